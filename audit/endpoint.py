@@ -1,0 +1,187 @@
+"""What an endpoint is called: one value that parses from a URL, prints as the id used everywhere, and orders.
+
+It knows nothing about how the endpoint is reached or what it serves.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+import idna
+
+PORTS: Final[dict[str, int]] = {
+    "https": 443,
+    "tls": 0,  # no port is assigned to bare TLS: the user names it
+    "smtp": 25,
+    "smtps": 465,
+    "imap": 143,
+    "imaps": 993,
+    "pop3": 110,
+    "pop3s": 995,
+    "ftp": 21,
+    "ftps": 990,
+}
+"""Default port of each scheme (IANA service names and port numbers)."""
+
+_LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)")
+_MAX_NAME = 253  # RFC 1035 2.3.4, in presentation form without the trailing dot
+
+
+class BadEndpoint(ValueError):
+    """A text that names no endpoint; its message names the text, what is wrong in it and what would be right."""
+
+
+def to_address(text: str) -> str | None:
+    """Return the canonical form of an IPv4 or IPv6 literal (brackets allowed), or None where it is a name."""
+    bare = text[1:-1] if text.startswith("[") and text.endswith("]") else text
+    try:
+        return ipaddress.ip_address(bare).compressed
+    except ValueError:
+        return None
+
+
+def to_name(text: str) -> str:
+    """Return a DNS name as lower-case A-labels without a trailing dot, or an address in its canonical form.
+
+    Raises BadEndpoint. Labels follow RFC 5891; an underscore is let through, as it is seen in practice.
+    """
+    address = to_address(text)
+    if address is not None:
+        return address
+    bare = text.rstrip(".").lower()
+    if not bare.isascii():
+        try:
+            bare = idna.encode(bare, uts46=True).decode("ascii")
+        except idna.IDNAError as error:
+            raise BadEndpoint(f"{text!r} is not a host name: {error}") from error
+    if not bare or len(bare) > _MAX_NAME or not all(_LABEL.fullmatch(label) for label in bare.split(".")):
+        raise BadEndpoint(
+            f"{text!r} is not a host name: letters, digits and hyphens in labels of 1 to 63, joined by dots"
+        )
+    if re.fullmatch(r"[0-9.]+", bare):
+        raise BadEndpoint(f"{text!r} is neither an address nor a host name: a host name does not end in a number")
+    return bare
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """One TLS service under one name; `str()` is its id: `[HOST/]SCHEME://NAME:PORT[+ADDRESS]`.
+
+    `host` is the label of the host it was found on (or of the name it is connected to, where another is asked for by
+    SNI), `hostspec` how that host is logged into, `address` a pinned address. Without a scheme it stands for the host
+    as a whole (`web1/`), or for the run (`run/`).
+    """
+
+    scheme: str
+    name: str
+    port: int
+    address: str | None = None
+    host: str | None = None
+    hostspec: str | None = None
+    service: str | None = None
+
+    def __str__(self) -> str:
+        """Return the id: test id, results key, waiver target and journal key."""
+        prefix = f"{self.host}/" if self.host else ""
+        if not self.scheme:
+            return prefix
+        name = f"[{self.name}]" if ":" in self.name else self.name
+        pinned = f"+{self.address}" if self.address else ""
+        return f"{prefix}{self.scheme}://{name}:{self.port}{pinned}"
+
+    @property
+    def is_host(self) -> bool:
+        """Whether this stands for a host or the run as a whole, and has nothing to connect to."""
+        return not self.scheme
+
+    @property
+    def reference(self) -> str:
+        """The reference identifier of RFC 9525: the name or address the client means to talk to."""
+        return self.name
+
+    @property
+    def connect_to(self) -> str:
+        """The name or address to connect to: the pinned address, the host asked by another name, else the name."""
+        return self.address or (self.host if self.host and self.hostspec is None else self.name)
+
+    @property
+    def order(self) -> tuple[str, str, str, int, str]:
+        """The sorting key: by host, name, scheme, port, address."""
+        return (self.host or "", self.name, self.scheme, self.port, self.address or "")
+
+    @classmethod
+    def of_host(cls, label: str, hostspec: str | None) -> Endpoint:
+        """Return what stands for a host as a whole: `web1/`."""
+        return cls("", "", 0, host=label, hostspec=hostspec)
+
+
+RUN: Final = Endpoint.of_host("run", None)
+"""What stands for the run itself: `run/`."""
+
+
+def parse_endpoint(url: str) -> Endpoint:
+    """Parse `SCHEME://NAME[:PORT][?sni=NAME][&address=IP]`; raises BadEndpoint naming the text and the fix."""
+    text = url.strip()
+    if re.search(r"[\s\x00-\x1f]", text):
+        raise BadEndpoint(f"{url!r} has a space or control character in it")
+    scheme, separator, _ = text.partition("://")
+    if not separator:
+        raise BadEndpoint(f"{url!r} has no scheme: write for example https://{text or 'www.example.com'}")
+    if scheme.lower() not in PORTS:
+        raise BadEndpoint(f"{url!r}: the scheme {scheme!r} is not known; known are {', '.join(PORTS)}")
+    try:
+        parts = urlsplit(text)
+        port = parts.port
+    except ValueError as error:
+        raise BadEndpoint(f"{url!r}: {error}; a port is a number from 1 to 65535") from error
+    if parts.path not in ("", "/") or parts.fragment:
+        raise BadEndpoint(f"{url!r} has a path: an endpoint is a scheme, a name and a port")
+    if parts.username is not None or parts.password is not None:
+        raise BadEndpoint(f"{_redacted(text)!r} has a user in it: an endpoint is not logged into")
+    return _from_parts(url, scheme.lower(), _host_of(url, parts.netloc), port, parts.query)
+
+
+def _from_parts(url: str, scheme: str, host: str, port: int | None, query: str) -> Endpoint:
+    number = PORTS[scheme] if port is None else port
+    if number == 0:
+        why = "port 0 cannot be connected to" if port == 0 else f"{scheme}:// has no port of its own"
+        raise BadEndpoint(f"{url!r}: {why}: write {scheme}://{host}:PORT with a port from 1 to 65535")
+    options = _options(url, query)
+    target = to_name(host)
+    sni = to_name(options["sni"]) if "sni" in options else None
+    address = to_address(options["address"]) if "address" in options else None
+    if "address" in options and address is None:
+        raise BadEndpoint(f"{url!r}: address={options['address']!r} is not an IPv4 or IPv6 address")
+    if sni is None or sni == target:
+        return Endpoint(scheme, target, number, address=address)
+    literal = to_address(target)
+    if address is None and literal is not None:
+        return Endpoint(scheme, sni, number, address=literal)
+    return Endpoint(scheme, sni, number, address=address, host=None if address else target)
+
+
+def _host_of(url: str, netloc: str) -> str:
+    host = re.sub(r":\d*$", "", netloc)
+    if not host:
+        raise BadEndpoint(f"{url!r} has no name in it")
+    if ":" in host and to_address(host) is None:
+        raise BadEndpoint(
+            f"{url!r}: {host!r} is not an address; an IPv6 address stands in brackets, https://[2001:db8::1]:443"
+        )
+    return unquote(host)
+
+
+def _options(url: str, query: str) -> dict[str, str]:
+    options = dict(parse_qsl(query, keep_blank_values=True))
+    for key in options:
+        if key not in ("sni", "address"):
+            raise BadEndpoint(f"{url!r}: unknown option {key!r}; known are sni and address")
+    return options
+
+
+def _redacted(text: str) -> str:
+    return re.sub(r"://[^/@]*@", "://…@", text)

@@ -1,0 +1,148 @@
+"""What was seen of an endpoint, from outside and from inside its host: frozen values, bytes as they came.
+
+It knows no judgement, parses no certificate and does no I/O.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final, Literal
+
+from audit.endpoint import Endpoint
+
+SCHEMA: Final = 1
+
+Stage = Literal["resolve", "connect", "starttls", "handshake", "login", "host"]
+FailureKind = Literal[
+    "unresolvable",  # no address for the name
+    "refused",  # connection refused or reset before a byte
+    "timeout",  # the deadline of that stage passed
+    "unreachable",  # no route to the address
+    "no-family",  # this machine has no IPv4 or no IPv6 of its own: says nothing of the server
+    "closed",  # closed in the middle
+    "busy",  # a polite "come back later": SMTP 421, FTP 421, too many connections
+    "not-offered",  # STARTTLS is not among the capabilities
+    "rejected",  # STARTTLS was asked for and refused
+    "injected",  # plain text came after the server's consent to STARTTLS
+    "plaintext",  # the port speaks the protocol without TLS
+    "garbage",  # not the protocol at all
+    "too-much",  # more bytes than the limit
+    "alert",  # a TLS alert; the detail names it
+    "no-shared",  # no version or cipher in common
+    "denied",  # login or right refused
+    "host-key",  # the host's key is unknown or has changed
+    "sudo",  # sudo wants a password
+    "no-command",  # a program that is needed is not on the host
+    "broken",  # an answer that cannot be understood
+]
+FileKind = Literal["certificate", "key", "chain"]
+FileFault = Literal["missing", "denied", "directory", "encrypted", "unparseable", "empty"]
+DnsStatus = Literal["ok", "nxdomain", "no-address", "servfail", "timeout", "not-asked"]
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeFailure:
+    """Why something could not be observed: stage, kind, one line of detail, and the address it was at, if any."""
+
+    stage: Stage
+    kind: FailureKind
+    detail: str
+    address: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Handshake:
+    """One TLS handshake with one address. `chain_der` as sent: leaf first, order kept, nothing dropped."""
+
+    address: str
+    version: str  # "TLSv1.3"
+    cipher: str
+    group: str | None
+    alpn: str | None
+    chain_der: tuple[bytes, ...]
+    ocsp_der: bytes | None
+    elapsed_s: float
+    old_protocols: tuple[str, ...] | None = None  # of TLSv1 and TLSv1.1 those accepted; None: could not be told
+    from_host: bool = False  # observed from the host itself, not from here
+
+
+@dataclass(frozen=True, slots=True)
+class DnsView:
+    """What the resolver said of the endpoint's name."""
+
+    status: DnsStatus
+    addresses: tuple[str, ...] = ()
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class InstalledFile:
+    """A file that the service's configuration names. Of a key only owner, mode and SPKI digest are known here.
+
+    `mode` in permission bits (0o600), `chain_der` the certificates in it in order, `folder_modes` the modes of the
+    folders above the real file, from the file's own up, with their owners as `(path, owner, mode)` in text.
+    """
+
+    path: str
+    kind: FileKind
+    real_path: str | None = None
+    owner: str | None = None
+    group: str | None = None
+    mode: int | None = None
+    chain_der: tuple[bytes, ...] = ()
+    spki_sha256: str | None = None
+    fault: FileFault | None = None
+    detail: str = ""
+    open_folder: str | None = None  # a folder above it that others than its owner may write to
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigTest:
+    """What the daemon's own test of its configuration said."""
+
+    command: str
+    ok: bool
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class HostView:
+    """The view from inside a host: of the host, and of the one service where the observation is of one."""
+
+    label: str
+    hostspec: str
+    fqdn: str | None = None
+    addresses: tuple[str, ...] = ()  # its own, loopback left out
+    configured_addresses: tuple[str, ...] = ()  # what the user says it is reached by (behind NAT)
+    clock_offset_s: float | None = None  # its clock minus ours
+    is_cpanel: bool = False
+    service: str | None = None
+    service_running: bool | None = None
+    service_since: datetime | None = None
+    config_test: ConfigTest | None = None
+    files: tuple[InstalledFile, ...] = ()
+    agent: str | None = None  # who owns the certificate: certbot, acme.sh, lego, caddy, …
+    snakeoil: bool = False  # the distribution's own placeholder certificate
+    missing_rights: tuple[str, ...] = ()  # what could not be read, and which right is missing
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """All that was seen of one endpoint (or of a host as a whole) in one run."""
+
+    endpoint: Endpoint
+    observed_at: datetime
+    addresses: tuple[str, ...] = ()  # what was connected to
+    handshakes: tuple[Handshake, ...] = ()  # one per address that answered
+    failures: tuple[ProbeFailure, ...] = ()  # one per address that did not, or one in all
+    dns: DnsView | None = None
+    server: HostView | None = None
+    connections: int = 0
+    elapsed_s: float = 0.0
+    schema: int = SCHEMA
+
+    @property
+    def failure(self) -> ProbeFailure | None:
+        """Why nothing at all was seen on the wire; None where at least one address answered, or none was asked."""
+        return self.failures[0] if self.failures and not self.handshakes else None

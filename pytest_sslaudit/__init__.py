@@ -1,0 +1,1 @@
+"""The pytest side of the audit: options, parametrization, verdicts to outcomes, reports."""
