@@ -58,7 +58,7 @@ def to_json(value: Any) -> Any:  # noqa: ANN401 - a codec takes values of every 
 
 def from_json(kind: type[T], value: Any) -> T:  # noqa: ANN401 - as above
     """Return the record of that type; raises BadRecord where the value does not fit the annotations."""
-    return typing.cast(T, _decode(kind, value))
+    return typing.cast("T", _decode(kind, value))
 
 
 @functools.cache
@@ -78,7 +78,7 @@ def _decode(kind: Any, value: Any) -> Any:  # noqa: ANN401 - as above
     if origin is not None and issubclass(origin, Mapping):
         return {key: _decode(typing.get_args(kind)[1], item) for key, item in _of(dict, value).items()}
     if is_dataclass(kind):
-        return _decode_dataclass(typing.cast(type, kind), _of(dict, value))
+        return _decode_dataclass(typing.cast("type", kind), _of(dict, value))
     return _decode_scalar(kind, value)
 
 
