@@ -1,4 +1,4 @@
-"""What makes a test function a check: its id, severity, remedy and source, and the three ways it can end but by passing.
+"""What makes a test function a check: id, severity, remedy and source; and the three ways it can end but by passing.
 
     Judgement
     ├── Finding        seen is not what is required           (also an AssertionError)
@@ -73,7 +73,7 @@ class Check:
     scopes: tuple[Scope, ...] = ("endpoint",)
 
 
-class Judgement(Exception):  # noqa: N818 - a verdict, not an error
+class Judgement(Exception):
     """The end of a check that did not pass; `reason` is one line for a person."""
 
     def __init__(self, reason: str) -> None:
