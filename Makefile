@@ -1,0 +1,40 @@
+# Two commands do everything on a fresh machine with git, make and python3 (with venv): `make demo` and `make test`.
+# Nothing is installed or started in the machine's own system.
+
+VENV := .venv
+PYTHON := $(VENV)/bin/python
+INSTALLED := $(VENV)/installed
+
+.PHONY: demo test lint overlays bench clean
+
+demo: $(INSTALLED)
+	@$(PYTHON) -m tests.lab.demo
+
+test: lint overlays
+	$(PYTHON) -m pytest $(PYTEST_ARGUMENTS)
+	@$(PYTHON) -m tests.real.overlay left-out
+
+lint: $(INSTALLED)
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+
+# Real servers live in overlays of / below .lab/ (root). On CI they must be there; elsewhere the last line of `make test`
+# says that their tests were left out.
+overlays: $(INSTALLED)
+	@$(PYTHON) -m tests.real.overlay build || [ -z "$$CI" ]
+
+bench: $(INSTALLED)
+	@for script in bench/*.py; do echo "$$script"; $(PYTHON) "$$script" || exit 1; done
+
+clean:
+	rm -rf .lab $(VENV) .mypy_cache .pytest_cache .ruff_cache build dist *.egg-info report.html results.jsonl junit.xml
+
+# A registry that is busy is asked three times.
+$(INSTALLED): pyproject.toml
+	python3 -m venv $(VENV)
+	for pause in 5 20 0; do \
+	    $(PYTHON) -m pip install --quiet --editable '.[test]' && break; \
+	    [ $$pause != 0 ] || exit 1; sleep $$pause; \
+	done
+	touch $@

@@ -1,0 +1,96 @@
+"""How a root folder for real servers is put together from mounts: the shell texts, and nothing that runs them.
+
+Every text runs as root in a mount namespace of its own, so what it mounts is gone with its last process. It knows
+neither packages nor servers.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+UNSHARE: Final = ("unshare", "--mount", "--pid", "--fork", "--kill-child", "--propagation", "private")
+"""What every text here is started with: its mounts and its processes end together."""
+
+_DEVICES: Final = r"""
+mount -t proc proc root/proc
+mount -t tmpfs -o mode=755 tmpfs root/dev
+for node in null zero full random urandom tty; do
+    : > "root/dev/$node"
+    mount --bind "/dev/$node" "root/dev/$node"
+done
+mkdir root/dev/pts root/dev/shm
+mount -t devpts -o newinstance,ptmxmode=0666,mode=620 devpts root/dev/pts
+mount -t tmpfs -o mode=1777 tmpfs root/dev/shm
+ln -s pts/ptmx root/dev/ptmx
+ln -s /proc/self/fd root/dev/fd
+mount -t tmpfs -o mode=755 tmpfs root/run
+mkdir -m 1777 root/run/lock
+mkdir -p root/tmp && chmod 1777 root/tmp
+"""
+
+BUILD: Final = (
+    r"""
+# $1: the layer's folder; the rest: packages. What is written below root lands in upper, the machine stays as it is.
+cd "$1"; shift
+mount -t overlay -o lowerdir=/,upperdir=upper,workdir=work overlay root
+"""
+    + _DEVICES
+    + r"""
+rm -f root/etc/resolv.conf
+cp -L /etc/resolv.conf root/etc/resolv.conf
+printf '#!/bin/sh\nexit 101\n' > root/usr/sbin/policy-rc.d  # apt starts nothing
+chmod 755 root/usr/sbin/policy-rc.d
+exec chroot root /bin/sh -euc '
+    cd /
+    thrice() { for pause in 5 20; do "$@" && return; sleep "$pause"; done; "$@"; }
+    thrice apt-get -q update
+    thrice apt-get -q -y --no-install-recommends -o Dpkg::Use-Pty=0 -o Dpkg::Options::=--force-unsafe-io \
+        -o Dpkg::Options::=--force-confnew install "$@"
+    apt-get -q clean
+' sh "$@"
+"""
+)
+"""Lay the machine's root under a writable layer and install packages in it."""
+
+BOOT: Final = (
+    r"""
+# $1: the layer's folder; $2: an empty folder to mount on; $3: the checkout; $4: the host's name.
+read -r outer_pid rest < /proc/self/stat
+mount -t tmpfs -o mode=755 tmpfs "$2"
+cd "$2"
+mkdir layer machine nothing upper work root
+mount --bind "$1" layer
+# Two layers of which one lies inside the other are refused where both are of one file system: the outer one is
+# wrapped in an overlay of its own, which makes it another.
+mount -t overlay -o lowerdir=/:nothing overlay machine
+mount -t overlay -o lowerdir=layer:machine,upperdir=upper,workdir=work overlay root
+"""
+    + _DEVICES
+    + r"""
+mkdir -p "root$3"
+mount --bind "$3" "root$3"
+mount -o remount,bind,ro "root$3"
+mount -t sysfs -o ro sysfs root/sys
+printf '%s' "$4" > /proc/sys/kernel/hostname
+echo "$outer_pid"
+trap '' CHLD  # kept across exec: the kernel reaps what daemons leave behind
+exec chroot root /bin/cat
+"""
+)
+"""Start a host: a fresh writable root over a built layer, gone with the process that holds its standard input."""
+
+BROWSE: Final = r"""
+# $1: the layer's folder; $2: an empty folder to mount on; the rest: a command. Network, devices and /tmp are shared.
+layer=$1
+mount -t tmpfs -o mode=755 tmpfs "$2"
+cd "$2"; shift 2
+mkdir layer machine nothing upper work root
+mount --bind "$layer" layer
+mount -t overlay -o lowerdir=/:nothing overlay machine
+mount -t overlay -o lowerdir=layer:machine,upperdir=upper,workdir=work overlay root
+mount -t proc proc root/proc
+mount --rbind /dev root/dev
+mount --bind /tmp root/tmp
+exec chroot root "$@"
+"""
+"""Run one program of a built layer beside the caller: same network, same /tmp."""
