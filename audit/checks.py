@@ -83,14 +83,26 @@ class Judgement(Exception):
 
 
 class Finding(Judgement, AssertionError):
-    """What was seen is not what is required; `remedy` where it differs from the check's own."""
+    """What was seen is not what is required; `remedy` where it differs from the check's own.
 
-    def __init__(self, reason: str, *, observed: Any = None, required: Any = None, remedy: str | None = None) -> None:  # noqa: ANN401 - any JSON value
+    `policy` names the profile whose rule it was, where it was one profile's among several.
+    """
+
+    def __init__(
+        self,
+        reason: str,
+        *,
+        observed: Any = None,  # noqa: ANN401 - any JSON value
+        required: Any = None,  # noqa: ANN401 - any JSON value
+        remedy: str | None = None,
+        policy: str | None = None,
+    ) -> None:
         """Keep the message, what was seen and what is required (JSON values)."""
         super().__init__(reason)
         self.observed = observed
         self.required = required
         self.remedy = None if remedy is None else Remedy(remedy)
+        self.policy = policy
 
 
 class NotApplicable(Judgement):
@@ -126,17 +138,18 @@ def check_of(function: object) -> Check | None:
     return getattr(function, MARK, None)
 
 
-def require(
+def require(  # noqa: PLR0913 - all but two by keyword
     holds: bool,  # noqa: FBT001 - reads as `require(a == b, ...)`, like assert
     reason: str,
     *,
     observed: Any = None,  # noqa: ANN401 - any JSON value
     required: Any = None,  # noqa: ANN401 - any JSON value
     remedy: str | None = None,
+    policy: str | None = None,
 ) -> None:
     """Raise Finding unless it holds: the message names what was seen and what is required."""
     if not holds:
-        raise Finding(reason, observed=observed, required=required, remedy=remedy)
+        raise Finding(reason, observed=observed, required=required, remedy=remedy, policy=policy)
 
 
 def not_applicable(reason: str) -> NoReturn:
