@@ -73,8 +73,7 @@ mount -o remount,bind,ro "root$3"
 mount -t sysfs -o ro sysfs root/sys
 printf '%s' "$4" > /proc/sys/kernel/hostname
 echo "$outer_pid"
-trap '' CHLD  # kept across exec: the kernel reaps what daemons leave behind
-exec chroot root /bin/cat
+exec chroot root env --ignore-signal=CHLD cat  # so the kernel itself reaps what daemons leave behind
 """
 )
 """Start a host: a fresh writable root over a built layer, gone with the process that holds its standard input."""
