@@ -73,13 +73,18 @@ class Check:
     scopes: tuple[Scope, ...] = ("endpoint",)
 
 
+def one_line(text: str) -> str:
+    """Return a text on one line; what came from a server must not write to a terminal but as letters."""
+    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in " ".join(text.split()))
+
+
 class Judgement(Exception):
     """The end of a check that did not pass; `reason` is one line for a person."""
 
     def __init__(self, reason: str) -> None:
         """Keep the reason, on one line."""
         super().__init__(reason)
-        self.reason = " ".join(reason.split())
+        self.reason = one_line(reason)
 
 
 class Finding(Judgement, AssertionError):

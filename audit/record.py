@@ -100,10 +100,17 @@ def _decode_dataclass(kind: type, value: dict[str, Any]) -> Any:  # noqa: ANN401
     known = {}
     for field, hint in _hints(kind):
         if field.name in value:
-            known[field.name] = _decode(hint, value[field.name])
+            known[field.name] = _decode_field(field.name, hint, value[field.name])
         elif field.default is MISSING and field.default_factory is MISSING:
             raise BadRecord(f"a {kind.__name__} has no {field.name!r}")
     return kind(**known)
+
+
+def _decode_field(name: str, hint: Any, value: Any) -> Any:  # noqa: ANN401 - as above
+    try:
+        return _decode(hint, value)
+    except ValueError as error:
+        raise BadRecord(f"{name}: {error}") from error
 
 
 def _decode_scalar(kind: Any, value: Any) -> Any:  # noqa: ANN401 - as above

@@ -1,0 +1,186 @@
+"""The controller of an audit: it discovers and probes once, gathers the results, and answers for the exit status."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import tempfile
+import threading
+from collections.abc import Callable, Generator
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import pytest
+
+from audit.observation import Observation
+from audit.probe import Target, observe
+from audit.record import format_time
+from pytest_sslaudit.folders import evidence_spool, insist_on_reports
+from pytest_sslaudit.gather import gather
+from pytest_sslaudit.options import Settings
+from pytest_sslaudit.parametrize import wanted
+from pytest_sslaudit.progress import Progress
+from pytest_sslaudit.results import ResultsFile, observation_row, result_of
+from pytest_sslaudit.run import KEY, Run
+from pytest_sslaudit.spool import Spool, Wanted
+from pytest_sslaudit.stale import judge_stale_waivers
+from pytest_sslaudit.status import Ended, exit_status
+from pytest_sslaudit.tally import Tally
+
+
+class Controller:
+    """The hooks of the process that the user started."""
+
+    def __init__(self, config: pytest.Config, settings: Settings) -> None:
+        """Open what will be written to, before anything is observed; raises pytest.UsageError."""
+        self.config = config
+        self.settings = settings
+        self.tally = Tally()
+        self.targets: tuple[Target, ...] = ()
+        self.stop = threading.Event()
+        self.interrupted = self.broken_collection = self.probed = False
+        self._undo: list[Callable[[], object]] = []
+        insist_on_reports(config)
+        self.spool = self._make_spool()
+        writes = settings.results is not None and not config.option.collectonly
+        self.results = ResultsFile(settings.results) if settings.results and writes else None
+        self._started = datetime.now(UTC)
+
+    def _make_spool(self) -> Spool:
+        if self.settings.from_evidence:
+            return Spool(self.settings.from_evidence)
+        if self.settings.evidence and not self.config.option.collectonly:
+            return evidence_spool(self.settings.evidence)
+        folder = Path(tempfile.mkdtemp(prefix="sslaudit-"))
+        self._undo.append(lambda: shutil.rmtree(folder, ignore_errors=True))
+        return Spool(folder)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionstart(self) -> None:
+        """Find what is to be audited: before anything is collected, and before xdist starts its workers."""
+        self._end_cleanly_on_sigterm()
+        if self.settings.from_evidence:
+            manifest = self.spool.manifest()
+        else:
+            gathered = gather(self.config, self.settings, lambda: datetime.now(UTC))
+            manifest, self.targets = gathered.manifest, gathered.targets
+            self.spool.keep_manifest(manifest)
+            for discovery in gathered.discoveries:
+                self.spool.keep(discovery.host)
+        now = self.settings.now or manifest.started
+        self.run = self.config.stash[KEY] = Run(self.settings, self.spool, manifest, now)
+        self._write_head()
+        for host in manifest.hosts:
+            self._write_observation(self.run.source.facts_of(host).observation)
+
+    def _write_head(self) -> None:
+        source = self.run.source  # reads the anchors: a bad one is said now
+        if self.results:
+            self.results.write(
+                "run",
+                schema=1,
+                version=version("pytest-sslaudit"),
+                started=format_time(self._started),
+                policy=[profile.name for profile in source.profiles],
+                trust=list(self.settings.trust),
+            )
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_configure_node(self, node: Any) -> None:  # noqa: ANN401 - xdist has no types
+        """Hand a worker what was found: endpoints are the same, in the same order, everywhere."""
+        node.workerinput["sslaudit"] = {"spool": str(self.spool.folder), "now": format_time(self.run.now)}
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_node_collection_finished(self, node: Any) -> None:  # noqa: ANN401 - xdist has no types
+        """Probe before anything is scheduled; every worker has collected the same."""
+        asked = self.spool.wanted(node.workerinput["workerid"])
+        if asked.usage_errors:
+            raise pytest.UsageError(*asked.usage_errors)
+        self._probe(asked)
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, object, object]:
+        """Probe what the collected tests want, let them be judged, and judge the waivers last."""
+        runs_here = not self.config.pluginmanager.hasplugin("dsession") and not self.config.option.collectonly
+        if runs_here and not session.testsfailed:
+            self._probe(wanted(session.items, self.run))
+        done = yield
+        if not self.config.option.collectonly and not self.broken_collection:
+            judge_stale_waivers(self.run, self.config, self.tally)
+        return done
+
+    def _probe(self, asked: Wanted) -> None:
+        """Observe every wanted endpoint, once in the whole run."""
+        if self.probed:
+            return
+        self.probed = True
+        ids = frozenset(asked.endpoints)
+        if self.settings.from_evidence:
+            seen = (self.spool.observation(e) for e in self.run.manifest.endpoints if str(e) in ids)
+            for observation in filter(None, seen):
+                self._write_observation(observation)
+            return
+        chosen = [target for target in self.targets if str(target.endpoint) in ids]
+        with Progress(self.config, len(chosen)) as progress:
+
+            def keep(observation: Observation) -> None:
+                self.spool.keep(observation)
+                self._write_observation(observation)
+                progress.advance(observation)
+
+            observe(chosen, self.settings.limits, clock=lambda: datetime.now(UTC), report=keep, stop=self.stop)
+
+    def _write_observation(self, observation: Observation) -> None:
+        self.tally.connections += observation.connections
+        if self.results:
+            self.results.write("observation", **observation_row(self.run.source.facts(observation)))
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Count and write every result as it comes."""
+        result = result_of(report)
+        if result is None:
+            return
+        self.tally.add(result, report.outcome)
+        if self.results:
+            self.results.result(result)
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        """Note that something could not be collected: a bug in a check, not an interruption."""
+        self.broken_collection = self.broken_collection or report.failed
+
+    def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
+        """Note that a person or a signal ended the run."""
+        self.interrupted = self.interrupted or excinfo.type is KeyboardInterrupt
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        """Answer for the exit status, and close the results file with its summary line."""
+        ended = Ended(self.interrupted, self.broken_collection)
+        session.exitstatus = exit_status(int(session.exitstatus), ended, self.tally)
+        if self.results:
+            self.results.close(
+                endpoints=len(self.tally.endpoints),
+                verdicts=dict(sorted(self.tally.verdicts.items())),
+                connections=self.tally.connections,
+                elapsed_s=round((datetime.now(UTC) - self._started).total_seconds(), 3),
+                exit_status=int(session.exitstatus),
+            )
+
+    def pytest_unconfigure(self) -> None:
+        """Leave nothing behind."""
+        while self._undo:
+            self._undo.pop()()
+
+    def _end_cleanly_on_sigterm(self) -> None:
+        if threading.current_thread() is not threading.main_thread():
+            return
+        before = signal.signal(signal.SIGTERM, self._interrupt)
+        self._undo.append(lambda: signal.signal(signal.SIGTERM, before))
+
+    def _interrupt(self, _number: int, _frame: FrameType | None) -> None:
+        self.stop.set()
+        raise KeyboardInterrupt

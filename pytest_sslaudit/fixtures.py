@@ -1,0 +1,93 @@
+"""The facts as fixtures, for the built-in checks and for everybody's own.
+
+Each resolves through the run's fact source; a test that asks for one is parametrized over the endpoints.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import pytest
+from audit.certificate import Certificate
+from audit.chain import Chain
+from audit.policy import Policy
+
+from audit.endpoint import Endpoint
+from audit.observation import Handshake, HostView, Observation
+from pytest_sslaudit.facts import Facts
+from pytest_sslaudit.run import AuditRun, current_run
+
+OURS = "endpoint"
+FACTS = (
+    "endpoint",
+    "sslaudit_facts",
+    "observation",
+    "handshake",
+    "certificate",
+    "chain",
+    "server",
+    "policy",
+    "now",
+    "audit_run",
+)
+
+
+@pytest.fixture(scope="session")
+def endpoint(request: pytest.FixtureRequest) -> Endpoint:
+    """Return one endpoint of the run."""
+    value: Endpoint = request.param
+    return value
+
+
+@pytest.fixture(scope="session")
+def sslaudit_facts(endpoint: Endpoint, request: pytest.FixtureRequest) -> Facts:
+    """Return all facts of the endpoint."""
+    return current_run(request.config).facts_of(endpoint)
+
+
+@pytest.fixture(scope="session")
+def observation(sslaudit_facts: Facts) -> Observation:
+    """Return all that was seen of the endpoint."""
+    return sslaudit_facts.observation
+
+
+@pytest.fixture(scope="session")
+def handshake(sslaudit_facts: Facts) -> Handshake:
+    """Return the first TLS handshake; inconclusive where there was none."""
+    return sslaudit_facts.handshake
+
+
+@pytest.fixture(scope="session")
+def certificate(sslaudit_facts: Facts) -> Certificate:
+    """Return the leaf as served."""
+    return sslaudit_facts.certificate
+
+
+@pytest.fixture(scope="session")
+def chain(sslaudit_facts: Facts) -> Chain:
+    """Return the chain as served, and the path to a trust anchor."""
+    return sslaudit_facts.chain
+
+
+@pytest.fixture(scope="session")
+def server(sslaudit_facts: Facts) -> HostView:
+    """Return the view from inside the host; not applicable where the host was not logged into."""
+    return sslaudit_facts.server
+
+
+@pytest.fixture(scope="session")
+def policy(sslaudit_facts: Facts) -> Policy:
+    """Return the policy that applies to the endpoint."""
+    return sslaudit_facts.policy
+
+
+@pytest.fixture(scope="session")
+def now(request: pytest.FixtureRequest) -> datetime:
+    """Return the instant as of which the run judges."""
+    return current_run(request.config).now
+
+
+@pytest.fixture(scope="session")
+def audit_run(request: pytest.FixtureRequest) -> AuditRun:
+    """Return what is to be judged of the run itself."""
+    return current_run(request.config).about_itself()

@@ -1,0 +1,108 @@
+"""What is to be audited: endpoints that were named, and what is found by logging into hosts.
+
+It runs once, in the controller, before anything is collected.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from audit.services.declared import DeclaredService
+from audit.targets import Discovery, Login, UnusableLine, assemble, discover, parse_endpoints
+
+from audit.endpoint import BadEndpoint, Endpoint, parse_endpoint
+from audit.probe import Target
+from pytest_sslaudit.configuration import Configuration, Host, Service
+from pytest_sslaudit.options import Settings
+from pytest_sslaudit.spool import Manifest
+from pytest_sslaudit.waivers import matches_glob
+
+NOTHING = (
+    "nothing to audit: name hosts to log into with --hosts=ssh://root@web1 or --ansible-inventory, "
+    "or endpoints with --audit-endpoint=https://www.example.com or --audit-endpoints=FILE"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """What is to be audited, and what discovery already saw of the hosts as a whole."""
+
+    manifest: Manifest
+    targets: tuple[Target, ...]
+    discoveries: tuple[Discovery, ...]
+
+
+def gather(config: pytest.Config, settings: Settings, clock: Callable[[], datetime]) -> Gathered:
+    """Read the endpoint files and log into the hosts; raises pytest.UsageError, and Exit (5) for nothing to audit."""
+    started = clock()
+    named, unusable = _read_files(config, settings)
+    endpoints = (*settings.endpoints, *named)
+    if unusable and not endpoints and not settings.hosts:
+        first = unusable[0]
+        raise pytest.UsageError(f"no line names an endpoint; {first.source}, line {first.number}: {first.why}")
+    discoveries = discover([_login(hostspec, settings) for hostspec in settings.hosts], clock=clock)
+    if not endpoints and not discoveries:
+        pytest.exit(NOTHING, returncode=pytest.ExitCode.NO_TESTS_COLLECTED)
+    targets = assemble(discoveries, endpoints)
+    hosts = tuple(sorted((discovery.host.endpoint for discovery in discoveries), key=lambda host: host.order))
+    return Gathered(Manifest(started, tuple(t.endpoint for t in targets), hosts, unusable), targets, discoveries)
+
+
+def _read_files(config: pytest.Config, settings: Settings) -> tuple[list[Endpoint], tuple[UnusableLine, ...]]:
+    endpoints: list[Endpoint] = []
+    unusable: list[UnusableLine] = []
+    for file in settings.endpoints_files:
+        good, bad = parse_endpoints(_text(config, file), "standard input" if file == "-" else file)
+        endpoints += good
+        unusable += bad
+    return endpoints, tuple(unusable)
+
+
+def _text(config: pytest.Config, file: str) -> str:
+    if file == "-":
+        return _standard_input(config)
+    try:
+        return Path(file).expanduser().read_text(encoding="utf-8", errors="replace")
+    except OSError as error:
+        raise pytest.UsageError(f"--audit-endpoints {file}: {error.strerror}") from error
+
+
+def _standard_input(config: pytest.Config) -> str:
+    capture: Any = config.pluginmanager.getplugin("capturemanager")
+    if capture is None:
+        return sys.stdin.read()
+    capture.suspend_global_capture(in_=True)  # pytest has put /dev/null in its place
+    try:
+        return sys.stdin.read()
+    finally:
+        capture.resume_global_capture()
+
+
+def _login(hostspec: str, settings: Settings) -> Login:
+    file = settings.configuration
+    host = next((known for glob, known in file.host.items() if matches_glob(glob, hostspec)), Host())
+    services = tuple(_declared(service, file) for service in file.service if matches_glob(service.host, hostspec))
+    return Login(hostspec, settings.testinfra, host.name, host.addresses, services)
+
+
+def _declared(service: Service, file: Configuration) -> DeclaredService:
+    try:
+        endpoints = tuple(parse_endpoint(url) for url in service.endpoints)
+    except BadEndpoint as error:
+        raise pytest.UsageError(f"{file.file}: service {service.name!r}: {error}") from error
+    return DeclaredService(
+        name=service.name,
+        endpoints=endpoints,
+        certificate=service.certificate,
+        key=service.key,
+        chain=service.chain,
+        docroot=service.docroot,
+        test=service.test,
+        reload=service.reload,
+    )

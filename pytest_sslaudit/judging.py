@@ -1,0 +1,112 @@
+"""The hooks that run one test: what it raised becomes a verdict, and the verdict pytest's outcome.
+
+What a fixture raises is judged like what the test itself raises: a fact that could not be had is the test's own outcome,
+not an error of its set-up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import Final
+
+import pytest
+from _pytest._code.code import ExceptionChainRepr, ReprFileLocation, ReprTracebackNative
+
+from audit.checks import Judgement, NotApplicable, Verdict
+from audit.endpoint import Endpoint
+from audit.observation import Observation
+from pytest_sslaudit.facts import Facts, NotObserved
+from pytest_sslaudit.gate import Ruling, ending_of, rule
+from pytest_sslaudit.parametrize import judged
+from pytest_sslaudit.results import as_properties
+from pytest_sslaudit.run import Run, current_run
+
+RAISED: Final = pytest.StashKey[Judgement]()
+
+
+class Judging:
+    """The hooks of the test protocol, in whichever process runs the test."""
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_setup(self, item: pytest.Item) -> Generator[None, None, None]:
+        """Keep what a fixture judged until the test's own turn."""
+        if judged(item)[1] is None:
+            return (yield)
+        try:
+            return (yield)
+        except Judgement as judgement:
+            item.stash[RAISED] = judgement
+            return None
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_pyfunc_call(self, pyfuncitem: pytest.Function) -> None:
+        """Raise what a fixture judged, or that no policy of this endpoint has the check."""
+        if RAISED in pyfuncitem.stash:
+            raise pyfuncitem.stash[RAISED]
+        check, endpoint = judged(pyfuncitem)
+        if check is not None and endpoint is not None:
+            policy = current_run(pyfuncitem.config).facts_of(endpoint).policy
+            if not policy.applies(check.id):
+                raise NotApplicable(f"the policy {policy.name} does not have this check")
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: pytest.CallInfo[None]
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        """Turn the verdict into pytest's outcome, and let the result travel on the user properties."""
+        ruling = _ruling(item, call)
+        if ruling and ruling.result:
+            item.user_properties.extend(as_properties(ruling.result))
+        report = yield
+        if ruling:
+            apply(ruling, item.location, report)
+        return report
+
+
+def _ruling(item: pytest.Item, call: pytest.CallInfo[None]) -> Ruling | None:
+    check, endpoint = judged(item)
+    ends_here = call.when == "call" or (call.when == "setup" and call.excinfo is not None)
+    if endpoint is None or not ends_here:
+        return None
+    error = call.excinfo.value if call.excinfo else None
+    if isinstance(error, KeyboardInterrupt | pytest.exit.Exception):
+        return None
+    run = current_run(item.config)
+    explanation = call.excinfo.exconly() if call.excinfo else ""
+    ending = ending_of(error, _without_type(explanation, item))
+    if check is None and ending.verdict in (Verdict.PASS, Verdict.FAIL, Verdict.ERROR):
+        return None  # a test that is no check passes and fails as pytest says
+    return rule(run, _facts(run, endpoint), check, ending)
+
+
+def _facts(run: Run, endpoint: Endpoint) -> Facts:
+    try:
+        return run.facts_of(endpoint)
+    except NotObserved:
+        return run.source.facts(Observation(endpoint, run.now))
+
+
+def _without_type(explanation: str, item: pytest.Item) -> str:
+    """Return a plain assertion's explanation, told by the requirement it belongs to."""
+    text = explanation.removeprefix("AssertionError: ").removeprefix("Failed: ")
+    doc = (getattr(getattr(item, "function", None), "__doc__", None) or "").strip().partition("\n")[0]
+    return f"{doc.rstrip('.')}: {text}" if text.startswith("assert ") and doc else text
+
+
+def apply(ruling: Ruling, location: tuple[str, int | None, str], report: pytest.TestReport) -> None:
+    """Give the report the outcome of the ruling; a bug of ours keeps its trace."""
+    path, line_number, _ = location
+    match ruling.outcome:
+        case "passed" | "error":
+            return
+        case "failed":
+            report.outcome = "failed"
+            place = ReprFileLocation(path, (line_number or 0) + 1, ruling.line)
+            report.longrepr = ExceptionChainRepr([(ReprTracebackNative([ruling.line]), place, None)])
+        case "xfailed":
+            report.outcome = "skipped"
+            report.wasxfail = ruling.line
+            report.longrepr = ruling.line
+        case "skipped":
+            report.outcome = "skipped"
+            report.longrepr = (path, (line_number or 0) + 1, ruling.line)

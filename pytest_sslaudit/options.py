@@ -1,0 +1,165 @@
+"""Options and configuration to frozen Settings; nothing else reads configuration.
+
+It opens no connection and logs in nowhere. What is wrong raises pytest.UsageError before anything is observed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Literal
+
+import pytest
+from audit.policy import BadProfile, Profile, load_profile
+
+from audit.checks import Severity
+from audit.endpoint import BadEndpoint, Endpoint, parse_endpoint
+from audit.probe import Limits
+from audit.record import BadRecord, parse_time
+from pytest_sslaudit.configuration import Configuration, read_configuration
+from pytest_sslaudit.waivers import Waiver, read_waivers
+
+LEVELS = ("low", "medium", "high", "critical")
+TESTINFRA = ("connection", "ssh_config", "ssh_identity_file", "ssh_extra_args", "sudo", "sudo_user")
+INVENTORY = ("ansible_inventory", "force_ansible")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All that was asked for: the command line, then the file, then the defaults."""
+
+    configuration: Configuration
+    hosts: tuple[str, ...]
+    testinfra: dict[str, Any]
+    endpoints: tuple[Endpoint, ...]
+    endpoints_files: tuple[str, ...]
+    policy: tuple[Profile, ...]
+    trust: tuple[str, ...]
+    fail_on: Severity
+    inconclusive: Literal["fail", "report"]
+    waivers: tuple[Waiver, ...]
+    waivers_file: Path | None
+    results: Path | None
+    evidence: Path | None
+    from_evidence: Path | None
+    limits: Limits
+    now: datetime | None
+    verbose: int
+
+
+def read_settings(config: pytest.Config) -> Settings:
+    """Read all of it; raises pytest.UsageError."""
+    asked = _Asked(config, read_configuration(config.rootpath, config.option.audit_config))
+    waivers_file = asked.path("waivers")
+    return Settings(
+        configuration=asked.file,
+        hosts=_hosts(config) or asked.file.hosts,
+        testinfra={key: getattr(config.option, key, None) for key in (*TESTINFRA, *INVENTORY)},
+        endpoints=_endpoints(config, asked.file),
+        endpoints_files=asked.paths("endpoints", "endpoints_file"),
+        policy=tuple(_profile(name, asked.file) for name in asked.names("policy")),
+        trust=_trust(config, asked.file),
+        fail_on=Severity(asked.choice("fail_on", LEVELS, "medium")),
+        inconclusive="report" if asked.choice("inconclusive", ("fail", "report"), "fail") == "report" else "fail",
+        waivers=read_waivers(waivers_file) if waivers_file else (),
+        waivers_file=waivers_file,
+        results=asked.path("results"),
+        evidence=asked.path("evidence"),
+        from_evidence=asked.path("from_evidence"),
+        limits=_limits(config, asked.file),
+        now=_now(asked.text("now")),
+        verbose=config.option.verbose,
+    )
+
+
+class _Asked:
+    """The command line above the configuration file."""
+
+    def __init__(self, config: pytest.Config, file: Configuration) -> None:
+        self.option = config.option
+        self.file = file
+
+    def text(self, key: str) -> str | None:
+        given: str | None = getattr(self.option, f"audit_{key}")
+        return given if given is not None else getattr(self.file, key, None)
+
+    def names(self, key: str) -> tuple[str, ...]:
+        given = getattr(self.option, f"audit_{key}")
+        return tuple(given) if given else tuple(getattr(self.file, key))
+
+    def path(self, key: str) -> Path | None:
+        given = getattr(self.option, f"audit_{key}")
+        if given is not None:
+            return Path(given).expanduser().absolute()
+        written = getattr(self.file, key)
+        return None if written is None else self.file.path(written)
+
+    def paths(self, key: str, file_key: str) -> tuple[str, ...]:
+        given = getattr(self.option, f"audit_{key}")
+        written = getattr(self.file, file_key)
+        return tuple(given) if given else () if written is None else (str(self.file.path(written)),)
+
+    def choice(self, key: str, choices: tuple[str, ...], default: str) -> str:
+        value = self.text(key) or default
+        if value not in choices:
+            flag = key.replace("_", "-")
+            raise pytest.UsageError(f"--audit-{flag} {value!r}: one of {', '.join(choices)} is needed")
+        return value
+
+
+def _hosts(config: pytest.Config) -> tuple[str, ...]:
+    given = getattr(config.option, "hosts", None)
+    if given is not None:
+        return tuple(host.strip() for host in given.split(",") if host.strip())
+    return ("ansible://all",) if getattr(config.option, "ansible_inventory", None) else ()
+
+
+def _endpoints(config: pytest.Config, file: Configuration) -> tuple[Endpoint, ...]:
+    try:
+        return tuple(parse_endpoint(url) for url in (config.option.audit_endpoint or file.endpoints))
+    except BadEndpoint as error:
+        raise pytest.UsageError(f"endpoint {error}") from error
+
+
+def _trust(config: pytest.Config, file: Configuration) -> tuple[str, ...]:
+    given: list[str] | None = config.option.audit_trust
+    if given:
+        return tuple(given)
+    named = (source if source in ("mozilla", "system") else str(file.path(source)) for source in file.trust)
+    return tuple(named) or ("mozilla",)
+
+
+def _profile(name: str, file: Configuration) -> Profile:
+    try:
+        return load_profile(str(file.path(name)) if name.endswith(".toml") else name)
+    except BadProfile as error:
+        raise pytest.UsageError(f"policy {error}") from error
+
+
+def _limits(config: pytest.Config, file: Configuration) -> Limits:
+    default = Limits()
+    timeout = _number(config.option.audit_timeout, file.probe.timeout_s, default.timeout_s, "timeout")
+    concurrency = _number(config.option.audit_concurrency, file.probe.concurrency, default.concurrency, "concurrency")
+    per_address = _number(config.option.audit_per_address, file.probe.per_address, default.per_address, "per-address")
+    known = {item.name: getattr(default, item.name) for item in fields(default)}
+    chosen = {"concurrency": max(1, int(concurrency)), "per_address": max(1, int(per_address))}
+    return Limits(**{**known, "timeout_s": timeout, "resolver": file.probe.resolver, **chosen})
+
+
+def _number(given: str | None, written: float | None, default: float, flag: str) -> float:
+    text = given if given is not None else written if written is not None else default
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0.0
+    if not 0 < number < float("inf"):
+        raise pytest.UsageError(f"--audit-{flag} {text!r}: a number above 0 is needed")
+    return number
+
+
+def _now(text: str | None) -> datetime | None:
+    try:
+        return None if text is None else parse_time(text)
+    except BadRecord as error:
+        raise pytest.UsageError(f"--audit-now {error}") from error

@@ -1,0 +1,124 @@
+"""Which test is judged for which endpoints.
+
+Only tests whose fixture `endpoint` is ours are touched. Testinfra's `host` beside it gives the host of that endpoint.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import Any
+
+import pytest
+import testinfra
+
+from audit.checks import Check, check_of
+from audit.endpoint import Endpoint
+from pytest_sslaudit import fixtures
+from pytest_sslaudit.options import INVENTORY, TESTINFRA
+from pytest_sslaudit.plugin import audit_folder
+from pytest_sslaudit.run import STALE_WAIVER, Run, current_run
+from pytest_sslaudit.spool import Wanted
+
+TESTINFRA_HOST = "_testinfra_host"
+
+
+class Parametrize:
+    """The hooks of collection."""
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_pycollect_makeitem(
+        self, collector: pytest.Module | pytest.Class, obj: object
+    ) -> list[pytest.Item] | None:
+        """Leave out a check that there is nothing to judge for: it is neither passed nor skipped."""
+        check = check_of(obj)
+        if check is None:
+            return None
+        judged_elsewhere = check.id == STALE_WAIVER
+        return [] if judged_elsewhere or not current_run(collector.config).endpoints(check.scopes) else None
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> Generator[None, None, None]:
+        """Parametrize over the endpoints, and keep testinfra from crossing them with its hosts."""
+        run = current_run(metafunc.config)
+        if audit_folder() in metafunc.definition.path.parents:
+            _insist_on_ours(metafunc)
+        if not _is_ours(metafunc):
+            return (yield)
+        check = check_of(metafunc.function)
+        endpoints = run.endpoints(check.scopes if check else ("endpoint",))
+        if TESTINFRA_HOST not in metafunc.fixturenames:
+            metafunc.parametrize(fixtures.OURS, endpoints, ids=str, scope="session", indirect=True)
+            return (yield)
+        _pair_with_hosts(metafunc, run, endpoints)
+        metafunc.fixturenames.remove(TESTINFRA_HOST)  # or testinfra crosses every endpoint with every host
+        try:
+            return (yield)
+        finally:
+            metafunc.fixturenames.append(TESTINFRA_HOST)
+
+    def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
+        """Note what is judged, and refuse two checks of one id."""
+        run, functions = current_run(config), dict[str, Any]()
+        for item in items:
+            check, endpoint = judged(item)
+            if check is None or endpoint is None:
+                continue
+            function = getattr(item, "function", None)
+            if functions.setdefault(check.id, function) is not function:
+                run.usage_errors.append(f"two checks have the id {check.id!r}: {item.nodeid} is the second")
+        if run.usage_errors and not hasattr(config, "workerinput"):
+            raise pytest.UsageError(*dict.fromkeys(run.usage_errors))
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        """Note which checks are judged for which endpoints, after everything that deselects."""
+        run = current_run(session.config)
+        for item in session.items:
+            check, endpoint = judged(item)
+            if check is not None and endpoint is not None:
+                run.selected.setdefault(check.id, set()).add(str(endpoint))
+
+
+def judged(item: pytest.Item) -> tuple[Check | None, Endpoint | None]:
+    """Return the check and the endpoint of a test; None where it is no check, or not parametrized by us."""
+    callspec = getattr(item, "callspec", None)
+    endpoint = None if callspec is None else callspec.params.get(fixtures.OURS)
+    return check_of(getattr(item, "function", None)), endpoint if isinstance(endpoint, Endpoint) else None
+
+
+def wanted(items: list[pytest.Item], run: Run) -> Wanted:
+    """Return which endpoints collected tests want observed."""
+    endpoints = dict.fromkeys(str(endpoint) for item in items if (endpoint := judged(item)[1]) is not None)
+    return Wanted(tuple(endpoints), tuple(dict.fromkeys(run.usage_errors)))
+
+
+def _is_ours(metafunc: pytest.Metafunc) -> bool:
+    definitions = metafunc._arg2fixturedefs.get(fixtures.OURS)  # noqa: SLF001 - pytest has no public way to ask
+    return bool(definitions) and definitions[-1].func.__module__ == fixtures.__name__
+
+
+def _insist_on_ours(metafunc: pytest.Metafunc) -> None:
+    """Give the built-in checks our facts even where a conftest of the user has fixtures of the same names."""
+    known = metafunc.definition.session._fixturemanager._arg2fixturedefs  # noqa: SLF001 - pytest has no public way
+    for name in fixtures.FACTS:
+        if name in metafunc._arg2fixturedefs and len(known[name]) > 1:  # noqa: SLF001 - as above
+            metafunc._arg2fixturedefs.update({fact: known[fact][:1] for fact in fixtures.FACTS})  # noqa: SLF001 - as above
+            if fixtures.OURS not in metafunc.fixturenames:
+                metafunc.fixturenames.append(fixtures.OURS)
+            return
+
+
+def _pair_with_hosts(metafunc: pytest.Metafunc, run: Run, endpoints: tuple[Endpoint, ...]) -> None:
+    pairs = [(endpoint, _host_of(endpoint, run)) for endpoint in endpoints if endpoint.hostspec]
+    if not pairs:
+        run.usage_errors.append(
+            f"{metafunc.definition.nodeid} asks for 'host' beside 'endpoint', and no endpoint of this run was found by "
+            "logging into a host: name the host with --hosts=ssh://NAME"
+        )
+    ids = [str(endpoint) for endpoint, _ in pairs]
+    metafunc.parametrize((fixtures.OURS, TESTINFRA_HOST), pairs, ids=ids, scope="session", indirect=True)
+
+
+def _host_of(endpoint: Endpoint, run: Run) -> testinfra.host.Host:
+    given = run.settings.testinfra
+    options = {key: given[key] for key in (*TESTINFRA, *INVENTORY) if key != "ssh_extra_args"}
+    return testinfra.get_host(endpoint.hostspec or "local://", **options)

@@ -1,0 +1,51 @@
+"""Progress on a terminal while probing: count, rate, slowest. In a pipe nothing is written."""
+
+from __future__ import annotations
+
+import sys
+import time
+from types import TracebackType
+from typing import Final, Self, TextIO
+
+import pytest
+
+from audit.observation import Observation
+
+INTERVAL_S: Final = 0.2
+
+
+class Progress:
+    """One line that is rewritten in place, and removed at the end."""
+
+    def __init__(self, config: pytest.Config, total: int) -> None:
+        """Find the terminal; there is none in a pipe, or where pytest is told to be quiet."""
+        reporter = config.pluginmanager.getplugin("terminalreporter")
+        stream: TextIO = reporter._tw._file if reporter else sys.stdout  # noqa: SLF001 - no public way to the stream
+        self._stream = stream if stream.isatty() and config.option.verbose >= 0 and total else None
+        self._total, self._done = total, 0
+        self._slowest: tuple[float, str] = (0.0, "")
+        self._started = self._drawn = time.monotonic()
+
+    def __enter__(self) -> Self:
+        """Start with nothing drawn."""
+        return self
+
+    def advance(self, observation: Observation) -> None:
+        """Count one observation, and draw where the last drawing is old."""
+        self._done += 1
+        self._slowest = max(self._slowest, (observation.elapsed_s, str(observation.endpoint)))
+        moment = time.monotonic()
+        if self._stream and (moment - self._drawn >= INTERVAL_S or self._done == self._total):
+            self._drawn = moment
+            rate = self._done / max(moment - self._started, 0.001)
+            slowest = f"slowest {self._slowest[1]} {self._slowest[0]:.1f} s"
+            self._stream.write(f"\r\x1b[Kprobing {self._done}/{self._total}, {rate:.0f}/s, {slowest}")
+            self._stream.flush()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Remove the line."""
+        if self._stream:
+            self._stream.write("\r\x1b[K")
+            self._stream.flush()

@@ -1,0 +1,138 @@
+"""The results file, and how a result travels: on the test's user properties, which survive xdist and stand in JUnit.
+
+It writes lines as they come, so that what was judged is there whatever ends the run.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, TextIO
+
+import pytest
+
+from audit.checks import Inconclusive
+from audit.observation import InstalledFile, Observation
+from audit.record import format_time, from_json, to_json
+from audit.result import Result
+from pytest_sslaudit.facts import Facts
+
+NESTED = ("detail", "waiver", "controls")
+OF_REPORT = ("nodeid", "duration_s")
+
+
+def as_properties(result: Result) -> Iterator[tuple[str, Any]]:
+    """Give a result as user properties: what is nested as JSON text, what is absent not at all."""
+    for name, value in to_json(result).items():
+        if name not in OF_REPORT and value not in (None, [], {}, ""):
+            yield name, json.dumps(value) if name in NESTED else value
+
+
+def result_of(report: pytest.TestReport) -> Result | None:
+    """Return the result that a report carries; None where its test is no check, or has not ended yet."""
+    values = dict(report.user_properties)
+    if "verdict" not in values or "check" not in values or report.when == "teardown":
+        return None
+    absent = {
+        "host": None,
+        "service": None,
+        "message": "",
+        "detail": "{}",
+        "source": "",
+        "controls": "[]",
+        "policy": "",
+    }
+    row = {**absent, **values, "nodeid": report.nodeid, "duration_s": round(report.duration, 6)}
+    known = {name: json.loads(value) if name in NESTED and value else value for name, value in row.items()}
+    return from_json(Result, known)
+
+
+class ResultsFile:
+    """The file; opened before anything is observed, and closed with a summary line."""
+
+    def __init__(self, file: Path) -> None:
+        """Open the file anew; raises pytest.UsageError where it cannot be written."""
+        try:
+            self._stream: TextIO = file.open("w", encoding="utf-8")
+        except OSError as error:
+            raise pytest.UsageError(f"--audit-results {file}: {error.strerror}") from error
+
+    def write(self, kind: str, **values: object) -> None:
+        """Write one line."""
+        if not self._stream.closed:
+            self._stream.write(json.dumps({"kind": kind, **values}, separators=(",", ":")) + "\n")
+            self._stream.flush()
+
+    def result(self, result: Result) -> None:
+        """Write one result."""
+        self.write("result", **to_json(result))
+
+    def close(self, **summary: object) -> None:
+        """Write the summary line and close."""
+        self.write("summary", **summary)
+        self._stream.close()
+
+
+def observation_row(facts: Facts) -> dict[str, Any]:
+    """Return what the results file says of an observation."""
+    seen, endpoint = facts.observation, facts.endpoint
+    first = seen.handshakes[0] if seen.handshakes else None
+    chain = facts.seen_chain
+    return {
+        "endpoint": str(endpoint),
+        "host": endpoint.hostspec,
+        "service": endpoint.service,
+        "phase": "before",
+        "observed_at": format_time(seen.observed_at),
+        "addresses": list(seen.addresses),
+        "protocol": first and first.version,
+        "cipher": first and first.cipher,
+        "group": first and first.group,
+        "chain": [_certificate_row(certificate) for certificate in (chain.certificates if chain else ())],
+        "names": _known(lambda: [*chain.leaf.dns_names, *chain.leaf.ip_addresses]) if chain else [],
+        "installed": [_file_row(file) for file in (seen.server.files if seen.server else ())],
+        "stapled": bool(first and first.ocsp_der),
+        "failure": _failure_row(seen),
+        "connections": seen.connections,
+        "elapsed_s": round(seen.elapsed_s, 6),
+    }
+
+
+def _certificate_row(certificate: Any) -> dict[str, Any]:  # noqa: ANN401 - a Certificate whose facts may raise
+    times = ("not_before", "not_after")
+    row: dict[str, Any] = {"sha256": certificate.sha256}
+    for name in ("subject", "issuer", "not_before", "not_after", "spki_sha256"):
+        value = _known(lambda name=name: getattr(certificate, name))
+        row[name] = format_time(value) if name in times and value else value
+    return row
+
+
+def _known(ask: Any) -> Any:  # noqa: ANN401 - a fact of any type
+    """Return a fact, or None where it could not be read: the finding says so elsewhere."""
+    try:
+        return ask()
+    except Inconclusive:
+        return None
+
+
+def _file_row(file: InstalledFile) -> dict[str, Any]:
+    mode = None if file.mode is None else f"{file.mode:04o}"
+    return {
+        "path": file.path,
+        "kind": file.kind,
+        "owner": file.owner,
+        "group": file.group,
+        "mode": mode,
+        "spki_sha256": file.spki_sha256,
+    }
+
+
+def _failure_row(seen: Observation) -> dict[str, Any] | None:
+    failure = seen.failure
+    return failure and {"stage": failure.stage, "kind": failure.kind, "detail": failure.detail}
+
+
+def connections_of(observations: Iterable[Observation]) -> int:
+    """Count the connections that were made."""
+    return sum(observation.connections for observation in observations)

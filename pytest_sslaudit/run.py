@@ -1,0 +1,76 @@
+"""The state of one audit: what was asked for, where observations lie, and the facts of the endpoint under judgement."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cached_property
+from typing import Final
+
+import pytest
+from audit.targets import UnusableLine
+
+from audit.checks import Scope
+from audit.endpoint import RUN, Endpoint
+from audit.observation import Observation
+from pytest_sslaudit.facts import Facts, FactSource
+from pytest_sslaudit.options import Settings
+from pytest_sslaudit.spool import Manifest, Spool
+from pytest_sslaudit.trust import read_anchors
+
+KEY: Final = pytest.StashKey["Run"]()
+STALE_WAIVER: Final = "ops.waiver-stale"  # judged at the very end, in the controller
+
+
+@dataclass(frozen=True, slots=True)
+class AuditRun:
+    """What is judged of the run itself."""
+
+    unusable_lines: tuple[UnusableLine, ...] = ()
+    expired_waivers: tuple[str, ...] = ()
+    stale_waivers: tuple[str, ...] = ()
+
+
+@dataclass
+class Run:
+    """One audit in one process. `selected` are the ids of the endpoints each check was collected for."""
+
+    settings: Settings
+    spool: Spool
+    manifest: Manifest
+    now: datetime
+    selected: dict[str, set[str]] = field(default_factory=dict)
+    usage_errors: list[str] = field(default_factory=list)
+    stale_waivers: tuple[str, ...] = ()
+    _last: Facts | None = None
+
+    @cached_property
+    def source(self) -> FactSource:
+        """Where facts come from; the anchors are read when they are first needed."""
+        return FactSource(self.spool, read_anchors(self.settings.trust), self.settings.policy)
+
+    def facts_of(self, endpoint: Endpoint) -> Facts:
+        """Return the facts of an endpoint; tests come ordered by endpoint, so the last one is kept."""
+        if self._last is None or self._last.endpoint != endpoint:
+            is_run = endpoint == RUN
+            self._last = self.source.facts(Observation(RUN, self.now)) if is_run else self.source.facts_of(endpoint)
+        return self._last
+
+    def endpoints(self, scopes: tuple[Scope, ...]) -> tuple[Endpoint, ...]:
+        """Return what a check of those scopes is judged for, in order."""
+        chosen = {"endpoint": self.manifest.endpoints, "host": self.manifest.hosts, "run": (RUN,)}
+        return tuple(endpoint for scope in ("run", "host", "endpoint") if scope in scopes for endpoint in chosen[scope])
+
+    def about_itself(self) -> AuditRun:
+        """Return what is judged of the run itself."""
+        expired = tuple(str(waiver) for waiver in self.settings.waivers if waiver.has_expired(self.now))
+        return AuditRun(self.manifest.unusable, expired, self.stale_waivers)
+
+    def is_judged(self, check: str, endpoint: Endpoint) -> bool:
+        """Say whether that check of that endpoint is among the collected tests."""
+        return str(endpoint) in self.selected.get(check, ())
+
+
+def current_run(config: pytest.Config) -> Run:
+    """Return the audit of this pytest run."""
+    return config.stash[KEY]

@@ -1,0 +1,64 @@
+"""One audit brought into a pytest run: settings read, plugins registered, `audit` collected."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+
+import pytest
+
+from audit.record import parse_time
+from pytest_sslaudit import fixtures
+from pytest_sslaudit.controller import Controller
+from pytest_sslaudit.html import HtmlReport
+from pytest_sslaudit.judging import Judging
+from pytest_sslaudit.options import Settings, read_settings
+from pytest_sslaudit.parametrize import Parametrize
+from pytest_sslaudit.plugin import audit_folder, names_audit
+from pytest_sslaudit.run import KEY, Run
+from pytest_sslaudit.spool import Spool
+from pytest_sslaudit.summary import Summary
+from pytest_sslaudit.worker import Worker
+
+
+def start(config: pytest.Config) -> None:
+    """Read what was asked for and register the hooks of an audit; raises pytest.UsageError."""
+    _refuse_another_audit()
+    settings = read_settings(config)
+    _collect_audit(config)
+    config.addinivalue_line("markers", "sslaudit: a check of TLS endpoints")
+    manager = config.pluginmanager
+    if hasattr(config, "workerinput"):
+        config.stash[KEY] = _run_of_worker(settings, config.workerinput["sslaudit"])
+        manager.register(Worker(), "sslaudit-worker")
+    else:
+        controller = Controller(config, settings)
+        manager.register(controller, "sslaudit-controller")
+        manager.register(Summary(controller.tally), "sslaudit-summary")
+        if manager.hasplugin("html"):
+            manager.register(HtmlReport(controller.tally, "TLS audit"), "sslaudit-html")
+    manager.register(fixtures, "sslaudit-fixtures")
+    manager.register(Parametrize(), "sslaudit-parametrize")
+    manager.register(Judging(), "sslaudit-judging")
+
+
+def _refuse_another_audit() -> None:
+    found = importlib.util.find_spec("audit")
+    origin = None if found is None or found.origin is None else Path(found.origin).absolute().parent
+    if origin != audit_folder():
+        raise pytest.UsageError(
+            f"the package `audit` that Python finds is {origin}, not ours ({audit_folder()}): rename that folder, or "
+            "start pytest elsewhere"
+        )
+
+
+def _collect_audit(config: pytest.Config) -> None:
+    """Add the built-in checks where no argument says what to collect."""
+    named = config.args_source is pytest.Config.ArgsSource.ARGS
+    if not named and not names_audit(config, config.args) and not hasattr(config, "workerinput"):
+        config.args.append(str(audit_folder()))
+
+
+def _run_of_worker(settings: Settings, handed: dict[str, str]) -> Run:
+    spool = Spool(Path(handed["spool"]))
+    return Run(settings, spool, spool.manifest(), parse_time(handed["now"]))

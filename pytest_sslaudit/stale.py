@@ -1,0 +1,76 @@
+"""Waivers that waived nothing: judged last, in the controller, when every result is known.
+
+Only a run that nothing restricted can tell; then the check is judged like any other and stands in every report.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import pytest
+
+from audit import test_run
+from audit.checks import Judgement, check_of
+from audit.endpoint import RUN
+from pytest_sslaudit.facts import Facts
+from pytest_sslaudit.gate import Ruling, ending_of, rule
+from pytest_sslaudit.judging import apply
+from pytest_sslaudit.plugin import audit_folder
+from pytest_sslaudit.results import as_properties
+from pytest_sslaudit.run import AuditRun, Run
+from pytest_sslaudit.tally import Tally
+from pytest_sslaudit.waivers import find_waiver
+
+
+def judge_stale_waivers(run: Run, config: pytest.Config, tally: Tally) -> None:
+    """Judge the check and report it, where there are waivers and nothing restricted the run."""
+    if not run.settings.waivers or _is_restricted(config):
+        return
+    run.stale_waivers = _stale(run, tally)
+    function: Callable[[AuditRun], None] = test_run.test_no_stale_waiver
+    started = time.perf_counter()
+    error: Judgement | None = None
+    try:
+        function(run.about_itself())
+    except Judgement as judgement:
+        error = judgement
+    ruling = rule(run, _facts(run), check_of(function), ending_of(error, ""))
+    _report(config, ruling, time.perf_counter() - started)
+
+
+def _facts(run: Run) -> Facts:
+    return run.facts_of(RUN)
+
+
+def _stale(run: Run, tally: Tally) -> tuple[str, ...]:
+    used = {find_waiver(run.settings.waivers, result.check, result.endpoint, run.now) for result in tally.waived}
+    in_force = (waiver for waiver in run.settings.waivers if not waiver.has_expired(run.now))
+    return tuple(str(waiver) for waiver in in_force if waiver not in used)
+
+
+def _is_restricted(config: pytest.Config) -> bool:
+    option = config.option
+    narrowed = any(getattr(option, name, None) for name in ("keyword", "markexpr", "lf", "deselect", "maxfail"))
+    folder = audit_folder()
+    return narrowed or any(argument.split("::")[0] not in ("audit", str(folder)) for argument in _about_audit(config))
+
+
+def _about_audit(config: pytest.Config) -> list[str]:
+    return [argument for argument in config.args if argument.startswith("audit") or str(audit_folder()) in argument]
+
+
+def _report(config: pytest.Config, ruling: Ruling, duration_s: float) -> None:
+    file = audit_folder() / "test_run.py"
+    location = (str(file), 0, f"test_no_stale_waiver[{RUN}]")
+    nodeid = f"{file.relative_to(file.parent.parent).as_posix()}::{location[2]}"
+    config.hook.pytest_runtest_logstart(nodeid=nodeid, location=location)
+    for when in ("setup", "call", "teardown"):
+        report = pytest.TestReport(
+            nodeid, location, {}, "passed", None, when, duration=duration_s if when == "call" else 0
+        )
+        report.user_properties = list(as_properties(ruling.result)) if ruling.result and when != "setup" else []
+        if when == "call":
+            apply(ruling, location, report)
+        config.hook.pytest_runtest_logreport(report=report)
+    config.hook.pytest_runtest_logfinish(nodeid=nodeid, location=location)

@@ -1,0 +1,63 @@
+"""The last lines on the terminal: one for each failing endpoint, then counts by severity and the earliest expiry."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import groupby
+
+import pytest
+
+from audit.checks import Verdict
+from audit.result import Result
+from pytest_sslaudit.tally import Tally
+
+ORDER = (Verdict.ERROR, Verdict.FAIL, Verdict.INCONCLUSIVE)
+
+
+class Summary:
+    """The hook that prints; it reads the tally and judges nothing."""
+
+    def __init__(self, tally: Tally) -> None:
+        """Keep the tally that the run fills."""
+        self._tally = tally
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        """Print what an operator wants to know last."""
+        if not self._tally.verdicts:
+            return
+        terminalreporter.write_sep("=", "sslaudit")
+        for line in (*lines_of_endpoints(self._tally), *lines_of_totals(self._tally)):
+            terminalreporter.write_line(line)
+
+
+def lines_of_endpoints(tally: Tally) -> Iterator[str]:
+    """Give one line for each endpoint that failed the run: its worst finding, and how many more there are."""
+    failed = [result for result, outcome in tally.failing if outcome == "failed"]
+    for endpoint, group in groupby(sorted(failed, key=_by_endpoint), key=lambda result: result.endpoint):
+        worst, *others = group
+        more = f" (and {len(others)} more)" if others else ""
+        verdict = worst.severity.value if worst.verdict is Verdict.FAIL else worst.verdict.value
+        yield f"{endpoint}  {verdict} {worst.check}: {worst.message}{more}"
+
+
+def lines_of_totals(tally: Tally) -> Iterator[str]:
+    """Give the counts by severity, what could not be told, what is waived, and the earliest expiry."""
+    findings = ", ".join(f"{count} {level.value}" for level, count in tally.by_severity()) or "none"
+    parts = [f"findings: {findings}"]
+    for verdict, words in (
+        (Verdict.INCONCLUSIVE, "could not be told"),
+        (Verdict.WAIVED, "waived"),
+        (Verdict.ERROR, "our bugs"),
+    ):
+        if count := tally.verdicts[verdict.value]:
+            parts.append(f"{count} {words}")
+    yield f"{len(tally.endpoints)} endpoints; {'; '.join(parts)}"
+    if not tally.told_something:
+        yield "nothing could be audited"
+    if tally.earliest:
+        moment, endpoint = tally.earliest
+        yield f"earliest expiry: {moment:%Y-%m-%d %H:%M} UTC ({endpoint})"
+
+
+def _by_endpoint(result: Result) -> tuple[str, int, int]:
+    return result.endpoint, ORDER.index(result.verdict), -result.severity.rank

@@ -1,0 +1,51 @@
+"""What a run came to: counts, the failing rows and the earliest expiry. It keeps no passed result."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from audit.checks import Severity, Verdict
+from audit.result import Result
+
+
+@dataclass
+class Tally:
+    """Filled as results come in; `failing` holds what failed or could not be told, waived ones apart."""
+
+    verdicts: Counter[str] = field(default_factory=Counter)
+    severities: Counter[str] = field(default_factory=Counter)
+    failing: list[tuple[Result, str]] = field(default_factory=list)  # with pytest's outcome
+    waived: list[Result] = field(default_factory=list)
+    endpoints: set[str] = field(default_factory=set)
+    earliest: tuple[datetime, str] | None = None  # not_after, endpoint
+    connections: int = 0
+
+    def add(self, result: Result, outcome: str) -> None:
+        """Count one result."""
+        self.verdicts[result.verdict.value] += 1
+        self.endpoints.add(result.endpoint)
+        if result.verdict in (Verdict.FAIL, Verdict.INCONCLUSIVE, Verdict.ERROR):
+            self.failing.append((result, outcome))
+        if result.verdict is Verdict.FAIL:
+            self.severities[result.severity.value] += 1
+        if result.verdict is Verdict.WAIVED:
+            self.waived.append(result)
+        if result.not_after and (self.earliest is None or result.not_after < self.earliest[0]):
+            self.earliest = (result.not_after, result.endpoint)
+
+    @property
+    def has_bug(self) -> bool:
+        """Whether a check ended by a bug of ours."""
+        return self.verdicts[Verdict.ERROR.value] > 0
+
+    @property
+    def told_something(self) -> bool:
+        """Whether anything at all could be judged: an audit in which nothing could is never well."""
+        judged = (Verdict.PASS, Verdict.FAIL, Verdict.NOT_APPLICABLE)
+        return any(self.verdicts[verdict.value] for verdict in judged[:2]) or not self.verdicts
+
+    def by_severity(self) -> list[tuple[Severity, int]]:
+        """Return the counts of findings, worst first."""
+        return [(level, self.severities[level.value]) for level in reversed(Severity) if self.severities[level.value]]

@@ -1,0 +1,95 @@
+"""Waivers: findings that are accepted for a time, each with a reason, an owner and an end.
+
+It knows the file and what a waiver covers; what becomes of a covered finding is the gate's business.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from audit.result import WaiverNote
+
+REQUIRED = ("check", "endpoint", "reason", "owner", "expires")
+
+
+@dataclass(frozen=True, slots=True)
+class Waiver:
+    """One `[[waiver]]`: `check` and `endpoint` are globs in which only `*` is special; it counts through `expires`."""
+
+    check: str
+    endpoint: str
+    reason: str
+    owner: str
+    expires: date
+
+    def __str__(self) -> str:
+        """Name the waiver in a message."""
+        return f"waiver of {self.check} for {self.endpoint} ({self.owner}, until {self.expires})"
+
+    def covers(self, check: str, endpoint: str) -> bool:
+        """Say whether check id and endpoint id match."""
+        return matches_glob(self.check, check) and matches_glob(self.endpoint, endpoint)
+
+    def has_expired(self, now: datetime) -> bool:
+        """Say whether its last day (UTC) is over."""
+        return now >= datetime.combine(self.expires, time(), UTC) + timedelta(days=1)
+
+    @property
+    def note(self) -> WaiverNote:
+        """What a result says of it."""
+        return WaiverNote(self.reason, self.owner, self.expires.isoformat())
+
+
+def find_waiver(waivers: tuple[Waiver, ...], check: str, endpoint: str, now: datetime) -> Waiver | None:
+    """Return the first waiver in force that covers the finding."""
+    return next((waiver for waiver in waivers if waiver.covers(check, endpoint) and not waiver.has_expired(now)), None)
+
+
+def read_waivers(file: Path) -> tuple[Waiver, ...]:
+    """Read the file; raises pytest.UsageError that names file, waiver and field."""
+    try:
+        table = tomllib.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise pytest.UsageError(f"waivers {file}: {error.strerror}") from error
+    except ValueError as error:
+        raise pytest.UsageError(f"waivers {file}: {error}") from error
+    unknown = sorted(set(table) - {"waiver"})
+    if unknown:
+        raise pytest.UsageError(f"waivers {file}: unknown key {unknown[0]!r}; a waiver is a [[waiver]] table")
+    rows = table.get("waiver", [])
+    if not isinstance(rows, list):
+        raise pytest.UsageError(f"waivers {file}: write [[waiver]] with two brackets, a table for each waiver")
+    return tuple(_parse(row, f"waivers {file}, number {number}") for number, row in enumerate(rows, 1))
+
+
+def _parse(row: dict[str, Any], place: str) -> Waiver:
+    missing = [key for key in REQUIRED if key not in row]
+    unknown = sorted(set(row) - set(REQUIRED))
+    if missing or unknown:
+        wrong = f"has no {missing[0]!r}" if missing else f"has an unknown key {unknown[0]!r}"
+        raise pytest.UsageError(f"{place}: it {wrong}; a waiver has {', '.join(REQUIRED)}")
+    texts = [row[key] for key in REQUIRED[:-1]]
+    if not all(isinstance(text, str) and text.strip() for text in texts):
+        raise pytest.UsageError(f"{place}: {', '.join(REQUIRED[:-1])} are texts and not empty")
+    return Waiver(*texts, expires=_day(row["expires"], place))
+
+
+def _day(value: Any, place: str) -> date:  # noqa: ANN401 - what TOML holds
+    if isinstance(value, date) and not isinstance(value, datetime):
+        return value
+    try:
+        return date.fromisoformat(value)
+    except (TypeError, ValueError) as error:
+        raise pytest.UsageError(f"{place}: expires = {value!r} is not a date such as 2026-12-31") from error
+
+
+def matches_glob(glob: str, text: str) -> bool:
+    """Say whether the whole text matches; only `*` is special."""
+    return re.fullmatch(".*".join(map(re.escape, glob.split("*"))), text) is not None
