@@ -1,0 +1,218 @@
+"""What each kind of lab endpoint serves: recipes that turn a name into a key and a chain, each with at most one fault.
+
+It knows how a certificate or a chain goes wrong; it does not know which check says so, nor who serves it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from cryptography import x509
+from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID
+
+from tests.lab.ca import (
+    Identity,
+    Leaf,
+    PrivateKey,
+    issue,
+    new_intermediate,
+    new_root,
+    new_rsa_key,
+    sign_weakly,
+)
+
+_DAY: Final = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """What a server holds: the leaf's key, and the chain as it is to be sent, leaf first."""
+
+    key: PrivateKey
+    chain: tuple[x509.Certificate, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Authorities:
+    """The lab's certification authorities; only `root` is to be trusted."""
+
+    now: datetime
+    root: Identity
+    intermediate: Identity
+    rsa_intermediate: Identity  # for the digests that only RSA is known to have been used with
+    lower: Identity  # below `intermediate`: a chain long enough to be in the wrong order
+    ending: Identity  # expires before what it issued
+    foreign_root: Identity
+    foreign_intermediate: Identity
+
+
+def found_authorities(now: datetime) -> Authorities:
+    """Make all the lab's authorities, new."""
+    root = new_root("Lab Root", now=now)
+    intermediate = new_intermediate("Lab Intermediate", root, now=now)
+    foreign_root = new_root("Foreign Root", now=now)
+    return Authorities(
+        now,
+        root,
+        intermediate,
+        rsa_intermediate=new_intermediate("Lab RSA Intermediate", root, now=now, key=new_rsa_key(2048)),
+        lower=new_intermediate("Lab Lower Intermediate", intermediate, now=now),
+        ending=new_intermediate("Lab Ending Intermediate", root, now=now, lasts=60 * _DAY),
+        foreign_root=foreign_root,
+        foreign_intermediate=new_intermediate("Foreign Intermediate", foreign_root, now=now),
+    )
+
+
+def _leaf(at: Authorities, name: str, *, age: timedelta = 10 * _DAY, lifetime: timedelta = 90 * _DAY) -> Leaf:
+    """Return a good leaf: issued ten days ago for ninety, so that neither expiry nor renewal is near."""
+    return Leaf(name, (name,), at.now - age, lifetime)
+
+
+def _serve(at: Authorities, leaf: Leaf, *, key: PrivateKey | None = None) -> Served:
+    """Return a leaf of the lab's intermediate with the chain it should have."""
+    identity = issue(leaf, at.intermediate, key=key)
+    return Served(identity.key, (identity.certificate, at.intermediate.certificate))
+
+
+def _good(at: Authorities, name: str) -> Served:
+    return _serve(at, _leaf(at, name))
+
+
+def _good_rsa(at: Authorities, name: str) -> Served:
+    identity = issue(_leaf(at, name), at.rsa_intermediate, key=new_rsa_key(2048))
+    return Served(identity.key, (identity.certificate, at.rsa_intermediate.certificate))
+
+
+def _short_lived(at: Authorities, name: str) -> Served:
+    return _serve(at, _leaf(at, name, age=_DAY, lifetime=6 * _DAY))
+
+
+def _wildcard(at: Authorities, name: str) -> Served:
+    wildcard = "*." + name.partition(".")[2]
+    return _serve(at, Leaf(wildcard, (wildcard,), at.now - 10 * _DAY))
+
+
+def _expired(at: Authorities, name: str) -> Served:
+    return _serve(at, _leaf(at, name, age=92 * _DAY))
+
+
+def _expiring(at: Authorities, name: str) -> Served:
+    return _serve(at, _leaf(at, name, age=85 * _DAY))
+
+
+def _renewal_due(at: Authorities, name: str) -> Served:
+    return _serve(at, _leaf(at, name, age=70 * _DAY))
+
+
+def _not_yet_valid(at: Authorities, name: str) -> Served:
+    return _serve(at, _leaf(at, name, age=-2 * _DAY))
+
+
+def _long(at: Authorities, name: str) -> Served:
+    return _serve(at, _leaf(at, name, lifetime=397 * _DAY))
+
+
+def _weakly_signed(digest: str) -> Callable[[Authorities, str], Served]:
+    def recipe(at: Authorities, name: str) -> Served:
+        identity = sign_weakly(issue(_leaf(at, name), at.rsa_intermediate), at.rsa_intermediate, digest)
+        return Served(identity.key, (identity.certificate, at.rsa_intermediate.certificate))
+
+    return recipe
+
+
+def _no_san(at: Authorities, name: str) -> Served:
+    return _serve(at, Leaf(name, (), at.now - 10 * _DAY))
+
+
+def _client_only(at: Authorities, name: str) -> Served:
+    usages = (ExtendedKeyUsageOID.CLIENT_AUTH,)
+    return _serve(at, Leaf(name, (name,), at.now - 10 * _DAY, usages=usages))
+
+
+def _no_usage(at: Authorities, name: str) -> Served:
+    return _serve(at, Leaf(name, (name,), at.now - 10 * _DAY, usages=()))
+
+
+def _self_signed(at: Authorities, name: str) -> Served:
+    identity = issue(_leaf(at, name), None)
+    return Served(identity.key, (identity.certificate,))
+
+
+def _foreign(at: Authorities, name: str) -> Served:
+    identity = issue(_leaf(at, name), at.foreign_intermediate)
+    above = (at.foreign_intermediate.certificate, at.foreign_root.certificate)
+    return Served(identity.key, (identity.certificate, *above))
+
+
+def _other_name(at: Authorities, name: str) -> Served:
+    return _serve(at, _leaf(at, "other-" + name))
+
+
+def _leaf_only(at: Authorities, name: str) -> Served:
+    served = _good(at, name)
+    return Served(served.key, served.chain[:1])
+
+
+def _reversed(at: Authorities, name: str) -> Served:
+    identity = issue(_leaf(at, name), at.lower)
+    return Served(
+        identity.key, (identity.certificate, at.intermediate.certificate, at.lower.certificate)
+    )  # the issuer of the leaf comes last
+
+
+def _unrelated(at: Authorities, name: str) -> Served:
+    served = _good(at, name)
+    return Served(served.key, (served.chain[0], at.foreign_intermediate.certificate, served.chain[1]))
+
+
+def _duplicated(at: Authorities, name: str) -> Served:
+    served = _good(at, name)
+    return Served(served.key, (served.chain[0], *served.chain))
+
+
+def _intermediate_ends(at: Authorities, name: str) -> Served:
+    identity = issue(_leaf(at, name), at.ending)
+    return Served(identity.key, (identity.certificate, at.ending.certificate))
+
+
+def _rsa_1024(at: Authorities, name: str) -> Served:
+    return _serve(at, _leaf(at, name), key=new_rsa_key(1024))
+
+
+def _malformed(at: Authorities, name: str) -> Served:
+    """Return a leaf whose subjectAltName holds a DNS name and an IPv4 address of two octets."""
+    encoded = name.encode("ascii")
+    names = bytes([0x82, len(encoded)]) + encoded + bytes([0x87, 2, 127, 0])
+    san = x509.UnrecognizedExtension(ExtensionOID.SUBJECT_ALTERNATIVE_NAME, bytes([0x30, len(names)]) + names)
+    return _serve(at, Leaf(name, (), at.now - 10 * _DAY, extra=(san,)))
+
+
+RECIPES: Final[Mapping[str, Callable[[Authorities, str], Served]]] = {
+    "good": _good,
+    "good-rsa": _good_rsa,
+    "short-lived": _short_lived,
+    "wildcard": _wildcard,
+    "expired": _expired,
+    "expiring": _expiring,
+    "renewal-due": _renewal_due,
+    "not-yet-valid": _not_yet_valid,
+    "long": _long,
+    "sha1": _weakly_signed("sha1"),
+    "md5": _weakly_signed("md5"),
+    "no-san": _no_san,
+    "client-only": _client_only,
+    "no-usage": _no_usage,
+    "self-signed": _self_signed,
+    "foreign": _foreign,
+    "other-name": _other_name,
+    "leaf-only": _leaf_only,
+    "reversed": _reversed,
+    "unrelated": _unrelated,
+    "duplicated": _duplicated,
+    "intermediate-ends": _intermediate_ends,
+    "rsa-1024": _rsa_1024,
+    "malformed": _malformed,
+}

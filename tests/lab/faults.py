@@ -1,0 +1,134 @@
+"""What is planted in the lab and what has to be found: one table, a row an endpoint.
+
+It knows names of recipes and check ids; it makes nothing and judges nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+DOMAIN: Final = "lab.test"
+LOCAL: Final = "127.0.0.1"
+
+Scheme = Literal["https", "tls", "smtp", "smtps", "imap", "imaps", "pop3", "pop3s", "ftp", "ftps"]
+Tls = Literal["modern", "tls1.0", "tls1.1", "tls1.2", "client-certificate", "client-certificate-1.2"]
+Lookup = Literal["pinned", "resolves", "nxdomain", "no-address", "servfail", "silent"]
+
+
+@dataclass(frozen=True, slots=True)
+class Planted:
+    """One endpoint of the lab, and the ids of the checks that have to fail on it; none on a sound one.
+
+    `certificate` is a recipe, `behaviour` how the server behaves, `lookup` what the name server says of the name
+    (`pinned`: it is not asked, the URL gives the address). `addresses` are where it listens: the faulty ones that waste
+    a prober's time have an address of their own, as hosts would. `beside` is the label of the endpoint whose port it
+    shares, told apart by SNI.
+    """
+
+    label: str
+    scheme: Scheme
+    finds: tuple[str, ...] = ()
+    certificate: str = "good"
+    behaviour: str = "serves"
+    tls: Tls = "modern"
+    lookup: Lookup = "pinned"
+    addresses: tuple[str, ...] = (LOCAL,)
+    beside: str = ""
+
+    @property
+    def name(self) -> str:
+        """The name to ask for and to expect: a literal address stands for itself."""
+        return f"{self.label}.{DOMAIN}" if self.label else self.addresses[0]
+
+
+def _clients(behaviour: str, *finds: str) -> tuple[Planted, ...]:
+    """Return one row for each scheme that upgrades a connection in plain text."""
+    return tuple(
+        Planted(f"{behaviour}-{scheme}", scheme, finds, behaviour=behaviour)
+        for scheme in ("smtp", "imap", "pop3", "ftp")
+    )
+
+
+SOUND: Final = (
+    Planted("www", "https"),
+    Planted("service", "tls"),
+    Planted("mx", "smtp"),
+    Planted("submission", "smtps"),
+    Planted("imap", "imap"),
+    Planted("imaps", "imaps"),
+    Planted("pop", "pop3"),
+    Planted("pops", "pop3s"),
+    Planted("ftp", "ftp"),
+    Planted("ftps", "ftps"),
+    Planted("resolved", "https", lookup="resolves"),
+    Planted("resolved-mx", "smtp", lookup="resolves"),
+    Planted("two-addresses", "https", lookup="resolves", addresses=("127.0.0.2", "127.0.0.3")),
+    Planted("second-name", "https", beside="www"),
+    Planted("xn--bcher-kva", "https"),
+    Planted("", "https"),  # an address is the name
+    Planted("", "https", addresses=("::1",)),
+    Planted("rsa", "https", certificate="good-rsa"),
+    Planted("wildcard", "https", certificate="wildcard"),
+    Planted("short-lived", "https", certificate="short-lived"),
+    Planted("tls12", "https", tls="tls1.2"),
+    Planted("client-certificate", "https", tls="client-certificate"),
+    Planted("client-certificate-tls12", "https", tls="client-certificate-1.2"),
+    Planted("busy-at-first", "smtp", behaviour="busy-at-first", addresses=("127.0.0.4",)),
+)
+
+FAULTY: Final = (
+    Planted("expired", "https", ("cert.expired",), "expired"),
+    Planted("expired-mail", "imaps", ("cert.expired",), "expired"),
+    Planted("expired-second-name", "https", ("cert.expired",), "expired", beside="www"),
+    Planted("expiring", "https", ("cert.expiring",), "expiring"),
+    Planted("expiring-mx", "smtp", ("cert.expiring",), "expiring"),
+    Planted("renewal-due", "https", ("cert.renewal-due",), "renewal-due"),
+    Planted("not-yet-valid", "https", ("cert.not-yet-valid",), "not-yet-valid"),
+    Planted("sha1", "https", ("cert.weak-signature",), "sha1"),
+    Planted("md5", "pop3s", ("cert.weak-signature",), "md5"),
+    Planted("no-san", "https", ("cert.san-missing",), "no-san"),
+    Planted("client-only", "https", ("cert.eku-missing-serverauth",), "client-only"),
+    Planted("no-usage", "ftps", ("cert.eku-missing-serverauth",), "no-usage"),
+    Planted("self-signed", "https", ("cert.self-signed",), "self-signed"),
+    Planted("self-signed-ftp", "ftp", ("cert.self-signed",), "self-signed"),
+    Planted("foreign", "https", ("cert.untrusted",), "foreign"),
+    Planted("wrong-name", "https", ("cert.name-mismatch",), "other-name"),
+    Planted("wrong-name-mail", "imap", ("cert.name-mismatch",), "other-name"),
+    Planted("too-long", "https", ("cert.validity-too-long",), "long"),
+    Planted("malformed", "https", ("cert.malformed",), "malformed"),
+    Planted("leaf-only", "https", ("chain.incomplete",), "leaf-only"),
+    Planted("leaf-only-pop", "pop3", ("chain.incomplete",), "leaf-only"),
+    Planted("reversed", "https", ("chain.order",), "reversed"),
+    Planted("unrelated", "smtps", ("chain.order",), "unrelated"),
+    Planted("duplicated", "tls", ("chain.order",), "duplicated"),
+    Planted("intermediate-ends", "https", ("chain.intermediate-expiring",), "intermediate-ends"),
+    Planted("rsa-1024", "https", ("key.weak",), "rsa-1024"),
+    Planted("tls10", "https", ("tls.old-protocol",), tls="tls1.0"),
+    Planted("tls11", "imaps", ("tls.old-protocol",), tls="tls1.1"),
+    *_clients("no-starttls", "svc.plaintext"),
+    Planted("http", "https", ("svc.plaintext",), behaviour="http"),
+    Planted("plain-smtp", "smtps", ("svc.plaintext",), behaviour="plain-smtp"),
+    Planted("closed-port", "https", ("svc.unreachable",), behaviour="closed"),
+    Planted("closes", "https", ("svc.unreachable",), behaviour="closes"),
+    Planted("closes-mail", "imap", ("svc.unreachable",), behaviour="closes"),
+    Planted("garbage", "https", ("svc.unreachable",), behaviour="garbage"),
+    Planted("garbage-mx", "smtp", ("svc.unreachable",), behaviour="garbage"),
+    Planted("alert", "https", ("svc.unreachable",), behaviour="alert"),
+    Planted("refuses-starttls", "smtp", ("svc.unreachable",), behaviour="refuses-starttls"),
+    Planted("injects", "smtp", ("svc.unreachable",), behaviour="injects"),
+    Planted("endless", "smtp", ("svc.unreachable",), behaviour="endless", addresses=("127.0.0.5",)),
+    Planted("dribbles", "smtp", ("svc.unreachable",), behaviour="dribbles", addresses=("127.0.0.6",)),
+    Planted("mute-starttls", "smtp", ("svc.unreachable",), behaviour="mute-starttls", addresses=("127.0.0.7",)),
+    Planted("two-certificates", "https", ("svc.multi-address",), behaviour="one-each", lookup="resolves",
+            addresses=("127.0.0.8", "127.0.0.9")),
+    Planted("nxdomain", "https", ("dns.unresolvable",), lookup="nxdomain"),
+    Planted("no-address", "imaps", ("dns.unresolvable",), lookup="no-address"),
+    Planted("servfail", "smtp", ("dns.unresolvable",), lookup="servfail"),
+    Planted("silent", "https", ("dns.unresolvable",), lookup="silent"),
+)  # fmt: skip
+
+UNUSABLE_LINE: Final = "gopher://gopher.lab.test:70"
+"""A line of the endpoints file that is a fault of the run itself, with the finding `ops.endpoint-unusable`."""
+
+RUN_FINDS: Final = ("ops.endpoint-unusable",)

@@ -1,0 +1,148 @@
+"""One listening endpoint of the lab: its sockets, its TLS and which conversation it holds.
+
+It knows how a row of the table becomes a server; it does not know the table, nor what anyone makes of the server.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from typing import Final
+
+from OpenSSL import SSL
+
+from tests.lab.certificates import Served
+from tests.lab.faults import Planted, Tls
+from tests.lab.ftp import FTP
+from tests.lab.hostile import MISBEHAVIOURS
+from tests.lab.protocols import IMAP, POP3, SMTP, Protocol, converse, echo, serve_http
+from tests.lab.stream import Closed, Stream
+
+Conversation = Callable[[Stream, SSL.Context], Awaitable[None]]
+
+_CONVERSATION_S = 60.0  # longer than any client of a test takes; nobody occupies a server for ever
+_LINES: Final[Mapping[str, Protocol]] = {"smtp": SMTP, "imap": IMAP, "pop3": POP3, "ftp": FTP}
+_VERSIONS: Final[Mapping[Tls, tuple[int, int]]] = {
+    "modern": (SSL.TLS1_2_VERSION, SSL.TLS1_3_VERSION),
+    "tls1.0": (SSL.TLS1_VERSION, SSL.TLS1_3_VERSION),
+    "tls1.1": (SSL.TLS1_1_VERSION, SSL.TLS1_2_VERSION),
+    "tls1.2": (SSL.TLS1_2_VERSION, SSL.TLS1_2_VERSION),
+    "client-certificate": (SSL.TLS1_2_VERSION, SSL.TLS1_3_VERSION),
+    "client-certificate-1.2": (SSL.TLS1_2_VERSION, SSL.TLS1_2_VERSION),
+}
+
+
+def make_context(served: Served, tls: Tls) -> SSL.Context:
+    """Return what a server shakes hands with: exactly that chain, those versions, and no bound on weakness."""
+    context = SSL.Context(SSL.TLS_SERVER_METHOD)
+    context.set_cipher_list(b"DEFAULT:@SECLEVEL=0")  # before the certificate: it may be of any kind
+    least, most = _VERSIONS[tls]
+    context.set_min_proto_version(least)
+    context.set_max_proto_version(most)
+    context.use_privatekey(served.key)
+    context.use_certificate(served.chain[0])
+    for certificate in served.chain[1:]:
+        context.add_extra_chain_cert(certificate)
+    if tls.startswith("client-certificate"):
+        context.set_verify(SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT, lambda *_: False)
+    return context
+
+
+def tell_names_apart(context: SSL.Context, others: Mapping[str, SSL.Context]) -> None:
+    """Let the context give way to another's where the client asks for that name by SNI."""
+
+    def choose(connection: SSL.Connection) -> None:
+        asked = (connection.get_servername() or b"").decode("ascii", "replace")
+        if asked in others:
+            connection.set_context(others[asked])
+
+    context.set_tlsext_servername_callback(choose)
+
+
+def bind(addresses: tuple[str, ...]) -> tuple[socket.socket, ...]:
+    """Return sockets on one port of the kernel's choice, one an address; raises OSError where one is not ours."""
+    while True:
+        sockets: list[socket.socket] = []
+        try:
+            for address in addresses:
+                sockets.append(_bind(address, sockets[0].getsockname()[1] if sockets else 0))
+        except OSError:
+            for bound in sockets:
+                bound.close()
+            if not sockets:
+                raise
+        else:
+            return tuple(sockets)
+
+
+@contextlib.asynccontextmanager
+async def listening(planted: Planted, bound: socket.socket, context: SSL.Context) -> AsyncIterator[None]:
+    """Serve on one socket; a closed port stays bound, so that nobody else gets it, and refuses connections."""
+    if planted.behaviour == "closed":
+        with bound:
+            yield
+        return
+    conversation = _conversation(planted)
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await _hold(conversation, Stream(reader, writer), context)
+
+    with contextlib.closing(await asyncio.start_server(serve, sock=bound, backlog=128)):
+        yield
+
+
+async def _hold(conversation: Conversation, stream: Stream, context: SSL.Context) -> None:
+    """Hold one conversation to its end: a client that leaves or breaks off is the client's affair."""
+    try:
+        async with asyncio.timeout(_CONVERSATION_S):
+            await conversation(stream, context)
+    except (Closed, OSError, TimeoutError, SSL.Error):
+        pass
+    finally:
+        await stream.close()
+
+
+def _conversation(planted: Planted) -> Conversation:
+    if planted.behaviour in MISBEHAVIOURS:
+        return MISBEHAVIOURS[planted.behaviour]
+
+    async def speak(stream: Stream, context: SSL.Context) -> None:
+        if planted.scheme in _LINES:
+            offers = planted.behaviour != "no-starttls"
+            return await converse(_LINES[planted.scheme], stream, context, offers_tls=offers)
+        await stream.start_tls(context)
+        if planted.scheme == "https":
+            return await serve_http(stream)
+        if planted.scheme == "tls":
+            return await echo(stream)
+        return await converse(_LINES[planted.scheme.removesuffix("s")], stream, context, offers_tls=False)
+
+    return _busy_at_first(speak) if planted.behaviour == "busy-at-first" else speak
+
+
+def _busy_at_first(then: Conversation) -> Conversation:
+    """Return a mail server that sends its first client away for a while (RFC 5321 3.8)."""
+    clients = 0
+
+    async def speak(stream: Stream, context: SSL.Context) -> None:
+        nonlocal clients
+        clients += 1
+        if clients == 1:
+            await stream.write(b"421 too many connections, try again later\r\n")
+        else:
+            await then(stream, context)
+
+    return speak
+
+
+def _bind(address: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    bound = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        bound.bind((address, port))
+    except OSError:
+        bound.close()
+        raise
+    return bound
