@@ -58,7 +58,8 @@ def ending_of(error: BaseException | None, explanation: str) -> Ending:
         case NotApplicable():
             return Ending(Verdict.NOT_APPLICABLE, error.reason)
         case Inconclusive():
-            return Ending(Verdict.INCONCLUSIVE, error.reason, because=error.because)
+            cause: dict[str, object] = {"because": error.because} if error.because else {}
+            return Ending(Verdict.INCONCLUSIVE, error.reason, cause, because=error.because)
         case pytest.skip.Exception():
             return Ending(Verdict.NOT_APPLICABLE, one_line(str(error.msg)))
         case AssertionError() | pytest.fail.Exception():
