@@ -1,0 +1,46 @@
+"""Evidence made by hand: what a run would have kept, so that the plugin is tried without a network."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from audit.endpoint import Endpoint, parse_endpoint
+from audit.observation import HostView, Observation, ProbeFailure
+from pytest_sslaudit.spool import Manifest, Spool
+
+NOW = datetime(2026, 11, 23, 10, 0, tzinfo=UTC)
+A, B = parse_endpoint("https://a.example"), parse_endpoint("imaps://b.example")
+WEB1 = Endpoint.of_host("web1", "ssh://root@web1")
+
+
+def keep(folder: Path, observations: Sequence[Observation]) -> Path:
+    """Write the observations as a run would have; returns the folder."""
+    folder.mkdir(exist_ok=True)
+    spool = Spool(folder)
+    endpoints = tuple(seen.endpoint for seen in observations if not seen.endpoint.is_host)
+    hosts = tuple(seen.endpoint for seen in observations if seen.endpoint.is_host)
+    spool.keep_manifest(Manifest(NOW, endpoints, hosts, ()))
+    for observation in observations:
+        spool.keep(observation)
+    return folder
+
+
+def unreachable(endpoint: Endpoint) -> Observation:
+    """Return what is kept of an endpoint that refuses connections."""
+    failure = ProbeFailure("connect", "refused", "connection refused by 192.0.2.1", "192.0.2.1")
+    return Observation(endpoint, NOW, ("192.0.2.1",), failures=(failure,))
+
+
+def host(fqdn: str = "web1.example") -> Observation:
+    """Return what is kept of a host that could be logged into."""
+    return Observation(WEB1, NOW, server=HostView("web1", "ssh://root@web1", fqdn))
+
+
+def rows(file: Path, kind: str = "result") -> list[dict[str, Any]]:
+    """Read the lines of one kind from a results file."""
+    lines = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+    return [line for line in lines if line["kind"] == kind]

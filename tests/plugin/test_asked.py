@@ -1,0 +1,135 @@
+"""When an audit is asked for; and that a suite which does not ask notices nothing."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.plugin.evidence import A, B, host, keep, rows, unreachable
+
+OWN_SUITE = """
+import pytest
+
+@pytest.fixture
+def endpoint(): return "mine"
+@pytest.fixture(params=[1, 2])
+def policy(request): return request.param
+@pytest.fixture
+def server(): return "mine"
+@pytest.fixture
+def now(): return 5
+
+def test_own(endpoint, policy, server, now):
+    assert (endpoint, server, now) == ("mine", "mine", 5)
+"""
+
+
+def test_a_suite_with_fixtures_of_the_same_names_notices_nothing(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(OWN_SUITE)
+    result = pytester.runpytest("-v", "--strict-markers")
+    result.assert_outcomes(passed=2)
+    assert "sslaudit" not in result.stdout.str().replace("plugins:", "").split("collected")[1]
+
+
+def test_a_suite_that_uses_testinfra_hosts_notices_nothing(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile("def test_host(host): assert host.run('true').rc == 0")
+    result = pytester.runpytest("--hosts=local://", "-v")
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines(["*test_host?local?*PASSED*"])
+
+
+def test_without_an_audit_nothing_of_it_is_imported() -> None:
+    script = (
+        "import sys, pytest\n"
+        "status = pytest.main(['--collect-only', '-q', '-p', 'no:cacheprovider', sys.argv[1]])\n"
+        "loaded = sorted(name for name in sys.modules if name.split('.')[0] in ('audit', 'OpenSSL', 'dns'))\n"
+        "mine = sorted(name for name in sys.modules if name.startswith('pytest_sslaudit'))\n"
+        "print(loaded, mine)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(Path(__file__).parent)],
+        capture_output=True,
+        text=True,
+        cwd="/",
+        check=False,
+        timeout=120,
+        env={"PYTEST_ADDOPTS": "--ignore-glob=*", "PATH": "/usr/bin:/bin", "PYTHONDONTWRITEBYTECODE": "1"},
+    )
+    assert done.stdout.splitlines()[-1] == "[] ['pytest_sslaudit', 'pytest_sslaudit.plugin']", done.stderr
+
+
+def test_an_own_audit_folder_that_is_no_package_of_ours_is_left_alone(pytester: pytest.Pytester) -> None:
+    pytester.mkdir("audit").joinpath("test_books.py").write_text("def test_sums(): pass\n")
+    pytester.runpytest("audit").assert_outcomes(passed=1)
+
+
+def test_another_package_of_that_name_in_the_way_is_refused(pytester: pytest.Pytester) -> None:
+    pytester.mkpydir("audit").joinpath("test_books.py").write_text("def test_sums(): pass\n")
+    result = pytester.run(sys.executable, "-m", "pytest", "--pyargs", "audit")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["ERROR: the package `audit` that Python finds is *, not ours*rename that folder*"])
+
+
+@pytest.mark.parametrize(
+    "arguments", [("--pyargs", "audit"), ("--audit-fail-on", "high"), ("--pyargs", "audit", "-n2")]
+)
+def test_nothing_to_audit_is_said_with_the_way_out(pytester: pytest.Pytester, arguments: tuple[str, ...]) -> None:
+    result = pytester.runpytest_subprocess(*arguments)
+    assert result.ret == pytest.ExitCode.NO_TESTS_COLLECTED
+    assert "nothing to audit: name hosts" in result.stdout.str() + result.stderr.str()
+    assert "Traceback" not in result.stdout.str() + result.stderr.str()
+
+
+def test_enabled_in_the_configuration_asks(pytester: pytest.Pytester) -> None:
+    evidence = keep(pytester.path / "evidence", [unreachable(A)])
+    (pytester.path / "sslaudit.toml").write_text(f'enabled = true\nfrom_evidence = "{evidence}"\n')
+    result = pytester.runpytest("-p", "no:cacheprovider")
+    assert result.ret == 1
+    result.stdout.fnmatch_lines(["https://a.example:443  high svc.unreachable: *"])
+
+
+def test_arguments_say_what_is_collected(pytester: pytest.Pytester) -> None:
+    evidence = keep(pytester.path / "evidence", [unreachable(A), unreachable(B)])
+    pytester.makepyfile("def test_name(endpoint): assert endpoint.name.endswith('.example')")
+    name = f"{Path(pytester.path).name}"
+    assert name
+    result = pytester.runpytest("--audit-from-evidence", str(evidence), next(pytester.path.glob("test_*.py")).name)
+    result.assert_outcomes(passed=2)
+
+
+def test_the_example_of_the_interface_is_a_check_like_any_other(pytester: pytest.Pytester) -> None:
+    evidence = keep(pytester.path / "evidence", [unreachable(A)])
+    pytester.makepyfile(
+        test_corp='''
+        from audit import check
+
+        @check("acme.corp-issuer", severity="medium", remedy="reissue", source="Corp PKI policy 3.1")
+        def test_issued_by_the_corporate_ca(certificate):
+            """Every internal certificate comes from the corporate CA."""
+            assert certificate.issuer_organization == "Example Corp"
+        '''
+    )
+    arguments = ["--audit-from-evidence", str(evidence), "--audit-results", "results.jsonl"]
+    result = pytester.runpytest("--pyargs", "audit", "test_corp.py", *arguments)
+    (row,) = [row for row in rows(pytester.path / "results.jsonl") if row["check"] == "acme.corp-issuer"]
+    assert (row["verdict"], row["remedy"]) == ("inconclusive", "none")
+    assert result.ret == 1
+
+
+@pytest.mark.parametrize("name", ["server", "certificate", "policy", "endpoint"])
+def test_the_built_in_checks_keep_their_facts_beside_a_conftest_of_the_same_names(
+    pytester: pytest.Pytester, name: str
+) -> None:
+    evidence = keep(pytester.path / "evidence", [host(), unreachable(A)])
+    pytester.makeconftest(f"import pytest\n@pytest.fixture\ndef {name}(): return 'mine'\n")
+    pytester.makepyfile(test_own=f"def test_own({name}): assert {name} == 'mine'")
+    arguments = ["--audit-from-evidence", str(evidence), "--audit-results", "results.jsonl"]
+    result = pytester.runpytest("--pyargs", "audit", "test_own.py", *arguments)
+    found = {(row["endpoint"], row["check"]): row["verdict"] for row in rows(pytester.path / "results.jsonl")}
+    assert found[(str(A), "svc.unreachable")] == "fail"
+    assert "error" not in found.values()
+    result.stdout.no_fnmatch_line("*test_own*FAILED*")
+    assert result.ret == 1

@@ -1,0 +1,115 @@
+"""The configuration file: every key checked, every error naming key, place and fix."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pytest_sslaudit.configuration import Configuration, Host, Secret, read_configuration
+
+FULL = """
+enabled = true
+hosts = ["ssh://root@web1", "ansible://mail"]
+endpoints = ["https://www.example.com", "smtp://mx.example.com?address=198.51.100.7"]
+policy = ["webpki"]
+trust = ["mozilla", "corp-root.pem"]
+fail_on = "medium"
+waivers = "waivers.toml"
+
+[probe]
+timeout_s = 10
+concurrency = 64
+per_address = 2
+resolver = ["192.0.2.53"]
+root_hints = "root.hints"
+
+[fetch]
+allow_private = false
+proxy = "http://proxy.example.com:3128"
+
+[host."ssh://root@web1"]
+name = "web1.example.com"
+addresses = ["203.0.113.10"]
+remediate = false
+
+[[service]]
+host = "ssh://root@app*"
+name = "gateway"
+endpoints = ["https://api.example.com:8443"]
+certificate = "/etc/gateway/tls.crt"
+key = "/etc/gateway/tls.key"
+chain = "/etc/gateway/chain.crt"
+docroot = "/srv/gateway/public"
+test = "gateway --check"
+reload = "kill -HUP $(cat /run/gateway.pid)"
+
+[issuer.store]
+kind = "store"
+base_url = "https://store.example.com/api"
+token = { env = "STORE_TOKEN" }
+key = "ecdsa-p256"
+
+[remediate]
+issuer = "store"
+max_cases = 20
+max_failures = 2
+proof_timeout_s = 60
+foreign = "explain"
+
+[mail]
+to = ["admin@example.com"]
+from = "sslaudit@example.com"
+smtp = "smtp://relay.example.com:587"
+user = "sslaudit"
+password = { file = "/etc/sslaudit/smtp" }
+"""
+
+
+def read(folder: Path, text: str, name: str = "sslaudit.toml") -> Configuration:
+    (folder / name).write_text(text)
+    return read_configuration(folder, None)
+
+
+def test_the_full_example_is_understood(tmp_path: Path) -> None:
+    parsed = read(tmp_path, FULL)
+    assert parsed.probe.timeout_s == 10.0
+    assert parsed.host["ssh://root@web1"] == Host("web1.example.com", ("203.0.113.10",), remediate=False)
+    assert parsed.service[0].name == "gateway"
+    assert parsed.issuer["store"].token == Secret(env="STORE_TOKEN")
+    assert parsed.mail.from_ == "sslaudit@example.com"
+    assert parsed.path("corp-root.pem") == tmp_path / "corp-root.pem"
+
+
+def test_a_table_of_pyproject_is_read_the_same(tmp_path: Path) -> None:
+    assert read(tmp_path, '[tool.sslaudit]\nfail_on = "high"\n', "pyproject.toml").fail_on == "high"
+
+
+def test_no_file_is_no_configuration(tmp_path: Path) -> None:
+    assert read_configuration(tmp_path, None) == Configuration()
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('fail_onn = "low"', "unknown key 'fail_onn'; did you mean 'fail_on'?"),
+        ("[probe]\ntimeout = 3", "probe.unknown key 'timeout'; did you mean 'timeout_s'?"),
+        ('[host."web*"]\nnmae = "x"', "unknown key 'nmae'; did you mean 'name'?"),
+        ('[[service]]\nhots = "x"', "unknown key 'hots'; did you mean 'host'?"),
+        ("[[service]]\nhost = 'x'", "service: a Service has no 'name'"),
+        ("[issuer.store]\nkind = 'store'\ntoken = { evn = 'X' }", "unknown key 'evn'; did you mean 'env'?"),
+        ("hosts = 'web1'", "hosts: 'web1' is not a list"),
+        ("[probe]\nconcurrency = 'many'", "probe: concurrency: 'many' is not a int"),
+        ("enabled = 1", "enabled: 1 is not a bool"),
+        ("fail_on =", "sslaudit.toml"),
+    ],
+)
+def test_what_is_wrong_names_key_and_place(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(pytest.UsageError, match=r"sslaudit\.toml") as caught:
+        read(tmp_path, text)
+    assert message in str(caught.value)
+
+
+def test_a_named_file_that_is_not_there_is_said(tmp_path: Path) -> None:
+    with pytest.raises(pytest.UsageError, match=r"nowhere\.toml: No such file"):
+        read_configuration(tmp_path, str(tmp_path / "nowhere.toml"))

@@ -1,0 +1,50 @@
+"""Testinfra's `host` beside `endpoint`: the host of that endpoint, never a cross product."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from audit.observation import HostView, Observation
+from tests.plugin.evidence import NOW, A, B, keep, unreachable
+
+LOCAL = HostView("local", "local://", "web1.example")
+
+
+def found_on_host() -> list[Observation]:
+    """Two endpoints of this machine, as if it had been logged into."""
+    endpoints = [replace(endpoint, host="local", hostspec="local://") for endpoint in (A, B)]
+    return [Observation(endpoint, NOW, server=LOCAL) for endpoint in endpoints]
+
+
+PAIRED = """
+def test_pair(endpoint, host, server):
+    assert host.run("echo %s", endpoint.name).stdout.strip() == endpoint.name
+    assert server.label == "local"
+"""
+
+
+@pytest.mark.parametrize("workers", [(), ("-n2",)])
+def test_the_host_is_the_one_of_the_endpoint(pytester: pytest.Pytester, workers: tuple[str, ...]) -> None:
+    evidence = keep(pytester.path / "evidence", [*found_on_host(), unreachable(A)])
+    pytester.makepyfile(test_pair=PAIRED)
+    result = pytester.runpytest(
+        "test_pair.py", "--hosts=local://,ssh://nobody.invalid", "--audit-from-evidence", str(evidence), *workers
+    )
+    result.assert_outcomes(passed=2)
+
+
+def test_without_a_host_to_log_into_it_is_a_usage_error(pytester: pytest.Pytester) -> None:
+    evidence = keep(pytester.path / "evidence", [unreachable(A)])
+    pytester.makepyfile(test_pair=PAIRED)
+    result = pytester.runpytest("test_pair.py", "--audit-from-evidence", str(evidence))
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    assert "asks for 'host' beside 'endpoint'" in result.stderr.str()
+
+
+def test_a_test_that_asks_for_host_alone_is_testinfras(pytester: pytest.Pytester) -> None:
+    evidence = keep(pytester.path / "evidence", [unreachable(A), unreachable(B)])
+    pytester.makepyfile(test_alone="def test_alone(host): assert host.run('true').rc == 0")
+    result = pytester.runpytest("test_alone.py", "--hosts=local://", "--audit-from-evidence", str(evidence))
+    result.assert_outcomes(passed=1)

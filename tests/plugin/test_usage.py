@@ -1,0 +1,104 @@
+"""Bad input to the command line: one clear line that names thing, place and fix, before anything is observed."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.plugin.evidence import A, keep, rows, unreachable
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (
+            ["--audit-endpoint", "gopher://x"],
+            "endpoint 'gopher://x': the scheme 'gopher' is not known; known are https",
+        ),
+        (["--audit-endpoint", "www.example.com"], "has no scheme: write for example https://www.example.com"),
+        (["--audit-endpoint", "https://x:0"], "port 0 cannot be connected to"),
+        (["--audit-endpoint", "https://x:70000"], "a port is a number from 1 to 65535"),
+        (["--audit-endpoint", "https://a b"], "has a space"),
+        (["--audit-endpoint", "https://x?sin=y"], "unknown option 'sin'; known are sni and address"),
+        (["--audit-endpoints", "nowhere.txt"], "--audit-endpoints nowhere.txt: No such file"),
+        (["--audit-policy", "webpkl"], "webpki"),
+        (["--audit-fail-on", "sever"], "--audit-fail-on 'sever': one of low, medium, high, critical is needed"),
+        (["--audit-inconclusive", "ignore"], "one of fail, report is needed"),
+        (["--audit-timeout", "soon"], "--audit-timeout 'soon': a number above 0 is needed"),
+        (["--audit-concurrency", "-1"], "--audit-concurrency '-1': a number above 0"),
+        (["--audit-now", "tomorrow"], "--audit-now 'tomorrow' is not an RFC 3339 time"),
+        (["--audit-now", "2026-11-23T10:00:00"], "has no time zone"),
+        (["--audit-trust", "nowhere.pem"], "trust 'nowhere.pem': nowhere.pem: No such file"),
+        (["--audit-waivers", "nowhere.toml"], "nowhere.toml: No such file"),
+        (["--audit-config", "nowhere.toml"], "nowhere.toml: No such file"),
+        (["--audit-from-evidence", "nowhere"], "evidence nowhere/run.json: No such file"),
+        (["--audit-results", "no/such/folder/results.jsonl"], "results.jsonl: No such file or directory"),
+        (["--audit-evidence", "file.txt/evidence"], "--audit-evidence"),
+        (["--html", "file.txt/report.html"], "file.txt is not a folder"),
+        (["--junitxml", "."], "that is a folder; name a file"),
+    ],
+)
+def test_what_is_wrong_is_said_before_the_audit(pytester: pytest.Pytester, arguments: list[str], message: str) -> None:
+    (pytester.path / "file.txt").touch()
+    endpoint = (
+        [] if arguments[0] in ("--audit-endpoint", "--audit-endpoints") else ["--audit-endpoint", "https://127.0.0.1:1"]
+    )
+    result = pytester.runpytest("--pyargs", "audit", *endpoint, *arguments)
+    said = result.stderr.str() + result.stdout.str()
+    assert result.ret == pytest.ExitCode.USAGE_ERROR, said
+    assert message in said.replace(f"{pytester.path}/", "")
+    assert "Traceback" not in said
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_results_file_without_the_right_to_write_is_said(pytester: pytest.Pytester) -> None:
+    folder = pytester.mkdir("closed")
+    folder.chmod(0o500)
+    result = pytester.runpytest("--pyargs", "audit", "--audit-endpoint=https://127.0.0.1:1", "--audit-results=closed/r")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+
+
+def test_a_bad_line_is_a_finding_and_the_rest_is_audited(pytester: pytest.Pytester) -> None:
+    (pytester.path / "list.txt").write_text("# ours\nhttps://127.0.0.1:1\n\ngopher://x  # old\n")
+    result = pytester.runpytest("--pyargs", "audit", "--audit-endpoints=list.txt", "--audit-results=results.jsonl")
+    found = {(row["endpoint"], row["check"]): row for row in rows(pytester.path / "results.jsonl")}
+    assert found[("run/", "ops.endpoint-unusable")]["verdict"] == "fail"
+    assert "line 4" in found[("run/", "ops.endpoint-unusable")]["message"]
+    assert found[("https://127.0.0.1:1", "svc.unreachable")]["verdict"] == "fail"
+    assert result.ret == 1
+
+
+def test_no_usable_line_is_a_usage_error(pytester: pytest.Pytester) -> None:
+    (pytester.path / "list.txt").write_text("gopher://x\n")
+    result = pytester.runpytest("--pyargs", "audit", "--audit-endpoints=list.txt")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    assert "list.txt, line 1" in result.stderr.str() + result.stdout.str()
+
+
+def test_endpoints_come_from_standard_input(pytester: pytest.Pytester) -> None:
+    arguments = ("-m", "pytest", "--pyargs", "audit", "--audit-endpoints=-", "--audit-results=results.jsonl")
+    done = subprocess.run(
+        [sys.executable, *arguments],
+        input="https://127.0.0.1:1\n",
+        text=True,
+        cwd=pytester.path,
+        capture_output=True,
+        check=False,
+        timeout=120,
+    )
+    assert done.returncode == 1
+    assert {row["endpoint"] for row in rows(pytester.path / "results.jsonl")} == {"https://127.0.0.1:1"}
+
+
+def test_collecting_only_observes_nothing_and_keeps_old_results(pytester: pytest.Pytester) -> None:
+    (pytester.path / "results.jsonl").write_text("old\n")
+    evidence = keep(pytester.path / "evidence", [unreachable(A)])
+    arguments = ["--audit-from-evidence", str(evidence), "--audit-results=results.jsonl", "--collect-only", "-q"]
+    result = pytester.runpytest("--pyargs", "audit", *arguments)
+    assert result.ret == 0
+    result.stdout.fnmatch_lines(["*test_*https://a.example:443?"])
+    assert Path(pytester.path / "results.jsonl").read_text() == "old\n"

@@ -1,0 +1,101 @@
+"""Waivers: what they cover, until when, and what becomes of one that is expired or stale."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import pytest
+
+from pytest_sslaudit.waivers import Waiver, read_waivers
+from tests.plugin.evidence import A, B, keep, rows, unreachable
+
+WAIVER = """
+[[waiver]]
+check = "{check}"
+endpoint = "{endpoint}"
+reason = "moves next week"
+owner = "ops@example.com"
+expires = {expires}
+"""
+
+
+def text(check: str = "svc.*", endpoint: str = "*", expires: str = "2026-12-31") -> str:
+    return WAIVER.format(check=check, endpoint=endpoint, expires=expires)
+
+
+def run(pytester: pytest.Pytester, waivers: str, *arguments: str) -> pytest.RunResult:
+    evidence = keep(pytester.path / "evidence", [unreachable(A), unreachable(B)])
+    (pytester.path / "waivers.toml").write_text(waivers)
+    given = ["--audit-from-evidence", str(evidence), "--audit-results", "results.jsonl", "--audit-waivers"]
+    return pytester.runpytest("--pyargs", "audit", "-p", "no:cacheprovider", *given, "waivers.toml", *arguments)
+
+
+def verdicts(pytester: pytest.Pytester, check: str) -> dict[str, str]:
+    found = rows(pytester.path / "results.jsonl")
+    return {row["endpoint"]: row["verdict"] for row in found if row["check"] == check}
+
+
+def test_only_the_star_is_special() -> None:
+    waiver = Waiver("cert.*", "https://[2001:db8::1]:443", "r", "o", date(2026, 12, 31))
+    assert waiver.covers("cert.expired", "https://[2001:db8::1]:443")
+    assert not waiver.covers("cert.expired", "https://2:443")
+    assert not waiver.covers("svc.unreachable", "https://[2001:db8::1]:443")
+
+
+def test_it_counts_to_the_end_of_its_last_day() -> None:
+    waiver = Waiver("*", "*", "r", "o", date(2026, 11, 23))
+    assert not waiver.has_expired(datetime(2026, 11, 23, 23, 59, 59, tzinfo=UTC))
+    assert waiver.has_expired(datetime(2026, 11, 24, tzinfo=UTC))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('[[waiver]]\ncheck = "x"', "number 1: it has no 'endpoint'"),
+        (text() + "ticket = 5", "number 1: it has an unknown key 'ticket'"),
+        (text(expires='"soon"'), "expires = 'soon' is not a date"),
+        (text(check=""), "are texts and not empty"),
+        ("[waiver]\ncheck='x'", "two brackets"),
+        ("[[waivers]]", "unknown key 'waivers'"),
+        ("waiver = ", "waivers.toml"),
+    ],
+)
+def test_what_is_wrong_names_file_number_and_field(tmp_path: Path, text: str, message: str) -> None:
+    file = tmp_path / "waivers.toml"
+    file.write_text(text)
+    with pytest.raises(pytest.UsageError, match=r"waivers\.toml") as caught:
+        read_waivers(file)
+    assert message in str(caught.value)
+
+
+@pytest.mark.parametrize("workers", [(), ("-n2",)])
+def test_a_waived_finding_stays_visible_and_does_not_fail(pytester: pytest.Pytester, workers: tuple[str, ...]) -> None:
+    result = run(pytester, text("svc.unreachable", "https://a.*"), *workers)
+    assert verdicts(pytester, "svc.unreachable") == {str(A): "waived", str(B): "fail"}
+    (row,) = [row for row in rows(pytester.path / "results.jsonl") if row["verdict"] == "waived"]
+    assert row["waiver"] == {"reason": "moves next week", "owner": "ops@example.com", "expires": "2026-12-31"}
+    assert verdicts(pytester, "ops.waiver-stale") == {"run/": "pass"}
+    assert result.ret == 1
+
+
+@pytest.mark.parametrize("workers", [(), ("-n2",)])
+def test_a_waiver_that_matches_nothing_is_a_finding(pytester: pytest.Pytester, workers: tuple[str, ...]) -> None:
+    result = run(pytester, text() + text("cert.expired", "https://gone.*"), *workers)
+    assert verdicts(pytester, "ops.waiver-stale") == {"run/": "fail"}
+    assert result.ret == 1
+    result.stdout.fnmatch_lines(["run/  medium ops.waiver-stale: *https://gone.*"])
+
+
+@pytest.mark.parametrize("restriction", [("-k", "reachable"), ("--lf",), ("-m", "not slow"), ("-x",)])
+def test_a_restricted_run_cannot_tell_what_is_stale(pytester: pytest.Pytester, restriction: tuple[str, ...]) -> None:
+    run(pytester, text() + text("cert.expired", "https://gone.*"), *restriction)
+    assert verdicts(pytester, "ops.waiver-stale") == {}
+
+
+def test_an_expired_waiver_does_not_waive_and_is_a_finding(pytester: pytest.Pytester) -> None:
+    result = run(pytester, text(expires="2026-11-22"))
+    assert set(verdicts(pytester, "svc.unreachable").values()) == {"fail"}
+    assert verdicts(pytester, "ops.waiver-expired") == {"run/": "fail"}
+    assert verdicts(pytester, "ops.waiver-stale") == {"run/": "pass"}
+    assert result.ret == 1
