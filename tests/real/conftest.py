@@ -1,0 +1,35 @@
+"""What tests on real servers share: overlays that are there, a CA, and the host the audit runs on."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import pytest
+
+from tests.real.host import Host, running_host
+from tests.real.overlay import why_missing
+from tests.real.pki import Authority, new_authority
+
+
+@pytest.fixture(scope="session")
+def overlays() -> None:
+    """Skip where no overlay can be had, but never on CI: there everything runs."""
+    why = why_missing()
+    if why and os.environ.get("CI"):
+        pytest.fail(f"on CI the real servers must be there: {why}", pytrace=False)
+    if why:
+        pytest.skip(f"no real servers here: {why}")
+
+
+@pytest.fixture(scope="session")
+def authority() -> Authority:
+    return new_authority(datetime.now(UTC))
+
+
+@pytest.fixture(scope="module")
+def auditor(overlays: None) -> Iterator[Host]:  # noqa: ARG001 - asked for to skip or fail before anything starts
+    """Run the host that audits: it has no server."""
+    with running_host("main", "auditor.example.test") as host:
+        yield host
