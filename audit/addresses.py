@@ -1,0 +1,82 @@
+"""Whose the addresses are that a name leads to, and whether they all serve the same.
+
+It resolves and connects to nothing.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterable
+from typing import Literal
+
+from audit.certificate import Certificate, read_certificate
+from audit.observation import Handshake, HostView, Observation
+
+Direction = Literal["here", "elsewhere", "unknown"]
+
+
+def leaf_of(handshake: Handshake) -> Certificate | None:
+    """Return the leaf that was served; None where no certificate was."""
+    return read_certificate(handshake.chain_der[0]) if handshake.chain_der else None
+
+
+def own_addresses(server: HostView) -> tuple[str, ...]:
+    """Return the addresses that are the host's: its interfaces', and those that the user says it is reached by."""
+    return (*server.addresses, *server.configured_addresses)
+
+
+def is_on_host(handshake: Handshake, server: HostView) -> bool:
+    """Tell whether a handshake was certainly with that host."""
+    return (
+        handshake.from_host
+        or handshake.address in own_addresses(server)
+        or ipaddress.ip_address(handshake.address).is_loopback
+    )
+
+
+def with_host(handshakes: Iterable[Handshake], server: HostView) -> tuple[Handshake, ...]:
+    """Return the handshakes with the host itself, or all where none is known to be (behind NAT)."""
+    every = tuple(handshakes)
+    return tuple(one for one in every if is_on_host(one, server)) or every
+
+
+def direction(observation: Observation, server: HostView) -> Direction:
+    """Tell whether the endpoint's name leads to the host: by address, else by the key that answers there.
+
+    Unknown where nothing tells: behind NAT, with no address configured and the host's own key not seen.
+    """
+    resolved = set(observation.dns.addresses) if observation.dns else set()
+    if resolved & set(own_addresses(server)):
+        return "here"
+    answering = _keys(one for one in observation.handshakes if one.address in resolved and not one.from_host)
+    own = _own_keys(observation, server)
+    if answering & own:
+        return "here"
+    is_reachable = bool(server.configured_addresses) or any(map(is_public, server.addresses))
+    return "elsewhere" if is_reachable or (answering and own) else "unknown"
+
+
+def is_public(address: str) -> bool:
+    """Tell whether an address can be reached from the Internet (IANA's special-purpose registries)."""
+    return ipaddress.ip_address(address).is_global
+
+
+def leaves_by_address(handshakes: Iterable[Handshake]) -> dict[str, list[str]]:
+    """Return the addresses that served each leaf, by its SHA-256."""
+    found: dict[str, list[str]] = {}
+    for handshake in handshakes:
+        leaf = leaf_of(handshake)
+        found.setdefault(leaf.sha256 if leaf else "no certificate", []).append(handshake.address)
+    return found
+
+
+def _own_keys(observation: Observation, server: HostView) -> set[str]:
+    """Return the SPKI digests of the certificates in the service's files and of those served by the host itself."""
+    installed = {read_certificate(file.chain_der[0]) for file in server.files if file.chain_der}
+    served = _keys(one for one in observation.handshakes if is_on_host(one, server))
+    return served | {leaf.spki_sha256 for leaf in installed if leaf.can_ask("spki_sha256")}
+
+
+def _keys(handshakes: Iterable[Handshake]) -> set[str]:
+    leaves = (leaf_of(handshake) for handshake in handshakes)
+    return {leaf.spki_sha256 for leaf in leaves if leaf and leaf.can_ask("spki_sha256")}

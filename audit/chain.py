@@ -1,0 +1,164 @@
+"""The chain that a server sent: where it leads by names and signatures, and in what order it was sent.
+
+It refuses to know times as a condition of trust, and knows no host name and no policy.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import pairwise
+from typing import Final
+
+from audit.anchors import LINKED, Anchors
+from audit.certificate import Certificate, read_certificate
+from audit.checks import Inconclusive
+from audit.path import Search, is_signed_by, linked, names_key_of
+
+__all__ = ["Anchors", "Chain", "read_chain"]
+
+FORGEABLE: Final = ("md2", "md4", "md5", "sha1")
+"""Digests of which collisions are known (RFC 6194, RFC 6151): a path without them is preferred."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Chain:
+    """A chain as served, leaf first and nothing left out, and the best path from its leaf to a trust anchor.
+
+    Of paths by names and signatures that one is taken whose intermediates outlive the leaf, if there is one. `reached`
+    is what was sent and the leaf leads to, the leaf first. `missing_issuer` is the issuer that was neither sent nor is
+    an anchor, `refused_issuer` the one whose key did not make a signature though it bears the name.
+    """
+
+    certificates: tuple[Certificate, ...]
+    anchors: Anchors
+    path: tuple[Certificate, ...] | None = None
+    reached: tuple[Certificate, ...] = ()
+    missing_issuer: str | None = None
+    refused_issuer: str | None = None
+    ends_self_signed: bool = False
+    unverified: tuple[Certificate, ...] = ()  # in the path, and signed in a way that cannot be verified here
+    order_faults: tuple[str, ...] = ()
+    gave_up: bool = False  # there were too many signatures to verify
+
+    @property
+    def leaf(self) -> Certificate:
+        """The first certificate sent; raises Inconclusive where none was."""
+        if not self.certificates:
+            raise Inconclusive("the server sent no certificate", because="svc.certificate-missing")
+        return self.certificates[0]
+
+    @property
+    def is_anchored(self) -> bool:
+        """Whether a path leads to a trust anchor."""
+        return self.path is not None
+
+    @property
+    def anchor_source(self) -> str | None:
+        """The name of the source of the anchor that the path ends in."""
+        return self.anchors.source_of(self._anchor) if self._anchor else None
+
+    @property
+    def anchor_is_public(self) -> bool:
+        """Whether the path ends in a publicly trusted anchor."""
+        return self._anchor is not None and self.anchors.is_public(self._anchor)
+
+    @property
+    def leaf_is_anchor(self) -> bool:
+        """Whether the leaf itself is a trust anchor of the user's."""
+        return self.path is not None and len(self.path) == 1
+
+    @property
+    def intermediates(self) -> tuple[Certificate, ...]:
+        """The CAs between leaf and anchor; without a path the ones sent that the leaf leads to, but no root."""
+        if self.path is not None:
+            return self.path[1:-1]
+        return tuple(certificate for certificate in self.reached[1:] if not certificate.is_self_signed)
+
+    @property
+    def _anchor(self) -> Certificate | None:
+        return self.anchors.matching(self.path[-1]) if self.path else None
+
+    def is_completed_by(self, bundle: tuple[bytes, ...]) -> bool:
+        """Tell whether these further certificates (DER) would complete a path."""
+        sent = tuple(certificate.der for certificate in self.certificates)
+        return read_chain((*sent, *bundle), self.anchors).is_anchored
+
+
+@lru_cache(maxsize=2048)
+def read_chain(chain_der: tuple[bytes, ...], anchors: Anchors) -> Chain:
+    """Read a chain as sent, leaf first; never raises. An unreadable certificate in it leads nowhere."""
+    certificates = tuple(map(read_certificate, chain_der))
+    if not certificates or not certificates[0].can_ask(*LINKED):
+        return Chain(certificates, anchors)
+    leaf, search = certificates[0], Search(linked(certificates), anchors)
+    reached = search.explore(leaf)
+    path = _best_path(search, leaf)
+    ends_self_signed = path is None and any(certificate.is_self_signed for certificate in reached)
+    ends = () if path or ends_self_signed else tuple(end for end in reached if not search.issuers(end))
+    refused = next((issuer for end in ends for issuer in _refused(search, end)), None)
+    return Chain(
+        certificates,
+        anchors,
+        path=path,
+        reached=reached,
+        missing_issuer=ends[0].issuer if ends and refused is None else None,
+        refused_issuer=str(refused) if refused else None,
+        ends_self_signed=ends_self_signed,
+        unverified=_unverified(path or ()),
+        order_faults=_order_faults(certificates, reached, search),
+        gave_up=search.gave_up,
+    )
+
+
+def _best_path(search: Search, leaf: Certificate) -> tuple[Certificate, ...] | None:
+    """Return a path that clients would choose: all sound, else all verified, else any."""
+
+    def is_verified(certificate: Certificate, issuer: Certificate) -> bool:
+        return is_signed_by(certificate, issuer) is True
+
+    def is_sound(certificate: Certificate, issuer: Certificate) -> bool:
+        return is_verified(certificate, issuer) and (
+            search.anchors.matching(issuer) is not None or _outlives(issuer, leaf)
+        )
+
+    return (
+        search.find(leaf, is_sound)
+        or search.find(leaf, is_verified)
+        or search.find(leaf, lambda certificate, issuer: True)  # noqa: ARG005 - admits every step
+    )
+
+
+def _outlives(issuer: Certificate, leaf: Certificate) -> bool:
+    if not (issuer.can_ask("not_after", "signature_digest") and leaf.can_ask("not_after")):
+        return False
+    return issuer.not_after >= leaf.not_after and issuer.signature_digest not in FORGEABLE
+
+
+def _refused(search: Search, end: Certificate) -> list[Certificate]:
+    """Return the candidates that bear the issuer's name and key identifier, and yet did not sign."""
+    return [issuer for issuer in search.candidates(end) if names_key_of(end, issuer) is not False]
+
+
+def _unverified(path: tuple[Certificate, ...]) -> tuple[Certificate, ...]:
+    steps = pairwise(path)
+    return tuple(certificate for certificate, issuer in steps if is_signed_by(certificate, issuer) is None)
+
+
+def _order_faults(
+    certificates: tuple[Certificate, ...], reached: tuple[Certificate, ...], search: Search
+) -> tuple[str, ...]:
+    """Say of each certificate what is wrong with its place: it has to certify one before it (RFC 5246 7.4.2)."""
+    faults = []
+    for index, certificate in enumerate(certificates[1:], 1):
+        earlier = certificates[:index]
+        place = f"certificate {index + 1} ({certificate})"
+        if certificate in earlier:
+            faults.append(f"{place} is sent again")
+        elif not certificate.can_ask(*LINKED):
+            continue  # cert.malformed
+        elif certificate not in reached:
+            faults.append(f"{place} has nothing to do with the leaf")
+        elif not any(certificate in search.reached.get(one, ()) for one in earlier):
+            faults.append(f"{place} certifies none that was sent before it")
+    return tuple(faults)

@@ -1,0 +1,143 @@
+"""The certificate, key and chain files that a service's configuration names: what is wrong with them, what fits what.
+
+It reads no file: owner, mode and digests were taken on the host.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import chain as chained
+from typing import Final
+
+from audit.certificate import Certificate, read_certificate
+from audit.checks import Inconclusive
+from audit.names import covers, covers_same
+from audit.observation import FileFault, FileKind, HostView, InstalledFile
+from audit.thresholds import Thresholds
+
+BROKEN: Final[dict[FileFault, str]] = {
+    "missing": "does not exist",
+    "directory": "is a directory",
+    "unparseable": "cannot be parsed",
+    "empty": "is empty",
+}
+"""Faults that keep a service from its next start; a file that only we may not read is not one of them."""
+
+_GROUP_READ, _GROUP_WRITE, _OTHER_READ, _OTHER_WRITE = 0o040, 0o020, 0o004, 0o002
+
+
+def files(server: HostView, *kinds: FileKind) -> tuple[InstalledFile, ...]:
+    """Return the files of these kinds, in the order of the configuration."""
+    return tuple(file for file in server.files if file.kind in kinds)
+
+
+def leaves(server: HostView) -> tuple[tuple[InstalledFile, Certificate], ...]:
+    """Return each certificate file that could be read, with its first certificate."""
+    certificates = files(server, "certificate")
+    return tuple((file, read_certificate(file.chain_der[0])) for file in certificates if file.chain_der)
+
+
+def unread(server: HostView, *kinds: FileKind) -> tuple[str, ...]:
+    """Say in a clause each what of the service's files could not be read, and which right is missing."""
+    denied = (
+        f"{file.path} cannot be read here: {file.detail or file.fault}"
+        for file in files(server, *kinds)
+        if file.fault is not None and file.fault not in BROKEN
+    )
+    return tuple(dict.fromkeys((*denied, *server.missing_rights)))
+
+
+def require_read(server: HostView, *kinds: FileKind) -> None:
+    """Raise Inconclusive where files of these kinds are broken, or could not be read."""
+    broken = broken_files(server, *kinds)
+    if broken:
+        raise Inconclusive("; ".join(broken), because="svc.config-missing-file")
+    missing = unread(server, *kinds)
+    if missing:
+        raise Inconclusive("; ".join(missing))
+
+
+def broken_files(server: HostView, *kinds: FileKind) -> tuple[str, ...]:
+    """Say in a clause each which file that the configuration names keeps the service from its next start."""
+    return tuple(
+        f"the {file.kind} file {file.path} {BROKEN[file.fault]}" + (f" ({file.detail})" if file.detail else "")
+        for file in files(server, *kinds)
+        if file.fault in BROKEN
+    )
+
+
+def stale(server: HostView, served: Certificate) -> bool:
+    """Tell whether what is served is in no certificate file: one of several (RSA and ECDSA) is enough."""
+    return all(leaf != served for _, leaf in leaves(server))
+
+
+def covering(server: HostView | None, reference: str) -> str | None:
+    """Return the path of a certificate on the host that is valid for a name, or None."""
+    found = leaves(server) if server else ()
+    return next((file.path for file, leaf in found if leaf.can_ask("dns_names") and covers(leaf, reference)), None)
+
+
+def successor(server: HostView | None, served: Certificate) -> str | None:
+    """Return the path of a certificate on the host for the same names that ends later than the served one, or None."""
+    for file, leaf in leaves(server) if server else ():
+        if leaf.can_ask("not_after", "dns_names") and leaf.not_after > served.not_after and covers_same(leaf, served):
+            return file.path
+    return None
+
+
+def bundles(server: HostView | None) -> Iterator[tuple[str, tuple[bytes, ...]]]:
+    """Yield the path and the certificates of every file on the host that holds any but a leaf alone."""
+    for file in files(server, "chain", "certificate") if server else ():
+        further = file.chain_der if file.kind == "chain" else file.chain_der[1:]
+        if further:
+            yield file.path, further
+
+
+def pairs(server: HostView) -> tuple[tuple[InstalledFile, InstalledFile | None], ...]:
+    """Return each certificate file with its key file: the next one that the configuration names, else the last."""
+    found, pending = list[tuple[InstalledFile, InstalledFile | None]](), list[InstalledFile]()
+    last_key: InstalledFile | None = None
+    for file in server.files:
+        if file.kind == "certificate":
+            pending.append(file)
+        elif file.kind == "key":
+            last_key = file
+            found += [(certificate, file) for certificate in pending]
+            pending.clear()
+    return (*found, *((certificate, last_key) for certificate in pending))
+
+
+def fits(certificate: InstalledFile, key: InstalledFile) -> bool:
+    """Tell whether the key is that of the first certificate in the file, by SPKI digest."""
+    return read_certificate(certificate.chain_der[0]).spki_sha256 == key.spki_sha256
+
+
+def key_elsewhere(server: HostView, certificate: InstalledFile) -> str | None:
+    """Return what on the host has the certificate's key, or is a certificate in the file that has the named key."""
+    matching = (key.path for key in files(server, "key") if key.spki_sha256 and fits(certificate, key))
+    digests = {key.spki_sha256 for key in files(server, "key")}
+    further = (read_certificate(der) for der in certificate.chain_der[1:])
+    shuffled = (
+        f"certificate {number} in {certificate.path}"
+        for number, one in enumerate(further, 2)
+        if one.can_ask("spki_sha256") and one.spki_sha256 in digests
+    )
+    return next(chained(matching, shuffled), None)
+
+
+def exposures(file: InstalledFile, service: str | None, limits: Thresholds) -> tuple[str, ...]:
+    """Say in a clause each who but its owner and the service can read or replace a key file."""
+    mode, found = file.mode or 0, list[str]()
+    if mode & _OTHER_READ:
+        found.append("everybody may read it: take the key for known to others, and replace it")
+    if mode & _OTHER_WRITE:
+        found.append("everybody may write it")
+    if mode & _GROUP_READ and file.group not in (*limits.key_groups, service):
+        found.append(f"the group {file.group} may read it")
+    if mode & _GROUP_WRITE:
+        found.append(f"the group {file.group} may write it")
+    if file.owner not in (*limits.key_owners, service):
+        found.append(f"it belongs to {file.owner}")
+    if file.open_folder:
+        found.append(f"others may write to the folder {file.open_folder} and replace it")
+    return tuple(found)

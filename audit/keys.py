@@ -1,0 +1,91 @@
+"""What a public key is, and what is wrong with it by size, curve and exponent.
+
+It knows no certificate and sees no private key.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, rsa
+from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
+
+from audit.thresholds import Thresholds
+
+CURVES: Final = {
+    "secp192r1": "P-192",
+    "secp224r1": "P-224",
+    "secp256r1": "P-256",
+    "secp384r1": "P-384",
+    "secp521r1": "P-521",
+}
+"""Names of NIST's curves (FIPS 186) for those of SEC 2."""
+
+_SMALL_PRIMES: Final = math.prod(
+    number for number in range(3, 752) if all(number % divisor for divisor in range(2, number))
+)
+
+
+@dataclass(frozen=True, slots=True)
+class KeyFacts:
+    """A public key: `kind` RSA, EC, DSA, Ed25519, Ed448 or the algorithm's OID; what does not apply is None.
+
+    `has_small_factor` tells whether an RSA modulus is even or has a prime factor below 752.
+    """
+
+    kind: str
+    bits: int | None = None
+    curve: str | None = None
+    exponent: int | None = None
+    has_small_factor: bool = False
+    unsupported: str | None = None  # why the key cannot be used here, as the library says it
+
+    def __str__(self) -> str:
+        """Return `RSA 2048`, `EC P-256`, `Ed25519`."""
+        size = self.curve or (str(self.bits) if self.kind in ("RSA", "DSA") else None)
+        return f"{self.kind} {size}" if size else self.kind
+
+
+def read_key(key: CertificatePublicKeyTypes) -> KeyFacts:
+    """Return the facts of a public key."""
+    if isinstance(key, rsa.RSAPublicKey):
+        numbers = key.public_numbers()
+        small = numbers.n % 2 == 0 or math.gcd(numbers.n, _SMALL_PRIMES) > 1
+        return KeyFacts("RSA", key.key_size, exponent=numbers.e, has_small_factor=small)
+    if isinstance(key, ec.EllipticCurvePublicKey):
+        return KeyFacts("EC", key.key_size, curve=CURVES.get(key.curve.name, key.curve.name))
+    if isinstance(key, dsa.DSAPublicKey):
+        return KeyFacts("DSA", key.key_size)
+    if isinstance(key, ed25519.Ed25519PublicKey):
+        return KeyFacts("Ed25519", 256, curve="Ed25519")
+    if isinstance(key, ed448.Ed448PublicKey):
+        return KeyFacts("Ed448", 456, curve="Ed448")
+    return KeyFacts(type(key).__name__.removesuffix("PublicKey"))
+
+
+def weaknesses(key: KeyFacts, limits: Thresholds) -> tuple[str, ...]:
+    """Say in a clause each what is wrong with a key (Baseline Requirements 6.1.5 and 6.1.6)."""
+    if key.unsupported:
+        return (f"the key cannot be used: {key.unsupported}",)
+    if key.kind == "RSA":
+        return tuple(_of_rsa(key, limits))
+    if key.curve is None:
+        return (f"a key of the kind {key.kind} is admitted by no client",)
+    if key.curve not in limits.curves:
+        return (f"the curve {key.curve} is not one of {', '.join(limits.curves)}",)
+    return ()
+
+
+def _of_rsa(key: KeyFacts, limits: Thresholds) -> Iterator[str]:
+    bits, exponent = key.bits or 0, key.exponent or 0
+    if bits < limits.rsa_bits_min:
+        yield f"RSA with {bits} bits, at least {limits.rsa_bits_min} are required"
+    if bits % limits.rsa_bits_multiple:
+        yield f"an RSA modulus of {bits} bits, a multiple of {limits.rsa_bits_multiple} is required"
+    if exponent < limits.rsa_exponent_min or exponent % 2 == 0:
+        yield f"the RSA exponent {exponent}, an odd one of at least {limits.rsa_exponent_min} is required"
+    if key.has_small_factor:
+        yield "an RSA modulus with a prime factor below 752: its private key can be computed"

@@ -1,0 +1,69 @@
+"""The policy of one endpoint: one profile or several, of which the strictest threshold counts, and whose it is.
+
+It knows no check and reads no file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, TypeVar
+
+from audit.chain import Chain
+from audit.checks import Severity
+from audit.profile import BadProfile, builtin_profiles, load_profile
+from audit.thresholds import Profile, Thresholds
+
+T = TypeVar("T")
+
+__all__ = ["BadProfile", "Policy", "Profile", "Thresholds", "builtin_profiles", "choose_policy", "load_profile"]
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """The profiles that apply to an endpoint; `is_named` where the user chose them, for whatever issuer."""
+
+    profiles: tuple[Profile, ...]
+    is_named: bool = False
+
+    @property
+    def name(self) -> str:
+        """The names of the profiles: `webpki`, `webpki+corp`."""
+        return "+".join(profile.name for profile in self.profiles)
+
+    def greatest(self, measure: Callable[[Thresholds], Any]) -> tuple[Any, str]:
+        """Return the greatest value that a profile gives, and the name of that profile."""
+        return max(((measure(profile.thresholds), profile.name) for profile in self.profiles), key=lambda pair: pair[0])
+
+    def each(self, judge: Callable[[Thresholds], tuple[T, ...]]) -> tuple[tuple[T, str], ...]:
+        """Return what each profile finds, with the name of the first profile that finds it."""
+        found: dict[T, str] = {}
+        for profile in self.profiles:
+            for fault in judge(profile.thresholds):
+                found.setdefault(fault, profile.name)
+        return tuple(found.items())
+
+    def severity_of(self, check_id: str, default: Severity) -> Severity:
+        """Return the highest severity that a profile gives a check, or the default where none says anything."""
+        given = [profile.severities[check_id] for profile in self.profiles if check_id in profile.severities]
+        return max(given, key=lambda severity: severity.rank, default=default)
+
+    def applies(self, check_id: str) -> bool:
+        """Tell whether a check is judged: not where every profile disables it."""
+        return not all(check_id in profile.disabled for profile in self.profiles)
+
+
+def choose_policy(named: tuple[Profile, ...], *, is_cpanel: bool, chain: Chain | None) -> Policy:
+    """Return the policy of an endpoint: the named profiles, else the one that its host or its trust anchor suggests."""
+    if named:
+        return Policy(named, is_named=True)
+    if is_cpanel:
+        return _unnamed("cpanel")
+    is_private = chain is not None and chain.is_anchored and not chain.anchor_is_public
+    return _unnamed("private-pki" if is_private else "webpki")
+
+
+@cache
+def _unnamed(name: str) -> Policy:
+    return Policy((load_profile(name),))
