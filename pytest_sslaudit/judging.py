@@ -1,7 +1,7 @@
 """The hooks that run one test: what it raised becomes a verdict, and the verdict pytest's outcome.
 
-What a fixture raises is judged like what the test itself raises: a fact that could not be had is the test's own outcome,
-not an error of its set-up.
+What a fixture raises is judged like what the test itself raises: a fact that could not be had is the test's own
+outcome, not an error of its set-up.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ Only tests whose fixture `endpoint` is ours are touched. Testinfra's `host` besi
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from typing import Any
 
 import pytest
@@ -92,19 +92,24 @@ def wanted(items: list[pytest.Item], run: Run) -> Wanted:
 
 
 def _is_ours(metafunc: pytest.Metafunc) -> bool:
-    definitions = metafunc._arg2fixturedefs.get(fixtures.OURS)  # noqa: SLF001 - pytest has no public way to ask
+    return _are_ours(metafunc._arg2fixturedefs.get(fixtures.OURS))  # noqa: SLF001 - pytest has no public way to ask
+
+
+def _are_ours(definitions: Sequence[pytest.FixtureDef[Any]] | None) -> bool:
     return bool(definitions) and definitions[-1].func.__module__ == fixtures.__name__
 
 
 def _insist_on_ours(metafunc: pytest.Metafunc) -> None:
-    """Give the built-in checks our facts even where a conftest of the user has fixtures of the same names."""
-    known = metafunc.definition.session._fixturemanager._arg2fixturedefs  # noqa: SLF001 - pytest has no public way
+    """Give a built-in check our facts even where a conftest above it has fixtures of the same names."""
+    found = metafunc._arg2fixturedefs  # noqa: SLF001 - pytest has no public way to choose a fixture
+    if all(_are_ours(found[name]) for name in fixtures.FACTS if name in found):
+        return
+    session = metafunc.definition.session
     for name in fixtures.FACTS:
-        if name in metafunc._arg2fixturedefs and len(known[name]) > 1:  # noqa: SLF001 - as above
-            metafunc._arg2fixturedefs.update({fact: known[fact][:1] for fact in fixtures.FACTS})  # noqa: SLF001 - as above
-            if fixtures.OURS not in metafunc.fixturenames:
-                metafunc.fixturenames.append(fixtures.OURS)
-            return
+        known = session._fixturemanager.getfixturedefs(name, session) or ()  # noqa: SLF001 - as above
+        found[name] = [definition for definition in known if _are_ours([definition])]
+    if fixtures.OURS not in metafunc.fixturenames:
+        metafunc.fixturenames.append(fixtures.OURS)
 
 
 def _pair_with_hosts(metafunc: pytest.Metafunc, run: Run, endpoints: tuple[Endpoint, ...]) -> None:

@@ -6,7 +6,7 @@ It writes lines as they come, so that what was judged is there whatever ends the
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -19,6 +19,15 @@ from audit.result import Result
 from pytest_sslaudit.facts import Facts
 
 NESTED = ("detail", "waiver", "controls")
+ABSENT: Mapping[str, Any] = {
+    "host": None,
+    "service": None,
+    "message": "",
+    "detail": {},
+    "source": "",
+    "controls": [],
+    "policy": "",
+}
 OF_REPORT = ("nodeid", "duration_s")
 
 
@@ -130,9 +139,4 @@ def _file_row(file: InstalledFile) -> dict[str, Any]:
 
 def _failure_row(seen: Observation) -> dict[str, Any] | None:
     failure = seen.failure
-    return failure and {"stage": failure.stage, "kind": failure.kind, "detail": failure.detail}
-
-
-def connections_of(observations: Iterable[Observation]) -> int:
-    """Count the connections that were made."""
-    return sum(observation.connections for observation in observations)
+    return {"stage": failure.stage, "kind": failure.kind, "detail": failure.detail} if failure else None

@@ -12,7 +12,7 @@ import os
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 from audit.targets import UnusableLine
@@ -22,6 +22,7 @@ from audit.observation import SCHEMA, Observation
 from audit.record import BadRecord, from_json, to_json
 
 MANIFEST = "run.json"
+Record = TypeVar("Record")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +81,7 @@ class Spool:
         partial.write_text(json.dumps(value, separators=(",", ":")), encoding="utf-8")
         partial.replace(self.folder / name)
 
-    def _read(self, name: str, kind: type[Any]) -> Any:  # noqa: ANN401 - the kind that is asked for
+    def _read(self, name: str, kind: type[Record]) -> Record:
         file = self.folder / name
         try:
             value = json.loads(file.read_text(encoding="utf-8"))

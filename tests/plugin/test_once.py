@@ -1,0 +1,125 @@
+"""One probe per endpoint and run, counted at the server, whatever is selected and however many workers judge."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from tests.plugin.evidence import rows
+
+
+@dataclass
+class Listener:
+    """Counts connections, and answers none of them: closes at once, or keeps them waiting."""
+
+    silent: bool = False
+    count: int = 0
+    kept: list[socket.socket] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.socket = socket.create_server(("127.0.0.1", 0))
+        self.port = self.socket.getsockname()[1]
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self) -> None:
+        with suppress(OSError):
+            while True:
+                connection, _ = self.socket.accept()
+                self.count += 1
+                if self.silent:
+                    self.kept.append(connection)
+                else:
+                    connection.close()
+
+    def close(self) -> None:
+        self.socket.close()
+        for connection in self.kept:
+            connection.close()
+
+
+@pytest.fixture
+def listener() -> Iterator[Listener]:
+    server = Listener()
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def silent() -> Iterator[Listener]:
+    server = Listener(silent=True)
+    yield server
+    server.close()
+
+
+def audit(pytester: pytest.Pytester, listener: Listener, *arguments: str) -> pytest.RunResult:
+    given = (f"--audit-endpoint=https://127.0.0.1:{listener.port}", "--audit-results=results.jsonl")
+    return pytester.runpytest_subprocess("--pyargs", "audit", *given, *arguments)
+
+
+def connections(pytester: pytest.Pytester) -> int:
+    (row,) = rows(pytester.path / "results.jsonl", "observation")
+    return int(row["connections"])
+
+
+@pytest.mark.parametrize("workers", [(), ("-n2",), ("-n2", "--dist=loadscope")])
+def test_every_check_judges_one_probe(pytester: pytest.Pytester, listener: Listener, workers: tuple[str, ...]) -> None:
+    assert audit(pytester, listener, *workers).ret == 1
+    assert listener.count == connections(pytester)
+    verdicts = Counter(row["check"] for row in rows(pytester.path / "results.jsonl"))
+    assert set(verdicts.values()) == {1}
+
+
+@pytest.mark.parametrize("arguments", [("-k", "no_such_test"), ("--collect-only",)])
+def test_what_is_not_wanted_is_not_probed(
+    pytester: pytest.Pytester, listener: Listener, arguments: tuple[str, ...]
+) -> None:
+    audit(pytester, listener, *arguments)
+    assert listener.count == 0
+
+
+@pytest.mark.parametrize("workers", [(), ("-n2",)])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_the_run_cleanly(
+    pytester: pytest.Pytester, silent: Listener, number: signal.Signals, workers: tuple[str, ...]
+) -> None:
+    endpoint = f"--audit-endpoint=https://127.0.0.1:{silent.port}"
+    arguments = ["--audit-timeout=60", "--audit-results=results.jsonl", "--junitxml=junit.xml", "--html=report.html"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "pytest", "--pyargs", "audit", endpoint, *arguments, *workers],
+        cwd=pytester.path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    deadline = time.monotonic() + 60
+    while not silent.count and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.send_signal(number)
+    said, _ = process.communicate(timeout=60)
+    assert process.returncode == pytest.ExitCode.INTERRUPTED, said
+    (summary,) = rows(pytester.path / "results.jsonl", "summary")
+    assert summary["exit_status"] == 2
+    assert (pytester.path / "junit.xml").exists()
+    assert (pytester.path / "report.html").exists()
+    assert not _children_in(pytester.path)
+
+
+def _children_in(folder: Path) -> list[str]:
+    """Return what still runs in that folder."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if (process / "cwd").resolve() == folder:
+                found.append((process / "cmdline").read_text())
+    return found
