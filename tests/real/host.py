@@ -11,7 +11,7 @@ import io
 import subprocess
 import tarfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from tempfile import TemporaryFile
@@ -169,12 +169,12 @@ def _booted(first: subprocess.Popen[str], name: str) -> Host:
     return host
 
 
-def name_hosts(host: Host, names: dict[str, tuple[str, ...]]) -> None:
+def name_hosts(host: Host, names: Mapping[str, tuple[str, ...]]) -> None:
     """Let a host resolve names to addresses, and nothing else."""
     host.write(HostFile("/etc/hosts", _hosts_file(names)))
 
 
-def _hosts_file(names: dict[str, tuple[str, ...]]) -> str:
+def _hosts_file(names: Mapping[str, tuple[str, ...]]) -> str:
     lines = ["127.0.0.1 localhost", "::1 localhost"]
     for name, addresses in names.items():
         lines += [f"{address} {name} {name.partition('.')[0]}" for address in addresses or ("127.0.1.1",)]

@@ -79,7 +79,7 @@ exec chroot root env --ignore-signal=CHLD cat  # so the kernel itself reaps what
 """Start a host: a fresh writable root over a built layer, gone with the process that holds its standard input."""
 
 BROWSE: Final = r"""
-# $1: the layer's folder; $2: an empty folder to mount on; the rest: a command. Network, devices and /tmp are shared.
+# $1: the layer's folder; $2: an empty folder to mount on; the rest: a command. Devices and /tmp are shared.
 layer=$1
 mount -t tmpfs -o mode=755 tmpfs "$2"
 cd "$2"; shift 2
@@ -92,4 +92,4 @@ mount --rbind /dev root/dev
 mount --bind /tmp root/tmp
 exec chroot root "$@"
 """
-"""Run one program of a built layer beside the caller: same network, same /tmp."""
+"""Run one program of a built layer for the caller: same files below /tmp, same devices."""

@@ -3,25 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Final
 
 import pytest
 from cryptography import x509
 
 from tests.real.daemons import DAEMONS, Daemon, Names
 from tests.real.host import Host, running_host
+from tests.real.lab import serve
 from tests.real.peer import served, wait_until
 from tests.real.pki import Authority, Credential
 
 pytestmark = [pytest.mark.real, pytest.mark.usefixtures("overlays")]
 
-NAMES = Names("web1.example.test", "www.example.test")
-
-
-def serve(host: Host, daemon: Daemon, main: Credential, second: Credential) -> None:
-    """Write a server's configuration and files, start it and wait for its ports."""
-    host.write(*daemon.configuration(NAMES), *daemon.files(main, second))
-    host.shell(daemon.start)
-    host.wait_for(*daemon.ports, *(port for port, _ in daemon.starttls))
+NAMES: Final = Names("web1.example.test", "www.example.test")
 
 
 def leaf_of(credential: Credential) -> x509.Certificate:
@@ -42,7 +37,7 @@ def host(daemon: Daemon) -> Iterator[Host]:
 
 def test_a_server_sends_leaf_and_intermediate_on_every_port(daemon: Daemon, host: Host, authority: Authority) -> None:
     main, second = authority.issue(NAMES.main), authority.issue(NAMES.second)
-    serve(host, daemon, main, second)
+    serve(host, daemon, NAMES, (main, second))
     expected = [leaf_of(main), authority.intermediate.certificate]
     for port in daemon.ports:
         assert list(served(host, port, NAMES.main)) == expected
@@ -53,7 +48,7 @@ def test_a_server_sends_leaf_and_intermediate_on_every_port(daemon: Daemon, host
 @pytest.mark.parametrize("daemon", [daemon for daemon in DAEMONS if daemon.has_second], ids=lambda daemon: daemon.name)
 def test_a_server_that_can_serves_a_second_name_by_sni(daemon: Daemon, host: Host, authority: Authority) -> None:
     main, second = authority.issue(NAMES.main), authority.issue(NAMES.second)
-    serve(host, daemon, main, second)
+    serve(host, daemon, NAMES, (main, second))
     assert served(host, daemon.ports[0], NAMES.second)[0] == leaf_of(second)
 
 
@@ -61,7 +56,7 @@ def test_a_replaced_certificate_is_served_at_once_or_after_the_reload(
     daemon: Daemon, host: Host, authority: Authority
 ) -> None:
     old, new, second = authority.issue(NAMES.main), authority.issue(NAMES.main), authority.issue(NAMES.second)
-    serve(host, daemon, old, second)
+    serve(host, daemon, NAMES, (old, second))
     port, word = [*((port, None) for port in daemon.ports), *daemon.starttls][0]
     assert served(host, port, NAMES.main, word)[0] == leaf_of(old)
     host.write(*daemon.files(new, second))
