@@ -11,7 +11,7 @@ A plain `assert` in a check is a finding too. Any other exception is our own bug
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Literal, NoReturn, TypeVar
@@ -155,6 +155,19 @@ def require(  # noqa: PLR0913 - all but two by keyword
     """Raise Finding unless it holds: the message names what was seen and what is required."""
     if not holds:
         raise Finding(reason, observed=observed, required=required, remedy=remedy, policy=policy)
+
+
+def require_none(
+    faults: Collection[tuple[str, str]],
+    *,
+    required: Any = None,  # noqa: ANN401 - any JSON value
+    remedy: str | None = None,
+) -> None:
+    """Raise Finding unless there are no faults, given each with the profile whose rule it breaks."""
+    if faults:
+        seen = [fault for fault, _ in faults]
+        policies = "+".join(dict.fromkeys(policy for _, policy in faults))
+        raise Finding("; ".join(seen), observed=seen, required=required, remedy=remedy, policy=policies)
 
 
 def not_applicable(reason: str) -> NoReturn:

@@ -1,37 +1,95 @@
-"""How long before its end a certificate is to be renewed, and from when it is late, by each policy.
+"""How long before its end a certificate is to be renewed, from when it is late, and how long it may live at all.
 
-It knows no clock: what is left is the caller's to compute.
+It knows no clock: the instant is the caller's.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from fractions import Fraction
 
 from audit.certificate import Certificate
+from audit.chain import Chain
+from audit.checks import NotApplicable
+from audit.policy import Policy
 from audit.thresholds import Thresholds
-from audit.words import duration
+from audit.words import duration, moment
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Margin:
-    """A time before the end of a certificate, and the rule behind it in words: `third-party certificates 3 days`."""
+    """A time before the end of a certificate, the rule behind it in words, and whose rule it is."""
 
     span: timedelta
-    rule: str
+    rule: str  # "third-party certificates 3 days before"
+    policy: str = ""
+
+    def __str__(self) -> str:
+        """Return what is required."""
+        return f"at least {duration(self.span)} left"
 
 
-def renewal_margin(certificate: Certificate, limits: Thresholds) -> Margin:
-    """Return how long before its end a certificate is due for renewal: a fraction of its life."""
+def renewal_margin(certificate: Certificate, policy: Policy) -> Margin:
+    """Return how long before its end a certificate is due for renewal, by the strictest profile."""
+    margin, whose = policy.greatest(lambda limits: _renewal(certificate, limits))
+    return Margin(margin.span, margin.rule, whose)
+
+
+def expiring_margin(certificate: Certificate, policy: Policy) -> Margin:
+    """Return how long before its end a certificate that was not renewed is late, by the strictest profile."""
+    margin, whose = policy.greatest(lambda limits: _expiring(certificate, limits))
+    return Margin(margin.span, margin.rule, whose)
+
+
+def time_left(certificate: Certificate, now: datetime) -> timedelta:
+    """Return what is left of a validity; raises NotApplicable where nothing is: expired is not also expiring."""
+    if certificate.not_after < now:
+        raise NotApplicable("it has expired already: that is cert.expired")
+    return certificate.not_after - now
+
+
+def expires(certificate: Certificate, now: datetime, margin: Margin) -> str:
+    """Return when a certificate expires and which rule that breaks, for a person."""
+    when = f"expires in {duration(certificate.not_after - now)} ({moment(certificate.not_after)})"
+    return f"{when}; the policy {margin.policy} renews {margin.rule}"
+
+
+def validity_excesses(certificate: Certificate, chain: Chain, policy: Policy) -> tuple[tuple[str, str], ...] | None:
+    """Say by how much the validity exceeds the limit of each profile that binds the issuer, and whose limit it is.
+
+    None where no profile binds it: a limit of the public PKI binds publicly trusted issuers, and everybody where the
+    user named that policy.
+    """
+    is_bound = policy.is_named or chain.anchor_is_public
+    if not is_bound and all(profile.thresholds.validity_of_public_only for profile in policy.profiles):
+        return None
+    return policy.each(
+        lambda limits: _excess(certificate, limits) if is_bound or not limits.validity_of_public_only else ()
+    )
+
+
+def _excess(certificate: Certificate, limits: Thresholds) -> tuple[str, ...]:
+    """Compare with the limit of the date of issue, both ends of the validity included (BR 6.3.2)."""
+    applying = [limit for limit in limits.validity_max if limit.issued_from <= certificate.not_before]
+    if not applying:
+        return ()
+    limit = max(applying, key=lambda dated: dated.issued_from)
+    excess = certificate.lifetime - timedelta(days=limit.days)
+    if excess <= timedelta(0):
+        return ()
+    rule = f"{limit.days} days are admitted for what is issued from {limit.issued_from:%Y-%m-%d} on"
+    return (f"valid for {duration(certificate.lifetime)}, {duration(excess)} too long: {rule}",)
+
+
+def _renewal(certificate: Certificate, limits: Thresholds) -> Margin:
     is_short = _is_short_lived(certificate, limits)
     fraction = limits.renewal_fraction_short_lived if is_short else limits.renewal_fraction
     span = _share(certificate.lifetime, fraction)
     return Margin(span, f"certificates {duration(span)} before their end ({fraction} of their life)")
 
 
-def expiring_margin(certificate: Certificate, limits: Thresholds) -> Margin:
-    """Return how long before its end a certificate that was not renewed is late: a fraction of its life, or days."""
+def _expiring(certificate: Certificate, limits: Thresholds) -> Margin:
     if any(name in certificate.issuer for name in limits.own_issuers):
         return _days(limits.expiring_days_own, "its own provider's certificates")
     is_short = _is_short_lived(certificate, limits)
@@ -40,8 +98,8 @@ def expiring_margin(certificate: Certificate, limits: Thresholds) -> Margin:
     share = _share(certificate.lifetime, limits.expiring_fraction)
     if share <= least.span:
         return least
-    percent = float(limits.expiring_fraction * 100)
-    return Margin(share, f"certificates {duration(share)} before their end at the latest ({percent:g} % of their life)")
+    percent = f"{float(limits.expiring_fraction * 100):g} % of their life"
+    return Margin(share, f"certificates {duration(share)} before their end at the latest ({percent})")
 
 
 def _days(days: int, whose: str) -> Margin:

@@ -10,9 +10,10 @@ from itertools import chain as chained
 from typing import Final
 
 from audit.certificate import Certificate, read_certificate
-from audit.checks import Inconclusive
+from audit.checks import Inconclusive, NotApplicable
 from audit.names import covers, covers_same
 from audit.observation import FileFault, FileKind, HostView, InstalledFile
+from audit.policy import Policy
 from audit.thresholds import Thresholds
 
 BROKEN: Final[dict[FileFault, str]] = {
@@ -38,23 +39,23 @@ def leaves(server: HostView) -> tuple[tuple[InstalledFile, Certificate], ...]:
 
 
 def unread(server: HostView, *kinds: FileKind) -> tuple[str, ...]:
-    """Say in a clause each what of the service's files could not be read, and which right is missing."""
-    denied = (
-        f"{file.path} cannot be read here: {file.detail or file.fault}"
-        for file in files(server, *kinds)
-        if file.fault is not None and file.fault not in BROKEN
-    )
-    return tuple(dict.fromkeys((*denied, *server.missing_rights)))
+    """Say in a clause each what could not be read of the files of these kinds, and which right is missing."""
+    named = files(server, *kinds)
+    denied = (file for file in named if file.fault is not None and file.fault not in BROKEN)
+    clauses = tuple(f"{file.path} cannot be read here: {file.detail or file.fault}" for file in denied)
+    return clauses if named else server.missing_rights
 
 
 def require_read(server: HostView, *kinds: FileKind) -> None:
-    """Raise Inconclusive where files of these kinds are broken, or could not be read."""
+    """End the check where files of these kinds are not named, are broken, or could not be read."""
     broken = broken_files(server, *kinds)
     if broken:
         raise Inconclusive("; ".join(broken), because="svc.config-missing-file")
     missing = unread(server, *kinds)
     if missing:
         raise Inconclusive("; ".join(missing))
+    if not files(server, *kinds):
+        raise NotApplicable(f"the configuration names no {' and no '.join(kinds)} file")
 
 
 def broken_files(server: HostView, *kinds: FileKind) -> tuple[str, ...]:
@@ -79,8 +80,9 @@ def covering(server: HostView | None, reference: str) -> str | None:
 
 def successor(server: HostView | None, served: Certificate) -> str | None:
     """Return the path of a certificate on the host for the same names that ends later than the served one, or None."""
-    for file, leaf in leaves(server) if server else ():
-        if leaf.can_ask("not_after", "dns_names") and leaf.not_after > served.not_after and covers_same(leaf, served):
+    readable = ("not_after", "dns_names", "ip_addresses")
+    for file, leaf in leaves(server) if server and served.can_ask(*readable) else ():
+        if leaf.can_ask(*readable) and leaf.not_after > served.not_after and covers_same(leaf, served):
             return file.path
     return None
 
@@ -123,6 +125,13 @@ def key_elsewhere(server: HostView, certificate: InstalledFile) -> str | None:
         if one.can_ask("spki_sha256") and one.spki_sha256 in digests
     )
     return next(chained(matching, shuffled), None)
+
+
+def clock_is_off(server: HostView | None, policy: Policy) -> bool:
+    """Tell whether the host's clock is known to be wrong."""
+    offset_s = (server.clock_offset_s or 0.0) if server else 0.0
+    limit_s, _ = policy.least(lambda limits: limits.clock_offset_max_s)
+    return bool(abs(offset_s) > limit_s)
 
 
 def exposures(file: InstalledFile, service: str | None, limits: Thresholds) -> tuple[str, ...]:

@@ -36,6 +36,10 @@ class Policy:
         """Return the greatest value that a profile gives, and the name of that profile."""
         return max(((measure(profile.thresholds), profile.name) for profile in self.profiles), key=lambda pair: pair[0])
 
+    def least(self, measure: Callable[[Thresholds], Any]) -> tuple[Any, str]:
+        """Return the least value that a profile gives, and the name of that profile."""
+        return min(((measure(profile.thresholds), profile.name) for profile in self.profiles), key=lambda pair: pair[0])
+
     def each(self, judge: Callable[[Thresholds], tuple[T, ...]]) -> tuple[tuple[T, str], ...]:
         """Return what each profile finds, with the name of the first profile that finds it."""
         found: dict[T, str] = {}

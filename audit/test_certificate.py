@@ -1,0 +1,115 @@
+"""Checks of the leaf itself: its dates, its signature, what it may be used for, who vouches for it."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from audit.certificate import Certificate
+from audit.chain import Chain
+from audit.checks import check, inconclusive, not_applicable, require, require_none
+from audit.expiry import expires, expiring_margin, renewal_margin, time_left, validity_excesses
+from audit.faults import chain_faults, eku_fault, forgeable_signatures
+from audit.installed import clock_is_off, successor
+from audit.observation import Observation
+from audit.placeholder import require_own
+from audit.policy import Policy
+from audit.words import duration, moment, sentence
+
+
+@check("cert.malformed", severity="high", remedy="reissue", source="RFC 5280 4.1, 4.2")
+def test_readable(chain: Chain) -> None:
+    """Every field of every certificate that was sent can be read; which one cannot, and why, is named."""
+    faults = chain_faults(chain)
+    remedy = "reissue" if chain.leaf.faults else "rechain"
+    require(not faults, sentence(faults), observed=faults, required="DER as in RFC 5280", remedy=remedy)
+
+
+@check("cert.expired", severity="critical", remedy="reissue", source="RFC 5280 4.1.2.5")
+def test_not_expired(certificate: Certificate, observation: Observation, now: datetime) -> None:
+    """The last instant of the validity, which is part of it, has not passed."""
+    ago = f"expired {duration(now - certificate.not_after)} ago ({moment(certificate.not_after)})"
+    require(now <= certificate.not_after, ago, observed=moment(certificate.not_after), required=f"after {moment(now)}",
+            remedy=_reload_or_reissue(observation, certificate))  # fmt: skip
+
+
+@check("cert.expiring", severity="high", remedy="reissue", source="the policy's thresholds")
+def test_not_expiring(certificate: Certificate, policy: Policy, observation: Observation, now: datetime) -> None:
+    """The certificate is renewed before it is late. What is expired is not also expiring."""
+    left, late = time_left(certificate, now), expiring_margin(certificate, policy)
+    require(left >= late.span, expires(certificate, now, late), observed=moment(certificate.not_after),
+            required=str(late), remedy=_reload_or_reissue(observation, certificate), policy=late.policy)  # fmt: skip
+
+
+@check("cert.renewal-due", severity="low", remedy="reissue", source="RFC 9773 1; the policy's thresholds")
+def test_not_due_for_renewal(certificate: Certificate, policy: Policy, observation: Observation, now: datetime) -> None:
+    """The renewal point has not passed. Nothing is late yet; what is late is `cert.expiring` and not also this."""
+    left, due = time_left(certificate, now), renewal_margin(certificate, policy)
+    if left < expiring_margin(certificate, policy).span:
+        not_applicable("it is late already: that is cert.expiring")
+    require(left >= due.span, expires(certificate, now, due), observed=moment(certificate.not_after),
+            required=str(due), remedy=_reload_or_reissue(observation, certificate), policy=due.policy)  # fmt: skip
+
+
+@check("cert.not-yet-valid", severity="high", remedy="reissue", source="RFC 5280 4.1.2.5")
+def test_already_valid(certificate: Certificate, policy: Policy, observation: Observation, now: datetime) -> None:
+    """The validity has begun, but for what clocks may differ by. A host whose clock is off is mended first."""
+    tolerance_s, _ = policy.least(lambda limits: limits.not_before_tolerance_s)
+    start, remedy = certificate.not_before, "host" if clock_is_off(observation.server, policy) else "reissue"
+    require(start - now <= timedelta(seconds=tolerance_s), f"valid only in {duration(start - now)} ({moment(start)})",
+            observed=moment(start), required=f"before {moment(now)}", remedy=remedy)  # fmt: skip
+
+
+@check("cert.weak-signature", severity="critical", remedy="reissue", source="BR 7.1.3.2; RFC 9155 2; CWE-327")
+def test_signed_strongly(chain: Chain, policy: Policy) -> None:
+    """Leaf and intermediates are signed with an admitted digest; nobody relies on the signature of a trust anchor."""
+    if chain.leaf_is_anchor:
+        not_applicable("the leaf is a trust anchor of the user's: nobody relies on its signature")
+    require_none(policy.each(lambda limits: forgeable_signatures(chain, limits)))
+
+
+@check("cert.san-missing", severity="high", remedy="reissue", source="BR 7.1.2.7.12; RFC 9525 6.2")
+def test_names_in_san(certificate: Certificate, observation: Observation, policy: Policy) -> None:
+    """The subject alternative name has a dNSName or an iPAddress: clients look nowhere else."""
+    require_own(observation, policy)
+    required = "a subject alternative name with a dNSName or an iPAddress"
+    require(certificate.has_san, f"there is no name that clients look at in it; {required} is required",
+            observed=f"subject {certificate.subject}", required=required)  # fmt: skip
+
+
+@check("cert.eku-missing-serverauth", severity="high", remedy="reissue", source="RFC 5280 4.2.1.12; BR 7.1.2.7.10")
+def test_issued_for_servers(certificate: Certificate, observation: Observation, policy: Policy) -> None:
+    """The extended key usage admits servers; whether it may be left out, or be any, the policy says."""
+    require_own(observation, policy)
+    require_none(policy.each(lambda limits: eku_fault(certificate, limits)), required="serverAuth")
+
+
+@check("cert.self-signed", severity="high", remedy="reissue", source="PCI DSS 4.2.1; RFC 5280 3.2")
+def test_not_self_signed(certificate: Certificate, chain: Chain, observation: Observation, policy: Policy) -> None:
+    """Somebody else than the server vouches for it, unless it was itself named as a trust anchor."""
+    require_own(observation, policy)
+    if chain.leaf_is_anchor:
+        not_applicable(f"the leaf itself is a trust anchor of {chain.anchor_source}")
+    require(not certificate.is_self_signed, f"self-signed: issuer and subject are both {certificate}",
+            observed=certificate.issuer, required="an issuer that is not the subject")  # fmt: skip
+
+
+@check("cert.validity-too-long", severity="medium", remedy="reissue", source="BR 6.3.2")
+def test_validity_within_limit(
+    certificate: Certificate, chain: Chain, observation: Observation, policy: Policy
+) -> None:
+    """The validity, both ends included, is not longer than was admitted on the day of issue.
+
+    A limit of the public PKI binds publicly trusted issuers only, or everybody where the user named that policy.
+    """
+    require_own(observation, policy)
+    faults = validity_excesses(certificate, chain, policy)
+    if faults is None and chain.missing_issuer:
+        inconclusive("whether its issuer is publicly trusted cannot be told", because="chain.incomplete")
+    if faults is None:
+        not_applicable("its issuer is not publicly trusted, and the limit binds only those that are")
+    require_none(faults)
+
+
+def _reload_or_reissue(observation: Observation, certificate: Certificate) -> str:
+    """Return the remedy of an old certificate: the host may have its successor already, and only not serve it."""
+    return "reload" if successor(observation.server, certificate) else "reissue"

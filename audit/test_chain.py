@@ -1,0 +1,54 @@
+"""Checks of the chain as served: where it leads, what is missing or out of place in it, and how long it holds."""
+
+from __future__ import annotations
+
+from audit.certificate import Certificate
+from audit.chain import Chain
+from audit.checks import Finding, check, inconclusive, require
+from audit.observation import Observation
+from audit.placeholder import require_own
+from audit.policy import Policy
+from audit.trust import completing_file, distrust, outlived, require_names
+from audit.words import sentence
+
+
+@check("cert.untrusted", severity="high", remedy="reissue", source="RFC 5280 6.1; CWE-295")
+def test_trusted(chain: Chain, observation: Observation, policy: Policy) -> None:
+    """A path by names and signatures leads from the leaf to a trust anchor, whatever its times, usages and keys say."""
+    require_own(observation, policy)
+    why = distrust(chain)
+    if why is not None:
+        file = completing_file(chain, observation.server)
+        at_hand = f"; with {file} on the host a path is complete" if file else ""
+        raise Finding(f"{why}{at_hand}", observed=[str(one) for one in chain.reached], required="a trust anchor",
+                      remedy="rechain" if file else "reissue")  # fmt: skip
+
+
+@check("chain.incomplete", severity="high", remedy="rechain", source="RFC 9846 4.4.2")
+def test_complete(chain: Chain, observation: Observation) -> None:
+    """Every issuer up to a trust anchor, or to a root, was sent: clients do not fetch what is missing."""
+    require_names(chain)
+    file = completing_file(chain, observation.server)
+    at_hand = f"; {file} on the host has it" if file else ""
+    if chain.gave_up and not chain.is_anchored:
+        inconclusive("there are too many candidates for issuers to verify them all")
+    require(chain.missing_issuer is None, f"the issuer {chain.missing_issuer} was not sent{at_hand}",
+            observed=[str(one) for one in chain.certificates], required=chain.missing_issuer)  # fmt: skip
+
+
+@check("chain.order", severity="low", remedy="rechain", source="RFC 5246 7.4.2; RFC 9846 4.4.2")
+def test_in_order(chain: Chain) -> None:
+    """Each certificate after the leaf certifies one before it, and none is sent twice."""
+    require_names(chain)
+    if chain.gave_up:
+        inconclusive("there are too many candidates for issuers to verify them all")
+    path = [str(one) for one in chain.path or chain.reached]
+    require(not chain.order_faults, sentence(chain.order_faults[:5]), observed=chain.order_faults, required=path)
+
+
+@check("chain.intermediate-expiring", severity="medium", remedy="rechain", source="RFC 5280 6.1.3 a 2")
+def test_intermediates_outlive_leaf(certificate: Certificate, chain: Chain) -> None:
+    """No intermediate of the best path ends before the leaf does."""
+    require_names(chain)
+    ending = [clause for one in chain.intermediates for clause in outlived(one, certificate)]
+    require(not ending, sentence(ending), observed=ending, required=f"until {certificate.not_after}")

@@ -1,0 +1,44 @@
+"""Checks of keys: how strong, whose, and who can get at them."""
+
+from __future__ import annotations
+
+from audit.certificate import Certificate
+from audit.checks import check, inconclusive, require, require_none
+from audit.installed import exposures, files, fits, key_elsewhere, pairs, require_read, unread
+from audit.keys import weaknesses
+from audit.observation import HostView
+from audit.policy import Policy
+from audit.words import sentence
+
+
+@check("key.weak", severity="high", remedy="rekey", source="BR 6.1.5, 6.1.6; CWE-326")
+def test_key_is_strong(certificate: Certificate, policy: Policy) -> None:
+    """The public key is of a size, curve and exponent that the policy admits."""
+    require_none(policy.each(lambda limits: weaknesses(certificate.key, limits)))
+
+
+@check("key.mismatch", severity="critical", remedy="reissue", source="RFC 9846 4.4.3")
+def test_key_fits_certificate(server: HostView) -> None:
+    """Each configured key is that of the certificate beside it, by SPKI digest: else the next start fails."""
+    known = [(leaf, key) for leaf, key in pairs(server) if leaf.chain_der and key and key.spki_sha256]
+    wrong = [(leaf, key) for leaf, key in known if not fits(leaf, key)]
+    at_hand = [place for leaf, _ in wrong if (place := key_elsewhere(server, leaf))]
+    seen = [f"{key.path} is not the key of {leaf.path}" for leaf, key in wrong]
+    notes = [f"the key of one of the two is that of {place}" for place in at_hand]
+    require(not wrong, sentence((*seen, *notes)), observed=seen, required="one key pair",
+            remedy="configure" if at_hand else "reissue")  # fmt: skip
+    if not known or unread(server, "certificate", "key"):
+        require_read(server, "certificate", "key")
+
+
+@check("key.permissions", severity="high", remedy="host", source="NIST SP 800-53 AC-6; CWE-732")
+def test_key_is_private(server: HostView, policy: Policy) -> None:
+    """Nobody but its owner and the service's own group can read or replace the key file."""
+    keys = [file for file in files(server, "key") if file.mode is not None]
+    require_none(policy.each(lambda limits: tuple(
+        f"{key.path} ({key.mode:04o} {key.owner}:{key.group}): {exposure}"
+        for key in keys for exposure in exposures(key, server.service, limits)
+    )))  # fmt: skip
+    if len(keys) < len(files(server, "key")) or not keys:
+        require_read(server, "key")
+        inconclusive("owner and mode of a key file could not be told")

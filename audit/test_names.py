@@ -1,0 +1,39 @@
+"""Checks of names: the certificate's for the endpoint, and the host's own."""
+
+from __future__ import annotations
+
+from audit.certificate import Certificate
+from audit.checks import check, inconclusive, require
+from audit.endpoint import Endpoint
+from audit.installed import covering
+from audit.names import covers, host_name_faults, presented
+from audit.observation import Observation
+from audit.placeholder import require_own
+from audit.policy import Policy
+from audit.reach import UNREACHABLE
+from audit.words import listing, sentence
+
+
+@check("cert.name-mismatch", severity="critical", remedy="reissue", source="RFC 9525 6; CWE-297")
+def test_name_matches(endpoint: Endpoint, certificate: Certificate, observation: Observation, policy: Policy) -> None:
+    """A presented identifier matches the name or address that clients mean to talk to."""
+    require_own(observation, policy)
+    if not certificate.has_san:
+        inconclusive("no name that clients look at is in the certificate", because="cert.san-missing")
+    fitting, names = covering(observation.server, endpoint.reference), listing(presented(certificate))
+    at_hand = f"; {fitting} on the host is valid for it" if fitting else ""
+    require(covers(certificate, endpoint.reference), f"valid for {names}, not for {endpoint.reference}{at_hand}",
+            observed=presented(certificate), required=endpoint.reference,
+            remedy="configure" if fitting else "reissue")  # fmt: skip
+
+
+@check("host.name-invalid", severity="high", remedy="host", source="RFC 1123 2.1; RFC 1035 2.3.4", scopes=("host",))
+def test_host_name_is_fully_qualified(observation: Observation) -> None:
+    """The host's own name is a legal host name with a domain."""
+    if observation.server is None:
+        inconclusive("the host was not logged into", because=UNREACHABLE)
+    if observation.server.fqdn is None:
+        inconclusive(sentence(("the host's own name could not be told", *observation.server.missing_rights)))
+    faults = host_name_faults(observation.server.fqdn)
+    require(not faults, f"the host calls itself {observation.server.fqdn!r}: {sentence(faults)}",
+            observed=observation.server.fqdn, required="a fully qualified host name")  # fmt: skip

@@ -1,0 +1,21 @@
+"""Checks of the protocol versions that a service accepts."""
+
+from __future__ import annotations
+
+from audit.checks import check, inconclusive, require_none
+from audit.faults import old_versions
+from audit.observation import Observation
+from audit.policy import Policy
+from audit.reach import unreached
+from audit.words import listing
+
+
+@check("tls.old-protocol", severity="high", remedy="configure", source="RFC 8996 4, 5; RFC 9325 3.1.1; CWE-327")
+def test_no_old_protocol(observation: Observation, policy: Policy) -> None:
+    """No address accepts a version of the protocol that must not be used."""
+    if not observation.handshakes:
+        raise unreached(observation)
+    require_none(policy.each(lambda limits: old_versions(observation.handshakes, limits)))
+    untold = [handshake.address for handshake in observation.handshakes if handshake.old_protocols is None]
+    if untold:
+        inconclusive(f"whether TLS 1.0 and 1.1 are accepted could not be told at {listing(untold)}")

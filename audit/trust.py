@@ -1,0 +1,64 @@
+"""Why a chain leads to no trust anchor, what would complete it, and how long it holds.
+
+It refuses to know times as a condition of trust.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from audit.certificate import Certificate
+from audit.chain import Chain
+from audit.checks import Inconclusive
+from audit.installed import bundles
+from audit.observation import HostView
+from audit.signature import ALGORITHMS
+from audit.words import moment
+
+UNVERIFIABLE: Final = ("md2", "md4", "ripemd160")
+"""Digests that the library no longer computes; none is admitted by any policy."""
+
+
+def require_names(chain: Chain) -> None:
+    """Raise Inconclusive where the leaf's subject and issuer cannot be read: it leads nowhere then."""
+    _ = chain.leaf.canonical_subject, chain.leaf.canonical_issuer
+
+
+def distrust(chain: Chain) -> str | None:
+    """Say in a clause why the leaf leads to no trust anchor; raises Inconclusive where that cannot be told."""
+    require_names(chain)
+    if chain.is_anchored:
+        _require_verified(chain)
+        return None
+    if chain.leaf.is_self_signed:
+        raise Inconclusive("a self-signed leaf leads nowhere", because="cert.self-signed")
+    if chain.ends_self_signed:
+        return f"the path ends in {chain.reached[-1]}, which signed itself and is no trust anchor"
+    if chain.refused_issuer:
+        return f"the key of {chain.refused_issuer} did not make the signature that bears its name"
+    if chain.gave_up:
+        raise Inconclusive("there are too many candidates for issuers to verify them all")
+    raise Inconclusive(f"the issuer {chain.missing_issuer} was not sent", because="chain.incomplete")
+
+
+def _require_verified(chain: Chain) -> None:
+    """Raise Inconclusive where names and key identifiers lead to an anchor and a signature cannot be verified here."""
+    for certificate in chain.unverified:
+        is_odd = certificate.signature_algorithm not in {name for name, _ in ALGORITHMS.values()}
+        because = "cert.weak-signature" if is_odd or certificate.signature_digest in UNVERIFIABLE else None
+        why = f"names lead to a trust anchor, but the signature of {certificate} cannot be verified here"
+        raise Inconclusive(f"{why} ({certificate.signature_algorithm})", because=because)
+
+
+def outlived(intermediate: Certificate, leaf: Certificate) -> tuple[str, ...]:
+    """Say that an intermediate ends before the leaf does, if so."""
+    if intermediate.not_after >= leaf.not_after:
+        return ()
+    return (f"{intermediate} ends {moment(intermediate.not_after)}, before the leaf ({moment(leaf.not_after)})",)
+
+
+def completing_file(chain: Chain, server: HostView | None) -> str | None:
+    """Return the path of a file on the host with which a path to a trust anchor is complete, or None."""
+    if chain.is_anchored:
+        return None
+    return next((path for path, bundle in bundles(server) if chain.is_completed_by(bundle)), None)
