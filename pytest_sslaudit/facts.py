@@ -7,11 +7,10 @@ from functools import cached_property
 
 from audit.certificate import Certificate
 from audit.chain import Anchors, Chain, read_chain
-from audit.policy import Policy, Profile, choose_policy
-
 from audit.checks import Inconclusive, NotApplicable
 from audit.endpoint import Endpoint
 from audit.observation import Handshake, HostView, Observation
+from audit.policy import Policy, Profile, choose_policy
 from pytest_sslaudit.spool import Spool
 
 

@@ -8,12 +8,12 @@ from __future__ import annotations
 from datetime import datetime
 
 import pytest
+
 from audit.certificate import Certificate
 from audit.chain import Chain
-from audit.policy import Policy
-
 from audit.endpoint import Endpoint
 from audit.observation import Handshake, HostView, Observation
+from audit.policy import Policy
 from pytest_sslaudit.facts import Facts
 from pytest_sslaudit.run import AuditRun, current_run
 

@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from audit.services.declared import DeclaredService
-from audit.targets import Discovery, Login, UnusableLine, assemble, discover, parse_endpoints
 
 from audit.endpoint import BadEndpoint, Endpoint, parse_endpoint
 from audit.probe import Target
+from audit.services.declared import DeclaredService
+from audit.targets import Discovery, Login, UnusableLine, assemble, discover, parse_endpoints
 from pytest_sslaudit.configuration import Configuration, Host, Service
 from pytest_sslaudit.options import Settings
 from pytest_sslaudit.spool import Manifest

@@ -102,7 +102,7 @@ def apply(ruling: Ruling, location: tuple[str, int | None, str], report: pytest.
         case "failed":
             report.outcome = "failed"
             place = ReprFileLocation(path, (line_number or 0) + 1, ruling.line)
-            report.longrepr = ExceptionChainRepr([(ReprTracebackNative([ruling.line]), place, None)])
+            report.longrepr = ExceptionChainRepr([(ReprTracebackNative([ruling.line + "\n"]), place, None)])
         case "xfailed":
             report.outcome = "skipped"
             report.wasxfail = ruling.line

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pytest
-from audit.policy import BadProfile, Profile, load_profile
 
 from audit.checks import Severity
 from audit.endpoint import BadEndpoint, Endpoint, parse_endpoint
+from audit.policy import BadProfile, Profile, load_profile
 from audit.probe import Limits
 from audit.record import BadRecord, parse_time
 from pytest_sslaudit.configuration import Configuration, read_configuration

@@ -8,11 +8,11 @@ from functools import cached_property
 from typing import Final
 
 import pytest
-from audit.targets import UnusableLine
 
 from audit.checks import Scope
 from audit.endpoint import RUN, Endpoint
 from audit.observation import Observation
+from audit.targets import UnusableLine
 from pytest_sslaudit.facts import Facts, FactSource
 from pytest_sslaudit.options import Settings
 from pytest_sslaudit.spool import Manifest, Spool

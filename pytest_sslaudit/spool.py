@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
-from audit.targets import UnusableLine
 
 from audit.endpoint import Endpoint
 from audit.observation import SCHEMA, Observation
 from audit.record import BadRecord, from_json, to_json
+from audit.targets import UnusableLine
 
 MANIFEST = "run.json"
 Record = TypeVar("Record")
