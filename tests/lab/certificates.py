@@ -173,6 +173,12 @@ def _duplicated(at: Authorities, name: str) -> Served:
     return Served(served.key, (served.chain[0], *served.chain))
 
 
+def _hundred(at: Authorities, name: str) -> Served:
+    """Return a chain longer than a prober has to put up with."""
+    served = _good(at, name)
+    return Served(served.key, (served.chain[0], *(at.intermediate.certificate,) * 99))
+
+
 def _intermediate_ends(at: Authorities, name: str) -> Served:
     identity = issue(_leaf(at, name), at.ending)
     return Served(identity.key, (identity.certificate, at.ending.certificate))
@@ -212,6 +218,7 @@ RECIPES: Final[Mapping[str, Callable[[Authorities, str], Served]]] = {
     "reversed": _reversed,
     "unrelated": _unrelated,
     "duplicated": _duplicated,
+    "hundred": _hundred,
     "intermediate-ends": _intermediate_ends,
     "rsa-1024": _rsa_1024,
     "malformed": _malformed,

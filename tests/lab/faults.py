@@ -13,7 +13,7 @@ LOCAL: Final = "127.0.0.1"
 
 Scheme = Literal["https", "tls", "smtp", "smtps", "imap", "imaps", "pop3", "pop3s", "ftp", "ftps"]
 Tls = Literal["modern", "tls1.0", "tls1.1", "tls1.2", "client-certificate", "client-certificate-1.2"]
-Lookup = Literal["pinned", "resolves", "nxdomain", "no-address", "servfail", "silent"]
+Lookup = Literal["pinned", "resolves", "nxdomain", "no-address", "servfail"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,13 +120,16 @@ FAULTY: Final = (
     Planted("endless", "smtp", ("svc.unreachable",), behaviour="endless", addresses=("127.0.0.5",)),
     Planted("dribbles", "smtp", ("svc.unreachable",), behaviour="dribbles", addresses=("127.0.0.6",)),
     Planted("mute-starttls", "smtp", ("svc.unreachable",), behaviour="mute-starttls", addresses=("127.0.0.7",)),
+    Planted("hundred", "https", ("svc.unreachable",), "hundred"),
     Planted("two-certificates", "https", ("svc.multi-address",), behaviour="one-each", lookup="resolves",
             addresses=("127.0.0.8", "127.0.0.9")),
     Planted("nxdomain", "https", ("dns.unresolvable",), lookup="nxdomain"),
     Planted("no-address", "imaps", ("dns.unresolvable",), lookup="no-address"),
     Planted("servfail", "smtp", ("dns.unresolvable",), lookup="servfail"),
-    Planted("silent", "https", ("dns.unresolvable",), lookup="silent"),
 )  # fmt: skip
+
+SILENT: Final = f"silent.{DOMAIN}"
+"""A name about which the name server never answers: whether that is a fault of the name cannot be told."""
 
 UNUSABLE_LINE: Final = "gopher://gopher.lab.test:70"
 """A line of the endpoints file that is a fault of the run itself, with the finding `ops.endpoint-unusable`."""

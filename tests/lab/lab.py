@@ -23,7 +23,7 @@ from OpenSSL import SSL
 from audit.endpoint import PORTS, RUN, parse_endpoint
 from tests.lab.certificates import RECIPES, Authorities, found_authorities
 from tests.lab.dns import NXDOMAIN, SERVFAIL, SILENCE, Answer, Zone, name_server
-from tests.lab.faults import FAULTY, LOCAL, RUN_FINDS, SOUND, UNUSABLE_LINE, Planted
+from tests.lab.faults import FAULTY, LOCAL, RUN_FINDS, SILENT, SOUND, UNUSABLE_LINE, Planted
 from tests.lab.servers import bind, listening, make_context, tell_names_apart
 
 PROBE_TIMEOUT_S: Final = 3.0  # everything is near: what takes longer never comes
@@ -31,7 +31,6 @@ _TROUBLES: Final[Mapping[str, Answer]] = {
     "nxdomain": NXDOMAIN,
     "no-address": Answer(),
     "servfail": SERVFAIL,
-    "silent": SILENCE,
 }
 
 
@@ -151,9 +150,8 @@ def _context(planted: Planted, authorities: Authorities) -> SSL.Context:
 
 
 def _zone(places: Iterable[_Place]) -> Zone:
-    return {
-        place.planted.name: _TROUBLES.get(place.planted.lookup, Answer(place.planted.addresses)) for place in places
-    }
+    rows = (place.planted for place in places)
+    return {SILENT: SILENCE, **{row.name: _TROUBLES.get(row.lookup, Answer(row.addresses)) for row in rows}}
 
 
 def _write(folder: Path, places: tuple[_Place, ...], root: bytes, *, resolver: str) -> Lab:

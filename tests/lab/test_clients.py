@@ -11,9 +11,11 @@ import smtplib
 import socket
 import ssl
 import subprocess
-from collections.abc import Iterator
+import tomllib
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import dns.exception
 import dns.message
 import dns.query
 import dns.rcode
@@ -21,7 +23,10 @@ import pytest
 from OpenSSL import SSL
 
 from audit.endpoint import Endpoint, parse_endpoint
+from tests.lab.faults import SILENT
 from tests.lab.lab import Lab, running
+
+Ask = Callable[..., dns.message.Message]
 
 
 @pytest.fixture(scope="module")
@@ -36,6 +41,11 @@ def trusting(lab: Lab) -> ssl.SSLContext:
     context.hostname_checks_common_name = False
     context.load_verify_locations(lab.trust)
     return context
+
+
+def name_server_port(lab: Lab) -> int:
+    configuration = Path(lab.trust).with_name("sslaudit.toml").read_text()
+    return int(tomllib.loads(configuration)["probe"]["resolver"][0].partition(":")[2])
 
 
 def find(lab: Lab, label: str) -> Endpoint:
@@ -185,9 +195,13 @@ def test_a_closed_port_refuses(lab: Lab) -> None:
     ],
 )
 @pytest.mark.parametrize("ask", [dns.query.udp, dns.query.tcp])
-def test_the_name_server_answers(lab: Lab, name: str, rcode: int, addresses: list[str], ask: object) -> None:
-    port = int(Path(lab.trust).with_name("sslaudit.toml").read_text().partition("127.0.0.1:")[2].partition('"')[0])
+def test_the_name_server_answers(lab: Lab, name: str, rcode: int, addresses: list[str], ask: Ask) -> None:
     query = dns.message.make_query(f"{name}.lab.test", "A")
-    response = ask(query, "127.0.0.1", port=port, timeout=5)  # type: ignore[operator]  # two functions of one shape
+    response = ask(query, "127.0.0.1", port=name_server_port(lab), timeout=5)
     assert response.rcode() == rcode
     assert sorted(str(record) for answer in response.answer for record in answer) == addresses
+
+
+def test_the_name_server_is_silent_about_one_name(lab: Lab) -> None:
+    with pytest.raises(dns.exception.Timeout):
+        dns.query.udp(dns.message.make_query(SILENT, "A"), "127.0.0.1", port=name_server_port(lab), timeout=0.3)
