@@ -1,17 +1,18 @@
-"""What the whole checkout's tests share: pytester for those of the plugin, and `--lab` to audit the embedded lab."""
+"""What the whole checkout shares: `--lab`, to audit the embedded lab."""
 
 from __future__ import annotations
 
 import contextlib
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from pytest_sslaudit.plugin import OPTIONS, PREFIX
-from tests.lab.lab import Lab, running
 
-pytest_plugins = ["pytester"]
+if TYPE_CHECKING:
+    from tests.lab.lab import Lab
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -25,6 +26,8 @@ def pytest_configure(config: pytest.Config) -> None:
     """Serve the lab before the audit reads its settings; xdist's workers are told of it by the controller."""
     if not config.option.lab or hasattr(config, "workerinput"):
         return
+    from tests.lab.lab import running  # noqa: PLC0415 - this file is also read where `tests` cannot be found
+
     stack = contextlib.ExitStack()
     config.add_cleanup(stack.close)
     folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="lab-"))

@@ -82,12 +82,12 @@ def policy(sslaudit_facts: Facts) -> Policy:
 
 
 @pytest.fixture(scope="session")
-def now(request: pytest.FixtureRequest) -> datetime:
+def now(endpoint: Endpoint, request: pytest.FixtureRequest) -> datetime:  # noqa: ARG001 - the same for every endpoint
     """Return the instant as of which the run judges."""
     return current_run(request.config).now
 
 
 @pytest.fixture(scope="session")
-def audit_run(request: pytest.FixtureRequest) -> AuditRun:
+def audit_run(endpoint: Endpoint, request: pytest.FixtureRequest) -> AuditRun:  # noqa: ARG001 - judged for `run/`
     """Return what is to be judged of the run itself."""
     return current_run(request.config).about_itself()

@@ -28,7 +28,7 @@ def judge_stale_waivers(run: Run, config: pytest.Config, tally: Tally) -> None:
     if not run.settings.waivers or _is_restricted(config):
         return
     run.stale_waivers = _stale(run, tally)
-    function: Callable[[AuditRun], None] = test_run.test_no_stale_waiver
+    function: Callable[[AuditRun], None] = test_run.test_no_waiver_stale
     started = time.perf_counter()
     error: Judgement | None = None
     try:
@@ -62,7 +62,7 @@ def _about_audit(config: pytest.Config) -> list[str]:
 
 def _report(config: pytest.Config, ruling: Ruling, duration_s: float) -> None:
     file = audit_folder() / "test_run.py"
-    location = (str(file), 0, f"test_no_stale_waiver[{RUN}]")
+    location = (str(file), 0, f"test_no_waiver_stale[{RUN}]")
     nodeid = f"{file.relative_to(file.parent.parent).as_posix()}::{location[2]}"
     config.hook.pytest_runtest_logstart(nodeid=nodeid, location=location)
     for when in ("setup", "call", "teardown"):

@@ -5,9 +5,15 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Final
 
 from audit.checks import Severity, Verdict
+from audit.endpoint import RUN
 from audit.result import Result
+
+JUDGED: Final = (Verdict.PASS, Verdict.FAIL, Verdict.WAIVED)
+REACHABILITY: Final = ("svc.unreachable", "dns.unresolvable", "dns.not-this-host")
+"""What these say of an endpoint that could not be reached is no audit of it."""
 
 
 @dataclass
@@ -21,11 +27,14 @@ class Tally:
     endpoints: set[str] = field(default_factory=set)
     earliest: tuple[datetime, str] | None = None  # not_after, endpoint
     connections: int = 0
+    told_something: bool = False  # an audit in which nothing at all could be judged is never well
 
     def add(self, result: Result, outcome: str) -> None:
         """Count one result."""
         self.verdicts[result.verdict.value] += 1
         self.endpoints.add(result.endpoint)
+        is_of_substance = result.endpoint != str(RUN) and result.check not in REACHABILITY
+        self.told_something |= is_of_substance and result.verdict in JUDGED
         if result.verdict in (Verdict.FAIL, Verdict.INCONCLUSIVE, Verdict.ERROR):
             self.failing.append((result, outcome))
         if result.verdict is Verdict.FAIL:
@@ -39,12 +48,6 @@ class Tally:
     def has_bug(self) -> bool:
         """Whether a check ended by a bug of ours."""
         return self.verdicts[Verdict.ERROR.value] > 0
-
-    @property
-    def told_something(self) -> bool:
-        """Whether anything at all could be judged: an audit in which nothing could is never well."""
-        judged = (Verdict.PASS, Verdict.FAIL, Verdict.NOT_APPLICABLE)
-        return any(self.verdicts[verdict.value] for verdict in judged[:2]) or not self.verdicts
 
     def by_severity(self) -> list[tuple[Severity, int]]:
         """Return the counts of findings, worst first."""

@@ -39,7 +39,8 @@ from tests.plugin.evidence import A, keep, rows, unreachable
         (["--audit-results", "no/such/folder/results.jsonl"], "results.jsonl: No such file or directory"),
         (["--audit-evidence", "file.txt/evidence"], "--audit-evidence"),
         (["--html", "file.txt/report.html"], "file.txt is not a folder"),
-        (["--junitxml", "."], "that is a folder; name a file"),
+        (["--junitxml", "file.txt/junit.xml"], "file.txt is not a folder"),
+        (["--html", "."], "that is a folder; name a file"),
     ],
 )
 def test_what_is_wrong_is_said_before_the_audit(pytester: pytest.Pytester, arguments: list[str], message: str) -> None:
@@ -67,7 +68,7 @@ def test_a_bad_line_is_a_finding_and_the_rest_is_audited(pytester: pytest.Pytest
     result = pytester.runpytest("--pyargs", "audit", "--audit-endpoints=list.txt", "--audit-results=results.jsonl")
     found = {(row["endpoint"], row["check"]): row for row in rows(pytester.path / "results.jsonl")}
     assert found[("run/", "ops.endpoint-unusable")]["verdict"] == "fail"
-    assert "line 4" in found[("run/", "ops.endpoint-unusable")]["message"]
+    assert "list.txt:4: " in found[("run/", "ops.endpoint-unusable")]["message"]
     assert found[("https://127.0.0.1:1", "svc.unreachable")]["verdict"] == "fail"
     assert result.ret == 1
 

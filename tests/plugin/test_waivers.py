@@ -28,7 +28,7 @@ def run(pytester: pytest.Pytester, waivers: str, *arguments: str) -> pytest.RunR
     evidence = keep(pytester.path / "evidence", [unreachable(A), unreachable(B)])
     (pytester.path / "waivers.toml").write_text(waivers)
     given = ["--audit-from-evidence", str(evidence), "--audit-results", "results.jsonl", "--audit-waivers"]
-    return pytester.runpytest("--pyargs", "audit", "-p", "no:cacheprovider", *given, "waivers.toml", *arguments)
+    return pytester.runpytest("--pyargs", "audit", *given, "waivers.toml", *arguments)
 
 
 def verdicts(pytester: pytest.Pytester, check: str) -> dict[str, str]:
