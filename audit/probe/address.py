@@ -1,0 +1,132 @@
+"""The probe of one address of one endpoint: connect, begin TLS as its scheme does, shake hands, ask for old versions.
+
+It uses one connection at a time and always ends in an answer within its deadline; it knows no other endpoint.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Final
+
+from OpenSSL import SSL
+
+from audit.endpoint import Endpoint
+from audit.observation import Handshake, ProbeFailure
+from audit.probe.starttls import UPGRADES, WITHIN, negotiate
+from audit.probe.target import Limits
+from audit.probe.tls import Conversation, Offers
+from audit.probe.wire import Fault, Wire
+
+_OLD: Final = ("TLSv1", "TLSv1.1")
+
+
+@dataclass(frozen=True, slots=True)
+class Means:
+    """What all probes of a run share; `halt` set means drop what is under way."""
+
+    limits: Limits
+    offers: Offers
+    halt: threading.Event
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What one address answered, after how many connections and seconds."""
+
+    address: str
+    shown: Handshake | ProbeFailure
+    connections: int
+    elapsed_s: float
+
+
+def probe_address(endpoint: Endpoint, address: str, means: Means) -> Answer:
+    """Probe an endpoint at one address; raises Stopped where `halt` is set meanwhile."""
+    return _Probe(endpoint, address, means).run()
+
+
+class _Probe:
+    def __init__(self, endpoint: Endpoint, address: str, means: Means) -> None:
+        self._endpoint = endpoint
+        self._address = address
+        self._means = means
+        self._limits = means.limits
+        self._began = time.monotonic()
+        self._connections = 0
+
+    def run(self) -> Answer:
+        try:
+            handshake = self._observe()
+        except Fault as fault:
+            return self._answer(fault.at(self._address))
+        return self._answer(replace(handshake, old_protocols=self._old_protocols(handshake.version)))
+
+    def _answer(self, shown: Handshake | ProbeFailure) -> Answer:
+        return Answer(self._address, shown, self._connections, time.monotonic() - self._began)
+
+    def _observe(self) -> Handshake:
+        with self._conversation(self._means.offers.everything) as conversation:
+            handshake = conversation.shake_hands(self._address, self._began)
+        certificates, most = len(handshake.chain_der), self._limits.max_certificates
+        if certificates > most:
+            raise Fault("handshake", "too-much", f"{certificates} certificates are served; at most {most} are taken")
+        return handshake
+
+    def _old_protocols(self, version: str) -> tuple[str, ...] | None:
+        """Return which of TLS 1.0 and 1.1 are accepted; None where it could not be told.
+
+        A server picks the newest it has of what is offered (RFC 5246 E.1): where it picks 1.0, it has no 1.1.
+        """
+        offers = self._means.offers
+        try:
+            newest = version if version in _OLD else self._accepted(offers.old)
+            if newest is None:
+                return ()
+            has_oldest = newest == "TLSv1" or self._accepted(offers.oldest) is not None
+        except Fault:
+            return None
+        return _OLD[not has_oldest : 1 + (newest != "TLSv1")]
+
+    def _accepted(self, context: SSL.Context) -> str | None:
+        """Return the version agreed on, or None where the server refuses, by an alert or by hanging up."""
+        with self._conversation(context) as conversation:
+            try:
+                return conversation.shake_hands(self._address, self._began).version
+            except Fault as fault:
+                if fault.stage != "handshake" or fault.kind == "timeout":
+                    raise
+                return None
+
+    @contextlib.contextmanager
+    def _conversation(self, context: SSL.Context) -> Iterator[Conversation]:
+        """Open a connection up to where TLS begins; take leave of the server in its own protocol at the end."""
+        limits, dialect = self._limits, UPGRADES.get(self._endpoint.scheme)
+        ends = self._began + limits.timeout_s
+        with Wire(ends=ends, halt=self._means.halt, max_bytes=limits.max_bytes) as wire:
+            self._connections += 1
+            wire.connect(self._address, self._endpoint.port, limits.connect_s)
+            if dialect:
+                wire.begin("starttls", limits.starttls_s, "a greeting")
+                negotiate(wire, dialect)
+            wire.begin("handshake", limits.handshake_s, "a TLS handshake")
+            conversation = Conversation(wire, context, self._endpoint, is_upgrade=dialect is not None)
+            yield conversation
+            if conversation.is_open:
+                with contextlib.suppress(Fault):
+                    self._take_leave(wire, conversation)
+
+    def _take_leave(self, wire: Wire, conversation: Conversation) -> None:
+        """Say goodbye, so that the server logs a visit and not an abuse, and wait for it to hang up, but not long."""
+        wire.begin("handshake", self._limits.farewell_s, "a goodbye")
+        scheme = self._endpoint.scheme
+        dialect = WITHIN.get(scheme) or UPGRADES.get(scheme)
+        if scheme in WITHIN:
+            conversation.listen()  # who speaks before the greeting is taken for a spammer
+        if dialect:
+            conversation.say(dialect.farewell)
+            while conversation.listen():
+                pass
+        conversation.close()

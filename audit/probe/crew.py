@@ -1,0 +1,119 @@
+"""Runs blocking jobs in a bounded number of threads, and at most so many at once at one place.
+
+It knows no network. A job for a place that is busy waits in a list, not in a thread.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import queue
+import threading
+import time
+from collections import Counter, defaultdict, deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final, Generic, TypeVar
+
+from audit.probe.wire import Stopped
+
+Outcome = TypeVar("Outcome")
+_LOOK_S: Final = 0.1  # how often the calling thread looks whether it should stop, while nothing ends
+_GOODBYE_S: Final = 0.8  # how long threads are waited for in the end: they look up four times a second
+
+
+@dataclass(frozen=True, slots=True)
+class Job(Generic[Outcome]):
+    """Something to do in a thread, and what then to do with its outcome in the calling one.
+
+    `place` is where; None is nowhere in particular and has no bound of its own.
+    """
+
+    place: str | None
+    work: Callable[[], Outcome]
+    then: Callable[[Outcome], None]
+
+
+@dataclass(frozen=True, slots=True)
+class _Raised:
+    error: BaseException
+
+
+class Crew:
+    """Threads for jobs. Only the calling thread uses it; `halt` makes the jobs under way end early."""
+
+    def __init__(self, size: int, per_place: int, halt: threading.Event) -> None:
+        """Start nothing yet: a thread is started with a job, until there are `size`."""
+        self._size = size
+        self._per_place = per_place
+        self._halt = halt
+        self._threads: list[threading.Thread] = []
+        self._ready: queue.SimpleQueue[Job[Any] | None] = queue.SimpleQueue()
+        self._done: queue.SimpleQueue[tuple[Job[Any], Any]] = queue.SimpleQueue()
+        self._busy: Counter[str] = Counter()
+        self._waiting: defaultdict[str, deque[Job[Any]]] = defaultdict(deque)
+        self._later: list[tuple[float, int, Job[Any]]] = []
+        self._number = itertools.count()
+        self._open_jobs = 0
+
+    def submit(self, job: Job[Any], *, after_s: float = 0.0) -> None:
+        """Have a job done, not before so many seconds have passed."""
+        self._open_jobs += 1
+        if after_s > 0:
+            heapq.heappush(self._later, (time.monotonic() + after_s, next(self._number), job))
+        else:
+            self._admit(job)
+
+    def run(self, stop: threading.Event) -> None:
+        """Have the jobs done, those too that are submitted meanwhile, until `stop` is set; raises what a job raises."""
+        while self._open_jobs and not stop.is_set():
+            self._admit_due()
+            try:
+                job, outcome = self._done.get(timeout=_LOOK_S)
+            except queue.Empty:
+                continue
+            self._open_jobs -= 1
+            self._release(job)
+            if isinstance(outcome, _Raised):
+                raise outcome.error
+            job.then(outcome)
+
+    def dismiss(self) -> None:
+        """End all threads; one that hangs in a call that cannot be interrupted is left behind as a daemon."""
+        self._halt.set()
+        until = time.monotonic() + _GOODBYE_S
+        for _ in self._threads:
+            self._ready.put(None)
+        for thread in self._threads:
+            thread.join(max(0.0, until - time.monotonic()))
+
+    def _admit(self, job: Job[Any]) -> None:
+        if job.place is not None:
+            if self._busy[job.place] >= self._per_place:
+                self._waiting[job.place].append(job)
+                return
+            self._busy[job.place] += 1
+        self._ready.put(job)
+        if len(self._threads) < self._size:
+            self._threads.append(threading.Thread(target=self._work, name="probe", daemon=True))
+            self._threads[-1].start()
+
+    def _admit_due(self) -> None:
+        while self._later and self._later[0][0] <= time.monotonic():
+            self._admit(heapq.heappop(self._later)[2])
+
+    def _release(self, job: Job[Any]) -> None:
+        if job.place is None:
+            return
+        self._busy[job.place] -= 1
+        if self._waiting[job.place]:
+            self._admit(self._waiting[job.place].popleft())
+
+    def _work(self) -> None:
+        while (job := self._ready.get()) is not None and not self._halt.is_set():
+            try:
+                self._done.put((job, job.work()))
+            except Stopped:
+                return
+            except BaseException as error:  # noqa: BLE001 - raised in the calling thread, with its trace
+                self._done.put((job, _Raised(error)))

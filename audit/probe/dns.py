@@ -1,0 +1,103 @@
+"""What addresses a name has, by the system's resolver or by named ones: every A and AAAA, within a deadline.
+
+It knows no endpoint, follows no delegation and validates nothing.
+"""
+
+from __future__ import annotations
+
+import queue
+import socket
+import threading
+import time
+from typing import Final
+
+import dns.exception
+import dns.nameserver
+import dns.rdatatype
+import dns.resolver
+
+from audit.observation import DnsStatus, DnsView
+from audit.probe.target import Limits
+from audit.probe.wire import Stopped
+
+_SLICE_S: Final = 0.25  # how often a waiting thread looks up to see whether it should stop
+_PORT: Final = 53
+_SYSTEM: Final[dict[int, DnsStatus]] = {
+    socket.EAI_NONAME: "nxdomain",
+    socket.EAI_NODATA: "no-address",
+    socket.EAI_AGAIN: "servfail",  # glibc says the same of SERVFAIL and of servers that do not answer
+    socket.EAI_FAIL: "servfail",
+}
+
+
+def resolve(name: str, limits: Limits, halt: threading.Event) -> DnsView:
+    """Return what the resolver says of a name; raises Stopped where `halt` is set meanwhile."""
+    views: queue.SimpleQueue[DnsView | Exception] = queue.SimpleQueue()
+    # getaddrinfo can be neither bounded nor interrupted: where it hangs, its thread is left behind.
+    threading.Thread(target=_resolve_into, args=(views, name, limits), daemon=True).start()
+    until = time.monotonic() + limits.resolve_s
+    while (left := until - time.monotonic()) > 0:
+        try:
+            view = views.get(timeout=min(left, _SLICE_S))
+        except queue.Empty:
+            if halt.is_set():
+                raise Stopped from None
+        else:
+            if isinstance(view, Exception):
+                raise view
+            return view
+    return DnsView("timeout", detail=f"no answer about {name} within {limits.resolve_s:g} s")
+
+
+def _resolve_into(views: queue.SimpleQueue[DnsView | Exception], name: str, limits: Limits) -> None:
+    try:
+        views.put(_ask_servers(name, limits) if limits.resolver else _ask_system(name))
+    except Exception as error:  # noqa: BLE001 - our own bug, raised where the answer is awaited
+        views.put(error)
+
+
+def _ask_system(name: str) -> DnsView:
+    try:
+        found = socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)
+    except socket.gaierror as error:
+        status = _SYSTEM.get(error.errno or 0, "servfail")
+        return DnsView(status, detail=f"{name}: {(error.strerror or 'no reason given').lower()}")
+    except UnicodeError:  # the idna codec of getaddrinfo refuses what DNS could hold
+        return DnsView("nxdomain", detail=f"{name} cannot be asked for")
+    return DnsView("ok", tuple(dict.fromkeys(str(address[0]) for *_, address in found)))
+
+
+def _ask_servers(name: str, limits: Limits) -> DnsView:
+    resolver = dns.resolver.Resolver(configure=False)
+    resolver.nameservers = [_nameserver(text) for text in limits.resolver]
+    resolver.timeout = limits.resolve_s / 2  # so that a second server has its turn
+    until = time.monotonic() + limits.resolve_s
+    views = [_ask_type(resolver, name, kind, until) for kind in (dns.rdatatype.A, dns.rdatatype.AAAA)]
+    addresses = tuple(address for view in views for address in view.addresses)
+    faults = [view for view in views if view.status not in ("ok", "no-address")]
+    if addresses:
+        return DnsView("ok", addresses, "; ".join(view.detail for view in faults))
+    return (faults or views)[0]
+
+
+def _ask_type(resolver: dns.resolver.Resolver, name: str, kind: dns.rdatatype.RdataType, until: float) -> DnsView:
+    left = until - time.monotonic()
+    try:
+        answer = resolver.resolve(name, kind, search=False, lifetime=max(left, 0.01))
+    except dns.resolver.NXDOMAIN:
+        return DnsView("nxdomain", detail=f"{name} does not exist")
+    except dns.resolver.NoAnswer:
+        return DnsView("no-address", detail=f"{name} has no address")
+    except dns.resolver.LifetimeTimeout:
+        return DnsView("timeout", detail=f"no answer about {name} {kind.name} in time")
+    except dns.exception.DNSException as error:
+        return DnsView("servfail", detail=f"{name} {kind.name}: {' '.join(str(error).split())}")
+    return DnsView("ok", tuple(record.to_text() for record in answer))
+
+
+def _nameserver(text: str) -> dns.nameserver.Nameserver:
+    """Return the server that `ADDRESS`, `ADDRESS:PORT` or `[ADDRESS]:PORT` names."""
+    host, colon, port = text.rpartition(":")
+    if not colon or (":" in host and not host.endswith("]")):
+        host, port = text, str(_PORT)
+    return dns.nameserver.Do53Nameserver(host.strip("[]"), int(port))

@@ -1,0 +1,117 @@
+"""The certificates in the first flight of a TLS server, taken from the bytes it sent, for when OpenSSL refuses them.
+
+It knows records and handshake messages of TLS 1.0 to 1.3 (RFC 5246 6.2 and 7.4, RFC 8446 5 and 7.3) and reads no
+certificate: what cannot be parsed is shown all the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM, ChaCha20Poly1305
+from cryptography.hazmat.primitives.hashes import SHA256, SHA384, HashAlgorithm
+from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
+
+_HANDSHAKE, _APPLICATION_DATA = 22, 23  # record types; TLS 1.3 disguises encrypted handshake records as the second
+_SERVER_HELLO, _CERTIFICATE = 2, 11  # handshake messages
+_SUITE_OFFSET: Final = 2 + 32  # of a ServerHello, after version and random and before the session id's length
+_SUITES: Final[dict[int, tuple[str, type[AESGCM | ChaCha20Poly1305], int, type[HashAlgorithm]]]] = {
+    0x1301: ("TLS_AES_128_GCM_SHA256", AESGCM, 16, SHA256),
+    0x1302: ("TLS_AES_256_GCM_SHA384", AESGCM, 32, SHA384),
+    0x1303: ("TLS_CHACHA20_POLY1305_SHA256", ChaCha20Poly1305, 32, SHA256),
+}
+"""The suites of TLS 1.3 (RFC 8446 B.4) that OpenSSL offers: name, cipher, key bytes, hash."""
+
+
+@dataclass(frozen=True, slots=True)
+class Flight:
+    """A server's first flight: its cipher suite (by number where it is one of TLS 1.2) and its certificates."""
+
+    cipher: str
+    chain_der: tuple[bytes, ...]
+
+
+def read_flight(heard: bytes, key_log: Sequence[bytes]) -> Flight | None:
+    """Read what a server sent; None where there is no certificate in it. `key_log` in the form of SSLKEYLOGFILE."""
+    records = tuple(_records(heard))
+    plain = b"".join(body for _, kind, body in records if kind == _HANDSHAKE)
+    suite = _suite(plain)
+    secret = _server_secret(key_log)
+    is_tls13 = suite in _SUITES and secret is not None
+    if is_tls13 and secret is not None:
+        plain = b"".join(_decrypted(records, suite, secret))
+    for kind, body in _messages(plain):
+        if kind == _CERTIFICATE:
+            name = _SUITES[suite][0] if suite in _SUITES else f"0x{suite:04X}"
+            return Flight(name, tuple(_entries(body, is_tls13=is_tls13)))
+    return None
+
+
+def _records(heard: bytes) -> Iterator[tuple[bytes, int, bytes]]:
+    position = 0
+    while position + 5 <= len(heard):
+        header = heard[position : position + 5]
+        length = int.from_bytes(header[3:5], "big")
+        yield header, header[0], heard[position + 5 : position + 5 + length]
+        position += 5 + length
+
+
+def _messages(stream: bytes) -> Iterator[tuple[int, bytes]]:
+    position = 0
+    while position + 4 <= len(stream):
+        length = int.from_bytes(stream[position + 1 : position + 4], "big")
+        yield stream[position], stream[position + 4 : position + 4 + length]
+        position += 4 + length
+
+
+def _suite(plain: bytes) -> int:
+    """Return the cipher suite of the last ServerHello (a HelloRetryRequest is one too), or 0."""
+    suite = 0
+    for kind, body in _messages(plain):
+        if kind == _SERVER_HELLO and len(body) > _SUITE_OFFSET:
+            after_session = _SUITE_OFFSET + 1 + body[_SUITE_OFFSET]
+            suite = int.from_bytes(body[after_session : after_session + 2], "big")
+    return suite
+
+
+def _entries(body: bytes, *, is_tls13: bool) -> Iterator[bytes]:
+    """Yield the certificates of a Certificate message; in TLS 1.3 a context comes first and extensions after each."""
+    position = 3 + (1 + body[0] if is_tls13 and body else 0)
+    while position + 3 <= len(body):
+        start = position + 3
+        end = start + int.from_bytes(body[position:start], "big")
+        yield body[start:end]
+        position = end + (2 + int.from_bytes(body[end : end + 2], "big") if is_tls13 else 0)
+
+
+def _server_secret(key_log: Sequence[bytes]) -> bytes | None:
+    for line in key_log:
+        label, _, rest = line.partition(b" ")
+        if label == b"SERVER_HANDSHAKE_TRAFFIC_SECRET":
+            return bytes.fromhex(rest.split()[-1].decode("ascii"))
+    return None
+
+
+def _decrypted(records: Sequence[tuple[bytes, int, bytes]], suite: int, secret: bytes) -> Iterator[bytes]:
+    """Yield the handshake bytes in the encrypted records of TLS 1.3, up to the first under another key."""
+    _, cipher, key_bytes, hash_algorithm = _SUITES[suite]
+    aead = cipher(_expand(secret, b"key", key_bytes, hash_algorithm()))
+    nonce = int.from_bytes(_expand(secret, b"iv", 12, hash_algorithm()), "big")
+    sealed = ((header, body) for header, kind, body in records if kind == _APPLICATION_DATA)
+    for number, (header, body) in enumerate(sealed):
+        try:
+            inner = aead.decrypt((nonce ^ number).to_bytes(12, "big"), body, header).rstrip(b"\0")
+        except (InvalidTag, ValueError):
+            return
+        if inner and inner[-1] == _HANDSHAKE:
+            yield inner[:-1]
+
+
+def _expand(secret: bytes, label: bytes, length: int, hash_algorithm: HashAlgorithm) -> bytes:
+    """Return HKDF-Expand-Label with an empty context (RFC 8446 7.1)."""
+    full = b"tls13 " + label
+    hkdf_label = length.to_bytes(2, "big") + bytes([len(full)]) + full + b"\0"
+    return HKDFExpand(hash_algorithm, length, hkdf_label).derive(secret)

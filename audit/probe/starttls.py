@@ -1,0 +1,194 @@
+"""How each protocol is taken from plain text to the point where the TLS handshake begins: a table row each.
+
+It knows RFC 3207 (SMTP), RFC 9051 and 2595 (IMAP), RFC 2595 (POP3) and RFC 4217 (FTP); it knows no TLS.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from audit.probe.wire import Fault, Wire
+
+_OPENING: Final = 4  # bytes that tell the protocols apart: "-ERR"
+_EXCERPT: Final = 120  # characters of a server's answer that a report shows
+
+
+def _line(pattern: bytes) -> re.Pattern[bytes]:
+    """Return a pattern that is looked for where a line begins, in any case."""
+    return re.compile(rb"^(?:" + pattern + rb")", re.MULTILINE | re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A command, the last line of its reply, and the line of a reply that lets us go on."""
+
+    command: bytes
+    last: re.Pattern[bytes]
+    good: re.Pattern[bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """One protocol. `%s` in a command is the address it is sent from, as RFC 5321 4.1.3 writes it.
+
+    `starttls` is None where TLS is there from the first byte and only the goodbye is spoken, within it.
+    """
+
+    speaks: re.Pattern[bytes]  # any first line of this protocol
+    greeting: Step
+    capabilities: Step
+    offered: re.Pattern[bytes]  # the capability that stands for STARTTLS
+    starttls: Step
+    busy: re.Pattern[bytes]  # "come back later"
+    unknown: re.Pattern[bytes]  # the server does not know the command
+    farewell: bytes
+    must_announce: bool = True  # whether a server that does not announce it need not be asked
+
+
+_CODE = rb"\d{3}(?: |\r?$)"  # a hyphen after the code says that more lines follow
+
+_SMTP: Final = Dialect(
+    speaks=_line(rb"\d{3}"),
+    greeting=Step(b"", _line(_CODE), _line(b"220")),
+    capabilities=Step(b"EHLO %s\r\n", _line(_CODE), _line(b"250")),
+    offered=_line(rb"250[- ]STARTTLS\b"),
+    starttls=Step(b"STARTTLS\r\n", _line(_CODE), _line(b"220")),
+    busy=_line(b"421"),
+    unknown=_line(b"50[024]"),
+    farewell=b"QUIT\r\n",
+)
+_IMAP: Final = Dialect(
+    speaks=_line(rb"\* "),
+    greeting=Step(b"", _line(rb"\* "), _line(rb"\* (?:OK|PREAUTH)")),
+    capabilities=Step(b"a1 CAPABILITY\r\n", _line(b"a1 "), _line(b"a1 OK")),
+    offered=_line(rb"\* CAPABILITY .*\bSTARTTLS\b"),
+    starttls=Step(b"a2 STARTTLS\r\n", _line(b"a2 "), _line(b"a2 OK")),
+    busy=_line(rb"\* BYE"),
+    unknown=_line(b"a2 BAD"),
+    farewell=b"a3 LOGOUT\r\n",
+)
+_POP3: Final = Dialect(
+    speaks=_line(rb"\+OK|-ERR"),
+    greeting=Step(b"", _line(rb"\+OK|-ERR"), _line(rb"\+OK")),
+    capabilities=Step(b"CAPA\r\n", _line(rb"\.\r?$|-ERR"), _line(rb"\+OK")),
+    offered=_line(rb"STLS\b"),
+    starttls=Step(b"STLS\r\n", _line(rb"\+OK|-ERR"), _line(rb"\+OK")),
+    busy=_line(rb"-ERR (?:\[(?:IN-USE|LOGIN-DELAY|SYS/TEMP)\]|.*(?:too many|try again))"),
+    unknown=_line(b"-ERR"),
+    farewell=b"QUIT\r\n",
+)
+_FTP: Final = Dialect(
+    speaks=_line(rb"\d{3}"),
+    greeting=Step(b"", _line(_CODE), _line(b"220")),
+    capabilities=Step(b"FEAT\r\n", _line(_CODE), _line(b"211")),
+    offered=_line(rb" ?(?:211-)?AUTH\b.*\bTLS\b"),
+    starttls=Step(b"AUTH TLS\r\n", _line(_CODE), _line(b"234")),
+    busy=_line(b"421|120"),
+    unknown=_line(b"50[024]|530"),  # vsftpd without TLS answers AUTH with 530, log in first
+    farewell=b"QUIT\r\n",
+    must_announce=False,  # FEAT (RFC 2389) is younger than many servers
+)
+
+UPGRADES: Final[dict[str, Dialect]] = {"smtp": _SMTP, "imap": _IMAP, "pop3": _POP3, "ftp": _FTP}
+"""The schemes that begin in plain text."""
+
+WITHIN: Final[dict[str, Dialect]] = {"smtps": _SMTP, "imaps": _IMAP, "pop3s": _POP3, "ftps": _FTP}
+"""The schemes that speak a protocol inside TLS, where leaving without a word would be logged as a fault."""
+
+
+def negotiate(wire: Wire, dialect: Dialect) -> None:
+    """Take a connection to the server's consent to begin TLS; raises Fault."""
+    talk = _Talk(wire, dialect)
+    talk.greet()
+    try:
+        announced = talk.is_announced()
+        talk.start_tls(announced=announced)
+    except Fault as fault:
+        if fault.kind in ("not-offered", "rejected"):
+            wire.send(dialect.farewell)
+        raise
+
+
+class _Talk:
+    """The plain part of one connection; `_rest` is what came after the last line of a reply."""
+
+    def __init__(self, wire: Wire, dialect: Dialect) -> None:
+        self._wire = wire
+        self._dialect = dialect
+        self._rest = b""
+
+    def greet(self) -> None:
+        step = self._dialect.greeting
+        reply = self._exchange(step, "a greeting")
+        if not step.good.search(reply):
+            raise Fault("starttls", "rejected", f"the server greets with {excerpt(reply)}")
+
+    def is_announced(self) -> bool:
+        """Whether the capabilities have it; a server that lists them properly without it is taken at its word."""
+        step = self._dialect.capabilities
+        reply = self._exchange(step, f"an answer to {_verb(step)}")
+        announced = bool(self._dialect.offered.search(reply))
+        if step.good.search(reply) and not announced and self._dialect.must_announce:
+            wanted = _verb(self._dialect.starttls)
+            raise Fault("starttls", "not-offered", f"{wanted} is not among what the server announces")
+        return announced
+
+    def start_tls(self, *, announced: bool) -> None:
+        step = self._dialect.starttls
+        reply = self._exchange(step, f"an answer to {_verb(step)}")
+        if not step.good.search(reply):
+            is_unknown = not announced and self._dialect.unknown.search(reply)
+            answer = f"{_verb(step)} is answered with {excerpt(reply)}"
+            raise Fault("starttls", "not-offered" if is_unknown else "rejected", answer)
+        early = self._rest + self._wire.pending()
+        if early:
+            raise Fault("starttls", "injected", f"plain bytes follow the consent to {_verb(step)}: {excerpt(early)}")
+
+    def _exchange(self, step: Step, awaited: str) -> bytes:
+        if step.command:
+            self._wire.send(step.command.replace(b"%s", _literal(self._wire.local_address)))
+        reply = self._listen(step, awaited)
+        if self._dialect.busy.search(reply):
+            raise Fault("starttls", "busy", f"the server says come back later: {excerpt(reply)}")
+        return reply
+
+    def _listen(self, step: Step, awaited: str) -> bytes:
+        self._wire.awaiting = awaited
+        lines: list[bytes] = []
+        while not (lines and step.last.match(lines[-1])):
+            line, newline, rest = self._rest.partition(b"\n")
+            if newline:
+                lines.append(line)
+                self._rest = rest
+            else:
+                self._hear_more()
+            if not step.command:
+                self._require_dialect(b"\n".join(lines[:1]) or self._rest)
+        return b"\n".join(lines)
+
+    def _hear_more(self) -> None:
+        octets = self._wire.receive()
+        if not octets:
+            raise self._wire.closed()
+        self._rest += octets
+
+    def _require_dialect(self, opening: bytes) -> None:
+        """Refuse a greeting of another protocol at its first bytes: it may have no line end to wait for."""
+        if len(opening) >= _OPENING and not self._dialect.speaks.match(opening):
+            raise Fault("starttls", "garbage", f"not a greeting of this protocol: {excerpt(opening)}")
+
+
+def _verb(step: Step) -> str:
+    return re.sub(r"^a\d ", "", step.command.decode("ascii")).replace("%s", "").strip()
+
+
+def _literal(address: str) -> bytes:
+    return (f"[IPv6:{address}]" if ":" in address else f"[{address}]").encode("ascii")
+
+
+def excerpt(octets: bytes) -> str:
+    """Return what a server said, on one line and safe to print."""
+    text = octets[:_EXCERPT].decode("ascii", "backslashreplace").strip()
+    return repr(" / ".join(part.strip() for part in text.splitlines()))

@@ -1,0 +1,230 @@
+"""One TLS handshake over a wire, at the lowest security level and verifying nothing, and what it showed.
+
+It parses no certificate and judges nothing: the chain is bytes, in the order they were sent.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import time
+from dataclasses import dataclass, field
+from typing import Final
+
+from OpenSSL import SSL, crypto
+
+from audit.endpoint import Endpoint, to_address
+from audit.observation import Handshake
+from audit.probe.flight import read_flight
+from audit.probe.starttls import excerpt
+from audit.probe.wire import Fault, Wire
+
+_CIPHERS: Final = b"ALL:!aNULL:@SECLEVEL=0"
+"""Everything with a certificate: Postfix prefers an anonymous suite where it is offered one, and then sends none."""
+
+_ALPN: Final[dict[str, list[bytes]]] = {"https": [b"h2", b"http/1.1"]}  # the others are asked without (RFC 7301)
+_LISTEN: Final = 4096
+_FLIGHT: Final = 65_536  # more than any flight of ours
+_HEADER: Final = 5  # type, version and length of a TLS record (RFC 8446 5.1)
+_RECORD: Final = re.compile(rb"[\x14-\x17]\x03")
+_PLAIN: Final = re.compile(rb"HTTP/|<!?[a-z]|\d{3}[ -]|\* [OPB]|\+OK|-ERR", re.IGNORECASE)
+_ALERT: Final = re.compile(r"(?:ssl/tls|tls|sslv3|tlsv1|tlsv13) alert (.+)|tlsv1 (.+)")
+_NO_SHARED: Final = re.compile(
+    r"(?:^|alert )(?:protocol version|insufficient security|unsupported protocol|no protocols available|"
+    r"wrong ssl version|wrong cipher returned|no ciphers available)"
+)
+_UNREADABLE: Final = re.compile(r"asn1|cert length mismatch|public key parameters", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Offers:
+    """What a server is offered: all versions, TLS 1.0 with 1.1, TLS 1.0 alone. Shared by every connection of a run."""
+
+    everything: SSL.Context
+    old: SSL.Context
+    oldest: SSL.Context
+
+
+@dataclass(slots=True)
+class _Notes:
+    """What OpenSSL tells in passing, by its callbacks."""
+
+    ocsp_der: bytes | None = None
+    key_log: list[bytes] = field(default_factory=list)
+
+
+def make_offers() -> Offers:
+    """Return the contexts of a run: making one costs about as much as a handshake."""
+    return Offers(*(_context(newest) for newest in (SSL.TLS1_3_VERSION, SSL.TLS1_1_VERSION, SSL.TLS1_VERSION)))
+
+
+def _context(newest: int) -> SSL.Context:
+    context = SSL.Context(SSL.TLS_CLIENT_METHOD)
+    context.set_cipher_list(_CIPHERS)
+    context.set_min_proto_version(SSL.TLS1_VERSION)
+    context.set_max_proto_version(newest)
+    context.set_options(SSL.OP_LEGACY_SERVER_CONNECT)  # a server without RFC 5746 is to be seen too
+    context.set_ocsp_client_callback(_note_ocsp)
+    context.set_keylog_callback(_note_secret)
+    return context
+
+
+def _note_ocsp(connection: SSL.Connection, ocsp_der: bytes, _: object) -> bool:
+    connection.get_app_data().ocsp_der = ocsp_der or None
+    return True
+
+
+def _note_secret(connection: SSL.Connection, line: bytes) -> None:
+    connection.get_app_data().key_log.append(line)
+
+
+class Conversation:
+    """TLS over a wire. `is_upgrade`: it follows plain text, so that plain text within it has been injected."""
+
+    def __init__(self, wire: Wire, context: SSL.Context, endpoint: Endpoint, *, is_upgrade: bool = False) -> None:
+        """Prepare the ClientHello: with SNI for a name, without for an address (RFC 6066 3)."""
+        self._wire = wire
+        self._is_upgrade = is_upgrade
+        self.is_open = False  # whether there is something to say goodbye through
+        self._notes = _Notes()
+        self._tls = SSL.Connection(context, None)
+        self._tls.set_app_data(self._notes)
+        self._tls.set_connect_state()
+        self._tls.request_ocsp()
+        if to_address(endpoint.reference) is None:
+            self._tls.set_tlsext_host_name(endpoint.reference.encode("ascii"))
+        if endpoint.scheme in _ALPN:
+            self._tls.set_alpn_protos(_ALPN[endpoint.scheme])
+
+    @property
+    def version(self) -> str:
+        """The version agreed on, such as `TLSv1.3`."""
+        return self._tls.get_protocol_version_name()
+
+    def shake_hands(self, address: str, began: float) -> Handshake:
+        """Shake hands and return what was shown; raises Fault.
+
+        A server that hangs up after it has shown its certificate disliked that we showed none; and a certificate that
+        OpenSSL cannot read is there for the reader: both have been observed.
+        """
+        try:
+            self.complete()
+        except Fault as fault:
+            shown = read_flight(bytes(self._wire.heard), self._notes.key_log)
+            if shown is None or not _is_observed(fault):
+                raise
+            return self._facts(address, began, shown.chain_der, cipher=shown.cipher)
+        chain = self._tls.get_peer_cert_chain() or ()
+        der = tuple(crypto.dump_certificate(crypto.FILETYPE_ASN1, certificate) for certificate in chain)
+        return self._facts(address, began, der)
+
+    def complete(self) -> None:
+        """Go through the handshake to its end; raises Fault."""
+        self._wire.awaiting = "a TLS handshake"
+        try:
+            while not self._advance():
+                self._feed()
+        except SSL.Error as error:
+            raise _fault_of(error) from error
+        self.is_open = True
+
+    def say(self, octets: bytes) -> None:
+        """Send application data."""
+        with contextlib.suppress(SSL.Error):  # the server has closed already
+            self._tls.send(octets)
+        self._flush()
+
+    def listen(self) -> bytes:
+        """Return the next application data; nothing where the server has closed."""
+        while True:
+            try:
+                return self._tls.recv(_LISTEN)
+            except SSL.WantReadError:
+                self._flush()
+            except SSL.Error:
+                return b""
+            octets = self._wire.receive()
+            if not octets:
+                return b""
+            self._tls.bio_write(octets)
+
+    def close(self) -> None:
+        """Say that nothing more will come (close_notify, RFC 8446 6.1)."""
+        with contextlib.suppress(SSL.Error):  # the server has closed in a way that leaves nothing to say
+            self._tls.shutdown()
+        self._flush()
+
+    def _facts(self, address: str, began: float, chain_der: tuple[bytes, ...], *, cipher: str = "") -> Handshake:
+        alpn = self._tls.get_alpn_proto_negotiated()
+        return Handshake(
+            address=address,
+            version=self.version,
+            cipher=self._tls.get_cipher_name() or cipher,
+            group=self._tls.get_group_name(),
+            alpn=alpn.decode("ascii", "backslashreplace") if alpn else None,
+            chain_der=chain_der,
+            ocsp_der=self._notes.ocsp_der,
+            elapsed_s=time.monotonic() - began,
+        )
+
+    def _advance(self) -> bool:
+        """Do what can be done with what has come, send what there is to send; whether the handshake is complete."""
+        try:
+            self._tls.do_handshake()
+        except SSL.WantReadError:
+            self._flush()
+            return False
+        except SSL.Error:
+            with contextlib.suppress(Fault):
+                self._flush()  # our alert, so that the server logs the right reason
+            raise
+        self._flush()
+        return True
+
+    def _flush(self) -> None:
+        try:
+            octets = self._tls.bio_read(_FLIGHT)
+        except SSL.WantReadError:
+            return  # nothing to send
+        self._wire.send(octets)
+
+    def _feed(self) -> None:
+        is_first = not self._wire.heard
+        octets = self._wire.receive()
+        while is_first and octets and len(self._wire.heard) < _HEADER:
+            more = self._wire.receive()
+            if not more:
+                break
+            octets += more
+        if not octets:
+            raise self._wire.closed()
+        if is_first and not _RECORD.match(octets):
+            raise _not_tls(octets, is_upgrade=self._is_upgrade)
+        self._tls.bio_write(octets)
+
+
+def _is_observed(fault: Fault) -> bool:
+    hung_up = fault.kind in ("alert", "closed", "refused")
+    return hung_up or (fault.kind == "broken" and bool(_UNREADABLE.search(fault.detail)))
+
+
+def _not_tls(octets: bytes, *, is_upgrade: bool) -> Fault:
+    if is_upgrade:
+        return Fault("starttls", "injected", f"plain bytes come before the handshake: {excerpt(octets)}")
+    if _PLAIN.match(octets):
+        return Fault("handshake", "plaintext", f"the port answers in plain text: {excerpt(octets)}")
+    return Fault("handshake", "garbage", f"no TLS: {excerpt(octets)}")
+
+
+def _fault_of(error: SSL.Error) -> Fault:
+    reasons = [reason for _, _, reason in error.args[0]] if error.args else []
+    said = "; ".join(dict.fromkeys(reasons)) or "OpenSSL gives no reason"
+    if _NO_SHARED.search(said):
+        return Fault("handshake", "no-shared", f"no TLS version or cipher in common: {said}")
+    if "excessive message size" in said:
+        return Fault("handshake", "too-much", "the server sends more than 100 KiB of certificates")
+    alert = _ALERT.match(reasons[-1]) if reasons else None
+    if alert:
+        name = (alert[1] or alert[2]).replace(" ", "_")
+        return Fault("handshake", "alert", f"the server ends the handshake with the alert {name}")
+    return Fault("handshake", "broken", f"the handshake cannot be followed: {said}")

@@ -1,0 +1,193 @@
+"""One TCP connection under deadlines: bytes in and out, counted, with every way it can end as a named fault.
+
+It knows no TLS and no protocol.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import select
+import socket
+import threading
+import time
+from typing import Final, NoReturn, Self
+
+from audit.observation import FailureKind, ProbeFailure, Stage
+
+# A Fault is what a server or the network did, and ends as a ProbeFailure. Stopped is the user's wish.
+#
+#     Exception
+#     ├── Fault
+#     └── Stopped
+
+_SLICE_S: Final = 0.25  # how often a waiting thread looks up to see whether it should stop
+_CHUNK: Final = 16_384  # the most a TLS record holds (RFC 8446 5.1)
+_ELSEWHERE: Final = {socket.AF_INET: ("198.41.0.4", 53), socket.AF_INET6: ("2001:503:ba3e::2:30", 53)}
+"""An address far away (a.root-servers.net) of each family: asked of the routing table only, nothing is sent there."""
+
+_RESET: Final = (errno.ECONNRESET, errno.EPIPE, errno.ECONNABORTED)
+_KINDS: Final[dict[int, FailureKind]] = {
+    errno.ECONNREFUSED: "refused",
+    errno.ECONNRESET: "refused",
+    errno.ETIMEDOUT: "timeout",
+    errno.EAFNOSUPPORT: "no-family",
+}
+
+
+class Fault(Exception):
+    """What went wrong at an address, at which stage, in one line."""
+
+    def __init__(self, stage: Stage, kind: FailureKind, detail: str) -> None:
+        """Keep the three."""
+        super().__init__(detail)
+        self.stage = stage
+        self.kind = kind
+        self.detail = detail
+
+    def at(self, address: str) -> ProbeFailure:
+        """Return it as the failure of that address."""
+        return ProbeFailure(self.stage, self.kind, self.detail, address)
+
+
+class Stopped(Exception):
+    """The run is being ended: what is under way is dropped."""
+
+
+class Wire:
+    """A connection to one address; `begin` sets the stage and its deadline, `heard` is what came since then."""
+
+    def __init__(self, *, ends: float, halt: threading.Event, max_bytes: int) -> None:
+        """Take the end of the whole probe (monotonic seconds), the event that stops it, and the byte limit."""
+        self.stage: Stage = "connect"
+        self.heard = bytearray()
+        self.local_address = ""
+        self._ends = ends
+        self._halt = halt
+        self.awaiting = "an answer"  # what a timeout says did not come
+        self._max_bytes = max_bytes
+        self._received = 0
+        self._began = self._until = time.monotonic()
+        self._socket: socket.socket | None = None
+        self._poll = select.poll()
+
+    def __enter__(self) -> Self:
+        """Return itself, to be closed at the end of the block."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close the connection."""
+        if self._socket is not None:
+            self._socket.close()
+
+    def begin(self, stage: Stage, seconds: float, awaiting: str) -> None:
+        """Enter a stage that may take so many seconds."""
+        self.stage = stage
+        self.heard.clear()
+        self._began = time.monotonic()
+        self._until = min(self._ends, self._began + seconds)
+        self.awaiting = awaiting
+
+    def connect(self, address: str, port: int, seconds: float) -> None:
+        """Connect within so many seconds."""
+        self.begin("connect", seconds, "an answer to our SYN")
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        try:
+            self._socket = socket.socket(family, socket.SOCK_STREAM)
+        except OSError as error:
+            if error.errno == errno.EAFNOSUPPORT:
+                self._refuse_connect(error.errno, family)
+            raise  # out of file descriptors and the like: ours, not the server's
+        self._socket.setblocking(False)
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._poll.register(self._socket, select.POLLOUT)
+        number = self._socket.connect_ex((address, port))
+        if number == errno.EINPROGRESS:
+            self._wait(select.POLLOUT)
+            number = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        if number:
+            self._refuse_connect(number, family)
+        self.local_address = self._socket.getsockname()[0].partition("%")[0]
+
+    def send(self, octets: bytes) -> None:
+        """Send all of it."""
+        rest = memoryview(octets)
+        while rest:
+            try:
+                rest = rest[self._open.send(rest) :]
+            except BlockingIOError:
+                self._wait(select.POLLOUT)
+            except OSError as error:
+                self._lost(error)
+
+    def receive(self) -> bytes:
+        """Return what came next; nothing where the server has closed."""
+        while True:
+            self._wait(select.POLLIN)
+            try:
+                octets = self._open.recv(_CHUNK)
+            except BlockingIOError:
+                continue
+            except OSError as error:
+                self._lost(error)
+            self.heard += octets
+            self._received += len(octets)
+            if self._received > self._max_bytes:
+                raise Fault(self.stage, "too-much", f"{self._received} bytes came, and still not {self.awaiting}")
+            return octets
+
+    def pending(self) -> bytes:
+        """Return what has come already, without waiting."""
+        try:
+            return self._open.recv(_CHUNK)
+        except OSError:
+            return b""
+
+    def closed(self) -> Fault:
+        """Return the fault of a server that has closed here."""
+        came = f"after {len(self.heard)} bytes" if self.heard else "without a word"
+        return Fault(self.stage, "closed", f"the server closed the connection {came}, instead of {self.awaiting}")
+
+    @property
+    def _open(self) -> socket.socket:
+        if self._socket is None:
+            raise RuntimeError("not connected yet")
+        return self._socket
+
+    def _wait(self, events: int) -> None:
+        self._poll.modify(self._open, events)
+        while True:
+            if self._halt.is_set():
+                raise Stopped
+            left = self._until - time.monotonic()
+            if left <= 0:
+                raise Fault(self.stage, "timeout", self._too_late())
+            if self._poll.poll(min(left, _SLICE_S) * 1000):
+                return
+
+    def _too_late(self) -> str:
+        waited = f"{time.monotonic() - self._began:.3g} s"
+        came = f", only {len(self.heard)} bytes" if self.heard else ""
+        return f"no sign of {self.awaiting} within {waited}{came}"
+
+    def _lost(self, error: OSError) -> NoReturn:
+        if error.errno not in _RESET:
+            raise Fault(self.stage, "closed", f"the connection was lost: {error.strerror}") from error
+        if self._received:
+            raise Fault(self.stage, "closed", f"the server reset the connection instead of {self.awaiting}") from error
+        raise Fault(self.stage, "refused", "the server reset the connection before a byte") from error
+
+    def _refuse_connect(self, number: int, family: socket.AddressFamily) -> NoReturn:
+        kind = _KINDS.get(number, "unreachable")
+        if kind == "unreachable" and not _has_route(family):
+            kind = "no-family"
+        if kind == "no-family":
+            version = "IPv6" if family == socket.AF_INET6 else "IPv4"
+            raise Fault("connect", kind, f"this machine has no {version} to try it with ({errno.errorcode[number]})")
+        raise Fault("connect", kind, os.strerror(number).lower())
+
+
+def _has_route(family: socket.AddressFamily) -> bool:
+    """Whether this machine knows a way out in that family; connecting a datagram socket sends nothing."""
+    with socket.socket(family, socket.SOCK_DGRAM) as datagram:
+        return datagram.connect_ex(_ELSEWHERE[family]) == 0
