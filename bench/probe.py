@@ -1,0 +1,153 @@
+"""Connections a second of the probe, as a ratio to a bare loop of pyOpenSSL handshakes with as many threads.
+
+    python bench/probe.py [ENDPOINTS]
+
+Both run against the same loopback servers (two processes started here), in turns within one run, so that the ratio
+holds on any machine. The time of the servers is part of both: the CPU time of this process alone is printed beside.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import selectors
+import socket
+import ssl
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+from OpenSSL import SSL
+
+from audit.endpoint import Endpoint
+from audit.observation import Observation
+from audit.probe import Limits, Target, observe
+
+ADDRESSES = 200  # 127.0.1.1 and up: the probe opens two connections at once to each
+SERVER_PROCESSES = 2
+ROUNDS = 3
+
+
+def main(endpoints: int) -> None:
+    """Measure in turns, and print the best of each and their ratio."""
+    with _servers() as listening:
+        targets = [_target(number, listening) for number in range(endpoints)]
+        runs = [(_measure(lambda: _bare(targets)), _measure(lambda: _probe(targets))) for _ in range(ROUNDS)]
+    bare, probe = (max(one) for one in zip(*runs, strict=True))
+    _print("bare loop", bare)
+    _print("probe", probe)
+    print(f"ratio      {probe[0] / bare[0]:8.0%}  (at least 60 %)")
+    print(f"endpoints  {probe[0] * endpoints / probe[1]:8.0f}/s  {1000 * probe[2] / endpoints:.2f} ms of CPU each")
+
+
+def _print(name: str, run: tuple[float, int, float]) -> None:
+    rate, connections, cpu_s = run
+    print(f"{name:10} {rate:8.0f} connections/s  {1000 * cpu_s / connections:.2f} ms of CPU each")
+
+
+def _measure(work: Callable[[], int]) -> tuple[float, int, float]:
+    """Return connections a second, connections, and CPU seconds of this process."""
+    began, cpu = time.perf_counter(), time.process_time()
+    connections = work()
+    return connections / (time.perf_counter() - began), connections, time.process_time() - cpu
+
+
+def _bare(targets: list[Target]) -> int:
+    context = SSL.Context(SSL.TLS_CLIENT_METHOD)
+
+    def shake_hands(target: Target) -> None:
+        with socket.create_connection((target.endpoint.connect_to, target.endpoint.port)) as connected:
+            connected.setblocking(True)
+            connection = SSL.Connection(context, connected)
+            connection.set_tlsext_host_name(target.endpoint.name.encode())
+            connection.set_connect_state()
+            connection.do_handshake()
+            connection.shutdown()
+
+    with ThreadPoolExecutor(Limits().concurrency) as pool:
+        return sum(1 for _ in pool.map(shake_hands, targets))
+
+
+def _probe(targets: list[Target]) -> int:
+    seen: list[Observation] = []
+    observe(targets, Limits(), clock=lambda: datetime.now(UTC), report=seen.append)
+    if len(seen) != len(targets) or any(one.failures for one in seen):
+        raise SystemExit(
+            f"{len(seen)} of {len(targets)} observed; {[one.failures for one in seen if one.failures][:3]}"
+        )
+    return sum(one.connections for one in seen)
+
+
+def _target(number: int, listening: list[socket.socket]) -> Target:
+    address, port = listening[number % len(listening)].getsockname()
+    return Target(Endpoint("https", f"www{number}.example.test", port, address=address))
+
+
+@contextmanager
+def _servers() -> Iterator[list[socket.socket]]:
+    listening = [socket.create_server((f"127.0.1.{1 + number}", 0), backlog=64) for number in range(ADDRESSES)]
+    fork = multiprocessing.get_context("fork")
+    processes = [fork.Process(target=_serve, args=(listening,), daemon=True) for _ in range(SERVER_PROCESSES)]
+    for process in processes:
+        process.start()
+    try:
+        yield listening
+    finally:
+        for process in processes:
+            process.terminate()
+            process.join()
+        for one in listening:
+            one.close()
+
+
+def _serve(listening: list[socket.socket]) -> None:
+    context = _server_context()
+    waiting = selectors.DefaultSelector()
+    for one in listening:
+        one.setblocking(False)
+        waiting.register(one, selectors.EVENT_READ)
+    with ThreadPoolExecutor(32) as pool:
+        while True:
+            for key, _ in waiting.select():
+                try:
+                    connected, _ = key.fileobj.accept()  # type: ignore[union-attr]  # sockets were registered
+                except BlockingIOError:  # the other process was faster
+                    continue
+                pool.submit(_answer, context, connected)
+
+
+def _answer(context: ssl.SSLContext, connected: socket.socket) -> None:
+    try:
+        with context.wrap_socket(connected, server_side=True) as tls:
+            tls.recv(1)
+    except OSError:  # the client asked for an old version, or has gone
+        connected.close()
+
+
+def _server_context() -> ssl.SSLContext:
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "bench")])
+    now = datetime.now(UTC)
+    builder = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
+    builder = builder.serial_number(1).not_valid_before(now).not_valid_after(now + timedelta(days=1))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    pem = serialization.Encoding.PEM
+    secret = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "bench.pem"
+        path.write_bytes(secret + builder.sign(key, hashes.SHA256()).public_bytes(pem))
+        context.load_cert_chain(path)
+    return context
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 1000)
