@@ -92,7 +92,7 @@ def audit(lab: Any, report: Path, results: Path) -> int:  # noqa: ANN401 - JSON
     """Run the audit as a user would; returns its exit status."""
     pytest = [sys.executable, "-m", "pytest", "--pyargs", "audit", *lab["arguments"]]
     reports = [f"--html={report}", "--self-contained-html", "--audit-results", str(results)]
-    return subprocess.run([*pytest, *reports, "-q", "--tb=no"], check=False).returncode
+    return subprocess.run([*pytest, *reports, "-q", "--tb=no", "-rN"], check=False).returncode
 
 
 def main() -> int:
