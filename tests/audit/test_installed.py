@@ -1,0 +1,216 @@
+"""Files on the host: there or not, fitting or not, private or not, served or not."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from audit import test_installed, test_key
+from audit.certificate import read_certificate
+from audit.observation import ConfigTest, FileFault, InstalledFile
+from tests.audit.certificates import Draft, leaf, rsa_key
+from tests.audit.facts import (
+    CPANEL,
+    GOOD,
+    INTERMEDIATE,
+    WEBPKI,
+    certificate,
+    certificate_file,
+    host,
+    key_file,
+    observed,
+    served,
+)
+from tests.audit.verdicts import finding, inconclusive, not_applicable, passes
+
+RSA = leaf().by(INTERMEDIATE).with_key(rsa_key(2048))
+RENEWED = leaf().by(INTERMEDIATE).named("www.example.com", "example.com")
+
+
+def private(key: InstalledFile) -> dict[str, object]:
+    """Return the facts that the check of permissions asks for."""
+    return {"server": host(certificate_file(), key), "policy": WEBPKI}
+
+
+def unreadable(kind: str, fault: FileFault, detail: str = "") -> InstalledFile:
+    """Return a file that could not be read."""
+    return InstalledFile(f"/etc/tls/{kind}", kind, fault=fault, detail=detail)  # type: ignore[arg-type] # a table
+
+
+def test_what_is_served_is_what_is_installed() -> None:
+    seen = observed(served())
+    assert passes(test_installed.test_serves_what_is_installed, server=host(certificate_file()), observation=seen)
+
+
+def test_one_of_two_certificates_is_enough() -> None:
+    both = host(certificate_file(RSA, path="/etc/tls/rsa.crt"), certificate_file())
+    assert passes(test_installed.test_serves_what_is_installed, server=both, observation=observed(served()))
+
+
+def test_a_file_that_was_replaced_and_not_loaded_wants_a_reload() -> None:
+    found = finding(test_installed.test_serves_what_is_installed, server=host(certificate_file(RENEWED)),
+                    observation=observed(served()))  # fmt: skip
+    assert found.reason.endswith(": reload nginx")
+    assert found.remedy is None  # the check's own: reload
+
+
+def test_an_address_that_is_not_the_hosts_is_not_compared_with_its_files() -> None:
+    elsewhere = served(RENEWED, address="198.51.100.1")
+    seen = observed(served(), elsewhere)
+    assert passes(test_installed.test_serves_what_is_installed, server=host(certificate_file()), observation=seen)
+
+
+def test_where_no_file_could_be_read_it_cannot_be_compared_and_the_right_is_named() -> None:
+    hidden = host(unreadable("certificate", "denied", "the folder /etc/tls needs root"))
+    judgement = inconclusive(
+        test_installed.test_serves_what_is_installed, server=hidden, observation=observed(served())
+    )
+    assert "needs root" in judgement.reason
+
+
+def test_a_file_beside_an_unreadable_one_leaves_a_difference_open() -> None:
+    half = host(certificate_file(RENEWED), unreadable("certificate", "denied"))
+    assert inconclusive(test_installed.test_serves_what_is_installed, server=half, observation=observed(served()))
+
+
+def test_a_service_without_named_files_has_nothing_to_compare() -> None:
+    assert not_applicable(test_installed.test_serves_what_is_installed, server=host(), observation=observed(served()))
+
+
+def test_files_that_are_there_are_not_missing() -> None:
+    server = replace(host(certificate_file(), key_file()), config_test=ConfigTest("nginx -t", ok=True))
+    assert passes(test_installed.test_configured_files_are_there, server=server)
+
+
+@pytest.mark.parametrize("fault", ["missing", "directory", "unparseable", "empty"])
+def test_a_file_that_cannot_be_loaded_is_named_and_others_follow_from_it(fault: FileFault) -> None:
+    server = host(certificate_file(), unreadable("key", fault))
+    assert "/etc/tls/key" in finding(test_installed.test_configured_files_are_there, server=server).reason
+    for check, facts in ((test_key.test_key_fits_certificate, {}), (test_key.test_key_is_private, {"policy": WEBPKI})):
+        assert inconclusive(check, server=server, **facts).because == "svc.config-missing-file"
+
+
+def test_a_file_that_only_we_may_not_read_is_inconclusive() -> None:
+    server = host(certificate_file(), unreadable("key", "denied", "sudo is needed"))
+    assert "sudo is needed" in inconclusive(test_installed.test_configured_files_are_there, server=server).reason
+
+
+def test_an_encrypted_key_is_there_and_cannot_be_compared() -> None:
+    server = host(certificate_file(), replace(key_file(), spki_sha256=None, fault="encrypted"))
+    assert passes(test_installed.test_configured_files_are_there, server=server)
+    assert "encrypted" in inconclusive(test_key.test_key_fits_certificate, server=server).reason
+
+
+def test_a_configuration_that_fails_its_own_test_is_inconclusive() -> None:
+    server = replace(host(certificate_file()), config_test=ConfigTest("nginx -t", ok=False, detail="unknown directive"))
+    assert "unknown directive" in inconclusive(test_installed.test_configured_files_are_there, server=server).reason
+
+
+def test_a_configuration_that_names_no_files_has_none_missing() -> None:
+    assert not_applicable(test_installed.test_configured_files_are_there, server=host())
+    hidden = replace(host(), missing_rights=("doveconf needs root",))
+    assert "doveconf" in inconclusive(test_installed.test_configured_files_are_there, server=hidden).reason
+
+
+def test_a_certificate_that_no_agent_owns_is_ours_to_replace() -> None:
+    assert passes(test_installed.test_no_foreign_agent, server=host(certificate_file()))
+    assert not_applicable(test_installed.test_no_foreign_agent, server=host())
+
+
+def test_an_agent_that_owns_the_certificate_is_named() -> None:
+    server = replace(host(certificate_file()), agent="certbot")
+    assert finding(test_installed.test_no_foreign_agent, server=server).observed == "certbot"
+
+
+def test_a_key_beside_its_certificate_fits() -> None:
+    assert passes(test_key.test_key_fits_certificate, server=host(certificate_file(), key_file()))
+
+
+def test_two_pairs_fit_in_the_order_of_the_configuration() -> None:
+    pairs = (certificate_file(), key_file(), certificate_file(RSA, path="/r.crt"), key_file(RSA, path="/r.key"))
+    assert passes(test_key.test_key_fits_certificate, server=host(*pairs))
+
+
+def test_crossed_keys_are_a_matter_of_configuration() -> None:
+    crossed = (certificate_file(), key_file(RSA, path="/r.key"), certificate_file(RSA, path="/r.crt"), key_file())
+    found = finding(test_key.test_key_fits_certificate, server=host(*crossed))
+    assert found.remedy == "configure"
+
+
+def test_a_file_that_begins_with_the_intermediate_is_a_matter_of_configuration() -> None:
+    found = finding(test_key.test_key_fits_certificate, server=host(certificate_file(INTERMEDIATE, GOOD), key_file()))
+    assert found.remedy == "configure"
+    assert "certificate 2 in /etc/tls/www.crt" in found.reason
+
+
+def test_a_key_of_no_certificate_on_the_host_wants_another_certificate() -> None:
+    found = finding(test_key.test_key_fits_certificate, server=host(certificate_file(), key_file(RSA)))
+    assert found.reason == "/etc/tls/www.key is not the key of /etc/tls/www.crt"
+    assert found.remedy == "reissue"
+
+
+def test_without_a_key_file_there_is_nothing_to_compare() -> None:
+    assert not_applicable(test_key.test_key_fits_certificate, server=host())
+
+
+def test_a_key_that_root_alone_may_read_is_private() -> None:
+    assert passes(test_key.test_key_is_private, **private(key_file()))
+
+
+def test_a_group_that_holds_the_service_alone_may_read_the_key() -> None:
+    assert passes(test_key.test_key_is_private, **private(replace(key_file(mode=0o640), group="ssl-cert")))
+    assert passes(test_key.test_key_is_private, **private(replace(key_file(mode=0o640), group="nginx")))
+
+
+@pytest.mark.parametrize(
+    ("key", "why"),
+    [
+        (key_file(mode=0o644), "everybody may read it: take the key for known to others"),
+        (key_file(mode=0o602), "everybody may write it"),
+        (key_file(mode=0o660), "the group root may write it"),
+        (replace(key_file(mode=0o640), group="users"), "the group users may read it"),
+        (replace(key_file(), owner="alice"), "it belongs to alice"),
+        (replace(key_file(), open_folder="/srv/tls"), "others may write to the folder /srv/tls"),
+    ],
+)
+def test_a_key_that_others_can_get_at_says_who(key: InstalledFile, why: str) -> None:
+    found = finding(test_key.test_key_is_private, **private(key))
+    assert why in found.reason
+    assert found.policy == "webpki"
+
+
+def test_the_panels_own_accounts_are_admitted_by_its_policy_only() -> None:
+    key = replace(key_file(mode=0o640), owner="mailnull", group="mail")
+    assert passes(test_key.test_key_is_private, server=host(key), policy=CPANEL)
+    assert finding(test_key.test_key_is_private, server=host(key), policy=WEBPKI)
+
+
+def test_a_key_whose_mode_could_not_be_seen_is_inconclusive() -> None:
+    judgement = inconclusive(test_key.test_key_is_private, **private(unreadable("key", "denied", "needs root")))
+    assert "needs root" in judgement.reason
+    assert inconclusive(test_key.test_key_is_private, **private(key_file(mode=None)))
+
+
+def test_without_a_key_file_nobody_can_read_it() -> None:
+    assert not_applicable(test_key.test_key_is_private, server=host(certificate_file()), policy=WEBPKI)
+
+
+@pytest.mark.parametrize("draft", [GOOD, RSA, GOOD.with_key(rsa_key(3072))])
+def test_a_key_of_admitted_size_and_curve_is_strong(draft: Draft) -> None:
+    assert passes(test_key.test_key_is_strong, certificate=certificate(draft), policy=WEBPKI)
+
+
+def test_a_short_rsa_key_is_weak() -> None:
+    found = finding(test_key.test_key_is_strong, certificate=certificate(GOOD.with_key(rsa_key(1024))), policy=WEBPKI)
+    assert found.reason == "RSA with 1024 bits, at least 2048 are required"
+
+
+def test_a_modulus_that_is_not_whole_bytes_is_weak() -> None:
+    found = finding(test_key.test_key_is_strong, certificate=certificate(GOOD.with_key(rsa_key(2052))), policy=WEBPKI)
+    assert "multiple of 8" in found.reason
+
+
+def test_the_key_of_an_unreadable_certificate_cannot_be_told() -> None:
+    with pytest.raises(Exception, match="cannot be read"):
+        _ = read_certificate(b"garbage").key

@@ -1,0 +1,140 @@
+"""Reference and presented identifiers, and names of hosts."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from cryptography import x509
+
+from audit import test_names as checks
+from audit.endpoint import Endpoint, parse_endpoint
+from audit.names import covers, host_name_faults, matches
+from audit.policy import Policy
+from tests.audit.certificates import Draft, leaf
+from tests.audit.facts import ENDPOINT, GOOD, HOST, WEBPKI, certificate, certificate_file, host, observed, served
+from tests.audit.verdicts import finding, inconclusive, passes
+
+
+def facts(draft: Draft, endpoint: Endpoint = ENDPOINT, policy: Policy = WEBPKI) -> dict[str, object]:
+    """Return the facts that the check of names asks for."""
+    return {
+        "endpoint": endpoint,
+        "certificate": certificate(draft),
+        "observation": observed(served()),
+        "policy": policy,
+    }
+
+
+@pytest.mark.parametrize(
+    ("presented", "reference"),
+    [
+        ("www.example.com", "www.example.com"),
+        ("WWW.Example.COM", "www.example.com"),
+        ("*.example.com", "www.example.com"),
+        ("*.example.com", "xn--bcher-kva.example.com"),
+        ("www.example.com", "www.example.com."),
+    ],
+)
+def test_a_presented_name_matches_label_by_label(presented: str, reference: str) -> None:
+    assert matches(presented, reference)
+
+
+@pytest.mark.parametrize(
+    ("presented", "reference"),
+    [
+        ("example.com", "www.example.com"),
+        ("*.example.com", "example.com"),
+        ("*.example.com", "a.b.example.com"),
+        ("w*.example.com", "www.example.com"),
+        ("*w.example.com", "www.example.com"),
+        ("www.*.com", "www.example.com"),
+        ("*.*.com", "www.example.com"),
+        ("*", "localhost"),
+        ("*.com", "example.com"),
+        ("**.example.com", "www.example.com"),
+        ("", "www.example.com"),
+    ],
+)
+def test_a_wildcard_is_one_whole_left_most_label(presented: str, reference: str) -> None:
+    assert not matches(presented, reference)
+
+
+def test_an_address_is_compared_whole_with_the_addresses() -> None:
+    seen = certificate(GOOD.named("192.0.2.7", "2001:db8::1"))
+    assert covers(seen, "192.0.2.7")
+    assert covers(seen, "2001:0db8:0::1")
+    assert not covers(seen, "192.0.2.8")
+
+
+def test_an_address_written_as_a_name_is_none() -> None:
+    san = x509.SubjectAlternativeName([x509.DNSName("192.0.2.7"), x509.DNSName("*.0.2.7")])
+    assert not covers(certificate(replace(GOOD.named(), extra=(san,))), "192.0.2.7")
+
+
+def test_a_certificate_for_the_name_matches_it() -> None:
+    assert passes(checks.test_name_matches, **facts(GOOD))
+    assert passes(checks.test_name_matches, **facts(GOOD.named("192.0.2.7"), parse_endpoint("tls://192.0.2.7:8443")))
+
+
+def test_a_certificate_for_another_name_says_for_which() -> None:
+    found = finding(checks.test_name_matches, **facts(leaf("mail.example.com")))
+    assert found.reason == "valid for mail.example.com, not for www.example.com"
+    assert found.remedy == "reissue"
+
+
+def test_a_certificate_on_the_host_that_is_valid_for_the_name_wants_configuration() -> None:
+    seen = observed(served(), server=host(certificate_file(GOOD, path="/etc/tls/right.crt")))
+    found = finding(checks.test_name_matches, **facts(leaf("mail.example.com")) | {"observation": seen})
+    assert found.remedy == "configure"
+    assert "/etc/tls/right.crt on the host is valid for it" in found.reason
+
+
+def test_without_a_san_the_missing_san_is_the_finding() -> None:
+    assert inconclusive(checks.test_name_matches, **facts(GOOD.named())).because == "cert.san-missing"
+
+
+def test_the_name_of_a_placeholder_is_not_a_finding_of_its_own() -> None:
+    seen = observed(served(), server=replace(host(), snakeoil=True))
+    judgement = inconclusive(checks.test_name_matches, **facts(leaf("debian")) | {"observation": seen})
+    assert judgement.because == "svc.certificate-missing"
+
+
+@pytest.mark.parametrize("name", ["web1.example.com", "xn--bcher-kva.example", "a.b.internal", "web1.example.com."])
+def test_a_fully_qualified_host_name_has_no_fault(name: str) -> None:
+    assert not host_name_faults(name)
+    seen = observed(server=replace(host(), fqdn=name), endpoint=HOST)
+    assert passes(checks.test_host_name_is_fully_qualified, observation=seen)
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("web1", "no domain"),
+        ("localhost", "no domain"),
+        ("localhost.localdomain", "localdomain is reserved"),
+        ("web_1.example.com", "web_1"),
+        ("-web.example.com", "-web"),
+        ("web1.example.123", "number"),
+        ("192.0.2.7", "an address"),
+        ("a" * 64 + ".example.com", "of 1 to 63"),
+        (".".join(["a" * 60] * 5), "longer than 253"),
+        ("", "''"),
+    ],
+)
+def test_a_name_that_is_not_fully_qualified_says_why(name: str, why: str) -> None:
+    seen = observed(server=replace(host(), fqdn=name), endpoint=HOST)
+    assert why in finding(checks.test_host_name_is_fully_qualified, observation=seen).reason
+
+
+def test_a_host_name_that_could_not_be_read_is_inconclusive() -> None:
+    unread = replace(host(), fqdn=None, missing_rights=("hostname is not on the host",))
+    seen = observed(server=unread, endpoint=HOST)
+    assert (
+        "hostname is not on the host" in inconclusive(checks.test_host_name_is_fully_qualified, observation=seen).reason
+    )
+
+
+def test_a_host_without_login_is_inconclusive_because_of_that() -> None:
+    judgement = inconclusive(checks.test_host_name_is_fully_qualified, observation=observed(endpoint=HOST))
+    assert judgement.because == "svc.unreachable"

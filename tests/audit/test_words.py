@@ -1,0 +1,35 @@
+"""Times and lists as a person reads them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+
+from audit.words import duration, listing, moment
+
+
+@pytest.mark.parametrize(
+    ("span", "text"),
+    [
+        (timedelta(days=2, hours=3, minutes=59), "2 days 3 h"),
+        (timedelta(days=1), "1 day"),
+        (timedelta(hours=1, minutes=1), "1 h 1 min"),
+        (timedelta(minutes=5, seconds=4), "5 min 4 s"),
+        (timedelta(seconds=1), "1 s"),
+        (timedelta(0), "0 s"),
+        (-timedelta(days=3), "3 days"),
+    ],
+)
+def test_a_duration_is_told_in_its_two_largest_units(span: timedelta, text: str) -> None:
+    assert duration(span) == text
+
+
+def test_a_moment_is_told_in_utc() -> None:
+    assert moment(datetime(2026, 11, 25, 11, tzinfo=timezone(timedelta(hours=1)))) == "2026-11-25 10:00 UTC"
+    assert moment(datetime(2026, 11, 25, 10, tzinfo=UTC)) == "2026-11-25 10:00 UTC"
+
+
+def test_a_long_list_says_how_much_was_left_out() -> None:
+    assert listing(["a", "b", "c"], 2) == "a, b and 1 more"
+    assert listing(["a", "b"]) == "a, b"
