@@ -1,0 +1,72 @@
+"""Who put a certificate where it lies: an agent that renews it, or the distribution as a placeholder.
+
+It knows the paths these use and what their placeholders say of themselves, and refuses to guess from anything else.
+"""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Collection, Iterable
+from typing import Final
+
+from cryptography import x509
+from cryptography.x509.oid import NameOID
+
+from audit.observation import InstalledFile
+
+_OWNERS: Final[tuple[tuple[str, str], ...]] = (
+    (r"^/etc/letsencrypt/(live|archive)/|^/var/snap/certbot/", "certbot"),
+    (r"/\.acme\.sh/", "acme.sh"),
+    (r"/\.lego/|^/var/lib/lego/|^/etc/lego/", "lego"),
+    (r"/\.local/share/caddy/|^/var/lib/caddy/|^/data/caddy/", "caddy"),
+    (r"^/var/lib/dehydrated/|^/etc/dehydrated/certs/", "dehydrated"),
+    (r"^/var/lib/acme/", "acme"),
+    (r"^/etc/(apache2|httpd)/md/|^/var/lib/(apache2|httpd)/md/", "mod_md"),
+    (r"^/var/cpanel/|^/usr/local/cpanel/", "cpanel"),
+    (r"^/(usr/local|opt)/psa/", "plesk"),
+    (r"^/usr/local/directadmin/|^/etc/virtual/", "directadmin"),
+    (r"^/usr/local/(hestia|vesta)/|^/home/[^/]+/conf/(web|mail)/", "hestia"),
+    (r"^/etc/pve/|^/var/lib/proxmox", "proxmox"),
+)
+_PLACEHOLDERS: Final = re.compile(
+    r"/ssl-cert-snakeoil\.(pem|key)$"  # Debian's make-ssl-cert; dovecot's and postfix's first configuration use it
+    r"|^/etc/pki/tls/certs/(localhost\.crt|exim\.pem|postfix\.pem)$"  # what RHEL's packages make for themselves
+    r"|^/etc/pki/(dovecot/certs/dovecot|pure-ftpd/pure-ftpd|vsftpd/vsftpd)\.pem$"
+    r"|^/etc/exim4/exim\.crt$|^/etc/dovecot/(private/)?dovecot\.pem$|^/etc/ssl/certs/dovecot\.pem$"
+)
+
+
+def owner_of(files: Iterable[InstalledFile], installed_by_acme_sh: Collection[str]) -> str | None:
+    """Return the agent that owns the certificate in one of these files, by its path or the one that leads to."""
+    for file in files:
+        for path in (file.path, file.real_path or file.path):
+            for pattern, agent in _OWNERS:
+                if re.search(pattern, path):
+                    return agent
+            if path in installed_by_acme_sh:  # copied there by `acme.sh --install-cert`, which keeps a list
+                return "acme.sh"
+    return None
+
+
+def is_snakeoil(files: Iterable[InstalledFile]) -> bool:
+    """Return whether the certificate is a placeholder: it lies where a package puts one, and no CA issued it."""
+    return any(
+        _PLACEHOLDERS.search(path) and _is_home_made(file.chain_der[0])
+        for file in files
+        if file.kind == "certificate" and file.chain_der
+        for path in (file.path, file.real_path or file.path)
+    )
+
+
+def _is_home_made(der: bytes) -> bool:
+    """Return whether a certificate names itself as issuer, or the throw-away CA of RHEL's sscg."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # odd certificates warn; what is odd about them is judged elsewhere
+            certificate = x509.load_der_x509_certificate(der)
+            issuer = certificate.issuer
+            made_by = [part.value for part in issuer.get_attributes_for_oid(NameOID.ORGANIZATION_NAME)]
+            return issuer == certificate.subject or made_by == ["Unspecified"]
+    except (ValueError, TypeError, x509.InvalidVersion):
+        return False

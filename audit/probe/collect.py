@@ -1,0 +1,176 @@
+"""The one script that a host runs to tell about itself, and the frames its answer comes in.
+
+It knows how to ask with POSIX shell, `/proc` and little else; what a service's answer means is the service's to know.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from audit.services.service import Section, Service
+
+COMMAND_LIMIT_S: Final = 10  # for each program the script runs; the script as a whole has the login's deadline
+SECTION_BYTES: Final = 8_000_000  # a panel with 3,000 virtual hosts writes some 6 MB of apache configuration
+MAX_PROCESSES: Final = 16  # instances of services that are asked for their configuration
+
+PROLOGUE: Final = r"""
+LC_ALL=C PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin:/usr/local/bin:/usr/bin:/bin
+export LC_ALL PATH
+exec </dev/null
+limit= only=p prefix=
+timeout @SECONDS@ true 2>/dev/null && limit="timeout @SECONDS@"
+clean() { sed "/PRIVATE KEY-----/,/-----END/d" | sed -n "$only" | head -c @BYTES@; }
+section() {
+  name=$prefix$1; shift
+  out=$("$@" 2>&1); rc=$?
+  printf "\n@NONCE@ begin %s\n" "$name"
+  printf "%s\n" "$out" | clean
+  printf "\n@NONCE@ end %s %s\n" "$rc" "$*"
+  return $rc
+}
+silent() { "$@" >/dev/null; }
+"""
+"""A section stands between words nobody else prints, and private keys are cut out before anything leaves the host."""
+
+ABOUT_HOST: Final = r"""
+names() { hostname -f 2>/dev/null || hostname 2>/dev/null || uname -n; }
+addresses() { ip -o addr show 2>/dev/null || hostname -I 2>/dev/null || ifconfig -a; }
+owners() {
+  ls -l /proc/[0-9]*/fd 2>/dev/null |
+    sed -n "s/^\/proc\/\([0-9]*\)\/fd:/pid \1/p;s/.*socket:\[\([0-9]*\)\].*/\1/p"
+}
+installed() { cat /root/.acme.sh/*/*.conf "$HOME"/.acme.sh/*/*.conf 2>/dev/null | sed -n "s/^Le_Real[A-Za-z]*=//p"; }
+section clock date +%s.%N
+section uid id -un
+section fqdn names
+section addresses addresses
+section boot_id cat /proc/sys/kernel/random/boot_id
+section network readlink /proc/self/ns/net
+section byte_order eval "printf '\001\000' | od -An -tu2"
+section booted sed -n "s/^btime //p" /proc/stat
+section ticks getconf CLK_TCK
+section cpanel cat /usr/local/cpanel/version
+section acme_sh installed
+section sockets sed -n "/: [0-9A-F:]* [0-9A-F:]* 0A /p" /proc/net/tcp /proc/net/tcp6
+section owners owners
+"""
+
+ABOUT_SERVICES: Final = r"""
+option() { printf "%s\n" "$words" | sed -n "/^$1\$/{n;p;};s/^$1\(.\)/\1/p" | head -n 1; }
+follow() {
+  base=$1 pick=$2 queue=$3 n=0 seen=" " IFS="
+"
+  while [ -n "$queue" ] && [ $n -lt 2000 ]; do
+    now=$queue queue=
+    for f in $({ cd "$base" || cd /; } 2>/dev/null; printf "%s\n" $now); do
+      case $f in /*) ;; *) f=$base/$f ;; esac
+      case $seen in *" $f "*) continue ;; esac
+      seen="$seen$f " n=$((n + 1))
+      if [ -d "$f" ] && [ -x "$f" ]; then queue="$queue$IFS$f/*"
+      elif [ -r "$f" ] && [ ! -d "$f" ]; then
+        printf "# configuration file %s:\n" "$f"; cat "$f"; echo
+        queue="$queue$IFS$(sed -n "$pick" "$f")"
+      elif [ -e "$f" ]; then printf "# cannot read %s\n" "$f"
+      else f=${f%/*}; [ -d "$f" ] && [ ! -x "$f" ] && printf "# cannot read %s\n" "$f"
+      fi
+    done
+  done
+}
+elsewhere() {
+  a=$(readlink "$1/ns/net") && [ "$a" != "$(readlink /proc/self/ns/net)" ] && return 0
+  readlink "$1/root" >/dev/null && ! [ "$1/root" -ef /proc/self/root ]
+}
+process() {
+  p=/proc/$1
+  stat=$(cat "$p/stat") || return
+  pid=$1; set -- ${stat##*)}; start=${20} parent=
+  read -r parent <"/proc/$2/comm"
+  { [ "$parent" = "$comm" ] && ! elsewhere "/proc/$2"; } || elsewhere "$p" && return
+  bin=$(readlink "$p/exe"); [ -x "$bin" ] || bin=$(command -v "$comm")
+  words=$(tr "\000 " "\n\n" <"$p/cmdline")
+  found="$found $s " count=$((count + 1))
+  instance
+}
+instance() {
+  prefix="$s#$pid."
+  section since echo "$start"
+  section words printf "%s\n" "$words"
+  "service_$s"
+  prefix= only=p
+}
+found= count=0
+{
+for p in /proc/[0-9]*; do
+  read -r comm <"$p/comm" || continue
+  case $comm in
+@CASES@  *) continue ;;
+  esac
+  [ $count -lt @PROCESSES@ ] && process "${p#/proc/}"
+done
+for s in @SERVICES@; do
+  case $found in *" $s "*) continue ;; esac
+  pid=0 words= start= bin=
+  for comm in $("programs_$s"); do bin=$(command -v "$comm") && break; done
+  instance
+done
+} 2>/dev/null
+section clock.end date +%s.%N
+"""
+
+
+def whole_script(nonce: str, services: Sequence[Service]) -> str:
+    """Return the script that tells about a host and each service in the table, framed by the nonce."""
+    functions = "".join(
+        f"service_{_identifier(service)}() {{{service.script}}}\n"
+        f"programs_{_identifier(service)}() {{ echo {' '.join(service.processes)}; }}\n"
+        for service in services
+    )
+    cases = "".join(f"  {' | '.join(service.processes)}) s={_identifier(service)} ;;\n" for service in services)
+    names = " ".join(_identifier(service) for service in services)
+    about = _filled(ABOUT_SERVICES, CASES=cases, SERVICES=names, PROCESSES=MAX_PROCESSES)
+    return prologue(nonce) + ABOUT_HOST + functions + about
+
+
+def prologue(nonce: str) -> str:
+    """Return the functions that every script of ours begins with."""
+    return _filled(PROLOGUE, NONCE=nonce, SECONDS=COMMAND_LIMIT_S, BYTES=SECTION_BYTES)
+
+
+def _filled(script: str, **values: object) -> str:
+    """Put values where `@NAME@` stands: shell has uses of its own for % and $ and braces."""
+    for name, value in values.items():
+        script = script.replace(f"@{name}@", str(value))
+    return script
+
+
+def _identifier(service: Service) -> str:
+    return re.sub(r"\W", "_", service.name)
+
+
+def read_sections(nonce: str, text: str) -> dict[str, Section]:
+    """Return what a script printed by section, whatever stands before, between and after the frames."""
+    sections: dict[str, Section] = {}
+    parts = re.split(rf"^{re.escape(nonce)} begin (.*)\n", text, flags=re.MULTILINE)
+    for name, body in zip(parts[1::2], parts[2::2], strict=True):
+        content, end, rest = body.partition(f"\n{nonce} end ")
+        rc, _, command = rest.partition("\n")[0].partition(" ")
+        complete = bool(end) and rc.isdigit()
+        sections[name] = Section(content.strip("\n"), int(rc) if complete else None, _plain(command))
+    return sections
+
+
+def _plain(command: str) -> str:
+    """Return a command as a person would type it: without the limits and filters of ours."""
+    return re.sub(r"^(?:(?:silent|timeout \d+) )+", "", command)
+
+
+def instances(sections: Mapping[str, Section]) -> dict[tuple[str, int], dict[str, Section]]:
+    """Return the sections of each instance of a service, by the service's identifier and the process (0: at rest)."""
+    found: dict[tuple[str, int], dict[str, Section]] = {}
+    for name, section in sections.items():
+        match = re.fullmatch(r"(\w+)#(\d+)\.(.+)", name)
+        if match:
+            found.setdefault((match[1], int(match[2])), {})[match[3]] = section
+    return found

@@ -1,0 +1,149 @@
+"""What a host's own answer says of the host: its name, addresses, clock, listening sockets and who owns them.
+
+It knows the formats of `/proc` and `ip`, and nothing of services.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+from audit.endpoint import BadEndpoint, to_address, to_name
+from audit.services.service import ANY_IPV4, ANY_IPV6, Section
+
+_NOT_OUTSIDE: Final = re.compile(r"^(docker|br-|veth|virbr|cni|flannel|cali|podman|lxcbr|lxdbr)")  # containers' bridges
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """A host as it describes itself; `sockets` are what listens: address, port, the processes that hold it."""
+
+    fqdn: str | None
+    user: str
+    addresses: tuple[str, ...]
+    clock_offset_s: float | None
+    booted: float | None
+    ticks: int
+    is_cpanel: bool
+    shares_network: bool  # what it calls loopback is our loopback
+    sockets: tuple[tuple[str, int, frozenset[int]], ...]
+    acme_sh: frozenset[str]
+
+    def since(self, start_ticks: str) -> datetime | None:
+        """Return when a process began that says so in clock ticks since boot (proc(5))."""
+        if self.booted is None or not start_ticks.isdigit():
+            return None
+        return datetime.fromtimestamp(self.booted + int(start_ticks) / self.ticks, tz=UTC)
+
+    def listening(self, port: int) -> tuple[str, ...]:
+        """Return the addresses that something listens on at a port."""
+        return tuple(address for address, number, _ in self.sockets if number == port)
+
+    def ports_of(self, pid: int) -> tuple[tuple[str, int], ...]:
+        """Return what a process listens on, as far as the login may see."""
+        return tuple((address, port) for address, port, owners in self.sockets if pid in owners)
+
+
+def read_facts(sections: Mapping[str, Section], sent: datetime, received: datetime) -> Facts:
+    """Return the facts in a host's answer; `sent` and `received` are our times of asking it and of its answer."""
+
+    def text(name: str) -> str:
+        section = sections.get(name)
+        return section.text.strip() if section and section.rc == 0 else ""
+
+    return Facts(
+        fqdn=_name(text("fqdn")),
+        user=text("uid") or "?",
+        addresses=tuple(dict.fromkeys(_addresses(text("addresses")))),
+        clock_offset_s=_offset(text("clock"), text("clock.end"), sent, received),
+        booted=float(text("booted")) if text("booted").isdigit() else None,
+        ticks=int(text("ticks")) if text("ticks").isdigit() else 100,
+        is_cpanel=bool(text("cpanel")),
+        shares_network=(text("boot_id"), text("network")) == _here(),
+        sockets=tuple(_sockets(text("sockets"), text("owners"), little=text("byte_order") != "256")),
+        acme_sh=frozenset(re.findall(r"'?(/[^'\s]+)'?", text("acme_sh"))),
+    )
+
+
+def _name(text: str) -> str | None:
+    try:
+        return to_name(text.splitlines()[0].strip()) if text else None
+    except BadEndpoint:
+        return text.splitlines()[0][:253]  # judged, not mended: host.name-invalid says what is wrong with it
+
+
+def _addresses(text: str) -> Iterator[str]:
+    """Yield a host's own addresses from `ip -o addr`, `hostname -I` or `ifconfig`, loopback and link-local left out."""
+    for line in text.splitlines():
+        listed = re.match(r"\d+:\s+(?P<interface>\S+)\s+inet6?\s+(?P<address>[^/\s]+)", line)
+        if listed and _NOT_OUTSIDE.match(listed["interface"]):
+            continue
+        words = [listed["address"]] if listed else re.findall(r"[0-9a-fA-F.:]+", line)
+        for word in words:
+            address = to_address(word)
+            if address and not _is_local(address):
+                yield address
+
+
+def _is_local(address: str) -> bool:
+    parsed = ipaddress.ip_address(address)
+    return parsed.is_loopback or parsed.is_link_local or parsed.is_unspecified or parsed.is_multicast
+
+
+def _offset(start: str, end: str, sent: datetime, received: datetime) -> float | None:
+    """Return the host's clock minus ours in seconds: it lies between two bounds, so their middle is taken."""
+    times = [float(match[0]) for match in (re.match(r"\d+(\.\d+)?", text) for text in (start, end)) if match]
+    if len(times) != 2:
+        return None
+    return ((times[0] - sent.timestamp()) + (times[1] - received.timestamp())) / 2
+
+
+def _here() -> tuple[str, str]:
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip(), str(
+            Path("/proc/self/ns/net").readlink()
+        )
+    except OSError:  # no Linux: then no host's loopback is ours but by accident
+        return "", "none"
+
+
+def _sockets(table: str, owners: str, *, little: bool) -> Iterator[tuple[str, int, frozenset[int]]]:
+    held = _holders(owners)
+    for line in table.splitlines():
+        fields = line.split()
+        if len(fields) > 9 and ":" in fields[1]:
+            address, _, port = fields[1].partition(":")
+            yield _decoded(address, little=little), int(port, 16), frozenset(held.get(fields[9], ()))
+
+
+def _holders(owners: str) -> dict[str, set[int]]:
+    """Return the processes of each socket's inode, from the list of `pid N` lines with the inodes of each below."""
+    held: dict[str, set[int]] = {}
+    pid: int | None = None
+    for line in owners.splitlines():
+        word, _, number = line.partition(" ")
+        if word == "pid" and number.isdigit():
+            pid = int(number)
+        elif pid is not None:
+            held.setdefault(word, set()).add(pid)
+    return held
+
+
+def _decoded(text: str, *, little: bool) -> str:
+    """Return an address of /proc/net/tcp: words of 32 bits, each in the host's byte order."""
+    raw = bytes.fromhex(text)
+    words = [raw[index : index + 4] for index in range(0, len(raw), 4)]
+    address = ipaddress.ip_address(b"".join(word[::-1] if little else word for word in words))
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return (mapped or address).compressed
+
+
+def covers(bound: str, address: str) -> bool:
+    """Return whether what is bound to one address answers at another; `::` takes IPv4 too, as Linux does unasked."""
+    is_ipv6 = ":" in address
+    return bound in (address, ANY_IPV6) or (bound == ANY_IPV4 and not is_ipv6)

@@ -1,0 +1,193 @@
+"""Looks at a host from inside by two commands: what it is, what serves TLS there, and the files that are named for it.
+
+It knows how to ask and how to put the answers together; what a configuration means is known in `audit.services`, what
+is right is judged elsewhere.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from audit.endpoint import Endpoint
+from audit.observation import ConfigTest, HostView, InstalledFile, Observation, ProbeFailure
+from audit.probe.agents import is_snakeoil, owner_of
+from audit.probe.collect import instances, prologue, whole_script
+from audit.probe.facts import Facts, read_facts
+from audit.probe.files import LOOK, PER_COMMAND, look_at, missing_rights, read_file
+from audit.probe.inside import HostInside
+from audit.probe.login import Host, new_nonce
+from audit.probe.place import Found, endpoints_of, host_name
+from audit.probe.strangers import TRY, read_strangers, try_strangers
+from audit.probe.target import Target
+from audit.services import SERVICES
+from audit.services.declared import DeclaredService, listeners_of
+from audit.services.service import Dump, Listener, NamedFile, Section
+
+Clock = Callable[[], datetime]
+_DETAIL: Final = 400  # characters of a failed configuration test that are kept
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What the user says of a host: its name, the addresses it is reached by, and services we do not know."""
+
+    name: str | None = None
+    addresses: tuple[str, ...] = ()
+    services: tuple[DeclaredService, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """One service on a host as it was found: running as a process, or only configured."""
+
+    name: str
+    pid: int
+    since: datetime | None
+    test: ConfigTest | None
+    listeners: tuple[Listener, ...]
+    missing: tuple[str, ...] = ()
+
+
+def inspect(host: Host, wishes: Wishes, clock: Clock) -> tuple[Observation, tuple[Target, ...]]:
+    """Return what is seen of a host, and the endpoints found on it; a fault of the host's is in the observation."""
+    whole = Endpoint.of_host(host.label, host.hostspec)
+    sent = clock()
+    nonce = new_nonce()
+    answer = host.run(whole_script(nonce, SERVICES), nonce)
+    received = clock()
+    if isinstance(answer, ProbeFailure):
+        return Observation(whole, received, failures=(answer,), elapsed_s=(received - sent).total_seconds()), ()
+    facts = read_facts(answer, sent, received)
+    found = [*_instances(answer, facts), *_declared(wishes.services, facts)]
+    second = _second_look(host, found, facts, wishes)
+    if isinstance(second, ProbeFailure):
+        return Observation(whole, received, failures=(second,), server=_view(host, facts, wishes)), ()
+    found += _finish(found, second, wishes, facts)
+    files = {one: read_file(one, second) for one in _named(found)}
+    view = _view(host, facts, wishes, missing=_missing(found, files))
+    elapsed = (clock() - sent).total_seconds()
+    observation = Observation(whole, received, server=view, connections=host.commands, elapsed_s=elapsed)
+    return observation, tuple(_targets(host, view, facts, (found, files)))
+
+
+def _instances(answer: Mapping[str, Section], facts: Facts) -> Iterator[Instance]:
+    rows = {re.sub(r"\W", "_", row.name): row for row in SERVICES}
+    for (name, pid), sections in instances(answer).items():
+        dump = Dump(sections, facts.ports_of(pid))
+        listeners = rows[name].read(dump)
+        if listeners:
+            test = sections.get("test")
+            denied = bool(test and test.rc and facts.user != "root" and "ermission denied" in test.text)
+            yield Instance(
+                rows[name].name, pid, facts.since(dump.text("since").strip()),
+                None if denied or test is None else _config_test(test), listeners,
+                (f"{facts.user} may not test the configuration: {_short(test.text)}",) if denied and test else (),
+            )  # fmt: skip
+
+
+def _config_test(section: Section) -> ConfigTest:
+    return ConfigTest(section.command, section.rc == 0, "" if section.rc == 0 else _short(section.text))
+
+
+def _short(text: str) -> str:
+    """Return the end of what a program said, on one line: daemons say last what stopped them."""
+    return " ".join(text.split())[-_DETAIL:]
+
+
+def _declared(services: tuple[DeclaredService, ...], facts: Facts) -> Iterator[Instance]:
+    for service in services:
+        listeners = listeners_of(service)
+        runs = any(facts.listening(one.port) for one in listeners)
+        yield Instance(service.name, -1 if runs else 0, None, None, listeners)
+
+
+def _second_look(host: Host, found: list[Instance], facts: Facts, wishes: Wishes) -> dict[str, Section] | ProbeFailure:
+    """Ask about all named files, try the sockets of nobody we know, and run the declared tests, in one command.
+
+    A host with more than 300 files costs one command more for each 300.
+    """
+    named = list(_named(found))
+    looks = list(look_at(named))
+    rest = [
+        TRY + "".join(try_strangers(facts.sockets, _claims(found, facts))),
+        *(
+            f"section test:{shlex.quote(one.name)} sh -c {shlex.quote(one.test)}\n"
+            for one in wishes.services
+            if one.test
+        ),
+    ]
+    answers: dict[str, Section] = {}
+    for start in range(0, max(len(looks), 1), PER_COMMAND):
+        nonce = new_nonce()
+        script = prologue(nonce) + LOOK + "".join(looks[start : start + PER_COMMAND]) + ("" if start else "".join(rest))
+        answer = host.run(script + "section done echo\n", nonce)
+        if isinstance(answer, ProbeFailure):
+            return answer
+        answers |= answer
+    return answers
+
+
+def _claims(found: list[Instance], facts: Facts) -> set[tuple[str, int]]:
+    """Return the (address, port) that known services hold or are configured to hold."""
+    held = {place for one in found if one.pid > 0 for place in facts.ports_of(one.pid)}
+    ports = {listener.port for one in found for listener in one.listeners}
+    return held | {(address, port) for address, port, _ in facts.sockets if port in ports}
+
+
+def _finish(found: list[Instance], second: Mapping[str, Section], wishes: Wishes, facts: Facts) -> Iterator[Instance]:
+    """Yield what the second answer adds: unknown services, and in place of the declared ones those with their test."""
+    tests = {one.name: second[f"test:{one.name}"] for one in wishes.services if f"test:{one.name}" in second}
+    for index, one in enumerate(list(found)):
+        if one.name in tests and one.pid <= 0:
+            test = _config_test(tests[one.name])
+            found[index] = Instance(one.name, one.pid, one.since, test, one.listeners)
+    strangers = read_strangers(facts.sockets, _claims(found, facts), second.get("strangers"))
+    if strangers:
+        yield Instance("unknown", -1, None, None, strangers)
+
+
+def _named(found: list[Instance]) -> list[NamedFile]:
+    return list(dict.fromkeys(file for one in found for listener in one.listeners for file in listener.files))
+
+
+def _missing(found: list[Instance], files: Mapping[NamedFile, InstalledFile]) -> tuple[str, ...]:
+    said = [text for one in found for text in one.missing]
+    said += [text for one in found for listener in one.listeners for text in listener.unread]
+    return tuple(dict.fromkeys([*said, *missing_rights(files.values())]))
+
+
+def _view(host: Host, facts: Facts, wishes: Wishes, *, missing: tuple[str, ...] = ()) -> HostView:
+    return HostView(
+        host.label, host.hostspec, wishes.name or facts.fqdn, facts.addresses, wishes.addresses,
+        facts.clock_offset_s, facts.is_cpanel, missing_rights=missing,
+    )  # fmt: skip
+
+
+def _targets(
+    host: Host, view: HostView, facts: Facts, seen: tuple[list[Instance], Mapping[NamedFile, InstalledFile]]
+) -> Iterator[Target]:
+    found, files = seen
+    inside = HostInside(host)
+    founds = [Found(one.name, one.pid, listener) for one in found for listener in one.listeners]
+    by_place = {(one.name, one.pid): one for one in found}
+    for placed in endpoints_of(founds, host_name(view), facts, view):
+        one = by_place[placed.found.service, placed.found.pid]
+        installed = tuple(files[named] for named in placed.found.listener.files)
+        server = _server(view, one, installed, facts, placed.found.listener.unread)
+        yield Target(placed.endpoint, placed.addresses, placed.inside_addresses, server, inside)
+
+
+def _server(
+    view: HostView, one: Instance, installed: tuple[InstalledFile, ...], facts: Facts, unread: tuple[str, ...]
+) -> HostView:  # fmt: skip
+    return HostView(
+        view.label, view.hostspec, view.fqdn, view.addresses, view.configured_addresses, view.clock_offset_s,
+        view.is_cpanel, one.name, one.pid != 0, one.since, one.test, installed,
+        owner_of(installed, facts.acme_sh), is_snakeoil(installed),
+        tuple(dict.fromkeys([*one.missing, *unread, *missing_rights(installed)])),
+    )  # fmt: skip

@@ -1,0 +1,117 @@
+"""Handshakes made on a host itself, by one command for all that is wanted: so what only listens there is seen too.
+
+It knows what `openssl s_client` prints. Which old protocols are accepted it refuses to tell: that client's own system
+policy may forbid them.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from audit.endpoint import Endpoint, to_address
+from audit.observation import FailureKind, Handshake, ProbeFailure, Stage
+from audit.probe.collect import prologue
+from audit.probe.login import Host, new_nonce
+from audit.services.service import Section
+
+_STARTTLS: Final = {"smtp": "smtp", "imap": "imap", "pop3": "pop3", "ftp": "ftp"}
+_MOST: Final = 200  # handshakes in one command; the rest is not asked, and so not known
+_FAILURES: Final[tuple[tuple[str, Stage, FailureKind, str], ...]] = (
+    (r"openssl: (command )?not found|s_client: not found", "host", "no-command", "there is no openssl on the host"),
+    (r"Connection refused", "connect", "refused", "connection refused"),
+    (r"No route to host|Network is unreachable", "connect", "unreachable", "no route to the address"),
+    (r"Didn't find STARTTLS|[Nn]o starttls|STARTTLS not supported|Didn't found starttls", "starttls", "not-offered",
+     "STARTTLS is not offered"),
+    (r"wrong version number|packet length too long|unknown protocol|http request", "handshake", "garbage",
+     "the answer is not TLS"),
+    (r"alert (?P<name>[\w ]+)", "handshake", "alert", "TLS alert"),
+    (r"no protocols available|unsupported protocol|no shared|no ciphers", "handshake", "no-shared",
+     "no version or cipher in common"),
+    (r"unexpected eof|errno=104|errno=0|Connection reset|write:errno", "handshake", "closed", "closed in the middle"),
+)  # fmt: skip
+_BLOCK = re.compile(r"-----BEGIN CERTIFICATE-----(?P<body>.*?)-----END CERTIFICATE-----", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class HostInside:
+    """A host that shakes hands with its own services (the `Inside` of the probe)."""
+
+    host: Host
+
+    def shake_hands(
+        self, wanted: Sequence[tuple[Endpoint, str]]
+    ) -> Mapping[tuple[Endpoint, str], Handshake | ProbeFailure]:
+        """Return what each endpoint at each address answered to the host itself."""
+        asked = list(dict.fromkeys(wanted))[:_MOST]
+        nonce = new_nonce()
+        # at once, not one after another: each may take its whole deadline
+        lines = [f"( section {index} {_command(*one)} ) >$d/{index} &\n" for index, one in enumerate(asked)]
+        script = prologue(nonce) + "d=$(mktemp -d) || exit\n" + "".join(_waves(lines)) + "cat $d/*; rm -r $d\n"
+        answer = self.host.run(script, nonce)
+        if isinstance(answer, ProbeFailure):
+            return dict.fromkeys(asked, answer)
+        return {one: _read(one[1], answer.get(str(index))) for index, one in enumerate(asked)}
+
+
+def _waves(lines: Sequence[str]) -> list[str]:
+    """Put a wait after every eight: a mail server bans who opens more at once."""
+    return [line + ("wait\n" if index % 8 == 7 or index == len(lines) - 1 else "") for index, line in enumerate(lines)]
+
+
+def _command(endpoint: Endpoint, address: str) -> str:
+    place = f"[{address}]:{endpoint.port}" if ":" in address else f"{address}:{endpoint.port}"
+    words = ["$limit", "openssl", "s_client", "-connect", shlex.quote(place), "-showcerts", "-status"]
+    if to_address(endpoint.name) is None:
+        words += ["-servername", shlex.quote(endpoint.name)]
+    if endpoint.scheme in _STARTTLS:
+        words += ["-starttls", _STARTTLS[endpoint.scheme]]
+    return " ".join(words)
+
+
+def _read(address: str, section: Section | None) -> Handshake | ProbeFailure:
+    if section is None:
+        return ProbeFailure("host", "broken", "the host did not answer for it", address)
+    chain = _chain(section.text)
+    version = _field(section.text, r"(?:^New, (?P<v>TLSv[\d.]+),|Protocol(?: version)? *: (?P<w>TLSv[\d.]+))")
+    cipher = _field(section.text, r"Cipher is (?P<v>[\w-]+)|Cipher *: (?P<w>[\w-]+)")
+    if not chain or not version or cipher in (None, "0000", "NONE"):
+        return _failure(address, section)
+    version = _field(section.text, r"Protocol(?: version)? *: (?P<v>TLSv[\d.]+)") or version
+    group = _field(section.text, r"(?:Server Temp Key|Negotiated TLS1.3 group): (?:ECDH, )?(?P<v>[\w-]+)")
+    alpn = _field(section.text, r"ALPN protocol: (?P<v>\S+)")
+    return Handshake(address, version, cipher or "", group, alpn, chain, None, 0.0, from_host=True)
+
+
+def _field(text: str, pattern: str) -> str | None:
+    match = re.search(pattern, text, re.MULTILINE)
+    return next((value for value in match.groups() if value), None) if match else None
+
+
+def _chain(text: str) -> tuple[bytes, ...]:
+    """Return the certificates as sent; the leaf is printed once more after them, under `Server certificate`."""
+    listed = text.partition("Server certificate")[0] or text
+    try:
+        return tuple(
+            base64.b64decode("".join(match["body"].split()), validate=True) for match in _BLOCK.finditer(listed)
+        )
+    except binascii.Error:
+        return ()
+
+
+def _failure(address: str, section: Section) -> ProbeFailure:
+    for pattern, stage, kind, meaning in _FAILURES:
+        match = re.search(pattern, section.text)
+        if match:
+            named = match.groupdict().get("name")
+            return ProbeFailure(
+                stage, kind, f"from the host itself: {meaning}{f' {named.strip()}' if named else ''}", address
+            )
+    if section.rc in (124, 143, None):
+        return ProbeFailure("handshake", "timeout", "from the host itself: no answer in time", address)
+    return ProbeFailure("handshake", "closed", "from the host itself: no handshake", address)

@@ -1,0 +1,62 @@
+"""Sockets that belong to no service we know: which of them speak TLS, told by one handshake from the host itself.
+
+It knows well-known ports and refuses to touch those of protocols that have no TLS of their own.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Collection, Iterator, Sequence
+from typing import Final
+
+from audit.services.service import Listener, Section
+
+Socket = tuple[str, int, frozenset[int]]
+_PLAIN: Final = frozenset({22, 53, 80, 111, 631, 1433, 1521, 2049, 3306, 5432, 6379, 9100, 11211, 27017})
+_STARTTLS: Final = {21: "ftp", 25: "smtp", 110: "pop3", 143: "imap", 587: "smtp"}
+_IMPLICIT: Final = {
+    443: "https", 8443: "https", 9443: "https", 2083: "https", 2087: "https", 2096: "https",
+    465: "smtps", 993: "imaps", 995: "pop3s", 990: "ftps",
+    636: "tls", 853: "tls", 5061: "tls", 5671: "tls", 6514: "tls", 6697: "tls", 8883: "tls",
+}  # fmt: skip
+_MOST: Final = 32  # sockets tried on one host: a host with more has something in them that is not for us
+
+TRY: Final = r"""
+tls_at() { timeout 4 openssl s_client -connect "$1" 2>/dev/null | grep -q "BEGIN CERTIFICATE" && echo "$1"; }
+strangers() {
+  command -v openssl >/dev/null || { echo no-openssl; return; }
+  for a in "$@"; do tls_at "$a" & done; wait
+}
+"""
+
+
+def _unclaimed(sockets: Sequence[Socket], claims: Collection[tuple[str, int]]) -> list[tuple[str, int]]:
+    places = {(address, port) for address, port, _ in sockets} - set(claims)
+    return sorted(place for place in places if place[1] not in _PLAIN)
+
+
+def try_strangers(sockets: Sequence[Socket], claims: Collection[tuple[str, int]]) -> Iterator[str]:
+    """Yield the script line that tries the sockets nobody claims; STARTTLS protocols are known by their port."""
+    tried = [place for place in _unclaimed(sockets, claims) if place[1] not in _STARTTLS][:_MOST]
+    if tried:
+        yield f"section strangers strangers {' '.join(map(_place, tried))}\n"
+
+
+def _place(place: tuple[str, int]) -> str:
+    address, port = place
+    if ipaddress.ip_address(address).is_unspecified:
+        address = "127.0.0.1" if "." in address else "::1"
+    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+
+
+def read_strangers(
+    sockets: Sequence[Socket], claims: Collection[tuple[str, int]], answer: Section | None
+) -> tuple[Listener, ...]:
+    """Return the listeners among them: what answered TLS; by the port alone where nothing could be tried."""
+    said = set(answer.text.split()) if answer else set()
+    found: list[Listener] = []
+    for address, port in _unclaimed(sockets, claims):
+        is_tls = _place((address, port)) in said or ("no-openssl" in said and port in _IMPLICIT)
+        if port in _STARTTLS or is_tls:
+            found.append(Listener(_STARTTLS.get(port) or _IMPLICIT.get(port, "tls"), port, (address,)))
+    return tuple(found)

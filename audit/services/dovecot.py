@@ -1,0 +1,156 @@
+"""dovecot: `doveconf`, in the notations of 2.3 (`ssl_cert = </path`) and 2.4 (`ssl_server_cert_file = /path`).
+
+It knows listeners, names (`local_name`) and files, and refuses to know any other setting: passwords stay on the host.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Final
+
+from audit.services.service import ANY, Dump, Listener, NamedFile, Section, Service, pair
+
+# -P shows where a key is read from, and it would show passwords: only the lines of blocks, listeners and TLS are let
+# through.
+SCRIPT: Final = r"""
+  [ -n "$bin" ] || return 0
+  d=${bin%/sbin/*}/bin/doveconf; [ -x "$d" ] || d=$(command -v doveconf) || return 0
+  c=$(option -c)
+  section test silent $limit "$d" ${c:+-c "$c"} -n
+  only="/[{}]/p;/^ *\(protocols\|listen\|ssl[a-z_]*\|port\|address\|cert_file\|key_file\) *=/p;/^# c/p"
+  section dump $limit "$d" ${c:+-c "$c"} -P && { only=p; return 0; }
+  c=${c:-/etc/dovecot/dovecot.conf}
+  section files follow "${c%/*}" "s/^ *!include\(_try\)*  *\([^ ]*\).*/\2/p" "$c"
+  only=p
+"""
+_NEEDED: Final = ("protocols", "listen", "ssl", "ssl_cert", "ssl_key", "ssl_server_cert_file", "ssl_server_key_file",
+                  "port", "address", "ssl_alt_cert", "ssl_alt_key", "cert_file", "key_file")  # fmt: skip
+_SERVICES: Final = {
+    "imap-login": ("imap", {"imap": (143, False), "imaps": (993, True)}),
+    "pop3-login": ("pop3", {"pop3": (110, False), "pop3s": (995, True)}),
+    "submission-login": ("smtp", {"submission": (587, False), "submissions": (465, True)}),
+}
+_OPEN = re.compile(r"^(?P<kind>[a-z_0-9]+)(?:\s+(?P<name>[^{=]*?))?\s*\{(?P<rest>[^}]*)(?P<closed>\})?\s*$")
+
+
+@dataclass(slots=True)
+class Block:
+    """A block of settings while it is read: its kind and name, what it sets, and the blocks in it."""
+
+    kind: str = ""
+    name: str = ""
+    settings: dict[str, str] = field(default_factory=dict)
+    blocks: list[Block] = field(default_factory=list)
+
+    def of(self, kind: str) -> Iterator[Block]:
+        """Yield the blocks of that kind."""
+        return (block for block in self.blocks if block.kind == kind)
+
+
+def read(dump: Dump) -> tuple[Listener, ...]:
+    """Return the listeners of imap, pop3 and submission: TLS from the start or by STARTTLS."""
+    whole = dump.sections.get("dump", Section("", None))
+    text = whole.text if whole.rc == 0 else dump.text("files")
+    if not text:
+        return ()
+    root = _parse(text)
+    protocols = re.split(r"[\s,]+", root.settings.get("protocols", "imap pop3"))
+    found: list[Listener] = []
+    for service, (protocol, usual) in _SERVICES.items():
+        wanted = "submission" if protocol == "smtp" else protocol
+        if wanted in protocols:
+            found += _of_service(root, service, protocol, usual)
+    return tuple(found)
+
+
+def _of_service(root: Block, service: str, protocol: str, usual: dict[str, tuple[int, bool]]) -> Iterator[Listener]:
+    blocks = [block for block in root.of("service") if block.name == service]
+    listeners = {name: Block("inet_listener", name) for name in usual}
+    for block in blocks:
+        for listener in block.of("inet_listener"):
+            listeners.setdefault(listener.name, Block("inet_listener", listener.name)).settings |= listener.settings
+    has_tls = root.settings.get("ssl", "yes") != "no"
+    for name, listener in listeners.items():
+        port, implicit = usual.get(name, (0, False))
+        number = int(_number(listener.settings.get("port", ""), port))
+        implicit = listener.settings.get("ssl", "yes" if implicit else "no") == "yes"
+        if number and (has_tls or not implicit):
+            scheme = f"{protocol}s" if implicit else protocol
+            yield from _named(root, scheme, number, _addresses(listener, root))
+
+
+def _number(text: str, default: int) -> int:
+    return int(text) if text.isdigit() else default
+
+
+def _addresses(listener: Block, root: Block) -> tuple[str, ...]:
+    text = listener.settings.get("address") or listener.settings.get("listen") or root.settings.get("listen") or "*, ::"
+    found = [word for word in re.split(r"[\s,]+", text) if word]
+    return tuple(ANY[0] if word == "*" else word.strip("[]") for word in found) or ANY
+
+
+def _named(root: Block, scheme: str, port: int, addresses: tuple[str, ...]) -> Iterator[Listener]:
+    files, unread = _files(root, root)
+    yield Listener(scheme, port, addresses, (), files, unread)
+    for block in root.of("local_name"):
+        for name in re.split(r"[\s,]+", block.name.strip('"')):
+            files, unread = _files(block, root)
+            if name and "*" not in name and files:
+                yield Listener(scheme, port, addresses, (name,), files, unread)
+
+
+def _files(block: Block, root: Block) -> tuple[tuple[NamedFile, ...], tuple[str, ...]]:
+    named: list[NamedFile] = []
+    unread: list[str] = []
+    if root.settings.get("ssl") == "no":
+        return (), ()
+    for certificate, key in (("ssl_cert", "ssl_key"), ("ssl_alt_cert", "ssl_alt_key"),
+                             ("ssl_server_cert_file", "ssl_server_key_file")):  # fmt: skip
+        paths = [_path(block.settings.get(name, "")) for name in (certificate, key)]
+        named += pair(*paths)
+        unread += [
+            f"dovecot has {name} written into its configuration"
+            for name, path in zip((certificate, key), paths, strict=True)
+            if path is None and block.settings.get(name)
+        ]
+    return tuple(named), tuple(unread)
+
+
+def _path(value: str) -> str | None:
+    path = value.removeprefix("<").strip().strip('"')
+    return path if path.startswith("/") else None
+
+
+def _parse(text: str) -> Block:
+    stack = [Block()]
+    for raw in text.splitlines():
+        line = raw.strip()
+        opened = _OPEN.match(line)
+        if opened:
+            block = Block(opened["kind"], (opened["name"] or "").strip().strip('"'))
+            stack[-1].blocks.append(block)
+            _set(block, opened["rest"])
+            if not opened["closed"]:
+                stack.append(block)
+        elif line == "}" and len(stack) > 1:
+            _fold(stack.pop(), stack[-1])
+        else:
+            _set(stack[-1], line)
+    return stack[0]
+
+
+def _fold(block: Block, into: Block) -> None:
+    """Put what 2.4 prints as `ssl_server { cert_file = … }` where `ssl_server_cert_file = …` would stand."""
+    if block.kind == "ssl_server":
+        into.settings |= {f"ssl_server_{key}": value for key, value in block.settings.items()}
+
+
+def _set(block: Block, line: str) -> None:
+    key, equals, value = line.partition("=")
+    if equals and key.strip() in _NEEDED:
+        block.settings[key.strip()] = value.strip()
+
+
+SERVICE: Final = Service("dovecot", ("dovecot",), SCRIPT, read)

@@ -1,0 +1,131 @@
+"""exim: `exim -bP`, with certificate and key expanded by exim itself, for no SNI and for each name compared with it.
+
+It knows what an expansion gives for a name and refuses to run one that would start programs or open connections.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Final
+
+from audit.services.service import ANY, Dump, Listener, NamedFile, Service, pair
+
+# exim expands these per connection: what it makes of them is asked of exim (-be), as text only.
+SCRIPT: Final = r"""
+  [ -n "$bin" ] || return 0
+  case $words in "" | *-bd* | *-tls-on-connect*) ;; *) return 0 ;; esac
+  c=$(option -C)
+  set -- $limit "$bin" ${c:+-C "$c"}
+  section test silent "$@" -bV
+  section dump "$@" -bP local_interfaces daemon_smtp_ports tls_on_connect_ports tls_advertise_hosts primary_hostname \
+    tls_certificate tls_privatekey
+  for o in tls_certificate tls_privatekey; do
+    raw=$("$@" -bP $o | sed "s/^[a-z_]* *= *//")
+    case $raw in *\$*) ;; *) continue ;; esac
+    case $raw in *{run*|*{perl*|*{readsocket*|*{dlfunc*) continue ;; esac
+    section "$o:" "$@" -be "$raw"
+    names=$(printf "%s\n" "$raw" | grep -o "tls_[in_]*sni}*}{[A-Za-z0-9.-]*}" | sed "s/.*{//;s/}//" | sort -u)
+    for n in $names; do
+      named=$(printf "%s\n" "$raw" | sed "s/[$]{tls_in_sni}/$n/g;s/[$]tls_in_sni/$n/g;s/[$]tls_sni/$n/g")
+      section "$o:$n" "$@" -be "$named"
+    done
+  done
+"""
+_PORTS: Final = {"smtp": 25, "smtps": 465, "ssmtp": 465, "submission": 587, "submissions": 465}
+
+
+def read(dump: Dump) -> tuple[Listener, ...]:
+    """Return the listeners of exim's daemon: SMTP by STARTTLS, and TLS from the start where it is so configured."""
+    options = _options(dump.text("dump"))
+    if not options and not dump.words:
+        return ()
+    implicit = set(_ports(options.get("tls_on_connect_ports", ""))) if "-tls-on-connect" not in dump.words else None
+    found: list[Listener] = []
+    for address, port in dict.fromkeys(_bound(options, dump.words)):
+        scheme = "smtps" if implicit is None or port in implicit else "smtp"
+        found += _named(dump, options, scheme, (port, (address,)))
+    return tuple(found)
+
+
+def _options(text: str) -> dict[str, str]:
+    pairs = (line.partition("=") for line in text.splitlines())
+    return {key.strip(): value.strip() for key, equals, value in pairs if equals}
+
+
+def _bound(options: dict[str, str], words: tuple[str, ...]) -> Iterator[tuple[str, int]]:
+    ports = options.get("daemon_smtp_ports", "smtp")
+    interfaces = options.get("local_interfaces", "")
+    for given in _values_of("-oX", words):  # items with a dot or colon are interfaces, the others ports
+        items = _items(given)
+        ports = ":".join(item for item in items if _is_port(item)) or ports
+        interfaces = "<; " + ";".join(item for item in items if not _is_port(item))
+    for item in _items(interfaces) or ANY:
+        address, port = _split(item)
+        for number in [port] if port else _ports(ports):
+            yield address, number
+
+
+def _values_of(option: str, words: tuple[str, ...]) -> Iterator[str]:
+    for word, after in zip(words, (*words[1:], ""), strict=True):
+        if word.startswith(option):
+            yield word.removeprefix(option) or after
+
+
+def _items(text: str) -> list[str]:
+    """Split an exim list: `<;` names another separator than the colon, and a doubled one is the character itself."""
+    match = re.match(r"\s*<(?P<separator>\S)\s*(?P<rest>.*)", text, re.DOTALL)
+    separator, rest = (match["separator"], match["rest"]) if match else (":", text)
+    doubled = rest.replace(separator * 2, "\0")
+    return [item.strip().replace("\0", separator) for item in doubled.split(separator) if item.strip()]
+
+
+def _split(item: str) -> tuple[str, int | None]:
+    """Split `192.0.2.1.587`, `[2001:db8::1]:587` and addresses without a port."""
+    match = re.fullmatch(r"\[(?P<six>[^\]]+)\](?::(?P<a>\d+))?|(?P<four>\d+(?:\.\d+){3})(?:\.(?P<b>\d+))?", item)
+    if not match:
+        return item, None
+    port = match["a"] or match["b"]
+    return match["six"] or match["four"], int(port) if port else None
+
+
+def _is_port(item: str) -> bool:
+    return item.isdigit() or item in _PORTS
+
+
+def _ports(text: str) -> list[int]:
+    return [int(item) if item.isdigit() else _PORTS[item] for item in _items(text) if _is_port(item)]
+
+
+def _named(dump: Dump, options: dict[str, str], scheme: str, place: tuple[int, tuple[str, ...]]) -> Iterator[Listener]:
+    port, addresses = place
+    base = _files(dump, options, "")
+    yield Listener(scheme, port, addresses, (), *base)
+    for name in sorted({section.partition(":")[2] for section in dump.sections if section.startswith("tls_")} - {""}):
+        files, unread = _files(dump, options, name)
+        if files and files != base[0]:
+            yield Listener(scheme, port, addresses, (name,), files, unread)
+
+
+def _files(dump: Dump, options: dict[str, str], name: str) -> tuple[tuple[NamedFile, ...], tuple[str, ...]]:
+    certificates, unread = _expanded(dump, options, "tls_certificate", name)
+    keys, also = _expanded(dump, options, "tls_privatekey", name)
+    files: list[NamedFile] = []
+    for index, certificate in enumerate(certificates):
+        # without a key of its own the certificate's file holds it
+        files += pair(certificate, keys[index] if index < len(keys) else None if also else certificate)
+    return tuple(files), (*unread, *also)
+
+
+def _expanded(dump: Dump, options: dict[str, str], option: str, name: str) -> tuple[list[str], tuple[str, ...]]:
+    raw = options.get(option, "")
+    if "$" not in raw:
+        return [path for path in _items(raw) if path.startswith("/")], ()
+    section = dump.sections.get(f"{option}:{name}") or dump.sections.get(f"{option}:")
+    paths = [path for path in _items(section.text.strip()) if path.startswith("/")] if section else []
+    if paths and section and section.rc == 0:
+        return paths, ()
+    return [], (f"exim works out {option} for each connection: {raw}",)
+
+
+SERVICE: Final = Service("exim", ("exim4", "exim"), SCRIPT, read)

@@ -1,0 +1,89 @@
+"""What a service on a host is to us: how its processes are called, what to run there, and how to read the answer.
+
+It knows no service by name and runs nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from audit.observation import FileKind
+
+ANY_IPV4: Final = "0.0.0.0"  # noqa: S104 - the unspecified address as configurations write it; nothing is bound here
+ANY_IPV6: Final = "::"
+ANY: Final = (ANY_IPV4, ANY_IPV6)
+
+
+@dataclass(frozen=True, slots=True)
+class NamedFile:
+    """A file that a configuration names, and what for; a combined PEM file is named once for each use."""
+
+    kind: FileKind
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """One scheme on one port under the names of one configuration block.
+
+    `addresses` as bound (`0.0.0.0` and `::` for every one of a family), `names` concrete only: where there is none the
+    host's own name is meant. `files` in pairs as configured: certificate, key, certificate, key. `unread` says in a
+    clause each what the configuration leaves to run time or hides.
+    """
+
+    scheme: str
+    port: int
+    addresses: tuple[str, ...] = ANY
+    names: tuple[str, ...] = ()
+    files: tuple[NamedFile, ...] = ()
+    unread: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """What one command on the host printed; `rc` is None where its end was cut off."""
+
+    text: str
+    rc: int | None = 0
+    command: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Dump:
+    """What the script of one service printed for one running instance of it, or for its configuration at rest."""
+
+    sections: Mapping[str, Section] = field(default_factory=dict)
+    ports: tuple[tuple[str, int], ...] = ()  # (address, port) its own processes listen on, as far as could be seen
+
+    def text(self, name: str) -> str:
+        """Return what the section of that name printed; nothing where there is none."""
+        section = self.sections.get(name)
+        return section.text if section else ""
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """The command line of the instance, word by word; empty where it does not run."""
+        return tuple(word for word in self.text("words").split("\n") if word)
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """A row of the table of services.
+
+    `script` is the body of a POSIX shell function. It finds `$bin` (the program), `$words` (its command line, a word a
+    line) and the functions `option`, `section` and `follow` of `audit.probe.collect`; it prints at least a section
+    `test` where the daemon can test its configuration. `read` is pure.
+    """
+
+    name: str
+    processes: tuple[str, ...]  # what /proc/PID/comm says, at most 15 characters of it
+    script: str
+    read: Callable[[Dump], tuple[Listener, ...]]
+
+
+def pair(certificate: str | None, key: str | None = None, chain: str | None = None) -> tuple[NamedFile, ...]:
+    """Return the files of one certificate in the order certificate, key, chain, leaving out what is not named."""
+    named: tuple[tuple[FileKind, str | None], ...] = (("certificate", certificate), ("key", key), ("chain", chain))
+    return tuple(NamedFile(kind, path) for kind, path in named if path)

@@ -1,0 +1,124 @@
+"""From hosts and endpoint URLs to what is audited: each host looked at once, each endpoint named once, in one order.
+
+It asks the network only through `audit.probe`, and knows neither options nor pytest.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from audit.endpoint import BadEndpoint, Endpoint, parse_endpoint
+from audit.observation import Observation, ProbeFailure
+from audit.probe.host import Wishes, inspect
+from audit.probe.login import Host, distinguish, hosts_of, redacted
+from audit.probe.target import Target
+from audit.services.declared import DeclaredService
+
+__all__ = [
+    "DeclaredService",
+    "Discovery",
+    "Login",
+    "UnusableLine",
+    "assemble",
+    "discover",
+    "parse_endpoints",
+    "redacted",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """How a host is logged into; the specification may mean many hosts of an inventory, and may hold a password.
+
+    `testinfra` are the keyword arguments of `testinfra.get_hosts`, `name` and `addresses` what the configuration says
+    of the host, `timeout_s` the deadline of one command there.
+    """
+
+    hostspec: str
+    testinfra: Mapping[str, Any] = field(default_factory=dict)
+    name: str | None = None
+    addresses: tuple[str, ...] = ()
+    services: tuple[DeclaredService, ...] = ()
+    timeout_s: float = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Discovery:
+    """What one host gave: the observation of the host as a whole, or why there is none, and the targets found on it."""
+
+    host: Observation
+    targets: tuple[Target, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class UnusableLine:
+    """A line of an endpoints file that names no endpoint: where it stands, what it says and why it is of no use."""
+
+    source: str
+    number: int
+    text: str
+    why: str
+
+
+def discover(logins: Sequence[Login], *, clock: Callable[[], datetime], workers: int = 16) -> tuple[Discovery, ...]:
+    """Look at each host once, several at a time, in the order of the logins; `clock` is the real time.
+
+    A host's fault is in its own Discovery and costs no other host more than a place among the workers; a bug is raised.
+    """
+    expanded = [hosts_of(login.hostspec, login.testinfra, login.timeout_s) for login in logins]
+    hosts = distinguish([host for hosts in expanded if not isinstance(hosts, ProbeFailure) for host in hosts])
+    stop = threading.Event()
+    for host in hosts:
+        host.stop = stop
+    pool = ThreadPoolExecutor(max(1, workers), thread_name_prefix="sslaudit-host")
+    try:
+        seen = [
+            _refused(login, hosts, clock())
+            if isinstance(hosts, ProbeFailure)
+            else [pool.submit(_look, host, login, clock) for host in hosts]
+            for login, hosts in zip(logins, expanded, strict=True)
+        ]
+        return tuple(one if isinstance(one, Discovery) else one.result() for found in seen for one in found)
+    except BaseException:
+        stop.set()  # an interrupt, or a bug: what still runs is ended, not waited for
+        raise
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _look(host: Host, login: Login, clock: Callable[[], datetime]) -> Discovery:
+    return Discovery(*inspect(host, Wishes(login.name, login.addresses, login.services), clock))
+
+
+def _refused(login: Login, failure: ProbeFailure, now: datetime) -> list[Discovery]:
+    shown = redacted(login.hostspec)
+    label = re.sub(r"[^\w.-]+", "-", shown.partition("://")[2] or shown).strip("-")
+    return [Discovery(Observation(Endpoint.of_host(label.strip("-") or "host", shown), now, failures=(failure,)))]
+
+
+def parse_endpoints(text: str, source: str) -> tuple[tuple[Endpoint, ...], tuple[UnusableLine, ...]]:
+    """Return the endpoints of a file, one a line with `#` comments, and the lines that name none."""
+    found: list[Endpoint] = []
+    unusable: list[UnusableLine] = []
+    for number, line in enumerate(text.removeprefix("\ufeff").splitlines(), start=1):
+        url = line.partition("#")[0].strip()
+        if not url:
+            continue
+        try:
+            found.append(parse_endpoint(url))
+        except BadEndpoint as error:
+            unusable.append(UnusableLine(source, number, url, str(error)))
+    return tuple(found), tuple(unusable)
+
+
+def assemble(discoveries: Iterable[Discovery], endpoints: Iterable[Endpoint]) -> tuple[Target, ...]:
+    """Return all that is to be probed, sorted and each once: what was found on hosts, and what was named."""
+    named = {str(endpoint): Target(endpoint) for endpoint in endpoints}
+    found = {str(target.endpoint): target for discovery in discoveries for target in discovery.targets}
+    return tuple(sorted((named | found).values(), key=lambda target: target.endpoint.order))
