@@ -127,22 +127,26 @@ def parse_endpoint(url: str) -> Endpoint:
     """Parse `SCHEME://NAME[:PORT][?sni=NAME][&address=IP]`; raises BadEndpoint naming the text and the fix."""
     text = url.strip()
     if re.search(r"[\s\x00-\x1f]", text):
-        raise BadEndpoint(f"{url!r} has a space or control character in it")
+        raise BadEndpoint(f"{_redacted(url)!r} has a space or control character in it")
     scheme, separator, _ = text.partition("://")
     if not separator:
         raise BadEndpoint(f"{url!r} has no scheme: write for example https://{text or 'www.example.com'}")
     if scheme.lower() not in PORTS:
-        raise BadEndpoint(f"{url!r}: the scheme {scheme!r} is not known; known are {', '.join(PORTS)}")
+        raise BadEndpoint(f"{_redacted(text)!r}: the scheme {scheme!r} is not known; known are {', '.join(PORTS)}")
     try:
         parts = urlsplit(text)
+    except ValueError as error:
+        raise BadEndpoint(f"{_redacted(text)!r}: {error}") from error
+    if parts.path not in ("", "/") or parts.fragment:
+        raise BadEndpoint(f"{_redacted(text)!r} has a path: an endpoint is a scheme, a name and a port")
+    if parts.username is not None or parts.password is not None:
+        raise BadEndpoint(f"{_redacted(text)!r} has a user in it: an endpoint is not logged into")
+    host = _host_of(url, parts.netloc)
+    try:
         port = parts.port
     except ValueError as error:
         raise BadEndpoint(f"{url!r}: {error}; a port is a number from 1 to 65535") from error
-    if parts.path not in ("", "/") or parts.fragment:
-        raise BadEndpoint(f"{url!r} has a path: an endpoint is a scheme, a name and a port")
-    if parts.username is not None or parts.password is not None:
-        raise BadEndpoint(f"{_redacted(text)!r} has a user in it: an endpoint is not logged into")
-    return _from_parts(url, scheme.lower(), _host_of(url, parts.netloc), port, parts.query)
+    return _from_parts(url, scheme.lower(), host, port, parts.query)
 
 
 def _from_parts(url: str, scheme: str, host: str, port: int | None, query: str) -> Endpoint:
@@ -165,10 +169,11 @@ def _from_parts(url: str, scheme: str, host: str, port: int | None, query: str) 
 
 
 def _host_of(url: str, netloc: str) -> str:
-    host = re.sub(r":\d*$", "", netloc)
+    is_literal = netloc.count(":") > 1  # the last part of a bare IPv6 address is no port
+    host = netloc if is_literal and not netloc.startswith("[") else re.sub(r":[^:\]]*$", "", netloc)
     if not host:
         raise BadEndpoint(f"{url!r} has no name in it")
-    if ":" in host and to_address(host) is None:
+    if ":" in host and (to_address(host) is None or not host.startswith("[")):
         raise BadEndpoint(
             f"{url!r}: {host!r} is not an address; an IPv6 address stands in brackets, https://[2001:db8::1]:443"
         )
