@@ -1,0 +1,100 @@
+"""Who may import whom, and who may do I/O: the architecture, read off the source."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+STDLIB = frozenset(sys.stdlib_module_names)
+DOES_IO = frozenset(
+    {"asyncio", "ftplib", "http", "imaplib", "multiprocessing", "os", "poplib", "select", "selectors", "shutil",
+     "smtplib", "socket", "ssl", "subprocess", "tempfile", "time", "urllib.request"}
+)  # fmt: skip
+CLOCKS = {("datetime", "now"), ("datetime", "utcnow"), ("datetime", "today"), ("date", "today"), ("time", "time")}
+JUDGES_WITH = frozenset({"cryptography", "idna"})
+PROBES_WITH = JUDGES_WITH | {"OpenSSL", "dns", "requests", "testinfra", "pytest"}
+PLUGS_IN_WITH = PROBES_WITH | {"certifi", "_pytest", "pluggy", "pytest_html", "xdist", "execnet"}
+
+
+@cache
+def sources(package: str) -> tuple[Path, ...]:
+    """Return the source files below a package's folder."""
+    return tuple(sorted((ROOT / package).rglob("*.py")))
+
+
+def pure() -> tuple[Path, ...]:
+    """Return the modules of judgement: `audit/*.py` but the one that asks the network through `audit.probe`."""
+    return tuple(file for file in sources("audit") if file.parent.name == "audit" and file.name != "targets.py")
+
+
+def imported(file: Path) -> Iterator[str]:
+    """Yield the dotted name of every module a file imports, wherever in it."""
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{file}: a relative import"
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def within(name: str, *packages: str) -> bool:
+    """Tell whether a module is one of these packages or below one."""
+    return any(name == package or name.startswith(f"{package}.") for package in packages)
+
+
+def foreign(file: Path, *allowed: str) -> list[str]:
+    """Return what a file imports beside the standard library and these packages."""
+    return [name for name in imported(file) if name.partition(".")[0] not in STDLIB and not within(name, *allowed)]
+
+
+def named(files: tuple[Path, ...]) -> list[object]:
+    """Return parameters with the path as id."""
+    return [pytest.param(file, id=str(file.relative_to(ROOT))) for file in files]
+
+
+@pytest.mark.parametrize("file", named(pure()))
+def test_judgement_imports_the_standard_library_and_cryptography_only(file: Path) -> None:
+    assert foreign(file, "audit", *JUDGES_WITH) == []
+    assert [name for name in imported(file) if within(name, "audit.probe", "audit.services", "audit.targets")] == []
+
+
+@pytest.mark.parametrize("file", named(pure()))
+def test_judgement_does_no_io_and_reads_no_clock(file: Path) -> None:
+    assert [name for name in imported(file) if within(name, *DOES_IO)] == []
+    tree = ast.parse(file.read_text(encoding="utf-8"))
+    calls = [node.func for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    assert not [call for call in calls if isinstance(call, ast.Name) and call.id in ("open", "print", "input")]
+    asked = {
+        (call.value.id, call.attr)
+        for call in calls
+        if isinstance(call, ast.Attribute) and isinstance(call.value, ast.Name)
+    }
+    assert not asked & CLOCKS
+
+
+@pytest.mark.parametrize("file", named(tuple(file for file in pure() if file.name != "profile.py")))
+def test_only_profiles_are_read_from_files(file: Path) -> None:
+    assert [name for name in imported(file) if within(name, "pathlib", "importlib", "tomllib", "io")] == []
+
+
+@pytest.mark.parametrize("file", named(sources("audit")))
+def test_the_audit_knows_neither_plugin_nor_repair(file: Path) -> None:
+    assert [name for name in imported(file) if within(name, "pytest_sslaudit", "remediate", "tests")] == []
+    assert foreign(file, "audit", *PROBES_WITH) == []
+
+
+@pytest.mark.parametrize("file", named(sources("pytest_sslaudit")))
+def test_the_plugin_knows_the_audit_and_what_it_needs_to_report(file: Path) -> None:
+    assert foreign(file, "audit", "pytest_sslaudit", *PLUGS_IN_WITH) == []
+
+
+def test_judgement_names_no_module_that_says_nothing() -> None:
+    vague = ("manager", "helper", "util", "handler", "processor")
+    every = (*sources("audit"), *sources("pytest_sslaudit"))
+    assert [file.name for file in every if any(word in file.stem for word in vague)] == []
