@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from audit.checks import Remedy, Severity, Verdict
+from audit.record import format_time, parse_time
 
 Phase = Literal["before", "after"]
 
@@ -47,3 +48,43 @@ class Result:
     observed_at: datetime | None = None
     nodeid: str = ""
     duration_s: float = 0.0
+
+
+def to_row(result: Result) -> dict[str, Any]:
+    """Return the JSON object of a result: written out, as there are thousands of them in a run."""
+    waiver = result.waiver
+    return {
+        "endpoint": result.endpoint,
+        "host": result.host,
+        "service": result.service,
+        "check": result.check,
+        "verdict": result.verdict.value,
+        "severity": result.severity.value,
+        "message": result.message,
+        "detail": dict(result.detail),
+        "remedy": result.remedy.value,
+        "source": result.source,
+        "controls": list(result.controls),
+        "policy": result.policy,
+        "phase": result.phase,
+        "waiver": waiver and {"reason": waiver.reason, "owner": waiver.owner, "expires": waiver.expires},
+        "leaf_sha256": result.leaf_sha256,
+        "not_after": result.not_after and format_time(result.not_after),
+        "observed_at": result.observed_at and format_time(result.observed_at),
+        "nodeid": result.nodeid,
+        "duration_s": result.duration_s,
+    }
+
+
+def from_row(row: Mapping[str, Any]) -> Result:
+    """Return the result that a JSON object stands for; raises KeyError, TypeError or ValueError for any other."""
+    typed = {
+        "verdict": Verdict(row["verdict"]),
+        "severity": Severity(row["severity"]),
+        "remedy": Remedy(row["remedy"]),
+        "controls": tuple(row["controls"]),
+        "waiver": WaiverNote(**row["waiver"]) if row["waiver"] else None,
+        "not_after": parse_time(row["not_after"]) if row["not_after"] else None,
+        "observed_at": parse_time(row["observed_at"]) if row["observed_at"] else None,
+    }
+    return Result(**{**row, **typed})

@@ -41,15 +41,17 @@ class Judging:
     @pytest.hookimpl(tryfirst=True)
     def pytest_pyfunc_call(self, pyfuncitem: pytest.Function) -> None:
         """Raise what a fixture judged, or that no policy of this endpoint has the check."""
-        if RAISED in pyfuncitem.stash:
-            raise pyfuncitem.stash[RAISED]
+        raised = pyfuncitem.stash.get(RAISED, None)
+        if raised is not None:
+            del pyfuncitem.stash[RAISED]  # its traceback holds frames, and pytest holds the item
+            raise raised
         check, endpoint = judged(pyfuncitem)
         if check is not None and endpoint is not None:
             policy = current_run(pyfuncitem.config).facts_of(endpoint).policy
             if not policy.applies(check.id):
                 raise NotApplicable(f"the policy {policy.name} does not have this check")
 
-    @pytest.hookimpl(wrapper=True)
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_makereport(
         self, item: pytest.Item, call: pytest.CallInfo[None]
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
@@ -57,9 +59,13 @@ class Judging:
         ruling = _ruling(item, call)
         if ruling and ruling.result:
             item.user_properties.extend(as_properties(ruling.result))
+        if ruling and ruling.outcome != "error" and not item.config.option.usepdb:
+            call.excinfo = None  # or pytest draws a stack trace for each, at ten times the cost of the judgement
         report = yield
         if ruling:
             apply(ruling, item.location, report)
+        if judged(item)[1] is not None:
+            report.keywords = {}  # pytest keeps every report to the end: 28 to an endpoint
         return report
 
 

@@ -6,55 +6,50 @@ It writes lines as they come, so that what was judged is there whatever ends the
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, Final, TextIO
 
 import pytest
 
-from audit.checks import Inconclusive
+from audit.checks import Inconclusive, Verdict
 from audit.observation import InstalledFile, Observation
-from audit.record import format_time, from_json, to_json
-from audit.result import Result
+from audit.record import format_time
+from audit.result import Result, from_row, to_row
 from pytest_sslaudit.facts import Facts
 
-NESTED = ("detail", "waiver", "controls")
-ABSENT: Mapping[str, Any] = {
-    "host": None,
-    "service": None,
-    "message": "",
-    "detail": {},
-    "source": "",
-    "controls": [],
-    "policy": "",
-}
-OF_REPORT = ("nodeid", "duration_s")
+ROW: Final = "sslaudit"
+"""The user property that holds a result as JSON; those beside it are there to be read by people and JUnit's readers."""
+BESIDE: Final = ("endpoint", "check", "verdict", "severity")
+BESIDE_FAILING: Final = (*BESIDE, "message", "remedy", "policy", "source")
 
 
-def as_properties(result: Result) -> Iterator[tuple[str, Any]]:
-    """Give a result as user properties: what is nested as JSON text, what is absent not at all."""
-    for name, value in to_json(result).items():
-        if name not in OF_REPORT and value not in (None, [], {}, ""):
-            yield name, json.dumps(value) if name in NESTED else value
+def as_properties(result: Result) -> list[tuple[str, object]]:
+    """Return a result as user properties: the whole of it as JSON, and what one looks for first by name."""
+    row = to_row(result)
+    names = BESIDE if result.verdict in (Verdict.PASS, Verdict.NOT_APPLICABLE) else BESIDE_FAILING
+    return [(ROW, _json(row)), *(_shared(name, row[name]) for name in names)]
+
+
+@lru_cache(maxsize=4096)
+def _shared(name: str, value: str) -> tuple[str, str]:
+    """Return the same pair each time: pytest keeps the properties of every report to the end."""
+    return name, value
 
 
 def result_of(report: pytest.TestReport) -> Result | None:
     """Return the result that a report carries; None where its test is no check, or has not ended yet."""
-    values = dict(report.user_properties)
-    if "verdict" not in values or "check" not in values or report.when == "teardown":
+    if report.when == "teardown":
         return None
-    absent = {
-        "host": None,
-        "service": None,
-        "message": "",
-        "detail": "{}",
-        "source": "",
-        "controls": "[]",
-        "policy": "",
-    }
-    row = {**absent, **values, "nodeid": report.nodeid, "duration_s": round(report.duration, 6)}
-    known = {name: json.loads(value) if name in NESTED and value else value for name, value in row.items()}
-    return from_json(Result, known)
+    text = next((value for name, value in report.user_properties if name == ROW), None)
+    if text is None:
+        return None
+    return from_row({**json.loads(str(text)), "nodeid": report.nodeid, "duration_s": round(report.duration, 6)})
+
+
+def _json(row: Mapping[str, Any]) -> str:
+    return json.dumps(row, separators=(",", ":"))
 
 
 class ResultsFile:
@@ -70,12 +65,12 @@ class ResultsFile:
     def write(self, kind: str, **values: object) -> None:
         """Write one line."""
         if not self._stream.closed:
-            self._stream.write(json.dumps({"kind": kind, **values}, separators=(",", ":")) + "\n")
+            self._stream.write(_json({"kind": kind, **values}) + "\n")
             self._stream.flush()
 
     def result(self, result: Result) -> None:
         """Write one result."""
-        self.write("result", **to_json(result))
+        self.write("result", **to_row(result))
 
     def close(self, **summary: object) -> None:
         """Write the summary line and close."""

@@ -34,7 +34,7 @@ def start(config: pytest.Config) -> None:
     else:
         controller = Controller(config, settings)
         manager.register(controller, "sslaudit-controller")
-        manager.register(Summary(controller.tally), "sslaudit-summary")
+        manager.register(Summary(config, controller.tally), "sslaudit-summary")
         if manager.hasplugin("html"):
             manager.register(HtmlReport(controller.tally, "TLS audit"), "sslaudit-html")
     manager.register(fixtures, "sslaudit-fixtures")

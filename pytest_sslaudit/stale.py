@@ -69,7 +69,7 @@ def _report(config: pytest.Config, ruling: Ruling, duration_s: float) -> None:
         report = pytest.TestReport(
             nodeid, location, {}, "passed", None, when, duration=duration_s if when == "call" else 0
         )
-        report.user_properties = list(as_properties(ruling.result)) if ruling.result and when != "setup" else []
+        report.user_properties = as_properties(ruling.result) if ruling.result and when != "setup" else []
         if when == "call":
             apply(ruling, location, report)
         config.hook.pytest_runtest_logreport(report=report)

@@ -15,11 +15,18 @@ ORDER = (Verdict.ERROR, Verdict.FAIL, Verdict.INCONCLUSIVE)
 
 
 class Summary:
-    """The hook that prints; it reads the tally and judges nothing."""
+    """The hooks of the terminal; they read the tally and judge nothing."""
 
-    def __init__(self, tally: Tally) -> None:
+    def __init__(self, config: pytest.Config, tally: Tally) -> None:
         """Keep the tally that the run fills."""
-        self._tally = tally
+        self._config, self._tally = config, tally
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Let go of what pytest keeps of set-up and clean-up: nothing prints it, and there are two to a check."""
+        reporter = self._config.pluginmanager.getplugin("terminalreporter")
+        if reporter and report.when == "teardown":
+            reporter.stats.pop("", None)
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Print what an operator wants to know last."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import xml.etree.ElementTree as ET
 
 import pytest
@@ -135,6 +136,10 @@ def test_junit_carries_the_same(audit: Audit, workers: tuple[str, ...]) -> None:
     row = audit.row()
     assert {name: found[name] for name in ("check", "verdict", "severity", "endpoint", "message", "remedy")} == {
         name: row[name] for name in ("check", "verdict", "severity", "endpoint", "message", "remedy")
+    }
+    whole = json.loads(found["sslaudit"] or "")
+    assert {name: value for name, value in row.items() if name not in ("kind", "nodeid", "duration_s")} == {
+        name: value for name, value in whole.items() if name not in ("nodeid", "duration_s")
     }
     failure = case.find("failure")
     assert failure is not None
