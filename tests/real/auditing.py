@@ -42,9 +42,14 @@ class AuditRun:
         (line,) = (line for line in self.lines if line["kind"] == "observation" and line["endpoint"] == endpoint)
         return line
 
+    def result(self, endpoint: str, check: str) -> dict[str, Any]:
+        """Return the result of one check at one endpoint."""
+        (line,) = (line for line in self.results if (line["endpoint"], line["check"]) == (endpoint, check))
+        return line
+
     def verdict(self, endpoint: str, check: str) -> tuple[str, str]:
         """Return verdict and message of one check at one endpoint."""
-        (line,) = (line for line in self.results if (line["endpoint"], line["check"]) == (endpoint, check))
+        line = self.result(endpoint, check)
         return line["verdict"], line["message"]
 
     def with_verdict(self, *verdicts: str) -> set[tuple[str, str]]:
@@ -60,9 +65,14 @@ class AuditRun:
 
 def command(*arguments: str) -> Sequence[str]:
     """Return the command line of an audit that writes its results."""
-    script = 'mkdir -p /run/audit; cd /run/audit; rm -f results.jsonl; exec "$@"'
+    script = 'mkdir -p /run/audit; cd /run/audit; rm -f results.jsonl; echo $$ > pid; exec "$@"'
     pytest = (sys.executable, "-m", "pytest", "--pyargs", "audit", "-p", "no:cacheprovider")
     return ("sh", "-euc", script, "sh", *pytest, f"--audit-results={_RESULTS}", *arguments)
+
+
+def interrupt(host: Host, signal: str) -> None:
+    """Send a signal to the audit that runs on a host."""
+    host.shell(f"kill -{signal} $(cat /run/audit/pid)")
 
 
 def audit(host: Host, *arguments: str) -> AuditRun:

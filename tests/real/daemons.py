@@ -13,6 +13,8 @@ from typing import Final
 from tests.real.host import HostFile
 from tests.real.pki import Credential
 
+PURE_FTPD_PEM: Final = "/etc/ssl/private/pure-ftpd.pem"  # one file for all, at a place that its package fixed
+
 
 @dataclass(frozen=True, slots=True)
 class Names:
@@ -41,11 +43,32 @@ class Daemon:
         """Return certificate and key files for both names."""
         mode = 0o600 if self.key_group == "root" else 0o640
         folder = f"/etc/ssl/{self.name}"
-        if self.name == "pure-ftpd":  # one file for all, at a place that Debian's package fixed
-            return (HostFile("/etc/ssl/private/pure-ftpd.pem", main.key + main.fullchain, 0o600),)
+        if self.name == "pure-ftpd":
+            return (HostFile(PURE_FTPD_PEM, main.key + main.fullchain, 0o600),)
         placed = main.at(f"{folder}/main", group=self.key_group, mode=mode)
         beside = second.at(f"{folder}/second", group=self.key_group, mode=mode) if self.has_second else ()
         return (*placed, *beside)
+
+    def kept(self, *, is_second: bool) -> set[tuple[str, str]]:
+        """Return kind and path of certificate and key for one of the names."""
+        if self.name == "pure-ftpd":
+            return {("certificate", PURE_FTPD_PEM), ("key", PURE_FTPD_PEM)}
+        stem = f"/etc/ssl/{self.name}/{'second' if is_second else 'main'}"
+        return {("certificate", f"{stem}.crt"), ("key", f"{stem}.key")}
+
+
+SCHEMES: Final = {
+    443: "https",
+    8443: "https",
+    993: "imaps",
+    143: "imap",
+    995: "pop3s",
+    110: "pop3",
+    465: "smtps",
+    25: "smtp",
+    21: "ftp",
+}
+"""What is spoken on each port of the lab."""
 
 
 def _nginx(names: Names) -> tuple[HostFile, ...]:
@@ -100,6 +123,7 @@ tls_on_connect_ports = 465
 tls_advertise_hosts = *
 tls_certificate = {choice % ("crt", "crt")}
 tls_privatekey = {choice % ("key", "key")}
+tls_require_ciphers = NORMAL:-VERS-TLS1.0:-VERS-TLS1.1
 host_lookup =
 rfc1413_query_timeout = 0s
 never_users = root
@@ -127,6 +151,8 @@ inet_protocols = all
 maillog_file = /var/log/postfix.log
 smtpd_tls_chain_files = /etc/ssl/postfix/main.key, /etc/ssl/postfix/main.crt
 smtpd_tls_security_level = may
+smtpd_tls_protocols = >=TLSv1.2
+smtpd_tls_mandatory_protocols = >=TLSv1.2
 tls_server_sni_maps = hash:/etc/postfix/sni
 """
     smtps = """
