@@ -11,6 +11,7 @@ from typing import Literal
 
 from audit.certificate import Certificate, read_certificate
 from audit.observation import Handshake, HostView, Observation
+from audit.words import moment
 
 Direction = Literal["here", "elsewhere", "unknown"]
 
@@ -62,12 +63,18 @@ def is_public(address: str) -> bool:
 
 
 def leaves_by_address(handshakes: Iterable[Handshake]) -> dict[str, list[str]]:
-    """Return the addresses that served each leaf, by its SHA-256."""
+    """Return the addresses that served each leaf, sorted, by what tells the leaf from others to a person."""
     found: dict[str, list[str]] = {}
-    for handshake in handshakes:
+    for handshake in sorted(handshakes, key=lambda one: one.address):
         leaf = leaf_of(handshake)
-        found.setdefault(leaf.sha256 if leaf else "no certificate", []).append(handshake.address)
+        found.setdefault(brief(leaf) if leaf else "no certificate", []).append(handshake.address)
     return found
+
+
+def brief(leaf: Certificate) -> str:
+    """Return the beginning of a leaf's SHA-256, which tells it from others, and its end."""
+    until = f" (until {moment(leaf.not_after)})" if leaf.can_ask("not_after") else ""
+    return f"{leaf.sha256[:16]}…{until}"
 
 
 def _own_keys(observation: Observation, server: HostView) -> set[str]:

@@ -47,8 +47,8 @@ def unreached(observation: Observation) -> Inconclusive:
 
 def described(failure: ProbeFailure) -> str:
     """Return a failure in words: where, at which stage, how."""
-    at = f"{failure.address}: " if failure.address else ""
-    return f"{at}{failure.stage} {failure.kind}: {failure.detail}".rstrip(": ")
+    where = ", ".join(filter(None, (failure.address, failure.stage)))
+    return f"{where}: {failure.detail or failure.kind}"
 
 
 def missed(observation: Observation) -> tuple[ProbeFailure, ...]:

@@ -55,7 +55,8 @@ def test_already_valid(certificate: Certificate, policy: Policy, observation: Ob
     """The validity has begun, but for what clocks may differ by. A host whose clock is off is mended first."""
     tolerance_s, _ = policy.least(lambda limits: limits.not_before_tolerance_s)
     start, remedy = certificate.not_before, "host" if clock_is_off(observation.server, policy) else "reissue"
-    require(start - now <= timedelta(seconds=tolerance_s), f"valid only in {duration(start - now)} ({moment(start)})",
+    when = f"valid only in {duration(start - now)}, from {moment(start)} on"
+    require(start - now <= timedelta(seconds=tolerance_s), when,
             observed=moment(start), required=f"before {moment(now)}", remedy=remedy)  # fmt: skip
 
 
@@ -72,7 +73,7 @@ def test_names_in_san(certificate: Certificate, observation: Observation, policy
     """The subject alternative name has a dNSName or an iPAddress: clients look nowhere else."""
     require_own(observation, policy)
     required = "a subject alternative name with a dNSName or an iPAddress"
-    require(certificate.has_san, f"there is no name that clients look at in it; {required} is required",
+    require(certificate.has_san, f"{required} is missing, and clients look for names nowhere else",
             observed=f"subject {certificate.subject}", required=required)  # fmt: skip
 
 

@@ -9,7 +9,7 @@ from audit.observation import Observation
 from audit.placeholder import require_own
 from audit.policy import Policy
 from audit.trust import completing_file, distrust, outlived, require_names
-from audit.words import sentence
+from audit.words import moment, sentence
 
 
 @check("cert.untrusted", severity="high", remedy="reissue", source="RFC 5280 6.1; CWE-295")
@@ -51,4 +51,4 @@ def test_intermediates_outlive_leaf(certificate: Certificate, chain: Chain) -> N
     """No intermediate of the best path ends before the leaf does."""
     require_names(chain)
     ending = [clause for one in chain.intermediates for clause in outlived(one, certificate)]
-    require(not ending, sentence(ending), observed=ending, required=f"until {certificate.not_after}")
+    require(not ending, sentence(ending), observed=ending, required=f"until {moment(certificate.not_after)}")

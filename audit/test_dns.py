@@ -28,8 +28,8 @@ def test_name_resolves(observation: Observation) -> None:
     if dns.status == "timeout":
         inconclusive(f"the resolver did not answer: {dns.detail}")
     name = observation.endpoint.name or "the host's name"
-    require(dns.status == "ok", f"{name} {_STATUS.get(dns.status, dns.status)} ({dns.detail or dns.status})",
-            observed=dns.status, required="an A or AAAA record")  # fmt: skip
+    require(dns.status == "ok", f"{name} {_STATUS.get(dns.status, dns.status)}",
+            observed=f"{dns.status}: {dns.detail}", required="an A or AAAA record")  # fmt: skip
 
 
 @check(

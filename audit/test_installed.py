@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from audit.addresses import leaf_of, with_host
+from audit.addresses import brief, leaf_of, with_host
 from audit.certificate import Certificate
 from audit.checks import Finding, check, inconclusive, not_applicable, require
 from audit.installed import broken_files, leaves, require_read, stale, unread
@@ -12,7 +12,7 @@ from audit.observation import HostView, Observation
 from audit.placeholder import lack
 from audit.policy import Policy
 from audit.reach import unreached
-from audit.words import listing, moment, sentence
+from audit.words import listing, sentence
 
 
 @check("svc.certificate-missing", severity="high", remedy="reissue", source="RFC 9846 4.4.2; NIST SP 800-53 SC-17")
@@ -64,10 +64,6 @@ def test_no_foreign_agent(server: HostView) -> None:
 
 def _difference(differing: Mapping[str, Certificate], server: HostView) -> str:
     """Say what is served instead of what, and until when each holds."""
-    seen = [f"{address} serves {leaf.sha256[:16]} (until {_end(leaf)})" for address, leaf in differing.items()]
-    installed = [f"{file.path} is {leaf.sha256[:16]} (until {_end(leaf)})" for file, leaf in leaves(server)]
+    seen = [f"{address} serves {brief(leaf)}" for address, leaf in differing.items()]
+    installed = [f"{file.path} is {brief(leaf)}" for file, leaf in leaves(server)]
     return f"{listing(seen)}; {listing(installed)}: reload {server.service or 'the service'}"
-
-
-def _end(leaf: Certificate) -> str:
-    return moment(leaf.not_after) if leaf.can_ask("not_after") else "unknown"

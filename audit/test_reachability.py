@@ -28,7 +28,8 @@ def test_reachable(observation: Observation) -> None:
     faults = [described(failure) for failure in failures if says_something(failure)]
     answered = [handshake.address for handshake in observation.handshakes]
     note = [f"{listing(answered)} answered"] if answered else []
-    require(not faults, sentence((*faults, *note)), observed=faults, required="a TLS handshake at every address")
+    kinds = [f"{failure.stage} {failure.kind}" for failure in failures if says_something(failure)]
+    require(not faults, sentence((*faults, *note)), observed=kinds, required="a TLS handshake at every address")
     unseen = [described(failure) for failure in failures]
     if observation.endpoint.is_host and observation.server:
         unseen += observation.server.missing_rights
@@ -55,7 +56,7 @@ def test_same_certificate_at_every_address(observation: Observation) -> None:
     found = leaves_by_address(observation.handshakes)
     if len(found) > 1 and observation.server and direction(observation, observation.server) == "elsewhere":
         inconclusive("the name leads to another host than the one logged into", because="dns.not-this-host")
-    shown = [f"{listing(addresses)} serves {leaf[:16]}" for leaf, addresses in found.items()]
+    shown = [f"{listing(addresses)}: {leaf}" for leaf, addresses in found.items()]
     require(len(found) == 1, f"different certificates: {sentence(shown)}", observed=found, required="one certificate")
     if missed(observation):
         inconclusive(sentence([described(failure) for failure in missed(observation)]), because=UNREACHABLE)
