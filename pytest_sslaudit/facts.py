@@ -10,7 +10,9 @@ from audit.chain import Anchors, Chain, read_chain
 from audit.checks import Inconclusive, NotApplicable
 from audit.endpoint import Endpoint
 from audit.observation import Handshake, HostView, Observation
+from audit.placeholder import CERTIFICATE_MISSING
 from audit.policy import Policy, Profile, choose_policy
+from audit.reach import unreached
 from pytest_sslaudit.spool import Spool
 
 
@@ -45,9 +47,7 @@ class Facts:
     def handshake(self) -> Handshake:
         """The first handshake."""
         if not self.observation.handshakes:
-            failure = self.observation.failure
-            why = f"{failure.stage}: {failure.detail}" if failure else "nothing was observed on the wire"
-            raise Inconclusive(f"no handshake to judge ({why})", because="svc.unreachable")
+            raise unreached(self.observation)
         return self.observation.handshakes[0]
 
     @property
@@ -55,7 +55,7 @@ class Facts:
         """The chain as served."""
         if self.handshake and self.seen_chain and self.seen_chain.certificates:
             return self.seen_chain
-        raise Inconclusive("the server sent no certificate", because="svc.unreachable")
+        raise Inconclusive("the server sent no certificate", because=CERTIFICATE_MISSING)
 
     @property
     def certificate(self) -> Certificate:
