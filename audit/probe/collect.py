@@ -57,6 +57,7 @@ section sockets sed -n "/: [0-9A-F:]* [0-9A-F:]* 0A /p" /proc/net/tcp /proc/net/
 section owners owners
 """
 
+# A service that does not run is looked at where the machine is to start it: one that is switched off is no fault.
 ABOUT_SERVICES: Final = r"""
 option() { printf "%s\n" "$words" | sed -n "/^$1\$/{n;p;};s/^$1\(.\)/\1/p" | head -n 1; }
 follow() {
@@ -100,6 +101,14 @@ instance() {
   "service_$s"
   prefix= only=p
 }
+enabled() {
+  for unit in "$@"; do
+    for f in /etc/systemd/system/*.wants/"$unit".service /etc/rc[2345].d/S[0-9][0-9]"$unit" /etc/runlevels/*/"$unit"; do
+      [ -L "$f" ] && return 0
+    done
+  done
+  return 1
+}
 found= count=0
 {
 for p in /proc/[0-9]*; do
@@ -111,7 +120,8 @@ for p in /proc/[0-9]*; do
 done
 for s in @SERVICES@; do
   case $found in *" $s "*) continue ;; esac
-  pid=0 words= start= bin=
+  pid=0 words= start= bin= comm=
+  enabled "$s" $("programs_$s") || continue
   for comm in $("programs_$s"); do bin=$(command -v "$comm") && break; done
   instance
 done

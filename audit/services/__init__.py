@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from typing import Final
 
-from audit.services import dovecot, exim, nginx
+from audit.services import apache, dovecot, exim, nginx, postfix, proftpd, pureftpd, vsftpd
 from audit.services.service import Dump, Listener, NamedFile, Section, Service
 
 SERVICES: Final[tuple[Service, ...]] = (
     nginx.SERVICE,
+    apache.SERVICE,
     dovecot.SERVICE,
     exim.SERVICE,
+    postfix.SERVICE,
+    pureftpd.SERVICE,
+    vsftpd.SERVICE,
+    proftpd.SERVICE,
 )
 
 __all__ = ["SERVICES", "Dump", "Listener", "NamedFile", "Section", "Service"]

@@ -56,7 +56,7 @@ def read(dump: Dump) -> tuple[Listener, ...]:
     if not text:
         return ()
     root = _parse(text)
-    protocols = re.split(r"[\s,]+", root.settings.get("protocols", "imap pop3"))
+    protocols = re.split(r"[\s,]+", root.settings.get("protocols", "imap pop3").strip('" '))  # doveconf quotes it
     found: list[Listener] = []
     for service, (protocol, usual) in _SERVICES.items():
         wanted = "submission" if protocol == "smtp" else protocol

@@ -67,7 +67,7 @@ def _bound(options: dict[str, str], words: tuple[str, ...]) -> Iterator[tuple[st
 
 
 def _values_of(option: str, words: tuple[str, ...]) -> Iterator[str]:
-    for word, after in zip(words, (*words[1:], ""), strict=True):
+    for word, after in zip(words, [*words[1:], ""], strict=False):
         if word.startswith(option):
             yield word.removeprefix(option) or after
 

@@ -1,0 +1,59 @@
+"""vsftpd: its configuration file, whose settings have no spaces and no sections.
+
+It knows the defaults of vsftpd.conf(5); a daemon that has no dumper and no test of its own is read as it stands.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from audit.services.configuration import split_files, unreadable
+from audit.services.service import ANY_IPV4, ANY_IPV6, Dump, Listener, NamedFile, Service, pair
+
+SCRIPT: Final = r"""
+  [ -n "$bin" ] || return 0
+  c=$(printf "%s\n" "$words" | sed -n "2,\$p" | grep -v "^-" | head -n 1)
+  [ -n "$c" ] || for f in /etc/vsftpd.conf /etc/vsftpd/vsftpd.conf; do [ -e "$f" ] && c=$f && break; done
+  [ -n "$c" ] && section files follow / "" "$c"
+  return 0
+"""
+_DEFAULT_FILE: Final = "/usr/share/ssl/certs/vsftpd.pem"
+
+
+def read(dump: Dump) -> tuple[Listener, ...]:
+    """Return the listener of vsftpd: AUTH TLS, or TLS from the start with `implicit_ssl`."""
+    text = dump.text("files")
+    settings: dict[str, str] = {}
+    for content in split_files(text).values():
+        for line in content.splitlines():
+            key, equals, value = line.partition("=")
+            if equals and not line.startswith("#"):
+                settings[key.strip()] = value.strip()
+    if not settings:
+        return ()
+    scheme = "ftps" if _yes(settings, "ssl_enable") and _yes(settings, "implicit_ssl") else "ftp"
+    port = settings.get("listen_port", "21")
+    number = int(port) if port.isdigit() else 21
+    return (Listener(scheme, number, _addresses(settings), (), _files(settings), unreadable(text)),)
+
+
+def _yes(settings: dict[str, str], name: str) -> bool:
+    return settings.get(name, "NO").upper() in ("YES", "TRUE", "1")
+
+
+def _addresses(settings: dict[str, str]) -> tuple[str, ...]:
+    if _yes(settings, "listen_ipv6"):
+        return (settings.get("listen_address6", ANY_IPV6),)  # an IPv6 socket of vsftpd takes IPv4 too
+    return (settings.get("listen_address", ANY_IPV4),)
+
+
+def _files(settings: dict[str, str]) -> tuple[NamedFile, ...]:
+    if not _yes(settings, "ssl_enable"):
+        return ()
+    certificate = settings.get("rsa_cert_file", _DEFAULT_FILE)
+    files = pair(certificate, settings.get("rsa_private_key_file", certificate)) if certificate else ()
+    other = settings.get("dsa_cert_file")
+    return (*files, *pair(other, settings.get("dsa_private_key_file", other))) if other else files
+
+
+SERVICE: Final = Service("vsftpd", ("vsftpd",), SCRIPT, read)
