@@ -20,6 +20,8 @@ import dns.rcode
 import dns.rdatatype
 import dns.rrset
 
+from tests.lab.sockets import accepting
+
 _TTL_S = 1
 _LENGTH = 2  # octets of length before a message over TCP (RFC 1035 4.2.2)
 
@@ -89,13 +91,11 @@ async def name_server(zone: Zone, address: str) -> AsyncIterator[int]:
                     await writer.drain()
 
     streams, datagrams = _bind_both(address)
-    server = await asyncio.start_server(converse, sock=streams)
-    transport, _ = await asyncio.get_running_loop().create_datagram_endpoint(lambda: _Datagrams(zone), sock=datagrams)
-    try:
-        yield streams.getsockname()[1]
-    finally:
-        transport.close()
-        server.close()
+    loop = asyncio.get_running_loop()
+    transport, _ = await loop.create_datagram_endpoint(lambda: _Datagrams(zone), sock=datagrams)
+    async with accepting(streams, converse):
+        with contextlib.closing(transport):
+            yield streams.getsockname()[1]
 
 
 def _bind_both(address: str) -> tuple[socket.socket, socket.socket]:

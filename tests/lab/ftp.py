@@ -9,7 +9,10 @@ import asyncio
 import contextlib
 from typing import Final
 
+from OpenSSL import SSL
+
 from tests.lab.protocols import Protocol, Session
+from tests.lab.sockets import accepting, bind
 from tests.lab.stream import Stream
 
 _DATA_WAIT_S = 5.0  # a client that asked for a data connection opens it at once
@@ -20,25 +23,32 @@ async def _accept_data(session: Session, answer: str) -> None:
 
     The next command is read here: a listing is the only thing that makes use of the connection.
     """
-    arrived: asyncio.Queue[Stream] = asyncio.Queue()
-    address = session.stream.local_address
-    server = await asyncio.start_server(lambda r, w: arrived.put_nowait(Stream(r, w)), address, 0)
-    with contextlib.closing(server):
-        port = server.sockets[0].getsockname()[1]
+    (bound,) = bind((session.stream.local_address,))
+    asked, sent = asyncio.Event(), asyncio.Event()
+
+    async def send(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await asked.wait()
+        await _send_listing(session, Stream(reader, writer))
+        sent.set()
+
+    async with accepting(bound, send):
+        address, port = bound.getsockname()[:2]
         octets = [*address.split("."), str(port >> 8), str(port & 255)]
         await session.answer(answer.format(port=port, octets=",".join(octets)))
         while not (line := await session.stream.read_line()).upper().startswith(("LIST", "NLST")):
             command = line.partition(" ")[0].upper()
             await session.answer(FTP.answers.get(command, FTP.otherwise))
         await session.answer("150 here it comes\r\n")
-        await _send_listing(session, await asyncio.wait_for(arrived.get(), _DATA_WAIT_S))
+        asked.set()
+        await asyncio.wait_for(sent.wait(), _DATA_WAIT_S)
     await session.answer("226 done\r\n")
 
 
 async def _send_listing(session: Session, data: Stream) -> None:
-    if session.protects_data:
-        await data.start_tls(session.context)
-    await data.write(b"-rw-r--r-- 1 lab lab 0 Jan 01 00:00 empty\r\n")
+    with contextlib.suppress(OSError, SSL.Error):  # the client does not want it after all
+        if session.protects_data:
+            await data.start_tls(session.context)
+        await data.write(b"-rw-r--r-- 1 lab lab 0 Jan 01 00:00 empty\r\n")
     await data.close()
 
 

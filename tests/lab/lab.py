@@ -24,7 +24,8 @@ from audit.endpoint import PORTS, RUN, parse_endpoint
 from tests.lab.certificates import RECIPES, Authorities, found_authorities
 from tests.lab.dns import NXDOMAIN, SERVFAIL, SILENCE, Answer, Zone, name_server
 from tests.lab.faults import FAULTY, LOCAL, RUN_FINDS, SILENT, SOUND, UNUSABLE_LINE, Planted
-from tests.lab.servers import bind, listening, make_context, tell_names_apart
+from tests.lab.servers import listening, make_context, tell_names_apart
+from tests.lab.sockets import bind
 
 PROBE_TIMEOUT_S: Final = 3.0  # everything is near: what takes longer never comes
 _TROUBLES: Final[Mapping[str, Answer]] = {

@@ -1,4 +1,4 @@
-"""One listening endpoint of the lab: its sockets, its TLS and which conversation it holds.
+"""One listening endpoint of the lab: its TLS and which conversation it holds.
 
 It knows how a row of the table becomes a server; it does not know the table, nor what anyone makes of the server.
 """
@@ -18,6 +18,7 @@ from tests.lab.faults import Planted, Tls
 from tests.lab.ftp import FTP
 from tests.lab.hostile import MISBEHAVIOURS
 from tests.lab.protocols import IMAP, POP3, SMTP, Protocol, converse, echo, serve_http
+from tests.lab.sockets import accepting
 from tests.lab.stream import Closed, Stream
 
 Conversation = Callable[[Stream, SSL.Context], Awaitable[None]]
@@ -61,22 +62,6 @@ def tell_names_apart(context: SSL.Context, others: Mapping[str, SSL.Context]) ->
     context.set_tlsext_servername_callback(choose)
 
 
-def bind(addresses: tuple[str, ...]) -> tuple[socket.socket, ...]:
-    """Return sockets on one port of the kernel's choice, one an address; raises OSError where one is not ours."""
-    while True:
-        sockets: list[socket.socket] = []
-        try:
-            for address in addresses:
-                sockets.append(_bind(address, sockets[0].getsockname()[1] if sockets else 0))
-        except OSError:
-            for bound in sockets:
-                bound.close()
-            if not sockets:
-                raise
-        else:
-            return tuple(sockets)
-
-
 @contextlib.asynccontextmanager
 async def listening(planted: Planted, bound: socket.socket, context: SSL.Context) -> AsyncIterator[None]:
     """Serve on one socket; a closed port stays bound, so that nobody else gets it, and refuses connections."""
@@ -85,11 +70,7 @@ async def listening(planted: Planted, bound: socket.socket, context: SSL.Context
             yield
         return
     conversation = _conversation(planted)
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await _hold(conversation, Stream(reader, writer), context)
-
-    with contextlib.closing(await asyncio.start_server(serve, sock=bound, backlog=128)):
+    async with accepting(bound, lambda reader, writer: _hold(conversation, Stream(reader, writer), context)):
         yield
 
 
@@ -135,14 +116,3 @@ def _busy_at_first(then: Conversation) -> Conversation:
             await then(stream, context)
 
     return speak
-
-
-def _bind(address: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    bound = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        bound.bind((address, port))
-    except OSError:
-        bound.close()
-        raise
-    return bound

@@ -12,6 +12,7 @@ import contextlib
 from OpenSSL import SSL
 
 _CHUNK = 16_384  # a TLS record's largest content (RFC 8446 5.1)
+_FAREWELL_S = 1.0  # a client on the same machine needs none of it
 _LINE_MAX = 8192  # longer than any command of the protocols spoken here
 
 
@@ -86,14 +87,21 @@ class Stream:
         await self._writer.drain()
 
     async def close(self) -> None:
-        """Say goodbye in TLS, where it is spoken, and close; never raises for what the client did."""
+        """Say goodbye in TLS, where it is spoken, and close; never raises for what the client did.
+
+        A client that does not read is not waited for.
+        """
         with contextlib.suppress(OSError, SSL.Error):
-            if self._tls is not None:
+            async with asyncio.timeout(_FAREWELL_S):
+                await self._take_leave()
+
+    async def _take_leave(self) -> None:
+        if self._tls is not None:
+            with contextlib.suppress(SSL.Error):  # no handshake has been completed
                 self._tls.shutdown()
-                await self._send_pending()
+            await self._send_pending()
         self._writer.close()
-        with contextlib.suppress(OSError):
-            await self._writer.wait_closed()
+        await self._writer.wait_closed()
 
     async def _receive(self) -> bytes:
         if self._tls is None:

@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -69,6 +70,16 @@ def test_a_lab_that_has_ended_listens_no_more(tmp_path: Path) -> None:
         socket.create_connection((endpoint.connect_to, endpoint.port), timeout=5).close()
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection((endpoint.connect_to, endpoint.port), timeout=5)
+
+
+def test_a_client_that_reads_nothing_does_not_keep_a_lab_from_ending(tmp_path: Path) -> None:
+    with running(tmp_path) as lab:
+        endless = next(parse_endpoint(url) for url in lab.endpoints if "endless" in url)
+        client = socket.create_connection((endless.connect_to, endless.port), timeout=5)
+        client.recv(1)  # the conversation has begun
+        began = time.monotonic()
+    client.close()
+    assert time.monotonic() - began < 5.0
 
 
 def test_what_stops_a_lab_from_starting_is_raised(tmp_path: Path) -> None:
