@@ -13,7 +13,7 @@ from pytest_sslaudit.run import current_run
 class Worker:
     """The hooks of a worker."""
 
-    @pytest.hookimpl(trylast=True)
+    @pytest.hookimpl(tryfirst=True)  # xdist tells the controller in the same hook
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Leave word for the controller, which probes before anything is scheduled."""
         config: Any = session.config

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
 import subprocess
@@ -116,10 +117,10 @@ def test_a_signal_ends_the_run_cleanly(
 
 
 def _children_in(folder: Path) -> list[str]:
-    """Return what still runs in that folder."""
+    """Return what still runs in that folder beside ourselves."""
     found = []
     for process in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
-            if (process / "cwd").resolve() == folder:
+            if (process / "cwd").resolve() == folder and process.name != str(os.getpid()):
                 found.append((process / "cmdline").read_text())
     return found
