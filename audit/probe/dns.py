@@ -5,10 +5,12 @@ It knows no endpoint, follows no delegation and validates nothing.
 
 from __future__ import annotations
 
+import ipaddress
 import queue
 import socket
 import threading
 import time
+from collections.abc import Iterable
 from typing import Final
 
 import dns.exception
@@ -64,7 +66,7 @@ def _ask_system(name: str) -> DnsView:
         return DnsView(status, detail=f"{name}: {(error.strerror or 'no reason given').lower()}")
     except UnicodeError:  # the idna codec of getaddrinfo refuses what DNS could hold
         return DnsView("nxdomain", detail=f"{name} cannot be asked for")
-    return DnsView("ok", tuple(dict.fromkeys(str(address[0]) for *_, address in found)))
+    return DnsView("ok", _in_order(str(address[0]) for *_, address in found))
 
 
 def _ask_servers(name: str, limits: Limits) -> DnsView:
@@ -73,7 +75,7 @@ def _ask_servers(name: str, limits: Limits) -> DnsView:
     resolver.timeout = limits.resolve_s / 2  # so that a second server has its turn
     until = time.monotonic() + limits.resolve_s
     views = [_ask_type(resolver, name, kind, until) for kind in (dns.rdatatype.A, dns.rdatatype.AAAA)]
-    addresses = tuple(address for view in views for address in view.addresses)
+    addresses = _in_order(address for view in views for address in view.addresses)
     faults = [view for view in views if view.status not in ("ok", "no-address")]
     if addresses:
         return DnsView("ok", addresses, "; ".join(view.detail for view in faults))
@@ -93,6 +95,12 @@ def _ask_type(resolver: dns.resolver.Resolver, name: str, kind: dns.rdatatype.Rd
     except dns.exception.DNSException as error:
         return DnsView("servfail", detail=f"{name} {kind.name}: {' '.join(str(error).split())}")
     return DnsView("ok", tuple(record.to_text() for record in answer))
+
+
+def _in_order(addresses: Iterable[str]) -> tuple[str, ...]:
+    """Return each address once, IPv4 first: resolvers turn the order about, and runs are to be compared."""
+    unique = {ipaddress.ip_address(address): address for address in addresses}
+    return tuple(unique[one] for one in sorted(unique, key=lambda one: (one.version, one)))
 
 
 def _nameserver(text: str) -> dns.nameserver.Nameserver:

@@ -6,6 +6,7 @@ certificate: what cannot be parsed is shown all the same.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -15,7 +16,8 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM, ChaCha20Poly1305
 from cryptography.hazmat.primitives.hashes import SHA256, SHA384, HashAlgorithm
 from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 
-_HANDSHAKE, _APPLICATION_DATA = 22, 23  # record types; TLS 1.3 disguises encrypted handshake records as the second
+_CHANGE_CIPHER_SPEC, _HANDSHAKE = 20, 22  # record types
+_APPLICATION_DATA = 23  # what the encrypted handshake of TLS 1.3 passes for
 _SERVER_HELLO, _CERTIFICATE = 2, 11  # handshake messages
 _SUITE_OFFSET: Final = 2 + 32  # of a ServerHello, after version and random and before the session id's length
 _SUITES: Final[dict[int, tuple[str, type[AESGCM | ChaCha20Poly1305], int, type[HashAlgorithm]]]] = {
@@ -37,7 +39,8 @@ class Flight:
 def read_flight(heard: bytes, key_log: Sequence[bytes]) -> Flight | None:
     """Read what a server sent; None where there is no certificate in it. `key_log` in the form of SSLKEYLOGFILE."""
     records = tuple(_records(heard))
-    plain = b"".join(body for _, kind, body in records if kind == _HANDSHAKE)
+    readable = itertools.takewhile(lambda record: record[1] != _CHANGE_CIPHER_SPEC, records)
+    plain = b"".join(body for _, kind, body in readable if kind == _HANDSHAKE)
     suite = _suite(plain)
     secret = _server_secret(key_log)
     is_tls13 = suite in _SUITES and secret is not None
@@ -68,13 +71,12 @@ def _messages(stream: bytes) -> Iterator[tuple[int, bytes]]:
 
 
 def _suite(plain: bytes) -> int:
-    """Return the cipher suite of the last ServerHello (a HelloRetryRequest is one too), or 0."""
-    suite = 0
+    """Return the cipher suite of the ServerHello (or HelloRetryRequest, which names the same one), or 0."""
     for kind, body in _messages(plain):
         if kind == _SERVER_HELLO and len(body) > _SUITE_OFFSET:
             after_session = _SUITE_OFFSET + 1 + body[_SUITE_OFFSET]
-            suite = int.from_bytes(body[after_session : after_session + 2], "big")
-    return suite
+            return int.from_bytes(body[after_session : after_session + 2], "big")
+    return 0
 
 
 def _entries(body: bytes, *, is_tls13: bool) -> Iterator[bytes]:

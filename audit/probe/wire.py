@@ -67,6 +67,7 @@ class Wire:
         self.awaiting = "an answer"  # what a timeout says did not come
         self._max_bytes = max_bytes
         self._received = 0
+        self._has_spoken = False
         self._began = self._until = time.monotonic()
         self._socket: socket.socket | None = None
         self._poll = select.poll()
@@ -111,6 +112,7 @@ class Wire:
 
     def send(self, octets: bytes) -> None:
         """Send all of it."""
+        self._has_spoken = True
         rest = memoryview(octets)
         while rest:
             try:
@@ -173,7 +175,7 @@ class Wire:
     def _lost(self, error: OSError) -> NoReturn:
         if error.errno not in _RESET:
             raise Fault(self.stage, "closed", f"the connection was lost: {error.strerror}") from error
-        if self._received:
+        if self._received or self._has_spoken:  # one that closes with our words unread resets, too
             raise Fault(self.stage, "closed", f"the server reset the connection instead of {self.awaiting}") from error
         raise Fault(self.stage, "refused", "the server reset the connection before a byte") from error
 

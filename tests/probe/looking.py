@@ -1,0 +1,47 @@
+"""How the tests of the probe look at endpoints: one call, short deadlines, and what was observed."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable
+from datetime import UTC, datetime
+
+from audit.endpoint import parse_endpoint
+from audit.observation import Handshake, Observation, ProbeFailure
+from audit.probe import Limits, Target, observe
+
+NOW = datetime(2026, 11, 23, 10, 0, tzinfo=UTC)
+PATIENT = Limits(timeout_s=30, handshake_s=20, starttls_s=20, connect_s=10, farewell_s=5, retry_after_s=0)
+"""For servers that do answer: a slow machine is no fault of theirs."""
+
+HASTY = Limits(timeout_s=1, retry_after_s=0, farewell_s=0.5)
+"""For servers that never would."""
+
+
+def look(targets: Iterable[Target], limits: Limits = PATIENT, stop: threading.Event | None = None) -> list[Observation]:
+    """Return what is observed of targets, in the order it was complete."""
+    seen: list[Observation] = []
+    observe(targets, limits, clock=lambda: NOW, report=seen.append, stop=stop)
+    return seen
+
+
+def look_at(url: str, limits: Limits = PATIENT) -> Observation:
+    """Return what is observed of one endpoint."""
+    (observation,) = look([Target(parse_endpoint(url))], limits)
+    return observation
+
+
+def handshake(url: str) -> Handshake:
+    """Return the one handshake with an endpoint that answers."""
+    observation = look_at(url)
+    assert observation.failures == ()
+    (shown,) = observation.handshakes
+    return shown
+
+
+def failure(url: str, limits: Limits = PATIENT) -> ProbeFailure:
+    """Return the one failure of an endpoint that does not answer."""
+    observation = look_at(url, limits)
+    assert observation.handshakes == ()
+    (shown,) = observation.failures
+    return shown
