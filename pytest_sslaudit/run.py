@@ -58,7 +58,9 @@ class Run:
 
     def endpoints(self, scopes: tuple[Scope, ...]) -> tuple[Endpoint, ...]:
         """Return what a check of those scopes is judged for, in order."""
-        chosen = {"endpoint": self.manifest.endpoints, "host": self.manifest.hosts, "run": (RUN,)}
+        has_files = self.settings.endpoints_files or self.settings.waivers or self.manifest.unusable
+        itself = (RUN,) if has_files else ()
+        chosen = {"endpoint": self.manifest.endpoints, "host": self.manifest.hosts, "run": itself}
         return tuple(endpoint for scope in ("run", "host", "endpoint") if scope in scopes for endpoint in chosen[scope])
 
     def about_itself(self) -> AuditRun:

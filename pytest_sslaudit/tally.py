@@ -32,7 +32,8 @@ class Tally:
     def add(self, result: Result, outcome: str) -> None:
         """Count one result."""
         self.verdicts[result.verdict.value] += 1
-        self.endpoints.add(result.endpoint)
+        if "://" in result.endpoint:  # not a host as a whole, nor the run
+            self.endpoints.add(result.endpoint)
         is_of_substance = result.endpoint != str(RUN) and result.check not in REACHABILITY
         self.told_something |= is_of_substance and result.verdict in JUDGED
         if result.verdict in (Verdict.FAIL, Verdict.INCONCLUSIVE, Verdict.ERROR):

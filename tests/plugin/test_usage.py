@@ -92,7 +92,7 @@ def test_endpoints_come_from_standard_input(pytester: pytest.Pytester) -> None:
         timeout=120,
     )
     assert done.returncode == 1
-    assert {row["endpoint"] for row in rows(pytester.path / "results.jsonl")} == {"https://127.0.0.1:1"}
+    assert {row["endpoint"] for row in rows(pytester.path / "results.jsonl")} == {"https://127.0.0.1:1", "run/"}
 
 
 def test_collecting_only_observes_nothing_and_keeps_old_results(pytester: pytest.Pytester) -> None:
