@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any, Final
 
 import pytest
 
 from pytest_sslaudit.plugin import OPTIONS, PREFIX
 
-if TYPE_CHECKING:
-    from tests.lab.lab import Lab
+ARGUMENTS: Final = pytest.StashKey[tuple[str, ...]]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -23,21 +23,32 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
-    """Serve the lab before the audit reads its settings; xdist's workers are told of it by the controller."""
-    if not config.option.lab or hasattr(config, "workerinput"):
+    """Serve the lab before the audit reads its settings; a worker of xdist is told what the controller serves."""
+    if not config.option.lab:
+        return
+    if hasattr(config, "workerinput"):
+        _ask_for(config, config.workerinput["lab"])
         return
     from tests.lab.lab import running  # noqa: PLC0415 - this file is also read where `tests` cannot be found
 
     stack = contextlib.ExitStack()
     config.add_cleanup(stack.close)
     folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="lab-"))
-    _ask_for(config, stack.enter_context(running(Path(folder))))
+    arguments = stack.enter_context(running(Path(folder))).arguments
+    config.stash[ARGUMENTS] = arguments
+    _ask_for(config, arguments)
 
 
-def _ask_for(config: pytest.Config, lab: Lab) -> None:
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:  # noqa: ANN401 - xdist has no types
+    """Tell a worker of xdist how to audit the lab: it parses the command line anew."""
+    node.workerinput["lab"] = node.config.stash.get(ARGUMENTS, ())
+
+
+def _ask_for(config: pytest.Config, arguments: Sequence[str]) -> None:
     """Give the lab's arguments as if they stood on the command line, beside what does stand there."""
     is_repeatable = {f"--audit-{flag}": repeatable for flag, _, repeatable, _ in OPTIONS}
-    for flag, value in zip(lab.arguments[::2], lab.arguments[1::2], strict=True):
+    for flag, value in zip(arguments[::2], arguments[1::2], strict=True):
         name = PREFIX + flag.removeprefix("--audit-").replace("-", "_")
         given = getattr(config.option, name)
         setattr(config.option, name, [*(given or []), value] if is_repeatable[flag] else given or value)

@@ -54,3 +54,14 @@ def test_the_audit_finds_the_planted_faults_and_no_others(tmp_path: Path) -> Non
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]
     assert (tmp_path / "report.html").stat().st_size > 0
+
+
+@pytest.mark.parametrize("workers", [(), ("-n2",)])
+def test_the_option_audits_the_lab_as_its_arguments_would(tmp_path: Path, workers: tuple[str, ...]) -> None:
+    results = tmp_path / "results.jsonl"
+    audit = ["--pyargs", "audit", "--lab", "-k", "www.lab or expired-mail", "--audit-results", str(results)]
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *audit, *workers]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 1, done.stdout[-4000:] + done.stderr[-2000:]
+    failed = {row["check"] for row in read_results(results) if row["verdict"] not in ("pass", "not-applicable")}
+    assert failed == {"cert.expired"}
