@@ -17,6 +17,7 @@ from typing import Final, Literal
 
 MAX_BYTES: Final = 64_000_000  # of one answer; eight sections of the largest kind
 _CHUNK: Final = 65_536
+_PATIENCE_S: Final = 0.5
 _LOOK_UP_S: Final = 0.2  # how often a run that was called off is noticed
 
 
@@ -32,20 +33,23 @@ class Finished:
 
 def run_bounded(command: str, timeout_s: float, stop: threading.Event) -> Finished:
     """Run a shell command without input or terminal; its whole process group is ended where it outlasts the bounds."""
+    deadline = time.monotonic() + timeout_s
     process = subprocess.Popen(  # noqa: S602 - testinfra's own form: it quotes every argument
-        command, shell=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        command,
+        shell=True,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         start_new_session=True,
-    )  # fmt: skip
-    try:
-        taken, cut = _read(process, time.monotonic() + timeout_s, stop)
-        if cut:
+    )
+    with process:
+        try:
+            taken, cut = _read(process, deadline, stop)
+            if not cut and not _exits(process, deadline):  # it closed its output and stays
+                cut = "timeout"
+        finally:
             _end(process)
         return Finished(process.wait(), taken["stdout"], taken["stderr"], cut)
-    finally:
-        _end(process)
-        for stream in (process.stdout, process.stderr):
-            if stream:
-                stream.close()
 
 
 def _read(
@@ -69,12 +73,19 @@ def _read(
     return {name: bytes(data) for name, data in taken.items()}, cut
 
 
+def _exits(process: subprocess.Popen[bytes], deadline: float) -> bool:
+    """Return whether a process ends by then; it is not reaped, so that its group's number stays its own."""
+    while os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
+        if time.monotonic() >= deadline:
+            return False
+        time.sleep(0.005)
+    return True
+
+
 def _end(process: subprocess.Popen[bytes]) -> None:
     """End a process and all it started: first by SIGTERM, which sshpass passes on to a session of its own."""
-    for number, patience_s in ((signal.SIGTERM, 0.5), (signal.SIGKILL, 5.0)):
-        if process.poll() is not None:
-            return
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, number)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(patience_s)
+    if not _exits(process, 0.0):
+        os.killpg(process.pid, signal.SIGTERM)
+        _exits(process, time.monotonic() + _PATIENCE_S)
+    with contextlib.suppress(ProcessLookupError, PermissionError):  # sudo's own process is root's, and ends with ours
+        os.killpg(process.pid, signal.SIGKILL)

@@ -59,7 +59,8 @@ def _bound(options: dict[str, str], words: tuple[str, ...]) -> Iterator[tuple[st
     for given in _values_of("-oX", words):  # items with a dot or colon are interfaces, the others ports
         items = _items(given)
         ports = ":".join(item for item in items if _is_port(item)) or ports
-        interfaces = "<; " + ";".join(item for item in items if not _is_port(item))
+        named = [item for item in items if not _is_port(item)]
+        interfaces = f"<; {';'.join(named)}" if named else interfaces
     for item in _items(interfaces) or ANY:
         address, port = _split(item)
         for number in [port] if port else _ports(ports):

@@ -1,6 +1,7 @@
 """postfix: `postconf` for the main settings and the services of master.cf with what each overrides.
 
-It knows which of them speak TLS from the start and which by STARTTLS, and refuses to look certificates up in tables.
+It knows which of them speak TLS from the start and which by STARTTLS, and of tables by name only those with a text
+file that `postmap` is run on.
 """
 
 from __future__ import annotations
@@ -24,6 +25,15 @@ SCRIPT: Final = r"""
     smtpd_tls_wrappermode inet_interfaces inet_protocols tls_server_sni_maps
   section master "$@" -M
   section overrides "$@" -P
+  maps=$("$@" -hx tls_server_sni_maps | tr "," " ")
+  for m in $maps; do [ -r "${m#*:}" ] && section "sni:$m" cat "${m#*:}"; done
+  set -- $({
+    "$@" -hx smtpd_tls_chain_files
+    "$@" -P | sed -n "s/.*smtpd_tls_chain_files *=//p"
+    for m in $maps; do [ -r "${m#*:}" ] && cat "${m#*:}"; done
+  } | tr ",\t " "\n\n\n" | grep "^/" | head -n 400)
+  section keys grep -l -e "PRIVATE KEY-----" "$@" /dev/null
+  section certificates grep -l -e "BEGIN CERTIFICATE-----" "$@" /dev/null
 """
 _PORTS: Final = {"smtp": 25, "smtps": 465, "submission": 587, "submissions": 465}
 _PAIRS: Final = (
@@ -34,7 +44,7 @@ _PAIRS: Final = (
 
 
 def read(dump: Dump) -> tuple[Listener, ...]:
-    """Return the smtpd services of master.cf as listeners."""
+    """Return the smtpd services of master.cf as listeners, each as it is and under each name with a certificate."""
     main = dict(_settings(dump.text("main")))
     overrides = dict(_settings(dump.text("overrides")))
     found: list[Listener] = []
@@ -44,9 +54,7 @@ def read(dump: Dump) -> tuple[Listener, ...]:
             continue
         prefix = f"{fields[0]}/{fields[1]}/"
         own = {key.removeprefix(prefix): value for key, value in overrides.items() if key.startswith(prefix)}
-        listener = _listener(fields[0], main | own)
-        if listener:
-            found.append(listener)
+        found += _listeners(dump, fields[0], main | own)
     return tuple(found)
 
 
@@ -57,30 +65,64 @@ def _settings(text: str) -> Iterator[tuple[str, str]]:
             yield key.strip(), value.strip()
 
 
-def _listener(service: str, settings: Mapping[str, str]) -> Listener | None:
+def _listeners(dump: Dump, service: str, settings: Mapping[str, str]) -> Iterator[Listener]:
     match = re.fullmatch(r"(?:(?P<host>\[[^\]]+\]|[^:\[\]]+):)?(?P<port>[\w-]+)", service)
     port = match["port"] if match else ""
     number = int(port) if port.isdigit() else _PORTS.get(port)
     if match is None or number is None:
-        return None
+        return
     scheme = "smtps" if settings.get("smtpd_tls_wrappermode") == "yes" else "smtp"
-    sni = settings.get("tls_server_sni_maps", "")
-    unread = (f"postfix looks certificates up by name in {sni}",) if sni else ()
-    return Listener(scheme, number, _addresses(match["host"], settings), (), _files(settings), unread)
+    maps = _words(settings.get("tls_server_sni_maps", ""))
+    unread = tuple(f"postfix looks certificates up by name in {one}" for one in maps if not dump.text(f"sni:{one}"))
+    addresses = _addresses(match["host"], settings)
+    yield Listener(scheme, number, addresses, (), _files(dump, settings), unread)
+    for name, files in _by_name(dump, maps).items():
+        yield Listener(scheme, number, addresses, (name,), files)
 
 
-def _files(settings: Mapping[str, str]) -> tuple[NamedFile, ...]:
-    chain_files = [path for path in re.split(r"[\s,]+", settings.get("smtpd_tls_chain_files", "")) if path]
+def _by_name(dump: Dump, maps: list[str]) -> dict[str, tuple[NamedFile, ...]]:
+    """Return the files of each concrete name; the first table that has a name decides, a leading dot is a pattern."""
+    found: dict[str, tuple[NamedFile, ...]] = {}
+    for one in maps:
+        for line in re.sub(r"\n[ \t]+", " ", dump.text(f"sni:{one}")).splitlines():
+            name, *paths = _words(line)[:50] or [""]
+            if paths and not name.startswith(("#", ".")):
+                found.setdefault(name, _chain_files(dump, paths))
+    return found
+
+
+def _words(text: str) -> list[str]:
+    return [word for word in re.split(r"[\s,]+", text) if word]
+
+
+def _files(dump: Dump, settings: Mapping[str, str]) -> tuple[NamedFile, ...]:
+    chain_files = _words(settings.get("smtpd_tls_chain_files", ""))
+    if chain_files:
+        return _chain_files(dump, chain_files)
     files: list[NamedFile] = []
-    for path in chain_files:  # postfix 3.4: key first, then its chain, in one file or in files after another
-        files += pair(path, path)
-    if files:
-        return tuple(files)
     for certificate, key in _PAIRS:
         path = settings.get(certificate, "")
         if path and path != "none":
             named = settings.get(key, "")
             files += pair(path, named if named and "$" not in named else path)
+    return tuple(files)
+
+
+def _chain_files(dump: Dump, paths: list[str]) -> tuple[NamedFile, ...]:
+    """Return the pairs in a list of files: a key, then its certificates, in one file or in one after another.
+
+    What could not be looked into may hold either.
+    """
+    keys, certificates = dump.text("keys").splitlines(), dump.text("certificates").splitlines()
+    files: list[NamedFile] = []
+    key: str | None = None
+    for path in paths:
+        is_known = path in keys or path in certificates
+        if path in keys or not is_known:
+            key = path
+        if path in certificates or not is_known:
+            files += pair(path, key)
+            key = None
     return tuple(files)
 
 

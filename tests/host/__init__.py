@@ -1,0 +1,1 @@
+"""Tests of hosts looked at from inside."""

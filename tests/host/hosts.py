@@ -1,0 +1,36 @@
+"""Hosts for tests: this machine by `local://`, and programs that fail or chatter as a login can."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from audit.targets import Discovery, Login, discover
+
+
+def now() -> datetime:
+    """Return the real time."""
+    return datetime.now(UTC)
+
+
+def look(*logins: Login) -> tuple[Discovery, ...]:
+    """Look at the hosts of these logins."""
+    return discover(logins, clock=now)
+
+
+def write_program(folder: Path, name: str, lines: Sequence[str]) -> Path:
+    """Write a shell script that stands for a program."""
+    path = folder / name
+    path.write_text("\n".join(["#!/bin/sh", *lines, ""]), "utf-8")
+    path.chmod(path.stat().st_mode | stat.S_IXUSR)
+    return path
+
+
+def put_first(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+    """Let the programs of a folder be found before the machine's own."""
+    monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")

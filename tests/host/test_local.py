@@ -1,0 +1,313 @@
+"""This machine looked at from inside: real files, real sockets, and no key that leaves it."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import os
+import re
+import socket
+import ssl
+import subprocess
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from audit.observation import Handshake, InstalledFile, ProbeFailure
+from audit.probe import collect
+from audit.probe.facts import covers, read_facts
+from audit.probe.files import LOOK, look_at, read_file
+from audit.probe.inside import HostInside
+from audit.probe.login import Host, hosts_of
+from audit.probe.target import Target
+from audit.services import SERVICES
+from audit.services.declared import DeclaredService
+from audit.services.service import NamedFile, Section
+from audit.targets import Login, assemble, parse_endpoints
+from tests.host.hosts import look, now
+
+KEY = ec.generate_private_key(ec.SECP256R1())
+PASSPHRASE = serialization.BestAvailableEncryption(b"secret")
+PUBLIC = KEY.public_key().public_bytes(
+    serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
+)  # fmt: skip
+
+
+def certificate(name: str = "www.example.com") -> bytes:
+    """Return a self-signed certificate for the key, as PEM."""
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    start = datetime.now(UTC) - timedelta(days=1)
+    builder = x509.CertificateBuilder(subject, subject, KEY.public_key(), 1234567, start, start + timedelta(days=30))
+    return builder.sign(KEY, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+
+
+def key_pem(encryption: serialization.KeySerializationEncryption | None = None) -> bytes:
+    """Return the key as PEM."""
+    return KEY.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        encryption or serialization.NoEncryption(),
+    )
+
+
+def local() -> Host:
+    """Return this machine."""
+    found = hosts_of("local://", {}, 20.0)
+    assert not isinstance(found, ProbeFailure)
+    return found[0]
+
+
+def seen(*named: NamedFile) -> tuple[InstalledFile, ...]:
+    """Look at files as a host is asked about them, and make sure no key bytes are in the answer."""
+    host = local()
+    script = collect.prologue("WORD") + LOOK + "".join(look_at(named))
+    answer = host.run(script, "WORD")
+    assert not isinstance(answer, ProbeFailure)
+    assert_no_key(host._finished.stdout + host._finished.stderr if host._finished else b"")
+    return tuple(read_file(one, answer) for one in named)
+
+
+def assert_no_key(answer: bytes) -> None:
+    """No line of the key's PEM, and no part of its number, may have left the host."""
+    number = KEY.private_numbers().private_value.to_bytes(32, "big")
+    body = [line for line in key_pem().splitlines() if b"-----" not in line]
+    assert answer
+    assert b"PRIVATE KEY" not in answer
+    for secret in (*body, number, number.hex().encode(), base64.b64encode(number)):
+        assert secret not in answer
+
+
+def test_a_combined_file_gives_its_certificate_and_only_the_digest_of_its_key(tmp_path: Path) -> None:
+    path = tmp_path / "both.pem"
+    path.write_bytes(key_pem() + certificate() + certificate("second"))
+    path.chmod(0o640)
+    leaf, key = seen(NamedFile("certificate", str(path)), NamedFile("key", str(path)))
+    digest = hashes.Hash(hashes.SHA256())
+    digest.update(PUBLIC)
+    assert len(leaf.chain_der) == 2
+    assert (key.spki_sha256, key.chain_der, key.fault) == (digest.finalize().hex(), (), None)
+    assert (key.mode, key.owner) == (0o640, leaf.owner)
+
+
+@pytest.mark.parametrize(
+    ("content", "kind", "fault"),
+    [
+        (None, "key", "missing"),
+        (b"", "key", "empty"),
+        (b"no pem at all\n", "key", "unparseable"),
+        (b"no pem at all\n", "certificate", "unparseable"),
+        (key_pem(PASSPHRASE), "key", "encrypted"),
+        (key_pem().replace(b"\n", b"\nAAAA", 1), "key", "unparseable"),
+        (certificate()[:-40] + b"\n" + key_pem(), "certificate", "unparseable"),
+    ],
+)
+def test_a_file_that_cannot_be_used_says_why(tmp_path: Path, content: bytes | None, kind: str, fault: str) -> None:
+    path = tmp_path / "it's a file.pem"
+    if content is not None:
+        path.write_bytes(content)
+    named = NamedFile("key" if kind == "key" else "certificate", str(path))
+    assert seen(named)[0].fault == fault
+
+
+def test_a_folder_and_a_dangling_link_are_told(tmp_path: Path) -> None:
+    link = tmp_path / "link"
+    link.symlink_to(tmp_path / "gone")
+    folder, dangling = seen(NamedFile("key", str(tmp_path)), NamedFile("key", str(link)))
+    assert folder.fault == "directory"
+    assert (dangling.fault, dangling.detail) == ("missing", f"it is a link to {tmp_path / 'gone'}")
+
+
+def test_a_link_is_followed_to_the_real_file(tmp_path: Path) -> None:
+    (tmp_path / "real.pem").write_bytes(certificate())
+    (tmp_path / "live.pem").symlink_to("real.pem")
+    (found,) = seen(NamedFile("certificate", str(tmp_path / "live.pem")))
+    assert found.real_path == str((tmp_path / "real.pem").resolve())
+
+
+def test_a_folder_others_may_write_to_is_named(tmp_path: Path) -> None:
+    folder = tmp_path / "open"
+    folder.mkdir()
+    (folder / "a.key").write_bytes(key_pem())
+    folder.chmod(0o777)
+    assert seen(NamedFile("key", str(folder / "a.key")))[0].open_folder == str(folder.resolve())
+    folder.chmod(0o1777)  # sticky: nobody can replace what is another's
+    assert seen(NamedFile("key", str(folder / "a.key")))[0].open_folder is None
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become a user without rights")
+def test_what_a_login_may_not_read_says_which_right_is_missing() -> None:
+    script = collect.prologue("WORD") + LOOK + "".join(
+        look_at([NamedFile("key", "/root/.none/a.key"), NamedFile("key", "/etc/shadow")])
+    )  # fmt: skip
+    out = subprocess.run(
+        ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "sh", "-c", script],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    sections = collect.read_sections("WORD", out.stdout)
+    closed = read_file(NamedFile("key", "/root/.none/a.key"), sections)
+    denied = read_file(NamedFile("key", "/etc/shadow"), sections)
+    assert (closed.fault, closed.detail) == ("denied", "the login may not search /root")
+    assert (denied.fault, denied.detail) == ("denied", "the login may not read it")
+
+
+def test_a_key_in_a_configuration_or_an_error_message_does_not_leave_the_host(tmp_path: Path) -> None:
+    path = tmp_path / "odd.conf"
+    path.write_bytes(b"before\n" + key_pem() + b"after\n")
+    script = collect.prologue("WORD") + f"section odd cat {path}\n"
+    out = subprocess.run(["sh", "-c", script], capture_output=True, check=False).stdout
+    assert_no_key(out)
+    assert collect.read_sections("WORD", out.decode())["odd"].text == "before\nafter"
+
+
+@pytest.fixture
+def tls_port(tmp_path: Path) -> Iterator[int]:
+    """Serve TLS at a port of loopback by nobody's service."""
+    (tmp_path / "server.pem").write_bytes(key_pem() + certificate())
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tmp_path / "server.pem")
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = threading.Thread(target=_accept, args=(server, context))
+        thread.start()
+        yield server.getsockname()[1]
+        server.shutdown(socket.SHUT_RDWR)
+        thread.join()
+
+
+def _accept(server: socket.socket, context: ssl.SSLContext) -> None:
+    while True:
+        try:
+            connection, _ = server.accept()
+        except OSError:  # shut down
+            return
+        with contextlib.suppress(OSError):  # a client that leaves in the middle
+            connection.settimeout(5)
+            context.wrap_socket(connection, server_side=True).close()
+        connection.close()
+
+
+def _refuse(server: socket.socket) -> None:
+    """Take one connection and close it, as a server does that does not speak TLS."""
+    server.accept()[0].close()
+
+
+def target_at(targets: tuple[Target, ...], port: int) -> Target | None:
+    return next((target for target in targets if target.endpoint.port == port), None)
+
+
+def test_a_tls_port_of_no_known_service_is_found_and_a_plain_one_is_not(tls_port: int) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as plain:
+        threading.Thread(target=_refuse, args=(plain,)).start()
+        plain_port = plain.getsockname()[1]
+        (found,) = look(Login("local://"))
+    target = target_at(found.targets, tls_port)
+    assert target is not None
+    assert (target.endpoint.scheme, target.endpoint.service, target.endpoint.host) == ("tls", "unknown", "local")
+    assert target.addresses == ("127.0.0.1",)
+    assert target_at(found.targets, plain_port) is None
+
+
+def test_a_host_tells_its_name_clock_and_addresses_in_two_commands() -> None:
+    (found,) = look(Login("local://", name="web1.example.com", addresses=("203.0.113.10",)))
+    server = found.host.server
+    assert server is not None
+    assert (server.label, server.hostspec, server.fqdn) == ("local", "local://", "web1.example.com")
+    assert server.configured_addresses == ("203.0.113.10",)
+    assert server.clock_offset_s is not None
+    assert abs(server.clock_offset_s) < 2
+    assert found.host.connections == 2
+
+
+def test_a_declared_service_is_found_with_its_files_and_its_test(tmp_path: Path, tls_port: int) -> None:
+    (tmp_path / "tls.pem").write_bytes(certificate() + key_pem())
+    service = DeclaredService(
+        "gate way", (f"https://api.example.com:{tls_port}?address=127.0.0.1",), str(tmp_path / "tls.pem"),
+        str(tmp_path / "tls.pem"), test="echo no good; exit 3",
+    )  # fmt: skip
+    (found,) = look(Login("local://", services=(service,)))
+    target = target_at(found.targets, tls_port)
+    assert target is not None
+    assert target.server is not None
+    assert (str(target.endpoint), target.addresses) == (
+        f"local/https://api.example.com:{tls_port}", ("127.0.0.1",)
+    )  # fmt: skip
+    assert [file.fault for file in target.server.files] == [None, None]
+    assert target.server.config_test is not None
+    assert (target.server.config_test.ok, target.server.config_test.detail) == (False, "no good")
+    assert target.server.service_running
+
+
+def test_a_handshake_is_made_from_the_host_itself(tls_port: int) -> None:
+    (found,) = look(Login("local://"))
+    target = target_at(found.targets, tls_port)
+    assert target is not None
+    assert target.inside is not None
+    answer = target.inside.shake_hands([(target.endpoint, "127.0.0.1")])[target.endpoint, "127.0.0.1"]
+    assert isinstance(answer, Handshake)
+    assert (answer.version, answer.from_host, answer.old_protocols) == ("TLSv1.3", True, None)
+    assert [x509.load_der_x509_certificate(der).serial_number for der in answer.chain_der] == [1234567]
+
+
+def test_a_refused_handshake_from_the_host_says_so() -> None:
+    (endpoint,), _ = parse_endpoints("https://www.example.com:1", "x")
+    failure = HostInside(local()).shake_hands([(endpoint, "127.0.0.1")])[endpoint, "127.0.0.1"]
+    assert isinstance(failure, ProbeFailure)
+    assert (failure.stage, failure.kind, failure.address) == ("connect", "refused", "127.0.0.1")
+
+
+def test_endpoints_of_a_file_are_read_line_by_line() -> None:
+    text = "\ufeff# ours\nhttps://www.example.com # main\n\ngopher://x\nsmtp://mx.example.com:70000\n"
+    endpoints, unusable = parse_endpoints(text, "list.txt")
+    assert [str(endpoint) for endpoint in endpoints] == ["https://www.example.com:443"]
+    assert [(line.source, line.number, line.text) for line in unusable] == [
+        ("list.txt", 4, "gopher://x"),
+        ("list.txt", 5, "smtp://mx.example.com:70000"),
+    ]
+    assert "gopher" in unusable[0].why
+
+
+def test_targets_are_sorted_and_each_is_there_once() -> None:
+    endpoints, _ = parse_endpoints("https://b.example.com\nhttps://a.example.com\nhttps://B.example.com:443", "x")
+    assert [str(target.endpoint) for target in assemble((), endpoints)] == [
+        "https://a.example.com:443",
+        "https://b.example.com:443",
+    ]
+
+
+def test_sockets_are_read_in_the_hosts_byte_order() -> None:
+    row = "   0: {}:1F90 0:0 0A 0:0 00:0 0 0 0 4242 1 0"
+    table = "\n".join(map(row.format, ("0100007F", "00000000", "B80D0120000000000000000001000000")))
+    sections = {name: Section(text) for name, text in {"sockets": table, "owners": "pid 7\n4242\npid 12\n4242"}.items()}
+    facts = read_facts(sections, now(), now())
+    assert facts.listening(8080) == ("127.0.0.1", "0.0.0.0", "2001:db8::1")
+    assert facts.ports_of(7) == facts.ports_of(12) != ()
+    assert covers("::", "192.0.2.1")
+    assert not covers("0.0.0.0", "2001:db8::1")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        (
+            "2: eth0    inet 192.0.2.2/24 brd 192.0.2.255 scope global eth0\n2: eth0    inet6 fe80::1/64 scope link\n"
+            "1: lo    inet 127.0.0.1/8 scope host lo\n3: docker0    inet 172.17.0.1/16 scope global docker0"
+        ),
+        "192.0.2.2 fe80::1 ",
+        "eth0: flags=4163<UP>  mtu 1500\n        inet 192.0.2.2  netmask 0.0.0.0  broadcast 127.255.255.255",
+    ],
+)
+def test_addresses_are_the_hosts_own_and_none_of_its_containers(text: str) -> None:
+    assert read_facts({"addresses": Section(text)}, now(), now()).addresses == ("192.0.2.2",)
+
+
+def test_the_script_is_plain_posix_shell() -> None:
+    script = collect.whole_script("WORD", SERVICES)
+    assert subprocess.run(["dash", "-n", "-c", script], check=False).returncode == 0
+    assert len(script) < 30_000, "one argument of a command line holds 128 KiB, and quoting doubles it twice"
+    assert not re.search(r"\[\[ |<<<|^ *(function|local|declare) ", script, re.MULTILINE)

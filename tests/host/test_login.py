@@ -1,0 +1,196 @@
+"""Logins that fail, hang, chatter or would ask: each is one clear line and costs its own deadline only."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from audit.observation import ProbeFailure
+from audit.probe.login import Host, distinguish, hosts_of, new_nonce, redacted
+from audit.probe.run_local import run_bounded
+from audit.targets import Login
+from tests.host.hosts import look, put_first, write_program
+
+
+def failure_of(login: Login) -> ProbeFailure:
+    (seen,) = look(login)
+    assert seen.targets == ()
+    failure = seen.host.failure
+    assert failure is not None
+    assert failure.stage == "login"
+    assert "\n" not in failure.detail
+    return failure
+
+
+@pytest.mark.parametrize(
+    ("said", "kind"),
+    [
+        ("root@web1: Permission denied (publickey).", "denied"),
+        ("ssh: Could not resolve hostname web1: Name or service not known", "unresolvable"),
+        ("ssh: connect to host web1 port 22: Connection refused", "refused"),
+        ("ssh: connect to host web1 port 22: Connection timed out", "timeout"),
+        ("ssh: connect to host web1 port 22: No route to host", "unreachable"),
+        ("No ED25519 host key is known for web1.\nHost key verification failed.", "host-key"),
+        ("kex_exchange_identification: Connection closed by remote host", "closed"),
+        ("something nobody has seen before", "broken"),
+    ],
+)
+def test_what_ssh_says_is_told_in_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: str, kind: str
+) -> None:
+    write_program(tmp_path, "ssh", [f"cat >&2 <<'E'\n{said}\nE", "exit 255"])
+    put_first(monkeypatch, tmp_path)
+    failure = failure_of(Login("ssh://root@web1"))
+    assert failure.kind == kind
+    assert failure.detail.startswith("ssh://root@web1: ")
+    assert said.splitlines()[-1] in failure.detail
+
+
+@pytest.mark.parametrize(
+    ("said", "kind"),
+    [
+        ("sudo: a password is required", "sudo"),
+        ("sudo: a terminal is required to read the password", "sudo"),
+        ("audit is not in the sudoers file.", "sudo"),
+        ("sh: 1: sudo: not found", "no-command"),
+    ],
+)
+def test_sudo_that_would_ask_is_refused_not_answered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: str, kind: str
+) -> None:
+    program = write_program(tmp_path, "sudo", [f'printf "%s " "$@" >{tmp_path}/asked', f"echo '{said}' >&2", "exit 1"])
+    put_first(monkeypatch, tmp_path)
+    assert program.exists()
+    assert failure_of(Login("local://", {"sudo": True})).kind == kind
+    assert (tmp_path / "asked").read_text().startswith("-n /bin/sh -c ")
+
+
+def test_ssh_is_told_to_ask_nobody_and_the_users_options_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_program(tmp_path, "ssh", [f'printf "%s\\n" "$*" | head -n 1 >{tmp_path}/asked', "exit 255"])
+    put_first(monkeypatch, tmp_path)
+    failure_of(Login("ssh://root@web1:2222", {"ssh_extra_args": "-o StrictHostKeyChecking=yes"}))
+    asked = (tmp_path / "asked").read_text()
+    for option in ("BatchMode=yes", "StrictHostKeyChecking=yes", "ConnectTimeout=10", "User=root", "Port=2222"):
+        assert f"-o {option}" in asked
+    assert "ControlMaster" not in asked
+
+
+def test_a_login_that_hangs_costs_its_deadline_and_leaves_no_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_program(tmp_path, "ssh", [f"echo $$ >{tmp_path}/pid", "trap '' INT", "sleep 60 & sleep 60"])
+    put_first(monkeypatch, tmp_path)
+    began = time.monotonic()
+    failure = failure_of(Login("ssh://web1", timeout_s=0.5))
+    assert (failure.kind, failure.detail) == ("timeout", "ssh://web1 did not finish within 0.5 s")
+    assert time.monotonic() - began < 5
+    assert not Path(f"/proc/{(tmp_path / 'pid').read_text().strip()}").exists()
+
+
+def test_one_host_that_hangs_does_not_hold_up_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_program(tmp_path, "ssh", ["sleep 60"])
+    put_first(monkeypatch, tmp_path)
+    hanging, local = look(Login("ssh://web1", timeout_s=0.5), Login("local://"))
+    assert hanging.host.failure is not None
+    assert local.host.failure is None
+    assert local.host.server is not None
+
+
+def test_a_password_is_in_no_message_and_no_label(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_program(tmp_path, "sshpass", ['echo "Permission denied for hunter2" >&2', "exit 255"])
+    put_first(monkeypatch, tmp_path)
+    (seen,) = look(Login("ssh://root:hunter2@web1"))
+    assert str(seen.host.endpoint) == "web1/"
+    assert seen.host.endpoint.hostspec == "ssh://root@web1"
+    assert "hunter2" not in repr(seen)
+
+
+@pytest.mark.parametrize(
+    ("given", "shown"),
+    [
+        ("ssh://root:p@web1:22?sudo=true", "ssh://root@web1:22?sudo=true"),
+        ("root:p@web1", "root@web1"),
+        ("ssh://web1:22", "ssh://web1:22"),
+        ("ssh://[2001:db8::1]:22", "ssh://[2001:db8::1]:22"),
+        ("local://", "local://"),
+    ],
+)
+def test_a_host_specification_is_shown_without_its_password(given: str, shown: str) -> None:
+    assert redacted(given) == shown
+
+
+def test_a_banner_before_between_and_after_does_no_harm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    noise = "echo 'Welcome to web1! begin end 0'; echo noise >&2"
+    write_program(tmp_path, "ssh", ["for last; do :; done", noise, 'sh -c "$last"', noise])
+    put_first(monkeypatch, tmp_path)
+    (seen,) = look(Login("ssh://root@web1"))
+    assert seen.host.failure is None
+    assert seen.host.server is not None
+    assert seen.host.server.fqdn
+
+
+def test_an_answer_without_end_is_cut(tmp_path: Path) -> None:
+    finished = run_bounded("yes", 20.0, threading.Event())
+    assert finished.cut == "too-much"
+    assert tmp_path.exists()
+
+
+def test_a_run_that_is_called_off_ends_its_commands() -> None:
+    stop = threading.Event()
+    threading.Timer(0.3, stop.set).start()
+    began = time.monotonic()
+    assert run_bounded("sleep 30", 20.0, stop).cut == "stopped"
+    assert time.monotonic() - began < 5
+
+
+def test_a_command_that_asks_reads_nothing_and_has_no_terminal() -> None:
+    finished = run_bounded("read answer || echo nobody; test -c /dev/tty && : </dev/tty", 5.0, threading.Event())
+    assert finished.stdout == b"nobody\n"
+    assert finished.rc != 0
+
+
+def test_a_missing_module_or_connection_says_what_to_install() -> None:
+    failure = hosts_of("nonsense://web1", {}, 5.0)
+    assert isinstance(failure, ProbeFailure)
+    assert "Unknown connection type 'nonsense'" in failure.detail
+
+
+def test_an_empty_inventory_names_no_host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    empty = json.dumps({"_meta": {"hostvars": {}}, "all": {"children": ["ungrouped"]}})
+    write_program(tmp_path, "ansible-inventory", [f"echo '{empty}'"])
+    put_first(monkeypatch, tmp_path)
+    failure = failure_of(Login("ansible://all", {"ansible_inventory": str(tmp_path / "hosts")}))
+    assert (failure.kind, failure.stage) == ("unresolvable", "login")
+    assert "ansible://all" in failure.detail
+
+
+def test_an_inventory_gives_each_of_its_hosts_by_its_own_login(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    hosts = {"mail": {"ansible_host": "192.0.2.1", "ansible_user": "root"}, "web": {"ansible_connection": "local"}}
+    listing = json.dumps({"_meta": {"hostvars": hosts}, "all": {"hosts": list(hosts)}})
+    write_program(tmp_path, "ansible-inventory", [f"echo '{listing}'"])
+    write_program(tmp_path, "ssh", [f'printf "%s\\n" "$*" | head -n 1 >{tmp_path}/asked', "exit 255"])
+    put_first(monkeypatch, tmp_path)
+    mail, web = look(Login("ansible://all", {"ansible_inventory": str(tmp_path / "two")}))
+    assert (str(mail.host.endpoint), mail.host.endpoint.hostspec) == ("mail/", "ansible://mail")
+    assert mail.host.failure is not None
+    assert "BatchMode=yes" in (tmp_path / "asked").read_text()
+    assert web.host.failure is None
+
+
+def test_hosts_of_one_label_are_told_apart() -> None:
+    logins = ["ssh://a@web1", "ssh://web1:2222", "docker://web1", "ssh://b@web1", "ssh://c@web1"]
+    hosts: list[Host] = []
+    for login in logins:
+        found = hosts_of(login, {}, 5.0)
+        assert not isinstance(found, ProbeFailure)
+        hosts += found
+    labels = [host.label for host in distinguish(hosts)]
+    assert labels == ["web1", "web1:2222", "docker:web1", "ssh:web1", "web1+2"]
+
+
+def test_each_answer_is_framed_by_a_word_of_its_own() -> None:
+    assert new_nonce() != new_nonce()

@@ -1,0 +1,1 @@
+"""Tests of how services' configurations are read."""

@@ -1,0 +1,20 @@
+"""What hosts print, made up for tests: a dump from a few sections, and the paths of a listener's files."""
+
+from __future__ import annotations
+
+from audit.services.service import Dump, Listener, Section
+
+
+def dump(ports: tuple[tuple[str, int], ...] = (), /, **sections: str) -> Dump:
+    """Return a dump of sections that all ended well; `tls_certificate__www` stands for `tls_certificate:www`."""
+    return Dump({name.replace("__", ":"): Section(text) for name, text in sections.items()}, ports)
+
+
+def paths(listener: Listener) -> list[tuple[str, str]]:
+    """Return the files of a listener as pairs of kind and path."""
+    return [(file.kind, file.path) for file in listener.files]
+
+
+def brief(listeners: tuple[Listener, ...]) -> list[tuple[str, int, tuple[str, ...]]]:
+    """Return scheme, port and names of each listener."""
+    return [(one.scheme, one.port, one.names) for one in listeners]
