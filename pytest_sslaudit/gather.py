@@ -93,12 +93,13 @@ def _login(hostspec: str, settings: Settings) -> Login:
 
 def _declared(service: Service, file: Configuration) -> DeclaredService:
     try:
-        endpoints = tuple(parse_endpoint(url) for url in service.endpoints)
+        for url in service.endpoints:
+            parse_endpoint(url)
     except BadEndpoint as error:
         raise pytest.UsageError(f"{file.file}: service {service.name!r}: {error}") from error
     return DeclaredService(
         name=service.name,
-        endpoints=endpoints,
+        endpoints=service.endpoints,
         certificate=service.certificate,
         key=service.key,
         chain=service.chain,

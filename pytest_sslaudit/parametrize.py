@@ -96,7 +96,7 @@ def _is_ours(metafunc: pytest.Metafunc) -> bool:
 
 
 def _are_ours(definitions: Sequence[pytest.FixtureDef[Any]] | None) -> bool:
-    return bool(definitions) and definitions[-1].func.__module__ == fixtures.__name__
+    return bool(definitions and definitions[-1].func.__module__ == fixtures.__name__)
 
 
 def _insist_on_ours(metafunc: pytest.Metafunc) -> None:

@@ -75,10 +75,10 @@ def _parse(row: dict[str, Any], place: str) -> Waiver:
     if missing or unknown:
         wrong = f"has no {missing[0]!r}" if missing else f"has an unknown key {unknown[0]!r}"
         raise pytest.UsageError(f"{place}: it {wrong}; a waiver has {', '.join(REQUIRED)}")
-    texts: list[Any] = [row[key] for key in REQUIRED[:-1]]
-    if not all(isinstance(text, str) and text.strip() for text in texts):
-        raise pytest.UsageError(f"{place}: {', '.join(REQUIRED[:-1])} are texts and not empty")
-    return Waiver(*texts, _day(row["expires"], place))
+    texts = {key: row[key] for key in REQUIRED[:-1]}
+    if not all(isinstance(text, str) and text.strip() for text in texts.values()):
+        raise pytest.UsageError(f"{place}: {', '.join(texts)} are texts and not empty")
+    return Waiver(**texts, expires=_day(row["expires"], place))
 
 
 def _day(value: Any, place: str) -> date:  # noqa: ANN401 - what TOML holds
