@@ -21,6 +21,7 @@ from audit.endpoint import parse_endpoint
 
 START_S: Final = 20.0  # far more than the lab takes, even on a busy machine
 STOP_S: Final = 10.0
+FAULTS_FOUND: Final = 1  # the exit status of an audit with findings
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,17 +97,25 @@ def audit(lab: Any, report: Path, results: Path) -> int:  # noqa: ANN401 - JSON
 
 
 def main() -> int:
-    """Serve, audit and compare; 0 exactly when the planted faults and no others were found."""
+    """Serve, audit and compare; 0 exactly when the planted faults and no others were found, and the audit said so."""
     report, results = Path("report.html"), Path("results.jsonl")
+    results.unlink(missing_ok=True)  # of a former run
     with tempfile.TemporaryDirectory(prefix="lab-") as folder, served(Path(folder)) as lab:
         status = audit(lab, report, results)
-        ids = [str(parse_endpoint(url)) for url in lab["endpoints"]]
-    if status != 1:
-        sys.stderr.write(f"the audit of a lab full of faults exited {status}, not 1\n")
+    try:
+        rows = read_results(results)
+    except (OSError, ValueError) as error:
+        sys.stderr.write(f"the audit exited {status} without results: {error}\n")
         return 1
-    comparison = compare(ids, lab["faults"], read_results(results))
+    comparison = compare(map(_id, lab["endpoints"]), lab["faults"], rows)
     sys.stdout.write("\n".join(["", *tell(comparison), f"the report: {report.absolute()}", ""]))
-    return 0 if comparison.is_exact else 1
+    if status != FAULTS_FOUND:
+        sys.stderr.write(f"the audit of a lab full of faults exited {status}, not {FAULTS_FOUND}\n")
+    return 0 if comparison.is_exact and status == FAULTS_FOUND else 1
+
+
+def _id(url: str) -> str:
+    return str(parse_endpoint(url))
 
 
 def _is_finding(row: Mapping[str, Any]) -> bool:
