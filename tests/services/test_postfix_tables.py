@@ -1,0 +1,44 @@
+"""postfix's lists of key and certificate files, and its tables of certificates by name."""
+
+from __future__ import annotations
+
+from audit.services import postfix
+from audit.services.service import Dump, Section
+
+MASTER = "smtp inet n - y - - smtpd\n"
+
+
+def read(main: str, **sections: str) -> list[tuple[tuple[str, ...], list[tuple[str, str]], tuple[str, ...]]]:
+    """Return names, files and what was left unread of each listener."""
+    texts = {"main": main, "master": MASTER, **{name.replace("__", ":"): text for name, text in sections.items()}}
+    found = postfix.read(Dump({name: Section(text) for name, text in texts.items()}))
+    return [(one.names, [(file.kind, file.path) for file in one.files], one.unread) for one in found]
+
+
+def test_a_key_in_a_file_of_its_own_belongs_to_the_certificates_after_it() -> None:
+    main = "smtpd_tls_chain_files = /a.key, /a.crt /both.pem"
+    ((_, files, _),) = read(main, keys="/a.key\n/both.pem", certificates="/a.crt\n/both.pem")
+    assert files == [("certificate", "/a.crt"), ("key", "/a.key"), ("certificate", "/both.pem"), ("key", "/both.pem")]
+
+
+def test_each_concrete_name_of_a_table_is_a_listener_with_its_files() -> None:
+    table = Dump(
+        {
+            "main": Section("tls_server_sni_maps = hash:/etc/postfix/sni"),
+            "master": Section(MASTER),
+            "sni:hash:/etc/postfix/sni": Section("# ours\nwww.example.org /w.key\n  /w.crt\n.example.com /x.pem\n"),
+            "keys": Section("/w.key"),
+            "certificates": Section("/w.crt"),
+        }
+    )
+    base, www = postfix.read(table)
+    assert base.names == base.unread == ()
+    assert (www.names, [(file.kind, file.path) for file in www.files]) == (
+        ("www.example.org",),
+        [("certificate", "/w.crt"), ("key", "/w.key")],
+    )
+
+
+def test_a_table_without_a_text_is_said_not_to_be_looked_into() -> None:
+    ((_, _, unread),) = read("tls_server_sni_maps = ldap:/etc/postfix/ldap.cf")
+    assert unread == ("postfix looks certificates up by name in ldap:/etc/postfix/ldap.cf",)
