@@ -12,7 +12,7 @@ from typing import Final
 from audit.probe.wire import Fault, Wire
 
 _OPENING: Final = 4  # bytes that tell the protocols apart: "-ERR"
-_EXCERPT: Final = 120  # characters of a server's answer that a report shows
+_EXCERPT: Final = 80  # characters of a server's answer that a report shows
 
 
 def _line(pattern: bytes) -> re.Pattern[bytes]:
@@ -189,6 +189,8 @@ def _literal(address: str) -> bytes:
 
 
 def excerpt(octets: bytes) -> str:
-    """Return what a server said, on one line and safe to print."""
-    text = octets[:_EXCERPT].decode("ascii", "backslashreplace").strip()
-    return repr(" / ".join(part.strip() for part in text.splitlines()))
+    """Return the beginning of what a server said, on one line and safe to print."""
+    text = octets[:_EXCERPT].decode("ascii", "backslashreplace")
+    line = " / ".join(part.strip() for part in text.splitlines() if part.strip())
+    safe = "".join(char if char.isprintable() else f"\\x{ord(char):02x}" for char in line)
+    return f'"{safe[:_EXCERPT]}"'

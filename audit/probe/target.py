@@ -15,22 +15,36 @@ from audit.observation import Handshake, HostView, ProbeFailure
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The bounds of every probe: seconds end in `_s`, and a stage never outlasts `timeout_s`."""
+    """The bounds of every probe, in seconds where they end in `_s`; those of its stages are shares of `timeout_s`."""
 
-    timeout_s: float = 10.0  # one address of one endpoint, all its connections together
+    timeout_s: float = 10.0  # one address of one endpoint, all its connections together; and one name
     concurrency: int = 64  # addresses probed at once; the speed levels off between 32 and 64 threads
-    per_address: int = (
-        2  # connections at once to one address: Postfix allows a client 50, dovecot 10, a cautious site 3
-    )
+    per_address: int = 2  # connections at once to one address: mail servers ban who opens more than a few
     resolver: tuple[str, ...] = ()  # "192.0.2.53", "127.0.0.1:5353", "[2001:db8::53]:53"; empty: the system's
-    resolve_s: float = 6.0  # a stub resolver waits 5 s for its first server (resolv.conf(5))
-    connect_s: float = 5.0  # two retransmitted SYNs (1 s and 2 s after the first, RFC 6298)
-    starttls_s: float = 8.0  # mail servers hold their greeting back a few seconds to unmask spammers (postscreen: 6 s)
-    handshake_s: float = 6.0
-    farewell_s: float = 1.0  # how long a server is given to answer our goodbye
     retry_after_s: float = 2.0  # when a busy or refusing server is asked once more, at the earliest
+    farewell_s: float = 1.0  # how long a server is given to answer our goodbye
     max_bytes: int = 262_144  # from one connection; OpenSSL itself takes 100 KiB of certificates
     max_certificates: int = 32  # no path in use is longer than six
+
+    @property
+    def resolve_s(self) -> float:
+        """The deadline of one name: a stub resolver waits 5 s for its first server (resolv.conf(5))."""
+        return 0.6 * self.timeout_s
+
+    @property
+    def connect_s(self) -> float:
+        """The deadline of connecting: of 10 s enough for two SYNs lost (RFC 6298: sent again after 1 s and 3 s)."""
+        return 0.5 * self.timeout_s
+
+    @property
+    def starttls_s(self) -> float:
+        """The deadline up to where TLS begins: some mail servers hold their greeting back for 6 s to unmask spammers."""
+        return 0.8 * self.timeout_s
+
+    @property
+    def handshake_s(self) -> float:
+        """The deadline of a TLS handshake."""
+        return 0.6 * self.timeout_s
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from audit.observation import Handshake, Observation, ProbeFailure
 from audit.probe import Limits, Target, observe
 
 NOW = datetime(2026, 11, 23, 10, 0, tzinfo=UTC)
-PATIENT = Limits(timeout_s=30, handshake_s=20, starttls_s=20, connect_s=10, farewell_s=5, retry_after_s=0)
+PATIENT = Limits(timeout_s=40, farewell_s=5, retry_after_s=0)
 """For servers that do answer: a slow machine is no fault of theirs."""
 
 HASTY = Limits(timeout_s=1, retry_after_s=0, farewell_s=0.5)

@@ -16,10 +16,15 @@ import dns.rrset
 ANSWERS: dict[str, dict[str, tuple[str, ...]]] = {
     "both.example.test.": {"A": ("127.0.0.1", "127.0.0.2"), "AAAA": ("::1",)},
     "four.example.test.": {"A": ("127.0.0.1",)},
+    "mute.example.test.": {"A": ("127.0.0.1",)},
     "empty.example.test.": {},
 }
 RCODES = {"broken.example.test.": dns.rcode.SERVFAIL, "half.example.test.": dns.rcode.SERVFAIL}
-SILENT = "silent.example.test."
+SILENT = {
+    ("silent.example.test.", dns.rdatatype.A),
+    ("silent.example.test.", dns.rdatatype.AAAA),
+    ("mute.example.test.", dns.rdatatype.AAAA),
+}
 
 
 @contextlib.contextmanager
@@ -44,7 +49,7 @@ def _serve(server: socket.socket) -> None:
             return
         query = dns.message.from_wire(wire)
         name = query.question[0].name.to_text()
-        if name != SILENT:
+        if (name, query.question[0].rdtype) not in SILENT:
             server.sendto(_answer(query, name).to_wire(), client)
 
 

@@ -116,7 +116,7 @@ def test_a_stopped_run_returns_at_once_with_what_is_complete() -> None:
             stop.set()
 
         began = time.monotonic()
-        observe(targets, replace(PATIENT, timeout_s=60, handshake_s=60), clock=lambda: NOW, report=report, stop=stop)
+        observe(targets, replace(PATIENT, timeout_s=100), clock=lambda: NOW, report=report, stop=stop)
         taken = time.monotonic() - began
     assert [str(one.endpoint) for one in seen] == [f"tls://127.0.0.2:{lively.port}"]
     assert taken < 30
