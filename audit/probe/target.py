@@ -38,7 +38,7 @@ class Limits:
 
     @property
     def starttls_s(self) -> float:
-        """The deadline up to where TLS begins: some mail servers hold their greeting back for 6 s to unmask spammers."""
+        """The deadline up to where TLS begins: some mail servers hold their greeting back for 6 s against spam."""
         return 0.8 * self.timeout_s
 
     @property
