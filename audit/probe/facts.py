@@ -97,7 +97,9 @@ def _is_local(address: str) -> bool:
 
 def _offset(start: str, end: str, sent: datetime, received: datetime) -> float | None:
     """Return the host's clock minus ours in seconds: it lies between two bounds, so their middle is taken."""
-    times = [float(match[0]) for match in (re.match(r"\d+(\.\d+)?", text) for text in (start, end)) if match]
+    read = [re.match(r"(\d+)(\.\d+)?", text) for text in (start, end)]
+    # a clock read to the second alone (busybox) is half a second further on average
+    times = [float(match[1]) + float(match[2] or 0.5) for match in read if match]
     if len(times) != 2:
         return None
     return ((times[0] - sent.timestamp()) + (times[1] - received.timestamp())) / 2

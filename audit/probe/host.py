@@ -16,7 +16,7 @@ from typing import Final
 from audit.endpoint import Endpoint
 from audit.observation import ConfigTest, HostView, InstalledFile, Observation, ProbeFailure
 from audit.probe.agents import is_snakeoil, owner_of
-from audit.probe.collect import instances, prologue, whole_script
+from audit.probe.collect import COMMAND_LIMIT_S, instances, prologue, whole_script
 from audit.probe.facts import Facts, read_facts
 from audit.probe.files import LOOK, PER_COMMAND, look_at, missing_rights, read_file
 from audit.probe.inside import HostInside
@@ -29,6 +29,7 @@ from audit.services.declared import DeclaredService, listeners_of
 from audit.services.service import Dump, Listener, NamedFile, Section
 
 Clock = Callable[[], datetime]
+_TIMED_OUT: Final = 124  # the status of timeout(1)
 _DETAIL: Final = 400  # characters of a failed configuration test that are kept
 
 
@@ -93,12 +94,16 @@ def _instances(answer: Mapping[str, Section], facts: Facts) -> Iterator[Instance
 
 
 def _config_test(section: Section) -> ConfigTest:
+    if section.rc == _TIMED_OUT:
+        return ConfigTest(section.command, ok=False, detail=f"it did not finish within {COMMAND_LIMIT_S} s")
     return ConfigTest(section.command, section.rc == 0, "" if section.rc == 0 else _short(section.text))
 
 
 def _short(text: str) -> str:
-    """Return the end of what a program said, on one line: daemons say last what stopped them."""
-    return " ".join(text.split())[-_DETAIL:]
+    """Return what a program said stopped it, on one line: where it names errors these, else the end of all."""
+    lines = [line.strip() for line in text.splitlines()]
+    errors = [line for line in lines if re.search(r"emerg|error|fatal|denied|invalid|AH\d+", line, re.IGNORECASE)]
+    return " ".join(errors or lines)[-_DETAIL:]
 
 
 def _declared(services: tuple[DeclaredService, ...], facts: Facts) -> Iterator[Instance]:
@@ -127,7 +132,7 @@ def _second_look(host: Host, found: list[Instance], facts: Facts, wishes: Wishes
     for start in range(0, max(len(looks), 1), PER_COMMAND):
         nonce = new_nonce()
         script = prologue(nonce) + LOOK + "".join(looks[start : start + PER_COMMAND]) + ("" if start else "".join(rest))
-        answer = host.run(script + "section done echo\n", nonce)
+        answer = host.run(script, nonce)
         if isinstance(answer, ProbeFailure):
             return answer
         answers |= answer

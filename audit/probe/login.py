@@ -6,15 +6,19 @@ It knows how a login fails and says so in one line without a password; it refuse
 from __future__ import annotations
 
 import copy
+import json
 import re
 import secrets
+import shlex
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from audit.observation import FailureKind, ProbeFailure, Stage
+from audit.observation import ProbeFailure, Stage
 from audit.probe.collect import read_sections
+from audit.probe.login_faults import explain, last_line
 from audit.probe.run_local import Finished, run_bounded
 from audit.services.service import Section
 
@@ -24,29 +28,7 @@ if TYPE_CHECKING:
 _SSH_OPTIONS: Final = "-T -o ClearAllForwardings=yes"
 _BATCH: Final = "-o BatchMode=yes"  # no question about passwords, passphrases or host keys; the user's policy decides
 _CONNECT_S: Final = 10
-_REASONS: Final[tuple[tuple[str, FailureKind, str], ...]] = (
-    (r"sudo: .*(password is required|terminal is required|must have a tty|askpass)", "sudo",
-     "sudo wants a password: allow this login NOPASSWD, or log in as root"),
-    (r"sudo: .*(not allowed|may not run|unknown user)|is not in the sudoers|not allowed to execute", "sudo",
-     "sudo does not let this login run /bin/sh"),
-    (r"sudo: (command )?not found|sudo: No such file", "no-command", "there is no sudo on the host: log in as root"),
-    (r"Host key verification failed|HOST IDENTIFICATION HAS CHANGED|BadHostKey|not found in known_hosts", "host-key",
-     "the host's key is unknown or has changed: compare it and put it into known_hosts"),
-    (r"Permission denied|Authentication failed|AuthenticationException|Too many authentication|UNPROTECTED PRIVATE KEY",
-     "denied", "the login was refused: which key or user may log in?"),
-    (r"Could not resolve|Name or service not known|No address associated|Temporary failure in name resolution|gaierror",
-     "unresolvable", "the host's name has no address"),
-    (r"Connection refused|Unable to connect to port", "refused", "nothing answers at the login's port"),
-    (r"timed out|TimeoutError|Operation timed out", "timeout", "the host did not answer in time"),
-    (r"No route to host|Network is unreachable|Host is down", "unreachable", "there is no way to the host"),
-    (r"must install paramiko|No module named 'paramiko'", "no-command", "install paramiko, or write ssh://HOST"),
-    (r"ansible(-inventory)?: (command )?not found", "no-command", "install ansible to use its inventory"),
-    (r"(sshpass|ssh|docker|podman|kubectl|oc|lxc|salt|chroot): (command )?not found|No module named", "no-command",
-     "a program that this kind of login needs is not installed here"),
-    (r"No such (container|file)|NotFound|is not running|no such container", "unresolvable", "there is no such host"),
-    (r"Connection (closed|reset)|kex_exchange_identification|banner exchange", "closed",
-     "the login's port closed the connection"),
-)  # fmt: skip
+_GRACE_S: Final = 2.0  # for ending what outlasted its deadline
 
 
 @dataclass(slots=True)
@@ -60,25 +42,30 @@ class Host:
     stop: threading.Event = field(default_factory=threading.Event)
     commands: int = 0
     _finished: Finished | None = None
+    _one_at_a_time: threading.Lock = field(default_factory=threading.Lock)
 
     def run(self, script: str, nonce: str) -> dict[str, Section] | ProbeFailure:
-        """Run a script of sections framed by `nonce` as one command, and return the sections."""
-        from testinfra.host import Host as TestinfraHost  # noqa: PLC0415 - 60 ms that only an audit of hosts should cost
-
-        self.commands += 1
-        self._finished = None
-        failure = self._attempt(TestinfraHost(self.backend), script)
-        finished = self._finished or Finished(255, b"", failure.encode())
+        """Run a script of sections framed by `nonce` as one command, and return the sections of a whole answer."""
+        with self._one_at_a_time:
+            self.commands += 1
+            self._finished = None
+            said = self._attempt(f"{script}section done :\n")
+            finished = self._finished or Finished(255, b"", said.encode())
         text = finished.stdout.decode("utf-8", "replace").replace("\r\n", "\n")
         sections = read_sections(nonce, text)
-        if sections and not finished.cut:
+        if "done" in sections and not finished.cut:
             return sections
-        return self._failure(finished, started=bool(sections))
+        return self._failure(finished, "host" if sections else "login")
 
-    def _attempt(self, host: Any, script: str) -> str:  # noqa: ANN401 - testinfra is untyped
-        """Run by testinfra, and return what it raised in text; the answer itself is kept by `run_local`."""
+    def _attempt(self, script: str) -> str:
+        """Run by testinfra, and return what it raised in text; the answer itself is kept in `_finished`."""
+        from testinfra.host import Host as TestinfraHost  # noqa: PLC0415 - 60 ms that only an audit of hosts should cost
+
         try:
-            result = host.run("sh -c %s", script)
+            result = _in_time(lambda: TestinfraHost(self.backend).run("sh -c %s", script), self.timeout_s + _GRACE_S)
+        except TimeoutError:  # a transport of its own that knows no deadline
+            self._finished = Finished(255, b"", b"", "timeout")
+            return ""
         except (RuntimeError, OSError, AssertionError) as error:  # how testinfra's backends say that a login failed
             return f"{type(error).__name__}: {error}"
         except Exception as error:
@@ -90,19 +77,19 @@ class Host:
             self._finished = Finished(result.rc, _bytes(result, "stdout"), _bytes(result, "stderr"))
         return ""
 
-    def _failure(self, finished: Finished, *, started: bool) -> ProbeFailure:
-        stage: Stage = "host" if started else "login"
+    def _failure(self, finished: Finished, stage: Stage) -> ProbeFailure:
         if finished.cut == "too-much":
             return ProbeFailure(stage, "too-much", f"{self.hostspec} printed more than {len(finished.stdout)} bytes")
         if finished.cut:
             return ProbeFailure(stage, "timeout", f"{self.hostspec} did not finish within {self.timeout_s:g} s")
         said = self._said(finished)
-        for pattern, kind, meaning in _REASONS:
-            if re.search(pattern, said, re.IGNORECASE):
-                return ProbeFailure("login", kind, f"{self.hostspec}: {meaning} ({_last_line(said, pattern)})")
-        ended: FailureKind = "no-command" if finished.rc in (126, 127) else "broken"
-        meaning = "no POSIX shell answers there" if ended == "no-command" else f"the login ended with {finished.rc}"
-        return ProbeFailure(stage, ended, f"{self.hostspec}: {meaning} ({_last_line(said, '.') or 'it said nothing'})")
+        known = explain(self.hostspec, said, stage)
+        if known:
+            return known
+        said_last = last_line(said) or "it said nothing"
+        if finished.rc in (126, 127):
+            return ProbeFailure(stage, "no-command", f"{self.hostspec}: no POSIX shell answers there ({said_last})")
+        return ProbeFailure(stage, "broken", f"{self.hostspec}: the login ended with {finished.rc} ({said_last})")
 
     def _said(self, finished: Finished) -> str:
         text = (finished.stderr or finished.stdout[-2000:]).decode("utf-8", "replace")[-8000:]
@@ -111,10 +98,18 @@ class Host:
         return text
 
 
-def _last_line(said: str, pattern: str) -> str:
-    """Return the line that says why: the last that fits, cut to a readable length, without control characters."""
-    lines = [line.strip() for line in said.splitlines() if re.search(pattern, line, re.IGNORECASE)]
-    return re.sub(r"[^\x20-\x7e\xa0-\uffff]", "", lines[-1])[:200] if lines else ""
+def _in_time(work: Callable[[], Any], seconds: float) -> Any:  # noqa: ANN401 - testinfra is untyped
+    """Return what `work` returns or raise what it raises; TimeoutError where it takes longer, and it is left behind."""
+    done: Future[Any] = Future()
+
+    def run() -> None:
+        try:
+            done.set_result(work())
+        except BaseException as error:  # noqa: BLE001 - it is raised where it is waited for
+            done.set_exception(error)
+
+    threading.Thread(target=run, name="sslaudit-login", daemon=True).start()
+    return done.result(seconds)
 
 
 def _bytes(result: Any, stream: str) -> bytes:  # noqa: ANN401 - testinfra is untyped
@@ -139,27 +134,40 @@ def redacted(hostspec: str) -> str:
 
 def hosts_of(hostspec: str, options: Mapping[str, Any], timeout_s: float) -> tuple[Host, ...] | ProbeFailure:
     """Return the hosts a specification means (an inventory may mean many), or why it means none."""
-    from testinfra.backend import get_backends  # noqa: PLC0415 - as above
-
     shown = redacted(hostspec)
+    known = {key: value for key, value in options.items() if value is not None}
     try:
-        backends = get_backends([hostspec], **{key: value for key, value in options.items() if value is not None})
+        hosts = _expand(hostspec, known, timeout_s)
     except (RuntimeError, ValueError, OSError, ImportError, AssertionError) as error:
-        return _unusable(shown, f"{type(error).__name__}: {error}")
-    if not backends:
-        return ProbeFailure("login", "unresolvable", f"{shown}: the inventory names no such host")
-    try:
-        return tuple(_host(hostspec, backend, timeout_s) for backend in backends)
-    except (RuntimeError, ValueError, OSError, ImportError, AssertionError) as error:
-        return _unusable(shown, f"{type(error).__name__}: {error}")
+        said = " ".join(redacted(f"{type(error).__name__}: {error}").split())
+        return explain(shown, said) or ProbeFailure("login", "unresolvable", f"{shown}: no such host ({said[:300]})")
+    return hosts or ProbeFailure("login", "unresolvable", f"{shown}: the inventory names no such host")
 
 
-def _unusable(shown: str, said: str) -> ProbeFailure:
-    line = " ".join(redacted(said).split())[:300]
-    for pattern, kind, meaning in _REASONS:
-        if re.search(pattern, said, re.IGNORECASE):
-            return ProbeFailure("login", kind, f"{shown}: {meaning} ({line})")
-    return ProbeFailure("login", "unresolvable", f"{shown}: no host is to be had from this ({line})")
+def _expand(hostspec: str, options: dict[str, Any], timeout_s: float) -> tuple[Host, ...]:
+    from testinfra.backend import get_backends, parse_hostspec  # noqa: PLC0415 - as above
+
+    asked = options | parse_hostspec(hostspec)[1]
+    if asked.get("connection") == "ansible":
+        _read_inventory(asked.get("ansible_inventory"), timeout_s)
+    return tuple(_host(hostspec, backend, timeout_s) for backend in get_backends([hostspec], **options))
+
+
+def _read_inventory(path: str | None, timeout_s: float) -> None:
+    """Let testinfra know the inventory: it would wait for an inventory that hangs, or that asks for a passphrase."""
+    from testinfra.utils.ansible_runner import AnsibleRunner  # noqa: PLC0415 - as above
+
+    runner = AnsibleRunner.get_runner(path)
+    if "inventory" in vars(runner):
+        return
+    named = f" -i {shlex.quote(path)}" if path else ""
+    command = f"ANSIBLE_VERBOSITY=0 ansible-inventory --list{named}"
+    finished = run_bounded(command, timeout_s, threading.Event())
+    if finished.cut:
+        raise RuntimeError(f"ansible-inventory timed out after {timeout_s:g} s")
+    if finished.rc != 0:
+        raise RuntimeError(last_line(finished.stderr.decode("utf-8", "replace")) or f"it ended with {finished.rc}")
+    runner.inventory = json.loads(finished.stdout)
 
 
 def _host(hostspec: str, backend: Any, timeout_s: float) -> Host:  # noqa: ANN401 - backends differ

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from audit.observation import ProbeFailure
-from audit.probe.login import Host, distinguish, hosts_of, new_nonce, redacted
+from audit.probe.login import Host, _in_time, distinguish, hosts_of, new_nonce, redacted
 from audit.probe.run_local import run_bounded
 from audit.targets import Login
 from tests.host.hosts import look, put_first, write_program
@@ -24,6 +24,19 @@ def failure_of(login: Login) -> ProbeFailure:
     assert failure.stage == "login"
     assert "\n" not in failure.detail
     return failure
+
+
+def is_running(pid: str) -> bool:
+    """Return whether a process still runs, after the moment that ending it may take; one not yet reaped does not."""
+    stat = Path(f"/proc/{pid}/stat")
+    for _ in range(100):
+        try:
+            if stat.read_text().rpartition(")")[2].split()[0] in "ZX":
+                return False
+        except (FileNotFoundError, ProcessLookupError):
+            return False
+        time.sleep(0.02)
+    return True
 
 
 @pytest.mark.parametrize(
@@ -88,7 +101,7 @@ def test_a_login_that_hangs_costs_its_deadline_and_leaves_no_process(
     failure = failure_of(Login("ssh://web1", timeout_s=0.5))
     assert (failure.kind, failure.detail) == ("timeout", "ssh://web1 did not finish within 0.5 s")
     assert time.monotonic() - began < 5
-    assert not Path(f"/proc/{(tmp_path / 'pid').read_text().strip()}").exists()
+    assert not is_running((tmp_path / "pid").read_text().strip())
 
 
 def test_one_host_that_hangs_does_not_hold_up_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -194,3 +207,35 @@ def test_hosts_of_one_label_are_told_apart() -> None:
 
 def test_each_answer_is_framed_by_a_word_of_its_own() -> None:
     assert new_nonce() != new_nonce()
+
+
+def test_an_inventory_that_hangs_costs_its_deadline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_program(tmp_path, "ansible-inventory", ["sleep 60"])
+    put_first(monkeypatch, tmp_path)
+    failure = failure_of(Login("ansible://all", {"ansible_inventory": str(tmp_path / "slow")}, timeout_s=0.3))
+    assert failure.kind == "timeout"
+
+
+def test_an_answer_that_breaks_off_is_no_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    said = "Connection to web1 closed by remote host."
+    write_program(
+        tmp_path, "ssh", ["for last; do :; done", 'sh -c "$last" | head -n 9', f"echo '{said}' >&2", "exit 255"]
+    )
+    put_first(monkeypatch, tmp_path)
+    (seen,) = look(Login("ssh://root@web1"))
+    failure = seen.host.failure
+    assert failure is not None
+    assert (failure.stage, failure.kind) == ("host", "closed")
+    assert said in failure.detail
+
+
+def test_a_transport_that_knows_no_deadline_is_left_behind() -> None:
+    began = time.monotonic()
+    with pytest.raises(TimeoutError):
+        _in_time(lambda: time.sleep(1), 0.1)
+    assert time.monotonic() - began < 0.9
+
+
+def test_a_bug_in_a_transport_is_raised_where_it_is_waited_for() -> None:
+    with pytest.raises(ZeroDivisionError):
+        _in_time(lambda: 1 // 0, 5.0)
