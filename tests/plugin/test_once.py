@@ -90,6 +90,23 @@ def test_what_is_not_wanted_is_not_probed(
 
 
 @pytest.mark.parametrize("workers", [(), ("-n2",)])
+def test_only_the_endpoints_of_selected_tests_are_probed(
+    pytester: pytest.Pytester, listener: Listener, silent: Listener, workers: tuple[str, ...]
+) -> None:
+    other = f"--audit-endpoint=https://127.0.0.1:{silent.port}"
+    assert audit(pytester, listener, other, "-k", f"127.0.0.1:{listener.port}", *workers).ret == 1
+    assert (listener.count > 0, silent.count) == (True, 0)
+
+
+def test_what_failed_last_is_all_that_is_probed_again(pytester: pytest.Pytester, listener: Listener) -> None:
+    audit(pytester, listener)
+    before = listener.count
+    audit(pytester, listener, "--lf")
+    assert listener.count == 2 * before
+    assert {row["check"] for row in rows(pytester.path / "results.jsonl")} == {"svc.unreachable"}
+
+
+@pytest.mark.parametrize("workers", [(), ("-n2",)])
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_the_run_cleanly(
     pytester: pytest.Pytester, silent: Listener, number: signal.Signals, workers: tuple[str, ...]

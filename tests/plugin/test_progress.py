@@ -1,0 +1,52 @@
+"""Progress while probing: on a terminal only."""
+
+from __future__ import annotations
+
+import os
+import pty
+import socket
+import subprocess
+import sys
+from contextlib import suppress
+
+import pytest
+
+ARGUMENTS = (sys.executable, "-m", "pytest", "--pyargs", "audit", "-p", "no:cacheprovider")
+
+
+def closed_endpoint() -> str:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return f"--audit-endpoint=https://127.0.0.1:{listener.getsockname()[1]}"
+
+
+def on_a_terminal(pytester: pytest.Pytester, *arguments: str) -> str:
+    """Run on a terminal of its own; returns all that was written to it."""
+    ours, theirs = pty.openpty()
+    with subprocess.Popen([*ARGUMENTS, *arguments], cwd=pytester.path, stdin=theirs, stdout=theirs, stderr=theirs):
+        os.close(theirs)
+        written = bytearray()
+        with suppress(OSError):  # how Linux says that the other side is closed
+            while chunk := os.read(ours, 65_536):
+                written += chunk
+    os.close(ours)
+    return written.decode()
+
+
+def test_a_terminal_shows_count_rate_and_slowest(pytester: pytest.Pytester) -> None:
+    said = on_a_terminal(pytester, closed_endpoint())
+    assert "probing 1/1, " in said
+    assert "/s, slowest https://127.0.0.1:" in said
+
+
+def test_a_quiet_terminal_shows_none(pytester: pytest.Pytester) -> None:
+    assert "probing" not in on_a_terminal(pytester, closed_endpoint(), "-q")
+
+
+def test_a_pipe_gets_none(pytester: pytest.Pytester) -> None:
+    done = subprocess.run(
+        [*ARGUMENTS, closed_endpoint()], cwd=pytester.path, capture_output=True, text=True, check=False, timeout=120
+    )
+    assert "svc.unreachable" in done.stdout
+    assert "probing" not in done.stdout + done.stderr
+    assert "\x1b" not in done.stdout + done.stderr
