@@ -1,6 +1,6 @@
 """The HTML report: pytest-html's table with our columns, worst rows first, and true totals on top.
 
-Everything that came from a host, a server or a certificate is escaped: it is hostile input.
+Everything that came from a host, a server or a certificate is escaped: it is hostile input. It judges nothing.
 """
 
 from __future__ import annotations
@@ -12,16 +12,27 @@ from typing import Any, Final
 import pytest
 
 from audit.checks import Severity, Verdict
-from audit.record import format_time
 from audit.result import Result
 from pytest_sslaudit.results import result_of
+from pytest_sslaudit.run import KEY, Run
 from pytest_sslaudit.summary import lines_of_totals
 from pytest_sslaudit.tally import Tally
 
 MOST_GOOD_ROWS: Final = 5000  # of what passed or did not apply: a larger page no browser opens
 COLUMNS: Final = ("Severity", "Endpoint", "Check", "Finding", "Expiry", "Remedy")
-GOOD: Final = (Verdict.PASS, Verdict.NOT_APPLICABLE)
-RANKS: Final = (Verdict.ERROR, Verdict.FAIL, Verdict.INCONCLUSIVE, Verdict.WAIVED, Verdict.PASS, Verdict.NOT_APPLICABLE)
+SORTED: Final = frozenset({"Severity", "Endpoint", "Check", "Expiry", "Remedy"})
+COUNTED: Final = {
+    Verdict.ERROR: "errors",
+    Verdict.FAIL: "findings",
+    Verdict.INCONCLUSIVE: "inconclusive",
+    Verdict.WAIVED: "waived",
+    Verdict.PASS: "passed",
+    Verdict.NOT_APPLICABLE: "not applicable",
+}
+FINDINGS: Final = frozenset({Verdict.FAIL, Verdict.INCONCLUSIVE, Verdict.WAIVED})
+GOOD: Final = frozenset({Verdict.PASS, Verdict.NOT_APPLICABLE})
+BREAK: Final = "<wbr>"  # where an id may be broken into lines
+EMPTY: Final = "\N{ZERO WIDTH SPACE}"  # sorts behind digits, letters and comments
 
 
 class HtmlReport:
@@ -35,56 +46,145 @@ class HtmlReport:
         self._report: Any = None
 
     def pytest_html_report_title(self, report: Any) -> None:  # noqa: ANN401 - pytest-html has no types
-        """Name the report, and keep the order of rows that we give it."""
+        """Name the report, keep the order of rows that we give it, and fold what explains a row."""
         self._report = report
         report.title = self._title
         report.data["initialSort"] = "original"
+        report.data["renderCollapsed"] = ["all"]
+        report.outcomes["skipped"]["label"] = "Skipped (does not apply, or follows from a finding)"
+        report.outcomes["xfailed"]["label"] = "Waived or below the level"
 
     def pytest_html_results_table_header(self, cells: list[str]) -> None:
-        """Put our columns between result and duration."""
-        ours = [f'<th class="sortable" data-column-type="{name.lower()}">{name}</th>' for name in COLUMNS]
-        cells[1:] = [*ours, '<th class="sortable" data-column-type="duration">Duration</th>']
+        """Put our columns beside the result."""
+        cells[1:] = [_header(name) for name in COLUMNS]
 
     def pytest_html_results_table_row(self, report: pytest.TestReport, cells: list[str]) -> None:
-        """Fill our columns; leave out what passed beyond the limit."""
-        result = result_of(report) if isinstance(report, pytest.TestReport) else None
-        values = _values(result) if result else ("", "", escape(report.nodeid), "", "", "")
-        cells[1:] = [*(_cell(name, value) for name, value in zip(COLUMNS, values, strict=True)), cells[2]]
-        if result is None:
+        """Fill our columns; leave out what passed beyond the limit, and set-up and clean-up with nothing to say."""
+        if report.when in ("setup", "teardown") and report.passed and not report.sections:
+            cells.clear()
             return
-        self._ranks[report.nodeid] = (RANKS.index(result.verdict), -result.severity.rank)
-        if result.verdict in GOOD:
+        result = result_of(report)
+        values = _values(result, report) if result else ("", "", _id(report.nodeid), "", "", "")
+        cells[1:] = map(_cell, COLUMNS, values)
+        self._ranks[report.nodeid] = _rank(result, report)
+        if report.when == "call" and (result.verdict in GOOD if result else not report.failed):
             self._good_rows += 1
             if self._good_rows > MOST_GOOD_ROWS:
                 self._left_out += 1
                 cells.clear()
 
-    def pytest_html_results_summary(self, prefix: list[str]) -> None:
+    def pytest_html_results_table_html(self, report: pytest.TestReport, data: list[str]) -> None:
+        """Explain a result where it is unfolded; what is no check, and a bug of ours, keeps its log and trace."""
+        result = result_of(report)
+        if result and result.verdict is not Verdict.ERROR:
+            data[:] = [escape("\n".join(_explained(result)))]
+
+    def pytest_html_results_summary(self, prefix: list[str], session: pytest.Session) -> None:
         """Put the true totals on top, and the worst rows first."""
         css = files("pytest_sslaudit").joinpath("html.css").read_text(encoding="utf-8")
-        counts = "".join(_count(verdict, self._tally.verdicts[verdict.value]) for verdict in RANKS)
-        lines = "".join(f"<p>{escape(line)}</p>" for line in lines_of_totals(self._tally))
-        left_out = f"<p>{self._left_out} rows of what passed are left out below.</p>" if self._left_out else ""
-        prefix.append(f'<style>{css}</style><div class="sslaudit"><ul>{counts}</ul>{lines}{left_out}</div>')
-        tests = self._report.data["tests"]
-        ordered = sorted(tests, key=lambda nodeid: self._ranks.get(nodeid, (-1, 0)))
-        rows = {nodeid: tests.pop(nodeid) for nodeid in ordered}
+        counts = "".join(_count(verdict, self._tally.verdicts[verdict.value]) for verdict in COUNTED)
+        lines = [*lines_of_totals(self._tally), *_lines_of_run(session.config.stash.get(KEY, None))]
+        if self._left_out:
+            lines.append(f"{self._left_out} rows of what passed or did not apply are left out of the table")
+        text = "".join(f"<p>{escape(line)}</p>" for line in lines)
+        prefix.append(f'<style>{css}</style><div class="sslaudit"><ul>{counts}</ul>{text}</div>')
+        self._order_rows(self._report.data["tests"])
+
+    def _order_rows(self, tests: dict[str, list[Any]]) -> None:
+        """Put the worst first; pytest-html keeps an empty list for what was left out."""
+        ordered = sorted(filter(tests.__getitem__, tests), key=self._ranks.__getitem__)
+        rows = {nodeid: tests[nodeid] for nodeid in ordered}
+        tests.clear()
         tests.update(rows)
 
 
-def _values(result: Result) -> tuple[str, ...]:
-    failing = result.verdict not in GOOD
-    severity = result.severity.value if failing else ""
-    expiry = format_time(result.not_after)[:16].replace("T", " ") if result.not_after else ""
-    remedy = result.remedy.value if failing and result.remedy.value != "none" else ""
-    message = result.message if result.verdict is not Verdict.INCONCLUSIVE else f"inconclusive: {result.message}"
-    return tuple(map(escape, (severity, result.endpoint, result.check, message, expiry, remedy)))
+def _header(name: str) -> str:
+    sortable = ' class="sortable"' if name in SORTED else ""
+    return f'<th{sortable} data-column-type="{name.lower()}">{name}</th>'
 
 
 def _cell(name: str, value: str) -> str:
-    marked = f" sslaudit-{value}" if name == "Severity" and value in set(Severity) else ""
-    return f'<td class="col-{name.lower()}{marked}">{value}</td>'
+    return f'<td class="col-{name.lower()}">{value}</td>'
+
+
+def _values(result: Result, report: pytest.TestReport) -> tuple[str, ...]:
+    remedy = "" if result.remedy.value == "none" or result.verdict in GOOD else result.remedy.value
+    expiry = f"<span>{result.not_after:%Y-%m-%d}</span> {result.not_after:%H:%M}" if result.not_after else ""
+    finding = escape(_finding(result, report))
+    return _severity(result), _id(result.endpoint), escape(result.check), finding, expiry or EMPTY, remedy or EMPTY
+
+
+def _severity(result: Result) -> str:
+    """Return a cell that sorts by rank: pytest-html compares the text of cells, comments included."""
+    if result.verdict not in FINDINGS:
+        return EMPTY
+    level = result.severity
+    mark = f"sslaudit-{level.value}" if result.verdict is Verdict.FAIL else "sslaudit-told"
+    return f'<!--{len(Severity) - level.rank}--><span class="{mark}">{level.value}</span>'
+
+
+def _id(text: str) -> str:
+    """Return an id that may be broken behind its scheme, before the port and before the address."""
+    return escape(text).replace("://", f"://{BREAK}").replace("+", f"{BREAK}+")
+
+
+def _finding(result: Result, report: pytest.TestReport) -> str:
+    match result.verdict:
+        case Verdict.INCONCLUSIVE:
+            cause = result.detail.get("because")
+            return f"inconclusive{f', follows from {cause}' if cause else ''}: {result.message}"
+        case Verdict.WAIVED if result.waiver:
+            return f"waived by {result.waiver.owner} until {result.waiver.expires}: {result.message}"
+        case Verdict.FAIL if not report.failed:
+            return f"below the level that fails the run: {result.message}"
+        case Verdict.NOT_APPLICABLE:
+            return f"does not apply: {result.message}"
+    return result.message
+
+
+def _rank(result: Result | None, report: pytest.TestReport) -> tuple[int, int]:
+    """Return the place of a row: bugs, what fails, what follows from it, what is waived, what passed."""
+    if result is None:
+        return (0 if report.failed else 4), 0
+    worst_first = -result.severity.rank
+    match result.verdict:
+        case Verdict.ERROR:
+            return 0, 0
+        case Verdict.INCONCLUSIVE if "because" in result.detail and not report.failed:
+            return 2, worst_first
+        case Verdict.FAIL | Verdict.INCONCLUSIVE:
+            return 1, worst_first
+        case Verdict.WAIVED:
+            return 3, worst_first
+    return (4 if result.verdict is Verdict.PASS else 5), 0
+
+
+def _explained(result: Result) -> list[str]:
+    """Return what stands under an unfolded row, one thing a line."""
+    waiver = result.waiver and f"{result.waiver.reason} ({result.waiver.owner}, until {result.waiver.expires})"
+    facts = {
+        "finding": result.message,
+        "observed": result.detail.get("observed"),
+        "required": result.detail.get("required"),
+        "source": result.source,
+        "policy": result.policy,
+        "waiver": waiver,
+        "host": result.host,
+        "service": result.service,
+        "leaf": result.leaf_sha256 and f"sha256 {result.leaf_sha256}",
+        "test": result.nodeid,
+    }
+    return [f"{name:9} {value}" for name, value in facts.items() if value not in (None, "")]
+
+
+def _lines_of_run(run: Run | None) -> list[str]:
+    if run is None:  # it ended before it began
+        return []
+    policies = ", ".join(profile.name for profile in run.settings.policy) or "by kind of certificate"
+    trust, level = ", ".join(run.settings.trust), run.settings.fail_on.value
+    policy = f"policy: {policies}; trust anchors: {trust}; the run fails from {level} on"
+    return [f"judged as of {run.now:%Y-%m-%d %H:%M} UTC; {policy}"]
 
 
 def _count(verdict: Verdict, count: int) -> str:
-    return f'<li class="sslaudit-{verdict.value}"><b>{count}</b> {verdict.value}</li>' if count else ""
+    return f'<li class="sslaudit-{verdict.value}"><b>{count}</b> {COUNTED[verdict]}</li>' if count else ""

@@ -21,6 +21,12 @@ class Summary:
         """Keep the tally that the run fills."""
         self._config, self._tally = config, tally
 
+    def pytest_collection_finish(self) -> None:
+        """Print no line for each file: checks run endpoint by endpoint, which would repeat all files for each."""
+        reporter = self._config.pluginmanager.getplugin("terminalreporter")
+        if reporter and self._config.get_verbosity() == 0:
+            reporter.showfspath = False
+
     @pytest.hookimpl(trylast=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Let go of what pytest keeps of set-up and clean-up: nothing prints it, and there are two to a check."""
@@ -51,13 +57,13 @@ def lines_of_totals(tally: Tally) -> Iterator[str]:
     """Give the counts by severity, what could not be told, what is waived, and the earliest expiry."""
     findings = ", ".join(f"{count} {level.value}" for level, count in tally.by_severity()) or "none"
     parts = [f"findings: {findings}"]
-    for verdict, words in (
-        (Verdict.INCONCLUSIVE, "could not be told"),
-        (Verdict.WAIVED, "waived"),
-        (Verdict.ERROR, "our bugs"),
-    ):
-        if count := tally.verdicts[verdict.value]:
-            parts.append(f"{count} {words}")
+    counts = (
+        (tally.verdicts[Verdict.INCONCLUSIVE.value] - tally.follow, "could not be told"),
+        (tally.follow, "more follow from a finding of the same endpoint"),
+        (tally.verdicts[Verdict.WAIVED.value], "waived"),
+        (tally.verdicts[Verdict.ERROR.value], "bugs of ours, see their traces"),
+    )
+    parts += [f"{count} {words}" for count, words in counts if count]
     yield f"{len(tally.endpoints)} endpoints; {'; '.join(parts)}"
     if not tally.told_something:
         yield "nothing could be audited"

@@ -24,6 +24,7 @@ class Tally:
     severities: Counter[str] = field(default_factory=Counter)
     failing: list[tuple[Result, str]] = field(default_factory=list)  # with pytest's outcome
     waived: list[Result] = field(default_factory=list)
+    follow: int = 0  # inconclusive because of another finding of their endpoint
     endpoints: set[str] = field(default_factory=set)
     earliest: tuple[datetime, str] | None = None  # not_after, endpoint
     connections: int = 0
@@ -38,6 +39,8 @@ class Tally:
         self.told_something |= is_of_substance and result.verdict in JUDGED
         if result.verdict in (Verdict.FAIL, Verdict.INCONCLUSIVE, Verdict.ERROR):
             self.failing.append((result, outcome))
+        if result.verdict is Verdict.INCONCLUSIVE and "because" in result.detail:
+            self.follow += 1
         if result.verdict is Verdict.FAIL:
             self.severities[result.severity.value] += 1
         if result.verdict is Verdict.WAIVED:
