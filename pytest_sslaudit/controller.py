@@ -44,9 +44,9 @@ class Controller:
         self.interrupted = self.broken_collection = self.probed = False
         self._undo: list[Callable[[], object]] = []
         insist_on_reports(config)
-        self.spool = self._make_spool()
         writes = settings.results is not None and not config.option.collectonly
         self.results = ResultsFile(settings.results) if settings.results and writes else None
+        self.spool = self._make_spool()
         self._started = datetime.now(UTC)
 
     def _make_spool(self) -> Spool:

@@ -59,7 +59,7 @@ class Judging:
         ruling = _ruling(item, call)
         if ruling and ruling.result:
             item.user_properties.extend(as_properties(ruling.result))
-        if ruling and ruling.outcome != "error" and not item.config.option.usepdb:
+        if ruling and ruling.outcome != "error" and not item.config.getoption("usepdb", default=False):
             call.excinfo = None  # or pytest draws a stack trace for each, at ten times the cost of the judgement
         report = yield
         if ruling:

@@ -45,7 +45,6 @@ class Settings:
     from_evidence: Path | None
     limits: Limits
     now: datetime | None
-    verbose: int
 
 
 def read_settings(config: pytest.Config) -> Settings:
@@ -69,7 +68,6 @@ def read_settings(config: pytest.Config) -> Settings:
         from_evidence=asked.path("from_evidence"),
         limits=_limits(config, asked.file),
         now=_now(asked.text("now")),
-        verbose=config.option.verbose,
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from types import TracebackType
 from typing import Final, Self, TextIO
@@ -20,8 +19,9 @@ class Progress:
     def __init__(self, config: pytest.Config, total: int) -> None:
         """Find the terminal; there is none in a pipe, or where pytest is told to be quiet."""
         reporter = config.pluginmanager.getplugin("terminalreporter")
-        stream: TextIO = reporter._tw._file if reporter else sys.stdout  # noqa: SLF001 - no public way to the stream
-        self._stream = stream if stream.isatty() and config.option.verbose >= 0 and total else None
+        stream: TextIO | None = reporter._tw._file if reporter else None  # noqa: SLF001 - no public way to the stream
+        shown = stream is not None and stream.isatty() and config.get_verbosity() >= 0 and total > 0
+        self._stream = stream if shown else None
         self._total, self._done = total, 0
         self._slowest: tuple[float, str] = (0.0, "")
         self._started = self._drawn = time.monotonic()

@@ -1,0 +1,1 @@
+"""The tests, the labs they run against, and what they share."""
