@@ -8,9 +8,10 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import count
 from typing import Any
 
 from audit.endpoint import BadEndpoint, Endpoint, parse_endpoint
@@ -71,20 +72,22 @@ def discover(logins: Sequence[Login], *, clock: Callable[[], datetime], workers:
 
     A host's fault is in its own Discovery and costs no other host more than a place among the workers; a bug is raised.
     """
-    expanded = [hosts_of(login.hostspec, login.testinfra, login.timeout_s) for login in logins]
+    wanted = list({login.hostspec: login for login in logins}.values())
+    expanded = [hosts_of(login.hostspec, login.testinfra, login.timeout_s) for login in wanted]
     hosts = distinguish([host for hosts in expanded if not isinstance(hosts, ProbeFailure) for host in hosts])
+    taken = {host.label for host in hosts}
     stop = threading.Event()
-    for host in hosts:
-        host.stop = stop
     pool = ThreadPoolExecutor(max(1, workers), thread_name_prefix="sslaudit-host")
     try:
-        seen = [
-            _refused(login, hosts, clock())
-            if isinstance(hosts, ProbeFailure)
-            else [pool.submit(_look, host, login, clock) for host in hosts]
-            for login, hosts in zip(logins, expanded, strict=True)
-        ]
-        return tuple(one if isinstance(one, Discovery) else one.result() for found in seen for one in found)
+        seen: list[Future[Discovery] | Discovery] = []
+        for login, found in zip(wanted, expanded, strict=True):
+            if isinstance(found, ProbeFailure):
+                seen.append(_refused(login, found, clock(), taken))
+                continue
+            for host in found:
+                host.stop = stop
+                seen.append(pool.submit(_look, host, login, clock))
+        return tuple(one if isinstance(one, Discovery) else one.result() for one in seen)
     except BaseException:
         stop.set()  # an interrupt, or a bug: what still runs is ended, not waited for
         raise
@@ -96,10 +99,13 @@ def _look(host: Host, login: Login, clock: Callable[[], datetime]) -> Discovery:
     return Discovery(*inspect(host, Wishes(login.name, login.addresses, login.services), clock))
 
 
-def _refused(login: Login, failure: ProbeFailure, now: datetime) -> list[Discovery]:
+def _refused(login: Login, failure: ProbeFailure, now: datetime, taken: set[str]) -> Discovery:
     shown = redacted(login.hostspec)
-    label = re.sub(r"[^\w.-]+", "-", shown.partition("://")[2] or shown).strip("-")
-    return [Discovery(Observation(Endpoint.of_host(label.strip("-") or "host", shown), now, failures=(failure,)))]
+    name = shown.rpartition("://")[2].partition("?")[0].rpartition("@")[2]
+    plain = re.sub(r"[^\w.-]+", "-", name).strip("-") or "host"
+    label = next(one for one in (plain, *(f"{plain}+{number}" for number in count(2))) if one not in taken)
+    taken.add(label)
+    return Discovery(Observation(Endpoint.of_host(label, shown), now, failures=(failure,)))
 
 
 def parse_endpoints(text: str, source: str) -> tuple[tuple[Endpoint, ...], tuple[UnusableLine, ...]]:

@@ -57,8 +57,7 @@ section sockets sed -n "/: [0-9A-F:]* [0-9A-F:]* 0A /p" /proc/net/tcp /proc/net/
 section owners owners
 """
 
-# A service that does not run is looked at where the machine is to start it: one that is switched off is no fault.
-ABOUT_SERVICES: Final = r"""
+READERS: Final = r"""
 option() { printf "%s\n" "$words" | sed -n "/^$1\$/{n;p;};s/^$1\(.\)/\1/p" | head -n 1; }
 follow() {
   base=$1 pick=$2 queue=$3 n=0 seen=" " IFS="
@@ -79,6 +78,11 @@ follow() {
     done
   done
 }
+"""
+"""What the services' own scripts are written with: an option of the process, and a file with all that it includes."""
+
+# A service that does not run is looked at where the machine is to start it: one that is switched off is no fault.
+ABOUT_SERVICES: Final = r"""
 elsewhere() {
   a=$(readlink "$1/ns/net") && [ "$a" != "$(readlink /proc/self/ns/net)" ] && return 0
   readlink "$1/root" >/dev/null && ! [ "$1/root" -ef /proc/self/root ]
@@ -140,7 +144,7 @@ def whole_script(nonce: str, services: Sequence[Service]) -> str:
     cases = "".join(f"  {' | '.join(service.processes)}) s={_identifier(service)} ;;\n" for service in services)
     names = " ".join(_identifier(service) for service in services)
     about = _filled(ABOUT_SERVICES, CASES=cases, SERVICES=names, PROCESSES=MAX_PROCESSES)
-    return prologue(nonce) + ABOUT_HOST + functions + about
+    return prologue(nonce) + ABOUT_HOST + READERS + functions + about
 
 
 def prologue(nonce: str) -> str:

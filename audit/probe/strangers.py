@@ -19,20 +19,26 @@ _IMPLICIT: Final = {
     465: "smtps", 993: "imaps", 995: "pop3s", 990: "ftps",
     636: "tls", 853: "tls", 5061: "tls", 5671: "tls", 6514: "tls", 6697: "tls", 8883: "tls",
 }  # fmt: skip
-_MOST: Final = 32  # sockets tried on one host: a host with more has something in them that is not for us
+_MOST: Final = 128  # sockets tried on one host, well-known ports first; 32 at once, four seconds each at most
 
 TRY: Final = r"""
-tls_at() { timeout 4 openssl s_client -connect "$1" 2>/dev/null | grep -q "BEGIN CERTIFICATE" && echo "$1"; }
+tls_at() { ${limit:+timeout 4} openssl s_client -connect "$1" 2>/dev/null | grep -q "BEGIN CERTIFICATE" && echo "$1"; }
 strangers() {
   command -v openssl >/dev/null || { echo no-openssl; return; }
-  for a in "$@"; do tls_at "$a" & done; wait
+  n=0
+  for a in "$@"; do
+    tls_at "$a" &
+    n=$((n + 1)); [ $((n % 32)) = 0 ] && wait
+  done
+  wait
 }
 """
 
 
 def _unclaimed(sockets: Sequence[Socket], claims: Collection[tuple[str, int]]) -> list[tuple[str, int]]:
     places = {(address, port) for address, port, _ in sockets} - set(claims)
-    return sorted(place for place in places if place[1] not in _PLAIN)
+    tried = (place for place in places if place[1] not in _PLAIN)
+    return sorted(tried, key=lambda place: (place[1] not in _IMPLICIT, place))
 
 
 def try_strangers(sockets: Sequence[Socket], claims: Collection[tuple[str, int]]) -> Iterator[str]:

@@ -203,7 +203,7 @@ def target_at(targets: tuple[Target, ...], port: int) -> Target | None:
 
 def test_a_tls_port_of_no_known_service_is_found_and_a_plain_one_is_not(tls_port: int) -> None:
     with socket.create_server(("127.0.0.1", 0)) as plain:
-        threading.Thread(target=_refuse, args=(plain,)).start()
+        threading.Thread(target=_refuse, args=(plain,), daemon=True).start()
         plain_port = plain.getsockname()[1]
         (found,) = look(Login("local://"))
     target = target_at(found.targets, tls_port)

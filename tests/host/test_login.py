@@ -239,3 +239,9 @@ def test_a_transport_that_knows_no_deadline_is_left_behind() -> None:
 def test_a_bug_in_a_transport_is_raised_where_it_is_waited_for() -> None:
     with pytest.raises(ZeroDivisionError):
         _in_time(lambda: 1 // 0, 5.0)
+
+
+def test_a_login_that_means_no_host_has_a_label_of_its_own() -> None:
+    first, second = look(Login("nonsense://root:p@local"), Login("local://"))
+    assert str(second.host.endpoint) == "local/"
+    assert str(first.host.endpoint) == "local+2/"
