@@ -25,7 +25,7 @@ overlays: $(INSTALLED)
 	@$(PYTHON) -m tests.real.overlay build || [ -z "$$CI" ]
 
 bench: $(INSTALLED)
-	@for script in bench/*.py; do echo "$$script"; $(PYTHON) "$$script" || exit 1; done
+	@for module in probe whole_audit; do echo "bench.$$module"; $(PYTHON) -m bench.$$module || exit 1; done
 
 clean:
 	rm -rf .lab $(VENV) .mypy_cache .pytest_cache .ruff_cache build dist *.egg-info report.html results.jsonl junit.xml

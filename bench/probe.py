@@ -1,6 +1,6 @@
 """Connections a second of the probe, as a ratio to a bare loop of pyOpenSSL handshakes with as many threads.
 
-    python bench/probe.py [ENDPOINTS]
+    python -m bench.probe [ENDPOINTS]
 
 Both run against the same loopback servers (two processes started here), in turns within one run, so that the ratio
 holds on any machine. The time of the servers is part of both: the CPU time of this process alone is printed beside.
@@ -8,16 +8,13 @@ holds on any machine. The time of the servers is part of both: the CPU time of t
 
 from __future__ import annotations
 
-import multiprocessing
-import selectors
 import socket
 import ssl
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -30,15 +27,14 @@ from OpenSSL import SSL
 from audit.endpoint import Endpoint
 from audit.observation import Observation
 from audit.probe import Limits, Target, observe
+from bench.servers import serving
 
-ADDRESSES = 200  # 127.0.1.1 and up: the probe opens two connections at once to each
-SERVER_PROCESSES = 2
 ROUNDS = 3
 
 
 def main(endpoints: int) -> None:
     """Measure in turns, and print the best of each and their ratio."""
-    with _servers() as listening:
+    with serving(_server_context) as listening:
         targets = [_target(number, listening) for number in range(endpoints)]
         runs = [(_measure(lambda: _bare(targets)), _measure(lambda: _probe(targets))) for _ in range(ROUNDS)]
     bare, probe = (max(one) for one in zip(*runs, strict=True))
@@ -89,47 +85,6 @@ def _probe(targets: list[Target]) -> int:
 def _target(number: int, listening: list[socket.socket]) -> Target:
     address, port = listening[number % len(listening)].getsockname()
     return Target(Endpoint("https", f"www{number}.example.test", port, address=address))
-
-
-@contextmanager
-def _servers() -> Iterator[list[socket.socket]]:
-    listening = [socket.create_server((f"127.0.1.{1 + number}", 0), backlog=64) for number in range(ADDRESSES)]
-    fork = multiprocessing.get_context("fork")
-    processes = [fork.Process(target=_serve, args=(listening,), daemon=True) for _ in range(SERVER_PROCESSES)]
-    for process in processes:
-        process.start()
-    try:
-        yield listening
-    finally:
-        for process in processes:
-            process.terminate()
-            process.join()
-        for one in listening:
-            one.close()
-
-
-def _serve(listening: list[socket.socket]) -> None:
-    context = _server_context()
-    waiting = selectors.DefaultSelector()
-    for one in listening:
-        one.setblocking(False)
-        waiting.register(one, selectors.EVENT_READ)
-    with ThreadPoolExecutor(32) as pool:
-        while True:
-            for key, _ in waiting.select():
-                try:
-                    connected, _ = key.fileobj.accept()  # type: ignore[union-attr]  # sockets were registered
-                except BlockingIOError:  # the other process was faster
-                    continue
-                pool.submit(_answer, context, connected)
-
-
-def _answer(context: ssl.SSLContext, connected: socket.socket) -> None:
-    try:
-        with context.wrap_socket(connected, server_side=True) as tls:
-            tls.recv(1)
-    except OSError:  # the client asked for an old version, or has gone
-        connected.close()
 
 
 def _server_context() -> ssl.SSLContext:

@@ -1,0 +1,206 @@
+"""CPU time and memory of a whole audit, an endpoint, beside what pytest takes for as many items that do nothing.
+
+    python -m bench.whole_audit [ENDPOINTS [ROUNDS]]
+
+Every endpoint has a certificate of its own, below one intermediate, and nothing is wrong with it; in the last run one
+in ten has expired. Each run is a process of its own, its CPU time user and system together, and the least of several
+rounds counts: a busy machine only ever adds to it. The time of the servers is left out. Exits 1 where a bound is broken.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import ssl
+import subprocess
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+from bench.servers import serving
+from tests.lab.ca import Identity, Leaf, issue, new_intermediate, new_root
+
+CPU_MS: Final = 45.0  # an endpoint
+MEMORY_MB: Final = 400.0  # in all
+GROWTH: Final = 2.2  # CPU time of twice the endpoints
+FAULTY_EVERY: Final = 10
+SOUND, FAULTY = "www", "old"
+
+BARE: Final = """
+import pytest
+
+ENDPOINTS = {endpoints!r}
+
+@pytest.fixture(scope="session")
+def endpoint(request):
+    return request.param
+
+def pytest_generate_tests(metafunc):
+    metafunc.parametrize("endpoint", ENDPOINTS, scope="session", indirect=True)
+"""
+BARE_TEST: Final = """
+def test_{number}(endpoint, record_property):
+    for name in ("sslaudit", "endpoint", "check", "verdict", "severity"):
+        record_property(name, endpoint)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What one process took: CPU seconds, and the most memory in MB that it held."""
+
+    cpu_s: float
+    memory_mb: float
+
+    def cpu_ms(self, endpoints: int) -> float:
+        """Return the CPU milliseconds of each endpoint."""
+        return 1000 * self.cpu_s / endpoints
+
+
+def main(endpoints: int, rounds: int) -> int:
+    """Measure in turns, print the least of each, and return the exit status."""
+    now = datetime.now(UTC)
+    root = new_root("Bench Root", now=now)
+    intermediate = new_intermediate("Bench Intermediate", root, now=now)
+    with tempfile.TemporaryDirectory(prefix="bench-") as name:
+        folder = Path(name)
+        (folder / "pytest.ini").write_text("[pytest]\n")
+        (folder / "root.pem").write_bytes(root.certificate.public_bytes(Encoding.PEM))
+        with serving(lambda: _context(intermediate, folder, now)) as listening:
+            places: list[tuple[str, int]] = [one.getsockname() for one in listening]
+            audits = _Audits(folder, places)
+            runs = [audits.round(endpoints) for _ in range(rounds)]
+            faulty = audits.run(endpoints, faulty=True)
+    whole, bare, half = (min(one, key=lambda usage: usage.cpu_s) for one in zip(*runs, strict=True))
+    return _report(endpoints, audits.checks, (whole, bare, half, faulty))
+
+
+def _report(endpoints: int, checks: int, usages: tuple[Usage, Usage, Usage, Usage]) -> int:
+    whole, bare, half, faulty = usages
+    growth = whole.cpu_s / half.cpu_s
+    memory_mb = max(whole.memory_mb, faulty.memory_mb)
+    print(f"{endpoints} endpoints, {checks} checks of each")
+    for name, usage, count in (
+        ("bare items", bare, endpoints),
+        ("audit", whole, endpoints),
+        ("half of it", half, endpoints // 2),
+        ("10 % faulty", faulty, endpoints),
+    ):
+        print(f"{name:12}{usage.cpu_ms(count):7.1f} ms of CPU an endpoint  {usage.memory_mb:5.0f} MB")
+    print(f"audit to bare items {whole.cpu_s / bare.cpu_s:6.2f}")
+    bounds = (
+        ("CPU an endpoint", whole.cpu_ms(endpoints), CPU_MS, "ms"),
+        ("memory in all", memory_mb, MEMORY_MB, "MB"),
+        ("CPU of twice the endpoints", growth, GROWTH, "times"),
+    )
+    for name, value, bound, unit in bounds:
+        print(f"{name:28}{value:7.2f} {unit}  (at most {bound:g}){'' if value <= bound else '  BROKEN'}")
+    return int(any(value > bound for _, value, bound, _ in bounds))
+
+
+class _Audits:
+    """The processes that are measured; `checks` are those of one endpoint, as the last audit had them."""
+
+    def __init__(self, folder: Path, places: Sequence[tuple[str, int]]) -> None:
+        self.folder = folder
+        self.places = places
+        self.checks = 0
+
+    def round(self, endpoints: int) -> tuple[Usage, Usage, Usage]:
+        """Measure the audit, bare items and the audit of half the endpoints, one after the other."""
+        return self.run(endpoints), self.bare(endpoints), self.run(endpoints // 2)
+
+    def run(self, endpoints: int, *, faulty: bool = False) -> Usage:
+        """Audit so many endpoints, and insist on the verdicts that were to be expected."""
+        urls = [self._url(number, faulty=faulty) for number in range(endpoints)]
+        (self.folder / "endpoints").write_text("\n".join(urls))
+        usage, status = self._pytest(
+            "--pyargs",
+            "audit",
+            "--audit-endpoints=endpoints",
+            "--audit-trust=root.pem",
+            "--audit-policy=webpki",
+            "--audit-results=results.jsonl",
+        )
+        self._insist(endpoints, Counter({"cert.expired": endpoints // FAULTY_EVERY}) if faulty else Counter(), status)
+        return usage
+
+    def bare(self, endpoints: int) -> Usage:
+        """Let pytest run as many items that do nothing."""
+        tests = "".join(BARE_TEST.format(number=number) for number in range(self.checks))
+        urls = [self._url(number) for number in range(endpoints)]
+        (self.folder / "test_bare.py").write_text(BARE.format(endpoints=urls) + tests)
+        usage, status = self._pytest("test_bare.py")
+        if status:
+            raise SystemExit(f"the bare items exited with {status}")
+        return usage
+
+    def _url(self, number: int, *, faulty: bool = False) -> str:
+        address, port = self.places[number % len(self.places)]
+        kind = FAULTY if faulty and number % FAULTY_EVERY == 0 else SOUND
+        return f"https://{kind}{number}.bench.test:{port}?address={address}"
+
+    def _pytest(self, *arguments: str) -> tuple[Usage, int]:
+        plain = ("-q", "-c", "pytest.ini", "-p", "no:cacheprovider", "--junitxml=junit.xml")
+        with (self.folder / "said").open("w+") as said:
+            command = [sys.executable, "-m", "pytest", *arguments, *plain]
+            process = subprocess.Popen(command, cwd=self.folder, stdout=said, stderr=subprocess.STDOUT)
+            _, status, used = os.wait4(process.pid, 0)  # the usage of this process, and not of its elder sisters
+        process.returncode = os.waitstatus_to_exitcode(status)
+        return Usage(used.ru_utime + used.ru_stime, used.ru_maxrss / 1024), process.returncode
+
+    def _insist(self, endpoints: int, expected: Counter[str], status: int) -> None:
+        rows = [json.loads(line) for line in (self.folder / "results.jsonl").read_text().splitlines()]
+        results = [row for row in rows if row["kind"] == "result" and row["endpoint"] != "run/"]
+        found = Counter(row["check"] for row in results if row["verdict"] not in ("pass", "not-applicable"))
+        self.checks = len(results) // endpoints
+        if found != expected or status != int(bool(expected)) or len(results) != self.checks * endpoints:
+            raise SystemExit(f"exit status {status}, {found}\n{(self.folder / 'said').read_text()[-2000:]}")
+
+
+def _context(intermediate: Identity, folder: Path, now: datetime) -> ssl.SSLContext:
+    """Return a context that serves each name a chain of its own, made when it is first asked for."""
+
+    @cache
+    def of_name(name: str) -> ssl.SSLContext:
+        start = now - timedelta(days=200 if name.startswith(FAULTY) else 20)
+        leaf = issue(Leaf(name, (name,), start), intermediate)
+        return _loaded(leaf, intermediate, folder)
+
+    def choose(connection: ssl.SSLObject, name: str | None, _: ssl.SSLContext) -> None:
+        if name:  # whoever else looks at the sockets of this machine asks for none
+            connection.context = of_name(name)
+
+    context = _new_context()
+    context.sni_callback = choose
+    return context
+
+
+def _loaded(leaf: Identity, intermediate: Identity, folder: Path) -> ssl.SSLContext:
+    secret = leaf.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    chain = b"".join(one.certificate.public_bytes(Encoding.PEM) for one in (leaf, intermediate))
+    context = _new_context()
+    with tempfile.NamedTemporaryFile(dir=folder, suffix=".pem") as file:
+        file.write(secret + chain)
+        file.flush()
+        context.load_cert_chain(file.name)
+    return context
+
+
+def _new_context() -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    return context
+
+
+if __name__ == "__main__":
+    given = [int(argument) for argument in sys.argv[1:]]
+    sys.exit(main(*given, *(1000, 2)[len(given) :]))
