@@ -63,11 +63,12 @@ class HtmlReport:
         if report.when in ("setup", "teardown") and report.passed and not report.sections:
             cells.clear()
             return
-        result = result_of(report)
-        values = _values(result, report) if result else ("", "", _id(report.nodeid), "", "", "")
+        result = _result(report)
+        values = _values(result, report) if result else (EMPTY, _id(report.nodeid), "", "", EMPTY, EMPTY)
         cells[1:] = map(_cell, COLUMNS, values)
-        self._ranks[report.nodeid] = _rank(result, report)
-        if report.when == "call" and (result.verdict in GOOD if result else not report.failed):
+        rank = _rank(result, report)
+        self._ranks[report.nodeid] = min(rank, self._ranks.get(report.nodeid, rank))
+        if _is_good(result, report):
             self._good_rows += 1
             if self._good_rows > MOST_GOOD_ROWS:
                 self._left_out += 1
@@ -75,7 +76,7 @@ class HtmlReport:
 
     def pytest_html_results_table_html(self, report: pytest.TestReport, data: list[str]) -> None:
         """Explain a result where it is unfolded; what is no check, and a bug of ours, keeps its log and trace."""
-        result = result_of(report)
+        result = _result(report)
         if result and result.verdict is not Verdict.ERROR:
             data[:] = [escape("\n".join(_explained(result)))]
 
@@ -96,6 +97,17 @@ class HtmlReport:
         rows = {nodeid: tests[nodeid] for nodeid in ordered}
         tests.clear()
         tests.update(rows)
+
+
+def _result(report: pytest.TestReport | pytest.CollectReport) -> Result | None:
+    return result_of(report) if isinstance(report, pytest.TestReport) else None
+
+
+def _is_good(result: Result | None, report: pytest.TestReport) -> bool:
+    """Say whether a row is one of those that are left out where they are too many."""
+    if result:
+        return result.verdict in GOOD
+    return not report.failed and (report.when == "call" or report.skipped)
 
 
 def _header(name: str) -> str:

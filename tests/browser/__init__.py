@@ -1,0 +1,1 @@
+"""The HTML report, looked at in a browser."""
