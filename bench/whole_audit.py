@@ -4,7 +4,7 @@
 
 Every endpoint has a certificate of its own, below one intermediate, and nothing is wrong with it; in the last run one
 in ten has expired. Each run is a process of its own, its CPU time user and system together, and the least of several
-rounds counts: a busy machine only ever adds to it. The time of the servers is left out. Exits 1 where a bound is broken.
+rounds counts: a busy machine only ever adds to it. Servers are left out. Exits 1 where a bound is broken.
 """
 
 from __future__ import annotations
