@@ -29,7 +29,7 @@ _SSLSCAN: Final = (
     *("timeout", "20", "sslscan", "--xml=-", "--show-certificate"),
     *("--no-ciphersuites", "--no-groups", "--no-heartbleed"),
 )
-_TESTSSL: Final = ("testssl", "--quiet", "--color", "0", "--warnings", "batch", "--add-ca", _ANCHOR, "-S", "-p")
+_TESTSSL: Final = ("testssl", "--quiet", "--color", "0", "--warnings", "batch", "--add-ca", _ANCHOR, "-S")
 
 SEEN_BY_SSLSCAN: Final = {
     "cert.expired",
@@ -42,14 +42,9 @@ SEEN_BY_SSLSCAN: Final = {
 SEEN_BY_TESTSSL: Final = {
     "www": set[str](),
     "expired": {"cert_expirationStatus", "cert_chain_of_trust"},  # to OpenSSL's verifier one thing
-    "self-signed": {"cert_chain_of_trust"},
     "leaf-only": {"cert_chain_of_trust"},
     "foreign": {"cert_chain_of_trust"},
     "wrong-name": {"cert_trust"},
-    "no-san": {"cert_subjectAltName", "cert_trust"},  # it does not fall back to the common name either
-    "sha1": {"cert_signatureAlgorithm"},
-    "rsa-1024": {"cert_keySize"},
-    "tls10": {"TLS1", "TLS1_1"},
 }
 """Of testssl.sh's findings those about what the audit checks too, by the first label of the endpoint's name."""
 _SOUND: Final = ("OK", "INFO")
