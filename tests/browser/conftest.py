@@ -75,7 +75,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "report.html"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # not longer: playwright has an event loop, of which a thread can run one
 def browser(overlays: None) -> Iterator[Browser]:  # noqa: ARG001, F811 - asked for to skip or fail before it is started
     with running_browser() as running:
         yield running
