@@ -176,8 +176,8 @@ def _explained(result: Result) -> list[str]:
     waiver = result.waiver and f"{result.waiver.reason} ({result.waiver.owner}, until {result.waiver.expires})"
     facts = {
         "finding": result.message,
-        "observed": result.detail.get("observed"),
-        "required": result.detail.get("required"),
+        "observed": _text(result.detail.get("observed")),
+        "required": _text(result.detail.get("required")),
         "source": result.source,
         "policy": result.policy,
         "waiver": waiver,
@@ -186,7 +186,14 @@ def _explained(result: Result) -> list[str]:
         "leaf": result.leaf_sha256 and f"sha256 {result.leaf_sha256}",
         "test": result.nodeid,
     }
-    return [f"{name:9} {value}" for name, value in facts.items() if value not in (None, "")]
+    return [f"{name:9} {value}" for name, value in facts.items() if value]
+
+
+def _text(value: object) -> str:
+    """Return a JSON value as a person writes it."""
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
+    return "" if value is None else str(value)
 
 
 def _lines_of_run(run: Run | None) -> list[str]:
