@@ -31,7 +31,8 @@ class Listener:
     def __post_init__(self) -> None:
         self.socket = socket.create_server(("127.0.0.1", 0))
         self.port = self.socket.getsockname()[1]
-        threading.Thread(target=self._serve, daemon=True).start()
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+        self._thread.start()
 
     def _serve(self) -> None:
         with suppress(OSError):
@@ -44,6 +45,8 @@ class Listener:
                     connection.close()
 
     def close(self) -> None:
+        self.socket.shutdown(socket.SHUT_RDWR)  # wakes the thread, which closing does not
+        self._thread.join()
         self.socket.close()
         for connection in self.kept:
             connection.close()
