@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
-from itertools import count
+from itertools import chain, count
 from typing import Any
 
 from audit.endpoint import BadEndpoint, Endpoint, parse_endpoint
@@ -103,7 +103,7 @@ def _refused(login: Login, failure: ProbeFailure, now: datetime, taken: set[str]
     shown = redacted(login.hostspec)
     name = shown.rpartition("://")[2].partition("?")[0].rpartition("@")[2]
     plain = re.sub(r"[^\w.-]+", "-", name).strip("-") or "host"
-    label = next(one for one in (plain, *(f"{plain}+{number}" for number in count(2))) if one not in taken)
+    label = next(one for one in chain([plain], (f"{plain}+{number}" for number in count(2))) if one not in taken)
     taken.add(label)
     return Discovery(Observation(Endpoint.of_host(label, shown), now, failures=(failure,)))
 

@@ -84,8 +84,9 @@ def _exits(process: subprocess.Popen[bytes], deadline: float) -> bool:
 
 def _end(process: subprocess.Popen[bytes]) -> None:
     """End a process and all it started: first by SIGTERM, which sshpass passes on to a session of its own."""
-    if not _exits(process, 0.0):
-        os.killpg(process.pid, signal.SIGTERM)
-        _exits(process, time.monotonic() + _PATIENCE_S)
-    with contextlib.suppress(ProcessLookupError, PermissionError):  # sudo's own process is root's, and ends with ours
+    # what sudo started here is root's and may not be ended by us: it has its own limits
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        if not _exits(process, 0.0):
+            os.killpg(process.pid, signal.SIGTERM)
+            _exits(process, time.monotonic() + _PATIENCE_S)
         os.killpg(process.pid, signal.SIGKILL)

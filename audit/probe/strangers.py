@@ -19,7 +19,7 @@ _IMPLICIT: Final = {
     465: "smtps", 993: "imaps", 995: "pop3s", 990: "ftps",
     636: "tls", 853: "tls", 5061: "tls", 5671: "tls", 6514: "tls", 6697: "tls", 8883: "tls",
 }  # fmt: skip
-_MOST: Final = 128  # sockets tried on one host, well-known ports first; 32 at once, four seconds each at most
+_MOST: Final = 64  # sockets tried on one host, well-known ports first; 32 at once, four seconds each at most
 
 TRY: Final = r"""
 tls_at() { ${limit:+timeout 4} openssl s_client -connect "$1" 2>/dev/null | grep -q "BEGIN CERTIFICATE" && echo "$1"; }

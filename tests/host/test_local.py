@@ -166,13 +166,21 @@ def test_a_key_in_a_configuration_or_an_error_message_does_not_leave_the_host(tm
     assert collect.read_sections("WORD", out.decode())["odd"].text == "before\nafter"
 
 
+def _free_port() -> socket.socket:
+    """Listen at a well-known port of TLS that is free: of a machine's many listeners these are tried first."""
+    for port in (8883, 6697, 6514, 5671, 5061):
+        with contextlib.suppress(OSError):
+            return socket.create_server(("127.0.0.1", port))
+    raise RuntimeError("no well-known port of TLS is free on this machine")
+
+
 @pytest.fixture
 def tls_port(tmp_path: Path) -> Iterator[int]:
     """Serve TLS at a port of loopback by nobody's service."""
     (tmp_path / "server.pem").write_bytes(key_pem() + certificate())
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(tmp_path / "server.pem")
-    with socket.create_server(("127.0.0.1", 0)) as server:
+    with _free_port() as server:
         thread = threading.Thread(target=_accept, args=(server, context))
         thread.start()
         yield server.getsockname()[1]
