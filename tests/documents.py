@@ -1,0 +1,56 @@
+"""What the documents say that the code knows better: `python -m tests.documents` writes docs/checks.md anew.
+
+It reads the checks as they are marked, and no text that a person wrote but their docstrings.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Final
+
+from audit.checks import Check, check_of
+
+CHECKOUT: Final = Path(__file__).resolve().parents[1]
+PAGE: Final = CHECKOUT / "docs" / "checks.md"
+HEAD: Final = """\
+# The checks
+
+{count} checks. Each is a pytest test of its own for each endpoint; one marked *host* is judged once for a host as a
+whole, one marked *run* once for the run. A policy may give a check another severity, or leave it out. A fact that could
+not be observed neither passes nor fails. The remedy is what usually mends the finding; a result names another one where
+the host shows that it would do.
+
+Sources: BR are the CA/Browser Forum's Baseline Requirements for TLS server certificates.
+
+| check | severity | remedy | what is required | source |
+|---|---|---|---|---|
+"""
+
+
+def checks() -> Iterator[tuple[Check, Callable[..., None]]]:
+    """Give every built-in check with its function, by id."""
+    modules = (f"audit.{file.stem}" for file in (CHECKOUT / "audit").glob("test_*.py"))
+    functions = [function for name in modules for function in vars(importlib.import_module(name)).values()]
+    marked = ((check_of(function), function) for function in functions)
+    yield from sorted(((mark, function) for mark, function in marked if mark), key=lambda pair: pair[0].id)
+
+
+def page() -> str:
+    """Return docs/checks.md as it ought to be."""
+    rows = [_row(mark, function) for mark, function in checks()]
+    return HEAD.format(count=len(rows)) + "\n".join(rows) + "\n"
+
+
+def _row(mark: Check, function: Callable[..., None]) -> str:
+    required = " ".join((inspect.getdoc(function) or "").split())
+    scopes = [scope for scope in mark.scopes if scope != "endpoint"]
+    scope = f" ({', '.join(f'*{scope}*' for scope in scopes)})" if scopes else ""
+    cells = (f"`{mark.id}`{scope}", mark.severity.value, mark.remedy.value, required, mark.source)
+    return f"| {' | '.join(cell.replace('|', '&#124;') for cell in cells)} |"
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(), encoding="utf-8")
