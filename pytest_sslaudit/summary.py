@@ -59,14 +59,16 @@ def lines_of_totals(tally: Tally) -> Iterator[str]:
     parts = [f"findings: {findings}"]
     counts = (
         (tally.verdicts[Verdict.INCONCLUSIVE.value] - tally.follow, "could not be told"),
-        (tally.follow, "more follow from a finding of the same endpoint"),
+        (tally.follow, "could not be told because of a finding"),
         (tally.verdicts[Verdict.WAIVED.value], "waived"),
         (tally.verdicts[Verdict.ERROR.value], "bugs of ours, see their traces"),
     )
     parts += [f"{count} {words}" for count, words in counts if count]
-    yield f"{len(tally.endpoints)} endpoints; {'; '.join(parts)}"
+    places = ((len(tally.hosts), "host"), (len(tally.endpoints), "endpoint"))
+    counted = [f"{count} {name}{'' if count == 1 else 's'}" for count, name in places if count]
+    yield "; ".join([", ".join(counted) or "no endpoint", *parts])
     if not tally.told_something:
-        yield "nothing could be audited"
+        yield "nothing could be audited: no service was reached"
     if tally.earliest:
         moment, endpoint = tally.earliest
         yield f"earliest expiry: {moment:%Y-%m-%d %H:%M} UTC ({endpoint})"

@@ -25,6 +25,7 @@ class Tally:
     failing: list[tuple[Result, str]] = field(default_factory=list)  # with pytest's outcome
     waived: list[Result] = field(default_factory=list)
     follow: int = 0  # inconclusive because of another finding of their endpoint
+    hosts: set[str] = field(default_factory=set)
     endpoints: set[str] = field(default_factory=set)
     earliest: tuple[datetime, str] | None = None  # not_after, endpoint
     connections: int = 0
@@ -33,8 +34,10 @@ class Tally:
     def add(self, result: Result, outcome: str) -> None:
         """Count one result."""
         self.verdicts[result.verdict.value] += 1
-        if "://" in result.endpoint:  # not a host as a whole, nor the run
+        if "://" in result.endpoint:
             self.endpoints.add(result.endpoint)
+        elif result.endpoint != str(RUN):
+            self.hosts.add(result.endpoint)
         is_of_substance = result.endpoint != str(RUN) and result.check not in REACHABILITY
         self.told_something |= is_of_substance and result.verdict in JUDGED
         if result.verdict in (Verdict.FAIL, Verdict.INCONCLUSIVE, Verdict.ERROR):
