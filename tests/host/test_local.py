@@ -175,7 +175,7 @@ def _free_port() -> socket.socket:
 
 
 @pytest.fixture
-def tls_port(tmp_path: Path) -> Iterator[int]:
+def tls_port(own_network: None, tmp_path: Path) -> Iterator[int]:  # noqa: ARG001 - served there
     """Serve TLS at a port of loopback by nobody's service."""
     (tmp_path / "server.pem").write_bytes(key_pem() + certificate())
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -221,6 +221,7 @@ def test_a_tls_port_of_no_known_service_is_found_and_a_plain_one_is_not(tls_port
     assert target_at(found.targets, plain_port) is None
 
 
+@pytest.mark.usefixtures("own_network")
 def test_a_host_tells_its_name_clock_and_addresses_in_two_commands() -> None:
     (found,) = look(Login("local://", name="web1.example.com", addresses=("203.0.113.10",)))
     server = found.host.server

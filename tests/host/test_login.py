@@ -104,6 +104,7 @@ def test_a_login_that_hangs_costs_its_deadline_and_leaves_no_process(
     assert not is_running((tmp_path / "pid").read_text().strip())
 
 
+@pytest.mark.usefixtures("own_network")
 def test_one_host_that_hangs_does_not_hold_up_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_program(tmp_path, "ssh", ["sleep 60"])
     put_first(monkeypatch, tmp_path)
@@ -241,6 +242,7 @@ def test_a_bug_in_a_transport_is_raised_where_it_is_waited_for() -> None:
         _in_time(lambda: 1 // 0, 5.0)
 
 
+@pytest.mark.usefixtures("own_network")
 def test_a_login_that_means_no_host_has_a_label_of_its_own() -> None:
     first, second = look(Login("nonsense://root:p@local"), Login("local://"))
     assert str(second.host.endpoint) == "local/"
