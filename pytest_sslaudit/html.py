@@ -42,7 +42,7 @@ class HtmlReport:
         """Keep the tally that the run fills."""
         self._tally, self._title = tally, title
         self._good_rows = self._left_out = 0
-        self._ranks: dict[str, tuple[int, int]] = {}
+        self._places: dict[str, tuple[int, int, str, str]] = {}
         self._report: Any = None
 
     def pytest_html_report_title(self, report: Any) -> None:  # noqa: ANN401 - pytest-html has no types
@@ -66,8 +66,9 @@ class HtmlReport:
         result = _result(report)
         values = _values(result, report) if result else (EMPTY, _id(report.nodeid), "", "", EMPTY, EMPTY)
         cells[1:] = map(_cell, COLUMNS, values)
-        rank = _rank(result, report)
-        self._ranks[report.nodeid] = min(rank, self._ranks.get(report.nodeid, rank))
+        endpoint = result.endpoint if result else ""
+        place = (*_rank(result, report), endpoint, report.nodeid)  # not as they came: workers are not of equal speed
+        self._places[report.nodeid] = min(place, self._places.get(report.nodeid, place))
         if _is_good(result, report):
             self._good_rows += 1
             if self._good_rows > MOST_GOOD_ROWS:
@@ -93,7 +94,7 @@ class HtmlReport:
 
     def _order_rows(self, tests: dict[str, list[Any]]) -> None:
         """Put the worst first; pytest-html keeps an empty list for what was left out."""
-        ordered = sorted(filter(tests.__getitem__, tests), key=self._ranks.__getitem__)
+        ordered = sorted(filter(tests.__getitem__, tests), key=self._places.__getitem__)
         rows = {nodeid: tests[nodeid] for nodeid in ordered}
         tests.clear()
         tests.update(rows)

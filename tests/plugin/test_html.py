@@ -1,0 +1,157 @@
+"""The HTML report as it is written: order of rows, totals, limit of rows, and text of others as text."""
+
+from __future__ import annotations
+
+import json
+from html.parser import HTMLParser
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from audit.observation import Observation, ProbeFailure
+from pytest_sslaudit.html import MOST_GOOD_ROWS, HtmlReport
+from pytest_sslaudit.tally import Tally
+from tests.plugin.evidence import NOW, A, B, keep, unreachable
+
+CHECKS = """
+import pytest
+from audit import check, inconclusive, not_applicable, require
+
+@check("acme.passes", severity="high")
+def test_passes(endpoint): pass
+
+@check("acme.does-not-apply", severity="high")
+def test_does_not_apply(endpoint): not_applicable("no such thing here")
+
+@check("acme.low", severity="low")
+def test_low(endpoint): require(False, "little")
+
+@check("acme.follows", severity="critical")
+def test_follows(endpoint): inconclusive("not seen", because="acme.high")
+
+@check("acme.untold", severity="critical")
+def test_untold(endpoint): inconclusive("permission denied")
+
+@check("acme.high", severity="high")
+def test_high(endpoint): require(False, "much", observed=["a", "b"], required=3)
+
+@check("acme.waived", severity="critical")
+def test_waived(endpoint): require(False, "known")
+
+@check("acme.breaks", severity="low")
+def test_breaks(endpoint):
+    print("<b>said before</b>")
+    raise KeyError("bug")
+
+def test_plain(): pass
+"""
+WAIVERS = """
+[[waiver]]
+check = "acme.waived"
+endpoint = "*"
+reason = "until the move"
+owner = "ops@example.com"
+expires = 2027-01-31
+"""
+
+
+class Page(HTMLParser):
+    """What pytest-html's script is given, and what stands in the page without it."""
+
+    def __init__(self, file: Path) -> None:
+        super().__init__()
+        self.blob: dict[str, Any] = {}
+        self.words: list[str] = []
+        self.feed(file.read_text(encoding="utf-8"))
+
+    def handle_starttag(self, _tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.blob = json.loads(dict(attrs).get("data-jsonblob") or "null") or self.blob
+
+    def handle_data(self, data: str) -> None:
+        self.words += data.split()
+
+    @property
+    def rows(self) -> list[Any]:
+        return [row for rows in self.blob["tests"].values() for row in rows]
+
+
+@pytest.fixture(params=["alone", "-n2"])
+def page(request: pytest.FixtureRequest, pytester: pytest.Pytester) -> Page:
+    """Judge an endpoint by checks that end in every way there is."""
+    pytester.makepyfile(test_own=CHECKS)
+    (pytester.path / "waivers.toml").write_text(WAIVERS)
+    keep(pytester.path / "kept", [unreachable(A)])
+    workers = () if request.param == "alone" else (request.param,)
+    given = ("--audit-from-evidence=kept", "--audit-waivers=waivers.toml", "--html=report.html", *workers)
+    pytester.runpytest("test_own.py", *given)
+    return Page(pytester.path / "report.html")
+
+
+def test_the_worst_stands_first(page: Page) -> None:
+    assert [row.get("check", "") for row in page.rows if row.get("check") != "ops.waiver-stale"] == [
+        "acme.breaks",
+        "acme.untold",
+        "acme.high",
+        "acme.low",
+        "acme.follows",
+        "acme.waived",
+        "",  # the test that is no check
+        "acme.passes",
+        "acme.does-not-apply",
+    ]
+
+
+def test_the_totals_are_those_of_verdicts(page: Page) -> None:
+    text = " ".join(page.words)
+    assert "1 errors 2 findings 2 inconclusive 1 waived" in text
+    assert "1 endpoint; findings: 1 high, 1 low; 1 could not be told; 1 could not be told because of a finding" in text
+
+
+def test_a_finding_says_how_it_counts(page: Page) -> None:
+    cells = {row.get("check"): row["resultsTableRow"][4] for row in page.rows}
+    assert "waived by ops@example.com until 2027-01-31: known" in cells["acme.waived"]
+    assert "below the level that fails the run: little" in cells["acme.low"]
+    assert "inconclusive, follows from acme.high: not seen" in cells["acme.follows"]
+    assert "does not apply: no such thing here" in cells["acme.does-not-apply"]
+
+
+def test_a_bug_of_ours_keeps_its_trace_and_a_finding_tells_its_facts(page: Page) -> None:
+    logs = {row.get("check"): row["log"] for row in page.rows}
+    assert "KeyError" in logs["acme.breaks"]
+    assert "&lt;b&gt;said before" in logs["acme.breaks"]
+    assert "observed  a, b\nrequired  3\n" in logs["acme.high"]
+
+
+def test_no_markup_of_a_server_is_left(pytester: pytest.Pytester) -> None:
+    markup = "<script>alert('1')</script>\"><img src=x>"
+    failure = ProbeFailure("starttls", "garbage", f"no greeting: {markup}", "192.0.2.1")
+    keep(pytester.path / "kept", [Observation(B, NOW, ("192.0.2.1",), failures=(failure,))])
+    pytester.runpytest("--pyargs", "audit", "--audit-from-evidence=kept", "--html=report.html")
+    page = Page(pytester.path / "report.html")
+    told = json.dumps(page.blob)
+    assert "&lt;script&gt;" in told
+    assert "<script" not in told
+    assert "<img" not in told
+
+
+def test_no_more_rows_of_passes_than_a_browser_can_show() -> None:
+    tally = Tally()
+    report = HtmlReport(tally, "TLS audit")
+    kept = 0
+    for number in range(MOST_GOOD_ROWS + 3):
+        cells = ["<td>Passed</td>", "", "", ""]
+        test = pytest.TestReport(f"test_{number}", ("", 0, ""), {}, "passed", None, "call")
+        report.pytest_html_results_table_row(test, cells)
+        kept += bool(cells)
+    assert kept == MOST_GOOD_ROWS
+    failed = pytest.TestReport("test_last", ("", 0, ""), {}, "failed", None, "call")
+    report.pytest_html_results_table_row(failed, cells := ["<td>Failed</td>", "", "", ""])
+    assert cells
+    page: Any = SimpleNamespace(data={"tests": {}}, outcomes={"skipped": {}, "xfailed": {}}, title="")
+    session: Any = SimpleNamespace(config=SimpleNamespace(stash={}))
+    prefix: list[str] = []
+    report.pytest_html_report_title(page)
+    report.pytest_html_results_summary(prefix, session)
+    assert "3 rows of what passed or did not apply are left out of the table" in prefix[0]
