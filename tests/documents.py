@@ -46,8 +46,8 @@ def page() -> str:
 
 def _row(mark: Check, function: Callable[..., None]) -> str:
     required = " ".join((inspect.getdoc(function) or "").split())
-    scopes = [scope for scope in mark.scopes if scope != "endpoint"]
-    scope = f" ({', '.join(f'*{scope}*' for scope in scopes)})" if scopes else ""
+    also = " too" if "endpoint" in mark.scopes else ""
+    scope = "".join(f" (*{scope}*{also})" for scope in mark.scopes if scope != "endpoint")
     cells = (f"`{mark.id}`{scope}", mark.severity.value, mark.remedy.value, required, mark.source)
     return f"| {' | '.join(cell.replace('|', '&#124;') for cell in cells)} |"
 
