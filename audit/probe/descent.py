@@ -1,0 +1,273 @@
+"""The way down from the root servers to a name's addresses: zone by zone, server by server, alias by alias.
+
+It knows the limits of the whole and what each answer means for the way on. It sends nothing itself, keeps nothing from
+one name for the next and judges no result.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field
+from typing import Final, Literal
+
+import dns.name
+import dns.rdatatype
+import dns.rrset
+
+from audit.probe.question import Answer, AnswerKind, Door, Question, ask
+from audit.probe.root_hints import RootServer
+
+TraceFault = Literal[
+    "nxdomain",  # the name, or one its aliases lead to, does not exist
+    "no-address",  # it exists and has neither A nor AAAA
+    "servfail",  # the servers of a zone answer with an error, or with what is no answer
+    "lame",  # the servers of a zone do not serve it, or have no address themselves
+    "timeout",  # no server of a zone answers or can be reached, or the whole took too long
+    "loop",  # aliases or delegations lead back to themselves
+    "too-long",  # more aliases, questions or servers found through servers than the limit
+]
+_TYPES: Final = (dns.rdatatype.A, dns.rdatatype.AAAA)
+_OF_ANSWER: Final[dict[AnswerKind, TraceFault]] = {
+    "lame": "lame",
+    "servfail": "servfail",
+    "broken": "servfail",
+    "silent": "timeout",
+    "unreachable": "timeout",
+}
+"""What a server's failure is a failure of a zone as; other kinds of answers lead on."""
+_OF_SERVER_NAME: Final[dict[TraceFault, TraceFault]] = {"nxdomain": "lame", "no-address": "lame"}
+"""The same of a server whose address cannot be found, where it is not what it is for the name itself."""
+_WORST_FIRST: Final[tuple[TraceFault, ...]] = ("servfail", "lame", "loop", "too-long", "timeout")
+_TOLD: Final = 4  # servers named in one sentence; the steps name them all
+
+
+@dataclass(frozen=True, slots=True)
+class TraceLimits:
+    """The bounds of one trace, in seconds where they end in `_s`."""
+
+    query_s: float = 2.0  # one question to one server: the least that RFC 1035 4.2.1 lets a client wait
+    timeout_s: float = 20.0  # the whole: a resolver gives up one type after 10 s (BIND's resolver-query-timeout)
+    max_queries: int = 100  # BIND's max-recursion-queries
+    max_aliases: int = 11  # BIND's max-restarts
+    max_depth: int = 7  # servers looked up to look up servers: BIND's max-recursion-depth
+    max_bytes: int = 16_384  # of one answer: room for five hundred AAAA records
+    port: int = 53
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One question to one server and its answer. Names end in a dot; `records` as a zone file has them."""
+
+    zone: str
+    server: str
+    address: str
+    name: str
+    rdtype: str
+    kind: AnswerKind
+    rcode: str | None  # None where no message came
+    rtt_s: float
+    octets: int = 0
+    over_tcp: bool = False
+    records: tuple[str, ...] = ()
+    detail: str = ""
+    seeking: str | None = None  # the server whose address this was asked for
+
+
+@dataclass(frozen=True, slots=True)
+class TraceFailure:
+    """Why no address was found, or not all of them."""
+
+    kind: TraceFault
+    detail: str
+
+
+class _Ended(Exception):
+    """There is no way on: the failure says why."""
+
+    def __init__(self, kind: TraceFault, detail: str) -> None:
+        super().__init__(detail)
+        self.failure = TraceFailure(kind, detail)
+
+
+@dataclass(slots=True)
+class _Zone:
+    """A zone and its servers: with their addresses, or by name alone where no glue came."""
+
+    name: dns.name.Name
+    servers: list[tuple[str, str]]  # name and address
+    nameonly: list[dns.name.Name] = field(default_factory=list)
+    failed: dict[str, AnswerKind] = field(default_factory=dict)  # by address: how it failed last
+    unfound: list[TraceFailure] = field(default_factory=list)  # why servers have no address
+
+    def untried(self, asked: Collection[tuple[str, str]]) -> list[tuple[str, str]]:
+        """Return the servers not asked yet: those that never failed first, IPv4 before IPv6."""
+        left = [server for server in self.servers if server not in asked]
+        return sorted(left, key=lambda server: (server[1] in self.failed, ":" in server[1]))
+
+
+class Descent:
+    """The state of one trace: what was asked, which zones and aliases are known by now, and the time left."""
+
+    def __init__(self, hints: tuple[RootServer, ...], limits: TraceLimits) -> None:
+        """Begin at the servers of the hints; the time of the whole runs from here."""
+        self.steps: list[Step] = []
+        self._limits = limits
+        self._until = time.monotonic() + limits.timeout_s
+        roots = [(server.name, address) for server in hints for address in server.addresses]
+        self._zones = {dns.name.root: _Zone(dns.name.root, roots)}
+        self._aliases: dict[dns.name.Name, dns.name.Name] = {}
+        self._missing: set[dns.name.Name] = set()
+        self._seeking: list[dns.name.Name] = []  # servers whose addresses are looked up, each for the one before
+
+    def ask_for_all(self, name: dns.name.Name) -> tuple[list[str], tuple[TraceFailure, ...]]:
+        """Return every address in the order of the answers, and why there may be more, or none."""
+        found: list[str] = []
+        failures: list[TraceFailure] = []
+        for rdtype in _TYPES:
+            try:
+                found += self._look_up(name, rdtype)
+            except _Ended as ended:
+                failures.append(ended.failure)
+        if not found and not failures:
+            failures.append(TraceFailure("no-address", f"{name} has neither A nor AAAA"))
+        return found, tuple(dict.fromkeys(failures))
+
+    def aliases_of(self, name: dns.name.Name) -> list[dns.name.Name]:
+        """Return what the CNAMEs seen lead to, one after the other, each once."""
+        chain: list[dns.name.Name] = []
+        while (target := self._aliases.get(name)) is not None and target not in chain:
+            chain.append(name := target)
+        return chain
+
+    def _look_up(self, name: dns.name.Name, rdtype: dns.rdatatype.RdataType) -> list[str]:
+        """Return the addresses of one type, none where the name exists without; raises _Ended."""
+        seen: list[dns.name.Name] = []
+        while name not in seen:
+            if len(seen) > self._limits.max_aliases:
+                raise _Ended("too-long", f"{seen[0]} has more than {self._limits.max_aliases} aliases in a row")
+            seen.append(name)
+            if name not in self._aliases:
+                answer = self._descend(name, rdtype)
+                if answer.kind != "alias":
+                    return [record.address for record in answer.records or ()]
+                self._aliases[name] = next(iter(answer.records or ())).target
+            name = self._aliases[name]
+        raise _Ended("loop", f"the aliases of {seen[0]} lead back to {name}")
+
+    def _descend(self, name: dns.name.Name, rdtype: dns.rdatatype.RdataType) -> Answer:
+        """Follow referrals from the closest zone known to the one that has the name; raises _Ended."""
+        zone = self._closest_zone(name)
+        while name not in self._missing:
+            answer = self._ask_zone(zone, name, rdtype)
+            if answer.kind == "nxdomain":
+                self._missing.add(name)
+            elif answer.kind != "referral" or answer.records is None:
+                return answer
+            else:
+                zone = self._zones[answer.records.name] = _delegated(answer.records, answer.glue)
+        raise _Ended("nxdomain", f"{name} does not exist")
+
+    def _closest_zone(self, name: dns.name.Name) -> _Zone:
+        while name not in self._zones:
+            name = name.parent()
+        return self._zones[name]
+
+    def _ask_zone(self, zone: _Zone, name: dns.name.Name, rdtype: dns.rdatatype.RdataType) -> Answer:
+        """Return the first answer that one of the zone's servers gives; raises _Ended where none does."""
+        faults = list(zone.unfound)
+        for server, address in self._servers(zone, faults):
+            answer = self._ask(Question(zone.name, name, rdtype), server, address)
+            if answer.kind not in _OF_ANSWER:
+                return answer
+            zone.failed[address] = answer.kind
+            faults.append(TraceFailure(_OF_ANSWER[answer.kind], f"{server} ({address}): {answer.detail}"))
+        raise _no_server(zone, faults)
+
+    def _servers(self, zone: _Zone, faults: list[TraceFailure]) -> Iterator[tuple[str, str]]:
+        """Yield servers as long as they fail: with address, then those to be looked up, then once more the silent."""
+        old_faults = frozenset(zone.failed)
+        asked: list[tuple[str, str]] = []
+        sought: list[dns.name.Name] = []
+        while True:
+            for server in zone.untried(asked):
+                asked.append(server)
+                yield server
+            name = next((name for name in zone.nameonly if name not in sought), None)
+            if name is None:
+                break
+            sought.append(name)
+            self._find(zone, name, faults)
+        for server in asked:
+            if server[1] not in old_faults and zone.failed[server[1]] == "silent":
+                yield server  # a datagram may have been lost
+
+    def _find(self, zone: _Zone, server: dns.name.Name, faults: list[TraceFailure]) -> None:
+        """Look up the addresses of a server that was named without; what keeps it from that is a fault of the zone."""
+        addresses: list[str] = []
+        try:
+            addresses = self._addresses_of_server(server)
+        except _Ended as ended:
+            kind = _OF_SERVER_NAME.get(ended.failure.kind, ended.failure.kind)
+            faults.append(TraceFailure(kind, f"{server} has no address that could be found ({ended.failure.kind})"))
+            if kind == "loop":
+                return  # that way it may be found by another time
+            zone.unfound.append(faults[-1])
+        zone.nameonly.remove(server)
+        zone.servers += [(server.to_text(), address) for address in addresses]
+
+    def _addresses_of_server(self, server: dns.name.Name) -> list[str]:
+        if server in self._seeking:
+            raise _Ended("loop", f"the address of {server} is known only to itself")
+        if len(self._seeking) >= self._limits.max_depth:
+            raise _Ended("too-long", f"more than {self._limits.max_depth} servers to be found through one another")
+        self._seeking.append(server)
+        try:
+            found = self._look_up(server, dns.rdatatype.A) or self._look_up(server, dns.rdatatype.AAAA)
+        finally:
+            self._seeking.pop()
+        if not found:
+            raise _Ended("no-address", f"{server} has neither A nor AAAA")
+        return found
+
+    def _ask(self, question: Question, server: str, address: str) -> Answer:
+        """Ask one server and note the step; raises _Ended where a limit of the whole is reached."""
+        began = time.monotonic()
+        if began >= self._until:
+            raise _Ended("timeout", f"not at the end after {self._limits.timeout_s:g} s")
+        if len(self.steps) >= self._limits.max_queries:
+            raise _Ended("too-long", f"not at the end after {self._limits.max_queries} questions")
+        until = min(self._until, began + self._limits.query_s)
+        answer = ask(question, Door(address, self._limits.port, until, self._limits.max_bytes))
+        self.steps.append(
+            Step(
+                zone=question.zone.to_text(),
+                server=server,
+                address=address,
+                name=question.name.to_text(),
+                rdtype=question.rdtype.name,
+                kind=answer.kind,
+                rcode=answer.rcode,
+                rtt_s=time.monotonic() - began,
+                octets=answer.octets,
+                over_tcp=answer.over_tcp,
+                records=tuple(answer.records.to_text().splitlines()) if answer.records else (),
+                detail=answer.detail,
+                seeking=self._seeking[-1].to_text() if self._seeking else None,
+            )
+        )
+        return answer
+
+
+def _no_server(zone: _Zone, faults: Collection[TraceFailure]) -> _Ended:
+    kinds = {fault.kind for fault in faults}
+    worst: TraceFault = next((kind for kind in _WORST_FIRST if kind in kinds), "lame")
+    told = list(dict.fromkeys(fault.detail for fault in faults))[:_TOLD] or ["none has an address"]
+    return _Ended(worst, f"no server of {zone.name} answers: {'; '.join(told)}")
+
+
+def _delegated(referral: dns.rrset.RRset, glue: Collection[dns.rrset.RRset]) -> _Zone:
+    """Return the zone that a server refers to, with the addresses it gave for the zone's servers."""
+    servers = [(records.name.to_text(), record.address) for records in glue for record in records]
+    glued = {records.name for records in glue}
+    return _Zone(referral.name, servers, [record.target for record in referral if record.target not in glued])

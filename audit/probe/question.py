@@ -1,0 +1,259 @@
+"""One question to one authoritative server, and what its answer is to a trace: a referral, records, or a fault.
+
+It keeps a deadline and a limit of size, and takes from an answer what that server may speak of and nothing else. It
+knows no path, asks no second server and validates no signature.
+"""
+
+from __future__ import annotations
+
+import errno
+import socket
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Final, Literal
+
+import dns.exception
+import dns.flags
+import dns.message
+import dns.name
+import dns.rcode
+import dns.rdataclass
+import dns.rdatatype
+import dns.rrset
+
+AnswerKind = Literal[
+    "referral",  # to the servers of a zone further down
+    "addresses",  # the records asked for
+    "alias",  # a CNAME in their place
+    "no-data",  # the name is there, without such records
+    "nxdomain",  # the name does not exist
+    "lame",  # the server refuses, or speaks for another zone than it was said to serve
+    "servfail",  # SERVFAIL, FORMERR, NOTIMP and whatever else is no answer
+    "broken",  # bytes that are no answer, or more of them than the limit
+    "silent",  # nothing within the deadline
+    "unreachable",  # refused, or no route
+]
+_PAYLOAD: Final = 1232  # octets over UDP that no path fragments (https://www.dnsflagday.net/2020/)
+_DATAGRAM: Final = 65_535
+_LENGTH: Final = 2  # octets of length before a message over TCP (RFC 1035 4.2.2)
+_KNOWS_NO_EDNS: Final = ("FORMERR", "NOTIMP", "BADVERS")  # RFC 6891 6.1.3 and 7
+_OURS: Final = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)  # this machine's want, not a server's fault
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is asked of a server of `zone`."""
+
+    zone: dns.name.Name
+    name: dns.name.Name
+    rdtype: dns.rdatatype.RdataType
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """A server's address and port, and until when (monotonic seconds) and how much may come from there."""
+
+    address: str
+    port: int
+    until: float
+    max_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a server answered. `records` are those that count: NS of a referral, a CNAME, or addresses."""
+
+    kind: AnswerKind
+    detail: str = ""
+    rcode: str | None = None
+    records: dns.rrset.RRset | None = None
+    glue: tuple[dns.rrset.RRset, ...] = ()
+    octets: int = 0
+    over_tcp: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Heard:
+    response: dns.message.Message
+    octets: int
+
+
+class _Broken(Exception):
+    """What came is no answer to the question."""
+
+
+def ask(question: Question, door: Door) -> Answer:
+    """Ask a server, by TCP too where its answer does not fit into a datagram; never later than its deadline."""
+    answer = _ask_once(question, door, dns.message.make_query(question.name, question.rdtype, payload=_PAYLOAD))
+    if answer.rcode in _KNOWS_NO_EDNS:
+        return _ask_once(question, door, dns.message.make_query(question.name, question.rdtype, use_edns=False))
+    return answer
+
+
+def _ask_once(question: Question, door: Door, query: dns.message.Message) -> Answer:
+    query.flags &= ~dns.flags.RD  # only what the server itself knows
+    over_tcp = False
+    try:
+        heard = _by_datagram(query, door)
+        if over_tcp := heard is None:
+            heard = _by_stream(query, door)
+    except _Broken as error:
+        return Answer("broken", str(error), over_tcp=over_tcp)
+    except TimeoutError:
+        return Answer("silent", "no answer in time", over_tcp=over_tcp)
+    except OSError as error:
+        if error.errno in _OURS:
+            raise
+        return Answer("unreachable", (error.strerror or str(error)).lower(), over_tcp=over_tcp)
+    return replace(_sort(question, heard.response), octets=heard.octets, over_tcp=over_tcp)
+
+
+def _by_datagram(query: dns.message.Message, door: Door) -> _Heard | None:
+    """Return the first datagram that answers, None where it was cut off; whatever else comes is passed over."""
+    broken = None
+    with _connected(socket.SOCK_DGRAM, door) as connection:
+        connection.send(query.to_wire())
+        while (left := door.until - time.monotonic()) > 0:
+            connection.settimeout(left)
+            try:
+                wire = connection.recv(_DATAGRAM)
+                return None if _is_cut_off(query, wire) else _read(query, wire, door)
+            except TimeoutError:
+                break
+            except _Broken as error:
+                broken = error
+    raise broken or TimeoutError
+
+
+def _by_stream(query: dns.message.Message, door: Door) -> _Heard:
+    with _connected(socket.SOCK_STREAM, door) as connection:
+        wire = query.to_wire()
+        connection.settimeout(_left(door.until))
+        connection.sendall(len(wire).to_bytes(_LENGTH, "big") + wire)
+        octets = int.from_bytes(_receive(connection, _LENGTH, door.until), "big")
+        if octets > door.max_bytes:
+            raise _Broken(f"an answer of {octets} octets, more than {door.max_bytes}")
+        return _read(query, _receive(connection, octets, door.until), door)
+
+
+def _connected(kind: socket.SocketKind, door: Door) -> socket.socket:
+    """Return a socket that takes datagrams from that address and port only, and is told where nobody listens."""
+    connection = socket.socket(socket.AF_INET6 if ":" in door.address else socket.AF_INET, kind)
+    try:
+        connection.settimeout(_left(door.until))
+        connection.connect((door.address, door.port))
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _receive(connection: socket.socket, octets: int, until: float) -> bytes:
+    received = bytearray()
+    while len(received) < octets:
+        connection.settimeout(_left(until))
+        chunk = connection.recv(octets - len(received))
+        if not chunk:
+            raise _Broken(f"the connection was closed after {len(received)} of {octets} octets")
+        received += chunk
+    return bytes(received)
+
+
+def _left(until: float) -> float:
+    left = until - time.monotonic()
+    if left <= 0:
+        raise TimeoutError
+    return left
+
+
+def _header_flags(wire: bytes) -> int:
+    return int.from_bytes(wire[2:4], "big")  # RFC 1035 4.1.1
+
+
+def _is_cut_off(query: dns.message.Message, wire: bytes) -> bool:
+    """Tell whether an answer did not fit: what is left of it need not be readable, so its header is enough."""
+    is_answer = wire[:2] == query.id.to_bytes(2, "big") and bool(_header_flags(wire) & dns.flags.QR)
+    return is_answer and bool(_header_flags(wire) & dns.flags.TC)
+
+
+def _read(query: dns.message.Message, wire: bytes, door: Door) -> _Heard:
+    if len(wire) > door.max_bytes:
+        raise _Broken(f"an answer of {len(wire)} octets, more than {door.max_bytes}")
+    try:
+        response = dns.message.from_wire(wire)
+    except (dns.exception.DNSException, ValueError) as error:
+        raise _Broken("what came is no DNS message") from error
+    if not query.is_response(response):
+        raise _Broken("what came answers another question")
+    return _Heard(response, len(wire))
+
+
+def _sort(question: Question, response: dns.message.Message) -> Answer:
+    """Return what a response is to the question, with what is wrong with it where something is."""
+    rcode = dns.rcode.to_text(response.rcode())
+    if fault := _fault(response):
+        return Answer(*fault, rcode)
+    if records := _at(response.answer, question.name, question.rdtype):
+        return Answer("addresses", "", rcode, records)
+    if records := _at(response.answer, question.name, dns.rdatatype.CNAME):
+        return Answer("alias", "", rcode, records)
+    return replace(_sort_without_records(question, response), rcode=rcode)
+
+
+def _fault(response: dns.message.Message) -> tuple[AnswerKind, str] | None:
+    rcode = response.rcode()
+    if rcode == dns.rcode.REFUSED:
+        return "lame", "it refuses to answer"
+    if rcode not in (dns.rcode.NOERROR, dns.rcode.NXDOMAIN):
+        return "servfail", f"it answers {dns.rcode.to_text(rcode)}"
+    if response.flags & dns.flags.RA and not response.flags & dns.flags.AA:
+        return "lame", "it is a resolver and not authoritative"
+    return None
+
+
+def _sort_without_records(question: Question, response: dns.message.Message) -> Answer:
+    has_soa = _has_own_soa(question, response)
+    if response.rcode() == dns.rcode.NOERROR and not has_soa and (referral := _referral(question, response)):
+        return Answer("referral", records=referral, glue=tuple(_glue(question.zone, referral, response)))
+    if not has_soa and not response.flags & dns.flags.AA:
+        return Answer("lame", "it is not authoritative and refers to no zone further down")
+    return Answer("nxdomain" if response.rcode() == dns.rcode.NXDOMAIN else "no-data")
+
+
+def _at(section: list[dns.rrset.RRset], name: dns.name.Name, rdtype: dns.rdatatype.RdataType) -> dns.rrset.RRset | None:
+    found = (one for one in section if one.match(name, dns.rdataclass.IN, rdtype, dns.rdatatype.NONE))
+    return next(found, None)
+
+
+def _referral(question: Question, response: dns.message.Message) -> dns.rrset.RRset | None:
+    """Return the NS records of a zone between the server's own and the name: every other way leads nowhere new."""
+    for records in response.authority:
+        if (
+            records.rdtype == dns.rdatatype.NS
+            and records.rdclass == dns.rdataclass.IN
+            and records.name != question.zone
+            and records.name.is_subdomain(question.zone)
+            and question.name.is_subdomain(records.name)
+        ):
+            return records
+    return None
+
+
+def _glue(zone: dns.name.Name, referral: dns.rrset.RRset, response: dns.message.Message) -> Iterator[dns.rrset.RRset]:
+    """Yield the addresses of the servers referred to, so far as this server's zone reaches (RFC 5452 6)."""
+    targets = {record.target for record in referral}
+    for records in response.additional:
+        is_address = records.rdclass == dns.rdataclass.IN and records.rdtype in (dns.rdatatype.A, dns.rdatatype.AAAA)
+        if is_address and records.name in targets and records.name.is_subdomain(zone):
+            yield records
+
+
+def _has_own_soa(question: Question, response: dns.message.Message) -> bool:
+    """Tell whether a negative answer carries the SOA of a zone that the server serves (RFC 2308 2.1, 2.2)."""
+    return any(
+        records.rdtype == dns.rdatatype.SOA
+        and records.name.is_subdomain(question.zone)
+        and question.name.is_subdomain(records.name)
+        for records in response.authority
+    )

@@ -1,0 +1,112 @@
+"""A name followed from the root servers down: which servers were asked, what each answered, what addresses it has.
+
+A server is believed only what lies below the zone it was referred to for. No resolver is asked, and no DNSSEC signature
+is validated.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import dns.exception
+import dns.name
+
+from audit.probe.descent import Descent, Step, TraceFailure, TraceFault, TraceLimits
+from audit.probe.root_hints import ROOT_SERVERS, RootServer
+
+__all__ = [
+    "Difference",
+    "Step",
+    "Trace",
+    "TraceFailure",
+    "TraceFault",
+    "TraceLimits",
+    "as_lines",
+    "difference",
+    "trace",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """The way from the root to a name. `failures` has one entry for each type, A or AAAA, that could not be traced."""
+
+    name: str
+    steps: tuple[Step, ...] = ()
+    aliases: tuple[str, ...] = ()  # what the CNAMEs lead to, one after the other
+    addresses: tuple[str, ...] = ()  # every A and AAAA, IPv4 first, in the order of their numbers
+    first_address: str | None = None  # the first A as answered: what a reader of `dig +trace` finds first
+    failures: tuple[TraceFailure, ...] = ()
+    elapsed_s: float = 0.0
+
+    @property
+    def failure(self) -> TraceFailure | None:
+        """Why no address at all was found; None where one was."""
+        return self.failures[0] if self.failures and not self.addresses else None
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """What a resolver says of a name and its authoritative servers do not, and the other way round."""
+
+    only_traced: tuple[str, ...]
+    only_resolved: tuple[str, ...]
+
+    def __str__(self) -> str:
+        """Return both in a sentence."""
+        sides = (("the authoritative servers", self.only_traced), ("the resolver", self.only_resolved))
+        return "; ".join(f"only {who} gave {', '.join(addresses)}" for who, addresses in sides if addresses)
+
+
+def trace(name: str, *, hints: tuple[RootServer, ...] = ROOT_SERVERS, limits: TraceLimits | None = None) -> Trace:
+    """Follow a name from the root servers to all its addresses, within the limits whatever a server does."""
+    began = time.monotonic()
+    try:
+        wanted = dns.name.from_text(name, idna_codec=dns.name.IDNA_2008_Practical)
+    except (dns.exception.DNSException, UnicodeError) as error:
+        return Trace(name, failures=(TraceFailure("nxdomain", f"{name!a} is no domain name: {error}"),))
+    descent = Descent(hints, limits or TraceLimits())
+    found, failures = descent.ask_for_all(wanted)
+    return Trace(
+        name,
+        tuple(descent.steps),
+        tuple(alias.to_text() for alias in descent.aliases_of(wanted)),
+        _in_order(found),
+        next((address for address in found if ":" not in address), None),
+        failures,
+        time.monotonic() - began,
+    )
+
+
+def difference(traced: Trace, resolved: Iterable[str]) -> Difference | None:
+    """Return how the addresses that a resolver gave differ from the traced ones; None where they are the same."""
+    theirs, ours = (set(map(ipaddress.ip_address, addresses)) for addresses in (resolved, traced.addresses))
+    if theirs == ours:
+        return None
+    return Difference(_in_order(map(str, ours - theirs)), _in_order(map(str, theirs - ours)))
+
+
+def as_lines(traced: Trace) -> Iterator[str]:
+    """Yield the way step by step as `dig +trace` prints it, and its end."""
+    for step in traced.steps:
+        yield from step.records
+        yield f";; {_how(step)}"
+    yield from (f";; {traced.name} is an alias of {alias}" for alias in traced.aliases[-1:])
+    yield from (f";; {traced.name} has address {address}" for address in traced.addresses)
+    yield from (f";; {failure.kind}: {failure.detail}" for failure in traced.failures)
+
+
+def _how(step: Step) -> str:
+    asked = f"{step.name} {step.rdtype}" + (f" to find {step.seeking}" if step.seeking else "")
+    took = f"in {1000 * step.rtt_s:.0f} ms" + (" over TCP" if step.over_tcp else "")
+    what = f"Received {step.octets} bytes" if step.rcode else f"No answer ({step.detail})"
+    fault = f": {step.detail}" if step.rcode and step.detail else ""
+    return f"{what} from {step.address} ({step.server}) {took}: {step.kind} for {asked}{fault}"
+
+
+def _in_order(addresses: Iterable[str]) -> tuple[str, ...]:
+    unique = {ipaddress.ip_address(address) for address in addresses}
+    return tuple(str(one) for one in sorted(unique, key=lambda one: (one.version, one)))
