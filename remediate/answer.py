@@ -1,0 +1,225 @@
+"""Judges what a CA sent back before any service is touched: whether it is what was ordered and can be served.
+
+It takes every byte for hostile; it refuses to know the network, files, the clock and who the CA is.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from audit.anchors import Anchors
+from audit.certificate import Certificate, read_certificate
+from audit.chain import FORGEABLE, Chain, read_chain
+from audit.checks import Inconclusive
+from audit.endpoint import to_address
+from audit.trust import distrust
+from audit.words import duration, listing, moment, sentence
+from remediate.csr import Csr
+
+MAX_PEM: Final = 262_144  # characters; a leaf with a hundred names and its chain has less than 20,000
+MAX_CERTIFICATES: Final = 10  # in a bundle; the longest public paths have five
+ROUNDING: Final = timedelta(days=1)
+"""How much longer than asked a certificate may live: CAs count from midnight to the last second of a day."""
+
+_BLOCK: Final = re.compile(r"-----BEGIN (?:X509 )?CERTIFICATE-----(?P<body>[^-]*)-----END (?:X509 )?CERTIFICATE-----")
+
+
+@dataclass(frozen=True, slots=True)
+class Ordered:
+    """What a certificate has to be: for the key of this request, these names, and at most this long."""
+
+    csr: Csr
+    names: tuple[str, ...]
+    lifetime: timedelta = timedelta(days=90)
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """What the CA sent, as PEM text."""
+
+    certificate_pem: str | None
+    ca_bundle_pem: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Installable:
+    """A certificate that is what was ordered, and the CAs to send with it: each certifies one before it, no root."""
+
+    leaf: Certificate
+    intermediates: tuple[Certificate, ...]
+
+    @property
+    def leaf_pem(self) -> str:
+        """The certificate, encoded anew: nothing of the CA's text is installed."""
+        return _to_pem(self.leaf)
+
+    @property
+    def chain_pem(self) -> str:
+        """The certificates of the CAs."""
+        return "".join(map(_to_pem, self.intermediates))
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why what the CA sent must not be installed: every reason, a clause each."""
+
+    reasons: tuple[str, ...]
+
+    def __str__(self) -> str:
+        """Return them in one line."""
+        return sentence(self.reasons)
+
+
+def judge(sent: Sent, ordered: Ordered, anchors: Anchors | None, now: datetime) -> Installable | Refusal:
+    """Return what to install, or every reason not to. Without anchors the path has to lead past the leaf's issuer."""
+    certificates, faults = _read("the certificate", sent.certificate_pem or "")
+    bundle, bundle_faults = _read("the CA bundle", sent.ca_bundle_pem) if sent.ca_bundle_pem else ((), [])
+    reasons = [*faults, *bundle_faults]
+    if not certificates:
+        return _refusal(reasons)
+    leaf, *beside = certificates
+    chain = read_chain((leaf.der, *(each.der for each in (*beside, *bundle))), anchors or Anchors({}))
+    intermediates = _in_order(chain, now)
+    reasons += _leaf_faults(leaf, ordered, now)
+    reasons += _path_faults(chain, now) if anchors is not None else _unanchored_faults(leaf, intermediates)
+    return _refusal(reasons) if reasons else Installable(leaf, intermediates)
+
+
+def _refusal(reasons: list[str]) -> Refusal:
+    """Return a refusal in which the CA's words cannot move a terminal's cursor."""
+    return Refusal(tuple("".join(each if each.isprintable() else " " for each in reason) for reason in reasons))
+
+
+def _read(what: str, pem: str) -> tuple[tuple[Certificate, ...], list[str]]:
+    """Return the certificates in a text and what is wrong with the text, which is quoted only where it is no PEM."""
+    if len(pem) > MAX_PEM:
+        return (), [f"{what} has {len(pem)} characters, at most {MAX_PEM} are read"]
+    if "PRIVATE KEY" in pem:
+        return (), [f"there is a private key in {what}: the CA knows a key, so it must never be used"]
+    bodies = [block["body"] for block in _BLOCK.finditer(pem)]
+    if not bodies:
+        begins = f"it begins {_beginning(pem)!r}" if pem.strip() else "it is empty"
+        return (), [f"{what} is no certificate in PEM: {begins}"]
+    if len(bodies) > MAX_CERTIFICATES:
+        return (), [f"{what} holds {len(bodies)} certificates, at most {MAX_CERTIFICATES} are read"]
+    certificates = tuple(read_certificate(_to_der(body)) for body in bodies)
+    unreadable = [fault for certificate in certificates for fault in certificate.faults]
+    return certificates, [f"{what} cannot be read: {listing(unreadable, 3)}"] if unreadable else []
+
+
+def _to_der(body: str) -> bytes:
+    """Return the bytes of a PEM block; none where it is not base64, which is no certificate either."""
+    try:
+        return base64.b64decode("".join(body.split()), validate=True)
+    except ValueError:
+        return b""
+
+
+def _beginning(text: str) -> str:
+    return " ".join(text[:80].split())[:40]
+
+
+def _leaf_faults(leaf: Certificate, ordered: Ordered, now: datetime) -> Iterator[str]:
+    """Yield what about the leaf is not as ordered; of what cannot be read the fault has been told already."""
+    if leaf.can_ask("spki_sha256") and leaf.spki_sha256 != ordered.csr.spki_sha256:
+        yield f"the certificate is for another key (SPKI {leaf.spki_sha256[:16]}…) than {ordered.csr}"
+    if leaf.can_ask("dns_names", "ip_addresses"):
+        yield from _name_faults(leaf, ordered.names)
+    if leaf.can_ask("not_before", "not_after"):
+        yield from _time_faults("the certificate", leaf, now)
+    if leaf.can_ask("lifetime") and leaf.lifetime > ordered.lifetime + ROUNDING:
+        yield f"the certificate lives {duration(leaf.lifetime)}, ordered were {duration(ordered.lifetime)}"
+    if leaf.can_ask("extended_key_usages") and "serverAuth" not in (leaf.extended_key_usages or ()):
+        yield "the certificate is not for servers: serverAuth is not among its extended key usages"
+    if leaf.can_ask("is_ca") and leaf.is_ca:
+        yield "the certificate is a CA's"
+    yield from _digest_faults("the certificate", leaf)
+
+
+def _name_faults(leaf: Certificate, ordered: tuple[str, ...]) -> Iterator[str]:
+    wanted = {to_address(name) or name.lower().rstrip(".") for name in ordered}
+    presented = {*(name.lower() for name in leaf.dns_names), *leaf.ip_addresses}
+    if missing := sorted(wanted - presented):
+        yield f"the certificate lacks {listing(missing)}"
+    if extra := sorted(presented - wanted):
+        yield f"the certificate also holds {listing(extra)}, not ordered"
+    if others := _other_kinds(leaf):
+        yield f"the certificate also holds names of other kinds: {listing(others)}"
+
+
+def _other_kinds(leaf: Certificate) -> list[str]:
+    """Return the kinds of its names that are neither dNSName nor iPAddress; to be asked where names can be read."""
+    if leaf.parsed is None or not leaf.has_san:
+        return []
+    names = leaf.parsed.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    return sorted({type(name).__name__ for name in names if not isinstance(name, x509.DNSName | x509.IPAddress)})
+
+
+def _time_faults(what: str, certificate: Certificate, now: datetime) -> Iterator[str]:
+    if now < certificate.not_before:
+        yield f"{what} is not valid before {moment(certificate.not_before)}"
+    if now > certificate.not_after:
+        yield f"{what} has been expired since {moment(certificate.not_after)}"
+
+
+def _digest_faults(what: str, certificate: Certificate) -> Iterator[str]:
+    if certificate.can_ask("signature_digest") and certificate.signature_digest in FORGEABLE:
+        yield f"{what} is signed over {certificate.signature_digest}, of which collisions are known"
+
+
+def _path_faults(chain: Chain, now: datetime) -> Iterator[str]:
+    """Yield why no client would follow the path from the leaf to an anchor."""
+    try:
+        why = distrust(chain)
+    except Inconclusive as inconclusive:
+        why = str(inconclusive)
+    if why is not None:
+        yield f"no path leads to a trust anchor: {why}"
+    for intermediate in (chain.path or ())[1:-1]:
+        yield from _ca_faults(intermediate, now)
+
+
+def _unanchored_faults(leaf: Certificate, intermediates: tuple[Certificate, ...]) -> Iterator[str]:
+    """Yield that nothing above the leaf came with it, where no anchor could tell whether that is enough."""
+    if not intermediates and leaf.can_ask("issuer"):
+        yield f"no usable certificate of the issuer {leaf.issuer} came with it"
+
+
+def _ca_faults(certificate: Certificate, now: datetime) -> Iterator[str]:
+    """Yield why a certificate cannot stand between leaf and anchor (RFC 5280 6.1.3, 6.1.4)."""
+    what = f"the issuer {certificate}"
+    if not certificate.can_ask("is_ca", "not_before", "not_after"):
+        yield f"{what} cannot be read"
+        return
+    if not certificate.is_ca:
+        yield f"{what} is no CA by its basicConstraints"
+    yield from _time_faults(what, certificate, now)
+    yield from _digest_faults(what, certificate)
+
+
+def _in_order(chain: Chain, now: datetime) -> tuple[Certificate, ...]:
+    """Return the usable CAs that came, the path's first and then those of other paths; roots are not sent.
+
+    A CA that certifies another way up is kept: clients with older anchors need it.
+    """
+    on_path = (chain.path or ())[1:-1]
+    others = (each for each in chain.reached[1:] if each not in on_path and not _is_root(each))
+    return (*on_path, *(each for each in others if not any(_ca_faults(each, now))))
+
+
+def _is_root(certificate: Certificate) -> bool:
+    return certificate.can_ask("is_self_signed") and certificate.is_self_signed
+
+
+def _to_pem(certificate: Certificate) -> str:
+    if certificate.parsed is None:
+        raise ValueError(f"{certificate!r} was never judged: it cannot be read")
+    return certificate.parsed.public_bytes(Encoding.PEM).decode("ascii")
