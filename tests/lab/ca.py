@@ -16,7 +16,9 @@ from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 PrivateKey = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
+PublicKey = ec.EllipticCurvePublicKey | rsa.RSAPublicKey
 
+SHA256: Final = hashes.SHA256()
 SERVER_AUTH: Final = ExtendedKeyUsageOID.SERVER_AUTH
 _DAY: Final = timedelta(days=1)
 _SECOND: Final = timedelta(seconds=1)
@@ -95,10 +97,12 @@ def new_intermediate(
 def issue(leaf: Leaf, issuer: Identity | None, *, key: PrivateKey | None = None) -> Identity:
     """Return a server's identity issued by a CA, or signed by its own key where there is none."""
     own = key or new_key()
-    builder = _start(_name(leaf.common_name), issuer, own, (leaf.not_before, leaf.not_before + leaf.lifetime - _SECOND))
-    for extension, critical in _leaf_extensions(leaf):
-        builder = builder.add_extension(extension, critical=critical)
-    return Identity(own, builder.sign(issuer.key if issuer else own, hashes.SHA256()))
+    return Identity(own, _leaf_builder(leaf, issuer, own.public_key()).sign(issuer.key if issuer else own, SHA256))
+
+
+def certify(leaf: Leaf, issuer: Identity, public_key: PublicKey) -> x509.Certificate:
+    """Return a server's certificate for a key whose private half is somebody else's."""
+    return _leaf_builder(leaf, issuer, public_key).sign(issuer.key, SHA256)
 
 
 _SHA256_WITH_RSA: Final = bytes.fromhex("06092a864886f70d01010b")  # RFC 8017 appendix A.2.4
@@ -132,28 +136,36 @@ def _tlv(tag: int, content: bytes) -> bytes:
     return bytes([tag, 0x80 | len(octets)]) + octets + content
 
 
+def _leaf_builder(leaf: Leaf, issuer: Identity | None, public_key: PublicKey) -> x509.CertificateBuilder:
+    valid = (leaf.not_before, leaf.not_before + leaf.lifetime - _SECOND)
+    builder = _start(_name(leaf.common_name), issuer, public_key, valid)
+    for extension, critical in _leaf_extensions(leaf):
+        builder = builder.add_extension(extension, critical=critical)
+    return builder
+
+
 def _new_ca(name: str, issuer: Identity | None, key: PrivateKey, valid: tuple[datetime, datetime]) -> Identity:
-    builder = _start(_name(name), issuer, key, valid)
+    builder = _start(_name(name), issuer, key.public_key(), valid)
     builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
     builder = builder.add_extension(_CA_USAGE, critical=True)
-    return Identity(key, builder.sign(issuer.key if issuer else key, hashes.SHA256()))
+    return Identity(key, builder.sign(issuer.key if issuer else key, SHA256))
 
 
 def _start(
-    subject: x509.Name, issuer: Identity | None, key: PrivateKey, valid: tuple[datetime, datetime]
+    subject: x509.Name, issuer: Identity | None, public_key: PublicKey, valid: tuple[datetime, datetime]
 ) -> x509.CertificateBuilder:
     """Return what root, intermediate and leaf have in common."""
-    above = issuer.key if issuer else key
+    above = issuer.key.public_key() if issuer else public_key
     return (
         x509.CertificateBuilder()
         .subject_name(subject)
         .issuer_name(issuer.subject if issuer else subject)
-        .public_key(key.public_key())
+        .public_key(public_key)
         .serial_number(x509.random_serial_number())
         .not_valid_before(valid[0])
         .not_valid_after(valid[1])
-        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
-        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(above.public_key()), critical=False)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(public_key), critical=False)
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(above), critical=False)
     )
 
 
