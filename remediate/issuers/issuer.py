@@ -1,0 +1,136 @@
+"""What every issuer offers, and the values it speaks in: a request, an order, and a fault that is the issuer's.
+
+It knows no protocol, and no private key: an issuer is given a certification request and nothing that signs.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final, Literal, Protocol
+
+from remediate.csr import Csr
+
+Status = Literal["pending-validation", "pending-review", "issued", "rejected", "canceled", "revoked"]
+Dcv = Literal["http-csr-hash", "cname-csr-hash"]
+FaultKind = Literal[
+    "authentication",  # the token is missing, wrong, or not allowed to do this
+    "refused",  # the names or the request itself; asking again with the same gives the same
+    "unknown",  # there is no such order
+    "conflict",  # the same reference with other content, or an order that is past being changed
+    "busy",  # come back later: too many requests, or out of service for a while
+    "unreachable",  # no whole answer was had
+    "broken",  # an answer that cannot be understood
+]
+
+_UNIQUE_VALUE: Final = re.compile(r"[A-Za-z0-9]{1,20}")
+_IDEMPOTENCY_KEY: Final = re.compile(r"[A-Za-z0-9._-]{1,128}")  # it travels as a header field
+_SHA256: Final = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclass(frozen=True, slots=True)
+class OrderRequest:
+    """What is ordered. The idempotency key derives from the case and the CSR: the same one gives the same order.
+
+    `replaces` is the SHA-256 of the certificate that the new one takes the place of. Raises ValueError for what would
+    be a bug of ours to send.
+    """
+
+    csr: Csr
+    names: tuple[str, ...]
+    idempotency_key: str
+    unique_value: str
+    product: str = "90-day"
+    dcv: Dcv = "http-csr-hash"
+    replaces: str | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what no issuer can take."""
+        if not self.names or len(set(self.names)) != len(self.names):
+            raise ValueError(f"names to order: {self.names!r}; at least one is required, and each once")
+        if not _IDEMPOTENCY_KEY.fullmatch(self.idempotency_key):
+            raise ValueError(f"the idempotency key {self.idempotency_key!r} is not 1 to 128 of A-Z a-z 0-9 . _ -")
+        if not _UNIQUE_VALUE.fullmatch(self.unique_value):
+            raise ValueError(f"the unique value {self.unique_value!r} is not 1 to 20 letters and digits")
+        if self.replaces is not None and not _SHA256.fullmatch(self.replaces):
+            raise ValueError(f"what it replaces, {self.replaces!r}, is not a SHA-256 in lower-case hex")
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """An order as the issuer sees it. What is in `certificate_pem` and `ca_bundle_pem` is hostile until judged."""
+
+    id: str
+    status: Status
+    message: str
+    created: datetime
+    retry_after_s: int | None = None
+    certificate_pem: str | None = field(default=None, repr=False)
+    ca_bundle_pem: str | None = field(default=None, repr=False)
+    answered_at: datetime | None = field(default=None, compare=False)  # by the issuer's own clock
+
+    @property
+    def is_pending(self) -> bool:
+        """Whether the issuer is still working on it."""
+        return self.status in ("pending-validation", "pending-review")
+
+
+@dataclass(frozen=True, slots=True)
+class IssuerFault:
+    """Why an issuer did not do what it was asked: the kind, a line for a person, and what goes with the kind.
+
+    `fields` say what was refused, a clause each; `retry_after_s` is when a busy issuer wants to be asked again.
+    """
+
+    kind: FaultKind
+    detail: str
+    fields: tuple[str, ...] = ()
+    retry_after_s: int | None = None
+    answered_at: datetime | None = field(default=None, compare=False)
+
+    @property
+    def leaves_unknown(self) -> bool:
+        """Whether what was asked may have been done all the same: find the order before it is placed again."""
+        return self.kind in ("unreachable", "broken")
+
+    def __str__(self) -> str:
+        """Return it in one line."""
+        named = f" ({'; '.join(self.fields)})" if self.fields else ""
+        return f"{self.kind}: {self.detail}{named}"
+
+
+class Issuer(Protocol):
+    """A certification authority, or a broker in front of one. What goes wrong there is returned, never raised."""
+
+    def find(self, csr: Csr) -> Order | IssuerFault | None:
+        """Return the order that was placed with this request, None where there is none."""
+
+    def order(self, request: OrderRequest) -> Order | IssuerFault:
+        """Place an order, or return the one that the same idempotency key, or a valid certificate, already gave."""
+
+    def collect(self, order_id: str) -> Order | IssuerFault:
+        """Return the order as it stands now."""
+
+    def cancel(self, order_id: str) -> IssuerFault | None:
+        """Cancel an order that is not issued."""
+
+
+class BadIssuer(ValueError):
+    """An issuer that cannot be used as it is configured; its message says what would be right."""
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """How an issuer is reached. The token is asked for whenever it is needed, and kept nowhere.
+
+    `ca_file` is a PEM file of the anchors to trust instead of Mozilla's, `proxy` the URL of an HTTP proxy; nothing of
+    either is taken from the environment. `deadline_s` bounds one exchange from first to last byte.
+    """
+
+    base_url: str
+    token: Callable[[], str] = field(repr=False)
+    ca_file: str | None = None
+    proxy: str | None = field(default=None, repr=False)  # may hold a password
+    deadline_s: float = 90.0

@@ -1,0 +1,235 @@
+"""The issuer `store`: orders over a small JSON interface that any broker in front of a CA can offer.
+
+It knows that interface's paths, fields and errors; it refuses to know what a certificate is.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any, Final, TypeVar, cast, get_args
+
+from audit.record import BadRecord, parse_time
+from remediate.csr import Csr
+from remediate.issuers.exchange import MAX_RETRY_AFTER_S, Answer, Ask, exchange, require_safe
+from remediate.issuers.issuer import Access, FaultKind, IssuerFault, Order, OrderRequest, Status
+
+T = TypeVar("T")
+
+_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")  # it becomes a segment of a path
+_MAX_TEXT: Final = 500  # characters of the issuer's own words that are passed on
+_FAULTS: Final[Mapping[int, FaultKind]] = {
+    400: "refused",
+    401: "authentication",
+    403: "authentication",
+    404: "unknown",
+    409: "conflict",
+    422: "refused",
+    429: "busy",
+    503: "busy",
+}
+_SPOKEN_BY_OTHERS: Final = (401, 403, 429, 503)  # a gateway in front says these as well, in HTML
+_STATUSES: Final = get_args(Status)
+_PREFERENCE: Final = ("issued", "pending-validation", "pending-review")  # of several orders of one request
+
+
+class Store:
+    """A Store at a base URL. Nothing is kept between calls: every answer is the Store's."""
+
+    def __init__(self, access: Access) -> None:
+        """Take how it is reached; raises BadIssuer where a token would travel in the clear."""
+        require_safe(access)
+        self._access = access
+
+    def __repr__(self) -> str:
+        """Return the base URL; never the token."""
+        return f"<Store {self._access.base_url}>"
+
+    def find(self, csr: Csr) -> Order | IssuerFault | None:
+        """Return the order that was placed with this request, None where there is none."""
+        found = self._ask(Ask("GET", f"/v1/orders?csr_sha256={csr.sha256}"), _orders)
+        return _preferred(found) if isinstance(found, tuple) else found
+
+    def order(self, request: OrderRequest) -> Order | IssuerFault:
+        """Place an order, or return the one that the same idempotency key, or a valid certificate, already gave."""
+        content = {
+            "csr": request.csr.pem,
+            "names": list(request.names),
+            "product": request.product,
+            "dcv": request.dcv,
+            "unique_value": request.unique_value,
+            "replaces": request.replaces,
+        }
+        body = json.dumps(content).encode("ascii")
+        return self._ask(Ask("POST", "/v1/orders", body, request.idempotency_key), _order)
+
+    def collect(self, order_id: str) -> Order | IssuerFault:
+        """Return the order as it stands now."""
+        order = self._ask(Ask("GET", _path(order_id)), _order)
+        if isinstance(order, Order) and order.id != order_id:
+            return IssuerFault("broken", f"asked for the order {order_id}, the answer is about {order.id}")
+        return order
+
+    def cancel(self, order_id: str) -> IssuerFault | None:
+        """Cancel an order that is not issued."""
+        done = self._ask(Ask("DELETE", _path(order_id)), lambda answer: answer)
+        return done if isinstance(done, IssuerFault) else None
+
+    def _ask(self, ask: Ask, read: Callable[[Answer], T]) -> T | IssuerFault:
+        """Ask, and read the answer where it is one of success."""
+        answer = exchange(self._access, ask)
+        if isinstance(answer, IssuerFault):
+            return answer
+        if answer.status not in (200, 201, 204):
+            return _fault(answer)
+        try:
+            return read(answer)
+        except BadRecord as error:
+            return IssuerFault("broken", f"HTTP {answer.status}: {_line(str(error))}", answered_at=answer.date)
+
+
+def _path(order_id: str) -> str:
+    if not _ID.fullmatch(order_id):
+        raise ValueError(f"{order_id!r} is no order's id")
+    return f"/v1/orders/{order_id}"
+
+
+def _preferred(orders: tuple[Order, ...]) -> Order | None:
+    """Return the one that gets furthest, else the newest: there is one at most where the Store keeps its contract."""
+
+    def rank(order: Order) -> tuple[int, float]:
+        place = _PREFERENCE.index(order.status) if order.status in _PREFERENCE else len(_PREFERENCE)
+        return place, -order.created.timestamp()
+
+    return min(orders, key=rank, default=None)
+
+
+def _fault(answer: Answer) -> IssuerFault:
+    """Return what an answer other than of success means."""
+    error = _error(answer)
+    if answer.status in _FAULTS and (error is not None or answer.status in _SPOKEN_BY_OTHERS):
+        kind, detail = _FAULTS[answer.status], f"HTTP {answer.status}"
+    elif 300 <= answer.status < 400:
+        kind, detail = "broken", f"a redirect to {_line(answer.headers.get('location', 'nowhere'))}, not followed"
+    elif answer.status >= 500:
+        kind, detail = "unreachable", f"HTTP {answer.status}: the Store, or what stands before it, failed"
+    else:
+        kind, detail = "broken", f"HTTP {answer.status} and no error of the Store's: is base_url right?"
+    words = _line(f": {error.get('message') or error.get('type') or 'no reason given'}") if error else ""
+    return IssuerFault(
+        kind,
+        detail + words,
+        fields=_refused_fields(error or {}),
+        retry_after_s=answer.retry_after_s() if kind == "busy" else None,
+        answered_at=answer.date,
+    )
+
+
+def _error(answer: Answer) -> Mapping[str, Any] | None:
+    try:
+        return _member(_json(answer), "error", dict)
+    except BadRecord:
+        return None
+
+
+def _refused_fields(error: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return what was refused, a clause each; the Store names fields alone or each with the reason."""
+    fields = error.get("fields")
+    if isinstance(fields, dict):
+        return tuple(_line(f"{name}: {why}") for name, why in list(fields.items())[:20])
+    return tuple(_line(str(name)) for name in fields[:20]) if isinstance(fields, list) else ()
+
+
+def _orders(answer: Answer) -> tuple[Order, ...]:
+    found = _member(_json(answer), "orders", list)
+    return tuple(_to_order(item, answer) for item in found)
+
+
+def _order(answer: Answer) -> Order:
+    return _to_order(_json(answer), answer)
+
+
+def _json(answer: Answer) -> Any:  # noqa: ANN401 - any JSON value
+    """Return the JSON of an answer; raises BadRecord. Its declared type is not asked: what counts is what it is."""
+    try:
+        return json.loads(answer.body, parse_constant=_no_number)
+    except (ValueError, RecursionError) as error:
+        beginning = _line(answer.body[:60].decode("ascii", "replace"))
+        kind = _line(answer.headers.get("content-type", "unknown type"))
+        raise BadRecord(f"not JSON ({kind}), it begins {beginning!r}") from error
+
+
+def _no_number(text: str) -> float:
+    raise BadRecord(f"{text} is no JSON")
+
+
+def _to_order(value: Any, answer: Answer) -> Order:  # noqa: ANN401 - any JSON value
+    """Return an order of which every field is what the contract says; raises BadRecord."""
+    order = Order(
+        id=_identifier(_member(value, "id", str)),
+        status=_status(_member(value, "status", str)),
+        message=_line(_optional(value, "status_message", str) or ""),
+        created=_created(_member(value, "created", str)),
+        retry_after_s=_seconds(_optional(value, "retry_after_s", (int, float))),
+        certificate_pem=_optional(value, "certificate", str),
+        ca_bundle_pem=_optional(value, "ca_bundle", str),
+        answered_at=answer.date,
+    )
+    if order.status == "issued" and order.certificate_pem is None:
+        raise BadRecord(f"the order {order.id} is issued and has no certificate")
+    return order
+
+
+def _member(value: Any, name: str, kind: type[T]) -> T:  # noqa: ANN401 - any JSON value
+    """Return a member that must be there and of that type."""
+    if not isinstance(value, dict):
+        raise BadRecord(f"a JSON {type(value).__name__} where an object was expected")
+    if not isinstance(value.get(name), kind):
+        raise BadRecord(f"{name!r} is {value.get(name)!r:.60}, not a {kind.__name__}")
+    return cast("T", value[name])
+
+
+def _optional(value: Any, name: str, kind: type[T] | tuple[type[T], ...]) -> T | None:  # noqa: ANN401 - any JSON value
+    """Return a member that may be null, but must be there."""
+    if name not in value:
+        raise BadRecord(f"no {name!r}")
+    found = value[name]
+    if found is not None and (not isinstance(found, kind) or isinstance(found, bool)):
+        raise BadRecord(f"{name!r} is {found!r:.60}")
+    return found
+
+
+def _identifier(text: str) -> str:
+    if not _ID.fullmatch(text):
+        raise BadRecord(f"the id {text!r:.60} is not 1 to 128 of A-Z a-z 0-9 . _ -")
+    return text
+
+
+def _status(text: str) -> Status:
+    if text not in _STATUSES:
+        raise BadRecord(f"the status {text!r:.60} is not one of {', '.join(_STATUSES)}")
+    return cast("Status", text)
+
+
+def _created(text: str) -> datetime:
+    try:
+        return parse_time(text)
+    except OverflowError as error:  # a time zone before year 1
+        raise BadRecord(f"created: {text!r:.60}") from error
+
+
+def _seconds(number: float | None) -> int | None:
+    if number is None:
+        return None
+    if number < 0:
+        raise BadRecord(f"retry_after_s is {number}")
+    return math.ceil(min(number, MAX_RETRY_AFTER_S))
+
+
+def _line(text: str) -> str:
+    """Return words of the other side as one printable line of bounded length."""
+    printable = "".join(character if character.isprintable() else " " for character in text[:_MAX_TEXT])
+    return " ".join(printable.split())

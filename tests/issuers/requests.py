@@ -1,0 +1,39 @@
+"""Certification requests and orders for tests, in one line each.
+
+It knows PKCS #10; the private keys never leave it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from remediate.csr import Csr, read_csr
+from remediate.issuers import OrderRequest
+
+NAME = "www.shop.example"
+
+
+def csr_pem(*names: str, key: Any = None) -> str:  # noqa: ANN401 - any private key
+    """Return a request for these names with a new key."""
+    own = key or ec.generate_private_key(ec.SECP256R1())
+    builder = x509.CertificateSigningRequestBuilder().subject_name(x509.Name([]))
+    san = x509.SubjectAlternativeName([x509.DNSName(name) for name in names])
+    return builder.add_extension(san, critical=False).sign(own, hashes.SHA256()).public_bytes(Encoding.PEM).decode()
+
+
+def csr(*names: str) -> Csr:
+    """Return a request for these names, one where none is given, with a new key."""
+    return read_csr(csr_pem(*(names or (NAME,))))
+
+
+def request(*names: str, **changes: Any) -> OrderRequest:  # noqa: ANN401 - any field
+    """Return an order for these names, one where none is given, with a new key."""
+    made = csr(*names)
+    good = OrderRequest(made, names or (NAME,), f"case-{made.sha256[:16]}-1", "u1q2e3")
+    return replace(good, **changes)
