@@ -51,7 +51,7 @@ class HtmlReport:
         report.title = self._title
         report.data["initialSort"] = "original"
         report.data["renderCollapsed"] = ["all"]
-        report.outcomes["skipped"]["label"] = "Skipped (does not apply, or follows from a finding)"
+        report.outcomes["skipped"]["label"] = "Skipped (does not apply, or not told in consequence)"
         report.outcomes["xfailed"]["label"] = "Waived or below the level"
 
     def pytest_html_results_table_header(self, cells: list[str]) -> None:
@@ -207,4 +207,5 @@ def _lines_of_run(run: Run | None) -> list[str]:
 
 
 def _count(verdict: Verdict, count: int) -> str:
-    return f'<li class="sslaudit-{verdict.value}"><b>{count}</b> {COUNTED[verdict]}</li>' if count else ""
+    word = COUNTED[verdict].removesuffix("s" if count == 1 else "")
+    return f'<li class="sslaudit-{verdict.value}"><b>{count}</b> {word}</li>' if count else ""

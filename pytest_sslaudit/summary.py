@@ -59,16 +59,16 @@ def lines_of_totals(tally: Tally) -> Iterator[str]:
     parts = [f"findings: {findings}"]
     counts = (
         (tally.verdicts[Verdict.INCONCLUSIVE.value] - tally.follow, "could not be told"),
-        (tally.follow, "could not be told because of a finding"),
+        (tally.follow, "not told in consequence"),
         (tally.verdicts[Verdict.WAIVED.value], "waived"),
-        (tally.verdicts[Verdict.ERROR.value], "bugs of ours, see their traces"),
+        (tally.verdicts[Verdict.ERROR.value], "ended by a bug of ours, see the trace"),
     )
     parts += [f"{count} {words}" for count, words in counts if count]
     places = ((len(tally.hosts), "host"), (len(tally.endpoints), "endpoint"))
     counted = [f"{count} {name}{'' if count == 1 else 's'}" for count, name in places if count]
     yield "; ".join([", ".join(counted) or "no endpoint", *parts])
     if not tally.told_something:
-        yield "nothing could be audited: no service was reached"
+        yield "nothing could be audited: no check came to pass or fail"
     if tally.earliest:
         moment, endpoint = tally.earliest
         yield f"earliest expiry: {moment:%Y-%m-%d %H:%M} UTC ({endpoint})"

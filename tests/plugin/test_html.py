@@ -105,8 +105,8 @@ def test_the_worst_stands_first(page: Page) -> None:
 
 def test_the_totals_are_those_of_verdicts(page: Page) -> None:
     text = " ".join(page.words)
-    assert "1 errors 2 findings 2 inconclusive 1 waived" in text
-    assert "1 endpoint; findings: 1 high, 1 low; 1 could not be told; 1 could not be told because of a finding" in text
+    assert "1 error 2 findings 2 inconclusive 1 waived" in text
+    assert "1 endpoint; findings: 1 high, 1 low; 1 could not be told; 1 not told in consequence" in text
 
 
 def test_a_finding_says_how_it_counts(page: Page) -> None:
