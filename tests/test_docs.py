@@ -56,7 +56,7 @@ def test_what_is_linked_is_there(page: str) -> None:
 
 @pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md"])
 def test_what_is_named_lies_where_it_says(page: str) -> None:
-    places = re.findall(r"`((?:audit|pytest_sslaudit|tests|bench|docs)/[\w./]*)`", text(page))
+    places = re.findall(r"`((?:audit|pytest_sslaudit|remediate|tests|bench|docs)/[\w./]*)`", text(page))
     assert places
     assert [place for place in places if not (CHECKOUT / place).exists()] == []
 
