@@ -13,7 +13,7 @@ from audit.words import listing, sentence
     "svc.unreachable",
     severity="high",
     remedy="manual",
-    source="RFC 9110 4.2.2, RFC 8314 3, RFC 3207 4, RFC 9051 6.2.1, RFC 2595 4, RFC 4217 4",
+    source="RFC 9110 4.2.2; RFC 8314 3",
     scopes=("endpoint", "host"),
 )
 def test_reachable(observation: Observation) -> None:

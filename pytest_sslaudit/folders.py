@@ -10,7 +10,7 @@ import pytest
 
 from pytest_sslaudit.spool import Spool
 
-REPORTS = (("--html", "htmlpath"), ("--junitxml", "xmlpath"))
+REPORTS = (("--html", "htmlpath"), ("--junit-xml", "xmlpath"))
 OBSERVATION = re.compile(r"[0-9a-f]{32}\.json")
 
 
@@ -23,13 +23,16 @@ def insist_on_reports(config: pytest.Config) -> None:
 
 
 def _insist(flag: str, file: Path) -> None:
-    existing = next(folder for folder in file.parents if folder.exists())
-    if not existing.is_dir():
-        raise pytest.UsageError(f"{flag} {file}: {existing} is not a folder")
-    if file.is_dir():
-        raise pytest.UsageError(f"{flag} {file}: that is a folder; name a file")
-    if not os.access(file if file.exists() else existing, os.W_OK):
-        raise pytest.UsageError(f"{flag} {file}: it cannot be written (permission denied)")
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)  # as the report itself would
+        if file.is_dir():
+            raise IsADirectoryError(0, "that is a folder; name a file")
+        if not os.access(file if file.exists() else file.parent, os.W_OK):
+            raise PermissionError(0, "it cannot be written (permission denied)")
+    except FileExistsError as error:
+        raise pytest.UsageError(f"{flag} {file}: {error.filename} is not a folder") from error
+    except OSError as error:
+        raise pytest.UsageError(f"{flag} {file}: {error.strerror}") from error
 
 
 def evidence_spool(folder: Path) -> Spool:

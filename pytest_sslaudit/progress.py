@@ -22,6 +22,7 @@ class Progress:
         stream: TextIO | None = reporter._tw._file if reporter else None  # noqa: SLF001 - no public way to the stream
         shown = stream is not None and stream.isatty() and config.get_verbosity() >= 0 and total > 0
         self._stream = stream if shown else None
+        self._width = reporter._tw.fullwidth - 1 if reporter else 0  # noqa: SLF001 - as above
         self._total, self._done = total, 0
         self._slowest: tuple[float, str] = (0.0, "")
         self._started = self._drawn = time.monotonic()
@@ -39,7 +40,8 @@ class Progress:
             self._drawn = moment
             rate = self._done / max(moment - self._started, 0.001)
             slowest = f"slowest {self._slowest[1]} {self._slowest[0]:.1f} s"
-            self._stream.write(f"\r\x1b[Kprobing {self._done}/{self._total}, {rate:.0f}/s, {slowest}")
+            line = f"probing {self._done}/{self._total}, {rate:.0f}/s, {slowest}"
+            self._stream.write(f"\r\x1b[K{line[: self._width]}")  # a line that wraps could not be taken back
             self._stream.flush()
 
     def __exit__(

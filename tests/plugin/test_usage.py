@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -39,7 +38,7 @@ from tests.plugin.evidence import A, keep, rows, unreachable
         (["--audit-results", "no/such/folder/results.jsonl"], "results.jsonl: No such file or directory"),
         (["--audit-evidence", "file.txt/evidence"], "--audit-evidence"),
         (["--html", "file.txt/report.html"], "file.txt is not a folder"),
-        (["--junitxml", "file.txt/junit.xml"], "file.txt is not a folder"),
+        (["--junit-xml", "file.txt/junit.xml"], "file.txt is not a folder"),
         (["--html", "."], "that is a folder; name a file"),
     ],
 )
@@ -55,12 +54,12 @@ def test_what_is_wrong_is_said_before_the_audit(pytester: pytest.Pytester, argum
     assert "Traceback" not in said
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-def test_a_results_file_without_the_right_to_write_is_said(pytester: pytest.Pytester) -> None:
-    folder = pytester.mkdir("closed")
-    folder.chmod(0o500)
-    result = pytester.runpytest("--pyargs", "audit", "--audit-endpoint=https://127.0.0.1:1", "--audit-results=closed/r")
+@pytest.mark.parametrize("flag", ["--html", "--junit-xml", "--audit-results"])
+def test_a_report_that_nobody_can_write_is_said(pytester: pytest.Pytester, flag: str) -> None:
+    arguments = ("--audit-endpoint=https://127.0.0.1:1", f"{flag}=/proc/no-such-folder/report")
+    result = pytester.runpytest("--pyargs", "audit", *arguments)
     assert result.ret == pytest.ExitCode.USAGE_ERROR
+    assert f"{flag} /proc/no-such-folder/report: No such file or directory" in result.stderr.str()
 
 
 def test_a_bad_line_is_a_finding_and_the_rest_is_audited(pytester: pytest.Pytester) -> None:
