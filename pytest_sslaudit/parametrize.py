@@ -13,6 +13,7 @@ import testinfra
 
 from audit.checks import Check, check_of
 from audit.endpoint import Endpoint
+from audit.targets import redacted
 from pytest_sslaudit import fixtures
 from pytest_sslaudit.options import INVENTORY, TESTINFRA
 from pytest_sslaudit.plugin import audit_folder
@@ -126,4 +127,6 @@ def _pair_with_hosts(metafunc: pytest.Metafunc, run: Run, endpoints: tuple[Endpo
 def _host_of(endpoint: Endpoint, run: Run) -> testinfra.host.Host:
     given = run.settings.testinfra
     options = {key: given[key] for key in (*TESTINFRA, *INVENTORY) if key != "ssh_extra_args"}
-    return testinfra.get_host(endpoint.hostspec or "local://", **options)
+    shown = endpoint.hostspec or "local://"
+    hostspec = next((one for one in run.settings.hosts if redacted(one) == shown), shown)  # with its password
+    return testinfra.get_host(hostspec, **options)
