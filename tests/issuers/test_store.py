@@ -139,9 +139,9 @@ class TestHowItIsReached:
     def test_one_byte_a_second_over_tls_is_given_up_in_time(self, strict: StrictStore) -> None:
         strict.misbehave("dribble")
         began = time.monotonic()
-        answer = fault(client(strict, deadline_s=0.7).find(csr()))
-        assert time.monotonic() - began < 1.5
-        assert (answer.kind, answer.detail) == ("unreachable", "no whole answer within 0.7 s")
+        answer = fault(client(strict, deadline_s=1.5).find(csr()))
+        assert time.monotonic() - began < 2.3
+        assert (answer.kind, answer.detail) == ("unreachable", "no whole answer within 1.5 s")
 
 
 class TestTheToken:
