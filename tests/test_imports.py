@@ -19,6 +19,7 @@ DOES_IO = frozenset(
 CLOCKS = {("datetime", "now"), ("datetime", "utcnow"), ("datetime", "today"), ("date", "today"), ("time", "time")}
 JUDGES_WITH = frozenset({"cryptography", "idna"})
 PROBES_WITH = JUDGES_WITH | {"OpenSSL", "dns", "requests", "testinfra", "pytest"}
+REPAIRS_WITH = JUDGES_WITH | {"dns", "requests", "testinfra", "urllib3"}
 PLUGS_IN_WITH = PROBES_WITH | {"certifi", "_pytest", "pluggy", "pytest_html", "xdist", "execnet"}
 
 
@@ -94,7 +95,26 @@ def test_the_plugin_knows_the_audit_and_what_it_needs_to_report(file: Path) -> N
     assert foreign(file, "audit", "pytest_sslaudit", *PLUGS_IN_WITH) == []
 
 
+@pytest.mark.parametrize("file", named(sources("remediate")))
+def test_the_repair_knows_the_audit_and_neither_pytest_nor_plugin(file: Path) -> None:
+    assert foreign(file, "audit", "remediate", *REPAIRS_WITH) == []
+
+
+@pytest.mark.parametrize("kind", ["issuers", "dcv", "installers"])
+def test_ways_to_issue_validate_and_install_know_neither_each_other_nor_the_runner(kind: str) -> None:
+    others = {"issuers", "dcv", "installers", "runner"} - {kind}
+    files = [file for file in sources("remediate") if kind in file.relative_to(ROOT).parts]
+    strangers = [f"remediate.{other}" for other in others]
+    assert [name for file in files for name in imported(file) if within(name, *strangers)] == []
+
+
+@pytest.mark.parametrize("name", ["answer.py", "csr.py"])
+def test_what_a_ca_sent_is_judged_without_io(name: str) -> None:
+    file = ROOT / "remediate" / name
+    assert [each for each in imported(file) if within(each, *DOES_IO, "requests", "remediate.issuers")] == []
+
+
 def test_judgement_names_no_module_that_says_nothing() -> None:
     vague = ("manager", "helper", "util", "handler", "processor")
-    every = (*sources("audit"), *sources("pytest_sslaudit"))
+    every = (*sources("audit"), *sources("pytest_sslaudit"), *sources("remediate"))
     assert [file.name for file in every if any(word in file.stem for word in vague)] == []
