@@ -17,7 +17,7 @@ from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
 from functools import partial
 from typing import Any, Final, Literal
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import requests
 import urllib3.exceptions
@@ -74,7 +74,7 @@ def http_date(text: str) -> datetime | None:
 
 def require_safe(access: Access) -> None:
     """Raise BadIssuer where a token would travel in the clear, or the URL is no base of others."""
-    url = urlsplit(access.base_url)
+    url = _split(access.base_url)
     place = f"base_url {url.scheme}://{url.hostname}"  # the rest may hold a secret
     if url.username is not None or url.password is not None:
         raise BadIssuer(f"{place}: there is a user in it; the token stands in the configuration as `token`")
@@ -86,6 +86,16 @@ def require_safe(access: Access) -> None:
         raise BadIssuer(f"{place}: the token would travel in the clear; write https:// (http:// is for loopback alone)")
     if url.scheme == "http" and access.proxy is not None:
         raise BadIssuer(f"{place}: the proxy would see the token in the clear; write https://, or leave the proxy out")
+
+
+def _split(base_url: str) -> SplitResult:
+    """Return the parts of a URL, of which the port can be read."""
+    try:
+        url = urlsplit(base_url)
+        _ = url.port
+    except ValueError:  # whose message quotes what may be a password
+        raise BadIssuer("base_url: the host or the port in it is none; write https://store.example.com/api") from None
+    return url
 
 
 def _is_loopback(host: str) -> bool:

@@ -5,22 +5,18 @@ from __future__ import annotations
 import gzip
 import json
 import time
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from remediate.issuers import Access, BadIssuer, IssuerFault, Order, OrderRequest, open_issuer
+from remediate.issuers import Access, IssuerFault, Order, OrderRequest
 from remediate.issuers.exchange import MAX_RETRY_AFTER_S, Answer
 from remediate.issuers.store import Store
-from tests.issuers.canned import Hold, answering, listening, tunnel
+from tests.issuers.canned import Hold, answering, listening
+from tests.issuers.clients import TOKEN, client, fault
 from tests.issuers.requests import csr, request
-from tests.issuers.website import serving_website
 from tests.lab.store import Store as StrictStore
-from tests.lab.store import serving
 
-TOKEN = "a-token-nobody-may-see"
 ORDER: dict[str, Any] = {
     "id": "o-1",
     "status": "pending-validation",
@@ -32,152 +28,10 @@ ORDER: dict[str, Any] = {
 }
 
 
-@pytest.fixture
-def strict(tmp_path: Path) -> Iterator[StrictStore]:
-    """Serve the strict Store over HTTPS, with a website that has no file."""
-    with serving_website() as website:
-        place = [("127.0.0.1", website.port)]
-        with serving(tmp_path, lambda _: place, token=TOKEN, is_https=True) as store:
-            yield store
-
-
-def client(store: StrictStore, **changes: Any) -> Store:  # noqa: ANN401 - any field
-    """Return a client that trusts the Store's own CA."""
-    access: dict[str, Any] = {"ca_file": str(store.ca_file), "deadline_s": 5.0, **changes}
-    return Store(Access(store.base_url, lambda: store.token, **access))
-
-
 def collected(hold: Hold) -> Order | IssuerFault:
     """Return what the client makes of one answer about the order `o-1`."""
     with listening(hold) as listener:
         return Store(Access(f"http://127.0.0.1:{listener.port}", lambda: TOKEN, deadline_s=5.0)).collect("o-1")
-
-
-def fault(answer: object) -> IssuerFault:
-    """Return the fault that an answer is."""
-    assert isinstance(answer, IssuerFault), answer
-    return answer
-
-
-class TestHowItIsReached:
-    """Over HTTPS, with nothing taken from the environment."""
-
-    @pytest.mark.parametrize(
-        ("url", "why"),
-        [
-            ("http://store.example.com/api", "travel in the clear"),
-            ("http://127.0.0.1.example.com", "travel in the clear"),
-            ("http://[2001:db8::1]/api", "travel in the clear"),
-            ("ftp://store.example.com", "write a base URL such as https://store.example.com/api"),
-            ("store.example.com", "write a base URL"),
-            ("https://", "write a base URL"),
-            ("https://store.example.com/api?token=hush", "nothing behind the path"),
-            ("https://me:hush@store.example.com/api", "a user in it"),
-        ],
-    )
-    def test_a_base_url_that_is_not_safe_is_refused_with_a_clear_sentence(self, url: str, why: str) -> None:
-        with pytest.raises(BadIssuer, match=why) as caught:
-            Store(Access(url, lambda: TOKEN))
-        assert "hush" not in str(caught.value)
-
-    @pytest.mark.parametrize(
-        "url", ["http://127.0.0.1:1", "http://[::1]:1/api", "http://localhost", "https://a.example"]
-    )
-    def test_loopback_may_be_plain(self, url: str) -> None:
-        assert repr(Store(Access(url, lambda: TOKEN))) == f"<Store {url}>"
-
-    def test_a_proxy_is_never_shown_the_token_in_the_clear(self) -> None:
-        with pytest.raises(BadIssuer, match="the proxy would see the token"):
-            Store(Access("http://127.0.0.1:1", lambda: TOKEN, proxy="http://proxy.example"))
-
-    def test_a_kind_that_is_not_known_names_those_that_are(self) -> None:
-        with pytest.raises(BadIssuer, match="known are store"):
-            open_issuer("shop", Access("https://store.example.com", lambda: TOKEN))
-
-    def test_orders_travel_over_https_by_the_anchors_that_are_named(self, strict: StrictStore) -> None:
-        assert isinstance(client(strict).order(request()), Order)
-
-    def test_a_server_that_is_not_trusted_is_told_nothing(self, strict: StrictStore) -> None:
-        answer = fault(client(strict, ca_file=None).order(request()))
-        assert answer.kind == "unreachable"
-        assert "TLS: " in answer.detail
-        assert strict.requests == []
-
-    def test_a_file_of_anchors_that_is_missing_is_named(self, strict: StrictStore) -> None:
-        assert "/nowhere.pem" in fault(client(strict, ca_file="/nowhere.pem").find(csr())).detail
-
-    def test_the_environment_has_no_say(
-        self, strict: StrictStore, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-    ) -> None:
-        (tmp_path / "netrc").write_text("machine 127.0.0.1 login me password other\n")
-        (tmp_path / "netrc").chmod(0o600)
-        environment = {"HTTPS_PROXY": "http://127.0.0.1:1", "ALL_PROXY": "http://127.0.0.1:1"}
-        files = {"NETRC": str(tmp_path / "netrc"), "REQUESTS_CA_BUNDLE": "/nowhere.pem", "CURL_CA_BUNDLE": "/no.pem"}
-        for name, value in {**environment, **files}.items():
-            monkeypatch.setenv(name, value)
-        assert client(strict).find(csr()) is None
-
-    def test_a_proxy_that_is_named_is_gone_through(self, strict: StrictStore) -> None:
-        with listening(tunnel) as proxy:
-            assert client(strict, proxy=f"http://127.0.0.1:{proxy.port}").find(csr()) is None
-        (head,) = proxy.heads
-        assert head.startswith(b"CONNECT 127.0.0.1:")
-        assert TOKEN.encode() not in head
-
-    def test_a_proxy_that_dribbles_is_given_up_in_time(self, strict: StrictStore) -> None:
-        def dribble(connection: Any, _head: bytes) -> None:  # noqa: ANN401 - a socket
-            for octet in b"HTTP/1.1 200 " + b"x" * 20:
-                connection.sendall(bytes([octet]))
-                time.sleep(0.1)
-
-        with listening(dribble) as proxy:
-            began = time.monotonic()
-            answer = fault(client(strict, proxy=f"http://127.0.0.1:{proxy.port}", deadline_s=0.5).find(csr()))
-        assert time.monotonic() - began < 3
-        assert answer.detail == "no whole answer within 0.5 s"
-
-    def test_one_byte_a_second_over_tls_is_given_up_in_time(self, strict: StrictStore) -> None:
-        strict.misbehave("dribble")
-        began = time.monotonic()
-        answer = fault(client(strict, deadline_s=1.5).find(csr()))
-        assert time.monotonic() - began < 2.3
-        assert (answer.kind, answer.detail) == ("unreachable", "no whole answer within 1.5 s")
-
-
-class TestTheToken:
-    """It goes to the Store alone, and into no word of ours."""
-
-    def test_a_redirect_is_not_followed(self, strict: StrictStore) -> None:
-        strict.misbehave("redirect")
-        answer = fault(client(strict).order(request()))
-        assert answer.kind == "broken"
-        assert "/elsewhere, not followed" in answer.detail
-        assert [each.path for each in strict.requests] == ["/api/v1/orders"]
-
-    def test_what_the_store_repeats_of_it_is_blotted_out(self, strict: StrictStore) -> None:
-        strict.misbehave("forbidden")
-        answer = fault(client(strict).order(request()))
-        assert answer.kind == "authentication"
-        assert answer.detail == "HTTP 403: Bearer [token] may not order"
-
-    @pytest.mark.parametrize("token", ["", "two words", "line\r\nX-Other: 1", "schlüssel", "\ud800"])
-    def test_one_that_no_header_can_carry_is_not_sent(self, strict: StrictStore, token: str) -> None:
-        issuer = Store(Access(strict.base_url, lambda: token, ca_file=str(strict.ca_file)))
-        answer = fault(issuer.find(csr()))
-        assert answer.kind == "authentication"
-        assert not token or token not in str(answer)
-        assert strict.requests == []
-
-    def test_it_is_asked_for_anew_each_time(self, strict: StrictStore) -> None:
-        tokens = iter(["outdated", strict.token])
-        issuer = Store(Access(strict.base_url, lambda: next(tokens), ca_file=str(strict.ca_file)))
-        assert fault(issuer.find(csr())).kind == "authentication"
-        assert issuer.find(csr()) is None
-
-    def test_how_it_is_reached_does_not_show_it(self) -> None:
-        access = Access("https://store.example.com", lambda: TOKEN, proxy="http://me:hush@proxy.example")
-        assert TOKEN not in repr(access)
-        assert "hush" not in repr(access)
 
 
 class TestWhatItMakesOfAnAnswer:
