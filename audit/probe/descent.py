@@ -48,7 +48,7 @@ class TraceLimits:
 
     query_s: float = 2.0  # one question to one server: the least that RFC 1035 4.2.1 lets a client wait
     timeout_s: float = 20.0  # the whole: a resolver gives up one type after 10 s (BIND's resolver-query-timeout)
-    max_queries: int = 100  # BIND's max-recursion-queries
+    max_queries: int = 100  # to servers, one by datagram and over TCP counted once: BIND's max-recursion-queries
     max_aliases: int = 11  # BIND's max-restarts
     max_depth: int = 7  # servers looked up to look up servers: BIND's max-recursion-depth
     max_bytes: int = 16_384  # of one answer: room for five hundred AAAA records

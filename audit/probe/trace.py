@@ -32,7 +32,10 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class Trace:
-    """The way from the root to a name. `failures` has one entry for each type, A or AAAA, that could not be traced."""
+    """The way from the root to a name, A-labels without the final dot.
+
+    `failures` says why A or AAAA could not be traced. Whatever a server sent is escaped where it would not print.
+    """
 
     name: str
     steps: tuple[Step, ...] = ()
@@ -71,7 +74,7 @@ def trace(name: str, *, hints: tuple[RootServer, ...] = ROOT_SERVERS, limits: Tr
     descent = Descent(hints, limits or TraceLimits())
     found, failures = descent.ask_for_all(wanted)
     return Trace(
-        name,
+        wanted.to_text(omit_final_dot=True),
         tuple(descent.steps),
         tuple(alias.to_text() for alias in descent.aliases_of(wanted)),
         _in_order(found),

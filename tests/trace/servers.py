@@ -31,6 +31,7 @@ class Asked:
     name: str
     rdtype: str
     over_tcp: bool
+    wants_recursion: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,6 +219,8 @@ def _respond(tree: Tree, server: socket.socket, answering: Answering, wire: byte
     query = dns.message.from_wire(wire)
     question = query.question[0]
     over_tcp = server.type == socket.SOCK_STREAM
-    tree.asked.append(Asked(server.getsockname()[0], question.name.to_text(), question.rdtype.name, over_tcp))
+    wants_recursion = bool(query.flags & dns.flags.RD)
+    asked = Asked(server.getsockname()[0], question.name.to_text(), question.rdtype.name, over_tcp, wants_recursion)
+    tree.asked.append(asked)
     answer = answering(Query(query, over_tcp))
     return None if answer is None else answer.to_wire(max_size=65535)

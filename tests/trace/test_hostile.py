@@ -21,7 +21,7 @@ from tests.trace.world import MAIN, TLD, TLD_ZONE, traced, world
 
 FORGED = "198.18.66.6"
 Change = Callable[[dns.message.Message], None]
-HASTY = TraceLimits(query_s=0.3, timeout_s=10)
+HASTY = TraceLimits(query_s=0.5, timeout_s=10)
 
 
 def trace_changed(address: str, change: Change, name: str = "host.glueless.test") -> Trace:
@@ -60,6 +60,15 @@ def test_a_referral_that_leads_nowhere_new_is_lame(zone: str) -> None:
     found = trace_changed(MAIN, forge, "host.example.test")
     assert found.failure is not None
     assert (found.failure.kind, "refers to no zone further down" in found.failure.detail) == ("lame", True)
+
+
+@pytest.mark.parametrize(("name", "kind"), [("text.example.test", "no-address"), ("missing.example.test", "nxdomain")])
+def test_a_negative_answer_that_names_servers_too_is_no_referral(name: str, kind: str) -> None:
+    found = trace_changed(
+        MAIN, lambda response: response.authority.append(records(f"{name}.", "NS", "ns.other.test.")), name
+    )
+    assert found.failure is not None
+    assert found.failure.kind == kind
 
 
 def test_a_resolver_in_place_of_an_authoritative_server_is_lame() -> None:
@@ -217,6 +226,17 @@ def drip(server: socket.socket, ended: threading.Event) -> None:
                     time.sleep(0.05)
 
 
+def boast(server: socket.socket, ended: threading.Event) -> None:
+    with contextlib.suppress(TimeoutError):
+        while not ended.is_set():
+            connection, _ = server.accept()
+            with connection, contextlib.suppress(OSError):
+                connection.sendall(b"\xff\xff")
+                connection.settimeout(0.6)
+                while connection.recv(512):
+                    pass
+
+
 def hang_up(server: socket.socket, ended: threading.Event) -> None:
     with contextlib.suppress(TimeoutError):
         while not ended.is_set():
@@ -228,7 +248,13 @@ def hang_up(server: socket.socket, ended: threading.Event) -> None:
 
 @pytest.mark.parametrize(
     ("datagrams", "streams", "kind"),
-    [(flood, None, "broken"), (cut_off, drip, "silent"), (cut_off, hang_up, "broken"), (cut_off, None, "unreachable")],
+    [
+        (flood, None, "broken"),
+        (cut_off, drip, "silent"),
+        (cut_off, boast, "broken"),
+        (cut_off, hang_up, "broken"),
+        (cut_off, None, "unreachable"),
+    ],
 )
 def test_a_server_that_goes_on_and_on_is_left_at_the_deadline(
     datagrams: Speech, streams: Speech | None, kind: str
@@ -237,5 +263,5 @@ def test_a_server_that_goes_on_and_on_is_left_at_the_deadline(
         found = trace_at(port)
     assert found.failure is not None
     assert {step.kind for step in found.steps} == {kind}
-    assert all(step.rtt_s < 0.5 for step in found.steps)
-    assert found.elapsed_s < 2.2
+    assert all(step.rtt_s < 1.5 for step in found.steps)
+    assert found.elapsed_s < 4

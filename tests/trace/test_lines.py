@@ -108,6 +108,6 @@ z.root.test. 60 A 198.18.0.4
     ],
 )
 def test_a_file_without_hints_is_refused_with_file_and_line(text: str, says: str) -> None:
-    with pytest.raises(BadHints, match="^root[.]hints") as refused:
+    with pytest.raises(BadHints, match=r"^root[.]hints") as refused:
         read_hints(text, "root.hints")
     assert says in str(refused.value)

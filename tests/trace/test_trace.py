@@ -23,7 +23,7 @@ from tests.trace.servers import (
     silent,
     truncating,
 )
-from tests.trace.world import DEAD, HINTS, MAIN, OTHER, ROOT, SILENT, TLD, small_zone, traced, world
+from tests.trace.world import DEAD, HINTS, MAIN, OTHER, ROOT, SILENT, TLD, TLD_ZONE, small_zone, traced, world
 
 
 @pytest.fixture(scope="module")
@@ -118,7 +118,7 @@ def test_a_server_that_fails_is_tried_around_and_not_first_again(tree: Tree, nam
 
 
 def test_a_silent_server_is_asked_twice_and_costs_its_deadline(tree: Tree) -> None:
-    found = traced(tree, "host.silent.test", TraceLimits(query_s=0.1))
+    found = traced(tree, "host.silent.test", TraceLimits(query_s=0.3))
     assert found.failure is not None
     assert (found.failure.kind, "no answer in time" in found.failure.detail) == ("timeout", True)
     assert [(step.rdtype, step.kind) for step in found.steps[2:]] == [
@@ -126,13 +126,14 @@ def test_a_silent_server_is_asked_twice_and_costs_its_deadline(tree: Tree) -> No
         ("A", "silent"),
         ("AAAA", "silent"),
     ]
-    assert all(0.1 <= step.rtt_s < 0.5 for step in found.steps[2:])
+    assert all(0.3 <= step.rtt_s < 1.5 for step in found.steps[2:])
 
 
 def test_the_whole_ends_in_time(tree: Tree) -> None:
     found = traced(tree, "host.silent.test", TraceLimits(query_s=5, timeout_s=0.3))
     assert found.failure is not None
-    assert (found.failure.kind, found.elapsed_s < 0.6) == ("timeout", True)
+    assert (found.failure.kind, found.failure.detail) == ("timeout", "not at the end after 0.3 s")
+    assert found.elapsed_s < 2
 
 
 def test_a_lost_datagram_is_sent_again() -> None:
@@ -142,7 +143,7 @@ def test_a_lost_datagram_is_sent_again() -> None:
         return next(first, honest)(query)
 
     with running(world() | {MAIN: losing}) as tree:
-        assert traced(tree, "four.example.test", TraceLimits(query_s=0.2)).addresses == ("198.18.0.7",)
+        assert traced(tree, "four.example.test", TraceLimits(query_s=0.5)).addresses == ("198.18.0.7",)
 
 
 def test_what_does_not_fit_into_a_datagram_is_asked_for_over_tcp() -> None:
@@ -157,15 +158,37 @@ def test_what_does_not_fit_into_a_datagram_is_asked_for_over_tcp() -> None:
     assert [asked.over_tcp for asked in tree.asked] == [False, False, False, True, False, True]
 
 
+def test_no_server_is_asked_to_resolve_for_us() -> None:
+    with running(world()) as tree:
+        traced(tree, "cross.example.test")
+    assert {asked.wants_recursion for asked in tree.asked} == {False}
+
+
+def test_a_server_is_not_asked_again_what_it_said_does_not_exist() -> None:
+    with running(world()) as tree:
+        traced(tree, "missing.example.test")
+    assert [asked.rdtype for asked in tree.asked] == ["A", "A", "A"]
+
+
+def test_ipv4_and_servers_that_never_failed_are_asked_first() -> None:
+    zone = f"{TLD_ZONE}both NS a.both\nboth NS b.both\na.both AAAA ::1\na.both A {DEAD}\nb.both A {OTHER}\n"
+    servers = world() | {TLD: authoritative(zone), OTHER: authoritative(small_zone("both.test."))}
+    with running(servers) as tree:
+        found = traced(tree, "host.both.test")
+    assert {step.address for step in found.steps[2:]} <= {DEAD, OTHER}
+    assert found.steps[-1].address == OTHER
+    assert len([step for step in found.steps if step.address == DEAD]) <= 1
+
+
 def test_a_root_server_that_is_dead_is_tried_around(tree: Tree) -> None:
     hints = (RootServer("dead.test.", (DEAD, "::1")), RootServer("silent.test.", (SILENT,)), *HINTS)
-    found = trace("four.example.test", hints=hints, limits=TraceLimits(query_s=0.2, port=tree.port))
+    found = trace("four.example.test", hints=hints, limits=TraceLimits(query_s=0.5, port=tree.port))
     assert found.addresses == ("198.18.0.7",)
     assert [step.kind for step in found.steps[:3]] == ["unreachable", "silent", "referral"]
 
 
 def test_servers_that_all_fail_at_the_root_are_said_to() -> None:
-    found = trace("host.test", hints=(RootServer("dead.test.", (DEAD,)),), limits=TraceLimits(query_s=0.2, port=9))
+    found = trace("host.test", hints=(RootServer("dead.test.", (DEAD,)),), limits=TraceLimits(query_s=0.5, port=9))
     assert found.failure is not None
     assert found.failure.detail == f"no server of . answers: dead.test. ({DEAD}): connection refused"
 
@@ -192,7 +215,7 @@ def test_a_type_that_cannot_be_had_does_not_hide_the_other(failing: Answering, k
         return (failing if query.message.question[0].rdtype == dns.rdatatype.AAAA else honest)(query)
 
     with running(world() | {MAIN: half}) as tree:
-        found = traced(tree, "host.example.test", TraceLimits(query_s=0.2))
+        found = traced(tree, "host.example.test", TraceLimits(query_s=0.5))
     assert found.addresses == ("198.18.0.7", "198.18.0.77")
     assert found.failure is None
     assert [failure.kind for failure in found.failures] == [kind]
