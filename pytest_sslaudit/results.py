@@ -20,15 +20,16 @@ from audit.result import Result, from_row, to_row
 from pytest_sslaudit.facts import Facts
 
 ROW: Final = "sslaudit"
-"""The user property that holds a result as JSON; those beside it are there to be read by people and JUnit's readers."""
-BESIDE: Final = ("endpoint", "check", "verdict", "severity")
-BESIDE_FAILING: Final = (*BESIDE, "message", "remedy", "policy", "source")
+"""The user property that holds a result as JSON."""
+BESIDE: Final = ("endpoint", "check", "verdict", "severity", "message", "remedy", "policy", "source")
+"""What stands beside it for people and JUnit's readers, where there is something to be read: JUnit's report holds every
+property in memory to the end, and most results are passes."""
 
 
 def as_properties(result: Result) -> list[tuple[str, object]]:
-    """Return a result as user properties: the whole of it as JSON, and what one looks for first by name."""
+    """Return a result as user properties: the whole of it as JSON, and of one that did not pass its parts by name."""
     row = to_row(result)
-    names = BESIDE if result.verdict in (Verdict.PASS, Verdict.NOT_APPLICABLE) else BESIDE_FAILING
+    names = () if result.verdict in (Verdict.PASS, Verdict.NOT_APPLICABLE) else BESIDE
     return [(ROW, _json(row)), *(_shared(name, row[name]) for name in names)]
 
 
