@@ -119,6 +119,7 @@ class Descent:
         self._aliases: dict[dns.name.Name, dns.name.Name] = {}
         self._missing: set[dns.name.Name] = set()
         self._seeking: list[dns.name.Name] = []  # servers whose addresses are looked up, each for the one before
+        self._sought = 0  # how many were
 
     def ask_for_all(self, name: dns.name.Name) -> tuple[list[str], tuple[TraceFailure, ...]]:
         """Return every address in the order of the answers, and why there may be more, or none."""
@@ -216,7 +217,15 @@ class Descent:
         zone.nameonly.remove(server)
         zone.servers += [(server.to_text(), address) for address in addresses]
 
+    def _check_limits(self) -> None:
+        if time.monotonic() >= self._until:
+            raise _Ended("timeout", f"not at the end after {self._limits.timeout_s:g} s")
+        if max(len(self.steps), self._sought) >= self._limits.max_queries:
+            raise _Ended("too-long", f"not at the end after {self._limits.max_queries} questions")
+
     def _addresses_of_server(self, server: dns.name.Name) -> list[str]:
+        self._check_limits()
+        self._sought += 1  # where servers are named by one another in circles, there are searches without a question
         if server in self._seeking:
             raise _Ended("loop", f"the address of {server} is known only to itself")
         if len(self._seeking) >= self._limits.max_depth:
@@ -232,11 +241,8 @@ class Descent:
 
     def _ask(self, question: Question, server: str, address: str) -> Answer:
         """Ask one server and note the step; raises _Ended where a limit of the whole is reached."""
+        self._check_limits()
         began = time.monotonic()
-        if began >= self._until:
-            raise _Ended("timeout", f"not at the end after {self._limits.timeout_s:g} s")
-        if len(self.steps) >= self._limits.max_queries:
-            raise _Ended("too-long", f"not at the end after {self._limits.max_queries} questions")
         until = min(self._until, began + self._limits.query_s)
         answer = ask(question, Door(address, self._limits.port, until, self._limits.max_bytes))
         self.steps.append(

@@ -111,6 +111,16 @@ def test_a_zone_with_many_servers_that_cannot_be_found_costs_no_more_than_the_li
     assert len(found.failure.detail) < 600
 
 
+def test_zones_whose_many_servers_lie_in_one_another_end_in_time() -> None:
+    circles = "".join(f"a NS ns{number}.b\nb NS ns{number}.c\nc NS ns{number}.a\n" for number in range(100))
+    with running(world() | {TLD: authoritative(f"{TLD_ZONE}{circles}")}) as tree:
+        found = traced(tree, "host.a.test", TraceLimits(timeout_s=10))
+    assert found.failure is not None
+    assert found.failure.kind in ("loop", "too-long")
+    assert len(found.steps) < 10
+    assert found.elapsed_s < 2
+
+
 def test_addresses_of_another_class_are_not_believed() -> None:
     def forge(response: dns.message.Message) -> None:
         response.answer = [dns.rrset.from_text(one.name, 60, "CH", "A", "net. 4711") for one in response.answer]
