@@ -1,0 +1,1 @@
+"""Keys, installations and switches, run for real with sh in folders of their own."""

@@ -1,0 +1,30 @@
+"""Runs the repair's commands on this machine, in folders of the test's own.
+
+It knows how a login runs a command; it changes nothing in it.
+"""
+
+from __future__ import annotations
+
+import subprocess
+from dataclasses import replace
+
+from remediate.action import Command, Done
+
+
+def run(command: Command, shell: str = "sh") -> Done:
+    """Run a command to its end."""
+    done = subprocess.run(
+        [shell, "-c", command.script, "sh", *command.arguments],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=command.timeout_s,
+        check=False,
+    )
+    return Done(done.returncode, done.stdout, done.stderr)
+
+
+def killed_before(command: Command, line: int) -> Command:
+    """Return a command whose shell kills itself by SIGKILL before that line of its script."""
+    lines = command.script.split("\n")
+    return replace(command, script="\n".join([*lines[:line], "kill -KILL $$", *lines[line:]]))

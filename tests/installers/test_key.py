@@ -1,0 +1,137 @@
+"""Keys and requests made by the host's own openssl: found again, judged, and never seen."""
+
+from __future__ import annotations
+
+import stat
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from remediate.action import Command, Done
+from remediate.csr import BadRequest
+from remediate.key import KEY_TYPES, discard_request, key_path, make_request, read_request
+from remediate.premises import BUSY, OTHER, Premises
+from tests.installers.hands import killed_before, run
+from tests.issuers.requests import csr_pem
+
+NAMES = ("www.shop.example", "shop.example", "*.shop.example", "2001:db8::1", "192.0.2.7")
+FAST = "ecdsa-p256"
+
+
+@pytest.fixture
+def premises(tmp_path: Path) -> Premises:
+    return Premises("web1", "c4f3", "test", str(tmp_path / "sslaudit"))
+
+
+def secrets_of(premises: Premises) -> list[str]:
+    """Return the lines of the key that say what it is."""
+    return [line for line in Path(key_path(premises)).read_text().splitlines() if "-----" not in line]
+
+
+@pytest.mark.parametrize("key_type", KEY_TYPES)
+def test_a_request_has_the_names_and_the_key_that_were_asked_for(premises: Premises, key_type: str) -> None:
+    csr = read_request(run(make_request(premises, NAMES, key_type)), NAMES, key_type)
+    assert set(csr.names) == set(NAMES)
+
+
+def test_a_second_run_gives_the_same_request(premises: Premises) -> None:
+    first, second = (run(make_request(premises, NAMES, FAST)) for _ in range(2))
+    assert first.output == second.output
+    assert read_request(second, NAMES, FAST).pem.startswith("-----BEGIN CERTIFICATE REQUEST-----")
+
+
+def lines_of(command: Command) -> Iterator[int]:
+    """Yield the lines of a script before which a statement can stand."""
+    lines, quoted = command.script.split("\n"), False
+    for number, line in enumerate(lines):
+        if not quoted:
+            yield number
+        quoted ^= line.count('"') % 2 == 1
+
+
+def test_killed_at_any_line_and_run_again_there_is_one_key_and_its_request(tmp_path: Path) -> None:
+    command = make_request(Premises("web1", "c", "test", str(tmp_path)), NAMES, FAST)
+    for line in lines_of(command):
+        premises = Premises("web1", f"c{line}", "test", str(tmp_path))
+        whole = make_request(premises, NAMES, FAST)
+        run(killed_before(whole, line))
+        pending = Path(key_path(premises))
+        before = pending.read_text() if pending.exists() else None
+        read_request(run(whole), NAMES, FAST)
+        assert before in (None, pending.read_text()), f"another key after a kill before line {line}"
+
+
+def test_what_a_killed_openssl_left_is_not_taken_for_a_key(premises: Premises) -> None:
+    pending = Path(key_path(premises)).parent
+    pending.mkdir(parents=True, mode=0o700)
+    (pending / "key.new").write_text("-----BEGIN PRIVATE KEY-----\nMIGH")
+    read_request(run(make_request(premises, NAMES, FAST)), NAMES, FAST)
+
+
+def test_nobody_else_can_read_the_key_and_no_output_holds_a_byte_of_it(premises: Premises) -> None:
+    made = run(make_request(premises, NAMES, "rsa-2048"))
+    path = Path(key_path(premises))
+    assert (stat.S_IMODE(path.stat().st_mode), stat.S_IMODE(path.parent.stat().st_mode)) == (0o600, 0o700)
+    secrets = secrets_of(premises)
+    assert len(secrets) > 20
+    for file in premises_files(premises):
+        assert file == path or not any(line in file.read_text() for line in secrets), file
+    assert not any(line in made.output + made.error for line in secrets)
+
+
+def premises_files(premises: Premises) -> list[Path]:
+    return [file for file in Path(premises.root).rglob("*") if file.is_file()]
+
+
+def test_a_request_for_other_names_is_left_alone_and_said(premises: Premises) -> None:
+    first = run(make_request(premises, NAMES, FAST))
+    other = run(make_request(premises, ("other.example",), FAST))
+    assert (other.status, "other names" in other.error) == (OTHER, True)
+    with pytest.raises(BadRequest, match=r"the host made no request: .* for other names"):
+        read_request(other, ("other.example",), FAST)
+    assert run(make_request(premises, NAMES, FAST)).output == first.output
+
+
+def test_after_a_request_is_discarded_there_is_a_new_key(premises: Premises) -> None:
+    first = read_request(run(make_request(premises, NAMES, FAST)), NAMES, FAST)
+    for _ in range(2):
+        assert run(discard_request(premises)).ok
+    assert not Path(key_path(premises)).exists()
+    assert read_request(run(make_request(premises, NAMES, FAST)), NAMES, FAST).spki_sha256 != first.spki_sha256
+
+
+def test_a_locked_host_says_by_whom_and_since_when(premises: Premises) -> None:
+    holding = premises.locked("hold", "sleep 3 &\n")  # the child keeps the lock
+    assert run(replace(holding, script=holding.script.replace("sleep 3 &", "sleep 3 >&- 2>&- &"))).ok
+    done = run(make_request(premises, NAMES, FAST))
+    assert done.status == BUSY
+    word, since, case, owner = done.output.split()
+    assert (word, since.isdigit(), case, owner) == ("locked", True, "c4f3", "test")
+
+
+@pytest.mark.parametrize(
+    "name", ["a b.example", "x.example\n[v3]", "$ENV::HOME.example", "DNS:a.example", "", "localhost"]
+)
+def test_what_is_no_name_never_reaches_openssl(premises: Premises, name: str) -> None:
+    with pytest.raises(ValueError, match="no name"):
+        make_request(premises, (name,), FAST)
+
+
+@pytest.mark.parametrize("case", ["", "../x", "a/b", "-x", "a b", "x\n"])
+def test_a_case_that_is_no_folder_is_refused(case: str) -> None:
+    with pytest.raises(ValueError, match="no name of a folder"):
+        Premises("web1", case, "test")
+
+
+def test_a_request_with_another_key_or_other_names_than_asked_is_refused_with_both() -> None:
+    answer = Done(0, csr_pem("a.example", key=ec.generate_private_key(ec.SECP384R1())))
+    with pytest.raises(BadRequest, match=r"for a\.example, not for b\.example; its key is EC P-384, not EC P-256"):
+        read_request(answer, ("b.example",), FAST)
+
+
+def test_a_name_too_long_for_a_common_name_is_requested_without_one(premises: Premises) -> None:
+    name = f"{'a' * 60}.{'b' * 60}.example"
+    assert read_request(run(make_request(premises, (name,), FAST)), (name,), FAST).names == (name,)
