@@ -1,0 +1,29 @@
+"""How far a run may go: how many repairs, which hosts and names it leaves alone, how old what it acts on may be.
+
+It knows no configuration file: whoever reads one makes this value of it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """The limits of a run. In `hosts_left_out` (specifications) and `names_left_out` a `*` stands for any text."""
+
+    max_cases: int = 20
+    foreign: Literal["explain", "run-owner"] = "explain"
+    hosts_left_out: tuple[str, ...] = ()
+    names_left_out: tuple[str, ...] = ()
+    max_age: timedelta = timedelta(minutes=30)  # an audit of a thousand endpoints is done in half of it
+    future: timedelta = timedelta(minutes=2)  # as much as a clock may be off (ops.clock-skew: 120 s)
+
+
+def fits(text: str, globs: Iterable[str]) -> bool:
+    """Tell whether a text is one of these; only `*` is special, as brackets stand in IPv6 addresses."""
+    return any(re.fullmatch(".*".join(map(re.escape, glob.split("*"))), text) for glob in globs)

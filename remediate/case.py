@@ -1,0 +1,167 @@
+"""A case: one certificate on one host that is to be repaired, for all services and names it is there for.
+
+A value with its steps as data: the runner walks them, the journal keeps them, a test kills after each. It knows
+nothing of how a step is done.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final, Literal
+
+StepKind = Literal[
+    "modes",  # owner and mode of the key files
+    "preconditions",  # nothing that would make an order fail, or a certificate that could not be installed
+    "self-test",  # the DCV file, fetched as the CA will
+    "key",  # key and CSR, made on the host
+    "order",
+    "collect",  # what was issued, judged before a service is touched
+    "fetch",  # the missing intermediates, judged likewise
+    "renew",  # the renewal of the agent that owns the certificate
+    "install",
+    "reload",
+    "proof",  # observed again, on every address
+]
+StepState = Literal["planned", "intended", "done", "uncertain", "failed", "undone"]
+
+
+class Repair(StrEnum):
+    """What is done about a certificate, the strongest first: each does what those below it would."""
+
+    REKEY = "rekey"
+    REISSUE = "reissue"
+    RUN_OWNER = "run-owner"
+    RECHAIN = "rechain"
+    RELOAD = "reload"
+    HOST = "host"
+
+    @property
+    def rank(self) -> int:
+        """0 for the strongest."""
+        return list(Repair).index(self)
+
+
+_ISSUANCE: Final[tuple[StepKind, ...]] = (
+    "preconditions", "self-test", "key", "order", "collect", "install", "reload", "proof",
+)  # fmt: skip
+STEPS: Final[Mapping[Repair, tuple[StepKind, ...]]] = {
+    Repair.REKEY: _ISSUANCE,
+    Repair.REISSUE: _ISSUANCE,
+    Repair.RUN_OWNER: ("renew", "reload", "proof"),
+    Repair.RECHAIN: ("fetch", "install", "reload", "proof"),
+    Repair.RELOAD: ("reload", "proof"),
+    Repair.HOST: ("modes", "proof"),
+}
+EACH: Final[Mapping[StepKind, Literal["service", "endpoint"]]] = {
+    "install": "service",
+    "reload": "service",
+    "proof": "endpoint",
+}
+"""What a step is taken for, each retried on its own; those not here are taken once for the case."""
+
+VALIDATED: Final = frozenset({Repair.REKEY, Repair.REISSUE})
+"""Repairs for which we show the CA that the names are ours."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step, for one service or endpoint or (no subject) for the whole case."""
+
+    kind: StepKind
+    subject: str = ""
+    state: StepState = "planned"
+
+    @property
+    def name(self) -> str:
+        """What it is called in the journal and for a person; unique within a case."""
+        return f"{self.kind} {self.subject}".strip()
+
+
+@dataclass(frozen=True, slots=True)
+class UsedFile:
+    """A file that holds the certificate, its key or its chain, and the service that is configured to load it."""
+
+    service: str
+    path: str
+    kind: str  # certificate, key, chain
+    owner: str | None = None
+    group: str | None = None
+    mode: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """A finding that the case repairs."""
+
+    endpoint: str
+    check: str
+    severity: str
+    remedy: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Validation:
+    """A name and the hosts (labels) that serve it: the CA may ask any of them, so the DCV file goes to all at once."""
+
+    name: str
+    hosts: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """A name of the old certificate that the new one will not have, and why: it is told, never lost in silence."""
+
+    name: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """What is to be repaired. `names` are what the certificate must be valid for, sorted.
+
+    The old certificate and key are put back when a proof fails, unless `is_compromised`: then the key never is.
+    """
+
+    id: str
+    host: str  # label
+    hostspec: str
+    repair: Repair
+    names: tuple[str, ...]
+    services: tuple[str, ...]
+    endpoints: tuple[str, ...]
+    files: tuple[UsedFile, ...]
+    reasons: tuple[Reason, ...]
+    steps: tuple[Step, ...]
+    validated_on: tuple[Validation, ...] = ()
+    left_out: tuple[LeftOut, ...] = ()
+    old_leaf_sha256: str | None = None
+    old_spki_sha256: str | None = None
+    is_compromised: bool = False
+    owner: str | None = None  # the agent whose renewal is run
+
+
+def case_id(host: str, names: Iterable[str], spki_sha256: str | None) -> str:
+    """Return the id of a case: the same every night, whichever services are found, until the certificate is another.
+
+    `names` are those of the old certificate, or where there is none the one that it is served for.
+    """
+    text = "\n".join((host, spki_sha256 or "", *sorted(set(names))))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def steps_of(
+    repair: Repair, services: Iterable[str], endpoints: Iterable[str], *, mend_modes: bool = False
+) -> tuple[Step, ...]:
+    """Return the steps of a repair in their order; the modes of key files first, where they are to be mended too."""
+    subjects = {"service": tuple(services), "endpoint": tuple(endpoints)}
+    kinds = STEPS[repair]
+    first: tuple[StepKind, ...] = ("modes",) if mend_modes and "modes" not in kinds else ()
+    return tuple(
+        Step(kind, subject)
+        for kind in (*first, *kinds)
+        for subject in (subjects[EACH[kind]] if kind in EACH else ("",))
+    )

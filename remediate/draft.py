@@ -1,0 +1,119 @@
+"""From one certificate and the findings on it to the case that repairs them.
+
+It decides which repair and for whom; whether and when it is done is not known here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+
+from audit.checks import Remedy, Verdict
+from audit.result import Result
+from remediate.bounds import Bounds
+from remediate.case import VALIDATED, Case, Reason, Repair, UsedFile, case_id, steps_of
+from remediate.evidence import Evidence, Seen
+from remediate.explanation import FILE_MODES, FOREIGN, REPAIRS
+from remediate.grouping import Group, identity, used_files
+from remediate.keeping import names_of
+from remediate.surroundings import Surroundings
+
+_COMPROMISED: Final = ("key.compromised", "cert.revoked")
+_OWNED: Final = (Repair.REKEY, Repair.REISSUE, Repair.RECHAIN)
+"""Repairs that change the certificate itself, which where another agent owns it only that agent may do."""
+_FAR: Final = datetime.max.replace(tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """The users of a certificate with the findings on it that a repair would help; there is at least one."""
+
+    group: Group
+    findings: tuple[Result, ...]
+
+
+def case_of(draft: Draft, evidence: Evidence, around: Surroundings, bounds: Bounds) -> Case:
+    """Return the case of a certificate: the strongest repair that a finding on it asks for, for all who use it."""
+    group, findings = draft.group, draft.findings
+    strongest = min((REPAIRS[result.remedy] for result in findings), key=lambda repair: repair.rank)
+    owner = _owner(group, evidence)
+    repair = Repair.RUN_OWNER if owner and strongest in _OWNED and bounds.foreign == "run-owner" else strongest
+    old = _old(draft, strongest)
+    old_names, old_spki = identity(old)
+    kept, left_out = names_of(group, evidence)
+    members = _concerned(draft, strongest)
+    services = _services(members)
+    acted_on = _services(_asking(draft, strongest)) if strongest is Repair.RELOAD else services
+    endpoints = tuple(member.endpoint for member in members)
+    mend_modes = any(result.check == FILE_MODES for result in findings)
+    return Case(
+        id=case_id(group.host, old_names, old_spki),
+        host=group.host,
+        hostspec=group.hostspec,
+        repair=repair,
+        names=kept,
+        services=services,
+        endpoints=endpoints,
+        files=_files(members),
+        reasons=tuple(map(_reason, findings)),
+        steps=steps_of(repair, acted_on, endpoints, mend_modes=mend_modes),
+        validated_on=around.validations(group.host, kept) if repair in VALIDATED else (),
+        left_out=left_out,
+        old_leaf_sha256=old.leaf_sha256,
+        old_spki_sha256=old_spki,
+        is_compromised=any(one.check in _COMPROMISED and one.remedy is Remedy.REKEY for one in findings),
+        owner=owner,
+    )
+
+
+def _owner(group: Group, evidence: Evidence) -> str | None:
+    """Return the agent that owns the certificate; a waiver of that finding makes it nobody else's."""
+    for member in group.members:
+        for result in evidence.by_endpoint.get(member.endpoint, ()):
+            if result.check == FOREIGN and result.verdict in (Verdict.FAIL, Verdict.WAIVED):
+                return str(result.detail.get("observed") or "another agent")
+    return None
+
+
+def _asking(draft: Draft, repair: Repair) -> tuple[Seen, ...]:
+    """Return the members with a finding that asks for that repair."""
+    asking = {result.endpoint for result in draft.findings if REPAIRS[result.remedy] is repair}
+    return tuple(member for member in draft.group.members if member.endpoint in asking)
+
+
+def _old(draft: Draft, repair: Repair) -> Seen:
+    """Return where the certificate that is to be replaced is served: what ends first, of those that ask for it.
+
+    What an interrupted repair has replaced already asks for nothing, so that the case stays the same.
+    """
+    return min(_asking(draft, repair), key=lambda seen: (seen.not_after or _FAR, seen.leaf_sha256 or "", seen.endpoint))
+
+
+def _concerned(draft: Draft, repair: Repair) -> tuple[Seen, ...]:
+    """Return who is touched: all users of a certificate that changes, else those services that need it."""
+    if repair not in (Repair.RELOAD, Repair.HOST):
+        return draft.group.members
+    with_findings = {result.endpoint for result in draft.findings}
+    services = {member.service for member in draft.group.members if member.endpoint in with_findings}
+    return tuple(member for member in draft.group.members if member.service in services)
+
+
+def _services(members: Sequence[Seen]) -> tuple[str, ...]:
+    return tuple(sorted({member.service for member in members}))
+
+
+def _files(members: Sequence[Seen]) -> tuple[UsedFile, ...]:
+    found = {
+        (member.service, file.path, file.kind): UsedFile(
+            member.service, file.path, file.kind, file.owner, file.group, file.mode
+        )
+        for member in members
+        for file in used_files(member)
+    }
+    return tuple(found[key] for key in sorted(found))
+
+
+def _reason(result: Result) -> Reason:
+    return Reason(result.endpoint, result.check, result.severity.value, result.remedy.value, result.message)

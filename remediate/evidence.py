@@ -1,0 +1,164 @@
+"""What an audit left behind for the repair: the last verdict of every check, and what was seen of every endpoint.
+
+It knows the lines of the results file; it refuses to know where they are kept, and what is to be done about them.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from typing import Any, Final
+
+from audit.checks import Verdict
+from audit.record import parse_time
+from audit.result import Result, from_row
+
+_ID: Final = re.compile(
+    r"(?:(?P<host>[^/]+)/)?"
+    r"(?:(?P<scheme>[a-z0-9]+)://(?P<name>\[[^\]]+\]|[^:/+]+):(?P<port>\d+)(?:\+(?P<address>.+))?)?"
+)
+
+
+class BadEvidence(ValueError):
+    """A results file that cannot be used; its message names the line and what is wrong with it."""
+
+
+@dataclass(frozen=True, slots=True)
+class SeenFile:
+    """A file that the configuration of a service names; of a key only the SPKI digest is known here."""
+
+    path: str
+    kind: str  # certificate, key, chain
+    owner: str | None = None
+    group: str | None = None
+    mode: str | None = None  # "0600"
+    spki_sha256: str | None = None
+    names: tuple[str, ...] = ()  # SANs, where the results say them
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What was seen of one endpoint. `names` are the SANs of the served leaf, None where they cannot be read.
+
+    `resolved` and `own_addresses` are where its name leads and what the host is reached by; None where it is not said.
+    """
+
+    endpoint: str
+    label: str | None  # of the host
+    hostspec: str | None  # None: seen from outside only
+    service: str
+    name: str  # the reference identifier
+    observed_at: datetime | None
+    leaf_sha256: str | None = None
+    spki_sha256: str | None = None
+    not_after: datetime | None = None
+    names: tuple[str, ...] | None = ()
+    files: tuple[SeenFile, ...] = ()
+    resolved: tuple[str, ...] | None = None
+    own_addresses: tuple[str, ...] | None = None
+
+    @property
+    def is_host(self) -> bool:
+        """Whether this stands for a host, or the run, as a whole."""
+        return not self.name
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """All that the repair is decided from: each check of each endpoint once, by the last phase that judged it."""
+
+    results: tuple[Result, ...]
+    seen: Mapping[str, Seen]
+    is_complete: bool  # a file without a summary is of a run that did not finish
+
+    @cached_property
+    def by_endpoint(self) -> Mapping[str, tuple[Result, ...]]:
+        """The results of each endpoint, in order of their checks."""
+        found: dict[str, list[Result]] = {}
+        for result in self.results:
+            found.setdefault(result.endpoint, []).append(result)
+        return {endpoint: tuple(results) for endpoint, results in found.items()}
+
+    def verdict(self, endpoint: str, check: str) -> Verdict | None:
+        """Return how a check of an endpoint ended; None where it was not judged."""
+        return next((one.verdict for one in self.by_endpoint.get(endpoint, ()) if one.check == check), None)
+
+
+def read_evidence(lines: Iterable[str]) -> Evidence:
+    """Return the evidence in the lines of a results file; raises BadEvidence."""
+    rows = []
+    for number, line in enumerate(lines, start=1):
+        try:
+            row = json.loads(line)
+        except ValueError as error:
+            raise BadEvidence(f"line {number} is not JSON: {error}") from error
+        if not isinstance(row, dict):
+            raise BadEvidence(f"line {number} is no object")
+        rows.append(row)
+    return gather(rows)
+
+
+def gather(rows: Iterable[Mapping[str, Any]]) -> Evidence:
+    """Return the evidence in the rows of a run, in whatever order they come; raises BadEvidence."""
+    results: dict[tuple[str, str], Result] = {}
+    seen: dict[str, tuple[str, Seen]] = {}
+    is_complete = False
+    for number, row in enumerate(rows, start=1):
+        kind = row.get("kind")
+        is_complete |= kind == "summary"
+        try:
+            if kind == "result":
+                result = from_row({key: value for key, value in row.items() if key != "kind"})
+                earlier = results.get((result.endpoint, result.check))
+                if earlier is None or result.phase == "after":
+                    results[result.endpoint, result.check] = result
+            elif kind == "observation":
+                one, phase = seen_of(row), row.get("phase", "before")
+                if one.endpoint not in seen or phase == "after":
+                    seen[one.endpoint] = (phase, one)
+        except (KeyError, TypeError, ValueError) as error:
+            raise BadEvidence(f"row {number} is no {kind} of an audit: {error}") from error
+    ordered = tuple(results[key] for key in sorted(results))
+    return Evidence(ordered, {endpoint: seen[endpoint][1] for endpoint in sorted(seen)}, is_complete)
+
+
+def seen_of(row: Mapping[str, Any]) -> Seen:
+    """Return what an observation row says; raises KeyError, TypeError or ValueError where it is none."""
+    match = _ID.fullmatch(row["endpoint"])
+    if match is None:
+        raise ValueError(f"{row['endpoint']!r} is no endpoint")
+    leaf = row["chain"][0] if row["chain"] else {}
+    return Seen(
+        endpoint=row["endpoint"],
+        label=match["host"],
+        hostspec=row["host"],
+        service=row["service"] or match["scheme"] or "",
+        name=(match["name"] or "").strip("[]"),
+        observed_at=_time(row.get("observed_at")),
+        leaf_sha256=leaf.get("sha256"),
+        spki_sha256=leaf.get("spki_sha256"),
+        not_after=_time(leaf.get("not_after")),
+        names=None if row["names"] is None else tuple(sorted(row["names"])),
+        files=tuple(_file(one) for one in row["installed"]),
+        resolved=_addresses(row.get("resolved")),
+        own_addresses=_addresses(row.get("own_addresses")),
+    )
+
+
+def _file(row: Mapping[str, Any]) -> SeenFile:
+    return SeenFile(
+        row["path"], row["kind"], row.get("owner"), row.get("group"), row.get("mode"), row.get("spki_sha256"),
+        tuple(sorted(row.get("names") or ())),
+    )  # fmt: skip
+
+
+def _time(text: str | None) -> datetime | None:
+    return parse_time(text) if text else None
+
+
+def _addresses(row: list[str] | None) -> tuple[str, ...] | None:
+    return None if row is None else tuple(row)

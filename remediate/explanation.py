@@ -1,0 +1,104 @@
+"""Which findings are somebody else's to mend, and why: what no repair of ours would help.
+
+It explains what a person has to do or may leave; it decides nothing about a certificate.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from audit.checks import Remedy, Severity, Verdict
+from audit.result import Result
+from remediate.case import Repair
+from remediate.evidence import Evidence
+from remediate.surroundings import SWITCHED_OFF, Surroundings
+
+Kind = Literal[
+    "configure",  # the service's configuration is wrong, and a person's to mend
+    "dns",
+    "host",  # something of the host that is not the mode of a file
+    "manual",
+    "waived",
+    "unknown",  # it could not be told, or the check itself failed
+    "switched-off",
+    "outside",  # not logged into
+    "foreign",  # another agent owns the certificate
+    "no-help",  # what would mend it elsewhere does not here
+    "note",  # of severity info
+    "well",
+]
+REPAIRS: Final = {
+    Remedy.REKEY: Repair.REKEY,
+    Remedy.REISSUE: Repair.REISSUE,
+    Remedy.RECHAIN: Repair.RECHAIN,
+    Remedy.RELOAD: Repair.RELOAD,
+    Remedy.HOST: Repair.HOST,
+}
+FILE_MODES: Final = "key.permissions"
+"""The one finding about a host that is repaired; its name and its clock are its administrator's."""
+FOREIGN: Final = "ops.foreign-agent"
+
+_TOLD: Final[dict[Remedy, tuple[Kind, str]]] = {
+    Remedy.CONFIGURE: ("configure", "the configuration is to be changed; no certificate would mend it"),
+    Remedy.DNS: ("dns", "the zone is to be changed; no certificate would mend it"),
+    Remedy.MANUAL: ("manual", "a person has to look at it"),
+    Remedy.NONE: ("manual", "nothing is known that mends it"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Explained:
+    """Something that is left as it is, and why. Without a check it is the endpoint as a whole."""
+
+    endpoint: str
+    check: str | None
+    kind: Kind
+    why: str
+    message: str = ""  # of the finding
+
+
+def explain(result: Result, evidence: Evidence, around: Surroundings) -> Explained | None:
+    """Return why a result that is no pass is left as it is; None where it is a finding that a repair would help."""
+    kind_and_why = _of_verdict(result) or _of_remedy(result) or _of_place(result, evidence, around)
+    if kind_and_why is None:
+        return None
+    return Explained(result.endpoint, result.check, *kind_and_why, result.message)
+
+
+def _of_verdict(result: Result) -> tuple[Kind, str] | None:
+    waiver = result.waiver
+    if result.verdict is Verdict.WAIVED:
+        return "waived", f"waived by {waiver.owner} until {waiver.expires}: {waiver.reason}" if waiver else "waived"
+    if result.verdict is not Verdict.FAIL:
+        return "unknown", f"it could not be told ({result.verdict})"
+    if result.check == SWITCHED_OFF:
+        return "switched-off", "repair is switched off on the host itself"
+    if result.check == FOREIGN:
+        return "foreign", "it is that agent's to renew"
+    return None
+
+
+def _of_remedy(result: Result) -> tuple[Kind, str] | None:
+    if result.remedy in _TOLD:
+        return _TOLD[result.remedy]
+    if result.severity is Severity.INFO:
+        return "note", "of severity info: told, and not worth a change"
+    if result.remedy is Remedy.HOST and result.check != FILE_MODES:
+        return "host", "something of the host itself, for its administrator to change"
+    return None
+
+
+def _of_place(result: Result, evidence: Evidence, around: Surroundings) -> tuple[Kind, str] | None:
+    seen = evidence.seen.get(result.endpoint)
+    if result.host is None or seen is None or seen.hostspec is None:
+        return "outside", "seen from outside only: its host was not logged into"
+    if seen.is_host:
+        return "host", "it concerns the host as a whole"
+    alone = around.left_alone.get(str(seen.label))
+    if alone is not None:
+        return "switched-off", alone
+    is_of_addresses = result.check == "svc.multi-address" and result.remedy is Remedy.RELOAD
+    if is_of_addresses and evidence.verdict(result.endpoint, "svc.disk-vs-wire") is Verdict.PASS:
+        return "no-help", "this host serves what is installed: it would serve the same after a reload"
+    return None

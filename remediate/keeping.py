@@ -1,0 +1,49 @@
+"""Which names a new certificate has to be valid for: all that a client could rely on with the old one, and more.
+
+It knows what was served and asked for; it refuses to lose a name without a word.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from audit.addresses import is_public
+from audit.checks import Verdict
+from audit.endpoint import to_address
+from audit.names import host_name_faults
+from audit.words import sentence
+from remediate.case import LeftOut
+from remediate.evidence import Evidence
+from remediate.grouping import Group, used_files
+
+_HOME_MADE: Final = ("cert.self-signed", "cert.untrusted", "svc.certificate-missing")
+"""Findings on certificates that no CA the clients know has vouched for: any name may stand in them."""
+
+
+def names_of(group: Group, evidence: Evidence) -> tuple[tuple[str, ...], tuple[LeftOut, ...]]:
+    """Return the names to keep and those left out: all SANs, on disk and served, and what each endpoint is asked for.
+
+    Left out is only what no CA may certify, and only where no CA has: no name is lost that a client could rely on.
+    """
+    kept = {member.name for member in group.members}
+    left_out: dict[str, str] = {}
+    for member in group.members:
+        if member.names is None:
+            left_out["?"] = f"the names of what {member.endpoint} serves cannot be read"
+        is_home_made = any(evidence.verdict(member.endpoint, check) is Verdict.FAIL for check in _HOME_MADE)
+        on_disk = (name for file in used_files(member) for name in file.names)
+        for name in (*(member.names or ()), *on_disk):
+            fault = _uncertifiable(name) if is_home_made else ""
+            if fault:
+                left_out[name] = fault
+            else:
+                kept.add(name)
+    return tuple(sorted(kept)), tuple(LeftOut(name, left_out[name]) for name in sorted(left_out) if name not in kept)
+
+
+def _uncertifiable(name: str) -> str:
+    """Say in a clause each why no CA may certify a name (BR 4.2.2, 7.1.2.7.12); an empty text where one may."""
+    address = to_address(name)
+    if address is not None:
+        return "" if is_public(address) else "it is an address that is nobody's own"
+    return sentence(host_name_faults(name.removeprefix("*.")))

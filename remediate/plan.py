@@ -1,0 +1,129 @@
+"""From results to cases: what is repaired and in which order, what is left as it is and why, what has to wait.
+
+A function of the evidence, the bounds and the instant. It refuses to know hosts, issuers and the clock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from audit.checks import Severity, Verdict
+from audit.result import Result
+from remediate.bounds import Bounds, fits
+from remediate.case import Case
+from remediate.draft import Draft, case_of
+from remediate.evidence import Evidence
+from remediate.explanation import Explained, Kind, explain
+from remediate.grouping import group_by_certificate
+from remediate.obstacle import obstacles, out_of_date
+from remediate.surroundings import Surroundings, look_around
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A case that is not repaired in this run, and every reason."""
+
+    case: Case
+    because: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The cases in the order of their repair, the canary first; what is explained; what waits.
+
+    Every result that is no pass is in exactly one of the three.
+    """
+
+    cases: tuple[Case, ...]
+    explained: tuple[Explained, ...]
+    waiting: tuple[Waiting, ...]
+
+    @property
+    def canary(self) -> Case | None:
+        """The case that has to be proven before any other is begun."""
+        return self.cases[0] if self.cases else None
+
+
+def plan(evidence: Evidence, bounds: Bounds, now: datetime) -> Plan:
+    """Decide what to do about every finding; the order of the results makes no difference."""
+    around = look_around(evidence, bounds)
+    explained = list(_well(evidence))
+    helped: dict[str, list[Result]] = {}
+    for result in _open(evidence):
+        why = explain(result, evidence, around)
+        if why is None:
+            helped.setdefault(result.endpoint, []).append(result)
+        else:
+            explained.append(why)
+    ready, waiting = list[Case](), list[Waiting]()
+    for draft in _drafts(evidence, helped):
+        case = case_of(draft, evidence, around, bounds)
+        not_ours = _not_ours(case, bounds)
+        because = _because(case, evidence, around, (bounds, now))
+        if not_ours:
+            explained += [Explained(one.endpoint, one.check, *not_ours, one.message) for one in case.reasons]
+        elif because:
+            waiting.append(Waiting(case, because))
+        else:
+            ready.append(case)
+    cases = _in_order(ready)
+    return Plan(
+        cases=cases[: bounds.max_cases],
+        explained=tuple(sorted(explained, key=lambda one: (one.endpoint, one.check or ""))),
+        waiting=(*sorted(waiting, key=lambda one: one.case.id), *_too_many(cases, bounds)),
+    )
+
+
+def _open(evidence: Evidence) -> Iterator[Result]:
+    """Yield the results that are neither well nor without concern."""
+    closed = (Verdict.PASS, Verdict.NOT_APPLICABLE)
+    yield from (result for result in evidence.results if result.verdict not in closed)
+
+
+def _well(evidence: Evidence) -> Iterator[Explained]:
+    unwell = {result.endpoint for result in _open(evidence)}
+    for endpoint in evidence.by_endpoint:
+        if endpoint not in unwell:
+            yield Explained(endpoint, None, "well", "nothing is wrong")
+
+
+def _drafts(evidence: Evidence, helped: Mapping[str, list[Result]]) -> Iterator[Draft]:
+    for group in group_by_certificate(evidence.seen.values()):
+        findings = tuple(result for member in group.members for result in helped.get(member.endpoint, ()))
+        if findings:
+            yield Draft(group, findings)
+
+
+def _not_ours(case: Case, bounds: Bounds) -> tuple[Kind, str] | None:
+    """Say why a certificate is left alone altogether; None where it is not."""
+    if case.owner and bounds.foreign == "explain":
+        return "foreign", f"{case.owner} owns this certificate and renews it"
+    spared = next((name for name in case.names if fits(name, bounds.names_left_out)), None)
+    return ("switched-off", f"{spared} is left out by the configuration") if spared else None
+
+
+def _because(case: Case, evidence: Evidence, around: Surroundings, limits: tuple[Bounds, datetime]) -> tuple[str, ...]:
+    outdated = out_of_date(case, evidence, *limits)
+    return (*([outdated] if outdated else []), *obstacles(case, evidence, around))
+
+
+def _in_order(cases: Sequence[Case]) -> tuple[Case, ...]:
+    """Return the cases with the canary first, then the worst: it tries the strongest repair on the fewest endpoints."""
+    if not cases:
+        return ()
+    canary = min(cases, key=lambda case: (case.repair.rank, len(case.endpoints), case.id))
+    others = sorted((case for case in cases if case is not canary), key=lambda case: (-_severity(case), case.id))
+    return (canary, *others)
+
+
+def _severity(case: Case) -> int:
+    return max(Severity(reason.severity).rank for reason in case.reasons)
+
+
+def _too_many(cases: tuple[Case, ...], bounds: Bounds) -> Iterator[Waiting]:
+    for case in cases[bounds.max_cases :]:
+        yield Waiting(
+            case, (f"a run repairs at most {bounds.max_cases} certificates (max_cases), and {len(cases)} ask",)
+        )

@@ -1,0 +1,86 @@
+"""The hosts of a run beside each other: which of them serve a name, which are left alone, whose an address is.
+
+It knows what was seen and configured; it resolves and asks nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from audit.checks import Verdict
+from remediate.bounds import Bounds, fits
+from remediate.case import Validation
+from remediate.evidence import Evidence, Seen
+
+SWITCHED_OFF: Final = "ops.management-disabled"
+_NOT_LOADABLE: Final = ("key.mismatch", "svc.config-missing-file")
+_IMAGES: Final = ("docker", "podman", "kubectl", "openshift")
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """`left_alone` says by label why nothing is changed on a host, `serving` which hosts serve a name.
+
+    `unloadable` says by host and service which findings keep it from loading its configuration again, each with its
+    endpoint. `resolved` is where each name leads and `own_addresses` what is a host's of this run, as far as known.
+    """
+
+    left_alone: Mapping[str, str]
+    serving: Mapping[str, tuple[str, ...]]
+    resolved: Mapping[str, tuple[str, ...]]
+    own_addresses: frozenset[str]
+    unloadable: Mapping[tuple[str, str], tuple[tuple[str, str], ...]]
+
+    def validations(self, host: str, names: tuple[str, ...]) -> tuple[Validation, ...]:
+        """Return for each name the hosts that serve it, the case's own among them."""
+        return tuple(Validation(name, tuple(sorted({host, *self.serving.get(name, ())}))) for name in names)
+
+    def elsewhere(self, name: str) -> tuple[str, ...]:
+        """Return the addresses of a name that are no host's of this run; none where the evidence does not say.
+
+        The self-test asks every address in any case: what cannot be told here costs no order.
+        """
+        if not self.own_addresses:
+            return ()
+        return tuple(address for address in self.resolved.get(name, ()) if address not in self.own_addresses)
+
+
+def look_around(evidence: Evidence, bounds: Bounds) -> Surroundings:
+    """Return what the evidence says of the hosts of the run."""
+    logged_into = [seen for seen in evidence.seen.values() if seen.hostspec and seen.label]
+    serving: dict[str, set[str]] = {}
+    resolved: dict[str, set[str]] = {}
+    for seen in logged_into:
+        serving.setdefault(seen.name, set()).add(str(seen.label))
+        resolved.setdefault(seen.name, set()).update(seen.resolved or ())
+    alone = {str(seen.label): why for seen in logged_into if (why := _why_alone(seen, evidence, bounds))}
+    return Surroundings(
+        left_alone=alone,
+        serving={name: tuple(sorted(hosts)) for name, hosts in serving.items()},
+        resolved={name: tuple(sorted(addresses)) for name, addresses in resolved.items()},
+        own_addresses=frozenset(address for seen in logged_into for address in seen.own_addresses or ()),
+        unloadable=_unloadable(logged_into, evidence),
+    )
+
+
+def _unloadable(logged_into: Iterable[Seen], evidence: Evidence) -> dict[tuple[str, str], tuple[tuple[str, str], ...]]:
+    found: dict[tuple[str, str], list[tuple[str, str]]] = {}
+    for seen in logged_into:
+        for result in evidence.by_endpoint.get(seen.endpoint, ()):
+            if result.check in _NOT_LOADABLE and result.verdict is Verdict.FAIL:
+                found.setdefault((str(seen.label), seen.service), []).append((seen.endpoint, result.message))
+    return {place: tuple(faults) for place, faults in found.items()}
+
+
+def _why_alone(seen: Seen, evidence: Evidence, bounds: Bounds) -> str | None:
+    hostspec = str(seen.hostspec)
+    if hostspec.partition("://")[0] in _IMAGES:
+        return "an image is not repaired from inside"
+    if fits(hostspec, bounds.hosts_left_out):
+        return "repair is switched off for this host in the configuration"
+    whole = f"{seen.label}/"
+    if evidence.verdict(whole, SWITCHED_OFF) in (Verdict.FAIL, Verdict.WAIVED):
+        return "repair is switched off on the host itself"
+    return None
