@@ -1,0 +1,55 @@
+"""Tells whether a text or a file holds key bytes or a secret: the last net under everything that is mailed.
+
+It knows the forms private keys are written in; it refuses to repeat what it found.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from typing import Final
+
+_LEAST: Final = 6  # characters; a shorter secret would be found in every other word
+
+_KEYS: Final[tuple[tuple[str, re.Pattern[bytes]], ...]] = (
+    ("a private key in PEM", re.compile(rb"-----BEGIN[A-Z0-9]*PRIVATEKEY", re.IGNORECASE)),
+    (
+        "a private key in PKCS #8",
+        re.compile(rb"ADANBgkqhkiG9w0BAQEFAAS|AgEAM[BC][A-Z]GByqGSM49AgE|MC4CAQAwBQYDK2VwBCIEI"),
+    ),
+    ("a private key in PKCS #1", re.compile(rb"MII[A-Za-z0-9+/]{2}[AQgw]IBAAKC")),
+    ("a private key in SEC 1", re.compile(rb"MHcCAQEEI|MIGkAgEBBD|MIHcAgEBBE")),
+    ("a private key as a JWK", re.compile(rb'"kty":.{0,2000}"d":"[A-Za-z0-9_-]{20}', re.DOTALL)),
+    ("a private key as openssl prints it", re.compile(rb"(privateExponent|priv):([0-9a-f]{2}:){8}")),
+)
+"""How keys look with all white space taken out; base64 as it begins for RSA, P-256, P-384, P-521 and Ed25519."""
+
+_PASSWORDS: Final[tuple[tuple[str, re.Pattern[bytes]], ...]] = (
+    ("a token", re.compile(rb"authorization:\s*\"?(bearer|basic)\s+[a-z0-9+/=._~-]{12}", re.IGNORECASE)),
+    ("a password in a URL", re.compile(rb"://[^\s/@:\"'<>]{1,64}:[^\s/@\"'<>]{1,256}@")),
+)
+"""How tokens and passwords look in text as it is."""
+
+_DER: Final[tuple[bytes, ...]] = (
+    bytes.fromhex("020100300d06092a864886f70d01010105000482"),  # PKCS #8, RSA
+    bytes.fromhex("020100301306072a8648ce3d020106082a8648ce3d030107"),  # PKCS #8, P-256
+    bytes.fromhex("020100301006072a8648ce3d020106052b81040022"),  # PKCS #8, P-384
+    bytes.fromhex("30770201010420"),  # SEC 1, P-256
+    bytes.fromhex("3081a40201010430"),  # SEC 1, P-384
+)
+
+
+def leak(content: bytes, secrets: Collection[str] = ()) -> str | None:
+    """Say what content must not be sent for, in words that do not repeat it; None where nothing was found.
+
+    `secrets` are those we know ourselves: tokens and passwords, looked for as they are.
+    """
+    if any(secret.encode() in content for secret in secrets if len(secret) >= _LEAST):
+        return "a secret of the configuration"
+    if any(form in content for form in _DER):
+        return "a private key in DER"
+    packed = re.sub(rb"\s|\\[nrt]", b"", content)  # PEM is wrapped in lines, which JSON writes as \n
+    found = (
+        what for forms, text in ((_KEYS, packed), (_PASSWORDS, content)) for what, form in forms if form.search(text)
+    )
+    return next(found, None)

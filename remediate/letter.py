@@ -1,0 +1,174 @@
+"""What a letter to the administrator says: hosts, what is wrong on each, what was tried, and what to do now.
+
+It knows mail's form (RFC 5322, MIME, RFC 3834); it refuses to know how a letter is handed over, and to hold a secret.
+Everything a host or a CA said in it is taken for hostile.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+import re
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC
+from email.headerregistry import Address
+from email.message import EmailMessage
+from email.policy import SMTP
+from typing import Final
+
+from remediate.contact import is_address
+from remediate.leak import leak
+from remediate.letter_body import as_html, as_text, plain
+from remediate.letter_parts import WORST_FIRST, Entry, Run, Section, State, is_wrong, worst_first
+
+__all__ = ["Attachment", "Entry", "HoldsSecret", "Letter", "Run", "Section", "State", "compose", "news", "state_digest"]
+
+_MOST_ATTACHED: Final = 2_000_000  # bytes; relays refuse letters of ten million, and base64 adds a third
+_MOST_PLAIN: Final = 200_000  # bytes; what is longer is compressed
+_SUBJECT: Final = 180  # characters; more is shown nowhere
+
+
+class HoldsSecret(Exception):
+    """A letter that was not written because it would have held a secret; says where and of which kind, never which."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """A file that goes with a letter, such as the results of the audit."""
+
+    name: str
+    content: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """What is told: the state of things as a whole, one section a host, the run it comes from, and files."""
+
+    state: State
+    sections: tuple[Section, ...]
+    run: Run
+    attachments: tuple[Attachment, ...] = ()
+
+    @property
+    def digest(self) -> str:
+        """What is wrong, in a word that is the same as long as it is."""
+        return state_digest(self.sections)
+
+
+def state_digest(sections: Iterable[Section]) -> str:
+    """Return a digest of what is wrong: hosts, endpoints, checks and causes; not of times, texts or what is well."""
+    wrong = {
+        (section.host, entry.service, entry.endpoint, entry.check, entry.state, entry.cause)
+        for section in sections
+        for entry in section.entries
+        if is_wrong(entry)
+    }
+    return hashlib.sha256(json.dumps(sorted(wrong)).encode()).hexdigest()[:32]
+
+
+WELL: Final = state_digest(())
+"""The digest where nothing is wrong."""
+
+
+def news(sections: Sequence[Section], told: str | None) -> State | None:
+    """Return the state of things as a whole where it is to be told, None where that was done or nothing is to tell.
+
+    `told` is the digest that the administrator knows of: the last that was handed over or waits to be, WELL after a
+    run that had nothing wrong; None where there is none.
+    """
+    states = {entry.state for section in sections for entry in section.entries}
+    digest = state_digest(sections)
+    if "repaired" not in states and digest == (told or WELL):
+        return None
+    return next((state for state in WORST_FIRST if state in states), "recovered")
+
+
+def compose(letter: Letter, sender: str, recipients: Sequence[str], *, secrets: Collection[str] = ()) -> EmailMessage:
+    """Return the letter as a message; raises HoldsSecret, and ValueError for an address that is none.
+
+    The same letter gives the same Message-ID, by which a reader's program knows one that came twice.
+    """
+    message = EmailMessage(SMTP)
+    message["From"] = _address(sender)
+    message["To"] = [_address(recipient) for recipient in recipients]
+    message["Subject"] = subject(letter)
+    message["Date"] = letter.run.at.astimezone(UTC)
+    message["Message-ID"] = _message_id(letter, recipients)
+    message["Auto-Submitted"] = "auto-generated"  # RFC 3834 5: nobody's vacation answers it
+    message["X-Sslaudit-State"] = f"{letter.state} {letter.digest}"
+    files, left_out = _attached(letter.attachments)
+    text = as_text(letter.sections, letter.state, letter.run, left_out)
+    html = as_html(letter.sections, letter.state, letter.run, left_out)
+    _require_no_secret(letter, text, secrets)
+    message.set_content(text, cte="quoted-printable")
+    message.add_alternative(html, subtype="html", cte="quoted-printable")
+    for file in files:
+        kind = "gzip" if file.name.endswith(".gz") else "octet-stream"
+        message.add_attachment(file.content, "application", kind, filename=plain(file.name, 100).replace("/", "_"))
+    return message
+
+
+def subject(letter: Letter) -> str:
+    """Return the worst of it in one line, and how much more there is."""
+    ranked = worst_first(letter.sections)
+    if letter.state == "recovered" or not ranked:
+        hosts = [plain(section.host, 60) for section in letter.sections] or [plain(letter.run.controller, 60)]
+        return f"{', '.join(hosts[:3])}{' and more' if len(hosts) > 3 else ''}: all is well again"
+    section, entry = ranked[0]
+    wrong = sum(is_wrong(each) for _, each in ranked)
+    more = f" (and {wrong - 1} more)" if wrong > 1 else ""
+    said = f"{plain(section.host, 60)}: {plain(entry.reason, 110)}; {_came_to(entry)}"
+    return plain(said, _SUBJECT - len(more)) + more
+
+
+def _came_to(entry: Entry) -> str:
+    happened = f": {entry.happened}" if entry.happened else ""
+    match entry.state:
+        case "failed":
+            return plain(f"{'repair failed' if entry.tried else 'not repaired'}{happened}", 110)
+        case "waiting":
+            return plain(f"waiting{happened}", 110)
+        case "repaired":
+            return "repaired"
+        case "recovered":
+            return "well again"
+
+
+def _address(text: str) -> Address:
+    if not is_address(text):
+        raise ValueError(f"{text!r} is no address to write to: user@domain in ASCII, or a local user")
+    user, _, domain = text.rpartition("@") if "@" in text else (text, "", "")
+    return Address(username=user, domain=domain)
+
+
+def _message_id(letter: Letter, recipients: Sequence[str]) -> str:
+    what = json.dumps([letter.state, letter.digest, sorted(recipients), [section.host for section in letter.sections]])
+    host = re.sub(r"[^A-Za-z0-9.-]", "-", letter.run.controller)[:200].strip(".")
+    return f"<{letter.run.at.astimezone(UTC):%Y%m%dT%H%M%S}.{hashlib.sha256(what.encode()).hexdigest()[:24]}@{host}>"
+
+
+def _attached(files: tuple[Attachment, ...]) -> tuple[list[Attachment], list[str]]:
+    """Return the files to send, long ones compressed, and the names of those that are too long even so."""
+    sent: list[Attachment] = []
+    left_out: list[str] = []
+    room = _MOST_ATTACHED
+    for file in files:
+        if len(file.content) > _MOST_PLAIN:
+            file = Attachment(f"{file.name}.gz", gzip.compress(file.content, mtime=0))  # noqa: PLW2901 - the same, shorter
+        if len(file.content) > room:
+            left_out.append(file.name.removesuffix(".gz"))
+        else:
+            room -= len(file.content)
+            sent.append(file)
+    return sent, left_out
+
+
+def _require_no_secret(letter: Letter, text: str, secrets: Collection[str]) -> None:
+    """Raise HoldsSecret where what we are about to write holds one."""
+    places = {"the letter": f"{subject(letter)}\n{text}".encode()}
+    places |= {plain(file.name, 100): file.content for file in letter.attachments}
+    for place, content in places.items():
+        if found := leak(content, secrets):
+            raise HoldsSecret(f"not written: there is {found} in {place}")

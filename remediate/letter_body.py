@@ -1,0 +1,129 @@
+"""How a letter reads: as plain text for a terminal, and as HTML for everything else, with the same words.
+
+It knows escaping and wrapping; it refuses to know mail. No control character and no markup of others gets through.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator, Sequence
+from html import escape
+from typing import Final
+
+from audit.words import listing, moment
+from remediate.letter_parts import WORST_FIRST, Entry, Run, Section, State, worst_first
+
+_COLUMNS: Final = 76
+_LABEL: Final = 13  # columns of `What to do:` and the room after it
+_LINE: Final = 1_000  # characters of one text; what a CA says may be a page
+_MOST_ENTRIES: Final = 50  # of one host; the rest is in the results
+_COLOURS: Final[dict[State, str]] = {
+    "failed": "#b3261e",
+    "waiting": "#8a5a00",
+    "repaired": "#1b6e3c",
+    "recovered": "#1b6e3c",
+}
+_OPENING: Final[dict[State, str]] = {
+    "failed": "Something is wrong and was not repaired.",
+    "waiting": "Something is wrong and its repair is under way; nothing has to be done now unless it is said below.",
+    "repaired": "What was wrong has been repaired and is proven on the wire.",
+    "recovered": "All is well again.",
+}
+
+
+def plain(text: str, limit: int = _LINE) -> str:
+    """Return a text in one line of at most `limit` characters, without anything that moves a cursor or hides."""
+    line = " ".join("".join(each if each.isprintable() else " " for each in text).split())
+    return line if len(line) <= limit else f"{line[: limit - 1]}…"
+
+
+def as_text(sections: Sequence[Section], state: State, run: Run, left_out: Sequence[str]) -> str:
+    """Return the letter in plain text, in lines of 76 characters but for longer words."""
+    lines = [*_wrapped(_OPENING[state]), ""]
+    for section in sections:
+        title = f"{plain(section.host, 200)}: {_tally(section)}"
+        lines += [title, "-" * min(len(title), _COLUMNS), ""]
+        for entry in _shown(section):
+            lines += [*_entry_lines(entry), ""]
+        lines += [*_wrapped(_rest(section)), ""] if _rest(section) else []
+    closing = [line for said in _closing(run, left_out) for line in _wrapped(said)]
+    return "\n".join([*lines, *closing]) + "\n"
+
+
+def as_html(sections: Sequence[Section], state: State, run: Run, left_out: Sequence[str]) -> str:
+    """Return the letter in HTML: nothing in it is fetched, and everything told by others is escaped."""
+    body = [f"<p>{escape(_OPENING[state])}</p>"]
+    for section in sections:
+        body.append(f"<h2>{escape(plain(section.host, 200))}: {escape(_tally(section))}</h2>")
+        body += [_entry_table(entry) for entry in _shown(section)]
+        body += [f"<p>{escape(_rest(section))}</p>"] if _rest(section) else []
+    body += ["<hr>", *(f"<p><small>{escape(said)}</small></p>" for said in _closing(run, left_out))]
+    head = '<meta charset="utf-8"><meta name="color-scheme" content="light dark"><title>Certificates</title>'
+    style = 'style="font-family:sans-serif;line-height:1.4"'
+    inside = "\n".join(body)
+    return f'<!DOCTYPE html>\n<html lang="en"><head>{head}</head>\n<body {style}>\n{inside}\n</body></html>\n'
+
+
+def _shown(section: Section) -> list[Entry]:
+    return [entry for _, entry in worst_first([section])][:_MOST_ENTRIES]
+
+
+def _rest(section: Section) -> str:
+    more = len(section.entries) - _MOST_ENTRIES
+    return f"{more} more of {plain(section.host, 200)} are in the results." if more > 0 else ""
+
+
+def _tally(section: Section) -> str:
+    counts = {state: sum(entry.state == state for entry in section.entries) for state in WORST_FIRST}
+    return ", ".join(f"{count} {state}" for state, count in counts.items() if count) or "nothing is wrong"
+
+
+def _rows(entry: Entry) -> Iterator[tuple[str, str]]:
+    """Yield what is told about an entry, a name and a line each; what there is nothing to say about is left out."""
+    told = (
+        ("Reason", f"{plain(entry.reason)} [{plain(entry.check, 60)}, {entry.severity.value}]"),
+        ("Tried", plain(entry.tried)),
+        ("Happened", plain(entry.happened)),
+        ("What to do", plain(entry.to_do)),
+        ("Next try", moment(entry.next_try) if entry.next_try else ""),
+    )
+    return ((name, line) for name, line in told if line)
+
+
+def _heading(entry: Entry) -> str:
+    return f"{plain(entry.service, 60)}  {plain(entry.endpoint, 300)}".strip()
+
+
+def _entry_lines(entry: Entry) -> Iterator[str]:
+    yield f"{entry.state.upper()}  {_heading(entry)}"
+    for name, line in _rows(entry):
+        yield from _wrapped(f"{name}:".ljust(_LABEL) + line, first="  ", rest=" " * (_LABEL + 2))
+
+
+def _entry_table(entry: Entry) -> str:
+    mark = f'<span style="color:{_COLOURS[entry.state]}">{entry.state.upper()}</span>'
+    rows = "\n".join(
+        f'<tr><th scope="row" align="left" valign="top" style="padding-right:1em;white-space:nowrap">{name}</th>'
+        f'<td style="overflow-wrap:anywhere">{escape(line)}</td></tr>'
+        for name, line in _rows(entry)
+    )
+    return f"<h3>{mark} {escape(_heading(entry))}</h3>\n<table>\n{rows}\n</table>"
+
+
+def _wrapped(text: str, first: str = "", rest: str = "") -> list[str]:
+    """Return lines of at most 76 columns; a longer word, such as a URL or a command's path, is left in one piece."""
+    return textwrap.wrap(
+        text,
+        _COLUMNS,
+        initial_indent=first,
+        subsequent_indent=rest,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
+def _closing(run: Run, left_out: Sequence[str]) -> Iterator[str]:
+    if left_out:
+        yield f"Too long to be attached: {listing([plain(name, 100) for name in left_out])}."
+    yield "The same is not told again until something changes."
+    yield f"sslaudit {plain(run.version, 60)} on {plain(run.controller, 200)}, {moment(run.at)}"

@@ -1,0 +1,71 @@
+"""The parts a letter is made of: one section a host, an entry for each thing that is or was wrong there, and the run.
+
+It knows which of them is worst; it refuses to know how they are written down.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final, Literal
+
+from audit.checks import Severity
+
+State = Literal[
+    "failed",  # wrong, and not repaired
+    "waiting",  # wrong, and something is under way: an order, a name that another host has to prove
+    "repaired",  # by us, and proven
+    "recovered",  # well again, whoever did it
+]
+
+WORST_FIRST: Final[tuple[State, ...]] = ("failed", "waiting", "repaired", "recovered")
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One thing about one endpoint. Texts are lines for a person; `check` and `cause` are stable words.
+
+    `check` is the finding's id, `cause` a word for why it is not repaired (`dcv.unreachable`): with host, service,
+    endpoint and state they say what is wrong, whatever the texts say tonight.
+    """
+
+    state: State
+    service: str
+    endpoint: str
+    check: str
+    reason: str
+    severity: Severity = Severity.HIGH
+    cause: str = ""
+    tried: str = ""
+    happened: str = ""
+    to_do: str = ""
+    next_try: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """All there is to tell about one host."""
+
+    host: str
+    entries: tuple[Entry, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """The run a letter comes from: when, on which host, by which version."""
+
+    at: datetime
+    controller: str
+    version: str
+
+
+def is_wrong(entry: Entry) -> bool:
+    """Tell whether it is still wrong."""
+    return entry.state in ("failed", "waiting")
+
+
+def worst_first(sections: Iterable[Section]) -> list[tuple[Section, Entry]]:
+    """Return every entry with its section, by state and severity, else in the order given."""
+    pairs = [(section, entry) for section in sections for entry in section.entries]
+    return sorted(pairs, key=lambda pair: (WORST_FIRST.index(pair[1].state), -pair[1].severity.rank))

@@ -1,0 +1,39 @@
+"""Letters for tests: one host with one finding, and what differs from it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from remediate.letter import Entry, Letter, Run, Section
+
+AT: Final = datetime(2026, 11, 24, 2, 0, tzinfo=UTC)
+RUN: Final = Run(AT, "ctl.example.com", "0.1.0")
+
+
+def entry(**differing: Any) -> Entry:  # noqa: ANN401 - the fields of an entry
+    """Return an entry whose repair failed, but for what differs."""
+    fields: dict[str, Any] = {
+        "state": "failed",
+        "service": "dovecot",
+        "endpoint": "web1/imaps://mail.example.com:993",
+        "check": "cert.expiring",
+        "reason": "certificate for mail.example.com expires in 2 days",
+        "cause": "dcv.unreachable",
+        "tried": "a new certificate from the issuer store",
+        "happened": "DCV file not reachable",
+        "to_do": "open port 80 of 192.0.2.7",
+        "next_try": datetime(2026, 11, 25, 2, 0, tzinfo=UTC),
+    }
+    return Entry(**(fields | differing))
+
+
+def section(*entries: Entry, host: str = "web1") -> Section:
+    """Return the section of a host."""
+    return Section(host, entries or (entry(),))
+
+
+def letter(*sections: Section, **differing: Any) -> Letter:  # noqa: ANN401 - the fields of a letter
+    """Return a letter about a failure, but for what differs."""
+    fields: dict[str, Any] = {"state": "failed", "sections": sections or (section(),), "run": RUN}
+    return Letter(**(fields | differing))

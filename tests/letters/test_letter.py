@@ -1,0 +1,200 @@
+"""A letter says the worst first, on every host what was tried and what to do, and holds nothing hostile."""
+
+from __future__ import annotations
+
+import email
+import gzip
+import hashlib
+from email.message import EmailMessage
+from email.policy import SMTP
+from html.parser import HTMLParser
+
+import pytest
+
+from audit.checks import Severity
+from remediate.letter import WELL, Attachment, Entry, Letter, compose, news, state_digest, subject
+from tests.letters.news import AT, RUN, entry, letter, section
+
+HOSTILE = "x\r\nBcc: victim@example.com\r\n\r\n<script>alert(1)</script> \x1b[2J\u202e & \ud800 \x00"
+
+
+def composed(said: Letter, *recipients: str) -> EmailMessage:
+    """Return the letter as it is read at the other end."""
+    raw = compose(said, "sslaudit@example.com", recipients or ("admin@example.com",)).as_bytes()
+    assert max(map(len, raw.split(b"\r\n"))) <= 998, "RFC 5322 2.1.1"
+    return email.message_from_bytes(raw, policy=SMTP)
+
+
+def part(message: EmailMessage, kind: str) -> str:
+    """Return the text or the HTML of a message."""
+    body = message.get_body((kind,))
+    assert body is not None
+    content: str = body.get_content()
+    return content
+
+
+def test_the_subject_says_the_worst_first() -> None:
+    assert subject(letter()) == (
+        "web1: certificate for mail.example.com expires in 2 days; repair failed: DCV file not reachable"
+    )
+    mild = entry(state="waiting", severity=Severity.CRITICAL, reason="expired", happened="the CA is still working")
+    worse = entry(severity=Severity.CRITICAL, reason="certificate for b.example.com has expired", tried="", happened="")
+    several = letter(section(mild, host="a"), section(entry(), worse, host="b"))
+    assert subject(several) == "b: certificate for b.example.com has expired; not repaired (and 2 more)"
+    assert subject(letter(section(mild), state="waiting")) == "web1: expired; waiting: the CA is still working"
+    assert subject(letter(section(entry(state="repaired")), state="repaired")).endswith("2 days; repaired")
+    assert subject(letter(section(entry(state="recovered")), state="recovered")) == "web1: all is well again"
+    assert subject(Letter("recovered", (), RUN)) == "ctl.example.com: all is well again"
+
+
+def test_a_section_says_service_port_reason_what_was_tried_what_happened_what_to_do_and_the_next_try() -> None:
+    message = composed(letter(section(), section(entry(service="nginx"), host="web2")))
+    for kind in ("plain", "html"):
+        text = part(message, kind)
+        for said in (
+            *("web1", "web2", "dovecot", "nginx", "imaps://mail.example.com:993", "expires in 2 days"),
+            *("a new certificate from the issuer store", "DCV file not reachable", "open port 80 of 192.0.2.7"),
+            *("2026-11-25 02:00 UTC", "cert.expiring", "sslaudit 0.1.0 on ctl.example.com, 2026-11-24 02:00 UTC"),
+        ):
+            assert said in text
+
+
+def test_the_header_names_reader_and_time_and_keeps_vacation_answers_away() -> None:
+    message = composed(letter(), "admin@example.com", "root")
+    assert message["To"] == "admin@example.com, root"
+    assert message["From"] == "sslaudit@example.com"
+    assert message["Date"].datetime == AT
+    assert message["Auto-Submitted"] == "auto-generated"
+    assert message["X-Sslaudit-State"] == f"failed {letter().digest}"
+
+
+def test_the_same_letter_has_the_same_message_id_and_another_has_another() -> None:
+    ids = [composed(letter())["Message-ID"], composed(letter())["Message-ID"]]
+    assert ids[0] == ids[1]
+    assert ids[0].endswith("@ctl.example.com>")
+    assert composed(letter(), "other@example.com")["Message-ID"] != ids[0]
+    assert composed(letter(section(host="web2")))["Message-ID"] != ids[0]
+
+
+def test_names_from_hosts_add_no_header_and_no_recipient() -> None:
+    hostile = entry(service=HOSTILE, endpoint=HOSTILE, check=HOSTILE, reason=HOSTILE, happened=HOSTILE, to_do=HOSTILE)
+    message = composed(letter(section(hostile, host=HOSTILE)))
+    assert "Bcc" not in message
+    assert message["To"] == "admin@example.com"
+    assert len(message["Subject"]) <= 200
+    assert message["Subject"].isprintable()
+
+
+def test_no_control_character_reaches_a_reader() -> None:
+    hostile = entry(reason=HOSTILE, happened=HOSTILE, to_do=HOSTILE, endpoint=HOSTILE)
+    message = composed(letter(section(hostile, host=HOSTILE)))
+    for kind in ("plain", "html"):
+        assert all(line.isprintable() for line in part(message, kind).splitlines())
+
+
+def test_markup_from_hosts_is_text() -> None:
+    tags: list[str] = []
+
+    class Tags(HTMLParser):
+        def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+            tags.append(tag)
+            assert not {name for name, _ in attrs} & {"href", "src", "onerror", "background"}, "nothing is fetched"
+
+    hostile = entry(**dict.fromkeys(("service", "endpoint", "check", "reason", "tried", "happened", "to_do"), HOSTILE))
+    html = part(composed(letter(section(hostile, host=HOSTILE))), "html")
+    Tags().feed(html)
+    assert "script" not in tags
+    assert "&lt;script&gt;" in html
+
+
+def test_long_lines_are_wrapped_and_a_command_stays_in_one_piece() -> None:
+    url = f"https://store.example.com/{'x' * 200}"
+    text = part(composed(letter(section(entry(to_do=f"{'open port 80 ' * 20}{url}")))), "plain")
+    assert url in text
+    assert all(len(line) <= 76 or url in line for line in text.splitlines())
+
+
+def test_what_a_host_floods_us_with_is_cut() -> None:
+    flood = [entry(reason="y" * 100_000, endpoint=f"web1/https://h{number}:443") for number in range(500)]
+    message = composed(letter(section(*flood)))
+    assert len(message.as_bytes()) < 500_000
+    assert "450 more of web1 are in the results." in part(message, "plain")
+
+
+def test_the_results_are_attached() -> None:
+    results = b'{"kind":"run"}\n'
+    (file,) = composed(letter(attachments=(Attachment("results.jsonl", results),))).iter_attachments()
+    assert (file.get_filename(), file.get_content()) == ("results.jsonl", results)
+
+
+def test_long_results_are_compressed_and_those_of_millions_left_out_by_name() -> None:
+    results = b'{"kind":"result"}\n' * 50_000
+    (file,) = composed(letter(attachments=(Attachment("results.jsonl", results),))).iter_attachments()
+    assert file.get_filename() == "results.jsonl.gz"
+    assert gzip.decompress(file.get_content()) == results
+
+
+def test_what_is_too_long_even_compressed_is_named_and_no_name_leads_out_of_a_folder() -> None:
+    noise = Attachment("results.jsonl", hashlib.shake_256().digest(3_000_000))
+    message = composed(letter(attachments=(noise, Attachment("a/../b", b"small"))))
+    assert [file.get_filename() for file in message.iter_attachments()] == ["a_.._b"]
+    assert "Too long to be attached: results.jsonl." in part(message, "plain")
+
+
+@pytest.mark.parametrize(
+    "address", ["", "-oQ/tmp", "a@b\r\nBcc: c@d", "|/bin/sh", "/var/mail/x", "a b@c", "ä@example.com"]
+)
+def test_an_address_that_is_none_is_refused(address: str) -> None:
+    with pytest.raises(ValueError, match="no address to write to"):
+        compose(letter(), "sslaudit@example.com", [address])
+    with pytest.raises(ValueError, match="no address to write to"):
+        compose(letter(), address, ["admin@example.com"])
+
+
+def test_the_same_state_in_other_words_is_the_same_state() -> None:
+    tonight = entry(reason="certificate for mail.example.com expires in 1 day", next_try=None, happened="HTTP 403")
+    assert state_digest([section(tonight)]) == state_digest([section()])
+    assert state_digest([section(), section(host="web2")]) == state_digest([section(host="web2"), section()])
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        entry(cause="issuer.refused"),
+        entry(check="cert.expired"),
+        entry(state="waiting"),
+        entry(endpoint="web1/pop3s://mail.example.com:995"),
+    ],
+    ids=["cause", "check", "state", "endpoint"],
+)
+def test_another_state_of_things_is_another_state(other: Entry) -> None:
+    assert state_digest([section(other)]) != state_digest([section()])
+
+
+def test_a_failure_is_told_once_and_its_recovery_once() -> None:
+    wrong, well = [section()], [section(entry(state="recovered"))]
+    assert news(wrong, None) == "failed"
+    assert news(wrong, state_digest(wrong)) is None
+    assert news(well, state_digest(wrong)) == "recovered"
+    assert news([], state_digest(wrong)) == "recovered"
+    assert news(well, WELL) is None
+    assert news([], None) is None
+
+
+def test_every_repair_is_told_and_what_is_still_wrong_decides_the_state() -> None:
+    repaired = section(entry(state="repaired"))
+    assert news([repaired], None) == "repaired"
+    assert news([repaired], WELL) == "repaired"
+    assert news([repaired, section(host="web2")], state_digest([section(host="web2")])) == "failed"
+
+
+def test_a_repair_of_one_does_not_tell_the_other_again_the_night_after() -> None:
+    first = [section(entry(state="repaired")), section(host="web2")]
+    assert news([section(host="web2")], state_digest(first)) is None
+
+
+def test_an_order_that_waits_is_told_until_it_fails_or_is_done() -> None:
+    waiting = [section(entry(state="waiting", cause="order.pending"))]
+    assert news(waiting, WELL) == "waiting"
+    assert news(waiting, state_digest(waiting)) is None
+    assert news([section()], state_digest(waiting)) == "failed"
