@@ -34,6 +34,7 @@ PACKAGES: Final[dict[str, tuple[str, ...]]] = {
     "second": (*_EVERY_HOST, "postfix", "vsftpd"),  # exclude exim4 and pure-ftpd
     "third": (*_EVERY_HOST, "proftpd-core", "proftpd-mod-crypto"),  # excludes both other FTP servers
     "names": (*_EVERY_HOST, "bind9", "bind9-dnsutils", "knot", "nsd"),
+    "controller": (*_EVERY_HOST, "at", "exim4-daemon-light"),
     "browser": ("chromium",),
 }
 """What is installed in each overlay; packages that exclude one another are in different ones."""
