@@ -146,7 +146,7 @@ class Controller:
             return
         self.tally.add(result, report.outcome)
         if self.results:
-            self.results.result(result)
+            self.results.result(report)
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         """Note that something could not be collected: a bug in a check, not an interruption."""

@@ -17,7 +17,7 @@ from audit.endpoint import Endpoint
 from audit.observation import Observation
 from pytest_sslaudit.facts import Facts, NotObserved
 from pytest_sslaudit.gate import Ruling, ending_of, rule
-from pytest_sslaudit.parametrize import judged
+from pytest_sslaudit.parametrize import endpoint_of, judged
 from pytest_sslaudit.results import as_properties
 from pytest_sslaudit.run import Run, current_run
 
@@ -30,7 +30,7 @@ class Judging:
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> Generator[None, None, None]:
         """Keep what a fixture judged until the test's own turn."""
-        if judged(item)[1] is None:
+        if endpoint_of(item) is None:
             return (yield)
         try:
             return (yield)
@@ -64,22 +64,23 @@ class Judging:
         report = yield
         if ruling:
             apply(ruling, item.location, report)
-        if judged(item)[1] is not None:
+        if endpoint_of(item) is not None:
             report.keywords = {}  # pytest keeps every report to the end: 28 to an endpoint
         return report
 
 
 def _ruling(item: pytest.Item, call: pytest.CallInfo[None]) -> Ruling | None:
-    check, endpoint = judged(item)
     ends_here = call.when == "call" or (call.when == "setup" and call.excinfo is not None)
-    if endpoint is None or not ends_here:
+    check, endpoint = judged(item) if ends_here else (None, None)
+    if endpoint is None:
         return None
     error = call.excinfo.value if call.excinfo else None
     if isinstance(error, KeyboardInterrupt | pytest.exit.Exception):
         return None
     run = current_run(item.config)
-    explanation = call.excinfo.exconly() if call.excinfo else ""
-    ending = ending_of(error, _without_type(explanation, item))
+    is_plain = isinstance(error, AssertionError | pytest.fail.Exception) and not isinstance(error, Judgement)
+    explanation = _without_type(call.excinfo.exconly(), item) if call.excinfo and is_plain else ""
+    ending = ending_of(error, explanation)
     if check is None and ending.verdict in (Verdict.PASS, Verdict.FAIL, Verdict.ERROR):
         return None  # a test that is no check passes and fails as pytest says
     return rule(run, _facts(run, endpoint), check, ending)

@@ -81,14 +81,19 @@ class Parametrize:
 
 def judged(item: pytest.Item) -> tuple[Check | None, Endpoint | None]:
     """Return the check and the endpoint of a test; None where it is no check, or not parametrized by us."""
+    return check_of(getattr(item, "function", None)), endpoint_of(item)
+
+
+def endpoint_of(item: pytest.Item) -> Endpoint | None:
+    """Return the endpoint of a test; None where it is not parametrized by us."""
     callspec = getattr(item, "callspec", None)
     endpoint = None if callspec is None else callspec.params.get(fixtures.OURS)
-    return check_of(getattr(item, "function", None)), endpoint if isinstance(endpoint, Endpoint) else None
+    return endpoint if isinstance(endpoint, Endpoint) else None
 
 
 def wanted(items: list[pytest.Item], run: Run) -> Wanted:
     """Return which endpoints collected tests want observed."""
-    endpoints = dict.fromkeys(str(endpoint) for item in items if (endpoint := judged(item)[1]) is not None)
+    endpoints = dict.fromkeys(str(endpoint) for item in items if (endpoint := endpoint_of(item)) is not None)
     return Wanted(tuple(endpoints), tuple(dict.fromkeys(run.usage_errors)))
 
 

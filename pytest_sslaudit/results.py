@@ -20,7 +20,7 @@ from audit.result import Result, from_row, to_row
 from pytest_sslaudit.facts import Facts
 
 ROW: Final = "sslaudit"
-"""The user property that holds a result as JSON."""
+"""The user property that holds a result as JSON, without what only its report knows: node id and duration."""
 BESIDE: Final = ("endpoint", "check", "verdict", "severity", "message", "remedy", "policy", "source")
 """What stands beside it for people and JUnit's readers, where there is something to be read: JUnit's report holds every
 property in memory to the end, and most results are passes."""
@@ -29,6 +29,7 @@ property in memory to the end, and most results are passes."""
 def as_properties(result: Result) -> list[tuple[str, object]]:
     """Return a result as user properties: the whole of it as JSON, and of one that did not pass its parts by name."""
     row = to_row(result)
+    del row["nodeid"], row["duration_s"]
     names = () if result.verdict in (Verdict.PASS, Verdict.NOT_APPLICABLE) else BESIDE
     return [(ROW, _json(row)), *(_shared(name, row[name]) for name in names)]
 
@@ -41,12 +42,18 @@ def _shared(name: str, value: str) -> tuple[str, str]:
 
 def result_of(report: pytest.TestReport) -> Result | None:
     """Return the result that a report carries; None where its test is no check, or has not ended yet."""
+    text = _text_of(report)
+    return from_row({**json.loads(text), **_known_of(report)}) if text else None
+
+
+def _text_of(report: pytest.TestReport) -> str | None:
     if report.when == "teardown":
         return None
-    text = next((value for name, value in report.user_properties if name == ROW), None)
-    if text is None:
-        return None
-    return from_row({**json.loads(str(text)), "nodeid": report.nodeid, "duration_s": round(report.duration, 6)})
+    return next((str(value) for name, value in report.user_properties if name == ROW), None)
+
+
+def _known_of(report: pytest.TestReport) -> dict[str, Any]:
+    return {"nodeid": report.nodeid, "duration_s": round(report.duration, 6)}
 
 
 def _json(row: Mapping[str, Any]) -> str:
@@ -65,13 +72,18 @@ class ResultsFile:
 
     def write(self, kind: str, **values: object) -> None:
         """Write one line."""
-        if not self._stream.closed:
-            self._stream.write(_json({"kind": kind, **values}) + "\n")
-            self._stream.flush()
+        self._write(_json({"kind": kind, **values}))
 
-    def result(self, result: Result) -> None:
-        """Write one result."""
-        self.write("result", **to_row(result))
+    def result(self, report: pytest.TestReport) -> None:
+        """Write the result that a report carries: its text is JSON already, and there are 28 to an endpoint."""
+        text = _text_of(report)
+        if text:
+            self._write(f'{{"kind":"result",{text[1:-1]},{_json(_known_of(report))[1:]}')
+
+    def _write(self, line: str) -> None:
+        if not self._stream.closed:
+            self._stream.write(line + "\n")
+            self._stream.flush()
 
     def close(self, **summary: object) -> None:
         """Write the summary line and close."""
