@@ -1,0 +1,114 @@
+"""Services and certificates for tests of the switch: files, a reload that copies them, certificates in one line.
+
+It knows openssl and folders; it starts no daemon.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from remediate.action import Command, Done
+from remediate.installers import Declared
+from remediate.installers.files import Installation, Placement, Version, stage
+from remediate.installers.switch import Progress, look, read_progress, start
+from remediate.premises import Premises
+from tests.installers.hands import run
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A certificate and its key on disk."""
+
+    certificate: str
+    key: str
+    key_path: Path
+
+
+def new_pair(folder: Path, name: str) -> Pair:
+    """Return a self-signed certificate and its key."""
+    key, certificate = folder / f"{name}.key", folder / f"{name}.crt"
+    argv = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "1"]
+    subprocess.run(
+        [*argv, "-subj", f"/CN={name}", "-keyout", key, "-out", certificate], check=True, capture_output=True
+    )
+    return Pair(certificate.read_text(), key.read_text(), key)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A host that is a folder: certificate and key of a service, and what the service took up of them last."""
+
+    folder: Path
+    installation: Installation
+    service: Declared
+
+    @property
+    def certificate(self) -> Path:
+        """Where the service has its certificate."""
+        return self.folder / "etc/tls.crt"
+
+    @property
+    def key(self) -> Path:
+        """Where it has its key."""
+        return self.folder / "etc/private/tls.key"
+
+    @property
+    def configured(self) -> tuple[str, str]:
+        """What is at the configured paths."""
+        return self.certificate.read_text(), self.key.read_text()
+
+    @property
+    def served(self) -> tuple[str, str]:
+        """What the service took up last."""
+        return (self.folder / "served.crt").read_text(), (self.folder / "served.key").read_text()
+
+    def stage(self, pair: Pair) -> str:
+        """Lay a version ready and return its name."""
+        version = Version(pair.certificate, "", str(pair.key_path))
+        done = run(stage(self.installation, version))
+        assert done.ok, done
+        return self.installation.name_of(version)
+
+    def start(self, version: str, *, patience_s: int = 20, returns: bool = True) -> Done:
+        """Start a switch."""
+        return run(self.starting(version, patience_s=patience_s, returns=returns))
+
+    def starting(self, version: str, *, patience_s: int = 20, returns: bool = True) -> Command:
+        """Return the command that starts a switch."""
+        return start(self.installation, (self.service,), version, patience_s=patience_s, returns=returns)
+
+    def progress(self) -> Progress:
+        """Return where the switch is."""
+        return read_progress(run(look(self.installation)))
+
+    def wait_for(self, *states: str) -> Progress:
+        """Return where the switch is when it has come to one of these states, and its script has let go if it ends."""
+        return self.wait_until(lambda progress: progress.last.state in states)
+
+    def wait_until(self, condition: Callable[[Progress], bool]) -> Progress:
+        """Return where the switch is when that has come true."""
+        deadline = time.monotonic() + 20
+        while not condition(progress := self.progress()):
+            assert time.monotonic() < deadline, progress
+            time.sleep(0.05)
+        return progress
+
+
+def new_place(folder: Path, old: Pair, *, test: str = ":", reload: str | None = None) -> Place:
+    """Return a folder in which a service serves the old certificate from two files."""
+    certificate, key = folder / "etc/tls.crt", folder / "etc/private/tls.key"
+    key.parent.mkdir(parents=True, mode=0o710)
+    key.parent.chmod(0o710)
+    certificate.write_text(old.certificate)
+    key.write_text(old.key)
+    key.chmod(0o640)
+    copying = f"cp {certificate} {folder}/served.crt && cp {key} {folder}/served.key"
+    subprocess.run(["sh", "-c", copying], check=True)
+    premises = Premises("web1", "c4f3", "test", str(folder / "sslaudit"))
+    placed = (Placement(str(certificate), "lc"), Placement(str(key), "k"))
+    service = Declared("gateway", f"cd {folder}; {test}", f"cd {folder}; {reload}" if reload else copying)
+    return Place(folder, Installation(premises, placed), service)

@@ -1,0 +1,113 @@
+"""A switch killed by SIGKILL before every command it runs, and run again: all old or all new, never a mismatch."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+from remediate.action import Command
+from remediate.installers.files import Version, stage
+from tests.installers.hands import run
+from tests.installers.serving import Pair, Place, new_pair, new_place
+
+KILL = "set -T; trap 'n=$((n + 1)); [ $n != %d ] || kill -KILL $$' DEBUG\n"
+"""bash: the shell ends before the command of that number, wherever in it that is."""
+
+
+@pytest.fixture(scope="module")
+def pairs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Pair, Pair]:
+    folder = tmp_path_factory.mktemp("pairs")
+    return new_pair(folder, "old"), new_pair(folder, "new")
+
+
+def staging(place: Place, pair: Pair) -> Command:
+    return stage(place.installation, Version(pair.certificate, "", str(pair.key_path)))
+
+
+def killed_here(command: Command, number: int) -> Command:
+    """Return a command whose own shell is killed."""
+    return replace(command, script=KILL % number + command.script)
+
+
+def killed_there(command: Command, number: int) -> Command:
+    """Return a start whose detached script is killed."""
+    detached = next(word for word in command.arguments if "way-back" in word)
+    arguments = tuple(KILL % number + word if word is detached else word for word in command.arguments)
+    return replace(command, script=command.script.replace("setsid sh", "setsid bash"), arguments=arguments)
+
+
+STRIDE = int(os.environ.get("SSLAUDIT_TEST_STRIDE", "9"))
+"""Every command takes minutes: in the environment 1 asks for all of them."""
+
+Kill = Callable[[Command, int], Command]
+
+
+def of(pair: Pair) -> tuple[str, str]:
+    return pair.certificate, pair.key
+
+
+def survived(place: Place, pair: tuple[Pair, Pair], command: Command) -> bool:
+    """Run a command that is to be killed, run everything again, and return whether it came to its own end."""
+    done = run(command, "bash")
+    place.wait_until(lambda progress: progress.holder is None)
+    interrupted = place.progress().was_interrupted
+    assert place.configured in (of(pair[0]), of(pair[1]))
+    assert not place.certificate.parent.joinpath("sslaudit").exists()
+    name = place.stage(pair[1])
+    assert place.start(name, patience_s=0).ok
+    final = place.wait_until(lambda progress: progress.last.state == "confirmed" and progress.holder is None)
+    assert (final.live, final.proven) == (name, name)
+    assert place.served == place.configured == of(pair[1])
+    return done.status is not None and done.status >= 0 and not interrupted
+
+
+def kill_everywhere(folder: Path, pair: tuple[Pair, Pair], kill: Kill, reload: str | None = None) -> int:
+    """Kill before one command in STRIDE, then run all again, until none is left; return about how many there were."""
+
+    def once(number: int) -> bool:
+        place = new_place(folder / str(number), pair[0])
+        name = place.stage(pair[1])
+        command = kill(starting(place, name, reload), number)
+        return survived(place, pair, command)
+
+    with ThreadPoolExecutor(4) as pool:
+        for first in count(1, 4 * STRIDE):
+            if all(pool.map(once, range(first, first + 4 * STRIDE, STRIDE))):
+                return first
+    raise AssertionError
+
+
+def starting(place: Place, name: str, reload: str | None) -> Command:
+    """Return the start of a switch that goes through, or of one whose service does not take the new files."""
+    if reload is None:
+        return place.starting(name, patience_s=0)
+    return replace(place, service=replace(place.service, reload=reload)).starting(name, patience_s=0)
+
+
+def test_killed_while_a_version_is_laid_ready(tmp_path: Path, pairs: tuple[Pair, Pair]) -> None:
+    for number in count(1, STRIDE):
+        place = new_place(tmp_path / str(number), pairs[0])
+        done = run(killed_here(staging(place, pairs[1]), number), "bash")
+        assert place.configured == of(pairs[0])
+        place.stage(pairs[1])
+        if done.status == 0:
+            break
+    assert number > 30
+
+
+def test_killed_while_paths_become_links(tmp_path: Path, pairs: tuple[Pair, Pair]) -> None:
+    assert kill_everywhere(tmp_path, pairs, killed_here) > 50
+
+
+def test_killed_while_it_switches(tmp_path: Path, pairs: tuple[Pair, Pair]) -> None:
+    assert kill_everywhere(tmp_path, pairs, killed_there) > 30
+
+
+def test_killed_while_it_goes_back(tmp_path: Path, pairs: tuple[Pair, Pair]) -> None:
+    assert kill_everywhere(tmp_path, pairs, killed_there, "false") > 30

@@ -1,0 +1,235 @@
+"""The switch, run for real: confirmed, not confirmed, called back, refused, killed at every command and run again."""
+
+from __future__ import annotations
+
+import os
+import signal
+import stat
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from remediate.installers.files import Version, destroy_keys, release, stage
+from remediate.installers.switch import call_back, confirm, read_progress
+from remediate.premises import BUSY
+from tests.installers.hands import run
+from tests.installers.serving import Pair, Place, new_pair, new_place
+
+
+@pytest.fixture(scope="module")
+def pairs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Pair, Pair, Pair]:
+    folder = tmp_path_factory.mktemp("pairs")
+    return new_pair(folder, "old"), new_pair(folder, "new"), new_pair(folder, "newer")
+
+
+@pytest.fixture
+def place(tmp_path: Path, pairs: tuple[Pair, Pair, Pair]) -> Place:
+    return new_place(tmp_path, pairs[0])
+
+
+def of(pair: Pair) -> tuple[str, str]:
+    return pair.certificate, pair.key
+
+
+def pid_of(place: Place) -> int:
+    """Return the process that holds the host's lock: the script."""
+    said = subprocess.run(
+        ["pgrep", "--full", f"sslaudit-switch {place.installation.folder} "], capture_output=True, text=True, check=True
+    )
+    return min(map(int, said.stdout.split()))
+
+
+def test_what_is_laid_ready_changes_nothing_that_is_configured(place: Place, pairs: tuple[Pair, Pair, Pair]) -> None:
+    name = place.stage(pairs[1])
+    assert place.configured == of(pairs[0])
+    assert not place.certificate.is_symlink()
+    assert place.stage(pairs[1]) == name
+
+
+def test_a_confirmed_switch_stays(place: Place, pairs: tuple[Pair, Pair, Pair]) -> None:
+    name = place.stage(pairs[1])
+    assert place.start(name).ok
+    assert place.wait_for("waiting").is_running
+    assert place.served == place.configured == of(pairs[1])
+    done = read_progress(run(confirm(place.installation, name)))
+    assert (done.last.state, done.live, done.proven, done.before) == ("confirmed", name, name, "0")
+    assert place.wait_until(lambda progress: progress.holder is None).live == name
+
+
+def test_without_a_confirmation_it_goes_back_by_itself(place: Place, pairs: tuple[Pair, Pair, Pair]) -> None:
+    name = place.stage(pairs[1])
+    assert place.start(name, patience_s=1).ok
+    progress = place.wait_for("returned")
+    assert progress.last.detail == "not confirmed within 1 s"
+    assert (progress.live, progress.proven) == ("0", "0")
+    assert place.served == place.configured == of(pairs[0])
+    late = run(confirm(place.installation, name))
+    assert read_progress(late).last.state == "returned"
+
+
+def test_it_is_called_back_at_once(place: Place, pairs: tuple[Pair, Pair, Pair]) -> None:
+    name = place.stage(pairs[1])
+    place.start(name)
+    place.wait_for("waiting")
+    assert read_progress(run(call_back(place.installation, name))).last.state == "returned"
+    assert place.served == of(pairs[0])
+
+
+def test_the_end_of_the_login_does_not_end_it(place: Place, pairs: tuple[Pair, Pair, Pair]) -> None:
+    name = place.stage(pairs[1])
+    place.start(name)
+    place.wait_for("waiting")
+    os.kill(pid_of(place), signal.SIGHUP)
+    time.sleep(0.3)
+    assert place.progress().is_running
+    os.kill(pid_of(place), signal.SIGTERM)  # whoever ends it wants the old state
+    assert place.wait_for("returned").live == "0"
+
+
+def test_a_second_start_finds_the_first_and_starts_nothing(place: Place, pairs: tuple[Pair, Pair, Pair]) -> None:
+    name = place.stage(pairs[1])
+    place.start(name)
+    place.wait_for("waiting")
+    second = place.start(name)
+    assert second.status == BUSY
+    assert second.output.split()[-2:] == ["c4f3", "test"]
+    assert [moment.state for moment in place.progress().moments].count("begun") == 1
+    run(call_back(place.installation, name))
+
+
+def test_a_key_of_another_certificate_is_refused_before_anything_is_touched(
+    place: Place, pairs: tuple[Pair, Pair, Pair]
+) -> None:
+    done = run(stage(place.installation, Version(pairs[1].certificate, "", str(pairs[2].key_path))))
+    assert (done.ok, "the key does not belong to the certificate" in done.error) == (False, True)
+    name = place.stage(pairs[1])
+    Path(f"{place.installation.folder}/{name}{place.key}").write_text(pairs[2].key)
+    done = place.start(name)
+    assert (done.ok, "the key does not belong" in done.error) == (False, True)
+    assert not place.certificate.is_symlink()
+    assert place.progress().last.state == "refused"
+    assert place.served == place.configured == of(pairs[0])
+
+
+@pytest.mark.parametrize("broken", ["test", "reload"])
+def test_a_service_that_does_not_take_the_new_files_gets_the_old_ones_again(
+    tmp_path: Path, pairs: tuple[Pair, Pair, Pair], broken: str
+) -> None:
+    refuse = "cmp -s etc/tls.crt new.crt && { echo no such thing as this; exit 1; }; "
+    refuse += "cp etc/tls.crt served.crt; cp etc/private/tls.key served.key"
+    (tmp_path / "new.crt").write_text(pairs[1].certificate)
+    place = new_place(tmp_path, pairs[0], **{broken: refuse})
+    place.start(place.stage(pairs[1]))
+    progress = place.wait_for("returned")
+    assert "gateway: no such thing as this" in progress.last.detail
+    assert place.served == place.configured == of(pairs[0])
+
+
+def test_where_the_old_key_is_known_to_others_it_never_goes_back(place: Place, pairs: tuple[Pair, Pair, Pair]) -> None:
+    name = place.stage(pairs[1])
+    place.start(name, patience_s=1, returns=False)
+    assert place.wait_for("kept").live == name
+    assert place.configured == of(pairs[1])
+    old_key = Path(f"{place.installation.folder}/0{place.key}")
+    assert run(destroy_keys(place.installation, "0")).ok
+    assert not old_key.exists()
+    place.wait_until(lambda progress: progress.holder is None)
+    assert not place.start("0").ok
+    assert place.configured == of(pairs[1])
+
+
+def test_a_later_rollback_goes_to_what_was_proven_before(place: Place, pairs: tuple[Pair, Pair, Pair]) -> None:
+    for pair in pairs[1:]:
+        place.wait_until(lambda progress: progress.holder is None)
+        place.start(place.stage(pair), patience_s=0)
+        place.wait_for("confirmed")
+    place.wait_until(lambda progress: progress.holder is None)
+    assert place.start("before", patience_s=0).ok
+    place.wait_until(lambda progress: progress.last.state == "confirmed" and progress.holder is None)
+    assert place.served == place.configured == of(pairs[1])
+
+
+def test_modes_of_files_and_folders_are_the_old_ones(place: Place, pairs: tuple[Pair, Pair, Pair]) -> None:
+    place.start(place.stage(pairs[1]), patience_s=0)
+    place.wait_for("confirmed")
+    real = place.key.resolve()
+    assert [stat.S_IMODE(path.stat().st_mode) for path in (real, real.parent)] == [0o640, 0o710]
+    assert stat.S_IMODE(place.certificate.resolve().stat().st_mode) == 0o644
+
+
+def test_files_that_somebody_puts_in_the_place_of_the_links_are_where_it_goes_back_to(
+    place: Place, pairs: tuple[Pair, Pair, Pair]
+) -> None:
+    place.start(place.stage(pairs[1]), patience_s=0)
+    place.wait_until(lambda progress: progress.last.state == "confirmed" and progress.holder is None)
+    for path, content in ((place.certificate, pairs[2].certificate), (place.key, pairs[2].key)):
+        path.unlink()
+        path.write_text(content)
+    place.start(place.stage(pairs[1]), patience_s=1)
+    place.wait_for("returned")
+    assert place.served == place.configured == of(pairs[2])
+
+
+def test_released_paths_are_files_again(place: Place, pairs: tuple[Pair, Pair, Pair]) -> None:
+    place.start(place.stage(pairs[1]), patience_s=1)
+    place.wait_until(lambda progress: progress.last.state == "returned" and progress.holder is None)
+    for _ in range(2):
+        assert run(release(place.installation)).ok
+    assert not place.certificate.is_symlink()
+    assert place.configured == of(pairs[0])
+    assert stat.S_IMODE(place.key.stat().st_mode) == 0o640
+
+
+@dataclass(slots=True)
+class Reader:
+    """What reads both files without end, as a daemon does at each connection, and keeps the pairs that do not match.
+
+    A look in the middle of which the one rename came is not counted: no order of renames can help it.
+    """
+
+    place: Place
+    right: tuple[tuple[str, str], ...]
+    mismatches: list[tuple[str, str]] = field(default_factory=list)
+    looks: int = 0
+    stop: threading.Event = field(default_factory=threading.Event)
+
+    def live(self) -> str | None:
+        """Return the version in use."""
+        link = Path(f"{self.place.installation.folder}/live")
+        return str(link.readlink()) if link.is_symlink() else None
+
+    def look_on(self) -> None:
+        """Open both files with nothing between, read, compare, until told to stop."""
+        while not self.stop.is_set():
+            before = self.live()
+            with self.place.certificate.open() as certificate, self.place.key.open() as key:
+                found = certificate.read(), key.read()
+            self.looks += 1
+            if found not in self.right and self.live() == before:
+                self.mismatches.append(found)
+            time.sleep(0.0005)
+
+
+@pytest.fixture
+def reader(place: Place, pairs: tuple[Pair, Pair, Pair]) -> Iterator[Reader]:
+    looking = Reader(place, (of(pairs[0]), of(pairs[1])))
+    thread = threading.Thread(target=looking.look_on)
+    thread.start()
+    yield looking
+    looking.stop.set()
+    thread.join()
+
+
+def test_who_reads_at_each_connection_never_sees_a_mismatch(
+    place: Place, pairs: tuple[Pair, Pair, Pair], reader: Reader
+) -> None:
+    name = place.stage(pairs[1])
+    place.start(name, patience_s=1)
+    place.wait_for("returned")
+    assert reader.looks > 50
+    assert reader.mismatches == []

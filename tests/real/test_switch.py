@@ -1,0 +1,170 @@
+"""The switch on real nginx, dovecot and exim of one host: served after it, back by itself, refused where it must be."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+from cryptography import x509
+
+from remediate.action import Command, Done
+from remediate.installers import INSTALLERS
+from remediate.installers.files import Installation, Placement, Version, stage
+from remediate.installers.switch import Progress, call_back, confirm, look, read_progress, start
+from remediate.premises import Premises
+from tests.real.daemons import DAEMONS, Names
+from tests.real.host import Host, HostFile, running_host
+from tests.real.lab import serve
+from tests.real.peer import served, wait_until
+from tests.real.pki import Authority, Credential
+
+pytestmark = [pytest.mark.real, pytest.mark.usefixtures("overlays")]
+
+NAMES = Names("web1.example.test", "www.example.test")
+THREE = tuple(daemon for daemon in DAEMONS if daemon.name in ("nginx", "dovecot", "exim"))
+KEY = "/root/pending.pem"
+
+
+@dataclass(frozen=True, slots=True)
+class Web1:
+    """The host with its three servers, and the installation of the certificate that all of them serve."""
+
+    host: Host
+    authority: Authority
+    old: Credential
+
+    @property
+    def installation(self) -> Installation:
+        """Certificate and key of the host's own name, for each server in files of its own."""
+        files = tuple(
+            placement
+            for daemon in THREE
+            for placement in (
+                Placement(f"/etc/ssl/{daemon.name}/main.crt", "lc"),
+                Placement(f"/etc/ssl/{daemon.name}/main.key", "k"),
+            )
+        )
+        return Installation(Premises("web1", "c4f3", "test"), files)
+
+    def run(self, command: Command) -> Done:
+        """Run a command as a login does."""
+        done = self.host.run("sh", "-c", command.script, "sh", *command.arguments, timeout_s=command.timeout_s)
+        return Done(done.returncode, done.stdout, done.stderr)
+
+    def stage(self, credential: Credential) -> str:
+        """Lay a certificate ready and return the version's name."""
+        assert wait_until(self.is_free)
+        self.host.write(HostFile(KEY, credential.key, 0o600))
+        version = Version(credential.certificate, credential.above, KEY)
+        done = self.run(stage(self.installation, version))
+        assert done.ok, done
+        return self.installation.name_of(version)
+
+    def start(self, version: str, patience_s: int) -> None:
+        """Start a switch of all three."""
+        services = [INSTALLERS[daemon.service] for daemon in THREE]
+        done = self.run(start(self.installation, services, version, patience_s=patience_s))
+        assert done.ok, done
+
+    def wait_for(self, state: str) -> Progress:
+        """Return where the switch is once it has come to a state."""
+        assert wait_until(lambda: self.look().last.state == state), self.look()
+        return self.look()
+
+    def look(self) -> Progress:
+        """Return where the switch is."""
+        return read_progress(self.run(look(self.installation)))
+
+    def is_free(self) -> bool:
+        """Return whether nobody holds the host's lock."""
+        return self.look().holder is None
+
+    def leaves(self) -> set[x509.Certificate | None]:
+        """Return the leaf certificates that all ports of all servers serve under the host's own name."""
+        implicit: list[tuple[int, str | None]] = [(port, None) for daemon in THREE for port in daemon.ports]
+        ports = implicit + [place for daemon in THREE for place in daemon.starttls]
+        chains = [served(self.host, port, NAMES.main, word) for port, word in ports]
+        return {chain[0] if len(chain) == 2 else None for chain in chains}
+
+
+@pytest.fixture(scope="module")
+def web1(overlays: None, authority: Authority) -> Iterator[Web1]:  # noqa: ARG001 - overlays skips or fails first
+    with running_host("main", NAMES.main) as host:
+        old = authority.issue(NAMES.main)
+        for daemon in THREE:
+            serve(host, daemon, NAMES, (old, authority.issue(NAMES.second)))
+        yield Web1(host, authority, old)
+
+
+def leaf_of(credential: Credential) -> x509.Certificate:
+    return x509.load_pem_x509_certificate(credential.certificate.encode())
+
+
+def test_not_confirmed_it_goes_back_by_itself_and_confirmed_it_stays(web1: Web1) -> None:
+    new = web1.authority.issue(NAMES.main)
+    name = web1.stage(new)
+    assert web1.leaves() == {leaf_of(web1.old)}
+    web1.start(name, 1)
+    web1.wait_for("waiting")
+    assert web1.wait_for("returned").live == "0"
+    assert wait_until(lambda: web1.leaves() == {leaf_of(web1.old)})
+    web1.start(name, 30)
+    web1.wait_for("waiting")
+    assert wait_until(lambda: web1.leaves() == {leaf_of(new)})
+    progress = read_progress(web1.run(confirm(web1.installation, name)))
+    assert (progress.last.state, progress.proven) == ("confirmed", name)
+    assert web1.leaves() == {leaf_of(new)}
+    assert web1.host.do("stat", "-L", "-c", "%a %G", "/etc/ssl/exim/main.key").split() == ["640", "Debian-exim"]
+
+
+def test_a_mismatched_key_is_refused_before_anything_is_touched(web1: Web1) -> None:
+    new = web1.authority.issue(NAMES.main).with_key_of(web1.old)
+    before, links = web1.leaves(), web1.host.do("sh", "-c", "ls -l --time-style=full-iso /etc/ssl/*/main.*")
+    web1.host.write(HostFile(KEY, new.key, 0o600))
+    done = web1.run(stage(web1.installation, Version(new.certificate, new.above, KEY)))
+    assert (done.ok, "the key does not belong to the certificate" in done.error) == (False, True)
+    assert web1.leaves() == before
+    assert web1.host.do("sh", "-c", "ls -l --time-style=full-iso /etc/ssl/*/main.*") == links
+
+
+def test_a_configuration_that_is_not_good_takes_all_servers_back(web1: Web1) -> None:
+    before = web1.leaves()
+    name = web1.stage(web1.authority.issue(NAMES.main))
+    web1.host.shell("cp /etc/nginx/nginx.conf /root/good; echo 'server {' >> /etc/nginx/nginx.conf")
+    web1.start(name, 30)
+    said = web1.wait_for("returned").last.detail
+    web1.host.shell("cp /root/good /etc/nginx/nginx.conf")
+    assert "nginx: " in said
+    assert "(nor was it before)" in said
+    assert web1.leaves() == before
+
+
+def test_killed_in_the_middle_and_started_again_everything_serves_the_new_certificate(web1: Web1) -> None:
+    new = web1.authority.issue(NAMES.main)
+    name = web1.stage(new)
+    web1.start(name, 30)
+    time.sleep(0.2)
+    web1.host.shell("kill -KILL $(pgrep -f '^sh.* sslaudit-switch' | head -n 1)")
+    assert wait_until(lambda: web1.look().was_interrupted)
+    web1.start(name, 30)
+    web1.wait_for("waiting")
+    assert wait_until(lambda: web1.leaves() == {leaf_of(new)})
+    progress = read_progress(web1.run(call_back(web1.installation, name)))
+    assert progress.last.state == "returned"
+    assert wait_until(lambda: None not in web1.leaves() and leaf_of(new) not in web1.leaves())
+
+
+def test_exim_takes_up_files_that_it_reads_only_when_it_starts(web1: Web1) -> None:
+    web1.host.shell(
+        "sed -i 's|^tls_certificate.*|tls_certificate = /etc/ssl/exim/main.crt|;"
+        "s|^tls_privatekey.*|tls_privatekey = /etc/ssl/exim/main.key|' /etc/exim4/exim4.conf;"
+        "kill -HUP $(pidof exim4 | tr ' ' '\\n' | sort -n | head -n 1)"
+    )
+    new = web1.authority.issue(NAMES.main)
+    name = web1.stage(new)
+    web1.start(name, 30)
+    web1.wait_for("waiting")
+    assert wait_until(lambda: web1.leaves() == {leaf_of(new)})
+    web1.run(call_back(web1.installation, name))
