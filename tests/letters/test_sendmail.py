@@ -1,0 +1,86 @@
+"""A letter goes to the local mail system by its program, whose exit status decides what becomes of it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from remediate.post import Deferred, Delivered, Envelope, Outcome, Refused, Unknown
+from remediate.sendmail import Sendmail
+
+LETTER = b"Subject: x\r\n\r\n.\r\nafter the dot\r\n"
+Program = Callable[[str], Sendmail]
+
+
+@pytest.fixture
+def program(tmp_path: Path) -> Program:
+    """Return a program that does what a script says, in the folder of its own."""
+
+    def write(script: str) -> Sendmail:
+        path = tmp_path / "sendmail"
+        path.write_text(f"#!/bin/sh\ncd {tmp_path}\n{script}\n")
+        path.chmod(0o755)
+        return Sendmail(str(path), timeout_s=1.0)
+
+    return write
+
+
+def send(post: Sendmail, *recipients: str) -> Outcome:
+    """Send a letter; return the one outcome."""
+    outcomes = post.send(Envelope("from@example.com", recipients or ("root",), LETTER), lambda: None)
+    assert set(outcomes) == set(recipients or ("root",))
+    return next(iter(outcomes.values()))
+
+
+def test_it_is_given_sender_recipients_and_the_letter_in_lines_of_the_system(program: Program, tmp_path: Path) -> None:
+    post = program('printf "%s\\n" "$@" > arguments; cat > letter')
+    assert isinstance(send(post, "admin@example.com", "-oQ/tmp"), Delivered)
+    arguments = (tmp_path / "arguments").read_text().splitlines()
+    assert arguments == ["-i", "-f", "from@example.com", "--", "admin@example.com", "-oQ/tmp"]
+    assert (tmp_path / "letter").read_bytes() == LETTER.replace(b"\r\n", b"\n")
+
+
+def test_nothing_of_our_environment_goes_along(
+    program: Program, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STORE_TOKEN", "tok-1234567")
+    send(program("env > environment"))
+    assert "tok-1234567" not in (tmp_path / "environment").read_text()
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"), [(0, Delivered), (67, Refused), (65, Refused), (75, Deferred), (69, Deferred), (1, Deferred)]
+)
+def test_the_exit_status_decides(program: Program, status: int, kind: type[Outcome]) -> None:
+    outcome = send(program(f"cat > /dev/null; printf 'who\\033[2J?\\n' >&2; exit {status}"))
+    assert isinstance(outcome, kind)
+    said = outcome.answer if isinstance(outcome, Delivered) else outcome.reason
+    assert said.endswith(f"ended with {status}: who [2J?")
+
+
+def test_a_program_that_reads_nothing_or_floods_its_output_stops_nobody(program: Program) -> None:
+    assert isinstance(send(program("exit 75")), Deferred)
+    assert isinstance(send(program("yes | head -c 1000000; exit 75")), Deferred)
+
+
+def test_a_program_that_hangs_is_ended_with_all_it_started_and_may_have_taken_the_letter(
+    program: Program, tmp_path: Path
+) -> None:
+    outcome = send(program("(sleep 3; touch late) & sleep 60"))
+    assert isinstance(outcome, Unknown)
+    assert outcome.reason.endswith("did not end within 1 s")
+    time.sleep(2.5)
+    assert not (tmp_path / "late").exists()
+
+
+def test_a_program_that_is_killed_may_have_taken_the_letter(program: Program) -> None:
+    assert isinstance(send(program("kill -9 $$")), Unknown)
+
+
+def test_a_program_that_is_not_there_puts_the_letter_off() -> None:
+    assert send(Sendmail("/nonexistent/sendmail")) == Deferred(
+        "/nonexistent/sendmail cannot be run: No such file or directory"
+    )
