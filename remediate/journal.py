@@ -1,0 +1,163 @@
+"""The journal: what was planned, intended and done, so that a run that is killed at any moment can be taken up again.
+
+Every call that writes is on disk when it returns. It keeps no key, token or password: a note that holds one is
+withheld, a document that does is refused.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Literal, Self
+
+from audit.record import format_time, from_json, parse_time, to_json
+from remediate.case import Case, StepState
+from remediate.database import Database, open_database
+from remediate.leak import leak
+from remediate.ledger import Ledger, bounded
+from remediate.outbox import Outbox
+
+OutcomeKind = Literal["repaired", "failed", "dropped"]
+FOLLOWS: Final[Mapping[StepState, frozenset[StepState]]] = {
+    "planned": frozenset({"intended", "done"}),  # done at once: the world was so already
+    "intended": frozenset({"done", "uncertain", "failed"}),
+    "uncertain": frozenset({"intended", "done", "failed", "undone"}),
+    "failed": frozenset({"intended", "done", "undone"}),
+    "done": frozenset({"intended", "undone"}),
+    "undone": frozenset({"intended"}),
+}
+"""What a step may become. After a crash what was intended is uncertain, until the world has been looked at."""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A record: a step of a case became something."""
+
+    step: str
+    state: StepState
+    at: datetime
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a case ended. `leaf_sha256` is what is served then."""
+
+    kind: OutcomeKind
+    at: datetime
+    leaf_sha256: str | None = None
+    note: str = ""
+
+
+class Journal:
+    """The journal of a state folder; orders and tries are in its `ledger`, letters in its `outbox`."""
+
+    def __init__(self, database: Database) -> None:
+        """Keep the database."""
+        self._database = database
+        self.ledger = Ledger(database)
+        self.outbox = Outbox(database)
+
+    def __enter__(self) -> Self:
+        """Return itself."""
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        """Close it."""
+        self._database.close()
+
+    def begin(self, case: Case, at: datetime) -> Case:
+        """Take up a case: as it was begun and left where it has not ended, anew where it has, or is not known.
+
+        One that has not ended stays as it was decided, whatever was found tonight; only a key that has become known to
+        be compromised since is so from now on.
+        """
+        with self._database.transaction():
+            begun = self.case(case.id)
+            if begun and not self._has_ended(case.id):
+                whole = replace(begun, is_compromised=begun.is_compromised or case.is_compromised)
+                self._database.write("UPDATE cases SET document = ? WHERE id = ?", _document(whole), case.id)
+                return whole
+            self._database.write(
+                """INSERT INTO cases (id, round, document, begun_at) VALUES (?, 1, ?, ?) ON CONFLICT (id) DO UPDATE SET
+                   round = round + 1, document = excluded.document, begun_at = excluded.begun_at""",
+                case.id, _document(case), format_time(at),
+            )  # fmt: skip
+            return self._with_states(case)
+
+    def record(self, case_id: str, step: str, state: StepState, at: datetime, note: str = "") -> None:
+        """Record what a step of a case became; raises ValueError for what cannot follow what it is."""
+        with self._database.transaction():
+            case = self.case(case_id)
+            before = next((one.state for one in case.steps if one.name == step), None) if case else None
+            if before is None:
+                raise ValueError(f"there is no case {case_id} with a step {step!r}")
+            if state not in FOLLOWS[before]:
+                raise ValueError(f"{step} of {case_id} cannot become {state}: it is {before}")
+            self._database.write(
+                """INSERT INTO steps (case_id, round, step, state, at, note)
+                   VALUES (?, (SELECT round FROM cases WHERE id = ?), ?, ?, ?, ?)""",
+                case_id, case_id, step, state, format_time(at), bounded(note),
+            )  # fmt: skip
+
+    def end(self, case_id: str, outcome: Outcome) -> None:
+        """Record how a case ended; the same case then begins anew, should it be found again."""
+        self._database.write(
+            """INSERT INTO outcomes (case_id, round, at, outcome, leaf_sha256, note)
+               VALUES (?, (SELECT round FROM cases WHERE id = ?), ?, ?, ?, ?)""",
+            case_id, case_id, format_time(outcome.at), outcome.kind, outcome.leaf_sha256, bounded(outcome.note),
+        )  # fmt: skip
+
+    def case(self, case_id: str) -> Case | None:
+        """Return a case with its steps as they are; None where it is not known."""
+        rows = self._database.read("SELECT document FROM cases WHERE id = ?", case_id)
+        return self._with_states(from_json(Case, json.loads(rows[0][0]))) if rows else None
+
+    def unfinished(self) -> tuple[Case, ...]:
+        """Return the cases that have not ended, the one begun first before the others."""
+        rows = self._database.read(
+            """SELECT document FROM cases WHERE NOT EXISTS
+               (SELECT 1 FROM outcomes WHERE case_id = cases.id AND outcomes.round = cases.round)
+               ORDER BY begun_at, id"""
+        )
+        return tuple(self._with_states(from_json(Case, json.loads(document))) for (document,) in rows)
+
+    def events(self, case_id: str) -> tuple[Event, ...]:
+        """Return the records of a case since it was last begun, in their order."""
+        rows = self._database.read(
+            """SELECT step, state, at, note FROM steps WHERE case_id = ?
+               AND round = (SELECT round FROM cases WHERE id = case_id) ORDER BY seq""", case_id)  # fmt: skip
+        return tuple(Event(step, state, parse_time(at), note) for step, state, at, note in rows)
+
+    def outcome(self, case_id: str) -> Outcome | None:
+        """Return how a case last ended, in whichever round; None where it never has."""
+        rows = self._database.read(
+            "SELECT outcome, at, leaf_sha256, note FROM outcomes WHERE case_id = ? ORDER BY round DESC LIMIT 1", case_id
+        )
+        return next((Outcome(kind, parse_time(at), leaf, note) for kind, at, leaf, note in rows), None)
+
+    def _has_ended(self, case_id: str) -> bool:
+        question = "SELECT 1 FROM cases JOIN outcomes ON id = case_id AND cases.round = outcomes.round WHERE id = ?"
+        return bool(self._database.read(question, case_id))
+
+    def _with_states(self, case: Case) -> Case:
+        states: dict[str, StepState] = {event.step: event.state for event in self.events(case.id)}
+        return replace(case, steps=tuple(replace(one, state=states.get(one.name, "planned")) for one in case.steps))
+
+
+def open_journal(folder: Path, *, existing: bool = False) -> Journal:
+    """Open the journal in a state folder; raises UnusableState. With `existing` nothing is made where there is none."""
+    return Journal(open_database(folder, existing=existing))
+
+
+def _document(case: Case) -> str:
+    """Return a case as JSON, its steps as planned; raises ValueError where it holds a secret, as a bug of ours."""
+    text = json.dumps(to_json(replace(case, steps=tuple(replace(step, state="planned") for step in case.steps))))
+    found = leak(text.encode())
+    if found:
+        raise ValueError(f"a case is not kept in the journal: it holds {found}")
+    return text

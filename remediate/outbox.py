@@ -1,0 +1,60 @@
+"""Letters that wait to be handed over, and what the administrator was last told.
+
+It knows no mail: a letter is bytes and the digest of the state that it tells of.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from audit.record import format_time, parse_time
+from remediate.database import Database
+from remediate.leak import leak
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A letter that has not been handed over yet."""
+
+    number: int
+    message: bytes = field(repr=False)
+    kept_at: datetime
+
+
+class Outbox:
+    """The letters in the journal."""
+
+    def __init__(self, database: Database) -> None:
+        """Keep the database."""
+        self._database = database
+
+    def keep(self, state: str, message: bytes | None, at: datetime) -> int:
+        """Keep a letter until it is handed over; None where there was nothing to write about. Return its number.
+
+        Raises ValueError where it holds a secret.
+        """
+        found = leak(message or b"")
+        if found:
+            raise ValueError(f"a letter is not kept in the journal: it holds {found}")
+        return self._database.write(
+            "INSERT INTO letters (state, message, kept_at) VALUES (?, ?, ?)", state, message, format_time(at)
+        )
+
+    def waiting(self) -> tuple[Kept, ...]:
+        """Return the letters that are to be handed over, the oldest first."""
+        rows = self._database.read(
+            "SELECT id, message, kept_at FROM letters WHERE message IS NOT NULL AND handed_over_at IS NULL ORDER BY id"
+        )
+        return tuple(Kept(number, message, parse_time(at)) for number, message, at in rows)
+
+    def handed_over(self, number: int, at: datetime) -> None:
+        """Record that a letter was handed over; its text is not needed any more."""
+        self._database.write(
+            "UPDATE letters SET handed_over_at = ?, message = NULL WHERE id = ?", format_time(at), number
+        )
+
+    def told(self) -> str | None:
+        """Return the state that was told last, or is about to be; None where nothing ever was."""
+        rows = self._database.read("SELECT state FROM letters ORDER BY id DESC LIMIT 1")
+        return str(rows[0][0]) if rows else None

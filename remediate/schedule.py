@@ -1,0 +1,84 @@
+"""When a case is tried again: backoff across runs with jitter, what an issuer asked for, and how often it is polled.
+
+Functions of what was tried before; the instant and the chance are arguments.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Final, Literal
+
+Ended = Literal[
+    "proven",
+    "failed",
+    "pending",  # the issuer is still working: no failure, and no backoff
+    "interrupted",  # we were killed, or stopped for a reason that is not the case's
+]
+
+FIRST: Final = timedelta(hours=2)  # validations that fail are limited by the hour (Let's Encrypt: 5 for a name)
+LONGEST: Final = timedelta(hours=24)
+"""With jitter that only shortens, a case that fails every time is still due in every nightly run."""
+LONGEST_ASKED: Final = timedelta(days=7)
+"""What an issuer asks for beyond it is taken for a fault: an order that old is placed anew in any case."""
+_POLL_S: Final = (5.0, 10.0, 20.0, 40.0, 60.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One try of a case: when and how it ended, at which step, and when the next may be.
+
+    `busy_until` is until when its issuer asked to be left alone, for this and every other case.
+    """
+
+    at: datetime
+    ended: Ended
+    step: str = ""
+    note: str = ""
+    issuer: str | None = None
+    next_at: datetime | None = None  # None: at once
+    busy_until: datetime | None = None
+
+
+def failures(attempts: Iterable[Attempt]) -> int:
+    """Return how often a case has failed since it was last proven; attempts in the order of their time."""
+    count = 0
+    for attempt in attempts:
+        count = 0 if attempt.ended == "proven" else count + (attempt.ended == "failed")
+    return count
+
+
+def backoff(failed: int, chance: Callable[[], float]) -> timedelta:
+    """Return how long to leave a case alone after so many failures in a row; `chance` gives numbers from 0 up to 1.
+
+    Doubling from the first to the longest, and at random down to half of it, so that a fleet does not come at once.
+    """
+    if failed <= 0:
+        return timedelta(0)
+    whole_s = min(FIRST.total_seconds() * 2.0 ** min(failed - 1, 10), LONGEST.total_seconds())
+    return timedelta(seconds=whole_s * (1 - chance() / 2))
+
+
+def asked(retry_after_s: float | None) -> timedelta:
+    """Return what a Retry-After asks for: never less than nothing, nor more than can be meant."""
+    return timedelta(seconds=min(max(retry_after_s or 0.0, 0.0), LONGEST_ASKED.total_seconds()))
+
+
+def next_try(
+    earlier: Iterable[Attempt], attempt: Attempt, chance: Callable[[], float], retry_after_s: float | None = None
+) -> Attempt:
+    """Return an attempt with when the next may be: only a failure earns backoff, a Retry-After is always obeyed.
+
+    `earlier` are those of the same case before it.
+    """
+    wait = backoff(failures((*earlier, attempt)) if attempt.ended == "failed" else 0, chance)
+    busy_until = attempt.at + asked(retry_after_s) if attempt.issuer and retry_after_s else None
+    return replace(attempt, next_at=attempt.at + max(wait, asked(retry_after_s)), busy_until=busy_until)
+
+
+def poll_delay_s(polls: int, retry_after_s: float | None = None) -> float:
+    """Return how many seconds after so many polls an order is looked at again: as asked, else from 5 s up to 60 s."""
+    if retry_after_s is not None:
+        return asked(retry_after_s).total_seconds()
+    return _POLL_S[min(polls, len(_POLL_S) - 1)]

@@ -1,0 +1,90 @@
+"""What a plan and a journal say, as lines for a person.
+
+It decides nothing, and writes nowhere.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from typing import Final
+
+from audit.checks import one_line
+from audit.words import duration, listing, moment, sentence
+from remediate.case import Case
+from remediate.journal import Journal
+from remediate.plan import Plan
+
+_COUNTED: Final = ("well", "unknown")
+"""Kinds of explanation that are counted, not listed: there are thousands in a healthy fleet."""
+_HEAD: Final = ("case", "repair", "host", "step", "state", "age", "next try")
+
+
+def plan_lines(plan: Plan) -> Iterator[str]:
+    """Yield what a plan would repair, in that order, what waits and why, and what is explained."""
+    yield f"{len(plan.cases)} to repair, {len(plan.waiting)} waiting, {len(plan.explained)} explained"
+    for case in plan.cases:
+        yield from ("", *_case_lines(case, "canary: " if case is plan.canary else ""))
+    for waiting in plan.waiting:
+        yield from ("", *_case_lines(waiting.case, "waiting: "))
+        yield from (_line("waits", reason) for reason in waiting.because)
+    listed = [one for one in plan.explained if one.kind not in _COUNTED]
+    if listed:
+        yield ""
+    for one in listed:
+        yield f"{one.kind:<12}  {one_line(f'{one.endpoint}: {one.check}: {sentence([one.message, one.why])}')}"
+    for kind, count in sorted(Counter(one.kind for one in plan.explained if one.kind in _COUNTED).items()):
+        yield f"{kind:<12}  {count}"
+
+
+def _case_lines(case: Case, prefix: str) -> Iterator[str]:
+    yield one_line(f"{prefix}{case.repair} on {case.host} ({case.hostspec}), case {case.id}")
+    yield _line("names", f"{listing(case.names, 100)}")
+    for left_out in case.left_out:
+        yield _line("left out", f"{left_out.name}: {left_out.why}")
+    shared = [f"{one.name} on {listing(one.hosts)}" for one in case.validated_on if len(one.hosts) > 1]
+    if shared:
+        yield _line("shared", f"{sentence(shared)}")
+    yield _line("services", f"{listing(case.services, 100)}")
+    for file in case.files:
+        yield _line("file", f"{file.path} ({file.kind}, {file.service})")
+    for reason in case.reasons:
+        yield _line("because", f"{reason.endpoint}: {reason.check}: {reason.message}")
+    yield _line("steps", f"{', '.join(step.name for step in case.steps)}")
+
+
+def _line(what: str, text: str) -> str:
+    return f"  {what:<9} {one_line(text)}"
+
+
+def status_lines(journal: Journal, now: datetime) -> Iterator[str]:
+    """Yield a table of the cases that have not ended: where each stands, for how long, and when it is tried next."""
+    rows = [_status(case, journal, now) for case in journal.unfinished()]
+    yield from _table((_HEAD, *rows)) if rows else ("no case is open",)
+    waiting = len(journal.outbox.waiting())
+    if waiting:
+        yield f"letters to be handed over: {waiting}"
+
+
+def _status(case: Case, journal: Journal, now: datetime) -> tuple[str, ...]:
+    events, attempts = journal.events(case.id), journal.ledger.attempts(case.id)
+    last = events[-1] if events else None
+    next_at = attempts[-1].next_at if attempts else None
+    return (
+        case.id,
+        case.repair.value,
+        case.host,
+        last.step if last else case.steps[0].name,
+        last.state if last else "planned",
+        duration(now - last.at) if last else "",
+        moment(next_at) if next_at and next_at > now else "next run",
+    )
+
+
+def _table(rows: Iterable[tuple[str, ...]]) -> Iterator[str]:
+    """Yield rows with their columns in line."""
+    clean = [tuple(one_line(cell) for cell in row) for row in rows]
+    widths = [max(map(len, column)) for column in zip(*clean, strict=True)]
+    for row in clean:
+        yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()

@@ -1,0 +1,102 @@
+"""`python -m remediate`: what a person sees, and that nothing is changed by looking."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from audit.record import format_time
+from remediate.__main__ import main
+from remediate.evidence import BadEvidence, read_evidence
+from remediate.journal import open_journal
+from remediate.schedule import Attempt
+from tests.remediate.journals import MAIL, WEB, a_case
+from tests.remediate.rows import SUMMARY, Row, found, seen
+
+ROOT = Path(__file__).parents[2]
+
+
+def results(tmp_path: Path, *rows: Row) -> Path:
+    """Write rows as a results file of an audit of just now."""
+    file = tmp_path / "results.jsonl"
+    now = format_time(datetime.now(UTC))
+    lines = [json.dumps({**row, "observed_at": now}) for row in (*rows, SUMMARY)]
+    file.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    return file
+
+
+def test_a_plan_says_what_is_repaired_and_what_is_not_and_why(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    message = "expired\x1b[2J 3 days ago"
+    rows = (seen(WEB, ["localhost"]), found(WEB, "cert.expired", message=message), found(WEB, "cert.self-signed"),
+            seen(MAIL, leaf="mail", key="mail"), found(MAIL, "tls.old-protocol"))  # fmt: skip
+    assert main(["plan", str(results(tmp_path, *rows))]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "1 to repair, 0 waiting, 1 explained"
+    assert lines[2].startswith("canary: reissue on web1 (ssh://root@web1), case ")
+    assert "  names     www.example.com" in lines
+    assert "  left out  localhost: it has no domain; localhost is reserved and names no host" in lines
+    assert f"  because   {WEB}: cert.expired: expired\N{REPLACEMENT CHARACTER}[2J 3 days ago" in lines
+    assert any(line.startswith("configure ") and MAIL in line for line in lines)
+    assert [file.name for file in tmp_path.iterdir()] == ["results.jsonl"]
+
+
+def test_a_plan_is_one_json_object(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = (seen(WEB), found(WEB, "cert.expired"), found(WEB, "dns.unresolvable"))
+    assert main(["plan", str(results(tmp_path, *rows)), "--json"]) == 0
+    made = json.loads(capsys.readouterr().out)
+    assert made["cases"] == []
+    assert made["waiting"][0]["case"]["names"] == ["www.example.com"]
+    assert made["waiting"][0]["because"] == [f"{WEB}: dns.unresolvable: dns.unresolvable it is"]
+    assert [one["kind"] for one in made["explained"]] == ["dns"]
+
+
+def test_status_is_a_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    now = datetime.now(UTC)
+    case = a_case()
+    with open_journal(tmp_path / "state") as journal:
+        journal.begin(case, now)
+        journal.record(case.id, "preconditions", "intended", now - timedelta(hours=2))
+        journal.ledger.keep_attempt(case.id, Attempt(now, "failed", next_at=now + timedelta(days=1)))
+        journal.outbox.keep("state", b"letter", now)
+    assert main(["status", "--state", str(tmp_path / "state")]) == 0
+    head, row, letters = capsys.readouterr().out.splitlines()
+    assert head.split("  ")[0] == "case"
+    assert row.split()[:7] == [case.id, "reissue", "web1", "preconditions", "intended", "2", "h"]
+    assert f"{now + timedelta(days=1):%Y-%m-%d %H:%M} UTC" in row
+    assert letters == "letters to be handed over: 1"
+
+
+def test_status_of_a_journal_with_nothing_open(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    open_journal(tmp_path / "state").__exit__(None, None, None)
+    assert main(["status", "--state", str(tmp_path / "state")]) == 0
+    assert capsys.readouterr().out == "no case is open\n"
+
+
+@pytest.mark.parametrize("arguments", [["plan", "/none.jsonl"], ["status", "--state", "/none"], ["plan"], ["dance"]])
+def test_what_cannot_be_used_is_a_usage_error_in_one_sentence(arguments: list[str]) -> None:
+    command = [sys.executable, "-m", "remediate", *arguments]
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=60)
+    assert ended.returncode == 4
+    assert "remediate" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("line", "why"),
+    [
+        ("{", "line 1 is not JSON"),
+        ("[]", "line 1 is no object"),
+        ('{"kind": "result"}', "row 1 is no result of an audit"),
+        ('{"kind": "observation", "endpoint": "x y"}', "row 1 is no observation of an audit"),
+    ],
+)
+def test_a_line_that_no_audit_wrote_is_named(line: str, why: str) -> None:
+    with pytest.raises(BadEvidence, match=why):
+        read_evidence([line])
