@@ -1,0 +1,164 @@
+"""Fetches a file from one address under a name, as a CA does, and tells what keeps the CA from it.
+
+It knows HTTP's answers; it refuses to know what the file proves.
+"""
+
+from __future__ import annotations
+
+import http.client
+import io
+import socket
+import time
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import SplitResult, urljoin, urlsplit
+
+from remediate.dcv.validator import Hop, Look, Vantage, Verdict
+
+_MAX_BYTES: Final = 16_384  # of an answer; the file has about 100, headers some 500
+_MAX_HOPS: Final = 5  # shown; the CA follows none
+_REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
+_AGENT: Final = "SECTIGO DCV (self-test)"
+"""Rules that treat the CA's user agent in another way are to show."""
+
+
+class _Unanswered(Exception):
+    """No whole answer was had; `verdict` is what that means."""
+
+    def __init__(self, verdict: Verdict, detail: str) -> None:
+        super().__init__(detail)
+        self.verdict: Verdict = verdict
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    status: int
+    location: str
+    server: str
+    content: bytes
+
+    def __str__(self) -> str:
+        by = f" by {self.server}" if self.server else ""
+        return f"{self.status}{by} to {self.location}" if self.redirects else f"{self.status}{by}, {self.beginning}"
+
+    @property
+    def redirects(self) -> bool:
+        return self.status in _REDIRECTS and bool(self.location)
+
+    @property
+    def beginning(self) -> str:
+        return ascii(self.content[:60].decode("utf-8", "replace"))
+
+
+def fetch(name: str, path: str, body: str, address: str, vantage: Vantage) -> Look:
+    """Return what a CA would see that asks one address for a file under that name."""
+    hops: list[Hop] = []
+    try:
+        answer = _follow(f"http://{name}{path}", address, vantage, hops)
+    except _Unanswered as error:
+        verdict, detail = error.verdict, str(error)
+    else:
+        verdict, detail = _judge(answer, body)
+    if len(hops) > 1 or verdict == "redirected":
+        verdict, detail = "redirected", f"the CA follows no redirect: {detail}"
+    if verdict in ("missing", "altered") and vantage.own_addresses and address not in vantage.own_addresses:
+        verdict, detail = "wrong-host", f"{detail}; {address} is not an address of the host"
+    return Look(name, address, verdict, _printable(detail), tuple(hops))
+
+
+def _follow(url: str, address: str, vantage: Vantage, hops: list[Hop]) -> _Answer:
+    """Return the last answer, and note every request; a redirect to elsewhere is noted and not followed."""
+    while True:
+        here = urlsplit(url)
+        try:
+            answer = _ask(here, address, vantage)
+        except _Unanswered as error:
+            hops.append(Hop(_printable(url), address, _printable(str(error))))
+            raise
+        hops.append(Hop(_printable(url), address, _printable(str(answer))))
+        url = urljoin(url, answer.location)
+        there = urlsplit(url)
+        stays = (there.scheme, there.hostname) == ("http", here.hostname)
+        if not answer.redirects or not stays or len(hops) == _MAX_HOPS or vantage.stop():
+            return answer
+
+
+def _judge(answer: _Answer, body: str) -> tuple[Verdict, str]:
+    if answer.redirects:
+        return "redirected", f"it is sent to {answer.location}"
+    if answer.status == http.client.OK:
+        right = body.encode("ascii")
+        if answer.content in (right, right + b"\n"):
+            return "good", "as written"
+        return "altered", f"the body is not the file's, it begins {answer.beginning}"
+    if answer.status in (401, 403):
+        return "forbidden", f"the server denies it with {answer.status}"
+    if answer.status in (404, 410):
+        return "missing", f"the server answers {answer.status}: it serves another folder"
+    return "broken", f"the server answers {answer.status}"
+
+
+def _ask(url: SplitResult, address: str, vantage: Vantage) -> _Answer:
+    """Return the answer to one request; raises _Unanswered."""
+    end = time.monotonic() + vantage.deadline_s
+    target = url.path + (f"?{url.query}" if url.query else "")
+    request = f"GET {target} HTTP/1.1\r\nHost: {url.hostname}\r\nUser-Agent: {_AGENT}\r\nConnection: close\r\n\r\n"
+    try:
+        with closing(socket.create_connection((address, vantage.port), vantage.deadline_s)) as connection:
+            connection.sendall(request.encode("ascii", "replace"))
+            return _receive(connection, end)
+    except TimeoutError as error:
+        raise _Unanswered("blocked", f"no answer within {vantage.deadline_s:g} s") from error
+    except OSError as error:
+        raise _Unanswered("blocked", error.strerror or type(error).__name__) from error
+
+
+def _receive(connection: socket.socket, end: float) -> _Answer:
+    """Read until the answer is whole; a server may keep the connection open in spite of what it was asked."""
+    received, ended = b"", False
+    while len(received) < _MAX_BYTES and not ended and (left := end - time.monotonic()) > 0:
+        connection.settimeout(left)
+        try:
+            piece = connection.recv(4096)
+        except OSError:
+            if not received:
+                raise
+            break
+        received, ended = received + piece, not piece
+        if answer := _read(received, ended=ended):
+            return answer
+    if not received:
+        raise _Unanswered("blocked", "the connection is closed without an answer")
+    raise _Unanswered("broken", f"no whole answer in HTTP: it begins {received[:60].decode('latin-1')!a}")
+
+
+class _Received:
+    """What http.client wants of a socket: here it is all there already."""
+
+    def __init__(self, content: bytes) -> None:
+        self._content = content
+
+    def makefile(self, _mode: str) -> io.BytesIO:
+        """Return what was received, as a file."""
+        return io.BytesIO(self._content)
+
+
+def _read(received: bytes, *, ended: bool) -> _Answer | None:
+    """Return the answer where it is whole; of one without a length nobody knows before its end."""
+    if b"\r\n\r\n" not in received and b"\n\n" not in received:
+        return None
+    response = http.client.HTTPResponse(_Received(received))  # type: ignore[arg-type]  # makefile is all it asks for
+    try:
+        response.begin()
+        if not ended and response.length is None and not response.chunked:
+            return None
+        content = response.read()
+    except (http.client.HTTPException, ValueError):
+        return None
+    headers = response.headers
+    return _Answer(response.status, headers.get("Location", ""), headers.get("Server", ""), content)
+
+
+def _printable(text: str) -> str:
+    return "".join(each if each.isprintable() else " " for each in text)[:400]

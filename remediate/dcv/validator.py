@@ -1,0 +1,91 @@
+"""What every way of domain control validation offers: put the proof there, look as the CA will, take it away.
+
+It knows no way in particular, and no issuer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from remediate.action import Command
+from remediate.csr import Csr
+from remediate.premises import Premises
+
+Verdict = Literal[
+    "good",
+    "blocked",  # no answer at all: nothing listens, or something between drops it
+    "forbidden",  # the server answers and denies
+    "missing",  # the host's own server answers, from another folder than the one we wrote to
+    "altered",  # it answers with something else
+    "redirected",  # where the CA does not follow
+    "wrong-host",  # what answers is not the host we wrote to
+    "broken",  # an answer that is none
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Challenge:
+    """What has to be proven for one name: with which request, and where on the host its website has its files."""
+
+    premises: Premises
+    name: str
+    csr: Csr
+    unique_value: str
+    docroot: str
+
+
+@dataclass(frozen=True, slots=True)
+class Hop:
+    """One request on the way: what was asked for at which address, and what came back in a line."""
+
+    url: str
+    address: str
+    answer: str
+
+    def __str__(self) -> str:
+        """Return it as a person reads it."""
+        return f"{self.url} at {self.address}: {self.answer}"
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What a CA would see of a challenge at one address, hop by hop, and what to make of it."""
+
+    name: str
+    address: str
+    verdict: Verdict
+    detail: str
+    hops: tuple[Hop, ...] = ()
+
+    def __str__(self) -> str:
+        """Return the verdict, and each hop on a line of its own."""
+        first = f"{self.name} at {self.address}: {self.verdict}: {self.detail}"
+        return "\n".join((first, *(f"  {hop}" for hop in self.hops)))
+
+
+@dataclass(frozen=True, slots=True)
+class Vantage:
+    """How the self-test looks: at which port, for how long, and which addresses are known to be the host's own.
+
+    `stop` tells between two requests whether to go on.
+    """
+
+    port: int = 80  # the CA's port (Baseline Requirements 3.2.2.4.18)
+    deadline_s: float = 10.0  # for one request from first to last byte
+    own_addresses: frozenset[str] = frozenset()
+    stop: Callable[[], bool] = lambda: False
+
+
+class Validator(Protocol):
+    """A way to prove control over a name. Commands are yielded, and only the self-test touches the network."""
+
+    def put(self, challenge: Challenge) -> Command:
+        """Return the command that puts the proof there."""
+
+    def clear(self, challenge: Challenge) -> Command:
+        """Return the command that takes it away, and what was made for it."""
+
+    def self_test(self, challenge: Challenge, addresses: Sequence[str], vantage: Vantage) -> tuple[Look, ...]:
+        """Look at every address as the CA will."""

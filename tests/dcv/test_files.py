@@ -1,0 +1,153 @@
+"""The validation file: its name and lines, whole or not there, and refused where it would leave the docroot."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from remediate.dcv import VALIDATORS, Challenge
+from remediate.dcv.http_csr_hash import body_of, path_of
+from remediate.premises import Premises
+from tests.installers.hands import killed_before, run
+from tests.issuers.requests import csr
+from tests.lab import validator
+
+HTTP = VALIDATORS["http-csr-hash"]
+
+
+@pytest.fixture
+def docroot(tmp_path: Path) -> Path:
+    folder = tmp_path / "www"
+    folder.mkdir(mode=0o755)
+    return folder
+
+
+@pytest.fixture
+def challenge(tmp_path: Path, docroot: Path) -> Challenge:
+    premises = Premises("web1", "c4f3", "test", str(tmp_path / "sslaudit"))
+    return Challenge(premises, "www.shop.example", csr(), "u1q2e3", str(docroot))
+
+
+def everything(folder: Path) -> list[str]:
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))
+
+
+def test_name_and_lines_are_what_the_ca_computes(challenge: Challenge) -> None:
+    der = x509.load_pem_x509_csr(challenge.csr.pem.encode()).public_bytes(Encoding.DER)
+    expected = validator.Challenge(der, "u1q2e3")
+    assert (path_of(challenge), body_of(challenge)) == (expected.path, expected.body)
+    assert path_of(challenge).endswith(hashlib.md5(der, usedforsecurity=False).hexdigest().upper() + ".txt")
+
+
+def test_the_file_comes_readable_for_the_server_and_goes_with_its_folders(docroot: Path, challenge: Challenge) -> None:
+    for _ in range(2):
+        assert run(HTTP.put(challenge)).ok
+    path = docroot / path_of(challenge).lstrip("/")
+    assert path.read_text() == body_of(challenge) + "\n"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o644
+    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o755
+    for _ in range(2):
+        assert run(HTTP.clear(challenge)).ok
+    assert everything(docroot) == []
+
+
+def test_what_others_have_there_stays(docroot: Path, challenge: Challenge) -> None:
+    (docroot / ".well-known").mkdir()
+    (docroot / ".well-known/security.txt").write_text("x")
+    run(HTTP.put(challenge))
+    run(HTTP.clear(challenge))
+    assert everything(docroot) == [".well-known", ".well-known/security.txt"]
+
+
+def test_killed_at_a_line_and_run_again_the_file_is_whole_and_alone(tmp_path: Path, docroot: Path) -> None:
+    request = csr()
+    lines = HTTP.put(Challenge(Premises("h", "c", "t", str(tmp_path)), "n", request, "u", "/x")).script.count("\n")
+    for line in range(0, lines, 3):
+        premises = Premises("web1", f"c{line}", "test", str(tmp_path / "sslaudit"))
+        challenge = Challenge(premises, "www.shop.example", request, "u1q2e3", str(docroot))
+        run(killed_before(HTTP.put(challenge), line))
+        assert all(path.read_text() == body_of(challenge) + "\n" for path in docroot.rglob("*.txt"))
+        assert run(HTTP.put(challenge)).ok
+        assert [path.name for path in docroot.rglob("*") if path.is_file()] == [path_of(challenge).rpartition("/")[2]]
+        assert run(HTTP.clear(challenge)).ok
+        assert [path for path in docroot.rglob("*") if path.is_file()] == []
+
+
+@pytest.mark.parametrize("link", [".well-known", ".well-known/pki-validation"])
+def test_a_link_that_leaves_the_docroot_is_refused(
+    tmp_path: Path, docroot: Path, challenge: Challenge, link: str
+) -> None:
+    elsewhere = tmp_path / "etc"
+    elsewhere.mkdir()
+    (docroot / link).parent.mkdir(exist_ok=True)
+    (docroot / link).symlink_to(elsewhere)
+    for command in (HTTP.put(challenge), HTTP.clear(challenge)):
+        done = run(command)
+        assert (done.ok, "leads out of the docroot" in done.error) == (False, True), done
+    assert everything(elsewhere) == []
+
+
+def test_a_link_that_stays_in_the_docroot_is_followed(docroot: Path, challenge: Challenge) -> None:
+    (docroot / "validation").mkdir()
+    (docroot / ".well-known").mkdir()
+    (docroot / ".well-known/pki-validation").symlink_to("../validation")
+    assert run(HTTP.put(challenge)).ok
+    assert [path.suffix for path in (docroot / "validation").iterdir()] == [".txt"]
+    assert run(HTTP.clear(challenge)).ok
+    assert everything(docroot) == [".well-known", ".well-known/pki-validation", "validation"]
+
+
+def test_a_link_in_the_place_of_the_file_is_replaced_and_not_written_through(
+    tmp_path: Path, docroot: Path, challenge: Challenge
+) -> None:
+    target = tmp_path / "shadow"
+    target.write_text("precious")
+    path = docroot / path_of(challenge).lstrip("/")
+    path.parent.mkdir(parents=True)
+    path.symlink_to(target)
+    assert run(HTTP.put(challenge)).ok
+    assert (target.read_text(), path.is_symlink()) == ("precious", False)
+
+
+@pytest.mark.parametrize("folder", [".", ".well-known", ".well-known/pki-validation"])
+@pytest.mark.parametrize("mode", [0o777, 0o1777, 0o757])
+def test_a_folder_that_others_can_write_to_is_refused(
+    docroot: Path, challenge: Challenge, folder: str, mode: int
+) -> None:
+    (docroot / folder).mkdir(parents=True, exist_ok=True)
+    (docroot / folder).chmod(mode)
+    done = run(HTTP.put(challenge))
+    assert (done.ok, "others can write to" in done.error) == (False, True), done
+    assert [path for path in docroot.rglob("*") if path.is_file()] == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+def test_a_group_other_than_roots_may_not_write_either(docroot: Path, challenge: Challenge) -> None:
+    docroot.chmod(0o2775)
+    assert run(HTTP.put(challenge)).ok
+    os.chown(docroot, 0, 33)
+    docroot.chmod(0o2775)
+    done = run(HTTP.put(challenge))
+    assert (done.ok, "a group can write to" in done.error) == (False, True), done
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+def test_a_folder_of_somebody_else_than_the_docroots_owner_is_refused(docroot: Path, challenge: Challenge) -> None:
+    (docroot / ".well-known").mkdir()
+    os.chown(docroot, 33, 33)
+    assert run(HTTP.put(challenge)).ok
+    os.chown(docroot / ".well-known", 34, 34)
+    assert "belongs to neither" in run(HTTP.put(challenge)).error
+
+
+@pytest.mark.parametrize("where", ["nowhere", "/"])
+def test_what_is_no_docroot_is_refused(tmp_path: Path, challenge: Challenge, where: str) -> None:
+    folder = str(tmp_path / where) if where != "/" else where
+    wrong = Challenge(challenge.premises, challenge.name, challenge.csr, challenge.unique_value, folder)
+    assert not run(HTTP.put(wrong)).ok
