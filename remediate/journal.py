@@ -25,7 +25,7 @@ OutcomeKind = Literal["repaired", "failed", "dropped"]
 FOLLOWS: Final[Mapping[StepState, frozenset[StepState]]] = {
     "planned": frozenset({"intended", "done"}),  # done at once: the world was so already
     "intended": frozenset({"done", "uncertain", "failed"}),
-    "uncertain": frozenset({"intended", "done", "failed", "undone"}),
+    "uncertain": frozenset({"uncertain", "intended", "done", "failed", "undone"}),  # looked at, and still not known
     "failed": frozenset({"intended", "done", "undone"}),
     "done": frozenset({"intended", "undone"}),
     "undone": frozenset({"intended"}),
