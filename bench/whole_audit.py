@@ -202,4 +202,4 @@ def _new_context() -> ssl.SSLContext:
 
 if __name__ == "__main__":
     given = [int(argument) for argument in sys.argv[1:]]
-    sys.exit(main(*given, *(1000, 2)[len(given) :]))
+    sys.exit(main(*given, *(1000, 3)[len(given) :]))
