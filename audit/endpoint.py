@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -146,26 +146,28 @@ def parse_endpoint(url: str) -> Endpoint:
         port = parts.port
     except ValueError as error:
         raise BadEndpoint(f"{url!r}: {error}; a port is a number from 1 to 65535") from error
-    return _from_parts(url, scheme.lower(), host, port, parts.query)
+    known = scheme.lower()
+    return _with_options(url, Endpoint(known, to_name(host), _port_of(url, known, host, port)), parts.query)
 
 
-def _from_parts(url: str, scheme: str, host: str, port: int | None, query: str) -> Endpoint:
+def _port_of(url: str, scheme: str, host: str, port: int | None) -> int:
     number = PORTS[scheme] if port is None else port
     if number == 0:
         why = "port 0 cannot be connected to" if port == 0 else f"{scheme}:// has no port of its own"
         raise BadEndpoint(f"{url!r}: {why}: write {scheme}://{host}:PORT with a port from 1 to 65535")
+    return number
+
+
+def _with_options(url: str, plain: Endpoint, query: str) -> Endpoint:
     options = _options(url, query)
-    target = to_name(host)
-    sni = to_name(options["sni"]) if "sni" in options else None
+    sni = to_name(options["sni"]) if "sni" in options else plain.name
     address = to_address(options["address"]) if "address" in options else None
     if "address" in options and address is None:
         raise BadEndpoint(f"{url!r}: address={options['address']!r} is not an IPv4 or IPv6 address")
-    if sni is None or sni == target:
-        return Endpoint(scheme, target, number, address=address)
-    literal = to_address(target)
-    if address is None and literal is not None:
-        return Endpoint(scheme, sni, number, address=literal)
-    return Endpoint(scheme, sni, number, address=address, host=None if address else target)
+    if sni == plain.name:
+        return replace(plain, address=address)
+    pinned = address or to_address(plain.name)
+    return replace(plain, name=sni, address=pinned, host=None if pinned else plain.name)
 
 
 def _host_of(url: str, netloc: str) -> str:
