@@ -1,0 +1,72 @@
+"""Which files an installation has, of what each is made, and where they came from."""
+
+from __future__ import annotations
+
+import pytest
+
+from audit.observation import FileKind, InstalledFile
+from remediate.installers import INSTALLERS, Declared
+from remediate.installers.files import Installation, Placement, Version, destroy_keys, placements
+from remediate.premises import ROOT, Premises
+
+
+def file(path: str, kind: FileKind, real: str | None = None) -> InstalledFile:
+    return InstalledFile(path, kind, real)
+
+
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        ([file("/s/a.crt", "certificate"), file("/s/a.key", "key")], {"/s/a.crt": "lc", "/s/a.key": "k"}),
+        ([file("/s/ftp.pem", "certificate"), file("/s/ftp.pem", "key")], {"/s/ftp.pem": "klc"}),
+        (
+            [file("/s/a.crt", "certificate"), file("/s/a.key", "key"), file("/s/chain.crt", "chain")],
+            {"/s/a.crt": "l", "/s/a.key": "k", "/s/chain.crt": "c"},
+        ),
+        ([file("/s/a.crt", "certificate"), file("/s/a.crt", "chain")], {"/s/a.crt": "lc"}),
+    ],
+    ids=["two", "combined", "chain apart", "chain in the same"],
+)
+def test_a_file_is_made_of_what_it_is_used_for(files: list[InstalledFile], expected: dict[str, str]) -> None:
+    assert {one.path: one.parts for one in placements(files, ROOT)} == expected
+
+
+def test_a_link_of_the_hosts_own_is_followed_to_the_file() -> None:
+    found = placements([file("/etc/exim.crt", "certificate", "/var/panel/exim.crt")], ROOT)
+    assert found == (Placement("/var/panel/exim.crt", "lc"),)
+
+
+def test_a_link_of_ours_is_the_path_it_stands_at() -> None:
+    ours = f"{ROOT}/c0ffee/0123456789ab/4f5e6d7c8b9a0f1e/etc/ssl/a.crt"
+    assert placements([file("/etc/ssl/a.crt", "certificate", ours)], ROOT) == (Placement("/etc/ssl/a.crt", "lc"),)
+
+
+def test_the_folder_is_the_same_for_the_same_files_and_another_for_more() -> None:
+    premises = Premises("web1", "c4f3", "test")
+    one, two = Placement("/a.crt", "lc"), Placement("/a.key", "k")
+    assert Installation(premises, (one, two)).folder == Installation(premises, (two, one)).folder
+    assert Installation(premises, (one,)).folder != Installation(premises, (one, two)).folder
+
+
+def test_a_version_is_named_by_what_is_in_it() -> None:
+    installation = Installation(Premises("web1", "c4f3", "test"), ())
+    assert installation.name_of(Version("a", "b", "/k")) == installation.name_of(Version("a", "b", "/other"))
+    assert installation.name_of(Version("a", "b", "/k")) != installation.name_of(Version("ab", "", "/k"))
+
+
+def test_what_is_no_version_is_never_destroyed() -> None:
+    with pytest.raises(ValueError, match="is no version"):
+        destroy_keys(Installation(Premises("web1", "c4f3", "test"), ()), "../x")
+
+
+@pytest.mark.parametrize("name", INSTALLERS)
+def test_a_test_of_a_configuration_changes_nothing_and_a_reload_does(name: str) -> None:
+    installer = INSTALLERS[name]
+    assert (installer.name, installer.test("web1").changes, installer.take_up("web1").changes) == (name, False, True)
+
+
+def test_a_declared_service_is_tested_and_reloaded_by_its_own_commands() -> None:
+    gateway = Declared("gateway", "gateway --check", "kill -HUP 1")
+    assert gateway.test("app1").script == "gateway --check"
+    assert gateway.take_up("app1").script == gateway.revive("app1").script == "kill -HUP 1"
+    assert Declared("plain").take_up("app1").script == ":"

@@ -1,0 +1,83 @@
+"""Every installer on its real server: the new certificate is taken up, the old one again, and a gap is measured."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from cryptography import x509
+
+from audit.observation import FileKind, InstalledFile
+from remediate.action import Command, Done
+from remediate.installers import INSTALLERS
+from remediate.installers.files import Installation, Version, placements, stage
+from remediate.installers.switch import call_back, look, read_progress, start
+from remediate.premises import ROOT, Premises
+from tests.real.daemons import DAEMONS, Daemon, Names
+from tests.real.host import Host, HostFile, running_host
+from tests.real.lab import serve
+from tests.real.peer import served, wait_until
+from tests.real.pki import Authority, Credential
+
+pytestmark = [pytest.mark.real, pytest.mark.usefixtures("overlays")]
+
+NAMES = Names("web1.example.test", "www.example.test")
+OTHERS = [daemon for daemon in DAEMONS if daemon.name not in ("nginx", "dovecot", "exim")]
+RESTARTED = ("pure-ftpd", "vsftpd")
+
+
+@pytest.fixture(params=OTHERS, ids=lambda daemon: daemon.name)
+def daemon(request: pytest.FixtureRequest) -> Daemon:
+    chosen: Daemon = request.param
+    return chosen
+
+
+@pytest.fixture
+def host(daemon: Daemon) -> Iterator[Host]:
+    with running_host(daemon.overlay, NAMES.main) as running:
+        yield running
+
+
+def run(host: Host, command: Command) -> Done:
+    done = host.run("sh", "-c", command.script, "sh", *command.arguments)
+    return Done(done.returncode, done.stdout, done.stderr)
+
+
+def installed(daemon: Daemon) -> Installation:
+    kinds: dict[str, FileKind] = {"certificate": "certificate", "key": "key"}
+    files = [InstalledFile(path, kinds[kind]) for kind, path in daemon.kept(is_second=False)]
+    return Installation(Premises("web1", "c4f3", "test"), placements(files, ROOT))
+
+
+def leaf_of(credential: Credential) -> x509.Certificate:
+    return x509.load_pem_x509_certificate(credential.certificate.encode())
+
+
+def test_a_new_certificate_is_taken_up_and_the_old_one_again(daemon: Daemon, host: Host, authority: Authority) -> None:
+    old, new = authority.issue(NAMES.main), authority.issue(NAMES.main)
+    serve(host, daemon, NAMES, (old, authority.issue(NAMES.second)))
+    places = [*((port, None) for port in daemon.ports), *daemon.starttls]
+
+    def all_serve(credential: Credential) -> bool:
+        chains = [served(host, port, NAMES.main, word) for port, word in places]
+        return all(chain == (leaf_of(credential), authority.intermediate.certificate) for chain in chains)
+
+    assert all_serve(old)
+    installation = installed(daemon)
+    host.write(HostFile("/root/pending.pem", new.key, 0o600))
+    version = Version(new.certificate, new.above, "/root/pending.pem")
+    name = installation.name_of(version)
+    assert run(host, stage(installation, version)).ok
+    begun = run(host, start(installation, [INSTALLERS[daemon.service]], name, patience_s=30))
+    assert begun.ok, begun
+
+    def progress_is(state: str) -> bool:
+        return read_progress(run(host, look(installation))).last.state == state
+
+    assert wait_until(lambda: progress_is("waiting")), run(host, look(installation))
+    assert wait_until(lambda: all_serve(new)), run(host, look(installation))
+    assert read_progress(run(host, call_back(installation, name))).last.state == "returned"
+    assert wait_until(lambda: all_serve(old)), run(host, look(installation))
+    progress = read_progress(run(host, look(installation)))
+    assert [service for service, _ in progress.gaps] == [daemon.service] * (1 if daemon.name in RESTARTED else 0)
+    assert not [moment for moment in progress.moments if moment.state == "failed"], progress
