@@ -1,0 +1,171 @@
+"""One continuation an hour from now, as a job of atd: where the issuer is still working when a run ends.
+
+It knows at(1), atq(1) and atd(8), whose jobs an administrator lists, reads, runs and removes; it refuses to know what
+is continued. A job holds the whole environment it was queued with, so it is queued with none.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import shlex
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from remediate.action import Command, Done
+from remediate.leak import leak
+from remediate.letter_body import plain
+
+QUEUE: Final = "c"  # nicer than at's own `a`; an upper-case letter, and `b`, would wait for a quiet machine
+DELAY_MIN: Final = 60  # the seed: checks the Store again in an hour
+_PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+_LOOK: Final = r"""
+command -v at >/dev/null && command -v atq >/dev/null || { echo "at is not installed" >&2; exit 127; }
+atq -q "$1" | while read -r number rest; do
+    if at -c "$number" | grep -qxF "$2"; then printf '%s\t%s\n' "$number" "$rest"; fi
+done
+"""
+# The date in atq's and at's words is written as the locale has it; what at says comes on standard error.
+_QUEUE: Final = r"""
+cd / && umask 077
+printf '%s\n' "$2" | env -i PATH="$4" HOME="$5" LC_ALL=C at -q "$1" now + "$3" minutes 2>&1
+"""
+_REMOVE: Final = 'atrm "$1"'
+
+_ROW: Final = re.compile(r"(?P<number>[0-9]{1,9})\s+(?P<when>\S.*\S)\s+(?P<queue>[A-Za-z=])(?:\s+(?P<user>\S+))?\s*")
+_SAID: Final = re.compile(r"^job (?P<number>[0-9]{1,9}) at (?P<when>.+)$", re.MULTILINE)
+
+
+class Hands(Protocol):
+    """Who runs commands on the host that repairs."""
+
+    def run(self, command: Command) -> Done:
+        """Run a command to its end or its deadline."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A job that waits in atd's queue, as atq shows it; the time is the host's own."""
+
+    number: int
+    when: str
+    queue: str = QUEUE
+    user: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Continuation:
+    """What is continued: a program and its arguments, and the folders it needs to find what it had begun.
+
+    `secret_variables` are the names of environment variables that the configuration takes secrets from: a job has none.
+    """
+
+    host: str
+    arguments: tuple[str, ...]
+    home: str = "/root"
+    secret_variables: tuple[str, ...] = ()
+
+    @property
+    def marker(self) -> str:
+        """The line by which a job is known for ours, and for a continuation of the same."""
+        digest = hashlib.sha256(shlex.join(without_retry(self.arguments)).encode()).hexdigest()
+        return f"# sslaudit continuation {digest[:16]}"
+
+    @property
+    def script(self) -> str:
+        """The job: it queues nothing itself."""
+        said = "# The issuer was still working: this asks once more. The next nightly run does so too."
+        return f"{self.marker}\n{said}\nexec {shlex.join(without_retry(self.arguments))}"
+
+
+@dataclass(frozen=True, slots=True)
+class Queued:
+    """A continuation waits; `is_new` is false where it already did."""
+
+    job: Job
+    is_new: bool = True
+
+    def __str__(self) -> str:
+        """Say it, and what can be done with it."""
+        number = self.job.number
+        began = "asks the issuer again" if self.is_new else "was queued already and asks the issuer again"
+        return f"job {number} {began} at {self.job.when} (at -c {number} shows it, atrm {number} removes it)"
+
+
+@dataclass(frozen=True, slots=True)
+class NotQueued:
+    """Why none waits, in a sentence; the next nightly run resumes the same order either way."""
+
+    why: str
+
+    def __str__(self) -> str:
+        """Say it."""
+        return f"no continuation is queued: {self.why}; the next nightly run resumes the same order"
+
+
+def without_retry(arguments: Sequence[str]) -> tuple[str, ...]:
+    """Return the arguments of a continuation: the same, but it never queues another."""
+    kept = (each for each in arguments if each not in ("--allow-retry", "--no-retry"))
+    return (*kept, "--no-retry")
+
+
+def commands(continuation: Continuation) -> tuple[Command, Command]:
+    """Return what looks for a continuation that waits, and what queues one where there is none."""
+    marker, host = continuation.marker, continuation.host
+    look = Command(host, "look for a continuation that is queued already", _LOOK, (QUEUE, marker), changes=False)
+    arguments = (QUEUE, continuation.script, str(DELAY_MIN), _PATH, continuation.home)
+    return look, Command(host, f"ask the issuer again in {DELAY_MIN} minutes", _QUEUE, arguments)
+
+
+def queue_later(
+    hands: Hands, continuation: Continuation, *, allowed: bool, secrets: Collection[str] = ()
+) -> Queued | NotQueued:
+    """Queue one continuation unless it is queued; never where that is not allowed or a secret would be in it."""
+    refused = _why_not(continuation, secrets) if allowed else "--allow-retry was not given"
+    if refused:
+        return NotQueued(refused)
+    look, queue = commands(continuation)
+    found = hands.run(look)
+    if not found.ok:
+        return NotQueued(_why_at_failed(found))
+    if waiting := read_queue(found.output):
+        return Queued(waiting[0], is_new=False)
+    return _judge(hands, continuation.host, hands.run(queue))
+
+
+def read_queue(text: str) -> tuple[Job, ...]:
+    """Return the jobs that atq lists, by number, but for those that run already (`=`); what is no job is skipped."""
+    rows = (match for line in text.splitlines() if (match := _ROW.fullmatch(line.strip())) and match["queue"] != "=")
+    jobs = (Job(int(row["number"]), plain(row["when"], 60), row["queue"], row["user"] or "") for row in rows)
+    return tuple(sorted(jobs, key=lambda job: job.number))
+
+
+def _judge(hands: Hands, host: str, done: Done) -> Queued | NotQueued:
+    """Return what at said; a job that no atd will ever start is taken back."""
+    said = _SAID.search(done.output)
+    if not done.ok or said is None:
+        return NotQueued(_why_at_failed(done))
+    job = Job(int(said["number"]), plain(said["when"], 60))
+    if "signal atd" in done.output:  # "Can't open /run/atd.pid to signal atd. No atd running?"
+        hands.run(Command(host, "take back a job that nobody would start", _REMOVE, (str(job.number),)))
+        return NotQueued("atd does not run here, so that nothing would start it: systemctl enable --now atd")
+    return Queued(job)
+
+
+def _why_not(continuation: Continuation, secrets: Collection[str]) -> str | None:
+    if continuation.secret_variables:
+        names = ", ".join(continuation.secret_variables)
+        return f"{names} of the environment would not be there, as a job holds no secret: use {{ file = … }} instead"
+    found = leak(continuation.script.encode(), secrets)
+    return f"there is {found} among the arguments, and jobs are kept in files" if found else None
+
+
+def _why_at_failed(done: Done) -> str:
+    if done.status == 127:
+        return "at is not installed here: apt-get install at, or dnf install at"
+    words = plain(f"{done.error} {done.output}", 200)
+    if "permission" in words:
+        return f"this user may not use at (/etc/at.allow, /etc/at.deny): {words}"
+    return f"at did not take it: {words or 'it did not finish'}"

@@ -1,0 +1,118 @@
+"""One continuation is queued, none twice, none with a secret, and where none can be the sentence says why."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+
+import pytest
+
+from remediate.action import Command, Done
+from remediate.retry import Continuation, Job, NotQueued, Queued, commands, queue_later, read_queue, without_retry
+
+AGAIN = Continuation("ctl", ("/opt/a b/python", "-m", "remediate", "resume", "--allow-retry"))
+QUEUED = Done(0, "warning: commands will be executed using /bin/sh\njob 7 at Mon Nov 23 15:00:00 2026\n")
+
+
+@dataclass
+class Scripted:
+    """Hands that answer as they are told, and keep what they were given."""
+
+    answers: list[Done]
+    ran: list[Command] = field(default_factory=list)
+
+    def run(self, command: Command) -> Done:
+        self.ran.append(command)
+        return self.answers.pop(0)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("7\tMon Nov 23 15:00:00 2026 c root\n", (Job(7, "Mon Nov 23 15:00:00 2026", "c", "root"),)),
+        (
+            "12\tTue Dec  1 02:00:00 2026 c root\n7\tMon Nov 23 15:00:00 2026 a www-data",
+            (Job(7, "Mon Nov 23 15:00:00 2026", "a", "www-data"), Job(12, "Tue Dec  1 02:00:00 2026", "c", "root")),
+        ),
+        ("7\tMon Nov 23 15:00:00 2026 = root\n", ()),
+        ("7\t2026-11-23 15:00 c\n", (Job(7, "2026-11-23 15:00", "c"),)),
+        ("", ()),
+        ("atq: cannot open spool\n\n99999999999\tx c root\n-1\tx c root\n", ()),
+    ],
+)
+def test_the_queue_is_read_in_order_without_what_runs(text: str, expected: tuple[Job, ...]) -> None:
+    assert read_queue(text) == tuple(Job(j.number, " ".join(j.when.split()), j.queue, j.user) for j in expected)
+
+
+def test_one_is_queued_where_none_is() -> None:
+    hands = Scripted([Done(0, ""), QUEUED])
+    said = queue_later(hands, AGAIN, allowed=True)
+    assert said == Queued(Job(7, "Mon Nov 23 15:00:00 2026"))
+    assert "at -c 7 shows it, atrm 7 removes it" in str(said)
+    assert [command.changes for command in hands.ran] == [False, True]
+    assert tuple(hands.ran) == commands(AGAIN), "the dry run prints what is run"
+
+
+def test_none_is_queued_where_one_waits() -> None:
+    hands = Scripted([Done(0, "7\tMon Nov 23 15:00:00 2026 c root\n")])
+    said = queue_later(hands, AGAIN, allowed=True)
+    assert said == Queued(Job(7, "Mon Nov 23 15:00:00 2026", "c", "root"), is_new=False)
+    assert "was queued already" in str(said)
+
+
+def test_never_without_leave() -> None:
+    hands = Scripted([])
+    said = queue_later(hands, AGAIN, allowed=False)
+    assert isinstance(said, NotQueued)
+    assert "the next nightly run resumes the same order" in str(said)
+
+
+def test_a_continuation_queues_no_other() -> None:
+    assert without_retry(AGAIN.arguments)[-1] == "--no-retry"
+    assert "--allow-retry" not in AGAIN.script
+    assert "exec '/opt/a b/python' -m remediate resume --no-retry" in AGAIN.script
+    assert AGAIN.marker == Continuation("ctl", without_retry(AGAIN.arguments)).marker
+    assert AGAIN.marker != Continuation("ctl", ("x", "resume")).marker
+
+
+def test_a_secret_is_never_queued() -> None:
+    for continuation, secrets, said in (
+        (Continuation("ctl", ("x",), secret_variables=("STORE_TOKEN",)), (), "STORE_TOKEN of the environment"),
+        (Continuation("ctl", ("x", "--hosts=ssh://root:hunter2@web1")), (), "a password in a URL"),
+        (Continuation("ctl", ("x", "--token=tok-1234567")), ("tok-1234567",), "a secret of the configuration"),
+    ):
+        refused = queue_later(Scripted([]), continuation, allowed=True, secrets=secrets)
+        assert isinstance(refused, NotQueued)
+        assert said in refused.why
+        assert "hunter2" not in refused.why
+
+
+def test_a_job_that_nobody_would_start_is_taken_back() -> None:
+    text = "job 7 at Mon Nov 23 15:00:00 2026\nCan't open /run/atd.pid to signal atd. No atd running?\n"
+    hands = Scripted([Done(0, ""), Done(0, text), Done(0, "")])
+    said = queue_later(hands, AGAIN, allowed=True)
+    assert isinstance(said, NotQueued)
+    assert "atd does not run here" in said.why
+    assert (hands.ran[-1].script, hands.ran[-1].arguments) == ('atrm "$1"', ("7",))
+
+
+@pytest.mark.parametrize(
+    ("done", "why"),
+    [
+        (Done(127, "", "at is not installed"), "at is not installed here"),
+        (Done(1, "You do not have permission to use at."), "this user may not use at"),
+        (Done(1, "Cannot open \x1b[2J spool"), "at did not take it: Cannot open [2J spool"),
+        (Done(None, ""), "at did not take it: it did not finish"),
+    ],
+)
+def test_what_stands_in_the_way_is_said(done: Done, why: str) -> None:
+    for answers in ([done], [Done(0, ""), done]):
+        said = queue_later(Scripted(answers), AGAIN, allowed=True)
+        assert isinstance(said, NotQueued)
+        assert why in said.why
+
+
+def test_no_command_holds_our_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(os.environ, "STORE_TOKEN", "tok-1234567")
+    assert "tok-1234567" not in "".join(map(str, commands(AGAIN)))
+    assert "env -i" in commands(AGAIN)[1].script

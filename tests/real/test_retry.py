@@ -1,0 +1,106 @@
+"""A continuation in the queue of a real atd: listed, shown, run by hand, removed, run in its time, and not twice."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from remediate.retry import Continuation, NotQueued, Queued, queue_later, read_queue
+from tests.real.hands import LabHands
+from tests.real.host import Host, HostFile, running_host
+from tests.real.peer import wait_until
+
+pytestmark = [pytest.mark.real, pytest.mark.usefixtures("overlays")]
+
+AGAIN = Continuation("ctl", ("/usr/local/bin/again", "it's here", "--allow-retry"))
+_AGAIN = """#!/bin/sh
+printf '%s\\n' "$@" >> /root/continued
+env | sort > /root/environment
+"""
+
+
+@pytest.fixture
+def host(overlays: None) -> Iterator[Host]:  # noqa: ARG001 - asked for to skip before anything starts
+    with running_host("controller", "ctl.example.test") as running:
+        running.write(HostFile("/usr/local/bin/again", _AGAIN, 0o755))
+        yield running
+
+
+@pytest.fixture
+def queueing(host: Host) -> Host:
+    """Start atd; its load limit is lifted, as this machine may be busy."""
+    host.shell("/usr/sbin/atd -l 1000")
+    assert wait_until(lambda: host.run("test", "-s", "/run/atd.pid").returncode == 0)
+    return host
+
+
+def test_it_is_queued_once_and_an_administrator_lists_shows_runs_and_removes_it(queueing: Host) -> None:
+    hands = LabHands(queueing)
+    first, second = (queue_later(hands, AGAIN, allowed=True) for _ in range(2))
+    assert isinstance(first, Queued)
+    assert isinstance(second, Queued)
+    assert (first.is_new, second.is_new, second.job.number) == (True, False, first.job.number)
+    (listed,) = read_queue(queueing.do("atq"))
+    assert (listed.number, listed.queue, listed.user) == (first.job.number, "c", "root")
+    assert listed.when == first.job.when
+    number = str(listed.number)
+    assert AGAIN.script in queueing.do("at", "-c", number)
+    queueing.shell(f"at -c {number} | sh")
+    assert queueing.read("/root/continued") == "it's here\n--no-retry\n"
+    queueing.do("atrm", number)
+    assert queueing.do("atq") == ""
+    assert isinstance(again := queue_later(hands, AGAIN, allowed=True), Queued)
+    assert again.is_new
+
+
+def test_another_continuation_and_jobs_of_others_are_left_alone(queueing: Host) -> None:
+    hands = LabHands(queueing)
+    queueing.shell("echo 'echo theirs' | at -q c now + 2 hours 2>&1")
+    for continuation in (AGAIN, Continuation("ctl", ("/usr/local/bin/again", "another"))):
+        said = queue_later(hands, continuation, allowed=True)
+        assert isinstance(said, Queued)
+        assert said.is_new
+    assert len(read_queue(queueing.do("atq"))) == 3
+
+
+def test_nothing_of_the_callers_environment_is_in_the_spool(queueing: Host) -> None:
+    leaky = LabHands(queueing, ("env", "STORE_TOKEN=tok-1234567"))
+    assert isinstance(queue_later(leaky, AGAIN, allowed=True), Queued)
+    number = str(read_queue(queueing.do("atq"))[0].number)
+    shown = queueing.do("at", "-c", number)
+    assert "tok-1234567" not in shown + queueing.shell("cat /var/spool/cron/atjobs/c*")
+    queueing.shell(f"at -c {number} | env -i sh")
+    names = {line.partition("=")[0] for line in queueing.read("/root/environment").splitlines()}
+    assert names <= {"HOME", "LC_ALL", "OLDPWD", "PATH", "PWD", "SHLVL", "_"}
+
+
+def test_atd_runs_it_when_its_time_has_come(queueing: Host) -> None:
+    assert isinstance(queue_later(LabHands(queueing), AGAIN, allowed=True), Queued)
+    # The time a job is due stands in its file's name, in minutes since 1970; atd looks when the folder has changed.
+    queueing.shell(
+        'cd /var/spool/cron/atjobs; for job in c*; do mv "$job" "$(printf %s "$job" | cut -c1-6)00000000"; done;'
+        'kill -HUP "$(cat /run/atd.pid)"'
+    )
+    assert wait_until(lambda: queueing.run("test", "-s", "/root/environment").returncode == 0)
+    assert queueing.read("/root/continued") == "it's here\n--no-retry\n"
+    assert wait_until(lambda: queueing.do("atq") == "")
+
+
+def test_without_atd_nothing_is_left_in_the_queue_and_the_sentence_says_so(host: Host) -> None:
+    said = queue_later(LabHands(host), AGAIN, allowed=True)
+    assert isinstance(said, NotQueued)
+    assert "atd does not run here" in said.why
+    assert host.do("atq") == ""
+
+
+def test_without_at_and_without_leave_to_use_it_the_sentence_says_so(host: Host) -> None:
+    host.shell("useradd plain; echo plain >> /etc/at.deny")
+    plain = ("setpriv", "--reuid", "plain", "--regid", "plain", "--clear-groups")
+    refused = queue_later(LabHands(host, plain), AGAIN, allowed=True)
+    assert isinstance(refused, NotQueued)
+    assert "this user may not use at" in refused.why
+    host.shell("rm /usr/bin/at")
+    missing = queue_later(LabHands(host), AGAIN, allowed=True)
+    assert isinstance(missing, NotQueued)
+    assert "at is not installed here" in missing.why
