@@ -1,0 +1,40 @@
+"""Hands a message on standard input over, on the host it is run on, and prints what became of it.
+
+`python -m tests.real.posting sendmail SENDER RECIPIENT…`, or an smtp:// URL with CA file, user and password in the
+environment (`CA_FILE`, `SMTP_USER`, `SMTP_PASSWORD`). It judges nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+
+from remediate.post import Envelope, Post
+from remediate.relay import read_relay
+from remediate.sendmail import Sendmail
+from remediate.smtp import Smtp
+
+
+def _post(way: str) -> Post:
+    if way == "sendmail":
+        return Sendmail()
+    user, password = os.environ.get("SMTP_USER"), os.environ.get("SMTP_PASSWORD")
+    relay = read_relay(
+        way, user=user, password=None if password is None else lambda: password, ca_file=os.environ.get("CA_FILE")
+    )
+    return Smtp(relay)
+
+
+def main(way: str, sender: str, *recipients: str) -> None:
+    """Print an object: for each recipient the kind of outcome and what was said."""
+    outcomes = _post(way).send(Envelope(sender, recipients, sys.stdin.buffer.read()), lambda: None)
+    rows = {
+        who: [type(what).__name__, getattr(what, "reason", getattr(what, "answer", ""))]
+        for who, what in outcomes.items()
+    }
+    sys.stdout.write(json.dumps(rows))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
