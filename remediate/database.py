@@ -35,7 +35,7 @@ _TABLES: Final = (
     """CREATE TABLE outcomes (case_id TEXT NOT NULL REFERENCES cases, round INTEGER NOT NULL, at TEXT NOT NULL,
        outcome TEXT NOT NULL, leaf_sha256 TEXT, note TEXT NOT NULL, PRIMARY KEY (case_id, round))""",
     """CREATE TABLE letters (id INTEGER PRIMARY KEY AUTOINCREMENT, state TEXT NOT NULL, message BLOB,
-       kept_at TEXT NOT NULL, handed_over_at TEXT)""",
+       kept_at TEXT NOT NULL, handed_over_at TEXT, progress TEXT NOT NULL DEFAULT '')""",
 )
 
 

@@ -20,6 +20,7 @@ class Kept:
     number: int
     message: bytes = field(repr=False)
     kept_at: datetime
+    progress: str = ""  # what the delivery noted: who still has to get it, and when it is tried again
 
 
 class Outbox:
@@ -44,15 +45,24 @@ class Outbox:
     def waiting(self) -> tuple[Kept, ...]:
         """Return the letters that are to be handed over, the oldest first."""
         rows = self._database.read(
-            "SELECT id, message, kept_at FROM letters WHERE message IS NOT NULL AND handed_over_at IS NULL ORDER BY id"
+            "SELECT id, message, kept_at, progress FROM letters"
+            " WHERE message IS NOT NULL AND handed_over_at IS NULL ORDER BY id"
         )
-        return tuple(Kept(number, message, parse_time(at)) for number, message, at in rows)
+        return tuple(Kept(number, message, parse_time(at), progress) for number, message, at, progress in rows)
+
+    def progressed(self, number: int, progress: str) -> None:
+        """Note how far the delivery of a letter has come."""
+        self._database.write("UPDATE letters SET progress = ? WHERE id = ?", progress, number)
 
     def handed_over(self, number: int, at: datetime) -> None:
         """Record that a letter was handed over; its text is not needed any more."""
         self._database.write(
             "UPDATE letters SET handed_over_at = ?, message = NULL WHERE id = ?", format_time(at), number
         )
+
+    def lost(self, number: int) -> None:
+        """Forget a letter that nobody took: the state it tells of was not told."""
+        self._database.write("DELETE FROM letters WHERE id = ?", number)
 
     def told(self) -> str | None:
         """Return the state that was told last, or is about to be; None where nothing ever was."""

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import pytest
 
+from remediate.database import open_database
 from remediate.delivery import deliver
 from remediate.letter import compose
+from remediate.outbox import Outbox
 from remediate.post import Deferred, Delivered, Envelope, Outcome, Refused, Unknown
 from tests.letters.news import AT, letter
 from tests.letters.sink import answering, misbehaving, serving
@@ -188,3 +191,21 @@ def test_a_real_server_that_greylists_gets_the_letter_the_second_time(box: Box) 
         deliver(box, [relay(sink.port)], AT + timedelta(hours=1))
         deliver(box, [relay(sink.port)], AT + timedelta(hours=2))
     assert [recipients for _, recipients, _ in sink.taken] == [(ONE, TWO)]
+
+
+def test_the_journal_keeps_what_is_put_off_and_forgets_what_nobody_took(tmp_path: Path) -> None:
+    database = open_database(tmp_path / "state")
+    outbox = Outbox(database)
+    outbox.keep("well", None, AT)
+    raw = compose(letter(), "sslaudit@example.com", [ONE, TWO]).as_bytes()
+    outbox.keep("first", raw, AT)
+    post = Script({TWO: Deferred("greylisted")})
+    deliver(outbox, [post], AT)
+    assert deliver(outbox, [post], AT) == (), "it is not due yet"
+    post.answers.clear()
+    deliver(outbox, [post], AT + timedelta(days=1))
+    assert (post.taken, outbox.waiting(), outbox.told()) == ([ONE, TWO], (), "first")
+    outbox.keep("second", raw, AT)
+    deliver(outbox, [Script({ONE: Refused("550"), TWO: Unknown("cut")})], AT)
+    assert (outbox.waiting(), outbox.told()) == ((), "first")
+    database.close()
