@@ -13,6 +13,7 @@ from typing import Any, Final, TextIO
 
 import pytest
 
+from audit.certificate import Certificate, read_certificate
 from audit.checks import Inconclusive, Verdict
 from audit.observation import InstalledFile, Observation
 from audit.record import format_time
@@ -83,7 +84,6 @@ class ResultsFile:
     def _write(self, line: str) -> None:
         if not self._stream.closed:
             self._stream.write(line + "\n")
-            self._stream.flush()
 
     def close(self, **summary: object) -> None:
         """Write the summary line and close."""
@@ -103,11 +103,13 @@ def observation_row(facts: Facts) -> dict[str, Any]:
         "phase": "before",
         "observed_at": format_time(seen.observed_at),
         "addresses": list(seen.addresses),
+        "resolved": None if seen.dns is None or seen.dns.status == "not-asked" else list(seen.dns.addresses),
+        "own_addresses": [*seen.server.addresses, *seen.server.configured_addresses] if seen.server else None,
         "protocol": first and first.version,
         "cipher": first and first.cipher,
         "group": first and first.group,
         "chain": [_certificate_row(certificate) for certificate in (chain.certificates if chain else ())],
-        "names": _known(lambda: [*chain.leaf.dns_names, *chain.leaf.ip_addresses]) if chain else [],
+        "names": _names(chain.leaf) if chain and chain.certificates else [],
         "installed": [_file_row(file) for file in (seen.server.files if seen.server else ())],
         "stapled": bool(first and first.ocsp_der),
         "failure": _failure_row(seen),
@@ -116,7 +118,7 @@ def observation_row(facts: Facts) -> dict[str, Any]:
     }
 
 
-def _certificate_row(certificate: Any) -> dict[str, Any]:  # noqa: ANN401 - a Certificate whose facts may raise
+def _certificate_row(certificate: Certificate) -> dict[str, Any]:
     times = ("not_before", "not_after")
     row: dict[str, Any] = {"sha256": certificate.sha256}
     for name in ("subject", "issuer", "not_before", "not_after", "spki_sha256"):
@@ -133,15 +135,23 @@ def _known(ask: Any) -> Any:  # noqa: ANN401 - a fact of any type
         return None
 
 
+def _names(certificate: Certificate) -> list[str] | None:
+    """Return the names and addresses of a certificate; None where they cannot be read."""
+    names: list[str] | None = _known(lambda: [*certificate.dns_names, *certificate.ip_addresses])
+    return names
+
+
 def _file_row(file: InstalledFile) -> dict[str, Any]:
     mode = None if file.mode is None else f"{file.mode:04o}"
+    first = read_certificate(file.chain_der[0]) if file.chain_der else None
     return {
         "path": file.path,
         "kind": file.kind,
         "owner": file.owner,
         "group": file.group,
         "mode": mode,
-        "spki_sha256": file.spki_sha256,
+        "spki_sha256": file.spki_sha256 or (first and _known(lambda: first.spki_sha256)),
+        "names": _names(first) if first else [],
     }
 
 
