@@ -109,14 +109,20 @@ restart() {
 }
 first=$(firsts)
 """
+# Whether it listens is what counts: some start scripts report a daemon that puts itself into the background as failed.
 _REVIVE: Final = r"""
 [ -z "$first" ] || exit 0
-unit= line=
-for each in $processes; do
+unit='' line='' known=$name
+for each in $known $processes; do
   [ -d /run/systemd/system ] && systemctl start "$each" 2>/dev/null && exit 0
   [ -x "/etc/init.d/$each" ] && name=$each
 done
 start
+for attempt in 1 2 3 4 5 6 7 8 9 10; do
+  [ -z "$(firsts)" ] || exit 0
+  pause 0.2
+done
+exit 1
 """
 
 

@@ -63,9 +63,12 @@ services() {
   while [ $# -gt 0 ]; do
     case $what in
       test) try "$2" || { said="$1: $said"; return 1; } ;;
-      take-up) try "$3" || { said="$1: $said"; return 1; }
-        case $said in *gap*) say gap "$1 ${said##*gap }" ;; esac ;;
+      take-up) try "$3" || { said="$1: $said"; return 1; } ;;
       return) try "$3" || try "$4" || say failed "$1: $said" ;;
+    esac
+    case "$what $said" in
+      test*) ;;
+      *gap*) say gap "$1 ${said##*gap }" ;;
     esac
     shift 4
   done

@@ -79,5 +79,20 @@ def test_a_new_certificate_is_taken_up_and_the_old_one_again(daemon: Daemon, hos
     assert read_progress(run(host, call_back(installation, name))).last.state == "returned"
     assert wait_until(lambda: all_serve(old)), run(host, look(installation))
     progress = read_progress(run(host, look(installation)))
-    assert [service for service, _ in progress.gaps] == [daemon.service] * (1 if daemon.name in RESTARTED else 0)
+    assert [service for service, _ in progress.gaps] == [daemon.service] * (2 if daemon.name in RESTARTED else 0)
     assert not [moment for moment in progress.moments if moment.state == "failed"], progress
+
+
+def test_a_server_that_has_ended_is_started_again(daemon: Daemon, host: Host, authority: Authority) -> None:
+    credential = authority.issue(NAMES.main)
+    serve(host, daemon, NAMES, (credential, authority.issue(NAMES.second)))
+    ports = {*daemon.ports, *(port for port, _ in daemon.starttls)}
+    installer = INSTALLERS[daemon.service]
+    untouched = run(host, installer.revive(NAMES.main))
+    assert untouched.ok, untouched
+    host.shell(f"for p in {' '.join(installer.processes)}; do kill $(pidof $p) || :; done")  # type: ignore[attr-defined]
+    assert wait_until(lambda: not ports & host.listening())
+    assert not run(host, installer.test(NAMES.main)).output
+    revived = run(host, installer.revive(NAMES.main))
+    assert revived.ok, revived
+    host.wait_for(*ports)

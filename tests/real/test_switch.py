@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import pytest
@@ -85,7 +86,8 @@ class Web1:
         """Return the leaf certificates that all ports of all servers serve under the host's own name."""
         implicit: list[tuple[int, str | None]] = [(port, None) for daemon in THREE for port in daemon.ports]
         ports = implicit + [place for daemon in THREE for place in daemon.starttls]
-        chains = [served(self.host, port, NAMES.main, word) for port, word in ports]
+        with ThreadPoolExecutor(len(ports)) as pool:
+            chains = list(pool.map(lambda place: served(self.host, place[0], NAMES.main, place[1]), ports))
         return {chain[0] if len(chain) == 2 else None for chain in chains}
 
 
@@ -168,3 +170,27 @@ def test_exim_takes_up_files_that_it_reads_only_when_it_starts(web1: Web1) -> No
     web1.wait_for("waiting")
     assert wait_until(lambda: web1.leaves() == {leaf_of(new)})
     web1.run(call_back(web1.installation, name))
+
+
+def test_a_full_disk_changes_nothing_that_is_served(web1: Web1) -> None:
+    new, before = web1.authority.issue(NAMES.main), web1.leaves()
+    assert wait_until(web1.is_free)
+    web1.host.write(HostFile(KEY, new.key, 0o600))
+    premises = Premises("web1", "f011", "test", "/full/sslaudit")
+    web1.host.shell("mkdir /full; mount -t tmpfs -o size=64k tmpfs /full")
+    installation = Installation(premises, web1.installation.placements)
+    version = Version(new.certificate, new.above, KEY)
+    seen = set()
+    for filled in range(0, 64, 8):
+        web1.host.shell(f"rm -rf /full/*; dd if=/dev/zero of=/full/ballast bs=1k count={filled} 2>/dev/null")
+        done = web1.run(stage(installation, version))
+        seen.add(done.ok)
+        if done.ok:
+            web1.host.shell("cat /dev/zero >/full/more 2>/dev/null || :")
+            services = [INSTALLERS[daemon.service] for daemon in THREE]
+            name = installation.name_of(version)
+            begun = web1.run(start(installation, services, name, patience_s=1))
+            assert wait_until(lambda: read_progress(web1.run(look(installation))).holder is None), begun
+    assert seen == {True, False}
+    web1.host.shell("rm -f /full/more /full/ballast")
+    assert wait_until(lambda: web1.leaves() == before), web1.run(look(installation))
