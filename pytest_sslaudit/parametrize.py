@@ -15,8 +15,8 @@ from audit.checks import Check, check_of
 from audit.endpoint import Endpoint
 from audit.targets import redacted
 from pytest_sslaudit import fixtures
+from pytest_sslaudit.asked import audit_folder
 from pytest_sslaudit.options import INVENTORY, TESTINFRA
-from pytest_sslaudit.plugin import audit_folder
 from pytest_sslaudit.run import STALE_WAIVER, Run, current_run
 from pytest_sslaudit.spool import Wanted
 

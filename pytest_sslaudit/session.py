@@ -9,12 +9,12 @@ import pytest
 
 from audit.record import parse_time
 from pytest_sslaudit import fixtures
+from pytest_sslaudit.asked import audit_folder, names_audit
 from pytest_sslaudit.controller import Controller
 from pytest_sslaudit.html import HtmlReport
 from pytest_sslaudit.judging import Judging
 from pytest_sslaudit.options import Settings, read_settings
 from pytest_sslaudit.parametrize import Parametrize
-from pytest_sslaudit.plugin import audit_folder, names_audit
 from pytest_sslaudit.run import KEY, Run
 from pytest_sslaudit.spool import Spool
 from pytest_sslaudit.summary import Summary

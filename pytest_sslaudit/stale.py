@@ -13,10 +13,10 @@ import pytest
 from audit import test_run
 from audit.checks import Judgement, check_of
 from audit.endpoint import RUN
+from pytest_sslaudit.asked import audit_folder
 from pytest_sslaudit.facts import Facts
 from pytest_sslaudit.gate import Ruling, ending_of, rule
 from pytest_sslaudit.judging import apply
-from pytest_sslaudit.plugin import audit_folder
 from pytest_sslaudit.results import as_properties
 from pytest_sslaudit.run import AuditRun, Run
 from pytest_sslaudit.tally import Tally

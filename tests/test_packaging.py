@@ -22,7 +22,7 @@ import pytest
 from packaging.requirements import Requirement
 
 from audit.profile import builtin_profiles
-from pytest_sslaudit.plugin import audit_folder
+from pytest_sslaudit.asked import audit_folder
 
 ROOT = Path(__file__).parent.parent
 OURS = ("audit", "pytest_sslaudit", "remediate")

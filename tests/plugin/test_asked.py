@@ -58,7 +58,9 @@ def test_without_an_audit_nothing_of_it_is_imported(tmp_path: Path) -> None:
         timeout=120,
         env={"PATH": "/usr/bin:/bin"},
     )
-    assert done.stdout.splitlines()[-1] == "[] ['pytest_sslaudit', 'pytest_sslaudit.plugin']", done.stderr
+    assert (
+        done.stdout.splitlines()[-1] == "[] ['pytest_sslaudit', 'pytest_sslaudit.asked', 'pytest_sslaudit.plugin']"
+    ), done.stderr
 
 
 def test_an_own_audit_folder_that_is_no_package_of_ours_is_left_alone(pytester: pytest.Pytester) -> None:

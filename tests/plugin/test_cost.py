@@ -31,7 +31,7 @@ class Meter:
 
     def pytest_configure(self, config):
         plugin, began = config.pluginmanager.get_plugin("pytest_sslaudit.plugin"), time.process_time()
-        is_asked = plugin.is_asked(config)
+        is_asked = plugin.is_asked(config, plugin.NAMES)
         ms = 1000 * (self.loading_s + time.process_time() - began)
         print(json.dumps({"is_asked": is_asked, "ms": ms, "modules": self.modules}))
 
@@ -60,8 +60,8 @@ def _run(folder: Path) -> dict[str, Any]:
     return found
 
 
-def test_a_run_without_an_audit_imports_one_module_of_ours(runs: list[dict[str, Any]]) -> None:
-    assert runs[0]["modules"] == ["pytest_sslaudit", "pytest_sslaudit.plugin"]
+def test_a_run_without_an_audit_imports_two_small_modules_of_ours(runs: list[dict[str, Any]]) -> None:
+    assert runs[0]["modules"] == ["pytest_sslaudit", "pytest_sslaudit.asked", "pytest_sslaudit.plugin"]
 
 
 def test_a_run_without_an_audit_pays_less_than_20_ms(runs: list[dict[str, Any]]) -> None:
