@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import subprocess
+
 import pytest
 
 from audit.observation import FileKind, InstalledFile
 from remediate.installers import INSTALLERS, Declared
 from remediate.installers.files import Installation, Placement, Version, destroy_keys, placements
+from remediate.installers.switch import start
 from remediate.premises import ROOT, Premises
 
 
@@ -63,6 +66,15 @@ def test_what_is_no_version_is_never_destroyed() -> None:
 def test_a_test_of_a_configuration_changes_nothing_and_a_reload_does(name: str) -> None:
     installer = INSTALLERS[name]
     assert (installer.name, installer.test("web1").changes, installer.take_up("web1").changes) == (name, False, True)
+
+
+@pytest.mark.parametrize("name", INSTALLERS)
+def test_every_script_is_good_shell(name: str) -> None:
+    one = INSTALLERS[name]
+    begun = start(Installation(Premises("web1", "c4f3", "test"), ()), [one], "proven", patience_s=1)
+    scripts = [command.script for command in (one.test("web1"), one.take_up("web1"), one.revive("web1"), begun)]
+    for script in (*scripts, *(word for word in begun.arguments if "\n" in word)):
+        assert subprocess.run(["sh", "-n", "-c", script], capture_output=True, check=False).stderr == b""
 
 
 def test_a_declared_service_is_tested_and_reloaded_by_its_own_commands() -> None:

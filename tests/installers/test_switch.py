@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from remediate.installers.files import Version, destroy_keys, release, stage
-from remediate.installers.switch import call_back, confirm, read_progress
+from remediate.installers.switch import call_back, confirm, look, read_progress
 from remediate.premises import BUSY
 from tests.installers.hands import run
 from tests.installers.serving import Pair, Place, new_pair, new_place
@@ -183,6 +183,21 @@ def test_released_paths_are_files_again(place: Place, pairs: tuple[Pair, Pair, P
     assert not place.certificate.is_symlink()
     assert place.configured == of(pairs[0])
     assert stat.S_IMODE(place.key.stat().st_mode) == 0o640
+
+
+def test_no_byte_of_a_key_is_anywhere_but_in_the_keys(place: Place, pairs: tuple[Pair, Pair, Pair]) -> None:
+    version = Version(pairs[1].certificate, "", str(pairs[1].key_path))
+    name = place.installation.name_of(version)
+    done = [run(stage(place.installation, version)), place.start(name, patience_s=1)]
+    place.wait_for("returned")
+    done += [run(look(place.installation)), run(release(place.installation))]
+    printed = "".join(each.output + each.error for each in done) + str(place.starting(name))
+    files = [path for path in Path(place.installation.premises.root).rglob("*") if path.is_file()]
+    assert len(files) > 6
+    others = "".join(path.read_text() for path in files if path.name != "tls.key")
+    for pair in pairs[:2]:
+        secrets = [line for line in pair.key.splitlines() if "-----" not in line]
+        assert not [line for line in secrets if line in printed + others]
 
 
 @dataclass(slots=True)

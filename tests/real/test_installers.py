@@ -11,6 +11,7 @@ from audit.observation import FileKind, InstalledFile
 from remediate.action import Command, Done
 from remediate.installers import INSTALLERS
 from remediate.installers.files import Installation, Version, placements, stage
+from remediate.installers.installer import Daemon as Process
 from remediate.installers.switch import call_back, look, read_progress, start
 from remediate.premises import ROOT, Premises
 from tests.real.daemons import DAEMONS, Daemon, Names
@@ -88,9 +89,10 @@ def test_a_server_that_has_ended_is_started_again(daemon: Daemon, host: Host, au
     serve(host, daemon, NAMES, (credential, authority.issue(NAMES.second)))
     ports = {*daemon.ports, *(port for port, _ in daemon.starttls)}
     installer = INSTALLERS[daemon.service]
+    assert isinstance(installer, Process)
     untouched = run(host, installer.revive(NAMES.main))
     assert untouched.ok, untouched
-    host.shell(f"for p in {' '.join(installer.processes)}; do kill $(pidof $p) || :; done")  # type: ignore[attr-defined]
+    host.shell(f"for p in {' '.join(installer.processes)}; do kill $(pidof $p) || :; done")
     assert wait_until(lambda: not ports & host.listening())
     assert not run(host, installer.test(NAMES.main)).output
     revived = run(host, installer.revive(NAMES.main))
