@@ -1,0 +1,139 @@
+"""The run: the canary first, then the hosts beside one another and the cases of a host one after another.
+
+It knows when a case is due and when a run ends itself; it refuses to know steps, hosts and issuers.
+"""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from random import SystemRandom
+from threading import Lock
+
+from audit.words import moment
+from remediate.case import VALIDATED, Case
+from remediate.journal import Outcome
+from remediate.schedule import Attempt, next_try
+from remediate.site import Means
+from remediate.walk import Ending, asks_issuer, walk
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How far and how fast a run goes; `chance` gives numbers from 0 up to 1."""
+
+    hosts_at_once: int = 8
+    max_failures: int = 3
+    chance: Callable[[], float] = field(default_factory=lambda: SystemRandom().random)
+
+
+def repair(cases: Sequence[Case], means: Means, pace: Pace) -> tuple[Ending, ...]:
+    """Repair what an earlier run left unfinished and these cases, and return how each ended, in that order.
+
+    To be called by whoever holds the lock of the state folder. Until one case is proven they go one by one, and the
+    first failure ends the run: it is then more likely that we see wrongly than that all of them are broken.
+    """
+    wanted = (*_left(cases, means), *cases)
+    begun = {case.id: case for case in means.journal.unfinished()}
+    endings = {case.id: early for case in wanted if (early := _not_due(begun.get(case.id, case), means))}
+    due = {case.id: case for case in wanted if case.id not in endings}
+    run = _Run(means, pace)
+    for case in due.values():
+        if run.failures or run.has_proof:
+            break
+        endings[case.id] = run.take(case)
+    if run.has_proof:
+        rest = [case for case in due.values() if case.id not in endings]
+        endings |= {ending.case.id: ending for ending in _beside(run, rest, pace.hosts_at_once)}
+    for case in due.values():
+        if case.id not in endings:
+            endings[case.id] = Ending(case, "waiting", cause="run.canary", note="the first repair of this run failed")
+    return tuple(endings[one] for one in dict.fromkeys(case.id for case in wanted))
+
+
+def _beside(run: _Run, cases: Sequence[Case], hosts_at_once: int) -> Iterator[Ending]:
+    """Yield the endings of cases: hosts beside one another, each host's in their order."""
+    by_host: dict[str, list[Case]] = {}
+    for case in cases:
+        by_host.setdefault(case.host, []).append(case)
+
+    def take_all(mine: list[Case]) -> list[Ending]:
+        return [run.take(case) for case in mine]
+
+    with ThreadPoolExecutor(hosts_at_once, thread_name_prefix="sslaudit-repair") as pool:
+        for endings in pool.map(take_all, by_host.values()):
+            yield from endings
+
+
+def _left(cases: Sequence[Case], means: Means) -> Iterator[Case]:
+    """Yield the unfinished cases on the hosts of this run; what nobody asks for any more is ended instead.
+
+    It was not found tonight, and no order was placed for it: somebody else has mended it.
+    """
+    planned = {case.id for case in cases}
+    for case in means.journal.unfinished():
+        if case.id in planned or case.host not in means.hands:
+            continue
+        if case.repair in VALIDATED and not means.journal.ledger.orders(case.id):
+            means.journal.end(case.id, Outcome("dropped", means.clock(), note="it is not found any more"))
+        else:
+            yield case
+
+
+def _not_due(case: Case, means: Means) -> Ending | None:
+    """Return why a case is not tried now, where it is not: it failed lately, or its issuer asked to be left alone."""
+    ledger, now = means.journal.ledger, means.clock()
+    last = next(reversed(ledger.attempts(case.id)), None)
+    if last is not None and last.next_at is not None and last.next_at > now:
+        note = f"not tried again before {moment(last.next_at)}: {last.note}"
+        return Ending(case, "waiting", last.step, "run.not-due", note, next_at=last.next_at)
+    busy = ledger.busy_until(means.issuer_name)
+    if busy is not None and busy > now and asks_issuer(case):
+        note = f"{means.issuer_name} asked to be left alone until {moment(busy)}"
+        return Ending(case, "waiting", "", "issuer.busy", note, next_at=busy)
+    return None
+
+
+class _Run:
+    """What the cases of a run have in common: how many failed, and whether one is proven."""
+
+    def __init__(self, means: Means, pace: Pace) -> None:
+        """Begin without either."""
+        self._means, self._pace, self._turn = means, pace, Lock()
+        self.failures = 0
+        self.has_proof = False
+
+    def take(self, case: Case) -> Ending:
+        """Take a case, unless the run has come to its end, and keep how that ended."""
+        if self._means.stop.is_set():
+            return Ending(case, "waiting", cause="run.stopped", note="the run was stopped")
+        if self.failures >= self._pace.max_failures:
+            return Ending(
+                case, "waiting", cause="run.failures", note=f"{self.failures} repairs of this run have failed"
+            )
+        ending = self._kept(self._walked(case))
+        with self._turn:
+            self.failures += ending.kind == "failed"
+            self.has_proof |= ending.kind == "proven"
+        return ending
+
+    def _walked(self, case: Case) -> Ending:
+        """Walk through a case; a bug of ours ends this case with its trace, and no other."""
+        try:
+            return walk(case, self._means)
+        except Exception:  # noqa: BLE001 - one of the two boundaries: one host's failure never stops another
+            return Ending(case, "failed", cause="run.bug", note=traceback.format_exc())
+
+    def _kept(self, ending: Ending) -> Ending:
+        ledger, now = self._means.journal.ledger, self._means.clock()
+        if ending.kind == "waiting":
+            return ending
+        is_theirs = ending.cause.startswith("issuer.")
+        issuer = self._means.issuer_name if is_theirs else None
+        tried = Attempt(now, ending.kind, ending.step, f"{ending.cause}: {ending.note}" if ending.note else "", issuer)
+        earlier = ledger.attempts(ending.case.id)
+        attempt = next_try(earlier, tried, self._pace.chance, ending.retry_after_s)
+        ledger.keep_attempt(ending.case.id, attempt)
+        return replace(ending, next_at=attempt.next_at)

@@ -1,0 +1,195 @@
+"""A case at work: what it may use, where it works, and which of its files are switched together.
+
+It knows the targets of this run and keeps what the steps have found out; it refuses to know in which order they go.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Final
+
+from audit.anchors import Anchors
+from audit.observation import InstalledFile
+from audit.probe import Limits, Target
+from remediate.action import Command, Done
+from remediate.answer import Installable
+from remediate.case import VALIDATED, Case
+from remediate.csr import Csr
+from remediate.dcv import Validator
+from remediate.hands import Hands
+from remediate.installers import INSTALLERS, Installer
+from remediate.installers.files import Installation, origin, placements
+from remediate.issuers import Issuer
+from remediate.journal import Journal
+from remediate.premises import ROOT, Premises
+
+CLOCK_TOLERANCE: Final = timedelta(minutes=5)
+"""How far two clocks may be apart (Kerberos' usual bound): beyond it one of them makes good certificates look bad."""
+
+
+@dataclass(frozen=True, slots=True)
+class Waits:
+    """How long is waited for what, in seconds.
+
+    A proof has to be found before the host takes the switch back by itself; what is left is for confirming it.
+    """
+
+    confirmation_s: int = 300
+    proof_s: float = 120.0  # old workers of a busy web server answer for a while
+    taken_up_s: float = 150.0  # a test and a reload, each of which the host allows 60 s
+    issuance_s: float = 600.0  # in this run; the next one asks about the same order
+    look_s: float = 0.25  # between two looks
+
+
+@dataclass(frozen=True, slots=True)
+class Means:
+    """What a run may use: the journal, hands on the hosts by label, what was found on them, issuer and trust anchors.
+
+    Once `stop` is set nothing more is begun, and nothing waited for.
+    """
+
+    journal: Journal
+    hands: Mapping[str, Hands]
+    targets: Mapping[str, Target]  # by endpoint
+    issuer: Issuer
+    issuer_name: str
+    validator: Validator
+    docroots: Mapping[tuple[str, str], str]  # by host and name
+    anchors: Anchors
+    clock: Callable[[], datetime]
+    owner: str  # who works on a host, for whoever finds it locked
+    key_type: str = "ecdsa-p256"
+    product: str = "90-day"
+    installers: Mapping[str, Installer] = field(default_factory=lambda: INSTALLERS)
+    root: str = ROOT
+    waits: Waits = field(default_factory=Waits)
+    limits: Limits = field(default_factory=Limits)
+    stop: threading.Event = field(default_factory=threading.Event)
+
+    def addresses_of(self, host: str) -> frozenset[str]:
+        """Return the addresses that a host of this run is known to have."""
+        servers = (one.server for one in self.targets.values() if one.endpoint.host == host)
+        found = ((*server.addresses, *server.configured_addresses) for server in servers if server)
+        return frozenset(address for addresses in found for address in addresses)
+
+
+@dataclass(frozen=True, slots=True)
+class FileSet:
+    """Files that are switched together, the services that load them and the endpoints that show what is in them."""
+
+    services: tuple[str, ...]
+    endpoints: tuple[str, ...]
+    installation: Installation
+
+
+class Unknown(LookupError):
+    """Something of a case that was not found on its host in this run; its message names it."""
+
+
+@dataclass(slots=True)
+class Site:
+    """A case at work. What its steps found out is kept here for the next, and found out anew by the next run."""
+
+    case: Case
+    means: Means
+    csr: Csr | None = None
+    installable: Installable | None = None
+    is_published: bool = False
+    is_collected: bool = False
+    left_behind: tuple[str, ...] = ()
+    _file_sets: tuple[FileSet, ...] | None = None
+
+    @property
+    def premises(self) -> Premises:
+        """Where the case has its things on the host."""
+        return Premises(self.case.host, self.case.id, self.means.owner, self.means.root)
+
+    @property
+    def file_sets(self) -> tuple[FileSet, ...]:
+        """The sets of files, found once: afterwards the links of ours are there. Raises Unknown."""
+        if self._file_sets is None:
+            self._file_sets = tuple(_file_sets(self.case, self.means.targets, self.premises))
+        return self._file_sets
+
+    @property
+    def together(self) -> tuple[tuple[str, ...], ...]:
+        """The services that are repaired together; raises Unknown."""
+        if self.case.repair in VALIDATED:
+            return tuple(one.services for one in self.file_sets)
+        return tuple((service,) for service in self.case.services)
+
+    def run(self, command: Command) -> Done:
+        """Run a command on the case's host."""
+        return self.means.hands[command.host].run(command)
+
+    def target(self, endpoint: str) -> Target:
+        """Return an endpoint of the case as it was found; raises Unknown."""
+        if endpoint not in self.means.targets:
+            raise Unknown(f"{endpoint} was not found this time")
+        return self.means.targets[endpoint]
+
+    def serves(self, endpoint: str) -> str | None:
+        """Return the service of an endpoint."""
+        return _service_of(self.means.targets, endpoint)
+
+    def file_set(self, subject: str) -> FileSet:
+        """Return the set of files that a service or an endpoint belongs to; raises Unknown."""
+        for one in self.file_sets:
+            if subject in one.services or subject in one.endpoints:
+                return one
+        raise Unknown(f"no files of {subject} were found this time")
+
+    def installer(self, service: str) -> Installer:
+        """Return what brings a service to use its files; raises Unknown."""
+        if service not in self.means.installers:
+            raise Unknown(f"it is not known how {service} is brought to use its files")
+        return self.means.installers[service]
+
+    def wait_until(self, condition: Callable[[], bool], seconds: float) -> bool:
+        """Return whether a condition comes true in time; False too where the run is stopped."""
+        end = time.monotonic() + seconds
+        while not condition():
+            if time.monotonic() >= end or self.means.stop.wait(self.means.waits.look_s):
+                return False
+        return True
+
+
+def _file_sets(case: Case, targets: Mapping[str, Target], premises: Premises) -> Iterator[FileSet]:
+    """Yield the sets: services that share a file are in one, so that no file is switched twice."""
+    files = {service: _files_of(case, service, targets) for service in case.services}
+    for services in sorted(_joined(files, premises.root)):
+        placed = placements((file for service in services for file in files[service]), premises.root)
+        endpoints = tuple(one for one in case.endpoints if _service_of(targets, one) in services)
+        yield FileSet(services, endpoints, Installation(premises, placed))
+
+
+def _files_of(case: Case, service: str, targets: Mapping[str, Target]) -> tuple[InstalledFile, ...]:
+    wanted = {file.path for file in case.files if file.service == service}
+    servers = [targets[one].server for one in case.endpoints if _service_of(targets, one) == service]
+    found = {(file.path, file.kind): file for server in servers if server for file in server.files}
+    known = tuple(found[key] for key in sorted(found) if key[0] in wanted)
+    if {file.path for file in known} != wanted or not wanted:
+        raise Unknown(f"the files of {service} were not found this time")
+    return known
+
+
+def _service_of(targets: Mapping[str, Target], endpoint: str) -> str | None:
+    server = targets[endpoint].server if endpoint in targets else None
+    return server.service if server else None
+
+
+def _joined(files: Mapping[str, Iterable[InstalledFile]], root: str) -> Iterator[tuple[str, ...]]:
+    """Yield the services by what they share."""
+    paths = {service: {origin(file, root) for file in mine} for service, mine in files.items()}
+    left = dict(paths)
+    while left:
+        first, reached = left.popitem()
+        services = {first}
+        while joining := [service for service in left if left[service] & reached]:
+            services.update(joining)
+            reached = reached.union(*(left.pop(service) for service in joining))
+        yield tuple(sorted(services))

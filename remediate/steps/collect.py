@@ -1,0 +1,91 @@
+"""The step `collect`: what was issued is in our hands, and is what was ordered.
+
+It knows how long an order is waited for and given up; it touches no service.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Final
+
+from audit.words import duration, sentence
+from remediate.answer import Installable, Ordered, Refusal, Sent, judge
+from remediate.issuers import Order
+from remediate.key import discard_request
+from remediate.schedule import poll_delay_s
+from remediate.site import Site
+from remediate.steps.key import request_of
+from remediate.steps.order import order_of
+from remediate.steps.self_test import publish, withdraw
+from remediate.steps.step import So, Stuck, done
+
+TOO_OLD: Final = timedelta(days=7)
+"""An order that is still pending after it is canceled: its validations have lapsed by then."""
+
+NOTED: Final = "leaf "
+"""How what is noted of this step begins; the leaf's SHA-256 follows."""
+
+
+class Collect:
+    """What is collected is kept for the steps that follow; it is collected again by the next run."""
+
+    def look(self, site: Site, subject: str) -> So | None:
+        """Return what there is to install, once it has been collected."""
+        del subject  # it is for the whole case
+        if not site.is_collected:
+            return None
+        left = f"; left behind: {sentence(site.left_behind)}" if site.left_behind else ""
+        return So(f"{NOTED}{installable_of(site).leaf.sha256}{left}")
+
+    def act(self, site: Site, subject: str) -> None:
+        """Ask until the certificate is there or the issuer takes longer than a run waits."""
+        del subject
+        installable_of(site)
+        site.left_behind = withdraw(site)
+        site.is_collected = True
+
+
+def installable_of(site: Site) -> Installable:
+    """Return what was issued for a case, judged; raises Stuck."""
+    if site.installable is None:
+        order = _issued(site)
+        ordered = Ordered(request_of(site), site.case.names)
+        sent = Sent(order.certificate_pem, order.ca_bundle_pem)
+        judged = judge(sent, ordered, site.means.anchors, site.means.clock())
+        if isinstance(judged, Refusal):
+            raise Stuck("issuer.answer", f"what {site.means.issuer_name} sent is not installed: {judged}")
+        site.installable = judged
+    return site.installable
+
+
+def _issued(site: Site) -> Order:
+    """Return the order once it is issued; raises Stuck where that does not come to pass in this run."""
+    waited, polls = 0.0, 0
+    while True:
+        order = order_of(site)
+        if order is None:
+            raise Stuck("issuer.unknown", f"{site.means.issuer_name} knows no order for {request_of(site)}")
+        if order.status == "issued":
+            return order
+        if not order.is_pending or site.means.clock() - order.created > TOO_OLD:
+            raise _given_up(site, order)
+        if not site.is_published:
+            publish(site)
+        delay_s = poll_delay_s(polls, order.retry_after_s)
+        if waited + delay_s > site.means.waits.issuance_s or site.means.stop.wait(delay_s):
+            raise Stuck("issuer.pending", _said(site, order), ended="pending", retry_after_s=order.retry_after_s)
+        waited, polls = waited + delay_s, polls + 1
+
+
+def _given_up(site: Site, order: Order) -> Stuck:
+    """Return why an order comes to nothing; the next try makes a new request, as none is ordered with twice."""
+    age = ""
+    if order.is_pending:
+        age = f" after {duration(site.means.clock() - order.created)}, and is canceled"
+        site.means.issuer.cancel(order.id)
+    done(site, discard_request(site.premises))
+    return Stuck(f"issuer.{order.status}", f"{_said(site, order)}{age}")
+
+
+def _said(site: Site, order: Order) -> str:
+    return f"the order {order.id} at {site.means.issuer_name} is {order.status}: {order.message}"

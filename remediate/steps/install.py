@@ -1,0 +1,42 @@
+"""The step `install`: certificate and key lie ready on the host, beside those in use.
+
+It knows versions; no service knows of one yet.
+"""
+
+from __future__ import annotations
+
+from remediate.installers.files import Version, stage
+from remediate.key import key_path
+from remediate.site import Site
+from remediate.steps.collect import installable_of
+from remediate.steps.step import So, done
+
+_LOOK = r"""
+[ ! -d "$root/$case/$1/$2" ] || echo "there"
+"""
+
+
+class Install:
+    """The first service of a set of files lays them ready for all of it."""
+
+    def look(self, site: Site, subject: str) -> So | None:
+        """Return which version lies ready for a service."""
+        installation, name = site.file_set(subject).installation, version_name(site, subject)
+        folder = installation.folder.rpartition("/")[2]
+        command = site.premises.looking(f"look whether version {name} lies ready", _LOOK, folder, name)
+        return So(f"version {name}") if done(site, command).output.strip() else None
+
+    def act(self, site: Site, subject: str) -> None:
+        """Lay it ready; a key that is not the certificate's is refused there."""
+        done(site, stage(site.file_set(subject).installation, version_of(site)))
+
+
+def version_of(site: Site) -> Version:
+    """Return what is to be installed."""
+    installable = installable_of(site)
+    return Version(installable.leaf_pem, installable.chain_pem, key_path(site.premises))
+
+
+def version_name(site: Site, subject: str) -> str:
+    """Return what the version is called in the files of a service or an endpoint."""
+    return site.file_set(subject).installation.name_of(version_of(site))

@@ -1,0 +1,66 @@
+"""The step `proof`: every address of an endpoint serves the new leaf on a valid path, and the switch is confirmed.
+
+It knows when a switch is confirmed and when it is called back; it changes nothing else.
+"""
+
+from __future__ import annotations
+
+from audit.words import sentence
+from remediate.action import Command
+from remediate.case import VALIDATED
+from remediate.installers.switch import Progress, call_back, confirm
+from remediate.site import Site
+from remediate.steps.install import version_name
+from remediate.steps.reload import settled
+from remediate.steps.step import So, Stuck, done
+from remediate.steps.witness import faults_of, served
+
+
+class Proof:
+    """The last endpoint of a set of files confirms for all of them: they were proven before it."""
+
+    def look(self, site: Site, subject: str) -> So | None:
+        """Return that the endpoint is proven, and the last of its set that the switch is confirmed."""
+        if _confirms(site, subject) and settled(site, site.file_set(subject)).last.state != "confirmed":
+            return None
+        return None if faults_of(site, subject) else So("proven on every address")
+
+    def act(self, site: Site, subject: str) -> None:
+        """Observe until all is well, and confirm; else let the old version be taken back and say what is served."""
+        faults = faults_of(site, subject)
+
+        def is_well() -> bool:
+            nonlocal faults
+            faults = faults_of(site, subject)
+            return not faults
+
+        if faults and not site.wait_until(is_well, site.means.waits.proof_s):
+            raise _unproven(site, subject, faults)
+        if _confirms(site, subject):
+            progress = _answer(site, subject, confirm(site.file_set(subject).installation, version_name(site, subject)))
+            if progress.last.state != "confirmed":
+                raise Stuck(
+                    "install.went-back", f"it was not confirmed in time: {progress.last.detail}", went_back=True
+                )
+
+
+def _confirms(site: Site, endpoint: str) -> bool:
+    return site.case.repair in VALIDATED and endpoint == site.file_set(endpoint).endpoints[-1]
+
+
+def _unproven(site: Site, endpoint: str, faults: tuple[str, ...]) -> Stuck:
+    """Call the switch back, observe again and return what was found; a key that others know does not come back."""
+    why = f"{endpoint} is not proven: {sentence(faults)}"
+    if site.case.repair not in VALIDATED:
+        return Stuck("proof.failed", why)
+    back = call_back(site.file_set(endpoint).installation, version_name(site, endpoint))
+    state = _answer(site, endpoint, back).last.state
+    return Stuck(
+        "proof.failed", f"{why}; the switch is {state}, now {served(site, endpoint)}", went_back=state == "returned"
+    )
+
+
+def _answer(site: Site, endpoint: str, command: Command) -> Progress:
+    """Return where a switch is after an answer to it, and wait until its script has let go of the host."""
+    done(site, command)
+    return settled(site, site.file_set(endpoint))

@@ -1,0 +1,92 @@
+"""The step `reload`: a service has taken up the files that it is to use.
+
+It knows the switch on the host, which goes back by itself, and the reload of a service that has the right files
+already. What is served then is the next step's to see.
+"""
+
+from __future__ import annotations
+
+from remediate.action import Command
+from remediate.installers.switch import TERMINAL, Progress, look, read_progress, start
+from remediate.premises import BUSY
+from remediate.site import FileSet, Site
+from remediate.steps.install import version_name
+from remediate.steps.step import So, Stuck, done, interruption, said
+from remediate.steps.witness import faults_of
+
+
+class Switch:
+    """A new version is switched to; the first service of a set of files does it for all of it."""
+
+    def look(self, site: Site, subject: str) -> So | None:
+        """Return that the new version is in use and every service has taken it up."""
+        name = version_name(site, subject)
+        progress = settled(site, site.file_set(subject))
+        is_held = progress.last.state == "waiting" and progress.is_running
+        if progress.live != name or not (is_held or progress.last.state == "confirmed"):
+            return None
+        away = "".join(f"; {service} was away for {seconds:g} s" for service, seconds in progress.gaps)
+        return So(f"version {name} is in use{away}")
+
+    def act(self, site: Site, subject: str) -> None:
+        """Start the switch and wait until every service has taken it up."""
+        one, name = site.file_set(subject), version_name(site, subject)
+        services = [site.installer(service) for service in one.services]
+        patience_s, returns = site.means.waits.confirmation_s, not site.case.is_compromised
+        done(site, start(one.installation, services, name, patience_s=patience_s, returns=returns))
+        progress = settled(site, one)
+        if progress.last.state not in ("waiting", "confirmed"):
+            raise _not_taken_up(progress)
+
+
+def _not_taken_up(progress: Progress) -> Stuck:
+    """Return why a switch did not come to wait for its confirmation."""
+    last = progress.last
+    why = f"the switch is {last.state}: {last.detail or 'nothing more is known'}"
+    if last.state not in TERMINAL:
+        return Stuck("install.interrupted", why, ended="interrupted")
+    return Stuck("install.not-taken-up", why, went_back=last.state in ("returned", "refused"))
+
+
+class Reload:
+    """The files are right already: the service is told to read them."""
+
+    def look(self, site: Site, subject: str) -> So | None:
+        """Return that every endpoint of the service serves what is in its files."""
+        mine = [one for one in site.case.endpoints if site.serves(one) == subject]
+        return None if any(faults_of(site, endpoint) for endpoint in mine) else So("it serves what is in its files")
+
+    def act(self, site: Site, subject: str) -> None:
+        """Test its configuration, let it read its files, and start it again where it has ended."""
+        installer, host = site.installer(subject), site.case.host
+        done(site, installer.test(host))
+        result = site.run(_alone(site, installer.take_up(host)))
+        if result.status in (None, BUSY):
+            raise interruption(site, result)
+        if not result.ok:
+            done(site, _alone(site, installer.revive(host)))
+            raise Stuck("service.not-reloaded", f"{subject} has ended and was started again: {said(result)}")
+        site.wait_until(lambda: self.look(site, subject) is not None, site.means.waits.proof_s)
+
+
+def settled(site: Site, one: FileSet) -> Progress:
+    """Return where the switch of some files is, once it waits or has come to its end."""
+    progress = _progress(site, one)
+
+    def is_settled() -> bool:
+        nonlocal progress
+        progress = _progress(site, one)
+        return progress.last.state == "waiting" or not progress.is_running
+
+    if progress.is_running and progress.last.state != "waiting":
+        site.wait_until(is_settled, site.means.waits.taken_up_s)
+    return progress
+
+
+def _progress(site: Site, one: FileSet) -> Progress:
+    return read_progress(done(site, look(one.installation)))
+
+
+def _alone(site: Site, command: Command) -> Command:
+    """Return a command that has the host's lock while it runs, and whose children do not."""
+    return site.premises.locked(command.why, 'sh -c "$1" 9>&-\n', command.script, timeout_s=command.timeout_s)

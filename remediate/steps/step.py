@@ -1,0 +1,78 @@
+"""What a step of a repair is to the loop that walks it: a look at the world, and an act that makes it so.
+
+It knows how a step says that it cannot be taken; it refuses to know which steps there are.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from remediate.action import Command, Done
+from remediate.premises import BUSY
+from remediate.schedule import Ended
+from remediate.site import Site
+
+
+class Stuck(Exception):
+    """Why a step cannot be taken now: a stable word, a sentence for a person, and what that means for the next try.
+
+    `failed` earns backoff, `pending` is the issuer's time, `interrupted` is nobody's fault: a lock, a lost connection.
+    `went_back` tells that the services use what they did before.
+    """
+
+    def __init__(
+        self,
+        cause: str,
+        why: str,
+        *,
+        ended: Ended = "failed",
+        retry_after_s: float | None = None,
+        went_back: bool = False,
+    ) -> None:
+        """Keep all of it."""
+        super().__init__(why)
+        self.cause = cause
+        self.ended = ended
+        self.retry_after_s = retry_after_s
+        self.went_back = went_back
+
+
+@dataclass(frozen=True, slots=True)
+class So:
+    """The world is as the step wants it; the note says what was seen."""
+
+    note: str = ""
+
+
+class Taking(Protocol):
+    """How a kind of step is taken for one subject: a service, an endpoint, or the whole case."""
+
+    def look(self, site: Site, subject: str) -> So | None:
+        """Return that it is so already, or None; raises Stuck where it cannot become so. It changes nothing."""
+
+    def act(self, site: Site, subject: str) -> None:
+        """Do what makes it so, as often as it is called; raises Stuck."""
+
+
+def done(site: Site, command: Command) -> Done:
+    """Return how a command ended that has to end well; raises Stuck."""
+    result = site.run(command)
+    if result.ok:
+        return result
+    if result.status in (None, BUSY):
+        raise interruption(site, result)
+    raise Stuck("host.command", f"{command.why}: {said(result)}")
+
+
+def interruption(site: Site, result: Done) -> Stuck:
+    """Return why a command was not run: somebody else works on the host, or it cannot be reached."""
+    if result.status == BUSY:
+        return Stuck("host.locked", f"{site.case.host} is {result.output.strip()}", ended="interrupted")
+    return Stuck("host.unreachable", f"{site.case.host}: {said(result)}", ended="interrupted")
+
+
+def said(result: Done) -> str:
+    """Return the end of what a command said, in one line."""
+    lines = (result.error.strip() or result.output.strip() or "it said nothing").splitlines()
+    return " ".join(lines[-3:])[-400:]

@@ -1,0 +1,76 @@
+"""What the network sees of an endpoint of a case: on every address the leaf that it is to serve, on a valid path.
+
+It knows observations and trust anchors; what is done about a fault is known elsewhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from hashlib import sha256
+
+from audit.certificate import read_certificate
+from audit.chain import read_chain
+from audit.checks import Inconclusive
+from audit.observation import Handshake, Observation
+from audit.probe import observe
+from audit.trust import distrust
+from audit.words import listing, moment
+from remediate.case import VALIDATED
+from remediate.site import Site
+from remediate.steps.collect import installable_of
+from remediate.steps.step import Stuck
+
+
+def faults_of(site: Site, endpoint: str) -> tuple[str, ...]:
+    """Return what is not as it is to be at each address of an endpoint, a clause each; none where all is well."""
+    observation = _observe(site, endpoint)
+    expected = expected_leaves(site, endpoint)
+    unseen = (f"{one.address or endpoint}: {one.detail}" for one in observation.failures if one.kind != "no-family")
+    found = (fault for shake in observation.handshakes for fault in _faults(site, shake, expected))
+    faults = (*unseen, *found)
+    return faults if observation.handshakes else faults or (f"{endpoint} has no address",)
+
+
+def served(site: Site, endpoint: str) -> str:
+    """Return in a clause which leaf each address serves."""
+    observation = _observe(site, endpoint)
+    leaves = [f"{one.address} serves {_leaf(one)[:16]}…" for one in observation.handshakes]
+    return listing([*leaves, *(f"{one.address}: {one.detail}" for one in observation.failures)])
+
+
+def expected_leaves(site: Site, endpoint: str) -> frozenset[str]:
+    """Return the SHA-256 of what an endpoint is to serve: what was issued, or what is in its files."""
+    if site.case.repair in VALIDATED:
+        return frozenset({installable_of(site).leaf.sha256})
+    mine = {file.path for file in site.case.files if file.kind == "certificate"}
+    server = site.target(endpoint).server
+    files = [file for file in server.files if file.path in mine and file.chain_der] if server else []
+    return frozenset(sha256(file.chain_der[0]).hexdigest() for file in files)
+
+
+def _observe(site: Site, endpoint: str) -> Observation:
+    seen: list[Observation] = []
+    means = site.means
+    observe((site.target(endpoint),), means.limits, clock=means.clock, report=seen.append, stop=means.stop)
+    if not seen:
+        raise Stuck("run.stopped", f"the run was stopped while {endpoint} was observed", ended="interrupted")
+    return seen[0]
+
+
+def _faults(site: Site, shake: Handshake, expected: frozenset[str]) -> Iterator[str]:
+    leaf, now = read_certificate(shake.chain_der[0]), site.means.clock()
+    if leaf.sha256 not in expected:
+        yield f"{shake.address} serves another leaf ({leaf.sha256[:16]}…)"
+        return
+    if not leaf.not_before <= now <= leaf.not_after:
+        yield f"{shake.address}: valid only from {moment(leaf.not_before)} to {moment(leaf.not_after)}"
+    try:
+        why = distrust(read_chain(shake.chain_der, site.means.anchors))
+    except Inconclusive as inconclusive:
+        why = str(inconclusive)
+    if why:
+        yield f"{shake.address}: no path leads to a trust anchor: {why}"
+
+
+def _leaf(shake: Handshake) -> str:
+    return sha256(shake.chain_der[0]).hexdigest() if shake.chain_der else "nothing"

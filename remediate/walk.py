@@ -1,0 +1,186 @@
+"""The walk through one case: the intent is recorded, the world looked at, acted on and looked at again, and recorded.
+
+It knows phases and states; it refuses to know how a step is taken and what other cases there are.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Literal
+
+from audit.words import duration, sentence
+from remediate.case import EACH, VALIDATED, Case, Step, StepState
+from remediate.installers.files import destroy_keys
+from remediate.journal import Outcome
+from remediate.key import discard_request
+from remediate.schedule import Ended
+from remediate.site import CLOCK_TOLERANCE, Means, Site, Unknown
+from remediate.steps import TAKINGS, So, Stuck
+from remediate.steps.collect import NOTED
+from remediate.steps.reload import settled
+from remediate.steps.self_test import withdraw
+from remediate.steps.step import done
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a case ended in this run. `cause` is a stable word, `note` for a person.
+
+    `waiting` was not begun: it is not due yet, or the run had come to its limit.
+    """
+
+    case: Case
+    kind: Ended | Literal["waiting"]
+    step: str = ""
+    cause: str = ""
+    note: str = ""
+    retry_after_s: float | None = None
+    next_at: datetime | None = None
+
+
+def walk(case: Case, means: Means) -> Ending:
+    """Take a case as far as it goes. What is not done is taken up again by the next run."""
+    site = Site(means.journal.begin(case, means.clock()), means)
+    try:
+        _require_possible(site)
+        common, *each = _phases(site)
+    except (Stuck, Unknown) as why:
+        return _ending(site, "", why)
+    before = _walk_phase(site, common)
+    if before is not None:
+        return _before_installing(site, before)
+    stuck = [ending for phase in each if (ending := _walk_phase(site, phase))]
+    return stuck[0] if stuck else _finish(site)
+
+
+def asks_issuer(case: Case) -> bool:
+    """Whether the issuer still has to be asked for something."""
+    return case.repair in VALIDATED and any(step.kind == "collect" and step.state != "done" for step in case.steps)
+
+
+def _require_possible(site: Site) -> None:
+    """Raise Stuck or Unknown for a repair that cannot be made, and for a host whose clock contradicts ours."""
+    if site.case.host not in site.means.hands:
+        raise Stuck("host.unreachable", f"{site.case.host} cannot be logged into now", ended="interrupted")
+    if unknown := {step.kind for step in site.case.steps} - TAKINGS.get(site.case.repair, {}).keys():
+        raise Unknown(
+            f"this repair ({site.case.repair}) cannot be made: nobody knows how to {', '.join(sorted(unknown))}"
+        )
+    for endpoint in site.case.endpoints:
+        server = site.target(endpoint).server
+        offset = timedelta(seconds=server.clock_offset_s or 0.0) if server else timedelta(0)
+        if abs(offset) > CLOCK_TOLERANCE:
+            raise Stuck("ops.clock-skew", f"the clock of {site.case.host} is {duration(offset)} off ours")
+
+
+def _phases(site: Site) -> tuple[tuple[Step, ...], ...]:
+    """Return what is walked whole or not at all: what is for the whole case, then the services by what they share.
+
+    Raises Unknown where a step is nobody's: it would never be taken.
+    """
+    steps, endpoints = site.case.steps, site.case.endpoints
+    phases = [tuple(step for step in steps if step.kind not in EACH)]
+    for services in site.together:
+        mine = {*services, *(one for one in endpoints if site.serves(one) in services)}
+        phases.append(tuple(step for step in steps if step.kind in EACH and step.subject in mine))
+    if left := {step.name for step in steps}.difference(step.name for phase in phases for step in phase):
+        raise Unknown(f"another service than before answers now: {', '.join(sorted(left))}")
+    return tuple(phases)
+
+
+def _walk_phase(site: Site, phase: tuple[Step, ...]) -> Ending | None:
+    """Take the steps of a phase of which any is not done; return why it could not be walked to its end.
+
+    All of them are looked at then: what an earlier run did may have been taken back by the host since.
+    """
+    if all(step.state == "done" for step in phase):
+        return None
+    for number, step in enumerate(phase):
+        try:
+            _take(site, step)
+        except (Stuck, Unknown) as why:
+            if isinstance(why, Stuck) and why.went_back:
+                _undo(site, phase[:number])
+            return _ending(site, step.name, why)
+    return None
+
+
+def _take(site: Site, step: Step) -> None:
+    """Take one step; raises Stuck or Unknown once that is recorded."""
+    _record(site, step, "uncertain" if step.state == "intended" else "intended")
+    try:
+        so = _made_so(site, step)
+    except (Stuck, Unknown) as why:
+        is_failure = isinstance(why, Unknown) or why.ended == "failed"
+        _record(site, step, "failed" if is_failure else "uncertain", str(why))
+        raise
+    _record(site, step, "done", so.note)
+
+
+def _made_so(site: Site, step: Step) -> So:
+    """Look, act where it is not so yet, and look again."""
+    taking = TAKINGS[site.case.repair][step.kind]
+    so = taking.look(site, step.subject)
+    if so is None:
+        _record(site, step, "intended")
+        taking.act(site, step.subject)
+        so = taking.look(site, step.subject)
+    if so is None:
+        raise Stuck("step.no-effect", f"{step.name}: what was done had no effect")
+    return so
+
+
+def _record(site: Site, step: Step, state: StepState, note: str = "") -> None:
+    """Record what a step became, where it is not so on record already."""
+    journal = site.means.journal
+    last = next((event.state for event in reversed(journal.events(site.case.id)) if event.step == step.name), "planned")
+    if last != state:
+        journal.record(site.case.id, step.name, state, site.means.clock(), note)
+
+
+def _undo(site: Site, steps: tuple[Step, ...]) -> None:
+    """Record that services use what they did before."""
+    for step in steps:
+        if step.kind == "reload":
+            _record(site, step, "undone")
+
+
+def _before_installing(site: Site, ending: Ending) -> Ending:
+    """End a case that failed before a service was touched: the next run decides anew, and finds key and order again."""
+    if ending.kind != "failed":
+        return ending
+    left = withdraw(site) if site.csr is not None else ()
+    note = sentence((ending.note, *(f"left behind: {one}" for one in left)))
+    site.means.journal.end(site.case.id, Outcome("failed", site.means.clock(), note=note))
+    return replace(ending, note=note)
+
+
+def _finish(site: Site) -> Ending:
+    """Destroy what must not stay on the host, and end the case."""
+    case, journal = site.case, site.means.journal
+    try:
+        _destroy(site)
+    except Stuck as why:
+        return _ending(site, "", why)
+    notes = [event.note for event in journal.events(case.id) if event.step == "collect" and event.state == "done"]
+    leaf = notes[-1].removeprefix(NOTED)[:64] if notes else None
+    journal.end(case.id, Outcome("repaired", site.means.clock(), leaf))
+    return Ending(case, "proven")
+
+
+def _destroy(site: Site) -> None:
+    """Destroy the pending key, which is installed now, and an old one that others know."""
+    if site.case.repair not in VALIDATED:
+        return
+    for one in site.file_sets if site.case.is_compromised else ():
+        before = settled(site, one).before
+        if before is not None:
+            done(site, destroy_keys(one.installation, before))
+    done(site, discard_request(site.premises))
+
+
+def _ending(site: Site, step: str, why: Stuck | Unknown) -> Ending:
+    if isinstance(why, Unknown):
+        return Ending(site.case, "failed", step, "case.unknown", str(why))
+    return Ending(site.case, why.ended, step, why.cause, str(why), why.retry_after_s)

@@ -1,0 +1,32 @@
+"""The lab's strict Store as a process on a host of the lab: its base URL on standard output, orders for it on input.
+
+It validates from addresses of that host. `python -m tests.real.storefront FOLDER SOURCES NAME=ADDRESS…`
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+from tests.lab.store import serving
+
+
+def main(folder: str, sources: str, *places: str) -> None:
+    """Serve until the input ends; a line of it is a misbehaviour: what, and how many times."""
+    addresses = dict(place.split("=") for place in places)
+    Path(folder).mkdir(parents=True, exist_ok=True)
+
+    def resolve(name: str) -> list[tuple[str, int]]:
+        return [(addresses[name], 80)] if name in addresses else []
+
+    with serving(Path(folder), resolve, sources=tuple(sources.split(","))) as store:
+        sys.stdout.write(json.dumps({"base_url": store.base_url, "token": store.token}) + "\n")
+        sys.stdout.flush()
+        for line in sys.stdin:
+            what, _, times = line.strip().partition(" ")
+            store.misbehave(what, times=int(times) if times else None)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
