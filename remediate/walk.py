@@ -71,7 +71,9 @@ def _require_possible(site: Site) -> None:
         server = site.target(endpoint).server
         offset = timedelta(seconds=server.clock_offset_s or 0.0) if server else timedelta(0)
         if abs(offset) > CLOCK_TOLERANCE:
-            raise Stuck("ops.clock-skew", f"the clock of {site.case.host} is {duration(offset)} off ours")
+            raise Stuck(
+                "ops.clock-skew", f"the clock of {site.case.host} is {duration(offset)} off ours", ended="interrupted"
+            )
 
 
 def _phases(site: Site) -> tuple[tuple[Step, ...], ...]:

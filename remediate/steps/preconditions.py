@@ -45,7 +45,8 @@ def require_same_time(site: Site, whose: str, theirs: datetime | None) -> None:
     ours = site.means.clock()
     if theirs is not None and abs(theirs - ours) > CLOCK_TOLERANCE:
         relation = "ahead of" if theirs > ours else "behind"
-        raise Stuck("ops.clock-skew", f"the clock of {whose} is {duration(theirs - ours)} {relation} ours")
+        why = f"the clock of {whose} is {duration(theirs - ours)} {relation} ours"
+        raise Stuck("ops.clock-skew", why, ended="interrupted")
 
 
 def _time(text: str) -> datetime:

@@ -1,0 +1,197 @@
+"""Hosts that are folders: a service in front of copied files, a CA in memory, and cases about them.
+
+It knows TLS, files and orders; the commands of a repair run on this machine, in these folders alone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import ssl
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+from audit.anchors import Anchors
+from audit.endpoint import Endpoint
+from audit.observation import HostView, InstalledFile
+from audit.probe import Target
+from remediate.action import Command, Done
+from remediate.case import Case, Repair, UsedFile, case_id, steps_of
+from remediate.csr import Csr
+from remediate.dcv import VALIDATORS
+from remediate.installers import Declared
+from remediate.issuers import IssuerFault, Order, OrderRequest
+from remediate.journal import Journal
+from remediate.site import Means, Waits
+from tests.installers.hands import run
+from tests.lab.ca import Leaf, issue
+from tests.lab.issuance import Commission, deliver, found_authority, to_pem
+
+NOW = datetime.now(UTC).replace(microsecond=0)
+AUTHORITY = found_authority(NOW)
+DAY = timedelta(days=1)
+
+
+@dataclass(slots=True)
+class Ca:
+    """A CA that issues at once. Each of `faults` is what it answers to an order that it takes all the same."""
+
+    orders: dict[str, Order] = field(default_factory=dict)  # by the digest of the request
+    faults: list[IssuerFault] = field(default_factory=list)
+
+    def find(self, csr: Csr) -> Order | None:
+        """Return the order of a request."""
+        return self.orders.get(csr.sha256)
+
+    def order(self, request: OrderRequest) -> Order | IssuerFault:
+        """Take an order; a second one for a request would be a fault of ours."""
+        assert request.csr.sha256 not in self.orders
+        key: Any = x509.load_pem_x509_csr(request.csr.pem.encode()).public_key()
+        delivery = deliver(AUTHORITY, Commission(key, request.names, NOW, 90 * DAY))
+        order = Order(f"o-{len(self.orders)}", "issued", "issued", NOW, None, delivery.certificate, delivery.bundle)
+        self.orders[request.csr.sha256] = order
+        return self.faults.pop() if self.faults else order
+
+    def collect(self, order_id: str) -> Order:
+        """Return an order."""
+        return next(order for order in self.orders.values() if order.id == order_id)
+
+    def cancel(self, order_id: str) -> None:
+        """Cancel nothing: all is issued at once."""
+
+
+@dataclass(slots=True)
+class LocalHands:
+    """Hands that run on this machine, and count."""
+
+    commands: list[Command] = field(default_factory=list)
+
+    def run(self, command: Command) -> Done:
+        """Run a command."""
+        self.commands.append(command)
+        return run(command)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A host: its folder, and the port of the service that serves what was last copied to `served`."""
+
+    label: str
+    folder: Path
+    port: int
+    hands: LocalHands = field(default_factory=LocalHands)
+
+    @property
+    def endpoint(self) -> Endpoint:
+        """The one endpoint there is."""
+        return Endpoint("https", f"{self.label}.example", self.port, "127.0.0.1", self.label, f"ssh://{self.label}")
+
+    @property
+    def service(self) -> str:
+        """What its service is called."""
+        return f"gateway-{self.label}"
+
+    def installer(self, *, takes_up: bool = True) -> Declared:
+        """Return what copies the files to where they are served; one that takes nothing up says that all is well."""
+        copy = f"cd {self.folder} && cat tls.crt tls.key >served.new && mv served.new served"
+        return Declared(self.service, None, copy if takes_up else ":")
+
+    def case(self, repair: Repair = Repair.REISSUE, **changes: Any) -> Case:  # noqa: ANN401 - any field
+        """Return the case of its certificate."""
+        name, endpoint = self.endpoint.name, str(self.endpoint)
+        files = [UsedFile(self.service, f"{self.folder}/tls.{end}", kind) for end, kind in _KINDS]
+        steps = steps_of(repair, (self.service,), (endpoint,))
+        whole = Case(
+            case_id(self.label, (name,), None), self.label, f"ssh://{self.label}", repair, (name,), (self.service,),
+            (endpoint,), tuple(files), (), steps,
+        )  # fmt: skip
+        return replace(whole, **changes)
+
+    def target(self, clock_offset_s: float = 0.0) -> Target:
+        """Return how it is found."""
+        chain = tuple(
+            one.public_bytes(Encoding.DER)
+            for one in x509.load_pem_x509_certificates((self.folder / "tls.crt").read_bytes())
+        )
+        files = tuple(
+            InstalledFile(path := f"{self.folder}/tls.{end}", kind, str(Path(path).resolve()), chain_der=chain)
+            for end, kind in _KINDS
+        )
+        view = HostView(
+            self.label, f"ssh://{self.label}", clock_offset_s=clock_offset_s, service=self.service, files=files
+        )
+        return Target(self.endpoint, server=view)
+
+    @property
+    def served(self) -> str:
+        """The leaf that is served."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        with socket.create_connection(("127.0.0.1", self.port)) as plain, context.wrap_socket(plain) as tls:
+            return ssl.DER_cert_to_PEM_cert(tls.getpeercert(binary_form=True) or b"")
+
+
+_KINDS: Any = (("crt", "certificate"), ("key", "key"))
+
+
+def plant(folder: Path, *names: str) -> None:
+    """Write an expired certificate and its key, and let the service serve it."""
+    identity = issue(Leaf(names[0], names, NOW - 90 * DAY, 60 * DAY), AUTHORITY.intermediate)
+    key = identity.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+    certificates = to_pem(identity.certificate, AUTHORITY.intermediate.certificate)
+    (folder / "tls.crt").write_text(certificates)
+    (folder / "tls.key").write_text(key)
+    (folder / "served").write_text(certificates + key)
+
+
+@contextlib.contextmanager
+def running_place(folder: Path, label: str) -> Iterator[Place]:
+    """Serve an expired certificate as long as the context lasts."""
+    folder.mkdir()
+    plant(folder, f"{label}.example")
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = threading.Thread(target=_serve, args=(server, folder / "served"))
+        thread.start()
+        try:
+            yield Place(label, folder, server.getsockname()[1])
+        finally:
+            server.shutdown(socket.SHUT_RDWR)  # wakes who waits in accept
+            thread.join()
+
+
+def _serve(server: socket.socket, served: Path) -> None:
+    with contextlib.suppress(OSError):
+        while True:
+            client, _ = server.accept()
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(served)
+            client.settimeout(5)
+            with client, contextlib.suppress(OSError), context.wrap_socket(client, server_side=True) as tls:
+                tls.recv(1)
+
+
+def means_of(journal: Journal, ca: Any, *places: Place, **changes: Any) -> Means:  # noqa: ANN401 - any issuer, any field
+    """Return what a run on these hosts may use."""
+    means = Means(
+        journal=journal,
+        hands={place.label: place.hands for place in places},
+        targets={str(place.endpoint): place.target() for place in places},
+        issuer=ca,
+        issuer_name="ca",
+        validator=VALIDATORS["http-csr-hash"],
+        docroots={},
+        anchors=Anchors({"lab": [AUTHORITY.root.certificate.public_bytes(Encoding.DER)]}),
+        clock=lambda: datetime.now(UTC),
+        owner="a test",
+        installers={place.service: place.installer() for place in places},
+        root=str(places[0].folder.parent / "sslaudit"),
+        waits=Waits(confirmation_s=20, proof_s=0.5, issuance_s=2.0, look_s=0.05),
+    )
+    return replace(means, **changes)

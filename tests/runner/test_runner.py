@@ -1,0 +1,174 @@
+"""A run over several cases: the canary, the limits, what is due, and what is put back when a proof fails."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from remediate.case import Repair
+from remediate.issuers import IssuerFault
+from remediate.journal import Journal, open_journal
+from remediate.runner import Pace, repair
+from remediate.site import Means
+from tests.runner.places import Ca, Place, means_of, plant, running_place
+
+PACE = Pace(chance=lambda: 0.0)
+
+
+@pytest.fixture
+def places(tmp_path: Path) -> Iterator[tuple[Place, Place, Place]]:
+    with ExitStack() as stack:
+        a, b, c = (stack.enter_context(running_place(tmp_path / label, label)) for label in "abc")
+        yield a, b, c
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Iterator[Journal]:
+    with open_journal(tmp_path / "state") as opened:
+        yield opened
+
+
+def never_taken_up(means: Means, *places: Place) -> Means:
+    """Return the means of a run in which these hosts' services go on with what they have."""
+    deaf = {place.service: place.installer(takes_up=False) for place in places}
+    return replace(means, installers={**means.installers, **deaf})
+
+
+def later(means: Means) -> Means:
+    """Return the means of a run two days after."""
+    return replace(means, clock=lambda: datetime.now(UTC) + timedelta(days=2))
+
+
+def kinds(means: Means, *places: Place, pace: Pace = PACE) -> list[tuple[str, str]]:
+    """Run the hosts' cases and return how each ended, and by what."""
+    return [(ending.kind, ending.cause) for ending in repair([place.case() for place in places], means, pace)]
+
+
+def test_all_are_repaired_and_a_second_run_finds_nothing_left(
+    places: tuple[Place, Place, Place], journal: Journal
+) -> None:
+    ca, before = Ca(), [place.served for place in places]
+    assert kinds(means_of(journal, ca, *places), *places) == [("proven", "")] * 3
+    assert not set(before) & {place.served for place in places}
+    assert (len(ca.orders), journal.unfinished(), repair((), means_of(journal, ca, *places), PACE)) == (3, (), ())
+
+
+def test_where_the_canary_fails_nothing_else_is_begun(places: tuple[Place, Place, Place], journal: Journal) -> None:
+    ca, (a, b, c) = Ca(), places
+    before = [place.served for place in places]
+    means = never_taken_up(means_of(journal, ca, *places), a)
+    assert kinds(means, *places) == [("failed", "proof.failed"), *[("waiting", "run.canary")] * 2]
+    assert ([place.served for place in places], b.hands.commands, c.hands.commands) == (before, [], [])
+
+
+def test_one_host_that_fails_stops_no_other(places: tuple[Place, Place, Place], journal: Journal) -> None:
+    means = never_taken_up(means_of(journal, Ca(), *places), places[1])
+    assert [kind for kind, _ in kinds(means, *places)] == ["proven", "failed", "proven"]
+
+
+def test_after_so_many_failures_no_more_is_begun(places: tuple[Place, Place, Place], journal: Journal) -> None:
+    means = never_taken_up(means_of(journal, Ca(), *places), *places[1:])
+    ended = kinds(means, *places, pace=replace(PACE, hosts_at_once=1, max_failures=1))
+    assert ended == [("proven", ""), ("failed", "proof.failed"), ("waiting", "run.failures")]
+
+
+def test_a_failed_proof_puts_everything_back_and_is_tried_again_without_a_new_order(
+    places: tuple[Place, Place, Place], journal: Journal
+) -> None:
+    ca, a = Ca(), places[0]
+    before, certificate = a.served, (a.folder / "tls.crt").read_text()
+    means = means_of(journal, ca, a)
+    (ending,) = repair([a.case()], never_taken_up(means, a), PACE)
+    assert (ending.kind, "is not proven" in ending.note, "the switch is returned" in ending.note) == (
+        "failed",
+        True,
+        True,
+    )
+    assert (a.served, (a.folder / "tls.crt").read_text()) == (before, certificate)
+    states = {step.kind: step.state for step in journal.unfinished()[0].steps}
+    assert (states["collect"], states["reload"], states["proof"]) == ("done", "undone", "failed")
+    assert kinds(means, a) == [("waiting", "run.not-due")]
+    assert kinds(later(means), a) == [("proven", "")]
+    assert (len(ca.orders), a.served == before) == (1, False)
+
+
+def test_an_order_whose_answer_was_lost_is_found_and_not_placed_again(
+    places: tuple[Place, Place, Place], journal: Journal
+) -> None:
+    ca = Ca(faults=[IssuerFault("unreachable", "the connection was cut")])
+    assert kinds(means_of(journal, ca, places[0]), places[0]) == [("proven", "")]
+    assert len(ca.orders) == 1
+
+
+def test_a_busy_issuer_is_left_alone_for_as_long_as_it_asks_by_every_case(
+    places: tuple[Place, Place, Place], journal: Journal
+) -> None:
+    ca = Ca(faults=[IssuerFault("busy", "HTTP 429", retry_after_s=3600)])
+    means = means_of(journal, ca, *places)
+    assert kinds(means, places[0]) == [("pending", "issuer.busy")]
+    assert kinds(means, places[1]) == [("waiting", "run.not-due"), ("waiting", "issuer.busy")]
+    assert "waiting" not in {kind for kind, _ in kinds(later(means), places[1])}
+
+
+@pytest.mark.parametrize("offset_s", [-301.0, 301.0])
+def test_a_clock_that_contradicts_ours_changes_nothing(
+    places: tuple[Place, Place, Place], journal: Journal, offset_s: float
+) -> None:
+    a = places[0]
+    means = replace(means_of(journal, Ca(), a), targets={str(a.endpoint): a.target(offset_s)})
+    assert kinds(means, a) == [("interrupted", "ops.clock-skew")]
+    assert a.hands.commands == []
+
+
+def test_a_bug_of_ours_ends_one_case_with_its_trace(places: tuple[Place, Place, Place], journal: Journal) -> None:
+    a, b, _ = places
+    means = means_of(journal, Ca(), a, b)
+    (one, other) = repair([a.case(), replace(b.case(), names=("no name",))], means, PACE)
+    assert (one.kind, other.kind, other.cause) == ("proven", "failed", "run.bug")
+    assert "ValueError" in other.note
+
+
+def test_a_key_that_others_know_is_not_put_back_and_is_destroyed_once_the_new_one_is_proven(
+    places: tuple[Place, Place, Place], journal: Journal
+) -> None:
+    a = places[0]
+    old = (a.folder / "tls.key").read_text()
+    case = a.case(Repair.REKEY, is_compromised=True)
+    means = means_of(journal, Ca(), a)
+    (ending,) = repair([case], never_taken_up(means, a), PACE)
+    assert (ending.kind, "the switch is kept" in ending.note) == ("failed", True)
+    assert (a.folder / "tls.key").read_text() != old
+    assert [one.kind for one in repair([case], later(means), PACE)] == ["proven"]
+    kept = [file for file in Path(means.root).rglob("*") if file.is_file() and old in file.read_text()]
+    assert kept == []
+
+
+def test_what_was_begun_and_is_not_found_any_more_is_ended_where_nothing_was_ordered(
+    places: tuple[Place, Place, Place], journal: Journal
+) -> None:
+    a = places[0]
+    journal.begin(a.case(), datetime.now(UTC))
+    assert repair((), means_of(journal, Ca(), a), PACE) == ()
+    outcome = journal.outcome(a.case().id)
+    assert (journal.unfinished(), outcome and outcome.kind, a.hands.commands) == ((), "dropped", [])
+
+
+def test_a_service_that_has_not_taken_up_what_lies_ready_is_reloaded(
+    places: tuple[Place, Place, Place], journal: Journal
+) -> None:
+    a, ca = places[0], Ca()
+    assert kinds(means_of(journal, ca, a), a) == [("proven", "")]
+    ready = a.served
+    installed = (a.folder / "tls.crt").read_text(), (a.folder / "tls.key").read_text()
+    plant(a.folder, "a.example")
+    (a.folder / "tls.crt").write_text(installed[0])
+    (a.folder / "tls.key").write_text(installed[1])
+    assert a.served != ready
+    case = a.case(Repair.RELOAD, id="reload")
+    assert [one.kind for one in repair([case], means_of(journal, ca, a), PACE)] == ["proven"]
+    assert (a.served, len(ca.orders)) == (ready, 1)
