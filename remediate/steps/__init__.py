@@ -9,6 +9,7 @@ from remediate.case import Repair, StepKind
 from remediate.steps.collect import Collect
 from remediate.steps.install import Install
 from remediate.steps.key import Key
+from remediate.steps.modes import Answers, Modes
 from remediate.steps.order import Ordering
 from remediate.steps.preconditions import Preconditions
 from remediate.steps.proof import Proof
@@ -17,6 +18,7 @@ from remediate.steps.self_test import SelfTest
 from remediate.steps.step import So, Stuck, Taking
 
 _ISSUANCE: Final[Mapping[StepKind, Taking]] = {
+    "modes": Modes(),
     "preconditions": Preconditions(),
     "self-test": SelfTest(),
     "key": Key(),
@@ -29,7 +31,8 @@ _ISSUANCE: Final[Mapping[StepKind, Taking]] = {
 TAKINGS: Final[Mapping[Repair, Mapping[StepKind, Taking]]] = {
     Repair.REKEY: _ISSUANCE,
     Repair.REISSUE: _ISSUANCE,
-    Repair.RELOAD: {"reload": Reload(), "proof": Proof()},
+    Repair.RELOAD: {"modes": Modes(), "reload": Reload(), "proof": Proof()},
+    Repair.HOST: {"modes": Modes(), "proof": Answers()},
 }
 """How each step of a repair is taken."""
 

@@ -25,10 +25,13 @@ def faults_of(site: Site, endpoint: str) -> tuple[str, ...]:
     """Return what is not as it is to be at each address of an endpoint, a clause each; none where all is well."""
     observation = _observe(site, endpoint)
     expected = expected_leaves(site, endpoint)
-    unseen = (f"{one.address or endpoint}: {one.detail}" for one in observation.failures if one.kind != "no-family")
     found = (fault for shake in observation.handshakes for fault in _faults(site, shake, expected))
-    faults = (*unseen, *found)
-    return faults if observation.handshakes else faults or (f"{endpoint} has no address",)
+    return (*_silences(observation), *found)
+
+
+def silences(site: Site, endpoint: str) -> tuple[str, ...]:
+    """Return where no handshake comes about with an endpoint, a clause each."""
+    return _silences(_observe(site, endpoint))
 
 
 def served(site: Site, endpoint: str) -> str:
@@ -55,6 +58,12 @@ def _observe(site: Site, endpoint: str) -> Observation:
     if not seen:
         raise Stuck("run.stopped", f"the run was stopped while {endpoint} was observed", ended="interrupted")
     return seen[0]
+
+
+def _silences(observation: Observation) -> tuple[str, ...]:
+    endpoint, failures = observation.endpoint, observation.failures
+    silent = tuple(f"{one.address or endpoint}: {one.detail}" for one in failures if one.kind != "no-family")
+    return silent if silent or observation.handshakes else (f"{endpoint} has no address that can be asked from here",)
 
 
 def _faults(site: Site, shake: Handshake, expected: frozenset[str]) -> Iterator[str]:

@@ -106,7 +106,7 @@ class Place:
     def case(self, repair: Repair = Repair.REISSUE, **changes: Any) -> Case:  # noqa: ANN401 - any field
         """Return the case of its certificate."""
         name, endpoint = self.endpoint.name, str(self.endpoint)
-        files = [UsedFile(self.service, f"{self.folder}/tls.{end}", kind) for end, kind in _KINDS]
+        files = [UsedFile(self.service, f"{self.folder}/tls.{end}", kind, mode="0644") for end, kind in _KINDS]
         steps = steps_of(repair, (self.service,), (endpoint,))
         whole = Case(
             case_id(self.label, (name,), None), self.label, f"ssh://{self.label}", repair, (name,), (self.service,),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import replace
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from remediate.case import Repair
+from remediate.case import Repair, steps_of
 from remediate.issuers import IssuerFault
 from remediate.journal import Journal, open_journal
 from remediate.runner import Pace, repair
@@ -42,6 +43,11 @@ def never_taken_up(means: Means, *places: Place) -> Means:
 def later(means: Means) -> Means:
     """Return the means of a run two days after."""
     return replace(means, clock=lambda: datetime.now(UTC) + timedelta(days=2))
+
+
+def mode(place: Place) -> int:
+    """Return the mode of a host's key."""
+    return stat.S_IMODE((place.folder / "tls.key").stat().st_mode)
 
 
 def kinds(means: Means, *places: Place, pace: Pace = PACE) -> list[tuple[str, str]]:
@@ -172,3 +178,31 @@ def test_a_service_that_has_not_taken_up_what_lies_ready_is_reloaded(
     case = a.case(Repair.RELOAD, id="reload")
     assert [one.kind for one in repair([case], means_of(journal, ca, a), PACE)] == ["proven"]
     assert (a.served, len(ca.orders)) == (ready, 1)
+
+
+def test_a_key_that_everybody_can_read_is_closed_to_others(
+    places: tuple[Place, Place, Place], journal: Journal
+) -> None:
+    a, ca = places[0], Ca()
+    before = a.served
+    case = a.case(Repair.HOST, id="modes")
+    assert mode(a) == 0o644
+    assert [one.kind for one in repair([case], means_of(journal, ca, a), PACE)] == ["proven"]
+    assert (mode(a), a.served, ca.orders) == (0o640, before, {})
+
+
+def test_a_certificate_is_replaced_and_its_new_key_is_closed_to_others(
+    places: tuple[Place, Place, Place], journal: Journal
+) -> None:
+    a = places[0]
+    case = a.case(steps=steps_of(Repair.REISSUE, (a.service,), (str(a.endpoint),), mend_modes=True))
+    assert [one.kind for one in repair([case], means_of(journal, Ca(), a), PACE)] == ["proven"]
+    assert mode(a) == 0o640
+
+
+def test_where_it_cannot_be_told_whether_a_service_still_answers_its_key_has_its_mode_back(
+    places: tuple[Place, Place, Place], journal: Journal
+) -> None:
+    a = replace(places[0], port=1)  # nobody listens there
+    (ending,) = repair([a.case(Repair.HOST, id="modes")], means_of(journal, Ca(), a), PACE)
+    assert (ending.kind, ending.cause, mode(a)) == ("failed", "modes.needed", 0o644)

@@ -1,0 +1,68 @@
+"""The step `modes`: nobody but its owner and group can read a key, and none but its owner can write it.
+
+It knows what is taken away and when it is given back: a service that reads its key as somebody else would no longer
+answer. Owner and group of a file are its administrator's.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from audit.words import listing, sentence
+from remediate.site import Site
+from remediate.steps.step import So, Stuck, done
+from remediate.steps.witness import silences
+
+_LOOK: Final = r"""
+for path in "$@"; do
+  case $(stat -L -c %a "$path") in *[1-7] | *[2367]?) echo "$path" ;; esac
+done
+"""
+_TAKE: Final = r"""
+for path in "$@"; do chmod g-w,o-rwx "$path"; done
+"""
+_GIVE_BACK: Final = r"""
+while [ $# -gt 0 ]; do chmod "$2" "$1"; shift 2; done
+"""
+
+
+class Modes:
+    """The modes to give back are those of the plan, so that a killed run gives back the same."""
+
+    def look(self, site: Site, subject: str) -> So | None:
+        """Return that no key is open to others and every endpoint answers."""
+        del subject  # it is for the whole case
+        command = site.premises.looking("look who can read the keys", _LOOK, *_keys(site))
+        is_well = not done(site, command).output.strip() and not _silences(site)
+        return So(f"only owner and group can read {listing(sorted(_keys(site)))}") if is_well else None
+
+    def act(self, site: Site, subject: str) -> None:
+        """Take from others what they can do with the keys; where an endpoint does not answer then, give it back."""
+        del subject
+        keys = _keys(site)
+        done(site, site.premises.locked("close the keys to others", _TAKE, *keys))
+        if silent := _silences(site):
+            before = (word for path, mode in keys.items() for word in (path, mode))
+            done(site, site.premises.locked("give the keys their modes back", _GIVE_BACK, *before))
+            raise Stuck("modes.needed", f"the modes are as before, as not all answers: {sentence(silent)}")
+
+
+class Answers:
+    """The proof of a repair that changes no certificate: every address of the endpoint still shakes hands."""
+
+    def look(self, site: Site, subject: str) -> So | None:
+        """Return that all of them do."""
+        return None if silences(site, subject) else So("it answers on every address")
+
+    def act(self, site: Site, subject: str) -> None:
+        """Wait for it."""
+        site.wait_until(lambda: not silences(site, subject), site.means.waits.proof_s)
+
+
+def _keys(site: Site) -> dict[str, str]:
+    """Return the key files with the modes they had when the case was planned."""
+    return {file.path: file.mode for file in site.case.files if file.kind == "key" and file.mode}
+
+
+def _silences(site: Site) -> tuple[str, ...]:
+    return tuple(silence for endpoint in site.case.endpoints for silence in silences(site, endpoint))
