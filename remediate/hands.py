@@ -45,8 +45,11 @@ class HostHands:
         nonce = new_nonce()
         words = shlex.join(("set", "--", "sh", "-c", command.script, "sh", *command.arguments))
         script = f"{prologue(nonce)}{words}\n{_FRAMED.replace('@NONCE@', nonce)}"
-        self.host.timeout_s = command.timeout_s
-        answer = self.host.run(script, nonce)
+        usual_s, self.host.timeout_s = self.host.timeout_s, command.timeout_s
+        try:
+            answer = self.host.run(script, nonce)
+        finally:
+            self.host.timeout_s = usual_s
         if isinstance(answer, ProbeFailure):
             return Done(None, "", answer.detail)
         output, error = answer.get("output"), answer.get("error")

@@ -1,0 +1,54 @@
+"""Hands on a host: a command's status, output and errors come back whole or not at all, and no key with them."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+
+import pytest
+
+from audit.observation import ProbeFailure
+from audit.probe.login import hosts_of
+from remediate.action import Command, Done
+from remediate.hands import HostHands
+
+KEY = "printf -- '-----BEGIN PRIVATE KEY-----\\nMIIsecret\\n'"
+
+
+@pytest.fixture
+def hands() -> HostHands:
+    hosts = hosts_of("local://", {}, 30.0)
+    assert not isinstance(hosts, ProbeFailure)
+    return HostHands(hosts[0])
+
+
+def command(script: str, *arguments: str) -> Command:
+    return Command("local", "a test", script, arguments, timeout_s=20.0)
+
+
+def test_status_output_and_errors_come_back_apart(hands: HostHands) -> None:
+    asked = command('printf "%s\\n" "$2" "$1"; echo oh >&2; exit 75', "a  b", "it's $HOME")
+    assert hands.run(asked) == Done(75, "it's $HOME\na  b", "oh")
+
+
+def test_what_is_left_running_does_not_hold_the_answer_back(hands: HostHands) -> None:
+    began = time.monotonic()
+    assert hands.run(command("sleep 5 >/dev/null 2>&1 &\necho begun")) == Done(0, "begun")
+    assert time.monotonic() - began < 4
+
+
+def test_a_command_that_outlasts_its_deadline_is_told_from_one_that_failed(hands: HostHands) -> None:
+    done = hands.run(replace(command("echo begun; sleep 20"), timeout_s=1.0))
+    assert (done.status, done.output, "within 1 s" in done.error) == (None, "", True)
+    assert hands.host.timeout_s == 30.0
+
+
+@pytest.mark.parametrize("stream", ["1", "2"])
+def test_a_key_that_a_command_prints_stays_on_the_host(hands: HostHands, stream: str) -> None:
+    done = hands.run(command(f"{{ {KEY}; echo -----END PRIVATE KEY-----; echo after; }} >&{stream}"))
+    assert (done.status, done.output + done.error) == (0, "after")
+
+
+def test_of_a_key_without_an_end_nothing_that_follows_is_believed(hands: HostHands) -> None:
+    done = hands.run(command(KEY))
+    assert (done.status, "secret" in str(done)) == (None, False)
