@@ -30,13 +30,15 @@ class Pace:
 
 
 def repair(cases: Sequence[Case], means: Means, pace: Pace) -> tuple[Ending, ...]:
-    """Repair what an earlier run left unfinished and these cases, and return how each ended, in that order.
+    """Repair what an earlier run left unfinished and these cases, and return how each ended.
 
-    To be called by whoever holds the lock of the state folder. Until one case is proven they go one by one, and the
+    To be called by whoever holds the lock of the state folder. What was begun comes first: a switch may wait for it.
+    Until one case is proven they go one by one, and the
     first failure ends the run: it is then more likely that we see wrongly than that all of them are broken.
     """
-    wanted = (*_left(cases, means), *cases)
+    left = tuple(_left(cases, means))
     begun = {case.id: case for case in means.journal.unfinished()}
+    wanted = (*left, *sorted(cases, key=lambda case: case.id not in begun))
     endings = {case.id: early for case in wanted if (early := _not_due(begun.get(case.id, case), means))}
     due = {case.id: case for case in wanted if case.id not in endings}
     run = _Run(means, pace)

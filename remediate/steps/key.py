@@ -5,41 +5,67 @@ It knows that making them a second time gives the first again; it refuses to see
 
 from __future__ import annotations
 
-from remediate.action import Done
+from typing import Final
+
+from remediate.action import Command, Done
 from remediate.csr import BadRequest, Csr
 from remediate.key import make_request, read_request
 from remediate.premises import BUSY
 from remediate.site import Site
 from remediate.steps.step import So, Stuck, interruption
 
+_LOOK: Final = r"""
+cat "$root/$case/pending/csr.pem" 2>/dev/null || :
+"""
+
 
 class Key:
     """The request is kept for the steps that follow."""
 
     def look(self, site: Site, subject: str) -> So | None:
-        """Return which request there is, once it has been asked for."""
+        """Return which request waits on the host."""
         del subject  # it is for the whole case
-        return So(str(site.csr)) if site.csr else None
+        csr = site.csr or _waiting(site)
+        return So(str(csr)) if csr else None
 
     def act(self, site: Site, subject: str) -> None:
-        """Make key and request, or find those that are there."""
+        """Make key and request, or finish what was begun."""
         del subject
         request_of(site)
 
 
 def request_of(site: Site) -> Csr:
-    """Return the request of a case, made on the host where there is none yet; raises Stuck."""
+    """Return the request of a case, made on the host where there is none yet; raises Stuck.
+
+    One that waits is read without the host's lock: a switch that waits for its confirmation holds that.
+    """
     if site.csr is None:
-        names, key_type = site.case.names, site.means.key_type
         try:
-            site.csr = read_request(_asked(site), names, key_type)
+            site.csr = _waiting(site) or _read(site, _answered(site, _making(site)))
         except BadRequest as error:
             raise Stuck("key.request", str(error)) from error
     return site.csr
 
 
-def _asked(site: Site) -> Done:
-    result = site.run(make_request(site.premises, site.case.names, site.means.key_type))
+def _waiting(site: Site) -> Csr | None:
+    """Return the request that waits on the host; None where there is none, or another than is wanted."""
+    result = _answered(site, site.premises.looking("look for a request that waits", _LOOK))
+    try:
+        return _read(site, result) if result.output.strip() else None
+    except BadRequest:
+        return None  # to make it says what is wrong with it
+
+
+def _making(site: Site) -> Command:
+    return make_request(site.premises, site.case.names, site.means.key_type)
+
+
+def _read(site: Site, result: Done) -> Csr:
+    return read_request(result, site.case.names, site.means.key_type)
+
+
+def _answered(site: Site, command: Command) -> Done:
+    result = site.run(command)
     if result.status in (None, BUSY):
         raise interruption(site, result)
     return result

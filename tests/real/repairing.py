@@ -10,8 +10,6 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,7 +22,6 @@ from audit.anchors import Anchors
 from audit.probe.inside import HostInside
 from audit.targets import Login, assemble, discover
 from remediate.bounds import Bounds
-from remediate.database import FILE, Database, open_database
 from remediate.dcv import VALIDATORS
 from remediate.evidence import read_evidence
 from remediate.hands import HostHands
@@ -34,6 +31,7 @@ from remediate.lock import locked
 from remediate.plan import plan
 from remediate.runner import Pace, repair
 from remediate.site import Means, Waits
+from tests.runner.mortal import mortal_database
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,37 +48,12 @@ class Options:
     proof_s: float = 5.0
 
 
-class MortalDatabase(Database):
-    """A database whose process is killed right before or right after one of its records."""
-
-    def __init__(self, file: Path, at: str, number: int) -> None:
-        self._left: int | None = None
-        super().__init__(file)
-        self._at, self._left = at, number
-
-    @contextmanager
-    def transaction(self) -> Iterator[None]:
-        """Count the outermost ones."""
-        is_record = self._left is not None and not self._connection.in_transaction
-        if is_record:
-            self._left = (self._left or 0) - 1
-            self._die("before")
-        with super().transaction():
-            yield
-        if is_record:
-            self._die("after")
-
-    def _die(self, moment: str) -> None:
-        if self._left == 0 and self._at == moment:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-
 def run(options: Options, line: str) -> dict[str, Any]:
     """Do one run: look at the hosts, take up what is left and what the audit found, and say how each case ended."""
     moment, _, number = line.partition(" ")
     folder, now = Path(options.state), datetime.now(UTC)
-    open_database(folder).close()
-    with locked(folder, "a test", now), Journal(MortalDatabase(folder / FILE, moment, int(number or 0))) as journal:
+    at: Any = (moment, int(number)) if number else None
+    with locked(_made(folder), "a test", now), Journal(mortal_database(folder, at, _die)) as journal:
         means = _means(options, journal)
         evidence = read_evidence(Path(options.results).read_text().splitlines())
         planned = plan(evidence, Bounds(), now)
@@ -90,6 +63,15 @@ def run(options: Options, line: str) -> dict[str, Any]:
             "waiting": [list(waiting.because) for waiting in planned.waiting],
             "steps": {ending.case.id: _steps(journal, ending.case.id) for ending in endings},
         }
+
+
+def _made(folder: Path) -> Path:
+    folder.mkdir(mode=0o700, exist_ok=True)
+    return folder
+
+
+def _die() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 def _steps(journal: Journal, case_id: str) -> dict[str, str]:

@@ -29,16 +29,22 @@ def findings(fleet: Fleet) -> set[str]:
     return {check for endpoint, check in fleet.audit().with_verdict("fail", "error") if endpoint.endswith(":443")}
 
 
-def changes(watch: Talk) -> list[list[str]]:
-    """Return the answers of each watched service: every one of them a leaf, each time it changed."""
+def are_replaced(watch: Talk) -> bool:
+    """Tell whether each watched service served one leaf and then one other, and always one.
+
+    Old workers of nginx answer beside the new ones for a moment.
+    """
     seen: dict[str, list[str]] = json.loads(watch.end())
     assert not [answer for answers in seen.values() for answer in answers if answer.startswith("failed")], seen
-    return list(seen.values())
+    return all(len(set(answers)) == 2 and answers[0] != answers[-1] for answers in seen.values())
 
 
 def killed_at_every_record(controller: Talk) -> Iterator[str]:
-    """Yield where each run was killed, a record further than the one before it, until one comes to its end."""
-    for number in range(1, 100):
+    """Yield where each run was killed, a record further than the one before it, until one comes to its end.
+
+    What is done for the whole case is not walked again, so the count begins anew with what is done for its services.
+    """
+    for number in (*range(1, 13), *range(2, 100)):
         for moment in ("before", "after"):
             said = controller.ask(f"{moment} {number}")
             if "status" not in said:
@@ -52,8 +58,8 @@ def test_killed_at_every_record_the_next_runs_come_to_one_order_and_no_gap(autho
     with running_fleet(authority, "nginx", over_ssh=False) as fleet:
         assert "cert.expired" in findings(fleet)
         with fleet.watching(443) as watch, fleet.controller("/run/state") as controller:
-            assert len(list(killed_at_every_record(controller))) > 16
-            assert [len(answers) for answers in changes(watch)] == [2]
+            assert len(list(killed_at_every_record(controller))) > 32
+            assert are_replaced(watch)
             assert fleet.orders() == 1
             assert findings(fleet) == set()
             assert controller.ask()["endings"] == []
@@ -66,7 +72,7 @@ def test_one_certificate_of_three_services_is_one_order_and_proven_on_each(autho
             before = leaves(fleet.web1, *TLS_PORTS)
             said = controller.ask()
             assert [kind for kind, *_ in said["endings"]] == ["proven"], said
-            assert [len(answers) for answers in changes(watch)] == [2] * len(TLS_PORTS)
+            assert are_replaced(watch)
         after = leaves(fleet.web1, *TLS_PORTS)
         assert (len(after), after & before, fleet.orders()) == (1, set(), 1)
         keys = fleet.web1.shell("cat /etc/ssl/*/main.key").split("-----")

@@ -18,7 +18,7 @@ from remediate.runner import Pace, repair
 from remediate.site import Means
 from tests.runner.places import Ca, Place, means_of, plant, running_place
 
-PACE = Pace(chance=lambda: 0.0)
+PACE = Pace(hosts_at_once=1, chance=lambda: 0.0)  # these hosts are folders of one machine, with one lock
 
 
 @pytest.fixture
@@ -79,7 +79,7 @@ def test_one_host_that_fails_stops_no_other(places: tuple[Place, Place, Place], 
 
 def test_after_so_many_failures_no_more_is_begun(places: tuple[Place, Place, Place], journal: Journal) -> None:
     means = never_taken_up(means_of(journal, Ca(), *places), *places[1:])
-    ended = kinds(means, *places, pace=replace(PACE, hosts_at_once=1, max_failures=1))
+    ended = kinds(means, *places, pace=replace(PACE, max_failures=1))
     assert ended == [("proven", ""), ("failed", "proof.failed"), ("waiting", "run.failures")]
 
 
