@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import base64
-import re
 import ssl
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Final
 
 import certifi
 import pytest
 
 from audit.certificate import read_certificate
 from audit.chain import Anchors
-
-BLOCK: Final = re.compile(rb"-----BEGIN CERTIFICATE-----(.+?)-----END CERTIFICATE-----", re.DOTALL)
+from audit.pem import certificates_in
 
 
 def read_anchors(sources: Iterable[str]) -> Anchors:
@@ -35,8 +31,7 @@ def _file_of(source: str) -> Path:
 def _certificates(source: str, file: Path) -> tuple[bytes, ...]:
     """Read the blocks as bytes: real stores hold certificates that a strict parser refuses or warns of."""
     try:
-        blocks = BLOCK.findall(file.read_bytes())
-        found = tuple(base64.b64decode(b"".join(block.split()), validate=True) for block in blocks)
+        found = certificates_in(file.read_text(encoding="utf-8", errors="replace"))
     except OSError as error:
         raise pytest.UsageError(f"trust {source!r}: {file}: {error.strerror}") from error
     except ValueError as error:

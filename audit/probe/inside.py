@@ -6,8 +6,6 @@ policy may forbid them.
 
 from __future__ import annotations
 
-import base64
-import binascii
 import re
 import shlex
 from collections.abc import Mapping, Sequence
@@ -16,6 +14,7 @@ from typing import Final
 
 from audit.endpoint import Endpoint, to_address
 from audit.observation import FailureKind, Handshake, ProbeFailure, Stage
+from audit.pem import certificates_in
 from audit.probe.collect import prologue
 from audit.probe.login import Host, new_nonce
 from audit.services.service import Section
@@ -35,7 +34,6 @@ _FAILURES: Final[tuple[tuple[str, Stage, FailureKind, str], ...]] = (
      "no version or cipher in common"),
     (r"unexpected eof|errno=104|errno=0|Connection reset|write:errno", "handshake", "closed", "closed in the middle"),
 )  # fmt: skip
-_BLOCK = re.compile(r"-----BEGIN CERTIFICATE-----(?P<body>.*?)-----END CERTIFICATE-----", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,10 +95,8 @@ def _chain(text: str) -> tuple[bytes, ...]:
     """Return the certificates as sent; the leaf is printed once more after them, under `Server certificate`."""
     listed = text.partition("Server certificate")[0] or text
     try:
-        return tuple(
-            base64.b64decode("".join(match["body"].split()), validate=True) for match in _BLOCK.finditer(listed)
-        )
-    except binascii.Error:
+        return certificates_in(listed)
+    except ValueError:
         return ()
 
 
