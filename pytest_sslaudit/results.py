@@ -66,8 +66,8 @@ class ResultsFile:
 
     def __init__(self, file: Path) -> None:
         """Open the file anew; raises pytest.UsageError where it cannot be written."""
-        try:
-            self._stream: TextIO = file.open("w", encoding="utf-8")
+        try:  # line by line, so that a run that is killed leaves what it judged
+            self._stream: TextIO = file.open("w", encoding="utf-8", buffering=1)
         except OSError as error:
             raise pytest.UsageError(f"--audit-results {file}: {error.strerror}") from error
 
