@@ -14,7 +14,6 @@ from audit import test_run
 from audit.checks import Judgement, check_of
 from audit.endpoint import RUN
 from pytest_sslaudit.asked import audit_folder
-from pytest_sslaudit.facts import Facts
 from pytest_sslaudit.gate import Ruling, ending_of, rule
 from pytest_sslaudit.judging import apply
 from pytest_sslaudit.results import as_properties
@@ -35,12 +34,8 @@ def judge_stale_waivers(run: Run, config: pytest.Config, tally: Tally) -> None:
         function(run.about_itself())
     except Judgement as judgement:
         error = judgement
-    ruling = rule(run, _facts(run), check_of(function), ending_of(error, ""))
+    ruling = rule(run, run.facts_of(RUN), check_of(function), ending_of(error, ""))
     _report(config, ruling, time.perf_counter() - started)
-
-
-def _facts(run: Run) -> Facts:
-    return run.facts_of(RUN)
 
 
 def _stale(run: Run, tally: Tally) -> tuple[str, ...]:
