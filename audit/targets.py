@@ -38,7 +38,8 @@ class Login:
     """How a host is logged into; the specification may mean many hosts of an inventory, and may hold a password.
 
     `testinfra` are the keyword arguments of `testinfra.get_hosts`, `name` and `addresses` what the configuration says
-    of the host, `timeout_s` the deadline of one command there.
+    of the host, `timeout_s` the deadline of one command there. Without `discover` only those
+    services are looked at.
     """
 
     hostspec: str
@@ -47,6 +48,7 @@ class Login:
     addresses: tuple[str, ...] = ()
     services: tuple[DeclaredService, ...] = ()
     timeout_s: float = 30.0
+    discover: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +98,7 @@ def discover(logins: Sequence[Login], *, clock: Callable[[], datetime], workers:
 
 
 def _look(host: Host, login: Login, clock: Callable[[], datetime]) -> Discovery:
-    return Discovery(*inspect(host, Wishes(login.name, login.addresses, login.services), clock))
+    return Discovery(*inspect(host, Wishes(login.name, login.addresses, login.services, login.discover), clock))
 
 
 def _refused(login: Login, failure: ProbeFailure, now: datetime, taken: set[str]) -> Discovery:

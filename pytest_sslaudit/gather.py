@@ -14,14 +14,12 @@ from typing import Any
 
 import pytest
 
-from audit.endpoint import BadEndpoint, Endpoint, parse_endpoint
+from audit.configuration import BadConfiguration, logins
+from audit.endpoint import Endpoint
 from audit.probe import Target
-from audit.services.declared import DeclaredService
-from audit.targets import Discovery, Login, UnusableLine, assemble, discover, parse_endpoints
-from pytest_sslaudit.configuration import Configuration, Host, Service
+from audit.targets import Discovery, UnusableLine, assemble, discover, parse_endpoints
 from pytest_sslaudit.options import Settings
 from pytest_sslaudit.spool import Manifest
-from pytest_sslaudit.waivers import matches_glob
 
 NOTHING = (
     "nothing to audit: name hosts to log into with --hosts=ssh://root@web1 or --ansible-inventory, "
@@ -46,7 +44,11 @@ def gather(config: pytest.Config, settings: Settings, clock: Callable[[], dateti
     if unusable and not endpoints and not settings.hosts:
         first = unusable[0]
         raise pytest.UsageError(f"no line names an endpoint; {first.source}, line {first.number}: {first.why}")
-    discoveries = discover([_login(hostspec, settings) for hostspec in settings.hosts], clock=clock)
+    try:
+        wanted = logins(settings.hosts, settings.configuration, settings.testinfra)
+    except BadConfiguration as error:
+        raise pytest.UsageError(str(error)) from error
+    discoveries = discover(wanted, clock=clock)
     if not endpoints and not discoveries:
         pytest.exit(NOTHING, returncode=pytest.ExitCode.NO_TESTS_COLLECTED)
     targets = assemble(discoveries, endpoints)
@@ -82,28 +84,3 @@ def _standard_input(config: pytest.Config) -> str:
         return sys.stdin.read()
     finally:
         capture.resume_global_capture()
-
-
-def _login(hostspec: str, settings: Settings) -> Login:
-    file = settings.configuration
-    host = next((known for glob, known in file.host.items() if matches_glob(glob, hostspec)), Host())
-    services = tuple(_declared(service, file) for service in file.service if matches_glob(service.host, hostspec))
-    return Login(hostspec, settings.testinfra, host.name, host.addresses, services)
-
-
-def _declared(service: Service, file: Configuration) -> DeclaredService:
-    try:
-        for url in service.endpoints:
-            parse_endpoint(url)
-    except BadEndpoint as error:
-        raise pytest.UsageError(f"{file.file}: service {service.name!r}: {error}") from error
-    return DeclaredService(
-        name=service.name,
-        endpoints=service.endpoints,
-        certificate=service.certificate,
-        key=service.key,
-        chain=service.chain,
-        docroot=service.docroot,
-        test=service.test,
-        reload=service.reload,
-    )

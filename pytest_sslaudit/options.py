@@ -13,11 +13,11 @@ from typing import Any, Literal
 import pytest
 
 from audit.checks import Severity
+from audit.configuration import BadConfiguration, Configuration, read_configuration
 from audit.endpoint import BadEndpoint, Endpoint, parse_endpoint
 from audit.policy import BadProfile, Profile, load_profile
 from audit.probe import Limits
 from audit.record import BadRecord, parse_time
-from pytest_sslaudit.configuration import Configuration, read_configuration
 from pytest_sslaudit.waivers import Waiver, read_waivers
 
 LEVELS = ("low", "medium", "high", "critical")
@@ -49,7 +49,11 @@ class Settings:
 
 def read_settings(config: pytest.Config) -> Settings:
     """Read all of it; raises pytest.UsageError."""
-    asked = _Asked(config, read_configuration(config.rootpath, config.option.audit_config))
+    try:
+        file = read_configuration(config.rootpath, config.option.audit_config)
+    except BadConfiguration as error:
+        raise pytest.UsageError(str(error)) from error
+    asked = _Asked(config, file)
     waivers_file = asked.path("waivers")
     return Settings(
         configuration=asked.file,

@@ -10,13 +10,13 @@ from typing import Final
 import pytest
 
 from audit.checks import Scope
+from audit.configuration import BadConfiguration, read_anchors
 from audit.endpoint import RUN, Endpoint
 from audit.observation import Observation
 from audit.targets import UnusableLine
 from pytest_sslaudit.facts import Facts, FactSource
 from pytest_sslaudit.options import Settings
 from pytest_sslaudit.spool import Manifest, Spool
-from pytest_sslaudit.trust import read_anchors
 
 KEY: Final = pytest.StashKey["Run"]()
 STALE_WAIVER: Final = "ops.waiver-stale"  # judged at the very end, in the controller
@@ -47,7 +47,11 @@ class Run:
     @cached_property
     def source(self) -> FactSource:
         """Where facts come from; the anchors are read when they are first needed."""
-        return FactSource(self.spool, read_anchors(self.settings.trust), self.settings.policy)
+        try:
+            anchors = read_anchors(self.settings.trust)
+        except BadConfiguration as error:
+            raise pytest.UsageError(str(error)) from error
+        return FactSource(self.spool, anchors, self.settings.policy)
 
     def facts_of(self, endpoint: Endpoint) -> Facts:
         """Return the facts of an endpoint; tests come ordered by endpoint, so the last one is kept."""

@@ -5,7 +5,6 @@ It knows the file and what a waiver covers; what becomes of a covered finding is
 
 from __future__ import annotations
 
-import re
 import tomllib
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
@@ -14,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from audit.glob import fits
 from audit.result import WaiverNote
 
 REQUIRED = ("check", "endpoint", "reason", "owner", "expires")
@@ -35,7 +35,7 @@ class Waiver:
 
     def covers(self, check: str, endpoint: str) -> bool:
         """Say whether check id and endpoint id match."""
-        return matches_glob(self.check, check) and matches_glob(self.endpoint, endpoint)
+        return fits(self.check, check) and fits(self.endpoint, endpoint)
 
     def has_expired(self, now: datetime) -> bool:
         """Say whether its last day (UTC) is over."""
@@ -88,8 +88,3 @@ def _day(value: Any, place: str) -> date:  # noqa: ANN401 - what TOML holds
         return date.fromisoformat(value)
     except (TypeError, ValueError) as error:
         raise pytest.UsageError(f"{place}: expires = {value!r} is not a date such as 2026-12-31") from error
-
-
-def matches_glob(glob: str, text: str) -> bool:
-    """Say whether the whole text matches; only `*` is special."""
-    return re.fullmatch(".*".join(map(re.escape, glob.split("*"))), text) is not None

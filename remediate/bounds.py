@@ -5,11 +5,12 @@ It knows no configuration file: whoever reads one makes this value of it.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Literal
+
+from audit import glob
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,5 +26,5 @@ class Bounds:
 
 
 def fits(text: str, globs: Iterable[str]) -> bool:
-    """Tell whether a text is one of these; only `*` is special, as brackets stand in IPv6 addresses."""
-    return any(re.fullmatch(".*".join(map(re.escape, glob.split("*"))), text) for glob in globs)
+    """Tell whether a text is one of these."""
+    return any(glob.fits(one, text) for one in globs)

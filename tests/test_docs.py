@@ -10,7 +10,7 @@ import pytest
 
 from audit.endpoint import PORTS
 from audit.observation import Observation
-from pytest_sslaudit.configuration import read_configuration
+from audit.configuration import read_configuration
 from tests import documents
 from tests.audit.facts import served
 from tests.plugin.evidence import NOW, A, keep

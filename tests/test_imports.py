@@ -18,7 +18,7 @@ DOES_IO = frozenset(
 )  # fmt: skip
 CLOCKS = {("datetime", "now"), ("datetime", "utcnow"), ("datetime", "today"), ("date", "today"), ("time", "time")}
 JUDGES_WITH = frozenset({"cryptography", "idna"})
-PROBES_WITH = JUDGES_WITH | {"OpenSSL", "dns", "requests", "testinfra", "pytest"}
+PROBES_WITH = JUDGES_WITH | {"OpenSSL", "certifi", "dns", "requests", "testinfra", "pytest"}
 REPAIRS_WITH = JUDGES_WITH | {"dns", "requests", "testinfra", "urllib3"}
 PLUGS_IN_WITH = PROBES_WITH | {"certifi", "_pytest", "pluggy", "pytest_html", "xdist", "execnet"}
 

@@ -40,6 +40,7 @@ class Wishes:
     name: str | None = None
     addresses: tuple[str, ...] = ()
     services: tuple[DeclaredService, ...] = ()
+    discover: bool = True  # else nothing is looked at but those services
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +60,7 @@ def inspect(host: Host, wishes: Wishes, clock: Clock) -> tuple[Observation, tupl
     whole = Endpoint.of_host(host.label, host.hostspec)
     sent = clock()
     nonce = new_nonce()
-    answer = host.run(whole_script(nonce, SERVICES), nonce)
+    answer = host.run(whole_script(nonce, SERVICES if wishes.discover else ()), nonce)
     received = clock()
     if isinstance(answer, ProbeFailure):
         return Observation(whole, received, failures=(answer,), elapsed_s=(received - sent).total_seconds()), ()
@@ -120,8 +121,9 @@ def _second_look(host: Host, found: list[Instance], facts: Facts, wishes: Wishes
     """
     named = list(_named(found))
     looks = list(look_at(named))
+    sockets = facts.sockets if wishes.discover else ()
     rest = [
-        TRY + "".join(try_strangers(facts.sockets, _claims(found, facts))),
+        TRY + "".join(try_strangers(sockets, _claims(found, facts))),
         *(
             f"section test:{shlex.quote(one.name)} sh -c {shlex.quote(one.test)}\n"
             for one in wishes.services

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from pytest_sslaudit.configuration import Configuration, Host, Secret, read_configuration
+from audit.configuration import BadConfiguration, Configuration, Secret, read_configuration, read_secret
+from audit.configuration.schema import Host
 
 FULL = """
 enabled = true
@@ -105,11 +106,54 @@ def test_no_file_is_no_configuration(tmp_path: Path) -> None:
     ],
 )
 def test_what_is_wrong_names_key_and_place(tmp_path: Path, text: str, message: str) -> None:
-    with pytest.raises(pytest.UsageError, match=r"sslaudit\.toml") as caught:
+    with pytest.raises(BadConfiguration, match=r"sslaudit\.toml") as caught:
         read(tmp_path, text)
     assert message in str(caught.value)
 
 
 def test_a_named_file_that_is_not_there_is_said(tmp_path: Path) -> None:
-    with pytest.raises(pytest.UsageError, match=r"nowhere\.toml: No such file"):
+    with pytest.raises(BadConfiguration, match=r"nowhere\.toml: No such file"):
         read_configuration(tmp_path, str(tmp_path / "nowhere.toml"))
+
+
+@pytest.mark.parametrize("mode", [0o640, 0o604, 0o622])
+def test_a_secret_that_others_can_read_or_change_is_refused(tmp_path: Path, mode: int) -> None:
+    file = tmp_path / "token"
+    file.write_text("very-secret\n")
+    file.chmod(mode)
+    configuration = Configuration(tmp_path / "sslaudit.toml")
+    with pytest.raises(BadConfiguration, match=r"issuer\.store\.token: others can .*chmod 600") as refused:
+        read_secret(configuration, "issuer.store.token", Secret(file="token"))
+    assert "very-secret" not in str(refused.value)
+
+
+def test_a_secret_is_read_from_a_private_file_beside_the_configuration(tmp_path: Path) -> None:
+    (tmp_path / "token").write_text("very-secret\n")
+    (tmp_path / "token").chmod(0o600)
+    assert read_secret(Configuration(tmp_path / "sslaudit.toml"), "token", Secret(file="token")) == "very-secret"
+
+
+def test_a_secret_is_read_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STORE_TOKEN", "very-secret")
+    assert read_secret(Configuration(), "token", Secret(env="STORE_TOKEN")) == "very-secret"
+
+
+@pytest.mark.parametrize(
+    ("secret", "why"),
+    [
+        (Secret(), "one of both"),
+        (Secret("A", "b"), "one of both"),
+        (Secret(env="SSLAUDIT_NOT_SET"), "the environment variable SSLAUDIT_NOT_SET is empty or not there"),
+        (Secret(file="missing"), "missing: No such file or directory"),
+        (Secret(file="empty"), "empty is empty or not there"),
+        (Secret(file="two-lines"), "holds more than one line"),
+        (Secret(file="binary"), "holds no text"),
+        (Secret(file="."), r"is no file|Is a directory"),
+    ],
+)
+def test_a_secret_that_cannot_be_used_is_refused_with_its_place(tmp_path: Path, secret: Secret, why: str) -> None:
+    for name, content in (("empty", b""), ("two-lines", b"a\nb"), ("binary", b"\xff\xfe")):
+        (tmp_path / name).write_bytes(content)
+        (tmp_path / name).chmod(0o600)
+    with pytest.raises(BadConfiguration, match=why):
+        read_secret(Configuration(tmp_path / "sslaudit.toml"), "token", secret)

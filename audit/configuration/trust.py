@@ -7,15 +7,15 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import certifi
-import pytest
 
 from audit.certificate import read_certificate
 from audit.chain import Anchors
+from audit.configuration.schema import BadConfiguration
 from audit.pem import certificates_in
 
 
 def read_anchors(sources: Iterable[str]) -> Anchors:
-    """Read the anchors; raises pytest.UsageError where a source holds none."""
+    """Read the anchors; raises BadConfiguration where a source holds none."""
     return Anchors({source: _certificates(source, _file_of(source)) for source in sources})
 
 
@@ -33,9 +33,9 @@ def _certificates(source: str, file: Path) -> tuple[bytes, ...]:
     try:
         found = certificates_in(file.read_text(encoding="utf-8", errors="replace"))
     except OSError as error:
-        raise pytest.UsageError(f"trust {source!r}: {file}: {error.strerror}") from error
+        raise BadConfiguration(f"trust {source!r}: {file}: {error.strerror}") from error
     except ValueError as error:
-        raise pytest.UsageError(f"trust {source!r}: {file}: a block in it is not base64") from error
+        raise BadConfiguration(f"trust {source!r}: {file}: a block in it is not base64") from error
     if not any(read_certificate(der).can_ask("subject") for der in found):
-        raise pytest.UsageError(f"trust {source!r}: {file} holds no readable PEM certificate")
+        raise BadConfiguration(f"trust {source!r}: {file} holds no readable PEM certificate")
     return found

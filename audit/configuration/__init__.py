@@ -1,0 +1,23 @@
+"""What the user has written down: the configuration file, the secrets it points to, anchors and logins.
+
+It reads files; it opens no connection and logs in nowhere.
+"""
+
+from __future__ import annotations
+
+from audit.configuration.logins import host_of, logins
+from audit.configuration.reading import read_configuration
+from audit.configuration.schema import BadConfiguration, Configuration, Secret
+from audit.configuration.secret import read_secret
+from audit.configuration.trust import read_anchors
+
+__all__ = [
+    "BadConfiguration",
+    "Configuration",
+    "Secret",
+    "host_of",
+    "logins",
+    "read_anchors",
+    "read_configuration",
+    "read_secret",
+]

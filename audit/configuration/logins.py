@@ -1,0 +1,51 @@
+"""How hosts are logged into and what the configuration says of each: what discovery is given.
+
+It logs in nowhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from audit.configuration.schema import BadConfiguration, Configuration, Host, Service
+from audit.endpoint import BadEndpoint, parse_endpoint
+from audit.glob import fits
+from audit.services.declared import DeclaredService
+from audit.targets import Login
+
+
+def logins(hosts: Iterable[str], configuration: Configuration, testinfra: Mapping[str, Any]) -> tuple[Login, ...]:
+    """Return the login of each host specification; raises BadConfiguration. `testinfra` are testinfra's own options."""
+    return tuple(_login(hostspec, configuration, testinfra) for hostspec in hosts)
+
+
+def host_of(configuration: Configuration, hostspec: str) -> Host:
+    """Return what the configuration says of a host: the first `[host."GLOB"]` that fits."""
+    return next((known for glob, known in configuration.host.items() if fits(glob, hostspec)), Host())
+
+
+def _login(hostspec: str, configuration: Configuration, testinfra: Mapping[str, Any]) -> Login:
+    host = host_of(configuration, hostspec)
+    services = tuple(
+        _declared(service, configuration) for service in configuration.service if fits(service.host, hostspec)
+    )
+    return Login(hostspec, testinfra, host.name, host.addresses, services, discover=host.discover)
+
+
+def _declared(service: Service, configuration: Configuration) -> DeclaredService:
+    try:
+        for url in service.endpoints:
+            parse_endpoint(url)
+    except BadEndpoint as error:
+        raise BadConfiguration(f"{configuration.file}: service {service.name!r}: {error}") from error
+    return DeclaredService(
+        name=service.name,
+        endpoints=service.endpoints,
+        certificate=service.certificate,
+        key=service.key,
+        chain=service.chain,
+        docroot=service.docroot,
+        test=service.test,
+        reload=service.reload,
+    )

@@ -1,0 +1,52 @@
+"""A secret that the configuration points to: an environment variable, or a file that nobody else can read.
+
+It is read when it is needed and kept nowhere; no message holds it.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+from typing import Final
+
+from audit.configuration.schema import BadConfiguration, Configuration, Secret
+
+_LONGEST: Final = 65_536  # bytes; a token is some hundreds
+
+
+def read_secret(configuration: Configuration, key: str, secret: Secret) -> str:
+    """Return a secret; raises BadConfiguration where it is not there or others can read it.
+
+    `key` is where it stands in the configuration.
+    """
+    place = f"{configuration.file or 'configuration'}: {key}"
+    if (secret.env is None) == (secret.file is None):
+        raise BadConfiguration(f'{place}: write {{ env = "NAME" }} or {{ file = "path" }}, one of both')
+    if secret.env is not None:
+        found = os.environ.get(secret.env, "")
+        what = f"the environment variable {secret.env}"
+    else:
+        file = configuration.path(str(secret.file))
+        found, what = _read(file, place), str(file)
+    text = found.strip("\r\n")
+    if not text or not text.isprintable():
+        raise BadConfiguration(f"{place}: {what} {'holds more than one line' if text else 'is empty or not there'}")
+    return text
+
+
+def _read(file: Path, place: str) -> str:
+    """Return what is in a file that belongs to us or root and that nobody else can read."""
+    try:
+        with file.open("rb") as stream:
+            status = os.fstat(stream.fileno())
+            if not stat.S_ISREG(status.st_mode):
+                raise BadConfiguration(f"{place}: {file} is no file")
+            if status.st_mode & 0o077 or status.st_uid not in (0, os.geteuid()):
+                mode = stat.S_IMODE(status.st_mode)
+                raise BadConfiguration(f"{place}: others can read or change {file} (mode {mode:04o}): chmod 600 {file}")
+            return stream.read(_LONGEST).decode("utf-8")
+    except OSError as error:
+        raise BadConfiguration(f"{place}: {file}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise BadConfiguration(f"{place}: {file} holds no text") from error
