@@ -97,29 +97,39 @@ class _Progress:
         return json.dumps(row)
 
 
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """A letter in our hands: its number and since when it is kept, who sends it to whom, and how far it has come."""
+
+    number: int
+    kept_at: datetime
+    envelope: Envelope
+    progress: _Progress
+
+
 def deliver(outbox: Outbox, posts: Sequence[Post], now: datetime) -> tuple[Fate, ...]:
     """Hand over what waits and is due, each letter by the first post that takes it; return what became of each.
 
     What was put off is tried by the next post, then again after 30 minutes, the pause doubling to 4 hours, for 5 days.
     No recipient is sent a letter twice.
     """
-    fates = (_hand_over(outbox, posts, letter, now) for letter in outbox.waiting())
+    fates = (_hand_over(outbox, posts, _read(letter), now) for letter in outbox.waiting())
     return tuple(fate for fate in fates if fate is not None)
 
 
-def _hand_over(outbox: Outbox, posts: Sequence[Post], letter: Waiting, now: datetime) -> Fate | None:
-    envelope, progress = _read(letter)
+def _hand_over(outbox: Outbox, posts: Sequence[Post], held: _Held, now: datetime) -> Fate | None:
+    progress = held.progress
     if progress.next_at and now < progress.next_at:
         return None
     if progress.committed:  # we ended between the commit and the record of what came of it
         outcomes: dict[str, Outcome] = dict.fromkeys(progress.left, Unknown("interrupted before the answer came"))
     else:
-        outcomes = _send(outbox, posts, letter, envelope, progress)
-    return _record(outbox, letter, progress, outcomes, now)
+        outcomes = _send(outbox, posts, held)
+    return _record(outbox, held, outcomes, now)
 
 
-def _read(letter: Waiting) -> tuple[Envelope, _Progress]:
-    """Return the envelope that stands in the message's own header, and how far it has come."""
+def _read(letter: Waiting) -> _Held:
+    """Return a letter with the envelope that stands in the message's own header, and how far it has come."""
     header = message_from_bytes(letter.message, policy=SMTP)
     recipients = tuple(dict.fromkeys(address.addr_spec for address in header["To"].addresses))
     sender = header["From"].addresses[0].addr_spec
@@ -127,24 +137,23 @@ def _read(letter: Waiting) -> tuple[Envelope, _Progress]:
     at = parse_time(row["next_at"]) if row.get("next_at") else None
     left = tuple(row["left"])
     noted = _Progress(left, row.get("tries", 0), at, row.get("committed", False), row.get("taken", False))
-    return Envelope(sender, left, letter.message), noted
+    return _Held(letter.number, letter.kept_at, Envelope(sender, left, letter.message), noted)
 
 
-def _send(
-    outbox: Outbox, posts: Sequence[Post], letter: Waiting, envelope: Envelope, progress: _Progress
-) -> dict[str, Outcome]:
+def _send(outbox: Outbox, posts: Sequence[Post], held: _Held) -> dict[str, Outcome]:
     """Try one post after the other for those whose letter was put off."""
+    progress, envelope = held.progress, held.envelope
     outcomes: dict[str, Outcome] = dict.fromkeys(envelope.recipients, Deferred(_NO_POST))
     for post in posts:
         left = _put_off(outcomes)
         if not left:
             break
         before = replace(progress, left=left, taken=progress.taken or _any_taken(outcomes))
-        commit = partial(outbox.progressed, letter.number, str(replace(before, committed=True)))
+        commit = partial(outbox.progressed, held.number, str(replace(before, committed=True)))
         said = post.send(replace(envelope, recipients=left), commit)
         outcomes |= {who: _both(outcomes[who], said[who]) for who in left}
         taken = progress.taken or _any_taken(outcomes)
-        outbox.progressed(letter.number, str(replace(before, left=_put_off(outcomes), taken=taken)))
+        outbox.progressed(held.number, str(replace(before, left=_put_off(outcomes), taken=taken)))
     return outcomes
 
 
@@ -163,24 +172,22 @@ def _both(first: Outcome, second: Outcome) -> Outcome:
     return second
 
 
-def _record(
-    outbox: Outbox, letter: Waiting, progress: _Progress, outcomes: Mapping[str, Outcome], now: datetime
-) -> Fate:
+def _record(outbox: Outbox, held: _Held, outcomes: Mapping[str, Outcome], now: datetime) -> Fate:
     """Record what became of a letter: handed over, put off, or lost."""
-    if now - letter.kept_at > _GIVE_UP:
+    if now - held.kept_at > _GIVE_UP:
         outcomes = {who: _given_up(what) for who, what in outcomes.items()}
     left = _put_off(outcomes)
-    taken = progress.taken or _any_taken(outcomes)
+    taken = held.progress.taken or _any_taken(outcomes)
     if left:
-        tries = progress.tries + 1
+        tries = held.progress.tries + 1
         next_at = now + min(_FIRST_PAUSE * 2 ** min(tries - 1, 10), _LONGEST_PAUSE)
-        outbox.progressed(letter.number, str(_Progress(left, tries, next_at, taken=taken)))
-        return Fate(letter.number, outcomes, next_at)
+        outbox.progressed(held.number, str(_Progress(left, tries, next_at, taken=taken)))
+        return Fate(held.number, outcomes, next_at)
     if taken:
-        outbox.handed_over(letter.number, now)
+        outbox.handed_over(held.number, now)
     else:
-        outbox.lost(letter.number)
-    return Fate(letter.number, outcomes)
+        outbox.lost(held.number)
+    return Fate(held.number, outcomes)
 
 
 def _given_up(outcome: Outcome) -> Outcome:
