@@ -6,6 +6,7 @@ one name for the next and judges no result.
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ import dns.rrset
 
 from audit.probe.question import Answer, AnswerKind, Door, Question, ask
 from audit.probe.root_hints import RootServer
+from audit.probe.wire import Stopped
 
 TraceFault = Literal[
     "nxdomain",  # the name, or one its aliases lead to, does not exist
@@ -109,15 +111,16 @@ class _Zone:
 class Descent:
     """The state of one trace: what was asked, which zones and aliases are known by now, and the time left."""
 
-    def __init__(self, hints: tuple[RootServer, ...], limits: TraceLimits) -> None:
-        """Begin at the servers of the hints; the time of the whole runs from here."""
+    def __init__(self, hints: tuple[RootServer, ...], limits: TraceLimits, halt: threading.Event) -> None:
+        """Begin at the servers of the hints; the time of the whole runs from here. Ends with Stopped after `halt`."""
         self.steps: list[Step] = []
         self._limits = limits
+        self._halt = halt
         self._until = time.monotonic() + limits.timeout_s
         roots = [(server.name, address) for server in hints for address in server.addresses]
         self._zones = {dns.name.root: _Zone(dns.name.root, roots)}
         self._aliases: dict[dns.name.Name, dns.name.Name] = {}
-        self._missing: set[dns.name.Name] = set()
+        self._missing: dict[dns.name.Name, str] = {}  # and which server said so
         self._seeking: list[dns.name.Name] = []  # servers whose addresses are looked up, each for the one before
         self._sought = 0  # how many were
 
@@ -131,7 +134,7 @@ class Descent:
             except _Ended as ended:
                 failures.append(ended.failure)
         if not found and not failures:
-            failures.append(TraceFailure("no-address", f"{name} has neither A nor AAAA"))
+            failures.append(TraceFailure("no-address", f"{name} has neither A nor AAAA, says {self._last_asked}"))
         return found, tuple(dict.fromkeys(failures))
 
     def aliases_of(self, name: dns.name.Name) -> list[dns.name.Name]:
@@ -162,12 +165,17 @@ class Descent:
         while name not in self._missing:
             answer = self._ask_zone(zone, name, rdtype)
             if answer.kind == "nxdomain":
-                self._missing.add(name)
+                self._missing[name] = self._last_asked
             elif answer.kind != "referral" or answer.records is None:
                 return answer
             else:
                 zone = self._zones[answer.records.name] = _delegated(answer.records, answer.glue)
-        raise _Ended("nxdomain", f"{name} does not exist")
+        raise _Ended("nxdomain", f"{name} does not exist, says {self._missing[name]}")
+
+    @property
+    def _last_asked(self) -> str:
+        """The server of the last answer."""
+        return f"{self.steps[-1].server} ({self.steps[-1].address})"
 
     def _closest_zone(self, name: dns.name.Name) -> _Zone:
         while name not in self._zones:
@@ -218,6 +226,8 @@ class Descent:
         zone.servers += [(server.to_text(), address) for address in addresses]
 
     def _check_limits(self) -> None:
+        if self._halt.is_set():
+            raise Stopped
         if time.monotonic() >= self._until:
             raise _Ended("timeout", f"not at the end after {self._limits.timeout_s:g} s")
         if max(len(self.steps), self._sought) >= self._limits.max_queries:

@@ -7,6 +7,7 @@ is validated.
 from __future__ import annotations
 
 import ipaddress
+import threading
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -64,14 +65,23 @@ class Difference:
         return "; ".join(f"only {who} gave {', '.join(addresses)}" for who, addresses in sides if addresses)
 
 
-def trace(name: str, *, hints: tuple[RootServer, ...] = ROOT_SERVERS, limits: TraceLimits | None = None) -> Trace:
-    """Follow a name from the root servers to all its addresses, within the limits whatever a server does."""
+def trace(
+    name: str,
+    *,
+    hints: tuple[RootServer, ...] = ROOT_SERVERS,
+    limits: TraceLimits | None = None,
+    halt: threading.Event | None = None,
+) -> Trace:
+    """Follow a name from the root servers to all its addresses, within the limits whatever a server does.
+
+    Raises Stopped where `halt` is set meanwhile.
+    """
     began = time.monotonic()
     try:
         wanted = dns.name.from_text(name, idna_codec=dns.name.IDNA_2008_Practical)
     except (dns.exception.DNSException, UnicodeError) as error:
         return Trace(name, failures=(TraceFailure("nxdomain", f"{name!a} is no domain name: {error}"),))
-    descent = Descent(hints, limits or TraceLimits())
+    descent = Descent(hints, limits or TraceLimits(), halt or threading.Event())
     found, failures = descent.ask_for_all(wanted)
     return Trace(
         wanted.to_text(omit_final_dot=True),
