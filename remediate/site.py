@@ -25,6 +25,7 @@ from remediate.installers import INSTALLERS, Installer
 from remediate.installers.files import Installation, origin, placements
 from remediate.issuers import Issuer
 from remediate.journal import Journal
+from remediate.lookup import LookUps
 from remediate.premises import ROOT, Premises
 
 CLOCK_TOLERANCE: Final = timedelta(minutes=5)
@@ -69,6 +70,9 @@ class Means:
     waits: Waits = field(default_factory=Waits)
     limits: Limits = field(default_factory=Limits)
     stop: threading.Event = field(default_factory=threading.Event)
+    lookups: LookUps = field(default_factory=LookUps)
+    say: Callable[[str], None] = lambda _: None  # details, of one or more lines, by several threads
+    http_port: int = 80  # where a CA asks for the file; another for a CA of one's own
 
     def addresses_of(self, host: str) -> frozenset[str]:
         """Return the addresses that a host of this run is known to have."""

@@ -1,0 +1,70 @@
+"""Whether a trace can begin from here: one root server that answers is enough.
+
+It asks the next one where the one before takes its time; it follows no referral and remembers nothing.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections import Counter
+from collections.abc import Sequence
+from typing import Final
+
+import dns.name
+import dns.rdatatype
+
+from audit.probe.descent import TraceLimits
+from audit.probe.question import Answer, Door, Question, ask
+from audit.probe.root_hints import RootServer
+from audit.probe.wire import Stopped
+
+REACH_S: Final = 4.0
+"""How long is waited for a first answer: one from the other side of the world takes a third of a second."""
+
+_NEXT_S: Final = 0.1  # between two servers: one that is near has answered by then, so that few are asked
+_QUESTION: Final = Question(dns.name.root, dns.name.root, dns.rdatatype.NS)
+
+
+def why_unreached(
+    hints: tuple[RootServer, ...], limits: TraceLimits, halt: threading.Event, *, within_s: float = REACH_S
+) -> str | None:
+    """Say why no trace can begin, None where a root server answers as one; raises Stopped.
+
+    In closed networks nothing comes back, or a resolver answers in their place.
+    """
+    until = time.monotonic() + within_s
+    addresses = sorted((address for server in hints for address in server.addresses), key=lambda one: ":" in one)
+    answers: queue.SimpleQueue[Answer] = queue.SimpleQueue()
+    faults: list[str] = []
+    begun = 0
+    while len(faults) < len(addresses) and (left := until - time.monotonic()) > 0:
+        if halt.is_set():
+            raise Stopped
+        if begun < len(addresses):
+            door = Door(addresses[begun], limits.port, until, limits.max_bytes)
+            threading.Thread(target=_ask_into, args=(answers, door), daemon=True).start()
+            begun += 1
+        try:
+            answer = answers.get(timeout=min(left, _NEXT_S))
+        except queue.Empty:
+            continue
+        if answer.kind == "addresses":  # the NS records of the root zone
+            return None
+        faults.append(answer.detail or f"it answers {answer.rcode}")
+    return _told(faults, len(addresses))
+
+
+def _ask_into(answers: queue.SimpleQueue[Answer], door: Door) -> None:
+    try:
+        answers.put(ask(_QUESTION, door))
+    except OSError as error:  # sockets or memory are short: nothing can be asked either
+        answers.put(Answer("unreachable", str(error)))
+
+
+def _told(faults: Sequence[str], every: int) -> str:
+    silent = every - len(faults)
+    counted = Counter([*faults, *["no answer in time"] * silent])
+    reasons = ", ".join(f"{number} times {why}" for why, number in counted.most_common())
+    return f"none of {every} addresses of root servers answers: {reasons}"

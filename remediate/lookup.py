@@ -1,0 +1,167 @@
+"""Where a name leads as a CA sees it: from the root servers down, and by the resolver where that is not the way.
+
+It knows which of the two counts and how they differ; it refuses to know what is looked for at the addresses.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Final
+
+from audit.observation import DnsStatus, DnsView
+from audit.probe import Limits
+from audit.probe.dns import resolve
+from audit.probe.root_hints import ROOT_SERVERS, RootServer
+from audit.probe.root_reach import REACH_S, why_unreached
+from audit.probe.trace import (
+    Difference,
+    Step,
+    Trace,
+    TraceFailure,
+    TraceFault,
+    TraceLimits,
+    as_lines,
+    difference,
+    trace,
+)
+from audit.words import listing
+
+_FAULTS: Final[dict[DnsStatus, TraceFault]] = {
+    "nxdomain": "nxdomain",
+    "no-address": "no-address",
+    "servfail": "servfail",
+    "timeout": "timeout",
+}
+_SERVER_FAULTS: Final = ("lame", "servfail", "broken", "silent", "unreachable")
+
+
+@dataclass(frozen=True, slots=True)
+class LookUp:
+    """Where a name leads. What was traced counts where it could be, else what the resolver said.
+
+    `untraced` says why no trace could begin where one was wanted.
+    """
+
+    name: str
+    resolved: DnsView
+    trace: Trace | None = None
+    untraced: str = ""
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """Every A and AAAA, IPv4 first."""
+        return self.trace.addresses if self.trace else self.resolved.addresses
+
+    @property
+    def first_address(self) -> str | None:
+        """The first A as it was answered; a resolver's order says nothing, so there it is the lowest."""
+        if self.trace:
+            return self.trace.first_address
+        return next((address for address in self.resolved.addresses if ":" not in address), None)
+
+    @property
+    def failure(self) -> TraceFailure | None:
+        """Why a CA finds no address, and which server said so; None where it finds one."""
+        if self.addresses:
+            return None
+        if self.trace:
+            return self.trace.failure
+        fault = _FAULTS.get(self.resolved.status, "no-address")
+        return TraceFailure(fault, f"{self.resolved.detail or self.name}, says the resolver")
+
+    @property
+    def difference(self) -> Difference | None:
+        """How the resolver's addresses differ from the traced ones; one that gives no answer has none to compare."""
+        if self.trace is None or self.resolved.status in ("servfail", "timeout", "not-asked"):
+            return None
+        return difference(self.trace, self.resolved.addresses)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a reader should know beside the addresses, a clause each."""
+        return tuple(self._notes())
+
+    def lines(self) -> Iterator[str]:
+        """Yield the way as `dig +trace` prints it, what the resolver says, and the notes."""
+        if self.trace:
+            yield from as_lines(self.trace)
+        said = listing(self.resolved.addresses) or f"{self.resolved.status} ({self.resolved.detail})"
+        yield f";; the resolver says of {self.name}: {said}"
+        yield from (f";; note: {note}" for note in self.notes)
+
+    def _notes(self) -> Iterator[str]:
+        if self.untraced:
+            yield f"{self.untraced}; what the resolver says is taken for what the CA sees"
+        if self.difference:
+            yield str(self.difference)
+        if self.trace is None:
+            return
+        if self.resolved.status in ("servfail", "timeout"):
+            yield f"the resolver fails: {self.resolved.detail}"
+        if self.trace.addresses:
+            yield from (f"there may be more addresses: {failure.detail}" for failure in self.trace.failures)
+            faults = dict.fromkeys(_told(step) for step in self.trace.steps if step.kind in _SERVER_FAULTS)
+            yield from (f"a name server fails: {fault}" for fault in faults)
+
+
+def _told(step: Step) -> str:
+    return f"{step.server} ({step.address}) of {step.zone}: {step.detail}"
+
+
+@dataclass(frozen=True, slots=True)
+class Roots:
+    """Where traces begin and what bounds them. `hints` are those that were configured, in place of the Internet's."""
+
+    hints: tuple[RootServer, ...] = ()
+    limits: TraceLimits = field(default_factory=TraceLimits)
+    reach_s: float = REACH_S
+
+
+class LookUps:
+    """What was looked up in a run, each name once; whether root servers can be reached is tried once too.
+
+    Threads may ask at the same time: they wait for one another only where they ask for the same name.
+    """
+
+    def __init__(self, roots: Roots | None = None) -> None:
+        """Begin with nothing known."""
+        self._roots = roots or Roots()
+        self._turn = threading.Lock()
+        self._turns: dict[str, threading.Lock] = {}
+        self._known: dict[str, LookUp] = {}
+        self._reach = threading.Lock()
+        self._untraced: str | None = None  # why there is no trace in this run; empty where there is; None: not tried
+
+    def of(self, name: str, limits: Limits, halt: threading.Event) -> LookUp:
+        """Return where a name leads; raises Stopped where `halt` is set meanwhile."""
+        with self._turn:
+            turn = self._turns.setdefault(name, threading.Lock())
+        with turn:
+            if name not in self._known:
+                self._known[name] = self._look_up(name, limits, halt)
+            return self._known[name]
+
+    def _look_up(self, name: str, limits: Limits, halt: threading.Event) -> LookUp:
+        if limits.resolver and not self._roots.hints:  # a DNS of one's own, that the root servers know nothing of
+            return LookUp(name, resolve(name, limits, halt))
+        return look_up(name, limits, self._roots, halt, untraced=self._why_untraced(halt))
+
+    def _why_untraced(self, halt: threading.Event) -> str:
+        with self._reach:
+            if self._untraced is None:
+                roots = self._roots
+                self._untraced = why_unreached(_hints(roots), roots.limits, halt, within_s=roots.reach_s) or ""
+            return self._untraced
+
+
+def look_up(name: str, limits: Limits, roots: Roots, halt: threading.Event, *, untraced: str = "") -> LookUp:
+    """Return where a name leads, traced unless there is a reason why it cannot be; raises Stopped."""
+    resolved = resolve(name, limits, halt)
+    traced = None if untraced else trace(name, hints=_hints(roots), limits=roots.limits, halt=halt)
+    return LookUp(name, resolved, traced, untraced)
+
+
+def _hints(roots: Roots) -> tuple[RootServer, ...]:
+    return roots.hints or ROOT_SERVERS
