@@ -6,7 +6,7 @@ It knows when a case is due and when a run ends itself; it refuses to know steps
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from random import SystemRandom
@@ -36,10 +36,9 @@ def repair(cases: Sequence[Case], means: Means, pace: Pace) -> tuple[Ending, ...
     Until one case is proven they go one by one, and the
     first failure ends the run: it is then more likely that we see wrongly than that all of them are broken.
     """
-    left = tuple(_left(cases, means))
-    begun = {case.id: case for case in means.journal.unfinished()}
-    wanted = (*left, *sorted(cases, key=lambda case: case.id not in begun))
-    endings = {case.id: early for case in wanted if (early := _not_due(begun.get(case.id, case), means))}
+    _drop(cases, means)
+    wanted = turns(cases, means)
+    endings = {case.id: early for case in wanted if (early := not_due(case, means))}
     due = {case.id: case for case in wanted if case.id not in endings}
     run = _Run(means, pace)
     for case in due.values():
@@ -69,22 +68,38 @@ def _beside(run: _Run, cases: Sequence[Case], hosts_at_once: int) -> Iterator[En
             yield from endings
 
 
-def _left(cases: Sequence[Case], means: Means) -> Iterator[Case]:
-    """Yield the unfinished cases on the hosts of this run; what nobody asks for any more is ended instead.
+def turns(cases: Sequence[Case], means: Means) -> tuple[Case, ...]:
+    """Return whose turn it is in their order: what an earlier run left unfinished on the hosts of this run, then these.
 
-    It was not found tonight, and no order was placed for it: somebody else has mended it.
+    What was begun is as it was begun, its steps as they are. Nothing is changed by it.
     """
     planned = {case.id for case in cases}
+    begun = {case.id: case for case in means.journal.unfinished()}
+    left = (case for case in begun.values() if case.id not in planned and case.host in means.hands)
+    mine = sorted(cases, key=lambda case: case.id not in begun)
+    return (*(case for case in left if not _is_forsaken(case, means)), *(_as_begun(case, begun) for case in mine))
+
+
+def _as_begun(case: Case, begun: Mapping[str, Case]) -> Case:
+    """Return a case as the journal will take it up."""
+    earlier = begun.get(case.id, case)
+    return replace(earlier, is_compromised=earlier.is_compromised or case.is_compromised)
+
+
+def _is_forsaken(case: Case, means: Means) -> bool:
+    """Return whether nothing was ordered for a case that is not found any more: somebody else has mended it."""
+    return case.repair in VALIDATED and not means.journal.ledger.orders(case.id)
+
+
+def _drop(cases: Sequence[Case], means: Means) -> None:
+    """End the unfinished cases on the hosts of this run that nobody asks for any more."""
+    planned = {case.id for case in cases}
     for case in means.journal.unfinished():
-        if case.id in planned or case.host not in means.hands:
-            continue
-        if case.repair in VALIDATED and not means.journal.ledger.orders(case.id):
+        if case.id not in planned and case.host in means.hands and _is_forsaken(case, means):
             means.journal.end(case.id, Outcome("dropped", means.clock(), note="it is not found any more"))
-        else:
-            yield case
 
 
-def _not_due(case: Case, means: Means) -> Ending | None:
+def not_due(case: Case, means: Means) -> Ending | None:
     """Return why a case is not tried now, where it is not: it failed lately, or its issuer asked to be left alone."""
     ledger, now = means.journal.ledger, means.clock()
     last = next(reversed(ledger.attempts(case.id)), None)

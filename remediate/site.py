@@ -17,7 +17,7 @@ from audit.observation import InstalledFile
 from audit.probe import Limits, Target
 from remediate.action import Command, Done
 from remediate.answer import Installable
-from remediate.case import VALIDATED, Case
+from remediate.case import VALIDATED, Case, Step, StepState
 from remediate.csr import Csr
 from remediate.dcv import Validator
 from remediate.hands import Hands
@@ -46,6 +46,14 @@ class Waits:
     look_s: float = 0.25  # between two looks
 
 
+Watch = Callable[[Case, Step, StepState, str], None]
+"""Who is told what a step of a case has become, with a note."""
+
+
+def _nobody(_case: Case, _step: Step, _state: StepState, _note: str) -> None:
+    """Watch nothing."""
+
+
 @dataclass(frozen=True, slots=True)
 class Means:
     """What a run may use: the journal, hands on the hosts by label, what was found on them, issuer and trust anchors.
@@ -66,10 +74,13 @@ class Means:
     key_type: str = "ecdsa-p256"
     product: str = "90-day"
     installers: Mapping[str, Installer] = field(default_factory=lambda: INSTALLERS)
+    declared: Mapping[tuple[str, str], Installer] = field(default_factory=dict)  # by host and service, before those
     root: str = ROOT
+    roots: Mapping[str, str] = field(default_factory=dict)  # of the hosts that have another
     waits: Waits = field(default_factory=Waits)
     limits: Limits = field(default_factory=Limits)
     stop: threading.Event = field(default_factory=threading.Event)
+    watch: Watch = _nobody
     lookups: LookUps = field(default_factory=LookUps)
     say: Callable[[str], None] = lambda _: None  # details, of one or more lines, by several threads
     http_port: int = 80  # where a CA asks for the file; another for a CA of one's own
@@ -109,8 +120,13 @@ class Site:
 
     @property
     def premises(self) -> Premises:
-        """Where the case has its things on the host."""
-        return Premises(self.case.host, self.case.id, self.means.owner, self.means.root)
+        """Where the case has its things on its host."""
+        return self.premises_on(self.case.host)
+
+    def premises_on(self, host: str) -> Premises:
+        """Return where the case has its things on a host of the run."""
+        means = self.means
+        return Premises(host, self.case.id, means.owner, means.roots.get(host, means.root))
 
     @property
     def file_sets(self) -> tuple[FileSet, ...]:
@@ -149,9 +165,10 @@ class Site:
 
     def installer(self, service: str) -> Installer:
         """Return what brings a service to use its files; raises Unknown."""
-        if service not in self.means.installers:
+        found = self.means.declared.get((self.case.host, service)) or self.means.installers.get(service)
+        if found is None:
             raise Unknown(f"it is not known how {service} is brought to use its files")
-        return self.means.installers[service]
+        return found
 
     def wait_until(self, condition: Callable[[], bool], seconds: float) -> bool:
         """Return whether a condition comes true in time; False too where the run is stopped."""

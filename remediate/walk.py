@@ -5,17 +5,19 @@ It knows phases and states; it refuses to know how a step is taken and what othe
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Literal
 
 from audit.words import duration, sentence
+from remediate.action import Command
 from remediate.case import EACH, VALIDATED, Case, Step, StepState
 from remediate.installers.files import destroy_keys
 from remediate.journal import Outcome
 from remediate.key import discard_request
 from remediate.schedule import Ended
-from remediate.site import CLOCK_TOLERANCE, Means, Site, Unknown
+from remediate.site import CLOCK_TOLERANCE, FileSet, Means, Site, Unknown
 from remediate.steps import TAKINGS, So, Stuck
 from remediate.steps.collect import NOTED
 from remediate.steps.reload import settled
@@ -44,7 +46,7 @@ def walk(case: Case, means: Means) -> Ending:
     site = Site(means.journal.begin(case, means.clock()), means)
     try:
         _require_possible(site)
-        common, *each = _phases(site)
+        common, *each = phases(site)
     except (Stuck, Unknown) as why:
         return _ending(site, "", why)
     before = _walk_phase(site, common)
@@ -76,7 +78,7 @@ def _require_possible(site: Site) -> None:
             )
 
 
-def _phases(site: Site) -> tuple[tuple[Step, ...], ...]:
+def phases(site: Site) -> tuple[tuple[Step, ...], ...]:
     """Return what is walked whole or not at all: what is for the whole case, then the services by what they share.
 
     Raises Unknown where a step is nobody's: it would never be taken.
@@ -139,6 +141,7 @@ def _record(site: Site, step: Step, state: StepState, note: str = "") -> None:
     last = next((event.state for event in reversed(journal.events(site.case.id)) if event.step == step.name), "planned")
     if last != state:
         journal.record(site.case.id, step.name, state, site.means.clock(), note)
+        site.means.watch(site.case, step, state, note)
 
 
 def _undo(site: Site, steps: tuple[Step, ...]) -> None:
@@ -162,7 +165,8 @@ def _finish(site: Site) -> Ending:
     """Destroy what must not stay on the host, and end the case."""
     case, journal = site.case, site.means.journal
     try:
-        _destroy(site)
+        for command in destroying(site, lambda one: settled(site, one).before):
+            done(site, command)
     except Stuck as why:
         return _ending(site, "", why)
     notes = [event.note for event in journal.events(case.id) if event.step == "collect" and event.state == "done"]
@@ -171,15 +175,18 @@ def _finish(site: Site) -> Ending:
     return Ending(case, "proven")
 
 
-def _destroy(site: Site) -> None:
-    """Destroy the pending key, which is installed now, and an old one that others know."""
+def destroying(site: Site, before: Callable[[FileSet], str | None]) -> Iterator[Command]:
+    """Yield what destroys the pending key, which is installed now, and an old one that others know.
+
+    `before` tells which version some files were of before the repair.
+    """
     if site.case.repair not in VALIDATED:
         return
     for one in site.file_sets if site.case.is_compromised else ():
-        before = settled(site, one).before
-        if before is not None:
-            done(site, destroy_keys(one.installation, before))
-    done(site, discard_request(site.premises))
+        version = before(one)
+        if version is not None:
+            yield destroy_keys(one.installation, version)
+    yield discard_request(site.premises)
 
 
 def _ending(site: Site, step: str, why: Stuck | Unknown) -> Ending:

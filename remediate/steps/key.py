@@ -41,7 +41,7 @@ def request_of(site: Site) -> Csr:
     """
     if site.csr is None:
         try:
-            site.csr = _waiting(site) or _read(site, _answered(site, _making(site)))
+            site.csr = _waiting(site) or _read(site, _answered(site, making(site)))
         except BadRequest as error:
             raise Stuck("key.request", str(error)) from error
     return site.csr
@@ -56,7 +56,8 @@ def _waiting(site: Site) -> Csr | None:
         return None  # to make it says what is wrong with it
 
 
-def _making(site: Site) -> Command:
+def making(site: Site) -> Command:
+    """Return the command that makes key and request."""
     return make_request(site.premises, site.case.names, site.means.key_type)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 from audit.words import listing, sentence
+from remediate.action import Command
 from remediate.site import Site
 from remediate.steps.step import So, Stuck, done
 from remediate.steps.witness import silences
@@ -40,7 +41,7 @@ class Modes:
         """Take from others what they can do with the keys; where an endpoint does not answer then, give it back."""
         del subject
         keys = _keys(site)
-        done(site, site.premises.locked("close the keys to others", _TAKE, *keys))
+        done(site, closing(site))
         if silent := _silences(site):
             before = (word for path, mode in keys.items() for word in (path, mode))
             done(site, site.premises.locked("give the keys their modes back", _GIVE_BACK, *before))
@@ -57,6 +58,11 @@ class Answers:
     def act(self, site: Site, subject: str) -> None:
         """Wait for it."""
         site.wait_until(lambda: not silences(site, subject), site.means.waits.proof_s)
+
+
+def closing(site: Site) -> Command:
+    """Return the command that takes from others what they can do with the keys."""
+    return site.premises.locked("close the keys to others", _TAKE, *_keys(site))
 
 
 def _keys(site: Site) -> dict[str, str]:

@@ -32,7 +32,7 @@ class Ordering:
             publish(site)
         entry = _entry(site)
         site.means.journal.ledger.keep_order(entry)
-        answer = site.means.issuer.order(_request(site))
+        answer = site.means.issuer.order(ordering(site))
         _keep(site, entry, answer)
         if isinstance(answer, IssuerFault) and not (answer.leaves_unknown and order_of(site)):
             raise stuck(site, answer)
@@ -61,7 +61,8 @@ def stuck(site: Site, fault: IssuerFault) -> Stuck:
     )
 
 
-def _request(site: Site) -> OrderRequest:
+def ordering(site: Site) -> OrderRequest:
+    """Return what is ordered."""
     csr = request_of(site)
     return OrderRequest(
         csr=csr,

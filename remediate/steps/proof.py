@@ -21,7 +21,7 @@ class Proof:
 
     def look(self, site: Site, subject: str) -> So | None:
         """Return that the endpoint is proven, and the last of its set that the switch is confirmed."""
-        if _confirms(site, subject) and settled(site, site.file_set(subject)).last.state != "confirmed":
+        if confirms(site, subject) and settled(site, site.file_set(subject)).last.state != "confirmed":
             return None
         return None if faults_of(site, subject) else So("proven on every address")
 
@@ -36,7 +36,7 @@ class Proof:
 
         if faults and not site.wait_until(is_well, site.means.waits.proof_s):
             raise _unproven(site, subject, faults)
-        if _confirms(site, subject):
+        if confirms(site, subject):
             progress = _answer(site, subject, confirm(site.file_set(subject).installation, version_name(site, subject)))
             if progress.last.state != "confirmed":
                 raise Stuck(
@@ -44,7 +44,8 @@ class Proof:
                 )
 
 
-def _confirms(site: Site, endpoint: str) -> bool:
+def confirms(site: Site, endpoint: str) -> bool:
+    """Return whether an endpoint is the last of its files, whose proof confirms the switch."""
     return site.case.repair in VALIDATED and endpoint == site.file_set(endpoint).endpoints[-1]
 
 

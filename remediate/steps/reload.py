@@ -31,12 +31,17 @@ class Switch:
     def act(self, site: Site, subject: str) -> None:
         """Start the switch and wait until every service has taken it up."""
         one, name = site.file_set(subject), version_name(site, subject)
-        services = [site.installer(service) for service in one.services]
-        patience_s, returns = site.means.waits.confirmation_s, not site.case.is_compromised
-        done(site, start(one.installation, services, name, patience_s=patience_s, returns=returns))
+        done(site, switching(site, one, name))
         progress = settled(site, one)
         if progress.last.state not in ("waiting", "confirmed"):
             raise _not_taken_up(progress)
+
+
+def switching(site: Site, one: FileSet, name: str) -> Command:
+    """Return the command that starts the switch of some files to a version."""
+    services = [site.installer(service) for service in one.services]
+    patience_s, returns = site.means.waits.confirmation_s, not site.case.is_compromised
+    return start(one.installation, services, name, patience_s=patience_s, returns=returns)
 
 
 def _not_taken_up(progress: Progress) -> Stuck:
@@ -60,13 +65,18 @@ class Reload:
         """Test its configuration, let it read its files, and start it again where it has ended."""
         installer, host = site.installer(subject), site.case.host
         done(site, installer.test(host))
-        result = site.run(_alone(site, installer.take_up(host)))
+        result = site.run(taking_up(site, subject))
         if result.status in (None, BUSY):
             raise interruption(site, result)
         if not result.ok:
             done(site, _alone(site, installer.revive(host)))
             raise Stuck("service.not-reloaded", f"{subject} has ended and was started again: {said(result)}")
         site.wait_until(lambda: self.look(site, subject) is not None, site.means.waits.proof_s)
+
+
+def taking_up(site: Site, service: str) -> Command:
+    """Return the command that lets a service read its files."""
+    return _alone(site, site.installer(service).take_up(site.case.host))
 
 
 def settled(site: Site, one: FileSet) -> Progress:

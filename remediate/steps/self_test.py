@@ -6,7 +6,6 @@ It knows hosts, docroots and addresses of names; what the proof is and how it is
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 from audit.probe.dns import resolve
 from audit.words import listing
@@ -41,7 +40,7 @@ class SelfTest:
 
 def publish(site: Site) -> None:
     """Put the proof where the CA will look for it, on all hosts at once; raises Stuck."""
-    for challenge in _challenges(site):
+    for challenge in challenges(site):
         done(site, site.means.validator.put(challenge))
     site.is_published = True
 
@@ -49,7 +48,7 @@ def publish(site: Site) -> None:
 def withdraw(site: Site) -> tuple[str, ...]:
     """Take the proof away again, and return where it could not be: it harms nobody, and stops no repair."""
     try:
-        left = [(one, site.run(site.means.validator.clear(one))) for one in _challenges(site)]
+        left = [(one, site.run(site.means.validator.clear(one))) for one in challenges(site)]
     except Stuck as why:
         return (str(why),)
     return tuple(f"{one.premises.host}: {said(result)}" for one, result in left if not result.ok)
@@ -60,7 +59,8 @@ def unique_value(site: Site) -> str:
     return request_of(site).sha256[:20]
 
 
-def _challenges(site: Site) -> Iterator[Challenge]:
+def challenges(site: Site) -> Iterator[Challenge]:
+    """Yield what has to be proven, for each name on each of its hosts; raises Stuck where that cannot be."""
     for name in site.case.validated_on:
         for host in name.hosts:
             yield _challenge(site, name.name, host)
@@ -70,8 +70,7 @@ def _challenge(site: Site, name: str, host: str) -> Challenge:
     docroot = site.means.docroots.get((host, name))
     if docroot is None or host not in site.means.hands:
         raise Stuck("dcv.no-docroot", f"it is not known from which folder {host} serves http://{name}/")
-    premises = replace(site.premises, host=host)
-    return Challenge(premises, name, request_of(site), unique_value(site), docroot)
+    return Challenge(site.premises_on(host), name, request_of(site), unique_value(site), docroot)
 
 
 def _looks(site: Site, name: Validation) -> tuple[Look, ...]:
