@@ -53,10 +53,14 @@ class Login:
 
 @dataclass(frozen=True, slots=True)
 class Discovery:
-    """What one host gave: the observation of the host as a whole, or why there is none, and the targets found on it."""
+    """What one host gave: the observation of the host as a whole, or why there is none, and the targets found on it.
+
+    `login` is what it was logged into by.
+    """
 
     host: Observation
     targets: tuple[Target, ...] = ()
+    login: Login | None = field(default=None, repr=False)  # its specification may hold a password
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +102,8 @@ def discover(logins: Sequence[Login], *, clock: Callable[[], datetime], workers:
 
 
 def _look(host: Host, login: Login, clock: Callable[[], datetime]) -> Discovery:
-    return Discovery(*inspect(host, Wishes(login.name, login.addresses, login.services, login.discover), clock))
+    wishes = Wishes(login.name, login.addresses, login.services, login.discover)
+    return Discovery(*inspect(host, wishes, clock), login)
 
 
 def _refused(login: Login, failure: ProbeFailure, now: datetime, taken: set[str]) -> Discovery:

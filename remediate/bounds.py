@@ -23,6 +23,7 @@ class Bounds:
     names_left_out: tuple[str, ...] = ()
     max_age: timedelta = timedelta(minutes=30)  # an audit of a thousand endpoints is done in half of it
     future: timedelta = timedelta(minutes=2)  # as much as a clock may be off (ops.clock-skew: 120 s)
+    can_order: bool = True  # an issuer is configured
 
 
 def fits(text: str, globs: Iterable[str]) -> bool:

@@ -74,6 +74,7 @@ class Evidence:
     results: tuple[Result, ...]
     seen: Mapping[str, Seen]
     is_complete: bool  # a file without a summary is of a run that did not finish
+    unfinished: frozenset[str] = frozenset()  # endpoints on which not all checks were run
 
     @cached_property
     def by_endpoint(self) -> Mapping[str, tuple[Result, ...]]:

@@ -31,9 +31,11 @@ _OBSTACLES: Final[tuple[tuple[str, frozenset[Repair]], ...]] = (
 
 
 def obstacles(case: Case, evidence: Evidence, around: Surroundings) -> Iterator[str]:
-    """Yield a clause for each thing that keeps a case from being repaired now; old evidence apart."""
+    """Yield a clause for each thing that keeps a case from being repaired now; old evidence and bounds apart."""
     if not evidence.is_complete:
         yield "the audit did not finish: what it would have found is not known"
+    if left_out := evidence.unfinished.intersection(case.endpoints):
+        yield f"not all checks were run on {listing(sorted(left_out))}: run it again without -k, -m and --lf"
     for endpoint in (*case.endpoints, f"{case.host}/"):
         for result in evidence.by_endpoint.get(endpoint, ()):
             if _keeps(result, case.repair):

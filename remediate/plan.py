@@ -12,7 +12,7 @@ from datetime import datetime
 from audit.checks import Severity, Verdict
 from audit.result import Result
 from remediate.bounds import Bounds, fits
-from remediate.case import Case
+from remediate.case import VALIDATED, Case
 from remediate.draft import Draft, case_of
 from remediate.evidence import Evidence
 from remediate.explanation import Explained, Kind, explain
@@ -106,7 +106,9 @@ def _not_ours(case: Case, bounds: Bounds) -> tuple[Kind, str] | None:
 
 def _because(case: Case, evidence: Evidence, around: Surroundings, limits: tuple[Bounds, datetime]) -> tuple[str, ...]:
     outdated = out_of_date(case, evidence, *limits)
-    return (*([outdated] if outdated else []), *obstacles(case, evidence, around))
+    unordered = case.repair in VALIDATED and not limits[0].can_order
+    because = (outdated, "no issuer is chosen: [remediate] issuer, and its section [issuer.NAME]" if unordered else "")
+    return (*filter(None, because), *obstacles(case, evidence, around))
 
 
 def _in_order(cases: Sequence[Case]) -> tuple[Case, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -10,7 +11,7 @@ from remediate.bounds import Bounds
 from remediate.case import STEPS, Repair, Step, Validation
 from remediate.evidence import gather
 from remediate.plan import plan
-from tests.remediate.rows import NOW, Row, file, found, planned, seen
+from tests.remediate.rows import NOW, SUMMARY, Row, file, found, planned, seen
 
 WEB = "web1/https://www.example.com:443"
 MAIL = "web1/imaps://mail.example.com:993"
@@ -344,3 +345,17 @@ def test_a_compromised_key_is_never_put_back() -> None:
 def test_every_repair_ends_in_proof() -> None:
     assert {kinds[-1] for kinds in STEPS.values()} == {"proof"}
     assert set(STEPS) == set(Repair)
+
+
+def test_nothing_is_ordered_where_no_issuer_is_chosen_and_the_rest_is_repaired() -> None:
+    mail = (seen(MAIL, ("mail.example.com",), leaf="mail", key="mail"), found(MAIL, "svc.disk-vs-wire"))
+    outcome = planned(*expired(), *mail, bounds=Bounds(can_order=False))
+    assert [case.repair for case in outcome.cases] == [Repair.RELOAD]
+    [waiting] = outcome.waiting
+    assert waiting.because[0].startswith("no issuer is chosen")
+
+
+def test_an_endpoint_on_which_checks_were_left_out_waits() -> None:
+    evidence = replace(gather([*expired(), SUMMARY]), unfinished=frozenset({WEB}))
+    [waiting] = plan(evidence, Bounds(), NOW).waiting
+    assert waiting.because == (f"not all checks were run on {WEB}: run it again without -k, -m and --lf",)

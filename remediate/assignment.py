@@ -1,0 +1,77 @@
+"""What a run of repairs is given: the configuration, where the state lies, what is trusted, and whom it tells what.
+
+Values alone: nothing is opened or read here.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from audit.anchors import Anchors
+from audit.configuration import Configuration
+from audit.probe import Limits
+from remediate.bounds import Bounds
+from remediate.case import Case, Step, StepState
+from remediate.runner import Pace
+from remediate.site import Waits
+
+Watch = Callable[[Case, Step, StepState, str], None]
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _nothing(*_: object) -> None:
+    """Say nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """A run of repairs. `issuer` is the name of its section; None: what `[remediate]` names.
+
+    `say` is told lines for a person in detail, `watch` what every step became; `command` is what began the run.
+    """
+
+    configuration: Configuration
+    state: Path
+    anchors: Anchors
+    command: str
+    limits: Limits = field(default_factory=Limits)
+    issuer: str | None = None
+    clock: Callable[[], datetime] = _now
+    say: Callable[[str], None] = _nothing
+    watch: Watch = _nothing
+    stop: threading.Event = field(default_factory=threading.Event)
+
+    @property
+    def issuer_name(self) -> str | None:
+        """The name of the issuer's section; None where none is chosen: then nothing can be ordered."""
+        return self.issuer or self.configuration.remediate.issuer
+
+    @property
+    def bounds(self) -> Bounds:
+        """How far the run may go."""
+        written = self.configuration.remediate
+        left_out = tuple(glob for glob, host in self.configuration.host.items() if not host.remediate)
+        return Bounds(
+            max_cases=written.max_cases,
+            foreign=written.foreign,
+            hosts_left_out=left_out,
+            can_order=self.issuer_name is not None,
+        )
+
+    @property
+    def pace(self) -> Pace:
+        """How fast it may go."""
+        return Pace(max_failures=self.configuration.remediate.max_failures)
+
+    @property
+    def waits(self) -> Waits:
+        """How long it waits: a proof ends well before the host takes the switch back by itself."""
+        proof_s = self.configuration.remediate.proof_timeout_s
+        return Waits(confirmation_s=max(300, int(3 * proof_s)), proof_s=proof_s)

@@ -1,0 +1,99 @@
+"""From what is configured and found to what a run of repairs may use: hands, targets, an issuer, installers.
+
+It opens no connection. A secret is read to say at the start that it is not there, and again whenever it is used.
+"""
+
+from __future__ import annotations
+
+import getpass
+import os
+import socket
+from collections.abc import Iterator
+
+from audit.configuration import BadConfiguration, host_of, read_secret
+from audit.configuration.schema import Issuer as Section
+from audit.probe.inside import HostInside
+from audit.targets import Discovery
+from remediate.assignment import Assignment
+from remediate.dcv import VALIDATORS
+from remediate.hands import HostHands
+from remediate.installers import Declared
+from remediate.issuers import Access, BadIssuer, Issuer, open_issuer
+from remediate.issuers.absent import Absent
+from remediate.journal import Journal
+from remediate.site import Means
+
+
+def means_of(assignment: Assignment, journal: Journal, discoveries: tuple[Discovery, ...]) -> Means:
+    """Return what a run may use; raises BadConfiguration."""
+    hosts = {one.host.label: one.host for found in discoveries for one in _insides(found)}
+    logins = {label: one.login for one in discoveries if one.login and (label := one.host.endpoint.host)}
+    section = _section(assignment) or Section("none")
+    return Means(
+        journal=journal,
+        hands={label: HostHands(host) for label, host in hosts.items()},
+        targets={str(target.endpoint): target for one in discoveries for target in one.targets},
+        issuer=issuer_of(assignment),
+        issuer_name=assignment.issuer_name or "no issuer",
+        validator=VALIDATORS["http-csr-hash"],
+        docroots={},
+        anchors=assignment.anchors,
+        clock=assignment.clock,
+        owner=owner(),
+        key_type=section.key,
+        product=section.product,
+        declared={
+            (label, one.name): Declared(one.name, one.test, one.reload)
+            for label, login in logins.items()
+            for one in login.services
+        },
+        roots={
+            label: folder
+            for label, login in logins.items()
+            if (folder := host_of(assignment.configuration, login.hostspec).folder)
+        },
+        waits=assignment.waits,
+        limits=assignment.limits,
+        stop=assignment.stop,
+    )
+
+
+def issuer_of(assignment: Assignment) -> Issuer:
+    """Return the issuer that is chosen, one that takes no order where none is; raises BadConfiguration."""
+    section = _section(assignment)
+    if section is None:
+        return Absent()
+    configuration, place = assignment.configuration, f"issuer.{assignment.issuer_name}"
+    token, base_url = section.token, section.base_url
+    if base_url is None or token is None:
+        missing = "base_url" if base_url is None else "token"
+        raise BadConfiguration(f"{configuration.file}: [{place}] has no {missing!r}")
+    read_secret(configuration, f"{place}.token", token)
+    access = Access(
+        base_url,
+        lambda: read_secret(configuration, f"{place}.token", token),
+        ca_file=str(configuration.path(section.ca_file)) if section.ca_file else None,
+        proxy=configuration.fetch.proxy,
+    )
+    try:
+        return open_issuer(section.kind, access)
+    except BadIssuer as error:
+        raise BadConfiguration(f"{configuration.file}: [{place}]: {error}") from error
+
+
+def owner() -> str:
+    """Return who repairs, for whoever finds a host locked."""
+    return f"{getpass.getuser()}@{socket.getfqdn()}, process {os.getpid()}"
+
+
+def _section(assignment: Assignment) -> Section | None:
+    """Return the section of the issuer that is chosen; raises BadConfiguration where it is not there."""
+    name, known = assignment.issuer_name, assignment.configuration.issuer
+    if name is not None and name not in known:
+        there_are = f"there are {', '.join(sorted(known))}" if known else "there is none"
+        raise BadConfiguration(f"{assignment.configuration.file or 'configuration'}: no [issuer.{name}]; {there_are}")
+    return None if name is None else known[name]
+
+
+def _insides(found: Discovery) -> Iterator[HostInside]:
+    yield from (one.inside for one in found.targets if isinstance(one.inside, HostInside))
