@@ -181,7 +181,7 @@ class Wire:
 
     def _refuse_connect(self, number: int, family: socket.AddressFamily) -> NoReturn:
         kind = _KINDS.get(number, "unreachable")
-        if kind == "unreachable" and not _has_route(family):
+        if kind == "unreachable" and not has_route(family):
             kind = "no-family"
         if kind == "no-family":
             version = "IPv6" if family == socket.AF_INET6 else "IPv4"
@@ -189,7 +189,7 @@ class Wire:
         raise Fault("connect", kind, os.strerror(number).lower())
 
 
-def _has_route(family: socket.AddressFamily) -> bool:
+def has_route(family: socket.AddressFamily) -> bool:
     """Whether this machine knows a way out in that family; connecting a datagram socket sends nothing."""
     with socket.socket(family, socket.SOCK_DGRAM) as datagram:
         return datagram.connect_ex(_ELSEWHERE[family]) == 0

@@ -5,6 +5,7 @@ It knows HTTP's answers; it refuses to know what the file proves.
 
 from __future__ import annotations
 
+import errno
 import http.client
 import io
 import socket
@@ -14,11 +15,14 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import SplitResult, urljoin, urlsplit
 
+from audit.probe.wire import has_route
 from remediate.dcv.validator import Hop, Look, Vantage, Verdict
 
 _MAX_BYTES: Final = 16_384  # of an answer; the file has about 100, headers some 500
 _MAX_HOPS: Final = 5  # shown; the CA follows none
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
+_NO_WAY: Final = (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
+_CA_PORTS: Final = (None, 80)  # those in a URL that mean the port that we look at too
 _AGENT: Final = "SECTIGO DCV (self-test)"
 """Rules that treat the CA's user agent in another way are to show."""
 
@@ -29,6 +33,15 @@ class _Unanswered(Exception):
     def __init__(self, verdict: Verdict, detail: str) -> None:
         super().__init__(detail)
         self.verdict: Verdict = verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """The file as it has to be found: under which name, at which path, with which body (the last line's end apart)."""
+
+    name: str
+    path: str
+    body: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,37 +64,46 @@ class _Answer:
         return ascii(self.content[:60].decode("utf-8", "replace"))
 
 
-def fetch(name: str, path: str, body: str, address: str, vantage: Vantage) -> Look:
-    """Return what a CA would see that asks one address for a file under that name."""
+def fetch(wanted: Wanted, address: str, vantage: Vantage) -> Look:
+    """Return what a CA would see that asks one address for a file."""
     hops: list[Hop] = []
     try:
-        answer = _follow(f"http://{name}{path}", address, vantage, hops)
+        answer = _follow(f"http://{wanted.name}{wanted.path}", address, vantage, hops)
     except _Unanswered as error:
         verdict, detail = error.verdict, str(error)
     else:
-        verdict, detail = _judge(answer, body)
+        verdict, detail = _judge(answer, wanted.body)
     if len(hops) > 1 or verdict == "redirected":
         verdict, detail = "redirected", f"the CA follows no redirect: {detail}"
-    if verdict in ("missing", "altered") and vantage.own_addresses and address not in vantage.own_addresses:
-        verdict, detail = "wrong-host", f"{detail}; {address} is not an address of the host"
-    return Look(name, address, verdict, _printable(detail), tuple(hops))
+    if verdict != "good" and vantage.own_addresses and address not in vantage.own_addresses:
+        verdict = "wrong-host" if verdict in ("missing", "altered") else verdict
+        detail = f"{detail}; {address} is no known address of the host"
+    return Look(wanted.name, address, verdict, _printable(detail), tuple(hops))
 
 
 def _follow(url: str, address: str, vantage: Vantage, hops: list[Hop]) -> _Answer:
     """Return the last answer, and note every request; a redirect to elsewhere is noted and not followed."""
     while True:
-        here = urlsplit(url)
         try:
-            answer = _ask(here, address, vantage)
+            answer = _ask(urlsplit(url), address, vantage)
         except _Unanswered as error:
             hops.append(Hop(_printable(url), address, _printable(str(error))))
             raise
         hops.append(Hop(_printable(url), address, _printable(str(answer))))
-        url = urljoin(url, answer.location)
-        there = urlsplit(url)
-        stays = (there.scheme, there.hostname) == ("http", here.hostname)
-        if not answer.redirects or not stays or len(hops) == _MAX_HOPS or vantage.stop():
+        url = _led(url, answer) if len(hops) < _MAX_HOPS and not vantage.stop() else ""
+        if not url:
             return answer
+
+
+def _led(url: str, answer: _Answer) -> str:
+    """Return where an answer leads to on the same website; nothing where it leads to no place, or elsewhere."""
+    try:
+        led = urljoin(url, answer.location)
+        there = urlsplit(led)
+        stays = (there.scheme, there.hostname) == ("http", urlsplit(url).hostname) and there.port in _CA_PORTS
+    except ValueError:  # a port of 99999, an address in brackets that is none
+        return ""
+    return led if answer.redirects and stays else ""
 
 
 def _judge(answer: _Answer, body: str) -> tuple[Verdict, str]:
@@ -111,6 +133,10 @@ def _ask(url: SplitResult, address: str, vantage: Vantage) -> _Answer:
     except TimeoutError as error:
         raise _Unanswered("blocked", f"no answer within {vantage.deadline_s:g} s") from error
     except OSError as error:
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        if error.errno in _NO_WAY and not has_route(family):
+            version = "IPv6" if family == socket.AF_INET6 else "IPv4"
+            raise _Unanswered("unseen", f"this machine has no {version} to look with") from error
         raise _Unanswered("blocked", error.strerror or type(error).__name__) from error
 
 

@@ -15,7 +15,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from remediate.action import Command
-from remediate.dcv.fetch import fetch
+from remediate.dcv.fetch import Wanted, fetch
 from remediate.dcv.validator import Challenge, Look, Vantage
 
 FOLDER: Final = "/.well-known/pki-validation"
@@ -86,8 +86,8 @@ class HttpCsrHash:
 
     def self_test(self, challenge: Challenge, addresses: Sequence[str], vantage: Vantage) -> tuple[Look, ...]:
         """Fetch the file from every address over HTTP, as the CA will."""
-        asked = (challenge.name, path_of(challenge), body_of(challenge))
-        return tuple(fetch(*asked, address, vantage) for address in addresses if not vantage.stop())
+        wanted = Wanted(challenge.name, path_of(challenge), body_of(challenge))
+        return tuple(fetch(wanted, address, vantage) for address in addresses if not vantage.stop())
 
 
 def path_of(challenge: Challenge) -> str:

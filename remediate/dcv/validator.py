@@ -22,6 +22,7 @@ Verdict = Literal[
     "redirected",  # where the CA does not follow
     "wrong-host",  # what answers is not the host we wrote to
     "broken",  # an answer that is none
+    "unseen",  # this machine has no such network: it says nothing of the server
 ]
 
 
