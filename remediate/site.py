@@ -116,6 +116,7 @@ class Site:
     is_published: bool = False
     is_collected: bool = False
     left_behind: tuple[str, ...] = ()
+    seen: tuple[str, ...] = ()  # beside the looks of the self-test, a clause each
     _file_sets: tuple[FileSet, ...] | None = None
 
     @property

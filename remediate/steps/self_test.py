@@ -5,12 +5,13 @@ It knows hosts, docroots and addresses of names; what the proof is and how it is
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
-from audit.probe.dns import resolve
-from audit.words import listing
+from audit.probe.wire import Stopped
+from audit.words import listing, sentence
 from remediate.case import Validation
 from remediate.dcv import Challenge, Look, Vantage
+from remediate.lookup import LookUp
 from remediate.site import Site
 from remediate.steps.key import request_of
 from remediate.steps.step import So, Stuck, done, said
@@ -27,15 +28,17 @@ class SelfTest:
         orders = site.means.journal.ledger.orders(site.case.id)
         if orders and orders[-1].status in ORDERED:
             return So("there is an order already")
-        return So("the CA would find it at every address") if site.is_published else None
+        return So(sentence(("the CA would find it at every address", *site.seen))) if site.is_published else None
 
     def act(self, site: Site, subject: str) -> None:
-        """Put the proof there and look for it at every address of every name."""
+        """Put the proof there and look for it at every address of every name; nothing where a name leads nowhere."""
         del subject
+        found = [(name, _look_up(site, name)) for name in site.case.validated_on]
         publish(site)
-        bad = [look for name in site.case.validated_on for look in _looks(site, name) if look.verdict != "good"]
-        if bad:
-            raise Stuck(f"dcv.{bad[0].verdict}", "\n".join(map(str, bad)))
+        seen = [(led, _looks(site, name, led)) for name, led in found]
+        site.seen = tuple(note for led, looks in seen for note in _notes(led, looks))
+        if bad := [look for _, looks in seen for look in _bad(looks)]:
+            raise Stuck(f"dcv.{bad[0].verdict}", "\n".join((*map(str, bad), *site.seen)))
 
 
 def publish(site: Site) -> None:
@@ -73,14 +76,40 @@ def _challenge(site: Site, name: str, host: str) -> Challenge:
     return Challenge(site.premises_on(host), name, request_of(site), unique_value(site), docroot)
 
 
-def _looks(site: Site, name: Validation) -> tuple[Look, ...]:
-    """Return what is seen at every address of a name."""
-    view = resolve(name.name, site.means.limits, site.means.stop)
-    if not view.addresses:
-        raise Stuck("dns.unresolvable", view.detail or f"{name.name} has no address")
-    own = {address for host in name.hosts for address in site.means.addresses_of(host)}
-    vantage = Vantage(own_addresses=frozenset(own), stop=site.means.stop.is_set)
-    looks = site.means.validator.self_test(_challenge(site, name.name, name.hosts[0]), view.addresses, vantage)
-    if len(looks) < len(view.addresses):
+def _look_up(site: Site, name: Validation) -> LookUp:
+    """Return where a name leads; raises Stuck where it leads nowhere, for us or for the CA."""
+    means = site.means
+    try:
+        found = means.lookups.of(name.name, means.limits, means.stop)
+    except Stopped:
+        raise Stuck("run.stopped", f"stopped while {name.name} was looked up", ended="interrupted") from None
+    means.say("\n".join(found.lines()))
+    if found.failure:
+        why = sentence((f"{name.name}: {found.failure.detail}", *found.notes))
+        raise Stuck(f"dns.{found.failure.kind}", why)
+    return found
+
+
+def _looks(site: Site, name: Validation, led: LookUp) -> tuple[Look, ...]:
+    """Return what is seen at every address of a name, whichever of its hosts that is."""
+    means = site.means
+    known = [means.addresses_of(host) for host in name.hosts]
+    own = frozenset[str]().union(*known) if all(known) else frozenset[str]()
+    vantage = Vantage(means.http_port, own_addresses=own, stop=means.stop.is_set)
+    looks = means.validator.self_test(_challenge(site, name.name, name.hosts[0]), led.addresses, vantage)
+    for look in looks:
+        means.say(str(look))
+    if len(looks) < len(led.addresses):
         raise Stuck("run.stopped", f"the run was stopped; seen of {name.name}: {listing(looks)}", ended="interrupted")
     return looks
+
+
+def _bad(looks: Sequence[Look]) -> tuple[Look, ...]:
+    """Return what stands in the way. What cannot be seen from here does not where the file is seen elsewhere."""
+    bad = tuple(look for look in looks if look.verdict not in ("good", "unseen"))
+    return bad or (() if any(look.verdict == "good" for look in looks) else tuple(looks))
+
+
+def _notes(led: LookUp, looks: Sequence[Look]) -> Iterator[str]:
+    yield from (f"{led.name}: {note}" for note in led.notes)
+    yield from (f"{look.name} at {look.address}: {look.detail}" for look in looks if look.verdict == "unseen")
