@@ -20,7 +20,7 @@ from typing import Final
 
 from remediate.contact import is_address
 from remediate.leak import leak
-from remediate.letter_body import as_html, as_text, plain
+from remediate.letter_body import as_html, as_text, plain, plain_lines
 from remediate.letter_parts import WORST_FIRST, Entry, Run, Section, State, is_wrong, worst_first
 
 __all__ = ["Attachment", "Entry", "HoldsSecret", "Letter", "Run", "Section", "State", "compose", "news", "state_digest"]
@@ -124,7 +124,8 @@ def subject(letter: Letter) -> str:
 
 
 def _came_to(entry: Entry) -> str:
-    happened = f": {entry.happened}" if entry.happened else ""
+    first, *_ = [*plain_lines(entry.happened), ""]
+    happened = f": {first}" if first else ""
     match entry.state:
         case "failed":
             return plain(f"{'repair failed' if entry.tried else 'not repaired'}{happened}", 110)

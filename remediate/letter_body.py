@@ -16,6 +16,8 @@ from remediate.letter_parts import WORST_FIRST, Entry, Run, Section, State, wors
 _COLUMNS: Final = 76
 _LABEL: Final = 13  # columns of `What to do:` and the room after it
 _LINE: Final = 1_000  # characters of one text; what a CA says may be a page
+_MOST_LINES: Final = 12  # of one text; the hops to a file, an address a line
+_MOST_READ: Final = 20_000  # characters of a text that are looked at
 _MOST_ENTRIES: Final = 50  # of one host; the rest is in the results
 _COLOURS: Final[dict[State, str]] = {
     "failed": "#b3261e",
@@ -35,6 +37,13 @@ def plain(text: str, limit: int = _LINE) -> str:
     """Return a text in one line of at most `limit` characters, without anything that moves a cursor or hides."""
     line = " ".join("".join(each if each.isprintable() else " " for each in text).split())
     return line if len(line) <= limit else f"{line[: limit - 1]}…"
+
+
+def plain_lines(text: str) -> list[str]:
+    """Return a text of several lines as such, each of them plain: what was seen on the way, hop by hop."""
+    found = [line for line in map(plain, text[:_MOST_READ].split("\n")) if line]
+    more = len(found) - _MOST_LINES
+    return found if more <= 0 else [*found[:_MOST_LINES], f"… and {more} more lines"]
 
 
 def as_text(sections: Sequence[Section], state: State, run: Run, left_out: Sequence[str]) -> str:
@@ -78,16 +87,23 @@ def _tally(section: Section) -> str:
     return ", ".join(f"{count} {state}" for state, count in counts.items() if count) or "nothing is wrong"
 
 
-def _rows(entry: Entry) -> Iterator[tuple[str, str]]:
-    """Yield what is told about an entry, a name and a line each; what there is nothing to say about is left out."""
+def _rows(entry: Entry) -> Iterator[tuple[str, list[str]]]:
+    """Yield what is told about an entry, a name and lines; what there is nothing to say about is left out."""
     told = (
-        ("Reason", f"{plain(entry.reason)} [{plain(entry.check, 60)}, {entry.severity.value}]"),
-        ("Tried", plain(entry.tried)),
-        ("Happened", plain(entry.happened)),
-        ("What to do", plain(entry.to_do)),
-        ("Next try", moment(entry.next_try) if entry.next_try else ""),
+        ("Reason", [f"{plain(entry.reason)} [{plain(entry.check, 60)}, {entry.severity.value}]"]),
+        ("Tried", plain_lines(entry.tried)),
+        ("Happened", _happened(entry)),
+        ("What to do", plain_lines(entry.to_do)),
+        ("Next try", [moment(entry.next_try)] if entry.next_try else []),
     )
-    return ((name, line) for name, line in told if line)
+    return ((name, said) for name, said in told if said)
+
+
+def _happened(entry: Entry) -> list[str]:
+    """Return what happened, with the word that names it at the end of its first line."""
+    first, *rest = plain_lines(entry.happened) or [""]
+    named = f"{first} [{plain(entry.cause, 60)}]" if entry.cause else first
+    return [line for line in (named.strip(), *rest) if line]
 
 
 def _heading(entry: Entry) -> str:
@@ -96,16 +112,19 @@ def _heading(entry: Entry) -> str:
 
 def _entry_lines(entry: Entry) -> Iterator[str]:
     yield f"{entry.state.upper()}  {_heading(entry)}"
-    for name, line in _rows(entry):
-        yield from _wrapped(f"{name}:".ljust(_LABEL) + line, first="  ", rest=" " * (_LABEL + 2))
+    under = " " * (_LABEL + 2)
+    for name, said in _rows(entry):
+        yield from _wrapped(f"{name}:".ljust(_LABEL) + said[0], first="  ", rest=under)
+        for line in said[1:]:
+            yield from _wrapped(line, first=f"{under}- ", rest=f"{under}  ")
 
 
 def _entry_table(entry: Entry) -> str:
     mark = f'<span style="color:{_COLOURS[entry.state]}">{entry.state.upper()}</span>'
     rows = "\n".join(
         f'<tr><th scope="row" align="left" valign="top" style="padding-right:1em;white-space:nowrap">{name}</th>'
-        f'<td style="overflow-wrap:anywhere">{escape(line)}</td></tr>'
-        for name, line in _rows(entry)
+        f'<td style="overflow-wrap:anywhere">{"<br>".join(map(escape, said))}</td></tr>'
+        for name, said in _rows(entry)
     )
     return f"<h3>{mark} {escape(_heading(entry))}</h3>\n<table>\n{rows}\n</table>"
 

@@ -198,3 +198,15 @@ def test_an_order_that_waits_is_told_until_it_fails_or_is_done() -> None:
     assert news(waiting, WELL) == "waiting"
     assert news(waiting, state_digest(waiting)) is None
     assert news([section()], state_digest(waiting)) == "failed"
+
+
+def test_what_was_seen_on_the_way_to_a_file_is_read_hop_by_hop() -> None:
+    found = "mail.example.com at 192.0.2.7: redirected: no redirect is followed"
+    hops = [f"  http://mail.example.com/{number}: 302\x1b[2J" for number in range(40)]
+    message = composed(letter(section(entry(happened="\n".join((found, *hops)), cause="dcv.redirected"))))
+    text, html = part(message, "plain"), part(message, "html")
+    assert f"{found} [dcv.redirected]" in " ".join(text.split())
+    assert "               - http://mail.example.com/0: 302 [2J\n" in text.replace("\r\n", "\n")
+    assert "… and 29 more lines" in text
+    assert f"{found} [dcv.redirected]<br>http://mail.example.com/0: 302 [2J<br>" in html
+    assert str(message["Subject"]).endswith(f"repair failed: {found}")
