@@ -45,7 +45,7 @@ def walk(case: Case, means: Means) -> Ending:
     """Take a case as far as it goes. What is not done is taken up again by the next run."""
     site = Site(means.journal.begin(case, means.clock()), means)
     try:
-        _require_possible(site)
+        require_possible(site)
         common, *each = phases(site)
     except (Stuck, Unknown) as why:
         return _ending(site, "", why)
@@ -61,7 +61,7 @@ def asks_issuer(case: Case) -> bool:
     return case.repair in VALIDATED and any(step.kind == "collect" and step.state != "done" for step in case.steps)
 
 
-def _require_possible(site: Site) -> None:
+def require_possible(site: Site) -> None:
     """Raise Stuck or Unknown for a repair that cannot be made, and for a host whose clock contradicts ours."""
     if site.case.host not in site.means.hands:
         raise Stuck("host.unreachable", f"{site.case.host} cannot be logged into now", ended="interrupted")

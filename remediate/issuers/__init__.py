@@ -5,7 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from remediate.issuers.issuer import Access, BadIssuer, Dcv, FaultKind, Issuer, IssuerFault, Order, OrderRequest, Status
+from remediate.issuers.issuer import (
+    Access,
+    BadIssuer,
+    Dcv,
+    FaultKind,
+    Foretelling,
+    Issuer,
+    IssuerFault,
+    Order,
+    OrderRequest,
+    Status,
+)
 from remediate.issuers.store import Store
 
 ISSUERS: Final[Mapping[str, Callable[[Access], Issuer]]] = {
@@ -27,6 +38,7 @@ __all__ = [
     "BadIssuer",
     "Dcv",
     "FaultKind",
+    "Foretelling",
     "Issuer",
     "IssuerFault",
     "Order",

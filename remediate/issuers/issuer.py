@@ -9,8 +9,9 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final, Literal, Protocol
+from typing import Final, Literal, Protocol, runtime_checkable
 
+from remediate.action import Request
 from remediate.csr import Csr
 
 Status = Literal["pending-validation", "pending-review", "issued", "rejected", "canceled", "revoked"]
@@ -115,6 +116,20 @@ class Issuer(Protocol):
 
     def cancel(self, order_id: str) -> IssuerFault | None:
         """Cancel an order that is not issued."""
+
+
+@runtime_checkable
+class Foretelling(Protocol):
+    """An issuer that can also say which requests it would make, and makes none; without it no rehearsal names them."""
+
+    def to_find(self, csr: Csr) -> Request:
+        """Return the request that `find` makes."""
+
+    def to_order(self, request: OrderRequest) -> Request:
+        """Return the request that `order` makes."""
+
+    def to_collect(self, order_id: str) -> Request:
+        """Return the request that `collect` makes."""
 
 
 class BadIssuer(ValueError):

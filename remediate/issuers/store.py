@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Any, Final, TypeVar, cast, get_args
 
 from audit.record import BadRecord, parse_time
+from remediate.action import Request
 from remediate.csr import Csr
 from remediate.issuers.exchange import MAX_RETRY_AFTER_S, Answer, Ask, exchange, require_safe
 from remediate.issuers.issuer import Access, FaultKind, IssuerFault, Order, OrderRequest, Status
@@ -50,21 +51,12 @@ class Store:
 
     def find(self, csr: Csr) -> Order | IssuerFault | None:
         """Return the order that was placed with this request, None where there is none."""
-        found = self._ask(Ask("GET", f"/v1/orders?csr_sha256={csr.sha256}"), _orders)
+        found = self._ask(_finding(csr), _orders)
         return _preferred(found) if isinstance(found, tuple) else found
 
     def order(self, request: OrderRequest) -> Order | IssuerFault:
         """Place an order, or return the one that the same idempotency key, or a valid certificate, already gave."""
-        content = {
-            "csr": request.csr.pem,
-            "names": list(request.names),
-            "product": request.product,
-            "dcv": request.dcv,
-            "unique_value": request.unique_value,
-            "replaces": request.replaces,
-        }
-        body = json.dumps(content).encode("ascii")
-        return self._ask(Ask("POST", "/v1/orders", body, request.idempotency_key), _order)
+        return self._ask(_placing(request), _order)
 
     def collect(self, order_id: str) -> Order | IssuerFault:
         """Return the order as it stands now."""
@@ -78,6 +70,21 @@ class Store:
         done = self._ask(Ask("DELETE", _path(order_id)), lambda answer: answer)
         return done if isinstance(done, IssuerFault) else None
 
+    def to_find(self, csr: Csr) -> Request:
+        """Return the request that `find` makes."""
+        return self._foretold("look for an order of this request", _finding(csr))
+
+    def to_order(self, request: OrderRequest) -> Request:
+        """Return the request that `order` makes."""
+        return self._foretold("place the order", _placing(request))
+
+    def to_collect(self, order_id: str) -> Request:
+        """Return the request that `collect` makes."""
+        return self._foretold("look at the order", Ask("GET", _path(order_id)))
+
+    def _foretold(self, why: str, ask: Ask) -> Request:
+        return Request(why, ask.method, self._access.base_url.rstrip("/") + ask.path, ask.body.decode("ascii"))
+
     def _ask(self, ask: Ask, read: Callable[[Answer], T]) -> T | IssuerFault:
         """Ask, and read the answer where it is one of success."""
         answer = exchange(self._access, ask)
@@ -89,6 +96,22 @@ class Store:
             return read(answer)
         except BadRecord as error:
             return IssuerFault("broken", f"HTTP {answer.status}: {_line(str(error))}", answered_at=answer.date)
+
+
+def _finding(csr: Csr) -> Ask:
+    return Ask("GET", f"/v1/orders?csr_sha256={csr.sha256}")
+
+
+def _placing(request: OrderRequest) -> Ask:
+    content = {
+        "csr": request.csr.pem,
+        "names": list(request.names),
+        "product": request.product,
+        "dcv": request.dcv,
+        "unique_value": request.unique_value,
+        "replaces": request.replaces,
+    }
+    return Ask("POST", "/v1/orders", json.dumps(content).encode("ascii"), request.idempotency_key)
 
 
 def _path(order_id: str) -> str:

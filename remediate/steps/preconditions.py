@@ -29,15 +29,20 @@ class Preconditions:
     def look(self, site: Site, subject: str) -> So:
         """Return that all is there; raises Stuck."""
         del subject  # it is for the whole case
-        for service in site.case.services:
-            site.installer(service)
-            site.file_set(service)
+        require_known(site)
         command = site.premises.looking("look for what a repair needs", _NEEDED, *_PROGRAMS)
         require_same_time(site, site.case.host, _time(done(site, command).output))
         return So()
 
     def act(self, site: Site, subject: str) -> None:
         """Do nothing."""
+
+
+def require_known(site: Site) -> None:
+    """Raise Unknown where it is not known of a service which files it has, or how it takes them up."""
+    for service in site.case.services:
+        site.installer(service)
+        site.file_set(service)
 
 
 def require_same_time(site: Site, whose: str, theirs: datetime | None) -> None:
