@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 
 import dns.message
@@ -11,6 +12,7 @@ import pytest
 
 from audit.probe.root_hints import RootServer
 from audit.probe.trace import TraceLimits, trace
+from audit.probe.wire import Stopped
 from tests.trace.servers import (
     Answering,
     Query,
@@ -45,6 +47,22 @@ def test_every_address_is_found_from_the_root_down(tree: Tree) -> None:
     assert found.steps[1].records == ("example.test. 60 IN NS ns1.example.test.",)
     assert found.steps[2].server == "ns1.example.test."
     assert all(0 < step.rtt_s < found.elapsed_s and step.octets > 0 for step in found.steps)
+
+
+def test_the_server_that_says_a_name_is_missing_is_named_once_for_both_types(tree: Tree) -> None:
+    found = traced(tree, "missing.example.test")
+    (failure,) = found.failures
+    assert failure.detail == f"missing.example.test. does not exist, says ns1.example.test. ({MAIN})"
+
+
+def test_a_trace_ends_with_the_run() -> None:
+    halt = threading.Event()
+    servers = world()
+    servers[TLD] = changed(servers[TLD], lambda _: halt.set())
+    with running(servers) as tree:
+        with pytest.raises(Stopped):
+            trace("host.example.test", hints=HINTS, limits=TraceLimits(port=tree.port), halt=halt)
+        assert MAIN not in {asked.address for asked in tree.asked}
 
 
 def test_the_first_address_is_the_first_that_was_answered() -> None:
