@@ -93,6 +93,31 @@ def test_a_redirect_without_end_ends(website: Website, challenge: Challenge) -> 
     assert (look.verdict, len(look.hops)) == ("redirected", 5)
 
 
+@pytest.mark.parametrize(
+    "location", ["http://www.shop.example:99999/", "http://www.shop.example:8080/", "http://[::bad/", "ftp://x/"]
+)
+def test_a_redirect_to_no_place_of_the_website_is_noted_and_not_followed(
+    website: Website, challenge: Challenge, location: str
+) -> None:
+    website.redirects = {path_of(challenge): location}
+    (look,) = HTTP.self_test(challenge, (HERE,), Vantage(website.port))
+    assert (look.verdict, len(look.hops)) == ("redirected", 1)
+    assert str(look.hops[0]).endswith(f"to {location}")
+
+
+def test_a_redirect_that_names_port_80_is_followed_to_show_where_it_ends(
+    website: Website, challenge: Challenge
+) -> None:
+    website.redirects = {path_of(challenge): "http://www.shop.example:80/gone"}
+    (look,) = HTTP.self_test(challenge, (HERE,), Vantage(website.port))
+    assert [str(hop).split(": ")[1][:3] for hop in look.hops] == ["302", "404"]
+
+
+def test_an_address_of_no_host_that_does_not_answer_is_told_as_such(challenge: Challenge) -> None:
+    (look,) = HTTP.self_test(challenge, ("::1",), Vantage(9, own_addresses=frozenset({HERE})))
+    assert (look.verdict, look.detail) == ("blocked", "Connection refused; ::1 is no known address of the host")
+
+
 def test_nobody_is_asked_after_the_stop(website: Website, challenge: Challenge) -> None:
     assert HTTP.self_test(challenge, (HERE,), Vantage(website.port, stop=lambda: True)) == ()
 
