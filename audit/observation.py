@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Final, Literal
 
 from audit.endpoint import Endpoint
+from audit.websites import Website
 
 SCHEMA: Final = 1
 
@@ -125,6 +126,7 @@ class HostView:
     agent: str | None = None  # who owns the certificate: certbot, acme.sh, lego, caddy, …
     snakeoil: bool = False  # the distribution's own placeholder certificate
     missing_rights: tuple[str, ...] = ()  # what could not be read, and which right is missing
+    websites: tuple[Website, ...] = ()  # what answers to plain HTTP; only of the host as a whole
 
 
 @dataclass(frozen=True, slots=True)

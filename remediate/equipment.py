@@ -16,6 +16,7 @@ from audit.probe.inside import HostInside
 from audit.targets import Discovery
 from remediate.assignment import Assignment
 from remediate.dcv import VALIDATORS
+from remediate.docroots import docroots_of
 from remediate.hands import HostHands
 from remediate.installers import Declared
 from remediate.issuers import Access, BadIssuer, Issuer, open_issuer
@@ -36,7 +37,7 @@ def means_of(assignment: Assignment, journal: Journal, discoveries: tuple[Discov
         issuer=issuer_of(assignment),
         issuer_name=assignment.issuer_name or "no issuer",
         validator=VALIDATORS["http-csr-hash"],
-        docroots={},
+        docroots=docroots_of(one.host.server for one in discoveries if one.host.server),
         anchors=assignment.anchors,
         clock=assignment.clock,
         owner=owner(),

@@ -20,6 +20,7 @@ from remediate.answer import Installable
 from remediate.case import VALIDATED, Case, Step, StepState
 from remediate.csr import Csr
 from remediate.dcv import Validator
+from remediate.docroots import Docroots
 from remediate.hands import Hands
 from remediate.installers import INSTALLERS, Installer
 from remediate.installers.files import Installation, origin, placements
@@ -67,7 +68,7 @@ class Means:
     issuer: Issuer
     issuer_name: str
     validator: Validator
-    docroots: Mapping[tuple[str, str], str]  # by host and name
+    docroots: Docroots
     anchors: Anchors
     clock: Callable[[], datetime]
     owner: str  # who works on a host, for whoever finds it locked

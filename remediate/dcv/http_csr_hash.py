@@ -23,7 +23,7 @@ FOLDER: Final = "/.well-known/pki-validation"
 # Whoever owns a folder may change what is in it while we are there. The folder we have gone into stays the one we have
 # looked at, and all that is done there is done by names without a slash; a link is replaced, never written through.
 _WALK: Final = r"""
-docroot=$1 file=$2 content=$3
+docroot=$1 file=$2 content=$3 below=$4
 made=$root/$case/validation-made
 cd -P "$docroot" 2>/dev/null || fail 66 "the docroot $docroot cannot be gone into"
 top=$(pwd -P)
@@ -45,7 +45,7 @@ enter() {
 _PUT: Final = r"""
 umask 022
 guard
-for name in .well-known pki-validation; do
+for name in $below; do
   [ -d "$name" ] || { echo "$(pwd -P)/$name" >>"$made"; mkdir "$name"; }
   enter "$name"
 done
@@ -57,15 +57,16 @@ mv -fT ".$file.$$" "$file"
 """
 _CLEAR: Final = r"""
 leave() {
+  [ $# -gt 0 ] || { rm -f "$file" ".$file."*; return; }
   [ -d "$1" ] || return 0
   (
     enter "$1"
     shift
-    if [ $# -gt 0 ]; then leave "$@"; else rm -f "$file" ".$file."*; fi
+    leave "$@"
   ) || exit $?
   ! grep -qxF "$(pwd -P)/$1" "$made" 2>/dev/null || rmdir "$1" 2>/dev/null || :
 }
-leave .well-known pki-validation
+leave $below
 rm -f "$made"
 """
 
@@ -100,8 +101,12 @@ def body_of(challenge: Challenge) -> str:
     return f"{_digest('sha256', challenge)}\nsectigo.com\n{challenge.unique_value}"
 
 
-def _given(challenge: Challenge) -> tuple[str, str, str]:
-    return challenge.docroot, path_of(challenge).rpartition("/")[2], body_of(challenge)
+def _given(challenge: Challenge) -> tuple[str, str, str, str]:
+    """Return what the scripts are given; the folders below the docroot a word each, all of them known here."""
+    below = challenge.below.split("/")
+    if not set(below) <= {"", *FOLDER.split("/")}:
+        raise ValueError(f"{challenge.below!r} is no part of {FOLDER}")
+    return challenge.docroot, path_of(challenge).rpartition("/")[2], body_of(challenge), " ".join(below)
 
 
 def _digest(algorithm: str, challenge: Challenge) -> str:

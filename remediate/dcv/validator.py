@@ -28,13 +28,17 @@ Verdict = Literal[
 
 @dataclass(frozen=True, slots=True)
 class Challenge:
-    """What has to be proven for one name: with which request, and where on the host its website has its files."""
+    """What has to be proven for one name: with which request, and where on the host its website has its files.
+
+    `below` is where in the docroot those are that a CA asks for; empty where the docroot is that folder itself.
+    """
 
     premises: Premises
     name: str
     csr: Csr
     unique_value: str
     docroot: str
+    below: str = ".well-known/pki-validation"
 
 
 @dataclass(frozen=True, slots=True)

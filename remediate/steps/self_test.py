@@ -70,10 +70,10 @@ def challenges(site: Site) -> Iterator[Challenge]:
 
 
 def _challenge(site: Site, name: str, host: str) -> Challenge:
-    docroot = site.means.docroots.get((host, name))
-    if docroot is None or host not in site.means.hands:
-        raise Stuck("dcv.no-docroot", f"it is not known from which folder {host} serves http://{name}/")
-    return Challenge(site.premises_on(host), name, request_of(site), unique_value(site), docroot)
+    docroot = site.means.docroots(host, name) if host in site.means.hands else f"{host} is not logged into"
+    if isinstance(docroot, str):
+        raise Stuck("dcv.no-docroot", f"it is not known from which folder {host} serves http://{name}/: {docroot}")
+    return Challenge(site.premises_on(host), name, request_of(site), unique_value(site), docroot.folder, docroot.below)
 
 
 def _look_up(site: Site, name: Validation) -> LookUp:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -151,3 +152,19 @@ def test_what_is_no_docroot_is_refused(tmp_path: Path, challenge: Challenge, whe
     folder = str(tmp_path / where) if where != "/" else where
     wrong = Challenge(challenge.premises, challenge.name, challenge.csr, challenge.unique_value, folder)
     assert not run(HTTP.put(wrong)).ok
+
+
+@pytest.mark.parametrize("below", ["", "pki-validation"])
+def test_the_file_goes_to_where_an_alias_leads_and_the_folder_itself_stays(
+    docroot: Path, challenge: Challenge, below: str
+) -> None:
+    at_alias = replace(challenge, below=below)
+    assert run(HTTP.put(at_alias)).ok
+    assert (docroot / below / path_of(challenge).rpartition("/")[2]).read_text() == body_of(challenge) + "\n"
+    assert run(HTTP.clear(at_alias)).ok
+    assert everything(docroot) == []
+
+
+def test_a_folder_that_no_ca_asks_for_is_a_fault_of_ours(challenge: Challenge) -> None:
+    with pytest.raises(ValueError, match="no part of"):
+        HTTP.put(replace(challenge, below="../.."))

@@ -26,6 +26,7 @@ from remediate.action import Command, Done
 from remediate.case import Case, Repair, UsedFile, case_id, steps_of
 from remediate.csr import Csr
 from remediate.dcv import VALIDATORS
+from remediate.docroots import docroots_of
 from remediate.installers import Declared
 from remediate.issuers import IssuerFault, Order, OrderRequest
 from remediate.journal import Journal
@@ -186,7 +187,7 @@ def means_of(journal: Journal, ca: Any, *places: Place, **changes: Any) -> Means
         issuer=ca,
         issuer_name="ca",
         validator=VALIDATORS["http-csr-hash"],
-        docroots={},
+        docroots=docroots_of(()),
         anchors=Anchors({"lab": [AUTHORITY.root.certificate.public_bytes(Encoding.DER)]}),
         clock=lambda: datetime.now(UTC),
         owner="a test",
