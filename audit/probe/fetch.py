@@ -1,0 +1,206 @@
+"""Fetches what a certificate points to (CA certificates, CRLs, OCSP): each question once a run, within bounds.
+
+It knows which addresses a certificate may make us call; it refuses to know what is fetched. It never raises: what went
+wrong is a value.
+"""
+
+from __future__ import annotations
+
+import http.client
+import ipaddress
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import Future
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, field, replace
+from typing import Final
+from urllib.parse import urljoin
+
+from audit.addresses import is_public
+from audit.endpoint import to_address
+from audit.probe.dns import resolve
+from audit.probe.exchange import Answer, Bounds, FetchFault, Place, Question, Refused, ask, connect, place_of, tunnel
+from audit.probe.exchange import wrap as under_tls
+from audit.probe.target import Limits
+from audit.probe.wire import Stopped
+from audit.words import listing
+
+MAX_REDIRECTS: Final = 3
+_REDIRECTS: Final = (301, 302, 303, 307, 308)
+_EMBEDDED: Final = (  # what a translator on the way makes of it is the IPv4 address in its last bits (RFC 6052, 8215)
+    ipaddress.IPv6Network("64:ff9b::/96"),
+    ipaddress.IPv6Network("64:ff9b:1::/48"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class FetchPolicy:
+    """What is fetched, from whom, and for how long.
+
+    With a proxy it is the proxy that connects: of a name that cannot be resolved here it alone knows the addresses.
+    """
+
+    allow_private: bool = False
+    spared: frozenset[str] = frozenset()  # addresses that may be called although they are not on the Internet
+    proxy: str | None = None
+    deadline_s: float = 30.0  # all redirects together
+    max_bytes: int = 20 * 1024 * 1024  # the largest CRLs in use have some ten million
+    limits: Limits = field(default_factory=Limits)  # of resolving names
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """What came, whole; `url` is what was asked for, before any redirect."""
+
+    url: str
+    content: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Unfetched:
+    """That nothing came, and why."""
+
+    url: str
+    kind: FetchFault
+    detail: str
+
+    def __str__(self) -> str:
+        """Return both in a clause."""
+        return f"{self.url!a}: {self.detail}"
+
+
+class Fetcher:
+    """What was fetched in a run. Threads may ask at the same time: who asks the same waits for the one answer."""
+
+    def __init__(self, policy: FetchPolicy | None = None, stop: threading.Event | None = None) -> None:
+        """Begin with nothing fetched."""
+        self._policy = policy or FetchPolicy()
+        self._stop = stop or threading.Event()
+        self._turn = threading.Lock()
+        self._known: dict[Question, Future[Fetched | Unfetched]] = {}
+
+    def get(self, url: str) -> Fetched | Unfetched:
+        """Return what a URL gives."""
+        return self.ask(Question(url))
+
+    def ask(self, question: Question) -> Fetched | Unfetched:
+        """Return what a URL gives for a question, asked once."""
+        with self._turn:
+            known = self._known.get(question)
+            if known is None:
+                mine = self._known[question] = Future()
+        if known is not None:
+            return known.result()
+        try:
+            answer = _fetch(question, self._policy, self._stop)
+        except BaseException as error:
+            mine.set_exception(error)  # a bug of ours: whoever waits must not wait for ever
+            raise
+        mine.set_result(answer)
+        return answer
+
+
+def may_be_called(address: str) -> bool:
+    """Tell whether an address is on the Internet: no loopback, private, link-local, multicast or reserved one.
+
+    One that holds an IPv4 address is as good as that.
+    """
+    parsed = ipaddress.ip_address(address.partition("%")[0])
+    if isinstance(parsed, ipaddress.IPv6Address):
+        inner = parsed.ipv4_mapped or parsed.sixtofour
+        if any(parsed in network for network in _EMBEDDED):
+            inner = ipaddress.IPv4Address(int(parsed) & 0xFFFFFFFF)
+        if inner is not None:
+            return may_be_called(str(inner))
+    return is_public(str(parsed)) and not parsed.is_multicast
+
+
+def _fetch(question: Question, policy: FetchPolicy, stop: threading.Event) -> Fetched | Unfetched:
+    bounds = Bounds(time.monotonic() + policy.deadline_s, policy.max_bytes, stop)
+    try:
+        answer = _followed(question, policy, bounds)
+    except Refused as error:
+        return Unfetched(question.url, error.kind, str(error))
+    except Stopped:
+        return Unfetched(question.url, "stopped", "the run was stopped")
+    if answer.status != http.client.OK:
+        return Unfetched(question.url, "status", f"the server answers {answer.status}")
+    return Fetched(question.url, answer.content)
+
+
+def _followed(question: Question, policy: FetchPolicy, bounds: Bounds) -> Answer:
+    """Return the answer at the end of the redirects; what is posted goes to the one place alone."""
+    here = question
+    for _ in range(MAX_REDIRECTS + 1):
+        answer = _asked(here, policy, bounds)
+        if answer.status not in _REDIRECTS or not answer.location or question.body:
+            return answer
+        try:
+            here = replace(here, url=urljoin(here.url, answer.location))
+        except ValueError as error:
+            raise Refused("url", f"it is sent to {answer.location!a}: {error}") from error
+    raise Refused("redirects", f"more than {MAX_REDIRECTS} redirects, the last one to {here.url!a}")
+
+
+def _asked(question: Question, policy: FetchPolicy, bounds: Bounds) -> Answer:
+    """Ask one server; every question has a connection of its own."""
+    place = place_of(question.url)
+    with ExitStack() as stack:
+        connection = stack.enter_context(closing(_connected(place, policy, bounds)))
+        if place.scheme == "https":
+            if policy.proxy:
+                tunnel(connection, place, policy.proxy, bounds)
+            secured = stack.enter_context(closing(under_tls(connection, place.host, bounds)))
+            return ask(secured, place, question, bounds)
+        return ask(connection, place, question, bounds, proxy=policy.proxy or "")
+
+
+def _connected(place: Place, policy: FetchPolicy, bounds: Bounds) -> socket.socket:
+    """Return a connection to the place, or to the proxy; raises Refused, with what the last address said."""
+    addresses = tuple(_callable(place, policy, bounds))
+    if policy.proxy:
+        proxy = place_of(policy.proxy, with_user=True)
+        place, addresses = proxy, _resolved(proxy.host, policy, bounds)
+    last = Refused("resolve", f"{place.host} has no address")
+    for address in addresses:
+        try:
+            connection = connect(address, place.port, bounds)
+        except Refused as error:
+            last = error
+            continue
+        if policy.proxy or _is_allowed(connection.getpeername()[0], policy):
+            return connection
+        connection.close()
+    raise last
+
+
+def _callable(place: Place, policy: FetchPolicy, bounds: Bounds) -> Iterator[str]:
+    """Yield the addresses of a place that we may be made to call; raises Refused where it has only others."""
+    try:
+        addresses = _resolved(place.host, policy, bounds)
+    except Refused as error:
+        if policy.proxy and error.kind == "resolve":
+            return  # the proxy may know better
+        raise
+    allowed = [address for address in addresses if _is_allowed(address, policy)]
+    if not allowed:
+        raise Refused("address", f"{place.host} leads to {listing(addresses)}, which a certificate must not make us "
+                                 "call (allow_private)")  # fmt: skip
+    yield from allowed
+
+
+def _is_allowed(address: str, policy: FetchPolicy) -> bool:
+    return policy.allow_private or address in policy.spared or may_be_called(address)
+
+
+def _resolved(host: str, policy: FetchPolicy, bounds: Bounds) -> tuple[str, ...]:
+    bounds.left_s()
+    address = to_address(host)
+    if address is not None:
+        return (address,)
+    view = resolve(host, policy.limits, bounds.stop)
+    if not view.addresses:
+        raise Refused("resolve", view.detail or f"{host} has no address")
+    return view.addresses
