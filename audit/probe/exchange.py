@@ -16,11 +16,8 @@ import time
 from collections.abc import Mapping
 from contextlib import closing, suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Literal
+from typing import Any, Final, Literal
 from urllib.parse import SplitResult, quote, unquote, urlsplit
-
-if TYPE_CHECKING:
-    from _typeshed import WriteableBuffer
 
 FetchFault = Literal[
     "url",  # not one that is fetched
@@ -227,7 +224,7 @@ class _Stream(io.RawIOBase):
         """Return that it can be read."""
         return True
 
-    def readinto(self, buffer: WriteableBuffer) -> int:
+    def readinto(self, buffer: Any) -> int:  # noqa: ANN401 - what can be written to has no name before Python 3.12
         """Read what there is; raises Refused where time or bytes have run out."""
         while True:
             self._connection.settimeout(min(self._bounds.left_s(), _SLICE_S))
@@ -248,7 +245,7 @@ class _Stream(io.RawIOBase):
             head += octet
         return bytes(head).splitlines()[0]
 
-    def _received(self, buffer: WriteableBuffer) -> int:
+    def _received(self, buffer: Any) -> int:  # noqa: ANN401 - as above
         try:
             return self._connection.recv_into(buffer)
         except TimeoutError:
