@@ -58,12 +58,16 @@ class Letter:
 
 
 def state_digest(sections: Iterable[Section]) -> str:
-    """Return a digest of what is wrong: hosts, endpoints, checks and causes; not of times, texts or what is well."""
+    """Return a digest of what is wrong: hosts, endpoints, checks and causes; not of times, texts or what is well.
+
+    How findings are put together into entries makes no difference.
+    """
     wrong = {
-        (section.host, entry.service, entry.endpoint, entry.check, entry.state, entry.cause)
+        (section.host, what, entry.state, entry.cause)
         for section in sections
         for entry in section.entries
         if is_wrong(entry)
+        for what in entry.findings or (f"{entry.endpoint} {entry.check}",)
     }
     return hashlib.sha256(json.dumps(sorted(wrong)).encode()).hexdigest()[:32]
 
@@ -78,7 +82,7 @@ def news(sections: Sequence[Section], told: str | None) -> State | None:
     `told` is the digest that the administrator knows of: the last that was handed over or waits to be, WELL after a
     run that had nothing wrong; None where there is none.
     """
-    states = {entry.state for section in sections for entry in section.entries}
+    states = {entry.state for section in sections for entry in section.entries if not entry.is_minor}
     digest = state_digest(sections)
     if "repaired" not in states and digest == (told or WELL):
         return None

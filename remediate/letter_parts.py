@@ -27,7 +27,8 @@ class Entry:
     """One thing about one endpoint. Texts are lines for a person; `check` and `cause` are stable words.
 
     `check` is the finding's id, `cause` a word for why it is not repaired (`dcv.unreachable`): with host, service,
-    endpoint and state they say what is wrong, whatever the texts say tonight.
+    endpoint and state they say what is wrong, whatever the texts say tonight. `findings` are those it is
+    about, an endpoint and a check each; `is_minor` is what is told beside others, and never a reason to write.
     """
 
     state: State
@@ -41,6 +42,8 @@ class Entry:
     happened: str = ""
     to_do: str = ""
     next_try: datetime | None = None
+    findings: tuple[str, ...] = ()
+    is_minor: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +64,15 @@ class Run:
 
 
 def is_wrong(entry: Entry) -> bool:
-    """Tell whether it is still wrong."""
-    return entry.state in ("failed", "waiting")
+    """Tell whether it is still wrong, and worth a letter."""
+    return entry.state in ("failed", "waiting") and not entry.is_minor
 
 
 def worst_first(sections: Iterable[Section]) -> list[tuple[Section, Entry]]:
-    """Return every entry with its section, by state and severity, else in the order given."""
+    """Return every entry with its section, by state and severity, else in the order given; what is minor last."""
     pairs = [(section, entry) for section in sections for entry in section.entries]
-    return sorted(pairs, key=lambda pair: (WORST_FIRST.index(pair[1].state), -pair[1].severity.rank))
+    return sorted(pairs, key=lambda pair: _rank(pair[1]))
+
+
+def _rank(entry: Entry) -> tuple[bool, int, int]:
+    return entry.is_minor, WORST_FIRST.index(entry.state), -entry.severity.rank

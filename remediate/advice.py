@@ -1,0 +1,139 @@
+"""What to do now about whatever a repair came to: a sentence for a person for every word that names a cause.
+
+A table and nothing else; it refuses to know hosts, letters and what was tried.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+_AGAIN: Final = "the next run tries again by itself"
+
+ADVICE: Final[Mapping[str, str]] = {
+    # the proof for the CA
+    "dcv.blocked": (
+        "open TCP port 80 to the world on the address above (firewall, security group, the web server itself)"
+    ),
+    "dcv.forbidden": "allow /.well-known/pki-validation/ in the web server: a rule, a login or a firewall denies it",
+    "dcv.missing": (
+        "let the name be served from the folder its configuration names: another one answers, or /.well-"
+        "known/ is rewritten"
+    ),
+    "dcv.altered": (
+        "let /.well-known/pki-validation/ be served as the files are: an application, a cache or a proxy "
+        "answers instead"
+    ),
+    "dcv.redirected": "do not redirect /.well-known/pki-validation/ on port 80: the CA follows no redirect",
+    "dcv.wrong-host": (
+        "let every A and AAAA record of the name lead to the host (take a stale AAAA out), or add the other "
+        "host to the run"
+    ),
+    "dcv.broken": "look at what listens on port 80 of the address above: it does not speak HTTP",
+    "dcv.no-docroot": "give the name a website on the host, or declare its folder: [[service]] docroot",
+    "dcv.*": "mend what the finding says: the CA would not get to see the proof that the name is yours",
+    # names
+    "dns.unresolvable": "give the name an address in its zone, or take it out of the service's configuration",
+    "dns.*": (
+        "mend the zone, or take the name out of the service's configuration; then it is repaired by the next run"
+    ),
+    # the issuer
+    "issuer.pending-validation": (
+        "see why the CA never found the proof (port 80 of every address); the next run orders anew"
+    ),
+    "issuer.pending-review": "ask the issuer about the order above: it never decided on it; the next run orders anew",
+    "issuer.pending": "nothing: the issuer is still working; the next run asks about the same order",
+    "issuer.issued": "nothing: the certificate is there, and the next run installs it",
+    "issuer.rejected": "ask the issuer why it rejected the order, mend that, and let the next run order anew",
+    "issuer.canceled": "find out who canceled the order; the next run places a new one",
+    "issuer.revoked": "find out why the certificate was revoked before another is ordered for these names",
+    "issuer.authentication": "put a token that is valid into the configuration: [issuer.NAME] token",
+    "issuer.refused": "change what the issuer refuses, as it says above: asking again for the same gives the same",
+    "issuer.unknown": "ask the issuer what became of the order above; the next run looks for it again",
+    "issuer.conflict": (
+        "look at the order at the issuer: it is another than what is asked for now, or past being changed"
+    ),
+    "issuer.busy": "nothing: the issuer asked for time and is asked again after it",
+    "issuer.unreachable": (
+        "nothing, if it is the first night; else see that this host gets through to the issuer (DNS, firewall, proxy)"
+    ),
+    "issuer.broken": "see that base_url is right; if so, tell the issuer what it answers",
+    "issuer.answer": "tell the issuer what it sent: it is not what was ordered, and nothing of it was installed",
+    "issuer.none": "choose an issuer: [remediate] issuer, and its section [issuer.NAME]",
+    # the host
+    "host.command": "log in and mend what the command above says (rights, a full disk, a missing program)",
+    "host.locked": "nothing, if the other run is at work; if it hangs, end it: the lock goes with its process",
+    "host.unreachable": "see that the host can be logged into as it is configured",
+    "key.request": "log in and see what openssl says on the host; no request could be made there",
+    "modes.needed": (
+        "give the service's user the right to read its key in another way (a group), and close it to all others"
+    ),
+    "ops.clock-skew": (
+        "set the clock that is wrong (chronyc makestep, timedatectl); while two contradict, nothing is repaired"
+    ),
+    # the services
+    "install.went-back": (
+        "nothing urgent: the old certificate is in use again; look why the run could not confirm in time"
+    ),
+    "install.interrupted": "nothing: the host finishes, or takes it back, by itself; the next run looks which",
+    "install.not-taken-up": (
+        "mend the service's configuration as its own test says above: the old certificate is in use again"
+    ),
+    "proof.still-wrong": "look at the finding by hand: the new certificate is served, and did not mend it",
+    "proof.failed": (
+        "look at what answers at the endpoint above: something else than the service that was reloaded (a "
+        "proxy, an old process)"
+    ),
+    "service.not-reloaded": (
+        "look at the service's own log: it ended when it was told to read its files, and was started again"
+    ),
+    "step.no-effect": "look at the host: what was done there did not last; something else may manage those files",
+    "case.unknown": (
+        "declare the service with its files, test and reload commands: [[service]]; it cannot be repaired as "
+        "it was found"
+    ),
+    # the run
+    "run.canary": (
+        "mend what the first repair of the run failed at (it is told here too): nothing else is tried before"
+    ),
+    "run.failures": "mend what the other repairs of the run failed at: it stops after so many (max_failures)",
+    "run.stopped": f"nothing: {_AGAIN}",
+    "run.not-due": f"nothing: {_AGAIN} when it is due",
+    "run.not-begun": "look at what ended the run before its repairs (its output says so)",
+    "run.bug": "report it with the trace in the run's output; this certificate has to be seen to by hand until then",
+    # the plan
+    "plan.unfinished": "let the audit run to its end: what it would have found is not known",
+    "plan.old-evidence": "audit again right before the repair; if a clock is wrong, set it",
+    "plan.unloadable": "mend the service's configuration: with the fault above it would not load any certificate",
+    "plan.elsewhere": "add the host at the address above to the run, or let the name lead to this one only",
+    "plan.left-alone": "allow changes on the host that shares the name, or take the name off it",
+    "plan.max-cases": "nothing: the next run goes on; raise [remediate] max_cases to do more in one night",
+    "plan.waiting": f"mend what is said above; then {_AGAIN}",
+    "plan.configure": (
+        "change the service's configuration as the reason says, test it and reload; no certificate would mend it"
+    ),
+    "plan.dns": "change the zone as the reason says; no certificate would mend it",
+    "plan.host": "change it on the host as the reason says",
+    "plan.manual": "look at it yourself: nothing is known that mends it without you",
+    "plan.unknown": "audit again; if it stays so, look at the endpoint by hand",
+    "plan.switched-off": "repair it by hand, or switch repairs on for this host again",
+    "plan.outside": "log into its host too (hosts = […]), or have its administrator repair it",
+    "plan.foreign": 'see that the agent renews it, or let its renewal be run from here: foreign = "run-owner"',
+    "plan.no-help": "look for another host or a proxy behind the same address: this one serves what is installed",
+    "plan.note": "nothing has to be done",
+    "plan.waived": "nothing has to be done before the waiver ends",
+    "plan.well": "nothing has to be done",
+}
+"""What to do now, by cause; `family.*` stands for the ids of the audit's checks, which are causes too."""
+
+_ELSE: Final = "look at the run's output and at `python -m remediate status`"
+
+
+def advice(cause: str) -> str:
+    """Return what to do now."""
+    return ADVICE.get(cause) or ADVICE.get(f"{cause.partition('.')[0]}.*") or _ELSE
+
+
+def has_advice(cause: str) -> bool:
+    """Tell whether something is known to do about a cause."""
+    return cause in ADVICE

@@ -1,0 +1,81 @@
+"""What a run came to, as the sections of a letter: one a host, an entry for each certificate and for each finding else.
+
+It knows what is told and what is not; it refuses to know readers, and what was told before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from itertools import groupby
+from typing import Final
+
+from audit.checks import Severity, Verdict
+from audit.result import Result
+from remediate.advice import advice
+from remediate.case_entries import of_endings, of_waiting, ports
+from remediate.explanation import Explained, Kind
+from remediate.letter_parts import Entry, Section
+from remediate.upshot import Upshot, host_of
+
+_SILENT: Final[tuple[Kind, ...]] = ("well", "waived", "note")
+_WRONG: Final = (Verdict.FAIL, Verdict.INCONCLUSIVE, Verdict.ERROR)
+
+
+def sections_of(upshot: Upshot, level: Severity) -> tuple[Section, ...]:
+    """Return one section for each host that there is something to tell about, by name.
+
+    What is below the level that fails a run, and that nothing was tried about, is minor: told beside others, and never
+    a reason to write, as a run that passes is no news.
+    """
+    pairs = (*of_endings(upshot), *of_waiting(upshot), *_of_explained(upshot))
+    return by_host((host, replace(entry, is_minor=_is_minor(entry, level))) for host, entry in pairs)
+
+
+def by_host(pairs: Iterable[tuple[str, Entry]]) -> tuple[Section, ...]:
+    """Return entries in sections, the hosts by name."""
+    ordered = sorted(pairs, key=lambda pair: pair[0])
+    grouped = groupby(ordered, key=lambda pair: pair[0])
+    return tuple(Section(host, tuple(entry for _, entry in mine)) for host, mine in grouped)
+
+
+def _is_minor(entry: Entry, level: Severity) -> bool:
+    return entry.severity.rank < level.rank and not entry.tried
+
+
+def _of_explained(upshot: Upshot) -> Iterator[tuple[str, Entry]]:
+    """Yield what is wrong and somebody else's to mend, the endpoints of one service together."""
+    told = [pair for one in upshot.plan.explained if (pair := _told(one, upshot))]
+    for (host, service, check, kind, _), pairs in groupby(sorted(told, key=_same), key=_same):
+        mine = list(pairs)
+        one, result = mine[0]
+        endpoints = tuple(explained.endpoint for explained, _ in mine)
+        yield (
+            host,
+            Entry(
+                state="failed",
+                service=service,
+                endpoint=ports(endpoints),
+                check=check,
+                reason=one.message,
+                severity=result.severity,
+                cause=f"plan.{kind}",
+                happened=one.why,
+                to_do=advice(f"plan.{kind}"),
+                findings=tuple(f"{endpoint} {check}" for endpoint in endpoints),
+            ),
+        )
+
+
+def _same(told: tuple[Explained, Result]) -> tuple[str, str, str, str, str]:
+    one, result = told
+    return host_of(one.endpoint), result.service or "", result.check, one.kind, one.message
+
+
+def _told(one: Explained, upshot: Upshot) -> tuple[Explained, Result] | None:
+    """Return what is told of an explanation with its finding; None where it is well, or follows from another."""
+    result = upshot.found(one.endpoint, one.check)
+    if one.kind in _SILENT or result is None or "because" in result.detail:
+        return None
+    now = upshot.verdict(one.endpoint, result.check)
+    return (one, result) if now in _WRONG else None

@@ -1,0 +1,52 @@
+"""How the last try of a case ended: this run's, or an earlier one's where the case was not tried this time.
+
+A case that is not due, or that a run did not come to, is as wrong as it was, for the same reason: who was told that is
+not told again. It knows the journal; it refuses to know letters.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from remediate.case import Case
+from remediate.journal import Journal
+from remediate.walk import Ending
+
+_NOTED: Final = re.compile(r"(?P<cause>[a-z]+\.[a-z-]+): (?P<note>.*)", re.DOTALL)
+_REPEATS: Final = "run.not-due"
+"""The cause of an ending whose note says nothing but the last try's own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """How a try ended: `kind`, `step`, `cause` and `note` as in an ending."""
+
+    case: Case
+    kind: str
+    step: str
+    cause: str
+    note: str
+    next_at: datetime | None
+
+
+def as_last_tried(ending: Ending, journal: Journal) -> Tried:
+    """Return the ending of the last try, with when the next one may be."""
+    now = Tried(ending.case, ending.kind, ending.step, ending.cause, _brief(ending), ending.next_at)
+    if ending.kind != "waiting":
+        return now
+    last = next(reversed(journal.ledger.attempts(ending.case.id)), None)
+    noted = _NOTED.fullmatch(last.note) if last else None
+    if last is None or noted is None or last.ended == "proven":
+        return now
+    beside = "" if ending.cause == _REPEATS else f"\nnot tried this time: {ending.note}"
+    return Tried(ending.case, last.ended, last.step, noted["cause"], f"{noted['note']}{beside}", ending.next_at)
+
+
+def _brief(ending: Ending) -> str:
+    """Return the note; of a bug of ours its last line, as the trace is in the journal."""
+    if ending.cause != "run.bug":
+        return ending.note
+    return next((line.strip() for line in reversed(ending.note.splitlines()) if line.strip()), "")
