@@ -1,0 +1,189 @@
+"""The self-test of a name that two hosts serve: the file on both, every address looked at, and what is told of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from audit.probe import Limits, Target
+from audit.probe.trace import TraceLimits
+from audit.websites import Docroot
+from remediate.case import Case, Validation
+from remediate.issuers import IssuerFault, Order, OrderRequest
+from remediate.journal import Journal, open_journal
+from remediate.lookup import LookUps, Roots
+from remediate.runner import Pace, repair
+from remediate.site import Means
+from remediate.walk import Ending
+from tests.issuers.website import challenge_of
+from tests.lab.validator import Validator
+from tests.probe.names import name_server
+from tests.runner.places import Ca, Place, means_of, running_place
+from tests.runner.websites import Websites, serving
+from tests.trace.servers import Tree, authoritative, running
+from tests.trace.world import HINTS, MAIN, MAIN_ZONE, world
+
+SHARED: Final = "shared.example.test"
+A, B, STRANGER = "127.0.0.21", "127.0.0.22", "127.0.0.23"
+ZONE: Final = f"{MAIN_ZONE}shared A {A}\nshared A {B}\nastray A {A}\nastray A {STRANGER}\n"
+ADDRESSES: Final = {"a": A, "b": B}
+PACE: Final = Pace(hosts_at_once=1, chance=lambda: 0.0)
+
+
+@dataclass(slots=True)
+class AskingCa(Ca):
+    """A CA that looks at every address of the name before it takes an order; `faults_seen` is what it found wrong."""
+
+    port: int = 0
+    faults_seen: list[str] = field(default_factory=list)
+
+    def order(self, request: OrderRequest) -> Order | IssuerFault:
+        """Look, and take the order all the same."""
+        validator = Validator(lambda _: [(A, self.port), (B, self.port)])
+        self.faults_seen += validator.file_faults(challenge_of(request), [SHARED])
+        return Ca.order(self, request)
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """Two hosts and their websites, the tree of name servers that leads to them, and what the repair said."""
+
+    a: Place
+    b: Place
+    websites: Websites
+    means: Means
+    ca: AskingCa
+    said: list[str]
+
+    def case(self, name: str = SHARED) -> Case:
+        """Return the case of the first host's certificate, for a name that both hosts serve."""
+        names = (self.a.endpoint.name, name)
+        return self.a.case(names=names, validated_on=(Validation(name, ("a", "b")),))
+
+    def repair(self, name: str = SHARED, **changes: Any) -> Ending:  # noqa: ANN401 - any field of Means
+        """Repair it."""
+        (ending,) = repair([self.case(name)], replace(self.means, **changes), PACE)
+        return ending
+
+    def files(self) -> list[str]:
+        """Return the files below both docroots."""
+        return [str(file) for file in (self.a.folder.parent / "www").rglob("*") if file.is_file()]
+
+
+def docroot_of(folder: Path) -> Any:  # noqa: ANN401 - a function
+    return lambda label, _: Docroot(str(folder / "www" / label))
+
+
+def at_their_addresses(*places: Place) -> dict[str, Target]:
+    """Return how the hosts are found, with the addresses that they have."""
+    found = {str(place.endpoint): (place.target(), ADDRESSES[place.label]) for place in places}
+    return {
+        endpoint: replace(target, server=replace(target.server, addresses=(address,)))
+        for endpoint, (target, address) in found.items()
+        if target.server
+    }
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Iterator[Journal]:
+    with open_journal(tmp_path / "state") as opened:
+        yield opened
+
+
+@pytest.fixture
+def stage(tmp_path: Path, journal: Journal) -> Iterator[Stage]:
+    with ExitStack() as stack:
+        a, b = (stack.enter_context(running_place(tmp_path / label, label)) for label in "ab")
+        folders = {A: tmp_path / "www/a", B: tmp_path / "www/b", STRANGER: tmp_path / "stranger"}
+        for folder in folders.values():
+            folder.mkdir(parents=True)
+        websites = stack.enter_context(serving(folders))
+        tree: Tree = stack.enter_context(running(world() | {MAIN: authoritative(ZONE)}))
+        limits = Limits(timeout_s=2.0, resolver=(stack.enter_context(name_server()),))
+        said: list[str] = []
+        ca = AskingCa(port=websites.port)
+        means = means_of(
+            journal,
+            ca,
+            a,
+            b,
+            targets=at_their_addresses(a, b),
+            docroots=docroot_of(tmp_path),
+            limits=limits,
+            lookups=LookUps(Roots(HINTS, TraceLimits(port=tree.port))),
+            say=said.append,
+            http_port=websites.port,
+        )
+        yield Stage(a, b, websites, means, ca, said)
+
+
+def test_the_file_lies_on_both_hosts_when_the_ca_looks_and_on_none_afterwards(stage: Stage) -> None:
+    assert stage.repair().kind == "proven"
+    assert (len(stage.ca.orders), stage.ca.faults_seen, stage.files()) == (1, [], [])
+    ours = [(address, status) for address, name, agent, status in stage.websites.visits if "(self-test)" in agent]
+    assert ours == [(A, 200), (B, 200)]
+
+
+def test_nothing_is_ordered_where_one_of_two_hosts_serves_another_folder(stage: Stage, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    right = stage.means.docroots
+    ending = stage.repair(
+        docroots=lambda host, name: right(host, name) if host == "a" else Docroot(str(tmp_path / "elsewhere"))
+    )
+    assert (ending.kind, ending.step, ending.cause) == ("failed", "self-test", "dcv.missing")
+    assert f"{SHARED} at {B}: missing: the server answers 404: it serves another folder" in ending.note
+    assert f"at {B}: 404" in ending.note
+    assert f"{SHARED} at {A}" not in ending.note
+    assert (stage.ca.orders, stage.files(), list((tmp_path / "elsewhere").rglob("*.txt"))) == ({}, [], [])
+
+
+def test_an_address_that_is_neither_hosts_is_a_wrong_host_and_the_resolver_is_quoted(stage: Stage) -> None:
+    ending = stage.repair("astray.example.test")
+    assert ending.cause == "dcv.wrong-host"
+    assert f"{STRANGER} is no known address of the host" in ending.note
+    assert f"astray.example.test: only the authoritative servers gave {A}, {STRANGER}" in ending.note
+
+
+def test_what_the_resolver_says_otherwise_is_noted_with_the_step(stage: Stage, journal: Journal) -> None:
+    stage.repair()
+    notes = [
+        event.note for event in journal.events(stage.case().id) if event.step == "self-test" and event.state == "done"
+    ]
+    told = f"{SHARED}: only the authoritative servers gave {A}, {B}"
+    assert notes == [f"the CA would find it at every address; {told}"]
+
+
+def test_every_question_and_every_hop_is_said(stage: Stage) -> None:
+    stage.repair()
+    lines = "\n".join(stage.said).splitlines()
+    assert [line for line in lines if line.endswith(f"referral for {SHARED}. A")]
+    for address in (A, B):
+        assert f";; {SHARED} has address {address}" in lines
+        assert f"{SHARED} at {address}: good: as written" in lines
+        assert [
+            line
+            for line in lines
+            if line.startswith(f"  http://{SHARED}/.well-known/") and f"at {address}: 200" in line
+        ]
+
+
+@pytest.mark.parametrize(
+    ("name", "cause", "says"),
+    [
+        ("missing.example.test", "dns.nxdomain", f"says ns1.example.test. ({MAIN})"),
+        ("host.lame.test", "dns.lame", "ns.lamehost.test. (127.0.0.14): it refuses to answer"),
+        ("loop1.example.test", "dns.loop", "lead back to loop1.example.test."),
+        ("both.example.test", "dns.nxdomain", "only the resolver gave 127.0.0.1, 127.0.0.2, ::1"),
+    ],
+)
+def test_for_a_name_that_leads_nowhere_no_file_is_written(stage: Stage, name: str, cause: str, says: str) -> None:
+    ending = stage.repair(name)
+    assert (ending.step, ending.cause) == ("self-test", cause)
+    assert says in ending.note
+    done = [command.why for place in (stage.a, stage.b) for command in place.hands.commands]
+    assert not [why for why in done if why.startswith("put the file")]

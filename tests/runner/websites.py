@@ -1,0 +1,61 @@
+"""Websites out of folders, at several addresses and one port: what a CA that asks for a file finds.
+
+It knows folders and who asked; what is in the folders is a repair's.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Websites:
+    """Their port, and who asked: the address, the Host, the user agent and the status of the answer."""
+
+    port: int
+    visits: list[tuple[str, str, str, int]] = field(default_factory=list)
+
+
+@contextmanager
+def serving(folders: Mapping[str, Path]) -> Iterator[Websites]:
+    """Serve a folder at each address as long as the context lasts."""
+    with ExitStack() as stack:
+        visits: list[tuple[str, str, str, int]] = []
+
+        class Visit(SimpleHTTPRequestHandler):
+            def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
+                del size
+                address = str(self.connection.getsockname()[0])
+                visits.append((address, self.headers["Host"], self.headers["User-Agent"], int(code)))
+
+            def log_message(self, *_: object) -> None:
+                """Print nothing."""
+
+        for server in _bound(folders, Visit):
+            stack.callback(server.server_close)
+            thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+            thread.start()
+            stack.callback(thread.join)
+            stack.callback(server.shutdown)
+        yield Websites(server.server_port, visits)
+
+
+def _bound(folders: Mapping[str, Path], visit: type[SimpleHTTPRequestHandler]) -> list[ThreadingHTTPServer]:
+    """Return servers at a port that is free at every address."""
+    while True:
+        port, servers = 0, []
+        try:
+            for address, folder in folders.items():
+                servers.append(ThreadingHTTPServer((address, port), partial(visit, directory=str(folder))))
+                port = servers[-1].server_port
+        except OSError:  # taken at one of them: another port
+            for server in servers:
+                server.server_close()
+        else:
+            return servers
