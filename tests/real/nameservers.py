@@ -64,6 +64,10 @@ dangling IN CNAME nothere
 text IN TXT "no address"
 *.wild IN A 198.18.0.7
 moved IN DNAME other.test.
+web1 IN A 198.18.21.2
+web2 IN A 198.18.22.2
+shared IN A 198.18.21.2
+shared IN A 198.18.22.2
 """
 
 

@@ -1,6 +1,6 @@
 """The lab's strict Store as a process on a host of the lab: its base URL on standard output, orders for it on input.
 
-It validates from addresses of that host. `python -m tests.real.storefront FOLDER SOURCES NAME=ADDRESS…`
+It validates from addresses of that host. `python -m tests.real.storefront FOLDER SOURCES NAME=ADDRESS,ADDRESS…`
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ def main(folder: str, sources: str, *places: str) -> None:
     Path(folder).mkdir(parents=True, exist_ok=True)
 
     def resolve(name: str) -> list[tuple[str, int]]:
-        return [(addresses[name], 80)] if name in addresses else []
+        return [(address, 80) for address in addresses[name].split(",")] if name in addresses else []
 
     with serving(Path(folder), resolve, sources=tuple(sources.split(","))) as store:
         sys.stdout.write(json.dumps({"base_url": store.base_url, "token": store.token}) + "\n")
