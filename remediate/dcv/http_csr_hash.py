@@ -67,7 +67,12 @@ leave() {
   ! grep -qxF "$(pwd -P)/$1" "$made" 2>/dev/null || rmdir "$1" 2>/dev/null || :
 }
 leave $below
-rm -f "$made"
+[ -f "$made" ] || exit 0
+while IFS= read -r folder; do
+  [ ! -d "$folder" ] || printf "%s\n" "$folder"  # of another name, or others have put something there
+done <"$made" >"$made.new"
+mv -fT "$made.new" "$made"
+[ -s "$made" ] || rm -f "$made"
 """
 
 

@@ -58,6 +58,20 @@ def test_the_file_comes_readable_for_the_server_and_goes_with_its_folders(docroo
     assert everything(docroot) == []
 
 
+def test_two_names_of_a_case_leave_nothing_in_either_docroot(
+    docroot: Path, tmp_path: Path, challenge: Challenge
+) -> None:
+    other = tmp_path / "other"
+    other.mkdir(mode=0o755)
+    both = challenge, replace(challenge, name="shop.example", docroot=str(other))
+    for one in both:
+        assert run(HTTP.put(one)).ok
+    for one in both:
+        assert run(HTTP.clear(one)).ok
+    assert (everything(docroot), everything(other)) == ([], [])
+    assert everything(tmp_path / "sslaudit" / "c4f3") == []
+
+
 def test_what_others_have_there_stays(docroot: Path, challenge: Challenge) -> None:
     (docroot / ".well-known").mkdir()
     (docroot / ".well-known/security.txt").write_text("x")
