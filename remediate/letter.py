@@ -30,7 +30,7 @@ _MOST_PLAIN: Final = 200_000  # bytes; what is longer is compressed
 _SUBJECT: Final = 180  # characters; more is shown nowhere
 
 
-class HoldsSecret(Exception):
+class HoldsSecret(ValueError):
     """A letter that was not written because it would have held a secret; says where and of which kind, never which."""
 
 

@@ -35,7 +35,7 @@ class Outbox:
 
         Raises ValueError where it holds a secret.
         """
-        found = leak(message or b"")
+        found = leak(message or b"") or leak(state.encode())
         if found:
             raise ValueError(f"a letter is not kept in the journal: it holds {found}")
         return self._database.write(
@@ -68,3 +68,7 @@ class Outbox:
         """Return the state that was told last, or is about to be; None where nothing ever was."""
         rows = self._database.read("SELECT state FROM letters ORDER BY id DESC LIMIT 1")
         return str(rows[0][0]) if rows else None
+
+    def states(self) -> tuple[str, ...]:
+        """Return the states of all letters that were told, or are about to be, in their order."""
+        return tuple(str(state) for (state,) in self._database.read("SELECT state FROM letters ORDER BY id"))

@@ -1,0 +1,60 @@
+"""Whom a run tells, as whom, by which ways, and what must never be in a letter.
+
+It knows addresses and configuration; it refuses to know what is told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from audit.checks import Severity
+from remediate.contact import is_address
+from remediate.letter import Run
+from remediate.post import Post
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """Whom a run gives account. `to` is empty where each host's own administrator is told.
+
+    `controller` is the name of the host that audits and repairs, with its domain. `secrets` are what the configuration
+    holds. `fail_on` is the level from which a finding fails the run, and so is a reason to write.
+    """
+
+    controller: str
+    version: str
+    posts: tuple[Post, ...]
+    to: tuple[str, ...] = ()
+    from_: str | None = None
+    secrets: Collection[str] = field(default=(), repr=False)
+    fail_on: Severity = Severity.MEDIUM
+
+    @property
+    def readers(self) -> tuple[str, ...]:
+        """The configured addresses that can be written to."""
+        return tuple(dict.fromkeys(one for one in self.to if is_address(one)))
+
+    @property
+    def unusable(self) -> tuple[str, ...]:
+        """The configured addresses that are none."""
+        return tuple(one for one in (*self.to, *filter(None, [self.from_])) if not is_address(one))
+
+    @property
+    def sender(self) -> str:
+        """Who writes: what is configured, else `sslaudit` of the host that audits."""
+        return self.from_ if self.from_ and is_address(self.from_) else self._local("sslaudit")
+
+    @property
+    def otherwise(self) -> tuple[str, ...]:
+        """Who is told about a host that names nobody: root of the host that audits."""
+        return (self._local("root"),)
+
+    def run(self, at: datetime) -> Run:
+        """Return what a letter says of the run it comes from."""
+        return Run(at, self.controller, self.version)
+
+    def _local(self, user: str) -> str:
+        address = f"{user}@{self.controller}"
+        return address if is_address(address) else f"{user}@localhost"

@@ -1,0 +1,51 @@
+"""Who reads about each host where the configuration names nobody: the contact its administrator left on it.
+
+It asks a host with one command; it knows no letter. A panel's contact comes before root's forward.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from remediate.action import Command
+from remediate.contact import read_forward, read_wwwacct
+from remediate.hands import Hands
+
+_DOMAIN: Final = re.compile(
+    r"(?=.{1,253}$)[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)+"
+)
+_LOOK: Final = r"""
+LC_ALL=C PATH=$PATH:/usr/sbin:/sbin:/usr/bin:/bin; export LC_ALL PATH
+hostname -f 2>/dev/null || hostname
+echo "--- panel"
+[ ! -f /etc/wwwacct.conf ] || grep '^[[:space:]]*CONTACTEMAIL[[:space:]]' /etc/wwwacct.conf | head -c 4096
+echo "--- forward"
+[ ! -f /root/.forward ] || head -c 8192 /root/.forward
+:
+"""
+
+
+def look_for_contact(host: str) -> Command:
+    """Return the command that reads whom a host's administrator wants told; nothing else of any file is read."""
+    return Command(host, "read whom its administrator wants told", _LOOK, changes=False, timeout_s=20.0)
+
+
+def read_contact(output: str, label: str) -> tuple[str, ...]:
+    """Return the addresses in the answer, users of the host itself with its name."""
+    name, _, rest = output.partition("--- panel\n")
+    panel, _, forward = rest.partition("--- forward\n")
+    host = name.strip() if is_domain(name.strip()) else label
+    return read_wwwacct(panel, host) or read_forward(forward, host)
+
+
+def contacts(hosts: Iterable[str], hands: Mapping[str, Hands]) -> dict[str, tuple[str, ...]]:
+    """Return the contacts of the hosts that can be asked; a host that names nobody has none."""
+    answers = ((host, hands[host].run(look_for_contact(host))) for host in hosts if host in hands)
+    return {host: read_contact(done.output, host) for host, done in answers if done.ok}
+
+
+def is_domain(text: str) -> bool:
+    """Tell whether a text is a name with a domain, to which mail can be addressed."""
+    return _DOMAIN.fullmatch(text) is not None

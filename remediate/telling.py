@@ -1,0 +1,128 @@
+"""Tells of a run: what it came to is written to whoever is to read it, kept, and handed over.
+
+It knows what is news and to whom; how a run came to it, and how mail travels, is known elsewhere. Nothing that goes
+wrong here fails a repair: it is a line for a person, and what was not handed over is tried again by the next run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Final
+
+from audit.checks import Severity, one_line
+from audit.words import listing
+from remediate.account import Account
+from remediate.contact import group_by_reader
+from remediate.delivery import deliver
+from remediate.entries import by_host, sections_of
+from remediate.excerpt import excerpt
+from remediate.hands import Hands
+from remediate.letter import Attachment, Letter, compose, news, state_digest, subject
+from remediate.letter_parts import Entry, Section
+from remediate.outbox import Outbox
+from remediate.readers import contacts
+from remediate.told import Told, last_told, since
+from remediate.upshot import Upshot
+
+RESULTS: Final = "results.jsonl"
+_UNASKED: Final = "nobody is written to: there is no [mail] in the configuration"
+
+Reader = tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Telling:
+    """What is told in one run: all sections, and what each reader knew."""
+
+    upshot: Upshot
+    account: Account
+    sections: tuple[Section, ...]
+    told: Mapping[Reader, Told]
+    results: bytes
+    now: datetime
+
+
+def tell(
+    upshot: Upshot, account: Account | None, *, hands: Mapping[str, Hands], results: bytes, now: datetime
+) -> tuple[str, ...]:
+    """Write what is news to whoever is to read it, hand over what waits, and return lines for a person.
+
+    Without an account nobody is written to and nothing is kept. `hands` are asked for a host's own contact where the
+    configuration names nobody; `results` is the file of the audit, of which everybody gets what is theirs.
+    """
+    sections = sections_of(upshot, account.fail_on if account else Severity.MEDIUM)
+    if account is None:
+        return (_UNASKED,) if news(sections, None) else ()
+    outbox = upshot.journal.outbox
+    before = deliver(outbox, account.posts, now)  # first: what nobody took counts as not told
+    telling = _Telling(upshot, account, sections, last_told(outbox.states()), results, now)
+    written = tuple(_write(telling, hands, outbox))
+    after = deliver(outbox, account.posts, now)
+    unusable = (f"{address!r} of [mail] is no address" for address in account.unusable)
+    return tuple(one_line(line) for line in (*unusable, *map(str, before), *written, *map(str, after)))
+
+
+def _write(telling: _Telling, hands: Mapping[str, Hands], outbox: Outbox) -> Iterator[str]:
+    for reader, mine in _by_reader(telling, hands).items():
+        letter = _letter(telling, reader, mine)
+        if letter:
+            yield _keep(telling, reader, letter, outbox)
+
+
+def _by_reader(telling: _Telling, hands: Mapping[str, Hands]) -> Mapping[Reader, tuple[Section, ...]]:
+    """Return who reads which sections; who was told something before is asked after too."""
+    account = telling.account
+    if account.readers:
+        return {account.readers: telling.sections}
+    worth = [one for one in telling.sections if any(not entry.is_minor for entry in one.entries)]
+    earlier = {section.host: told.to for told in telling.told.values() for section in told.sections}
+    found = earlier | contacts((section.host for section in worth), hands)
+    return dict.fromkeys(telling.told, ()) | dict(group_by_reader(worth, (), found, account.otherwise))
+
+
+def _letter(telling: _Telling, reader: Reader, mine: Sequence[Section]) -> Letter | None:
+    """Return what is to be told, None where nothing is news."""
+    told = telling.told.get(reader)
+    past = since(told, telling.sections, telling.upshot)
+    shown = _merged((*mine, *past))
+    state = news(shown, state_digest(told.sections) if told else None)
+    has_news = mine or any(entry.state == "recovered" for section in past for entry in section.entries)
+    if state is None or not has_news:
+        return None
+    hosts = {section.host for section in shown}
+    results = telling.results if telling.account.readers else excerpt(telling.results, hosts)
+    return Letter(state, shown, telling.account.run(telling.now), (Attachment(RESULTS, results),) if results else ())
+
+
+def _merged(sections: Sequence[Section]) -> tuple[Section, ...]:
+    return by_host((section.host, entry) for section in sections for entry in section.entries)
+
+
+def _keep(telling: _Telling, reader: Reader, letter: Letter, outbox: Outbox) -> str:
+    """Keep a letter, without what must not be in one, until it is handed over; return a line about it."""
+    account, refused = telling.account, list[str]()
+    for version in _versions(letter):
+        try:
+            message = compose(version, account.sender, reader, secrets=account.secrets).as_bytes()
+            number = outbox.keep(str(Told(reader, version.sections)), message, telling.now)
+        except ValueError as error:
+            refused.append(str(error))
+        else:
+            return "; ".join((f"letter {number} to {listing(reader)}: {subject(version)}", *refused))
+    return f"no letter to {listing(reader)}: {'; '.join(refused)}"
+
+
+def _versions(letter: Letter) -> Iterator[Letter]:
+    """Yield a letter whole, then without its files, then without any text that others wrote."""
+    yield letter
+    bare = replace(letter, attachments=())
+    if letter.attachments:
+        yield bare
+    pairs = ((section.host, _withheld(entry)) for section in letter.sections for entry in section.entries)
+    yield replace(bare, sections=by_host(pairs))
+
+
+def _withheld(entry: Entry) -> Entry:
+    return replace(entry, reason="(withheld: it would have held a secret; see the run's output)", tried="", happened="")

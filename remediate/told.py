@@ -1,0 +1,93 @@
+"""What a reader was told to be wrong, and what became of it since: well again, still wrong, or not looked at.
+
+It is kept beside each letter, as the letter's state; what nobody looked at this time counts as it did. It knows no
+mail, and asks nobody.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from audit.checks import Verdict
+from audit.record import from_json, to_json
+from remediate.entries import by_host
+from remediate.letter_body import plain
+from remediate.letter_parts import Entry, Section, is_wrong
+from remediate.upshot import Upshot, host_of
+
+_REASON: Final = 300  # characters that are remembered of a reason
+_WELL: Final = {
+    Verdict.PASS: "it is well now",
+    Verdict.NOT_APPLICABLE: "it is of no concern any more",
+    Verdict.WAIVED: "it is waived now",
+}
+_NOT_SEEN: Final = "it could not be looked at this time; this is what was known before"
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What readers know to be wrong."""
+
+    to: tuple[str, ...]
+    sections: tuple[Section, ...]
+
+    def __str__(self) -> str:
+        """Return it as it is kept."""
+        kept = by_host((one.host, _brief(entry)) for one in self.sections for entry in one.entries if is_wrong(entry))
+        return json.dumps(to_json(replace(self, sections=kept)), sort_keys=True)
+
+
+def last_told(states: Iterable[str]) -> dict[tuple[str, ...], Told]:
+    """Return what was told last, by readers, from the states of all letters in their order."""
+    found: dict[tuple[str, ...], Told] = {}
+    for state in states:
+        try:
+            told = from_json(Told, json.loads(state))
+        except ValueError:  # of another version: it counts as not told
+            continue
+        found[told.to] = told
+    return found
+
+
+def since(told: Told | None, now: Sequence[Section], upshot: Upshot) -> tuple[Section, ...]:
+    """Return entries for what was told to be wrong and is not found so tonight: recovered, or as it was known.
+
+    Only what was looked at and found well, or is not there any more, has recovered.
+    """
+    known = {finding for section in now for entry in section.entries for finding in entry.findings}
+    pairs = ((one.host, entry) for one in (told.sections if told else ()) for entry in one.entries)
+    return by_host((host, entry) for host, old in pairs for entry in _became(old, known, upshot))
+
+
+def _became(old: Entry, known: Collection[str], upshot: Upshot) -> Iterator[Entry]:
+    """Yield what became of an entry: of some of its findings this, of others that."""
+    ways: dict[str | None, list[str]] = {}
+    for finding in old.findings:
+        if finding not in known:
+            ways.setdefault(_well(finding, upshot), []).append(finding)
+    for way, findings in ways.items():
+        same = replace(old, findings=tuple(findings))
+        yield (
+            replace(same, happened=_NOT_SEEN)
+            if way is None
+            else replace(same, state="recovered", cause="", happened=way)
+        )
+
+
+def _well(finding: str, upshot: Upshot) -> str | None:
+    """Return in which way a finding is no more; None where it was not looked at, or could not be told."""
+    endpoint, _, check = finding.rpartition(" ")
+    verdict = upshot.verdict(endpoint, check)
+    if verdict is not None:
+        return _WELL.get(verdict)
+    is_gone = endpoint not in upshot.before.seen and upshot.has_looked_at(host_of(endpoint))
+    return "it is not found on the host any more" if is_gone else None
+
+
+def _brief(entry: Entry) -> Entry:
+    """Return what is remembered of an entry: all that says what is wrong, and a line for a person."""
+    reason = plain(entry.reason, _REASON)
+    return replace(entry, reason=reason, tried="", happened="", to_do="", next_try=None)

@@ -1,0 +1,107 @@
+"""Nights of a fleet for tests: what an audit found, what the repair came to, and the letters that were sent.
+
+It knows one journal and one post; every night is a run of its own over both.
+"""
+
+from __future__ import annotations
+
+import email
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from email.message import EmailMessage
+from email.policy import SMTP
+from typing import Any
+
+from remediate.account import Account
+from remediate.action import Command, Done
+from remediate.bounds import Bounds
+from remediate.evidence import gather
+from remediate.hands import Hands
+from remediate.journal import Journal
+from remediate.plan import Plan, plan
+from remediate.post import Deferred, Delivered, Envelope, Outcome
+from remediate.telling import tell
+from remediate.upshot import Upshot
+from remediate.walk import Ending
+from tests.remediate.rows import NOW, SUMMARY, Row
+
+ADMIN = "admin@example.com"
+
+
+@dataclass
+class Letterbox:
+    """A post that takes everything, or what it is told to say."""
+
+    outcome: Outcome = field(default_factory=lambda: Delivered("250 OK"))
+    sent: list[Envelope] = field(default_factory=list)
+
+    def send(self, envelope: Envelope, commit: Callable[[], None]) -> Mapping[str, Outcome]:
+        if not isinstance(self.outcome, Deferred):
+            commit()
+        if isinstance(self.outcome, Delivered):
+            self.sent.append(envelope)
+        return dict.fromkeys(envelope.recipients, self.outcome)
+
+    @property
+    def letters(self) -> list[EmailMessage]:
+        """What has arrived, as it is read."""
+        return [email.message_from_bytes(one.message, policy=SMTP) for one in self.sent]
+
+    @property
+    def subjects(self) -> list[str]:
+        """The subjects of what has arrived."""
+        return [str(one["Subject"]) for one in self.letters]
+
+
+@dataclass
+class Contacts:
+    """Hands on a host whose administrator left these texts."""
+
+    forward: str = ""
+    panel: str = ""
+    name: str = "web1.example.com"
+    asked: list[Command] = field(default_factory=list)
+
+    def run(self, command: Command) -> Done:
+        self.asked.append(command)
+        return Done(0, f"{self.name}\n--- panel\n{self.panel}--- forward\n{self.forward}")
+
+
+@dataclass
+class Nights:
+    """Runs one night after the other, at three."""
+
+    journal: Journal
+    box: Letterbox = field(default_factory=Letterbox)
+    account: Account | None = None
+    hands: Mapping[str, Hands] = field(default_factory=dict)
+    now: datetime = NOW
+    results: bytes = b""
+
+    def __post_init__(self) -> None:
+        self.account = Account("ctl.example.com", "0.1.0", (self.box,), (ADMIN,))
+
+    def change(self, **differing: Any) -> None:  # noqa: ANN401 - the fields of an account
+        """Change the account."""
+        assert self.account
+        self.account = replace(self.account, **differing)
+
+    def plan(self, *rows: Row) -> Plan:
+        """Return what is planned tonight."""
+        return plan(gather([*rows, SUMMARY]), Bounds(), NOW)
+
+    def night(self, *rows: Row, endings: Sequence[Ending] = (), after: Sequence[Row] | None = None) -> tuple[str, ...]:
+        """Tell of a night and go on to the next; return the lines."""
+        again = None if after is None else gather([*after, SUMMARY])
+        upshot = Upshot(self.plan(*rows), tuple(endings), gather([*rows, SUMMARY]), self.journal, again)
+        lines = tell(upshot, self.account, hands=self.hands, results=self.results, now=self.now)
+        self.now += timedelta(days=1)
+        return lines
+
+
+def text_of(letter: EmailMessage) -> str:
+    """Return the plain text of a letter, its lines joined."""
+    body = letter.get_body(("plain",))
+    assert body is not None
+    return " ".join(str(body.get_content()).split())
