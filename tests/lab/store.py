@@ -37,6 +37,7 @@ class Request:
     method: str
     path: str
     idempotency_key: str | None
+    body: bytes = b""
 
 
 @dataclass(slots=True)
@@ -145,7 +146,7 @@ class _Conversation(Answering):
         """Answer one request."""
         store = self.server.store
         body = self.rfile.read(min(int(self.headers.get("Content-Length") or 0), _MAX_REQUEST_BYTES + 1))
-        store.requests.append(Request(self.command, self.path, self.headers.get("Idempotency-Key")))
+        store.requests.append(Request(self.command, self.path, self.headers.get("Idempotency-Key"), body))
         order = self._order_id()
         instead = store.due(order, tuple(INSTEAD), self.command)
         if instead is not None:

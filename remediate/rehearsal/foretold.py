@@ -1,0 +1,148 @@
+"""What each step of a repair would run and ask for, from what the step itself would take: a row for each.
+
+It knows what a step leaves to be done by the next; it runs nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import replace
+from typing import Final
+
+from remediate.case import Step
+from remediate.installers.files import stage as lay_ready
+from remediate.installers.switch import confirm
+from remediate.rehearsal import stand_in
+from remediate.rehearsal.stage import Action, Stage
+from remediate.site import Unknown
+from remediate.steps import TAKINGS, Stuck, Taking
+from remediate.steps.collect import Collect
+from remediate.steps.install import Install
+from remediate.steps.key import Key, making
+from remediate.steps.modes import Answers, Modes, closing
+from remediate.steps.order import Ordering, ordering
+from remediate.steps.preconditions import Preconditions, require_known
+from remediate.steps.proof import Proof, confirms
+from remediate.steps.reload import Reload, Switch, switching, taking_up
+from remediate.steps.self_test import SelfTest, challenges
+
+
+def foretell(stage: Stage, step: Step) -> Iterator[Action]:
+    """Yield what a step would run and ask for, as far as it would come; raises Stuck or Unknown where that ends."""
+    taking = TAKINGS[stage.site.case.repair][step.kind]
+    if type(taking) not in FORETOLD:
+        raise Unknown(f"what {step.name} would do is not told")
+    yield from FORETOLD[type(taking)](stage, step.subject)
+
+
+def _nothing(stage: Stage, subject: str) -> Iterator[Action]:
+    del stage, subject
+    yield from ()
+
+
+def _modes(stage: Stage, subject: str) -> Iterator[Action]:
+    del subject
+    yield closing(stage.site)
+
+
+def _preconditions(stage: Stage, subject: str) -> Iterator[Action]:
+    del subject
+    require_known(stage.site)
+    yield from ()
+
+
+def _key(stage: Stage, subject: str) -> Iterator[Action]:
+    """Yield what makes the request, where it is not there yet."""
+    del subject
+    if not stage.has_request:
+        stage.has_request = True
+        yield making(stage.site)
+
+
+def _self_test(stage: Stage, subject: str) -> Iterator[Action]:
+    if SelfTest().look(stage.site, subject) is None:
+        yield from _publication(stage)
+
+
+def _publication(stage: Stage) -> Iterator[Action]:
+    """Yield what puts the proof in its places; the first of them asks for the request."""
+    for challenge in challenges(stage.site):
+        yield from _key(stage, "")
+        yield stage.site.means.validator.put(challenge)
+    stage.site.is_published = True
+
+
+def _order(stage: Stage, subject: str) -> Iterator[Action]:
+    """Yield how the order is looked for, placed where there is none, and looked at."""
+    del subject
+    issuer, known = stage.issuer, stage.order.order_id if stage.order else None
+    if known is None:
+        yield from (issuer.to_find(stand_in.request()),) if issuer else ()
+        yield from () if stage.site.is_published else _publication(stage)
+        yield from (issuer.to_order(ordering(stage.site)),) if issuer else ()
+    yield from (issuer.to_collect(known or stand_in.ORDER),) if issuer else ()
+
+
+def _collect(stage: Stage, subject: str) -> Iterator[Action]:
+    """Yield how the order is asked for until it is issued, and what takes the proof away again."""
+    del subject
+    yield from _collection(stage)
+    if stage.order and stage.order.status.startswith("pending") and not stage.site.is_published:
+        yield from _publication(stage)
+    with suppress(Stuck):
+        for challenge in challenges(stage.site):
+            yield stage.site.means.validator.clear(challenge)
+
+
+def _collection(stage: Stage) -> Iterator[Action]:
+    """Yield how what was issued is had, once in a run."""
+    known = stage.order.order_id if stage.order else None
+    if stage.issuer and not stage.is_collected:
+        request = stage.issuer.to_collect(known or stand_in.ORDER)
+        yield replace(request, why=f"{request.why} until it is issued")
+    stage.is_collected = True
+
+
+def _install(stage: Stage, subject: str) -> Iterator[Action]:
+    """Yield what lays a version ready, for the first service of some files."""
+    installation = stage.site.file_set(subject).installation
+    yield from _collection(stage)
+    if installation.folder not in stage.ready:
+        stage.ready.add(installation.folder)
+        yield lay_ready(installation, stage.version)
+
+
+def _switch(stage: Stage, subject: str) -> Iterator[Action]:
+    """Yield what starts the switch, for the first service of some files."""
+    one = stage.site.file_set(subject)
+    if one.installation.folder not in stage.switched:
+        stage.switched.add(one.installation.folder)
+        yield switching(stage.site, one, stage.name(one))
+
+
+def _reload(stage: Stage, subject: str) -> Iterator[Action]:
+    yield taking_up(stage.site, subject)
+
+
+def _proof(stage: Stage, subject: str) -> Iterator[Action]:
+    """Yield what confirms the switch, for the last endpoint of some files."""
+    if confirms(stage.site, subject):
+        one = stage.site.file_set(subject)
+        yield confirm(one.installation, stage.name(one))
+
+
+FORETOLD: Final[Mapping[type[Taking], Callable[[Stage, str], Iterator[Action]]]] = {
+    Modes: _modes,
+    Preconditions: _preconditions,
+    SelfTest: _self_test,
+    Key: _key,
+    Ordering: _order,
+    Collect: _collect,
+    Install: _install,
+    Switch: _switch,
+    Reload: _reload,
+    Proof: _proof,
+    Answers: _nothing,
+}
+"""What a step would do, by what takes it."""

@@ -1,0 +1,129 @@
+"""A rehearsal as lines for a person: case by case, step by step, where what would be run and who would be asked.
+
+It decides nothing, and writes nowhere.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+from audit.checks import one_line
+from audit.words import listing
+from remediate.action import Command, Request
+from remediate.case import Case
+from remediate.issuers import Foretelling
+from remediate.plan import Plan
+from remediate.rehearsal.scenes import Scene, scenes
+from remediate.rehearsal.stage import Action
+from remediate.runner import not_due, turns
+from remediate.site import Means, Site
+from remediate.walk import asks_issuer
+
+_WORD: Final = 60  # characters of an argument that is shown whole
+_BEGINNING: Final = 24  # of a longer one
+_WIDTH: Final = 120
+_COLUMN: Final = 14  # for a step's kind
+_LOOKS: Final = {
+    "self-test": "the proof is then fetched from every address of each name, as the CA will",
+    "proof": "{} is observed on every address until all is well",
+}
+
+
+def rehearsal_lines(plan: Plan, means: Means, *, verbose: bool = False) -> Iterator[str]:
+    """Yield what a run would do now, and lastly how much that is; nothing is done.
+
+    With `verbose` every command stands there whole, as it could be typed on its host.
+    """
+    made: list[Action] = []
+    cases = turns(plan.cases, means)
+    for number, case in enumerate(cases):
+        yield from _head(case, "canary: " if number == 0 else "", means)
+        early = not_due(case, means)
+        if early is not None:
+            yield from ("  " + one_line(f"waits: {early.note}"), "")
+            continue
+        for scene in scenes(case, means):
+            made += scene.actions
+            yield from _scene_lines(scene, case, means, verbose=verbose)
+        yield ""
+    yield _total(made)
+
+
+def _head(case: Case, prefix: str, means: Means) -> Iterator[str]:
+    yield one_line(f"{prefix}{case.repair} on {case.host} ({case.hostspec}), case {case.id}")
+    hosts = dict.fromkeys((case.host, *(host for one in case.validated_on for host in one.hosts)))
+    yield _line("names", listing(case.names, 100))
+    yield _line("only looks", f"on {listing(tuple(hosts), 100)} before and after each step; they change nothing")
+    if asks_issuer(case) and not isinstance(means.issuer, Foretelling):
+        yield _line("issuer", f"what {means.issuer_name} is asked cannot be told before: it does not foretell it")
+
+
+def _line(what: str, text: str) -> str:
+    return f"  {what:<{_COLUMN}}{one_line(text)}".rstrip()
+
+
+def _scene_lines(scene: Scene, case: Case, means: Means, *, verbose: bool) -> Iterator[str]:
+    """Yield a step, where it would do or wait for anything: its kind stands once, before the first."""
+    kind, _, subject = scene.step.partition(" ")
+    entries: list[tuple[str, Iterable[str]]] = []
+    for action in scene.actions:
+        where = action.host if isinstance(action, Command) else means.issuer_name
+        entries.append((f"{where}: {action.why}", _whole(action) if verbose else _short(action, case, means)))
+    if kind in _LOOKS:
+        entries.insert(0 if kind == "proof" else len(entries), (_LOOKS[kind].format(subject), ()))
+    if scene.note:
+        entries.append((f"it would end here: {scene.note}", ()))
+    for number, (entry, below) in enumerate(entries):
+        yield _line("" if number else kind, entry)
+        yield from below
+
+
+def _short(action: Action, case: Case, means: Means) -> Iterator[str]:
+    """Yield a request, or of a command what it is given beside what all of them are."""
+    indent = " " * (_COLUMN + 4)
+    if isinstance(action, Request):
+        yield from (indent + one_line(one) for one in (str(action), action.body) if one)
+        return
+    everywhere = Site(case, means).premises_on(action.host).given
+    own = action.arguments[len(everywhere) :] if action.arguments[: len(everywhere)] == everywhere else action.arguments
+    line = indent
+    for word in map(_word, own):
+        if len(line) + len(word) > _WIDTH and line != indent:
+            yield line.rstrip()
+            line = indent
+        line += f"{word} "
+    if own:
+        yield line.rstrip()
+
+
+def _word(argument: str) -> str:
+    """Return an argument as it would be typed, of a long one its beginning."""
+    text = one_line(argument)
+    if len(argument) <= _WORD:
+        return shlex.quote(text)
+    return f"{shlex.quote(text[:_BEGINNING].strip() + '…')} ({len(argument)} characters)"
+
+
+def _whole(action: Action) -> Iterator[str]:
+    """Yield a command as it could be typed, or a request."""
+    text = f"{action}\n{action.body}" if isinstance(action, Request) else str(action)
+    for line in text.strip().split("\n"):
+        yield "".join(
+            letter if letter.isprintable() or letter == "\t" else "\N{REPLACEMENT CHARACTER}" for letter in line
+        )
+
+
+def _total(made: Iterable[Action]) -> str:
+    commands = [action for action in made if isinstance(action, Command)]
+    requests = [action for action in made if isinstance(action, Request)]
+    hosts = {command.host for command in commands}
+    return (
+        f"nothing was changed; {_count(len(commands), 'command')} on {_count(len(hosts), 'host')}"
+        f" and {_count(len(requests), 'request')} would be made"
+    )
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"

@@ -1,0 +1,75 @@
+"""The scenes of a rehearsal: the steps of a case in their order, each with the commands and requests it would make.
+
+It knows how far a repair would come; what a step would do is known beside.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from remediate.case import Case
+from remediate.rehearsal import stand_in
+from remediate.rehearsal.foretold import foretell
+from remediate.rehearsal.stage import Action, Stage, staged
+from remediate.site import Means, Unknown
+from remediate.steps import Stuck
+from remediate.walk import destroying, phases, require_possible
+
+LAST: Final = "end"
+"""What is done once all endpoints are proven, as if it were a step."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """A step and what it would run and ask for; `note` says why it would not be taken to its end, nor any after it."""
+
+    step: str
+    actions: tuple[Action, ...]
+    note: str = ""
+
+
+def rehearse(case: Case, means: Means) -> Iterator[Action]:
+    """Yield what a repair would run that changes something, and what it would ask the issuer, in its order.
+
+    Nothing is run and nobody is asked. Each step is taken to succeed; what only the repair will make stands in angle
+    brackets.
+    """
+    for scene in scenes(case, means):
+        yield from scene.actions
+
+
+def scenes(case: Case, means: Means) -> Iterator[Scene]:
+    """Yield the steps of a repair; after one that could not be taken to its end comes none."""
+    try:
+        stage = staged(case, means)
+        require_possible(stage.site)
+        acts = tuple(_acts(stage))
+    except (Stuck, Unknown) as why:
+        yield Scene("", (), str(why))
+        return
+    for name, actions in acts:
+        scene = _played(stage, name, actions)
+        yield scene
+        if scene.note:
+            return
+
+
+def _acts(stage: Stage) -> Iterator[tuple[str, Iterator[Action]]]:
+    """Yield each step that is walked, with what it would do; raises Unknown."""
+    for phase in phases(stage.site):
+        if any(step.state != "done" for step in phase):
+            yield from ((step.name, foretell(stage, step)) for step in phase)
+    yield LAST, destroying(stage.site, lambda _: stand_in.BEFORE)
+
+
+def _played(stage: Stage, name: str, actions: Iterator[Action]) -> Scene:
+    """Return a step as far as it would come."""
+    come: list[Action] = []
+    try:
+        for action in actions:
+            come.append(stand_in.explained(action, stage.site.premises))  # noqa: PERF401 - what came counts, whatever ends it
+    except (Stuck, Unknown) as why:
+        return Scene(name, tuple(come), str(why))
+    return Scene(name, tuple(come))

@@ -1,0 +1,67 @@
+"""A case in rehearsal: what of it would be there already when one of its steps is taken.
+
+It knows what an earlier run left on record; it looks at no host.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from remediate.action import Command, Request
+from remediate.case import Case
+from remediate.installers.files import Version
+from remediate.issuers import Foretelling
+from remediate.key import key_path
+from remediate.ledger import PlacedOrder
+from remediate.rehearsal import stand_in
+from remediate.rehearsal.bound import bound
+from remediate.site import FileSet, Means, Site
+from remediate.steps.self_test import ORDERED
+
+Action: TypeAlias = Command | Request
+
+
+@dataclass(slots=True)
+class Stage:
+    """A case as its steps would find it, each taken to succeed. `issuer` is None where it foretells nothing."""
+
+    site: Site
+    issuer: Foretelling | None
+    order: PlacedOrder | None  # that is under way
+    has_request: bool
+    is_collected: bool = False
+    ready: set[str] = field(default_factory=set)  # folders of files in which a version lies ready
+    switched: set[str] = field(default_factory=set)  # or is in use
+
+    @property
+    def version(self) -> Version:
+        """What would be installed."""
+        return stand_in.version(key_path(self.site.premises))
+
+    def name(self, one: FileSet) -> str:
+        """Return what the version would be called among some files."""
+        return one.installation.name_of(self.version)
+
+
+def staged(case: Case, means: Means) -> Stage:
+    """Return a case as an earlier run left it: request, order and files that it made are not made again.
+
+    Raises Unknown.
+    """
+    site = Site(case, bound(means), csr=stand_in.request())
+    order = _open_order(case, means)
+    done = [step for step in case.steps if step.state == "done"]
+    ready = {site.file_set(step.subject).installation.folder for step in done if step.kind == "install"}
+    issuer = means.issuer if isinstance(means.issuer, Foretelling) else None
+    has_request = order is not None or any(step.kind == "key" for step in done)
+    return Stage(site, issuer, order, has_request, ready=ready)
+
+
+def _open_order(case: Case, means: Means) -> PlacedOrder | None:
+    """Return the order that is found again; None where there is none, or its request is not used any more."""
+    outcome = means.journal.outcome(case.id)
+    last = next(reversed(means.journal.ledger.orders(case.id)), None)
+    if last is None or last.status not in ("intended", *ORDERED) or (outcome and outcome.kind == "repaired"):
+        return None
+    return last

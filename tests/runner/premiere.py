@@ -1,0 +1,166 @@
+"""A host with two services that share a certificate, a website and the strict Store, all on record in one list.
+
+It knows what a repair did there, in its order: every command that changes something, and every request that came.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from audit.observation import DnsView
+from audit.probe import Limits, Target
+from audit.websites import Docroot
+from remediate.action import Command, Request
+from remediate.case import Case, Repair, Validation, steps_of
+from remediate.issuers import Access
+from remediate.issuers.store import Store
+from remediate.journal import Journal
+from remediate.lookup import LookUp, LookUps
+from remediate.site import Means
+from tests.lab.issuance import to_pem
+from tests.lab.store import Request as Asked
+from tests.lab.store import Store as StrictStore
+from tests.lab.store import serving
+from tests.runner.places import AUTHORITY, LocalHands, Place, means_of, running_place
+
+SECOND = "mail"
+
+
+class Near(LookUps):
+    """Every name is at this machine."""
+
+    def of(self, name: str, limits: Limits, halt: threading.Event) -> LookUp:
+        del limits, halt
+        return LookUp(name, DnsView("ok", ("127.0.0.1",)))
+
+
+@dataclass(slots=True)
+class Premiere:
+    """What is there, and what has happened."""
+
+    place: Place
+    store: StrictStore
+    website_port: int
+    tape: list[Any] = field(default_factory=list)
+
+    def case(self, repair: Repair = Repair.REISSUE, **changes: Any) -> Case:  # noqa: ANN401 - any field
+        """Return the case of the certificate that both services use."""
+        place, endpoints = self.place, tuple(self._targets)
+        services = (place.service, SECOND)
+        mine = place.case(repair).files
+        files = (*mine, *(replace(one, service=SECOND) for one in mine))
+        whole = place.case(
+            repair, services=services, endpoints=endpoints, files=files,
+            validated_on=(Validation(place.endpoint.name, (place.label,)),),
+            steps=steps_of(repair, services, endpoints),
+        )  # fmt: skip
+        return replace(whole, **changes)
+
+    def means(self, journal: Journal, **changes: Any) -> Means:  # noqa: ANN401 - any field
+        """Return what a run may use here."""
+        place = self.place
+        issuer = Store(Access(self.store.base_url, lambda: self.store.token, deadline_s=5.0))
+        means = means_of(
+            journal, issuer, place, targets=self._targets, issuer_name="store", lookups=Near(),
+            docroots=lambda _host, _name: Docroot(str(self.docroot)), http_port=self.website_port,
+            installers={place.service: place.installer(), SECOND: replace(place.installer(), name=SECOND)},
+        )  # fmt: skip
+        return replace(means, **changes)
+
+    @property
+    def docroot(self) -> Path:
+        """What the website serves."""
+        return self.place.folder.parent / "docroot"
+
+    @property
+    def _targets(self) -> dict[str, Target]:
+        first = self.place.target()
+        assert first.server is not None
+        second = replace(
+            first, endpoint=replace(first.endpoint, scheme="tls"), server=replace(first.server, service=SECOND)
+        )
+        return {str(one.endpoint): one for one in (first, second)}
+
+    def happened(self, since: int = 0) -> list[Command | Request]:
+        """Return what changed something and what was asked, in its order; of a request nobody says why."""
+        events = [one for one in self.tape[since:] if isinstance(one, Asked) or one.changes]
+        return [self._read(one) if isinstance(one, Asked) else one for one in events]
+
+    def _read(self, one: Asked) -> Request:
+        return Request("", one.method, self.store.base_url.removesuffix("/api") + one.path, one.body.decode())
+
+    def truth(self, case: Case, root: str) -> dict[str, str]:
+        """Return what came to be in the place of what only stood for it: from the CA's side and from the disk."""
+        csr = next(json.loads(one.body)["csr"] for one in self.tape if isinstance(one, Asked) and one.body)
+        der = x509.load_pem_x509_csr(csr.encode()).public_bytes(Encoding.DER)
+        leaf, *chain = x509.load_pem_x509_certificates((self.place.folder / "tls.crt").read_bytes())
+        (files,) = {link.parent for link in Path(root, case.id).glob("*/live")}
+        return {
+            "<the request made above>": json.dumps(csr)[1:-1],
+            "<SHA-256 of the request>": hashlib.sha256(der).hexdigest(),
+            "<the first 20 digits of that>": hashlib.sha256(der).hexdigest()[:20],
+            "<MD5 of the request>": hashlib.md5(der, usedforsecurity=False).hexdigest().upper(),
+            "<the order>": self.store.orders()[0]["id"],
+            "<the certificate that was issued>": to_pem(leaf),
+            "<the certificates of its CAs>": to_pem(*chain),
+            "<version>": str((files / "live").readlink()),
+            "<the version before>": str((files / "before").readlink()),
+        }
+
+
+def come_true(foretold: Iterable[Command | Request], truth: Mapping[str, str]) -> list[Command | Request]:
+    """Return what was foretold, each stand-in as it came to be; of a request nobody says why."""
+
+    def said(text: str) -> str:
+        for stood_for, is_now in truth.items():
+            text = text.replace(stood_for, is_now)
+        return text
+
+    return [
+        replace(one, why="", url=said(one.url), body=said(one.body))
+        if isinstance(one, Request)
+        else replace(one, why=said(one.why), script=said(one.script), arguments=tuple(map(said, one.arguments)))
+        for one in foretold
+    ]
+
+
+@contextmanager
+def premiere(folder: Path) -> Iterator[Premiere]:
+    """Let all of it be there as long as the context lasts."""
+    (folder / "docroot").mkdir()
+    site = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Visit, directory=str(folder / "docroot")))
+    port = site.server_port
+    (folder / "store").mkdir()
+    with (
+        site,
+        ThreadPoolExecutor(1) as pool,
+        running_place(folder / "a", "a") as place,
+        serving(folder / "store", lambda _: [("127.0.0.1", port)], authority=AUTHORITY) as store,
+    ):
+        pool.submit(site.serve_forever, 0.02)
+        tape: list[Any] = []
+        store.requests = tape
+        try:
+            yield Premiere(replace(place, hands=LocalHands(tape)), store, port, tape)
+        finally:
+            site.shutdown()
+
+
+class _Visit(SimpleHTTPRequestHandler):
+    """A visit to the website."""
+
+    def log_message(self, *_: object) -> None:
+        """Print nothing."""

@@ -1,0 +1,228 @@
+"""A rehearsal: what it tells is what the repair then does, and telling it changes nothing anywhere."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from remediate.action import Command, Request
+from remediate.case import Case, Repair, steps_of
+from remediate.issuers import OrderRequest
+from remediate.journal import Journal, open_journal
+from remediate.plan import Plan
+from remediate.rehearsal import Touched, rehearsal_lines, rehearse, stand_in
+from remediate.rehearsal.bound import bound
+from remediate.rehearsal.foretold import FORETOLD
+from remediate.runner import Pace, repair
+from remediate.site import Means
+from remediate.snapshot import journal_snapshot
+from remediate.steps import TAKINGS
+from remediate.walk import walk
+from tests.runner.places import Ca, plant
+from tests.runner.premiere import SECOND, Premiere, come_true, premiere
+
+PACE = Pace(chance=lambda: 0.0)
+
+
+@pytest.fixture
+def there(tmp_path: Path) -> Iterator[Premiere]:
+    with premiere(tmp_path) as world:
+        yield world
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Iterator[Journal]:
+    with open_journal(tmp_path / "state") as opened:
+        yield opened
+
+
+def planned(*cases: Case) -> Plan:
+    """Return a plan of these cases."""
+    return Plan(cases, (), ())
+
+
+def told_and_done(there: Premiere, case: Case, means: Means) -> tuple[list[Any], list[Any]]:
+    """Rehearse a case, repair it, and return both: what was told with what came to be, and what was done."""
+    begun = len(there.tape)
+    told = list(rehearse(case, means))
+    assert len(there.tape) == begun
+    (ending,) = repair([case], means, PACE)
+    assert (ending.kind, ending.note) == ("proven", "")
+    return come_true(told, there.truth(case, means.root)), there.happened(begun)
+
+
+def told(case: Case, means: Means, *, verbose: bool = False) -> str:
+    """Return what is told of a case to a person."""
+    return "\n".join(rehearsal_lines(planned(case), means, verbose=verbose))
+
+
+def deaf(means: Means, there: Premiere) -> Means:
+    """Return the means of a run in which both services go on with what they have."""
+    installer = there.place.installer(takes_up=False)
+    return replace(means, installers={installer.name: installer, SECOND: replace(installer, name=SECOND)})
+
+
+def everything(folder: Path) -> dict[str, tuple[int, int, str]]:
+    """Return modes, times and digests of all that is below a folder."""
+    return {
+        str(one): (
+            one.lstat().st_mode,
+            one.lstat().st_mtime_ns,
+            hashlib.sha256(one.read_bytes()).hexdigest() if one.is_file() else "",
+        )
+        for one in folder.rglob("*")
+    }
+
+
+@pytest.mark.parametrize("is_compromised", [False, True], ids=["lost", "compromised"])
+@pytest.mark.parametrize("kind", [Repair.REISSUE, Repair.REKEY])
+def test_what_is_told_of_a_new_certificate_for_two_services_is_what_is_done(
+    there: Premiere,
+    journal: Journal,
+    kind: Repair,
+    is_compromised: bool,  # noqa: FBT001 - a parameter of the test
+) -> None:
+    case = there.case(kind, is_compromised=is_compromised)
+    told, done = told_and_done(there, case, there.means(journal))
+    assert told == done
+    assert len(done) == (12 if is_compromised else 11)
+
+
+def test_what_is_told_of_keys_that_are_closed_as_well_is_what_is_done(there: Premiere, journal: Journal) -> None:
+    case = there.case()
+    case = replace(case, steps=steps_of(Repair.REISSUE, case.services, case.endpoints, mend_modes=True))
+    told, done = told_and_done(there, case, there.means(journal))
+    assert told == done
+    assert done[0].why == "close the keys to others"
+
+
+def test_an_order_that_is_pending_is_asked_for_again_and_nothing_else_is_done(
+    there: Premiere, journal: Journal
+) -> None:
+    there.store.misbehave("pending", times=2)
+    told, done = told_and_done(there, there.case(), there.means(journal))
+    last = max(number for number, one in enumerate(told) if isinstance(one, Request))
+    again = len(done) - len(told)
+    assert again > 0
+    assert done == [*told[:last], *[told[last]] * again, *told[last:]]
+
+
+def test_what_is_told_of_keys_that_everybody_reads_is_what_is_done(there: Premiere, journal: Journal) -> None:
+    case, means = there.case(Repair.HOST, id="modes"), there.means(journal)
+    foretold = list(rehearse(case, means))
+    assert [ending.kind for ending in repair([case], means, PACE)] == ["proven"]
+    assert (foretold, len(foretold)) == (there.happened(), 1)
+
+
+def test_what_is_told_of_a_service_that_only_has_to_read_its_files_is_what_is_done(
+    there: Premiere, journal: Journal
+) -> None:
+    new = there.place.folder
+    repair([there.case()], there.means(journal), PACE)
+    files = {name: (new / name).read_bytes() for name in ("tls.crt", "tls.key")}
+    plant(new, "a.example")
+    for name, content in files.items():
+        (new / name).write_bytes(content)
+    case, means, begun = there.place.case(Repair.RELOAD, id="reload"), there.means(journal), len(there.tape)
+    foretold = list(rehearse(case, means))
+    assert [ending.kind for ending in repair([case], means, PACE)] == ["proven"]
+    assert (foretold, len(foretold)) == (there.happened(begun), 1)
+
+
+def test_what_is_told_of_a_case_that_an_earlier_run_left_is_what_the_next_does(
+    there: Premiere, journal: Journal
+) -> None:
+    case = there.case()
+    means = there.means(journal)
+    assert [ending.cause for ending in repair([case], deaf(means, there), PACE)] == ["proof.failed"]
+    assert "waits: not tried again before" in told(case, means)
+    begun, (left,) = len(there.tape), journal.unfinished()
+    foretold = list(rehearse(left, means))
+    assert walk(left, means).kind == "proven"
+    assert come_true(foretold, there.truth(case, means.root)) == there.happened(begun)
+    assert [one.why for one in foretold if isinstance(one, Request)] == ["look at the order until it is issued"]
+
+
+def test_telling_touches_no_host_no_issuer_and_no_file(there: Premiere, tmp_path: Path) -> None:
+    with open_journal(tmp_path / "state") as journal:
+        journal.begin(there.case(), datetime.now(UTC))
+    before = everything(tmp_path)
+    with journal_snapshot(tmp_path / "state") as journal:
+        means = there.means(journal)
+        for verbose in (False, True):
+            assert told(there.case(), means, verbose=verbose)
+        assert list(rehearse(there.case(), means))
+    assert (everything(tmp_path), there.tape, there.store.orders()) == (before, [], [])
+
+
+def test_without_a_state_folder_there_is_none_afterwards(there: Premiere, tmp_path: Path) -> None:
+    with journal_snapshot(tmp_path / "state") as journal:
+        assert told(there.case(), there.means(journal))
+    assert not (tmp_path / "state").exists()
+
+
+def test_what_a_rehearsal_has_to_work_with_cannot_do_anything(there: Premiere, journal: Journal) -> None:
+    means = bound(there.means(journal))
+    with pytest.raises(Touched, match="a test"):
+        means.hands["a"].run(Command("a", "a test", "touch /tmp/rehearsal"))
+    csr = stand_in.request()
+    asks: list[Callable[[], object]] = [
+        lambda: means.issuer.find(csr),
+        lambda: means.issuer.order(OrderRequest(csr, ("a.example",), "key", "value")),
+        lambda: means.issuer.collect("o-1"),
+        lambda: means.issuer.cancel("o-1"),
+    ]
+    for ask in asks:
+        with pytest.raises(Touched, match="asked the issuer"):
+            ask()
+    assert there.tape == []
+
+
+def test_every_step_that_can_be_taken_can_be_told() -> None:
+    takings = {type(taking) for takings in TAKINGS.values() for taking in takings.values()}
+    assert takings == FORETOLD.keys()
+
+
+def test_a_person_reads_what_would_be_run_where_and_how_much_it_is(there: Premiere, journal: Journal) -> None:
+    lines = told(there.case(), there.means(journal)).splitlines()
+    assert lines[0].startswith("canary: reissue on a (ssh://a), case ")
+    assert lines[-1] == "nothing was changed; 7 commands on 1 host and 4 requests would be made"
+    assert f"                  POST {there.store.base_url}/v1/orders" in lines
+    assert "http://a.example/.well-known/pki-validation/<MD5 of the request>.txt" in "\n".join(lines)
+    assert [line for line in lines if len(line) > 120 and not line.lstrip().startswith("{")] == []
+
+
+def test_a_person_who_wants_to_know_sees_every_command_whole(there: Premiere, journal: Journal) -> None:
+    case, means = there.case(), there.means(journal)
+    text = told(case, means, verbose=True)
+    commands = [one for one in rehearse(case, means) if isinstance(one, Command)]
+    assert [one.why for one in commands if str(one).strip() not in text] == []
+    assert '"csr": "<the request made above>"' in text
+
+
+def test_nothing_that_only_stands_for_something_is_told_and_no_token(there: Premiere, journal: Journal) -> None:
+    text = told(there.case(is_compromised=True), there.means(journal), verbose=True)
+    csr = stand_in.request()
+    never = (there.store.token, csr.sha256, csr.sha256[:20], csr.pem[40:80], stand_in.ORDER, stand_in.BEFORE)
+    assert [one for one in never if one in text] == []
+
+
+def test_of_an_issuer_that_foretells_nothing_that_is_told(there: Premiere, journal: Journal) -> None:
+    text = told(there.case(), there.means(journal, issuer=Ca(), issuer_name="other"))
+    assert "what other is asked cannot be told before" in text
+    assert text.endswith("nothing was changed; 7 commands on 1 host and 0 requests would be made")
+
+
+def test_a_repair_that_cannot_come_to_its_end_is_told_as_far_as_it_comes(there: Premiere, journal: Journal) -> None:
+    nowhere = there.means(journal, docroots=lambda _host, _name: "no web server was found")
+    text = told(there.case(), nowhere)
+    assert "it would end here: it is not known from which folder a serves http://a.example/" in text
+    assert text.endswith("nothing was changed; 0 commands on 0 hosts and 0 requests would be made")
+    unknown = there.means(journal, installers={})
+    assert "it would end here: it is not known how" in told(there.case(), unknown)
