@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
@@ -25,8 +25,9 @@ from audit.probe.place import Found, endpoints_of, host_name
 from audit.probe.strangers import TRY, read_strangers, try_strangers
 from audit.probe.target import Target
 from audit.services import SERVICES
-from audit.services.declared import DeclaredService, listeners_of
-from audit.services.service import Dump, Listener, NamedFile, Section
+from audit.services.declared import DeclaredService, listeners_of, websites_of
+from audit.services.service import Dump, Listener, NamedFile, Section, Service
+from audit.websites import Website
 
 Clock = Callable[[], datetime]
 _TIMED_OUT: Final = 124  # the status of timeout(1)
@@ -72,13 +73,14 @@ def inspect(host: Host, wishes: Wishes, clock: Clock) -> tuple[Observation, tupl
     found += _finish(found, second, wishes, facts)
     files = {one: read_file(one, second) for one in _named(found)}
     view = _view(host, facts, wishes, missing=_missing(found, files))
+    whole_view = replace(view, websites=tuple(_websites(answer, facts, wishes.services)))
     elapsed = (clock() - sent).total_seconds()
-    observation = Observation(whole, received, server=view, connections=host.commands, elapsed_s=elapsed)
+    observation = Observation(whole, received, server=whole_view, connections=host.commands, elapsed_s=elapsed)
     return observation, tuple(_targets(host, view, facts, (found, files)))
 
 
 def _instances(answer: Mapping[str, Section], facts: Facts) -> Iterator[Instance]:
-    rows = {re.sub(r"\W", "_", row.name): row for row in SERVICES}
+    rows = _rows()
     for (name, pid), sections in instances(answer).items():
         dump = Dump(sections, facts.ports_of(pid))
         listeners = rows[name].read(dump)
@@ -92,6 +94,22 @@ def _instances(answer: Mapping[str, Section], facts: Facts) -> Iterator[Instance
                 None if denied or test is None else _config_test(test), listeners,
                 (f"{facts.user} may not test the configuration: {_short(test.text)}",) if denied and test else (),
             )  # fmt: skip
+
+
+def _websites(answer: Mapping[str, Section], facts: Facts, services: tuple[DeclaredService, ...]) -> Iterator[Website]:
+    """Yield what answers to plain HTTP: what is declared, and of what runs the websites on ports it listens on."""
+    yield from (site for service in services for site in websites_of(service))
+    for (name, pid), sections in instances(answer).items():
+        if pid:
+            held = facts.ports_of(pid)
+            ports = {port for _, port in held}  # none where the login may not see them
+            sites = _rows()[name].websites(Dump(sections, held))
+            yield from (site for site in sites if not ports or site.port in ports)
+
+
+def _rows() -> dict[str, Service]:
+    """Return the services by their names in sections."""
+    return {re.sub(r"\W", "_", row.name): row for row in SERVICES}
 
 
 def _config_test(section: Section) -> ConfigTest:

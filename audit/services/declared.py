@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from audit.endpoint import parse_endpoint
 from audit.services.service import ANY, Listener, pair
+from audit.websites import Docroot, Website
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,3 +37,14 @@ def listeners_of(service: DeclaredService) -> tuple[Listener, ...]:
         )
         for one in map(parse_endpoint, service.endpoints)
     )
+
+
+def websites_of(service: DeclaredService) -> tuple[Website, ...]:
+    """Return the website whose folder the user names: it holds for the names of all its endpoints."""
+    if service.docroot is None:
+        return ()
+    names = tuple(dict.fromkeys(parse_endpoint(url).name for url in service.endpoints))
+    if service.docroot.startswith("/"):
+        return (Website(service.name, "declared", 0, names=names, docroot=Docroot(service.docroot)),)
+    why = f"the docroot {service.docroot!r} that is declared for {service.name} is no absolute path"
+    return (Website(service.name, "declared", 0, names=names, why=why),)

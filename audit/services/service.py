@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from audit.observation import FileKind
+from audit.websites import Website
 
 ANY_IPV4: Final = "0.0.0.0"  # noqa: S104 - the unspecified address as configurations write it; nothing is bound here
 ANY_IPV6: Final = "::"
@@ -68,19 +69,26 @@ class Dump:
         return tuple(word for word in self.text("words").split("\n") if word)
 
 
+def no_websites(dump: Dump) -> tuple[Website, ...]:
+    """Return the websites of a service that is no web server."""
+    del dump
+    return ()
+
+
 @dataclass(frozen=True, slots=True)
 class Service:
     """A row of the table of services.
 
     `script` is the body of a POSIX shell function. It finds `$bin` (the program), `$words` (its command line, a word a
     line) and the functions `option`, `section` and `follow` of `audit.probe.collect`; it prints at least a section
-    `test` where the daemon can test its configuration. `read` is pure.
+    `test` where the daemon can test its configuration. `read` and `websites` (of plain HTTP) are pure.
     """
 
     name: str
     processes: tuple[str, ...]  # what /proc/PID/comm says, at most 15 characters of it
     script: str
     read: Callable[[Dump], tuple[Listener, ...]]
+    websites: Callable[[Dump], tuple[Website, ...]] = no_websites
 
 
 def pair(certificate: str | None, key: str | None = None, chain: str | None = None) -> tuple[NamedFile, ...]:

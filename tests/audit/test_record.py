@@ -14,14 +14,21 @@ from audit.endpoint import Endpoint
 from audit.observation import ConfigTest, DnsView, Observation, ProbeFailure
 from audit.record import BadRecord, format_time, from_json, parse_time, to_json
 from audit.result import Result, WaiverNote
+from audit.websites import Docroot, Website
 from tests.audit.facts import certificate_file, host, key_file, observed, served
 
+WEBSITES = (
+    Website("nginx", "best", 80, ("0.0.0.0", "::"), ("www.example.com",), is_default=True, docroot=Docroot("/srv", "")),
+    Website("apache", "first", 8080, why="apache answers it by `Redirect / https://x/`, not from a folder"),
+)
 FULL = replace(
     observed(
         served(),
         failures=(ProbeFailure("connect", "refused", "connection refused", "192.0.2.8"),),
         dns=DnsView("ok", ("192.0.2.7",)),
-        server=replace(host(certificate_file(), key_file()), config_test=ConfigTest("nginx -t", ok=True)),
+        server=replace(
+            host(certificate_file(), key_file()), config_test=ConfigTest("nginx -t", ok=True), websites=WEBSITES
+        ),
     ),
     connections=3,
     elapsed_s=0.25,

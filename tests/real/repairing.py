@@ -21,9 +21,9 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from audit.anchors import Anchors
 from audit.probe.inside import HostInside
 from audit.targets import Login, assemble, discover
-from audit.websites import Docroot
 from remediate.bounds import Bounds
 from remediate.dcv import VALIDATORS
+from remediate.docroots import docroots_of
 from remediate.evidence import read_evidence
 from remediate.hands import HostHands
 from remediate.issuers import Access, open_issuer
@@ -92,7 +92,7 @@ def _means(options: Options, journal: Journal) -> Means:
         issuer=open_issuer("store", Access(options.base_url, lambda: options.token, deadline_s=10)),
         issuer_name="store",
         validator=VALIDATORS["http-csr-hash"],
-        docroots=lambda _host, _name: Docroot("/var/www/html"),
+        docroots=docroots_of(one.host.server for one in discovered if one.host.server),
         anchors=Anchors({"lab": [one.public_bytes(Encoding.DER) for pem in pems for one in pem]}),
         clock=lambda: datetime.now(UTC),
         owner=f"test, process {os.getpid()}",

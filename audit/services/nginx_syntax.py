@@ -1,0 +1,157 @@
+"""nginx's configuration as a tree of directives: `nginx -T`, or its files where that fails, with includes in place.
+
+It knows how blocks nest, and what `listen` and `server_name` say; what is served there is its readers' to know.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Final
+
+from audit.services.configuration import INCLUDE_DEPTH, included, split_files, unreadable
+from audit.services.service import ANY_IPV4, ANY_IPV6, Dump
+
+_TOKEN = re.compile(
+    r"""\s+|\#[^\n]*
+    |(?P<mark>[{};])
+    |"(?P<double>(?:\\.|[^"\\])*)"
+    |'(?P<single>(?:\\.|[^'\\])*)'
+    |(?P<bare>(?:\\.|\$\{[^}]*\}|[^\s;{}"'\\])(?:\\.|\$\{[^}]*\}|[^\s;{}\\])*)
+    |.""",
+    re.VERBOSE | re.DOTALL,
+)
+_NESTING: Final = 64  # blocks in blocks; people write five, and what lies deeper is not read
+
+
+@dataclass(frozen=True, slots=True)
+class Directive:
+    """A directive with its arguments and, where it opens a block, the directives in it."""
+
+    name: str
+    arguments: tuple[str, ...]
+    block: tuple[Directive, ...] = ()
+
+    def all(self, name: str) -> list[Directive]:
+        """Return the directives of that name in its block, in order."""
+        return [directive for directive in self.block if directive.name == name]
+
+    def __str__(self) -> str:
+        """Return it as it was written, without its block."""
+        return " ".join((self.name, *self.arguments))
+
+
+@dataclass(frozen=True, slots=True)
+class Listen:
+    """One `listen`: where, whether it is TLS by its own word, and whether its server takes what no other does."""
+
+    addresses: tuple[str, ...]
+    port: int
+    is_tls: bool
+    is_default: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """A whole configuration; `base` is the folder of its main file, `unread` a clause for each file that was denied."""
+
+    whole: Directive
+    base: str
+    unread: tuple[str, ...]
+
+
+def read_configuration(dump: Dump) -> Configuration | None:
+    """Return the configuration in a dump; None where there is none."""
+    text = dump.text("dump") if "# configuration file " in dump.text("dump") else dump.text("files")
+    files = split_files(text)
+    if not files:
+        return None
+    main = next(iter(files))
+    base = str(PurePosixPath(main).parent)
+    return Configuration(Directive("", (), tuple(_parse(files, base, main, 0))), base, unreadable(text))
+
+
+def listens(server: Directive) -> Iterator[Listen]:
+    """Yield the TCP sockets of a server."""
+    found = [directive.arguments for directive in server.all("listen") if directive.arguments]
+    for where, *options in found or [("80",)]:
+        if where.startswith("unix:") or "quic" in options:  # no TCP
+            continue
+        match = re.fullmatch(r"(?:(?P<host>\[[^\]]*\]|[^:]*):)?(?P<port>\d+)", where)
+        host, port = (match["host"], int(match["port"])) if match else (where, 80)
+        is_default = "default_server" in options or "default" in options
+        yield Listen(_addresses(host, options), port, "ssl" in options, is_default)
+
+
+def _addresses(host: str | None, options: list[str]) -> tuple[str, ...]:
+    if host in (None, "", "*", ANY_IPV4):
+        return (ANY_IPV4,)
+    if host == f"[{ANY_IPV6}]":
+        return (ANY_IPV4, ANY_IPV6) if "ipv6only=off" in options else (ANY_IPV6,)
+    return (host.strip("[]"),) if host and host != "localhost" else ("127.0.0.1",)
+
+
+def tls_sockets(servers: Mapping[int, Iterable[Listen]]) -> set[tuple[tuple[str, ...], int]]:
+    """Return the sockets of TLS: `ssl` on one server's socket holds for every server on that socket."""
+    return {(one.addresses, one.port) for found in servers.values() for one in found if one.is_tls}
+
+
+def server_names(server: Directive) -> list[str]:
+    """Return the names of a server as they are written."""
+    return [name for directive in server.all("server_name") for name in directive.arguments]
+
+
+def values(blocks: Iterable[Directive], name: str) -> list[str]:
+    """Return the first arguments of a directive in the innermost block that has it; blocks from the inside out."""
+    for block in blocks:  # an inner block's values replace the outer's, they are not added to
+        found = [one.arguments[0] for one in block.all(name) if one.arguments]
+        if found:
+            return found
+    return []
+
+
+def _parse(files: Mapping[str, str], base: str, path: str, depth: int) -> Iterator[Directive]:
+    tokens = _tokens(files[path])
+    yield from _block(tokens, (files, base, depth), 0)
+
+
+def _block(
+    tokens: Iterator[tuple[str, bool]], place: tuple[Mapping[str, str], str, int], level: int
+) -> Iterator[Directive]:
+    files, base, depth = place
+    words: list[str] = []
+    for word, is_mark in tokens:
+        if not is_mark:
+            words.append(word)
+            continue
+        if word == "{" and level == _NESTING:
+            _skip(tokens)
+        elif word == "{" and words:  # a block is read even where nobody asks: its end has to be found
+            yield Directive(words[0], tuple(words[1:]), tuple(_block(tokens, place, level + 1)))
+        elif word == "}":
+            return
+        elif words[:1] == ["include"] and depth < INCLUDE_DEPTH:
+            for path in included(files, base, words[1] if len(words) > 1 else ""):
+                yield from _parse(files, base, path, depth + 1)
+        elif words:
+            yield Directive(words[0], tuple(words[1:]))
+        words = []
+
+
+def _skip(tokens: Iterator[tuple[str, bool]]) -> None:
+    """Read to the end of a block that was just opened."""
+    opened = 1
+    for word, is_mark in tokens:
+        opened += {"{": 1, "}": -1}.get(word, 0) if is_mark else 0
+        if not opened:
+            return
+
+
+def _tokens(text: str) -> Iterator[tuple[str, bool]]:
+    for match in _TOKEN.finditer(text):
+        if match["mark"]:
+            yield match["mark"], True
+        elif match.lastgroup:
+            yield re.sub(r"\\([\"'\\])", r"\1", match[match.lastgroup]), False

@@ -1,0 +1,160 @@
+"""Which folder nginx answers a validation from: the location it chooses, and what keeps it from a folder."""
+
+from __future__ import annotations
+
+import pytest
+
+from audit.services import nginx
+from audit.websites import Docroot, Website, docroot_of
+from tests.services.dumps import dump
+
+BUILT = (
+    "nginx version: nginx/1.22.1\nconfigure arguments: --prefix=/usr/share/nginx --conf-path=/etc/nginx/nginx.conf\n"
+)
+
+
+def sites(http: str, **sections: str) -> tuple[Website, ...]:
+    text = f"# configuration file /etc/nginx/nginx.conf:\nevents {{}}\nhttp {{ {http} }}\n"
+    return nginx.SERVICE.websites(dump(dump=text, **({"built": BUILT} | sections)))
+
+
+def found(server: str, **sections: str) -> str:
+    """Return the folder of the one server, or why there is none."""
+    (only,) = sites(f"server {{ listen 80; {server} }}", **sections)
+    return str(only.docroot or only.why)
+
+
+PROOF = "/.well-known/pki-validation"
+
+
+@pytest.mark.parametrize(
+    ("server", "folder"),
+    [
+        ("root /w;", "/w" + PROOF),
+        ("root '/w w/';", "/w w" + PROOF),
+        ("", "/usr/share/nginx/html" + PROOF),
+        ("root site;", "/usr/share/nginx/site" + PROOF),
+        ("root /w; location / { root /l; }", "/l" + PROOF),
+        ("root /w; location / { try_files $uri $uri/ /index.php?$args; }", "/w" + PROOF),
+        ("root /w; location /.well-known/ { root /d; } location / { return 301 https://x/; }", "/d" + PROOF),
+        ("root /w; location = / { return 301 /x; }", "/w" + PROOF),
+        (r"root /w; location ~ \.php$ { fastcgi_pass x; }", "/w" + PROOF),
+        (r"root /w; location ~ /\.(?!well-known) { deny all; }", "/w" + PROOF),
+        (r"root /w; location ^~ /.well-known/ { } location ~ /\. { deny all; }", "/w" + PROOF),
+        ("location /.well-known/pki-validation/ { alias /d/; }", "/d"),
+        ("location /.well-known/pki-validation { alias /d; }", "/d"),
+        ("location /.well-known/ { alias /d/; }", "/d/pki-validation"),
+        ("location /.well-known { alias /d; location /.well-known/pki-validation { } }", "/d/pki-validation"),
+        ("root /w; location /.well-known { location ~ txt { root /t; } } location ~ /p { root /p; }", "/t" + PROOF),
+        ("root /w; location /.well-known { root /n; } location ~ /p { root /p; }", "/p" + PROOF),
+        ("root /w; location ~*/WELL-KNOWN/ { root /n; }", "/w" + PROOF),
+        (r"root /w; location ~*\.WELL-KNOWN/ { root /n; }", "/n" + PROOF),
+        ("root /w; rewrite ^/old /new permanent; location / { rewrite ^/x /y break; }", "/w" + PROOF),
+        ("root /w; if ($https = on) { return 301 http://x; }", "/w" + PROOF),
+        ("root /w; if ($request_method !~ GET) { return 405; }", "/w" + PROOF),
+        ("root /w; if ($host = a) { rewrite ^ https://b$request_uri? permanent; }", "/w" + PROOF),
+        ("root /w; break; return 404;", "/w" + PROOF),
+        ("root /w; deny 192.0.2.1; location / { allow 10.0.0.0/8; deny all; }", "/w" + PROOF),
+        ("root /w; set $x 1; add_header X-Y return; auth_basic on;", "/w" + PROOF),
+    ],
+)
+def test_the_folder_is_that_of_the_location_that_is_chosen(server: str, folder: str) -> None:
+    assert found(server) == folder
+
+
+@pytest.mark.parametrize(
+    ("server", "says"),
+    [
+        ("return 301 https://$host$request_uri;", "by `return 301 https://$host$request_uri`, not from a folder"),
+        ("root /w; location / { proxy_pass http://127.0.0.1:8080; }", "by `proxy_pass http://127.0.0.1:8080`"),
+        ("root /w; rewrite ^ https://x/ permanent; location /.well-known { }", "by `rewrite ^ https://x/ permanent`"),
+        ("root /w; rewrite ^/(.*)$ /index.php?q=$1 last;", "by `rewrite"),
+        ("root /w; if ($scheme = http) { return 301 https://x; }", "by `return 301 https://x`"),
+        ("root /w; if ($scheme != 'https') { rewrite ^ https://x; }", "by `rewrite ^ https://x`"),
+        ("root /w; if ($x = 1) { rewrite ^ /new last; }", "`if ($x = 1)` decides that while it serves"),
+        ("root /w; location / { if ($x) { proxy_pass http://y; } }", "`if ($x)` decides that while it serves"),
+        (r"root /w; location ~ /\. { deny all; }", "by `deny all`"),
+        ("root /w; location /.well-known { internal; }", "by `internal`"),
+        ("root /w; location / { try_files /index.html =404; }", "by `try_files /index.html =404`"),
+        ("root /w; location / { content_by_lua_file x; }", "by `content_by_lua_file x`"),
+        ("root /var/www/$host;", "works out the folder from 'root /var/www/$host'"),
+        ("location ~ ^/(.*)$ { alias /d/$1; }", "works out the folder from 'alias /d/$1'"),
+        ("location ~ known { alias /d; }", "leads to no folder"),
+        ("location /.well-known/ { alias /d; }", "leads to no folder"),
+        ("location /.well-kn { alias /d/; }", "leads to no folder"),
+        ("root /w; location ~ 0123 { root /n; }", "one file below it from elsewhere than another"),
+        ("root /w; location ~ (a+)+$ { root /n; }", "whether nginx takes `location ~ (a+)+$` for it cannot be told"),
+        ("root /w; location ~ [[:alpha:]] { root /n; }", "cannot be told"),
+        ("root /w; location ~ (unclosed { root /n; }", "cannot be told"),
+        (f"root /w; location ~ {'a*' * 50}$ {{ root /n; }}", "…` for it cannot be told"),
+    ],
+)
+def test_what_answers_instead_or_is_not_known_is_said(server: str, says: str) -> None:
+    assert says in found(server)
+
+
+def test_a_relative_folder_is_below_what_nginx_was_built_with_or_started_with() -> None:
+    assert found("root html;", words="nginx:\nmaster\nprocess\nnginx\n-p\n/opt/n/") == "/opt/n/html" + PROOF
+    assert found("root html;", built="") == "it is not known where 'html' lies, from which nginx answers"
+
+
+def test_names_are_as_nginx_compares_them() -> None:
+    (only,) = sites(r'server { server_name WWW.a.example .b.example *.c.example ~^x\.(?<n>.+)$ $hostname _ ""; }')
+    assert only.names == ("www.a.example", ".b.example", "*.c.example", r"~^x\.(?<n>.+)$", "~$hostname")
+
+
+def test_the_default_of_a_socket_is_the_one_that_says_so_or_the_first() -> None:
+    found = sites(
+        "server { listen 80; listen [::]:80; root /a; server_name a.example; }"
+        "server { listen 80 default_server; listen [::]:80; root /b; server_name b.example; }"
+    )
+    assert [(site.addresses, site.is_default) for site in found] == [
+        (("0.0.0.0",), False), (("::",), True), (("0.0.0.0",), True), (("::",), False),
+    ]  # fmt: skip
+    assert docroot_of(found, "x.example", address="192.0.2.1") == Docroot("/b")
+    assert docroot_of(found, "x.example", address="2001:db8::1") == Docroot("/a")
+    assert docroot_of(found, "b.example") == Docroot("/b")
+
+
+def test_a_server_with_several_sockets_answers_at_all_of_them() -> None:
+    (only,) = sites("server { listen 80; listen [::]:80; listen 443 ssl; listen unix:/x; }")
+    assert (only.port, only.addresses) == (80, ("0.0.0.0", "::"))
+
+
+@pytest.mark.parametrize(
+    "server", ["listen 80 ssl;", "listen 80; ssl on;", "listen 80; } server { listen 80 ssl;", "listen 443 quic;"]
+)
+def test_a_socket_of_tls_is_no_website_here(server: str) -> None:
+    assert sites(f"server {{ {server} }}") == ()
+
+
+def test_docroots_come_from_the_outer_blocks() -> None:
+    (one, two) = sites("root /http; server { listen 80; } server { listen 81; root /own; }")
+    assert (one.docroot, two.docroot) == (Docroot("/http"), Docroot("/own"))
+
+
+def test_what_may_not_be_read_leaves_all_of_it_unknown() -> None:
+    text = "# configuration file /n.conf:\nhttp { server { root /w; } }\n# cannot read /etc/nginx/conf.d/x.conf\n"
+    (only,) = nginx.SERVICE.websites(dump(files=text))
+    assert (only.docroot, only.why) == (
+        None, "nginx's configuration is not known whole: may not read /etc/nginx/conf.d/x.conf",
+    )  # fmt: skip
+
+
+def test_no_configuration_is_no_website_and_no_http_neither() -> None:
+    assert nginx.SERVICE.websites(dump(dump="nginx: [emerg] broken")) == ()
+    assert nginx.SERVICE.websites(dump(files="# configuration file /n.conf:\nstream { server { listen 80; } }")) == ()
+
+
+@pytest.mark.parametrize(
+    "http",
+    [
+        "server { listen 80; root /w; " + "location / { " * 5000,
+        "server { listen 80; root /w; location / { " + "if ($x) { " * 5000,
+        "{ { } } } server { listen 80; root /w; location; rewrite; return; alias; if { } try_files;",
+        "server { listen 80; root /w; location ~ ",
+    ],
+)
+def test_a_configuration_that_is_none_breaks_nothing(http: str) -> None:
+    for one in sites(http):
+        assert one.docroot or one.why
