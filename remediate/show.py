@@ -1,4 +1,4 @@
-"""What a plan and a journal say, as lines for a person.
+"""What a plan, a run and a journal say, as lines for a person.
 
 It decides nothing, and writes nowhere.
 """
@@ -7,17 +7,26 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
 from audit.checks import one_line
 from audit.words import duration, listing, moment, sentence
-from remediate.case import Case
+from remediate.case import Case, Step, StepState
 from remediate.journal import Journal
 from remediate.plan import Plan
+from remediate.walk import Ending
 
 _COUNTED: Final = ("well", "unknown")
 """Kinds of explanation that are counted, not listed: there are thousands in a healthy fleet."""
+_ENDED: Final = {
+    "proven": "repaired",
+    "failed": "failed",
+    "pending": "pending",
+    "interrupted": "interrupted",
+    "waiting": "waiting",
+}
 _HEAD: Final = ("case", "repair", "host", "step", "state", "age", "next try")
 
 
@@ -56,6 +65,40 @@ def _case_lines(case: Case, prefix: str) -> Iterator[str]:
 
 def _line(what: str, text: str) -> str:
     return f"  {what:<9} {one_line(text)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """What a step of a case has become while a run goes on."""
+
+    case: Case
+    step: Step
+    state: StepState
+    note: str = ""
+
+
+def moment_line(now: Moment) -> str:
+    """Return in a line where a case is."""
+    told = f" ({now.note.splitlines()[0]})" if now.note.strip() else ""
+    return one_line(f"{now.case.host} {listing(now.case.names)}: {now.step.name} {now.state}{told}")
+
+
+def ending_lines(endings: Iterable[Ending]) -> Iterator[str]:
+    """Yield how each case ended, a line each; below it what else was seen, such as the hops of a self-test."""
+    ended = tuple(endings)
+    rows = [(_ENDED[one.kind], one.case.repair.value, one.case.host, _told(one)) for one in ended]
+    for ending, row in zip(ended, _table(rows), strict=True):
+        yield row
+        yield from (f"    {one_line(line)}" for line in ending.note.splitlines()[1:])
+
+
+def _told(ending: Ending) -> str:
+    """Return names, step, cause, the first line of the note and the next try of a case."""
+    where = ending.step.partition(" ")[0]
+    why = next(iter(ending.note.splitlines()), "")
+    parts = [": ".join(part for part in (where, ending.cause, why) if part)]
+    parts += [f"next try {moment(ending.next_at)}"] if ending.next_at and ending.kind != "proven" else []
+    return ": ".join(part for part in (listing(ending.case.names), sentence([part for part in parts if part])) if part)
 
 
 def status_lines(journal: Journal, now: datetime) -> Iterator[str]:

@@ -1,0 +1,58 @@
+"""What a person reads of a run: how each case ended, and where one is."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+
+from remediate.case import Case, Repair, Step, steps_of
+from remediate.show import Moment, ending_lines, moment_line
+from remediate.walk import Ending
+
+ENDPOINT = "web1/https://www.example.com:443"
+CASE = Case(
+    "1a2b3c", "web1", "ssh://web1", Repair.REISSUE, ("example.com", "www.example.com"), ("nginx",), (ENDPOINT,), (), (),
+    steps_of(Repair.REISSUE, ("nginx",), (ENDPOINT,)),
+)  # fmt: skip
+OTHER = replace(CASE, id="4d5e6f", host="mail-gateway", repair=Repair.HOST, names=("mail.example.com",))
+NEXT = datetime(2026, 11, 24, 3, 30, tzinfo=UTC)
+
+
+def test_the_beginnings_of_lines_stand_below_one_another() -> None:
+    assert list(ending_lines([Ending(CASE, "proven"), Ending(OTHER, "waiting", cause="run.canary", note="no")])) == [
+        "repaired  reissue  web1          example.com, www.example.com",
+        "waiting   host     mail-gateway  mail.example.com: run.canary: no",
+    ]
+
+
+def test_a_failure_is_told_with_step_cause_and_next_try_and_its_hops_below() -> None:
+    note = "www.example.com at 192.0.2.1: missing: 404\n  http://www.example.com/x at 192.0.2.1: 404\nthe \x1b[2Jsecond"
+    ending = Ending(CASE, "failed", "self-test", "dcv.missing", note, next_at=NEXT)
+    assert list(ending_lines([ending])) == [
+        (
+            "failed  reissue  web1  example.com, www.example.com: self-test: dcv.missing: "
+            "www.example.com at 192.0.2.1: missing: 404; next try 2026-11-24 03:30 UTC"
+        ),
+        "    http://www.example.com/x at 192.0.2.1: 404",
+        "    the \N{REPLACEMENT CHARACTER}[2Jsecond",
+    ]
+
+
+def test_of_what_is_proven_no_next_try_is_told() -> None:
+    assert list(ending_lines([Ending(OTHER, "proven", next_at=NEXT)])) == [
+        "repaired  host  mail-gateway  mail.example.com"
+    ]
+
+
+def test_no_endings_are_no_lines() -> None:
+    assert list(ending_lines([])) == []
+
+
+@pytest.mark.parametrize(
+    ("note", "told"), [("", "key done"), ("CSR 12ab…\nand more", "key done (CSR 12ab…)"), ("\n", "key done")]
+)
+def test_a_moment_is_one_line(note: str, told: str) -> None:
+    line = moment_line(Moment(CASE, Step("key"), "done", note))
+    assert line == f"web1 example.com, www.example.com: {told}"
