@@ -31,9 +31,17 @@ ADVICE: Final[Mapping[str, str]] = {
     ),
     "dcv.broken": "look at what listens on port 80 of the address above: it does not speak HTTP",
     "dcv.no-docroot": "give the name a website on the host, or declare its folder: [[service]] docroot",
+    "dcv.unseen": "run this where there is such a network too: nothing could be seen of the name's addresses from here",
     "dcv.*": "mend what the finding says: the CA would not get to see the proof that the name is yours",
     # names
     "dns.unresolvable": "give the name an address in its zone, or take it out of the service's configuration",
+    "dns.nxdomain": "give the name an address in its zone, or take it out of the service's configuration",
+    "dns.no-address": "give the name an A or AAAA record, or take it out of the service's configuration",
+    "dns.servfail": "see why the zone's name servers answer with an error: the CA asks them too",
+    "dns.lame": "let the zone's delegation name only servers that serve it, and give those an address",
+    "dns.timeout": "see that the zone's name servers answer from everywhere, by UDP and TCP on port 53",
+    "dns.loop": "break the loop of CNAMEs or delegations that is named above",
+    "dns.too-long": "shorten the chain of CNAMEs or delegations that is named above: CAs give up on it too",
     "dns.*": (
         "mend the zone, or take the name out of the service's configuration; then it is repaired by the next run"
     ),
@@ -71,7 +79,14 @@ ADVICE: Final[Mapping[str, str]] = {
     "ops.clock-skew": (
         "set the clock that is wrong (chronyc makestep, timedatectl); while two contradict, nothing is repaired"
     ),
+    # the chain
+    "fetch.no-key": "name the key in the service's configuration, or declare it: [[service]] key",
+    "fetch.no-issuer": "get the intermediates from the CA that issued the certificate, or order a new certificate",
+    "fetch.no-better": "order a new certificate before the CA that ends first does: no other path is known",
+    "fetch.no-leaf": "mend the file by hand: it has to hold one certificate of the service and its chain",
     # the services
+    "svc.unreachable": "see that the address answers (service, firewall): nothing could be proven afterwards",
+    "cert.not-yet-valid": "set the host's clock: by it a certificate that is good looks like one of the future",
     "install.went-back": (
         "nothing urgent: the old certificate is in use again; look why the run could not confirm in time"
     ),
@@ -109,10 +124,8 @@ ADVICE: Final[Mapping[str, str]] = {
     "plan.left-alone": "allow changes on the host that shares the name, or take the name off it",
     "plan.max-cases": "nothing: the next run goes on; raise [remediate] max_cases to do more in one night",
     "plan.waiting": f"mend what is said above; then {_AGAIN}",
-    "plan.configure": (
-        "change the service's configuration as the reason says, test it and reload; no certificate would mend it"
-    ),
-    "plan.dns": "change the zone as the reason says; no certificate would mend it",
+    "plan.configure": "change the service's configuration as the reason says, test it and reload it",
+    "plan.dns": "change the zone as the reason says",
     "plan.host": "change it on the host as the reason says",
     "plan.manual": "look at it yourself: nothing is known that mends it without you",
     "plan.unknown": "audit again; if it stays so, look at the endpoint by hand",

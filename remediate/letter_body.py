@@ -94,7 +94,7 @@ def _rows(entry: Entry) -> Iterator[tuple[str, list[str]]]:
         ("Tried", plain_lines(entry.tried)),
         ("Happened", _happened(entry)),
         ("What to do", plain_lines(entry.to_do)),
-        ("Next try", [moment(entry.next_try)] if entry.next_try else []),
+        ("Next try", [f"by the first run after {moment(entry.next_try)}"] if entry.next_try else []),
     )
     return ((name, said) for name, said in told if said)
 

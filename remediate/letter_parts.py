@@ -74,5 +74,10 @@ def worst_first(sections: Iterable[Section]) -> list[tuple[Section, Entry]]:
     return sorted(pairs, key=lambda pair: _rank(pair[1]))
 
 
+def hosts_worst_first(sections: Iterable[Section]) -> tuple[Section, ...]:
+    """Return the sections by the worst that is told of each, else by host."""
+    return tuple(sorted(sections, key=lambda section: (min(map(_rank, section.entries)), section.host)))
+
+
 def _rank(entry: Entry) -> tuple[bool, int, int]:
     return entry.is_minor, WORST_FIRST.index(entry.state), -entry.severity.rank

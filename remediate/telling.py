@@ -20,7 +20,7 @@ from remediate.entries import by_host, sections_of
 from remediate.excerpt import excerpt
 from remediate.hands import Hands
 from remediate.letter import Attachment, Letter, compose, news, state_digest, subject
-from remediate.letter_parts import Entry, Section
+from remediate.letter_parts import Entry, Section, hosts_worst_first
 from remediate.outbox import Outbox
 from remediate.readers import contacts
 from remediate.told import Told, last_told, since
@@ -93,7 +93,8 @@ def _letter(telling: _Telling, reader: Reader, mine: Sequence[Section]) -> Lette
         return None
     hosts = {section.host for section in shown}
     results = telling.results if telling.account.readers else excerpt(telling.results, hosts)
-    return Letter(state, shown, telling.account.run(telling.now), (Attachment(RESULTS, results),) if results else ())
+    files = (Attachment(RESULTS, results),) if results else ()
+    return Letter(state, hosts_worst_first(shown), telling.account.run(telling.now), files)
 
 
 def _merged(sections: Sequence[Section]) -> tuple[Section, ...]:
@@ -121,7 +122,7 @@ def _versions(letter: Letter) -> Iterator[Letter]:
     if letter.attachments:
         yield bare
     pairs = ((section.host, _withheld(entry)) for section in letter.sections for entry in section.entries)
-    yield replace(bare, sections=by_host(pairs))
+    yield replace(bare, sections=hosts_worst_first(by_host(pairs)))
 
 
 def _withheld(entry: Entry) -> Entry:

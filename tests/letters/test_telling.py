@@ -110,7 +110,7 @@ def test_a_failure_says_service_port_reason_what_was_tried_what_happened_what_to
         "Happened: www.example.com at 192.0.2.7: blocked: nothing listens [dcv.blocked]",
         "- http://www.example.com/.well-known/pki-validation/X.txt at 2001:db8::7: timed out",
         "What to do: open TCP port 80 to the world",
-        "Next try: 2026-11-23 05:00 UTC",
+        "Next try: by the first run after 2026-11-23 05:00 UTC",
     ):
         assert said in text
     assert lines[-1] == "letter 1: handed over"
