@@ -6,12 +6,13 @@ It knows how a certificate or a chain goes wrong; it does not know which check s
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
 from cryptography import x509
-from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID, ExtensionOID, NameOID
 
 from tests.lab.ca import (
     Identity,
@@ -19,12 +20,14 @@ from tests.lab.ca import (
     PrivateKey,
     issue,
     new_intermediate,
+    new_key,
     new_root,
     new_rsa_key,
     sign_weakly,
 )
 
 _DAY: Final = timedelta(days=1)
+_CA_ISSUERS: Final = AuthorityInformationAccessOID.CA_ISSUERS
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,30 +40,45 @@ class Served:
 
 @dataclass(frozen=True, slots=True)
 class Authorities:
-    """The lab's certification authorities; only `root` is to be trusted."""
+    """The lab's certification authorities; only `root` is to be trusted. `website` is where they publish themselves."""
 
     now: datetime
+    website: str
     root: Identity
     intermediate: Identity
     rsa_intermediate: Identity  # for the digests that only RSA is known to have been used with
     lower: Identity  # below `intermediate`: a chain long enough to be in the wrong order
     ending: Identity  # expires before what it issued
+    lasting: Identity  # the same CA and key, with a certificate that does not
     foreign_root: Identity
     foreign_intermediate: Identity
 
+    def address_of(self, issuer: Identity) -> str:
+        """Return the URL at which a CA's certificate is published."""
+        (name,) = issuer.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+        return f"{self.website}/{str(name.value).lower().replace(' ', '-')}.cer"
 
-def found_authorities(now: datetime) -> Authorities:
+    def published(self) -> Mapping[str, bytes]:
+        """Return by URL what is published there: a CA's certificate, of two of one name and key the one that lasts."""
+        issuers = (self.intermediate, self.rsa_intermediate, self.lower, self.lasting, self.foreign_intermediate)
+        return {self.address_of(one): one.certificate.public_bytes(Encoding.DER) for one in issuers}
+
+
+def found_authorities(now: datetime, website: str) -> Authorities:
     """Make all the lab's authorities, new."""
     root = new_root("Lab Root", now=now)
     intermediate = new_intermediate("Lab Intermediate", root, now=now)
+    ending = new_intermediate("Lab Ending Intermediate", root, now=now, lasts=60 * _DAY)
     foreign_root = new_root("Foreign Root", now=now)
     return Authorities(
         now,
+        website,
         root,
         intermediate,
         rsa_intermediate=new_intermediate("Lab RSA Intermediate", root, now=now, key=new_rsa_key(2048)),
         lower=new_intermediate("Lab Lower Intermediate", intermediate, now=now),
-        ending=new_intermediate("Lab Ending Intermediate", root, now=now, lasts=60 * _DAY),
+        ending=ending,
+        lasting=new_intermediate("Lab Ending Intermediate", root, now=now, key=ending.key),
         foreign_root=foreign_root,
         foreign_intermediate=new_intermediate("Foreign Intermediate", foreign_root, now=now),
     )
@@ -71,9 +89,17 @@ def _leaf(at: Authorities, name: str, *, age: timedelta = 10 * _DAY, lifetime: t
     return Leaf(name, (name,), at.now - age, lifetime)
 
 
+def _issue(at: Authorities, leaf: Leaf, issuer: Identity, *, key: PrivateKey | None = None) -> Identity:
+    """Return a leaf that says where its issuer's certificate is published."""
+    access = x509.AuthorityInformationAccess(
+        [x509.AccessDescription(_CA_ISSUERS, x509.UniformResourceIdentifier(at.address_of(issuer)))]
+    )
+    return issue(replace(leaf, extra=(*leaf.extra, access)), issuer, key=key)
+
+
 def _serve(at: Authorities, leaf: Leaf, *, key: PrivateKey | None = None) -> Served:
     """Return a leaf of the lab's intermediate with the chain it should have."""
-    identity = issue(leaf, at.intermediate, key=key)
+    identity = _issue(at, leaf, at.intermediate, key=key)
     return Served(identity.key, (identity.certificate, at.intermediate.certificate))
 
 
@@ -82,7 +108,7 @@ def _good(at: Authorities, name: str) -> Served:
 
 
 def _good_rsa(at: Authorities, name: str) -> Served:
-    identity = issue(_leaf(at, name), at.rsa_intermediate, key=new_rsa_key(2048))
+    identity = _issue(at, _leaf(at, name), at.rsa_intermediate, key=new_rsa_key(2048))
     return Served(identity.key, (identity.certificate, at.rsa_intermediate.certificate))
 
 
@@ -97,6 +123,11 @@ def _wildcard(at: Authorities, name: str) -> Served:
 
 def _expired(at: Authorities, name: str) -> Served:
     return _serve(at, _leaf(at, name, age=92 * _DAY))
+
+
+def _shared(at: Authorities, name: str) -> Served:
+    """Return an expired certificate that several services use, each under a name of its own."""
+    return _serve(at, Leaf(name, (name, f"mail-{name}", f"mx-{name}"), at.now - 92 * _DAY))
 
 
 def _expiring(at: Authorities, name: str) -> Served:
@@ -117,7 +148,7 @@ def _long(at: Authorities, name: str) -> Served:
 
 def _weakly_signed(digest: str) -> Callable[[Authorities, str], Served]:
     def recipe(at: Authorities, name: str) -> Served:
-        identity = sign_weakly(issue(_leaf(at, name), at.rsa_intermediate), at.rsa_intermediate, digest)
+        identity = sign_weakly(_issue(at, _leaf(at, name), at.rsa_intermediate), at.rsa_intermediate, digest)
         return Served(identity.key, (identity.certificate, at.rsa_intermediate.certificate))
 
     return recipe
@@ -141,8 +172,14 @@ def _self_signed(at: Authorities, name: str) -> Served:
     return Served(identity.key, (identity.certificate,))
 
 
+def _placeholder(at: Authorities, name: str) -> Served:
+    """Return what a server makes for itself until it is given a certificate."""
+    identity = issue(Leaf("TRAEFIK DEFAULT CERT", (name,), at.now - 10 * _DAY), None)
+    return Served(identity.key, (identity.certificate,))
+
+
 def _foreign(at: Authorities, name: str) -> Served:
-    identity = issue(_leaf(at, name), at.foreign_intermediate)
+    identity = _issue(at, _leaf(at, name), at.foreign_intermediate)
     above = (at.foreign_intermediate.certificate, at.foreign_root.certificate)
     return Served(identity.key, (identity.certificate, *above))
 
@@ -157,7 +194,7 @@ def _leaf_only(at: Authorities, name: str) -> Served:
 
 
 def _reversed(at: Authorities, name: str) -> Served:
-    identity = issue(_leaf(at, name), at.lower)
+    identity = _issue(at, _leaf(at, name), at.lower)
     return Served(
         identity.key, (identity.certificate, at.intermediate.certificate, at.lower.certificate)
     )  # the issuer of the leaf comes last
@@ -180,7 +217,7 @@ def _hundred(at: Authorities, name: str) -> Served:
 
 
 def _intermediate_ends(at: Authorities, name: str) -> Served:
-    identity = issue(_leaf(at, name), at.ending)
+    identity = _issue(at, _leaf(at, name), at.ending)
     return Served(identity.key, (identity.certificate, at.ending.certificate))
 
 
@@ -202,6 +239,7 @@ RECIPES: Final[Mapping[str, Callable[[Authorities, str], Served]]] = {
     "short-lived": _short_lived,
     "wildcard": _wildcard,
     "expired": _expired,
+    "shared": _shared,
     "expiring": _expiring,
     "renewal-due": _renewal_due,
     "not-yet-valid": _not_yet_valid,
@@ -212,6 +250,7 @@ RECIPES: Final[Mapping[str, Callable[[Authorities, str], Served]]] = {
     "client-only": _client_only,
     "no-usage": _no_usage,
     "self-signed": _self_signed,
+    "placeholder": _placeholder,
     "foreign": _foreign,
     "other-name": _other_name,
     "leaf-only": _leaf_only,
@@ -223,3 +262,23 @@ RECIPES: Final[Mapping[str, Callable[[Authorities, str], Served]]] = {
     "rsa-1024": _rsa_1024,
     "malformed": _malformed,
 }
+
+
+def _as_served(_at: Authorities, _name: str, served: Served) -> Served:
+    return served
+
+
+def _renewed(at: Authorities, name: str, _served: Served) -> Served:
+    return _serve(at, _leaf(at, name, age=_DAY))
+
+
+def _key_of_another(_at: Authorities, _name: str, served: Served) -> Served:
+    return Served(new_key(), served.chain)
+
+
+CONTENTS: Final[Mapping[str, Callable[[Authorities, str, Served], Served]]] = {
+    "as-served": _as_served,
+    "renewed": _renewed,
+    "key-of-another": _key_of_another,
+}
+"""What lies in the files of a service that serves what it took up from them some time ago."""

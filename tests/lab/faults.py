@@ -10,10 +10,31 @@ from typing import Final, Literal
 
 DOMAIN: Final = "lab.test"
 LOCAL: Final = "127.0.0.1"
+HOST: Final = "local://"
+"""The host of the services that can be repaired: this very machine, of which nothing but they is audited."""
+
+HOST_LABEL: Final = "local"
+"""What that host is called in ids."""
 
 Scheme = Literal["https", "tls", "smtp", "smtps", "imap", "imaps", "pop3", "pop3s", "ftp", "ftps"]
 Tls = Literal["modern", "tls1.0", "tls1.1", "tls1.2", "client-certificate", "client-certificate-1.2"]
 Lookup = Literal["pinned", "resolves", "nxdomain", "no-address", "servfail"]
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    """How a service of the host has its key and certificates in files.
+
+    `content` is what lies there, beside what is served, `of` the label of the service whose files these
+    are, `chain` how the certificates of the CAs are named: after the leaf in its file, in a file of their own, or in
+    one that is not there. `keeper` is the folder of an agent that owns them.
+    """
+
+    content: str = "as-served"
+    of: str = ""
+    chain: Literal["with-leaf", "apart", "missing"] = "with-leaf"
+    key_mode: int = 0o600
+    keeper: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +44,7 @@ class Planted:
     `certificate` is a recipe, `behaviour` how the server behaves, `lookup` what the name server says of the name
     (`pinned`: it is not asked, the URL gives the address). `addresses` are where it listens: the faulty ones that waste
     a prober's time have an address of their own, as hosts would. `beside` is the label of the endpoint whose port it
-    shares, told apart by SNI.
+    shares, told apart by SNI. With `files` it is a service of the host, which can be repaired.
     """
 
     label: str
@@ -35,6 +56,7 @@ class Planted:
     lookup: Lookup = "pinned"
     addresses: tuple[str, ...] = (LOCAL,)
     beside: str = ""
+    files: Files | None = None
 
     @property
     def name(self) -> str:
@@ -48,6 +70,14 @@ def _clients(behaviour: str, *finds: str) -> tuple[Planted, ...]:
         Planted(f"{behaviour}-{scheme}", scheme, finds, behaviour=behaviour)
         for scheme in ("smtp", "imap", "pop3", "ftp")
     )
+
+
+def _on_host(
+    label: str, scheme: Scheme, finds: tuple[str, ...] = (), certificate: str = "good",
+    beside: str = "", files: Files = Files(),
+) -> Planted:  # fmt: skip
+    """Return a row for a service of the host: its name leads there."""
+    return Planted(label, scheme, finds, certificate, lookup="resolves", beside=beside, files=files)
 
 
 SOUND: Final = (
@@ -75,35 +105,53 @@ SOUND: Final = (
     Planted("client-certificate", "https", tls="client-certificate"),
     Planted("client-certificate-tls12", "https", tls="client-certificate-1.2"),
     Planted("busy-at-first", "smtp", behaviour="busy-at-first", addresses=("127.0.0.4",)),
+    _on_host("kept", "https"),
+    _on_host("kept-mail", "imap", files=Files(chain="apart")),
 )
 
-FAULTY: Final = (
-    Planted("expired", "https", ("cert.expired",), "expired"),
-    Planted("expired-mail", "imaps", ("cert.expired",), "expired"),
-    Planted("expired-second-name", "https", ("cert.expired",), "expired", beside="www"),
-    Planted("expiring", "https", ("cert.expiring",), "expiring"),
-    Planted("expiring-mx", "smtp", ("cert.expiring",), "expiring"),
-    Planted("renewal-due", "https", ("cert.renewal-due",), "renewal-due"),
-    Planted("not-yet-valid", "https", ("cert.not-yet-valid",), "not-yet-valid"),
-    Planted("sha1", "https", ("cert.weak-signature",), "sha1"),
-    Planted("md5", "pop3s", ("cert.weak-signature",), "md5"),
-    Planted("no-san", "https", ("cert.san-missing",), "no-san"),
-    Planted("client-only", "https", ("cert.eku-missing-serverauth",), "client-only"),
-    Planted("no-usage", "ftps", ("cert.eku-missing-serverauth",), "no-usage"),
-    Planted("self-signed", "https", ("cert.self-signed",), "self-signed"),
-    Planted("self-signed-ftp", "ftp", ("cert.self-signed",), "self-signed"),
-    Planted("foreign", "https", ("cert.untrusted",), "foreign"),
-    Planted("wrong-name", "https", ("cert.name-mismatch",), "other-name"),
-    Planted("wrong-name-mail", "imap", ("cert.name-mismatch",), "other-name"),
-    Planted("too-long", "https", ("cert.validity-too-long",), "long"),
-    Planted("malformed", "https", ("cert.malformed",), "malformed"),
-    Planted("leaf-only", "https", ("chain.incomplete",), "leaf-only"),
-    Planted("leaf-only-pop", "pop3", ("chain.incomplete",), "leaf-only"),
-    Planted("reversed", "https", ("chain.order",), "reversed"),
-    Planted("unrelated", "smtps", ("chain.order",), "unrelated"),
-    Planted("duplicated", "tls", ("chain.order",), "duplicated"),
-    Planted("intermediate-ends", "https", ("chain.intermediate-expiring",), "intermediate-ends"),
-    Planted("rsa-1024", "https", ("key.weak",), "rsa-1024"),
+REPAIRABLE: Final = (
+    _on_host("expired", "https", ("cert.expired",), "expired"),
+    _on_host("expired-mail", "imaps", ("cert.expired",), "expired"),
+    _on_host("expired-second-name", "https", ("cert.expired",), "expired", beside="www"),
+    _on_host("shared", "https", ("cert.expired",), "shared"),
+    _on_host("mail-shared", "imaps", ("cert.expired",), "shared", files=Files(of="shared")),
+    _on_host("mx-shared", "smtp", ("cert.expired",), "shared", files=Files(of="shared")),
+    _on_host("expiring", "https", ("cert.expiring",), "expiring"),
+    _on_host("expiring-mx", "smtp", ("cert.expiring",), "expiring"),
+    _on_host("renewal-due", "https", ("cert.renewal-due",), "renewal-due"),
+    _on_host("not-yet-valid", "https", ("cert.not-yet-valid",), "not-yet-valid"),
+    _on_host("sha1", "https", ("cert.weak-signature",), "sha1"),
+    _on_host("md5", "pop3s", ("cert.weak-signature",), "md5"),
+    _on_host("no-san", "https", ("cert.san-missing",), "no-san"),
+    _on_host("client-only", "https", ("cert.eku-missing-serverauth",), "client-only"),
+    _on_host("no-usage", "ftps", ("cert.eku-missing-serverauth",), "no-usage"),
+    _on_host("self-signed", "https", ("cert.self-signed",), "self-signed"),
+    _on_host("self-signed-ftp", "ftp", ("cert.self-signed",), "self-signed"),
+    _on_host("foreign", "https", ("cert.untrusted",), "foreign"),
+    _on_host("wrong-name", "https", ("cert.name-mismatch",), "other-name"),
+    _on_host("wrong-name-mail", "imap", ("cert.name-mismatch",), "other-name"),
+    _on_host("too-long", "https", ("cert.validity-too-long",), "long"),
+    _on_host("malformed", "https", ("cert.malformed",), "malformed"),
+    _on_host("placeholder", "https", ("svc.certificate-missing",), "placeholder"),
+    _on_host("leaf-only", "https", ("chain.incomplete",), "leaf-only"),
+    _on_host("leaf-only-pop", "pop3", ("chain.incomplete",), "leaf-only"),
+    _on_host("reversed", "https", ("chain.order",), "reversed", files=Files(chain="apart")),
+    _on_host("unrelated", "smtps", ("chain.order",), "unrelated"),
+    _on_host("duplicated", "tls", ("chain.order",), "duplicated"),
+    _on_host("intermediate-ends", "https", ("chain.intermediate-expiring",), "intermediate-ends"),
+    _on_host("rsa-1024", "https", ("key.weak",), "rsa-1024"),
+    _on_host("renewed", "https", ("svc.disk-vs-wire",), files=Files("renewed")),
+    _on_host("renewed-mail", "imaps", ("cert.expired", "svc.disk-vs-wire"), "expired", files=Files("renewed")),
+    _on_host("key-of-another", "https", ("key.mismatch",), files=Files("key-of-another")),
+    _on_host("open-key", "https", ("key.permissions",), files=Files(key_mode=0o644)),
+    Planted("two-certificates", "https", ("svc.disk-vs-wire", "svc.multi-address"), behaviour="one-each",
+            lookup="resolves", addresses=("127.0.0.8", "127.0.0.9"), files=Files("renewed")),
+)  # fmt: skip
+"""Services of the host with a fault that a repair of ours mends."""
+
+LEFT_ALONE: Final = (
+    _on_host("owned", "https", ("ops.foreign-agent",), files=Files(keeper=".lego")),
+    _on_host("file-missing", "https", ("svc.config-missing-file",), files=Files(chain="missing")),
     Planted("tls10", "https", ("tls.old-protocol",), tls="tls1.0"),
     Planted("tls11", "imaps", ("tls.old-protocol",), tls="tls1.1"),
     *_clients("no-starttls", "svc.plaintext"),
@@ -121,12 +169,13 @@ FAULTY: Final = (
     Planted("dribbles", "smtp", ("svc.unreachable",), behaviour="dribbles", addresses=("127.0.0.6",)),
     Planted("mute-starttls", "smtp", ("svc.unreachable",), behaviour="mute-starttls", addresses=("127.0.0.7",)),
     Planted("hundred", "https", ("svc.unreachable",), "hundred"),
-    Planted("two-certificates", "https", ("svc.multi-address",), behaviour="one-each", lookup="resolves",
-            addresses=("127.0.0.8", "127.0.0.9")),
     Planted("nxdomain", "https", ("dns.unresolvable",), lookup="nxdomain"),
     Planted("no-address", "imaps", ("dns.unresolvable",), lookup="no-address"),
     Planted("servfail", "smtp", ("dns.unresolvable",), lookup="servfail"),
-)  # fmt: skip
+)
+"""Faults that no certificate would mend: they are explained, and stay."""
+
+FAULTY: Final = (*REPAIRABLE, *LEFT_ALONE)
 
 SILENT: Final = f"silent.{DOMAIN}"
 """A name about which the name server never answers: whether that is a fault of the name cannot be told."""

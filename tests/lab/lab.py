@@ -1,4 +1,4 @@
-"""The whole lab: every row of the table served, the name server beside them, and the files that tell how to audit it.
+"""The whole lab: every row of the table served, and beside them what an audit and a repair need.
 
 It knows how the parts come together; it holds no fault of its own and starts no audit.
 """
@@ -7,76 +7,98 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
+import shutil
 import socket
 import threading
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from concurrent.futures import Future
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
+from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from OpenSSL import SSL
 
-from audit.endpoint import PORTS, RUN, parse_endpoint
-from tests.lab.certificates import RECIPES, Authorities, found_authorities
+from audit.endpoint import PORTS
+from tests.lab.certificates import CONTENTS, RECIPES, Authorities, Served, found_authorities
+from tests.lab.control import control
+from tests.lab.description import Folder, Lab, Place, Surroundings, describe, new_token
 from tests.lab.dns import NXDOMAIN, SERVFAIL, SILENCE, Answer, Zone, name_server
-from tests.lab.faults import FAULTY, LOCAL, RUN_FINDS, SILENT, SOUND, UNUSABLE_LINE, Planted
-from tests.lab.servers import listening, make_context, tell_names_apart
+from tests.lab.faults import FAULTY, LOCAL, SILENT, SOUND, Planted
+from tests.lab.installed import Service, lay, paths_of
+from tests.lab.issuance import Authority
+from tests.lab.servers import Current, listening, make_context, tell_names_apart
+from tests.lab.sink import mail_sink
 from tests.lab.sockets import bind
+from tests.lab.store import serving
+from tests.lab.watch import Watched, watching
+from tests.lab.website import website
 
-PROBE_TIMEOUT_S: Final = 3.0  # everything is near: what takes longer never comes
 _TROUBLES: Final[Mapping[str, Answer]] = {
     "nxdomain": NXDOMAIN,
     "no-address": Answer(),
     "servfail": SERVFAIL,
 }
+_OURS: Final = (
+    "downtime.jsonl", "endpoints.txt", "host", "lab.json", "lab.toml", "mail", "root.pem", "sslaudit.toml", "state",
+    "store", "token", "www",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
-class Lab:
-    """A lab that is being served, as `lab.json` has it."""
+class _Built:
+    """A row of the table with its port, its sockets (none where it is at another's, or nowhere) and what it serves."""
 
-    endpoints: tuple[str, ...]  # URLs
-    hosts: tuple[str, ...]
-    trust: str  # the PEM file of the lab's root
-    arguments: tuple[str, ...]  # what makes `pytest --pyargs audit` audit it
-    faults: Mapping[str, tuple[str, ...]]  # by endpoint id; what is not in it is sound
-
-
-@dataclass(frozen=True, slots=True)
-class _Place:
-    """A row of the table with its sockets: none where there is nothing to connect to, or it is at another's."""
-
-    planted: Planted
-    port: int
-    sockets: tuple[socket.socket, ...] = ()
+    place: Place
+    sockets: tuple[socket.socket, ...]
+    served: Served
+    contexts: list[SSL.Context]  # one for each socket, or one
 
     @property
-    def url(self) -> str:
-        """The URL as for `--audit-endpoint`."""
-        planted, first = self.planted, self.planted.addresses[0]
-        host = f"[{first}]" if ":" in first else first
-        if planted.lookup != "pinned":
-            return f"{planted.scheme}://{planted.name}:{self.port}"
-        asked = f"?sni={planted.name}" if planted.label else ""
-        return f"{planted.scheme}://{host}:{self.port}{asked}"
+    def planted(self) -> Planted:
+        """The row."""
+        return self.place.planted
+
+    def current(self, number: int = 0) -> Current:
+        """Return what gives the context of a socket."""
+        return lambda: self.contexts[number]
 
 
 @contextlib.asynccontextmanager
-async def serve(folder: Path) -> AsyncIterator[Lab]:
+async def serve(path: Path) -> AsyncIterator[Lab]:
     """Serve the lab as long as the context lasts; once everything listens, `lab.json` is in the folder."""
+    folder = Folder(path)
     _make_room(folder)
-    authorities = found_authorities(datetime.now(UTC).replace(microsecond=0))
-    places = tuple(_places((*SOUND, *FAULTY)))
     async with contextlib.AsyncExitStack() as stack:
-        for place, bound, context in _servers(places, authorities):
-            await stack.enter_async_context(listening(place.planted, bound, context))
-        port = await stack.enter_async_context(name_server(_zone(places), LOCAL))
-        root = authorities.root.certificate.public_bytes(Encoding.PEM)
-        yield _write(folder, places, root, resolver=f"{LOCAL}:{port}")
+        website_port = stack.enter_context(website(folder.docroot))
+        now = datetime.now(UTC).replace(microsecond=0)
+        authorities = found_authorities(now, f"http://{LOCAL}:{website_port}")
+        _publish(authorities, folder)
+        built = tuple(_build((*SOUND, *FAULTY), authorities))
+        for one, number, bound in _listeners(built):
+            await stack.enter_async_context(listening(one.planted, bound, one.current(number)))
+        services = tuple(_install(built, authorities, folder.host))
+        zone = _zone(built)
+        token = new_token()
+        authority = Authority(authorities.root, authorities.intermediate)
+
+        def lead(name: str) -> list[tuple[str, int]]:
+            return [(LOCAL, website_port)] if name in zone and zone[name].addresses else []
+
+        store = stack.enter_context(serving(folder.store, lead, token=token, authority=authority))
+        store.record.touch()
+        around = Surroundings(
+            resolver=f"{LOCAL}:{await stack.enter_async_context(name_server(zone, LOCAL))}",
+            website_port=website_port,
+            control_port=await stack.enter_async_context(control({service.name: service for service in services})),
+            mail_port=await stack.enter_async_context(mail_sink(folder.mail)),
+            store_url=store.base_url,
+            token=token,
+        )
+        await stack.enter_async_context(watching(_watched(built), folder.downtime, folder.trust))
+        yield describe(folder, tuple(one.place for one in built), services, around)
 
 
 @contextlib.contextmanager
@@ -110,69 +132,102 @@ def running(folder: Path) -> Iterator[Lab]:
         thread.join()
 
 
-def _make_room(folder: Path) -> None:
-    """Make the folder, and leave no `lab.json` of a former run in it."""
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "lab.json").unlink(missing_ok=True)
+def _make_room(folder: Folder) -> None:
+    """Make the folder, and leave nothing of a former lab in it; what is not a lab's is never touched."""
+    folder.path.mkdir(0o755, parents=True, exist_ok=True)
+    mark = folder.path / ".lab"
+    for old in (folder.path / name for name in _OURS if mark.exists()):
+        if old.is_dir():
+            shutil.rmtree(old)
+        else:
+            old.unlink(missing_ok=True)
+    mark.touch()
+    for one in (folder.host, folder.store):
+        one.mkdir(0o755)
 
 
-def _places(rows: Iterable[Planted]) -> Iterator[_Place]:
+def _publish(authorities: Authorities, folder: Folder) -> None:
+    """Put the CAs' certificates where the leaves say they are, and the root where it is trusted from."""
+    folder.trust.write_bytes(authorities.root.certificate.public_bytes(Encoding.PEM))
+    for url, der in authorities.published().items():
+        (folder.docroot / url.rpartition("/")[2]).write_bytes(der)
+
+
+def _build(rows: Iterable[Planted], authorities: Authorities) -> Iterator[_Built]:
     """Bind every row; one at an address that this machine has not (no IPv6, one loopback address) is left out."""
     ports: dict[str, int] = {}
+    served: dict[str, Served] = {}
     for planted in rows:
+        sockets: tuple[socket.socket, ...] = ()
         if planted.lookup in _TROUBLES:
-            yield _Place(planted, PORTS[planted.scheme])
+            port = PORTS[planted.scheme]
         elif planted.beside:
-            yield _Place(planted, ports[planted.beside])
+            port = ports[planted.beside]
         else:
-            with contextlib.suppress(OSError):
+            try:
                 sockets = bind(planted.addresses)
-                ports[planted.label] = sockets[0].getsockname()[1]
-                yield _Place(planted, ports[planted.label], sockets)
+            except OSError:
+                continue
+            port = ports[planted.label] = sockets[0].getsockname()[1]
+        own = _served(planted, authorities, served)
+        yield _Built(Place(planted, port), sockets, own, _contexts(planted, own, authorities))
 
 
-def _servers(
-    places: tuple[_Place, ...], authorities: Authorities
-) -> Iterator[tuple[_Place, socket.socket, SSL.Context]]:
-    """Give each socket the context it is served with: one for all of an endpoint's, or one each."""
-    for place in places:
-        if place.sockets:
-            shared = _context(place.planted, authorities)
-            beside = [other.planted for other in places if other.planted.beside]
-            guests = [planted for planted in beside if planted.beside == place.planted.label]
-            tell_names_apart(shared, {guest.name: _context(guest, authorities) for guest in guests})
-        for bound in place.sockets:
-            one_each = place.planted.behaviour == "one-each"
-            yield place, bound, _context(place.planted, authorities) if one_each else shared
+def _served(planted: Planted, authorities: Authorities, known: dict[str, Served]) -> Served:
+    """Return what a row serves: its own, or what the service serves whose files it uses."""
+    if planted.files and planted.files.of:
+        return known[planted.files.of]
+    known[planted.label] = RECIPES[planted.certificate](authorities, planted.name)
+    return known[planted.label]
 
 
-def _context(planted: Planted, authorities: Authorities) -> SSL.Context:
-    return make_context(RECIPES[planted.certificate](authorities, planted.name), planted.tls)
+def _contexts(planted: Planted, served: Served, authorities: Authorities) -> list[SSL.Context]:
+    """Return one context for each address: all the same, but where each is to have a certificate of its own."""
+    context = make_context(served, planted.tls)
+    if planted.behaviour != "one-each":
+        return [context] * len(planted.addresses)
+    others = (RECIPES[planted.certificate](authorities, planted.name) for _ in planted.addresses[1:])
+    return [context, *(make_context(other, planted.tls) for other in others)]
 
 
-def _zone(places: Iterable[_Place]) -> Zone:
-    rows = (place.planted for place in places)
-    return {SILENT: SILENCE, **{row.name: _TROUBLES.get(row.lookup, Answer(row.addresses)) for row in rows}}
+def _listeners(built: tuple[_Built, ...]) -> Iterator[tuple[_Built, int, socket.socket]]:
+    """Yield every socket with its number; a context gives way to those of the endpoints that share its port."""
+    for one in built:
+        guests = {guest.planted.name: guest.current() for guest in built if guest.planted.beside == one.planted.label}
+        if guests:
+            tell_names_apart(one.contexts[0], guests)
+        yield from ((one, number, bound) for number, bound in enumerate(one.sockets))
 
 
-def _write(folder: Path, places: tuple[_Place, ...], root: bytes, *, resolver: str) -> Lab:
-    """Write trust, endpoints and configuration, and at last, by rename, `lab.json`."""
-    trust, endpoints, configuration = folder / "root.pem", folder / "endpoints.txt", folder / "sslaudit.toml"
-    urls = tuple(place.url for place in places)
-    trust.write_bytes(root)
-    endpoints.write_text("".join(f"{line}\n" for line in (*urls, UNUSABLE_LINE)), encoding="utf-8")
-    probe = f'[probe]\nresolver = ["{resolver}"]\ntimeout_s = {PROBE_TIMEOUT_S}\n'
-    configuration.write_text(probe, encoding="utf-8")
-    faults = {str(parse_endpoint(place.url)): place.planted.finds for place in places if place.planted.finds}
-    arguments = {"endpoints": endpoints, "trust": trust, "policy": "webpki", "config": configuration}
-    lab = Lab(
-        endpoints=urls,
-        hosts=(),
-        trust=str(trust),
-        arguments=tuple(text for name, value in arguments.items() for text in (f"--audit-{name}", str(value))),
-        faults={**faults, str(RUN): RUN_FINDS},
-    )
-    unfinished = folder / "lab.json.new"
-    unfinished.write_text(json.dumps(asdict(lab), indent=2) + "\n", encoding="utf-8")
-    unfinished.rename(folder / "lab.json")
-    return lab
+def _install(built: tuple[_Built, ...], authorities: Authorities, host: Path) -> Iterator[Service]:
+    """Yield the services of the host, once their files are laid."""
+    for one in built:
+        planted, files = one.planted, one.planted.files
+        if files:
+            paths = paths_of(host, files, planted.label)
+            if not files.of:
+                lay(paths, files, CONTENTS[files.content](authorities, planted.name, one.served))
+            yield Service(planted, paths, one.contexts)
+
+
+def _watched(built: tuple[_Built, ...]) -> Iterator[Watched]:
+    for one in built:
+        if one.planted.files:
+            for address in one.planted.addresses:
+                yield Watched(one.place.id, one.planted.scheme, one.planted.name, address, one.place.port)
+
+
+def _zone(built: tuple[_Built, ...]) -> Zone:
+    """Return what the name server says: of every endpoint's name, and of the others in certificates of the host."""
+    others = (name for one in built if one.planted.files for name in _names(one.served))
+    rows = (one.planted for one in built)
+    named = {row.name: _TROUBLES.get(row.lookup, Answer(row.addresses)) for row in rows}
+    return {SILENT: SILENCE, **dict.fromkeys(others, Answer((LOCAL,))), **named}
+
+
+def _names(served: Served) -> tuple[str, ...]:
+    try:
+        san = served.chain[0].extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except (ValueError, x509.ExtensionNotFound):
+        return ()
+    return tuple(san.get_values_for_type(x509.DNSName))

@@ -22,6 +22,8 @@ from tests.lab.sockets import accepting
 from tests.lab.stream import Closed, Stream
 
 Conversation = Callable[[Stream, SSL.Context], Awaitable[None]]
+Current = Callable[[], SSL.Context]
+"""What is shaken hands with now: a service may take up another."""
 
 _CONVERSATION_S = 60.0  # longer than any client of a test takes; nobody occupies a server for ever
 _LINES: Final[Mapping[str, Protocol]] = {"smtp": SMTP, "imap": IMAP, "pop3": POP3, "ftp": FTP}
@@ -51,26 +53,26 @@ def make_context(served: Served, tls: Tls) -> SSL.Context:
     return context
 
 
-def tell_names_apart(context: SSL.Context, others: Mapping[str, SSL.Context]) -> None:
+def tell_names_apart(context: SSL.Context, others: Mapping[str, Current]) -> None:
     """Let the context give way to another's where the client asks for that name by SNI."""
 
     def choose(connection: SSL.Connection) -> None:
         asked = (connection.get_servername() or b"").decode("ascii", "replace")
         if asked in others:
-            connection.set_context(others[asked])
+            connection.set_context(others[asked]())
 
     context.set_tlsext_servername_callback(choose)
 
 
 @contextlib.asynccontextmanager
-async def listening(planted: Planted, bound: socket.socket, context: SSL.Context) -> AsyncIterator[None]:
+async def listening(planted: Planted, bound: socket.socket, current: Current) -> AsyncIterator[None]:
     """Serve on one socket; a closed port stays bound, so that nobody else gets it, and refuses connections."""
     if planted.behaviour == "closed":
         with bound:
             yield
         return
     conversation = _conversation(planted)
-    async with accepting(bound, lambda reader, writer: _hold(conversation, Stream(reader, writer), context)):
+    async with accepting(bound, lambda reader, writer: _hold(conversation, Stream(reader, writer), current())):
         yield
 
 

@@ -1,4 +1,4 @@
-"""One connection of a lab server: lines and bytes, in plain text or, from some point on, through TLS.
+"""One connection of the lab: lines and bytes, in plain text or, from some point on, through TLS.
 
 TLS is pyOpenSSL's over memory, so that what the servers can do does not depend on the system's OpenSSL. It knows no
 protocol and no fault.
@@ -21,7 +21,7 @@ class Closed(ConnectionError):
 
 
 class Stream:
-    """The server's side of one connection."""
+    """One side of a connection."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Start in plain text."""
@@ -42,9 +42,25 @@ class Stream:
 
     async def start_tls(self, context: SSL.Context) -> None:
         """Shake hands as server. What was sent in plain text and not yet read is dropped (RFC 3207 4.2)."""
+        tls = SSL.Connection(context, None)
+        tls.set_accept_state()
+        await self._shake_hands(tls)
+
+    async def ask_for_tls(self, context: SSL.Context, name: str) -> SSL.Connection:
+        """Shake hands as client that asks for a name by SNI, and return what tells of the server.
+
+        Its application data is a set for what the context's verification has to keep.
+        """
+        tls = SSL.Connection(context, None)
+        tls.set_app_data(set())
+        tls.set_tlsext_host_name(name.encode("ascii"))
+        tls.set_connect_state()
+        await self._shake_hands(tls)
+        return tls
+
+    async def _shake_hands(self, tls: SSL.Connection) -> None:
         self._unread = b""
-        self._tls = SSL.Connection(context, None)
-        self._tls.set_accept_state()
+        self._tls = tls
         while True:
             try:
                 self._tls.do_handshake()

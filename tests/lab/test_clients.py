@@ -23,8 +23,10 @@ import pytest
 from OpenSSL import SSL
 
 from audit.endpoint import Endpoint, parse_endpoint
+from tests.lab.description import Lab
 from tests.lab.faults import SILENT
-from tests.lab.lab import Lab, running
+from tests.lab.lab import running
+from tests.lab.reading import host_endpoints
 
 Ask = Callable[..., dns.message.Message]
 
@@ -43,13 +45,17 @@ def trusting(lab: Lab) -> ssl.SSLContext:
     return context
 
 
+def configuration(lab: Lab) -> str:
+    return Path(lab.trust).with_name("sslaudit.toml").read_text()
+
+
 def name_server_port(lab: Lab) -> int:
-    configuration = Path(lab.trust).with_name("sslaudit.toml").read_text()
-    return int(tomllib.loads(configuration)["probe"]["resolver"][0].partition(":")[2])
+    return int(tomllib.loads(configuration(lab))["probe"]["resolver"][0].partition(":")[2])
 
 
 def find(lab: Lab, label: str) -> Endpoint:
-    return next(e for e in map(parse_endpoint, lab.endpoints) if e.name.startswith(f"{label}.lab.test"))
+    endpoints = (*map(parse_endpoint, lab.endpoints), *host_endpoints(configuration(lab)).values())
+    return next(endpoint for endpoint in endpoints if endpoint.name == f"{label}.lab.test")
 
 
 def shake_hands(endpoint: Endpoint, context: ssl.SSLContext) -> ssl.SSLSocket:
@@ -191,6 +197,8 @@ def test_a_closed_port_refuses(lab: Lab) -> None:
         ("no-address", dns.rcode.NOERROR, []),
         ("servfail", dns.rcode.SERVFAIL, []),
         ("nxdomain", dns.rcode.NXDOMAIN, []),
+        ("expired", dns.rcode.NOERROR, ["127.0.0.1"]),
+        ("other-wrong-name", dns.rcode.NOERROR, ["127.0.0.1"]),
         ("never-heard-of", dns.rcode.NXDOMAIN, []),
     ],
 )

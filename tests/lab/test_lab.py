@@ -2,36 +2,64 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import signal
 import socket
+import stat
 import subprocess
 import sys
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+import audit
+from audit.checks import Check, Remedy, check_of
+from audit.configuration import read_configuration, read_secret
 from audit.endpoint import PORTS, parse_endpoint
-from tests.lab.certificates import RECIPES
+from audit.targets import Login, discover
+from tests.lab.certificates import CONTENTS, RECIPES
 from tests.lab.demo import served
-from tests.lab.faults import FAULTY, SOUND
+from tests.lab.faults import FAULTY, HOST, HOST_LABEL, LEFT_ALONE, REPAIRABLE, RUN_FINDS, SOUND
 from tests.lab.hostile import MISBEHAVIOURS
 from tests.lab.lab import running
+from tests.lab.reading import host_endpoints
 
-SEEN_FROM_OUTSIDE = {
-    "svc.unreachable", "svc.plaintext", "svc.multi-address", "cert.expired", "cert.expiring", "cert.renewal-due",
-    "cert.not-yet-valid", "cert.weak-signature", "cert.san-missing", "cert.eku-missing-serverauth",
-    "cert.self-signed", "cert.untrusted", "cert.name-mismatch", "cert.validity-too-long", "cert.malformed",
-    "chain.incomplete", "chain.order", "chain.intermediate-expiring", "key.weak", "tls.old-protocol",
-    "dns.unresolvable",
+NOT_PLANTED = {
+    "dns.not-this-host", "host.name-invalid",  # of a host, and the lab's is the machine itself
+    "ops.waiver-expired", "ops.waiver-stale",  # of what a user writes
 }  # fmt: skip
+STALE = ("svc.disk-vs-wire",)
+"""What is seen beside a fault of the wire that the files do not have any more."""
+OURS = (Remedy.REISSUE, Remedy.REKEY, Remedy.RECHAIN, Remedy.RELOAD)
 
 
-def test_every_fault_that_can_be_seen_from_outside_is_planted_alone() -> None:
-    assert {check for row in FAULTY for check in row.finds} == SEEN_FROM_OUTSIDE
-    assert all(len(row.finds) == 1 for row in FAULTY)
+def checks() -> dict[str, Check]:
+    """Return all checks by id."""
+    modules = (file.stem for file in Path(audit.__file__).parent.glob("test_*.py"))
+    functions = [vars(importlib.import_module(f"audit.{module}")).values() for module in modules]
+    return {one.id: one for found in functions for function in found if (one := check_of(function))}
+
+
+def test_every_check_has_a_fault_that_is_planted_alone() -> None:
+    planted = {check for row in FAULTY for check in row.finds} | {*RUN_FINDS}
+    assert planted == set(checks()) - NOT_PLANTED
+    assert all(len(set(row.finds) - {*STALE}) == 1 for row in FAULTY if row.finds != STALE)
+
+
+def test_what_a_repair_of_ours_mends_can_be_repaired() -> None:
+    known = checks()
+    assert all(row.files for row in REPAIRABLE)
+    assert all(known[check].remedy in (*OURS, Remedy.HOST) for row in REPAIRABLE for check in row.finds)
+    assert not any(known[check].remedy in OURS for row in LEFT_ALONE for check in row.finds)
+
+
+def test_the_host_is_called_as_the_audit_calls_it() -> None:
+    (host,) = discover([Login(HOST, discover=False)], clock=lambda: datetime.now(UTC))
+    assert str(host.host.endpoint) == f"{HOST_LABEL}/"
 
 
 def test_every_scheme_has_a_sound_endpoint() -> None:
@@ -42,21 +70,64 @@ def test_every_scheme_has_a_sound_endpoint() -> None:
 def test_every_recipe_and_misbehaviour_is_in_use() -> None:
     rows = (*SOUND, *FAULTY)
     assert {row.certificate for row in rows} == set(RECIPES)
+    assert {row.files.content for row in rows if row.files} == set(CONTENTS)
     assert set(MISBEHAVIOURS) <= {row.behaviour for row in rows}
 
 
 def test_every_endpoint_and_every_fault_is_named_in_the_lab_file(tmp_path: Path) -> None:
     with running(tmp_path) as lab:
         written = json.loads((tmp_path / "lab.json").read_text())
-    assert set(written) == {"endpoints", "hosts", "trust", "arguments", "faults"}
-    ids = {str(parse_endpoint(url)) for url in written["endpoints"]}
-    assert len(ids) == len(lab.endpoints)
-    assert set(written["faults"]) - ids == {"run/"}
+    assert set(written) == {
+        "endpoints", "hosts", "trust", "arguments", "faults", "store_orders", "mail", "downtime",
+    }  # fmt: skip
+    outside = {str(parse_endpoint(url)) for url in written["endpoints"]}
+    inside = set(host_endpoints((tmp_path / "sslaudit.toml").read_text()))
+    assert len(outside) == len(lab.endpoints)
+    assert len(outside) + len(inside) == len((*SOUND, *FAULTY))
+    assert set(written["faults"]) - outside - inside == {"run/"}
+    assert written["hosts"] == [HOST]
 
 
-def test_no_key_is_written(tmp_path: Path) -> None:
+def test_a_lab_that_nobody_has_touched_has_no_orders_no_letters_and_no_downtime(tmp_path: Path) -> None:
+    with running(tmp_path) as lab:
+        assert (Path(lab.store_orders).read_bytes(), Path(lab.downtime).read_bytes()) == (b"", b"")
+        assert list(Path(lab.mail).iterdir()) == []
+
+
+def test_the_configuration_is_one_that_the_audit_reads(tmp_path: Path) -> None:
+    with running(tmp_path) as lab:
+        configuration = read_configuration(tmp_path, None)
+        assert configuration.hosts == lab.hosts
+        assert len(configuration.service) == len([row for row in (*SOUND, *FAULTY) if row.files])
+        token = configuration.issuer["store"].token
+        assert token
+        assert read_secret(configuration, "issuer.store.token", token)
+        assert stat.S_IMODE((tmp_path / "token").stat().st_mode) == 0o600
+
+
+def test_the_keys_of_the_services_are_written_for_them_alone_and_no_others(tmp_path: Path) -> None:
     with running(tmp_path):
-        assert not [file for file in tmp_path.iterdir() if b"PRIVATE KEY" in file.read_bytes()]
+        keys = [file for file in tmp_path.rglob("*") if file.is_file() and b"PRIVATE KEY" in file.read_bytes()]
+        modes = {file.parent.name: stat.S_IMODE(file.stat().st_mode) for file in keys}
+    assert {file.relative_to(tmp_path).parts[:2] for file in keys} == {("host", "etc")}
+    assert {name for name, mode in modes.items() if mode != 0o600} == {"open-key"}
+
+
+def test_a_second_lab_in_a_folder_finds_nothing_of_the_first(tmp_path: Path) -> None:
+    with running(tmp_path) as lab:
+        Path(lab.mail, "0001.eml").write_text("a letter")
+        first = Path(lab.trust).read_bytes()
+    with running(tmp_path) as lab:
+        assert not list(Path(lab.mail).iterdir())
+        assert Path(lab.trust).read_bytes() != first
+
+
+def test_a_folder_with_something_else_in_the_way_is_left_as_it_is(tmp_path: Path) -> None:
+    (tmp_path / "mail").mkdir()
+    (tmp_path / "mail" / "mine").write_text("a letter")
+    with pytest.raises(FileExistsError), running(tmp_path):
+        pass
+    assert (tmp_path / "mail" / "mine").read_text() == "a letter"
 
 
 def test_nothing_but_loopback_is_bound() -> None:

@@ -17,6 +17,7 @@ from typing import Final
 import pytest
 
 from audit.endpoint import Endpoint, parse_endpoint
+from tests.lab.reading import host_endpoints
 from tests.real.host import Host, HostFile, name_hosts, running_host
 from tests.real.overlay import CHECKOUT
 from tests.real.peer import wait_until
@@ -78,8 +79,9 @@ def plan(overlays: None) -> Iterator[Plan]:  # noqa: ARG001 - overlays skips or 
 def _read_plan(host: Host) -> Plan:
     lab = json.loads(host.read("/run/lab/lab.json"))
     host.write(HostFile(_ANCHOR, host.read(lab["trust"])))
-    endpoints = [parse_endpoint(url) for url in lab["endpoints"]]
-    faults = {one: set(lab["faults"].get(str(one), [])) for one in endpoints if one.address}
+    outside = {str(endpoint): endpoint for endpoint in map(parse_endpoint, lab["endpoints"])}
+    named = {**outside, **host_endpoints(host.read("/run/lab/sslaudit.toml"))}
+    faults = {one: set(lab["faults"].get(known, [])) for known, one in named.items() if one.address}
     name_hosts(host, {one.name: (one.address,) for one in faults if one.address and one.name != one.address})
     return Plan(host, faults)
 

@@ -1,0 +1,94 @@
+"""What stands beside the lab's services: a Store that looks for itself, a mail server, a website with the CAs."""
+
+from __future__ import annotations
+
+import json
+import smtplib
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+import requests
+from cryptography import x509
+
+from audit.configuration import Configuration, read_configuration, read_secret
+from remediate.issuers import Access, Issuer, Order, OrderRequest, open_issuer
+from tests.issuers.requests import request
+from tests.issuers.website import challenge_of
+from tests.lab.description import Lab
+from tests.lab.lab import running
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    with running(tmp_path_factory.mktemp("lab")) as served:
+        yield served
+
+
+@pytest.fixture(scope="module")
+def configuration(lab: Lab) -> Configuration:
+    return read_configuration(Path(lab.trust).parent, None)
+
+
+@pytest.fixture(scope="module")
+def store(configuration: Configuration) -> Issuer:
+    table = configuration.issuer["store"]
+    assert table.token
+    token = read_secret(configuration, "token", table.token)
+    return open_issuer("store", Access(str(table.base_url), lambda: token, deadline_s=10))
+
+
+def collected(store: Issuer, order: OrderRequest) -> Order:
+    """Place an order and ask for it once: then the Store looks for the proof."""
+    placed = store.order(order)
+    assert isinstance(placed, Order)
+    answer = store.collect(placed.id)
+    assert isinstance(answer, Order)
+    return answer
+
+
+def test_the_store_issues_nothing_without_a_proof(lab: Lab, store: Issuer) -> None:
+    order = collected(store, request("expired.lab.test"))
+    assert order.status == "pending-validation"
+    assert "HTTP 404" in order.message
+    ordered = [json.loads(line) for line in Path(lab.store_orders).read_text().splitlines()]
+    assert [one["names"] for one in ordered] == [["expired.lab.test"]]
+
+
+def test_the_store_issues_for_names_whose_proof_it_finds(lab: Lab, store: Issuer, configuration: Configuration) -> None:
+    wanted = request("wrong-name.lab.test", "other-wrong-name.lab.test")
+    docroot, challenge = Path(str(configuration.service[0].docroot)), challenge_of(wanted)
+    proof = docroot / challenge.path.lstrip("/")
+    proof.parent.mkdir(parents=True)
+    proof.write_text(f"{challenge.body}\n")
+    order = collected(store, wanted)
+    assert order.status == "issued"
+    leaf, issuer = (
+        x509.load_pem_x509_certificate(str(pem).encode()) for pem in (order.certificate_pem, order.ca_bundle_pem)
+    )
+    leaf.verify_directly_issued_by(issuer)
+    issuer.verify_directly_issued_by(x509.load_pem_x509_certificate(Path(lab.trust).read_bytes()))
+
+
+def test_the_store_finds_no_proof_for_a_name_that_leads_nowhere(store: Issuer) -> None:
+    order = collected(store, request("nxdomain.lab.test"))
+    assert (order.status, "nxdomain.lab.test: no address" in order.message) == ("pending-validation", True)
+
+
+def test_every_letter_is_a_file(lab: Lab, configuration: Configuration) -> None:
+    relay = urlsplit(str(configuration.mail.smtp))
+    for number in (1, 2):
+        with smtplib.SMTP(str(relay.hostname), relay.port or 0, timeout=5) as client:
+            client.sendmail("a@lab.test", ["b@lab.test"], f"Subject: {number}\r\n\r\nbody\r\n")
+    letters = sorted(Path(lab.mail).iterdir())
+    assert [letter.read_bytes().splitlines()[0] for letter in letters] == [b"Subject: 1", b"Subject: 2"]
+
+
+def test_a_leaf_says_where_its_issuer_is_published(configuration: Configuration) -> None:
+    service = next(one for one in configuration.service if one.name == "intermediate-ends")
+    leaf, ending = x509.load_pem_x509_certificates(Path(service.certificate).read_bytes())
+    (access,) = leaf.extensions.get_extension_for_class(x509.AuthorityInformationAccess).value
+    published = x509.load_der_x509_certificate(requests.get(access.access_location.value, timeout=5).content)
+    leaf.verify_directly_issued_by(published)
+    assert published.not_valid_after_utc > leaf.not_valid_after_utc > ending.not_valid_after_utc
