@@ -92,6 +92,12 @@ class Means:
         found = ((*server.addresses, *server.configured_addresses) for server in servers if server)
         return frozenset(address for addresses in found for address in addresses)
 
+    def addresses_beside(self, host: str) -> frozenset[str]:
+        """Return the addresses that other hosts of this run have and it has not."""
+        others = {one.endpoint.host for one in self.targets.values() if one.endpoint.host not in (None, host)}
+        known = frozenset(address for other in others if other for address in self.addresses_of(other))
+        return known - self.addresses_of(host)
+
 
 @dataclass(frozen=True, slots=True)
 class FileSet:

@@ -6,6 +6,7 @@ It knows observations and trust anchors; what is done about a fault is known els
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from hashlib import sha256
 
 from audit.certificate import read_certificate
@@ -52,12 +53,18 @@ def expected_leaves(site: Site, endpoint: str) -> frozenset[str]:
 
 
 def _observe(site: Site, endpoint: str) -> Observation:
+    """Return what is seen of the case's host; where the name leads to others too, they have certificates of theirs."""
     seen: list[Observation] = []
     means = site.means
     observe((site.target(endpoint),), means.limits, clock=means.clock, report=seen.append, stop=means.stop)
     if not seen:
         raise Stuck("run.stopped", f"the run was stopped while {endpoint} was observed", ended="interrupted")
-    return seen[0]
+    elsewhere = means.addresses_beside(site.case.host)
+    return replace(
+        seen[0],
+        handshakes=tuple(one for one in seen[0].handshakes if one.address not in elsewhere),
+        failures=tuple(one for one in seen[0].failures if one.address not in elsewhere),
+    )
 
 
 def _silences(observation: Observation) -> tuple[str, ...]:
