@@ -103,6 +103,7 @@ class Certificate:
     extended_key_usages = Fact("extensions", fields.extended_key_usages)
     authority_key_id = Fact("extensions", fields.authority_key_id)
     subject_key_id = Fact("extensions", fields.subject_key_id)
+    ca_issuers = Fact("extensions", fields.ca_issuers)
 
     def __repr__(self) -> str:
         """Return the digest and the subject, if it can be read."""

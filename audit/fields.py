@@ -11,7 +11,7 @@ from typing import Final, TypeVar
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID, NameOID
 
 from audit.der import spki_of
 from audit.keys import KeyFacts, read_key
@@ -144,6 +144,15 @@ def subject_key_id(certificate: x509.Certificate) -> bytes | None:
     """Return the subjectKeyIdentifier, or None."""
     identifier = _extension(certificate, x509.SubjectKeyIdentifier)
     return None if identifier is None else identifier.digest
+
+
+def ca_issuers(certificate: x509.Certificate) -> tuple[str, ...]:
+    """Return the URLs at which the issuer's certificates are published (RFC 5280 4.2.2.1)."""
+    access = _extension(certificate, x509.AuthorityInformationAccess)
+    places = [one for one in access or () if one.access_method == AuthorityInformationAccessOID.CA_ISSUERS]
+    return tuple(
+        one.access_location.value for one in places if isinstance(one.access_location, x509.UniformResourceIdentifier)
+    )
 
 
 def subject_common_name(certificate: x509.Certificate) -> str | None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -91,6 +91,17 @@ def judge(sent: Sent, ordered: Ordered, anchors: Anchors | None, now: datetime) 
     reasons += _leaf_faults(leaf, ordered, now)
     reasons += _path_faults(chain, now) if anchors is not None else _unanchored_faults(leaf, intermediates)
     return _refusal(reasons) if reasons else Installable(leaf, intermediates)
+
+
+def judge_chain(leaf_der: bytes, candidates: Iterable[bytes], anchors: Anchors, now: datetime) -> Installable | Refusal:
+    """Return a certificate that is in use with the CAs to send with it, of candidates from anywhere; else why not."""
+    chain = read_chain((leaf_der, *dict.fromkeys(candidates)), anchors)
+    leaf = chain.leaf
+    reasons = [str(fault) for fault in leaf.faults]
+    if leaf.can_ask("not_before", "not_after"):
+        reasons += _time_faults("the certificate", leaf, now)
+    reasons += _path_faults(chain, now)
+    return _refusal(reasons) if reasons else Installable(leaf, _in_order(chain, now))
 
 
 def _refusal(reasons: list[str]) -> Refusal:
@@ -211,8 +222,18 @@ def _in_order(chain: Chain, now: datetime) -> tuple[Certificate, ...]:
     A CA that certifies another way up is kept: clients with older anchors need it.
     """
     on_path = (chain.path or ())[1:-1]
-    others = (each for each in chain.reached[1:] if each not in on_path and not _is_root(each))
+    others = (
+        each for each in chain.reached[1:] if not _is_root(each) and not any(_stands_for(one, each) for one in on_path)
+    )
     return (*on_path, *(each for each in others if not any(_ca_faults(each, now))))
+
+
+def _stands_for(one: Certificate, other: Certificate) -> bool:
+    """Tell whether a certificate does all that another would: it is of the same CA, by the same issuer."""
+    facts = ("canonical_subject", "spki_sha256", "canonical_issuer")
+    if not (one.can_ask(*facts) and other.can_ask(*facts)):
+        return one == other
+    return all(getattr(one, fact) == getattr(other, fact) for fact in facts)
 
 
 def _is_root(certificate: Certificate) -> bool:

@@ -51,7 +51,7 @@ STEPS: Final[Mapping[Repair, tuple[StepKind, ...]]] = {
     Repair.REKEY: _ISSUANCE,
     Repair.REISSUE: _ISSUANCE,
     Repair.RUN_OWNER: ("renew", "reload", "proof"),
-    Repair.RECHAIN: ("fetch", "install", "reload", "proof"),
+    Repair.RECHAIN: ("preconditions", "fetch", "install", "reload", "proof"),
     Repair.RELOAD: ("reload", "proof"),
     Repair.HOST: ("modes", "proof"),
 }
@@ -64,6 +64,9 @@ EACH: Final[Mapping[StepKind, Literal["service", "endpoint"]]] = {
 
 VALIDATED: Final = frozenset({Repair.REKEY, Repair.REISSUE})
 """Repairs for which we show the CA that the names are ours."""
+
+SWITCHED: Final = frozenset(repair for repair, kinds in STEPS.items() if "install" in kinds)
+"""Repairs that lay a version of the files ready and switch to it, so that there is a way back."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,11 +13,13 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from audit.anchors import Anchors
+from audit.certificate import Certificate
 from audit.observation import InstalledFile
 from audit.probe import Limits, Target
+from audit.probe.fetch import Fetcher
 from remediate.action import Command, Done
 from remediate.answer import Installable
-from remediate.case import VALIDATED, Case, Step, StepState
+from remediate.case import SWITCHED, Case, Step, StepState
 from remediate.csr import Csr
 from remediate.dcv import Validator
 from remediate.docroots import Docroots
@@ -84,6 +86,7 @@ class Means:
     watch: Watch = _nobody
     lookups: LookUps = field(default_factory=LookUps)
     say: Callable[[str], None] = lambda _: None  # details, of one or more lines, by several threads
+    fetcher: Fetcher = field(default_factory=Fetcher)  # of what certificates point to
     http_port: int = 80  # where a CA asks for the file; another for a CA of one's own
 
     def addresses_of(self, host: str) -> frozenset[str]:
@@ -106,6 +109,7 @@ class FileSet:
     services: tuple[str, ...]
     endpoints: tuple[str, ...]
     installation: Installation
+    files: tuple[InstalledFile, ...] = ()
 
 
 class Unknown(LookupError):
@@ -120,6 +124,8 @@ class Site:
     means: Means
     csr: Csr | None = None
     installable: Installable | None = None
+    chained: dict[str, Installable] = field(default_factory=dict)  # by the folder of their installation
+    on_disk: Mapping[str, Certificate] | None = None  # the leaf in each file, as it was looked at last
     is_published: bool = False
     is_collected: bool = False
     left_behind: tuple[str, ...] = ()
@@ -146,7 +152,7 @@ class Site:
     @property
     def together(self) -> tuple[tuple[str, ...], ...]:
         """The services that are repaired together; raises Unknown."""
-        if self.case.repair in VALIDATED:
+        if self.case.repair in SWITCHED:
             return tuple(one.services for one in self.file_sets)
         return tuple((service,) for service in self.case.services)
 
@@ -191,9 +197,9 @@ def _file_sets(case: Case, targets: Mapping[str, Target], premises: Premises) ->
     """Yield the sets: services that share a file are in one, so that no file is switched twice."""
     files = {service: _files_of(case, service, targets) for service in case.services}
     for services in sorted(_joined(files, premises.root)):
-        placed = placements((file for service in services for file in files[service]), premises.root)
+        mine = tuple(file for service in services for file in files[service])
         endpoints = tuple(one for one in case.endpoints if _service_of(targets, one) in services)
-        yield FileSet(services, endpoints, Installation(premises, placed))
+        yield FileSet(services, endpoints, Installation(premises, placements(mine, premises.root)), mine)
 
 
 def _files_of(case: Case, service: str, targets: Mapping[str, Target]) -> tuple[InstalledFile, ...]:

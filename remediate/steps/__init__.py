@@ -7,6 +7,7 @@ from typing import Final
 
 from remediate.case import Repair, StepKind
 from remediate.steps.collect import Collect
+from remediate.steps.fetch import Fetch
 from remediate.steps.install import Install
 from remediate.steps.key import Key
 from remediate.steps.modes import Answers, Modes
@@ -31,6 +32,14 @@ _ISSUANCE: Final[Mapping[StepKind, Taking]] = {
 TAKINGS: Final[Mapping[Repair, Mapping[StepKind, Taking]]] = {
     Repair.REKEY: _ISSUANCE,
     Repair.REISSUE: _ISSUANCE,
+    Repair.RECHAIN: {
+        "modes": Modes(),
+        "preconditions": Preconditions(),
+        "fetch": Fetch(),
+        "install": Install(),
+        "reload": Switch(),
+        "proof": Proof(),
+    },
     Repair.RELOAD: {"modes": Modes(), "reload": Reload(), "proof": Proof()},
     Repair.HOST: {"modes": Modes(), "proof": Answers()},
 }

@@ -5,11 +5,10 @@ It knows versions; no service knows of one yet.
 
 from __future__ import annotations
 
-from remediate.installers.files import Version, stage
-from remediate.key import key_path
+from remediate.installers.files import stage
 from remediate.site import Site
-from remediate.steps.collect import installable_of
 from remediate.steps.step import So, done
+from remediate.steps.wanted import version_name, version_of
 
 _LOOK = r"""
 [ ! -d "$root/$case/$1/$2" ] || echo "there"
@@ -28,15 +27,4 @@ class Install:
 
     def act(self, site: Site, subject: str) -> None:
         """Lay it ready; a key that is not the certificate's is refused there."""
-        done(site, stage(site.file_set(subject).installation, version_of(site)))
-
-
-def version_of(site: Site) -> Version:
-    """Return what is to be installed."""
-    installable = installable_of(site)
-    return Version(installable.leaf_pem, installable.chain_pem, key_path(site.premises))
-
-
-def version_name(site: Site, subject: str) -> str:
-    """Return what the version is called in the files of a service or an endpoint."""
-    return site.file_set(subject).installation.name_of(version_of(site))
+        done(site, stage(site.file_set(subject).installation, version_of(site, subject)))

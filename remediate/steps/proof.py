@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from audit.words import sentence
 from remediate.action import Command
-from remediate.case import VALIDATED
+from remediate.case import SWITCHED
 from remediate.installers.switch import Progress, call_back, confirm
 from remediate.site import Site
-from remediate.steps.install import version_name
 from remediate.steps.reload import settled
 from remediate.steps.step import So, Stuck, done
+from remediate.steps.wanted import version_name
 from remediate.steps.witness import faults_of, served
 
 
@@ -46,13 +46,13 @@ class Proof:
 
 def confirms(site: Site, endpoint: str) -> bool:
     """Return whether an endpoint is the last of its files, whose proof confirms the switch."""
-    return site.case.repair in VALIDATED and endpoint == site.file_set(endpoint).endpoints[-1]
+    return site.case.repair in SWITCHED and endpoint == site.file_set(endpoint).endpoints[-1]
 
 
 def _unproven(site: Site, endpoint: str, faults: tuple[str, ...]) -> Stuck:
     """Call the switch back, observe again and return what was found; a key that others know does not come back."""
     why = f"{endpoint} is not proven: {sentence(faults)}"
-    if site.case.repair not in VALIDATED:
+    if site.case.repair not in SWITCHED:
         return Stuck("proof.failed", why)
     back = call_back(site.file_set(endpoint).installation, version_name(site, endpoint))
     state = _answer(site, endpoint, back).last.state

@@ -10,8 +10,8 @@ from remediate.action import Command
 from remediate.installers.switch import TERMINAL, Progress, look, read_progress, start
 from remediate.premises import BUSY
 from remediate.site import FileSet, Site
-from remediate.steps.install import version_name
 from remediate.steps.step import So, Stuck, done, interruption, said
+from remediate.steps.wanted import version_name
 from remediate.steps.witness import faults_of
 
 

@@ -16,10 +16,11 @@ from audit.observation import Handshake, Observation
 from audit.probe import observe
 from audit.trust import distrust
 from audit.words import listing, moment
-from remediate.case import VALIDATED
+from remediate.case import SWITCHED, Repair
 from remediate.site import Site
-from remediate.steps.collect import installable_of
+from remediate.steps.disk import leaves_on_disk
 from remediate.steps.step import Stuck
+from remediate.steps.wanted import wanted
 
 
 def faults_of(site: Site, endpoint: str) -> tuple[str, ...]:
@@ -27,7 +28,8 @@ def faults_of(site: Site, endpoint: str) -> tuple[str, ...]:
     observation = _observe(site, endpoint)
     expected = expected_leaves(site, endpoint)
     found = (fault for shake in observation.handshakes for fault in _faults(site, shake, expected))
-    return (*_silences(observation), *found)
+    sent = (fault for shake in observation.handshakes for fault in _chain_faults(site, shake, endpoint))
+    return (*_silences(observation), *found, *sent)
 
 
 def silences(site: Site, endpoint: str) -> tuple[str, ...]:
@@ -43,13 +45,12 @@ def served(site: Site, endpoint: str) -> str:
 
 
 def expected_leaves(site: Site, endpoint: str) -> frozenset[str]:
-    """Return the SHA-256 of what an endpoint is to serve: what was issued, or what is in its files."""
-    if site.case.repair in VALIDATED:
-        return frozenset({installable_of(site).leaf.sha256})
-    mine = {file.path for file in site.case.files if file.kind == "certificate"}
-    server = site.target(endpoint).server
-    files = [file for file in server.files if file.path in mine and file.chain_der] if server else []
-    return frozenset(sha256(file.chain_der[0]).hexdigest() for file in files)
+    """Return the SHA-256 of what an endpoint is to serve: what is installed, or what is in its files now."""
+    if site.case.repair in SWITCHED:
+        return frozenset({wanted(site, endpoint).leaf.sha256})
+    server, on_disk = site.target(endpoint).server, leaves_on_disk(site)
+    paths = [file.path for file in server.files if file.path in on_disk] if server else []
+    return frozenset(on_disk[path].sha256 for path in paths)
 
 
 def _observe(site: Site, endpoint: str) -> Observation:
@@ -86,6 +87,17 @@ def _faults(site: Site, shake: Handshake, expected: frozenset[str]) -> Iterator[
         why = str(inconclusive)
     if why:
         yield f"{shake.address}: no path leads to a trust anchor: {why}"
+
+
+def _chain_faults(site: Site, shake: Handshake, endpoint: str) -> Iterator[str]:
+    """Yield that the old chain is served still, where it is the chain that is repaired."""
+    if site.case.repair is Repair.RECHAIN:
+        missing = [str(one) for one in wanted(site, endpoint).intermediates if one.der not in shake.chain_der]
+        if missing:
+            yield f"{shake.address} does not send {listing(missing)}"
+        yield from (
+            f"{shake.address}: {fault}" for fault in read_chain(shake.chain_der, site.means.anchors).order_faults
+        )
 
 
 def _leaf(shake: Handshake) -> str:

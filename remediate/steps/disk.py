@@ -1,0 +1,51 @@
+"""Which certificates the files of a case hold at this moment, as the host itself reads them.
+
+It knows PEM and paths; what is served is seen elsewhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from audit.certificate import Certificate, read_certificate
+from audit.pem import certificates_in
+from remediate.site import Site
+from remediate.steps.step import done
+
+# The first certificate of each file: no line of a key is printed.
+_LOOK: Final = r"""
+for path in "$@"; do
+  echo "== $path"
+  sed -n "/^-----BEGIN CERTIFICATE-----/,/^-----END CERTIFICATE-----/{p;/^-----END/q;}" "$path" 2>/dev/null
+done
+"""
+
+
+def leaves_on_disk(site: Site) -> Mapping[str, Certificate]:
+    """Return the leaf in each certificate file of a case, looked at once until somebody changes them; raises Stuck."""
+    if site.on_disk is None:
+        paths = sorted({file.path for file in site.case.files if file.kind == "certificate"})
+        command = site.premises.looking("look at the certificates on disk", _LOOK, *paths)
+        site.on_disk = _found_before(site, paths) | _read(done(site, command).output)
+    return site.on_disk
+
+
+def _read(output: str) -> dict[str, Certificate]:
+    found: dict[str, Certificate] = {}
+    for part in output.split("== ")[1:]:
+        path, _, text = part.partition("\n")
+        try:
+            leaves = certificates_in(text)
+        except ValueError:
+            continue
+        if leaves:
+            found[path] = read_certificate(leaves[0])
+    return found
+
+
+def _found_before(site: Site, paths: list[str]) -> dict[str, Certificate]:
+    """Return what this run found in the files: some are DER."""
+    servers = [site.means.targets[one].server for one in site.case.endpoints if one in site.means.targets]
+    files = [file for server in servers if server for file in server.files if file.path in paths and file.chain_der]
+    return {file.path: read_certificate(file.chain_der[0]) for file in files}
