@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Final
 
-from remediate.case import Step
+from remediate.case import VALIDATED, Step
 from remediate.installers.files import stage as lay_ready
 from remediate.installers.switch import confirm
 from remediate.rehearsal import stand_in
@@ -18,6 +18,7 @@ from remediate.rehearsal.stage import Action, Stage
 from remediate.site import Unknown
 from remediate.steps import TAKINGS, Stuck, Taking
 from remediate.steps.collect import Collect
+from remediate.steps.fetch import Fetch
 from remediate.steps.install import Install
 from remediate.steps.key import Key, making
 from remediate.steps.modes import Answers, Modes, closing
@@ -106,11 +107,12 @@ def _collection(stage: Stage) -> Iterator[Action]:
 
 def _install(stage: Stage, subject: str) -> Iterator[Action]:
     """Yield what lays a version ready, for the first service of some files."""
-    installation = stage.site.file_set(subject).installation
-    yield from _collection(stage)
-    if installation.folder not in stage.ready:
-        stage.ready.add(installation.folder)
-        yield lay_ready(installation, stage.version)
+    one = stage.site.file_set(subject)
+    if stage.site.case.repair in VALIDATED:
+        yield from _collection(stage)
+    if one.installation.folder not in stage.ready:
+        stage.ready.add(one.installation.folder)
+        yield lay_ready(one.installation, stage.version(one))
 
 
 def _switch(stage: Stage, subject: str) -> Iterator[Action]:
@@ -139,6 +141,7 @@ FORETOLD: Final[Mapping[type[Taking], Callable[[Stage, str], Iterator[Action]]]]
     Key: _key,
     Ordering: _order,
     Collect: _collect,
+    Fetch: _nothing,
     Install: _install,
     Switch: _switch,
     Reload: _reload,

@@ -27,6 +27,7 @@ _WIDTH: Final = 120
 _COLUMN: Final = 14  # for a step's kind
 _LOOKS: Final = {
     "self-test": "the proof is then fetched from every address of each name, as the CA will",
+    "fetch": "certificates of its CAs are looked for on the host, and where they are published",
     "proof": "{} is observed on every address until all is well",
 }
 
@@ -38,13 +39,13 @@ def rehearsal_lines(plan: Plan, means: Means, *, verbose: bool = False) -> Itera
     """
     made: list[Action] = []
     cases = turns(plan.cases, means)
-    for number, case in enumerate(cases):
-        yield from _head(case, "canary: " if number == 0 else "", means)
-        early = not_due(case, means)
-        if early is not None:
-            yield from ("  " + one_line(f"waits: {early.note}"), "")
-            continue
-        for scene in scenes(case, means):
+    waiting = {case.id: early for case in cases if (early := not_due(case, means))}
+    canary = next((case for case in cases if case.id not in waiting), None)
+    for case in cases:
+        yield from _head(case, "canary: " if case is canary else "", means)
+        if case.id in waiting:
+            yield _line("waits", waiting[case.id].note)
+        for scene in () if case.id in waiting else scenes(case, means):
             made += scene.actions
             yield from _scene_lines(scene, case, means, verbose=verbose)
         yield ""

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from remediate.action import Command, Request
-from remediate.case import Case
+from remediate.case import VALIDATED, Case
 from remediate.installers.files import Version
 from remediate.issuers import Foretelling
 from remediate.key import key_path
@@ -17,6 +17,7 @@ from remediate.ledger import PlacedOrder
 from remediate.rehearsal import stand_in
 from remediate.rehearsal.bound import bound
 from remediate.site import FileSet, Means, Site
+from remediate.steps.fetch import key_in
 from remediate.steps.self_test import ORDERED
 
 Action: TypeAlias = Command | Request
@@ -34,14 +35,15 @@ class Stage:
     ready: set[str] = field(default_factory=set)  # folders of files in which a version lies ready
     switched: set[str] = field(default_factory=set)  # or is in use
 
-    @property
-    def version(self) -> Version:
-        """What would be installed."""
-        return stand_in.version(key_path(self.site.premises))
+    def version(self, one: FileSet) -> Version:
+        """Return what would be installed in some files; raises Stuck."""
+        if self.site.case.repair in VALIDATED:
+            return stand_in.version(stand_in.ISSUED, key_path(self.site.premises))
+        return stand_in.version(stand_in.IN_USE, key_in(one))
 
     def name(self, one: FileSet) -> str:
-        """Return what the version would be called among some files."""
-        return one.installation.name_of(self.version)
+        """Return what that would be called on the host; raises Stuck."""
+        return one.installation.name_of(self.version(one))
 
 
 def staged(case: Case, means: Means) -> Stage:

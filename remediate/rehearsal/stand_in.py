@@ -22,7 +22,8 @@ from remediate.premises import Premises
 
 ORDER: Final = "the-order-that-was-placed"
 BEFORE: Final = "the-version-before"
-_LEAF: Final = "<the certificate that was issued>"
+ISSUED: Final = "<the certificate that was issued>"
+IN_USE: Final = "<the certificate in use>"
 _CHAIN: Final = "<the certificates of its CAs>"
 # Its key was thrown away; the names that are asked for are told beside it.
 _REQUEST: Final = """\
@@ -41,9 +42,9 @@ def request() -> Csr:
     return read_csr(_REQUEST)
 
 
-def version(key_path: str) -> Version:
-    """Return what stands for what was issued; its key is where the key of the case will be."""
-    return Version(_LEAF, _CHAIN, key_path)
+def version(leaf: str, key_path: str) -> Version:
+    """Return what stands for what would be installed: ISSUED or IN_USE, its CAs, and where its key will be or is."""
+    return Version(leaf, _CHAIN, key_path)
 
 
 def _meanings(premises: Premises) -> Mapping[str, str]:
@@ -59,7 +60,7 @@ def _meanings(premises: Premises) -> Mapping[str, str]:
         md5.upper(): "<MD5 of the request>",
         ORDER: "<the order>",
         BEFORE: "<the version before>",
-        Installation(premises, ()).name_of(version("")): "<version>",
+        **{Installation(premises, ()).name_of(version(leaf, "")): "<version>" for leaf in (ISSUED, IN_USE)},
     }
 
 

@@ -104,20 +104,29 @@ class Premiere:
 
     def truth(self, case: Case, root: str) -> dict[str, str]:
         """Return what came to be in the place of what only stood for it: from the CA's side and from the disk."""
-        csr = next(json.loads(one.body)["csr"] for one in self.tape if isinstance(one, Asked) and one.body)
-        der = x509.load_pem_x509_csr(csr.encode()).public_bytes(Encoding.DER)
         leaf, *chain = x509.load_pem_x509_certificates((self.place.folder / "tls.crt").read_bytes())
         (files,) = {link.parent for link in Path(root, case.id).glob("*/live")}
         return {
-            "<the request made above>": json.dumps(csr)[1:-1],
+            "<the certificate that was issued>": to_pem(leaf),
+            "<the certificate in use>": to_pem(leaf),
+            "<the certificates of its CAs>": to_pem(*chain),
+            "<version>": str((files / "live").readlink()),
+            "<the version before>": str((files / "before").readlink()),
+            **self._ordered(),
+        }
+
+    def _ordered(self) -> dict[str, str]:
+        """Return what came to be at the Store."""
+        csrs = [json.loads(one.body)["csr"] for one in self.tape if isinstance(one, Asked) and one.body]
+        if not csrs:
+            return {}
+        der = x509.load_pem_x509_csr(csrs[0].encode()).public_bytes(Encoding.DER)
+        return {
+            "<the request made above>": json.dumps(csrs[0])[1:-1],
             "<SHA-256 of the request>": hashlib.sha256(der).hexdigest(),
             "<the first 20 digits of that>": hashlib.sha256(der).hexdigest()[:20],
             "<MD5 of the request>": hashlib.md5(der, usedforsecurity=False).hexdigest().upper(),
             "<the order>": self.store.orders()[0]["id"],
-            "<the certificate that was issued>": to_pem(leaf),
-            "<the certificates of its CAs>": to_pem(*chain),
-            "<version>": str((files / "live").readlink()),
-            "<the version before>": str((files / "before").readlink()),
         }
 
 

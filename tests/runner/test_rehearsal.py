@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from remediate.action import Command, Request
-from remediate.case import Case, Repair, steps_of
+from remediate.case import Case, Repair, Validation, steps_of
 from remediate.issuers import OrderRequest
 from remediate.journal import Journal, open_journal
 from remediate.plan import Plan
@@ -20,11 +20,13 @@ from remediate.rehearsal import Touched, rehearsal_lines, rehearse, stand_in
 from remediate.rehearsal.bound import bound
 from remediate.rehearsal.foretold import FORETOLD
 from remediate.runner import Pace, repair
+from remediate.schedule import Attempt
 from remediate.site import Means
 from remediate.snapshot import journal_snapshot
 from remediate.steps import TAKINGS
 from remediate.walk import walk
-from tests.runner.places import Ca, plant
+from tests.runner.chains import INTERMEDIATE, plant_chain, write_kept
+from tests.runner.places import DAY, NOW, Ca, plant
 from tests.runner.premiere import SECOND, Premiere, come_true, premiere
 
 PACE = Pace(chance=lambda: 0.0)
@@ -102,6 +104,19 @@ def test_what_is_told_of_keys_that_are_closed_as_well_is_what_is_done(there: Pre
     assert done[0].why == "close the keys to others"
 
 
+def test_what_is_told_of_a_name_that_two_hosts_serve_is_what_is_done_on_both(
+    there: Premiere, journal: Journal, tmp_path: Path
+) -> None:
+    case = there.case(validated_on=(Validation("a.example", ("a", "b")),))
+    hands = {"a": there.place.hands, "b": there.place.hands}
+    means = there.means(journal, hands=hands, roots={"b": str(tmp_path / "of-b")})
+    text = told(case, means)
+    assert text.endswith("nothing was changed; 9 commands on 2 hosts and 4 requests would be made")
+    foretold, done = told_and_done(there, case, means)
+    assert foretold == done
+    assert [one.host for one in done if isinstance(one, Command)] == [*"aab", *"ab", *"aaaa"]
+
+
 def test_an_order_that_is_pending_is_asked_for_again_and_nothing_else_is_done(
     there: Premiere, journal: Journal
 ) -> None:
@@ -111,6 +126,16 @@ def test_an_order_that_is_pending_is_asked_for_again_and_nothing_else_is_done(
     again = len(done) - len(told)
     assert again > 0
     assert done == [*told[:last], *[told[last]] * again, *told[last:]]
+
+
+def test_what_is_told_of_a_chain_that_is_made_whole_is_what_is_done(
+    there: Premiere, journal: Journal, tmp_path: Path
+) -> None:
+    plant_chain(there.place)
+    write_kept(tmp_path / "sslaudit", INTERMEDIATE)
+    told, done = told_and_done(there, there.case(Repair.RECHAIN, id="rechain"), there.means(journal))
+    assert told == done
+    assert len(done) == 3
 
 
 def test_what_is_told_of_keys_that_everybody_reads_is_what_is_done(there: Premiere, journal: Journal) -> None:
@@ -141,7 +166,7 @@ def test_what_is_told_of_a_case_that_an_earlier_run_left_is_what_the_next_does(
     case = there.case()
     means = there.means(journal)
     assert [ending.cause for ending in repair([case], deaf(means, there), PACE)] == ["proof.failed"]
-    assert "waits: not tried again before" in told(case, means)
+    assert "  waits         not tried again before" in told(case, means)
     begun, (left,) = len(there.tape), journal.unfinished()
     foretold = list(rehearse(left, means))
     assert walk(left, means).kind == "proven"
@@ -196,6 +221,21 @@ def test_a_person_reads_what_would_be_run_where_and_how_much_it_is(there: Premie
     assert f"                  POST {there.store.base_url}/v1/orders" in lines
     assert "http://a.example/.well-known/pki-validation/<MD5 of the request>.txt" in "\n".join(lines)
     assert [line for line in lines if len(line) > 120 and not line.lstrip().startswith("{")] == []
+
+
+def test_cases_are_told_in_their_turn_what_waits_as_well(there: Premiere, journal: Journal) -> None:
+    first, second, begun = (there.case(Repair.HOST, id=one) for one in ("first", "second", "begun"))
+    journal.begin(begun, datetime.now(UTC))
+    journal.ledger.keep_attempt("begun", Attempt(NOW, "failed", "modes", "no", next_at=NOW + DAY))
+    lines = list(rehearsal_lines(planned(first, second), there.means(journal)))
+    heads = [line.partition(" on ")[0] + line.partition(", case")[2] for line in lines if ", case " in line]
+    assert heads == ["host begun", "canary: host first", "host second"]
+    assert lines[-1] == "nothing was changed; 2 commands on 1 host and 0 requests would be made"
+
+
+def test_where_there_is_nothing_to_do_that_is_told(there: Premiere, journal: Journal) -> None:
+    lines = list(rehearsal_lines(planned(), there.means(journal)))
+    assert lines == ["nothing was changed; 0 commands on 0 hosts and 0 requests would be made"]
 
 
 def test_a_person_who_wants_to_know_sees_every_command_whole(there: Premiere, journal: Journal) -> None:
