@@ -15,14 +15,15 @@ from tests.runner.places import NOW
 AUTHORITY = found_authority(NOW)
 TWO = [AUTHORITY.intermediate.certificate, AUTHORITY.root.certificate]
 DERS = {one.public_bytes(Encoding.DER) for one in TWO}
+PEM = to_pem(*TWO).encode()
 SIGNED = serialize_certificates(TWO, Encoding.DER)
 
 
 @pytest.mark.parametrize(
     "content",
-    [to_pem(*TWO).encode(), SIGNED, SIGNED + b"\n", serialize_certificates(TWO, Encoding.PEM), b"# ours\n" + to_pem(*TWO).encode()],
+    [PEM, SIGNED, SIGNED + b"\n", serialize_certificates(TWO, Encoding.PEM), b"# ours\n" + PEM],
     ids=["PEM", "PKCS#7", "with a line break", "PKCS#7 in PEM", "PEM with a comment"],
-)  # fmt: skip
+)
 def test_all_certificates_of_a_file_are_found(content: bytes) -> None:
     assert set(certificates_of(content)) == DERS
 
@@ -44,7 +45,7 @@ def test_a_file_is_read_up_to_so_many() -> None:
 def test_nothing_that_can_come_raises() -> None:
     chance = random.Random(1)  # noqa: S311 - the same mutants every time
     for _ in range(2000):
-        mutant = bytearray(chance.choice([SIGNED, to_pem(*TWO).encode()]))
+        mutant = bytearray(chance.choice([SIGNED, PEM]))
         for _ in range(chance.randint(1, 8)):
             mutant[chance.randrange(len(mutant))] = chance.randrange(256)
         assert len(certificates_of(bytes(mutant))) <= MAX_CERTIFICATES
