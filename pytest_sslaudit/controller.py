@@ -6,8 +6,9 @@ import shutil
 import signal
 import tempfile
 import threading
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from types import FrameType
@@ -18,6 +19,8 @@ import pytest
 from audit.observation import Observation
 from audit.probe import Target, observe
 from audit.record import format_time
+from audit.result import Phase
+from audit.targets import Discovery
 from pytest_sslaudit.folders import evidence_spool, insist_on_reports
 from pytest_sslaudit.gather import gather
 from pytest_sslaudit.options import Settings
@@ -40,6 +43,8 @@ class Controller:
         self.settings = settings
         self.tally = Tally()
         self.targets: tuple[Target, ...] = ()
+        self.discoveries: tuple[Discovery, ...] = ()
+        self.writes_results = True  # as they are reported; else somebody has written them already
         self.stop = threading.Event()
         self.interrupted = self.broken_collection = self.probed = False
         self._undo: list[Callable[[], object]] = []
@@ -66,7 +71,7 @@ class Controller:
             manifest = self.spool.manifest()
         else:
             gathered = gather(self.config, self.settings, lambda: datetime.now(UTC))
-            manifest, self.targets = gathered.manifest, gathered.targets
+            manifest, self.targets, self.discoveries = gathered.manifest, gathered.targets, gathered.discoveries
             self.spool.keep_manifest(manifest)
             for discovery in gathered.discoveries:
                 self.spool.keep(discovery.host)
@@ -124,19 +129,27 @@ class Controller:
                 self._write_observation(observation)
             return
         chosen = [target for target in self.targets if str(target.endpoint) in ids]
-        with Progress(self.config, len(chosen)) as progress:
+        self.observe(chosen)
+
+    def observe(self, targets: Sequence[Target], phase: Phase = "before") -> None:
+        """Observe these and keep what was seen."""
+        with Progress(self.config, len(targets)) as progress:
 
             def keep(observation: Observation) -> None:
-                self.spool.keep(observation)
-                self._write_observation(observation)
+                self.keep(observation, phase)
                 progress.advance(observation)
 
-            observe(chosen, self.settings.limits, clock=lambda: datetime.now(UTC), report=keep, stop=self.stop)
+            observe(targets, self.settings.limits, clock=lambda: datetime.now(UTC), report=keep, stop=self.stop)
 
-    def _write_observation(self, observation: Observation) -> None:
+    def keep(self, observation: Observation, phase: Phase = "before") -> None:
+        """Keep what was seen of an endpoint or host."""
+        self.spool.keep(observation)
+        self._write_observation(observation, phase)
+
+    def _write_observation(self, observation: Observation, phase: Phase = "before") -> None:
         self.tally.connections += observation.connections
         if self.results:
-            self.results.write("observation", **observation_row(self.run.source.facts(observation)))
+            self.results.write("observation", **observation_row(self.run.source.facts(observation), phase))
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
@@ -145,7 +158,7 @@ class Controller:
         if result is None:
             return
         self.tally.add(result, report.outcome)
-        if self.results:
+        if self.results and self.writes_results:
             self.results.result(report)
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
@@ -178,8 +191,9 @@ class Controller:
     def _end_cleanly_on_sigterm(self) -> None:
         if threading.current_thread() is not threading.main_thread():
             return
-        before = signal.signal(signal.SIGTERM, self._interrupt)
-        self._undo.append(lambda: signal.signal(signal.SIGTERM, before))
+        for number in (signal.SIGTERM, signal.SIGINT):
+            before = signal.signal(number, self._interrupt)
+            self._undo.append(partial(signal.signal, number, before))
 
     def _interrupt(self, _number: int, _frame: FrameType | None) -> None:
         self.stop.set()

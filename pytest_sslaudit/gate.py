@@ -73,7 +73,7 @@ def rule(run: Run, facts: Facts, check: Check | None, ending: Ending) -> Ruling:
     severity = facts.policy.severity_of(name, check.severity) if check else Severity.MEDIUM
     waiver = _waiver(run, facts.endpoint, name, ending)
     verdict = Verdict.WAIVED if waiver else ending.verdict
-    result = _result(facts, check, ending, severity) if check else None
+    result = _result(run, facts, check, (ending, severity)) if check else None
     if result and waiver:
         result = replace(result, verdict=verdict, waiver=waiver.note)
     counts = severity.rank >= run.settings.fail_on.rank
@@ -122,8 +122,8 @@ def _line(ending: Ending, check: Check | None, severity: Severity, waiver: Waive
     return f"{kind}{ending.message}{follows}{source}"
 
 
-def _result(facts: Facts, check: Check, ending: Ending, severity: Severity) -> Result:
-    endpoint = facts.endpoint
+def _result(run: Run, facts: Facts, check: Check, ended: tuple[Ending, Severity]) -> Result:
+    endpoint, (ending, severity) = facts.endpoint, ended
     leaf_sha256, not_after = _leaf(facts)
     return Result(
         endpoint=str(endpoint),
@@ -138,6 +138,7 @@ def _result(facts: Facts, check: Check, ending: Ending, severity: Severity) -> R
         source=check.source,
         controls=(),
         policy=ending.policy or facts.policy.name,
+        phase="after" if str(endpoint) in run.judged_again else "before",
         leaf_sha256=leaf_sha256,
         not_after=not_after,
         observed_at=facts.observation.observed_at,

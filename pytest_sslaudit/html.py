@@ -13,7 +13,7 @@ import pytest
 
 from audit.checks import Severity, Verdict
 from audit.result import Result
-from pytest_sslaudit.results import result_of
+from pytest_sslaudit.results import first_of, result_of
 from pytest_sslaudit.run import KEY, Run
 from pytest_sslaudit.summary import lines_of_totals
 from pytest_sslaudit.tally import Tally
@@ -79,13 +79,16 @@ class HtmlReport:
         """Explain a result where it is unfolded; what is no check, and a bug of ours, keeps its log and trace."""
         result = _result(report)
         if result and result.verdict is not Verdict.ERROR:
-            data[:] = [escape("\n".join(_explained(result)))]
+            first = first_of(report)
+            lines = [*_explained(result), *([f"{'before':9} {first}"] if first else [])]
+            data[:] = [escape("\n".join(lines))]
 
     def pytest_html_results_summary(self, prefix: list[str], session: pytest.Session) -> None:
         """Put the true totals on top, and the worst rows first."""
         css = files("pytest_sslaudit").joinpath("html.css").read_text(encoding="utf-8")
         counts = "".join(_count(verdict, self._tally.verdicts[verdict.value]) for verdict in COUNTED)
         lines = [*lines_of_totals(self._tally), *_lines_of_run(session.config.stash.get(KEY, None))]
+        lines += self._tally.repairs
         if self._left_out:
             lines.append(f"{self._left_out} rows of what passed or did not apply are left out of the table")
         text = "".join(f"<p>{escape(line)}</p>" for line in lines)
@@ -107,7 +110,7 @@ def _result(report: pytest.TestReport | pytest.CollectReport) -> Result | None:
 def _is_good(result: Result | None, report: pytest.TestReport) -> bool:
     """Say whether a row is one of those that are left out where they are too many."""
     if result:
-        return result.verdict in GOOD
+        return result.verdict in GOOD and not first_of(report)
     return not report.failed and (report.when == "call" or report.skipped)
 
 
@@ -123,7 +126,7 @@ def _cell(name: str, value: str) -> str:
 def _values(result: Result, report: pytest.TestReport) -> tuple[str, ...]:
     remedy = "" if result.remedy.value == "none" or result.verdict in GOOD else result.remedy.value
     expiry = f"<span>{result.not_after:%Y-%m-%d}</span> {result.not_after:%H:%M}" if result.not_after else ""
-    finding = escape(_finding(result, report))
+    finding = f"{escape(_finding(result, report))}{_before(result, report)}"
     return _severity(result), _id(result.endpoint), escape(result.check), finding, expiry or EMPTY, remedy or EMPTY
 
 
@@ -155,21 +158,32 @@ def _finding(result: Result, report: pytest.TestReport) -> str:
     return result.message
 
 
+def _before(result: Result, report: pytest.TestReport) -> str:
+    """Return what was found before the repair, and whether that is mended."""
+    first = first_of(report)
+    if not first:
+        return ""
+    mended = '<span class="sslaudit-repaired">repaired</span> ' if result.verdict in GOOD else "; "
+    return f'{mended}<span class="sslaudit-before">before: {escape(first)}</span>'
+
+
 def _rank(result: Result | None, report: pytest.TestReport) -> tuple[int, int]:
-    """Return the place of a row: bugs, what fails, what follows from it, what is waived, what passed."""
+    """Return the place of a row: bugs, what fails, what was repaired, what follows, what is waived, what passed."""
     if result is None:
-        return (0 if report.failed else 4), 0
+        return (0 if report.failed else 5), 0
     worst_first = -result.severity.rank
     match result.verdict:
         case Verdict.ERROR:
             return 0, 0
         case Verdict.INCONCLUSIVE if "because" in result.detail and not report.failed:
-            return 2, worst_first
+            return 3, worst_first
         case Verdict.FAIL | Verdict.INCONCLUSIVE:
             return 1, worst_first
         case Verdict.WAIVED:
-            return 3, worst_first
-    return (4 if result.verdict is Verdict.PASS else 5), 0
+            return 4, worst_first
+    if first_of(report):
+        return 2, worst_first
+    return (5 if result.verdict is Verdict.PASS else 6), 0
 
 
 def _explained(result: Result) -> list[str]:

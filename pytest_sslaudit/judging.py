@@ -20,6 +20,7 @@ from pytest_sslaudit.gate import Ruling, ending_of, rule
 from pytest_sslaudit.parametrize import endpoint_of, judged
 from pytest_sslaudit.results import as_properties
 from pytest_sslaudit.run import Run, current_run
+from pytest_sslaudit.twice import told_before
 
 RAISED: Final = pytest.StashKey[Judgement]()
 
@@ -58,7 +59,7 @@ class Judging:
         """Turn the verdict into pytest's outcome, and let the result travel on the user properties."""
         ruling = _ruling(item, call)
         if ruling and ruling.result:
-            item.user_properties.extend(as_properties(ruling.result))
+            item.user_properties.extend(as_properties(ruling.result, told_before(item)))
         if ruling and ruling.outcome != "error" and not item.config.getoption("usepdb", default=False):
             call.excinfo = None  # or pytest draws a stack trace for each, at ten times the cost of the judgement
         report = yield

@@ -13,7 +13,7 @@ from typing import Any, Literal
 import pytest
 
 from audit.checks import Severity
-from audit.configuration import BadConfiguration, Configuration, read_configuration
+from audit.configuration import BadConfiguration, Configuration, read_configuration, state_folder
 from audit.endpoint import BadEndpoint, Endpoint, parse_endpoint
 from audit.policy import BadProfile, Profile, load_profile
 from audit.probe import Limits
@@ -23,6 +23,7 @@ from pytest_sslaudit.waivers import Waiver, read_waivers
 LEVELS = ("low", "medium", "high", "critical")
 TESTINFRA = ("connection", "ssh_config", "ssh_identity_file", "ssh_extra_args", "sudo", "sudo_user")
 INVENTORY = ("ansible_inventory", "force_ansible")
+Repair = Literal["no", "dry-run", "yes"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,10 @@ class Settings:
     from_evidence: Path | None
     limits: Limits
     now: datetime | None
+    state: Path
+    repair: Repair
+    may_continue: bool
+    issuer: str | None
 
 
 def read_settings(config: pytest.Config) -> Settings:
@@ -72,6 +77,10 @@ def read_settings(config: pytest.Config) -> Settings:
         from_evidence=asked.path("from_evidence"),
         limits=_limits(config, asked.file),
         now=_now(asked.text("now")),
+        state=asked.path("state") or state_folder(),
+        repair=_repair(config, asked),
+        may_continue=_may_continue(config),
+        issuer=config.option.audit_issuer,
     )
 
 
@@ -108,6 +117,28 @@ class _Asked:
             flag = key.replace("_", "-")
             raise pytest.UsageError(f"--audit-{flag} {value!r}: one of {', '.join(choices)} is needed")
         return value
+
+
+def _repair(config: pytest.Config, asked: _Asked) -> Repair:
+    """Return whether is repaired; raises UsageError beside options that leave it nothing to be sure of."""
+    wanted = config.option.remediate or config.option.remediate_dry_run
+    if not wanted:
+        return "no"
+    flag = "--remediate" if config.option.remediate else "--remediate-dry-run"
+    if config.option.remediate and config.option.remediate_dry_run:
+        raise pytest.UsageError("--remediate and --remediate-dry-run: one of both")
+    if getattr(config.option, "numprocesses", None) or hasattr(config, "workerinput"):
+        raise pytest.UsageError(f"{flag} with -n: repairs are made by one process; leave out -n")
+    for other, name in (("now", "--audit-now"), ("from_evidence", "--audit-from-evidence")):
+        if asked.text(other) is not None:
+            raise pytest.UsageError(f"{flag} with {name}: only what is so now is repaired; leave out {name}")
+    return "yes" if config.option.remediate else "dry-run"
+
+
+def _may_continue(config: pytest.Config) -> bool:
+    if config.option.allow_retry and config.option.no_retry:
+        raise pytest.UsageError("--allow-retry and --no-retry: one of both")
+    return bool(config.option.allow_retry)
 
 
 def _hosts(config: pytest.Config) -> tuple[str, ...]:

@@ -28,20 +28,31 @@ OPTIONS: Final[tuple[tuple[str, str | None, bool, str], ...]] = (
     ("concurrency", "N", False, "probes at once (default 64)"),
     ("per-address", "N", False, "connections at once to one address (default 2)"),
     ("now", "TIME", False, "judge as of that instant (RFC 3339)"),
-    ("state", "DIR", False, "where the state lies that outlives a run"),
+    ("state", "DIR", False, "where the state lies that outlives a run (default: the user's state folder)"),
+    ("issuer", "NAME", False, "which issuer of the configuration orders: [issuer.NAME]"),
     ("config", "FILE", False, "the configuration file (default: sslaudit.toml, or [tool.sslaudit] in pyproject.toml)"),
 )
 
-NAMES: Final = tuple(PREFIX + flag.replace("-", "_") for flag, *_ in OPTIONS)
+SWITCHES: Final = (
+    ("remediate", "after the audit, repair what failed and can be repaired, and judge those endpoints again"),
+    ("remediate-dry-run", "print what --remediate would do, and change nothing anywhere"),
+    ("allow-retry", "where the issuer is still working, queue one continuation in an hour (atd)"),
+    ("no-retry", "never queue a continuation"),
+)
+NAMES: Final = tuple(
+    [PREFIX + flag.replace("-", "_") for flag, *_ in OPTIONS] + [flag.replace("-", "_") for flag, _ in SWITCHES]
+)
 """What pytest calls them."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the options of the group `sslaudit`."""
     group = parser.getgroup("sslaudit", "sslaudit: audit TLS endpoints and certificates")
-    for name, (flag, metavar, repeatable, text) in zip(NAMES, OPTIONS, strict=True):
+    for name, (flag, metavar, repeatable, text) in zip(NAMES, OPTIONS, strict=False):
         action = "append" if repeatable else "store"
         group.addoption(f"--audit-{flag}", action=action, dest=name, metavar=metavar, default=None, help=text)
+    for flag, text in SWITCHES:
+        group.addoption(f"--{flag}", action="store_true", help=text)
 
 
 @pytest.hookimpl(tryfirst=True)

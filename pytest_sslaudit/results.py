@@ -17,22 +17,39 @@ from audit.certificate import Certificate, read_certificate
 from audit.checks import Inconclusive, Verdict
 from audit.observation import InstalledFile, Observation
 from audit.record import format_time
-from audit.result import Result, from_row, to_row
+from audit.result import Phase, Result, from_row, to_row
 from pytest_sslaudit.facts import Facts
 
 ROW: Final = "sslaudit"
 """The user property that holds a result as JSON, without what only its report knows: node id and duration."""
+FIRST: Final = "before"
+"""The user property that says what was found before a repair."""
 BESIDE: Final = ("endpoint", "check", "verdict", "severity", "message", "remedy", "policy", "source")
 """What stands beside it for people and JUnit's readers, where there is something to be read: JUnit's report holds every
 property in memory to the end, and most results are passes."""
 
 
-def as_properties(result: Result) -> list[tuple[str, object]]:
-    """Return a result as user properties: the whole of it as JSON, and of one that did not pass its parts by name."""
+def as_properties(result: Result, before: str | None = None) -> list[tuple[str, object]]:
+    """Return a result as user properties: the whole of it as JSON, and of one that did not pass its parts by name.
+
+    `before` is what was found before a repair.
+    """
     row = to_row(result)
     del row["nodeid"], row["duration_s"]
     names = () if result.verdict in (Verdict.PASS, Verdict.NOT_APPLICABLE) else BESIDE
-    return [(ROW, _json(row)), *(_shared(name, row[name]) for name in names)]
+    first = [(FIRST, before)] if before else []
+    return [(ROW, _json(row)), *first, *(_shared(name, row[name]) for name in names)]
+
+
+def first_of(report: pytest.TestReport) -> str | None:
+    """Return what a test found before the repair; None where it was judged once, or well."""
+    return next((str(value) for name, value in report.user_properties if name == FIRST), None)
+
+
+def row_of(report: pytest.TestReport) -> dict[str, Any] | None:
+    """Return the row of the results file that a report carries."""
+    text = _text_of(report)
+    return {"kind": "result", **json.loads(text), **_known_of(report)} if text else None
 
 
 @lru_cache(maxsize=4096)
@@ -91,7 +108,7 @@ class ResultsFile:
         self._stream.close()
 
 
-def observation_row(facts: Facts) -> dict[str, Any]:
+def observation_row(facts: Facts, phase: Phase = "before") -> dict[str, Any]:
     """Return what the results file says of an observation."""
     seen, endpoint = facts.observation, facts.endpoint
     first = seen.handshakes[0] if seen.handshakes else None
@@ -100,7 +117,7 @@ def observation_row(facts: Facts) -> dict[str, Any]:
         "endpoint": str(endpoint),
         "host": endpoint.hostspec,
         "service": endpoint.service,
-        "phase": "before",
+        "phase": phase,
         "observed_at": format_time(seen.observed_at),
         "addresses": list(seen.addresses),
         "resolved": None if seen.dns is None or seen.dns.status == "not-asked" else list(seen.dns.addresses),

@@ -42,6 +42,7 @@ class Run:
     selected: dict[str, set[str]] = field(default_factory=dict)
     usage_errors: list[str] = field(default_factory=list)
     stale_waivers: tuple[str, ...] = ()
+    judged_again: frozenset[str] = frozenset()  # the ids of the endpoints that a repair touched
     _last: Facts | None = None
 
     @cached_property
@@ -59,6 +60,10 @@ class Run:
             is_run = endpoint == RUN
             self._last = self.source.facts(Observation(RUN, self.now)) if is_run else self.source.facts_of(endpoint)
         return self._last
+
+    def judge_again(self, endpoints: frozenset[str], now: datetime) -> None:
+        """Judge these endpoints as they are now: they were observed anew."""
+        self.judged_again, self.now, self._last = endpoints, now, None
 
     def endpoints(self, scopes: tuple[Scope, ...]) -> tuple[Endpoint, ...]:
         """Return what a check of those scopes is judged for, in order."""

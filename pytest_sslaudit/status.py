@@ -27,6 +27,6 @@ def exit_status(pytest_status: int, ended: Ended, tally: Tally) -> int:
         return ExitCode.INTERRUPTED
     if tally.has_bug or ended.broken_collection or pytest_status == ExitCode.INTERNAL_ERROR:
         return BUG
-    if pytest_status == ExitCode.OK and tally.verdicts and not tally.told_something:
+    if pytest_status == ExitCode.OK and (tally.failed_repairs or (tally.verdicts and not tally.told_something)):
         return ExitCode.TESTS_FAILED
     return pytest_status

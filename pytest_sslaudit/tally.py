@@ -29,6 +29,9 @@ class Tally:
     endpoints: set[str] = field(default_factory=set)
     earliest: tuple[datetime, str] | None = None  # not_after, endpoint
     connections: int = 0
+    repairs: list[str] = field(default_factory=list)  # a line each
+    failed_repairs: int = 0
+    repairs_broken: bool = False  # a bug of ours in the repair
     told_something: bool = False  # an audit in which nothing at all could be judged is never well
 
     def add(self, result: Result, outcome: str) -> None:
@@ -53,8 +56,8 @@ class Tally:
 
     @property
     def has_bug(self) -> bool:
-        """Whether a check ended by a bug of ours."""
-        return self.verdicts[Verdict.ERROR.value] > 0
+        """Whether a check, or a repair, ended by a bug of ours."""
+        return self.verdicts[Verdict.ERROR.value] > 0 or self.repairs_broken
 
     def by_severity(self) -> list[tuple[Severity, int]]:
         """Return the counts of findings, worst first."""

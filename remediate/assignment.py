@@ -15,11 +15,8 @@ from audit.anchors import Anchors
 from audit.configuration import Configuration
 from audit.probe import Limits
 from remediate.bounds import Bounds
-from remediate.case import Case, Step, StepState
 from remediate.runner import Pace
-from remediate.site import Waits
-
-Watch = Callable[[Case, Step, StepState, str], None]
+from remediate.site import Waits, Watch
 
 
 def _now() -> datetime:

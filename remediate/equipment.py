@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from audit.configuration import BadConfiguration, host_of, read_secret
 from audit.configuration.schema import Issuer as Section
 from audit.probe.inside import HostInside
+from audit.probe.root_hints import BadHints, RootServer, read_hints
 from audit.targets import Discovery
 from remediate.assignment import Assignment
 from remediate.dcv import VALIDATORS
@@ -22,6 +23,7 @@ from remediate.installers import Declared
 from remediate.issuers import Access, BadIssuer, Issuer, open_issuer
 from remediate.issuers.absent import Absent
 from remediate.journal import Journal
+from remediate.lookup import LookUps, Roots
 from remediate.site import Means
 
 
@@ -29,7 +31,7 @@ def means_of(assignment: Assignment, journal: Journal, discoveries: tuple[Discov
     """Return what a run may use; raises BadConfiguration."""
     hosts = {one.host.label: one.host for found in discoveries for one in _insides(found)}
     logins = {label: one.login for one in discoveries if one.login and (label := one.host.endpoint.host)}
-    section = _section(assignment) or Section("none")
+    section, http_port = _section(assignment) or Section("none"), assignment.configuration.remediate.http_port
     return Means(
         journal=journal,
         hands={label: HostHands(host) for label, host in hosts.items()},
@@ -37,7 +39,7 @@ def means_of(assignment: Assignment, journal: Journal, discoveries: tuple[Discov
         issuer=issuer_of(assignment),
         issuer_name=assignment.issuer_name or "no issuer",
         validator=VALIDATORS["http-csr-hash"],
-        docroots=docroots_of(one.host.server for one in discoveries if one.host.server),
+        docroots=docroots_of((one.host.server for one in discoveries if one.host.server), http_port),
         anchors=assignment.anchors,
         clock=assignment.clock,
         owner=owner(),
@@ -56,6 +58,10 @@ def means_of(assignment: Assignment, journal: Journal, discoveries: tuple[Discov
         waits=assignment.waits,
         limits=assignment.limits,
         stop=assignment.stop,
+        watch=assignment.watch,
+        say=assignment.say,
+        lookups=LookUps(Roots(root_hints(assignment))),
+        http_port=http_port,
     )
 
 
@@ -80,6 +86,21 @@ def issuer_of(assignment: Assignment) -> Issuer:
         return open_issuer(section.kind, access)
     except BadIssuer as error:
         raise BadConfiguration(f"{configuration.file}: [{place}]: {error}") from error
+
+
+def root_hints(assignment: Assignment) -> tuple[RootServer, ...]:
+    """Return the root servers that are configured, none where those of the Internet are meant.
+
+    Raises BadConfiguration.
+    """
+    configuration = assignment.configuration
+    if configuration.probe.root_hints is None:
+        return ()
+    file = configuration.path(configuration.probe.root_hints)
+    try:
+        return read_hints(file.read_text(encoding="utf-8"), str(file))
+    except (OSError, UnicodeDecodeError, BadHints) as error:
+        raise BadConfiguration(f"{configuration.file}: probe.root_hints: {error}") from error
 
 
 def owner() -> str:

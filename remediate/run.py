@@ -1,24 +1,27 @@
-"""One run of repairs: the state folder held, findings planned, repaired, and told of.
+"""One run of repairs: the state folder held, findings planned, repaired, and told of; or all of it only rehearsed.
 
-It knows the order of these; each of them is known elsewhere. This is what the plugin, the command line and the panel's
-script begin and end with.
+It knows the order of these; each of them is known elsewhere. This is what the plugin and the command line begin with.
 """
 
 from __future__ import annotations
 
+import shutil
+import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from audit.targets import Discovery
 from remediate.assignment import Assignment
-from remediate.equipment import issuer_of, means_of
+from remediate.database import FILE
+from remediate.equipment import issuer_of, means_of, root_hints
 from remediate.evidence import Evidence
 from remediate.journal import Journal, open_journal
 from remediate.lock import locked
 from remediate.plan import Plan, plan
+from remediate.rehearsal import rehearsal_lines
 from remediate.runner import repair
-from remediate.site import Means
 from remediate.walk import Ending
 
 
@@ -33,22 +36,36 @@ class Repairs:
         """Decide what to do about every finding."""
         return plan(evidence, self.assignment.bounds, self.assignment.clock())
 
-    def means(self, discoveries: Iterable[Discovery]) -> Means:
-        """Return what this run may use on the hosts that were looked at."""
-        return means_of(self.assignment, self.journal, tuple(discoveries))
+    def repair(self, planned: Plan, discoveries: Iterable[Discovery]) -> tuple[Ending, ...]:
+        """Repair what an earlier run left and what is planned, on hosts that were looked at; return how each ended."""
+        means = means_of(self.assignment, self.journal, tuple(discoveries))
+        return repair(planned.cases, means, self.assignment.pace)
 
-    def repair(self, planned: Plan, discoveries: Sequence[Discovery]) -> tuple[Ending, ...]:
-        """Repair what an earlier run left and what is planned; return how each case ended."""
-        return repair(planned.cases, self.means(discoveries), self.assignment.pace)
+
+def insist_on_usable(assignment: Assignment, *, only_looks: bool = False) -> None:
+    """Raise BadConfiguration or UnusableState for what would keep a run from repairing anything."""
+    issuer_of(assignment)
+    root_hints(assignment)
+    if not only_looks:
+        with open_journal(assignment.state):
+            """It can be opened."""
 
 
 @contextmanager
-def repairs(assignment: Assignment) -> Iterator[Repairs]:
-    """Hold the state folder for one run.
-
-    Raises BadConfiguration before anything is done where the issuer, or a secret, cannot be used as it is configured,
-    UnusableState for the folder, and Held where another run has it.
-    """
-    issuer_of(assignment)
+def begin(assignment: Assignment) -> Iterator[Repairs]:
+    """Hold the state folder for one run; raises UnusableState, and Held where another run has it."""
     with open_journal(assignment.state) as journal, locked(assignment.state, assignment.command, assignment.clock()):
         yield Repairs(assignment, journal)
+
+
+def rehearse(
+    assignment: Assignment, evidence: Evidence, discoveries: Sequence[Discovery], *, verbose: bool
+) -> Iterator[str]:
+    """Give the lines that say what a run would do now; nothing is touched, and the journal is read from a copy."""
+    planned = plan(evidence, assignment.bounds, assignment.clock())
+    with tempfile.TemporaryDirectory(prefix="sslaudit-") as folder:
+        for file in assignment.state.glob(f"{FILE}*"):
+            shutil.copy(file, folder)
+        with open_journal(Path(folder)) as journal:
+            means = means_of(assignment, journal, tuple(discoveries))
+            yield from rehearsal_lines(planned, means, verbose=verbose)

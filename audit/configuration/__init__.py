@@ -9,6 +9,7 @@ from audit.configuration.logins import host_of, logins
 from audit.configuration.reading import read_configuration
 from audit.configuration.schema import BadConfiguration, Configuration, Secret
 from audit.configuration.secret import read_secret
+from audit.configuration.state import state_folder
 from audit.configuration.trust import read_anchors
 
 __all__ = [
@@ -20,4 +21,5 @@ __all__ = [
     "read_anchors",
     "read_configuration",
     "read_secret",
+    "state_folder",
 ]

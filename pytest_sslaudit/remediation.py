@@ -1,0 +1,162 @@
+"""The audit's one way into the repair: what failed is repaired between two judgements, and what came of it is told.
+
+It knows pytest's hooks and a run of repairs; how anything is repaired is not known here.
+"""
+
+from __future__ import annotations
+
+import shlex
+import sys
+import traceback
+from collections.abc import Generator, Iterable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from audit.anchors import Anchors
+from audit.configuration import BadConfiguration
+from pytest_sslaudit.controller import Controller
+from pytest_sslaudit.reobserve import observe_again, touched
+from pytest_sslaudit.repair_progress import RepairProgress
+from pytest_sslaudit.repaired import remediation_rows
+from pytest_sslaudit.results import observation_row, row_of
+from pytest_sslaudit.twice import Twice
+from pytest_sslaudit.whole import Whole
+from remediate.assignment import Assignment
+from remediate.database import UnusableState
+from remediate.evidence import Evidence, gather
+from remediate.journal import Journal
+from remediate.lock import Held
+from remediate.plan import Plan
+from remediate.run import Repairs, begin, insist_on_usable, rehearse
+from remediate.show import ending_lines, plan_lines
+from remediate.walk import Ending
+
+
+class Remediation:
+    """The hooks of a run with `--remediate` or `--remediate-dry-run`."""
+
+    def __init__(self, config: pytest.Config, controller: Controller) -> None:
+        """Refuse what cannot be used before anything is observed; raises pytest.UsageError."""
+        self._config, self._controller = config, controller
+        self._twice, self._whole, self._stack = Twice(), Whole(), ExitStack()
+        self._progress = RepairProgress(config)
+        self._rows: list[Mapping[str, Any]] = []
+        self._is_rehearsal = controller.settings.repair == "dry-run"
+        try:
+            insist_on_usable(self._assignment(Anchors({})), only_looks=self._is_rehearsal)
+        except (BadConfiguration, UnusableState) as error:
+            raise pytest.UsageError(str(error)) from error
+
+    def pytest_deselected(self, items: Sequence[pytest.Item]) -> None:
+        """Note what is not judged: what is not known well enough is not repaired."""
+        self._whole.leave_out(items)
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, object, object]:
+        """Judge, repair and observe again; then let pytest report what was judged, and judge again what was touched."""
+        if not self._config.option.collectonly and not session.testsfailed:
+            self._judge(session.items)
+            evidence = self._evidence(session.items)
+            try:
+                self._repair(evidence, session.items)
+            except Exception:  # noqa: BLE001 - a bug in the repair does not cost the audit its report
+                self._controller.tally.repairs_broken = True
+                self._progress.say(traceback.format_exc().splitlines())
+        return (yield)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_protocol(self, item: pytest.Item) -> bool | None:
+        """Report what was judged already; what a repair has touched is run anew."""
+        reports = self._twice.take(item)
+        if not reports:
+            return None
+        item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
+        self._controller.writes_results = False
+        for report in reports:
+            item.ihook.pytest_runtest_logreport(report=report)
+        self._controller.writes_results = True
+        item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
+        return True
+
+    def pytest_unconfigure(self) -> None:
+        """Give the state folder back."""
+        self._stack.close()
+
+    def _judge(self, items: Sequence[pytest.Item]) -> None:
+        """Judge everything for the first time, and write it down."""
+        results = self._controller.results
+        for report in self._twice.judge(items):
+            row = row_of(report)
+            if row is not None:
+                self._rows.append(row)
+                if results:
+                    results.result(report)
+
+    def _evidence(self, items: Sequence[pytest.Item]) -> Evidence:
+        run, summary = self._controller.run, {"kind": "summary"}
+        endpoints = (*run.manifest.hosts, *run.manifest.endpoints)
+        seen = (run.source.facts_of(one) for one in endpoints if self._controller.spool.observation(one))
+        rows = ({"kind": "observation", **observation_row(facts)} for facts in seen)
+        return replace(gather([*rows, *self._rows, summary]), unfinished=self._whole.unfinished(self._config, items))
+
+    def _repair(self, evidence: Evidence, items: Sequence[pytest.Item]) -> None:
+        assignment = self._assignment(self._controller.run.source.anchors)
+        if self._is_rehearsal:
+            verbose = self._config.get_verbosity() > 0
+            self._progress.say(rehearse(assignment, evidence, self._controller.discoveries, verbose=verbose))
+            return
+        try:
+            repairs = self._stack.enter_context(begin(assignment))
+        except Held as held:
+            self._controller.tally.failed_repairs += 1
+            self._progress.say([f"nothing was repaired: {held}"])
+            return
+        endings = self._repaired(repairs, repairs.plan(evidence))
+        ids = touched(endings, self._controller.targets)
+        if ids:
+            observe_again(self._controller, ids)
+            self._controller.run.judge_again(ids, datetime.now(UTC))
+            self._twice.judge_again(items, ids)
+        self._write(repairs.journal, endings, evidence)
+
+    def _repaired(self, repairs: Repairs, planned: Plan) -> tuple[Ending, ...]:
+        tally, progress = self._controller.tally, self._progress
+        progress.say(plan_lines(planned) if self._config.get_verbosity() > 0 else list(plan_lines(planned))[:1])
+        with progress.shown(planned):
+            endings = repairs.repair(planned, self._controller.discoveries)
+        tally.repairs += ending_lines(endings)
+        progress.say(tally.repairs)
+        tally.failed_repairs += sum(ending.kind == "failed" for ending in endings)
+        tally.repairs_broken |= any(ending.cause == "run.bug" for ending in endings)
+        return endings
+
+    def _write(self, journal: Journal, endings: Iterable[Ending], evidence: Evidence) -> None:
+        """Write what was done to each endpoint, and what it serves now."""
+        run = self._controller.run
+        seen = (run.source.facts_of(one) for one in run.manifest.endpoints if str(one) in run.judged_again)
+        after = {str(facts.endpoint): observation_row(facts, "after") for facts in seen}
+        self._rows += ({"kind": "observation", **row} for row in after.values())
+        leaves = {one: row["chain"][0]["sha256"] if row["chain"] else None for one, row in after.items()}
+        for ending in endings:
+            for row in remediation_rows(ending, journal.events(ending.case.id), evidence, leaves):
+                if self._controller.results:
+                    self._controller.results.write("remediation", **row)
+
+    def _assignment(self, anchors: Anchors) -> Assignment:
+        settings = self._controller.settings
+        is_verbose = self._config.get_verbosity() > 0
+        return Assignment(
+            configuration=settings.configuration,
+            state=settings.state,
+            anchors=anchors,
+            command=shlex.join(sys.argv),
+            limits=settings.limits,
+            issuer=settings.issuer,
+            say=self._progress.detail if is_verbose else lambda _: None,
+            watch=self._progress.watch,
+            stop=self._controller.stop,
+        )

@@ -1,0 +1,50 @@
+"""What a repair has touched, looked at anew: hosts from inside, endpoints on the wire.
+
+It knows cases and targets; it judges nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+
+from audit.probe import Target
+from audit.targets import Discovery, Login, discover
+from pytest_sslaudit.controller import Controller
+from remediate.walk import Ending
+
+
+def touched(endings: Iterable[Ending], targets: Sequence[Target]) -> frozenset[str]:
+    """Return the ids of all endpoints of the services that were worked on, and of their hosts.
+
+    A service that was reloaded may serve something else on every endpoint, not only on those that were repaired.
+    """
+    cases = [ending.case for ending in endings if ending.kind != "waiting"]
+    services = {(case.host, service) for case in cases for service in case.services}
+    endpoints = {one for case in cases for one in case.endpoints}
+    for target in targets:
+        service = target.server.service if target.server else target.endpoint.service
+        if (target.endpoint.host, service) in services:
+            endpoints.add(str(target.endpoint))
+    known = {str(target.endpoint) for target in targets}
+    return frozenset(endpoints & known | {f"{case.host}/" for case in cases})
+
+
+def observe_again(controller: Controller, ids: frozenset[str]) -> None:
+    """Look at the hosts of these ids once more, and observe the endpoints among them."""
+    hosts = {one.partition("/")[0] for one in ids if one.endswith("/")}
+    found = discover(_logins(controller.discoveries, hosts), clock=lambda: datetime.now(UTC))
+    fresh = {str(target.endpoint): target for one in found for target in one.targets}
+    for discovery in found:
+        if str(discovery.host.endpoint) in ids:
+            controller.keep(discovery.host, "after")
+    chosen = [fresh.get(str(one.endpoint), one) for one in controller.targets if str(one.endpoint) in ids]
+    controller.observe(chosen, "after")
+
+
+def _logins(discoveries: Iterable[Discovery], hosts: set[str]) -> tuple[Login, ...]:
+    """Return how these hosts are logged into; all, where labels depend on who else is looked at."""
+    every = {one.login.hostspec: (one.login, str(one.host.endpoint.host)) for one in discoveries if one.login}
+    is_numbered = any("+" in label for _, label in every.values())
+    several = {one.login.hostspec for one in discoveries if one.login and one.host.endpoint.host in hosts}
+    return tuple(login for spec, (login, _) in every.items() if is_numbered or spec in several)

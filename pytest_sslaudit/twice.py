@@ -1,0 +1,69 @@
+"""Tests judged before a repair and, where it touched what they judge, once more after it: the last verdict counts.
+
+What was judged first and is still so is reported as it was, once; nothing is reported before the repair is over. It
+knows pytest's protocol, and no repair.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import pairwise
+from typing import Final
+
+import pytest
+from _pytest.runner import runtestprotocol
+
+from audit.checks import Verdict
+from audit.result import Result
+from pytest_sslaudit.parametrize import endpoint_of
+from pytest_sslaudit.results import result_of
+
+BEFORE: Final = pytest.StashKey[Result]()
+"""What a test came to before the repair, on the item that is judged again."""
+
+
+class Twice:
+    """The first reports of the tests that are about endpoints, until they are given out."""
+
+    def __init__(self) -> None:
+        """Begin with none."""
+        self._reports: dict[str, tuple[pytest.TestReport, ...]] = {}
+
+    def judge(self, items: Sequence[pytest.Item]) -> Iterator[pytest.TestReport]:
+        """Run the tests that are about endpoints without reporting them; give each report."""
+        ours: list[pytest.Item | None] = [item for item in items if endpoint_of(item) is not None]
+        for item, following in pairwise((*ours, None)):
+            if item is not None:
+                yield from self._judge(item, following)
+
+    def _judge(self, item: pytest.Item, following: pytest.Item | None) -> tuple[pytest.TestReport, ...]:
+        properties = list(item.user_properties)
+        reports = tuple(runtestprotocol(item, log=False, nextitem=following))
+        item.user_properties[:] = properties
+        item._report_sections.clear()  # noqa: SLF001 - what was captured is in these reports; pytest has no other way
+        self._reports[item.nodeid] = reports
+        return reports
+
+    def judge_again(self, items: Iterable[pytest.Item], endpoints: frozenset[str]) -> None:
+        """Let the tests of these endpoints be run anew, each knowing what it came to first."""
+        for item in items:
+            endpoint = endpoint_of(item)
+            if endpoint is None or str(endpoint) not in endpoints:
+                continue
+            for report in self._reports.pop(item.nodeid, ()):
+                result = result_of(report)
+                if result is not None:
+                    item.stash[BEFORE] = result
+
+    def take(self, item: pytest.Item) -> tuple[pytest.TestReport, ...]:
+        """Return the reports of a test that is not judged again, once."""
+        return self._reports.pop(item.nodeid, ())
+
+
+def told_before(item: pytest.Item) -> str | None:
+    """Return in a line what a test found before the repair; None where it was not judged, or well."""
+    result = item.stash.get(BEFORE, None)
+    if result is None or result.verdict in (Verdict.PASS, Verdict.NOT_APPLICABLE):
+        return None
+    severity = f" ({result.severity})" if result.verdict is Verdict.FAIL else ""
+    return f"{result.verdict}{severity}: {result.message}"
