@@ -187,3 +187,14 @@ def test_for_a_name_that_leads_nowhere_no_file_is_written(stage: Stage, name: st
     assert says in ending.note
     done = [command.why for place in (stage.a, stage.b) for command in place.hands.commands]
     assert not [why for why in done if why.startswith("put the file")]
+
+
+def test_what_another_host_has_is_not_this_hosts_but_for_what_both_have(stage: Stage) -> None:
+    assert stage.means.addresses_beside("a") == {B}
+    targets = dict(stage.means.targets)
+    endpoint = str(stage.a.endpoint)
+    server = targets[endpoint].server
+    assert server
+    targets[endpoint] = replace(targets[endpoint], server=replace(server, addresses=(A, B)))
+    shared = replace(stage.means, targets=targets)
+    assert (shared.addresses_beside("a"), shared.addresses_beside("b")) == (frozenset(), {A})
