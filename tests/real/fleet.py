@@ -10,24 +10,44 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from itertools import count
 from typing import Any, Final, Self
 
+from cryptography import x509
+
+from remediate.installers import INSTALLERS
+from remediate.installers.installer import Daemon as Process
 from tests.real import auditing, login
-from tests.real.daemons import DAEMONS
+from tests.real.daemons import DAEMONS, Daemon
 from tests.real.host import Host, connect, name_hosts, running_host
 from tests.real.lab import NAMES, serve
 from tests.real.overlay import CHECKOUT
+from tests.real.peer import served, wait_until
 from tests.real.pki import Authority, Credential
 
 WEB1: Final = NAMES["main"].main
+WWW: Final = NAMES["main"].second
 STORE: Final = "/run/store"
 FOUND: Final = "/run/found.jsonl"
-_OWN_ADDRESS: Final = "198.18.0.2"
+OWN_ADDRESS: Final = "198.18.0.2"
 _WEBSITE: Final = r"""
 sed -i 's|^http {|http { server { listen 80; listen [::]:80; root /var/www/html; }|' /etc/nginx/nginx.conf
+cp -a /etc/nginx /etc/apache2 /root
 nginx -s reload
 """
+_AGAIN: Final = r"""
+for pid in $(pgrep -f '^sh.* sslaudit-[s]witch' || :); do kill -KILL "$pid" || :; done
+for mounted in /full /etc/ssl/nginx /var/www/html; do umount "$mounted" 2>/dev/null || :; done
+rm -rf /var/lib/sslaudit /var/www/html/.well-known /full /run/kept
+cp -a /root/nginx /root/apache2 /etc
+"""
+_A_NIGHT_PASSES: Final = """
+import sqlite3, sys
+with sqlite3.connect(sys.argv[1] + "/journal.sqlite") as journal:
+    journal.execute("UPDATE attempts SET next_at = NULL, busy_until = NULL")
+"""
+_STATES: Final = count()
 
 
 class Talk:
@@ -68,6 +88,64 @@ class Talk:
         return self._process.communicate()[0]
 
 
+class Controller(Talk):
+    """A controller with a state folder; each run may differ from it in some options."""
+
+    def begin(self, **changes: Any) -> None:  # noqa: ANN401 - any option
+        """Begin a run."""
+        self.tell(json.dumps(changes))
+
+    def run(self, **changes: Any) -> Any:  # noqa: ANN401 - any option and any JSON
+        """Do a run and return what it says."""
+        return self.ask(json.dumps(changes))
+
+
+class Watch(Talk):
+    """A client that shakes hands with services until it is asked what it saw."""
+
+    def saw_no_gap(self, *, is_replaced: bool) -> bool:
+        """End it, and tell whether each service always answered, with one leaf or with one and then one other.
+
+        Old workers of nginx answer beside the new ones for a moment.
+        """
+        seen: dict[str, list[str]] = json.loads(self.end())
+        assert not [answer for answers in seen.values() for answer in answers if answer.startswith("failed")], seen
+        leaves = 2 if is_replaced else 1
+        return all(
+            len(set(answers)) == leaves and (answers[0] != answers[-1]) == is_replaced for answers in seen.values()
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Planted:
+    """What the services of the host serve at first: one expired certificate, and another for the second name."""
+
+    daemons: tuple[Daemon, ...]
+    old: Credential
+    second: Credential
+
+    def serve(self, web1: Host) -> None:
+        """Start the services, and a website for each name."""
+        for daemon in self.daemons:
+            serve(web1, daemon, NAMES["main"], (self.old, self.second))
+        web1.shell(_WEBSITE)
+        web1.wait_for(80)
+
+    def serve_again(self, web1: Host) -> None:
+        """Bring the host back to how it began."""
+        web1.shell(_AGAIN)
+        for daemon in self.daemons:
+            web1.write(*daemon.files(self.old, self.second))
+            start = f"if pidof -s {_process(daemon)}; then {daemon.reload or ':'}; else {daemon.start}; fi"
+            web1.shell(start)
+        web1.wait_for(80, *self.ports)
+
+    @property
+    def ports(self) -> tuple[int, ...]:
+        """The ports of the services on which TLS comes first."""
+        return tuple(port for daemon in self.daemons for port in daemon.ports)
+
+
 @dataclass(frozen=True, slots=True)
 class Fleet:
     """The host where controllers run, the one that is repaired, and how it is logged into."""
@@ -76,14 +154,14 @@ class Fleet:
     web1: Host
     hostspec: str
     address: str
-    authority: Authority
+    planted: Planted
     store: Talk
-    access: dict[str, str] = field(default_factory=dict)
+    access: dict[str, str]
 
-    def audit(self) -> auditing.AuditRun:
-        """Audit the host with all anchors; what is found is what the next repair decides from."""
+    def audit(self, *more: str) -> auditing.AuditRun:
+        """Audit the host (and more) with all anchors; what is found is what the next repair decides from."""
         trust = [f"--audit-trust={file}" for file in self.anchors]
-        run = auditing.audit(self.near, *trust, f"--hosts={self.hostspec}")
+        run = auditing.audit(self.near, *trust, f"--hosts={','.join((self.hostspec, *more))}")
         self.near.shell(f"cp /run/audit/results.jsonl {FOUND}")
         return run
 
@@ -92,63 +170,94 @@ class Fleet:
         """The files of the anchors, the Store's CA among them."""
         return [auditing.ANCHOR, f"{STORE}/store-root.pem"]
 
-    def controller(self, state: str, **changes: Any) -> Talk:  # noqa: ANN401 - any option
-        """Start a controller with a state folder."""
-        options = {"hosts": [self.hostspec], "state": state, "results": FOUND, "anchors": self.anchors, **self.access}
-        return Talk(self.near, "tests.real.repairing", json.dumps({**options, **changes}))
+    def new_state(self) -> str:
+        """Return a state folder that is not there yet."""
+        return f"/run/state{next(_STATES)}"
+
+    def controller(self, state: str | None = None, **changes: Any) -> Controller:  # noqa: ANN401 - any option
+        """Start a controller, with a state folder of its own where none is named."""
+        options = {
+            "hosts": [self.hostspec],
+            "state": state or self.new_state(),
+            "results": FOUND,
+            "anchors": self.anchors,
+            **self.access,
+        }
+        return Controller(self.near, "tests.real.repairing", json.dumps({**options, **changes}))
+
+    def a_night_passes(self, state: str) -> None:
+        """Make everything due that an earlier run put off."""
+        self.near.do(sys.executable, "-c", _A_NIGHT_PASSES, state)
+
+    def begin_again(self) -> None:
+        """Bring the host back to how it began, and the Store to its senses; its orders stay."""
+        self.store.ask("behave")
+        self.near.run("rm", "-f", "/run/go")
+        self.planted.serve_again(self.web1)
+        assert wait_until(lambda: self.leaves() == {leaf_of(self.planted.old)}), self.web1.ps()
 
     def orders(self) -> int:
         """Return how many orders the Store was ever given."""
         return self.near.shell(f"cat {STORE}/orders.jsonl 2>/dev/null || :").count('"idempotency_key"')
 
-    def watching(self, *ports: int) -> Talk:
-        """Watch services by TLS from where controllers run."""
-        return Talk(self.near, "tests.real.watch", *(f"{self.address}:{port}:{WEB1}" for port in ports))
+    def watching(self, *ports: int) -> Watch:
+        """Watch services by TLS from where controllers run: all where none is named."""
+        places = (f"{self.address}:{port}:{WEB1}" for port in ports or self.planted.ports)
+        return Watch(self.near, "tests.real.watch", *places)
+
+    def leaves(self, *ports: int) -> set[x509.Certificate | None]:
+        """Return what the ports serve, all where none is named; one where they agree."""
+        chains = (served(self.web1, port, WEB1) for port in ports or self.planted.ports)
+        return {chain[0] if chain else None for chain in chains}
+
+
+def leaf_of(credential: Credential) -> x509.Certificate:
+    """Return a certificate as a peer sees it."""
+    return x509.load_pem_x509_certificate(credential.certificate.encode())
+
+
+def _process(daemon: Daemon) -> str:
+    installer = INSTALLERS[daemon.service]
+    assert isinstance(installer, Process)
+    return installer.processes[0]
 
 
 @contextmanager
-def running_fleet(authority: Authority, *services: str, over_ssh: bool) -> Iterator[Fleet]:
+def running_fleet(
+    authority: Authority, *services: str, over_ssh: bool, second: Credential | None = None
+) -> Iterator[Fleet]:
     """Run a host whose services serve one expired certificate, and a Store beside the controllers."""
-    expired = authority.issue(WEB1, begins=-90, lasts=60)
+    daemons = tuple(daemon for daemon in DAEMONS if daemon.name in services)
+    planted = Planted(daemons, authority.issue(WEB1, begins=-90, lasts=60), second or authority.issue(WWW))
     with running_host("main", WEB1) as web1:
         if not over_ssh:
-            web1.shell(f"ip addr add {_OWN_ADDRESS}/32 dev lo")
-            name_hosts(web1, _names(_OWN_ADDRESS))
-            _serve(web1, authority, expired, services)
-            with _served_store(web1, _OWN_ADDRESS, _OWN_ADDRESS) as (store, access):
-                yield _trusting(Fleet(web1, web1, "local://", _OWN_ADDRESS, authority, store, access))
+            web1.shell(f"ip addr add {OWN_ADDRESS}/32 dev lo")
+            name_hosts(web1, names_of(OWN_ADDRESS))
+            planted.serve(web1)
+            with _served_store(web1, OWN_ADDRESS, OWN_ADDRESS) as (store, access):
+                auditing.trust(web1, authority.anchor)
+                yield Fleet(web1, web1, "local://", OWN_ADDRESS, planted, store, access)
             return
         with running_host("main", "auditor.example.test") as auditor:
             public_key = login.make_key(auditor)
             address = connect(auditor, web1, 1)
-            name_hosts(web1, _names(address))
-            name_hosts(auditor, {"auditor.example.test": ("127.0.1.1",), **_names(address)})
+            name_hosts(web1, names_of(address))
+            name_hosts(auditor, {"auditor.example.test": ("127.0.1.1",), **names_of(address)})
             login.admit(web1, public_key)
             login.know(auditor, web1)
-            _serve(web1, authority, expired, services)
+            planted.serve(web1)
             with _served_store(auditor, "198.18.1.1", address) as (store, access):
-                yield _trusting(Fleet(auditor, web1, f"ssh://root@{WEB1}", address, authority, store, access))
+                auditing.trust(auditor, authority.anchor)
+                yield Fleet(auditor, web1, f"ssh://root@{WEB1}", address, planted, store, access)
 
 
-def _names(address: str) -> dict[str, tuple[str, ...]]:
-    return {WEB1: (address,), NAMES["main"].second: (address,)}
-
-
-def _serve(web1: Host, authority: Authority, credential: Credential, services: tuple[str, ...]) -> None:
-    names = NAMES["main"]
-    for daemon in DAEMONS:
-        if daemon.name in services:
-            serve(web1, daemon, names, (credential, authority.issue(names.second)))
-    web1.shell(_WEBSITE)
-    web1.wait_for(80)
+def names_of(address: str) -> dict[str, tuple[str, ...]]:
+    """Return where the names of the host lead."""
+    return {WEB1: (address,), WWW: (address,)}
 
 
 @contextmanager
 def _served_store(near: Host, source: str, address: str) -> Iterator[tuple[Talk, dict[str, str]]]:
-    with Talk(near, "tests.real.storefront", STORE, source, f"{WEB1}={address}") as store:
+    places = (f"{name}={address}" for name in names_of(address))
+    with Talk(near, "tests.real.storefront", STORE, source, *places) as store:
         yield store, store.hear()
-
-
-def _trusting(fleet: Fleet) -> Fleet:
-    auditing.trust(fleet.near, fleet.authority.anchor)
-    return fleet

@@ -1,7 +1,7 @@
 """A controller of repairs as processes that can be killed: each run is forked from one that has imported everything.
 
-`python -m tests.real.repairing OPTIONS` reads one line a run from its input: nothing, or `before N` or `after N` to be
-killed by SIGKILL at that record; it answers with a line of JSON. What it decides from is an audit's results file.
+`python -m tests.real.repairing OPTIONS` reads one line a run from its input: what is different in this run, as JSON, or
+nothing. It answers with a line of JSON. What it decides from is an audit's results file.
 """
 
 from __future__ import annotations
@@ -10,8 +10,10 @@ import json
 import os
 import signal
 import sys
-from dataclasses import dataclass
-from datetime import UTC, datetime
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -21,18 +23,20 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from audit.anchors import Anchors
 from audit.probe.inside import HostInside
 from audit.targets import Login, assemble, discover
+from audit.websites import Docroot
 from remediate.bounds import Bounds
+from remediate.case import Case, StepState
 from remediate.dcv import VALIDATORS
-from remediate.docroots import docroots_of
 from remediate.evidence import read_evidence
 from remediate.hands import HostHands
 from remediate.issuers import Access, open_issuer
 from remediate.journal import Journal
-from remediate.lock import locked
+from remediate.lock import Held, locked
 from remediate.plan import plan
+from remediate.premises import ROOT
 from remediate.runner import Pace, repair
 from remediate.site import Means, Waits
-from tests.runner.mortal import mortal_database
+from tests.runner.mortal import Point, mortal_database
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,37 +51,75 @@ class Options:
     token: str
     confirmation_s: int = 30
     proof_s: float = 5.0
+    issuance_s: float = 20.0
+    docroot: str = "/var/www/html"
+    root: str = ROOT
+    key_type: str = "ecdsa-p256"
+    ahead_s: float = 0.0  # of the controller's clock
+    killed: str = ""  # at a record: `before N` or `after N`
+    killed_at: str = ""  # once a step of this kind is done
+    held_at: str = ""  # likewise, until the file `go` is there
+    go: str = "/run/go"
 
 
-def run(options: Options, line: str) -> dict[str, Any]:
+class Halting(Journal):
+    """A journal that halts its run once a step of some kind is done."""
+
+    def __init__(self, database: Any, kind: str, halt: Callable[[], object]) -> None:  # noqa: ANN401 - handed through
+        super().__init__(database)
+        self._kind, self._halt = kind, halt
+
+    def record(self, case_id: str, step: str, state: StepState, at: datetime, note: str = "") -> None:
+        """Record, and halt."""
+        super().record(case_id, step, state, at, note)
+        if state == "done" and step.split(maxsplit=1)[0] == self._kind:
+            self._halt()
+
+
+def run(options: Options) -> dict[str, Any]:
     """Do one run: look at the hosts, take up what is left and what the audit found, and say how each case ended."""
-    moment, _, number = line.partition(" ")
     folder, now = Path(options.state), datetime.now(UTC)
-    at: Any = (moment, int(number)) if number else None
-    with locked(_made(folder), "a test", now), Journal(mortal_database(folder, at, _die)) as journal:
-        means = _means(options, journal)
-        evidence = read_evidence(Path(options.results).read_text().splitlines())
-        planned = plan(evidence, Bounds(), now)
-        endings = repair(planned.cases, means, Pace(chance=lambda: 0.0))
-        return {
-            "endings": [[ending.kind, ending.step, ending.cause, ending.note] for ending in endings],
-            "waiting": [list(waiting.because) for waiting in planned.waiting],
-            "steps": {ending.case.id: _steps(journal, ending.case.id) for ending in endings},
-        }
-
-
-def _made(folder: Path) -> Path:
     folder.mkdir(mode=0o700, exist_ok=True)
-    return folder
+    try:
+        with locked(folder, "a test", now), _journal(folder, options) as journal:
+            planned = plan(read_evidence(Path(options.results).read_text().splitlines()), Bounds(), now)
+            endings = repair(planned.cases, _means(options, journal), Pace(chance=lambda: 0.0))
+            return {
+                "endings": [[ending.kind, ending.step, ending.cause, ending.note] for ending in endings],
+                "waiting": [list(waiting.because) for waiting in planned.waiting],
+                "cases": [_told(journal, ending.case) for ending in endings],
+            }
+    except Held as held:
+        return {"held": str(held)}
+
+
+def _told(journal: Journal, case: Case) -> dict[str, Any]:
+    """Return the host and names of a case, what its steps became, and from when to when."""
+    events = journal.events(case.id)
+    return {
+        "host": case.host,
+        "names": list(case.names),
+        "steps": {event.step: event.state for event in events},
+        "times": [event.at.isoformat() for event in (*events[:1], *events[-1:])],
+    }
+
+
+def _journal(folder: Path, options: Options) -> Journal:
+    moment, _, number = options.killed.partition(" ")
+    at: Point | None = ("before" if moment == "before" else "after", int(number)) if number else None
+    database = mortal_database(folder, at, _die)
+    if options.held_at:
+        return Halting(database, options.held_at, lambda: _wait_for(Path(options.go)))
+    return Halting(database, options.killed_at, _die)
 
 
 def _die() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def _steps(journal: Journal, case_id: str) -> dict[str, str]:
-    case = journal.case(case_id)
-    return {step.name: step.state for step in case.steps} if case else {}
+def _wait_for(file: Path) -> None:
+    while not file.exists():
+        time.sleep(0.02)
 
 
 def _means(options: Options, journal: Journal) -> Means:
@@ -92,22 +134,24 @@ def _means(options: Options, journal: Journal) -> Means:
         issuer=open_issuer("store", Access(options.base_url, lambda: options.token, deadline_s=10)),
         issuer_name="store",
         validator=VALIDATORS["http-csr-hash"],
-        docroots=docroots_of(one.host.server for one in discovered if one.host.server),
+        docroots=lambda _host, _name: Docroot(options.docroot),
         anchors=Anchors({"lab": [one.public_bytes(Encoding.DER) for pem in pems for one in pem]}),
-        clock=lambda: datetime.now(UTC),
+        clock=lambda: datetime.now(UTC) + timedelta(seconds=options.ahead_s),
         owner=f"test, process {os.getpid()}",
-        waits=Waits(options.confirmation_s, options.proof_s, look_s=0.05),
+        key_type=options.key_type,
+        root=options.root,
+        waits=Waits(options.confirmation_s, options.proof_s, issuance_s=options.issuance_s, look_s=0.05),
     )  # fmt: skip
 
 
-def in_a_child(options: Options, line: str) -> dict[str, Any]:
+def in_a_child(options: Options) -> dict[str, Any]:
     """Return what a run in a process of its own says; how the process ended where it was killed."""
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
         os.close(reading)
         try:
-            os.write(writing, json.dumps(run(options, line)).encode())
+            os.write(writing, json.dumps(run(options)).encode())
         finally:
             os._exit(0)
     os.close(writing)
@@ -122,7 +166,8 @@ def main(text: str) -> None:
     """Do a run for every line until the input ends."""
     options = Options(**json.loads(text))
     for line in sys.stdin:
-        sys.stdout.write(json.dumps(in_a_child(options, line.strip())) + "\n")
+        changes = json.loads(line) if line.strip() else {}
+        sys.stdout.write(json.dumps(in_a_child(replace(options, **changes))) + "\n")
         sys.stdout.flush()
 
 

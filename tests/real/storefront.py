@@ -13,19 +13,27 @@ from tests.lab.store import serving
 
 
 def main(folder: str, sources: str, *places: str) -> None:
-    """Serve until the input ends; a line of it is a misbehaviour: what, and how many times."""
-    addresses = dict(place.split("=") for place in places)
+    """Serve until the input ends; a line of it is a misbehaviour (what, and how many times) or `behave`."""
+    addresses = {name: found.split(",") for name, _, found in (place.partition("=") for place in places)}
     Path(folder).mkdir(parents=True, exist_ok=True)
 
     def resolve(name: str) -> list[tuple[str, int]]:
-        return [(address, 80) for address in addresses[name].split(",")] if name in addresses else []
+        return [(address, 80) for address in addresses.get(name, ())]
 
     with serving(Path(folder), resolve, sources=tuple(sources.split(","))) as store:
-        sys.stdout.write(json.dumps({"base_url": store.base_url, "token": store.token}) + "\n")
-        sys.stdout.flush()
+        _say({"base_url": store.base_url, "token": store.token})
         for line in sys.stdin:
             what, _, times = line.strip().partition(" ")
-            store.misbehave(what, times=int(times) if times else None)
+            if what == "behave":
+                store.behave()
+            else:
+                store.misbehave(what, times=int(times) if times else None)
+            _say({})
+
+
+def _say(value: dict[str, str]) -> None:
+    sys.stdout.write(json.dumps(value) + "\n")
+    sys.stdout.flush()
 
 
 if __name__ == "__main__":

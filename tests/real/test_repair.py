@@ -2,26 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
-from typing import Final
 
 import pytest
 
 from tests.real.daemons import DAEMONS
-from tests.real.fleet import WEB1, Fleet, Talk, running_fleet
-from tests.real.host import Host
-from tests.real.peer import served
+from tests.real.fleet import WEB1, Controller, Fleet, running_fleet
 from tests.real.pki import Authority
 
 pytestmark = [pytest.mark.real, pytest.mark.usefixtures("overlays")]
-
-TLS_PORTS: Final = (443, 993, 995, 465)
-
-
-def leaves(host: Host, *ports: int) -> set[bytes]:
-    """Return what the ports serve; one where they agree."""
-    return {served(host, port, WEB1)[0].signature for port in ports}
 
 
 def findings(fleet: Fleet) -> set[str]:
@@ -29,24 +18,14 @@ def findings(fleet: Fleet) -> set[str]:
     return {check for endpoint, check in fleet.audit().with_verdict("fail", "error") if endpoint.endswith(":443")}
 
 
-def are_replaced(watch: Talk) -> bool:
-    """Tell whether each watched service served one leaf and then one other, and always one.
-
-    Old workers of nginx answer beside the new ones for a moment.
-    """
-    seen: dict[str, list[str]] = json.loads(watch.end())
-    assert not [answer for answers in seen.values() for answer in answers if answer.startswith("failed")], seen
-    return all(len(set(answers)) == 2 and answers[0] != answers[-1] for answers in seen.values())
-
-
-def killed_at_every_record(controller: Talk) -> Iterator[str]:
+def killed_at_every_record(controller: Controller) -> Iterator[str]:
     """Yield where each run was killed, a record further than the one before it, until one comes to its end.
 
     What is done for the whole case is not walked again, so the count begins anew with what is done for its services.
     """
     for number in (*range(1, 13), *range(2, 100)):
         for moment in ("before", "after"):
-            said = controller.ask(f"{moment} {number}")
+            said = controller.run(killed=f"{moment} {number}")
             if "status" not in said:
                 assert [kind for kind, *_ in said["endings"]] == ["proven"], said
                 return
@@ -57,23 +36,23 @@ def killed_at_every_record(controller: Talk) -> Iterator[str]:
 def test_killed_at_every_record_the_next_runs_come_to_one_order_and_no_gap(authority: Authority) -> None:
     with running_fleet(authority, "nginx", over_ssh=False) as fleet:
         assert "cert.expired" in findings(fleet)
-        with fleet.watching(443) as watch, fleet.controller("/run/state") as controller:
+        with fleet.watching() as watch, fleet.controller("/run/state") as controller:
             assert len(list(killed_at_every_record(controller))) > 32
-            assert are_replaced(watch)
+            assert watch.saw_no_gap(is_replaced=True)
             assert fleet.orders() == 1
             assert findings(fleet) == set()
-            assert controller.ask()["endings"] == []
+            assert controller.run()["endings"] == []
 
 
 def test_one_certificate_of_three_services_is_one_order_and_proven_on_each(authority: Authority) -> None:
     with running_fleet(authority, "nginx", "dovecot", "exim", over_ssh=True) as fleet:
         findings(fleet)
-        with fleet.watching(*TLS_PORTS) as watch, fleet.controller("/run/state") as controller:
-            before = leaves(fleet.web1, *TLS_PORTS)
-            said = controller.ask()
+        with fleet.watching() as watch, fleet.controller("/run/state") as controller:
+            before = fleet.leaves()
+            said = controller.run()
             assert [kind for kind, *_ in said["endings"]] == ["proven"], said
-            assert are_replaced(watch)
-        after = leaves(fleet.web1, *TLS_PORTS)
+            assert watch.saw_no_gap(is_replaced=True)
+        after = fleet.leaves()
         assert (len(after), after & before, fleet.orders()) == (1, set(), 1)
         keys = fleet.web1.shell("cat /etc/ssl/*/main.key").split("-----")
         kept = fleet.near.run("sh", "-c", "cat /run/state/* /run/found.jsonl").stdout
@@ -87,6 +66,6 @@ def test_a_certificate_that_lies_ready_is_taken_up_by_a_reload_and_nothing_is_or
         fleet.web1.write(*nginx.files(renewed, authority.issue("www.example.test")))
         assert "svc.disk-vs-wire" in findings(fleet)
         with fleet.controller("/run/state") as controller:
-            said = controller.ask()
+            said = controller.run()
         assert {kind for kind, *_ in said["endings"]} == {"proven"}, said
         assert (findings(fleet), fleet.orders()) == (set(), 0)

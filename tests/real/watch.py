@@ -1,12 +1,14 @@
 """A client that never sleeps long: it shakes hands with services again and again and notes every change and failure.
 
-`python -m tests.real.watch ADDRESS:PORT:NAME…`, until its input ends; then one JSON line a service. A handshake fails
-too where the key is not the certificate's.
+`python -m tests.real.watch ADDRESS:PORT:NAME…`, until its input ends; then one JSON line: what was seen at each place.
+A handshake fails too where the key is not the certificate's. On ports 25 and 21 SMTP and FTP are spoken before it.
 """
 
 from __future__ import annotations
 
+import ftplib
 import json
+import smtplib
 import socket
 import ssl
 import sys
@@ -14,20 +16,43 @@ import threading
 from hashlib import sha256
 
 _PAUSE_S = 0.03
+_DEADLINE_S = 5.0
 
 
 def shake(address: str, port: int, name: str) -> str:
     """Return the digest of the leaf that is served, or what went wrong."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    ask = {25: _smtp, 21: _ftp}.get(port, _tls)
     try:
-        with (
-            socket.create_connection((address, port), timeout=5) as plain,
-            context.wrap_socket(plain, server_hostname=name) as tls,
-        ):
-            return sha256(tls.getpeercert(binary_form=True) or b"").hexdigest()
-    except OSError as error:
-        return f"failed: {error}"
+        return sha256(ask(address, port, name, context) or b"").hexdigest()
+    except (OSError, EOFError, smtplib.SMTPException, ftplib.Error) as error:
+        return f"failed: {type(error).__name__}: {error}"
+
+
+def _tls(address: str, port: int, name: str, context: ssl.SSLContext) -> bytes | None:
+    with (
+        socket.create_connection((address, port), timeout=_DEADLINE_S) as plain,
+        context.wrap_socket(plain, server_hostname=name) as tls,
+    ):
+        return tls.getpeercert(binary_form=True)
+
+
+def _smtp(address: str, port: int, name: str, context: ssl.SSLContext) -> bytes | None:
+    with smtplib.SMTP(timeout=_DEADLINE_S, local_hostname="watch.example.test") as client:
+        client.connect(address, port)
+        client._host = name  # type: ignore[attr-defined]  # its only word for what is asked for by SNI
+        client.starttls(context=context)
+        assert isinstance(client.sock, ssl.SSLSocket)
+        return client.sock.getpeercert(binary_form=True)
+
+
+def _ftp(address: str, port: int, _name: str, context: ssl.SSLContext) -> bytes | None:
+    with ftplib.FTP_TLS(context=context, timeout=_DEADLINE_S) as client:  # noqa: S321 - it is FTP that is watched
+        client.connect(address, port)
+        client.auth()
+        assert isinstance(client.sock, ssl.SSLSocket)
+        return client.sock.getpeercert(binary_form=True)
 
 
 def watch(place: str, stop: threading.Event, seen: dict[str, list[str]]) -> None:
