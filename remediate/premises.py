@@ -45,7 +45,8 @@ for attempt in 1 2 3 4 5 6; do
   [ "$attempt" -lt 6 ] || { echo "locked $(cat "$root/lock")"; exit 75; }
   sleep 0.2 2>/dev/null || sleep 1
 done
-printf "%s %s %s\n" "$(date +%s)" "$case" "$owner" >"$root/lock"
+printf "%s %s %s\n" "$(date +%s)" "$case" "$owner" >"$root/lock" ||
+  fail 73 "$root/lock cannot be written; its file system (kB, used, free): $(df -Pk "$root" | tail -n 1)"
 """
 )
 """What a script begins with that changes something: it takes the host's lock (descriptor 9) or ends with BUSY.
@@ -75,15 +76,13 @@ class Premises:
         """The folder of the case."""
         return f"{self.root}/{self.case}"
 
-    @property
-    def given(self) -> tuple[str, ...]:
-        """The arguments that come before a script's own."""
-        return self.root, self.case, self.owner
-
     def locked(self, why: str, script: str, *arguments: str, timeout_s: float = 60.0) -> Command:
         """Return a command that holds the host's lock while its script runs in `$root/$case`."""
-        return Command(self.host, why, LOCKED + script, (*self.given, *arguments), timeout_s=timeout_s)
+        return Command(self.host, why, LOCKED + script, self._given(arguments), timeout_s=timeout_s)
 
     def looking(self, why: str, script: str, *arguments: str, timeout_s: float = 60.0) -> Command:
         """Return a command that changes nothing and needs no lock."""
-        return Command(self.host, why, PROLOGUE + script, (*self.given, *arguments), changes=False, timeout_s=timeout_s)
+        return Command(self.host, why, PROLOGUE + script, self._given(arguments), changes=False, timeout_s=timeout_s)
+
+    def _given(self, arguments: tuple[str, ...]) -> tuple[str, ...]:
+        return (self.root, self.case, self.owner, *arguments)
