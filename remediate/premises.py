@@ -76,13 +76,15 @@ class Premises:
         """The folder of the case."""
         return f"{self.root}/{self.case}"
 
+    @property
+    def given(self) -> tuple[str, ...]:
+        """The arguments that come before a script's own."""
+        return self.root, self.case, self.owner
+
     def locked(self, why: str, script: str, *arguments: str, timeout_s: float = 60.0) -> Command:
         """Return a command that holds the host's lock while its script runs in `$root/$case`."""
-        return Command(self.host, why, LOCKED + script, self._given(arguments), timeout_s=timeout_s)
+        return Command(self.host, why, LOCKED + script, (*self.given, *arguments), timeout_s=timeout_s)
 
     def looking(self, why: str, script: str, *arguments: str, timeout_s: float = 60.0) -> Command:
         """Return a command that changes nothing and needs no lock."""
-        return Command(self.host, why, PROLOGUE + script, self._given(arguments), changes=False, timeout_s=timeout_s)
-
-    def _given(self, arguments: tuple[str, ...]) -> tuple[str, ...]:
-        return (self.root, self.case, self.owner, *arguments)
+        return Command(self.host, why, PROLOGUE + script, (*self.given, *arguments), changes=False, timeout_s=timeout_s)
