@@ -1,0 +1,67 @@
+"""Whether a run is to be continued in an hour, and what is started then: where the issuer is still working.
+
+It knows endings, the configuration's variables and the local machine; how a job is queued is known elsewhere.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+from audit.configuration.schema import Configuration
+from audit.observation import ProbeFailure
+from audit.probe.login import hosts_of
+from audit.words import moment
+from remediate.hands import HostHands
+from remediate.retry import DELAY_MIN, Continuation, Hands, NotQueued, queue_later
+from remediate.walk import Ending
+
+_LOGIN_S: Final = 30.0
+
+
+def continuation_of(state: Path, configuration: Configuration, options: Iterable[str] = ()) -> Continuation:
+    """Return what continues a run: `python -m remediate resume` with its state, configuration and further options."""
+    written = ("--config", str(configuration.file)) if configuration.file else ()
+    command = (sys.executable, "-m", "remediate", "resume", "--state", str(state.absolute()), *written, *options)
+    return Continuation("local", command, str(Path.home()), tuple(sorted(set(_variables(configuration)))))
+
+
+def continue_later(
+    endings: Sequence[Ending],
+    continuation: Continuation,
+    *,
+    allowed: bool,
+    now: datetime,
+    local: Callable[[], Hands | ProbeFailure] | None = None,
+) -> tuple[str, ...]:
+    """Queue one continuation where the issuer is still working; return lines for a person, none where it is not.
+
+    `local` gives hands on this machine, and is asked only where a job is to be queued.
+    """
+    waiting = [one for one in endings if one.kind == "pending" or one.cause == "issuer.busy"]
+    if not waiting:
+        return ()
+    due = [one.next_at or now for one in waiting]
+    if min(due) > now + timedelta(minutes=DELAY_MIN):
+        return (str(NotQueued(f"the issuer asked to be left alone until {moment(min(due))}")),)
+    if not allowed:
+        return (str(NotQueued("--allow-retry was not given")),)
+    hands = (local or local_hands)()
+    if isinstance(hands, ProbeFailure):
+        return (str(NotQueued(f"no command can be run here: {hands.detail}")),)
+    return (str(queue_later(hands, continuation, allowed=allowed)),)
+
+
+def local_hands() -> HostHands | ProbeFailure:
+    """Return hands on the machine this runs on."""
+    hosts = hosts_of("local://", {}, _LOGIN_S)
+    return hosts if isinstance(hosts, ProbeFailure) else HostHands(hosts[0])
+
+
+def _variables(configuration: Configuration) -> Iterator[str]:
+    """Yield the environment variables that secrets of the configuration are taken from."""
+    tokens = (section.token for section in configuration.issuer.values())
+    yield from (one.env for one in (*tokens, configuration.mail.password) if one and one.env)

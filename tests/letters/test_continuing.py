@@ -1,0 +1,97 @@
+"""A run is continued in an hour where the issuer is still working, it is allowed, and the hour is of use."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from audit.configuration.schema import Configuration, Issuer, Mail, Secret
+from audit.observation import ProbeFailure
+from remediate.action import Command, Done
+from remediate.continuing import continuation_of, continue_later, local_hands
+from remediate.walk import Ending
+from tests.remediate.journals import a_case
+from tests.remediate.rows import NOW
+
+AGAIN = continuation_of(Path("/var/lib/state"), Configuration(file=Path("/etc/sslaudit.toml")), ("--issuer", "store"))
+PENDING = Ending(a_case(), "pending", "collect", "issuer.pending", "still working", next_at=NOW)
+FAILED = Ending(a_case(), "failed", "self-test", "dcv.blocked", "closed")
+
+
+@dataclass
+class Atd:
+    """A machine with atd: its queue is empty, and takes a job."""
+
+    ran: list[Command] = field(default_factory=list)
+
+    def run(self, command: Command) -> Done:
+        self.ran.append(command)
+        return Done(0, "job 7 at Mon Nov 23 15:00:00 2026\n" if command.changes else "")
+
+
+def continued(*endings: Ending, allowed: bool = True) -> tuple[tuple[str, ...], list[Command]]:
+    """Return the lines, and what was run."""
+    atd = Atd()
+    return continue_later(endings, AGAIN, allowed=allowed, now=NOW, local=lambda: atd), atd.ran
+
+
+@pytest.mark.parametrize(
+    "ending", [PENDING, Ending(a_case(), "waiting", "", "issuer.busy", "later", next_at=NOW + timedelta(minutes=50))]
+)
+def test_an_issuer_that_is_still_working_is_asked_again_in_an_hour(ending: Ending) -> None:
+    lines, ran = continued(FAILED, ending)
+    assert lines == ("job 7 asks the issuer again at Mon Nov 23 15:00:00 2026 (at -c 7 shows it, atrm 7 removes it)",)
+    assert (
+        "-m remediate resume --state /var/lib/state --config /etc/sslaudit.toml --issuer store --no-retry"
+        in (ran[-1].arguments[1])
+    )
+
+
+def test_what_failed_or_is_repaired_is_no_reason() -> None:
+    assert continued(FAILED, Ending(a_case(), "proven")) == ((), [])
+
+
+def test_without_leave_nothing_is_run_and_it_is_said() -> None:
+    lines, ran = continued(PENDING, allowed=False)
+    assert lines == (
+        "no continuation is queued: --allow-retry was not given; the next nightly run resumes the same order",
+    )
+    assert ran == []
+
+
+def test_an_issuer_that_asked_for_longer_than_an_hour_is_left_alone() -> None:
+    late = Ending(a_case(), "pending", "collect", "issuer.pending", "later", next_at=NOW + timedelta(hours=8))
+    lines, ran = continued(late)
+    assert "the issuer asked to be left alone until 2026-11-23 11:00 UTC" in lines[0]
+    assert ran == []
+    assert continued(late, PENDING)[1], "another order is looked at sooner"
+
+
+def test_a_machine_on_which_nothing_can_be_run_is_said() -> None:
+    lines = continue_later(
+        [PENDING], AGAIN, allowed=True, now=NOW, local=lambda: ProbeFailure("login", "refused", "no shell")
+    )
+    assert "no command can be run here: no shell" in lines[0]
+
+
+def test_a_secret_that_only_the_environment_has_keeps_a_job_from_being_queued() -> None:
+    configuration = Configuration(
+        issuer={"store": Issuer("store", token=Secret(env="STORE_TOKEN"))},
+        mail=Mail(password=Secret(env="SMTP_PASSWORD")),
+    )
+    continuation = continuation_of(Path("state"), configuration)
+    assert continuation.secret_variables == ("SMTP_PASSWORD", "STORE_TOKEN")
+    assert str(Path("state").absolute()) in continuation.arguments, "a job begins in another folder"
+    atd = Atd()
+    lines = continue_later([PENDING], continuation, allowed=True, now=NOW, local=lambda: atd)
+    assert "SMTP_PASSWORD, STORE_TOKEN of the environment would not be there" in lines[0]
+    assert atd.ran == []
+
+
+def test_commands_are_run_on_this_machine() -> None:
+    hands = local_hands()
+    assert not isinstance(hands, ProbeFailure)
+    assert hands.run(Command("local", "say so", 'echo "$1"', ("here",), changes=False)).output.strip() == "here"
