@@ -72,18 +72,18 @@ def _outcome(tried: Tried, still: Sequence[Reason], upshot: Upshot) -> tuple[Sta
         found = "\n".join(f"{one.endpoint}: {one.check}: {one.message}" for one in still)
         return "failed", "proof.still-wrong", f"the repair is proven on the wire, and yet it is found again:\n{found}"
     if tried.kind == "proven":
-        return "repaired", "", _proven(tried.case, upshot)
+        return "repaired", "", _proven(tried, upshot)
     state = _STATES.get(tried.kind, "failed" if tried.cause in _A_PERSONS else "waiting")
     return state, tried.cause, tried.note
 
 
-def _proven(case: Case, upshot: Upshot) -> str:
+def _proven(tried: Tried, upshot: Upshot) -> str:
     """Return what is so now, and which names got lost on the way: never in silence."""
     seen = upshot.after.seen if upshot.after else {}
-    ends = [one.not_after for endpoint in case.endpoints if (one := seen.get(endpoint)) and one.not_after]
+    ends = [one.not_after for endpoint in tried.case.endpoints if (one := seen.get(endpoint)) and one.not_after]
     until = f"; the certificate is valid until {moment(min(ends))}" if ends else ""
-    lost = [f"{one.name} is not in it any more: {one.why}" for one in case.left_out]
-    return "\n".join((f"it is proven on every address{until}", *lost))
+    lost = [f"{one.name} is not in it any more: {one.why}" for one in tried.case.left_out]
+    return "\n".join((f"it is proven on every address{until}", *filter(None, [tried.note]), *lost))
 
 
 def _tried(tried: Tried, journal: Journal) -> str:

@@ -21,10 +21,10 @@ from remediate.leak import leak
 from remediate.ledger import Ledger, bounded
 from remediate.outbox import Outbox
 
-OutcomeKind = Literal["repaired", "failed", "dropped"]
+OutcomeKind = Literal["repaired", "failed", "dropped", "rolled-back"]
 FOLLOWS: Final[Mapping[StepState, frozenset[StepState]]] = {
     "planned": frozenset({"intended", "done"}),  # done at once: the world was so already
-    "intended": frozenset({"done", "uncertain", "failed"}),
+    "intended": frozenset({"done", "uncertain", "failed", "undone"}),
     "uncertain": frozenset({"uncertain", "intended", "done", "failed", "undone"}),  # looked at, and still not known
     "failed": frozenset({"intended", "done", "undone"}),
     "done": frozenset({"intended", "undone"}),
@@ -105,10 +105,14 @@ class Journal:
             )  # fmt: skip
 
     def end(self, case_id: str, outcome: Outcome) -> None:
-        """Record how a case ended; the same case then begins anew, should it be found again."""
+        """Record how a case ended; the same case then begins anew, should it be found again.
+
+        What was repaired can be taken back, so the last word on a round counts.
+        """
         self._database.write(
             """INSERT INTO outcomes (case_id, round, at, outcome, leaf_sha256, note)
-               VALUES (?, (SELECT round FROM cases WHERE id = ?), ?, ?, ?, ?)""",
+               VALUES (?, (SELECT round FROM cases WHERE id = ?), ?, ?, ?, ?) ON CONFLICT (case_id, round) DO UPDATE SET
+               at = excluded.at, outcome = excluded.outcome, leaf_sha256 = excluded.leaf_sha256, note = excluded.note""",
             case_id, case_id, format_time(outcome.at), outcome.kind, outcome.leaf_sha256, bounded(outcome.note),
         )  # fmt: skip
 
@@ -139,6 +143,16 @@ class Journal:
             "SELECT outcome, at, leaf_sha256, note FROM outcomes WHERE case_id = ? ORDER BY round DESC LIMIT 1", case_id
         )
         return next((Outcome(kind, parse_time(at), leaf, note) for kind, at, leaf, note in rows), None)
+
+    def repairs_after(self, number: int) -> tuple[tuple[int, Case, Outcome], ...]:
+        """Return the repairs that have succeeded since the one of that number, with theirs, in their order."""
+        rows = self._database.read(
+            """SELECT outcomes.rowid, document, outcomes.at, leaf_sha256, note FROM outcomes JOIN cases ON id = case_id
+               WHERE outcome = 'repaired' AND outcomes.rowid > ? ORDER BY outcomes.rowid""", number)  # fmt: skip
+        return tuple(
+            (row, from_json(Case, json.loads(document)), Outcome("repaired", parse_time(at), leaf, note))
+            for row, document, at, leaf, note in rows
+        )
 
     def _has_ended(self, case_id: str) -> bool:
         question = "SELECT 1 FROM cases JOIN outcomes ON id = case_id AND cases.round = outcomes.round WHERE id = ?"

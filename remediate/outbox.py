@@ -5,12 +5,18 @@ It knows no mail: a letter is bytes and the digest of the state that it tells of
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Final
 
 from audit.record import format_time, parse_time
 from remediate.database import Database
 from remediate.leak import leak
+
+_UP_TO: Final = "up to "
+"""How the state of the row begins that is no letter: up to which repair all has been told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +72,26 @@ class Outbox:
 
     def told(self) -> str | None:
         """Return the state that was told last, or is about to be; None where nothing ever was."""
-        rows = self._database.read("SELECT state FROM letters ORDER BY id DESC LIMIT 1")
-        return str(rows[0][0]) if rows else None
+        return next(reversed(self.states()), None)
 
     def states(self) -> tuple[str, ...]:
         """Return the states of all letters that were told, or are about to be, in their order."""
-        return tuple(str(state) for (state,) in self._database.read("SELECT state FROM letters ORDER BY id"))
+        rows = self._database.read("SELECT state FROM letters ORDER BY id")
+        return tuple(str(state) for (state,) in rows if not str(state).startswith(_UP_TO))
+
+    @contextmanager
+    def telling(self, repairs: int) -> Iterator[None]:
+        """Keep letters together with the number of the last repair that is told of with them, or none of it."""
+        with self._database.transaction():
+            yield
+            self._database.write("DELETE FROM letters WHERE state LIKE ?", f"{_UP_TO}%")
+            self._database.write(
+                "INSERT INTO letters (state, message, kept_at) VALUES (?, NULL, '')", f"{_UP_TO}{repairs}"
+            )
+
+    def told_up_to(self) -> int:
+        """Return the number of the last repair that was told of; 0 where none was."""
+        rows = self._database.read(
+            "SELECT state FROM letters WHERE state LIKE ? ORDER BY id DESC LIMIT 1", f"{_UP_TO}%"
+        )
+        return next((int(str(state).removeprefix(_UP_TO)) for (state,) in rows), 0)

@@ -6,28 +6,33 @@ wrong here fails a repair: it is a line for a person, and what was not handed ov
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from audit.checks import Severity, one_line
-from audit.words import listing
+from audit.words import listing, moment
 from remediate.account import Account
+from remediate.case import Case
 from remediate.contact import group_by_reader
 from remediate.delivery import deliver
 from remediate.entries import by_host, sections_of
 from remediate.excerpt import excerpt
 from remediate.hands import Hands
+from remediate.journal import Outcome
 from remediate.letter import Attachment, Letter, compose, news, state_digest, subject
 from remediate.letter_parts import Entry, Section, hosts_worst_first
 from remediate.outbox import Outbox
 from remediate.readers import contacts
 from remediate.told import Told, last_told, since
 from remediate.upshot import Upshot
+from remediate.walk import Ending
 
 RESULTS: Final = "results.jsonl"
 _UNASKED: Final = "nobody is written to: there is no [mail] in the configuration"
+
+_LONG_AGO: Final = timedelta(days=7)
 
 Reader = tuple[str, ...]
 
@@ -52,23 +57,34 @@ def tell(
     Without an account nobody is written to and nothing is kept. `hands` are asked for a host's own contact where the
     configuration names nobody; `results` is the file of the audit, of which everybody gets what is theirs.
     """
-    sections = sections_of(upshot, account.fail_on if account else Severity.MEDIUM)
     if account is None:
-        return (_UNASKED,) if news(sections, None) else ()
+        return (_UNASKED,) if news(sections_of(upshot, Severity.MEDIUM), None) else ()
     outbox = upshot.journal.outbox
     before = deliver(outbox, account.posts, now)  # first: what nobody took counts as not told
-    telling = _Telling(upshot, account, sections, last_told(outbox.states()), results, now)
-    written = tuple(_write(telling, hands, outbox))
+    untold = upshot.journal.repairs_after(outbox.told_up_to())
+    whole = replace(upshot, endings=(*upshot.endings, *_missed(upshot, untold, now)))
+    told = last_told(outbox.states())
+    telling = _Telling(whole, account, sections_of(whole, account.fail_on), told, results, now)
+    letters = _letters(telling, hands)
+    with outbox.telling(max((number for number, _, _ in untold), default=outbox.told_up_to())):
+        written = tuple(_keep(telling, reader, letter, outbox) for reader, letter in letters.items())
     after = deliver(outbox, account.posts, now)
     unusable = (f"{address!r} of [mail] is no address" for address in account.unusable)
     return tuple(one_line(line) for line in (*unusable, *map(str, before), *written, *map(str, after)))
 
 
-def _write(telling: _Telling, hands: Mapping[str, Hands], outbox: Outbox) -> Iterator[str]:
-    for reader, mine in _by_reader(telling, hands).items():
-        letter = _letter(telling, reader, mine)
-        if letter:
-            yield _keep(telling, reader, letter, outbox)
+def _missed(upshot: Upshot, untold: Iterable[tuple[int, Case, Outcome]], now: datetime) -> Iterator[Ending]:
+    """Yield the repairs of runs that ended before they could tell of them; what is long ago is left at that."""
+    ended = {ending.case.id for ending in upshot.endings}
+    for _, case, outcome in untold:
+        if case.id not in ended and now - outcome.at < _LONG_AGO:
+            note = f"that was {moment(outcome.at)}, in a run that ended before it could tell"
+            yield Ending(case, "proven", note=note)
+
+
+def _letters(telling: _Telling, hands: Mapping[str, Hands]) -> Mapping[Reader, Letter]:
+    readers = _by_reader(telling, hands)
+    return {reader: letter for reader, mine in readers.items() if (letter := _letter(telling, reader, mine))}
 
 
 def _by_reader(telling: _Telling, hands: Mapping[str, Hands]) -> Mapping[Reader, tuple[Section, ...]]:

@@ -413,3 +413,43 @@ def test_a_letter_whose_answer_was_lost_is_followed_by_one_of_the_next_run(night
     nights.box.outcome = Letterbox().outcome
     nights.night(*expired(), endings=[blocked(nights)])
     assert len(nights.box.sent) == 1
+
+
+def test_a_repair_of_a_run_that_was_killed_before_it_could_tell_is_told_by_the_next_one(nights: Nights) -> None:
+    case = case_of(nights, *expired())
+    ended(nights, case, "proven")
+    nights.journal.end(case.id, CaseOutcome("repaired", nights.now, digest("new")))
+    nights.now += timedelta(days=1)
+    nights.night(*renewed())
+    assert nights.box.subjects == ["web1: certificate for www.example.com expired 3 days ago; repaired"]
+    assert "that was 2026-11-23 03:00 UTC, in a run that ended before it could tell" in text_of(nights.box.letters[0])
+    assert nights.night(*renewed()) == ()
+
+
+def test_a_repair_that_is_told_is_not_told_by_the_next_run(nights: Nights) -> None:
+    case = case_of(nights, *expired())
+    ending = ended(nights, case, "proven")
+    nights.journal.end(case.id, CaseOutcome("repaired", nights.now + timedelta(minutes=5), digest("new")))
+    nights.night(*expired(), endings=[ending], after=renewed())
+    assert len(nights.box.sent) == 1
+    assert nights.night(*renewed()) == ()
+
+
+def test_letters_are_kept_all_or_none_so_that_a_run_killed_between_them_tells_all(nights: Nights) -> None:
+    nights.change(to=())
+    nights.hands = {"web1": Contacts("one@example.com\n"), "web2": Contacts("two@example.com\n")}
+    rows = (*expired(), here("web2"), seen(OTHER), found(OTHER, "tls.old-protocol"))
+
+    class Mortal(type(nights.journal.outbox)):  # type: ignore[misc]  # the outbox itself, killed after its first letter
+        def keep(self, state: str, message: bytes | None, at: Any) -> int:  # noqa: ANN401 - as it is
+            super().keep(state, message, at)
+            raise KeyboardInterrupt
+
+    alive = nights.journal.outbox
+    nights.journal.outbox = Mortal(alive._database)
+    with pytest.raises(KeyboardInterrupt):
+        nights.night(*rows, endings=[blocked(nights)])
+    nights.journal.outbox = alive
+    assert alive.waiting() == ()
+    nights.night(*rows, endings=[blocked(nights)])
+    assert sorted(str(letter["To"]) for letter in nights.box.letters) == ["one@example.com", "two@example.com"]
