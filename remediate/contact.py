@@ -39,7 +39,7 @@ def read_forward(text: str, host: str) -> tuple[str, ...]:
     if re.match(r"#\s*(exim|sieve) filter", text, re.IGNORECASE):
         return ()
     lines = (line for line in text.splitlines() if not line.lstrip().startswith("#"))
-    return _usable((part.removeprefix("\\") for line in lines for part in line.split(",")), host)
+    return _usable((part.strip().removeprefix("\\") for line in lines for part in line.split(",")), host)
 
 
 def read_wwwacct(text: str, host: str) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ from tests.letters.news import section
             "# who reads root's mail\nadmin@example.com, second@example.com\n",
             ("admin@example.com", "second@example.com"),
         ),
-        ("\\root, admin\n", ("root@web1.example.com", "admin@web1.example.com")),
+        ("\\root, \\admin\n", ("root@web1.example.com", "admin@web1.example.com")),
         ('"|/usr/bin/procmail -f-"\n/var/mail/archive\n:include:/etc/list\nadmin@example.com', ("admin@example.com",)),
         ('"admin@example.com"\n<second@example.com>\r\n', ("admin@example.com", "second@example.com")),
         ("admin@example.com\nadmin@example.com\n", ("admin@example.com",)),
