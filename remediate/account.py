@@ -20,7 +20,8 @@ class Account:
     """Whom a run gives account. `to` is empty where each host's own administrator is told.
 
     `controller` is the name of the host that audits and repairs, with its domain. `secrets` are what the configuration
-    holds. `fail_on` is the level from which a finding fails the run, and so is a reason to write.
+    holds. `fail_on` is the level from which a finding fails the run, and so is a reason to write; `unknown_fails` is
+    whether what could not be told is one too.
     """
 
     controller: str
@@ -30,6 +31,7 @@ class Account:
     from_: str | None = None
     secrets: Collection[str] = field(default=(), repr=False)
     fail_on: Severity = Severity.MEDIUM
+    unknown_fails: bool = True
 
     @property
     def readers(self) -> tuple[str, ...]:

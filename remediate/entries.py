@@ -19,17 +19,21 @@ from remediate.letter_parts import Entry, Section
 from remediate.upshot import Upshot, host_of
 
 _SILENT: Final[tuple[Kind, ...]] = ("well", "waived", "note")
+UNKNOWN: Final = "plan.unknown"
+"""The cause of what could not be told."""
 _WRONG: Final = (Verdict.FAIL, Verdict.INCONCLUSIVE, Verdict.ERROR)
 
 
-def sections_of(upshot: Upshot, level: Severity) -> tuple[Section, ...]:
+def sections_of(upshot: Upshot, level: Severity, *, unknown_fails: bool = True) -> tuple[Section, ...]:
     """Return one section for each host that there is something to tell about, by name.
 
     What is below the level that fails a run, and that nothing was tried about, is minor: told beside others, and never
     a reason to write, as a run that passes is no news.
     """
     pairs = (*of_endings(upshot), *of_waiting(upshot), *_of_explained(upshot))
-    return by_host((host, replace(entry, is_minor=_is_minor(entry, level))) for host, entry in pairs)
+    return by_host(
+        (host, replace(entry, is_minor=_is_minor(entry, level, unknown_fails=unknown_fails))) for host, entry in pairs
+    )
 
 
 def by_host(pairs: Iterable[tuple[str, Entry]]) -> tuple[Section, ...]:
@@ -39,8 +43,9 @@ def by_host(pairs: Iterable[tuple[str, Entry]]) -> tuple[Section, ...]:
     return tuple(Section(host, tuple(entry for _, entry in mine)) for host, mine in grouped)
 
 
-def _is_minor(entry: Entry, level: Severity) -> bool:
-    return entry.severity.rank < level.rank and not entry.tried
+def _is_minor(entry: Entry, level: Severity, *, unknown_fails: bool) -> bool:
+    is_unknown = entry.cause == UNKNOWN and not unknown_fails
+    return is_unknown or (entry.severity.rank < level.rank and not entry.tried)
 
 
 def _of_explained(upshot: Upshot) -> Iterator[tuple[str, Entry]]:

@@ -121,8 +121,8 @@ def subject(letter: Letter) -> str:
         hosts = [plain(section.host, 60) for section in letter.sections] or [plain(letter.run.controller, 60)]
         return f"{', '.join(hosts[:3])}{' and more' if len(hosts) > 3 else ''}: all is well again"
     section, entry = ranked[0]
-    wrong = sum(is_wrong(each) for _, each in ranked)
-    more = f" (and {wrong - 1} more)" if wrong > 1 else ""
+    alike = sum(is_wrong(each) for _, each in ranked) or sum(each.state == entry.state for _, each in ranked)
+    more = f" (and {alike - 1} more)" if alike > 1 else ""
     said = f"{plain(section.host, 60)}: {plain(entry.reason, 110)}; {_came_to(entry)}"
     return plain(said, _SUBJECT - len(more)) + more
 

@@ -67,7 +67,7 @@ class Outbox:
         )
 
     def lost(self, number: int) -> None:
-        """Forget a letter that nobody took: the state it tells of was not told."""
+        """Forget a letter: what it tells of counts as not told."""
         self._database.write("DELETE FROM letters WHERE id = ?", number)
 
     def told(self) -> str | None:
@@ -78,6 +78,11 @@ class Outbox:
         """Return the states of all letters that were told, or are about to be, in their order."""
         rows = self._database.read("SELECT state FROM letters ORDER BY id")
         return tuple(str(state) for (state,) in rows if not str(state).startswith(_UP_TO))
+
+    def taken(self) -> tuple[tuple[int, str], ...]:
+        """Return the numbers and states of the letters that were handed over, in their order."""
+        rows = self._database.read("SELECT id, state FROM letters WHERE handed_over_at IS NOT NULL ORDER BY id")
+        return tuple((int(number), str(state)) for number, state in rows)
 
     @contextmanager
     def telling(self, repairs: int) -> Iterator[None]:

@@ -25,7 +25,7 @@ from remediate.letter import Attachment, Letter, compose, news, state_digest, su
 from remediate.letter_parts import Entry, Section, hosts_worst_first
 from remediate.outbox import Outbox
 from remediate.readers import contacts
-from remediate.told import Told, last_told, since
+from remediate.told import Told, last_told, since, superseded
 from remediate.upshot import Upshot
 from remediate.walk import Ending
 
@@ -64,13 +64,19 @@ def tell(
     untold = upshot.journal.repairs_after(outbox.told_up_to())
     whole = replace(upshot, endings=(*upshot.endings, *_missed(upshot, untold, now)))
     told = last_told(outbox.states())
-    telling = _Telling(whole, account, sections_of(whole, account.fail_on), told, results, now)
+    telling = _Telling(whole, account, _sections(whole, account), told, results, now)
     letters = _letters(telling, hands)
     with outbox.telling(max((number for number, _, _ in untold), default=outbox.told_up_to())):
         written = tuple(_keep(telling, reader, letter, outbox) for reader, letter in letters.items())
     after = deliver(outbox, account.posts, now)
+    for number in superseded(outbox.taken()):
+        outbox.lost(number)
     unusable = (f"{address!r} of [mail] is no address" for address in account.unusable)
     return tuple(one_line(line) for line in (*unusable, *map(str, before), *written, *map(str, after)))
+
+
+def _sections(upshot: Upshot, account: Account) -> tuple[Section, ...]:
+    return sections_of(upshot, account.fail_on, unknown_fails=account.unknown_fails)
 
 
 def _missed(upshot: Upshot, untold: Iterable[tuple[int, Case, Outcome]], now: datetime) -> Iterator[Ending]:
@@ -107,6 +113,8 @@ def _letter(telling: _Telling, reader: Reader, mine: Sequence[Section]) -> Lette
     has_news = mine or any(entry.state == "recovered" for section in past for entry in section.entries)
     if state is None or not has_news:
         return None
+    if state not in ("failed", "waiting"):  # all is well, but for what fails no run
+        shown = _without_minor(shown)
     hosts = {section.host for section in shown}
     results = telling.results if telling.account.readers else excerpt(telling.results, hosts)
     files = (Attachment(RESULTS, results),) if results else ()
@@ -115,6 +123,11 @@ def _letter(telling: _Telling, reader: Reader, mine: Sequence[Section]) -> Lette
 
 def _merged(sections: Sequence[Section]) -> tuple[Section, ...]:
     return by_host((section.host, entry) for section in sections for entry in section.entries)
+
+
+def _without_minor(sections: Sequence[Section]) -> tuple[Section, ...]:
+    pairs = ((section.host, entry) for section in sections for entry in section.entries)
+    return by_host((host, entry) for host, entry in pairs if not entry.is_minor)
 
 
 def _keep(telling: _Telling, reader: Reader, letter: Letter, outbox: Outbox) -> str:

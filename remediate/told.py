@@ -44,12 +44,28 @@ def last_told(states: Iterable[str]) -> dict[tuple[str, ...], Told]:
     """Return what was told last, by readers, from the states of all letters in their order."""
     found: dict[tuple[str, ...], Told] = {}
     for state in states:
-        try:
-            told = from_json(Told, json.loads(state))
-        except ValueError:  # of another version: it counts as not told
-            continue
-        found[told.to] = told
+        told = _read(state)
+        if told:
+            found[told.to] = told
     return found
+
+
+def superseded(letters: Iterable[tuple[int, str]]) -> Iterator[int]:
+    """Yield the numbers of letters, in their order, after which the same readers got another."""
+    last: dict[tuple[str, ...], int] = {}
+    for number, state in letters:
+        told = _read(state)
+        if told and told.to in last:
+            yield last[told.to]
+        if told:
+            last[told.to] = number
+
+
+def _read(state: str) -> Told | None:
+    try:
+        return from_json(Told, json.loads(state))
+    except ValueError:  # of another version: it counts as not told
+        return None
 
 
 def since(told: Told | None, now: Sequence[Section], upshot: Upshot) -> tuple[Section, ...]:

@@ -43,6 +43,8 @@ def test_the_subject_says_the_worst_first() -> None:
     assert subject(several) == "b: certificate for b.example.com has expired; not repaired (and 2 more)"
     assert subject(letter(section(mild), state="waiting")) == "web1: expired; waiting: the CA is still working"
     assert subject(letter(section(entry(state="repaired")), state="repaired")).endswith("2 days; repaired")
+    repaired = section(entry(state="repaired"), entry(state="repaired"), entry(state="recovered"))
+    assert subject(letter(repaired, state="repaired")).endswith("2 days; repaired (and 1 more)")
     assert subject(letter(section(entry(state="recovered")), state="recovered")) == "web1: all is well again"
     assert subject(Letter("recovered", (), RUN)) == "ctl.example.com: all is well again"
 

@@ -6,7 +6,19 @@ import pytest
 
 from tests.test_imports import DOES_IO, ROOT, imported, within
 
-PURE = ("contact", "delivery", "leak", "letter", "letter_body", "letter_parts", "post", "relay", "retry")
+PURE = (
+    "account",
+    "advice",
+    "contact",
+    "delivery",
+    "leak",
+    "letter",
+    "letter_body",
+    "letter_parts",
+    "post",
+    "relay",
+    "retry",
+)
 
 
 @pytest.mark.parametrize("name", PURE)

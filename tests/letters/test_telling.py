@@ -260,6 +260,33 @@ def test_what_does_not_fail_a_run_is_told_beside_others_and_is_no_reason_to_writ
     assert len(nights.box.sent) == 2
 
 
+def test_a_letter_that_all_is_well_names_nothing_that_is_not(nights: Nights) -> None:
+    minor = found(WEB, "tls.old-protocol", severity="low", message="TLS 1.1 is offered")
+    nights.night(*expired(), minor, endings=[blocked(nights)])
+    nights.night(*renewed(), minor)
+    assert nights.box.subjects[1] == "web1: all is well again"
+    assert "TLS 1.1" not in text_of(nights.box.letters[1])
+
+
+def test_what_could_not_be_told_is_a_reason_to_write_where_it_fails_the_run(nights: Nights) -> None:
+    unknown = found(WEB, "cert.revoked", verdict="inconclusive", message="the CA's server does not answer")
+    nights.change(unknown_fails=False)
+    assert nights.night(here(), seen(WEB), unknown) == ()
+    nights.change(unknown_fails=True)
+    nights.night(here(), seen(WEB), unknown)
+    assert "the CA's server does not answer" in nights.box.subjects[0]
+
+
+def test_letters_that_were_followed_by_another_are_not_kept_for_ever(nights: Nights) -> None:
+    for cause in ("dcv.blocked", "dcv.missing", "dcv.broken"):
+        nights.night(*expired(), endings=[blocked(nights, cause)])
+    assert [number for number, _ in nights.journal.outbox.taken()] == [5]
+    nights.box.outcome = Deferred("greylisted")
+    nights.night(*expired(), endings=[blocked(nights, "dcv.altered")])
+    assert len(nights.journal.outbox.taken()) == 1, "what was told last counts until the next is handed over"
+    assert nights.night(*expired(), endings=[blocked(nights, "dcv.altered")])[0].startswith("letter 7: ")
+
+
 def test_a_case_that_waits_by_the_plan_names_every_reason(nights: Nights) -> None:
     rows = (
         here(),
