@@ -84,6 +84,11 @@ ADVICE: Final[Mapping[str, str]] = {
     "fetch.no-issuer": "get the intermediates from the CA that issued the certificate, or order a new certificate",
     "fetch.no-better": "order a new certificate before the CA that ends first does: no other path is known",
     "fetch.no-leaf": "mend the file by hand: it has to hold one certificate of the service and its chain",
+    # the way back
+    "rollback.nothing": "nothing: the files are as they were before the repair, or there never were others",
+    "rollback.compromised": "order another certificate with a new key: the old key must not be used again",
+    "rollback.changed": "see whose the files are now (another agent, a person) and put them right by hand",
+    "rollback.failed": "see why the service does not answer with its old files; the new ones are in use again",
     # the services
     "svc.unreachable": "see that the address answers (service, firewall): nothing could be proven afterwards",
     "cert.not-yet-valid": "set the host's clock: by it a certificate that is good looks like one of the future",

@@ -111,8 +111,9 @@ class Journal:
         """
         self._database.write(
             """INSERT INTO outcomes (case_id, round, at, outcome, leaf_sha256, note)
-               VALUES (?, (SELECT round FROM cases WHERE id = ?), ?, ?, ?, ?) ON CONFLICT (case_id, round) DO UPDATE SET
-               at = excluded.at, outcome = excluded.outcome, leaf_sha256 = excluded.leaf_sha256, note = excluded.note""",
+               VALUES (?, (SELECT round FROM cases WHERE id = ?), ?, ?, ?, ?) ON CONFLICT (case_id, round)
+               DO UPDATE SET at = excluded.at, outcome = excluded.outcome, leaf_sha256 = excluded.leaf_sha256,
+               note = excluded.note""",
             case_id, case_id, format_time(outcome.at), outcome.kind, outcome.leaf_sha256, bounded(outcome.note),
         )  # fmt: skip
 

@@ -145,7 +145,7 @@ class _Run:
 
     def _kept(self, ending: Ending) -> Ending:
         ledger, now = self._means.journal.ledger, self._means.clock()
-        if ending.kind == "waiting":
+        if ending.kind == "waiting" or ending.kind == "undone":  # noqa: PLR1714 - so that a type checker follows
             return ending
         is_theirs = ending.cause.startswith("issuer.")
         issuer = self._means.issuer_name if is_theirs else None

@@ -26,6 +26,7 @@ _ENDED: Final = {
     "pending": "pending",
     "interrupted": "interrupted",
     "waiting": "waiting",
+    "undone": "taken back",
 }
 _HEAD: Final = ("case", "repair", "host", "step", "state", "age", "next try")
 

@@ -29,11 +29,11 @@ from remediate.steps.step import done
 class Ending:
     """How a case ended in this run. `cause` is a stable word, `note` for a person.
 
-    `waiting` was not begun: it is not due yet, or the run had come to its limit.
+    `waiting` was not begun: it is not due yet, or the run had come to its limit. `undone` was taken back as told.
     """
 
     case: Case
-    kind: Ended | Literal["waiting"]
+    kind: Ended | Literal["waiting", "undone"]
     step: str = ""
     cause: str = ""
     note: str = ""

@@ -37,6 +37,11 @@ def silences(site: Site, endpoint: str) -> tuple[str, ...]:
     return _silences(_observe(site, endpoint))
 
 
+def leaves_of(site: Site, endpoint: str) -> frozenset[str]:
+    """Return the SHA-256 of every leaf that an endpoint serves, on whichever address."""
+    return frozenset(_leaf(one) for one in _observe(site, endpoint).handshakes)
+
+
 def served(site: Site, endpoint: str) -> str:
     """Return in a clause which leaf each address serves."""
     observation = _observe(site, endpoint)
