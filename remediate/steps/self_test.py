@@ -6,6 +6,7 @@ It knows hosts, docroots and addresses of names; what the proof is and how it is
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Final
 
 from audit.probe.wire import Stopped
 from audit.words import listing, sentence
@@ -17,6 +18,7 @@ from remediate.steps.key import request_of
 from remediate.steps.step import So, Stuck, done, said
 
 ORDERED = ("pending-validation", "pending-review", "issued")
+_NO_PLACE: Final = "dcv.no-docroot"
 
 
 class SelfTest:
@@ -42,8 +44,11 @@ class SelfTest:
 
 
 def publish(site: Site) -> None:
-    """Put the proof where the CA will look for it, on all hosts at once; raises Stuck."""
-    for challenge in challenges(site):
+    """Put the proof where the CA will look for it, on all hosts or, where one has no place for it, on none.
+
+    Raises Stuck.
+    """
+    for challenge in tuple(challenges(site)):
         done(site, site.means.validator.put(challenge))
     site.is_published = True
 
@@ -51,7 +56,7 @@ def publish(site: Site) -> None:
 def withdraw(site: Site) -> tuple[str, ...]:
     """Take the proof away again, and return where it could not be: it harms nobody, and stops no repair."""
     try:
-        left = [(one, site.run(site.means.validator.clear(one))) for one in challenges(site)]
+        left = [(one, site.run(site.means.validator.clear(one))) for one in _placed(site)]
     except Stuck as why:
         return (str(why),)
     return tuple(f"{one.premises.host}: {said(result)}" for one, result in left if not result.ok)
@@ -69,10 +74,21 @@ def challenges(site: Site) -> Iterator[Challenge]:
             yield _challenge(site, name.name, host)
 
 
+def _placed(site: Site) -> Iterator[Challenge]:
+    """Yield what may lie on hosts; where there is no place for it nothing was put."""
+    for name in site.case.validated_on:
+        for host in name.hosts:
+            try:
+                yield _challenge(site, name.name, host)
+            except Stuck as why:
+                if why.cause != _NO_PLACE:
+                    raise
+
+
 def _challenge(site: Site, name: str, host: str) -> Challenge:
     docroot = site.means.docroots(host, name) if host in site.means.hands else f"{host} is not logged into"
     if isinstance(docroot, str):
-        raise Stuck("dcv.no-docroot", f"it is not known from which folder {host} serves http://{name}/: {docroot}")
+        raise Stuck(_NO_PLACE, f"it is not known from which folder {host} serves http://{name}/: {docroot}")
     return Challenge(site.premises_on(host), name, request_of(site), unique_value(site), docroot.folder, docroot.below)
 
 

@@ -142,6 +142,15 @@ def test_nothing_is_ordered_where_one_of_two_hosts_serves_another_folder(stage: 
     assert (stage.ca.orders, stage.files(), list((tmp_path / "elsewhere").rglob("*.txt"))) == ({}, [], [])
 
 
+def test_no_file_is_written_where_one_of_two_hosts_has_no_place_for_it(stage: Stage, tmp_path: Path) -> None:
+    places = {"a": Docroot(str(tmp_path / "www" / "a")), "b": "nothing listens at port 80"}
+    ending = stage.repair(docroots=lambda host, _: places[host])
+    assert (ending.step, ending.cause) == ("self-test", "dcv.no-docroot")
+    assert ending.note == f"it is not known from which folder b serves http://{SHARED}/: nothing listens at port 80"
+    done = [command.why for place in (stage.a, stage.b) for command in place.hands.commands]
+    assert not [why for why in done if why.startswith("put the file")]
+
+
 def test_an_address_that_is_neither_hosts_is_a_wrong_host_and_the_resolver_is_quoted(stage: Stage) -> None:
     ending = stage.repair("astray.example.test")
     assert ending.cause == "dcv.wrong-host"
@@ -197,4 +206,5 @@ def test_what_another_host_has_is_not_this_hosts_but_for_what_both_have(stage: S
     assert server
     targets[endpoint] = replace(targets[endpoint], server=replace(server, addresses=(A, B)))
     shared = replace(stage.means, targets=targets)
-    assert (shared.addresses_beside("a"), shared.addresses_beside("b")) == (frozenset(), {A})
+    assert not shared.addresses_beside("a")
+    assert shared.addresses_beside("b") == {A}
