@@ -1,0 +1,46 @@
+"""One run of repairs from a configuration and an audit's results, as a process: how each case ended, what was said.
+
+`python -m tests.real.twin_repair CONFIGURATION RESULTS STATE`
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+from audit.configuration import logins, read_anchors, read_configuration
+from audit.targets import discover
+from remediate.assignment import Assignment
+from remediate.equipment import means_of
+from remediate.evidence import read_evidence
+from remediate.journal import open_journal
+from remediate.plan import plan
+from remediate.runner import repair
+
+
+def main(configured: str, results: str, state: str) -> None:
+    """Do one run."""
+    configuration, said = read_configuration(Path(), configured), list[str]()
+    trust = read_anchors(configuration.trust)
+    assignment = Assignment(configuration, Path(state), trust, "a test", say=said.append)
+    found = discover(logins(configuration.hosts, configuration, {}), clock=lambda: datetime.now(UTC))
+    planned = plan(read_evidence(Path(results).read_text().splitlines()), assignment.bounds, datetime.now(UTC))
+    with open_journal(assignment.state) as journal:
+        endings = repair(planned.cases, means_of(assignment, journal, found), assignment.pace)
+        notes = [[event.note for event in journal.events(one.case.id) if event.step == "self-test"] for one in endings]
+    json.dump(
+        {
+            "waiting": [list(one.because) for one in planned.waiting],
+            "validated_on": [[[one.name, one.hosts] for one in ending.case.validated_on] for ending in endings],
+            "endings": [[one.case.host, one.kind, one.step, one.cause, one.note] for one in endings],
+            "notes": [lines[-1] for lines in notes if lines],
+            "said": said,
+        },
+        sys.stdout,
+    )
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
