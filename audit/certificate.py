@@ -6,8 +6,6 @@ It knows no chain, no trust, no clock and no policy.
 from __future__ import annotations
 
 import hashlib
-import threading
-import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -17,12 +15,11 @@ from cryptography import x509
 
 from audit import fields
 from audit.checks import Inconclusive
+from audit.quiet import unwarned
 from audit.signature import read_algorithm
 
 T = TypeVar("T")
 MALFORMED: Final = "cert.malformed"
-
-_PARSING = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,10 +121,7 @@ FACTS: Final[tuple[Fact[Any], ...]] = tuple(value for value in vars(Certificate)
 @lru_cache(maxsize=4096)
 def read_certificate(der: bytes) -> Certificate:
     """Read a certificate (RFC 5280 4.1) from DER; never raises: `faults` tells what cannot be read."""
-    # The library warns of a serial number of 0 and of odd country names, which is an error under `-W error`. Filters
-    # belong to the whole process: the lock keeps two threads of ours from restoring each other's.
-    with _PARSING, warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with unwarned():
         parsed = _parse(der)
         if isinstance(parsed, Fault):
             facts: dict[str, Any] = {fact.name: parsed for fact in FACTS}

@@ -23,7 +23,7 @@ def elements(contents: bytes) -> list[Element]:
     """Split contents into the elements they consist of; raises ValueError where they do not."""
     found, start = [], 0
     while start < len(contents):
-        element = _first(contents[start:])
+        element = _at(contents, start)
         found.append(element)
         start += len(element.whole)
     return found
@@ -31,7 +31,7 @@ def elements(contents: bytes) -> list[Element]:
 
 def spki_of(tbs_certificate: bytes) -> bytes:
     """Return the SubjectPublicKeyInfo of a TBSCertificate as it stands there; raises ValueError."""
-    fields = elements(_first(tbs_certificate).content)
+    fields = elements(_at(tbs_certificate, 0).content)
     if fields and fields[0].tag == _VERSION:
         del fields[0]
     if len(fields) <= _SPKI:
@@ -39,14 +39,16 @@ def spki_of(tbs_certificate: bytes) -> bytes:
     return fields[_SPKI].whole
 
 
-def _first(contents: bytes) -> Element:
-    if len(contents) < 2:
+def _at(contents: bytes, begin: int) -> Element:
+    """Return the element that begins there; what comes before and after it is not copied."""
+    if len(contents) < begin + 2:
         raise ValueError("an element is cut short")
-    size, start = contents[1], 2
+    size, start = contents[begin + 1], begin + 2
     if size >= 0x80:  # the long form: the low bits count the octets of the length
-        start += size & 0x7F
-        size = int.from_bytes(contents[2:start])
+        octets = size & 0x7F
+        size = int.from_bytes(contents[start : start + octets])
+        start += octets
     end = start + size
     if end > len(contents):
         raise ValueError("an element is longer than what holds it")
-    return Element(contents[0], contents[start:end], contents[:end])
+    return Element(contents[begin], contents[start:end], contents[begin:end])
