@@ -458,7 +458,7 @@ def test_a_repair_that_is_told_is_not_told_by_the_next_run(nights: Nights) -> No
     ending = ended(nights, case, "proven")
     nights.journal.end(case.id, CaseOutcome("repaired", nights.now + timedelta(minutes=5), digest("new")))
     nights.night(*expired(), endings=[ending], after=renewed())
-    assert len(nights.box.sent) == 1
+    assert "web1: 1 repaired" in text_of(nights.box.letters[0])
     assert nights.night(*renewed()) == ()
 
 
@@ -480,3 +480,29 @@ def test_letters_are_kept_all_or_none_so_that_a_run_killed_between_them_tells_al
     assert alive.waiting() == ()
     nights.night(*rows, endings=[blocked(nights)])
     assert sorted(str(letter["To"]) for letter in nights.box.letters) == ["one@example.com", "two@example.com"]
+
+
+def test_what_cannot_be_told_tonight_because_of_another_finding_has_not_recovered(nights: Nights) -> None:
+    nights.night(*expired(), endings=[blocked(nights)])
+    unknown = [
+        found(one, "cert.expired", verdict="inconclusive", detail={"because": "svc.unreachable"}) for one in (WEB, MAIL)
+    ]
+    down = [found(one, "svc.unreachable", message="connection refused") for one in (WEB, MAIL)]
+    nights.night(here(), seen(WEB, leaf=None), seen(MAIL, leaf=None), *unknown, *down)
+    text = text_of(nights.box.letters[1])
+    assert "web1: 2 failed" in text
+    assert "connection refused" in text
+    assert "RECOVERED" not in text
+
+
+def test_who_is_no_longer_the_reader_of_a_host_hears_of_it_once_more_when_it_is_well(nights: Nights) -> None:
+    nights.change(to=())
+    nights.hands = {"web1": Contacts("one@example.com\n")}
+    nights.night(*expired(), endings=[blocked(nights)])
+    nights.hands = {"web1": Contacts("two@example.com\n")}
+    nights.night(*expired(), endings=[blocked(nights)])
+    nights.night(*expired(), endings=[blocked(nights)])
+    assert [str(one["To"]) for one in nights.box.letters] == ["one@example.com", "two@example.com"]
+    nights.night(*renewed())
+    assert sorted(str(one["To"]) for one in nights.box.letters[2:]) == ["one@example.com", "two@example.com"]
+    assert nights.box.subjects[2:] == ["web1: all is well again"] * 2
