@@ -128,10 +128,17 @@ def _first(sites: Sequence[Website], name: str) -> Website | str | None:
     """Return the first website that has the name; one before it that may have it leaves that open."""
     doubt: str | None = None
     for site in sites:
-        if any(fnmatchcase(name, pattern.replace("[", "[[]")) for pattern in site.names if pattern[:1] != "~"):
+        if any(_fits(name, pattern) for pattern in site.names):
             return doubt or site
         doubt = doubt or _doubt(site)
     return doubt
+
+
+def _fits(name: str, pattern: str) -> bool:
+    """Return whether a name is one of those that apache's pattern stands for."""
+    if "*" in pattern or "?" in pattern:
+        return not pattern.startswith("~") and fnmatchcase(name, pattern.replace("[", "[[]"))
+    return name == pattern
 
 
 def _best(sites: Sequence[Website], name: str) -> Website | str | None:

@@ -8,13 +8,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import replace
-from itertools import pairwise
-from pathlib import PurePosixPath
 from typing import Final
 
-from audit.services.configuration import absolute, split_files, unreadable
-from audit.services.sections import Part, Reading, parse
-from audit.services.service import ANY, ANY_IPV4, Dump, Listener, NamedFile, Service, pair
+from audit.services import apache_sites
+from audit.services.apache_syntax import names, place, read_configuration, speaks_tls
+from audit.services.configuration import absolute
+from audit.services.sections import Part
+from audit.services.service import ANY, Dump, Listener, NamedFile, Service, pair
 
 SCRIPT: Final = r"""
   [ -n "$bin" ] || return 0
@@ -41,40 +41,23 @@ SCRIPT: Final = r"""
 
 def read(dump: Dump) -> tuple[Listener, ...]:
     """Return the TLS listeners of an apache configuration: the virtual hosts with `SSLEngine on`."""
-    text = dump.text("files")
-    files = split_files(text)
-    if not files:
+    configuration = read_configuration(dump)
+    if configuration is None:
         return ()
-    main = next(iter(files))
-    base = dump.text("base").strip() or str(PurePosixPath(main).parent)
-    words = dump.words
-    defined = frozenset(after for word, after in pairwise(words) if word == "-D")
-    joined = frozenset(word[2:] for word in words if word.startswith("-D") and len(word) > 2)
-    variables = dict(line.split("=", 1) for line in dump.text("environment").splitlines() if line.startswith("APACHE_"))
-    reading = Reading(files, base, defined | joined, _defines(text, variables))
-    root = parse(reading, main)
-    found = [
-        listener
-        for part in [root, *(part for part in root.parts if part.kind == "virtualhost")]
-        for listener in _of_host(root, part, base)
-    ]
-    return tuple(replace(one, unread=(*one.unread, *unreadable(text))) for one in found)
-
-
-def _defines(text: str, environment: dict[str, str]) -> dict[str, str]:
-    defined = re.findall(r"^\s*Define\s+(\w+)\s+\"?([^\"\n]+?)\"?\s*$", text, re.MULTILINE | re.IGNORECASE)
-    return environment | dict(defined)
+    root, base = configuration.root, configuration.base
+    found = (one for part in [root, *configuration.hosts] for one in _of_host(root, part, base))
+    return tuple(replace(one, unread=(*one.unread, *configuration.unread)) for one in found)
 
 
 def _of_host(root: Part, part: Part, base: str) -> Iterator[Listener]:
-    engine = part.last("SSLEngine") or root.last("SSLEngine") or "off"
-    if engine.lower() not in ("on", "optional"):
+    if not speaks_tls(part, root):
         return
     files = _files(part, base) or _files(root, base)
     odd = tuple(f"apache leaves {file.path!r} to its variables" for file in files if "${" in file.path)
     kept = tuple(file for file in files if "${" not in file.path)
+    concrete = tuple(name for name in names(part) if not re.search(r"[*?$]", name))
     for port, addresses in _places(root, part):
-        yield Listener("https", port, addresses, tuple(_names(part)), kept, odd)
+        yield Listener("https", port, addresses, concrete, kept, odd)
 
 
 def _files(part: Part, base: str) -> tuple[NamedFile, ...]:
@@ -90,17 +73,10 @@ def _files(part: Part, base: str) -> tuple[NamedFile, ...]:
     return tuple(files)
 
 
-def _names(part: Part) -> Iterator[str]:
-    for name in [part.last("ServerName") or "", *(alias for one in part.values("ServerAlias") for alias in one)]:
-        bare = re.sub(r"^https?://|:\d+$", "", name)
-        if bare and not re.search(r"[*?$]", bare):
-            yield bare
-
-
 def _places(root: Part, part: Part) -> Iterator[tuple[int, tuple[str, ...]]]:
     """Yield where a virtual host answers: at the `Listen` sockets that its own addresses and ports take in."""
-    listens = [place for arguments in root.values("Listen") if (place := _place(arguments[0]))]
-    wanted = [place for argument in part.arguments if (place := _place(argument))] or [(None, None)]
+    listens = [found for arguments in root.values("Listen") if arguments and (found := place(arguments[0]))]
+    wanted = [found for argument in part.arguments if (found := place(argument))] or [(None, None)]
     for port in dict.fromkeys(number for _, number in listens if number):
         bound = [address for address, number in listens if number == port]
         addresses = [
@@ -118,17 +94,4 @@ def _meeting(on: str | None, at: str | None) -> tuple[str, ...]:
     return ANY if one is None else (one,)
 
 
-def _place(text: str) -> tuple[str | None, int | None] | None:
-    """Split `443`, `*:443`, `192.0.2.1:443`, `[::]:443`, `_default_:443` and `192.0.2.1`; None for a name."""
-    match = re.fullmatch(r"(?:(?P<host>\[[0-9a-fA-F:.]+\]|\*|_default_|[0-9.]+):)?(?P<port>\d+|\*)", text)
-    if not match:
-        bare = text.strip("[]")
-        return (bare, None) if re.fullmatch(r"[0-9a-fA-F:.]*[.:][0-9a-fA-F:.]*", bare) else (
-            (None, None) if text in ("*", "_default_") else None
-        )  # fmt: skip
-    host, port = match["host"], match["port"]
-    address = None if host in (None, "*", "_default_", ANY_IPV4) else host.strip("[]")
-    return address, None if port == "*" else int(port)
-
-
-SERVICE: Final = Service("apache", ("apache2", "httpd"), SCRIPT, read)
+SERVICE: Final = Service("apache", ("apache2", "httpd"), SCRIPT, read, apache_sites.read)

@@ -75,7 +75,8 @@ def _websites(http: Directive, prefix: str | None, unread: str) -> Iterator[Webs
     for server, address, port, _ in plain:
         is_default = defaults[address, port] == id(server)
         sockets.setdefault((id(server), port, is_default), []).append(address)
-    found = {id(server): (_names(server), unread or _answer(server, outer, prefix)) for server in servers}
+    used = {id(server): server for server, *_ in plain}
+    found = {key: (_names(server), unread or _answer(server, outer, prefix)) for key, server in used.items()}
     for (server_id, port, is_default), addresses in sockets.items():
         names, answer = found[server_id]
         docroot, why = (None, answer) if isinstance(answer, str) else (answer, "")
@@ -207,10 +208,10 @@ def _rewrites(one: Directive, path: str) -> bool:
 
 
 def _leads_away(one: Directive) -> bool:
-    """Return whether a `rewrite` sends the client elsewhere."""
-    return one.arguments[2:] in (("redirect",), ("permanent",)) or bool(
-        re.match(r"https?://|\$scheme", "".join(one.arguments[1:2]))
-    )
+    """Return whether a `rewrite` can only send the client elsewhere, or answer with one fixed page."""
+    target = "".join(one.arguments[1:2])
+    is_redirect = one.arguments[2:] in (("redirect",), ("permanent",)) or re.match(r"https?://|\$scheme", target)
+    return bool(is_redirect) or "$" not in target
 
 
 def _require_tried(block: Directive) -> None:

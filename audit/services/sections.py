@@ -6,11 +6,15 @@ It knows how lines and sections nest; what a directive means is its service's to
 from __future__ import annotations
 
 import re
-import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 from audit.services.configuration import INCLUDE_DEPTH, included
+
+_WORD = re.compile(r"""\s*(?:"((?:\\["\\]|[^"])*)(?:"|$)|'((?:\\['\\]|[^'])*)(?:'|$)|(\S+))""")
+_NESTING: Final = 64  # sections in sections; people write four, and what lies deeper is not read
+_WRITTEN = re.compile(r"\\([\\\"'])")
 
 
 @dataclass(slots=True)
@@ -47,15 +51,18 @@ def parse(reading: Reading, path: str) -> Part:
     root = Part()
     stack = [root]
     for line in _lines(reading, path, 0):
-        opened = re.fullmatch(r"<(?P<kind>\w+)\s*(?P<rest>[^>]*)>?", line)
+        opened = re.fullmatch(r"<(?P<kind>\w+)\s*(?P<rest>.*?)>?", line)
         if line.startswith("</"):
             if len(stack) > 1:
                 stack.pop()
         elif opened:
-            stack.append(_section(reading, stack[-1], opened["kind"].lower(), _words(opened["rest"])))
+            above = stack[-1] if len(stack) <= _NESTING else Part()
+            stack.append(_section(reading, above, opened["kind"].lower(), _words(opened["rest"])))
         else:
             name, *arguments = _words(line) or [""]
             stack[-1].directives.append((name.lower(), tuple(arguments)))
+            if name.lower() == "use":  # a macro makes parts too, and their order matters
+                stack[-1].parts.append(Part("use", tuple(arguments)))
     return root
 
 
@@ -92,7 +99,9 @@ def _substituted(line: str, variables: Mapping[str, str]) -> str:
 
 
 def _words(line: str) -> list[str]:
-    try:
-        return shlex.split(line, posix=True) if '"' in line or "'" in line else line.split()
-    except ValueError:  # a quote that does not end: apache takes the words as they stand
+    """Return the words of a line; a backslash stands for itself but before another, or the quote it is in."""
+    if not any(mark in line for mark in "\"'\\"):
         return line.split()
+    return [
+        _WRITTEN.sub(r"\1", next(part for part in match.groups() if part is not None)) for match in _WORD.finditer(line)
+    ]

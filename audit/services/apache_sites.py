@@ -1,0 +1,98 @@
+"""apache's websites of plain HTTP: which virtual host answers at which socket, under which names.
+
+It knows how apache chooses by address and port; from which folder a host answers is known beside this.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from audit.services.apache_folders import Host, folder_of, makes_hosts
+from audit.services.apache_syntax import Configuration, names, place, read_configuration, speaks_tls
+from audit.services.sections import Part
+from audit.services.service import ANY, ANY_IPV4, ANY_IPV6, Dump
+from audit.websites import Website
+
+Places = Mapping[int, Sequence[tuple[str | None, int | None]]]
+"""Where each part is bound, by its identity: None is every address, and every port."""
+
+
+def read(dump: Dump) -> tuple[Website, ...]:
+    """Return the websites of an apache configuration."""
+    configuration = read_configuration(dump)
+    return tuple(_websites(configuration)) if configuration else ()
+
+
+def _websites(configuration: Configuration) -> Iterator[Website]:
+    plain = [words for words in configuration.root.values("Listen") if words and words[1:] != ("https",)]
+    listening = [(words[0], found) for words in plain if (found := place(words[0]))]
+    for port in dict.fromkeys(number for _, (_, number) in listening if number):
+        bound = [address for written, (_, number) in listening if number == port for address in _bound(written)]
+        yield from _at_port(configuration, port, list(dict.fromkeys(bound)))
+
+
+def _bound(written: str) -> tuple[str, ...]:
+    """Return what a `Listen` binds; a socket of all IPv6 addresses takes IPv4 too, as Linux does unasked."""
+    if written.startswith(f"{ANY_IPV4}:"):
+        return (ANY_IPV4,)
+    address = (place(written) or (None, None))[0]
+    return ANY if address in (None, ANY_IPV6) else (address,)
+
+
+def _at_port(configuration: Configuration, port: int, bound: list[str]) -> Iterator[Website]:
+    """Yield the websites at one port in the order of the configuration; the main server where there are no others."""
+    root = configuration.root
+    hosts = [part for part in root.parts if part.kind == "virtualhost" or makes_hosts(part, configuration)]
+    places = {id(part): [_written(part, word, port) for word in part.arguments] for part in hosts}
+    asked = dict.fromkeys(bound)
+    if not {ANY_IPV4, ANY_IPV6}.isdisjoint(bound):
+        asked |= dict.fromkeys(at for found in places.values() for at, number in found if at and number in (None, port))
+    sockets: dict[tuple[int, bool], list[str]] = {}
+    for address in asked:
+        chain = _chain(hosts, places, None if address in ANY else address, port) or [root]
+        for part in chain:
+            sockets.setdefault((id(part), part is chain[0]), []).append(address)
+    for part in [*hosts, root]:
+        for is_default in (True, False):
+            addresses = sockets.get((id(part), is_default))
+            if addresses and not speaks_tls(part, root):
+                yield _website(Host(part, configuration, port), tuple(addresses), is_default=is_default)
+
+
+def _written(part: Part, word: str, port: int) -> tuple[str | None, int | None]:
+    """Return where a virtual host is bound; one that a macro makes, or that is bound to a name, may be anywhere."""
+    found = place(word) if part.kind == "virtualhost" else None
+    if found is None:
+        number = word.rpartition(":")[2] if part.kind == "virtualhost" else ""
+        return None, int(number) if number.isdecimal() else port
+    return (None if found[0] == ANY_IPV6 else found[0]), found[1]
+
+
+def _chain(hosts: Sequence[Part], places: Places, address: str | None, port: int) -> list[Part]:
+    """Return the virtual hosts that are asked at an address: those bound to it, else those bound to all.
+
+    Those for any port are asked apart from those for this one: whichever comes first. What macros make may be in all.
+    """
+    for wanted in dict.fromkeys((address, None)):
+        found = [
+            (part, number)
+            for part in hosts
+            for at, number in places[id(part)]
+            if number in (None, port) and (at == wanted or part.kind == "use")
+        ]
+        own = [number for part, number in found if part.kind != "use"] or ([port] if wanted is None else [])
+        chain = {id(part): part for part, number in found if part.kind == "use" or number == own[:1][0]} if own else {}
+        if chain:
+            return list(chain.values())
+    return []
+
+
+def _website(host: Host, addresses: tuple[str, ...], *, is_default: bool) -> Website:
+    """Return a website; a host without a name goes by the main server's."""
+    written = names(host.part) or names(host.configuration.root)
+    if host.part.kind == "use":
+        written = [f"~Use {' '.join(host.part.arguments)}"]
+    known = tuple(f"~{name}" if "${" in name else name if name[:1] == "~" else name.lower() for name in written)
+    found = folder_of(host)
+    docroot, why = (None, found) if isinstance(found, str) else (found, "")
+    return Website("apache", "first", host.port, addresses, known, is_default, docroot, why)
