@@ -1,6 +1,6 @@
-"""The main job on the embedded lab: serve it, audit it, and say which of the planted faults the audit has found.
+"""The main job on the embedded lab: serve it, audit and repair it, and say which faults were found and mended.
 
-It judges the audit by the results file alone; it knows no check and reads no report.
+It judges by the results file and by what the lab itself noted; it knows no check and reads no report.
 """
 
 from __future__ import annotations
@@ -12,70 +12,15 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from audit.endpoint import parse_endpoint
+from tests.lab.comparison import compare, read_results, summed_up, tell
 
 START_S: Final = 20.0  # far more than the lab takes, even on a busy machine
 STOP_S: Final = 10.0
-FAULTS_FOUND: Final = 1  # the exit status of an audit with findings
-
-
-@dataclass(frozen=True, slots=True)
-class Comparison:
-    """Planted faults against findings, each an endpoint id and a check id."""
-
-    found: tuple[tuple[str, str], ...]
-    missed: tuple[tuple[str, str], ...]
-    unexpected: tuple[tuple[str, str], ...]
-    sound: int  # endpoints with nothing planted
-
-    @property
-    def is_exact(self) -> bool:
-        """Whether the planted faults and no others were found."""
-        return not self.missed and not self.unexpected
-
-
-def compare(endpoints: Iterable[str], planted: Mapping[str, Sequence[str]], results: Iterable[Any]) -> Comparison:
-    """Compare what was planted with what failed, or could not be told for a reason of its own, in the results."""
-    seen = {(row["endpoint"], row["check"]) for row in results if _is_finding(row)}
-    wanted = {(endpoint, check) for endpoint, checks in planted.items() for check in checks}
-    return Comparison(
-        found=tuple(sorted(wanted & seen)),
-        missed=tuple(sorted(wanted - seen)),
-        unexpected=tuple(sorted(seen - wanted)),
-        sound=len(set(endpoints) - set(planted)),
-    )
-
-
-def read_results(file: Path) -> tuple[dict[str, Any], ...]:
-    """Return the results of a run; raises ValueError where it did not come to its end."""
-    rows = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
-    if not rows or rows[-1]["kind"] != "summary":
-        raise ValueError(f"{file} has no summary line: the audit did not finish")
-    return tuple(row for row in rows if row["kind"] == "result")
-
-
-def tell(comparison: Comparison) -> Iterator[str]:
-    """Give the lines that a person reads last."""
-    width = max((len(check) for _, check in comparison.found + comparison.missed), default=0)
-    by_check: dict[str, list[str]] = {}
-    for endpoint, check in comparison.found:
-        by_check.setdefault(check, []).append(endpoint)
-    yield "planted faults that were found:"
-    for check, endpoints in sorted(by_check.items()):
-        yield from _column(check, endpoints, width)
-    for title, pairs in (("MISSED", comparison.missed), ("UNEXPECTED", comparison.unexpected)):
-        for endpoint, check in pairs:
-            yield f"{title}  {check}  {endpoint}"
-    planted = len(comparison.found) + len(comparison.missed)
-    yield (
-        f"{len(comparison.found)} of {planted} planted faults found, {len(comparison.unexpected)} findings that were "
-        f"not planted; {comparison.sound} endpoints are sound"
-    )
+FAULTS_FOUND: Final = 1  # the exit status of an audit with findings: what is explained is still there
 
 
 @contextlib.contextmanager
@@ -89,45 +34,45 @@ def served(folder: Path) -> Iterator[Any]:
         child.wait(STOP_S)
 
 
-def audit(lab: Any, report: Path, results: Path) -> int:  # noqa: ANN401 - JSON
-    """Run the audit as a user would; returns its exit status."""
-    pytest = [sys.executable, "-m", "pytest", "--pyargs", "audit", *lab["arguments"]]
+def repair(lab: Any, report: Path, results: Path) -> int:  # noqa: ANN401 - JSON
+    """Run the audit and the repair as a user would; returns the exit status."""
+    pytest = [sys.executable, "-m", "pytest", "--pyargs", "audit", *lab["arguments"], "--remediate"]
     reports = [f"--html={report}", "--self-contained-html", "--audit-results", str(results)]
     return subprocess.run([*pytest, *reports, "-q", "--tb=no", "-rN"], check=False).returncode
 
 
+def noted(lab: Any) -> Iterator[str]:  # noqa: ANN401 - JSON
+    """Give what the lab itself noted of the repair: orders, letters, and what services had to bear."""
+    orders = Path(lab["store_orders"]).read_text(encoding="utf-8").splitlines()
+    letters = sorted(letter.name for letter in Path(lab["mail"]).iterdir() if letter.suffix)
+    downtime = Path(lab["downtime"]).read_text(encoding="utf-8").splitlines()
+    yield f"the Store was given {len(orders)} orders"
+    yield f"{len(letters)} letters arrived: {', '.join(letters)}" if letters else "no letter arrived"
+    yield f"{len(downtime)} moments at which a service did not answer or served something worse than before"
+    yield from (f"  {line}" for line in downtime)
+
+
 def main() -> int:
-    """Serve, audit and compare; 0 exactly when the planted faults and no others were found, and the audit said so."""
+    """Serve, audit, repair and compare.
+
+    Returns 0 exactly when the planted faults and no others were found, and all that has a repair of ours is repaired.
+    """
     report, results = Path("report.html"), Path("results.jsonl")
     results.unlink(missing_ok=True)  # of a former run
     with tempfile.TemporaryDirectory(prefix="lab-") as folder, served(Path(folder)) as lab:
-        status = audit(lab, report, results)
+        status = repair(lab, report, results)
+        beside = tuple(noted(lab))
     try:
         rows = read_results(results)
     except (OSError, ValueError) as error:
         sys.stderr.write(f"the audit exited {status} without results: {error}\n")
         return 1
-    comparison = compare(map(_id, lab["endpoints"]), lab["faults"], rows)
-    sys.stdout.write("\n".join(["", *tell(comparison), f"the report: {report.absolute()}", ""]))
+    comparison = compare(lab["faults"], rows)
+    where = f"the report: {report.absolute()}"
+    sys.stdout.write("\n".join(["", *tell(comparison), *beside, where, summed_up(comparison), ""]))
     if status != FAULTS_FOUND:
-        sys.stderr.write(f"the audit of a lab full of faults exited {status}, not {FAULTS_FOUND}\n")
-    return 0 if comparison.is_exact and status == FAULTS_FOUND else 1
-
-
-def _id(url: str) -> str:
-    return str(parse_endpoint(url))
-
-
-def _is_finding(row: Mapping[str, Any]) -> bool:
-    """Say whether a result is one of its own: what follows from another finding of the endpoint is none."""
-    is_untold = row["verdict"] == "inconclusive" and "because" not in row["detail"]
-    return row["verdict"] in ("fail", "error") or is_untold
-
-
-def _column(check: str, endpoints: Sequence[str], width: int) -> Iterator[str]:
-    """Give a check and the endpoints it was found on, the check in the first line only."""
-    for number, endpoint in enumerate(endpoints):
-        yield f"  {'' if number else check:{width}}  {endpoint}"
+        sys.stderr.write(f"the audit of a lab with faults that nobody mends exited {status}, not {FAULTS_FOUND}\n")
+    return 0 if comparison.is_exact and comparison.is_whole and status == FAULTS_FOUND else 1
 
 
 def _wait_for(file: Path, child: subprocess.Popen[bytes]) -> Any:  # noqa: ANN401 - JSON

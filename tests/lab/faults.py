@@ -27,7 +27,8 @@ class Files:
 
     `content` is what lies there, beside what is served, `of` the label of the service whose files these
     are, `chain` how the certificates of the CAs are named: after the leaf in its file, in a file of their own, or in
-    one that is not there. `keeper` is the folder of an agent that owns them.
+    one that is not there. `keeper` is the folder of an agent that owns them. `also` are labels of further names that
+    the service has, and its certificate.
     """
 
     content: str = "as-served"
@@ -35,6 +36,7 @@ class Files:
     chain: Literal["with-leaf", "apart", "missing"] = "with-leaf"
     key_mode: int = 0o600
     keeper: str = ""
+    also: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,8 +130,9 @@ REPAIRABLE: Final = (
     _on_host("self-signed", "https", ("cert.self-signed",), "self-signed"),
     _on_host("self-signed-ftp", "ftp", ("cert.self-signed",), "self-signed"),
     _on_host("foreign", "https", ("cert.untrusted",), "foreign"),
-    _on_host("wrong-name", "https", ("cert.name-mismatch",), "other-name"),
-    _on_host("wrong-name-mail", "imap", ("cert.name-mismatch",), "other-name"),
+    _on_host("wrong-name", "https", ("cert.name-mismatch",), "other-name", files=Files(also=("other-wrong-name",))),
+    _on_host("wrong-name-mail", "imap", ("cert.name-mismatch",), "other-name",
+             files=Files(also=("other-wrong-name-mail",))),
     _on_host("too-long", "https", ("cert.validity-too-long",), "long"),
     _on_host("malformed", "https", ("cert.malformed",), "malformed"),
     _on_host("placeholder", "https", ("svc.certificate-missing",), "placeholder"),

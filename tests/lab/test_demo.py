@@ -1,59 +1,80 @@
-"""The demo: what was planted is found and nothing else, and a difference of either kind is told."""
+"""The demo: what was planted is found and nothing else, what can be repaired is, once, and nobody notices."""
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.lab.demo import compare, read_results, tell
+from tests.lab.comparison import REMEDIES, compare, read_results
+from tests.lab.demo import repair, served
 
 ROOT = Path(__file__).parents[2]
 
 
-def row(endpoint: str, check: str, verdict: str, **detail: object) -> dict[str, object]:
-    return {"endpoint": endpoint, "check": check, "verdict": verdict, "detail": detail}
+@dataclass(frozen=True, slots=True)
+class Repaired:
+    """A lab that was repaired once: what lab.json says, and the rows of the first run."""
+
+    folder: Path
+    lab: Any
+    rows: tuple[dict[str, Any], ...]
+
+    @property
+    def orders(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in Path(self.lab["store_orders"]).read_text().splitlines()]
 
 
-def test_what_is_planted_and_found_is_exact() -> None:
-    results = [row("a", "cert.expired", "fail"), row("b", "cert.expired", "pass")]
-    comparison = compare(["a", "b"], {"a": ["cert.expired"]}, results)
-    assert comparison.is_exact
-    assert comparison.sound == 1
+@pytest.fixture(scope="module")
+def repaired(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Repaired]:
+    folder = tmp_path_factory.mktemp("demo")
+    with served(folder / "lab") as lab:
+        assert repair(lab, folder / "report.html", folder / "results.jsonl") == 1
+        yield Repaired(folder, lab, read_results(folder / "results.jsonl"))
 
 
-def test_what_is_planted_and_not_found_is_missed() -> None:
-    comparison = compare(["a"], {"a": ["cert.expired"]}, [row("a", "cert.expired", "pass")])
-    assert comparison.missed == (("a", "cert.expired"),)
-    assert "MISSED  cert.expired  a" in list(tell(comparison))
+def test_the_planted_faults_and_no_others_are_found_and_all_that_can_be_is_repaired(repaired: Repaired) -> None:
+    comparison = compare(repaired.lab["faults"], repaired.rows)
+    assert (comparison.missed, comparison.unexpected, comparison.unrepaired) == ((), (), ())
+    assert {row["remedy"] for row in repaired.rows if row["phase"] == "before" and row["verdict"] == "fail"} >= {
+        *REMEDIES, "host", "configure",
+    }  # fmt: skip
 
 
-@pytest.mark.parametrize("verdict", ["fail", "inconclusive", "error"])
-def test_what_is_found_and_not_planted_is_unexpected(verdict: str) -> None:
-    comparison = compare(["a"], {}, [row("a", "key.weak", verdict)])
-    assert comparison.unexpected == (("a", "key.weak"),)
-    assert "UNEXPECTED  key.weak  a" in list(tell(comparison))
+def test_no_certificate_is_ordered_twice_and_no_name_is_lost(repaired: Repaired) -> None:
+    ordered = Counter(tuple(sorted(order["names"])) for order in repaired.orders)
+    assert set(ordered.values()) == {1}
+    assert ("mail-shared.lab.test", "mx-shared.lab.test", "shared.lab.test") in ordered
+    assert ("other-wrong-name.lab.test", "wrong-name.lab.test") in ordered
+    assert not {("leaf-only.lab.test",), ("renewed.lab.test",), ("owned.lab.test",)} & set(ordered)
 
 
-def test_what_follows_from_another_finding_is_no_finding_of_its_own() -> None:
-    results = [row("a", "svc.unreachable", "fail"), row("a", "key.weak", "inconclusive", because="svc.unreachable")]
-    assert compare(["a"], {"a": ["svc.unreachable"]}, results).is_exact
+def test_no_service_was_away_or_worse_than_before(repaired: Repaired) -> None:
+    assert Path(repaired.lab["downtime"]).read_text() == ""
 
 
-def test_results_of_a_run_that_did_not_finish_are_refused(tmp_path: Path) -> None:
-    (tmp_path / "results.jsonl").write_text('{"kind": "run"}\n')
-    with pytest.raises(ValueError, match="did not finish"):
-        read_results(tmp_path / "results.jsonl")
+def test_a_second_run_finds_nothing_to_do(repaired: Repaired) -> None:
+    orders = repaired.orders
+    assert repair(repaired.lab, repaired.folder / "again.html", repaired.folder / "again.jsonl") == 1
+    rows = read_results(repaired.folder / "again.jsonl")
+    assert not [row for row in rows if row["verdict"] == "fail" and row["remedy"] in REMEDIES]
+    assert repaired.orders == orders
 
 
-def test_the_audit_finds_the_planted_faults_and_no_others(tmp_path: Path) -> None:
+def test_the_demo_repairs_the_lab(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "tests.lab.demo"]
     environment = {"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"}
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]
     assert (tmp_path / "report.html").stat().st_size > 0
+    assert "0 that should be are not" in done.stdout.splitlines()[-1]
 
 
 @pytest.mark.parametrize("workers", [(), ("-n2",)])
