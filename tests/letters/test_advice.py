@@ -24,10 +24,17 @@ FAMILIES = {"dcv.": (Verdict,), "issuer.": (Status, FaultKind), "dns.": (TraceFa
 
 
 def calls() -> Iterator[tuple[str, ast.Call]]:
-    """Yield every place in the repair where a case is said to be stuck or ended, with the file's name."""
+    """Yield every place in the repair where a case is said to be stuck or ended, with the file's name.
+
+    A constant of the file stands there by its value.
+    """
     for file in sources("remediate"):
-        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        tree = ast.parse(file.read_text(encoding="utf-8"))
+        assigned = (one for one in tree.body if isinstance(one, ast.AnnAssign) and isinstance(one.target, ast.Name))
+        known = {ast.unparse(one.target): one.value for one in assigned}
+        for node in ast.walk(tree):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ("Stuck", "Ending"):
+                node.args = [known.get(ast.unparse(one)) or one for one in node.args]
                 yield file.name, node
 
 
