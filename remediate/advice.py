@@ -69,6 +69,9 @@ ADVICE: Final[Mapping[str, str]] = {
     "issuer.answer": "tell the issuer what it sent: it is not what was ordered, and nothing of it was installed",
     "issuer.none": "choose an issuer: [remediate] issuer, and its section [issuer.NAME]",
     # the host
+    "host.unprepared": (
+        "put right what is missing above; or log in as root or with sudo, or name another folder: [host] folder"
+    ),
     "host.command": "log in and mend what the command above says (rights, a full disk, a missing program)",
     "host.locked": "nothing, if the other run is at work; if it hangs, end it: the lock goes with its process",
     "host.unreachable": "see that the host can be logged into as it is configured",
@@ -85,6 +88,7 @@ ADVICE: Final[Mapping[str, str]] = {
     "fetch.no-better": "order a new certificate before the CA that ends first does: no other path is known",
     "fetch.no-leaf": "mend the file by hand: it has to hold one certificate of the service and its chain",
     # the way back
+    "rollback.done": "waive the finding, or leave the name or the host out: else the next run repairs it again",
     "rollback.nothing": "nothing: the files are as they were before the repair, or there never were others",
     "rollback.compromised": "order another certificate with a new key: the old key must not be used again",
     "rollback.changed": "see whose the files are now (another agent, a person) and put them right by hand",

@@ -189,7 +189,7 @@ def _ended(site: Site, leaves: list[Certificate]) -> Ending:
     leaf = leaves[0].sha256 if leaves else None
     site.means.journal.end(case.id, Outcome("rolled-back", site.means.clock(), leaf, note))
     told = f"{note}; what was wrong is found again: waive it, leave it out, or it is repaired by the next run"
-    return Ending(case, "undone", note=told)
+    return Ending(case, "undone", cause="rollback.done", note=told)
 
 
 def _stuck(case: Case, why: Stuck | Unknown) -> Ending:

@@ -89,12 +89,17 @@ def _digest(content: object) -> str:
 
 
 # A daemon opens files as its configuration names them: what could be reached there can be reached below a version, and
-# by nobody else. No folder there is writable by others than its owner.
+# by nobody else. No folder there is writable by others than its owner. Who is not root cannot give anything away: what
+# the folders of others stand for are its own then.
 MIRROR: Final = r"""
 like() {
   set -- "$2" $(stat -L -c "%u:%g %a" "$1")
-  [ "$(stat -c %u:%g "$1")" = "$2" ] || chown "$2" "$1"
+  [ "$(stat -c %u:%g "$1")" = "$2" ] || give "$1" "$2"
   chmod "$3" "$1"
+}
+give() {
+  [ "$(id -u)" != 0 ] || { chown "$2" "$1"; return; }
+  chown "$2" "$1" 2>/dev/null || chgrp "${2#*:}" "$1" 2>/dev/null || :
 }
 mirror() {
   from='' to=$1 rest=${2#/}

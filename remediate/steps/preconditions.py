@@ -1,6 +1,6 @@
-"""The step `preconditions`: the host has what a repair needs, and its clock agrees with ours.
+"""The step `preconditions`: the host has what a repair needs, we may write where we have to, and the clocks agree.
 
-It knows programs, rights and clocks; what an audit finds out was looked at when the case was planned.
+It knows programs, rights, room and clocks; what an audit finds out was looked at when the case was planned.
 """
 
 from __future__ import annotations
@@ -8,30 +8,71 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Final
 
-from audit.words import duration
+from audit.words import duration, sentence
 from remediate.site import CLOCK_TOLERANCE, Site
 from remediate.steps.step import So, Stuck, done
 
+# Everything that is missing is said at once. Root may write anywhere, a user where the files are its own: who is not
+# root can give a file to nobody else. In $1 kB and $2 files beside what the versions take.
 _NEEDED: Final = r"""
-[ "$(id -u)" = 0 ] || fail 77 "$(id -un) may not change certificates: log in as root, or with sudo"
-for program in "$@"; do
-  command -v "$program" >/dev/null || fail 69 "there is no $program on the host"
+echo "now $(date +%s)"
+room=$1 files=$2 me=$(id -un) groups=" $(id -G) "
+shift 2
+lacks() { echo "lacks $*"; }
+nearest() { there=$1; while [ ! -e "$there" ]; do there=${there%/*}; [ -n "$there" ] || there=/; done; }
+writable() {
+  nearest "$1"
+  [ -w "$there" ] && [ -x "$there" ] && return
+  [ "$there" = "$1" ] && lacks "$me cannot write $there" || lacks "$me cannot write $there, to make $1 in it"
+}
+for program in openssl flock setsid sync; do
+  command -v "$program" >/dev/null || lacks "there is no $program on the host"
 done
-[ ! -e "$root" ] || [ -w "$root" ] || fail 77 "$root cannot be written"
-date +%s
+if [ -e "$root" ]; then
+  [ -O "$root" ] && [ ! -L "$root" ] || lacks "$root does not belong to $me"
+elif [ ! -d "${root%/*}" ]; then
+  lacks "there is no folder ${root%/*}, to make $root in it"
+fi
+writable "$root/$case"
+nearest "$root"
+premises=$there
+for path in "$@"; do
+  writable "${path%/*}"
+  [ -e "$path" ] || continue
+  room=$((room + 4 * $(stat -L -c %s "$path") / 1024 + 4)) files=$((files + 4))
+  [ -r "$path" ] || lacks "$me cannot read $path"
+  [ "$(id -u)" != 0 ] || continue
+  [ -O "$path" ] || lacks "$path belongs to $(stat -L -c %U "$path"), to whom $me cannot give another file"
+  case $groups in
+    *" $(stat -L -c %g "$path") "*) ;;
+    *) lacks "$path is of the group $(stat -L -c %G "$path"), to which $me cannot give another file" ;;
+  esac
+done
+free=%a
+[ "$(id -u)" != 0 ] || free=%f
+set -- $(stat -f -c "$free %S %c %d" "$premises")
+free=$(($1 * $2 / 1024))
+[ "$free" -ge "$room" ] || lacks "$premises has room for $free kB, $((room - free)) kB too little"
+[ "$3" = 0 ] || [ "$4" -ge "$files" ] || lacks "$premises has room for $4 files, $((files - $4)) too few"
 """
-_PROGRAMS: Final = ("openssl", "flock", "setsid", "sync")
+_ROOM: Final = 1024  # kB; four versions of certificate, chain and key have some 100
+_FILES: Final = 64
 
 
 class Preconditions:
     """Nothing is changed by it: what it finds missing is a person's to mend."""
 
     def look(self, site: Site, subject: str) -> So:
-        """Return that all is there; raises Stuck."""
+        """Return that all is there; raises Stuck with everything that is not."""
         del subject  # it is for the whole case
         require_known(site)
-        command = site.premises.looking("look for what a repair needs", _NEEDED, *_PROGRAMS)
-        require_same_time(site, site.case.host, _time(done(site, command).output))
+        paths = sorted({placed.path for one in site.file_sets for placed in one.installation.placements})
+        command = site.premises.looking("look for what a repair needs", _NEEDED, str(_ROOM), str(_FILES), *paths)
+        said = [line.partition(" ")[::2] for line in done(site, command).output.splitlines()]
+        require_same_time(site, site.case.host, _time(dict(said).get("now", "")))
+        lacking = tuple(dict.fromkeys(text for word, text in said if word == "lacks"))
+        if lacking:
+            raise Stuck("host.unprepared", f"{site.case.host}: {sentence(lacking)}")
         return So()
 
     def act(self, site: Site, subject: str) -> None:
@@ -54,5 +95,5 @@ def require_same_time(site: Site, whose: str, theirs: datetime | None) -> None:
         raise Stuck("ops.clock-skew", why, ended="interrupted")
 
 
-def _time(text: str) -> datetime:
-    return datetime.fromtimestamp(int(text), UTC)
+def _time(text: str) -> datetime | None:
+    return datetime.fromtimestamp(int(text), UTC) if text.isdigit() else None
