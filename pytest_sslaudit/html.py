@@ -13,6 +13,7 @@ import pytest
 
 from audit.checks import Severity, Verdict
 from audit.result import Result
+from pytest_sslaudit.repair_table import repair_table
 from pytest_sslaudit.results import first_of, result_of
 from pytest_sslaudit.run import KEY, Run
 from pytest_sslaudit.summary import lines_of_totals
@@ -88,11 +89,11 @@ class HtmlReport:
         css = files("pytest_sslaudit").joinpath("html.css").read_text(encoding="utf-8")
         counts = "".join(_count(verdict, self._tally.verdicts[verdict.value]) for verdict in COUNTED)
         lines = [*lines_of_totals(self._tally), *_lines_of_run(session.config.stash.get(KEY, None))]
-        lines += self._tally.repairs
         if self._left_out:
             lines.append(f"{self._left_out} rows of what passed or did not apply are left out of the table")
         text = "".join(f"<p>{escape(line)}</p>" for line in lines)
-        prefix.append(f'<style>{css}</style><div class="sslaudit"><ul>{counts}</ul>{text}</div>')
+        repairs = repair_table(self._tally.repairs)
+        prefix.append(f'<style>{css}</style><div class="sslaudit"><ul>{counts}</ul>{text}{repairs}</div>')
         self._order_rows(self._report.data["tests"])
 
     def _order_rows(self, tests: dict[str, list[Any]]) -> None:

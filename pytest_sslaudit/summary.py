@@ -9,6 +9,7 @@ import pytest
 
 from audit.checks import Verdict
 from audit.result import Result
+from pytest_sslaudit.repair_table import counted
 from pytest_sslaudit.tally import Tally
 
 ORDER = (Verdict.ERROR, Verdict.FAIL, Verdict.INCONCLUSIVE)
@@ -65,10 +66,13 @@ def lines_of_totals(tally: Tally) -> Iterator[str]:
     )
     parts += [f"{count} {words}" for count, words in counts if count]
     places = ((len(tally.hosts), "host"), (len(tally.endpoints), "endpoint"))
-    counted = [f"{count} {name}{'' if count == 1 else 's'}" for count, name in places if count]
-    yield "; ".join([", ".join(counted) or "no endpoint", *parts])
+    looked_at = [f"{count} {name}{'' if count == 1 else 's'}" for count, name in places if count]
+    yield "; ".join([", ".join(looked_at) or "no endpoint", *parts])
     if not tally.told_something:
         yield "nothing could be audited: no check came to pass or fail"
+    if tally.findings_before is not None:
+        now = tally.verdicts[Verdict.FAIL.value]
+        yield f"findings before the repairs: {tally.findings_before}, after them: {now}; {counted(tally.repairs)}"
     if tally.earliest:
         moment, endpoint = tally.earliest
         yield f"earliest expiry: {moment:%Y-%m-%d %H:%M} UTC ({endpoint})"

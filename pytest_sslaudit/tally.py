@@ -10,6 +10,7 @@ from typing import Final
 from audit.checks import Severity, Verdict
 from audit.endpoint import RUN
 from audit.result import Result
+from pytest_sslaudit.repair_table import RepairRow
 
 JUDGED: Final = (Verdict.PASS, Verdict.FAIL, Verdict.WAIVED)
 REACHABILITY: Final = ("svc.unreachable", "dns.unresolvable", "dns.not-this-host")
@@ -29,7 +30,8 @@ class Tally:
     endpoints: set[str] = field(default_factory=set)
     earliest: tuple[datetime, str] | None = None  # not_after, endpoint
     connections: int = 0
-    repairs: list[str] = field(default_factory=list)  # a line each
+    repairs: list[RepairRow] = field(default_factory=list)
+    findings_before: int | None = None  # the repair; None where nothing was to be repaired
     failed_repairs: int = 0
     repairs_broken: bool = False  # a bug of ours in the repair
     told_something: bool = False  # an audit in which nothing at all could be judged is never well

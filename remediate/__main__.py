@@ -1,27 +1,34 @@
-"""`python -m remediate`: what would be repaired by an audit's results, and where the repairs stand.
+"""`python -m remediate`: what would be repaired by an audit's results, the repair of it, and where repairs stand.
 
-Nothing is changed by either. It reads the clock and the arguments, and decides nothing.
+It reads the clock and the arguments, and decides nothing.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
+import shlex
+import signal
 import sys
-from collections.abc import Iterable, Sequence
+import threading
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from types import FrameType
 from typing import Final, NoReturn
 
-from audit.record import to_json
-from remediate.bounds import Bounds
+from audit.configuration import BadConfiguration, Configuration, read_anchors, read_configuration, state_folder
+from audit.probe import Limits
+from remediate.assignment import Assignment
+from remediate.commands import Done, apply, make_plan, read_plan, resume, roll_back, status
 from remediate.database import UnusableState
-from remediate.evidence import BadEvidence, read_evidence
-from remediate.journal import open_journal
-from remediate.plan import plan
-from remediate.show import plan_lines, status_lines
+from remediate.evidence import BadEvidence
+from remediate.lock import Held
+from remediate.revisit import Access
+from remediate.run import insist_on_usable
 
-USAGE_ERROR: Final = 4  # as pytest's
+FAILED: Final = 1  # the exit statuses are pytest's
+INTERRUPTED: Final = 2
+USAGE_ERROR: Final = 4
 
 
 class _Parser(argparse.ArgumentParser):
@@ -36,14 +43,16 @@ class _Parser(argparse.ArgumentParser):
 def main(arguments: Sequence[str] | None = None) -> int:
     """Do what is asked and return the exit status."""
     options = _parser().parse_args(arguments)
-    now = datetime.now(UTC)
     try:
-        lines = _planned(options, now) if options.command == "plan" else _status(options, now)
-    except (BadEvidence, UnusableState, OSError, UnicodeDecodeError) as error:
+        done = _do(options)
+    except (BadConfiguration, BadEvidence, UnusableState, Held, OSError, UnicodeDecodeError) as error:
         sys.stderr.write(f"remediate {options.command}: {error}\n")
         return USAGE_ERROR
-    sys.stdout.writelines(f"{line}\n" for line in lines)
-    return 0
+    except KeyboardInterrupt:
+        sys.stderr.write(f"remediate {options.command}: interrupted; the next run goes on where this one ended\n")
+        return INTERRUPTED
+    sys.stdout.writelines(f"{line}\n" for line in done.lines)
+    return 0 if done.is_well else FAILED
 
 
 def _parser() -> _Parser:
@@ -51,21 +60,105 @@ def _parser() -> _Parser:
     commands = parser.add_subparsers(dest="command", required=True)
     planning = commands.add_parser("plan", help="print what the results of an audit call for; change nothing")
     planning.add_argument("results", type=Path, help="the file that --audit-results wrote")
-    planning.add_argument("--json", action="store_true", help="print one JSON object")
-    status = commands.add_parser("status", help="print the repairs that have not ended")
-    status.add_argument("--state", type=Path, required=True, help="the state folder")
+    planning.add_argument("--json", action="store_true", help="print one JSON object, as `apply` reads it")
+    applying = commands.add_parser("apply", help="repair what a plan says, and what is unfinished")
+    applying.add_argument(
+        "plan", nargs="?", default="-", help="what `plan RESULTS --json` printed; - is standard input"
+    )
+    resuming = commands.add_parser("resume", help="take up the repairs that have not ended")
+    asking = commands.add_parser("status", help="print the repairs that have not ended; change nothing")
+    rolling = commands.add_parser("rollback", help="go back to what was there before a repair")
+    rolling.add_argument("case", help="the case's id, as `status` and the reports name it")
+    for command in (planning, applying, resuming, asking, rolling):
+        command.add_argument("--config", metavar="FILE", help="the configuration file")
+        command.add_argument("--issuer", metavar="NAME", help="which issuer orders: [issuer.NAME]")
+    for command in (applying, resuming, asking, rolling):
+        command.add_argument("--state", metavar="DIR", type=Path, help="the state folder")
+    for command in (applying, resuming, rolling):
+        _add_access(command)
     return parser
 
 
-def _planned(options: argparse.Namespace, now: datetime) -> Iterable[str]:
-    with options.results.open(encoding="utf-8") as lines:
-        made = plan(read_evidence(lines), Bounds(), now)
-    return [json.dumps(to_json(made), indent=2)] if options.json else plan_lines(made)
+def _add_access(command: argparse.ArgumentParser) -> None:
+    """Add the options of what is logged into."""
+    add = command.add_argument
+    add("--hosts", default="", help="hosts as for pytest, with commas between them")
+    add("--ssh-config", metavar="FILE", help="as for pytest")
+    add("--ssh-identity-file", metavar="FILE", help="as for pytest")
+    add("--ansible-inventory", metavar="FILE", help="as for pytest")
+    add("--sudo", action="store_true", help="as for pytest")
+    add("--trust", metavar="SOURCE", action="append", help="trust anchors: mozilla (default), system, or a PEM file")
+    add("--allow-retry", action="store_true", help="queue one continuation where the issuer is still working (atd)")
+    add("--no-retry", action="store_true", help="never queue a continuation")
+    add("--verbose", "-v", action="store_true", help="print what is done, step by step")
 
 
-def _status(options: argparse.Namespace, now: datetime) -> Iterable[str]:
-    with open_journal(options.state, existing=True) as journal:
-        return list(status_lines(journal, now))
+def _do(options: argparse.Namespace) -> Done:
+    configuration = read_configuration(Path.cwd(), options.config)
+    now = datetime.now(UTC)
+    if options.command == "plan":
+        assignment = Assignment(configuration, Path(), anchors=read_anchors(()), command="plan", issuer=options.issuer)
+        return make_plan(options.results, assignment.bounds, now, as_json=options.json)
+    state = options.state or _state(configuration)
+    if options.command == "status":
+        return status(state, now)
+    assignment, access = _assignment(options, configuration, state), _access(options)
+    insist_on_usable(assignment)
+    if options.command == "resume":
+        return resume(assignment, access)
+    if options.command == "rollback":
+        return roll_back(options.case, assignment, access)
+    text = sys.stdin.read() if options.plan == "-" else Path(options.plan).read_text(encoding="utf-8")
+    return apply(read_plan(text, options.plan), assignment, access)
+
+
+def _state(configuration: Configuration) -> Path:
+    return configuration.path(configuration.state) if configuration.state else state_folder()
+
+
+def _assignment(options: argparse.Namespace, configuration: Configuration, state: Path) -> Assignment:
+    stop = threading.Event()
+
+    def interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
+        stop.set()
+        raise KeyboardInterrupt
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, interrupt)
+    written = tuple(
+        one if one in ("mozilla", "system") else str(configuration.path(one)) for one in configuration.trust
+    )
+    return Assignment(
+        configuration,
+        state,
+        anchors=read_anchors(tuple(options.trust or ()) or written or ("mozilla",)),
+        command=shlex.join(["remediate", options.command]),
+        limits=_limits(configuration),
+        issuer=options.issuer,
+        say=_say if options.verbose else lambda _: None,
+        stop=stop,
+    )
+
+
+def _limits(configuration: Configuration) -> Limits:
+    probe, default = configuration.probe, Limits()
+    return Limits(
+        timeout_s=probe.timeout_s or default.timeout_s,
+        concurrency=probe.concurrency or default.concurrency,
+        per_address=probe.per_address or default.per_address,
+        resolver=probe.resolver,
+    )
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
+def _access(options: argparse.Namespace) -> Access:
+    hosts = tuple(host.strip() for host in options.hosts.split(",") if host.strip())
+    names = ("ssh_config", "ssh_identity_file", "ansible_inventory", "sudo")
+    return Access(hosts, {name: getattr(options, name) for name in names})
 
 
 if __name__ == "__main__":

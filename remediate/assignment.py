@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from audit.anchors import Anchors
+from audit.checks import Severity
 from audit.configuration import Configuration
 from audit.probe import Limits
 from remediate.bounds import Bounds
@@ -31,6 +32,7 @@ def _nothing(*_: object) -> None:
 class Assignment:
     """A run of repairs. `issuer` is the name of its section; None: what `[remediate]` names.
 
+    From the level `fail_on` on a finding is a reason to write; `may_continue` is whether a continuation may be queued.
     `say` is told lines for a person in detail, `watch` what every step became; `command` is what began the run.
     """
 
@@ -40,6 +42,9 @@ class Assignment:
     command: str
     limits: Limits = field(default_factory=Limits)
     issuer: str | None = None
+    fail_on: Severity = Severity.MEDIUM
+    may_continue: bool = False
+    access: tuple[str, ...] = ()  # the options by which a continuation logs into the same hosts; they hold no secret
     clock: Callable[[], datetime] = _now
     say: Callable[[str], None] = _nothing
     watch: Watch = _nothing

@@ -8,10 +8,11 @@ from __future__ import annotations
 import getpass
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from audit.configuration import BadConfiguration, host_of, read_secret
 from audit.configuration.schema import Issuer as Section
+from audit.probe.fetch import Fetcher, FetchPolicy
 from audit.probe.inside import HostInside
 from audit.probe.root_hints import BadHints, RootServer, read_hints
 from audit.targets import Discovery
@@ -29,12 +30,11 @@ from remediate.site import Means
 
 def means_of(assignment: Assignment, journal: Journal, discoveries: tuple[Discovery, ...]) -> Means:
     """Return what a run may use; raises BadConfiguration."""
-    hosts = {one.host.label: one.host for found in discoveries for one in _insides(found)}
     logins = {label: one.login for one in discoveries if one.login and (label := one.host.endpoint.host)}
     section, http_port = _section(assignment) or Section("none"), assignment.configuration.remediate.http_port
     return Means(
         journal=journal,
-        hands={label: HostHands(host) for label, host in hosts.items()},
+        hands=hands_of(discoveries),
         targets={str(target.endpoint): target for one in discoveries for target in one.targets},
         issuer=issuer_of(assignment),
         issuer_name=assignment.issuer_name or "no issuer",
@@ -62,7 +62,13 @@ def means_of(assignment: Assignment, journal: Journal, discoveries: tuple[Discov
         say=assignment.say,
         lookups=LookUps(Roots(root_hints(assignment))),
         http_port=http_port,
+        fetcher=fetcher_of(assignment),
     )
+
+
+def hands_of(discoveries: tuple[Discovery, ...]) -> Mapping[str, HostHands]:
+    """Return hands on the hosts that were logged into, by label."""
+    return {one.host.label: HostHands(one.host) for found in discoveries for one in _insides(found)}
 
 
 def issuer_of(assignment: Assignment) -> Issuer:
@@ -101,6 +107,13 @@ def root_hints(assignment: Assignment) -> tuple[RootServer, ...]:
         return read_hints(file.read_text(encoding="utf-8"), str(file))
     except (OSError, UnicodeDecodeError, BadHints) as error:
         raise BadConfiguration(f"{configuration.file}: probe.root_hints: {error}") from error
+
+
+def fetcher_of(assignment: Assignment) -> Fetcher:
+    """Return what fetches what certificates point to, as `[fetch]` allows."""
+    written = assignment.configuration.fetch
+    policy = FetchPolicy(allow_private=written.allow_private, proxy=written.proxy, limits=assignment.limits)
+    return Fetcher(policy, assignment.stop)
 
 
 def owner() -> str:

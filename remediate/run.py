@@ -5,23 +5,25 @@ It knows the order of these; each of them is known elsewhere. This is what the p
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 from audit.targets import Discovery
+from remediate.accounting import account_of
 from remediate.assignment import Assignment
-from remediate.database import FILE
-from remediate.equipment import issuer_of, means_of, root_hints
+from remediate.continuing import continuation_of, continue_later
+from remediate.equipment import hands_of, issuer_of, means_of, root_hints
 from remediate.evidence import Evidence
 from remediate.journal import Journal, open_journal
 from remediate.lock import locked
 from remediate.plan import Plan, plan
 from remediate.rehearsal import rehearsal_lines
+from remediate.rollback import rollback
 from remediate.runner import repair
+from remediate.snapshot import journal_snapshot
+from remediate.telling import tell
+from remediate.upshot import Upshot
 from remediate.walk import Ending
 
 
@@ -41,10 +43,29 @@ class Repairs:
         means = means_of(self.assignment, self.journal, tuple(discoveries))
         return repair(planned.cases, means, self.assignment.pace)
 
+    def roll_back(self, case_id: str, discoveries: Iterable[Discovery]) -> Ending:
+        """Take a case back to what was there before it."""
+        return rollback(case_id, means_of(self.assignment, self.journal, tuple(discoveries)))
+
+    def tell(self, upshot: Upshot, discoveries: Iterable[Discovery], results: bytes) -> tuple[str, ...]:
+        """Write to whoever is to know what the run came to, and have it continued where it waits; return what was done.
+
+        `results` is the file of the audit.
+        """
+        assignment = self.assignment
+        continuation = continuation_of(assignment.state, assignment.configuration, assignment.access)
+        continued = continue_later(
+            upshot.endings, continuation, allowed=assignment.may_continue, now=assignment.clock()
+        )
+        hands = hands_of(tuple(discoveries))
+        told = tell(upshot, account_of(assignment), hands=hands, results=results, now=assignment.clock())
+        return (*continued, *told)
+
 
 def insist_on_usable(assignment: Assignment, *, only_looks: bool = False) -> None:
     """Raise BadConfiguration or UnusableState for what would keep a run from repairing anything."""
     issuer_of(assignment)
+    account_of(assignment)
     root_hints(assignment)
     if not only_looks:
         with open_journal(assignment.state):
@@ -63,9 +84,5 @@ def rehearse(
 ) -> Iterator[str]:
     """Give the lines that say what a run would do now; nothing is touched, and the journal is read from a copy."""
     planned = plan(evidence, assignment.bounds, assignment.clock())
-    with tempfile.TemporaryDirectory(prefix="sslaudit-") as folder:
-        for file in assignment.state.glob(f"{FILE}*"):
-            shutil.copy(file, folder)
-        with open_journal(Path(folder)) as journal:
-            means = means_of(assignment, journal, tuple(discoveries))
-            yield from rehearsal_lines(planned, means, verbose=verbose)
+    with journal_snapshot(assignment.state) as journal:
+        yield from rehearsal_lines(planned, means_of(assignment, journal, tuple(discoveries)), verbose=verbose)

@@ -93,6 +93,20 @@ def ending_lines(endings: Iterable[Ending]) -> Iterator[str]:
         yield from (f"    {one_line(line)}" for line in ending.note.splitlines()[1:])
 
 
+def ending_row(ending: Ending) -> tuple[str, str, str, str, str]:
+    """Return how a case ended in parts: outcome, repair, host, names, and what happened, in lines."""
+    case = ending.case
+    return _ENDED[ending.kind], case.repair.value, case.host, listing(case.names, 100), "\n".join(_happened(ending))
+
+
+def _happened(ending: Ending) -> Iterator[str]:
+    first, *others = ending.note.splitlines() or [""]
+    yield ": ".join(part for part in (ending.step.partition(" ")[0], ending.cause, first) if part)
+    yield from others
+    if ending.next_at and ending.kind != "proven":
+        yield f"next try {moment(ending.next_at)}"
+
+
 def _told(ending: Ending) -> str:
     """Return names, step, cause, the first line of the note and the next try of a case."""
     where = ending.step.partition(" ")[0]

@@ -5,6 +5,7 @@ It knows pytest's hooks and a run of repairs; how anything is repaired is not kn
 
 from __future__ import annotations
 
+import json
 import shlex
 import sys
 import traceback
@@ -12,17 +13,22 @@ from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any
+from pathlib import Path
+from typing import Any, Final
 
 import pytest
 
 from audit.anchors import Anchors
 from audit.configuration import BadConfiguration
+from audit.targets import redacted
 from pytest_sslaudit.controller import Controller
-from pytest_sslaudit.reobserve import observe_again, touched
-from pytest_sslaudit.repair_progress import RepairProgress
-from pytest_sslaudit.repaired import remediation_rows
+from pytest_sslaudit.options import Settings
+from pytest_sslaudit.remediation.progress import RepairProgress
+from pytest_sslaudit.remediation.reobserve import observe_again, touched
+from pytest_sslaudit.remediation.rows import remediation_rows
+from pytest_sslaudit.repair_table import RepairRow
 from pytest_sslaudit.results import observation_row, row_of
+from pytest_sslaudit.status import BUG
 from pytest_sslaudit.twice import Twice
 from pytest_sslaudit.whole import Whole
 from remediate.assignment import Assignment
@@ -32,8 +38,11 @@ from remediate.journal import Journal
 from remediate.lock import Held
 from remediate.plan import Plan
 from remediate.run import Repairs, begin, insist_on_usable, rehearse
-from remediate.show import ending_lines, plan_lines
+from remediate.show import ending_lines, ending_row, plan_lines
+from remediate.upshot import Upshot
 from remediate.walk import Ending
+
+CONTINUED: Final = ("ssh_config", "ssh_identity_file", "ansible_inventory")
 
 
 class Remediation:
@@ -45,6 +54,10 @@ class Remediation:
         self._twice, self._whole, self._stack = Twice(), Whole(), ExitStack()
         self._progress = RepairProgress(config)
         self._rows: list[Mapping[str, Any]] = []
+        self._repairs: Repairs | None = None
+        self._upshot: Upshot | None = None
+        self._ended: tuple[str, ...] = ()
+        self._told: tuple[str, ...] = ()
         self._is_rehearsal = controller.settings.repair == "dry-run"
         try:
             insist_on_usable(self._assignment(Anchors({})), only_looks=self._is_rehearsal)
@@ -82,6 +95,31 @@ class Remediation:
         item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
         return True
 
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Keep what was judged again."""
+        row = row_of(report) if self._controller.writes_results else None
+        if row is not None:
+            self._rows.append(row)
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        """Tell of the repairs once everything is judged and the results are written."""
+        if self._repairs is None:
+            return
+        try:
+            self._told = self._tell(self._repairs)
+        except Exception:  # noqa: BLE001 - as above
+            session.exitstatus = BUG
+            self._told = tuple(traceback.format_exc().splitlines())
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        """Print what came of the repairs, and who was told."""
+        lines = (*self._ended, *self._told)
+        if lines:
+            terminalreporter.write_sep("=", "repairs")
+        for line in lines:
+            terminalreporter.write_line(line)
+
     def pytest_unconfigure(self) -> None:
         """Give the state folder back."""
         self._stack.close()
@@ -100,8 +138,8 @@ class Remediation:
         run, summary = self._controller.run, {"kind": "summary"}
         endpoints = (*run.manifest.hosts, *run.manifest.endpoints)
         seen = (run.source.facts_of(one) for one in endpoints if self._controller.spool.observation(one))
-        rows = ({"kind": "observation", **observation_row(facts)} for facts in seen)
-        return replace(gather([*rows, *self._rows, summary]), unfinished=self._whole.unfinished(self._config, items))
+        self._rows += ({"kind": "observation", **observation_row(facts)} for facts in seen)
+        return replace(gather([*self._rows, summary]), unfinished=self._whole.unfinished(self._config, items))
 
     def _repair(self, evidence: Evidence, items: Sequence[pytest.Item]) -> None:
         assignment = self._assignment(self._controller.run.source.anchors)
@@ -115,7 +153,9 @@ class Remediation:
             self._controller.tally.failed_repairs += 1
             self._progress.say([f"nothing was repaired: {held}"])
             return
-        endings = self._repaired(repairs, repairs.plan(evidence))
+        self._repairs, planned = repairs, repairs.plan(evidence)
+        endings = self._repaired(repairs, planned)
+        self._upshot = Upshot(planned, endings, evidence, repairs.journal)
         ids = touched(endings, self._controller.targets)
         if ids:
             observe_again(self._controller, ids)
@@ -128,8 +168,10 @@ class Remediation:
         progress.say(plan_lines(planned) if self._config.get_verbosity() > 0 else list(plan_lines(planned))[:1])
         with progress.shown(planned):
             endings = repairs.repair(planned, self._controller.discoveries)
-        tally.repairs += ending_lines(endings)
-        progress.say(tally.repairs)
+        tally.repairs += (RepairRow(*ending_row(ending)) for ending in endings)
+        tally.findings_before = sum(row["verdict"] == "fail" for row in self._rows if row["kind"] == "result")
+        self._ended = tuple(ending_lines(endings))
+        progress.say(self._ended)
         tally.failed_repairs += sum(ending.kind == "failed" for ending in endings)
         tally.repairs_broken |= any(ending.cause == "run.bug" for ending in endings)
         return endings
@@ -146,6 +188,14 @@ class Remediation:
                 if self._controller.results:
                     self._controller.results.write("remediation", **row)
 
+    def _tell(self, repairs: Repairs) -> tuple[str, ...]:
+        if self._upshot is None:  # interrupted before anything had ended: the next run tells
+            return ()
+        after = gather([*self._rows, {"kind": "summary"}]) if self._controller.run.judged_again else None
+        file = self._controller.settings.results
+        results = file.read_bytes() if file else "".join(f"{json.dumps(row)}\n" for row in self._rows).encode()
+        return repairs.tell(replace(self._upshot, after=after), self._controller.discoveries, results)
+
     def _assignment(self, anchors: Anchors) -> Assignment:
         settings = self._controller.settings
         is_verbose = self._config.get_verbosity() > 0
@@ -156,7 +206,23 @@ class Remediation:
             command=shlex.join(sys.argv),
             limits=settings.limits,
             issuer=settings.issuer,
+            fail_on=settings.fail_on,
+            may_continue=settings.may_continue,
+            access=access_options(settings),
             say=self._progress.detail if is_verbose else lambda _: None,
             watch=self._progress.watch,
             stop=self._controller.stop,
         )
+
+
+def access_options(settings: Settings) -> tuple[str, ...]:
+    """Return the options by which `python -m remediate resume` logs into the same hosts; a password is left out."""
+    hosts = ",".join(redacted(host) for host in settings.hosts)
+    flags = {f"--{name.replace('_', '-')}": settings.testinfra.get(name) for name in CONTINUED}
+    named = [word for flag, value in flags.items() if value for word in (flag, str(Path(value).absolute()))]
+    issuer = ("--issuer", settings.issuer) if settings.issuer else ()
+    trust = [word for source in settings.trust for word in ("--trust", source)]
+    return (
+        *(("--hosts", hosts) if hosts else ()), *named, *(("--sudo",) if settings.testinfra.get("sudo") else ()),
+        *trust, *issuer,
+    )  # fmt: skip

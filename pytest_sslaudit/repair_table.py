@@ -1,0 +1,59 @@
+"""The repairs of a run as a part of the HTML report: what was repaired, what was not, and why.
+
+What hosts and issuers said is escaped. It decides nothing.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+from typing import Final
+
+_FOLDED_FROM: Final = 12  # more rows than that push the findings out of sight
+_HEAD: Final = ("Outcome", "Repair", "Host", "Names", "What happened")
+
+
+@dataclass(frozen=True, slots=True)
+class RepairRow:
+    """How one case ended; `happened` may have several lines."""
+
+    outcome: str
+    repair: str
+    host: str
+    names: str
+    happened: str
+
+    @property
+    def is_well(self) -> bool:
+        """Whether it is repaired."""
+        return self.outcome == "repaired"
+
+
+def counted(rows: Sequence[RepairRow]) -> str:
+    """Return how many ended how, in a line; what went well last."""
+    counts = Counter(row.outcome for row in rows)
+    ordered = sorted(counts.items(), key=lambda pair: (pair[0] == "repaired", pair[0]))
+    return ", ".join(f"{count} {outcome}" for outcome, count in ordered) or "nothing to repair"
+
+
+def repair_table(rows: Sequence[RepairRow]) -> str:
+    """Return the table, the worst rows first; folded where it is long."""
+    if not rows:
+        return ""
+    head = "".join(f"<th>{name}</th>" for name in _HEAD)
+    body = "".join(map(_row, sorted(rows, key=lambda row: row.is_well)))
+    state = "" if len(rows) >= _FOLDED_FROM and all(row.is_well for row in rows) else " open"
+    summary = f"<summary>Repairs: {escape(counted(rows))}</summary>"
+    return f'<details class="sslaudit-repairs"{state}>{summary}<table><tr>{head}</tr>{body}</table></details>'
+
+
+def _row(row: RepairRow) -> str:
+    mark = "sslaudit-repaired" if row.is_well else "sslaudit-not-repaired"
+    cells = (row.repair, row.host, row.names, row.happened)
+    return f'<tr><td><span class="{mark}">{escape(row.outcome)}</span></td>{"".join(map(_cell, cells))}</tr>'
+
+
+def _cell(text: str) -> str:
+    return f"<td>{escape(text)}</td>"

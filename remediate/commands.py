@@ -1,0 +1,112 @@
+"""What `python -m remediate` does: plan, apply, resume, status, rollback. Each gives lines and whether all is well.
+
+It knows the order of things; how they are asked for is known in `__main__`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+
+from audit.record import BadRecord, from_json, to_json
+from audit.targets import Discovery
+from remediate.assignment import Assignment
+from remediate.bounds import Bounds
+from remediate.evidence import BadEvidence, Evidence, read_evidence
+from remediate.journal import open_journal
+from remediate.plan import Plan, plan
+from remediate.revisit import Access, revisit, seen_now
+from remediate.run import Repairs, begin
+from remediate.show import ending_lines, plan_lines, status_lines
+from remediate.still import why_not_so
+from remediate.upshot import Upshot
+from remediate.walk import Ending
+
+_NOTHING = Plan((), (), ())
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What is printed, and whether everything went well."""
+
+    lines: tuple[str, ...]
+    is_well: bool = True
+
+
+def make_plan(results: Path, bounds: Bounds, now: datetime, *, as_json: bool) -> Done:
+    """Plan what an audit's results call for; raises BadEvidence and OSError."""
+    with results.open(encoding="utf-8") as lines:
+        made = plan(read_evidence(lines), bounds, now)
+    return Done((json.dumps(to_json(made), indent=2),) if as_json else tuple(plan_lines(made)))
+
+
+def read_plan(text: str, source: str) -> Plan:
+    """Return a plan that was printed as JSON; raises BadEvidence."""
+    try:
+        return from_json(Plan, json.loads(text))
+    except (ValueError, BadRecord) as error:
+        raise BadEvidence(f"{source} is no plan as `plan RESULTS --json` prints it: {error}") from error
+
+
+def apply(planned: Plan, assignment: Assignment, access: Access) -> Done:
+    """Observe what is to be repaired again, drop what is no longer so, and repair the rest."""
+    with begin(assignment) as run:
+        cases = (*planned.cases, *run.journal.unfinished())
+        discoveries = revisit(cases, assignment, access)
+        reasons = {
+            case.id: why for case in planned.cases if (why := why_not_so(case, seen_now(case, discoveries, assignment)))
+        }
+        kept = tuple(case for case in planned.cases if case.id not in reasons)
+        endings = run.repair(replace(planned, cases=kept), discoveries)
+        dropped = (f"dropped: {case.repair} on {case.host}, case {case.id}: {reasons[case.id]}"
+                   for case in planned.cases if case.id in reasons)  # fmt: skip
+        return _done(_Run(run, planned, endings, discoveries), before=dropped)
+
+
+def resume(assignment: Assignment, access: Access) -> Done:
+    """Take up what earlier runs left unfinished."""
+    with begin(assignment) as run:
+        cases = run.journal.unfinished()
+        if not cases:
+            return _done(_Run(run, _NOTHING, ()), before=("no case is open",))
+        discoveries = revisit(cases, assignment, access)
+        return _done(_Run(run, _NOTHING, run.repair(_NOTHING, discoveries), discoveries))
+
+
+def status(state: Path, now: datetime) -> Done:
+    """Say where the cases stand that have not ended; raises UnusableState where there is no journal."""
+    with open_journal(state, existing=True) as journal:
+        return Done(tuple(status_lines(journal, now)))
+
+
+def roll_back(case_id: str, assignment: Assignment, access: Access) -> Done:
+    """Take a case back to what was there before it; raises BadEvidence for one that is not known."""
+    with begin(assignment) as run:
+        case = run.journal.case(case_id)
+        if case is None:
+            raise BadEvidence(
+                f"{assignment.state} knows no case {case_id!r}: reports name cases, `status` the open ones"
+            )
+        ending = run.roll_back(case_id, revisit((case,), assignment, access))
+        return Done(tuple(ending_lines((ending,))), ending.kind == "undone")
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """A run of the command line: what was planned, how it ended, and on which hosts."""
+
+    repairs: Repairs
+    plan: Plan
+    endings: tuple[Ending, ...]
+    discoveries: tuple[Discovery, ...] = ()
+
+
+def _done(run: _Run, before: Iterable[str] = ()) -> Done:
+    """Tell of a run, and say how it ended."""
+    upshot = Upshot(run.plan, run.endings, Evidence((), {}, is_complete=False), run.repairs.journal)
+    told = run.repairs.tell(upshot, run.discoveries, b"")
+    is_well = all(ending.kind == "proven" for ending in run.endings)
+    return Done((*before, *ending_lines(run.endings), *told), is_well)
