@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Final
 
 from remediate.case import VALIDATED, Step
+from remediate.dcv import Challenge
 from remediate.installers.files import stage as lay_ready
 from remediate.installers.switch import confirm
 from remediate.rehearsal import stand_in
@@ -26,7 +27,7 @@ from remediate.steps.order import Ordering, ordering
 from remediate.steps.preconditions import Preconditions, require_known
 from remediate.steps.proof import Proof, confirms
 from remediate.steps.reload import Reload, Switch, switching, taking_up
-from remediate.steps.self_test import SelfTest, challenges
+from remediate.steps.self_test import SelfTest, challenges, placed
 
 
 def foretell(stage: Stage, step: Step) -> Iterator[Action]:
@@ -56,6 +57,7 @@ def _preconditions(stage: Stage, subject: str) -> Iterator[Action]:
 def _key(stage: Stage, subject: str) -> Iterator[Action]:
     """Yield what makes the request, where it is not there yet."""
     del subject
+    stage.knows_request = True
     if not stage.has_request:
         stage.has_request = True
         yield making(stage.site)
@@ -67,10 +69,12 @@ def _self_test(stage: Stage, subject: str) -> Iterator[Action]:
 
 
 def _publication(stage: Stage) -> Iterator[Action]:
-    """Yield what puts the proof in its places; the first of them asks for the request."""
+    """Yield what puts the proof in its places, where there are all of them; the first of them asks for the request."""
+    wanted = list[Challenge]()
     for challenge in challenges(stage.site):
         yield from _key(stage, "")
-        yield stage.site.means.validator.put(challenge)
+        wanted.append(challenge)
+    yield from map(stage.site.means.validator.put, wanted)
     stage.site.is_published = True
 
 
@@ -91,9 +95,13 @@ def _collect(stage: Stage, subject: str) -> Iterator[Action]:
     yield from _collection(stage)
     if stage.order and stage.order.status.startswith("pending") and not stage.site.is_published:
         yield from _publication(stage)
+    yield from withdrawal(stage)
+
+
+def withdrawal(stage: Stage) -> Iterator[Action]:
+    """Yield what takes the proof away."""
     with suppress(Stuck):
-        for challenge in challenges(stage.site):
-            yield stage.site.means.validator.clear(challenge)
+        yield from map(stage.site.means.validator.clear, placed(stage.site))
 
 
 def _collection(stage: Stage) -> Iterator[Action]:

@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from remediate.case import Case
+from remediate.case import EACH, Case
 from remediate.rehearsal import stand_in
-from remediate.rehearsal.foretold import foretell
+from remediate.rehearsal.foretold import foretell, withdrawal
 from remediate.rehearsal.stage import Action, Stage, staged
 from remediate.site import Means, Unknown
 from remediate.steps import Stuck
@@ -53,6 +53,7 @@ def scenes(case: Case, means: Means) -> Iterator[Scene]:
         scene = _played(stage, name, actions)
         yield scene
         if scene.note:
+            yield from _failed(stage, name)
             return
 
 
@@ -62,6 +63,12 @@ def _acts(stage: Stage) -> Iterator[tuple[str, Iterator[Action]]]:
         if any(step.state != "done" for step in phase):
             yield from ((step.name, foretell(stage, step)) for step in phase)
     yield LAST, destroying(stage.site, lambda _: stand_in.BEFORE)
+
+
+def _failed(stage: Stage, name: str) -> Iterator[Scene]:
+    """Yield what is done about a step that cannot be taken: before a service is touched the proof is taken away."""
+    if stage.knows_request and name.partition(" ")[0] not in EACH:
+        yield _played(stage, LAST, withdrawal(stage))
 
 
 def _played(stage: Stage, name: str, actions: Iterator[Action]) -> Scene:

@@ -31,6 +31,7 @@ class Stage:
     issuer: Foretelling | None
     order: PlacedOrder | None  # that is under way
     has_request: bool
+    knows_request: bool = False  # so far in this run
     is_collected: bool = False
     ready: set[str] = field(default_factory=set)  # folders of files in which a version lies ready
     switched: set[str] = field(default_factory=set)  # or is in use

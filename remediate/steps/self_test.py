@@ -56,7 +56,7 @@ def publish(site: Site) -> None:
 def withdraw(site: Site) -> tuple[str, ...]:
     """Take the proof away again, and return where it could not be: it harms nobody, and stops no repair."""
     try:
-        left = [(one, site.run(site.means.validator.clear(one))) for one in _placed(site)]
+        left = [(one, site.run(site.means.validator.clear(one))) for one in placed(site)]
     except Stuck as why:
         return (str(why),)
     return tuple(f"{one.premises.host}: {said(result)}" for one, result in left if not result.ok)
@@ -74,7 +74,7 @@ def challenges(site: Site) -> Iterator[Challenge]:
             yield _challenge(site, name.name, host)
 
 
-def _placed(site: Site) -> Iterator[Challenge]:
+def placed(site: Site) -> Iterator[Challenge]:
     """Yield what may lie on hosts; where there is no place for it nothing was put."""
     for name in site.case.validated_on:
         for host in name.hosts:

@@ -120,14 +120,21 @@ class Premiere:
         csrs = [json.loads(one.body)["csr"] for one in self.tape if isinstance(one, Asked) and one.body]
         if not csrs:
             return {}
-        der = x509.load_pem_x509_csr(csrs[0].encode()).public_bytes(Encoding.DER)
         return {
             "<the request made above>": json.dumps(csrs[0])[1:-1],
-            "<SHA-256 of the request>": hashlib.sha256(der).hexdigest(),
-            "<the first 20 digits of that>": hashlib.sha256(der).hexdigest()[:20],
-            "<MD5 of the request>": hashlib.md5(der, usedforsecurity=False).hexdigest().upper(),
             "<the order>": self.store.orders()[0]["id"],
+            **digests(x509.load_pem_x509_csr(csrs[0].encode())),
         }
+
+
+def digests(csr: x509.CertificateSigningRequest) -> dict[str, str]:
+    """Return what came to be of what derives from the request."""
+    der = csr.public_bytes(Encoding.DER)
+    return {
+        "<SHA-256 of the request>": hashlib.sha256(der).hexdigest(),
+        "<the first 20 digits of that>": hashlib.sha256(der).hexdigest()[:20],
+        "<MD5 of the request>": hashlib.md5(der, usedforsecurity=False).hexdigest().upper(),
+    }
 
 
 def come_true(foretold: Iterable[Command | Request], truth: Mapping[str, str]) -> list[Command | Request]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography import x509
 
 from remediate.action import Command, Request
 from remediate.case import Case, Repair, Validation, steps_of
@@ -27,7 +28,7 @@ from remediate.steps import TAKINGS
 from remediate.walk import walk
 from tests.runner.chains import INTERMEDIATE, plant_chain, write_kept
 from tests.runner.places import DAY, NOW, Ca, plant
-from tests.runner.premiere import SECOND, Premiere, come_true, premiere
+from tests.runner.premiere import SECOND, Premiere, come_true, digests, premiere
 
 PACE = Pace(chance=lambda: 0.0)
 
@@ -257,6 +258,21 @@ def test_of_an_issuer_that_foretells_nothing_that_is_told(there: Premiere, journ
     text = told(there.case(), there.means(journal, issuer=Ca(), issuer_name="other"))
     assert "what other is asked cannot be told before" in text
     assert text.endswith("nothing was changed; 7 commands on 1 host and 0 requests would be made")
+
+
+def test_what_is_told_of_a_repair_that_cannot_come_to_its_end_is_what_is_done(
+    there: Premiere, journal: Journal
+) -> None:
+    case = there.case(validated_on=(Validation("a.example", ("a", "b")),))
+    means = there.means(journal)  # nobody is logged into b
+    foretold = list(rehearse(case, means))
+    assert [ending.cause for ending in repair([case], means, PACE)] == ["dcv.no-docroot"]
+    csr = x509.load_pem_x509_csr(next(Path(means.root).rglob("csr.pem")).read_bytes())
+    assert come_true(foretold, digests(csr)) == there.happened()
+    assert [one.why.partition(" for ")[0] for one in foretold] == [
+        "make a key (ecdsa-p256) and a certification request",
+        "remove the file",
+    ]
 
 
 def test_a_repair_that_cannot_come_to_its_end_is_told_as_far_as_it_comes(there: Premiere, journal: Journal) -> None:
