@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterable
+from datetime import datetime
 from typing import Literal
 
 from audit.certificate import Certificate, read_certificate
@@ -62,13 +63,40 @@ def is_public(address: str) -> bool:
     return ipaddress.ip_address(address).is_global
 
 
-def leaves_by_address(handshakes: Iterable[Handshake]) -> dict[str, list[str]]:
-    """Return the addresses that served each leaf, sorted, by what tells the leaf from others to a person."""
+def leaves_by_address(observation: Observation) -> dict[str, list[str]]:
+    """Return the addresses that served each leaf, sorted, by what tells the leaf from others to a person.
+
+    Hosts that share a name and no key have a certificate each: another's counts as this one's where it is its twin.
+    """
     found: dict[str, list[str]] = {}
-    for handshake in sorted(handshakes, key=lambda one: one.address):
+    own = _own_leaves(observation)
+    for handshake in sorted(observation.handshakes, key=lambda one: one.address):
         leaf = leaf_of(handshake)
-        found.setdefault(brief(leaf) if leaf else "no certificate", []).append(handshake.address)
+        same = next((one for one in own if leaf and _is_twin(leaf, one, observation.observed_at)), leaf)
+        found.setdefault(brief(same) if same else "no certificate", []).append(handshake.address)
     return found
+
+
+def _own_leaves(observation: Observation) -> tuple[Certificate, ...]:
+    """Return what the host itself serves; nothing where that is not all the same, or no host is known."""
+    server = observation.server
+    mine = [one for one in observation.handshakes if server and is_on_host(one, server)]
+    leaves = {leaf.sha256: leaf for one in mine if (leaf := leaf_of(one))}
+    return tuple(leaves.values()) if len(leaves) == 1 else ()
+
+
+def _is_twin(leaf: Certificate, own: Certificate, at: datetime) -> bool:
+    """Tell whether a leaf is in force and differs from a host's own in its key and its time alone."""
+    facts = ("canonical_issuer", "dns_names", "ip_addresses", "not_before", "not_after", "spki_sha256")
+    if not all(one.can_ask(fact) for one in (leaf, own) for fact in facts):
+        return False
+    is_same = all(_as_set(leaf, fact) == _as_set(own, fact) for fact in ("dns_names", "ip_addresses"))
+    is_of_same_issuer = leaf.canonical_issuer == own.canonical_issuer and leaf.spki_sha256 != own.spki_sha256
+    return is_same and is_of_same_issuer and leaf.not_before <= at <= leaf.not_after
+
+
+def _as_set(leaf: Certificate, fact: str) -> frozenset[str]:
+    return frozenset(getattr(leaf, fact))
 
 
 def brief(leaf: Certificate) -> str:

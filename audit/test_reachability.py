@@ -48,12 +48,15 @@ def test_speaks_tls(observation: Observation) -> None:
 
 @check("svc.multi-address", severity="medium", remedy="reload", source="RFC 9525 1.1; NIST SP 1800-16 Vol. B 5.2")
 def test_same_certificate_at_every_address(observation: Observation) -> None:
-    """A client gets the same certificate at whichever address of the name it comes to."""
+    """A client gets the same certificate at whichever address of the name it comes to.
+
+    Hosts that share the name and no key have one each: of the same issuer, for the same names, and in force.
+    """
     if not observation.handshakes:
         raise unreached(observation)
     if len({*observation.addresses, *(one.address for one in observation.handshakes)}) < 2:
         not_applicable("it was observed at one address only")
-    found = leaves_by_address(observation.handshakes)
+    found = leaves_by_address(observation)
     if len(found) > 1 and observation.server and direction(observation, observation.server) == "elsewhere":
         inconclusive("the name leads to another host than the one logged into", because="dns.not-this-host")
     shown = [f"{listing(addresses)}: {leaf}" for leaf, addresses in found.items()]

@@ -8,7 +8,7 @@ import pytest
 
 from audit import test_dns, test_installed, test_protocol, test_reachability
 from audit.observation import DnsView, FailureKind, ProbeFailure, Stage
-from tests.audit.certificates import leaf
+from tests.audit.certificates import DAY, NOW, Draft, key_named, leaf
 from tests.audit.facts import GOOD, HOST, INTERMEDIATE, WEBPKI, certificate_file, host, observed, served
 from tests.audit.verdicts import finding, inconclusive, not_applicable, passes
 
@@ -101,6 +101,29 @@ def test_different_certificates_at_two_addresses_are_named_with_them() -> None:
     assert "192.0.2.8: " in found.reason
 
 
+@pytest.mark.parametrize(
+    ("twin", "is_twin"),
+    [
+        (leaf().by(INTERMEDIATE).with_key(key_named("twin")), True),
+        (leaf().by(INTERMEDIATE).named("www.example.com", "x.example.com"), False),
+        (leaf().by(INTERMEDIATE).with_key(key_named("twin")).ending(NOW - DAY), False),
+        (leaf().with_key(key_named("twin")), False),
+    ],
+    ids=["of the same issuer, for the same names", "for other names", "expired", "of another issuer"],
+)
+def test_hosts_that_share_a_name_and_no_key_have_certificates_that_differ_in_the_key(
+    twin: Draft, *, is_twin: bool
+) -> None:
+    check = test_reachability.test_same_certificate_at_every_address
+    seen = observed(served(), served(twin, INTERMEDIATE, address=THERE), server=host(addresses=(HERE,)))
+    if is_twin:
+        assert passes(check, observation=seen)
+        assert finding(check, observation=replace(seen, server=None))  # from outside nobody knows whose an address is
+        assert finding(check, observation=replace(seen, server=host(addresses=(HERE, THERE))))
+    else:
+        assert finding(check, observation=seen)
+
+
 def test_an_address_that_did_not_answer_leaves_it_open_whether_all_serve_the_same() -> None:
     seen = replace(observed(served(), failures=(failed("timeout", address=THERE),)), addresses=(HERE, THERE))
     judgement = inconclusive(test_reachability.test_same_certificate_at_every_address, observation=seen)
@@ -108,7 +131,7 @@ def test_an_address_that_did_not_answer_leaves_it_open_whether_all_serve_the_sam
 
 
 def test_a_name_that_leads_to_another_host_is_not_also_multi_address() -> None:
-    other = served(leaf().with_key(leaf("x").private_key), address=THERE)
+    other = served(leaf().with_key(key_named("twin")), address=THERE)
     seen = observed(
         served(), other, dns=DnsView("ok", (THERE,)), server=host(certificate_file(), addresses=("8.8.8.8", HERE))
     )
@@ -136,7 +159,7 @@ def test_behind_nat_the_hosts_key_at_the_names_address_tells_that_it_leads_there
 
 def test_behind_nat_another_key_at_the_names_address_tells_that_it_leads_elsewhere() -> None:
     behind_nat = host(certificate_file(), addresses=("10.0.0.5",))
-    other = served(leaf().with_key(leaf("x").private_key))
+    other = served(leaf().with_key(key_named("twin")))
     seen = observed(other, dns=DnsView("ok", (HERE,)), server=behind_nat)
     assert "192.0.2.7" in finding(test_dns.test_name_leads_to_this_host, observation=seen, server=behind_nat).reason
 
