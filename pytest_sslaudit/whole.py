@@ -10,6 +10,7 @@ from typing import Final
 
 import pytest
 
+from audit.probe import Target
 from pytest_sslaudit.asked import audit_folder
 from pytest_sslaudit.parametrize import endpoint_of
 
@@ -27,11 +28,22 @@ class Whole:
         """Note tests that were collected and are not run."""
         self._left_out.update(_endpoints(items))
 
-    def unfinished(self, config: pytest.Config, items: Sequence[pytest.Item]) -> frozenset[str]:
-        """Return the endpoints on which not all checks are run."""
+    def unfinished(
+        self, config: pytest.Config, items: Sequence[pytest.Item], targets: Iterable[Target]
+    ) -> frozenset[str]:
+        """Return the endpoints on which not all checks are run, and those that have a file in common with one."""
         wanted = {file for file in audit_folder().glob("test_*.py") if file.name != _OF_THE_RUN}
         is_whole = wanted <= {item.path for item in items} and not any("::" in argument for argument in config.args)
-        return frozenset(self._left_out if is_whole else {*self._left_out, *_endpoints(items)})
+        left_out = self._left_out if is_whole else {*self._left_out, *_endpoints(items)}
+        files = {str(target.endpoint): _files(target) for target in targets}
+        theirs = {file for endpoint in left_out for file in files.get(endpoint, ())}
+        return frozenset(left_out | {endpoint for endpoint, mine in files.items() if mine & theirs})
+
+
+def _files(target: Target) -> frozenset[tuple[str | None, str]]:
+    """Return the files of a service by host: whoever shares one is repaired together with it."""
+    server = target.server
+    return frozenset((target.endpoint.host, file.real_path or file.path) for file in (server.files if server else ()))
 
 
 def _endpoints(items: Iterable[pytest.Item]) -> Iterator[str]:

@@ -36,6 +36,7 @@ def account_of(assignment: Assignment) -> Account | None:
         from_=mail.from_,
         secrets=tuple(_secrets(configuration)),
         fail_on=assignment.fail_on,
+        unknown_fails=assignment.unknown_fails,
     )
 
 

@@ -43,6 +43,7 @@ class Assignment:
     limits: Limits = field(default_factory=Limits)
     issuer: str | None = None
     fail_on: Severity = Severity.MEDIUM
+    unknown_fails: bool = True  # what could not be told fails the run, and so is a reason to write
     may_continue: bool = False
     access: tuple[str, ...] = ()  # the options by which a continuation logs into the same hosts; they hold no secret
     clock: Callable[[], datetime] = _now

@@ -6,8 +6,6 @@ It knows pytest's hooks and a run of repairs; how anything is repaired is not kn
 from __future__ import annotations
 
 import json
-import shlex
-import sys
 import traceback
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import ExitStack
@@ -139,7 +137,8 @@ class Remediation:
         endpoints = (*run.manifest.hosts, *run.manifest.endpoints)
         seen = (run.source.facts_of(one) for one in endpoints if self._controller.spool.observation(one))
         self._rows += ({"kind": "observation", **observation_row(facts)} for facts in seen)
-        return replace(gather([*self._rows, summary]), unfinished=self._whole.unfinished(self._config, items))
+        unfinished = self._whole.unfinished(self._config, items, self._controller.targets)
+        return replace(gather([*self._rows, summary]), unfinished=unfinished)
 
     def _repair(self, evidence: Evidence, items: Sequence[pytest.Item]) -> None:
         assignment = self._assignment(self._controller.run.source.anchors)
@@ -203,10 +202,11 @@ class Remediation:
             configuration=settings.configuration,
             state=settings.state,
             anchors=anchors,
-            command=shlex.join(sys.argv),
+            command="pytest --remediate",
             limits=settings.limits,
             issuer=settings.issuer,
             fail_on=settings.fail_on,
+            unknown_fails=settings.inconclusive == "fail",
             may_continue=settings.may_continue,
             access=access_options(settings),
             say=self._progress.detail if is_verbose else lambda _: None,
