@@ -58,9 +58,10 @@ class Host:
         yield from (one for one in (*own, *self.configuration.sections) if one.kind in kinds)
 
 
-def makes_hosts(part: Part, configuration: Configuration) -> bool:
-    """Return whether a part is the use of a macro that makes virtual hosts."""
-    return any(inner.kind == "virtualhost" for macro in _macros(configuration, part) for inner in macro.parts)
+def hosts_in(part: Part, configuration: Configuration) -> list[Part]:
+    """Return the virtual hosts that a part is, or makes as the use of a macro."""
+    made = [inner for macro in _macros(configuration, part) for inner in macro.parts]
+    return [one for one in (part, *made) if one.kind == "virtualhost"]
 
 
 def folder_of(host: Host) -> Docroot | str:

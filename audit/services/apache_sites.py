@@ -6,8 +6,9 @@ It knows how apache chooses by address and port; from which folder a host answer
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Final
 
-from audit.services.apache_folders import Host, folder_of, makes_hosts
+from audit.services.apache_folders import Host, folder_of, hosts_in
 from audit.services.apache_syntax import Configuration, names, place, read_configuration, speaks_tls
 from audit.services.sections import Part
 from audit.services.service import ANY, ANY_IPV4, ANY_IPV6, Dump
@@ -15,6 +16,7 @@ from audit.websites import Website
 
 Places = Mapping[int, Sequence[tuple[str | None, int | None]]]
 """Where each part is bound, by its identity: None is every address, and every port."""
+_ANYWHERE: Final = "?"  # an address that is not known
 
 
 def read(dump: Dump) -> tuple[Website, ...]:
@@ -42,14 +44,14 @@ def _bound(written: str) -> tuple[str, ...]:
 def _at_port(configuration: Configuration, port: int, bound: list[str]) -> Iterator[Website]:
     """Yield the websites at one port in the order of the configuration; the main server where there are no others."""
     root = configuration.root
-    hosts = [part for part in root.parts if part.kind == "virtualhost" or makes_hosts(part, configuration)]
-    places = {id(part): [_written(part, word, port) for word in part.arguments] for part in hosts}
+    places = {id(part): list(_places(part, configuration, port)) for part in root.parts}
+    hosts = [part for part in root.parts if places[id(part)]]
     asked = dict.fromkeys(bound)
     if not {ANY_IPV4, ANY_IPV6}.isdisjoint(bound):
-        asked |= dict.fromkeys(at for found in places.values() for at, number in found if at and number in (None, port))
+        asked |= dict.fromkeys(at for part in hosts for at, _ in places[id(part)] if at not in (None, _ANYWHERE))
     sockets: dict[tuple[int, bool], list[str]] = {}
     for address in asked:
-        chain = _chain(hosts, places, None if address in ANY else address, port) or [root]
+        chain = _chain(hosts, places, None if address in ANY else address) or [root]
         for part in chain:
             sockets.setdefault((id(part), part is chain[0]), []).append(address)
     for part in [*hosts, root]:
@@ -59,30 +61,25 @@ def _at_port(configuration: Configuration, port: int, bound: list[str]) -> Itera
                 yield _website(Host(part, configuration, port), tuple(addresses), is_default=is_default)
 
 
-def _written(part: Part, word: str, port: int) -> tuple[str | None, int | None]:
-    """Return where a virtual host is bound; one that a macro makes, or that is bound to a name, may be anywhere."""
-    found = place(word) if part.kind == "virtualhost" else None
-    if found is None:
-        number = word.rpartition(":")[2] if part.kind == "virtualhost" else ""
-        return None, int(number) if number.isdecimal() else port
-    return (None if found[0] == ANY_IPV6 else found[0]), found[1]
+def _places(part: Part, configuration: Configuration, port: int) -> Iterator[tuple[str | None, int | None]]:
+    """Yield where a virtual host is bound at a port, or at all of them; what is bound to a name may be anywhere."""
+    for word in (word for one in hosts_in(part, configuration) for word in one.arguments):
+        written = word.rpartition(":")[2]
+        address, number = place(word) or (_ANYWHERE, int(written) if written.isdecimal() else port)
+        if number in (None, port):
+            yield None if address == ANY_IPV6 else address, number
 
 
-def _chain(hosts: Sequence[Part], places: Places, address: str | None, port: int) -> list[Part]:
+def _chain(hosts: Sequence[Part], places: Places, address: str | None) -> list[Part]:
     """Return the virtual hosts that are asked at an address: those bound to it, else those bound to all.
 
-    Those for any port are asked apart from those for this one: whichever comes first. What macros make may be in all.
+    Those for any port are asked apart from those for this one: whichever comes first.
     """
     for wanted in dict.fromkeys((address, None)):
-        found = [
-            (part, number)
-            for part in hosts
-            for at, number in places[id(part)]
-            if number in (None, port) and (at == wanted or part.kind == "use")
-        ]
-        own = [number for part, number in found if part.kind != "use"] or ([port] if wanted is None else [])
-        chain = {id(part): part for part, number in found if part.kind == "use" or number == own[:1][0]} if own else {}
-        if chain:
+        found = [(part, at, number) for part in hosts for at, number in places[id(part)] if at in (wanted, _ANYWHERE)]
+        kinds = [number for _, at, number in found if at == wanted]
+        chain = {id(part): part for part, at, number in found if at == _ANYWHERE or number == kinds[0]}
+        if chain and (kinds or wanted is None):
             return list(chain.values())
     return []
 

@@ -194,6 +194,15 @@ def test_a_macro_that_makes_virtual_hosts_leaves_open_what_comes_after_it() -> N
         assert "'Use Site c.example' is known only while it serves" in folder(websites, name)
 
 
+def test_a_macro_whose_addresses_are_known_is_asked_there_alone() -> None:
+    one = host("DocumentRoot /one", at="192.0.2.7:80")
+    assert folder(sites(MACRO, "Use Site c.example", one), "c.example", "192.0.2.7") == "/one"
+    anywhere = MACRO.replace("*:80", "$name:80")
+    assert "'Use Site" in folder(sites(anywhere, "Use Site c.example", one), "c.example", "192.0.2.7")
+    tls = sites(MACRO.replace("*:80", "*:443"), "Use Site c.example", host("DocumentRoot /w"))
+    assert folder(tls, "c.example") == "/w"
+
+
 def test_a_macro_that_makes_nothing_of_the_kind_does_not_matter() -> None:
     headers = "<Macro Safe>\nHeader set X y\n</Macro>\n<Macro Away>\nRedirect / https://x/\n</Macro>"
     assert found("Use Safe", main=headers) == "/w" + PROOF
