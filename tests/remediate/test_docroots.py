@@ -1,0 +1,61 @@
+"""The docroot of a name on each host of a run, and the reason that a repair gives where there is none."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from audit.observation import HostView
+from audit.services.declared import DeclaredService, websites_of
+from audit.websites import Docroot, Website
+from remediate.case import Repair, Validation
+from remediate.database import open_database
+from remediate.docroots import docroots_of
+from remediate.journal import Journal
+from remediate.site import Site
+from remediate.steps.self_test import publish
+from remediate.steps.step import Stuck
+from tests.runner.places import Ca, means_of, running_place
+
+AWAY = "nginx answers it by `return 301 https://$host/`, not from a folder"
+SITES = (
+    Website("nginx", "best", 80, ("0.0.0.0",), ("www.example.com",), is_default=True, docroot=Docroot("/srv/www")),
+    Website("nginx", "best", 80, ("0.0.0.0",), ("away.example.com",), why=AWAY),
+    Website("nginx", "best", 8080, ("0.0.0.0",), ("www.example.com",), docroot=Docroot("/srv/8080")),
+)
+WEB1 = HostView("web1", "ssh://web1", websites=SITES)
+
+
+def test_each_host_has_its_own_docroots_at_the_port_that_the_ca_asks() -> None:
+    docroots = docroots_of([WEB1, HostView("web2", "ssh://web2")])
+    assert docroots("web1", "www.example.com") == Docroot("/srv/www")
+    assert docroots("web1", "away.example.com") == AWAY
+    assert docroots("web2", "www.example.com") == "no web server that is known listens on its port 80"
+    assert docroots("web3", "www.example.com") == "web3 was not looked at from inside this time"
+    assert docroots_of([WEB1], 8080)("web1", "www.example.com") == Docroot("/srv/8080")
+
+
+def test_a_declared_docroot_is_that_of_the_names_of_its_service() -> None:
+    service = DeclaredService("gateway", ("https://API.example.com:8443", "https://b.example.com"), docroot="/srv/api")
+    docroots = docroots_of([HostView("web1", "ssh://web1", websites=(*SITES, *websites_of(service)))])
+    assert docroots("web1", "api.example.com") == docroots("web1", "b.example.com") == Docroot("/srv/api")
+    assert docroots("web1", "www.example.com") == Docroot("/srv/www")
+
+
+@pytest.mark.parametrize(
+    ("docroot", "why"),
+    [("public", "the docroot 'public' that is declared for gateway is no absolute path"), (None, None)],
+)
+def test_a_declared_docroot_has_to_be_a_whole_path(docroot: str | None, why: str | None) -> None:
+    found = websites_of(DeclaredService("gateway", ("https://api.example.com",), docroot=docroot))
+    assert [site.why for site in found] == ([why] if why else [])
+
+
+def test_a_repair_says_why_no_folder_serves_a_name(tmp_path: Path) -> None:
+    with Journal(open_database(tmp_path / "state")) as journal, running_place(tmp_path / "web1", "web1") as place:
+        case = place.case(Repair.REISSUE, validated_on=(Validation("away.example.com", ("web1",)),))
+        means = means_of(journal, Ca(), place, docroots=docroots_of([WEB1]))
+        with pytest.raises(Stuck, match=f"from which folder web1 serves http://away.example.com/: {re.escape(AWAY)}"):
+            publish(Site(case, means))
