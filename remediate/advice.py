@@ -93,6 +93,9 @@ ADVICE: Final[Mapping[str, str]] = {
     "rollback.compromised": "order another certificate with a new key: the old key must not be used again",
     "rollback.changed": "see whose the files are now (another agent, a person) and put them right by hand",
     "rollback.failed": "see why the service does not answer with its old files; the new ones are in use again",
+    # the agent that owns the certificate
+    "owner.not-run": "run its renewal by hand, or let it be explained only: [remediate] foreign",
+    "owner.unchanged": "mend what the agent says above and run its renewal by hand: it changed nothing",
     # the services
     "svc.unreachable": "see that the address answers (service, firewall): nothing could be proven afterwards",
     "cert.not-yet-valid": "set the host's clock: by it a certificate that is good looks like one of the future",

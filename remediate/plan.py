@@ -12,12 +12,13 @@ from datetime import datetime
 from audit.checks import Severity, Verdict
 from audit.result import Result
 from remediate.bounds import Bounds, fits
-from remediate.case import VALIDATED, Case
+from remediate.case import VALIDATED, Case, Repair
 from remediate.draft import Draft, case_of
 from remediate.evidence import Evidence
 from remediate.explanation import Explained, Kind, explain
 from remediate.grouping import group_by_certificate
 from remediate.obstacle import obstacles, out_of_date
+from remediate.owners import OWNERS
 from remediate.surroundings import Surroundings, look_around
 
 
@@ -100,6 +101,8 @@ def _not_ours(case: Case, bounds: Bounds) -> tuple[Kind, str] | None:
     """Say why a certificate is left alone altogether; None where it is not."""
     if case.owner and bounds.foreign == "explain":
         return "foreign", f"{case.owner} owns this certificate and renews it"
+    if case.repair is Repair.RUN_OWNER and case.owner not in OWNERS:
+        return "foreign", f"{case.owner} owns this certificate, and it is not known how its renewal is run"
     spared = next((name for name in case.names if fits(name, bounds.names_left_out)), None)
     return ("switched-off", f"{spared} is left out by the configuration") if spared else None
 

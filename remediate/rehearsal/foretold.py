@@ -27,6 +27,7 @@ from remediate.steps.order import Ordering, ordering
 from remediate.steps.preconditions import Preconditions, require_known
 from remediate.steps.proof import Proof, confirms
 from remediate.steps.reload import Reload, Switch, switching, taking_up
+from remediate.steps.renew import Renew, renewal
 from remediate.steps.self_test import SelfTest, challenges, placed
 
 
@@ -131,6 +132,11 @@ def _switch(stage: Stage, subject: str) -> Iterator[Action]:
         yield switching(stage.site, one, stage.name(one))
 
 
+def _renew(stage: Stage, subject: str) -> Iterator[Action]:
+    del subject
+    yield renewal(stage.site)
+
+
 def _reload(stage: Stage, subject: str) -> Iterator[Action]:
     yield taking_up(stage.site, subject)
 
@@ -152,6 +158,7 @@ FORETOLD: Final[Mapping[type[Taking], Callable[[Stage, str], Iterator[Action]]]]
     Fetch: _nothing,
     Install: _install,
     Switch: _switch,
+    Renew: _renew,
     Reload: _reload,
     Proof: _proof,
     Answers: _nothing,

@@ -15,6 +15,7 @@ from remediate.steps.order import Ordering
 from remediate.steps.preconditions import Preconditions
 from remediate.steps.proof import Proof
 from remediate.steps.reload import Reload, Switch
+from remediate.steps.renew import Renew
 from remediate.steps.self_test import SelfTest
 from remediate.steps.step import So, Stuck, Taking
 
@@ -40,6 +41,7 @@ TAKINGS: Final[Mapping[Repair, Mapping[StepKind, Taking]]] = {
         "reload": Switch(),
         "proof": Proof(),
     },
+    Repair.RUN_OWNER: {"modes": Modes(), "renew": Renew(), "reload": Reload(), "proof": Proof()},
     Repair.RELOAD: {"modes": Modes(), "reload": Reload(), "proof": Proof()},
     Repair.HOST: {"modes": Modes(), "proof": Answers()},
 }

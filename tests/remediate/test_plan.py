@@ -210,6 +210,14 @@ def test_the_owner_renews_it_where_that_is_asked_for(verdict: str) -> None:
     assert [step.kind for step in case.steps] == ["renew", "reload", "proof"]
 
 
+def test_an_owner_whose_renewal_nobody_knows_to_run_is_explained() -> None:
+    owned = found(WEB, "ops.foreign-agent", detail={"observed": "plesk"}, severity="info")
+    outcome = planned(seen(WEB), found(WEB, "cert.expired"), owned, bounds=Bounds(foreign="run-owner"))
+    assert outcome.cases == ()
+    (explained,) = [one for one in outcome.explained if one.check == "cert.expired"]
+    assert (explained.kind, "it is not known how its renewal is run" in explained.why) == ("foreign", True)
+
+
 def test_what_the_owner_has_renewed_already_is_reloaded() -> None:
     owned = found(WEB, "ops.foreign-agent", detail={"observed": "certbot"})
     bounds = Bounds(foreign="run-owner")

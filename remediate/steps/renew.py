@@ -1,0 +1,71 @@
+"""The step `renew`: the agent that owns the certificate has renewed it, as the files on disk tell.
+
+It knows before and after; how the agent is run is known elsewhere. What an agent says of its success is not believed.
+"""
+
+from __future__ import annotations
+
+from audit.certificate import Certificate
+from audit.words import listing
+from remediate.action import Command, Done
+from remediate.owners import OWNERS, Owner, renewing
+from remediate.premises import BUSY
+from remediate.site import Site, Unknown
+from remediate.steps.disk import leaves_on_disk
+from remediate.steps.step import So, Stuck, interruption, said
+
+
+class Renew:
+    """An agent whose renewal changes nothing has failed, whatever its exit status."""
+
+    def look(self, site: Site, subject: str) -> So | None:
+        """Return that every file holds another certificate than before, and one of now."""
+        del subject  # it is for the whole case
+        site.on_disk = None
+        leaves = leaves_on_disk(site)
+        paths = _paths(site)
+        if not all(path in leaves and _is_renewed(site, leaves[path]) for path in paths):
+            return None
+        return So(f"{_owner(site).name} has renewed {listing(sorted({leaves[path].sha256[:16] for path in paths}))}")
+
+    def act(self, site: Site, subject: str) -> None:
+        """Run the renewal, and wait where it goes on behind our back."""
+        result = site.run(renewal(site))
+        if result.status in (None, BUSY):
+            raise interruption(site, result)
+        if not result.ok:
+            raise Stuck("owner.not-run", f"the renewal of {_owner(site).name} was not run: {said(result)}")
+        site.wait_until(lambda: self.look(site, subject) is not None, _owner(site).settles_s)
+        if self.look(site, subject) is None:
+            raise Stuck("owner.unchanged", f"{_owner(site).name} changed nothing on disk; {_said(result)}")
+
+
+def renewal(site: Site) -> Command:
+    """Return the command that runs the owner's renewal; raises Unknown."""
+    return renewing(_owner(site), site.premises, _paths(site))
+
+
+def _owner(site: Site) -> Owner:
+    name = site.case.owner or "nobody"
+    if name not in OWNERS:
+        raise Unknown(f"it is not known how {name} is made to renew a certificate")
+    return OWNERS[name]
+
+
+def _paths(site: Site) -> tuple[str, ...]:
+    paths = tuple(sorted({file.path for file in site.case.files if file.kind == "certificate"}))
+    if not paths:
+        raise Unknown("it is not known which files hold the certificate")
+    return paths
+
+
+def _is_renewed(site: Site, leaf: Certificate) -> bool:
+    if leaf.sha256 == site.case.old_leaf_sha256 or not leaf.can_ask("not_before", "not_after"):
+        return False
+    return leaf.not_before <= site.means.clock() <= leaf.not_after
+
+
+def _said(result: Done) -> str:
+    """Return how the agent ended and what it printed, on lines of their own."""
+    first, _, printed = result.output.partition("\n")
+    return f"it ended with {first.removeprefix('ended ')}:\n{printed.strip() or 'it said nothing'}"
