@@ -12,7 +12,7 @@ from typing import Final
 from audit.checks import one_line
 from audit.words import listing
 from remediate.action import Command, Request
-from remediate.case import Case
+from remediate.case import SWITCHED, Case
 from remediate.issuers import Foretelling
 from remediate.plan import Plan
 from remediate.rehearsal.scenes import Scene, scenes
@@ -30,6 +30,7 @@ _LOOKS: Final = {
     "fetch": "certificates of its CAs are looked for on the host, and where they are published",
     "proof": "{} is observed on every address until all is well",
 }
+_CONDITION: Final = "only where it does not serve what is in its files by then"
 
 
 def rehearsal_lines(plan: Plan, means: Means, *, verbose: bool = False) -> Iterator[str]:
@@ -72,6 +73,8 @@ def _scene_lines(scene: Scene, case: Case, means: Means, *, verbose: bool) -> It
     for action in scene.actions:
         where = action.host if isinstance(action, Command) else means.issuer_name
         entries.append((f"{where}: {action.why}", _whole(action) if verbose else _short(action, case, means)))
+    if kind == "reload" and case.repair not in SWITCHED:
+        entries.append((_CONDITION, ()))
     if kind in _LOOKS:
         entries.insert(0 if kind == "proof" else len(entries), (_LOOKS[kind].format(subject), ()))
     if scene.note:

@@ -29,6 +29,8 @@ from remediate.issuers import Access
 from remediate.issuers.store import Store
 from remediate.journal import Journal
 from remediate.lookup import LookUp, LookUps
+from remediate.plan import Plan
+from remediate.rehearsal import rehearsal_lines
 from remediate.site import Means
 from tests.lab.issuance import to_pem
 from tests.lab.store import Request as Asked
@@ -151,6 +153,16 @@ def come_true(foretold: Iterable[Command | Request], truth: Mapping[str, str]) -
         else replace(one, why=said(one.why), script=said(one.script), arguments=tuple(map(said, one.arguments)))
         for one in foretold
     ]
+
+
+def planned(*cases: Case) -> Plan:
+    """Return a plan of these cases."""
+    return Plan(cases, (), ())
+
+
+def told(case: Case, means: Means, *, verbose: bool = False) -> str:
+    """Return what is told of a case to a person."""
+    return "\n".join(rehearsal_lines(planned(case), means, verbose=verbose))
 
 
 @contextmanager

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -16,19 +18,17 @@ from remediate.action import Command, Request
 from remediate.case import Case, Repair, Validation, steps_of
 from remediate.issuers import OrderRequest
 from remediate.journal import Journal, open_journal
-from remediate.plan import Plan
-from remediate.rehearsal import Touched, rehearsal_lines, rehearse, stand_in
+from remediate.rehearsal import Touched, rehearse, stand_in
 from remediate.rehearsal.bound import bound
 from remediate.rehearsal.foretold import FORETOLD
 from remediate.runner import Pace, repair
-from remediate.schedule import Attempt
 from remediate.site import Means
 from remediate.snapshot import journal_snapshot
 from remediate.steps import TAKINGS
 from remediate.walk import walk
 from tests.runner.chains import INTERMEDIATE, plant_chain, write_kept
-from tests.runner.places import DAY, NOW, Ca, plant
-from tests.runner.premiere import SECOND, Premiere, come_true, digests, premiere
+from tests.runner.places import plant
+from tests.runner.premiere import SECOND, Premiere, come_true, digests, premiere, told
 
 PACE = Pace(chance=lambda: 0.0)
 
@@ -45,11 +45,6 @@ def journal(tmp_path: Path) -> Iterator[Journal]:
         yield opened
 
 
-def planned(*cases: Case) -> Plan:
-    """Return a plan of these cases."""
-    return Plan(cases, (), ())
-
-
 def told_and_done(there: Premiere, case: Case, means: Means) -> tuple[list[Any], list[Any]]:
     """Rehearse a case, repair it, and return both: what was told with what came to be, and what was done."""
     begun = len(there.tape)
@@ -58,11 +53,6 @@ def told_and_done(there: Premiere, case: Case, means: Means) -> tuple[list[Any],
     (ending,) = repair([case], means, PACE)
     assert (ending.kind, ending.note) == ("proven", "")
     return come_true(told, there.truth(case, means.root)), there.happened(begun)
-
-
-def told(case: Case, means: Means, *, verbose: bool = False) -> str:
-    """Return what is told of a case to a person."""
-    return "\n".join(rehearsal_lines(planned(case), means, verbose=verbose))
 
 
 def deaf(means: Means, there: Premiere) -> Means:
@@ -137,6 +127,27 @@ def test_what_is_told_of_a_chain_that_is_made_whole_is_what_is_done(
     told, done = told_and_done(there, there.case(Repair.RECHAIN, id="rechain"), there.means(journal))
     assert told == done
     assert len(done) == 3
+
+
+def test_what_is_told_of_a_renewal_by_its_owner_is_what_is_done(
+    there: Premiere, journal: Journal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = there.place
+    plant_chain(place, [INTERMEDIATE])
+    agent = tmp_path / "bin" / "dehydrated"
+    (tmp_path / "renewed").mkdir()
+    agent.parent.mkdir()
+    for name in ("tls.crt", "tls.key"):
+        shutil.copy(place.folder / name, tmp_path / "renewed")
+    agent.write_text(f"#!/bin/sh\ncp {tmp_path}/renewed/* {place.folder}/\n")
+    agent.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{agent.parent}:{os.environ['PATH']}")
+    plant(place.folder, "a.example")
+    case, means = place.case(Repair.RUN_OWNER, id="owner", owner="dehydrated"), there.means(journal)
+    foretold = list(rehearse(case, means))
+    assert [(ending.kind, ending.note) for ending in repair([case], means, PACE)] == [("proven", "")]
+    assert (foretold, len(foretold)) == (there.happened(), 2)
+    assert "only where it does not serve what is in its files by then" in told(replace(case, id="other"), means)
 
 
 def test_what_is_told_of_keys_that_everybody_reads_is_what_is_done(there: Premiere, journal: Journal) -> None:
@@ -215,51 +226,6 @@ def test_every_step_that_can_be_taken_can_be_told() -> None:
     assert takings == FORETOLD.keys()
 
 
-def test_a_person_reads_what_would_be_run_where_and_how_much_it_is(there: Premiere, journal: Journal) -> None:
-    lines = told(there.case(), there.means(journal)).splitlines()
-    assert lines[0].startswith("canary: reissue on a (ssh://a), case ")
-    assert lines[-1] == "nothing was changed; 7 commands on 1 host and 4 requests would be made"
-    assert f"                  POST {there.store.base_url}/v1/orders" in lines
-    assert "http://a.example/.well-known/pki-validation/<MD5 of the request>.txt" in "\n".join(lines)
-    assert [line for line in lines if len(line) > 120 and not line.lstrip().startswith("{")] == []
-
-
-def test_cases_are_told_in_their_turn_what_waits_as_well(there: Premiere, journal: Journal) -> None:
-    first, second, begun = (there.case(Repair.HOST, id=one) for one in ("first", "second", "begun"))
-    journal.begin(begun, datetime.now(UTC))
-    journal.ledger.keep_attempt("begun", Attempt(NOW, "failed", "modes", "no", next_at=NOW + DAY))
-    lines = list(rehearsal_lines(planned(first, second), there.means(journal)))
-    heads = [line.partition(" on ")[0] + line.partition(", case")[2] for line in lines if ", case " in line]
-    assert heads == ["host begun", "canary: host first", "host second"]
-    assert lines[-1] == "nothing was changed; 2 commands on 1 host and 0 requests would be made"
-
-
-def test_where_there_is_nothing_to_do_that_is_told(there: Premiere, journal: Journal) -> None:
-    lines = list(rehearsal_lines(planned(), there.means(journal)))
-    assert lines == ["nothing was changed; 0 commands on 0 hosts and 0 requests would be made"]
-
-
-def test_a_person_who_wants_to_know_sees_every_command_whole(there: Premiere, journal: Journal) -> None:
-    case, means = there.case(), there.means(journal)
-    text = told(case, means, verbose=True)
-    commands = [one for one in rehearse(case, means) if isinstance(one, Command)]
-    assert [one.why for one in commands if str(one).strip() not in text] == []
-    assert '"csr": "<the request made above>"' in text
-
-
-def test_nothing_that_only_stands_for_something_is_told_and_no_token(there: Premiere, journal: Journal) -> None:
-    text = told(there.case(is_compromised=True), there.means(journal), verbose=True)
-    csr = stand_in.request()
-    never = (there.store.token, csr.sha256, csr.sha256[:20], csr.pem[40:80], stand_in.ORDER, stand_in.BEFORE)
-    assert [one for one in never if one in text] == []
-
-
-def test_of_an_issuer_that_foretells_nothing_that_is_told(there: Premiere, journal: Journal) -> None:
-    text = told(there.case(), there.means(journal, issuer=Ca(), issuer_name="other"))
-    assert "what other is asked cannot be told before" in text
-    assert text.endswith("nothing was changed; 7 commands on 1 host and 0 requests would be made")
-
-
 def test_what_is_told_of_a_repair_that_cannot_come_to_its_end_is_what_is_done(
     there: Premiere, journal: Journal
 ) -> None:
@@ -273,12 +239,3 @@ def test_what_is_told_of_a_repair_that_cannot_come_to_its_end_is_what_is_done(
         "make a key (ecdsa-p256) and a certification request",
         "remove the file",
     ]
-
-
-def test_a_repair_that_cannot_come_to_its_end_is_told_as_far_as_it_comes(there: Premiere, journal: Journal) -> None:
-    nowhere = there.means(journal, docroots=lambda _host, _name: "no web server was found")
-    text = told(there.case(), nowhere)
-    assert "it would end here: it is not known from which folder a serves http://a.example/" in text
-    assert text.endswith("nothing was changed; 0 commands on 0 hosts and 0 requests would be made")
-    unknown = there.means(journal, installers={})
-    assert "it would end here: it is not known how" in told(there.case(), unknown)
