@@ -12,10 +12,9 @@ from typing import TextIO
 
 import pytest
 
-from audit.checks import one_line
-from audit.words import listing
 from remediate.case import Case, Step, StepState
 from remediate.plan import Plan
+from remediate.show import Moment, moment_line
 
 
 class RepairProgress:
@@ -60,8 +59,7 @@ class RepairProgress:
     def watch(self, case: Case, step: Step, state: StepState, note: str) -> None:
         """Draw what a step of a case became."""
         place = f"{self._places.get(case.id, '-')}/{len(self._places)}"
-        told = f" ({note})" if note else ""
-        line = one_line(f"repairing {place}  {case.host} {listing(case.names)}: {step.name} {state}{told}")
+        line = f"repairing {place}  {moment_line(Moment(case, step, state, note))}"
         with self._turn:
             if self._stream:
                 self._stream.write(f"\r\x1b[K{line[: self._width]}")
