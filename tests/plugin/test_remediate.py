@@ -1,0 +1,205 @@
+"""`--remediate`: judged, repaired and judged again in one run; the last verdict counts, the first is told."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from remediate.lock import locked
+from tests.lab.demo import served
+from tests.plugin.evidence import rows
+
+EXPIRED: Final = "expired-mail"  # labels of services of the lab that nobody shares a file with
+OLD: Final = "expiring-mx"
+REFUSED: Final = "sha1"
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """Serve the lab from a process of its own."""
+    with served(tmp_path_factory.mktemp("lab")) as told:
+        yield told
+
+
+def run(pytester: pytest.Pytester, lab: Any, *arguments: str) -> pytest.RunResult:  # noqa: ANN401 - JSON
+    """Audit the lab as a user would."""
+    given = ("--pyargs", "audit", *lab["arguments"], "--audit-results", "results.jsonl", *arguments)
+    return pytester.runpytest_subprocess(*given, timeout=120)
+
+
+def of(name: str, *more: str) -> tuple[str, ...]:
+    """Return the arguments that leave only the endpoints of that name in the run."""
+    return ("-k", " and ".join((f"{name}.lab.test", *more)))
+
+
+def orders(lab: Any, name: str) -> int:  # noqa: ANN401 - JSON
+    """Return how often a certificate of that name was ordered."""
+    return Path(lab["store_orders"]).read_text().count(f'"{name}.lab.test"')
+
+
+def test_what_failed_is_repaired_and_the_last_verdict_counts(pytester: pytest.Pytester, lab: Any) -> None:  # noqa: ANN401 - JSON
+    reports = ("--junit-xml=junit.xml", "--html=report.html", "--self-contained-html")
+    result = run(pytester, lab, "--remediate", *of(EXPIRED), *reports)
+    assert result.ret == 0, result.stdout.str()
+    verdicts = {(row["check"], row["phase"]): row["verdict"] for row in rows(pytester.path / "results.jsonl", "result")}
+    assert (verdicts["cert.expired", "before"], verdicts["cert.expired", "after"]) == ("fail", "pass")
+    assert {phase for _, phase in verdicts} == {"before", "after"}
+    result.stdout.fnmatch_lines(["*= repairs =*", f"repaired *{EXPIRED}.lab.test", "letter * handed over"])
+    junit = (pytester.path / "junit.xml").read_text()
+    assert (junit.count('name="test_not_expired['), 'failures="0"' in junit) == (1, True)
+    assert 'name="before" value="fail (critical): expired' in junit
+    html = (pytester.path / "report.html").read_text()
+    assert "before: fail (critical): expired" in html
+    assert "Repairs: 1 repaired" in html
+
+
+def test_what_was_done_to_each_endpoint_stands_in_the_results(pytester: pytest.Pytester, lab: Any) -> None:  # noqa: ANN401 - JSON
+    assert run(pytester, lab, "--remediate", *of(OLD)).ret == 0
+    file = pytester.path / "results.jsonl"
+    [row] = rows(file, "remediation")
+    leaves = {seen["phase"]: seen["chain"][0]["sha256"] for seen in rows(file, "observation") if seen["chain"]}
+    assert (row["outcome"], row["before"], row["after"]) == ("proven", leaves["before"], leaves["after"])
+    assert [step["step"].split()[0] for step in row["steps"] if step["state"] == "done"] == [
+        "preconditions", "self-test", "key", "order", "collect", "install", "reload", "proof",
+    ]  # fmt: skip
+    again = run(pytester, lab, "--remediate", *of(OLD))
+    assert (again.ret, orders(lab, OLD)) == (0, 1)
+    assert list(rows(file, "remediation")) == []
+
+
+def test_what_is_not_known_well_enough_is_not_repaired(pytester: pytest.Pytester, lab: Any) -> None:  # noqa: ANN401 - JSON
+    result = run(pytester, lab, "--remediate", "-v", *of(REFUSED, "not test_reachable"))
+    assert result.ret == 1
+    result.stdout.fnmatch_lines(["0 to repair, 1 waiting*", "*not all checks were run on *run it again without -k*"])
+    assert orders(lab, REFUSED) == 0
+
+
+def digests(folder: Path) -> dict[str, str]:
+    """Return a digest of every file below a folder but what the lab itself writes."""
+    files = [file for file in folder.rglob("*") if file.is_file() and not file.name.startswith("downtime")]
+    return {str(file): hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
+
+
+def test_a_dry_run_says_what_would_be_done_and_does_nothing(pytester: pytest.Pytester, lab: Any) -> None:  # noqa: ANN401 - JSON
+    folder = Path(lab["mail"]).parent
+    before = digests(folder)
+    result = run(pytester, lab, "--remediate-dry-run", *of(REFUSED))
+    assert result.ret == 1
+    result.stdout.fnmatch_lines(
+        [
+            "canary: reissue on * case *",
+            "*make a key (ecdsa-p256)*",
+            "*POST http://127.0.0.1:*/api/v1/orders",
+            "nothing was changed; *",
+        ]
+    )
+    assert digests(folder) == before
+    assert {row["phase"] for row in rows(pytester.path / "results.jsonl", "result")} == {"before"}
+
+
+def test_a_repair_that_fails_is_told_with_its_cause_and_the_run_is_red(pytester: pytest.Pytester, lab: Any) -> None:  # noqa: ANN401 - JSON
+    token = Path(lab["mail"]).parent / "token"
+    right = token.read_text()
+    token.write_text("not-the-token\n")
+    try:
+        result = run(pytester, lab, "--remediate", "--audit-fail-on=critical", *of("too-long"))
+    finally:
+        token.write_text(right)
+    assert result.ret == 1  # the finding alone is below the level
+    result.stdout.fnmatch_lines(["failed *too-long.lab.test: order: issuer.authentication: store: *"])
+    [row] = rows(pytester.path / "results.jsonl", "remediation")
+    assert (row["outcome"], row["cause"], row["before"]) == ("failed", "issuer.authentication", row["after"])
+    assert "not-the-token" not in result.stdout.str() + (pytester.path / "results.jsonl").read_text()
+
+
+def test_a_second_run_is_told_who_is_at_work_and_audits_all_the_same(pytester: pytest.Pytester, lab: Any) -> None:  # noqa: ANN401 - JSON
+    state = Path(lab["mail"]).parent / "state"
+    with locked(state, "another run", datetime.now(UTC)):
+        result = run(pytester, lab, "--remediate", *of(REFUSED))
+    assert result.ret == 1
+    result.stdout.fnmatch_lines(["nothing was repaired: *is in use by process * (another run)*"])
+    assert orders(lab, REFUSED) == 0
+
+
+BUG = """
+import pytest
+
+@pytest.fixture(autouse=True, scope="session")
+def bug(): ...
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionstart():
+    from remediate.run import Repairs
+    def broken(*_): raise KeyError("a bug of ours")
+    Repairs.repair = broken
+"""
+
+
+def test_a_bug_in_the_repair_costs_the_audit_nothing_but_its_status(pytester: pytest.Pytester, lab: Any) -> None:  # noqa: ANN401 - JSON
+    pytester.makeconftest(BUG)
+    result = run(pytester, lab, "--remediate", *of(REFUSED))
+    assert result.ret == 3
+    result.stdout.fnmatch_lines(["*KeyError: 'a bug of ours'", "*critical cert.weak-signature*"])
+    assert json.loads((pytester.path / "results.jsonl").read_text().splitlines()[-1])["kind"] == "summary"
+
+
+def test_a_test_that_is_about_no_endpoint_runs_once(pytester: pytest.Pytester, lab: Any) -> None:  # noqa: ANN401 - JSON
+    own = pytester.makepyfile(test_own="def test_expired_mail_lab_test_once(): open('ran', 'a').write('x')")
+    assert run(pytester, lab, "--remediate", str(own), "-k", f"{EXPIRED}.lab.test or once").ret == 0
+    assert (pytester.path / "ran").read_text() == "x"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--remediate", "--remediate-dry-run"), "--remediate and --remediate-dry-run: one of both"),
+        (("--remediate", "-n", "2"), "--remediate with -n: repairs are made by one process; leave out -n"),
+        (("--remediate-dry-run", "-n", "2"), "--remediate-dry-run with -n"),
+        (("--remediate", "--audit-now", "2026-11-23T10:00:00Z"), "--remediate with --audit-now: only what is so now"),
+        (("--remediate", "--audit-from-evidence", "."), "--remediate with --audit-from-evidence: only what is so now"),
+        (("--remediate", "--allow-retry", "--no-retry"), "--allow-retry and --no-retry: one of both"),
+        (("--remediate", "--audit-issuer", "stroe"), r"no \[issuer.stroe\]; there is none"),
+        (("--remediate", "--audit-state", "open"), r"others may enter the state folder .*open.*chmod 700"),
+    ],
+)
+def test_what_leaves_a_repair_nothing_to_be_sure_of_is_refused(
+    pytester: pytest.Pytester, arguments: tuple[str, ...], message: str
+) -> None:
+    pytester.mkdir("open").chmod(0o755)
+    result = pytester.runpytest_subprocess("--pyargs", "audit", "--audit-endpoint=https://127.0.0.1:1", *arguments)
+    assert result.ret == 4
+    result.stderr.re_match_lines([f"ERROR: .*{message}"])
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        ('[issuer.store]\nkind = "stroe"\nbase_url = "https://x"\ntoken = { file = "token" }', "no issuer of the kind"),
+        ('[issuer.store]\nkind = "store"\ntoken = { file = "token" }', r"\[issuer.store\] has no 'base_url'"),
+        ('[issuer.store]\nkind = "store"\nbase_url = "https://x/api"', r"\[issuer.store\] has no 'token'"),
+        ('[issuer.store]\nkind = "store"\nbase_url = "http://x/api"\ntoken = { file = "token" }', "in the clear"),
+        ('[issuer.store]\nkind = "store"\nbase_url = "https://x/api"\ntoken = { file = "none" }', "none: No such file"),
+        ('[probe]\nroot_hints = "none"', "probe.root_hints: .*No such file"),
+        ('[mail]\nsmtp = "gopher://x"', r"\[mail\]: "),
+    ],
+)  # fmt: skip
+def test_a_configuration_that_cannot_repair_is_refused_before_the_audit(
+    pytester: pytest.Pytester, table: str, message: str
+) -> None:
+    token = pytester.path / "token"
+    token.write_text("secret\n")
+    token.chmod(0o600)
+    chosen = '[remediate]\nissuer = "store"\n' if "issuer.store" in table else ""
+    (pytester.path / "sslaudit.toml").write_text(f"{chosen}{table}\n")
+    result = pytester.runpytest_subprocess(
+        "--pyargs", "audit", "--audit-endpoint=https://127.0.0.1:1", "--remediate", "--audit-state=state"
+    )
+    assert result.ret == 4
+    result.stderr.re_match_lines([f"ERROR: .*sslaudit.toml: .*{message}"])
+    assert not (pytester.path / "state").exists()
