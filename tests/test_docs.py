@@ -8,15 +8,16 @@ from typing import Final
 
 import pytest
 
+import remediate.__main__
+from audit.configuration import read_configuration
 from audit.endpoint import PORTS
 from audit.observation import Observation
-from audit.configuration import read_configuration
 from tests import documents
 from tests.audit.facts import served
 from tests.plugin.evidence import NOW, A, keep
 
 CHECKOUT: Final = documents.CHECKOUT
-PAGES: Final = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/checks.md", "docs/compared.md")
+PAGES: Final = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/checks.md", "docs/compared.md", "docs/repair.md")
 
 
 def text(page: str) -> str:
@@ -70,6 +71,22 @@ def test_every_option_of_the_readme_is_known(pytester: pytest.Pytester) -> None:
 def test_the_readme_knows_every_scheme_and_port() -> None:
     rows = re.findall(r"`(\w+)`(?: \([^)]+\))? \| (\d+|name it)", text("README.md"))
     assert dict(rows) == {scheme: str(port) if port else "name it" for scheme, port in PORTS.items()}
+
+
+def test_the_configuration_of_a_repair_can_be_read(tmp_path: Path) -> None:
+    (block,) = re.findall(r"```toml\n(.*?)```", text("docs/repair.md"), flags=re.DOTALL)
+    (tmp_path / "sslaudit.toml").write_text(block)
+    configuration = read_configuration(tmp_path, None)
+    assert (configuration.remediate.issuer, configuration.issuer["store"].kind) == ("store", "store")
+    assert configuration.service[0].docroot == "/srv/gateway/public"
+
+
+def test_every_command_of_the_repair_is_known(capsys: pytest.CaptureFixture[str]) -> None:
+    told = re.findall(r"python -m remediate (\w+)", text("docs/repair.md"))
+    with pytest.raises(SystemExit):
+        remediate.__main__.main(["--help"])
+    known = capsys.readouterr().out
+    assert [command for command in told if command not in known] == []
 
 
 def test_the_readmes_configuration_can_be_read(tmp_path: Path) -> None:
