@@ -14,8 +14,9 @@ from audit.anchors import LINKED, Anchors
 from audit.certificate import Certificate, read_certificate
 from audit.checks import Inconclusive
 from audit.path import Search, is_signed_by, linked, names_key_of
+from audit.validation import Validation, validate_path
 
-__all__ = ["Anchors", "Chain", "read_chain"]
+__all__ = ["Anchors", "Chain", "Validation", "read_chain", "validate_path"]
 
 FORGEABLE: Final = ("md2", "md4", "md5", "sha1")
 """Digests of which collisions are known (RFC 6194, RFC 6151): a path without them is preferred."""

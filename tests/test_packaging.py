@@ -143,6 +143,7 @@ def test_the_metadata_asks_for_what_is_imported_and_nothing_else(installed: Inst
         "cryptography",
         "dnspython",
         "idna",
+        "publicsuffixlist",
         "pyOpenSSL",
         "pytest",
         "pytest-html",

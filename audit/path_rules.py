@@ -1,0 +1,290 @@
+"""The rules for a certificate by its place in a path: leaf, intermediate or anchor. A table of rules, a function each.
+
+They are those of RFC 5280 and, for clients of the web, of the Baseline Requirements (BR). It knows no other certificate
+of the path, no time and no name that is looked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import lru_cache
+from typing import Final
+
+from cryptography import x509
+from cryptography.x509.oid import ExtendedKeyUsageOID
+
+from audit.fields import USAGES
+from audit.name_constraints import own_breaches
+from audit.path_keys import key_breaches, signature_breaches
+from audit.path_member import Member
+from audit.path_names import name_breaches
+from audit.path_policies import own_policy_breaches
+from audit.refusal import Breach
+
+ANY_USAGE: Final = ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE.dotted_string
+SERVER_AUTH: Final = ExtendedKeyUsageOID.SERVER_AUTH.dotted_string
+_NOT_OF_SERVERS: Final = ("codeSigning", "emailProtection", "timeStamping", "OCSPSigning", "anyExtendedKeyUsage")
+_MAX_SERIAL: Final = 1 << 159  # 20 octets, the first bit of which is the sign
+
+NEVER_CRITICAL: Final[dict[type[x509.ExtensionType], str]] = {
+    x509.AuthorityKeyIdentifier: "RFC 5280 4.2.1.1",
+    x509.SubjectKeyIdentifier: "RFC 5280 4.2.1.2",
+    x509.FreshestCRL: "RFC 5280 4.2.1.15",
+    x509.AuthorityInformationAccess: "RFC 5280 4.2.2.1",
+    x509.SubjectInformationAccess: "RFC 5280 4.2.2.2",
+    x509.PrecertificateSignedCertificateTimestamps: "RFC 6962 3.3",
+}
+"""Extensions that must not be critical in any certificate."""
+
+NEVER_CRITICAL_OF_SERVERS: Final[tuple[type[x509.ExtensionType], ...]] = (
+    x509.ExtendedKeyUsage,
+    x509.CertificatePolicies,
+    x509.CRLDistributionPoints,
+)
+"""Extensions that must not be critical in the leaf of a server (BR 7.1.2.7.6)."""
+
+PROCESSED: Final = (
+    x509.BasicConstraints,
+    x509.KeyUsage,
+    x509.ExtendedKeyUsage,
+    x509.SubjectAlternativeName,
+    x509.NameConstraints,
+    x509.CertificatePolicies,
+    x509.PolicyConstraints,
+    x509.InhibitAnyPolicy,
+    x509.CRLDistributionPoints,
+    *NEVER_CRITICAL,
+)
+"""Extensions that are processed here and may thus be critical; the next are known by their OID alone."""
+
+PROCESSED_OIDS: Final = ("2.5.29.33",)  # policyMappings
+
+Rule = Callable[[Member], Iterator[Breach]]
+
+
+@lru_cache(maxsize=2048)
+def leaf_breaches(leaf: Member, purpose: str, *, for_name: bool) -> tuple[Breach, ...]:
+    """Return what is wrong with a leaf for a purpose, the OID of an extended key usage.
+
+    `for_name`: a name is looked for in it, so that it has to present names as servers do.
+    """
+    found = [breach for rule in (*_EVERY, *_ISSUED, *_LEAF) for breach in rule(leaf)]
+    found += _usage_breaches(leaf, purpose)
+    if purpose == SERVER_AUTH:
+        found += [breach for rule in _SERVER for breach in rule(leaf)]
+        if for_name:
+            found += name_breaches(leaf)
+    return tuple(found)
+
+
+@lru_cache(maxsize=2048)
+def intermediate_breaches(ca: Member, purpose: str) -> tuple[Breach, ...]:
+    """Return what is wrong with an intermediate CA's certificate for a purpose."""
+    found = [breach for rule in (*_EVERY, *_ISSUED, *_CA) for breach in rule(ca)]
+    usages = _usages(ca)
+    if usages is not None and not {purpose, ANY_USAGE} & set(usages):
+        found.append(Breach("RFC 5280 4.2.1.12", f"its extended key usages leave {USAGES.get(purpose, purpose)} out"))
+    return tuple(found)
+
+
+@lru_cache(maxsize=2048)
+def anchor_breaches(anchor: Member) -> tuple[Breach, ...]:
+    """Return what is wrong with the certificate of a trust anchor."""
+    return tuple(breach for rule in (*_EVERY, *_CA, *_ANCHOR) for breach in rule(anchor))
+
+
+def _readable(member: Member) -> Iterator[Breach]:
+    for fault in member.unread:
+        clause = "RFC 5280 4.2" if fault.place == "extensions" else "RFC 5280 4.1.2.7"
+        yield Breach(clause, f"the {fault.place} cannot be read: {fault.reason}")
+
+
+def _extensions(member: Member) -> Iterator[Breach]:
+    for extension in (*member.extensions.values(), *member.unknown):
+        oid = extension.oid.dotted_string
+        if extension.critical and type(extension.value) not in PROCESSED and oid not in PROCESSED_OIDS:
+            yield Breach("RFC 5280 4.2", f"the critical extension {oid} is not known")
+    for kind, clause in NEVER_CRITICAL.items():
+        if member.is_critical(kind):
+            yield Breach(clause, f"{kind.__name__} is critical")
+    access = member.get(x509.AuthorityInformationAccess)
+    if access is not None and not len(access):
+        yield Breach("RFC 5280 4.2.2.1", "authorityInfoAccess is empty")
+
+
+def _usage_bits(member: Member) -> Iterator[Breach]:
+    usage = member.get(x509.KeyUsage)
+    if usage is not None and not usage_bits(usage):
+        yield Breach("RFC 5280 4.2.1.3", "no bit of keyUsage is set")
+    usages = member.get(x509.ExtendedKeyUsage)
+    if usages is not None and not len(usages):
+        yield Breach("RFC 5280 4.2.1.12", "extKeyUsage is empty")
+
+
+def _version(member: Member) -> Iterator[Breach]:
+    if (member.extensions or member.unknown) and member.version is not x509.Version.v3:
+        yield Breach("RFC 5280 4.1.2.1", "it has extensions and is not of version 3")
+
+
+def _issuer(member: Member) -> Iterator[Breach]:
+    if not member.issuer:
+        yield Breach("RFC 5280 4.1.2.4", "the issuer is empty")
+
+
+def _times(member: Member) -> Iterator[Breach]:
+    """Say where a date through 2049 is not of the type UTCTime, or a later one not of GeneralizedTime."""
+    for element, moment in zip(member.validity, (member.not_before, member.not_after), strict=False):
+        if (element.tag == 0x17) != (moment.year < 2050):
+            yield Breach("RFC 5280 4.1.2.5", f"the time {moment:%Y-%m-%d} is encoded as of another century")
+
+
+def _identifier(member: Member) -> Iterator[Breach]:
+    """Say what an authorityKeyIdentifier holds that it must not (BR 7.1.2.1.3 and 7.1.2.11.1)."""
+    identifier = member.get(x509.AuthorityKeyIdentifier)
+    if identifier is None:
+        return
+    clause = "BR 7.1.2.1.3" if member.is_self_issued else "BR 7.1.2.11.1"
+    if identifier.authority_cert_issuer is not None:
+        yield Breach(clause, "authorityKeyIdentifier holds authorityCertIssuer")
+    if identifier.authority_cert_serial_number is not None:
+        yield Breach(clause, "authorityKeyIdentifier holds authorityCertSerialNumber")
+
+
+def _serial(member: Member) -> Iterator[Breach]:
+    if member.serial <= 0:
+        yield Breach("RFC 5280 4.1.2.2", "the serial number is not positive")
+    if member.serial >= _MAX_SERIAL:
+        yield Breach("RFC 5280 4.1.2.2", "the serial number is longer than 20 octets")
+
+
+def _unique_identifiers(member: Member) -> Iterator[Breach]:
+    if {element.tag for element in member.raw} & {0x81, 0xA1, 0x82, 0xA2}:
+        yield Breach("RFC 5280 4.1.2.8", "it holds a unique identifier")
+
+
+def _has_issuer_key_id(member: Member) -> Iterator[Breach]:
+    if member.issuer_key_id is None and not member.is_self_issued:
+        yield Breach("RFC 5280 4.2.1.1", "it has no authorityKeyIdentifier with a key identifier")
+
+
+def _is_end_entity(leaf: Member) -> Iterator[Breach]:
+    constraints, usage = leaf.get(x509.BasicConstraints), leaf.get(x509.KeyUsage)
+    if leaf.version is not x509.Version.v3:
+        yield Breach("RFC 5280 4.1.2.1", "it is not of version 3")
+    if constraints is not None and constraints.ca:
+        yield Breach("BR 7.1.2.7.8", "it is a CA's")
+    if constraints is not None and not constraints.ca and constraints.path_length is not None:
+        yield Breach("RFC 5280 4.2.1.9", "it is not a CA's and has a path length")
+    if usage is not None and usage.key_cert_sign:
+        yield Breach("BR 7.1.2.7.11", "keyUsage admits to sign certificates")
+    if leaf.get(x509.NameConstraints) is not None:
+        yield Breach("RFC 5280 4.2.1.10", "it is not a CA's and has name constraints")
+
+
+def _subject(leaf: Member) -> Iterator[Breach]:
+    if leaf.subject:
+        return
+    if leaf.get(x509.SubjectAlternativeName) is None:
+        yield Breach("RFC 5280 4.1.2.6", "it names no subject")
+    elif not leaf.is_critical(x509.SubjectAlternativeName):
+        yield Breach("RFC 5280 4.2.1.6", "the subject is empty, and subjectAltName is not critical")
+
+
+def _alternative(leaf: Member) -> Iterator[Breach]:
+    alternative = leaf.get(x509.SubjectAlternativeName)
+    if alternative is not None and not len(alternative):
+        yield Breach("RFC 5280 4.2.1.6", "subjectAltName is empty")
+
+
+def _server(leaf: Member) -> Iterator[Breach]:
+    for kind in NEVER_CRITICAL_OF_SERVERS:
+        if leaf.is_critical(kind):
+            yield Breach("BR 7.1.2.7.6", f"{kind.__name__} is critical")
+    if leaf.subject and leaf.is_critical(x509.SubjectAlternativeName):
+        yield Breach("BR 7.1.2.7.12", "subjectAltName is critical although there is a subject")
+    usages = _usages(leaf)
+    if usages is None:
+        yield Breach("BR 7.1.2.7.6", "it has no extKeyUsage")
+    for usage in usages or ():
+        if USAGES.get(usage) in _NOT_OF_SERVERS:
+            yield Breach("BR 7.1.2.7.10", f"its extended key usages hold {USAGES[usage]}")
+
+
+def _server_key_usage(leaf: Member) -> Iterator[Breach]:
+    usage = leaf.get(x509.KeyUsage)
+    if usage is None:
+        return
+    if usage.crl_sign:
+        yield Breach("BR 7.1.2.7.11", "keyUsage admits to sign CRLs")
+    if leaf.key is not None and leaf.key.kind == "EC" and not usage.digital_signature:
+        yield Breach("BR 7.1.2.7.11", "keyUsage of its EC key does not admit digital signatures")
+    elif not (usage.digital_signature or usage.key_encipherment or usage.key_agreement):
+        yield Breach("RFC 5280 4.2.1.12", "keyUsage admits nothing that a server does")
+
+
+def _usage_breaches(leaf: Member, purpose: str) -> Iterator[Breach]:
+    usages = _usages(leaf)
+    if usages is not None and not {purpose, ANY_USAGE} & set(usages):
+        yield Breach("RFC 5280 4.2.1.12", f"its extended key usages leave {USAGES.get(purpose, purpose)} out")
+
+
+def _is_authority(ca: Member) -> Iterator[Breach]:
+    constraints, usage = ca.get(x509.BasicConstraints), ca.get(x509.KeyUsage)
+    if constraints is None or not constraints.ca:
+        yield Breach("RFC 5280 4.2.1.9", "its basicConstraints do not say that it is a CA's")
+    elif not ca.is_critical(x509.BasicConstraints):
+        yield Breach("RFC 5280 4.2.1.9", "its basicConstraints are not critical")
+    if usage is not None and not usage.key_cert_sign:
+        yield Breach("RFC 5280 4.2.1.3", "its keyUsage does not admit to sign certificates")
+    if not ca.subject:
+        yield Breach("RFC 5280 4.1.2.6", "it is a CA's and has no subject")
+
+
+def _issuing(ca: Member) -> Iterator[Breach]:
+    if ca.get(x509.KeyUsage) is None:
+        yield Breach("RFC 5280 4.2.1.3", "it is a CA's and has no keyUsage")
+    if ca.key_id is None:
+        yield Breach("RFC 5280 4.2.1.2", "it is a CA's and has no subjectKeyIdentifier")
+
+
+def _root(anchor: Member) -> Iterator[Breach]:
+    if anchor.get(x509.ExtendedKeyUsage) is not None:
+        yield Breach("BR 7.1.2.1.2", "it is a root's and has extKeyUsage")
+    if anchor.issuer_key_id is not None and anchor.is_self_issued and anchor.issuer_key_id != anchor.key_id:
+        yield Breach("BR 7.1.2.1.3", "its authorityKeyIdentifier is not its subjectKeyIdentifier")
+
+
+def usage_bits(usage: x509.KeyUsage) -> bool:
+    """Tell whether any bit of a key usage is set."""
+    return any(
+        (
+            usage.digital_signature,
+            usage.content_commitment,
+            usage.key_encipherment,
+            usage.data_encipherment,
+            usage.key_agreement,
+            usage.key_cert_sign,
+            usage.crl_sign,
+        )
+    )
+
+
+def _usages(member: Member) -> tuple[str, ...] | None:
+    usages = member.get(x509.ExtendedKeyUsage)
+    return None if usages is None else tuple(usage.dotted_string for usage in usages)
+
+
+_EVERY: Final[tuple[Rule, ...]] = (
+    _readable,
+    _extensions,
+    _usage_bits,
+    _version,
+    _issuer,
+    _identifier,
+    key_breaches,
+)
+_ISSUED: Final[tuple[Rule, ...]] = (_times, _serial, _unique_identifiers, _has_issuer_key_id, signature_breaches)
+_LEAF: Final[tuple[Rule, ...]] = (_is_end_entity, _subject, _alternative, own_policy_breaches)
+_SERVER: Final[tuple[Rule, ...]] = (_server, _server_key_usage)
+_CA: Final[tuple[Rule, ...]] = (_is_authority, _issuing, own_breaches, own_policy_breaches)
+_ANCHOR: Final[tuple[Rule, ...]] = (_root,)

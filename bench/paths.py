@@ -1,0 +1,139 @@
+"""Path validation measured on cases of others, beside the library's own validator.
+
+    python -m bench.paths FILE
+
+FILE is a JSON file, compressed with xz or not, of cases in the form of C2SP/x509-limbo. Prints false accepts and false
+rejects apart and the slowest case, for this validator and for the library's, then each miss. Cases that contradict a
+`webpki::` twin do not count. Exits 1 where a case took more than a second.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import lzma
+import sys
+import time
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+from cryptography import x509
+from cryptography.x509.verification import PolicyBuilder, Store
+
+from audit.chain import validate_path
+from audit.pem import certificates_in
+
+SLOWEST_S: Final = 1.0
+CONTRADICTED: Final = (
+    "rfc5280::ca-as-leaf",
+    "rfc5280::eku::ee-without-eku",
+    "rfc5280::nc::permitted-dns-match-noncritical",
+    "pathlen::validation-ignores-pathlen-in-leaf",
+)
+
+Case = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a case ended."""
+
+    case: Case
+    accepted: bool
+    why: str
+    seconds: float
+
+    @property
+    def miss(self) -> str:
+        """`false accept`, `false reject`, or nothing."""
+        expected = self.case["expected_result"] == "SUCCESS"
+        return "" if self.accepted is expected else "false accept" if self.accepted else "false reject"
+
+
+def main(file: Path) -> int:
+    """Run every case with both validators, print the tables, and return the exit status."""
+    content = file.read_bytes()
+    cases = json.loads(lzma.decompress(content) if file.suffix == ".xz" else content)["testcases"]
+    counted = [case for case in cases if case["id"] not in CONTRADICTED]
+    runs = {name: [_run(judge, case) for case in counted] for name, judge in (("here", _here), ("library", _library))}
+    for title, chosen in (("bettertls", True), ("others", False)):
+        for name, outcomes in runs.items():
+            _print_row(title, name, [one for one in outcomes if one.case["id"].startswith("bettertls") is chosen])
+    for one in runs["here"]:
+        if one.miss:
+            print(f"{one.miss}  {one.case['id']}  {one.why}")
+    return int(any(one.seconds > SLOWEST_S for one in runs["here"]))
+
+
+def _print_row(title: str, name: str, outcomes: list[Outcome]) -> None:
+    misses = [one.miss for one in outcomes]
+    slowest = max(outcomes, key=lambda one: one.seconds, default=None)
+    print(
+        f"{title:10}{name:8}{len(outcomes):5} cases{misses.count('false accept'):4} false accepts"
+        f"{misses.count('false reject'):4} false rejects"
+        + (f"   slowest {1000 * slowest.seconds:.0f} ms {slowest.case['id']}" if slowest else "")
+    )
+
+
+def _run(judge: Callable[[Case], tuple[bool, str]], case: Case) -> Outcome:
+    start = time.perf_counter()
+    accepted, why = judge(case)
+    return Outcome(case, accepted, why, time.perf_counter() - start)
+
+
+def _here(case: Case) -> tuple[bool, str]:
+    name = case["expected_peer_name"]
+    found = validate_path(
+        _der(case["peer_certificate"]),
+        [_der(pem) for pem in case["untrusted_intermediates"]],
+        [_der(pem) for pem in case["trusted_certs"]],
+        reference=name["value"] if name and name["kind"] in ("DNS", "IP") else None,
+        at=_time(case),
+        purpose="clientAuth" if case["validation_kind"] == "CLIENT" else "serverAuth",
+        max_depth=case["max_chain_depth"],
+        crls=[_der(pem.replace("X509 CRL", "CERTIFICATE")) for pem in case["crls"]],
+    )
+    return found.ok, "; ".join(map(str, found.refusals))
+
+
+def _library(case: Case) -> tuple[bool, str]:
+    name = case["expected_peer_name"]
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            builder = PolicyBuilder().store(Store([_load(pem) for pem in case["trusted_certs"]])).time(_time(case))
+            if case["max_chain_depth"] is not None:
+                builder = builder.max_chain_depth(case["max_chain_depth"])
+            leaf = _load(case["peer_certificate"])
+            pool = [_load(pem) for pem in case["untrusted_intermediates"]]
+            if case["validation_kind"] == "CLIENT" or not name:
+                builder.build_client_verifier().verify(leaf, pool)
+            else:
+                address = name["kind"] == "IP"
+                subject = (
+                    x509.IPAddress(ipaddress.ip_address(name["value"])) if address else x509.DNSName(name["value"])
+                )
+                builder.build_server_verifier(subject).verify(leaf, pool)
+    except Exception as error:  # noqa: BLE001 - whatever it raises, it does not accept
+        return False, str(error)
+    return True, ""
+
+
+def _time(case: Case) -> datetime:
+    return datetime.fromisoformat(case["validation_time"]) if case["validation_time"] else datetime.now(UTC)
+
+
+def _der(pem: str) -> bytes:
+    return certificates_in(pem)[0]
+
+
+def _load(pem: str) -> x509.Certificate:
+    return x509.load_der_x509_certificate(_der(pem))
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1])))
