@@ -11,13 +11,13 @@ from pathlib import Path
 from tests.lab.lab import serve
 
 
-async def stay(folder: Path) -> None:
+async def stay(folder: Path, *labels: str) -> None:
     """Serve until SIGINT or SIGTERM."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
-    async with serve(folder) as lab:
+    async with serve(folder, *labels) as lab:
         sys.stdout.write(f"{len(lab.endpoints)} endpoints, until interrupted; see {folder / 'lab.json'}\n")
         sys.stdout.flush()
         await stop.wait()
@@ -27,7 +27,11 @@ def main() -> None:
     """Read the command line and serve."""
     parser = argparse.ArgumentParser(prog="python -m tests.lab", description=__doc__)
     parser.add_argument("folder", metavar="DIR", type=Path, help="where lab.json and what it names are written")
-    asyncio.run(stay(parser.parse_args().folder.absolute()))
+    parser.add_argument(
+        "labels", metavar="LABEL", nargs="*", help="serve only the endpoints of these names in lab.test"
+    )
+    options = parser.parse_args()
+    asyncio.run(stay(options.folder.absolute(), *options.labels))
 
 
 if __name__ == "__main__":

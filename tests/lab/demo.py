@@ -24,9 +24,9 @@ FAULTS_FOUND: Final = 1  # the exit status of an audit with findings: what is ex
 
 
 @contextlib.contextmanager
-def served(folder: Path) -> Iterator[Any]:
-    """Serve the lab from a process of its own; gives what `lab.json` says."""
-    child = subprocess.Popen([sys.executable, "-m", "tests.lab", str(folder)], stdout=subprocess.DEVNULL)
+def served(folder: Path, *labels: str) -> Iterator[Any]:
+    """Serve the lab, or only these endpoints, from a process of its own; gives what `lab.json` says."""
+    child = subprocess.Popen([sys.executable, "-m", "tests.lab", str(folder), *labels], stdout=subprocess.DEVNULL)
     try:
         yield _wait_for(folder / "lab.json", child)
     finally:

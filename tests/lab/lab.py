@@ -67,8 +67,11 @@ class _Built:
 
 
 @contextlib.asynccontextmanager
-async def serve(path: Path) -> AsyncIterator[Lab]:
-    """Serve the lab as long as the context lasts; once everything listens, `lab.json` is in the folder."""
+async def serve(path: Path, *labels: str) -> AsyncIterator[Lab]:
+    """Serve the lab as long as the context lasts; once everything listens, `lab.json` is in the folder.
+
+    Where labels are given, only those endpoints.
+    """
     folder = Folder(path)
     _make_room(folder)
     async with contextlib.AsyncExitStack() as stack:
@@ -76,7 +79,8 @@ async def serve(path: Path) -> AsyncIterator[Lab]:
         now = datetime.now(UTC).replace(microsecond=0)
         authorities = found_authorities(now, f"http://{LOCAL}:{website_port}")
         _publish(authorities, folder)
-        built = tuple(_build((*SOUND, *FAULTY), authorities))
+        rows = (one for one in (*SOUND, *FAULTY) if not labels or one.label in labels)
+        built = tuple(_build(rows, authorities))
         for one, number, bound in _listeners(built):
             await stack.enter_async_context(listening(one.planted, bound, one.current(number)))
         services = tuple(_install(built, authorities, folder.host))

@@ -18,12 +18,13 @@ from tests.plugin.evidence import rows
 EXPIRED: Final = "expired-mail"  # labels of services of the lab that nobody shares a file with
 OLD: Final = "expiring-mx"
 REFUSED: Final = "sha1"
+LONG: Final = "too-long"
 
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """Serve the lab from a process of its own."""
-    with served(tmp_path_factory.mktemp("lab")) as told:
+    with served(tmp_path_factory.mktemp("lab"), EXPIRED, OLD, REFUSED, LONG) as told:
         yield told
 
 
@@ -108,11 +109,11 @@ def test_a_repair_that_fails_is_told_with_its_cause_and_the_run_is_red(pytester:
     right = token.read_text()
     token.write_text("not-the-token\n")
     try:
-        result = run(pytester, lab, "--remediate", "--audit-fail-on=critical", *of("too-long"))
+        result = run(pytester, lab, "--remediate", "--audit-fail-on=critical", *of(LONG))
     finally:
         token.write_text(right)
     assert result.ret == 1  # the finding alone is below the level
-    result.stdout.fnmatch_lines(["failed *too-long.lab.test: order: issuer.authentication: store: *"])
+    result.stdout.fnmatch_lines([f"failed *{LONG}.lab.test: order: issuer.authentication: store: *"])
     [row] = rows(pytester.path / "results.jsonl", "remediation")
     assert (row["outcome"], row["cause"], row["before"]) == ("failed", "issuer.authentication", row["after"])
     assert "not-the-token" not in result.stdout.str() + (pytester.path / "results.jsonl").read_text()
@@ -172,7 +173,7 @@ def test_what_leaves_a_repair_nothing_to_be_sure_of_is_refused(
     pytester: pytest.Pytester, arguments: tuple[str, ...], message: str
 ) -> None:
     pytester.mkdir("open").chmod(0o755)
-    result = pytester.runpytest_subprocess("--pyargs", "audit", "--audit-endpoint=https://127.0.0.1:1", *arguments)
+    result = pytester.runpytest("--pyargs", "audit", "--audit-endpoint=https://127.0.0.1:1", *arguments)
     assert result.ret == 4
     result.stderr.re_match_lines([f"ERROR: .*{message}"])
 
@@ -197,7 +198,7 @@ def test_a_configuration_that_cannot_repair_is_refused_before_the_audit(
     token.chmod(0o600)
     chosen = '[remediate]\nissuer = "store"\n' if "issuer.store" in table else ""
     (pytester.path / "sslaudit.toml").write_text(f"{chosen}{table}\n")
-    result = pytester.runpytest_subprocess(
+    result = pytester.runpytest(
         "--pyargs", "audit", "--audit-endpoint=https://127.0.0.1:1", "--remediate", "--audit-state=state"
     )
     assert result.ret == 4

@@ -36,7 +36,7 @@ def test_a_plan_says_what_is_repaired_and_what_is_not_and_why(
     message = "expired\x1b[2J 3 days ago"
     rows = (seen(WEB, ["localhost"]), found(WEB, "cert.expired", message=message), found(WEB, "cert.self-signed"),
             seen(MAIL, leaf="mail", key="mail"), found(MAIL, "tls.old-protocol"))  # fmt: skip
-    assert main(["plan", str(results(tmp_path, *rows))]) == 0
+    assert main(["plan", str(results(tmp_path, *rows)), "--issuer", "store"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "1 to repair, 0 waiting, 1 explained"
     assert lines[2].startswith("canary: reissue on web1 (ssh://root@web1), case ")
@@ -49,7 +49,7 @@ def test_a_plan_says_what_is_repaired_and_what_is_not_and_why(
 
 def test_a_plan_is_one_json_object(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     rows = (seen(WEB), found(WEB, "cert.expired"), found(WEB, "dns.unresolvable"))
-    assert main(["plan", str(results(tmp_path, *rows)), "--json"]) == 0
+    assert main(["plan", str(results(tmp_path, *rows)), "--issuer", "store", "--json"]) == 0
     made = json.loads(capsys.readouterr().out)
     assert made["cases"] == []
     assert made["waiting"][0]["case"]["names"] == ["www.example.com"]
