@@ -76,6 +76,7 @@ ADVICE: Final[Mapping[str, str]] = {
     "host.locked": "nothing, if the other run is at work; if it hangs, end it: the lock goes with its process",
     "host.unreachable": "see that the host can be logged into as it is configured",
     "key.request": "log in and see what openssl says on the host; no request could be made there",
+    "modes.owner": "give the key to root, or to the user or group that the service runs as (chown, chgrp)",
     "modes.needed": (
         "give the service's user the right to read its key in another way (a group), and close it to all others"
     ),
@@ -124,6 +125,7 @@ ADVICE: Final[Mapping[str, str]] = {
         "mend what the first repair of the run failed at (it is told here too): nothing else is tried before"
     ),
     "run.failures": "mend what the other repairs of the run failed at: it stops after so many (max_failures)",
+    "run.overlap": "nothing: the repair that was begun goes first; the next run looks what is left to do",
     "run.stopped": f"nothing: {_AGAIN}",
     "run.not-due": f"nothing: {_AGAIN} when it is due",
     "run.not-begun": "look at what ended the run before its repairs (its output says so)",

@@ -21,7 +21,7 @@ from remediate.steps import Stuck
 from remediate.steps.reload import settled
 from remediate.steps.step import done, interruption
 from remediate.steps.witness import leaves_of, served, silences
-from remediate.walk import Ending
+from remediate.walk import Ending, tidying
 
 _TO: Final = "back to version "
 """How what is noted of the intent begins: taken up after a crash it goes to the same version, and not forth again."""
@@ -184,7 +184,9 @@ def _ended(site: Site, leaves: list[Certificate]) -> Ending:
     """End the case; of one that had switched nothing only that is said."""
     case, is_open = site.case, any(one.id == site.case.id for one in site.means.journal.unfinished())
     if not leaves and not is_open:
-        return _stuck(case, Stuck("rollback.nothing", "its files are as they were before the repair already"))
+        return _stuck(case, Stuck("rollback.nothing", "it is not in use, or what was before is not kept any more"))
+    for command in tidying(site):
+        site.run(command)  # what is left goes with the next success
     note = f"{listing([str(one) for one in leaves])} again" if leaves else "nothing of it was in use"
     leaf = leaves[0].sha256 if leaves else None
     site.means.journal.end(case.id, Outcome("rolled-back", site.means.clock(), leaf, note))

@@ -13,7 +13,7 @@ from random import SystemRandom
 from threading import Lock
 
 from audit.words import moment
-from remediate.case import VALIDATED, Case
+from remediate.case import SWITCHED, VALIDATED, Case
 from remediate.journal import Outcome
 from remediate.schedule import Attempt, next_try
 from remediate.site import Means
@@ -37,7 +37,7 @@ def repair(cases: Sequence[Case], means: Means, pace: Pace) -> tuple[Ending, ...
     first failure ends the run: it is then more likely that we see wrongly than that all of them are broken.
     """
     _drop(cases, means)
-    wanted = turns(cases, means)
+    wanted, late = turns(cases, means), overlapping(cases, means)
     endings = {case.id: early for case in wanted if (early := not_due(case, means))}
     due = {case.id: case for case in wanted if case.id not in endings}
     run = _Run(means, pace)
@@ -51,7 +51,7 @@ def repair(cases: Sequence[Case], means: Means, pace: Pace) -> tuple[Ending, ...
     for case in due.values():
         if case.id not in endings:
             endings[case.id] = Ending(case, "waiting", cause="run.canary", note="the first repair of this run failed")
-    return tuple(endings[one] for one in dict.fromkeys(case.id for case in wanted))
+    return (*(endings[one] for one in dict.fromkeys(case.id for case in wanted)), *late)
 
 
 def _beside(run: _Run, cases: Sequence[Case], hosts_at_once: int) -> Iterator[Ending]:
@@ -73,11 +73,31 @@ def turns(cases: Sequence[Case], means: Means) -> tuple[Case, ...]:
 
     What was begun is as it was begun, its steps as they are. Nothing is changed by it.
     """
-    planned = {case.id for case in cases}
     begun = {case.id: case for case in means.journal.unfinished()}
-    left = (case for case in begun.values() if case.id not in planned and case.host in means.hands)
-    mine = sorted(cases, key=lambda case: case.id not in begun)
-    return (*(case for case in left if not _is_forsaken(case, means)), *(_as_begun(case, begun) for case in mine))
+    late = {ending.case.id for ending in overlapping(cases, means)}
+    mine = sorted((case for case in cases if case.id not in late), key=lambda case: case.id not in begun)
+    return (*_left(cases, means), *(_as_begun(case, begun) for case in mine))
+
+
+def overlapping(cases: Sequence[Case], means: Means) -> tuple[Ending, ...]:
+    """Return the cases that wait for one that was begun and has an endpoint of theirs: it has a key, and an order."""
+    begun = {case.id: case for case in means.journal.unfinished()}
+    first = (*_left(cases, means), *(begun[case.id] for case in cases if case.id in begun))
+    held = {endpoint: case for case in first for endpoint in case.endpoints}
+    late = ((case, next((held[one] for one in case.endpoints if one in held), None)) for case in cases)
+    return tuple(
+        Ending(case, "waiting", cause="run.overlap", note=f"case {other.id} is not at its end, and repairs it as well")
+        for case, other in late
+        if other is not None and case.id not in begun
+    )
+
+
+def _left(cases: Sequence[Case], means: Means) -> Iterator[Case]:
+    """Yield what was begun on the hosts of this run and is to be ended, though it was not found tonight."""
+    planned = {case.id for case in cases}
+    for case in means.journal.unfinished():
+        if case.id not in planned and case.host in means.hands and not _is_forsaken(case, means):
+            yield case
 
 
 def _as_begun(case: Case, begun: Mapping[str, Case]) -> Case:
@@ -87,8 +107,10 @@ def _as_begun(case: Case, begun: Mapping[str, Case]) -> Case:
 
 
 def _is_forsaken(case: Case, means: Means) -> bool:
-    """Return whether nothing was ordered for a case that is not found any more: somebody else has mended it."""
-    return case.repair in VALIDATED and not means.journal.ledger.orders(case.id)
+    """Return whether nothing was ordered or installed for a case that is not found any more: somebody has mended it."""
+    if case.repair in VALIDATED:
+        return not means.journal.ledger.orders(case.id)
+    return case.repair in SWITCHED and all(step.state == "planned" for step in case.steps if step.kind == "install")
 
 
 def _drop(cases: Sequence[Case], means: Means) -> None:

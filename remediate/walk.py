@@ -12,17 +12,19 @@ from typing import Literal
 
 from audit.words import duration, sentence
 from remediate.action import Command
-from remediate.case import EACH, VALIDATED, Case, Step, StepState
+from remediate.case import EACH, STEPS, SWITCHED, VALIDATED, Case, Step, StepState
 from remediate.installers.files import destroy_keys
+from remediate.installers.versions import prune
 from remediate.journal import Outcome
 from remediate.key import discard_request
+from remediate.premises import BUSY
 from remediate.schedule import Ended
 from remediate.site import CLOCK_TOLERANCE, FileSet, Means, Site, Unknown
 from remediate.steps import TAKINGS, So, Stuck
 from remediate.steps.collect import NOTED
 from remediate.steps.reload import settled
 from remediate.steps.self_test import withdraw
-from remediate.steps.step import done
+from remediate.steps.step import done, said
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +49,10 @@ def walk(case: Case, means: Means) -> Ending:
     try:
         require_possible(site)
         common, *each = phases(site)
-    except (Stuck, Unknown) as why:
+    except Stuck as why:
         return _ending(site, "", why)
+    except Unknown as why:
+        return _not_as_begun(site, _ending(site, "", why))
     before = _walk_phase(site, common)
     if before is not None:
         return _before_installing(site, before)
@@ -98,16 +102,23 @@ def _walk_phase(site: Site, phase: tuple[Step, ...]) -> Ending | None:
 
     All of them are looked at then: what an earlier run did may have been taken back by the host since.
     """
-    if all(step.state == "done" for step in phase):
+    if all(step.state == "done" for step in phase if not _is_beside(site, step)):
         return None
     for number, step in enumerate(phase):
         try:
             _take(site, step)
         except (Stuck, Unknown) as why:
+            if _is_beside(site, step) and (isinstance(why, Unknown) or why.ended == "failed"):
+                continue
             if isinstance(why, Stuck) and why.went_back:
                 _undo(site, phase[:number])
             return _ending(site, step.name, why)
     return None
+
+
+def _is_beside(site: Site, step: Step) -> bool:
+    """Tell whether a step is no part of the repair itself: where it fails, that holds nothing up, and is told."""
+    return step.kind not in STEPS[site.case.repair]
 
 
 def _take(site: Site, step: Step) -> None:
@@ -161,18 +172,50 @@ def _before_installing(site: Site, ending: Ending) -> Ending:
     return replace(ending, note=note)
 
 
+def _not_as_begun(site: Site, ending: Ending) -> Ending:
+    """End a case that cannot be walked as it was decided: the next run decides anew, and what waits here goes back.
+
+    But not where the old key is known to others: it is destroyed when the case has come to its end, and not before.
+    """
+    return ending if site.case.is_compromised else _before_installing(site, ending)
+
+
 def _finish(site: Site) -> Ending:
-    """Destroy what must not stay on the host, and end the case."""
+    """Destroy what must not stay on the host, throw away what is not needed any more, and end the case."""
     case, journal = site.case, site.means.journal
     try:
         for command in destroying(site, lambda one: settled(site, one).before):
             done(site, command)
     except Stuck as why:
         return _ending(site, "", why)
-    notes = [event.note for event in journal.events(case.id) if event.step == "collect" and event.state == "done"]
-    leaf = notes[-1].removeprefix(NOTED)[:64] if notes else None
-    journal.end(case.id, Outcome("repaired", site.means.clock(), leaf))
-    return Ending(case, "proven")
+    done_with = (site.run(command) for command in tidying(site))
+    left = (result for result in done_with if not result.ok and result.status != BUSY)
+    notes = (*_untaken(site), *(f"not all that is old could be thrown away: {said(result)}" for result in left))
+    journal.end(case.id, Outcome("repaired", site.means.clock(), _leaf(site), sentence(notes)))
+    return Ending(case, "proven", note=sentence(notes))
+
+
+def _leaf(site: Site) -> str | None:
+    """Return the leaf that was installed, None where none was."""
+    done_so = (event.note for event in site.means.journal.events(site.case.id) if event.state == "done")
+    leaves = [note.removeprefix(NOTED)[:64] for note in done_so if note.startswith(NOTED)]
+    return leaves[-1] if leaves else None
+
+
+def _untaken(site: Site) -> Iterator[str]:
+    """Yield why a step beside the repair was not taken."""
+    last = {event.step: event for event in site.means.journal.events(site.case.id)}
+    for step in site.case.steps:
+        event = last.get(step.name)
+        if _is_beside(site, step) and event and event.state != "done":
+            yield f"{step.name}: {event.note}"
+
+
+def tidying(site: Site) -> Iterator[Command]:
+    """Yield what throws away the versions and folders that no way back needs; cases that go on are spared."""
+    if site.case.repair in SWITCHED:
+        others = (case.id for case in site.means.journal.unfinished() if case.id != site.case.id)
+        yield prune(site.premises, others)
 
 
 def destroying(site: Site, before: Callable[[FileSet], str | None]) -> Iterator[Command]:

@@ -124,6 +124,10 @@ shift 6
 cd "$folder" || fail 65 "nothing was laid ready in $folder"
 case $name in proven | before) name=$(readlink "$name") || fail 65 "there is no such version" ;; esac
 [ -d "$name" ] || fail 65 "version $name was not laid ready"
+if [ -e "$name.modes" ]; then # it was put away when it was replaced
+  while read -r mode path; do chmod "$mode" "$path"; done <"$name.modes"
+  rm -f "$name.modes"
+fi
 said=$(agree "$name" "$files" "$@") || { say refused "$said"; fail 1 "$said"; }
 adopt "$files" "$@"
 say begun "$owner"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 from typing import Final
 
 from remediate.case import EACH, Case
@@ -15,7 +16,7 @@ from remediate.rehearsal.foretold import foretell, withdrawal
 from remediate.rehearsal.stage import Action, Stage, staged
 from remediate.site import Means, Unknown
 from remediate.steps import Stuck
-from remediate.walk import destroying, phases, require_possible
+from remediate.walk import destroying, phases, require_possible, tidying
 
 LAST: Final = "end"
 """What is done once all endpoints are proven, as if it were a step."""
@@ -62,7 +63,7 @@ def _acts(stage: Stage) -> Iterator[tuple[str, Iterator[Action]]]:
     for phase in phases(stage.site):
         if any(step.state != "done" for step in phase):
             yield from ((step.name, foretell(stage, step)) for step in phase)
-    yield LAST, destroying(stage.site, lambda _: stand_in.BEFORE)
+    yield LAST, chain(destroying(stage.site, lambda _: stand_in.BEFORE), tidying(stage.site))
 
 
 def _failed(stage: Stage, name: str) -> Iterator[Scene]:

@@ -1,13 +1,18 @@
 """The step `modes`: nobody but its owner and group can read a key, and none but its owner can write it.
 
 It knows what is taken away and when it is given back: a service that reads its key as somebody else would no longer
-answer. Owner and group of a file are its administrator's.
+answer. Owner and group of a file are its administrator's: where they are not the service's, that is told. Beside
+another repair it holds nothing up: what it cannot do is told once that is proven.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Final
 
+from audit.installed import exposures
+from audit.observation import InstalledFile
+from audit.profile import load_profile
 from audit.words import listing, sentence
 from remediate.action import Command
 from remediate.site import Site
@@ -22,6 +27,7 @@ done
 _TAKE: Final = r"""
 for path in "$@"; do chmod g-w,o-rwx "$path"; done
 """
+_TAKEN: Final = 0o027
 _GIVE_BACK: Final = r"""
 while [ $# -gt 0 ]; do chmod "$2" "$1"; shift 2; done
 """
@@ -34,8 +40,11 @@ class Modes:
         """Return that no key is open to others and every endpoint answers."""
         del subject  # it is for the whole case
         command = site.premises.looking("look who can read the keys", _LOOK, *_keys(site))
-        is_well = not done(site, command).output.strip() and not _silences(site)
-        return So(f"only owner and group can read {listing(sorted(_keys(site)))}") if is_well else None
+        if done(site, command).output.strip() or _silences(site):
+            return None
+        if strange := tuple(_strange(site)):
+            raise Stuck("modes.owner", f"nobody else can read or write the keys, but {sentence(strange)}")
+        return So(f"only owner and group can read {listing(sorted(_keys(site)))}")
 
     def act(self, site: Site, subject: str) -> None:
         """Take from others what they can do with the keys; where an endpoint does not answer then, give it back."""
@@ -68,6 +77,16 @@ def closing(site: Site) -> Command:
 def _keys(site: Site) -> dict[str, str]:
     """Return the key files with the modes they had when the case was planned."""
     return {file.path: file.mode for file in site.case.files if file.kind == "key" and file.mode}
+
+
+def _strange(site: Site) -> Iterator[str]:
+    """Yield who can do with a key what only root and the service should, whatever its mode."""
+    limits = load_profile("webpki").thresholds
+    for file in site.case.files:
+        if file.kind == "key" and file.mode and file.owner:
+            mode = int(file.mode, 8) & ~_TAKEN
+            closed = InstalledFile(file.path, "key", owner=file.owner, group=file.group, mode=mode)
+            yield from (f"{file.path}: {each}" for each in exposures(closed, file.service, limits))
 
 
 def _silences(site: Site) -> tuple[str, ...]:

@@ -206,3 +206,67 @@ def test_where_it_cannot_be_told_whether_a_service_still_answers_its_key_has_its
     a = replace(places[0], port=1)  # nobody listens there
     (ending,) = repair([a.case(Repair.HOST, id="modes")], means_of(journal, Ca(), a), PACE)
     assert (ending.kind, ending.cause, mode(a)) == ("failed", "modes.needed", 0o644)
+
+
+def test_a_key_that_is_somebody_elses_does_not_hold_a_new_certificate_up_and_is_told(
+    places: tuple[Place, Place, Place], journal: Journal
+) -> None:
+    a = places[0]
+    before = a.served
+
+    files = tuple(replace(file, owner="bob", group="root") for file in a.case().files)
+    case = a.case(files=files, steps=steps_of(Repair.REISSUE, (a.service,), (str(a.endpoint),), mend_modes=True))
+    (ending,) = repair([case], means_of(journal, Ca(), a), PACE)
+    assert (ending.kind, "it belongs to bob" in ending.note, a.served == before) == ("proven", True, False), ending
+    outcome, states = journal.outcome(case.id), journal.case(case.id)
+    assert outcome
+    assert (outcome.kind, "it belongs to bob" in outcome.note) == ("repaired", True)
+    assert states
+    assert next(step.state for step in states.steps if step.kind == "modes") == "failed"
+
+
+def test_a_key_that_is_somebody_elses_is_told_and_closed_to_others_all_the_same(
+    places: tuple[Place, Place, Place], journal: Journal
+) -> None:
+    a = places[0]
+    files = tuple(replace(file, owner="bob", group="users", mode="0644") for file in a.case().files)
+    (ending,) = repair([a.case(Repair.HOST, id="modes", files=files)], means_of(journal, Ca(), a), PACE)
+    assert (ending.kind, ending.cause, mode(a)) == ("failed", "modes.owner", 0o640)
+    assert "it belongs to bob" in ending.note
+    assert "the group users may read it" in ending.note
+
+
+def test_what_was_begun_keeps_its_endpoints_and_its_order_before_what_is_planned_anew(
+    places: tuple[Place, Place, Place], journal: Journal
+) -> None:
+    a, ca = places[0], Ca()
+    means = means_of(journal, ca, a)
+    (ending,) = repair([a.case()], never_taken_up(means, a), PACE)
+    assert ending.cause == "proof.failed"
+    anew = a.case(id="anew")
+    first, second = repair([anew], later(means), PACE)
+    assert (first.case.id, first.kind) == (a.case().id, "proven")
+    assert (second.case.id, second.kind, second.cause) == ("anew", "waiting", "run.overlap")
+    assert (len(ca.orders), journal.unfinished(), journal.case("anew")) == (1, (), None)
+
+
+def test_what_was_begun_and_cannot_be_walked_any_more_makes_room_for_what_is_found_now(
+    places: tuple[Place, Place, Place], journal: Journal
+) -> None:
+    a, ca = places[0], Ca()
+    means = means_of(journal, ca, a)
+    (ending,) = repair([a.case()], never_taken_up(means, a), PACE)
+    gone = replace(later(means), targets={})
+    (ending,) = repair((), gone, PACE)
+    assert (ending.kind, ending.cause, journal.unfinished()) == ("failed", "case.unknown", ())
+    assert [one.kind for one in repair([a.case(id="anew")], means, PACE)] == ["proven"]
+
+
+def test_a_chain_that_was_never_laid_ready_and_is_not_found_any_more_is_dropped(
+    places: tuple[Place, Place, Place], journal: Journal
+) -> None:
+    a = places[0]
+    journal.begin(a.case(Repair.RECHAIN, id="rechain"), datetime.now(UTC))
+    assert repair((), means_of(journal, Ca(), a), PACE) == ()
+    outcome = journal.outcome("rechain")
+    assert (outcome and outcome.kind, a.hands.commands) == ("dropped", [])

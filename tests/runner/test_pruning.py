@@ -1,0 +1,161 @@
+"""What old cases leave on a host goes away in time, and never what a service uses or a way back needs."""
+
+from __future__ import annotations
+
+import os
+import stat
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from remediate.installers.versions import FORGOTTEN_DAYS, prune
+from remediate.journal import Journal, open_journal
+from remediate.premises import Premises
+from remediate.rollback import rollback
+from remediate.runner import Pace, repair
+from remediate.site import Means
+from tests.installers.hands import run
+from tests.runner.places import Ca, Place, means_of, running_place
+
+PACE = Pace(chance=lambda: 0.0)
+FIRST, SECOND, THIRD = (letter * 16 for letter in "abc")
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Iterator[Place]:
+    with running_place(tmp_path / "a", "a") as running:
+        yield running
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Iterator[Journal]:
+    with open_journal(tmp_path / "state") as opened:
+        yield opened
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    return tmp_path / "sslaudit"
+
+
+def repaired(place: Place, journal: Journal, case_id: str) -> Means:
+    """Repair the place's certificate as a case of that id."""
+    means = means_of(journal, Ca(), place)
+    (ending,) = repair([place.case(id=case_id)], means, PACE)
+    assert (ending.kind, ending.note) == ("proven", ""), ending
+    return means
+
+
+def versions(case: Path) -> list[str]:
+    """Return the versions in a case's one set of files."""
+    (files,) = (one for one in case.iterdir() if one.is_dir() and len(one.name) == 12)
+    return sorted(one.name for one in files.iterdir() if one.is_dir() and not one.is_symlink())
+
+
+def age(folder: Path, days: float) -> None:
+    """Let a folder look as if nothing had happened there for so long."""
+    then = time.time() - days * 86_400
+    for one in (folder, *folder.rglob("*")):
+        os.utime(one, (then, then), follow_symlinks=False)
+
+
+def modes(folder: Path) -> set[int]:
+    """Return the modes of the files below a folder."""
+    return {stat.S_IMODE(one.stat().st_mode) for one in folder.rglob("*") if one.is_file() and not one.is_symlink()}
+
+
+def pruned(root: Path, case: str, *spared: str) -> set[str]:
+    """Prune as after a success of a case; return the folders that are left."""
+    done = run(prune(Premises("a", case, "a test", str(root)), spared))
+    assert done.ok, done
+    return {one.name for one in root.iterdir() if one.is_dir()}
+
+
+def test_the_version_before_is_kept_for_its_owner_alone_until_the_next_success(
+    place: Place, journal: Journal, root: Path
+) -> None:
+    old = (place.folder / "tls.key").read_text()
+    repaired(place, journal, FIRST)
+    (before,) = (one for one in root.glob(f"{FIRST}/*/before"))
+    kept = before.resolve()
+    assert modes(kept) == {0o600}
+    assert old in {one.read_text() for one in kept.rglob("*.key")}
+    assert not (root / FIRST / "pending").exists()
+    first = (place.folder / "tls.key").read_text()
+    repaired(place, journal, SECOND)
+    assert {one.name for one in root.iterdir() if one.is_dir()} == {SECOND}
+    keys = {one.read_text() for one in root.rglob("*.key") if one.is_file()}
+    assert (old in keys, first in keys, len(keys)) == (False, True, 2)
+
+
+def test_what_was_put_away_gets_its_modes_again_on_the_way_back(place: Place, journal: Journal, root: Path) -> None:
+    (place.folder / "tls.key").chmod(0o640)
+    (place.folder / "tls.crt").chmod(0o644)
+    before = place.served
+    means = repaired(place, journal, FIRST)
+    assert rollback(FIRST, means).kind == "undone"
+    assert place.served == before
+    assert [stat.S_IMODE((place.folder / f"tls.{end}").stat().st_mode) for end in ("key", "crt")] == [0o640, 0o644]
+    assert list(root.rglob("*.modes")) == []
+
+
+def test_of_the_versions_of_a_case_those_are_left_that_a_way_back_needs(
+    place: Place, journal: Journal, root: Path
+) -> None:
+    for _ in range(3):
+        repaired(place, journal, FIRST)
+        journal.end(FIRST, journal.outcome(FIRST) or pytest.fail("it has ended"))
+    live = next(root.glob(f"{FIRST}/*/live"))
+    assert len(versions(root / FIRST)) == 2
+    assert live.resolve().is_dir()
+    assert place.served.strip() in (place.folder / "tls.crt").read_text()
+
+
+def test_a_case_that_a_path_leads_through_stays_whatever_its_age(place: Place, journal: Journal, root: Path) -> None:
+    repaired(place, journal, FIRST)
+    age(root / FIRST, 10 * FORGOTTEN_DAYS)
+    assert pruned(root, SECOND) == {FIRST, SECOND}
+    assert (place.folder / "tls.crt").read_text()
+
+
+def test_a_case_that_nothing_leads_through_goes_after_a_month_unless_it_is_spared(
+    place: Place, journal: Journal, root: Path
+) -> None:
+    repaired(place, journal, FIRST)
+    for name in ("tls.crt", "tls.key"):
+        content = (place.folder / name).read_text()
+        (place.folder / name).unlink()
+        (place.folder / name).write_text(content)
+    assert FIRST in pruned(root, SECOND)
+    age(root / FIRST, FORGOTTEN_DAYS + 2)
+    assert FIRST in pruned(root, SECOND, FIRST)
+    assert pruned(root, SECOND) == {SECOND}
+
+
+def test_a_pending_key_goes_with_its_case_after_a_month(root: Path) -> None:
+    (root / THIRD / "pending").mkdir(parents=True)
+    (root / THIRD / "pending" / "key.pem").write_text("key")
+    assert THIRD in pruned(root, SECOND)
+    age(root / THIRD, FORGOTTEN_DAYS + 2)
+    assert pruned(root, SECOND) == {SECOND}
+
+
+@pytest.mark.parametrize("made", ["work", f"{THIRD}/notes", f"{THIRD}/.ssh", "a" * 15, f"{THIRD}/{'d' * 13}"])
+def test_what_is_not_ours_is_never_touched(root: Path, made: str) -> None:
+    (root / made).mkdir(parents=True)
+    (root / made / "file").write_text("somebody's")
+    age(root, 10 * FORGOTTEN_DAYS)
+    assert (root / made / "file").exists()
+    pruned(root, SECOND)
+    assert (root / made / "file").read_text() == "somebody's"
+
+
+def test_a_link_to_elsewhere_is_not_followed(root: Path, tmp_path: Path) -> None:
+    (tmp_path / "other" / "pending").mkdir(parents=True)
+    root.mkdir()
+    (root / THIRD).symlink_to(tmp_path / "other")
+    age(tmp_path / "other", 10 * FORGOTTEN_DAYS)
+    pruned(root, SECOND)
+    assert (tmp_path / "other" / "pending").is_dir()
