@@ -24,7 +24,7 @@ from pytest_sslaudit.options import Settings
 from pytest_sslaudit.remediation.progress import RepairProgress
 from pytest_sslaudit.remediation.reobserve import observe_again, touched
 from pytest_sslaudit.remediation.rows import remediation_rows
-from pytest_sslaudit.repair_table import RepairRow
+from pytest_sslaudit.repair_table import RepairRow, counted
 from pytest_sslaudit.results import observation_row, row_of
 from pytest_sslaudit.status import BUG
 from pytest_sslaudit.twice import Twice
@@ -170,7 +170,7 @@ class Remediation:
         tally.repairs += (RepairRow(*ending_row(ending)) for ending in endings)
         tally.findings_before = sum(row["verdict"] == "fail" for row in self._rows if row["kind"] == "result")
         self._ended = tuple(ending_lines(endings))
-        progress.say(self._ended)
+        progress.say([f"{counted(tally.repairs)}; what was touched is judged again"] if endings else [])
         tally.failed_repairs += sum(ending.kind == "failed" for ending in endings)
         tally.repairs_broken |= any(ending.cause == "run.bug" for ending in endings)
         return endings
