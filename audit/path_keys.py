@@ -69,10 +69,10 @@ def signature_breaches(member: Member) -> Iterator[Breach]:
 
 
 @lru_cache(maxsize=8192)
-def is_signed_by(member: Member, issuer: Member) -> bool:
-    """Tell whether an issuer's key, which has to be an admitted one, made a certificate's signature."""
+def is_signed_by(member: Member, issuer: Member) -> bool | None:
+    """Tell whether an issuer's key made a certificate's signature; None where key or algorithm is not admitted."""
     if issuer.public_key is None or any(key_breaches(issuer)) or any(signature_breaches(member)):
-        return False
+        return None
     with unwarned():
         return verifies(member.parsed, issuer.parsed) is True
 

@@ -67,6 +67,11 @@ class Member:
         return None if found is None else found.critical
 
     @property
+    def lacks_extensions(self) -> bool:
+        """Whether extensions stand there that cannot be read, so that nothing can be said of any."""
+        return any(fault.place == "extensions" for fault in self.unread)
+
+    @property
     def spki(self) -> bytes:
         """The SubjectPublicKeyInfo as it stands there."""
         return self.raw[5].whole

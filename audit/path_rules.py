@@ -68,10 +68,12 @@ def leaf_breaches(leaf: Member, purpose: str, *, for_name: bool) -> tuple[Breach
 
     `for_name`: a name is looked for in it, so that it has to present names as servers do.
     """
-    found = [breach for rule in (*_EVERY, *_ISSUED, *_LEAF) for breach in rule(leaf)]
+    if leaf.lacks_extensions:
+        return tuple(_found(leaf, _readable, *_PLAIN, *_ISSUED))
+    found = list(_found(leaf, *_EVERY, *_PLAIN, *_ISSUED, *_LEAF))
     found += _usage_breaches(leaf, purpose)
     if purpose == SERVER_AUTH:
-        found += [breach for rule in _SERVER for breach in rule(leaf)]
+        found += _found(leaf, *_SERVER)
         if for_name:
             found += name_breaches(leaf)
     return tuple(found)
@@ -80,7 +82,9 @@ def leaf_breaches(leaf: Member, purpose: str, *, for_name: bool) -> tuple[Breach
 @lru_cache(maxsize=2048)
 def intermediate_breaches(ca: Member, purpose: str) -> tuple[Breach, ...]:
     """Return what is wrong with an intermediate CA's certificate for a purpose."""
-    found = [breach for rule in (*_EVERY, *_ISSUED, *_CA) for breach in rule(ca)]
+    if ca.lacks_extensions:
+        return tuple(_found(ca, _readable, *_PLAIN, *_ISSUED))
+    found = list(_found(ca, *_EVERY, *_PLAIN, *_ISSUED, *_CA))
     usages = _usages(ca)
     if usages is not None and not {purpose, ANY_USAGE} & set(usages):
         found.append(Breach("RFC 5280 4.2.1.12", f"its extended key usages leave {USAGES.get(purpose, purpose)} out"))
@@ -90,7 +94,13 @@ def intermediate_breaches(ca: Member, purpose: str) -> tuple[Breach, ...]:
 @lru_cache(maxsize=2048)
 def anchor_breaches(anchor: Member) -> tuple[Breach, ...]:
     """Return what is wrong with the certificate of a trust anchor."""
-    return tuple(breach for rule in (*_EVERY, *_CA, *_ANCHOR) for breach in rule(anchor))
+    if anchor.lacks_extensions:
+        return tuple(_found(anchor, _readable, *_PLAIN))
+    return tuple(_found(anchor, *_EVERY, *_PLAIN, *_CA, *_ANCHOR))
+
+
+def _found(member: Member, *rules: Rule) -> Iterator[Breach]:
+    return (breach for rule in rules for breach in rule(member))
 
 
 def _readable(member: Member) -> Iterator[Breach]:
@@ -274,17 +284,10 @@ def _usages(member: Member) -> tuple[str, ...] | None:
     return None if usages is None else tuple(usage.dotted_string for usage in usages)
 
 
-_EVERY: Final[tuple[Rule, ...]] = (
-    _readable,
-    _extensions,
-    _usage_bits,
-    _version,
-    _issuer,
-    _identifier,
-    key_breaches,
-)
-_ISSUED: Final[tuple[Rule, ...]] = (_times, _serial, _unique_identifiers, _has_issuer_key_id, signature_breaches)
-_LEAF: Final[tuple[Rule, ...]] = (_is_end_entity, _subject, _alternative, own_policy_breaches)
+_EVERY: Final[tuple[Rule, ...]] = (_readable, _extensions, _usage_bits, _version, _identifier)
+_PLAIN: Final[tuple[Rule, ...]] = (_issuer, key_breaches)
+_ISSUED: Final[tuple[Rule, ...]] = (_times, _serial, _unique_identifiers, signature_breaches)
+_LEAF: Final[tuple[Rule, ...]] = (_is_end_entity, _has_issuer_key_id, _subject, _alternative, own_policy_breaches)
 _SERVER: Final[tuple[Rule, ...]] = (_server, _server_key_usage)
-_CA: Final[tuple[Rule, ...]] = (_is_authority, _issuing, own_breaches, own_policy_breaches)
+_CA: Final[tuple[Rule, ...]] = (_is_authority, _issuing, _has_issuer_key_id, own_breaches, own_policy_breaches)
 _ANCHOR: Final[tuple[Rule, ...]] = (_root,)

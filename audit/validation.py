@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from itertools import islice
+from itertools import islice, pairwise
 from typing import Final
 
 from audit.certificate import Fault
@@ -18,7 +18,7 @@ from audit.crl_status import status_breaches
 from audit.fields import USAGES
 from audit.name_constraints import breaches as constraint_breaches
 from audit.name_constraints import comparisons
-from audit.path_keys import pairing_breaches
+from audit.path_keys import is_signed_by, pairing_breaches
 from audit.path_member import Member, read_member
 from audit.path_names import reference_breaches
 from audit.path_policies import policy_breaches
@@ -31,6 +31,7 @@ PURPOSES: Final = {name: oid for oid, name in USAGES.items()}
 MAX_POOL: Final = 300  # certificates that are looked at, and their octets; more than any server sends
 MAX_POOL_OCTETS: Final = 1024 * 1024
 TOO_MANY: Final = Breach("RFC 5280 4.2.1.10", "there are too many names and name constraints to compare")
+UNVERIFIED: Final = Breach("RFC 5280 6.1.3 a 1", "its signature is not verified with a key and algorithm like these")
 _MAX_VALID: Final = 4  # valid paths that are compared by how long they last
 _MAX_TRIED: Final = 32  # paths that only policies, CRLs or the library may refuse
 _MAX_JUDGED: Final = 8  # refused paths that are compared by how much is wrong with them
@@ -164,7 +165,7 @@ class _Judge:
         request = self.request
         yield from leaf_breaches(leaf, request.purpose, for_name=request.reference is not None)
         yield from self._times(leaf)
-        if request.reference is not None:
+        if request.reference is not None and not leaf.lacks_extensions:
             yield from reference_breaches(leaf, request.reference)
 
     def _step(self, path: Path, issuer: Member, *, is_anchor: bool) -> Iterator[Breach]:
@@ -199,6 +200,9 @@ class _Judge:
             for index in range(1, last + 1)
             for refusal in placed(_place(path, index), self._step(path[:index], path[index], is_anchor=index == last))
         ]
+        for index, (member, issuer) in enumerate(pairwise(path)):
+            if is_signed_by(member, issuer) is not True:
+                refusals += placed(_place(path, index), (UNVERIFIED,))
         refusals += placed("path", policy_breaches(path))
         for index, breach in status_breaches(path, self.request.crls, self.search.pool, self.request.at):
             refusals += placed(_place(path, index), (breach,))
@@ -213,9 +217,7 @@ class _Judge:
         if self.search.work.gave_up:
             reason = "no path to a trust anchor was found in as much work as one leaf is worth"
         elif refused:
-            reason = (
-                f"{refused[0]} did not sign the leaf with an admitted key and algorithm, and none else bears its name"
-            )
+            reason = f"the key of {refused[0]} did not make the leaf's signature, and none else bears its name"
         else:
             reason = "no path by names and signatures leads to a trust anchor"
         return Refusal("RFC 5280 6.1", "path", reason)
