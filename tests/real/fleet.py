@@ -19,7 +19,7 @@ from cryptography import x509
 from remediate.installers import INSTALLERS
 from remediate.installers.installer import Daemon as Process
 from tests.real import auditing, login
-from tests.real.daemons import DAEMONS, Daemon
+from tests.real.daemons import DAEMONS, Daemon, Names
 from tests.real.host import Host, connect, name_hosts, running_host
 from tests.real.lab import NAMES, serve
 from tests.real.overlay import CHECKOUT
@@ -103,17 +103,19 @@ class Controller(Talk):
 class Watch(Talk):
     """A client that shakes hands with services until it is asked what it saw."""
 
+    def saw_no_failure(self) -> dict[str, list[str]]:
+        """End it, and return what each service served, one after another; each always answered."""
+        seen: dict[str, list[str]] = json.loads(self.end())
+        assert not [answer for answers in seen.values() for answer in answers if answer.startswith("failed")], seen
+        return seen
+
     def saw_no_gap(self, *, is_replaced: bool) -> bool:
         """End it, and tell whether each service always answered, with one leaf or with one and then one other.
 
         Old workers of nginx answer beside the new ones for a moment.
         """
-        seen: dict[str, list[str]] = json.loads(self.end())
-        assert not [answer for answers in seen.values() for answer in answers if answer.startswith("failed")], seen
-        leaves = 2 if is_replaced else 1
-        return all(
-            len(set(answers)) == leaves and (answers[0] != answers[-1]) == is_replaced for answers in seen.values()
-        )
+        leaves, seen = 2 if is_replaced else 1, self.saw_no_failure().values()
+        return all(len(set(answers)) == leaves and (answers[0] != answers[-1]) == is_replaced for answers in seen)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,22 +125,28 @@ class Planted:
     daemons: tuple[Daemon, ...]
     old: Credential
     second: Credential
+    names: Names = NAMES["main"]
 
-    def serve(self, web1: Host) -> None:
+    def serve(self, host: Host) -> None:
         """Start the services, and a website for each name."""
         for daemon in self.daemons:
-            serve(web1, daemon, NAMES["main"], (self.old, self.second))
-        web1.shell(_WEBSITE)
-        web1.wait_for(80)
+            serve(host, daemon, self.names, (self.old, self.second))
+        host.shell(_WEBSITE)
+        host.wait_for(80)
 
-    def serve_again(self, web1: Host) -> None:
+    def serve_again(self, host: Host) -> None:
         """Bring the host back to how it began."""
-        web1.shell(_AGAIN)
+        host.shell(_AGAIN)
         for daemon in self.daemons:
-            web1.write(*daemon.files(self.old, self.second))
-            start = f"if pidof -s {_process(daemon)}; then {daemon.reload or ':'}; else {daemon.start}; fi"
-            web1.shell(start)
-        web1.wait_for(80, *self.ports)
+            host.write(*daemon.files(self.old, self.second))
+            host.shell(f"if pidof -s {_process(daemon)}; then {daemon.reload or ':'}; else {daemon.start}; fi")
+        host.wait_for(80, *self.ports)
+        assert wait_until(lambda: self.leaves(host) == {leaf_of(self.old)}), host.ps()
+
+    def leaves(self, host: Host) -> set[x509.Certificate | None]:
+        """Return what the ports serve under the first name; one where they agree."""
+        chains = [served(host, port, self.names.main) for port in self.ports]
+        return {chain[0] if chain else None for chain in chains}
 
     @property
     def ports(self) -> tuple[int, ...]:
@@ -194,7 +202,6 @@ class Fleet:
         self.store.ask("behave")
         self.near.run("rm", "-f", "/run/go")
         self.planted.serve_again(self.web1)
-        assert wait_until(lambda: self.leaves() == {leaf_of(self.planted.old)}), self.web1.ps()
 
     def orders(self) -> int:
         """Return how many orders the Store was ever given."""
@@ -205,10 +212,9 @@ class Fleet:
         places = (f"{self.address}:{port}:{WEB1}" for port in ports or self.planted.ports)
         return Watch(self.near, "tests.real.watch", *places)
 
-    def leaves(self, *ports: int) -> set[x509.Certificate | None]:
-        """Return what the ports serve, all where none is named; one where they agree."""
-        chains = (served(self.web1, port, WEB1) for port in ports or self.planted.ports)
-        return {chain[0] if chain else None for chain in chains}
+    def leaves(self) -> set[x509.Certificate | None]:
+        """Return what the ports of its services serve; one where they agree."""
+        return self.planted.leaves(self.web1)
 
 
 def leaf_of(credential: Credential) -> x509.Certificate:
@@ -227,12 +233,11 @@ def running_fleet(
     authority: Authority, *services: str, over_ssh: bool, second: Credential | None = None
 ) -> Iterator[Fleet]:
     """Run a host whose services serve one expired certificate, and a Store beside the controllers."""
-    daemons = tuple(daemon for daemon in DAEMONS if daemon.name in services)
-    planted = Planted(daemons, authority.issue(WEB1, begins=-90, lasts=60), second or authority.issue(WWW))
+    planted = plant(authority, NAMES["main"], *services, second=second)
     with running_host("main", WEB1) as web1:
         if not over_ssh:
             web1.shell(f"ip addr add {OWN_ADDRESS}/32 dev lo")
-            name_hosts(web1, names_of(OWN_ADDRESS))
+            name_hosts(web1, _led_to(OWN_ADDRESS, planted.names))
             planted.serve(web1)
             with _served_store(web1, OWN_ADDRESS, OWN_ADDRESS) as (store, access):
                 auditing.trust(web1, authority.anchor)
@@ -240,24 +245,50 @@ def running_fleet(
             return
         with running_host("main", "auditor.example.test") as auditor:
             public_key = login.make_key(auditor)
-            address = connect(auditor, web1, 1)
-            name_hosts(web1, names_of(address))
-            name_hosts(auditor, {"auditor.example.test": ("127.0.1.1",), **names_of(address)})
+            address = _join(auditor, web1, planted, 1)
             login.admit(web1, public_key)
             login.know(auditor, web1)
-            planted.serve(web1)
             with _served_store(auditor, "198.18.1.1", address) as (store, access):
                 auditing.trust(auditor, authority.anchor)
                 yield Fleet(auditor, web1, f"ssh://root@{WEB1}", address, planted, store, access)
 
 
-def names_of(address: str) -> dict[str, tuple[str, ...]]:
-    """Return where the names of the host lead."""
-    return {WEB1: (address,), WWW: (address,)}
+def plant(authority: Authority, names: Names, *services: str, second: Credential | None = None) -> Planted:
+    """Return what services of a host serve at first; the certificate of its second name is good, or another."""
+    daemons = tuple(daemon for daemon in DAEMONS if daemon.name in services)
+    expired = authority.issue(names.main, begins=-90, lasts=60)
+    return Planted(daemons, expired, second or authority.issue(names.second), names)
+
+
+@contextmanager
+def running_beside(fleet: Fleet, planted: Planted) -> Iterator[Host]:
+    """Run another host that whoever repairs can log into, and that the Store knows."""
+    with running_host("main", planted.names.main) as host:
+        address = _join(fleet.near, host, planted, 2)
+        login.admit(host, fleet.near.read("/root/.ssh/id.pub"))
+        login.know(fleet.near, fleet.web1, host)
+        for name in _led_to(address, planted.names):
+            fleet.store.ask(f"at {name}={address}")
+        yield host
+
+
+def _join(near: Host, host: Host, planted: Planted, number: int) -> str:
+    """Join a host to the one that repairs, let both resolve its names, and start its services."""
+    address = connect(near, host, number)
+    names = _led_to(address, planted.names)
+    name_hosts(host, names)
+    lines = "".join(f"{address} {name}\n" for name in names)
+    near.shell(f"printf '%s' '{lines}' >>/etc/hosts")
+    planted.serve(host)
+    return address
+
+
+def _led_to(address: str, names: Names) -> dict[str, tuple[str, ...]]:
+    return {names.main: (address,), names.second: (address,)}
 
 
 @contextmanager
 def _served_store(near: Host, source: str, address: str) -> Iterator[tuple[Talk, dict[str, str]]]:
-    places = (f"{name}={address}" for name in names_of(address))
+    places = (f"{name}={address}" for name in _led_to(address, NAMES["main"]))
     with Talk(near, "tests.real.storefront", STORE, source, *places) as store:
         yield store, store.hear()

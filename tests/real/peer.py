@@ -10,7 +10,7 @@ from cryptography import x509
 
 from tests.real.host import Host
 
-_TAKEN_UP_S: Final = 10.0  # a reload takes some 100 ms; old workers of nginx answer as long again
+_TAKEN_UP_S: Final = 30.0  # a reload takes some 100 ms, and old workers of nginx answer as long again; not so when busy
 
 
 def served(host: Host, port: int, name: str, starttls: str | None = None) -> tuple[x509.Certificate, ...]:

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
@@ -27,6 +27,7 @@ from audit.websites import Docroot
 from remediate.bounds import Bounds
 from remediate.case import Case, StepState
 from remediate.dcv import VALIDATORS
+from remediate.docroots import docroots_of
 from remediate.evidence import read_evidence
 from remediate.hands import HostHands
 from remediate.issuers import Access, open_issuer
@@ -36,7 +37,9 @@ from remediate.plan import plan
 from remediate.premises import ROOT
 from remediate.runner import Pace, repair
 from remediate.site import Means, Waits
-from tests.runner.mortal import Point, mortal_database
+from tests.runner.mortal import MortalDatabase, Point, mortal_database
+
+_HELD_S: Final = 100.0  # less than a switch that is held waits for its confirmation
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +55,7 @@ class Options:
     confirmation_s: int = 30
     proof_s: float = 5.0
     issuance_s: float = 20.0
-    docroot: str = "/var/www/html"
+    docroot: str = ""  # where it is none, that of the configuration
     root: str = ROOT
     key_type: str = "ecdsa-p256"
     ahead_s: float = 0.0  # of the controller's clock
@@ -65,9 +68,9 @@ class Options:
 class Halting(Journal):
     """A journal that halts its run once a step of some kind is done."""
 
-    def __init__(self, database: Any, kind: str, halt: Callable[[], object]) -> None:  # noqa: ANN401 - handed through
+    def __init__(self, database: MortalDatabase, kind: str, halt: Callable[[], object]) -> None:
         super().__init__(database)
-        self._kind, self._halt = kind, halt
+        self.mortal, self._kind, self._halt = database, kind, halt
 
     def record(self, case_id: str, step: str, state: StepState, at: datetime, note: str = "") -> None:
         """Record, and halt."""
@@ -87,6 +90,7 @@ def run(options: Options) -> dict[str, Any]:
             return {
                 "endings": [[ending.kind, ending.step, ending.cause, ending.note] for ending in endings],
                 "waiting": [list(waiting.because) for waiting in planned.waiting],
+                "records": journal.mortal.records,
                 "cases": [_told(journal, ending.case) for ending in endings],
             }
     except Held as held:
@@ -104,7 +108,7 @@ def _told(journal: Journal, case: Case) -> dict[str, Any]:
     }
 
 
-def _journal(folder: Path, options: Options) -> Journal:
+def _journal(folder: Path, options: Options) -> Halting:
     moment, _, number = options.killed.partition(" ")
     at: Point | None = ("before" if moment == "before" else "after", int(number)) if number else None
     database = mortal_database(folder, at, _die)
@@ -118,13 +122,15 @@ def _die() -> None:
 
 
 def _wait_for(file: Path) -> None:
-    while not file.exists():
+    end = time.monotonic() + _HELD_S
+    while not file.exists() and time.monotonic() < end:
         time.sleep(0.02)
 
 
 def _means(options: Options, journal: Journal) -> Means:
     discovered = discover([Login(host) for host in options.hosts], clock=lambda: datetime.now(UTC))
     targets = assemble(discovered, ())
+    servers = [one.host.server for one in discovered if one.host.server]
     insides = [one.inside for one in targets]
     pems = [x509.load_pem_x509_certificates(Path(file).read_bytes()) for file in options.anchors]
     return Means(
@@ -134,7 +140,7 @@ def _means(options: Options, journal: Journal) -> Means:
         issuer=open_issuer("store", Access(options.base_url, lambda: options.token, deadline_s=10)),
         issuer_name="store",
         validator=VALIDATORS["http-csr-hash"],
-        docroots=lambda _host, _name: Docroot(options.docroot),
+        docroots=(lambda _host, _name: Docroot(options.docroot)) if options.docroot else docroots_of(servers),
         anchors=Anchors({"lab": [one.public_bytes(Encoding.DER) for pem in pems for one in pem]}),
         clock=lambda: datetime.now(UTC) + timedelta(seconds=options.ahead_s),
         owner=f"test, process {os.getpid()}",

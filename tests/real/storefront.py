@@ -13,8 +13,8 @@ from tests.lab.store import serving
 
 
 def main(folder: str, sources: str, *places: str) -> None:
-    """Serve until the input ends; a line of it is a misbehaviour (what, and how many times) or `behave`."""
-    addresses = {name: found.split(",") for name, _, found in (place.partition("=") for place in places)}
+    """Serve until the input ends; a line of it is a misbehaviour (what, and how many times), `behave` or `at PLACE`."""
+    addresses = dict(map(_place, places))
     Path(folder).mkdir(parents=True, exist_ok=True)
 
     def resolve(name: str) -> list[tuple[str, int]]:
@@ -26,9 +26,16 @@ def main(folder: str, sources: str, *places: str) -> None:
             what, _, times = line.strip().partition(" ")
             if what == "behave":
                 store.behave()
+            elif what == "at":
+                addresses.update([_place(times)])
             else:
                 store.misbehave(what, times=int(times) if times else None)
             _say({})
+
+
+def _place(text: str) -> tuple[str, list[str]]:
+    name, _, addresses = text.partition("=")
+    return name, addresses.split(",")
 
 
 def _say(value: dict[str, str]) -> None:

@@ -54,19 +54,16 @@ def website(rule: str) -> str:
 
 
 INJECTIONS: Final = (
+    Injection("blocked", "dcv.forbidden", (WEB1, "403"), "mkdir -m 700 /var/www/html/.well-known", orders=0),
     Injection(
-        "blocked",
-        "dcv.forbidden",
-        (WEB1, "403"),
-        website("return 403;"),
-        f"cp /root/nginx/nginx.conf /etc/nginx; {_RESTART}",
-        orders=0,
+        "answered-otherwise", "dcv.no-docroot", (f"http://{WEB1}/", "return 403"), website("return 403;"), orders=0
     ),
     Injection(
         "redirected",
         "dcv.redirected",
         (f"https://{WEB1}/", "follows no redirect"),
         website("return 301 https://$host$request_uri;"),
+        changes={"docroot": "/var/www/html"},
         orders=0,
     ),
     Injection(
