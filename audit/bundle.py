@@ -5,6 +5,7 @@ It takes every byte for hostile, parses no certificate and judges none.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Final
 
 from audit.der import Element, elements
@@ -12,6 +13,7 @@ from audit.pem import certificates_in
 
 MAX_CERTIFICATES: Final = 20  # of one file; a bundle of cross-certificates has some five
 
+_LINE_ENDS: Final = (b"", b"\n", b"\r\n")
 _SEQUENCE: Final = 0x30
 _OID: Final = 0x06
 _CONTEXT_0: Final = 0xA0
@@ -36,7 +38,7 @@ def _of_pem(text: str) -> tuple[bytes, ...]:
 
 def _of_der(content: bytes) -> tuple[bytes, ...]:
     """Return the one certificate that this is, or those of a SignedData; raises ValueError."""
-    outer = elements(content.rstrip(b"\r\n"))  # some CAs end the file with a line break
+    outer = _outermost(content)
     if len(outer) != 1 or outer[0].tag != _SEQUENCE:
         raise ValueError("neither a certificate nor PKCS#7")
     inner = elements(outer[0].content)
@@ -46,6 +48,15 @@ def _of_der(content: bytes) -> tuple[bytes, ...]:
     (signed,) = elements(explicit.content)
     certificates = _only(elements(signed.content), _CONTEXT_0)
     return tuple(one.whole for one in elements(certificates.content) if one.tag == _SEQUENCE)
+
+
+def _outermost(content: bytes) -> list[Element]:
+    """Return what a file consists of; some CAs end theirs with a line break, and so does one signature in a hundred."""
+    for end in _LINE_ENDS:
+        if content.endswith(end):
+            with suppress(ValueError):
+                return elements(content.removesuffix(end))
+    raise ValueError("not DER")
 
 
 def _only(found: list[Element], tag: int) -> Element:

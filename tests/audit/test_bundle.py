@@ -33,6 +33,14 @@ def test_a_file_of_one_certificate_is_that() -> None:
     assert certificates_of(der) == (der,)
 
 
+@pytest.mark.parametrize("last", [b"\n", b"\r", b"\r\n"])
+@pytest.mark.parametrize("line_break", [b"", b"\n", b"\r\n"])
+def test_a_certificate_that_ends_as_a_line_does_is_whole(last: bytes, line_break: bytes) -> None:
+    content = b"\x01" * 9 + last
+    der = b"\x30" + bytes([len(content) + 2]) + b"\x04" + bytes([len(content)]) + content
+    assert certificates_of(der + line_break) == (der,)
+
+
 @pytest.mark.parametrize("content", [b"", b"<html>", b"\x30", b"\x30\x84\xff\xff\xff\xff", SIGNED[:-1], b"-----BEGIN"])
 def test_what_is_no_certificate_is_nothing(content: bytes) -> None:
     assert certificates_of(content) == ()
