@@ -89,19 +89,19 @@ class Journal:
             )  # fmt: skip
             return self._with_states(case)
 
-    def record(self, case_id: str, step: str, state: StepState, at: datetime, note: str = "") -> None:
+    def record(self, case_id: str, event: Event) -> None:
         """Record what a step of a case became; raises ValueError for what cannot follow what it is."""
         with self._database.transaction():
             case = self.case(case_id)
-            before = next((one.state for one in case.steps if one.name == step), None) if case else None
+            before = next((one.state for one in case.steps if one.name == event.step), None) if case else None
             if before is None:
-                raise ValueError(f"there is no case {case_id} with a step {step!r}")
-            if state not in FOLLOWS[before]:
-                raise ValueError(f"{step} of {case_id} cannot become {state}: it is {before}")
+                raise ValueError(f"there is no case {case_id} with a step {event.step!r}")
+            if event.state not in FOLLOWS[before]:
+                raise ValueError(f"{event.step} of {case_id} cannot become {event.state}: it is {before}")
             self._database.write(
                 """INSERT INTO steps (case_id, round, step, state, at, note)
                    VALUES (?, (SELECT round FROM cases WHERE id = ?), ?, ?, ?, ?)""",
-                case_id, case_id, step, state, format_time(at), bounded(note),
+                case_id, case_id, event.step, event.state, format_time(event.at), bounded(event.note),
             )  # fmt: skip
 
     def end(self, case_id: str, outcome: Outcome) -> None:

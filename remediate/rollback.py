@@ -15,7 +15,7 @@ from audit.words import listing, moment, sentence
 from remediate.case import SWITCHED, Case, Step, StepState
 from remediate.installers.switch import Progress, call_back, confirm, start
 from remediate.installers.versions import leaf_of, strangers
-from remediate.journal import Outcome
+from remediate.journal import Event, Outcome
 from remediate.site import FileSet, Means, Site, Unknown
 from remediate.steps import Stuck
 from remediate.steps.reload import settled
@@ -176,7 +176,7 @@ def _record(site: Site, step: Step, state: StepState, note: str) -> None:
     journal = site.means.journal
     last = next((one.state for one in reversed(journal.events(site.case.id)) if one.step == step.name), None)
     if last not in (None, state):
-        journal.record(site.case.id, step.name, state, site.means.clock(), note)
+        journal.record(site.case.id, Event(step.name, state, site.means.clock(), note))
         site.means.watch(site.case, step, state, note)
 
 

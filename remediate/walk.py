@@ -15,7 +15,7 @@ from remediate.action import Command
 from remediate.case import EACH, STEPS, SWITCHED, VALIDATED, Case, Step, StepState
 from remediate.installers.files import destroy_keys
 from remediate.installers.versions import prune
-from remediate.journal import Outcome
+from remediate.journal import Event, Outcome
 from remediate.key import discard_request
 from remediate.premises import BUSY
 from remediate.schedule import Ended
@@ -151,7 +151,7 @@ def _record(site: Site, step: Step, state: StepState, note: str = "") -> None:
     journal = site.means.journal
     last = next((event.state for event in reversed(journal.events(site.case.id)) if event.step == step.name), "planned")
     if last != state:
-        journal.record(site.case.id, step.name, state, site.means.clock(), note)
+        journal.record(site.case.id, Event(step.name, state, site.means.clock(), note))
         site.means.watch(site.case, step, state, note)
 
 

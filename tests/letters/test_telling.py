@@ -15,7 +15,7 @@ from audit.checks import Severity
 from audit.configuration.schema import Mail
 from remediate.case import Case, LeftOut
 from remediate.database import FILE
-from remediate.journal import Journal, open_journal
+from remediate.journal import Event, Journal, open_journal
 from remediate.journal import Outcome as CaseOutcome
 from remediate.ledger import PlacedOrder
 from remediate.post import Deferred, Envelope, Outcome, Refused, Unknown
@@ -77,7 +77,7 @@ def ended(nights: Nights, case: Case, *how: Any, **differing: Any) -> Ending:  #
     ending = Ending(case, *how, **differing)
     begun = nights.journal.begin(case, nights.now)
     if ending.step and begun.steps[0].state == "planned":
-        nights.journal.record(case.id, "preconditions", "done", nights.now)
+        nights.journal.record(case.id, Event("preconditions", "done", nights.now))
     nights.journal.ledger.keep_attempt(
         case.id, Attempt(nights.now, how[0], ending.step, f"{ending.cause}: {ending.note}", next_at=ending.next_at)
     )

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from remediate.case import Case, StepState
-from remediate.journal import Journal, Outcome
+from remediate.journal import Event, Journal, Outcome
 from remediate.ledger import PlacedOrder
 from tests.remediate.rows import NOW, digest, file, found, planned, seen
 
@@ -37,7 +37,7 @@ def walk(journal: Journal, case: Case) -> Iterator[str]:
     yield "begin"
     for step in case.steps:
         for state in ("intended", "done"):
-            journal.record(case.id, step.name, as_state(state), next(clock))
+            journal.record(case.id, Event(step.name, as_state(state), next(clock)))
             yield f"{step.name} {state}"
         if step.kind == "key":
             journal.ledger.keep_order(PlacedOrder(case.id, 1, "store", digest("csr"), "intended", next(clock)))

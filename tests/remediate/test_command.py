@@ -13,7 +13,7 @@ import pytest
 from audit.record import format_time
 from remediate.__main__ import main
 from remediate.evidence import BadEvidence, read_evidence
-from remediate.journal import open_journal
+from remediate.journal import Event, open_journal
 from remediate.schedule import Attempt
 from tests.remediate.journals import MAIL, WEB, a_case
 from tests.remediate.rows import SUMMARY, Row, found, seen
@@ -62,7 +62,7 @@ def test_status_is_a_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     case = a_case()
     with open_journal(tmp_path / "state") as journal:
         journal.begin(case, now)
-        journal.record(case.id, "preconditions", "intended", now - timedelta(hours=2))
+        journal.record(case.id, Event("preconditions", "intended", now - timedelta(hours=2)))
         journal.ledger.keep_attempt(case.id, Attempt(now, "failed", next_at=now + timedelta(days=1)))
         journal.outbox.keep("state", b"letter", now)
     assert main(["status", "--state", str(tmp_path / "state")]) == 0

@@ -18,7 +18,7 @@ import pytest
 
 from remediate.case import Case, StepState
 from remediate.database import FILE, UnusableState
-from remediate.journal import FOLLOWS, Journal, Outcome, open_journal
+from remediate.journal import FOLLOWS, Event, Journal, Outcome, open_journal
 from remediate.ledger import PlacedOrder
 from remediate.schedule import Attempt
 from tests.remediate.journals import a_case, walk
@@ -44,9 +44,9 @@ def journal(folder: Path) -> Iterator[Journal]:
 
 def test_a_case_that_is_begun_comes_back_with_its_steps_as_they_are(journal: Journal) -> None:
     assert journal.begin(CASE, NOW) == CASE
-    journal.record(CASE.id, "preconditions", "intended", NOW)
-    journal.record(CASE.id, "preconditions", "done", NOW, "port 80 answers")
-    journal.record(CASE.id, "self-test", "intended", NOW)
+    journal.record(CASE.id, Event("preconditions", "intended", NOW))
+    journal.record(CASE.id, Event("preconditions", "done", NOW, "port 80 answers"))
+    journal.record(CASE.id, Event("self-test", "intended", NOW))
     kept = journal.case(CASE.id)
     assert kept is not None
     assert [step.state for step in kept.steps[:3]] == ["done", "intended", "planned"]
@@ -56,7 +56,7 @@ def test_a_case_that_is_begun_comes_back_with_its_steps_as_they_are(journal: Jou
 
 def test_a_case_that_has_not_ended_stays_as_it_was_begun(journal: Journal) -> None:
     journal.begin(CASE, NOW)
-    journal.record(CASE.id, "preconditions", "done", NOW)
+    journal.record(CASE.id, Event("preconditions", "done", NOW))
     tonight = replace(CASE, services=("nginx",), steps=CASE.steps[:3])
     again = journal.begin(tonight, NOW + timedelta(days=1))
     assert [step.name for step in again.steps] == [step.name for step in CASE.steps]
@@ -89,18 +89,18 @@ def test_a_step_becomes_only_what_can_follow(journal: Journal, before: StepState
     }  # fmt: skip
     journal.begin(CASE, NOW)
     for state in ways[before]:
-        journal.record(CASE.id, "key", state, NOW)
+        journal.record(CASE.id, Event("key", state, NOW))
     if after in FOLLOWS[before]:
-        journal.record(CASE.id, "key", after, NOW)
+        journal.record(CASE.id, Event("key", after, NOW))
     else:
         with pytest.raises(ValueError, match=f"key of {CASE.id} cannot become {after}: it is {before}"):
-            journal.record(CASE.id, "key", after, NOW)
+            journal.record(CASE.id, Event("key", after, NOW))
 
 
 def test_a_step_that_a_case_does_not_have_is_not_recorded(journal: Journal) -> None:
     journal.begin(CASE, NOW)
     with pytest.raises(ValueError, match="with a step 'dance'"):
-        journal.record(CASE.id, "dance", "intended", NOW)
+        journal.record(CASE.id, Event("dance", "intended", NOW))
 
 
 def test_records_are_neither_changed_nor_removed(folder: Path, journal: Journal) -> None:
@@ -161,7 +161,7 @@ def test_no_key_and_no_token_is_in_any_file_of_the_state(folder: Path, journal: 
             journal.outbox.keep("state", secret.encode(), NOW)
         with pytest.raises(ValueError, match="a case is not kept"):
             journal.begin(replace(CASE, id=digest(secret), owner=secret), NOW)
-    journal.record(CASE.id, "key", "intended", NOW, KEY)
+    journal.record(CASE.id, Event("key", "intended", NOW, KEY))
     assert journal.events(CASE.id)[0].note == "(withheld: it held a private key in PEM)"
     written = b"".join(file.read_bytes() for file in folder.iterdir())
     assert b"withheld" in written
@@ -171,7 +171,7 @@ def test_no_key_and_no_token_is_in_any_file_of_the_state(folder: Path, journal: 
 
 def test_a_note_is_bounded(journal: Journal) -> None:
     journal.begin(CASE, NOW)
-    journal.record(CASE.id, "key", "intended", NOW, "\ud800" + "x" * 1_000_000)
+    journal.record(CASE.id, Event("key", "intended", NOW, "\ud800" + "x" * 1_000_000))
     assert len(journal.events(CASE.id)[0].note) == 4000
 
 
@@ -270,9 +270,9 @@ def finish(folder: Path) -> None:
         case: Case = journal.begin(CASE, NOW)
         for step in case.steps:
             if step.state == "intended":
-                journal.record(case.id, step.name, "uncertain", NOW)
+                journal.record(case.id, Event(step.name, "uncertain", NOW))
             if step.state != "done":
-                journal.record(case.id, step.name, "done", NOW)
+                journal.record(case.id, Event(step.name, "done", NOW))
         journal.end(case.id, Outcome("repaired", NOW))
         assert journal.unfinished() == ()
 
