@@ -25,13 +25,13 @@ from audit.probe.inside import HostInside
 from audit.targets import Login, assemble, discover
 from audit.websites import Docroot
 from remediate.bounds import Bounds
-from remediate.case import Case, StepState
+from remediate.case import Case
 from remediate.dcv import VALIDATORS
 from remediate.docroots import docroots_of
 from remediate.evidence import read_evidence
 from remediate.hands import HostHands
 from remediate.issuers import Access, open_issuer
-from remediate.journal import Journal
+from remediate.journal import Event, Journal
 from remediate.lock import Held, locked
 from remediate.plan import plan
 from remediate.premises import ROOT
@@ -72,10 +72,10 @@ class Halting(Journal):
         super().__init__(database)
         self.mortal, self._kind, self._halt = database, kind, halt
 
-    def record(self, case_id: str, step: str, state: StepState, at: datetime, note: str = "") -> None:
+    def record(self, case_id: str, event: Event) -> None:
         """Record, and halt."""
-        super().record(case_id, step, state, at, note)
-        if state == "done" and step.split(maxsplit=1)[0] == self._kind:
+        super().record(case_id, event)
+        if event.state == "done" and event.step.split(maxsplit=1)[0] == self._kind:
             self._halt()
 
 
