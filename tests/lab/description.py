@@ -5,8 +5,9 @@ It knows how an audit and a repair are configured; it serves nothing and plants 
 
 from __future__ import annotations
 
-import getpass
 import json
+import os
+import pwd
 import secrets
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
@@ -18,7 +19,7 @@ from tests.lab.control import reload_command
 from tests.lab.faults import DOMAIN, HOST, HOST_LABEL, RUN_FINDS, UNUSABLE_LINE, Planted
 from tests.lab.installed import Service
 
-PROBE_TIMEOUT_S: Final = 6.0  # everything is near, but the machine may be busy; what takes longer never comes
+PROBE_TIMEOUT_S: Final = 8.0  # everything is near, but the machine may be busy; what takes longer never comes
 _MAX_CASES: Final = 100  # all of them in one run
 
 
@@ -148,7 +149,15 @@ def describe(folder: Folder, places: tuple[Place, ...], services: Iterable[Servi
 
 def _policy() -> str:
     """Return the public PKI's policy for services that run as whoever serves the lab."""
-    return _table("", extends="webpki", title="The lab") + _table("thresholds", key_owners=["root", getpass.getuser()])
+    return _table("", extends="webpki", title="The lab") + _table("thresholds", key_owners=["root", _user()])
+
+
+def _user() -> str:
+    """Return who serves the lab, as stat(1) says it."""
+    try:
+        return pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:
+        return "UNKNOWN"
 
 
 def _configuration(folder: Folder, around: Surroundings, token: Path) -> str:

@@ -22,6 +22,7 @@ from tests.lab.quality import Quality, quality_of, verifying
 from tests.lab.stream import Closed, Stream
 
 PAUSE_S: Final = 0.5  # between two looks at one service: forty of them cost a quarter of a processor
+_REST: Final = 50  # times as long as a look took: on a busy machine nobody is to wait for the watcher
 _PATIENCE_S: Final = 10.0  # what takes longer is no answer; the lab itself may be kept waiting by a busy machine
 _UPGRADES: Final[Mapping[str, tuple[str, ...]]] = {
     "smtp": ("EHLO watch", "STARTTLS"),
@@ -76,9 +77,11 @@ class Watch:
 
     async def keep_looking(self, watched: Watched) -> None:
         """Look until cancelled."""
+        clock = asyncio.get_running_loop().time
         while True:
+            began = clock()
             await self.look(watched)
-            await asyncio.sleep(PAUSE_S)
+            await asyncio.sleep(max(PAUSE_S, min(_REST * (clock() - began), _PATIENCE_S)))
 
     def _quality(self, tls: SSL.Connection, name: str) -> Quality:
         chain = tls.get_peer_cert_chain(as_cryptography=True) or []
