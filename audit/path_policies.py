@@ -32,12 +32,10 @@ def own_policy_breaches(member: Member) -> Iterator[Breach]:
         yield Breach("RFC 5280 4.2.1.11", "policyConstraints are not critical")
     if member.is_critical(x509.InhibitAnyPolicy) is False:
         yield Breach("RFC 5280 4.2.1.14", "inhibitAnyPolicy is not critical")
-    try:
-        mapped = _mappings(member)
-    except (ValueError, IndexError):
+    mapped = _mappings(member)
+    if mapped is None:
         yield Breach("RFC 5280 4.2.1.5", "policyMappings cannot be read")
-        return
-    if ANY in mapped or any(ANY in one for one in mapped.values()):
+    elif ANY in mapped or any(ANY in one for one in mapped.values()):
         yield Breach("RFC 5280 4.2.1.5", "anyPolicy is mapped")
 
 
@@ -114,16 +112,20 @@ def _narrowed(valid: set[str], member: Member, *, admits_any: bool) -> set[str]:
     return kept | valid if ANY in own and admits_any else kept
 
 
-def _mappings(member: Member) -> Mapping[str, frozenset[str]]:
-    """Return the subject domain policies for each issuer domain policy (RFC 5280 4.2.1.5); raises ValueError."""
+def _mappings(member: Member) -> Mapping[str, frozenset[str]] | None:
+    """Return the subject domain policies for each issuer domain policy (RFC 5280 4.2.1.5); None where unreadable."""
     found = next((one.value for one in member.unknown if one.oid.dotted_string == _MAPPINGS), None)
     if not isinstance(found, x509.UnrecognizedExtension):
         return {}
     mappings: dict[str, frozenset[str]] = {}
-    for pair in elements(elements(found.value)[0].content):
-        issuer, subject = (_dotted(one.content) for one in elements(pair.content))
-        mappings[issuer] = mappings.get(issuer, frozenset()) | {subject}
-    return mappings
+    try:
+        (pairs,) = elements(found.value)
+        for pair in elements(pairs.content):
+            issuer, subject = (_dotted(one.content) for one in elements(pair.content))
+            mappings[issuer] = mappings.get(issuer, frozenset()) | {subject}
+    except ValueError:
+        return None
+    return mappings or None  # one at least stands there
 
 
 def _dotted(content: bytes) -> str:

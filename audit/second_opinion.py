@@ -2,7 +2,7 @@
 
 It is asked for one path alone, so it has nothing to choose. It is not asked where it is known to be stricter than
 RFC 5280: it counts self-issued intermediates against path lengths, compares names byte by byte, and knows constraints
-on a few kinds of names only, the empty one that stands for every DNS name not among them.
+on a few kinds of names only, the empty one that stands for every DNS name not among them. It has no policyMappings.
 """
 
 from __future__ import annotations
@@ -50,6 +50,8 @@ def library_breaches(path: Path, reference: str | None, purpose: str, at: dateti
 
 def _is_within_its_reach(path: Path) -> bool:
     if any(member.is_self_issued for member in path[1:-1]):
+        return False
+    if any(extension.critical for ca in path[1:] for extension in ca.unknown):
         return False
     if not all(base.kind in _CONSTRAINED and base.value != "" for ca in path[1:] for base in constraints_of(ca)):
         return False
