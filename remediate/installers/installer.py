@@ -109,6 +109,10 @@ restart() {
 }
 first=$(firsts)
 """
+# One that ended meanwhile has taken up nothing, whoever was told: it has to be started.
+_RUNS: Final = r"""
+[ -n "$first" ] || { echo "$name does not run"; exit 1; }
+"""
 # Whether it listens is what counts: some start scripts report a daemon that puts itself into the background as failed.
 _REVIVE: Final = r"""
 [ -z "$first" ] || exit 0
@@ -144,7 +148,7 @@ class Daemon:
 
     def take_up(self, host: str) -> Command:
         """Return what makes each of its instances read its files again."""
-        return Command(host, f"let {self.name} take up its files", self._script(self.takes_up))
+        return Command(host, f"let {self.name} take up its files", self._script(_RUNS + self.takes_up))
 
     def revive(self, host: str) -> Command:
         """Return its start as the machine starts it."""
