@@ -33,6 +33,7 @@ ADVICE: Final[Mapping[str, str]] = {
     "dcv.no-docroot": "give the name a website on the host, or declare its folder: [[service]] docroot",
     "dcv.unseen": "run this where there is such a network too: nothing could be seen of the name's addresses from here",
     "dcv.*": "mend what the finding says: the CA would not get to see the proof that the name is yours",
+    "case.changed": "nothing: the next audit judges what is served now",
     # names
     "dns.unresolvable": "give the name an address in its zone, or take it out of the service's configuration",
     "dns.nxdomain": "give the name an address in its zone, or take it out of the service's configuration",

@@ -53,9 +53,18 @@ def installable_of(site: Site) -> Installable:
         sent = Sent(order.certificate_pem, order.ca_bundle_pem)
         judged = judge(sent, ordered, site.means.anchors, site.means.clock())
         if isinstance(judged, Refusal):
-            raise Stuck("issuer.answer", f"what {site.means.issuer_name} sent is not installed: {judged}")
+            raise _refused(site, order, judged)
         site.installable = judged
     return site.installable
+
+
+def _refused(site: Site, order: Order, why: Refusal) -> Stuck:
+    """Return why what was issued is not installed; of what stays so for days the next try orders anew."""
+    again = ""
+    if site.means.clock() - order.created > TOO_OLD:
+        done(site, discard_request(site.premises))
+        again = f"; it has been so for {duration(site.means.clock() - order.created)}, and is given up"
+    return Stuck("issuer.answer", f"what {site.means.issuer_name} sent is not installed: {why}{again}")
 
 
 def _issued(site: Site) -> Order:

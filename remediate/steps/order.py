@@ -10,8 +10,8 @@ from dataclasses import replace
 from remediate.issuers import IssuerFault, Order, OrderRequest
 from remediate.ledger import PlacedOrder
 from remediate.site import Site
+from remediate.steps.clocks import require_same_time
 from remediate.steps.key import request_of
-from remediate.steps.preconditions import require_same_time
 from remediate.steps.self_test import publish, unique_value
 from remediate.steps.step import So, Stuck
 

@@ -8,9 +8,11 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Final
 
-from audit.words import duration, sentence
-from remediate.site import CLOCK_TOLERANCE, Site
+from audit.words import sentence
+from remediate.site import Site
+from remediate.steps.clocks import require_same_time
 from remediate.steps.step import So, Stuck, done
+from remediate.steps.witness import leaves_of
 
 # Everything that is missing is said at once. Root may write anywhere, a user where the files are its own: who is not
 # root can give a file to nobody else. In $1 kB and $2 files beside what the versions take.
@@ -73,6 +75,7 @@ class Preconditions:
         lacking = tuple(dict.fromkeys(text for word, text in said if word == "lacks"))
         if lacking:
             raise Stuck("host.unprepared", f"{site.case.host}: {sentence(lacking)}")
+        require_still_so(site)
         return So()
 
     def act(self, site: Site, subject: str) -> None:
@@ -86,13 +89,18 @@ def require_known(site: Site) -> None:
         site.file_set(service)
 
 
-def require_same_time(site: Site, whose: str, theirs: datetime | None) -> None:
-    """Raise Stuck where another's clock contradicts ours: nobody knows then what has expired."""
-    ours = site.means.clock()
-    if theirs is not None and abs(theirs - ours) > CLOCK_TOLERANCE:
-        relation = "ahead of" if theirs > ours else "behind"
-        why = f"the clock of {whose} is {duration(theirs - ours)} {relation} ours"
-        raise Stuck("ops.clock-skew", why, ended="interrupted")
+def require_still_so(site: Site) -> None:
+    """Raise Stuck where what was to be replaced is served nowhere any more, and nothing is ordered yet.
+
+    Between an audit and its repair another controller may have repaired the same.
+    """
+    old = site.case.old_leaf_sha256
+    if old is None or site.means.journal.ledger.orders(site.case.id):
+        return
+    served = frozenset[str]().union(*(leaves_of(site, endpoint) for endpoint in site.case.endpoints))
+    if served and old not in served:
+        why = f"{site.case.host} serves another certificate than the audit saw: somebody else has replaced it"
+        raise Stuck("case.changed", why, ended="interrupted")
 
 
 def _time(text: str) -> datetime | None:

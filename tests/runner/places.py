@@ -46,6 +46,7 @@ class Ca:
 
     orders: dict[str, Order] = field(default_factory=dict)  # by the digest of the request
     faults: list[IssuerFault] = field(default_factory=list)
+    placed: datetime = NOW
 
     def find(self, csr: Csr) -> Order | None:
         """Return the order of a request."""
@@ -56,7 +57,9 @@ class Ca:
         assert request.csr.sha256 not in self.orders
         key: Any = x509.load_pem_x509_csr(request.csr.pem.encode()).public_key()
         delivery = deliver(AUTHORITY, Commission(key, request.names, NOW, 90 * DAY))
-        order = Order(f"o-{len(self.orders)}", "issued", "issued", NOW, None, delivery.certificate, delivery.bundle)
+        order = Order(
+            f"o-{len(self.orders)}", "issued", "issued", self.placed, None, delivery.certificate, delivery.bundle
+        )
         self.orders[request.csr.sha256] = order
         return self.faults.pop() if self.faults else order
 

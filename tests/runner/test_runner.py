@@ -11,12 +11,13 @@ from pathlib import Path
 
 import pytest
 
+from audit.anchors import Anchors
 from remediate.case import Repair, steps_of
 from remediate.issuers import IssuerFault
 from remediate.journal import Journal, open_journal
 from remediate.runner import Pace, repair
 from remediate.site import Means
-from tests.runner.places import Ca, Place, means_of, plant, running_place
+from tests.runner.places import NOW, Ca, Place, means_of, plant, running_place
 
 PACE = Pace(hosts_at_once=1, chance=lambda: 0.0)  # these hosts are folders of one machine, with one lock
 
@@ -270,3 +271,26 @@ def test_a_chain_that_was_never_laid_ready_and_is_not_found_any_more_is_dropped(
     assert repair((), means_of(journal, Ca(), a), PACE) == ()
     outcome = journal.outcome("rechain")
     assert (outcome and outcome.kind, a.hands.commands) == ("dropped", [])
+
+
+def test_what_somebody_else_has_replaced_since_the_audit_is_not_ordered_again(
+    places: tuple[Place, Place, Place], journal: Journal
+) -> None:
+    place, ca = places[0], Ca()
+    case = place.case(old_leaf_sha256="0" * 64)  # what the audit saw, and is not served any more
+    means = means_of(journal, ca, place)
+    [ending] = repair([case], means, PACE)
+    assert (ending.kind, ending.cause, len(ca.orders)) == ("interrupted", "case.changed", 0)
+    assert repair([], means, PACE) == ()
+    assert journal.unfinished() == ()
+
+
+@pytest.mark.parametrize("age", [timedelta(0), timedelta(days=9)])
+def test_a_certificate_that_is_refused_for_days_is_given_up_and_ordered_anew(
+    places: tuple[Place, Place, Place], journal: Journal, age: timedelta
+) -> None:
+    place, ca = places[0], Ca(placed=NOW - age)
+    [ending] = repair([place.case()], means_of(journal, ca, place, anchors=Anchors({"other": []})), PACE)
+    assert ending.cause == "issuer.answer"
+    pending = place.folder.parent / "sslaudit" / place.case().id / "pending"
+    assert (ending.note.endswith("and is given up"), pending.exists()) == (bool(age), not age)

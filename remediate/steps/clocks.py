@@ -1,0 +1,21 @@
+"""Clocks that contradict each other: by a wrong one anything may look expired, or well.
+
+It reads no clock of its own.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from audit.words import duration
+from remediate.site import CLOCK_TOLERANCE, Site
+from remediate.steps.step import Stuck
+
+
+def require_same_time(site: Site, whose: str, theirs: datetime | None) -> None:
+    """Raise Stuck where another's clock contradicts ours: nobody knows then what has expired."""
+    ours = site.means.clock()
+    if theirs is not None and abs(theirs - ours) > CLOCK_TOLERANCE:
+        relation = "ahead of" if theirs > ours else "behind"
+        why = f"the clock of {whose} is {duration(theirs - ours)} {relation} ours"
+        raise Stuck("ops.clock-skew", why, ended="interrupted")
