@@ -52,14 +52,14 @@ def noted(lab: Any) -> Iterator[str]:  # noqa: ANN401 - JSON
     yield from (f"  {line}" for line in downtime)
 
 
-def main() -> int:
-    """Serve, audit, repair and compare.
+def main(*labels: str) -> int:
+    """Serve the lab, or only these endpoints, audit, repair and compare.
 
     Returns 0 exactly when the planted faults and no others were found, and all that has a repair of ours is repaired.
     """
     report, results = Path("report.html"), Path("results.jsonl")
     results.unlink(missing_ok=True)  # of a former run
-    with tempfile.TemporaryDirectory(prefix="lab-") as folder, served(Path(folder)) as lab:
+    with tempfile.TemporaryDirectory(prefix="lab-") as folder, served(Path(folder), *labels) as lab:
         status = repair(lab, report, results)
         beside = tuple(noted(lab))
     try:
@@ -85,4 +85,4 @@ def _wait_for(file: Path, child: subprocess.Popen[bytes]) -> Any:  # noqa: ANN40
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(*sys.argv[1:]))

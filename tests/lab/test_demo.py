@@ -31,6 +31,10 @@ class Repaired:
     def orders(self) -> list[dict[str, Any]]:
         return [json.loads(line) for line in Path(self.lab["store_orders"]).read_text().splitlines()]
 
+    @property
+    def letters(self) -> list[str]:
+        return sorted(letter.name for letter in Path(self.lab["mail"]).iterdir())
+
 
 @pytest.fixture(scope="module")
 def repaired(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Repaired]:
@@ -60,21 +64,28 @@ def test_no_service_was_away_or_worse_than_before(repaired: Repaired) -> None:
     assert Path(repaired.lab["downtime"]).read_text() == ""
 
 
-def test_a_second_run_finds_nothing_to_do(repaired: Repaired) -> None:
-    orders = repaired.orders
+def test_the_administrator_is_told_once(repaired: Repaired) -> None:
+    assert len(repaired.letters) == 1
+
+
+def test_a_second_run_finds_nothing_to_do_and_has_nothing_to_tell(repaired: Repaired) -> None:
+    orders, letters = repaired.orders, repaired.letters
     assert repair(repaired.lab, repaired.folder / "again.html", repaired.folder / "again.jsonl") == 1
     rows = read_results(repaired.folder / "again.jsonl")
     assert not [row for row in rows if row["verdict"] == "fail" and row["remedy"] in REMEDIES]
-    assert repaired.orders == orders
+    assert (repaired.orders, repaired.letters) == (orders, letters)
 
 
-def test_the_demo_repairs_the_lab(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "tests.lab.demo"]
+def test_the_demo_says_what_was_found_and_mended(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "tests.lab.demo", "www", "expired", "leaf-only", "closed-port", "owned"]
     environment = {"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"}
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]
     assert (tmp_path / "report.html").stat().st_size > 0
-    assert "0 that should be are not" in done.stdout.splitlines()[-1]
+    assert done.stdout.splitlines()[-1] == (
+        "5 of 5 planted faults found, 0 findings that were not planted; 2 repaired, 0 that should be are not, "
+        "3 explained; 2 endpoints are sound"
+    )
 
 
 @pytest.mark.parametrize("workers", [(), ("-n2",)])

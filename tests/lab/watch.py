@@ -23,7 +23,8 @@ from tests.lab.stream import Closed, Stream
 
 PAUSE_S: Final = 0.5  # between two looks at one service: forty of them cost a quarter of a processor
 _REST: Final = 50  # times as long as a look took: on a busy machine nobody is to wait for the watcher
-_PATIENCE_S: Final = 10.0  # what takes longer is no answer; the lab itself may be kept waiting by a busy machine
+_LONGEST_S: Final = 10.0
+_PATIENCE_S: Final = 30.0  # a service that hangs is one; the lab of a busy machine may take its time
 _UPGRADES: Final[Mapping[str, tuple[str, ...]]] = {
     "smtp": ("EHLO watch", "STARTTLS"),
     "imap": ("a STARTTLS",),
@@ -81,7 +82,7 @@ class Watch:
         while True:
             began = clock()
             await self.look(watched)
-            await asyncio.sleep(max(PAUSE_S, min(_REST * (clock() - began), _PATIENCE_S)))
+            await asyncio.sleep(max(PAUSE_S, min(_REST * (clock() - began), _LONGEST_S)))
 
     def _quality(self, tls: SSL.Connection, name: str) -> Quality:
         chain = tls.get_peer_cert_chain(as_cryptography=True) or []
