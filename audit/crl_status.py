@@ -39,12 +39,13 @@ class _Answer:
 
 def status_breaches(
     path: Sequence[Member], crls: Sequence[RevocationList | Fault], pool: Sequence[Member], at: datetime
-) -> Iterator[tuple[int, Breach]]:
-    """Yield for each certificate of a path, by its index, why it is revoked or may be."""
-    if crls:
-        with unwarned():
-            for index in range(len(path) - 1):
-                yield from ((index, breach) for breach in _of_one(path[index:], crls, pool, at, is_leaf=index == 0))
+) -> tuple[tuple[int, Breach], ...]:
+    """Return for each certificate of a path, by its index, why it is revoked or may be."""
+    places = range(len(path) - 1) if crls else ()
+    with unwarned():
+        return tuple(
+            (index, breach) for index in places for breach in _of_one(path[index:], crls, pool, at, is_leaf=index == 0)
+        )
 
 
 def _of_one(

@@ -13,6 +13,7 @@ from typing import Final, TypeVar
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
+from cryptography.x509.oid import AuthorityInformationAccessOID
 
 from audit.certificate import Fault
 from audit.der import Element, elements
@@ -125,6 +126,14 @@ class Member:
                     if parts[0].content == wanted:
                         return parts[-1].content
         return None
+
+
+def issuer_urls(member: Member) -> tuple[str, ...]:
+    """Return where a certificate says that its issuer's is found (RFC 5280 4.2.2.1), by http."""
+    access = member.get(x509.AuthorityInformationAccess) or ()
+    found = [one.access_location for one in access if one.access_method == AuthorityInformationAccessOID.CA_ISSUERS]
+    urls = [one.value for one in found if isinstance(one, x509.UniformResourceIdentifier)]
+    return tuple(url for url in urls if url.lower().startswith("http://"))
 
 
 @lru_cache(maxsize=4096)

@@ -15,7 +15,8 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from audit.fields import USAGES
 from audit.name_constraints import own_breaches
-from audit.path_keys import key_breaches, signature_breaches
+from audit.path_extensions import NEVER_CRITICAL_OF_SERVERS, extension_breaches, unread_breaches
+from audit.path_keys import is_signed_by, key_breaches, signature_breaches
 from audit.path_member import Member
 from audit.path_names import name_breaches
 from audit.path_policies import own_policy_breaches
@@ -25,39 +26,6 @@ ANY_USAGE: Final = ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE.dotted_string
 SERVER_AUTH: Final = ExtendedKeyUsageOID.SERVER_AUTH.dotted_string
 _NOT_OF_SERVERS: Final = ("codeSigning", "emailProtection", "timeStamping", "OCSPSigning", "anyExtendedKeyUsage")
 _MAX_SERIAL: Final = 1 << 159  # 20 octets, the first bit of which is the sign
-
-NEVER_CRITICAL: Final[dict[type[x509.ExtensionType], str]] = {
-    x509.AuthorityKeyIdentifier: "RFC 5280 4.2.1.1",
-    x509.SubjectKeyIdentifier: "RFC 5280 4.2.1.2",
-    x509.FreshestCRL: "RFC 5280 4.2.1.15",
-    x509.AuthorityInformationAccess: "RFC 5280 4.2.2.1",
-    x509.SubjectInformationAccess: "RFC 5280 4.2.2.2",
-    x509.PrecertificateSignedCertificateTimestamps: "RFC 6962 3.3",
-}
-"""Extensions that must not be critical in any certificate."""
-
-NEVER_CRITICAL_OF_SERVERS: Final[tuple[type[x509.ExtensionType], ...]] = (
-    x509.ExtendedKeyUsage,
-    x509.CertificatePolicies,
-    x509.CRLDistributionPoints,
-)
-"""Extensions that must not be critical in the leaf of a server (BR 7.1.2.7.6)."""
-
-PROCESSED: Final = (
-    x509.BasicConstraints,
-    x509.KeyUsage,
-    x509.ExtendedKeyUsage,
-    x509.SubjectAlternativeName,
-    x509.NameConstraints,
-    x509.CertificatePolicies,
-    x509.PolicyConstraints,
-    x509.InhibitAnyPolicy,
-    x509.CRLDistributionPoints,
-    *NEVER_CRITICAL,
-)
-"""Extensions that are processed here and may thus be critical; the next are known by their OID alone."""
-
-PROCESSED_OIDS: Final = ("2.5.29.33",)  # policyMappings
 
 Rule = Callable[[Member], Iterator[Breach]]
 
@@ -69,7 +37,7 @@ def leaf_breaches(leaf: Member, purpose: str, *, for_name: bool) -> tuple[Breach
     `for_name`: a name is looked for in it, so that it has to present names as servers do.
     """
     if leaf.lacks_extensions:
-        return tuple(_found(leaf, _readable, *_PLAIN, *_ISSUED))
+        return tuple(_found(leaf, unread_breaches, *_PLAIN, *_ISSUED))
     found = list(_found(leaf, *_EVERY, *_PLAIN, *_ISSUED, *_LEAF))
     found += _usage_breaches(leaf, purpose)
     if purpose == SERVER_AUTH:
@@ -83,7 +51,7 @@ def leaf_breaches(leaf: Member, purpose: str, *, for_name: bool) -> tuple[Breach
 def intermediate_breaches(ca: Member, purpose: str) -> tuple[Breach, ...]:
     """Return what is wrong with an intermediate CA's certificate for a purpose."""
     if ca.lacks_extensions:
-        return tuple(_found(ca, _readable, *_PLAIN, *_ISSUED))
+        return tuple(_found(ca, unread_breaches, *_PLAIN, *_ISSUED))
     found = list(_found(ca, *_EVERY, *_PLAIN, *_ISSUED, *_CA))
     usages = _usages(ca)
     if usages is not None and not {purpose, ANY_USAGE} & set(usages):
@@ -95,45 +63,12 @@ def intermediate_breaches(ca: Member, purpose: str) -> tuple[Breach, ...]:
 def anchor_breaches(anchor: Member) -> tuple[Breach, ...]:
     """Return what is wrong with the certificate of a trust anchor."""
     if anchor.lacks_extensions:
-        return tuple(_found(anchor, _readable, *_PLAIN))
+        return tuple(_found(anchor, unread_breaches, *_PLAIN))
     return tuple(_found(anchor, *_EVERY, *_PLAIN, *_CA, *_ANCHOR))
 
 
 def _found(member: Member, *rules: Rule) -> Iterator[Breach]:
     return (breach for rule in rules for breach in rule(member))
-
-
-def _readable(member: Member) -> Iterator[Breach]:
-    for fault in member.unread:
-        clause = "RFC 5280 4.2" if fault.place == "extensions" else "RFC 5280 4.1.2.7"
-        yield Breach(clause, f"the {fault.place} cannot be read: {fault.reason}")
-
-
-def _extensions(member: Member) -> Iterator[Breach]:
-    for extension in (*member.extensions.values(), *member.unknown):
-        oid = extension.oid.dotted_string
-        if extension.critical and type(extension.value) not in PROCESSED and oid not in PROCESSED_OIDS:
-            yield Breach("RFC 5280 4.2", f"the critical extension {oid} is not known")
-    for kind, clause in NEVER_CRITICAL.items():
-        if member.is_critical(kind):
-            yield Breach(clause, f"{kind.__name__} is critical")
-    access = member.get(x509.AuthorityInformationAccess)
-    if access is not None and not len(access):
-        yield Breach("RFC 5280 4.2.2.1", "authorityInfoAccess is empty")
-
-
-def _usage_bits(member: Member) -> Iterator[Breach]:
-    usage = member.get(x509.KeyUsage)
-    if usage is not None and not usage_bits(usage):
-        yield Breach("RFC 5280 4.2.1.3", "no bit of keyUsage is set")
-    usages = member.get(x509.ExtendedKeyUsage)
-    if usages is not None and not len(usages):
-        yield Breach("RFC 5280 4.2.1.12", "extKeyUsage is empty")
-
-
-def _version(member: Member) -> Iterator[Breach]:
-    if (member.extensions or member.unknown) and member.version is not x509.Version.v3:
-        yield Breach("RFC 5280 4.1.2.1", "it has extensions and is not of version 3")
 
 
 def _issuer(member: Member) -> Iterator[Breach]:
@@ -146,18 +81,6 @@ def _times(member: Member) -> Iterator[Breach]:
     for element, moment in zip(member.validity, (member.not_before, member.not_after), strict=False):
         if (element.tag == 0x17) != (moment.year < 2050):
             yield Breach("RFC 5280 4.1.2.5", f"the time {moment:%Y-%m-%d} is encoded as of another century")
-
-
-def _identifier(member: Member) -> Iterator[Breach]:
-    """Say what an authorityKeyIdentifier holds that it must not (BR 7.1.2.1.3 and 7.1.2.11.1)."""
-    identifier = member.get(x509.AuthorityKeyIdentifier)
-    if identifier is None:
-        return
-    clause = "BR 7.1.2.1.3" if member.is_self_issued else "BR 7.1.2.11.1"
-    if identifier.authority_cert_issuer is not None:
-        yield Breach(clause, "authorityKeyIdentifier holds authorityCertIssuer")
-    if identifier.authority_cert_serial_number is not None:
-        yield Breach(clause, "authorityKeyIdentifier holds authorityCertSerialNumber")
 
 
 def _serial(member: Member) -> Iterator[Breach]:
@@ -173,7 +96,8 @@ def _unique_identifiers(member: Member) -> Iterator[Breach]:
 
 
 def _has_issuer_key_id(member: Member) -> Iterator[Breach]:
-    if member.issuer_key_id is None and not member.is_self_issued:
+    is_self_signed = member.is_self_issued and is_signed_by(member, member) is not False
+    if member.issuer_key_id is None and not is_self_signed:
         yield Breach("RFC 5280 4.2.1.1", "it has no authorityKeyIdentifier with a key identifier")
 
 
@@ -264,27 +188,12 @@ def _root(anchor: Member) -> Iterator[Breach]:
         yield Breach("BR 7.1.2.1.3", "its authorityKeyIdentifier is not its subjectKeyIdentifier")
 
 
-def usage_bits(usage: x509.KeyUsage) -> bool:
-    """Tell whether any bit of a key usage is set."""
-    return any(
-        (
-            usage.digital_signature,
-            usage.content_commitment,
-            usage.key_encipherment,
-            usage.data_encipherment,
-            usage.key_agreement,
-            usage.key_cert_sign,
-            usage.crl_sign,
-        )
-    )
-
-
 def _usages(member: Member) -> tuple[str, ...] | None:
     usages = member.get(x509.ExtendedKeyUsage)
     return None if usages is None else tuple(usage.dotted_string for usage in usages)
 
 
-_EVERY: Final[tuple[Rule, ...]] = (_readable, _extensions, _usage_bits, _version, _identifier)
+_EVERY: Final[tuple[Rule, ...]] = (unread_breaches, extension_breaches)
 _PLAIN: Final[tuple[Rule, ...]] = (_issuer, key_breaches)
 _ISSUED: Final[tuple[Rule, ...]] = (_times, _serial, _unique_identifiers, signature_breaches)
 _LEAF: Final[tuple[Rule, ...]] = (_is_end_entity, _has_issuer_key_id, _subject, _alternative, own_policy_breaches)

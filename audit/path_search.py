@@ -17,6 +17,7 @@ MAX_SIGNATURES: Final = 100  # verified for one leaf, as in Go's crypto/x509
 MAX_STEPS: Final = 2000
 MAX_COMPARISONS: Final = 250_000  # of names with name constraints, as in Go's crypto/x509
 MAX_INTERMEDIATES: Final = 10  # where the caller sets no bound; paths of the web have three at most
+MAX_DEPTH: Final = 100  # whatever bound the caller sets
 
 Path = tuple[Member, ...]
 Admits = Callable[[Path, Member, bool], bool]
@@ -43,7 +44,7 @@ class Work:
 
 @dataclass(slots=True)
 class Search:
-    """A search in a pool and among anchors, for paths of at most so many intermediates."""
+    """A search in a pool and among anchors, for paths of at most so many intermediates that are not self-issued."""
 
     pool: tuple[Member, ...]
     anchors: tuple[Member, ...]
@@ -72,18 +73,23 @@ class Search:
         `admits` is given the path so far, the next issuer and whether that is an anchor.
         """
         for issuer in _likely_first(path[-1], self._anchors_named.get(path[-1].issuer, ())):
-            if self._may_follow(path, issuer) and admits(path, issuer, True) and self._is_signed(path[-1], issuer):
+            if self._may_follow(path, issuer) and self._is_signed(path[-1], issuer) and admits(path, issuer, True):
                 yield (*path, issuer)
-        if len(path) > self.max_depth:
-            return
         for issuer in _likely_first(path[-1], self._named.get(path[-1].issuer, ())):
-            if self._may_follow(path, issuer) and admits(path, issuer, False) and self._is_signed(path[-1], issuer):
+            if self._is_too_deep((*path, issuer)) or not self._may_follow(path, issuer):
+                continue
+            if self._is_signed(path[-1], issuer) and admits(path, issuer, False):
                 yield from self.paths((*path, issuer), admits)
 
     def refused_issuers(self, member: Member) -> list[Member]:
         """Return those that bear the issuer's name and whose key did not make the signature."""
         named = (*self._anchors_named.get(member.issuer, ()), *self._named.get(member.issuer, ()))
         return [issuer for issuer in named if not self._verified.get((id(member), id(issuer)), True)]
+
+    def _is_too_deep(self, path: Path) -> bool:
+        """Tell whether there are too many intermediates; self-issued ones count only in the end (RFC 5280 6.1.4 l)."""
+        counted = sum(not member.is_self_issued for member in path[1:])
+        return counted > self.max_depth or len(path) - 1 > self.max_depth + MAX_INTERMEDIATES
 
     def _may_follow(self, path: Path, issuer: Member) -> bool:
         """Tell whether an issuer is not in the path already, by name and key (RFC 4158 2.4.2)."""

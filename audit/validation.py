@@ -6,7 +6,7 @@ last. It fetches nothing and reads no clock.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
@@ -16,13 +16,17 @@ from audit.certificate import Fault
 from audit.crl import read_crl
 from audit.fields import USAGES
 from audit.path_judge import Judge, Request, first_expiry
-from audit.path_member import Member, read_member
-from audit.path_search import MAX_INTERMEDIATES, Search, Work
+from audit.path_member import Member, issuer_urls, read_member
+from audit.path_search import MAX_DEPTH, MAX_INTERMEDIATES, Search, Work
 from audit.refusal import Refusal
 
 PURPOSES: Final = {name: oid for oid, name in USAGES.items()}
 MAX_POOL: Final = 300  # certificates that are looked at, and their octets; more than any server sends
 MAX_POOL_OCTETS: Final = 1024 * 1024
+MAX_CHASED: Final = 8  # URLs that one validation asks for
+
+Chase = Callable[[str], Iterable[bytes]]
+"""Returns the certificates, as DER, that a URL of a certificate leads to; none where it leads nowhere."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,31 +59,45 @@ def validate_path(  # noqa: PLR0913 - the inputs of RFC 5280 6.1.1, by name
     purpose: str = "serverAuth",
     max_depth: int | None = None,
     crls: Iterable[bytes] = (),
+    chase: Chase | None = None,
 ) -> Validation:
     """Validate a path from a leaf through a pool to an anchor, all DER (RFC 5280 6.1); never raises for any bytes.
 
     `reference` is a DNS name as A-labels, an address, or None where no name is looked for; `at` the time, UTC where it
-    is naive; `purpose` an extended key usage by name or OID; `max_depth` how many intermediates there may be. Once
-    `crls` are given, one of them has to show that the leaf is not revoked. What cannot be read in the pool is skipped.
+    is naive; `purpose` an extended key usage by name or OID; `max_depth` how many intermediates there may be,
+    self-issued ones not counted. Once `crls` are given, one of them has to show that the leaf is not revoked. `chase`
+    is asked for what a certificate's authorityInfoAccess points to where the path is refused without it. What cannot
+    be read in the pool is skipped.
     """
     moment = (at if at.tzinfo else at.replace(tzinfo=UTC)).replace(microsecond=0)  # times in certificates have none
     request = Request(reference, moment, PURPOSES.get(purpose, purpose), tuple(map(read_crl, crls)))
+    depth = MAX_INTERMEDIATES if max_depth is None else min(max_depth, MAX_DEPTH)
     sent, skipped_pool = _members(_bounded(pool), "pool")
     trusted, skipped_anchors = _members(anchors, "anchors")
-    member = read_member(leaf)
     skipped = (*skipped_pool, *skipped_anchors)
+    member = read_member(leaf)
     if isinstance(member, Fault):
         return Validation((), (Refusal("RFC 5280 4.1", "leaf", f"it cannot be read: {member}"),), skipped=skipped)
-    depth = MAX_INTERMEDIATES if max_depth is None else min(max_depth, MAX_POOL)
-    search = Search(sent, trusted, depth, Work())
-    path, refusals = Judge(request, search).best(member)
-    return Validation(
-        tuple(one.der for one in path),
-        refusals,
-        first_expiry(path),
-        first_expiry((member, *sent)),
-        skipped,
-    )
+    path, refusals = Judge(request, Search(sent, trusted, depth, Work())).best(member)
+    if refusals and chase is not None:
+        more = (*sent, *_chased((member, *sent), chase))
+        path, refusals = Judge(request, Search(more, trusted, depth, Work())).best(member)
+    ders = tuple(one.der for one in path)
+    return Validation(ders, refusals, first_expiry(path), first_expiry((member, *sent)), skipped)
+
+
+def _chased(members: Sequence[Member], chase: Chase) -> Iterator[Member]:
+    """Yield what the certificates point to as their issuers, and what those point to in turn, each URL once."""
+    asked: set[str] = set()
+    waiting = list(members)
+    for member in waiting:  # grows while it is walked
+        for url in issuer_urls(member):
+            if url in asked or len(asked) == MAX_CHASED:
+                continue
+            asked.add(url)
+            found, _ = _members(_bounded(chase(url)), url)
+            waiting += found
+            yield from found
 
 
 def _bounded(pool: Iterable[bytes]) -> Iterator[bytes]:

@@ -1,4 +1,4 @@
-"""Certificates and CRLs for tests of path validation: each is a good one, and every method changes one thing of it.
+"""Certificates for tests of path validation: each is a good one, and every method changes one thing of it.
 
 It knows X.509 and none of the rules. What the library refuses to make is made by editing the DER and signing it anew.
 """
@@ -8,14 +8,14 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import cache
 from typing import Any, Final
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed25519, padding, rsa
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from audit.der import elements
@@ -259,74 +259,3 @@ def _root_of(leaf: Made | bytes) -> Made:
     while leaf.issuer is not None:
         leaf = leaf.issuer
     return leaf
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One revoked certificate in a CRL."""
-
-    number: int
-    extensions: tuple[tuple[x509.ExtensionType, bool], ...] = ()
-    at: datetime = NOW - 2 * DAY
-
-
-def crl(
-    issuer: Made,
-    *entries: Entry | Made,
-    extensions: Iterable[tuple[x509.ExtensionType, bool]] = (),
-    this_update: datetime = NOW - DAY,
-    life: timedelta = 7 * DAY,
-    key: Key | None = None,
-    omit: tuple[type[x509.ExtensionType], ...] = (),
-    digest: Digest | None = None,
-) -> bytes:
-    """Return a CRL in DER: by default one in force, with the extensions that every CRL has."""
-    builder = (
-        x509.CertificateRevocationListBuilder()
-        .issuer_name(x509.Name.from_rfc4514_string(issuer.subject))
-        .last_update(this_update)
-        .next_update(this_update + life)
-    )
-    authority = x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer.private_key.public_key())
-    usual: tuple[tuple[x509.ExtensionType, bool], ...] = ((authority, False), (x509.CRLNumber(7), False))
-    for extension, critical in (*(one for one in usual if not isinstance(one[0], omit)), *extensions):
-        builder = builder.add_extension(extension, critical)
-    for entry in entries:
-        builder = builder.add_revoked_certificate(_revoked(entry if isinstance(entry, Entry) else Entry(entry.number)))
-    return builder.sign(key or issuer.private_key, digest or hashes.SHA256()).public_bytes(Encoding.DER)
-
-
-def _revoked(entry: Entry) -> x509.RevokedCertificate:
-    builder = x509.RevokedCertificateBuilder().serial_number(entry.number).revocation_date(entry.at)
-    for extension, critical in entry.extensions:
-        builder = builder.add_extension(extension, critical)
-    return builder.build()
-
-
-def issuing_point(*urls: str, **limits: object) -> tuple[x509.IssuingDistributionPoint, bool]:
-    """Return the issuingDistributionPoint of a CRL, and that it is critical."""
-    names = [x509.UniformResourceIdentifier(url) for url in urls] or None
-    given: Any = {
-        "full_name": names,
-        "relative_name": None,
-        "only_contains_user_certs": False,
-        "only_contains_ca_certs": False,
-        "only_some_reasons": None,
-        "indirect_crl": False,
-        "only_contains_attribute_certs": False,
-    } | limits
-    return x509.IssuingDistributionPoint(**given), True
-
-
-def pointing(
-    *urls: str, issuer: str | None = None, reasons: Iterable[x509.ReasonFlags] = ()
-) -> x509.CRLDistributionPoints:
-    """Return the extension with one distribution point."""
-    names = [x509.UniformResourceIdentifier(url) for url in urls] or None
-    by = [directory(issuer)] if issuer else None
-    return x509.CRLDistributionPoints([x509.DistributionPoint(names, None, frozenset(reasons) or None, by)])
-
-
-def spki_of(key: Key) -> bytes:
-    """Return the SubjectPublicKeyInfo of a key."""
-    return key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)

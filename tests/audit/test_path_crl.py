@@ -10,17 +10,14 @@ from cryptography.hazmat.primitives import hashes
 
 from audit.der import elements
 from tests.audit.certificates import DAY, NOW, key_named, rsa_key
+from tests.audit.lists import Entry, crl, issuing_point, pointing
 from tests.audit.paths import (
-    Entry,
     Made,
     clauses,
-    crl,
     directory,
-    issuing_point,
     new_ca,
     new_leaf,
     new_root,
-    pointing,
     rekeyed,
     signed,
     tlv,

@@ -14,21 +14,8 @@ from cryptography.x509.oid import AuthorityInformationAccessOID
 from audit.der import elements
 from audit.validation import validate_path
 from tests.audit.certificates import NOW
-from tests.audit.paths import (
-    Entry,
-    Made,
-    constraints,
-    crl,
-    directory,
-    extension_added,
-    issuing_point,
-    new_ca,
-    new_leaf,
-    new_root,
-    pointing,
-    san,
-    tlv,
-)
+from tests.audit.lists import Entry, crl, issuing_point, pointing
+from tests.audit.paths import Made, constraints, directory, extension_added, new_ca, new_leaf, new_root, san, tlv
 
 MUTANTS: Final = 1500
 SLOWEST_S: Final = 1.0

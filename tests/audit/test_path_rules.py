@@ -203,6 +203,13 @@ def test_an_intermediate_for_other_purposes_certifies_no_server() -> None:
     assert validated(LEAF, CA.having(usages(SERVER))).ok
 
 
+def test_only_what_signed_itself_needs_no_authority_key_identifier() -> None:
+    rolled = rekeyed(new_ca(ROOT, ROOT.subject), key_named("rolled"))
+    assert validated(new_leaf(rolled), rolled).ok
+    bare = rolled.without(x509.AuthorityKeyIdentifier)
+    assert clauses(validated(new_leaf(bare), bare)) == {"RFC 5280 4.2.1.1"}
+
+
 def test_a_purpose_is_an_extended_key_usage_by_name_or_oid() -> None:
     client = LEAF.having(usages(ExtendedKeyUsageOID.CLIENT_AUTH))
     assert validated(client, CA, purpose="clientAuth", reference=None).ok

@@ -8,9 +8,10 @@ from dataclasses import replace
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import AuthorityInformationAccessOID
 
 from audit.path_search import MAX_INTERMEDIATES, Work
-from audit.validation import MAX_POOL, MAX_POOL_OCTETS, validate_path
+from audit.validation import MAX_CHASED, MAX_POOL, MAX_POOL_OCTETS, validate_path
 from tests.audit.certificates import DAY, NOW, key_named
 from tests.audit.paths import (
     Made,
@@ -168,6 +169,9 @@ def test_the_depth_counts_intermediates() -> None:
     assert validated(new_leaf(three[0]), *three, max_depth=3).ok
     assert not validated(new_leaf(three[0]), *three, max_depth=2).ok
     assert validated(new_leaf(ROOT), max_depth=0).ok
+    rolled = rekeyed(new_ca(CA, CA.subject), key_named("rolled"))
+    assert validated(new_leaf(rolled), rolled, CA, max_depth=1).ok
+    assert not validated(new_leaf(rolled), rolled, CA, max_depth=0).ok
     assert not validated(LEAF, CA, max_depth=0).ok
 
 
@@ -182,6 +186,49 @@ def test_names_differ_in_case_and_spaces_only() -> None:
     ca = new_ca(ROOT, "CN=Path  ca")
     leaf = new_leaf(replace(ca, subject="CN=PATH CA", key=ca.private_key))
     assert validated(leaf, ca, roots=[ROOT]).ok
+
+
+def pointing_to(made: Made, *urls: str) -> Made:
+    """Return a certificate that says where its issuer's is found."""
+    issuers = [
+        x509.AccessDescription(AuthorityInformationAccessOID.CA_ISSUERS, x509.UniformResourceIdentifier(url))
+        for url in urls
+    ]
+    return made.having(x509.AuthorityInformationAccess(issuers))
+
+
+def test_missing_issuers_are_chased_where_the_caller_can() -> None:
+    middle = pointing_to(CA, "http://ca.example/root.crt")
+    below = pointing_to(new_ca(middle, "CN=Below"), "http://ca.example/ca.crt")
+    leaf = pointing_to(new_leaf(below), "ldap://ca.example/", "http://ca.example/below.crt")
+    published = {"http://ca.example/below.crt": [b"garbage", below.der], "http://ca.example/ca.crt": [middle.der]}
+    asked: list[str] = []
+
+    def chase(url: str) -> list[bytes]:
+        asked.append(url)
+        return published.get(url, [])
+
+    assert not validated(leaf).ok
+    found = validated(leaf, chase=chase)
+    assert found.path == (leaf.der, below.der, middle.der, ROOT.der)
+    assert found.earliest_expiry == leaf.end
+    assert asked == ["http://ca.example/below.crt", "http://ca.example/ca.crt", "http://ca.example/root.crt"]
+
+
+def test_nothing_is_chased_for_a_path_that_is_valid_without() -> None:
+    leaf = pointing_to(LEAF, "http://ca.example/ca.crt")
+    assert validated(leaf, CA, chase=pytest.fail).ok
+
+
+def test_a_chase_comes_to_an_end() -> None:
+    asked: list[str] = []
+
+    def chase(url: str) -> list[bytes]:
+        asked.append(url)
+        return [pointing_to(CA, f"http://ca.example/{len(asked)}.crt").by(OTHER).der]
+
+    assert not validated(pointing_to(LEAF, "http://ca.example/0.crt"), roots=[ROOT], chase=chase).ok
+    assert len(asked) == MAX_CHASED
 
 
 def timed(leaf: Made, *pool: Made, reference: str = "www.example.com") -> float:
