@@ -133,6 +133,8 @@ same() {
 }
 """
 
+# Some servers take the parameters of a Diffie-Hellman exchange from the file of their key: they are nobody's secret, and
+# stay where they are.
 _STAGE: Final = r"""
 folder=$root/$case/$1 name=$2 key=$3 leaf=$4 chain=$5
 shift 5
@@ -146,11 +148,12 @@ pour() {
   case $1 in k*) sed -n "/^-----BEGIN .*PRIVATE KEY-----/,/^-----END/p" "$key" ;; esac
   case $1 in *l*) printf "%s" "$leaf" ;; esac
   case $1 in *c*) printf "%s" "$chain" ;; esac
+  [ ! -e "$2" ] || sed -n "/^-----BEGIN DH PARAMETERS-----/,/^-----END/p" "$2"
 }
 put() {
   mirror "$name.part" "$1"
-  pour "$2" >"$name.part$1"
-  [ "$(cat "$name.part$1")" = "$(pour "$2")" ] || fail 1 "$PWD/$name.part$1 does not hold what was written to it"
+  pour "$2" "$1" >"$name.part$1"
+  [ "$(cat "$name.part$1")" = "$(pour "$2" "$1")" ] || fail 1 "$PWD/$name.part$1 does not hold what was written to it"
   if [ -e "$1" ]; then like "$1" "$name.part$1"
   else case $2 in *k*) ;; *) chmod 644 "$name.part$1" ;; esac
   fi

@@ -51,6 +51,18 @@ def test_what_is_laid_ready_changes_nothing_that_is_configured(place: Place, pai
     assert place.stage(pairs[1]) == name
 
 
+def test_parameters_of_a_key_exchange_stay_in_the_file_they_are_in(
+    place: Place, pairs: tuple[Pair, Pair, Pair]
+) -> None:
+    parameters = "-----BEGIN DH PARAMETERS-----\nMAYCAQUCAQI=\n-----END DH PARAMETERS-----\n"
+    place.key.write_text(place.key.read_text() + parameters)
+    name = place.stage(pairs[1])
+    assert place.start(name).ok
+    place.wait_for("waiting")
+    assert place.configured == (pairs[1].certificate, pairs[1].key + parameters)
+    run(confirm(place.installation, name))
+
+
 def test_a_confirmed_switch_stays(place: Place, pairs: tuple[Pair, Pair, Pair]) -> None:
     name = place.stage(pairs[1])
     assert place.start(name).ok
