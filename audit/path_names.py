@@ -28,7 +28,11 @@ _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 def reference_breaches(leaf: Member, reference: str) -> Iterator[Breach]:
-    """Say why a leaf is not valid for a reference identifier, a DNS name as A-labels or an address (RFC 9525 6)."""
+    """Say why a leaf is not valid for a reference identifier: a DNS name, an IP address or a mailbox (RFC 9525 6)."""
+    if "@" in reference:
+        if _mailbox(reference) not in map(_mailbox, _mailboxes(leaf)):
+            yield Breach("RFC 5280 4.2.1.6", f"no rfc822Name is {reference}")
+        return
     dns_names, addresses = presented_identifiers(leaf)
     address = to_address(reference)
     if address is not None:
@@ -75,6 +79,17 @@ def _common_name_breaches(leaf: Member) -> Iterator[Breach]:
             yield Breach("BR 7.1.4.3", f"the common name {name!r} is no exact copy of the dNSName that it stands for")
         elif dns_names and "." in ascii_name and is_presentable(ascii_name) and not _is_akin(ascii_name, dns_names):
             yield Breach("BR 7.1.4.3", f"the common name {name!r} is in a domain of none of the dNSNames")
+
+
+def _mailboxes(leaf: Member) -> list[str]:
+    alternative = leaf.get(x509.SubjectAlternativeName)
+    return [] if alternative is None else alternative.get_values_for_type(x509.RFC822Name)
+
+
+def _mailbox(address: str) -> tuple[str, str]:
+    """Return local part and host of an address; only the host is the same in either case (RFC 5280 7.5)."""
+    local, _, host = address.rpartition("@")
+    return local, host.lower()
 
 
 def _as_ascii(name: str) -> str:

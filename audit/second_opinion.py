@@ -36,7 +36,7 @@ def library_breaches(path: Path, reference: str | None, purpose: str, at: dateti
     try:
         with unwarned():
             builder = PolicyBuilder().store(Store([anchor])).time(at).max_chain_depth(len(intermediates))
-            if reference is not None and purpose == SERVER_AUTH:
+            if reference is not None and "@" not in reference and purpose == SERVER_AUTH:
                 builder = builder.extension_policies(
                     ca_policy=_ca_policy(), ee_policy=ExtensionPolicy.webpki_defaults_ee()
                 )

@@ -63,11 +63,11 @@ def validate_path(  # noqa: PLR0913 - the inputs of RFC 5280 6.1.1, by name
 ) -> Validation:
     """Validate a path from a leaf through a pool to an anchor, all DER (RFC 5280 6.1); never raises for any bytes.
 
-    `reference` is a DNS name as A-labels, an address, or None where no name is looked for; `at` the time, UTC where it
-    is naive; `purpose` an extended key usage by name or OID; `max_depth` how many intermediates there may be,
-    self-issued ones not counted. Once `crls` are given, one of them has to show that the leaf is not revoked. `chase`
-    is asked for what a certificate's authorityInfoAccess points to where the path is refused without it. What cannot
-    be read in the pool is skipped.
+    `reference` is a DNS name as A-labels, an IP or e-mail address, or None where no name is looked for; `at` the time,
+    UTC where it is naive; `purpose` an extended key usage by name or OID; `max_depth` how many intermediates there may
+    be, self-issued ones not counted. Once `crls` are given, one of them has to show that the leaf is not revoked.
+    `chase` is asked for what a certificate's authorityInfoAccess points to where the path is refused without it. What
+    cannot be read in the pool is skipped.
     """
     moment = (at if at.tzinfo else at.replace(tzinfo=UTC)).replace(microsecond=0)  # times in certificates have none
     request = Request(reference, moment, PURPOSES.get(purpose, purpose), tuple(map(read_crl, crls)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from cryptography import x509
+from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from audit.public_suffix import is_public_suffix, registered_domain
 from tests.audit.paths import Made, clauses, directory, new_ca, new_leaf, new_root, san, validated
@@ -125,3 +126,13 @@ def test_without_a_reference_identifier_names_are_not_asked() -> None:
 def test_a_name_of_another_kind_beside_it_does_no_harm() -> None:
     both = leaf().having(san("www.example.com", x509.UniformResourceIdentifier("spiffe://example.com/web")))
     assert validated(both, CA).ok
+
+
+def test_a_mailbox_is_matched_in_the_names_of_that_kind() -> None:
+    person = leaf(x509.RFC822Name("Me@example.com")).having(
+        x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH, ExtendedKeyUsageOID.SERVER_AUTH])
+    )
+    for purpose in ("clientAuth", "serverAuth"):
+        assert validated(person, CA, reference="Me@EXAMPLE.com", purpose=purpose).ok
+        for other in ("me@example.com", "Me@www.example.com", "@", "example.com@"):
+            assert clauses(validated(person, CA, reference=other, purpose=purpose)) == {"RFC 5280 4.2.1.6"}
