@@ -39,6 +39,7 @@ FailureKind = Literal[
 ]
 FileKind = Literal["certificate", "key", "chain"]
 FileFault = Literal["missing", "denied", "directory", "encrypted", "unparseable", "empty"]
+RevocationSource = Literal["crl", "ocsp"]
 DnsStatus = Literal["ok", "nxdomain", "no-address", "servfail", "timeout", "not-asked"]
 
 
@@ -75,6 +76,19 @@ class DnsView:
     status: DnsStatus
     addresses: tuple[str, ...] = ()
     detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RevocationAnswer:
+    """What was asked about one certificate where it says so itself, and what came: DER as it was, or why nothing."""
+
+    certificate_sha256: str
+    source: RevocationSource
+    url: str
+    asked_at: datetime  # or when it was fetched, where it was kept since
+    question: bytes = b""  # the OCSP request
+    content: bytes | None = None
+    failure: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +154,7 @@ class Observation:
     failures: tuple[ProbeFailure, ...] = ()  # one per address that did not, or one in all
     dns: DnsView | None = None
     server: HostView | None = None
+    revocation: tuple[RevocationAnswer, ...] | None = None  # None: nobody was asked
     connections: int = 0
     elapsed_s: float = 0.0
     schema: int = SCHEMA

@@ -19,6 +19,7 @@ from typing import Any, Final
 from audit.checks import Severity
 from audit.thresholds import DatedLimit, Profile, Thresholds
 
+_DATED: Final = ("validity_max", "revocation_exempt")
 _TOP: Final = ("title", "extends", "source", "thresholds", "severities", "disabled")
 
 
@@ -98,7 +99,7 @@ def _sourced(value: Any, default: str) -> tuple[Any, str]:  # noqa: ANN401 - any
 def _typed(key: str, value: Any, place: str) -> Any:  # noqa: ANN401 - any TOML value
     """Return a value in the type of that threshold; raises BadProfile."""
     default = getattr(Thresholds(), key)
-    if key == "validity_max":
+    if key in _DATED:
         return tuple(_dated(item, place) for item in _of(list, value, place))
     if isinstance(default, tuple):
         return tuple(_of(str, item, place) for item in _of(list, value, place))

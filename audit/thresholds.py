@@ -46,6 +46,9 @@ class Thresholds:
     protocols_forbidden: tuple[str, ...] = ()
     key_owners: tuple[str, ...] = ()
     key_groups: tuple[str, ...] = ()
+    revocation_order: tuple[str, ...] = ()  # "crl", "ocsp": which is asked first, after the stapled answer
+    revocation_exempt: tuple[DatedLimit, ...] = ()  # up to how many days a certificate need not be revoked
+    ocsp_ageless_s: int = 0  # how long an OCSP answer without nextUpdate holds
     placeholders: tuple[str, ...] = ()  # what stands in the subject of a placeholder certificate
 
 

@@ -1,0 +1,225 @@
+"""Which certificates of a chain are asked about and where, and what the whole observation then says of them.
+
+It knows the policy's order and exemptions; it fetches nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from cryptography import x509
+from cryptography.x509.oid import AuthorityInformationAccessOID
+
+from audit.certificate import MALFORMED, Fault
+from audit.chain import Chain
+from audit.checks import Finding, Inconclusive, NotApplicable
+from audit.crl import RevocationList, read_crl
+from audit.observation import Observation, RevocationAnswer, RevocationSource
+from audit.ocsp import read_ocsp
+from audit.path_member import Member, read_member
+from audit.policy import Policy
+from audit.revocation import Given, Said, Subject, Tolerance, by_crls, by_ocsp, readable
+from audit.thresholds import Thresholds
+from audit.trust import distrust
+
+REVOKED: Final = "cert.revoked"
+SOURCES: Final[tuple[RevocationSource, ...]] = ("crl", "ocsp")
+OFF: Final = "revocation is not asked about: the configuration says so ([fetch] revocation)"
+_MAX_URLS: Final = 4  # of each kind that one certificate may have asked; certificates in use name one or two
+_SECOND: Final = timedelta(seconds=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """What is known of one certificate of a path: what each source said, the best of it first."""
+
+    subject: Subject
+    is_leaf: bool
+    said: tuple[Said, ...]
+
+    @property
+    def verdict(self) -> Said:
+        """What counts: revoked before good, and good before unknown."""
+        return min(self.said, key=lambda said: ("revoked", "good", "unknown").index(said.word))
+
+    @property
+    def name(self) -> str:
+        """The certificate for a person."""
+        return "the leaf" if self.is_leaf else f"the intermediate {self.subject.member}"
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What the policy of an endpoint says of revocation."""
+
+    order: tuple[RevocationSource, ...]
+    tolerance: Tolerance
+
+
+def rules_of(policy: Policy) -> Rules:
+    """Return the rules of a policy: the order of the first profile that has one, of tolerances the least."""
+    given = next((profile.thresholds.revocation_order for profile in policy.profiles
+                  if profile.thresholds.revocation_order), SOURCES)  # fmt: skip
+    clocks, _ = policy.least(lambda limits: limits.not_before_tolerance_s)
+    ageless, _ = policy.least(lambda limits: limits.ocsp_ageless_s)
+    order = tuple(dict.fromkeys(source for word in (*given, *SOURCES) for source in SOURCES if source == word))
+    return Rules(order, Tolerance(timedelta(seconds=clocks), timedelta(seconds=ageless)))
+
+
+def subjects(chain: Chain, policy: Policy) -> tuple[Subject, ...]:
+    """Return the certificates of the path to an anchor that can be asked about, the leaf first; never raises."""
+    members = [read_member(one.der) for one in chain.path or ()]
+    path = tuple(one for one in members if isinstance(one, Member))
+    if len(path) != len(members):
+        return ()
+    sent = (read_member(one.der) for one in chain.certificates[1:])
+    pool = tuple(one for one in sent if isinstance(one, Member))
+    found = (Subject(member, path[index + 1 :], pool) for index, member in enumerate(path[:-1]))
+    return tuple(one for one in found if names_source(one.member) and not is_exempt(one.member, policy))
+
+
+def is_exempt(member: Member, policy: Policy) -> bool:
+    """Tell whether every profile says that a certificate lives too short to be revoked (BR 1.6.1, 4.9.1.1)."""
+    return all(_is_short_lived(member, profile.thresholds) for profile in policy.profiles)
+
+
+def places(member: Member, rules: Rules) -> tuple[tuple[RevocationSource, str], ...]:
+    """Return where a certificate says that its status is told, in the policy's order; http alone is asked."""
+    known = {"crl": crl_urls(member), "ocsp": ocsp_urls(member)}
+    asked = ((source, [url for url in known[source] if url.lower().startswith("http://")]) for source in rules.order)
+    return tuple((source, url) for source, urls in asked for url in urls[:_MAX_URLS])
+
+
+def crl_urls(member: Member) -> tuple[str, ...]:
+    """Return the URLs of its CRLs (RFC 5280 4.2.1.13)."""
+    points = member.get(x509.CRLDistributionPoints) or ()
+    names = (name for point in points for name in point.full_name or ())
+    return tuple(dict.fromkeys(name.value for name in names if isinstance(name, x509.UniformResourceIdentifier)))
+
+
+def ocsp_urls(member: Member) -> tuple[str, ...]:
+    """Return the URLs of its OCSP responders (RFC 5280 4.2.2.1)."""
+    access = [one for one in member.get(x509.AuthorityInformationAccess) or ()
+              if one.access_method == AuthorityInformationAccessOID.OCSP]  # fmt: skip
+    named = (one.access_location for one in access)
+    return tuple(dict.fromkeys(one.value for one in named if isinstance(one, x509.UniformResourceIdentifier)))
+
+
+def names_source(member: Member) -> bool:
+    """Tell whether a certificate says in any way where its status is told."""
+    return bool(crl_urls(member) or ocsp_urls(member) or member.get(x509.CRLDistributionPoints))
+
+
+def holds_until(source: RevocationSource, content: bytes, subject: Subject) -> datetime | None:
+    """Return when the next answer is due; None where it does not say so or cannot be read."""
+    if source == "crl":
+        crl = read_crl(content)
+        return crl.next_update if isinstance(crl, RevocationList) else None
+    answer = read_ocsp(content)
+    if isinstance(answer, Fault):
+        return None
+    own = (one.next_update for one in answer.singles if one.is_about(subject.member, subject.issuer))
+    return min((end for end in own if end is not None), default=None)
+
+
+def statuses(chain: Chain, observation: Observation, policy: Policy, now: datetime) -> tuple[Status, ...]:
+    """Return what is known of each certificate that can be asked about."""
+    rules = rules_of(policy)
+    return tuple(_status(one, chain, observation, rules, now) for one in subjects(chain, policy))
+
+
+def require_unrevoked(chain: Chain, observation: Observation, policy: Policy, now: datetime) -> None:
+    """Raise what `cert.revoked` ends with, unless leaf and intermediates are known not to be revoked."""
+    _require_concerned(chain, policy)
+    found = statuses(chain, observation, policy, now)
+    revoked = [one for one in found if one.verdict.word == "revoked"]
+    if revoked:
+        seen = [f"{one.name} {one.verdict}" for one in revoked]
+        is_key = any(one.is_leaf and one.verdict.is_for_its_key for one in revoked)
+        raise Finding("; ".join(seen), observed=seen, required="not revoked", remedy="rekey" if is_key else "reissue")
+    left = [one for one in found if one.subject.member.not_after >= now]
+    if not left:
+        raise NotApplicable("it has expired, and of what has expired nobody tells any more (RFC 5280 3.3)")
+    doubts = [f"{one.name}: {said}" for one in left if one.verdict.word != "good" for said in one.said]
+    if doubts and all(OFF in doubt for doubt in doubts):
+        raise NotApplicable(OFF)
+    if doubts:
+        raise Inconclusive(f"whether it is revoked could not be told: {'; '.join(doubts[:6])}")
+
+
+def _require_concerned(chain: Chain, policy: Policy) -> None:
+    """Raise where nobody could have revoked anything, or it is not known who could."""
+    if chain.leaf_is_anchor:
+        raise NotApplicable("the leaf is a trust anchor of the user's: nobody revokes it")
+    if chain.leaf.can_ask("is_self_signed") and chain.leaf.is_self_signed:
+        raise NotApplicable("the leaf is self-signed: nobody revokes it")
+    leaf = read_member(chain.leaf.der)
+    if not isinstance(leaf, Member) or leaf.lacks_extensions:
+        raise Inconclusive("where its status is told cannot be read", because=MALFORMED)
+    if is_exempt(leaf, policy):
+        raise NotApplicable("it is a short-lived certificate, which need not be revoked (BR 4.9.1.1)")
+    if chain.path is None and not names_source(leaf):
+        raise NotApplicable("it names neither a CRL nor an OCSP responder")
+    why = distrust(chain)
+    if why is not None:
+        raise Inconclusive(f"who may revoke it is not known: {why}", because="cert.untrusted")
+    if not subjects(chain, policy):
+        raise NotApplicable("no certificate of the path names a CRL or an OCSP responder")
+
+
+def _status(subject: Subject, chain: Chain, observation: Observation, rules: Rules, now: datetime) -> Status:
+    is_leaf = subject.member.der == chain.leaf.der
+    said = tuple(said_of(subject, observation.revocation or (), rules, now))
+    staple = observation.handshakes[0].ocsp_der if is_leaf and observation.handshakes else None
+    if staple:
+        said = (stapled(staple, subject, max(now, observation.observed_at), rules), *said)
+    return Status(subject, is_leaf, said or (_unasked(subject, observation, rules),))
+
+
+def stapled(staple: bytes, subject: Subject, at: datetime, rules: Rules) -> Said:
+    """Return what a stapled answer says of the leaf."""
+    return by_ocsp(Given(staple, "the stapled answer"), subject, at, rules.tolerance)
+
+
+def said_of(subject: Subject, answers: tuple[RevocationAnswer, ...], rules: Rules, now: datetime) -> Iterator[Said]:
+    """Yield what each answer about a certificate says, and of those that did not come why.
+
+    What was asked after `now` is judged as of when it was asked: no answer is older than itself.
+    """
+    digest = sha256_of(subject)
+    own = [one for one in answers if one.certificate_sha256 == digest]
+    crls = [(one.url, one.content) for one in own if one.source == "crl" and one.content is not None]
+    if crls:
+        at = max(now, *(one.asked_at for one in own if one.source == "crl"))
+        yield by_crls(crls, subject, at, rules.tolerance)
+    for one in own:
+        name = f"the {'CRL' if one.source == 'crl' else 'OCSP responder'} {one.url}"
+        if one.content is None:
+            yield Said("unknown", name, one.failure)
+        elif one.source == "ocsp":
+            given = Given(one.content, name, one.question, readable(crls))
+            yield by_ocsp(given, subject, max(now, one.asked_at), rules.tolerance)
+
+
+def sha256_of(subject: Subject) -> str:
+    """Return the digest by which an answer names the certificate it is about."""
+    return hashlib.sha256(subject.member.der).hexdigest()
+
+
+def _unasked(subject: Subject, observation: Observation, rules: Rules) -> Said:
+    if not places(subject.member, rules):
+        named = ", ".join((*crl_urls(subject.member), *ocsp_urls(subject.member))[:_MAX_URLS]) or "no URL"
+        return Said("unknown", "only http is asked", f"it names {named}")
+    if observation.revocation is None:
+        return Said("unknown", "nobody", "no CRL and no OCSP responder was asked when this was observed")
+    return Said("unknown", "nobody", "neither its CRL nor its OCSP responder was asked in this run")
+
+
+def _is_short_lived(member: Member, limits: Thresholds) -> bool:
+    life = member.not_after - member.not_before + _SECOND
+    begun = [limit for limit in limits.revocation_exempt if limit.issued_from <= member.not_before]
+    return bool(begun) and life <= timedelta(days=begun[-1].days)
