@@ -17,12 +17,13 @@ from typing import Any
 import pytest
 
 from audit.observation import Observation
-from audit.probe import Target, observe
+from audit.probe import Inquiry, Target, observe
 from audit.record import format_time
 from audit.result import Phase
 from audit.targets import Discovery
 from pytest_sslaudit.folders import evidence_spool, insist_on_reports
 from pytest_sslaudit.gather import gather
+from pytest_sslaudit.inquiry import inquiry_of
 from pytest_sslaudit.options import Settings
 from pytest_sslaudit.parametrize import wanted
 from pytest_sslaudit.progress import Progress
@@ -46,6 +47,7 @@ class Controller:
         self.discoveries: tuple[Discovery, ...] = ()
         self.writes_results = True  # as they are reported; else somebody has written them already
         self.stop = threading.Event()
+        self.inquiry: Inquiry | None = None  # once it is known whose revocation is judged
         self.interrupted = self.broken_collection = self.probed = False
         self._undo: list[Callable[[], object]] = []
         insist_on_reports(config)
@@ -123,6 +125,7 @@ class Controller:
             return
         self.probed = True
         ids = frozenset(asked.endpoints)
+        self.inquiry = inquiry_of(self.settings, self.run.source, frozenset(asked.revocation), self.stop)
         if self.settings.from_evidence:
             seen = (self.spool.observation(e) for e in self.run.manifest.endpoints if str(e) in ids)
             for observation in filter(None, seen):
@@ -139,7 +142,14 @@ class Controller:
                 self.keep(observation, phase)
                 progress.advance(observation)
 
-            observe(targets, self.settings.limits, clock=lambda: datetime.now(UTC), report=keep, stop=self.stop)
+            observe(
+                targets,
+                self.settings.limits,
+                clock=lambda: datetime.now(UTC),
+                report=keep,
+                stop=self.stop,
+                inquiry=self.inquiry,
+            )
 
     def keep(self, observation: Observation, phase: Phase = "before") -> None:
         """Keep what was seen of an endpoint or host."""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_sslaudit.spool import Spool
+from pytest_sslaudit.spool import CONTENT, Spool
 
 REPORTS = (("--html", "htmlpath"), ("--junit-xml", "xmlpath"))
 OBSERVATION = re.compile(r"[0-9a-f]{32}\.json")
@@ -40,7 +40,7 @@ def evidence_spool(folder: Path) -> Spool:
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         for file in folder.iterdir():
-            if OBSERVATION.fullmatch(file.name):
+            if OBSERVATION.fullmatch(file.name) or CONTENT.fullmatch(file.name):
                 file.unlink()
         (folder / ".writable").touch()
         (folder / ".writable").unlink()

@@ -13,6 +13,7 @@ import testinfra
 
 from audit.checks import Check, check_of
 from audit.endpoint import Endpoint
+from audit.revocation_status import REVOKED
 from audit.targets import redacted
 from pytest_sslaudit import fixtures
 from pytest_sslaudit.asked import audit_folder
@@ -94,7 +95,8 @@ def endpoint_of(item: pytest.Item) -> Endpoint | None:
 def wanted(items: list[pytest.Item], run: Run) -> Wanted:
     """Return which endpoints collected tests want observed."""
     endpoints = dict.fromkeys(str(endpoint) for item in items if (endpoint := endpoint_of(item)) is not None)
-    return Wanted(tuple(endpoints), tuple(dict.fromkeys(run.usage_errors)))
+    asked = dict.fromkeys(str(endpoint) for check, endpoint in map(judged, items) if check and check.id == REVOKED)
+    return Wanted(tuple(endpoints), tuple(dict.fromkeys(run.usage_errors)), tuple(asked))
 
 
 def _is_ours(metafunc: pytest.Metafunc) -> bool:

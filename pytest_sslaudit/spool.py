@@ -9,19 +9,25 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import lru_cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import pytest
 
 from audit.endpoint import Endpoint
-from audit.observation import SCHEMA, Observation
+from audit.observation import SCHEMA, Observation, RevocationAnswer
 from audit.record import BadRecord, from_json, to_json
 from audit.targets import UnusableLine
 
 MANIFEST = "run.json"
+CONTENT: Final = re.compile(r"[0-9a-f]{64}\.der")
+APART: Final = "content_in"
+"""The key under which stands in which file the content of an answer lies."""
+_INLINE_BYTES: Final = 4096
 Record = TypeVar("Record")
 
 
@@ -42,6 +48,7 @@ class Wanted:
 
     endpoints: tuple[str, ...]
     usage_errors: tuple[str, ...] = ()
+    revocation: tuple[str, ...] = ()  # those whose revocation is judged
     schema: int = SCHEMA
 
 
@@ -60,13 +67,49 @@ class Spool:
         return self._read(MANIFEST, Manifest)
 
     def keep(self, observation: Observation) -> None:
-        """Write what was seen of one endpoint."""
-        self._write(_name_of(observation.endpoint), to_json(observation))
+        """Write what was seen of one endpoint; a large CRL, which many endpoints have, once in a file of its own."""
+        answers = observation.revocation or ()
+        apart = tuple(self._set_apart(one) for one in answers)
+        left = tuple(replace(one, content=None) if name else one for one, name in zip(answers, apart, strict=True))
+        value = to_json(replace(observation, revocation=left if answers else observation.revocation))
+        for index, name in enumerate(apart):
+            if name:
+                value["revocation"][index][APART] = name
+        self._write(_name_of(observation.endpoint), value)
 
     def observation(self, endpoint: Endpoint) -> Observation | None:
         """Read what was seen of an endpoint; None where it was not observed."""
         name = _name_of(endpoint)
-        return self._read(name, Observation) if (self.folder / name).exists() else None
+        return self._with_contents(name) if (self.folder / name).exists() else None
+
+    def _set_apart(self, answer: RevocationAnswer) -> str:
+        """Write an answer's content to a file by its digest, where it is large; return the file's name, or nothing."""
+        if answer.content is None or len(answer.content) <= _INLINE_BYTES:
+            return ""
+        name = hashlib.sha256(answer.content).hexdigest() + ".der"
+        if not (self.folder / name).exists():
+            partial = self.folder / f"{name}.{os.getpid()}.part"
+            partial.write_bytes(answer.content)
+            partial.replace(self.folder / name)
+        return name
+
+    def _with_contents(self, name: str) -> Observation:
+        """Read an observation, and what of it lies in files of their own."""
+        value = self._value(name)
+        observation = self._decoded(name, value, Observation)
+        answers = tuple(
+            replace(one, content=self._content(file)) if (file := str(raw.get(APART, ""))) else one
+            for one, raw in zip(observation.revocation or (), value.get("revocation") or (), strict=True)
+        )
+        return replace(observation, revocation=answers) if answers else observation
+
+    def _content(self, name: str) -> bytes:
+        if not CONTENT.fullmatch(name):
+            raise pytest.UsageError(f"evidence in {self.folder}: {name!a} is no file of an answer")
+        try:
+            return _read_once(self.folder / name)
+        except OSError as error:
+            raise pytest.UsageError(f"evidence {self.folder / name}: {error.strerror}") from error
 
     def keep_wanted(self, worker: str, wanted: Wanted) -> None:
         """Write what the collected tests of a worker want."""
@@ -82,16 +125,29 @@ class Spool:
         partial.replace(self.folder / name)
 
     def _read(self, name: str, kind: type[Record]) -> Record:
-        file = self.folder / name
+        return self._decoded(name, self._value(name), kind)
+
+    def _value(self, name: str) -> Any:  # noqa: ANN401 - any JSON value
         try:
-            value = json.loads(file.read_text(encoding="utf-8"))
+            return json.loads((self.folder / name).read_text(encoding="utf-8"))
+        except OSError as error:
+            raise pytest.UsageError(f"evidence {self.folder / name}: {error.strerror}") from error
+        except ValueError as error:
+            raise pytest.UsageError(f"evidence {self.folder / name}: {error}") from error
+
+    def _decoded(self, name: str, value: Any, kind: type[Record]) -> Record:  # noqa: ANN401 - as above
+        try:
             if isinstance(value, dict) and value.get("schema") != SCHEMA:
                 raise BadRecord(f"written with schema {value.get('schema')!r}; this version reads schema {SCHEMA}")
             return from_json(kind, value)
-        except OSError as error:
-            raise pytest.UsageError(f"evidence {file}: {error.strerror}") from error
         except ValueError as error:
-            raise pytest.UsageError(f"evidence {file}: {error}") from error
+            raise pytest.UsageError(f"evidence {self.folder / name}: {error}") from error
+
+
+@lru_cache(maxsize=16)
+def _read_once(file: Path) -> bytes:
+    """Return what is in a file whose name is the digest of it: the same object for all who ask."""
+    return file.read_bytes()
 
 
 def _name_of(endpoint: Endpoint) -> str:

@@ -30,6 +30,7 @@ class Probe:
 class Fetch:
     """`[fetch]`: addresses a certificate may make us call."""
 
+    revocation: bool = True  # whether CRLs and OCSP responders are asked at all
     allow_private: bool = False
     proxy: str | None = None
 

@@ -8,35 +8,44 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable
 from datetime import datetime
+from functools import partial
 
 from audit.observation import Observation
 from audit.probe.address import Means
-from audit.probe.crew import Crew
+from audit.probe.crew import Crew, Job
+from audit.probe.revocation import Inquiry
 from audit.probe.survey import Sighting, Survey
 from audit.probe.target import Inside, Limits, Target
 from audit.probe.tls import make_offers
 
-__all__ = ["Inside", "Limits", "Target", "observe"]
+__all__ = ["Inquiry", "Inside", "Limits", "Target", "observe"]
 
 
-def observe(
+def observe(  # noqa: PLR0913 - all but two by keyword
     targets: Iterable[Target],
     limits: Limits,
     *,
     clock: Callable[[], datetime],
     report: Callable[[Observation], None],
     stop: threading.Event | None = None,
+    inquiry: Inquiry | None = None,
 ) -> None:
     """Observe all targets and report each as it is complete, from the calling thread.
 
     Once `stop` is set it returns within about a second, and what was under way is dropped. Whatever a server does ends
-    as a failure of that observation; an exception is a fault of ours, or of `clock` or `report`.
+    as a failure of that observation; an exception is a fault of ours, or of `clock` or `report`. With an inquiry CRLs
+    and OCSP responders are asked about what was observed, at the same time.
     """
     halt = threading.Event()
     crew = Crew(limits.concurrency, limits.per_address, halt)
 
     def complete(sighting: Sighting) -> None:
-        report(sighting.observation(clock()))
+        observation = sighting.observation(clock())
+        place = inquiry.place(observation) if inquiry else None
+        if inquiry is None or place is None:
+            report(observation)
+        else:
+            crew.submit(Job(place, partial(inquiry.ask, observation), report))
 
     try:
         Survey(crew, Means(limits, make_offers(), halt), complete).begin(targets)

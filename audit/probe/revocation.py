@@ -1,0 +1,142 @@
+"""Asks CRLs and OCSP responders about what was observed, where the certificates of its path say so themselves.
+
+It knows what is asked, in which order, and when that is enough; whether an answer can be believed is judged elsewhere,
+and which addresses may be called is known to who fetches. It never raises for anything that is sent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Final
+
+from audit.anchors import Anchors
+from audit.chain import read_chain
+from audit.observation import Observation, RevocationAnswer, RevocationSource
+from audit.ocsp import question as ocsp_question
+from audit.path_member import Member, read_member
+from audit.policy import Policy
+from audit.probe.exchange import Question
+from audit.probe.fetch import Fetched, Fetcher
+from audit.probe.revocation_cache import AnswerCache, Reply
+from audit.revocation import Subject
+from audit.revocation_status import (
+    OFF,
+    REVOKED,
+    Rules,
+    holds_until,
+    names_source,
+    places,
+    rules_of,
+    said_of,
+    sha256_of,
+    stapled,
+    subjects,
+)
+
+_OCSP_REQUEST: Final = "application/ocsp-request"
+_UNASKABLE: Final = "its serial number cannot stand in a question"
+
+
+@dataclass(frozen=True, slots=True)
+class Circumstances:
+    """What an inquiry depends on beside the network: anchors and policy of an observation, the clock, the user's wish.
+
+    `is_wanted` tells whether anybody will judge the answers; where `is_on` is false nobody is called, and that is what
+    the answers say.
+    """
+
+    anchors: Anchors
+    policy_of: Callable[[Observation], Policy]
+    clock: Callable[[], datetime]
+    is_wanted: Callable[[Observation], bool] = lambda _: True
+    is_on: bool = True
+
+
+class Inquiry:
+    """What was asked in a run: each question once, whoever asks. Threads may ask at the same time."""
+
+    def __init__(self, fetcher: Fetcher, circumstances: Circumstances, cache: AnswerCache | None = None) -> None:
+        """Begin with nothing asked but what the cache has."""
+        self._fetcher = fetcher
+        self._given = circumstances
+        self._cache = cache
+        self._known: dict[Question, Reply] = {}
+
+    def place(self, observation: Observation) -> str | None:
+        """Return where there is something to ask about an observation: a host; None where there is nothing."""
+        if not (observation.handshakes and self._given.is_wanted(observation)):
+            return None
+        if not any(map(_asks, observation.handshakes[0].chain_der)):
+            return None  # most of private PKI: not worth a look at the path
+        asked = ((subject.member, rules) for _, rules, subject in self._asked(observation))
+        urls = (url for member, rules in asked for _, url in places(member, rules))
+        return next(("/".join(url.split("/", 3)[:3]) for url in urls), None)
+
+    def ask(self, observation: Observation) -> Observation:
+        """Return the observation with what was answered."""
+        answers = (one for is_leaf, rules, subject in self._asked(observation)
+                   for one in self._about(subject, rules, observation if is_leaf else None))  # fmt: skip
+        return replace(observation, revocation=tuple(answers))
+
+    def _asked(self, observation: Observation) -> Iterator[tuple[bool, Rules, Subject]]:
+        policy = self._given.policy_of(observation)
+        chain = read_chain(observation.handshakes[0].chain_der, self._given.anchors)
+        if policy.applies(REVOKED):
+            rules = rules_of(policy)
+            yield from ((one.member.der == chain.leaf.der, rules, one) for one in subjects(chain, policy))
+
+    def _about(self, subject: Subject, rules: Rules, stapling: Observation | None) -> Iterator[RevocationAnswer]:
+        """Yield the answers about a certificate, until one of them can be believed."""
+        now = self._given.clock()
+        staple = stapling.handshakes[0].ocsp_der if stapling else None
+        if staple and stapled(staple, subject, now, rules).word != "unknown":
+            return
+        so_far: tuple[RevocationAnswer, ...] = ()
+        for source, url in places(subject.member, rules):
+            answer = self._answer(subject, source, url, rules)
+            so_far = (*so_far, answer)
+            yield answer
+            if _settles(so_far, subject, rules, now):
+                return
+
+    def _answer(self, subject: Subject, source: RevocationSource, url: str, rules: Rules) -> RevocationAnswer:
+        asked = b"" if source == "crl" else ocsp_question(subject.member, subject.issuer)
+        unanswered = RevocationAnswer(sha256_of(subject), source, url, self._given.clock(), asked or b"")
+        if asked is None or not self._given.is_on:
+            return replace(unanswered, failure=OFF if not self._given.is_on else _UNASKABLE)
+        question = Question(url, asked, _OCSP_REQUEST if asked else "")
+
+        def told(reply: Reply) -> RevocationAnswer:
+            return replace(unanswered, asked_at=reply.asked_at, content=reply.content, failure=reply.failure)
+
+        def is_good(reply: Reply) -> bool:
+            return _settles((told(reply),), subject, rules, self._given.clock())
+
+        kept = self._known.get(question) or self._kept(question, is_good)
+        return told(kept or self._known.setdefault(question, self._fetched(question, subject, is_good)))
+
+    def _kept(self, question: Question, is_good: Callable[[Reply], bool]) -> Reply | None:
+        """Return what a former run was answered, where that still holds."""
+        reply = self._cache.get(question, self._given.clock()) if self._cache else None
+        return self._known.setdefault(question, reply) if reply and is_good(reply) else None
+
+    def _fetched(self, question: Question, subject: Subject, is_good: Callable[[Reply], bool]) -> Reply:
+        found = self._fetcher.ask(question)
+        if not isinstance(found, Fetched):
+            return Reply(self._given.clock(), failure=found.detail)
+        reply = Reply(self._given.clock(), found.content)
+        until = holds_until("ocsp" if question.body else "crl", found.content, subject)
+        if self._cache and until and is_good(reply):
+            self._cache.keep(question, reply, until)
+        return reply
+
+
+def _asks(der: bytes) -> bool:
+    member = read_member(der)
+    return isinstance(member, Member) and names_source(member)
+
+
+def _settles(answers: tuple[RevocationAnswer, ...], subject: Subject, rules: Rules, now: datetime) -> bool:
+    return any(said.word != "unknown" for said in said_of(subject, answers, rules, now))

@@ -1,0 +1,95 @@
+"""CRLs and OCSP answers kept on disk until the next is due, each in a file of its own.
+
+A file appears whole or not at all. It knows no judgement: whoever asks believes what was kept no more than what comes
+over a network. Where nothing can be kept or read, nothing was kept.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+import tempfile
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+from audit.probe.exchange import Question
+from audit.record import format_time, parse_time
+
+_SUFFIX: Final = ".answer"
+_PARTIAL: Final = ".partial"
+_MAX_BYTES: Final = 32 * 1024 * 1024
+_ABANDONED_S: Final = 3600.0  # after which a half-written file is somebody's who died
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What was answered and when, or why nothing was."""
+
+    asked_at: datetime
+    content: bytes | None = field(default=None, repr=False)
+    failure: str = ""
+
+
+class AnswerCache:
+    """The folder of answers; made (0700) when the first one is kept."""
+
+    def __init__(self, folder: Path) -> None:
+        """Touch nothing yet."""
+        self._folder = folder
+        self._is_made = False
+
+    def get(self, question: Question, at: datetime) -> Reply | None:
+        """Return what was answered, unless the next answer is due by then."""
+        try:
+            with open(self._folder / _name(question), "rb", opener=_without_following) as file:
+                kept = os.fstat(file.fileno())
+                if not _is_ours(kept) or kept.st_mtime <= at.timestamp() or kept.st_size > _MAX_BYTES:
+                    return None
+                asked_at, _, content = file.read().partition(b"\n")
+            return Reply(parse_time(asked_at.decode("ascii")), content)
+        except (OSError, ValueError):
+            return None
+
+    def keep(self, question: Question, reply: Reply, until: datetime) -> None:
+        """Keep an answer until the next one is due."""
+        partial = None
+        try:
+            self._make(reply.asked_at)
+            number, partial = tempfile.mkstemp(_PARTIAL, dir=self._folder)
+            with os.fdopen(number, "wb") as file:
+                file.write(format_time(reply.asked_at).encode("ascii") + b"\n" + (reply.content or b""))
+            os.utime(partial, (until.timestamp(), until.timestamp()))
+            Path(partial).replace(self._folder / _name(question))
+        except (OSError, ValueError, OverflowError):
+            if partial is not None:
+                Path(partial).unlink(missing_ok=True)
+
+    def _make(self, now: datetime) -> None:
+        """Make the folder, and forget in it what is out of date."""
+        if self._is_made:
+            return
+        self._folder.parent.mkdir(0o700, parents=True, exist_ok=True)
+        self._folder.mkdir(0o700, exist_ok=True)
+        if not _is_ours(self._folder.lstat()) or not stat.S_ISDIR(self._folder.lstat().st_mode):
+            raise PermissionError(f"{self._folder} is somebody else's")
+        self._folder.chmod(0o700)
+        self._is_made = True
+        for file in self._folder.iterdir():
+            spared_s = _ABANDONED_S if file.suffix == _PARTIAL else 0.0
+            if file.suffix in (_SUFFIX, _PARTIAL) and file.lstat().st_mtime + spared_s <= now.timestamp():
+                file.unlink(missing_ok=True)
+
+
+def _name(question: Question) -> str:
+    return hashlib.sha256(question.url.encode() + b"\0" + question.body).hexdigest() + _SUFFIX
+
+
+def _without_following(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NOFOLLOW | os.O_CLOEXEC)
+
+
+def _is_ours(found: os.stat_result) -> bool:
+    return found.st_uid == os.geteuid()
