@@ -88,7 +88,11 @@ class Judge:
 
     def _step(self, path: Path, issuer: Member, *, is_anchor: bool) -> Iterator[Breach]:
         """Yield what is wrong with the next issuer of a path, in itself and for what is below it."""
-        yield from anchor_breaches(issuer) if is_anchor else intermediate_breaches(issuer, self.request.purpose)
+        yield from (
+            anchor_breaches(issuer, self.request.purpose)
+            if is_anchor
+            else intermediate_breaches(issuer, self.request.purpose)
+        )
         yield from self._times(issuer)
         yield from pairing_breaches(path[-1], issuer)
         if None not in (path[-1].issuer_key_id, issuer.key_id) and path[-1].issuer_key_id != issuer.key_id:

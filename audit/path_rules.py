@@ -53,18 +53,18 @@ def intermediate_breaches(ca: Member, purpose: str) -> tuple[Breach, ...]:
     if ca.lacks_extensions:
         return tuple(_found(ca, unread_breaches, *_PLAIN, *_ISSUED))
     found = list(_found(ca, *_EVERY, *_PLAIN, *_ISSUED, *_CA))
-    usages = _usages(ca)
-    if usages is not None and not {purpose, ANY_USAGE} & set(usages):
-        found.append(Breach("RFC 5280 4.2.1.12", f"its extended key usages leave {USAGES.get(purpose, purpose)} out"))
+    found += _usage_breaches(ca, purpose)
     return tuple(found)
 
 
 @lru_cache(maxsize=2048)
-def anchor_breaches(anchor: Member) -> tuple[Breach, ...]:
-    """Return what is wrong with the certificate of a trust anchor."""
+def anchor_breaches(anchor: Member, purpose: str) -> tuple[Breach, ...]:
+    """Return what is wrong with the certificate of a trust anchor, which may be an intermediate's, for a purpose."""
     if anchor.lacks_extensions:
         return tuple(_found(anchor, unread_breaches, *_PLAIN))
-    return tuple(_found(anchor, *_EVERY, *_PLAIN, *_CA, *_ANCHOR))
+    found = list(_found(anchor, *_EVERY, *_PLAIN, *_CA))
+    found += _root(anchor) if anchor.is_self_issued else _usage_breaches(anchor, purpose)
+    return tuple(found)
 
 
 def _found(member: Member, *rules: Rule) -> Iterator[Breach]:
@@ -156,8 +156,8 @@ def _server_key_usage(leaf: Member) -> Iterator[Breach]:
         yield Breach("RFC 5280 4.2.1.12", "keyUsage admits nothing that a server does")
 
 
-def _usage_breaches(leaf: Member, purpose: str) -> Iterator[Breach]:
-    usages = _usages(leaf)
+def _usage_breaches(member: Member, purpose: str) -> Iterator[Breach]:
+    usages = _usages(member)
     if usages is not None and not {purpose, ANY_USAGE} & set(usages):
         yield Breach("RFC 5280 4.2.1.12", f"its extended key usages leave {USAGES.get(purpose, purpose)} out")
 
@@ -184,7 +184,7 @@ def _issuing(ca: Member) -> Iterator[Breach]:
 def _root(anchor: Member) -> Iterator[Breach]:
     if anchor.get(x509.ExtendedKeyUsage) is not None:
         yield Breach("BR 7.1.2.1.2", "it is a root's and has extKeyUsage")
-    if anchor.issuer_key_id is not None and anchor.is_self_issued and anchor.issuer_key_id != anchor.key_id:
+    if anchor.issuer_key_id is not None and anchor.issuer_key_id != anchor.key_id:
         yield Breach("BR 7.1.2.1.3", "its authorityKeyIdentifier is not its subjectKeyIdentifier")
 
 
@@ -199,4 +199,3 @@ _ISSUED: Final[tuple[Rule, ...]] = (_times, _serial, _unique_identifiers, signat
 _LEAF: Final[tuple[Rule, ...]] = (_is_end_entity, _has_issuer_key_id, _subject, _alternative, own_policy_breaches)
 _SERVER: Final[tuple[Rule, ...]] = (_server, _server_key_usage)
 _CA: Final[tuple[Rule, ...]] = (_is_authority, _issuing, _has_issuer_key_id, own_breaches, own_policy_breaches)
-_ANCHOR: Final[tuple[Rule, ...]] = (_root,)

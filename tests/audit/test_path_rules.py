@@ -186,6 +186,12 @@ def test_a_root_has_rules_of_its_own(root: Made, clause: str) -> None:
     assert clauses(validated(LEAF, CA, roots=[root])) == {clause}
 
 
+def test_an_intermediate_as_anchor_may_have_usages() -> None:
+    assert validated(LEAF, roots=[CA.having(usages(SERVER))]).ok
+    other = CA.having(usages(ExtendedKeyUsageOID.CLIENT_AUTH))
+    assert clauses(validated(LEAF, roots=[other])) == {"RFC 5280 4.2.1.12"}
+
+
 def test_neither_serial_number_nor_signature_of_an_anchor_is_asked() -> None:
     root = replace(ROOT, digest=hashes.SHA224()).edited(field_replaced(1, b"\x02\x01\x00"))
     assert validated(LEAF, CA, roots=[replace(ROOT, digest=hashes.SHA512())]).ok
