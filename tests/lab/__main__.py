@@ -18,7 +18,8 @@ async def stay(folder: Path, *labels: str) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
     async with serve(folder, *labels) as lab:
-        sys.stdout.write(f"{len(lab.endpoints)} endpoints, until interrupted; see {folder / 'lab.json'}\n")
+        what = f"{len(lab.endpoints)} endpoints and the services of {lab.hosts[0]}"
+        sys.stdout.write(f"{what}, until interrupted; see {folder / 'lab.json'}\n")
         sys.stdout.flush()
         await stop.wait()
 
