@@ -88,10 +88,16 @@ def new_root(name: str, *, now: datetime) -> Identity:
 
 
 def new_intermediate(
-    name: str, issuer: Identity, *, now: datetime, lasts: timedelta = 1825 * _DAY, key: PrivateKey | None = None
+    name: str,
+    issuer: Identity,
+    *,
+    now: datetime,
+    lasts: timedelta = 1825 * _DAY,
+    key: PrivateKey | None = None,
+    extra: tuple[x509.ExtensionType, ...] = (),
 ) -> Identity:
     """Return a CA below another that lasts so long from now."""
-    return _new_ca(name, issuer, key or new_key(), (now - 180 * _DAY, now + lasts))
+    return _new_ca(name, issuer, key or new_key(), (now - 180 * _DAY, now + lasts), extra)
 
 
 def issue(leaf: Leaf, issuer: Identity | None, *, key: PrivateKey | None = None) -> Identity:
@@ -144,10 +150,18 @@ def _leaf_builder(leaf: Leaf, issuer: Identity | None, public_key: PublicKey) ->
     return builder
 
 
-def _new_ca(name: str, issuer: Identity | None, key: PrivateKey, valid: tuple[datetime, datetime]) -> Identity:
+def _new_ca(
+    name: str,
+    issuer: Identity | None,
+    key: PrivateKey,
+    valid: tuple[datetime, datetime],
+    extra: tuple[x509.ExtensionType, ...] = (),
+) -> Identity:
     builder = _start(_name(name), issuer, key.public_key(), valid)
     builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
     builder = builder.add_extension(_CA_USAGE, critical=True)
+    for extension in extra:
+        builder = builder.add_extension(extension, critical=False)
     return Identity(key, builder.sign(issuer.key if issuer else key, SHA256))
 
 

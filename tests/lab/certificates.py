@@ -12,7 +12,7 @@ from typing import Final
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
-from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID, ExtensionOID, NameOID
+from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID, NameOID
 
 from tests.lab.ca import (
     Identity,
@@ -25,17 +25,18 @@ from tests.lab.ca import (
     new_rsa_key,
     sign_weakly,
 )
+from tests.lab.revocation import Registry, access, pointing
 
 _DAY: Final = timedelta(days=1)
-_CA_ISSUERS: Final = AuthorityInformationAccessOID.CA_ISSUERS
 
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """What a server holds: the leaf's key, and the chain as it is to be sent, leaf first."""
+    """What a server holds: the leaf's key, the chain as it is to be sent, leaf first, and an OCSP answer beside it."""
 
     key: PrivateKey
     chain: tuple[x509.Certificate, ...]
+    staple: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,16 +53,33 @@ class Authorities:
     lasting: Identity  # the same CA and key, with a certificate that does not
     foreign_root: Identity
     foreign_intermediate: Identity
+    withdrawn: Identity  # revoked by the root
+    registry: Registry  # of the intermediate
+    root_registry: Registry
 
     def address_of(self, issuer: Identity) -> str:
         """Return the URL at which a CA's certificate is published."""
         (name,) = issuer.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
         return f"{self.website}/{str(name.value).lower().replace(' ', '-')}.cer"
 
+    def list_of(self, issuer: Identity, name: str = "") -> str:
+        """Return the URL of a CA's CRL, or of one of that name which says nothing."""
+        return self.address_of(issuer).removesuffix(".cer") + (f"-{name}.crl" if name else ".crl")
+
+    def responder(self, name: str) -> str:
+        """Return the URL of the intermediate's responder that answers in that way."""
+        return f"{self.website}/ocsp/{name}"
+
     def published(self) -> Mapping[str, bytes]:
-        """Return by URL what is published there: a CA's certificate, of two of one name and key the one that lasts."""
-        issuers = (self.intermediate, self.rsa_intermediate, self.lower, self.lasting, self.foreign_intermediate)
-        return {self.address_of(one): one.certificate.public_bytes(Encoding.DER) for one in issuers}
+        """Return by URL what is published: a CA's certificate, of two of one name the one that lasts, and its CRLs.
+
+        What is revoked later is not in them.
+        """
+        cas = (self.intermediate, self.rsa_intermediate, self.lower, self.lasting, self.foreign_intermediate)
+        lists = {self.list_of(one): Registry(one, self.now).crl() for one in (*cas, self.withdrawn)}
+        own = {self.list_of(one.issuer): one.crl() for one in (self.registry, self.root_registry)}
+        empty = {self.list_of(self.intermediate, name): crl for name, crl in self.registry.lists().items()}
+        return {self.address_of(one): one.certificate.public_bytes(Encoding.DER) for one in cas} | lists | own | empty
 
 
 def found_authorities(now: datetime, website: str) -> Authorities:
@@ -70,6 +88,11 @@ def found_authorities(now: datetime, website: str) -> Authorities:
     intermediate = new_intermediate("Lab Intermediate", root, now=now)
     ending = new_intermediate("Lab Ending Intermediate", root, now=now, lasts=60 * _DAY)
     foreign_root = new_root("Foreign Root", now=now)
+    root_registry = Registry(root, now)
+    withdrawn = new_intermediate(
+        "Lab Withdrawn Intermediate", root, now=now, extra=(pointing(f"{website}/lab-root.crl"),)
+    )
+    root_registry.revoke(withdrawn.certificate, x509.ReasonFlags.ca_compromise)
     return Authorities(
         now,
         website,
@@ -81,6 +104,9 @@ def found_authorities(now: datetime, website: str) -> Authorities:
         lasting=new_intermediate("Lab Ending Intermediate", root, now=now, key=ending.key),
         foreign_root=foreign_root,
         foreign_intermediate=new_intermediate("Foreign Intermediate", foreign_root, now=now),
+        withdrawn=withdrawn,
+        registry=Registry(intermediate, now),
+        root_registry=root_registry,
     )
 
 
@@ -89,17 +115,24 @@ def _leaf(at: Authorities, name: str, *, age: timedelta = 10 * _DAY, lifetime: t
     return Leaf(name, (name,), at.now - age, lifetime)
 
 
-def _issue(at: Authorities, leaf: Leaf, issuer: Identity, *, key: PrivateKey | None = None) -> Identity:
-    """Return a leaf that says where its issuer's certificate is published."""
-    access = x509.AuthorityInformationAccess(
-        [x509.AccessDescription(_CA_ISSUERS, x509.UniformResourceIdentifier(at.address_of(issuer)))]
-    )
-    return issue(replace(leaf, extra=(*leaf.extra, access)), issuer, key=key)
+def _issue(
+    at: Authorities, leaf: Leaf, issuer: Identity, *, key: PrivateKey | None = None, told: tuple[str, str] | None = None
+) -> Identity:
+    """Return a leaf that says where its issuer's certificate is published, and where what its issuer has revoked.
+
+    `told` are the URLs of CRL and responder, empty for none; of its issuer's CRL where nothing is given.
+    """
+    crl, responder = (at.list_of(issuer), "") if told is None else told
+    points = (pointing(crl),) if crl else ()
+    extra = (*leaf.extra, access(at.address_of(issuer), responder), *points)
+    return issue(replace(leaf, extra=extra), issuer, key=key)
 
 
-def _serve(at: Authorities, leaf: Leaf, *, key: PrivateKey | None = None) -> Served:
+def _serve(
+    at: Authorities, leaf: Leaf, *, key: PrivateKey | None = None, told: tuple[str, str] | None = None
+) -> Served:
     """Return a leaf of the lab's intermediate with the chain it should have."""
-    identity = _issue(at, leaf, at.intermediate, key=key)
+    identity = _issue(at, leaf, at.intermediate, key=key, told=told)
     return Served(identity.key, (identity.certificate, at.intermediate.certificate))
 
 
@@ -225,6 +258,51 @@ def _rsa_1024(at: Authorities, name: str) -> Served:
     return _serve(at, _leaf(at, name), key=new_rsa_key(1024))
 
 
+def revoked(reason: x509.ReasonFlags) -> Callable[[Authorities, str], Served]:
+    """Return what gives a certificate that the CRL lists."""
+
+    def recipe(at: Authorities, name: str) -> Served:
+        served = _good(at, name)
+        at.registry.revoke(served.chain[0], reason)
+        return served
+
+    return recipe
+
+
+def answered(way: str, reason: x509.ReasonFlags | None = None) -> Callable[[Authorities, str], Served]:
+    """Return what gives a certificate of which only a responder tells, in that way, and which may be revoked."""
+
+    def recipe(at: Authorities, name: str) -> Served:
+        served = _serve(at, _leaf(at, name), told=("", at.responder(way)))
+        if reason is not None:
+            at.registry.revoke(served.chain[0], reason)
+        return served
+
+    return recipe
+
+
+def _listed_nowhere(at: Authorities, name: str) -> Served:
+    """Return a certificate whose CRL is not there, but a responder is."""
+    return _serve(at, _leaf(at, name), told=(at.list_of(at.intermediate, "missing"), at.responder("delegated")))
+
+
+def _stapled(at: Authorities, name: str) -> Served:
+    """Return a certificate whose responder is not there, and an answer of it."""
+    served = answered("missing")(at, name)
+    return replace(served, staple=at.registry.answer(at.registry.about(served.chain[0])))
+
+
+def _stapled_revoked(at: Authorities, name: str) -> Served:
+    served = answered("missing", x509.ReasonFlags.superseded)(at, name)
+    return replace(served, staple=at.registry.answer(at.registry.about(served.chain[0])))
+
+
+def _revoked_above(at: Authorities, name: str) -> Served:
+    """Return a certificate of an intermediate that the root has revoked."""
+    identity = _issue(at, _leaf(at, name), at.withdrawn)
+    return Served(identity.key, (identity.certificate, at.withdrawn.certificate))
+
+
 def _malformed(at: Authorities, name: str) -> Served:
     """Return a leaf whose subjectAltName holds a DNS name and an IPv4 address of two octets."""
     encoded = name.encode("ascii")
@@ -261,6 +339,15 @@ RECIPES: Final[Mapping[str, Callable[[Authorities, str], Served]]] = {
     "intermediate-ends": _intermediate_ends,
     "rsa-1024": _rsa_1024,
     "malformed": _malformed,
+    "revoked": revoked(x509.ReasonFlags.unspecified),
+    "revoked-key": revoked(x509.ReasonFlags.key_compromise),
+    "revoked-hold": revoked(x509.ReasonFlags.certificate_hold),
+    "revoked-by-ocsp": answered("good", x509.ReasonFlags.cessation_of_operation),
+    "revoked-above": _revoked_above,
+    "stapled-revoked": _stapled_revoked,
+    "stapled": _stapled,
+    "ocsp": answered("good"),
+    "ocsp-alone": _listed_nowhere,
 }
 
 

@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from tests.lab.ca import Identity, Leaf, PublicKey, certify, new_intermediate, new_key, new_root
+from tests.lab.revocation import pointing
 
 _DAY: Final = timedelta(days=1)
 _BACKDATED: Final = timedelta(hours=1)  # as public CAs do, for clients whose clocks are behind
@@ -22,10 +23,11 @@ _BACKDATED: Final = timedelta(hours=1)  # as public CAs do, for clients whose cl
 
 @dataclass(frozen=True, slots=True)
 class Authority:
-    """The CA behind the Store: what signs, and the root above it, which is the anchor to trust."""
+    """The CA behind the Store: what signs, the root above it, which is the anchor to trust, and where its CRL is."""
 
     root: Identity
     intermediate: Identity
+    crl: str = ""
 
     @property
     def root_pem(self) -> str:
@@ -73,7 +75,8 @@ def deliver(authority: Authority, commission: Commission) -> Delivery:
 
 
 def _deliver(authority: Authority, leaf: Leaf, public_key: PublicKey) -> Delivery:
-    certificate = certify(leaf, authority.intermediate, public_key)
+    told = (pointing(authority.crl),) if authority.crl else ()
+    certificate = certify(replace(leaf, extra=(*leaf.extra, *told)), authority.intermediate, public_key)
     return Delivery(to_pem(certificate), to_pem(authority.intermediate.certificate))
 
 

@@ -29,6 +29,7 @@ from tests.lab.dns import NXDOMAIN, SERVFAIL, SILENCE, Answer, Zone, name_server
 from tests.lab.faults import FAULTY, LOCAL, SILENT, SOUND, Planted
 from tests.lab.installed import Service, lay, paths_of
 from tests.lab.issuance import Authority
+from tests.lab.revocation import Responder
 from tests.lab.servers import Current, listening, make_context, tell_names_apart
 from tests.lab.sink import mail_sink
 from tests.lab.sockets import bind
@@ -75,18 +76,20 @@ async def serve(path: Path, *labels: str) -> AsyncIterator[Lab]:
     folder = Folder(path)
     _make_room(folder)
     async with contextlib.AsyncExitStack() as stack:
-        website_port = stack.enter_context(website(folder.docroot))
+        responders: dict[str, Responder] = {}
+        website_port = stack.enter_context(website(folder.docroot, responders))
         now = datetime.now(UTC).replace(microsecond=0)
         authorities = found_authorities(now, f"http://{LOCAL}:{website_port}")
-        _publish(authorities, folder)
+        responders |= {f"/ocsp/{name}": one for name, one in authorities.registry.responders().items()}
         rows = (one for one in (*SOUND, *FAULTY) if not labels or one.label in labels)
         built = tuple(_build(rows, authorities))
+        _publish(authorities, folder)
         for one, number, bound in _listeners(built):
             await stack.enter_async_context(listening(one.planted, bound, one.current(number)))
         services = tuple(_install(built, authorities, folder.host))
         zone = _zone(built)
         token = new_token()
-        authority = Authority(authorities.root, authorities.intermediate)
+        authority = Authority(authorities.root, authorities.intermediate, authorities.list_of(authorities.intermediate))
 
         def lead(name: str) -> list[tuple[str, int]]:
             return [(LOCAL, website_port)] if name in zone and zone[name].addresses else []
@@ -151,7 +154,7 @@ def _make_room(folder: Folder) -> None:
 
 
 def _publish(authorities: Authorities, folder: Folder) -> None:
-    """Put the CAs' certificates where the leaves say they are, and the root where it is trusted from."""
+    """Put the CAs' certificates and CRLs where the leaves say they are, and the root where it is trusted from."""
     folder.trust.write_bytes(authorities.root.certificate.public_bytes(Encoding.PEM))
     for url, der in authorities.published().items():
         (folder.docroot / url.rpartition("/")[2]).write_bytes(der)

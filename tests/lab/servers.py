@@ -48,6 +48,8 @@ def make_context(served: Served, tls: Tls) -> SSL.Context:
     context.use_certificate(served.chain[0])
     for certificate in served.chain[1:]:
         context.add_extra_chain_cert(certificate)
+    if served.staple is not None:
+        context.set_ocsp_server_callback(lambda _, staple: staple or b"", served.staple)
     if tls.startswith("client-certificate"):
         context.set_verify(SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT, lambda *_: False)
     return context
