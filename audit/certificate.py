@@ -15,6 +15,7 @@ from cryptography import x509
 
 from audit import fields
 from audit.checks import Inconclusive
+from audit.lint_facts import facts_of_outline
 from audit.quiet import unwarned
 from audit.signature import read_algorithm
 
@@ -124,7 +125,7 @@ def read_certificate(der: bytes) -> Certificate:
     with unwarned():
         parsed = _parse(der)
         if isinstance(parsed, Fault):
-            facts: dict[str, Any] = {fact.name: parsed for fact in FACTS}
+            facts: dict[str, Any] = {fact.name: parsed for fact in FACTS} | facts_of_outline(der)
         else:
             facts = {fact.name: fact.read(parsed) for fact in FACTS}
     faults = tuple(dict.fromkeys(value for value in facts.values() if isinstance(value, Fault)))

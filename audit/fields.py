@@ -14,7 +14,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID, NameOID
 
 from audit.der import spki_of
-from audit.keys import KeyFacts, read_key
+from audit.keys import KeyFacts, key_of_spki, read_key
 from audit.signature import verifies
 
 UNREADABLE: Final = (
@@ -94,6 +94,8 @@ def key(certificate: x509.Certificate) -> KeyFacts:
         return read_key(certificate.public_key())
     except UnsupportedAlgorithm as error:
         return KeyFacts(certificate.public_key_algorithm_oid.dotted_string, unsupported=str(error))
+    except ValueError:
+        return key_of_spki(spki_of(certificate.tbs_certificate_bytes))
 
 
 def is_self_signed(certificate: x509.Certificate) -> bool:

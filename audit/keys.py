@@ -12,7 +12,9 @@ from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, rsa
 from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
+from cryptography.hazmat.primitives.serialization import load_der_public_key
 
+from audit.der import elements
 from audit.thresholds import Thresholds
 
 CURVES: Final = {
@@ -24,6 +26,8 @@ CURVES: Final = {
 }
 """Names of NIST's curves (FIPS 186) for those of SEC 2."""
 
+_RSA: Final = bytes.fromhex("06092a864886f70d010101")  # rsaEncryption
+_EXPONENT_BITS: Final = 8192
 _SMALL_PRIMES: Final = math.prod(
     number for number in range(3, 752) if all(number % divisor for divisor in range(2, number))
 )
@@ -53,8 +57,7 @@ def read_key(key: CertificatePublicKeyTypes) -> KeyFacts:
     """Return the facts of a public key."""
     if isinstance(key, rsa.RSAPublicKey):
         numbers = key.public_numbers()
-        small = numbers.n % 2 == 0 or math.gcd(numbers.n, _SMALL_PRIMES) > 1
-        return KeyFacts("RSA", key.key_size, exponent=numbers.e, has_small_factor=small)
+        return rsa_facts(numbers.n, numbers.e)
     if isinstance(key, ec.EllipticCurvePublicKey):
         return KeyFacts("EC", key.key_size, curve=CURVES.get(key.curve.name, key.curve.name))
     if isinstance(key, dsa.DSAPublicKey):
@@ -64,6 +67,28 @@ def read_key(key: CertificatePublicKeyTypes) -> KeyFacts:
     if isinstance(key, ed448.Ed448PublicKey):
         return KeyFacts("Ed448", 456, curve="Ed448")
     return KeyFacts(type(key).__name__.removesuffix("PublicKey"))
+
+
+def key_of_spki(spki: bytes) -> KeyFacts:
+    """Return what a public key is, of RSA also one that the library refuses to load; raises ValueError."""
+    try:
+        return read_key(load_der_public_key(spki))  # type: ignore[arg-type]  # certificates hold no Diffie-Hellman keys
+    except ValueError:
+        (whole,) = elements(spki)
+        algorithm, octets = elements(whole.content)
+        if not algorithm.content.startswith(_RSA):
+            raise
+        (key,) = elements(octets.content[1:])  # after the count of unused bits
+        modulus, exponent = (int.from_bytes(number.content, signed=True) for number in elements(key.content))
+        return rsa_facts(modulus, exponent)
+
+
+def rsa_facts(modulus: int, exponent: int) -> KeyFacts:
+    """Return the facts of an RSA key; raises ValueError for an exponent that is longer than any modulus."""
+    if exponent.bit_length() > _EXPONENT_BITS:
+        raise ValueError(f"an RSA exponent of {exponent.bit_length()} bits")
+    small = modulus % 2 == 0 or math.gcd(modulus, _SMALL_PRIMES) > 1
+    return KeyFacts("RSA", modulus.bit_length(), exponent=exponent, has_small_factor=small)
 
 
 def weaknesses(key: KeyFacts, limits: Thresholds) -> tuple[str, ...]:

@@ -1,0 +1,51 @@
+"""The facts of a certificate that the library refuses as a whole, as far as its outline gives them.
+
+A wrong version or a time without seconds hides neither the key nor the end of the validity. It judges nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any, Final
+
+from audit.fields import UNREADABLE
+from audit.keys import key_of_spki
+from audit.lint_reading import Reading, read_outline
+from audit.signature import ALGORITHMS
+
+
+def facts_of_outline(der: bytes) -> dict[str, Any]:
+    """Return by name the facts that can be read; never raises."""
+    found = dict[str, Any]()
+    for name, read in _FACTS.items():
+        try:
+            found[name] = read(read_outline(der))
+        except UNREADABLE:
+            continue
+    return found
+
+
+def _algorithm(reading: Reading) -> tuple[str, str | None]:
+    name, digest = ALGORITHMS.get(reading.algorithm_oid, (reading.algorithm_oid, None))
+    if name == "id-RSASSA-PSS":
+        raise ValueError("the digest stands in parameters that the library reads")
+    return name, digest
+
+
+def _lifetime(reading: Reading) -> timedelta:
+    if reading.lifetime <= timedelta(0):
+        raise ValueError("notAfter is before notBefore")
+    return reading.lifetime
+
+
+_FACTS: Final[dict[str, Callable[[Reading], Any]]] = {
+    "not_before": lambda reading: reading.not_before,
+    "not_after": lambda reading: reading.not_after,
+    "lifetime": _lifetime,
+    "spki_sha256": lambda reading: hashlib.sha256(reading.spki).hexdigest(),
+    "key": lambda reading: key_of_spki(reading.spki),
+    "signature_algorithm": lambda reading: _algorithm(reading)[0],
+    "signature_digest": lambda reading: _algorithm(reading)[1],
+}
