@@ -65,11 +65,11 @@ def validity_excesses(certificate: Certificate, chain: Chain, policy: Policy) ->
     if not is_bound and all(profile.thresholds.validity_of_public_only for profile in policy.profiles):
         return None
     return policy.each(
-        lambda limits: _excess(certificate, limits) if is_bound or not limits.validity_of_public_only else ()
+        lambda limits: validity_excess(certificate, limits) if is_bound or not limits.validity_of_public_only else ()
     )
 
 
-def _excess(certificate: Certificate, limits: Thresholds) -> tuple[str, ...]:
+def validity_excess(certificate: Certificate, limits: Thresholds) -> tuple[str, ...]:
     """Compare with the limit of the date of issue, both ends of the validity included (BR 6.3.2)."""
     applying = [limit for limit in limits.validity_max if limit.issued_from <= certificate.not_before]
     if not applying:

@@ -1,4 +1,4 @@
-"""What is wrong with certificates and handshakes, in a clause each: unreadable fields, usages, signatures, versions.
+"""What is wrong with certificates and handshakes, in a clause each: unreadable fields, signatures, versions.
 
 It knows no severity and no endpoint.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 from audit.anchors import LINKED
 from audit.certificate import Certificate
 from audit.chain import Chain
+from audit.keys import weaknesses
 from audit.observation import Handshake
 from audit.thresholds import Thresholds
 
@@ -22,25 +23,31 @@ def chain_faults(chain: Chain) -> tuple[str, ...]:
     )
 
 
-def eku_fault(certificate: Certificate, limits: Thresholds) -> tuple[str, ...]:
-    """Say why the extended key usage does not admit servers; where it may be left out, it may also be any."""
-    usages = certificate.extended_key_usages
-    if usages is None:
-        return ("no extended key usage; serverAuth is required",) if limits.eku_required else ()
-    admitted = {"serverAuth"} if limits.eku_required else {"serverAuth", "anyExtendedKeyUsage"}
-    return () if admitted & set(usages) else (f"extended key usage {', '.join(usages)}; serverAuth is required",)
-
-
 def forgeable_signatures(chain: Chain, limits: Thresholds) -> tuple[str, ...]:
     """Say in a clause each which of leaf and intermediates is signed with a digest that is not admitted."""
-    admitted = limits.signature_digests
+    return tuple(clause for one in (chain.leaf, *chain.intermediates) for clause in forgeable(one, limits))
+
+
+def forgeable(certificate: Certificate, limits: Thresholds) -> tuple[str, ...]:
+    """Say that a certificate is signed with a digest that is not admitted, if so."""
+    name, digest = certificate.signature_algorithm, certificate.signature_digest
+    if (digest or name) in limits.signature_digests:
+        return ()
+    of_parameters = f" ({digest})" if name == "id-RSASSA-PSS" else ""
+    return (f"{certificate} is signed with {name}{of_parameters}; admitted are {', '.join(limits.signature_digests)}",)
+
+
+def sent_anchors(chain: Chain) -> tuple[str, ...]:
+    """Return the trust anchors that were sent in their self-signed form, after the leaf."""
     return tuple(
-        f"{certificate} is signed with {certificate.signature_algorithm}"
-        + (f" ({certificate.signature_digest})" if certificate.signature_algorithm == "id-RSASSA-PSS" else "")
-        + f"; admitted are {', '.join(admitted)}"
-        for certificate in (chain.leaf, *chain.intermediates)
-        if (certificate.signature_digest or certificate.signature_algorithm) not in admitted
-    )
+        str(one) for one in chain.certificates[1:]
+        if _is_anchor(one, chain) and one.can_ask("is_self_signed") and one.is_self_signed
+    )  # fmt: skip
+
+
+def weak_ca_keys(chain: Chain, limits: Thresholds) -> tuple[str, ...]:
+    """Say in a clause each what is wrong with the key of an intermediate."""
+    return tuple(f"{one}: {clause}" for one in chain.intermediates for clause in weaknesses(one.key, limits))
 
 
 def old_versions(handshakes: tuple[Handshake, ...], limits: Thresholds) -> tuple[str, ...]:

@@ -8,11 +8,17 @@ from audit.certificate import Certificate
 from audit.chain import Chain
 from audit.checks import check, inconclusive, not_applicable, require, require_none
 from audit.expiry import expires, expiring_margin, renewal_margin, time_left, validity_excesses
-from audit.faults import chain_faults, eku_fault, forgeable_signatures
+from audit.faults import chain_faults, forgeable_signatures
 from audit.installed import clock_is_off, successor
+from audit.lint_scope import require_bound, require_public, require_rules
 from audit.observation import Observation
 from audit.placeholder import require_own
 from audit.policy import Policy
+from audit.rules_profile import RULES as PROFILE
+from audit.rules_service import REVOCATION, TRANSPARENCY
+from audit.rules_usage import RULES as CLIENTS
+from audit.rules_usage import eku_faults, presents_names
+from audit.staple import must_staple, require_staples
 from audit.words import duration, moment, sentence
 
 
@@ -73,15 +79,15 @@ def test_names_in_san(certificate: Certificate, observation: Observation, policy
     """The subject alternative name has a dNSName or an iPAddress: clients look nowhere else."""
     require_own(observation, policy)
     required = "a subject alternative name with a dNSName or an iPAddress"
-    require(certificate.has_san, f"{required} is missing, and clients look for names nowhere else",
+    require(presents_names(certificate), f"{required} is missing, and clients look for names nowhere else",
             observed=f"subject {certificate.subject}", required=required)  # fmt: skip
 
 
 @check("cert.eku-missing-serverauth", severity="high", remedy="reissue", source="RFC 5280 4.2.1.12; BR 7.1.2.7.10")
 def test_issued_for_servers(certificate: Certificate, observation: Observation, policy: Policy) -> None:
-    """The extended key usage admits servers; whether it may be left out, or be any, the policy says."""
+    """The extended key usage is a server's; whether it may be left out, or be any or more, the policy says."""
     require_own(observation, policy)
-    require_none(policy.each(lambda limits: eku_fault(certificate, limits)), required="serverAuth")
+    require_none(policy.each(lambda limits: eku_faults(certificate, limits)), required="serverAuth")
 
 
 @check("cert.self-signed", severity="high", remedy="reissue", source="PCI DSS 4.2.1; RFC 5280 3.2")
@@ -109,6 +115,47 @@ def test_validity_within_limit(
     if faults is None:
         not_applicable("its issuer is not publicly trusted, and the limit binds only those that are")
     require_none(faults)
+
+
+@check("cert.profile-br", severity="low", remedy="reissue", source="BR 7.1.2.7; RFC 5280 4.1.2, 4.2")
+def test_profile_is_a_servers(certificate: Certificate, chain: Chain, observation: Observation, policy: Policy) -> None:
+    """Serial number, common name, key usage and extensions are those of a server's certificate, as of its issue."""
+    require_bound(chain, observation, policy)
+    require_rules(certificate, PROFILE)
+
+
+@check("cert.eku-clientauth", severity="low", remedy="reissue", source="Chrome Root Program Policy 1.3.2")
+def test_not_issued_for_clients_too(
+    certificate: Certificate, chain: Chain, observation: Observation, policy: Policy
+) -> None:
+    """What is issued from 2027-03-15 on for servers is not also for clients: browsers drop CAs that go on doing so."""
+    require_bound(chain, observation, policy)
+    require_rules(certificate, CLIENTS)
+
+
+@check("cert.no-revocation-info", severity="medium", remedy="reissue", source="BR 7.1.2.11.2")
+def test_revocable(certificate: Certificate, chain: Chain, observation: Observation, policy: Policy) -> None:
+    """It says where its CRL is or where OCSP is answered, unless it is short-lived."""
+    require_bound(chain, observation, policy)
+    require_rules(certificate, REVOCATION)
+
+
+@check(
+    "cert.sct-insufficient", severity="high", remedy="reissue", source="https://support.apple.com/103214; RFC 6962 3.3"
+)
+def test_logged_enough(certificate: Certificate, chain: Chain, observation: Observation, policy: Policy) -> None:
+    """It holds timestamps of as many logs as browsers ask of publicly trusted certificates, whatever the policy."""
+    require_bound(chain, observation, policy)
+    require_public(chain)
+    require_rules(certificate, TRANSPARENCY)
+
+
+@check("cert.must-staple-no-staple", severity="high", remedy="configure", source="RFC 7633 4.2.3")
+def test_stapled_where_it_must(certificate: Certificate, observation: Observation) -> None:
+    """Where the certificate binds the server to staple an OCSP answer, every address does."""
+    if not must_staple(certificate):
+        not_applicable("the certificate does not bind the server to staple")
+    require_staples(certificate, observation)
 
 
 def _reload_or_reissue(observation: Observation, certificate: Certificate) -> str:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from audit.certificate import Certificate
 from audit.chain import Chain
-from audit.checks import Finding, check, inconclusive, require
+from audit.checks import Finding, check, inconclusive, not_applicable, require, require_none
+from audit.faults import sent_anchors, weak_ca_keys
 from audit.observation import Observation
 from audit.placeholder import require_own
 from audit.policy import Policy
 from audit.trust import completing_file, distrust, outlived, require_names
-from audit.words import moment, sentence
+from audit.words import listing, moment, sentence
 
 
 @check("cert.untrusted", severity="high", remedy="reissue", source="RFC 5280 6.1; CWE-295")
@@ -52,3 +53,20 @@ def test_intermediates_outlive_leaf(certificate: Certificate, chain: Chain) -> N
     require_names(chain)
     ending = [clause for one in chain.intermediates for clause in outlived(one, certificate)]
     require(not ending, sentence(ending), observed=ending, required=f"until {moment(certificate.not_after)}")
+
+
+@check("chain.root-included", severity="info", remedy="rechain", source="RFC 9846 4.4.2")
+def test_root_left_out(chain: Chain) -> None:
+    """The trust anchor itself is not sent: clients have it, or would not trust it, and it only costs bytes."""
+    require_names(chain)
+    roots = sent_anchors(chain)
+    require(not roots, f"the trust anchor {listing(roots)} was sent too", observed=roots, required="no trust anchor")
+
+
+@check("chain.weak-ca-key", severity="high", remedy="reissue", source="BR 6.1.5, 6.1.6; CWE-326")
+def test_intermediates_keys_are_strong(chain: Chain, policy: Policy) -> None:
+    """The keys of the intermediates are of a size, curve and exponent that the policy admits, as a leaf's must be."""
+    require_names(chain)
+    if not chain.intermediates:
+        not_applicable("there is no intermediate between the leaf and a trust anchor")
+    require_none(policy.each(lambda limits: weak_ca_keys(chain, limits)))

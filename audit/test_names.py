@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from audit.certificate import Certificate
-from audit.checks import check, inconclusive, require
+from audit.chain import Chain
+from audit.checks import check, inconclusive, not_applicable, require
 from audit.endpoint import Endpoint
 from audit.installed import covering
+from audit.lint_scope import require_bound, require_rules
 from audit.names import covers, host_name_faults, presented
 from audit.observation import Observation
 from audit.placeholder import require_own
 from audit.policy import Policy
 from audit.reach import UNREACHABLE
+from audit.rules_names import RULES as NAMES
+from audit.wildcard import wildcard_faults, wildcards
 from audit.words import listing, sentence
 
 
@@ -25,6 +29,22 @@ def test_name_matches(endpoint: Endpoint, certificate: Certificate, observation:
     require(covers(certificate, endpoint.reference), f"valid for {names}, not for {endpoint.reference}{at_hand}",
             observed=presented(certificate), required=endpoint.reference,
             remedy="configure" if fitting else "reissue")  # fmt: skip
+
+
+@check("cert.internal-name", severity="medium", remedy="reissue", source="BR 4.2.2, 7.1.2.7.12")
+def test_names_are_public(certificate: Certificate, chain: Chain, observation: Observation, policy: Policy) -> None:
+    """Every name is one of the public DNS and every address a public one: no public CA may certify any other."""
+    require_bound(chain, observation, policy)
+    require_rules(certificate, NAMES)
+
+
+@check("cert.wildcard-scope", severity="low", source="NSA U/OO/203408-21 (ALPACA); BR 3.2.2.6")
+def test_wildcard_is_of_one_service(endpoint: Endpoint, certificate: Certificate) -> None:
+    """A wildcard is for web sites of one domain: the key of another service is not also that of all of them."""
+    if not wildcards(certificate):
+        not_applicable("the certificate has no wildcard")
+    faults = wildcard_faults(certificate, endpoint)
+    require(not faults, sentence(faults), observed=wildcards(certificate), required="the names of this service")
 
 
 @check("host.name-invalid", severity="high", remedy="host", source="RFC 1123 2.1; RFC 1035 2.3.4", scopes=("host",))

@@ -213,7 +213,8 @@ def test_what_every_placeholder_lacks_is_one_finding(check: object) -> None:
 @pytest.mark.parametrize(
     ("start", "days"),
     [
-        (datetime(2018, 3, 1, tzinfo=UTC), 825),
+        (datetime(2016, 7, 2, tzinfo=UTC), 1188),
+        (datetime(2018, 3, 2, tzinfo=UTC), 825),
         (datetime(2020, 9, 1, tzinfo=UTC), 398),
         (datetime(2026, 3, 14, 23, 59, 59, tzinfo=UTC), 398),
         (datetime(2026, 3, 15, tzinfo=UTC), 200),

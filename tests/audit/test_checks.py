@@ -36,6 +36,10 @@ CATALOGUE = {
     "key.permissions": "high", "tls.old-protocol": "high", "host.name-invalid": "high", "dns.unresolvable": "high",
     "dns.not-this-host": "high", "ops.foreign-agent": "info", "ops.endpoint-unusable": "medium",
     "ops.waiver-expired": "medium", "ops.waiver-stale": "medium",
+    "cert.profile-br": "low", "cert.internal-name": "medium", "cert.eku-clientauth": "low",
+    "cert.no-revocation-info": "medium", "cert.sct-insufficient": "high", "cert.must-staple-no-staple": "high",
+    "cert.wildcard-scope": "low", "chain.root-included": "info", "chain.weak-ca-key": "high",
+    "cert.revoked": "critical",
 }  # fmt: skip
 FIXTURES = {
     "endpoint", "observation", "handshake", "certificate", "chain", "server", "policy", "now", "audit_run",

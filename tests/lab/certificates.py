@@ -281,26 +281,46 @@ def answered(way: str, reason: x509.ReasonFlags | None = None) -> Callable[[Auth
     return recipe
 
 
-def _listed_nowhere(at: Authorities, name: str) -> Served:
-    """Return a certificate whose CRL is not there, but a responder is."""
-    return _serve(at, _leaf(at, name), told=(at.list_of(at.intermediate, "missing"), at.responder("delegated")))
+def listed(name: str, way: str = "") -> Callable[[Authorities, str], Served]:
+    """Return what gives a certificate whose CRL is one that says nothing, and perhaps a responder something."""
+
+    def recipe(at: Authorities, own: str) -> Served:
+        told = (at.list_of(at.intermediate, name), at.responder(way) if way else "")
+        return _serve(at, _leaf(at, own), told=told)
+
+    return recipe
 
 
-def _stapled(at: Authorities, name: str) -> Served:
-    """Return a certificate whose responder is not there, and an answer of it."""
-    served = answered("missing")(at, name)
-    return replace(served, staple=at.registry.answer(at.registry.about(served.chain[0])))
+def stapled(reason: x509.ReasonFlags | None = None) -> Callable[[Authorities, str], Served]:
+    """Return what gives a certificate whose responder is not there, and an answer of it."""
 
+    def recipe(at: Authorities, name: str) -> Served:
+        served = answered("missing", reason)(at, name)
+        return replace(served, staple=at.registry.answer(at.registry.about(served.chain[0])))
 
-def _stapled_revoked(at: Authorities, name: str) -> Served:
-    served = answered("missing", x509.ReasonFlags.superseded)(at, name)
-    return replace(served, staple=at.registry.answer(at.registry.about(served.chain[0])))
+    return recipe
 
 
 def _revoked_above(at: Authorities, name: str) -> Served:
     """Return a certificate of an intermediate that the root has revoked."""
     identity = _issue(at, _leaf(at, name), at.withdrawn)
     return Served(identity.key, (identity.certificate, at.withdrawn.certificate))
+
+
+def _root_too(at: Authorities, name: str) -> Served:
+    served = _good(at, name)
+    return Served(served.key, (*served.chain, at.root.certificate))
+
+
+def _weak_ca(at: Authorities, name: str) -> Served:
+    issuer = new_intermediate("Lab Weak Intermediate", at.root, now=at.now, key=new_rsa_key(1024))
+    identity = issue(_leaf(at, name), issuer)
+    return Served(identity.key, (identity.certificate, issuer.certificate))
+
+
+def _must_staple(at: Authorities, name: str) -> Served:
+    feature = x509.TLSFeature([x509.TLSFeatureType.status_request])
+    return _serve(at, replace(_leaf(at, name), extra=(feature,)), told=("", at.responder("good")))
 
 
 def _malformed(at: Authorities, name: str) -> Served:
@@ -339,15 +359,18 @@ RECIPES: Final[Mapping[str, Callable[[Authorities, str], Served]]] = {
     "intermediate-ends": _intermediate_ends,
     "rsa-1024": _rsa_1024,
     "malformed": _malformed,
+    "root-too": _root_too,
+    "weak-ca": _weak_ca,
+    "must-staple": _must_staple,
     "revoked": revoked(x509.ReasonFlags.unspecified),
     "revoked-key": revoked(x509.ReasonFlags.key_compromise),
     "revoked-hold": revoked(x509.ReasonFlags.certificate_hold),
     "revoked-by-ocsp": answered("good", x509.ReasonFlags.cessation_of_operation),
     "revoked-above": _revoked_above,
-    "stapled-revoked": _stapled_revoked,
-    "stapled": _stapled,
+    "stapled-revoked": stapled(x509.ReasonFlags.superseded),
+    "stapled": stapled(),
     "ocsp": answered("good"),
-    "ocsp-alone": _listed_nowhere,
+    "ocsp-alone": listed("missing", "delegated"),
 }
 
 

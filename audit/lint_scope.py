@@ -1,0 +1,51 @@
+"""Whom rule books bind, and what rules say of a certificate in the words of a check.
+
+It knows no rule, and of a certificate only what was judged of it.
+"""
+
+from __future__ import annotations
+
+from audit.certificate import MALFORMED, Certificate
+from audit.chain import Chain
+from audit.checks import Finding, Inconclusive, NotApplicable
+from audit.lint import Rule, lint
+from audit.observation import Observation
+from audit.placeholder import require_own
+from audit.policy import Policy
+from audit.words import listing, moment, sentence
+
+
+def require_bound(chain: Chain, observation: Observation, policy: Policy) -> None:
+    """End the check unless the rules of the public PKI bind the issuer: publicly trusted ones, or all where named.
+
+    A certificate that is no CA's work, a placeholder or a self-signed one, is one finding, and not also these.
+    """
+    require_own(observation, policy)
+    if chain.leaf_is_anchor:
+        raise NotApplicable(f"the leaf itself is a trust anchor of {chain.anchor_source}")
+    if not chain.is_anchored and chain.leaf.can_ask("is_self_signed") and chain.leaf.is_self_signed:
+        raise Inconclusive("no CA issued it", because="cert.self-signed")
+    if not policy.is_named:
+        require_public(chain)
+
+
+def require_public(chain: Chain) -> None:
+    """End the check unless the path ends in a publicly trusted anchor."""
+    if chain.anchor_is_public:
+        return
+    if chain.missing_issuer:
+        raise Inconclusive("whether its issuer is publicly trusted cannot be told", because="chain.incomplete")
+    raise NotApplicable("its issuer is not publicly trusted, and the rules bind only those that are")
+
+
+def require_rules(certificate: Certificate, rules: tuple[Rule, ...]) -> None:
+    """Raise what a check of these rules ends with, unless the certificate keeps them all."""
+    seen = lint(certificate.der, rules)
+    if seen.breaches:
+        clauses = list(dict.fromkeys(breach.rule.source for breach in seen.breaches))
+        raise Finding(listing(seen.breaches), observed=list(map(str, seen.breaches)), required=clauses)
+    if seen.unread:
+        raise Inconclusive(f"the certificate cannot be read: {sentence(seen.unread)}", because=MALFORMED)
+    if not seen.binding:
+        since = min(rule.since for rule in rules)
+        raise NotApplicable(f"issued {moment(certificate.not_before)}, the rule binds from {since:%Y-%m-%d} on")

@@ -1,0 +1,265 @@
+"""The rules of rule books: good, broken, and not yet in force."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+import pytest
+from cryptography import x509
+from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID
+
+from audit import rules_names, rules_profile, rules_service, rules_usage
+from audit.certificate import read_certificate
+from audit.lint import Rule, day, is_of_ca, lint
+from audit.lint_facts import facts_of_outline
+from audit.lint_reading import ACCESS, POISON, SCTS, Extension, Reading, read_outline
+from tests.audit.certificates import DAY, NOW, Draft, ca, leaf
+from tests.audit.facts import GOOD, INTERMEDIATE, ROOT
+
+MUTANTS = 1500
+ALL = (
+    *rules_names.RULES,
+    *rules_profile.RULES,
+    *rules_service.REVOCATION,
+    *rules_service.TRANSPARENCY,
+    *rules_usage.RULES,
+)
+CLIENT, SERVER = ExtendedKeyUsageOID.CLIENT_AUTH, ExtendedKeyUsageOID.SERVER_AUTH
+OCSP = AuthorityInformationAccessOID.OCSP
+
+POLICY = x509.CertificatePolicies([x509.PolicyInformation(x509.ObjectIdentifier("2.23.140.1.2.1"), None)])
+PLACES = x509.AuthorityInformationAccess(
+    [x509.AccessDescription(OCSP, x509.UniformResourceIdentifier("http://ocsp.example.com"))]
+)
+CRL = x509.CRLDistributionPoints(
+    [x509.DistributionPoint([x509.UniformResourceIdentifier("http://crl.example.com/1")], None, None, None)]
+)
+
+
+def timestamps(*logs: int) -> x509.UnrecognizedExtension:
+    """Return the extension with one timestamp of each of these logs, as far as anybody looks into it."""
+    parts = [b"\0" + bytes([log]) * 32 + b"\0" * 14 for log in logs]
+    listed = b"".join(len(part).to_bytes(2, "big") + part for part in parts)
+    octets = len(listed).to_bytes(2, "big") + listed
+    size = bytes([len(octets)]) if len(octets) < 128 else b"\x81" + bytes([len(octets)])
+    return x509.UnrecognizedExtension(x509.ObjectIdentifier(SCTS), b"\x04" + size + octets)
+
+
+SOUND = replace(GOOD, extra=(POLICY, PLACES, timestamps(1, 2)))
+
+
+def outline(draft: Draft = SOUND) -> Reading:
+    """Return the outline of a draft."""
+    return read_outline(draft.der)
+
+
+def broken(draft: Draft, *, as_leaf: bool = True) -> set[str]:
+    """Return the ids of the rules that a draft breaks."""
+    seen = lint(draft.der, ALL, as_leaf=as_leaf)
+    assert not seen.unread
+    return {breach.rule.id for breach in seen.breaches}
+
+
+def usage(*, signs_certificates: bool = False, signs_crls: bool = False) -> x509.KeyUsage:
+    """Return a key usage."""
+    return x509.KeyUsage(
+        digital_signature=True,
+        content_commitment=False,
+        key_encipherment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        key_cert_sign=signs_certificates,
+        crl_sign=signs_crls,
+        encipher_only=False,
+        decipher_only=False,
+    )
+
+
+def test_an_outline_says_what_the_draft_does() -> None:
+    seen = outline(SOUND.named("www.example.com", "2001:db8::1"))
+    assert seen.dns_names == ("www.example.com",)
+    assert list(map(str, seen.addresses)) == ["2001:db8::1"]
+    assert seen.common_names == ("www.example.com",)
+    assert (seen.not_before, seen.lifetime) == (NOW - 20 * DAY, 90 * DAY)
+    assert seen.not_after == seen.not_before + 90 * DAY - timedelta(seconds=1)
+    assert seen.policies == ("2.23.140.1.2.1",)
+    assert seen.ocsp_urls == ("http://ocsp.example.com",)
+    assert len(seen.log_ids) == 2
+    assert seen.authority_key_id
+    assert not seen.is_ca
+
+
+def test_a_sound_leaf_breaks_no_rule() -> None:
+    assert broken(SOUND) == set()
+
+
+def test_no_rule_of_servers_binds_a_ca() -> None:
+    assert is_of_ca(outline(INTERMEDIATE))
+    assert not is_of_ca(outline())
+    assert broken(INTERMEDIATE, as_leaf=False) == set()
+
+
+def test_a_root_need_not_name_its_issuers_key() -> None:
+    assert broken(ROOT.without_key_ids(), as_leaf=False) == set()
+
+
+@pytest.mark.parametrize(
+    ("draft", "rule"),
+    [
+        (replace(SOUND, subject="CN=other.example.com"), "common-name-copy"),
+        (replace(SOUND, subject="CN=WWW.example.com"), "common-name-copy"),
+        (replace(SOUND, extra=(PLACES, timestamps(1, 2))), "policies"),
+        (replace(SOUND, extra=(POLICY, CRL, timestamps(1, 2))), "access"),
+        (SOUND.without_key_ids(), "authority-key"),
+        (replace(SOUND, extra=(*SOUND.extra, usage(signs_certificates=True))), "key-cert-sign"),
+        (replace(SOUND, extra=(*SOUND.extra, usage(signs_crls=True))), "crl-sign"),
+        (replace(SOUND, extra=(POLICY, PLACES, timestamps(1))), "logs"),
+        (replace(SOUND, extra=(POLICY, PLACES, timestamps(1, 1))), "logs"),
+        (replace(SOUND, extra=(POLICY, PLACES)), "logs"),
+        (SOUND.lasting(181 * DAY), "logs"),
+        (SOUND.named("www.example.com", "host.corp"), "internal"),
+        (SOUND.named("www.example.com", "10.0.0.1"), "reserved-address"),
+        (SOUND.named("www.example.com", "a b.example.com"), "character"),
+        (SOUND.named("www.example.com", "a..example.com"), "character"),
+        (SOUND.named("www.example.com", "w*.example.com"), "character"),
+        (SOUND.named("www.example.com", "com"), "bare-suffix"),
+        (SOUND.named("www.example.com", "1.2.0.192.in-addr.arpa"), "reverse-zone"),
+    ],
+)
+def test_one_thing_wrong_breaks_one_rule(draft: Draft, rule: str) -> None:
+    assert broken(draft) == {rule}
+
+
+def test_a_name_with_a_dot_at_its_end_is_neither_spelled_nor_public() -> None:
+    assert broken(SOUND.named("www.example.com", "www.example.com.")) == {"internal", "character"}
+
+
+def test_a_ca_that_serves_breaks_the_rule_of_its_constraints() -> None:
+    assert "ca" in broken(replace(SOUND, is_ca=True))
+
+
+@pytest.mark.parametrize(
+    "names", [("*.example.com",), ("xn--bcher-kva.example.com",), ("a_b.example.com",), ("8.8.8.8",)]
+)
+def test_wildcards_a_labels_and_public_addresses_are_public_names(names: tuple[str, ...]) -> None:
+    draft = SOUND.named(*names)
+    assert broken(replace(draft, subject=f"CN={names[0]}")) == set()
+
+
+@pytest.mark.parametrize(
+    ("rule", "change"),
+    [
+        ("serial-octets", lambda reading: replace(reading, serial=b"\x01" * 21)),
+        ("serial-positive", lambda reading: replace(reading, serial=b"\x00")),
+        ("serial-positive", lambda reading: replace(reading, serial=b"\x80")),
+        ("unique-id", lambda reading: replace(reading, has_unique_id=True)),
+        ("repeated", lambda reading: replace(reading, repeated=("2.5.29.14",))),
+        ("empty-sequence", lambda reading: _with(reading, ACCESS, b"\x30\x00")),
+    ],
+)
+def test_what_the_library_would_not_write_is_judged_too(rule: str, change: Callable[[Reading], Reading]) -> None:
+    judge = next(one.judge for one in rules_profile.RULES if one.id == rule)
+    assert judge(outline()) is None
+    assert judge(change(outline()))
+
+
+def _with(reading: Reading, oid: str, value: bytes) -> Reading:
+    return replace(reading, extensions={**reading.extensions, oid: Extension(critical=False, value=value)})
+
+
+@pytest.mark.parametrize(
+    ("start", "life", "is_enough"),
+    [
+        (NOW, 180 * DAY, True),
+        (NOW, 180 * DAY + timedelta(seconds=1), False),
+        (datetime.fromisoformat("2020-01-01T00:00Z"), 400 * DAY, True),
+        (datetime.fromisoformat("2020-01-01T00:00Z"), 500 * DAY, False),
+        (datetime.fromisoformat("2018-10-14T00:00Z"), 500 * DAY, True),  # nothing was asked yet
+    ],
+)
+def test_two_timestamps_are_enough_for_a_short_life(start: datetime, life: timedelta, *, is_enough: bool) -> None:
+    assert ({"logs", "logs-by-months"}.isdisjoint(broken(SOUND.starting(start).lasting(life)))) is is_enough
+
+
+def test_a_precertificate_has_no_timestamps_yet() -> None:
+    reading = outline(replace(SOUND, extra=(POLICY, PLACES)))
+    assert rules_service.too_few_by_days(reading)
+    assert rules_service.too_few_by_days(_with(reading, POISON, b"\x05\x00")) is None
+
+
+@pytest.mark.parametrize(
+    ("start", "life", "extra", "lacks"),
+    [
+        (NOW, 90 * DAY, (), True),
+        (NOW, 90 * DAY, (CRL,), False),
+        (NOW, 90 * DAY, (PLACES,), False),
+        (NOW, 7 * DAY, (), False),
+        (NOW, 7 * DAY + timedelta(seconds=1), (), True),
+        (day(2026, 3, 14), 10 * DAY, (), False),
+        (day(2024, 3, 14), 90 * DAY, (), False),  # the rule was not in force
+    ],
+)
+def test_what_lives_longer_than_a_week_can_be_revoked(
+    start: datetime, life: timedelta, extra: tuple[x509.ExtensionType, ...], *, lacks: bool
+) -> None:
+    draft = replace(GOOD, extra=extra).starting(start).lasting(life)
+    assert ("revocation" in broken(draft)) is lacks
+
+
+def test_what_is_for_clients_too_is_found_from_its_date_on() -> None:
+    both = SOUND.used_for(SERVER, CLIENT)
+    assert "clients" not in broken(both.starting(day(2027, 3, 14)))
+    assert "clients" in broken(both.starting(day(2027, 3, 15)))
+    assert "clients" not in broken(SOUND.starting(day(2027, 3, 15)))
+
+
+def test_a_rule_binds_neither_before_its_date_nor_after_its_end() -> None:
+    rule = Rule("a", "b.c", "BR", "1", day(2020, 1, 1), lambda reading: "broken", until=day(2021, 1, 1))  # noqa: ARG005
+    breaches = [bool(lint(GOOD.starting(start).der, (rule,)).breaches)
+                for start in (day(2019, 12, 31), day(2020, 1, 1), day(2020, 12, 31), day(2021, 1, 1))]  # fmt: skip
+    assert breaches == [False, True, True, False]
+
+
+def test_a_breach_names_its_clause() -> None:
+    (breach,) = lint(SOUND.without_key_ids().der, ALL).breaches
+    assert str(breach) == "the authorityKeyIdentifier is missing (RFC 5280 4.2.1.1)"
+
+
+def test_one_unreadable_extension_hides_no_other() -> None:
+    bad_policies = x509.UnrecognizedExtension(x509.ObjectIdentifier("2.5.29.32"), b"\x02\x01\x01")
+    seen = lint(replace(SOUND, extra=(bad_policies, PLACES, timestamps(1))).der, ALL)
+    assert {breach.rule.id for breach in seen.breaches} == {"logs"}
+    assert any("2.5.29.32" in clause for clause in seen.unread)
+
+
+def test_bytes_that_are_no_certificate_break_no_rule_and_cannot_be_read() -> None:
+    for content in (b"", b"garbage", b"\x30\x00", b"\x30\x04\x30\x00\x30\x00"):
+        seen = lint(content, ALL)
+        assert not seen.breaches
+        assert seen.unread
+        assert facts_of_outline(content) == {}
+
+
+def test_a_certificate_that_the_library_refuses_still_has_dates_and_key() -> None:
+    whole = GOOD.der
+    version = whole.replace(b"\xa0\x03\x02\x01\x02", b"\xa0\x03\x02\x01\x03", 1)
+    facts = read_certificate(version)
+    assert [fault.place for fault in facts.faults] == ["Certificate"]
+    assert facts.not_after == read_certificate(whole).not_after
+    assert (facts.key, facts.lifetime) == (read_certificate(whole).key, 90 * DAY)
+    assert facts.signature_digest == "sha256"
+    assert not facts.can_ask("issuer")
+
+
+def test_no_mutant_is_more_than_the_rules_can_bear() -> None:
+    chosen = random.Random(7)  # noqa: S311 - the same mutants each time
+    for _ in range(MUTANTS):
+        mutant = bytearray(chosen.choice((SOUND, INTERMEDIATE, leaf("a.b"), ca("CN=Of itself"))).der)
+        for _ in range(chosen.randint(1, 4)):
+            place = chosen.randrange(len(mutant))
+            mutant[place : place + chosen.choice((0, 1, 1, 3))] = chosen.randbytes(chosen.choice((0, 1, 1, 2)))
+        lint(bytes(mutant), ALL)
+        facts_of_outline(bytes(mutant))
