@@ -1,0 +1,240 @@
+"""The checks of certificates measured on certificates that a linter of others has judged.
+
+    python -m bench.lints FILE
+
+FILE is a tar archive with certificates in PEM and `expected.tsv`, a row for each certificate and lint of zlint that
+applies to it: file, lint, result. `MAPPING` says which lint is about which of our rules. A row is to be a finding where
+the result is `info`, `warn` or `error`; `fatal` says that the linter could not tell, and is left out. Prints of each
+lint its rows, hits, misses, false positives and rows left out, then the totals, why rows were left out, and each fault.
+Exits 1 where recall or false positives break their bounds.
+"""
+
+from __future__ import annotations
+
+import sys
+import tarfile
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+from audit.certificate import Certificate, read_certificate
+from audit.checks import Inconclusive
+from audit.expiry import validity_excess
+from audit.faults import forgeable
+from audit.keys import weaknesses
+from audit.lint import Rule, day, is_of_ca, lint
+from audit.lint_reading import read_outline
+from audit.pem import certificates_in
+from audit.policy import load_profile
+from audit.rules_names import RULES as NAMES
+from audit.rules_profile import RULES as PROFILE
+from audit.rules_service import BY_DAYS, REVOCATION, TRANSPARENCY
+from audit.rules_usage import RULES as CLIENTS
+from audit.rules_usage import eku_faults, presents_names
+
+RECALL_MIN: Final = 0.98
+FALSE_POSITIVES_MAX: Final = 0.005  # of the rows that are to be no finding
+FINDINGS: Final = ("info", "warn", "error")
+LIMITS: Final = load_profile("webpki").thresholds
+UNTOLD: Final = "the linter could not tell"
+
+Reason = Callable[[Certificate], str | None]
+
+
+def _never(certificate: Certificate) -> str | None:  # noqa: ARG001 - a Reason that leaves no row out
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Mapped:
+    """A lint, how what our check says of the same thing begins, and why a row that it passes may not count."""
+
+    lint: str
+    check: str
+    says: str
+    leaves_out: Reason = _never
+
+
+@dataclass(slots=True)
+class Tally:
+    """How many rows of a lint count, how many we hit, missed and hit for nothing, and how many were left out."""
+
+    rows: int = 0
+    hits: int = 0
+    misses: int = 0
+    false_positives: int = 0
+    left_out: int = 0
+
+    def count(self, *, expected: bool, fired: bool) -> str | None:
+        """Count a row; return what is wrong with it, if anything."""
+        self.rows += 1
+        self.hits += expected and fired
+        self.misses += expected and not fired
+        self.false_positives += fired and not expected
+        return None if expected == fired else "miss" if expected else "false positive"
+
+    def __str__(self) -> str:
+        """Return a line of the table."""
+        counts = (self.rows, self.hits, self.misses, self.false_positives, self.left_out)
+        return "".join(f"{count:7}" for count in counts)
+
+
+def superseded(since: datetime) -> Reason:
+    """Leave out what breaks a shorter limit that was in force when it was issued: the lint knows nothing of it."""
+
+    def reason(certificate: Certificate) -> str | None:
+        breaks_it = certificate.can_ask("not_before", "lifetime") and validity_excess(certificate, LIMITS)
+        is_later = breaks_it and certificate.not_before >= since
+        return f"it breaks a shorter limit, of what is issued from {since:%Y-%m-%d} on" if is_later else None
+
+    return reason
+
+
+def other_table(certificate: Certificate) -> str | None:
+    """Leave out what has two timestamps and is issued since Apple counts days: the lint still counts months."""
+    reading = read_outline(certificate.der)
+    is_between = reading.not_before >= BY_DAYS and len(reading.log_ids) == 2
+    return f"what is issued from {BY_DAYS:%Y-%m-%d} on is counted by days, not months" if is_between else None
+
+
+def _algorithm(certificate: Certificate) -> str:
+    return "sha1" if certificate.signature_digest == "sha1" else "other"
+
+
+USAGE, SIGNATURE, KEY, VALIDITY = (
+    "cert.eku-missing-serverauth",
+    "cert.weak-signature",
+    "key.weak",
+    "cert.validity-too-long",
+)
+BOOKS: Final[dict[str, tuple[Rule, ...]]] = {
+    "cert.profile-br": PROFILE,
+    "cert.internal-name": NAMES,
+    "cert.no-revocation-info": REVOCATION,
+    "cert.sct-insufficient": TRANSPARENCY,
+    "cert.eku-clientauth": CLIENTS,
+}
+OWN: Final[dict[str, Callable[[Certificate], tuple[str, ...]]]] = {
+    "cert.san-missing": lambda certificate: () if presents_names(certificate) else ("san",),
+    USAGE: lambda certificate: eku_faults(certificate, LIMITS),
+    SIGNATURE: lambda certificate: forgeable(certificate, LIMITS) and (_algorithm(certificate),),
+    KEY: lambda certificate: weaknesses(certificate.key, LIMITS),
+    VALIDITY: lambda certificate: validity_excess(certificate, LIMITS),
+}
+MAPPING: Final = (
+    Mapped("e_ext_san_missing", "cert.san-missing", "san"),
+    Mapped("e_sub_cert_eku_missing", USAGE, "no extended key usage"),
+    Mapped("e_sub_cert_eku_check", USAGE, "extended key usage"),
+    Mapped("e_sub_cert_eku_server_auth_client_auth_missing", USAGE, "extended key usage"),
+    Mapped("e_sub_cert_or_sub_ca_using_sha1", SIGNATURE, "sha1"),
+    Mapped("e_signature_algorithm_not_supported", SIGNATURE, "other"),
+    Mapped("e_rsa_mod_less_than_2048_bits", KEY, "RSA with"),
+    Mapped("e_ec_improper_curves", KEY, "the curve"),
+    Mapped("w_rsa_public_exponent_not_in_range", KEY, "the RSA exponent"),
+    Mapped("e_tls_server_cert_valid_time_longer_than_398_days", VALIDITY, "valid for", superseded(day(2026, 3, 15))),
+    Mapped("e_sub_cert_valid_time_longer_than_825_days", VALIDITY, "valid for", superseded(day(2020, 9, 1))),
+    Mapped("e_sub_cert_valid_time_longer_than_39_months", VALIDITY, "valid for", superseded(day(2018, 3, 2))),
+    Mapped("e_server_cert_valid_time_longer_than_200_days", VALIDITY, "valid for", superseded(day(2027, 3, 15))),
+    Mapped("e_server_cert_valid_time_longer_than_100_days", VALIDITY, "valid for", superseded(day(2029, 3, 15))),
+    Mapped("e_server_cert_valid_time_longer_than_47_days", VALIDITY, "valid for"),
+    Mapped("e_subject_common_name_not_from_san", "cert.profile-br", "common-name"),
+    Mapped("e_subject_common_name_not_exactly_from_san", "cert.profile-br", "common-name"),
+    Mapped("e_serial_number_longer_than_20_octets", "cert.profile-br", "serial-octets"),
+    Mapped("e_serial_number_not_positive", "cert.profile-br", "serial-positive"),
+    Mapped("e_sub_cert_key_usage_cert_sign_bit_set", "cert.profile-br", "key-cert-sign"),
+    Mapped("e_sub_cert_key_usage_crl_sign_bit_set", "cert.profile-br", "crl-sign"),
+    Mapped("e_sub_cert_not_is_ca", "cert.profile-br", "ca"),
+    Mapped("e_sub_cert_certificate_policies_missing", "cert.profile-br", "policies"),
+    Mapped("e_sub_cert_aia_missing", "cert.profile-br", "access"),
+    Mapped("e_ext_authority_key_identifier_no_key_identifier", "cert.profile-br", "authority-key"),
+    Mapped("e_cert_contains_unique_identifier", "cert.profile-br", "unique-id"),
+    Mapped("e_ext_cannot_be_empty_sequence", "cert.profile-br", "empty-sequence"),
+    Mapped("e_ext_duplicate_extension", "cert.profile-br", "repeated"),
+    Mapped("e_dnsname_not_valid_tld", "cert.internal-name", "internal"),
+    Mapped("e_dnsname_bad_character_in_label", "cert.internal-name", "character"),
+    Mapped("e_ext_san_contains_reserved_ip", "cert.internal-name", "reserved-address"),
+    Mapped("e_dnsname_contains_bare_iana_suffix", "cert.internal-name", "bare-suffix"),
+    Mapped("e_arpa_domain_not_allowed", "cert.internal-name", "reverse-zone"),
+    Mapped("e_missing_crl_distrib_point", "cert.no-revocation-info", "revocation"),
+    Mapped("w_ct_sct_policy_count_unsatisfied", "cert.sct-insufficient", "logs", other_table),
+    Mapped("e_client_auth_not_allowed", "cert.eku-clientauth", "clients"),
+)
+
+
+def said(certificate: Certificate) -> dict[str, tuple[str, ...]]:
+    """Return by check what we say of a certificate: the id of each rule of a book that it breaks, or a clause."""
+    as_leaf = not is_of_ca(read_outline(certificate.der))
+    by_books = {
+        check: tuple(breach.rule.id for breach in lint(certificate.der, rules, as_leaf=as_leaf).breaches)
+        for check, rules in BOOKS.items()
+    }
+    return by_books | {check: _told(judge, certificate) for check, judge in OWN.items()}
+
+
+def _told(judge: Callable[[Certificate], tuple[str, ...]], certificate: Certificate) -> tuple[str, ...]:
+    """Return what is said, nothing where it cannot be told."""
+    try:
+        return judge(certificate)
+    except Inconclusive:
+        return ()
+
+
+def read_cases(file: Path) -> tuple[dict[str, Certificate], dict[tuple[str, str], str]]:
+    """Return the certificates by file name, and the results by file name and lint."""
+    certificates, expected = dict[str, Certificate](), dict[tuple[str, str], str]()
+    with tarfile.open(file) as archive:
+        for name, text in _texts(archive):
+            if name == "expected.tsv":
+                rows = (line.split("\t") for line in text.splitlines() if line)
+                expected = {(row[0], row[1]): row[2] for row in rows}
+            elif found := certificates_in(text):
+                certificates[name] = read_certificate(found[0])
+    return certificates, expected
+
+
+def _texts(archive: tarfile.TarFile) -> Iterator[tuple[str, str]]:
+    for member in archive:
+        if stream := archive.extractfile(member):
+            yield Path(member.name).name, stream.read().decode("latin-1")
+
+
+def main(file: Path) -> int:
+    """Judge every certificate, print the table, and return the exit status."""
+    certificates, expected = read_cases(file)
+    tallies, reasons, faults = defaultdict[str, Tally](Tally), Counter[str](), list[str]()
+    for name, certificate in certificates.items():
+        ours = said(certificate)
+        for mapped in MAPPING:
+            if (result := expected.get((name, mapped.lint))) is None:
+                continue
+            if reason := UNTOLD if result == "fatal" else result == "pass" and mapped.leaves_out(certificate):
+                tallies[mapped.lint].left_out += 1
+                reasons[f"{mapped.lint}: {reason}"] += 1
+                continue
+            fired = any(what.startswith(mapped.says) for what in ours[mapped.check])
+            if fault := tallies[mapped.lint].count(expected=result in FINDINGS, fired=fired):
+                faults.append(f"{fault}: {mapped.lint} {name}")
+    return report(tallies, reasons, faults)
+
+
+def report(tallies: dict[str, Tally], reasons: Counter[str], faults: list[str]) -> int:
+    """Print what was counted; return 1 where a bound is broken."""
+    print(f"{'':80}   rows   hits misses  false   left")
+    for mapped in MAPPING:
+        print(f"{mapped.check:28}{mapped.lint:52}{tallies[mapped.lint]}")
+    sums = (sum(getattr(one, name) for one in tallies.values()) for name in Tally.__slots__)
+    total = Tally(*sums)
+    print(f"{'all':80}{total}")
+    recall = total.hits / max(1, total.hits + total.misses)
+    false_share = total.false_positives / max(1, total.rows - total.hits - total.misses)
+    print(f"recall {recall:.4f}, false positives {false_share:.4%} of the rows that are to be no finding")
+    for line in (*(f"left out {count}: {reason}" for reason, count in reasons.items()), *sorted(faults)):
+        print(line)
+    return int(recall < RECALL_MIN or false_share > FALSE_POSITIVES_MAX)
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1])))
