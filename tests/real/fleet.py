@@ -200,7 +200,6 @@ class Fleet:
     def begin_again(self) -> None:
         """Bring the host back to how it began, and the Store to its senses; its orders stay."""
         self.store.ask("behave")
-        self.near.run("rm", "-f", "/run/go")
         self.planted.serve_again(self.web1)
 
     def orders(self) -> int:

@@ -39,7 +39,7 @@ from remediate.runner import Pace, repair
 from remediate.site import Means, Waits
 from tests.runner.mortal import MortalDatabase, Point, mortal_database
 
-_HELD_S: Final = 100.0  # less than a switch that is held waits for its confirmation
+_HELD_S: Final = 100.0  # where nobody lets it go on, so that a test that has failed ends
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +61,8 @@ class Options:
     ahead_s: float = 0.0  # of the controller's clock
     killed: str = ""  # at a record: `before N` or `after N`
     killed_at: str = ""  # once a step of this kind is done
-    held_at: str = ""  # likewise, until the file `go` is there
-    go: str = "/run/go"
+    held_at: str = ""  # likewise, until the file `go` is gone, which says meanwhile that it is held
+    go: str = "/run/held"
 
 
 class Halting(Journal):
@@ -70,7 +70,7 @@ class Halting(Journal):
 
     def __init__(self, database: MortalDatabase, kind: str, halt: Callable[[], object]) -> None:
         super().__init__(database)
-        self.mortal, self._kind, self._halt = database, kind, halt
+        self._kind, self._halt = kind, halt
 
     def record(self, case_id: str, event: Event) -> None:
         """Record, and halt."""
@@ -90,7 +90,6 @@ def run(options: Options) -> dict[str, Any]:
             return {
                 "endings": [[ending.kind, ending.step, ending.cause, ending.note] for ending in endings],
                 "waiting": [list(waiting.because) for waiting in planned.waiting],
-                "records": journal.mortal.records,
                 "cases": [_told(journal, ending.case) for ending in endings],
             }
     except Held as held:
@@ -113,7 +112,7 @@ def _journal(folder: Path, options: Options) -> Halting:
     at: Point | None = ("before" if moment == "before" else "after", int(number)) if number else None
     database = mortal_database(folder, at, _die)
     if options.held_at:
-        return Halting(database, options.held_at, lambda: _wait_for(Path(options.go)))
+        return Halting(database, options.held_at, lambda: _hold(Path(options.go)))
     return Halting(database, options.killed_at, _die)
 
 
@@ -121,9 +120,10 @@ def _die() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def _wait_for(file: Path) -> None:
+def _hold(file: Path) -> None:
+    file.touch()
     end = time.monotonic() + _HELD_S
-    while not file.exists() and time.monotonic() < end:
+    while file.exists() and time.monotonic() < end:
         time.sleep(0.02)
 
 

@@ -44,21 +44,6 @@ def test_killed_at_every_record_the_next_runs_come_to_one_order_and_no_gap(autho
             assert controller.run()["endings"] == []
 
 
-def test_one_certificate_of_three_services_is_one_order_and_proven_on_each(authority: Authority) -> None:
-    with running_fleet(authority, "nginx", "dovecot", "exim", over_ssh=True) as fleet:
-        findings(fleet)
-        with fleet.watching() as watch, fleet.controller("/run/state") as controller:
-            before = fleet.leaves()
-            said = controller.run()
-            assert [kind for kind, *_ in said["endings"]] == ["proven"], said
-            assert watch.saw_no_gap(is_replaced=True)
-        after = fleet.leaves()
-        assert (len(after), after & before, fleet.orders()) == (1, set(), 1)
-        keys = fleet.web1.shell("cat /etc/ssl/*/main.key").split("-----")
-        kept = fleet.near.run("sh", "-c", "cat /run/state/* /run/found.jsonl").stdout
-        assert not [line for line in keys[2::4] if line.strip().splitlines()[0] in kept]
-
-
 def test_a_certificate_that_lies_ready_is_taken_up_by_a_reload_and_nothing_is_ordered(authority: Authority) -> None:
     with running_fleet(authority, "nginx", over_ssh=False) as fleet:
         renewed = authority.issue(WEB1)
