@@ -1,6 +1,6 @@
-"""Whether a server staples an OCSP answer where its certificate binds it to (RFC 7633).
+"""Whether a server staples an OCSP answer where its certificate binds it to (RFC 7633), and one that clients can use.
 
-It judges no answer, only whether there is one.
+It fetches nothing; whether an answer says that the certificate is revoked is not its affair.
 """
 
 from __future__ import annotations
@@ -9,9 +9,13 @@ from typing import Final
 
 from audit.addresses import leaf_of
 from audit.certificate import Certificate
-from audit.checks import require
+from audit.chain import Chain
+from audit.checks import Inconclusive, require
 from audit.lint import ask
 from audit.observation import Handshake, Observation
+from audit.path_member import Member, read_member
+from audit.revocation import Given, Subject, by_ocsp
+from audit.revocation_status import Rules
 from audit.words import listing
 
 STATUS_REQUEST: Final = 5  # the TLS extension (RFC 7633 4.1)
@@ -35,3 +39,26 @@ def require_staples(certificate: Certificate, observation: Observation) -> None:
     remedy = "configure" if has_responder else "reissue"
     require(not bare, f"{listing(bare)} staples no OCSP answer though the certificate demands it{why}",
             observed=bare, required="a stapled OCSP answer", remedy=remedy)  # fmt: skip
+
+
+def staple_faults(chain: Chain, observation: Observation, rules: Rules) -> tuple[str, ...]:
+    """Say in a clause each why clients cannot use an answer that was stapled, as of when it came (RFC 6960 3.2).
+
+    Raises Inconclusive where the issuer, whose answer it should be, is not known.
+    """
+    subject = _subject(chain)
+    said = (
+        by_ocsp(Given(one.ocsp_der or b"", one.address), subject, observation.observed_at, rules.tolerance)
+        for one in stapled(chain.leaf, observation)
+    )
+    return tuple(str(one) for one in said if one.word == "unknown")
+
+
+def _subject(chain: Chain) -> Subject:
+    """Return the leaf with who is above it, up to an anchor or as far as it was sent."""
+    members = [read_member(one.der) for one in chain.path or chain.reached]
+    known = [one for one in members if isinstance(one, Member)]
+    if len(known) < 2 or not isinstance(members[0], Member):
+        because = "chain.incomplete" if chain.missing_issuer else None
+        raise Inconclusive("the issuer, whose answer is to be stapled, is not known", because=because)
+    return Subject(known[0], tuple(known[1:]))

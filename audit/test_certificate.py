@@ -14,11 +14,12 @@ from audit.lint_scope import require_bound, require_public, require_rules
 from audit.observation import Observation
 from audit.placeholder import require_own
 from audit.policy import Policy
+from audit.revocation_status import rules_of
 from audit.rules_profile import RULES as PROFILE
 from audit.rules_service import REVOCATION, TRANSPARENCY
 from audit.rules_usage import RULES as CLIENTS
 from audit.rules_usage import eku_faults, presents_names
-from audit.staple import must_staple, require_staples
+from audit.staple import must_staple, require_staples, staple_faults, stapled
 from audit.words import duration, moment, sentence
 
 
@@ -59,11 +60,11 @@ def test_not_due_for_renewal(certificate: Certificate, policy: Policy, observati
 @check("cert.not-yet-valid", severity="high", remedy="reissue", source="RFC 5280 4.1.2.5")
 def test_already_valid(certificate: Certificate, policy: Policy, observation: Observation, now: datetime) -> None:
     """The validity has begun, but for what clocks may differ by. A host whose clock is off is mended first."""
-    tolerance_s, _ = policy.least(lambda limits: limits.not_before_tolerance_s)
+    tolerance_s, whose = policy.least(lambda limits: limits.not_before_tolerance_s)
     start, remedy = certificate.not_before, "host" if clock_is_off(observation.server, policy) else "reissue"
     when = f"valid only in {duration(start - now)}, from {moment(start)} on"
     require(start - now <= timedelta(seconds=tolerance_s), when,
-            observed=moment(start), required=f"before {moment(now)}", remedy=remedy)  # fmt: skip
+            observed=moment(start), required=f"before {moment(now)}", remedy=remedy, policy=whose)  # fmt: skip
 
 
 @check("cert.weak-signature", severity="critical", remedy="reissue", source="BR 7.1.3.2; RFC 9155 2; CWE-327")
@@ -156,6 +157,15 @@ def test_stapled_where_it_must(certificate: Certificate, observation: Observatio
     if not must_staple(certificate):
         not_applicable("the certificate does not bind the server to staple")
     require_staples(certificate, observation)
+
+
+@check("cert.staple-stale", severity="medium", remedy="configure", source="RFC 6960 3.2, 4.2.2.1; RFC 6066 8")
+def test_staple_can_be_used(chain: Chain, observation: Observation, policy: Policy) -> None:
+    """A stapled OCSP answer is in force, signed by who may, about the certificate and knows it; else none is better."""
+    if not stapled(chain.leaf, observation):
+        not_applicable("no OCSP answer is stapled")
+    faults = staple_faults(chain, observation, rules_of(policy))
+    require(not faults, f"stapled at {sentence(faults)}", observed=faults, required="an answer that clients can use")
 
 
 def _reload_or_reissue(observation: Observation, certificate: Certificate) -> str:

@@ -12,11 +12,15 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from audit import test_certificate as checks
 from audit import test_chain as chains
 from audit import test_names as names
+from audit.anchors import Anchors
+from audit.chain import Chain, read_chain
 from audit.endpoint import parse_endpoint
 from audit.lint import day
 from audit.observation import Handshake
 from audit.policy import Policy, load_profile
-from tests.audit.certificates import Draft, ca, rsa_key
+from tests.audit.answers import ASKED, CA, LEAF, REVOKED, UNKNOWN, Answer, delegate
+from tests.audit.answers import ROOT as REVOCATION_ROOT
+from tests.audit.certificates import DAY, NOW, Draft, ca, rsa_key
 from tests.audit.facts import (
     GOOD,
     INTERMEDIATE,
@@ -32,6 +36,7 @@ from tests.audit.facts import (
     public,
     served,
 )
+from tests.audit.paths import Made
 from tests.audit.test_rules import PLACES, SOUND
 from tests.audit.verdicts import finding, inconclusive, not_applicable, passes
 
@@ -165,6 +170,52 @@ def test_without_a_responder_nothing_can_be_stapled_and_the_certificate_is_repla
     found = finding(checks.test_stapled_where_it_must, certificate=certificate(bound),
                     observation=observed(stapling(bound, None)))  # fmt: skip
     assert found.remedy == "reissue"
+
+
+def revocation_chain(above: tuple[Made, ...] = (CA,)) -> Chain:
+    """Return the chain of the leaf that answers are about."""
+    sent = tuple(one.der for one in (ASKED, *above))
+    return read_chain(sent, Anchors({"mozilla": [REVOCATION_ROOT.der]}))
+
+
+def answered(staple: bytes | None, above: tuple[Made, ...] = (CA,)) -> dict[str, object]:
+    """Return the facts of a certificate that was served with that stapled answer."""
+    known = revocation_chain(above)
+    handshake = replace(served(), ocsp_der=staple, chain_der=tuple(one.der for one in known.certificates))
+    return {"chain": known, "observation": observed(handshake), "policy": WEBPKI}
+
+
+def test_an_answer_in_force_by_who_may_give_it_is_good_to_staple() -> None:
+    assert passes(checks.test_staple_can_be_used, **answered(Answer().der))
+    assert passes(checks.test_staple_can_be_used, **answered(Answer().by(delegate()).der))
+
+
+def test_without_a_staple_there_is_none_to_judge() -> None:
+    assert not_applicable(checks.test_staple_can_be_used, **answered(None))
+
+
+def test_a_revoked_certificate_is_not_also_a_stale_staple() -> None:
+    assert passes(checks.test_staple_can_be_used, **answered(Answer(status=REVOKED).der))
+
+
+@pytest.mark.parametrize(
+    "staple",
+    [
+        Answer(this_update=NOW - 3 * DAY, next_update=NOW - 2 * DAY).der,
+        Answer(status=UNKNOWN).der,
+        Answer().by(LEAF).der,
+        b"garbage",
+    ],
+    ids=["expired", "unknown", "wrong signer", "garbage"],
+)
+def test_an_answer_that_clients_cannot_use_is_worse_than_none(staple: bytes) -> None:
+    found = finding(checks.test_staple_can_be_used, **answered(staple))
+    assert found.reason.startswith("stapled at 192.0.2.7: ")
+
+
+def test_whose_answer_it_should_be_is_not_known_without_the_issuer() -> None:
+    alone = answered(Answer().der, above=())
+    assert inconclusive(checks.test_staple_can_be_used, **alone).because == "chain.incomplete"
 
 
 WILDCARD = GOOD.named("*.example.com")

@@ -318,6 +318,12 @@ def _weak_ca(at: Authorities, name: str) -> Served:
     return Served(identity.key, (identity.certificate, issuer.certificate))
 
 
+def _staple_old(at: Authorities, name: str) -> Served:
+    """Return a certificate whose responder is well, and an answer of it from last week."""
+    served = answered("good")(at, name)
+    return replace(served, staple=at.registry.answer(at.registry.about(served.chain[0]), age=9 * _DAY))
+
+
 def _must_staple(at: Authorities, name: str) -> Served:
     feature = x509.TLSFeature([x509.TLSFeatureType.status_request])
     return _serve(at, replace(_leaf(at, name), extra=(feature,)), told=("", at.responder("good")))
@@ -362,6 +368,7 @@ RECIPES: Final[Mapping[str, Callable[[Authorities, str], Served]]] = {
     "root-too": _root_too,
     "weak-ca": _weak_ca,
     "must-staple": _must_staple,
+    "staple-old": _staple_old,
     "revoked": revoked(x509.ReasonFlags.unspecified),
     "revoked-key": revoked(x509.ReasonFlags.key_compromise),
     "revoked-hold": revoked(x509.ReasonFlags.certificate_hold),

@@ -52,7 +52,7 @@ def compare(planted: Mapping[str, Sequence[str]], results: Iterable[Mapping[str,
     new = {_finding(row) for row in rows if row["phase"] == "after" and _is_finding(row)} - before.keys()
     wanted = {(endpoint, check) for endpoint, checks in planted.items() for check in checks}
     repaired = {one for one in before if after.get(one) == "pass"}
-    ours = {one for one, row in before.items() if row["remedy"] in REMEDIES}
+    ours = {one for one, row in before.items() if row["remedy"] in REMEDIES and row.get("severity") != "info"}
     return Comparison(
         found=tuple(sorted(wanted & before.keys())),
         missed=tuple(sorted(wanted - before.keys())),

@@ -145,7 +145,6 @@ REPAIRABLE: Final = (
     _on_host("unrelated", "smtps", ("chain.order",), "unrelated"),
     _on_host("duplicated", "tls", ("chain.order",), "duplicated"),
     _on_host("intermediate-ends", "https", ("chain.intermediate-expiring",), "intermediate-ends"),
-    _on_host("root-too", "https", ("chain.root-included",), "root-too"),
     _on_host("weak-ca", "https", ("chain.weak-ca-key",), "weak-ca"),
     _on_host("rsa-1024", "https", ("key.weak",), "rsa-1024"),
     _on_host("revoked", "https", ("cert.revoked",), "revoked"),
@@ -166,6 +165,8 @@ REPAIRABLE: Final = (
 LEFT_ALONE: Final = (
     _on_host("owned", "https", ("ops.foreign-agent",), files=Files(keeper=".lego")),
     _on_host("file-missing", "https", ("svc.config-missing-file",), files=Files(chain="missing")),
+    Planted("root-too", "https", ("chain.root-included",), "root-too"),
+    Planted("staple-old", "https", ("cert.staple-stale",), "staple-old"),
     Planted("must-staple", "https", ("cert.must-staple-no-staple",), "must-staple"),
     Planted("wildcard-mail", "smtp", ("cert.wildcard-scope",), "wildcard"),
     Planted("tls10", "https", ("tls.old-protocol",), tls="tls1.0"),
