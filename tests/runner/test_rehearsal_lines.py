@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from remediate.action import Command
-from remediate.case import Repair
+from remediate.case import Repair, steps_of
 from remediate.journal import Journal, open_journal
 from remediate.rehearsal import rehearsal_lines, rehearse, stand_in
 from remediate.schedule import Attempt
@@ -32,14 +32,16 @@ def journal(tmp_path: Path) -> Iterator[Journal]:
 def test_a_person_reads_what_would_be_run_where_and_how_much_it_is(there: Premiere, journal: Journal) -> None:
     lines = told(there.case(), there.means(journal)).splitlines()
     assert lines[0].startswith("canary: reissue on a (ssh://a), case ")
-    assert lines[-1] == "nothing was changed; 7 commands on 1 host and 4 requests would be made"
+    assert lines[-1] == "nothing was changed; 8 commands on 1 host and 4 requests would be made"
     assert f"                  POST {there.store.base_url}/v1/orders" in lines
     assert "http://a.example/.well-known/pki-validation/<MD5 of the request>.txt" in "\n".join(lines)
     assert [line for line in lines if len(line) > 120 and not line.lstrip().startswith("{")] == []
 
 
 def test_cases_are_told_in_their_turn_what_waits_as_well(there: Premiere, journal: Journal) -> None:
-    first, second, begun = (there.case(Repair.HOST, id=one) for one in ("first", "second", "begun"))
+    first, second = (there.case(Repair.HOST, id=one) for one in ("first", "second"))
+    elsewhere = ("a/https://other.example:443",)
+    begun = there.case(Repair.HOST, id="begun", endpoints=elsewhere, steps=steps_of(Repair.HOST, (), elsewhere))
     journal.begin(begun, datetime.now(UTC))
     journal.ledger.keep_attempt("begun", Attempt(NOW, "failed", "modes", "no", next_at=NOW + DAY))
     lines = list(rehearsal_lines(planned(first, second), there.means(journal)))
@@ -71,7 +73,7 @@ def test_nothing_that_only_stands_for_something_is_told_and_no_token(there: Prem
 def test_of_an_issuer_that_foretells_nothing_that_is_told(there: Premiere, journal: Journal) -> None:
     text = told(there.case(), there.means(journal, issuer=Ca(), issuer_name="other"))
     assert "what other is asked cannot be told before" in text
-    assert text.endswith("nothing was changed; 7 commands on 1 host and 0 requests would be made")
+    assert text.endswith("nothing was changed; 8 commands on 1 host and 0 requests would be made")
 
 
 def test_a_repair_that_cannot_come_to_its_end_is_told_as_far_as_it_comes(there: Premiere, journal: Journal) -> None:
