@@ -15,7 +15,6 @@ from audit.anchors import Anchors
 from audit.chain import read_chain
 from audit.observation import Observation, RevocationAnswer, RevocationSource
 from audit.ocsp import question as ocsp_question
-from audit.path_member import Member, read_member
 from audit.policy import Policy
 from audit.probe.exchange import Question
 from audit.probe.fetch import Fetched, Fetcher
@@ -26,7 +25,6 @@ from audit.revocation_status import (
     REVOKED,
     Rules,
     holds_until,
-    names_source,
     places,
     rules_of,
     said_of,
@@ -36,6 +34,8 @@ from audit.revocation_status import (
 )
 
 _OCSP_REQUEST: Final = "application/ocsp-request"
+_OIDS: Final = (bytes.fromhex("0603551d1f"), bytes.fromhex("06082b06010505073001"))
+"""The encoded object identifiers of cRLDistributionPoints and of OCSP as an access method (RFC 5280)."""
 _UNASKABLE: Final = "its serial number cannot stand in a question"
 
 
@@ -68,7 +68,7 @@ class Inquiry:
         """Return where there is something to ask about an observation: a host; None where there is nothing."""
         if not (observation.handshakes and self._given.is_wanted(observation)):
             return None
-        if not any(map(_asks, observation.handshakes[0].chain_der)):
+        if not any(oid in der for der in observation.handshakes[0].chain_der for oid in _OIDS):
             return None  # most of private PKI: not worth a look at the path
         asked = ((subject.member, rules) for _, rules, subject in self._asked(observation))
         urls = (url for member, rules in asked for _, url in places(member, rules))
@@ -131,11 +131,6 @@ class Inquiry:
         if self._cache and until and is_good(reply):
             self._cache.keep(question, reply, until)
         return reply
-
-
-def _asks(der: bytes) -> bool:
-    member = read_member(der)
-    return isinstance(member, Member) and names_source(member)
 
 
 def _settles(answers: tuple[RevocationAnswer, ...], subject: Subject, rules: Rules, now: datetime) -> bool:

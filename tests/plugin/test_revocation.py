@@ -1,0 +1,108 @@
+"""Revocation in a whole run: asked by the controller alone, kept with the evidence, judged from it by everybody."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from audit.observation import Observation, RevocationAnswer
+from pytest_sslaudit.folders import evidence_spool
+from pytest_sslaudit.spool import Spool
+from tests.lab.demo import served
+from tests.plugin.evidence import NOW, A, B, keep, rows
+
+LABELS = ("www", "ocsp", "revoked")
+CHECK = "cert.revoked"
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    with served(tmp_path_factory.mktemp("lab"), *LABELS) as running:
+        yield running
+
+
+def audited(pytester: pytest.Pytester, lab: Any, *arguments: str) -> dict[str, str]:  # noqa: ANN401 - JSON
+    results = pytester.path / "results.jsonl"
+    state = pytester.path / "state"
+    pytester.runpytest_subprocess("--pyargs", "audit", *lab["arguments"], f"--audit-state={state}",
+                                  f"--audit-results={results}", *arguments)  # fmt: skip
+    return {row["endpoint"].split("//")[1].split(".")[0]: row["verdict"]
+            for row in rows(results) if row["check"] == CHECK}  # fmt: skip
+
+
+EXPECTED = {"www": "pass", "ocsp": "pass", "revoked": "fail"}
+
+
+@pytest.mark.parametrize("workers", [(), ("-n2",)], ids=["alone", "two workers"])
+def test_a_run_asks_and_its_evidence_says_the_same_with_nobody_there(
+    pytester: pytest.Pytester, lab: Any, workers: tuple[str, ...]  # noqa: ANN401 - JSON
+) -> None:  # fmt: skip
+    assert audited(pytester, lab, *workers, "--audit-evidence=kept") == EXPECTED
+    assert len(list((pytester.path / "state" / "revocation").glob("*.answer"))) == 2
+    shutil.rmtree(pytester.path / "state")
+    again, state = pytester.path / "again.jsonl", pytester.path / "state"
+    trusting = (f"--audit-trust={lab['trust']}", f"--audit-state={state}", f"--audit-results={again}")
+    pytester.runpytest_subprocess("--pyargs", "audit", "--audit-from-evidence=kept", *trusting)
+    assert sorted(row["verdict"] for row in rows(again) if row["check"] == CHECK) == ["fail", "pass", "pass"]
+    assert not state.exists()
+
+
+def test_a_run_that_does_not_judge_revocation_asks_nobody(pytester: pytest.Pytester, lab: Any) -> None:  # noqa: ANN401 - JSON
+    assert audited(pytester, lab, "-k", "test_not_expired", "--audit-evidence=kept") == {}
+    assert not (pytester.path / "state" / "revocation").exists()
+    kept = [json.loads(file.read_text()) for file in (pytester.path / "kept").glob("*.json")]
+    assert {str(one.get("revocation")) for one in kept} == {"None"}
+
+
+def test_the_configuration_can_say_that_nobody_is_asked(pytester: pytest.Pytester, lab: Any) -> None:  # noqa: ANN401 - JSON
+    (given,) = (lab["arguments"][index + 1] for index, one in enumerate(lab["arguments"]) if one == "--audit-config")
+    text = Path(given).read_text().replace("[fetch]\n", "[fetch]\nrevocation = false\n")
+    quiet = Path(given).with_name("quiet.toml")
+    quiet.write_text(text)
+    arguments = tuple(str(quiet) if one == given else one for one in lab["arguments"])
+    found = audited(pytester, {**lab, "arguments": arguments})
+    assert set(found.values()) == {"not-applicable"}
+    assert not (pytester.path / "state" / "revocation").exists()
+
+
+def seen(*contents: bytes | None) -> tuple[RevocationAnswer, ...]:
+    return tuple(RevocationAnswer("00", "crl", "http://ca/x.crl", NOW, content=content) for content in contents)
+
+
+def test_a_large_crl_is_kept_once_for_all_who_have_it(tmp_path: Path) -> None:
+    large = bytes(range(256)) * 400
+    observations = [Observation(one, NOW, revocation=seen(large, b"small", None)) for one in (A, B)]
+    spool = Spool(keep(tmp_path, observations))
+    (file,) = tmp_path.glob("*.der")
+    assert file.read_bytes() == large
+    assert all(len(one.read_bytes()) < 3000 for one in tmp_path.glob("*.json"))
+    first, second = spool.observation(A), spool.observation(B)
+    assert [first, second] == observations
+    assert first is not None
+    assert second is not None
+    assert (first.revocation or ())[0].content is (second.revocation or ())[0].content
+    evidence_spool(tmp_path)
+    assert list(tmp_path.glob("*.der")) == []
+
+
+@pytest.mark.parametrize("name", ["../../etc/passwd", "/etc/passwd", "run.json", "0" * 64 + ".der"])
+def test_evidence_names_no_file_but_its_own(tmp_path: Path, name: str) -> None:
+    spool = Spool(keep(tmp_path, [Observation(A, NOW, revocation=seen(b"x" * 5000))]))
+    (file,) = (one for one in tmp_path.glob("*.json") if one.name != "run.json")
+    value = json.loads(file.read_text())
+    value["revocation"][0]["content_in"] = name
+    file.write_text(json.dumps(value))
+    with pytest.raises(pytest.UsageError, match="evidence"):
+        spool.observation(A)
+
+
+def test_an_observation_of_nobody_asked_is_the_same_after_it_was_kept(tmp_path: Path) -> None:
+    observation = Observation(A, NOW)
+    for one in (observation, replace(observation, revocation=())):
+        assert Spool(keep(tmp_path, [one])).observation(A) == one
