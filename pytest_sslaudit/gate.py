@@ -12,6 +12,7 @@ from typing import Literal
 import pytest
 
 from audit.checks import Check, Finding, Inconclusive, NotApplicable, Remedy, Severity, Verdict, one_line
+from audit.controls import controls_of
 from audit.endpoint import Endpoint
 from audit.result import Result
 from pytest_sslaudit.facts import Facts
@@ -70,7 +71,9 @@ def ending_of(error: BaseException | None, explanation: str) -> Ending:
 def rule(run: Run, facts: Facts, check: Check | None, ending: Ending) -> Ruling:
     """Return what becomes of a check that ended so."""
     name = check.id if check else ""
-    severity = facts.policy.severity_of(name, check.severity) if check else Severity.MEDIUM
+    severity, whose = facts.policy.severity_of(name, check.severity) if check else (Severity.MEDIUM, "")
+    if whose and len(facts.policy.profiles) > 1 and ending.verdict in FAILING_VERDICTS:
+        ending = replace(ending, detail={**(ending.detail or {}), "severity_policy": whose})
     waiver = _waiver(run, facts.endpoint, name, ending)
     verdict = Verdict.WAIVED if waiver else ending.verdict
     result = _result(run, facts, check, (ending, severity)) if check else None
@@ -136,8 +139,8 @@ def _result(run: Run, facts: Facts, check: Check, ended: tuple[Ending, Severity]
         detail=ending.detail or {},
         remedy=_remedy(check, ending),
         source=check.source,
-        controls=(),
-        policy=ending.policy or facts.policy.name,
+        controls=controls_of(check.id, check.controls),
+        policy=ending.policy or facts.policy.having(check.id).name or facts.policy.name,
         phase="after" if str(endpoint) in run.judged_again else "before",
         leaf_sha256=leaf_sha256,
         not_after=not_after,

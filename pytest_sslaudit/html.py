@@ -189,6 +189,7 @@ def _rank(result: Result | None, report: pytest.TestReport) -> tuple[int, int]:
 
 def _explained(result: Result) -> list[str]:
     """Return what stands under an unfolded row, one thing a line."""
+    severity = result.detail.get("severity_policy")
     waiver = result.waiver and f"{result.waiver.reason} ({result.waiver.owner}, until {result.waiver.expires})"
     facts = {
         "finding": result.message,
@@ -196,6 +197,8 @@ def _explained(result: Result) -> list[str]:
         "required": _text(result.detail.get("required")),
         "source": result.source,
         "policy": result.policy,
+        "severity": severity and f"{result.severity.value}, as the policy {severity} says",
+        "controls": ", ".join(result.controls),
         "waiver": waiver,
         "host": result.host,
         "service": result.service,

@@ -41,7 +41,7 @@ class Judging:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_pyfunc_call(self, pyfuncitem: pytest.Function) -> None:
-        """Raise what a fixture judged, or that no policy of this endpoint has the check."""
+        """Raise what a fixture judged, or that no policy of this endpoint has the check; judge by those that have."""
         raised = pyfuncitem.stash.get(RAISED, None)
         if raised is not None:
             del pyfuncitem.stash[RAISED]  # its traceback holds frames, and pytest holds the item
@@ -50,7 +50,9 @@ class Judging:
         if check is not None and endpoint is not None:
             policy = current_run(pyfuncitem.config).facts_of(endpoint).policy
             if not policy.applies(check.id):
-                raise NotApplicable(f"the policy {policy.name} does not have this check")
+                raise NotApplicable(f"the policy {policy.name} does not have this check: {policy.why_not(check.id)}")
+            if "policy" in pyfuncitem.funcargs:
+                pyfuncitem.funcargs["policy"] = policy.having(check.id)
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_makereport(

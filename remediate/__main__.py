@@ -17,6 +17,7 @@ from types import FrameType
 from typing import Final, NoReturn
 
 from audit.configuration import BadConfiguration, Configuration, read_anchors, read_configuration, state_folder
+from audit.policy import BadProfile, Profile, load_profile
 from audit.probe import Limits
 from remediate.assignment import Assignment
 from remediate.commands import Done, apply, make_plan, read_plan, resume, roll_back, status
@@ -45,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         done = _do(options)
-    except (BadConfiguration, BadEvidence, UnusableState, Held, OSError, UnicodeDecodeError) as error:
+    except (BadConfiguration, BadEvidence, BadProfile, UnusableState, Held, OSError, UnicodeDecodeError) as error:
         sys.stderr.write(f"remediate {options.command}: {error}\n")
         return USAGE_ERROR
     except KeyboardInterrupt:
@@ -135,9 +136,14 @@ def _assignment(options: argparse.Namespace, configuration: Configuration, state
         command=shlex.join(["remediate", options.command]),
         limits=_limits(configuration),
         issuer=options.issuer,
+        profiles=tuple(_profile(name, configuration) for name in configuration.policy),
         say=_say if options.verbose else lambda _: None,
         stop=stop,
     )
+
+
+def _profile(name: str, configuration: Configuration) -> Profile:
+    return load_profile(str(configuration.path(name)) if name.endswith(".toml") else name)
 
 
 def _limits(configuration: Configuration) -> Limits:

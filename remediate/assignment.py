@@ -14,6 +14,7 @@ from pathlib import Path
 from audit.anchors import Anchors
 from audit.checks import Severity
 from audit.configuration import Configuration
+from audit.policy import Profile
 from audit.probe import Limits
 from remediate.bounds import Bounds
 from remediate.runner import Pace
@@ -42,6 +43,7 @@ class Assignment:
     command: str
     limits: Limits = field(default_factory=Limits)
     issuer: str | None = None
+    profiles: tuple[Profile, ...] = ()  # that were named; none: webpki's
     fail_on: Severity = Severity.MEDIUM
     unknown_fails: bool = True  # what could not be told fails the run, and so is a reason to write
     may_continue: bool = False

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 
 from audit.configuration import BadConfiguration, host_of, read_secret
 from audit.configuration.schema import Issuer as Section
+from audit.policy import Policy, load_profile
 from audit.probe.fetch import Fetcher, FetchPolicy
 from audit.probe.inside import HostInside
 from audit.probe.root_hints import BadHints, RootServer, read_hints
@@ -50,6 +51,9 @@ def means_of(assignment: Assignment, journal: Journal, discoveries: tuple[Discov
             for label, login in logins.items()
             for one in login.services
         },
+        declared_docroots={
+            (label, one.name): one.docroot for label, login in logins.items() for one in login.services if one.docroot
+        },
         roots={
             label: folder
             for label, login in logins.items()
@@ -58,6 +62,7 @@ def means_of(assignment: Assignment, journal: Journal, discoveries: tuple[Discov
         waits=assignment.waits,
         limits=assignment.limits,
         stop=assignment.stop,
+        policy=Policy(assignment.profiles or (load_profile("webpki"),)),
         watch=assignment.watch,
         say=assignment.say,
         lookups=LookUps(Roots(root_hints(assignment))),

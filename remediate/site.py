@@ -15,6 +15,7 @@ from typing import Final
 from audit.anchors import Anchors
 from audit.certificate import Certificate
 from audit.observation import InstalledFile
+from audit.policy import Policy, load_profile
 from audit.probe import Limits, Target
 from audit.probe.fetch import Fetcher
 from remediate.action import Command, Done
@@ -87,6 +88,8 @@ class Means:
     lookups: LookUps = field(default_factory=LookUps)
     say: Callable[[str], None] = lambda _: None  # details, of one or more lines, by several threads
     fetcher: Fetcher = field(default_factory=Fetcher)  # of what certificates point to
+    policy: Policy = field(default_factory=lambda: Policy((load_profile("webpki"),)))  # who may own a key
+    declared_docroots: Mapping[tuple[str, str], str] = field(default_factory=dict)  # by host and service
     http_port: int = 80  # where a CA asks for the file; another for a CA of one's own
 
     def addresses_of(self, host: str) -> frozenset[str]:

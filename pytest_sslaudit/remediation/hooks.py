@@ -205,6 +205,7 @@ class Remediation:
             command="pytest --remediate",
             limits=settings.limits,
             issuer=settings.issuer,
+            profiles=settings.policy,
             fail_on=settings.fail_on,
             unknown_fails=settings.inconclusive == "fail",
             may_continue=settings.may_continue,

@@ -133,8 +133,8 @@ same() {
 }
 """
 
-# Some servers take the parameters of a Diffie-Hellman exchange from the file of their key: they are nobody's secret, and
-# stay where they are.
+# Some servers take the parameters of a Diffie-Hellman exchange from the file of their key: they are nobody's secret,
+# and stay where they are.
 _STAGE: Final = r"""
 folder=$root/$case/$1 name=$2 key=$3 leaf=$4 chain=$5
 shift 5

@@ -8,11 +8,11 @@ another repair it holds nothing up: what it cannot do is told once that is prove
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Final
 
 from audit.installed import exposures
 from audit.observation import InstalledFile
-from audit.profile import load_profile
 from audit.words import listing, sentence
 from remediate.action import Command
 from remediate.site import Site
@@ -81,12 +81,12 @@ def _keys(site: Site) -> dict[str, str]:
 
 def _strange(site: Site) -> Iterator[str]:
     """Yield who can do with a key what only root and the service should, whatever its mode."""
-    limits = load_profile("webpki").thresholds
     for file in site.case.files:
         if file.kind == "key" and file.mode and file.owner:
             mode = int(file.mode, 8) & ~_TAKEN
             closed = InstalledFile(file.path, "key", owner=file.owner, group=file.group, mode=mode)
-            yield from (f"{file.path}: {each}" for each in exposures(closed, file.service, limits))
+            judge = partial(exposures, closed, file.service)
+            yield from (f"{file.path}: {each}" for each, _ in site.means.policy.each(judge))
 
 
 def _silences(site: Site) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from audit.probe.wire import Stopped
+from audit.websites import Docroot
 from audit.words import listing, sentence
 from remediate.case import Validation
 from remediate.dcv import Challenge, Look, Vantage
@@ -86,10 +87,21 @@ def placed(site: Site) -> Iterator[Challenge]:
 
 
 def _challenge(site: Site, name: str, host: str) -> Challenge:
-    docroot = site.means.docroots(host, name) if host in site.means.hands else f"{host} is not logged into"
+    docroot = _docroot(site, name, host) if host in site.means.hands else f"{host} is not logged into"
     if isinstance(docroot, str):
         raise Stuck(_NO_PLACE, f"it is not known from which folder {host} serves http://{name}/: {docroot}")
     return Challenge(site.premises_on(host), name, request_of(site), unique_value(site), docroot.folder, docroot.below)
+
+
+def _docroot(site: Site, name: str, host: str) -> Docroot | str:
+    """Return the folder from which a host serves a name, or why none is known.
+
+    What is declared for a service holds for every name of its certificates that no website is found for.
+    """
+    found = site.means.docroots(host, name)
+    declared = (site.means.declared_docroots.get((host, service)) for service in site.case.services)
+    own = next(filter(None, declared), None)
+    return Docroot(own) if isinstance(found, str) and own else found
 
 
 def _look_up(site: Site, name: Validation) -> LookUp:

@@ -151,6 +151,12 @@ def test_no_file_is_written_where_one_of_two_hosts_has_no_place_for_it(stage: St
     assert not [why for why in done if why.startswith("put the file")]
 
 
+def test_a_declared_docroot_holds_for_the_names_that_no_website_is_found_for(stage: Stage, tmp_path: Path) -> None:
+    declared = {(place.label, stage.a.service): str(tmp_path / "www" / place.label) for place in (stage.a, stage.b)}
+    ending = stage.repair(docroots=lambda _host, _name: "no website has that name", declared_docroots=declared)
+    assert (ending.kind, stage.ca.faults_seen, stage.files()) == ("proven", [], [])
+
+
 def test_an_address_that_is_neither_hosts_is_a_wrong_host_and_the_resolver_is_quoted(stage: Stage) -> None:
     ending = stage.repair("astray.example.test")
     assert ending.cause == "dcv.wrong-host"
