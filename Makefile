@@ -4,14 +4,17 @@
 VENV := .venv
 PYTHON := $(VENV)/bin/python
 INSTALLED := $(VENV)/installed
+JOBS ?= 2
 
 .PHONY: demo test lint overlays bench clean
 
 demo: $(INSTALLED)
 	@$(PYTHON) -m tests.lab.demo
 
+# Most tests wait for servers and hosts: two at a time take little more of the machine than one. A file's tests stay
+# together, as they share what they have started.
 test: lint overlays
-	$(PYTHON) -m pytest $(PYTEST_ARGUMENTS)
+	$(PYTHON) -m pytest -n $(JOBS) --dist loadfile $(PYTEST_ARGUMENTS)
 	@$(PYTHON) -m tests.real.overlay left-out
 
 lint: $(INSTALLED)
