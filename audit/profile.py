@@ -5,26 +5,31 @@ It judges nothing. A profile extends another: what it does not say is as there.
 
 from __future__ import annotations
 
-import difflib
 import tomllib
-from collections.abc import Iterable, Mapping
-from dataclasses import fields, replace
-from datetime import UTC, date, datetime, time
-from fractions import Fraction
+from collections.abc import Mapping
+from dataclasses import replace
 from functools import cache
 from importlib import resources
 from pathlib import Path
 from typing import Any, Final
 
-from audit.checks import Severity
-from audit.thresholds import DatedLimit, Profile, Thresholds
+from audit.profile_values import (
+    THRESHOLDS,
+    BadProfile,
+    nearest,
+    of_kind,
+    require_checks,
+    require_known,
+    severity,
+    sourced,
+    text,
+    typed,
+)
+from audit.thresholds import NEEDED, Profile, Thresholds
 
-_DATED: Final = ("validity_max", "revocation_exempt")
+__all__ = ["BadProfile", "builtin_profiles", "load_profile"]
+
 _TOP: Final = ("title", "extends", "source", "thresholds", "severities", "disabled")
-
-
-class BadProfile(ValueError):
-    """A profile that cannot be used; its message names file, key and, where one is near, the known key."""
 
 
 def builtin_profiles() -> tuple[str, ...]:
@@ -40,18 +45,20 @@ def load_profile(name_or_path: str) -> Profile:
 
 @cache
 def _load(name: str, folder: Path, extended_by: tuple[str, ...]) -> Profile:
-    place, text = _read(name, folder)
+    place, content = _read(name, folder)
     if place in extended_by:
         raise BadProfile(f"profile {place}: it extends itself by way of {' and '.join(extended_by)}")
     try:
-        table = tomllib.loads(text)
+        table = tomllib.loads(content)
     except tomllib.TOMLDecodeError as error:
         raise BadProfile(f"profile {place}: not TOML: {error}") from error
-    _known(table, _TOP, place)
+    require_known(table, _TOP, place)
     base = Profile("", "", Thresholds())
     if "extends" in table:
-        base = _load(str(table["extends"]), Path(place).parent, (*extended_by, place))
-    return _extended(base, Path(place).stem, table, place)
+        base = _load(text(table["extends"], f"{place}, extends"), Path(place).parent, (*extended_by, place))
+    profile = _extended(base, Path(place).stem, table, place)
+    _require_enough(profile, place)
+    return profile
 
 
 def _read(name: str, folder: Path) -> tuple[str, str]:
@@ -59,7 +66,7 @@ def _read(name: str, folder: Path) -> tuple[str, str]:
         return name, resources.files("audit").joinpath("policies", f"{name}.toml").read_text(encoding="utf-8")
     if not name.endswith(".toml"):
         known = builtin_profiles()
-        raise BadProfile(f"no profile {name!r}{_nearest(name, known)}; known are {', '.join(known)}, or a TOML file")
+        raise BadProfile(f"no profile {name!r}{nearest(name, known)}; known are {', '.join(known)}, or a TOML file")
     file = folder / name
     try:
         return str(file), file.read_text(encoding="utf-8")
@@ -68,89 +75,45 @@ def _read(name: str, folder: Path) -> tuple[str, str]:
 
 
 def _extended(base: Profile, name: str, table: Mapping[str, Any], place: str) -> Profile:
+    source = text(table["source"], f"{place}, source") if "source" in table else None
     given = _table(table, "thresholds", place)
-    _known(given, [known.name for known in fields(Thresholds)], f"{place}, [thresholds]")
-    default_source = str(table.get("source", place))
-    values, sources = dict[str, Any](), dict(base.sources)
-    for key, value in given.items():
-        plain, sources[key] = _sourced(value, default_source)
-        values[key] = _typed(key, plain, f"{place}, [thresholds] {key}")
-    severities = {
-        check: _severity(_sourced(value, "")[0], f"{place}, [severities] {check}")
-        for check, value in _table(table, "severities", place).items()
-    }
+    require_known(given, THRESHOLDS, f"{place}, [thresholds]")
+    thresholds = _sourced(given, source, f"{place}, [thresholds]")
+    values = {key: typed(key, value, f"{place}, [thresholds] {key}") for key, (value, _) in thresholds.items()}
+    judged, disabled = _of_checks(table, "severities", place), _of_checks(table, "disabled", place)
+    severities = _sourced(judged, source, f"{place}, [severities]")
+    sources = {**base.sources, **{key: cited for key, (_, cited) in thresholds.items()}}
     return Profile(
         name,
-        str(table.get("title", base.title)),
+        text(table["title"], f"{place}, title") if "title" in table else base.title,
         replace(base.thresholds, **values),
         sources,
-        {**base.severities, **severities},
-        {**base.disabled, **{check: str(why) for check, why in _table(table, "disabled", place).items()}},
+        {
+            **base.severities,
+            **{check: severity(value, f"{place}, [severities] {check}") for check, (value, _) in severities.items()},
+        },
+        {**base.disabled, **{check: text(why, f"{place}, [disabled] {check}") for check, why in disabled.items()}},
+        {**base.severity_sources, **{check: cited for check, (_, cited) in severities.items()}},
     )
 
 
-def _sourced(value: Any, default: str) -> tuple[Any, str]:  # noqa: ANN401 - any TOML value
-    """Split `{ value = …, source = … }`, or take a plain value with the default source."""
-    if isinstance(value, dict) and value.keys() == {"value", "source"}:
-        return value["value"], str(value["source"])
-    return value, default
+def _of_checks(table: Mapping[str, Any], key: str, place: str) -> Mapping[str, Any]:
+    given = _table(table, key, place)
+    require_checks(given, f"{place}, [{key}]")
+    return given
 
 
-def _typed(key: str, value: Any, place: str) -> Any:  # noqa: ANN401 - any TOML value
-    """Return a value in the type of that threshold; raises BadProfile."""
-    default = getattr(Thresholds(), key)
-    if key in _DATED:
-        return tuple(_dated(item, place) for item in _of(list, value, place))
-    if isinstance(default, tuple):
-        return tuple(_of(str, item, place) for item in _of(list, value, place))
-    if isinstance(default, Fraction):
-        return _fraction(value, place)
-    return _of(type(default), value, place)
+def _sourced(given: Mapping[str, Any], source: str | None, place: str) -> dict[str, tuple[Any, str]]:
+    return {key: sourced(value, source, f"{place} {key}") for key, value in given.items()}
 
 
-def _dated(item: Any, place: str) -> DatedLimit:  # noqa: ANN401 - any TOML value
-    _known(_of(dict, item, place), ("issued_from", "days"), place)
-    if item.keys() != {"issued_from", "days"}:
-        raise BadProfile(f"profile {place}: write {{ issued_from = 2026-03-15, days = 200 }}")
-    start = datetime.combine(_of(date, item["issued_from"], place), time(), UTC)
-    return DatedLimit(start, _of(int, item["days"], place))
-
-
-def _fraction(value: Any, place: str) -> Fraction:  # noqa: ANN401 - any TOML value
-    try:
-        fraction = Fraction(str(value))
-    except (ValueError, ZeroDivisionError) as error:
-        raise BadProfile(f'profile {place}: {value!r} is not a fraction such as "1/3" or 0.15') from error
-    if not 0 <= fraction <= 1:
-        raise BadProfile(f"profile {place}: {value!r} is not between 0 and 1")
-    return fraction
-
-
-def _severity(value: Any, place: str) -> Severity:  # noqa: ANN401 - any TOML value
-    if value not in list(Severity):
-        raise BadProfile(f"profile {place}: {value!r} is not one of {', '.join(Severity)}")
-    return Severity(value)
-
-
-def _of(kind: type, value: Any, place: str) -> Any:  # noqa: ANN401 - any TOML value
-    if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
-        raise BadProfile(f"profile {place}: {value!r} is not a {kind.__name__}")
-    if isinstance(value, int) and value < 0:
-        raise BadProfile(f"profile {place}: {value!r} is negative")
-    return value
+def _require_enough(profile: Profile, place: str) -> None:
+    """Refuse a profile of which a silence would be a rule: that nothing is admitted."""
+    unsaid = [key for key in NEEDED if key not in profile.sources]
+    if unsaid:
+        raise BadProfile(f'profile {place}: say {", ".join(unsaid)} in [thresholds], or extends = "webpki"')
 
 
 def _table(table: Mapping[str, Any], key: str, place: str) -> Mapping[str, Any]:
-    found: Mapping[str, Any] = _of(dict, table.get(key, {}), f"{place}, [{key}]")
+    found: Mapping[str, Any] = of_kind(dict, table.get(key, {}), f"{place}, [{key}]")
     return found
-
-
-def _known(given: Iterable[str], known: Iterable[str], place: str) -> None:
-    for key in given:
-        if key not in known:
-            raise BadProfile(f"profile {place}: unknown key {key!r}{_nearest(key, known)}")
-
-
-def _nearest(key: str, known: Iterable[str]) -> str:
-    near = difflib.get_close_matches(key, list(known), 1)
-    return f"; did you mean {near[0]!r}?" if near else ""

@@ -9,8 +9,32 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from fractions import Fraction
+from typing import Final
 
 from audit.checks import Severity
+
+NEEDED: Final = (
+    "signature_digests",
+    "curves",
+    "not_before_tolerance_s",
+    "clock_offset_max_s",
+    "key_owners",
+    "key_groups",
+    "revocation_exempt",
+    "ocsp_ageless_s",
+)
+"""What a profile that extends none has to say: to say nothing of these would be to admit nothing."""
+
+_HASHES: Final = ("md5", "sha1", "sha224", "sha256", "sha384", "sha512", "sha3-224", "sha3-256", "sha3-384", "sha3-512")
+_EDWARDS: Final = ("Ed25519", "Ed448")
+WORDS: Final[Mapping[str, tuple[str, ...]]] = {
+    "signature_digests": (*_HASHES, *_EDWARDS),
+    "curves": ("P-192", "P-224", "P-256", "P-384", "P-521", "secp256k1", "brainpoolP256r1", "brainpoolP384r1",
+               "brainpoolP512r1", *_EDWARDS),
+    "protocols_forbidden": ("SSLv2", "SSLv3", "TLSv1", "TLSv1.1", "TLSv1.2"),
+    "revocation_order": ("crl", "ocsp"),
+}  # fmt: skip
+"""The words of which a list may consist: one that is misspelt would never match."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +54,7 @@ class Thresholds:
     rsa_bits_min: int = 0
     rsa_bits_multiple: int = 1
     rsa_exponent_min: int = 0
+    rsa_exponent_bits_max: int = 0  # 0: of whatever length
     eku_required: bool = False
     validity_max: tuple[DatedLimit, ...] = ()
     validity_of_public_only: bool = False  # the limit binds publicly trusted issuers only
@@ -46,6 +71,8 @@ class Thresholds:
     protocols_forbidden: tuple[str, ...] = ()
     key_owners: tuple[str, ...] = ()
     key_groups: tuple[str, ...] = ()
+    key_hosts_max: int = 0  # how many hosts may have one key, those of one service counted as one; 0: however many
+    key_subscribers_max: int = 0  # in how many subscribers' certificates one key may be; 0: however many
     revocation_order: tuple[str, ...] = ()  # "crl", "ocsp": which is asked first, after the stapled answer
     revocation_exempt: tuple[DatedLimit, ...] = ()  # up to how many days a certificate need not be revoked
     ocsp_ageless_s: int = 0  # how long an OCSP answer without nextUpdate holds
@@ -56,7 +83,7 @@ class Thresholds:
 class Profile:
     """A named set of thresholds, with the source of each, and what it says of single checks.
 
-    `severities` by check id; `disabled` the reason by check id; `sources` by threshold.
+    `severities` by check id; `disabled` the reason by check id; `sources` by threshold, `severity_sources` by check id.
     """
 
     name: str
@@ -65,3 +92,4 @@ class Profile:
     sources: Mapping[str, str] = field(default_factory=dict)
     severities: Mapping[str, Severity] = field(default_factory=dict)
     disabled: Mapping[str, str] = field(default_factory=dict)
+    severity_sources: Mapping[str, str] = field(default_factory=dict)

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
 from fractions import Fraction
 from pathlib import Path
 
 import pytest
 
-from audit.checks import Severity
-from audit.policy import BadProfile, Policy, builtin_profiles, choose_policy, load_profile
+from audit.policy import BadProfile, builtin_profiles, choose_policy, load_profile
+from audit.profile_values import THRESHOLDS
 from audit.thresholds import Thresholds
 from tests.audit.certificates import leaf
 from tests.audit.facts import GOOD, chain, private
+from tests.documents import checks
 
 
 def written(folder: Path, text: str, name: str = "corp.toml") -> str:
@@ -22,18 +22,27 @@ def written(folder: Path, text: str, name: str = "corp.toml") -> str:
 
 
 @pytest.mark.parametrize("name", builtin_profiles())
-def test_every_threshold_of_every_profile_that_comes_along_has_a_source(name: str) -> None:
+def test_every_value_of_every_profile_that_comes_along_has_a_source(name: str) -> None:
     profile = load_profile(name)
-    given = {known.name for known in fields(Thresholds) if getattr(profile.thresholds, known.name)}
+    given = {known for known in THRESHOLDS if getattr(profile.thresholds, known) != getattr(Thresholds(), known)}
     assert given <= set(profile.sources)
-    assert all(profile.sources.values())
+    assert set(profile.severities) <= set(profile.severity_sources)
+    assert all((*profile.sources.values(), *profile.severity_sources.values(), *profile.disabled.values()))
     assert profile.title
+
+
+@pytest.mark.parametrize("name", builtin_profiles())
+def test_every_profile_that_comes_along_names_checks_that_there_are(name: str) -> None:
+    known = {mark.id for mark, _ in checks()}
+    profile = load_profile(name)
+    assert {*profile.severities, *profile.disabled} <= known
 
 
 def test_a_profile_says_only_what_differs_from_the_one_it_extends() -> None:
     cpanel = load_profile("cpanel")
     assert (cpanel.thresholds.expiring_days_own, cpanel.thresholds.expiring_days) == (25, 3)
     assert cpanel.thresholds.rsa_bits_min == load_profile("webpki").thresholds.rsa_bits_min
+    assert cpanel.sources["rsa_bits_min"] == "BR 6.1.5"
 
 
 def test_a_profile_of_the_users_own_extends_one_by_name(tmp_path: Path) -> None:
@@ -42,40 +51,85 @@ def test_a_profile_of_the_users_own_extends_one_by_name(tmp_path: Path) -> None:
         source = "Corp PKI policy 3"
         [thresholds]
         rsa_bits_min = 3072
-        renewal_fraction = "2/5"
+        renewal_fraction = { value = "2/5", source = "Corp PKI policy 4" }
         [severities]
         "chain.order" = "high"
+        "acme.corp-issuer" = "low"
         [disabled]
         "cert.renewal-due" = "our agent renews at its own time"
     """
     corp = load_profile(written(tmp_path, text))
     assert (corp.name, corp.thresholds.rsa_bits_min, corp.thresholds.renewal_fraction) == ("corp", 3072, Fraction(2, 5))
-    assert corp.sources["rsa_bits_min"] == "Corp PKI policy 3"
-    both = Policy((corp, load_profile("webpki")))
-    assert both.severity_of("chain.order", Severity.LOW) is Severity.HIGH
-    assert both.applies("cert.renewal-due")
-    assert not Policy((corp,)).applies("cert.renewal-due")
+    assert corp.title == load_profile("webpki").title
+    assert (corp.sources["rsa_bits_min"], corp.sources["renewal_fraction"]) == (
+        "Corp PKI policy 3",
+        "Corp PKI policy 4",
+    )
+    assert corp.severity_sources == {"chain.order": "Corp PKI policy 3", "acme.corp-issuer": "Corp PKI policy 3"}
+    assert corp.disabled == {"cert.renewal-due": "our agent renews at its own time"}
 
 
 def test_a_profile_extends_another_file_beside_it(tmp_path: Path) -> None:
-    written(tmp_path, 'extends = "webpki"\n[thresholds]\nrsa_bits_min = 4096\n', "base.toml")
+    base = 'extends = "webpki"\nsource = "ours"\n[thresholds]\nrsa_bits_min = 4096\n'
+    written(tmp_path, base, "base.toml")
     assert load_profile(written(tmp_path, 'extends = "base.toml"\n')).thresholds.rsa_bits_min == 4096
+
+
+def test_a_profile_that_extends_none_says_itself_what_it_admits(tmp_path: Path) -> None:
+    text = """
+        source = "ours"
+        [thresholds]
+        signature_digests = ["sha384"]
+        curves = ["P-384"]
+        not_before_tolerance_s = 0
+        clock_offset_max_s = 5
+        key_owners = ["root"]
+        key_groups = []
+        revocation_exempt = [{ issued_from = 2026-03-15, days = 7 }, { issued_from = 2024-03-15, days = 10 }]
+        ocsp_ageless_s = 3600
+    """
+    own = load_profile(written(tmp_path, text)).thresholds
+    assert own.curves == ("P-384",)
+    assert [limit.days for limit in own.revocation_exempt] == [10, 7]  # by date, however they are written
 
 
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("[threshold]\n", "unknown key 'threshold'; did you mean 'thresholds'?"),
-        ("[thresholds]\nrsa_bit_min = 1\n", "unknown key 'rsa_bit_min'; did you mean 'rsa_bits_min'?"),
-        ('[thresholds]\nrsa_bits_min = "many"\n', "'many' is not a int"),
-        ("[thresholds]\nrsa_bits_min = -1\n", "-1 is negative"),
-        ("[thresholds]\nrsa_bits_min = true\n", "True is not a int"),
-        ("[thresholds]\nrenewal_fraction = 3\n", "not between 0 and 1"),
-        ('[thresholds]\nrenewal_fraction = "1/0"\n', "is not a fraction"),
-        ("[thresholds]\nvalidity_max = [{ days = 3 }]\n", "write { issued_from = 2026-03-15, days = 200 }"),
-        ('[severities]\n"chain.order" = "bad"\n', "'bad' is not one of info, low, medium, high, critical"),
+        ("[threshold]\n", "corp.toml: unknown key 'threshold'; did you mean 'thresholds'?"),
+        ("[thresholds]\nrsa_bit_min = 1\n", "[thresholds]: unknown key 'rsa_bit_min'; did you mean 'rsa_bits_min'?"),
+        ("[thresholds]\nrsa_bits_min = 1\n", "[thresholds] rsa_bits_min: it has no source; write { value = 1, source"),
+        ('[severities]\n"chain.order" = "low"\n', "[severities] chain.order: it has no source"),
+        ("[thresholds]\nrsa_bits_min = { valeu = 1 }\n", "rsa_bits_min: unknown key 'valeu'; did you mean 'value'?"),
+        ('[thresholds]\nrsa_bits_min = { source = "x" }\n', "rsa_bits_min: it has no value"),
+        ('[thresholds]\nrsa_bits_min = { value = 1, source = "" }\n', "rsa_bits_min, source: it is empty"),
+        ("source = 3\n", "source: 3 is not a text"),
+        ("title = 3\n", "title: 3 is not a text"),
+        ("extends = 3\n", "extends: 3 is not a text"),
+        ("disabled = 3\n", "[disabled]: 3 is not a table"),
+        ('source="x"\n[thresholds]\nrsa_bits_min = "many"\n', "rsa_bits_min: 'many' is not a whole number"),
+        ('source="x"\n[thresholds]\nrsa_bits_min = -1\n', "-1 is negative"),
+        ('source="x"\n[thresholds]\nrsa_bits_multiple = 0\n', "0 is less than 1"),
+        ('source="x"\n[thresholds]\nexpiring_days = 1000000000\n', "1000000000 is more than 999999999"),
+        ('source="x"\n[thresholds]\nrsa_bits_min = true\n', "true is not a whole number"),
+        ('source="x"\n[thresholds]\neku_required = 1\n', "1 is not true or false"),
+        ('source="x"\n[thresholds]\nrenewal_fraction = 3\n', "not between 0 and 1"),
+        ('source="x"\n[thresholds]\nrenewal_fraction = "1/0"\n', "is not a fraction"),
+        ('source="x"\n[thresholds]\ncurves = "P-256"\n', "curves: 'P-256' is not a list"),
+        ('source="x"\n[thresholds]\ncurves = ["P256"]\n', "did you mean 'P-256'?"),
+        ('source="x"\n[thresholds]\nprotocols_forbidden = ["TLSv1.0"]\n', "did you mean 'TLSv1"),
+        ('source="x"\n[thresholds]\nvalidity_max = [{ days = 3 }]\n', "write { issued_from = 2026-03-15, days = 200 }"),
+        ('source="x"\n[severities]\n"chain.order" = "hihg"\n', "low, medium, high, critical; did you mean 'high'?"),
+        ('source="x"\n[severities]\n"chain.ordre" = "high"\n', "'chain.ordre'; did you mean 'chain.order'?"),
+        (
+            '[disabled]\n"cert.expird" = "so"\n',
+            "[disabled]: no check is called 'cert.expird'; did you mean 'cert.expired'?",
+        ),
+        ('[disabled]\n"expired" = "so"\n', "no check is called 'expired'"),
+        ('extends = "webpki"\n[disabled]\n"cert.expired" = ""\n', "[disabled] cert.expired: it is empty"),
         ('extends = "webpky"\n', "no profile 'webpky'; did you mean 'webpki'?"),
         ('extends = "corp.toml"\n', "extends itself"),
+        ('title = "x"\n', "corp.toml: say signature_digests, curves,"),
         ("not toml", "not TOML"),
     ],
 )

@@ -21,7 +21,7 @@ from tests.lab.installed import Service
 
 PROBE_TIMEOUT_S: Final = 8.0  # everything is near, but the machine may be busy; what takes longer never comes
 _MAX_CASES: Final = 100  # all of them in one run
-_OF_PUBLIC_CAS: Final = ("cert.profile-br", "cert.internal-name", "cert.no-revocation-info")
+_OF_PUBLIC_CAS: Final = ("cert.profile-br", "cert.lint-br", "cert.internal-name", "cert.no-revocation-info")
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +152,9 @@ def _policy() -> str:
     """Return the public PKI's policy for services that run as whoever serves the lab, and a CA that is not public."""
     is_private = {f'"{check}"': "the lab's CA is no public one" for check in _OF_PUBLIC_CAS}
     thresholds = _table("thresholds", key_owners=["root", _user()])
-    return _table("", extends="webpki", title="The lab") + thresholds + _table("disabled", **is_private)
+    return (
+        _table("", extends="webpki", title="The lab", source="the lab") + thresholds + _table("disabled", **is_private)
+    )
 
 
 def _user() -> str:
