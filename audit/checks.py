@@ -11,7 +11,7 @@ A plain `assert` in a check is a finding too. Any other exception is our own bug
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final, Literal, NoReturn, TypeVar
@@ -67,13 +67,17 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """What `@check` says of a test function; `scopes` are the kinds of thing it is judged for."""
+    """What `@check` says of a test function; `scopes` are the kinds of thing it is judged for.
+
+    `controls` are those of an owner's own check: `audit.controls` has those of the built-in ones.
+    """
 
     id: str
     severity: Severity
     remedy: Remedy
     source: str
     scopes: tuple[Scope, ...] = ("endpoint",)
+    controls: tuple[str, ...] = ()
 
 
 def one_line(text: str) -> str:
@@ -126,13 +130,19 @@ class Inconclusive(Judgement):
         self.because = because
 
 
-def check(
-    check_id: str, *, severity: str, remedy: str = "manual", source: str = "", scopes: tuple[Scope, ...] = ("endpoint",)
+def check(  # noqa: PLR0913 - all but one by keyword
+    check_id: str,
+    *,
+    severity: str,
+    remedy: str = "manual",
+    source: str = "",
+    scopes: tuple[Scope, ...] = ("endpoint",),
+    controls: Sequence[str] = (),
 ) -> Callable[[Function], Function]:
     """Mark a test function as the check of that id; raises ValueError for an id, severity or remedy that is none."""
     if not _ID.fullmatch(check_id):
         raise ValueError(f"check id {check_id!r}: write group.name in small letters, digits and hyphens")
-    mark = Check(check_id, Severity(severity), Remedy(remedy), source, scopes)
+    mark = Check(check_id, Severity(severity), Remedy(remedy), source, scopes, tuple(controls))
 
     def decorate(function: Function) -> Function:
         setattr(function, MARK, mark)

@@ -5,6 +5,7 @@ It judges nothing else of a certificate: what every placeholder lacks is one fin
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Final
 
 from audit.addresses import leaf_of
@@ -16,28 +17,38 @@ from audit.policy import Policy
 CERTIFICATE_MISSING: Final = "svc.certificate-missing"
 
 
-def lack(observation: Observation, policy: Policy) -> str | None:
-    """Say in a clause why the service has no certificate of its own; None where it has one, or none was seen."""
+@dataclass(frozen=True, slots=True)
+class Lack:
+    """Why a service has no certificate of its own, and the policy that knows the placeholder, where one told it."""
+
+    why: str
+    policy: str | None = None
+
+
+def lack(observation: Observation, policy: Policy) -> Lack | None:
+    """Say why the service has no certificate of its own; None where it has one, or none was seen."""
     if observation.server is not None and observation.server.snakeoil:
-        return "the configured certificate is the placeholder that the distribution makes at installation"
+        return Lack("the configured certificate is the placeholder that the distribution makes at installation")
     for handshake in observation.handshakes:
         leaf = leaf_of(handshake)
         if leaf is None:
-            return f"{handshake.address} served no certificate"
-        if _is_placeholder(leaf, policy):
-            return f"{handshake.address} serves the placeholder {leaf}"
+            return Lack(f"{handshake.address} served no certificate")
+        known = _placeholders(leaf, policy)
+        if known:
+            return Lack(f"{handshake.address} serves the placeholder {leaf}", known[0][1])
     return None
 
 
 def require_own(observation: Observation, policy: Policy) -> None:
     """Raise Inconclusive where the service has no certificate of its own: that is the one finding."""
-    why = lack(observation, policy)
-    if why is not None:
-        raise Inconclusive(why, because=CERTIFICATE_MISSING)
+    lacking = lack(observation, policy)
+    if lacking is not None:
+        raise Inconclusive(lacking.why, because=CERTIFICATE_MISSING)
 
 
-def _is_placeholder(leaf: Certificate, policy: Policy) -> bool:
+def _placeholders(leaf: Certificate, policy: Policy) -> tuple[tuple[str, str], ...]:
+    """Return what stands in the subject of a placeholder, each with the profile that knows it."""
     if not leaf.can_ask("subject"):
-        return False
+        return ()
     attributes = leaf.subject.split(",")
-    return bool(policy.each(lambda limits: tuple(name for name in limits.placeholders if name in attributes)))
+    return policy.each(lambda limits: tuple(name for name in limits.placeholders if name in attributes))

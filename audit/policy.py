@@ -6,7 +6,7 @@ It knows no check and reads no file.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any, TypeVar
 
@@ -33,11 +33,11 @@ class Policy:
         return "+".join(profile.name for profile in self.profiles)
 
     def greatest(self, measure: Callable[[Thresholds], Any]) -> tuple[Any, str]:
-        """Return the greatest value that a profile gives, and the name of that profile."""
+        """Return the greatest value that a profile gives, and the name of the first profile that gives it."""
         return max(((measure(profile.thresholds), profile.name) for profile in self.profiles), key=lambda pair: pair[0])
 
     def least(self, measure: Callable[[Thresholds], Any]) -> tuple[Any, str]:
-        """Return the least value that a profile gives, and the name of that profile."""
+        """Return the least value that a profile gives, and the name of the first profile that gives it."""
         return min(((measure(profile.thresholds), profile.name) for profile in self.profiles), key=lambda pair: pair[0])
 
     def each(self, judge: Callable[[Thresholds], tuple[T, ...]]) -> tuple[tuple[T, str], ...]:
@@ -48,14 +48,28 @@ class Policy:
                 found.setdefault(fault, profile.name)
         return tuple(found.items())
 
-    def severity_of(self, check_id: str, default: Severity) -> Severity:
-        """Return the highest severity that a profile gives a check, or the default where none says anything."""
-        given = [profile.severities[check_id] for profile in self.profiles if check_id in profile.severities]
-        return max(given, key=lambda severity: severity.rank, default=default)
+    def severity_of(self, check_id: str, default: Severity) -> tuple[Severity, str]:
+        """Return the highest severity that a profile gives a check, and the name of that profile.
+
+        A profile that says nothing of it gives the check's own, which has no name.
+        """
+        given = [(profile.severities.get(check_id, default), profile) for profile in self.having(check_id).profiles]
+        named = [(severity, profile.name if check_id in profile.severities else "") for severity, profile in given]
+        return max(named, key=lambda pair: (pair[0].rank, pair[1] != ""), default=(default, ""))
 
     def applies(self, check_id: str) -> bool:
         """Tell whether a check is judged: not where every profile disables it."""
         return not all(check_id in profile.disabled for profile in self.profiles)
+
+    def having(self, check_id: str) -> Policy:
+        """Return the profiles by which a check is judged: what one disables, its thresholds do not judge either."""
+        if not any(check_id in profile.disabled for profile in self.profiles):
+            return self
+        return replace(self, profiles=tuple(one for one in self.profiles if check_id not in one.disabled))
+
+    def why_not(self, check_id: str) -> str:
+        """Return why a check is not judged that every profile disables, in the words of each."""
+        return "; ".join(dict.fromkeys(profile.disabled[check_id] for profile in self.profiles))
 
 
 def choose_policy(named: tuple[Profile, ...], *, is_cpanel: bool, chain: Chain | None) -> Policy:

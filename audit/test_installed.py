@@ -18,8 +18,9 @@ from audit.words import listing, sentence
 @check("svc.certificate-missing", severity="high", remedy="reissue", source="RFC 9846 4.4.2; NIST SP 800-53 SC-17")
 def test_has_certificate_of_its_own(observation: Observation, policy: Policy) -> None:
     """The service has a certificate that was issued for it: not none, and not its software's placeholder."""
-    why = lack(observation, policy)
-    require(why is None, why or "", observed=why, required="a certificate of its own")
+    lacking = lack(observation, policy)
+    if lacking:
+        raise Finding(lacking.why, observed=lacking.why, required="a certificate of its own", policy=lacking.policy)
     if not observation.handshakes:
         raise unreached(observation)
 
