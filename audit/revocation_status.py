@@ -72,14 +72,7 @@ def rules_of(policy: Policy) -> Rules:
 
 def subjects(chain: Chain, policy: Policy) -> tuple[Subject, ...]:
     """Return the certificates of the path to an anchor that can be asked about, the leaf first; never raises."""
-    members = [read_member(one.der) for one in chain.path or ()]
-    path = tuple(one for one in members if isinstance(one, Member))
-    if len(path) != len(members):
-        return ()
-    sent = (read_member(one.der) for one in chain.certificates[1:])
-    pool = tuple(one for one in sent if isinstance(one, Member))
-    found = (Subject(member, path[index + 1 :], pool) for index, member in enumerate(path[:-1]))
-    return tuple(one for one in found if names_source(one.member) and not is_exempt(one.member, policy))
+    return tuple(one for one in _path(chain) if names_source(one.member) and not is_exempt(one.member, policy))
 
 
 def is_exempt(member: Member, policy: Policy) -> bool:
@@ -127,9 +120,14 @@ def holds_until(source: RevocationSource, content: bytes, subject: Subject) -> d
 
 
 def statuses(chain: Chain, observation: Observation, policy: Policy, now: datetime) -> tuple[Status, ...]:
-    """Return what is known of each certificate that can be asked about."""
-    rules = rules_of(policy)
-    return tuple(_status(one, chain, observation, rules, now) for one in subjects(chain, policy))
+    """Return what is known of each certificate that can be asked about, and of a leaf that is stapled to be revoked."""
+    rules, found = rules_of(policy), subjects(chain, policy)
+    known = tuple(_status(one, chain, observation, rules, now) for one in found)
+    leaf = next(iter(_path(chain)), None)
+    if leaf is None or (found and found[0].member is leaf.member) or is_exempt(leaf.member, policy):
+        return known
+    told = tuple(_by_staples(leaf, observation, rules, now))
+    return (Status(leaf, True, told), *known) if any(one.word == "revoked" for one in told) else known
 
 
 def require_unrevoked(chain: Chain, observation: Observation, policy: Policy, now: datetime) -> None:
@@ -141,6 +139,10 @@ def require_unrevoked(chain: Chain, observation: Observation, policy: Policy, no
         seen = [f"{one.name} {one.verdict}" for one in revoked]
         is_key = any(one.is_leaf and one.verdict.is_for_its_key for one in revoked)
         raise Finding("; ".join(seen), observed=seen, required="not revoked", remedy="rekey" if is_key else "reissue")
+    if any(one.member.lacks_extensions for one in _path(chain)) or not _path(chain):
+        raise Inconclusive("where the status of an intermediate is told cannot be read", because=MALFORMED)
+    if not found:
+        raise NotApplicable("no certificate of the path names a CRL or an OCSP responder")
     left = [one for one in found if one.subject.member.not_after >= now]
     if not left:
         raise NotApplicable("it has expired, and of what has expired nobody tells any more (RFC 5280 3.3)")
@@ -167,17 +169,31 @@ def _require_concerned(chain: Chain, policy: Policy) -> None:
     why = distrust(chain)
     if why is not None:
         raise Inconclusive(f"who may revoke it is not known: {why}", because="cert.untrusted")
-    if not subjects(chain, policy):
-        raise NotApplicable("no certificate of the path names a CRL or an OCSP responder")
+
+
+def _path(chain: Chain) -> tuple[Subject, ...]:
+    """Return all certificates of the path below the anchor; none where one of it cannot be read."""
+    members = [read_member(one.der) for one in chain.path or ()]
+    path = tuple(one for one in members if isinstance(one, Member))
+    sent = (read_member(one.der) for one in chain.certificates[1:])
+    pool = tuple(one for one in sent if isinstance(one, Member))
+    whole = path if len(path) == len(members) else ()
+    return tuple(Subject(member, whole[index + 1 :], pool) for index, member in enumerate(whole[:-1]))
 
 
 def _status(subject: Subject, chain: Chain, observation: Observation, rules: Rules, now: datetime) -> Status:
     is_leaf = subject.member.der == chain.leaf.der
     said = tuple(said_of(subject, observation.revocation or (), rules, now))
-    staple = observation.handshakes[0].ocsp_der if is_leaf and observation.handshakes else None
-    if staple:
-        said = (stapled(staple, subject, max(now, observation.observed_at), rules), *said)
+    if is_leaf:
+        said = (*_by_staples(subject, observation, rules, now), *said)
     return Status(subject, is_leaf, said or (_unasked(subject, observation, rules),))
+
+
+def _by_staples(leaf: Subject, observation: Observation, rules: Rules, now: datetime) -> Iterator[Said]:
+    """Yield what the answers say that came with the leaf from whatever address."""
+    came = (one.ocsp_der for one in observation.handshakes if one.chain_der[:1] == (leaf.member.der,))
+    for staple in dict.fromkeys(filter(None, came)):
+        yield stapled(staple, leaf, max(now, observation.observed_at), rules)
 
 
 def stapled(staple: bytes, subject: Subject, at: datetime, rules: Rules) -> Said:

@@ -21,7 +21,7 @@ from tests.audit.answers import ASKED, CA, CRL_URL, HOUR, LEAF, OCSP_URL, REVOKE
 from tests.audit.certificates import DAY, NOW
 from tests.audit.facts import WEBPKI, observed, served
 from tests.audit.lists import Entry, crl, pointing
-from tests.audit.paths import Made, new_ca, new_leaf
+from tests.audit.paths import Made, extension_added, new_ca, new_leaf
 from tests.audit.verdicts import finding, inconclusive, not_applicable, passes
 
 KEY_COMPROMISE = ((x509.CRLReason(x509.ReasonFlags.key_compromise), False),)
@@ -44,8 +44,9 @@ def answer(
     return RevocationAnswer(sha256(about.der).hexdigest(), source, url, asked_at, content=content, failure=failure)
 
 
-def seen(*answers: RevocationAnswer, staple: bytes | None = None) -> Observation:
-    return replace(observed(replace(served(), ocsp_der=staple)), revocation=answers)
+def seen(*answers: RevocationAnswer, staple: bytes | None = None, leaf: Made = ASKED) -> Observation:
+    handshake = replace(served(), chain_der=(leaf.der, CA.der), ocsp_der=staple)
+    return replace(observed(handshake), revocation=answers)
 
 
 def facts(observation: Observation, of: Chain | None = None, policy: Policy = WEBPKI) -> dict[str, object]:
@@ -184,3 +185,20 @@ def test_an_observation_with_answers_is_the_same_after_a_round_trip() -> None:
     assert from_json(Observation, to_json(observation)) == observation
     older = {key: value for key, value in to_json(observation).items() if key != "revocation"}
     assert from_json(Observation, older).revocation is None
+
+
+def test_a_staple_counts_where_the_certificate_names_no_source_and_from_whatever_address() -> None:
+    staple = Answer(about=LEAF, status=REVOKED).der
+    assert finding(checks.test_not_revoked, **facts(seen(staple=staple, leaf=LEAF), chain(LEAF)))
+    good = Answer(about=LEAF).der
+    assert not_applicable(checks.test_not_revoked, **facts(seen(staple=good, leaf=LEAF), chain(LEAF)))
+    both = [seen(staple=one, leaf=LEAF).handshakes[0] for one in (good, staple)]
+    assert finding(checks.test_not_revoked, **facts(replace(seen(leaf=LEAF), handshakes=tuple(both)), chain(LEAF)))
+
+
+def test_an_intermediate_that_cannot_be_read_is_not_taken_for_one_that_names_nothing() -> None:
+    broken = new_ca(ROOT, "CN=Broken CA").edited(extension_added("2.5.29.31", b"\x04\x00"))
+    leaf = new_leaf(broken).having(pointing(CRL_URL))
+    good, of = answer(crl(broken), leaf), chain(leaf, broken)
+    assert inconclusive(checks.test_not_revoked, **facts(seen(good), of)).because == "cert.malformed"
+    assert finding(checks.test_not_revoked, **facts(seen(answer(crl(broken, leaf), leaf)), of))
