@@ -78,5 +78,6 @@ class Assignment:
     @property
     def waits(self) -> Waits:
         """How long it waits: a proof ends well before the host takes the switch back by itself."""
-        proof_s = self.configuration.remediate.proof_timeout_s
-        return Waits(confirmation_s=max(300, int(3 * proof_s)), proof_s=proof_s)
+        written = self.configuration.remediate
+        proof_s = written.proof_timeout_s
+        return Waits(max(300, int(3 * proof_s)), proof_s, issuance_s=written.issuance_timeout_s)

@@ -89,6 +89,7 @@ class Remediate:
     max_cases: int = 20
     max_failures: int = 2
     proof_timeout_s: float = 60.0
+    issuance_timeout_s: float = 600.0  # how long a run waits for an issuer; the next one asks about the same order
     foreign: Literal["explain", "run-owner"] = "explain"
     http_port: int = 80  # where the CA looks for the file (Baseline Requirements 3.2.2.4.18); a test CA may elsewhere
 
