@@ -10,6 +10,7 @@ from audit.checks import check, inconclusive, not_applicable, require, require_n
 from audit.expiry import expires, expiring_margin, renewal_margin, time_left, validity_excesses
 from audit.faults import chain_faults, forgeable_signatures
 from audit.installed import clock_is_off, successor
+from audit.lint_br import full_lint
 from audit.lint_scope import require_bound, require_public, require_rules
 from audit.observation import Observation
 from audit.placeholder import require_own
@@ -20,7 +21,7 @@ from audit.rules_service import REVOCATION, TRANSPARENCY
 from audit.rules_usage import RULES as CLIENTS
 from audit.rules_usage import eku_faults, presents_names
 from audit.staple import must_staple, require_staples, staple_faults, stapled
-from audit.words import duration, moment, sentence
+from audit.words import duration, listing, moment, sentence
 
 
 @check("cert.malformed", severity="high", remedy="reissue", source="RFC 5280 4.1, 4.2")
@@ -123,6 +124,16 @@ def test_profile_is_a_servers(certificate: Certificate, chain: Chain, observatio
     """Serial number, common name, key usage and extensions are those of a server's certificate, as of its issue."""
     require_bound(chain, observation, policy)
     require_rules(certificate, PROFILE)
+
+
+@check("cert.lint-br", severity="low", remedy="reissue", source="BR 7.1, as pkilint has it")
+def test_baseline_requirements_in_full(
+    certificate: Certificate, chain: Chain, observation: Observation, policy: Policy
+) -> None:
+    """A linter of the Baseline Requirements finds no error: the optional extra `lint`."""
+    require_bound(chain, observation, policy)
+    errors = full_lint(certificate.der)
+    require(not errors, listing(errors), observed=errors, required="no error of pkilint")
 
 
 @check("cert.eku-clientauth", severity="low", remedy="reissue", source="Chrome Root Program Policy 1.3.2")

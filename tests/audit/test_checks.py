@@ -38,7 +38,7 @@ CATALOGUE = {
     "ops.waiver-expired": "medium", "ops.waiver-stale": "medium",
     "cert.profile-br": "low", "cert.internal-name": "medium", "cert.eku-clientauth": "low",
     "cert.no-revocation-info": "medium", "cert.sct-insufficient": "high", "cert.must-staple-no-staple": "high",
-    "cert.staple-stale": "medium",
+    "cert.staple-stale": "medium", "cert.lint-br": "low",
     "cert.wildcard-scope": "low", "chain.root-included": "info", "chain.weak-ca-key": "high",
     "cert.revoked": "critical",
 }  # fmt: skip

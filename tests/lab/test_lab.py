@@ -31,7 +31,8 @@ from tests.lab.reading import host_endpoints
 NOT_PLANTED = {
     "dns.not-this-host", "host.name-invalid",  # of a host, and the lab's is the machine itself
     "ops.waiver-expired", "ops.waiver-stale",  # of what a user writes
-    "cert.profile-br", "cert.internal-name", "cert.no-revocation-info", "cert.sct-insufficient", "cert.eku-clientauth",
+    "cert.profile-br", "cert.lint-br", "cert.internal-name", "cert.no-revocation-info", "cert.sct-insufficient",
+    "cert.eku-clientauth",
     # of publicly trusted CAs, and the lab's is none
 }  # fmt: skip
 STALE = ("svc.disk-vs-wire",)

@@ -1,0 +1,79 @@
+"""The Baseline Requirements in full: an extra, which most machines do not have."""
+
+from __future__ import annotations
+
+from enum import Enum
+from importlib.util import find_spec
+from typing import NamedTuple
+
+import pytest
+
+from audit import test_certificate as checks
+from audit.checks import Inconclusive, NotApplicable
+from audit.lint_br import INSTALL, _errors, full_lint
+from tests.audit.facts import GOOD, NAMED_WEBPKI, PRIVATE, certificate, chain, observed, served
+from tests.audit.test_rules import SOUND
+from tests.audit.verdicts import finding, not_applicable
+
+is_here = pytest.mark.skipif(find_spec("pkilint") is None, reason="the extra `lint` is not installed")
+is_absent = pytest.mark.skipif(find_spec("pkilint") is not None, reason="the extra `lint` is installed")
+
+
+class Severity(Enum):
+    """As the library has them, by name."""
+
+    FATAL, ERROR, WARNING = range(3)
+
+
+class Described(NamedTuple):
+    """What a finding is."""
+
+    code: str
+    severity: Severity
+
+
+class Description(NamedTuple):
+    """A finding, with a message."""
+
+    finding: Described
+    message: str | None = None
+
+
+WARNED = Description(Described("a.warning", Severity.WARNING))
+BROKEN = Description(Described("an.error", Severity.ERROR), "why")
+LOST = Description(Described("a.fatal", Severity.FATAL))
+FACTS = {"certificate": certificate(GOOD), "chain": chain(GOOD), "observation": observed(served())}
+
+
+def test_only_errors_count_and_each_once() -> None:
+    assert _errors([WARNED, BROKEN, BROKEN, LOST]) == ("an.error: why",)
+    assert _errors([WARNED]) == ()
+
+
+def test_what_could_not_be_judged_is_no_pass() -> None:
+    with pytest.raises(ValueError, match=r"a\.fatal"):
+        _errors([WARNED, LOST])
+
+
+@is_absent
+def test_without_the_extra_it_is_not_applicable_and_says_how_to_have_it() -> None:
+    ended = not_applicable(checks.test_baseline_requirements_in_full, policy=NAMED_WEBPKI, **FACTS)
+    assert ended.reason == INSTALL
+    with pytest.raises(NotApplicable):
+        full_lint(SOUND.der)
+
+
+@is_here
+def test_with_it_every_error_is_named() -> None:
+    found = finding(checks.test_baseline_requirements_in_full, policy=NAMED_WEBPKI, **FACTS)
+    assert found.observed
+
+
+@is_here
+def test_bytes_that_it_cannot_read_are_inconclusive() -> None:
+    with pytest.raises(Inconclusive):
+        full_lint(b"garbage")
+
+
+def test_a_private_pki_is_not_held_to_them() -> None:
+    assert not PRIVATE.applies("cert.lint-br")
