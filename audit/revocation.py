@@ -23,6 +23,7 @@ from audit.ocsp_signer import delegate_of, is_exempt, signer_breaches
 from audit.path_member import Member
 from audit.quiet import unwarned
 from audit.refusal import Breach
+from audit.revocation_index import indexed
 from audit.words import moment
 
 _REVOKED: Final = "RFC 5280 6.1.3 a 3"  # the clause of being listed
@@ -110,7 +111,7 @@ def by_ocsp(given: Given, subject: Subject, at: datetime, tolerance: Tolerance) 
 def by_crls(crls: Sequence[tuple[str, bytes]], subject: Subject, at: datetime, tolerance: Tolerance) -> Said:
     """Return what CRLs say of a certificate together, each with its URL (RFC 5280 6.3.3)."""
     source = "the CRL " + " and ".join(url for url, _ in crls)
-    lists = [read_crl(der) for _, der in crls]
+    lists = [_read(der) for _, der in crls]
     doubts: list[Breach] = []
     for moved in (timedelta(), tolerance.clocks, -tolerance.clocks):
         breaches = _own_breaches(lists, subject, at + moved)
@@ -125,7 +126,12 @@ def by_crls(crls: Sequence[tuple[str, bytes]], subject: Subject, at: datetime, t
 
 def readable(crls: Sequence[tuple[str, bytes]]) -> list[RevocationList]:
     """Return those of the CRLs that can be read."""
-    return [one for one in (read_crl(der) for _, der in crls) if isinstance(one, RevocationList)]
+    return [one for one in (_read(der) for _, der in crls) if isinstance(one, RevocationList)]
+
+
+def _read(der: bytes) -> RevocationList | Fault:
+    crl = read_crl(der)
+    return indexed(crl) if isinstance(crl, RevocationList) else crl
 
 
 def _own_breaches(lists: Sequence[RevocationList | Fault], subject: Subject, at: datetime) -> list[Breach]:

@@ -13,10 +13,12 @@ from cryptography.x509 import ocsp
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from audit.certificate import Fault
+from audit.crl import RevocationList, read_crl
 from audit.der import elements
 from audit.ocsp import nonce_of, question, read_ocsp
 from audit.path_member import Member, read_member
 from audit.revocation import Given, Said, Subject, Tolerance, by_crls, by_ocsp, readable
+from audit.revocation_index import indexed
 from tests.audit.answers import (
     ASKED,
     CA,
@@ -266,3 +268,17 @@ def test_lists_for_some_reasons_each_are_believed_together() -> None:
 def test_what_cannot_be_read_is_named() -> None:
     assert isinstance(read_ocsp(b"x"), Fault)
     assert str(Said("good", "the CRL")) == "the CRL"
+
+
+def test_a_serial_number_is_looked_up_as_the_library_does() -> None:
+    leaves = [new_leaf(CA) for _ in range(40)]
+    crl_of_some = read_crl(crl(CA, *leaves[:20]))
+    assert isinstance(crl_of_some, RevocationList)
+    quick = indexed(crl_of_some)
+    assert quick is indexed(crl_of_some)
+    for one in map(member, leaves):
+        slow = crl_of_some.entry_of(one)
+        fast = quick.entry_of(one)
+        assert (slow and slow.serial_number) == (fast and fast.serial_number)
+    assert [entry.serial_number for entry in quick.parsed] == [one.number for one in leaves[:20]]
+    assert quick.parsed.issuer == crl_of_some.parsed.issuer
