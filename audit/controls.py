@@ -114,9 +114,10 @@ _GROUPS: Final[Mapping[str, tuple[tuple[str, ...], ...]]] = {
 
 _NAMES: Final[Mapping[str, str]] = {control.id: control.name for control in CONTROLS}
 CONTROLS_OF: Final[Mapping[str, tuple[str, ...]]] = {
-    check: tuple(dict.fromkeys(_NAMES[one] for group in groups for one in group)) for check, groups in _GROUPS.items()
+    check: tuple(name for one, name in _NAMES.items() if any(one in group for group in groups))
+    for check, groups in _GROUPS.items()
 }
-"""The names of the controls of each built-in check; none where it is about the audit's own files."""
+"""The names of the controls of each built-in check, in order; none where it is about the audit's own files."""
 
 
 def controls_of(check: str, own: tuple[str, ...] = ()) -> tuple[str, ...]:

@@ -8,10 +8,12 @@ from __future__ import annotations
 import importlib
 import inspect
 from collections.abc import Callable, Iterator
+from itertools import groupby
 from pathlib import Path
 from typing import Final
 
 from audit.checks import Check, check_of
+from audit.controls import CONTROLS, controls_of
 
 CHECKOUT: Final = Path(__file__).resolve().parents[1]
 PAGE: Final = CHECKOUT / "docs" / "checks.md"
@@ -23,10 +25,18 @@ whole, one marked *run* once for the run. A policy may give a check another seve
 not be observed neither passes nor fails. The remedy is what usually mends the finding; a result names another one where
 the host shows that it would do.
 
-Sources: BR are the CA/Browser Forum's Baseline Requirements for TLS server certificates.
+Sources: BR are the CA/Browser Forum's Baseline Requirements for TLS server certificates. Controls: those of NIST SP
+800-53 (rev. 5) and requirements of PCI DSS (v4.0.1) that a check bears on, listed [below](#the-controls); a pass is
+evidence for one, and fulfils none alone.
 
-| check | severity | remedy | what is required | source |
-|---|---|---|---|---|
+| check | severity | remedy | what is required | source | controls |
+|---|---|---|---|---|---|
+"""
+CONTROLS_HEAD: Final = """
+## The controls
+
+| control | title | source |
+|---|---|---|
 """
 
 
@@ -41,15 +51,26 @@ def checks() -> Iterator[tuple[Check, Callable[..., None]]]:
 def page() -> str:
     """Return docs/checks.md as it ought to be."""
     rows = [_row(mark, function) for mark, function in checks()]
-    return HEAD.format(count=len(rows)) + "\n".join(rows) + "\n"
+    controls = [_cells(control.name, control.title, control.source) for control in CONTROLS]
+    return HEAD.format(count=len(rows)) + "".join(rows) + CONTROLS_HEAD + "".join(controls)
 
 
 def _row(mark: Check, function: Callable[..., None]) -> str:
     required = " ".join((inspect.getdoc(function) or "").split())
     also = " too" if "endpoint" in mark.scopes else ""
     scope = "".join(f" (*{scope}*{also})" for scope in mark.scopes if scope != "endpoint")
-    cells = (f"`{mark.id}`{scope}", mark.severity.value, mark.remedy.value, required, mark.source)
-    return f"| {' | '.join(cell.replace('|', '&#124;') for cell in cells)} |"
+    controls = briefly(controls_of(mark.id))
+    return _cells(f"`{mark.id}`{scope}", mark.severity.value, mark.remedy.value, required, mark.source, controls)
+
+
+def briefly(controls: tuple[str, ...]) -> str:
+    """Return names of controls with each catalogue named once: `NIST 800-53 SC-8, SC-17; PCI DSS 4.2.1`."""
+    groups = groupby(controls, key=lambda name: name.rpartition(" ")[0])
+    return "; ".join(f"{book} {', '.join(name.rpartition(' ')[2] for name in names)}" for book, names in groups)
+
+
+def _cells(*cells: str) -> str:
+    return f"| {' | '.join(cell.replace('|', '&#124;') for cell in cells)} |\n"
 
 
 if __name__ == "__main__":
