@@ -104,6 +104,13 @@ def weaknesses(key: KeyFacts, limits: Thresholds) -> tuple[str, ...]:
     return ()
 
 
+def leaf_weaknesses(key: KeyFacts, limits: Thresholds) -> tuple[str, ...]:
+    """Say in a clause each what is wrong with a leaf's key: its kind, else its size, curve and exponent."""
+    if limits.key_kinds and key.kind not in limits.key_kinds:
+        return (f"a key of the kind {key.kind}; admitted are {', '.join(limits.key_kinds)}",)
+    return weaknesses(key, limits)
+
+
 def _of_rsa(key: KeyFacts, limits: Thresholds) -> Iterator[str]:
     bits, exponent = key.bits or 0, key.exponent or 0
     if bits < limits.rsa_bits_min:

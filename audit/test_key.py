@@ -5,7 +5,7 @@ from __future__ import annotations
 from audit.certificate import Certificate
 from audit.checks import check, inconclusive, require, require_none
 from audit.installed import exposures, files, fits, key_elsewhere, pairs, require_read, unread
-from audit.keys import weaknesses
+from audit.keys import leaf_weaknesses
 from audit.observation import HostView
 from audit.policy import Policy
 from audit.words import sentence
@@ -13,8 +13,8 @@ from audit.words import sentence
 
 @check("key.weak", severity="high", remedy="rekey", source="BR 6.1.5, 6.1.6; CWE-326")
 def test_key_is_strong(certificate: Certificate, policy: Policy) -> None:
-    """The public key is of a size, curve and exponent that the policy admits."""
-    require_none(policy.each(lambda limits: weaknesses(certificate.key, limits)))
+    """The public key is of a kind, size, curve and exponent that the policy admits."""
+    require_none(policy.each(lambda limits: leaf_weaknesses(certificate.key, limits)))
 
 
 @check("key.mismatch", severity="critical", remedy="reissue", source="RFC 9846 4.4.3")

@@ -31,6 +31,7 @@ WORDS: Final[Mapping[str, tuple[str, ...]]] = {
     "signature_digests": (*_HASHES, *_EDWARDS),
     "curves": ("P-192", "P-224", "P-256", "P-384", "P-521", "secp256k1", "brainpoolP256r1", "brainpoolP384r1",
                "brainpoolP512r1", *_EDWARDS),
+    "key_kinds": ("RSA", "EC", *_EDWARDS),
     "protocols_forbidden": ("SSLv2", "SSLv3", "TLSv1", "TLSv1.1", "TLSv1.2"),
     "revocation_order": ("crl", "ocsp"),
 }  # fmt: skip
@@ -51,6 +52,7 @@ class Thresholds:
 
     signature_digests: tuple[str, ...] = ()  # digests, or the names of algorithms that have none of their own
     curves: tuple[str, ...] = ()
+    key_kinds: tuple[str, ...] = ()  # of a leaf's key; empty: every kind that clients know
     rsa_bits_min: int = 0
     rsa_bits_multiple: int = 1
     rsa_exponent_min: int = 0

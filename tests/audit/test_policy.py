@@ -82,6 +82,7 @@ def limit(days: int) -> tuple[DatedLimit, ...]:
 CASES = {
     "signature_digests": Case(test_certificate.test_signed_strongly, ("sha256",), ("sha384",)),
     "curves": Case(test_key.test_key_is_strong, ("P-256",), ("P-384",)),
+    "key_kinds": Case(test_key.test_key_is_strong, (), ("EC",), Seen(RSA)),
     "rsa_bits_min": Case(test_key.test_key_is_strong, 2048, 3072, Seen(RSA)),
     "rsa_bits_multiple": Case(test_key.test_key_is_strong, 8, 4096, Seen(RSA)),
     "rsa_exponent_min": Case(test_key.test_key_is_strong, 3, 65539, Seen(RSA)),

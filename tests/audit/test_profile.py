@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from fractions import Fraction
 from pathlib import Path
+from textwrap import dedent
 
 import pytest
 
 from audit.policy import BadProfile, builtin_profiles, choose_policy, load_profile
 from audit.profile_values import THRESHOLDS
 from audit.thresholds import Thresholds
+from pytest_sslaudit.waivers import read_waivers
 from tests.audit.certificates import leaf
 from tests.audit.facts import GOOD, chain, private
-from tests.documents import checks
+from tests.documents import CHECKOUT, checks
 
 
 def written(folder: Path, text: str, name: str = "corp.toml") -> str:
@@ -155,3 +158,40 @@ def test_an_unnamed_policy_follows_from_the_host_and_the_anchor() -> None:
 def test_named_policies_apply_to_every_endpoint() -> None:
     policy = choose_policy((load_profile("webpki"), load_profile("cpanel")), is_cpanel=True, chain=None)
     assert (policy.name, policy.is_named) == ("webpki+cpanel", True)
+
+
+def test_mozillas_intermediate_is_at_no_date_laxer_than_the_public_pki() -> None:
+    public = load_profile("webpki").thresholds.validity_max
+    for name in ("mozilla-modern", "mozilla-intermediate"):
+        own = load_profile(name).thresholds.validity_max
+        for start in {limit.issued_from for limit in (*own, *public) if limit.issued_from >= own[0].issued_from}:
+            in_force = [
+                max((one for one in limits if one.issued_from <= start), key=lambda one: one.issued_from)
+                for limits in (own, public)
+            ]
+            assert in_force[0].days <= in_force[1].days, (name, start)
+
+
+def test_mozillas_modern_wants_elliptic_curves_and_tls13_alone() -> None:
+    modern, intermediate = (load_profile(f"mozilla-{name}").thresholds for name in ("modern", "intermediate"))
+    assert (modern.key_kinds, intermediate.key_kinds) == (("EC",), ("EC", "RSA"))
+    assert set(modern.protocols_forbidden) - set(intermediate.protocols_forbidden) == {"TLSv1.2"}
+    assert [limits.validity_max[0].days for limits in (modern, intermediate)] == [90, 1188]
+
+
+@pytest.mark.parametrize("name", builtin_profiles())
+def test_the_page_of_policies_names_every_profile(name: str) -> None:
+    assert f"\n| `{name}` |" in page()
+
+
+def test_the_profile_and_the_waiver_on_the_page_of_policies_can_be_read(tmp_path: Path) -> None:
+    _, profile, waiver = re.findall(r"(?:^ {4}.*\n|^\n(?= {4}))+", page(), flags=re.MULTILINE)
+    corp = load_profile(written(tmp_path, dedent(profile)))
+    assert (corp.thresholds.rsa_bits_min, corp.sources["renewal_fraction"]) == (3072, "Corp PKI policy 4.1")
+    assert [one.owner for one in read_waivers(Path(written(tmp_path, dedent(waiver), "waivers.toml")))] == [
+        "ops@example.com"
+    ]
+
+
+def page() -> str:
+    return (CHECKOUT / "docs" / "policies.md").read_text(encoding="utf-8")
