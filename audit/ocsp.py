@@ -82,14 +82,13 @@ def question(member: Member, issuer: Member, *, nonce: bytes | None = None) -> b
 
     The digest is SHA-1: every responder knows it (RFC 5019 2.1.1, RFC 6960 4.3), and it keeps nothing secret here.
     """
-    name, key = _digest("sha1", issuer_octets(member)), _digest("sha1", key_octets(issuer))
     try:
-        builder = ocsp.OCSPRequestBuilder().add_certificate_by_hash(
-            name, key, member.serial, hashes.SHA1()  # noqa: S303 - as above
-        )  # fmt: skip
+        name, key = _digest("sha1", issuer_octets(member)), _digest("sha1", key_octets(issuer))
+        sha1 = hashes.SHA1()  # noqa: S303 - as above
+        builder = ocsp.OCSPRequestBuilder().add_certificate_by_hash(name, key, member.serial, sha1)
         builder = builder if nonce is None else builder.add_extension(x509.OCSPNonce(nonce), critical=False)
         return builder.build().public_bytes(Encoding.DER)
-    except UNREADABLE:
+    except (*UNREADABLE, IndexError):
         return None
 
 

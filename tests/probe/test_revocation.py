@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import socket
 import stat
 import time
@@ -22,12 +23,12 @@ from audit.endpoint import parse_endpoint
 from audit.observation import Observation
 from audit.policy import Policy, load_profile
 from audit.probe.exchange import Question
-from audit.probe.fetch import Fetcher, FetchPolicy
+from audit.probe.fetch import Fetched, Fetcher, FetchPolicy, Unfetched
 from audit.probe.revocation import Circumstances, Inquiry
 from audit.probe.revocation_cache import AnswerCache, Reply
 from audit.revocation_status import OFF
 from audit.test_revocation import test_not_revoked as check
-from tests.audit.answers import CA, GOOD, HOUR, LEAF, REVOKED, ROOT, Answer, responders
+from tests.audit.answers import CA, GOOD, HOUR, LEAF, REVOKED, ROOT, Answer, delegate, responders
 from tests.audit.certificates import DAY, NOW
 from tests.audit.facts import WEBPKI, observed, served
 from tests.audit.lists import crl, pointing
@@ -269,3 +270,44 @@ def crl_of(there: Conversation) -> bytes:
     content: bytes = getattr(found, "content", b"")
     x509.load_der_x509_crl(content)
     return content
+
+
+class Hostile(Fetcher):
+    """Gives mutants of an answer, whatever is asked."""
+
+    def __init__(self, chance: random.Random) -> None:
+        super().__init__(ANYWHERE)
+        self._chance = chance
+
+    def ask(self, question: Question) -> Fetched | Unfetched:
+        whole = Answer(status=REVOKED).by(delegate()).der if question.body else crl(CA, LEAF)
+        return Fetched(question.url, mutant(whole, self._chance))
+
+
+def mutant(whole: bytes, chance: random.Random) -> bytes:
+    """Return bytes with one changed, one left out and one more, each somewhere."""
+    octets = bytearray(whole)
+    octets[chance.randrange(len(octets))] ^= 1 << chance.randrange(8)
+    if chance.random() < 0.3:
+        del octets[chance.randrange(len(octets))]
+    if chance.random() < 0.3:
+        octets.insert(chance.randrange(len(octets)), chance.randrange(256))
+    return bytes(octets)
+
+
+def test_no_mutant_of_certificate_staple_or_answer_raises_or_takes_long() -> None:
+    chance = random.Random(5280)  # noqa: S311 - the same mutants each time
+    leaf = LEAF.having(pointing("http://ca.example.com/ca.crl")).having(responders("http://ocsp.example.com/"))
+    for number in range(600):
+        sent = [leaf.der, CA.der, Answer(about=leaf).der]
+        if number % 4:
+            sent[number % 3] = mutant(sent[number % 3], chance)
+        else:
+            sent[2] = b""
+        handshake = replace(served(), chain_der=(sent[0], sent[1]), ocsp_der=sent[2] or None)
+        began, inquiry = time.monotonic(), Inquiry(Hostile(chance), GIVEN)
+        observation = observed(handshake)
+        if inquiry.place(observation):
+            observation = inquiry.ask(observation)
+        verdict(observation)
+        assert time.monotonic() - began < 1
