@@ -35,6 +35,11 @@ LOCKED: Final = (
     PROLOGUE
     + r"""
 set -eu
+full() {
+  set -- $(df -Pk "$root" 2>/dev/null | tail -n 1)
+  [ "${4:-}" != 0 ] || echo "the file system of $root is full: $6 ($1)" >&2
+}
+trap 'status=$?; [ "$status" = 0 ] || full; exit "$status"' EXIT
 command -v flock >/dev/null || fail 69 "there is no flock (util-linux) on the host: nothing can be locked"
 [ -d "$root" ] || mkdir -m 711 "$root"
 [ -O "$root" ] && [ ! -L "$root" ] || fail 77 "$root does not belong to $(id -un)"
@@ -45,13 +50,13 @@ for attempt in 1 2 3 4 5 6; do
   [ "$attempt" -lt 6 ] || { echo "locked $(cat "$root/lock")"; exit 75; }
   sleep 0.2 2>/dev/null || sleep 1
 done
-printf "%s %s %s\n" "$(date +%s)" "$case" "$owner" >"$root/lock" ||
-  fail 73 "$root/lock cannot be written; its file system (kB, used, free): $(df -Pk "$root" | tail -n 1)"
+printf "%s %s %s\n" "$(date +%s)" "$case" "$owner" >"$root/lock"
 """
 )
 """What a script begins with that changes something: it takes the host's lock (descriptor 9) or ends with BUSY.
 
-A look at whether the lock is free holds it for a moment, so it is asked for several times.
+A look at whether the lock is free holds it for a moment, so it is asked for several times. Of a full disk a shell's own
+words say no more than "I/O error".
 """
 
 
