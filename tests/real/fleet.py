@@ -48,6 +48,9 @@ with sqlite3.connect(sys.argv[1] + "/journal.sqlite") as journal:
     journal.execute("UPDATE attempts SET next_at = NULL, busy_until = NULL")
 """
 _STATES: Final = count()
+UNTIL: Final = "n=0; until [ {} ]; do sleep 0.05; n=$((n + 1)); [ $n -lt 1000 ]; done 2>/dev/null"
+"""Waits in shell for what `test` knows, and fails after a while."""
+HELD: Final = UNTIL.format("-e /run/held")
 
 
 class Talk:

@@ -9,16 +9,15 @@ from typing import Any, Final, Literal
 
 import pytest
 
-from tests.real.fleet import WEB1, Controller, Fleet, leaf_of, running_fleet
+from tests.real.fleet import HELD, WEB1, Controller, Fleet, leaf_of, running_fleet
 from tests.real.host import connect, name_hosts, running_host
 from tests.real.pki import Authority
 
 pytestmark = [pytest.mark.real, pytest.mark.usefixtures("overlays")]
 
 _RESTART: Final = "nginx -s stop; while pidof nginx; do sleep 0.02; done; nginx"
-_FULL: Final = (
-    "mkdir -p /full; mount -t tmpfs -o size=64k tmpfs /full; dd if=/dev/zero of=/full/ballast bs=4k count={} || :"
-)
+_DISK: Final = "mkdir -p /full; mount -t tmpfs -o size=2m tmpfs /full;"
+_FILL: Final = "cat /dev/zero >/full/ballast || :"
 _NO_INODES: Final = """
 cp -a /etc/ssl/nginx /run/kept; mount -t tmpfs -o nr_inodes=5 tmpfs /etc/ssl/nginx; cp -a /run/kept/. /etc/ssl/nginx
 """
@@ -108,23 +107,11 @@ INJECTIONS: Final = (
     ),
     Injection(
         "disk-full",
-        "key.request",
-        ("/full/x/lock cannot be written", " 100% /full"),
-        _FULL.format(16),
+        "host.unprepared",
+        ("/full has room for 0 kB",),
+        _DISK + _FILL,
         changes={"root": "/full/x"},
         orders=0,
-    ),
-    *(
-        Injection(
-            f"disk-full-but-for-{16 - pages}-pages",
-            "host.command",
-            ("No space|I/O error",),
-            _FULL.format(pages),
-            "rm /full/ballast",
-            changes={"root": "/full/x"},
-            then="proven",
-        )
-        for pages in (8, 10)  # to lay a version ready takes about as much
     ),
     Injection("no-inodes", "host.command", ("No space",), _NO_INODES, "umount /etc/ssl/nginx", then="proven"),
     Injection(
@@ -172,6 +159,30 @@ def test_what_goes_wrong_is_named_and_harms_nothing(fleet: Fleet, controller: Co
             assert [kind for kind, *_ in said["endings"]] == [injection.then], said
         assert watch.saw_no_gap(is_replaced=injection.then == "proven")
     assert (fleet.orders() - orders, old in fleet.leaves()) == (injection.orders, injection.then != "proven")
+
+
+@pytest.mark.parametrize(("step", "ordered"), [("preconditions", 0), ("collect", 1), ("install", 1)])
+def test_a_disk_that_is_full_from_some_step_on_changes_nothing(
+    fleet: Fleet, controller: Controller, step: str, ordered: int
+) -> None:
+    fleet.begin_again()
+    fleet.web1.shell(_DISK)
+    orders, state, old = fleet.orders(), fleet.new_state(), leaf_of(fleet.planted.old)
+    with fleet.watching() as watch:
+        controller.begin(state=state, root="/full/x", held_at=step, go="/run/held")
+        fleet.near.shell(HELD)
+        fleet.web1.shell(_FILL)
+        fleet.near.shell("rm /run/held")
+        ((kind, step, cause, note),) = controller.hear()["endings"]
+        assert (kind, cause in ("host.command", "key.request")) == ("failed", True), (step, cause, note)
+        assert "the file system of /full/x is full: /full (tmpfs)" in note
+        assert (fleet.leaves(), fleet.orders() - orders) == ({old}, ordered)
+        fleet.web1.shell("rm /full/ballast")
+        fleet.a_night_passes(state)
+        said = controller.run(state=state, root="/full/x")
+        assert [kind for kind, *_ in said["endings"]] == ["proven"], said
+        assert watch.saw_no_gap(is_replaced=True)
+    assert fleet.orders() - orders == 1
 
 
 def test_a_name_that_leads_to_another_host_too_is_not_ordered_for(fleet: Fleet, controller: Controller) -> None:

@@ -8,7 +8,7 @@ from typing import Final
 
 import pytest
 
-from tests.real.fleet import Fleet, leaf_of, running_fleet
+from tests.real.fleet import UNTIL, Fleet, leaf_of, running_fleet
 from tests.real.login import LOG
 from tests.real.peer import wait_until
 from tests.real.pki import Authority
@@ -23,7 +23,6 @@ for pid in $(pidof sshd); do kill -KILL "$pid"; done
 ' >/dev/null 2>&1 &
 """
 _MEND: Final = f"until [ -z $(pidof sshd) ]; do sleep 0.02; done; /usr/sbin/sshd -E {LOG}"
-_UNTIL: Final = "n=0; until [ {} ]; do sleep 0.05; n=$((n + 1)); [ $n -lt 1000 ]; done 2>/dev/null"
 _SLOW: Final = "mkfifo /run/slow; echo 'include /run/slow;' >>/etc/nginx/nginx.conf"
 """A configuration that nobody has read to its end before somebody writes into the pipe."""
 _GO_ON: Final = "cp /root/nginx/nginx.conf /etc/nginx; : >/run/slow; rm /run/slow"
@@ -70,14 +69,14 @@ def test_of_two_controllers_the_second_says_who_works_there_and_nothing_is_done_
     orders, state = far.orders(), far.new_state()
     with far.watching() as watch, far.controller(state) as one, far.controller() as other:
         one.begin(held_at="install", go="/run/one")
-        far.near.shell(_UNTIL.format("-e /run/one"))
+        far.near.shell(UNTIL.format("-e /run/one"))
         held = other.run(state=state)["held"]
         assert f"{state} is in use by process" in held
         other.begin(held_at="preconditions", go="/run/other")
-        far.near.shell(_UNTIL.format("-e /run/other"))
+        far.near.shell(UNTIL.format("-e /run/other"))
         far.web1.shell(_SLOW)
         far.near.shell("rm /run/one")
-        far.web1.shell(_UNTIL.format('-n "$(cat /var/lib/sslaudit/*/*/state)"'))
+        far.web1.shell(UNTIL.format('-n "$(cat /var/lib/sslaudit/*/*/state)"'))
         far.near.shell("rm /run/other")
         ((kind, _, cause, note),) = other.hear()["endings"]
         far.web1.shell(_GO_ON)
