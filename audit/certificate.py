@@ -125,10 +125,15 @@ def read_certificate(der: bytes) -> Certificate:
     with unwarned():
         parsed = _parse(der)
         if isinstance(parsed, Fault):
-            facts: dict[str, Any] = {fact.name: parsed for fact in FACTS} | facts_of_outline(der)
+            facts: dict[str, Any] = {fact.name: parsed for fact in FACTS}
         else:
             facts = {fact.name: fact.read(parsed) for fact in FACTS}
-    faults = tuple(dict.fromkeys(value for value in facts.values() if isinstance(value, Fault)))
+        faults = tuple(dict.fromkeys(value for value in facts.values() if isinstance(value, Fault)))
+        if faults:
+            told = facts_of_outline(der)
+            facts = {
+                name: told.get(name, value) if isinstance(value, Fault) else value for name, value in facts.items()
+            }
     return Certificate(
         der, hashlib.sha256(der).hexdigest(), faults, facts, None if isinstance(parsed, Fault) else parsed
     )

@@ -1,6 +1,7 @@
-"""The facts of a certificate that the library refuses as a whole, as far as its outline gives them.
+"""The facts of a certificate that the library refuses, whole or in one extension, as far as its outline gives them.
 
-A wrong version or a time without seconds hides neither the key nor the end of the validity. It judges nothing.
+A wrong version or a time without seconds hides neither the key nor the end of the validity, and an extension that
+cannot be read hides no other. It judges nothing.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any, Final
 
-from audit.fields import UNREADABLE
+from audit.fields import UNREADABLE, USAGES
 from audit.keys import key_of_spki
 from audit.lint_reading import Reading, read_outline
 from audit.signature import ALGORITHMS
@@ -40,6 +41,27 @@ def _lifetime(reading: Reading) -> timedelta:
     return reading.lifetime
 
 
+def _names(reading: Reading) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return dNSNames and iPAddresses; raises ValueError where one of either is none: then all are in doubt."""
+    _once(reading)
+    names = reading.dns_names
+    if not all(map(str.isascii, names)):
+        raise ValueError("a dNSName is not an IA5String")
+    return names, tuple(map(str, reading.addresses))
+
+
+def _usages(reading: Reading) -> tuple[str, ...] | None:
+    usages = _once(reading).usages
+    return None if usages is None else tuple(USAGES.get(usage, usage) for usage in usages)
+
+
+def _once(reading: Reading) -> Reading:
+    """Return a certificate none of whose extensions is there twice; raises ValueError for another."""
+    if reading.repeated:
+        raise ValueError(f"the extension {reading.repeated[0]} is there more than once")
+    return reading
+
+
 _FACTS: Final[dict[str, Callable[[Reading], Any]]] = {
     "not_before": lambda reading: reading.not_before,
     "not_after": lambda reading: reading.not_after,
@@ -48,4 +70,9 @@ _FACTS: Final[dict[str, Callable[[Reading], Any]]] = {
     "key": lambda reading: key_of_spki(reading.spki),
     "signature_algorithm": lambda reading: _algorithm(reading)[0],
     "signature_digest": lambda reading: _algorithm(reading)[1],
+    "dns_names": lambda reading: _names(reading)[0],
+    "ip_addresses": lambda reading: _names(reading)[1],
+    "has_san": lambda reading: any(_names(reading)),
+    "extended_key_usages": _usages,
+    "is_ca": lambda reading: _once(reading).is_ca,
 }

@@ -29,7 +29,7 @@ def matches(presented: str, reference: str) -> bool:
     A wildcard is one `*` that is the whole left-most label, and stands for exactly one label.
     """
     shown, wanted = presented.lower().split("."), reference.lower().rstrip(".").split(".")
-    if shown[0] == "*" and len(shown) > 2:
+    if shown[0] == "*" and len(shown) > 2 and wanted[0]:
         shown, wanted = shown[1:], wanted[1:]
     return shown == wanted and "*" not in presented.removeprefix("*.")
 

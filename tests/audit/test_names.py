@@ -54,6 +54,10 @@ def test_a_presented_name_matches_label_by_label(presented: str, reference: str)
         ("*.com", "example.com"),
         ("**.example.com", "www.example.com"),
         ("", "www.example.com"),
+        ("*.example.com", ".example.com"),
+        ("b\u00fccher.example.com", "xn--bcher-kva.example.com"),  # only A-labels are presented identifiers
+        ("xn--*.example.com", "xn--bcher-kva.example.com"),
+        ("www.example.com.", "www.example.com"),
     ],
 )
 def test_a_wildcard_is_one_whole_left_most_label(presented: str, reference: str) -> None:

@@ -254,6 +254,27 @@ def test_a_certificate_that_the_library_refuses_still_has_dates_and_key() -> Non
     assert not facts.can_ask("issuer")
 
 
+def test_an_extension_that_the_library_refuses_hides_no_other_fact() -> None:
+    bad_policies = x509.UnrecognizedExtension(x509.ObjectIdentifier("2.5.29.32"), b"\x02\x01\x01")
+    facts = read_certificate(replace(GOOD.named("www.example.com", "192.0.2.7"), extra=(bad_policies,)).der)
+    assert [fault.place for fault in facts.faults] == ["extensions"]
+    assert (facts.dns_names, facts.ip_addresses, facts.has_san) == (("www.example.com",), ("192.0.2.7",), True)
+    assert (facts.extended_key_usages, facts.is_ca) == (("serverAuth",), False)
+    assert not facts.can_ask("authority_key_id")
+
+
+@pytest.mark.parametrize(
+    "names",
+    [b"\x30\x07\x82\x01a\x87\x02\x7f\x00", b"\x30\x03\x82\x01\xe4", b"\x02\x01\x01"],
+    ids=["an address of two octets", "a letter beyond ASCII", "no list"],
+)
+def test_names_of_which_one_cannot_be_read_are_all_in_doubt(names: bytes) -> None:
+    san = x509.UnrecognizedExtension(x509.ObjectIdentifier("2.5.29.17"), names)
+    facts = read_certificate(replace(GOOD.named(), extra=(san,)).der)
+    assert not facts.can_ask("dns_names")
+    assert facts.extended_key_usages == ("serverAuth",)
+
+
 def test_no_mutant_is_more_than_the_rules_can_bear() -> None:
     chosen = random.Random(7)  # noqa: S311 - the same mutants each time
     for _ in range(MUTANTS):
