@@ -67,6 +67,7 @@ class Handshake:
     elapsed_s: float
     old_protocols: tuple[str, ...] | None = None  # of TLSv1 and TLSv1.1 those accepted; None: could not be told
     from_host: bool = False  # observed from the host itself, not from here
+    tls12: bool | None = None  # whether TLS 1.2 is accepted; None: not asked, or could not be told
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from audit.checks import check, inconclusive, require_none
-from audit.faults import old_versions
+from audit.faults import old_versions, untold_versions
 from audit.observation import Observation
 from audit.policy import Policy
 from audit.reach import unreached
@@ -16,6 +16,6 @@ def test_no_old_protocol(observation: Observation, policy: Policy) -> None:
     if not observation.handshakes:
         raise unreached(observation)
     require_none(policy.each(lambda limits: old_versions(observation.handshakes, limits)))
-    untold = [handshake.address for handshake in observation.handshakes if handshake.old_protocols is None]
+    untold = policy.each(lambda limits: untold_versions(observation.handshakes, limits))
     if untold:
-        inconclusive(f"whether TLS 1.0 and 1.1 are accepted could not be told at {listing(untold)}")
+        inconclusive(listing([clause for clause, _ in untold]))

@@ -5,7 +5,7 @@ It opens no connection and logs in nowhere. What is wrong raises pytest.UsageErr
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -60,13 +60,15 @@ def read_settings(config: pytest.Config) -> Settings:
         raise pytest.UsageError(str(error)) from error
     asked = _Asked(config, file)
     waivers_file = asked.path("waivers")
+    policy = tuple(_profile(name, asked.file) for name in asked.names("policy"))
+    forbidden = {version for profile in policy for version in profile.thresholds.protocols_forbidden}
     return Settings(
         configuration=asked.file,
         hosts=_hosts(config) or asked.file.hosts,
         testinfra={key: getattr(config.option, key, None) for key in (*TESTINFRA, *INVENTORY)},
         endpoints=_endpoints(config, asked.file),
         endpoints_files=asked.paths("endpoints", "endpoints_file"),
-        policy=tuple(_profile(name, asked.file) for name in asked.names("policy")),
+        policy=policy,
         trust=_trust(config, asked.file),
         fail_on=Severity(asked.choice("fail_on", LEVELS, "medium")),
         inconclusive="report" if asked.choice("inconclusive", ("fail", "report"), "fail") == "report" else "fail",
@@ -75,7 +77,7 @@ def read_settings(config: pytest.Config) -> Settings:
         results=asked.path("results"),
         evidence=asked.path("evidence"),
         from_evidence=asked.path("from_evidence"),
-        limits=_limits(config, asked.file),
+        limits=replace(_limits(config, asked.file), asks_tls12="TLSv1.2" in forbidden),
         now=_now(asked.text("now")),
         state=asked.path("state") or state_folder(),
         repair=_repair(config, asked),

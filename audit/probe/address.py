@@ -62,7 +62,9 @@ class _Probe:
             handshake = self._observe()
         except Fault as fault:
             return self._answer(fault.at(self._address))
-        return self._answer(replace(handshake, old_protocols=self._old_protocols(handshake.version)))
+        version = handshake.version
+        tls12 = self._has_tls12(version) if self._limits.asks_tls12 else None
+        return self._answer(replace(handshake, old_protocols=self._old_protocols(version), tls12=tls12))
 
     def _answer(self, shown: Handshake | ProbeFailure) -> Answer:
         return Answer(self._address, shown, self._connections, time.monotonic() - self._began)
@@ -89,6 +91,14 @@ class _Probe:
         except Fault:
             return None
         return _OLD[not has_oldest : 1 + (newest != "TLSv1")]
+
+    def _has_tls12(self, version: str) -> bool | None:
+        """Tell whether TLS 1.2 is accepted, by the newest that a server picks; None where it could not be told."""
+        try:
+            newest = self._accepted(self._means.offers.before_tls13) if version == "TLSv1.3" else version
+        except Fault:
+            return None
+        return newest == "TLSv1.2"
 
     def _accepted(self, context: SSL.Context) -> str | None:
         """Return the version agreed on, or None where the server refuses, by an alert or by hanging up."""

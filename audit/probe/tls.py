@@ -38,9 +38,13 @@ _UNREADABLE: Final = re.compile(r"asn1|cert length mismatch|public key parameter
 
 @dataclass(frozen=True, slots=True)
 class Offers:
-    """What a server is offered: all versions, TLS 1.0 with 1.1, TLS 1.0 alone. Shared by every connection of a run."""
+    """What a server is offered: all versions, up to TLS 1.2, TLS 1.0 with 1.1, TLS 1.0 alone.
+
+    Shared by every connection of a run.
+    """
 
     everything: SSL.Context
+    before_tls13: SSL.Context
     old: SSL.Context
     oldest: SSL.Context
 
@@ -55,7 +59,8 @@ class _Notes:
 
 def make_offers() -> Offers:
     """Return the contexts of a run: making one costs about as much as a handshake."""
-    return Offers(*(_context(newest) for newest in (SSL.TLS1_3_VERSION, SSL.TLS1_1_VERSION, SSL.TLS1_VERSION)))
+    newest = (SSL.TLS1_3_VERSION, SSL.TLS1_2_VERSION, SSL.TLS1_1_VERSION, SSL.TLS1_VERSION)
+    return Offers(*map(_context, newest))
 
 
 def _context(newest: int) -> SSL.Context:

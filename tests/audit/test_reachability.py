@@ -8,6 +8,7 @@ import pytest
 
 from audit import test_dns, test_installed, test_protocol, test_reachability
 from audit.observation import DnsView, FailureKind, ProbeFailure, Stage
+from audit.policy import Policy, load_profile
 from tests.audit.certificates import DAY, NOW, Draft, key_named, leaf
 from tests.audit.facts import GOOD, HOST, INTERMEDIATE, WEBPKI, certificate_file, host, observed, served
 from tests.audit.verdicts import finding, inconclusive, not_applicable, passes
@@ -212,3 +213,15 @@ def test_a_handshake_without_certificate_and_a_known_placeholder_are_no_certific
     default = replace(leaf(), subject="CN=TRAEFIK DEFAULT CERT")
     assert "TRAEFIK" in finding(check, observation=observed(served(default)), policy=WEBPKI).reason
     assert finding(check, observation=observed(served(), server=replace(host(), snakeoil=True)), policy=WEBPKI)
+
+
+def test_where_tls13_alone_is_admitted_a_server_that_accepts_tls12_too_is_a_finding() -> None:
+    modern = Policy((load_profile("mozilla-modern"),), is_named=True)
+    judge = test_protocol.test_no_old_protocol
+    told = {tls12: observed(replace(served(), tls12=tls12)) for tls12 in (True, False, None)}
+    assert finding(judge, observation=told[True], policy=modern).reason == "192.0.2.7 accepts TLSv1.2"
+    assert passes(judge, observation=told[False], policy=modern)
+    assert "TLS 1.2" in inconclusive(judge, observation=told[None], policy=modern).reason
+    assert passes(judge, observation=told[True], policy=WEBPKI)
+    picked = observed(replace(served(), version="TLSv1.2"))
+    assert finding(judge, observation=picked, policy=modern).reason == "192.0.2.7 accepts TLSv1.2"

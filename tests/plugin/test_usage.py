@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from pytest_sslaudit.options import read_settings
 from tests.plugin.evidence import A, keep, rows, unreachable
 
 
@@ -102,3 +103,11 @@ def test_collecting_only_observes_nothing_and_keeps_old_results(pytester: pytest
     assert result.ret == 0
     result.stdout.fnmatch_lines(["*test_*https://a.example:443?"])
     assert Path(pytester.path / "results.jsonl").read_text() == "old\n"
+
+
+@pytest.mark.parametrize(("policies", "asks"), [(["webpki"], False), (["webpki", "mozilla-modern"], True)])
+def test_tls12_is_asked_for_where_a_policy_forbids_it(
+    pytester: pytest.Pytester, *, policies: list[str], asks: bool
+) -> None:
+    config = pytester.parseconfig("--audit-endpoint=https://a.example", *(f"--audit-policy={one}" for one in policies))
+    assert read_settings(config).limits.asks_tls12 is asks

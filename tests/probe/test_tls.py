@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -93,6 +94,32 @@ def test_old_versions_are_told_in_as_few_connections_as_can_be(
         observation = look_at(f"tls://127.0.0.1:{server.port}")
         assert observation.handshakes[0].old_protocols == accepted
         assert observation.connections == server.connections == connections
+
+
+@pytest.mark.parametrize(
+    ("oldest", "newest", "accepted", "connections"),
+    [
+        (SSL.TLS1_3_VERSION, SSL.TLS1_3_VERSION, False, 3),
+        (SSL.TLS1_2_VERSION, SSL.TLS1_3_VERSION, True, 3),
+        (SSL.TLS1_2_VERSION, SSL.TLS1_2_VERSION, True, 2),
+        (SSL.TLS1_1_VERSION, SSL.TLS1_1_VERSION, False, 2),
+    ],
+)
+def test_whether_tls12_is_accepted_is_told_where_it_is_asked(
+    *, oldest: int, newest: int, accepted: bool, connections: int
+) -> None:
+    with serving(tls(context(oldest=oldest, newest=newest))) as server:
+        observation = look_at(f"tls://127.0.0.1:{server.port}", replace(PATIENT, asks_tls12=True))
+        assert observation.handshakes[0].tls12 is accepted
+        assert observation.connections == server.connections == connections
+
+
+def test_tls12_is_unknown_where_it_is_not_asked_or_not_answered() -> None:
+    with serving(in_turn(tls(context()), hold)) as server:
+        (shown,) = look_at(f"tls://127.0.0.1:{server.port}", replace(HASTY, asks_tls12=True)).handshakes
+        assert shown.tls12 is None
+    with serving(tls(context())) as server:
+        assert handshake(f"tls://127.0.0.1:{server.port}").tls12 is None
 
 
 def test_old_versions_are_unknown_where_the_second_connection_gets_no_answer() -> None:
