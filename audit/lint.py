@@ -5,7 +5,7 @@ It knows the rules of no book: those are in `audit/rules_*.py`. A certificate is
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -23,11 +23,11 @@ def day(year: int, month: int, of_month: int) -> datetime:
     return datetime(year, month, of_month, tzinfo=UTC)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Rule:
-    """One rule of a book: `judge` says in a clause how a certificate breaks it, and None where it does not.
+    """One rule of a book; equal to itself only.
 
-    It binds what was issued at or after `since` and before `until`; with `of_leaves` the certificates of servers and
+    `judge` says in a clause how a certificate breaks it, and None where it does not. It binds what was issued at or after `since` and before `until`; with `of_leaves` the certificates of servers and
     not of CAs; else every certificate.
     """
 
@@ -103,8 +103,3 @@ def is_of_ca(reading: Reading) -> bool:
     """Tell whether a certificate is a CA's: its key may sign certificates (RFC 5280 4.2.1.3, 4.2.1.9)."""
     usages = reading.key_usages
     return reading.is_ca and (usages is None or KEY_CERT_SIGN in usages)
-
-
-def of_check(check: str, *tables: Iterable[Rule]) -> tuple[Rule, ...]:
-    """Return the rules of one check from tables of rules."""
-    return tuple(rule for table in tables for rule in table if rule.check == check)
