@@ -27,8 +27,8 @@ def day(year: int, month: int, of_month: int) -> datetime:
 class Rule:
     """One rule of a book; equal to itself only.
 
-    `judge` says in a clause how a certificate breaks it, and None where it does not. It binds what was issued at or after `since` and before `until`; with `of_leaves` the certificates of servers and
-    not of CAs; else every certificate.
+    `judge` says in a clause how a certificate breaks it, and None where it does not. It binds what was issued at or
+    after `since` and before `until`; with `of_leaves` the certificates of servers and not of CAs; else every one.
     """
 
     id: str
