@@ -7,19 +7,24 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import Final
 
 import pytest
 
 from audit import test_run
 from audit.checks import Judgement, check_of
+from audit.controls import CONTROLS_OF
 from audit.endpoint import RUN
+from audit.profile_values import nearest
 from pytest_sslaudit.asked import audit_folder
 from pytest_sslaudit.gate import Ruling, ending_of, rule
 from pytest_sslaudit.judging import apply
 from pytest_sslaudit.results import as_properties
 from pytest_sslaudit.run import AuditRun, Run
 from pytest_sslaudit.tally import Tally
-from pytest_sslaudit.waivers import find_waiver
+
+NARROWING: Final = ("keyword", "markexpr", "lf", "deselect", "maxfail", "stepwise", "ignore", "ignore_glob")
+"""The options of pytest with which not every test is run."""
 
 
 def judge_stale_waivers(run: Run, config: pytest.Config, tally: Tally) -> None:
@@ -39,14 +44,20 @@ def judge_stale_waivers(run: Run, config: pytest.Config, tally: Tally) -> None:
 
 
 def _stale(run: Run, tally: Tally) -> tuple[str, ...]:
-    used = {find_waiver(run.settings.waivers, result.check, result.endpoint, run.now) for result in tally.waived}
     in_force = (waiver for waiver in run.settings.waivers if not waiver.has_expired(run.now))
-    return tuple(str(waiver) for waiver in in_force if waiver not in used)
+    waived = {(result.check, result.endpoint) for result in tally.waived}
+    idle = (waiver for waiver in in_force if not any(waiver.covers(*finding) for finding in waived))
+    return tuple(f"{waiver}{_meant(waiver.check)}" for waiver in idle)
+
+
+def _meant(check: str) -> str:
+    """Return the id that is nearest to one that no check of ours has."""
+    return "" if "*" in check or check in CONTROLS_OF else nearest(check, CONTROLS_OF)
 
 
 def _is_restricted(config: pytest.Config) -> bool:
     option = config.option
-    narrowed = any(getattr(option, name, None) for name in ("keyword", "markexpr", "lf", "deselect", "maxfail"))
+    narrowed = any(getattr(option, name, None) for name in NARROWING)
     folder = audit_folder()
     return narrowed or any(argument.split("::")[0] not in ("audit", str(folder)) for argument in _about_audit(config))
 

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from audit.glob import fits
+from audit.profile_values import nearest
 from audit.result import WaiverNote
 
 REQUIRED = ("check", "endpoint", "reason", "owner", "expires")
@@ -62,7 +63,8 @@ def read_waivers(file: Path) -> tuple[Waiver, ...]:
         raise pytest.UsageError(f"waivers {file}: {error}") from error
     unknown = sorted(set(table) - {"waiver"})
     if unknown:
-        raise pytest.UsageError(f"waivers {file}: unknown key {unknown[0]!r}; a waiver is a [[waiver]] table")
+        near = nearest(unknown[0], ("waiver",))
+        raise pytest.UsageError(f"waivers {file}: unknown key {unknown[0]!r}{near}; a waiver is a [[waiver]] table")
     rows = table.get("waiver", [])
     if not isinstance(rows, list):
         raise pytest.UsageError(f"waivers {file}: write [[waiver]] with two brackets, a table for each waiver")
@@ -73,11 +75,14 @@ def _parse(row: dict[str, Any], place: str) -> Waiver:
     missing = [key for key in REQUIRED if key not in row]
     unknown = sorted(set(row) - set(REQUIRED))
     if missing or unknown:
-        wrong = f"has no {missing[0]!r}" if missing else f"has an unknown key {unknown[0]!r}"
+        # a key that is misspelt is missing too: what stands there leads to what is meant
+        stranger = f"has an unknown key {unknown[0]!r}{nearest(unknown[0], REQUIRED)}" if unknown else ""
+        wrong = stranger or f"has no {missing[0]!r}"
         raise pytest.UsageError(f"{place}: it {wrong}; a waiver has {', '.join(REQUIRED)}")
     texts = {key: row[key] for key in REQUIRED[:-1]}
-    if not all(isinstance(text, str) and text.strip() for text in texts.values()):
-        raise pytest.UsageError(f"{place}: {', '.join(texts)} are texts and not empty")
+    for key, text in texts.items():
+        if not (isinstance(text, str) and text.strip()):
+            raise pytest.UsageError(f"{place}: {key} = {text!r} is not a text, or empty")
     return Waiver(**texts, expires=_day(row["expires"], place))
 
 

@@ -55,9 +55,11 @@ def test_it_counts_to_the_end_of_its_last_day() -> None:
         ('[[waiver]]\ncheck = "x"', "number 1: it has no 'endpoint'"),
         (text() + "ticket = 5", "number 1: it has an unknown key 'ticket'"),
         (text(expires='"soon"'), "expires = 'soon' is not a date"),
-        (text(check=""), "are texts and not empty"),
+        (text(check=""), "check = '' is not a text, or empty"),
+        (text().replace('"ops@example.com"', "7"), "owner = 7 is not a text, or empty"),
+        (text().replace("expires", "expire"), "number 1: it has an unknown key 'expire'; did you mean 'expires'?"),
         ("[waiver]\ncheck='x'", "two brackets"),
-        ("[[waivers]]", "unknown key 'waivers'"),
+        ("[[waivers]]", "unknown key 'waivers'; did you mean 'waiver'?"),
         ("waiver = ", "waivers.toml"),
     ],
 )
@@ -87,10 +89,20 @@ def test_a_waiver_that_matches_nothing_is_a_finding(pytester: pytest.Pytester, w
     result.stdout.fnmatch_lines(["run/  medium ops.waiver-stale: *https://gone.*"])
 
 
-@pytest.mark.parametrize("restriction", [("-k", "reachable"), ("--lf",), ("-m", "not slow"), ("-x",)])
+@pytest.mark.parametrize("restriction", [("-k", "reachable"), ("--lf",), ("-m", "not slow"), ("-x",), ("--sw",)])
 def test_a_restricted_run_cannot_tell_what_is_stale(pytester: pytest.Pytester, restriction: tuple[str, ...]) -> None:
     run(pytester, text() + text("cert.expired", "https://gone.*"), *restriction)
     assert verdicts(pytester, "ops.waiver-stale") == {}
+
+
+def test_of_a_waiver_for_a_check_that_does_not_exist_the_nearest_is_named(pytester: pytest.Pytester) -> None:
+    result = run(pytester, text() + text("cert.expird"))
+    result.stdout.fnmatch_lines(["run/  medium ops.waiver-stale: *did you mean 'cert.expired'*"])
+
+
+def test_a_waiver_of_what_another_waives_too_has_matched(pytester: pytest.Pytester) -> None:
+    run(pytester, text("svc.*") + text("svc.unreachable"))
+    assert verdicts(pytester, "ops.waiver-stale") == {"run/": "pass"}
 
 
 def test_an_expired_waiver_does_not_waive_and_is_a_finding(pytester: pytest.Pytester) -> None:
