@@ -46,6 +46,7 @@ class KeyFacts:
     exponent: int | None = None
     has_small_factor: bool = False
     unsupported: str | None = None  # why the key cannot be used here, as the library says it
+    number: int | None = None  # an RSA modulus, a point's x, the octets of an Ed25519 or Ed448 key: what it is known by
 
     def __str__(self) -> str:
         """Return `RSA 2048`, `EC P-256`, `Ed25519`."""
@@ -59,13 +60,14 @@ def read_key(key: CertificatePublicKeyTypes) -> KeyFacts:
         numbers = key.public_numbers()
         return rsa_facts(numbers.n, numbers.e)
     if isinstance(key, ec.EllipticCurvePublicKey):
-        return KeyFacts("EC", key.key_size, curve=CURVES.get(key.curve.name, key.curve.name))
+        curve = CURVES.get(key.curve.name, key.curve.name)
+        return KeyFacts("EC", key.key_size, curve=curve, number=key.public_numbers().x)
     if isinstance(key, dsa.DSAPublicKey):
         return KeyFacts("DSA", key.key_size)
     if isinstance(key, ed25519.Ed25519PublicKey):
-        return KeyFacts("Ed25519", 256, curve="Ed25519")
+        return KeyFacts("Ed25519", 256, curve="Ed25519", number=int.from_bytes(key.public_bytes_raw()))
     if isinstance(key, ed448.Ed448PublicKey):
-        return KeyFacts("Ed448", 456, curve="Ed448")
+        return KeyFacts("Ed448", 456, curve="Ed448", number=int.from_bytes(key.public_bytes_raw()))
     return KeyFacts(type(key).__name__.removesuffix("PublicKey"))
 
 
@@ -88,11 +90,14 @@ def rsa_facts(modulus: int, exponent: int) -> KeyFacts:
     if exponent.bit_length() > _EXPONENT_BITS:
         raise ValueError(f"an RSA exponent of {exponent.bit_length()} bits")
     small = modulus % 2 == 0 or math.gcd(modulus, _SMALL_PRIMES) > 1
-    return KeyFacts("RSA", modulus.bit_length(), exponent=exponent, has_small_factor=small)
+    return KeyFacts("RSA", modulus.bit_length(), exponent=exponent, has_small_factor=small, number=modulus)
 
 
 def weaknesses(key: KeyFacts, limits: Thresholds) -> tuple[str, ...]:
-    """Say in a clause each what is wrong with a key (Baseline Requirements 6.1.5 and 6.1.6)."""
+    """Say in a clause each what is wrong with a key's size, curve and exponent (Baseline Requirements 6.1.5 and 6.1.6).
+
+    Ed25519 and Ed448 stand among the curves: a policy that does not name them does not admit them.
+    """
     if key.unsupported:
         return (f"the key cannot be used: {key.unsupported}",)
     if key.kind == "RSA":
@@ -112,12 +117,19 @@ def leaf_weaknesses(key: KeyFacts, limits: Thresholds) -> tuple[str, ...]:
 
 
 def _of_rsa(key: KeyFacts, limits: Thresholds) -> Iterator[str]:
-    bits, exponent = key.bits or 0, key.exponent or 0
+    bits, exponent, most = key.bits or 0, key.exponent or 0, limits.rsa_exponent_bits_max
     if bits < limits.rsa_bits_min:
         yield f"RSA with {bits} bits, at least {limits.rsa_bits_min} are required"
     if bits % limits.rsa_bits_multiple:
         yield f"an RSA modulus of {bits} bits, a multiple of {limits.rsa_bits_multiple} is required"
-    if exponent < limits.rsa_exponent_min or exponent % 2 == 0:
-        yield f"the RSA exponent {exponent}, an odd one of at least {limits.rsa_exponent_min} is required"
-    if key.has_small_factor:
-        yield "an RSA modulus with a prime factor below 752: its private key can be computed"
+    if exponent % 2 == 0:
+        yield "the RSA exponent is even, an odd one is required"
+    elif exponent < limits.rsa_exponent_min:
+        yield f"the RSA exponent is {exponent}, at least {limits.rsa_exponent_min} is required"
+    if most and exponent.bit_length() > most:
+        yield f"the RSA exponent has {exponent.bit_length()} bits, at most {most} are admitted"
+
+
+def small_factors(key: KeyFacts) -> tuple[str, ...]:
+    """Say that an RSA modulus is no product of two large primes (Baseline Requirements 6.1.6)."""
+    return ("the RSA modulus has a prime factor below 752",) if key.has_small_factor else ()

@@ -17,7 +17,7 @@ DOES_IO = frozenset(
      "smtplib", "socket", "ssl", "subprocess", "tempfile", "time", "urllib.request"}
 )  # fmt: skip
 CLOCKS = {("datetime", "now"), ("datetime", "utcnow"), ("datetime", "today"), ("date", "today"), ("time", "time")}
-JUDGES_WITH = frozenset({"cryptography", "idna", "pkilint", "publicsuffixlist"})
+JUDGES_WITH = frozenset({"badkeys", "cryptography", "idna", "pkilint", "publicsuffixlist"})
 PROBES_WITH = JUDGES_WITH | {"OpenSSL", "certifi", "dns", "requests", "testinfra", "pytest"}
 REPAIRS_WITH = JUDGES_WITH | {"dns", "requests", "testinfra", "urllib3"}
 PLUGS_IN_WITH = PROBES_WITH | {"certifi", "_pytest", "pluggy", "pytest_html", "xdist", "execnet"}

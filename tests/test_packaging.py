@@ -150,7 +150,8 @@ def test_the_metadata_asks_for_what_is_imported_and_nothing_else(installed: Inst
         "pytest-testinfra",
         "requests",
     }
-    assert {str(one.marker) for one in asked if one.marker} == {'extra == "test"'}
+    extras = ("keys", "lint", "test")
+    assert {str(one.marker) for one in asked if one.marker} == {f'extra == "{extra}"' for extra in extras}
 
 
 def test_the_checks_are_collected_without_the_checkout(installed: Installed) -> None:
