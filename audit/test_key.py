@@ -5,6 +5,8 @@ from __future__ import annotations
 from audit.certificate import Certificate
 from audit.checks import check, inconclusive, require, require_none
 from audit.installed import exposures, files, fits, key_elsewhere, pairs, require_read, unread
+from audit.key_flaws import flaws_of
+from audit.key_reuse import Sharing, reuse_faults
 from audit.keys import leaf_weaknesses
 from audit.observation import HostView
 from audit.policy import Policy
@@ -15,6 +17,26 @@ from audit.words import sentence
 def test_key_is_strong(certificate: Certificate, policy: Policy) -> None:
     """The public key is of a kind, size, curve and exponent that the policy admits."""
     require_none(policy.each(lambda limits: leaf_weaknesses(certificate.key, limits)))
+
+
+@check("key.compromised", severity="critical", remedy="rekey", source="BR 4.9.1.1, 6.1.1.3(5), 6.1.6")
+def test_key_is_secret(certificate: Certificate, has_list_of_keys: bool) -> None:  # noqa: FBT001 - a fact by name
+    """Nobody can compute the private key, and nobody is known to have it.
+
+    Asked of the library badkeys, where `pytest-sslaudit[keys]` is installed: ROCA, Fermat, small, shared and patterned
+    primes, a small private exponent; and its list of known keys (Debian's weak ones among them) where the user has it.
+    """
+    flaws = flaws_of(certificate.key, has_list=has_list_of_keys)
+    require(not flaws, sentence(flaws), observed=flaws, required="a private key that nobody else can have")
+
+
+@check("key.reuse", severity="medium", remedy="rekey", source="OWASP ASVS 5.0 11.1.1; NIST SP 1800-16B")
+def test_key_is_of_one_service(key_sharing: Sharing, policy: Policy) -> None:
+    """Among all endpoints of the run, the key is one subscriber's, and on hosts that serve one name.
+
+    The services of one host may share a key, and so may the hosts behind one name.
+    """
+    require_none(policy.each(lambda limits: reuse_faults(key_sharing, limits)))
 
 
 @check("key.mismatch", severity="critical", remedy="reissue", source="RFC 9846 4.4.3")

@@ -28,6 +28,7 @@ from pytest_sslaudit.options import Settings
 from pytest_sslaudit.parametrize import wanted
 from pytest_sslaudit.progress import Progress
 from pytest_sslaudit.results import ResultsFile, observation_row, result_of
+from pytest_sslaudit.reuse import KeyIndex
 from pytest_sslaudit.run import KEY, Run
 from pytest_sslaudit.spool import Spool, Wanted
 from pytest_sslaudit.stale import judge_stale_waivers
@@ -43,6 +44,7 @@ class Controller:
         self.config = config
         self.settings = settings
         self.tally = Tally()
+        self.keys = KeyIndex()
         self.targets: tuple[Target, ...] = ()
         self.discoveries: tuple[Discovery, ...] = ()
         self.writes_results = True  # as they are reported; else somebody has written them already
@@ -78,7 +80,7 @@ class Controller:
             for discovery in gathered.discoveries:
                 self.spool.keep(discovery.host)
         now = self.settings.now or manifest.started
-        self.run = self.config.stash[KEY] = Run(self.settings, self.spool, manifest, now)
+        self.run = self.config.stash[KEY] = Run(self.settings, self.spool, manifest, now, self.keys.sharing)
         self._write_head()
         for host in manifest.hosts:
             self._write_observation(self.run.source.facts_of(host).observation)
@@ -120,10 +122,15 @@ class Controller:
         return done
 
     def _probe(self, asked: Wanted) -> None:
-        """Observe every wanted endpoint, once in the whole run."""
+        """Observe every wanted endpoint, once in the whole run, and tell workers what only all together tell."""
         if self.probed:
             return
         self.probed = True
+        self._look(asked)
+        if self.config.pluginmanager.hasplugin("dsession"):
+            self.spool.keep_shared_keys(self.keys.shared())
+
+    def _look(self, asked: Wanted) -> None:
         ids = frozenset(asked.endpoints)
         self.inquiry = inquiry_of(self.settings, self.run.source, frozenset(asked.revocation), self.stop)
         if self.settings.from_evidence:
@@ -157,6 +164,7 @@ class Controller:
         self._write_observation(observation, phase)
 
     def _write_observation(self, observation: Observation, phase: Phase = "before") -> None:
+        self.keys.add(observation)
         self.tally.connections += observation.connections
         if self.results:
             self.results.write("observation", **observation_row(self.run.source.facts(observation), phase))

@@ -12,8 +12,10 @@ import pytest
 from audit.certificate import Certificate
 from audit.chain import Chain
 from audit.endpoint import Endpoint
+from audit.key_reuse import Sharing
 from audit.observation import Handshake, HostView, Observation
 from audit.policy import Policy
+from audit.probe.key_list import has_key_list
 from pytest_sslaudit.facts import Facts
 from pytest_sslaudit.run import AuditRun, current_run
 
@@ -29,6 +31,8 @@ FACTS = (
     "policy",
     "now",
     "audit_run",
+    "key_sharing",
+    "has_list_of_keys",
 )
 
 
@@ -85,6 +89,18 @@ def policy(sslaudit_facts: Facts) -> Policy:
 def now(endpoint: Endpoint, request: pytest.FixtureRequest) -> datetime:  # noqa: ARG001 - the same for every endpoint
     """Return the instant as of which the run judges."""
     return current_run(request.config).now
+
+
+@pytest.fixture(scope="session")
+def key_sharing(certificate: Certificate, request: pytest.FixtureRequest) -> Sharing:
+    """Return how far the key of the leaf is shared in this run."""
+    return current_run(request.config).sharing_of(certificate.spki_sha256)
+
+
+@pytest.fixture(scope="session")
+def has_list_of_keys() -> bool:
+    """Tell whether a list of keys that others know lies on this machine."""
+    return has_key_list()
 
 
 @pytest.fixture(scope="session")

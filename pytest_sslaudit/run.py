@@ -16,6 +16,7 @@ from audit.observation import Observation
 from audit.targets import UnusableLine
 from pytest_sslaudit.facts import Facts, FactSource
 from pytest_sslaudit.options import Settings
+from pytest_sslaudit.reuse import SharingOf
 from pytest_sslaudit.spool import Manifest, Spool
 
 KEY: Final = pytest.StashKey["Run"]()
@@ -39,6 +40,7 @@ class Run:
     spool: Spool
     manifest: Manifest
     now: datetime
+    sharing_of: SharingOf
     selected: dict[str, set[str]] = field(default_factory=dict)
     usage_errors: list[str] = field(default_factory=list)
     stale_waivers: tuple[str, ...] = ()

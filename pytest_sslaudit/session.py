@@ -15,6 +15,7 @@ from pytest_sslaudit.html import HtmlReport
 from pytest_sslaudit.judging import Judging
 from pytest_sslaudit.options import Settings, read_settings
 from pytest_sslaudit.parametrize import Parametrize
+from pytest_sslaudit.reuse import sharing_from
 from pytest_sslaudit.run import KEY, Run
 from pytest_sslaudit.spool import Spool
 from pytest_sslaudit.summary import Summary
@@ -65,4 +66,4 @@ def _collect_audit(config: pytest.Config) -> None:
 
 def _run_of_worker(settings: Settings, handed: dict[str, str]) -> Run:
     spool = Spool(Path(handed["spool"]))
-    return Run(settings, spool, spool.manifest(), parse_time(handed["now"]))
+    return Run(settings, spool, spool.manifest(), parse_time(handed["now"]), sharing_from(spool.shared_keys))

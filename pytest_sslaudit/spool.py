@@ -22,8 +22,10 @@ from audit.endpoint import Endpoint
 from audit.observation import SCHEMA, Observation, RevocationAnswer
 from audit.record import BadRecord, from_json, to_json
 from audit.targets import UnusableLine
+from pytest_sslaudit.reuse import SharedKeys
 
 MANIFEST = "run.json"
+SHARED_KEYS: Final = "shared-keys.json"
 CONTENT: Final = re.compile(r"[0-9a-f]{64}\.der")
 APART: Final = "content_in"
 """The key under which stands in which file the content of an answer lies."""
@@ -118,6 +120,14 @@ class Spool:
     def wanted(self, worker: str) -> Wanted:
         """Read what the collected tests of a worker want."""
         return self._read(f"wanted-{worker}.json", Wanted)
+
+    def keep_shared_keys(self, keys: SharedKeys) -> None:
+        """Write which keys are shared."""
+        self._write(SHARED_KEYS, to_json(keys))
+
+    def shared_keys(self) -> SharedKeys:
+        """Read which keys are shared."""
+        return self._read(SHARED_KEYS, SharedKeys)
 
     def _write(self, name: str, value: Any) -> None:  # noqa: ANN401 - any JSON value
         partial = self.folder / f"{name}.{os.getpid()}.part"

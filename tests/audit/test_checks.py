@@ -33,6 +33,7 @@ CATALOGUE = {
     "cert.self-signed": "high", "cert.untrusted": "high", "cert.name-mismatch": "critical",
     "cert.validity-too-long": "medium", "chain.incomplete": "high", "chain.order": "low",
     "chain.intermediate-expiring": "medium", "key.weak": "high", "key.mismatch": "critical",
+    "key.compromised": "critical", "key.reuse": "medium",
     "key.permissions": "high", "tls.old-protocol": "high", "host.name-invalid": "high", "dns.unresolvable": "high",
     "dns.not-this-host": "high", "ops.foreign-agent": "info", "ops.endpoint-unusable": "medium",
     "ops.waiver-expired": "medium", "ops.waiver-stale": "medium",
@@ -44,6 +45,7 @@ CATALOGUE = {
 }  # fmt: skip
 FIXTURES = {
     "endpoint", "observation", "handshake", "certificate", "chain", "server", "policy", "now", "audit_run",
+    "key_sharing", "has_list_of_keys",
 }  # fmt: skip
 
 

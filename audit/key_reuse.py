@@ -1,0 +1,123 @@
+"""On how many hosts, and in how many subscribers' certificates, one key is: what leaks once is lost everywhere.
+
+It keeps digests and labels, no certificate. Hosts that serve one name are one service, whose replicas share its key,
+and so are the services of one host. Two certificates are of one subscriber where they have a registered domain in
+common.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+from audit.certificate import Certificate, read_certificate
+from audit.endpoint import Endpoint
+from audit.observation import Observation
+from audit.public_suffix import registered_domain
+from audit.thresholds import Thresholds
+from audit.words import listing
+
+
+@dataclass(frozen=True, slots=True)
+class KeyUse:
+    """One place where a key is: at which endpoint, `places` what tells the host, `domains` what its certificate is for.
+
+    Without domains it is a key file of which no certificate was seen.
+    """
+
+    spki_sha256: str
+    endpoint: str
+    places: tuple[str, ...]
+    domains: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Sharing:
+    """How far a key is shared: the id of one endpoint for each host, and one domain for each subscriber."""
+
+    hosts: tuple[str, ...] = ()
+    subscribers: tuple[str, ...] = ()
+
+    @property
+    def is_shared(self) -> bool:
+        """Tell whether there is more than one of either."""
+        return len(self.hosts) > 1 or len(self.subscribers) > 1
+
+
+def key_uses(observation: Observation) -> tuple[KeyUse, ...]:
+    """Return the keys that an endpoint was seen to serve, and those in the files of its service."""
+    if observation.endpoint.is_host:
+        return ()
+    domains: dict[str, set[str]] = {}
+    for file in observation.server.files if observation.server else ():
+        if file.kind == "key" and file.spki_sha256:
+            domains.setdefault(file.spki_sha256, set())
+    ders = dict.fromkeys(handshake.chain_der[0] for handshake in observation.handshakes if handshake.chain_der)
+    for leaf in map(read_certificate, ders):
+        if leaf.can_ask("spki_sha256"):
+            domains.setdefault(leaf.spki_sha256, set()).update(_domains(leaf, observation.endpoint))
+    endpoint, places = str(observation.endpoint), _places(observation)
+    return tuple(KeyUse(digest, endpoint, places, tuple(sorted(found))) for digest, found in domains.items())
+
+
+def sharing_of(uses: Iterable[KeyUse]) -> Sharing:
+    """Return how far a key is shared that is used in these places."""
+    ordered = sorted(uses, key=lambda use: use.endpoint)
+    hosts = _first_of_each(ordered, lambda use: use.places)
+    subscribers = _first_of_each((use for use in ordered if use.domains), lambda use: use.domains)
+    return Sharing(tuple(use.endpoint for use in hosts), tuple(use.domains[0] for use in subscribers))
+
+
+def reuse_faults(sharing: Sharing, limits: Thresholds) -> tuple[str, ...]:
+    """Say in a clause each by how much a key is shared too far."""
+    return tuple(_too_far(sharing, limits))
+
+
+def _too_far(sharing: Sharing, limits: Thresholds) -> Iterator[str]:
+    hosts, subscribers = len(sharing.hosts), len(sharing.subscribers)
+    if 0 < limits.key_hosts_max < hosts:
+        yield (f"the key is on {hosts} hosts of different names ({listing(sharing.hosts)}), "
+               f"on {limits.key_hosts_max} at most is admitted")  # fmt: skip
+    if 0 < limits.key_subscribers_max < subscribers:
+        yield (f"the key is in certificates of {subscribers} subscribers ({listing(sharing.subscribers)}), "
+               f"of {limits.key_subscribers_max} at most is admitted")  # fmt: skip
+
+
+def _places(observation: Observation) -> tuple[str, ...]:
+    """Return the name, and what tells the host: its label and own addresses, else every address that was connected to.
+
+    The address of a host that was logged into may be a load balancer's, and then tells nothing.
+    """
+    endpoint, server = observation.endpoint, observation.server
+    if server is None:
+        return (endpoint.name, *observation.addresses)
+    own = {*server.addresses, *server.configured_addresses}
+    return (endpoint.name, f"{server.label}/", *(address for address in observation.addresses if address in own))
+
+
+def _domains(leaf: Certificate, endpoint: Endpoint) -> set[str]:
+    names = leaf.dns_names if leaf.can_ask("dns_names") else ()
+    addresses = leaf.ip_addresses if leaf.can_ask("ip_addresses") else ()
+    found = {registered_domain(name.removeprefix("*.")) for name in names} | set(map(str, addresses))
+    return found or {endpoint.name}
+
+
+def _first_of_each(uses: Iterable[KeyUse], labels: Callable[[KeyUse], tuple[str, ...]]) -> tuple[KeyUse, ...]:
+    """Return the first use of each group, in which every one has a label in common with another."""
+    above: dict[str, str] = {}
+
+    def top(label: str) -> str:
+        while above.setdefault(label, label) != label:
+            above[label] = above[above[label]]
+            label = above[label]
+        return label
+
+    listed = list(uses)
+    for use in listed:
+        first, *others = labels(use)
+        for other in others:
+            above[top(other)] = top(first)
+    firsts: dict[str, KeyUse] = {}
+    for use in listed:
+        firsts.setdefault(top(labels(use)[0]), use)
+    return tuple(firsts.values())
