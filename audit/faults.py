@@ -8,7 +8,7 @@ from __future__ import annotations
 from audit.anchors import LINKED
 from audit.certificate import Certificate
 from audit.chain import Chain
-from audit.keys import weaknesses
+from audit.keys import small_factors, weaknesses
 from audit.observation import Handshake
 from audit.thresholds import Thresholds
 
@@ -47,7 +47,11 @@ def sent_anchors(chain: Chain) -> tuple[str, ...]:
 
 def weak_ca_keys(chain: Chain, limits: Thresholds) -> tuple[str, ...]:
     """Say in a clause each what is wrong with the key of an intermediate."""
-    return tuple(f"{one}: {clause}" for one in chain.intermediates for clause in weaknesses(one.key, limits))
+    return tuple(
+        f"{one}: {clause}"
+        for one in chain.intermediates
+        for clause in (*weaknesses(one.key, limits), *small_factors(one.key))
+    )
 
 
 def old_versions(handshakes: tuple[Handshake, ...], limits: Thresholds) -> tuple[str, ...]:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+from typing import Any
+
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 
+from audit.faults import weak_ca_keys
 from audit.keys import KeyFacts, rsa_facts, small_factors, weaknesses
 from audit.policy import Policy, load_profile
 from audit.test_key import test_key_is_strong as is_strong
@@ -85,6 +89,11 @@ def test_of_several_profiles_the_strictest_is_named() -> None:
 def test_a_kind_of_key_that_no_client_knows_is_weak() -> None:
     for key in (KeyFacts("DSA", 2048), KeyFacts("1.2.3", unsupported="no such algorithm")):
         assert len(weaknesses(key, PUBLIC)) == 1
+
+
+def test_a_small_factor_makes_a_ca_weak() -> None:
+    chain: Any = SimpleNamespace(intermediates=(SimpleNamespace(key=rsa_facts(with_factor(3), 65537)),))
+    assert any("a prime factor below 752" in fault for fault in weak_ca_keys(chain, OWN))
 
 
 def test_a_small_factor_is_no_matter_of_strength() -> None:
