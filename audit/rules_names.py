@@ -17,6 +17,15 @@ from audit.lint import Rule, day
 from audit.lint_reading import Reading
 
 _LABEL: Final = re.compile(r"[A-Za-z0-9_-]+")
+_SPECIAL: Final = tuple(map(ipaddress.ip_network, (
+    "0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.0.0.0/24",
+    "192.0.2.0/24", "192.31.196.0/24", "192.52.193.0/24", "192.88.99.0/24", "192.168.0.0/16", "192.175.48.0/24",
+    "198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24", "240.0.0.0/4", "::/127", "::ffff:0:0/96", "64:ff9b::/96",
+    "64:ff9b:1::/48", "100::/64", "2001::/23", "2001:db8::/32", "2002::/16", "2620:4f:8000::/48", "3fff::/20",
+    "5f00::/16", "fc00::/7", "fe80::/10",
+)))  # fmt: skip
+"""The blocks of IANA's registries of special-purpose addresses (RFC 6890), which BR 1.6.1 calls reserved."""
+
 _REVERSE: Final = (".in-addr.arpa", ".ip6.arpa")
 
 
@@ -42,7 +51,7 @@ def reverse_name(reading: Reading) -> str | None:
 
 def reserved_address(reading: Reading) -> str | None:
     """Forbid addresses of the registries of special purposes."""
-    reserved = [str(address) for address in reading.addresses if not address.is_global]
+    reserved = [str(address) for address in reading.addresses if _is_reserved(address)]
     return f"the address {', '.join(reserved)} is reserved" if reserved else None
 
 
@@ -63,6 +72,10 @@ def _names(reading: Reading) -> Iterator[str]:
         return
     yield from reading.dns_names
     yield from (name for name in reading.common_names if name and not _is_address(name))
+
+
+def _is_reserved(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
+    return address.is_multicast or any(address in block for block in _SPECIAL)
 
 
 def _is_spelled(name: str) -> bool:

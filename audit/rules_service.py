@@ -5,7 +5,7 @@ It asks no responder and no log, and verifies no signed certificate timestamp.
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from audit.lint import Rule, day
@@ -33,14 +33,19 @@ def no_revocation(reading: Reading) -> str | None:
 
 def too_few_by_months(reading: Reading) -> str | None:
     """Require as many logs as the months of its life ask for."""
-    months = (456, 822, 1187)  # 15, 27 and 39 months in days, the least number that is more
-    days = reading.lifetime - timedelta(seconds=1)
-    return _fewer(reading, 2 + sum(days >= timedelta(days=limit) for limit in months))
+    steps = (_months_after(reading.not_before, months) for months in (15, 27, 39))
+    return _fewer(reading, 2 + sum(reading.not_after >= step for step in steps))
 
 
 def too_few_by_days(reading: Reading) -> str | None:
     """Require two logs where it lives for 180 days at most, else three."""
     return _fewer(reading, 2 if reading.lifetime <= timedelta(days=180) else 3)
+
+
+def _months_after(start: datetime, months: int) -> datetime:
+    """Return the same day of a later month; where that month has no such day, so many days into the next."""
+    years, month = divmod(start.month - 1 + months, 12)
+    return start.replace(year=start.year + years, month=month + 1, day=1) + timedelta(days=start.day - 1)
 
 
 def _fewer(reading: Reading, required: int) -> str | None:

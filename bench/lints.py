@@ -54,7 +54,7 @@ class Mapped:
 
     lint: str
     check: str
-    says: str
+    says: str | tuple[str, ...]
     leaves_out: Reason = _never
 
 
@@ -132,7 +132,7 @@ MAPPING: Final = (
     Mapped("e_sub_cert_or_sub_ca_using_sha1", SIGNATURE, "sha1"),
     Mapped("e_signature_algorithm_not_supported", SIGNATURE, "other"),
     Mapped("e_rsa_mod_less_than_2048_bits", KEY, "RSA with"),
-    Mapped("e_ec_improper_curves", KEY, "the curve"),
+    Mapped("e_ec_improper_curves", KEY, ("the curve", "the key cannot be used")),
     Mapped("w_rsa_public_exponent_not_in_range", KEY, "the RSA exponent"),
     Mapped("e_tls_server_cert_valid_time_longer_than_398_days", VALIDITY, "valid for", superseded(day(2026, 3, 15))),
     Mapped("e_sub_cert_valid_time_longer_than_825_days", VALIDITY, "valid for", superseded(day(2020, 9, 1))),

@@ -149,6 +149,16 @@ def test_wildcards_a_labels_and_public_addresses_are_public_names(names: tuple[s
     assert broken(replace(draft, subject=f"CN={names[0]}")) == set()
 
 
+@pytest.mark.parametrize("address", ["192.88.99.1", "224.0.0.1", "::", "2002::1", "fe80::1", "ff02::1", "2001:db8::1"])
+def test_an_address_of_a_special_purpose_is_reserved(address: str) -> None:
+    assert broken(SOUND.named("www.example.com", address)) == {"reserved-address"}
+
+
+@pytest.mark.parametrize("address", ["8.8.8.8", "192.0.1.1", "2600::1"])
+def test_any_other_address_is_public(address: str) -> None:
+    assert broken(SOUND.named("www.example.com", address)) == set()
+
+
 @pytest.mark.parametrize(
     ("rule", "change"),
     [
@@ -177,6 +187,8 @@ def _with(reading: Reading, oid: str, value: bytes) -> Reading:
         (NOW, 180 * DAY + timedelta(seconds=1), False),
         (datetime.fromisoformat("2020-01-01T00:00Z"), 400 * DAY, True),
         (datetime.fromisoformat("2020-01-01T00:00Z"), 500 * DAY, False),
+        (day(2019, 1, 31), day(2020, 5, 1) - day(2019, 1, 31), True),  # 15 months later there is no 31st
+        (day(2019, 1, 31), day(2020, 5, 1) - day(2019, 1, 31) + timedelta(seconds=1), False),
         (datetime.fromisoformat("2018-10-14T00:00Z"), 500 * DAY, True),  # nothing was asked yet
     ],
 )
