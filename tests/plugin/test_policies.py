@@ -1,0 +1,77 @@
+"""Several policies in one run: whose severity counts, who judges, and what stands in results and report of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Protocol
+
+import pytest
+
+from audit.observation import Observation
+from tests.audit.facts import GOOD, INTERMEDIATE, served
+from tests.plugin.evidence import NOW, A, B, keep, rows, unreachable
+
+CORP = """
+title = "Corp"
+extends = "webpki"
+source = "Corp PKI policy 3"
+[thresholds]
+curves = ["P-384"]
+[severities]
+"svc.unreachable" = "critical"
+[disabled]
+{disabled}
+"""
+
+
+Rows = dict[tuple[str, str], dict[str, Any]]
+
+
+class Judge(Protocol):
+    """Judges an endpoint that is unreachable and one with a P-256 key; returns results by endpoint and check."""
+
+    def __call__(self, *policies: str, disabled: str = "", workers: tuple[str, ...] = ()) -> Rows: ...
+
+
+@pytest.fixture
+def judge(pytester: pytest.Pytester) -> Judge:
+    """Return what judges them by policies."""
+    keep(pytester.path / "kept", [unreachable(A), Observation(B, NOW, ("192.0.2.7",), (served(GOOD, INTERMEDIATE),))])
+
+    def run(*policies: str, disabled: str = "", workers: tuple[str, ...] = ()) -> Rows:
+        (pytester.path / "corp.toml").write_text(CORP.format(disabled=disabled))
+        given = ("--audit-from-evidence=kept", "--audit-results=results.jsonl", "--html=report.html", *workers)
+        pytester.runpytest("--pyargs", "audit", *given, *(f"--audit-policy={policy}" for policy in policies))
+        found = rows(pytester.path / "results.jsonl")
+        return {(row["endpoint"], row["check"]): row for row in found}
+
+    return run
+
+
+@pytest.mark.parametrize("workers", [(), ("-n2",)])
+def test_the_highest_severity_counts_and_the_result_says_whose_it_is(judge: Judge, workers: tuple[str, ...]) -> None:
+    row = judge("webpki", "corp.toml", workers=workers)[str(A), "svc.unreachable"]
+    assert (row["severity"], row["detail"]["severity_policy"]) == ("critical", "corp")
+    assert row["policy"] == "webpki+corp"
+    assert "severity  critical, as the policy corp says" in Path("report.html").read_text(encoding="utf-8")
+
+
+def test_of_one_policy_the_result_says_its_name_alone(judge: Judge) -> None:
+    row = judge("corp.toml")[str(A), "svc.unreachable"]
+    assert (row["severity"], row["policy"], "severity_policy" in row["detail"]) == ("critical", "corp", False)
+
+
+def test_the_strictest_threshold_counts_and_the_result_says_whose_it_is(judge: Judge) -> None:
+    row = judge("webpki", "corp.toml")[str(B), "key.weak"]
+    assert (row["verdict"], row["policy"]) == ("fail", "corp")
+
+
+def test_a_policy_that_disables_a_check_does_not_judge_by_it(judge: Judge) -> None:
+    row = judge("webpki", "corp.toml", disabled='"key.weak" = "so"')[str(B), "key.weak"]
+    assert (row["verdict"], row["policy"]) == ("pass", "webpki")
+
+
+def test_a_check_that_every_policy_disables_does_not_apply_and_says_why(judge: Judge) -> None:
+    row = judge("corp.toml", disabled='"key.weak" = "our keys are our affair"')[str(B), "key.weak"]
+    assert row["verdict"] == "not-applicable"
+    assert row["message"] == "the policy corp does not have this check: our keys are our affair"
