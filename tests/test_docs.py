@@ -17,7 +17,15 @@ from tests.audit.facts import served
 from tests.plugin.evidence import NOW, A, keep
 
 CHECKOUT: Final = documents.CHECKOUT
-PAGES: Final = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/checks.md", "docs/compared.md", "docs/repair.md")
+PAGES: Final = (
+    "README.md",
+    "CONTRIBUTING.md",
+    "CHANGELOG.md",
+    "docs/checks.md",
+    "docs/compared.md",
+    "docs/policies.md",
+    "docs/repair.md",
+)
 
 
 def text(page: str) -> str:
