@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from functools import cache
 from typing import Final
 
@@ -10,22 +9,16 @@ import gmpy2
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from tests.audit.certificates import rsa_key
+from tests.lab.ca import new_close_key
 
 _ROCA_TO: Final = 167  # modulo the product of the primes up to it, the primes are powers of 65537
 _EXPONENT: Final = 65537
 
 
-def _private(p: int, q: int) -> rsa.RSAPrivateKey:
-    d = pow(_EXPONENT, -1, math.lcm(p - 1, q - 1))
-    crt = (rsa.rsa_crt_dmp1(d, p), rsa.rsa_crt_dmq1(d, q), rsa.rsa_crt_iqmp(p, q))
-    return rsa.RSAPrivateNumbers(p, q, d, *crt, rsa.RSAPublicNumbers(_EXPONENT, p * q)).private_key()
-
-
 @cache
 def close_primes() -> rsa.RSAPrivateKey:
     """Return a key of 2,048 bits whose two primes follow one another."""
-    p = rsa_key(2048).private_numbers().p
-    return _private(_next_prime(p), p)
+    return new_close_key()
 
 
 @cache

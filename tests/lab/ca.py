@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
+import gmpy2
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
@@ -80,6 +81,15 @@ def new_key() -> ec.EllipticCurvePrivateKey:
 def new_rsa_key(bits: int) -> rsa.RSAPrivateKey:
     """Return a new RSA key; 2,048 bits take some 50 ms."""
     return rsa.generate_private_key(65537, bits)
+
+
+def new_close_key() -> rsa.RSAPrivateKey:
+    """Return a new RSA key of 2,048 bits whose primes follow one another, so that anybody finds them."""
+    p = new_rsa_key(2048).private_numbers().p
+    q, e = int(gmpy2.next_prime(p)), 65537
+    d = pow(e, -1, (p - 1) * (q - 1))
+    crt = (rsa.rsa_crt_dmp1(d, p), rsa.rsa_crt_dmq1(d, q), rsa.rsa_crt_iqmp(p, q))
+    return rsa.RSAPrivateNumbers(p, q, d, *crt, rsa.RSAPublicNumbers(e, p * q)).private_key()
 
 
 def new_root(name: str, *, now: datetime) -> Identity:

@@ -19,6 +19,7 @@ from tests.lab.ca import (
     Leaf,
     PrivateKey,
     issue,
+    new_close_key,
     new_intermediate,
     new_key,
     new_root,
@@ -258,6 +259,10 @@ def _rsa_1024(at: Authorities, name: str) -> Served:
     return _serve(at, _leaf(at, name), key=new_rsa_key(1024))
 
 
+def _close_primes(at: Authorities, name: str) -> Served:
+    return _serve(at, _leaf(at, name), key=new_close_key())
+
+
 def revoked(reason: x509.ReasonFlags) -> Callable[[Authorities, str], Served]:
     """Return what gives a certificate that the CRL lists."""
 
@@ -364,6 +369,7 @@ RECIPES: Final[Mapping[str, Callable[[Authorities, str], Served]]] = {
     "hundred": _hundred,
     "intermediate-ends": _intermediate_ends,
     "rsa-1024": _rsa_1024,
+    "close-primes": _close_primes,
     "malformed": _malformed,
     "root-too": _root_too,
     "weak-ca": _weak_ca,

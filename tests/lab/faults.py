@@ -147,6 +147,7 @@ REPAIRABLE: Final = (
     _on_host("intermediate-ends", "https", ("chain.intermediate-expiring",), "intermediate-ends"),
     _on_host("weak-ca", "https", ("chain.weak-ca-key",), "weak-ca"),
     _on_host("rsa-1024", "https", ("key.weak",), "rsa-1024"),
+    _on_host("close-primes", "https", ("key.compromised",), "close-primes"),
     _on_host("revoked", "https", ("cert.revoked",), "revoked"),
     _on_host("revoked-key", "https", ("cert.revoked",), "revoked-key"),
     _on_host("revoked-hold", "smtp", ("cert.revoked",), "revoked-hold"),
