@@ -25,6 +25,16 @@ RFC2459: Final = day(1999, 1, 1)
 BR: Final = day(2012, 7, 1)
 COPIED: Final = day(2021, 8, 25)  # ballot SC47v2
 
+_PSS: Final = "1.2.840.113549.1.1.10"
+_PSS_ADMITTED: Final = tuple(
+    bytes.fromhex(
+        f"06092a864886f70d01010a3034a00f300d06096086480165030402{digest}0500a11c301a06092a864886f70d010108"
+        f"300d06096086480165030402{digest}0500a2030201{salt}"
+    )
+    for digest, salt in (("01", "20"), ("02", "30"), ("03", "40"))
+)
+"""SHA-256, SHA-384 and SHA-512, each with a mask by the same digest and a salt as long as it."""
+
 SEQUENCES: Final = {
     "2.5.29.9": "subjectDirectoryAttributes",
     SAN: "subjectAltName",
@@ -121,6 +131,13 @@ def repeated_extension(reading: Reading) -> str | None:
     return f"the extension {', '.join(reading.repeated)} is there more than once" if reading.repeated else None
 
 
+def pss_parameters(reading: Reading) -> str | None:
+    """Require of a signature by RSASSA-PSS one of the encodings that clients know, byte by byte."""
+    if reading.algorithm_oid != _PSS or reading.algorithm in _PSS_ADMITTED:
+        return None
+    return "the parameters of RSASSA-PSS are not encoded as they must be"
+
+
 def _of_subscriber(reading: Reading, fault: str, *, has: bool) -> str | None:
     """Return the fault of a certificate that a CA issued for somebody else."""
     return None if has or reading.is_ca else fault
@@ -155,5 +172,6 @@ RULES: Final = (
     Rule("authority-key", CHECK, "RFC 5280", "4.2.1.1", RFC2459, without_authority_key_id, of_leaves=False),
     Rule("unique-id", CHECK, "RFC 5280", "4.1.2.8", RFC2459, has_unique_id, of_leaves=False),
     Rule("empty-sequence", CHECK, "RFC 5280", "4.2.1", RFC2459, empty_sequence, of_leaves=False),
+    Rule("pss", CHECK, "BR", "7.1.3.2.1", day(2020, 1, 1), pss_parameters, of_leaves=False),
     Rule("repeated", CHECK, "RFC 5280", "4.2", RFC2459, repeated_extension, of_leaves=False),
 )

@@ -166,6 +166,7 @@ def test_any_other_address_is_public(address: str) -> None:
         ("serial-positive", lambda reading: replace(reading, serial=b"\x00")),
         ("serial-positive", lambda reading: replace(reading, serial=b"\x80")),
         ("unique-id", lambda reading: replace(reading, has_unique_id=True)),
+        ("pss", lambda reading: replace(reading, algorithm=bytes.fromhex("06092a864886f70d01010a3000"))),
         ("repeated", lambda reading: replace(reading, repeated=("2.5.29.14",))),
         ("empty-sequence", lambda reading: _with(reading, ACCESS, b"\x30\x00")),
     ],
@@ -174,6 +175,14 @@ def test_what_the_library_would_not_write_is_judged_too(rule: str, change: Calla
     judge = next(one.judge for one in rules_profile.RULES if one.id == rule)
     assert judge(outline()) is None
     assert judge(change(outline()))
+
+
+def test_the_parameters_of_pss_that_clients_know_are_admitted() -> None:
+    known = (
+        "06092a864886f70d01010a3034a00f300d06096086480165030402010500"
+        "a11c301a06092a864886f70d010108300d06096086480165030402010500a203020120"
+    )
+    assert rules_profile.pss_parameters(replace(outline(), algorithm=bytes.fromhex(known))) is None
 
 
 def _with(reading: Reading, oid: str, value: bytes) -> Reading:
