@@ -15,6 +15,7 @@ from audit import test_certificate, test_chain, test_installed, test_key, test_p
 from audit.anchors import Anchors
 from audit.checks import Finding, Judgement, NotApplicable, Severity, check_of
 from audit.installed import clock_is_off
+from audit.key_reuse import Sharing
 from audit.observation import HostView
 from audit.policy import Policy, builtin_profiles, load_profile
 from audit.profile_values import THRESHOLDS
@@ -22,7 +23,7 @@ from audit.revocation_status import rules_of
 from audit.thresholds import DatedLimit, Profile
 from tests.audit.certificates import DAY, NOW, Draft, leaf, rsa_key
 from tests.audit.facts import GOOD, INTERMEDIATE, certificate, chain, host, key_file, observed, private, served
-from tests.audit.verdicts import judged
+from tests.audit.verdicts import finding, judged, passes
 
 LIMITS = load_profile("webpki").thresholds
 ALWAYS = datetime(2000, 1, 1, tzinfo=UTC)
@@ -121,11 +122,14 @@ CASES = {
     "placeholders": Case(test_installed.test_has_certificate_of_its_own, (), ("CN=www.example.com",)),
 }  # fmt: skip
 ELSEWHERE = {"clock_offset_max_s", "revocation_order", "revocation_exempt", "ocsp_ageless_s"}
-OF_ALL_ENDPOINTS = {"key_hosts_max", "key_subscribers_max"}
+OF_ALL_ENDPOINTS = {
+    "key_hosts_max": Sharing(("a", "b", "c"), ("example.com",)),
+    "key_subscribers_max": Sharing(("a",), ("example.com", "example.net", "example.org")),
+}
 
 
 def test_every_threshold_is_tried() -> None:
-    assert {*CASES, *ELSEWHERE, *OF_ALL_ENDPOINTS} >= set(THRESHOLDS)
+    assert {*CASES, *ELSEWHERE, *OF_ALL_ENDPOINTS} == set(THRESHOLDS)
 
 
 @pytest.mark.parametrize("threshold", CASES)
@@ -136,6 +140,15 @@ def test_the_strictest_of_two_profiles_counts_in_either_order_and_is_named(thres
     for profiles in ((strict,), (lax, strict), (strict, lax), (lax, strict, lax)):
         found = case.seen.judge(case.check, Policy(profiles))
         assert isinstance(found, Finding), (profiles, found)
+        assert found.policy == "strict"
+
+
+@pytest.mark.parametrize(("threshold", "sharing"), OF_ALL_ENDPOINTS.items())
+def test_how_far_a_key_may_be_shared_says_the_strictest_of_two_profiles(threshold: str, sharing: Sharing) -> None:
+    lax, strict = (of_thresholds(name, **{threshold: most}) for name, most in (("lax", 3), ("strict", 2)))
+    assert passes(test_key.test_key_is_of_one_service, key_sharing=sharing, policy=Policy((lax,)))
+    for profiles in ((strict,), (lax, strict), (strict, lax)):
+        found = finding(test_key.test_key_is_of_one_service, key_sharing=sharing, policy=Policy(profiles))
         assert found.policy == "strict"
 
 
