@@ -1,0 +1,148 @@
+"""Evidence as a run keeps it of endpoints with certificates like those of public CAs, made in memory.
+
+It observes nothing and judges nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Final
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from cryptography.x509.oid import ObjectIdentifier
+
+from audit.anchors import Anchors
+from audit.endpoint import Endpoint, parse_endpoint
+from audit.observation import (
+    ConfigTest,
+    DnsView,
+    Handshake,
+    HostView,
+    InstalledFile,
+    Observation,
+    RevocationAnswer,
+    RevocationSource,
+)
+from tests.lab.ca import Identity, Leaf, issue, new_intermediate, new_key, new_root, new_rsa_key
+from tests.lab.revocation import Registry, access, pointing
+
+CRL, OCSP, ISSUER = "http://crl.bench.test/ca.crl", "http://ocsp.bench.test", "http://crt.bench.test/ca.crt"
+REVOKED: Final = 1000  # entries of the CRL that all the leaves share
+_VALIDATED: Final = ObjectIdentifier("2.23.140.1.2.1")  # domain-validated (BR 7.1.6.1)
+_SCTS: Final = ObjectIdentifier("1.3.6.1.4.1.11129.2.4.2")
+_DAY: Final = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Authorities:
+    """A root, two CAs below it, and what those have revoked."""
+
+    root: Identity
+    above: Identity
+    issuing: Identity
+    now: datetime
+    lists: dict[str, bytes] = field(default_factory=dict)  # by the issuer's name
+
+    @property
+    def anchors(self) -> Anchors:
+        """The root, as one that is publicly trusted."""
+        return Anchors({"mozilla": [to_der(self.root.certificate)]})
+
+    def crl(self, issuer: Identity) -> bytes:
+        """Return the CRL of a CA; the same one for all who are asked about."""
+        name = issuer.subject.rfc4514_string()
+        if name not in self.lists:
+            entries = {secrets.randbits(64) + 1: x509.ReasonFlags.unspecified for _ in range(REVOKED)}
+            self.lists[name] = Registry(issuer, self.now, entries).crl()
+        return self.lists[name]
+
+
+def found(now: datetime) -> Authorities:
+    """Make the CAs, as they are in the web's PKI."""
+    root = new_root("Bench Root", now=now)
+    told = (access(ISSUER), pointing(CRL), _policies())
+    above = new_intermediate("Bench Above", root, now=now, extra=told)
+    return Authorities(root, above, new_intermediate("Bench Issuing", above, now=now, extra=told), now)
+
+
+def observations(authorities: Authorities, endpoints: int, *, distinct: bool) -> Iterator[Observation]:
+    """Yield what is seen of so many endpoints, with a certificate each or with one for all."""
+    names = [f"www{number}.bench-{number}.com" for number in range(endpoints)]
+    for number, name in enumerate(names):
+        if distinct or not number:  # the endpoints that share a certificate share the answers about it
+            leaf = _issued(authorities, (name,) if distinct else tuple(names), number)
+            answers = tuple(_answers(authorities, leaf))
+        seen = _observation(authorities, leaf, parse_endpoint(f"https://{name}"), number)
+        yield replace(seen, revocation=answers)
+
+
+def to_der(certificate: x509.Certificate) -> bytes:
+    """Return a certificate in DER."""
+    return certificate.public_bytes(Encoding.DER)
+
+
+def _issued(authorities: Authorities, names: tuple[str, ...], number: int) -> Identity:
+    timestamps = b"".join(_prefixed(_timestamp()) for _ in range(3))
+    encoded = b"\x04\x82" + _prefixed(_prefixed(timestamps))  # an OCTET STRING of more than 255 octets
+    extra = (access(ISSUER, OCSP), pointing(CRL), _policies(), x509.UnrecognizedExtension(_SCTS, encoded))
+    leaf = Leaf(names[0], names, authorities.now - 20 * _DAY, extra=extra)
+    return issue(leaf, authorities.issuing, key=new_rsa_key(2048) if number % 2 else new_key())
+
+
+def _observation(authorities: Authorities, leaf: Identity, endpoint: Endpoint, number: int) -> Observation:
+    chain = tuple(to_der(one.certificate) for one in (leaf, authorities.issuing, authorities.above))
+    address, now = f"198.18.{number // 250}.{number % 250 + 1}", authorities.now
+    handshake = Handshake(address, "TLSv1.3", "TLS_AES_128_GCM_SHA256", "x25519", None, chain, None, 0.01, ())
+    return Observation(
+        replace(endpoint, host=f"web{number}", hostspec=f"ssh://web{number}"),
+        now,
+        (address,),
+        (handshake,),
+        dns=DnsView("ok", (address,)),
+        server=_host(leaf, chain, address, number),
+    )
+
+
+def _host(leaf: Identity, chain: tuple[bytes, ...], address: str, number: int) -> HostView:
+    spki = leaf.key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    of_root = InstalledFile("/etc/tls/www.crt", "certificate", owner="root", group="root", mode=0o644)
+    key = replace(
+        of_root, path="/etc/tls/www.key", kind="key", mode=0o600, spki_sha256=hashlib.sha256(spki).hexdigest()
+    )
+    files = (replace(of_root, chain_der=chain), key)
+    tested = ConfigTest("nginx -t", ok=True)
+    return HostView(f"web{number}", f"ssh://web{number}", f"web{number}.bench.com", (address,), clock_offset_s=0.0,
+                    service="nginx", service_running=True, config_test=tested, files=files)  # fmt: skip
+
+
+def _answers(authorities: Authorities, leaf: Identity) -> Iterator[RevocationAnswer]:
+    registry = Registry(authorities.issuing, authorities.now)
+    question = registry.about(leaf.certificate)
+    yield _answer(authorities, leaf, "crl", authorities.crl(authorities.issuing))
+    yield replace(_answer(authorities, leaf, "ocsp", registry.answer(question)), question=question)
+    yield _answer(authorities, authorities.issuing, "crl", authorities.crl(authorities.above))
+    yield _answer(authorities, authorities.above, "crl", authorities.crl(authorities.root))
+
+
+def _answer(authorities: Authorities, about: Identity, source: RevocationSource, content: bytes) -> RevocationAnswer:
+    digest = hashlib.sha256(to_der(about.certificate)).hexdigest()
+    return RevocationAnswer(digest, source, CRL if source == "crl" else OCSP, authorities.now, content=content)
+
+
+def _timestamp() -> bytes:
+    """Return one of a log that does not exist: version, log, time, no extensions, signature (RFC 6962 3.2)."""
+    signed = b"\x04\x03" + _prefixed(secrets.token_bytes(71))  # SHA-256, ECDSA
+    return b"\0" + secrets.token_bytes(32) + bytes(8) + _prefixed(b"") + signed
+
+
+def _policies() -> x509.CertificatePolicies:
+    return x509.CertificatePolicies([x509.PolicyInformation(_VALIDATED, None)])
+
+
+def _prefixed(octets: bytes) -> bytes:
+    return len(octets).to_bytes(2) + octets

@@ -1,0 +1,198 @@
+"""CPU time of judging alone: every check of the project, called over stored evidence of many endpoints.
+
+    python -m bench.judgement [ENDPOINTS [ROUNDS]]
+
+Each endpoint has a certificate of its own as public CAs issue them, every second with an RSA key: two intermediates,
+timestamps, the answers of its CRL and of OCSP, and the files of its host. Checks of hosts and of the run are called for
+each as well. Reading the evidence is counted, and the least of several rounds taken; pytest's items are not, nor the
+optional linter of `cert.lint-br`. Then all endpoints have one certificate: how often it is parsed, and its path built,
+must be no more than for two endpoints. Exits 1 where a bound is broken.
+"""
+
+from __future__ import annotations
+
+import gc
+import inspect
+import sys
+import tempfile
+import time
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import _lru_cache_wrapper
+from pathlib import Path
+from types import FrameType
+from typing import Any, Final
+
+from audit.anchors import Anchors
+from audit.checks import Check, Judgement, NotApplicable
+from audit.endpoint import Endpoint
+from bench.evidence import found, observations
+from pytest_sslaudit.facts import Facts, FactSource
+from pytest_sslaudit.reuse import KeyIndex
+from pytest_sslaudit.run import AuditRun
+from pytest_sslaudit.spool import Spool
+from tests.documents import checks
+
+CPU_MS: Final = 3.0  # an endpoint
+READING: Final = "reading the evidence"
+_LEFT_OUT: Final = "cert.lint-br"  # an extra of its own, and slow
+_COUNTED: Final = {
+    "load_der_x509_certificate": "parsed",
+    "_best_path": "its path built",
+    "verify": "a signature verified",
+}
+CHECKS: Final = tuple(
+    (check, function, tuple(inspect.signature(function).parameters))
+    for check, function in checks()
+    if check.id != _LEFT_OUT
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What lies in a folder, and what a run knows besides."""
+
+    folder: Path
+    anchors: Anchors
+    keys: KeyIndex
+    now: datetime
+    endpoints: tuple[Endpoint, ...]
+
+
+@dataclass(slots=True)
+class Judge:
+    """What calls the checks: how they ended, and the CPU seconds that they took, by name."""
+
+    evidence: Evidence
+    source: FactSource
+    spent: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
+    ended: Counter[str] = field(default_factory=Counter)
+
+    def judge(self, endpoint: Endpoint) -> None:
+        """Call every check about an endpoint; what a fact takes counts for whom it is asked first."""
+        began = time.thread_time()
+        facts = self.source.facts_of(endpoint)
+        self.spent[READING] += (now := time.thread_time()) - began
+        for check, function, names in CHECKS:
+            ending = self._ending(check, function, names, facts)
+            began, now = now, time.thread_time()
+            self.spent[check.id] += now - began
+            self.ended[ending] += 1
+
+    def _ending(self, check: Check, function: Callable[..., None], names: tuple[str, ...], facts: Facts) -> str:
+        try:
+            if facts.policy.applies(check.id):
+                function(**{name: self._fact(name, check, facts) for name in names})
+        except NotApplicable:
+            return "not applicable"
+        except Judgement as judgement:
+            return f"{check.id}: {judgement.reason}"
+        return "passed"
+
+    def _fact(self, name: str, check: Check, facts: Facts) -> Any:  # noqa: ANN401 - a fact of any type
+        match name:
+            case "policy":
+                return facts.policy.having(check.id)
+            case "now":
+                return self.evidence.now
+            case "key_sharing":
+                return self.evidence.keys.sharing(facts.certificate.spki_sha256)
+            case "has_list_of_keys":
+                return False
+            case "audit_run":
+                return AuditRun()
+        return getattr(facts, name)
+
+
+def main(endpoints: int, rounds: int) -> int:
+    """Measure, print it, and return the exit status."""
+    with _kept(endpoints, distinct=True) as evidence:
+        cpu_ms, judge = min((_round(evidence) for _ in range(rounds)), key=lambda pair: pair[0])
+    _print(cpu_ms, judge)
+    counts = [_counted(number) for number in (2, endpoints)]
+    told = ", ".join(f"{word} {counts[1][name]} times" for name, word in _COUNTED.items())
+    print(f"one certificate at {endpoints} endpoints: {told}{'' if counts[0] == counts[1] else '  BROKEN'}")
+    return int(cpu_ms > CPU_MS or counts[0] != counts[1] or not judge.ended.keys() <= {"passed", "not applicable"})
+
+
+def _round(evidence: Evidence) -> tuple[float, Judge]:
+    """Judge every endpoint anew, and return the CPU milliseconds for each; the first only loads what a run needs."""
+    _forget()
+    judge = Judge(evidence, FactSource(Spool(evidence.folder), evidence.anchors, ()))
+    first, *rest = evidence.endpoints
+    judge.judge(first)
+    judge.spent.clear()
+    judge.ended.clear()
+    began = time.process_time()
+    for endpoint in rest:
+        judge.judge(endpoint)
+    return 1000 * (time.process_time() - began) / len(rest), judge
+
+
+def _counted(endpoints: int) -> dict[str, int]:
+    """Return how often what is costly is called, for one certificate at so many endpoints."""
+    with _kept(endpoints, distinct=False) as evidence:
+        _forget()
+        judge = Judge(evidence, FactSource(Spool(evidence.folder), evidence.anchors, ()))
+        with _counting() as calls:
+            for endpoint in evidence.endpoints:
+                judge.judge(endpoint)
+    return {name: calls[name] for name in _COUNTED}
+
+
+def _print(cpu_ms: float, judge: Judge) -> None:
+    judged = len(judge.evidence.endpoints) - 1
+    endings = ", ".join(f"{count} {ending}" for ending, count in judge.ended.items())
+    print(f"{judged} endpoints, {len(CHECKS)} checks of each: {endings}")
+    print(f"CPU an endpoint {cpu_ms:6.2f} ms  (at most {CPU_MS:g}){'' if cpu_ms <= CPU_MS else '  BROKEN'}")
+    reading = judge.spent.pop(READING)
+    print(f"  {READING:26}{1000 * reading / judged:6.2f} ms")
+    for name, spent in sorted(judge.spent.items(), key=lambda pair: -pair[1])[:5]:
+        print(f"  {name:26}{1000 * spent / judged:6.2f} ms")
+
+
+@contextmanager
+def _kept(endpoints: int, *, distinct: bool) -> Iterator[Evidence]:
+    """Store the evidence of so many endpoints as long as the block lasts."""
+    with tempfile.TemporaryDirectory(prefix="bench-") as name:
+        now = datetime.now(UTC)
+        authorities, keys, known = found(now), KeyIndex(), list[Endpoint]()
+        for observation in observations(authorities, endpoints, distinct=distinct):
+            Spool(Path(name)).keep(observation)
+            keys.add(observation)
+            known.append(observation.endpoint)
+        yield Evidence(Path(name), authorities.anchors, keys, now, tuple(known))
+
+
+def _forget() -> None:
+    """Empty what the project remembers of certificates; libraries and lists that were loaded stay."""
+    caches = (one for one in gc.get_objects() if isinstance(one, _lru_cache_wrapper))
+    for one in caches:
+        if one.__module__.startswith("audit.") and one.cache_parameters()["maxsize"] is not None:
+            one.cache_clear()
+
+
+@contextmanager
+def _counting() -> Iterator[Counter[str]]:
+    """Count the calls of functions by name, the library's among them."""
+    calls: Counter[str] = Counter()
+
+    def count(frame: FrameType, event: str, called: Any) -> None:  # noqa: ANN401 - a function of whatever type
+        if event == "call":
+            calls[frame.f_code.co_name] += 1
+        elif event == "c_call":
+            calls[called.__name__] += 1
+
+    sys.setprofile(count)
+    try:
+        yield calls
+    finally:
+        sys.setprofile(None)
+
+
+if __name__ == "__main__":
+    given = [int(argument) for argument in sys.argv[1:]]
+    sys.exit(main(*given, *(300, 3)[len(given) :]))
