@@ -10,8 +10,8 @@ import base64
 import functools
 import types
 import typing
-from collections.abc import Mapping
-from dataclasses import MISSING, Field, fields, is_dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, fields, is_dataclass
 from datetime import UTC, datetime
 from enum import Enum
 from typing import Any, TypeVar
@@ -58,73 +58,94 @@ def to_json(value: Any) -> Any:  # noqa: ANN401 - a codec takes values of every 
 
 def from_json(kind: type[T], value: Any) -> T:  # noqa: ANN401 - as above
     """Return the record of that type; raises BadRecord where the value does not fit the annotations."""
-    return typing.cast("T", _decode(kind, value))
+    return typing.cast("T", _decoder(kind)(value))  # type: ignore[arg-type]  # every class can be hashed
+
+
+Decode = Callable[[Any], Any]
 
 
 @functools.cache
-def _hints(kind: type) -> tuple[tuple[Field[Any], Any], ...]:
-    hints = typing.get_type_hints(kind)
-    return tuple((field, hints[field.name]) for field in fields(kind))
-
-
-def _decode(kind: Any, value: Any) -> Any:  # noqa: ANN401 - as above
-    origin = typing.get_origin(kind)
+def _decoder(kind: Any) -> Decode:  # noqa: ANN401 - as above
+    """Return what decodes values of a type: its annotations are looked into once."""
+    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
     if origin in (typing.Union, types.UnionType):
-        return _decode_union(typing.get_args(kind), value)
+        return _union(arguments)
     if origin is tuple:
-        return tuple(_decode(typing.get_args(kind)[0], item) for item in _of(list, value))
+        return _tuple(_decoder(arguments[0]))
     if origin is typing.Literal:
-        return _literal(typing.get_args(kind), value)
+        return _literal(arguments)
     if origin is not None and issubclass(origin, Mapping):
-        return {key: _decode(typing.get_args(kind)[1], item) for key, item in _of(dict, value).items()}
+        return _mapping(_decoder(arguments[1]))
     if is_dataclass(kind):
-        return _decode_dataclass(typing.cast("type", kind), _of(dict, value))
-    return _decode_scalar(kind, value)
+        return _record(typing.cast("type", kind))
+    return _scalar(kind)
 
 
-def _decode_union(options: tuple[Any, ...], value: Any) -> Any:  # noqa: ANN401 - as above
-    if value is None:
-        if type(None) in options:
+def _union(options: tuple[Any, ...]) -> Decode:
+    is_optional = type(None) in options
+    of_first = _decoder(next(option for option in options if option is not type(None)))
+
+    def decode(value: Any) -> Any:  # noqa: ANN401 - as above
+        if value is not None:
+            return of_first(value)
+        if is_optional:
             return None
         raise BadRecord(f"null where {options} was expected")
-    return _decode(next(option for option in options if option is not type(None)), value)
+
+    return decode
 
 
-def _literal(options: tuple[Any, ...], value: Any) -> Any:  # noqa: ANN401 - as above
-    if value not in options:
-        raise BadRecord(f"{value!r} is not one of {', '.join(map(repr, options))}")
-    return value
+def _tuple(of_item: Decode) -> Decode:
+    return lambda value: tuple([of_item(item) for item in _of(list, value)])
 
 
-def _decode_dataclass(kind: type, value: dict[str, Any]) -> Any:  # noqa: ANN401 - as above
-    known = {}
-    for field, hint in _hints(kind):
-        if field.name in value:
-            known[field.name] = _decode_field(field.name, hint, value[field.name])
-        elif field.default is MISSING and field.default_factory is MISSING:
-            raise BadRecord(f"a {kind.__name__} has no {field.name!r}")
-    return kind(**known)
+def _mapping(of_item: Decode) -> Decode:
+    return lambda value: {key: of_item(item) for key, item in _of(dict, value).items()}
 
 
-def _decode_field(name: str, hint: Any, value: Any) -> Any:  # noqa: ANN401 - as above
-    try:
-        return _decode(hint, value)
-    except ValueError as error:
-        raise BadRecord(f"{name}: {error}") from error
-
-
-def _decode_scalar(kind: Any, value: Any) -> Any:  # noqa: ANN401 - as above
-    if kind is Any:
+def _literal(options: tuple[Any, ...]) -> Decode:
+    def decode(value: Any) -> Any:  # noqa: ANN401 - as above
+        if value not in options:
+            raise BadRecord(f"{value!r} is not one of {', '.join(map(repr, options))}")
         return value
+
+    return decode
+
+
+def _record(kind: type) -> Decode:
+    hints = typing.get_type_hints(kind)
+    decoders = {field.name: _decoder(hints[field.name]) for field in fields(kind)}
+    required = [field.name for field in fields(kind) if field.default is MISSING and field.default_factory is MISSING]
+
+    def decode(value: Any) -> Any:  # noqa: ANN401 - as above
+        given = _of(dict, value)
+        for name in required:
+            if name not in given:
+                raise BadRecord(f"a {kind.__name__} has no {name!r}")
+        known = {}
+        for name, of_field in decoders.items():
+            if name in given:
+                try:
+                    known[name] = of_field(given[name])
+                except ValueError as error:
+                    raise BadRecord(f"{name}: {error}") from error
+        return kind(**known)
+
+    return decode
+
+
+def _scalar(kind: Any) -> Decode:  # noqa: ANN401 - as above
+    if kind is Any:
+        return lambda value: value
     if kind is datetime:
-        return parse_time(_of(str, value))
+        return lambda value: parse_time(_of(str, value))
     if kind is bytes:
-        return base64.b64decode(_of(str, value), validate=True)
+        return lambda value: base64.b64decode(_of(str, value), validate=True)
     if isinstance(kind, type) and issubclass(kind, Enum):
-        return kind(value)
-    if kind is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    return _of(kind, value)
+        return kind
+    if kind is float:
+        return lambda value: float(value) if type(value) is int else _of(float, value)
+    return functools.partial(_of, kind)
 
 
 def _of(kind: type[T], value: Any) -> T:  # noqa: ANN401 - as above
