@@ -13,10 +13,9 @@ from typing import Any, Final, Generic, TypeVar, cast, overload
 
 from cryptography import x509
 
-from audit import fields
+from audit import fields, quiet
 from audit.checks import Inconclusive
 from audit.lint_facts import facts_of_outline
-from audit.quiet import unwarned
 from audit.signature import read_algorithm
 
 T = TypeVar("T")
@@ -113,7 +112,7 @@ class Certificate:
 
     def can_ask(self, *names: str) -> bool:
         """Tell whether all these facts can be read."""
-        return not any(isinstance(self.facts[name], Fault) for name in names)
+        return not self.faults or not any(isinstance(self.facts[name], Fault) for name in names)
 
 
 FACTS: Final[tuple[Fact[Any], ...]] = tuple(value for value in vars(Certificate).values() if isinstance(value, Fact))
@@ -122,7 +121,7 @@ FACTS: Final[tuple[Fact[Any], ...]] = tuple(value for value in vars(Certificate)
 @lru_cache(maxsize=4096)
 def read_certificate(der: bytes) -> Certificate:
     """Read a certificate (RFC 5280 4.1) from DER; never raises: `faults` tells what cannot be read."""
-    with unwarned():
+    with quiet.unwarned():
         parsed = _parse(der)
         if isinstance(parsed, Fault):
             facts: dict[str, Any] = {fact.name: parsed for fact in FACTS}
@@ -141,6 +140,6 @@ def read_certificate(der: bytes) -> Certificate:
 
 def _parse(der: bytes) -> x509.Certificate | Fault:
     try:
-        return x509.load_der_x509_certificate(der)
+        return quiet.parsed(der)
     except fields.UNREADABLE as error:
         return Fault("Certificate", " ".join(str(error).split()) or type(error).__name__)

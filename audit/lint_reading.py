@@ -95,7 +95,7 @@ class Reading:
     @property
     def is_ca(self) -> bool:
         """Whether basicConstraints say that it is a CA's."""
-        parts = self._sequence(BASIC_CONSTRAINTS) or []
+        parts = self._sequence(BASIC_CONSTRAINTS) or ()
         return bool(parts) and parts[0].tag == _BOOLEAN and parts[0].content != b"\0"
 
     @property
@@ -115,36 +115,36 @@ class Reading:
     @property
     def dns_names(self) -> tuple[str, ...]:
         """The dNSNames of the subject alternative name, as they stand there."""
-        return tuple(part.content.decode("latin-1") for part in self._sequence(SAN) or [] if part.tag == _DNS_NAME)
+        return tuple(part.content.decode("latin-1") for part in self._sequence(SAN) or () if part.tag == _DNS_NAME)
 
     @property
     def addresses(self) -> tuple[ipaddress.IPv4Address | ipaddress.IPv6Address, ...]:
         """The iPAddresses of the subject alternative name."""
         return tuple(
-            ipaddress.ip_address(part.content) for part in self._sequence(SAN) or [] if part.tag == _IP_ADDRESS
+            ipaddress.ip_address(part.content) for part in self._sequence(SAN) or () if part.tag == _IP_ADDRESS
         )
 
     @property
     def policies(self) -> tuple[str, ...]:
         """The OIDs of the certificate policies."""
-        return tuple(_oid(_one(part.content, trailing=True)) for part in self._sequence(POLICIES) or [])
+        return tuple(_oid(_one(part.content, trailing=True)) for part in self._sequence(POLICIES) or ())
 
     @property
     def authority_key_id(self) -> bytes | None:
         """The keyIdentifier of the authorityKeyIdentifier, or None."""
-        return next((part.content for part in self._sequence(AUTHORITY_KEY) or [] if part.tag == 0x80), None)
+        return next((part.content for part in self._sequence(AUTHORITY_KEY) or () if part.tag == 0x80), None)
 
     @property
     def ocsp_urls(self) -> tuple[str, ...]:
         """Where OCSP of this certificate is answered (RFC 5280 4.2.2.1)."""
-        pairs = (elements(part.content) for part in self._sequence(ACCESS) or [])
+        pairs = (elements(part.content) for part in self._sequence(ACCESS) or ())
         places = (place for method, place in pairs if _oid(method) == OCSP)
         return tuple(place.content.decode("latin-1") for place in places if place.tag == _URI)
 
     @property
     def features(self) -> tuple[int, ...]:
         """The TLS features that the server is bound to (RFC 7633 4.1); 5 is a stapled OCSP answer."""
-        return tuple(int.from_bytes(part.content) for part in self._sequence(TLS_FEATURE) or [])
+        return tuple(int.from_bytes(part.content) for part in self._sequence(TLS_FEATURE) or ())
 
     @property
     def log_ids(self) -> frozenset[bytes]:
@@ -156,16 +156,13 @@ class Reading:
 
     def holds_nothing(self, oid: str) -> bool:
         """Tell whether an extension is there and is an empty SEQUENCE."""
-        return self._sequence(oid) == []
+        return self._sequence(oid) == ()
 
-    def _sequence(self, oid: str) -> list[Element] | None:
+    def _sequence(self, oid: str) -> tuple[Element, ...] | None:
         """Return the elements of an extension that is a SEQUENCE; None where it is not there."""
         if oid not in self.extensions:
             return None
-        whole = _one(self.extensions[oid].value)
-        if whole.tag != _SEQUENCE:
-            raise ValueError(f"the extension {oid} is no SEQUENCE")
-        return elements(whole.content)
+        return _parts(oid, self.extensions[oid].value)
 
 
 @lru_cache(maxsize=4096)
@@ -208,6 +205,15 @@ def _extensions(fields: list[Element]) -> tuple[dict[str, Extension], tuple[str,
     return found, tuple(repeated)
 
 
+@lru_cache(maxsize=512)
+def _parts(oid: str, der: bytes) -> tuple[Element, ...]:
+    """Return the elements of an extension that is a SEQUENCE; many rules ask for those of the same one."""
+    whole = _one(der)
+    if whole.tag != _SEQUENCE:
+        raise ValueError(f"the extension {oid} is no SEQUENCE")
+    return tuple(elements(whole.content))
+
+
 def _one(der: bytes, *, trailing: bool = False) -> Element:
     """Return the first element; anything after it is refused unless it belongs to what holds it."""
     found = elements(der)
@@ -244,6 +250,7 @@ def _attributes(name: bytes) -> list[tuple[str, str]]:
     return [(_oid(kind), text.content.decode(_STRINGS.get(text.tag, "latin-1"))) for kind, text in pairs]
 
 
+@lru_cache(maxsize=512)
 def _validity(content: bytes) -> tuple[datetime, datetime]:
     begin, end = elements(content)
     return _time(begin), _time(end)

@@ -15,12 +15,12 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
 from cryptography.x509.oid import AuthorityInformationAccessOID
 
+from audit import quiet
 from audit.certificate import Fault
 from audit.der import Element, elements
 from audit.fields import UNREADABLE, CanonicalName, canonical
 from audit.fields import key as key_of
 from audit.keys import KeyFacts
-from audit.quiet import unwarned
 
 _Extension = TypeVar("_Extension", bound=x509.ExtensionType)
 _Value = TypeVar("_Value")
@@ -141,7 +141,7 @@ def read_member(der: bytes) -> Member | Fault:
     """Read a certificate from DER; never raises. A Fault where it is none or its names or times cannot be read."""
     if len(der) > MAX_OCTETS:
         return Fault("Certificate", f"it is longer than {MAX_OCTETS} octets")
-    with unwarned():
+    with quiet.unwarned():
         try:
             return _read(der)
         except UNREADABLE as error:
@@ -149,7 +149,7 @@ def read_member(der: bytes) -> Member | Fault:
 
 
 def _read(der: bytes) -> Member:
-    parsed = x509.load_der_x509_certificate(der)
+    parsed = quiet.parsed(der)
     outer = elements(elements(der)[0].content)
     raw = elements(outer[0].content)
     del raw[: raw[0].tag == _VERSION]
