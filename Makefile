@@ -28,7 +28,7 @@ overlays: $(INSTALLED)
 	@$(PYTHON) -m tests.real.overlay build || [ -z "$$CI" ]
 
 bench: $(INSTALLED)
-	@for module in probe whole_audit; do echo "bench.$$module"; $(PYTHON) -m bench.$$module || exit 1; done
+	@for module in probe judgement whole_audit; do echo "bench.$$module"; $(PYTHON) -m bench.$$module || exit 1; done
 
 # Certificates and paths that others have judged; they are not part of this project. Each measurement says what it needs.
 CORPORA ?= corpora
