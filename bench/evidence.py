@@ -65,7 +65,7 @@ class Authorities:
 def found(now: datetime) -> Authorities:
     """Make the CAs, as they are in the web's PKI."""
     root = new_root("Bench Root", now=now)
-    told = (access(ISSUER), pointing(CRL), _policies())
+    told = sources(CRL)
     above = new_intermediate("Bench Above", root, now=now, extra=told)
     return Authorities(root, above, new_intermediate("Bench Issuing", above, now=now, extra=told), now)
 
@@ -81,6 +81,12 @@ def observations(authorities: Authorities, endpoints: int, *, distinct: bool) ->
         yield replace(seen, revocation=answers)
 
 
+def sources(crl: str, ocsp: str = "") -> tuple[x509.ExtensionType, ...]:
+    """Return what public CAs say in certificates: where their own is, how revocation is told, and the policy."""
+    policies = x509.CertificatePolicies([x509.PolicyInformation(_VALIDATED, None)])
+    return access(ISSUER, ocsp), pointing(crl), policies
+
+
 def to_der(certificate: x509.Certificate) -> bytes:
     """Return a certificate in DER."""
     return certificate.public_bytes(Encoding.DER)
@@ -89,7 +95,7 @@ def to_der(certificate: x509.Certificate) -> bytes:
 def _issued(authorities: Authorities, names: tuple[str, ...], number: int) -> Identity:
     timestamps = b"".join(_prefixed(_timestamp()) for _ in range(3))
     encoded = b"\x04\x82" + _prefixed(_prefixed(timestamps))  # an OCTET STRING of more than 255 octets
-    extra = (access(ISSUER, OCSP), pointing(CRL), _policies(), x509.UnrecognizedExtension(_SCTS, encoded))
+    extra = (*sources(CRL, OCSP), x509.UnrecognizedExtension(_SCTS, encoded))
     leaf = Leaf(names[0], names, authorities.now - 20 * _DAY, extra=extra)
     return issue(leaf, authorities.issuing, key=new_rsa_key(2048) if number % 2 else new_key())
 
@@ -138,10 +144,6 @@ def _timestamp() -> bytes:
     """Return one of a log that does not exist: version, log, time, no extensions, signature (RFC 6962 3.2)."""
     signed = b"\x04\x03" + _prefixed(secrets.token_bytes(71))  # SHA-256, ECDSA
     return b"\0" + secrets.token_bytes(32) + bytes(8) + _prefixed(b"") + signed
-
-
-def _policies() -> x509.CertificatePolicies:
-    return x509.CertificatePolicies([x509.PolicyInformation(_VALIDATED, None)])
 
 
 def _prefixed(octets: bytes) -> bytes:

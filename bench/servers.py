@@ -1,4 +1,4 @@
-"""Loopback TLS servers in processes of their own, so that their CPU time is not counted as the audit's.
+"""Loopback servers: of TLS in processes of their own, and of one CRL, which counts how often it is fetched.
 
 It knows sockets and nothing of what is measured.
 """
@@ -9,9 +9,11 @@ import multiprocessing
 import selectors
 import socket
 import ssl
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Final
 
 ADDRESSES: Final = 200  # 127.0.1.1 and up: the probe opens two connections at once to each
@@ -59,3 +61,45 @@ def _answer(context: ssl.SSLContext, connected: socket.socket) -> None:
             tls.recv(1)
     except OSError:  # the client asked for an old version, or has gone
         connected.close()
+
+
+class Publisher(ThreadingHTTPServer):
+    """Publishes a CRL at every path; `fetched` counts how often it was."""
+
+    def __init__(self) -> None:
+        """Listen, with nothing to publish yet."""
+        super().__init__(("127.0.0.1", 0), _Visit)
+        self.content, self.fetched = b"", 0
+
+    @property
+    def url(self) -> str:
+        """Where the CRL is."""
+        return f"http://127.0.0.1:{self.server_port}/bench.crl"
+
+    @contextmanager
+    def publishing(self, content: bytes) -> Iterator[None]:
+        """Answer as long as the block lasts."""
+        self.content = content
+        thread = threading.Thread(target=self.serve_forever, args=(0.1,), daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            self.shutdown()
+            thread.join()
+            self.server_close()
+
+
+class _Visit(BaseHTTPRequestHandler):
+    server: Publisher
+
+    def do_GET(self) -> None:
+        self.server.fetched += 1
+        self.send_response(200)
+        self.send_header("Content-Type", "application/pkix-crl")
+        self.send_header("Content-Length", str(len(self.server.content)))
+        self.end_headers()
+        self.wfile.write(self.server.content)
+
+    def log_message(self, *_: object) -> None:
+        """Print nothing."""

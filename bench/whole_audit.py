@@ -2,15 +2,17 @@
 
     python -m bench.whole_audit [ENDPOINTS [ROUNDS]]
 
-Every endpoint has a certificate of its own, below one intermediate, and nothing is wrong with it; in the last run one
-in ten has expired. Each run is a process of its own, its CPU time user and system together, and the least of several
-rounds counts: a busy machine only ever adds to it. Servers are left out. Exits 1 where a bound is broken.
+Every endpoint has a certificate of its own, below one intermediate with one CRL, which is to be fetched once in a run,
+and nothing is wrong with it; in the last run one in ten has expired. Each run is a process of its own, its CPU time
+user and system together, and the least of several rounds counts: a busy machine only ever adds to it. Servers are left
+out. Exits 1 where a bound is broken.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import shutil
 import ssl
 import subprocess
 import sys
@@ -25,8 +27,10 @@ from typing import Final
 
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from bench.servers import serving
+from bench.evidence import sources
+from bench.servers import Publisher, serving
 from tests.lab.ca import Identity, Leaf, issue, new_intermediate, new_root
+from tests.lab.revocation import Registry
 
 CPU_MS: Final = 45.0  # an endpoint
 MEMORY_MB: Final = 400.0  # in all
@@ -72,21 +76,27 @@ def main(endpoints: int, rounds: int) -> int:
     with tempfile.TemporaryDirectory(prefix="bench-") as name:
         folder = Path(name)
         (folder / "pytest.ini").write_text("[pytest]\n")
+        (folder / "audit.toml").write_text("[fetch]\nallow_private = true\n")
         (folder / "root.pem").write_bytes(root.certificate.public_bytes(Encoding.PEM))
-        with serving(lambda: _context(intermediate, folder, now)) as listening:
+        publisher = Publisher()
+        ca = _Ca(intermediate, publisher.url, now)
+        with (
+            serving(lambda: _context(ca, folder)) as listening,
+            publisher.publishing(Registry(intermediate, now).crl()),
+        ):
             places: list[tuple[str, int]] = [one.getsockname() for one in listening]
-            audits = _Audits(folder, places)
+            audits = _Audits(folder, places, publisher)
             runs = [audits.round(endpoints) for _ in range(rounds)]
             faulty = audits.run(endpoints, faulty=True)
     whole, bare, half = (min(one, key=lambda usage: usage.cpu_s) for one in zip(*runs, strict=True))
-    return _report(endpoints, audits.checks, (whole, bare, half, faulty))
+    return _report(endpoints, audits, (whole, bare, half, faulty))
 
 
-def _report(endpoints: int, checks: int, usages: tuple[Usage, Usage, Usage, Usage]) -> int:
+def _report(endpoints: int, audits: _Audits, usages: tuple[Usage, Usage, Usage, Usage]) -> int:
     whole, bare, half, faulty = usages
     growth = whole.cpu_s / half.cpu_s
     memory_mb = max(whole.memory_mb, faulty.memory_mb)
-    print(f"{endpoints} endpoints, {checks} checks of each")
+    print(f"{endpoints} endpoints, {audits.checks} checks of each")
     for name, usage, count in (
         ("bare items", bare, endpoints),
         ("audit", whole, endpoints),
@@ -99,6 +109,7 @@ def _report(endpoints: int, checks: int, usages: tuple[Usage, Usage, Usage, Usag
         ("CPU an endpoint", whole.cpu_ms(endpoints), CPU_MS, "ms"),
         ("memory in all", memory_mb, MEMORY_MB, "MB"),
         ("CPU of twice the endpoints", growth, GROWTH, "times"),
+        ("fetches of their one CRL", audits.fetched, 1, "in a run"),
     )
     for name, value, bound, unit in bounds:
         print(f"{name:28}{value:7.2f} {unit}  (at most {bound:g}){'' if value <= bound else '  BROKEN'}")
@@ -106,12 +117,16 @@ def _report(endpoints: int, checks: int, usages: tuple[Usage, Usage, Usage, Usag
 
 
 class _Audits:
-    """The processes that are measured; `checks` are those of one endpoint, as the last audit had them."""
+    """The processes that are measured.
 
-    def __init__(self, folder: Path, places: Sequence[tuple[str, int]]) -> None:
+    `checks` are those of one endpoint, as the last audit had them; `fetched` the most fetches of the CRL in one.
+    """
+
+    def __init__(self, folder: Path, places: Sequence[tuple[str, int]], publisher: Publisher) -> None:
         self.folder = folder
         self.places = places
-        self.checks = 0
+        self.publisher = publisher
+        self.checks = self.fetched = 0
 
     def round(self, endpoints: int) -> tuple[Usage, Usage, Usage]:
         """Measure the audit, bare items and the audit of half the endpoints, one after the other."""
@@ -121,14 +136,19 @@ class _Audits:
         """Audit so many endpoints, and insist on the verdicts that were to be expected."""
         urls = [self._url(number, faulty=faulty) for number in range(endpoints)]
         (self.folder / "endpoints").write_text("\n".join(urls))
+        self.publisher.fetched = 0
+        shutil.rmtree(self.folder / "state", ignore_errors=True)  # what a former run was answered
         usage, status = self._pytest(
             "--pyargs",
             "audit",
             "--audit-endpoints=endpoints",
             "--audit-trust=root.pem",
             "--audit-policy=webpki",
+            "--audit-config=audit.toml",
+            "--audit-state=state",
             "--audit-results=results.jsonl",
         )
+        self.fetched = max(self.fetched, self.publisher.fetched)
         self._insist(endpoints, Counter({"cert.expired": endpoints // FAULTY_EVERY}) if faulty else Counter(), status)
         return usage
 
@@ -145,7 +165,7 @@ class _Audits:
     def _url(self, number: int, *, faulty: bool = False) -> str:
         address, port = self.places[number % len(self.places)]
         kind = FAULTY if faulty and number % FAULTY_EVERY == 0 else SOUND
-        return f"https://{kind}{number}.bench.test:{port}?address={address}"
+        return f"https://{kind}{number}.bench.example.com:{port}?address={address}"
 
     def _pytest(self, *arguments: str) -> tuple[Usage, int]:
         plain = ("-q", "-c", "pytest.ini", "-p", "no:cacheprovider", "--junitxml=junit.xml")
@@ -165,14 +185,23 @@ class _Audits:
             raise SystemExit(f"exit status {status}, {found}\n{(self.folder / 'said').read_text()[-2000:]}")
 
 
-def _context(intermediate: Identity, folder: Path, now: datetime) -> ssl.SSLContext:
+@dataclass(frozen=True, slots=True)
+class _Ca:
+    """Who issues, where its CRL is, and when everything begins."""
+
+    intermediate: Identity
+    crl: str
+    now: datetime
+
+
+def _context(ca: _Ca, folder: Path) -> ssl.SSLContext:
     """Return a context that serves each name a chain of its own, made when it is first asked for."""
 
     @cache
     def of_name(name: str) -> ssl.SSLContext:
-        start = now - timedelta(days=200 if name.startswith(FAULTY) else 20)
-        leaf = issue(Leaf(name, (name,), start), intermediate)
-        return _loaded(leaf, intermediate, folder)
+        start = ca.now - timedelta(days=200 if name.startswith(FAULTY) else 20)
+        leaf = issue(Leaf(name, (name,), start, extra=sources(ca.crl)), ca.intermediate)
+        return _loaded(leaf, ca.intermediate, folder)
 
     def choose(connection: ssl.SSLObject, name: str | None, _: ssl.SSLContext) -> None:
         if name:  # whoever else looks at the sockets of this machine asks for none
