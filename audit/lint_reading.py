@@ -30,7 +30,8 @@ COMMON_NAME: Final = "2.5.4.3"
 
 KEY_CERT_SIGN, CRL_SIGN = 5, 6  # bits of a key usage (RFC 5280 4.2.1.3)
 
-_BOOLEAN, _INTEGER, _OCTETS, _OID, _UTC_TIME, _SEQUENCE = 0x01, 0x02, 0x04, 0x06, 0x17, 0x30
+_BOOLEAN, _INTEGER, _BITS, _OCTETS, _OID, _UTC_TIME, _SEQUENCE = 0x01, 0x02, 0x03, 0x04, 0x06, 0x17, 0x30
+_KINDS: Final = {_BITS: "BIT STRING", _OCTETS: "OCTET STRING", _SEQUENCE: "SEQUENCE"}
 _DNS_NAME, _URI, _IP_ADDRESS = 0x82, 0x86, 0x87  # of a GeneralName (RFC 5280 4.2.1.6)
 _VERSION, _UNIQUE_IDS, _EXTENSIONS = 0xA0, (0x81, 0x82, 0xA1, 0xA2), 0xA3
 _MAX_OID: Final = 64  # octets
@@ -103,7 +104,9 @@ class Reading:
         """The bits of the key usage that are set; None where the extension is not there."""
         if KEY_USAGE not in self.extensions:
             return None
-        octets = _one(self.extensions[KEY_USAGE].value).content[1:]  # the first octet counts the unused bits
+        octets = _contents(KEY_USAGE, self.extensions[KEY_USAGE].value, _BITS)[
+            1:
+        ]  # the first octet counts the unused bits
         return frozenset(bit for bit in range(8 * len(octets)) if octets[bit // 8] & (0x80 >> bit % 8))
 
     @property
@@ -151,7 +154,7 @@ class Reading:
         """The logs whose signed certificate timestamps are in it (RFC 6962 3.3)."""
         if SCTS not in self.extensions:
             return frozenset()
-        lists = _prefixed(_one(self.extensions[SCTS].value).content)
+        lists = _prefixed(_contents(SCTS, self.extensions[SCTS].value, _OCTETS))
         return frozenset(sct[1:33] for listed in lists for sct in _prefixed(listed) if len(sct) > 33)
 
     def holds_nothing(self, oid: str) -> bool:
@@ -208,10 +211,15 @@ def _extensions(fields: list[Element]) -> tuple[dict[str, Extension], tuple[str,
 @lru_cache(maxsize=512)
 def _parts(oid: str, der: bytes) -> tuple[Element, ...]:
     """Return the elements of an extension that is a SEQUENCE; many rules ask for those of the same one."""
+    return tuple(elements(_contents(oid, der, _SEQUENCE)))
+
+
+def _contents(oid: str, der: bytes, tag: int) -> bytes:
+    """Return the contents of an extension that is one element of that kind."""
     whole = _one(der)
-    if whole.tag != _SEQUENCE:
-        raise ValueError(f"the extension {oid} is no SEQUENCE")
-    return tuple(elements(whole.content))
+    if whole.tag != tag:
+        raise ValueError(f"the extension {oid} is no {_KINDS[tag]}")
+    return whole.content
 
 
 def _one(der: bytes, *, trailing: bool = False) -> Element:

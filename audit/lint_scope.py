@@ -12,6 +12,7 @@ from audit.lint import Rule, lint
 from audit.observation import Observation
 from audit.placeholder import require_own
 from audit.policy import Policy
+from audit.trust import require_names
 from audit.words import listing, moment, sentence
 
 
@@ -30,11 +31,12 @@ def require_bound(chain: Chain, observation: Observation, policy: Policy) -> Non
 
 
 def require_public(chain: Chain) -> None:
-    """End the check unless the path ends in a publicly trusted anchor."""
+    """End the check unless the path ends in a publicly trusted anchor; where a name cannot be read, nobody can tell."""
     if chain.anchor_is_public:
         return
     if chain.missing_issuer:
         raise Inconclusive("whether its issuer is publicly trusted cannot be told", because="chain.incomplete")
+    require_names(chain)
     raise NotApplicable("its issuer is not publicly trusted, and the rules bind only those that are")
 
 

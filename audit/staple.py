@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Final
 
 from audit.addresses import leaf_of
-from audit.certificate import Certificate
+from audit.certificate import MALFORMED, Certificate
 from audit.chain import Chain
 from audit.checks import Inconclusive, require
 from audit.lint import ask
@@ -59,6 +59,6 @@ def _subject(chain: Chain) -> Subject:
     members = [read_member(one.der) for one in chain.path or chain.reached]
     known = [one for one in members if isinstance(one, Member)]
     if len(known) < 2 or not isinstance(members[0], Member):
-        because = "chain.incomplete" if chain.missing_issuer else None
+        because = "chain.incomplete" if chain.missing_issuer else MALFORMED if chain.leaf.faults else None
         raise Inconclusive("the issuer, whose answer is to be stapled, is not known", because=because)
     return Subject(known[0], tuple(known[1:]))

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from audit.certificate import Certificate
 from audit.chain import Chain
-from audit.checks import check, inconclusive, not_applicable, require, require_none
+from audit.checks import check, not_applicable, require, require_none
 from audit.expiry import expires, expiring_margin, renewal_margin, time_left, validity_excesses
 from audit.faults import chain_faults, forgeable_signatures
 from audit.installed import clock_is_off, successor
@@ -112,11 +112,9 @@ def test_validity_within_limit(
     """
     require_own(observation, policy)
     faults = validity_excesses(certificate, chain, policy)
-    if faults is None and chain.missing_issuer:
-        inconclusive("whether its issuer is publicly trusted cannot be told", because="chain.incomplete")
     if faults is None:
-        not_applicable("its issuer is not publicly trusted, and the limit binds only those that are")
-    require_none(faults)
+        require_public(chain)
+    require_none(faults or ())
 
 
 @check("cert.profile-br", severity="low", remedy="reissue", source="BR 7.1.2.7; RFC 5280 4.1.2, 4.2")
