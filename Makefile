@@ -6,7 +6,7 @@ PYTHON := $(VENV)/bin/python
 INSTALLED := $(VENV)/installed
 JOBS ?= 2
 
-.PHONY: demo test lint overlays bench corpora clean
+.PHONY: demo test lint overlays bench fuzz corpora clean
 
 demo: $(INSTALLED)
 	@$(PYTHON) -m tests.lab.demo
@@ -30,15 +30,18 @@ overlays: $(INSTALLED)
 bench: $(INSTALLED)
 	@for module in probe judgement whole_audit; do echo "bench.$$module"; $(PYTHON) -m bench.$$module || exit 1; done
 
-# Certificates and paths that others have judged; they are not part of this project. Each measurement says what it needs.
+# Mutants of certificates, CRLs and OCSP answers for everything that reads them; 100,000 take about five minutes of CPU.
+N ?= 100000
+SEED ?= 20261123
+
+fuzz: $(INSTALLED)
+	@$(PYTHON) -m bench.fuzz $(N) $(SEED)
+
+# Certificates and paths that others have judged; they are not part of this project.
 CORPORA ?= corpora
 
 corpora: $(INSTALLED)
-	@status=0; for case in paths:path-cases.json.xz lints:lint-cases.tar.xz; do \
-	    module=$${case%%:*}; file=$(CORPORA)/$${case#*:}; echo "bench.$$module $$file"; \
-	    if [ -r "$$file" ]; then $(PYTHON) -m bench.$$module "$$file" || status=1; \
-	    else echo "  not there: name the folder, make corpora CORPORA=FOLDER (python -m bench.$$module says its form)"; status=1; fi; \
-	done; exit $$status
+	@$(PYTHON) -m bench.corpora "$(CORPORA)"
 
 clean:
 	rm -rf .lab $(VENV) .mypy_cache .pytest_cache .ruff_cache build dist *.egg-info report.html results.jsonl junit.xml

@@ -1,0 +1,193 @@
+"""Everything that reads what others send of an endpoint: certificates, CRLs and OCSP answers.
+
+It knows what must not happen whatever the bytes are: that something is raised which is no judgement, and that a
+certificate which cannot be read is no finding. It makes no bytes and judges nothing itself.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cache, lru_cache
+from typing import Any, Final
+
+from audit.anchors import Anchors
+from audit.bundle import certificates_of
+from audit.certificate import FACTS, MALFORMED, Certificate, read_certificate
+from audit.chain import Chain, read_chain, validate_path
+from audit.checks import Finding, Inconclusive, Judgement
+from audit.crl import RevocationList, read_crl
+from audit.key_reuse import key_uses, sharing_of
+from audit.lint import ask, is_of_ca, lint
+from audit.lint_facts import facts_of_outline
+from audit.observation import InstalledFile, Observation, RevocationAnswer
+from audit.ocsp import nonce_of, question, read_ocsp
+from audit.path_member import Member, read_member
+from audit.policy import Policy, load_profile
+from audit.revocation_status import holds_until, places, rules_of, subjects
+from audit.rules_names import RULES as NAMES
+from audit.rules_profile import RULES as PROFILE
+from audit.rules_service import REVOCATION, TRANSPARENCY
+from audit.rules_usage import RULES as CLIENTS
+from tests.audit.answers import CRL_URL, OCSP_URL
+from tests.audit.certificates import NOW
+from tests.audit.facts import ENDPOINT, host, served
+from tests.documents import checks
+
+RULES: Final = (*NAMES, *PROFILE, *REVOCATION, *TRANSPARENCY, *CLIENTS)
+POLICY: Final = Policy((load_profile("webpki"), load_profile("private-pki")))
+
+Judgements = dict[str, Judgement | None]
+
+
+class Escaped(Exception):
+    """What cannot be read passed for good."""
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What others send of one endpoint, and the anchor that the user has; all of it DER."""
+
+    leaf: bytes
+    intermediate: bytes
+    root: bytes
+    staple: bytes
+    answer: bytes
+    crl: bytes
+
+    def but(self, kind: str, der: bytes) -> Evidence:
+        """Return it with something else in one place."""
+        return replace(self, **{kind: der})
+
+
+def read_all(evidence: Evidence, kind: str) -> Judgements:
+    """Read all of it, and what is of that kind by itself; return how each check ended, None where it passed.
+
+    Raises whatever is raised and is no judgement of a check, and Escaped.
+    """
+    _ALONE[kind](getattr(evidence, kind))
+    validate_path(
+        evidence.leaf, [evidence.intermediate], [evidence.root], reference=ENDPOINT.name, at=NOW, crls=[evidence.crl]
+    )
+    chain = read_chain((evidence.leaf, evidence.intermediate), _anchors(evidence.root))
+    observation = _observation(evidence)
+    _read_revocation(chain, evidence)
+    judgements = _judgements(chain, observation)
+    if chain.leaf.faults and not isinstance(judgements[MALFORMED], Finding):
+        raise Escaped(f"{MALFORMED} does not tell: {chain.leaf.faults}")
+    return judgements
+
+
+def read_facts(der: bytes) -> Certificate:
+    """Ask for everything that can be told of a certificate by itself."""
+    certificate = read_certificate(der)
+    for fact in FACTS:
+        try:
+            getattr(certificate, fact.name)
+        except Inconclusive as told:
+            if told.because != MALFORMED or not certificate.faults:
+                raise
+    if not (str(certificate) and repr(certificate)):
+        raise Escaped("it has no name")
+    return certificate
+
+
+def _read_certificate(der: bytes) -> None:
+    certificate = read_facts(der)
+    for as_leaf in (True, False):
+        lint(der, RULES, as_leaf=as_leaf)
+    facts_of_outline(der)
+    certificates_of(der)
+    try:
+        ask(certificate, is_of_ca)
+    except Inconclusive:
+        return
+
+
+def _read_crl(der: bytes) -> None:
+    found = read_crl(der)
+    if isinstance(found, RevocationList):
+        list(found.breaches(NOW))
+
+
+def _read_ocsp(der: bytes) -> None:
+    read_ocsp(der)
+    nonce_of(der)
+
+
+_ALONE: Final[dict[str, Callable[[bytes], None]]] = {
+    "leaf": _read_certificate,
+    "intermediate": _read_certificate,
+    "root": _read_certificate,
+    "staple": _read_ocsp,
+    "answer": _read_ocsp,
+    "crl": _read_crl,
+}
+KINDS: Final = tuple(_ALONE)
+
+
+@cache
+def _asked_checks() -> tuple[tuple[str, Callable[..., None], tuple[str, ...]], ...]:
+    """Return the checks of an endpoint, each with the names of the facts that it asks for."""
+    return tuple(
+        (mark.id, function, tuple(inspect.signature(function).parameters))
+        for mark, function in checks()
+        if "endpoint" in mark.scopes
+    )
+
+
+def _judgements(chain: Chain, observation: Observation) -> Judgements:
+    facts: dict[str, Any] = {
+        "endpoint": ENDPOINT,
+        "observation": observation,
+        "handshake": observation.handshakes[0],
+        "certificate": chain.leaf,
+        "chain": chain,
+        "server": observation.server,
+        "policy": POLICY,
+        "now": NOW,
+        "key_sharing": sharing_of(key_uses(observation)),
+        "has_list_of_keys": False,
+    }
+    ended = Judgements()
+    for name, function, wanted in _asked_checks():
+        try:
+            function(**{fact: facts[fact] for fact in wanted})
+        except Judgement as judgement:
+            ended[name] = judgement
+        else:
+            ended[name] = None
+    return ended
+
+
+def _observation(evidence: Evidence) -> Observation:
+    sent = (evidence.leaf, evidence.intermediate)
+    file = InstalledFile("/etc/tls/www.crt", "certificate", owner="root", group="root", mode=0o644, chain_der=sent)
+    handshake = replace(served(), chain_der=sent, ocsp_der=evidence.staple)
+    digest = read_certificate(evidence.leaf).sha256
+    answers = (
+        RevocationAnswer(digest, "crl", CRL_URL, NOW, content=evidence.crl),
+        RevocationAnswer(digest, "ocsp", OCSP_URL, NOW, _question(evidence), evidence.answer),
+    )
+    return Observation(ENDPOINT, NOW, (handshake.address,), (handshake,), server=host(file), revocation=answers)
+
+
+def _question(evidence: Evidence) -> bytes:
+    member, issuer = read_member(evidence.leaf), read_member(evidence.intermediate)
+    if isinstance(member, Member) and isinstance(issuer, Member):
+        return question(member, issuer, nonce=b"n" * 32) or b""
+    return b""
+
+
+def _read_revocation(chain: Chain, evidence: Evidence) -> None:
+    rules = rules_of(POLICY)
+    for subject in subjects(chain, POLICY):
+        places(subject.member, rules)
+        holds_until("crl", evidence.crl, subject)
+        holds_until("ocsp", evidence.answer, subject)
+
+
+@lru_cache(maxsize=8)
+def _anchors(root: bytes) -> Anchors:
+    return Anchors({"mozilla": [root]})
