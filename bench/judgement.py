@@ -39,7 +39,7 @@ from tests.documents import checks
 CPU_MS: Final = 3.0  # an endpoint
 READING: Final = "reading the evidence"
 _LEFT_OUT: Final = "cert.lint-br"  # an extra of its own, and slow
-_COUNTED: Final = {
+COUNTED: Final = {
     "load_der_x509_certificate": "parsed",
     "_best_path": "its path built",
     "verify": "a signature verified",
@@ -112,8 +112,8 @@ def main(endpoints: int, rounds: int) -> int:
     with _kept(endpoints, distinct=True) as evidence:
         cpu_ms, judge = min((_round(evidence) for _ in range(rounds)), key=lambda pair: pair[0])
     _print(cpu_ms, judge)
-    counts = [_counted(number) for number in (2, endpoints)]
-    told = ", ".join(f"{word} {counts[1][name]} times" for name, word in _COUNTED.items())
+    counts = [counted(number) for number in (2, endpoints)]
+    told = ", ".join(f"{word} {counts[1][name]} times" for name, word in COUNTED.items())
     print(f"one certificate at {endpoints} endpoints: {told}{'' if counts[0] == counts[1] else '  BROKEN'}")
     return int(cpu_ms > CPU_MS or counts[0] != counts[1] or not judge.ended.keys() <= {"passed", "not applicable"})
 
@@ -132,7 +132,7 @@ def _round(evidence: Evidence) -> tuple[float, Judge]:
     return 1000 * (time.process_time() - began) / len(rest), judge
 
 
-def _counted(endpoints: int) -> dict[str, int]:
+def counted(endpoints: int) -> dict[str, int]:
     """Return how often what is costly is called, for one certificate at so many endpoints."""
     with _kept(endpoints, distinct=False) as evidence:
         _forget()
@@ -140,7 +140,7 @@ def _counted(endpoints: int) -> dict[str, int]:
         with _counting() as calls:
             for endpoint in evidence.endpoints:
                 judge.judge(endpoint)
-    return {name: calls[name] for name in _COUNTED}
+    return {name: calls[name] for name in COUNTED}
 
 
 def _print(cpu_ms: float, judge: Judge) -> None:
