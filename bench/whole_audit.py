@@ -32,7 +32,7 @@ from bench.servers import Publisher, serving
 from tests.lab.ca import Identity, Leaf, issue, new_intermediate, new_root
 from tests.lab.revocation import Registry
 
-CPU_MS: Final = 45.0  # an endpoint
+ITEM_CPU_MS: Final = 1.6  # a check of an endpoint; 28 checks, with which the bound was set, took 45 ms
 MEMORY_MB: Final = 400.0  # in all
 GROWTH: Final = 2.2  # CPU time of twice the endpoints
 FAULTY_EVERY: Final = 10
@@ -63,9 +63,9 @@ class Usage:
     cpu_s: float
     memory_mb: float
 
-    def cpu_ms(self, endpoints: int) -> float:
-        """Return the CPU milliseconds of each endpoint."""
-        return 1000 * self.cpu_s / endpoints
+    def cpu_ms(self, count: int) -> float:
+        """Return the CPU milliseconds of each of so many endpoints or items."""
+        return 1000 * self.cpu_s / count
 
 
 def main(endpoints: int, rounds: int) -> int:
@@ -106,7 +106,7 @@ def _report(endpoints: int, audits: _Audits, usages: tuple[Usage, Usage, Usage, 
         print(f"{name:12}{usage.cpu_ms(count):7.1f} ms of CPU an endpoint  {usage.memory_mb:5.0f} MB")
     print(f"audit to bare items {whole.cpu_s / bare.cpu_s:6.2f}")
     bounds = (
-        ("CPU an endpoint", whole.cpu_ms(endpoints), CPU_MS, "ms"),
+        ("CPU a check of an endpoint", whole.cpu_ms(endpoints * audits.checks), ITEM_CPU_MS, "ms"),
         ("memory in all", memory_mb, MEMORY_MB, "MB"),
         ("CPU of twice the endpoints", growth, GROWTH, "times"),
         ("fetches of their one CRL", audits.fetched, 1, "in a run"),
