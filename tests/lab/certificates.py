@@ -312,11 +312,6 @@ def _revoked_above(at: Authorities, name: str) -> Served:
     return Served(identity.key, (identity.certificate, at.withdrawn.certificate))
 
 
-def _root_too(at: Authorities, name: str) -> Served:
-    served = _good(at, name)
-    return Served(served.key, (*served.chain, at.root.certificate))
-
-
 def _weak_ca(at: Authorities, name: str) -> Served:
     issuer = new_intermediate("Lab Weak Intermediate", at.root, now=at.now, key=new_rsa_key(1024))
     identity = issue(_leaf(at, name), issuer)
@@ -371,7 +366,6 @@ RECIPES: Final[Mapping[str, Callable[[Authorities, str], Served]]] = {
     "rsa-1024": _rsa_1024,
     "close-primes": _close_primes,
     "malformed": _malformed,
-    "root-too": _root_too,
     "weak-ca": _weak_ca,
     "must-staple": _must_staple,
     "staple-old": _staple_old,

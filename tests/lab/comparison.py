@@ -14,6 +14,9 @@ from typing import Any, Final
 REMEDIES: Final = ("reissue", "rekey", "rechain", "reload")
 """What a repair of ours does about a finding; what has another remedy may be explained and left."""
 
+WELL: Final = ("pass", "not-applicable")
+"""How what was found ends when it is repaired: of some, as of a key of another kind, nothing is left to be asked."""
+
 Finding = tuple[str, str]
 """An endpoint id and a check id."""
 
@@ -44,14 +47,14 @@ class Comparison:
 def compare(planted: Mapping[str, Sequence[str]], results: Iterable[Mapping[str, Any]]) -> Comparison:
     """Compare what was planted with what failed, or could not be told for a reason of its own, in the results.
 
-    Repaired is what failed and passes after the repair; a finding that is only there after it is none that was planted.
+    Repaired is what failed and is well after the repair; a finding that is only there after it was not planted.
     """
     rows = tuple(results)
     before = {_finding(row): row for row in rows if row["phase"] == "before" and _is_finding(row)}
     after = {_finding(row): row["verdict"] for row in rows if row["phase"] == "after"}
     new = {_finding(row) for row in rows if row["phase"] == "after" and _is_finding(row)} - before.keys()
     wanted = {(endpoint, check) for endpoint, checks in planted.items() for check in checks}
-    repaired = {one for one in before if after.get(one) == "pass"}
+    repaired = {one for one in before if after.get(one) in WELL}
     ours = {one for one, row in before.items() if row["remedy"] in REMEDIES and row.get("severity") != "info"}
     return Comparison(
         found=tuple(sorted(wanted & before.keys())),

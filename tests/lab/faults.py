@@ -166,7 +166,6 @@ REPAIRABLE: Final = (
 LEFT_ALONE: Final = (
     _on_host("owned", "https", ("ops.foreign-agent",), files=Files(keeper=".lego")),
     _on_host("file-missing", "https", ("svc.config-missing-file",), files=Files(chain="missing")),
-    Planted("root-too", "https", ("chain.root-included",), "root-too"),
     Planted("staple-old", "https", ("cert.staple-stale",), "staple-old"),
     Planted("must-staple", "https", ("cert.must-staple-no-staple",), "must-staple"),
     Planted("wildcard-mail", "smtp", ("cert.wildcard-scope",), "wildcard"),

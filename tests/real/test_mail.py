@@ -104,8 +104,11 @@ def arrived(host: Host, raw: bytes) -> EmailMessage:
 
 
 def written(*recipients: str, service: str) -> bytes:
-    """Return a letter with results attached; the service makes it another letter."""
-    said = letter(section(entry(service=service)), attachments=(Attachment("results.jsonl", b"{}\n"),))
+    """Return a letter with results attached; what is found, and of which service, makes it another letter."""
+    said = letter(
+        section(entry(service=service, check=f"test.{service.replace(' ', '-')}")),
+        attachments=(Attachment("results.jsonl", b"{}\n"),),
+    )
     return compose(said, SENDER, recipients).as_bytes()
 
 
