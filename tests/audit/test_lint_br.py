@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
+import sys
 from enum import Enum
-from importlib.util import find_spec
 from typing import NamedTuple
 
 import pytest
 
+from audit import lint_br
 from audit import test_certificate as checks
 from audit.checks import Inconclusive, NotApplicable
 from audit.lint_br import INSTALL, _errors, full_lint
 from tests.audit.facts import GOOD, NAMED_WEBPKI, PRIVATE, certificate, chain, observed, served
 from tests.audit.test_rules import SOUND
 from tests.audit.verdicts import finding, not_applicable
-
-is_here = pytest.mark.skipif(find_spec("pkilint") is None, reason="the extra `lint` is not installed")
-is_absent = pytest.mark.skipif(find_spec("pkilint") is not None, reason="the extra `lint` is installed")
 
 
 class Severity(Enum):
@@ -55,21 +53,20 @@ def test_what_could_not_be_judged_is_no_pass() -> None:
         _errors([WARNED, LOST])
 
 
-@is_absent
-def test_without_the_extra_it_is_not_applicable_and_says_how_to_have_it() -> None:
+def test_without_the_extra_it_is_not_applicable_and_says_how_to_have_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pkilint", None)
+    monkeypatch.setattr(lint_br, "_loaded", lint_br._loaded.__wrapped__)  # without what it remembers
     ended = not_applicable(checks.test_baseline_requirements_in_full, policy=NAMED_WEBPKI, **FACTS)
     assert ended.reason == INSTALL
     with pytest.raises(NotApplicable):
         full_lint(SOUND.der)
 
 
-@is_here
 def test_with_it_every_error_is_named() -> None:
     found = finding(checks.test_baseline_requirements_in_full, policy=NAMED_WEBPKI, **FACTS)
     assert found.observed
 
 
-@is_here
 def test_bytes_that_it_cannot_read_are_inconclusive() -> None:
     with pytest.raises(Inconclusive):
         full_lint(b"garbage")
