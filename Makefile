@@ -14,7 +14,7 @@ demo: $(INSTALLED)
 # Most tests wait for servers and hosts: two at a time take little more of the machine than one. A file's tests stay
 # together, as they share what they have started.
 test: lint overlays
-	$(PYTHON) -m pytest -n $(JOBS) --dist loadfile $(PYTEST_ARGUMENTS)
+	$(PYTHON) -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder $(PYTEST_ARGUMENTS)
 	@$(PYTHON) -m tests.real.overlay left-out
 
 lint: $(INSTALLED)

@@ -33,3 +33,8 @@ def auditor(overlays: None) -> Iterator[Host]:  # noqa: ARG001 - asked for to sk
     """Run the host that audits: it has no server."""
     with running_host("main", "auditor.example.test") as host:
         yield host
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes longest: where files run beside one another, nothing waits for them at the end."""
+    items.sort(key=lambda item: item.get_closest_marker("real") is None)
