@@ -65,7 +65,7 @@ class Fact(Generic[T]):
         try:
             return self._read(parsed)
         except fields.UNREADABLE as error:
-            return Fault(self.place, " ".join(str(error).split()) or type(error).__name__)
+            return Fault(self.place, fields.reason_of(error))
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -142,4 +142,4 @@ def _parse(der: bytes) -> x509.Certificate | Fault:
     try:
         return quiet.parsed(der)
     except fields.UNREADABLE as error:
-        return Fault("Certificate", " ".join(str(error).split()) or type(error).__name__)
+        return Fault("Certificate", fields.reason_of(error))

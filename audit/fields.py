@@ -20,6 +20,7 @@ from audit.signature import verifies
 UNREADABLE: Final = (
     ValueError,
     TypeError,  # a BIT STRING in a name
+    KeyError,  # a TLS feature (RFC 7633) that it has no name for
     UnsupportedAlgorithm,
     x509.InvalidVersion,  # not a ValueError
     x509.DuplicateExtension,
@@ -42,6 +43,12 @@ CanonicalName = tuple[frozenset[tuple[str, str]], ...]
 """A name as RFC 5280 7.1 compares it: without regard to case, width of spaces and string type."""
 
 _Extension = TypeVar("_Extension", bound=x509.ExtensionType)
+
+
+def reason_of(error: Exception) -> str:
+    """Return in a line why something could not be read."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    return f"the library does not know the value {text}" if isinstance(error, KeyError) else text
 
 
 def canonical(name: x509.Name) -> CanonicalName:

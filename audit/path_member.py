@@ -18,7 +18,7 @@ from cryptography.x509.oid import AuthorityInformationAccessOID
 from audit import quiet
 from audit.certificate import Fault
 from audit.der import Element, elements
-from audit.fields import UNREADABLE, CanonicalName, canonical
+from audit.fields import UNREADABLE, CanonicalName, canonical, reason_of
 from audit.fields import key as key_of
 from audit.keys import KeyFacts
 
@@ -189,7 +189,7 @@ def _or_fault(place: str, read: Callable[[], _Value], otherwise: _Value, unread:
 
 
 def _fault(place: str, error: Exception) -> Fault:
-    return Fault(place, " ".join(str(error).split()) or type(error).__name__)
+    return Fault(place, reason_of(error))
 
 
 def _encoded(oid: str) -> bytes:

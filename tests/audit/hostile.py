@@ -37,6 +37,7 @@ from tests.documents import checks
 
 RULES: Final = (*NAMES, *PROFILE, *REVOCATION, *TRANSPARENCY, *CLIENTS)
 POLICY: Final = Policy((load_profile("webpki"), load_profile("private-pki")))
+FULL_LINT: Final = "cert.lint-br"
 
 Judgements = dict[str, Judgement | None]
 
@@ -61,9 +62,10 @@ class Evidence:
         return replace(self, **{kind: der})
 
 
-def read_all(evidence: Evidence, kind: str) -> Judgements:
+def read_all(evidence: Evidence, kind: str, *, in_full: bool = False) -> Judgements:
     """Read all of it, and what is of that kind by itself; return how each check ended, None where it passed.
 
+    With `in_full` the linter of others is asked too, where it is installed: it takes longer than all else together.
     Raises whatever is raised and is no judgement of a check, and Escaped.
     """
     _ALONE[kind](getattr(evidence, kind))
@@ -73,7 +75,7 @@ def read_all(evidence: Evidence, kind: str) -> Judgements:
     chain = read_chain((evidence.leaf, evidence.intermediate), _anchors(evidence.root))
     observation = _observation(evidence)
     _read_revocation(chain, evidence)
-    judgements = _judgements(chain, observation)
+    judgements = _judgements(chain, observation, set() if in_full else {FULL_LINT})
     if chain.leaf.faults and not isinstance(judgements[MALFORMED], Finding):
         raise Escaped(f"{MALFORMED} does not tell: {chain.leaf.faults}")
     return judgements
@@ -137,7 +139,7 @@ def _asked_checks() -> tuple[tuple[str, Callable[..., None], tuple[str, ...]], .
     )
 
 
-def _judgements(chain: Chain, observation: Observation) -> Judgements:
+def _judgements(chain: Chain, observation: Observation, left_out: set[str]) -> Judgements:
     facts: dict[str, Any] = {
         "endpoint": ENDPOINT,
         "observation": observation,
@@ -151,7 +153,7 @@ def _judgements(chain: Chain, observation: Observation) -> Judgements:
         "has_list_of_keys": False,
     }
     ended = Judgements()
-    for name, function, wanted in _asked_checks():
+    for name, function, wanted in (each for each in _asked_checks() if each[0] not in left_out):
         try:
             function(**{fact: facts[fact] for fact in wanted})
         except Judgement as judgement:
