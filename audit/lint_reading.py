@@ -252,10 +252,11 @@ def _oid(element: Element) -> str:
     return _dotted(element.content)
 
 
-def _attributes(name: bytes) -> list[tuple[str, str]]:
+@lru_cache(maxsize=512)
+def _attributes(name: bytes) -> tuple[tuple[str, str], ...]:
     """Return the attributes of a name, as OID and text."""
     pairs = (elements(one.content) for rdn in elements(name) for one in elements(rdn.content))
-    return [(_oid(kind), text.content.decode(_STRINGS.get(text.tag, "latin-1"))) for kind, text in pairs]
+    return tuple((_oid(kind), text.content.decode(_STRINGS.get(text.tag, "latin-1"))) for kind, text in pairs)
 
 
 @lru_cache(maxsize=512)
