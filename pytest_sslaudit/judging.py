@@ -68,7 +68,7 @@ class Judging:
         if ruling:
             apply(ruling, item.location, report)
         if endpoint_of(item) is not None:
-            report.keywords = {}  # pytest keeps every report to the end: 28 to an endpoint
+            report.keywords = {}  # pytest keeps every report to the end, some forty to an endpoint
         return report
 
 

@@ -93,7 +93,7 @@ class ResultsFile:
         self._write(_json({"kind": kind, **values}))
 
     def result(self, report: pytest.TestReport) -> None:
-        """Write the result that a report carries: its text is JSON already, and there are 28 to an endpoint."""
+        """Write the result that a report carries: its text is JSON already, and there are some forty to an endpoint."""
         text = _text_of(report)
         if text:
             self._write(f'{{"kind":"result",{text[1:-1]},{_json(_known_of(report))[1:]}')
