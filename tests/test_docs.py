@@ -23,6 +23,7 @@ PAGES: Final = (
     "CHANGELOG.md",
     "docs/checks.md",
     "docs/compared.md",
+    "docs/paths.md",
     "docs/policies.md",
     "docs/repair.md",
 )
