@@ -82,7 +82,10 @@ class Check:
 
 def one_line(text: str) -> str:
     """Return a text on one line; what came from a server must not write to a terminal but as letters."""
-    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in " ".join(text.split()))
+    line = " ".join(text.split())
+    if line.isprintable():
+        return line
+    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in line)
 
 
 class Judgement(Exception):
