@@ -92,18 +92,17 @@ class Run:
 
 def main(mutants: int, seed: int) -> int:
     """Try so many mutants, print the table, and return the exit status."""
-    print(f"{mutants} mutants, seed {seed}")
-    warnings.simplefilter("error")
-    chance, run, began = random.Random(seed), Run(), time.process_time()  # noqa: S311 - nothing is secret here
-    gc.disable()
-    logging.disable()  # pkilint tells there what it could not judge
+    print(f"{mutants} mutants, seed {seed}", flush=True)
+    chance, run = random.Random(seed), Run()  # noqa: S311 - nothing is secret here
     read_all(good_evidence()[0], "leaf", in_full=True)  # what is imported late is imported now
-    for number in range(mutants):
-        run.judge(attempt(chance), in_full=not number % IN_FULL_EVERY)
-        if not number % SWEPT_EVERY:
-            gc.collect()
-        if number and not number % PROGRESS:
-            print(f"{number} so far, {time.process_time() - began:.0f} s of CPU", file=sys.stderr)
+    began = time.process_time()
+    with _undisturbed():
+        for number in range(mutants):
+            run.judge(attempt(chance), in_full=not number % IN_FULL_EVERY)
+            if not number % SWEPT_EVERY:
+                gc.collect()
+            if number and not number % PROGRESS:
+                print(f"{number} so far, {time.process_time() - began:.0f} s of CPU", file=sys.stderr)
     return _report(run, time.process_time() - began)
 
 
@@ -121,6 +120,20 @@ def _report(run: Run, cpu_s: float) -> int:
     if total.slowest_s > SLOWEST_S:
         print(f"slowest:\n  {run.slowest[1]}")
     return int(bool(total.escapes) or total.slowest_s > SLOWEST_S)
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Let warnings be errors; collect no garbage meanwhile, and log nothing: pkilint does where it cannot judge."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        logging.disable()
+        gc.disable()
+        try:
+            yield
+        finally:
+            gc.enable()
+            logging.disable(logging.NOTSET)
 
 
 @contextmanager
