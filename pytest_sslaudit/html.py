@@ -164,8 +164,14 @@ def _before(result: Result, report: pytest.TestReport) -> str:
     first = first_of(report)
     if not first:
         return ""
-    mended = '<span class="sslaudit-repaired">repaired</span> ' if result.verdict in GOOD else "; "
-    return f'{mended}<span class="sslaudit-before">before: {escape(first)}</span>'
+    mark = '<span class="sslaudit-repaired">repaired</span> ' if _is_mended(result, report) else ""
+    return f' {mark}<span class="sslaudit-before">before: {escape(first)}</span>'
+
+
+def _is_mended(result: Result, report: pytest.TestReport) -> bool:
+    """Tell whether a finding is none any more."""
+    first = first_of(report)
+    return result.verdict in GOOD and first is not None and first.startswith(Verdict.FAIL.value)
 
 
 def _rank(result: Result | None, report: pytest.TestReport) -> tuple[int, int]:
@@ -182,7 +188,7 @@ def _rank(result: Result | None, report: pytest.TestReport) -> tuple[int, int]:
             return 1, worst_first
         case Verdict.WAIVED:
             return 4, worst_first
-    if first_of(report):
+    if _is_mended(result, report):
         return 2, worst_first
     return (5 if result.verdict is Verdict.PASS else 6), 0
 

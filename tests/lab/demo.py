@@ -47,7 +47,7 @@ def noted(lab: Any) -> Iterator[str]:  # noqa: ANN401 - JSON
     letters = sorted(letter.name for letter in Path(lab["mail"]).iterdir() if letter.suffix)
     downtime = Path(lab["downtime"]).read_text(encoding="utf-8").splitlines()
     yield f"the Store was given {len(orders)} orders"
-    yield f"{len(letters)} letters arrived: {', '.join(letters)}" if letters else "no letter arrived"
+    yield f"letters that arrived: {', '.join(letters) or 'none'}"
     yield f"{len(downtime)} moments at which a service did not answer or served something worse than before"
     yield from (f"  {line}" for line in downtime)
 
