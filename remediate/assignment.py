@@ -67,6 +67,7 @@ class Assignment:
             max_cases=written.max_cases,
             foreign=written.foreign,
             hosts_left_out=left_out,
+            names_left_out=written.leave_out,
             can_order=self.issuer_name is not None,
         )
 

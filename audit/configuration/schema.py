@@ -91,6 +91,7 @@ class Remediate:
     proof_timeout_s: float = 60.0
     issuance_timeout_s: float = 600.0  # how long a run waits for an issuer; the next one asks about the same order
     foreign: Literal["explain", "run-owner"] = "explain"
+    leave_out: tuple[str, ...] = ()  # names whose certificates are left alone; `*` stands for any text
     http_port: int = 80  # where the CA looks for the file (Baseline Requirements 3.2.2.4.18); a test CA may elsewhere
 
 
