@@ -59,11 +59,11 @@ def apply(planned: Plan, assignment: Assignment, access: Access) -> Done:
         reasons = {
             case.id: why for case in planned.cases if (why := why_not_so(case, seen_now(case, discoveries, assignment)))
         }
-        kept = tuple(case for case in planned.cases if case.id not in reasons)
-        endings = run.repair(replace(planned, cases=kept), discoveries)
+        kept = replace(planned, cases=tuple(case for case in planned.cases if case.id not in reasons))
+        endings = run.repair(kept, discoveries)
         dropped = (f"dropped: {case.repair} on {case.host}, case {case.id}: {reasons[case.id]}"
                    for case in planned.cases if case.id in reasons)  # fmt: skip
-        return _done(_Run(run, planned, endings, discoveries), before=dropped)
+        return _done(_Run(run, kept, endings, discoveries), before=dropped)
 
 
 def resume(assignment: Assignment, access: Access) -> Done:

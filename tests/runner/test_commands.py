@@ -71,6 +71,7 @@ def test_a_plan_is_applied_once_and_can_be_taken_back(lab: Lab) -> None:
     status, said = lab.remediate("apply", given="\n".join(plan))
     assert (status, lab.orders) == (0, 1), said
     assert said[0].endswith("another certificate is served now")
+    assert len(list(Path(lab.told["mail"]).glob("*.eml"))) == 1  # what is dropped is not told as waiting
     assert lab.remediate("status") == (0, ["no case is open"])
     assert lab.remediate("resume")[1][0] == "no case is open"
 
