@@ -44,7 +44,6 @@ def observe_again(controller: Controller, ids: frozenset[str]) -> None:
 
 def _logins(discoveries: Iterable[Discovery], hosts: set[str]) -> tuple[Login, ...]:
     """Return how these hosts are logged into; all, where labels depend on who else is looked at."""
-    every = {one.login.hostspec: (one.login, str(one.host.endpoint.host)) for one in discoveries if one.login}
-    is_numbered = any("+" in label for _, label in every.values())
-    several = {one.login.hostspec for one in discoveries if one.login and one.host.endpoint.host in hosts}
-    return tuple(login for spec, (login, _) in every.items() if is_numbered or spec in several)
+    known = [(one.login, str(one.host.endpoint.host)) for one in discoveries if one.login]
+    is_numbered = any("+" in label for _, label in known)
+    return tuple({login.hostspec: login for login, label in known if is_numbered or label in hosts}.values())
