@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from remediate.action import Command, Done
-from remediate.journal import Journal, open_journal
+from remediate.journal import Journal
 from remediate.runner import Pace, repair
 from remediate.site import Means
 from remediate.walk import Ending
@@ -47,12 +47,6 @@ def folder() -> Iterator[Path]:
     made.chmod(0o755)
     yield made
     shutil.rmtree(made)
-
-
-@pytest.fixture
-def journal(tmp_path: Path) -> Iterator[Journal]:
-    with open_journal(tmp_path / "state") as opened:
-        yield opened
 
 
 def given(*paths: Path) -> None:

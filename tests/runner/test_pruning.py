@@ -5,34 +5,21 @@ from __future__ import annotations
 import os
 import stat
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from remediate.installers.versions import FORGOTTEN_DAYS, prune
-from remediate.journal import Journal, open_journal
+from remediate.journal import Journal
 from remediate.premises import Premises
 from remediate.rollback import rollback
 from remediate.runner import Pace, repair
 from remediate.site import Means
 from tests.installers.hands import run
-from tests.runner.places import Ca, Place, means_of, running_place
+from tests.runner.places import Ca, Place, means_of
 
 PACE = Pace(chance=lambda: 0.0)
 FIRST, SECOND, THIRD = (letter * 16 for letter in "abc")
-
-
-@pytest.fixture
-def place(tmp_path: Path) -> Iterator[Place]:
-    with running_place(tmp_path / "a", "a") as running:
-        yield running
-
-
-@pytest.fixture
-def journal(tmp_path: Path) -> Iterator[Journal]:
-    with open_journal(tmp_path / "state") as opened:
-        yield opened
 
 
 @pytest.fixture

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from audit.anchors import Anchors
-from remediate.journal import Journal, open_journal
+from remediate.journal import Journal
 from remediate.runner import Pace, repair
 from remediate.walk import Ending
 from tests.lab.ca import new_intermediate
@@ -26,22 +25,10 @@ from tests.runner.chains import (
     rechaining,
     write_kept,
 )
-from tests.runner.places import AUTHORITY, DAY, NOW, Ca, Place, means_of, running_place
+from tests.runner.places import AUTHORITY, DAY, NOW, Ca, Place, means_of
 
 PACE = Pace(chance=lambda: 0.0)
 STRANGER = found_authority(NOW)
-
-
-@pytest.fixture
-def place(tmp_path: Path) -> Iterator[Place]:
-    with running_place(tmp_path / "a", "a") as running:
-        yield running
-
-
-@pytest.fixture
-def journal(tmp_path: Path) -> Iterator[Journal]:
-    with open_journal(tmp_path / "state") as opened:
-        yield opened
 
 
 def walked(place: Place, journal: Journal, check: str = "chain.incomplete") -> Ending:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -28,21 +28,9 @@ from remediate.steps import TAKINGS
 from remediate.walk import walk
 from tests.runner.chains import INTERMEDIATE, plant_chain, write_kept
 from tests.runner.places import plant
-from tests.runner.premiere import SECOND, Premiere, come_true, digests, premiere, told
+from tests.runner.premiere import SECOND, Premiere, come_true, digests, told
 
 PACE = Pace(chance=lambda: 0.0)
-
-
-@pytest.fixture
-def there(tmp_path: Path) -> Iterator[Premiere]:
-    with premiere(tmp_path) as world:
-        yield world
-
-
-@pytest.fixture
-def journal(tmp_path: Path) -> Iterator[Journal]:
-    with open_journal(tmp_path / "state") as opened:
-        yield opened
 
 
 def told_and_done(there: Premiere, case: Case, means: Means) -> tuple[list[Any], list[Any]]:

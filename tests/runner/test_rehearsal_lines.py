@@ -2,31 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, datetime
-from pathlib import Path
-
-import pytest
 
 from remediate.action import Command
 from remediate.case import Repair, steps_of
-from remediate.journal import Journal, open_journal
+from remediate.journal import Journal
 from remediate.rehearsal import rehearsal_lines, rehearse, stand_in
 from remediate.schedule import Attempt
 from tests.runner.places import DAY, NOW, Ca
-from tests.runner.premiere import Premiere, planned, premiere, told
-
-
-@pytest.fixture
-def there(tmp_path: Path) -> Iterator[Premiere]:
-    with premiere(tmp_path) as world:
-        yield world
-
-
-@pytest.fixture
-def journal(tmp_path: Path) -> Iterator[Journal]:
-    with open_journal(tmp_path / "state") as opened:
-        yield opened
+from tests.runner.premiere import Premiere, planned, told
 
 
 def test_a_person_reads_what_would_be_run_where_and_how_much_it_is(there: Premiere, journal: Journal) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from remediate.case import Case
-from remediate.journal import Journal, open_journal
+from remediate.journal import Journal
 from remediate.runner import Pace, repair
 from remediate.walk import Ending
 from tests.runner.owners import owned, successor, write_agent
@@ -29,12 +29,6 @@ def places() -> Iterator[ExitStack]:
 def place(tmp_path: Path, places: ExitStack, monkeypatch: pytest.MonkeyPatch) -> Place:
     monkeypatch.setenv("PATH", f"{tmp_path}/bin:{os.environ['PATH']}")
     return places.enter_context(running_place(tmp_path / "a", "a"))
-
-
-@pytest.fixture
-def journal(tmp_path: Path) -> Iterator[Journal]:
-    with open_journal(tmp_path / "state") as opened:
-        yield opened
 
 
 def walked(place: Place, journal: Journal, case: Case) -> Ending:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -26,18 +25,6 @@ class Killed(BaseException):
 
 def die() -> None:
     raise Killed
-
-
-@pytest.fixture
-def place(tmp_path: Path) -> Iterator[Place]:
-    with running_place(tmp_path / "a", "a") as running:
-        yield running
-
-
-@pytest.fixture
-def journal(tmp_path: Path) -> Iterator[Journal]:
-    with open_journal(tmp_path / "state") as opened:
-        yield opened
 
 
 def repaired(place: Place, journal: Journal, by: Repair = Repair.REISSUE, *, is_compromised: bool = False) -> str:

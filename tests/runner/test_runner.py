@@ -14,7 +14,7 @@ import pytest
 from audit.anchors import Anchors
 from remediate.case import Repair, steps_of
 from remediate.issuers import IssuerFault
-from remediate.journal import Journal, open_journal
+from remediate.journal import Journal
 from remediate.runner import Pace, repair
 from remediate.site import Means
 from tests.runner.places import NOW, Ca, Place, means_of, plant, running_place
@@ -27,12 +27,6 @@ def places(tmp_path: Path) -> Iterator[tuple[Place, Place, Place]]:
     with ExitStack() as stack:
         a, b, c = (stack.enter_context(running_place(tmp_path / label, label)) for label in "abc")
         yield a, b, c
-
-
-@pytest.fixture
-def journal(tmp_path: Path) -> Iterator[Journal]:
-    with open_journal(tmp_path / "state") as opened:
-        yield opened
 
 
 def never_taken_up(means: Means, *places: Place) -> Means:

@@ -15,7 +15,7 @@ from audit.probe.trace import TraceLimits
 from audit.websites import Docroot
 from remediate.case import Case, Validation
 from remediate.issuers import IssuerFault, Order, OrderRequest
-from remediate.journal import Journal, open_journal
+from remediate.journal import Journal
 from remediate.lookup import LookUps, Roots
 from remediate.runner import Pace, repair
 from remediate.site import Means
@@ -87,12 +87,6 @@ def at_their_addresses(*places: Place) -> dict[str, Target]:
         for endpoint, (target, address) in found.items()
         if target.server
     }
-
-
-@pytest.fixture
-def journal(tmp_path: Path) -> Iterator[Journal]:
-    with open_journal(tmp_path / "state") as opened:
-        yield opened
 
 
 @pytest.fixture

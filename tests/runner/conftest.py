@@ -1,0 +1,30 @@
+"""What tests of runs share: a journal, a host that is a folder, and one whose repair is rehearsed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from remediate.journal import Journal, open_journal
+from tests.runner.places import Place, running_place
+from tests.runner.premiere import Premiere, premiere
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Iterator[Journal]:
+    with open_journal(tmp_path / "state") as opened:
+        yield opened
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Iterator[Place]:
+    with running_place(tmp_path / "a", "a") as running:
+        yield running
+
+
+@pytest.fixture
+def there(tmp_path: Path) -> Iterator[Premiere]:
+    with premiere(tmp_path) as world:
+        yield world
