@@ -15,11 +15,11 @@ from audit.der import elements
 from audit.validation import validate_path
 from tests.audit.certificates import NOW
 from tests.audit.lists import Entry, crl, issuing_point, pointing
+from tests.audit.mutants import mutant
 from tests.audit.paths import Made, constraints, directory, extension_added, new_ca, new_leaf, new_root, san, tlv
 
 MUTANTS: Final = 1500
 SLOWEST_S: Final = 1.0
-TAGS: Final = bytes.fromhex("0001020304050606090a0c13141617181a1e1f3031a0a1a2a3808182868700ff7f")
 
 POLICY = x509.PolicyInformation(
     x509.ObjectIdentifier("2.23.140.1.2.1"),
@@ -63,25 +63,6 @@ LIST = crl(
     Entry(2, ((x509.CertificateIssuer([directory("CN=Path CA")]), True),)),
     extensions=[issuing_point(URL, indirect_crl=True)],
 )
-
-
-def mutant(der: bytes, chance: random.Random) -> bytes:
-    """Return bytes with one to three edits: of a bit, a tag, a length, or of some octets that go, come or repeat."""
-    content = bytearray(der)
-    for _ in range(chance.choice((1, 1, 2, 3))):
-        place, kind = chance.randrange(len(content)), chance.random()
-        if kind < 0.4:
-            content[place] ^= 1 << chance.randrange(8)
-        elif kind < 0.7:
-            content[place] = chance.choice(TAGS)
-        elif kind < 0.8:
-            del content[place : place + chance.choice((1, 2, 5))]
-        elif kind < 0.9:
-            content[place:place] = chance.randbytes(chance.choice((1, 2, 5)))
-        else:
-            other = chance.randrange(len(content))
-            content[place : place + 20] = content[other : other + 20]
-    return bytes(content)
 
 
 def resigned(der: bytes, signer: Made, chance: random.Random) -> bytes:
