@@ -15,8 +15,8 @@ from audit.configuration.schema import Configuration
 from audit.observation import ProbeFailure
 from audit.probe.login import hosts_of
 from audit.words import moment
-from remediate.hands import HostHands
-from remediate.retry import DELAY_MIN, Continuation, Hands, NotQueued, queue_later
+from remediate.hands import Hands, HostHands
+from remediate.retry import DELAY_MIN, Continuation, NotQueued, queue_later
 from remediate.walk import Ending
 
 _LOGIN_S: Final = 30.0

@@ -11,9 +11,10 @@ import re
 import shlex
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final
 
 from remediate.action import Command, Done
+from remediate.hands import Hands
 from remediate.leak import leak
 from remediate.letter_body import plain
 
@@ -36,13 +37,6 @@ _REMOVE: Final = 'atrm "$1"'
 
 _ROW: Final = re.compile(r"(?P<number>[0-9]{1,9})\s+(?P<when>\S.*\S)\s+(?P<queue>[A-Za-z=])(?:\s+(?P<user>\S+))?\s*")
 _SAID: Final = re.compile(r"^job (?P<number>[0-9]{1,9}) at (?P<when>.+)$", re.MULTILINE)
-
-
-class Hands(Protocol):
-    """Who runs commands on the host that repairs."""
-
-    def run(self, command: Command) -> Done:
-        """Run a command to its end or its deadline."""
 
 
 @dataclass(frozen=True, slots=True)
