@@ -13,9 +13,16 @@ from typing import Any, Literal
 import pytest
 
 from audit.checks import Severity
-from audit.configuration import BadConfiguration, Configuration, read_configuration, state_folder
+from audit.configuration import (
+    BadConfiguration,
+    Configuration,
+    profile_named,
+    read_configuration,
+    state_folder,
+    trusted,
+)
 from audit.endpoint import BadEndpoint, Endpoint, parse_endpoint
-from audit.policy import BadProfile, Profile, load_profile
+from audit.policy import BadProfile, Profile
 from audit.probe import Limits
 from audit.record import BadRecord, parse_time
 from pytest_sslaudit.waivers import Waiver, read_waivers
@@ -159,15 +166,12 @@ def _endpoints(config: pytest.Config, file: Configuration) -> tuple[Endpoint, ..
 
 def _trust(config: pytest.Config, file: Configuration) -> tuple[str, ...]:
     given: list[str] | None = config.option.audit_trust
-    if given:
-        return tuple(given)
-    named = (source if source in ("mozilla", "system") else str(file.path(source)) for source in file.trust)
-    return tuple(named) or ("mozilla",)
+    return tuple(given) if given else trusted(file)
 
 
 def _profile(name: str, file: Configuration) -> Profile:
     try:
-        return load_profile(str(file.path(name)) if name.endswith(".toml") else name)
+        return profile_named(name, file)
     except BadProfile as error:
         raise pytest.UsageError(f"policy {error}") from error
 

@@ -16,8 +16,16 @@ from pathlib import Path
 from types import FrameType
 from typing import Final, NoReturn
 
-from audit.configuration import BadConfiguration, Configuration, read_anchors, read_configuration, state_folder
-from audit.policy import BadProfile, Profile, load_profile
+from audit.configuration import (
+    BadConfiguration,
+    Configuration,
+    profile_named,
+    read_anchors,
+    read_configuration,
+    state_folder,
+    trusted,
+)
+from audit.policy import BadProfile
 from audit.probe import Limits
 from remediate.assignment import Assignment
 from remediate.commands import Done, apply, make_plan, read_plan, resume, roll_back, status
@@ -126,24 +134,17 @@ def _assignment(options: argparse.Namespace, configuration: Configuration, state
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, interrupt)
-    written = tuple(
-        one if one in ("mozilla", "system") else str(configuration.path(one)) for one in configuration.trust
-    )
     return Assignment(
         configuration,
         state,
-        anchors=read_anchors(tuple(options.trust or ()) or written or ("mozilla",)),
+        anchors=read_anchors(options.trust or trusted(configuration)),
         command=shlex.join(["remediate", options.command]),
         limits=_limits(configuration),
         issuer=options.issuer,
-        profiles=tuple(_profile(name, configuration) for name in configuration.policy),
+        profiles=tuple(profile_named(name, configuration) for name in configuration.policy),
         say=_say if options.verbose else lambda _: None,
         stop=stop,
     )
-
-
-def _profile(name: str, configuration: Configuration) -> Profile:
-    return load_profile(str(configuration.path(name)) if name.endswith(".toml") else name)
 
 
 def _limits(configuration: Configuration) -> Limits:

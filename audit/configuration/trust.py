@@ -5,13 +5,23 @@ from __future__ import annotations
 import ssl
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Final
 
 import certifi
 
 from audit.certificate import read_certificate
 from audit.chain import Anchors
-from audit.configuration.schema import BadConfiguration
+from audit.configuration.schema import BadConfiguration, Configuration
 from audit.pem import certificates_in
+
+_NAMED: Final = ("mozilla", "system")
+"""Sources that are no files."""
+
+
+def trusted(configuration: Configuration) -> tuple[str, ...]:
+    """Return the sources of anchors that the configuration names, `mozilla` where it names none."""
+    named = (source if source in _NAMED else str(configuration.path(source)) for source in configuration.trust)
+    return tuple(named) or ("mozilla",)
 
 
 def read_anchors(sources: Iterable[str]) -> Anchors:
