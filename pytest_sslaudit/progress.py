@@ -4,25 +4,22 @@ from __future__ import annotations
 
 import time
 from types import TracebackType
-from typing import Final, Self, TextIO
+from typing import Final, Self
 
 import pytest
 
 from audit.observation import Observation
+from pytest_sslaudit.one_line import OneLine
 
 INTERVAL_S: Final = 0.2
 
 
 class Progress:
-    """One line that is rewritten in place, and removed at the end."""
+    """One line that is removed at the end."""
 
     def __init__(self, config: pytest.Config, total: int) -> None:
-        """Find the terminal; there is none in a pipe, or where pytest is told to be quiet."""
-        reporter = config.pluginmanager.getplugin("terminalreporter")
-        stream: TextIO | None = reporter._tw._file if reporter else None  # noqa: SLF001 - no public way to the stream
-        shown = stream is not None and stream.isatty() and config.get_verbosity() >= 0 and total > 0
-        self._stream = stream if shown else None
-        self._width = reporter._tw.fullwidth - 1 if reporter else 0  # noqa: SLF001 - as above
+        """Begin with nothing probed."""
+        self._line = OneLine(config)
         self._total, self._done = total, 0
         self._slowest: tuple[float, str] = (0.0, "")
         self._started = self._drawn = time.monotonic()
@@ -36,18 +33,15 @@ class Progress:
         self._done += 1
         self._slowest = max(self._slowest, (observation.elapsed_s, str(observation.endpoint)))
         moment = time.monotonic()
-        if self._stream and (moment - self._drawn >= INTERVAL_S or self._done == self._total):
+        if self._line.is_shown and (moment - self._drawn >= INTERVAL_S or self._done == self._total):
             self._drawn = moment
             rate = self._done / max(moment - self._started, 0.001)
             slowest = f"slowest {self._slowest[1]} {self._slowest[0]:.1f} s"
-            line = f"probing {self._done}/{self._total}, {rate:.0f}/s, {slowest}"
-            self._stream.write(f"\r\x1b[K{line[: self._width]}")  # a line that wraps could not be taken back
-            self._stream.flush()
+            self._line.draw(f"probing {self._done}/{self._total}, {rate:.0f}/s, {slowest}")
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Remove the line."""
-        if self._stream:
-            self._stream.write("\r\x1b[K")
-            self._stream.flush()
+        if self._total:
+            self._line.draw("")
