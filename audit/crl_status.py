@@ -62,7 +62,7 @@ def _of_one(
             if is_leaf:
                 answer.doubts.append(Breach(CLAUSE, f"a CRL cannot be read: {crl}"))
         elif _is_about(crl, member):
-            revoked = _ask(crl, path, pool, at, answer)
+            revoked = _ask(crl, path, pool, at, answer=answer)
             if revoked is not None:
                 yield revoked
                 return
@@ -74,7 +74,7 @@ def _of_one(
 
 
 def _ask(
-    crl: RevocationList, path: Sequence[Member], pool: Sequence[Member], at: datetime, answer: _Answer
+    crl: RevocationList, path: Sequence[Member], pool: Sequence[Member], at: datetime, *, answer: _Answer
 ) -> Breach | None:
     """Add to the answer what a list says; return the breach where it lists the certificate.
 

@@ -122,7 +122,7 @@ def holds_until(source: RevocationSource, content: bytes, subject: Subject) -> d
 def statuses(chain: Chain, observation: Observation, policy: Policy, now: datetime) -> tuple[Status, ...]:
     """Return what is known of each certificate that can be asked about, and of a leaf that is stapled to be revoked."""
     rules, found = rules_of(policy), subjects(chain, policy)
-    known = tuple(_status(one, chain, observation, rules, now) for one in found)
+    known = tuple(_status(one, chain, observation, rules, now=now) for one in found)
     leaf = next(iter(_path(chain)), None)
     if leaf is None or (found and found[0].member is leaf.member) or is_exempt(leaf.member, policy):
         return known
@@ -181,7 +181,7 @@ def _path(chain: Chain) -> tuple[Subject, ...]:
     return tuple(Subject(member, whole[index + 1 :], pool) for index, member in enumerate(whole[:-1]))
 
 
-def _status(subject: Subject, chain: Chain, observation: Observation, rules: Rules, now: datetime) -> Status:
+def _status(subject: Subject, chain: Chain, observation: Observation, rules: Rules, *, now: datetime) -> Status:
     is_leaf = subject.member.der == chain.leaf.der
     said = tuple(said_of(subject, observation.revocation or (), rules, now))
     if is_leaf:

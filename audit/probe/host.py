@@ -205,12 +205,12 @@ def _targets(
     for placed in endpoints_of(founds, host_name(view), facts, view):
         one = by_place[placed.found.service, placed.found.pid]
         installed = tuple(files[named] for named in placed.found.listener.files)
-        server = _server(view, one, installed, facts, placed.found.listener.unread)
+        server = _server(view, one, installed, facts, unread=placed.found.listener.unread)
         yield Target(placed.endpoint, placed.addresses, placed.inside_addresses, server, inside)
 
 
 def _server(
-    view: HostView, one: Instance, installed: tuple[InstalledFile, ...], facts: Facts, unread: tuple[str, ...]
+    view: HostView, one: Instance, installed: tuple[InstalledFile, ...], facts: Facts, *, unread: tuple[str, ...]
 ) -> HostView:  # fmt: skip
     return HostView(
         view.label, view.hostspec, view.fqdn, view.addresses, view.configured_addresses, view.clock_offset_s,
