@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Literal
 
+from audit.door import Door
 from audit.endpoint import Endpoint
+from audit.upkeep import Upkeep
 from audit.websites import Website
 
 SCHEMA: Final = 1
@@ -142,6 +144,7 @@ class HostView:
     snakeoil: bool = False  # the distribution's own placeholder certificate
     missing_rights: tuple[str, ...] = ()  # what could not be read, and which right is missing
     websites: tuple[Website, ...] = ()  # what answers to plain HTTP; only of the host as a whole
+    upkeep: Upkeep | None = None  # of a cPanel & WHM server; only of the host as a whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +159,7 @@ class Observation:
     dns: DnsView | None = None
     server: HostView | None = None
     revocation: tuple[RevocationAnswer, ...] | None = None  # None: nobody was asked
+    doors: tuple[Door, ...] | None = None  # where a CA would come in; None: nobody looked
     connections: int = 0
     elapsed_s: float = 0.0
     schema: int = SCHEMA

@@ -56,6 +56,7 @@ class Website:
     is_default: bool = False
     docroot: Docroot | None = None
     why: str = ""
+    logs: tuple[str, ...] = ()  # the files where its requests are noted, as configured
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+from audit.probe.upkeep import UPKEEP
 from audit.services.service import Section, Service
 
 COMMAND_LIMIT_S: Final = 10  # for each program the script runs; the script as a whole has the login's deadline
@@ -144,7 +145,7 @@ def whole_script(nonce: str, services: Sequence[Service]) -> str:
     cases = "".join(f"  {' | '.join(service.processes)}) s={_identifier(service)} ;;\n" for service in services)
     names = " ".join(_identifier(service) for service in services)
     about = _filled(ABOUT_SERVICES, CASES=cases, SERVICES=names, PROCESSES=MAX_PROCESSES)
-    return prologue(nonce) + ABOUT_HOST + READERS + functions + about
+    return prologue(nonce) + ABOUT_HOST + UPKEEP + READERS + functions + about
 
 
 def prologue(nonce: str) -> str:

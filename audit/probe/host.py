@@ -24,6 +24,7 @@ from audit.probe.login import Host, new_nonce
 from audit.probe.place import Found, endpoints_of, host_name
 from audit.probe.strangers import TRY, read_strangers, try_strangers
 from audit.probe.target import Target
+from audit.probe.upkeep import read_upkeep
 from audit.services import SERVICES
 from audit.services.declared import DeclaredService, listeners_of, websites_of
 from audit.services.service import Dump, Listener, NamedFile, Section, Service
@@ -73,7 +74,8 @@ def inspect(host: Host, wishes: Wishes, clock: Clock) -> tuple[Observation, tupl
     found += _finish(found, second, wishes, facts)
     files = {one: read_file(one, second) for one in _named(found)}
     view = _view(host, facts, wishes, missing=_missing(found, files))
-    whole_view = replace(view, websites=tuple(_websites(answer, facts, wishes.services)))
+    websites = tuple(_websites(answer, facts, wishes.services))
+    whole_view = replace(view, websites=websites, upkeep=read_upkeep(answer))
     elapsed = (clock() - sent).total_seconds()
     observation = Observation(whole, received, server=whole_view, connections=host.commands, elapsed_s=elapsed)
     return observation, tuple(_targets(host, view, facts, (found, files)))
