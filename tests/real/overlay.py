@@ -29,7 +29,7 @@ PACKAGES: Final[dict[str, tuple[str, ...]]] = {
     "main": (
         *_EVERY_HOST,
         *("apache2", "dovecot-imapd", "dovecot-pop3d", "exim4-daemon-light", "nginx-light", "pure-ftpd"),
-        *("at", "bsdextrautils", "dnsutils", "sslscan", "testssl.sh"),
+        *("at", "bsdextrautils", "dnsutils", "iptables", "nftables", "sslscan", "testssl.sh"),
     ),
     "second": (*_EVERY_HOST, "postfix", "vsftpd"),  # exclude exim4 and pure-ftpd
     "third": (*_EVERY_HOST, "proftpd-core", "proftpd-mod-crypto"),  # excludes both other FTP servers
