@@ -1,0 +1,94 @@
+"""A letter is kept until it is handed over, whatever the post says and whenever the run is killed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pytest
+
+from audit.configuration.schema import Mail
+from remediate.post import Deferred, Envelope, Outcome, Refused, Unknown
+from remediate.posts import posts_of
+from tests.letters.nights import ADMIN, Contacts, Letterbox, Nights
+from tests.letters.sink import serving
+from tests.letters.tonight import OTHER, blocked, expired, here
+from tests.remediate.rows import found, seen
+
+
+def test_a_letter_that_nobody_took_is_kept_and_handed_over_by_the_next_run(nights: Nights) -> None:
+    nights.change(posts=())
+    lines = nights.night(*expired(), endings=[blocked(nights)])
+    assert "deferred: there is no way to send mail; tried again from" in lines[-1]
+    with serving() as sink:
+        nights.change(posts=posts_of(Mail(smtp=f"smtp://localhost:{sink.port}"), None))
+        assert nights.night(*expired(), endings=[blocked(nights)]) == ("letter 1: handed over",)
+        assert nights.night(*expired(), endings=[blocked(nights)]) == ()
+    [(sender, recipients, content)] = sink.taken
+    assert (sender, recipients) == ("sslaudit@ctl.example.com", (ADMIN,))
+    assert b"Subject: web1: certificate for www.example.com expired" in content
+
+
+def test_a_letter_that_was_refused_counts_as_not_told(nights: Nights) -> None:
+    nights.box.outcome = Refused("550 no such user")
+    lines = nights.night(*expired(), endings=[blocked(nights)])
+    assert lines[-1] == f"letter 1: {ADMIN}: refused: 550 no such user"
+    nights.box.outcome = Letterbox().outcome
+    nights.night(*expired(), endings=[blocked(nights)])
+    assert len(nights.box.sent) == 1
+
+
+def test_killed_between_the_commit_and_its_record_the_next_run_writes_anew(nights: Nights) -> None:
+    class Killed(Letterbox):
+        def send(self, envelope: Envelope, commit: Callable[[], None]) -> Mapping[str, Outcome]:
+            commit()
+            raise KeyboardInterrupt(envelope.recipients)
+
+    nights.change(posts=(Killed(),))
+    with pytest.raises(KeyboardInterrupt):
+        nights.night(*expired(), endings=[blocked(nights)])
+    nights.change(posts=(nights.box,))
+    lines = nights.night(*expired(), endings=[blocked(nights)])
+    assert lines[0] == f"letter 1: {ADMIN}: unknown: interrupted before the answer came"
+    assert len(nights.box.sent) == 1
+    assert nights.night(*expired(), endings=[blocked(nights)]) == ()
+
+
+def test_a_letter_whose_answer_was_lost_is_followed_by_one_of_the_next_run(nights: Nights) -> None:
+    nights.box.outcome = Unknown("cut")
+    nights.night(*expired(), endings=[blocked(nights)])
+    nights.box.outcome = Deferred("greylisted")
+    nights.night(*expired(), endings=[blocked(nights)])
+    nights.box.outcome = Letterbox().outcome
+    nights.night(*expired(), endings=[blocked(nights)])
+    assert len(nights.box.sent) == 1
+
+
+def test_letters_are_kept_all_or_none_so_that_a_run_killed_between_them_tells_all(nights: Nights) -> None:
+    nights.change(to=())
+    nights.hands = {"web1": Contacts("one@example.com\n"), "web2": Contacts("two@example.com\n")}
+    rows = (*expired(), here("web2"), seen(OTHER), found(OTHER, "tls.old-protocol"))
+
+    class Mortal(type(nights.journal.outbox)):  # type: ignore[misc]  # the outbox itself, killed after its first letter
+        def keep(self, state: str, message: bytes | None, at: Any) -> int:  # noqa: ANN401 - as it is
+            super().keep(state, message, at)
+            raise KeyboardInterrupt
+
+    alive = nights.journal.outbox
+    nights.journal.outbox = Mortal(alive._database)
+    with pytest.raises(KeyboardInterrupt):
+        nights.night(*rows, endings=[blocked(nights)])
+    nights.journal.outbox = alive
+    assert alive.waiting() == ()
+    nights.night(*rows, endings=[blocked(nights)])
+    assert sorted(str(letter["To"]) for letter in nights.box.letters) == ["one@example.com", "two@example.com"]
+
+
+def test_letters_that_were_followed_by_another_are_not_kept_for_ever(nights: Nights) -> None:
+    for cause in ("dcv.blocked", "dcv.missing", "dcv.broken"):
+        nights.night(*expired(), endings=[blocked(nights, cause)])
+    assert [number for number, _ in nights.journal.outbox.taken()] == [5]
+    nights.box.outcome = Deferred("greylisted")
+    nights.night(*expired(), endings=[blocked(nights, "dcv.altered")])
+    assert len(nights.journal.outbox.taken()) == 1, "what was told last counts until the next is handed over"
+    assert nights.night(*expired(), endings=[blocked(nights, "dcv.altered")])[0].startswith("letter 7: ")

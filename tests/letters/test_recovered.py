@@ -1,0 +1,135 @@
+"""What is well again is told once, and only of what was looked at."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+from remediate.case import LeftOut
+from remediate.journal import Outcome as CaseOutcome
+from tests.letters.nights import Nights, text_of
+from tests.letters.tonight import MAIL, OTHER, WEB, blocked, case_of, ended, expired, here, renewed
+from tests.remediate.rows import digest, found, seen
+
+
+def test_a_repair_is_told_with_what_was_lost_and_the_next_night_is_silent(nights: Nights) -> None:
+    case = case_of(nights, *expired())
+    lost = replace(case, left_out=(LeftOut("old.example.com", "it does not resolve"),))
+    nights.night(*expired(), endings=[ended(nights, lost, "proven")], after=renewed())
+    [letter] = nights.box.letters
+    assert letter["Subject"] == "web1: certificate for www.example.com expired 3 days ago; repaired"
+    text = text_of(letter)
+    assert "What was wrong has been repaired and is proven on the wire." in text
+    assert "it is proven on every address; the certificate is valid until 2026-11-20 00:00 UTC" in text
+    assert "old.example.com is not in it any more: it does not resolve" in text
+    assert nights.night(*renewed()) == ()
+
+
+def test_a_repair_that_is_proven_and_did_not_mend_the_finding_is_a_failure(nights: Nights) -> None:
+    case = case_of(nights, *expired())
+    rows = [{**row, "phase": "after"} if row["kind"] == "result" else row for row in expired()]
+    nights.night(*expired(), endings=[ended(nights, case, "proven")], after=rows)
+    [letter] = nights.box.letters
+    assert "; repair failed: the repair is proven on the wire, and yet it is found again" in str(letter["Subject"])
+
+
+def test_what_is_well_again_is_told_once_whoever_mended_it(nights: Nights) -> None:
+    nights.night(*expired(), endings=[blocked(nights)])
+    nights.night(*renewed())
+    assert nights.box.subjects[1:] == ["web1: all is well again"]
+    text = text_of(nights.box.letters[1])
+    assert "RECOVERED dovecot, nginx https://www.example.com:443, imaps://www.example.com:993" in text
+    assert "Reason: certificate for www.example.com expired 3 days ago" in text
+    assert "Happened: it is well now" in text
+    assert nights.night(*renewed()) == ()
+
+
+def test_a_repair_after_a_failure_is_one_letter_and_no_recovery_beside_it(nights: Nights) -> None:
+    nights.night(*expired(), endings=[blocked(nights)])
+    case = case_of(nights, *expired())
+    nights.night(*expired(), endings=[ended(nights, case, "proven")], after=renewed())
+    assert nights.night(*renewed()) == ()
+    assert [subject.rpartition("; ")[2] for subject in nights.box.subjects[1:]] == ["repaired"]
+
+
+def test_a_host_that_could_not_be_looked_at_has_not_recovered(nights: Nights) -> None:
+    nights.night(*expired(), endings=[blocked(nights)])
+    why = "web1: login: connection timed out"
+    lost = (
+        seen("web1/", leaf=None),
+        found("web1/", "svc.unreachable", verdict="inconclusive", message=why, remedy="manual"),
+    )
+    nights.night(*lost)
+    text = text_of(nights.box.letters[1])
+    assert "web1: 2 failed" in text
+    assert why in text
+    assert "it could not be looked at this time; this is what was known before" in text
+    assert "RECOVERED" not in text
+    assert nights.night(*lost) == (), "and the night after that is silent"
+    nights.night(*renewed())
+    assert nights.box.subjects[2:] == ["web1: all is well again"]
+
+
+def test_a_run_that_did_not_look_at_a_host_at_all_says_nothing_of_it(nights: Nights) -> None:
+    nights.night(*expired(), endings=[blocked(nights)])
+    assert nights.night(here("web2"), seen(OTHER)) == ()
+    assert nights.night(here(), seen(WEB), found(WEB, "cert.expired", verdict="error")) != (), "that itself is wrong"
+
+
+def test_a_service_that_is_not_there_any_more_is_told_as_such(nights: Nights) -> None:
+    nights.night(*expired(), endings=[blocked(nights)])
+    nights.night(here(), seen(WEB, leaf="new"), found(WEB, "cert.expired", verdict="pass"))
+    text = text_of(nights.box.letters[1])
+    assert "Happened: it is well now" in text
+    assert "Happened: it is not found on the host any more" in text
+
+
+def test_one_that_recovers_beside_one_that_is_still_wrong_does_not_make_all_well(nights: Nights) -> None:
+    old = (seen(OTHER, names=("b.example.com",)), found(OTHER, "tls.old-protocol", message="TLS 1.0 is offered"))
+    nights.night(*expired(), here("web2"), *old, endings=[blocked(nights)])
+    nights.night(*renewed(), here("web2"), *old)
+    assert nights.box.subjects[1] == (
+        "web2: TLS 1.0 is offered; not repaired: the configuration is to be changed; no certificate would mend it"
+    )
+    assert "RECOVERED" in text_of(nights.box.letters[1])
+
+
+def test_a_letter_that_all_is_well_names_nothing_that_is_not(nights: Nights) -> None:
+    minor = found(WEB, "tls.old-protocol", severity="low", message="TLS 1.1 is offered")
+    nights.night(*expired(), minor, endings=[blocked(nights)])
+    nights.night(*renewed(), minor)
+    assert nights.box.subjects[1] == "web1: all is well again"
+    assert "TLS 1.1" not in text_of(nights.box.letters[1])
+
+
+def test_what_cannot_be_told_tonight_because_of_another_finding_has_not_recovered(nights: Nights) -> None:
+    nights.night(*expired(), endings=[blocked(nights)])
+    unknown = [
+        found(one, "cert.expired", verdict="inconclusive", detail={"because": "svc.unreachable"}) for one in (WEB, MAIL)
+    ]
+    down = [found(one, "svc.unreachable", message="connection refused") for one in (WEB, MAIL)]
+    nights.night(here(), seen(WEB, leaf=None), seen(MAIL, leaf=None), *unknown, *down)
+    text = text_of(nights.box.letters[1])
+    assert "web1: 2 failed" in text
+    assert "connection refused" in text
+    assert "RECOVERED" not in text
+
+
+def test_a_repair_of_a_run_that_was_killed_before_it_could_tell_is_told_by_the_next_one(nights: Nights) -> None:
+    case = case_of(nights, *expired())
+    ended(nights, case, "proven")
+    nights.journal.end(case.id, CaseOutcome("repaired", nights.now, digest("new")))
+    nights.now += timedelta(days=1)
+    nights.night(*renewed())
+    assert nights.box.subjects == ["web1: certificate for www.example.com expired 3 days ago; repaired"]
+    assert "that was 2026-11-23 03:00 UTC, in a run that ended before it could tell" in text_of(nights.box.letters[0])
+    assert nights.night(*renewed()) == ()
+
+
+def test_a_repair_that_is_told_is_not_told_by_the_next_run(nights: Nights) -> None:
+    case = case_of(nights, *expired())
+    ending = ended(nights, case, "proven")
+    nights.journal.end(case.id, CaseOutcome("repaired", nights.now + timedelta(minutes=5), digest("new")))
+    nights.night(*expired(), endings=[ending], after=renewed())
+    assert "web1: 1 repaired" in text_of(nights.box.letters[0])
+    assert nights.night(*renewed()) == ()
