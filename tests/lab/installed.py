@@ -19,8 +19,8 @@ from cryptography.hazmat.primitives.serialization import (
 from OpenSSL import SSL
 
 from tests.lab.ca import PrivateKey
-from tests.lab.certificates import Served
 from tests.lab.faults import Files, Planted
+from tests.lab.leaves import Served
 from tests.lab.servers import make_context
 
 

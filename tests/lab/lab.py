@@ -22,13 +22,15 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from OpenSSL import SSL
 
 from audit.endpoint import PORTS
-from tests.lab.certificates import CONTENTS, RECIPES, Authorities, Served, found_authorities
+from tests.lab.authorities import Authorities, found_authorities
+from tests.lab.certificates import CONTENTS, RECIPES
 from tests.lab.control import control
 from tests.lab.description import Folder, Lab, Place, Surroundings, describe, new_token
 from tests.lab.dns import NXDOMAIN, SERVFAIL, SILENCE, Answer, Zone, name_server
 from tests.lab.faults import FAULTY, LOCAL, SILENT, SOUND, Planted
 from tests.lab.installed import Service, lay, paths_of
 from tests.lab.issuance import Authority
+from tests.lab.leaves import Served
 from tests.lab.revocation import Responder
 from tests.lab.servers import Current, listening, make_context, tell_names_apart
 from tests.lab.sink import mail_sink

@@ -13,10 +13,10 @@ from typing import Final
 
 from OpenSSL import SSL
 
-from tests.lab.certificates import Served
 from tests.lab.faults import Planted, Tls
 from tests.lab.ftp import FTP
 from tests.lab.hostile import MISBEHAVIOURS
+from tests.lab.leaves import Served
 from tests.lab.protocols import IMAP, POP3, SMTP, Protocol, converse, echo, serve_http
 from tests.lab.sockets import accepting
 from tests.lab.stream import Closed, Stream

@@ -19,9 +19,12 @@ from audit.probe.revocation import Circumstances, Inquiry
 from audit.test_revocation import test_not_revoked as check
 from tests.audit.facts import WEBPKI, observed, served
 from tests.audit.verdicts import judged
-from tests.lab.certificates import RECIPES, Authorities, Served, answered, found_authorities, listed, revoked
+from tests.lab.authorities import Authorities, found_authorities
+from tests.lab.certificates import RECIPES
+from tests.lab.leaves import Served
 from tests.lab.revocation import Responder
 from tests.lab.website import website
+from tests.lab.withdrawn import answered, listed, revoked
 
 NAME = "asked.lab.test"
 

@@ -14,9 +14,11 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from tests.lab.authorities import Authorities, found_authorities
 from tests.lab.ca import new_key
-from tests.lab.certificates import CONTENTS, RECIPES, Authorities, Served, found_authorities
+from tests.lab.certificates import CONTENTS, RECIPES
 from tests.lab.faults import LOCAL, Planted, Scheme
+from tests.lab.leaves import Served
 from tests.lab.quality import verifying
 from tests.lab.servers import listening, make_context
 from tests.lab.sockets import bind

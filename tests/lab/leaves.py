@@ -1,0 +1,53 @@
+"""A sound leaf of the lab, and what a server of it holds.
+
+It knows no fault.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+from cryptography import x509
+
+from tests.lab.authorities import DAY, Authorities
+from tests.lab.ca import Identity, Leaf, PrivateKey, issue
+from tests.lab.revocation import access, pointing
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """What a server holds: the leaf's key, the chain as it is to be sent, leaf first, and an OCSP answer beside it."""
+
+    key: PrivateKey
+    chain: tuple[x509.Certificate, ...]
+    staple: bytes | None = None
+
+
+def leaf_for(at: Authorities, name: str, *, age: timedelta = 10 * DAY, lifetime: timedelta = 90 * DAY) -> Leaf:
+    """Return a good leaf: issued ten days ago for ninety, so that neither expiry nor renewal is near."""
+    return Leaf(name, (name,), at.now - age, lifetime)
+
+
+def issue_below(
+    at: Authorities, leaf: Leaf, issuer: Identity, *, key: PrivateKey | None = None, told: tuple[str, str] | None = None
+) -> Identity:
+    """Return a leaf that says where its issuer's certificate is published, and where what its issuer has revoked.
+
+    `told` are the URLs of CRL and responder, empty for none; of its issuer's CRL where nothing is given.
+    """
+    crl, responder = (at.list_of(issuer), "") if told is None else told
+    points = (pointing(crl),) if crl else ()
+    extra = (*leaf.extra, access(at.address_of(issuer), responder), *points)
+    return issue(replace(leaf, extra=extra), issuer, key=key)
+
+
+def serve(at: Authorities, leaf: Leaf, *, key: PrivateKey | None = None, told: tuple[str, str] | None = None) -> Served:
+    """Return a leaf of the lab's intermediate with the chain it should have."""
+    identity = issue_below(at, leaf, at.intermediate, key=key, told=told)
+    return Served(identity.key, (identity.certificate, at.intermediate.certificate))
+
+
+def good(at: Authorities, name: str) -> Served:
+    """Return what is sound in all."""
+    return serve(at, leaf_for(at, name))
