@@ -107,7 +107,7 @@ def new_intermediate(
     extra: tuple[x509.ExtensionType, ...] = (),
 ) -> Identity:
     """Return a CA below another that lasts so long from now."""
-    return _new_ca(name, issuer, key or new_key(), (now - 180 * _DAY, now + lasts), extra)
+    return _new_ca(name, issuer, key or new_key(), (now - 180 * _DAY, now + lasts), extra=extra)
 
 
 def issue(leaf: Leaf, issuer: Identity | None, *, key: PrivateKey | None = None) -> Identity:
@@ -165,6 +165,7 @@ def _new_ca(
     issuer: Identity | None,
     key: PrivateKey,
     valid: tuple[datetime, datetime],
+    *,
     extra: tuple[x509.ExtensionType, ...] = (),
 ) -> Identity:
     builder = _start(_name(name), issuer, key.public_key(), valid)

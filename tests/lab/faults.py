@@ -75,7 +75,7 @@ def _clients(behaviour: str, *finds: str) -> tuple[Planted, ...]:
 
 
 def _on_host(
-    label: str, scheme: Scheme, finds: tuple[str, ...] = (), certificate: str = "good",
+    label: str, scheme: Scheme, finds: tuple[str, ...] = (), certificate: str = "good", *,
     beside: str = "", files: Files = Files(),
 ) -> Planted:  # fmt: skip
     """Return a row for a service of the host: its name leads there."""

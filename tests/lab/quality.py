@@ -51,7 +51,7 @@ def verifying(trust: str) -> SSL.Context:
     return context
 
 
-def _note(connection: SSL.Connection, _certificate: object, error: int, _depth: int, _ok: int) -> bool:
+def _note(connection: SSL.Connection, _certificate: object, error: int, *_: int) -> bool:
     if error:
         connection.get_app_data().add(error)
     return True

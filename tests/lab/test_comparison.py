@@ -10,7 +10,7 @@ from tests.lab.comparison import compare, read_results, summed_up, tell
 
 
 def row(
-    endpoint: str, check: str, verdict: str, remedy: str = "manual", phase: str = "before", **detail: object
+    endpoint: str, check: str, verdict: str, remedy: str = "manual", *, phase: str = "before", **detail: object
 ) -> dict[str, object]:
     return {
         "endpoint": endpoint,
@@ -23,7 +23,7 @@ def row(
 
 
 def expired(phase: str, verdict: str, remedy: str = "reissue") -> dict[str, object]:
-    return row("a", "cert.expired", verdict, remedy, phase)
+    return row("a", "cert.expired", verdict, remedy, phase=phase)
 
 
 def test_what_is_planted_and_found_is_exact() -> None:
