@@ -56,7 +56,7 @@ class Website:
     is_default: bool = False
     docroot: Docroot | None = None
     why: str = ""
-    logs: tuple[str, ...] = ()  # the files where its requests are noted, as configured
+    logs: tuple[str, ...] = ()  # where its requests are noted: paths, `*` for what is not known; else as written
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +66,7 @@ class _Answer:
     at: str
     is_named: bool
     found: Docroot | str
+    site: Website | None = None
 
 
 def docroot_of(websites: Iterable[Website], name: str, port: int = 80, address: str | None = None) -> Docroot | str:
@@ -82,8 +83,20 @@ def docroot_of(websites: Iterable[Website], name: str, port: int = 80, address: 
     if not there:
         return f"no web server that is known listens on its port {port}"
     places = [to_address(address) or address] if address else _places(there)
-    answers = [_at(there, place, wanted) for place in places]
-    return _agreed([one for one in answers if one.is_named] or answers)
+    return _agreed(_answers(there, places, wanted))
+
+
+def logs_of(websites: Iterable[Website], name: str, port: int = 80) -> tuple[str, ...]:
+    """Return where a host notes what is asked of it over plain HTTP under a name, at whichever of its addresses."""
+    there = [site for site in websites if site.rule != "declared" and site.port == port]
+    answers = _answers(there, _places(there), name.lower().rstrip("."))
+    return tuple(dict.fromkeys(log for one in answers if one.site for log in one.site.logs))
+
+
+def _answers(there: Sequence[Website], places: Iterable[str], name: str) -> list[_Answer]:
+    """Return what answers at these addresses: where a website has the name, else everywhere."""
+    answers = [_at(there, place, name) for place in places]
+    return [one for one in answers if one.is_named] or answers
 
 
 def _places(sites: Iterable[Website]) -> list[str]:
@@ -115,10 +128,10 @@ def _at(sites: Sequence[Website], address: str, name: str) -> _Answer:
     if isinstance(named, str):
         return _Answer(address, is_named=True, found=named)
     if named:
-        return _Answer(address, is_named=True, found=_found(named))
+        return _Answer(address, is_named=True, found=_found(named), site=named)
     default = next((site for site in bound if site.is_default), None)
     found = _found(default) if default else f"no website of {bound[0].service} answers there for {name}"
-    return _Answer(address, is_named=False, found=found)
+    return _Answer(address, is_named=False, found=found, site=default)
 
 
 def _found(site: Website) -> Docroot | str:

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from audit.services.apache_folders import Host, folder_of, hosts_in
+from audit.services.apache_logs import logs_of
 from audit.services.apache_syntax import Configuration, names, place, read_configuration, speaks_tls
 from audit.services.sections import Part
 from audit.services.service import ANY, ANY_IPV4, ANY_IPV6, Dump
@@ -92,4 +93,6 @@ def _website(host: Host, addresses: tuple[str, ...], *, is_default: bool) -> Web
     known = tuple(f"~{name}" if "${" in name else name if name[:1] == "~" else name.lower() for name in written)
     found = folder_of(host)
     docroot, why = (None, found) if isinstance(found, str) else (found, "")
-    return Website("apache", "first", host.port, addresses, known, is_default, docroot, why)
+    own = [] if host.part is host.configuration.root else hosts_in(host.part, host.configuration)
+    logs = logs_of(own, host.configuration)
+    return Website("apache", "first", host.port, addresses, known, is_default, docroot, why, logs)

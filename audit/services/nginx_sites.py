@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from audit.services.configuration import absolute
+from audit.services.nginx_logs import logs_of
 from audit.services.nginx_syntax import Directive, listens, read_configuration, server_names, tls_sockets, values
 from audit.services.service import Dump
 from audit.services.validation_path import SAMPLES, aliased, takes
@@ -44,7 +45,7 @@ def read(dump: Dump) -> tuple[Website, ...]:
         return ()
     unread = f"nginx's configuration is not known whole: {configuration.unread[0]}" if configuration.unread else ""
     prefix = _prefix(dump)
-    return tuple(site for http in configuration.whole.all("http") for site in _websites(http, prefix, unread))
+    return tuple(site for http in configuration.whole.all("http") for site in _websites(http, dump, prefix, unread))
 
 
 def _prefix(dump: Dump) -> str | None:
@@ -54,7 +55,7 @@ def _prefix(dump: Dump) -> str | None:
     return (started or built or [None, None])[1]
 
 
-def _websites(http: Directive, prefix: str | None, unread: str) -> Iterator[Website]:
+def _websites(http: Directive, dump: Dump, prefix: str | None, unread: str) -> Iterator[Website]:
     servers = http.all("server")
     bound = {id(server): tuple(listens(server)) for server in servers}
     tls = tls_sockets(bound)
@@ -76,11 +77,21 @@ def _websites(http: Directive, prefix: str | None, unread: str) -> Iterator[Webs
         is_default = defaults[address, port] == id(server)
         sockets.setdefault((id(server), port, is_default), []).append(address)
     used = {id(server): server for server, *_ in plain}
-    found = {key: (_names(server), unread or _answer(server, outer, prefix)) for key, server in used.items()}
-    for (server_id, port, is_default), addresses in sockets.items():
-        names, answer = found[server_id]
+    answers = {key: unread or _answer(server, outer, prefix) for key, server in used.items()}
+    logs = {key: logs_of(_asked(server, outer), prefix, dump) for key, server in used.items()}
+    for (key, port, is_default), addresses in sockets.items():
+        answer, at, names = answers[key], tuple(dict.fromkeys(addresses)), _names(used[key])
         docroot, why = (None, answer) if isinstance(answer, str) else (answer, "")
-        yield Website("nginx", "best", port, tuple(dict.fromkeys(addresses)), names, is_default, docroot, why)
+        yield Website("nginx", "best", port, at, names, is_default, docroot, why, logs[key])
+
+
+def _asked(server: Directive, http: Directive) -> list[Directive]:
+    """Return the blocks that a validation comes to, from the inside out."""
+    try:
+        chain, _ = _find((_Location("", "", http), _Location("", "", server)), SAMPLES[0])
+    except _Unserved:
+        return [server, http]
+    return [one.directive for one in reversed(chain)]
 
 
 def _names(server: Directive) -> tuple[str, ...]:
