@@ -58,10 +58,10 @@ class Delivery:
     bundle: str | None
 
 
-def found_authority(now: datetime) -> Authority:
-    """Make a CA, new."""
-    root = new_root("Store Root", now=now)
-    return Authority(root, new_intermediate("Store Intermediate", root, now=now))
+def found_authority(now: datetime, name: str = "Store") -> Authority:
+    """Make a CA, new, that calls itself by a name."""
+    root = new_root(f"{name} Root", now=now)
+    return Authority(root, new_intermediate(f"{name} Intermediate", root, now=now))
 
 
 def to_pem(*certificates: x509.Certificate) -> str:

@@ -1,4 +1,4 @@
-"""The strict Store: its JSON interface over HTTP or HTTPS on loopback.
+"""The strict Store: its JSON interface over HTTP or HTTPS.
 
 It knows HTTP and who may ask; what may be ordered, what is handed over and how to misbehave is known elsewhere.
 """
@@ -11,7 +11,7 @@ import json
 import re
 import ssl
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -104,18 +104,22 @@ def serving(
     token: str = "the-lab-token",  # noqa: S107 - of a throw-away server
     is_https: bool = False,
     authority: Authority | None = None,
-    sources: tuple[str, ...] = SOURCES,
+    sources: Sequence[str] = SOURCES,
+    address: str = "127.0.0.1",
     clock: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> Iterator[Store]:
-    """Serve a Store on loopback as long as the context lasts; its files are in the folder."""
+    """Serve a Store as long as the context lasts; its files are in the folder.
+
+    `sources` are where it validates from; what is changed in a list of them holds from the next validation on.
+    """
     ca = authority or found_authority(clock().replace(microsecond=0))
-    server = _Server(("127.0.0.1", 0), _Conversation)
+    server = _Server((address, 0), _Conversation)
     ca_file = folder / "store-root.pem"
     ca_file.write_text(ca.root_pem, encoding="ascii")
     if is_https:
-        context = _tls(folder, ca, clock())
+        context = _tls(folder, ca, clock(), address)
         server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
-    base_url = f"{'https' if is_https else 'http'}://127.0.0.1:{server.server_port}/api"
+    base_url = f"{'https' if is_https else 'http'}://{address}:{server.server_port}/api"
     store = Store(base_url, token, ca_file, folder / "orders.jsonl", ca)
     server.store, server.wire = store, store.wire
     server.book = Book(ca, Validator(resolve, sources), store.record, clock, store.due)
@@ -209,9 +213,9 @@ def _csr_sha256(query: str) -> str:
     return digests[0]
 
 
-def _tls(folder: Path, authority: Authority, now: datetime) -> ssl.SSLContext:
+def _tls(folder: Path, authority: Authority, now: datetime, address: str) -> ssl.SSLContext:
     """Return a server's TLS with a certificate for its address from the same CA."""
-    identity = issue(Leaf("127.0.0.1", ("127.0.0.1",), now - timedelta(days=1)), authority.intermediate)
+    identity = issue(Leaf(address, (address,), now - timedelta(days=1)), authority.intermediate)
     file = folder / "store-server.pem"
     key = identity.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode("ascii")
     file.write_text(key + to_pem(identity.certificate, authority.intermediate.certificate), encoding="ascii")

@@ -65,7 +65,7 @@ class Validator:
     """Looks from each of its addresses at each address of a name. `cname` answers what a name's CNAME says."""
 
     resolve: Resolve
-    sources: tuple[str, ...] = SOURCES
+    sources: Sequence[str] = SOURCES
     cname: Callable[[str], str | None] = lambda _: None
 
     def file_faults(self, challenge: Challenge, names: Sequence[str]) -> Iterator[str]:

@@ -103,14 +103,16 @@ def _zone_files(folder: str, zones: Mapping[str, str]) -> tuple[HostFile, ...]:
     return tuple(HostFile(f"{folder}/{_file_of(zone)}", text) for zone, text in zones.items())
 
 
-def _bind(zones: Mapping[str, str]) -> tuple[HostFile, ...]:
+def bind(zones: Mapping[str, str]) -> tuple[HostFile, ...]:
+    """Return the files of a bind that serves zones."""
     served = "".join(f'zone "{zone}" {{ type primary; file "/etc/bind/{_file_of(zone)}"; }};\n' for zone in zones)
     options = "listen-on { any; }; listen-on-v6 { any; }; recursion no; dnssec-validation no; notify no;"
     text = f'options {{ directory "/var/cache/bind"; {options} }};\ncontrols {{ }};\n{served}'
     return (HostFile("/etc/bind/named.conf", text), *_zone_files("/etc/bind", zones))
 
 
-def _nsd(zones: Mapping[str, str]) -> tuple[HostFile, ...]:
+def nsd(zones: Mapping[str, str]) -> tuple[HostFile, ...]:
+    """Return the files of an nsd that serves zones."""
     served = "".join(f"zone:\n  name: {zone}\n  zonefile: {_file_of(zone)}\n" for zone in zones)
     text = f"""server:
   username: ""
@@ -122,7 +124,8 @@ remote-control:
     return (HostFile("/etc/nsd/nsd.conf", text), *_zone_files("/etc/nsd", zones))
 
 
-def _knot(zones: Mapping[str, str]) -> tuple[HostFile, ...]:
+def knot(zones: Mapping[str, str]) -> tuple[HostFile, ...]:
+    """Return the files of a knot that serves zones."""
     served = "".join(f"  - domain: {zone}\n    file: {_file_of(zone)}\n" for zone in zones)
     text = f"""server:
     listen: [0.0.0.0@53, ::@53]
@@ -140,28 +143,43 @@ zone:
     return (HostFile("/etc/knot/knot.conf", text), *_zone_files("/etc/knot", zones))
 
 
-_NAMED: Final = "mkdir -p /run/named; named -n 1 -c /etc/bind/named.conf"
+NAMED: Final = "mkdir -p /run/named; named -n 1 -c /etc/bind/named.conf"
+NSD: Final = "mkdir -p /run/nsd; nsd -c /etc/nsd/nsd.conf"
+KNOTD: Final = "mkdir -p /run/knot; knotd -d -c /etc/knot/knot.conf"
 NAME_SERVERS: Final = (
-    NameServer("a.root.test", 1, _bind, _NAMED, {".": ROOT_ZONE}),
-    NameServer("a.tld.test", 2, _nsd, "mkdir -p /run/nsd; nsd -c /etc/nsd/nsd.conf", {"test.": TEST_ZONE}),
+    NameServer("a.root.test", 1, bind, NAMED, {".": ROOT_ZONE}),
+    NameServer("a.tld.test", 2, nsd, NSD, {"test.": TEST_ZONE}),
     NameServer(
         "ns1.example.test",
         3,
-        _knot,
-        "mkdir -p /run/knot; knotd -d -c /etc/knot/knot.conf",
+        knot,
+        KNOTD,
         {"example.test.": EXAMPLE_ZONE + _MANY, "halflame.test.": HALFLAME_ZONE, "six.test.": SIX_ZONE},
     ),
-    NameServer("ns.other.test", 4, _bind, _NAMED, {"other.test.": OTHER_ZONE, "glueless.test.": GLUELESS_ZONE}),
-    NameServer("ns.lamehost.test", 5, _bind, _NAMED, {}),
+    NameServer("ns.other.test", 4, bind, NAMED, {"other.test.": OTHER_ZONE, "glueless.test.": GLUELESS_ZONE}),
+    NameServer("ns.lamehost.test", 5, bind, NAMED, {}),
 )
 """Every server of the tree; the last one serves nothing that it is said to serve."""
 
-HINTS: Final = ". 3600000 IN NS a.root.test.\na.root.test. 3600000 IN A 198.18.1.2\n"
-_RESOLVER: Final = """options { directory "/var/cache/bind"; listen-on { 127.0.0.1; }; listen-on-v6 { none; };
-  recursion yes; dnssec-validation no; notify no; empty-zones-enable no; };
+_RESOLVER: Final = """options { directory "/var/cache/bind"; listen-on { any; }; listen-on-v6 { none; };
+  allow-query { any; }; recursion yes; allow-recursion { any; };
+  dnssec-validation no; notify no; empty-zones-enable no; };
 controls { };
 zone "." { type hint; file "/etc/bind/hints"; };
 """
+
+
+def hints(address: str) -> str:
+    """Return the hints that lead to a root server at an address."""
+    return f". 3600000 IN NS a.root.test.\na.root.test. 3600000 IN A {address}\n"
+
+
+def resolver(begins_at: str) -> tuple[HostFile, ...]:
+    """Return the files of a bind that resolves from a root server at an address."""
+    return HostFile("/etc/bind/named.conf", _RESOLVER), HostFile("/etc/bind/hints", hints(begins_at))
+
+
+HINTS: Final = hints("198.18.1.2")
 
 
 @contextmanager
@@ -172,13 +190,13 @@ def running_tree() -> Iterator[Host]:
         for server in NAME_SERVERS:
             host = stack.enter_context(running_host("names", server.name))
             connect(client, host, server.number)
-            _start(host, server.start, *server.configure(server.zones))
-        resolver = (HostFile("/etc/bind/named.conf", _RESOLVER), HostFile("/etc/bind/hints", HINTS))
-        _start(client, _NAMED, *resolver, HostFile("/etc/resolv.conf", "nameserver 127.0.0.1\n"))
+            serve(host, server.start, *server.configure(server.zones))
+        serve(client, NAMED, *resolver("198.18.1.2"), HostFile("/etc/resolv.conf", "nameserver 127.0.0.1\n"))
         yield client
 
 
-def _start(host: Host, command: str, *files: HostFile) -> None:
+def serve(host: Host, command: str, *files: HostFile) -> None:
+    """Write files on a host, start a name server there, and wait until it answers."""
     host.write(*files)
     host.shell(command)
     host.wait_for(53)
