@@ -5,8 +5,13 @@ Values alone: it judges nothing and reads nothing.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Literal
+
+from audit.firewall import Firewall
+
+Matter = Literal["switches", "contacts", "schedules", "tokens", "firewall"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,11 +23,19 @@ class Token:
 
 
 @dataclass(frozen=True, slots=True)
+class Unread:
+    """What the login could not read, and which right is missing, in a clause."""
+
+    matter: Matter
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class Upkeep:
     """What a cPanel & WHM server says of how it keeps its certificates up.
 
     `switched_off` are the touch files that are there, `contacts` who is told, `schedules` the lines that run the
-    panel's nightly update or ours, each with its file.
+    panel's nightly update or ours, each with its file, `firewall` the rules that a connection to it meets.
     """
 
     version: str
@@ -30,3 +43,9 @@ class Upkeep:
     contacts: tuple[str, ...] = ()
     schedules: tuple[str, ...] = ()
     tokens: tuple[Token, ...] = ()
+    firewall: Firewall = field(default_factory=Firewall)
+    unread: tuple[Unread, ...] = ()
+
+    def missing(self, matter: Matter) -> tuple[str, ...]:
+        """Return what could not be read of a matter, in a clause each."""
+        return tuple(one.why for one in self.unread if one.matter == matter)

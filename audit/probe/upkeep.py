@@ -1,20 +1,138 @@
 """Asks a cPanel & WHM server how it keeps its certificates up: the shell for it, and how the answer is read.
 
-It knows the panel's files; what is right is judged elsewhere.
+It knows the panel's files; what is right is judged elsewhere. Of every file only the lines leave the host that are
+asked for, and where there is no such panel nothing is asked.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from typing import Final
 
+from audit.contact import read_forward, read_wwwacct
 from audit.services.service import Section
-from audit.upkeep import Upkeep
+from audit.upkeep import Matter, Token, Unread, Upkeep
 
-UPKEEP: Final = ""
+TOUCH_FILES: Final = (
+    "/var/cpanel/ssl/disable_auto_hostname_certificate",
+    "/var/cpanel/ssl/disable_service_certificate_management",
+)
+FOLDERS: Final = ("/var/www/html", "/usr/local/apache/htdocs")  # of EasyApache 4 and 3
+_CANNOT: Final = "# cannot read "
+
+UPKEEP: Final = rf"""
+# each line begins with its file; what cannot be looked at is named
+lines_of() {{
+  pick=$1; shift
+  for f in "$@"; do
+    d=${{f%/*}}
+    if [ -r "$f" ] && [ ! -d "$f" ]; then
+      sed -n "$pick" "$f" | head -n 100 | while IFS= read -r line; do printf "%s: %s\n" "$f" "$line"; done
+    elif [ -e "$f" ] && [ ! -d "$f" ]; then printf "{_CANNOT}%s\n" "$f"
+    elif [ -d "$d" ] && ! {{ [ -x "$d" ] && [ -r "$d" ]; }}; then printf "{_CANNOT}%s\n" "$d"
+    fi
+  done
+}}
+switched_off() {{
+  for f in {" ".join(TOUCH_FILES)}; do
+    d=${{f%/*}}
+    if [ -e "$f" ]; then printf "%s\n" "$f"
+    elif [ -d "$d" ] && [ ! -x "$d" ]; then printf "{_CANNOT}%s\n" "$d"
+    fi
+  done
+}}
+schedules() {{
+  ours="upcp\|checkallsslcerts\|sslaudit"
+  lines_of "/^[[:space:]]*#/d;/$ours/p" /var/spool/cron/root /var/spool/cron/crontabs/root /etc/crontab \
+    /etc/cron.d/* /etc/cron.daily/*
+  for t in /etc/systemd/system/timers.target.wants/*.timer; do
+    [ -L "$t" ] || [ -e "$t" ] || continue
+    name=${{t##*/}} name=${{name%.timer}}
+    case $name in
+    *upcp* | *checkallsslcerts* | *sslaudit*) printf "%s: enabled\n" "$t" ;;
+    *) for u in /etc/systemd/system /usr/lib/systemd/system /lib/systemd/system; do
+        [ -f "$u/$name.service" ] || continue
+        sed -n "/^ExecStart=.*\($ours\)/p" "$u/$name.service" | head -n 1 |
+          while IFS= read -r line; do printf "%s: %s\n" "$t" "$line"; done
+        break
+      done ;;
+    esac
+  done
+}}
+tokens() {{
+  set --
+  for d in {" ".join(f"{folder}/.well-known/pki-validation" for folder in FOLDERS)}; do
+    [ -d "$d" ] && ! {{ [ -r "$d" ] && [ -x "$d" ]; }} && printf "{_CANNOT}%s\n" "$d"
+    for f in "$d"/*; do [ -f "$f" ] && [ $# -lt 500 ] && set -- "$@" "$f"; done
+  done
+  [ $# -eq 0 ] || stat -c "%Y %n" "$@"
+}}
+if [ -f /usr/local/cpanel/version ]; then
+  section upkeep.switches switched_off
+  section upkeep.panel lines_of "/^[[:space:]]*CONTACTEMAIL[[:space:]]/p" /etc/wwwacct.conf
+  section upkeep.forward lines_of p /root/.forward
+  section upkeep.schedules schedules
+  section upkeep.tokens tokens
+fi
+"""
+"""What the host runs beside the rest of the first command."""
 
 
 def read_upkeep(sections: Mapping[str, Section]) -> Upkeep | None:
     """Return what the host says; None where it is no such server."""
     version = sections.get("cpanel", Section("", 1))
-    return Upkeep(version.text.strip()) if version.rc == 0 and version.text.strip() else None
+    if version.rc != 0 or not version.text.strip():
+        return None
+    user = _text(sections, "uid").strip() or "this login"
+    return Upkeep(
+        version.text.strip(),
+        tuple(_lines(sections, "upkeep.switches")),
+        _contacts(sections),
+        tuple(_lines(sections, "upkeep.schedules")),
+        tuple(_tokens(sections)),
+        unread=tuple(_unread(sections, user)),
+    )
+
+
+def _text(sections: Mapping[str, Section], name: str) -> str:
+    section = sections.get(name)
+    return section.text if section else ""
+
+
+def _lines(sections: Mapping[str, Section], name: str) -> Iterator[str]:
+    lines = (line.strip() for line in _text(sections, name).splitlines())
+    yield from (line for line in lines if line and not line.startswith(_CANNOT))
+
+
+def _contacts(sections: Mapping[str, Section]) -> tuple[str, ...]:
+    """Return who is told: the panel's contact, else whom root's mail is forwarded to."""
+    host = (_text(sections, "fqdn").strip().splitlines() or ["localhost"])[0]
+    panel, forward = (
+        "\n".join(line.partition(": ")[2] for line in _lines(sections, name))
+        for name in ("upkeep.panel", "upkeep.forward")
+    )
+    return read_wwwacct(panel, host) or read_forward(forward, host)
+
+
+def _tokens(sections: Mapping[str, Section]) -> Iterator[Token]:
+    for line in _lines(sections, "upkeep.tokens"):
+        seconds, _, path = line.partition(" ")
+        if seconds.isdigit() and len(seconds) < 12 and path.startswith("/"):
+            yield Token(path, datetime.fromtimestamp(int(seconds), tz=UTC))
+
+
+def _unread(sections: Mapping[str, Section], user: str) -> Iterator[Unread]:
+    """Yield what the login may not read, each thing once; and what was not answered to its end."""
+    matters: tuple[tuple[Matter, tuple[str, ...]], ...] = (
+        ("switches", ("upkeep.switches",)),
+        ("contacts", ("upkeep.panel", "upkeep.forward")),
+        ("schedules", ("upkeep.schedules",)),
+        ("tokens", ("upkeep.tokens",)),
+    )
+    for matter, names in matters:
+        said = "\n".join(_text(sections, name) for name in names).splitlines()
+        denied = dict.fromkeys(line.removeprefix(_CANNOT) for line in said if line.startswith(_CANNOT))
+        yield from (Unread(matter, f"{user} may not read {path}") for path in denied)
+        if any(sections.get(name, Section("", None)).rc is None for name in names):
+            yield Unread(matter, "the host's answer about it was cut off")

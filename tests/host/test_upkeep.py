@@ -1,0 +1,185 @@
+"""What a panel's server tells of its upkeep: by files as they lie there, and of each only what is asked for."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from audit.observation import HostView, Observation
+from audit.probe.collect import prologue, read_sections
+from audit.probe.upkeep import UPKEEP, read_upkeep
+from audit.record import from_json, to_json
+from audit.upkeep import Token, Upkeep
+from tests.audit.facts import HOST
+from tests.plugin.evidence import NOW
+
+VERSION = "/usr/local/cpanel/version"
+OFF = "/var/cpanel/ssl/disable_service_certificate_management"
+SECRET = "must-not-leave"
+NOBODY = 65534
+
+
+@pytest.fixture
+def root() -> Iterator[Path]:
+    """Give a folder that stands for `/`, into which everybody may look."""
+    folder = Path(tempfile.mkdtemp(prefix="upkeep-"))
+    folder.chmod(0o755)
+    yield folder
+    shutil.rmtree(folder)
+
+
+def put(root: Path, files: Mapping[str, str]) -> None:
+    """Write files below the folder."""
+    for name, text in files.items():
+        path = root / name.lstrip("/")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, "utf-8")
+
+
+def asked(root: Path, shell: str = "sh", *, as_nobody: bool = False) -> str:
+    """Return what the host would print whose `/` is that folder."""
+    beside = f"section uid id -un\nsection cpanel cat {VERSION}\nsection fqdn echo panel.example.com\n"
+    below = re.sub(r"(?<![\w$}@])/(?=(?:etc|root|var|usr|lib)/)", f"{root}/", beside + UPKEEP)
+    user = NOBODY if as_nobody else None
+    whole = prologue("WORD") + below
+    done = subprocess.run([shell, "-c", whole], capture_output=True, text=True, check=False, user=user, group=user)
+    return done.stdout.replace(str(root), "")
+
+
+def told(root: Path, shell: str = "sh", *, as_nobody: bool = False) -> Upkeep | None:
+    """Return what is read of what the host prints."""
+    return read_upkeep(read_sections("WORD", asked(root, shell, as_nobody=as_nobody)))
+
+
+def panel(root: Path, files: Mapping[str, str]) -> Upkeep:
+    """Return what a panel's server with these files tells, whichever shell it has."""
+    put(root, {VERSION: "11.130.0.5\n", **files})
+    first, second = told(root, "dash"), told(root, "bash")
+    assert first is not None
+    assert first == second
+    return first
+
+
+def test_a_host_without_the_panel_is_asked_nothing(root: Path) -> None:
+    put(root, {"/etc/wwwacct.conf": "CONTACTEMAIL admin@example.com\n", OFF: ""})
+    assert "upkeep" not in asked(root)
+    assert told(root) is None
+
+
+def test_a_panel_where_nothing_is_set_up_says_so(root: Path) -> None:
+    assert panel(root, {}) == Upkeep("11.130.0.5")
+
+
+def test_touch_files_are_found(root: Path) -> None:
+    other = "/var/cpanel/ssl/disable_auto_hostname_certificate"
+    assert panel(root, {OFF: "", other: ""}).switched_off == (other, OFF)
+
+
+@pytest.mark.parametrize(
+    ("files", "contacts"),
+    [
+        ({"/etc/wwwacct.conf": f"HOST x\nCONTACTEMAIL  a@example.com, b\nPASS {SECRET}\n"},
+         ("a@example.com", "b@panel.example.com")),
+        ({"/etc/wwwacct.conf": "CONTACTEMAIL \n", "/root/.forward": "ops@example.com\n"}, ("ops@example.com",)),
+        ({"/root/.forward": "|/usr/bin/vacation, \\root\n"}, ("root@panel.example.com",)),
+        ({"/etc/wwwacct.conf": "#CONTACTEMAIL a@example.com\n"}, ()),
+    ],
+)  # fmt: skip
+def test_a_contact_is_the_panels_or_roots_forward(
+    root: Path, files: dict[str, str], contacts: tuple[str, ...]
+) -> None:  # fmt: skip
+    assert panel(root, files).contacts == contacts
+    assert SECRET not in asked(root)
+
+
+def test_only_lines_that_run_it_are_schedules_and_comments_are_none(root: Path) -> None:
+    upcp = "17 3 * * * /usr/local/cpanel/scripts/upcp --cron"
+    files = {
+        "/var/spool/cron/root": f"{upcp}\n5 5 * * * backup --password {SECRET}\n",
+        "/var/spool/cron/crontabs/root": f"# {upcp}\n",
+        "/etc/cron.d/sslaudit": "RANDOM_DELAY=60\n3 4 * * * root checkallsslcerts --allow-retry\n",
+        "/etc/cron.daily/other": f"#!/bin/sh\nrun {SECRET}\n",
+    }
+    assert panel(root, files).schedules == (
+        f"/var/spool/cron/root: {upcp}",
+        "/etc/cron.d/sslaudit: 3 4 * * * root checkallsslcerts --allow-retry",
+    )
+    assert SECRET not in asked(root)
+
+
+def test_a_timer_counts_where_it_is_enabled(root: Path) -> None:
+    units = root / "etc/systemd/system"
+    files = {
+        "/etc/systemd/system/sslaudit-checkallsslcerts.timer": "[Timer]\nOnCalendar=daily\n",
+        "/etc/systemd/system/nightly.service": f"[Service]\nEnvironment={SECRET}\nExecStart=/scripts/upcp --cron\n",
+        "/etc/systemd/system/nightly.timer": "[Timer]\nOnCalendar=daily\n",
+    }
+    assert panel(root, files).schedules == ()
+    (units / "timers.target.wants").mkdir()
+    for name in ("sslaudit-checkallsslcerts.timer", "nightly.timer"):
+        (units / "timers.target.wants" / name).symlink_to(f"/etc/systemd/system/{name}")
+    wants = "/etc/systemd/system/timers.target.wants"
+    assert panel(root, {}).schedules == (
+        f"{wants}/nightly.timer: ExecStart=/scripts/upcp --cron",
+        f"{wants}/sslaudit-checkallsslcerts.timer: enabled",
+    )
+    assert SECRET not in asked(root)
+
+
+def test_proofs_are_told_with_their_time_and_never_with_their_content(root: Path) -> None:
+    token = "/var/www/html/.well-known/pki-validation/4221C402112E4831C72C2E004614C47C.txt"
+    old = "/usr/local/apache/htdocs/.well-known/pki-validation/a b.txt"
+    put(root, {token: SECRET, old: SECRET})
+    when = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+    for path in (token, old):
+        os.utime(root / path[1:], (when.timestamp(), when.timestamp()))
+    assert panel(root, {}).tokens == (Token(token, when), Token(old, when))
+    assert SECRET not in asked(root)
+
+
+def test_of_very_many_proofs_some_are_told(root: Path) -> None:
+    folder = "/var/www/html/.well-known/pki-validation"
+    put(root, {f"{folder}/{number}.txt": "" for number in range(520)} | {VERSION: "1"})
+    found = told(root)
+    assert found
+    assert len(found.tokens) == 500
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become nobody")
+def test_what_a_login_may_not_read_is_named(root: Path) -> None:
+    put(
+        root,
+        {VERSION: "1", OFF: "", "/var/spool/cron/crontabs/root": "", "/etc/wwwacct.conf": "", "/root/.forward": ""},
+    )
+    for place, mode in (("var/cpanel/ssl", 0o700), ("var/spool/cron/crontabs", 0o730), ("etc/wwwacct.conf", 0o600),
+                        ("root", 0o700)):  # fmt: skip
+        (root / place).chmod(mode)
+    found = told(root, as_nobody=True)
+    assert found
+    assert found.missing("switches") == ("nobody may not read /var/cpanel/ssl",)
+    assert found.missing("contacts") == ("nobody may not read /etc/wwwacct.conf", "nobody may not read /root")
+    assert found.missing("schedules") == ("nobody may not read /var/spool/cron/crontabs",)
+    assert found.missing("tokens") == ()
+
+
+def test_an_answer_that_was_cut_off_says_nothing_of_what_is_missing(root: Path) -> None:
+    put(root, {VERSION: "1"})
+    whole = asked(root)
+    cut = read_upkeep(read_sections("WORD", whole[: whole.index("begin upkeep.schedules") + 30]))
+    assert cut
+    assert cut.missing("contacts") == ()
+    assert cut.missing("schedules") == ("the host's answer about it was cut off",)
+
+
+def test_what_was_told_comes_back_from_evidence_as_it_was(root: Path) -> None:
+    seen = panel(root, {OFF: "", "/var/www/html/.well-known/pki-validation/x.txt": ""})
+    observation = Observation(HOST, NOW, server=HostView("web1", "ssh://root@web1", upkeep=seen))
+    assert from_json(Observation, to_json(observation)) == observation
