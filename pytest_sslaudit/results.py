@@ -121,6 +121,7 @@ def observation_row(facts: Facts, phase: Phase = "before") -> dict[str, Any]:
         "observed_at": format_time(seen.observed_at),
         "addresses": list(seen.addresses),
         "resolved": None if seen.dns is None or seen.dns.status == "not-asked" else list(seen.dns.addresses),
+        "panel": "cpanel" if seen.server and seen.server.is_cpanel else None,
         "own_addresses": [*seen.server.addresses, *seen.server.configured_addresses] if seen.server else None,
         "protocol": first and first.version,
         "cipher": first and first.cipher,
@@ -163,6 +164,7 @@ def _file_row(file: InstalledFile) -> dict[str, Any]:
     first = read_certificate(file.chain_der[0]) if file.chain_der else None
     return {
         "path": file.path,
+        "real_path": file.real_path,
         "kind": file.kind,
         "owner": file.owner,
         "group": file.group,

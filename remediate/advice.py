@@ -33,6 +33,15 @@ ADVICE: Final[Mapping[str, str]] = {
     "dcv.no-docroot": "give the name a website on the host, or declare its folder: [[service]] docroot",
     "dcv.unseen": "run this where there is such a network too: nothing could be seen of the name's addresses from here",
     "dcv.*": "mend what the finding says: the CA would not get to see the proof that the name is yours",
+    "dcv.http-unreachable": (
+        "let plain HTTP on port 80 of every address of the host's name answer from the host itself, also below "
+        "/.well-known/pki-validation/"
+    ),
+    "dcv.redirect-illegal": "do not redirect /.well-known/pki-validation/ on port 80: the CA follows no redirect",
+    "dcv.firewall": (
+        "admit TCP port 80 by the rule that is named above: at the least from the addresses above, better from "
+        "everywhere, as CAs look from several networks"
+    ),
     "case.changed": "nothing: the next audit judges what is served now",
     # names
     "dns.unresolvable": "give the name an address in its zone, or take it out of the service's configuration",
@@ -45,6 +54,11 @@ ADVICE: Final[Mapping[str, str]] = {
     "dns.too-long": "shorten the chain of CNAMEs or delegations that is named above: CAs give up on it too",
     "dns.*": (
         "mend the zone, or take the name out of the service's configuration; then it is repaired by the next run"
+    ),
+    "host.name-invalid": "give the host a fully qualified name of its own, in public DNS (hostnamectl set-hostname)",
+    "dns.not-this-host": (
+        "let every A and AAAA record of the name lead to the host; behind NAT name what it is reached by: [host] "
+        "addresses"
     ),
     # the issuer
     "issuer.pending-validation": (
@@ -69,7 +83,9 @@ ADVICE: Final[Mapping[str, str]] = {
     "issuer.broken": "see that base_url is right; if so, tell the issuer what it answers",
     "issuer.answer": "tell the issuer what it sent: it is not what was ordered, and nothing of it was installed",
     "issuer.none": "choose an issuer: [remediate] issuer, and its section [issuer.NAME]",
+    "issuer.panel-only": "choose another issuer for what is no service of a panel: --audit-issuer, [remediate] issuer",
     # the host
+    "host.switched-off": "nothing, if it is meant to be so; else take away the file that is named above",
     "host.unprepared": (
         "put right what is missing above; or log in as root or with sudo, or name another folder: [host] folder"
     ),

@@ -24,6 +24,7 @@ class Bounds:
     max_age: timedelta = timedelta(minutes=30)  # an audit of a thousand endpoints is done in half of it
     future: timedelta = timedelta(minutes=2)  # as much as a clock may be off (ops.clock-skew: 120 s)
     can_order: bool = True  # an issuer is configured
+    is_panels_issuer: bool = False  # it is a panel's own program, which orders for the panel's services alone
 
 
 def fits(text: str, globs: Iterable[str]) -> bool:

@@ -145,6 +145,13 @@ class Case:
     old_spki_sha256: str | None = None
     is_compromised: bool = False
     owner: str | None = None  # the agent whose renewal is run
+    is_panel: bool = False  # it is of a panel's own services, which may have had a certificate each
+    old_leaves: tuple[str, ...] = ()  # all of them, where they are several
+
+    @property
+    def replaced(self) -> frozenset[str]:
+        """The SHA-256 of every leaf that is to be served no more."""
+        return frozenset(filter(None, (*self.old_leaves, self.old_leaf_sha256)))
 
 
 def case_id(host: str, names: Iterable[str], spki_sha256: str | None) -> str:

@@ -35,6 +35,7 @@ _CLAUSES: Final[tuple[tuple[re.Pattern[str], str], ...]] = (
     (re.compile(r"the audit did not finish|not all checks were run"), "plan.unfinished"),
     (re.compile(r"it is not known when it was observed|it was observed "), "plan.old-evidence"),
     (re.compile(r"no issuer is chosen"), "issuer.none"),
+    (re.compile(r"the issuer that is chosen is the program of a cPanel"), "issuer.panel-only"),
     (re.compile(r"a run repairs at most"), "plan.max-cases"),
     (re.compile(r"\S+ would not load its configuration: "), "plan.unloadable"),
     (re.compile(r"\S+ leads to .* too, which is no host of this run"), "plan.elsewhere"),

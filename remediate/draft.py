@@ -18,6 +18,7 @@ from remediate.evidence import Evidence, Seen
 from remediate.explanation import FILE_MODES, FOREIGN, REPAIRS
 from remediate.grouping import Group, identity, used_files
 from remediate.keeping import names_of
+from remediate.panel import AGENT
 from remediate.surroundings import Surroundings
 
 _COMPROMISED: Final = ("key.compromised", "cert.revoked")
@@ -28,18 +29,25 @@ _FAR: Final = datetime.max.replace(tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """The users of a certificate with the findings on it that a repair would help; there is at least one."""
+    """The users of a certificate with the findings on it that a repair would help; there is at least one.
+
+    `id` is what the case is known by where that is not its certificate.
+    """
 
     group: Group
     findings: tuple[Result, ...]
+    id: str = ""
+
+    @property
+    def strongest(self) -> Repair:
+        """The strongest repair that a finding asks for."""
+        return min((REPAIRS[result.remedy] for result in self.findings), key=lambda repair: repair.rank)
 
 
 def case_of(draft: Draft, evidence: Evidence, around: Surroundings, bounds: Bounds) -> Case:
     """Return the case of a certificate: the strongest repair that a finding on it asks for, for all who use it."""
-    group, findings = draft.group, draft.findings
-    strongest = min((REPAIRS[result.remedy] for result in findings), key=lambda repair: repair.rank)
-    owner = _owner(group, evidence)
-    repair = Repair.RUN_OWNER if owner and strongest in _OWNED and bounds.foreign == "run-owner" else strongest
+    group, findings, strongest = draft.group, draft.findings, draft.strongest
+    repair, owner = _repair(draft, evidence, bounds)
     old = _old(draft, strongest)
     old_names, old_spki = identity(old)
     kept, left_out = names_of(group, evidence)
@@ -49,7 +57,7 @@ def case_of(draft: Draft, evidence: Evidence, around: Surroundings, bounds: Boun
     endpoints = tuple(member.endpoint for member in members)
     mend_modes = any(result.check == FILE_MODES for result in findings)
     return Case(
-        id=case_id(group.host, old_names, old_spki),
+        id=draft.id or case_id(group.host, old_names, old_spki),
         host=group.host,
         hostspec=group.hostspec,
         repair=repair,
@@ -65,7 +73,19 @@ def case_of(draft: Draft, evidence: Evidence, around: Surroundings, bounds: Boun
         old_spki_sha256=old_spki,
         is_compromised=any(one.check in _COMPROMISED and one.remedy is Remedy.REKEY for one in findings),
         owner=owner,
+        is_panel=group.is_panel,
+        old_leaves=_old_leaves(draft, strongest) if group.is_panel else (),
     )
+
+
+def _repair(draft: Draft, evidence: Evidence, bounds: Bounds) -> tuple[Repair, str | None]:
+    """Return which repair it is, and the agent that owns the certificate: it renews, where that is wanted."""
+    strongest, owner = draft.strongest, _owner(draft.group, evidence)
+    if draft.group.is_panel and not owner:
+        is_theirs = bounds.is_panels_issuer and strongest in VALIDATED
+        return (Repair.RUN_OWNER, AGENT) if is_theirs else (strongest, None)
+    is_owned = owner and strongest in _OWNED and bounds.foreign == "run-owner"
+    return Repair.RUN_OWNER if is_owned else strongest, owner
 
 
 def _owner(group: Group, evidence: Evidence) -> str | None:
@@ -89,6 +109,10 @@ def _old(draft: Draft, repair: Repair) -> Seen:
     What an interrupted repair has replaced already asks for nothing, so that the case stays the same.
     """
     return min(_asking(draft, repair), key=lambda seen: (seen.not_after or _FAR, seen.leaf_sha256 or "", seen.endpoint))
+
+
+def _old_leaves(draft: Draft, repair: Repair) -> tuple[str, ...]:
+    return tuple(sorted({one.leaf_sha256 for one in _asking(draft, repair) if one.leaf_sha256}))
 
 
 def _concerned(draft: Draft, repair: Repair) -> tuple[Seen, ...]:

@@ -38,6 +38,7 @@ class SeenFile:
     mode: str | None = None  # "0600"
     spki_sha256: str | None = None
     names: tuple[str, ...] = ()  # SANs, where the results say them
+    real_path: str | None = None  # where links lead
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +61,7 @@ class Seen:
     files: tuple[SeenFile, ...] = ()
     resolved: tuple[str, ...] | None = None
     own_addresses: tuple[str, ...] | None = None
+    is_panel: bool = False  # its host is a cPanel & WHM server
 
     @property
     def is_host(self) -> bool:
@@ -147,13 +149,14 @@ def seen_of(row: Mapping[str, Any]) -> Seen:
         files=tuple(_file(one) for one in row["installed"]),
         resolved=_addresses(row.get("resolved")),
         own_addresses=_addresses(row.get("own_addresses")),
+        is_panel=row.get("panel") is not None,
     )
 
 
 def _file(row: Mapping[str, Any]) -> SeenFile:
     return SeenFile(
         row["path"], row["kind"], row.get("owner"), row.get("group"), row.get("mode"), row.get("spki_sha256"),
-        tuple(sorted(row.get("names") or ())),
+        tuple(sorted(row.get("names") or ())), row.get("real_path"),
     )  # fmt: skip
 
 

@@ -9,6 +9,7 @@ from collections.abc import Hashable, Iterable, Iterator
 from dataclasses import dataclass
 
 from remediate.evidence import Seen, SeenFile
+from remediate.panel import is_of_panel
 
 Identity = tuple[tuple[str, ...], str | None]
 """Names and SPKI digest of a certificate: what stays when it is renewed with its key, and when a copy of it is made."""
@@ -21,6 +22,11 @@ class Group:
     host: str
     hostspec: str
     members: tuple[Seen, ...]
+
+    @property
+    def is_panel(self) -> bool:
+        """Whether they are a panel's own services."""
+        return all(map(is_of_panel, self.members))
 
 
 def group_by_certificate(seen: Iterable[Seen]) -> tuple[Group, ...]:
@@ -65,11 +71,15 @@ def _of_key(files: tuple[SeenFile, ...], spki_sha256: str) -> Iterator[SeenFile]
 
 
 def _traits(seen: Seen) -> Iterator[Hashable]:
-    """Yield what only users of one certificate have in common on a host."""
-    yield seen.label, identity(seen)
+    """Yield what only users of one certificate have in common on a host.
+
+    What has a copy of a panel's certificate is not one of the panel's services: another agent may own it.
+    """
+    place = seen.label, is_of_panel(seen)
+    yield place, identity(seen)
     for file in used_files(seen):
         if file.kind == "certificate":
-            yield seen.label, file.path
+            yield place, file.path
 
 
 def _root(parent: dict[Hashable, Hashable], trait: Hashable) -> Hashable:

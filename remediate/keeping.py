@@ -16,6 +16,8 @@ from remediate.case import LeftOut
 from remediate.evidence import Evidence
 from remediate.grouping import Group, used_files
 
+_NOT_VOUCHED: Final = "no CA has vouched for it, and the panel's services are asked for by the host's name"
+_NO_FILE: Final = "no file shows that all names it stands for are ours (Baseline Requirements 3.2.2.4.18)"
 _HOME_MADE: Final = ("cert.self-signed", "cert.untrusted", "svc.certificate-missing")
 """Findings on certificates that no CA the clients know has vouched for: any name may stand in them."""
 
@@ -23,7 +25,9 @@ _HOME_MADE: Final = ("cert.self-signed", "cert.untrusted", "svc.certificate-miss
 def names_of(group: Group, evidence: Evidence) -> tuple[tuple[str, ...], tuple[LeftOut, ...]]:
     """Return the names to keep and those left out: all SANs, on disk and served, and what each endpoint is asked for.
 
-    Left out is only what no CA may certify, and only where no CA has: no name is lost that a client could rely on.
+    Left out is only what no CA may certify, and only where no CA has: no name is lost that a client could rely on. Of
+    a panel's own services it is what no CA has vouched for, and wildcards: one name too many would leave all of them
+    without a certificate.
     """
     kept = {member.name for member in group.members}
     left_out: dict[str, str] = {}
@@ -33,12 +37,23 @@ def names_of(group: Group, evidence: Evidence) -> tuple[tuple[str, ...], tuple[L
         is_home_made = any(evidence.verdict(member.endpoint, check) is Verdict.FAIL for check in _HOME_MADE)
         on_disk = (name for file in used_files(member) for name in file.names)
         for name in (*(member.names or ()), *on_disk):
-            fault = _uncertifiable(name) if is_home_made else ""
+            fault = (
+                _unneeded(name, is_home_made=is_home_made)
+                if group.is_panel
+                else _uncertifiable(name)
+                if is_home_made
+                else ""
+            )
             if fault:
                 left_out[name] = fault
             else:
                 kept.add(name)
     return tuple(sorted(kept)), tuple(LeftOut(name, left_out[name]) for name in sorted(left_out) if name not in kept)
+
+
+def _unneeded(name: str, *, is_home_made: bool) -> str:
+    """Say in a clause why a certificate of a panel's services does without a name; an empty text where it keeps it."""
+    return _NOT_VOUCHED if is_home_made else _NO_FILE if name.startswith("*.") else ""
 
 
 def _uncertifiable(name: str) -> str:

@@ -5,7 +5,7 @@ It says which in a sentence a person can act on; it knows nothing of how many ca
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Final
 
@@ -18,11 +18,15 @@ from remediate.evidence import Evidence
 from remediate.surroundings import Surroundings
 
 _ORDERING: Final = VALIDATED | {Repair.RUN_OWNER}
+_NAMED: Final = "host.name-invalid"
+_MISSING: Final = "svc.certificate-missing"
 _PROVEN_ON_THE_WIRE: Final = frozenset(Repair) - {Repair.HOST}
 _OBSTACLES: Final[tuple[tuple[str, frozenset[Repair]], ...]] = (
     ("dns.not-this-host", _PROVEN_ON_THE_WIRE),  # what answers there is not what is repaired
     ("dns.", _ORDERING),
+    ("dcv.firewall-narrow", frozenset()),  # those whom the firewall lists may come; that others may not is told
     ("dcv.", _ORDERING),
+    (_NAMED, _ORDERING),
     ("ops.clock-skew", _PROVEN_ON_THE_WIRE),  # by a wrong clock anything may look expired, or well
     ("cert.not-yet-valid", _PROVEN_ON_THE_WIRE),  # the clock's fault only where its remedy is the host
     ("svc.unreachable", _PROVEN_ON_THE_WIRE),  # nothing could be proven afterwards
@@ -36,14 +40,17 @@ def obstacles(case: Case, evidence: Evidence, around: Surroundings) -> Iterator[
         yield "the audit did not finish: what it would have found is not known"
     if left_out := evidence.unfinished.intersection(case.endpoints):
         yield f"not all checks were run on {listing(sorted(left_out))}: run it again without -k, -m and --lf"
-    for endpoint in (*case.endpoints, f"{case.host}/"):
-        for result in evidence.by_endpoint.get(endpoint, ()):
-            if _keeps(result, case.repair):
-                yield f"{result.endpoint}: {result.check}: {result.message}"
-    if case.repair in _PROVEN_ON_THE_WIRE:
-        yield from _of_neighbours(case, around)
+    yield from of_endpoints(case, evidence, around)
+    yield from _of_findings(case, evidence, (f"{case.host}/",))
     if case.repair in VALIDATED:
         yield from _of_other_hosts(case, around)
+
+
+def of_endpoints(case: Case, evidence: Evidence, around: Surroundings) -> Iterator[str]:
+    """Yield what keeps the endpoints of a case from being repaired, and does not concern its whole host."""
+    yield from _of_findings(case, evidence, case.endpoints)
+    if case.repair in _PROVEN_ON_THE_WIRE:
+        yield from _of_neighbours(case, around)
 
 
 def out_of_date(case: Case, evidence: Evidence, bounds: Bounds, now: datetime) -> str | None:
@@ -59,17 +66,30 @@ def out_of_date(case: Case, evidence: Evidence, bounds: Bounds, now: datetime) -
     return None
 
 
-def _keeps(result: Result, repair: Repair) -> bool:
+def _of_findings(case: Case, evidence: Evidence, endpoints: Iterable[str]) -> Iterator[str]:
+    """Yield the findings that keep a case from being repaired; what is found of several endpoints is said once."""
+    found = set[tuple[str, str]]()
+    for endpoint in endpoints:
+        for result in evidence.by_endpoint.get(endpoint, ()):
+            if _keeps(result, case, evidence) and (result.check, result.message) not in found:
+                found.add((result.check, result.message))
+                yield f"{result.endpoint}: {result.check}: {result.message}"
+
+
+def _keeps(result: Result, case: Case, evidence: Evidence) -> bool:
     if result.verdict is not Verdict.FAIL or result.severity.rank < Severity.MEDIUM.rank:
         return False
     kept = next((kept for beginning, kept in _OBSTACLES if result.check.startswith(beginning)), frozenset[Repair]())
-    if repair not in kept:
+    if case.repair not in kept:
         return False
-    if result.endpoint.endswith("/") and result.check.startswith("dns."):
-        return False  # about the host's own name: where the certificate has it, an endpoint says so too
+    if result.endpoint.endswith("/") and (result.check.startswith("dns.") or result.check == _NAMED):
+        return case.is_panel  # about the host's own name: another certificate has it where an endpoint says so too
     if result.check == "cert.not-yet-valid":
         return result.remedy is Remedy.HOST
-    return result.check != "svc.unreachable" or _is_of_network(result)
+    if result.check != "svc.unreachable":
+        return True
+    is_without = case.is_panel and evidence.verdict(result.endpoint, _MISSING) is Verdict.FAIL
+    return _is_of_network(result) and not is_without  # without a certificate a service may not even start
 
 
 def _is_of_network(result: Result) -> bool:
@@ -83,7 +103,7 @@ def _of_neighbours(case: Case, around: Surroundings) -> Iterator[str]:
     """Yield what keeps the services from loading their configuration again, but for what the case itself replaces."""
     for service in case.services:
         for endpoint, fault in around.unloadable.get((case.host, service), ()):
-            if endpoint not in case.endpoints or case.repair not in VALIDATED:
+            if endpoint not in case.endpoints or not (case.repair in VALIDATED or case.is_panel):
                 yield f"{service} would not load its configuration: {endpoint}: {fault}"
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from remediate.action import Command
+from remediate.panel import AGENT
 from remediate.premises import Premises
 
 RENEWAL_S: Final = 1500
@@ -87,6 +88,10 @@ if systemctl is-active --quiet caddy 2>/dev/null; then set -- systemctl reload c
 else set -- caddy reload --config /etc/caddy/Caddyfile --force
 fi
 """
+# By its whole path: a command of ours has the same name. It queues no retry, as it is not allowed to.
+_CPANEL: Final = r"""
+set -- /usr/local/cpanel/bin/checkallsslcerts --verbose
+"""
 
 OWNERS: Final[Mapping[str, Owner]] = {
     owner.name: owner
@@ -96,6 +101,7 @@ OWNERS: Final[Mapping[str, Owner]] = {
         Owner("lego", _LEGO),
         Owner("dehydrated", _DEHYDRATED),
         Owner("caddy", _CADDY, settles_s=120.0),
+        Owner(AGENT, _CPANEL),
     )
 }
 """Whose renewal can be run, by the name that the audit gives the agent."""

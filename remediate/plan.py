@@ -17,8 +17,10 @@ from remediate.draft import Draft, case_of
 from remediate.evidence import Evidence
 from remediate.explanation import Explained, Kind, explain
 from remediate.grouping import group_by_certificate
-from remediate.obstacle import obstacles, out_of_date
+from remediate.joining import joined
+from remediate.obstacle import obstacles, of_endpoints, out_of_date
 from remediate.owners import OWNERS
+from remediate.panel import AGENT
 from remediate.surroundings import Surroundings, look_around
 
 
@@ -59,7 +61,11 @@ def plan(evidence: Evidence, bounds: Bounds, now: datetime) -> Plan:
         else:
             explained.append(why)
     ready, waiting = list[Case](), list[Waiting]()
-    for draft in _drafts(evidence, helped):
+
+    def is_held(draft: Draft) -> bool:
+        return any(of_endpoints(case_of(draft, evidence, around, bounds), evidence, around))
+
+    for draft in joined(_drafts(evidence, helped), is_held):
         case = case_of(draft, evidence, around, bounds)
         not_ours = _not_ours(case, bounds)
         because = _because(case, evidence, around, (bounds, now))
@@ -99,8 +105,11 @@ def _drafts(evidence: Evidence, helped: Mapping[str, list[Result]]) -> Iterator[
 
 def _not_ours(case: Case, bounds: Bounds) -> tuple[Kind, str] | None:
     """Say why a certificate is left alone altogether; None where it is not."""
-    if case.owner and bounds.foreign == "explain":
+    is_foreign = case.owner and not case.is_panel
+    if is_foreign and bounds.foreign == "explain":
         return "foreign", f"{case.owner} owns this certificate and renews it"
+    if is_foreign and case.repair is Repair.RUN_OWNER and case.owner == AGENT:
+        return "foreign", f"{AGENT} owns this certificate and renews it; its own services are all that is repaired"
     if case.repair is Repair.RUN_OWNER and case.owner not in OWNERS:
         return "foreign", f"{case.owner} owns this certificate, and it is not known how its renewal is run"
     spared = next((name for name in case.names if fits(name, bounds.names_left_out)), None)
@@ -108,10 +117,22 @@ def _not_ours(case: Case, bounds: Bounds) -> tuple[Kind, str] | None:
 
 
 def _because(case: Case, evidence: Evidence, around: Surroundings, limits: tuple[Bounds, datetime]) -> tuple[str, ...]:
-    outdated = out_of_date(case, evidence, *limits)
-    unordered = case.repair in VALIDATED and not limits[0].can_order
-    because = (outdated, "no issuer is chosen: [remediate] issuer, and its section [issuer.NAME]" if unordered else "")
+    because = (out_of_date(case, evidence, *limits), _unordered(case, limits[0]))
     return (*filter(None, because), *obstacles(case, evidence, around))
+
+
+def _unordered(case: Case, bounds: Bounds) -> str:
+    """Say why there is nobody to order from; an empty text where there is, or where nothing is ordered."""
+    if case.repair not in VALIDATED:
+        return ""
+    if not bounds.can_order:
+        return "no issuer is chosen: [remediate] issuer, and its section [issuer.NAME]"
+    if bounds.is_panels_issuer:
+        return (
+            "the issuer that is chosen is the program of a cPanel & WHM server, which orders for the services of that "
+            "panel alone"
+        )
+    return ""
 
 
 def _in_order(cases: Sequence[Case]) -> tuple[Case, ...]:

@@ -1,0 +1,40 @@
+"""Which certificates of a host are replaced by one: those of a panel's own services, whichever keys they had.
+
+It knows what the panel's services are and what is asked for them; when a service has to wait is told to it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+from remediate.case import VALIDATED
+from remediate.draft import Draft
+from remediate.grouping import Group
+from remediate.panel import panel_case_id
+
+
+def joined(drafts: Iterable[Draft], is_held: Callable[[Draft], bool]) -> Iterator[Draft]:
+    """Yield the drafts, those of a panel's services that are to have a new certificate as one for each host.
+
+    A service that something keeps from being repaired holds up no other: such wait together.
+    """
+    panels: dict[str, list[Draft]] = {}
+    for draft in drafts:
+        if draft.group.is_panel and draft.strongest in VALIDATED:
+            panels.setdefault(draft.group.host, []).append(draft)
+        else:
+            yield draft
+    for host, mine in panels.items():
+        held = [draft for draft in mine if is_held(draft)]
+        free = [draft for draft in mine if draft not in held]
+        if free:
+            yield _one(free, panel_case_id(host, is_held=False))
+        if held:
+            yield _one(held, panel_case_id(host, is_held=bool(free)))
+
+
+def _one(drafts: Sequence[Draft], case_id: str) -> Draft:
+    members = sorted((member for draft in drafts for member in draft.group.members), key=lambda one: one.endpoint)
+    findings = tuple(finding for draft in drafts for finding in draft.findings)
+    first = drafts[0].group
+    return Draft(Group(first.host, first.hostspec, tuple(members)), findings, case_id)

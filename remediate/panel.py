@@ -1,0 +1,47 @@
+"""The services of a cPanel & WHM server that have a certificate of the panel itself: by their files, or their names.
+
+It knows the panel's folders and what the panel calls its services; what is wrong with a certificate is known elsewhere.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping
+from typing import Final
+
+from remediate.evidence import Seen
+
+AGENT: Final = "cpanel"
+"""The panel as an agent, as an issuer, and as the owner of a certificate."""
+
+WORDS: Final[Mapping[str, str]] = {
+    "cpanel": "cpanel",
+    "dovecot": "dovecot",
+    "exim": "exim",
+    "pure-ftpd": "ftp",
+    "proftpd": "ftp",
+}
+"""What the panel calls a service, by the name that discovery gives it."""
+
+_OWN: Final = re.compile(r"/var/cpanel/ssl/(cpanel|dovecot|exim|ftp)/[^/]+")
+
+
+def is_of_panel(seen: Seen) -> bool:
+    """Tell whether an endpoint has one of the panel's service certificates, or is to have one and has no file yet.
+
+    Links of the services' own configuration (`/etc/exim.crt`) are known by where they lead.
+    """
+    if not seen.files:
+        return seen.is_panel and seen.service in WORDS
+    return any(_OWN.fullmatch(path) for file in seen.files for path in (file.path, file.real_path or ""))
+
+
+def panel_case_id(host: str, *, is_held: bool) -> str:
+    """Return the id of the case of a panel's service certificates: the same, whichever of them are replaced by then.
+
+    Each had a key of its own, so that no old key stands for the case. `is_held` tells those apart that have to wait
+    while the others are repaired.
+    """
+    text = f"{host}\nservice certificates of the panel{', held' if is_held else ''}"
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
