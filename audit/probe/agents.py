@@ -23,7 +23,8 @@ _OWNERS: Final[tuple[tuple[str, str], ...]] = (
     (r"^/var/lib/dehydrated/|^/etc/dehydrated/certs/", "dehydrated"),
     (r"^/var/lib/acme/", "acme"),
     (r"^/etc/(apache2|httpd)/md/|^/var/lib/(apache2|httpd)/md/", "mod_md"),
-    (r"^/var/cpanel/|^/usr/local/cpanel/", "cpanel"),
+    # the certificates of the panel's own services are whose the host is; what is beside them AutoSSL keeps for sites
+    (r"^/var/cpanel/(?!ssl/(cpanel|dovecot|exim|ftp)/[^/]+$)|^/usr/local/cpanel/", "cpanel"),
     (r"^/(usr/local|opt)/psa/", "plesk"),
     (r"^/usr/local/directadmin/|^/etc/virtual/", "directadmin"),
     (r"^/usr/local/(hestia|vesta)/|^/home/[^/]+/conf/(web|mail)/", "hestia"),

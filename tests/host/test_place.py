@@ -122,7 +122,10 @@ def test_without_openssl_a_stranger_is_told_by_its_port_alone() -> None:
         ("/etc/nginx/copied.pem", None, "acme.sh"),
         ("/home/u/.lego/certificates/a.crt", None, "lego"),
         ("/var/lib/caddy/.local/share/caddy/certificates/x/a.crt", None, "caddy"),
-        ("/var/cpanel/ssl/dovecot/dovecot.crt", None, "cpanel"),
+        ("/var/cpanel/ssl/apache_tls/www.example.com/combined", None, "cpanel"),
+        ("/var/cpanel/ssl/dovecot/../domain_tls/www.example.com/combined", None, "cpanel"),
+        ("/etc/dovecot/ssl/dovecot.crt", "/var/cpanel/ssl/dovecot/dovecot.crt", None),
+        ("/var/cpanel/ssl/cpanel/mycpanel.pem", None, None),
         ("/etc/ssl/private/own.pem", None, None),
     ],
 )
