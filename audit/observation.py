@@ -141,6 +141,7 @@ class HostView:
     config_test: ConfigTest | None = None
     files: tuple[InstalledFile, ...] = ()
     agent: str | None = None  # who owns the certificate: certbot, acme.sh, lego, caddy, …
+    panel_service: str | None = None  # the panel's own word for it, where the panel installs its certificate
     snakeoil: bool = False  # the distribution's own placeholder certificate
     missing_rights: tuple[str, ...] = ()  # what could not be read, and which right is missing
     websites: tuple[Website, ...] = ()  # what answers to plain HTTP; only of the host as a whole

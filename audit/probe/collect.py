@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from audit.probe.upkeep import UPKEEP
+from audit.services.layout import Layout
 from audit.services.service import Section, Service
 
 COMMAND_LIMIT_S: Final = 10  # for each program the script runs; the script as a whole has the login's deadline
@@ -52,11 +53,19 @@ section network readlink /proc/self/ns/net
 section byte_order eval "printf '\001\000' | od -An -tu2"
 section booted sed -n "s/^btime //p" /proc/stat
 section ticks getconf CLK_TCK
-section cpanel cat /usr/local/cpanel/version
 section acme_sh installed
 section sockets sed -n "/: [0-9A-F:]* [0-9A-F:]* 0A /p" /proc/net/tcp /proc/net/tcp6
 section owners owners
 """
+
+ABOUT_LAYOUT: Final = r"""
+layout_@NAME@() {@BODY@}
+if [ -e @MARK@ ]; then
+  section @NAME@ cat @MARK@
+  prefix=@NAME@.; { layout_@NAME@; } 2>/dev/null; prefix=
+fi
+"""
+"""A panel's own sections, where the panel is; that of its name holds its version."""
 
 READERS: Final = r"""
 option() { printf "%s\n" "$words" | sed -n "/^$1\$/{n;p;};s/^$1\(.\)/\1/p" | head -n 1; }
@@ -135,8 +144,11 @@ section clock.end date +%s.%N
 """
 
 
-def whole_script(nonce: str, services: Sequence[Service]) -> str:
-    """Return the script that tells about a host and each service in the table, framed by the nonce."""
+def whole_script(nonce: str, services: Sequence[Service], layouts: Sequence[Layout]) -> str:
+    """Return the script that tells about a host, each service in the table and the panel that is there.
+
+    Each section is framed by the nonce.
+    """
     functions = "".join(
         f"service_{_identifier(service)}() {{{service.script}}}\n"
         f"programs_{_identifier(service)}() {{ echo {' '.join(service.processes)}; }}\n"
@@ -145,7 +157,8 @@ def whole_script(nonce: str, services: Sequence[Service]) -> str:
     cases = "".join(f"  {' | '.join(service.processes)}) s={_identifier(service)} ;;\n" for service in services)
     names = " ".join(_identifier(service) for service in services)
     about = _filled(ABOUT_SERVICES, CASES=cases, SERVICES=names, PROCESSES=MAX_PROCESSES)
-    return prologue(nonce) + ABOUT_HOST + UPKEEP + READERS + functions + about
+    panels = "".join(_filled(ABOUT_LAYOUT, NAME=one.name, MARK=one.mark, BODY=one.script) for one in layouts)
+    return prologue(nonce) + ABOUT_HOST + panels + UPKEEP + READERS + functions + about
 
 
 def prologue(nonce: str) -> str:
@@ -179,6 +192,21 @@ def read_sections(nonce: str, text: str) -> dict[str, Section]:
 def _plain(command: str) -> str:
     """Return a command as a person would type it: without the limits and filters of ours."""
     return re.sub(r"^(?:(?:silent|timeout \d+) )+", "", command)
+
+
+def layout_in(sections: Mapping[str, Section], layouts: Sequence[Layout]) -> Layout | None:
+    """Return the panel that a host says it has; None where it has none, or the login may not read its version."""
+    return next((one for one in layouts if _told(sections.get(one.name))), None)
+
+
+def _told(version: Section | None) -> bool:
+    return version is not None and version.rc == 0 and bool(version.text.strip())
+
+
+def sections_of(sections: Mapping[str, Section], layout: Layout) -> dict[str, Section]:
+    """Return the sections of a panel's own script by their names in it."""
+    mine = f"{layout.name}."
+    return {name.removeprefix(mine): section for name, section in sections.items() if name.startswith(mine)}
 
 
 def instances(sections: Mapping[str, Section]) -> dict[tuple[str, int], dict[str, Section]]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
@@ -20,12 +20,14 @@ from audit.probe.collect import COMMAND_LIMIT_S, instances, prologue, whole_scri
 from audit.probe.facts import Facts, read_facts
 from audit.probe.files import LOOK, PER_COMMAND, look_at, missing_rights, read_file
 from audit.probe.inside import HostInside
+from audit.probe.instance import Instance
+from audit.probe.layouts import Panel, panel_of, unread_marks
 from audit.probe.login import Host, new_nonce
 from audit.probe.place import Found, endpoints_of, host_name
 from audit.probe.strangers import TRY, read_strangers, try_strangers
 from audit.probe.target import Target
 from audit.probe.upkeep import read_upkeep
-from audit.services import SERVICES
+from audit.services import LAYOUTS, SERVICES
 from audit.services.declared import DeclaredService, listeners_of, websites_of
 from audit.services.service import Dump, Listener, NamedFile, Section, Service
 from audit.websites import Website
@@ -45,73 +47,77 @@ class Wishes:
     discover: bool = True  # else nothing is looked at but those services
 
 
-@dataclass(frozen=True, slots=True)
-class Instance:
-    """One service on a host as it was found: running as a process, or only configured."""
-
-    name: str
-    pid: int
-    since: datetime | None
-    test: ConfigTest | None
-    listeners: tuple[Listener, ...]
-    missing: tuple[str, ...] = ()
-
-
 def inspect(host: Host, wishes: Wishes, clock: Clock) -> tuple[Observation, tuple[Target, ...]]:
     """Return what is seen of a host, and the endpoints found on it; a fault of the host's is in the observation."""
     whole = Endpoint.of_host(host.label, host.hostspec)
     sent = clock()
     nonce = new_nonce()
-    answer = host.run(whole_script(nonce, SERVICES if wishes.discover else ()), nonce)
+    answer = host.run(whole_script(nonce, SERVICES if wishes.discover else (), LAYOUTS), nonce)
     received = clock()
     if isinstance(answer, ProbeFailure):
         return Observation(whole, received, failures=(answer,), elapsed_s=(received - sent).total_seconds()), ()
     facts = read_facts(answer, sent, received)
-    found = [*_instances(answer, facts), *_declared(wishes.services, facts)]
+    panel = panel_of(answer, facts) if wishes.discover else None
+    found = [*_found(answer, facts, wishes, panel)]
     second = _second_look(host, found, facts, wishes)
     if isinstance(second, ProbeFailure):
         return Observation(whole, received, failures=(second,), server=_view(host, facts, wishes)), ()
     found += _finish(found, second, wishes, facts)
     files = {one: read_file(one, second) for one in _named(found)}
-    view = _view(host, facts, wishes, missing=_missing(found, files))
-    websites = tuple(_websites(answer, facts, wishes.services))
+    view = _view(host, facts, wishes, missing=(*unread_marks(answer, facts), *_missing(found, files)))
+    websites = _websites(answer, facts, wishes.services)
+    websites += panel.websites(host_name(view), websites) if panel else ()
     whole_view = replace(view, websites=websites, upkeep=read_upkeep(answer))
     elapsed = (clock() - sent).total_seconds()
     observation = Observation(whole, received, server=whole_view, connections=host.commands, elapsed_s=elapsed)
-    return observation, tuple(_targets(host, view, facts, (found, files)))
+    return observation, tuple(_targets(host, view, facts, _Seen(found, files, panel)))
+
+
+def _found(
+    answer: Mapping[str, Section], facts: Facts, wishes: Wishes, panel: Panel | None
+) -> tuple[Instance, ...]:  # fmt: skip
+    """Return what is configured on the host, as its panel lays it out, then what is declared."""
+    known = tuple(_instances(answer, facts))
+    declared = tuple(_declared(wishes.services, facts))
+    return (*(panel.arranged(known, declared) if panel else known), *declared)
 
 
 def _instances(answer: Mapping[str, Section], facts: Facts) -> Iterator[Instance]:
-    rows = _rows()
-    for (name, pid), sections in instances(answer).items():
+    for row, pid, sections in _answers(answer):
         dump = Dump(sections, facts.ports_of(pid))
-        listeners = rows[name].read(dump)
+        listeners = row.read(dump)
         if listeners:
             test = sections.get("test")
             if all(one.unread and not one.files for one in listeners):
                 test = None  # what was tested is not known to be what runs
             denied = bool(test and test.rc and facts.user != "root" and "ermission denied" in test.text)
             yield Instance(
-                rows[name].name, pid, facts.since(dump.text("since").strip()),
+                row.name, pid, facts.since(dump.text("since").strip()),
                 None if denied or test is None else _config_test(test), listeners,
                 (f"{facts.user} may not test the configuration: {_short(test.text)}",) if denied and test else (),
             )  # fmt: skip
 
 
-def _websites(answer: Mapping[str, Section], facts: Facts, services: tuple[DeclaredService, ...]) -> Iterator[Website]:
-    """Yield what answers to plain HTTP: what is declared, and of what runs the websites on ports it listens on."""
-    yield from (site for service in services for site in websites_of(service))
-    for (name, pid), sections in instances(answer).items():
+def _websites(
+    answer: Mapping[str, Section], facts: Facts, services: tuple[DeclaredService, ...]
+) -> tuple[Website, ...]:  # fmt: skip
+    """Return what answers to plain HTTP: what is declared, and of what runs the websites on ports it listens on."""
+    found = [site for service in services for site in websites_of(service)]
+    for row, pid, sections in _answers(answer):
         if pid:
             held = facts.ports_of(pid)
             ports = {port for _, port in held}  # none where the login may not see them
-            sites = _rows()[name].websites(Dump(sections, held))
-            yield from (site for site in sites if not ports or site.port in ports)
+            sites = row.websites(Dump(sections, held))
+            found += (site for site in sites if not ports or site.port in ports)
+    return tuple(found)
 
 
-def _rows() -> dict[str, Service]:
-    """Return the services by their names in sections."""
-    return {re.sub(r"\W", "_", row.name): row for row in SERVICES}
+def _answers(answer: Mapping[str, Section]) -> Iterator[tuple[Service, int, Mapping[str, Section]]]:
+    """Yield what the host printed of each instance of a service we know."""
+    rows = {re.sub(r"\W", "_", row.name): row for row in SERVICES}
+    for (name, pid), sections in instances(answer).items():
+        if name in rows:
+            yield rows[name], pid, sections
 
 
 def _config_test(section: Section) -> ConfigTest:
@@ -134,7 +140,9 @@ def _declared(services: tuple[DeclaredService, ...], facts: Facts) -> Iterator[I
         yield Instance(service.name, -1 if runs else 0, None, None, listeners)
 
 
-def _second_look(host: Host, found: list[Instance], facts: Facts, wishes: Wishes) -> dict[str, Section] | ProbeFailure:
+def _second_look(
+    host: Host, found: Sequence[Instance], facts: Facts, wishes: Wishes
+) -> dict[str, Section] | ProbeFailure:
     """Ask about all named files, try the sockets of nobody we know, and run the declared tests, in one command.
 
     A host with more than 300 files costs one command more for each 300.
@@ -161,7 +169,7 @@ def _second_look(host: Host, found: list[Instance], facts: Facts, wishes: Wishes
     return answers
 
 
-def _claims(found: list[Instance], facts: Facts) -> set[tuple[str, int]]:
+def _claims(found: Sequence[Instance], facts: Facts) -> set[tuple[str, int]]:
     """Return the (address, port) that known services hold or are configured to hold."""
     held = {place for one in found if one.pid > 0 for place in facts.ports_of(one.pid)}
     ports = {listener.port for one in found for listener in one.listeners}
@@ -180,11 +188,11 @@ def _finish(found: list[Instance], second: Mapping[str, Section], wishes: Wishes
         yield Instance("unknown", -1, None, None, strangers)
 
 
-def _named(found: list[Instance]) -> list[NamedFile]:
+def _named(found: Sequence[Instance]) -> list[NamedFile]:
     return list(dict.fromkeys(file for one in found for listener in one.listeners for file in listener.files))
 
 
-def _missing(found: list[Instance], files: Mapping[NamedFile, InstalledFile]) -> tuple[str, ...]:
+def _missing(found: Sequence[Instance], files: Mapping[NamedFile, InstalledFile]) -> tuple[str, ...]:
     said = [text for one in found for text in one.missing]
     said += [text for one in found for listener in one.listeners for text in listener.unread]
     return tuple(dict.fromkeys([*said, *missing_rights(files.values())]))
@@ -197,26 +205,32 @@ def _view(host: Host, facts: Facts, wishes: Wishes, *, missing: tuple[str, ...] 
     )  # fmt: skip
 
 
-def _targets(
-    host: Host, view: HostView, facts: Facts, seen: tuple[list[Instance], Mapping[NamedFile, InstalledFile]]
-) -> Iterator[Target]:
-    found, files = seen
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What was found on a host: its services, their files, and its panel."""
+
+    found: Sequence[Instance]
+    files: Mapping[NamedFile, InstalledFile]
+    panel: Panel | None
+
+
+def _targets(host: Host, view: HostView, facts: Facts, seen: _Seen) -> Iterator[Target]:
     inside = HostInside(host)
-    founds = [Found(one.name, one.pid, listener) for one in found for listener in one.listeners]
-    by_place = {(one.name, one.pid): one for one in found}
+    founds = [Found(one.name, one.pid, listener) for one in seen.found for listener in one.listeners]
+    by_place = {(one.name, one.pid): one for one in seen.found}
     for placed in endpoints_of(founds, host_name(view), facts, view):
-        one = by_place[placed.found.service, placed.found.pid]
-        installed = tuple(files[named] for named in placed.found.listener.files)
-        server = _server(view, one, installed, facts, unread=placed.found.listener.unread)
+        one, listener = by_place[placed.found.service, placed.found.pid], placed.found.listener
+        installed = tuple(seen.files[named] for named in listener.files)
+        agent = owner_of(installed, facts.acme_sh)
+        word = seen.panel.word(one.name, installed) if seen.panel else None
+        server = replace(_server(view, one, listener, installed), agent=agent, panel_service=word)
         yield Target(placed.endpoint, placed.addresses, placed.inside_addresses, server, inside)
 
 
-def _server(
-    view: HostView, one: Instance, installed: tuple[InstalledFile, ...], facts: Facts, *, unread: tuple[str, ...]
-) -> HostView:  # fmt: skip
-    return HostView(
-        view.label, view.hostspec, view.fqdn, view.addresses, view.configured_addresses, view.clock_offset_s,
-        view.is_cpanel, one.name, one.pid != 0, one.since, one.test, installed,
-        owner_of(installed, facts.acme_sh), is_snakeoil(installed),
-        tuple(dict.fromkeys([*one.missing, *unread, *missing_rights(installed)])),
+def _server(view: HostView, one: Instance, listener: Listener, installed: tuple[InstalledFile, ...]) -> HostView:
+    """Return the view of one service through one of its listeners; who owns its certificate is not told by it."""
+    return replace(
+        view, service=one.name, service_running=one.pid != 0, service_since=one.since, config_test=one.test,
+        files=installed, snakeoil=is_snakeoil(installed),
+        missing_rights=tuple(dict.fromkeys([*one.missing, *listener.unread, *missing_rights(installed)])),
     )  # fmt: skip

@@ -1,10 +1,11 @@
-"""The services we know: a table of one row each. A new one is one file beside this and one row here."""
+"""The services and panels we know: a table of one row each. A new one is one file beside this and one row here."""
 
 from __future__ import annotations
 
 from typing import Final
 
-from audit.services import apache, dovecot, exim, nginx, postfix, proftpd, pureftpd, vsftpd
+from audit.services import apache, cpanel, dovecot, exim, nginx, postfix, proftpd, pureftpd, vsftpd
+from audit.services.layout import Laid, Layout
 from audit.services.service import Dump, Listener, NamedFile, Section, Service
 
 SERVICES: Final[tuple[Service, ...]] = (
@@ -17,5 +18,6 @@ SERVICES: Final[tuple[Service, ...]] = (
     vsftpd.SERVICE,
     proftpd.SERVICE,
 )
+LAYOUTS: Final[tuple[Layout, ...]] = (cpanel.LAYOUT,)
 
-__all__ = ["SERVICES", "Dump", "Listener", "NamedFile", "Section", "Service"]
+__all__ = ["LAYOUTS", "SERVICES", "Dump", "Laid", "Layout", "Listener", "NamedFile", "Section", "Service"]

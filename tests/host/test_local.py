@@ -27,7 +27,7 @@ from audit.probe.files import LOOK, look_at, read_file
 from audit.probe.inside import HostInside
 from audit.probe.login import Host, hosts_of
 from audit.probe.target import Target
-from audit.services import SERVICES
+from audit.services import LAYOUTS, SERVICES
 from audit.services.declared import DeclaredService
 from audit.services.service import NamedFile, Section
 from audit.targets import Login, assemble, parse_endpoints
@@ -316,7 +316,7 @@ def test_addresses_are_the_hosts_own_and_none_of_its_containers(text: str) -> No
 
 
 def test_the_script_is_plain_posix_shell() -> None:
-    script = collect.whole_script("WORD", SERVICES)
+    script = collect.whole_script("WORD", SERVICES, LAYOUTS)
     assert subprocess.run(["dash", "-n", "-c", script], check=False).returncode == 0
     assert len(script) < 30_000, "one argument of a command line holds 128 KiB, and quoting doubles it twice"
     assert not re.search(r"\[\[ |<<<|^ *(function|local|declare) ", script, re.MULTILINE)

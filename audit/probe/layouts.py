@@ -1,0 +1,62 @@
+"""A host as its panel lays it out: what was found there, with the panel's services, without what is switched off.
+
+It knows how to ask a layout; which panels there are, and what each says, is known in `audit.services`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from audit.observation import InstalledFile
+from audit.probe.collect import layout_in, sections_of
+from audit.probe.facts import Facts
+from audit.probe.instance import Instance
+from audit.services import LAYOUTS, Dump, Laid, Layout, Section
+from audit.websites import Website
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """The panel of a host, and what its layout's script printed there."""
+
+    layout: Layout
+    dump: Dump
+
+    def arranged(self, found: Sequence[Instance], declared: Sequence[Instance]) -> Iterator[Instance]:
+        """Yield what was found, but for what is switched off, then the panel's services; what is declared stays."""
+        laid = []
+        for one in found:
+            listeners = self.layout.kept(self.dump, _laid(one))
+            if listeners:
+                laid.append(replace(one, listeners=listeners))
+        yield from laid
+        for service in self.layout.services(self.dump, [_laid(one) for one in (*laid, *declared)]):
+            yield Instance(service.service, -1 if service.is_running else 0, None, None, service.listeners)
+
+    def websites(self, name: str, found: Sequence[Website]) -> tuple[Website, ...]:
+        """Return the websites of the host's name that the layout knows and nothing else told."""
+        return self.layout.websites(self.dump, name, found)
+
+    def word(self, service: str, files: Sequence[InstalledFile]) -> str | None:
+        """Return the panel's word for a service whose certificate it installs."""
+        return self.layout.word(service, files)
+
+
+def _laid(one: Instance) -> Laid:
+    return Laid(one.name, one.listeners, one.pid != 0)
+
+
+def panel_of(answer: Mapping[str, Section], facts: Facts) -> Panel | None:
+    """Return the panel of the host that answered; None where there is none that we know."""
+    layout = layout_in(answer, LAYOUTS)
+    if layout is None:
+        return None
+    listening = tuple(dict.fromkeys((address, port) for address, port, _ in facts.sockets))
+    return Panel(layout, Dump(sections_of(answer, layout), listening))
+
+
+def unread_marks(answer: Mapping[str, Section], facts: Facts) -> tuple[str, ...]:
+    """Say in a clause each of which panel it cannot be told whether it is there, and which right is missing."""
+    there = (one for one in LAYOUTS if one.name in answer and layout_in(answer, (one,)) is None)
+    return tuple(f"{facts.user} may not read {one.mark}: the host is taken for one without {one.name}" for one in there)

@@ -1,0 +1,158 @@
+"""cPanel & WHM: the services of the panel itself, where it keeps their certificates, and what it has switched off.
+
+It knows files, ports and touch files that are publicly described. Mail, FTP and web servers are found by their own
+configuration, as on any host; it refuses to know better than they do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from audit.observation import InstalledFile
+from audit.services import cpanel_file
+from audit.services.cpanel_file import INSTALLED, OWN, OWN_PORTS, own_file
+from audit.services.layout import Laid, Layout
+from audit.services.service import Dump, Listener, pair
+from audit.websites import Docroot, Website
+
+_FOLDER: Final = "/var/cpanel/ssl/"
+_KEPT: Final = tuple(f"{_FOLDER}{word}/" for word in ("cpanel", "dovecot", "exim", "ftp"))
+_USUAL_PORTS: Final = OWN_PORTS[:3]  # where the panel has to be found, if nothing of it is
+_WORDS: Final = {"cpanel": "cpanel", "dovecot": "dovecot", "exim": "exim", "pure-ftpd": "ftp", "proftpd": "ftp"}
+_LINKS: Final = ("/etc/exim.crt", "/etc/exim.key", "/etc/dovecot/ssl/dovecot.crt", "/etc/dovecot/ssl/dovecot.key",
+                 "/etc/ssl/private/pure-ftpd.pem")  # fmt: skip
+_WEB: Final = {
+    "/etc/apache2/conf/httpd.conf": "/var/www/html",  # EasyApache 4
+    "/usr/local/apache/conf/httpd.conf": "/usr/local/apache/htdocs",  # EasyApache 3
+}
+_SWITCHES: Final = {
+    "exim": {"smtp": "/etc/eximdisable", "smtps": "/etc/eximdisable"},
+    "dovecot": {"imap": "/etc/imapdisable", "imaps": "/etc/imapdisable",
+                "pop3": "/etc/popdisable", "pop3s": "/etc/popdisable"},
+    "ftp": {"ftp": "/etc/ftpddisable", "ftps": "/etc/ftpddisable"},
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class _Expected:
+    """A service that runs unless it is switched off: its ports, and its files in the panel's folder."""
+
+    service: str
+    ports: tuple[tuple[str, int], ...]
+    certificate: str
+    key: str
+
+
+_EXPECTED: Final = (
+    _Expected("dovecot", (("imaps", 993), ("imap", 143), ("pop3s", 995), ("pop3", 110)),
+              f"{_FOLDER}dovecot/dovecot.crt", f"{_FOLDER}dovecot/dovecot.key"),
+    _Expected("exim", (("smtps", 465), ("smtp", 25), ("smtp", 587)),
+              f"{_FOLDER}exim/exim.crt", f"{_FOLDER}exim/exim.key"),
+    _Expected("pure-ftpd", (("ftp", 21),), f"{_FOLDER}ftp/pure-ftpd.pem", f"{_FOLDER}ftp/pure-ftpd.pem"),
+)  # fmt: skip
+
+
+def _in_its_place(path: str) -> str:
+    """Return the path of what was installed in place of a file that the panel made."""
+    folder, _, name = path.rpartition("/")
+    return f"{folder}/my{name}"
+
+
+_LOOKED_FOR: Final = tuple(dict.fromkeys((
+    *(file for switches in _SWITCHES.values() for file in switches.values()), OWN, INSTALLED,
+    *(_in_its_place(path) for one in _EXPECTED for path in (one.certificate, one.key)), *_WEB, *_WEB.values(),
+)))  # fmt: skip
+_THERE: Final = r"""
+  there() { for f in "$@"; do [ -e "$f" ] && echo "$f"; done; return 0; }
+  section there there @LOOKED_FOR@
+"""
+
+
+def _script() -> str:
+    values = {"LOOKED_FOR": _LOOKED_FOR, "OWN": (OWN,), "INSTALLED": (INSTALLED,), "PORTS": map(str, OWN_PORTS)}
+    script = _THERE + cpanel_file.SCRIPT
+    for name, words in values.items():
+        script = script.replace(f"@{name}@", " ".join(words))
+    return script
+
+
+def kept(dump: Dump, found: Laid) -> tuple[Listener, ...]:
+    """Return the listeners of a service without what is switched off and silent, and without the panel's own."""
+    there, listened = _there(dump), {port for _, port in dump.ports}
+    return tuple(
+        one
+        for one in found.listeners
+        if not (_is_off(there, found.service, one.scheme) and not (found.is_running and one.port in listened))
+        and not (one.port in OWN_PORTS and one.files and all(file.path.startswith(_KEPT[0]) for file in one.files))
+    )
+
+
+def services(dump: Dump, found: Sequence[Laid]) -> tuple[Laid, ...]:
+    """Return the panel's own service, and of mail and FTP what should run and was not found."""
+    taken = {listener.port for one in found for listener in one.listeners}
+    names = {_WORDS.get(one.service) for one in found}
+    missing = [one for one in _EXPECTED if _WORDS[one.service] not in names]
+    laid = [_own(dump, taken), *(_expected(dump, one, taken) for one in missing)]
+    return tuple(one for one in laid if one.listeners)
+
+
+def _own(dump: Dump, taken: Collection[int]) -> Laid:
+    """Return the panel's own service at the ports that something listens on, whatever its process is called."""
+    free = [port for port in OWN_PORTS if port not in taken]
+    listened = {port: tuple(at for at, number in dump.ports if number == port) for port in free}
+    runs = any(listened.values())
+    file = own_file(_there(dump), dump.text("served"))
+    listeners = [
+        Listener("https", port, tuple(dict.fromkeys(addresses)), files=pair(file, file))
+        for port, addresses in listened.items()
+        if addresses
+    ] or [Listener("https", port, files=pair(file, file)) for port in _USUAL_PORTS if port in free]
+    return Laid("cpanel", tuple(listeners), runs)
+
+
+def _expected(dump: Dump, expected: _Expected, taken: Collection[int]) -> Laid:
+    """Return a service at its usual ports, but for those of another service and what is switched off."""
+    there, listened = _there(dump), {port for _, port in dump.ports}
+    certificate, key = (
+        _in_its_place(path) if _in_its_place(path) in there else path for path in (expected.certificate, expected.key)
+    )
+    listeners = tuple(
+        Listener(scheme, port, files=pair(certificate, key))
+        for scheme, port in expected.ports
+        if port not in taken and not _is_off(there, expected.service, scheme)
+    )
+    return Laid(expected.service, listeners, any(one.port in listened for one in listeners))
+
+
+def _is_off(there: Collection[str], service: str, scheme: str) -> bool:
+    return _SWITCHES.get(_WORDS.get(service, ""), {}).get(scheme) in there
+
+
+def _there(dump: Dump) -> frozenset[str]:
+    return frozenset(dump.text("there").splitlines())
+
+
+def websites(dump: Dump, name: str, found: Sequence[Website]) -> tuple[Website, ...]:
+    """Return the folder that the host's own name is served from, where no web server that was found says so."""
+    there = _there(dump)
+    if any(site.port == 80 for site in found) or not any(port == 80 for _, port in dump.ports):
+        return ()
+    folder = next((folder for file, folder in _WEB.items() if file in there), None)
+    folder = folder or next((folder for folder in _WEB.values() if folder in there), None)
+    return (Website("apache", "declared", 80, names=(name,), docroot=Docroot(folder)),) if folder else ()
+
+
+def word(service: str, files: Iterable[InstalledFile]) -> str | None:
+    """Return WHM's word for a service whose certificate lies where WHM installs it, or would."""
+    named = [file for file in files if file.kind == "certificate"]
+    return _WORDS.get(service) if named and all(map(_is_kept, named)) else None
+
+
+def _is_kept(file: InstalledFile) -> bool:
+    real = file.real_path or file.path
+    return real.startswith(_KEPT) or (file.fault == "missing" and file.path in _LINKS)
+
+
+LAYOUT: Final = Layout("cpanel", "/usr/local/cpanel/version", _script(), kept, services, websites, word)

@@ -1,0 +1,66 @@
+"""Which of two files the panel's own services take their certificate from: the panel's, or one installed in its place.
+
+It knows the leaf of each, the leaf that is served, and what is older; it refuses to tell by the name alone where both
+are there and the daemon has the other one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Final
+
+OWN_PORTS: Final = (2083, 2087, 2096, 2078, 2080)  # cPanel, WHM, webmail, web disk, calendars
+OWN: Final = "/var/cpanel/ssl/cpanel/cpanel.pem"
+INSTALLED: Final = "/var/cpanel/ssl/cpanel/mycpanel.pem"
+
+SCRIPT: Final = r"""
+  leaf() { openssl x509 -noout -fingerprint -sha256 2>/dev/null | sed "s/.*=//"; }
+  holders() {
+    hex=$(printf "%04X" "$1") word="[^ ]* *"
+    inode=$(sed -n "s/^ *$word[0-9A-F]*:$hex ${word}0A $word$word$word$word$word\([0-9]*\) .*/\1/p" \
+      /proc/net/tcp /proc/net/tcp6 | head -n 1)
+    [ -n "$inode" ] && owners | sed -n "/^pid /h;/^$inode\$/{x;s/^pid //p;x;}"
+  }
+  served() {
+    for f in @OWN@ @INSTALLED@; do echo "$f $(leaf <"$f") $(stat -L -c %Y "$f")"; done
+    for port in @PORTS@; do
+      pids=$(holders "$port")
+      [ -n "$pids" ] || continue
+      echo "served $($limit openssl s_client -connect "127.0.0.1:$port" 2>/dev/null | leaf)"
+      booted=$(sed -n "s/^btime //p" /proc/stat) ticks=$(getconf CLK_TCK)
+      for p in $pids; do
+        stat=$(cat "/proc/$p/stat") && set -- ${stat##*)} && echo "began $((booted + ${20} / ${ticks:-100}))"
+      done
+      return 0
+    done
+  }
+  [ -e @OWN@ ] && [ -e @INSTALLED@ ] && section served served
+"""
+"""Where there are two, it prints the leaf and the time of each, the leaf that is served, and when its process began."""
+
+
+def own_file(there: Collection[str], served: str) -> str:
+    """Return the file that the panel's own services are configured with.
+
+    One that was installed takes the place of the panel's. Only a daemon that began after it was there, and still has
+    the panel's, says that it does not; one that began before is to be restarted, and that is another's finding.
+    """
+    if INSTALLED not in there:
+        return OWN
+    if OWN not in there:
+        return INSTALLED
+    lines = {line.partition(" ")[0]: line.split()[1:] for line in served.splitlines()}
+    (own, _), (installed, since) = (_leaf_and_time(lines, path) for path in (OWN, INSTALLED))
+    has_other = lines.get("served") == [own] and own != installed
+    began = [int(line.split()[1]) for line in served.splitlines() if _says_when(line)]
+    return OWN if has_other and began and since is not None and min(began) > since else INSTALLED
+
+
+def _leaf_and_time(lines: Mapping[str, list[str]], path: str) -> tuple[str, int | None]:
+    leaf, time = [*lines.get(path, ()), "", ""][:2]
+    return leaf, int(time) if time.isdecimal() else None
+
+
+def _says_when(line: str) -> bool:
+    words = line.split()
+    return len(words) == 2 and words[0] == "began" and words[1].isdecimal()
