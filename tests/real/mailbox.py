@@ -1,4 +1,4 @@
-"""A mail server that keeps every message as a file: `python -m tests.real.mailbox PORT FOLDER`. It refuses nobody."""
+"""A mail server that keeps every message as a file: `… PORT FOLDER [ADDRESS]`. It refuses nobody."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ class Mailbox:
         return "250 OK"
 
 
-async def _serve(port: int, folder: Path) -> None:
+async def _serve(port: int, folder: Path, address: str) -> None:
     mailbox = Mailbox(folder)
     loop = asyncio.get_running_loop()
     server = await loop.create_server(
-        lambda: SMTP(mailbox, loop=loop, hostname="mailbox.example.test"), "127.0.0.1", port
+        lambda: SMTP(mailbox, loop=loop, hostname="mailbox.example.test"), address, port
     )
     await server.serve_forever()
 
 
 if __name__ == "__main__":
-    asyncio.run(_serve(int(sys.argv[1]), Path(sys.argv[2])))
+    asyncio.run(_serve(int(sys.argv[1]), Path(sys.argv[2]), *sys.argv[3:] or ["127.0.0.1"]))

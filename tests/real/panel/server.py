@@ -1,0 +1,92 @@
+"""The panel's host as it runs: what it serves, what is planted on it, and what was written, logged and queued there.
+
+It judges nothing, and knows nothing of the command that is tried on it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from cryptography import x509
+
+from tests.installers import whmapi1
+from tests.real.host import Host, HostFile
+from tests.real.panel import daemons, layout, own_program, restarting
+from tests.real.panel.cpsrvd import PORTS
+from tests.real.peer import served
+from tests.real.pki import Credential
+
+_PORTS: Final = tuple(port for places in layout.PORTS.values() for port, _ in places)
+_START: Final = "".join(
+    f"/scripts/restartsrv_{name} >/dev/null\n" for names in layout.RESTARTS.values() for name in names
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """A host that a panel keeps."""
+
+    host: Host
+
+    @property
+    def name(self) -> str:
+        """Its hostname, which its services' certificates are for."""
+        return self.host.name
+
+    def install(self, contact: str, credentials: Mapping[str, Credential]) -> None:
+        """Put on a fresh host all that the panel has there, a certificate for each service, and start it."""
+        self.host.shell(layout.PREPARE)
+        self.host.write(
+            *layout.state(contact),
+            *daemons.configuration(self.name),
+            *doubles(),
+        )
+        self._write(credentials)
+        self.host.shell(f"{_START} /scripts/restartsrv_httpd >/dev/null; /usr/sbin/atd -l 1000")
+        self.host.wait_for(80, *_PORTS)
+
+    def plant(self, **credentials: Credential) -> None:
+        """Let services serve other certificates, as somebody would who copies files about; others are as they were."""
+        self.host.shell(f"cd {layout.SSL}; rm -f {' '.join(f'{service}/my*' for service in credentials)}")
+        self._write(credentials)
+        for service in credentials:
+            for name in layout.RESTARTS[service]:
+                self.host.do(f"/scripts/restartsrv_{name}")
+
+    def _write(self, credentials: Mapping[str, Credential]) -> None:
+        self.host.write(*(file for name, one in credentials.items() for file in layout.CERTIFICATES[name](one)))
+
+    def serials(self) -> dict[str, set[int | None]]:
+        """Return for each service the serial numbers of what its ports serve; None where a port serves nothing."""
+        return {
+            service: {_serial(served(self.host, port, self.name, word)) for port, word in places}
+            for service, places in layout.PORTS.items()
+        }
+
+    def restarts(self) -> list[str]:
+        """Return what was restarted since the host began, in order."""
+        return self.host.read(restarting.LOG).split()
+
+    def use_easyapache_3(self) -> None:
+        """Move the website to where EasyApache 3 has it."""
+        self.host.write(
+            daemons.website(self.name, daemons.OLD_DOCROOT), HostFile(f"{daemons.OLD_DOCROOT}/index.html", "old\n")
+        )
+        self.host.do("/scripts/restartsrv_httpd")
+
+
+def doubles() -> tuple[HostFile, ...]:
+    """Return the programs of the panel's own that stand in for its proprietary ones."""
+    return (
+        *restarting.scripts(),
+        *(layout.double(f"/usr/local/cpanel/{name}", "tests.real.panel.cpsrvd", name) for name in PORTS),
+        layout.double(own_program.PATH, "tests.real.panel.own_program"),
+        HostFile("/usr/local/cpanel/bin/whmapi1", Path(whmapi1.__file__).read_text(), 0o755),
+    )
+
+
+def _serial(chain: tuple[x509.Certificate, ...]) -> int | None:
+    return chain[0].serial_number if chain else None
