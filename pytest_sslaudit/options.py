@@ -25,6 +25,7 @@ from audit.endpoint import BadEndpoint, Endpoint, parse_endpoint
 from audit.policy import BadProfile, Profile
 from audit.probe import Limits
 from audit.record import BadRecord, parse_time
+from pytest_sslaudit.begun import Begun
 from pytest_sslaudit.waivers import Waiver, read_waivers
 
 LEVELS = ("low", "medium", "high", "critical")
@@ -57,6 +58,7 @@ class Settings:
     repair: Repair
     may_continue: bool
     issuer: str | None
+    begun: Begun
 
 
 def read_settings(config: pytest.Config) -> Settings:
@@ -65,7 +67,8 @@ def read_settings(config: pytest.Config) -> Settings:
         file = read_configuration(config.rootpath, config.option.audit_config)
     except BadConfiguration as error:
         raise pytest.UsageError(str(error)) from error
-    asked = _Asked(config, file)
+    begun: Begun = config.hook.pytest_sslaudit_begun(config=config, configuration=file) or Begun(file)
+    asked = _Asked(config, begun.configuration)
     waivers_file = asked.path("waivers")
     policy = tuple(_profile(name, asked.file) for name in asked.names("policy"))
     forbidden = {version for profile in policy for version in profile.thresholds.protocols_forbidden}
@@ -90,6 +93,7 @@ def read_settings(config: pytest.Config) -> Settings:
         repair=_repair(config, asked),
         may_continue=_may_continue(config),
         issuer=config.option.audit_issuer,
+        begun=begun,
     )
 
 

@@ -9,6 +9,7 @@ from typing import Final
 
 import pytest
 
+from pytest_sslaudit import hookspecs
 from pytest_sslaudit.asked import is_asked
 
 PREFIX: Final = "audit_"
@@ -43,6 +44,11 @@ NAMES: Final = tuple(
     [PREFIX + flag.replace("-", "_") for flag, *_ in OPTIONS] + [flag.replace("-", "_") for flag, _ in SWITCHES]
 )
 """What pytest calls them."""
+
+
+def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
+    """Offer the hooks of `pytest_sslaudit.hookspecs`."""
+    pluginmanager.add_hookspecs(hookspecs)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

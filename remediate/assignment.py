@@ -48,6 +48,7 @@ class Assignment:
     unknown_fails: bool = True  # what could not be told fails the run, and so is a reason to write
     may_continue: bool = False
     access: tuple[str, ...] = ()  # the options by which a continuation logs into the same hosts; they hold no secret
+    again: tuple[str, ...] = ()  # the program that began the run, and its arguments, where that is to continue it
     clock: Callable[[], datetime] = _now
     say: Callable[[str], None] = _nothing
     watch: Watch = _nothing

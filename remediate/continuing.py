@@ -22,11 +22,16 @@ from remediate.walk import Ending
 _LOGIN_S: Final = 30.0
 
 
-def continuation_of(state: Path, configuration: Configuration, options: Iterable[str] = ()) -> Continuation:
-    """Return what continues a run: `python -m remediate resume` with its state, configuration and further options."""
+def continuation_of(
+    state: Path, configuration: Configuration, options: Iterable[str] = (), *, again: tuple[str, ...] = ()
+) -> Continuation:
+    """Return what continues a run: the program that began it where it names itself, with its arguments.
+
+    Else `python -m remediate resume` with its state, configuration and further options.
+    """
     written = ("--config", str(configuration.file)) if configuration.file else ()
-    command = (sys.executable, "-m", "remediate", "resume", "--state", str(state.absolute()), *written, *options)
-    return Continuation("local", command, str(Path.home()), tuple(sorted(set(_variables(configuration)))))
+    resume = (sys.executable, "-m", "remediate", "resume", "--state", str(state.absolute()), *written, *options)
+    return Continuation("local", again or resume, str(Path.home()), tuple(sorted(set(_variables(configuration)))))
 
 
 def continue_later(

@@ -53,7 +53,9 @@ class Repairs:
         `results` is the file of the audit.
         """
         assignment = self.assignment
-        continuation = continuation_of(assignment.state, assignment.configuration, assignment.access)
+        continuation = continuation_of(
+            assignment.state, assignment.configuration, assignment.access, again=assignment.again
+        )
         continued = continue_later(
             upshot.endings, continuation, allowed=assignment.may_continue, now=assignment.clock()
         )

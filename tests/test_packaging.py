@@ -132,7 +132,8 @@ def test_the_metadata_says_what_it_is(installed: Installed) -> None:
     assert (said["Name"], said["License-Expression"], said["Requires-Python"]) == ("pytest-sslaudit", "MIT", ">=3.11")
     assert "Framework :: Pytest" in said.get_all("Classifier", [])
     assert [(one.group, one.name, one.value) for one in about.entry_points] == [
-        ("pytest11", "sslaudit", "pytest_sslaudit.plugin")
+        ("console_scripts", "checkallsslcerts", "pytest_sslaudit.checkallsslcerts:main"),
+        ("pytest11", "sslaudit", "pytest_sslaudit.plugin"),
     ]
 
 

@@ -109,6 +109,7 @@ class Remediation:
         except Exception:  # noqa: BLE001 - as above
             session.exitstatus = BUG
             self._told = tuple(traceback.format_exc().splitlines())
+        self._progress.mention((*self._ended, *self._told))
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Print what came of the repairs, and who was told."""
@@ -153,7 +154,7 @@ class Remediation:
             self._progress.say([f"nothing was repaired: {held}"])
             return
         self._repairs, planned = repairs, repairs.plan(evidence)
-        endings = self._repaired(repairs, planned)
+        endings = self._repaired(repairs, planned, evidence)
         self._upshot = Upshot(planned, endings, evidence, repairs.journal)
         ids = touched(endings, self._controller.targets)
         if ids:
@@ -162,15 +163,16 @@ class Remediation:
             self._twice.judge_again(items, ids)
         self._write(repairs.journal, endings, evidence)
 
-    def _repaired(self, repairs: Repairs, planned: Plan) -> tuple[Ending, ...]:
+    def _repaired(self, repairs: Repairs, planned: Plan, evidence: Evidence) -> tuple[Ending, ...]:
         tally, progress = self._controller.tally, self._progress
-        progress.say(plan_lines(planned) if self._config.get_verbosity() > 0 else list(plan_lines(planned))[:1])
+        self._config.hook.pytest_sslaudit_planned(config=self._config, plan=planned, evidence=evidence)
+        progress.write(plan_lines(planned) if self._config.get_verbosity() > 0 else list(plan_lines(planned))[:1])
         with progress.shown(planned):
             endings = repairs.repair(planned, self._controller.discoveries)
         tally.repairs += (RepairRow(*ending_row(ending)) for ending in endings)
         tally.findings_before = sum(row["verdict"] == "fail" for row in self._rows if row["kind"] == "result")
         self._ended = tuple(ending_lines(endings))
-        progress.say([f"{counted(tally.repairs)}; what was touched is judged again"] if endings else [])
+        progress.write([f"{counted(tally.repairs)}; what was touched is judged again"] if endings else [])
         tally.failed_repairs += sum(ending.kind == "failed" for ending in endings)
         tally.repairs_broken |= any(ending.cause == "run.bug" for ending in endings)
         return endings
@@ -197,12 +199,11 @@ class Remediation:
 
     def _assignment(self, anchors: Anchors) -> Assignment:
         settings = self._controller.settings
-        is_verbose = self._config.get_verbosity() > 0
         return Assignment(
             configuration=settings.configuration,
             state=settings.state,
             anchors=anchors,
-            command="pytest --remediate",
+            command=settings.begun.command,
             limits=settings.limits,
             issuer=settings.issuer,
             profiles=settings.policy,
@@ -210,7 +211,8 @@ class Remediation:
             unknown_fails=settings.inconclusive == "fail",
             may_continue=settings.may_continue,
             access=access_options(settings),
-            say=self._progress.detail if is_verbose else lambda _: None,
+            again=settings.begun.again,
+            say=self._progress.detail,
             watch=self._progress.watch,
             stop=self._controller.stop,
         )

@@ -27,7 +27,18 @@ class RepairProgress:
         self._places: dict[str, int] = {}
 
     def say(self, lines: Iterable[str]) -> None:
-        """Write lines that stay."""
+        """Write lines that stay, and have them heard."""
+        kept = tuple(lines)
+        self.write(kept)
+        self.mention(kept)
+
+    def mention(self, lines: Iterable[str], *, is_detail: bool = False) -> None:
+        """Have lines heard by whoever listens."""
+        for line in lines:
+            self._config.hook.pytest_sslaudit_said(config=self._config, line=line, is_detail=is_detail)
+
+    def write(self, lines: Iterable[str]) -> None:
+        """Write lines that stay on the terminal alone."""
         reporter = self._config.pluginmanager.getplugin("terminalreporter")
         with self._turn:
             self._draw("")
@@ -38,7 +49,10 @@ class RepairProgress:
 
     def detail(self, text: str) -> None:
         """Write what only who asks for details wants to see."""
-        self.say(text.splitlines())
+        lines = text.splitlines()
+        self.mention(lines, is_detail=True)
+        if self._config.get_verbosity() > 0:
+            self.write(lines)
 
     @contextmanager
     def shown(self, planned: Plan) -> Iterator[None]:
@@ -58,6 +72,7 @@ class RepairProgress:
         line = f"repairing {place}  {moment_line(Moment(case, step, state, note))}"
         with self._turn:
             self._draw(line)
+        self._config.hook.pytest_sslaudit_stepped(config=self._config, case=case, step=step, state=state, note=note)
 
     def _draw(self, text: str) -> None:
         if self._line:

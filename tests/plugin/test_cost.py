@@ -60,8 +60,9 @@ def _run(folder: Path) -> dict[str, Any]:
     return found
 
 
-def test_a_run_without_an_audit_imports_two_small_modules_of_ours(runs: list[dict[str, Any]]) -> None:
-    assert runs[0]["modules"] == ["pytest_sslaudit", "pytest_sslaudit.asked", "pytest_sslaudit.plugin"]
+def test_a_run_without_an_audit_imports_three_small_modules_of_ours(runs: list[dict[str, Any]]) -> None:
+    names = ("asked", "hookspecs", "plugin")
+    assert runs[0]["modules"] == ["pytest_sslaudit", *(f"pytest_sslaudit.{name}" for name in names)]
 
 
 def test_a_run_without_an_audit_pays_less_than_20_ms(runs: list[dict[str, Any]]) -> None:

@@ -1,0 +1,64 @@
+"""The server that a command is started on: its configuration, what holds where nothing is written, and its reports.
+
+It reads and makes files; it audits nothing and logs in nowhere.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+from audit.configuration import BadConfiguration, Configuration, state_folder
+from audit.configuration.schema import Issuer, Mail
+
+PLACES: Final = (Path("/etc/sslaudit/sslaudit.toml"), Path("/etc/sslaudit.toml"))
+"""Where the configuration is looked for; the first that is there holds."""
+REPORTS: Final = Path("/var/log/sslaudit")
+PANEL_PROGRAM: Final = Path("/usr/local/cpanel/bin/checkallsslcerts")
+_PANEL: Final = "cpanel"  # the name of the issuer that runs the panel's program, and its kind
+
+
+def find_configuration(named: str | None) -> Path | None:
+    """Return the configuration file, None where there is none; raises BadConfiguration where it is not to be trusted.
+
+    Whoever can write it can have root run commands: `[[service]]` names them.
+    """
+    file = Path(named).expanduser().absolute() if named else next((one for one in PLACES if one.exists()), None)
+    if file is None:
+        return None
+    try:
+        status = file.stat()
+    except OSError as error:
+        raise BadConfiguration(f"configuration {file}: {error.strerror}") from error
+    if status.st_mode & 0o022 or status.st_uid not in (0, os.geteuid()):
+        raise BadConfiguration(f"configuration {file}: others can change it: chown root {file}; chmod go-w {file}")
+    return file
+
+
+def with_defaults(configuration: Configuration, folder: Path, program: Path = PANEL_PROGRAM) -> Configuration:
+    """Return a configuration in which the host's contact is told and the panel's own program issues, unless said.
+
+    The results are kept in the folder of the reports. `program` is the panel's; where there is none and no issuer is
+    configured, nothing can be ordered.
+    """
+    mail = Mail(smtp="sendmail") if configuration.mail == Mail() else configuration.mail
+    results = configuration.results or str(folder / "results.jsonl")
+    filled = replace(configuration, mail=mail, results=results)
+    if configuration.issuer or configuration.remediate.issuer or not os.access(program, os.X_OK):
+        return filled
+    chosen = replace(configuration.remediate, issuer=_PANEL)
+    return replace(filled, issuer={_PANEL: Issuer(_PANEL)}, remediate=chosen)
+
+
+def report_folder() -> Path:
+    """Return the folder of the reports of the last run (0700), made where it is not there; raises OSError.
+
+    Where systemd starts us it names one (LOGS_DIRECTORY); who is not root has it beside the state.
+    """
+    named = os.environ.get("LOGS_DIRECTORY", "").partition(":")[0]
+    folder = Path(named) if named else REPORTS if os.geteuid() == 0 else state_folder() / "reports"
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    folder.chmod(0o700)
+    return folder

@@ -1,0 +1,78 @@
+"""The panel's own nightly run: whether it is under way on this machine, and its end awaited for a bounded time.
+
+It knows processes as /proc shows them; it starts and ends none.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+WAIT_S: Final = 3600.0  # a nightly update of the panel takes up to an hour, and runs its own script last
+EVERY_S: Final = 5.0
+_PROC: Final = Path("/proc")
+_PROGRAMS: Final = (
+    "/usr/local/cpanel/bin/checkallsslcerts",
+    "/usr/local/cpanel/scripts/upcp",
+    "/scripts/upcp",  # a link to the folder above
+)
+_INTERPRETER: Final = re.compile(r"(?:.*/)?(?:perl|sh|bash|dash|python)[0-9.]*")
+"""What a script is run by, and then stands before it; an editor of the same file is no run of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class PanelRun:
+    """A process of the panel that may be changing certificates."""
+
+    process: int
+    program: str
+
+    def __str__(self) -> str:
+        """Name it as an administrator finds it."""
+        return f"the panel's own {self.program} (process {self.process})"
+
+
+def panel_run(proc: Path = _PROC) -> PanelRun | None:
+    """Return the panel's run that is under way, None where there is none or where it is what started us."""
+    ours = set(_ancestors(proc, os.getpid()))
+    runs = (run for folder in proc.iterdir() if folder.name.isdecimal() and (run := _run_of(folder)))
+    return next((run for run in runs if run.process not in ours), None)
+
+
+def wait_for_panel(told: Callable[[PanelRun], object], wait_s: float = WAIT_S) -> PanelRun | None:
+    """Wait for the end of the panel's run; return the one that has not ended by then. `told` hears of the first."""
+    end, run = time.monotonic() + wait_s, panel_run()
+    if run:
+        told(run)
+    while run and (left := end - time.monotonic()) > 0:
+        time.sleep(min(EVERY_S, left))
+        run = panel_run()
+    return run
+
+
+def _run_of(folder: Path) -> PanelRun | None:
+    words = _read(folder / "cmdline").split("\0")
+    program = words[0]
+    if _INTERPRETER.fullmatch(program):
+        program = next((word for word in words[1:] if not word.startswith("-")), "")
+    return PanelRun(int(folder.name), program) if program in _PROGRAMS else None
+
+
+def _ancestors(proc: Path, process: int) -> Iterator[int]:
+    while process > 0:
+        yield process
+        parent = re.search(r"^PPid:\s*([0-9]+)$", _read(proc / str(process) / "status"), re.MULTILINE)
+        process = int(parent[1]) if parent else 0
+
+
+def _read(file: Path) -> str:
+    """Return what a file of a process holds; nothing where it has ended meanwhile or is hidden from us."""
+    try:
+        return file.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""

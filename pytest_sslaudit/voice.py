@@ -1,0 +1,34 @@
+"""What a command says to the person or the job that started it, and keeps in its log.
+
+It knows streams; what is worth saying is known elsewhere.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass, field
+from threading import Lock
+from typing import TextIO
+
+
+@dataclass
+class Voice:
+    """Lines to a stream and to a log; details only to the log, unless they are asked for."""
+
+    stream: TextIO
+    log: TextIO
+    is_verbose: bool
+    _turn: Lock = field(default_factory=Lock)
+
+    def say(self, line: str, *, is_detail: bool = False) -> None:
+        """Write a line. A reader that has gone away, or a full disk, ends no repair."""
+        with self._turn:
+            _write(self.log, line)
+            if self.is_verbose or not is_detail:
+                _write(self.stream, line)
+
+
+def _write(stream: TextIO, line: str) -> None:
+    with suppress(OSError, ValueError):
+        stream.write(f"{line}\n")
+        stream.flush()
