@@ -71,6 +71,17 @@ class Ledger:
             for owner, attempt, issuer, csr, status, at, order_id in rows
         )
 
+    def unused_orders(self, case_id: str) -> tuple[PlacedOrder, ...]:
+        """Return the orders of a case that nothing has come of: those since it was last repaired, the last one last.
+
+        A case may be found again long after: what was ordered then says nothing about what is ordered now.
+        """
+        rows = self._database.read(
+            "SELECT at FROM outcomes WHERE case_id = ? AND outcome IN ('repaired', 'rolled-back')", case_id
+        )
+        ended = max((parse_time(at) for (at,) in rows), default=None)
+        return tuple(order for order in self.orders(case_id) if ended is None or order.at > ended)
+
     def keep_attempt(self, case_id: str, attempt: Attempt) -> None:
         """Keep how a try of a case ended, and when the next may be."""
         self._database.write(

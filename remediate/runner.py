@@ -109,7 +109,7 @@ def _as_begun(case: Case, begun: Mapping[str, Case]) -> Case:
 def _is_forsaken(case: Case, means: Means) -> bool:
     """Return whether nothing was ordered or installed for a case that is not found any more: somebody has mended it."""
     if case.repair in VALIDATED:
-        return not means.journal.ledger.orders(case.id)
+        return not means.journal.ledger.unused_orders(case.id)
     return case.repair in SWITCHED and all(step.state == "planned" for step in case.steps if step.kind == "install")
 
 

@@ -94,11 +94,11 @@ def require_still_so(site: Site) -> None:
 
     Between an audit and its repair another controller may have repaired the same.
     """
-    old = site.case.old_leaf_sha256
-    if old is None or site.means.journal.ledger.orders(site.case.id):
+    old = site.case.replaced
+    if not old or site.means.journal.ledger.unused_orders(site.case.id):
         return
     served = frozenset[str]().union(*(leaves_of(site, endpoint) for endpoint in site.case.endpoints))
-    if served and old not in served:
+    if served and not served & old:
         why = f"{site.case.host} serves another certificate than the audit saw: somebody else has replaced it"
         raise Stuck("case.changed", why, ended="interrupted")
 

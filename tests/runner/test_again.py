@@ -1,0 +1,54 @@
+"""A case that is found again long after it was repaired is repaired like a new one, with nothing of before."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from remediate.journal import Journal
+from remediate.runner import Pace, repair
+from remediate.site import Means
+from tests.runner.places import Ca, Place, means_of, plant
+
+PACE = Pace(chance=lambda: 0.0)
+
+
+@pytest.fixture
+def ca() -> Ca:
+    return Ca()
+
+
+@pytest.fixture
+def means(place: Place, journal: Journal, ca: Ca) -> Means:
+    """Return the means of a run on a host that was repaired, and whose certificate has expired again."""
+    first = means_of(journal, ca, place)
+    [ending] = repair([place.case()], first, PACE)
+    assert ending.kind == "proven"
+    plant(place.folder, "a.example")
+    return means_of(journal, ca, place)
+
+
+def test_the_ca_s_way_is_tried_again_and_a_new_order_placed(
+    place: Place, journal: Journal, means: Means, ca: Ca
+) -> None:
+    before = place.served
+    [ending] = repair([place.case()], means, PACE)
+    assert (ending.kind, len(ca.orders), place.served == before) == ("proven", 2, False)
+    [tested] = {event.note for event in journal.events(place.case().id) if event.step == "self-test" and event.note}
+    assert tested != "there is an order already"
+
+
+def test_what_somebody_else_has_replaced_since_is_seen(place: Place, means: Means, ca: Ca) -> None:
+    [ending] = repair([place.case(old_leaf_sha256="0" * 64)], means, PACE)
+    assert (ending.cause, len(ca.orders)) == ("case.changed", 1)
+
+
+def test_what_was_begun_again_and_is_not_found_any_more_is_dropped(
+    place: Place, journal: Journal, means: Means
+) -> None:
+    journal.begin(place.case(), datetime.now(UTC) + timedelta(seconds=1))
+    assert repair((), means, PACE) == ()
+    outcome = journal.outcome(place.case().id)
+    assert outcome is not None
+    assert outcome.kind == "dropped"
