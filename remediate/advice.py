@@ -113,7 +113,7 @@ ADVICE: Final[Mapping[str, str]] = {
     "rollback.failed": "see why the service does not answer with its old files; the new ones are in use again",
     # the agent that owns the certificate
     "owner.not-run": "run its renewal by hand, or let it be explained only: [remediate] foreign",
-    "owner.unchanged": "mend what the agent says above and run its renewal by hand: it changed nothing",
+    "owner.unchanged": "mend what the agent says above and run its renewal by hand: it did not renew",
     # the services
     "svc.unreachable": "see that the address answers (service, firewall): nothing could be proven afterwards",
     "cert.not-yet-valid": "set the host's clock: by it a certificate that is good looks like one of the future",

@@ -37,6 +37,12 @@ def is_of_panel(seen: Seen) -> bool:
     return any(_OWN.fullmatch(path) for file in seen.files for path in (file.path, file.real_path or ""))
 
 
+def successor_of(path: str) -> str | None:
+    """Return what takes the place of a file of the panel where it is there: an installed one is called `my…`."""
+    folder, _, name = path.rpartition("/")
+    return f"{folder}/my{name}" if _OWN.fullmatch(path) and not name.startswith("my") else None
+
+
 def panel_case_id(host: str, *, is_held: bool) -> str:
     """Return the id of the case of a panel's service certificates: the same, whichever of them are replaced by then.
 

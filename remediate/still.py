@@ -25,9 +25,9 @@ def why_not_so(case: Case, seen: Mapping[str, Observation]) -> str | None:
             behind = [one for one in seen.values() if _served(one) - _on_disk(one)]
             return None if behind else "what is on disk is served now"
     served = frozenset[str]().union(*map(_served, seen.values()))
-    if case.old_leaf_sha256 is None:
+    if not case.replaced:
         return "a certificate is served now" if served else None
-    return None if case.old_leaf_sha256 in served else "another certificate is served now"
+    return None if case.replaced & served else "another certificate is served now"
 
 
 def _served(seen: Observation) -> frozenset[str]:

@@ -10,6 +10,7 @@ from typing import Final
 
 from audit.certificate import Certificate, read_certificate
 from audit.pem import certificates_in
+from remediate.panel import successor_of
 from remediate.site import Site
 from remediate.steps.step import done
 
@@ -26,9 +27,17 @@ def leaves_on_disk(site: Site) -> Mapping[str, Certificate]:
     """Return the leaf in each certificate file of a case, looked at once until somebody changes them; raises Stuck."""
     if site.on_disk is None:
         paths = sorted({file.path for file in site.case.files if file.kind == "certificate"})
-        command = site.premises.looking("look at the certificates on disk", _LOOK, *paths)
-        site.on_disk = _found_before(site, paths) | _read(done(site, command).output)
+        later = filter(None, map(successor_of, paths))
+        command = site.premises.looking("look at the certificates on disk", _LOOK, *paths, *later)
+        found = _read(done(site, command).output)
+        now = {path: leaf for path in paths if (leaf := _in_force(path, found))}
+        site.on_disk = _found_before(site, paths) | now
     return site.on_disk
+
+
+def _in_force(path: str, found: Mapping[str, Certificate]) -> Certificate | None:
+    """Return what a service reads that was seen to read this file: another may have taken its place."""
+    return found.get(successor_of(path) or path) or found.get(path)
 
 
 def _read(output: str) -> dict[str, Certificate]:

@@ -37,7 +37,7 @@ class Renew:
             raise Stuck("owner.not-run", f"the renewal of {_owner(site).name} was not run: {said(result)}")
         site.wait_until(lambda: self.look(site, subject) is not None, _owner(site).settles_s)
         if self.look(site, subject) is None:
-            raise Stuck("owner.unchanged", f"{_owner(site).name} changed nothing on disk; {_said(result)}")
+            raise Stuck("owner.unchanged", f"{_owner(site).name} left {_left(site)}; {_said(result)}")
 
 
 def renewal(site: Site) -> Command:
@@ -59,8 +59,15 @@ def _paths(site: Site) -> tuple[str, ...]:
     return paths
 
 
+def _left(site: Site) -> str:
+    """Return which files hold no new certificate that is valid now."""
+    leaves = leaves_on_disk(site)
+    left = [path for path in _paths(site) if not (path in leaves and _is_renewed(site, leaves[path]))]
+    return f"{listing(left)} without a new certificate that is valid now"
+
+
 def _is_renewed(site: Site, leaf: Certificate) -> bool:
-    if leaf.sha256 == site.case.old_leaf_sha256 or not leaf.can_ask("not_before", "not_after"):
+    if leaf.sha256 in site.case.replaced or not leaf.can_ask("not_before", "not_after"):
         return False
     return leaf.not_before <= site.means.clock() <= leaf.not_after
 

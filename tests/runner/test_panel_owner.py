@@ -1,0 +1,66 @@
+"""The panel's own program renews what its services have: what counts is what lies on disk and is served afterwards."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from remediate.case import Repair
+from remediate.journal import Journal
+from remediate.runner import Pace, repair
+from remediate.walk import Ending
+from tests.runner.owners import successor
+from tests.runner.panels import Panel
+from tests.runner.places import running_place
+
+PACE = Pace(chance=lambda: 0.0)
+
+
+@pytest.fixture
+def panel(tmp_path: Path) -> Iterator[Panel]:
+    with ExitStack() as stack:
+        first, second = (stack.enter_context(running_place(tmp_path / label, label)) for label in "ab")
+        yield Panel(first, second, tmp_path)
+
+
+def walked(panel: Panel, journal: Journal) -> Ending:
+    (ending,) = repair([panel.case(Repair.RUN_OWNER, owner="cpanel")], panel.means(journal), PACE)
+    return ending
+
+
+def test_what_the_panel_has_installed_is_proven_for_each_service(panel: Panel, journal: Journal) -> None:
+    leaves, renewals = zip(*(successor(place) for place in (panel.first, panel.second)), strict=True)
+    asked = panel.write_program(" && ".join(renewals))
+    ending = walked(panel, journal)
+    assert (ending.kind, asked.read_text()) == ("proven", "--verbose\n"), ending
+    assert (panel.first.served, panel.second.served) == leaves
+
+
+def test_a_service_that_the_panel_itself_has_restarted_is_not_restarted_again(panel: Panel, journal: Journal) -> None:
+    shell = []
+    for place in (panel.first, panel.second):
+        renew, folder = successor(place)[1], place.folder
+        shell.append(
+            f"{renew} && cat {folder}/tls.crt {folder}/tls.key >{folder}/new && mv {folder}/new {folder}/served"
+        )
+    panel.write_program(" && ".join(shell))
+    assert walked(panel, journal).kind == "proven"
+    assert not [one for one in panel.first.hands.commands if "take up" in one.why]
+
+
+def test_a_service_that_the_panel_has_left_out_is_told_with_what_it_said(panel: Panel, journal: Journal) -> None:
+    panel.write_program(f"{successor(panel.first)[1]}; echo 'The DCV check has failed.'")
+    ending = walked(panel, journal)
+    assert (ending.kind, ending.cause) == ("failed", "owner.unchanged")
+    assert f"cpanel left {panel.second.folder}/tls.crt without a new certificate" in ending.note
+    assert f"{panel.first.folder}/tls.crt" not in ending.note
+    assert ending.note.endswith("The DCV check has failed.")
+
+
+def test_a_panel_that_is_not_there_is_told(panel: Panel, journal: Journal) -> None:
+    ending = walked(panel, journal)
+    assert ending.cause == "owner.not-run"
+    assert f"there is no {panel.root}/usr/local/cpanel/bin/checkallsslcerts" in ending.note
