@@ -6,7 +6,7 @@ Values alone: nothing is opened or read here.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,9 +14,11 @@ from pathlib import Path
 from audit.anchors import Anchors
 from audit.checks import Severity
 from audit.configuration import Configuration
+from audit.configuration.schema import Issuer
 from audit.policy import Profile
 from audit.probe import Limits
 from remediate.bounds import Bounds
+from remediate.panel import AGENT
 from remediate.runner import Pace
 from remediate.site import Waits, Watch
 
@@ -60,9 +62,15 @@ class Assignment:
         return self.issuer or self.configuration.remediate.issuer
 
     @property
+    def issuers(self) -> Mapping[str, Issuer]:
+        """The issuers to choose from, by name: a panel's own program needs no section."""
+        return {AGENT: Issuer(AGENT), **self.configuration.issuer}
+
+    @property
     def bounds(self) -> Bounds:
         """How far the run may go."""
         written = self.configuration.remediate
+        issuer = self.issuers.get(self.issuer_name or "")
         left_out = tuple(glob for glob, host in self.configuration.host.items() if not host.remediate)
         return Bounds(
             max_cases=written.max_cases,
@@ -70,6 +78,7 @@ class Assignment:
             hosts_left_out=left_out,
             names_left_out=written.leave_out,
             can_order=self.issuer_name is not None,
+            is_panels_issuer=issuer is not None and issuer.kind == AGENT,
         )
 
     @property

@@ -17,12 +17,14 @@ from audit.probe.fetch import Fetcher, FetchPolicy
 from audit.probe.inside import HostInside
 from audit.probe.root_hints import BadHints, RootServer, read_hints
 from audit.targets import Discovery
+from remediate.access_logs import logs_on
 from remediate.assignment import Assignment
 from remediate.dcv import VALIDATORS
 from remediate.docroots import docroots_of
 from remediate.hands import HostHands
 from remediate.installers import Declared
-from remediate.issuers import Access, BadIssuer, Issuer, open_issuer
+from remediate.installers.cpanel import Panel
+from remediate.issuers import AT_HOME, Access, BadIssuer, Issuer, open_issuer
 from remediate.issuers.absent import Absent
 from remediate.journal import Journal
 from remediate.lookup import LookUps, Roots
@@ -41,6 +43,8 @@ def means_of(assignment: Assignment, journal: Journal, discoveries: tuple[Discov
         issuer_name=assignment.issuer_name or "no issuer",
         validator=VALIDATORS["http-csr-hash"],
         docroots=docroots_of((one.host.server for one in discoveries if one.host.server), http_port),
+        logs=logs_on((one.host.server for one in discoveries if one.host.server), http_port),
+        first_decides=panels_of(assignment, discoveries),
         anchors=assignment.anchors,
         clock=assignment.clock,
         owner=owner(),
@@ -53,6 +57,11 @@ def means_of(assignment: Assignment, journal: Journal, discoveries: tuple[Discov
         },
         declared_docroots={
             (label, one.name): one.docroot for label, login in logins.items() for one in login.services if one.docroot
+        },
+        panels={
+            label: Panel()
+            for one in discoveries
+            if one.host.server and one.host.server.is_cpanel and (label := one.host.endpoint.host)
         },
         roots={
             label: folder
@@ -71,6 +80,17 @@ def means_of(assignment: Assignment, journal: Journal, discoveries: tuple[Discov
     )
 
 
+def panels_of(assignment: Assignment, discoveries: tuple[Discovery, ...]) -> frozenset[str]:
+    """Return the hosts that a panel runs and that are judged by its own rules."""
+    named = {profile.name for profile in assignment.profiles}
+    servers = [one.host.server for one in discoveries if one.host.server]
+    return (
+        frozenset(server.label for server in servers if server.is_cpanel)
+        if "cpanel" in (named or {"cpanel"})
+        else frozenset()
+    )
+
+
 def hands_of(discoveries: tuple[Discovery, ...]) -> Mapping[str, HostHands]:
     """Return hands on the hosts that were logged into, by label."""
     return {one.host.label: HostHands(one.host) for found in discoveries for one in _insides(found)}
@@ -83,6 +103,12 @@ def issuer_of(assignment: Assignment) -> Issuer:
         return Absent()
     configuration, place = assignment.configuration, f"issuer.{assignment.issuer_name}"
     token, base_url = section.token, section.base_url
+    if section.kind in AT_HOME:
+        if base_url is not None or token is not None:
+            raise BadConfiguration(
+                f"{configuration.file}: [{place}]: kind {section.kind!r} has no base_url and no token"
+            )
+        return AT_HOME[section.kind]()
     if base_url is None or token is None:
         missing = "base_url" if base_url is None else "token"
         raise BadConfiguration(f"{configuration.file}: [{place}] has no {missing!r}")
@@ -128,9 +154,10 @@ def owner() -> str:
 
 def _section(assignment: Assignment) -> Section | None:
     """Return the section of the issuer that is chosen; raises BadConfiguration where it is not there."""
-    name, known = assignment.issuer_name, assignment.configuration.issuer
+    name, known = assignment.issuer_name, assignment.issuers
     if name is not None and name not in known:
-        there_are = f"there are {', '.join(sorted(known))}" if known else "there is none"
+        written = assignment.configuration.issuer
+        there_are = f"there are {', '.join(sorted(written))}" if written else "there is none"
         raise BadConfiguration(f"{assignment.configuration.file or 'configuration'}: no [issuer.{name}]; {there_are}")
     return None if name is None else known[name]
 

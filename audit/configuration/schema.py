@@ -73,7 +73,7 @@ class Secret:
 class Issuer:
     """`[issuer.NAME]`: who orders certificates."""
 
-    kind: str
+    kind: str  # "store"; "cpanel" is a panel's own program, which has neither address nor token
     base_url: str | None = None
     token: Secret | None = None
     key: Literal["rsa-2048", "rsa-3072", "rsa-4096", "ecdsa-p256", "ecdsa-p384"] = "ecdsa-p256"

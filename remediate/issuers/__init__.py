@@ -17,6 +17,7 @@ from remediate.issuers.issuer import (
     OrderRequest,
     Status,
 )
+from remediate.issuers.panel import Panel
 from remediate.issuers.store import Store
 
 ISSUERS: Final[Mapping[str, Callable[[Access], Issuer]]] = {
@@ -24,15 +25,21 @@ ISSUERS: Final[Mapping[str, Callable[[Access], Issuer]]] = {
 }
 """What makes an issuer, by the `kind` of its section in the configuration."""
 
+AT_HOME: Final[Mapping[str, Callable[[], Issuer]]] = {
+    "cpanel": Panel,
+}
+"""Those that nobody is asked for over a network, so that they have neither address nor token."""
+
 
 def open_issuer(kind: str, access: Access) -> Issuer:
     """Return the issuer of that kind; raises BadIssuer."""
     if kind not in ISSUERS:
-        raise BadIssuer(f"no issuer of the kind {kind!r}; known are {', '.join(ISSUERS)}")
+        raise BadIssuer(f"no issuer of the kind {kind!r}; known are {', '.join((*ISSUERS, *AT_HOME))}")
     return ISSUERS[kind](access)
 
 
 __all__ = [
+    "AT_HOME",
     "ISSUERS",
     "Access",
     "BadIssuer",
