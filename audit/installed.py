@@ -67,6 +67,12 @@ def broken_files(server: HostView, *kinds: FileKind) -> tuple[str, ...]:
     )
 
 
+def uninstalled(server: HostView | None) -> tuple[str, ...]:
+    """Say in a clause each which certificate is not there that a panel installs: it is had by installing one."""
+    named = files(server, "certificate") if server and server.panel_service else ()
+    return tuple(f"{file.path} does not exist" for file in named if file.fault == "missing")
+
+
 def stale(server: HostView, served: Certificate) -> bool:
     """Tell whether what is served is in no certificate file: one of several (RSA and ECDSA) is enough."""
     return all(leaf != served for _, leaf in leaves(server))

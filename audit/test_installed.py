@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from audit.addresses import brief, leaf_of, with_host
 from audit.certificate import Certificate
 from audit.checks import Finding, check, inconclusive, not_applicable, require
-from audit.installed import broken_files, leaves, require_read, stale, unread
+from audit.installed import broken_files, leaves, require_read, stale, uninstalled, unread
 from audit.observation import HostView, Observation
 from audit.placeholder import lack
 from audit.policy import Policy
@@ -22,6 +22,9 @@ def test_has_certificate_of_its_own(observation: Observation, policy: Policy) ->
     if lacking:
         raise Finding(lacking.why, observed=lacking.why, required="a certificate of its own", policy=lacking.policy)
     if not observation.handshakes:
+        missing = uninstalled(observation.server)
+        require(not missing, f"none is installed: {listing(missing)}", observed=missing,
+                required="a certificate of its own")  # fmt: skip
         raise unreached(observation)
 
 
@@ -45,7 +48,8 @@ def test_serves_what_is_installed(server: HostView, observation: Observation) ->
 def test_configured_files_are_there(server: HostView) -> None:
     """Every certificate, key and chain file that the configuration names is there and can be parsed."""
     broken = broken_files(server, "certificate", "key", "chain")
-    require(not broken, sentence(broken), observed=broken, required="files that can be loaded")
+    remedy = "reissue" if server.panel_service else None  # where a panel keeps them there is nothing to configure
+    require(not broken, sentence(broken), observed=broken, required="files that can be loaded", remedy=remedy)
     hidden = [file.path for file in server.files if file.fault == "denied"]
     if hidden or not server.files:
         require_read(server, "certificate", "key", "chain")
