@@ -184,7 +184,7 @@ def read_sections(nonce: str, text: str) -> dict[str, Section]:
     for name, body in zip(parts[1::2], parts[2::2], strict=True):
         content, end, rest = body.partition(f"\n{nonce} end ")
         rc, _, command = rest.partition("\n")[0].partition(" ")
-        complete = bool(end) and rc.isdigit()
+        complete = bool(end) and re.fullmatch(r"[0-9]{1,9}", rc)
         sections[name] = Section(content.strip("\n"), int(rc) if complete else None, _plain(command))
     return sections
 
@@ -213,7 +213,7 @@ def instances(sections: Mapping[str, Section]) -> dict[tuple[str, int], dict[str
     """Return the sections of each instance of a service, by the service's identifier and the process (0: at rest)."""
     found: dict[tuple[str, int], dict[str, Section]] = {}
     for name, section in sections.items():
-        match = re.fullmatch(r"(\w+)#(\d+)\.(.+)", name)
+        match = re.fullmatch(r"(\w+)#([0-9]{1,10})\.(.+)", name)
         if match:
             found.setdefault((match[1], int(match[2])), {})[match[3]] = section
     return found

@@ -17,6 +17,7 @@ from audit.endpoint import BadEndpoint, to_address, to_name
 from audit.services.service import ANY_IPV4, ANY_IPV6, Section
 
 _NOT_OUTSIDE: Final = re.compile(r"^(docker|br-|veth|virbr|cni|flannel|cali|podman|lxcbr|lxdbr)")  # containers' bridges
+_PLACE: Final = re.compile(r"([0-9A-Fa-f]{8}|[0-9A-Fa-f]{32}):([0-9A-Fa-f]{4})")  # of /proc/net/tcp
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +28,7 @@ class Facts:
     user: str
     addresses: tuple[str, ...]
     clock_offset_s: float | None
-    booted: float | None
+    booted: int | None
     ticks: int
     is_cpanel: bool
     shares_network: bool  # what it calls loopback is our loopback
@@ -36,9 +37,10 @@ class Facts:
 
     def since(self, start_ticks: str) -> datetime | None:
         """Return when a process began that says so in clock ticks since boot (proc(5))."""
-        if self.booted is None or not start_ticks.isdigit():
+        start = _number(start_ticks)
+        if self.booted is None or start is None:
             return None
-        return datetime.fromtimestamp(self.booted + int(start_ticks) / self.ticks, tz=UTC)
+        return datetime.fromtimestamp(self.booted + start / self.ticks, tz=UTC)
 
     def listening(self, port: int) -> tuple[str, ...]:
         """Return the addresses that something listens on at a port."""
@@ -61,13 +63,18 @@ def read_facts(sections: Mapping[str, Section], sent: datetime, received: dateti
         user=text("uid") or "?",
         addresses=tuple(dict.fromkeys(_addresses(text("addresses")))),
         clock_offset_s=_offset(text("clock"), text("clock.end"), sent, received),
-        booted=float(text("booted")) if text("booted").isdigit() else None,
-        ticks=int(text("ticks")) if text("ticks").isdigit() else 100,
+        booted=_number(text("booted")),
+        ticks=_number(text("ticks")) or 100,
         is_cpanel=bool(text("cpanel")),
         shares_network=(text("boot_id"), text("network")) == _here(),
         sockets=tuple(_sockets(text("sockets"), text("owners"), little=text("byte_order") != "256")),
         acme_sh=frozenset(re.findall(r"'?(/[^'\s]+)'?", text("acme_sh"))),
     )
+
+
+def _number(text: str) -> int | None:
+    """Return a number of seconds or ticks; None for what no host can mean."""
+    return int(text) if re.fullmatch(r"[0-9]{1,11}", text) else None
 
 
 def _name(text: str) -> str | None:
@@ -97,7 +104,7 @@ def _is_local(address: str) -> bool:
 
 def _offset(start: str, end: str, sent: datetime, received: datetime) -> float | None:
     """Return the host's clock minus ours in seconds: it lies between two bounds, so their middle is taken."""
-    read = [re.match(r"(\d+)(\.\d+)?", text) for text in (start, end)]
+    read = [re.match(r"([0-9]{1,11})(\.[0-9]{1,9})?(?![0-9])", text) for text in (start, end)]
     # a clock read to the second alone (busybox) is half a second further on average
     times = [float(match[1]) + float(match[2] or 0.5) for match in read if match]
     if len(times) != 2:
@@ -118,9 +125,9 @@ def _sockets(table: str, owners: str, *, little: bool) -> Iterator[tuple[str, in
     held = _holders(owners)
     for line in table.splitlines():
         fields = line.split()
-        if len(fields) > 9 and ":" in fields[1]:
-            address, _, port = fields[1].partition(":")
-            yield _decoded(address, little=little), int(port, 16), frozenset(held.get(fields[9], ()))
+        place = _PLACE.fullmatch(fields[1]) if fields[9:] else None
+        if place:
+            yield _decoded(place[1], little=little), int(place[2], 16), frozenset(held.get(fields[9], ()))
 
 
 def _holders(owners: str) -> dict[str, set[int]]:
@@ -129,8 +136,8 @@ def _holders(owners: str) -> dict[str, set[int]]:
     pid: int | None = None
     for line in owners.splitlines():
         word, _, number = line.partition(" ")
-        if word == "pid" and number.isdigit():
-            pid = int(number)
+        if word == "pid":
+            pid = _number(number)
         elif pid is not None:
             held.setdefault(word, set()).add(pid)
     return held

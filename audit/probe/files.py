@@ -86,6 +86,7 @@ def read_file(one: NamedFile, sections: Mapping[str, Section]) -> InstalledFile:
     lines = section.text.split("\n")
     words = {line.partition(" ")[0]: line.partition(" ")[2] for line in lines if not line.startswith("folder ")}
     mode, owner, group, _ = [*words.get("stat", "").split(" ", 3), "", "", "", ""][:4]
+    mode = mode if re.fullmatch(r"[0-7]{1,5}", mode) else ""
     fault, detail = _fault(one, words)
     chain, bad = _certificates(section.text) if one.kind != "key" else ((), False)
     if fault is None and one.kind != "key" and (bad or not chain):

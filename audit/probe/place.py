@@ -48,7 +48,7 @@ def host_name(view: HostView) -> str:
 def endpoints_of(founds: Iterable[Found], own_name: str, facts: Facts, view: HostView) -> Iterator[Placed]:
     """Yield each endpoint once, sorted; where one name and port have several meanings each is pinned to its address."""
     by_id: dict[str, list[Placed]] = {}
-    for found in founds:
+    for found in (one for one in founds if 0 < one.listener.port < 65_536):  # a configuration takes any number
         addresses, inside = _reach(found.listener, facts, view)
         for name in _names(found.listener, own_name):
             listener = found.listener

@@ -11,6 +11,7 @@ from typing import Final
 from audit.services.apache_folders import Host, folder_of, hosts_in
 from audit.services.apache_logs import logs_of
 from audit.services.apache_syntax import Configuration, names, place, read_configuration, speaks_tls
+from audit.services.configuration import to_port
 from audit.services.sections import Part
 from audit.services.service import ANY, ANY_IPV4, ANY_IPV6, Dump
 from audit.websites import Website
@@ -66,7 +67,7 @@ def _places(part: Part, configuration: Configuration, port: int) -> Iterator[tup
     """Yield where a virtual host is bound at a port, or at all of them; what is bound to a name may be anywhere."""
     for word in (word for one in hosts_in(part, configuration) for word in one.arguments):
         written = word.rpartition(":")[2]
-        address, number = place(word) or (_ANYWHERE, int(written) if written.isdecimal() else port)
+        address, number = place(word) or (_ANYWHERE, to_port(written) or port)
         if number in (None, port):
             yield None if address == ANY_IPV6 else address, number
 

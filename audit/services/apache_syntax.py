@@ -59,7 +59,7 @@ def _defines(text: str, environment: Mapping[str, str]) -> dict[str, str]:
 
 def place(text: str) -> tuple[str | None, int | None] | None:
     """Split `443`, `*:443`, `192.0.2.1:443`, `[::]:443`, `_default_:443` and `192.0.2.1`; None for a name."""
-    match = re.fullmatch(r"(?:(?P<host>\[[0-9a-fA-F:.]+\]|\*|_default_|[0-9.]+):)?(?P<port>\d+|\*)", text)
+    match = re.fullmatch(r"(?:(?P<host>\[[0-9a-fA-F:.]+\]|\*|_default_|[0-9.]+):)?(?P<port>[0-9]{1,5}|\*)", text)
     if not match:
         bare = text.strip("[]")
         return (bare, None) if re.fullmatch(r"[0-9a-fA-F:.]*[.:][0-9a-fA-F:.]*", bare) else (

@@ -39,6 +39,11 @@ def included(files: Mapping[str, str], base: str, pattern: str) -> list[str]:
     )
 
 
+def to_port(text: str) -> int | None:
+    """Return a port number; None for what is none, as a daemon takes any text for one until it starts."""
+    return int(text) if re.fullmatch(r"[0-9]{1,5}", text) else None
+
+
 def absolute(base: str, path: str) -> str:
     """Return a path as it stands where it is absolute, else below `base`; without `.` and doubled slashes."""
     return str(PurePosixPath(base or "/") / path)

@@ -18,11 +18,11 @@ from audit.services.service import Dump, Listener, pair
 from audit.websites import Docroot, Website
 
 _FOLDER: Final = "/var/cpanel/ssl/"
-_KEPT: Final = tuple(f"{_FOLDER}{word}/" for word in ("cpanel", "dovecot", "exim", "ftp"))
 _USUAL_PORTS: Final = OWN_PORTS[:3]  # where the panel has to be found, if nothing of it is
 _WORDS: Final = {"cpanel": "cpanel", "dovecot": "dovecot", "exim": "exim", "pure-ftpd": "ftp", "proftpd": "ftp"}
-_LINKS: Final = ("/etc/exim.crt", "/etc/exim.key", "/etc/dovecot/ssl/dovecot.crt", "/etc/dovecot/ssl/dovecot.key",
-                 "/etc/ssl/private/pure-ftpd.pem")  # fmt: skip
+_LINKS: Final = {
+    "/etc/exim.crt": "exim", "/etc/dovecot/ssl/dovecot.crt": "dovecot", "/etc/ssl/private/pure-ftpd.pem": "ftp",
+}  # fmt: skip
 _WEB: Final = {
     "/etc/apache2/conf/httpd.conf": "/var/www/html",  # EasyApache 4
     "/usr/local/apache/conf/httpd.conf": "/usr/local/apache/htdocs",  # EasyApache 3
@@ -85,7 +85,7 @@ def kept(dump: Dump, found: Laid) -> tuple[Listener, ...]:
         one
         for one in found.listeners
         if not (_is_off(there, found.service, one.scheme) and not (found.is_running and one.port in listened))
-        and not (one.port in OWN_PORTS and one.files and all(file.path.startswith(_KEPT[0]) for file in one.files))
+        and not (one.port in OWN_PORTS and one.files and all(file.path in (OWN, INSTALLED) for file in one.files))
     )
 
 
@@ -146,13 +146,13 @@ def websites(dump: Dump, name: str, found: Sequence[Website]) -> tuple[Website, 
 
 def word(service: str, files: Iterable[InstalledFile]) -> str | None:
     """Return WHM's word for a service whose certificate lies where WHM installs it, or would."""
-    named = [file for file in files if file.kind == "certificate"]
-    return _WORDS.get(service) if named and all(map(_is_kept, named)) else None
+    known, named = _WORDS.get(service), [file for file in files if file.kind == "certificate"]
+    return known if known and named and all(_is_kept(known, file) for file in named) else None
 
 
-def _is_kept(file: InstalledFile) -> bool:
-    real = file.real_path or file.path
-    return real.startswith(_KEPT) or (file.fault == "missing" and file.path in _LINKS)
+def _is_kept(known: str, file: InstalledFile) -> bool:
+    folder, _, _ = (file.real_path or file.path).rpartition("/")
+    return folder == _FOLDER + known or (file.fault == "missing" and _LINKS.get(file.path) == known)
 
 
 LAYOUT: Final = Layout("cpanel", "/usr/local/cpanel/version", _script(), kept, services, websites, word)

@@ -6,9 +6,11 @@ are there and the daemon has the other one.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping
 from typing import Final
 
+_SECONDS: Final = re.compile(r"[0-9]{1,11}")
 OWN_PORTS: Final = (2083, 2087, 2096, 2078, 2080)  # cPanel, WHM, webmail, web disk, calendars
 OWN: Final = "/var/cpanel/ssl/cpanel/cpanel.pem"
 INSTALLED: Final = "/var/cpanel/ssl/cpanel/mycpanel.pem"
@@ -52,15 +54,10 @@ def own_file(there: Collection[str], served: str) -> str:
     lines = {line.partition(" ")[0]: line.split()[1:] for line in served.splitlines()}
     (own, _), (installed, since) = (_leaf_and_time(lines, path) for path in (OWN, INSTALLED))
     has_other = lines.get("served") == [own] and own != installed
-    began = [int(line.split()[1]) for line in served.splitlines() if _says_when(line)]
+    began = [int(second) for second in re.findall(r"^began ([0-9]{1,11})$", served, re.MULTILINE)]
     return OWN if has_other and began and since is not None and min(began) > since else INSTALLED
 
 
 def _leaf_and_time(lines: Mapping[str, list[str]], path: str) -> tuple[str, int | None]:
     leaf, time = [*lines.get(path, ()), "", ""][:2]
-    return leaf, int(time) if time.isdecimal() else None
-
-
-def _says_when(line: str) -> bool:
-    words = line.split()
-    return len(words) == 2 and words[0] == "began" and words[1].isdecimal()
+    return leaf, int(time) if _SECONDS.fullmatch(time) else None

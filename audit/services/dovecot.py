@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
+from audit.services.configuration import to_port
 from audit.services.service import ANY, Dump, Listener, NamedFile, Section, Service, pair
 
 # -P shows where a key is read from, and it would show passwords: only the lines of blocks, listeners and TLS are let
@@ -74,15 +75,11 @@ def _of_service(root: Block, service: str, protocol: str, usual: dict[str, tuple
     has_tls = root.settings.get("ssl", "yes") != "no"
     for name, listener in listeners.items():
         port, implicit = usual.get(name, (0, False))
-        number = int(_number(listener.settings.get("port", ""), port))
+        number = to_port(listener.settings.get("port", str(port)))
         implicit = listener.settings.get("ssl", "yes" if implicit else "no") == "yes"
         if number and (has_tls or not implicit):
             scheme = f"{protocol}s" if implicit else protocol
             yield from _named(root, scheme, number, _addresses(listener, root))
-
-
-def _number(text: str, default: int) -> int:
-    return int(text) if text.isdigit() else default
 
 
 def _addresses(listener: Block, root: Block) -> tuple[str, ...]:

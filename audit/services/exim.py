@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
+from audit.services.configuration import to_port
 from audit.services.service import ANY, Dump, Listener, NamedFile, Service, pair
 
 # exim expands these per connection: what it makes of them is asked of exim (-be), as text only.
@@ -87,15 +88,15 @@ def _split(item: str) -> tuple[str, int | None]:
     if not match:
         return item, None
     port = match["a"] or match["b"]
-    return match["six"] or match["four"], int(port) if port else None
+    return match["six"] or match["four"], to_port(port) if port else None
 
 
 def _is_port(item: str) -> bool:
-    return item.isdigit() or item in _PORTS
+    return to_port(item) is not None or item in _PORTS
 
 
 def _ports(text: str) -> list[int]:
-    return [int(item) if item.isdigit() else _PORTS[item] for item in _items(text) if _is_port(item)]
+    return [to_port(item) or _PORTS.get(item, 0) for item in _items(text) if _is_port(item)]
 
 
 def _named(dump: Dump, options: dict[str, str], scheme: str, place: tuple[int, tuple[str, ...]]) -> Iterator[Listener]:

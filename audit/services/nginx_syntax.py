@@ -79,7 +79,7 @@ def listens(server: Directive) -> Iterator[Listen]:
     for where, *options in found or [("80",)]:
         if where.startswith("unix:") or "quic" in options:  # no TCP
             continue
-        match = re.fullmatch(r"(?:(?P<host>\[[^\]]*\]|[^:]*):)?(?P<port>\d+)", where)
+        match = re.fullmatch(r"(?:(?P<host>\[[^\]]*\]|[^:]*):)?(?P<port>[0-9]{1,5})", where)
         host, port = (match["host"], int(match["port"])) if match else (where, 80)
         is_default = "default_server" in options or "default" in options
         yield Listen(_addresses(host, options), port, "ssl" in options, is_default)

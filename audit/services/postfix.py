@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Final
 
+from audit.services.configuration import to_port
 from audit.services.service import ANY, ANY_IPV4, ANY_IPV6, Dump, Listener, NamedFile, Service, pair
 
 # `master` is the name of many programs: only the one that lies with postfix is meant.
@@ -68,7 +69,7 @@ def _settings(text: str) -> Iterator[tuple[str, str]]:
 def _listeners(dump: Dump, service: str, settings: Mapping[str, str]) -> Iterator[Listener]:
     match = re.fullmatch(r"(?:(?P<host>\[[^\]]+\]|[^:\[\]]+):)?(?P<port>[\w-]+)", service)
     port = match["port"] if match else ""
-    number = int(port) if port.isdigit() else _PORTS.get(port)
+    number = to_port(port) or _PORTS.get(port)
     if match is None or number is None:
         return
     scheme = "smtps" if settings.get("smtpd_tls_wrappermode") == "yes" else "smtp"

@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import Final
 
-from audit.services.configuration import split_files, unreadable
+from audit.services.configuration import split_files, to_port, unreadable
 from audit.services.sections import Part, Reading, parse
 from audit.services.service import ANY, Dump, Listener, NamedFile, Service, pair
 
@@ -49,8 +49,8 @@ def read(dump: Dump) -> tuple[Listener, ...]:
 
 
 def _of(root: Part, part: Part) -> Iterator[Listener]:
-    port = part.last("Port") or "21"
-    if not port.isdigit() or int(port) == 0:
+    port = to_port(part.last("Port") or "21")
+    if not port:
         return
     addresses = part.arguments or ((part.last("DefaultAddress"),) if part.last("DefaultAddress") else ANY)
     has_tls = (part.last("TLSEngine") or "off").lower() == "on"
@@ -58,7 +58,7 @@ def _of(root: Part, part: Part) -> Iterator[Listener]:
     scheme = "ftps" if has_tls and "useimplicitssl" in options else "ftp"
     names = (part.last("ServerAlias") or "",) if part is not root else ()
     files = _files(part) if has_tls else ()
-    yield Listener(scheme, int(port), tuple(filter(None, addresses)), tuple(filter(None, names)), files)
+    yield Listener(scheme, port, tuple(filter(None, addresses)), tuple(filter(None, names)), files)
 
 
 def _files(part: Part) -> tuple[NamedFile, ...]:

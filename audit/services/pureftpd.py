@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
+from audit.services.configuration import to_port
 from audit.services.service import ANY, Dump, Listener, NamedFile, Service, pair
 
 SCRIPT: Final = r"""
@@ -71,7 +72,7 @@ def _settings(text: str) -> dict[str, str]:
 
 def _listener(settings: Mapping[str, str]) -> Listener:
     address, _, port = settings.get("bind", "").rpartition(",")
-    number = int(port) if port.isdigit() else 21
+    number = to_port(port) or 21
     return Listener("ftp", number, (address.strip("[]"),) if address else ANY, (), _files(settings))
 
 

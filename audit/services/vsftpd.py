@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from audit.services.configuration import split_files, unreadable
+from audit.services.configuration import split_files, to_port, unreadable
 from audit.services.service import ANY_IPV4, ANY_IPV6, Dump, Listener, NamedFile, Service, pair
 
 SCRIPT: Final = r"""
@@ -32,8 +32,7 @@ def read(dump: Dump) -> tuple[Listener, ...]:
     if not settings:
         return ()
     scheme = "ftps" if _yes(settings, "ssl_enable") and _yes(settings, "implicit_ssl") else "ftp"
-    port = settings.get("listen_port", "21")
-    number = int(port) if port.isdigit() else 21
+    number = to_port(settings.get("listen_port", "21")) or 21
     return (Listener(scheme, number, _addresses(settings), (), _files(settings), unreadable(text)),)
 
 
