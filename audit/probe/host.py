@@ -183,7 +183,8 @@ def _finish(found: list[Instance], second: Mapping[str, Section], wishes: Wishes
         if one.name in tests and one.pid <= 0:
             test = _config_test(tests[one.name])
             found[index] = Instance(one.name, one.pid, one.since, test, one.listeners)
-    strangers = read_strangers(facts.sockets, _claims(found, facts), second.get("strangers"))
+    sockets = facts.sockets if wishes.discover else ()
+    strangers = read_strangers(sockets, _claims(found, facts), second.get("strangers"))
     if strangers:
         yield Instance("unknown", -1, None, None, strangers)
 
