@@ -1,0 +1,54 @@
+"""A host that tells what a test says, in place of one that runs what it is asked: the sections of its two answers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from testinfra.backend.local import LocalBackend
+
+from audit.observation import Observation, ProbeFailure
+from audit.probe.host import Wishes, inspect
+from audit.probe.login import Host
+from audit.probe.target import Target
+from audit.services.service import Section
+
+ANSWERED: Final = datetime(2026, 11, 23, 12, tzinfo=UTC)
+_EVERYWHERE: Final = "00000000"
+
+
+class Telling(Host):
+    """A host whose sections are given; it runs nothing."""
+
+    def __init__(self, sections: Mapping[str, Section]) -> None:
+        super().__init__("server", "ssh://root@server", LocalBackend())
+        self.sections = sections
+
+    def run(self, script: str, nonce: str) -> dict[str, Section] | ProbeFailure:
+        """Return the sections, whatever is asked."""
+        del script, nonce
+        self.commands += 1
+        return dict(self.sections)
+
+
+def ask(sections: Mapping[str, Section], **wishes: Any) -> tuple[Observation, tuple[Target, ...]]:  # noqa: ANN401 - any wish
+    """Look at a host that tells these sections."""
+    return inspect(Telling(sections), Wishes(**wishes), lambda: ANSWERED)
+
+
+def sections(*listening: int, there: str = "", exim_dump: str = "") -> dict[str, Section]:
+    """Return what a panel's host with the address 192.0.2.1 says, where something listens on these ports.
+
+    `there` is which of the panel's files are there, `exim_dump` what its exim says; its process is 7.
+    """
+    rows = (f"{n}: {_EVERYWHERE}:{port:04X} 0:0 0A 0:0 00:0 0 0 0 {4000 + port} 1" for n, port in enumerate(listening))
+    told = {
+        "clock": f"{ANSWERED.timestamp()}", "uid": "root", "fqdn": "server.example.com",
+        "addresses": "2: eth0    inet 192.0.2.1/24 scope global eth0", "boot_id": "x", "network": "net:[1]",
+        "byte_order": "1", "booted": "1790000000", "ticks": "100", "acme_sh": "", "sockets": "\n".join(rows),
+        "owners": "pid 7\n4025\n4465\n4587", "cpanel": "11.120.0.10", "cpanel.there": there, "cpanel.served": "",
+        "exim#7.since": "4242", "exim#7.words": "exim\n-bd", "exim#7.test": "", "exim#7.dump": exim_dump,
+        "clock.end": f"{ANSWERED.timestamp()}", "strangers": "",
+    }  # fmt: skip
+    return {name: Section(text) for name, text in told.items()}

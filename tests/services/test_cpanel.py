@@ -1,0 +1,190 @@
+"""What cPanel & WHM makes of a host: its own services, those that are switched off, and where the files lie."""
+
+from __future__ import annotations
+
+import pytest
+
+from audit.observation import InstalledFile
+from audit.services import Laid, Listener
+from audit.services.cpanel import kept, services, websites, word
+from audit.services.cpanel_file import INSTALLED, OWN, own_file
+from audit.services.service import Dump, pair
+from audit.websites import Docroot, Website, docroot_of
+from tests.services.dumps import brief, dump, paths
+
+HOST = "server.example.com"
+EXIM = Laid("exim", (Listener("smtp", 25), Listener("smtps", 465), Listener("smtp", 587)), is_running=True)
+DOVECOT = Laid("dovecot", (Listener("imap", 143), Listener("pop3", 110)), is_running=True)
+FTP = Laid("pure-ftpd", (Listener("ftp", 21),), is_running=True)
+EVERYTHING = (EXIM, DOVECOT, FTP)
+SITE = Website("apache", "first", 80, ("0.0.0.0",), ("www.example.com",), docroot=Docroot("/home/www"))
+SWITCHES = "/etc/eximdisable\n/etc/imapdisable\n/etc/popdisable\n/etc/ftpddisable"
+
+
+def at(*ports: int, **sections: str) -> Dump:
+    """Return what a panel's host printed where something listens on these ports at every address."""
+    return dump(tuple(("0.0.0.0", port) for port in ports), **sections)
+
+
+def named(services_of: tuple[Laid, ...]) -> dict[str, list[int]]:
+    """Return the ports of each service."""
+    return {one.service: [listener.port for listener in one.listeners] for one in services_of}
+
+
+def fingerprints(*, own: str = "AA", installed: str = "BB", served: str = "AA", began: int = 500) -> str:
+    """Return what the host says of two files; the installed one was written at 400."""
+    return f"{OWN} {own} 100\n{INSTALLED} {installed} 400\nserved {served}\nbegan {began + 90}\nbegan {began}"
+
+
+def test_the_panels_own_service_is_what_listens_on_its_ports_whatever_it_is_called() -> None:
+    (found,) = services(at(2087, 2083, 2080, 443, there=OWN), EVERYTHING)
+    assert (found.service, found.is_running) == ("cpanel", True)
+    assert brief(found.listeners) == [("https", 2083, ()), ("https", 2087, ()), ("https", 2080, ())]
+    assert paths(found.listeners[0]) == [("certificate", OWN), ("key", OWN)]
+
+
+def test_a_panel_that_does_not_run_is_still_looked_for_where_it_has_to_be() -> None:
+    (found,) = services(at(443), EVERYTHING)
+    assert (found.is_running, named((found,))) == (False, {"cpanel": [2083, 2087, 2096]})
+
+
+def test_its_socket_of_one_address_is_at_that_address_only() -> None:
+    places = (("192.0.2.1", 2083), ("::1", 2083), ("192.0.2.1", 2083))
+    (found,) = services(dump(places, there=OWN), EVERYTHING)
+    assert found.listeners[0].addresses == ("192.0.2.1", "::1")
+
+
+def test_what_is_known_to_be_another_service_at_one_of_its_ports_stays_that() -> None:
+    listener = Listener("https", 2083, files=pair("/etc/nginx/a.crt", "/etc/nginx/a.key"))
+    proxy = Laid("nginx", (listener,), is_running=True)
+    assert kept(at(2083, 2087), proxy) == (listener,)
+    assert named(services(at(2083, 2087), (*EVERYTHING, proxy))) == {"cpanel": [2087]}
+
+
+def test_a_server_with_the_panels_own_file_at_its_ports_is_the_panel() -> None:
+    front = Laid("nginx", (Listener("https", 2083, files=pair(OWN, OWN)), Listener("https", 443)), is_running=True)
+    assert brief(kept(at(2083, 443), front)) == [("https", 443, ())]
+
+
+@pytest.mark.parametrize(
+    ("there", "served", "file"),
+    [
+        ("", "", OWN),
+        (OWN, "", OWN),
+        (INSTALLED, "", INSTALLED),
+        (f"{OWN}\n{INSTALLED}", "", INSTALLED),
+        (f"{OWN}\n{INSTALLED}", fingerprints(served="BB"), INSTALLED),
+        (f"{OWN}\n{INSTALLED}", fingerprints(), OWN),  # it began after the other was there, and does not have it
+        (f"{OWN}\n{INSTALLED}", fingerprints(began=300), INSTALLED),  # it has not been restarted: disk-vs-wire says so
+        (f"{OWN}\n{INSTALLED}", fingerprints(own="BB", served="BB"), INSTALLED),
+        (f"{OWN}\n{INSTALLED}", fingerprints(served="CC"), INSTALLED),
+        (f"{OWN}\n{INSTALLED}", f"{OWN}\nserved\nbegan x\nbegan\n{INSTALLED} B \N{SUPERSCRIPT TWO}", INSTALLED),
+    ],
+)
+def test_of_two_files_the_one_is_named_that_the_panel_was_told_to_serve(there: str, served: str, file: str) -> None:
+    assert own_file(there.splitlines(), served) == file
+    (found, *_) = services(at(2087, there=there, served=served), EVERYTHING)
+    assert {path for _, path in paths(found.listeners[0])} == {file}
+
+
+def test_what_is_switched_off_and_does_not_run_is_left_out() -> None:
+    off = at(2087, there=SWITCHES)
+    for one in EVERYTHING:
+        at_rest = Laid(one.service, one.listeners, is_running=False)
+        assert kept(off, at_rest) == ()
+    assert named(services(off, ())) == {"cpanel": [2087]}
+
+
+def test_what_is_switched_off_and_runs_all_the_same_is_looked_at() -> None:
+    assert kept(at(25, 465, 587, there=SWITCHES), EXIM) == EXIM.listeners
+
+
+def test_a_protocol_of_dovecot_that_is_switched_off_is_left_out_and_the_other_stays() -> None:
+    assert brief(kept(at(143, there="/etc/popdisable"), DOVECOT)) == [("imap", 143, ())]
+    found = services(at(2087, there="/etc/popdisable"), (EXIM, FTP))
+    assert named(found) == {"cpanel": [2087], "dovecot": [993, 143]}
+
+
+def test_a_switch_is_of_the_panels_service_and_of_nobody_elses() -> None:
+    postfix = Laid("postfix", (Listener("smtp", 25),), is_running=False)
+    assert kept(at(there=SWITCHES), postfix) == postfix.listeners
+
+
+def test_what_should_run_and_is_not_found_is_expected_at_its_ports_with_its_files() -> None:
+    own, *expected = services(at(2087, there="/var/cpanel/ssl/exim/myexim.crt\n/var/cpanel/ssl/exim/myexim.key"), ())
+    assert own.is_running
+    assert not any(one.is_running for one in expected)
+    assert named(tuple(expected)) == {"dovecot": [993, 143, 995, 110], "exim": [465, 25, 587], "pure-ftpd": [21]}
+    assert [path for one in expected for _, path in paths(one.listeners[0])] == [
+        "/var/cpanel/ssl/dovecot/dovecot.crt",
+        "/var/cpanel/ssl/dovecot/dovecot.key",
+        "/var/cpanel/ssl/exim/myexim.crt",
+        "/var/cpanel/ssl/exim/myexim.key",
+        "/var/cpanel/ssl/ftp/pure-ftpd.pem",
+        "/var/cpanel/ssl/ftp/pure-ftpd.pem",
+    ]
+
+
+def test_either_ftp_server_is_the_panels() -> None:
+    proftpd = Laid("proftpd", (Listener("ftp", 21),), is_running=True)
+    assert named(services(at(2087), (EXIM, DOVECOT, proftpd))) == {"cpanel": [2087]}
+
+
+def test_nothing_is_expected_at_the_port_of_another_service() -> None:
+    postfix = Laid("postfix", (Listener("smtp", 25),), is_running=True)
+    assert named(services(at(2087, 25), (DOVECOT, FTP, postfix)))["exim"] == [465, 587]
+
+
+@pytest.mark.parametrize(
+    ("there", "folder"),
+    [
+        ("/etc/apache2/conf/httpd.conf\n/var/www/html\n/usr/local/apache/htdocs", "/var/www/html"),
+        ("/usr/local/apache/conf/httpd.conf\n/var/www/html\n/usr/local/apache/htdocs", "/usr/local/apache/htdocs"),
+        ("/etc/apache2/conf/httpd.conf\n/usr/local/apache/conf/httpd.conf", "/var/www/html"),
+        ("/usr/local/apache/htdocs", "/usr/local/apache/htdocs"),
+        ("/var/www/html\n/usr/local/apache/htdocs", "/var/www/html"),
+    ],
+)
+def test_the_generations_of_easyapache_are_told_apart(there: str, folder: str) -> None:
+    found = websites(at(80, there=there), HOST, ())
+    assert docroot_of(found, HOST) == Docroot(folder)
+    assert docroot_of(found, "www.example.com") != Docroot(folder)
+
+
+def test_the_web_servers_own_word_counts_before_the_panels() -> None:
+    assert websites(at(80, there="/var/www/html"), HOST, (SITE,)) == ()
+    proxy = Website("apache", "first", 80, ("0.0.0.0",), (HOST,), why="apache passes it on")
+    assert websites(at(80, there="/var/www/html"), HOST, (proxy,)) == ()
+    elsewhere = Website("apache", "first", 8080, ("0.0.0.0",), (HOST,), docroot=Docroot("/x"))
+    assert len(websites(at(80, there="/var/www/html"), HOST, (elsewhere,))) == 1
+
+
+def test_without_a_web_server_or_a_folder_there_is_no_website() -> None:
+    assert websites(at(443, there="/var/www/html"), HOST, ()) == ()
+    assert websites(at(80), HOST, ()) == ()
+
+
+def installed(path: str, real: str | None = None, **more: str) -> InstalledFile:
+    """Return a certificate file."""
+    return InstalledFile(path, "certificate", real, **more)  # type: ignore[arg-type]  # a fault is one of a few words
+
+
+@pytest.mark.parametrize(
+    ("service", "file", "said"),
+    [
+        ("cpanel", installed(OWN), "cpanel"),
+        ("dovecot", installed("/etc/dovecot/ssl/dovecot.crt", "/var/cpanel/ssl/dovecot/dovecot.crt"), "dovecot"),
+        ("exim", installed("/etc/exim.crt", "/var/cpanel/ssl/exim/exim.crt"), "exim"),
+        ("pure-ftpd", installed("/etc/ssl/private/pure-ftpd.pem", "/var/cpanel/ssl/ftp/pure-ftpd.pem"), "ftp"),
+        ("proftpd", installed("/var/cpanel/ssl/ftp/ftpd-rsa.pem"), "ftp"),
+        ("exim", installed("/etc/exim.crt", "/etc/exim.crt", fault="missing"), "exim"),
+        ("exim", installed("/etc/exim.crt", "/etc/exim.crt"), None),  # somebody's own file in the place of the link
+        ("dovecot", installed("/etc/ssl/own.crt"), None),
+        ("dovecot", installed("/var/cpanel/ssl/exim/exim.crt"), None),
+        ("dovecot", installed("/var/cpanel/ssl/domain_tls/www.example.com/combined"), None),
+        ("apache", installed("/var/cpanel/ssl/cpanel/cpanel.pem"), None),
+    ],
+)
+def test_the_panels_word_is_for_what_it_installs(service: str, file: InstalledFile, said: str | None) -> None:
+    assert word(service, [file]) == said
+    assert word(service, []) is None
