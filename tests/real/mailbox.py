@@ -31,9 +31,7 @@ class Mailbox:
 async def _serve(port: int, folder: Path, address: str) -> None:
     mailbox = Mailbox(folder)
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(
-        lambda: SMTP(mailbox, loop=loop, hostname="mailbox.example.test"), address, port
-    )
+    server = await loop.create_server(lambda: SMTP(mailbox, loop=loop, hostname="mailbox.example.test"), address, port)
     await server.serve_forever()
 
 

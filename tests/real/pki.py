@@ -54,16 +54,16 @@ class Authority:
     @property
     def anchor(self) -> str:
         """The root certificate in PEM: what `--audit-trust` is given."""
-        return _pem(self.root)
+        return to_pem(self.root)
 
     def issue(self, *names: str, begins: float = -1, lasts: float = 90) -> Credential:
         """Return a certificate for these names, valid from now plus `begins` days for `lasts` days."""
         leaf = Leaf(names[0], names, self.now + begins * _DAY, lasts * _DAY)
-        return _credential(issue(leaf, self.intermediate), _pem(self.intermediate))
+        return credential_of(issue(leaf, self.intermediate), to_pem(self.intermediate))
 
     def self_signed(self, *names: str) -> Credential:
         """Return a certificate for these names that nobody but its own key signed."""
-        return _credential(issue(Leaf(names[0], names, self.now - _DAY), None), "")
+        return credential_of(issue(Leaf(names[0], names, self.now - _DAY), None), "")
 
 
 def new_authority(now: datetime) -> Authority:
@@ -72,10 +72,12 @@ def new_authority(now: datetime) -> Authority:
     return Authority(root, new_intermediate("Real Lab Issuing CA", root, now=now), now)
 
 
-def _credential(identity: Identity, above: str) -> Credential:
+def credential_of(identity: Identity, above: str) -> Credential:
+    """Return an identity in PEM, with what is above it."""
     key = identity.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
-    return Credential(_pem(identity), above, key)
+    return Credential(to_pem(identity), above, key)
 
 
-def _pem(identity: Identity) -> str:
+def to_pem(identity: Identity) -> str:
+    """Return an identity's certificate in PEM."""
     return identity.certificate.public_bytes(Encoding.PEM).decode()

@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from email.policy import SMTP
 from typing import Final
 
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from tests.real.host import Host
@@ -50,13 +50,16 @@ def _parts(raw: bytes) -> Iterator[tuple[str, bytes]]:
 
 
 def scalars(files: Iterable[bytes]) -> dict[bytes, bytes]:
-    """Return the private numbers of all the keys in some files, each with its PEM."""
-    found = {}
-    for pem in {match.group() for content in files for match in _PEM.finditer(content)}:
-        key = load_pem_private_key(pem, None)
-        assert isinstance(key, ec.EllipticCurvePrivateKey)
-        found[key.private_numbers().private_value.to_bytes(key.curve.key_size // 8, "big")] = pem
-    return found
+    """Return the private numbers of all the keys in some files, each with its PEM; of an RSA key its first prime."""
+    pems = {match.group() for content in files for match in _PEM.finditer(content)}
+    return {_number(load_pem_private_key(pem, None)): pem for pem in pems}
+
+
+def _number(key: object) -> bytes:
+    if isinstance(key, rsa.RSAPrivateKey):
+        return key.private_numbers().p.to_bytes(key.key_size // 16, "big")
+    assert isinstance(key, ec.EllipticCurvePrivateKey)
+    return key.private_numbers().private_value.to_bytes(key.curve.key_size // 8, "big")
 
 
 def holding(files: Mapping[str, bytes], wanted: Mapping[str, Iterable[bytes]]) -> set[tuple[str, str]]:

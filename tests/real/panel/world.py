@@ -9,7 +9,7 @@ import email
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from email.message import EmailMessage
 from email.policy import SMTP
@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from tests.lab.issuance import Authority, found_authority
 from tests.real.fleet import Talk
-from tests.real.host import Host, HostFile, running_host
+from tests.real.host import Host, HostFile, name_hosts, running_host
 from tests.real.overlay import CHECKOUT
 from tests.real.panel import names, provider
 from tests.real.panel.lan import Lan, give, join, require_secluded
@@ -73,14 +73,21 @@ def running_world() -> Iterator[World]:
         require_secluded(lan.hosts)
         give(lan, STORE, (*SECTIGO, ELSEWHERE))
         names.tell(lan, tree)
+        name_hosts(host, {PANEL: (lan.address(PANEL),)})
         _take_mail(store, lan.address(STORE))
-        authority = found_authority(datetime.now(UTC).replace(microsecond=0), _CA)
+        authority = _founded(lan.address(STORE))
         files = provider.deposit(authority).items()
         store.write(*(HostFile(f"{FOLDER}/{name}", text, 0o600) for name, text in files))
         place = f"{PANEL}={lan.address(PANEL)}"
         argv = ("tests.real.panel.provider", FOLDER, lan.address(STORE), ",".join(SECTIGO), place)
         talk = stack.enter_context(Talk(store, *argv))
         yield World(Panel(host), store, lan, talk, talk.hear(), authority)
+
+
+def _founded(address: str) -> Authority:
+    """Return the provider's CA, whose list of what it revoked is at an address."""
+    now = datetime.now(UTC).replace(microsecond=0)
+    return replace(found_authority(now, _CA), crl=f"http://{address}{provider.CRL}")
 
 
 def _take_mail(store: Host, address: str) -> None:
