@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -18,6 +18,8 @@ from audit.observation import InstalledFile
 from audit.policy import Policy, load_profile
 from audit.probe import Limits, Target
 from audit.probe.fetch import Fetcher
+from audit.words import listing
+from remediate.access_logs import Logs, no_logs
 from remediate.action import Command, Done
 from remediate.answer import Installable
 from remediate.case import SWITCHED, Case, Step, StepState
@@ -26,6 +28,7 @@ from remediate.dcv import Validator
 from remediate.docroots import Docroots
 from remediate.hands import Hands
 from remediate.installers import INSTALLERS, Installer
+from remediate.installers.cpanel import Panel
 from remediate.installers.files import Installation, origin, placements
 from remediate.issuers import Issuer
 from remediate.journal import Journal
@@ -79,6 +82,7 @@ class Means:
     product: str = "90-day"
     installers: Mapping[str, Installer] = field(default_factory=lambda: INSTALLERS)
     declared: Mapping[tuple[str, str], Installer] = field(default_factory=dict)  # by host and service, before those
+    panels: Mapping[str, Panel] = field(default_factory=dict)  # by host, where one has such files of its own
     root: str = ROOT
     roots: Mapping[str, str] = field(default_factory=dict)  # of the hosts that have another
     waits: Waits = field(default_factory=Waits)
@@ -91,6 +95,8 @@ class Means:
     policy: Policy = field(default_factory=lambda: Policy((load_profile("webpki"),)))  # who may own a key
     declared_docroots: Mapping[tuple[str, str], str] = field(default_factory=dict)  # by host and service
     http_port: int = 80  # where a CA asks for the file; another for a CA of one's own
+    logs: Logs = no_logs  # where hosts note who asks for it
+    first_decides: frozenset[str] = frozenset()  # hosts whose names are judged by their first address, as a panel does
 
     def addresses_of(self, host: str) -> frozenset[str]:
         """Return the addresses that a host of this run is known to have."""
@@ -133,6 +139,7 @@ class Site:
     is_collected: bool = False
     left_behind: tuple[str, ...] = ()
     seen: tuple[str, ...] = ()  # beside the looks of the self-test, a clause each
+    visits: tuple[str, ...] = ()  # who has come for the proof, a line each
     _file_sets: tuple[FileSet, ...] | None = None
 
     @property
@@ -149,7 +156,7 @@ class Site:
     def file_sets(self) -> tuple[FileSet, ...]:
         """The sets of files, found once: afterwards the links of ours are there. Raises Unknown."""
         if self._file_sets is None:
-            self._file_sets = tuple(_file_sets(self.case, self.means.targets, self.premises))
+            self._file_sets = tuple(_file_sets(self.case, self.means, self.premises))
         return self._file_sets
 
     @property
@@ -182,7 +189,9 @@ class Site:
 
     def installer(self, service: str) -> Installer:
         """Return what brings a service to use its files; raises Unknown."""
-        found = self.means.declared.get((self.case.host, service)) or self.means.installers.get(service)
+        declared, panel = self.means.declared.get((self.case.host, service)), self.means.panels.get(self.case.host)
+        of_panel = panel.installer(service) if panel and _is_panels(self.case, service, self.means) else None
+        found = declared or of_panel or self.means.installers.get(service)
         if found is None:
             raise Unknown(f"it is not known how {service} is brought to use its files")
         return found
@@ -196,23 +205,46 @@ class Site:
         return True
 
 
-def _file_sets(case: Case, targets: Mapping[str, Target], premises: Premises) -> Iterator[FileSet]:
+def _file_sets(case: Case, means: Means, premises: Premises) -> Iterator[FileSet]:
     """Yield the sets: services that share a file are in one, so that no file is switched twice."""
-    files = {service: _files_of(case, service, targets) for service in case.services}
+    files = {service: _files_of(case, service, means) for service in case.services}
     for services in sorted(_joined(files, premises.root)):
         mine = tuple(file for service in services for file in files[service])
-        endpoints = tuple(one for one in case.endpoints if _service_of(targets, one) in services)
-        yield FileSet(services, endpoints, Installation(premises, placements(mine, premises.root)), mine)
+        endpoints = tuple(one for one in case.endpoints if _service_of(means.targets, one) in services)
+        yield FileSet(services, endpoints, _installation(mine, premises, means.panels.get(case.host)), mine)
 
 
-def _files_of(case: Case, service: str, targets: Mapping[str, Target]) -> tuple[InstalledFile, ...]:
-    wanted = {file.path for file in case.files if file.service == service}
-    servers = [targets[one].server for one in case.endpoints if _service_of(targets, one) == service]
-    found = {(file.path, file.kind): file for server in servers if server for file in server.files}
+def _installation(files: tuple[InstalledFile, ...], premises: Premises, panel: Panel | None) -> Installation:
+    """Return how some files are switched together: those of a panel's services stay its own, none becomes a link."""
+    placed = placements(files, premises.root)
+    owned = [one.path for one in placed if panel and panel.owns(one.path)]
+    if panel is None or not owned:
+        return Installation(premises, placed)
+    if others := [one.path for one in placed if one.path not in owned]:
+        raise Unknown(f"{listing(owned)} is the panel's to install, and {listing(others)} is not")
+    return Installation(premises, tuple(replace(one, path=panel.origin(one.path)) for one in placed), panel.way)
+
+
+def _files_of(case: Case, service: str, means: Means) -> tuple[InstalledFile, ...]:
+    """Return the files of a service as found now; what a panel has installed meanwhile may be called otherwise."""
+    panel = means.panels.get(case.host) or Panel()
+    wanted = {panel.origin(file.path) for file in case.files if file.service == service}
+    servers = [means.targets[one].server for one in case.endpoints if _service_of(means.targets, one) == service]
+    found = {(panel.origin(file.path), file.kind): file for server in servers if server for file in server.files}
     known = tuple(found[key] for key in sorted(found) if key[0] in wanted)
-    if {file.path for file in known} != wanted or not wanted:
+    if {panel.origin(file.path) for file in known} != wanted or not wanted:
         raise Unknown(f"the files of {service} were not found this time")
     return known
+
+
+def _is_panels(case: Case, service: str, means: Means) -> bool:
+    """Tell whether the files of a service are those of a panel's; False where they were not found."""
+    panel = means.panels.get(case.host)
+    try:
+        files = _files_of(case, service, means) if panel else ()
+    except Unknown:
+        files = ()
+    return any(panel.owns(file.real_path or file.path) for file in files) if panel else False
 
 
 def _service_of(targets: Mapping[str, Target], endpoint: str) -> str | None:

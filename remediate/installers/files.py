@@ -1,8 +1,9 @@
-"""Where the files of a service lie so that one rename switches all of them: versions, and links that lead through one.
+"""Where the files of a service lie so that all of them are switched together: a folder for each version of them.
 
 For every case and set of files there is a folder: in it a folder for each version, which repeats the files' paths with
-their folders' modes, and `live`, a link to the version in use. The configured paths become links through `live`. Which
-version was there first, and which was last proven, stands in links too. It refuses to know services and processes.
+their folders' modes, and `live`, a link to the version in use. How that comes to be at the configured paths is the way
+of the files. Which version was there first, and which was last proven, stands in links too. It refuses to know services
+and processes.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import Final
 
 from audit.observation import InstalledFile
 from remediate.action import Command
+from remediate.installers.way import LINKS, Way
 from remediate.premises import Premises
 
 _VERSION: Final = re.compile(r"[0-9a-z][0-9a-z-]*")
@@ -44,6 +46,7 @@ class Installation:
 
     premises: Premises
     placements: tuple[Placement, ...]
+    way: Way = LINKS
 
     @property
     def folder(self) -> str:
@@ -58,6 +61,11 @@ class Installation:
     def pairs(self) -> tuple[str, ...]:
         """Paths and parts in turn, as the scripts take them."""
         return tuple(word for one in self.placements for word in (one.path, one.parts))
+
+    @property
+    def counted(self) -> tuple[str, ...]:
+        """How many paths there are, and the pairs: as the functions of a way take them."""
+        return str(len(self.placements)), *self.pairs
 
 
 def placements(files: Iterable[InstalledFile], root: str) -> tuple[Placement, ...]:
@@ -178,57 +186,6 @@ def stage(installation: Installation, version: Version) -> Command:
     given = (own, name, version.key_path, version.leaf_pem, version.chain_pem, *installation.pairs)
     return installation.premises.locked(why, MIRROR + AGREE + _STAGE, *given)
 
-
-# $1: how many paths; then paths and parts in turn. Whatever is found at the paths now is the truth: it becomes version
-# 0, or one more of that kind where somebody has put files in the place of our links since. Every step leaves the
-# content of every path as it was.
-ADOPT: Final = r"""
-adopted() {
-  left=$1
-  shift
-  while [ "$left" -gt 0 ]; do
-    [ "$(readlink "$1")" = "$folder/live$1" ] || return 1
-    shift 2
-    left=$((left - 1))
-  done
-}
-keep() {
-  left=$1
-  shift
-  while [ "$left" -gt 0 ]; do
-    mirror "$old.part" "$1"
-    [ ! -e "$1" ] || cp -p "$1" "$old.part$1"
-    shift 2
-    left=$((left - 1))
-  done
-}
-lead() {
-  left=$1
-  shift
-  while [ "$left" -gt 0 ]; do
-    [ ! -e "$1" ] || cmp -s "$1" "$old$1" || fail 75 "$1 was changed by somebody else at this moment"
-    [ -d "${1%/*}" ] || mkdir -p -m 755 "${1%/*}"
-    rm -f "$1.sslaudit"
-    ln -s "$folder/live$1" "$1.sslaudit"
-    mv -fT "$1.sslaudit" "$1"
-    shift 2
-    left=$((left - 1))
-  done
-}
-adopt() {
-  adopted "$@" && return
-  old=0
-  [ ! -e 0 ] || old=0-$(date +%s)-$$
-  rm -rf ./*.part
-  mkdir -m 711 "$old.part"
-  keep "$@"
-  durable .
-  mv -T "$old.part" "$old"
-  point proven "$old"
-  point live "$old"
-  lead "$@"
-}
-"""
 
 _RELEASE: Final = r"""
 folder=$root/$case/$1

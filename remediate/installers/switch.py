@@ -2,8 +2,9 @@
 
 It outlives whoever started it. Where it is stands in a file, whether it runs in the host's lock, which it holds; of a
 confirmation and the end of its patience exactly one comes first, because both are a rename of the same file. It knows
-no service, only commands. A process that opens its certificate before the one rename and its key after it is not to be
-helped by any order of renames: that is a time of microseconds, once.
+no service, only commands, and of the way in which a version comes into use only its functions. A process that opens its
+certificate before the one rename and its key after it is not to be helped by any order of renames: that is a time of
+microseconds, once.
 """
 
 from __future__ import annotations
@@ -14,8 +15,9 @@ from dataclasses import dataclass
 from typing import Final, Literal, get_args
 
 from remediate.action import Command, Done
-from remediate.installers.files import ADOPT, AGREE, MIRROR, Installation
+from remediate.installers.files import AGREE, MIRROR, Installation
 from remediate.installers.installer import Installer
+from remediate.installers.way import ADOPT
 from remediate.premises import PROLOGUE
 
 State = Literal[
@@ -29,7 +31,7 @@ State = Literal[
     "returning",
     "returned",  # to the version that was proven last
     "refused",  # before anything was touched
-    "kept",  # not confirmed, and told never to go back
+    "kept",  # not confirmed, and told never to go back, or without a way back
 ]
 TERMINAL: Final = frozenset({"none", "confirmed", "returned", "refused", "kept"})
 
@@ -43,7 +45,7 @@ prove() { [ "$(readlink proven)" = "$1" ] || { point before "$(readlink proven)"
 # Nothing that is started here may hold the lock (descriptor 9) or our output: it may be a daemon.
 _DETACHED: Final = r"""
 cd "$1" || exit 1
-name=$2 patience=$3 returns=$4 files=$5
+folder=$1 name=$2 patience=$3 returns=$4 files=$5
 shift 5
 trap : HUP
 trap leave TERM INT
@@ -78,9 +80,15 @@ go_back() {
   shift
   [ "$returns" = yes ] && [ -L way-back ] || { say kept "$why"; exit 1; }
   say returning "$why"
-  mv -fT way-back live
+  recall "$files" "$@" || { say kept "$why; and there is no way back: $said"; exit 1; }
   services return "$@"
   say returned "$why"
+  exit 1
+}
+not_brought() {
+  untouched "$files" "$@" || go_back "$said" "$@"
+  [ ! -L way-back ] || mv -fT way-back live
+  say refused "$said"
   exit 1
 }
 confirmed() { rm -f "taken.$name" way-back; say confirmed "$1"; exit 0; }
@@ -97,7 +105,7 @@ back=$(readlink proven)
 said=$(agree "$name" "$files" "$@") || { say refused "$said"; exit 1; }
 services test "$@" && before= || before=" (nor was it before)"
 say switching "from $(readlink live)"
-point live "$name" 2>/dev/null || go_back "the link cannot be changed" "$@"
+bring "$name" "$files" "$@" || not_brought "$@"
 say switched ""
 services test "$@" || go_back "the configuration is not good$before: $said" "$@"
 services take-up "$@" || go_back "not taken up: $said" "$@"
@@ -113,12 +121,7 @@ prove "$name"
 confirmed "in time"
 """
 
-_START: Final = (
-    MIRROR
-    + AGREE
-    + ADOPT
-    + _SAY
-    + r"""
+_START: Final = r"""
 folder=$root/$case/$1 name=$2 patience=$3 returns=$4 files=$5 detached=$6
 shift 6
 cd "$folder" || fail 65 "nothing was laid ready in $folder"
@@ -135,30 +138,26 @@ setsid sh -c "$detached" sslaudit-switch "$folder" "$name" "$patience" "$returns
   </dev/null >/dev/null 2>&1 &
 echo "begun $name"
 """
-)
 # In this order: who finds the lock free before a state that is no end knows that nobody is at work.
 _TELL: Final = r"""
 tell() {
   echo "now $(date +%s)"
   if flock -n "$root/lock" true; then echo "lock free"; else echo "lock $(cat "$root/lock")"; fi
   [ ! -e state ] || tail -n 50 state | sed "s/^/state /"
-  for link in live proven before; do echo "$link $(readlink "$link")"; done
+  echo "live $(in_use "$@")"
+  for link in proven before; do echo "$link $(readlink "$link")"; done
 }
 """
-_LOOK: Final = (
-    _TELL
-    + r"""
-cd "$root/$case/$1" 2>/dev/null || { echo "lock free"; exit 0; }
-tell
+_LOOK: Final = r"""
+folder=$root/$case/$1
+cd "$folder" 2>/dev/null || { echo "lock free"; exit 0; }
+shift
+tell "$@"
 """
-)
-_ANSWER: Final = (
-    MIRROR
-    + _SAY
-    + _TELL
-    + r"""
-cd "$root/$case/$1" || fail 65 "nothing was switched here"
-name=$2 answer=$3
+_ANSWER: Final = r"""
+folder=$root/$case/$1 name=$2 answer=$3
+cd "$folder" || fail 65 "nothing was switched here"
+shift 3
 mv "offer.$name" "$answer.$name" 2>/dev/null || :
 n=0
 while [ $n -lt 50 ]; do
@@ -171,9 +170,8 @@ while [ $n -lt 50 ]; do
   n=$((n + 1))
   sleep 0.2 2>/dev/null || sleep 1
 done
-tell
+tell "$@"
 """
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,6 +219,12 @@ class Progress:
         found = (moment.detail.split() for moment in self.moments[begun:] if moment.state == "gap")
         return tuple((words[0], float(words[1])) for words in found if len(words) > 1)
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What else there was to tell since the switch began."""
+        begun = max((number for number, moment in enumerate(self.moments) if moment.state == "begun"), default=0)
+        return tuple(dict.fromkeys(moment.detail for moment in self.moments[begun:] if moment.state == "note"))
+
 
 def start(
     installation: Installation, services: Sequence[Installer], version: str, *, patience_s: int, returns: bool = True
@@ -231,14 +235,14 @@ def start(
     within `patience_s` (0: none is needed) it goes back; not where `returns` is false, as when the old key is known to
     others. A script that runs already holds the lock: then this ends with BUSY.
     """
-    premises = installation.premises
-    pairs = installation.pairs
+    premises, way = installation.premises, installation.way
     texts = [text for service in services for text in _texts(service, premises.host)]
     own = installation.folder.rpartition("/")[2]
     options = (version, str(patience_s), "yes" if returns else "no", str(len(installation.placements)))
-    detached = MIRROR + AGREE + _SAY + _DETACHED
+    detached = MIRROR + AGREE + way.looks + way.activates + _SAY + _DETACHED
+    script = MIRROR + AGREE + way.looks + way.adopts + ADOPT + _SAY + _START
     why = f"switch {', '.join(one.name for one in services)} to version {version}"
-    return premises.locked(why, _START, own, *options, detached, *pairs, *texts)
+    return premises.locked(why, script, own, *options, detached, *installation.pairs, *texts)
 
 
 def _texts(service: Installer, host: str) -> tuple[str, ...]:
@@ -249,7 +253,8 @@ def _texts(service: Installer, host: str) -> tuple[str, ...]:
 def look(installation: Installation) -> Command:
     """Return the command that tells where the switch is."""
     own = installation.folder.rpartition("/")[2]
-    return installation.premises.looking("look where the switch is", _LOOK, own)
+    script = AGREE + installation.way.looks + _TELL + _LOOK
+    return installation.premises.looking("look where the switch is", script, own, *installation.counted)
 
 
 def confirm(installation: Installation, version: str) -> Command:
@@ -266,8 +271,10 @@ def _answer(installation: Installation, version: str, word: str) -> Command:
     premises = installation.premises
     own = installation.folder.rpartition("/")[2]
     why = f"confirm version {version}" if word == "taken" else f"call version {version} back"
-    given = (premises.root, premises.case, premises.owner, own, version, word)
-    return Command(premises.host, why, PROLOGUE + _ANSWER, given)
+    given = (*premises.given, own, version, word, *installation.counted)
+    return Command(
+        premises.host, why, PROLOGUE + MIRROR + AGREE + installation.way.looks + _SAY + _TELL + _ANSWER, given
+    )
 
 
 def read_progress(done: Done) -> Progress:

@@ -17,18 +17,20 @@ FORGOTTEN_DAYS: Final = 30
 
 _STRANGERS: Final = r"""
 folder=$root/$case/$1
+cd "$folder" 2>/dev/null || :
 shift
 while [ $# -gt 0 ]; do
-  [ "$(readlink "$1")" = "$folder/live$1" ] || echo "$1"
+  is_ours "$1" "$2" || echo "$1"
   shift 2
 done
 """
 
 
 def strangers(installation: Installation) -> Command:
-    """Return the command that prints the paths at which other files stand than our links."""
+    """Return the command that prints the paths that somebody else has changed."""
     own = installation.folder.rpartition("/")[2]
-    return installation.premises.looking("look whose the files are", _STRANGERS, own, *installation.pairs)
+    script = installation.way.looks + _STRANGERS
+    return installation.premises.looking("look whose the files are", script, own, *installation.pairs)
 
 
 _LEAF: Final = r"""

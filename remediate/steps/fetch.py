@@ -66,9 +66,9 @@ def chain_of(site: Site, one: FileSet) -> Installable:
 
 def key_in(one: FileSet) -> str:
     """Return where among some files the key is; raises Stuck. It stays there: nobody here reads it."""
-    for placement in one.installation.placements:
-        if "k" in placement.parts:
-            return placement.path
+    for file in one.files:
+        if file.kind == "key":
+            return file.path
     raise Stuck("fetch.no-key", "it is not known which file has the certificate's key")
 
 

@@ -16,11 +16,13 @@ from remediate.steps.witness import leaves_of
 
 # Everything that is missing is said at once. Root may write anywhere, a user where the files are its own: who is not
 # root can give a file to nobody else. In $1 kB and $2 files beside what the versions take.
-_NEEDED: Final = r"""
+_BEGIN: Final = r"""
 echo "now $(date +%s)"
 room=$1 files=$2 me=$(id -un) groups=" $(id -G) "
 shift 2
 lacks() { echo "lacks $*"; }
+"""
+_NEEDED: Final = r"""
 nearest() { there=$1; while [ ! -e "$there" ]; do there=${there%/*}; [ -n "$there" ] || there=/; done; }
 writable() {
   nearest "$1"
@@ -69,7 +71,9 @@ class Preconditions:
         del subject  # it is for the whole case
         require_known(site)
         paths = sorted({placed.path for one in site.file_sets for placed in one.installation.placements})
-        command = site.premises.looking("look for what a repair needs", _NEEDED, str(_ROOM), str(_FILES), *paths)
+        ways = dict.fromkeys(one.installation.way.needs for one in site.file_sets)
+        script = "".join((_BEGIN, *ways, _NEEDED))
+        command = site.premises.looking("look for what a repair needs", script, str(_ROOM), str(_FILES), *paths)
         said = [line.partition(" ")[::2] for line in done(site, command).output.splitlines()]
         require_same_time(site, site.case.host, _time(dict(said).get("now", "")))
         lacking = tuple(dict.fromkeys(text for word, text in said if word == "lacks"))

@@ -55,9 +55,12 @@ def _unproven(site: Site, endpoint: str, faults: tuple[str, ...]) -> Stuck:
     if site.case.repair not in SWITCHED:
         return Stuck("proof.failed", why)
     back = call_back(site.file_set(endpoint).installation, version_name(site, endpoint))
-    state = _answer(site, endpoint, back).last.state
+    last = _answer(site, endpoint, back).last
+    state = f"{last.state} ({last.detail})" if last.state == "kept" else last.state
     return Stuck(
-        "proof.failed", f"{why}; the switch is {state}, now {served(site, endpoint)}", went_back=state == "returned"
+        "proof.failed",
+        f"{why}; the switch is {state}, now {served(site, endpoint)}",
+        went_back=last.state == "returned",
     )
 
 

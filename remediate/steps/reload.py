@@ -6,6 +6,7 @@ already. What is served then is the next step's to see.
 
 from __future__ import annotations
 
+from audit.words import sentence
 from remediate.action import Command
 from remediate.installers.switch import TERMINAL, Progress, look, read_progress, start
 from remediate.premises import BUSY
@@ -26,7 +27,7 @@ class Switch:
         if progress.live != name or not (is_held or progress.last.state == "confirmed"):
             return None
         away = "".join(f"; {service} was away for {seconds:g} s" for service, seconds in progress.gaps)
-        return So(f"version {name} is in use{away}")
+        return So(sentence((f"version {name} is in use{away}", *progress.notes)))
 
     def act(self, site: Site, subject: str) -> None:
         """Start the switch and wait until every service has taken it up."""

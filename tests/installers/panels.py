@@ -1,0 +1,148 @@
+"""A panel's server that is a folder: the double of `whmapi1`, restart scripts that copy files, and its certificates.
+
+It knows where the panel has its things; it starts no daemon.
+"""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from remediate.action import Command, Done
+from remediate.installers import Installer
+from remediate.installers.cpanel import Panel
+from remediate.installers.files import Installation, Placement, Version, stage
+from remediate.installers.switch import Progress, look, read_progress, start
+from remediate.premises import Premises
+from tests.installers import whmapi1
+from tests.installers.hands import run
+from tests.installers.serving import Pair
+
+# What each service reads when it starts: its certificate file, and its key file.
+SERVED: Final = {
+    "cpanel": ("cpanel/mycpanel.pem", "cpanel/mycpanel.pem"),
+    "exim": ("exim/exim.crt", "exim/exim.key"),
+}
+_RESTART: Final = """\
+#!/bin/sh
+cd {root}/var/cpanel/ssl || exit 1
+mkdir -p {root}/served
+crt={certificate} key={key}
+[ -e "$crt" ] || {{ crt=cpanel/cpanel.pem; key=$crt; }}
+echo "Waiting for {service} to restart......finished."
+openssl x509 -in "$crt" >{root}/served/{service}.crt && openssl pkey -in "$key" >{root}/served/{service}.key
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class PanelPlace:
+    """One service of a panel, in a folder: what is installed, and what it took up last."""
+
+    root: Path
+    service: str
+    answers_s: int = 20
+
+    @property
+    def panel(self) -> Panel:
+        """The panel whose paths are below the folder."""
+        return Panel(str(self.root), self.answers_s)
+
+    @property
+    def installation(self) -> Installation:
+        """The files of the service, as they are switched."""
+        folder = f"{self.root}/var/cpanel/ssl"
+        placed = {
+            "cpanel": (Placement(f"{folder}/cpanel/cpanel.pem", "klc"),),
+            "exim": (Placement(f"{folder}/exim/exim.crt", "lc"), Placement(f"{folder}/exim/exim.key", "k")),
+        }
+        premises = Premises("server", "c4f3", "test", str(self.root / "sslaudit"))
+        return Installation(premises, placed[self.service], self.panel.way)
+
+    @property
+    def program(self) -> Path:
+        """Where `whmapi1` is."""
+        return self.root / "usr/local/cpanel/bin/whmapi1"
+
+    @property
+    def installer(self) -> Installer:
+        """What restarts the service."""
+        found = self.panel.installer(self.service)
+        assert found
+        return found
+
+    @property
+    def served(self) -> tuple[str, str]:
+        """Certificate and key that the service took up last."""
+        return tuple((self.root / f"served/{self.service}.{end}").read_text() for end in ("crt", "key"))  # type: ignore[return-value]  # it has two
+
+    @property
+    def calls(self) -> list[str]:
+        """What `whmapi1` was asked."""
+        calls = self.root / "var/cpanel/whmapi1.calls"
+        return calls.read_text().splitlines() if calls.exists() else []
+
+    def give(self, pair: Pair, bundle: str = "") -> None:
+        """Install a certificate as the panel does, and let the service take it up."""
+        folder = self.root / "var/cpanel/ssl"
+        for kept in whmapi1.FILES[self.service]:
+            path = folder / kept.path
+            path.parent.mkdir(parents=True, exist_ok=True)
+            parts = {"k": pair.key, "l": pair.certificate, "c": bundle}
+            path.write_text("".join(parts[part] for part in kept.parts))
+            path.chmod(kept.mode)
+        assert run(self.installer.take_up("server")).ok
+
+    def replace_program(self, text: str) -> None:
+        """Put another program in the place of `whmapi1`; the double stays beside it as `double`, below a folder too."""
+        self.program.write_text(text)
+
+    def stage(self, pair: Pair, bundle: str = "") -> str:
+        """Lay a version ready and return its name."""
+        version = Version(pair.certificate, bundle, str(pair.key_path))
+        done = run(stage(self.installation, version))
+        assert done.ok, done
+        return self.installation.name_of(version)
+
+    def starting(self, version: str, *, patience_s: int = 20) -> Command:
+        """Return the command that starts a switch."""
+        return start(self.installation, (self.installer,), version, patience_s=patience_s)
+
+    def start(self, version: str, *, patience_s: int = 20) -> Done:
+        """Start a switch."""
+        return run(self.starting(version, patience_s=patience_s))
+
+    def progress(self) -> Progress:
+        """Return where the switch is."""
+        return read_progress(run(look(self.installation)))
+
+    def wait_for(self, *states: str) -> Progress:
+        """Return where the switch is when it has come to one of these states."""
+        return self.wait_until(lambda progress: progress.last.state in states)
+
+    def wait_until(self, condition: Callable[[Progress], bool]) -> Progress:
+        """Return where the switch is when that has come true."""
+        deadline = time.monotonic() + 20
+        while not condition(progress := self.progress()):
+            assert time.monotonic() < deadline, progress
+            time.sleep(0.05)
+        return progress
+
+
+def new_panel_place(root: Path, service: str, old: Pair | None, **changes: int) -> PanelPlace:
+    """Return a folder in which a panel serves a certificate, or none."""
+    place = PanelPlace(root, service, **changes)
+    for folder in (place.program.parent, root / "usr/local/double/bin", root / "scripts", root / "var/cpanel/ssl"):
+        folder.mkdir(parents=True)
+    shutil.copy(whmapi1.__file__, place.program)
+    for name, script in (("cpanel", "cpsrvd"), ("cpanel", "cpdavd"), ("exim", "exim")):
+        certificate, key = SERVED[name]
+        file = root / "scripts" / f"restartsrv_{script}"
+        file.write_text(_RESTART.format(root=root, service=name, certificate=certificate, key=key))
+        file.chmod(0o755)
+    if old:
+        place.give(old)
+    return place
