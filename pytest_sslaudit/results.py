@@ -121,7 +121,7 @@ def observation_row(facts: Facts, phase: Phase = "before") -> dict[str, Any]:
         "observed_at": format_time(seen.observed_at),
         "addresses": list(seen.addresses),
         "resolved": None if seen.dns is None or seen.dns.status == "not-asked" else list(seen.dns.addresses),
-        "panel": "cpanel" if seen.server and seen.server.is_cpanel else None,
+        "panel_service": seen.server.panel_service if seen.server else None,
         "own_addresses": [*seen.server.addresses, *seen.server.configured_addresses] if seen.server else None,
         "protocol": first and first.version,
         "cipher": first and first.cipher,

@@ -61,7 +61,7 @@ class Seen:
     files: tuple[SeenFile, ...] = ()
     resolved: tuple[str, ...] | None = None
     own_addresses: tuple[str, ...] | None = None
-    is_panel: bool = False  # its host is a cPanel & WHM server
+    panel_service: str | None = None  # what the panel of its host calls it, where that installs its certificate
 
     @property
     def is_host(self) -> bool:
@@ -149,7 +149,7 @@ def seen_of(row: Mapping[str, Any]) -> Seen:
         files=tuple(_file(one) for one in row["installed"]),
         resolved=_addresses(row.get("resolved")),
         own_addresses=_addresses(row.get("own_addresses")),
-        is_panel=row.get("panel") is not None,
+        panel_service=row.get("panel_service"),
     )
 
 

@@ -19,7 +19,7 @@ from remediate.surroundings import Surroundings
 
 _ORDERING: Final = VALIDATED | {Repair.RUN_OWNER}
 _NAMED: Final = "host.name-invalid"
-_MISSING: Final = "svc.certificate-missing"
+_MISSING: Final = ("svc.certificate-missing", "svc.config-missing-file")
 _PROVEN_ON_THE_WIRE: Final = frozenset(Repair) - {Repair.HOST}
 _OBSTACLES: Final[tuple[tuple[str, frozenset[Repair]], ...]] = (
     ("dns.not-this-host", _PROVEN_ON_THE_WIRE),  # what answers there is not what is repaired
@@ -88,8 +88,8 @@ def _keeps(result: Result, case: Case, evidence: Evidence) -> bool:
         return result.remedy is Remedy.HOST
     if result.check != "svc.unreachable":
         return True
-    is_without = case.is_panel and evidence.verdict(result.endpoint, _MISSING) is Verdict.FAIL
-    return _is_of_network(result) and not is_without  # without a certificate a service may not even start
+    is_without = any(evidence.verdict(result.endpoint, check) is Verdict.FAIL for check in _MISSING)
+    return _is_of_network(result) and not (case.is_panel and is_without)  # without one a service may not even start
 
 
 def _is_of_network(result: Result) -> bool:

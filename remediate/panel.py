@@ -1,13 +1,12 @@
-"""The services of a cPanel & WHM server that have a certificate of the panel itself: by their files, or their names.
+"""The services of a cPanel & WHM server that have a certificate of the panel itself: as audited, or by their files.
 
-It knows the panel's folders and what the panel calls its services; what is wrong with a certificate is known elsewhere.
+It knows the panel's folders; it refuses to know what is wrong with a certificate.
 """
 
 from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping
 from typing import Final
 
 from remediate.evidence import Seen
@@ -15,26 +14,17 @@ from remediate.evidence import Seen
 AGENT: Final = "cpanel"
 """The panel as an agent, as an issuer, and as the owner of a certificate."""
 
-WORDS: Final[Mapping[str, str]] = {
-    "cpanel": "cpanel",
-    "dovecot": "dovecot",
-    "exim": "exim",
-    "pure-ftpd": "ftp",
-    "proftpd": "ftp",
-}
-"""What the panel calls a service, by the name that discovery gives it."""
-
 _OWN: Final = re.compile(r"/var/cpanel/ssl/(cpanel|dovecot|exim|ftp)/[^/]+")
 
 
 def is_of_panel(seen: Seen) -> bool:
     """Tell whether an endpoint has one of the panel's service certificates, or is to have one and has no file yet.
 
-    Links of the services' own configuration (`/etc/exim.crt`) are known by where they lead.
+    A web server may have the panel's own file for the host's name.
     """
-    if not seen.files:
-        return seen.is_panel and seen.service in WORDS
-    return any(_OWN.fullmatch(path) for file in seen.files for path in (file.path, file.real_path or ""))
+    return seen.panel_service is not None or any(
+        _OWN.fullmatch(path) for file in seen.files for path in (file.path, file.real_path or "")
+    )
 
 
 def successor_of(path: str) -> str | None:

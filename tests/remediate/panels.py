@@ -27,13 +27,13 @@ def service(word: str, names: Sequence[str] = (NAME,), leaf: str | None = "", **
     files = [file(f"{folder}/{word}.crt", key=key), file(f"{folder}/{word}.key", "key", key)]
     return seen(
         endpoint(word, further.pop("name", NAME)), names, leaf=mine, key=key,
-        **{"files": files, "service": word, "panel": "cpanel", **further},
+        **{"files": files, "service": word, "panel_service": FOLDERS.get(word, word), **further},
     )  # fmt: skip
 
 
 def whole(**further: Any) -> Row:  # noqa: ANN401 - any field
     """Return what was seen of the host as a whole."""
-    return seen(f"{HOST}/", (), leaf=None, service=None, panel="cpanel", **further)
+    return seen(f"{HOST}/", (), leaf=None, service=None, **further)
 
 
 def fresh(*words: str) -> tuple[Row, ...]:

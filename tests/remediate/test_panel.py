@@ -59,22 +59,30 @@ def test_what_only_has_a_copy_of_the_panels_certificate_is_repaired_by_itself() 
 
 
 def test_a_link_of_a_service_that_leads_to_the_panels_file_is_known() -> None:
-    linked = service("exim", files=[{**file("/etc/exim.crt"), "real_path": "/var/cpanel/ssl/exim/exim.crt"}])
+    files = [{**file("/etc/exim.crt"), "real_path": "/var/cpanel/ssl/exim/exim.crt"}]
+    linked = service("exim", files=files, panel_service=None)
     case = only(planned(*fresh("cpanel"), linked, found(endpoint("exim"), "cert.self-signed")))
     assert case.services == ("cpanel", "exim")
 
 
-def test_a_service_with_no_certificate_at_all_gets_one_with_the_others() -> None:
-    none = service("dovecot", (), None, files=[])
-    missing = found(endpoint("dovecot"), "svc.certificate-missing")
+@pytest.mark.parametrize("check", ["svc.certificate-missing", "svc.config-missing-file"])
+def test_a_service_with_no_certificate_at_all_gets_one_with_the_others(check: str) -> None:
+    none = service("dovecot", (), None, files=[file("/etc/dovecot/ssl/dovecot.crt")])
+    missing = found(endpoint("dovecot"), check, remedy="reissue")
     silent = found(endpoint("dovecot"), "svc.unreachable", detail={"observed": ["connect refused"]})
     case = only(planned(*fresh("cpanel"), none, missing, silent))
     assert case.services == ("cpanel", "dovecot")
     assert case.replaced == {digest("cpanel")}
 
 
+def test_a_service_without_files_that_are_known_holds_up_no_other() -> None:
+    none = (service("dovecot", (), None, files=[]), found(endpoint("dovecot"), "svc.certificate-missing"))
+    assert {case.services for case in planned(*fresh("cpanel"), *none).cases} == {("cpanel",), ("dovecot",)}
+    assert only(planned(*fresh("cpanel"), *none, bounds=PANELS)).services == ("cpanel", "dovecot")
+
+
 def test_a_service_without_files_on_another_host_is_no_panels() -> None:
-    none = service("dovecot", (), None, files=[], panel=None)
+    none = service("dovecot", (), None, files=[], panel_service=None)
     case = only(planned(none, found(endpoint("dovecot"), "svc.certificate-missing")))
     assert not case.is_panel
 
