@@ -29,6 +29,7 @@ from remediate.issuers.absent import Absent
 from remediate.journal import Journal
 from remediate.lookup import LookUps, Roots
 from remediate.site import Means
+from remediate.surroundings import NOT_KNOWN, switched_off
 
 
 def means_of(assignment: Assignment, journal: Journal, discoveries: tuple[Discovery, ...]) -> Means:
@@ -74,6 +75,7 @@ def means_of(assignment: Assignment, journal: Journal, discoveries: tuple[Discov
         policy=Policy(assignment.profiles or (load_profile("webpki"),)),
         watch=assignment.watch,
         say=assignment.say,
+        left_alone=_left_alone(discoveries),
         lookups=LookUps(Roots(root_hints(assignment))),
         http_port=http_port,
         fetcher=fetcher_of(assignment),
@@ -160,6 +162,14 @@ def _section(assignment: Assignment) -> Section | None:
         there_are = f"there are {', '.join(sorted(written))}" if written else "there is none"
         raise BadConfiguration(f"{assignment.configuration.file or 'configuration'}: no [issuer.{name}]; {there_are}")
     return None if name is None else known[name]
+
+
+def _left_alone(discoveries: tuple[Discovery, ...]) -> Mapping[str, str]:
+    """Return the hosts on which repair is switched off, and by what: whoever asks for one, it is not made."""
+    servers = (one.host.server for one in discoveries if one.host.server)
+    known = {server.label: server.upkeep for server in servers if server.upkeep}
+    unknown = {label: NOT_KNOWN for label, upkeep in known.items() if upkeep.missing("switches")}
+    return unknown | {label: switched_off(one.switched_off) for label, one in known.items() if one.switched_off}
 
 
 def _insides(found: Discovery) -> Iterator[HostInside]:

@@ -96,6 +96,7 @@ class Means:
     declared_docroots: Mapping[tuple[str, str], str] = field(default_factory=dict)  # by host and service
     http_port: int = 80  # where a CA asks for the file; another for a CA of one's own
     logs: Logs = no_logs  # where hosts note who asks for it
+    left_alone: Mapping[str, str] = field(default_factory=dict)  # hosts on which nothing is changed, and why
     first_decides: frozenset[str] = frozenset()  # hosts whose names are judged by their first address, as a panel does
 
     def addresses_of(self, host: str) -> frozenset[str]:

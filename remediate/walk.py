@@ -191,15 +191,17 @@ def _finish(site: Site) -> Ending:
     done_with = (site.run(command) for command in tidying(site))
     left = (result for result in done_with if not result.ok and result.status != BUSY)
     notes = (*_untaken(site), *(f"not all that is old could be thrown away: {said(result)}" for result in left))
-    journal.end(case.id, Outcome("repaired", site.means.clock(), _leaf(site), sentence(notes)))
-    return Ending(case, "proven", note=sentence(notes))
+    leaf, *visits = _collected(site)
+    journal.end(case.id, Outcome("repaired", site.means.clock(), leaf or None, sentence(notes)))
+    return Ending(case, "proven", note="\n".join(filter(None, (sentence(notes), *visits))))
 
 
-def _leaf(site: Site) -> str | None:
-    """Return the leaf that was installed, None where none was."""
+def _collected(site: Site) -> list[str]:
+    """Return the leaf that was installed, nothing where none was, and who came for the proof of it, a line each."""
     done_so = (event.note for event in site.means.journal.events(site.case.id) if event.state == "done")
-    leaves = [note.removeprefix(NOTED)[:64] for note in done_so if note.startswith(NOTED)]
-    return leaves[-1] if leaves else None
+    notes = [note.splitlines() for note in done_so if note.startswith(NOTED)]
+    leaf, *visits = notes[-1] if notes else [""]
+    return [leaf.removeprefix(NOTED)[:64], *visits]
 
 
 def _untaken(site: Site) -> Iterator[str]:

@@ -8,23 +8,34 @@ from __future__ import annotations
 import errno
 import http.client
 import io
+import re
+import shlex
 import socket
 import time
+from collections.abc import Iterable
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import SplitResult, urljoin, urlsplit
 
 from audit.probe.wire import has_route
-from remediate.dcv.validator import Hop, Look, Vantage, Verdict
+from remediate.dcv.validator import SELF_TEST, Hop, Look, Vantage, Verdict
 
 _MAX_BYTES: Final = 16_384  # of an answer; the file has about 100, headers some 500
 _MAX_HOPS: Final = 5  # shown; the CA follows none
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 _NO_WAY: Final = (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
 _CA_PORTS: Final = (None, 80)  # those in a URL that mean the port that we look at too
-_AGENT: Final = "SECTIGO DCV (self-test)"
-"""Rules that treat the CA's user agent in another way are to show."""
+_AGENT: Final = f"{SELF_TEST} SECTIGO DCV"
+"""Ours first; rules that treat the CA's user agent in another way are to show too."""
+_BY_PROXIES: Final = re.compile(
+    r"via|cf-ray|x-cache|x-varnish|x-served-by|x-sucuri-id|x-amz-cf-id|x-azure-ref", re.IGNORECASE
+)
+_PROXIES: Final = re.compile(
+    r"cloudflare|cloudfront|akamai|sucuri|varnish|fastly|bunnycdn|imperva|awselb|haproxy|envoy|traefik|squid",
+    re.IGNORECASE,
+)
+_PROXIED: Final = "a proxy answers there ({}): let it pass {} on as it is, or let the CA validate by DNS"
 
 
 class _Unanswered(Exception):
@@ -50,6 +61,7 @@ class _Answer:
     location: str
     server: str
     content: bytes
+    proxy: str = ""  # what says that it is no host of ours that answers
 
     def __str__(self) -> str:
         by = f" by {self.server}" if self.server else ""
@@ -73,12 +85,21 @@ def fetch(wanted: Wanted, address: str, vantage: Vantage) -> Look:
         verdict, detail = error.verdict, str(error)
     else:
         verdict, detail = _judge(answer, wanted.body)
+        if answer.proxy and (verdict != "good" or len(hops) > 1):
+            detail = f"{detail}; {_PROXIED.format(answer.proxy, wanted.path.rpartition('/')[0])}"
     if len(hops) > 1 or verdict == "redirected":
         verdict, detail = "redirected", f"the CA follows no redirect: {detail}"
     if verdict != "good" and vantage.own_addresses and address not in vantage.own_addresses:
         verdict = "wrong-host" if verdict in ("missing", "altered") else verdict
         detail = f"{detail}; {address} is no known address of the host"
-    return Look(wanted.name, address, verdict, _printable(detail), tuple(hops))
+    return Look(wanted.name, address, verdict, _printable(detail), tuple(hops), as_typed(wanted, address, vantage.port))
+
+
+def as_typed(wanted: Wanted, address: str, port: int) -> str:
+    """Return the first request as a person would type it."""
+    place = f"[{address}]" if ":" in address else address
+    url = f"http://{wanted.name}{wanted.path}"
+    return shlex.join(("curl", "--include", "--user-agent", _AGENT, "--connect-to", f"::{place}:{port}", url))
 
 
 def _follow(url: str, address: str, vantage: Vantage, hops: list[Hop]) -> _Answer:
@@ -183,7 +204,14 @@ def _read(received: bytes, *, ended: bool) -> _Answer | None:
     except (http.client.HTTPException, ValueError):
         return None
     headers = response.headers
-    return _Answer(response.status, headers.get("Location", ""), headers.get("Server", ""), content)
+    server = headers.get("Server", "")
+    return _Answer(response.status, headers.get("Location", ""), server, content, _proxy(server, headers.items()))
+
+
+def _proxy(server: str, headers: Iterable[tuple[str, str]]) -> str:
+    """Return the headers by which a proxy shows, the server's name among them."""
+    found = [f"{name}: {value[:40]}" for name, value in headers if _BY_PROXIES.fullmatch(name)]
+    return ", ".join([f"Server: {server[:40]}", *found] if _PROXIES.search(server) else found)
 
 
 def _printable(text: str) -> str:

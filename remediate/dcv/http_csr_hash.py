@@ -90,6 +90,11 @@ class HttpCsrHash:
         url = f"http://{challenge.name}{path_of(challenge)}"
         return challenge.premises.locked(f"remove the file for {url}", _WALK + _CLEAR, *_given(challenge))
 
+    def place(self, challenge: Challenge) -> str:
+        """Return the path of the file on the host."""
+        folder = "/".join(part for part in (challenge.docroot.rstrip("/"), challenge.below.strip("/")) if part)
+        return f"{folder}/{path_of(challenge).rpartition('/')[2]}"
+
     def self_test(self, challenge: Challenge, addresses: Sequence[str], vantage: Vantage) -> tuple[Look, ...]:
         """Fetch the file from every address over HTTP, as the CA will."""
         wanted = Wanted(challenge.name, path_of(challenge), body_of(challenge))

@@ -7,11 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Final, Literal, Protocol
 
 from remediate.action import Command
 from remediate.csr import Csr
 from remediate.premises import Premises
+
+SELF_TEST: Final = "sslaudit (self-test)"
+"""What our own looks call themselves first, so that nobody who reads an access log takes them for the CA's."""
 
 Verdict = Literal[
     "good",
@@ -56,13 +59,17 @@ class Hop:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What a CA would see of a challenge at one address, hop by hop, and what to make of it."""
+    """What a CA would see of a challenge at one address, hop by hop, and what to make of it.
+
+    `asked` is the request as a person would type it.
+    """
 
     name: str
     address: str
     verdict: Verdict
     detail: str
     hops: tuple[Hop, ...] = ()
+    asked: str = ""
 
     def __str__(self) -> str:
         """Return the verdict, and each hop on a line of its own."""
@@ -91,6 +98,9 @@ class Validator(Protocol):
 
     def clear(self, challenge: Challenge) -> Command:
         """Return the command that takes it away, and what was made for it."""
+
+    def place(self, challenge: Challenge) -> str:
+        """Return where on the host the proof lies."""
 
     def self_test(self, challenge: Challenge, addresses: Sequence[str], vantage: Vantage) -> tuple[Look, ...]:
         """Look at every address as the CA will."""

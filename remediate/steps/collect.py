@@ -10,14 +10,16 @@ from typing import Final
 
 from audit.words import duration, sentence
 from remediate.answer import Installable, Ordered, Refusal, Sent, judge
+from remediate.dcv import Challenge
 from remediate.issuers import Order
 from remediate.key import discard_request
 from remediate.schedule import poll_delay_s
 from remediate.site import Site
 from remediate.steps.key import request_of
 from remediate.steps.order import order_of
-from remediate.steps.self_test import publish, withdraw
+from remediate.steps.self_test import placed, publish, withdraw
 from remediate.steps.step import So, Stuck, done
+from remediate.steps.visiting import visits
 
 TOO_OLD: Final = timedelta(days=7)
 """An order that is still pending after it is canceled: its validations have lapsed by then."""
@@ -35,12 +37,13 @@ class Collect:
         if not site.is_collected:
             return None
         left = f"; left behind: {sentence(site.left_behind)}" if site.left_behind else ""
-        return So(f"{NOTED}{installable_of(site).leaf.sha256}{left}")
+        return So("\n".join((f"{NOTED}{installable_of(site).leaf.sha256}{left}", *site.visits)))
 
     def act(self, site: Site, subject: str) -> None:
         """Ask until the certificate is there or the issuer takes longer than a run waits."""
         del subject
         installable_of(site)
+        site.visits = visits(site, _proofs(site), is_ordered=True)
         site.left_behind = withdraw(site)
         site.is_collected = True
 
@@ -82,7 +85,8 @@ def _issued(site: Site) -> Order:
             publish(site)
         delay_s = poll_delay_s(polls, order.retry_after_s)
         if waited + delay_s > site.means.waits.issuance_s or site.means.stop.wait(delay_s):
-            raise Stuck("issuer.pending", _said(site, order), ended="pending", retry_after_s=order.retry_after_s)
+            why = "\n".join((_said(site, order), *_came(site)))
+            raise Stuck("issuer.pending", why, ended="pending", retry_after_s=order.retry_after_s)
         waited, polls = waited + delay_s, polls + 1
 
 
@@ -92,9 +96,24 @@ def _given_up(site: Site, order: Order) -> Stuck:
     if order.is_pending:
         age = f" after {duration(site.means.clock() - order.created)}, and is canceled"
         site.means.issuer.cancel(order.id)
+    came = _came(site)
     done(site, discard_request(site.premises))
-    return Stuck(f"issuer.{order.status}", f"{_said(site, order)}{age}")
+    return Stuck(f"issuer.{order.status}", "\n".join((f"{_said(site, order)}{age}", *came)))
 
 
 def _said(site: Site, order: Order) -> str:
     return f"the order {order.id} at {site.means.issuer_name} is {order.status}: {order.message}"
+
+
+def _came(site: Site) -> tuple[str, ...]:
+    """Return who has come for the proof, or that this is not known: whoever waits for a CA wants to know whether."""
+    came = visits(site, _proofs(site), is_ordered=True)
+    unknown = () if site.means.stop.is_set() else ("who has come for the file is not known, as no access log is",)
+    return came or unknown
+
+
+def _proofs(site: Site) -> tuple[Challenge, ...]:
+    try:
+        return tuple(placed(site))
+    except Stuck:  # it has a reason of its own, told where the proof is put
+        return ()

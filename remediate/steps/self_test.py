@@ -6,6 +6,7 @@ It knows hosts, docroots and addresses of names; what the proof is and how it is
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from audit.probe.wire import Stopped
@@ -17,6 +18,7 @@ from remediate.lookup import LookUp
 from remediate.site import Site
 from remediate.steps.key import request_of
 from remediate.steps.step import So, Stuck, done, said
+from remediate.steps.visiting import visits
 
 ORDERED = ("pending-validation", "pending-review", "issued")
 _NO_PLACE: Final = "dcv.no-docroot"
@@ -38,10 +40,47 @@ class SelfTest:
         del subject
         found = [(name, _look_up(site, name)) for name in site.case.validated_on]
         publish(site)
-        seen = [(led, _looks(site, name, led)) for name, led in found]
-        site.seen = tuple(note for led, looks in seen for note in _notes(led, looks))
-        if bad := [look for _, looks in seen for look in _bad(looks)]:
-            raise Stuck(f"dcv.{bad[0].verdict}", "\n".join((*map(str, bad), *site.seen)))
+        seen = [_Seen(name, led, _looks(site, name, led), _first_decides(site, name)) for name, led in found]
+        site.seen = tuple(note for one in seen for note in one.notes)
+        if bad := [look for one in seen for look in one.bad]:
+            raise Stuck(f"dcv.{bad[0].verdict}", "\n".join((*map(str, bad), *_told(site, seen))))
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What was seen of a name; `first_decides` where its first address does, as in the panel's own script."""
+
+    name: Validation
+    led: LookUp
+    looks: tuple[Look, ...]
+    first_decides: bool
+
+    @property
+    def first(self) -> Look | None:
+        """The look that decides; None where all do, or it could not be had from here."""
+        place = self.led.first_address if self.first_decides else None
+        return next((one for one in self.looks if one.address == place and one.verdict != "unseen"), None)
+
+    @property
+    def bad(self) -> tuple[Look, ...]:
+        """What stands in the way. What cannot be seen from here does not where the file is seen elsewhere."""
+        deciding = (self.first,) if self.first else self.looks
+        bad = tuple(look for look in deciding if look.verdict not in ("good", "unseen"))
+        return bad or (() if any(look.verdict == "good" for look in deciding) else deciding)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What is told beside, a clause each."""
+        unseen = (f"{one.name} at {one.address}: {one.detail}" for one in self.looks if one.verdict == "unseen")
+        return (*(f"{self.led.name}: {note}" for note in self.led.notes), *unseen, *self._others())
+
+    def _others(self) -> Iterator[str]:
+        """Yield that one address decides and how the others answer, by both worlds' rules."""
+        if self.first and len(self.looks) > 1:
+            others = (one for one in self.looks if one is not self.first)
+            told = [f"{one.address}: {one.verdict}: {one.detail}" for one in others]
+            yield f"{self.led.name}: the first address of the trace, {self.first.address}, decides, as the panel has it"
+            yield f"a CA of today may ask at any address, and from several places ({sentence(told)})"
 
 
 def publish(site: Site) -> None:
@@ -51,6 +90,7 @@ def publish(site: Site) -> None:
     """
     for challenge in tuple(challenges(site)):
         done(site, site.means.validator.put(challenge))
+        site.means.say(f"the file lies on {challenge.premises.host} as {site.means.validator.place(challenge)}")
     site.is_published = True
 
 
@@ -126,18 +166,23 @@ def _looks(site: Site, name: Validation, led: LookUp) -> tuple[Look, ...]:
     vantage = Vantage(means.http_port, own_addresses=own, stop=means.stop.is_set)
     looks = means.validator.self_test(_challenge(site, name.name, name.hosts[0]), led.addresses, vantage)
     for look in looks:
-        means.say(str(look))
+        means.say("\n".join(filter(None, (look.asked, str(look)))))
     if len(looks) < len(led.addresses):
         raise Stuck("run.stopped", f"the run was stopped; seen of {name.name}: {listing(looks)}", ended="interrupted")
     return looks
 
 
-def _bad(looks: Sequence[Look]) -> tuple[Look, ...]:
-    """Return what stands in the way. What cannot be seen from here does not where the file is seen elsewhere."""
-    bad = tuple(look for look in looks if look.verdict not in ("good", "unseen"))
-    return bad or (() if any(look.verdict == "good" for look in looks) else tuple(looks))
+def _first_decides(site: Site, name: Validation) -> bool:
+    return site.means.first_decides.issuperset(name.hosts)
 
 
-def _notes(led: LookUp, looks: Sequence[Look]) -> Iterator[str]:
-    yield from (f"{led.name}: {note}" for note in led.notes)
-    yield from (f"{look.name} at {look.address}: {look.detail}" for look in looks if look.verdict == "unseen")
+def _told(site: Site, seen: Sequence[_Seen]) -> Iterator[str]:
+    """Yield what helps whoever has to mend it: where the file lies, where the names lead, and who got through to it."""
+    proofs = tuple(challenges(site))
+    for proof in proofs:
+        yield f"the file lies on {proof.premises.host} as {site.means.validator.place(proof)}"
+    for one in seen:
+        by = "the trace from the root servers" if one.led.trace else "the resolver"
+        yield f"{one.led.name} leads to {listing(one.led.addresses)}, says {by}"
+    yield from site.seen
+    yield from visits(site, proofs, is_ordered=False)

@@ -42,7 +42,9 @@ def test_the_file_is_asked_for_by_address_under_its_name(website: Website, chall
     (look,) = HTTP.self_test(challenge, (HERE,), Vantage(website.port))
     assert (look.verdict, look.address) == ("good", HERE)
     ((_, host, agent),) = website.visitors
-    assert (host, agent.startswith("SECTIGO DCV")) == ("www.shop.example", True)
+    assert (host, agent) == ("www.shop.example", "sslaudit (self-test) SECTIGO DCV")
+    url = f"http://www.shop.example{path_of(challenge)}"
+    assert look.asked == f"curl --include --user-agent '{agent}' --connect-to ::{HERE}:{website.port} {url}"
 
 
 def test_every_address_is_looked_at(website: Website, challenge: Challenge) -> None:

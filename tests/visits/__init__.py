@@ -1,0 +1,1 @@
+"""Tests of what is read in access logs, and told of it."""

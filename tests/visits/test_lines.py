@@ -1,0 +1,176 @@
+"""One line of an access log, in many formats: who asked for the file, when, with what, and what came of it."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+
+from remediate.visits import Unreadable, Visit, read_line
+
+FILE = "4221C402112E4831C72C2E004614C47C.txt"
+OTHER = "4F571E4CB76F46E37B8118CEA1DB42BA.txt"
+PATH = f"/.well-known/pki-validation/{FILE}"
+TIME = "23/Nov/2026:10:03:04 +0000"
+AT = datetime(2026, 11, 23, 10, 3, 4, tzinfo=UTC)
+CA = Visit("199.66.201.132", AT, 200, "SECTIGO DCV")
+SEED = (
+    (
+        (
+            '192.0.2.0 - - [16/Jun/2016:16:16:16 -0500]  "GET /4221C402112E4831C72C2E004614C47C.txt HTTP/1.1" 200 53  '
+            '"-" "Cpanel-HTTP-Client/1.0"'
+        ),
+        FILE,
+        Visit("192.0.2.0", datetime(2016, 6, 16, 21, 16, 16, tzinfo=UTC), 200, "Cpanel-HTTP-Client/1.0"),
+    ),
+    (
+        (
+            '199.66.201.132 - - [16/Jun/2016:16:18:46 +0000]  "GET /4F571E4CB76F46E37B8118CEA1DB42BA.txt HTTP/1.1" 200 '
+            '53  "-" "SECTIGO DCV"'
+        ),
+        OTHER,
+        Visit("199.66.201.132", datetime(2016, 6, 16, 16, 18, 46, tzinfo=UTC), 200, "SECTIGO DCV"),
+    ),
+)
+
+
+@pytest.mark.parametrize(("line", "file", "visit"), SEED, ids=["panel", "sectigo"])
+def test_the_panels_own_two_samples_are_read(line: str, file: str, visit: Visit) -> None:
+    assert read_line(line, file) == visit
+
+
+GET = f'"GET {PATH} HTTP/1.1"'
+SAME = {
+    "combined": f'199.66.201.132 - - [{TIME}] {GET} 200 97 "-" "SECTIGO DCV"',
+    "a virtual host in front": f'www.a.test:80 199.66.201.132 - - [{TIME}] {GET} 200 97 "-" "SECTIGO DCV"',
+    "an address as the virtual host": f'192.0.2.7:80 199.66.201.132 - - [{TIME}] {GET} 200 97 "-" "SECTIGO DCV"',
+    "with what a proxy said": f'199.66.201.132 - - [{TIME}] {GET} 200 97 "-" "SECTIGO DCV" "192.0.2.9"',
+    "nothing said of a proxy": f'199.66.201.132 - - [{TIME}] {GET} 200 97 "-" "SECTIGO DCV" "-" rt=0.001',
+    "a user that logged in": f'199.66.201.132 - jane [{TIME}] {GET} 200 97 "https://a.test/" "SECTIGO DCV"',
+    "no referer": f'199.66.201.132 - - [{TIME}] {GET} 200 97 "SECTIGO DCV"',
+    "a port": f'199.66.201.132:51234 - - [{TIME}] {GET} 200 97 "-" "SECTIGO DCV"',
+    "mapped to IPv6": f'::ffff:199.66.201.132 - - [{TIME}] {GET} 200 97 "-" "SECTIGO DCV"',
+    "another zone": f'199.66.201.132 - - [23/Nov/2026:15:33:04 +0530] {GET} 200 97 "-" "SECTIGO DCV"',
+    "fractions": f'199.66.201.132 - - [23/Nov/2026:10:03:04.123456 +0000] {GET} 200 97 "-" "SECTIGO DCV"',
+    "RFC 3339": f'199.66.201.132 - - [2026-11-23T11:03:04+01:00] {GET} 200 97 "-" "SECTIGO DCV"',
+    "ctime": f'199.66.201.132 - - [Mon Nov 23 10:03:04.123456 2026] {GET} 200 97 "-" "SECTIGO DCV"',
+    "time first": f'2026-11-23T10:03:04Z 199.66.201.132 {GET} 200 97 "-" "SECTIGO DCV"',
+    "day and time apart": f'2026-11-23 10:03:04 199.66.201.132 {GET} 200 97 "-" "SECTIGO DCV"',
+    "seconds": f'1795428184.512 199.66.201.132 {GET} 200 97 "-" "SECTIGO DCV"',
+    "milliseconds": f'1795428184512 199.66.201.132 {GET} 200 97 "-" "SECTIGO DCV"',
+    "time last": f'199.66.201.132 {GET} 200 97 "SECTIGO DCV" [{TIME}]',
+    "a query": f'199.66.201.132 - - [{TIME}] "GET {PATH}?x=1 HTTP/1.1" 200 97 "-" "SECTIGO DCV"',
+    "a whole URL": f'199.66.201.132 - - [{TIME}] "GET http://a.test{PATH} HTTP/1.1" 200 97 "-" "SECTIGO DCV"',
+    "a path alone": f'199.66.201.132 [{TIME}] {PATH} 200 97 "SECTIGO DCV"',
+    "several proxies": f'199.66.201.132, 10.0.0.1 - - [{TIME}] {GET} 200 97 "-" "SECTIGO DCV"',
+    "LTSV": f"time:[{TIME}]\thost:199.66.201.132\treq:GET {PATH} HTTP/1.1\tstatus:200\tua:SECTIGO DCV",
+    "key=value": f'time="{TIME}" remote=x remote_addr=199.66.201.132 request={GET} status=200 agent="SECTIGO DCV"',
+    "JSON of nginx": json.dumps(
+        {"time_local": TIME, "remote_addr": "199.66.201.132", "request": f"GET {PATH} HTTP/1.1", "status": 200,
+         "http_referer": "", "http_user_agent": "SECTIGO DCV", "host": "www.a.test", "body_bytes_sent": 97}
+    ).replace("/", "\\/"),
+    "JSON of a gateway": json.dumps(
+        {"level": "info", "ts": 1795428184.51, "request": {"remote_ip": "199.66.201.132", "remote_port": "51234",
+         "method": "GET", "host": "a.test", "uri": PATH, "headers": {"User-Agent": ["SECTIGO DCV"]}}, "status": 200}
+    ),
+    "JSON of a router": json.dumps(
+        {"ClientHost": "199.66.201.132", "DownstreamStatus": 200, "RequestPath": PATH, "RequestMethod": "GET",
+         "StartUTC": "2026-11-23T10:03:04.51Z", "request_User-Agent": "SECTIGO DCV"}
+    ),
+    "JSON of a shipper": json.dumps(
+        {"@timestamp": "2026-11-23T10:03:04.000Z", "source": {"ip": "199.66.201.132"}, "url": {"path": PATH},
+         "http": {"response": {"status_code": 200}}, "user_agent": {"original": "SECTIGO DCV"}}
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("line", SAME.values(), ids=SAME)
+def test_whatever_the_format_the_visit_is_the_same(line: str) -> None:
+    assert read_line(line, FILE) == CA
+
+
+def test_without_an_agent_or_a_status_the_rest_is_read() -> None:
+    assert read_line(f"199.66.201.132 - - [{TIME}] {GET} 200 97", FILE) == Visit(CA.address, AT, 200)
+    assert read_line(f"199.66.201.132 - - [{TIME}] {GET} - 97", FILE) == Visit(CA.address, AT)
+    assert read_line(f'199.66.201.132 - - [{TIME}] {GET} 404 9 "-" "-"', FILE) == Visit(CA.address, AT, 404)
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [
+        ("2001:db8::7", "2001:db8::7"),
+        ("[2001:DB8::7]", "2001:db8::7"),
+        ("[2001:db8::7]:51234", "2001:db8::7"),
+        ("fe80::1%eth0", "fe80::1"),
+        ("crawl.CA.example", "crawl.ca.example"),
+    ],
+)
+def test_addresses_of_ipv6_and_names_that_were_looked_up_are_read(text: str, address: str) -> None:
+    visit = read_line(f'{text} - - [{TIME}] {GET} 200 97 "-" "SECTIGO DCV"', FILE)
+    assert visit == Visit(address, AT, 200, "SECTIGO DCV")
+
+
+def test_a_time_without_a_zone_is_of_the_hosts_and_one_that_is_none_is_not_known() -> None:
+    zone = timezone(timedelta(hours=-5))
+    line = f'2026-11-23 05:03:04 199.66.201.132 {GET} 200 97 "-" "SECTIGO DCV"'
+    assert read_line(line, FILE, zone) == CA
+    for time in ("31/Feb/2026:10:03:04 +0000", "23/Nov/0000:10:03:04 +0000", "23/Nix/2026:10:03:04 +0000", "soon"):
+        visit = read_line(f"199.66.201.132 - - [{time}] {GET} 200 97", FILE)
+        assert visit == Visit(CA.address, None, 200), time
+
+
+def test_a_proxy_on_the_hosts_own_network_is_believed_and_no_other() -> None:
+    near = read_line(f'127.0.0.1 - - [{TIME}] {GET} 200 97 "-" "SECTIGO DCV" "199.66.201.132, 10.0.0.1"', FILE)
+    assert near == Visit("199.66.201.132", AT, 200, "SECTIGO DCV", through="127.0.0.1")
+    far = read_line(f'8.8.8.8 - - [{TIME}] {GET} 200 97 "-" "SECTIGO DCV" "199.66.201.132"', FILE)
+    assert far == Visit("8.8.8.8", AT, 200, "SECTIGO DCV")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        f'8.8.8.8 - - [{TIME}] "GET /favicon.ico HTTP/1.1" 200 97 "http://a.test{PATH}" "x"',
+        f'8.8.8.8 - - [{TIME}] "GET / HTTP/1.1" 200 97 "-" "GET {PATH} HTTP/1.1"',
+        f'8.8.8.8 - - [{TIME}] "GET /{FILE}/more HTTP/1.1" 404 97 "-" "x"',
+        f'8.8.8.8 - - [{TIME}] "GET /?file={FILE} HTTP/1.1" 200 97 "-" "x"',
+        json.dumps({"remote_addr": "8.8.8.8", "request": "GET /x HTTP/1.1", "http_referer": f"http://a.test{PATH}"}),
+    ],
+)
+def test_a_line_that_names_the_file_and_asks_for_something_else_is_no_visit(line: str) -> None:
+    assert read_line(line, FILE) is None
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        f"segfault while {PATH}",
+        f'"{PATH}"',
+        '{"request": "GET ' + PATH,
+        "{" * 5000,
+        json.dumps({"path": PATH}),
+        json.dumps({"note": PATH}),
+        json.dumps([PATH]),
+        "",
+    ],
+)
+def test_a_line_that_is_no_request_is_unreadable(line: str) -> None:
+    with pytest.raises(Unreadable):
+        read_line(line, FILE)
+
+
+def test_what_a_visitor_says_of_itself_is_shortened_and_moves_no_cursor() -> None:
+    hostile = 'x\\" 200 53 \\"-\\" \\"SECTIGO DCV \x1b[2J\u202e\r' + "A" * 300
+    visit = read_line(f'8.8.8.8 - - [{TIME}] {GET} 403 97 "-" "{hostile}"', FILE)
+    assert visit is not None
+    assert (visit.address, visit.status, len(visit.agent)) == ("8.8.8.8", 403, 80)
+    assert visit.agent.isprintable()
+    assert visit.agent.startswith('x" 200 53 "-" "SECTIGO DCV')
+
+
+@pytest.mark.parametrize(
+    "line", ['" ' * 4000, "[" * 8000, '\\"' * 4000, "a=" * 4000, "\t:" * 3000, "1795428184 " * 700]
+)
+def test_a_line_made_to_take_long_does_not(line: str) -> None:
+    with pytest.raises(Unreadable):
+        read_line(f"{line}{PATH}", FILE)
