@@ -122,7 +122,15 @@ def _drop(cases: Sequence[Case], means: Means) -> None:
 
 
 def not_due(case: Case, means: Means) -> Ending | None:
-    """Return why a case is not tried now, where it is not: it failed lately, or its issuer asked to be left alone."""
+    """Return why a case is not tried now, where it is not.
+
+    Its host or one that would have to show the proof is switched off, it failed lately, or its issuer asked to be left
+    alone.
+    """
+    hosts = (case.host, *(host for one in case.validated_on for host in one.hosts))
+    alone = next((f"{host}: {means.left_alone[host]}" for host in hosts if host in means.left_alone), None)
+    if alone:
+        return Ending(case, "waiting", cause="host.switched-off", note=alone)
     ledger, now = means.journal.ledger, means.clock()
     last = next(reversed(ledger.attempts(case.id)), None)
     if last is not None and last.next_at is not None and last.next_at > now:

@@ -10,11 +10,17 @@ from dataclasses import dataclass
 from typing import Final
 
 from audit.checks import Verdict
+from audit.words import listing
 from remediate.bounds import Bounds, fits
 from remediate.case import Validation
 from remediate.evidence import Evidence, Seen
+from remediate.panel import is_of_panel
 
 SWITCHED_OFF: Final = "ops.management-disabled"
+NOT_KNOWN: Final = "it could not be told whether repair is switched off on the host itself"
+SILENCING: Final = "/var/cpanel/ssl/disable_service_certificate_management"
+"""The touch file with which an administrator also asks for silence about what expires."""
+_EXPIRES: Final = ("cert.expired", "cert.expiring", "cert.renewal-due")
 _NOT_LOADABLE: Final = ("key.mismatch", "svc.config-missing-file")
 _IMAGES: Final = ("docker", "podman", "kubectl", "openshift")
 
@@ -45,6 +51,20 @@ class Surroundings:
         if not self.own_addresses:
             return ()
         return tuple(address for address in self.resolved.get(name, ()) if address not in self.own_addresses)
+
+
+def switched_off(files: Iterable[str]) -> str:
+    """Say that nothing is replaced on a host, and by which files its administrator says so."""
+    which = listing(sorted(files))
+    return f"repair is switched off on the host itself: {which or 'a file that says so'} is there"
+
+
+def is_silenced(endpoint: str, check: str, evidence: Evidence) -> bool:
+    """Tell whether nobody wants to hear of a finding: that a certificate of a panel's services expires or has."""
+    seen = evidence.seen.get(endpoint)
+    if check not in _EXPIRES or seen is None or not is_of_panel(seen):
+        return False
+    return SILENCING in _switches(f"{seen.label}/", evidence)
 
 
 def look_around(evidence: Evidence, bounds: Bounds) -> Surroundings:
@@ -80,7 +100,23 @@ def _why_alone(seen: Seen, evidence: Evidence, bounds: Bounds) -> str | None:
         return "an image is not repaired from inside"
     if fits(hostspec, bounds.hosts_left_out):
         return "repair is switched off for this host in the configuration"
-    whole = f"{seen.label}/"
-    if evidence.verdict(whole, SWITCHED_OFF) in (Verdict.FAIL, Verdict.WAIVED):
-        return "repair is switched off on the host itself"
+    return _why_switched_off(f"{seen.label}/", evidence)
+
+
+def _why_switched_off(host: str, evidence: Evidence) -> str | None:
+    """Say why repair is switched off on a host itself; None where it is not.
+
+    A waiver makes it no less so; where it could not be read nobody may act as if it were not.
+    """
+    match evidence.verdict(host, SWITCHED_OFF):
+        case Verdict.FAIL | Verdict.WAIVED:
+            return switched_off(_switches(host, evidence))
+        case Verdict.INCONCLUSIVE | Verdict.ERROR:
+            return NOT_KNOWN
     return None
+
+
+def _switches(host: str, evidence: Evidence) -> tuple[str, ...]:
+    """Return the touch files that are there."""
+    found = (one.detail.get("observed") for one in evidence.by_endpoint.get(host, ()) if one.check == SWITCHED_OFF)
+    return tuple(str(path) for observed in found if isinstance(observed, list | tuple) for path in observed)

@@ -1,0 +1,48 @@
+"""Where repair is switched off on a host nothing is begun there, and nothing that was begun is taken further."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from remediate.case import Repair, Validation
+from remediate.journal import Journal
+from remediate.runner import Pace, repair
+from remediate.site import Means
+from tests.runner.places import Ca, Place, means_of
+from tests.runner.premiere import told
+
+PACE = Pace(chance=lambda: 0.0)
+WHY = "repair is switched off on the host itself: /var/cpanel/ssl/disable_auto_hostname_certificate is there"
+
+
+@pytest.fixture
+def means(place: Place, journal: Journal) -> Means:
+    """Return the means of a run on a host that says so."""
+    return means_of(journal, Ca(), place, left_alone={place.label: WHY})
+
+
+@pytest.mark.parametrize("kind", [Repair.REISSUE, Repair.RUN_OWNER, Repair.RELOAD])
+def test_a_case_of_an_older_plan_is_not_begun(place: Place, journal: Journal, means: Means, kind: Repair) -> None:
+    [ending] = repair([place.case(kind, owner="cpanel")], means, PACE)
+    assert (ending.kind, ending.cause, ending.note) == ("waiting", "host.switched-off", f"a: {WHY}")
+    assert (place.hands.commands, journal.unfinished()) == ([], ())
+
+
+def test_a_case_of_an_earlier_night_goes_no_further(place: Place, journal: Journal, means: Means) -> None:
+    journal.begin(place.case(Repair.RUN_OWNER, owner="cpanel"), datetime.now(UTC))
+    [ending] = repair([], means, PACE)
+    assert (ending.cause, place.hands.commands, len(journal.unfinished())) == ("host.switched-off", [], 1)
+
+
+def test_no_proof_is_put_there_for_another_host(place: Place, journal: Journal) -> None:
+    means = means_of(journal, Ca(), place, left_alone={"b": WHY})
+    [ending] = repair([place.case(validated_on=(Validation("a.example", ("a", "b")),))], means, PACE)
+    assert (ending.note, place.hands.commands) == (f"b: {WHY}", [])
+
+
+def test_a_rehearsal_says_so(place: Place, means: Means) -> None:
+    lines = told(place.case(), means)
+    assert WHY in lines
+    assert "0 commands" in lines
