@@ -97,7 +97,8 @@ answered() {
   case $1 in
     done*) return 0 ;;
     refused*) said="WHM refuses: ${1#refused }" ;;
-    *" 124" | *" 137") said="whmapi1 gave no answer within $whm_s s" ;;
+    *" 124") said="whmapi1 gave no answer within $whm_s s" ;;
+    *" 137") said="whmapi1 was killed before it gave an answer" ;;
     none*) said="whmapi1 gave no answer, and ended with ${1#none }" ;;
     *) said="whmapi1 gave an answer that cannot be read" ;;
   esac

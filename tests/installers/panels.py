@@ -96,10 +96,6 @@ class PanelPlace:
             path.chmod(kept.mode)
         assert run(self.installer.take_up("server")).ok
 
-    def replace_program(self, text: str) -> None:
-        """Put another program in the place of `whmapi1`; the double stays beside it as `double`, below a folder too."""
-        self.program.write_text(text)
-
     def stage(self, pair: Pair, bundle: str = "") -> str:
         """Lay a version ready and return its name."""
         version = Version(pair.certificate, bundle, str(pair.key_path))
@@ -135,7 +131,7 @@ class PanelPlace:
 def new_panel_place(root: Path, service: str, old: Pair | None, **changes: int) -> PanelPlace:
     """Return a folder in which a panel serves a certificate, or none."""
     place = PanelPlace(root, service, **changes)
-    for folder in (place.program.parent, root / "usr/local/double/bin", root / "scripts", root / "var/cpanel/ssl"):
+    for folder in (place.program.parent, root / "scripts", root / "var/cpanel/ssl"):
         folder.mkdir(parents=True)
     shutil.copy(whmapi1.__file__, place.program)
     for name, script in (("cpanel", "cpsrvd"), ("cpanel", "cpdavd"), ("exim", "exim")):
