@@ -147,9 +147,10 @@ def exposures(file: InstalledFile, service: str | None, limits: Thresholds) -> t
         found.append("everybody may read it: take the key for known to others, and replace it")
     if mode & _OTHER_WRITE:
         found.append("everybody may write it")
-    if mode & _GROUP_READ and file.group not in (*limits.key_groups, service):
+    is_admitted = file.group in (*limits.key_groups, service)
+    if mode & _GROUP_READ and not is_admitted:
         found.append(f"the group {file.group} may read it")
-    if mode & _GROUP_WRITE:
+    if mode & _GROUP_WRITE and (file.owner == "root" or not is_admitted):  # what is a daemon's own, its group may write
         found.append(f"the group {file.group} may write it")
     if file.owner not in (*limits.key_owners, service):
         found.append(f"it belongs to {file.owner}")
