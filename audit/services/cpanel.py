@@ -6,7 +6,7 @@ configuration, as on any host; it refuses to know better than they do.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -18,7 +18,7 @@ from audit.services.service import Dump, Listener, pair
 from audit.websites import Docroot, Website
 
 _FOLDER: Final = "/var/cpanel/ssl/"
-_USUAL_PORTS: Final = OWN_PORTS[:3]  # where the panel has to be found, if nothing of it is
+_USUAL_PORTS: Final = OWN_PORTS[:3]  # cPanel, WHM and webmail are one daemon: where it has to be found
 _WORDS: Final = {"cpanel": "cpanel", "dovecot": "dovecot", "exim": "exim", "pure-ftpd": "ftp", "proftpd": "ftp"}
 _LINKS: Final = {
     "/etc/exim.crt": "exim", "/etc/dovecot/ssl/dovecot.crt": "dovecot", "/etc/ssl/private/pure-ftpd.pem": "ftp",
@@ -94,22 +94,25 @@ def services(dump: Dump, found: Sequence[Laid]) -> tuple[Laid, ...]:
     taken = {listener.port for one in found for listener in one.listeners}
     names = {_WORDS.get(one.service) for one in found}
     missing = [one for one in _EXPECTED if _WORDS[one.service] not in names]
-    laid = [_own(dump, taken), *(_expected(dump, one, taken) for one in missing)]
+    laid = [*_own(dump, taken), *(_expected(dump, one, taken) for one in missing)]
     return tuple(one for one in laid if one.listeners)
 
 
-def _own(dump: Dump, taken: Collection[int]) -> Laid:
-    """Return the panel's own service at the ports that something listens on, whatever its process is called."""
-    free = [port for port in OWN_PORTS if port not in taken]
-    listened = {port: tuple(at for at, number in dump.ports if number == port) for port in free}
-    runs = any(listened.values())
-    file = own_file(_there(dump), dump.text("served"))
-    listeners = [
-        Listener("https", port, tuple(dict.fromkeys(addresses)), files=pair(file, file))
-        for port, addresses in listened.items()
-        if addresses
-    ] or [Listener("https", port, files=pair(file, file)) for port in _USUAL_PORTS if port in free]
-    return Laid("cpanel", tuple(listeners), runs)
+def _own(dump: Dump, taken: Collection[int]) -> Iterator[Laid]:
+    """Yield the panel's own service at the ports that something listens on, whatever its process is called.
+
+    Where that is none of its usual ports, it does not run there.
+    """
+    path = own_file(_there(dump), dump.text("served"))
+    bound: dict[int, tuple[str, ...]] = {}
+    for address, port in dump.ports:
+        if port in OWN_PORTS and port not in taken:
+            bound[port] = tuple(dict.fromkeys((*bound.get(port, ()), address)))
+    running = (Listener("https", port, bound[port], files=pair(path, path)) for port in OWN_PORTS if port in bound)
+    yield Laid("cpanel", tuple(running), is_running=True)
+    if bound.keys().isdisjoint(_USUAL_PORTS):
+        usual = (Listener("https", port, files=pair(path, path)) for port in _USUAL_PORTS if port not in taken)
+        yield Laid("cpanel", tuple(usual), is_running=False)
 
 
 def _expected(dump: Dump, expected: _Expected, taken: Collection[int]) -> Laid:

@@ -6,13 +6,14 @@ from typing import Final
 
 import pytest
 
-from audit import test_installed
-from audit.observation import HostView
+from audit import test_installed, test_key
+from audit.observation import HostView, ProbeFailure
 from audit.policy import choose_policy
 from audit.services.declared import DeclaredService
 from audit.services.service import Section
 from audit.websites import Docroot, docroot_of
-from tests.audit.verdicts import finding
+from tests.audit.facts import CPANEL, observed
+from tests.audit.verdicts import finding, inconclusive, judged
 from tests.host.telling import ask, sections
 from tests.host.test_local import certificate
 
@@ -75,6 +76,30 @@ def test_files_are_taken_as_the_service_names_them_with_where_they_lie_and_whose
     leaf, key = views()[at("smtps", 465)].files
     assert (leaf.path, leaf.real_path, len(leaf.chain_der)) == ("/etc/exim.crt", f"{EXIM}.crt", 1)
     assert (key.path, key.owner, key.group, key.mode) == ("/etc/exim.key", "mailnull", "mail", 0o660)
+
+
+@pytest.mark.parametrize(("key", "said"), [
+    (file("/k", "mailnull", "mail", "660", key=True), None),
+    (file("/k", "mailnull", "mail", "640", key=True), None),
+    (file("/k", "root", "wheel", "640", key=True), None),
+    (file("/k", "mailnull", "users", "620", key=True), "the group users may write it"),
+    (file("/k", "root", "wheel", "660", key=True), "the group wheel may write it"),
+    (file("/k", "nobody", "mail", "600", key=True), "it belongs to nobody"),
+])  # fmt: skip
+def test_a_key_is_whose_the_panel_makes_it_and_nobody_elses(key: str, said: str | None) -> None:
+    judgement = judged(test_key.test_key_is_private, server=views(**{"file:/etc/exim.key": key})[at("smtp", 25)],
+                       policy=CPANEL)  # fmt: skip
+    assert (judgement and judgement.reason.partition("): ")[2]) == said
+
+
+def test_without_a_certificate_to_serve_it_is_said_that_none_is_installed() -> None:
+    server = views(**{f"file:{OWN}": f"real {OWN}\nmissing", "cpanel.there": _OFF})[at("https", 2087)]
+    refused = ProbeFailure("connect", "refused", "connection refused", "192.0.2.1")
+    seen = observed(failures=(refused,), server=server)
+    found = finding(test_installed.test_has_certificate_of_its_own, observation=seen, policy=CPANEL)
+    assert found.reason == f"none is installed: {OWN} does not exist"
+    other = observed(failures=(refused,), server=views()[at("https", 2087)])
+    assert inconclusive(test_installed.test_has_certificate_of_its_own, observation=other, policy=CPANEL)
 
 
 def test_a_service_that_should_run_and_does_not_is_an_endpoint_that_is_not_reached() -> None:

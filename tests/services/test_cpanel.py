@@ -48,6 +48,12 @@ def test_a_panel_that_does_not_run_is_still_looked_for_where_it_has_to_be() -> N
     assert (found.is_running, named((found,))) == (False, {"cpanel": [2083, 2087, 2096]})
 
 
+def test_one_of_its_daemons_that_does_not_run_is_not_hidden_by_the_other() -> None:
+    (running, down) = services(at(2078), EVERYTHING)
+    assert (running.is_running, named((running,))) == (True, {"cpanel": [2078]})
+    assert (down.is_running, named((down,))) == (False, {"cpanel": [2083, 2087, 2096]})
+
+
 def test_its_socket_of_one_address_is_at_that_address_only() -> None:
     places = (("192.0.2.1", 2083), ("::1", 2083), ("192.0.2.1", 2083))
     (found,) = services(dump(places, there=OWN), EVERYTHING)
