@@ -18,7 +18,7 @@ from remediate.steps.step import done
 _LOOK: Final = r"""
 for path in "$@"; do
   echo "== $path"
-  sed -n "/^-----BEGIN CERTIFICATE-----/,/^-----END CERTIFICATE-----/{p;/^-----END/q;}" "$path" 2>/dev/null
+  sed -n "/^-----BEGIN CERTIFICATE-----/,/^-----END CERTIFICATE-----/{p;/^-----END/q;}" "$path" 2>/dev/null || :
 done
 """
 
@@ -31,8 +31,16 @@ def leaves_on_disk(site: Site) -> Mapping[str, Certificate]:
         command = site.premises.looking("look at the certificates on disk", _LOOK, *paths, *later)
         found = _read(done(site, command).output)
         now = {path: leaf for path in paths if (leaf := _in_force(path, found))}
-        site.on_disk = _found_before(site, paths) | now
+        site.on_disk = leaves_found(site) | now
     return site.on_disk
+
+
+def leaves_found(site: Site) -> dict[str, Certificate]:
+    """Return what this run found in the files: some are DER, which is read there alone."""
+    servers = [site.means.targets[one].server for one in site.case.endpoints if one in site.means.targets]
+    paths = {file.path for file in site.case.files if file.kind == "certificate"}
+    files = [file for server in servers if server for file in server.files if file.path in paths and file.chain_der]
+    return {file.path: read_certificate(file.chain_der[0]) for file in files}
 
 
 def _in_force(path: str, found: Mapping[str, Certificate]) -> Certificate | None:
@@ -51,10 +59,3 @@ def _read(output: str) -> dict[str, Certificate]:
         if leaves:
             found[path] = read_certificate(leaves[0])
     return found
-
-
-def _found_before(site: Site, paths: list[str]) -> dict[str, Certificate]:
-    """Return what this run found in the files: some are DER."""
-    servers = [site.means.targets[one].server for one in site.case.endpoints if one in site.means.targets]
-    files = [file for server in servers if server for file in server.files if file.path in paths and file.chain_der]
-    return {file.path: read_certificate(file.chain_der[0]) for file in files}
