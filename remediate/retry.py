@@ -1,7 +1,8 @@
 """One continuation an hour from now, as a job of atd: where the issuer is still working when a run ends.
 
-It knows at(1), atq(1) and atd(8), whose jobs an administrator lists, reads, runs and removes; it refuses to know what
-is continued. A job holds the whole environment it was queued with, so it is queued with none.
+It knows at(1), atq(1) and atd(8), whose jobs an administrator lists, reads, runs and removes; the panel's own program
+is asked first where there is one. It refuses to know what is continued. A job holds the whole environment it was queued
+with, so it is queued with none.
 """
 
 from __future__ import annotations
@@ -10,13 +11,14 @@ import hashlib
 import re
 import shlex
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from remediate.action import Command, Done
 from remediate.hands import Hands
 from remediate.leak import leak
 from remediate.letter_body import plain
+from remediate.try_later import PROGRAM, Tried, read_tried, trying_later
 
 QUEUE: Final = "c"  # nicer than at's own `a`; an upper-case letter, and `b`, would wait for a quiet machine
 DELAY_MIN: Final = 60  # the seed: checks the Store again in an hour
@@ -24,10 +26,13 @@ _PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 _LOOK: Final = r"""
 command -v at >/dev/null && command -v atq >/dev/null || { echo "at is not installed" >&2; exit 127; }
-atq -q "$1" | while read -r number rest; do
-    if at -c "$number" | grep -qxF "$2"; then printf '%s\t%s\n' "$number" "$rest"; fi
+me=$(id -un)
+atq | while read -r number rest; do
+    [ "${rest##* }" = "$me" ] || continue
+    if at -c "$number" | grep -qF -e "$1" -e "$2"; then printf '%s\t%s\n' "$number" "$rest"; fi
 done
 """
+# The panel's program queues what it is given as it likes; of other users' jobs none is a continuation of ours.
 # The date in atq's and at's words is written as the locale has it; what at says comes on standard error.
 _QUEUE: Final = r"""
 cd / && umask 077
@@ -64,28 +69,35 @@ class Continuation:
     @property
     def marker(self) -> str:
         """The line by which a job is known for ours, and for a continuation of the same."""
-        digest = hashlib.sha256(shlex.join(without_retry(self.arguments)).encode()).hexdigest()
+        digest = hashlib.sha256(self.action.encode()).hexdigest()
         return f"# sslaudit continuation {digest[:16]}"
 
     @property
+    def action(self) -> str:
+        """What is run in an hour, as a shell reads it: it queues nothing itself."""
+        return shlex.join(without_retry(self.arguments))
+
+    @property
     def script(self) -> str:
-        """The job: it queues nothing itself."""
+        """The job."""
         said = "# The issuer was still working: this asks once more. The next nightly run does so too."
-        return f"{self.marker}\n{said}\nexec {shlex.join(without_retry(self.arguments))}"
+        return f"{self.marker}\n{said}\nexec {self.action}"
 
 
 @dataclass(frozen=True, slots=True)
 class Queued:
-    """A continuation waits; `is_new` is false where it already did."""
+    """A continuation waits; `is_new` is false where it already did, `note` what is to be said beside it."""
 
     job: Job
     is_new: bool = True
+    note: str = ""
 
     def __str__(self) -> str:
         """Say it, and what can be done with it."""
         number = self.job.number
         began = "asks the issuer again" if self.is_new else "was queued already and asks the issuer again"
-        return f"job {number} {began} at {self.job.when} (at -c {number} shows it, atrm {number} removes it)"
+        uses = f"at -c {number} shows it, at -c {number} | sh runs it now, atrm {number} removes it"
+        return f"job {number} {began} at {self.job.when} ({uses}){self.note}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,12 +117,14 @@ def without_retry(arguments: Sequence[str]) -> tuple[str, ...]:
     return (*kept, "--no-retry")
 
 
-def commands(continuation: Continuation) -> tuple[Command, Command]:
-    """Return what looks for a continuation that waits, and what queues one where there is none."""
-    marker, host = continuation.marker, continuation.host
-    look = Command(host, "look for a continuation that is queued already", _LOOK, (QUEUE, marker), changes=False)
+def commands(continuation: Continuation) -> tuple[Command, Command, Command]:
+    """Return what looks for a continuation that waits, and what queues one: the panel's way, and at's own."""
+    host, action = continuation.host, continuation.action
+    known = (continuation.marker, action)
+    look = Command(host, "look for a continuation that is queued already", _LOOK, known, changes=False)
     arguments = (QUEUE, continuation.script, str(DELAY_MIN), _PATH, continuation.home)
-    return look, Command(host, f"ask the issuer again in {DELAY_MIN} minutes", _QUEUE, arguments)
+    queue = Command(host, f"ask the issuer again in {DELAY_MIN} minutes", _QUEUE, arguments)
+    return look, trying_later(host, action, _PATH, continuation.home), queue
 
 
 def queue_later(
@@ -120,13 +134,16 @@ def queue_later(
     refused = _why_not(continuation, secrets) if allowed else "--allow-retry was not given"
     if refused:
         return NotQueued(refused)
-    look, queue = commands(continuation)
+    look, panel, queue = commands(continuation)
     found = hands.run(look)
     if not found.ok:
         return NotQueued(_why_at_failed(found))
     if waiting := read_queue(found.output):
         return Queued(waiting[0], is_new=False)
-    return _judge(hands, continuation.host, hands.run(queue))
+    tried = read_tried(hands.run(panel))
+    if tried and (jobs := read_queue(tried.rows)):
+        return _kept(hands, continuation.host, jobs[-1], tried.said)
+    return _beside(_judge(hands, continuation.host, hands.run(queue)), tried)
 
 
 def read_queue(text: str) -> tuple[Job, ...]:
@@ -141,11 +158,21 @@ def _judge(hands: Hands, host: str, done: Done) -> Queued | NotQueued:
     said = _SAID.search(done.output)
     if not done.ok or said is None:
         return NotQueued(_why_at_failed(done))
-    job = Job(int(said["number"]), plain(said["when"], 60))
-    if "signal atd" in done.output:  # "Can't open /run/atd.pid to signal atd. No atd running?"
+    return _kept(hands, host, Job(int(said["number"]), plain(said["when"], 60)), done.output)
+
+
+def _kept(hands: Hands, host: str, job: Job, said: str) -> Queued | NotQueued:
+    if "signal atd" in said:  # "Can't open /run/atd.pid to signal atd. No atd running?"
         hands.run(Command(host, "take back a job that nobody would start", _REMOVE, (str(job.number),)))
         return NotQueued("atd does not run here, so that nothing would start it: systemctl enable --now atd")
     return Queued(job)
+
+
+def _beside(queued: Queued | NotQueued, tried: Tried | None) -> Queued | NotQueued:
+    """Say beside what at did that the panel's program would not."""
+    if tried is None or isinstance(queued, NotQueued):
+        return queued
+    return replace(queued, note=f"; by at, as {PROGRAM} did not take it: {tried.said}")
 
 
 def _why_not(continuation: Continuation, secrets: Collection[str]) -> str | None:

@@ -12,6 +12,7 @@ from audit.configuration.schema import Configuration, Issuer, Mail, Secret
 from audit.observation import ProbeFailure
 from remediate.action import Command, Done
 from remediate.continuing import continuation_of, continue_later, local_hands
+from remediate.try_later import ABSENT, PROGRAM
 from remediate.walk import Ending
 from tests.remediate.journals import a_case
 from tests.remediate.rows import NOW
@@ -29,6 +30,8 @@ class Atd:
 
     def run(self, command: Command) -> Done:
         self.ran.append(command)
+        if command.arguments[0] == PROGRAM:
+            return Done(ABSENT, "")
         return Done(0, "job 7 at Mon Nov 23 15:00:00 2026\n" if command.changes else "")
 
 
@@ -43,11 +46,18 @@ def continued(*endings: Ending, allowed: bool = True) -> tuple[tuple[str, ...], 
 )
 def test_an_issuer_that_is_still_working_is_asked_again_in_an_hour(ending: Ending) -> None:
     lines, ran = continued(FAILED, ending)
-    assert lines == ("job 7 asks the issuer again at Mon Nov 23 15:00:00 2026 (at -c 7 shows it, atrm 7 removes it)",)
+    uses = "at -c 7 shows it, at -c 7 | sh runs it now, atrm 7 removes it"
+    assert lines == (f"job 7 asks the issuer again at Mon Nov 23 15:00:00 2026 ({uses})",)
     assert (
         "-m remediate resume --state /var/lib/state --config /etc/sslaudit.toml --issuer store --no-retry"
         in (ran[-1].arguments[1])
     )
+
+
+def test_a_program_that_names_itself_is_what_continues_its_run() -> None:
+    again = ("/opt/bin/checkallsslcerts", "--no-retry", "--config", "/etc/sslaudit.toml")
+    continuation = continuation_of(Path("/state"), Configuration(), ("--hosts", "local://"), again=again)
+    assert continuation.action == "/opt/bin/checkallsslcerts --config /etc/sslaudit.toml --no-retry"
 
 
 def test_what_failed_or_is_repaired_is_no_reason() -> None:

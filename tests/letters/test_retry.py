@@ -9,8 +9,10 @@ import pytest
 
 from remediate.action import Command, Done
 from remediate.retry import Continuation, Job, NotQueued, Queued, commands, queue_later, read_queue, without_retry
+from remediate.try_later import ABSENT, ARGUMENTS, PROGRAM
 
 AGAIN = Continuation("ctl", ("/opt/a b/python", "-m", "remediate", "resume", "--allow-retry"))
+NO_PANEL = Done(ABSENT, "")
 QUEUED = Done(0, "warning: commands will be executed using /bin/sh\njob 7 at Mon Nov 23 15:00:00 2026\n")
 
 
@@ -45,11 +47,11 @@ def test_the_queue_is_read_in_order_without_what_runs(text: str, expected: tuple
 
 
 def test_one_is_queued_where_none_is() -> None:
-    hands = Scripted([Done(0, ""), QUEUED])
+    hands = Scripted([Done(0, ""), NO_PANEL, QUEUED])
     said = queue_later(hands, AGAIN, allowed=True)
     assert said == Queued(Job(7, "Mon Nov 23 15:00:00 2026"))
-    assert "at -c 7 shows it, atrm 7 removes it" in str(said)
-    assert [command.changes for command in hands.ran] == [False, True]
+    assert "at -c 7 shows it, at -c 7 | sh runs it now, atrm 7 removes it" in str(said)
+    assert [command.changes for command in hands.ran] == [False, True, True]
     assert tuple(hands.ran) == commands(AGAIN), "the dry run prints what is run"
 
 
@@ -89,7 +91,7 @@ def test_a_secret_is_never_queued() -> None:
 
 def test_a_job_that_nobody_would_start_is_taken_back() -> None:
     text = "job 7 at Mon Nov 23 15:00:00 2026\nCan't open /run/atd.pid to signal atd. No atd running?\n"
-    hands = Scripted([Done(0, ""), Done(0, text), Done(0, "")])
+    hands = Scripted([Done(0, ""), NO_PANEL, Done(0, text), Done(0, "")])
     said = queue_later(hands, AGAIN, allowed=True)
     assert isinstance(said, NotQueued)
     assert "atd does not run here" in said.why
@@ -106,7 +108,7 @@ def test_a_job_that_nobody_would_start_is_taken_back() -> None:
     ],
 )
 def test_what_stands_in_the_way_is_said(done: Done, why: str) -> None:
-    for answers in ([done], [Done(0, ""), done]):
+    for answers in ([done], [Done(0, ""), NO_PANEL, done]):
         said = queue_later(Scripted(answers), AGAIN, allowed=True)
         assert isinstance(said, NotQueued)
         assert why in said.why
@@ -115,4 +117,37 @@ def test_what_stands_in_the_way_is_said(done: Done, why: str) -> None:
 def test_no_command_holds_our_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(os.environ, "STORE_TOKEN", "tok-1234567")
     assert "tok-1234567" not in "".join(map(str, commands(AGAIN)))
-    assert "env -i" in commands(AGAIN)[1].script
+    assert all("env -i" in command.script for command in commands(AGAIN)[1:])
+
+
+ROW = "new 9\tMon Nov 23 15:00:00 2026 a root\n"
+
+
+def test_the_panels_program_is_asked_first_and_with_its_documented_arguments_alone() -> None:
+    hands = Scripted([Done(0, ""), Done(0, f"ended 0\n{ROW}")])
+    assert queue_later(hands, AGAIN, allowed=True) == Queued(Job(9, "Mon Nov 23 15:00:00 2026", "a", "root"))
+    asked = hands.ran[1].arguments
+    assert (asked[0], asked[1], asked[4:]) == (PROGRAM, AGAIN.action, ARGUMENTS)
+    assert ARGUMENTS == ("--check", "/bin/sh -c exit 1", "--delay", "60", "--max-retries", "1", "--skip-first")
+
+
+@pytest.mark.parametrize(
+    ("done", "why"),
+    [
+        (Done(0, "unknown option\nended 2\n"), "it ended with 2: unknown option"),
+        (Done(0, "fine\nended 0\n"), "it ended well, and queued nothing: fine"),
+        (Done(None, "", "cut off"), "it did not finish: cut off"),
+    ],
+)
+def test_where_the_panels_program_fails_at_takes_it_and_the_line_says_so(done: Done, why: str) -> None:
+    said = queue_later(Scripted([Done(0, ""), done, QUEUED]), AGAIN, allowed=True)
+    assert isinstance(said, Queued)
+    assert str(said).endswith(f"; by at, as {PROGRAM} did not take it: {why}")
+
+
+def test_what_the_panels_program_queues_is_taken_back_where_no_atd_runs() -> None:
+    text = f"Can't open /run/atd.pid to signal atd. No atd running?\nended 0\n{ROW}"
+    hands = Scripted([Done(0, ""), Done(0, text), Done(0, "")])
+    said = queue_later(hands, AGAIN, allowed=True)
+    assert isinstance(said, NotQueued)
+    assert hands.ran[-1].arguments == ("9",)

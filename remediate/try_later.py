@@ -1,0 +1,63 @@
+"""The panel's own way to try something later: its program `try-later`, which keeps a job in atd's queue.
+
+It knows the arguments that are documented for a certificate that is still being issued, and no other; it refuses to
+know what is tried. What the program prints is not documented: the queue is compared before and after.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from remediate.action import Command, Done
+from remediate.letter_body import plain
+
+PROGRAM: Final = "/usr/local/cpanel/scripts/try-later"
+ABSENT: Final = 66
+ARGUMENTS: Final = ("--check", "/bin/sh -c exit 1", "--delay", "60", "--max-retries", "1", "--skip-first")
+"""After `--action` and what is to be run: the check always fails, so that the action is run once, an hour from now."""
+
+# Without leave to use at, or without at, the program is left to say so itself.
+_QUEUE: Final = r"""
+program=$1 action=$2 path=$3 home=$4
+shift 4
+[ -x "$program" ] || exit 66
+cd / && umask 077
+numbers() { atq 2>/dev/null | cut -f1 | sort; }
+before=$(numbers) me=$(id -un)
+env -i PATH="$path" HOME="$home" LC_ALL=C "$program" --action "$action" "$@" </dev/null 2>&1
+echo "ended $?"
+atq 2>/dev/null | while read -r number rest; do
+    [ "${rest##* }" = "$me" ] || continue
+    printf '%s\n' "$before" | grep -qxF "$number" || printf 'new %s\t%s\n' "$number" "$rest"
+done
+"""
+_ENDED: Final = re.compile(r"^ended ([0-9]+)$", re.MULTILINE)
+_NEW: Final = re.compile(r"^new (.+)$", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """What the program came to: the lines of atq that are new, and why there is none."""
+
+    rows: str
+    said: str = ""
+
+
+def trying_later(host: str, action: str, path: str, home: str) -> Command:
+    """Return the command that has the panel run an action in an hour; it ends with ABSENT where there is no panel."""
+    arguments = (PROGRAM, action, path, home, *ARGUMENTS)
+    return Command(host, "have the panel's try-later ask the issuer again in 60 minutes", _QUEUE, arguments)
+
+
+def read_tried(done: Done) -> Tried | None:
+    """Return what the program came to; None where the panel has none."""
+    if done.status == ABSENT:
+        return None
+    ended, rows = _ENDED.search(done.output), "\n".join(_NEW.findall(done.output))
+    words = plain(f"{done.error} {_NEW.sub('', _ENDED.sub('', done.output))}", 200)
+    if ended is None or ended[1] != "0":
+        status = f"it ended with {ended[1]}" if ended else "it did not finish"
+        return Tried(rows, ": ".join(filter(None, (status, words))))
+    return Tried(rows, words if rows else ": ".join(filter(None, ("it ended well, and queued nothing", words))))
