@@ -118,7 +118,7 @@ def _contacts(sections: Mapping[str, Section]) -> tuple[str, ...]:
 def _tokens(sections: Mapping[str, Section]) -> Iterator[Token]:
     for line in _lines(sections, "upkeep.tokens"):
         seconds, _, path = line.partition(" ")
-        if seconds.isdigit() and len(seconds) < 12 and path.startswith("/"):
+        if seconds.isascii() and seconds.isdigit() and len(seconds) < 12 and path.startswith("/"):
             yield Token(path, datetime.fromtimestamp(int(seconds), tz=UTC))
 
 
