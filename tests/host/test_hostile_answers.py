@@ -15,11 +15,13 @@ GARBAGE: Final = (
     "", "x", "-1", "0", "\N{SUPERSCRIPT TWO}", "\N{ARABIC-INDIC DIGIT THREE}", "9" * 5000, "1e999", "nan",
     "\0\x1b[2J\N{REPLACEMENT CHARACTER}", "pid pid\npid 9999999999999999\n0", "a b c d e f g h i j k l m n o",
     "0: ZZZZZZZZ:GGGG 0 0A 0 0 0 0 0 1", "0: 0100007F:10000 0 0A 0 0 0 0 0 1", "0: 00:0050 0 0A 0 0 0 0 0 1",
+    "\N{SUPERSCRIPT TWO} /var/www/html/x", "99999999999 /x", "/etc/wwwacct.conf: CONTACTEMAIL\n: :\n# cannot read ",
     "real\nstat 9z9\nkey\ncertificate", "stat 888 a b c", "daemon_smtp_ports = 99999 : 0 : smtp : \N{SUPERSCRIPT TWO}",
     "local_interfaces = <; ::: ; 300.1.1.1 ; [fe80::1%eth0]:25 ; %", "served\nbegan \N{SUPERSCRIPT TWO}\nbegan -1",
     "-----BEGIN CERTIFICATE-----\n!!!\n-----END CERTIFICATE-----", "Listen 99999\n<VirtualHost", "\n" * 2000,
 )  # fmt: skip
-GOOD: Final = {**ANSWERS, **FILES}
+_UPKEEP: Final = ("switches", "panel", "forward", "schedules", "tokens", "firewall")
+GOOD: Final = {**ANSWERS, **FILES, **{f"upkeep.{name}": Section("") for name in _UPKEEP}}
 
 
 @pytest.mark.parametrize("name", sorted(GOOD))
