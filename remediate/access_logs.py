@@ -29,12 +29,13 @@ _PANEL: Final = (
 )
 """Where a cPanel & WHM server is documented to note requests; the last is a folder with a file for each name."""
 
-# A log that was last written to before the request was made knows nothing of it. Files are named once, whichever links
-# lead there, the newest first. Of each no more is read, and said, than a host is to bear; a line begins with `> `.
+# A log that was last written to before the request was made knows of no visit, and needs not be read. Files are named
+# once, whichever links lead there, the newest first. Of each no more is read, and said, than a host is to bear; a line
+# of a log begins with `> `.
 _LOOK: Final = r"""
 file=$1 most=$2
 shift 2
-since=$root/$case/pending/csr.pem began=$(date +%s) text=
+since=$root/$case/pending/csr.pem began=$(date +%s) text= newest=
 printf "x\n" | grep -aqF x 2>/dev/null && text=-a
 bounded() { if command -v timeout >/dev/null; then timeout 10 "$@"; else "$@"; fi 2>/dev/null; }
 lines() {
@@ -70,9 +71,15 @@ printf "%s\n" "$paths" | grep "^!! "
 printf "%s\n" "$paths" | grep "^/" | while IFS= read -r path; do
   [ ! -d "$path" ] || continue
   [ -f "$path" ] || { echo "!! $path keeps nothing of what is noted" >&2; continue; }
-  [ -e "$since" ] && [ "$path" -ot "$since" ] || printf "%s %s\n" "$(stat -L -c %Y -- "$path")" "$path"
+  printf "%s %s\n" "$(stat -L -c %Y -- "$path")" "$path"
 done 2>&1 | sort -rn | head -n 12 | while read -r when path; do
   case $when in "!!") echo "!! $path"; continue ;; esac
+  if [ -e "$since" ] && [ "$path" -ot "$since" ]; then
+    [ -n "$newest" ] || echo "== $path"
+    newest=$path
+    continue
+  fi
+  newest=$path
   [ -r "$path" ] || { echo "!! $path may not be read by $(id -un)"; continue; }
   [ $(($(date +%s) - began)) -lt 30 ] || { echo "!! $path was left out: it takes too long"; continue; }
   echo "== $path"

@@ -16,7 +16,7 @@ _ZONE: Final = r"(?P<zone>Z|UTC|GMT|[+-]\d\d:?\d\d)"
 _FORMS: Final = tuple(
     re.compile(form)
     for form in (
-        rf"(?P<day>\d\d?)/(?P<name>[A-Za-z]{{3}})/(?P<year>\d{{4}}):{_CLOCK}(?: ?{_ZONE})?",  # apache's and nginx's
+        rf"(?P<day>\d\d?)/(?P<name>[A-Za-z]{{3}})/(?P<year>\d{{4}})[: ]{_CLOCK}(?: ?{_ZONE})?",  # apache's, nginx's
         rf"(?P<year>\d{{4}})[-/](?P<month>\d\d)[-/](?P<day>\d\d)[T ]{_CLOCK}(?: ?{_ZONE})?",  # RFC 3339, ISO 8601
         rf"(?P<name>[A-Za-z]{{3}}) +(?P<day>\d\d?) {_CLOCK} (?:{_ZONE} )?(?P<year>\d{{4}})",  # ctime
         rf"(?P<day>\d\d?) (?P<name>[A-Za-z]{{3}}) (?P<year>\d{{4}}) {_CLOCK}(?: ?{_ZONE})?",  # RFC 9110's dates

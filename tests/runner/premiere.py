@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -86,6 +87,11 @@ class Premiere:
     def docroot(self) -> Path:
         """What the website serves."""
         return self.place.folder.parent / "docroot"
+
+    @property
+    def access_log(self) -> Path:
+        """Where the website notes who asks for what."""
+        return self.place.folder.parent / "access.log"
 
     @property
     def _targets(self) -> dict[str, Target]:
@@ -169,7 +175,8 @@ def told(case: Case, means: Means, *, verbose: bool = False) -> str:
 def premiere(folder: Path) -> Iterator[Premiere]:
     """Let all of it be there as long as the context lasts."""
     (folder / "docroot").mkdir()
-    site = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Visit, directory=str(folder / "docroot")))
+    visit = partial(_Visit, folder / "access.log", directory=str(folder / "docroot"))
+    site = ThreadingHTTPServer(("127.0.0.1", 0), visit)
     port = site.server_port
     (folder / "store").mkdir()
     with (
@@ -188,7 +195,18 @@ def premiere(folder: Path) -> Iterator[Premiere]:
 
 
 class _Visit(SimpleHTTPRequestHandler):
-    """A visit to the website."""
+    """A visit to the website, noted in the combined format before it is answered."""
+
+    def __init__(self, log: Path, *given: Any, **named: Any) -> None:  # noqa: ANN401 - as in http.server
+        self._log = log
+        super().__init__(*given, **named)
+
+    def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
+        """Note the request."""
+        when = datetime.now(UTC).strftime("%d/%b/%Y:%H:%M:%S +0000")
+        told = f'{self.client_address[0]} - - [{when}] "{self.requestline}" {int(code)} {size} "-"'
+        with self._log.open("a") as log:
+            log.write(f'{told} "{self.headers["User-Agent"]}"\n')
 
     def log_message(self, *_: object) -> None:
         """Print nothing."""

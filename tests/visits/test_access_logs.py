@@ -87,6 +87,13 @@ def test_a_log_that_was_closed_before_the_request_was_made_is_left_alone(logs: L
     assert logs.look(current).logs == (current,)
 
 
+def test_a_log_that_was_not_written_to_since_says_that_nobody_came(logs: Logs) -> None:
+    quiet = logs.write("access.log", "192.0.2.1", age_s=3600)
+    logs.write("access.log.1", "192.0.2.2", age_s=7200)
+    noted = logs.look(quiet)
+    assert (noted.logs, noted.visits, noted.faults) == ((quiet,), (), ())
+
+
 def test_a_log_that_two_paths_lead_to_is_counted_once(logs: Logs) -> None:
     current = logs.write("access.log", "192.0.2.1")
     (logs.folder / "link").symlink_to(logs.folder / "log")

@@ -53,6 +53,7 @@ SAME = {
     "mapped to IPv6": f'::ffff:199.66.201.132 - - [{TIME}] {GET} 200 97 "-" "SECTIGO DCV"',
     "another zone": f'199.66.201.132 - - [23/Nov/2026:15:33:04 +0530] {GET} 200 97 "-" "SECTIGO DCV"',
     "fractions": f'199.66.201.132 - - [23/Nov/2026:10:03:04.123456 +0000] {GET} 200 97 "-" "SECTIGO DCV"',
+    "a space before the time": f'199.66.201.132 - - [23/Nov/2026 10:03:04] {GET} 200 97 "-" "SECTIGO DCV"',
     "RFC 3339": f'199.66.201.132 - - [2026-11-23T11:03:04+01:00] {GET} 200 97 "-" "SECTIGO DCV"',
     "ctime": f'199.66.201.132 - - [Mon Nov 23 10:03:04.123456 2026] {GET} 200 97 "-" "SECTIGO DCV"',
     "time first": f'2026-11-23T10:03:04Z 199.66.201.132 {GET} 200 97 "-" "SECTIGO DCV"',

@@ -1,0 +1,101 @@
+"""Who came for the proof is told with the step, with how a case ended, and where the self-test failed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from audit.websites import Docroot
+from remediate.journal import Journal
+from remediate.runner import Pace, repair
+from remediate.show import ending_row
+from remediate.site import Means
+from remediate.walk import Ending
+from tests.runner.premiere import Premiere
+
+PACE = Pace(hosts_at_once=1, chance=lambda: 0.0)
+
+
+def means_of(there: Premiere, journal: Journal, **changes: Any) -> Means:  # noqa: ANN401 - any field
+    means = there.means(journal, logs=lambda _host, _name: (str(there.access_log),))
+    return replace(means, **changes)
+
+
+def repaired(there: Premiere, means: Means) -> Ending:
+    (ending,) = repair([there.case()], means, PACE)
+    return ending
+
+
+def test_the_ca_and_our_own_look_are_told_with_what_was_collected_and_how_the_case_ended(
+    there: Premiere, journal: Journal
+) -> None:
+    said = list[str]()
+    ending = repaired(there, means_of(there, journal, say=said.append))
+    first, second, third = ending.note.splitlines()
+    assert ending.kind == "proven"
+    assert first.startswith("fetched by 3 addresses of the CA: 127.0.0.2 at 20")
+    assert second.startswith("fetched by this audit: 127.0.0.1 at 20")
+    assert second.endswith(" UTC, sslaudit (self-test) SECTIGO DCV, 200")
+    assert third.startswith("not listed as Sectigo's by cPanel's documentation: 127.0.0.2, 127.0.0.3, 127.0.0.4; ")
+    (note,) = (one.note for one in journal.events(there.case().id) if (one.step, one.state) == ("collect", "done"))
+    assert note.splitlines()[1:] == [first, second, third]
+    assert ending_row(ending)[-1].splitlines() == [first, second, third]
+    assert len([line for line in said if line.startswith("a has noted for ")]) == 4
+
+
+def test_while_an_order_is_pending_it_is_told_who_came_and_who_did_not(there: Premiere, journal: Journal) -> None:
+    there.store.misbehave("pending")
+    waits = replace(there.means(journal).waits, issuance_s=0.0)
+    ending = repaired(there, means_of(there, journal, waits=waits))
+    first, *visits = ending.note.splitlines()
+    assert (ending.kind, ending.cause) == ("pending", "issuer.pending")
+    assert "is pending-validation" in first
+    assert visits[0] == f"the CA has not come for the file, says {there.access_log}"
+    assert visits[1].startswith("fetched by this audit: 127.0.0.1 at 20")
+
+
+def test_without_a_log_it_is_said_where_somebody_waits_and_nowhere_else(there: Premiere, journal: Journal) -> None:
+    there.store.misbehave("pending")
+    waits = replace(there.means(journal).waits, issuance_s=0.0)
+    pending = repaired(there, there.means(journal, waits=waits))
+    assert pending.note.splitlines()[1:] == ["who has come for the file is not known, as no access log is"]
+
+
+def test_a_rejected_order_says_who_came(there: Premiere, journal: Journal) -> None:
+    there.store.misbehave("rejected")
+    ending = repaired(there, means_of(there, journal))
+    assert (ending.kind, ending.cause) == ("failed", "issuer.rejected")
+    assert any(line.startswith("fetched by this audit: 127.0.0.1") for line in ending.note.splitlines())
+
+
+def test_a_log_that_cannot_be_read_fails_nothing(there: Premiere, journal: Journal) -> None:
+    ending = repaired(there, means_of(there, journal, logs=lambda _host, _name: ("/nowhere/access.log",)))
+    assert (ending.kind, ending.note) == ("proven", "access log: /nowhere/access.log is not there")
+
+
+def test_a_failed_self_test_says_where_the_file_is_where_the_name_leads_and_what_got_through(
+    there: Premiere, journal: Journal, tmp_path: Path
+) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    means = means_of(there, journal, docroots=lambda _host, _name: Docroot(str(tmp_path / "elsewhere")))
+    ending = repaired(there, means)
+    bad, hop, file, leads, visit = ending.note.splitlines()
+    assert (ending.cause, bad) == (
+        "dcv.missing",
+        "a.example at 127.0.0.1: missing: the server answers 404: it serves another folder",
+    )
+    assert " at 127.0.0.1: 404 by SimpleHTTP/" in hop
+    assert file.startswith(f"the file lies on a as {tmp_path}/elsewhere/.well-known/pki-validation/")
+    assert file.endswith(".txt")
+    assert leads == "a.example leads to 127.0.0.1, says the resolver"
+    assert visit.startswith("asked for, and not served: by this audit: 127.0.0.1 at 20")
+    assert visit.endswith(", 404")
+
+
+def test_where_nothing_got_through_to_the_host_that_is_said(there: Premiere, journal: Journal, tmp_path: Path) -> None:
+    quiet = tmp_path / "quiet.log"
+    quiet.touch()
+    logs = {"logs": lambda _host, _name: (str(quiet),), "docroots": lambda _host, _name: Docroot(str(tmp_path))}
+    ending = repaired(there, means_of(there, journal, **logs))
+    assert ending.note.splitlines()[-1] == f"no request for the file has come in here, says {quiet}"
