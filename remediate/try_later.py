@@ -16,7 +16,7 @@ from remediate.letter_body import plain
 PROGRAM: Final = "/usr/local/cpanel/scripts/try-later"
 ABSENT: Final = 66
 ARGUMENTS: Final = ("--check", "/bin/sh -c exit 1", "--delay", "60", "--max-retries", "1", "--skip-first")
-"""After `--action` and what is to be run: the check always fails, so that the action is run once, an hour from now."""
+"""What follows `--action` and what is to be run, to the letter: once, an hour from now."""
 
 # Without leave to use at, or without at, the program is left to say so itself.
 _QUEUE: Final = r"""

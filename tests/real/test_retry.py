@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 
 import pytest
 
 from remediate.retry import Continuation, NotQueued, Queued, queue_later, read_queue
+from remediate.try_later import PROGRAM
 from tests.real.hands import LabHands
 from tests.real.host import Host, HostFile, running_host
+from tests.real.overlay import CHECKOUT
 from tests.real.peer import wait_until
 
 pytestmark = [pytest.mark.real, pytest.mark.usefixtures("overlays")]
@@ -18,6 +21,11 @@ _AGAIN = """#!/bin/sh
 printf '%s\\n' "$@" >> /root/continued
 env | sort > /root/environment
 """
+
+_PANEL = f"""#!/bin/sh
+cd {CHECKOUT} && exec {sys.executable} -m tests.real.try_later "$@"
+"""
+_REFUSING = "#!/bin/sh\necho 'it is out of order' >&2\nexit 3\n"
 
 
 @pytest.fixture
@@ -85,6 +93,40 @@ def test_atd_runs_it_when_its_time_has_come(queueing: Host) -> None:
     assert wait_until(lambda: queueing.run("test", "-s", "/root/environment").returncode == 0)
     assert queueing.read("/root/continued") == "it's here\n--no-retry\n"
     assert wait_until(lambda: queueing.do("atq") == "")
+
+
+def test_on_a_panels_server_its_own_program_queues_it_once(queueing: Host) -> None:
+    queueing.write(HostFile(PROGRAM, _PANEL, 0o755))
+    hands = LabHands(queueing, ("env", "STORE_TOKEN=tok-1234567"))
+    first, second = (queue_later(hands, AGAIN, allowed=True) for _ in range(2))
+    assert isinstance(first, Queued)
+    assert isinstance(second, Queued)
+    assert (first.note, first.job.queue, first.is_new) == ("", "a", True)
+    assert (second.job.number, second.is_new) == (first.job.number, False)
+    number = str(first.job.number)
+    shown = queueing.do("at", "-c", number)
+    assert "/usr/local/bin/again 'it'\"'\"'s here' --no-retry" in shown
+    assert "tok-1234567" not in shown
+    queueing.shell(f"at -c {number} | sh")
+    assert queueing.read("/root/continued") == "it's here\n--no-retry\n"
+    queueing.do("atrm", number)
+    assert queueing.do("atq") == ""
+
+
+def test_where_the_panels_program_is_out_of_order_at_takes_it(queueing: Host) -> None:
+    queueing.write(HostFile(PROGRAM, _REFUSING, 0o755))
+    said = queue_later(LabHands(queueing), AGAIN, allowed=True)
+    assert isinstance(said, Queued)
+    assert said.note == f"; by at, as {PROGRAM} did not take it: it ended with 3: it is out of order"
+    assert AGAIN.marker in queueing.do("at", "-c", str(said.job.number))
+
+
+def test_the_double_of_the_panels_program_refuses_what_is_not_documented(queueing: Host) -> None:
+    queueing.write(HostFile(PROGRAM, _PANEL, 0o755))
+    right = ("--action", "true", "--check", "/bin/sh -c exit 1", "--delay", "60", "--max-retries", "1", "--skip-first")
+    for wrong in ((*right, "ItemTwo"), right[2:], (*right, "--delay", "60"), (*right[:4], "\u2013delay", *right[5:])):
+        assert queueing.run(PROGRAM, *wrong).returncode == 2
+    assert queueing.do("atq") == ""
 
 
 def test_without_atd_nothing_is_left_in_the_queue_and_the_sentence_says_so(host: Host) -> None:
