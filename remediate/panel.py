@@ -14,7 +14,7 @@ from remediate.evidence import Seen
 AGENT: Final = "cpanel"
 """The panel as an agent, as an issuer, and as the owner of a certificate."""
 
-_OWN: Final = re.compile(r"/var/cpanel/ssl/(cpanel|dovecot|exim|ftp)/[^/]+")
+_OWN: Final = re.compile(r"/var/cpanel/ssl/(cpanel|dovecot|exim|ftp)/[^/]+$")
 
 
 def is_of_panel(seen: Seen) -> bool:
@@ -23,14 +23,14 @@ def is_of_panel(seen: Seen) -> bool:
     A web server may have the panel's own file for the host's name.
     """
     return seen.panel_service is not None or any(
-        _OWN.fullmatch(path) for file in seen.files for path in (file.path, file.real_path or "")
+        _OWN.match(path) for file in seen.files for path in (file.path, file.real_path or "")
     )
 
 
 def successor_of(path: str) -> str | None:
     """Return what takes the place of a file of the panel where it is there: an installed one is called `my…`."""
     folder, _, name = path.rpartition("/")
-    return f"{folder}/my{name}" if _OWN.fullmatch(path) and not name.startswith("my") else None
+    return f"{folder}/my{name}" if _OWN.search(path) and not name.startswith("my") else None
 
 
 def panel_case_id(host: str, *, is_held: bool) -> str:

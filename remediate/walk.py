@@ -17,6 +17,7 @@ from remediate.installers.files import destroy_keys
 from remediate.installers.versions import prune
 from remediate.journal import Event, Outcome
 from remediate.key import discard_request
+from remediate.placeholder import keep_up
 from remediate.premises import BUSY
 from remediate.schedule import Ended
 from remediate.site import CLOCK_TOLERANCE, FileSet, Means, Site, Unknown
@@ -55,7 +56,7 @@ def walk(case: Case, means: Means) -> Ending:
         return _not_as_begun(site, _ending(site, "", why))
     before = _walk_phase(site, common)
     if before is not None:
-        return _before_installing(site, before)
+        return _before_installing(site, _kept_up(site, before))
     stuck = [ending for phase in each if (ending := _walk_phase(site, phase))]
     return stuck[0] if stuck else _finish(site)
 
@@ -160,6 +161,13 @@ def _undo(site: Site, steps: tuple[Step, ...]) -> None:
     for step in steps:
         if step.kind == "reload":
             _record(site, step, "undone")
+
+
+def _kept_up(site: Site, ending: Ending) -> Ending:
+    """Have a panel keep its services up where no certificate was had, and say so: the ending is the same."""
+    if ending.kind not in ("failed", "pending"):
+        return ending
+    return replace(ending, note="\n".join((ending.note, *keep_up(site))))
 
 
 def _before_installing(site: Site, ending: Ending) -> Ending:

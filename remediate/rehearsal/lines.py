@@ -14,6 +14,7 @@ from audit.words import listing
 from remediate.action import Command, Request
 from remediate.case import SWITCHED, Case
 from remediate.issuers import Foretelling
+from remediate.placeholder import foretold
 from remediate.plan import Plan
 from remediate.rehearsal.scenes import Scene, scenes
 from remediate.rehearsal.stage import Action
@@ -30,6 +31,7 @@ _LOOKS: Final = {
     "fetch": "certificates of its CAs are looked for on the host, and where they are published",
     "proof": "{} is observed on every address until all is well",
 }
+_PLACEHOLDER: Final = "{}: where none is had, the panel gives {} a self-signed one: it has none that is valid now"
 _CONDITION: Final = "only where it does not serve what is in its files by then"
 
 
@@ -49,6 +51,8 @@ def rehearsal_lines(plan: Plan, means: Means, *, verbose: bool = False) -> Itera
         for scene in () if case.id in waiting else scenes(case, means):
             made += scene.actions
             yield from _scene_lines(scene, case, means, verbose=verbose)
+        for service in () if case.id in waiting else foretold(Site(case, means)):
+            yield _line("placeholder", _PLACEHOLDER.format(case.host, service))
         yield ""
     yield _total(made)
 

@@ -1,0 +1,119 @@
+"""The self-signed certificate that keeps a panel's service up where no other is to be had: the last resort.
+
+It knows when one is installed, and how a panel is told to; never where the certificate that is installed has not
+expired. The case stays as it ended: what is wrong is wrong still.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from typing import Final
+
+from audit.certificate import Certificate
+from audit.words import sentence
+from remediate.action import Command
+from remediate.installers.whm import asking
+from remediate.panel import successor_of
+from remediate.site import Site, Unknown
+from remediate.steps.disk import leaves_found, leaves_on_disk
+from remediate.steps.reload import taking_up
+from remediate.steps.step import Stuck, done
+from remediate.steps.witness import silences
+
+# Under the lock it is looked again, as the host itself reads the files now: in $1 is the panel's word for the service,
+# then each file twice, the one that takes its place before it.
+_RESET: Final = r"""
+service=$1
+shift
+has_whm || fail 69 "$said"
+while [ "$#" -gt 0 ]; do
+  now=$1
+  [ -e "$now" ] || now=$2
+  shift 2
+  [ -e "$now" ] || continue
+  [ -r "$now" ] || fail 77 "$now cannot be read"
+  ! openssl x509 -in "$now" -noout -checkend 0 >/dev/null 2>&1 || { echo "in force: $now"; exit 0; }
+done
+answered "$(ask "" reset_service_ssl_certificate "service=$service" </dev/null)" || fail 65 "$said"
+echo reset
+"""
+
+
+def keep_up(site: Site) -> Iterator[str]:
+    """Have the panel keep those services up that have no certificate of now; say what came of it, a line each."""
+    if not _is_possible(site):
+        return
+    try:
+        site.on_disk = None
+        gone = without(site, leaves_on_disk(site).get)
+    except Stuck as why:
+        yield f"whether a placeholder is called for could not be seen: {why}"
+        return
+    for service in gone:
+        try:
+            yield from _placed(site, service)
+        except (Stuck, Unknown) as why:
+            yield f"no placeholder came to be in use for {service}: {why}"
+
+
+def foretold(site: Site) -> tuple[str, ...]:
+    """Return the services for which a placeholder would be installed if no certificate were had, as they were found."""
+    return without(site, leaves_found(site).get) if _is_possible(site) else ()
+
+
+def without(site: Site, leaf_at: Callable[[str], Certificate | None]) -> tuple[str, ...]:
+    """Return the services of a case of whose certificate files none holds a leaf that has not expired."""
+    now = site.means.clock()
+    return tuple(
+        service
+        for service in site.case.services
+        if _word(site, service) and all(_is_over(leaf_at(path), now) for path in _paths(site, service))
+    )
+
+
+def resetting(site: Site, service: str) -> Command:
+    """Return the command that has the panel install a self-signed certificate, unless one in force is there."""
+    panel = site.means.panels[site.case.host]
+    twice = (each for path in _paths(site, service) for each in (successor_of(path) or path, path))
+    return site.premises.locked(
+        f"have the panel install a self-signed certificate for {service}",
+        asking(panel.root, panel.answers_s) + _RESET, _word(site, service), *twice, timeout_s=2.0 * panel.answers_s,
+    )  # fmt: skip
+
+
+def _placed(site: Site, service: str) -> Iterator[str]:
+    """Have it installed and taken up, and say what is served then; raises Stuck and Unknown."""
+    if done(site, resetting(site, service)).output.strip() != "reset":
+        return
+    site.on_disk = None
+    done(site, taking_up(site, service))
+    mine = [one for one in site.case.endpoints if site.serves(one) == service]
+    faults: list[str] = []
+
+    def is_served() -> bool:
+        faults[:] = [fault for endpoint in mine for fault in silences(site, endpoint)]
+        return not faults
+
+    is_up = is_served() or site.wait_until(is_served, site.means.waits.proof_s)
+    then = "it answers at every address with it" if is_up else sentence(faults)
+    yield f"a self-signed placeholder was installed for {service}, as it had no certificate that is valid now: {then}"
+
+
+def _is_possible(site: Site) -> bool:
+    return site.case.is_panel and site.case.host in site.means.panels
+
+
+def _is_over(leaf: Certificate | None, now: datetime) -> bool:
+    """Tell whether there is no leaf, or it has expired; of one that cannot be read that is not known."""
+    return leaf is None or (leaf.can_ask("not_after") and leaf.not_after < now)
+
+
+def _paths(site: Site, service: str) -> tuple[str, ...]:
+    return tuple(file.path for file in site.case.files if file.service == service and file.kind == "certificate")
+
+
+def _word(site: Site, service: str) -> str:
+    """Return what the panel calls a service; an empty text where it is none of the panel's."""
+    servers = (site.means.targets[one].server for one in site.case.endpoints if one in site.means.targets)
+    return next((one.panel_service for one in servers if one and one.service == service and one.panel_service), "")
