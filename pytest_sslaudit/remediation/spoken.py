@@ -14,7 +14,7 @@ from audit.checks import Verdict
 from pytest_sslaudit.begun import Begun
 from pytest_sslaudit.controller import Controller
 from pytest_sslaudit.local import with_defaults
-from pytest_sslaudit.remediation.sentences import Shop, lines_of
+from pytest_sslaudit.remediation.sentences import Teller, lines_of
 from pytest_sslaudit.results import result_of
 from pytest_sslaudit.run import KEY, Run
 from pytest_sslaudit.summary import lines_of_endpoints, lines_of_totals
@@ -41,7 +41,7 @@ class Spoken:
 
     def pytest_sslaudit_planned(self, config: pytest.Config, plan: Plan, evidence: Evidence) -> None:
         """Say what is attempted, before it is."""
-        for line in lines_of(plan, evidence, shop_of(config.stash[KEY])):
+        for line in lines_of(plan, teller_of(config.stash[KEY], evidence)):
             self._voice.say(line, is_detail=True)
 
     def pytest_sslaudit_stepped(self, case: Case, step: Step, state: StepState, note: str) -> None:
@@ -84,10 +84,9 @@ class Spoken:
             yield "; ".join((*totals, where))
 
 
-def shop_of(run: Run) -> Shop:
-    """Return who issues in a run, and whether one of its hosts is a panel's server."""
+def teller_of(run: Run, evidence: Evidence) -> Teller:
+    """Return what tells of a run's plan: what was seen, and who issues."""
     settings = run.settings
     name = settings.issuer or settings.configuration.remediate.issuer
     section = settings.configuration.issuer.get(name) if name else None
-    hosts = (run.source.facts_of(host).observation.server for host in run.manifest.hosts)
-    return Shop(name, section.kind if section else None, any(host and host.upkeep for host in hosts))
+    return Teller(evidence, name, section.kind if section else None)
