@@ -167,7 +167,10 @@ def _leaf(site: Site, back: _Back) -> Certificate:
     if result.status is None:
         raise interruption(site, result)
     if not found:
-        raise Stuck("rollback.nothing", f"version {back.version} is not on {site.case.host} any more")
+        raise Stuck(
+            "rollback.nothing",
+            f"version {back.version} is not on {site.case.host} any more, or there was no certificate before",
+        )
     return read_certificate(found[0])
 
 
