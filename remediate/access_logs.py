@@ -6,6 +6,7 @@ cannot be read is a clause for a person, and keeps no repair from going on.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable
 from datetime import UTC
 from typing import Final
@@ -116,21 +117,22 @@ def look_for_visits(premises: Premises, file: str, logs: Iterable[str]) -> Comma
 
 
 def read_visits(done: Done, file: str) -> Noted:
-    """Return what a host's logs say, its visits by time."""
+    """Return what a host's logs say, its visits by time; what two logs note is one visit."""
     if not done.ok:
         return Noted(faults=(f"the access log could not be looked at: {(done.error or 'it takes too long').strip()}",))
     lines = done.output.splitlines()
     zone = next((zone_of(line.removeprefix("zone ")) for line in lines if line.startswith("zone ")), UTC)
-    visits, unread = list[Visit](), 0
-    for line in (one.removeprefix("> ") for one in lines if one.startswith("> ")):
-        try:
-            visit = read_line(line, file, zone)
-        except Unreadable:
-            unread += 1
-        else:
-            visits += [visit] if visit else []
+    whole, of_one, unread = Counter[Visit](), Counter[Visit](), 0
+    for line in lines:
+        if line.startswith("== "):
+            whole, of_one = whole | of_one, Counter()
+        if line.startswith("> "):
+            try:
+                of_one.update(filter(None, [read_line(line.removeprefix("> "), file, zone)]))
+            except Unreadable:
+                unread += 1
     return Noted(
-        tuple(sorted(visits, key=_when)),
+        tuple(sorted((whole | of_one).elements(), key=_when)),
         unread,
         tuple(line.removeprefix("== ") for line in lines if line.startswith("== ")),
         tuple(dict.fromkeys(line.removeprefix("!! ") for line in lines if line.startswith("!! "))),

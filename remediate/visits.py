@@ -227,7 +227,10 @@ def _of_fields(fields: Mapping[str, str], file: str, zone: tzinfo) -> Visit | No
         raise Unreadable
     forwarded = next(_picked(fields, ("xforwardedfor", "realip")), "")
     status = next(filter(_STATUS.fullmatch, _picked(fields, _STATUSES)), None)
-    at, agent = time_of(_picked(fields, _TIMES), zone), next(_picked(fields, _AGENTS), "")
+    agent = next(_picked(fields, _AGENTS), "")
+    at = time_of(
+        (*_picked(fields, _TIMES), *(text for text in fields.values() if text not in (agent, *requests))), zone
+    )
     return _shown(Visit(address, at, int(status) if status else None, agent), _address(forwarded.partition(",")[0]))
 
 

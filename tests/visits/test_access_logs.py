@@ -102,6 +102,11 @@ def test_a_log_that_two_paths_lead_to_is_counted_once(logs: Logs) -> None:
     assert (addresses(noted), noted.logs) == (["192.0.2.1"], (current,))
 
 
+def test_what_two_logs_note_is_one_visit_and_what_one_notes_twice_is_two(logs: Logs) -> None:
+    own, whole = logs.write("own", "192.0.2.1", "192.0.2.1"), logs.write("whole", "192.0.2.1", "192.0.2.1", "192.0.2.2")
+    assert addresses(logs.look(own, whole)) == ["192.0.2.1", "192.0.2.1", "192.0.2.2"]
+
+
 def test_what_a_variable_hides_is_found_and_a_name_with_spaces_is_one(logs: Logs) -> None:
     logs.write("a.test.log", "192.0.2.1")
     logs.write("b of test.log", "192.0.2.2")

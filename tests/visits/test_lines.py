@@ -71,6 +71,10 @@ SAME = {
         {"time_local": TIME, "remote_addr": "199.66.201.132", "request": f"GET {PATH} HTTP/1.1", "status": 200,
          "http_referer": "", "http_user_agent": "SECTIGO DCV", "host": "www.a.test", "body_bytes_sent": 97}
     ).replace("/", "\\/"),
+    "JSON with names of one's own": json.dumps(
+        {"ua": "SECTIGO DCV", "visitor": "199.66.201.132", "when": "2026-11-23T10:03:04Z",
+         "path": PATH, "code": 200}
+    ),
     "JSON of a gateway": json.dumps(
         {"level": "info", "ts": 1795428184.51, "request": {"remote_ip": "199.66.201.132", "remote_port": "51234",
          "method": "GET", "host": "a.test", "uri": PATH, "headers": {"User-Agent": ["SECTIGO DCV"]}}, "status": 200}

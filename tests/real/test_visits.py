@@ -1,0 +1,148 @@
+"""Who came for the proof, by the logs of a real nginx and a real apache: in several formats, rotated and packed."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+from collections.abc import Iterator
+from typing import Final
+
+import pytest
+
+from remediate.access_logs import logs_on, look_for_visits, read_visits
+from remediate.action import Done
+from remediate.premises import Premises
+from remediate.visitors import visitor_lines, who
+from remediate.visits import Noted
+from tests.real.fetching import looked_at
+from tests.real.host import Host, HostFile, running_host
+
+pytestmark = [pytest.mark.real, pytest.mark.usefixtures("overlays")]
+
+FILE: Final = "0A" * 16 + ".txt"
+PLACE: Final = f"/.well-known/pki-validation/{FILE}"
+OURS, PANEL, STRANGER = "198.18.0.1", "198.18.0.2", "198.18.0.3"
+CA: Final = ("178.255.81.12", "178.255.81.13", "91.199.212.132", "199.66.201.132")
+BY_NGINX, BY_APACHE = "198.18.0.7", "198.18.0.8"
+AGENTS: Final = {
+    OURS: "sslaudit (self-test) SECTIGO DCV",
+    PANEL: "Cpanel-HTTP-Client/1.0",
+    STRANGER: 'x" 200 53 "-" "SECTIGO',
+    **dict.fromkeys(CA, "SECTIGO DCV"),
+}
+NGINX: Final = r"""
+pid /run/nginx.pid;
+events {}
+http {
+  log_format lines escape=json '{"at":"$time_iso8601","remote_addr":"$remote_addr","request":"$request",'
+    '"status":$status,"http_user_agent":"$http_user_agent"}';
+  log_format main '$remote_addr - $remote_user [$time_local] "$request" $status $body_bytes_sent '
+    '"$http_referer" "$http_user_agent" "$http_x_forwarded_for"';
+  root /var/www/html;
+  server { listen 198.18.0.7:80 default_server; server_name built.test; }
+  server { listen 198.18.0.7:80; server_name main.test; access_log /var/log/nginx/main.log main; }
+  server { listen 198.18.0.7:80; server_name json.test; access_log /var/log/nginx/json.log lines; }
+  server { listen 198.18.0.7:80; server_name each.test; access_log /var/log/nginx/of-$server_name.log combined; }
+}
+"""
+APACHE: Final = """
+ServerName whole.test
+LogFormat "%v:%p %h %l %u %t \\"%r\\" %>s %O \\"%{Referer}i\\" \\"%{User-Agent}i\\"" with_name
+CustomLog ${APACHE_LOG_DIR}/whole.log with_name
+<VirtualHost *:80>
+  ServerName own.test
+  DocumentRoot /var/www/html
+  CustomLog ${APACHE_LOG_DIR}/own.log combined
+</VirtualHost>
+<VirtualHost *:80>
+  ServerName whole.test
+  DocumentRoot /var/www/html
+</VirtualHost>
+<VirtualHost *:80>
+  ServerName piped.test
+  DocumentRoot /var/www/html
+  CustomLog "|/usr/bin/rotatelogs ${APACHE_LOG_DIR}/piped.%Y-%m-%d 86400" combined
+</VirtualHost>
+"""
+NAMES: Final = {
+    **dict.fromkeys(("built.test", "main.test", "json.test", "each.test"), BY_NGINX),
+    **dict.fromkeys(("own.test", "whole.test", "piped.test"), BY_APACHE),
+}
+_ASK: Final = """
+import http.client, json, sys
+for name, address, source, agent, path in json.load(sys.stdin):
+    connection = http.client.HTTPConnection(address, 80, timeout=10, source_address=(source, 0))
+    connection.request("GET", path, headers={"Host": name, "User-Agent": agent, "Connection": "close"})
+    connection.getresponse().read()
+    connection.close()
+"""
+
+
+@pytest.fixture(scope="module")
+def web(overlays: None) -> Iterator[Host]:  # noqa: ARG001 - asked for to skip or fail before anything starts
+    """Run both servers, and the addresses that are asked from: they lead nowhere else."""
+    with running_host("main", "web1.example.test") as host:
+        addresses = " ".join(f"{one}/32" for one in (BY_NGINX, BY_APACHE, *AGENTS))
+        host.shell(f"for a in {addresses}; do ip addr add $a dev lo; done")
+        host.write(
+            HostFile("/etc/nginx/nginx.conf", NGINX),
+            HostFile("/etc/apache2/ports.conf", f"Listen {BY_APACHE}:80\n"),
+            HostFile("/etc/apache2/sites-enabled/000-default.conf", APACHE),
+            HostFile(f"/var/www/html{PLACE}", "proof\n"),
+        )
+        host.shell("nginx; apache2ctl start")
+        host.wait_for(80)
+        yield host
+
+
+def ask(host: Host, *names: str, sources: tuple[str, ...] = CA) -> None:
+    """Fetch the file, each source as what it is."""
+    asked = [(name, NAMES[name], source, AGENTS[source], PLACE) for name in names for source in sources]
+    host.do(sys.executable, "-c", _ASK, stdin=json.dumps(asked).encode())
+
+
+def look(host: Host, name: str) -> Noted:
+    """Return what the host's own logs say."""
+    view = looked_at(host)
+    command = look_for_visits(Premises(view.label, "c", "a test"), FILE, logs_on([view])(view.label, name))
+    done = host.run("sh", "-c", command.script, "sh", *command.arguments)
+    return read_visits(Done(done.returncode, done.stdout, done.stderr), FILE)
+
+
+def test_in_every_format_each_visitor_is_told_with_its_address_and_time(web: Host) -> None:
+    began = int(web.do("date", "+%s"))
+    ask(web, *NAMES, sources=(OURS, PANEL, STRANGER, *CA))
+    for name in NAMES:
+        noted = look(web, name)
+        assert [visit.address for visit in noted.visits] == [OURS, PANEL, STRANGER, *CA], name
+        assert [who(visit) for visit in noted.visits] == ["ours", "panel", "other", *["ca"] * 4], name
+        assert {visit.status for visit in noted.visits} == {200}, name
+        assert all(visit.at and -2 < visit.at.timestamp() - began < 60 for visit in noted.visits), name
+        assert (noted.unread, noted.faults) == (0, ()), name
+        lines = visitor_lines(noted)
+        assert lines[0].startswith("fetched by 4 addresses of the CA: 178.255.81.12 at 20"), name
+        assert lines[-1] == f"listed as Sectigo's by cPanel's documentation: {', '.join(CA)}"
+
+
+def test_what_was_rotated_and_packed_since_is_told_with_what_came_after(web: Host) -> None:
+    for name, log, reopen in (
+        ("main.test", "/var/log/nginx/main.log", "nginx -s reopen"),
+        ("own.test", "/var/log/apache2/own.log", "apache2ctl graceful"),
+    ):
+        web.shell(f": >{log}")
+        for number, source in enumerate(CA[:3]):
+            ask(web, name, sources=(source,))
+            moved = shlex.quote(f"{log}-2026112{number}")
+            web.shell(f"mv {log} {moved}; {reopen}; until [ -e {log} ]; do sleep 0.05; done; gzip {moved}")
+        ask(web, name, sources=CA[3:])
+        noted = look(web, name)
+        assert sorted(visit.address for visit in noted.visits) == sorted(CA), (name, noted)
+        assert len(noted.logs) == 4
+
+
+def test_where_nobody_came_that_is_said_of_the_log_that_was_read(web: Host) -> None:
+    web.shell(
+        "rm -f /var/log/nginx/json.log*; nginx -s reopen; until [ -e /var/log/nginx/json.log ]; do sleep 0.05; done"
+    )
+    assert visitor_lines(look(web, "json.test")) == ("the CA has not come for the file, says /var/log/nginx/json.log",)
