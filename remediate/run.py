@@ -22,6 +22,7 @@ from remediate.rehearsal import rehearsal_lines
 from remediate.rollback import rollback
 from remediate.runner import repair
 from remediate.snapshot import journal_snapshot
+from remediate.stopgap import stopgaps
 from remediate.telling import tell
 from remediate.upshot import Upshot
 from remediate.walk import Ending
@@ -41,7 +42,7 @@ class Repairs:
     def repair(self, planned: Plan, discoveries: Iterable[Discovery]) -> tuple[Ending, ...]:
         """Repair what an earlier run left and what is planned, on hosts that were looked at; return how each ended."""
         means = means_of(self.assignment, self.journal, tuple(discoveries))
-        return repair(planned.cases, means, self.assignment.pace)
+        return (*repair(planned.cases, means, self.assignment.pace), *stopgaps(planned.waiting, means))
 
     def roll_back(self, case_id: str, discoveries: Iterable[Discovery]) -> Ending:
         """Take a case back to what was there before it."""

@@ -20,6 +20,7 @@ from remediate.rehearsal.scenes import Scene, scenes
 from remediate.rehearsal.stage import Action
 from remediate.runner import not_due, turns
 from remediate.site import Means, Site
+from remediate.stopgap import foretold_for
 from remediate.walk import asks_issuer
 
 _WORD: Final = 60  # characters of an argument that is shown whole
@@ -54,6 +55,8 @@ def rehearsal_lines(plan: Plan, means: Means, *, verbose: bool = False) -> Itera
         for service in () if case.id in waiting else foretold(Site(case, means)):
             yield _line("placeholder", _PLACEHOLDER.format(case.host, service))
         yield ""
+    for case, service in foretold_for(plan.waiting, means):
+        yield _line("placeholder", f"case {case.id} waits; {_PLACEHOLDER.format(case.host, service)}")
     yield _total(made)
 
 

@@ -132,6 +132,11 @@ def test_nothing_is_ordered_where_the_ca_could_not_see_the_proof(check: str, pla
     assert plan.waiting[0].because == (f"{place}: {check}: {check} it is",)
 
 
+def test_other_addresses_of_the_host_s_name_are_left_to_the_self_test() -> None:
+    shared = service("exim", resolved=["192.0.2.1", "192.0.2.9"], own_addresses=["192.0.2.1"])
+    assert only(planned(whole(), shared, found(endpoint("exim"), "cert.self-signed"))).services == ("exim",)
+
+
 def test_what_is_found_of_every_port_is_said_once() -> None:
     unresolved = [found(endpoint(word), "dns.unresolvable") for word in ALL]
     [waiting] = planned(*fresh(), *unresolved).waiting

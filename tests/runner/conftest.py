@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from remediate.journal import Journal, open_journal
+from tests.runner.panel_exim import Exim, running_exim
 from tests.runner.places import Place, running_place
 from tests.runner.premiere import Premiere, premiere
 
@@ -28,3 +29,9 @@ def place(tmp_path: Path) -> Iterator[Place]:
 def there(tmp_path: Path) -> Iterator[Premiere]:
     with premiere(tmp_path) as world:
         yield world
+
+
+@pytest.fixture
+def exim(tmp_path: Path) -> Iterator[Exim]:
+    with running_exim(tmp_path) as running:
+        yield running
