@@ -6,11 +6,11 @@ It knows the configuration and what a run leaves; it judges nothing.
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from pytest_sslaudit.own_command import own_command
 from tests.real.host import Host, HostFile
 from tests.real.overlay import CHECKOUT
 from tests.real.panel import names
@@ -18,12 +18,12 @@ from tests.real.panel.world import World
 from tests.real.pki import Authority
 
 REPORTS: Final = "/var/log/sslaudit"
-STATE: Final = "/var/lib/sslaudit"
+STATE: Final = "/root/.local/state/sslaudit"
+KEPT: Final = "/var/lib/sslaudit"
 ETC: Final = "/etc/sslaudit"
-ARGV: Final = ("env", "-C", str(CHECKOUT), sys.executable, "-m", "pytest_sslaudit.checkallsslcerts")
+ARGV: Final = ("env", "-C", str(CHECKOUT), *own_command("checkallsslcerts"))
 _RUN_S: Final = 240.0
 _CONFIGURATION: Final = """trust = ["provider.pem", "third-party.pem"]
-state = "{state}"
 [probe]
 root_hints = "root.hints"
 [fetch]
@@ -62,12 +62,9 @@ class Said:
     def explain(self) -> str:
         """Return what a person needs who sees a test fail."""
         wrong = [line for line in self.of("result") if line["verdict"] not in ("pass", "not-applicable")]
-        told = (
-            f"{one['verdict']} {one.get('phase', '')} {one['endpoint']} {one['check']}: {one['message']}"
-            for one in wrong
-        )
-        cases = (json.dumps(line) for line in self.of("remediation"))
-        return "\n".join((f"exit status {self.status}", self.output[-8000:], *told, *cases))
+        words = ("verdict", "phase", "endpoint", "check", "message")
+        told = (" ".join(str(one.get(word, "")) for word in words) for one in wrong)
+        return "\n".join((f"exit status {self.status}", self.output[-8000:], *told))
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +75,7 @@ class Command:
 
     def configure(self, world: World, third_party: Authority, *, issuer: str = "store") -> None:
         """Write the configuration, which is root's alone."""
-        text = _CONFIGURATION.format(state=STATE, issuer=issuer, base_url=world.access["base_url"])
+        text = _CONFIGURATION.format(issuer=issuer, base_url=world.access["base_url"])
         files: Mapping[str, str] = {
             "sslaudit.toml": text,
             "provider.pem": world.authority.root_pem,

@@ -13,6 +13,7 @@ from typing import Final
 from cryptography import x509
 
 from tests.installers import whmapi1
+from tests.real import try_later
 from tests.real.host import Host, HostFile
 from tests.real.panel import daemons, layout, own_program, restarting
 from tests.real.panel.cpsrvd import PORTS
@@ -70,11 +71,9 @@ class Panel:
         """Return what was restarted since the host began, in order."""
         return self.host.read(restarting.LOG).split()
 
-    def use_easyapache_3(self) -> None:
-        """Move the website to where EasyApache 3 has it."""
-        self.host.write(
-            daemons.website(self.name, daemons.OLD_DOCROOT), HostFile(f"{daemons.OLD_DOCROOT}/index.html", "old\n")
-        )
+    def use(self, docroot: str) -> None:
+        """Serve the website from another folder, as it is with another EasyApache."""
+        self.host.write(daemons.website(self.name, docroot), HostFile(f"{docroot}/index.html", "It works\n"))
         self.host.do("/scripts/restartsrv_httpd")
 
 
@@ -84,6 +83,7 @@ def doubles() -> tuple[HostFile, ...]:
         *restarting.scripts(),
         *(layout.double(f"/usr/local/cpanel/{name}", "tests.real.panel.cpsrvd", name) for name in PORTS),
         layout.double(own_program.PATH, "tests.real.panel.own_program"),
+        layout.double(try_later.PATH, "tests.real.try_later"),
         HostFile("/usr/local/cpanel/bin/whmapi1", Path(whmapi1.__file__).read_text(), 0o755),
     )
 
