@@ -10,6 +10,7 @@ from typing import Final
 
 import pytest
 
+from audit.observation import HostView
 from remediate.access_logs import logs_on, look_for_visits, read_visits
 from remediate.action import Done
 from remediate.premises import Premises
@@ -43,7 +44,7 @@ http {
   server { listen 198.18.0.7:80 default_server; server_name built.test; }
   server { listen 198.18.0.7:80; server_name main.test; access_log /var/log/nginx/main.log main; }
   server { listen 198.18.0.7:80; server_name json.test; access_log /var/log/nginx/json.log lines; }
-  server { listen 198.18.0.7:80; server_name each.test; access_log /var/log/nginx/of-$server_name.log combined; }
+  server { listen 198.18.0.7:80; server_name each.test; access_log /var/log/each/of-$server_name.log combined; }
 }
 """
 APACHE: Final = """
@@ -91,7 +92,9 @@ def web(overlays: None) -> Iterator[Host]:  # noqa: ARG001 - asked for to skip o
             HostFile("/etc/apache2/sites-enabled/000-default.conf", APACHE),
             HostFile(f"/var/www/html{PLACE}", "proof\n"),
         )
-        host.shell("nginx; apache2ctl start")
+        host.shell(
+            "mkdir -m 777 /var/log/each; nginx; apache2ctl start"
+        )  # nginx opens a log it has to name as its worker
         host.wait_for(80)
         yield host
 
@@ -102,19 +105,24 @@ def ask(host: Host, *names: str, sources: tuple[str, ...] = CA) -> None:
     host.do(sys.executable, "-c", _ASK, stdin=json.dumps(asked).encode())
 
 
-def look(host: Host, name: str) -> Noted:
+@pytest.fixture(scope="module")
+def view(web: Host) -> HostView:
+    """Return what the host tells of itself."""
+    return looked_at(web)
+
+
+def look(host: Host, view: HostView, name: str) -> Noted:
     """Return what the host's own logs say."""
-    view = looked_at(host)
     command = look_for_visits(Premises(view.label, "c", "a test"), FILE, logs_on([view])(view.label, name))
     done = host.run("sh", "-c", command.script, "sh", *command.arguments)
     return read_visits(Done(done.returncode, done.stdout, done.stderr), FILE)
 
 
-def test_in_every_format_each_visitor_is_told_with_its_address_and_time(web: Host) -> None:
+def test_in_every_format_each_visitor_is_told_with_its_address_and_time(web: Host, view: HostView) -> None:
     began = int(web.do("date", "+%s"))
     ask(web, *NAMES, sources=(OURS, PANEL, STRANGER, *CA))
     for name in NAMES:
-        noted = look(web, name)
+        noted = look(web, view, name)
         assert [visit.address for visit in noted.visits] == [OURS, PANEL, STRANGER, *CA], name
         assert [who(visit) for visit in noted.visits] == ["ours", "panel", "other", *["ca"] * 4], name
         assert {visit.status for visit in noted.visits} == {200}, name
@@ -125,7 +133,7 @@ def test_in_every_format_each_visitor_is_told_with_its_address_and_time(web: Hos
         assert lines[-1] == f"listed as Sectigo's by cPanel's documentation: {', '.join(CA)}"
 
 
-def test_what_was_rotated_and_packed_since_is_told_with_what_came_after(web: Host) -> None:
+def test_what_was_rotated_and_packed_since_is_told_with_what_came_after(web: Host, view: HostView) -> None:
     for name, log, reopen in (
         ("main.test", "/var/log/nginx/main.log", "nginx -s reopen"),
         ("own.test", "/var/log/apache2/own.log", "apache2ctl graceful"),
@@ -136,13 +144,15 @@ def test_what_was_rotated_and_packed_since_is_told_with_what_came_after(web: Hos
             moved = shlex.quote(f"{log}-2026112{number}")
             web.shell(f"mv {log} {moved}; {reopen}; until [ -e {log} ]; do sleep 0.05; done; gzip {moved}")
         ask(web, name, sources=CA[3:])
-        noted = look(web, name)
+        noted = look(web, view, name)
         assert sorted(visit.address for visit in noted.visits) == sorted(CA), (name, noted)
         assert len(noted.logs) == 4
 
 
-def test_where_nobody_came_that_is_said_of_the_log_that_was_read(web: Host) -> None:
+def test_where_nobody_came_that_is_said_of_the_log_that_was_read(web: Host, view: HostView) -> None:
     web.shell(
         "rm -f /var/log/nginx/json.log*; nginx -s reopen; until [ -e /var/log/nginx/json.log ]; do sleep 0.05; done"
     )
-    assert visitor_lines(look(web, "json.test")) == ("the CA has not come for the file, says /var/log/nginx/json.log",)
+    assert visitor_lines(look(web, view, "json.test")) == (
+        "the CA has not come for the file, says /var/log/nginx/json.log",
+    )
