@@ -6,6 +6,7 @@ import pytest
 
 from remediate.bounds import Bounds
 from remediate.case import Case, Repair
+from remediate.panel import successor_of
 from remediate.plan import Plan
 from tests.remediate.panels import HOST, NAME, endpoint, fresh, service, whole
 from tests.remediate.rows import Row, digest, file, found, planned, seen
@@ -135,6 +136,19 @@ def test_nothing_is_ordered_where_the_ca_could_not_see_the_proof(check: str, pla
 def test_other_addresses_of_the_host_s_name_are_left_to_the_self_test() -> None:
     shared = service("exim", resolved=["192.0.2.1", "192.0.2.9"], own_addresses=["192.0.2.1"])
     assert only(planned(whole(), shared, found(endpoint("exim"), "cert.self-signed"))).services == ("exim",)
+
+
+@pytest.mark.parametrize(
+    ("path", "later"),
+    [
+        ("/var/cpanel/ssl/cpanel/cpanel.pem", "/var/cpanel/ssl/cpanel/mycpanel.pem"),
+        ("/var/cpanel/ssl/cpanel/mycpanel.pem", None),
+        ("/var/cpanel/ssl/apache_tls/www.example.com/combined", None),
+        ("/etc/ssl/www.pem", None),
+    ],
+)
+def test_what_the_panel_installs_takes_the_place_of_its_own_file(path: str, later: str | None) -> None:
+    assert successor_of(path) == later
 
 
 def test_what_is_found_of_every_port_is_said_once() -> None:

@@ -9,8 +9,8 @@ import pytest
 
 from tests.test_imports import CLOCKS, DOES_IO, ROOT, foreign, imported, named, sources, within
 
-DECIDES = ("bounds", "case", "draft", "evidence", "explanation", "grouping", "keeping", "obstacle", "plan", "schedule",
-           "show", "surroundings")  # fmt: skip
+DECIDES = ("bounds", "case", "draft", "evidence", "explanation", "grouping", "joining", "keeping", "obstacle", "panel",
+           "plan", "schedule", "show", "surroundings")  # fmt: skip
 REPAIRS_WITH = ("audit", "remediate", "cryptography", "requests", "dns", "testinfra", "certifi", "urllib3")
 APART = ("issuers", "dcv", "installers")
 

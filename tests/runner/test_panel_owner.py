@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from remediate.case import Repair
+from remediate.installers import Declared
 from remediate.journal import Journal
 from remediate.runner import Pace, repair
 from remediate.walk import Ending
@@ -58,6 +59,21 @@ def test_a_service_that_the_panel_has_left_out_is_told_with_what_it_said(panel: 
     assert f"cpanel left {panel.second.folder}/tls.crt without a new certificate" in ending.note
     assert f"{panel.first.folder}/tls.crt" not in ending.note
     assert ending.note.endswith("The DCV check has failed.")
+
+
+def test_a_file_that_the_panel_has_installed_in_the_place_of_another_counts(tmp_path: Path, journal: Journal) -> None:
+    folder = tmp_path / "var/cpanel/ssl/cpanel"
+    folder.parent.mkdir(parents=True)
+    with running_place(folder, "a") as first, running_place(tmp_path / "b", "b") as second:
+        panel = Panel(first, second, tmp_path)
+        leaf, _ = successor(first)
+        mine = "; ".join(f"cp {folder}/next/tls.{end} {folder}/mytls.{end}" for end in ("crt", "key"))
+        panel.write_program(f"{mine}; {successor(second)[1]}")
+        taken = f"cd {folder} && cat mytls.crt mytls.key >new && mv new served"
+        reads = {first.service: Declared(first.service, None, taken), second.service: second.installer()}
+        case = panel.case(Repair.RUN_OWNER, owner="cpanel")
+        [ending] = repair([case], panel.means(journal, installers=reads), PACE)
+        assert (ending.kind, first.served) == ("proven", leaf), ending
 
 
 def test_a_panel_that_is_not_there_is_told(panel: Panel, journal: Journal) -> None:
