@@ -18,7 +18,7 @@ def visits(site: Site, proofs: Sequence[Challenge], *, is_ordered: bool) -> tupl
     hosts: dict[str, list[Challenge]] = {}
     for proof in proofs:
         hosts.setdefault(proof.premises.host, []).append(proof)
-    if site.means.stop.is_set():
+    if site.means.stop.wait(site.means.waits.look_s):  # servers answer first, and note it then
         return ()
     said = [(host, line) for host, mine in hosts.items() for line in _on_host(site, mine, is_ordered=is_ordered)]
     return tuple(f"{host}: {line}" if len(hosts) > 1 else line for host, line in said)

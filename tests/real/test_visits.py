@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 import sys
+import time
 from collections.abc import Iterator
 from typing import Final
 
@@ -70,6 +71,7 @@ NAMES: Final = {
     **dict.fromkeys(("built.test", "main.test", "json.test", "each.test"), BY_NGINX),
     **dict.fromkeys(("own.test", "whole.test", "piped.test"), BY_APACHE),
 }
+_NOTED_S: Final = 5.0
 _ASK: Final = """
 import http.client, json, sys
 for name, address, source, agent, path in json.load(sys.stdin):
@@ -111,8 +113,15 @@ def view(web: Host) -> HostView:
     return looked_at(web)
 
 
-def look(host: Host, view: HostView, name: str) -> Noted:
-    """Return what the host's own logs say."""
+def look(host: Host, view: HostView, name: str, least: int = 0) -> Noted:
+    """Return what the host's own logs say, once they note so many visits: servers answer first, and note it then."""
+    end = time.monotonic() + _NOTED_S
+    while len((noted := _look(host, view, name)).visits) < least and time.monotonic() < end:
+        time.sleep(0.05)
+    return noted
+
+
+def _look(host: Host, view: HostView, name: str) -> Noted:
     command = look_for_visits(Premises(view.label, "c", "a test"), FILE, logs_on([view])(view.label, name))
     done = host.run("sh", "-c", command.script, "sh", *command.arguments)
     return read_visits(Done(done.returncode, done.stdout, done.stderr), FILE)
@@ -122,7 +131,7 @@ def test_in_every_format_each_visitor_is_told_with_its_address_and_time(web: Hos
     began = int(web.do("date", "+%s"))
     ask(web, *NAMES, sources=(OURS, PANEL, STRANGER, *CA))
     for name in NAMES:
-        noted = look(web, view, name)
+        noted = look(web, view, name, least=7)
         assert [visit.address for visit in noted.visits] == [OURS, PANEL, STRANGER, *CA], name
         assert [who(visit) for visit in noted.visits] == ["ours", "panel", "other", *["ca"] * 4], name
         assert {visit.status for visit in noted.visits} == {200}, name
@@ -144,7 +153,7 @@ def test_what_was_rotated_and_packed_since_is_told_with_what_came_after(web: Hos
             moved = shlex.quote(f"{log}-2026112{number}")
             web.shell(f"mv {log} {moved}; {reopen}; until [ -e {log} ]; do sleep 0.05; done; gzip {moved}")
         ask(web, name, sources=CA[3:])
-        noted = look(web, view, name)
+        noted = look(web, view, name, least=4)
         assert sorted(visit.address for visit in noted.visits) == sorted(CA), (name, noted)
         assert len(noted.logs) == 4
 

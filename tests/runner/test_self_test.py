@@ -208,3 +208,56 @@ def test_what_another_host_has_is_not_this_hosts_but_for_what_both_have(stage: S
     shared = replace(stage.means, targets=targets)
     assert not shared.addresses_beside("a")
     assert shared.addresses_beside("b") == {A}
+
+
+@pytest.fixture
+def in_order(stage: Stage) -> tuple[str, str]:
+    """Return the hosts of the shared name: whose address the trace gives first, and the other."""
+    first = stage.means.lookups.of(SHARED, stage.means.limits, stage.means.stop).first_address
+    return ("a", "b") if first == A else ("b", "a")
+
+
+def without(stage: Stage, label: str, folder: Path) -> Any:  # noqa: ANN401 - a function
+    """Return docroots of which one is no place that is served."""
+    right = stage.means.docroots
+    return lambda host, name: Docroot(str(folder)) if host == label else right(host, name)
+
+
+def test_on_a_panels_host_the_first_address_decides_and_the_others_are_told(
+    stage: Stage, journal: Journal, in_order: tuple[str, str], tmp_path: Path
+) -> None:
+    first, other = in_order
+    ending = stage.repair(first_decides=frozenset("ab"), docroots=without(stage, other, tmp_path))
+    assert (ending.kind, len(stage.ca.orders)) == ("proven", 1)
+    (note,) = (one.note for one in journal.events(ending.case.id) if (one.step, one.state) == ("self-test", "done"))
+    assert f"{SHARED}: the first address of the trace, {ADDRESSES[first]}, decides, as the panel has it; " in note
+    assert f"a CA of today may ask at any address, and from several places ({ADDRESSES[other]}: missing: " in note
+
+
+def test_on_a_panels_host_a_first_address_that_fails_is_enough_and_good_others_are_told(
+    stage: Stage, in_order: tuple[str, str], tmp_path: Path
+) -> None:
+    first, other = in_order
+    ending = stage.repair(first_decides=frozenset("ab"), docroots=without(stage, first, tmp_path))
+    assert (ending.cause, stage.ca.orders) == ("dcv.missing", {})
+    assert ending.note.startswith(f"{SHARED} at {ADDRESSES[first]}: missing: ")
+    assert f"and from several places ({ADDRESSES[other]}: good: as written)" in ending.note
+
+
+def test_a_name_that_a_host_without_the_panel_serves_too_is_decided_by_all_its_addresses(
+    stage: Stage, in_order: tuple[str, str], tmp_path: Path
+) -> None:
+    _, other = in_order
+    ending = stage.repair(first_decides=frozenset("a"), docroots=without(stage, other, tmp_path))
+    assert (ending.cause, "decides" in ending.note) == ("dcv.missing", False)
+
+
+def test_each_fetch_is_said_as_a_person_would_type_it_and_where_the_file_lies(stage: Stage, tmp_path: Path) -> None:
+    stage.repair()
+    lines = "\n".join(stage.said).splitlines()
+    port = stage.websites.port
+    for label, address in ADDRESSES.items():
+        typed = "curl --include --user-agent 'sslaudit (self-test) SECTIGO DCV' --connect-to"
+        assert [line for line in lines if line.startswith(f"{typed} ::{address}:{port} http://{SHARED}/.well-known/")]
+        folder = tmp_path / "www" / label / ".well-known" / "pki-validation"
+        assert [line for line in lines if line.startswith(f"the file lies on {label} as {folder}/")]
