@@ -90,6 +90,8 @@ _GROUPS: Final[Mapping[str, tuple[tuple[str, ...], ...]]] = {
     "chain.order": (_CERTIFICATE,),
     "chain.root-included": (_TRANSPORT,),
     "chain.weak-ca-key": (_CERTIFICATE,),
+    "dcv.firewall": (_NAMING, _SURROUNDINGS),
+    "dcv.firewall-narrow": (_NAMING, _SURROUNDINGS),
     "dcv.stale-token": (_NAMING, _SURROUNDINGS),
     "dns.not-this-host": (_NAMING,),
     "dns.unresolvable": (_NAMING,),

@@ -48,6 +48,7 @@ class Rule:
     conditions: tuple[Condition, ...] = ()
     target: str = ""  # of a jump
     text: str = ""
+    number: int = 0  # as its program counts in the chain, from 1; 0: it does not
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,11 @@ class Chain:
 
 @dataclass(frozen=True, slots=True)
 class Firewall:
-    """All chains of a host; `countries` are the settings that admit or refuse by country, each with its place."""
+    """All chains of a host; `countries` are the settings that admit or refuse by country, each with its place.
+
+    `kept_by` is the program that writes the rules and would write over what is put there by hand: csf, firewalld.
+    """
 
     chains: tuple[Chain, ...] = ()
     countries: tuple[str, ...] = ()
+    kept_by: str = ""

@@ -5,10 +5,21 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Final
 
-from audit.checks import check, require
+from audit.addresses import own_addresses
+from audit.checks import check, inconclusive, require
+from audit.firewall_world import (
+    LISTED,
+    PORT,
+    SEED_SAYS,
+    TODAY_SAYS,
+    mending,
+    narrowness,
+    openness,
+    shortcomings,
+)
 from audit.observation import Observation
 from audit.panel import seen_upkeep, show_rights
-from audit.words import duration, listing
+from audit.words import duration, listing, sentence
 
 TOKEN_AGE_MAX: Final = timedelta(days=30)
 """How long a CA may use a proof (Baseline Requirements 3.2.2.4.18): what is older serves nobody."""
@@ -23,3 +34,50 @@ def test_no_old_proofs_are_left(observation: Observation, now: datetime) -> None
     require(not stale, f"no CA may use what is older than {TOKEN_AGE_MAX.days} days, and it can be removed: "
             f"{listing(shown)}", observed=[token.path for token in stale], required="none")  # fmt: skip
     show_rights(upkeep, "tokens")
+
+
+@check(
+    "dcv.firewall",
+    severity="high",
+    remedy="host",
+    source="cPanel & WHM, the checkallsslcerts script; BR 3.2.2.4.18",
+    scopes=("host",),
+)
+def test_firewall_admits_the_listed_addresses(observation: Observation) -> None:
+    """The host's firewall admits the four addresses that the panel's script names to port 80, all of them."""
+    upkeep, own = seen_upkeep(observation), _own(observation)
+    closed = shortcomings(upkeep.firewall, own)
+    require(not closed, sentence((*closed, mending(upkeep.firewall.kept_by), SEED_SAYS, TODAY_SAYS)), observed=closed,
+            required=f"{listing(LISTED)} admitted to TCP port {PORT}")  # fmt: skip
+    show_rights(upkeep, "firewall")
+    for address, rule in openness(upkeep.firewall, LISTED, own).unknown.items():
+        inconclusive(f"whether {address} is admitted to TCP port {PORT} cannot be told: {rule}")
+
+
+@check(
+    "dcv.firewall-narrow",
+    severity="high",
+    remedy="host",
+    source="BR 3.2.2.9",
+    scopes=("host",),
+)
+def test_firewall_admits_the_world(observation: Observation) -> None:
+    """The firewall admits not only listed addresses or countries to port 80: a CA looks from several, unlisted places.
+
+    Judged for IPv4, and for IPv6 where the host's name has such an address: nine tenths of the Internet are admitted.
+    """
+    upkeep, own = seen_upkeep(observation), _own(observation)
+    if len(openness(upkeep.firewall, LISTED, own).refused) == len(LISTED):
+        inconclusive("it is closed to the listed addresses too", because="dcv.firewall")
+    has_ipv6 = observation.dns is not None and any(":" in address for address in observation.dns.addresses)
+    faults, doubt = narrowness(upkeep.firewall, own, (4, 6) if has_ipv6 else (4,))
+    require(not faults, sentence((*faults, mending(upkeep.firewall.kept_by), TODAY_SAYS, SEED_SAYS)), observed=faults,
+            required=f"TCP port {PORT} is open to all")  # fmt: skip
+    show_rights(upkeep, "firewall")
+    if doubt:
+        inconclusive(f"whether all the world is admitted to TCP port {PORT} cannot be told: {doubt}")
+
+
+def _own(observation: Observation) -> tuple[str, ...]:
+    """Return the addresses that connections to the host may be sent to."""
+    return own_addresses(observation.server) if observation.server else ()

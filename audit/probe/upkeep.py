@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from audit.contact import read_forward, read_wwwacct
+from audit.probe.rules import RULES, read_rules
 from audit.services.service import Section
 from audit.upkeep import Matter, Token, Unread, Upkeep
 
@@ -74,7 +75,7 @@ if [ -f /usr/local/cpanel/version ]; then
   section upkeep.forward lines_of p /root/.forward
   section upkeep.schedules schedules
   section upkeep.tokens tokens
-fi
+{RULES}fi
 """
 """What the host runs beside the rest of the first command."""
 
@@ -85,13 +86,15 @@ def read_upkeep(sections: Mapping[str, Section]) -> Upkeep | None:
     if version.rc != 0 or not version.text.strip():
         return None
     user = _text(sections, "uid").strip() or "this login"
+    firewall, hidden = read_rules(sections)
     return Upkeep(
         version.text.strip(),
         tuple(_lines(sections, "upkeep.switches")),
         _contacts(sections),
         tuple(_lines(sections, "upkeep.schedules")),
         tuple(_tokens(sections)),
-        unread=tuple(_unread(sections, user)),
+        firewall,
+        (*_unread(sections, user), *(Unread("firewall", f"{user} {why}") for why in hidden)),
     )
 
 

@@ -1,0 +1,105 @@
+"""Reads what the firewall csf is set up to do: its `csf.conf`, `csf.allow` and `csf.deny`, a line each with its file.
+
+It knows the settings that are about connections to port 80. What csf has made of them stands in iptables; this is for
+a login that may not see that, and for the countries that iptables knows by sets of addresses only.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+from audit.firewall import Chain, Condition, Rule
+from audit.firewall_nft import HOOKS
+from audit.firewall_spans import MAYBE, of_addresses, of_ports
+from audit.firewall_walk import spans_of
+
+CONFIGURATION: Final = "/etc/csf/csf.conf"
+SETTINGS: Final = (
+    "TCP_IN", "TCP6_IN", "IPV6", "CC_ALLOW", "CC_DENY", "CC_ALLOW_FILTER", "CC_ALLOW_PORTS", "CC_ALLOW_PORTS_TCP",
+    "TESTING",
+)  # fmt: skip
+LISTS: Final = {"/etc/csf/csf.allow": "accept", "/etc/csf/csf.deny": "refuse"}
+CHAIN: Final = "LOCALINPUT"
+"""A chain that csf makes in iptables: where it is, csf is in force."""
+_LINE: Final = re.compile(r'(?P<file>/etc/csf/[a-z.]+): (?P<name>[A-Z0-9_]+) *= *"(?P<value>[^"]*)"')
+
+
+def read_csf(text: str) -> tuple[Chain, ...]:
+    """Return the chains that these lines stand for, one for each IP version; none where csf is not set up."""
+    settings = _settings(text)
+    if "TCP_IN" not in settings:
+        return ()
+    versions = (4, 6) if settings.get("IPV6") == "1" else (4,)
+    return tuple(
+        Chain("csf", "TCP_IN", tuple(_rules(text, settings, version)), HOOKS["input"], "refuse", version)
+        for version in versions
+    )
+
+
+def read_countries(text: str, port: int = 80) -> tuple[str, ...]:
+    """Return the settings by which only some countries get through to a port, each with its file."""
+    settings = _settings(text)
+    found = [name for name in ("CC_DENY", "CC_ALLOW_FILTER") if settings.get(name)]
+    if settings.get("CC_ALLOW_PORTS") and not _has(settings.get("TCP_IN", ""), port):
+        found += ["CC_ALLOW_PORTS"] if _has(settings.get("CC_ALLOW_PORTS_TCP", ""), port) else []
+    return tuple(f'{name} = "{settings[name]}" in {CONFIGURATION}' for name in found)
+
+
+def _settings(text: str) -> Mapping[str, str]:
+    return {found["name"]: found["value"].strip() for found in _LINE.finditer(text)}
+
+
+def _has(ports: str, port: int) -> bool:
+    return any(first <= port <= last for first, last in _ports(ports))
+
+
+def _ports(text: str) -> tuple[tuple[int, ...], ...]:
+    """Return the ports of `20,21,30000:35000`; what is none is left out."""
+    return spans_of(of_ports(one) for one in re.findall(r"\d+(?::\d+)?", text))
+
+
+def _rules(text: str, settings: Mapping[str, str], version: int) -> Iterator[Rule]:
+    """Yield the rules in the order in which csf makes them."""
+    country = Condition("country")
+    if settings.get("CC_ALLOW"):
+        yield Rule("accept", (country,), text=f'CC_ALLOW = "{settings["CC_ALLOW"]}"')
+    for file, action in LISTS.items():
+        for entry in re.findall(rf"^{re.escape(file)}: (.+)$", text, re.MULTILINE):
+            conditions = _of_entry(entry.strip(), version)
+            if conditions:
+                yield Rule("accept" if action == "accept" else "refuse", conditions, text=f"{entry.strip()} in {file}")
+    yield from (
+        Rule("refuse", (country,), text=f'{name} = "{settings[name]}"')
+        for name in ("CC_DENY", "CC_ALLOW_FILTER")
+        if settings.get(name)
+    )
+    ports = settings.get("TCP6_IN" if version == 6 else "TCP_IN", "")
+    yield Rule("accept", (Condition("port", _ports(ports)),), text=f'TCP_IN = "{ports}"')
+    if settings.get("CC_ALLOW_PORTS"):
+        admitted = Condition("port", _ports(settings.get("CC_ALLOW_PORTS_TCP", "")))
+        yield Rule("accept", (country, admitted), text=f'CC_ALLOW_PORTS = "{settings["CC_ALLOW_PORTS"]}"')
+
+
+def _of_entry(entry: str, version: int) -> tuple[Condition, ...]:
+    """Return the conditions of a line of a list; none for one that is not about connections that come in."""
+    parts = entry.split("|")
+    try:
+        if len(parts) == 1:
+            return (_from(entry, version),)
+        if parts[0] != "tcp" or "in" not in parts[1:2]:
+            return ()
+        asked = dict(part.split("=", 1) for part in parts[2:])
+    except ValueError:
+        return (MAYBE,)  # a name, a file to include
+    conditions = [Condition("port", _ports(asked["d"].replace("_", ":")))] if asked.get("d", "")[:1].isdigit() else []
+    try:
+        return (*conditions, *([_from(asked["s"], version)] if "s" in asked else []))
+    except ValueError:
+        return (*conditions, MAYBE)
+
+
+def _from(text: str, version: int) -> Condition:
+    found, span = of_addresses(text)
+    return Condition("source", (span,) if found == version else (), version=found)

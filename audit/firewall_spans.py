@@ -1,0 +1,53 @@
+"""Addresses, prefixes, ranges and ports as firewalls write them, as spans of numbers; each firewall has its own words.
+
+It knows no rule.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import Final
+
+from audit.firewall import Condition, Span
+
+LAST: Final = {4: 2**32 - 1, 6: 2**128 - 1}
+MAYBE: Final = Condition("unknown")
+NEVER: Final = Condition("source")
+ALWAYS: Final = Condition("source", is_negated=True)
+PORTS: Final = {"http": 80, "www": 80, "https": 443, "ssh": 22, "smtp": 25, "domain": 53}  # as some programs write them
+
+
+def of_addresses(text: str) -> tuple[int, Span]:
+    """Return the IP version and the span of `192.0.2.1`, `192.0.2.0/24` or `192.0.2.1-192.0.2.9`; raises ValueError."""
+    first, dash, last = text.partition("-")
+    if dash:
+        ends = ipaddress.ip_address(first.strip()), ipaddress.ip_address(last.strip())
+        if ends[0].version != ends[1].version:
+            raise ValueError(f"{text!r} is of two IP versions")
+        return ends[0].version, (int(ends[0]), int(ends[1]))
+    network = ipaddress.ip_network(text.strip(), strict=False)
+    return network.version, (int(network.network_address), int(network.broadcast_address))
+
+
+def of_ports(text: str) -> Span:
+    """Return the span of `80`, `80:90`, `80-90` or `http`; raises ValueError."""
+    first, _, last = text.replace("-", ":").partition(":")
+    low, high = _port(first, 0), _port(last or first, 65_535)
+    return (low, high)
+
+
+def _port(text: str, otherwise: int) -> int:
+    name = text.strip().lower()
+    if name in PORTS:
+        return PORTS[name]
+    return int(name) if name else otherwise
+
+
+def whole(version: int) -> Condition:
+    """Return the condition that a connection is of an IP version."""
+    return Condition("source", ((0, LAST[version]),), version=version)
+
+
+def folded(holds: bool, *, is_negated: bool = False) -> Condition:  # noqa: FBT001 - what it folds
+    """Return the condition that is decided already."""
+    return ALWAYS if holds is not is_negated else NEVER

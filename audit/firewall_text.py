@@ -1,0 +1,65 @@
+"""A rule of nftables in about its own words, for a person: libnftables' JSON has no text of it.
+
+It judges nothing, and says of what it does not know that it is there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+_MOST: Final = 160  # characters of a rule
+_ELEMENTS: Final = 4  # of a set that is written out
+_SILENT: Final = ("counter", "comment", "log", "last")
+
+
+def said(expression: Sequence[Mapping[str, Any]]) -> str:
+    """Return a rule in words."""
+    parts = [_part(*next(iter(one.items()))) for one in expression if one]
+    text = " ".join(filter(None, parts))
+    return text if len(text) <= _MOST else f"{text[: _MOST - 1]}…"
+
+
+def written(value: Any) -> str:  # noqa: ANN401 - any JSON value
+    """Return an address, a port, a prefix or a range as it is written."""
+    match value:
+        case {"prefix": {"addr": address, "len": length}}:
+            return f"{address}/{length}"
+        case {"range": [first, last]}:
+            return f"{first}-{last}"
+        case {"elem": {"val": inner}}:
+            return written(inner)
+        case {"set": list(elements)} | list(elements):
+            more = ", …" if len(elements) > _ELEMENTS else ""
+            return f"{{ {', '.join(map(written, elements[:_ELEMENTS]))}{more} }}"
+        case str() | int():
+            return str(value)
+    return "…"
+
+
+def _part(kind: str, value: Any) -> str:  # noqa: ANN401 - any JSON value
+    match kind, value:
+        case _ if kind in _SILENT:
+            return ""
+        case "match", {"left": left, "right": right, **rest}:
+            op = rest.get("op", "==")
+            return " ".join(filter(None, (_left(left), "" if op in ("==", "in") else str(op), written(right))))
+        case "vmap", {"key": key, **rest}:
+            data = rest.get("data")
+            return f"{_left(key)} vmap {data if isinstance(data, str) else '{ … }'}"
+        case (("jump" | "goto"), {"target": target}):
+            return f"{kind} {target}"
+        case "limit", _:
+            return "limit rate …"
+    return kind
+
+
+def _left(left: Any) -> str:  # noqa: ANN401 - any JSON value
+    match left:
+        case {"payload": {"protocol": protocol, "field": name}}:
+            return f"{protocol} {name}"
+        case {"meta": {"key": key}}:
+            return str(key)
+        case {"ct": {"key": key}}:
+            return f"ct {key}"
+    return "…"

@@ -1,0 +1,112 @@
+"""Asks a panel's server for the rules that a connection to it meets: the shell for it, and which reader reads what.
+
+It knows the programs that keep such rules; what a rule means is known where its words are, in `audit.firewall_*`.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from typing import Final
+
+from audit.firewall import Chain, Firewall
+from audit.firewall_csf import CHAIN, CONFIGURATION, LISTS, SETTINGS, read_countries, read_csf
+from audit.firewall_iptables import read_iptables
+from audit.firewall_nft import read_nftables
+from audit.services.service import Section
+
+_PICK: Final = "|".join(SETTINGS).replace("|", r"\|")
+_HOOKED: Final = re.compile(r"\bhook (?:input|prerouting|ingress)\b")
+
+RULES: Final = rf"""
+  has() {{ command -v "$1" >/dev/null; }}
+  has nft && {{ section upkeep.nft $limit nft -j list ruleset || section upkeep.nft_text $limit nft list ruleset; }}
+  for v in "" 6; do
+    has ip${{v}}tables-save && section upkeep.ip${{v}}tables $limit ip${{v}}tables-save
+    [ -s /proc/net/ip${{v}}_tables_names ] && has ip${{v}}tables-legacy-save &&
+      section upkeep.ip${{v}}tables_legacy $limit ip${{v}}tables-legacy-save
+  done
+  csf() {{
+    for f in {CONFIGURATION} {" ".join(LISTS)}; do
+      if [ ! -r "$f" ]; then printf "# cannot read %s\n" "$f"
+      elif [ "$f" = {CONFIGURATION} ]; then sed -n "/^\({_PICK}\) *=/s|^|$f: |p" "$f"
+      else sed -n "s/[[:space:]]*#.*//;/./s|^|$f: |p" "$f"
+      fi
+    done
+  }}
+  [ -f {CONFIGURATION} ] && [ ! -e /etc/csf/csf.disable ] && section upkeep.csf csf
+"""
+"""What the host runs: each program lists what it keeps, and of csf's files the settings about ports leave it."""
+
+
+def read_rules(sections: Mapping[str, Section]) -> tuple[Firewall, tuple[str, ...]]:
+    """Return the firewall, and in a clause each what could not be read of it (whose subject is the login)."""
+    interfaces, hidden = _interfaces(sections), list[str]()
+    tables: list[Chain] = []
+    for name, version in (("iptables", 4), ("ip6tables", 6), ("iptables_legacy", 4), ("ip6tables_legacy", 6)):
+        tables += _read(
+            sections, f"upkeep.{name}", hidden, partial(read_iptables, version=version, interfaces=interfaces)
+        )
+    native = _read(sections, "upkeep.nft", hidden, partial(read_nftables, interfaces=interfaces))
+    chains = (*_not_of_iptables(native, sections), *tables)
+    csf = sections.get("upkeep.csf", Section("", 1)).text
+    in_force = any(one.name == CHAIN for one in tables)
+    is_hidden = bool(hidden) and not in_force
+    hidden += [f"may not read {path}" for path in re.findall(r"^# cannot read (\S+)$", csf, re.MULTILINE)]
+    if is_hidden:
+        chains = (*chains, *read_csf(csf))
+    is_csf = in_force or (is_hidden and bool(csf))
+    is_firewalld = any("firewalld" in one.table for one in native)
+    kept_by = "csf" if is_csf else "firewalld" if is_firewalld else ""
+    return Firewall(chains, read_countries(csf) if is_csf else (), kept_by), tuple(hidden)
+
+
+def _read(
+    sections: Mapping[str, Section], name: str, hidden: list[str], read: Callable[[str], Sequence[Chain]]
+) -> Sequence[Chain]:
+    """Return what a program lists; where it lists nothing that can be read, note why."""
+    section = sections.get(name)
+    if section is None:
+        return ()
+    if section.rc == 0:
+        try:
+            return read(section.text)
+        except ValueError as error:
+            hidden.append(f"cannot make sense of what {section.command!r} lists: {error}")
+            return ()
+    plain = sections.get(f"{name}_text")
+    if plain and plain.rc == 0 and not _HOOKED.search(plain.text):
+        return ()  # an old nft that cannot print JSON, and has nothing that a connection would meet
+    said = " ".join((plain or section).text.split())[-160:] if (plain or section).rc else "it cannot print JSON"
+    hidden.append(f"gets no list of rules by {section.command!r}: {said}")
+    return ()
+
+
+def _not_of_iptables(chains: Sequence[Chain], sections: Mapping[str, Section]) -> Iterator[Chain]:
+    """Yield the chains of nftables that are not iptables' own: those it lists itself, with the names of its matches."""
+    theirs = {
+        f"nftables, table {family} {table}"
+        for name, family in (("iptables", "ip"), ("ip6tables", "ip6"))
+        if (section := sections.get(f"upkeep.{name}")) and section.rc == 0 and "(nf_tables)" in section.text
+        for table in re.findall(r"^\*(\S+)$", section.text, re.MULTILINE)
+    }
+    yield from (one for one in chains if one.table not in theirs)
+
+
+def _interfaces(sections: Mapping[str, Section]) -> tuple[str, ...]:
+    """Return the interfaces that connections from outside come in by: those with an address that leads anywhere."""
+    listed = re.findall(
+        r"^\d+:\s+(\S+)\s+inet6?\s+([^/\s]+)", sections.get("addresses", Section("")).text, re.MULTILINE
+    )
+    found = [name for name, address in listed if name != "lo" and not _is_local(address)]
+    return tuple(dict.fromkeys(found))
+
+
+def _is_local(address: str) -> bool:
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return True
+    return parsed.is_link_local or parsed.is_loopback

@@ -1,0 +1,270 @@
+"""What nftables, iptables and csf list, read as they print it, and what the rules then come to."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from audit.firewall import Chain, Firewall
+from audit.firewall_csf import read_countries, read_csf
+from audit.firewall_iptables import read_iptables
+from audit.firewall_nft import read_nftables
+from audit.firewall_walk import answer, packet
+
+CA, OTHER, SIX = "178.255.81.12", "198.51.100.7", "2001:db8::1"
+DPORT, SADDR = ({"payload": {"protocol": p, "field": f}} for p, f in (("tcp", "dport"), ("ip", "saddr")))
+SYN = {"&": [{"payload": {"protocol": "tcp", "field": "flags"}}, ["fin", "syn", "rst", "ack"]]}
+DROP: dict[str, object] = {"drop": None}
+
+
+def verdicts(chains: tuple[Chain, ...], *addresses: str, port: int = 80) -> list[str]:
+    """Return what becomes of connections from these addresses."""
+    return [answer(Firewall(chains), packet(one, port, ["192.0.2.7", "2001:db8::7"])).verdict for one in addresses]
+
+
+def match(left: object, right: object, op: str = "==") -> dict[str, object]:
+    """Return a match as libnftables writes it."""
+    return {"match": {"op": op, "left": left, "right": right}}
+
+
+def nft(*rules: list[dict[str, object]], more: tuple[dict[str, Any], ...] = (), policy: str = "drop") -> str:
+    """Return a ruleset of one chain of input."""
+    chain = {"family": "inet", "table": "filter", "name": "input", "hook": "input", "prio": 0, "policy": policy}
+    where = {"family": "inet", "table": "filter", "chain": "input"}
+    entries = [{"metainfo": {}}, {"chain": chain}, *more, *({"rule": {**where, "expr": rule}} for rule in rules)]
+    return json.dumps({"nftables": entries})
+
+
+@pytest.mark.parametrize(
+    ("conditions", "holds"),
+    [
+        ([match(DPORT, 80)], True),
+        ([match(DPORT, 443)], False),
+        ([match(DPORT, {"set": [22, {"range": [79, 81]}]})], True),
+        ([match(DPORT, {"range": [1, 79]}, "!=")], True),
+        ([match(DPORT, "http")], True),
+        ([match(DPORT, 1024, "<")], True),
+        ([match(DPORT, 80, ">")], False),
+        ([match({"payload": {"protocol": "udp", "field": "dport"}}, 80)], False),
+        ([match({"payload": {"protocol": "udp", "field": "dport"}}, 53, "!=")], False),
+        ([match({"payload": {"protocol": "th", "field": "dport"}}, 80)], True),
+        ([match(SADDR, {"prefix": {"addr": "178.255.0.0", "len": 16}})], True),
+        ([match(SADDR, OTHER)], False),
+        ([match(SADDR, "@listed")], True),
+        ([match(SADDR, "@listed", "!=")], False),
+        ([match({"payload": {"protocol": "ip6", "field": "saddr"}}, SIX, "!=")], False),
+        ([match({"payload": {"protocol": "ip", "field": "daddr"}}, "192.0.2.7")], True),
+        ([match({"payload": {"protocol": "ip", "field": "daddr"}}, "192.0.2.8")], False),
+        ([match({"meta": {"key": "iifname"}}, "lo")], False),
+        ([match({"meta": {"key": "iifname"}}, "lo", "!=")], True),
+        ([match({"meta": {"key": "iifname"}}, "eth0")], True),
+        ([match({"meta": {"key": "iifname"}}, "eth1")], False),
+        ([match({"meta": {"key": "l4proto"}}, {"set": ["tcp", "udp"]})], True),
+        ([match({"meta": {"key": "l4proto"}}, "icmp")], False),
+        ([match({"meta": {"key": "nfproto"}}, "ipv4")], True),
+        ([match({"meta": {"key": "nfproto"}}, "ipv6")], False),
+        ([match({"ct": {"key": "state"}}, ["established", "related"], "in")], False),
+        ([match({"ct": {"key": "state"}}, "new", "in")], True),
+        ([match(SYN, "syn")], True),
+        ([match(SYN, "syn", "!=")], False),
+        ([match(SYN, {"|": ["syn", "ack"]})], True),
+        ([{"limit": {"rate": 10, "per": "second"}}], True),
+        ([{"limit": {"rate": 10, "per": "second", "inv": True}}], False),
+        ([{"ct count": {"val": 20, "inv": True}}], False),
+        ([{"set": {"op": "add", "set": "@seen", "stmt": [{"limit": {"inv": True}}]}}], False),
+        ([{"counter": {"packets": 0}}, {"log": None}], True),
+        ([match(DPORT, 80), match(SADDR, OTHER)], False),
+    ],
+)
+def test_each_match_of_nftables_means_what_it_says(conditions: list[dict[str, object]], holds: bool) -> None:  # noqa: FBT001 - a parameter
+    elements = ["91.199.212.132", {"elem": {"val": CA, "expires": 60}}]
+    listed = {"set": {"family": "inet", "table": "filter", "name": "listed", "elem": elements}}
+    accepting = read_nftables(nft([*conditions, {"accept": None}], more=(listed,)), ["eth0"])
+    refusing = read_nftables(nft([*conditions, {"reject": None}], more=(listed,), policy="accept"), ["eth0"])
+    assert verdicts(accepting, CA) == ["admitted" if holds else "refused"]
+    assert verdicts(refusing, CA) == ["refused" if holds else "admitted"]
+
+
+@pytest.mark.parametrize(
+    "unknown",
+    [
+        match({"concat": [SADDR, DPORT]}, {"set": [{"concat": [CA, 80]}]}),
+        match({"meta": {"key": "mark"}}, 1),
+        match(SADDR, "@gone"),
+        match(SADDR, "ca.example"),
+        match({"meta": {"key": "iifname"}}, "eth*"),
+        {"xt": {"type": "match", "name": "geoip"}},
+        {"fib": {}},
+    ],
+)
+def test_what_is_not_known_of_nftables_may_hold_or_not(unknown: dict[str, object]) -> None:
+    assert verdicts(read_nftables(nft([unknown, {"accept": None}]), ["eth0"]), CA) == ["unknown"]
+
+
+def test_with_several_interfaces_it_is_not_known_by_which_one_comes() -> None:
+    rule: list[dict[str, object]] = [match({"meta": {"key": "iifname"}}, "eth0"), {"accept": None}]
+    assert verdicts(read_nftables(nft(rule), ["eth0", "eth1"]), CA) == ["unknown"]
+
+
+def test_a_map_of_verdicts_is_a_rule_for_each_of_its_elements() -> None:
+    states = {"set": [["invalid", DROP], ["established", {"accept": None}]]}
+    ports = {"set": [[{"set": [25, 80]}, {"jump": {"target": "web"}}], ["*", DROP]]}
+    chain = {"chain": {"family": "inet", "table": "filter", "name": "web"}}
+    rule = {"family": "inet", "table": "filter", "chain": "web", "expr": [match(SADDR, CA), {"accept": None}]}
+    text = nft(
+        [{"vmap": {"key": {"ct": {"key": "state"}}, "data": states}}], [{"vmap": {"key": DPORT, "data": ports}}],
+        more=(chain, {"rule": rule}), policy="accept",
+    )  # fmt: skip
+    chains = read_nftables(text)
+    assert verdicts(chains, CA, OTHER) == ["admitted", "refused"]
+    assert answer(Firewall(chains), packet(OTHER, 80)).because.startswith(
+        "nftables, table inet filter, chain input, rule 2"
+    )
+    unread = read_nftables(nft([{"vmap": {"key": DPORT, "data": "@gone"}}]))
+    assert verdicts(unread, CA) == ["unknown"]
+
+
+def test_a_table_that_sleeps_and_a_chain_of_another_hook_refuse_nobody() -> None:
+    asleep = {"table": {"family": "inet", "name": "filter", "flags": ["dormant"]}}
+    assert verdicts(read_nftables(nft([DROP], more=(asleep,))), CA) == ["admitted"]
+    assert verdicts(read_nftables(nft([DROP]).replace('"hook": "input"', '"hook": "output"')), CA) == ["admitted"]
+
+
+def test_a_rule_of_nftables_is_told_in_about_its_own_words() -> None:
+    wide = {"set": ["192.0.2.1", "192.0.2.3", {"prefix": {"addr": "10.0.0.0", "len": 8}}, "192.0.2.9", "192.0.2.11"]}
+    chains = read_nftables(nft([match(SADDR, wide, "!="), match(DPORT, 80), {"counter": None}, DROP], policy="accept"))
+    assert answer(Firewall(chains), packet(CA, 80)).because == (
+        "nftables, table inet filter, chain input, rule 1: "
+        "ip saddr != { 192.0.2.1, 192.0.2.3, 10.0.0.0/8, 192.0.2.9, … } tcp dport 80 drop"
+    )
+
+
+@pytest.mark.parametrize("text", ["", "{}", '{"nftables": [{"rule": {}}]}', '{"nftables": 3}', "[]", "not json"])
+def test_what_is_no_ruleset_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r"no ruleset|Expecting"):
+        read_nftables(text)
+
+
+def saved(*rules: str, policy: str = "DROP", table: str = "filter") -> str:
+    """Return what iptables-save prints."""
+    lines = [f"*{table}", f":INPUT {policy} [0:0]", ":own - [0:0]", *(f"-A {rule}" for rule in rules), "COMMIT"]
+    return "# Generated by iptables-save v1.8.9 (nf_tables) on Mon Nov 23 19:28:02 2026\n" + "\n".join(lines)
+
+
+@pytest.mark.parametrize(
+    ("options", "holds"),
+    [
+        ("-p tcp -m tcp --dport 80", True),
+        ("-p tcp -m tcp ! --dport 80", False),
+        ("-p udp -m udp --dport 80", False),
+        ("! -p udp", True),
+        ("-p tcp -m multiport --dports 22,79:81", True),
+        ("-p tcp -m multiport --dports 22,443", False),
+        ("-s 178.255.0.0/16", True),
+        ("! -s 178.255.0.0/16", False),
+        ("-m iprange --src-range 178.255.81.1-178.255.81.20", True),
+        ("-d 192.0.2.7/32", True),
+        ("-d 192.0.2.8/32", False),
+        ("-i lo", False),
+        ("! -i lo", True),
+        ("-i eth+", True),
+        ("-i eth1", False),
+        ("-m conntrack --ctstate RELATED,ESTABLISHED", False),
+        ("-m conntrack --ctstate INVALID,NEW", True),
+        ("-m state --state NEW", True),
+        ("-p tcp -m tcp --tcp-flags FIN,SYN,RST,ACK SYN", True),
+        ("-p tcp -m tcp ! --tcp-flags FIN,SYN,RST,ACK SYN", False),
+        ("-p tcp -m tcp --tcp-flags ALL NONE", False),
+        ("-p tcp -m tcp --tcp-flags ALL SYN,FIN", False),
+        ("-m limit --limit 10/min --limit-burst 5", True),
+        ("-m hashlimit --hashlimit-above 5/sec --hashlimit-mode srcip --hashlimit-name x", False),
+        ("-m connlimit --connlimit-above 20 --connlimit-mask 32 --connlimit-saddr", False),
+        ("-m addrtype --dst-type LOCAL", True),
+        ('-m comment --comment "a -j DROP b"', True),
+    ],
+)
+def test_each_option_of_iptables_means_what_it_says(options: str, holds: bool) -> None:  # noqa: FBT001 - a parameter
+    accepting = read_iptables(saved(f"INPUT {options} -j ACCEPT"), 4, ["eth0"])
+    refusing = read_iptables(saved(f"INPUT {options} -j REJECT --reject-with x", policy="ACCEPT"), 4, ["eth0"])
+    assert verdicts(accepting, CA) == ["admitted" if holds else "refused"]
+    assert verdicts(refusing, CA) == ["refused" if holds else "admitted"]
+
+
+@pytest.mark.parametrize(
+    "options", ["-m set --match-set cc_us src", "-m geoip --src-cc DE,US", "-m recent --rcheck", "-m string --algo bm"]
+)
+def test_what_is_not_known_of_iptables_may_hold_or_not(options: str) -> None:
+    assert verdicts(read_iptables(saved(f"INPUT {options} -j ACCEPT"), 4), CA) == ["unknown"]
+
+
+def test_chains_of_iptables_are_jumped_to_and_what_only_marks_or_logs_changes_nothing() -> None:
+    text = saved("INPUT -j LOG --log-prefix x", "INPUT -j own", "own -s 178.255.81.12/32 -j ACCEPT", "own -j RETURN")
+    chains = read_iptables(text, 4)
+    assert verdicts(chains, CA, OTHER, SIX) == ["admitted", "refused", "admitted"]
+    assert verdicts(read_iptables(saved("INPUT -g own", "own -j DROP", policy="ACCEPT"), 4), CA) == ["refused"]
+
+
+def test_what_is_sent_elsewhere_by_iptables_is_not_known() -> None:
+    text = saved("PREROUTING -p tcp --dport 80 -j REDIRECT --to-ports 8080", table="nat", policy="ACCEPT")
+    text = text.replace(":INPUT", ":PREROUTING")
+    assert verdicts(read_iptables(text, 4), CA) == ["unknown"]
+    assert verdicts(read_iptables(text, 4), CA, port=443) == ["admitted"]
+
+
+def test_the_rule_of_iptables_that_refuses_is_numbered_as_iptables_does() -> None:
+    chains = read_iptables(saved("INPUT -i lo -j ACCEPT", "INPUT -s 178.255.81.12/32 -j DROP"), 4)
+    because = answer(Firewall(chains), packet(CA, 80)).because
+    assert because == "iptables, table filter, chain INPUT, rule 2: -s 178.255.81.12/32 -j DROP"
+
+
+@pytest.mark.parametrize("text", ["Fatal: can't open lock file", "*filter\n-A INPUT -j DROP\n"])
+def test_what_is_no_output_of_iptables_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r"no output|not there"):
+        read_iptables(text, 4)
+
+
+def csf(*lines: str, **settings: str) -> str:
+    """Return csf's files as they are told."""
+    conf = [f'/etc/csf/csf.conf: {name} = "{value}"' for name, value in settings.items()]
+    return "\n".join([*conf, *lines])
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (csf(TCP_IN="20,21,80,443"), ["admitted", "admitted"]),
+        (csf(TCP_IN="20,443,2000:3000"), ["refused", "refused"]),
+        (csf("/etc/csf/csf.allow: 178.255.81.0/24", TCP_IN="443"), ["admitted", "refused"]),
+        (csf("/etc/csf/csf.allow: tcp|in|d=80|s=178.255.81.12", TCP_IN="443"), ["admitted", "refused"]),
+        (csf("/etc/csf/csf.allow: tcp|in|d=22|s=178.255.81.12", TCP_IN="443"), ["refused", "refused"]),
+        (csf("/etc/csf/csf.allow: tcp|out|d=80|d=178.255.81.12", TCP_IN="443"), ["refused", "refused"]),
+        (csf("/etc/csf/csf.deny: 198.51.100.7", TCP_IN="80"), ["admitted", "refused"]),
+        (csf(TCP_IN="80", CC_DENY="CN,RU"), ["unknown", "unknown"]),
+        (csf(TCP_IN="443", CC_ALLOW_PORTS="DE", CC_ALLOW_PORTS_TCP="80"), ["unknown", "unknown"]),
+        (csf("/etc/csf/csf.allow: Include /etc/csf/more.allow", TCP_IN="443"), ["unknown", "unknown"]),
+        ("", ["admitted", "admitted"]),
+    ],
+)
+def test_csf_does_what_its_files_say(text: str, expected: list[str]) -> None:
+    assert verdicts(read_csf(text), CA, OTHER) == expected
+
+
+def test_csf_filters_ipv6_only_where_it_is_told_to() -> None:
+    assert verdicts(read_csf(csf(TCP_IN="80", TCP6_IN="443")), SIX) == ["admitted"]
+    assert verdicts(read_csf(csf(TCP_IN="80", TCP6_IN="443", IPV6="1")), SIX) == ["refused"]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (csf(TCP_IN="80", CC_DENY="", CC_ALLOW="DE"), ()),
+        (csf(TCP_IN="80", CC_DENY="CN"), ('CC_DENY = "CN" in /etc/csf/csf.conf',)),
+        (csf(TCP_IN="80", CC_ALLOW_PORTS="DE", CC_ALLOW_PORTS_TCP="80"), ()),
+        (csf(TCP_IN="443", CC_ALLOW_PORTS="DE", CC_ALLOW_PORTS_TCP="80"),
+         ('CC_ALLOW_PORTS = "DE" in /etc/csf/csf.conf',)),
+    ],
+)  # fmt: skip
+def test_the_settings_by_which_only_some_countries_get_through_are_told(text: str, expected: tuple[str, ...]) -> None:
+    assert read_countries(text) == expected
