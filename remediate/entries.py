@@ -16,6 +16,7 @@ from remediate.advice import advice
 from remediate.case_entries import of_endings, of_waiting, ports
 from remediate.explanation import Explained, Kind
 from remediate.letter_parts import Entry, Section
+from remediate.surroundings import is_silenced
 from remediate.upshot import Upshot, host_of
 
 _SILENT: Final[tuple[Kind, ...]] = ("well", "waived", "note")
@@ -83,4 +84,5 @@ def _told(one: Explained, upshot: Upshot) -> tuple[Explained, Result] | None:
     if one.kind in _SILENT or result is None or "because" in result.detail:
         return None
     now = upshot.verdict(one.endpoint, result.check)
-    return (one, result) if now in _WRONG else None
+    is_told = now in _WRONG and not is_silenced(one.endpoint, result.check, upshot.before)
+    return (one, result) if is_told else None

@@ -1,0 +1,38 @@
+"""Who has asked for silence about what expires of a panel's services is written to about everything else."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.letters.nights import Nights, text_of
+from tests.remediate.panels import HOST, endpoint, service, whole
+from tests.remediate.rows import Row, found
+
+FIRST = "/var/cpanel/ssl/disable_auto_hostname_certificate"
+SECOND = "/var/cpanel/ssl/disable_service_certificate_management"
+
+
+def night(*files: str) -> tuple[Row, ...]:
+    """Return a host with touch files and a service whose certificate has expired."""
+    switched = found(f"{HOST}/", "ops.management-disabled", severity="info", remedy="none", detail={"observed": files})
+    return whole(), switched, service("exim"), found(endpoint("exim"), "cert.expired", severity="critical")
+
+
+def test_nobody_is_written_to_that_a_certificate_has_expired(nights: Nights) -> None:
+    nights.night(*night(SECOND))
+    assert nights.box.letters == []
+
+
+@pytest.mark.parametrize("check", ["cert.self-signed", "cert.revoked"])
+def test_anything_else_is_told(nights: Nights, check: str) -> None:
+    nights.night(*night(SECOND), found(endpoint("exim"), check, remedy="reissue"))
+    [letter] = nights.box.letters
+    assert check in text_of(letter)
+    assert "cert.expired" not in text_of(letter)
+
+
+def test_the_other_file_silences_nothing(nights: Nights) -> None:
+    nights.night(*night(FIRST))
+    [letter] = nights.box.letters
+    assert "cert.expired" in text_of(letter)
+    assert FIRST in text_of(letter)
