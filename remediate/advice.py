@@ -57,8 +57,8 @@ ADVICE: Final[Mapping[str, str]] = {
     ),
     "host.name-invalid": "give the host a fully qualified name of its own, in public DNS (hostnamectl set-hostname)",
     "dns.not-this-host": (
-        "let every A and AAAA record of the name lead to the host, or take the name out of the service's "
-        "configuration; behind NAT say what the host is reached by: [host] addresses"
+        "let the name lead to the host, or take the name out of the service's configuration; behind NAT say by which "
+        "addresses the host is reached: [host]"
     ),
     # the issuer
     "issuer.pending-validation": (
