@@ -22,6 +22,8 @@ from remediate.upshot import Upshot, host_of
 _SILENT: Final[tuple[Kind, ...]] = ("well", "waived", "note")
 UNKNOWN: Final = "plan.unknown"
 """The cause of what could not be told."""
+LEFT_ALONE: Final = "host.switched-off"
+"""The cause of a repair that was begun and waits, as its host's administrator has switched repairs off since."""
 _WRONG: Final = (Verdict.FAIL, Verdict.INCONCLUSIVE, Verdict.ERROR)
 
 
@@ -33,8 +35,16 @@ def sections_of(upshot: Upshot, level: Severity, *, unknown_fails: bool = True) 
     """
     pairs = (*of_endings(upshot), *of_waiting(upshot), *_of_explained(upshot))
     return by_host(
-        (host, replace(entry, is_minor=_is_minor(entry, level, unknown_fails=unknown_fails))) for host, entry in pairs
+        (host, replace(entry, is_minor=_is_minor(entry, level, unknown_fails=unknown_fails)))
+        for host, entry in pairs
+        if entry.cause != LEFT_ALONE or not all(is_silent(finding, upshot) for finding in entry.findings)
     )
+
+
+def is_silent(finding: str, upshot: Upshot) -> bool:
+    """Tell whether its administrator has switched off, on a host, notices about such a finding."""
+    endpoint, _, check = finding.rpartition(" ")
+    return is_silenced(endpoint, check, upshot.before)
 
 
 def by_host(pairs: Iterable[tuple[str, Entry]]) -> tuple[Section, ...]:

@@ -6,6 +6,7 @@ It knows escaping and wrapping; it refuses to know mail. No control character an
 from __future__ import annotations
 
 import textwrap
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from html import escape
 from typing import Final
@@ -16,7 +17,7 @@ from remediate.letter_parts import WORST_FIRST, Entry, Run, Section, State, wors
 _COLUMNS: Final = 76
 _LABEL: Final = 13  # columns of `What to do:` and the room after it
 _LINE: Final = 1_000  # characters of one text; what a CA says may be a page
-_MOST_LINES: Final = 12  # of one text; the hops to a file, an address a line
+_MOST_LINES: Final = 20  # of one text; the hops to a file, an address a line, and who came for it
 _MOST_READ: Final = 20_000  # characters of a text that are looked at
 _MOST_ENTRIES: Final = 50  # of one host; the rest is in the results
 _COLOURS: Final[dict[State, str]] = {
@@ -25,6 +26,8 @@ _COLOURS: Final[dict[State, str]] = {
     "repaired": "#1b6e3c",
     "recovered": "#1b6e3c",
 }
+_WARNED: Final = "to be warned of"
+_WORDS: Final = (*WORST_FIRST, _WARNED)
 _OPENING: Final[dict[State, str]] = {
     "failed": "Something is wrong and was not repaired.",
     "waiting": "Something is wrong and its repair is under way; nothing has to be done now unless it is said below.",
@@ -52,6 +55,7 @@ def as_text(sections: Sequence[Section], state: State, run: Run, left_out: Seque
     for section in sections:
         title = f"{plain(section.host, 200)}: {_tally(section)}"
         lines += [title, "-" * min(len(title), _COLUMNS), ""]
+        lines += [*(f"  {line}" for line in services), ""] if (services := _by_service(section)) else []
         for entry in _shown(section):
             lines += [*_entry_lines(entry), ""]
         lines += [*_wrapped(_rest(section)), ""] if _rest(section) else []
@@ -64,6 +68,7 @@ def as_html(sections: Sequence[Section], state: State, run: Run, left_out: Seque
     body = [f"<p>{escape(_OPENING[state])}</p>"]
     for section in sections:
         body.append(f"<h2>{escape(plain(section.host, 200))}: {escape(_tally(section))}</h2>")
+        body += [f"<p>{'<br>'.join(map(escape, services))}</p>"] if (services := _by_service(section)) else []
         body += [_entry_table(entry) for entry in _shown(section)]
         body += [f"<p>{escape(_rest(section))}</p>"] if _rest(section) else []
     body += ["<hr>", *(f"<p><small>{escape(said)}</small></p>" for said in _closing(run, left_out))]
@@ -85,6 +90,22 @@ def _rest(section: Section) -> str:
 def _tally(section: Section) -> str:
     counts = {state: sum(entry.state == state for entry in section.entries) for state in WORST_FIRST}
     return ", ".join(f"{count} {state}" for state, count in counts.items() if count) or "nothing is wrong"
+
+
+def _by_service(section: Section) -> list[str]:
+    """Return a line for each service with what is told of it below, where there are several; what is minor warns."""
+    counts = Counter((name, _word(entry)) for entry in section.entries for name in _services(entry))
+    names = sorted({name for name, _ in counts})
+    told = {name: [f"{counts[name, word]} {word}" for word in _WORDS if counts[name, word]] for name in names}
+    return [f"{plain(name, 60)}: {', '.join(told[name])}" for name in names] if len(names) > 1 else []
+
+
+def _services(entry: Entry) -> list[str]:
+    return entry.service.split(", ") if entry.service else ["the host itself"]
+
+
+def _word(entry: Entry) -> str:
+    return _WARNED if entry.is_minor else entry.state
 
 
 def _rows(entry: Entry) -> Iterator[tuple[str, list[str]]]:

@@ -25,7 +25,7 @@ from remediate.letter import Attachment, Letter, compose, news, state_digest, su
 from remediate.letter_parts import Entry, Section, hosts_worst_first
 from remediate.outbox import Outbox
 from remediate.readers import contacts
-from remediate.told import Told, last_told, since, superseded
+from remediate.told import Told, last_told, since, still_heard, superseded
 from remediate.upshot import Upshot
 from remediate.walk import Ending
 
@@ -106,7 +106,7 @@ def _by_reader(telling: _Telling, hands: Mapping[str, Hands]) -> Mapping[Reader,
 
 def _letter(telling: _Telling, reader: Reader, mine: Sequence[Section]) -> Letter | None:
     """Return what is to be told, None where nothing is news."""
-    told = telling.told.get(reader)
+    told = still_heard(telling.told.get(reader), telling.upshot)
     past = since(told, telling.sections, telling.upshot)
     shown = _merged((*mine, *past))
     state = news(shown, state_digest(told.sections) if told else None)

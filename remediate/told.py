@@ -13,7 +13,7 @@ from typing import Final
 
 from audit.checks import Verdict
 from audit.record import from_json, to_json
-from remediate.entries import by_host
+from remediate.entries import by_host, is_silent
 from remediate.letter_body import plain
 from remediate.letter_parts import Entry, Section, is_wrong
 from remediate.upshot import Upshot, host_of
@@ -66,6 +66,21 @@ def _read(state: str) -> Told | None:
         return from_json(Told, json.loads(state))
     except ValueError:  # of another version: it counts as not told
         return None
+
+
+def still_heard(told: Told | None, upshot: Upshot) -> Told | None:
+    """Return what was told without what nobody wants to hear of any more: it is no news that it is left out now."""
+    if told is None:
+        return None
+    pairs = ((one.host, entry, _heard(entry, upshot)) for one in told.sections for entry in one.entries)
+    kept = by_host(
+        (host, replace(entry, findings=heard)) for host, entry, heard in pairs if heard or not entry.findings
+    )
+    return replace(told, sections=kept)
+
+
+def _heard(entry: Entry, upshot: Upshot) -> tuple[str, ...]:
+    return tuple(finding for finding in entry.findings if not is_silent(finding, upshot))
 
 
 def since(told: Told | None, now: Sequence[Section], upshot: Upshot) -> tuple[Section, ...]:

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final, Literal
 
+from audit.firewall_world import LISTED, TODAY_SAYS
 from audit.words import listing, sentence
 from remediate.dcv.validator import SELF_TEST
 from remediate.visits import Noted, Visit
@@ -22,14 +23,10 @@ _NAMES: Final[Mapping[Who, str]] = {
     "ours": "this audit",
     "other": "others",
 }
-LISTED: Final = ("178.255.81.12", "178.255.81.13", "91.199.212.132", "199.66.201.132")
-"""The addresses that the panel's documentation says Sectigo validates from."""
-
 _CA: Final = re.compile(r"\bsectigo\W*dcv\b", re.IGNORECASE)
 _PANEL: Final = re.compile(r"cpanel-http-client", re.IGNORECASE)
 _SHOWN: Final = 4  # addresses of one kind of visitors
 _LISTED: Final = "listed as Sectigo's by cPanel's documentation"
-_TODAY: Final = "a CA of today looks from several places and publishes none of them, so port 80 has to be open to all"
 
 
 def who(visit: Visit) -> Who:
@@ -91,4 +88,4 @@ def _of_places(visits: Iterable[Visit]) -> Iterator[str]:
     if listed:
         yield f"{_LISTED}: {listing(listed)}"
     if others:
-        yield f"not {_LISTED}: {listing(others)}; {_TODAY}"
+        yield f"not {_LISTED}: {listing(others)}; {TODAY_SAYS}"
