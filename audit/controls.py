@@ -92,6 +92,8 @@ _GROUPS: Final[Mapping[str, tuple[tuple[str, ...], ...]]] = {
     "chain.weak-ca-key": (_CERTIFICATE,),
     "dcv.firewall": (_NAMING, _SURROUNDINGS),
     "dcv.firewall-narrow": (_NAMING, _SURROUNDINGS),
+    "dcv.http-unreachable": (_NAMING, _SURROUNDINGS),
+    "dcv.redirect-illegal": (_NAMING,),
     "dcv.stale-token": (_NAMING, _SURROUNDINGS),
     "dns.not-this-host": (_NAMING,),
     "dns.unresolvable": (_NAMING,),

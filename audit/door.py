@@ -19,3 +19,4 @@ class Door:
     server: str = ""  # as the answer names it
     beginning: str = ""  # of the body, printable
     detail: str = ""
+    can_tell: bool = True  # else this machine has no way to addresses of that kind

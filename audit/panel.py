@@ -5,9 +5,15 @@ It reads nothing itself.
 
 from __future__ import annotations
 
+from typing import NoReturn
+
 from audit.checks import inconclusive, not_applicable
+from audit.door import Door
+from audit.firewall import Firewall
+from audit.firewall_world import narrowness, shortcomings
+from audit.names import host_name_faults
 from audit.observation import Observation
-from audit.reach import UNREACHABLE
+from audit.reach import UNREACHABLE, UNRESOLVABLE, is_unresolved
 from audit.upkeep import Matter, Upkeep
 from audit.words import sentence
 
@@ -28,3 +34,27 @@ def show_rights(upkeep: Upkeep, matter: Matter) -> None:
     missing = upkeep.missing(matter)
     if missing:
         inconclusive(f"it cannot be told by this login: {sentence(missing)}")
+
+
+def knocked_at(observation: Observation) -> tuple[Door, ...]:
+    """Return what answers where a CA would come in; ends the check where nobody could ask."""
+    if not observation.doors:
+        _tell_why_nobody_knocked(observation)
+    return observation.doors or ()
+
+
+def _tell_why_nobody_knocked(observation: Observation) -> NoReturn:
+    if is_unresolved(observation):
+        inconclusive("the host's name has no address that could be asked", because=UNRESOLVABLE)
+    name = observation.server.fqdn if observation.server else None
+    if name is None or host_name_faults(name):
+        inconclusive("the host's own name is none that could be resolved", because="host.name-invalid")
+    inconclusive("nobody asked at port 80")
+
+
+def blame_firewall(firewall: Firewall, own: tuple[str, ...]) -> None:
+    """End a check of what gives no answer where that is the firewall's doing, which is a finding of its own."""
+    if shortcomings(firewall, own):
+        inconclusive("there is no answer, as the firewall closes the port", because="dcv.firewall")
+    if narrowness(firewall, own, (4, 6))[0]:
+        inconclusive("there is no answer, as the firewall closes the port to most", because="dcv.firewall-narrow")

@@ -7,6 +7,7 @@ from typing import Final
 
 from audit.addresses import own_addresses
 from audit.checks import check, inconclusive, require
+from audit.door_faults import barred, elsewhere, misled, ways
 from audit.firewall_world import (
     LISTED,
     PORT,
@@ -18,11 +19,43 @@ from audit.firewall_world import (
     shortcomings,
 )
 from audit.observation import Observation
-from audit.panel import seen_upkeep, show_rights
+from audit.panel import blame_firewall, knocked_at, seen_upkeep, show_rights
 from audit.words import duration, listing, sentence
 
 TOKEN_AGE_MAX: Final = timedelta(days=30)
 """How long a CA may use a proof (Baseline Requirements 3.2.2.4.18): what is older serves nobody."""
+
+
+@check(
+    "dcv.http-unreachable",
+    severity="high",
+    remedy="configure",
+    source="BR 3.2.2.4.18, 3.2.2.4.19",
+    scopes=("host",),
+)
+def test_door_is_open(observation: Observation) -> None:
+    """At every address of the host's name a request over port 80 for a proof that is not there is answered so.
+
+    Neither nothing nor a denial nor an error: that is what a CA would get too that comes for a proof that is there.
+    """
+    upkeep, found = seen_upkeep(observation), ways(knocked_at(observation))
+    faults = [fault for way in found if way[-1].can_tell and (fault := barred(way))]
+    if faults and all(fault.is_silent for fault in faults):
+        blame_firewall(upkeep.firewall, _own(observation))
+    require(not faults, sentence([fault.why for fault in faults]), observed=[fault.why for fault in faults],
+            required="404 for a file that is not there", remedy=faults[0].remedy if faults else None)  # fmt: skip
+    unseen = [f"{way[-1].address} cannot be asked from here: {way[-1].detail}" for way in found if not way[-1].can_tell]
+    unseen += [f"{way[0].address} sends on to {led!r}, where nobody looked" for way in found if (led := elsewhere(way))]
+    if unseen:
+        inconclusive(sentence(unseen))
+
+
+@check("dcv.redirect-illegal", severity="medium", remedy="configure", source="BR 3.2.2.4.18", scopes=("host",))
+def test_door_leads_nowhere_else(observation: Observation) -> None:
+    """Where a request for a proof is redirected, it is as a CA follows: by 301, 302, 307 or 308, to port 80 or 443."""
+    seen_upkeep(observation)
+    faults = [fault.why for way in ways(knocked_at(observation)) if (fault := misled(way))]
+    require(not faults, sentence(faults), observed=faults, required="no redirect, or one that a CA follows")
 
 
 @check("dcv.stale-token", severity="info", remedy="host", source="BR 3.2.2.4.18", scopes=("host",))

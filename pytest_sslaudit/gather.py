@@ -6,8 +6,9 @@ It runs once, in the controller, before anything is collected.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ import pytest
 from audit.configuration import BadConfiguration, logins
 from audit.endpoint import Endpoint
 from audit.probe import Target
+from audit.probe.doors import look_at_doors
 from audit.targets import Discovery, UnusableLine, assemble, discover, parse_endpoints
 from pytest_sslaudit.options import Settings
 from pytest_sslaudit.spool import Manifest
@@ -48,12 +50,18 @@ def gather(config: pytest.Config, settings: Settings, clock: Callable[[], dateti
         wanted = logins(settings.hosts, settings.configuration, settings.testinfra)
     except BadConfiguration as error:
         raise pytest.UsageError(str(error)) from error
-    discoveries = discover(wanted, clock=clock)
+    discoveries = knocked(discover(wanted, clock=clock), settings)
     if not endpoints and not discoveries:
         pytest.exit(NOTHING, returncode=pytest.ExitCode.NO_TESTS_COLLECTED)
     targets = assemble(discoveries, endpoints)
     hosts = tuple(sorted((discovery.host.endpoint for discovery in discoveries), key=lambda host: host.order))
     return Gathered(Manifest(started, tuple(t.endpoint for t in targets), hosts, unusable), targets, discoveries)
+
+
+def knocked(discoveries: Sequence[Discovery], settings: Settings) -> tuple[Discovery, ...]:
+    """Return the discoveries with what answers where a CA would come in to a panel's server."""
+    hosts = look_at_doors([one.host for one in discoveries], settings.limits, threading.Event())
+    return tuple(replace(one, host=host) for one, host in zip(discoveries, hosts, strict=True))
 
 
 def _read_files(config: pytest.Config, settings: Settings) -> tuple[list[Endpoint], tuple[UnusableLine, ...]]:

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from audit.probe import Target
 from audit.targets import Discovery, Login, discover
 from pytest_sslaudit.controller import Controller
+from pytest_sslaudit.gather import knocked
 from remediate.walk import Ending
 
 
@@ -33,7 +34,8 @@ def touched(endings: Iterable[Ending], targets: Sequence[Target]) -> frozenset[s
 def observe_again(controller: Controller, ids: frozenset[str]) -> None:
     """Look at the hosts of these ids once more, and observe the endpoints among them."""
     hosts = {one.partition("/")[0] for one in ids if one.endswith("/")}
-    found = discover(_logins(controller.discoveries, hosts), clock=lambda: datetime.now(UTC))
+    seen = discover(_logins(controller.discoveries, hosts), clock=lambda: datetime.now(UTC))
+    found = knocked(seen, controller.settings)
     fresh = {str(target.endpoint): target for one in found for target in one.targets}
     for discovery in found:
         if str(discovery.host.endpoint) in ids:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
 
 from audit import test_dcv
+from audit.door import Door
 from audit.firewall import Chain, Condition, Firewall, Rule
 from audit.firewall_iptables import read_iptables
 from audit.firewall_world import LISTED, REFUSED_MAX, world
@@ -17,7 +19,10 @@ from audit.upkeep import Unread, Upkeep
 from tests.audit.facts import HOST, host, observed
 from tests.audit.verdicts import finding, inconclusive, not_applicable, passes
 
-CHECKS = [test_dcv.test_firewall_admits_the_listed_addresses, test_dcv.test_firewall_admits_the_world]
+CHECKS: list[Callable[..., None]] = [
+    test_dcv.test_firewall_admits_the_listed_addresses,
+    test_dcv.test_firewall_admits_the_world,
+]
 LISTED_FIRST, WORLD = CHECKS
 HIDDEN = (Unread("firewall", "nobody gets no list of rules by 'nft -j list ruleset': you must be root"),)
 
@@ -42,8 +47,8 @@ NARROW = rules(*map(admitted, LISTED))
 
 @pytest.mark.parametrize("check", CHECKS)
 @pytest.mark.parametrize("firewall", [Firewall(), OPEN, rules(policy="ACCEPT")])
-def test_a_port_that_is_open_to_all_is_well(check: object, firewall: Firewall) -> None:
-    assert passes(check, observation=panel(firewall))  # type: ignore[arg-type]  # a function of the table above
+def test_a_port_that_is_open_to_all_is_well(check: Callable[..., None], firewall: Firewall) -> None:
+    assert passes(check, observation=panel(firewall))
 
 
 def test_a_port_that_only_listed_addresses_get_to_is_one_finding_with_both_sentences() -> None:
@@ -92,20 +97,20 @@ def test_countries_leave_the_listed_addresses_open_and_are_narrow() -> None:
 
 
 @pytest.mark.parametrize("check", CHECKS)
-def test_a_rule_that_is_not_known_leaves_it_open(check: object) -> None:
+def test_a_rule_that_is_not_known_leaves_it_open(check: Callable[..., None]) -> None:
     seen = panel(rules("-A INPUT -m set --match-set mine src -j ACCEPT"))
-    assert "--match-set mine src" in inconclusive(check, observation=seen).reason  # type: ignore[arg-type]  # as above
+    assert "--match-set mine src" in inconclusive(check, observation=seen).reason
 
 
 @pytest.mark.parametrize("check", CHECKS)
-def test_rules_that_the_login_may_not_see_are_not_taken_for_none(check: object) -> None:
-    assert "you must be root" in inconclusive(check, observation=panel(OPEN, HIDDEN)).reason  # type: ignore[arg-type]  # as above
+def test_rules_that_the_login_may_not_see_are_not_taken_for_none(check: Callable[..., None]) -> None:
+    assert "you must be root" in inconclusive(check, observation=panel(OPEN, HIDDEN)).reason
 
 
 @pytest.mark.parametrize("check", CHECKS)
-def test_a_host_that_is_no_panels_is_not_judged(check: object) -> None:
+def test_a_host_that_is_no_panels_is_not_judged(check: Callable[..., None]) -> None:
     seen = observed(server=host(), endpoint=HOST)
-    assert not_applicable(check, observation=seen).reason  # type: ignore[arg-type]  # as above
+    assert not_applicable(check, observation=seen).reason
 
 
 def test_what_is_refused_counts_though_not_all_rules_could_be_read() -> None:
@@ -132,3 +137,113 @@ def test_the_world_is_spread_over_the_internet_and_near_nobody_who_is_listed(ver
 def test_a_firewall_comes_back_from_evidence_as_it_was() -> None:
     seen = panel(NARROW, HIDDEN)
     assert from_json(Observation, to_json(seen)) == seen
+
+
+URL = "http://web1.example.com/.well-known/pki-validation/X.txt"
+MISSING = Door(URL, "192.0.2.7", 404)
+DOOR_OPEN, DOOR_LEADS = test_dcv.test_door_is_open, test_dcv.test_door_leads_nowhere_else
+
+
+def at_doors(*doors: Door, firewall: Firewall = OPEN) -> Observation:
+    """Return what is seen of a panel's server where these doors are knocked at."""
+    return replace(panel(firewall), doors=doors, dns=DnsView("ok", ("192.0.2.7",)))
+
+
+def sent(to: str, status: int = 301, url: str = URL) -> Door:
+    return Door(url, "192.0.2.7", status, to)
+
+
+def silent(url: str = URL, *, can_tell: bool = True) -> Door:
+    return Door(url, "192.0.2.7", detail="192.0.2.7 does not answer", can_tell=can_tell)
+
+
+@pytest.mark.parametrize("door", [MISSING, replace(MISSING, status=410), replace(MISSING, status=200)])
+def test_a_door_that_says_the_file_is_not_there_is_open(door: Door) -> None:
+    assert passes(DOOR_OPEN, observation=at_doors(door))
+    assert passes(DOOR_LEADS, observation=at_doors(door))
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 405, 421, 451, 500, 503])
+def test_a_denial_or_an_error_is_found_with_server_and_beginning(status: int) -> None:
+    door = Door(URL, "192.0.2.7", status, server="Apache", beginning="<h1>No</h1>")
+    said = finding(DOOR_OPEN, observation=at_doors(MISSING, replace(door, address="192.0.2.8")))
+    assert said.reason == f"{URL} at 192.0.2.8 is answered {status} of 'Apache', it begins '<h1>No</h1>'"
+    assert said.remedy == "configure"
+
+
+def test_an_address_without_an_answer_is_found_and_named() -> None:
+    said = finding(DOOR_OPEN, observation=at_doors(MISSING, replace(silent(), address="2001:db8::7")))
+    assert said.reason == f"{URL} at 2001:db8::7 gives no answer: 192.0.2.7 does not answer"
+    assert said.remedy == "host"
+
+
+@pytest.mark.parametrize(
+    ("firewall", "cause"), [(rules(), "dcv.firewall"), (NARROW, "dcv.firewall-narrow"), (OPEN, None)]
+)
+def test_a_port_that_the_firewall_closes_is_one_finding(firewall: Firewall, cause: str | None) -> None:
+    seen = at_doors(silent(), firewall=firewall)
+    if cause:
+        assert inconclusive(DOOR_OPEN, observation=seen).because == cause
+    else:
+        assert finding(DOOR_OPEN, observation=seen)
+    assert finding(DOOR_OPEN, observation=at_doors(replace(MISSING, status=500), firewall=firewall))
+
+
+def test_where_this_machine_has_no_way_to_an_address_it_cannot_be_told() -> None:
+    seen = at_doors(MISSING, replace(silent(can_tell=False), address="2001:db8::7"))
+    assert "2001:db8::7 cannot be asked from here" in inconclusive(DOOR_OPEN, observation=seen).reason
+    assert passes(DOOR_LEADS, observation=seen)
+
+
+def test_a_way_that_ends_well_behind_redirects_is_well() -> None:
+    https = "https://web1.example.com/x"
+    seen = at_doors(sent("https://web1.example.com/x", 302), replace(MISSING, url=https))
+    assert passes(DOOR_OPEN, observation=seen)
+    assert passes(DOOR_LEADS, observation=seen)
+
+
+def test_a_way_that_ends_in_nothing_names_both_ends() -> None:
+    https = "https://web1.example.com/x"
+    said = finding(DOOR_OPEN, observation=at_doors(sent(https), silent(https))).reason
+    assert said == f"{URL} at 192.0.2.7 leads to {https}, which gives no answer: 192.0.2.7 does not answer"
+
+
+def test_a_way_to_another_host_is_not_known_to_be_well() -> None:
+    seen = at_doors(sent("//cdn.example.net/x"))
+    assert (
+        "sends on to 'http://cdn.example.net/x', where nobody looked"
+        in inconclusive(DOOR_OPEN, observation=seen).reason
+    )
+    assert passes(DOOR_LEADS, observation=seen)
+
+
+@pytest.mark.parametrize(
+    ("door", "why"),
+    [
+        (sent("/b", 303), "a CA follows 301, 302, 307 and 308 alone"),
+        (sent("/b", 300), "a CA follows 301, 302, 307 and 308 alone"),
+        (sent("http://web1.example.com:8080/"), "a CA follows to the ports 80 and 443 alone"),
+        (sent("ftp://web1.example.com/"), "a CA follows to http and https alone"),
+        (sent("http://web1.example.com:port/"), "it is no URL"),
+        (sent(URL), "it goes in circles"),
+    ],
+)
+def test_a_redirect_that_no_ca_follows_is_one_finding_with_the_hop(door: Door, why: str) -> None:
+    said = finding(DOOR_LEADS, observation=at_doors(door)).reason
+    assert said.startswith(f"{URL} at 192.0.2.7 sends with {door.status} to {door.location!r}: {why}")
+    assert passes(DOOR_OPEN, observation=at_doors(door))
+
+
+def test_a_redirect_without_end_is_one_that_no_ca_follows() -> None:
+    hops = [sent(f"/{n + 1}", url=f"http://web1.example.com/{n}") for n in range(11)]
+    assert "after 11 redirects" in finding(DOOR_LEADS, observation=at_doors(*hops)).reason
+
+
+@pytest.mark.parametrize("check", [DOOR_OPEN, DOOR_LEADS])
+def test_a_door_that_nobody_knocked_at_is_neither_open_nor_closed(check: Callable[..., None]) -> None:
+    assert inconclusive(check, observation=panel(OPEN)).because is None
+    lost = replace(panel(OPEN), dns=DnsView("nxdomain"), doors=())
+    assert inconclusive(check, observation=lost).because == "dns.unresolvable"
+    nameless = replace(host(), fqdn="localhost", upkeep=Upkeep("1"))
+    assert inconclusive(check, observation=observed(server=nameless, endpoint=HOST)).because == "host.name-invalid"
+    assert not_applicable(check, observation=observed(server=host(), endpoint=HOST))
