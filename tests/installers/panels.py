@@ -124,7 +124,7 @@ class PanelPlace:
         deadline = time.monotonic() + 20
         while not condition(progress := self.progress()):
             assert time.monotonic() < deadline, progress
-            time.sleep(0.05)
+            time.sleep(0.2)
         return progress
 
 

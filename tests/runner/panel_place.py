@@ -21,7 +21,7 @@ from audit.probe import Target
 from remediate.case import Case, Repair, UsedFile, steps_of
 from remediate.installers.cpanel import Panel
 from remediate.journal import Journal
-from remediate.site import Means
+from remediate.site import Means, Waits
 from tests.installers import whmapi1
 from tests.runner.places import Ca, LocalHands, Place, means_of, running_place
 
@@ -114,6 +114,7 @@ class PanelHost:
         given = {
             "hands": {LABEL: self.hands}, "targets": self.targets, "root": str(self.root / "sslaudit"),
             "panels": {LABEL: Panel(str(self.root), 20)},
+            "waits": Waits(confirmation_s=20, proof_s=0.5, issuance_s=2.0, look_s=0.2),
         }  # fmt: skip
         return means_of(journal, ca or Ca(), place, **(given | changes))
 
