@@ -14,7 +14,7 @@ from typing import Final
 import pytest
 from cryptography import x509
 
-from tests.real import traces
+from tests.real import auditing, login, traces
 from tests.real.panel import daemons, firewall, names, own_program, provider
 from tests.real.panel.command import ETC, KEPT, REPORTS, Said
 from tests.real.panel.layout import SERVICES, SSL
@@ -202,7 +202,7 @@ def test_a_closed_firewall_is_found_by_its_rule_and_nothing_is_ordered(story: St
     assert chapter.said.status == 1
     assert where(chapter.said, "dcv.firewall") != set(), chapter.said.explain()
     assert (chapter.orders, chapter.restarts, story.serials()) == ([], [], before), chapter.said.explain()
-    assert "policy drop" in chapter.letter
+    assert firewall.REFUSING in chapter.letter
     assert all(address in chapter.letter for address in SECTIGO)
     assert "What to do:" in chapter.letter
 
@@ -295,6 +295,21 @@ def test_the_proof_lies_in_the_folder_of_easyapache_3_where_that_is_the_websites
         panel.use(daemons.DOCROOT)
     repaired(story, chapter, before, "ftp")
     assert re.search(f"the file lies on .* as {daemons.OLD_DOCROOT}{FILE}$", chapter.said.output, re.MULTILINE)
+
+
+# From outside
+
+
+def test_over_ssh_it_is_recognised_and_judged_by_the_same_rules(story: Story) -> None:
+    story.begin(exim=story.credentials.third_party(4), ftp=story.credentials.third_party(2))
+    store, panel = story.world.store, story.world.panel.host
+    login.admit(panel, login.make_key(store))
+    login.know(store, panel)
+    anchors = (f"--audit-trust={FOLDER}/store-root.pem", auditing.trust(store, story.credentials.other.anchor))
+    run = auditing.audit(store, *anchors, f"--hosts=ssh://root@{names.PANEL}")
+    ends = {endpoint.rpartition(":")[2] for endpoint, check in run.with_verdict("fail") if check == "cert.expiring"}
+    assert ends == {"21"}, run.explain()
+    assert f"https://{names.PANEL}:2087" in {endpoint.partition("/")[2] for endpoint in run.endpoints}
 
 
 # What is never written down

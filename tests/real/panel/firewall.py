@@ -9,19 +9,16 @@ from typing import Final
 
 from tests.real.panel.world import SECTIGO
 
-_OPEN: Final = "21, 25, 110, 143, 465, 587, 993, 995, 2078, 2080, 2083, 2087, 2096"
-_BEGIN: Final = f"""table inet filter {{
-  chain input {{
-    type filter hook input priority 0; policy drop;
+_BEGIN: Final = """table inet filter {
+  chain input {
+    type filter hook input priority 0; policy accept;
     ct state established,related accept
     iif lo accept
-    tcp dport {{ {_OPEN} }} accept
 """
 _END: Final = "  }\n}\n"
-NEIGHBOURS: Final = "ip saddr 198.18.60.0/24 tcp dport 80 accept"
-LISTED: Final = f"ip saddr {{ {', '.join(SECTIGO)}, 198.18.60.0/24 }} tcp dport 80 accept"
-
-CLOSED: Final = f"{_BEGIN}    {NEIGHBOURS}\n{_END}"
+REFUSING: Final = "tcp dport 80 drop"
+_CLOSING: Final = f"    {REFUSING}\n{_END}"
+CLOSED: Final = f"{_BEGIN}    ip saddr 198.18.60.0/24 tcp dport 80 accept\n{_CLOSING}"
 """Port 80 is open to the server's own network, so that every look from there is well."""
-NARROW: Final = f"{_BEGIN}    {LISTED}\n{_END}"
+NARROW: Final = f"{_BEGIN}    ip saddr {{ {', '.join(SECTIGO)}, 198.18.60.0/24 }} tcp dport 80 accept\n{_CLOSING}"
 """Port 80 is open to the addresses of the seed, and to nobody else from outside."""

@@ -5,19 +5,19 @@ It judges nothing, and knows nothing of the command that is tried on it.
 
 from __future__ import annotations
 
+import json
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from cryptography import x509
-
 from tests.installers import whmapi1
 from tests.real import try_later
 from tests.real.host import Host, HostFile
+from tests.real.overlay import CHECKOUT
 from tests.real.panel import daemons, layout, own_program, restarting
 from tests.real.panel.cpsrvd import PORTS
-from tests.real.peer import served
 from tests.real.pki import Credential
 
 _PORTS: Final = tuple(port for places in layout.PORTS.values() for port, _ in places)
@@ -62,10 +62,10 @@ class Panel:
 
     def serials(self) -> dict[str, set[int | None]]:
         """Return for each service the serial numbers of what its ports serve; None where a port serves nothing."""
-        return {
-            service: {_serial(served(self.host, port, self.name, word)) for port, word in places}
-            for service, places in layout.PORTS.items()
-        }
+        places = (f"{port}={word or ''}" for places in layout.PORTS.values() for port, word in places)
+        argv = ("env", "-C", str(CHECKOUT), sys.executable, "-m", "tests.real.panel.handshakes", self.name, *places)
+        told = json.loads(self.host.do(*argv))
+        return {service: {told[str(port)] for port, _ in places} for service, places in layout.PORTS.items()}
 
     def restarts(self) -> list[str]:
         """Return what was restarted since the host began, in order."""
@@ -86,7 +86,3 @@ def doubles() -> tuple[HostFile, ...]:
         layout.double(try_later.PATH, "tests.real.try_later"),
         HostFile("/usr/local/cpanel/bin/whmapi1", Path(whmapi1.__file__).read_text(), 0o755),
     )
-
-
-def _serial(chain: tuple[x509.Certificate, ...]) -> int | None:
-    return chain[0].serial_number if chain else None
