@@ -32,7 +32,12 @@ function members(path, end, number, key, one) {
   if (first() == end) { text = substr(text, 2); return }
   for (number = 0; !broken; number++) {
     key = number
-    if (end == "}") { if (next_one() != "\"") break; key = quoted(); if (next_one() != ":") break }
+    if (end == "}") {
+      if (next_one() != "\"") break
+      key = quoted()
+      gsub(/[.]/, "?", key)
+      if (next_one() != ":") break
+    }
     value(path "." key)
     one = next_one()
     if (one == end) return

@@ -1,0 +1,80 @@
+"""What is read of an answer of WHM API 1: a verdict and little else, whatever the panel's program printed."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+
+import pytest
+
+from remediate.installers.whm import asking
+
+BUNDLE = "-----BEGIN CERTIFICATE-----\nMII/b+c=\n-----END CERTIFICATE-----"
+KEY = (
+    "-----BEGIN PRIVATE KEY-----\n"
+    + "MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIB\n" * 40
+    + "-----END PRIVATE KEY-----"
+)
+COMPONENTS = {
+    "data": {
+        "services": [
+            {"service": "ftp", "certificate": None, "key": None, "cabundle": "", "certificate_info": None},
+            {
+                "service": "exim", "certificate": BUNDLE, "key": KEY, "cabundle": BUNDLE,
+                "certificate_info": {"domains": ["a.example"], "is_self_signed": 0, "not_after": "1826996828"},
+            },
+        ]
+    },
+    "metadata": {"command": "fetch_service_ssl_components", "reason": "OK", "result": 1, "version": 1},
+}  # fmt: skip
+WHOLE = json.dumps(COMPONENTS)
+
+
+def read(printed: str, wanted: str = "", status: int = 0) -> str:
+    """Return what is read where the program prints that and ends so."""
+    script = asking("", 5) + f'within() {{ printf "%s" "$PRINTED"; return {status}; }}\nask "{wanted}" any\n'
+    done = subprocess.run(
+        ["sh", "-c", script],
+        env={"PRINTED": printed, "PATH": "/usr/bin:/bin"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.stdout
+
+
+@pytest.mark.parametrize("printed", [WHOLE, json.dumps(COMPONENTS, indent=2), WHOLE.replace("/", "\\/")])
+def test_of_all_components_only_names_and_certificates_of_cas_are_told(printed: str) -> None:
+    assert read(printed) == "done\n"
+    assert read(printed, "services") == "done\nftp\nexim\n"
+    assert read(printed, "bundle exim") == f"done\n{BUNDLE}\n"
+    assert read(printed, "bundle ftp") == "done\n\n"
+    assert read(printed, "bundle chat") == "done\n"
+
+
+@pytest.mark.parametrize(
+    ("printed", "told"),
+    [
+        ('{"metadata":{"result":"1"}}', "done"),
+        ('{"metadata":{"result":0,"reason":"No \\"thing\\" as \\u0041\\/b\\nhere"}}', 'refused No "thing" as ?/b here'),
+        ('{"metadata":{"result":0}}', "refused"),
+        (json.dumps({"metadata": {"result": 0, "reason": f"bad {KEY}"}}), "refused bad"),
+        (json.dumps({"metadata": {"result": 0, "reason": KEY.split("\n")[1]}}), "refused (a long word)"),
+        ('{"metadata":{"result":1}', "broken 7"),
+        ('{"metadata":{"result":1}} {}', "broken 7"),
+        ('{"metadata":{"result":1,}}', "broken 7"),
+        ('{"data":{"metadata":{"result":1}}}', "broken 7"),
+        ('{"metadata.result":1}', "broken 7"),
+        ('"metadata"', "broken 7"),
+        ("Segmentation fault", "broken 7"),
+        ("  \n", "none 7"),
+        ("", "none 7"),
+    ],
+)  # fmt: skip
+def test_anything_else_is_told_as_what_it_is(printed: str, told: str) -> None:
+    assert read(printed, status=7).strip() == told
+
+
+def test_an_answer_without_depth_or_end_is_no_answer() -> None:
+    for printed in ("[" * 3000, '{"a":' * 3000, '"' + "\\" * 9999):
+        assert read(printed).partition("\n")[0] in ("", "broken 0")
