@@ -18,6 +18,7 @@ from audit.profile_values import (
     BadProfile,
     nearest,
     of_kind,
+    remark,
     require_checks,
     require_known,
     severity,
@@ -25,11 +26,11 @@ from audit.profile_values import (
     text,
     typed,
 )
-from audit.thresholds import NEEDED, Profile, Thresholds
+from audit.thresholds import NEEDED, Profile, Remark, Thresholds
 
 __all__ = ["BadProfile", "builtin_profiles", "load_profile"]
 
-_TOP: Final = ("title", "extends", "source", "thresholds", "severities", "disabled")
+_TOP: Final = ("title", "extends", "source", "thresholds", "severities", "disabled", "remarks")
 
 
 def builtin_profiles() -> tuple[str, ...]:
@@ -94,7 +95,13 @@ def _extended(base: Profile, name: str, table: Mapping[str, Any], place: str) ->
         },
         {**base.disabled, **{check: text(why, f"{place}, [disabled] {check}") for check, why in disabled.items()}},
         {**base.severity_sources, **{check: cited for check, (_, cited) in severities.items()}},
+        {**base.remarks, **_remarks(table, place)},
     )
+
+
+def _remarks(table: Mapping[str, Any], place: str) -> dict[str, Remark]:
+    given = _of_checks(table, "remarks", place)
+    return {check: remark(value, f"{place}, [remarks] {check}") for check, value in given.items()}
 
 
 def _of_checks(table: Mapping[str, Any], key: str, place: str) -> Mapping[str, Any]:

@@ -14,7 +14,8 @@ from typing import Any, Final
 
 from audit.checks import Severity
 from audit.controls import CONTROLS_OF
-from audit.thresholds import WORDS, DatedLimit, Thresholds
+from audit.thresholds import WORDS, DatedLimit, Remark, Thresholds
+from audit.words import listing
 
 THRESHOLDS: Final = tuple(threshold.name for threshold in fields(Thresholds))
 _DATED: Final = ("validity_max", "revocation_exempt")
@@ -69,6 +70,17 @@ def sourced(value: Any, default: str | None, place: str) -> tuple[Any, str]:  # 
 def severity(value: Any, place: str) -> Severity:  # noqa: ANN401 - any TOML value
     """Return the severity of that name; raises BadProfile."""
     return Severity(_one_of(value, tuple(level.value for level in Severity), place))
+
+
+def remark(value: Any, place: str) -> Remark:  # noqa: ANN401 - any TOML value
+    """Return what is told beside a result; raises BadProfile."""
+    known = tuple(one.name for one in fields(Remark))
+    given = of_kind(dict, value, place)
+    require_known(given, known, place)
+    unsaid = [name for name in known if name not in given]
+    if unsaid:
+        raise BadProfile(f"profile {place}: it has no {listing(unsaid)}; a remark is a sentence each, and a source")
+    return Remark(*(text(given[name], f"{place}, {name}") for name in known))
 
 
 def text(value: Any, place: str) -> str:  # noqa: ANN401 - any TOML value

@@ -82,10 +82,20 @@ class Thresholds:
 
 
 @dataclass(frozen=True, slots=True)
+class Remark:
+    """Where a rule of old and today's world contradict each other: a sentence each, and where the latter stands."""
+
+    seed: str
+    today: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
 class Profile:
     """A named set of thresholds, with the source of each, and what it says of single checks.
 
     `severities` by check id; `disabled` the reason by check id; `sources` by threshold, `severity_sources` by check id.
+    `remarks` by check id: what is told beside a result that was judged by this profile.
     """
 
     name: str
@@ -95,3 +105,4 @@ class Profile:
     severities: Mapping[str, Severity] = field(default_factory=dict)
     disabled: Mapping[str, str] = field(default_factory=dict)
     severity_sources: Mapping[str, str] = field(default_factory=dict)
+    remarks: Mapping[str, Remark] = field(default_factory=dict)

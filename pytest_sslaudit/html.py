@@ -5,6 +5,7 @@ Everything that came from a host, a server or a certificate is escaped: it is ho
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from html import escape
 from importlib.resources import files
 from typing import Any, Final
@@ -12,7 +13,9 @@ from typing import Any, Final
 import pytest
 
 from audit.checks import Severity, Verdict
+from audit.policy import Profile
 from audit.result import Result
+from pytest_sslaudit.remarks import Remarks
 from pytest_sslaudit.repair_table import repair_table
 from pytest_sslaudit.results import first_of, result_of
 from pytest_sslaudit.run import KEY, Run
@@ -39,9 +42,9 @@ EMPTY: Final = "\N{ZERO WIDTH SPACE}"  # sorts behind digits, letters and commen
 class HtmlReport:
     """The hooks of pytest-html."""
 
-    def __init__(self, tally: Tally, title: str) -> None:
-        """Keep the tally that the run fills."""
-        self._tally, self._title = tally, title
+    def __init__(self, tally: Tally, title: str, profiles: Sequence[Profile] = ()) -> None:
+        """Keep the tally that the run fills, and the profiles that were named."""
+        self._tally, self._title, self._remarks = tally, title, Remarks(profiles)
         self._good_rows = self._left_out = 0
         self._places: dict[str, tuple[int, int, str, str]] = {}
         self._report: Any = None
@@ -81,7 +84,8 @@ class HtmlReport:
         result = _result(report)
         if result and result.verdict is not Verdict.ERROR:
             first = first_of(report)
-            lines = [*_explained(result), *([f"{'before':9} {first}"] if first else [])]
+            remarks = [f"{name:9} {text}" for name, text in self._remarks.lines(result)]
+            lines = [*_explained(result), *remarks, *([f"{'before':9} {first}"] if first else [])]
             data[:] = [escape("\n".join(lines))]
 
     def pytest_html_results_summary(self, prefix: list[str], session: pytest.Session) -> None:
@@ -93,7 +97,8 @@ class HtmlReport:
             lines.append(f"{self._left_out} rows of what passed or did not apply are left out of the table")
         text = "".join(f"<p>{escape(line)}</p>" for line in lines)
         repairs = repair_table(self._tally.repairs)
-        prefix.append(f'<style>{css}</style><div class="sslaudit"><ul>{counts}</ul>{text}{repairs}</div>')
+        told = f"{text}{repairs}{self._remarks.table()}"
+        prefix.append(f'<style>{css}</style><div class="sslaudit"><ul>{counts}</ul>{told}</div>')
         self._order_rows(self._report.data["tests"])
 
     def _order_rows(self, tests: dict[str, list[Any]]) -> None:

@@ -41,7 +41,7 @@ def start(config: pytest.Config) -> None:
             manager.register(Remediation(config, controller), "sslaudit-remediation")
         manager.register(Summary(config, controller.tally), "sslaudit-summary")
         if manager.hasplugin("html"):
-            manager.register(HtmlReport(controller.tally, "TLS audit"), "sslaudit-html")
+            manager.register(HtmlReport(controller.tally, "TLS audit", settings.policy), "sslaudit-html")
     manager.register(fixtures, "sslaudit-fixtures")
     manager.register(Parametrize(), "sslaudit-parametrize")
     manager.register(Judging(), "sslaudit-judging")

@@ -11,7 +11,7 @@ import pytest
 
 from audit.policy import BadProfile, builtin_profiles, choose_policy, load_profile
 from audit.profile_values import THRESHOLDS
-from audit.thresholds import Thresholds
+from audit.thresholds import Remark, Thresholds
 from pytest_sslaudit.waivers import read_waivers
 from tests.audit.certificates import leaf
 from tests.audit.facts import GOOD, chain, private
@@ -38,7 +38,7 @@ def test_every_value_of_every_profile_that_comes_along_has_a_source(name: str) -
 def test_every_profile_that_comes_along_names_checks_that_there_are(name: str) -> None:
     known = {mark.id for mark, _ in checks()}
     profile = load_profile(name)
-    assert {*profile.severities, *profile.disabled} <= known
+    assert {*profile.severities, *profile.disabled, *profile.remarks} <= known
 
 
 def test_a_profile_says_only_what_differs_from_the_one_it_extends() -> None:
@@ -70,6 +70,16 @@ def test_a_profile_of_the_users_own_extends_one_by_name(tmp_path: Path) -> None:
     )
     assert corp.severity_sources == {"chain.order": "Corp PKI policy 3", "acme.corp-issuer": "Corp PKI policy 3"}
     assert corp.disabled == {"cert.renewal-due": "our agent renews at its own time"}
+
+
+def test_the_panels_profile_remarks_where_its_rules_and_todays_world_differ(tmp_path: Path) -> None:
+    remarks = load_profile("cpanel").remarks
+    told = " ".join(f"{one.today} {one.source}" for one in remarks.values())
+    assert all(word in told for word in ("47", "OCSP", "does not publish", "every address"))
+    assert all(one.seed.endswith(".") and one.today.endswith(".") for one in remarks.values())
+    text = 'extends = "cpanel"\n[remarks."cert.expired"]\nseed = "a"\ntoday = "b"\nsource = "c"\n'
+    assert load_profile(written(tmp_path, text)).remarks == {**remarks, "cert.expired": Remark("a", "b", "c")}
+    assert load_profile("webpki").remarks == {}
 
 
 def test_a_profile_extends_another_file_beside_it(tmp_path: Path) -> None:
@@ -130,6 +140,11 @@ def test_a_profile_that_extends_none_says_itself_what_it_admits(tmp_path: Path) 
         ),
         ('[disabled]\n"expired" = "so"\n', "no check is called 'expired'"),
         ('extends = "webpki"\n[disabled]\n"cert.expired" = ""\n', "[disabled] cert.expired: it is empty"),
+        ('[remarks."cert.expird"]\nseed = "a"\n', "[remarks]: no check is called 'cert.expird'; did you mean"),
+        ('[remarks."cert.expired"]\nseed = "a"\n', "[remarks] cert.expired: it has no today, source; a remark is"),
+        ('[remarks."cert.expired"]\nseeds = "a"\n', "cert.expired: unknown key 'seeds'; did you mean 'seed'?"),
+        ('[remarks."cert.expired"]\nseed = ""\ntoday = "b"\nsource = "c"\n', "cert.expired, seed: it is empty"),
+        ('[remarks]\n"cert.expired" = "so"\n', "[remarks] cert.expired: 'so' is not a table"),
         ('extends = "webpky"\n', "no profile 'webpky'; did you mean 'webpki'?"),
         ('extends = "corp.toml"\n', "extends itself"),
         ('title = "x"\n', "corp.toml: say signature_digests, curves,"),

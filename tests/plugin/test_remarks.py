@@ -1,0 +1,65 @@
+"""Where a policy's rules and today's world differ: said once on the page, and beside what is judged by that rule."""
+
+from __future__ import annotations
+
+import json
+from html import unescape
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from audit.observation import Observation
+from audit.policy import load_profile
+from tests.audit.certificates import DAY
+from tests.audit.facts import GOOD, INTERMEDIATE, served
+from tests.plugin.evidence import NOW, A, keep
+
+EXPIRING = load_profile("cpanel").remarks["cert.expiring"]
+OWN = 'extends = "cpanel"\n[remarks."cert.expiring"]\nseed = "<b>a</b>"\ntoday = "b"\nsource = "c"\n'
+
+
+def page(pytester: pytest.Pytester, policy: str, *more: str) -> tuple[str, list[str]]:
+    """Return the page of an audit by that policy, and what is unfolded under its row of `cert.expiring`."""
+    late = GOOD.ending(NOW + 2 * DAY)
+    keep(pytester.path / "kept", [Observation(A, NOW, ("192.0.2.7",), (served(late, INTERMEDIATE),))])
+    given = ("--audit-from-evidence=kept", "--html=report.html", "--self-contained-html", f"--audit-policy={policy}")
+    pytester.runpytest("--pyargs", "audit", "-k", "test_not_expiring", *given, *more)
+    text = (pytester.path / "report.html").read_text(encoding="utf-8")
+    blob = text.split('data-jsonblob="')[1].split('"')[0]
+    tests: dict[str, list[dict[str, Any]]] = json.loads(unescape(blob))["tests"]
+    logs = [str(row["log"]) for name, each in tests.items() for row in each if "test_not_expiring" in name]
+    return text, logs
+
+
+def test_a_result_has_both_sentences_beside_it_and_the_page_each_remark_once(pytester: pytest.Pytester) -> None:
+    text, (log,) = page(pytester, "cpanel")
+    assert f"rule says {EXPIRING.seed}" in unescape(log)
+    assert f"today     {EXPIRING.today} ({EXPIRING.source})" in unescape(log)
+    assert text.count('<details class="sslaudit-remarks">') == 1
+    table = unescape(text.split('<details class="sslaudit-remarks">')[1].split("</details>")[0])
+    assert "Policy cpanel: where its rules and today's world differ" in table
+    for check, remark in load_profile("cpanel").remarks.items():
+        assert f"<code>{check}</code>" in table
+        assert table.count(remark.today) == 1
+
+
+def test_a_policy_of_today_has_none(pytester: pytest.Pytester) -> None:
+    text, (log,) = page(pytester, "webpki")
+    assert "rule says" not in log
+    assert '<details class="sslaudit-remarks">' not in text
+
+
+def test_a_policy_of_the_users_own_remarks_in_its_own_words_and_not_in_markup(pytester: pytest.Pytester) -> None:
+    Path("own.toml").write_text(OWN)
+    text, (log,) = page(pytester, "own.toml")
+    assert "rule says <b>a</b>" in unescape(log)
+    table = text.split('<details class="sslaudit-remarks">')[1].split("</details>")[0]
+    assert "&lt;b&gt;a&lt;/b&gt;" in table
+    assert "Policy own:" in table
+
+
+def test_of_several_policies_each_remarks(pytester: pytest.Pytester) -> None:
+    text, (log,) = page(pytester, "webpki", "--audit-policy=cpanel")
+    assert '<details class="sslaudit-remarks">' in text
+    assert "rule says" not in log  # it is late by the policy webpki, whose rule that is
