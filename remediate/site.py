@@ -230,6 +230,8 @@ def _files_of(case: Case, service: str, means: Means) -> tuple[InstalledFile, ..
     """Return the files of a service as found now; what a panel has installed meanwhile may be called otherwise."""
     panel = means.panels.get(case.host) or Panel()
     wanted = {panel.origin(file.path) for file in case.files if file.service == service}
+    if not wanted and case.host in means.panels and panel.usual(service):
+        return panel.usual(service)  # it has none yet
     servers = [means.targets[one].server for one in case.endpoints if _service_of(means.targets, one) == service]
     found = {(panel.origin(file.path), file.kind): file for server in servers if server for file in server.files}
     known = tuple(found[key] for key in sorted(found) if key[0] in wanted)

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from audit.observation import FileKind, InstalledFile
 from remediate.action import Command
 from remediate.installers import dovecot, exim, proftpd, pureftpd
 from remediate.installers.installer import Installer
@@ -175,6 +176,15 @@ _SERVICES: Final[Mapping[str, tuple[tuple[str, ...], Installer | None]]] = {
 }
 """Which scripts restart a service, and whose test it has."""
 
+_USUAL: Final[Mapping[str, tuple[str, str]]] = {
+    "cpanel": ("cpanel/cpanel.pem", "cpanel/cpanel.pem"),
+    "dovecot": ("dovecot/dovecot.crt", "dovecot/dovecot.key"),
+    "exim": ("exim/exim.crt", "exim/exim.key"),
+    "pure-ftpd": ("ftp/pure-ftpd.pem", "ftp/pure-ftpd.pem"),
+    "proftpd": ("ftp/ftpd-rsa.pem", "ftp/ftpd-rsa-key.pem"),
+}
+"""Certificate and key of a service, in the panel's folder."""
+
 
 @dataclass(frozen=True, slots=True)
 class Panel:
@@ -199,8 +209,16 @@ class Panel:
         scripts, daemon = _SERVICES[service]
         return Restarted(service, tuple(f"{self.root}/scripts/restartsrv_{script}" for script in scripts), daemon)
 
+    def usual(self, service: str) -> tuple[InstalledFile, ...]:
+        """Return which files a service has once the panel has installed a certificate for it; none for another's."""
+        paths = _USUAL.get(service, ())
+        kinds: tuple[FileKind, FileKind] = ("certificate", "key")
+        return tuple(
+            InstalledFile(f"{self.root}{_FOLDER}/{path}", kind) for path, kind in zip(paths, kinds, strict=False)
+        )
+
     @property
     def way(self) -> Way:
         """How a version comes to be in use: the panel is told to install it."""
         ask = asking(self.root, self.answers_s)
-        return Way(_LOOKS, ask + _ADOPTS, ask + GIVING + _ACTIVATES, ask + _NEEDS)
+        return Way(_LOOKS, ask + _ADOPTS, ask + GIVING + _ACTIVATES, ask + _NEEDS, " by WHM API 1")

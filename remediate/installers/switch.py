@@ -241,7 +241,7 @@ def start(
     options = (version, str(patience_s), "yes" if returns else "no", str(len(installation.placements)))
     detached = MIRROR + AGREE + way.looks + way.activates + _SAY + _DETACHED
     script = MIRROR + AGREE + way.looks + way.adopts + ADOPT + _SAY + _START
-    why = f"switch {', '.join(one.name for one in services)} to version {version}"
+    why = f"switch {', '.join(one.name for one in services)} to version {version}{way.how}"
     return premises.locked(why, script, own, *options, detached, *installation.pairs, *texts)
 
 

@@ -17,13 +17,15 @@ class Way:
     that the paths hold. `adopts`: `known`, whether they hold one that we know; `keep`, which copies them to
     `$old.part`; `lead`, which does what is to be done once. `activates`: `bring VERSION` and `recall`, which brings
     `way-back`, leave in `$said` why they cannot; `untouched`, whether a failed `bring` left all as it was. `needs`:
-    shell that says what a host lacks by `lacks`. In `$folder` is the folder of the files, and there they work.
+    shell that says what a host lacks by `lacks`. `how` is said wherever a switch is told of. They work in the folder
+    of the files, which is in `$folder`.
     """
 
     looks: str
     adopts: str
     activates: str
     needs: str = ""
+    how: str = ""
 
 
 # Whatever is found at the paths now is the truth: it becomes version 0, or one more of that kind where somebody has

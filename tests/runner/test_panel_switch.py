@@ -203,6 +203,18 @@ def test_a_service_with_files_of_its_own_is_an_ordinary_one(tmp_path: Path, jour
     assert site.file_sets[0].installation.way == LINKS
 
 
+def test_a_service_of_the_panel_that_has_no_files_yet_gets_the_usual_ones(tmp_path: Path, journal: Journal) -> None:
+    site = site_of(tmp_path, journal, "proftpd")
+    (one,) = site.file_sets
+    folder = "/var/cpanel/ssl/ftp"
+    assert [placed.path for placed in one.installation.placements] == [
+        f"{folder}/ftpd-rsa-key.pem", f"{folder}/ftpd-rsa.pem",
+    ]  # fmt: skip
+    assert isinstance(site.installer("proftpd"), Restarted)
+    with pytest.raises(Unknown, match="the files of nginx were not found"):
+        _ = site_of(tmp_path, journal, "nginx").file_sets
+
+
 def test_files_of_both_are_not_switched_together(tmp_path: Path, journal: Journal) -> None:
     site = site_of(tmp_path, journal, "dovecot", (OWN, OWN), (ELSEWHERE, ELSEWHERE))
     with pytest.raises(
