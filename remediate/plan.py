@@ -63,9 +63,7 @@ def plan(evidence: Evidence, bounds: Bounds, now: datetime) -> Plan:
     ready, waiting = list[Case](), list[Waiting]()
 
     def is_held(draft: Draft) -> bool:
-        case = case_of(draft, evidence, around, bounds)
-        is_nowhere = case.repair in VALIDATED and not case.files  # nobody knows where to put a certificate for it
-        return is_nowhere or any(of_endpoints(case, evidence, around))
+        return any(of_endpoints(case_of(draft, evidence, around, bounds), evidence, around))
 
     for draft in joined(_drafts(evidence, helped), is_held):
         case = case_of(draft, evidence, around, bounds)
