@@ -10,7 +10,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 from typing import Any, Final, Self
 
@@ -210,9 +210,9 @@ class Fleet:
         return self.near.shell(f"cat {STORE}/orders.jsonl 2>/dev/null || :").count('"idempotency_key"')
 
     def watching(self, *ports: int) -> Watch:
-        """Watch services by TLS from where controllers run: all where none is named."""
+        """Watch services (all where none is named) by TLS from where controllers run, and the host's record of switches."""
         places = (f"{self.address}:{port}:{WEB1}" for port in ports or self.planted.ports)
-        return Watch(self.near, "tests.real.watch", *places)
+        return Watch(replace(self.web1, network=self.near.first_pid), "tests.real.watch", *places)
 
     def leaves(self) -> set[x509.Certificate | None]:
         """Return what the ports of its services serve; one where they agree."""

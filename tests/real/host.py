@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from tempfile import TemporaryFile
 from typing import IO, Final
 
@@ -22,6 +23,7 @@ from tests.real.overlay import CHECKOUT, layer_of
 
 PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _ENVIRONMENT: Final = {"PATH": PATH, "HOME": "/root", "LC_ALL": "C.UTF-8", "PYTHONDONTWRITEBYTECODE": "1"}
+_LISTENS: Final = "0A"  # TCP_LISTEN in the kernel's tables
 _READY_S: Final = 20.0  # daemons need some 50 ms; a busy machine may take a hundred times as long
 
 
@@ -38,14 +40,19 @@ class HostFile:
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """A running host. `first_pid` is its first process as this machine counts."""
+    """A running host. `first_pid` is its first process as this machine counts.
+
+    `network` is that of another host whose network commands are to have instead, beside the files of this one.
+    """
 
     name: str
     first_pid: int
+    network: int | None = None
 
     def command(self, *argv: str) -> list[str]:
         """Return what runs a command on the host; it is killed with the process that this starts."""
-        enter = ["nsenter", f"--target={self.first_pid}", "--mount", "--uts", "--ipc", "--net", "--pid"]
+        network = f"--net=/proc/{self.network or self.first_pid}/ns/net"
+        enter = ["nsenter", f"--target={self.first_pid}", "--mount", "--uts", "--ipc", network, "--pid"]
         return [*enter, "--root", "--wd", "setpriv", "--pdeathsig", "KILL", *argv]
 
     def start(self, *argv: str) -> subprocess.Popen[str]:
@@ -111,8 +118,9 @@ class Host:
 
     def listening(self) -> set[int]:
         """Return the TCP ports that something listens on."""
-        rows = self.do("ss", "--no-header", "--listening", "--tcp", "--numeric").splitlines()
-        return {int(row.split()[3].rpartition(":")[2]) for row in rows}
+        tables = (Path(f"/proc/{self.first_pid}/net/{table}").read_text() for table in ("tcp", "tcp6"))
+        sockets = [line.split() for table in tables for line in table.splitlines()[1:]]
+        return {int(local.rpartition(":")[2], 16) for _, local, _, state, *_ in sockets if state == _LISTENS}
 
     def ps(self) -> str:
         """Return the list of its processes."""

@@ -11,6 +11,7 @@ from cryptography import x509
 from tests.real.host import Host
 
 _TAKEN_UP_S: Final = 30.0  # a reload takes some 100 ms, and old workers of nginx answer as long again; not so when busy
+_PAUSE_S: Final = 0.1  # what is asked is mostly a program to be started
 
 
 def served(host: Host, port: int, name: str, starttls: str | None = None) -> tuple[x509.Certificate, ...]:
@@ -30,5 +31,5 @@ def wait_until(condition: Callable[[], bool]) -> bool:
     while not condition():
         if time.monotonic() > deadline:
             return False
-        time.sleep(0.02)
+        time.sleep(_PAUSE_S)
     return True

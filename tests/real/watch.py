@@ -2,6 +2,8 @@
 
 `python -m tests.real.watch ADDRESS:PORT:NAME…`, until its input ends; then one JSON line: what was seen at each place.
 A handshake fails too where the key is not the certificate's. On ports 25 and 21 SMTP and FTP are spoken before it.
+A handshake costs some servers a process: while the host's own record says that no switch is on the move, it looks less
+often.
 """
 
 from __future__ import annotations
@@ -13,10 +15,19 @@ import socket
 import ssl
 import sys
 import threading
+import time
 from hashlib import sha256
+from pathlib import Path
+from typing import Final
 
-_PAUSE_S = 0.03
-_DEADLINE_S = 5.0
+from remediate.installers.switch import TERMINAL
+
+_PAUSE_S: Final = 0.03
+_QUIET_S: Final = 0.5  # between two looks while nothing moves
+_SETTLED_S: Final = 1.0  # after a switch has come to rest: a reload takes some 100 ms
+_DEADLINE_S: Final = 5.0
+_RECORDS: Final = ("var/lib/sslaudit/*/*/state", "full/x/*/*/state")
+_AT_REST: Final = TERMINAL | {"waiting"}
 
 
 def shake(address: str, port: int, name: str) -> str:
@@ -62,7 +73,28 @@ def watch(place: str, stop: threading.Event, seen: dict[str, list[str]]) -> None
         answer = shake(address, int(port), name)
         if seen[place][-1:] != [answer]:
             seen[place].append(answer)
-        stop.wait(_PAUSE_S)
+        _rest(stop)
+
+
+def _rest(stop: threading.Event) -> None:
+    """Wait a moment; a longer one while no switch is on the move."""
+    end = time.monotonic() + _QUIET_S
+    while not stop.wait(_PAUSE_S) and time.monotonic() < end and not _is_moving():
+        pass
+
+
+def _is_moving() -> bool:
+    """Tell whether a switch on this host is not at rest, or has come to rest only now."""
+    records = (record for pattern in _RECORDS for record in Path("/").glob(pattern))
+    try:
+        return not all(_is_at_rest(record) for record in records)
+    except OSError:  # it changes while it is read
+        return True
+
+
+def _is_at_rest(record: Path) -> bool:
+    *_, last = ["", *record.read_text().splitlines()]
+    return bool(_AT_REST.intersection(last.split()[2:3])) and time.time() - record.stat().st_mtime > _SETTLED_S
 
 
 def main(*places: str) -> None:
