@@ -210,7 +210,7 @@ class Fleet:
         return self.near.shell(f"cat {STORE}/orders.jsonl 2>/dev/null || :").count('"idempotency_key"')
 
     def watching(self, *ports: int) -> Watch:
-        """Watch services (all where none is named) by TLS from where controllers run, and the host's record of switches."""
+        """Watch services, all where none is named, by TLS from where controllers run, and the host's switches."""
         places = (f"{self.address}:{port}:{WEB1}" for port in ports or self.planted.ports)
         return Watch(replace(self.web1, network=self.near.first_pid), "tests.real.watch", *places)
 
