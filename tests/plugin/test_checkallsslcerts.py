@@ -1,0 +1,175 @@
+"""`checkallsslcerts` on the machine it is started on: what it prints, writes and mails, and how it ends."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from audit.configuration import BadConfiguration, Configuration
+from audit.configuration.schema import Issuer, Mail, Remediate
+from pytest_sslaudit import local
+from pytest_sslaudit.checkallsslcerts import main
+from pytest_sslaudit.local import find_configuration, report_folder, with_defaults
+from remediate.lock import locked
+from tests.lab.demo import served
+from tests.plugin.evidence import rows
+
+SELF_SIGNED = "self-signed"  # labels of services of the lab that nobody shares a file with
+OLD = "expiring-mx"
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """Serve the lab from a process of its own; its host's configuration says all of it."""
+    with served(tmp_path_factory.mktemp("lab"), SELF_SIGNED, OLD) as told:
+        given = dict(zip(told["arguments"][::2], told["arguments"][1::2], strict=True))
+        file = Path(given["--audit-config"])
+        trusted = f"trust = {json.dumps([given['--audit-trust']])}\npolicy = {json.dumps([given['--audit-policy']])}\n"
+        file.write_text(trusted + file.read_text())
+        yield {**told, "config": str(file)}
+
+
+def check(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run the command as a nightly job does: in a folder of no meaning, with its reports in one of their own."""
+    command = [sys.executable, "-W", "error", "-m", "pytest_sslaudit.checkallsslcerts", *arguments]
+    environment = {**os.environ, "LOGS_DIRECTORY": str(folder), "PYTEST_ADDOPTS": "--collect-only"}
+    return subprocess.run(command, env=environment, cwd="/", capture_output=True, text=True, check=False, timeout=180)
+
+
+def letters(lab: Any) -> int:  # noqa: ANN401 - JSON
+    return len(list(Path(lab["mail"]).glob("*.eml")))
+
+
+def test_a_night_in_which_all_is_replaced_and_one_in_which_all_is_well(lab: Any, tmp_path: Path) -> None:  # noqa: ANN401 - JSON
+    folder = tmp_path / "reports"
+    first = check(folder, "--config", lab["config"], "--verbose")
+    assert (first.returncode, first.stderr) == (0, ""), first.stdout
+    lines = first.stdout.splitlines()
+    assert [line for line in lines if "will attempt" in line] == [
+        (
+            "The system will attempt to replace the certificate that expires soon for the expiring-mx service "
+            "(expiring-mx.lab.test) with a signed certificate from the issuer store."
+        ),
+        (
+            "The system will attempt to replace the self-signed certificate for the self-signed service "
+            "(self-signed.lab.test) with a signed certificate from the issuer store."
+        ),
+    ]
+    assert lines.index("local self-signed.lab.test: order intended") < lines.index(
+        "repaired  reissue  local  self-signed.lab.test"
+    )
+    assert f"the report: {folder}/report.html" in lines
+    assert letters(lab) == 1
+    assert (folder / "checkallsslcerts.log").read_text() == first.stdout
+    assert {row["outcome"] for row in rows(folder / "results.jsonl", "remediation")} == {"proven"}
+    assert "Repairs: 2 repaired" in (folder / "report.html").read_text()
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    second = check(folder, "--config", lab["config"])
+    assert (second.returncode, second.stderr, letters(lab)) == (0, "", 1)
+    (line,) = second.stdout.splitlines()
+    assert line.startswith("1 host, 2 endpoints; findings: none; ")
+    assert line.endswith(f"the report: {folder}/report.html")
+    assert (
+        "Nothing is wrong with the certificate of the self-signed service"
+        in (folder / "checkallsslcerts.log").read_text()
+    ), "the log has what --verbose prints"
+
+
+@pytest.fixture
+def reports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return the folder of the reports of commands in this process, and see that no configuration of ours is found."""
+    monkeypatch.setenv("LOGS_DIRECTORY", str(tmp_path / "reports"))
+    monkeypatch.setattr(local, "PLACES", ())
+    return tmp_path / "reports"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (["--verb"], "unrecognized arguments: --verb"),
+        (["now"], "unrecognized arguments: now"),
+        (["--allow-retry", "--no-retry"], "argument --no-retry: not allowed with argument --allow-retry"),
+    ],
+)
+def test_nothing_lenient(arguments: list[str], line: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    assert ended.value.code == 4
+    assert capsys.readouterr().err.splitlines()[-1] == f"checkallsslcerts: {line}"
+
+
+def test_it_says_its_options_its_statuses_and_its_version(capsys: pytest.CaptureFixture[str]) -> None:
+    for option, said in (("--help", "75 somebody else is at"), ("--version", "checkallsslcerts 0.1.0\n")):
+        with pytest.raises(SystemExit) as ended:
+            main([option])
+        assert ended.value.code == 0
+        assert said in capsys.readouterr().out
+
+
+def test_a_configuration_that_is_not_there_is_said_in_a_line(reports: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--config", "/nowhere/x.toml"]) == 4
+    said = capsys.readouterr()
+    assert (said.out, said.err) == ("", "checkallsslcerts: configuration /nowhere/x.toml: No such file or directory\n")
+    assert not reports.exists()
+
+
+def test_a_configuration_that_others_can_change_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "sslaudit.toml"
+    file.touch()
+    assert find_configuration(str(file)) == file
+    file.chmod(0o666)
+    with pytest.raises(BadConfiguration, match=rf"others can change it: chown root {file}; chmod go-w {file}"):
+        find_configuration(str(file))
+
+
+def test_a_bad_configuration_ends_as_pytest_ends(reports: Path, tmp_path: Path) -> None:
+    file = tmp_path / "sslaudit.toml"
+    file.write_text("remdiate = 1\n")
+    said = check(reports, "--config", str(file))
+    assert (said.returncode, said.stdout) == (4, "")
+    assert f"{file}: unknown key 'remdiate'; did you mean 'remediate'?" in said.stderr
+
+
+def test_two_at_once_do_not_write_over_each_other(reports: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    report_folder()
+    with locked(reports, "checkallsslcerts", datetime.now(UTC)):
+        assert main([]) == 75
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.startswith(f"checkallsslcerts: nothing was done: {reports} is in use by process {os.getpid()} ")
+    assert {file.name for file in reports.iterdir()} == {"lock"}
+
+
+def test_what_is_not_written_down_is_filled_in(tmp_path: Path) -> None:
+    program = tmp_path / "checkallsslcerts"
+    elsewhere = with_defaults(Configuration(), tmp_path, program)
+    assert (elsewhere.mail, elsewhere.issuer, elsewhere.remediate.issuer) == (Mail(smtp="sendmail"), {}, None)
+    assert elsewhere.results == f"{tmp_path}/results.jsonl"
+    program.touch(0o755)
+    panel = with_defaults(Configuration(), tmp_path, program)
+    assert (panel.issuer, panel.remediate.issuer) == ({"cpanel": Issuer("cpanel")}, "cpanel")
+
+
+def test_what_is_written_down_holds(tmp_path: Path) -> None:
+    program = tmp_path / "checkallsslcerts"
+    program.touch(0o755)
+    written = Configuration(
+        results="mine.jsonl",
+        issuer={"mine": Issuer("store")},
+        remediate=Remediate(issuer="mine"),
+        mail=Mail(to=("a@b",)),
+    )
+    assert with_defaults(written, tmp_path, program) == written
+    unchosen = Configuration(issuer={"mine": Issuer("store")}, results="mine.jsonl", mail=Mail(to=("a@b",)))
+    assert with_defaults(unchosen, tmp_path, program) == unchosen, (
+        "an issuer that is written and not chosen is not passed over"
+    )
