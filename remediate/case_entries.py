@@ -31,6 +31,7 @@ _WHAT: Final[Mapping[Repair, str]] = {
     Repair.RELOAD: "a reload of the service",
     Repair.HOST: "owner and mode of the key files",
 }
+_PANELS: Final = "a run of the panel's own program, which orders and installs the certificate itself"
 _CLAUSES: Final[tuple[tuple[re.Pattern[str], str], ...]] = (
     (re.compile(r"the audit did not finish|not all checks were run"), "plan.unfinished"),
     (re.compile(r"it is not known when it was observed|it was observed "), "plan.old-evidence"),
@@ -98,7 +99,8 @@ def _tried(tried: Tried, journal: Journal) -> str:
     far = f"; done: {', '.join(kinds)}" if kinds and tried.kind != "proven" else ""
     stopped = f"; stopped at: {tried.step}" if tried.step and tried.kind != "proven" else ""
     names = f" for {listing(begun.names)}" if begun.repair in VALIDATED else ""
-    return f"{_WHAT[begun.repair]}{names}{order}{far}{stopped}"
+    is_panels = begun.is_panel and begun.repair is Repair.RUN_OWNER
+    return f"{_PANELS if is_panels else _WHAT[begun.repair]}{names}{order}{far}{stopped}"
 
 
 def of_waiting(upshot: Upshot) -> Iterator[tuple[str, Entry]]:

@@ -18,11 +18,6 @@ def night(*files: str) -> tuple[Row, ...]:
     return whole(), switched, service("exim"), found(endpoint("exim"), "cert.expired", severity="critical")
 
 
-def test_nobody_is_written_to_that_a_certificate_has_expired(nights: Nights) -> None:
-    nights.night(*night(SECOND))
-    assert nights.box.letters == []
-
-
 @pytest.mark.parametrize("check", ["cert.self-signed", "cert.revoked"])
 def test_anything_else_is_told(nights: Nights, check: str) -> None:
     nights.night(*night(SECOND), found(endpoint("exim"), check, remedy="reissue"))
