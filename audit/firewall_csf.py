@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from audit.firewall import Chain, Condition, Rule
+from audit.firewall_condense import condensed
 from audit.firewall_nft import HOOKS
 from audit.firewall_spans import MAYBE, of_addresses, of_ports
 from audit.firewall_walk import spans_of
@@ -33,7 +34,7 @@ def read_csf(text: str) -> tuple[Chain, ...]:
         return ()
     versions = (4, 6) if settings.get("IPV6") == "1" else (4,)
     return tuple(
-        Chain("csf", "TCP_IN", tuple(_rules(text, settings, version)), HOOKS["input"], "refuse", version)
+        Chain("csf", "TCP_IN", tuple(condensed(_rules(text, settings, version))), HOOKS["input"], "refuse", version)
         for version in versions
     )
 

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from audit.firewall import Action, Chain, Condition, Rule
+from audit.firewall_condense import condensed
 from audit.firewall_nft import HOOKS
 from audit.firewall_spans import MAYBE, folded, of_addresses, of_ports
 from audit.firewall_walk import spans_of
@@ -71,7 +72,7 @@ class _Reader:
     def chain(self, table: str, name: str, policy: str, lines: Sequence[str]) -> Chain:
         """Return a chain with its rules."""
         program = "ip6tables" if self._version == 6 else "iptables"
-        rules = tuple(self._rule(table, line, number) for number, line in enumerate(lines, 1))
+        rules = tuple(condensed(self._rule(table, line, number) for number, line in enumerate(lines, 1)))
         stage = _STAGES.get((table, name))
         return Chain(
             f"{program}, table {table}", name, rules, stage, "refuse" if policy == "DROP" else "accept", self._version

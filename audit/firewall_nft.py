@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from audit.firewall import Action, Chain, Condition, Rule
+from audit.firewall_condense import condensed
 from audit.firewall_nft_match import Sets, Table
 from audit.firewall_spans import ALWAYS, MAYBE, NEVER
 from audit.firewall_text import said
@@ -68,7 +69,7 @@ def _chain(one: Mapping[str, Any], rules: Sequence[Rule]) -> Chain:
     return Chain(
         f"nftables, table {one['family']} {one['table']}",
         one["name"],
-        tuple(rules),
+        tuple(condensed(rules)),
         stage=HOOKS[hook] + int(one.get("prio", 0)) if hook in HOOKS else None,
         policy="refuse" if one.get("policy") == "drop" else "accept",
         version=_VERSIONS[one["family"]],

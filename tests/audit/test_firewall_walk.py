@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import pytest
 
 from audit.firewall import Chain, Condition, Firewall, Rule
-from audit.firewall_walk import Answer, answer, packet, spans_of
+from audit.firewall_condense import condensed
+from audit.firewall_walk import Answer, Packet, answer, packet, spans_of
 from tests.audit.rulebook import generated, is_open, outcomes, packets
 
 MAYBE = Condition("unknown")
@@ -86,3 +89,22 @@ def test_a_ladder_of_jumps_is_walked_once_and_not_twice_as_often_at_each_rung() 
 
 def test_spans_that_touch_are_one() -> None:
     assert spans_of([(5, 6), (1, 2), (3, 4), (9, 9), (5, 5)]) == ((1, 6), (9, 9))
+
+
+def test_a_long_list_of_addresses_is_one_rule_and_refuses_whom_it_refused() -> None:
+    def blocking(numbers: Iterable[int]) -> list[Rule]:
+        spans = ((n, (Condition("source", ((n, n),), version=4),)) for n in numbers)
+        return [Rule("refuse", asked, text=f"-s {n}", number=n) for n, asked in spans]
+
+    few, many = blocking(range(1, 5)), blocking(range(10, 500, 2))
+    rules = [*few, ACCEPT, *many, Rule("refuse", (MAYBE,), text="maybe"), *blocking([999])]
+    found = tuple(condensed(rules))
+    assert [rule.text for rule in found] == [
+        *(rule.text for rule in few), "accept", "one of 245 rules for addresses, the first of which is -s 10", "maybe",
+        "-s 999",
+    ]  # fmt: skip
+    for source in range(1010):
+        seen = Packet(source, 4, 80)
+        for each in (rules[5:], rules):
+            whole, short = (Firewall((Chain("t", "in", tuple(one), 0),)) for one in (each, condensed(each)))
+            assert answer(whole, seen).verdict == answer(short, seen).verdict
