@@ -31,8 +31,9 @@ WWW: Final = NAMES["main"].second
 STORE: Final = "/run/store"
 FOUND: Final = "/run/found.jsonl"
 OWN_ADDRESS: Final = "198.18.0.2"
-_WEBSITE: Final = r"""
-sed -i 's|^http {|http { server { listen 80; listen [::]:80; root /var/www/html; }|' /etc/nginx/nginx.conf
+_SITE: Final = "server { listen 80; listen [::]:80; root /var/www/html; access_log /var/log/nginx/access.log; }"
+_WEBSITE: Final = rf"""
+sed -i 's|^http {{|http {{ {_SITE}|' /etc/nginx/nginx.conf
 cp -a /etc/nginx /etc/apache2 /root
 nginx -s reload
 """

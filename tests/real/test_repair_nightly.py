@@ -37,6 +37,7 @@ class Nights:
     seen: dict[str, list[str]]
     restarted: dict[str, list[str]]
     before: str
+    report: str  # of the first
     second: AuditRun | None = field(default=None)
 
 
@@ -48,7 +49,8 @@ def nights(overlays: None, authority: Authority) -> Iterator[Nights]:  # noqa: A
             first = night.run()
             seen = watch.saw_no_failure()
             restarted = json.loads(ftp.end())
-        yield Nights(fleet, night, first, seen, restarted, fleet.web1.shell(_LISTING), night.run())
+        report = night.near.read(f"{FOLDER}/report.html")
+        yield Nights(fleet, night, first, seen, restarted, fleet.web1.shell(_LISTING), report, night.run())
 
 
 def leaves(host: Host) -> set[bytes]:
@@ -91,6 +93,21 @@ def test_one_letter_arrived_by_way_of_a_real_exim(nights: Nights) -> None:
     body = letter.get_body(("plain",))
     assert body is not None
     assert "it is proven on every address" in body.get_content()
+
+
+def test_who_came_for_the_proof_is_told_with_the_step_in_the_report_and_in_the_letter(nights: Nights) -> None:
+    steps = [step for row in rows(nights.first, "remediation")[:1] for step in row["steps"]]
+    (note,) = {step["note"] for step in steps if (step["step"], step["state"]) == ("collect", "done")}
+    _, by_ca, by_us, *_ = note.splitlines()
+    assert by_ca.startswith("fetched by the CA: ")
+    assert "SECTIGO DCV, 200" in by_ca
+    assert by_us.startswith("fetched by this audit: ")
+    (letter,) = nights.night.letters()
+    body = letter.get_body(("html",))
+    assert body is not None
+    for told in (nights.report, body.get_content()):
+        assert by_ca in told
+        assert by_us in told
 
 
 def test_the_second_night_orders_changes_and_writes_nothing(nights: Nights) -> None:
