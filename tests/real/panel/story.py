@@ -23,13 +23,19 @@ from tests.real.pki import Credential
 TOUCH: Final = "/var/cpanel/ssl/disable_"
 CMDLINES: Final = "/run/cmdlines"
 CALLS: Final = "/var/cpanel/whmapi1.calls"
+EARLIER: Final = "/root/earlier"
+"""Where what earlier chapters left is kept: nothing that was written is forgotten."""
 _AGAIN: Final = f"""
 nft flush ruleset
-rm -rf {STATE} {KEPT} {REPORTS} {TOUCH}* {CALLS} {IDLE} {daemons.DOCROOT}/.well-known
+mkdir -p {EARLIER}; earlier={EARLIER}/$(ls {EARLIER} | wc -l); mkdir $earlier
+for left in {STATE} {KEPT} {REPORTS} {CALLS}; do [ ! -e $left ] || mv $left $earlier/$(echo $left | tr / _); done
+rm -rf {TOUCH}* {IDLE} {daemons.DOCROOT}/.well-known
 for job in $(atq | cut -f1); do atrm "$job"; done
 : >{daemons.LOG}
 """
-_LISTING: Final = rf"find /var/cpanel /etc /var/www {KEPT} -printf '%p %l %s %T@ %C@ %m %u %g\n' | sort"
+_LISTING: Final = (
+    rf"find /var/cpanel /etc /var/www {KEPT} -path {daemons.LOG} -o -printf '%p %l %s %T@ %C@ %m %u %g\n' | sort"
+)
 
 
 @dataclass(frozen=True, slots=True)
