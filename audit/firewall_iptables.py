@@ -53,7 +53,7 @@ def read_iptables(text: str, version: int, interfaces: Sequence[str] = ()) -> tu
             chains[table, name] = (policy, [])
         elif line.startswith(("-A ", "[")):
             words = re.sub(r"^\[[0-9:]+\] ", "", line)
-            chain = words.split()[1]
+            chain = "".join(words.split()[1:2])
             if (table, chain) not in chains:
                 raise ValueError(f"a rule of a chain that is not there: {line[:80]!r}")
             chains[table, chain][1].append(words)

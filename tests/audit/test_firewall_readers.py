@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from typing import Any
 
 import pytest
@@ -268,3 +269,75 @@ def test_csf_filters_ipv6_only_where_it_is_told_to() -> None:
 )  # fmt: skip
 def test_the_settings_by_which_only_some_countries_get_through_are_told(text: str, expected: tuple[str, ...]) -> None:
     assert read_countries(text) == expected
+
+
+ODD: tuple[Any, ...] = (
+    None,
+    3,
+    -1,
+    "",
+    "x",
+    "@",
+    [],
+    {},
+    [[]],
+    {"set": None},
+    {"range": [1]},
+    True,
+    10**40,
+    "::1/999",
+    {"a": 1, "b": 2},
+)
+WHOLE = nft(
+    [match({"ct": {"key": "state"}}, ["established"], "in"), {"accept": None}],
+    [match(DPORT, {"set": [80, {"range": [90, 99]}]}), match(SADDR, "@listed"), {"jump": {"target": "web"}}],
+    [{"vmap": {"key": DPORT, "data": {"set": [[80, {"goto": {"target": "web"}}]]}}}, {"limit": {"rate": 1}}],
+    [match(SYN, "syn", "!="), {"set": {"op": "add", "stmt": [{"limit": {"inv": True}}]}}, {"drop": None}],
+    more=({"set": {"family": "inet", "table": "filter", "name": "listed", "elem": [CA, {"elem": {"val": OTHER}}]}},
+          {"chain": {"family": "inet", "table": "filter", "name": "web"}}, {"table": {"family": "inet", "name": "x"}}),
+)  # fmt: skip
+
+
+def mutated(value: Any, dice: random.Random) -> Any:  # noqa: ANN401 - any JSON value
+    """Return a value with some parts of it replaced by odd ones."""
+    if dice.random() < 0.02:
+        return dice.choice(ODD)
+    if isinstance(value, dict):
+        return {key: mutated(one, dice) for key, one in value.items() if dice.random() > 0.01}
+    return [mutated(one, dice) for one in value] if isinstance(value, list) else value
+
+
+@pytest.mark.parametrize("part", range(4))
+def test_a_ruleset_that_was_tampered_with_is_read_or_refused_and_never_breaks_us(part: int) -> None:
+    dice, read = random.Random(part), 0  # noqa: S311 - mutations of a test
+    for _ in range(400):
+        text = json.dumps(mutated(json.loads(WHOLE), dice))
+        try:
+            chains = read_nftables(text, ["eth0"])
+        except ValueError:
+            continue
+        read += 1
+        assert set(verdicts(chains, CA, SIX)) <= {"admitted", "refused", "unknown"}
+    assert read > 40
+
+
+LINES = saved(
+    "INPUT -i lo -j ACCEPT", 'INPUT -p tcp -m multiport --dports 80,90:99 -m comment --comment "a b" -j own',
+    "own ! -s 192.0.2.0/24 -p tcp -m tcp --tcp-flags FIN,SYN SYN -j REJECT --reject-with x", "own -g own",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("part", range(4))
+def test_lines_of_iptables_that_were_tampered_with_are_read_or_refused_and_never_break_us(part: int) -> None:
+    dice, read = random.Random(part), 0  # noqa: S311 - mutations of a test
+    for _ in range(400):
+        letters = list(LINES)
+        for _ in range(dice.randint(1, 4)):
+            letters[dice.randrange(len(letters))] = dice.choice(["", " ", "\n", "-", '"', "!", ":", "*", "A", "\\"])
+        try:
+            chains = read_iptables("".join(letters), 4, ["eth0"])
+        except ValueError:
+            continue
+        read += 1
+        assert set(verdicts(chains, CA)) <= {"admitted", "refused", "unknown"}
+    assert read > 40
