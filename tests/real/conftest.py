@@ -5,12 +5,27 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from typing import Final
 
 import pytest
 
 from tests.real.host import Host, running_host
 from tests.real.overlay import why_missing
 from tests.real.pki import Authority, new_authority
+
+LONGEST: Final = (
+    "test_seed",
+    "test_repair_interrupted",
+    "test_peers",
+    "test_repair_nightly",
+    "test_repair",
+    "test_repair_failures",
+    "test_repair_more",
+    "test_twins",
+    "test_switch",
+    "test_panel_switch",
+)
+"""The files of real servers that take some half a minute and more, the longest first."""
 
 
 @pytest.fixture(scope="session")
@@ -37,4 +52,9 @@ def auditor(overlays: None) -> Iterator[Host]:  # noqa: ARG001 - asked for to sk
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with what takes longest: where files run beside one another, nothing waits for them at the end."""
-    items.sort(key=lambda item: item.get_closest_marker("real") is None)
+    items.sort(key=_place)
+
+
+def _place(item: pytest.Item) -> tuple[bool, int]:
+    places = {name: place for place, name in enumerate(LONGEST)}
+    return item.get_closest_marker("real") is None, places.get(item.path.stem, len(LONGEST))
