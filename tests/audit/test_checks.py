@@ -42,6 +42,9 @@ CATALOGUE = {
     "cert.staple-stale": "medium", "cert.lint-br": "low",
     "cert.wildcard-scope": "low", "chain.root-included": "info", "chain.weak-ca-key": "high",
     "cert.revoked": "critical",
+    "dcv.firewall": "high", "dcv.firewall-narrow": "high", "dcv.http-unreachable": "high",
+    "dcv.redirect-illegal": "medium", "dcv.stale-token": "info", "ops.clock-skew": "medium",
+    "ops.contact-missing": "low", "ops.management-disabled": "info", "ops.renewal-unscheduled": "high",
 }  # fmt: skip
 FIXTURES = {
     "endpoint", "observation", "handshake", "certificate", "chain", "server", "policy", "now", "audit_run",
