@@ -5,6 +5,7 @@ It knows what was served and asked for; it refuses to lose a name without a word
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 from audit.addresses import is_public
@@ -13,11 +14,12 @@ from audit.endpoint import to_address
 from audit.names import host_name_faults
 from audit.words import sentence
 from remediate.case import LeftOut
-from remediate.evidence import Evidence
+from remediate.evidence import Evidence, Seen
 from remediate.grouping import Group, used_files
 
 _NOT_VOUCHED: Final = "no CA has vouched for it, and the panel's services are asked for by the host's name"
 _NO_FILE: Final = "no file shows that all names it stands for are ours (Baseline Requirements 3.2.2.4.18)"
+_NOT_HERE: Final = "the certificate was not for the host's name, and nothing is known to lead here by this one"
 _HOME_MADE: Final = ("cert.self-signed", "cert.untrusted", "svc.certificate-missing")
 """Findings on certificates that no CA the clients know has vouched for: any name may stand in them."""
 
@@ -26,34 +28,40 @@ def names_of(group: Group, evidence: Evidence) -> tuple[tuple[str, ...], tuple[L
     """Return the names to keep and those left out: all SANs, on disk and served, and what each endpoint is asked for.
 
     Left out is only what no CA may certify, and only where no CA has: no name is lost that a client could rely on. Of
-    a panel's own services it is what no CA has vouched for, and wildcards: one name too many would leave all of them
-    without a certificate.
+    a panel's own services it is what no CA has vouched for, wildcards, and what a host was called before: one name too
+    many would leave all of them without a certificate.
     """
     kept = {member.name for member in group.members}
     left_out: dict[str, str] = {}
     for member in group.members:
         if member.names is None:
             left_out["?"] = f"the names of what {member.endpoint} serves cannot be read"
-        is_home_made = any(evidence.verdict(member.endpoint, check) is Verdict.FAIL for check in _HOME_MADE)
+        fault_of = _judge(member, group, evidence)
         on_disk = (name for file in used_files(member) for name in file.names)
         for name in (*(member.names or ()), *on_disk):
-            fault = (
-                _unneeded(name, is_home_made=is_home_made)
-                if group.is_panel
-                else _uncertifiable(name)
-                if is_home_made
-                else ""
-            )
-            if fault:
+            if fault := fault_of(name):
                 left_out[name] = fault
             else:
                 kept.add(name)
     return tuple(sorted(kept)), tuple(LeftOut(name, left_out[name]) for name in sorted(left_out) if name not in kept)
 
 
-def _unneeded(name: str, *, is_home_made: bool) -> str:
-    """Say in a clause why a certificate of a panel's services does without a name; an empty text where it keeps it."""
-    return _NOT_VOUCHED if is_home_made else _NO_FILE if name.startswith("*.") else ""
+def _judge(member: Seen, group: Group, evidence: Evidence) -> Callable[[str], str]:
+    """Return what says in a clause why a name of a certificate is left out, and nothing of one that is kept."""
+    is_home_made = any(evidence.verdict(member.endpoint, check) is Verdict.FAIL for check in _HOME_MADE)
+    if not group.is_panel:
+        return _uncertifiable if is_home_made else lambda _: ""
+    if is_home_made:
+        return lambda _: _NOT_VOUCHED
+    is_for_others = evidence.verdict(member.endpoint, "cert.name-mismatch") is Verdict.FAIL
+    here = _names_here(group, evidence) if is_for_others else frozenset()
+    return lambda name: _NO_FILE if name.startswith("*.") else _NOT_HERE if is_for_others and name not in here else ""
+
+
+def _names_here(group: Group, evidence: Evidence) -> frozenset[str]:
+    """Return the names that are known to lead to the host: something else there is asked for by them."""
+    mine = (seen for seen in evidence.seen.values() if seen.label == group.host and seen.own_addresses)
+    return frozenset(one.name for one in mine if set(one.resolved or ()).intersection(one.own_addresses or ()))
 
 
 def _uncertifiable(name: str) -> str:

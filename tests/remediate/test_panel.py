@@ -110,6 +110,17 @@ def test_names_that_only_a_self_signed_certificate_had_are_left_out_and_told(nam
     assert (case.names, [one.name for one in case.left_out]) == ((NAME,), [name])
 
 
+def test_what_the_host_was_called_before_is_left_out_unless_it_still_leads_here() -> None:
+    before = ("old.example.com", "mail.example.com")
+    own = {"own_addresses": ["192.0.2.1"]}
+    bought = service("exim", before, **own)
+    wrong = found(endpoint("exim"), "cert.name-mismatch", remedy="reissue")
+    web = seen(f"{HOST}/https://mail.example.com:443", ("mail.example.com",), leaf="web", key="web",
+               resolved=["192.0.2.1"], **own)  # fmt: skip
+    case = only(planned(whole(), bought, wrong, web))
+    assert (case.names, [one.name for one in case.left_out]) == (("mail.example.com", NAME), ["old.example.com"])
+
+
 def test_names_that_a_ca_has_vouched_for_are_kept_but_for_wildcards() -> None:
     bought = service("exim", (NAME, "mail.example.com", "*.example.com"))
     case = only(planned(whole(), bought, found(endpoint("exim"), "cert.expiring", remedy="reissue")))
