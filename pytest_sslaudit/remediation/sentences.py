@@ -105,7 +105,7 @@ def lines_of(plan: Plan, teller: Teller) -> Iterator[str]:
     for waiting in plan.waiting:
         yield from _waits(waiting, teller)
     yield from _well(plan.explained, teller)
-    yield from _left(plan.explained)
+    yield from _left(plan)
     if not attempts:
         yield "There is nothing that the system will attempt to replace."
 
@@ -144,8 +144,12 @@ def _well(explained: Iterable[Explained], teller: Teller) -> Iterator[str]:
         yield f"Nothing is wrong with the certificate of the {word} service, which is valid until {moment(min(ends))}."
 
 
-def _left(explained: Iterable[Explained]) -> Iterator[str]:
-    for one in explained:
-        if one.kind != "well":
-            finding = sentence([part for part in (one.message, f"left as it is: {one.why}") if part])
-            yield one_line(f"{one.endpoint}: {one.check}: {finding}")
+def _left(plan: Plan) -> Iterator[str]:
+    """Yield what is left as it is; but not what could not be told of an endpoint where something else is found."""
+    found = {one.endpoint for one in plan.explained if one.kind not in ("well", "unknown")}
+    found |= {endpoint for case in (*plan.cases, *(one.case for one in plan.waiting)) for endpoint in case.endpoints}
+    for one in plan.explained:
+        if one.kind == "well" or (one.kind == "unknown" and one.endpoint in found):
+            continue
+        finding = sentence([part for part in (one.message, f"left as it is: {one.why}") if part])
+        yield one_line(f"{one.endpoint}: {one.check}: {finding}")

@@ -136,3 +136,10 @@ def test_where_services_are_switched_off_nothing_is_attempted() -> None:
     lines = told(*fresh("exim"), off)
     assert not [line for line in lines if "will attempt to replace the" in line]
     assert [line for line in lines if "cert.self-signed" in line and "switched off" in line]
+
+
+def test_what_could_not_be_told_is_said_only_where_nothing_else_is_found() -> None:
+    told_of, silent = "cert.untrusted", endpoint("dovecot")
+    unknown = [found(one, told_of, verdict="inconclusive") for one in (endpoint("exim"), silent)]
+    lines = told(service("exim"), service("dovecot"), found(endpoint("exim"), "cert.self-signed"), *unknown)
+    assert [line.partition(": ")[0] for line in lines if told_of in line] == [silent]
