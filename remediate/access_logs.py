@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable
-from datetime import UTC
+from datetime import UTC, datetime
 from typing import Final
 
 from audit.observation import HostView
@@ -16,7 +16,7 @@ from audit.websites import logs_of
 from remediate.action import Command, Done
 from remediate.premises import Premises
 from remediate.visit_times import zone_of
-from remediate.visits import Noted, Unreadable, Visit, read_line
+from remediate.visits import ANY, Noted, Unreadable, Visit, only, read_line
 
 Logs = Callable[[str, str], tuple[str, ...]]
 """For the label of a host and a name: where requests to it are noted, as `audit.websites` says it; `?` before a path
@@ -34,7 +34,7 @@ _PANEL: Final = (
 # once, whichever links lead there, the newest first. Of each no more is read, and said, than a host is to bear; a line
 # of a log begins with `> `.
 _LOOK: Final = r"""
-file=$1 most=$2
+wanted=$1 most=$2
 shift 2
 since=$root/$case/pending/csr.pem began=$(date +%s) text= newest=
 printf "x\n" | grep -aqF x 2>/dev/null && text=-a
@@ -48,7 +48,7 @@ lines() {
     *) set -- tail -c 200000000 -- "$1" ;;
   esac
   command -v "$1" >/dev/null || { echo "!! there is no $1 on the host to read it with"; return; }
-  bounded "$@" | grep $text -F -e "$file" | tail -n "$most" | cut -c 1-4000 | sed "s/^/> /"
+  bounded "$@" | grep $text -E -e "$wanted" | tail -n "$most" | cut -c 1-4000 | sed "s/^/> /"
 }
 rotated() {
   IFS=
@@ -88,6 +88,7 @@ done 2>&1 | sort -rn | head -n 12 | while read -r when path; do
 done | head -c 400000
 :
 """
+_ANY: Final = r"/\.well-known/(pki-validation|acme-challenge)/|/[0-9A-F]{32}\.txt"
 _MOST: Final = 40  # lines of one file; several places look, at each address of a name
 
 
@@ -110,29 +111,37 @@ def logs_on(hosts: Iterable[HostView], port: int = 80) -> Logs:
     return logs
 
 
-def look_for_visits(premises: Premises, file: str, logs: Iterable[str]) -> Command:
-    """Return the command that looks for a file's name in logs, and in what was rotated away since it was asked for."""
-    why = f"look who has asked for {file}"
-    return premises.looking(why, _LOOK, file, str(_MOST), *logs, timeout_s=50.0)
+def look_for_visits(premises: Premises, file: str | None, logs: Iterable[str]) -> Command:
+    """Return the command that looks for a file's name in logs, and in what was rotated away since it was asked for.
+
+    Without a file for all that a CA may ask for.
+    """
+    why = f"look who has asked for {file or 'a proof'}"
+    return premises.looking(why, _LOOK, file or _ANY, str(_MOST), *logs, timeout_s=50.0)
 
 
-def read_visits(done: Done, file: str) -> Noted:
-    """Return what a host's logs say, its visits by time; what two logs note is one visit."""
+def read_visits(done: Done, file: str | None, since: datetime | None = None) -> Noted:
+    """Return what a host's logs say, its visits by time; what two logs note is one visit.
+
+    Without a file those for any proof; `since` leaves out what came before.
+    """
     if not done.ok:
         return Noted(faults=(f"the access log could not be looked at: {(done.error or 'it takes too long').strip()}",))
     lines = done.output.splitlines()
     zone = next((zone_of(line.removeprefix("zone ")) for line in lines if line.startswith("zone ")), UTC)
+    proof = only(file) if file else ANY
     whole, of_one, unread = Counter[Visit](), Counter[Visit](), 0
     for line in lines:
         if line.startswith("== "):
             whole, of_one = whole | of_one, Counter()
         if line.startswith("> "):
             try:
-                of_one.update(filter(None, [read_line(line.removeprefix("> "), file, zone)]))
+                of_one.update(filter(None, [read_line(line.removeprefix("> "), proof, zone)]))
             except Unreadable:
                 unread += 1
+    visits = (one for one in (whole | of_one).elements() if since is None or one.at is None or one.at >= since)
     return Noted(
-        tuple(sorted((whole | of_one).elements(), key=_when)),
+        tuple(sorted(visits, key=_when)),
         unread,
         tuple(line.removeprefix("== ") for line in lines if line.startswith("== ")),
         tuple(dict.fromkeys(line.removeprefix("!! ") for line in lines if line.startswith("!! "))),

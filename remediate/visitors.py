@@ -23,7 +23,8 @@ _NAMES: Final[Mapping[Who, str]] = {
     "ours": "this audit",
     "other": "others",
 }
-_CA: Final = re.compile(r"\bsectigo\W*dcv\b", re.IGNORECASE)
+_SECTIGO: Final = re.compile(r"\bsectigo\W*dcv\b", re.IGNORECASE)
+_OTHER_CA: Final = re.compile(r"let's encrypt validation|letsencrypt\.org", re.IGNORECASE)
 _PANEL: Final = re.compile(r"cpanel-http-client", re.IGNORECASE)
 _SHOWN: Final = 4  # addresses of one kind of visitors
 _LISTED: Final = "listed as Sectigo's by cPanel's documentation"
@@ -33,7 +34,7 @@ def who(visit: Visit) -> Who:
     """Return who says to have come."""
     if visit.agent.startswith(SELF_TEST):
         return "ours"
-    if _CA.search(visit.agent):
+    if _SECTIGO.search(visit.agent) or _OTHER_CA.search(visit.agent):
         return "ca"
     return "panel" if _PANEL.search(visit.agent) else "other"
 
@@ -81,8 +82,8 @@ def _told(last: Visit, visits: Sequence[Visit]) -> str:
 
 
 def _of_places(visits: Iterable[Visit]) -> Iterator[str]:
-    """Yield which of the CA's addresses are listed, and what is so today where one is not."""
-    places = list(dict.fromkeys(visit.address for visit in visits))
+    """Yield which of Sectigo's addresses are listed, and what is so today where one is not."""
+    places = list(dict.fromkeys(visit.address for visit in visits if _SECTIGO.search(visit.agent)))
     listed = [one for one in places if one in LISTED]
     others = [one for one in places if one not in LISTED]
     if listed:

@@ -22,6 +22,8 @@ _FIELDS: Final = 200  # of one line
 _DEPTH: Final = 6  # of a line in JSON
 _TOKEN: Final = re.compile(r'\s*(?:\[(?P<bracket>[^\]]*)\]|"(?P<quoted>(?:\\.|[^"\\])*)"|(?P<bare>\S+))')
 _PAIR: Final = re.compile(r'([\w.@-]+)=(?:"((?:\\.|[^"\\])*)"|(\S*))')
+ANY: Final = re.compile(r".*/\.well-known/(pki-validation|acme-challenge)/[^/]+|(\w+://[^/]+)?/[0-9A-F]{32}\.txt")
+"""The paths of all proofs that a CA may ask for, those of before 2017 too."""
 _METHOD: Final = re.compile(r"[A-Z]{3,12} (?=/|\w+://)")
 _STATUS: Final = re.compile(r"[1-5]\d\d")
 _HOST: Final = re.compile(r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+")
@@ -70,6 +72,11 @@ class Noted:
     faults: tuple[str, ...] = ()
 
 
+def only(file: str) -> re.Pattern[str]:
+    """Return the paths of one file, in whichever folder."""
+    return re.compile(rf".*/{re.escape(file)}")
+
+
 class Unreadable(ValueError):
     """A line that names the file and has no request that is understood."""
 
@@ -80,13 +87,13 @@ class _Token:
     text: str
 
 
-def read_line(line: str, file: str, zone: tzinfo = UTC) -> Visit | None:
-    """Return the visit that a line notes; None where the file is named in it and was not asked for.
+def read_line(line: str, proof: re.Pattern[str], zone: tzinfo = UTC) -> Visit | None:
+    """Return the visit that a line notes; None where something else was asked for, whatever else it names.
 
-    `zone` is that of times that name none. Raises Unreadable.
+    `proof` is what the path has to be, `zone` that of times that name none. Raises Unreadable.
     """
     fields = _named_fields(line)
-    return _of_fields(fields, file, zone) if fields else _of_tokens(tuple(_tokens(line)), file, zone)
+    return _of_fields(fields, proof, zone) if fields else _of_tokens(tuple(_tokens(line)), proof, zone)
 
 
 def _tokens(line: str) -> Iterator[_Token]:
@@ -96,13 +103,13 @@ def _tokens(line: str) -> Iterator[_Token]:
         yield _Token(str(match.lastgroup), match[str(match.lastgroup)])
 
 
-def _of_tokens(tokens: tuple[_Token, ...], file: str, zone: tzinfo) -> Visit | None:
+def _of_tokens(tokens: tuple[_Token, ...], proof: re.Pattern[str], zone: tzinfo) -> Visit | None:
     """Read a line of words: the request is the first that has a method, or else that is a path to the file."""
     asked = next((index for index, one in enumerate(tokens) if _is_request(one)), None)
-    if asked is not None and not _asks_for(tokens[asked].text, file):
+    if asked is not None and not _asks_for(tokens[asked].text, proof):
         return None
     if asked is None:
-        asked = next((index for index, one in enumerate(tokens) if _asks_for(one.text, file)), None)
+        asked = next((index for index, one in enumerate(tokens) if _asks_for(one.text, proof)), None)
     if asked is None:
         raise Unreadable
     before, after = tokens[:asked], tokens[asked + 1 :]
@@ -120,11 +127,11 @@ def _is_request(one: _Token) -> bool:
     return one.kind == "quoted" and _METHOD.match(one.text) is not None
 
 
-def _asks_for(request: str, file: str) -> bool:
-    """Return whether a request is for the file: as the last part of its path."""
+def _asks_for(request: str, proof: re.Pattern[str]) -> bool:
+    """Return whether a request, or a path alone, is for a proof."""
     words = request.split(" ")
     path = words[1] if len(words) > 1 and _METHOD.match(request) else words[0]
-    return path.partition("?")[0].replace("\\/", "/").rpartition("/")[2] == file
+    return proof.fullmatch(path.partition("?")[0].replace("\\/", "/")) is not None
 
 
 def _frame(before: tuple[_Token, ...], after: tuple[_Token, ...]) -> Iterator[str]:
@@ -215,11 +222,11 @@ def _letters(name: str) -> str:
     return re.sub(r"[^a-z]", "", name.lower())
 
 
-def _of_fields(fields: Mapping[str, str], file: str, zone: tzinfo) -> Visit | None:
+def _of_fields(fields: Mapping[str, str], proof: re.Pattern[str], zone: tzinfo) -> Visit | None:
     requests = [text for text in _picked(fields, _REQUESTS) if "/" in text]
     if not requests:
         raise Unreadable
-    if not any(_asks_for(text, file) for text in requests):
+    if not any(_asks_for(text, proof) for text in requests):
         return None
     addresses = (_address(text.partition(",")[0]) for text in (*_picked(fields, _ADDRESSES), *fields.values()))
     address = next(filter(None, addresses), None)

@@ -199,17 +199,22 @@ def _finish(site: Site) -> Ending:
     done_with = (site.run(command) for command in tidying(site))
     left = (result for result in done_with if not result.ok and result.status != BUSY)
     notes = (*_untaken(site), *(f"not all that is old could be thrown away: {said(result)}" for result in left))
-    leaf, *visits = _collected(site)
-    journal.end(case.id, Outcome("repaired", site.means.clock(), leaf or None, sentence(notes)))
-    return Ending(case, "proven", note="\n".join(filter(None, (sentence(notes), *visits))))
+    journal.end(case.id, Outcome("repaired", site.means.clock(), _leaf(site), sentence(notes)))
+    return Ending(case, "proven", note="\n".join(filter(None, (sentence(notes), *_visits(site)))))
 
 
-def _collected(site: Site) -> list[str]:
-    """Return the leaf that was installed, nothing where none was, and who came for the proof of it, a line each."""
+def _leaf(site: Site) -> str | None:
+    """Return the leaf that was installed, None where none was."""
     done_so = (event.note for event in site.means.journal.events(site.case.id) if event.state == "done")
-    notes = [note.splitlines() for note in done_so if note.startswith(NOTED)]
-    leaf, *visits = notes[-1] if notes else [""]
-    return [leaf.removeprefix(NOTED)[:64], *visits]
+    leaves = [note.removeprefix(NOTED)[:64] for note in done_so if note.startswith(NOTED)]
+    return leaves[-1] if leaves else None
+
+
+def _visits(site: Site) -> list[str]:
+    """Return who came for the proof of what is installed, a line each: in this run, or in an earlier one."""
+    done_so = (event for event in site.means.journal.events(site.case.id) if event.state == "done")
+    notes = [event.note.splitlines() for event in done_so if event.step in ("collect", "renew")]
+    return notes[-1][1:] if notes else []
 
 
 def _untaken(site: Site) -> Iterator[str]:

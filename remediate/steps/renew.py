@@ -13,6 +13,7 @@ from remediate.premises import BUSY
 from remediate.site import Site, Unknown
 from remediate.steps.disk import leaves_on_disk
 from remediate.steps.step import So, Stuck, interruption, said
+from remediate.steps.visiting import visits_since
 
 
 class Renew:
@@ -26,18 +27,22 @@ class Renew:
         paths = _paths(site)
         if not all(path in leaves and _is_renewed(site, leaves[path]) for path in paths):
             return None
-        return So(f"{_owner(site).name} has renewed {listing(sorted({leaves[path].sha256[:16] for path in paths}))}")
+        renewed = f"{_owner(site).name} has renewed {listing(sorted({leaves[path].sha256[:16] for path in paths}))}"
+        return So("\n".join((renewed, *site.visits)))
 
     def act(self, site: Site, subject: str) -> None:
-        """Run the renewal, and wait where it goes on behind our back."""
+        """Run the renewal, and wait where it goes on behind our back; a panel's CA may be seen in the access log."""
+        began = site.means.clock()
         result = site.run(renewal(site))
         if result.status in (None, BUSY):
             raise interruption(site, result)
         if not result.ok:
             raise Stuck("owner.not-run", f"the renewal of {_owner(site).name} was not run: {said(result)}")
         site.wait_until(lambda: self.look(site, subject) is not None, _owner(site).settles_s)
+        site.visits = visits_since(site, began) if site.case.is_panel else ()
         if self.look(site, subject) is None:
-            raise Stuck("owner.unchanged", f"{_owner(site).name} left {_left(site)}; {_said(result)}")
+            why = f"{_owner(site).name} left {_left(site)}; {_said(result)}"
+            raise Stuck("owner.unchanged", "\n".join((why, *site.visits)))
 
 
 def renewal(site: Site) -> Command:

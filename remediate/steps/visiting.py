@@ -5,12 +5,17 @@ It knows hosts, names and logs; what a line of one says is read elsewhere.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime, timedelta
+from typing import Final
 
 from remediate.access_logs import look_for_visits, read_visits
 from remediate.dcv import Challenge
 from remediate.site import Site
 from remediate.visitors import visitor_lines
+from remediate.visits import Noted
+
+_EARLY_S: Final = 5.0  # a log's times have no fractions, and two clocks are never one
 
 
 def visits(site: Site, proofs: Sequence[Challenge], *, is_ordered: bool) -> tuple[str, ...]:
@@ -24,13 +29,32 @@ def visits(site: Site, proofs: Sequence[Challenge], *, is_ordered: bool) -> tupl
     return tuple(f"{host}: {line}" if len(hosts) > 1 else line for host, line in said)
 
 
+def visits_since(site: Site, began: datetime) -> tuple[str, ...]:
+    """Return lines about who has come for any proof of the case's names since a time: for whoever else ordered."""
+    servers = [site.means.targets[one].server for one in site.case.endpoints if one in site.means.targets]
+    offset = next((server.clock_offset_s for server in servers if server and server.clock_offset_s), 0.0)
+    logs = _logs(site, site.case.host, site.case.names)
+    if not logs:
+        return ()
+    done = site.run(look_for_visits(site.premises, None, logs))
+    noted = read_visits(done, None, began + timedelta(seconds=offset - _EARLY_S))
+    return tuple(_told(site, site.case.host, noted))
+
+
 def _on_host(site: Site, proofs: Sequence[Challenge], *, is_ordered: bool) -> Iterator[str]:
     premises = proofs[0].premises
     file = site.means.validator.place(proofs[0]).rpartition("/")[2]
-    logs = tuple(dict.fromkeys(log for one in proofs for log in site.means.logs(premises.host, one.name)))
-    if not logs:
-        return
-    noted = read_visits(site.run(look_for_visits(premises, file, logs)), file)
+    logs = _logs(site, premises.host, [one.name for one in proofs])
+    if logs:
+        noted = read_visits(site.run(look_for_visits(premises, file, logs)), file)
+        yield from _told(site, premises.host, noted, is_ordered=is_ordered)
+
+
+def _logs(site: Site, host: str, names: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(log for name in names for log in site.means.logs(host, name)))
+
+
+def _told(site: Site, host: str, noted: Noted, *, is_ordered: bool = True) -> Iterator[str]:
     for visit in noted.visits:
-        site.means.say(f"{premises.host} has noted for {file}: {visit}")
+        site.means.say(f"{host} has noted for the proof: {visit}")
     yield from visitor_lines(noted, is_ordered=is_ordered)

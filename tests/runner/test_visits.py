@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,8 @@ from audit.websites import Docroot
 from remediate.journal import Journal
 from remediate.runner import Pace, repair
 from remediate.show import ending_row
-from remediate.site import Means
+from remediate.site import Means, Site
+from remediate.steps.visiting import visits_since
 from remediate.walk import Ending
 from tests.runner.premiere import Premiere
 
@@ -99,3 +101,23 @@ def test_where_nothing_got_through_to_the_host_that_is_said(there: Premiere, jou
     logs = {"logs": lambda _host, _name: (str(quiet),), "docroots": lambda _host, _name: Docroot(str(tmp_path))}
     ending = repaired(there, means_of(there, journal, **logs))
     assert ending.note.splitlines()[-1] == f"no request for the file has come in here, says {quiet}"
+
+
+def test_of_a_run_of_the_panels_own_program_all_that_came_since_is_told(there: Premiere, journal: Journal) -> None:
+    began = datetime(2026, 11, 23, 10, 0, tzinfo=UTC)
+    with there.access_log.open("w") as log:
+        for minute, agent, path in (
+            ("09:59", "SECTIGO DCV", "/.well-known/pki-validation/" + "0A" * 16 + ".txt"),
+            ("10:01", "Cpanel-HTTP-Client/1.0", "/.well-known/pki-validation/" + "0B" * 16 + ".txt"),
+            ("10:02", "SECTIGO DCV", "/.well-known/pki-validation/" + "0B" * 16 + ".txt"),
+            ("10:03", "curl/8", "/robots.txt"),
+        ):
+            when = f"23/Nov/2026:{minute}:00 +0000"
+            log.write(f'199.66.201.132 - - [{when}] "GET {path} HTTP/1.1" 200 97 "-" "{agent}"\n')
+    site = Site(there.case(), means_of(there, journal))
+    assert visits_since(site, began) == (
+        "fetched by the CA: 199.66.201.132 at 2026-11-23 10:02:00 UTC, SECTIGO DCV, 200",
+        "fetched by the panel's own client: 199.66.201.132 at 2026-11-23 10:01:00 UTC, Cpanel-HTTP-Client/1.0, 200",
+        "listed as Sectigo's by cPanel's documentation: 199.66.201.132",
+    )
+    assert visits_since(Site(there.case(), there.means(journal)), began) == ()

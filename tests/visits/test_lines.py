@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from remediate.visits import Unreadable, Visit, read_line
+from remediate.visits import ANY, Unreadable, Visit, only, read_line
 
 FILE = "4221C402112E4831C72C2E004614C47C.txt"
 OTHER = "4F571E4CB76F46E37B8118CEA1DB42BA.txt"
@@ -37,7 +37,7 @@ SEED = (
 
 @pytest.mark.parametrize(("line", "file", "visit"), SEED, ids=["panel", "sectigo"])
 def test_the_panels_own_two_samples_are_read(line: str, file: str, visit: Visit) -> None:
-    assert read_line(line, file) == visit
+    assert read_line(line, only(file)) == visit
 
 
 GET = f'"GET {PATH} HTTP/1.1"'
@@ -92,13 +92,13 @@ SAME = {
 
 @pytest.mark.parametrize("line", SAME.values(), ids=SAME)
 def test_whatever_the_format_the_visit_is_the_same(line: str) -> None:
-    assert read_line(line, FILE) == CA
+    assert read_line(line, only(FILE)) == CA
 
 
 def test_without_an_agent_or_a_status_the_rest_is_read() -> None:
-    assert read_line(f"199.66.201.132 - - [{TIME}] {GET} 200 97", FILE) == Visit(CA.address, AT, 200)
-    assert read_line(f"199.66.201.132 - - [{TIME}] {GET} - 97", FILE) == Visit(CA.address, AT)
-    assert read_line(f'199.66.201.132 - - [{TIME}] {GET} 404 9 "-" "-"', FILE) == Visit(CA.address, AT, 404)
+    assert read_line(f"199.66.201.132 - - [{TIME}] {GET} 200 97", only(FILE)) == Visit(CA.address, AT, 200)
+    assert read_line(f"199.66.201.132 - - [{TIME}] {GET} - 97", only(FILE)) == Visit(CA.address, AT)
+    assert read_line(f'199.66.201.132 - - [{TIME}] {GET} 404 9 "-" "-"', only(FILE)) == Visit(CA.address, AT, 404)
 
 
 @pytest.mark.parametrize(
@@ -112,23 +112,23 @@ def test_without_an_agent_or_a_status_the_rest_is_read() -> None:
     ],
 )
 def test_addresses_of_ipv6_and_names_that_were_looked_up_are_read(text: str, address: str) -> None:
-    visit = read_line(f'{text} - - [{TIME}] {GET} 200 97 "-" "SECTIGO DCV"', FILE)
+    visit = read_line(f'{text} - - [{TIME}] {GET} 200 97 "-" "SECTIGO DCV"', only(FILE))
     assert visit == Visit(address, AT, 200, "SECTIGO DCV")
 
 
 def test_a_time_without_a_zone_is_of_the_hosts_and_one_that_is_none_is_not_known() -> None:
     zone = timezone(timedelta(hours=-5))
     line = f'2026-11-23 05:03:04 199.66.201.132 {GET} 200 97 "-" "SECTIGO DCV"'
-    assert read_line(line, FILE, zone) == CA
+    assert read_line(line, only(FILE), zone) == CA
     for time in ("31/Feb/2026:10:03:04 +0000", "23/Nov/0000:10:03:04 +0000", "23/Nix/2026:10:03:04 +0000", "soon"):
-        visit = read_line(f"199.66.201.132 - - [{time}] {GET} 200 97", FILE)
+        visit = read_line(f"199.66.201.132 - - [{time}] {GET} 200 97", only(FILE))
         assert visit == Visit(CA.address, None, 200), time
 
 
 def test_a_proxy_on_the_hosts_own_network_is_believed_and_no_other() -> None:
-    near = read_line(f'127.0.0.1 - - [{TIME}] {GET} 200 97 "-" "SECTIGO DCV" "199.66.201.132, 10.0.0.1"', FILE)
+    near = read_line(f'127.0.0.1 - - [{TIME}] {GET} 200 97 "-" "SECTIGO DCV" "199.66.201.132, 10.0.0.1"', only(FILE))
     assert near == Visit("199.66.201.132", AT, 200, "SECTIGO DCV", through="127.0.0.1")
-    far = read_line(f'8.8.8.8 - - [{TIME}] {GET} 200 97 "-" "SECTIGO DCV" "199.66.201.132"', FILE)
+    far = read_line(f'8.8.8.8 - - [{TIME}] {GET} 200 97 "-" "SECTIGO DCV" "199.66.201.132"', only(FILE))
     assert far == Visit("8.8.8.8", AT, 200, "SECTIGO DCV")
 
 
@@ -143,7 +143,7 @@ def test_a_proxy_on_the_hosts_own_network_is_believed_and_no_other() -> None:
     ],
 )
 def test_a_line_that_names_the_file_and_asks_for_something_else_is_no_visit(line: str) -> None:
-    assert read_line(line, FILE) is None
+    assert read_line(line, only(FILE)) is None
 
 
 @pytest.mark.parametrize(
@@ -161,12 +161,12 @@ def test_a_line_that_names_the_file_and_asks_for_something_else_is_no_visit(line
 )
 def test_a_line_that_is_no_request_is_unreadable(line: str) -> None:
     with pytest.raises(Unreadable):
-        read_line(line, FILE)
+        read_line(line, only(FILE))
 
 
 def test_what_a_visitor_says_of_itself_is_shortened_and_moves_no_cursor() -> None:
     hostile = 'x\\" 200 53 \\"-\\" \\"SECTIGO DCV \x1b[2J\u202e\r' + "A" * 300
-    visit = read_line(f'8.8.8.8 - - [{TIME}] {GET} 403 97 "-" "{hostile}"', FILE)
+    visit = read_line(f'8.8.8.8 - - [{TIME}] {GET} 403 97 "-" "{hostile}"', only(FILE))
     assert visit is not None
     assert (visit.address, visit.status, len(visit.agent)) == ("8.8.8.8", 403, 80)
     assert visit.agent.isprintable()
@@ -178,4 +178,22 @@ def test_what_a_visitor_says_of_itself_is_shortened_and_moves_no_cursor() -> Non
 )
 def test_a_line_made_to_take_long_does_not(line: str) -> None:
     with pytest.raises(Unreadable):
-        read_line(f"{line}{PATH}", FILE)
+        read_line(f"{line}{PATH}", only(FILE))
+
+
+@pytest.mark.parametrize(
+    ("path", "is_proof"),
+    [
+        (PATH, True),
+        ("/.well-known/acme-challenge/x-Y_z?a=/b", True),
+        (f"/{FILE}", True),
+        (f"http://a.test/{FILE}", True),
+        (f"/x/{FILE}", False),
+        ("/.well-known/security.txt", False),
+        ("/.well-known/pki-validation/", False),
+        ("/robots.txt", False),
+    ],
+)
+def test_of_any_proof_the_path_is_known(path: str, *, is_proof: bool) -> None:
+    visit = read_line(f'199.66.201.132 - - [{TIME}] "GET {path} HTTP/1.1" 200 97 "-" "SECTIGO DCV"', ANY)
+    assert visit == (CA if is_proof else None)

@@ -29,6 +29,7 @@ def told(*visits: Visit, is_ordered: bool = True) -> tuple[str, ...]:
         ("sslaudit (self-test) SECTIGO DCV", "ours"),
         ("Cpanel-HTTP-Client/1.0", "panel"),
         ("cpanel-http-client/11.130", "panel"),
+        ("Mozilla/5.0 (compatible; Let's Encrypt validation server; +https://www.letsencrypt.org)", "ca"),
         ("curl/8.0", "other"),
         ("SECTIGODCVX", "other"),
         ("", "other"),
