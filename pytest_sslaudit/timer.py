@@ -1,0 +1,130 @@
+"""`sslaudit`: makes `checkallsslcerts` a nightly command of this server by cron or systemd, and undoes that.
+
+It reads arguments and says what was done; texts and files are known beside it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Final, NoReturn
+
+from audit.configuration import BadConfiguration
+from pytest_sslaudit.local import find_configuration
+from pytest_sslaudit.own_command import own_command
+from pytest_sslaudit.timer_files import Machine, Refused
+from pytest_sslaudit.timer_texts import CRON, SERVICE, TIMER, BadTime, Nightly, nightly
+
+ABSENT: Final = 1
+USAGE_ERROR: Final = 4
+_AT: Final = "04:00"
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser whose usage errors end as pytest's do."""
+
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong and end."""
+        self.print_usage(sys.stderr)
+        self.exit(USAGE_ERROR, f"{self.prog}: {message}\n")
+
+
+def main(arguments: Sequence[str] | None = None, machine: Machine | None = None) -> int:
+    """Do what is asked on this machine, and return the exit status."""
+    options, here = _parser().parse_args(arguments), machine or Machine()
+    try:
+        if options.command == "install-timer":
+            return _said(_install(options, here))
+        if options.command == "remove-timer":
+            return _said(_removed(here))
+        return _status(here)
+    except (BadConfiguration, BadTime, Refused) as error:
+        return _refuse(options.command, str(error))
+    except PermissionError as error:
+        return _refuse(options.command, f"{error.filename}: {error.strerror}: only root may do that")
+    except OSError as error:
+        return _refuse(options.command, f"{error.filename}: {error.strerror}")
+
+
+def _parser() -> _Parser:
+    parser = _Parser("sslaudit", description="Have checkallsslcerts run every night.", allow_abbrev=False)
+    parser.add_argument("--version", action="version", version=f"sslaudit {version('pytest-sslaudit')}")
+    commands = parser.add_subparsers(dest="command", required=True)
+    installing = commands.add_parser("install-timer", allow_abbrev=False, help="have it run every night")
+    kind = installing.add_mutually_exclusive_group()
+    kind.add_argument("--cron", action="store_true", help=f"by {CRON} (default where systemd does not run)")
+    kind.add_argument("--systemd", action="store_true", help=f"by {TIMER} (default where systemd runs)")
+    installing.add_argument("--at", metavar="HH:MM", default=_AT, help=f"it begins within the hour after ({_AT})")
+    installing.add_argument("--config", metavar="FILE", help="the configuration file of checkallsslcerts")
+    installing.add_argument("--dry-run", action="store_true", help="print what would be written, and write nothing")
+    commands.add_parser("remove-timer", allow_abbrev=False, help="undo that, and leave nothing")
+    commands.add_parser("timer-status", allow_abbrev=False, help="say whether it runs every night (exit status 0 or 1)")
+    return parser
+
+
+def _install(options: argparse.Namespace, machine: Machine) -> Iterator[str]:
+    config = find_configuration(options.config) if options.config else None
+    configured = ("--config", str(config)) if config else ()
+    wanted = nightly((*own_command("checkallsslcerts"), "--allow-retry", *configured), options.at)
+    is_systemd = options.systemd or (machine.runs_systemd and not options.cron)
+    texts = _texts(wanted, machine, is_systemd=is_systemd)
+    if options.dry_run:
+        yield from (f"{path}:\n{text}" for path, text in texts.items())
+        return
+    yield from machine.install(texts)
+    yield f"checkallsslcerts runs {wanted.said(None if is_systemd else machine.id)}; its log: /var/log/sslaudit"
+
+
+def _texts(wanted: Nightly, machine: Machine, *, is_systemd: bool) -> dict[str, str]:
+    if is_systemd:
+        return {SERVICE: wanted.service(), TIMER: wanted.timer()}
+    return {CRON: wanted.cron(machine.id)}
+
+
+def _removed(machine: Machine) -> Iterator[str]:
+    yield from machine.remove() or ("there is no timer of ours",)
+    yield from (f"{path}: left alone, as it was not written by us" for path in machine.strangers())
+
+
+def _status(machine: Machine) -> int:
+    """Say what is there; what is installed and cannot run is no timer."""
+    installed = machine.installed()
+    for path in installed:
+        sys.stdout.write(f"{path}: {_when(machine.place(path))}\n")
+    for path in machine.strangers():
+        sys.stdout.write(f"{path}: not written by us\n")
+    program = own_command("checkallsslcerts")[0]
+    is_scheduled = CRON in installed or {SERVICE, TIMER} <= set(installed)
+    if not is_scheduled:
+        sys.stdout.write("checkallsslcerts does not run every night: `sslaudit install-timer` has it do so\n")
+    named = [path for path in installed if path != TIMER]
+    others = [path for path in named if program not in machine.place(path).read_text(encoding="utf-8")]
+    for path in others:
+        sys.stdout.write(f"{path} runs another program than {program}: `sslaudit install-timer` writes it anew\n")
+    return 0 if is_scheduled and not others else ABSENT
+
+
+def _when(file: Path) -> str:
+    """Return the line of one of our files that says what runs or when."""
+    begins = ("ExecStart=", "OnCalendar=")
+    lines = file.read_text(encoding="utf-8").splitlines()
+    return next((line for line in lines if line.startswith(begins) or " root " in line), "unreadable")
+
+
+def _said(lines: Iterator[str]) -> int:
+    for line in lines:
+        sys.stdout.write(f"{line.rstrip(os.linesep)}\n")
+    return 0
+
+
+def _refuse(command: str, line: str) -> int:
+    sys.stderr.write(f"sslaudit {command}: {line}\n")
+    return USAGE_ERROR
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,95 @@
+"""What makes the command a nightly one: the text of a cron file, or of a systemd service and its timer.
+
+It knows both formats; it reads and writes nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+MARKER: Final = "# Written by `sslaudit install-timer`; `sslaudit remove-timer` removes it."
+"""The first line of every file that is ours."""
+CRON: Final = "/etc/cron.d/sslaudit"
+UNITS: Final = "sslaudit-checkallsslcerts"
+SERVICE: Final = f"/etc/systemd/system/{UNITS}.service"
+TIMER: Final = f"/etc/systemd/system/{UNITS}.timer"
+WINDOW_MIN: Final = 60
+"""Within so many minutes after its time a server begins: not all of them ask the same issuer at once."""
+_PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_TIME: Final = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])")
+
+
+class BadTime(ValueError):
+    """A time of day that is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Nightly:
+    """The command that runs, with its full path, and the time of day from which it may begin."""
+
+    command: tuple[str, ...]
+    hour: int
+    minute: int
+
+    def cron(self, machine: str) -> str:
+        """Return the cron file. The minute is the machine's own, the same every night.
+
+        What the command prints is in its log; cron mails what is on standard error: that it cannot be used as asked.
+        """
+        hour, minute = self._of(machine)
+        line = shlex.join(self.command).replace("%", r"\%")  # crontab(5): else a new line
+        return f"{MARKER}\nSHELL=/bin/sh\nPATH={_PATH}\nMAILTO=root\n{minute} {hour} * * * root {line} >/dev/null\n"
+
+    def service(self) -> str:
+        """Return the systemd service; 75 is that somebody else was at work."""
+        start = " ".join(map(_word, self.command))
+        return (
+            f"{MARKER}\n[Unit]\nDescription=Audit and replace the TLS certificates of this server\n"
+            "Wants=network-online.target\nAfter=network-online.target\n\n"
+            f"[Service]\nType=oneshot\nExecStart={start}\nLogsDirectory=sslaudit\nLogsDirectoryMode=0700\n"
+            f"SuccessExitStatus=75\nEnvironment=HOME=/root PATH={_PATH}\nTimeoutStartSec=6h\n"
+        )
+
+    def timer(self) -> str:
+        """Return the systemd timer; a night that the server was switched off for is made up for."""
+        return (
+            f"{MARKER}\n[Unit]\nDescription=Audit and replace the TLS certificates of this server every night\n\n"
+            f"[Timer]\nOnCalendar=*-*-* {self.hour:02}:{self.minute:02}:00\nRandomizedDelaySec={WINDOW_MIN}min\n"
+            "FixedRandomDelay=true\nPersistent=true\n\n[Install]\nWantedBy=timers.target\n"
+        )
+
+    def said(self, machine: str | None) -> str:
+        """Return when it begins: at the minute of a machine, or within the hour."""
+        if machine is None:
+            return f"every night within {WINDOW_MIN} min from {self.hour:02}:{self.minute:02}"
+        hour, minute = self._of(machine)
+        return f"every night at {hour:02}:{minute:02}"
+
+    def _of(self, machine: str) -> tuple[int, int]:
+        later = int.from_bytes(hashlib.sha256(f"sslaudit {machine}".encode()).digest()[:4]) % WINDOW_MIN
+        minutes = (self.hour * 60 + self.minute + later) % (24 * 60)
+        return minutes // 60, minutes % 60
+
+
+def nightly(command: Sequence[str], at: str) -> Nightly:
+    """Return a nightly run of a command from a time `HH:MM` on; raises BadTime."""
+    match = _TIME.fullmatch(at)
+    if match is None:
+        raise BadTime(f"{at!r} is no time of day: HH:MM is needed, from 00:00 to 23:59")
+    if any(not word.isprintable() for word in command):
+        raise BadTime(f"{shlex.join(command)}: a path with a line break in it cannot stand in a timer")
+    return Nightly(tuple(command), int(match[1]), int(match[2]))
+
+
+def _word(word: str) -> str:
+    """Return a word as systemd.service(5) quotes it."""
+    plain = word.replace("%", "%%").replace("$", "$$")
+    if re.fullmatch(r"[A-Za-z0-9_./:=@+%$-]+", plain):
+        return plain
+    escaped = plain.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'

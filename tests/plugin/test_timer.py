@@ -1,0 +1,189 @@
+"""The nightly timer: files as cron and systemd read them, and nothing left when it is removed."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import shutil
+import stat
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from pytest_sslaudit.own_command import own_command
+from pytest_sslaudit.timer import main
+from pytest_sslaudit.timer_files import Machine
+from pytest_sslaudit.timer_texts import CRON, MARKER, SERVICE, TIMER, BadTime, nightly
+
+COMMAND = (*own_command("checkallsslcerts"), "--allow-retry")
+SYSTEMD = pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="no systemd here that could read a unit")
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Machine:
+    """Return a machine that systemd does not run on."""
+    for folder in ("etc/cron.d", "etc/systemd/system", "usr/lib/systemd/system"):
+        (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / "etc/machine-id").write_text("0123456789abcdef0123456789abcdef\n")
+    return Machine(tmp_path)
+
+
+def files(machine: Machine) -> dict[str, str]:
+    """Return the content of every file and the target of every link below a machine's root."""
+    found = (file for file in machine.root.rglob("*") if file.is_symlink() or file.is_file())
+    return {str(file.relative_to(machine.root)): str(file.readlink()) if file.is_symlink() else file.read_text()
+            for file in found}  # fmt: skip
+
+
+def cron_line(text: str) -> tuple[int, int, str]:
+    """Return minute, hour and what sh is given, read as crontab(5) reads a file of /etc/cron.d."""
+    lines = [line for line in text.splitlines() if line and not line.startswith("#")]
+    settings = dict(line.split("=", 1) for line in lines[:-1])
+    assert set(settings) == {"SHELL", "PATH", "MAILTO"}
+    assert "/usr/sbin" in settings["PATH"].split(":")
+    assert text.endswith("\n"), "cron ignores a last line without an end"
+    match = re.fullmatch(r"([0-9]+) ([0-9]+) \* \* \* root (\S.*)", lines[-1])
+    assert match
+    command = re.split(r"(?<!\\)%", match[3])
+    assert len(command) == 1, "what follows a bare % is standard input"
+    return int(match[1]), int(match[2]), command[0].replace(r"\%", "%")
+
+
+def test_the_cron_file_is_one_that_cron_reads_and_runs_the_command_by_its_full_path(machine: Machine) -> None:
+    assert main(["install-timer", "--cron", "--at", "03:10"], machine) == 0
+    file = machine.place(CRON)
+    minute, hour, command = cron_line(file.read_text())
+    assert 190 <= hour * 60 + minute < 250
+    assert shlex.split(command) == [*COMMAND, ">/dev/null"]
+    assert Path(COMMAND[0]).is_absolute()
+    assert stat.S_IMODE(file.stat().st_mode) == 0o644
+    assert [one.name for one in file.parent.iterdir()] == ["sslaudit"]
+
+
+def test_the_minute_is_a_machines_own_and_always_the_same() -> None:
+    wanted = nightly(COMMAND, "23:30")
+    minutes = [cron_line(wanted.cron(f"machine {number}"))[:2] for number in range(200)]
+    assert minutes == [cron_line(wanted.cron(f"machine {number}"))[:2] for number in range(200)]
+    assert {hour for _, hour in minutes} == {23, 0}
+    assert len({minute for minute, _ in minutes}) > 50
+
+
+def test_a_command_with_odd_letters_stays_one_command() -> None:
+    odd = ('/opt/100% it\'s "mine" $HOME/bin/x', "--config", "/etc/a b.toml")
+    assert shlex.split(cron_line(nightly(odd, "04:00").cron("m"))[2])[:3] == list(odd)
+    (start,) = re.findall(r"^ExecStart=(.*)$", nightly(odd, "04:00").service(), re.MULTILINE)
+    assert start == '"/opt/100%% it\'s \\"mine\\" $$HOME/bin/x" --config "/etc/a b.toml"'
+    with pytest.raises(BadTime, match="line break"):
+        nightly(("/opt/a\nb",), "04:00")
+
+
+@pytest.mark.parametrize("at", ["4:00", "24:00", "04:60", "0400", "04:00 ", "", "now", "\u0966\u096a:\u0966\u0966"])
+def test_a_time_that_is_none_is_refused(machine: Machine, at: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["install-timer", "--at", at], machine) == 4
+    assert "is no time of day: HH:MM is needed" in capsys.readouterr().err
+    assert set(files(machine)) == {"etc/machine-id"}
+
+
+@SYSTEMD
+def test_systemd_finds_nothing_wrong_with_the_units_and_enables_the_timer(machine: Machine) -> None:
+    assert main(["install-timer", "--systemd", "--at", "03:10"], machine) == 0
+    units = [str(machine.place(path)) for path in (SERVICE, TIMER)]
+    done = subprocess.run(
+        ["systemd-analyze", "verify", *units], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert [line for line in done.stderr.splitlines() if "sslaudit" in line] == []
+    assert "etc/systemd/system/timers.target.wants/sslaudit-checkallsslcerts.timer" in files(machine)
+    text = machine.place(TIMER).read_text()
+    assert {"OnCalendar=*-*-* 03:10:00", "RandomizedDelaySec=60min", "FixedRandomDelay=true", "Persistent=true"} <= set(
+        text.splitlines()
+    )
+    calendar = subprocess.run(["systemd-analyze", "calendar", "*-*-* 03:10:00"], capture_output=True, check=False)
+    assert calendar.returncode == 0
+
+
+@SYSTEMD
+@pytest.mark.parametrize("kind", ["--cron", "--systemd"])
+def test_installing_twice_is_installing_once_and_removing_leaves_nothing(machine: Machine, kind: str) -> None:
+    before = files(machine)
+    assert main(["install-timer", kind], machine) == 0
+    first = files(machine)
+    assert main(["timer-status"], machine) == 0
+    assert main(["install-timer", kind], machine) == 0
+    assert files(machine) == first != before
+    assert main(["remove-timer"], machine) == 0
+    assert files(machine) == before
+    assert main(["remove-timer"], machine) == 0
+    assert main(["timer-status"], machine) == 1
+
+
+@SYSTEMD
+def test_the_other_kind_takes_the_place_of_the_first(machine: Machine) -> None:
+    for kind, there in (("--cron", {CRON}), ("--systemd", {SERVICE, TIMER}), ("--cron", {CRON})):
+        assert main(["install-timer", kind], machine) == 0
+        assert set(machine.installed()) == there
+    assert not [name for name in files(machine) if "wants" in name]
+
+
+def test_systemd_is_chosen_where_it_runs(machine: Machine, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["install-timer", "--dry-run"], machine) == 0
+    assert capsys.readouterr().out.startswith(f"{CRON}:\n{MARKER}\n")
+    machine.place("/run/systemd/system").mkdir(parents=True)
+    assert main(["install-timer", "--dry-run"], machine) == 0
+    assert capsys.readouterr().out.startswith(f"{SERVICE}:\n{MARKER}\n")
+    assert set(files(machine)) == {"etc/machine-id"}, "a dry run writes nothing"
+
+
+@pytest.mark.parametrize(("kind", "path"), [("--cron", CRON), ("--systemd", TIMER)])
+def test_a_file_that_is_not_ours_is_neither_overwritten_nor_removed(
+    machine: Machine, kind: str, path: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    machine.place(path).write_text("# theirs\n")
+    before = files(machine)
+    assert main(["install-timer", kind], machine) == 4
+    assert f"sslaudit install-timer: {path} is there and was not written by us" in capsys.readouterr().err
+    assert main(["remove-timer"], machine) == 0
+    assert main(["timer-status"], machine) == 1
+    assert f"{path}: not written by us" in capsys.readouterr().out
+    assert files(machine) == before
+
+
+def test_a_link_is_not_ours_wherever_it_leads(machine: Machine) -> None:
+    elsewhere = machine.root / "elsewhere"
+    elsewhere.write_text(f"{MARKER}\n")
+    machine.place(CRON).symlink_to(elsewhere)
+    assert main(["install-timer", "--cron"], machine) == 4
+    assert elsewhere.read_text() == f"{MARKER}\n"
+
+
+def test_where_systemd_does_not_take_it_the_files_are_as_they_were(machine: Machine) -> None:
+    wants = machine.place("/etc/systemd/system/timers.target.wants")
+    wants.write_text("in the way of the link\n")
+    before = files(machine)
+    assert main(["install-timer", "--systemd"], machine) == 4
+    assert files(machine) == before
+
+
+def test_without_cron_it_is_said_in_a_line(machine: Machine, capsys: pytest.CaptureFixture[str]) -> None:
+    machine.place("/etc/cron.d").rmdir()
+    assert main(["install-timer", "--cron"], machine) == 4
+    assert "etc/cron.d: install cron, or use the other" in capsys.readouterr().err
+
+
+def test_a_configuration_is_named_by_its_full_path_and_has_to_be_there(
+    machine: Machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert main(["install-timer", "--config", "/nowhere.toml"], machine) == 4
+    file = tmp_path / "own.toml"
+    file.touch(0o644)
+    monkeypatch.chdir(tmp_path)
+    assert main(["install-timer", "--config", "own.toml"], machine) == 0
+    assert shlex.split(cron_line(machine.place(CRON).read_text())[2])[-3:-1] == ["--config", str(file)]
+
+
+def test_a_timer_of_another_installation_is_none(machine: Machine, capsys: pytest.CaptureFixture[str]) -> None:
+    machine.place(CRON).write_text(nightly(("/gone/bin/checkallsslcerts",), "04:00").cron("m"))
+    assert main(["timer-status"], machine) == 1
+    assert f"{CRON} runs another program than" in capsys.readouterr().out
+    assert main(["install-timer", "--cron"], machine) == 0
+    assert main(["timer-status"], machine) == 0
