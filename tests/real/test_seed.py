@@ -183,6 +183,25 @@ def test_revoked_weak_without_names_and_without_usage_are_replaced_at_once(story
     }
 
 
+def test_missing_ones_are_installed_one_for_another_name_replaced_and_what_is_switched_off_left_out(
+    story: Story,
+) -> None:
+    before = story.begin(dovecot=story.credentials.for_another_name())
+    panel = story.world.panel
+    panel.lose("cpanel", "ftp")
+    panel.switch_off_exim()
+    try:
+        chapter = story.run("--verbose")
+    finally:
+        panel.switch_on_exim()
+    assert chapter.said.status == 0, chapter.said.explain()
+    after = story.serials()
+    assert after["exim"] == before["exim"]
+    assert len({after[service] for service in ("cpanel", "dovecot", "ftp")} - {*before.values()}) == 1
+    assert "install a signed certificate from the cPanel Store for the cpanel service" in chapter.said.output
+    assert not [line for line in chapter.said.output.splitlines() if line.startswith("The system") and "exim" in line]
+
+
 @pytest.mark.parametrize("file", ["auto_hostname_certificate", "service_certificate_management"])
 def test_a_touch_file_is_honoured_whatever_is_asked(story: Story, file: str) -> None:
     before = story.begin(**{service: story.credentials.expired() for service in SERVICES})

@@ -41,6 +41,11 @@ class Credentials:
         """Return one that ended yesterday."""
         return self.own(-1)
 
+    def for_another_name(self) -> Credential:
+        """Return one that is good, and for another host."""
+        another = f"another-{self.name}"
+        return self._by_provider(replace(self._leaf(80), common_name=another, names=(another,)))
+
     def without_names(self) -> Credential:
         """Return one with a common name alone, as before there was a SAN extension."""
         return self._by_provider(replace(self._leaf(80), names=()))

@@ -57,6 +57,20 @@ class Panel:
             for name in layout.RESTARTS[service]:
                 self.host.do(f"/scripts/restartsrv_{name}")
 
+    def lose(self, *services: str) -> None:
+        """Let services lose their certificates, and so not start again."""
+        processes = {"cpanel": "$(pidof -x cpsrvd) $(pidof -x cpdavd)", "ftp": "$(pidof pure-ftpd)"}
+        for service in services:
+            self.host.shell(f"rm -f {layout.SSL}/{service}/*; kill {processes[service]}")
+
+    def switch_off_exim(self) -> None:
+        """Let exim be no service of this server."""
+        self.host.shell("touch /etc/eximdisable; kill $(cat /run/exim4/exim.pid)")
+
+    def switch_on_exim(self) -> None:
+        """Let exim be one again."""
+        self.host.shell("rm /etc/eximdisable; /scripts/restartsrv_exim")
+
     def _write(self, credentials: Mapping[str, Credential]) -> None:
         self.host.write(*(file for name, one in credentials.items() for file in layout.CERTIFICATES[name](one)))
 
