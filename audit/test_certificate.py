@@ -62,10 +62,12 @@ def test_not_due_for_renewal(certificate: Certificate, policy: Policy, observati
 def test_already_valid(certificate: Certificate, policy: Policy, observation: Observation, now: datetime) -> None:
     """The validity has begun, but for what clocks may differ by. A host whose clock is off is mended first."""
     tolerance_s, whose = policy.least(lambda limits: limits.not_before_tolerance_s)
-    start, remedy = certificate.not_before, "host" if clock_is_off(observation.server, policy) else "reissue"
-    when = f"valid only in {duration(start - now)}, from {moment(start)} on"
+    start, is_off = certificate.not_before, clock_is_off(observation.server, policy)
+    blamed = "; the host's clock is off, which is to be mended first (ops.clock-skew)" if is_off else ""
+    when = f"valid only in {duration(start - now)}, from {moment(start)} on{blamed}"
     require(start - now <= timedelta(seconds=tolerance_s), when,
-            observed=moment(start), required=f"before {moment(now)}", remedy=remedy, policy=whose)  # fmt: skip
+            observed=moment(start), required=f"before {moment(now)}", remedy="host" if is_off else "reissue",
+            policy=whose)  # fmt: skip
 
 
 @check("cert.weak-signature", severity="critical", remedy="reissue", source="BR 7.1.3.2; RFC 9155 2; CWE-327")
