@@ -31,7 +31,8 @@ _TARGETS: Final[Mapping[str, Action]] = {
 _SILENT: Final = (
     "-m", "--match", "--comment", "--limit-burst", "--connlimit-mask", "--hashlimit-burst", "--hashlimit-mode",
     "--hashlimit-name", "--hashlimit-htable-size", "--hashlimit-htable-max", "--hashlimit-htable-expire",
-    "--hashlimit-htable-gcinterval", "--hashlimit-srcmask", "--connlimit-saddr",
+    "--hashlimit-htable-gcinterval", "--hashlimit-srcmask", "--connlimit-saddr", "--validmark", "--loose",
+    "--accept-local",
 )  # fmt: skip
 _WITHIN: Final = ("--limit", "--hashlimit-upto", "--connlimit-upto")  # one connection is within any rate
 _BEYOND: Final = ("--hashlimit-above", "--connlimit-above")  # and beyond none
@@ -153,11 +154,13 @@ def _decided(option: str, values: Sequence[str]) -> bool | None:
             mask = {flag for flag in values[0].split(",") if flag != "NONE"}
             wanted = {flag for flag in values[1].split(",") if flag != "NONE"}
             return ({"SYN"} & mask or ({"SYN"} if "ALL" in mask else set())) == wanted
+        case "--ctstatus":  # of connections that are under way, or were turned aside on the way
+            return "NONE" in values[0].split(",")
         case "--dst-type":
             return bool({"LOCAL", "UNICAST"} & set(values[0].split(",")))
         case "--src-type":
             return "UNICAST" in values[0].split(",")
-        case "-f":
+        case "-f" | "--invert":  # a fragment; of rpfilter: no way back to whoever comes from outside
             return False
     if option in _WITHIN:
         return True

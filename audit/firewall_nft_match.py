@@ -29,6 +29,8 @@ _SO: Final[Mapping[str, frozenset[object]]] = {
     "protocol": frozenset({"tcp", 6, "6"}),
     "state": frozenset({"new"}),
     "flags": frozenset({"syn"}),
+    "status": frozenset(),  # of connections that are under way, or were turned aside on the way
+    "way back": frozenset({True, "exists"}),  # there is a route to whoever comes from outside
 }
 _BOUNDS: Final = ("<", "<=", ">", ">=")
 Sets = Mapping[tuple[str, str, str], Sequence[Any]]
@@ -83,7 +85,7 @@ class Table:
                     return _versioned({_VERSIONS[one] for one in values}, is_negated=is_negated)
                 case "interface":
                     return self._by_interface(list(map(str, values)), is_negated=is_negated)
-                case "protocol" | "state" | "flags":
+                case _ if asked in _SO:
                     seen = _masked(left, _SO[asked], self)
                     return folded(bool(seen & set(values)) or (not seen and values == [0]), is_negated=is_negated)
         except (ValueError, KeyError, TypeError):
@@ -112,8 +114,10 @@ def _asked(left: Any) -> str:  # noqa: ANN401 - any JSON value
             return _FIELDS.get((protocol, name), "unknown")
         case {"meta": {"key": key}}:
             return _KEYS.get(key, "unknown")
-        case {"ct": {"key": "state"}}:
-            return "state"
+        case {"ct": {"key": "state" | "status" as key}}:
+            return str(key)
+        case {"fib": {"result": "oif", "flags": list(flags)}} if "saddr" in flags:
+            return "way back"
         case {"&": [inner, _]} if _asked(inner) == "flags":
             return "flags"
     return "unknown"
