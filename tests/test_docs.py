@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import re
+from functools import cache
 from pathlib import Path
+from types import ModuleType
 from typing import Final
 
 import pytest
@@ -12,6 +15,7 @@ import remediate.__main__
 from audit.configuration import read_configuration
 from audit.endpoint import PORTS
 from audit.observation import Observation
+from pytest_sslaudit import checkallsslcerts, timer
 from tests import documents
 from tests.audit.facts import served
 from tests.plugin.evidence import NOW, A, keep
@@ -23,10 +27,14 @@ PAGES: Final = (
     "CHANGELOG.md",
     "docs/checks.md",
     "docs/compared.md",
+    "docs/cpanel.md",
     "docs/paths.md",
     "docs/policies.md",
     "docs/repair.md",
+    "docs/seed.md",
 )
+SEED: Final = {"Overview": 18, "What the script does": 23, "Run the script, its options": 11, "The queue, the mail": 9}
+"""How many sentences the vendor's page has in each part, lead-ins and rows of its tables among them."""
 
 
 def text(page: str) -> str:
@@ -98,6 +106,27 @@ def test_every_command_of_the_repair_is_known(capsys: pytest.CaptureFixture[str]
     assert [command for command in told if command not in known] == []
 
 
+def test_the_configuration_of_a_panels_server_can_be_read(tmp_path: Path) -> None:
+    (tmp_path / "sslaudit.toml").write_text(block_with("docs/cpanel.md", "[issuer.panel]"))
+    configuration = read_configuration(tmp_path, None)
+    assert {name: issuer.kind for name, issuer in configuration.issuer.items()} == {"panel": "cpanel", "store": "store"}
+    assert configuration.remediate.issuer == "panel"
+
+
+@pytest.mark.parametrize(("command", "module"), [("checkallsslcerts", checkallsslcerts), ("sslaudit", timer)])
+def test_every_option_for_a_panels_server_is_known(
+    command: str, module: ModuleType, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = [line.partition("#")[0] for line in text("docs/cpanel.md").splitlines()]
+    told = {tuple(line.split()[1:]) for line in lines if line.startswith(f"    /opt/sslaudit/bin/{command} ")}
+    assert told
+    for words in told:
+        with pytest.raises(SystemExit) as ended:
+            module.main([*words, "--help"])
+        assert ended.value.code == 0, words
+    capsys.readouterr()
+
+
 def test_the_readmes_configuration_can_be_read(tmp_path: Path) -> None:
     (tmp_path / "sslaudit.toml").write_text(block_with("README.md", 'waivers = "waivers.toml"'))
     configuration = read_configuration(tmp_path, None)
@@ -135,6 +164,40 @@ def test_the_check_of_contributing_runs_where_it_says(pytester: pytest.Pytester)
     result = judge(pytester, contributed())
     assert result.ret == pytest.ExitCode.OK
     result.assert_outcomes(passed=2)  # the check that the file had, and the new one
+
+
+def rows_of_the_seed() -> list[tuple[int, list[str]]]:
+    """Return each row of the seed's table: its number, and its other cells."""
+    found = re.findall(r"^\| (\d+) \| (.*) \|$", text("docs/seed.md"), flags=re.MULTILINE)
+    return [(int(number), re.split(r"(?<!\\)\|", cells)) for number, cells in found]
+
+
+def test_every_sentence_of_the_seed_is_a_row_in_its_part() -> None:
+    assert [number for number, _ in rows_of_the_seed()] == list(range(1, sum(SEED.values()) + 1))
+    assert f" {sum(SEED.values())} sentences" in " ".join(text("docs/seed.md").split())
+    parts = re.findall(r"^## (.*) \((\d+)\D(\d+)\)$", text("docs/seed.md"), flags=re.MULTILINE)
+    counts = [int(last) - int(first) + 1 for _, first, last in parts]
+    assert counts == list(SEED.values())
+    assert [title.startswith(part) for (title, *_), part in zip(parts, SEED, strict=True)] == [True] * len(SEED)
+
+
+def test_every_sentence_of_the_seed_has_what_is_done_and_tests_that_exist() -> None:
+    for number, cells in rows_of_the_seed():
+        said, done, proven = (cell.strip() for cell in cells)
+        assert said, number
+        assert done, number
+        tests = re.findall(r"`([\w/]+\.py)::(test_\w+)`", proven)
+        assert tests, number
+        assert proven.count("`") == 2 * len(tests), number
+        assert [name for file, name in tests if name not in functions_of(file)] == [], number
+
+
+@cache
+def functions_of(file: str) -> frozenset[str]:
+    """Return the names of a test file's functions; none where it is not there."""
+    path = CHECKOUT / "tests" / file
+    tree = ast.parse(path.read_text(encoding="utf-8")) if path.is_file() else ast.Module([], [])
+    return frozenset(one.name for one in tree.body if isinstance(one, ast.FunctionDef))
 
 
 def test_the_picture_is_small() -> None:
