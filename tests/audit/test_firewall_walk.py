@@ -15,7 +15,7 @@ MAYBE = Condition("unknown")
 ACCEPT, REFUSE = Rule("accept", text="accept"), Rule("refuse", text="drop", number=3)
 
 
-@pytest.mark.parametrize("part", range(8))
+@pytest.mark.parametrize("part", range(4))
 def test_the_walk_tells_what_every_world_comes_to_and_no_more_than_may_be(part: int) -> None:
     told = 0
     for seed in range(part * 100, part * 100 + 100):
@@ -103,7 +103,7 @@ def test_a_long_list_of_addresses_is_one_rule_and_refuses_whom_it_refused() -> N
         *(rule.text for rule in few), "accept", "one of 245 rules for addresses, the first of which is -s 10", "maybe",
         "-s 999",
     ]  # fmt: skip
-    for source in range(1010):
+    for source in (*range(12), *range(12, 1010, 31), 998, 999):
         seen = Packet(source, 4, 80)
         for each in (rules[5:], rules):
             whole, short = (Firewall((Chain("t", "in", tuple(one), 0),)) for one in (each, condensed(each)))
