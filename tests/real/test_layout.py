@@ -11,6 +11,7 @@ import pytest
 
 from tests.real.host import Host, HostFile, running_host
 from tests.real.overlay import CHECKOUT
+from tests.real.panel.daemons import OLD_DOCROOT
 from tests.real.panel.layout import PORTS, SSL
 from tests.real.panel.server import Panel
 from tests.real.pki import Authority
@@ -134,7 +135,7 @@ def test_of_two_files_the_one_is_judged_that_the_panel_is_to_serve(panel: Panel,
 
 def test_the_generations_of_easyapache_are_told_apart(panel: Panel) -> None:
     host = panel.host
-    panel.use_easyapache_3()
+    panel.use(OLD_DOCROOT)
     assert look(host)["docroot"] == "/usr/local/apache/htdocs/.well-known/pki-validation"
     host.shell("apache2ctl stop; while pgrep -x apache2; do sleep 0.02; done")
     host.write(HostFile("/etc/apache2/conf/httpd.conf", ""))
