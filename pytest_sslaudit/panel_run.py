@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 WAIT_S: Final = 3600.0  # a nightly update of the panel takes up to an hour, and runs its own script last
-EVERY_S: Final = 5.0
+EVERY_S: Final = 2.0
 _PROC: Final = Path("/proc")
 _PROGRAMS: Final = (
     "/usr/local/cpanel/bin/checkallsslcerts",
