@@ -58,6 +58,8 @@ def report_folder() -> Path:
     Where systemd starts us it names one (LOGS_DIRECTORY); who is not root has it beside the state.
     """
     named = os.environ.get("LOGS_DIRECTORY", "").partition(":")[0]
+    if not named and os.geteuid() != 0:
+        state_folder().mkdir(mode=0o700, parents=True, exist_ok=True)  # nobody else may enter it, however it is made
     folder = Path(named) if named else REPORTS if os.geteuid() == 0 else state_folder() / "reports"
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     folder.chmod(0o700)

@@ -5,8 +5,10 @@ It knows streams; what is worth saying is known elsewhere.
 
 from __future__ import annotations
 
+import os
 from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from threading import Lock
 from typing import TextIO
 
@@ -29,6 +31,9 @@ class Voice:
 
 
 def _write(stream: TextIO, line: str) -> None:
-    with suppress(OSError, ValueError):
+    try:
         stream.write(f"{line}\n")
         stream.flush()
+    except OSError:
+        with suppress(OSError), Path(os.devnull).open("wb") as nowhere:
+            os.dup2(nowhere.fileno(), stream.fileno())  # else what is left in the buffer fails when Python ends

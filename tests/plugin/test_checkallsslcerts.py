@@ -19,6 +19,7 @@ from audit.configuration.schema import Issuer, Mail, Remediate
 from pytest_sslaudit import local
 from pytest_sslaudit.checkallsslcerts import main
 from pytest_sslaudit.local import find_configuration, report_folder, with_defaults
+from pytest_sslaudit.voice import Voice
 from remediate.lock import locked
 from tests.lab.demo import served
 from tests.plugin.evidence import rows
@@ -147,6 +148,27 @@ def test_two_at_once_do_not_write_over_each_other(reports: Path, capsys: pytest.
     assert said.out == ""
     assert said.err.startswith(f"checkallsslcerts: nothing was done: {reports} is in use by process {os.getpid()} ")
     assert {file.name for file in reports.iterdir()} == {"lock"}
+
+
+def test_who_is_not_root_has_the_reports_where_nobody_else_enters(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("LOGS_DIRECTORY", raising=False)
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    assert report_folder() == tmp_path / "state/sslaudit/reports"
+    assert {stat.S_IMODE(folder.stat().st_mode) for folder in (report_folder(), report_folder().parent)} == {0o700}
+
+
+def test_a_reader_that_has_gone_away_ends_nothing(tmp_path: Path) -> None:
+    reads, writes = os.pipe()
+    os.close(reads)
+    with (tmp_path / "log").open("w") as log, os.fdopen(writes, "w") as stream:
+        voice = Voice(stream, log, is_verbose=False)
+        voice.say("one")
+        voice.say("a detail", is_detail=True)
+        voice.say("two")
+    assert (tmp_path / "log").read_text() == "one\na detail\ntwo\n"
 
 
 def test_what_is_not_written_down_is_filled_in(tmp_path: Path) -> None:
