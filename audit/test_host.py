@@ -12,7 +12,7 @@ from audit.reach import UNREACHABLE
 from audit.words import duration, listing
 
 
-@check("ops.clock-skew", severity="medium", remedy="host", source="NIST SP 800-53 SC-45(1), AU-8", scopes=("host",))
+@check("ops.clock-skew", severity="medium", remedy="host", source="NIST SP 800-53 AU-8", scopes=("host",))
 def test_clock_is_right(observation: Observation, policy: Policy) -> None:
     """The host's clock and that of the audit agree: by a wrong one what is in force looks expired, or not yet valid."""
     if observation.server is None:
@@ -63,7 +63,7 @@ def test_renewal_is_scheduled(observation: Observation) -> None:
     "ops.contact-missing",
     severity="low",
     remedy="configure",
-    source="cPanel & WHM, the checkallsslcerts script; BR 4.9.1.1",
+    source="cPanel & WHM, the checkallsslcerts script",
     scopes=("host",),
 )
 def test_somebody_is_told(observation: Observation) -> None:
