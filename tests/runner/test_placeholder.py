@@ -19,12 +19,15 @@ REFUSED = IssuerFault("refused", "the account is closed")
 
 
 class SlowCa(Ca):
-    """A CA that never decides."""
+    """A CA that decides when it is told to."""
+
+    decided: Order | None = None
 
     def order(self, request: OrderRequest) -> Order | IssuerFault:
         """Take the order, and leave it at that."""
         order = Ca.order(self, request)
         assert isinstance(order, Order)
+        self.decided = order
         self.orders[request.csr.sha256] = replace(order, status="pending-validation", certificate_pem=None)
         return self.orders[request.csr.sha256]
 
@@ -56,6 +59,16 @@ def test_the_next_night_finds_it_there_and_installs_no_other(exim: Exim, journal
 def test_while_the_issuer_is_still_working_the_service_is_kept_up_too(exim: Exim, journal: Journal) -> None:
     ending = walked(exim, journal, SlowCa())
     assert (ending.kind, ending.cause, exim.is_self_signed) == ("pending", "issuer.pending", True)
+
+
+def test_what_is_issued_later_takes_the_place_of_the_placeholder(exim: Exim, journal: Journal) -> None:
+    ca = SlowCa()
+    walked(exim, journal, ca)
+    assert ca.decided is not None
+    ca.orders = dict.fromkeys(ca.orders, ca.decided)
+    ending = walked(exim, journal, ca)
+    assert (ending.kind, exim.is_self_signed) == ("proven", False), ending
+    assert exim.place.served in (ca.decided.certificate_pem or "")
 
 
 def test_where_there_is_none_at_all_the_service_gets_one(exim: Exim, journal: Journal) -> None:
