@@ -112,11 +112,11 @@ def test_names_that_only_a_self_signed_certificate_had_are_left_out_and_told(nam
 
 def test_what_the_host_was_called_before_is_left_out_unless_it_still_leads_here() -> None:
     before = ("old.example.com", "mail.example.com")
-    own = {"own_addresses": ["192.0.2.1"]}
-    bought = service("exim", before, **own)
+    own = ["192.0.2.1"]
+    bought = service("exim", before, own_addresses=own)
     wrong = found(endpoint("exim"), "cert.name-mismatch", remedy="reissue")
     web = seen(f"{HOST}/https://mail.example.com:443", ("mail.example.com",), leaf="web", key="web",
-               resolved=["192.0.2.1"], **own)  # fmt: skip
+               resolved=own, own_addresses=own)  # fmt: skip
     case = only(planned(whole(), bought, wrong, web))
     assert (case.names, [one.name for one in case.left_out]) == (("mail.example.com", NAME), ["old.example.com"])
 
