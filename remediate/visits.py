@@ -26,7 +26,7 @@ ANY: Final = re.compile(r".*/\.well-known/(pki-validation|acme-challenge)/[^/]+|
 """The paths of all proofs that a CA may ask for, those of before 2017 too."""
 _METHOD: Final = re.compile(r"[A-Z]{3,12} (?=/|\w+://)")
 _STATUS: Final = re.compile(r"[1-5]\d\d")
-_HOST: Final = re.compile(r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+")
+_HOST: Final = re.compile(r"(?=.{1,253}$)[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+")
 
 # Of a line with names: the names without anything but letters, those of inner objects with the outer's before them.
 _REQUESTS: Final = ("request", "requestline", "uri", "requesturi", "requestpath", "urlpath", "url", "path", "req")
@@ -157,6 +157,8 @@ def _visitor(before: tuple[_Token, ...], after: tuple[_Token, ...]) -> str | Non
 
 def _address(text: str) -> str:
     """Return an address as it is usually written, without a port; nothing where it is none."""
+    if len(text) > _LONGEST:
+        return ""
     bare = re.sub(r"^\[?([0-9A-Fa-f:.]+?)(?:%\w+)?\]?(?:(?<=\]):\d+)?$", r"\1", text.strip())
     for each in (bare, bare.rpartition(":")[0]):
         try:

@@ -116,6 +116,11 @@ def test_addresses_of_ipv6_and_names_that_were_looked_up_are_read(text: str, add
     assert visit == Visit(address, AT, 200, "SECTIGO DCV")
 
 
+def test_a_name_of_a_visitor_that_is_no_name_is_unreadable() -> None:
+    with pytest.raises(Unreadable):
+        read_line(f"a.{'9' * 300} - - [{TIME}] {GET} 200 97", only(FILE))
+
+
 def test_a_time_without_a_zone_is_of_the_hosts_and_one_that_is_none_is_not_known() -> None:
     zone = timezone(timedelta(hours=-5))
     line = f'2026-11-23 05:03:04 199.66.201.132 {GET} 200 97 "-" "SECTIGO DCV"'
