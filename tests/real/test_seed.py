@@ -15,7 +15,7 @@ import pytest
 from cryptography import x509
 
 from tests.real import auditing, login, traces
-from tests.real.panel import daemons, firewall, names, own_program, provider
+from tests.real.panel import daemons, firewall, layout, names, own_program, provider
 from tests.real.panel.command import ETC, KEPT, REPORTS, Said
 from tests.real.panel.layout import SERVICES, SSL
 from tests.real.panel.story import CMDLINES, EARLIER, TOUCH, Chapter, Story, told
@@ -30,6 +30,10 @@ SENTENCES: Final = [
     for service in ("cpanel", "dovecot", "exim", "ftp")
 ]
 FILE: Final = r"/\.well-known/pki-validation/(?P<file>[0-9A-F]{32}\.txt)"
+KEPT_WELL: Final = (
+    *("dcv.http-unreachable", "dcv.redirect-illegal", "dcv.stale-token", "dcv.firewall", "dcv.firewall-narrow"),
+    *("ops.renewal-unscheduled", "ops.contact-missing", "ops.clock-skew", "ops.management-disabled"),
+)
 HOMES: Final = rf"{SSL}/|{KEPT}/|{EARLIER}/[0-9]+/{KEPT.replace('/', '_')}/"
 """Where keys are kept, and may be: the panel's files, and the versions that a repair keeps."""
 
@@ -135,6 +139,11 @@ def test_the_cas_requests_are_in_the_access_log_the_report_and_the_mail(nights: 
     assert all(re.search(told, text) for text in (nights.first.said.output, nights.report, nights.first.letter))
 
 
+@pytest.mark.parametrize("check", KEPT_WELL)
+def test_how_the_host_is_kept_is_looked_at_and_is_well(nights: Nights, check: str) -> None:
+    assert nights.first.said.verdicts(check) == {"local/": "pass"}
+
+
 def test_the_contact_of_the_panel_is_told(nights: Nights) -> None:
     (letter,) = nights.first.letters
     assert letter["X-Recipients"] == CONTACT
@@ -219,9 +228,11 @@ def test_a_touch_file_is_honoured_whatever_is_asked(story: Story, file: str) -> 
 def test_a_closed_firewall_is_found_by_its_rule_and_nothing_is_ordered(story: Story) -> None:
     before = story.begin(ftp=story.credentials.self_signed())
     story.world.panel.host.do("nft", "-f", "-", stdin=firewall.CLOSED.encode())
+    story.world.panel.host.do("rm", layout.CRONTAB)
     chapter = story.run("--verbose")
     assert chapter.said.status == 1
     assert where(chapter.said, "dcv.firewall") != set(), chapter.said.explain()
+    assert where(chapter.said, "ops.renewal-unscheduled") != set()
     assert (chapter.orders, chapter.restarts, story.serials()) == ([], [], before), chapter.said.explain()
     assert firewall.REFUSING in chapter.letter
     assert all(address in chapter.letter for address in SECTIGO)
@@ -296,7 +307,9 @@ def test_without_a_store_the_panels_own_program_is_run_and_what_it_did_is_proven
     world.panel.host.do("sh", "-c", f'cat >"{own_program.PROVIDER}"', stdin=place.encode())
     story.command.configure(world, story.credentials.other, issuer="cpanel")
     world.panel.host.do("touch", str(own_program.IDLE))
+    world.panel.host.do("sed", "-i", "/^CONTACTEMAIL/d", layout.ACCOUNTS)
     idle = story.run("--verbose")
+    assert where(idle.said, "ops.contact-missing") != set()
     assert (idle.said.status, idle.orders, story.serials()) == (1, [], before), idle.said.explain()
     world.panel.host.do("rm", str(own_program.IDLE))
     world.panel.host.shell(f"rm -rf {KEPT} /root/.local/state/sslaudit")

@@ -24,6 +24,8 @@ PORTS: Final = {
 """The ports of each service, with openssl's word for what is spoken before TLS."""
 RESTARTS: Final = {"cpanel": ("cpsrvd", "cpdavd"), "dovecot": ("dovecot",), "exim": ("exim",), "ftp": ("ftpserver",)}
 SSL: Final = "/var/cpanel/ssl"
+ACCOUNTS: Final = "/etc/wwwacct.conf"
+CRONTAB: Final = "/var/spool/cron/crontabs/root"
 _DOUBLE: Final = """#!{python}
 # A double of what is proprietary; {module} says what it knows.
 import sys
@@ -107,8 +109,8 @@ def state(contact: str) -> tuple[HostFile, ...]:
     """Return what the panel says of itself, whom it writes to, and when it is updated."""
     return (
         HostFile("/usr/local/cpanel/version", "11.120.0.10\n"),
-        HostFile("/etc/wwwacct.conf", f"ADDR 198.18.60.3\nCONTACTEMAIL {contact}\nHOMEDIR /home\n"),
-        HostFile("/var/spool/cron/crontabs/root", "17 3 * * * /usr/local/cpanel/scripts/upcp --cron\n", 0o600),
+        HostFile(ACCOUNTS, f"ADDR 198.18.60.3\nCONTACTEMAIL {contact}\nHOMEDIR /home\n"),
+        HostFile(CRONTAB, "17 3 * * * /usr/local/cpanel/scripts/upcp --cron\n", 0o600),
     )
 
 

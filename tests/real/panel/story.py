@@ -73,6 +73,7 @@ class Story:
         self.world.ask("behave")
         self.command.configure(self.world, self.credentials.other)
         self.world.panel.host.shell(_AGAIN)
+        self.world.panel.host.write(*layout.state(CONTACT))
         good = self.credentials.own(80)
         self.world.panel.plant(**{service: credentials.get(service, good) for service in layout.SERVICES})
         return self.serials()
