@@ -21,7 +21,7 @@ _LONGEST: Final = 80  # characters of a user agent
 _FIELDS: Final = 200  # of one line
 _DEPTH: Final = 6  # of a line in JSON
 _TOKEN: Final = re.compile(r'\s*(?:\[(?P<bracket>[^\]]*)\]|"(?P<quoted>(?:\\.|[^"\\])*)"|(?P<bare>\S+))')
-_PAIR: Final = re.compile(r'([\w.@-]+)=(?:"((?:\\.|[^"\\])*)"|(\S*))')
+_PAIR: Final = re.compile(r'(?<![\w.@-])([\w.@-]+)=(?:"((?:\\.|[^"\\])*)"|(\S*))')
 ANY: Final = re.compile(r".*/\.well-known/(pki-validation|acme-challenge)/[^/]+|(\w+://[^/]+)?/[0-9A-F]{32}\.txt")
 """The paths of all proofs that a CA may ask for, those of before 2017 too."""
 _METHOD: Final = re.compile(r"[A-Z]{3,12} (?=/|\w+://)")
