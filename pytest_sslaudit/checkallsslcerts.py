@@ -87,7 +87,7 @@ def _checked(options: argparse.Namespace, wait_s: float) -> int:
         if busy:
             return _refuse(f"nothing was done: {busy} is still running; the next run looks again", TRY_LATER)
         log = stack.enter_context((folder / "checkallsslcerts.log").open("w", encoding="utf-8"))
-        spoken = Spoken(Voice(sys.stdout, log, options.verbose), _again(configuration), folder)
+        spoken = Spoken(Voice(sys.stdout, log, options.verbose), again(configuration), folder)
         return _session(_arguments(options, configuration, folder), spoken)
 
 
@@ -110,10 +110,12 @@ def _arguments(options: argparse.Namespace, configuration: Path | None, folder: 
     return (*plugins, *apart, *silent, *asked, *reports, *configured, *retry)
 
 
-def _again(configuration: Path | None) -> tuple[str, ...]:
-    """Return what continues this run in an hour."""
+def again(configuration: Path | None) -> tuple[str, ...]:
+    """Return what continues this run in an hour: a job has none of our environment, and needs the same state."""
+    state = os.environ.get("XDG_STATE_HOME")
+    elsewhere = ("env", f"XDG_STATE_HOME={state}") if state else ()
     configured = ("--config", str(configuration)) if configuration else ()
-    return (*own_command("checkallsslcerts"), "--no-retry", *configured)
+    return (*elsewhere, *own_command("checkallsslcerts"), "--no-retry", *configured)
 
 
 def _say_waiting(run: PanelRun, wait_s: float) -> None:

@@ -17,8 +17,9 @@ import pytest
 from audit.configuration import BadConfiguration, Configuration
 from audit.configuration.schema import Issuer, Mail, Remediate
 from pytest_sslaudit import local
-from pytest_sslaudit.checkallsslcerts import main
+from pytest_sslaudit.checkallsslcerts import again, main
 from pytest_sslaudit.local import find_configuration, report_folder, with_defaults
+from pytest_sslaudit.own_command import own_command
 from pytest_sslaudit.voice import Voice
 from remediate.lock import locked
 from tests.lab.demo import served
@@ -158,6 +159,15 @@ def test_who_is_not_root_has_the_reports_where_nobody_else_enters(
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     assert report_folder() == tmp_path / "state/sslaudit/reports"
     assert {stat.S_IMODE(folder.stat().st_mode) for folder in (report_folder(), report_folder().parent)} == {0o700}
+
+
+def test_what_continues_a_run_finds_the_same_configuration_and_state(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("XDG_STATE_HOME", raising=False)
+    plain = again(Path("/etc/sslaudit.toml"))
+    assert plain == (*own_command("checkallsslcerts"), "--no-retry", "--config", "/etc/sslaudit.toml")
+    assert again(None) == plain[:-2]
+    monkeypatch.setenv("XDG_STATE_HOME", "/srv/state")
+    assert again(None) == ("env", "XDG_STATE_HOME=/srv/state", *plain[:-2])
 
 
 def test_a_reader_that_has_gone_away_ends_nothing(tmp_path: Path) -> None:
