@@ -1,0 +1,41 @@
+"""On which hosts the first address of a name decides: on a panel's, unless the user asks for another policy there."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from audit.anchors import Anchors
+from audit.configuration import read_configuration
+from audit.endpoint import Endpoint
+from audit.observation import HostView, Observation
+from audit.policy import load_profile
+from audit.targets import Discovery
+from remediate.assignment import Assignment
+from remediate.equipment import means_of
+from remediate.journal import open_journal
+
+
+def found(label: str, *, is_cpanel: bool) -> Discovery:
+    whole = Endpoint("", "", 0, None, label, f"ssh://{label}")
+    view = HostView(label, f"ssh://{label}", fqdn=f"{label}.example.com", is_cpanel=is_cpanel)
+    return Discovery(Observation(whole, datetime.now(UTC), server=view))
+
+
+@pytest.mark.parametrize(
+    ("policies", "hosts"),
+    [((), {"web1"}), (("cpanel",), {"web1"}), (("webpki", "cpanel"), {"web1"}), (("webpki",), set())],
+)
+def test_a_panels_host_is_judged_as_by_the_panel_unless_another_policy_is_named(
+    tmp_path: Path, policies: tuple[str, ...], hosts: set[str]
+) -> None:
+    assignment = Assignment(
+        read_configuration(tmp_path, None), tmp_path, Anchors({}), "a test", profiles=tuple(map(load_profile, policies))
+    )
+    with open_journal(tmp_path / "state") as journal:
+        means = means_of(assignment, journal, (found("web1", is_cpanel=True), found("web2", is_cpanel=False)))
+    assert means.first_decides == hosts
+    assert means.logs("web2", "a.test") == ()
+    assert "?/etc/apache2/logs/access_log" in means.logs("web1", "a.test")
