@@ -56,8 +56,8 @@ def run(*words: str, text: str = "") -> str:
 
 @pytest.fixture
 def listening(own_network: None) -> Iterator[None]:  # noqa: ARG001 - not in the network of whoever runs the tests
-    """Listen where a CA would come in."""
-    with socket.create_server(("0.0.0.0", 80), backlog=64):
+    """Listen where a CA would come in; nobody is let in, so all have to find a place in the queue."""
+    with socket.create_server(("0.0.0.0", 80), backlog=4000):
         yield
 
 
