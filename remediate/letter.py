@@ -11,7 +11,7 @@ import hashlib
 import json
 import re
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC
 from email.headerregistry import Address
 from email.message import EmailMessage
@@ -27,6 +27,7 @@ __all__ = ["Attachment", "Entry", "HoldsSecret", "Letter", "Run", "Section", "St
 
 _MOST_ATTACHED: Final = 2_000_000  # bytes; relays refuse letters of ten million, and base64 adds a third
 _MOST_PLAIN: Final = 200_000  # bytes; what is longer is compressed
+_HERE: Final = "local"  # the label of `local://`, which tells who reads letters of many servers nothing
 _SUBJECT: Final = 180  # characters; more is shown nowhere
 
 
@@ -55,6 +56,12 @@ class Letter:
     def digest(self) -> str:
         """What is wrong, in a word that is the same as long as it is."""
         return state_digest(self.sections)
+
+    @property
+    def shown(self) -> tuple[Section, ...]:
+        """The sections as a reader knows the hosts: the one that the run was on by its name."""
+        here = self.run.controller
+        return tuple(replace(one, host=here) if one.host == _HERE else one for one in self.sections)
 
 
 def state_digest(sections: Iterable[Section]) -> str:
@@ -103,8 +110,8 @@ def compose(letter: Letter, sender: str, recipients: Sequence[str], *, secrets: 
     message["Auto-Submitted"] = "auto-generated"  # RFC 3834 5: nobody's vacation answers it
     message["X-Sslaudit-State"] = f"{letter.state} {letter.digest}"
     files, left_out = _attached(letter.attachments)
-    text = as_text(letter.sections, letter.state, letter.run, left_out)
-    html = as_html(letter.sections, letter.state, letter.run, left_out)
+    text = as_text(letter.shown, letter.state, letter.run, left_out)
+    html = as_html(letter.shown, letter.state, letter.run, left_out)
     _require_no_secret(letter, text, secrets)
     message.set_content(text, cte="quoted-printable")
     message.add_alternative(html, subtype="html", cte="quoted-printable")
@@ -116,9 +123,9 @@ def compose(letter: Letter, sender: str, recipients: Sequence[str], *, secrets: 
 
 def subject(letter: Letter) -> str:
     """Return the worst of it in one line, and how much more there is."""
-    ranked = worst_first(letter.sections)
+    ranked = worst_first(letter.shown)
     if letter.state == "recovered" or not ranked:
-        hosts = [plain(section.host, 60) for section in letter.sections] or [plain(letter.run.controller, 60)]
+        hosts = [plain(section.host, 60) for section in letter.shown] or [plain(letter.run.controller, 60)]
         return f"{', '.join(hosts[:3])}{' and more' if len(hosts) > 3 else ''}: all is well again"
     section, entry = ranked[0]
     alike = sum(is_wrong(each) for _, each in ranked) or sum(each.state == entry.state for _, each in ranked)

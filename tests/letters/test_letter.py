@@ -49,6 +49,13 @@ def test_the_subject_says_the_worst_first() -> None:
     assert subject(Letter("recovered", (), RUN)) == "ctl.example.com: all is well again"
 
 
+def test_the_host_that_the_run_was_on_is_called_by_its_name() -> None:
+    said = letter(section(host="local"))
+    assert subject(said).startswith("ctl.example.com: certificate for mail.example.com expires")
+    assert all("ctl.example.com: 1 failed" in part(composed(said), kind) for kind in ("plain", "html"))
+    assert said.digest == state_digest(said.sections), "what is known of a host is known by its label"
+
+
 def test_a_section_says_service_port_reason_what_was_tried_what_happened_what_to_do_and_the_next_try() -> None:
     message = composed(letter(section(), section(entry(service="nginx"), host="web2")))
     for kind in ("plain", "html"):
