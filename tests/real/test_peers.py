@@ -32,7 +32,7 @@ _SSLSCAN: Final = (
 )
 _TESTSSL: Final = (
     *("testssl", "--quiet", "--color", "0", "--warnings", "batch", "--add-ca", _ANCHOR, "-S"),
-    "--ssl-native",  # a third of the time: TLS by OpenSSL, as nothing is asked here that it cannot speak
+    "--ssl-native",  # quicker: TLS by OpenSSL, as nothing is asked here that it cannot speak
 )
 
 SEEN_BY_SSLSCAN: Final = {
