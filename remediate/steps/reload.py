@@ -59,8 +59,7 @@ class Reload:
 
     def look(self, site: Site, subject: str) -> So | None:
         """Return that every endpoint of the service serves what is in its files."""
-        mine = [one for one in site.case.endpoints if site.serves(one) == subject]
-        return None if any(faults_of(site, endpoint) for endpoint in mine) else So("it serves what is in its files")
+        return None if _faults(site, subject) else So("it serves what is in its files")
 
     def act(self, site: Site, subject: str) -> None:
         """Test its configuration, let it read its files, and start it again where it has ended."""
@@ -72,7 +71,21 @@ class Reload:
         if not result.ok:
             done(site, _alone(site, installer.revive(host)))
             raise Stuck("service.not-reloaded", f"{subject} has ended and was started again: {said(result)}")
-        site.wait_until(lambda: self.look(site, subject) is not None, site.means.waits.proof_s)
+        faults: tuple[str, ...] = ()
+
+        def is_well() -> bool:
+            nonlocal faults
+            faults = _faults(site, subject)
+            return not faults
+
+        if not site.wait_until(is_well, site.means.waits.proof_s):
+            raise Stuck("proof.failed", f"{subject} has read its files, and {sentence(faults)}")
+
+
+def _faults(site: Site, service: str) -> tuple[str, ...]:
+    """Return what is not as it is to be at the first endpoint of a service where something is not."""
+    mine = (one for one in site.case.endpoints if site.serves(one) == service)
+    return next((faults for endpoint in mine if (faults := faults_of(site, endpoint))), ())
 
 
 def taking_up(site: Site, service: str) -> Command:

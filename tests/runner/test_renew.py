@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from audit.anchors import Anchors
 from remediate.case import Case
 from remediate.journal import Journal
 from remediate.runner import Pace, repair
@@ -42,6 +43,18 @@ def test_what_the_owner_renewed_is_taken_up_and_served(place: Place, journal: Jo
     ending = walked(place, journal, owned(place, "dehydrated"))
     assert (ending.kind, place.served, asked.read_text()) == ("proven", leaf, "--cron\n"), ending
     assert not (place.folder / "tls.crt").is_symlink()
+
+
+def test_what_is_served_afterwards_and_not_trusted_is_told_and_not_called_without_effect(
+    place: Place, journal: Journal, tmp_path: Path
+) -> None:
+    leaf, renew = successor(place)
+    write_agent(tmp_path / "bin/dehydrated", "--cron", renew)
+    nobody = means_of(journal, Ca(), place, anchors=Anchors({"nobody": []}))
+    (ending,) = repair([owned(place, "dehydrated")], nobody, PACE)
+    assert (ending.kind, ending.cause, place.served) == ("failed", "proof.failed", leaf), ending
+    assert "has read its files, and" in ending.note
+    assert "no effect" not in ending.note
 
 
 def test_an_owner_that_changes_nothing_has_failed_and_what_it_printed_is_told(
