@@ -26,7 +26,7 @@ from pytest_sslaudit.own_command import own_command
 from pytest_sslaudit.panel_run import WAIT_S, PanelRun, wait_for_panel
 from pytest_sslaudit.remediation.alone import Held, alone
 from pytest_sslaudit.remediation.spoken import Spoken
-from pytest_sslaudit.voice import Voice
+from pytest_sslaudit.voice import Voice, write_line
 
 INTERRUPTED: Final = 2
 USAGE_ERROR: Final = 4
@@ -119,8 +119,7 @@ def again(configuration: Path | None) -> tuple[str, ...]:
 
 
 def _say_waiting(run: PanelRun, wait_s: float) -> None:
-    sys.stdout.write(f"{run} is running: waiting up to {wait_s / 60:.0f} min for its end\n")
-    sys.stdout.flush()
+    write_line(sys.stdout, f"{run} is running: waiting up to {wait_s / 60:.0f} min for its end")
 
 
 def _refuse(line: str, status: int) -> int:

@@ -25,14 +25,16 @@ class Voice:
     def say(self, line: str, *, is_detail: bool = False) -> None:
         """Write a line. A reader that has gone away, or a full disk, ends no repair."""
         with self._turn:
-            _write(self.log, line)
+            write_line(self.log, line)
             if self.is_verbose or not is_detail:
-                _write(self.stream, line)
+                write_line(self.stream, line)
 
 
-def _write(stream: TextIO, line: str) -> None:
+def write_line(stream: TextIO, line: str) -> None:
+    """Write a line whatever has become of the stream; what its encoding does not have is written as an escape."""
+    encoding = stream.encoding or "utf-8"
     try:
-        stream.write(f"{line}\n")
+        stream.write(f"{line.encode(encoding, 'backslashreplace').decode(encoding)}\n")
         stream.flush()
     except OSError:
         with suppress(OSError), Path(os.devnull).open("wb") as nowhere:

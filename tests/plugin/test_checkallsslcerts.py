@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import stat
@@ -179,6 +180,13 @@ def test_a_reader_that_has_gone_away_ends_nothing(tmp_path: Path) -> None:
         voice.say("a detail", is_detail=True)
         voice.say("two")
     assert (tmp_path / "log").read_text() == "one\na detail\ntwo\n"
+
+
+def test_what_the_encoding_of_a_reader_does_not_have_ends_nothing() -> None:
+    heard, log = io.BytesIO(), io.BytesIO()
+    with io.TextIOWrapper(heard, "ascii") as stream, io.TextIOWrapper(log, "utf-8") as kept:
+        Voice(stream, kept, is_verbose=False).say("caf\u00e9 \udcff")
+        assert (heard.getvalue(), log.getvalue()) == (rb"caf\xe9 \udcff" + b"\n", "caf\u00e9 \\udcff\n".encode())
 
 
 def test_what_is_not_written_down_is_filled_in(tmp_path: Path) -> None:
