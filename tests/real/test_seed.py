@@ -7,6 +7,7 @@ the CA looks from the addresses that the seed lists, which lead to a host of the
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
@@ -15,6 +16,7 @@ import pytest
 from cryptography import x509
 
 from tests.real import auditing, login, traces
+from tests.real.overlay import CHECKOUT
 from tests.real.panel import daemons, firewall, layout, names, own_program, provider
 from tests.real.panel.command import ETC, KEPT, REPORTS, Said
 from tests.real.panel.layout import SERVICES, SSL
@@ -29,6 +31,7 @@ SENTENCES: Final = [
     "certificate from the cPanel Store."
     for service in ("cpanel", "dovecot", "exim", "ftp")
 ]
+TIMER: Final = ("env", "-C", str(CHECKOUT), sys.executable, "-m", "pytest_sslaudit.timer")
 FILE: Final = r"/\.well-known/pki-validation/(?P<file>[0-9A-F]{32}\.txt)"
 KEPT_WELL: Final = (
     *("dcv.http-unreachable", "dcv.redirect-illegal", "dcv.stale-token", "dcv.firewall", "dcv.firewall-narrow"),
@@ -337,9 +340,12 @@ def test_the_proof_lies_in_the_folder_of_easyapache_3_where_that_is_the_websites
 # From outside
 
 
-def test_over_ssh_it_is_recognised_and_judged_by_the_same_rules(story: Story) -> None:
+def test_over_ssh_it_is_recognised_and_judged_by_the_same_rules_and_our_timer_is_seen(story: Story) -> None:
     story.begin(exim=story.credentials.third_party(4), ftp=story.credentials.third_party(2))
     store, panel = story.world.store, story.world.panel.host
+    before = panel.shell("ls /etc/cron.d")
+    panel.do("rm", layout.CRONTAB)
+    panel.do(*TIMER, "install-timer")
     login.admit(panel, login.make_key(store))
     login.know(store, panel)
     anchors = (f"--audit-trust={FOLDER}/store-root.pem", auditing.trust(store, story.credentials.other.anchor))
@@ -347,6 +353,9 @@ def test_over_ssh_it_is_recognised_and_judged_by_the_same_rules(story: Story) ->
     ends = {endpoint.rpartition(":")[2] for endpoint, check in run.with_verdict("fail") if check == "cert.expiring"}
     assert ends == {"21"}, run.explain()
     assert f"https://{names.PANEL}:2087" in {endpoint.partition("/")[2] for endpoint in run.endpoints}
+    assert {line["verdict"] for line in run.results if line["check"] == "ops.renewal-unscheduled"} == {"pass"}
+    panel.do(*TIMER, "remove-timer")
+    assert panel.shell("ls /etc/cron.d") == before
 
 
 # What is never written down
