@@ -14,18 +14,19 @@ from tests.real.overlay import why_missing
 from tests.real.pki import Authority, new_authority
 
 LONGEST: Final = (
-    "test_seed",
-    "test_repair_interrupted",
-    "test_peers",
-    "test_repair_nightly",
-    "test_repair",
-    "test_repair_failures",
-    "test_repair_more",
-    "test_twins",
-    "test_switch",
-    "test_panel_switch",
+    "real/test_seed",
+    "lab/test_demo",
+    "real/test_repair_interrupted",
+    "real/test_peers",
+    "real/test_repair_nightly",
+    "real/test_repair",
+    "real/test_repair_failures",
+    "real/test_repair_more",
+    "real/test_twins",
+    "real/test_switch",
+    "real/test_panel_switch",
 )
-"""The files of real servers that take some half a minute and more, the longest first."""
+"""The files of tests that take some half a minute and more, the longest first."""
 
 
 @pytest.fixture(scope="session")
@@ -55,6 +56,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=_place)
 
 
-def _place(item: pytest.Item) -> tuple[bool, int]:
+def _place(item: pytest.Item) -> tuple[int, bool]:
     places = {name: place for place, name in enumerate(LONGEST)}
-    return item.get_closest_marker("real") is None, places.get(item.path.stem, len(LONGEST))
+    name = f"{item.path.parent.name}/{item.path.stem}"
+    return places.get(name, len(LONGEST)), item.get_closest_marker("real") is None

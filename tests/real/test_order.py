@@ -10,7 +10,7 @@ import pytest
 
 from tests.real.conftest import LONGEST, pytest_collection_modifyitems
 
-FOLDER = Path(__file__).parent
+FOLDER = Path(__file__).parents[1]
 
 
 def item(path: str, *, real: bool = True) -> Any:  # noqa: ANN401 - as much of an item as is asked for
@@ -23,10 +23,10 @@ def test_every_file_that_is_said_to_take_long_is_there() -> None:
 
 def test_the_longest_come_first_then_the_real_ones_and_all_in_their_own_order() -> None:
     items = [
-        item("../test_docs.py", real=False),
-        item("test_trace.py"),
+        item("test_docs.py", real=False),
+        item("real/test_trace.py"),
         item(f"{LONGEST[1]}.py"),
-        item("test_agents.py"),
+        item("real/test_agents.py"),
         item(f"{LONGEST[0]}.py"),
     ]
     before = list(items)
