@@ -20,11 +20,10 @@ _OWN: Final = re.compile(r"/var/cpanel/ssl/(cpanel|dovecot|exim|ftp)/[^/]+$")
 def is_of_panel(seen: Seen) -> bool:
     """Tell whether an endpoint has one of the panel's service certificates, or is to have one and has no file yet.
 
-    A web server may have the panel's own file for the host's name.
+    A web server may have the panel's own file for the host's name. A link from the panel's folder to where another
+    agent keeps its certificates leads to what is that agent's.
     """
-    return seen.panel_service is not None or any(
-        _OWN.match(path) for file in seen.files for path in (file.path, file.real_path or "")
-    )
+    return seen.panel_service is not None or any(_OWN.match(file.real_path or file.path) for file in seen.files)
 
 
 def successor_of(path: str) -> str | None:

@@ -105,7 +105,7 @@ def _drafts(evidence: Evidence, helped: Mapping[str, list[Result]]) -> Iterator[
 
 def _not_ours(case: Case, bounds: Bounds) -> tuple[Kind, str] | None:
     """Say why a certificate is left alone altogether; None where it is not."""
-    is_foreign = case.owner and not case.is_panel
+    is_foreign = case.owner and not (case.is_panel and case.owner == AGENT)
     if is_foreign and bounds.foreign == "explain":
         return "foreign", f"{case.owner} owns this certificate and renews it"
     if is_foreign and case.repair is Repair.RUN_OWNER and case.owner == AGENT:

@@ -66,6 +66,18 @@ def test_a_link_of_a_service_that_leads_to_the_panels_file_is_known() -> None:
     assert case.services == ("cpanel", "exim")
 
 
+@pytest.mark.parametrize("kinds", [("certificate", "key"), ("key",)])
+def test_a_panels_path_that_leads_to_another_agents_certificate_is_left_to_that_agent(kinds: tuple[str, ...]) -> None:
+    folder, key = "/var/cpanel/ssl/exim", "key of exim"
+    files = [file(f"{folder}/exim.crt", key=key), file(f"{folder}/exim.key", "key", key)]
+    files = [{**one, "real_path": "/etc/letsencrypt/live/x/x.pem" if one["kind"] in kinds else None} for one in files]
+    linked = service("exim", files=files, panel_service=None)
+    theirs = found(endpoint("exim"), "ops.foreign-agent", detail={"observed": "certbot"}, severity="info")
+    plan = planned(whole(), linked, found(endpoint("exim"), "cert.expiring", remedy="reissue"), theirs)
+    assert (plan.cases, plan.waiting) == ((), ())
+    assert {one.kind for one in plan.explained} == {"foreign"}
+
+
 @pytest.mark.parametrize("check", ["svc.certificate-missing", "svc.config-missing-file"])
 def test_a_service_with_no_certificate_at_all_gets_one_with_the_others(check: str) -> None:
     none = service("dovecot", (), None, files=[file("/etc/dovecot/ssl/dovecot.crt")])
