@@ -56,9 +56,9 @@ def identity(seen: Seen) -> Identity:
 def used_files(seen: Seen) -> tuple[SeenFile, ...]:
     """Return the files of the certificate that is served: all, but for a pair of another key (RSA beside ECDSA)."""
     keys = {file.spki_sha256 for file in seen.files if file.kind == "key"}
-    if seen.spki_sha256 not in keys or len(keys) == 1:
+    if seen.spki_sha256 is None or seen.spki_sha256 not in keys or len(keys) == 1:  # a key may not be readable either
         return seen.files
-    return tuple(_of_key(seen.files, str(seen.spki_sha256)))
+    return tuple(_of_key(seen.files, seen.spki_sha256))
 
 
 def _of_key(files: tuple[SeenFile, ...], spki_sha256: str) -> Iterator[SeenFile]:

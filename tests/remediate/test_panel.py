@@ -88,6 +88,14 @@ def test_a_service_with_no_certificate_at_all_gets_one_with_the_others(check: st
     assert case.replaced == {digest("cpanel")}
 
 
+def test_of_a_service_that_serves_nothing_no_file_is_lost_where_one_key_cannot_be_read() -> None:
+    folder = "/var/cpanel/ssl/dovecot"
+    read = [file(f"{folder}/a.crt", key="a"), file(f"{folder}/a.key", "key", "a")]
+    files = [*read, file(f"{folder}/b.crt"), file(f"{folder}/b.key", "key")]
+    none = (service("dovecot", (), None, files=files), found(endpoint("dovecot"), "svc.certificate-missing"))
+    assert [one.path for one in only(planned(whole(), *none)).files] == [one["path"] for one in files]
+
+
 def test_a_service_that_has_no_files_yet_is_no_other_case() -> None:
     none = (service("dovecot", (), None, files=[]), found(endpoint("dovecot"), "svc.certificate-missing"))
     assert only(planned(*fresh("cpanel"), *none)).services == ("cpanel", "dovecot")
