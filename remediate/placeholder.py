@@ -110,7 +110,10 @@ def _is_over(leaf: Certificate | None, now: datetime) -> bool:
 
 
 def _paths(site: Site, service: str) -> tuple[str, ...]:
-    return tuple(file.path for file in site.case.files if file.service == service and file.kind == "certificate")
+    """Return where a service has its certificate, or would have it; never none, as no look would be taken then."""
+    named = tuple(file.path for file in site.case.files if file.service == service and file.kind == "certificate")
+    usual = site.means.panels[site.case.host].usual(service)
+    return named or tuple(file.path for file in usual if file.kind == "certificate")
 
 
 def _word(site: Site, service: str) -> str:

@@ -91,6 +91,15 @@ def test_nor_is_one_that_somebody_has_installed_in_the_meantime(exim: Exim, jour
     assert ("placeholder" in ending.note, exim.calls) == (False, [])
 
 
+def test_where_a_case_names_no_file_the_one_that_the_panel_would_install_is_looked_at(
+    exim: Exim, journal: Journal
+) -> None:
+    exim.install(-90, 91)
+    means = exim.means(journal, Ca(faults=[REFUSED]))
+    [ending] = repair([exim.case(files=())], means, PACE)
+    assert ("placeholder" in ending.note, exim.calls) == (False, [])
+
+
 def test_a_host_without_the_panel_is_left_as_it_is(exim: Exim, journal: Journal) -> None:
     ending = walked(exim, journal, Ca(faults=[REFUSED]), panels={})
     assert (ending.kind, "placeholder" in ending.note, exim.calls) == ("failed", False, [])
