@@ -34,7 +34,7 @@ def read_nftables(text: str, interfaces: Sequence[str] = ()) -> tuple[Chain, ...
     """
     try:
         return _read(json.loads(text)["nftables"], interfaces)
-    except (KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise ValueError(f"no ruleset of nftables: {error!r}") from error
 
 

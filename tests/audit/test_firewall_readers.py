@@ -144,7 +144,12 @@ def test_a_rule_of_nftables_is_told_in_about_its_own_words() -> None:
     )
 
 
-@pytest.mark.parametrize("text", ["", "{}", '{"nftables": [{"rule": {}}]}', '{"nftables": 3}', "[]", "not json"])
+ENDLESS = nft([DROP]).replace('"prio": 0', '"prio": Infinity')
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{}", '{"nftables": [{"rule": {}}]}', '{"nftables": 3}', "[]", "not json", ENDLESS]
+)
 def test_what_is_no_ruleset_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"no ruleset|Expecting"):
         read_nftables(text)
