@@ -93,7 +93,7 @@ def read_line(line: str, proof: re.Pattern[str], zone: tzinfo = UTC) -> Visit | 
     `proof` is what the path has to be, `zone` that of times that name none. Raises Unreadable.
     """
     fields = _named_fields(line)
-    return _of_fields(fields, proof, zone) if fields else _of_tokens(tuple(_tokens(line)), proof, zone)
+    return _of_fields(fields, proof, zone) if fields else _of_tokens(tuple(_tokens(line.strip())), proof, zone)
 
 
 def _tokens(line: str) -> Iterator[_Token]:

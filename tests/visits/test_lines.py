@@ -188,6 +188,14 @@ def test_a_line_made_to_take_long_does_not(begins: str, piece: str) -> None:
     assert time.process_time() - begun < 0.2
 
 
+@pytest.mark.parametrize("blank", [" ", "\t"])
+def test_nor_does_one_that_ends_in_blanks(blank: str) -> None:
+    begun = time.process_time()
+    with pytest.raises(Unreadable):
+        read_line(f"{FILE}{blank * 4000}", only(FILE))
+    assert time.process_time() - begun < 0.2
+
+
 @pytest.mark.parametrize(
     ("path", "is_proof"),
     [
