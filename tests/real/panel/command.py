@@ -31,7 +31,7 @@ allow_private = true
 [remediate]
 issuer = "{issuer}"
 proof_timeout_s = 20
-issuance_timeout_s = 4
+issuance_timeout_s = 2
 [issuer.store]
 kind = "store"
 base_url = "{base_url}"
