@@ -91,7 +91,7 @@ def _proven(tried: Tried, upshot: Upshot) -> str:
 def _tried(tried: Tried, journal: Journal) -> str:
     """Return what was tried, how far it came, and the order's number, by which the issuer can be asked."""
     begun = journal.case(tried.case.id)
-    if begun is None:
+    if begun is None or (tried.kind != "proven" and _was_repaired(begun, journal)):
         return ""
     placed = journal.ledger.orders(begun.id) if begun.repair in VALIDATED else ()
     order = f" (order {placed[-1].order_id} at {placed[-1].issuer})" if placed and placed[-1].order_id else ""
@@ -101,6 +101,12 @@ def _tried(tried: Tried, journal: Journal) -> str:
     names = f" for {listing(begun.names)}" if begun.repair in VALIDATED else ""
     is_panels = begun.is_panel and begun.repair is Repair.RUN_OWNER
     return f"{_PANELS if is_panels else _WHAT[begun.repair]}{names}{order}{far}{stopped}"
+
+
+def _was_repaired(case: Case, journal: Journal) -> bool:
+    """Tell whether what the journal has of a case is an earlier repair of it: a panel's is the same for all years."""
+    outcome = journal.outcome(case.id)
+    return bool(outcome and outcome.kind == "repaired") and all(one.id != case.id for one in journal.unfinished())
 
 
 def of_waiting(upshot: Upshot) -> Iterator[tuple[str, Entry]]:

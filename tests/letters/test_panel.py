@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any
+from typing import Any, Literal
+
+import pytest
 
 from remediate.case import Case
+from remediate.journal import Event, Outcome
 from remediate.walk import Ending
 from tests.letters.nights import Contacts, Nights, text_of
 from tests.letters.tonight import ended
@@ -68,6 +71,21 @@ def test_what_is_wrong_is_summed_up_by_service(nights: Nights) -> None:
     html = letter.get_body(("html",))
     assert html is not None
     assert "nginx: 1 failed<br>" in str(html.get_content())
+
+
+@pytest.mark.parametrize("kind", ["waiting", "failed"])
+def test_what_was_done_in_an_earlier_year_is_not_told_as_tried_tonight(
+    nights: Nights, kind: Literal["waiting", "failed"]
+) -> None:
+    case = case_of(nights, here(), *fresh())
+    ended(nights, case, "proven")
+    for step in case.steps:
+        nights.journal.record(case.id, Event(step.name, "done", nights.now))
+    nights.journal.end(case.id, Outcome("repaired", nights.now))
+    nights.now += timedelta(days=200)
+    nights.night(here(), *fresh(), endings=[Ending(case, kind, cause="dcv.firewall", note="port 80 is closed")])
+    (letter,) = nights.box.letters
+    assert ("port 80 is closed" in text_of(letter), "Tried" in text_of(letter)) == (True, False)
 
 
 def test_one_service_alone_needs_no_sum(nights: Nights) -> None:
