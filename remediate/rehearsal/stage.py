@@ -63,8 +63,5 @@ def staged(case: Case, means: Means) -> Stage:
 
 def _open_order(case: Case, means: Means) -> PlacedOrder | None:
     """Return the order that is found again; None where there is none, or its request is not used any more."""
-    outcome = means.journal.outcome(case.id)
-    last = next(reversed(means.journal.ledger.orders(case.id)), None)
-    if last is None or last.status not in ("intended", *ORDERED) or (outcome and outcome.kind == "repaired"):
-        return None
-    return last
+    last = next(reversed(means.journal.ledger.unused_orders(case.id)), None)
+    return last if last and last.status in ("intended", *ORDERED) else None

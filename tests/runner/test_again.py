@@ -7,6 +7,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from remediate.journal import Journal
+from remediate.ledger import PlacedOrder
+from remediate.rehearsal.stage import staged
 from remediate.runner import Pace, repair
 from remediate.site import Means
 from tests.runner.places import Ca, Place, means_of, plant
@@ -37,6 +39,17 @@ def test_the_ca_s_way_is_tried_again_and_a_new_order_placed(
     assert (ending.kind, len(ca.orders), place.served == before) == ("proven", 2, False)
     [tested] = {event.note for event in journal.events(place.case().id) if event.step == "self-test" and event.note}
     assert tested != "there is an order already"
+
+
+def test_a_rehearsal_finds_the_order_that_is_pending_now_and_none_of_before(
+    place: Place, journal: Journal, means: Means
+) -> None:
+    case = place.case()
+    assert staged(case, means).order is None
+    pending = PlacedOrder(case.id, 2, "ca", "f" * 64, "pending-validation", datetime.now(UTC) + timedelta(seconds=1))
+    journal.begin(case, pending.at)
+    journal.ledger.keep_order(pending)
+    assert staged(case, means).order == pending
 
 
 def test_what_somebody_else_has_replaced_since_is_seen(place: Place, means: Means, ca: Ca) -> None:
