@@ -45,8 +45,10 @@ switched_off() {{
 }}
 schedules() {{
   ours="upcp\|checkallsslcerts\|sslaudit"
-  lines_of "/^[[:space:]]*#/d;/$ours/p" /var/spool/cron/root /var/spool/cron/crontabs/root /etc/crontab \
-    /etc/cron.d/* /etc/cron.daily/*
+  # a variable of a crontab, such as PATH or MAILTO, runs nothing
+  lines_of "/^[[:space:]]*#/d;/^[[:space:]]*[A-Za-z_][A-Za-z0-9_]*[[:space:]]*=/d;/$ours/p" \
+    /var/spool/cron/root /var/spool/cron/crontabs/root /etc/crontab /etc/cron.d/*
+  lines_of "/^[[:space:]]*#/d;/$ours/p" /etc/cron.daily/*
   for t in /etc/systemd/system/timers.target.wants/*.timer; do
     [ -L "$t" ] || [ -e "$t" ] || continue
     name=${{t##*/}} name=${{name%.timer}}

@@ -107,6 +107,7 @@ def test_only_lines_that_run_it_are_schedules_and_comments_are_none(root: Path) 
     files = {
         "/var/spool/cron/root": f"{upcp}\n5 5 * * * backup --password {SECRET}\n",
         "/var/spool/cron/crontabs/root": f"# {upcp}\n",
+        "/etc/cron.d/other": "MAILTO=sslaudit@example.com\nPATH = /opt/sslaudit/bin\n1 2 * * * root true\n",
         "/etc/cron.d/sslaudit": "RANDOM_DELAY=60\n3 4 * * * root checkallsslcerts --allow-retry\n",
         "/etc/cron.daily/other": f"#!/bin/sh\nrun {SECRET}\n",
     }
