@@ -39,10 +39,16 @@ def as_last_tried(ending: Ending, journal: Journal) -> Tried:
         return now
     last = next(reversed(journal.ledger.attempts(ending.case.id)), None)
     noted = _NOTED.fullmatch(last.note) if last else None
-    if last is None or noted is None or last.ended == "proven":
+    if last is None or noted is None or last.ended == "proven" or _is_over(ending.case, last.at, journal):
         return now
     beside = "" if ending.cause == _REPEATS else f"\nnot tried this time: {ending.note}"
     return Tried(ending.case, last.ended, last.step, noted["cause"], f"{noted['note']}{beside}", ending.next_at)
+
+
+def _is_over(case: Case, tried: datetime, journal: Journal) -> bool:
+    """Tell whether the case has come to a good end since it was tried: it is another time that it is wrong now."""
+    ended = journal.outcome(case.id)
+    return ended is not None and ended.kind != "failed" and tried <= ended.at
 
 
 def _brief(ending: Ending) -> str:

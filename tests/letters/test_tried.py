@@ -1,0 +1,39 @@
+"""Of a case that was not tried tonight the last try of its present round is told, and none of an earlier one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from remediate.journal import Journal, Outcome, open_journal
+from remediate.schedule import Attempt
+from remediate.tried import as_last_tried
+from remediate.walk import Ending
+from tests.remediate.journals import a_case
+from tests.remediate.rows import NOW
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Iterator[Journal]:
+    with open_journal(tmp_path) as opened:
+        opened.begin(a_case(), NOW)
+        opened.ledger.keep_attempt(a_case().id, Attempt(NOW, "failed", "self-test", "dcv.missing: 404"))
+        yield opened
+
+
+def told(journal: Journal) -> str:
+    """Return the cause that is told of the case tonight."""
+    return as_last_tried(Ending(a_case(), "waiting", cause="run.canary", note="not tried"), journal).cause
+
+
+def test_the_last_try_is_told_where_there_was_none_tonight(journal: Journal) -> None:
+    assert told(journal) == "dcv.missing"
+
+
+def test_a_try_from_before_somebody_else_mended_it_is_not_told(journal: Journal) -> None:
+    journal.end(a_case().id, Outcome("dropped", NOW + timedelta(days=1), note="it is not found any more"))
+    journal.begin(a_case(), NOW + timedelta(days=200))
+    assert told(journal) == "run.canary"
