@@ -8,16 +8,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from audit.targets import Discovery
 from remediate.accounting import account_of
 from remediate.assignment import Assignment
 from remediate.continuing import continuation_of, continue_later
+from remediate.database import UnusableState
 from remediate.equipment import hands_of, issuer_of, means_of, root_hints
 from remediate.evidence import Evidence
 from remediate.journal import Journal, open_journal
 from remediate.lock import locked
 from remediate.plan import Plan, plan
+from remediate.premises import ROOT
 from remediate.rehearsal import rehearsal_lines
 from remediate.rollback import rollback
 from remediate.runner import repair
@@ -70,9 +73,18 @@ def insist_on_usable(assignment: Assignment, *, only_looks: bool = False) -> Non
     issuer_of(assignment)
     account_of(assignment)
     root_hints(assignment)
+    _insist_on_a_state_of_its_own(assignment)
     if not only_looks:
         with open_journal(assignment.state):
             """It can be opened."""
+
+
+def _insist_on_a_state_of_its_own(assignment: Assignment) -> None:
+    """Refuse a folder that is also where hosts keep versions and their lock: one of them may be this machine."""
+    state, folders = assignment.state.resolve(), {host.folder for host in assignment.configuration.host.values()}
+    if any(state == Path(folder) for folder in {ROOT, *filter(None, folders)}):
+        raise UnusableState(f"the state folder {state} is where a repaired host keeps its versions: choose another, "
+                            f"such as {state / 'state'}")  # fmt: skip
 
 
 @contextmanager

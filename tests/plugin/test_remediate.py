@@ -167,6 +167,7 @@ def test_a_test_that_is_about_no_endpoint_runs_once(pytester: pytest.Pytester, l
         (("--remediate", "--allow-retry", "--no-retry"), "--allow-retry and --no-retry: one of both"),
         (("--remediate", "--audit-issuer", "stroe"), r"no \[issuer.stroe\]; there is none"),
         (("--remediate", "--audit-state", "open"), r"others may enter the state folder .*open.*chmod 700"),
+        (("--remediate", "--audit-state", "/var/lib/sslaudit"), "is where a repaired host keeps its versions: choose"),
     ],
 )
 def test_what_leaves_a_repair_nothing_to_be_sure_of_is_refused(
