@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Final
 
+from remediate.issuers.absent import panel
 from remediate.issuers.issuer import (
     Access,
     BadIssuer,
@@ -17,7 +18,6 @@ from remediate.issuers.issuer import (
     OrderRequest,
     Status,
 )
-from remediate.issuers.panel import Panel
 from remediate.issuers.store import Store
 
 ISSUERS: Final[Mapping[str, Callable[[Access], Issuer]]] = {
@@ -26,7 +26,7 @@ ISSUERS: Final[Mapping[str, Callable[[Access], Issuer]]] = {
 """What makes an issuer, by the `kind` of its section in the configuration."""
 
 AT_HOME: Final[Mapping[str, Callable[[], Issuer]]] = {
-    "cpanel": Panel,
+    "cpanel": panel,
 }
 """Those that nobody is asked for over a network, so that they have neither address nor token."""
 

@@ -1,34 +1,50 @@
-"""No issuer: what stands in for one where none is configured. It takes no order and says why."""
+"""Issuers that take no order and say why: none where none is configured, and a panel's own program.
+
+That one makes key, order and installation itself. How it is run is known where the agents are that own certificates.
+"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Final
 
 from remediate.csr import Csr
 from remediate.issuers.issuer import IssuerFault, OrderRequest
 
-_FAULT: Final = IssuerFault("refused", "no issuer is chosen: [remediate] issuer, and its section [issuer.NAME]")
+_NOT_CHOSEN: Final = IssuerFault("refused", "no issuer is chosen: [remediate] issuer, and its section [issuer.NAME]")
+_PANELS: Final = IssuerFault(
+    "refused",
+    "the program of a cPanel & WHM server orders for the panel's own services alone, and with keys of its own",
+)
 
 
+@dataclass(frozen=True, slots=True)
 class Absent:
-    """The issuer where there is none."""
+    """The issuer where there is none, or none that could be asked."""
+
+    fault: IssuerFault = _NOT_CHOSEN
 
     def find(self, csr: Csr) -> IssuerFault:
-        """Say that there is none."""
+        """Say why there is no order."""
         del csr
-        return _FAULT
+        return self.fault
 
     def order(self, request: OrderRequest) -> IssuerFault:
-        """Say that there is none."""
+        """Say why there is no order."""
         del request
-        return _FAULT
+        return self.fault
 
     def collect(self, order_id: str) -> IssuerFault:
-        """Say that there is none."""
+        """Say why there is no order."""
         del order_id
-        return _FAULT
+        return self.fault
 
     def cancel(self, order_id: str) -> IssuerFault:
-        """Say that there is none."""
+        """Say why there is no order."""
         del order_id
-        return _FAULT
+        return self.fault
+
+
+def panel() -> Absent:
+    """Return the issuer whose orders nobody but the panel places."""
+    return Absent(_PANELS)
