@@ -16,11 +16,12 @@ from contextlib import ExitStack
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Final, NoReturn
+from typing import Final
 
 import pytest
 
 from audit.configuration import BadConfiguration
+from audit.configuration.arguments import USAGE_ERROR, Parser
 from pytest_sslaudit.local import find_configuration, report_folder
 from pytest_sslaudit.own_command import own_command
 from pytest_sslaudit.panel_run import WAIT_S, PanelRun, wait_for_panel
@@ -29,19 +30,9 @@ from pytest_sslaudit.remediation.spoken import Spoken
 from pytest_sslaudit.voice import Voice, write_line
 
 INTERRUPTED: Final = 2
-USAGE_ERROR: Final = 4
 TRY_LATER: Final = 75
 _PLUGINS: Final = ("sslaudit", "metadata", "html", "html_fixtures", "pytest11.testinfra")
 """What a session needs; whatever else is installed beside it takes no part."""
-
-
-class _Parser(argparse.ArgumentParser):
-    """A parser whose usage errors end as pytest's do."""
-
-    def error(self, message: str) -> NoReturn:
-        """Say what is wrong and end."""
-        self.print_usage(sys.stderr)
-        self.exit(USAGE_ERROR, f"{self.prog}: {message}\n")
 
 
 def main(arguments: Sequence[str] | None = None, *, wait_s: float = WAIT_S) -> int:
@@ -57,7 +48,7 @@ def main(arguments: Sequence[str] | None = None, *, wait_s: float = WAIT_S) -> i
         return _refuse("interrupted; the next run goes on where this one ended", INTERRUPTED)
 
 
-def _parser() -> _Parser:
+def _parser() -> Parser:
     about = (
         "Audit all TLS certificates of this server, replace what is self-signed, revoked, weak, invalid or about to "
         "expire, prove the outcome on the wire, and mail the server's contact where that is called for."
@@ -66,7 +57,7 @@ def _parser() -> _Parser:
         "exit status: 0 all is well, 1 something is not, 2 interrupted, 3 a bug of ours, 4 usage, 5 nothing to audit, "
         f"{TRY_LATER} somebody else is at work and nothing was done"
     )
-    parser = _Parser("checkallsslcerts", description=about, epilog=statuses, allow_abbrev=False)
+    parser = Parser("checkallsslcerts", description=about, epilog=statuses, allow_abbrev=False)
     parser.add_argument("--verbose", action="store_true", help="say what is attempted, step by step, and why not")
     retry = parser.add_mutually_exclusive_group()
     retry.add_argument(

@@ -11,26 +11,17 @@ import sys
 from collections.abc import Iterator, Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import Final, NoReturn
+from typing import Final
 
 from audit.configuration import BadConfiguration
+from audit.configuration.arguments import USAGE_ERROR, Parser
 from pytest_sslaudit.local import find_configuration
 from pytest_sslaudit.own_command import own_command
 from pytest_sslaudit.timer_files import Machine, Refused
 from pytest_sslaudit.timer_texts import CRON, SERVICE, TIMER, BadTime, Nightly, nightly
 
 ABSENT: Final = 1
-USAGE_ERROR: Final = 4
 _AT: Final = "04:00"
-
-
-class _Parser(argparse.ArgumentParser):
-    """A parser whose usage errors end as pytest's do."""
-
-    def error(self, message: str) -> NoReturn:
-        """Say what is wrong and end."""
-        self.print_usage(sys.stderr)
-        self.exit(USAGE_ERROR, f"{self.prog}: {message}\n")
 
 
 def main(arguments: Sequence[str] | None = None, machine: Machine | None = None) -> int:
@@ -50,8 +41,8 @@ def main(arguments: Sequence[str] | None = None, machine: Machine | None = None)
         return _refuse(options.command, f"{error.filename}: {error.strerror}")
 
 
-def _parser() -> _Parser:
-    parser = _Parser("sslaudit", description="Have checkallsslcerts run every night.", allow_abbrev=False)
+def _parser() -> Parser:
+    parser = Parser("sslaudit", description="Have checkallsslcerts run every night.", allow_abbrev=False)
     parser.add_argument("--version", action="version", version=f"sslaudit {version('pytest-sslaudit')}")
     commands = parser.add_subparsers(dest="command", required=True)
     installing = commands.add_parser("install-timer", allow_abbrev=False, help="have it run every night")

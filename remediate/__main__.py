@@ -25,6 +25,7 @@ from audit.configuration import (
     state_folder,
     trusted,
 )
+from audit.configuration.arguments import USAGE_ERROR, Parser
 from audit.policy import BadProfile
 from audit.probe import Limits
 from remediate.assignment import Assignment
@@ -37,16 +38,6 @@ from remediate.run import insist_on_usable
 
 FAILED: Final = 1  # the exit statuses are pytest's
 INTERRUPTED: Final = 2
-USAGE_ERROR: Final = 4
-
-
-class _Parser(argparse.ArgumentParser):
-    """A parser whose usage errors end as pytest's do."""
-
-    def error(self, message: str) -> NoReturn:
-        """Say what is wrong and end."""
-        self.print_usage(sys.stderr)
-        self.exit(USAGE_ERROR, f"{self.prog}: {message}\n")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -64,8 +55,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0 if done.is_well else FAILED
 
 
-def _parser() -> _Parser:
-    parser = _Parser(prog="python -m remediate", description=__doc__)
+def _parser() -> Parser:
+    parser = Parser(prog="python -m remediate", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     planning = commands.add_parser("plan", help="print what the results of an audit call for; change nothing")
     planning.add_argument("results", type=Path, help="the file that --audit-results wrote")
