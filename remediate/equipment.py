@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 
 from audit.configuration import BadConfiguration, host_of, read_secret
 from audit.configuration.schema import Issuer as Section
+from audit.observation import HostView
 from audit.policy import Policy, load_profile
 from audit.probe.fetch import Fetcher, FetchPolicy
 from audit.probe.inside import HostInside
@@ -35,6 +36,8 @@ from remediate.surroundings import NOT_KNOWN, switched_off
 def means_of(assignment: Assignment, journal: Journal, discoveries: tuple[Discovery, ...]) -> Means:
     """Return what a run may use; raises BadConfiguration."""
     logins = {label: one.login for one in discoveries if one.login and (label := one.host.endpoint.host)}
+    servers = tuple(one.host.server for one in discoveries if one.host.server)
+    panels = {server.label: Panel() for server in servers if server.is_cpanel}
     section, http_port = _section(assignment) or Section("none"), assignment.configuration.remediate.http_port
     return Means(
         journal=journal,
@@ -43,9 +46,9 @@ def means_of(assignment: Assignment, journal: Journal, discoveries: tuple[Discov
         issuer=issuer_of(assignment),
         issuer_name=assignment.issuer_name or "no issuer",
         validator=VALIDATORS["http-csr-hash"],
-        docroots=docroots_of((one.host.server for one in discoveries if one.host.server), http_port),
-        logs=logs_on((one.host.server for one in discoveries if one.host.server), http_port),
-        first_decides=panels_of(assignment, discoveries),
+        docroots=docroots_of(servers, http_port),
+        logs=logs_on(servers, http_port),
+        first_decides=frozenset(panels if _by_panels_rules(assignment) else ()),
         anchors=assignment.anchors,
         clock=assignment.clock,
         owner=owner(),
@@ -59,11 +62,7 @@ def means_of(assignment: Assignment, journal: Journal, discoveries: tuple[Discov
         declared_docroots={
             (label, one.name): one.docroot for label, login in logins.items() for one in login.services if one.docroot
         },
-        panels={
-            label: Panel()
-            for one in discoveries
-            if one.host.server and one.host.server.is_cpanel and (label := one.host.endpoint.host)
-        },
+        panels=panels,
         roots={
             label: folder
             for label, login in logins.items()
@@ -75,22 +74,17 @@ def means_of(assignment: Assignment, journal: Journal, discoveries: tuple[Discov
         policy=Policy(assignment.profiles or (load_profile("webpki"),)),
         watch=assignment.watch,
         say=assignment.say,
-        left_alone=_left_alone(discoveries),
+        left_alone=_left_alone(servers),
         lookups=LookUps(Roots(root_hints(assignment))),
         http_port=http_port,
         fetcher=fetcher_of(assignment),
     )
 
 
-def panels_of(assignment: Assignment, discoveries: tuple[Discovery, ...]) -> frozenset[str]:
-    """Return the hosts that a panel runs and that are judged by its own rules."""
+def _by_panels_rules(assignment: Assignment) -> bool:
+    """Tell whether a panel's hosts are judged by the panel's own rules: where no policy is named, or that one is."""
     named = {profile.name for profile in assignment.profiles}
-    servers = [one.host.server for one in discoveries if one.host.server]
-    return (
-        frozenset(server.label for server in servers if server.is_cpanel)
-        if "cpanel" in (named or {"cpanel"})
-        else frozenset()
-    )
+    return not named or "cpanel" in named
 
 
 def hands_of(discoveries: tuple[Discovery, ...]) -> Mapping[str, HostHands]:
@@ -164,9 +158,8 @@ def _section(assignment: Assignment) -> Section | None:
     return None if name is None else known[name]
 
 
-def _left_alone(discoveries: tuple[Discovery, ...]) -> Mapping[str, str]:
+def _left_alone(servers: tuple[HostView, ...]) -> Mapping[str, str]:
     """Return the hosts on which repair is switched off, and by what: whoever asks for one, it is not made."""
-    servers = (one.host.server for one in discoveries if one.host.server)
     known = {server.label: server.upkeep for server in servers if server.upkeep}
     unknown = {label: NOT_KNOWN for label, upkeep in known.items() if upkeep.missing("switches")}
     return unknown | {label: switched_off(one.switched_off) for label, one in known.items() if one.switched_off}
