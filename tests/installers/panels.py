@@ -6,7 +6,6 @@ It knows where the panel has its things; it starts no daemon.
 from __future__ import annotations
 
 import shutil
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,12 +14,12 @@ from typing import Final
 from remediate.action import Command, Done
 from remediate.installers import Installer
 from remediate.installers.cpanel import Panel
-from remediate.installers.files import Installation, Placement, Version, stage
-from remediate.installers.switch import Progress, look, read_progress, start
+from remediate.installers.files import Installation, Placement
+from remediate.installers.switch import Progress, start
 from remediate.premises import Premises
 from tests.installers import whmapi1
 from tests.installers.hands import run
-from tests.installers.serving import Pair
+from tests.installers.serving import Pair, progress_of, staged, waited_for
 
 # What each service reads when it starts: its certificate file, and its key file.
 SERVED: Final = {
@@ -98,10 +97,7 @@ class PanelPlace:
 
     def stage(self, pair: Pair, bundle: str = "") -> str:
         """Lay a version ready and return its name."""
-        version = Version(pair.certificate, bundle, str(pair.key_path))
-        done = run(stage(self.installation, version))
-        assert done.ok, done
-        return self.installation.name_of(version)
+        return staged(self.installation, pair, bundle)
 
     def starting(self, version: str, *, patience_s: int = 20) -> Command:
         """Return the command that starts a switch."""
@@ -113,7 +109,7 @@ class PanelPlace:
 
     def progress(self) -> Progress:
         """Return where the switch is."""
-        return read_progress(run(look(self.installation)))
+        return progress_of(self.installation)
 
     def wait_for(self, *states: str) -> Progress:
         """Return where the switch is when it has come to one of these states."""
@@ -121,11 +117,7 @@ class PanelPlace:
 
     def wait_until(self, condition: Callable[[Progress], bool]) -> Progress:
         """Return where the switch is when that has come true."""
-        deadline = time.monotonic() + 20
-        while not condition(progress := self.progress()):
-            assert time.monotonic() < deadline, progress
-            time.sleep(0.2)
-        return progress
+        return waited_for(self.installation, condition)
 
 
 def new_panel_place(root: Path, service: str, old: Pair | None, **changes: int) -> PanelPlace:

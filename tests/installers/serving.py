@@ -38,6 +38,28 @@ def new_pair(folder: Path, name: str) -> Pair:
     return Pair(certificate.read_text(), key.read_text(), key)
 
 
+def staged(installation: Installation, pair: Pair, bundle: str = "") -> str:
+    """Lay a version of some files ready and return its name."""
+    version = Version(pair.certificate, bundle, str(pair.key_path))
+    done = run(stage(installation, version))
+    assert done.ok, done
+    return installation.name_of(version)
+
+
+def progress_of(installation: Installation) -> Progress:
+    """Return where the switch of some files is."""
+    return read_progress(run(look(installation)))
+
+
+def waited_for(installation: Installation, condition: Callable[[Progress], bool]) -> Progress:
+    """Return where the switch of some files is when that has come true."""
+    deadline = time.monotonic() + 20
+    while not condition(progress := progress_of(installation)):
+        assert time.monotonic() < deadline, progress
+        time.sleep(0.05)
+    return progress
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
     """A host that is a folder: certificate and key of a service, and what the service took up of them last."""
@@ -68,10 +90,7 @@ class Place:
 
     def stage(self, pair: Pair) -> str:
         """Lay a version ready and return its name."""
-        version = Version(pair.certificate, "", str(pair.key_path))
-        done = run(stage(self.installation, version))
-        assert done.ok, done
-        return self.installation.name_of(version)
+        return staged(self.installation, pair)
 
     def start(self, version: str, *, patience_s: int = 20, returns: bool = True) -> Done:
         """Start a switch."""
@@ -83,7 +102,7 @@ class Place:
 
     def progress(self) -> Progress:
         """Return where the switch is."""
-        return read_progress(run(look(self.installation)))
+        return progress_of(self.installation)
 
     def wait_for(self, *states: str) -> Progress:
         """Return where the switch is when it has come to one of these states, and its script has let go if it ends."""
@@ -91,11 +110,7 @@ class Place:
 
     def wait_until(self, condition: Callable[[Progress], bool]) -> Progress:
         """Return where the switch is when that has come true."""
-        deadline = time.monotonic() + 20
-        while not condition(progress := self.progress()):
-            assert time.monotonic() < deadline, progress
-            time.sleep(0.05)
-        return progress
+        return waited_for(self.installation, condition)
 
 
 def new_place(folder: Path, old: Pair, *, test: str = ":", reload: str | None = None) -> Place:
