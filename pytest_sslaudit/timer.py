@@ -1,6 +1,6 @@
-"""`sslaudit`: makes `checkallsslcerts` a nightly command of this server by cron or systemd, and undoes that.
+"""`sslaudit install-timer | remove-timer | timer-status`: runs `checkallsslcerts` on this server every night.
 
-It reads arguments and says what was done; texts and files are known beside it.
+The texts of the files are in `timer_texts`, writing and removing them in `timer_files`.
 """
 
 from __future__ import annotations
@@ -8,8 +8,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Iterator, Sequence
-from importlib.metadata import version
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -23,38 +22,48 @@ from pytest_sslaudit.timer_texts import CRON, SERVICE, TIMER, BadTime, Nightly, 
 ABSENT: Final = 1
 _AT: Final = "04:00"
 
-
-def main(arguments: Sequence[str] | None = None, machine: Machine | None = None) -> int:
-    """Do what is asked on this machine, and return the exit status."""
-    options, here = _parser().parse_args(arguments), machine or Machine()
-    try:
-        if options.command == "install-timer":
-            return _said(_install(options, here))
-        if options.command == "remove-timer":
-            return _said(_removed(here))
-        return _status(here)
-    except (BadConfiguration, BadTime, Refused) as error:
-        return _refuse(options.command, str(error))
-    except PermissionError as error:
-        return _refuse(options.command, f"{error.filename}: {error.strerror}: only root may do that")
-    except OSError as error:
-        return _refuse(options.command, f"{error.filename}: {error.strerror}")
+Command = Callable[[argparse.Namespace], int]
 
 
-def _parser() -> Parser:
-    parser = Parser("sslaudit", description="Have checkallsslcerts run every night.", allow_abbrev=False)
-    parser.add_argument("--version", action="version", version=f"sslaudit {version('pytest-sslaudit')}")
-    commands = parser.add_subparsers(dest="command", required=True)
-    installing = commands.add_parser("install-timer", allow_abbrev=False, help="have it run every night")
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the program as console scripts of earlier installations do: the whole of it, not the timer alone."""
+    from pytest_sslaudit.cli.program import main as run_program  # noqa: PLC0415 - it imports this module
+
+    return run_program(arguments)
+
+
+def add_timer(commands: argparse._SubParsersAction[Parser], machine: Machine) -> None:
+    """Add the three commands of the timer of a machine."""
+    installing = commands.add_parser("install-timer", allow_abbrev=False, help="run checkallsslcerts every night")
     kind = installing.add_mutually_exclusive_group()
     kind.add_argument("--cron", action="store_true", help=f"by {CRON} (default where systemd does not run)")
     kind.add_argument("--systemd", action="store_true", help=f"by {TIMER} (default where systemd runs)")
     installing.add_argument("--at", metavar="HH:MM", default=_AT, help=f"it begins within the hour after ({_AT})")
     installing.add_argument("--config", metavar="FILE", help="the configuration file of checkallsslcerts")
     installing.add_argument("--dry-run", action="store_true", help="print what would be written, and write nothing")
-    commands.add_parser("remove-timer", allow_abbrev=False, help="undo that, and leave nothing")
-    commands.add_parser("timer-status", allow_abbrev=False, help="say whether it runs every night (exit status 0 or 1)")
-    return parser
+    removing = commands.add_parser("remove-timer", allow_abbrev=False, help="remove the timer and its files")
+    asking = commands.add_parser(
+        "timer-status", allow_abbrev=False, help="print whether it runs every night (exit status 0 or 1)"
+    )
+    installing.set_defaults(run=_guarded(lambda options: _said(_install(options, machine))))
+    removing.set_defaults(run=_guarded(lambda _: _said(_removed(machine))))
+    asking.set_defaults(run=_guarded(lambda _: _status(machine)))
+
+
+def _guarded(command: Command) -> Command:
+    """Return a command whose expected failures are one line and exit status 4."""
+
+    def run(options: argparse.Namespace) -> int:
+        try:
+            return command(options)
+        except (BadConfiguration, BadTime, Refused) as error:
+            return _refuse(options.command, str(error))
+        except PermissionError as error:
+            return _refuse(options.command, f"{error.filename}: {error.strerror}: only root may do that")
+        except OSError as error:
+            return _refuse(options.command, f"{error.filename}: {error.strerror}")
+
+    return run
 
 
 def _install(options: argparse.Namespace, machine: Machine) -> Iterator[str]:

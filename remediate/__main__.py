@@ -1,6 +1,6 @@
-"""`python -m remediate`: what would be repaired by an audit's results, the repair of it, and where repairs stand.
+"""`python -m remediate`, which is `sslaudit repair` too: plans repairs from an audit's results, runs and lists them.
 
-It reads the clock and the arguments, and decides nothing.
+It reads the clock and the arguments; the commands are in `commands`.
 """
 
 from __future__ import annotations
@@ -40,23 +40,24 @@ FAILED: Final = 1  # the exit statuses are pytest's
 INTERRUPTED: Final = 2
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Do what is asked and return the exit status."""
-    options = _parser().parse_args(arguments)
+def main(arguments: Sequence[str] | None = None, program: str = "python -m remediate") -> int:
+    """Run one command and return its exit status; `program` is how the user calls it."""
+    options = _parser(program).parse_args(arguments)
     try:
         done = _do(options)
     except (BadConfiguration, BadEvidence, BadProfile, UnusableState, Held, OSError, UnicodeDecodeError) as error:
-        sys.stderr.write(f"remediate {options.command}: {error}\n")
+        sys.stderr.write(f"{program} {options.command}: {error}\n")
         return USAGE_ERROR
     except KeyboardInterrupt:
-        sys.stderr.write(f"remediate {options.command}: interrupted; the next run goes on where this one ended\n")
+        sys.stderr.write(f"{program} {options.command}: interrupted; the next run goes on where this one ended\n")
         return INTERRUPTED
     sys.stdout.writelines(f"{line}\n" for line in done.lines)
     return 0 if done.is_well else FAILED
 
 
-def _parser() -> Parser:
-    parser = Parser(prog="python -m remediate", description=__doc__)
+def _parser(program: str) -> Parser:
+    about = "Plan repairs from the results of an audit, run them, list them and take them back."
+    parser = Parser(prog=program, description=about)
     commands = parser.add_subparsers(dest="command", required=True)
     planning = commands.add_parser("plan", help="print what the results of an audit call for; change nothing")
     planning.add_argument("results", type=Path, help="the file that --audit-results wrote")

@@ -15,7 +15,8 @@ import remediate.__main__
 from audit.configuration import read_configuration
 from audit.endpoint import PORTS
 from audit.observation import Observation
-from pytest_sslaudit import checkallsslcerts, timer
+from pytest_sslaudit import checkallsslcerts
+from pytest_sslaudit.cli import program
 from tests import documents
 from tests.audit.facts import served
 from tests.plugin.evidence import NOW, A, keep
@@ -99,7 +100,8 @@ def test_the_configuration_of_a_repair_can_be_read(tmp_path: Path) -> None:
 
 
 def test_every_command_of_the_repair_is_known(capsys: pytest.CaptureFixture[str]) -> None:
-    told = re.findall(r"python -m remediate (\w+)", text("docs/repair.md"))
+    told = re.findall(r"sslaudit repair (\w+)", text("docs/repair.md"))
+    assert told
     with pytest.raises(SystemExit):
         remediate.__main__.main(["--help"])
     known = capsys.readouterr().out
@@ -113,7 +115,7 @@ def test_the_configuration_of_a_panels_server_can_be_read(tmp_path: Path) -> Non
     assert configuration.remediate.issuer == "panel"
 
 
-@pytest.mark.parametrize(("command", "module"), [("checkallsslcerts", checkallsslcerts), ("sslaudit", timer)])
+@pytest.mark.parametrize(("command", "module"), [("checkallsslcerts", checkallsslcerts), ("sslaudit", program)])
 def test_every_option_for_a_panels_server_is_known(
     command: str, module: ModuleType, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -91,8 +91,8 @@ def test_the_audit_knows_neither_plugin_nor_repair(file: Path) -> None:
 
 
 @pytest.mark.parametrize("file", named(sources("pytest_sslaudit")))
-def test_the_plugin_knows_the_audit_and_what_it_needs_to_report_and_the_repair_at_one_place(file: Path) -> None:
-    repair = ("remediate",) if file.parent.name == "remediation" else ()
+def test_only_the_repair_and_the_programs_of_the_plugin_import_remediate(file: Path) -> None:
+    repair = ("remediate",) if file.parent.name in ("remediation", "cli") else ()
     assert foreign(file, "audit", "pytest_sslaudit", *repair, *PLUGS_IN_WITH) == []
 
 

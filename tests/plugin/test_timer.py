@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from pytest_sslaudit.cli.program import main
 from pytest_sslaudit.own_command import own_command
-from pytest_sslaudit.timer import main
 from pytest_sslaudit.timer_files import Machine
 from pytest_sslaudit.timer_texts import CRON, MARKER, SERVICE, TIMER, BadTime, nightly
 
