@@ -11,7 +11,7 @@ from typing import Final
 from cryptography import x509
 
 from audit.path_member import Member
-from audit.refusal import Breach
+from audit.refusal import PROFILE, Breach
 
 NEVER_CRITICAL: Final[dict[type[x509.ExtensionType], str]] = {
     x509.AuthorityKeyIdentifier: "RFC 5280 4.2.1.1",
@@ -96,9 +96,9 @@ def _identifier(member: Member) -> Iterator[Breach]:
         return
     clause = "BR 7.1.2.1.3" if member.is_self_issued else "BR 7.1.2.11.1"
     if identifier.authority_cert_issuer is not None:
-        yield Breach(clause, "authorityKeyIdentifier holds authorityCertIssuer")
+        yield Breach(clause, "authorityKeyIdentifier holds authorityCertIssuer", PROFILE)
     if identifier.authority_cert_serial_number is not None:
-        yield Breach(clause, "authorityKeyIdentifier holds authorityCertSerialNumber")
+        yield Breach(clause, "authorityKeyIdentifier holds authorityCertSerialNumber", PROFILE)
 
 
 def _has_any(usage: x509.KeyUsage) -> bool:

@@ -1,6 +1,6 @@
-"""Judges paths for one request: every rule for every certificate, and which of several paths is the best.
+"""Judges paths for one request: applies every rule to every certificate and chooses the best of several paths.
 
-It finds no path itself, and reads nothing.
+The paths come from `path_search`.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import islice, pairwise
-from typing import Final
+from typing import Final, Literal
 
 from audit.certificate import Fault
 from audit.crl import RevocationList
@@ -22,14 +22,19 @@ from audit.path_names import reference_breaches
 from audit.path_policies import policy_breaches
 from audit.path_rules import anchor_breaches, intermediate_breaches, leaf_breaches
 from audit.path_search import Path, Search, Work
-from audit.refusal import Breach, Refusal, placed
+from audit.refusal import PROFILE, Breach, Refusal, placed
 from audit.second_opinion import library_breaches
 
 TOO_MANY: Final = Breach("RFC 5280 4.2.1.10", "there are too many names and name constraints to compare")
 UNVERIFIED: Final = Breach("RFC 5280 6.1.3 a 1", "its signature is not verified with a key and algorithm like these")
+Profile = Literal["rfc5280", "webpki"]
+"""What refuses a path: what clients refuse, or what the rule book for public CAs forbids as well."""
+
 _MAX_VALID: Final = 4  # valid paths that are compared by how long they last
 _MAX_TRIED: Final = 32  # paths that only policies, CRLs or the library may refuse
 _MAX_JUDGED: Final = 8  # refused paths that are compared by how much is wrong with them
+
+Judged = tuple[Path, tuple[Refusal, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +45,11 @@ class Request:
     at: datetime
     purpose: str  # the OID of an extended key usage
     crls: tuple[RevocationList | Fault, ...]
+    profile: Profile = "rfc5280"
+
+    def refuses(self, breach: Breach | Refusal) -> bool:
+        """Return whether a breach refuses a path in this profile."""
+        return self.profile == "webpki" or breach.kind != PROFILE
 
 
 @dataclass(slots=True)
@@ -50,22 +60,30 @@ class Judge:
     search: Search
     _constrained: dict[tuple[int, int], tuple[Breach, ...]] = field(default_factory=dict)
 
-    def best(self, leaf: Member) -> tuple[Path, tuple[Refusal, ...]]:
-        """Return the best path and what is wrong with it."""
+    def best(self, leaf: Member) -> Judged:
+        """Return the best path and everything that is wrong with it, whether or not it refuses the path."""
         own = tuple(placed("leaf", self._leaf(leaf)))
-        if not own:
-            valid = self._valid(leaf)
-            if valid:
-                return max(valid, key=lambda path: first_expiry(path) or self.request.at), ()
+        judged = self._valid(leaf, own)
+        if judged:
+            return max(judged, key=lambda each: first_expiry(each[0]) or self.request.at)
         judged = [(path, self._judged(path, own)) for path in self._linked(leaf)]
         if judged:
-            return min(judged, key=lambda each: len(each[1]))
+            return min(judged, key=lambda each: (self._count(each[1]), len(each[1])))
         return (), (*own, self._nowhere(leaf))
 
-    def _valid(self, leaf: Member) -> list[Path]:
-        """Return some paths without a fault; each step is judged as it is taken, which cuts hostile pools short."""
-        found = islice(self._candidates(leaf, strict=True), _MAX_TRIED)
-        return list(islice((path for path in found if not self._judged(path)), _MAX_VALID))
+    def _valid(self, leaf: Member, own: tuple[Refusal, ...]) -> list[Judged]:
+        """Return some paths that nothing but the leaf itself refuses.
+
+        Each step is judged when it is taken, which ends the search in a hostile pool early.
+        """
+        tried = islice(self._candidates(leaf, strict=True), _MAX_TRIED)
+        judged = ((path, self._judged(path, own)) for path in tried)
+        refused_by_leaf = self._count(own)
+        return list(islice((each for each in judged if self._count(each[1]) == refused_by_leaf), _MAX_VALID))
+
+    def _count(self, refusals: Iterable[Refusal]) -> int:
+        """Return how many of these refuse a path in the profile that was asked for."""
+        return sum(map(self.request.refuses, refusals))
 
     def _linked(self, leaf: Member) -> Iterator[Path]:
         self.search.work = Work()  # the strict search may have used it up
@@ -77,7 +95,7 @@ class Judge:
         yield from self.search.paths((leaf,), self._admits if strict else _admits_all)
 
     def _admits(self, path: Path, issuer: Member, is_anchor: bool) -> bool:  # noqa: FBT001 - the search's signature
-        return not any(self._step(path, issuer, is_anchor=is_anchor))
+        return not any(map(self.request.refuses, self._step(path, issuer, is_anchor=is_anchor)))
 
     def _leaf(self, leaf: Member) -> Iterator[Breach]:
         request = self.request
@@ -114,8 +132,8 @@ class Judge:
         if self.request.at > member.not_after:
             yield Breach("RFC 5280 4.1.2.5", f"it expired {member.not_after:%Y-%m-%d %H:%M:%S} UTC")
 
-    def _judged(self, path: Path, own: tuple[Refusal, ...] = ()) -> tuple[Refusal, ...]:
-        """Return what is wrong with a whole path and its leaf; the library is asked where nothing is."""
+    def _judged(self, path: Path, own: tuple[Refusal, ...]) -> tuple[Refusal, ...]:
+        """Return everything that is wrong with a whole path and its leaf; the library is called if nothing is."""
         request, refusals = self.request, (*own, *self._refusals(path))
         return refusals or tuple(placed("path", library_breaches(path, request.reference, request.purpose, request.at)))
 

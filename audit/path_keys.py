@@ -12,7 +12,7 @@ from typing import Final
 from audit.keys import KeyFacts
 from audit.path_member import Member
 from audit.quiet import unwarned
-from audit.refusal import Breach
+from audit.refusal import PROFILE, Breach
 from audit.signature import ALGORITHMS, verifies
 
 CURVES: Final = {"P-256": "sha256", "P-384": "sha384", "P-521": "sha512"}
@@ -84,4 +84,4 @@ def pairing_breaches(member: Member, issuer: Member) -> Iterator[Breach]:
     name, digest = ALGORITHMS.get(member.parsed.signature_algorithm_oid.dotted_string, ("", None))
     wanted = CURVES.get(issuer.key.curve or "")
     if wanted and digest and digest != wanted:
-        yield Breach("BR 7.1.3.2.2", f"it is signed with {name} by a key on the curve {issuer.key.curve}")
+        yield Breach("BR 7.1.3.2.2", f"it is signed with {name} by a key on the curve {issuer.key.curve}", PROFILE)

@@ -20,7 +20,7 @@ from audit.endpoint import to_address
 from audit.names import matches
 from audit.path_member import Member
 from audit.public_suffix import is_public_suffix, registered_domain
-from audit.refusal import Breach
+from audit.refusal import PROFILE, Breach
 
 SAN_CLAUSE: Final = "BR 7.1.2.7.12"
 _MAX_NAME: Final = 253
@@ -49,12 +49,12 @@ def name_breaches(leaf: Member) -> Iterator[Breach]:
     alternative = leaf.get(x509.SubjectAlternativeName)
     dns_names, _ = presented_identifiers(leaf)
     if not alternative:
-        yield Breach(SAN_CLAUSE, "it has no subject alternative name")
+        yield Breach(SAN_CLAUSE, "it has no subject alternative name", PROFILE)
     for name in dns_names:
         if not is_presentable(name):
-            yield Breach(SAN_CLAUSE, f"the dNSName {name!r} is no DNS name in its preferred syntax")
+            yield Breach(SAN_CLAUSE, f"the dNSName {name!r} is no DNS name in its preferred syntax", PROFILE)
         elif name.startswith("*.") and is_public_suffix(name[2:]):
-            yield Breach("BR 3.2.2.6", f"the wildcard {name} stands for every domain of a public suffix")
+            yield Breach("BR 3.2.2.6", f"the wildcard {name} stands for every domain of a public suffix", PROFILE)
     yield from _common_name_breaches(leaf)
 
 
@@ -68,17 +68,17 @@ def _common_name_breaches(leaf: Member) -> Iterator[Breach]:
     dns_names, addresses = presented_identifiers(leaf)
     copies = {*dns_names, *map(str, addresses)}
     if len(common_names) > 1:
-        yield Breach("BR 7.1.4.3", "the subject has several common names")
+        yield Breach("BR 7.1.4.3", "the subject has several common names", PROFILE)
     for name in common_names:
         if name in copies:
             continue
         ascii_name = _as_ascii(name)
         if _looks_like_address(name):
-            yield Breach("BR 7.1.4.3", f"the common name {name!r} is an address and no copy of an iPAddress")
+            yield Breach("BR 7.1.4.3", f"the common name {name!r} is an address and no copy of an iPAddress", PROFILE)
         elif ascii_name in {one.lower() for one in dns_names}:
-            yield Breach("BR 7.1.4.3", f"the common name {name!r} is no exact copy of the dNSName that it stands for")
+            yield Breach("BR 7.1.4.3", f"the common name {name!r} is not an exact copy of its dNSName", PROFILE)
         elif dns_names and "." in ascii_name and is_presentable(ascii_name) and not _is_akin(ascii_name, dns_names):
-            yield Breach("BR 7.1.4.3", f"the common name {name!r} is in a domain of none of the dNSNames")
+            yield Breach("BR 7.1.4.3", f"the common name {name!r} is in a domain of none of the dNSNames", PROFILE)
 
 
 def _mailboxes(leaf: Member) -> list[str]:

@@ -15,7 +15,7 @@ from cryptography.x509.oid import CertificatePoliciesOID
 
 from audit.der import elements
 from audit.path_member import Member
-from audit.refusal import Breach
+from audit.refusal import PROFILE, Breach
 
 ANY: Final = CertificatePoliciesOID.ANY_POLICY.dotted_string
 _MAPPINGS: Final = "2.5.29.33"
@@ -29,9 +29,9 @@ def own_policy_breaches(member: Member) -> Iterator[Breach]:
         yield Breach("RFC 5280 4.2.1.4", "a certificate policy stands there twice")
     constraints = member.get(x509.PolicyConstraints)
     if constraints is not None and not member.is_critical(x509.PolicyConstraints):
-        yield Breach("RFC 5280 4.2.1.11", "policyConstraints are not critical")
+        yield Breach("RFC 5280 4.2.1.11", "policyConstraints are not critical", PROFILE)
     if member.is_critical(x509.InhibitAnyPolicy) is False:
-        yield Breach("RFC 5280 4.2.1.14", "inhibitAnyPolicy is not critical")
+        yield Breach("RFC 5280 4.2.1.14", "inhibitAnyPolicy is not critical", PROFILE)
     mapped = _mappings(member)
     if mapped is None:
         yield Breach("RFC 5280 4.2.1.5", "policyMappings cannot be read")

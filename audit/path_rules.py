@@ -20,7 +20,7 @@ from audit.path_keys import is_signed_by, key_breaches, signature_breaches
 from audit.path_member import Member
 from audit.path_names import name_breaches
 from audit.path_policies import own_policy_breaches
-from audit.refusal import Breach
+from audit.refusal import PROFILE, Breach
 
 ANY_USAGE: Final = ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE.dotted_string
 SERVER_AUTH: Final = ExtendedKeyUsageOID.SERVER_AUTH.dotted_string
@@ -80,7 +80,7 @@ def _times(member: Member) -> Iterator[Breach]:
     """Say where a date through 2049 is not of the type UTCTime, or a later one not of GeneralizedTime."""
     for element, moment in zip(member.validity, (member.not_before, member.not_after), strict=False):
         if (element.tag == 0x17) != (moment.year < 2050):
-            yield Breach("RFC 5280 4.1.2.5", f"the time {moment:%Y-%m-%d} is encoded as of another century")
+            yield Breach("RFC 5280 4.1.2.5", f"the time {moment:%Y-%m-%d} is encoded as of another century", PROFILE)
 
 
 def _serial(member: Member) -> Iterator[Breach]:
@@ -92,13 +92,13 @@ def _serial(member: Member) -> Iterator[Breach]:
 
 def _unique_identifiers(member: Member) -> Iterator[Breach]:
     if {element.tag for element in member.raw} & {0x81, 0xA1, 0x82, 0xA2}:
-        yield Breach("RFC 5280 4.1.2.8", "it holds a unique identifier")
+        yield Breach("RFC 5280 4.1.2.8", "it holds a unique identifier", PROFILE)
 
 
 def _has_issuer_key_id(member: Member) -> Iterator[Breach]:
     is_self_signed = member.is_self_issued and is_signed_by(member, member) is not False
     if member.issuer_key_id is None and not is_self_signed:
-        yield Breach("RFC 5280 4.2.1.1", "it has no authorityKeyIdentifier with a key identifier")
+        yield Breach("RFC 5280 4.2.1.1", "it has no authorityKeyIdentifier with a key identifier", PROFILE)
 
 
 def _is_end_entity(leaf: Member) -> Iterator[Breach]:
@@ -106,11 +106,11 @@ def _is_end_entity(leaf: Member) -> Iterator[Breach]:
     if leaf.version is not x509.Version.v3:
         yield Breach("RFC 5280 4.1.2.1", "it is not of version 3")
     if constraints is not None and constraints.ca:
-        yield Breach("BR 7.1.2.7.8", "it is a CA's")
+        yield Breach("BR 7.1.2.7.8", "it is a CA's", PROFILE)
     if constraints is not None and not constraints.ca and constraints.path_length is not None:
         yield Breach("RFC 5280 4.2.1.9", "it is not a CA's and has a path length")
     if usage is not None and usage.key_cert_sign:
-        yield Breach("BR 7.1.2.7.11", "keyUsage admits to sign certificates")
+        yield Breach("BR 7.1.2.7.11", "keyUsage admits to sign certificates", PROFILE)
     if leaf.get(x509.NameConstraints) is not None:
         yield Breach("RFC 5280 4.2.1.10", "it is not a CA's and has name constraints")
 
@@ -133,15 +133,15 @@ def _alternative(leaf: Member) -> Iterator[Breach]:
 def _server(leaf: Member) -> Iterator[Breach]:
     for kind in NEVER_CRITICAL_OF_SERVERS:
         if leaf.is_critical(kind):
-            yield Breach("BR 7.1.2.7.6", f"{kind.__name__} is critical")
+            yield Breach("BR 7.1.2.7.6", f"{kind.__name__} is critical", PROFILE)
     if leaf.subject and leaf.is_critical(x509.SubjectAlternativeName):
-        yield Breach("BR 7.1.2.7.12", "subjectAltName is critical although there is a subject")
+        yield Breach("BR 7.1.2.7.12", "subjectAltName is critical although there is a subject", PROFILE)
     usages = _usages(leaf)
     if usages is None:
-        yield Breach("BR 7.1.2.7.6", "it has no extKeyUsage")
+        yield Breach("BR 7.1.2.7.6", "it has no extKeyUsage", PROFILE)
     for usage in usages or ():
         if USAGES.get(usage) in _NOT_OF_SERVERS:
-            yield Breach("BR 7.1.2.7.10", f"its extended key usages hold {USAGES[usage]}")
+            yield Breach("BR 7.1.2.7.10", f"its extended key usages hold {USAGES[usage]}", PROFILE)
 
 
 def _server_key_usage(leaf: Member) -> Iterator[Breach]:
@@ -149,9 +149,9 @@ def _server_key_usage(leaf: Member) -> Iterator[Breach]:
     if usage is None:
         return
     if usage.crl_sign:
-        yield Breach("BR 7.1.2.7.11", "keyUsage admits to sign CRLs")
+        yield Breach("BR 7.1.2.7.11", "keyUsage admits to sign CRLs", PROFILE)
     if leaf.key is not None and leaf.key.kind == "EC" and not usage.digital_signature:
-        yield Breach("BR 7.1.2.7.11", "keyUsage of its EC key does not admit digital signatures")
+        yield Breach("BR 7.1.2.7.11", "keyUsage of its EC key does not admit digital signatures", PROFILE)
     elif not (usage.digital_signature or usage.key_encipherment or usage.key_agreement):
         yield Breach("RFC 5280 4.2.1.12", "keyUsage admits nothing that a server does")
 
@@ -176,16 +176,16 @@ def _is_authority(ca: Member) -> Iterator[Breach]:
 
 def _issuing(ca: Member) -> Iterator[Breach]:
     if ca.get(x509.KeyUsage) is None:
-        yield Breach("RFC 5280 4.2.1.3", "it is a CA's and has no keyUsage")
+        yield Breach("RFC 5280 4.2.1.3", "it is a CA's and has no keyUsage", PROFILE)
     if ca.key_id is None:
-        yield Breach("RFC 5280 4.2.1.2", "it is a CA's and has no subjectKeyIdentifier")
+        yield Breach("RFC 5280 4.2.1.2", "it is a CA's and has no subjectKeyIdentifier", PROFILE)
 
 
 def _root(anchor: Member) -> Iterator[Breach]:
     if anchor.get(x509.ExtendedKeyUsage) is not None:
-        yield Breach("BR 7.1.2.1.2", "it is a root's and has extKeyUsage")
+        yield Breach("BR 7.1.2.1.2", "it is a root's and has extKeyUsage", PROFILE)
     if anchor.issuer_key_id is not None and anchor.issuer_key_id != anchor.key_id:
-        yield Breach("BR 7.1.2.1.3", "its authorityKeyIdentifier is not its subjectKeyIdentifier")
+        yield Breach("BR 7.1.2.1.3", "its authorityKeyIdentifier is not its subjectKeyIdentifier", PROFILE)
 
 
 def _usages(member: Member) -> tuple[str, ...] | None:

@@ -1,13 +1,18 @@
-"""Why a path is refused: a clause that something in it breaks, how, and where.
+"""Why a path is refused: the clause that something in it breaks, how, where, and who refuses it for that.
 
-It knows no rule: each stands with its clause where it is applied.
+The rules themselves are in the `path_*` modules.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Final, Literal, NamedTuple
+
+Kind = Literal["client", "profile"]
+"""`client`: RFC 5280 path validation and today's clients refuse it. `profile`: only a rule book for CAs forbids it."""
+
+PROFILE: Final = "profile"
 
 
 class Breach(NamedTuple):
@@ -15,6 +20,7 @@ class Breach(NamedTuple):
 
     clause: str
     reason: str
+    kind: Kind = "client"
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +30,7 @@ class Refusal:
     clause: str
     place: str  # leaf, intermediate 1, anchor, path; with the subject where it can be read
     reason: str
+    kind: Kind = "client"
 
     def __str__(self) -> str:
         """Return it in one line."""
@@ -32,4 +39,4 @@ class Refusal:
 
 def placed(place: str, breaches: Iterable[Breach]) -> Iterator[Refusal]:
     """Yield the breaches as refusals of that place."""
-    return (Refusal(breach.clause, place, breach.reason) for breach in breaches)
+    return (Refusal(breach.clause, place, breach.reason, breach.kind) for breach in breaches)

@@ -1,7 +1,7 @@
-"""Validates paths (RFC 5280 6) over DER: whether one leads from a leaf to an anchor, and why none does.
+"""Validates paths (RFC 5280 6) over DER: whether one leads from a leaf to a trust anchor, and why none does.
 
-Names and signatures are followed, and every rule is applied to every certificate; the library's own validator is asked
-last. It fetches nothing and reads no clock.
+The search follows names and signatures, and every rule is applied to every certificate; the library's own validator is
+called last. Nothing is fetched, and no clock is read.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Final
 from audit.certificate import Fault
 from audit.crl import read_crl
 from audit.fields import USAGES
-from audit.path_judge import Judge, Request, first_expiry
+from audit.path_judge import Judge, Profile, Request, first_expiry
 from audit.path_member import Member, issuer_urls, read_member
 from audit.path_search import MAX_DEPTH, MAX_INTERMEDIATES, Search, Work
 from audit.refusal import Refusal
@@ -33,12 +33,14 @@ Chase = Callable[[str], Iterable[bytes]]
 class Validation:
     """The outcome: `path` as DER, leaf first and anchor last, and why it is refused.
 
-    Of several valid paths it is the one that lasts longest, of several refused ones the one with the least wrong; it is
-    empty where names and signatures lead to no anchor. Times are aware.
+    Of several valid paths it is the one that lasts longest, of several refused ones the one with the fewest refusals.
+    It is empty if names and signatures lead to no anchor. Refusals at the place `leaf` say what is wrong with the leaf
+    alone: the path above it is the best one for a leaf without fault. Times are aware.
     """
 
     path: tuple[bytes, ...]
     refusals: tuple[Refusal, ...]
+    profile_refusals: tuple[Refusal, ...] = ()  # what only a rule book forbids; clients accept the path all the same
     holds_until: datetime | None = None  # the first expiry on the path
     earliest_expiry: datetime | None = None  # of everything that was sent
     skipped: tuple[str, ...] = ()  # what of pool and anchors could not be read, and why
@@ -57,6 +59,7 @@ def validate_path(  # noqa: PLR0913 - the inputs of RFC 5280 6.1.1, by name
     reference: str | None,
     at: datetime,
     purpose: str = "serverAuth",
+    profile: Profile = "rfc5280",
     max_depth: int | None = None,
     crls: Iterable[bytes] = (),
     chase: Chase | None = None,
@@ -64,13 +67,14 @@ def validate_path(  # noqa: PLR0913 - the inputs of RFC 5280 6.1.1, by name
     """Validate a path from a leaf through a pool to an anchor, all DER (RFC 5280 6.1); never raises for any bytes.
 
     `reference` is a DNS name as A-labels, an IP or e-mail address, or None where no name is looked for; `at` the time,
-    UTC where it is naive; `purpose` an extended key usage by name or OID; `max_depth` how many intermediates there may
-    be, self-issued ones not counted. Once `crls` are given, one of them has to show that the leaf is not revoked.
-    `chase` is asked for what a certificate's authorityInfoAccess points to where the path is refused without it. What
-    cannot be read in the pool is skipped.
+    UTC if it is naive; `purpose` an extended key usage by name or OID; `max_depth` how many intermediates there may
+    be, self-issued ones not counted. With the profile `rfc5280` only what today's clients refuse refuses a path; with
+    `webpki` the rules for public CAs do so too. If `crls` are given, one of them has to show that the leaf is not
+    revoked. `chase` is called for what a certificate's authorityInfoAccess points to if the path is refused without it.
+    What cannot be read in the pool is skipped.
     """
     moment = (at if at.tzinfo else at.replace(tzinfo=UTC)).replace(microsecond=0)  # times in certificates have none
-    request = Request(reference, moment, PURPOSES.get(purpose, purpose), tuple(map(read_crl, crls)))
+    request = Request(reference, moment, PURPOSES.get(purpose, purpose), tuple(map(read_crl, crls)), profile)
     depth = MAX_INTERMEDIATES if max_depth is None else min(max_depth, MAX_DEPTH)
     sent, skipped_pool = _members(_bounded(pool), "pool")
     trusted, skipped_anchors = _members(anchors, "anchors")
@@ -78,12 +82,18 @@ def validate_path(  # noqa: PLR0913 - the inputs of RFC 5280 6.1.1, by name
     member = read_member(leaf)
     if isinstance(member, Fault):
         return Validation((), (Refusal("RFC 5280 4.1", "leaf", f"it cannot be read: {member}"),), skipped=skipped)
-    path, refusals = Judge(request, Search(sent, trusted, depth, Work())).best(member)
-    if refusals and chase is not None:
+    path, found = Judge(request, Search(sent, trusted, depth, Work())).best(member)
+    if chase is not None and any(map(request.refuses, found)):
         more = (*sent, *_chased((member, *sent), chase))
-        path, refusals = Judge(request, Search(more, trusted, depth, Work())).best(member)
-    ders = tuple(one.der for one in path)
-    return Validation(ders, refusals, first_expiry(path), first_expiry((member, *sent)), skipped)
+        path, found = Judge(request, Search(more, trusted, depth, Work())).best(member)
+    return Validation(
+        tuple(certificate.der for certificate in path),
+        tuple(filter(request.refuses, found)),
+        tuple(refusal for refusal in found if not request.refuses(refusal)),
+        first_expiry(path),
+        first_expiry((member, *sent)),
+        skipped,
+    )
 
 
 def _chased(members: Sequence[Member], chase: Chase) -> Iterator[Member]:

@@ -28,6 +28,7 @@ from audit.chain import validate_path
 from audit.pem import certificates_in
 
 SLOWEST_S: Final = 1.0
+OF_WEB: Final = ("webpki::", "online::")  # judged by the rules for public CAs as well
 CONTRADICTED: Final = (
     "rfc5280::ca-as-leaf",
     "rfc5280::eku::ee-without-eku",
@@ -93,6 +94,7 @@ def _here(case: Case) -> tuple[bool, str]:
         [_der(pem) for pem in case["trusted_certs"]],
         reference=name["value"] if name else None,
         at=_time(case),
+        profile="webpki" if case["id"].startswith(OF_WEB) else "rfc5280",
         purpose="clientAuth" if case["validation_kind"] == "CLIENT" else "serverAuth",
         max_depth=case["max_chain_depth"],
         crls=[_der(pem.replace("X509 CRL", "CERTIFICATE")) for pem in case["crls"]],

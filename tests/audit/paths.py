@@ -241,8 +241,8 @@ def new_leaf(issuer: Made, *names: str | x509.GeneralName, subject: str = "O=Lea
 def validated(
     leaf: Made | bytes, *pool: Made | bytes, roots: Iterable[Made] = (), crls: Iterable[bytes] = (), **options: object
 ) -> Validation:
-    """Validate a path of these; the root of the leaf's last issuer is the anchor where none is given."""
-    asked: Any = {"reference": "www.example.com", "at": NOW, **options}
+    """Validate a path by all rules; the anchor is the root of the leaf's last issuer unless one is given."""
+    asked: Any = {"reference": "www.example.com", "at": NOW, "profile": "webpki", **options}
     anchors = list(roots) or [_root_of(leaf)]
     ders = [one if isinstance(one, bytes) else one.der for one in pool]
     first = leaf if isinstance(leaf, bytes) else leaf.der
