@@ -52,7 +52,7 @@ def key_uses(observation: Observation) -> tuple[KeyUse, ...]:
     for file in observation.server.files if observation.server else ():
         if file.kind == "key" and file.spki_sha256:
             domains.setdefault(file.spki_sha256, set())
-    ders = dict.fromkeys(handshake.chain_der[0] for handshake in observation.handshakes if handshake.chain_der)
+    ders = dict.fromkeys(handshake.chain_der[0] for handshake in observation.every_handshake if handshake.chain_der)
     for leaf in map(read_certificate, ders):
         if leaf.can_ask("spki_sha256"):
             domains.setdefault(leaf.spki_sha256, set()).update(_domains(leaf, observation.endpoint))

@@ -164,6 +164,13 @@ class Observation:
     connections: int = 0
     elapsed_s: float = 0.0
     schema: int = SCHEMA
+    other_key_handshakes: tuple[Handshake, ...] = ()  # with a client that offers only the other key type (RSA, ECDSA)
+    other_key_failures: tuple[ProbeFailure, ...] = ()  # where it is unknown whether such a certificate is served
+
+    @property
+    def every_handshake(self) -> tuple[Handshake, ...]:
+        """The handshakes of all addresses, and after them those in which a second certificate was served."""
+        return (*self.handshakes, *self.other_key_handshakes)
 
     @property
     def failure(self) -> ProbeFailure | None:

@@ -29,7 +29,7 @@ def lack(observation: Observation, policy: Policy) -> Lack | None:
     """Say why the service has no certificate of its own; None where it has one, or none was seen."""
     if observation.server is not None and observation.server.snakeoil:
         return Lack("the configured certificate is the placeholder that the distribution makes at installation")
-    for handshake in observation.handshakes:
+    for handshake in observation.every_handshake:
         leaf = leaf_of(handshake)
         if leaf is None:
             return Lack(f"{handshake.address} served no certificate")

@@ -191,7 +191,7 @@ def _status(subject: Subject, chain: Chain, observation: Observation, rules: Rul
 
 def _by_staples(leaf: Subject, observation: Observation, rules: Rules, now: datetime) -> Iterator[Said]:
     """Yield what the answers say that came with the leaf from whatever address."""
-    came = (one.ocsp_der for one in observation.handshakes if one.chain_der[:1] == (leaf.member.der,))
+    came = (one.ocsp_der for one in observation.every_handshake if one.chain_der[:1] == (leaf.member.der,))
     for staple in dict.fromkeys(filter(None, came)):
         yield stapled(staple, leaf, max(now, observation.observed_at), rules)
 

@@ -28,12 +28,12 @@ def must_staple(certificate: Certificate) -> bool:
 
 def stapled(certificate: Certificate, observation: Observation) -> tuple[Handshake, ...]:
     """Return the handshakes in which an OCSP answer came with that certificate."""
-    return tuple(one for one in observation.handshakes if one.ocsp_der and leaf_of(one) == certificate)
+    return tuple(one for one in observation.every_handshake if one.ocsp_der and leaf_of(one) == certificate)
 
 
 def require_staples(certificate: Certificate, observation: Observation) -> None:
     """Raise Finding where an address serves the certificate without an answer; without a responder none can."""
-    bare = [one.address for one in observation.handshakes if not one.ocsp_der and leaf_of(one) == certificate]
+    bare = [one.address for one in observation.every_handshake if not one.ocsp_der and leaf_of(one) == certificate]
     has_responder = bool(ask(certificate, lambda reading: reading.ocsp_urls))
     why = "" if has_responder else ", and the certificate names no OCSP responder to have one from"
     remedy = "configure" if has_responder else "reissue"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
+from audit.analysis.served_chains import ServedChain, served_chains
 from audit.certificate import Certificate
 from audit.chain import Anchors, Chain, read_chain
 from audit.checks import Inconclusive, NotApplicable
@@ -21,34 +22,47 @@ class NotObserved(RuntimeError):
 
 
 class Facts:
-    """The facts of one endpoint. What was not observed raises Inconclusive when it is asked for."""
+    """The facts of one endpoint, of one of the chains that it serves. What was not observed raises Inconclusive."""
 
-    def __init__(self, endpoint: Endpoint, observation: Observation, source: FactSource) -> None:
-        """Keep the observation; nothing is parsed before it is asked for."""
+    def __init__(
+        self, endpoint: Endpoint, observation: Observation, source: FactSource, served: ServedChain | None = None
+    ) -> None:
+        """Keep the observation; nothing is parsed before it is asked for. The first chain is meant if none is given."""
         self.endpoint = endpoint
         self.observation = observation
         self._source = source
+        self._served = served
+
+    @cached_property
+    def of_each_chain(self) -> tuple[Facts, ...]:
+        """The facts once for every distinct chain that an address serves; these alone if nothing was served."""
+        others = served_chains(self.observation)[1:]
+        return (self, *(Facts(self.endpoint, self.observation, self._source, served) for served in others))
+
+    @cached_property
+    def served(self) -> ServedChain | None:
+        """The chain that is judged, and where it is served; None if nothing was served."""
+        return self._served or next(iter(served_chains(self.observation)), None)
 
     @cached_property
     def seen_chain(self) -> Chain | None:
-        """The chain of the first handshake; None where nothing was served."""
-        handshakes = self.observation.handshakes
-        return read_chain(handshakes[0].chain_der, self._source.anchors) if handshakes else None
+        """The chain that is judged; None if nothing was served."""
+        return read_chain(self.served.chain_der, self._source.anchors) if self.served else None
 
     @cached_property
     def policy(self) -> Policy:
-        """The policy that applies to this endpoint."""
-        server = self.observation.server
-        return choose_policy(
-            self._source.profiles, is_cpanel=server is not None and server.is_cpanel, chain=self.seen_chain
-        )
+        """The policy that applies to this endpoint, whichever of its chains is judged."""
+        server, found = self.observation.server, served_chains(self.observation)
+        chains = [read_chain(served.chain_der, self._source.anchors) for served in found]
+        anchored = next((chain for chain in chains if chain.is_anchored), None)
+        return choose_policy(self._source.profiles, is_cpanel=server is not None and server.is_cpanel, chain=anchored)
 
     @property
     def handshake(self) -> Handshake:
-        """The first handshake."""
-        if not self.observation.handshakes:
+        """The first handshake, with the chain that is judged."""
+        if self.served is None:
             raise unreached(self.observation)
-        return self.observation.handshakes[0]
+        return self.served.handshakes[0]
 
     @property
     def chain(self) -> Chain:

@@ -7,6 +7,7 @@ outcome, not an error of its set-up.
 from __future__ import annotations
 
 from collections.abc import Generator
+from functools import partial
 from typing import Final
 
 import pytest
@@ -15,8 +16,9 @@ from _pytest._code.code import ExceptionChainRepr, ReprFileLocation, ReprTraceba
 from audit.checks import Judgement, NotApplicable, Verdict
 from audit.endpoint import Endpoint
 from audit.observation import Observation
+from pytest_sslaudit.every_chain import JUDGED, chains_to_judge, combined, judge_each
 from pytest_sslaudit.facts import Facts, NotObserved
-from pytest_sslaudit.gate import Ruling, ending_of, rule
+from pytest_sslaudit.gate import Ending, Ruling, ending_of, rule
 from pytest_sslaudit.parametrize import endpoint_of, judged
 from pytest_sslaudit.results import as_properties
 from pytest_sslaudit.run import Run, current_run
@@ -40,19 +42,23 @@ class Judging:
             return None
 
     @pytest.hookimpl(tryfirst=True)
-    def pytest_pyfunc_call(self, pyfuncitem: pytest.Function) -> None:
-        """Raise what a fixture judged, or that no policy of this endpoint has the check; judge by those that have."""
+    def pytest_pyfunc_call(self, pyfuncitem: pytest.Function) -> bool | None:
+        """Raise what a fixture judged; call the test here if it is judged for more than one chain, else let pytest."""
         raised = pyfuncitem.stash.get(RAISED, None)
         if raised is not None:
             del pyfuncitem.stash[RAISED]  # its traceback holds frames, and pytest holds the item
+        run = current_run(pyfuncitem.config)
+        chains = chains_to_judge(pyfuncitem, run, endpoint_of(pyfuncitem))
+        if len(chains) > 1:
+            of_each = judge_each(pyfuncitem, run, chains, partial(_prepare, pyfuncitem))
+            decisive, _ = combined(of_each, partial(_ending, pyfuncitem))
+            if decisive.error is not None:
+                raise decisive.error
+            return True
+        if raised is not None:
             raise raised
-        check, endpoint = judged(pyfuncitem)
-        if check is not None and endpoint is not None:
-            policy = current_run(pyfuncitem.config).facts_of(endpoint).policy
-            if not policy.applies(check.id):
-                raise NotApplicable(f"the policy {policy.name} does not have this check: {policy.why_not(check.id)}")
-            if "policy" in pyfuncitem.funcargs:
-                pyfuncitem.funcargs["policy"] = policy.having(check.id)
+        _prepare(pyfuncitem)
+        return None
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_makereport(
@@ -72,6 +78,17 @@ class Judging:
         return report
 
 
+def _prepare(item: pytest.Function) -> None:
+    """Raise that no policy of this endpoint has the check, or let those judge that have it."""
+    check, endpoint = judged(item)
+    if check is not None and endpoint is not None:
+        policy = current_run(item.config).facts_of(endpoint).policy
+        if not policy.applies(check.id):
+            raise NotApplicable(f"the policy {policy.name} does not have this check: {policy.why_not(check.id)}")
+        if "policy" in item.funcargs:
+            item.funcargs["policy"] = policy.having(check.id)
+
+
 def _ruling(item: pytest.Item, call: pytest.CallInfo[None]) -> Ruling | None:
     ends_here = call.when == "call" or (call.when == "setup" and call.excinfo is not None)
     check, endpoint = judged(item) if ends_here else (None, None)
@@ -80,13 +97,23 @@ def _ruling(item: pytest.Item, call: pytest.CallInfo[None]) -> Ruling | None:
     error = call.excinfo.value if call.excinfo else None
     if isinstance(error, KeyboardInterrupt | pytest.exit.Exception):
         return None
-    run = current_run(item.config)
-    is_plain = isinstance(error, AssertionError | pytest.fail.Exception) and not isinstance(error, Judgement)
-    explanation = _without_type(call.excinfo.exconly(), item) if call.excinfo and is_plain else ""
-    ending = ending_of(error, explanation)
+    run, of_each = current_run(item.config), item.stash.get(JUDGED, None)
+    if of_each is None:
+        facts, ending = _facts(run, endpoint), _ending(item, error)
+    else:
+        del item.stash[JUDGED]
+        decisive, ending = combined(of_each, partial(_ending, item))
+        facts = decisive.facts
     if check is None and ending.verdict in (Verdict.PASS, Verdict.FAIL, Verdict.ERROR):
         return None  # a test that is no check passes and fails as pytest says
-    return rule(run, _facts(run, endpoint), check, ending)
+    return rule(run, facts, check, ending)
+
+
+def _ending(item: pytest.Item, error: BaseException | None) -> Ending:
+    """Return how a test ended that raised this."""
+    is_plain = isinstance(error, AssertionError | pytest.fail.Exception) and not isinstance(error, Judgement)
+    said = pytest.ExceptionInfo.from_exception(error).exconly() if is_plain and error else ""
+    return ending_of(error, _without_type(said, item))
 
 
 def _facts(run: Run, endpoint: Endpoint) -> Facts:

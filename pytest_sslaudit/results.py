@@ -13,11 +13,14 @@ from typing import Any, Final, TextIO
 
 import pytest
 
+from audit.analysis.served_chains import ServedChain, key_type, served_chains
 from audit.certificate import Certificate, read_certificate
 from audit.checks import Inconclusive, Verdict
 from audit.observation import InstalledFile, Observation
+from audit.path_member import Member, read_member
 from audit.record import format_time
 from audit.result import Phase, Result, from_row, to_row
+from audit.revocation_status import crl_urls, ocsp_urls
 from pytest_sslaudit.facts import Facts
 
 ROW: Final = "sslaudit"
@@ -127,6 +130,7 @@ def observation_row(facts: Facts, phase: Phase = "before") -> dict[str, Any]:
         "cipher": first and first.cipher,
         "group": first and first.group,
         "chain": [_certificate_row(certificate) for certificate in (chain.certificates if chain else ())],
+        "chains": [_chain_row(served) for served in served_chains(seen)],
         "names": _names(chain.leaf) if chain and chain.certificates else [],
         "installed": [_file_row(file) for file in (seen.server.files if seen.server else ())],
         "stapled": bool(first and first.ocsp_der),
@@ -136,13 +140,31 @@ def observation_row(facts: Facts, phase: Phase = "before") -> dict[str, Any]:
     }
 
 
+def _chain_row(served: ServedChain) -> dict[str, Any]:
+    certificates = [_certificate_row(read_certificate(der)) for der in served.chain_der]
+    return {
+        "addresses": list(served.addresses),
+        "key_type": key_type(served.chain_der),
+        "certificates": certificates,
+    }
+
+
 def _certificate_row(certificate: Certificate) -> dict[str, Any]:
-    times = ("not_before", "not_after")
-    row: dict[str, Any] = {"sha256": certificate.sha256}
-    for name in ("subject", "issuer", "not_before", "not_after", "spki_sha256"):
-        value = _known(lambda name=name: getattr(certificate, name))
-        row[name] = format_time(value) if name in times and value else value
-    return row
+    member = read_member(certificate.der)
+    return {
+        "sha256": certificate.sha256,
+        "subject": _known(lambda: certificate.subject),
+        "issuer": _known(lambda: certificate.issuer),
+        "not_before": _known(lambda: format_time(certificate.not_before)),
+        "not_after": _known(lambda: format_time(certificate.not_after)),
+        "spki_sha256": _known(lambda: certificate.spki_sha256),
+        "serial": _known(lambda: f"{certificate.serial:x}"),
+        "key_type": _known(lambda: certificate.key.kind),
+        "key_bits": _known(lambda: certificate.key.bits),
+        "signature_algorithm": _known(lambda: certificate.signature_algorithm),
+        "ocsp": list(ocsp_urls(member)) if isinstance(member, Member) else None,
+        "crl": list(crl_urls(member)) if isinstance(member, Member) else None,
+    }
 
 
 def _known(ask: Any) -> Any:  # noqa: ANN401 - a fact of any type

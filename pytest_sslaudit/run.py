@@ -63,6 +63,10 @@ class Run:
             self._last = self.source.facts(Observation(RUN, self.now)) if is_run else self.source.facts_of(endpoint)
         return self._last
 
+    def judge_facts(self, facts: Facts) -> None:
+        """Have these facts judged from now on: those of another chain of the same endpoint."""
+        self._last = facts
+
     def judge_again(self, endpoints: frozenset[str], now: datetime) -> None:
         """Judge these endpoints as they are now: they were observed anew."""
         self.judged_again, self.now, self._last = endpoints, now, None

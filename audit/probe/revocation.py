@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
+from audit.analysis.served_chains import served_chains
 from audit.anchors import Anchors
 from audit.chain import read_chain
 from audit.observation import Observation, RevocationAnswer, RevocationSource
@@ -68,7 +69,8 @@ class Inquiry:
         """Return where there is something to ask about an observation: a host; None where there is nothing."""
         if not (observation.handshakes and self._given.is_wanted(observation)):
             return None
-        if not any(oid in der for der in observation.handshakes[0].chain_der for oid in _OIDS):
+        ders = {der for handshake in observation.every_handshake for der in handshake.chain_der}
+        if not any(oid in der for der in ders for oid in _OIDS):
             return None  # most of private PKI: not worth a look at the path
         asked = ((subject.member, rules) for _, rules, subject in self._asked(observation))
         urls = (url for member, rules in asked for _, url in places(member, rules))
@@ -81,17 +83,26 @@ class Inquiry:
         return replace(observation, revocation=tuple(answers))
 
     def _asked(self, observation: Observation) -> Iterator[tuple[bool, Rules, Subject]]:
+        """Yield the certificates of every chain that is served, each once."""
         policy = self._given.policy_of(observation)
-        chain = read_chain(observation.handshakes[0].chain_der, self._given.anchors)
-        if policy.applies(REVOKED):
-            rules = rules_of(policy)
-            yield from ((one.member.der == chain.leaf.der, rules, one) for one in subjects(chain, policy))
+        if not policy.applies(REVOKED):
+            return
+        rules, found = rules_of(policy), dict[bytes, tuple[bool, Rules, Subject]]()
+        for served in served_chains(observation):
+            chain = read_chain(served.chain_der, self._given.anchors)
+            for one in subjects(chain, policy) if chain.certificates else ():
+                found.setdefault(one.member.der, (one.member.der == chain.leaf.der, rules, one))
+        yield from found.values()
 
     def _about(self, subject: Subject, rules: Rules, stapling: Observation | None) -> Iterator[RevocationAnswer]:
         """Yield the answers about a certificate, until one of them can be believed."""
         now = self._given.clock()
-        staple = stapling.handshakes[0].ocsp_der if stapling else None
-        if staple and stapled(staple, subject, now, rules).word != "unknown":
+        came = (
+            (one.ocsp_der for one in stapling.every_handshake if one.chain_der[:1] == (subject.member.der,))
+            if stapling
+            else ()
+        )
+        if any(stapled(staple, subject, now, rules).word != "unknown" for staple in came if staple):
             return
         so_far: tuple[RevocationAnswer, ...] = ()
         for source, url in places(subject.member, rules):

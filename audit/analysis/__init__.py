@@ -1,0 +1,1 @@
+"""Pure analysis: from an observation to what a check asserts."""
