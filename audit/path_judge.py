@@ -62,7 +62,7 @@ class Judge:
 
     def best(self, leaf: Member) -> Judged:
         """Return the best path and everything that is wrong with it, whether or not it refuses the path."""
-        own = tuple(placed("leaf", self._leaf(leaf)))
+        own = tuple(placed("leaf", self._leaf(leaf), 0))
         judged = self._valid(leaf, own)
         if judged:
             return max(judged, key=lambda each: first_expiry(each[0]) or self.request.at)
@@ -142,14 +142,14 @@ class Judge:
         refusals = [
             refusal
             for index in range(1, last + 1)
-            for refusal in placed(_place(path, index), self._step(path[:index], path[index], is_anchor=index == last))
+            for refusal in _at(path, index, self._step(path[:index], path[index], is_anchor=index == last))
         ]
         for index, (member, issuer) in enumerate(pairwise(path)):
             if is_signed_by(member, issuer) is not True:
-                refusals += placed(_place(path, index), (UNVERIFIED,))
+                refusals += _at(path, index, (UNVERIFIED,))
         refusals += placed("path", policy_breaches(path))
         for index, breach in status_breaches(path, self.request.crls, self.search.pool, self.request.at):
-            refusals += placed(_place(path, index), (breach,))
+            refusals += _at(path, index, (breach,))
         return tuple(refusals)
 
     def _nowhere(self, leaf: Member) -> Refusal:
@@ -178,6 +178,11 @@ def _length_breaches(path: Path, issuer: Member) -> Iterator[Breach]:
     below = sum(not one.is_self_issued for one in path[1:])
     if limit is not None and below > limit:
         yield Breach("RFC 5280 4.2.1.9", f"{below} intermediates are below it, its path length admits {limit}")
+
+
+def _at(path: Path, index: int, breaches: Iterable[Breach]) -> Iterator[Refusal]:
+    """Yield the breaches of one certificate of a path as refusals."""
+    return placed(_place(path, index), breaches, index)
 
 
 def _place(path: Path, index: int) -> str:

@@ -31,12 +31,13 @@ class Refusal:
     place: str  # leaf, intermediate 1, anchor, path; with the subject where it can be read
     reason: str
     kind: Kind = "client"
+    position: int | None = None  # of the certificate in the path, 0 for the leaf; None for the path as a whole
 
     def __str__(self) -> str:
         """Return it in one line."""
         return f"{self.place}: {self.reason} ({self.clause})"
 
 
-def placed(place: str, breaches: Iterable[Breach]) -> Iterator[Refusal]:
+def placed(place: str, breaches: Iterable[Breach], position: int | None = None) -> Iterator[Refusal]:
     """Yield the breaches as refusals of that place."""
-    return (Refusal(breach.clause, place, breach.reason, breach.kind) for breach in breaches)
+    return (Refusal(breach.clause, place, breach.reason, breach.kind, position) for breach in breaches)

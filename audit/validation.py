@@ -81,7 +81,9 @@ def validate_path(  # noqa: PLR0913 - the inputs of RFC 5280 6.1.1, by name
     skipped = (*skipped_pool, *skipped_anchors)
     member = read_member(leaf)
     if isinstance(member, Fault):
-        return Validation((), (Refusal("RFC 5280 4.1", "leaf", f"it cannot be read: {member}"),), skipped=skipped)
+        return Validation(
+            (), (Refusal("RFC 5280 4.1", "leaf", f"it cannot be read: {member}", position=0),), skipped=skipped
+        )
     path, found = Judge(request, Search(sent, trusted, depth, Work())).best(member)
     if chase is not None and any(map(request.refuses, found)):
         more = (*sent, *_chased((member, *sent), chase))
