@@ -22,7 +22,7 @@ from tests.real import roots
 from tests.real.overlay import CHECKOUT, layer_of
 
 PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-_ENVIRONMENT: Final = {"PATH": PATH, "HOME": "/root", "LC_ALL": "C.UTF-8", "PYTHONDONTWRITEBYTECODE": "1"}
+ENVIRONMENT: Final = {"PATH": PATH, "HOME": "/root", "LC_ALL": "C.UTF-8", "PYTHONDONTWRITEBYTECODE": "1"}
 _LISTENS: Final = "0A"  # TCP_LISTEN in the kernel's tables
 _READY_S: Final = 20.0  # daemons need some 50 ms; a busy machine may take a hundred times as long
 
@@ -63,7 +63,7 @@ class Host:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            env=_ENVIRONMENT,
+            env=ENVIRONMENT,
         )
 
     def run(self, *argv: str, stdin: bytes = b"", timeout_s: float = 60.0) -> subprocess.CompletedProcess[str]:
@@ -78,7 +78,7 @@ class Host:
                 stdout=output,
                 stderr=errors,
                 timeout=timeout_s,
-                env=_ENVIRONMENT,
+                env=ENVIRONMENT,
                 check=False,
             )
             return subprocess.CompletedProcess(argv, done.returncode, _text(output), _text(errors))
@@ -139,10 +139,10 @@ def running_host(overlay: str, name: str) -> Iterator[Host]:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            env=_ENVIRONMENT,
+            env=ENVIRONMENT,
         )
         try:
-            yield _booted(first, name)
+            yield booted(first, name)
         finally:
             _end(first)
 
@@ -161,7 +161,8 @@ def _text(file: IO[bytes]) -> str:
     return file.read().decode(errors="replace")
 
 
-def _booted(first: subprocess.Popen[str], name: str) -> Host:
+def booted(first: subprocess.Popen[str], name: str) -> Host:
+    """Return the host whose first process is starting, with a plain login for root and names of its own."""
     assert first.stdout is not None
     line = first.stdout.readline()
     assert line, f"{name} does not start: {first.communicate()[1]}"
@@ -197,7 +198,7 @@ def connect(near: Host, far: Host, number: int) -> str:
     # Not in the near host's process namespace, so that the far end can be named by a process id of this machine.
     inside = ("nsenter", f"--target={near.first_pid}", "--mount", "--net", "--root", "--wd")
     cable = ("ip", "link", "add", "name", f"to{number}", "type", "veth", "peer", "name", f"from{number}")
-    subprocess.run([*inside, *cable, "netns", str(far.first_pid)], env=_ENVIRONMENT, check=True)
+    subprocess.run([*inside, *cable, "netns", str(far.first_pid)], env=ENVIRONMENT, check=True)
     for host, end, own in ((near, f"to{number}", 1), (far, f"from{number}", 2)):
         host.shell(
             f"ip addr add 198.18.{number}.{own}/24 dev {end};"

@@ -24,7 +24,14 @@ from typing import Final
 from tests.real import roots
 
 CHECKOUT: Final = Path(__file__).resolve().parents[2]
-_EVERY_HOST: Final = ("iproute2", "openssh-client", "openssh-server", "openssl", "procps", "sudo")
+_TOOLS: Final = ("acl", "attr", "iproute2", "openssh-server", "openssl", "procps", "sudo")
+_EVERY_HOST: Final = (*_TOOLS, "busybox", "openssh-client")
+_SYSTEMD_HOST: Final = (
+    *(*_TOOLS, "dbus", "libpam-systemd", "systemd", "systemd-sysv"),
+    *("apache2", "dovecot-imapd", "nginx-light"),
+)
+SUITES: Final = {"debian12": "bookworm", "debian13": "trixie"}
+"""Layers that are a whole Debian release of their own instead of an addition to this machine's."""
 PACKAGES: Final[dict[str, tuple[str, ...]]] = {
     "main": (
         *_EVERY_HOST,
@@ -36,6 +43,8 @@ PACKAGES: Final[dict[str, tuple[str, ...]]] = {
     "names": (*_EVERY_HOST, "bind9", "bind9-dnsutils", "knot", "nsd"),
     "controller": (*_EVERY_HOST, "at", "exim4-daemon-light"),
     "browser": ("chromium",),
+    "debian12": _SYSTEMD_HOST,
+    "debian13": _SYSTEMD_HOST,
 }
 """What is installed in each overlay; packages that exclude one another are in different ones."""
 
@@ -57,10 +66,15 @@ class Layer:
         return self.folder / "upper"
 
     @property
+    def build_text(self) -> str:
+        """The shell text that builds the layer."""
+        return roots.BOOTSTRAP if self.name in SUITES else roots.BUILD
+
+    @property
     def recipe(self) -> str:
         """What the layer depends on: its packages, the build's text and the packages of the machine below it."""
         below = hashlib.sha256(Path("/var/lib/dpkg/status").read_bytes()).hexdigest()
-        text = hashlib.sha256(roots.BUILD.encode()).hexdigest()
+        text = hashlib.sha256(self.build_text.encode()).hexdigest()
         return json.dumps({"packages": PACKAGES[self.name], "below": below, "text": text}, indent=1)
 
     def is_built(self) -> bool:
@@ -107,14 +121,16 @@ def build(name: str) -> float:
 
 def _build(layer: Layer) -> None:
     (layer.folder / "built").unlink(missing_ok=True)
-    for part in ("upper", "work", "root"):
+    for part in ("upper", "work", "root", "scratch"):
         shutil.rmtree(layer.folder / part, ignore_errors=True)
+    for part in ("upper", "work", "root"):
         (layer.folder / part).mkdir()
     recipe = layer.recipe
+    suite = [SUITES[layer.name]] if layer.name in SUITES else []
     with (layer.folder / "build.log").open("wb") as log:
         # In a process namespace of its own apt and all it started end with us.
         done = subprocess.run(
-            [*roots.UNSHARE, "sh", "-euc", roots.BUILD, "sh", str(layer.folder), *PACKAGES[layer.name]],
+            [*roots.UNSHARE, "sh", "-euc", layer.build_text, "sh", str(layer.folder), *suite, *PACKAGES[layer.name]],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,

@@ -72,11 +72,63 @@ mount --bind "$3" "root$3"
 mount -o remount,bind,ro "root$3"
 mount -t sysfs -o ro sysfs root/sys
 printf '%s' "$4" > /proc/sys/kernel/hostname
-echo "$outer_pid"
-exec chroot root env --ignore-signal=CHLD cat  # so the kernel itself reaps what daemons leave behind
+# The number is printed inside the new root, because its reader enters that root at once. The kernel itself reaps what
+# daemons leave behind.
+exec chroot root sh -c 'echo "$1"; exec env --ignore-signal=CHLD cat' sh "$outer_pid"
 """
 )
 """Start a host: a fresh writable root over a built layer, gone with the process that holds its standard input."""
+
+BOOTSTRAP: Final = r"""
+# $1: the layer's folder; $2: the suite; the rest: packages. A whole Debian lands in upper, with no service enabled.
+cd "$1"; suite=$2; shift 2
+mkdir scratch
+mount -t tmpfs -o mode=755 tmpfs scratch
+mkdir scratch/upper scratch/work
+mount -t overlay -o lowerdir=/,upperdir=scratch/upper,workdir=scratch/work overlay root
+mount -t proc proc root/proc
+mount --rbind /dev root/dev
+rm -f root/etc/resolv.conf
+cp -L /etc/resolv.conf root/etc/resolv.conf
+mount --bind upper root/mnt
+chroot root /bin/sh -euc '
+    suite=$1; shift
+    thrice() { for pause in 5 20; do "$@" && return; sleep "$pause"; done; "$@"; }
+    thrice apt-get -q update
+    thrice apt-get -q -y --no-install-recommends -o Dpkg::Use-Pty=0 install debootstrap
+    site=$(apt-get indextargets --format "\$(SITE)" "Component: main" | grep "/debian\$" | head -n 1)
+    packages=$(echo "$@" | tr " " ",")
+    thrice debootstrap --variant=minbase --include="$packages" "$suite" /mnt "$site"
+    chroot /mnt systemctl disable apache2 dovecot nginx ssh
+    rm -rf /mnt/var/cache/apt/archives /mnt/var/lib/apt/lists
+' sh "$suite" "$@"
+"""
+"""Install a Debian release of its own, for hosts that start with systemd."""
+
+BOOT_SYSTEMD: Final = (
+    r"""
+# $1: a bootstrapped root; $2: an empty folder to mount on; $3: the host's name.
+read -r outer_pid rest < /proc/self/stat
+mount -t tmpfs -o mode=755 tmpfs "$2"
+cd "$2"
+mkdir upper work root
+mount -t overlay -o lowerdir="$1",upperdir=upper,workdir=work overlay root
+"""
+    + _DEVICES
+    + r"""
+mount -t tmpfs -o mode=1777 tmpfs root/tmp
+mount -t sysfs -o ro sysfs root/sys
+mount -t tmpfs -o mode=755 tmpfs root/sys/fs/cgroup
+mkdir root/sys/fs/cgroup/systemd
+mount -t cgroup -o none,name=systemd systemd root/sys/fs/cgroup/systemd
+printf '%s' "$3" > /proc/sys/kernel/hostname
+printf '%s\n' "$3" > root/etc/hostname
+# systemd 257 starts below the old kind of cgroups only if it is told to.
+exec chroot root env -i container=podman SYSTEMD_PROC_CMDLINE=SYSTEMD_CGROUP_ENABLE_LEGACY_FORCE=1 \
+    PATH=/usr/sbin:/usr/bin:/sbin:/bin sh -c 'echo "$1"; exec /sbin/init </dev/null >/dev/null 2>&1' sh "$outer_pid"
+"""
+)
+"""Start a host with its own systemd as first process: it ends with the process that unshared its namespaces."""
 
 BROWSE: Final = r"""
 # $1: the layer's folder; $2: an empty folder to mount on; the rest: a command. Devices and /tmp are shared.
