@@ -28,6 +28,9 @@ PORTS: Final[dict[str, int]] = {
 """Default port of each scheme (IANA service names and port numbers)."""
 
 _LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)")
+_NO_ZONE: Final = (
+    "has a zone id, which has a meaning on one machine only: name an address without one, or audit the host by a login"
+)
 _MAX_NAME = 253  # RFC 1035 2.3.4, in presentation form without the trailing dot
 
 
@@ -36,7 +39,12 @@ class BadEndpoint(ValueError):
 
 
 def to_address(text: str) -> str | None:
-    """Return the canonical form of an IPv4 or IPv6 literal (brackets allowed), or None where it is a name."""
+    """Return the canonical form of an IPv4 or IPv6 literal (brackets allowed), or None if the text is another one.
+
+    An address with a zone id (RFC 4007 11) has a meaning on one machine only: it is not an address here.
+    """
+    if "%" in text:
+        return None
     bare = text[1:-1] if text.startswith("[") and text.endswith("]") else text
     try:
         return ipaddress.ip_address(bare).compressed
@@ -52,6 +60,8 @@ def to_name(text: str) -> str:
     address = to_address(text)
     if address is not None:
         return address
+    if _has_zone(text):
+        raise BadEndpoint(f"{text!r} {_NO_ZONE}")
     bare = text.rstrip(".").lower()
     if not bare.isascii():
         try:
@@ -65,6 +75,11 @@ def to_name(text: str) -> str:
     if re.fullmatch(r"[0-9.]+", bare):
         raise BadEndpoint(f"{text!r} is neither an address nor a host name: a host name does not end in a number")
     return bare
+
+
+def _has_zone(text: str) -> bool:
+    """Return whether a text looks like an IPv6 address with a zone id, such as `fe80::1%eth0`."""
+    return ":" in text.partition("%")[0] and "%" in text
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +177,8 @@ def _with_options(url: str, plain: Endpoint, query: str) -> Endpoint:
     options = _options(url, query)
     sni = to_name(options["sni"]) if "sni" in options else plain.name
     address = to_address(options["address"]) if "address" in options else None
+    if _has_zone(options.get("address", "")):
+        raise BadEndpoint(f"{url!r}: address={options['address']!r} {_NO_ZONE}")
     if "address" in options and address is None:
         raise BadEndpoint(f"{url!r}: address={options['address']!r} is not an IPv4 or IPv6 address")
     if sni == plain.name:
@@ -175,6 +192,8 @@ def _host_of(url: str, netloc: str) -> str:
     host = netloc if is_literal and not netloc.startswith("[") else re.sub(r":[^:\]]*$", "", netloc)
     if not host:
         raise BadEndpoint(f"{url!r} has no name in it")
+    if _has_zone(host):
+        raise BadEndpoint(f"{url!r}: {unquote(host)!r} {_NO_ZONE}")
     if ":" in host and (to_address(host) is None or not host.startswith("[")):
         raise BadEndpoint(
             f"{url!r}: {host!r} is not an address; an IPv6 address stands in brackets, https://[2001:db8::1]:443"

@@ -5,6 +5,7 @@ It knows no judgement, parses no certificate and does no I/O.
 
 from __future__ import annotations
 
+import traceback
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Literal
@@ -149,6 +150,23 @@ class HostView:
 
 
 @dataclass(frozen=True, slots=True)
+class Accident:
+    """Why an endpoint or host was not observed, or not as a whole, though that is not its own fault.
+
+    With a trace it is an exception of ours, and a verdict `error`. Without one the evidence cannot be used, and the
+    checks are inconclusive.
+    """
+
+    reason: str
+    trace: str = ""
+
+    @classmethod
+    def of(cls, error: BaseException) -> Accident:
+        """Return an exception as an accident."""
+        return cls(f"{type(error).__name__}: {error}", "".join(traceback.format_exception(error)))
+
+
+@dataclass(frozen=True, slots=True)
 class Observation:
     """All that was seen of one endpoint (or of a host as a whole) in one run."""
 
@@ -166,11 +184,17 @@ class Observation:
     schema: int = SCHEMA
     other_key_handshakes: tuple[Handshake, ...] = ()  # with a client that offers only the other key type (RSA, ECDSA)
     other_key_failures: tuple[ProbeFailure, ...] = ()  # where it is unknown whether such a certificate is served
+    accident: Accident | None = None
 
     @property
     def every_handshake(self) -> tuple[Handshake, ...]:
         """The handshakes of all addresses, and after them those in which a second certificate was served."""
         return (*self.handshakes, *self.other_key_handshakes)
+
+    @property
+    def is_blank(self) -> bool:
+        """Whether nothing at all was observed."""
+        return not (self.handshakes or self.failures or self.server)
 
     @property
     def failure(self) -> ProbeFailure | None:

@@ -15,7 +15,7 @@ from itertools import chain, count
 from typing import Any
 
 from audit.endpoint import BadEndpoint, Endpoint, parse_endpoint
-from audit.observation import Observation, ProbeFailure
+from audit.observation import Accident, Observation, ProbeFailure
 from audit.probe.host import Wishes, inspect
 from audit.probe.login import Host, distinguish, hosts_of, redacted
 from audit.probe.target import Target
@@ -76,18 +76,19 @@ class UnusableLine:
 def discover(logins: Sequence[Login], *, clock: Callable[[], datetime], workers: int = 16) -> tuple[Discovery, ...]:
     """Look at each host once, several at a time, in the order of the logins; `clock` is the real time.
 
-    A host's fault is in its own Discovery and costs no other host more than a place among the workers; a bug is raised.
+    A host's fault, or an exception of ours about it, is in its own Discovery and costs no other host more than a place
+    among the workers.
     """
     wanted = list({login.hostspec: login for login in logins}.values())
-    expanded = [hosts_of(login.hostspec, login.testinfra, login.timeout_s) for login in wanted]
-    hosts = distinguish([host for hosts in expanded if not isinstance(hosts, ProbeFailure) for host in hosts])
+    expanded = [_hosts_of(login) for login in wanted]
+    hosts = distinguish([host for hosts in expanded if isinstance(hosts, tuple) for host in hosts])
     taken = {host.label for host in hosts}
     stop = threading.Event()
     pool = ThreadPoolExecutor(max(1, workers), thread_name_prefix="sslaudit-host")
     try:
         seen: list[Future[Discovery] | Discovery] = []
         for login, found in zip(wanted, expanded, strict=True):
-            if isinstance(found, ProbeFailure):
+            if not isinstance(found, tuple):
                 seen.append(_refused(login, found, clock(), taken))
                 continue
             for host in found:
@@ -95,24 +96,39 @@ def discover(logins: Sequence[Login], *, clock: Callable[[], datetime], workers:
                 seen.append(pool.submit(_look, host, login, clock))
         return tuple(one if isinstance(one, Discovery) else one.result() for one in seen)
     except BaseException:
-        stop.set()  # an interrupt, or a bug: what still runs is ended, not waited for
+        stop.set()  # an interrupt: what still runs is ended, not waited for
         raise
     finally:
         pool.shutdown(cancel_futures=True)
 
 
+def _hosts_of(login: Login) -> tuple[Host, ...] | ProbeFailure | Accident:
+    try:
+        return hosts_of(login.hostspec, login.testinfra, login.timeout_s)
+    except Exception as error:  # noqa: BLE001 - the boundary of one host: the others are still looked at
+        accident, shown = Accident.of(error), redacted(login.hostspec)
+        return Accident(*(text.replace(login.hostspec, shown) for text in (accident.reason, accident.trace)))
+
+
 def _look(host: Host, login: Login, clock: Callable[[], datetime]) -> Discovery:
     wishes = Wishes(login.name, login.addresses, login.services, login.discover)
-    return Discovery(*inspect(host, wishes, clock), login)
+    try:
+        return Discovery(*inspect(host, wishes, clock), login)
+    except Exception as error:  # noqa: BLE001 - the boundary of one host: the others are still looked at
+        whole = Endpoint.of_host(host.label, host.hostspec)
+        return Discovery(Observation(whole, clock(), accident=Accident.of(error)), login=login)
 
 
-def _refused(login: Login, failure: ProbeFailure, now: datetime, taken: set[str]) -> Discovery:
+def _refused(login: Login, why: ProbeFailure | Accident, now: datetime, taken: set[str]) -> Discovery:
     shown = redacted(login.hostspec)
     name = shown.rpartition("://")[2].partition("?")[0].rpartition("@")[2]
     plain = re.sub(r"[^\w.-]+", "-", name).strip("-") or "host"
     label = next(one for one in chain([plain], (f"{plain}+{number}" for number in count(2))) if one not in taken)
     taken.add(label)
-    return Discovery(Observation(Endpoint.of_host(label, shown), now, failures=(failure,)))
+    whole = Endpoint.of_host(label, shown)
+    if isinstance(why, Accident):
+        return Discovery(Observation(whole, now, accident=why))
+    return Discovery(Observation(whole, now, failures=(why,)))
 
 
 def parse_endpoints(text: str, source: str) -> tuple[tuple[Endpoint, ...], tuple[UnusableLine, ...]]:

@@ -7,6 +7,7 @@ import signal
 import tempfile
 import threading
 from collections.abc import Callable, Generator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from importlib.metadata import version
@@ -16,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from audit.observation import Observation
+from audit.observation import Accident, Observation
 from audit.probe import Inquiry, Target, observe
 from audit.record import format_time
 from audit.result import Phase
@@ -134,9 +135,9 @@ class Controller:
         ids = frozenset(asked.endpoints)
         self.inquiry = inquiry_of(self.settings, self.run.source, frozenset(asked.revocation), self.stop)
         if self.settings.from_evidence:
-            seen = (self.spool.observation(e) for e in self.run.manifest.endpoints if str(e) in ids)
-            for observation in filter(None, seen):
-                self._write_observation(observation)
+            for endpoint in self.run.manifest.endpoints:
+                if str(endpoint) in ids:
+                    self._write_observation(self.run.source.facts_of(endpoint).observation)
             return
         chosen = [target for target in self.targets if str(target.endpoint) in ids]
         self.observe(chosen)
@@ -164,10 +165,22 @@ class Controller:
         self._write_observation(observation, phase)
 
     def _write_observation(self, observation: Observation, phase: Phase = "before") -> None:
-        self.keys.add(observation)
         self.tally.connections += observation.connections
+        try:
+            self.keys.add(observation)
+            row = observation_row(self.run.source.facts(observation), phase)
+        except Exception as error:  # noqa: BLE001 - the boundary of one endpoint: the others are still written
+            row = self._row_of_accident(observation, Accident.of(error), phase)
         if self.results:
-            self.results.write("observation", **observation_row(self.run.source.facts(observation), phase))
+            self.results.write("observation", **row)
+
+    def _row_of_accident(self, seen: Observation, accident: Accident, phase: Phase) -> dict[str, Any]:
+        """Let an observation that cannot be written down be judged as an accident; return the row of that."""
+        blank = Observation(seen.endpoint, seen.observed_at, accident=accident)
+        if not self.settings.from_evidence:
+            self.spool.keep(replace(seen, accident=seen.accident or accident))
+        self.tally.accidents.append(f"{seen.endpoint}: {accident.reason}\n{accident.trace}")
+        return observation_row(self.run.source.facts(blank), phase)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:

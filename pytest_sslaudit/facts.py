@@ -10,15 +10,11 @@ from audit.certificate import Certificate
 from audit.chain import Anchors, Chain, read_chain
 from audit.checks import Inconclusive, NotApplicable
 from audit.endpoint import Endpoint
-from audit.observation import Handshake, HostView, Observation
+from audit.observation import Accident, Handshake, HostView, Observation
 from audit.placeholder import CERTIFICATE_MISSING
 from audit.policy import Policy, Profile, choose_policy
 from audit.reach import unreached
-from pytest_sslaudit.spool import Spool
-
-
-class NotObserved(RuntimeError):
-    """A test wants an endpoint that was not probed: our own bug, or a run that was cut short."""
+from pytest_sslaudit.spool import BadEvidence, Spool
 
 
 class Facts:
@@ -91,13 +87,26 @@ class FactSource:
     spool: Spool
     anchors: Anchors
     profiles: tuple[Profile, ...]
+    is_kept: bool = False  # the spool is the evidence of an earlier run
 
     def facts_of(self, endpoint: Endpoint) -> Facts:
-        """Read the observation of an endpoint; raises NotObserved."""
-        observation = self.spool.observation(endpoint)
-        if observation is None:
-            raise NotObserved(f"{endpoint} was not observed in this run")
-        return self.facts(observation)
+        """Read the observation of an endpoint; one that cannot be read, or is missing, is an accident."""
+        try:
+            observation = self.spool.observation(endpoint)
+        except BadEvidence as error:
+            return self.facts(self._blank(endpoint, Accident(str(error))))
+        except Exception as error:  # noqa: BLE001 - the boundary of one endpoint: the others are still judged
+            return self.facts(self._blank(endpoint, Accident.of(error)))
+        return self.facts(observation or self._blank(endpoint, self._unobserved(endpoint)))
+
+    def _blank(self, endpoint: Endpoint, accident: Accident) -> Observation:
+        return Observation(endpoint, self.spool.manifest().started, accident=accident)
+
+    def _unobserved(self, endpoint: Endpoint) -> Accident:
+        if self.is_kept:
+            return Accident(f"evidence {self.spool.file_of(endpoint)}: No such file or directory")
+        text = f"{endpoint} was not observed in this run"
+        return Accident(text, text)
 
     def facts(self, observation: Observation) -> Facts:
         """Return the facts of what was just observed."""

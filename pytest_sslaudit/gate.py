@@ -5,9 +5,10 @@ Verdicts are values; what the run is about decides severity and waivers. It neve
 
 from __future__ import annotations
 
+import traceback
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Literal
+from typing import Final, Literal
 
 import pytest
 
@@ -15,11 +16,14 @@ from audit.checks import Check, Finding, Inconclusive, NotApplicable, Remedy, Se
 from audit.controls import controls_of
 from audit.endpoint import Endpoint
 from audit.result import Result
+from pytest_sslaudit.accidents import Broken
 from pytest_sslaudit.facts import Facts
 from pytest_sslaudit.run import Run
 from pytest_sslaudit.waivers import Waiver, find_waiver
 
 Outcome = Literal["passed", "failed", "skipped", "xfailed", "error"]
+TRACE: Final = "trace"
+"""The key of `detail` that holds the trace of an error."""
 FAILING_VERDICTS = (Verdict.FAIL, Verdict.INCONCLUSIVE)
 
 
@@ -33,6 +37,7 @@ class Ending:
     remedy: Remedy | None = None
     policy: str | None = None
     because: str | None = None
+    trace: str = ""  # of an exception that pytest has no trace of
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +47,7 @@ class Ruling:
     outcome: Outcome
     line: str
     result: Result | None
+    trace: str = ""  # of an exception that pytest has no trace of
 
 
 def ending_of(error: BaseException | None, explanation: str) -> Ending:
@@ -65,7 +71,38 @@ def ending_of(error: BaseException | None, explanation: str) -> Ending:
             return Ending(Verdict.NOT_APPLICABLE, one_line(str(error.msg)))
         case AssertionError() | pytest.fail.Exception():
             return Ending(Verdict.FAIL, one_line(explanation))
-    return Ending(Verdict.ERROR, one_line(f"{type(error).__name__}: {error}"))
+        case Broken():
+            trace = error.accident.trace
+            return Ending(Verdict.ERROR, one_line(error.accident.reason), {TRACE: trace}, trace=trace)
+    trace = "".join(traceback.format_exception(error))
+    return Ending(Verdict.ERROR, one_line(f"{type(error).__name__}: {error}"), {TRACE: trace})
+
+
+def broken(run: Run, endpoint: Endpoint, check: Check | None, error: Exception) -> Ruling:
+    """Return the ruling on a check that has no result, because making one raised an exception."""
+    ending = ending_of(error, "")
+    severity = check.severity if check else Severity.MEDIUM
+    trace = str((ending.detail or {})[TRACE])
+    result = (
+        None
+        if check is None
+        else Result(
+            endpoint=str(endpoint),
+            host=endpoint.hostspec,
+            service=endpoint.service,
+            check=check.id,
+            verdict=Verdict.ERROR,
+            severity=severity,
+            message=ending.message,
+            detail=ending.detail or {},
+            remedy=Remedy.NONE,
+            source=check.source,
+            controls=(),
+            policy="",
+            phase="after" if str(endpoint) in run.judged_again else "before",
+        )
+    )
+    return Ruling("error", _line(ending, check, severity, None), result, trace)
 
 
 def rule(run: Run, facts: Facts, check: Check | None, ending: Ending) -> Ruling:
@@ -81,7 +118,7 @@ def rule(run: Run, facts: Facts, check: Check | None, ending: Ending) -> Ruling:
         result = replace(result, verdict=verdict, waiver=waiver.note)
     counts = severity.rank >= run.settings.fail_on.rank
     outcome = _outcome(verdict, counts=counts, report_only=_is_report_only(run, facts.endpoint, ending))
-    return Ruling(outcome, _line(ending, check, severity, waiver), result)
+    return Ruling(outcome, _line(ending, check, severity, waiver), result, ending.trace)
 
 
 def _outcome(verdict: Verdict, *, counts: bool, report_only: bool) -> Outcome:

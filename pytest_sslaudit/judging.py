@@ -14,14 +14,12 @@ import pytest
 from _pytest._code.code import ExceptionChainRepr, ReprFileLocation, ReprTracebackNative
 
 from audit.checks import Judgement, NotApplicable, Verdict
-from audit.endpoint import Endpoint
-from audit.observation import Observation
+from pytest_sslaudit.accidents import require_whole
 from pytest_sslaudit.every_chain import JUDGED, chains_to_judge, combined, judge_each
-from pytest_sslaudit.facts import Facts, NotObserved
-from pytest_sslaudit.gate import Ending, Ruling, ending_of, rule
+from pytest_sslaudit.gate import Ending, Ruling, broken, ending_of, rule
 from pytest_sslaudit.parametrize import endpoint_of, judged
 from pytest_sslaudit.results import as_properties
-from pytest_sslaudit.run import Run, current_run
+from pytest_sslaudit.run import current_run
 from pytest_sslaudit.twice import told_before
 
 RAISED: Final = pytest.StashKey[Judgement]()
@@ -44,6 +42,9 @@ class Judging:
     @pytest.hookimpl(tryfirst=True)
     def pytest_pyfunc_call(self, pyfuncitem: pytest.Function) -> bool | None:
         """Raise what a fixture judged; call the test here if it is judged for more than one chain, else let pytest."""
+        check, endpoint = judged(pyfuncitem)
+        if endpoint is not None:
+            require_whole(current_run(pyfuncitem.config), endpoint, check)
         raised = pyfuncitem.stash.get(RAISED, None)
         if raised is not None:
             del pyfuncitem.stash[RAISED]  # its traceback holds frames, and pytest holds the item
@@ -97,9 +98,19 @@ def _ruling(item: pytest.Item, call: pytest.CallInfo[None]) -> Ruling | None:
     error = call.excinfo.value if call.excinfo else None
     if isinstance(error, KeyboardInterrupt | pytest.exit.Exception):
         return None
+    try:
+        return _ruled(item, error)
+    except Exception as failure:  # noqa: BLE001 - the boundary of one result: pytest would end the whole run
+        return broken(current_run(item.config), endpoint, check, failure)
+
+
+def _ruled(item: pytest.Item, error: BaseException | None) -> Ruling | None:
+    check, endpoint = judged(item)
     run, of_each = current_run(item.config), item.stash.get(JUDGED, None)
+    if endpoint is None:
+        return None
     if of_each is None:
-        facts, ending = _facts(run, endpoint), _ending(item, error)
+        facts, ending = run.facts_of(endpoint), _ending(item, error)
     else:
         del item.stash[JUDGED]
         decisive, ending = combined(of_each, partial(_ending, item))
@@ -116,13 +127,6 @@ def _ending(item: pytest.Item, error: BaseException | None) -> Ending:
     return ending_of(error, _without_type(said, item))
 
 
-def _facts(run: Run, endpoint: Endpoint) -> Facts:
-    try:
-        return run.facts_of(endpoint)
-    except NotObserved:
-        return run.source.facts(Observation(endpoint, run.now))
-
-
 def _without_type(explanation: str, item: pytest.Item) -> str:
     """Return a plain assertion's explanation, told by the requirement it belongs to."""
     text = explanation.removeprefix("AssertionError: ").removeprefix("Failed: ")
@@ -134,8 +138,12 @@ def apply(ruling: Ruling, location: tuple[str, int | None, str], report: pytest.
     """Give the report the outcome of the ruling; a bug of ours keeps its trace."""
     path, line_number, _ = location
     match ruling.outcome:
-        case "passed" | "error":
+        case "passed":
             return
+        case "error":
+            report.outcome = "failed"
+            if ruling.trace:
+                report.longrepr = ruling.trace
         case "failed":
             report.outcome = "failed"
             place = ReprFileLocation(path, (line_number or 0) + 1, ruling.line)

@@ -131,9 +131,26 @@ def _pair_with_hosts(metafunc: pytest.Metafunc, run: Run, endpoints: tuple[Endpo
     metafunc.parametrize((fixtures.OURS, TESTINFRA_HOST), pairs, ids=ids, scope="session", indirect=True)
 
 
-def _host_of(endpoint: Endpoint, run: Run) -> testinfra.host.Host:
+def _host_of(endpoint: Endpoint, run: Run) -> testinfra.host.Host | UnusableHost:
     given = run.settings.testinfra
     options = {key: given[key] for key in (*TESTINFRA, *INVENTORY) if key != "ssh_extra_args"}
     shown = endpoint.hostspec or "local://"
     hostspec = next((one for one in run.settings.hosts if redacted(one) == shown), shown)  # with its password
-    return testinfra.get_host(hostspec, **options)
+    try:
+        return testinfra.get_host(hostspec, **options)
+    except Exception as error:  # noqa: BLE001 - the boundary of one host: it is raised when that host's test is run
+        return UnusableHost(error)
+
+
+class UnusableHost:
+    """What a test gets in place of a host that testinfra has no login for: the first use of it raises the reason."""
+
+    def __init__(self, error: Exception) -> None:
+        """Keep the reason."""
+        self._error = error
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever a test asks the host for
+        """Raise the reason."""
+        if name.startswith("_"):  # what pytest itself asks every parameter for
+            raise AttributeError(name)
+        raise self._error

@@ -198,4 +198,6 @@ def _file_row(file: InstalledFile) -> dict[str, Any]:
 
 def _failure_row(seen: Observation) -> dict[str, Any] | None:
     failure = seen.failure
+    if seen.accident and not failure:
+        return {"stage": "audit", "kind": "broken", "detail": seen.accident.reason}
     return {"stage": failure.stage, "kind": failure.kind, "detail": failure.detail} if failure else None

@@ -54,7 +54,8 @@ class Run:
             anchors = read_anchors(self.settings.trust)
         except BadConfiguration as error:
             raise pytest.UsageError(str(error)) from error
-        return FactSource(self.spool, anchors, self.settings.policy)
+        is_kept = self.settings.from_evidence is not None
+        return FactSource(self.spool, anchors, self.settings.policy, is_kept)
 
     def facts_of(self, endpoint: Endpoint) -> Facts:
         """Return the facts of an endpoint; tests come ordered by endpoint, so the last one is kept."""

@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import lru_cache
@@ -29,8 +30,15 @@ SHARED_KEYS: Final = "shared-keys.json"
 CONTENT: Final = re.compile(r"[0-9a-f]{64}\.der")
 APART: Final = "content_in"
 """The key under which stands in which file the content of an answer lies."""
+DIGEST: Final = "sha256"
+"""The key under which an observation's own digest stands: a file that was changed is not judged."""
+_CHANGED: Final = "its content has changed since it was kept"
 _INLINE_BYTES: Final = 4096
 Record = TypeVar("Record")
+
+
+class BadEvidence(ValueError):
+    """A file of the evidence that cannot be used; its message names the file and what is wrong with it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +73,11 @@ class Spool:
         self._write(MANIFEST, to_json(manifest))
 
     def manifest(self) -> Manifest:
-        """Read what the run is about; raises pytest.UsageError where the folder holds no evidence."""
-        return self._read(MANIFEST, Manifest)
+        """Read what the run is about; raises pytest.UsageError if the folder holds no evidence."""
+        try:
+            return self._read(MANIFEST, Manifest)
+        except BadEvidence as error:
+            raise pytest.UsageError(str(error)) from error
 
     def keep(self, observation: Observation) -> None:
         """Write what was seen of one endpoint; a large CRL, which many endpoints have, once in a file of its own."""
@@ -77,12 +88,21 @@ class Spool:
         for index, name in enumerate(apart):
             if name:
                 value["revocation"][index][APART] = name
-        self._write(_name_of(observation.endpoint), value)
+        self._write(_name_of(observation.endpoint), {**value, DIGEST: _digest(value)})
 
     def observation(self, endpoint: Endpoint) -> Observation | None:
-        """Read what was seen of an endpoint; None where it was not observed."""
-        name = _name_of(endpoint)
-        return self._with_contents(name) if (self.folder / name).exists() else None
+        """Read what was seen of an endpoint; None if it was not observed. Raises BadEvidence."""
+        file = self.file_of(endpoint)
+        if not file.exists():
+            return None
+        found = self._with_contents(file.name)
+        if str(found.endpoint) != str(endpoint):
+            raise BadEvidence(f"evidence {file}: it is about {found.endpoint}, not about {endpoint}")
+        return found
+
+    def file_of(self, endpoint: Endpoint) -> Path:
+        """Return the file that what was seen of an endpoint is kept in."""
+        return self.folder / _name_of(endpoint)
 
     def _set_apart(self, answer: RevocationAnswer) -> str:
         """Write an answer's content to a file by its digest, where it is large; return the file's name, or nothing."""
@@ -99,6 +119,8 @@ class Spool:
         """Read an observation, and what of it lies in files of their own."""
         value = self._value(name)
         observation = self._decoded(name, value, Observation)
+        if value.get(DIGEST, "") not in ("", _digest(value)):
+            raise BadEvidence(f"evidence {self.folder / name}: {_CHANGED}")
         answers = tuple(
             replace(one, content=self._content(file)) if (file := str(raw.get(APART, ""))) else one
             for one, raw in zip(observation.revocation or (), value.get("revocation") or (), strict=True)
@@ -107,11 +129,11 @@ class Spool:
 
     def _content(self, name: str) -> bytes:
         if not CONTENT.fullmatch(name):
-            raise pytest.UsageError(f"evidence in {self.folder}: {name!a} is no file of an answer")
+            raise BadEvidence(f"evidence in {self.folder}: {name!a} is not a file name of a response")
         try:
             return _read_once(self.folder / name)
         except OSError as error:
-            raise pytest.UsageError(f"evidence {self.folder / name}: {error.strerror}") from error
+            raise BadEvidence(f"evidence {self.folder / name}: {error.strerror}") from error
 
     def keep_wanted(self, worker: str, wanted: Wanted) -> None:
         """Write what the collected tests of a worker want."""
@@ -141,9 +163,9 @@ class Spool:
         try:
             return json.loads((self.folder / name).read_text(encoding="utf-8"))
         except OSError as error:
-            raise pytest.UsageError(f"evidence {self.folder / name}: {error.strerror}") from error
-        except ValueError as error:
-            raise pytest.UsageError(f"evidence {self.folder / name}: {error}") from error
+            raise BadEvidence(f"evidence {self.folder / name}: {error.strerror}") from error
+        except (ValueError, RecursionError) as error:
+            raise BadEvidence(f"evidence {self.folder / name}: {error}") from error
 
     def _decoded(self, name: str, value: Any, kind: type[Record]) -> Record:  # noqa: ANN401 - as above
         try:
@@ -151,13 +173,22 @@ class Spool:
                 raise BadRecord(f"written with schema {value.get('schema')!r}; this version reads schema {SCHEMA}")
             return from_json(kind, value)
         except ValueError as error:
-            raise pytest.UsageError(f"evidence {self.folder / name}: {error}") from error
+            raise BadEvidence(f"evidence {self.folder / name}: {error}") from error
 
 
 @lru_cache(maxsize=16)
 def _read_once(file: Path) -> bytes:
-    """Return what is in a file whose name is the digest of it: the same object for all who ask."""
-    return file.read_bytes()
+    """Return the content of a file that is named by its digest, as one object for every reader; raises BadEvidence."""
+    content = file.read_bytes()
+    if hashlib.sha256(content).hexdigest() != file.stem:
+        raise BadEvidence(f"evidence {file}: {_CHANGED}")
+    return content
+
+
+def _digest(value: Mapping[str, Any]) -> str:
+    """Return the digest of an observation as it is kept, without the key that holds it."""
+    text = json.dumps({key: one for key, one in value.items() if key != DIGEST}, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _name_of(endpoint: Endpoint) -> str:

@@ -37,6 +37,9 @@ class Summary:
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Print what an operator wants to know last."""
+        for accident in self._tally.accidents:
+            terminalreporter.write_sep("=", "an exception of the audit itself")
+            terminalreporter.write_line(accident)
         if not self._tally.verdicts:
             return
         terminalreporter.write_sep("=", "sslaudit")

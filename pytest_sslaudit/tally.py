@@ -34,6 +34,7 @@ class Tally:
     findings_before: int | None = None  # the repair; None where nothing was to be repaired
     failed_repairs: int = 0
     repairs_broken: bool = False  # a bug of ours in the repair
+    accidents: list[str] = field(default_factory=list)  # exceptions of ours beside every result, with their traces
     told_something: bool = False  # an audit in which nothing at all could be judged is never well
 
     def add(self, result: Result, outcome: str) -> None:
@@ -58,8 +59,8 @@ class Tally:
 
     @property
     def has_bug(self) -> bool:
-        """Whether a check, or a repair, ended by a bug of ours."""
-        return self.verdicts[Verdict.ERROR.value] > 0 or self.repairs_broken
+        """Whether a check, a repair or a report ended by an exception of ours."""
+        return self.verdicts[Verdict.ERROR.value] > 0 or self.repairs_broken or bool(self.accidents)
 
     def by_severity(self) -> list[tuple[Severity, int]]:
         """Return the counts of findings, worst first."""

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 
-from audit.observation import Observation
+from audit.observation import Accident, Observation
 from audit.probe.address import Means
 from audit.probe.crew import Crew, Job
 from audit.probe.revocation import Inquiry
@@ -33,19 +34,27 @@ def observe(  # noqa: PLR0913 - all but two by keyword
     """Observe all targets and report each as it is complete, from the calling thread.
 
     Once `stop` is set it returns within about a second, and what was under way is dropped. Whatever a server does ends
-    as a failure of that observation; an exception is a fault of ours, or of `clock` or `report`. With an inquiry CRLs
-    and OCSP responders are asked about what was observed, at the same time.
+    as a failure of that observation, an exception of ours as its accident; one of `clock` or `report` is raised. With
+    an inquiry CRLs and OCSP responders are asked about what was observed, at the same time.
     """
     halt = threading.Event()
     crew = Crew(limits.concurrency, limits.per_address, halt)
 
     def complete(sighting: Sighting) -> None:
         observation = sighting.observation(clock())
-        place = inquiry.place(observation) if inquiry else None
+
+        def failed(error: Exception) -> None:
+            report(replace(observation, accident=observation.accident or Accident.of(error)))
+
+        try:
+            place = inquiry.place(observation) if inquiry else None
+        except Exception as error:  # noqa: BLE001 - the boundary of one endpoint: the others are still observed
+            failed(error)
+            return
         if inquiry is None or place is None:
             report(observation)
         else:
-            crew.submit(Job(place, partial(inquiry.ask, observation), report))
+            crew.submit(Job(place, partial(inquiry.ask, observation), report, failed))
 
     try:
         Survey(crew, Means(limits, make_offers(), halt), complete).begin(targets)

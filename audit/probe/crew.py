@@ -26,17 +26,25 @@ _GOODBYE_S: Final = 0.8  # how long threads are waited for in the end: they look
 class Job(Generic[Outcome]):
     """Something to do in a thread, and what then to do with its outcome in the calling one.
 
-    `place` is where; None is nowhere in particular and has no bound of its own.
+    `place` is where; None is nowhere in particular and has no bound of its own. An exception of `work` is handed to
+    `failed` in the calling thread: it belongs to what the job is about, and the other jobs go on.
     """
 
     place: str | None
     work: Callable[[], Outcome]
     then: Callable[[Outcome], None]
+    failed: Callable[[Exception], None] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class _Raised:
     error: BaseException
+
+    def hand_over(self, job: Job[Any]) -> None:
+        """Give the exception to the job's own boundary; raise it if the job has none."""
+        if job.failed is None or not isinstance(self.error, Exception):
+            raise self.error
+        job.failed(self.error)
 
 
 class Crew:
@@ -65,7 +73,10 @@ class Crew:
             self._admit(job)
 
     def run(self, stop: threading.Event) -> None:
-        """Have the jobs done, those too that are submitted meanwhile, until `stop` is set; raises what a job raises."""
+        """Have the jobs done, those too that are submitted meanwhile, until `stop` is set.
+
+        Raises what a job without a boundary of its own raises.
+        """
         while self._open_jobs and not stop.is_set():
             self._admit_due()
             try:
@@ -75,8 +86,9 @@ class Crew:
             self._open_jobs -= 1
             self._release(job)
             if isinstance(outcome, _Raised):
-                raise outcome.error
-            job.then(outcome)
+                outcome.hand_over(job)
+            else:
+                job.then(outcome)
 
     def dismiss(self) -> None:
         """End all threads; one that hangs in a call that cannot be interrupted is left behind as a daemon."""

@@ -21,7 +21,7 @@ from urllib.parse import urljoin
 
 from audit.door import Door
 from audit.names import host_name_faults
-from audit.observation import DnsView, Observation
+from audit.observation import Accident, DnsView, Observation
 from audit.probe.dns import resolve
 from audit.probe.exchange import Answer, Bounds, Place, Question, Refused, ask, connect, place_of, wrap
 from audit.probe.target import Limits
@@ -43,7 +43,16 @@ def look_at_doors(hosts: Sequence[Observation], limits: Limits, stop: threading.
     Hosts are asked at the same time, the addresses of one as well; raises Stopped where `stop` is set meanwhile.
     """
     with ThreadPoolExecutor(max(1, min(len(hosts), limits.concurrency)), "sslaudit-doors") as pool:
-        return tuple(pool.map(lambda seen: _look(seen, limits, stop), hosts))
+        return tuple(pool.map(lambda seen: _looked(seen, limits, stop), hosts))
+
+
+def _looked(seen: Observation, limits: Limits, stop: threading.Event) -> Observation:
+    try:
+        return _look(seen, limits, stop)
+    except Stopped:
+        raise
+    except Exception as error:  # noqa: BLE001 - the boundary of one host: the others are still asked
+        return replace(seen, accident=seen.accident or Accident.of(error))
 
 
 def _look(seen: Observation, limits: Limits, stop: threading.Event) -> Observation:

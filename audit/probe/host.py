@@ -11,10 +11,10 @@ import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Final
+from typing import Final, TypeVar
 
 from audit.endpoint import Endpoint
-from audit.observation import ConfigTest, HostView, InstalledFile, Observation, ProbeFailure
+from audit.observation import Accident, ConfigTest, HostView, InstalledFile, Observation, ProbeFailure
 from audit.probe.agents import is_snakeoil, owner_of
 from audit.probe.collect import COMMAND_LIMIT_S, instances, prologue, whole_script
 from audit.probe.facts import Facts, read_facts
@@ -58,34 +58,50 @@ def inspect(host: Host, wishes: Wishes, clock: Clock) -> tuple[Observation, tupl
         return Observation(whole, received, failures=(answer,), elapsed_s=(received - sent).total_seconds()), ()
     facts = read_facts(answer, sent, received)
     panel = panel_of(answer, facts) if wishes.discover else None
-    found = [*_found(answer, facts, wishes, panel)]
+    accidents: list[Accident] = []
+    found = [*_found(answer, facts, wishes, panel, accidents)]
     second = _second_look(host, found, facts, wishes)
     if isinstance(second, ProbeFailure):
         return Observation(whole, received, failures=(second,), server=_view(host, facts, wishes)), ()
     found += _finish(found, second, wishes, facts)
     files = {one: read_file(one, second) for one in _named(found)}
     view = _view(host, facts, wishes, missing=(*unread_marks(answer, facts), *_missing(found, files)))
-    websites = _websites(answer, facts, wishes.services)
+    websites = _websites(answer, facts, wishes.services, accidents)
     websites += panel.websites(host_name(view), websites) if panel else ()
     whole_view = replace(view, websites=websites, upkeep=read_upkeep(answer))
     elapsed = (clock() - sent).total_seconds()
-    observation = Observation(whole, received, server=whole_view, connections=host.commands, elapsed_s=elapsed)
+    observation = Observation(
+        whole, received, server=whole_view, connections=host.commands, elapsed_s=elapsed,
+        accident=next(iter(accidents), None),
+    )  # fmt: skip
     return observation, tuple(_targets(host, view, facts, _Seen(found, files, panel)))
 
 
+Value = TypeVar("Value")
+
+
+def _guarded(accidents: list[Accident], read: Callable[[Dump], tuple[Value, ...]], dump: Dump) -> tuple[Value, ...]:
+    """Return what a service's reader returns; keep its exception as an accident of the host, and go on without it."""
+    try:
+        return read(dump)
+    except Exception as error:  # noqa: BLE001 - the boundary of one service: the others of the host are still read
+        accidents.append(Accident.of(error))
+        return ()
+
+
 def _found(
-    answer: Mapping[str, Section], facts: Facts, wishes: Wishes, panel: Panel | None
+    answer: Mapping[str, Section], facts: Facts, wishes: Wishes, panel: Panel | None, accidents: list[Accident]
 ) -> tuple[Instance, ...]:  # fmt: skip
     """Return what is configured on the host, as its panel lays it out, then what is declared."""
-    known = tuple(_instances(answer, facts))
+    known = tuple(_instances(answer, facts, accidents))
     declared = tuple(_declared(wishes.services, facts))
     return (*(panel.arranged(known, declared) if panel else known), *declared)
 
 
-def _instances(answer: Mapping[str, Section], facts: Facts) -> Iterator[Instance]:
+def _instances(answer: Mapping[str, Section], facts: Facts, accidents: list[Accident]) -> Iterator[Instance]:
     for row, pid, sections in _answers(answer):
         dump = Dump(sections, facts.ports_of(pid))
-        listeners = row.read(dump)
+        listeners = _guarded(accidents, row.read, dump)
         if listeners:
             test = sections.get("test")
             if all(one.unread and not one.files for one in listeners):
@@ -99,7 +115,7 @@ def _instances(answer: Mapping[str, Section], facts: Facts) -> Iterator[Instance
 
 
 def _websites(
-    answer: Mapping[str, Section], facts: Facts, services: tuple[DeclaredService, ...]
+    answer: Mapping[str, Section], facts: Facts, services: tuple[DeclaredService, ...], accidents: list[Accident]
 ) -> tuple[Website, ...]:  # fmt: skip
     """Return what answers to plain HTTP: what is declared, and of what runs the websites on ports it listens on."""
     found = [site for service in services for site in websites_of(service)]
@@ -107,7 +123,7 @@ def _websites(
         if pid:
             held = facts.ports_of(pid)
             ports = {port for _, port in held}  # none where the login may not see them
-            sites = row.websites(Dump(sections, held))
+            sites = _guarded(accidents, row.websites, Dump(sections, held))
             found += (site for site in sites if not ports or site.port in ports)
     return tuple(found)
 

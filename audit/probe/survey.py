@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Final
 
 from audit.endpoint import Endpoint, to_address
-from audit.observation import DnsView, FailureKind, Handshake, Observation, ProbeFailure
+from audit.observation import Accident, DnsView, FailureKind, Handshake, Observation, ProbeFailure
 from audit.probe.address import Answer, Means, probe_address
 from audit.probe.crew import Crew, Job
 from audit.probe.dns import resolve
@@ -34,6 +34,13 @@ class Sighting:
     asked_again: set[str] = field(default_factory=set)
     connections: int = 0
     elapsed_s: float = 0.0
+    accident: Accident | None = None  # the first one
+
+    def suffer(self, error: Exception) -> Accident:
+        """Keep an exception of ours: the boundary of one endpoint."""
+        accident = Accident.of(error)
+        self.accident = self.accident or accident
+        return accident
 
     def note(self, answer: Answer) -> None:
         """Keep what an address answered."""
@@ -59,6 +66,7 @@ class Sighting:
             server=self.target.server,
             connections=self.connections,
             elapsed_s=self.elapsed_s,
+            accident=self.accident,
         )
 
     def _unresolved(self) -> tuple[ProbeFailure, ...]:
@@ -101,7 +109,12 @@ class Survey:
                 sighting.dns = view
                 self._probe_all(sighting, view.addresses)
 
-        self._crew.submit(Job(None, lambda: resolve(name, self._means.limits, self._means.halt), then))
+        def failed(error: Exception) -> None:
+            for sighting in sightings:
+                sighting.suffer(error)
+                self._settle(sighting)
+
+        self._crew.submit(Job(None, lambda: resolve(name, self._means.limits, self._means.halt), then, failed))
 
     def _probe_all(self, sighting: Sighting, addresses: tuple[str, ...]) -> None:
         target = sighting.target
@@ -114,7 +127,12 @@ class Survey:
 
     def _probe(self, sighting: Sighting, address: str, *, after_s: float = 0.0) -> None:
         work = functools.partial(probe_address, sighting.target.endpoint, address, self._means)
-        self._crew.submit(Job(address, work, functools.partial(self._note, sighting)), after_s=after_s)
+
+        def failed(error: Exception) -> None:
+            reason = sighting.suffer(error).reason
+            self._note(sighting, Answer(address, ProbeFailure("host", "broken", reason, address), 0, 0.0))
+
+        self._crew.submit(Job(address, work, functools.partial(self._note, sighting), failed), after_s=after_s)
 
     def _note(self, sighting: Sighting, answer: Answer) -> None:
         sighting.note(answer)
@@ -146,7 +164,12 @@ class Survey:
             for sighting in sightings:
                 self._finish(sighting, sighting.wanted_inside(), seen)
 
-        self._crew.submit(Job(None, lambda: inside.shake_hands(wanted), then))
+        def failed(error: Exception) -> None:
+            for sighting in sightings:
+                sighting.suffer(error)
+            then({})
+
+        self._crew.submit(Job(None, lambda: inside.shake_hands(wanted), then, failed))
 
     def _finish(self, sighting: Sighting, wanted: tuple[str, ...], seen: Mapping[tuple[Endpoint, str], _Shown]) -> None:
         for address in wanted:

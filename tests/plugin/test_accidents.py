@@ -1,0 +1,280 @@
+"""An exception about one endpoint, host or check is that one's result: the rest is judged, and the run returns 3."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+import testinfra
+
+from audit.endpoint import Endpoint
+from audit.observation import HostView, Observation
+from audit.probe import address, doors, survey
+from audit.probe.target import Target
+from audit.services import SERVICES
+from pytest_sslaudit import gate
+from pytest_sslaudit.facts import Facts
+from pytest_sslaudit.spool import Spool
+from tests.host.telling import ANSWERED, ask, sections
+from tests.plugin.evidence import NOW, WEB1, A, B, host, keep, rows, unreachable
+
+CLOSED, OTHER = "https://127.0.0.1:1", "https://127.0.0.2:1"
+WORKERS = pytest.mark.parametrize("workers", [(), ("-n2",)])
+
+
+def boom(*_arguments: object, **_named: object) -> Any:  # noqa: ANN401 - stands in for anything
+    """Fail as a bug of ours would."""
+    raise ZeroDivisionError("a bug of ours")
+
+
+def audit(pytester: pytest.Pytester, *arguments: str) -> tuple[pytest.RunResult, list[dict[str, Any]]]:
+    """Run an audit; return how it ended, and the rows of its results."""
+    ended = pytester.runpytest("--pyargs", "audit", "--audit-results=results.jsonl", *arguments)
+    return ended, rows(pytester.path / "results.jsonl")
+
+
+def verdicts(found: list[dict[str, Any]], endpoint: str) -> Counter[str]:
+    return Counter(row["verdict"] for row in found if row["endpoint"] == endpoint)
+
+
+def assert_one_error(ended: pytest.RunResult, found: list[dict[str, Any]], endpoint: str, other: str) -> None:
+    """One endpoint has one error with its trace, the other has every result that it would have had."""
+    assert ended.ret == 3
+    (error,) = (row for row in found if row["verdict"] == "error")
+    assert (error["endpoint"], error["check"]) == (endpoint, "svc.unreachable")
+    assert error["message"] == "ZeroDivisionError: a bug of ours"
+    assert "in boom" in error["detail"]["trace"]
+    ended.stdout.fnmatch_lines(["*in boom*", "*ZeroDivisionError: a bug of ours*"])
+    assert "INTERNALERROR" not in ended.stdout.str()
+    mine, others = verdicts(found, endpoint), verdicts(found, other)
+    assert mine.total() == others.total() > 0
+    assert not others["error"]
+
+
+def only_at(address: str, work: Any) -> Any:  # noqa: ANN401 - any function of an endpoint
+    """Return a function that fails for an endpoint of this name, and works for all others."""
+
+    def chosen(first: Any, *rest: Any, **named: Any) -> Any:  # noqa: ANN401 - as above
+        endpoint = first if isinstance(first, Endpoint) else first.endpoint
+        return boom() if endpoint.name == address else work(first, *rest, **named)
+
+    return chosen
+
+
+@WORKERS
+def test_failed_probe_is_the_error_of_its_endpoint(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, workers: tuple[str, ...]
+) -> None:
+    monkeypatch.setattr(survey, "probe_address", only_at("127.0.0.2", address.probe_address))
+    ended, found = audit(pytester, f"--audit-endpoint={CLOSED}", f"--audit-endpoint={OTHER}", *workers)
+    assert_one_error(ended, found, OTHER, CLOSED)
+
+
+def test_failed_resolution_is_the_error_of_its_endpoint(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(survey, "resolve", boom)
+    ended, found = audit(pytester, f"--audit-endpoint={CLOSED}", "--audit-endpoint=https://www.example.com")
+    assert_one_error(ended, found, "https://www.example.com:443", CLOSED)
+
+
+def test_every_check_reports_the_error_if_the_first_is_left_out(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(survey, "probe_address", boom)
+    ended, found = audit(pytester, f"--audit-endpoint={CLOSED}", "-k", "self_signed or speaks_tls")
+    assert ended.ret == 3
+    assert [row["verdict"] for row in found] == ["error", "error"]
+
+
+def test_failed_report_row_is_an_error_and_the_run_goes_on(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def seen_chain(facts: Facts) -> None:
+        if facts.endpoint == A and not facts.observation.is_blank:
+            boom()
+
+    monkeypatch.setattr(Facts, "seen_chain", property(seen_chain))
+    evidence = keep(pytester.path / "evidence", [unreachable(A), unreachable(B)])
+    ended, found = audit(pytester, f"--audit-from-evidence={evidence}")
+    assert ended.ret == 3
+    assert set(verdicts(found, str(A))) == {"error"}
+    assert "error" not in verdicts(found, str(B))
+    assert verdicts(found, str(A)).total() == verdicts(found, str(B)).total() > 30
+    assert len(rows(pytester.path / "results.jsonl", "observation")) == 2
+    assert rows(pytester.path / "results.jsonl", "summary")[0]["exit_status"] == 3
+
+
+def test_failed_ruling_is_the_error_of_its_check(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gate, "controls_of", lambda check, own: boom() if check == "svc.plaintext" else own)
+    evidence = keep(pytester.path / "evidence", [unreachable(A)])
+    ended, found = audit(pytester, f"--audit-from-evidence={evidence}")
+    assert ended.ret == 3
+    assert [row["check"] for row in found if row["verdict"] == "error"] == ["svc.plaintext"]
+    assert len(found) > 30
+    ended.stdout.fnmatch_lines(["*in boom*"])
+
+
+@pytest.fixture
+def hosts(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """Two hosts that can be logged into, each with nothing on it but what a test says."""
+
+    def inspect(found: Any, _wishes: object, _clock: object) -> tuple[Observation, tuple[Target, ...]]:  # noqa: ANN401
+        whole = Endpoint.of_host(found.label, found.hostspec)
+        return Observation(whole, NOW, server=HostView(found.label, found.hostspec, "web.example")), ()
+
+    monkeypatch.setattr("audit.targets.inspect", inspect)
+    return monkeypatch
+
+
+HOSTS = ("--hosts=ssh://root@web1.invalid,ssh://root:secret@web2.invalid",)
+
+
+@pytest.mark.parametrize("place", ["inspect", "hosts_of"])
+def test_failed_inspection_is_the_error_of_its_host(
+    pytester: pytest.Pytester, hosts: pytest.MonkeyPatch, place: str
+) -> None:
+    from audit import targets  # noqa: PLC0415 - as the fixture left it
+
+    real = getattr(targets, place)
+
+    def chosen(one: Any, *rest: Any) -> Any:  # noqa: ANN401 - a host or its specification
+        return boom() if "web2" in (one if isinstance(one, str) else one.label) else real(one, *rest)
+
+    hosts.setattr(targets, place, chosen)
+    ended, found = audit(pytester, *HOSTS)
+    assert_one_error(ended, found, "web2.invalid/", "web1.invalid/")
+    assert "secret" not in ended.stdout.str() + Path("results.jsonl").read_text()
+
+
+def test_failed_look_over_port_80_is_the_error_of_its_host(
+    pytester: pytest.Pytester, hosts: pytest.MonkeyPatch
+) -> None:
+    def look(seen: Observation, *_rest: object) -> Observation:
+        return boom() if seen.endpoint.host == "web2.invalid" else seen
+
+    hosts.setattr(doors, "_look", look)
+    ended, found = audit(pytester, *HOSTS)
+    assert_one_error(ended, found, "web2.invalid/", "web1.invalid/")
+
+
+def test_failed_reader_of_a_service_leaves_the_others_of_its_host(monkeypatch: pytest.MonkeyPatch) -> None:
+    exim = next(row for row in SERVICES if row.name == "exim")
+    monkeypatch.setattr("audit.probe.host.SERVICES", [row for row in SERVICES if row is not exim])
+    told = sections(465, 25, there="/usr/local/cpanel/version")
+    without, _ = ask(told)
+    object.__setattr__(exim, "read", boom)  # a frozen row of a table
+    try:
+        monkeypatch.setattr("audit.probe.host.SERVICES", SERVICES)
+        seen, _ = ask(told)
+    finally:
+        object.__setattr__(exim, "read", _READ_OF_EXIM)
+    assert seen.accident is not None
+    assert "in boom" in seen.accident.trace
+    assert (seen.server, seen.observed_at) == (without.server, ANSWERED)
+
+
+_READ_OF_EXIM = next(row for row in SERVICES if row.name == "exim").read
+
+
+def test_login_for_an_own_test_that_fails_is_that_tests_error(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def get_host(hostspec: str, **_options: object) -> str:
+        return boom() if "web2" in hostspec else hostspec
+
+    monkeypatch.setattr(testinfra, "get_host", get_host)
+    there = [Endpoint(A.scheme, f"{one}.example", 443, host=one, hostspec=f"ssh://{one}") for one in ("web1", "web2")]
+    evidence = keep(pytester.path / "evidence", [Observation(one, NOW) for one in there])
+    pytester.makepyfile(test_own="def test_pair(endpoint, host): assert host.strip() == endpoint.hostspec")
+    ended = pytester.runpytest("test_own.py", f"--audit-from-evidence={evidence}")
+    ended.assert_outcomes(passed=1, failed=1)
+    ended.stdout.fnmatch_lines(["*ZeroDivisionError: a bug of ours*"])
+
+
+class TestZones:
+    """An address with a zone id has a meaning on one machine only: it is refused by name."""
+
+    @pytest.mark.parametrize(
+        "url",
+        [
+            "https://[fe80::1%nope]",
+            "https://[fe80::1%25nope]:443",
+            "smtp://fe80::1%x",
+            "https://a.example?address=fe80::1%25eth0",
+            "https://a.example?sni=::1%25x",
+        ],
+    )
+    def test_on_the_command_line_it_is_a_usage_error(self, pytester: pytest.Pytester, url: str) -> None:
+        ended = pytester.runpytest("--pyargs", "audit", f"--audit-endpoint={url}")
+        assert ended.ret == pytest.ExitCode.USAGE_ERROR
+        assert "zone id" in ended.stderr.str()
+
+    def test_in_a_file_it_is_an_unusable_line(self, pytester: pytest.Pytester) -> None:
+        (pytester.path / "endpoints").write_text(f"https://[fe80::1%nope]\n{CLOSED}\n")
+        ended, found = audit(pytester, "--audit-endpoints=endpoints")
+        assert ended.ret == 1
+        assert verdicts(found, CLOSED).total() > 30
+        assert any("zone id" in row["message"] for row in found if row["endpoint"] == "run/")
+
+    def test_as_the_name_of_a_host_it_is_not_a_name(self) -> None:
+        for name in ("::1%x", "fe80::1%eth0", "1.2.3.4%x", "%"):
+            seen, targets = ask({**sections(465), "fqdn": sections()["fqdn"].__class__(name)})
+            assert seen.server is not None
+            assert seen.server.fqdn == name
+            assert {target.endpoint.name for target in targets} <= {"server"}
+
+
+class TestEvidence:
+    """A file of the evidence that is missing, damaged or changed makes that endpoint inconclusive, once, by name."""
+
+    @pytest.fixture(params=[A, WEB1], ids=["endpoint", "host"])
+    def spoiled(self, pytester: pytest.Pytester, request: pytest.FixtureRequest) -> tuple[Path, Endpoint]:
+        folder = keep(pytester.path / "evidence", [unreachable(A), unreachable(B), host()])
+        return Spool(folder).file_of(request.param), request.param
+
+    def inconclusive(self, pytester: pytest.Pytester, spoiled: tuple[Path, Endpoint], *workers: str) -> str:
+        """Judge the evidence; return the message of the one finding about the file."""
+        file, endpoint = spoiled
+        ended, found = audit(pytester, f"--audit-from-evidence={file.parent}", *workers)
+        assert ended.ret == 1
+        mine = [row for row in found if row["endpoint"] == str(endpoint)]
+        assert {row["verdict"] for row in mine} <= {"inconclusive", "not-applicable"}
+        (first,) = (row for row in mine if row["verdict"] == "inconclusive" and "because" not in row["detail"])
+        assert str(file) in first["message"]
+        assert "Traceback" not in ended.stdout.str()
+        assert verdicts(found, str(B))["fail"]
+        return str(first["message"])
+
+    @WORKERS
+    def test_missing(self, pytester: pytest.Pytester, spoiled: tuple[Path, Endpoint], workers: tuple[str, ...]) -> None:
+        spoiled[0].unlink()
+        assert "No such file" in self.inconclusive(pytester, spoiled, *workers)
+
+    @WORKERS
+    def test_damaged(self, pytester: pytest.Pytester, spoiled: tuple[Path, Endpoint], workers: tuple[str, ...]) -> None:
+        text = spoiled[0].read_text()
+        spoiled[0].write_text(text[: len(text) // 2])
+        self.inconclusive(pytester, spoiled, *workers)
+
+    @pytest.mark.parametrize("content", [b"\xff\xfe", b"[]", b"null", b"{}", b"[" * 100_000, b'{"schema":1}'])
+    def test_of_another_shape(self, pytester: pytest.Pytester, spoiled: tuple[Path, Endpoint], content: bytes) -> None:
+        spoiled[0].write_bytes(content)
+        self.inconclusive(pytester, spoiled)
+
+    def test_changed(self, pytester: pytest.Pytester, spoiled: tuple[Path, Endpoint]) -> None:
+        value = json.loads(spoiled[0].read_text())
+        spoiled[0].write_text(json.dumps({**value, "connections": 7}))
+        assert "has changed" in self.inconclusive(pytester, spoiled)
+
+    def test_exchanged(self, pytester: pytest.Pytester, spoiled: tuple[Path, Endpoint]) -> None:
+        spoiled[0].write_bytes(Spool(spoiled[0].parent).file_of(B).read_bytes())
+        assert "is about imaps://b.example" in self.inconclusive(pytester, spoiled)
+
+    def test_unreadable(self, pytester: pytest.Pytester, spoiled: tuple[Path, Endpoint]) -> None:
+        spoiled[0].unlink()
+        spoiled[0].mkdir()
+        self.inconclusive(pytester, spoiled)
