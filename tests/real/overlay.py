@@ -45,7 +45,6 @@ PACKAGES: Final[dict[str, tuple[str, ...]]] = {
     "browser": ("chromium",),
     "debian12": _SYSTEMD_HOST,
     "debian13": _SYSTEMD_HOST,
-    "tools": ("acl", "attr", "busybox"),  # programs that tests take from its upper layer
 }
 """What is installed in each overlay; packages that exclude one another are in different ones."""
 

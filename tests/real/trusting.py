@@ -15,7 +15,7 @@ from audit.host.trust import TRUST
 from tests.real.overlay import layer_of
 
 EVE: Final = 61_234  # the attacker: a user without rights, and without an entry in /etc/passwd
-TOOLS: Final = layer_of("tools").upper / "usr" / "bin"
+TOOLS: Final = layer_of("main").upper / "usr" / "bin"
 BUSYBOX: Final = TOOLS / "busybox"
 SHELLS: Final = ("dash", "busybox")
 _SAY: Final = """
