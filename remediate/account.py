@@ -1,15 +1,12 @@
-"""Whom a run tells, as whom, by which ways, and what must never be in a letter.
-
-It knows addresses and configuration; it refuses to know what is told.
-"""
+"""Notification settings: recipients, sender, channels, and the secrets that no notification may hold."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from audit.checks import Severity
+from audit.redaction import Secrets
 from remediate.contact import is_address
 from remediate.letter import Run
 from remediate.post import Post
@@ -29,7 +26,7 @@ class Account:
     posts: tuple[Post, ...]
     to: tuple[str, ...] = ()
     from_: str | None = None
-    secrets: Collection[str] = field(default=(), repr=False)
+    secrets: Secrets = field(default_factory=Secrets)
     fail_on: Severity = Severity.MEDIUM
     unknown_fails: bool = True
 

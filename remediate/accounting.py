@@ -6,11 +6,11 @@ It connects nowhere; a password is read when a server asks for it.
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from importlib.metadata import version
 
-from audit.configuration import BadConfiguration, Configuration, Secret, read_secret
+from audit.configuration import BadConfiguration, Configuration, Secret, known_secrets, read_secret
 from remediate.account import Account
 from remediate.assignment import Assignment
 from remediate.posts import is_asked, posts_of
@@ -34,7 +34,7 @@ def account_of(assignment: Assignment) -> Account | None:
         posts=posts,
         to=mail.to,
         from_=mail.from_,
-        secrets=tuple(_secrets(configuration)),
+        secrets=known_secrets(configuration),
         fail_on=assignment.fail_on,
         unknown_fails=assignment.unknown_fails,
     )
@@ -45,14 +45,3 @@ def _password(configuration: Configuration, secret: Secret | None) -> Callable[[
         return None
     read_secret(configuration, "mail.password", secret)  # it is said now that it is not there
     return lambda: read_secret(configuration, "mail.password", secret)
-
-
-def _secrets(configuration: Configuration) -> Iterator[str]:
-    """Yield what the configuration holds; what cannot be read cannot be in a letter either."""
-    tokens = [(f"issuer.{name}.token", section.token) for name, section in configuration.issuer.items()]
-    for key, secret in (*tokens, ("mail.password", configuration.mail.password)):
-        if secret is not None:
-            try:
-                yield read_secret(configuration, key, secret)
-            except BadConfiguration:
-                continue

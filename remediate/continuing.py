@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
 
+from audit.configuration import known_secrets
 from audit.configuration.schema import Configuration
 from audit.observation import ProbeFailure
 from audit.probe.login import hosts_of
@@ -31,7 +32,8 @@ def continuation_of(
     """
     written = ("--config", str(configuration.file)) if configuration.file else ()
     resume = (sys.executable, "-m", "remediate", "resume", "--state", str(state.absolute()), *written, *options)
-    return Continuation("local", again or resume, str(Path.home()), tuple(sorted(set(_variables(configuration)))))
+    variables = tuple(sorted(set(_variables(configuration))))
+    return Continuation("local", again or resume, str(Path.home()), variables, known_secrets(configuration))
 
 
 def continue_later(

@@ -1,7 +1,7 @@
 """The journal: what was planned, intended and done, so that a run that is killed at any moment can be taken up again.
 
-Every call that writes is on disk when it returns. It keeps no key, token or password: a note that holds one is
-withheld, a document that does is refused.
+Every call that writes is on disk when it returns. It keeps no key, token or password: those of the configuration are
+hidden in a note, a note that holds another is withheld, a document that holds any is refused.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import Final, Literal, Self
 
 from audit.record import format_time, from_json, parse_time, to_json
+from audit.redaction import Secrets
 from remediate.case import Case, StepState
 from remediate.database import Database, open_database
 from remediate.leak import leak
@@ -56,11 +57,12 @@ class Outcome:
 class Journal:
     """The journal of a state folder; orders and tries are in its `ledger`, letters in its `outbox`."""
 
-    def __init__(self, database: Database) -> None:
-        """Keep the database."""
+    def __init__(self, database: Database, secrets: Secrets | None = None) -> None:
+        """Keep the database, and the secrets of the configuration, which it must not hold."""
         self._database = database
-        self.ledger = Ledger(database)
-        self.outbox = Outbox(database)
+        self._secrets = secrets or Secrets()
+        self.ledger = Ledger(database, self._secrets)
+        self.outbox = Outbox(database, self._secrets)
 
     def __enter__(self) -> Self:
         """Return itself."""
@@ -80,12 +82,12 @@ class Journal:
             begun = self.case(case.id)
             if begun and not self._has_ended(case.id):
                 whole = replace(begun, is_compromised=begun.is_compromised or case.is_compromised)
-                self._database.write("UPDATE cases SET document = ? WHERE id = ?", _document(whole), case.id)
+                self._database.write("UPDATE cases SET document = ? WHERE id = ?", self._document(whole), case.id)
                 return whole
             self._database.write(
                 """INSERT INTO cases (id, round, document, begun_at) VALUES (?, 1, ?, ?) ON CONFLICT (id) DO UPDATE SET
                    round = round + 1, document = excluded.document, begun_at = excluded.begun_at""",
-                case.id, _document(case), format_time(at),
+                case.id, self._document(case), format_time(at),
             )  # fmt: skip
             return self._with_states(case)
 
@@ -101,7 +103,7 @@ class Journal:
             self._database.write(
                 """INSERT INTO steps (case_id, round, step, state, at, note)
                    VALUES (?, (SELECT round FROM cases WHERE id = ?), ?, ?, ?, ?)""",
-                case_id, case_id, event.step, event.state, format_time(event.at), bounded(event.note),
+                case_id, case_id, event.step, event.state, format_time(event.at), bounded(event.note, self._secrets),
             )  # fmt: skip
 
     def end(self, case_id: str, outcome: Outcome) -> None:
@@ -114,7 +116,8 @@ class Journal:
                VALUES (?, (SELECT round FROM cases WHERE id = ?), ?, ?, ?, ?) ON CONFLICT (case_id, round)
                DO UPDATE SET at = excluded.at, outcome = excluded.outcome, leaf_sha256 = excluded.leaf_sha256,
                note = excluded.note""",
-            case_id, case_id, format_time(outcome.at), outcome.kind, outcome.leaf_sha256, bounded(outcome.note),
+            case_id, case_id, format_time(outcome.at), outcome.kind, outcome.leaf_sha256,
+            bounded(outcome.note, self._secrets),
         )  # fmt: skip
 
     def case(self, case_id: str) -> Case | None:
@@ -163,16 +166,18 @@ class Journal:
         states: dict[str, StepState] = {event.step: event.state for event in self.events(case.id)}
         return replace(case, steps=tuple(replace(one, state=states.get(one.name, "planned")) for one in case.steps))
 
+    def _document(self, case: Case) -> str:
+        """Return a case as JSON, its steps as planned; raises ValueError if it holds a secret, as a bug of ours."""
+        text = json.dumps(to_json(replace(case, steps=tuple(replace(step, state="planned") for step in case.steps))))
+        found = leak(text.encode(), self._secrets)
+        if found:
+            raise ValueError(f"a case is not kept in the journal: it holds {found}")
+        return text
 
-def open_journal(folder: Path, *, existing: bool = False) -> Journal:
-    """Open the journal in a state folder; raises UnusableState. With `existing` nothing is made where there is none."""
-    return Journal(open_database(folder, existing=existing))
 
+def open_journal(folder: Path, *, existing: bool = False, secrets: Secrets | None = None) -> Journal:
+    """Open the journal in a state folder; raises UnusableState. With `existing` nothing is made where there is none.
 
-def _document(case: Case) -> str:
-    """Return a case as JSON, its steps as planned; raises ValueError where it holds a secret, as a bug of ours."""
-    text = json.dumps(to_json(replace(case, steps=tuple(replace(step, state="planned") for step in case.steps))))
-    found = leak(text.encode())
-    if found:
-        raise ValueError(f"a case is not kept in the journal: it holds {found}")
-    return text
+    `secrets` are those of the configuration: who writes to the journal gives them.
+    """
+    return Journal(open_database(folder, existing=existing), secrets)

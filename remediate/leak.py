@@ -1,15 +1,11 @@
-"""Tells whether a text or a file holds key bytes or a secret: the last net under everything that is mailed.
-
-It knows the forms private keys are written in; it refuses to repeat what it found.
-"""
+"""Finds private keys, tokens and passwords in what is about to be kept or sent: the last check before that."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
 from typing import Final
 
-_LEAST: Final = 6  # characters; a shorter secret would be found in every other word
+from audit.redaction import Secrets
 
 _KEYS: Final[tuple[tuple[str, re.Pattern[bytes]], ...]] = (
     ("a private key in PEM", re.compile(rb"-----BEGIN[A-Z0-9]*PRIVATEKEY", re.IGNORECASE)),
@@ -39,12 +35,12 @@ _DER: Final[tuple[bytes, ...]] = (
 )
 
 
-def leak(content: bytes, secrets: Collection[str] = ()) -> str | None:
-    """Say what content must not be sent for, in words that do not repeat it; None where nothing was found.
+def leak(content: bytes, secrets: Secrets) -> str | None:
+    """Return what content must not be kept or sent for, in words that do not repeat it; None if nothing was found.
 
-    `secrets` are those we know ourselves: tokens and passwords, looked for as they are.
+    `secrets` are those of the configuration, which are found in every common encoding.
     """
-    if any(secret.encode() in content for secret in secrets if len(secret) >= _LEAST):
+    if secrets.are_in(content):
         return "a secret of the configuration"
     if any(form in content for form in _DER):
         return "a private key in DER"

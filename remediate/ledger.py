@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Final
 
 from audit.record import format_time, parse_time
+from audit.redaction import Secrets
 from remediate.database import Database
 from remediate.leak import leak
 from remediate.schedule import Attempt
@@ -36,9 +37,10 @@ class PlacedOrder:
 class Ledger:
     """The orders and tries in the journal."""
 
-    def __init__(self, database: Database) -> None:
-        """Keep the database."""
+    def __init__(self, database: Database, secrets: Secrets) -> None:
+        """Keep the database, and the secrets that no note may hold."""
         self._database = database
+        self._secrets = secrets
 
     def keep_order(self, order: PlacedOrder) -> None:
         """Keep what is known of an order, before it is placed and at every answer.
@@ -88,7 +90,7 @@ class Ledger:
             """INSERT INTO attempts (case_id, at, ended, next_at, step, note, issuer, busy_until)
                VALUES (?, ?, ?, ?, ?, ?, ?, ?)""",
             case_id, format_time(attempt.at), attempt.ended, _time(attempt.next_at), attempt.step,
-            bounded(attempt.note), attempt.issuer, _time(attempt.busy_until),
+            bounded(attempt.note, self._secrets), attempt.issuer, _time(attempt.busy_until),
         )  # fmt: skip
 
     def attempts(self, case_id: str) -> tuple[Attempt, ...]:
@@ -113,8 +115,8 @@ def _time(moment: datetime | None) -> str | None:
     return None if moment is None else format_time(moment)
 
 
-def bounded(text: str) -> str:
-    """Return the beginning of what somebody else said, or of which kind the secret in it was."""
-    beginning = text[:_LONGEST_NOTE].encode(errors="replace")
-    found = leak(beginning)
-    return f"(withheld: it held {found})" if found else beginning.decode()
+def bounded(text: str, secrets: Secrets) -> str:
+    """Return the beginning of what another party said, or of which kind the secret in it was."""
+    whole = secrets.hide(text).encode(errors="replace")
+    found = leak(whole, secrets)
+    return f"(withheld: it held {found})" if found else whole.decode()[:_LONGEST_NOTE]

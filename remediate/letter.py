@@ -10,7 +10,7 @@ import gzip
 import hashlib
 import json
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC
 from email.headerregistry import Address
@@ -18,6 +18,7 @@ from email.message import EmailMessage
 from email.policy import SMTP
 from typing import Final
 
+from audit.redaction import Secrets
 from remediate.contact import is_address
 from remediate.leak import leak
 from remediate.letter_body import as_html, as_text, plain, plain_lines
@@ -96,7 +97,7 @@ def news(sections: Sequence[Section], told: str | None) -> State | None:
     return next((state for state in WORST_FIRST if state in states), "recovered")
 
 
-def compose(letter: Letter, sender: str, recipients: Sequence[str], *, secrets: Collection[str] = ()) -> EmailMessage:
+def compose(letter: Letter, sender: str, recipients: Sequence[str], *, secrets: Secrets | None = None) -> EmailMessage:
     """Return the letter as a message; raises HoldsSecret, and ValueError for an address that is none.
 
     The same letter gives the same Message-ID, by which a reader's program knows one that came twice.
@@ -112,7 +113,7 @@ def compose(letter: Letter, sender: str, recipients: Sequence[str], *, secrets: 
     files, left_out = _attached(letter.attachments)
     text = as_text(letter.shown, letter.state, letter.run, left_out)
     html = as_html(letter.shown, letter.state, letter.run, left_out)
-    _require_no_secret(letter, text, secrets)
+    _require_no_secret(letter, text, secrets or Secrets())
     message.set_content(text, cte="quoted-printable")
     message.add_alternative(html, subtype="html", cte="quoted-printable")
     for file in files:
@@ -177,7 +178,7 @@ def _attached(files: tuple[Attachment, ...]) -> tuple[list[Attachment], list[str
     return sent, left_out
 
 
-def _require_no_secret(letter: Letter, text: str, secrets: Collection[str]) -> None:
+def _require_no_secret(letter: Letter, text: str, secrets: Secrets) -> None:
     """Raise HoldsSecret where what we are about to write holds one."""
     places = {"the letter": f"{subject(letter)}\n{text}".encode()}
     places |= {plain(file.name, 100): file.content for file in letter.attachments}

@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Final
 
 from audit.record import format_time, parse_time
+from audit.redaction import Secrets
 from remediate.database import Database
 from remediate.leak import leak
 
@@ -32,16 +33,17 @@ class Kept:
 class Outbox:
     """The letters in the journal."""
 
-    def __init__(self, database: Database) -> None:
-        """Keep the database."""
+    def __init__(self, database: Database, secrets: Secrets) -> None:
+        """Keep the database, and the secrets that no letter may hold."""
         self._database = database
+        self._secrets = secrets
 
     def keep(self, state: str, message: bytes | None, at: datetime) -> int:
         """Keep a letter until it is handed over; None where there was nothing to write about. Return its number.
 
         Raises ValueError where it holds a secret.
         """
-        found = leak(message or b"") or leak(state.encode())
+        found = leak(message or b"", self._secrets) or leak(state.encode(), self._secrets)
         if found:
             raise ValueError(f"a letter is not kept in the journal: it holds {found}")
         return self._database.write(
@@ -57,7 +59,7 @@ class Outbox:
         return tuple(Kept(number, message, parse_time(at), progress) for number, message, at, progress in rows)
 
     def progressed(self, number: int, progress: str) -> None:
-        """Note how far the delivery of a letter has come."""
+        """Note how far the delivery of a letter has come: who is left and when, no text of another party."""
         self._database.write("UPDATE letters SET progress = ? WHERE id = ?", progress, number)
 
     def handed_over(self, number: int, at: datetime) -> None:

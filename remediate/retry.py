@@ -10,10 +10,11 @@ from __future__ import annotations
 import hashlib
 import re
 import shlex
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from typing import Final
 
+from audit.redaction import Secrets
 from remediate.action import Command, Done
 from remediate.hands import Hands
 from remediate.leak import leak
@@ -59,12 +60,14 @@ class Continuation:
     """What is continued: a program and its arguments, and the folders it needs to find what it had begun.
 
     `secret_variables` are the names of environment variables that the configuration takes secrets from: a job has none.
+    `secrets` are those that no job may hold.
     """
 
     host: str
     arguments: tuple[str, ...]
     home: str = "/root"
     secret_variables: tuple[str, ...] = ()
+    secrets: Secrets = field(default_factory=Secrets)
 
     @property
     def marker(self) -> str:
@@ -127,11 +130,9 @@ def commands(continuation: Continuation) -> tuple[Command, Command, Command]:
     return look, trying_later(host, action, _PATH, continuation.home), queue
 
 
-def queue_later(
-    hands: Hands, continuation: Continuation, *, allowed: bool, secrets: Collection[str] = ()
-) -> Queued | NotQueued:
+def queue_later(hands: Hands, continuation: Continuation, *, allowed: bool) -> Queued | NotQueued:
     """Queue one continuation unless it is queued; never where that is not allowed or a secret would be in it."""
-    refused = _why_not(continuation, secrets) if allowed else "--allow-retry was not given"
+    refused = _why_not(continuation) if allowed else "--allow-retry was not given"
     if refused:
         return NotQueued(refused)
     look, panel, queue = commands(continuation)
@@ -175,11 +176,11 @@ def _beside(queued: Queued | NotQueued, tried: Tried | None) -> Queued | NotQueu
     return replace(queued, note=f"; by at, as {PROGRAM} did not take it: {tried.said}")
 
 
-def _why_not(continuation: Continuation, secrets: Collection[str]) -> str | None:
+def _why_not(continuation: Continuation) -> str | None:
     if continuation.secret_variables:
         names = ", ".join(continuation.secret_variables)
         return f"{names} of the environment would not be there, as a job holds no secret: use {{ file = … }} instead"
-    found = leak(continuation.script.encode(), secrets)
+    found = leak(continuation.script.encode(), continuation.secrets)
     return f"there is {found} among the arguments, and jobs are kept in files" if found else None
 
 

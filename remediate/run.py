@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from audit.configuration import known_secrets
+from audit.redaction import Secrets
 from audit.targets import Discovery
 from remediate.accounting import account_of
 from remediate.assignment import Assignment
@@ -37,6 +39,7 @@ class Repairs:
 
     assignment: Assignment
     journal: Journal
+    secrets: Secrets = field(default_factory=Secrets)
 
     def plan(self, evidence: Evidence) -> Plan:
         """Decide what to do about every finding."""
@@ -45,11 +48,13 @@ class Repairs:
     def repair(self, planned: Plan, discoveries: Iterable[Discovery]) -> tuple[Ending, ...]:
         """Repair what an earlier run left and what is planned, on hosts that were looked at; return how each ended."""
         means = means_of(self.assignment, self.journal, tuple(discoveries))
-        return (*repair(planned.cases, means, self.assignment.pace), *stopgaps(planned.waiting, means))
+        endings = (*repair(planned.cases, means, self.assignment.pace), *stopgaps(planned.waiting, means))
+        return tuple(map(self._without_secrets, endings))
 
     def roll_back(self, case_id: str, discoveries: Iterable[Discovery]) -> Ending:
         """Take a case back to what was there before it."""
-        return rollback(case_id, means_of(self.assignment, self.journal, tuple(discoveries)))
+        means = means_of(self.assignment, self.journal, tuple(discoveries))
+        return self._without_secrets(rollback(case_id, means))
 
     def tell(self, upshot: Upshot, discoveries: Iterable[Discovery], results: bytes) -> tuple[str, ...]:
         """Write to whoever is to know what the run came to, and have it continued where it waits; return what was done.
@@ -65,7 +70,11 @@ class Repairs:
         )
         hands = hands_of(tuple(discoveries))
         told = tell(upshot, account_of(assignment), hands=hands, results=results, now=assignment.clock())
-        return (*continued, *told)
+        return tuple(map(self.secrets.hide, (*continued, *told)))
+
+    def _without_secrets(self, ending: Ending) -> Ending:
+        """Return how a case ended as it may be printed and mailed, whichever party's words are in it."""
+        return replace(ending, note=self.secrets.hide(ending.note))
 
 
 def insist_on_usable(assignment: Assignment, *, only_looks: bool = False) -> None:
@@ -90,8 +99,17 @@ def _insist_on_a_state_of_its_own(assignment: Assignment) -> None:
 @contextmanager
 def begin(assignment: Assignment) -> Iterator[Repairs]:
     """Hold the state folder for one run; raises UnusableState, and Held where another run has it."""
-    with open_journal(assignment.state) as journal, locked(assignment.state, assignment.command, assignment.clock()):
-        yield Repairs(assignment, journal)
+    secrets = known_secrets(assignment.configuration)
+    shown = replace(
+        assignment,
+        say=lambda text: assignment.say(secrets.hide(text)),
+        watch=lambda case, step, state, note: assignment.watch(case, step, state, secrets.hide(note)),
+    )
+    with (
+        open_journal(assignment.state, secrets=secrets) as journal,
+        locked(assignment.state, assignment.command, assignment.clock()),
+    ):
+        yield Repairs(shown, journal, secrets)
 
 
 def rehearse(

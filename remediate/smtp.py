@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import BinaryIO, Final
 
+from audit.redaction import Secrets
 from remediate.letter_body import plain
 from remediate.post import Deferred, Delivered, Envelope, Outcome, Refused, Unknown
 from remediate.relay import Relay
@@ -212,10 +213,9 @@ class _Session(smtplib.SMTP):
         return f"{self._relay.host} said {plain(f'{code} {line}', 300)}"
 
     def _without_secret(self, text: str) -> str:
-        if not self._secret:
-            return text
-        forms = (self._secret, _base64(self._secret), _base64(f"\0{self._relay.user}\0{self._secret}"))
-        return re.sub("|".join(map(re.escape, forms)), _HIDDEN, text)
+        """Return what the server said without the password, alone or as AUTH PLAIN sends it."""
+        forms = (self._secret, _base64(f"\0{self._relay.user}\0{self._secret}")) if self._secret else ()
+        return Secrets(forms).hide(text, _HIDDEN)
 
     @contextmanager
     def _step(self, name: str, seconds: float) -> Iterator[None]:

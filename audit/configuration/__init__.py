@@ -9,7 +9,7 @@ from audit.configuration.logins import host_of, logins
 from audit.configuration.profiles import profile_named
 from audit.configuration.reading import read_configuration
 from audit.configuration.schema import BadConfiguration, Configuration, Secret
-from audit.configuration.secret import read_secret
+from audit.configuration.secret import known_secrets, read_secret
 from audit.configuration.state import state_folder
 from audit.configuration.trust import read_anchors, trusted
 
@@ -18,6 +18,7 @@ __all__ = [
     "Configuration",
     "Secret",
     "host_of",
+    "known_secrets",
     "logins",
     "profile_named",
     "read_anchors",

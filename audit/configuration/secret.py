@@ -1,16 +1,20 @@
-"""A secret that the configuration points to: an environment variable, or a file that nobody else can read.
+"""The secrets that the configuration points to: environment variables, or files that no other user can read.
 
-It is read when it is needed and kept nowhere; no message holds it.
+A secret is read when it is needed. No message holds it.
 """
 
 from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import fields, is_dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from audit.configuration.schema import BadConfiguration, Configuration, Secret
+from audit.redaction import Secrets, url_password
 
 _LONGEST: Final = 65_536  # bytes; a token is some hundreds
 
@@ -50,3 +54,30 @@ def _read(file: Path, place: str) -> str:
         raise BadConfiguration(f"{place}: {file}: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise BadConfiguration(f"{place}: {file} holds no text") from error
+
+
+def known_secrets(configuration: Configuration) -> Secrets:
+    """Return every secret that the configuration points to, and the password of the proxy, to be hidden in output.
+
+    A secret that cannot be read cannot be in any output.
+    """
+    found = list[str]()
+    for key, secret in _secrets_in(configuration, ""):
+        with suppress(BadConfiguration):
+            found.append(read_secret(configuration, key, secret))
+    return Secrets((*found, *url_password(configuration.fetch.proxy)))
+
+
+def _secrets_in(value: Any, place: str) -> Iterator[tuple[str, Secret]]:  # noqa: ANN401 - any value of the schema
+    """Yield every secret in a part of the configuration, with its key: those of sections to come as well."""
+    if isinstance(value, Secret):
+        yield place, value
+    elif is_dataclass(value):
+        for item in fields(value):
+            yield from _secrets_in(getattr(value, item.name), f"{place}.{item.name}".lstrip("."))
+    elif isinstance(value, Mapping):
+        for name, item in value.items():
+            yield from _secrets_in(item, f"{place}.{name}")
+    elif isinstance(value, tuple):
+        for number, item in enumerate(value, 1):
+            yield from _secrets_in(item, f"{place}.{number}")

@@ -15,9 +15,11 @@ import threading
 import time
 from collections.abc import Mapping
 from contextlib import closing, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
 from urllib.parse import SplitResult, quote, unquote, urlsplit
+
+from audit.redaction import Secrets, url_password
 
 FetchFault = Literal[
     "url",  # not one that is fetched
@@ -114,9 +116,9 @@ def place_of(url: str, *, with_user: bool = False) -> Place:
         port = parts.port
         host = (parts.hostname or "").encode("idna").decode("ascii")
     except ValueError as error:  # UnicodeError is one
-        raise Refused("url", f"{url!a} is no URL: {error}") from error
+        raise Refused("url", _hidden(f"{url!a} is not a valid URL: {error}", url)) from error
     if parts.scheme not in PORTS or not _HOST.fullmatch(host) or (parts.username is not None and not with_user):
-        raise Refused("url", f"{url!a} is no URL of http or https")
+        raise Refused("url", _hidden(f"{url!a} is not a URL of http or https", url))
     return Place(parts.scheme, host, port or PORTS[parts.scheme], _target(parts))
 
 
@@ -143,7 +145,7 @@ def tunnel(connection: socket.socket, place: Place, proxy: str, bounds: Bounds) 
     said = _Stream(connection, bounds).line()
     words = said.split()
     if len(words) < 2 or words[1] != b"200":
-        raise Refused("connect", f"the proxy says {said!a}")
+        raise Refused("connect", _hidden(f"the proxy says {said!a}", proxy))
 
 
 def wrap(connection: socket.socket, host: str, bounds: Bounds) -> socket.socket:
@@ -176,9 +178,15 @@ def ask(connection: socket.socket, place: Place, question: Question, bounds: Bou
     head = "\r\n".join(lines) + "\r\n" + (_credentials(proxy) if proxy else "") + "\r\n"
     _send(connection, head.encode("ascii", "replace") + question.body, bounds)
     try:
-        return _read(_Stream(connection, bounds), bounds)
+        answer = _read(_Stream(connection, bounds), bounds)
     except (http.client.HTTPException, ValueError) as error:
-        raise Refused("broken", f"no whole answer in HTTP: {error or type(error).__name__}") from error
+        raise Refused("broken", _hidden(f"no whole answer in HTTP: {error or type(error).__name__}", proxy)) from error
+    return replace(answer, location=_hidden(answer.location, proxy), server=_hidden(answer.server, proxy))
+
+
+def _hidden(text: str, url: str) -> str:
+    """Return a text without the password in a URL: a proxy may repeat what it was sent. Hide before the text is cut."""
+    return Secrets(url_password(url)).hide(text)
 
 
 def _credentials(proxy: str) -> str:

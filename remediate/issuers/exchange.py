@@ -1,12 +1,14 @@
-"""One exchange over HTTP with an issuer, within a deadline and a limit of bytes, and without a trace of the token.
+"""One exchange over HTTP (RFC 9110) with an issuer, within a deadline and a limit of bytes.
 
-It knows HTTP (RFC 9110) and TLS; it refuses to know what is asked and what the answer means. Nothing is logged.
+Nothing is logged. What an issuer repeats of the token, or of the proxy's password, is hidden once the response is
+parsed: before that, any escape of JSON would let it through.
 """
 
 from __future__ import annotations
 
 import http.client
 import io
+import json
 import re
 import socket
 import time
@@ -16,7 +18,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
 from functools import partial
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, NoReturn
 from urllib.parse import SplitResult, urlsplit
 
 import requests
@@ -24,6 +26,7 @@ import urllib3.exceptions
 from requests.adapters import HTTPAdapter
 
 from audit.endpoint import to_address
+from audit.redaction import Secrets, url_password
 from remediate.issuers.issuer import Access, BadIssuer, IssuerFault
 
 Method = Literal["GET", "POST", "DELETE"]
@@ -38,11 +41,20 @@ _HIDDEN: Final = "[token]"
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came back, whole: header names in lower case, the body as it came but for the token."""
+    """A whole response, its header names in lower case. Neither headers nor JSON nor text holds a secret of ours."""
 
     status: int
     headers: Mapping[str, str]
-    body: bytes = field(repr=False)
+    _body: bytes = field(repr=False)
+    _secrets: Secrets = field(default_factory=Secrets, repr=False)
+
+    def json(self) -> Any:  # noqa: ANN401 - any JSON value
+        """Return the body as JSON; raises ValueError and RecursionError. Its declared type is not read."""
+        return self._secrets.hide_in(json.loads(self._body, parse_constant=_refuse_constant), _HIDDEN)
+
+    def text(self, characters: int) -> str:
+        """Return the beginning of the body as text."""
+        return self._secrets.hide(self._body.decode("ascii", "replace"), _HIDDEN)[:characters]
 
     @property
     def date(self) -> datetime | None:
@@ -61,6 +73,10 @@ class Answer:
         if until is None or self.date is None:
             return None
         return min(max(round((until - self.date) / timedelta(seconds=1)), 0), MAX_RETRY_AFTER_S)
+
+
+def _refuse_constant(text: str) -> NoReturn:
+    raise ValueError(f"{text} is not JSON")
 
 
 def http_date(text: str) -> datetime | None:
@@ -121,13 +137,14 @@ def exchange(access: Access, ask: Ask) -> Answer | IssuerFault:
     token = access.token()
     if not _TOKEN.fullmatch(token):
         return IssuerFault("authentication", "the token is empty, or holds what no header field can carry")
+    secrets = Secrets((token, *url_password(access.proxy)))
     deadline = time.monotonic() + access.deadline_s
     try:
         with closing(_TimedAdapter(deadline)) as adapter, _send(adapter, _request(access, ask, token), access) as sent:
-            return _read(sent, token)
+            return _read(sent, secrets)
     except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
         why = f"no whole answer within {access.deadline_s:g} s" if time.monotonic() >= deadline else _why(error)
-        return IssuerFault("unreachable", why.replace(token, _HIDDEN))
+        return IssuerFault("unreachable", secrets.hide(why, _HIDDEN))
 
 
 def _request(access: Access, ask: Ask, token: str) -> requests.PreparedRequest:
@@ -156,15 +173,15 @@ def _send(adapter: HTTPAdapter, request: requests.PreparedRequest, access: Acces
     )
 
 
-def _read(response: requests.Response, token: str) -> Answer | IssuerFault:
-    """Return the answer without the token, which a careless server may repeat; broken where it is too long."""
+def _read(response: requests.Response, secrets: Secrets) -> Answer | IssuerFault:
+    """Return the response; a fault if it is too long."""
     body = b""
     while len(body) <= MAX_ANSWER_BYTES and (part := response.raw.read(_PART, decode_content=False)):
         body += part  # to the declared end: what is cut short raises there
     if len(body) > MAX_ANSWER_BYTES:
         return IssuerFault("broken", f"an answer of more than {MAX_ANSWER_BYTES} bytes (HTTP {response.status_code})")
-    headers = {name.lower(): value.replace(token, _HIDDEN) for name, value in response.headers.items()}
-    return Answer(response.status_code, headers, body.replace(token.encode("ascii"), _HIDDEN.encode("ascii")))
+    headers = {name.lower(): secrets.hide(value, _HIDDEN) for name, value in response.headers.items()}
+    return Answer(response.status_code, headers, body, secrets)
 
 
 def _why(error: BaseException) -> str:

@@ -176,17 +176,12 @@ def _order(answer: Answer) -> Order:
 
 
 def _json(answer: Answer) -> Any:  # noqa: ANN401 - any JSON value
-    """Return the JSON of an answer; raises BadRecord. Its declared type is not asked: what counts is what it is."""
+    """Return the JSON of a response; raises BadRecord."""
     try:
-        return json.loads(answer.body, parse_constant=_no_number)
+        return answer.json()
     except (ValueError, RecursionError) as error:
-        beginning = _line(answer.body[:60].decode("ascii", "replace"))
         kind = _line(answer.headers.get("content-type", "unknown type"))
-        raise BadRecord(f"not JSON ({kind}), it begins {beginning!r}") from error
-
-
-def _no_number(text: str) -> float:
-    raise BadRecord(f"{text} is no JSON")
+        raise BadRecord(f"not JSON ({kind}), it begins {_line(answer.text(60))!r}") from error
 
 
 def _to_order(value: Any, answer: Answer) -> Order:  # noqa: ANN401 - any JSON value

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import json
+import re
 import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pytest
 
+from audit.redaction import Secrets
 from remediate.issuers import Access, BadIssuer, Order, open_issuer
 from remediate.issuers.store import Store
-from tests.issuers.canned import listening, tunnel
+from tests.audit.encodings import SLASHED, encodings
+from tests.issuers.canned import Hold, answering, listening, tunnel
 from tests.issuers.clients import TOKEN, client, fault
 from tests.issuers.requests import csr, request
 from tests.lab.store import Store as StrictStore
@@ -103,6 +108,38 @@ class TestHowItIsReached:
         assert (answer.kind, answer.detail) == ("unreachable", "no whole answer within 1.5 s")
 
 
+def refusing(error: dict[str, object] | str) -> Hold:
+    """Return a Store that refuses everything; text goes into the JSON as it is, escapes included."""
+    words = json.dumps(error) if isinstance(error, dict) else error
+    return answering(f'{{"error": {words}}}', "422 Unprocessable")
+
+
+def ordered(**members: object) -> Hold:
+    """Return a Store that answers with an order."""
+    order = {"id": "order-1", "status": "issued", "status_message": "", "created": "2026-11-23T10:00:00Z",
+             "retry_after_s": None, "certificate": "none", "ca_bundle": None}  # fmt: skip
+    return answering(json.dumps(order | members))
+
+
+PLACES: Final[Mapping[str, Callable[[str], Hold]]] = {
+    "the message": lambda text: refusing({"message": f"no {text} here"}),
+    "the message, unparsed": lambda text: refusing(f'{{"message": "{re.sub(chr(34), "", " ".join(text.split()))}"}}'),
+    "the end of what is passed on": lambda text: refusing({"message": f"{'x' * 490} {text}"}),
+    "a refused field": lambda text: refusing({"message": "no", "fields": {text: "no"}}),
+    "why a field is refused": lambda text: refusing({"message": "no", "fields": {"names": text}}),
+    "a body that is not JSON": lambda text: answering(f"<p>{text}"),
+    "the end of a body that is not JSON": lambda text: answering(f"{'x' * 50} {text}"),
+    "a redirect": lambda text: answering("", "302 Found", f"Location: /login?token={' '.join(text.split())}"),
+    "the content type": lambda text: answering("<p>", "200 OK", f"Content-Type: {' '.join(text.split())}"),
+    "the words of an order": lambda text: ordered(status_message=text),
+    "the id of an order": lambda text: ordered(id=text),
+    "the status of an order": lambda text: ordered(status=text),
+    "the time of an order": lambda text: ordered(created=text),
+    "a member of the wrong type": lambda text: ordered(certificate=[text]),
+    "the certificate of an order": lambda text: ordered(certificate=text, ca_bundle=text),
+}
+
+
 class TestTheToken:
     """It goes to the Store alone, and into no word of ours."""
 
@@ -118,6 +155,32 @@ class TestTheToken:
         answer = fault(client(strict).order(request()))
         assert answer.kind == "authentication"
         assert answer.detail == "HTTP 403: Bearer [token] may not order"
+
+    @pytest.mark.parametrize("form", encodings(SLASHED))
+    @pytest.mark.parametrize("place", PLACES)
+    def test_token_is_hidden_wherever_and_however_the_store_repeats_it(self, place: str, form: str) -> None:
+        with listening(PLACES[place](encodings(SLASHED)[form])) as store:
+            issuer = Store(Access(f"http://127.0.0.1:{store.port}", lambda: SLASHED, deadline_s=5.0))
+            answer = issuer.collect("order-1")
+        assert store.heads[0].count(f"Authorization: Bearer {SLASHED}\r\n".encode()) == 1
+        said = f"{answer} {answer!r} {getattr(answer, 'certificate_pem', '')}"
+        assert answer is not None
+        assert not Secrets((SLASHED,)).are_in(said.encode())
+        assert SLASHED[:12] not in said
+        assert SLASHED[-12:] not in said
+
+    def test_password_that_the_proxy_repeats_is_hidden(self) -> None:
+        with listening(answering("", "407 me:pass word is wrong, bWU6cGFzcyB3b3Jk")) as proxy:
+            access = Access(
+                "https://store.invalid",
+                lambda: TOKEN,
+                proxy=f"http://me:pass%20word@127.0.0.1:{proxy.port}",
+                deadline_s=5.0,
+            )
+            answer = fault(Store(access).find(csr()))
+        assert b"Proxy-Authorization: Basic bWU6cGFzcyB3b3Jk" in proxy.heads[0]
+        assert "407" in answer.detail
+        assert not Secrets(("pass word",)).are_in(answer.detail.encode())
 
     @pytest.mark.parametrize("token", ["", "two words", "line\r\nX-Other: 1", "schlüssel", "\ud800"])
     def test_one_that_no_header_can_carry_is_not_sent(self, strict: StrictStore, token: str) -> None:

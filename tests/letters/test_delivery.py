@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from audit.redaction import Secrets
 from remediate.database import open_database
 from remediate.delivery import deliver
 from remediate.letter import compose
@@ -195,7 +196,7 @@ def test_a_real_server_that_greylists_gets_the_letter_the_second_time(box: Box) 
 
 def test_the_journal_keeps_what_is_put_off_and_forgets_what_nobody_took(tmp_path: Path) -> None:
     database = open_database(tmp_path / "state")
-    outbox = Outbox(database)
+    outbox = Outbox(database, Secrets())
     outbox.keep("well", None, AT)
     raw = compose(letter(), "sslaudit@example.com", [ONE, TWO]).as_bytes()
     outbox.keep("first", raw, AT)

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from audit.configuration.schema import Mail
+from audit.redaction import Secrets
 from remediate.post import Deferred, Envelope, Outcome, Refused, Unknown
 from remediate.posts import posts_of
 from tests.letters.nights import ADMIN, Contacts, Letterbox, Nights
@@ -75,7 +76,7 @@ def test_letters_are_kept_all_or_none_so_that_a_run_killed_between_them_tells_al
             raise KeyboardInterrupt
 
     alive = nights.journal.outbox
-    nights.journal.outbox = Mortal(alive._database)
+    nights.journal.outbox = Mortal(alive._database, Secrets())
     with pytest.raises(KeyboardInterrupt):
         nights.night(*rows, endings=[blocked(nights)])
     nights.journal.outbox = alive

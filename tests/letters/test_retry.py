@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from audit.redaction import Secrets
 from remediate.action import Command, Done
 from remediate.retry import Continuation, Job, NotQueued, Queued, commands, queue_later, read_queue, without_retry
 from remediate.try_later import ABSENT, ARGUMENTS, PROGRAM
@@ -78,12 +79,13 @@ def test_a_continuation_queues_no_other() -> None:
 
 
 def test_a_secret_is_never_queued() -> None:
-    for continuation, secrets, said in (
-        (Continuation("ctl", ("x",), secret_variables=("STORE_TOKEN",)), (), "STORE_TOKEN of the environment"),
-        (Continuation("ctl", ("x", "--hosts=ssh://root:hunter2@web1")), (), "a password in a URL"),
-        (Continuation("ctl", ("x", "--token=tok-1234567")), ("tok-1234567",), "a secret of the configuration"),
+    token = Secrets(("tok-1234567",))
+    for continuation, said in (
+        (Continuation("ctl", ("x",), secret_variables=("STORE_TOKEN",)), "STORE_TOKEN of the environment"),
+        (Continuation("ctl", ("x", "--hosts=ssh://root:hunter2@web1")), "a password in a URL"),
+        (Continuation("ctl", ("x", "--token=tok-1234567"), secrets=token), "a secret of the configuration"),
     ):
-        refused = queue_later(Scripted([]), continuation, allowed=True, secrets=secrets)
+        refused = queue_later(Scripted([]), continuation, allowed=True)
         assert isinstance(refused, NotQueued)
         assert said in refused.why
         assert "hunter2" not in refused.why

@@ -7,6 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from audit.checks import Severity
+from audit.redaction import Secrets
 from remediate.database import FILE
 from remediate.ledger import PlacedOrder
 from remediate.walk import Ending
@@ -132,7 +133,7 @@ def test_a_planned_case_that_no_run_came_to_is_told(nights: Nights) -> None:
 
 
 def test_a_secret_never_gets_into_a_letter_and_the_failure_is_told_all_the_same(nights: Nights, tmp_path: Path) -> None:
-    nights.change(secrets=("tok-1234567",))
+    nights.change(secrets=Secrets(("tok-1234567",)))
     nights.results = b'{"kind":"run","token":"tok-1234567"}\n'
     lines = nights.night(*expired(), endings=[blocked(nights)])
     assert "there is a secret of the configuration in results.jsonl" in lines[0]
