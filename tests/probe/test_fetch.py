@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import ssl
 import threading
@@ -15,6 +16,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from audit.probe.exchange import Question
 from audit.probe.fetch import Fetched, Fetcher, FetchPolicy, Unfetched, may_be_called
+from audit.redaction import Secrets
 from tests.lab.ca import Leaf, issue, new_root
 from tests.probe.conversing import Say, answering, conversing, saying
 
@@ -175,6 +177,29 @@ def test_a_proxy_that_opens_no_tunnel_is_told() -> None:
         found = Fetcher(FetchPolicy(proxy=f"http://127.0.0.1:{proxy.port}")).get("https://ca.invalid/a.crt")
     assert (fault(found)[0], "403 Forbidden" in fault(found)[1]) == ("connect", True)
     assert proxy.heads[0].startswith("CONNECT ca.invalid:443 HTTP/1.1\r\nHost: ca.invalid:443\r\n")
+
+
+@pytest.mark.parametrize("url", ["http://ca.invalid/a.crt", "https://ca.invalid/a.crt"])
+@pytest.mark.parametrize("echo", ["pass word", "dXNlcjpwYXNzIHdvcmQ=", "pass%20word", "me&#58;pass&#x20;word"])
+@pytest.mark.parametrize(
+    "status", ["{echo}", "407 {echo}", "302 Found\r\nLocation: gopher://x/{echo}", "407 {far}{echo}"]
+)
+def test_proxy_that_repeats_the_password_gets_it_into_no_message(url: str, echo: str, status: str) -> None:
+    said = status.format(echo=echo, far="x" * 270)
+    with conversing(answering(b"", status=said), answering(b"", status=said)) as proxy:
+        found = Fetcher(FetchPolicy(proxy=f"http://user:pass%20word@127.0.0.1:{proxy.port}")).get(url)
+    assert b"dXNlcjpwYXNzIHdvcmQ=" in proxy.heads[0].encode()
+    assert not Secrets(("pass word", "pass%20word")).are_in(str(found).encode())
+    assert not re.findall("pass|pwYX", str(found))
+
+
+@pytest.mark.parametrize(
+    "proxy", ["ftp://me:pass-word@proxy.example", "http://me:pass-word@pro xy", "http://me:pass-word@h:x"]
+)
+def test_proxy_that_is_not_usable_is_reported_without_its_password(proxy: str) -> None:
+    found = Fetcher(FetchPolicy(proxy=proxy)).get("http://ca.invalid/a.crt")
+    assert isinstance(found, Unfetched)
+    assert "pass-word" not in str(found)
 
 
 def test_nobody_there_and_no_such_name_are_values() -> None:

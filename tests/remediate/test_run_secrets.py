@@ -1,0 +1,114 @@
+"""A run gives the secrets of its configuration to everything that keeps or prints what other parties say."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+import remediate.run
+from audit.anchors import Anchors
+from audit.configuration import known_secrets, read_configuration
+from audit.redaction import Secrets
+from remediate.assignment import Assignment
+from remediate.continuing import continuation_of
+from remediate.journal import Event, Outcome
+from remediate.plan import Plan
+from remediate.run import begin
+from remediate.schedule import Attempt
+from remediate.walk import Ending
+from tests.audit.encodings import SLASHED, encodings
+from tests.remediate.journals import a_case
+
+NOW = datetime(2026, 11, 23, 10, tzinfo=UTC)
+WRITTEN = """
+[fetch]
+proxy = "http://me:proxy%20word@proxy.example.com:3128"
+
+[issuer.store]
+kind = "store"
+base_url = "https://store.example.com"
+token = { env = "STORE_TOKEN" }
+
+[issuer.other]
+kind = "store"
+base_url = "https://other.example.com"
+token = { file = "other-token" }
+
+[issuer.absent]
+kind = "store"
+base_url = "https://absent.example.com"
+token = { file = "not-there" }
+
+[mail]
+to = ["admin@example.com"]
+smtp = "smtp://relay.example.com"
+user = "me"
+password = { file = "mail-password" }
+"""
+ALL = (SLASHED, "other-t0ken", "mail-passw0rd", "proxy word", "proxy%20word")
+
+
+@pytest.fixture
+def assignment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Assignment:
+    """Return a run whose configuration holds every kind of secret."""
+    monkeypatch.setenv("STORE_TOKEN", SLASHED)
+    for name, text in (("sslaudit.toml", WRITTEN), ("other-token", ALL[1]), ("mail-password", ALL[2])):
+        (tmp_path / name).write_text(text)
+        (tmp_path / name).chmod(0o600)
+    return Assignment(read_configuration(tmp_path, None), tmp_path / "state", Anchors({}), "a test")
+
+
+def test_every_secret_of_the_configuration_is_known(assignment: Assignment) -> None:
+    assert set(known_secrets(assignment.configuration).values) == set(ALL)
+
+
+@pytest.mark.parametrize("secret", ALL)
+def test_journal_holds_no_secret_of_the_configuration(assignment: Assignment, secret: str) -> None:
+    case, said = a_case(), "; ".join(encodings(secret).values())
+    with begin(assignment) as run:
+        run.journal.begin(case, NOW)
+        run.journal.record(case.id, Event("preconditions", "intended", NOW, f"the Store said {said}"))
+        run.journal.ledger.keep_attempt(case.id, Attempt(NOW, "failed", note=f"the Store said {said}"))
+        run.journal.end(case.id, Outcome("failed", NOW, note=f"{'x' * 3995}{secret}"))
+        assert run.journal.events(case.id)[0].note.startswith("the Store said [secret]; ")
+        with pytest.raises(ValueError, match="a letter is not kept in the journal: it holds a secret of the config"):
+            run.journal.outbox.keep("state", base64.encodebytes(f"Subject: x\r\n\r\n{secret}".encode()), NOW)
+        with pytest.raises(ValueError, match="a letter is not kept"):
+            run.journal.outbox.keep(secret, None, NOW)
+        with pytest.raises(ValueError, match="a case is not kept"):
+            run.journal.begin(replace(case, id="another", owner=secret), NOW)
+    written = b"".join(file.read_bytes() for file in assignment.state.iterdir())
+    assert b"the Store said" in written
+    assert not Secrets((secret,)).are_in(written)
+    assert secret[:5].encode() not in written
+
+
+def test_nothing_that_is_printed_holds_a_secret(assignment: Assignment, monkeypatch: pytest.MonkeyPatch) -> None:
+    said = list[str]()
+    case = a_case()
+
+    def repair(*_: object) -> tuple[Ending, ...]:
+        return (Ending(case, "failed", note=f"the Store said {SLASHED}"),)
+
+    monkeypatch.setattr(remediate.run, "repair", repair)
+    monkeypatch.setattr(remediate.run, "rollback", lambda *_: repair()[0])
+    say: Callable[[str], None] = said.append
+    watched = Assignment(assignment.configuration, assignment.state, assignment.anchors, "a test", say=say,
+                         watch=lambda _case, _step, _state, note: said.append(note))  # fmt: skip
+    with begin(watched) as run:
+        endings = (*run.repair(Plan((), (), ()), ()), run.roll_back(case.id, ()))
+        run.assignment.say(f"the Store said {SLASHED}")
+        run.assignment.watch(case, case.steps[0], "failed", f"the Store said {SLASHED}")
+    assert [ending.note for ending in endings] == ["the Store said [secret]"] * 2
+    assert said == ["the Store said [secret]"] * 2
+
+
+def test_continuation_is_given_the_secrets(assignment: Assignment) -> None:
+    continuation = continuation_of(assignment.state, assignment.configuration, ("--hosts", "local://"))
+    assert continuation.secrets.are_in(SLASHED.encode())
+    assert continuation.secret_variables == ("STORE_TOKEN",)
