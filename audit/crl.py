@@ -1,6 +1,6 @@
-"""A certificate revocation list: what stands in it, whether it may be used at a time, and whom it lists (RFC 5280 5).
+"""A certificate revocation list: what stands in it, whether it may be used at a time, and what it lists (RFC 5280 5).
 
-It knows no path: whose signature a list needs, and which list is for which certificate, is judged elsewhere.
+Whose signature a list needs, and which list is about which certificate, is judged in `crl_status`.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from cryptography import x509
 from audit.certificate import Fault
 from audit.der import elements
 from audit.fields import UNREADABLE, CanonicalName, canonical
-from audit.path_keys import ADMITTED
+from audit.path_keys import algorithm_breaches, has_signed, is_usable
 from audit.path_member import Member
 from audit.quiet import unwarned
-from audit.refusal import Breach
+from audit.refusal import PROFILE, Breach
 
 _Extension = TypeVar("_Extension", bound=x509.ExtensionType)
 
@@ -37,6 +37,7 @@ class RevocationList:
     this_update: datetime
     next_update: datetime | None
     extensions: Mapping[type[x509.ExtensionType], x509.Extension[x509.ExtensionType]]
+    algorithm: bytes  # the AlgorithmIdentifier of its signature
     flaws: tuple[Breach, ...]  # because of which it may not be used at any time
 
     def get(self, kind: type[_Extension]) -> _Extension | None:
@@ -88,12 +89,10 @@ def read_crl(der: bytes) -> RevocationList | Fault:
 
 @lru_cache(maxsize=512)
 def is_signed_by(crl: RevocationList, signer: Member) -> bool:
-    """Tell whether a key made the signature of a list."""
-    try:
-        with unwarned():
-            return crl.parsed.is_signature_valid(signer.public_key)  # type: ignore[arg-type]  # a foreign kind raises
-    except UNREADABLE:
+    """Return whether a key made the signature of a list, in a way that clients verify."""
+    if not is_usable(signer, crl.algorithm):
         return False
+    return has_signed(signer, crl.algorithm, crl.parsed.signature, crl.parsed.tbs_certlist_bytes)
 
 
 def _read(der: bytes) -> RevocationList:
@@ -105,6 +104,7 @@ def _read(der: bytes) -> RevocationList:
         parsed.last_update_utc,
         parsed.next_update_utc,
         {type(one.value): one for one in extensions},
+        elements(elements(der)[0].content)[1].whole,
         (*_algorithm_flaws(der), *_flaws(extensions), *_entry_flaws(parsed, extensions)),
     )
     next(iter(parsed), None)  # raises for entries that cannot be read at all
@@ -116,8 +116,8 @@ def _algorithm_flaws(der: bytes) -> Iterator[Breach]:
     inner = next(one for one in elements(signed.content) if one.tag == 0x30)  # after the version, which may lack
     if inner.whole != outer.whole:
         yield Breach("RFC 5280 5.1.1.2", "the signature algorithm within the CRL is not the one outside")
-    if outer.whole not in ADMITTED:
-        yield Breach("BR 7.1.3.2", "the signature algorithm of the CRL is not admitted")
+    for breach in algorithm_breaches(outer.whole):
+        yield breach._replace(reason=f"of the CRL: {breach.reason}")
 
 
 def _flaws(extensions: tuple[x509.Extension[x509.ExtensionType], ...]) -> Iterator[Breach]:
@@ -127,13 +127,13 @@ def _flaws(extensions: tuple[x509.Extension[x509.ExtensionType], ...]) -> Iterat
             yield Breach("RFC 5280 5.2", f"the critical extension {one.oid.dotted_string} of the CRL is not known")
     for kind, clause in ((x509.AuthorityKeyIdentifier, "RFC 5280 5.2.1"), (x509.CRLNumber, "RFC 5280 5.2.3")):
         if kind not in critical:
-            yield Breach(clause, f"the CRL has no {kind.__name__}")
+            yield Breach(clause, f"the CRL has no {kind.__name__}", PROFILE)
         elif critical[kind]:
             yield Breach(clause, f"{kind.__name__} of the CRL is critical")
     if x509.DeltaCRLIndicator in critical:
         yield Breach("RFC 5280 5.2.4", "it is a delta CRL, which says nothing without its base")
     if critical.get(x509.IssuingDistributionPoint) is False:
-        yield Breach("RFC 5280 5.2.5", "IssuingDistributionPoint of the CRL is not critical")
+        yield Breach("RFC 5280 5.2.5", "IssuingDistributionPoint of the CRL is not critical", PROFILE)
 
 
 def _entry_flaws(

@@ -1,6 +1,6 @@
 """Whether a certificate of a path is revoked, by the CRLs that were given (RFC 5280 6.3.3).
 
-It fetches nothing. A leaf has to be shown good once CRLs are given at all, a CA wherever one of them is about it.
+If CRLs are given, one has to show that the leaf is good; a CA has to be shown good if one of them is about it.
 """
 
 from __future__ import annotations
@@ -16,10 +16,9 @@ from audit.certificate import Fault
 from audit.crl import RevocationList, is_signed_by
 from audit.fields import UNREADABLE, CanonicalName, canonical
 from audit.path_keys import is_signed_by as is_certified_by
-from audit.path_keys import key_breaches
 from audit.path_member import Member
 from audit.quiet import unwarned
-from audit.refusal import Breach
+from audit.refusal import PROFILE, Breach
 
 CLAUSE: Final = "RFC 5280 6.3.3"
 EVERY: Final = frozenset(x509.ReasonFlags) - {x509.ReasonFlags.unspecified, x509.ReasonFlags.remove_from_crl}
@@ -37,32 +36,41 @@ class _Answer:
     doubts: list[Breach] = field(default_factory=list)
 
 
+@dataclass(frozen=True, slots=True)
+class _Lists:
+    """The CRLs that were given, the certificates that may have signed them, and the time."""
+
+    crls: Sequence[RevocationList | Fault]
+    pool: Sequence[Member]
+    at: datetime
+    strict: bool
+
+
 def status_breaches(
-    path: Sequence[Member], crls: Sequence[RevocationList | Fault], pool: Sequence[Member], at: datetime
-) -> tuple[tuple[int, Breach], ...]:
-    """Return for each certificate of a path, by its index, why it is revoked or may be."""
-    places = range(len(path) - 1) if crls else ()
-    with unwarned():
-        return tuple(
-            (index, breach) for index in places for breach in _of_one(path[index:], crls, pool, at, is_leaf=index == 0)
-        )
-
-
-def _of_one(
     path: Sequence[Member],
     crls: Sequence[RevocationList | Fault],
     pool: Sequence[Member],
     at: datetime,
     *,
-    is_leaf: bool,
-) -> Iterator[Breach]:
+    strict: bool = False,
+) -> tuple[tuple[int, Breach], ...]:
+    """Return for each certificate of a path, by its index, why it is revoked or may be.
+
+    `strict`: a list that breaks a rule for CAs alone, such as one without a number, shows nothing good either.
+    """
+    places, lists = range(len(path) - 1) if crls else (), _Lists(crls, pool, at, strict)
+    with unwarned():
+        return tuple((index, breach) for index in places for breach in _of_one(path[index:], lists, is_leaf=index == 0))
+
+
+def _of_one(path: Sequence[Member], lists: _Lists, *, is_leaf: bool) -> Iterator[Breach]:
     member, answer = path[0], _Answer()
-    for crl in crls:
+    for crl in lists.crls:
         if isinstance(crl, Fault):
             if is_leaf:
                 answer.doubts.append(Breach(CLAUSE, f"a CRL cannot be read: {crl}"))
         elif _is_about(crl, member):
-            revoked = _ask(crl, path, pool, at, answer=answer)
+            revoked = _ask(crl, path, lists, answer)
             if revoked is not None:
                 yield revoked
                 return
@@ -73,19 +81,17 @@ def _of_one(
     yield from answer.doubts
 
 
-def _ask(
-    crl: RevocationList, path: Sequence[Member], pool: Sequence[Member], at: datetime, *, answer: _Answer
-) -> Breach | None:
-    """Add to the answer what a list says; return the breach where it lists the certificate.
+def _ask(crl: RevocationList, path: Sequence[Member], lists: _Lists, answer: _Answer) -> Breach | None:
+    """Add to the answer what a list says; return the breach if it lists the certificate.
 
-    Being listed counts even where a list is out of date or not about this certificate: nothing makes a revocation
-    undone but a hold that was lifted, and of that only a list in force would tell.
+    Being listed counts even if a list is out of date or not about this certificate: nothing undoes a revocation but a
+    hold that was lifted, and only a list in force would show that.
     """
-    if not any(_may_sign(signer) and is_signed_by(crl, signer) for signer in _signers(crl, path, pool, at)):
+    if not any(_is_signed_by(crl, signer) for signer in _signers(crl, path, lists)):
         answer.doubts.append(Breach("RFC 5280 6.3.3 f", "a CRL is not signed by a key that may sign it"))
         return None
-    flaws = tuple(crl.breaches(at))
-    if at >= crl.this_update and not any(flaw.clause in ("RFC 5280 5.2", "RFC 5280 5.3") for flaw in flaws):
+    flaws = tuple(flaw for flaw in crl.breaches(lists.at) if lists.strict or flaw.kind != PROFILE)
+    if lists.at >= crl.this_update and not any(flaw.clause in ("RFC 5280 5.2", "RFC 5280 5.3") for flaw in flaws):
         revoked = _revoked(crl, path[0])
         if revoked is not None:
             return revoked
@@ -111,21 +117,33 @@ def _revoked(crl: RevocationList, member: Member) -> Breach | None:
     return Breach("RFC 5280 6.1.3 a 3", f"it was revoked {entry.revocation_date_utc:%Y-%m-%d %H:%M}{why}")
 
 
-def _may_sign(signer: Member) -> bool:
+def _is_signed_by(crl: RevocationList, signer: Member) -> bool:
     usage = signer.get(x509.KeyUsage)
-    return (usage is None or usage.crl_sign) and signer.public_key is not None and not any(key_breaches(signer))
+    return (usage is None or usage.crl_sign) and is_signed_by(crl, signer)
 
 
-def _signers(crl: RevocationList, path: Sequence[Member], pool: Sequence[Member], at: datetime) -> Iterator[Member]:
-    """Yield who may sign a list: a CA of its issuer's name on the path, or one that the path's CAs certified."""
+def _signers(crl: RevocationList, path: Sequence[Member], lists: _Lists) -> Iterator[Member]:
+    """Yield the certificates that may sign a list: a CA of its issuer's name on the path, or one that these certified.
+
+    One that is not on the path must be in force and must not be revoked by a CA of the path itself.
+    """
     above = path[1:]
     yield from (member for member in above if member.subject == crl.issuer)
-    named = [member for member in pool if member.subject == crl.issuer and member not in above]
+    named = [member for member in lists.pool if member.subject == crl.issuer and member not in above]
     for member in named[:_MAX_SIGNERS]:
-        if member.not_before <= at <= member.not_after and any(
-            ca.subject == member.issuer and is_certified_by(member, ca) for ca in above
-        ):
+        is_certified = any(ca.subject == member.issuer and is_certified_by(member, ca) for ca in above)
+        if is_certified and member.not_before <= lists.at <= member.not_after and not _is_listed(member, above, lists):
             yield member
+
+
+def _is_listed(signer: Member, above: Sequence[Member], lists: _Lists) -> bool:
+    """Return whether a CA of the path revoked the certificate of a signer of lists."""
+    return any(
+        _revoked(crl, signer) is not None
+        for crl in lists.crls
+        if isinstance(crl, RevocationList) and crl.issuer == signer.issuer and lists.at >= crl.this_update
+        if any(ca.subject == crl.issuer and _is_signed_by(crl, ca) for ca in above)
+    )
 
 
 def _is_about(crl: RevocationList, member: Member) -> bool:

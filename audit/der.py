@@ -1,13 +1,11 @@
-"""The tag, length and value of DER elements (X.690), for the few fields that are wanted as raw bytes.
-
-It knows no meaning of any element and decodes none.
-"""
+"""The tag, length and value of DER elements (X.690), for the few fields that are wanted as raw bytes."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
 _VERSION = 0xA0  # [0] EXPLICIT: the version of a TBSCertificate, which version 1 leaves out
+_MAX_OID = 64  # octets
 _SPKI = 5  # after serialNumber, signature, issuer, validity, subject (RFC 5280 4.1)
 
 
@@ -31,12 +29,40 @@ def elements(contents: bytes) -> list[Element]:
 
 def spki_of(tbs_certificate: bytes) -> bytes:
     """Return the SubjectPublicKeyInfo of a TBSCertificate as it stands there; raises ValueError."""
+    return tbs_fields(tbs_certificate)[_SPKI].whole
+
+
+def tbs_fields(tbs_certificate: bytes) -> list[Element]:
+    """Return the fields of a TBSCertificate from serialNumber to the last (RFC 5280 4.1); raises ValueError."""
     fields = elements(_at(tbs_certificate, 0).content)
     if fields and fields[0].tag == _VERSION:
         del fields[0]
     if len(fields) <= _SPKI:
         raise ValueError("no SubjectPublicKeyInfo")
-    return fields[_SPKI].whole
+    return fields
+
+
+def encoded(tag: int, *contents: bytes) -> bytes:
+    """Return an element of these contents."""
+    content = b"".join(contents)
+    if len(content) < 0x80:
+        return bytes((tag, len(content))) + content
+    size = len(content).to_bytes((len(content).bit_length() + 7) // 8)
+    return bytes((tag, 0x80 | len(size))) + size + content
+
+
+def dotted(content: bytes) -> str:
+    """Return the contents of an object identifier in dotted form (X.690 8.19); raises ValueError."""
+    arcs, arc = list[int](), 0
+    for octet in content:
+        arc = arc << 7 | octet & 0x7F
+        if not octet & 0x80:
+            arcs.append(arc)
+            arc = 0
+    if not arcs or content[-1] & 0x80 or len(content) > _MAX_OID:
+        raise ValueError("an object identifier is empty, cut short or too long")
+    first = min(arcs[0] // 40, 2)
+    return ".".join(map(str, (first, arcs[0] - 40 * first, *arcs[1:])))
 
 
 def _at(contents: bytes, begin: int) -> Element:

@@ -14,6 +14,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID, NameOID
 
 from audit.der import spki_of
+from audit.extensions import extensions_of
 from audit.keys import KeyFacts, key_of_spki, read_key
 from audit.signature import verifies
 
@@ -98,7 +99,7 @@ def spki_sha256(certificate: x509.Certificate) -> str:
 def key(certificate: x509.Certificate) -> KeyFacts:
     """Return what the public key is; also of one that the library knows and cannot use."""
     try:
-        return read_key(certificate.public_key())
+        return read_key(certificate.public_key(), spki_of(certificate.tbs_certificate_bytes))
     except UnsupportedAlgorithm as error:
         return KeyFacts(certificate.public_key_algorithm_oid.dotted_string, unsupported=str(error))
     except ValueError:
@@ -176,6 +177,6 @@ def issuer_organization(certificate: x509.Certificate) -> str | None:
 
 def _extension(certificate: x509.Certificate, kind: type[_Extension]) -> _Extension | None:
     try:
-        return certificate.extensions.get_extension_for_class(kind).value
+        return extensions_of(certificate).get_extension_for_class(kind).value
     except x509.ExtensionNotFound:
         return None

@@ -1,7 +1,4 @@
-"""What a public key is, and what is wrong with it by size, curve and exponent.
-
-It knows no certificate and sees no private key.
-"""
+"""What a public key is, and what is wrong with it by size, curve and exponent. No private key is read here."""
 
 from __future__ import annotations
 
@@ -27,6 +24,8 @@ CURVES: Final = {
 """Names of NIST's curves (FIPS 186) for those of SEC 2."""
 
 _RSA: Final = bytes.fromhex("06092a864886f70d010101")  # rsaEncryption
+_EXPLICIT: Final = bytes.fromhex("06072a8648ce3d020130")  # id-ecPublicKey, and then a SEQUENCE of parameters
+_BEFORE_CURVE: Final = 20  # octets: two headers and the above
 _EXPONENT_BITS: Final = 8192
 _SMALL_PRIMES: Final = math.prod(
     number for number in range(3, 752) if all(number % divisor for divisor in range(2, number))
@@ -46,6 +45,7 @@ class KeyFacts:
     exponent: int | None = None
     has_small_factor: bool = False
     unsupported: str | None = None  # why the key cannot be used here, as the library says it
+    is_explicit: bool = False  # the curve is given by its parameters instead of by its name
     number: int | None = None  # an RSA modulus, a point's x, the octets of an Ed25519 or Ed448 key: what it is known by
 
     def __str__(self) -> str:
@@ -54,14 +54,20 @@ class KeyFacts:
         return f"{self.kind} {size}" if size else self.kind
 
 
-def read_key(key: CertificatePublicKeyTypes) -> KeyFacts:
-    """Return the facts of a public key."""
+def read_key(key: CertificatePublicKeyTypes, spki: bytes = b"") -> KeyFacts:
+    """Return the facts of a public key, and of the SubjectPublicKeyInfo that it was read from."""
     if isinstance(key, rsa.RSAPublicKey):
         numbers = key.public_numbers()
         return rsa_facts(numbers.n, numbers.e)
     if isinstance(key, ec.EllipticCurvePublicKey):
         curve = CURVES.get(key.curve.name, key.curve.name)
-        return KeyFacts("EC", key.key_size, curve=curve, number=key.public_numbers().x)
+        return KeyFacts(
+            "EC",
+            key.key_size,
+            curve=curve,
+            is_explicit=_EXPLICIT in spki[:_BEFORE_CURVE],
+            number=key.public_numbers().x,
+        )
     if isinstance(key, dsa.DSAPublicKey):
         return KeyFacts("DSA", key.key_size)
     if isinstance(key, ed25519.Ed25519PublicKey):
@@ -74,7 +80,7 @@ def read_key(key: CertificatePublicKeyTypes) -> KeyFacts:
 def key_of_spki(spki: bytes) -> KeyFacts:
     """Return what a public key is, of RSA also one that the library refuses to load; raises ValueError."""
     try:
-        return read_key(load_der_public_key(spki))  # type: ignore[arg-type]  # certificates hold no Diffie-Hellman keys
+        return read_key(load_der_public_key(spki), spki)  # type: ignore[arg-type]  # certificates hold no Diffie-Hellman keys
     except ValueError:
         (whole,) = elements(spki)
         algorithm, octets = elements(whole.content)
@@ -104,6 +110,8 @@ def weaknesses(key: KeyFacts, limits: Thresholds) -> tuple[str, ...]:
         return tuple(_of_rsa(key, limits))
     if key.curve is None:
         return (f"a key of the kind {key.kind} is admitted by no client",)
+    if key.is_explicit:
+        return ("the curve is given by its parameters, and clients accept named curves only (RFC 5480 2.1.1)",)
     if key.curve not in limits.curves:
         return (f"the curve {key.curve} is not one of {', '.join(limits.curves)}",)
     return ()

@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from functools import lru_cache
 from typing import Final
 
-from audit.der import Element, elements
+from audit.der import Element, dotted, elements
 
 KEY_USAGE: Final = "2.5.29.15"
 SAN: Final = "2.5.29.17"
@@ -34,7 +34,6 @@ _BOOLEAN, _INTEGER, _BITS, _OCTETS, _OID, _UTC_TIME, _SEQUENCE = 0x01, 0x02, 0x0
 _KINDS: Final = {_BITS: "BIT STRING", _OCTETS: "OCTET STRING", _SEQUENCE: "SEQUENCE"}
 _DNS_NAME, _URI, _IP_ADDRESS = 0x82, 0x86, 0x87  # of a GeneralName (RFC 5280 4.2.1.6)
 _VERSION, _UNIQUE_IDS, _EXTENSIONS = 0xA0, (0x81, 0x82, 0xA1, 0xA2), 0xA3
-_MAX_OID: Final = 64  # octets
 _STRINGS: Final = {0x0C: "utf-8", 0x1E: "utf-16-be", 0x1C: "utf-32-be"}  # the others: one octet a letter
 _TIME = re.compile(r"(\d{2}|\d{4})(\d{2})(\d{2})(\d{2})(\d{2})(\d{2})?(?:\.\d+)?(?:Z|([+-]\d{2})(\d{2}))?")
 
@@ -230,26 +229,10 @@ def _one(der: bytes, *, trailing: bool = False) -> Element:
     return found[0]
 
 
-@lru_cache(maxsize=512)
-def _dotted(content: bytes) -> str:
-    if len(content) > _MAX_OID:
-        raise ValueError(f"an OBJECT IDENTIFIER of {len(content)} octets")
-    numbers, value = list[int](), 0
-    for octet in content:
-        value = value << 7 | octet & 0x7F
-        if octet < 0x80:
-            numbers.append(value)
-            value = 0
-    if not numbers or content[-1] >= 0x80:
-        raise ValueError("an OBJECT IDENTIFIER is cut short")
-    first = min(numbers[0] // 40, 2)
-    return ".".join(map(str, (first, numbers[0] - 40 * first, *numbers[1:])))
-
-
 def _oid(element: Element) -> str:
     if element.tag != _OID:
         raise ValueError(f"tag {element.tag:#04x} where an OBJECT IDENTIFIER is to be")
-    return _dotted(element.content)
+    return dotted(element.content)
 
 
 @lru_cache(maxsize=512)

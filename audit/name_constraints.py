@@ -1,6 +1,6 @@
-"""Name constraints (RFC 5280 4.2.1.10): which names of a certificate a CA above it may not certify.
+"""Name constraints (RFC 5280 4.2.1.10): which names of a certificate a CA above it must not certify.
 
-It knows no path; whoever walks one says which certificates a constraint applies to.
+The caller chooses the certificates that a constraint applies to.
 """
 
 from __future__ import annotations
@@ -18,9 +18,10 @@ from audit.der import elements
 from audit.dns_syntax import is_dns_name, is_mailbox, is_presentable
 from audit.fields import canonical
 from audit.path_member import Member
-from audit.refusal import Breach
+from audit.refusal import CLIENT, PROFILE, Breach
 
 CLAUSE: Final = "RFC 5280 4.2.1.10"
+_SLOWER: Final = 3
 _OID: Final = "2.5.29.30"
 
 
@@ -37,10 +38,11 @@ class Name(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Subtrees:
-    """The bases of some subtrees; the ones of DNS names also as a set, since there may be thousands."""
+    """The bases of some subtrees; the ones of DNS names also as sets, since there may be thousands."""
 
     bases: tuple[Name, ...]
     dns: frozenset[str]  # in lower case
+    dotted: frozenset[str]  # of those that begin with a dot, without it: the domains whose subdomains they hold
     parents: frozenset[str]  # of those in dns: the domains a wildcard below which may stand for one of them
 
     @property
@@ -55,20 +57,28 @@ class Subtrees:
         return any(name.kind is base.kind and _WITHIN[base.kind](name.value, base.value) for base in self.bases)
 
     def touch(self, name: Name) -> bool:
-        """Tell whether a name, or one that it stands for as a wildcard, lies within one of them."""
-        if name.kind is x509.DNSName and name.value.startswith("*."):
-            parent = name.value[2:].lower()
-            return parent in self.parents or self.hold(Name(name.kind, parent))
-        return self.hold(name)
+        """Return whether a name, or one that it stands for as a wildcard, lies within one of them, read widely.
+
+        A base that begins with a dot is not a valid one, but clients take it for the subdomains.
+        """
+        if name.kind is not x509.DNSName:
+            return self.hold(name)
+        value = name.value.lower()
+        if value.startswith("*."):
+            parent = value[2:]
+            if parent in self.parents or parent in self.dotted or self.hold(Name(name.kind, parent)):
+                return True
+        return self.hold(name) or not self.dotted.isdisjoint(_domains(value.partition(".")[2]))
 
 
 def own_breaches(member: Member) -> Iterator[Breach]:
-    """Say what is wrong with the constraints that a CA's certificate holds, whatever is below it."""
+    """Yield what is wrong with the constraints that a CA's certificate holds, whatever is below it."""
     if member.get(x509.NameConstraints) is None:
         return
     for base in constraints_of(member):
         if not _is_base(base):
-            yield Breach(CLAUSE, f"the name constraint {base} is malformed")
+            is_dotted = base.kind is x509.DNSName and is_dns_name(base.value.removeprefix("."))
+            yield Breach(CLAUSE, f"the name constraint {base} is malformed", PROFILE if is_dotted else CLIENT)
     lists = elements(elements(member.raw_extension(_OID) or b"\x30\x00")[0].content)
     if not any(one.content for one in lists):
         yield Breach(CLAUSE, "the name constraints are empty")
@@ -82,16 +92,17 @@ def constraints_of(ca: Member) -> tuple[Name, ...]:
     return permitted.bases + excluded.bases
 
 
-def comparisons(ca: Member, below: Member) -> int:
-    """Return how many names would be compared, to be known before they are."""
-    return len(constraints_of(ca)) * len(presented(below))
+def comparisons(ca: Member, below: Member, *, common_names: bool = False) -> int:
+    """Return how many comparisons of names there would be, before they are made; those of DNS names are quick."""
+    slow = sum(base.kind is not x509.DNSName for base in constraints_of(ca))
+    return (len(constraints_of(ca)) + _SLOWER * slow) * len(presented(below, common_names=common_names))
 
 
-def breaches(ca: Member, below: Member) -> Iterator[Breach]:
+def breaches(ca: Member, below: Member, *, common_names: bool = False) -> Iterator[Breach]:
     """Yield which names of a certificate below it a CA's constraints do not admit."""
     permitted, excluded = _subtrees(ca)
     kinds = permitted.kinds | excluded.kinds
-    for name in presented(below) if kinds else ():
+    for name in presented(below, common_names=common_names) if kinds else ():
         if name.kind not in kinds:
             continue
         if name.kind not in _WITHIN:
@@ -105,17 +116,20 @@ def breaches(ca: Member, below: Member) -> Iterator[Breach]:
 
 
 @lru_cache(maxsize=2048)
-def presented(member: Member) -> tuple[Name, ...]:
+def presented(member: Member, *, common_names: bool = False) -> tuple[Name, ...]:
     """Return the names of a certificate that constraints apply to: its subject and its subject alternative names.
 
-    Without the latter the e-mail addresses in the subject count as such.
+    E-mail addresses in the subject count as well, as with OpenSSL. If `common_names` are wanted, those that look like a
+    DNS name count if there is no dNSName, because a caller could match them.
     """
-    subject = (Name(x509.DirectoryName, member.subject_name),) if member.subject else ()
-    alternative = member.get(x509.SubjectAlternativeName)
-    if alternative is not None:
-        return (*subject, *_named(alternative))
-    addresses = member.subject_name.get_attributes_for_oid(NameOID.EMAIL_ADDRESS)
-    return (*subject, *(Name(x509.RFC822Name, str(one.value)) for one in addresses))
+    subject = member.subject_name
+    names = [Name(x509.DirectoryName, subject)] if member.subject else []
+    names += _named(member.get(x509.SubjectAlternativeName) or ())
+    names += [Name(x509.RFC822Name, str(one.value)) for one in subject.get_attributes_for_oid(NameOID.EMAIL_ADDRESS)]
+    if common_names and not any(name.kind is x509.DNSName for name in names):
+        common = (str(one.value) for one in subject.get_attributes_for_oid(NameOID.COMMON_NAME))
+        names += [Name(x509.DNSName, name) for name in common if "." in name and is_presentable(name)]
+    return tuple(names)
 
 
 @lru_cache(maxsize=2048)
@@ -130,7 +144,8 @@ def _subtrees(ca: Member) -> tuple[Subtrees, Subtrees]:
 def _of(names: Iterable[x509.GeneralName]) -> Subtrees:
     bases = _named(names)
     dns = frozenset(base.value.lower() for base in bases if base.kind is x509.DNSName)
-    return Subtrees(bases, dns, frozenset(one.partition(".")[2] for one in dns if one))
+    dotted = frozenset(one.removeprefix(".") for one in dns if one.startswith("."))
+    return Subtrees(bases, dns, dotted, frozenset(one.partition(".")[2] for one in dns if one))
 
 
 def _domains(name: str) -> Iterator[str]:

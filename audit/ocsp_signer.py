@@ -1,7 +1,4 @@
-"""Who may sign an OCSP answer, and whether he did (RFC 6960 4.2.2.2): the issuer, or whom it made its responder.
-
-It knows neither what an answer says nor for how long it holds.
-"""
+"""Who may sign an OCSP response, and who did (RFC 6960 4.2.2.2): the issuer, or a responder that it certified."""
 
 from __future__ import annotations
 
@@ -9,36 +6,22 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from functools import lru_cache
-from typing import Final
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from audit.fields import UNREADABLE
 from audit.ocsp import OcspAnswer, key_octets
-from audit.path_keys import ADMITTED, key_breaches
+from audit.path_keys import algorithm_breaches, has_signed, is_usable
 from audit.path_keys import is_signed_by as is_certified_by
 from audit.path_member import Member
-from audit.refusal import Breach
-
-_RSA_PSS: Final = bytes.fromhex("2a864886f70d01010a")
-_DIGESTS: Final[tuple[tuple[tuple[bytes, ...], hashes.HashAlgorithm], ...]] = tuple(
-    ((bytes.fromhex(f"6086480165030402{own}"), bytes.fromhex(pkcs), bytes.fromhex(ecdsa)), digest)
-    for own, pkcs, ecdsa, digest in (
-        ("01", "2a864886f70d01010b", "2a8648ce3d040302", hashes.SHA256()),
-        ("02", "2a864886f70d01010c", "2a8648ce3d040303", hashes.SHA384()),
-        ("03", "2a864886f70d01010d", "2a8648ce3d040304", hashes.SHA512()),
-    )
-)
+from audit.refusal import PROFILE, Breach
 
 
 def signer_breaches(answer: OcspAnswer, issuer: Member, at: datetime, tolerance: timedelta) -> tuple[Breach, ...]:
-    """Say why nobody who may has signed an answer about a certificate of an issuer; nothing where somebody has."""
-    if answer.algorithm not in ADMITTED:
-        return (Breach("BR 7.1.3.2", "the signature algorithm of the answer is not admitted"),)
+    """Return why no admitted signer signed a response about a certificate of an issuer; empty if one did."""
+    refused = next((breach for breach in algorithm_breaches(answer.algorithm) if breach.kind != PROFILE), None)
+    if refused is not None:
+        return (refused,)
     found: list[Breach] = []
     for signer in _named(answer, issuer):
         breaches = tuple(_breaches(answer, signer, issuer, (at, tolerance)))
@@ -61,23 +44,10 @@ def is_exempt(delegate: Member) -> bool:
 
 @lru_cache(maxsize=1024)
 def is_signed_by(answer: OcspAnswer, signer: Member) -> bool:
-    """Tell whether a key made the signature of an answer; the algorithm is one of those that are admitted."""
-    key = signer.public_key
-    digest = next((digest for oids, digest in _DIGESTS if any(oid in answer.algorithm for oid in oids)), None)
-    if digest is None or any(key_breaches(signer)):
+    """Return whether a key made the signature of a response, in a way that clients verify."""
+    if not is_usable(signer, answer.algorithm):
         return False
-    try:
-        if isinstance(key, rsa.RSAPublicKey):
-            pss = padding.PSS(padding.MGF1(digest), digest.digest_size)
-            scheme = pss if _RSA_PSS in answer.algorithm else padding.PKCS1v15()
-            key.verify(answer.signature, answer.signed, scheme, digest)
-        elif isinstance(key, ec.EllipticCurvePublicKey):
-            key.verify(answer.signature, answer.signed, ec.ECDSA(digest))
-        else:
-            return False
-    except (InvalidSignature, *UNREADABLE):
-        return False
-    return True
+    return has_signed(signer, answer.algorithm, answer.signature, answer.signed)
 
 
 def _named(answer: OcspAnswer, issuer: Member) -> Sequence[Member]:

@@ -1,7 +1,4 @@
-"""The rules for extensions that hold for every certificate of a path: which may be critical, and none is empty.
-
-It knows no place in a path and no meaning of any extension beyond its form.
-"""
+"""The rules for extensions of every certificate of a path: which may be critical, and none is empty."""
 
 from __future__ import annotations
 
@@ -10,6 +7,8 @@ from typing import Final
 
 from cryptography import x509
 
+from audit.der import elements
+from audit.extensions import TLS_FEATURE, feature_number
 from audit.path_member import Member
 from audit.refusal import PROFILE, Breach
 
@@ -40,9 +39,13 @@ PROCESSED: Final = (
     x509.PolicyConstraints,
     x509.InhibitAnyPolicy,
     x509.CRLDistributionPoints,
+    x509.OCSPNoCheck,
     *NEVER_CRITICAL,
 )
 """Extensions that are processed here and may thus be critical; the next are known by their OID alone."""
+
+_FEATURE: Final = bytes.fromhex("06082b06010505070118")  # the TLS feature extension
+_EMPTY: Final = b"\x30\x00"  # a SEQUENCE
 
 PROCESSED_OIDS: Final = ("2.5.29.33",)  # policyMappings
 
@@ -99,6 +102,21 @@ def _identifier(member: Member) -> Iterator[Breach]:
         yield Breach(clause, "authorityKeyIdentifier holds authorityCertIssuer", PROFILE)
     if identifier.authority_cert_serial_number is not None:
         yield Breach(clause, "authorityKeyIdentifier holds authorityCertSerialNumber", PROFILE)
+
+
+def feature_breaches(member: Member, issuer: Member) -> Iterator[Breach]:
+    """Yield that a certificate lacks TLS features of its issuer's (RFC 7633 4.2.2)."""
+    lacking = _features(issuer) - _features(member)
+    if lacking:
+        listed = ", ".join(map(str, sorted(lacking)))
+        yield Breach("RFC 7633 4.2.2", f"the certificate below it lacks TLS features that it requires: {listed}")
+
+
+def _features(member: Member) -> frozenset[int]:
+    if _FEATURE not in member.der or member.lacks_extensions:
+        return frozenset()
+    value = member.raw_extension(TLS_FEATURE) or _EMPTY
+    return frozenset(feature_number(one.content) for one in elements(elements(value)[0].content))
 
 
 def _has_any(usage: x509.KeyUsage) -> bool:

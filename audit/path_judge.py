@@ -16,6 +16,7 @@ from audit.crl import RevocationList
 from audit.crl_status import status_breaches
 from audit.name_constraints import breaches as constraint_breaches
 from audit.name_constraints import comparisons
+from audit.path_extensions import feature_breaches
 from audit.path_keys import is_signed_by, pairing_breaches
 from audit.path_member import Member
 from audit.path_names import reference_breaches
@@ -113,6 +114,7 @@ class Judge:
         )
         yield from self._times(issuer)
         yield from pairing_breaches(path[-1], issuer)
+        yield from feature_breaches(path[-1], issuer)
         if None not in (path[-1].issuer_key_id, issuer.key_id) and path[-1].issuer_key_id != issuer.key_id:
             yield Breach("RFC 5280 4.2.1.2", f"its subjectKeyIdentifier is not the one that {path[-1]} names")
         yield from _length_breaches(path, issuer)
@@ -122,8 +124,10 @@ class Judge:
     def _names(self, ca: Member, below: Member) -> tuple[Breach, ...]:
         pair = (id(ca), id(below))
         if pair not in self._constrained:
-            enough = self.search.work.spend("comparisons", comparisons(ca, below))
-            self._constrained[pair] = tuple(constraint_breaches(ca, below)) if enough else (TOO_MANY,)
+            common = self.request.reference is None and not below.is_ca
+            enough = self.search.work.spend("comparisons", comparisons(ca, below, common_names=common))
+            found = constraint_breaches(ca, below, common_names=common) if enough else (TOO_MANY,)
+            self._constrained[pair] = tuple(found)
         return self._constrained[pair]
 
     def _times(self, member: Member) -> Iterator[Breach]:
@@ -148,7 +152,9 @@ class Judge:
             if is_signed_by(member, issuer) is not True:
                 refusals += _at(path, index, (UNVERIFIED,))
         refusals += placed("path", policy_breaches(path))
-        for index, breach in status_breaches(path, self.request.crls, self.search.pool, self.request.at):
+        strict = self.request.profile == "webpki"
+        found = status_breaches(path, self.request.crls, self.search.pool, self.request.at, strict=strict)
+        for index, breach in found:
             refusals += _at(path, index, (breach,))
         return tuple(refusals)
 

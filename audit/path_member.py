@@ -1,6 +1,6 @@
 """A certificate as a member of a path: every field that a rule of path validation asks for, read once.
 
-It judges nothing. What cannot be read stands in `unread`; a certificate without readable names has no place in a path.
+What cannot be read stands in `unread`; a certificate without readable names has no place in a path.
 """
 
 from __future__ import annotations
@@ -18,9 +18,11 @@ from cryptography.x509.oid import AuthorityInformationAccessOID
 from audit import quiet
 from audit.certificate import Fault
 from audit.der import Element, elements
+from audit.extensions import extensions_of
 from audit.fields import UNREADABLE, CanonicalName, canonical, reason_of
 from audit.fields import key as key_of
 from audit.keys import KeyFacts
+from audit.signature import SignatureAlgorithm, key_algorithm
 
 _Extension = TypeVar("_Extension", bound=x509.ExtensionType)
 _Value = TypeVar("_Value")
@@ -29,6 +31,7 @@ _VERSION: Final = 0xA0
 _EXTENSIONS: Final = 0xA3
 MAX_OCTETS: Final = 256 * 1024  # TLS libraries take 100 kB for a whole chain
 
+_SPKI: Final = 5  # its place
 _FIELDS: Final = 6  # serialNumber, signature, issuer, validity, subject, subjectPublicKeyInfo
 
 
@@ -49,6 +52,7 @@ class Member:
     not_after: datetime
     public_key: CertificatePublicKeyTypes | None
     key: KeyFacts | None
+    key_algorithm: SignatureAlgorithm | None  # of an RSA key: whether it is restricted to RSASSA-PSS
     extensions: Mapping[type[x509.ExtensionType], x509.Extension[x509.ExtensionType]]
     unknown: tuple[x509.Extension[x509.ExtensionType], ...]  # extensions that the library has no type for
     unread: tuple[Fault, ...]
@@ -75,7 +79,7 @@ class Member:
     @property
     def spki(self) -> bytes:
         """The SubjectPublicKeyInfo as it stands there."""
-        return self.raw[5].whole
+        return self.raw[_SPKI].whole
 
     @property
     def inner_algorithm(self) -> bytes:
@@ -155,7 +159,7 @@ def _read(der: bytes) -> Member:
     del raw[: raw[0].tag == _VERSION]
     unread: list[Fault] = []
     nothing: tuple[x509.Extension[x509.ExtensionType], ...] = ()
-    extensions = _or_fault("extensions", lambda: tuple(parsed.extensions), nothing, unread)
+    extensions = _or_fault("extensions", lambda: tuple(extensions_of(parsed)), nothing, unread)
     return Member(
         der,
         parsed,
@@ -170,6 +174,7 @@ def _read(der: bytes) -> Member:
         parsed.not_valid_after_utc,
         _or_fault("subjectPublicKeyInfo", parsed.public_key, None, unread),
         _or_fault("subjectPublicKeyInfo", lambda: key_of(parsed), None, []),
+        _or_fault("subjectPublicKeyInfo", lambda: key_algorithm(raw[_SPKI].whole), None, unread),
         {type(one.value): one for one in extensions if not _is_unknown(one)},
         tuple(filter(_is_unknown, extensions)),
         tuple(unread),

@@ -13,7 +13,7 @@ from typing import Final
 from cryptography import x509
 from cryptography.x509.oid import CertificatePoliciesOID
 
-from audit.der import elements
+from audit.der import dotted, elements
 from audit.path_member import Member
 from audit.refusal import PROFILE, Breach
 
@@ -121,22 +121,8 @@ def _mappings(member: Member) -> Mapping[str, frozenset[str]] | None:
     try:
         (pairs,) = elements(found.value)
         for pair in elements(pairs.content):
-            issuer, subject = (_dotted(one.content) for one in elements(pair.content))
+            issuer, subject = (dotted(one.content) for one in elements(pair.content))
             mappings[issuer] = mappings.get(issuer, frozenset()) | {subject}
     except ValueError:
         return None
     return mappings or None  # one at least stands there
-
-
-def _dotted(content: bytes) -> str:
-    """Return an object identifier in dotted form (X.690 8.19)."""
-    arcs, arc = [], 0
-    for octet in content:
-        arc = arc << 7 | octet & 0x7F
-        if not octet & 0x80:
-            arcs.append(arc)
-            arc = 0
-    if not arcs:
-        raise ValueError("an object identifier is empty")
-    first = min(arcs[0] // 40, 2)
-    return ".".join(map(str, (first, arcs[0] - 40 * first, *arcs[1:])))

@@ -1,7 +1,7 @@
 """The rules for a certificate by its place in a path: leaf, intermediate or anchor. A table of rules, a function each.
 
-They are those of RFC 5280 and, for clients of the web, of the Baseline Requirements (BR). It knows no other certificate
-of the path, no time and no name that is looked for.
+They are those of RFC 5280 and, for clients of the web, of the Baseline Requirements (BR). Rules about time, about the
+name that is looked for and about two certificates of a path are elsewhere.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ from typing import Final
 from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
+from audit.der import elements
+from audit.extensions import BASIC_CONSTRAINTS
 from audit.fields import USAGES
 from audit.name_constraints import own_breaches
 from audit.path_extensions import NEVER_CRITICAL_OF_SERVERS, extension_breaches, unread_breaches
@@ -26,6 +28,8 @@ ANY_USAGE: Final = ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE.dotted_string
 SERVER_AUTH: Final = ExtendedKeyUsageOID.SERVER_AUTH.dotted_string
 _NOT_OF_SERVERS: Final = ("codeSigning", "emailProtection", "timeStamping", "OCSPSigning", "anyExtendedKeyUsage")
 _MAX_SERIAL: Final = 1 << 159  # 20 octets, the first bit of which is the sign
+_EMPTY: Final = b"\x30\x00"  # a SEQUENCE
+_INTEGER: Final = 0x02
 
 Rule = Callable[[Member], Iterator[Breach]]
 
@@ -59,11 +63,19 @@ def intermediate_breaches(ca: Member, purpose: str) -> tuple[Breach, ...]:
 
 @lru_cache(maxsize=2048)
 def anchor_breaches(anchor: Member, purpose: str) -> tuple[Breach, ...]:
-    """Return what is wrong with the certificate of a trust anchor, which may be an intermediate's, for a purpose."""
+    """Return what is wrong with the certificate of a trust anchor, which may be an intermediate's, for a purpose.
+
+    Of one of version 1, which has no extensions, only the name and the key count (RFC 5280 6.1.1 d).
+    """
     if anchor.lacks_extensions:
         return tuple(_found(anchor, unread_breaches, *_PLAIN))
+    if anchor.version is x509.Version.v1 and not anchor.extensions and not anchor.unknown:
+        old = Breach("RFC 5280 4.1.2.1", "it is not of version 3", PROFILE)
+        return (*_found(anchor, unread_breaches, *_PLAIN), old)
     found = list(_found(anchor, *_EVERY, *_PLAIN, *_CA))
-    found += _root(anchor) if anchor.is_self_issued else _usage_breaches(anchor, purpose)
+    found += _usage_breaches(anchor, purpose)
+    if anchor.is_self_issued:
+        found += _root(anchor)
     return tuple(found)
 
 
@@ -95,6 +107,11 @@ def _unique_identifiers(member: Member) -> Iterator[Breach]:
         yield Breach("RFC 5280 4.1.2.8", "it holds a unique identifier", PROFILE)
 
 
+def _has_path_length(leaf: Member) -> bool:
+    parts = elements(leaf.raw_extension(BASIC_CONSTRAINTS) or _EMPTY)
+    return any(part.tag == _INTEGER for part in elements(parts[0].content))
+
+
 def _has_issuer_key_id(member: Member) -> Iterator[Breach]:
     is_self_signed = member.is_self_issued and is_signed_by(member, member) is not False
     if member.issuer_key_id is None and not is_self_signed:
@@ -104,11 +121,11 @@ def _has_issuer_key_id(member: Member) -> Iterator[Breach]:
 def _is_end_entity(leaf: Member) -> Iterator[Breach]:
     constraints, usage = leaf.get(x509.BasicConstraints), leaf.get(x509.KeyUsage)
     if leaf.version is not x509.Version.v3:
-        yield Breach("RFC 5280 4.1.2.1", "it is not of version 3")
+        yield Breach("RFC 5280 4.1.2.1", "it is not of version 3", PROFILE)
     if constraints is not None and constraints.ca:
         yield Breach("BR 7.1.2.7.8", "it is a CA's", PROFILE)
-    if constraints is not None and not constraints.ca and constraints.path_length is not None:
-        yield Breach("RFC 5280 4.2.1.9", "it is not a CA's and has a path length")
+    if constraints is not None and not constraints.ca and _has_path_length(leaf):
+        yield Breach("RFC 5280 4.2.1.9", "it is not a CA's and has a path length", PROFILE)
     if usage is not None and usage.key_cert_sign:
         yield Breach("BR 7.1.2.7.11", "keyUsage admits to sign certificates", PROFILE)
     if leaf.get(x509.NameConstraints) is not None:
@@ -121,7 +138,7 @@ def _subject(leaf: Member) -> Iterator[Breach]:
     if leaf.get(x509.SubjectAlternativeName) is None:
         yield Breach("RFC 5280 4.1.2.6", "it names no subject")
     elif not leaf.is_critical(x509.SubjectAlternativeName):
-        yield Breach("RFC 5280 4.2.1.6", "the subject is empty, and subjectAltName is not critical")
+        yield Breach("RFC 5280 4.2.1.6", "the subject is empty, and subjectAltName is not critical", PROFILE)
 
 
 def _alternative(leaf: Member) -> Iterator[Breach]:
@@ -167,7 +184,7 @@ def _is_authority(ca: Member) -> Iterator[Breach]:
     if constraints is None or not constraints.ca:
         yield Breach("RFC 5280 4.2.1.9", "its basicConstraints do not say that it is a CA's")
     elif not ca.is_critical(x509.BasicConstraints):
-        yield Breach("RFC 5280 4.2.1.9", "its basicConstraints are not critical")
+        yield Breach("RFC 5280 4.2.1.9", "its basicConstraints are not critical", PROFILE)
     if usage is not None and not usage.key_cert_sign:
         yield Breach("RFC 5280 4.2.1.3", "its keyUsage does not admit to sign certificates")
     if not ca.subject:

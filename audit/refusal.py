@@ -12,6 +12,7 @@ from typing import Final, Literal, NamedTuple
 Kind = Literal["client", "profile"]
 """`client`: RFC 5280 path validation and today's clients refuse it. `profile`: only a rule book for CAs forbids it."""
 
+CLIENT: Final = "client"
 PROFILE: Final = "profile"
 
 
@@ -20,7 +21,7 @@ class Breach(NamedTuple):
 
     clause: str
     reason: str
-    kind: Kind = "client"
+    kind: Kind = CLIENT
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """Certificates for tests of path validation: each is a good one, and every method changes one thing of it.
 
-It knows X.509 and none of the rules. What the library refuses to make is made by editing the DER and signing it anew.
+What the library refuses to make is made by editing the DER and signing it anew.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed25519, padding, rsa
+from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, padding, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
@@ -27,6 +27,7 @@ Digest = hashes.SHA224 | hashes.SHA256 | hashes.SHA384 | hashes.SHA512
 Extensions = Mapping[type[x509.ExtensionType], tuple[x509.ExtensionType, bool]]
 Fields = list[bytes]
 
+EDWARDS: Final = (ed25519.Ed25519PrivateKey, ed448.Ed448PrivateKey)
 SERVER: Final = ExtendedKeyUsageOID.SERVER_AUTH
 BITS: Final = ("digital_signature", "content_commitment", "key_encipherment", "data_encipherment", "key_agreement",
                "key_cert_sign", "crl_sign", "encipher_only", "decipher_only")  # fmt: skip
@@ -150,7 +151,7 @@ def _der(same: _Same) -> bytes:
     )
     for extension, critical in made.extensions.values():
         builder = builder.add_extension(extension, critical)
-    digest = None if isinstance(made.signer, ed25519.Ed25519PrivateKey) else made.digest
+    digest = None if isinstance(made.signer, EDWARDS) else made.digest
     der = builder.sign(made.signer, digest, rsa_padding=made.pss).public_bytes(Encoding.DER)
     for edit in made.edits:
         der = signed(edit([one.whole for one in elements(_tbs(der))]), der, made.signer)

@@ -47,7 +47,8 @@ ACCESS = x509.AuthorityInformationAccess(
 EMPTY = b"\x30\x00"
 TLS_POLICY = x509.PolicyInformation(x509.ObjectIdentifier("2.23.140.1.2.1"), None)
 NO_CA, A_CA = (x509.BasicConstraints(ca=is_ca, path_length=None) for is_ca in (False, True))
-OF_CA = LEAF.extensions[x509.AuthorityKeyIdentifier][0]
+OF_CA = x509.AuthorityKeyIdentifier.from_issuer_public_key(CA.private_key.public_key())
+LEAF_WITH_SERIAL = x509.AuthorityKeyIdentifier(OF_CA.key_identifier, [directory("CN=Path Root")], 5)
 DIGITAL = b"\x03\x02\x07\x80"
 GENERALIZED = tlv(0x30, tlv(0x18, b"20261101000000Z"), tlv(0x18, b"20270101000000Z"))
 
@@ -95,9 +96,9 @@ LEAVES = {
         LEAF.having(x509.AuthorityKeyIdentifier(b"2" * 20, None, None)),
         "RFC 5280 4.2.1.2",
     ),
-    "authorityKeyIdentifier with issuer and serial number": (LEAF.having(WITH_SERIAL), "BR 7.1.2.11.1"),
+    "authorityKeyIdentifier with issuer and serial number": (LEAF.having(LEAF_WITH_SERIAL), "BR 7.1.2.11.1"),
     "CA": (LEAF.having(A_CA, critical=True), "BR 7.1.2.7.8"),
-    "path length": (LEAF.edited(extension_added("2.5.29.19", b"\x30\x03\x02\x01\x00")), "RFC 5280 4.2"),
+    "path length": (LEAF.edited(extension_added("2.5.29.19", b"\x30\x03\x02\x01\x00")), "RFC 5280 4.2.1.9"),
     "usage that signs certificates": (LEAF.having(usage("digital_signature", "key_cert_sign")), "BR 7.1.2.7.11"),
     "usage that signs CRLs": (LEAF.having(usage("digital_signature", "crl_sign")), "BR 7.1.2.7.11"),
     "usage without signature for an EC key": (LEAF.having(usage("key_encipherment")), "BR 7.1.2.7.11"),
