@@ -8,11 +8,24 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Literal
+from typing import Final, Literal
 
 from audit.certificate import Certificate, read_certificate
 from audit.observation import Handshake, HostView, Observation
 from audit.words import moment
+
+_IN_THE_LAST_BITS: Final = tuple(
+    map(
+        ipaddress.IPv6Network,
+        (
+            "::ffff:0:0/96",  # IPv4-mapped (RFC 4291 2.5.5.2)
+            "::/96",  # IPv4-compatible (RFC 4291 2.5.5.1)
+            "::ffff:0:0:0/96",  # IPv4-translated (RFC 2765 2.1)
+            "64:ff9b::/96",  # NAT64 (RFC 6052 2.1)
+        ),
+    )
+)
+_TRANSLATED_LOCALLY: Final = ipaddress.IPv6Network("64:ff9b:1::/48")  # RFC 8215
 
 Direction = Literal["here", "elsewhere", "unknown"]
 
@@ -59,8 +72,38 @@ def direction(observation: Observation, server: HostView) -> Direction:
 
 
 def is_public(address: str) -> bool:
-    """Tell whether an address can be reached from the Internet (IANA's special-purpose registries)."""
-    return ipaddress.ip_address(address).is_global
+    """Return whether an address can be reached from the Internet (IANA's special-purpose registries).
+
+    An IPv6 address that holds an IPv4 address is as public as that.
+    """
+    return all(one.is_global for one in _meant(address))
+
+
+def is_link_local(address: str) -> bool:
+    """Return whether an address is, or holds, a link-local one: 169.254.0.0/16 or fe80::/10.
+
+    Cloud providers give out credentials there.
+    """
+    return any(one.is_link_local for one in _meant(address))
+
+
+def _meant(address: str) -> tuple[ipaddress.IPv4Address | ipaddress.IPv6Address, ...]:
+    """Return the IPv4 addresses that an IPv6 address holds for whatever translates it, else the address itself."""
+    parsed = ipaddress.ip_address(address.partition("%")[0])
+    if isinstance(parsed, ipaddress.IPv4Address):
+        return (parsed,)
+    number = int(parsed)
+    if parsed in _TRANSLATED_LOCALLY:  # by a prefix of 48, 56, 64 or 96 bits (RFC 6052 2.2), and public by none
+        held = (
+            (number >> 64 & 0xFFFF) << 16 | number >> 40 & 0xFFFF,
+            (number >> 64 & 0xFF) << 24 | number >> 32 & 0xFFFFFF,
+        )
+        return (parsed, *map(ipaddress.IPv4Address, (*held, number >> 24 & 0xFFFFFFFF, number & 0xFFFFFFFF)))
+    if any(parsed in network for network in _IN_THE_LAST_BITS) and number > 1:  # 0 and 1 are `::` and `::1`
+        return (ipaddress.IPv4Address(number & 0xFFFFFFFF),)
+    if parsed.sixtofour is not None:
+        return (parsed.sixtofour,)
+    return parsed.teredo or (parsed,)
 
 
 def leaves_by_address(observation: Observation) -> dict[str, list[str]]:

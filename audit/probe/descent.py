@@ -16,6 +16,7 @@ import dns.name
 import dns.rdatatype
 import dns.rrset
 
+from audit.addresses import is_link_local
 from audit.probe.question import Answer, AnswerKind, Door, Question, ask
 from audit.probe.root_hints import RootServer
 from audit.probe.wire import Stopped
@@ -186,6 +187,10 @@ class Descent:
         """Return the first answer that one of the zone's servers gives; raises _Ended where none does."""
         faults = list(zone.unfound)
         for server, address in self._servers(zone, faults):
+            if is_link_local(address):
+                zone.failed[address] = "unreachable"
+                faults.append(TraceFailure("lame", f"{server} ({address}): a link-local address is not asked"))
+                continue
             answer = self._ask(Question(zone.name, name, rdtype), server, address)
             if answer.kind not in _OF_ANSWER:
                 return answer

@@ -19,6 +19,7 @@ from dataclasses import replace
 from typing import Final
 from urllib.parse import urljoin
 
+from audit.addresses import is_link_local
 from audit.door import Door
 from audit.names import host_name_faults
 from audit.observation import Accident, DnsView, Observation
@@ -29,6 +30,7 @@ from audit.probe.wire import Stopped, has_route
 from audit.websites import VALIDATION
 
 MAX_HOPS: Final = 10  # as many redirects as Let's Encrypt follows
+NEVER_ASKED: Final = "it is a link-local address, to which no CA has a way; it is not asked"
 _ADDRESSES: Final = 16  # of one name that are knocked at
 _PEEK: Final = 200  # bytes of an answer that are looked at
 _SHOWN: Final = 80  # characters of it that are kept
@@ -70,6 +72,9 @@ def _look(seen: Observation, limits: Limits, stop: threading.Event) -> Observati
 def knock(url: str, address: str, limits: Limits, stop: threading.Event) -> Iterator[Door]:
     """Yield what answers at an address, and where it redirects what answers there; the last is where that ends."""
     bounds = Bounds(time.monotonic() + limits.timeout_s, _PEEK, stop, only_peeks=True)
+    if is_link_local(address):
+        yield Door(url, address, detail=NEVER_ASKED)
+        return
     asked = set[str]()
     while url and url not in asked and len(asked) <= MAX_HOPS:
         asked.add(url)

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 from urllib.parse import urljoin
 
-from audit.addresses import is_public
+from audit.addresses import is_link_local, is_public
 from audit.endpoint import to_address
 from audit.probe.dns import resolve
 from audit.probe.exchange import Answer, Bounds, FetchFault, Place, Question, Refused, ask, connect, place_of, tunnel
@@ -29,10 +29,6 @@ from audit.words import listing
 
 MAX_REDIRECTS: Final = 3
 _REDIRECTS: Final = (301, 302, 303, 307, 308)
-_EMBEDDED: Final = (  # what a translator on the way makes of it is the IPv4 address in its last bits (RFC 6052, 8215)
-    ipaddress.IPv6Network("64:ff9b::/96"),
-    ipaddress.IPv6Network("64:ff9b:1::/48"),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,18 +99,11 @@ class Fetcher:
 
 
 def may_be_called(address: str) -> bool:
-    """Tell whether an address is on the Internet: no loopback, private, link-local, multicast or reserved one.
+    """Return whether an address is on the Internet: not loopback, private, link-local, multicast or reserved.
 
     One that holds an IPv4 address is as good as that.
     """
-    parsed = ipaddress.ip_address(address.partition("%")[0])
-    if isinstance(parsed, ipaddress.IPv6Address):
-        inner = parsed.ipv4_mapped or parsed.sixtofour
-        if any(parsed in network for network in _EMBEDDED):
-            inner = ipaddress.IPv4Address(int(parsed) & 0xFFFFFFFF)
-        if inner is not None:
-            return may_be_called(str(inner))
-    return is_public(str(parsed)) and not parsed.is_multicast
+    return is_public(address) and not ipaddress.ip_address(address.partition("%")[0]).is_multicast
 
 
 def _fetch(question: Question, policy: FetchPolicy, stop: threading.Event) -> Fetched | Unfetched:
@@ -186,21 +175,32 @@ def _callable(place: Place, policy: FetchPolicy, bounds: Bounds) -> Iterator[str
         raise
     allowed = [address for address in addresses if _is_allowed(address, policy)]
     if not allowed:
-        raise Refused("address", f"{place.host} leads to {listing(addresses)}, which a certificate must not make us "
-                                 "call (allow_private)")  # fmt: skip
+        opened = "" if all(map(is_link_local, addresses)) else " (allow_private)"
+        raise Refused(
+            "address", f"{place.host} leads to {listing(addresses)}, which a certificate must not make us call{opened}"
+        )
     yield from allowed
 
 
 def _is_allowed(address: str, policy: FetchPolicy) -> bool:
-    return policy.allow_private or address in policy.spared or may_be_called(address)
+    """Return whether an address may be called: a link-local one never, whatever the configuration allows."""
+    return not is_link_local(address) and (policy.allow_private or address in policy.spared or may_be_called(address))
 
 
 def _resolved(host: str, policy: FetchPolicy, bounds: Bounds) -> tuple[str, ...]:
     bounds.left_s()
-    address = to_address(host)
+    address = to_address(host) or _short_address(host)
     if address is not None:
         return (address,)
     view = resolve(host, policy.limits, bounds.stop)
     if not view.addresses:
         raise Refused("resolve", view.detail or f"{host} has no address")
     return view.addresses
+
+
+def _short_address(host: str) -> str | None:
+    """Return the IPv4 address that a host such as `0x7f.1` means to most programs, a proxy's among them."""
+    try:
+        return socket.inet_ntoa(socket.inet_aton(host))
+    except OSError:
+        return None

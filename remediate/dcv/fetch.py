@@ -18,6 +18,8 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import SplitResult, urljoin, urlsplit
 
+from audit.addresses import is_link_local
+from audit.probe.doors import NEVER_ASKED
 from audit.probe.wire import has_route
 from remediate.dcv.validator import SELF_TEST, Hop, Look, Vantage, Verdict
 
@@ -146,6 +148,8 @@ def _ask(url: SplitResult, address: str, vantage: Vantage) -> _Answer:
     """Return the answer to one request; raises _Unanswered."""
     end = time.monotonic() + vantage.deadline_s
     target = url.path + (f"?{url.query}" if url.query else "")
+    if is_link_local(address):
+        raise _Unanswered("blocked", NEVER_ASKED)
     request = f"GET {target} HTTP/1.1\r\nHost: {url.hostname}\r\nUser-Agent: {_AGENT}\r\nConnection: close\r\n\r\n"
     try:
         with closing(socket.create_connection((address, vantage.port), vantage.deadline_s)) as connection:

@@ -203,3 +203,9 @@ def test_a_server_that_keeps_the_connection_open_is_not_waited_for(
     begun = time.monotonic()
     (look,) = HTTP.self_test(challenge, (HERE,), Vantage(speaking(keep), deadline_s=8))
     assert (look.verdict, time.monotonic() - begun < 4) == ("good", True)
+
+
+@pytest.mark.parametrize("address", ["169.254.169.254", "fe80::1", "::ffff:169.254.169.254"])
+def test_link_local_address_is_not_asked(challenge: Challenge, address: str) -> None:
+    (look,) = HTTP.self_test(challenge, (address,), Vantage(1))
+    assert (look.verdict, "is not asked" in look.detail) == ("blocked", True)

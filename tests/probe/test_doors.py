@@ -189,3 +189,9 @@ def test_every_address_of_the_name_is_knocked_at_for_a_file_that_nobody_knows() 
     assert path == third[0].split()[1]
     assert len(path) == len("/.well-known/pki-validation/") + 32 + len(".txt")
     assert from_json(Observation, to_json(seen)) == seen
+
+
+@pytest.mark.parametrize("address", ["169.254.169.254", "fe80::1", "64:ff9b::169.254.169.254"])
+def test_link_local_address_is_not_asked(address: str) -> None:
+    (door,) = knock(URL, address, LIMITS, threading.Event())
+    assert (door.status, "is not asked" in door.detail) == (None, True)

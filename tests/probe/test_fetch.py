@@ -155,10 +155,61 @@ def test_nor_by_a_redirect() -> None:
         ("::ffff:10.0.0.1", False),
         ("2002:7f00:1::", False),
         ("64:ff9b::a00:1", False),
+        ("64:ff9b:1::5db8:d822", False),  # of a network's own use, whatever is in it
+        ("::5db8:d822", True),  # 93.184.216.34, IPv4-compatible
+        ("::10.0.0.1", False),
+        ("::ffff:0:93.184.216.34", True),  # IPv4-translated
+        ("::ffff:0:10.0.0.1", False),
+        ("2001:0:5db8:d822::a247:27dd", True),  # Teredo: 93.184.216.34 serves 93.184.216.34
+        ("2001:0:5db8:d822::f5ff:fffe", False),  # Teredo: it serves 10.0.0.1
+        ("2001:0:a00:1::a247:27dd", False),  # Teredo: 10.0.0.1 serves
+        ("::", False),
     ],
 )
 def test_only_addresses_of_the_internet_may_be_called(address: str, expected: bool) -> None:  # noqa: FBT001 - parameter
     assert may_be_called(address) is expected
+
+
+LINK_LOCAL = (
+    "169.254.169.254",
+    "fe80::1",
+    "febf::1",
+    "::169.254.169.254",
+    "::ffff:169.254.169.254",
+    "::ffff:0:169.254.169.254",
+    "64:ff9b::169.254.169.254",
+    "64:ff9b:1::169.254.169.254",
+    "64:ff9b:1:a9fe:a9:fe00::",  # behind a prefix of 48 bits
+    "64:ff9b:1:a9:fe:a9fe::",  # 56
+    "64:ff9b:1:0:a9:fea9:fe00:0",  # 64
+    "2002:a9fe:a9fe::1",
+    "2001:0:a9fe:a9fe::",
+    "2001:0:5db8:d822::5601:5601",
+)
+
+
+@pytest.mark.parametrize("address", LINK_LOCAL)
+def test_link_local_address_is_never_called_whatever_is_allowed(address: str) -> None:
+    host = f"[{address}]" if ":" in address else address
+    for proxy in (None, "http://127.0.0.1:9"):
+        policy = FetchPolicy(allow_private=True, spared=frozenset({address}), proxy=proxy, deadline_s=2.0)
+        kind, detail = fault(Fetcher(policy).get(f"http://{host}/latest/meta-data/"))
+        assert (kind, "must not make us call" in detail, "allow_private" in detail) == ("address", True, False)
+
+
+@pytest.mark.parametrize(
+    "host", ["0xa9fea9fe", "2852039166", "0251.0376.0251.0376", "169.254.43518", "0xA9.254.0xa9fe"]
+)
+def test_link_local_address_in_another_notation_is_not_left_to_the_proxy(host: str) -> None:
+    with conversing(answering(b"credentials")) as proxy:
+        policy = FetchPolicy(allow_private=True, proxy=f"http://127.0.0.1:{proxy.port}", deadline_s=5.0)
+        assert fault(Fetcher(policy).get(f"http://{host}/latest/meta-data/"))[0] == "address"
+        assert proxy.heads == []
+
+
+def test_redirect_to_a_link_local_address_is_not_followed() -> None:
+    with conversing(redirect("http://169.254.169.254/latest/meta-data/")) as there:
+        assert fault(Fetcher(ANYWHERE).get(there.url()))[0] == "address"
 
 
 def test_a_proxy_is_asked_for_what_is_not_ours_and_is_told_who_asks() -> None:

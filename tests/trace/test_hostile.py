@@ -42,6 +42,18 @@ def test_glue_for_a_name_elsewhere_is_not_believed() -> None:
     assert FORGED not in {step.address for step in found.steps}
 
 
+@pytest.mark.parametrize("address", ["169.254.169.254", "169.254.0.1"])
+def test_server_with_a_link_local_address_is_not_asked(address: str) -> None:
+    def forge(response: dns.message.Message) -> None:
+        response.authority = [records("example.test.", "NS", "ns1.example.test.")]
+        response.additional = [records("ns1.example.test.", "A", address)]
+
+    found = trace_changed(TLD, forge, "four.example.test")
+    assert address not in {step.address for step in found.steps}
+    assert found.failure is not None
+    assert (found.failure.kind, "a link-local address is not asked" in found.failure.detail) == ("lame", True)
+
+
 def test_records_of_other_names_in_an_answer_are_not_believed() -> None:
     def forge(response: dns.message.Message) -> None:
         response.answer.append(records("host.other.test.", "A", FORGED))
