@@ -47,6 +47,7 @@ class Request:
     purpose: str  # the OID of an extended key usage
     crls: tuple[RevocationList | Fault, ...]
     profile: Profile = "rfc5280"
+    common_names: bool = True  # whether the caller may match them if it gives no reference
 
     def refuses(self, breach: Breach | Refusal) -> bool:
         """Return whether a breach refuses a path in this profile."""
@@ -124,7 +125,7 @@ class Judge:
     def _names(self, ca: Member, below: Member) -> tuple[Breach, ...]:
         pair = (id(ca), id(below))
         if pair not in self._constrained:
-            common = self.request.reference is None and not below.is_ca
+            common = self.request.common_names and self.request.reference is None and not below.is_ca
             enough = self.search.work.spend("comparisons", comparisons(ca, below, common_names=common))
             found = constraint_breaches(ca, below, common_names=common) if enough else (TOO_MANY,)
             self._constrained[pair] = tuple(found)

@@ -63,6 +63,7 @@ def validate_path(  # noqa: PLR0913 - the inputs of RFC 5280 6.1.1, by name
     max_depth: int | None = None,
     crls: Iterable[bytes] = (),
     chase: Chase | None = None,
+    common_names: bool = True,
 ) -> Validation:
     """Validate a path from a leaf through a pool to an anchor, all DER (RFC 5280 6.1); never raises for any bytes.
 
@@ -71,10 +72,12 @@ def validate_path(  # noqa: PLR0913 - the inputs of RFC 5280 6.1.1, by name
     be, self-issued ones not counted. With the profile `rfc5280` only what today's clients refuse refuses a path; with
     `webpki` the rules for public CAs do so too. If `crls` are given, one of them has to show that the leaf is not
     revoked. `chase` is called for what a certificate's authorityInfoAccess points to if the path is refused without it.
-    What cannot be read in the pool is skipped.
+    What cannot be read in the pool is skipped. Name constraints apply to `common_names` of a leaf without dNSNames if
+    there is no reference, as with OpenSSL; a caller that never matches them says so.
     """
     moment = (at if at.tzinfo else at.replace(tzinfo=UTC)).replace(microsecond=0)  # times in certificates have none
-    request = Request(reference, moment, PURPOSES.get(purpose, purpose), tuple(map(read_crl, crls)), profile)
+    usage, lists = PURPOSES.get(purpose, purpose), tuple(map(read_crl, crls))
+    request = Request(reference, moment, usage, lists, profile, common_names=common_names)
     depth = MAX_INTERMEDIATES if max_depth is None else min(max_depth, MAX_DEPTH)
     sent, skipped_pool = _members(_bounded(pool), "pool")
     trusted, skipped_anchors = _members(anchors, "anchors")

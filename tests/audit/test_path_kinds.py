@@ -277,6 +277,7 @@ def test_common_name_is_constrained_if_no_name_is_looked_for() -> None:
     leaf = replace(new_leaf(ca, "192.0.2.1"), subject="CN=www.example.org")
     assert clauses(by_clients(leaf, ca, roots=[ROOT], reference=None)) == {"RFC 5280 4.2.1.10"}
     assert by_clients(leaf, ca, roots=[ROOT], reference="192.0.2.1").ok
+    assert by_clients(leaf, ca, roots=[ROOT], reference=None, common_names=False).ok
     with_name = leaf.having(san("www.example.com"))
     assert by_clients(with_name, ca, roots=[ROOT], reference=None).ok
 
