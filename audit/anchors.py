@@ -38,6 +38,13 @@ class Anchors:
         """Return the anchors of that subject."""
         return self._by_subject.get(subject, [])
 
+    def issuing(self, certificates: Iterable[Certificate]) -> tuple[bytes, ...]:
+        """Return as DER the anchors that bear the issuer's name of one of these, or are one of these themselves."""
+        readable = [certificate for certificate in certificates if certificate.can_ask(*LINKED)]
+        named = (anchor for certificate in readable for anchor in self.named(certificate.canonical_issuer))
+        themselves = (certificate for certificate in readable if certificate in self._sources)
+        return tuple(dict.fromkeys(anchor.der for anchor in (*named, *themselves)))
+
     def matching(self, certificate: Certificate) -> Certificate | None:
         """Return the anchor that a certificate is: an anchor is a name and a key (RFC 5280 6.1.1 d), whatever else."""
         for anchor in self.named(certificate.canonical_subject):

@@ -1,11 +1,12 @@
-"""The chain that a server sent: where it leads by names and signatures, and in what order it was sent.
+"""The chain that a server sent: the path that `validate_path` finds in it, and in what order it was sent.
 
-It refuses to know times as a condition of trust, and knows no host name and no policy.
+The path by names and signatures is separate from why clients refuse it: no host name and no policy is looked at here.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from functools import lru_cache
 from itertools import pairwise
 from typing import Final
@@ -26,13 +27,15 @@ FORGEABLE: Final = ("md2", "md4", "md5", "sha1")
 class Chain:
     """A chain as served, leaf first and nothing left out, and the best path from its leaf to a trust anchor.
 
-    Of paths by names and signatures that one is taken whose intermediates outlive the leaf, if there is one. `reached`
-    is what was sent and the leaf leads to, the leaf first. `missing_issuer` is the issuer that was neither sent nor is
-    an anchor, `refused_issuer` the one whose key did not make a signature though it bears the name.
+    `path` is linked by names and signatures; `validation` says why clients refuse it at the time `at`, if they do.
+    `reached` is what was sent and the leaf leads to, the leaf first. `missing_issuer` is the issuer that was neither
+    sent nor is an anchor, `refused_issuer` the one whose key did not make a signature though it bears the name.
     """
 
     certificates: tuple[Certificate, ...]
     anchors: Anchors
+    at: datetime
+    validation: Validation
     path: tuple[Certificate, ...] | None = None
     reached: tuple[Certificate, ...] = ()
     missing_issuer: str | None = None
@@ -82,25 +85,34 @@ class Chain:
 
     def is_completed_by(self, bundle: tuple[bytes, ...]) -> bool:
         """Tell whether these further certificates (DER) would complete a path."""
-        sent = tuple(certificate.der for certificate in self.certificates)
-        return read_chain((*sent, *bundle), self.anchors).is_anchored
+        return self.extended_by(bundle).is_anchored
+
+    def extended_by(self, bundle: tuple[bytes, ...]) -> Chain:
+        """Return the chain as if these further certificates (DER) had been sent too."""
+        return read_chain((*(certificate.der for certificate in self.certificates), *bundle), self.anchors, self.at)
 
 
 @lru_cache(maxsize=2048)
-def read_chain(chain_der: tuple[bytes, ...], anchors: Anchors) -> Chain:
-    """Read a chain as sent, leaf first; never raises. An unreadable certificate in it leads nowhere."""
+def read_chain(chain_der: tuple[bytes, ...], anchors: Anchors, at: datetime) -> Chain:
+    """Read a chain as sent, leaf first, as of a time; never raises. An unreadable certificate in it leads nowhere."""
     certificates = tuple(map(read_certificate, chain_der))
     if not certificates or not certificates[0].can_ask(*LINKED):
-        return Chain(certificates, anchors)
+        return Chain(certificates, anchors, at, Validation((), ()))
     leaf, search = certificates[0], Search(linked(certificates), anchors)
     reached = search.explore(leaf)
-    path = _best_path(search, leaf)
+    validation = validate_path(leaf.der, chain_der[1:], anchors.issuing(certificates), reference=None, at=at)
+    path = tuple(map(read_certificate, validation.path)) or None
+    forged = _forged(path or ())
+    if forged:
+        path = None
     ends_self_signed = path is None and any(certificate.is_self_signed for certificate in reached)
     ends = () if path or ends_self_signed else tuple(end for end in reached if not search.issuers(end))
-    refused = next((issuer for end in ends for issuer in _refused(search, end)), None)
+    refused = forged or next((issuer for end in ends for issuer in _refused(search, end)), None)
     return Chain(
         certificates,
         anchors,
+        at,
+        validation,
         path=path,
         reached=reached,
         missing_issuer=ends[0].issuer if ends and refused is None else None,
@@ -112,33 +124,17 @@ def read_chain(chain_der: tuple[bytes, ...], anchors: Anchors) -> Chain:
     )
 
 
-def _best_path(search: Search, leaf: Certificate) -> tuple[Certificate, ...] | None:
-    """Return a path that clients would choose: all sound, else all verified, else any."""
-
-    def is_verified(certificate: Certificate, issuer: Certificate) -> bool:
-        return is_signed_by(certificate, issuer) is True
-
-    def is_sound(certificate: Certificate, issuer: Certificate) -> bool:
-        return is_verified(certificate, issuer) and (
-            search.anchors.matching(issuer) is not None or _outlives(issuer, leaf)
-        )
-
-    return (
-        search.find(leaf, is_sound)
-        or search.find(leaf, is_verified)
-        or search.find(leaf, lambda certificate, issuer: True)  # noqa: ARG005 - admits every step
-    )
-
-
-def _outlives(issuer: Certificate, leaf: Certificate) -> bool:
-    if not (issuer.can_ask("not_after", "signature_digest") and leaf.can_ask("not_after")):
-        return False
-    return issuer.not_after >= leaf.not_after and issuer.signature_digest not in FORGEABLE
-
-
 def _refused(search: Search, end: Certificate) -> list[Certificate]:
     """Return the candidates that bear the issuer's name and key identifier, and yet did not sign."""
     return [issuer for issuer in search.candidates(end) if names_key_of(end, issuer) is not False]
+
+
+def _forged(path: tuple[Certificate, ...]) -> Certificate | None:
+    """Return the issuer in a path whose key did not make the signature below it; None if there is no such issuer.
+
+    `validate_path` follows a signature that it does not verify, with an algorithm that no client accepts.
+    """
+    return next((issuer for below, issuer in pairwise(path) if is_signed_by(below, issuer) is False), None)
 
 
 def _unverified(path: tuple[Certificate, ...]) -> tuple[Certificate, ...]:

@@ -87,6 +87,7 @@ _GROUPS: Final[Mapping[str, tuple[tuple[str, ...], ...]]] = {
     "cert.wildcard-scope": (_KEY,),
     "chain.incomplete": (_CERTIFICATE,),
     "chain.intermediate-expiring": (_CERTIFICATE, _LIFECYCLE),
+    "chain.invalid-path": (_CERTIFICATE,),
     "chain.order": (_CERTIFICATE,),
     "chain.root-included": (_TRANSPORT,),
     "chain.weak-ca-key": (_CERTIFICATE,),

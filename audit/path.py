@@ -1,18 +1,19 @@
-"""Finds a path from a leaf to a trust anchor by names and signatures alone (RFC 5280 6.1.3 a 1 and a 4).
+"""What of a served chain issued what, by names and signatures (RFC 5280 6.1.3 a 1 and a 4): for order and completeness.
 
-It refuses to know times, usages, key sizes, digests and host names: those are judged elsewhere.
+Whether a path leads to a trust anchor is decided by `validate_path`.
 """
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Final
 
 from audit.anchors import LINKED, Anchors
 from audit.certificate import Certificate
+from audit.path_keys import is_signed_by as is_accepted_signature
+from audit.path_member import Member, read_member
 from audit.signature import verifies
 
 MAX_SIGNATURES: Final = 100
@@ -21,9 +22,14 @@ MAX_SIGNATURES: Final = 100
 
 @lru_cache(maxsize=4096)
 def is_signed_by(certificate: Certificate, issuer: Certificate) -> bool | None:
-    """Tell whether the issuer's key made the certificate's signature; None where that cannot be computed here."""
+    """Return whether the issuer's key made the certificate's signature; None if that cannot be computed here."""
     if certificate.parsed is None or issuer.parsed is None:
         return None
+    below, above = read_member(certificate.der), read_member(issuer.der)
+    if isinstance(below, Member) and isinstance(above, Member):
+        verified = is_accepted_signature(below, above)  # computed for `validate_path` already
+        if verified is not None:
+            return verified
     return verifies(certificate.parsed, issuer.parsed)
 
 
@@ -38,7 +44,7 @@ def names_key_of(certificate: Certificate, issuer: Certificate) -> bool | None:
 
 @dataclass(slots=True)
 class Search:
-    """One search for paths from a leaf through what was sent. After it, `reached` holds what the leaf leads to."""
+    """One search from a leaf through what was sent. After it, `reached` holds what the leaf leads to."""
 
     sent: tuple[Certificate, ...]
     anchors: Anchors
@@ -51,23 +57,6 @@ class Search:
         for certificate in found:  # grows while it is walked
             found += [issuer for issuer in self.issuers(certificate) if issuer in self.sent and issuer not in found]
         return tuple(found)
-
-    def find(
-        self, leaf: Certificate, admits: Callable[[Certificate, Certificate], bool]
-    ) -> tuple[Certificate, ...] | None:
-        """Return a shortest path, leaf first and anchor last, all of whose steps are admitted; None where none is."""
-        queue: deque[tuple[Certificate, ...]] = deque([(leaf,)])
-        seen = {leaf}
-        while queue:
-            path = queue.popleft()
-            anchor = self.anchors.matching(path[-1])
-            if anchor is not None:
-                return (*path[:-1], anchor) if len(path) > 1 else path
-            for issuer in self.issuers(path[-1]):
-                if issuer not in seen and admits(path[-1], issuer):
-                    seen.add(issuer)
-                    queue.append((*path, issuer))
-        return None
 
     def issuers(self, certificate: Certificate) -> list[Certificate]:
         """Return what may have issued a certificate by name and signature, anchors first."""

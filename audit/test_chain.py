@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from audit.analysis.path_faults import refusals_of_path, remedy_of, require_anchored
 from audit.certificate import Certificate
 from audit.chain import Chain
 from audit.checks import Finding, check, inconclusive, not_applicable, require, require_none
@@ -9,7 +10,7 @@ from audit.faults import sent_anchors, weak_ca_keys
 from audit.observation import Observation
 from audit.placeholder import require_own
 from audit.policy import Policy
-from audit.trust import completing_file, distrust, outlived, require_names
+from audit.trust import completing_file, distrust, outlived, require_names, unexpired
 from audit.words import listing, moment, sentence
 
 
@@ -23,6 +24,20 @@ def test_trusted(chain: Chain, observation: Observation, policy: Policy) -> None
         at_hand = f"; with {file} on the host a path is complete" if file else ""
         raise Finding(f"{why}{at_hand}", observed=[str(one) for one in chain.reached], required="a trust anchor",
                       remedy="rechain" if file else "reissue")  # fmt: skip
+
+
+@check("chain.invalid-path", severity="critical", remedy="reissue", source="RFC 5280 6.1; CWE-295")
+def test_path_is_accepted(chain: Chain, observation: Observation, policy: Policy) -> None:
+    """Clients accept a path to a trust anchor: CA flags, key usages, lengths, names, policies, dates and algorithms.
+
+    What is wrong with the leaf itself, or with a key or a signature that has a check of its own, is reported there.
+    """
+    require_own(observation, policy)
+    require_anchored(chain)
+    refusals = refusals_of_path(chain, policy)
+    require(not refusals, sentence([str(refusal) for refusal in refusals]), observed=list(map(str, refusals)),
+            required="a path that clients accept",
+            remedy=remedy_of(refusals, chain, policy, observation.server))  # fmt: skip
 
 
 @check("chain.incomplete", severity="high", remedy="rechain", source="RFC 9846 4.4.2")
@@ -49,9 +64,9 @@ def test_in_order(chain: Chain) -> None:
 
 @check("chain.intermediate-expiring", severity="medium", remedy="rechain", source="RFC 5280 6.1.3 a 2")
 def test_intermediates_outlive_leaf(certificate: Certificate, chain: Chain) -> None:
-    """No intermediate of the best path ends before the leaf does."""
+    """No intermediate of the best path ends before the leaf does; one that has ended is `chain.invalid-path`."""
     require_names(chain)
-    ending = [clause for one in chain.intermediates for clause in outlived(one, certificate)]
+    ending = [clause for one in unexpired(chain) for clause in outlived(one, certificate)]
     require(not ending, sentence(ending), observed=ending, required=f"until {moment(certificate.not_after)}")
 
 

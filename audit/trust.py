@@ -1,13 +1,13 @@
-"""Why a chain leads to no trust anchor, what would complete it, and how long it holds.
+"""Why a chain leads to no trust anchor, what would complete it, and how long it is valid.
 
-It refuses to know times as a condition of trust.
+Times are not a condition of trust: an intermediate that is not valid now is `chain.invalid-path`.
 """
 
 from __future__ import annotations
 
 from typing import Final
 
-from audit.certificate import Certificate
+from audit.certificate import MALFORMED, Certificate
 from audit.chain import Chain
 from audit.checks import Inconclusive
 from audit.installed import bundles
@@ -25,7 +25,7 @@ def require_names(chain: Chain) -> None:
 
 
 def distrust(chain: Chain) -> str | None:
-    """Say in a clause why the leaf leads to no trust anchor; raises Inconclusive where that cannot be told."""
+    """Return why the leaf leads to no trust anchor, or None; raises Inconclusive if that is unknown."""
     require_names(chain)
     if chain.is_anchored:
         _require_verified(chain)
@@ -38,7 +38,12 @@ def distrust(chain: Chain) -> str | None:
         return f"the key of {chain.refused_issuer} did not make the signature that bears its name"
     if chain.gave_up:
         raise Inconclusive("there are too many candidates for issuers to verify them all")
-    raise Inconclusive(f"the issuer {chain.missing_issuer} was not sent", because="chain.incomplete")
+    if chain.missing_issuer:
+        raise Inconclusive(f"the issuer {chain.missing_issuer} was not sent", because="chain.incomplete")
+    unreadable = next((certificate for certificate in chain.reached if certificate.faults), None)
+    if unreadable:
+        raise Inconclusive(f"{unreadable} cannot be read: {unreadable.faults[0]}", because=MALFORMED)
+    return "no path by names and signatures leads to a trust anchor"
 
 
 def _require_verified(chain: Chain) -> None:
@@ -48,6 +53,12 @@ def _require_verified(chain: Chain) -> None:
         because = "cert.weak-signature" if is_odd or certificate.signature_digest in UNVERIFIABLE else None
         why = f"names lead to a trust anchor, but the signature of {certificate} cannot be verified here"
         raise Inconclusive(f"{why} ({certificate.signature_algorithm})", because=because)
+
+
+def unexpired(chain: Chain) -> tuple[Certificate, ...]:
+    """Return the intermediates without those of a path to a trust anchor that have expired."""
+    intermediates = chain.intermediates
+    return tuple(one for one in intermediates if not chain.is_anchored or one.not_after >= chain.at)
 
 
 def outlived(intermediate: Certificate, leaf: Certificate) -> tuple[str, ...]:

@@ -42,7 +42,7 @@ PATH: Final = "the certificate and its path"
 _LEFT_OUT: Final = "cert.lint-br"  # an extra of its own, and slow
 COUNTED: Final = {
     "load_der_x509_certificate": "parsed",
-    "_best_path": "its path built",
+    "validate_path": "its path built",
     "verify": "a signature verified",
 }
 CHECKS: Final = tuple(
@@ -124,7 +124,7 @@ def main(endpoints: int, rounds: int) -> int:
 def _round(evidence: Evidence) -> tuple[float, Judge]:
     """Judge every endpoint anew, and return the CPU milliseconds for each; the first only loads what a run needs."""
     _forget()
-    judge = Judge(evidence, FactSource(Spool(evidence.folder), evidence.anchors, ()))
+    judge = Judge(evidence, FactSource(Spool(evidence.folder), evidence.anchors, (), evidence.now))
     first, *rest = evidence.endpoints
     judge.judge(first)
     judge.spent.clear()
@@ -139,7 +139,7 @@ def counted(endpoints: int) -> dict[str, int]:
     """Return how often what is costly is called, for one certificate at so many endpoints."""
     with _kept(endpoints, distinct=False) as evidence:
         _forget()
-        judge = Judge(evidence, FactSource(Spool(evidence.folder), evidence.anchors, ()))
+        judge = Judge(evidence, FactSource(Spool(evidence.folder), evidence.anchors, (), evidence.now))
         with _counting() as calls:
             for endpoint in evidence.endpoints:
                 judge.judge(endpoint)

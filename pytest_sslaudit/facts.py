@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property
 
 from audit.analysis.served_chains import ServedChain, served_chains
@@ -43,13 +44,13 @@ class Facts:
     @cached_property
     def seen_chain(self) -> Chain | None:
         """The chain that is judged; None if nothing was served."""
-        return read_chain(self.served.chain_der, self._source.anchors) if self.served else None
+        return self._source.chain(self.served) if self.served else None
 
     @cached_property
     def policy(self) -> Policy:
         """The policy that applies to this endpoint, whichever of its chains is judged."""
         server, found = self.observation.server, served_chains(self.observation)
-        chains = [read_chain(served.chain_der, self._source.anchors) for served in found]
+        chains = [self._source.chain(served) for served in found]
         anchored = next((chain for chain in chains if chain.is_anchored), None)
         return choose_policy(self._source.profiles, is_cpanel=server is not None and server.is_cpanel, chain=anchored)
 
@@ -82,12 +83,17 @@ class Facts:
 
 @dataclass(frozen=True, slots=True)
 class FactSource:
-    """Where facts come from: the spool, the anchors and the profiles that were named."""
+    """Where facts come from: the spool, the anchors, the profiles that were named, and the time to judge as of."""
 
     spool: Spool
     anchors: Anchors
     profiles: tuple[Profile, ...]
+    now: datetime
     is_kept: bool = False  # the spool is the evidence of an earlier run
+
+    def chain(self, served: ServedChain) -> Chain:
+        """Return a chain as it was served, with its path as of the time."""
+        return read_chain(served.chain_der, self.anchors, self.now)
 
     def facts_of(self, endpoint: Endpoint) -> Facts:
         """Read the observation of an endpoint; one that cannot be read, or is missing, is an accident."""

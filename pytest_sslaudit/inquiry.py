@@ -32,6 +32,7 @@ def inquiry_of(settings: Settings, source: FactSource, wanted: frozenset[str], s
         clock=partial(datetime.now, UTC),
         is_wanted=lambda observation: _id_of(observation) in wanted,
         is_on=written.revocation,
+        at=source.now,
     )
     return Inquiry(Fetcher(fetching, stop), circumstances, AnswerCache(settings.state / "revocation"))
 

@@ -9,6 +9,7 @@ from typing import Final
 
 import pytest
 
+from audit.anchors import Anchors
 from audit.checks import Scope
 from audit.configuration import BadConfiguration, read_anchors
 from audit.endpoint import RUN, Endpoint
@@ -48,14 +49,18 @@ class Run:
     _last: Facts | None = None
 
     @cached_property
-    def source(self) -> FactSource:
-        """Where facts come from; the anchors are read when they are first needed."""
+    def anchors(self) -> Anchors:
+        """The trust anchors; read once, when they are first needed."""
         try:
-            anchors = read_anchors(self.settings.trust)
+            return read_anchors(self.settings.trust)
         except BadConfiguration as error:
             raise pytest.UsageError(str(error)) from error
+
+    @property
+    def source(self) -> FactSource:
+        """Where facts come from, judged as of now."""
         is_kept = self.settings.from_evidence is not None
-        return FactSource(self.spool, anchors, self.settings.policy, is_kept)
+        return FactSource(self.spool, self.anchors, self.settings.policy, self.now, is_kept)
 
     def facts_of(self, endpoint: Endpoint) -> Facts:
         """Return the facts of an endpoint; tests come ordered by endpoint, so the last one is kept."""

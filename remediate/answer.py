@@ -86,7 +86,7 @@ def judge(sent: Sent, ordered: Ordered, anchors: Anchors | None, now: datetime) 
     if not certificates:
         return _refusal(reasons)
     leaf, *beside = certificates
-    chain = read_chain((leaf.der, *(each.der for each in (*beside, *bundle))), anchors or Anchors({}))
+    chain = read_chain((leaf.der, *(each.der for each in (*beside, *bundle))), anchors or Anchors({}), now)
     intermediates = _in_order(chain, now)
     reasons += _leaf_faults(leaf, ordered, now)
     reasons += _path_faults(chain, now) if anchors is not None else _unanchored_faults(leaf, intermediates)
@@ -95,7 +95,7 @@ def judge(sent: Sent, ordered: Ordered, anchors: Anchors | None, now: datetime) 
 
 def judge_chain(leaf_der: bytes, candidates: Iterable[bytes], anchors: Anchors, now: datetime) -> Installable | Refusal:
     """Return a certificate that is in use with the CAs to send with it, of candidates from anywhere; else why not."""
-    chain = read_chain((leaf_der, *dict.fromkeys(candidates)), anchors)
+    chain = read_chain((leaf_der, *dict.fromkeys(candidates)), anchors, now)
     leaf = chain.leaf
     reasons = [str(fault) for fault in leaf.faults]
     if leaf.can_ask("not_before", "not_after"):

@@ -53,6 +53,7 @@ class Circumstances:
     clock: Callable[[], datetime]
     is_wanted: Callable[[Observation], bool] = lambda _: True
     is_on: bool = True
+    at: datetime | None = None  # as of when paths are validated; None: now
 
 
 class Inquiry:
@@ -89,7 +90,7 @@ class Inquiry:
             return
         rules, found = rules_of(policy), dict[bytes, tuple[bool, Rules, Subject]]()
         for served in served_chains(observation):
-            chain = read_chain(served.chain_der, self._given.anchors)
+            chain = read_chain(served.chain_der, self._given.anchors, self._given.at or self._given.clock())
             for one in subjects(chain, policy) if chain.certificates else ():
                 found.setdefault(one.member.der, (one.member.der == chain.leaf.der, rules, one))
         yield from found.values()

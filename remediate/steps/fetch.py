@@ -91,7 +91,7 @@ def _found(site: Site, one: FileSet) -> Installable:
 
 def _endings(leaf: Certificate, found: list[bytes], site: Site) -> list[str]:
     """Return which CA on the path ends before the leaf."""
-    path = read_chain((leaf.der, *dict.fromkeys(found)), site.means.anchors).path or ()
+    path = read_chain((leaf.der, *dict.fromkeys(found)), site.means.anchors, site.means.clock()).path or ()
     return [clause for each in path[1:-1] for clause in outlived(each, leaf)]
 
 
@@ -136,7 +136,7 @@ def _published(
 ) -> tuple[bytes, ...]:
     """Return what the first place gives that was not asked yet: of a certificate whose issuer is not known, if any."""
     leaf, found = known
-    reached = read_chain((leaf.der, *found), site.means.anchors).reached
+    reached = read_chain((leaf.der, *found), site.means.anchors, site.means.clock()).reached
     for certificate in sorted(reached, key=lambda one: any(is_signed_by(one, other) for other in reached)):
         for url in certificate.ca_issuers if certificate.can_ask("ca_issuers") else ():
             if url not in asked:

@@ -89,7 +89,7 @@ def _faults(site: Site, shake: Handshake, expected: frozenset[str]) -> Iterator[
     if not leaf.not_before <= now <= leaf.not_after:
         yield f"{shake.address}: valid only from {moment(leaf.not_before)} to {moment(leaf.not_after)}"
     try:
-        why = distrust(read_chain(shake.chain_der, site.means.anchors))
+        why = distrust(read_chain(shake.chain_der, site.means.anchors, now))
     except Inconclusive as inconclusive:
         why = str(inconclusive)
     if why:
@@ -103,7 +103,8 @@ def _chain_faults(site: Site, shake: Handshake, endpoint: str) -> Iterator[str]:
         if missing:
             yield f"{shake.address} does not send {listing(missing)}"
         yield from (
-            f"{shake.address}: {fault}" for fault in read_chain(shake.chain_der, site.means.anchors).order_faults
+            f"{shake.address}: {fault}"
+            for fault in read_chain(shake.chain_der, site.means.anchors, site.means.clock()).order_faults
         )
 
 

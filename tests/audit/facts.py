@@ -40,7 +40,7 @@ def private(*drafts: Draft) -> Anchors:
 def chain(*drafts: Draft, anchors: Anchors | None = None) -> Chain:
     """Return the chain in which these drafts are sent; a leaf alone comes with the good intermediate."""
     sent = drafts if len(drafts) != 1 else (*drafts, INTERMEDIATE)
-    return read_chain(tuple(draft.der for draft in sent), anchors or public())
+    return read_chain(tuple(draft.der for draft in sent), anchors or public(), NOW)
 
 
 def served(*drafts: Draft, address: str = "192.0.2.7", old: tuple[str, ...] | None = ()) -> Handshake:

@@ -72,7 +72,7 @@ def read_all(evidence: Evidence, kind: str, *, in_full: bool = False) -> Judgeme
     validate_path(
         evidence.leaf, [evidence.intermediate], [evidence.root], reference=ENDPOINT.name, at=NOW, crls=[evidence.crl]
     )
-    chain = read_chain((evidence.leaf, evidence.intermediate), _anchors(evidence.root))
+    chain = read_chain((evidence.leaf, evidence.intermediate), _anchors(evidence.root), NOW)
     observation = _observation(evidence)
     _read_revocation(chain, evidence)
     judgements = _judgements(chain, observation, set() if in_full else {FULL_LINT})

@@ -80,7 +80,7 @@ def test_no_mutant_of_a_certificate_escapes() -> None:
     for _ in range(MUTANTS):
         mutant = _mutated(chance.choice(models), chance)
         readable += _ask_everything(read_certificate(mutant))
-        assert read_chain((mutant, INTERMEDIATE.der), public()).certificates[0].der == mutant
+        assert read_chain((mutant, INTERMEDIATE.der), public(), NOW).certificates[0].der == mutant
     assert 0 < readable < MUTANTS * len(FACTS)
 
 

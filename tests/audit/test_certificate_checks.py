@@ -262,12 +262,12 @@ def test_a_readable_chain_is_not_malformed() -> None:
 
 
 def test_an_unreadable_leaf_is_a_finding_with_place_and_reason() -> None:
-    found = finding(checks.test_readable, chain=read_chain((b"\x30\x00", INTERMEDIATE.der), public()))
+    found = finding(checks.test_readable, chain=read_chain((b"\x30\x00", INTERMEDIATE.der), public(), NOW))
     assert found.reason.startswith("the leaf's Certificate: ")
     assert found.remedy == "reissue"
 
 
 def test_an_unreadable_certificate_after_the_leaf_wants_another_bundle() -> None:
-    seen = read_chain((GOOD.der, b"\x30\x00", INTERMEDIATE.der), public())
+    seen = read_chain((GOOD.der, b"\x30\x00", INTERMEDIATE.der), public(), NOW)
     assert finding(checks.test_readable, chain=seen).remedy == "rechain"
     assert seen.is_anchored

@@ -71,14 +71,14 @@ def test_an_intermediate_that_is_an_anchor_ends_the_path() -> None:
 
 
 def test_a_missing_intermediate_is_incomplete_and_trust_follows_from_it() -> None:
-    seen = read_chain((GOOD.der,), public())
+    seen = read_chain((GOOD.der,), public(), NOW)
     found = finding(test_chain.test_complete, chain=seen, observation=SEEN)
     assert found.reason == "the issuer CN=Intermediate was not sent"
     assert inconclusive(test_chain.test_trusted, **trust(seen)).because == "chain.incomplete"
 
 
 def test_a_file_on_the_host_that_completes_the_path_is_named() -> None:
-    seen = read_chain((GOOD.der,), public())
+    seen = read_chain((GOOD.der,), public(), NOW)
     at_hand = observed(served(), server=host(certificate_file(GOOD, INTERMEDIATE, path="/etc/tls/full.crt")))
     assert "/etc/tls/full.crt on the host has it" in finding(
         test_chain.test_complete, chain=seen, observation=at_hand
@@ -103,7 +103,7 @@ def test_an_unknown_root_that_another_root_vouches_for_wants_the_cross_certifica
 
 
 def test_a_self_signed_leaf_is_not_also_untrusted() -> None:
-    seen = read_chain((leaf().der,), public())
+    seen = read_chain((leaf().der,), public(), NOW)
     assert inconclusive(test_chain.test_trusted, **trust(seen)).because == "cert.self-signed"
     assert passes(test_chain.test_complete, chain=seen, observation=SEEN)
 
@@ -111,15 +111,15 @@ def test_a_self_signed_leaf_is_not_also_untrusted() -> None:
 def test_a_signature_that_the_named_issuer_did_not_make_is_untrusted() -> None:
     broken = bytearray(GOOD.der)
     broken[-1] ^= 1
-    seen = read_chain((bytes(broken), INTERMEDIATE.der), public())
+    seen = read_chain((bytes(broken), INTERMEDIATE.der), public(), NOW)
     assert "did not make the signature" in finding(test_chain.test_trusted, **trust(seen)).reason
     assert passes(test_chain.test_complete, chain=seen, observation=SEEN)
 
 
 def test_an_issuer_of_the_same_name_with_another_key_is_not_the_issuer() -> None:
     namesake = replace(INTERMEDIATE, key=key_named("another"))
-    assert read_chain((GOOD.der, namesake.der), public()).missing_issuer == "CN=Intermediate"
-    assert read_chain((GOOD.der, namesake.der, INTERMEDIATE.der), public()).is_anchored
+    assert read_chain((GOOD.der, namesake.der), public(), NOW).missing_issuer == "CN=Intermediate"
+    assert read_chain((GOOD.der, namesake.der, INTERMEDIATE.der), public(), NOW).is_anchored
 
 
 def test_without_key_identifiers_the_right_one_of_several_namesakes_is_found() -> None:
@@ -149,24 +149,24 @@ def test_issuers_that_vouch_for_each_other_end_the_search() -> None:
 
 
 def test_an_unreadable_certificate_in_the_chain_is_skipped() -> None:
-    assert read_chain((GOOD.der, b"garbage", INTERMEDIATE.der), public()).is_anchored
+    assert read_chain((GOOD.der, b"garbage", INTERMEDIATE.der), public(), NOW).is_anchored
 
 
 def test_of_an_unreadable_leaf_nothing_can_be_told() -> None:
-    seen = read_chain((b"garbage", INTERMEDIATE.der), public())
+    seen = read_chain((b"garbage", INTERMEDIATE.der), public(), NOW)
     assert inconclusive(test_chain.test_trusted, **trust(seen)).because == "cert.malformed"
     assert inconclusive(test_chain.test_in_order, chain=seen).because == "cert.malformed"
 
 
 def test_a_chain_without_a_certificate_has_no_leaf() -> None:
     with pytest.raises(Exception, match="no certificate"):
-        _ = read_chain((), public()).leaf
+        _ = read_chain((), public(), NOW).leaf
 
 
 def test_a_hundred_namesakes_cost_a_bounded_number_of_signatures() -> None:
     plain = GOOD.without_key_ids()
     namesakes = [ca("CN=Intermediate").with_key(key_named(str(n))).without_key_ids().der for n in range(110)]
-    seen = read_chain((plain.der, *namesakes), public())
+    seen = read_chain((plain.der, *namesakes), public(), NOW)
     assert len(namesakes) > MAX_SIGNATURES
     assert seen.gave_up
     assert "too many" in inconclusive(test_chain.test_in_order, chain=seen).reason
@@ -203,7 +203,7 @@ def test_an_intermediate_that_ends_before_the_leaf_is_found() -> None:
 @pytest.mark.parametrize("digest", ["sha1", "md5"])
 def test_a_forgeable_digest_is_weak_and_its_path_is_found_all_the_same(forge: Forge, digest: str) -> None:
     issuer = ca("CN=RSA Root").with_key(rsa_key(2048))
-    seen = read_chain((forge(leaf().by(issuer), digest),), public(issuer))
+    seen = read_chain((forge(leaf().by(issuer), digest),), public(issuer), NOW)
     assert seen.is_anchored
     found = finding(test_certificate.test_signed_strongly, chain=seen, policy=WEBPKI)
     assert f"{digest}WithRSAEncryption" in found.reason
@@ -216,15 +216,17 @@ def test_a_forgeable_intermediate_is_weak_and_a_forgeable_anchor_is_not(forge: F
     good = leaf().by(intermediate)
     anchors = Anchors({"mozilla": [weak_root]})
     assert passes(
-        test_certificate.test_signed_strongly, chain=read_chain((good.der, intermediate.der), anchors), policy=WEBPKI
+        test_certificate.test_signed_strongly,
+        chain=read_chain((good.der, intermediate.der), anchors, NOW),
+        policy=WEBPKI,
     )
-    seen = read_chain((good.der, forge(intermediate, "sha1")), anchors)
+    seen = read_chain((good.der, forge(intermediate, "sha1")), anchors, NOW)
     assert "CN=Weak" in finding(test_certificate.test_signed_strongly, chain=seen, policy=WEBPKI).reason
 
 
 def test_a_signature_that_cannot_be_verified_leads_by_names_and_says_so(forge: Forge) -> None:
     issuer = ca("CN=RSA Root").with_key(rsa_key(2048))
-    seen = read_chain((forge(leaf().by(issuer), "ripemd160"),), public(issuer))
+    seen = read_chain((forge(leaf().by(issuer), "ripemd160"),), public(issuer), NOW)
     assert seen.is_anchored
     why = inconclusive(test_chain.test_trusted, **trust(seen))
     assert why.because == "cert.weak-signature"

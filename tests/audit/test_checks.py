@@ -32,6 +32,7 @@ CATALOGUE = {
     "cert.weak-signature": "critical", "cert.san-missing": "high", "cert.eku-missing-serverauth": "high",
     "cert.self-signed": "high", "cert.untrusted": "high", "cert.name-mismatch": "critical",
     "cert.validity-too-long": "medium", "chain.incomplete": "high", "chain.order": "low",
+    "chain.invalid-path": "critical",
     "chain.intermediate-expiring": "medium", "key.weak": "high", "key.mismatch": "critical",
     "key.compromised": "critical", "key.reuse": "medium",
     "key.permissions": "high", "tls.old-protocol": "high", "host.name-invalid": "high", "dns.unresolvable": "high",

@@ -175,7 +175,7 @@ def test_without_a_responder_nothing_can_be_stapled_and_the_certificate_is_repla
 def revocation_chain(above: tuple[Made, ...] = (CA,)) -> Chain:
     """Return the chain of the leaf that answers are about."""
     sent = tuple(one.der for one in (ASKED, *above))
-    return read_chain(sent, Anchors({"mozilla": [REVOCATION_ROOT.der]}))
+    return read_chain(sent, Anchors({"mozilla": [REVOCATION_ROOT.der]}), NOW)
 
 
 def answered(staple: bytes | None, above: tuple[Made, ...] = (CA,)) -> dict[str, object]:

@@ -29,7 +29,7 @@ KEY_COMPROMISE = ((x509.CRLReason(x509.ReasonFlags.key_compromise), False),)
 
 def chain(leaf: Made = ASKED, *above: Made, anchors: tuple[Made, ...] = (ROOT,)) -> Chain:
     sent = tuple(one.der for one in (leaf, *(above or (CA,))))
-    return read_chain(sent, Anchors({"mozilla": [one.der for one in anchors]}))
+    return read_chain(sent, Anchors({"mozilla": [one.der for one in anchors]}), NOW)
 
 
 def answer(
@@ -143,11 +143,11 @@ def test_what_could_not_be_had_or_believed_is_inconclusive(observation: Observat
 
 def test_who_may_revoke_must_be_known() -> None:
     leaf = ASKED
-    alone = read_chain((leaf.der,), Anchors({"mozilla": [ROOT.der]}))
+    alone = read_chain((leaf.der,), Anchors({"mozilla": [ROOT.der]}), NOW)
     assert inconclusive(checks.test_not_revoked, **facts(seen(), alone)).because == "chain.incomplete"
     foreign = chain(ASKED, CA, ROOT, anchors=(Made("CN=Other"),))
     assert inconclusive(checks.test_not_revoked, **facts(seen(), foreign)).because == "cert.untrusted"
-    assert inconclusive(checks.test_not_revoked, **facts(seen(), read_chain((b"x",), Anchors({})))).because == (
+    assert inconclusive(checks.test_not_revoked, **facts(seen(), read_chain((b"x",), Anchors({}), NOW))).because == (
         "cert.malformed"
     )
     assert not_applicable(checks.test_not_revoked, **facts(seen(), chain(LEAF, anchors=(Made("CN=Other"),))))

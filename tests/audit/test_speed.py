@@ -23,7 +23,7 @@ def test_a_certificate_of_many_endpoints_is_parsed_once_and_its_path_is_built_on
     of_two, of_many = counted(2), counted(10)
     assert of_many == of_two
     assert of_many["load_der_x509_certificate"] == 4, "the leaf, two intermediates and the root"
-    assert of_many["_best_path"] == 1
+    assert of_many["validate_path"] == 1
 
 
 def test_endpoints_of_one_ca_fetch_its_crl_once() -> None:

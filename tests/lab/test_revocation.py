@@ -48,7 +48,7 @@ class Ca:
         circumstances = Circumstances(anchors, lambda _: WEBPKI, lambda: datetime.now(UTC))
         inquiry = Inquiry(Fetcher(FetchPolicy(allow_private=True, deadline_s=5.0)), circumstances)
         told = inquiry.ask(seen) if inquiry.place(seen) else seen
-        chain = read_chain(chain_der, anchors)
+        chain = read_chain(chain_der, anchors, datetime.now(UTC))
         return judged(check, chain=chain, observation=told, policy=WEBPKI, now=self.authorities.now)
 
 

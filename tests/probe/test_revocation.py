@@ -52,7 +52,7 @@ def asking(cache: AnswerCache | None = None, policy: FetchPolicy = ANYWHERE, giv
 
 
 def verdict(observation: Observation, policy: Policy = WEBPKI) -> Judgement | None:
-    chain = read_chain(observation.handshakes[0].chain_der, ANCHORS)
+    chain = read_chain(observation.handshakes[0].chain_der, ANCHORS, NOW)
     return judged(check, chain=chain, observation=observation, policy=policy, now=NOW)
 
 

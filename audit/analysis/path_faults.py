@@ -1,0 +1,114 @@
+"""Why clients refuse the path of a served chain, and which of the reasons another check reports."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from audit.certificate import Certificate
+from audit.chain import Chain
+from audit.checks import Inconclusive, Judgement
+from audit.faults import forgeable
+from audit.installed import bundles
+from audit.keys import leaf_weaknesses, small_factors, weaknesses
+from audit.observation import HostView
+from audit.policy import Policy
+from audit.refusal import Refusal
+from audit.rules_usage import eku_faults, presents_names
+from audit.trust import distrust
+
+UNVERIFIED: Final = ("RFC 5280 6.1.3 a 1",)  # follows from an algorithm or a key that is refused itself
+DATES: Final = ("RFC 5280 4.1.2.5",)
+KEY: Final = ("BR 6.1.5", "BR 6.1.6", "RFC 5480 2.1.1")
+SIGNATURE: Final = ("BR 7.1.3.2", "RFC 4055 3.1")
+USAGE: Final = ("RFC 5280 4.2.1.12", "BR 7.1.2.7.6", "BR 7.1.2.7.10")
+NAMES: Final = ("RFC 5280 4.2.1.6", "RFC 5280 4.1.2.6", "BR 7.1.2.7.12")
+UNREADABLE: Final = ("RFC 5280 4.1", "RFC 5280 4.1.2.7", "RFC 5280 4.2", "RFC 5280 4.1.2.2")
+
+
+def require_anchored(chain: Chain) -> None:
+    """Raise Inconclusive unless a path by names and signatures leads to a trust anchor."""
+    why = distrust(chain)
+    if why is not None:
+        raise Inconclusive(why, because="cert.untrusted")
+
+
+def refusals_of_path(chain: Chain, policy: Policy) -> tuple[Refusal, ...]:
+    """Return why clients refuse the path, but for what another check of the endpoint reports."""
+    return tuple(refusal for refusal in chain.validation.refusals if not is_reported(refusal, chain, policy))
+
+
+def profile_refusals(chain: Chain, policy: Policy) -> tuple[Refusal, ...]:
+    """Return what only a rule book forbids in a path that clients accept, but for what another check reports."""
+    if chain.validation.refusals:
+        return ()
+    return tuple(one for one in chain.validation.profile_refusals if not is_reported(one, chain, policy))
+
+
+def remedy_of(refusals: tuple[Refusal, ...], chain: Chain, policy: Policy, server: HostView | None) -> str:
+    """Return `rechain` if other certificates of the CAs are at hand or can be published, else `reissue`.
+
+    An intermediate that is not valid now may have been replaced by its CA, under the same name and key.
+    """
+    are_dates = all(refusal.clause in DATES and _is_of_intermediate(refusal, chain) for refusal in refusals)
+    return "rechain" if are_dates or completing_file(chain, policy, server) else "reissue"
+
+
+def completing_file(chain: Chain, policy: Policy, server: HostView | None) -> str | None:
+    """Return the path of a file on the host with whose certificates clients accept the path, or None."""
+    extended = ((path, chain.extended_by(bundle)) for path, bundle in bundles(server))
+    return next((path for path, one in extended if one.is_anchored and not refusals_of_path(one, policy)), None)
+
+
+def is_reported(refusal: Refusal, chain: Chain, policy: Policy) -> bool:
+    """Return whether another check reports what a refusal says of one certificate of the path."""
+    if refusal.clause in UNVERIFIED:
+        return True
+    if refusal.position is None or chain.path is None:
+        return False
+    certificate = chain.path[refusal.position]
+    is_leaf, is_anchor = refusal.position == 0, 0 < refusal.position == len(chain.path) - 1
+    if is_anchor:
+        return False
+    checks = _checks_of_leaf(refusal) if is_leaf else _checks_of_intermediate(refusal)
+    return any(policy.applies(check) and _fails(check, certificate, policy.having(check)) for check in checks)
+
+
+def _is_of_intermediate(refusal: Refusal, chain: Chain) -> bool:
+    return refusal.position is not None and 0 < refusal.position < len(chain.validation.path) - 1
+
+
+def _checks_of_leaf(refusal: Refusal) -> Iterator[str]:
+    by_clause = ((DATES, "cert.expired"), (KEY, "key.weak"), (SIGNATURE, "cert.weak-signature"),
+                 (USAGE, "cert.eku-missing-serverauth"), (NAMES, "cert.san-missing"))  # fmt: skip
+    yield from (check for clauses, check in by_clause if refusal.clause in clauses)
+    if refusal.clause in UNREADABLE:
+        yield "cert.malformed"
+
+
+def _checks_of_intermediate(refusal: Refusal) -> Iterator[str]:
+    by_clause = ((KEY, "chain.weak-ca-key"), (SIGNATURE, "cert.weak-signature"), (UNREADABLE, "cert.malformed"))
+    yield from (check for clauses, check in by_clause if refusal.clause in clauses)
+
+
+def _fails(check: str, certificate: Certificate, policy: Policy) -> bool:
+    """Return whether a check fails for a certificate; one that cannot be read is reported too."""
+    try:
+        match check:
+            case "cert.expired":
+                return True  # or cert.not-yet-valid
+            case "cert.malformed":
+                return bool(certificate.faults)
+            case "key.weak":
+                return bool(policy.each(lambda limits: leaf_weaknesses(certificate.key, limits)))
+            case "chain.weak-ca-key":
+                return bool(small_factors(certificate.key)) or bool(
+                    policy.each(lambda limits: weaknesses(certificate.key, limits))
+                )
+            case "cert.weak-signature":
+                return bool(policy.each(lambda limits: forgeable(certificate, limits)))
+            case "cert.eku-missing-serverauth":
+                return bool(policy.each(lambda limits: eku_faults(certificate, limits)))
+        return not presents_names(certificate)
+    except Judgement:
+        return True
