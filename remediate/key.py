@@ -17,7 +17,8 @@ from audit.keys import read_key
 from audit.words import listing, sentence
 from remediate.action import Command, Done
 from remediate.csr import BadRequest, Csr, read_csr
-from remediate.premises import OTHER, Premises
+from remediate.hosts import script
+from remediate.premises import Premises
 
 KEY_TYPES: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
     "rsa-2048": ("RSA 2048", ("RSA", "rsa_keygen_bits:2048")),
@@ -33,43 +34,6 @@ _MAX_COMMON_NAME: Final = 64  # characters (RFC 5280 ub-common-name-length)
 _NAME: Final = re.compile(r"(?:\*\.)?[a-z0-9_](?:[a-z0-9_-]{0,62})(?:\.[a-z0-9_][a-z0-9_-]{0,62})+")
 _MAKE_S: Final = 300.0  # an RSA-4096 key takes a small machine a minute
 
-_MAKE: Final = (
-    r"""
-request=$1 subject=$2
-shift 2
-cd "$root/$case"
-[ -d pending ] || mkdir -m 700 pending
-cd pending
-if [ ! -e request.conf ]; then
-  printf "%s" "$request" >request.new
-  mv -f request.new request.conf
-fi
-[ "$(cat request.conf)" = "$request" ] || fail """
-    + str(OTHER)
-    + r""" "$PWD holds a request for other names or another type of key"
-if [ ! -e key.pem ]; then
-  openssl genpkey -out key.new "$@" 2>said || fail 1 "openssl genpkey: $(tail -n 1 said)"
-  openssl pkey -in key.new -noout 2>said || fail 1 "the new key cannot be read back: $(tail -n 1 said)"
-  durable key.new
-  mv -f key.new key.pem
-fi
-if [ ! -e csr.pem ]; then
-  openssl req -new -sha256 -key key.pem -config request.conf -subj "$subject" -out csr.new 2>said ||
-    fail 1 "openssl req: $(tail -n 1 said)"
-  openssl req -in csr.new -noout -verify >said 2>&1 || fail 1 "the new request is not good: $(tail -n 1 said)"
-  durable csr.new
-  mv -f csr.new csr.pem
-fi
-cat csr.pem
-"""
-)
-_DISCARD: Final = r"""
-cd "$root/$case"
-[ ! -e pending ] || { rm -rf pending.gone; mv -fT pending pending.gone; }
-[ ! -e pending.gone ] || shred -u pending.gone/key.* 2>/dev/null || :
-rm -rf pending.gone
-"""
-
 
 def key_path(premises: Premises) -> str:
     """Return where on the host the key of the case waits to be installed."""
@@ -84,12 +48,14 @@ def make_request(premises: Premises, names: Sequence[str], key_type: str) -> Com
     _, (algorithm, *options) = KEY_TYPES[key_type]
     given = ("-algorithm", algorithm, *(word for option in options for word in ("-pkeyopt", option)))
     why = f"make a key ({key_type}) and a certification request for {listing(tuple(names))}"
-    return premises.locked(why, _MAKE, _configuration(names, key_type), _subject(names), *given, timeout_s=_MAKE_S)
+    return premises.locked(
+        why, script("key_make"), _configuration(names, key_type), _subject(names), *given, timeout_s=_MAKE_S
+    )
 
 
 def discard_request(premises: Premises) -> Command:
     """Return the command that destroys the pending key and request: no request is ordered with twice."""
-    return premises.locked("destroy the pending key and its request", _DISCARD)
+    return premises.locked("destroy the pending key and its request", script("key_discard"))
 
 
 def read_request(done: Done, names: Sequence[str], key_type: str) -> Csr:

@@ -13,6 +13,7 @@ from typing import Final
 from audit.observation import DnsStatus, DnsView
 from audit.probe import Limits
 from audit.probe.dns import resolve
+from audit.probe.records import RecordSet, RecordType, is_answered, records_of
 from audit.probe.root_hints import ROOT_SERVERS, RootServer
 from audit.probe.root_reach import REACH_S, why_unreached
 from audit.probe.trace import (
@@ -132,6 +133,7 @@ class LookUps:
         self._turns: dict[str, threading.Lock] = {}
         self._known: dict[str, LookUp] = {}
         self._reach = threading.Lock()
+        self._has_dns: bool | None = None  # None: not tried
         self._untraced: str | None = None  # why there is no trace in this run; empty where there is; None: not tried
 
     def of(self, name: str, limits: Limits, halt: threading.Event) -> LookUp:
@@ -142,6 +144,20 @@ class LookUps:
             if name not in self._known:
                 self._known[name] = self._look_up(name, limits, halt)
             return self._known[name]
+
+    def records(self, name: str, record_type: RecordType, limits: Limits, halt: threading.Event) -> RecordSet:
+        """Return the records of a name by the resolver, asked each time; raises Stopped."""
+        return records_of(name, record_type, limits, halt)
+
+    def has_dns(self, limits: Limits) -> bool:
+        """Return whether a resolver answers here; a configured one is taken to. The system's is tried once a run.
+
+        Without any, names come from a hosts file, and there is no zone to read records from.
+        """
+        with self._reach:
+            if self._has_dns is None:
+                self._has_dns = bool(limits.resolver) or is_answered(limits)
+            return self._has_dns
 
     def _look_up(self, name: str, limits: Limits, halt: threading.Event) -> LookUp:
         if limits.resolver and not self._roots.hints:  # a DNS of one's own, that the root servers know nothing of

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from datetime import datetime
-from typing import Final
 
 from audit.certificate import Certificate
 from audit.words import sentence
 from remediate.action import Command
+from remediate.hosts import script
 from remediate.installers.whm import asking
 from remediate.panel import successor_of
 from remediate.site import Site, Unknown
@@ -20,24 +20,6 @@ from remediate.steps.disk import leaves_found, leaves_on_disk
 from remediate.steps.reload import taking_up
 from remediate.steps.step import Stuck, done
 from remediate.steps.witness import silences
-
-# Under the lock it is looked again, as the host itself reads the files now: in $1 is the panel's word for the service,
-# then each file twice, the one that takes its place before it.
-_RESET: Final = r"""
-service=$1
-shift
-has_whm || fail 69 "$said"
-while [ "$#" -gt 0 ]; do
-  now=$1
-  [ -e "$now" ] || now=$2
-  shift 2
-  [ -e "$now" ] || continue
-  [ -r "$now" ] || fail 77 "$now cannot be read"
-  ! openssl x509 -in "$now" -noout -checkend 0 >/dev/null 2>&1 || { echo "in force: $now"; exit 0; }
-done
-answered "$(ask "" reset_service_ssl_certificate "service=$service" </dev/null)" || fail 65 "$said"
-echo reset
-"""
 
 
 def keep_up(site: Site) -> Iterator[str]:
@@ -78,7 +60,8 @@ def resetting(site: Site, service: str) -> Command:
     twice = (each for path in _paths(site, service) for each in (successor_of(path) or path, path))
     return site.premises.locked(
         f"have the panel install a self-signed certificate for {service}",
-        asking(panel.root, panel.answers_s) + _RESET, _word(site, service), *twice, timeout_s=2.0 * panel.answers_s,
+        asking(panel.root, panel.answers_s) + script("placeholder"), _word(site, service), *twice,
+        timeout_s=2.0 * panel.answers_s,
     )  # fmt: skip
 
 

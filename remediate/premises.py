@@ -9,6 +9,7 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
+from audit.host.trust import TRUST
 from remediate.action import Command
 
 ROOT: Final = "/var/lib/sslaudit"
@@ -21,7 +22,9 @@ OTHER: Final = 65
 _CASE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
 # 0711: daemons that have given up root have to pass through to their certificates, and need not see what else is there.
-PROLOGUE: Final = r"""
+PROLOGUE: Final = (
+    TRUST
+    + r"""
 LC_ALL=C PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin:/usr/local/bin:/usr/bin:/bin
 export LC_ALL PATH
 umask 077
@@ -30,6 +33,7 @@ shift 3
 fail() { status=$1; shift; echo "$*" >&2; exit "$status"; }
 durable() { sync -f "$1" 2>/dev/null || sync; }
 """
+)
 
 LOCKED: Final = (
     PROLOGUE

@@ -17,6 +17,7 @@ from typing import Final
 from audit.redaction import Secrets
 from remediate.action import Command, Done
 from remediate.hands import Hands
+from remediate.hosts import script
 from remediate.leak import leak
 from remediate.letter_body import plain
 from remediate.try_later import PROGRAM, Tried, read_tried, trying_later
@@ -24,22 +25,6 @@ from remediate.try_later import PROGRAM, Tried, read_tried, trying_later
 QUEUE: Final = "c"  # nicer than at's own `a`; an upper-case letter, and `b`, would wait for a quiet machine
 DELAY_MIN: Final = 60  # the seed: checks the Store again in an hour
 _PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-
-_LOOK: Final = r"""
-command -v at >/dev/null && command -v atq >/dev/null || { echo "at is not installed" >&2; exit 127; }
-me=$(id -un)
-atq | while read -r number rest; do
-    [ "${rest##* }" = "$me" ] || continue
-    if at -c "$number" | grep -qF -e "$1" -e "$2"; then printf '%s\t%s\n' "$number" "$rest"; fi
-done
-"""
-# The panel's program queues what it is given as it likes; of other users' jobs none is a continuation of ours.
-# The date in atq's and at's words is written as the locale has it; what at says comes on standard error.
-_QUEUE: Final = r"""
-cd / && umask 077
-printf '%s\n' "$2" | env -i PATH="$4" HOME="$5" LC_ALL=C at -q "$1" now + "$3" minutes 2>&1
-"""
-_REMOVE: Final = 'atrm "$1"'
 
 _ROW: Final = re.compile(r"(?P<number>[0-9]{1,9})\s+(?P<when>\S.*\S)\s+(?P<queue>[A-Za-z=])(?:\s+(?P<user>\S+))?\s*")
 _SAID: Final = re.compile(r"^job (?P<number>[0-9]{1,9}) at (?P<when>.+)$", re.MULTILINE)
@@ -124,9 +109,9 @@ def commands(continuation: Continuation) -> tuple[Command, Command, Command]:
     """Return what looks for a continuation that waits, and what queues one: the panel's way, and at's own."""
     host, action = continuation.host, continuation.action
     known = (continuation.marker, action)
-    look = Command(host, "look for a continuation that is queued already", _LOOK, known, changes=False)
+    look = Command(host, "look for a continuation that is queued already", script("at_look"), known, changes=False)
     arguments = (QUEUE, continuation.script, str(DELAY_MIN), _PATH, continuation.home)
-    queue = Command(host, f"ask the issuer again in {DELAY_MIN} minutes", _QUEUE, arguments)
+    queue = Command(host, f"ask the issuer again in {DELAY_MIN} minutes", script("at_queue"), arguments)
     return look, trying_later(host, action, _PATH, continuation.home), queue
 
 
@@ -164,7 +149,7 @@ def _judge(hands: Hands, host: str, done: Done) -> Queued | NotQueued:
 
 def _kept(hands: Hands, host: str, job: Job, said: str) -> Queued | NotQueued:
     if "signal atd" in said:  # "Can't open /run/atd.pid to signal atd. No atd running?"
-        hands.run(Command(host, "take back a job that nobody would start", _REMOVE, (str(job.number),)))
+        hands.run(Command(host, "take back a job that nobody would start", script("at_remove"), (str(job.number),)))
         return NotQueued("atd does not run here, so that nothing would start it: systemctl enable --now atd")
     return Queued(job)
 

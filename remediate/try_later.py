@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from remediate.action import Command, Done
+from remediate.hosts import trusted_script
 from remediate.letter_body import plain
 
 PROGRAM: Final = "/usr/local/cpanel/scripts/try-later"
@@ -18,21 +19,6 @@ ABSENT: Final = 66
 ARGUMENTS: Final = ("--check", "/bin/sh -c exit 1", "--delay", "60", "--max-retries", "1", "--skip-first")
 """What follows `--action` and what is to be run, to the letter: once, an hour from now."""
 
-# Without leave to use at, or without at, the program is left to say so itself.
-_QUEUE: Final = r"""
-program=$1 action=$2 path=$3 home=$4
-shift 4
-[ -x "$program" ] || exit 66
-cd / && umask 077
-numbers() { atq 2>/dev/null | cut -f1 | sort; }
-before=$(numbers) me=$(id -un)
-env -i PATH="$path" HOME="$home" LC_ALL=C "$program" --action "$action" "$@" </dev/null 2>&1
-echo "ended $?"
-atq 2>/dev/null | while read -r number rest; do
-    [ "${rest##* }" = "$me" ] || continue
-    printf '%s\n' "$before" | grep -qxF "$number" || printf 'new %s\t%s\n' "$number" "$rest"
-done
-"""
 _ENDED: Final = re.compile(r"^ended ([0-9]+)$", re.MULTILINE)
 _NEW: Final = re.compile(r"^new (.+)$", re.MULTILINE)
 
@@ -48,7 +34,9 @@ class Tried:
 def trying_later(host: str, action: str, path: str, home: str) -> Command:
     """Return the command that has the panel run an action in an hour; it ends with ABSENT where there is no panel."""
     arguments = (PROGRAM, action, path, home, *ARGUMENTS)
-    return Command(host, "have the panel's try-later ask the issuer again in 60 minutes", _QUEUE, arguments)
+    return Command(
+        host, "have the panel's try-later ask the issuer again in 60 minutes", trusted_script("try_later"), arguments
+    )
 
 
 def read_tried(done: Done) -> Tried | None:

@@ -72,7 +72,7 @@ def _ask_system(name: str) -> DnsView:
 
 def _ask_servers(name: str, limits: Limits) -> DnsView:
     resolver = dns.resolver.Resolver(configure=False)
-    resolver.nameservers = [_nameserver(text) for text in limits.resolver]
+    resolver.nameservers = [nameserver(text) for text in limits.resolver]
     resolver.lifetime = _TYPE_SHARE * limits.resolve_s
     resolver.timeout = resolver.lifetime / 2  # so that a second server has its turn
     views = [_ask_type(resolver, name, kind) for kind in (dns.rdatatype.A, dns.rdatatype.AAAA)]
@@ -103,7 +103,7 @@ def _in_order(addresses: Iterable[str]) -> tuple[str, ...]:
     return tuple(unique[one] for one in sorted(unique, key=lambda one: (one.version, one)))
 
 
-def _nameserver(text: str) -> dns.nameserver.Nameserver:
+def nameserver(text: str) -> dns.nameserver.Nameserver:
     """Return the server that `ADDRESS`, `ADDRESS:PORT` or `[ADDRESS]:PORT` names."""
     host, colon, port = text.rpartition(":")
     if not colon or (":" in host and not host.endswith("]")):

@@ -1,7 +1,4 @@
-"""dovecot: tested by doveconf, and its first process reads everything again on SIGHUP; sessions go on.
-
-It knows nothing of its configuration's content. Nothing of dovecot's compares certificate and key.
-"""
+"""dovecot: `doveconf`, then SIGHUP. The shell is `hosts/shell/dovecot.sh`."""
 
 from __future__ import annotations
 
@@ -9,13 +6,4 @@ from typing import Final
 
 from remediate.installers.installer import Daemon
 
-_TEST: Final = r"""
-for pid in $first; do
-  look "$pid"
-  d=${bin%/sbin/*}/bin/doveconf
-  [ -x "$d" ] || d=$(command -v doveconf) || continue
-  c=$(option -c)
-  "$d" ${c:+-c "$c"} -n >/dev/null || exit 1
-done
-"""
-INSTALLER: Final = Daemon("dovecot", ("dovecot",), _TEST, "signal HUP\n")
+INSTALLER: Final = Daemon("dovecot", ("dovecot",), "dovecot")

@@ -1,7 +1,4 @@
-"""proftpd: each session reads its files again; SIGHUP makes the first process take them up as well.
-
-It knows nothing of its configuration's content.
-"""
+"""proftpd: its own test, then SIGHUP. The shell is `hosts/shell/proftpd.sh`."""
 
 from __future__ import annotations
 
@@ -9,11 +6,4 @@ from typing import Final
 
 from remediate.installers.installer import Daemon
 
-_TEST: Final = r"""
-for pid in $first; do
-  look "$pid"
-  c=$(option -c)
-  proftpd ${c:+-c "$c"} -t >/dev/null || exit 1
-done
-"""
-INSTALLER: Final = Daemon("proftpd", ("proftpd",), _TEST, "signal HUP\n")
+INSTALLER: Final = Daemon("proftpd", ("proftpd",), "proftpd")

@@ -1,7 +1,4 @@
-"""pure-ftpd: it reads its one file when it starts, and any signal ends it, so it is restarted and the gap measured.
-
-It knows nothing of its configuration and has no test of it.
-"""
+"""pure-ftpd: it has no test and is restarted. The shell is `hosts/shell/pureftpd.sh`."""
 
 from __future__ import annotations
 
@@ -9,4 +6,4 @@ from typing import Final
 
 from remediate.installers.installer import Daemon
 
-INSTALLER: Final = Daemon("pure-ftpd", ("pure-ftpd",), ":\n", "restart\n")
+INSTALLER: Final = Daemon("pure-ftpd", ("pure-ftpd",), "pureftpd")

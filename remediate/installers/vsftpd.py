@@ -1,7 +1,4 @@
-"""vsftpd: it reads its files when it starts and SIGHUP does not change that, so it is restarted and the gap measured.
-
-It knows nothing of its configuration and has no test of it.
-"""
+"""vsftpd: it has no test and is restarted. The shell is `hosts/shell/vsftpd.sh`."""
 
 from __future__ import annotations
 
@@ -9,4 +6,4 @@ from typing import Final
 
 from remediate.installers.installer import Daemon
 
-INSTALLER: Final = Daemon("vsftpd", ("vsftpd",), ":\n", "restart\n")
+INSTALLER: Final = Daemon("vsftpd", ("vsftpd",), "vsftpd")

@@ -5,31 +5,23 @@ It knows PEM and paths; what is served is seen elsewhere.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Final
+from collections.abc import Mapping, Sequence
 
 from audit.certificate import Certificate, read_certificate
 from audit.pem import certificates_in
+from remediate.hosts import script
 from remediate.panel import successor_of
 from remediate.site import Site
 from remediate.steps.step import done
-
-# The first certificate of each file: no line of a key is printed.
-_LOOK: Final = r"""
-for path in "$@"; do
-  echo "== $path"
-  sed -n "/^-----BEGIN CERTIFICATE-----/,/^-----END CERTIFICATE-----/{p;/^-----END/q;}" "$path" 2>/dev/null || :
-done
-"""
 
 
 def leaves_on_disk(site: Site) -> Mapping[str, Certificate]:
     """Return the leaf in each certificate file of a case, looked at once until somebody changes them; raises Stuck."""
     if site.on_disk is None:
         paths = sorted({file.path for file in site.case.files if file.kind == "certificate"})
-        later = filter(None, map(successor_of, paths))
-        command = site.premises.looking("look at the certificates on disk", _LOOK, *paths, *later)
-        found = _read(done(site, command).output)
+        asked = (*paths, *filter(None, map(successor_of, paths)))
+        command = site.premises.looking("look at the certificates on disk", script("leaves_on_disk"), *asked)
+        found = _read(done(site, command).output, asked)
         now = {path: leaf for path in paths if (leaf := _in_force(path, found))}
         site.on_disk = leaves_found(site) | now
     return site.on_disk
@@ -48,13 +40,15 @@ def _in_force(path: str, found: Mapping[str, Certificate]) -> Certificate | None
     return found.get(successor_of(path) or path) or found.get(path)
 
 
-def _read(output: str) -> dict[str, Certificate]:
+def _read(output: str, paths: Sequence[str]) -> dict[str, Certificate]:
+    """Return the leaf of each path: its number stands before what was printed of it."""
     found: dict[str, Certificate] = {}
     for part in output.split("== ")[1:]:
-        path, _, text = part.partition("\n")
+        number, _, text = part.partition("\n")
         try:
             leaves = certificates_in(text)
-        except ValueError:
+            path = paths[int(number) - 1]
+        except (ValueError, IndexError):
             continue
         if leaves:
             found[path] = read_certificate(leaves[0])

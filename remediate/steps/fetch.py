@@ -19,6 +19,7 @@ from audit.probe.fetch import Unfetched
 from audit.trust import outlived
 from audit.words import sentence
 from remediate.answer import Installable, Refusal, judge_chain
+from remediate.hosts import script
 from remediate.site import FileSet, Site
 from remediate.steps.collect import NOTED
 from remediate.steps.step import So, Stuck, done
@@ -27,13 +28,6 @@ MAX_FETCHES: Final = 8  # for one certificate; a path has five, with a second pl
 _MAX_KEPT: Final = 100  # certificates in the versions that lie on a host
 
 _ENDING: Final = "chain.intermediate-expiring"
-# Not of this case: what it laid ready itself is no other source. No line of a key is printed.
-_KEPT: Final = r"""
-find "$root" -path "$root/$case" -prune -o -path "$root/*/pending*" -prune -o -type f -size -256k -print 2>/dev/null |
-  head -n 200 | while IFS= read -r file; do
-    sed -n "/^-----BEGIN CERTIFICATE-----/,/^-----END CERTIFICATE-----/p" "$file"
-  done
-"""
 
 
 class Fetch:
@@ -124,7 +118,7 @@ def _beside(site: Site) -> tuple[bytes, ...]:
 
 def _kept(site: Site) -> tuple[bytes, ...]:
     """Return what lies in the versions of earlier repairs on the host."""
-    command = site.premises.looking("look for CA certificates of earlier repairs", _KEPT)
+    command = site.premises.looking("look for CA certificates of earlier repairs", script("kept_certificates"))
     try:
         return certificates_in(done(site, command).output)[:_MAX_KEPT]
     except ValueError:

@@ -5,14 +5,11 @@ It knows versions; no service knows of one yet.
 
 from __future__ import annotations
 
+from remediate.hosts import script
 from remediate.installers.files import stage
 from remediate.site import Site
 from remediate.steps.step import So, done
 from remediate.steps.wanted import version_name, version_of
-
-_LOOK = r"""
-[ ! -d "$root/$case/$1/$2" ] || echo "there"
-"""
 
 
 class Install:
@@ -22,7 +19,7 @@ class Install:
         """Return which version lies ready for a service."""
         installation, name = site.file_set(subject).installation, version_name(site, subject)
         folder = installation.folder.rpartition("/")[2]
-        command = site.premises.looking(f"look whether version {name} lies ready", _LOOK, folder, name)
+        command = site.premises.looking(f"look whether version {name} lies ready", script("version_look"), folder, name)
         return So(f"version {name}") if done(site, command).output.strip() else None
 
     def act(self, site: Site, subject: str) -> None:

@@ -5,18 +5,13 @@ It knows that making them a second time gives the first again; it refuses to see
 
 from __future__ import annotations
 
-from typing import Final
-
 from remediate.action import Command, Done
 from remediate.csr import BadRequest, Csr
+from remediate.hosts import script
 from remediate.key import make_request, read_request
 from remediate.premises import BUSY
 from remediate.site import Site
 from remediate.steps.step import So, Stuck, interruption
-
-_LOOK: Final = r"""
-cat "$root/$case/pending/csr.pem" 2>/dev/null || :
-"""
 
 
 class Key:
@@ -25,7 +20,7 @@ class Key:
     def look(self, site: Site, subject: str) -> So | None:
         """Return which request waits on the host."""
         del subject  # it is for the whole case
-        csr = site.csr or _waiting(site)
+        csr = site.csr or waiting_request(site)
         return So(str(csr)) if csr else None
 
     def act(self, site: Site, subject: str) -> None:
@@ -41,15 +36,15 @@ def request_of(site: Site) -> Csr:
     """
     if site.csr is None:
         try:
-            site.csr = _waiting(site) or _read(site, _answered(site, making(site)))
+            site.csr = waiting_request(site) or _read(site, _answered(site, making(site)))
         except BadRequest as error:
             raise Stuck("key.request", str(error)) from error
     return site.csr
 
 
-def _waiting(site: Site) -> Csr | None:
+def waiting_request(site: Site) -> Csr | None:
     """Return the request that waits on the host; None where there is none, or another than is wanted."""
-    result = _answered(site, site.premises.looking("look for a request that waits", _LOOK))
+    result = _answered(site, site.premises.looking("look for a request that waits", script("key_look")))
     try:
         return _read(site, result) if result.output.strip() else None
     except BadRequest:

@@ -15,22 +15,12 @@ from audit.installed import exposures
 from audit.observation import InstalledFile
 from audit.words import listing, sentence
 from remediate.action import Command
+from remediate.hosts import script
 from remediate.site import Site
 from remediate.steps.step import So, Stuck, done
 from remediate.steps.witness import silences
 
-_LOOK: Final = r"""
-for path in "$@"; do
-  case $(stat -L -c %a "$path") in *[1-7] | *[2367]?) echo "$path" ;; esac
-done
-"""
-_TAKE: Final = r"""
-for path in "$@"; do chmod g-w,o-rwx "$path"; done
-"""
 _TAKEN: Final = 0o027
-_GIVE_BACK: Final = r"""
-while [ $# -gt 0 ]; do chmod "$2" "$1"; shift 2; done
-"""
 
 
 class Modes:
@@ -39,7 +29,7 @@ class Modes:
     def look(self, site: Site, subject: str) -> So | None:
         """Return that no key is open to others and every endpoint answers."""
         del subject  # it is for the whole case
-        command = site.premises.looking("look who can read the keys", _LOOK, *_keys(site))
+        command = site.premises.looking("look who can read the keys", script("modes_look"), *_keys(site))
         if done(site, command).output.strip() or _silences(site):
             return None
         if strange := tuple(_strange(site)):
@@ -53,7 +43,7 @@ class Modes:
         done(site, closing(site))
         if silent := _silences(site):
             before = (word for path, mode in keys.items() for word in (path, mode))
-            done(site, site.premises.locked("give the keys their modes back", _GIVE_BACK, *before))
+            done(site, site.premises.locked("give the keys their modes back", script("modes_set"), *before))
             raise Stuck("modes.needed", f"the modes are as before, as not all answers: {sentence(silent)}")
 
 
@@ -71,7 +61,8 @@ class Answers:
 
 def closing(site: Site) -> Command:
     """Return the command that takes from others what they can do with the keys."""
-    return site.premises.locked("close the keys to others", _TAKE, *_keys(site))
+    closed = (word for path in _keys(site) for word in (path, "closed"))
+    return site.premises.locked("close the keys to others", script("modes_set"), *closed)
 
 
 def _keys(site: Site) -> dict[str, str]:

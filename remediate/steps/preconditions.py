@@ -9,81 +9,58 @@ from datetime import UTC, datetime
 from typing import Final
 
 from audit.words import sentence
+from remediate.case import VALIDATED
+from remediate.hosts import script
 from remediate.site import Site
 from remediate.steps.clocks import require_same_time
+from remediate.steps.key import request_of, waiting_request
 from remediate.steps.step import So, Stuck, done
+from remediate.steps.tlsa import bound, is_asked_for, require_published
 from remediate.steps.witness import leaves_of
 
-# Everything that is missing is said at once. Root may write anywhere, a user where the files are its own: who is not
-# root can give a file to nobody else. In $1 kB and $2 files beside what the versions take.
-_BEGIN: Final = r"""
-echo "now $(date +%s)"
-room=$1 files=$2 me=$(id -un) groups=" $(id -G) "
-shift 2
-lacks() { echo "lacks $*"; }
-"""
-_NEEDED: Final = r"""
-nearest() { there=$1; while [ ! -e "$there" ]; do there=${there%/*}; [ -n "$there" ] || there=/; done; }
-writable() {
-  nearest "$1"
-  [ -w "$there" ] && [ -x "$there" ] && return
-  [ "$there" = "$1" ] && lacks "$me cannot write $there" || lacks "$me cannot write $there, to make $1 in it"
-}
-for program in openssl flock setsid sync; do
-  command -v "$program" >/dev/null || lacks "there is no $program on the host"
-done
-if [ -e "$root" ]; then
-  [ -O "$root" ] && [ ! -L "$root" ] || lacks "$root does not belong to $me"
-elif [ ! -d "${root%/*}" ]; then
-  lacks "there is no folder ${root%/*}, to make $root in it"
-fi
-writable "$root/$case"
-nearest "$root"
-premises=$there
-for path in "$@"; do
-  writable "${path%/*}"
-  [ -e "$path" ] || continue
-  room=$((room + 4 * $(stat -L -c %s "$path") / 1024 + 4)) files=$((files + 4))
-  [ -r "$path" ] || lacks "$me cannot read $path"
-  [ "$(id -u)" != 0 ] || continue
-  [ -O "$path" ] || lacks "$path belongs to $(stat -L -c %U "$path"), to whom $me cannot give another file"
-  case $groups in
-    *" $(stat -L -c %g "$path") "*) ;;
-    *) lacks "$path is of the group $(stat -L -c %G "$path"), to which $me cannot give another file" ;;
-  esac
-done
-free=%a
-[ "$(id -u)" != 0 ] || free=%f
-set -- $(stat -f -c "$free %S %c %d" "$premises")
-free=$(($1 * $2 / 1024))
-[ "$free" -ge "$room" ] || lacks "$premises has room for $free kB, $((room - free)) kB too little"
-[ "$3" = 0 ] || [ "$4" -ge "$files" ] || lacks "$premises has room for $4 files, $((files - $4)) too few"
-"""
 _ROOM: Final = 1024  # kB; four versions of certificate, chain and key have some 100
 _FILES: Final = 64
 
 
 class Preconditions:
-    """Nothing is changed by it: what it finds missing is a person's to mend."""
+    """What it finds missing is for a person to fix. All it makes is the key whose TLSA record is to be published."""
 
-    def look(self, site: Site, subject: str) -> So:
-        """Return that all is there; raises Stuck with everything that is not."""
+    def look(self, site: Site, subject: str) -> So | None:
+        """Return that all is there, or None if a key is needed first; raises Stuck with everything that is missing."""
         del subject  # it is for the whole case
         require_known(site)
         paths = sorted({placed.path for one in site.file_sets for placed in one.installation.placements})
         ways = dict.fromkeys(one.installation.way.needs for one in site.file_sets)
-        script = "".join((_BEGIN, *ways, _NEEDED))
-        command = site.premises.looking("look for what a repair needs", script, str(_ROOM), str(_FILES), *paths)
+        needed = "".join((script("preconditions_begin"), *ways, script("preconditions")))
+        command = site.premises.looking("look for what a repair needs", needed, str(_ROOM), str(_FILES), *paths)
         said = [line.partition(" ")[::2] for line in done(site, command).output.splitlines()]
         require_same_time(site, site.case.host, _time(dict(said).get("now", "")))
         lacking = tuple(dict.fromkeys(text for word, text in said if word == "lacks"))
         if lacking:
             raise Stuck("host.unprepared", f"{site.case.host}: {sentence(lacking)}")
         require_still_so(site)
-        return So()
+        return _unbound(site)
 
     def act(self, site: Site, subject: str) -> None:
-        """Do nothing."""
+        """Make key and request, so that the TLSA record of the key can be named."""
+        del subject
+        request_of(site)
+
+
+def _unbound(site: Site) -> So | None:
+    """Return that no TLSA record stands in the way, or None if there are records and no key yet; raises Stuck."""
+    if site.case.repair not in VALIDATED or not is_asked_for(site):
+        return So()
+    found = bound(site)
+    if found.is_without_dns:
+        return So("no name server answers here, so TLSA records could not be looked for")
+    if not found.records:
+        return So()
+    site.csr = site.csr or waiting_request(site)
+    if site.csr is None:
+        return None
+    require_published(site, found)
+    return So("the TLSA records match the new key")
 
 
 def require_known(site: Site) -> None:

@@ -5,13 +5,16 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from audit.host.trust import TRUST
 from remediate.dcv import VALIDATORS, Challenge
 from remediate.dcv.http_csr_hash import body_of, path_of
 from remediate.premises import Premises
@@ -23,10 +26,13 @@ HTTP = VALIDATORS["http-csr-hash"]
 
 
 @pytest.fixture
-def docroot(tmp_path: Path) -> Path:
-    folder = tmp_path / "www"
-    folder.mkdir(mode=0o755)
-    return folder
+def docroot() -> Iterator[Path]:
+    """Give a directory that other users than root can pass through to."""
+    with TemporaryDirectory() as name:
+        folder = Path(name) / "www"
+        folder.mkdir(mode=0o755)
+        folder.parent.chmod(0o755)
+        yield folder
 
 
 @pytest.fixture
@@ -83,7 +89,7 @@ def test_what_others_have_there_stays(docroot: Path, challenge: Challenge) -> No
 def test_killed_at_a_line_and_run_again_the_file_is_whole_and_alone(tmp_path: Path, docroot: Path) -> None:
     request = csr()
     lines = HTTP.put(Challenge(Premises("h", "c", "t", str(tmp_path)), "n", request, "u", "/x")).script.count("\n")
-    for line in range(0, lines, 3):
+    for line in range(TRUST.count("\n"), lines, 3):
         premises = Premises("web1", f"c{line}", "test", str(tmp_path / "sslaudit"))
         challenge = Challenge(premises, "www.shop.example", request, "u1q2e3", str(docroot))
         run(killed_before(HTTP.put(challenge), line))
@@ -143,19 +149,27 @@ def test_a_folder_that_others_can_write_to_is_refused(
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
-def test_a_group_other_than_roots_may_not_write_either(docroot: Path, challenge: Challenge) -> None:
-    docroot.chmod(0o2775)
-    assert run(HTTP.put(challenge)).ok
-    os.chown(docroot, 0, 33)
+@pytest.mark.parametrize(("user", "writer"), [(0, 65534), (33, 33)], ids=["root's", "a user's"])
+def test_docroot_that_a_group_can_write_is_used_without_the_rights_of_root(
+    docroot: Path, challenge: Challenge, user: int, writer: int
+) -> None:
+    os.chown(docroot, user, 34)
     docroot.chmod(0o2775)
     done = run(HTTP.put(challenge))
-    assert (done.ok, "a group can write to" in done.error) == (False, True), done
+    path = docroot / path_of(challenge).lstrip("/")
+    assert (done.ok, path.stat().st_uid) == (True, writer), done
+    assert path.read_text() == body_of(challenge) + "\n"
+    assert run(HTTP.clear(challenge)).ok
+    assert everything(docroot) == []
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
 def test_a_folder_of_somebody_else_than_the_docroots_owner_is_refused(docroot: Path, challenge: Challenge) -> None:
     (docroot / ".well-known").mkdir()
     os.chown(docroot, 33, 33)
+    done = run(HTTP.put(challenge))
+    assert (done.ok, "uid 33 cannot make" in done.error) == (False, True), done
+    os.chown(docroot / ".well-known", 33, 33)
     assert run(HTTP.put(challenge)).ok
     os.chown(docroot / ".well-known", 34, 34)
     assert "belongs to neither" in run(HTTP.put(challenge)).error
@@ -180,5 +194,5 @@ def test_the_file_goes_to_where_an_alias_leads_and_the_folder_itself_stays(
 
 
 def test_a_folder_that_no_ca_asks_for_is_a_fault_of_ours(challenge: Challenge) -> None:
-    with pytest.raises(ValueError, match="no part of"):
+    with pytest.raises(ValueError, match="not a part of"):
         HTTP.put(replace(challenge, below="../.."))

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from audit.host.trust import TRUST
 from remediate.action import Command, Done
 from remediate.csr import BadRequest
 from remediate.key import KEY_TYPES, discard_request, key_path, make_request, read_request
@@ -44,10 +45,10 @@ def test_a_second_run_gives_the_same_request(premises: Premises) -> None:
 
 
 def lines_of(command: Command) -> Iterator[int]:
-    """Yield the lines of a script before which a statement can stand."""
+    """Yield the lines of a script before which a statement can stand, after the verbs that it begins with."""
     lines, quoted = command.script.split("\n"), False
     for number, line in enumerate(lines):
-        if not quoted:
+        if not quoted and number >= TRUST.count("\n"):
             yield number
         quoted ^= line.count('"') % 2 == 1
 

@@ -97,7 +97,7 @@ def test_a_job_that_nobody_would_start_is_taken_back() -> None:
     said = queue_later(hands, AGAIN, allowed=True)
     assert isinstance(said, NotQueued)
     assert "atd does not run here" in said.why
-    assert (hands.ran[-1].script, hands.ran[-1].arguments) == ('atrm "$1"', ("7",))
+    assert (hands.ran[-1].script, hands.ran[-1].arguments) == ('atrm "$1"\n', ("7",))
 
 
 @pytest.mark.parametrize(

@@ -422,6 +422,25 @@ run_trusted() {
   $limit env -i "$@" </dev/null
 }
 
+# set_limit SECONDS: how long each command may take from now on.
+set_limit() {
+  limit_s=$1
+  case $limit in
+  'timeout -k'*) limit="timeout -k 2 $1" ;;
+  timeout*) limit="timeout $1" ;;
+  esac
+}
+
+# start_trusted BIN ARG…: starts a daemon that outlives us, in a session of its own, without input, output and our lock.
+start_trusted() {
+  trusted_path "$1" || {
+    printf '%s is not started: %s\n' "$1" "$why" >&2
+    return 77
+  }
+  [ "$missing" != yes ] || return 127
+  setsid env -i LC_ALL=C "PATH=$PATH" HOME=/root "$@" </dev/null >/dev/null 2>&1 9>&- &
+}
+
 # --- Acting ---
 
 t_octal() {
@@ -516,6 +535,15 @@ append_file() {
   else
     (umask 077 && set -C && cat >"$t_at")
   fi
+}
+
+# output_to PATH COMMAND ARG…: what the command prints goes to a new file of root's, and its status is returned. A file and
+# no pipe: what the command leaves running would hold a pipe open.
+output_to() {
+  write_file 600 "$1" </dev/null || return
+  t_output=$t_at
+  shift
+  "$@" >>"$t_output" 2>&1
 }
 
 # rewrite_file PATH: standard input replaces the content of a regular file in place (one that cannot be renamed over).

@@ -1,0 +1,96 @@
+"""The records of a name that are not addresses, by the system's resolver or by named ones, within a deadline.
+
+No DNSSEC signature is validated here: of what is not valid a validating resolver says SERVFAIL.
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from typing import Final, Literal
+
+import dns.exception
+import dns.message
+import dns.nameserver
+import dns.query
+import dns.rdatatype
+import dns.resolver
+
+from audit.probe.dns import nameserver
+from audit.probe.target import Limits
+from audit.probe.wire import Stopped
+
+RecordType = Literal["CNAME", "MX", "TLSA"]
+RecordStatus = Literal["ok", "none", "servfail", "timeout"]
+_REACH_S: Final = 1.5  # for one name server of the system to answer anything at all
+
+
+@dataclass(frozen=True, slots=True)
+class RecordSet:
+    """The records of one type of a name, in presentation form and sorted; `none` covers NXDOMAIN and NODATA.
+
+    `ttl_s` is how long a resolver may keep the set from now on.
+    """
+
+    name: str
+    type: RecordType
+    status: RecordStatus
+    records: tuple[str, ...] = ()
+    ttl_s: int = 0
+    detail: str = ""
+
+
+def records_of(name: str, record_type: RecordType, limits: Limits, halt: threading.Event) -> RecordSet:
+    """Return the records of a name; raises Stopped if `halt` is set before the question is sent."""
+    if halt.is_set():
+        raise Stopped
+    resolver = _resolver(limits)
+    if isinstance(resolver, str):
+        return RecordSet(name, record_type, "timeout", detail=resolver)
+    resolver.lifetime = limits.resolve_s
+    resolver.timeout = limits.resolve_s / 2  # a second server gets its turn
+    try:
+        found = resolver.resolve(name, record_type, search=False)
+    except (dns.resolver.NXDOMAIN, dns.resolver.NoAnswer):
+        return RecordSet(name, record_type, "none")
+    except dns.resolver.LifetimeTimeout:
+        return RecordSet(name, record_type, "timeout", detail=f"no response about {name} {record_type} in time")
+    except dns.exception.DNSException as error:
+        why = " ".join(str(error).split())[:120]
+        return RecordSet(name, record_type, "servfail", detail=f"{name} {record_type}: {why}")
+    records = tuple(sorted(record.to_text() for record in found))
+    return RecordSet(name, record_type, "ok", records, int(found.rrset.ttl) if found.rrset else 0)
+
+
+def is_answered(limits: Limits) -> bool:
+    """Return whether any name server of the resolver answers anything: names may come from a hosts file alone."""
+    resolver = _resolver(limits)
+    if isinstance(resolver, str):
+        return False
+    question = dns.message.make_query(".", dns.rdatatype.NS)
+    for server in resolver.nameservers:
+        if isinstance(server, str):
+            continue
+        try:
+            server.query(question, _REACH_S, source=None, source_port=0, max_size=False)
+        except (dns.exception.DNSException, OSError):
+            continue
+        return True
+    return False
+
+
+def _resolver(limits: Limits) -> dns.resolver.Resolver | str:
+    """Return the resolver that is configured, or why there is none."""
+    if limits.resolver:
+        resolver = dns.resolver.Resolver(configure=False)
+        resolver.nameservers = [nameserver(text) for text in limits.resolver]
+        return resolver
+    try:
+        resolver = dns.resolver.Resolver()
+    except dns.exception.DNSException as error:
+        return f"this system names no resolver: {' '.join(str(error).split())[:120]}"
+    resolver.nameservers = [
+        dns.nameserver.Do53Nameserver(server, resolver.port) if isinstance(server, str) else server
+        for server in resolver.nameservers
+    ]
+    return resolver

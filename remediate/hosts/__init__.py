@@ -1,0 +1,24 @@
+"""What a repair does on hosts; the shell of it lies in `shell/`, one file a subject, checked by shellcheck."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib.resources import files
+
+from audit.host.trust import TRUST
+
+
+@cache
+def script(*names: str) -> str:
+    """Return the shell of these files of `shell/`, one after the other, without lines that hold only a comment.
+
+    Comments are for readers of the files: a transport that takes a script as one argument has 128 KiB for it.
+    """
+    folder = files("remediate.hosts") / "shell"
+    lines = (line for name in names for line in (folder / f"{name}.sh").read_text("utf-8").splitlines())
+    return "".join(f"{line}\n" for line in lines if not line.lstrip().startswith("#"))
+
+
+def trusted_script(*names: str) -> str:
+    """Return the shell of these files after the verbs by which alone anything is trusted, changed or run on a host."""
+    return TRUST + script(*names)

@@ -1,0 +1,146 @@
+# shellcheck shell=sh
+# Finds the processes of a daemon, tests its configuration, and lets it read its files again.
+# $name: the service, $processes: what /proc/PID/comm says, with spaces around each. Only trusted processes count:
+# no other is signalled, restarted, or asked with its own words. A process in another network or root is a container's.
+# shellcheck disable=SC2154,SC2034 # variables are shared with the scripts before and after this one
+LC_ALL=C
+export LC_ALL
+skipped=
+set_limit 60
+ours() {
+  [ "$(readlink "$1/ns/net")" = "$(readlink /proc/self/ns/net)" ] && [ "$1/root" -ef /proc/self/root ]
+}
+listens() {
+  # shellcheck disable=SC2012 # names of descriptors are numbers
+  for s in $(ls -l "$1/fd" | sed -n "s/.*socket:\[\([0-9]*\)\].*/\1/p"); do
+    grep -q "^ *[0-9]*: [0-9A-F:]* [0-9A-F:]* 0A .* $s " /proc/net/tcp /proc/net/tcp6 && return 0
+  done
+  return 1
+}
+named_so() {
+  comm=
+  read -r comm <"/proc/$1/comm" && [ -n "$comm" ] || return 1
+  case $processes in *" $comm "*) ;; *) return 1 ;; esac
+}
+# Sets $state and $parent of a process; its name may hold spaces and parentheses.
+stat_of() {
+  stat=$(cat "/proc/$1/stat" 2>/dev/null) || return 1
+  # shellcheck disable=SC2086 # numbers
+  set -- ${stat##*)}
+  state=$1 parent=$2
+}
+is_first() {
+  stat_of "$1" && [ "$state" != Z ] || return 1
+  ! { own=$comm && named_so "$parent" && [ "$comm" = "$own" ] && ours "/proc/$parent" && trusted_process "$parent"; } ||
+    return 1
+  ours "/proc/$1" && listens "/proc/$1"
+}
+# Whether a process that is not trusted counts: a service that gives up root says so in a script of its own.
+accepts() { return 1; }
+# Sets $first to the first processes that are trusted, and $skipped to a sentence about each other one that listens.
+find_first() {
+  first='' skipped='' dropped=''
+  for p in /proc/[0-9]*; do
+    pid=${p#/proc/}
+    named_so "$pid" || continue
+    is_first "$pid" || continue
+    if trusted_process "$pid" || { reason=$why && accepts "$pid"; }; then first="$first $pid"
+    else skipped="$skipped; $reason: not inspected"
+    fi
+  done 2>/dev/null
+}
+runs() { [ -n "$first" ] || { echo "$name does not run$skipped"; exit 1; }; }
+# The value of an option of a process whose words are in $words: its next word, or the rest of the same one.
+option() { printf "%s\n" "$words" | sed -n "/^$1\$/{n;p;};s/^$1\(.\)/\1/p" | head -n 1; }
+# Sets $bin and $words of process $1, whose options $2… name files; ends if root may not use them.
+use_words() {
+  trusted_process "$1" || { echo "$name is not tested: $why"; exit 77; }
+  trusted_words "$@" || { echo "$name is not tested with its own options: $why"; exit 77; }
+}
+pause() { sleep "$1" 2>/dev/null || sleep 1; }
+signal() {
+  for pid in $first; do
+    trusted_process "$pid" || { echo "$name is not signalled: $why"; exit 77; }
+    kill -"$1" "$pid" || exit 1
+  done
+  pause 0.5
+  stays
+}
+alive() { stat_of "$1" && [ "$state" != Z ]; }
+stays() {
+  for pid in $first; do alive "$pid" || { echo "$name (process $pid) has ended"; exit 1; }; done
+}
+now() { read -r up rest </proc/uptime; echo "$up"; }
+await() { for _ in 1 2 3 4 5 6 7 8 9 10; do find_first; [ -z "$first" ] || return 0; pause "$1"; done; return 1; }
+# Sets $init to the distribution's script if it started this process: its file of process ids says so.
+init_of() {
+  init=/etc/init.d/$name
+  [ -x "$init" ] && trusted_path "$init" || return 1
+  for file in "/run/$name.pid" "/run/$name/$name.pid" "/var/run/$name.pid" "/var/run/$name/$name.pid"; do
+    trusted_path "$file" && [ -f "$real" ] && [ "$(head -c 20 -- "$real" | tr -cd 0-9)" = "$1" ] && return 0
+  done
+  return 1
+}
+# Sets $bin and $words to what this process was started with, if that can be used again as it is.
+words_of() {
+  trusted_process "$1" && trusted_words "$1" || return 1
+  cwd=$(readlink -n -- "/proc/$1/cwd" && echo /) && trusted_path "${cwd%/}/" || return 1
+  why="the words of process $1 of $name are not those it was started with"
+  zeros=$(tr -cd "\000" <"/proc/$1/cmdline" | wc -c) words=$(tr "\000" "\n" <"/proc/$1/cmdline")
+  grep -q "^Uid:[[:space:]]*0[[:space:]]*0[[:space:]]*0[[:space:]]" "/proc/$1/status" || return 1
+  case $words in *"("*) return 1 ;; esac
+  [ "$zeros" -gt 0 ] && [ "$(printf "%s\n" "$words" | wc -l)" -eq "$zeros" ] || return 1
+  ! printf "%s\n" "$words" | grep -q "^\$"
+}
+start_by_words() {
+  words=$(printf "%s\n" "$words" | tail -n +2)
+  (
+    cd -- "${cwd%/}/" || exit 1
+    set -f
+    IFS='
+'
+    # shellcheck disable=SC2086 # one word a line
+    start_trusted "$bin" $words
+  )
+}
+end() {
+  trusted_process "$1" || { echo "$name is not ended: $why"; exit 77; }
+  kill "$1"
+  for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do alive "$1" && pause 0.1; done
+}
+# How a process is started again is known before it is ended: by its unit, by the distribution's script, or by its words.
+restart_one() {
+  trusted_process "$1" || { echo "$name is not restarted: $why"; exit 77; }
+  if [ -n "$unit" ]; then systemctl restart "$unit" </dev/null || exit 1
+  elif init_of "$1"; then end "$1"; run_trusted "$init" start || echo "$init start has failed"
+  elif words_of "$1"; then end "$1"; find_first; [ -n "$first" ] || start_by_words
+  elif [ -x "/etc/init.d/$name" ] && trusted_path "/etc/init.d/$name"; then
+    end "$1"
+    run_trusted "/etc/init.d/$name" start || echo "/etc/init.d/$name start has failed"
+  else
+    echo "$name is not restarted: no unit and no script of the distribution started it, and $why"
+    exit 77
+  fi
+}
+restart() {
+  before=$first
+  for pid in $before; do
+    began=$(now)
+    restart_one "$pid"
+    await 0.1 || :
+    echo "gap $(echo "$began $(now)" | awk "{ printf \"%.2f\", \$2 - \$1 }")"
+  done
+  [ -z "$before" ] || [ -n "$first" ] || { echo "$name does not come back$skipped"; exit 1; }
+}
+# Whether it listens is what counts: some scripts report a daemon that puts itself into the background as failed.
+start() {
+  [ -z "$first" ] || exit 0
+  known=$name
+  for each in $known $processes; do
+    [ -d /run/systemd/system ] && systemctl start "$each" </dev/null 2>/dev/null && exit 0
+    [ -x "/etc/init.d/$each" ] && name=$each
+  done
+  trusted_path "/etc/init.d/$name" && [ -x "$real" ] || { echo "how $known is started is not known here"; exit 1; }
+  run_trusted "$real" start || :
+  await 0.2 || exit 1
+}

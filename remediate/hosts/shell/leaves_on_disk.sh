@@ -1,0 +1,21 @@
+# shellcheck shell=sh
+# Prints the first certificate of each file after a line with the number of its argument.
+# Nothing but the lines of a certificate is printed: no line of a key, and none that could be taken for ours.
+# shellcheck disable=SC2154,SC2034 # variables are shared with the scripts before and after this one
+leaf_of() {
+  [ -f "$1" ] && [ -r "$1" ] || return 0
+  # shellcheck disable=SC2086 # $limit is a command with its options, or nothing
+  $limit head -c 1048576 -- "$1" 2>/dev/null | tr -d "\r" | sed -n "/^-----BEGIN CERTIFICATE-----/,/^-----END CERTIFICATE-----/{
+    /^-----BEGIN CERTIFICATE-----/p
+    /^[A-Za-z0-9+\/]*=\{0,2\}\$/p
+    /^-----END/{p
+    q
+    }
+  }"
+}
+number=0
+for path in "$@"; do
+  number=$((number + 1))
+  echo "== $number"
+  leaf_of "$path"
+done

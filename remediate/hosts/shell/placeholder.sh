@@ -1,0 +1,18 @@
+# shellcheck shell=sh
+# Has the panel install a self-signed certificate for service $1, unless one that has not expired is in one of its files.
+# Then each file twice, the one that takes its place before it. Under the lock they are looked at again.
+# shellcheck disable=SC2154,SC2034 # variables are shared with the scripts before and after this one
+service=$1
+shift
+has_whm || fail 69 "$said"
+while [ "$#" -gt 0 ]; do
+  now=$1
+  [ -e "$now" ] || now=$2
+  shift 2
+  [ -e "$now" ] || continue
+  trusted_path "$now" || fail 77 "$now is not read: $why"
+  [ -f "$now" ] && [ -r "$now" ] || fail 77 "$now cannot be read"
+  ! openssl x509 -in "$now" -noout -checkend 0 </dev/null >/dev/null 2>&1 || { echo "in force: $now"; exit 0; }
+done
+answered "$(ask "" reset_service_ssl_certificate "service=$service" </dev/null)" || fail 65 "$said"
+echo reset

@@ -1,0 +1,19 @@
+# shellcheck shell=sh
+# postfix: tested by `postfix check`; its tables of certificates by name are made anew, then its processes reload.
+# `postmap -F` copies certificates and keys into those tables.
+# shellcheck disable=SC2154,SC2034 # variables are shared with the scripts before and after this one
+check_config() { [ -z "$first" ] || run_trusted "$(command -v postfix)" check; }
+reload() {
+  [ -n "$first" ] || return 0
+  for table in $(run_trusted "$(command -v postconf)" -h tls_server_sni_maps | tr "," " "); do
+    case $table in
+      hash:/* | btree:/* | cdb:/* | lmdb:/* | dbm:/*)
+        trusted_path "${table#*:}" || { echo "$table is not made anew: $why"; exit 77; }
+        run_trusted "$(command -v postmap)" -F "$table" || exit 1
+        ;;
+    esac
+  done
+  run_trusted "$(command -v postfix)" reload
+  pause 0.5
+  stays
+}

@@ -1,0 +1,27 @@
+# shellcheck shell=sh
+# Runs the renewal of the agent that owns a certificate: $1 the time limit, $2 how many bytes of its output are printed,
+# then the paths of the certificate's files. What follows sets the words of the command as "$@".
+# A user's own agent is that user's: root runs no program that another user can change.
+# shellcheck disable=SC2154,SC2034 # variables are shared with the scripts before and after this one
+set_limit "$1"
+# shellcheck disable=SC2034 # read by renew_run.sh, which comes last
+printed=$2 line_end='
+'
+shift 2
+PATH=$PATH:/snap/bin
+for path in "$@"; do
+  case $path in *"$line_end"*) fail 65 "a path with a line break is not looked for among an agent's files" ;; esac
+done
+places() { for path in "$@"; do echo "$path"; readlink -f -- "$path" || :; done; }
+only() {
+  [ -n "$1" ] || fail 69 "$2"
+  [ "$(echo "$1" | wc -l)" = 1 ] || fail 65 "it is not clear which is meant: $(echo "$1" | tr "\n" " ")"
+}
+needs_trust() { trusted_path "$1" || fail 77 "$1 is not used as root: $why"; }
+# A tree of which every file is root's or the login's, and no other user can write it.
+needs_trusted_tree() {
+  needs_trust "$1"
+  strange=$(find "$real" \( ! -user 0 ! -user "$(id -u)" \) -o \( ! -type l \( -perm -0002 -o -perm -0020 ! -group 0 \) \) |
+    head -n 1)
+  [ -z "$strange" ] || fail 77 "$strange is not used as root: others than root own it or can write it"
+}

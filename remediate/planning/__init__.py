@@ -1,0 +1,1 @@
+"""From what an audit found to what is repaired: functions of their arguments, without I/O."""

@@ -1,0 +1,168 @@
+"""No key is replaced under a TLSA record that does not match it: the case waits with the exact record to publish.
+
+Clients that use DANE see what no handshake shows. The questions are asked before a key is made; if any of them is
+answered by records, the key is made so that its record can be named, and nothing is ordered until that is published.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from audit.probe.records import RecordSet, RecordType
+from audit.probe.wire import Stopped
+from audit.words import duration, listing, sentence
+from remediate.planning import tlsa
+from remediate.site import Site
+from remediate.steps.step import Stuck
+
+MISSING: Final = "dns.tlsa"
+SPREADING: Final = "dns.tlsa-spreading"
+UNANSWERED: Final = "dns.tlsa-unanswered"
+_MOST_ALIASES: Final = 8
+_MOST_SHOWN: Final = 4  # of the records that are there now
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """The TLSA records that bind a case, and whether no name server answered here at all."""
+
+    records: tuple[RecordSet, ...]
+    is_without_dns: bool = False
+
+
+def bound(site: Site) -> Bound:
+    """Return the TLSA records of every name and port of a case, and of each MX that leads to its host.
+
+    Raises Stuck if any question has no answer: records may be there that cannot be seen now.
+    """
+    means = site.means
+    if not means.lookups.has_dns(means.limits):
+        return Bound((), is_without_dns=True)
+    owners = (*tlsa.questions(site.case), *_of_aliases(site), *_of_mail(site))
+    found = tuple(_ask(site, owner, "TLSA") for owner in dict.fromkeys(owners))
+    return Bound(tuple(one for one in found if one.status == "ok"))
+
+
+def require_published(site: Site, found: Bound) -> None:
+    """Raise Stuck until every set of records has one that matches the new key, and caches have had time to see it."""
+    if site.csr is None:
+        raise ValueError("the record of a key is named once the key exists")
+    csr = site.csr.pem
+    missing = [one for one in found.records if not tlsa.is_matched(one.records, csr)]
+    if missing:
+        raise Stuck(MISSING, sentence(tuple(_missing(missing, csr))), ended="interrupted")
+    wait = max((timedelta(seconds=one.ttl_s) for one in found.records), default=timedelta(0))
+    seen_at = _first_seen(site, site.csr.spki_sha256)
+    left = wait if seen_at is None else seen_at + wait - site.means.clock()
+    if left > timedelta(0):
+        why = (
+            f"the record of the new key ({site.csr.spki_sha256}) is published; resolvers may hold the old records for "
+            f"{duration(left)} more"
+        )
+        raise Stuck(SPREADING, why, ended="interrupted", retry_after_s=left.total_seconds())
+
+
+def announcement(found: Bound) -> str:
+    """Return what a repair would do about the records of a case, before there is a key."""
+    shown = listing(tuple(_shown(one) for one in found.records))
+    return f"{shown}: the key is made, its record is named here, and nothing is ordered until that is published"
+
+
+def _missing(missing: list[RecordSet], csr: str) -> Iterator[str]:
+    for one in missing:
+        yield (
+            f"{_shown(one)}, and no record there matches the new key. Publish beside the present ones: "
+            f"{tlsa.record_of(one.name, csr)}"
+        )
+
+
+def _shown(one: RecordSet) -> str:
+    more = f" and {len(one.records) - _MOST_SHOWN} more" if len(one.records) > _MOST_SHOWN else ""
+    return f"{one.name} has TLSA {listing(tuple(map(_brief, one.records[:_MOST_SHOWN])))}{more}"
+
+
+def _brief(record: str) -> str:
+    """Return a record with the beginning of its data: a whole certificate may be in it."""
+    return record if len(record) <= 75 else f"{record[:60]}…"
+
+
+def _of_aliases(site: Site) -> Iterator[str]:
+    """Yield the owners for where the names of a case are aliases for: clients ask there first (RFC 7671 7)."""
+    ports = {owner.partition("._tcp.")[0] for owner in tlsa.questions(site.case)}
+    for name in tlsa.dns_names(site.case):
+        for alias in _aliases(site, name):
+            yield from (f"{port}._tcp.{alias}" for port in sorted(ports))
+
+
+def _aliases(site: Site, name: str) -> Iterator[str]:
+    known = {name}
+    for _ in range(_MOST_ALIASES):
+        led = next(iter(_ask(site, name, "CNAME").records), "").rstrip(".").lower()
+        if not led or led in known:
+            return
+        known.add(led)
+        yield led
+        name = led
+
+
+def _of_mail(site: Site) -> Iterator[str]:
+    """Yield the owners for the mail servers of the case's names that are its host.
+
+    If the audit saw another certificate at the host's port 25, that one is not replaced.
+    """
+    if not _may_serve_mail(site):
+        return
+    for name in tlsa.dns_names(site.case):
+        for server in tlsa.mail_servers(_ask(site, name, "MX").records):
+            if _leads_here(site, server):
+                yield f"_{tlsa.SMTP_PORT}._tcp.{server}"
+
+
+def _may_serve_mail(site: Site) -> bool:
+    case, targets = site.case, site.means.targets.values()
+    ports = {(str(one.endpoint) in case.endpoints) for one in targets
+             if one.endpoint.host == case.host and one.endpoint.port == tlsa.SMTP_PORT}  # fmt: skip
+    return not ports or True in ports
+
+
+def _leads_here(site: Site, server: str) -> bool:
+    """Return whether a name is one of the case, or leads to an address of its host."""
+    if server in tlsa.dns_names(site.case):
+        return True
+    means = site.means
+    own = means.addresses_of(site.case.host)
+    try:
+        led = means.lookups.of(server, means.limits, means.stop)
+    except Stopped:
+        raise Stuck("run.stopped", f"stopped while {server} was looked up", ended="interrupted") from None
+    if led.failure and led.failure.kind in ("servfail", "timeout"):
+        why = f"{server} is an MX of the case's names, and its addresses are not known: {led.failure.detail}"
+        raise Stuck(UNANSWERED, why, ended="interrupted")
+    return bool(own.intersection(led.addresses))
+
+
+def _ask(site: Site, name: str, record_type: RecordType) -> RecordSet:
+    means = site.means
+    try:
+        found = means.lookups.records(name, record_type, means.limits, means.stop)
+    except Stopped:
+        raise Stuck("run.stopped", f"stopped while {name} was looked up", ended="interrupted") from None
+    if found.status in ("servfail", "timeout"):
+        why = f"whether {name} has {record_type} records could not be seen ({found.status}: {found.detail})"
+        raise Stuck(UNANSWERED, why, ended="interrupted")
+    return found
+
+
+def _first_seen(site: Site, spki_sha256: str) -> datetime | None:
+    """Return when the record of a key was first seen to be published; None if it was not seen before."""
+    attempts = site.means.journal.ledger.attempts(site.case.id)
+    seen = (one.at for one in attempts if one.note.startswith(f"{SPREADING}: ") and spki_sha256 in one.note)
+    return min(seen, default=None)
+
+
+def is_asked_for(site: Site) -> bool:
+    """Return whether a key is still to be made or ordered with."""
+    return not site.means.journal.ledger.unused_orders(site.case.id)
