@@ -21,7 +21,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from audit.anchors import Anchors
 from audit.endpoint import Endpoint
 from audit.observation import HostView, InstalledFile
-from audit.probe import Target
+from audit.probe import Limits, Target
+from audit.probe.records import RecordSet, RecordType
 from remediate.action import Command, Done
 from remediate.case import Case, Repair, UsedFile, case_id, steps_of
 from remediate.csr import Csr
@@ -30,6 +31,7 @@ from remediate.docroots import docroots_of
 from remediate.installers import Declared
 from remediate.issuers import IssuerFault, Order, OrderRequest
 from remediate.journal import Journal
+from remediate.lookup import LookUps
 from remediate.site import Means, Waits
 from tests.installers.hands import run
 from tests.lab.ca import Leaf, issue
@@ -181,6 +183,18 @@ def _serve(server: socket.socket, served: Path) -> None:
                 tls.recv(1)
 
 
+class NoRecords(LookUps):
+    """A zone in which no name has TLSA or MX records."""
+
+    def records(self, name: str, record_type: RecordType, limits: Limits, halt: threading.Event) -> RecordSet:
+        del limits, halt
+        return RecordSet(name, record_type, "none")
+
+    def has_dns(self, limits: Limits) -> bool:
+        del limits
+        return True
+
+
 def means_of(journal: Journal, ca: Any, *places: Place, **changes: Any) -> Means:  # noqa: ANN401 - any issuer, any field
     """Return what a run on these hosts may use."""
     means = Means(
@@ -194,6 +208,7 @@ def means_of(journal: Journal, ca: Any, *places: Place, **changes: Any) -> Means
         anchors=Anchors({"lab": [AUTHORITY.root.certificate.public_bytes(Encoding.DER)]}),
         clock=lambda: datetime.now(UTC),
         owner="a test",
+        lookups=NoRecords(),
         installers={place.service: place.installer() for place in places},
         root=str(places[0].folder.parent / "sslaudit"),
         waits=Waits(confirmation_s=20, proof_s=0.5, issuance_s=2.0, look_s=0.05),

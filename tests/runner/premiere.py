@@ -29,7 +29,7 @@ from remediate.case import Case, Repair, Validation, steps_of
 from remediate.issuers import Access
 from remediate.issuers.store import Store
 from remediate.journal import Journal
-from remediate.lookup import LookUp, LookUps
+from remediate.lookup import LookUp
 from remediate.plan import Plan
 from remediate.rehearsal import rehearsal_lines
 from remediate.site import Means
@@ -37,12 +37,12 @@ from tests.lab.issuance import to_pem
 from tests.lab.store import Request as Asked
 from tests.lab.store import Store as StrictStore
 from tests.lab.store import serving
-from tests.runner.places import AUTHORITY, LocalHands, Place, means_of, running_place
+from tests.runner.places import AUTHORITY, LocalHands, NoRecords, Place, means_of, running_place
 
 SECOND = "mail"
 
 
-class Near(LookUps):
+class Near(NoRecords):
     """Every name is at this machine."""
 
     def of(self, name: str, limits: Limits, halt: threading.Event) -> LookUp:

@@ -119,4 +119,4 @@ def test_a_disk_that_is_full_is_told_with_how_much_is_missing(
 def test_a_folder_that_is_not_there_is_named(tmp_path: Path, journal: Journal) -> None:
     with running_place(tmp_path / "a", "a") as place:
         ending = walked(place, means_of(journal, Ca(), place, root=f"{tmp_path}/no/such"))
-    assert (ending.cause, f"there is no folder {tmp_path}/no" in ending.note) == ("host.unprepared", True)
+    assert (ending.cause, f"there is no directory {tmp_path}/no" in ending.note) == ("host.unprepared", True)

@@ -12,6 +12,7 @@ check_config() {
 with_variables() (
   # shellcheck disable=SC1090 # the distribution's file
   ! trusted_path /etc/apache2/envvars || [ ! -r "$real" ] || . "$real"
+  run_env=$(env | grep "^APACHE_[A-Z_]*=")
   run_trusted "$@"
 )
 reload() { signal USR1; }

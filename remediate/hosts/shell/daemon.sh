@@ -92,17 +92,16 @@ words_of() {
   [ "$zeros" -gt 0 ] && [ "$(printf "%s\n" "$words" | wc -l)" -eq "$zeros" ] || return 1
   ! printf "%s\n" "$words" | grep -q "^\$"
 }
-start_by_words() {
-  words=$(printf "%s\n" "$words" | tail -n +2)
-  (
-    cd -- "${cwd%/}/" || exit 1
-    set -f
-    IFS='
+start_by_words() (
+  cd -- "${cwd%/}/" || exit 1
+  set -f
+  IFS='
 '
-    # shellcheck disable=SC2086 # one word a line
-    start_trusted "$bin" $words
-  )
-}
+  # shellcheck disable=SC2046 # a word a line
+  set -- $(printf "%s\n" "$words" | tail -n +2)
+  unset IFS
+  start_trusted "$bin" "$@"
+)
 end() {
   trusted_process "$1" || { echo "$name is not ended: $why"; exit 77; }
   kill "$1"

@@ -8,7 +8,11 @@
 accepts() {
   [ -z "$dropped" ] || return 1
   user=$(sed -n "s/^Uid:[[:space:]]*\([0-9]*\)[[:space:]]*\1[[:space:]]*\1[[:space:]].*/\1/p" "/proc/$1/status")
-  program=$(command -v "$comm") && trusted_path "$program" && [ "/proc/$1/exe" -ef "$real" ] || return 1
+  for each in $processes; do
+    program=$(command -v "$each") && trusted_path "$program" && [ "/proc/$1/exe" -ef "$real" ] && break
+    program=
+  done
+  [ -n "$program" ] || return 1
   spool=$(run_trusted "$program" -bP spool_directory 2>/dev/null)
   spool=${spool#spool_directory = }
   owner_of "$spool" && [ -n "$user" ] && [ "$user" = "$owner_uid" ] && dropped=$1
