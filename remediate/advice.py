@@ -52,6 +52,14 @@ ADVICE: Final[Mapping[str, str]] = {
     "dns.timeout": "see that the zone's name servers answer from everywhere, by UDP and TCP on port 53",
     "dns.loop": "break the loop of CNAMEs or delegations that is named above",
     "dns.too-long": "shorten the chain of CNAMEs or delegations that is named above: CAs give up on it too",
+    "dns.tlsa": (
+        "publish the record above, and leave the present ones until the new certificate is in use; the next run "
+        "orders once caches have expired"
+    ),
+    "dns.tlsa-spreading": "nothing: the next run orders once the old TLSA records have left caches",
+    "dns.tlsa-unanswered": (
+        "let the zone's name servers and your resolver answer the question above (DNSSEC, TCP, a firewall)"
+    ),
     "dns.*": (
         "mend the zone, or take the name out of the service's configuration; then it is repaired by the next run"
     ),
@@ -88,6 +96,10 @@ ADVICE: Final[Mapping[str, str]] = {
     "host.switched-off": "nothing, if it is meant to be so; else take away the file that is named above",
     "host.unprepared": (
         "put right what is missing above; or log in as root or with sudo, or name another folder: [host] folder"
+    ),
+    "host.untrusted-path": (
+        "give the directory or program that is named above to root and take the right to write it from others, or move "
+        "the file to a directory that only root can write"
     ),
     "host.command": "log in and mend what the command above says (rights, a full disk, a missing program)",
     "host.locked": "nothing, if the other run is at work; if it hangs, end it: the lock goes with its process",

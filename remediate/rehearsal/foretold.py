@@ -29,6 +29,7 @@ from remediate.steps.proof import Proof, confirms
 from remediate.steps.reload import Reload, Switch, switching, taking_up
 from remediate.steps.renew import Renew, renewal
 from remediate.steps.self_test import SelfTest, challenges, placed
+from remediate.steps.tlsa import announce, bound, is_asked_for
 
 
 def foretell(stage: Stage, step: Step) -> Iterator[Action]:
@@ -50,9 +51,16 @@ def _modes(stage: Stage, subject: str) -> Iterator[Action]:
 
 
 def _preconditions(stage: Stage, subject: str) -> Iterator[Action]:
+    """Yield what makes the key if its TLSA record is to be published; raises Stuck as the repair would wait there."""
     del subject
-    require_known(stage.site)
-    yield from ()
+    site = stage.site
+    require_known(site)
+    if site.case.repair not in VALIDATED or not is_asked_for(site):
+        return
+    found = bound(site)
+    if found.records and not stage.has_request:
+        yield from _key(stage, "")
+        announce(found)
 
 
 def _key(stage: Stage, subject: str) -> Iterator[Action]:

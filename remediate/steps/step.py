@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+from audit.host.trust import REFUSED
 from remediate.action import Command, Done
 from remediate.premises import BUSY
 from remediate.schedule import Ended
@@ -62,6 +63,8 @@ def done(site: Site, command: Command) -> Done:
         return result
     if result.status in (None, BUSY):
         raise interruption(site, result)
+    if result.status == REFUSED:
+        raise Stuck("host.untrusted-path", f"{command.why}: {said(result)}")
     raise Stuck("host.command", f"{command.why}: {said(result)}")
 
 

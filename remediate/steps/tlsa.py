@@ -65,10 +65,11 @@ def require_published(site: Site, found: Bound) -> None:
         raise Stuck(SPREADING, why, ended="interrupted", retry_after_s=left.total_seconds())
 
 
-def announcement(found: Bound) -> str:
-    """Return what a repair would do about the records of a case, before there is a key."""
+def announce(found: Bound) -> None:
+    """Raise Stuck as a repair would once it has made the key: its record cannot be named before."""
     shown = listing(tuple(_shown(one) for one in found.records))
-    return f"{shown}: the key is made, its record is named here, and nothing is ordered until that is published"
+    why = f"{shown}: the key is made, its record is named, and nothing is ordered until that is published"
+    raise Stuck(MISSING, why, ended="interrupted")
 
 
 def _missing(missing: list[RecordSet], csr: str) -> Iterator[str]:
