@@ -1,7 +1,4 @@
-"""How a command of ours is started from elsewhere: by a job or a timer that has neither our PATH nor our folder.
-
-It knows where programs are installed; it starts none.
-"""
+"""How jobs and timers start a command of the product: by its full path, without modules of the current directory."""
 
 from __future__ import annotations
 
@@ -11,8 +8,8 @@ from pathlib import Path
 
 
 def own_command(name: str) -> tuple[str, ...]:
-    """Return the program beside the interpreter, by its full path, or the interpreter and the module of that name."""
+    """Return the program beside the interpreter, by its full path, or `python -P -m` and the module of that name."""
     program = Path(sys.executable).parent / name
     if os.access(program, os.X_OK):
         return (str(program),)
-    return (sys.executable, "-m", f"pytest_sslaudit.{name}")
+    return (sys.executable, "-P", "-m", f"pytest_sslaudit.{name}")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -17,7 +18,7 @@ from audit.configuration.arguments import USAGE_ERROR, Parser
 from pytest_sslaudit.local import find_configuration
 from pytest_sslaudit.own_command import own_command
 from pytest_sslaudit.timer_files import Machine, Refused
-from pytest_sslaudit.timer_texts import CRON, SERVICE, TIMER, BadTime, Nightly, nightly
+from pytest_sslaudit.timer_texts import CRON, SERVICE, TIMER, BadTime, Nightly, is_started_by, nightly
 
 ABSENT: Final = 1
 _AT: Final = "04:00"
@@ -97,14 +98,16 @@ def _status(machine: Machine) -> int:
         sys.stdout.write(f"{path}: {_when(machine.place(path))}\n")
     for path in machine.strangers():
         sys.stdout.write(f"{path}: not written by us\n")
-    program = own_command("checkallsslcerts")[0]
+    command = own_command("checkallsslcerts")
     is_scheduled = CRON in installed or {SERVICE, TIMER} <= set(installed)
     if not is_scheduled:
         sys.stdout.write("checkallsslcerts does not run every night: `sslaudit install-timer` has it do so\n")
     named = [path for path in installed if path != TIMER]
-    others = [path for path in named if program not in machine.place(path).read_text(encoding="utf-8")]
+    others = [path for path in named if not is_started_by(machine.place(path).read_text(encoding="utf-8"), command)]
     for path in others:
-        sys.stdout.write(f"{path} runs another program than {program}: `sslaudit install-timer` writes it anew\n")
+        sys.stdout.write(
+            f"{path} runs another program than {shlex.join(command)}: `sslaudit install-timer` writes it anew\n"
+        )
     return 0 if is_scheduled and not others else ABSENT
 
 

@@ -1,7 +1,4 @@
-"""What makes the command a nightly one: the text of a cron file, or of a systemd service and its timer.
-
-It knows both formats; it reads and writes nothing.
-"""
+"""The texts of a cron file, and of a systemd service with its timer, that run a command every night."""
 
 from __future__ import annotations
 
@@ -21,6 +18,8 @@ TIMER: Final = f"/etc/systemd/system/{UNITS}.timer"
 WINDOW_MIN: Final = 60
 """Within so many minutes after its time a server begins: not all of them ask the same issuer at once."""
 _PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_PYTHONS: Final = ("PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP", "PYTHONUSERBASE")
+"""Variables by which an environment would have our program import other modules."""
 _TIME: Final = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])")
 
 
@@ -43,16 +42,19 @@ class Nightly:
         """
         hour, minute = self._of(machine)
         line = shlex.join(self.command).replace("%", r"\%")  # crontab(5): else a new line
-        return f"{MARKER}\nSHELL=/bin/sh\nPATH={_PATH}\nMAILTO=root\n{minute} {hour} * * * root {line} >/dev/null\n"
+        clean = "".join(f'{name}=""\n' for name in _PYTHONS)  # crontab(5) takes an empty value in quotes alone
+        return (
+            f"{MARKER}\nSHELL=/bin/sh\nPATH={_PATH}\nMAILTO=root\n{clean}{minute} {hour} * * * root {line} >/dev/null\n"
+        )
 
     def service(self) -> str:
         """Return the systemd service; 75 is that somebody else was at work."""
-        start = " ".join(map(_word, self.command))
         return (
             f"{MARKER}\n[Unit]\nDescription=Audit and replace the TLS certificates of this server\n"
             "Wants=network-online.target\nAfter=network-online.target\n\n"
-            f"[Service]\nType=oneshot\nExecStart={start}\nLogsDirectory=sslaudit\nLogsDirectoryMode=0700\n"
-            f"SuccessExitStatus=75\nEnvironment=HOME=/root PATH={_PATH}\nTimeoutStartSec=6h\n"
+            f"[Service]\nType=oneshot\nExecStart={_start(self.command)}\nLogsDirectory=sslaudit\nLogsDirectoryMode=0700\n"
+            f"SuccessExitStatus=75\nEnvironment=HOME=/root PATH={_PATH}\nUnsetEnvironment={' '.join(_PYTHONS)}\n"
+            "TimeoutStartSec=6h\n"
         )
 
     def timer(self) -> str:
@@ -84,6 +86,17 @@ def nightly(command: Sequence[str], at: str) -> Nightly:
     if any(not word.isprintable() for word in command):
         raise BadTime(f"{shlex.join(command)}: a path with a line break in it cannot stand in a timer")
     return Nightly(tuple(command), int(match[1]), int(match[2]))
+
+
+def is_started_by(text: str, command: Sequence[str]) -> bool:
+    """Return whether the text of a cron file or of a service starts this command."""
+    cron = rf"root {re.escape(shlex.join(command))}(?=\s)"
+    service = rf"ExecStart={re.escape(_start(command))}(?=\s)"
+    return re.search(f"{cron}|{service}", text) is not None
+
+
+def _start(command: Sequence[str]) -> str:
+    return " ".join(map(_word, command))
 
 
 def _word(word: str) -> str:

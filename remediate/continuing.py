@@ -28,10 +28,10 @@ def continuation_of(
 ) -> Continuation:
     """Return what continues a run: the program that began it where it names itself, with its arguments.
 
-    Else `python -m remediate resume` with its state, configuration and further options.
+    Else `python -P -m remediate resume` with its state, configuration and further options.
     """
     written = ("--config", str(configuration.file)) if configuration.file else ()
-    resume = (sys.executable, "-m", "remediate", "resume", "--state", str(state.absolute()), *written, *options)
+    resume = (sys.executable, "-P", "-m", "remediate", "resume", "--state", str(state.absolute()), *written, *options)
     variables = tuple(sorted(set(_variables(configuration))))
     return Continuation("local", again or resume, str(Path.home()), variables, known_secrets(configuration))
 

@@ -1,8 +1,8 @@
-"""One continuation an hour from now, as a job of atd: where the issuer is still working when a run ends.
+"""Queues one continuation an hour from now as a job of atd, if the issuer is still working when a run ends.
 
-It knows at(1), atq(1) and atd(8), whose jobs an administrator lists, reads, runs and removes; the panel's own program
-is asked first where there is one. It refuses to know what is continued. A job holds the whole environment it was queued
-with, so it is queued with none.
+An administrator lists, reads, runs and removes it by at(1), atq(1) and atrm(1). The panel's own program is asked first
+if there is one. A job holds the whole environment it was queued with, so it is queued with none; and it runs a program
+by its full path, or `python -P`, which does not import from the current directory.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import re
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from typing import Final
 
 from audit.redaction import Secrets
@@ -64,6 +65,13 @@ class Continuation:
     def action(self) -> str:
         """What is run in an hour, as a shell reads it: it queues nothing itself."""
         return shlex.join(without_retry(self.arguments))
+
+    @property
+    def outdated(self) -> Continuation | None:
+        """The same as earlier versions queued it, which called python without -P; None if it does not call python."""
+        words = self.arguments
+        at = next((number for number, pair in enumerate(pairwise(words)) if pair == ("-P", "-m")), None)
+        return None if at is None else replace(self, arguments=(*words[:at], *words[at + 1 :]))
 
     @property
     def script(self) -> str:
@@ -126,10 +134,30 @@ def queue_later(hands: Hands, continuation: Continuation, *, allowed: bool) -> Q
         return NotQueued(_why_at_failed(found))
     if waiting := read_queue(found.output):
         return Queued(waiting[0], is_new=False)
+    queued = _queue_anew(hands, continuation.host, panel, queue)
+    return _replacing(hands, continuation, queued) if isinstance(queued, Queued) else queued
+
+
+def _queue_anew(hands: Hands, host: str, panel: Command, queue: Command) -> Queued | NotQueued:
+    """Queue a job by the panel's program, or by at if that does not take it."""
     tried = read_tried(hands.run(panel))
     if tried and (jobs := read_queue(tried.rows)):
-        return _kept(hands, continuation.host, jobs[-1], tried.said)
-    return _beside(_judge(hands, continuation.host, hands.run(queue)), tried)
+        return _kept(hands, host, jobs[-1], tried.said)
+    return _beside(_judge(hands, host, hands.run(queue)), tried)
+
+
+def _replacing(hands: Hands, continuation: Continuation, queued: Queued) -> Queued:
+    """Remove the jobs that an earlier version queued for the same, now that a new one waits."""
+    if continuation.outdated is None:
+        return queued
+    found = hands.run(commands(continuation.outdated)[0])
+    jobs = read_queue(found.output) if found.ok else ()
+    for job in jobs:
+        hands.run(
+            Command(continuation.host, "remove the job of an earlier version", script("at_remove"), (str(job.number),))
+        )
+    notes = (f"; it replaces job {job.number} of an earlier version" for job in jobs)
+    return replace(queued, note=f"{queued.note}{''.join(notes)}")
 
 
 def read_queue(text: str) -> tuple[Job, ...]:

@@ -63,6 +63,34 @@ def test_none_is_queued_where_one_waits() -> None:
     assert "was queued already" in str(said)
 
 
+PYTHON = Continuation("ctl", ("/opt/x/bin/python", "-P", "-m", "remediate", "resume", "--state", "/var/lib/state"))
+OLD_JOB = """\
+# sslaudit continuation 06d294850f2f8d5e
+# The issuer was still working: this asks once more. The next nightly run does so too.
+exec /opt/x/bin/python -m remediate resume --state /var/lib/state --no-retry"""
+
+
+def test_job_runs_python_without_the_current_directory() -> None:
+    assert "exec /opt/x/bin/python -P -m remediate resume" in PYTHON.script
+
+
+def test_job_of_an_earlier_version_is_known_and_replaced() -> None:
+    assert PYTHON.outdated is not None
+    assert PYTHON.outdated.script == OLD_JOB
+    hands = Scripted([Done(0, ""), NO_PANEL, QUEUED, Done(0, "5\tMon Nov 23 14:30:00 2026 c root\n"), Done(0, "")])
+    said = queue_later(hands, PYTHON, allowed=True)
+    assert str(said).endswith("; it replaces job 5 of an earlier version")
+    assert hands.ran[3].arguments == (PYTHON.outdated.marker, PYTHON.outdated.action)
+    assert (hands.ran[4].script, hands.ran[4].arguments) == ('atrm "$1"\n', ("5",))
+
+
+def test_job_of_an_earlier_version_stays_if_no_new_one_can_be_queued() -> None:
+    hands = Scripted([Done(0, ""), NO_PANEL, Done(1, "no space left")])
+    assert isinstance(queue_later(hands, PYTHON, allowed=True), NotQueued)
+    assert hands.answers == []
+    assert Continuation("ctl", ("/opt/x/bin/checkallsslcerts",)).outdated is None
+
+
 def test_never_without_leave() -> None:
     hands = Scripted([])
     said = queue_later(hands, AGAIN, allowed=False)

@@ -17,6 +17,44 @@ from pytest_sslaudit.timer_files import Machine
 from pytest_sslaudit.timer_texts import CRON, MARKER, SERVICE, TIMER, BadTime, nightly
 
 COMMAND = (*own_command("checkallsslcerts"), "--allow-retry")
+PYTHONS = ("PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP", "PYTHONUSERBASE")
+OLD_CRON = """\
+# Written by `sslaudit install-timer`; `sslaudit remove-timer` removes it.
+SHELL=/bin/sh
+PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+MAILTO=root
+34 4 * * * root {command} --allow-retry >/dev/null
+"""
+OLD_SERVICE = """\
+# Written by `sslaudit install-timer`; `sslaudit remove-timer` removes it.
+[Unit]
+Description=Audit and replace the TLS certificates of this server
+Wants=network-online.target
+After=network-online.target
+
+[Service]
+Type=oneshot
+ExecStart={command} --allow-retry
+LogsDirectory=sslaudit
+LogsDirectoryMode=0700
+SuccessExitStatus=75
+Environment=HOME=/root PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+TimeoutStartSec=6h
+"""
+OLD_TIMER = """\
+# Written by `sslaudit install-timer`; `sslaudit remove-timer` removes it.
+[Unit]
+Description=Audit and replace the TLS certificates of this server every night
+
+[Timer]
+OnCalendar=*-*-* 04:00:00
+RandomizedDelaySec=60min
+FixedRandomDelay=true
+Persistent=true
+
+[Install]
+WantedBy=timers.target
+"""
 SYSTEMD = pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="no systemd here that could read a unit")
 
 
@@ -40,7 +78,8 @@ def cron_line(text: str) -> tuple[int, int, str]:
     """Return minute, hour and what sh is given, read as crontab(5) reads a file of /etc/cron.d."""
     lines = [line for line in text.splitlines() if line and not line.startswith("#")]
     settings = dict(line.split("=", 1) for line in lines[:-1])
-    assert set(settings) == {"SHELL", "PATH", "MAILTO"}
+    assert set(settings) == {"SHELL", "PATH", "MAILTO", *PYTHONS}
+    assert {settings[name] for name in PYTHONS} == {'""'}, "without quotes an empty value is not one to cron"
     assert "/usr/sbin" in settings["PATH"].split(":")
     assert text.endswith("\n"), "cron ignores a last line without an end"
     match = re.fullmatch(r"([0-9]+) ([0-9]+) \* \* \* root (\S.*)", lines[-1])
@@ -187,3 +226,64 @@ def test_a_timer_of_another_installation_is_none(machine: Machine, capsys: pytes
     assert f"{CRON} runs another program than" in capsys.readouterr().out
     assert main(["install-timer", "--cron"], machine) == 0
     assert main(["timer-status"], machine) == 0
+
+
+def installed_earlier(machine: Machine, kind: str, command: str) -> None:
+    """Write the files of a timer as the version before wrote them."""
+    texts = {CRON: OLD_CRON} if kind == "--cron" else {SERVICE: OLD_SERVICE, TIMER: OLD_TIMER}
+    for path, text in texts.items():
+        machine.place(path).write_text(text.replace("{command}", command))
+    if kind == "--systemd":
+        wants = machine.place("/etc/systemd/system/timers.target.wants")
+        wants.mkdir()
+        (wants / Path(TIMER).name).symlink_to(TIMER)
+
+
+@SYSTEMD
+@pytest.mark.parametrize("kind", ["--cron", "--systemd"])
+def test_timer_of_an_earlier_version_is_listed_replaced_and_removed(machine: Machine, kind: str) -> None:
+    before = files(machine)
+    installed_earlier(machine, kind, shlex.join(own_command("checkallsslcerts")))
+    assert main(["timer-status"], machine) == 0
+    assert main(["install-timer", kind], machine) == 0
+    texts = "".join(files(machine).values())
+    assert all(name in texts for name in PYTHONS)
+    assert main(["timer-status"], machine) == 0
+    assert main(["remove-timer"], machine) == 0
+    assert files(machine) == before
+    installed_earlier(machine, kind, shlex.join(own_command("checkallsslcerts")))
+    assert main(["remove-timer"], machine) == 0
+    left = machine.place("/etc/systemd/system/timers.target.wants")
+    assert files(machine) == before
+    assert not left.exists() or not any(left.iterdir())
+
+
+@pytest.mark.parametrize("kind", ["--cron", "--systemd"])
+def test_timer_that_starts_python_without_p_is_not_well(
+    machine: Machine, kind: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.executable", "/opt/x/bin/python")  # beside which there is no program of ours
+    assert own_command("checkallsslcerts") == ("/opt/x/bin/python", "-P", "-m", "pytest_sslaudit.checkallsslcerts")
+    installed_earlier(machine, kind, "/opt/x/bin/python -m pytest_sslaudit.checkallsslcerts")
+    assert main(["timer-status"], machine) == 1
+    said = capsys.readouterr().out
+    assert (
+        "runs another program than /opt/x/bin/python -P -m pytest_sslaudit.checkallsslcerts: `sslaudit install" in said
+    )
+    if kind == "--cron":
+        assert main(["install-timer", kind], machine) == 0
+        assert (
+            "/opt/x/bin/python -P -m pytest_sslaudit.checkallsslcerts --allow-retry" in machine.place(CRON).read_text()
+        )
+        assert main(["timer-status"], machine) == 0
+
+
+def test_job_that_we_start_imports_nothing_from_its_directory(tmp_path: Path) -> None:
+    for name in ("audit", "pytest_sslaudit", "pytest", "argparse"):
+        (tmp_path / f"{name}.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\n")
+    program = Path(own_command("checkallsslcerts")[0])
+    module = (str(program.parent / "python"), "-P", "-m", "pytest_sslaudit.checkallsslcerts")
+    for command in (own_command("checkallsslcerts"), module):
+        done = subprocess.run([*command, "--version"], cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stdout.split()[:1]) == (0, ["checkallsslcerts"]), done.stderr
+    assert not (tmp_path / "ran").exists()

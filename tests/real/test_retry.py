@@ -62,6 +62,24 @@ def test_it_is_queued_once_and_an_administrator_lists_shows_runs_and_removes_it(
     assert again.is_new
 
 
+def test_job_that_an_earlier_version_queued_is_listed_and_replaced(queueing: Host) -> None:
+    new = Continuation("ctl", ("/usr/bin/python3", "-P", "-m", "remediate", "resume", "--state", "/var/lib/state"))
+    assert new.outdated is not None
+    queueing.write(HostFile("/root/old-job", new.outdated.script))
+    queueing.shell("cd / && at -q c now + 60 minutes < /root/old-job 2>&1")
+    (old,) = read_queue(queueing.do("atq"))
+    hands = LabHands(queueing)
+    said = queue_later(hands, new, allowed=True)
+    assert isinstance(said, Queued)
+    assert f"replaces job {old.number} of an earlier version" in str(said)
+    (left,) = read_queue(queueing.do("atq"))
+    assert left.number == said.job.number != old.number
+    assert "exec /usr/bin/python3 -P -m remediate resume" in queueing.do("at", "-c", str(left.number))
+    again = queue_later(hands, new, allowed=True)
+    assert isinstance(again, Queued)
+    assert (again.is_new, again.job.number) == (False, left.number)
+
+
 def test_another_continuation_and_jobs_of_others_are_left_alone(queueing: Host) -> None:
     hands = LabHands(queueing)
     queueing.shell("echo 'echo theirs' | at -q c now + 2 hours 2>&1")
