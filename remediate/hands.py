@@ -1,7 +1,7 @@
 """A session on a host that runs the commands of a repair, one at a time.
 
-It knows how a command is framed and bounded; it refuses to know what it does. A private key that something prints is
-cut out before it leaves the host.
+A command travels as standard input, so that neither its text nor its arguments are in the list of processes. A private
+key that something prints is cut out before it leaves the host.
 """
 
 from __future__ import annotations
@@ -10,21 +10,10 @@ import shlex
 from dataclasses import dataclass
 from typing import Protocol
 
+from audit.host.script import SECTION_BYTES, Script, filled, shell_text
 from audit.observation import ProbeFailure
-from audit.probe.collect import prologue
-from audit.probe.login import Host, new_nonce
+from audit.probe.login import Host
 from remediate.action import Command, Done
-
-# The whole answer goes through the filter, frames and all: of a key without an end nothing that follows is left, and so
-# no frame. Descriptor 3 is not the command's: a daemon that it starts would hold the answer open.
-_FRAMED = r"""
-{
-  printf "\n@NONCE@ begin output\n"
-  error=$("$@" 2>&1 >&3 3>&-); status=$?
-  printf "\n@NONCE@ end %s\n" "$status"
-  printf "\n@NONCE@ begin error\n%s\n@NONCE@ end 0\n" "$error"
-} 3>&1 | clean
-"""
 
 
 class Hands(Protocol):
@@ -42,12 +31,9 @@ class HostHands:
 
     def run(self, command: Command) -> Done:
         """Run a command to its end or its deadline; what it printed is read only where the answer is whole."""
-        nonce = new_nonce()
-        words = shlex.join(("set", "--", "sh", "-c", command.script, "sh", *command.arguments))
-        script = f"{prologue(nonce)}{words}\n{_FRAMED.replace('@NONCE@', nonce)}"
         usual_s, self.host.timeout_s = self.host.timeout_s, command.timeout_s
         try:
-            answer = self.host.run(script, nonce)
+            answer = self.host.run(_framed(command))
         finally:
             self.host.timeout_s = usual_s
         if isinstance(answer, ProbeFailure):
@@ -56,3 +42,10 @@ class HostHands:
         if output is None or error is None or output.rc is None:
             return Done(None, "", "the answer was not whole")
         return Done(output.rc, output.text, error.text)
+
+
+def _framed(command: Command) -> Script:
+    """Return a script that runs the command in a subshell and frames its output and its errors."""
+    words = shlex.join(("set", "--", *command.arguments))
+    body = filled(shell_text("run_command"), BYTES=SECTION_BYTES, SCRIPT=command.script, ARGUMENTS=words)
+    return Script(body, ("output", "error"))

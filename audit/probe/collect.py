@@ -1,40 +1,20 @@
-"""The one script that a host runs to tell about itself, and the frames its answer comes in.
+"""The script of the first command on a host: the host itself, its panel, and the services that run there.
 
-It knows how to ask with POSIX shell, `/proc` and little else; what a service's answer means is the service's to know.
+It needs POSIX shell, `/proc` and a few programs; each service reads its own sections.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
+from audit.host.script import Script, filled, section_names
 from audit.probe.upkeep import UPKEEP
 from audit.services.layout import Layout
 from audit.services.service import Section, Service
 
-COMMAND_LIMIT_S: Final = 10  # for each program the script runs; the script as a whole has the login's deadline
-SECTION_BYTES: Final = 8_000_000  # a panel with 3,000 virtual hosts writes some 6 MB of apache configuration
 MAX_PROCESSES: Final = 16  # instances of services that are asked for their configuration
-
-PROLOGUE: Final = r"""
-LC_ALL=C PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin:/usr/local/bin:/usr/bin:/bin
-export LC_ALL PATH
-exec </dev/null
-limit= only=p prefix=
-timeout @SECONDS@ true 2>/dev/null && limit="timeout @SECONDS@"
-clean() { sed "/PRIVATE KEY-----/,/-----END/d" | sed -n "$only" | head -c @BYTES@; }
-section() {
-  name=$prefix$1; shift
-  out=$("$@" 2>&1); rc=$?
-  printf "\n@NONCE@ begin %s\n" "$name"
-  printf "%s\n" "$out" | clean
-  printf "\n@NONCE@ end %s %s\n" "$rc" "$*"
-  return $rc
-}
-silent() { "$@" >/dev/null; }
-"""
-"""A section stands between words nobody else prints, and private keys are cut out before anything leaves the host."""
 
 ABOUT_HOST: Final = r"""
 names() { hostname -f 2>/dev/null || hostname 2>/dev/null || uname -n; }
@@ -144,11 +124,8 @@ section clock.end date +%s.%N
 """
 
 
-def whole_script(nonce: str, services: Sequence[Service], layouts: Sequence[Layout]) -> str:
-    """Return the script that tells about a host, each service in the table and the panel that is there.
-
-    Each section is framed by the nonce.
-    """
+def whole_script(services: Sequence[Service], layouts: Sequence[Layout]) -> Script:
+    """Return the script that reports a host, each service in the table and the panel that is installed."""
     functions = "".join(
         f"service_{_identifier(service)}() {{{service.script}}}\n"
         f"programs_{_identifier(service)}() {{ echo {' '.join(service.processes)}; }}\n"
@@ -156,42 +133,26 @@ def whole_script(nonce: str, services: Sequence[Service], layouts: Sequence[Layo
     )
     cases = "".join(f"  {' | '.join(service.processes)}) s={_identifier(service)} ;;\n" for service in services)
     names = " ".join(_identifier(service) for service in services)
-    about = _filled(ABOUT_SERVICES, CASES=cases, SERVICES=names, PROCESSES=MAX_PROCESSES)
-    panels = "".join(_filled(ABOUT_LAYOUT, NAME=one.name, MARK=one.mark, BODY=one.script) for one in layouts)
-    return prologue(nonce) + ABOUT_HOST + panels + UPKEEP + READERS + functions + about
+    about = filled(ABOUT_SERVICES, CASES=cases, SERVICES=names, PROCESSES=MAX_PROCESSES)
+    panels = "".join(filled(ABOUT_LAYOUT, NAME=one.name, MARK=one.mark, BODY=one.script) for one in layouts)
+    body = ABOUT_HOST + panels + UPKEEP + READERS + functions + about
+    return Script(body, (*section_names(ABOUT_HOST + UPKEEP + about), *_of_services(services), *_of_layouts(layouts)))
 
 
-def prologue(nonce: str) -> str:
-    """Return the functions that every script of ours begins with."""
-    return _filled(PROLOGUE, NONCE=nonce, SECONDS=COMMAND_LIMIT_S, BYTES=SECTION_BYTES)
+def _of_services(services: Sequence[Service]) -> Iterator[str]:
+    """Yield what the sections of services are called: those of a service's own script, and those of every instance."""
+    for service in services:
+        yield from section_names(ABOUT_SERVICES + service.script, rf"{_identifier(service)}#[0-9]{{1,10}}\.")
 
 
-def _filled(script: str, **values: object) -> str:
-    """Put values where `@NAME@` stands: shell has uses of its own for % and $ and braces."""
-    for name, value in values.items():
-        script = script.replace(f"@{name}@", str(value))
-    return script
+def _of_layouts(layouts: Sequence[Layout]) -> Iterator[str]:
+    for layout in layouts:
+        yield re.escape(layout.name)
+        yield from section_names(layout.script, re.escape(f"{layout.name}."))
 
 
 def _identifier(service: Service) -> str:
     return re.sub(r"\W", "_", service.name)
-
-
-def read_sections(nonce: str, text: str) -> dict[str, Section]:
-    """Return what a script printed by section, whatever stands before, between and after the frames."""
-    sections: dict[str, Section] = {}
-    parts = re.split(rf"^{re.escape(nonce)} begin (.*)\n", text, flags=re.MULTILINE)
-    for name, body in zip(parts[1::2], parts[2::2], strict=True):
-        content, end, rest = body.partition(f"\n{nonce} end ")
-        rc, _, command = rest.partition("\n")[0].partition(" ")
-        complete = bool(end) and re.fullmatch(r"[0-9]{1,9}", rc)
-        sections[name] = Section(content.strip("\n"), int(rc) if complete else None, _plain(command))
-    return sections
-
-
-def _plain(command: str) -> str:
-    """Return a command as a person would type it: without the limits and filters of ours."""
-    return re.sub(r"^(?:(?:silent|timeout \d+) )+", "", command)
 
 
 def layout_in(sections: Mapping[str, Section], layouts: Sequence[Layout]) -> Layout | None:

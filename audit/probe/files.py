@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
 import re
 import shlex
 from collections.abc import Iterable, Iterator, Mapping
@@ -67,7 +68,12 @@ _FAULTS: Final[tuple[FileFault, ...]] = ("directory", "denied", "empty")
 def look_at(named: Iterable[NamedFile]) -> Iterator[str]:
     """Yield the lines of script that look at the files: one for each path, whatever it is used for."""
     for path, wanted in _uses(named).items():
-        yield f"section {shlex.quote(f'file:{path}')} look {wanted} {shlex.quote(path)}\n"
+        yield f"section {section_of(path)} look {wanted} {shlex.quote(path)}\n"
+
+
+def section_of(path: str) -> str:
+    """Return the name of the section about a path: one word, whatever is in the path."""
+    return f"file.{hashlib.sha256(path.encode('utf-8', 'surrogateescape')).hexdigest()[:32]}"
 
 
 def _uses(named: Iterable[NamedFile]) -> dict[str, str]:
@@ -80,7 +86,7 @@ def _uses(named: Iterable[NamedFile]) -> dict[str, str]:
 
 def read_file(one: NamedFile, sections: Mapping[str, Section]) -> InstalledFile:
     """Return what is known of a file for its use; a file nobody answered for is denied, with that reason."""
-    section = sections.get(f"file:{one.path}")
+    section = sections.get(section_of(one.path))
     if section is None:
         return InstalledFile(one.path, one.kind, fault="denied", detail="the host did not answer for it")
     lines = section.text.split("\n")

@@ -14,15 +14,16 @@ from datetime import datetime
 from typing import Final, TypeVar
 
 from audit.endpoint import Endpoint
+from audit.host.script import COMMAND_LIMIT_S, cut_sections, script_of
 from audit.observation import Accident, ConfigTest, HostView, InstalledFile, Observation, ProbeFailure
 from audit.probe.agents import is_snakeoil, owner_of
-from audit.probe.collect import COMMAND_LIMIT_S, instances, prologue, whole_script
+from audit.probe.collect import instances, whole_script
 from audit.probe.facts import Facts, read_facts
 from audit.probe.files import LOOK, PER_COMMAND, look_at, missing_rights, read_file
 from audit.probe.inside import HostInside
 from audit.probe.instance import Instance
 from audit.probe.layouts import Panel, panel_of, unread_marks
-from audit.probe.login import Host, new_nonce
+from audit.probe.login import Host
 from audit.probe.place import Found, endpoints_of, host_name
 from audit.probe.strangers import TRY, read_strangers, try_strangers
 from audit.probe.target import Target
@@ -51,8 +52,7 @@ def inspect(host: Host, wishes: Wishes, clock: Clock) -> tuple[Observation, tupl
     """Return what is seen of a host, and the endpoints found on it; a fault of the host's is in the observation."""
     whole = Endpoint.of_host(host.label, host.hostspec)
     sent = clock()
-    nonce = new_nonce()
-    answer = host.run(whole_script(nonce, SERVICES if wishes.discover else (), LAYOUTS), nonce)
+    answer = host.run(whole_script(SERVICES if wishes.discover else (), LAYOUTS))
     received = clock()
     if isinstance(answer, ProbeFailure):
         return Observation(whole, received, failures=(answer,), elapsed_s=(received - sent).total_seconds()), ()
@@ -65,7 +65,8 @@ def inspect(host: Host, wishes: Wishes, clock: Clock) -> tuple[Observation, tupl
         return Observation(whole, received, failures=(second,), server=_view(host, facts, wishes)), ()
     found += _finish(found, second, wishes, facts)
     files = {one: read_file(one, second) for one in _named(found)}
-    view = _view(host, facts, wishes, missing=(*unread_marks(answer, facts), *_missing(found, files)))
+    unread = (*unread_marks(answer, facts), *cut_sections({**answer, **second}))
+    view = _view(host, facts, wishes, missing=(*unread, *_missing(found, files)))
     websites = _websites(answer, facts, wishes.services, accidents)
     websites += panel.websites(host_name(view), websites) if panel else ()
     whole_view = replace(view, websites=websites, upkeep=read_upkeep(answer))
@@ -169,16 +170,16 @@ def _second_look(
     rest = [
         TRY + "".join(try_strangers(sockets, _claims(found, facts))),
         *(
-            f"section test:{shlex.quote(one.name)} sh -c {shlex.quote(one.test)}\n"
-            for one in wishes.services
+            f"section test.{index} sh -c {shlex.quote(one.test)}\n"
+            for index, one in enumerate(wishes.services)
             if one.test
         ),
     ]
     answers: dict[str, Section] = {}
     for start in range(0, max(len(looks), 1), PER_COMMAND):
-        nonce = new_nonce()
-        script = prologue(nonce) + LOOK + "".join(looks[start : start + PER_COMMAND]) + ("" if start else "".join(rest))
-        answer = host.run(script, nonce)
+        answer = host.run(
+            script_of(LOOK + "".join(looks[start : start + PER_COMMAND]) + ("" if start else "".join(rest)))
+        )
         if isinstance(answer, ProbeFailure):
             return answer
         answers |= answer
@@ -194,7 +195,8 @@ def _claims(found: Sequence[Instance], facts: Facts) -> set[tuple[str, int]]:
 
 def _finish(found: list[Instance], second: Mapping[str, Section], wishes: Wishes, facts: Facts) -> Iterator[Instance]:
     """Yield what the second answer adds: unknown services, and in place of the declared ones those with their test."""
-    tests = {one.name: second[f"test:{one.name}"] for one in wishes.services if f"test:{one.name}" in second}
+    named = enumerate(wishes.services)
+    tests = {one.name: second[f"test.{index}"] for index, one in named if f"test.{index}" in second}
     for index, one in enumerate(list(found)):
         if one.name in tests and one.pid <= 0:
             test = _config_test(tests[one.name])

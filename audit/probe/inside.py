@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from audit.endpoint import Endpoint, to_address
+from audit.host.script import script_of
 from audit.observation import FailureKind, Handshake, ProbeFailure, Stage
 from audit.pem import certificates_in
-from audit.probe.collect import prologue
-from audit.probe.login import Host, new_nonce
+from audit.probe.login import Host
 from audit.services.service import Section
 
 _STARTTLS: Final = {"smtp": "smtp", "imap": "imap", "pop3": "pop3", "ftp": "ftp"}
@@ -47,11 +47,9 @@ class HostInside:
     ) -> Mapping[tuple[Endpoint, str], Handshake | ProbeFailure]:
         """Return what each endpoint at each address answered to the host itself."""
         asked = list(dict.fromkeys(wanted))[:_MOST]
-        nonce = new_nonce()
         # at once, not one after another: each may take its whole deadline
         lines = [f"( section {index} {_command(*one)} ) >$d/{index} &\n" for index, one in enumerate(asked)]
-        script = prologue(nonce) + "d=$(mktemp -d) || exit\n" + "".join(_waves(lines)) + "cat $d/*; rm -r $d\n"
-        answer = self.host.run(script, nonce)
+        answer = self.host.run(script_of("d=$(mktemp -d) || exit\n" + "".join(_waves(lines)) + "cat $d/*; rm -r $d\n"))
         if isinstance(answer, ProbeFailure):
             return dict.fromkeys(asked, answer)
         return {one: _read(one[1], answer.get(str(index))) for index, one in enumerate(asked)}
@@ -108,6 +106,6 @@ def _failure(address: str, section: Section) -> ProbeFailure:
             return ProbeFailure(
                 stage, kind, f"from the host itself: {meaning}{f' {named.strip()}' if named else ''}", address
             )
-    if section.rc in (124, 143, None):
+    if section.rc in (124, 137, 143, None):
         return ProbeFailure("handshake", "timeout", "from the host itself: no answer in time", address)
     return ProbeFailure("handshake", "closed", "from the host itself: no handshake", address)

@@ -1,6 +1,6 @@
-"""Logins to hosts by testinfra's backends, each made to keep a deadline and to ask nobody anything.
+"""Logins to hosts by testinfra's backends: each keeps a deadline, has no terminal, and sends scripts as input.
 
-It knows how a login fails and says so in one line without a password; it refuses to know what is run.
+A login that fails is one line without a password.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
+from audit.host.script import InvalidAnswer, Script, composed, nonce_in, read_sections
 from audit.observation import ProbeFailure, Stage
-from audit.probe.collect import read_sections
 from audit.probe.login_faults import explain, last_line
-from audit.probe.run_local import Finished, run_bounded
+from audit.probe.run_local import Command, Finished, run_bounded
 from audit.services.service import Section
 
 if TYPE_CHECKING:
@@ -29,6 +29,15 @@ _SSH_OPTIONS: Final = "-T -o ClearAllForwardings=yes"
 _BATCH: Final = "-o BatchMode=yes"  # no question about passwords, passphrases or host keys; the user's policy decides
 _CONNECT_S: Final = 10
 _GRACE_S: Final = 2.0  # for ending what outlasted its deadline
+_FED: Final = ("ssh", "safe-ssh", "local", "docker", "podman", "kubectl", "openshift", "lxc", "chroot")
+"""Kinds of login whose commands read our standard input."""
+
+# The script's shell has an environment of its own: SHELLOPTS=xtrace, exported functions and the like stay outside.
+_CLEAN: Final = 'exec env -i HOME="$HOME" PATH="$PATH" sh '
+_FROM_INPUT: Final = _CLEAN + "-s"
+_FROM_ARGUMENT: Final = _CLEAN + '-c "$1"'
+_KEY: Final = re.compile(r"-+BEGIN [^-]*PRIVATE KEY.*?(?:-END [^-]*-+|\Z)", re.DOTALL)
+_SSHPASS: Final = "sshpass -p %s "
 
 
 @dataclass(slots=True)
@@ -42,27 +51,40 @@ class Host:
     stop: threading.Event = field(default_factory=threading.Event)
     commands: int = 0
     _finished: Finished | None = None
+    _input: bytes = field(default=b"", repr=False)
     _one_at_a_time: threading.Lock = field(default_factory=threading.Lock)
 
-    def run(self, script: str, nonce: str) -> dict[str, Section] | ProbeFailure:
-        """Run a script of sections framed by `nonce` as one command, and return the sections of a whole answer."""
+    def run(self, script: Script) -> dict[str, Section] | ProbeFailure:
+        """Run a script as one command, and return the sections of an answer that is whole and valid."""
         with self._one_at_a_time:
             self.commands += 1
             self._finished = None
-            said = self._attempt(f"{script}section done :\n")
+            nonce = new_nonce() if self.is_fed else None
+            said = self._attempt(composed(script, nonce))
             finished = self._finished or Finished(255, b"", said.encode())
         text = finished.stdout.decode("utf-8", "replace").replace("\r\n", "\n")
-        sections = read_sections(nonce, text)
+        nonce = nonce or nonce_in(text)
+        try:
+            sections = read_sections(nonce, text, script.expects) if nonce else {}
+        except InvalidAnswer as error:
+            return ProbeFailure("host", "broken", f"{self.hostspec}: the answer is not valid: {error}")
         if "done" in sections and not finished.cut:
             return sections
         return self._failure(finished, "host" if sections else "login")
 
-    def _attempt(self, script: str) -> str:
+    @property
+    def is_fed(self) -> bool:
+        """Whether a command of this login reads our standard input; else the script is an argument."""
+        return self.backend.NAME in _FED
+
+    def _attempt(self, text: str) -> str:
         """Run by testinfra, and return what it raised in text; the answer itself is kept in `_finished`."""
         from testinfra.host import Host as TestinfraHost  # noqa: PLC0415 - 60 ms that only an audit of hosts should cost
 
+        self._input = text.encode() if self.is_fed else b""
+        command = ("sh -c %s", _FROM_INPUT) if self.is_fed else ("sh -c %s sh %s", _FROM_ARGUMENT, text)
         try:
-            result = _in_time(lambda: TestinfraHost(self.backend).run("sh -c %s", script), self.timeout_s + _GRACE_S)
+            result = _in_time(lambda: TestinfraHost(self.backend).run(*command), self.timeout_s + _GRACE_S)
         except TimeoutError:  # a transport of its own that knows no deadline
             self._finished = Finished(255, b"", b"", "timeout")
             return ""
@@ -95,7 +117,7 @@ class Host:
         text = (finished.stderr or finished.stdout[-2000:]).decode("utf-8", "replace")[-8000:]
         for secret in _secrets(self.backend):
             text = text.replace(secret, "…")
-        return text
+        return _KEY.sub("(a private key)", text)
 
 
 def _in_time(work: Callable[[], Any], seconds: float) -> Any:  # noqa: ANN401 - testinfra is untyped
@@ -162,7 +184,7 @@ def _read_inventory(path: str | None, timeout_s: float) -> None:
         return
     named = f" -i {shlex.quote(path)}" if path else ""
     command = f"ANSIBLE_VERBOSITY=0 ansible-inventory --list{named}"
-    finished = run_bounded(command, timeout_s, threading.Event())
+    finished = run_bounded(Command(command), timeout_s, threading.Event())
     if finished.cut:
         raise RuntimeError(f"ansible-inventory timed out after {timeout_s:g} s")
     if finished.rc != 0:
@@ -210,9 +232,9 @@ def _make_bounded(host: Host) -> None:
     def run_local(command: str, *arguments: str) -> Any:  # noqa: ANN401 - testinfra is untyped
         from testinfra.backend.base import CommandResult  # noqa: PLC0415 - as above
 
-        finished = run_bounded(backend.quote(command, *arguments), host.timeout_s, host.stop)
+        finished = run_bounded(_local_command(backend, host._input, command, arguments), host.timeout_s, host.stop)  # noqa: SLF001 - as below
         host._finished = finished  # noqa: SLF001 - this is the same object's other half
-        # made here, not by backend.result: that logs the command, which holds the password of sshpass
+        # made here, not by backend.result: that logs the command
         return CommandResult(backend, finished.rc, b"", finished.stdout, finished.stderr)
 
     def sudo_command(command: str, user: str | None) -> str:
@@ -224,6 +246,17 @@ def _make_bounded(host: Host) -> None:
     backend.get_sudo_command = sudo_command
     if hasattr(backend, "ssh_extra_args"):
         _make_silent(backend)
+
+
+def _local_command(backend: Any, stdin: bytes, command: str, arguments: Sequence[str]) -> Command:  # noqa: ANN401 - as above
+    """Return the local command of a login, with our input and with no password among its arguments."""
+    if command.startswith(_SSHPASS):
+        password, *rest = arguments
+        text = backend.quote(f"sshpass -e {command.removeprefix(_SSHPASS)}", *rest)
+        return Command(text, stdin, {"SSHPASS": password})
+    if backend.NAME in ("docker", "podman", "kubectl", "openshift"):
+        command = command.replace("exec ", "exec -i ", 1)  # else they give the command no input
+    return Command(backend.quote(command, *arguments), stdin)
 
 
 def _make_silent(backend: Any) -> None:  # noqa: ANN401 - backends differ

@@ -1,6 +1,6 @@
-"""Runs one local command for a login (ssh, docker, …) with a deadline, a byte limit and nobody to ask.
+"""Runs one local command for a login (ssh, docker, …) with a deadline, a byte limit and without a terminal.
 
-It knows nothing of what the command does, and never lets it reach a terminal.
+What the command reads on its standard input is given as bytes.
 """
 
 from __future__ import annotations
@@ -12,12 +12,14 @@ import signal
 import subprocess
 import threading
 import time
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Final, Literal
 
 MAX_BYTES: Final = 64_000_000  # of one answer; eight sections of the largest kind
 _CHUNK: Final = 65_536
 _PATIENCE_S: Final = 0.5
+Cut = Literal["timeout", "too-much", "stopped"]
 _LOOK_UP_S: Final = 0.2  # how often a run that was called off is noticed
 
 
@@ -28,23 +30,33 @@ class Finished:
     rc: int
     stdout: bytes
     stderr: bytes
-    cut: Literal["timeout", "too-much", "stopped"] | None = None
+    cut: Cut | None = None
 
 
-def run_bounded(command: str, timeout_s: float, stop: threading.Event) -> Finished:
-    """Run a shell command without input or terminal; its whole process group is ended where it outlasts the bounds."""
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A shell command, its standard input, and what is added to its environment (a password is never an argument)."""
+
+    text: str
+    stdin: bytes = field(default=b"", repr=False)
+    environment: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+def run_bounded(command: Command, timeout_s: float, stop: threading.Event) -> Finished:
+    """Run a command without a terminal; its whole process group is ended if it outlasts the bounds."""
     deadline = time.monotonic() + timeout_s
     process = subprocess.Popen(  # noqa: S602 - testinfra's own form: it quotes every argument
-        command,
+        command.text,
         shell=True,
-        stdin=subprocess.DEVNULL,
+        stdin=subprocess.PIPE if command.stdin else subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         start_new_session=True,
+        env={**os.environ, **command.environment} if command.environment else None,
     )
     with process:
         try:
-            taken, cut = _read(process, deadline, stop)
+            taken, cut = _converse(process, command.stdin, deadline, stop)
             if not cut and not _exits(process, deadline):  # it closed its output and stays
                 cut = "timeout"
         finally:
@@ -52,25 +64,47 @@ def run_bounded(command: str, timeout_s: float, stop: threading.Event) -> Finish
         return Finished(process.wait(), taken["stdout"], taken["stderr"], cut)
 
 
-def _read(
-    process: subprocess.Popen[bytes], deadline: float, stop: threading.Event
-) -> tuple[dict[str, bytes], Literal["timeout", "too-much", "stopped"] | None]:
+def _converse(
+    process: subprocess.Popen[bytes], stdin: bytes, deadline: float, stop: threading.Event
+) -> tuple[dict[str, bytes], Cut | None]:
+    """Write the input and read both outputs at the same time; return what was read, and what ended it too early."""
     taken = {"stdout": bytearray(), "stderr": bytearray()}
-    cut: Literal["timeout", "too-much", "stopped"] | None = None
+    left = memoryview(stdin)
+    cut: Cut | None = None
     with selectors.DefaultSelector() as selector:
         for name in taken:
             selector.register(getattr(process, name), selectors.EVENT_READ, name)
+        if process.stdin:
+            os.set_blocking(process.stdin.fileno(), False)
+            selector.register(process.stdin, selectors.EVENT_WRITE, "stdin")
         while selector.get_map() and not cut:
-            left = deadline - time.monotonic()
-            cut = "timeout" if left <= 0 else "stopped" if stop.is_set() else None
-            for key, _ in selector.select(max(0.0, min(left, _LOOK_UP_S))):
-                data = os.read(key.fd, _CHUNK)
-                taken[key.data] += data
-                if not data:
+            left_s = deadline - time.monotonic()
+            cut = "timeout" if left_s <= 0 else "stopped" if stop.is_set() else None
+            for key, _ in selector.select(max(0.0, min(left_s, _LOOK_UP_S))):
+                if key.data == "stdin":
+                    left = _written(key.fd, left)
+                    is_over = not left
+                else:
+                    data = os.read(key.fd, _CHUNK)
+                    taken[key.data] += data
+                    is_over = not data
+                if is_over:
                     selector.unregister(key.fileobj)
+                if is_over and key.data == "stdin" and process.stdin:
+                    process.stdin.close()
             if sum(map(len, taken.values())) > MAX_BYTES:
                 cut = "too-much"
     return {name: bytes(data) for name, data in taken.items()}, cut
+
+
+def _written(fd: int, left: memoryview) -> memoryview:
+    """Write a part of the input; return what is left, which is nothing if the command does not read it."""
+    try:
+        return left[os.write(fd, left[:_CHUNK]) :]
+    except BlockingIOError:
+        return left
+    except BrokenPipeError:
+        return left[:0]
 
 
 def _exits(process: subprocess.Popen[bytes], deadline: float) -> bool:

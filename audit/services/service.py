@@ -44,11 +44,12 @@ class Listener:
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """What one command on the host printed; `rc` is None where its end was cut off."""
+    """What one command on the host printed; `rc` is None if the end is missing, as it is where `is_cut`."""
 
     text: str
     rc: int | None = 0
     command: str = ""
+    is_cut: bool = False  # it printed more than is kept
 
 
 @dataclass(frozen=True, slots=True)

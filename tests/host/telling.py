@@ -8,7 +8,9 @@ from typing import Any, Final
 
 from testinfra.backend.local import LocalBackend
 
+from audit.host.script import Script
 from audit.observation import Observation, ProbeFailure
+from audit.probe.files import section_of
 from audit.probe.host import Wishes, inspect
 from audit.probe.login import Host
 from audit.probe.target import Target
@@ -19,17 +21,21 @@ _EVERYWHERE: Final = "00000000"
 
 
 class Telling(Host):
-    """A host whose sections are given; it runs nothing."""
+    """A host whose sections are given, those of files as `file:PATH`; it runs nothing."""
 
     def __init__(self, sections: Mapping[str, Section]) -> None:
         super().__init__("server", "ssh://root@server", LocalBackend())
         self.sections = sections
 
-    def run(self, script: str, nonce: str) -> dict[str, Section] | ProbeFailure:
+    def run(self, script: Script) -> dict[str, Section] | ProbeFailure:
         """Return the sections, whatever is asked."""
-        del script, nonce
+        del script
         self.commands += 1
-        return dict(self.sections)
+        return {_printed(name): section for name, section in self.sections.items()}
+
+
+def _printed(name: str) -> str:
+    return section_of(name.removeprefix("file:")) if name.startswith("file:") else name
 
 
 def ask(sections: Mapping[str, Section], **wishes: Any) -> tuple[Observation, tuple[Target, ...]]:  # noqa: ANN401 - any wish

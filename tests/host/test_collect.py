@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from audit.probe.collect import READERS, prologue, read_sections
+from audit.host.script import prologue, read_sections
+from audit.probe.collect import READERS
 from audit.services.configuration import included, split_files
 from audit.services.service import Section
 

@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from audit.host.script import composed, prologue, read_sections, script_of
 from audit.observation import Handshake, InstalledFile, ProbeFailure
 from audit.probe import collect
 from audit.probe.facts import covers, read_facts
@@ -67,8 +68,7 @@ def local() -> Host:
 def seen(*named: NamedFile) -> tuple[InstalledFile, ...]:
     """Look at files as a host is asked about them, and make sure no key bytes are in the answer."""
     host = local()
-    script = collect.prologue("WORD") + LOOK + "".join(look_at(named))
-    answer = host.run(script, "WORD")
+    answer = host.run(script_of(LOOK + "".join(look_at(named))))
     assert not isinstance(answer, ProbeFailure)
     assert_no_key(host._finished.stdout + host._finished.stderr if host._finished else b"")
     return tuple(read_file(one, answer) for one in named)
@@ -143,14 +143,14 @@ def test_a_folder_others_may_write_to_is_named(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become a user without rights")
 def test_what_a_login_may_not_read_says_which_right_is_missing() -> None:
-    script = collect.prologue("WORD") + LOOK + "".join(
+    script = prologue("WORD") + LOOK + "".join(
         look_at([NamedFile("key", "/root/.none/a.key"), NamedFile("key", "/etc/shadow")])
     )  # fmt: skip
     out = subprocess.run(
         ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "sh", "-c", script],
         capture_output=True, text=True, check=False,
     )  # fmt: skip
-    sections = collect.read_sections("WORD", out.stdout)
+    sections = read_sections("WORD", out.stdout)
     closed = read_file(NamedFile("key", "/root/.none/a.key"), sections)
     denied = read_file(NamedFile("key", "/etc/shadow"), sections)
     assert (closed.fault, closed.detail) == ("denied", "the login may not search /root")
@@ -160,10 +160,10 @@ def test_what_a_login_may_not_read_says_which_right_is_missing() -> None:
 def test_a_key_in_a_configuration_or_an_error_message_does_not_leave_the_host(tmp_path: Path) -> None:
     path = tmp_path / "odd.conf"
     path.write_bytes(b"before\n" + key_pem() + b"after\n")
-    script = collect.prologue("WORD") + f"section odd cat {path}\n"
+    script = prologue("WORD") + f"section odd cat {path}\n"
     out = subprocess.run(["sh", "-c", script], capture_output=True, check=False).stdout
     assert_no_key(out)
-    assert collect.read_sections("WORD", out.decode())["odd"].text == "before\nafter"
+    assert read_sections("WORD", out.decode())["odd"].text == "before\nafter"
 
 
 def _free_port() -> socket.socket:
@@ -316,7 +316,8 @@ def test_addresses_are_the_hosts_own_and_none_of_its_containers(text: str) -> No
 
 
 def test_the_script_is_plain_posix_shell() -> None:
-    script = collect.whole_script("WORD", SERVICES, LAYOUTS)
+    script = composed(collect.whole_script(SERVICES, LAYOUTS), None)
     assert subprocess.run(["dash", "-n", "-c", script], check=False).returncode == 0
     assert len(script) < 30_000, "one argument of a command line holds 128 KiB, and quoting doubles it twice"
     assert not re.search(r"\[\[ |<<<|^ *(function|local|declare) ", script, re.MULTILINE)
+    assert not re.search(r"\{[{%#]", script), "ansible's shell module takes these for the marks of a template"

@@ -11,7 +11,7 @@ import pytest
 
 from audit.observation import ProbeFailure
 from audit.probe.login import Host, _in_time, distinguish, hosts_of, new_nonce, redacted
-from audit.probe.run_local import run_bounded
+from audit.probe.run_local import Command, run_bounded
 from audit.targets import Login
 from tests.host.hosts import look, put_first, write_program
 
@@ -148,7 +148,7 @@ def test_a_banner_before_between_and_after_does_no_harm(tmp_path: Path, monkeypa
 
 
 def test_an_answer_without_end_is_cut(tmp_path: Path) -> None:
-    finished = run_bounded("yes", 20.0, threading.Event())
+    finished = run_bounded(Command("yes"), 20.0, threading.Event())
     assert finished.cut == "too-much"
     assert tmp_path.exists()
 
@@ -157,12 +157,14 @@ def test_a_run_that_is_called_off_ends_its_commands() -> None:
     stop = threading.Event()
     threading.Timer(0.3, stop.set).start()
     began = time.monotonic()
-    assert run_bounded("sleep 30", 20.0, stop).cut == "stopped"
+    assert run_bounded(Command("sleep 30"), 20.0, stop).cut == "stopped"
     assert time.monotonic() - began < 5
 
 
 def test_a_command_that_asks_reads_nothing_and_has_no_terminal() -> None:
-    finished = run_bounded("read answer || echo nobody; test -c /dev/tty && : </dev/tty", 5.0, threading.Event())
+    finished = run_bounded(
+        Command("read answer || echo nobody; test -c /dev/tty && : </dev/tty"), 5.0, threading.Event()
+    )
     assert finished.stdout == b"nobody\n"
     assert finished.rc != 0
 

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from audit.firewall import Firewall
+from audit.host.script import prologue, read_sections
 from audit.observation import HostView, Observation
-from audit.probe.collect import prologue, read_sections
 from audit.probe.upkeep import UPKEEP, read_upkeep
 from audit.record import from_json, to_json
 from audit.upkeep import Token, Upkeep

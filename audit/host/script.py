@@ -1,0 +1,153 @@
+"""Scripts that run on a host: how one is put together, and how the host's answer is taken apart and verified.
+
+A script travels on the standard input of a shell, so that neither its text nor the nonce of its frames can be read in
+the list of processes. Every script is one compound command: the shell reads it to its end before it runs any of it, and
+no command in it reads the script.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Final
+
+from audit.services.service import Section
+
+COMMAND_LIMIT_S: Final = 10  # for each program a script runs; the script as a whole has the login's deadline
+SECTION_BYTES: Final = 8_000_000  # a panel with 3,000 virtual hosts writes some 6 MB of apache configuration
+CUT: Final = "cut"
+"""What stands for the exit status of a section whose command printed more than is kept."""
+
+_FRAME: Final = "sslaudit-nonce "
+_MADE_THERE: Final = r"""nonce=$(od -An -N16 -tx1 /dev/urandom | tr -d " \n")
+case $nonce in "" | *[!0-9a-f]*) exit 126 ;; esac
+echo "@FRAME@$nonce"
+"""
+_NAMES: Final = re.compile(r"""\bsection[ \t]+("[^"\n]+"|'[^'\n]+'|[^\s;|&]+)""")
+_QUOTED_NAMES: Final = 3  # sections named in a message about an invalid answer
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """The text of a script without the prologue, and regular expressions of the sections that it may print."""
+
+    body: str
+    sections: tuple[str, ...]
+
+    def expects(self, name: str) -> bool:
+        """Return whether the script may print a section of that name."""
+        return name == "done" or any(re.fullmatch(pattern, name) for pattern in self.sections)
+
+
+class InvalidAnswer(ValueError):
+    """An answer that the script cannot have printed; its message says why."""
+
+
+def script_of(body: str) -> Script:
+    """Return a script that may print the sections its text names."""
+    return Script(body, section_names(body))
+
+
+def section_names(text: str, prefix: str = "") -> tuple[str, ...]:
+    """Return a regular expression for each section a shell text names; variables in a name stand for any text."""
+    names = dict.fromkeys(match[1].strip("\"'") for match in _NAMES.finditer(text))
+    return tuple(prefix + _pattern(name) for name in names)
+
+
+def _pattern(name: str) -> str:
+    parts = re.split(r"\$\{\w+\}|\$\w+", name)
+    return r"[^\n]*".join(re.escape(part) for part in parts)
+
+
+@cache
+def shell_text(name: str) -> str:
+    """Return the text of `audit/host/shell/NAME.sh` without its comment lines."""
+    text = (files("audit.host") / "shell" / f"{name}.sh").read_text(encoding="utf-8")
+    return "".join(line for line in text.splitlines(keepends=True) if not line.lstrip().startswith("#"))
+
+
+def prologue(nonce: str) -> str:
+    """Return the settings and functions that every script begins with; the nonce may be a word only."""
+    if not re.fullmatch(r"[\w-]+", nonce):
+        raise ValueError(f"the nonce {nonce!r} is not a word")
+    return f"nonce={nonce}\n" + _prologue()
+
+
+def _prologue() -> str:
+    return filled(shell_text("prologue"), SECONDS=COMMAND_LIMIT_S, BYTES=SECTION_BYTES)
+
+
+def composed(script: Script, nonce: str | None) -> str:
+    """Return the whole text for a shell; without a nonce the host makes one and prints it first."""
+    begin = prologue(nonce) if nonce else filled(_MADE_THERE, FRAME=_FRAME) + _prologue()
+    return f"{{\n{begin}{script.body}section done :\nexit 0\n}} </dev/null\n"
+
+
+def nonce_in(text: str) -> str | None:
+    """Return the nonce that a host made and printed; None if it printed none."""
+    match = re.search(rf"^{_FRAME}([0-9a-f]{{32}})$", text, re.MULTILINE)
+    return match[1] if match else None
+
+
+def filled(script: str, **values: object) -> str:
+    """Put values where `@NAME@` stands: shell has uses of its own for % and $ and braces."""
+    for name, value in values.items():
+        script = script.replace(f"@{name}@", str(value))
+    return script
+
+
+def read_sections(
+    nonce: str, text: str, expects: Callable[[str], bool] = lambda _: True
+) -> dict[str, Section]:  # fmt: skip
+    """Return what a script printed by section, whatever stands before, between and after the frames.
+
+    Raises InvalidAnswer for a section that appears twice or that was not asked for: then other text than the script's
+    is among the frames, and no part of the answer can be trusted.
+    """
+    parts = re.split(rf"^{re.escape(nonce)} begin (.*)\n", text, flags=re.MULTILINE)
+    names = parts[1::2]
+    _verify(names, expects)
+    return {name: _section(nonce, body) for name, body in zip(names, parts[2::2], strict=True)}
+
+
+def _verify(names: Iterable[str], expects: Callable[[str], bool]) -> None:
+    seen = set[str]()
+    twice, unexpected = list[str](), list[str]()
+    for name in names:
+        if name in seen:
+            twice.append(name)
+        elif not expects(name):
+            unexpected.append(name)
+        seen.add(name)
+    if twice or unexpected:
+        reasons = (("appears twice", twice), ("was not asked for", unexpected))
+        raise InvalidAnswer("; ".join(f"section {_quoted(found)} {what}" for what, found in reasons if found))
+
+
+def _quoted(names: list[str]) -> str:
+    return ", ".join(f"{name[:60]!a}" for name in names[:_QUOTED_NAMES])
+
+
+def _section(nonce: str, body: str) -> Section:
+    content, end, rest = body.partition(f"\n{nonce} end ")
+    rc, _, command = rest.partition("\n")[0].partition(" ")
+    is_complete = bool(end) and re.fullmatch(r"[0-9]{1,9}", rc)
+    return Section(content.strip("\n"), int(rc) if is_complete else None, _plain(command), is_cut=rc == CUT)
+
+
+def _plain(command: str) -> str:
+    """Return a command as a person would type it: without the limits and filters of ours."""
+    return re.sub(r"^(?:(?:silent|timeout (?:-k \d+ )?\d+) )+", "", command)
+
+
+def cut_sections(sections: Mapping[str, Section]) -> tuple[str, ...]:
+    """Return one message per section whose command printed more than is kept."""
+    limit = f"more than {SECTION_BYTES // 1_000_000} MB"
+    return tuple(
+        f"{(section.command or name)[:80]!a} printed {limit}, and the rest was not read"
+        for name, section in sections.items()
+        if section.is_cut
+    )

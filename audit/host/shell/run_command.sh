@@ -1,0 +1,19 @@
+# shellcheck shell=sh
+# Runs one command of a repair in a subshell, and frames its output and its errors.
+# The whole answer goes through the filter, frames and all: of a key without an end nothing that follows is left, and so
+# no frame. Descriptor 3 is not the command's: a daemon that it starts would hold the answer open.
+run_command() (
+  set +u
+  unset nonce limit only prefix
+@ARGUMENTS@
+@SCRIPT@
+)
+{
+  frame "begin output"
+  error=$(run_command 2>&1 >&3 3>&-)
+  status=$?
+  frame "end $status"
+  frame "begin error"
+  printf "%s\n" "$error"
+  frame "end 0"
+} 3>&1 | without_keys | head -c @BYTES@
