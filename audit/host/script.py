@@ -11,9 +11,9 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
 from typing import Final
 
+from audit.host.trust import TRUST, load_shell
 from audit.services.service import Section
 
 COMMAND_LIMIT_S: Final = 10  # for each program a script runs; the script as a whole has the login's deadline
@@ -64,20 +64,20 @@ def _pattern(name: str) -> str:
 
 @cache
 def shell_text(name: str) -> str:
-    """Return the text of `audit/host/shell/NAME.sh` without its comment lines."""
-    text = (files("audit.host") / "shell" / f"{name}.sh").read_text(encoding="utf-8")
-    return "".join(line for line in text.splitlines(keepends=True) if not line.lstrip().startswith("#"))
+    """Return the text of `audit/host/shell/NAME.sh` without its comments."""
+    return load_shell("audit.host", name)
 
 
 def prologue(nonce: str) -> str:
-    """Return the settings and functions that every script begins with; the nonce may be a word only."""
+    """Return the settings and functions that every script begins with, those of trust.sh too; the nonce is a word."""
     if not re.fullmatch(r"[\w-]+", nonce):
         raise ValueError(f"the nonce {nonce!r} is not a word")
     return f"nonce={nonce}\n" + _prologue()
 
 
 def _prologue() -> str:
-    return filled(shell_text("prologue"), SECONDS=COMMAND_LIMIT_S, BYTES=SECTION_BYTES)
+    framing = filled(shell_text("prologue"), BYTES=SECTION_BYTES)
+    return f"{shell_text('settings')}limit_s={COMMAND_LIMIT_S}\n{TRUST}{framing}"
 
 
 def composed(script: Script, nonce: str | None) -> str:
@@ -140,7 +140,7 @@ def _section(nonce: str, body: str) -> Section:
 
 def _plain(command: str) -> str:
     """Return a command as a person would type it: without the limits and filters of ours."""
-    return re.sub(r"^(?:(?:silent|timeout (?:-k \d+ )?\d+) )+", "", command)
+    return re.sub(r"^(?:(?:silent|t_watched|timeout (?:-k \d+ )?\d+) )+", "", command)
 
 
 def cut_sections(sections: Mapping[str, Section]) -> tuple[str, ...]:

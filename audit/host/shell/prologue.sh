@@ -1,14 +1,6 @@
-# shellcheck shell=sh disable=SC2034,SC2154
-# (limit is for the scripts that follow; nonce is set by the line above)
-# Functions and settings that every script on a host begins with.
-set +aefuvx
-unset IFS CDPATH
-LC_ALL=C PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin:/usr/local/bin:/usr/bin:/bin
-export LC_ALL PATH
-limit='' only=p prefix=''
-if timeout -k 1 @SECONDS@ true 2>/dev/null; then limit="timeout -k 1 @SECONDS@"
-elif timeout @SECONDS@ true 2>/dev/null; then limit="timeout @SECONDS@"
-fi
+# shellcheck shell=sh disable=SC2154  # the nonce is set by the line above
+# Functions that every script on a host begins with.
+only=p prefix=''
 
 # Prints a text. What it prints must never be an argument of a program: other users can read those.
 case $(command -v printf) in

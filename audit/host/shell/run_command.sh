@@ -4,7 +4,7 @@
 # no frame. Descriptor 3 is not the command's: a daemon that it starts would hold the answer open.
 run_command() (
   set +u
-  unset nonce limit only prefix
+  unset nonce only prefix
 @ARGUMENTS@
 @SCRIPT@
 )
