@@ -15,6 +15,7 @@ from typing import Final
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from audit.analysis.path_faults import DATES, SIGNATURE, UNVERIFIED, USAGE, refusals_above_leaf
 from audit.anchors import Anchors
 from audit.certificate import Certificate, read_certificate
 from audit.chain import FORGEABLE, Chain, read_chain
@@ -89,7 +90,10 @@ def judge(sent: Sent, ordered: Ordered, anchors: Anchors | None, now: datetime) 
     chain = read_chain((leaf.der, *(each.der for each in (*beside, *bundle))), anchors or Anchors({}), now)
     intermediates = _in_order(chain, now)
     reasons += _leaf_faults(leaf, ordered, now)
-    reasons += _path_faults(chain, now) if anchors is not None else _unanchored_faults(leaf, intermediates)
+    if anchors is None:
+        reasons += _unanchored_faults(leaf, intermediates)
+    else:
+        reasons += (*_path_faults(chain), *_refused_leaf(chain))
     return _refusal(reasons) if reasons else Installable(leaf, intermediates)
 
 
@@ -100,7 +104,7 @@ def judge_chain(leaf_der: bytes, candidates: Iterable[bytes], anchors: Anchors, 
     reasons = [str(fault) for fault in leaf.faults]
     if leaf.can_ask("not_before", "not_after"):
         reasons += _time_faults("the certificate", leaf, now)
-    reasons += _path_faults(chain, now)
+    reasons += _path_faults(chain)
     return _refusal(reasons) if reasons else Installable(leaf, _in_order(chain, now))
 
 
@@ -186,16 +190,23 @@ def _digest_faults(what: str, certificate: Certificate) -> Iterator[str]:
         yield f"{what} is signed over {certificate.signature_digest}, of which collisions are known"
 
 
-def _path_faults(chain: Chain, now: datetime) -> Iterator[str]:
-    """Yield why no client would follow the path from the leaf to an anchor."""
+def _path_faults(chain: Chain) -> Iterator[str]:
+    """Yield why clients refuse the path from the leaf to an anchor, by `validate_path`."""
     try:
         why = distrust(chain)
     except Inconclusive as inconclusive:
         why = str(inconclusive)
     if why is not None:
         yield f"no path leads to a trust anchor: {why}"
-    for intermediate in (chain.path or ())[1:-1]:
-        yield from _ca_faults(intermediate, now)
+    if chain.is_anchored:
+        yield from (f"clients refuse the path: {refusal}" for refusal in refusals_above_leaf(chain))
+
+
+def _refused_leaf(chain: Chain) -> Iterator[str]:
+    """Yield what of the leaf itself clients refuse, but for its dates, digest and usages, which are compared before."""
+    told = (*DATES, *SIGNATURE, *USAGE, *UNVERIFIED)
+    refusals = chain.validation.refusals if chain.is_anchored else ()
+    yield from (str(refusal) for refusal in refusals if refusal.position == 0 and refusal.clause not in told)
 
 
 def _unanchored_faults(leaf: Certificate, intermediates: tuple[Certificate, ...]) -> Iterator[str]:

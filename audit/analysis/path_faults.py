@@ -45,6 +45,12 @@ def profile_refusals(chain: Chain, policy: Policy) -> tuple[Refusal, ...]:
     return tuple(one for one in chain.validation.profile_refusals if not is_reported(one, chain, policy))
 
 
+def refusals_above_leaf(chain: Chain) -> tuple[Refusal, ...]:
+    """Return why clients refuse the path whatever its leaf is."""
+    refusals = chain.validation.refusals
+    return tuple(one for one in refusals if one.position != 0 and one.clause not in UNVERIFIED)
+
+
 def remedy_of(refusals: tuple[Refusal, ...], chain: Chain, policy: Policy, server: HostView | None) -> str:
     """Return `rechain` if other certificates of the CAs are at hand or can be published, else `reissue`.
 

@@ -9,13 +9,14 @@ from collections.abc import Iterator
 from dataclasses import replace
 from hashlib import sha256
 
+from audit.analysis.path_faults import refusals_above_leaf
 from audit.certificate import read_certificate
 from audit.chain import read_chain
 from audit.checks import Inconclusive
 from audit.observation import Handshake, Observation
 from audit.probe import observe
 from audit.trust import distrust
-from audit.words import listing, moment
+from audit.words import listing, moment, sentence
 from remediate.case import SWITCHED, Repair
 from remediate.site import Site
 from remediate.steps.disk import leaves_on_disk
@@ -88,12 +89,15 @@ def _faults(site: Site, shake: Handshake, expected: frozenset[str]) -> Iterator[
         return
     if not leaf.not_before <= now <= leaf.not_after:
         yield f"{shake.address}: valid only from {moment(leaf.not_before)} to {moment(leaf.not_after)}"
+    chain = read_chain(shake.chain_der, site.means.anchors, now)
     try:
-        why = distrust(read_chain(shake.chain_der, site.means.anchors, now))
+        why = distrust(chain)
     except Inconclusive as inconclusive:
         why = str(inconclusive)
     if why:
         yield f"{shake.address}: no path leads to a trust anchor: {why}"
+    elif refusals := refusals_above_leaf(chain):
+        yield f"{shake.address}: clients refuse the path: {sentence([str(refusal) for refusal in refusals])}"
 
 
 def _chain_faults(site: Site, shake: Handshake, endpoint: str) -> Iterator[str]:

@@ -27,6 +27,9 @@ ANCHORS = Anchors({"root.pem": [ROOT.der]})
 ORDERED = Ordered(read_csr(csr_pem(NAME, key=GOOD.private_key)), (NAME,))
 
 
+OUTSIDE = x509.NameConstraints([x509.DNSName("corp.test")], None)
+
+
 def pem(*drafts: Draft) -> str:
     """Return certificates as PEM."""
     return "".join(block(draft.der) for draft in drafts)
@@ -130,9 +133,10 @@ def test_names_are_compared_as_names_and_addresses_as_addresses() -> None:
             INTERMEDIATE.with_key(key_named("impostor")).without_key_ids(),
             "the key of CN=Intermediate did not make the signature",
         ),
-        (INTERMEDIATE.ending(NOW - DAY), "the issuer CN=Intermediate has been expired since 2026-11-22"),
-        (INTERMEDIATE.starting(NOW + DAY), "the issuer CN=Intermediate is not valid before"),
-        (replace(INTERMEDIATE, is_ca=False), "no CA by its basicConstraints"),
+        (INTERMEDIATE.ending(NOW - DAY), "intermediate 1 (CN=Intermediate): it expired 2026-11-22"),
+        (INTERMEDIATE.starting(NOW + DAY), "intermediate 1 (CN=Intermediate): it is not valid before"),
+        (replace(INTERMEDIATE, is_ca=False), "its basicConstraints do not say that it is a CA's"),
+        (replace(INTERMEDIATE, extra=(OUTSIDE,)), "is not among those permitted by CN=Intermediate"),
         ("<html>502 Bad Gateway</html>", "the CA bundle is no certificate in PEM: it begins '<html>502 Bad"),
         (block(b"\x30\x03\x02\x01\x01"), "the CA bundle cannot be read"),
         ("-----BEGIN CERTIFICATE-----\n!!\n-----END CERTIFICATE-----", "the CA bundle cannot be read"),
