@@ -113,10 +113,13 @@ def leaves_by_address(observation: Observation) -> dict[str, list[str]]:
     """
     found: dict[str, list[str]] = {}
     own = _own_leaves(observation)
-    for handshake in sorted(observation.handshakes, key=lambda one: one.address):
+    shown: dict[str, list[str]] = {}  # by address: it may serve one certificate for each type of key
+    for handshake in sorted(observation.every_handshake, key=lambda one: one.address):
         leaf = leaf_of(handshake)
         same = next((one for one in own if leaf and _is_twin(leaf, one, observation.observed_at)), leaf)
-        found.setdefault(brief(same) if same else "no certificate", []).append(handshake.address)
+        shown.setdefault(handshake.address, []).append(brief(same) if same else "no certificate")
+    for address, leaves in shown.items():
+        found.setdefault(" and ".join(sorted(dict.fromkeys(leaves))), []).append(address)
     return found
 
 

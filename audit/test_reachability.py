@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from audit.addresses import direction, leaves_by_address
+from audit.analysis.path_faults import require_sound
+from audit.chain import Chain
 from audit.checks import check, inconclusive, not_applicable, require
 from audit.observation import Observation
+from audit.policy import Policy
 from audit.reach import UNREACHABLE, cause_of, described, is_plaintext, missed, says_something, unreached
 from audit.words import listing, sentence
 
@@ -31,6 +34,7 @@ def test_reachable(observation: Observation) -> None:
     kinds = [f"{failure.stage} {failure.kind}" for failure in failures if says_something(failure)]
     require(not faults, sentence((*faults, *note)), observed=kinds, required="a TLS handshake at every address")
     unseen = [described(failure) for failure in failures]
+    unseen += [f"a second certificate may be served: {described(one)}" for one in observation.other_key_failures]
     if observation.endpoint.is_host and observation.server:
         unseen += observation.server.missing_rights
     if unseen or not (answered or observation.endpoint.is_host):
@@ -47,8 +51,8 @@ def test_speaks_tls(observation: Observation) -> None:
 
 
 @check("svc.multi-address", severity="medium", remedy="reload", source="RFC 9525 1.1; NIST SP 1800-16 Vol. B 5.2")
-def test_same_certificate_at_every_address(observation: Observation) -> None:
-    """A client gets the same certificate at whichever address of the name it comes to.
+def test_same_certificate_at_every_address(observation: Observation, chains: tuple[Chain, ...], policy: Policy) -> None:
+    """A client gets the same certificate at each address of the name; judged if every chain is sound by itself.
 
     Hosts that share the name and no key have one each: of the same issuer, for the same names, and in force.
     """
@@ -59,6 +63,8 @@ def test_same_certificate_at_every_address(observation: Observation) -> None:
     found = leaves_by_address(observation)
     if len(found) > 1 and observation.server and direction(observation, observation.server) == "elsewhere":
         inconclusive("the name leads to another host than the one logged into", because="dns.not-this-host")
+    if len(found) > 1:
+        require_sound(chains, observation.endpoint, policy)
     shown = [f"{listing(addresses)}: {leaf}" for leaf, addresses in found.items()]
     require(len(found) == 1, f"different certificates: {sentence(shown)}", observed=found, required="one certificate")
     if missed(observation):

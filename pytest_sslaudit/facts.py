@@ -68,6 +68,11 @@ class Facts:
             return self.seen_chain
         raise Inconclusive("the server sent no certificate", because=CERTIFICATE_MISSING)
 
+    @cached_property
+    def chains(self) -> tuple[Chain, ...]:
+        """Every distinct chain that an address serves."""
+        return tuple(facts.chain for facts in self.of_each_chain)
+
     @property
     def certificate(self) -> Certificate:
         """The leaf as served."""

@@ -27,6 +27,7 @@ FACTS = (
     "handshake",
     "certificate",
     "chain",
+    "chains",
     "server",
     "policy",
     "now",
@@ -71,6 +72,12 @@ def certificate(sslaudit_facts: Facts) -> Certificate:
 def chain(sslaudit_facts: Facts) -> Chain:
     """Return the chain as served, and the path to a trust anchor."""
     return sslaudit_facts.chain
+
+
+@pytest.fixture(scope="session")
+def chains(sslaudit_facts: Facts) -> tuple[Chain, ...]:
+    """Return every distinct chain that an address of the endpoint serves."""
+    return sslaudit_facts.chains
 
 
 @pytest.fixture(scope="session")

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 from audit.certificate import Certificate
 from audit.chain import Chain
 from audit.checks import Inconclusive, Judgement
+from audit.endpoint import Endpoint
 from audit.faults import forgeable
 from audit.installed import bundles
 from audit.keys import leaf_weaknesses, small_factors, weaknesses
+from audit.names import covers
 from audit.observation import HostView
 from audit.policy import Policy
 from audit.refusal import Refusal
@@ -31,6 +33,22 @@ def require_anchored(chain: Chain) -> None:
     why = distrust(chain)
     if why is not None:
         raise Inconclusive(why, because="cert.untrusted")
+
+
+def require_sound(chains: Iterable[Chain], endpoint: Endpoint, policy: Policy) -> None:
+    """Raise Inconclusive because of the finding that is reported about a chain by itself, if there is one."""
+    for chain in chains:
+        require_anchored(chain)
+        leaf = chain.leaf
+        unsound = (
+            ("chain.invalid-path", bool(refusals_of_path(chain, policy))),
+            ("cert.expired", leaf.not_after < chain.at),
+            ("cert.not-yet-valid", leaf.not_before > chain.at),
+            ("cert.name-mismatch", not covers(leaf, endpoint.reference)),
+        )
+        for check, is_wrong in unsound:
+            if is_wrong:
+                raise Inconclusive(f"the certificate {leaf} is not sound by itself", because=check)
 
 
 def refusals_of_path(chain: Chain, policy: Policy) -> tuple[Refusal, ...]:

@@ -14,6 +14,7 @@ from typing import Final
 
 from OpenSSL import SSL
 
+from audit.analysis.served_chains import key_type
 from audit.endpoint import Endpoint
 from audit.observation import Handshake, ProbeFailure
 from audit.probe.starttls import UPGRADES, WITHIN, negotiate
@@ -22,6 +23,7 @@ from audit.probe.tls import Conversation, Offers
 from audit.probe.wire import Fault, Wire
 
 _OLD: Final = ("TLSv1", "TLSv1.1")
+_UNKNOWN: Final = ("timeout", "too-much")  # a second certificate may be there
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,7 @@ class Answer:
     shown: Handshake | ProbeFailure
     connections: int
     elapsed_s: float
+    other_key: Handshake | ProbeFailure | None = None  # with a second certificate; why that is unknown; None: has none
 
 
 def probe_address(endpoint: Endpoint, address: str, means: Means) -> Answer:
@@ -64,13 +67,27 @@ class _Probe:
             return self._answer(fault.at(self._address))
         version = handshake.version
         tls12 = self._has_tls12(version) if self._limits.asks_tls12 else None
-        return self._answer(replace(handshake, old_protocols=self._old_protocols(version), tls12=tls12))
+        shown = replace(handshake, old_protocols=self._old_protocols(version), tls12=tls12)
+        return self._answer(shown, self._other_key(shown))
 
-    def _answer(self, shown: Handshake | ProbeFailure) -> Answer:
-        return Answer(self._address, shown, self._connections, time.monotonic() - self._began)
+    def _answer(self, shown: Handshake | ProbeFailure, other_key: Handshake | ProbeFailure | None = None) -> Answer:
+        return Answer(self._address, shown, self._connections, time.monotonic() - self._began, other_key)
 
-    def _observe(self) -> Handshake:
-        with self._conversation(self._means.offers.everything) as conversation:
+    def _other_key(self, first: Handshake) -> Handshake | ProbeFailure | None:
+        """Return the handshake with a certificate of the other key type; None if the server refuses or has only one."""
+        kind = key_type(first.chain_der)
+        if kind is None:
+            return None
+        offers = self._means.offers
+        try:
+            second = self._observe(offers.ecdsa if kind == "RSA" else offers.rsa)
+        except Fault as fault:
+            is_unknown = fault.stage != "handshake" or fault.kind in _UNKNOWN
+            return fault.at(self._address) if is_unknown else None
+        return second if second.chain_der[:1] != first.chain_der[:1] else None
+
+    def _observe(self, offer: SSL.Context | None = None) -> Handshake:
+        with self._conversation(offer or self._means.offers.everything) as conversation:
             handshake = conversation.shake_hands(self._address, self._began)
         certificates, most = len(handshake.chain_der), self._limits.max_certificates
         if certificates > most:

@@ -31,6 +31,7 @@ class Sighting:
     target: Target
     dns: DnsView = field(default_factory=lambda: DnsView("not-asked"))
     shown: dict[str, _Shown | None] = field(default_factory=dict)
+    other_keys: dict[str, _Shown | None] = field(default_factory=dict)  # by address: with the other type of key
     asked_again: set[str] = field(default_factory=set)
     connections: int = 0
     elapsed_s: float = 0.0
@@ -47,6 +48,7 @@ class Sighting:
         self.connections += answer.connections
         self.elapsed_s += answer.elapsed_s
         self.shown[answer.address] = answer.shown
+        self.other_keys[answer.address] = answer.other_key
 
     def wanted_inside(self) -> tuple[str, ...]:
         """Return the addresses that only the host itself can connect to, or that are closed from here."""
@@ -55,7 +57,7 @@ class Sighting:
 
     def observation(self, observed_at: datetime) -> Observation:
         """Return it as an observation."""
-        shown = tuple(self.shown.values())
+        shown, others = tuple(self.shown.values()), tuple(self.other_keys.values())
         return Observation(
             endpoint=self.target.endpoint,
             observed_at=observed_at,
@@ -67,6 +69,8 @@ class Sighting:
             connections=self.connections,
             elapsed_s=self.elapsed_s,
             accident=self.accident,
+            other_key_handshakes=tuple(one for one in others if isinstance(one, Handshake)),
+            other_key_failures=tuple(one for one in others if isinstance(one, ProbeFailure)),
         )
 
     def _unresolved(self) -> tuple[ProbeFailure, ...]:

@@ -22,6 +22,13 @@ from audit.probe.wire import Fault, Wire
 _CIPHERS: Final = b"ALL:!aNULL:@SECLEVEL=0"
 """Everything with a certificate: Postfix prefers an anonymous suite where it is offered one, and then sends none."""
 
+_RSA: Final = (
+    b"aRSA:!aNULL:@SECLEVEL=0",
+    b"RSA-PSS+SHA256:RSA-PSS+SHA384:RSA-PSS+SHA512:rsa_pss_pss_sha256:RSA+SHA256:RSA+SHA384:RSA+SHA512:RSA+SHA1",
+)
+_ECDSA: Final = (b"aECDSA:@SECLEVEL=0", b"ECDSA+SHA256:ECDSA+SHA384:ECDSA+SHA512:ed25519:ed448:ECDSA+SHA1")
+"""Ciphers up to TLS 1.2 and signature algorithms (RFC 8446 4.2.3) of a client that takes one type of key alone."""
+
 _ALPN: Final[dict[str, list[bytes]]] = {"https": [b"h2", b"http/1.1"]}  # the others are asked without (RFC 7301)
 _LISTEN: Final = 4096
 _FLIGHT: Final = 65_536  # more than any flight of ours
@@ -38,7 +45,7 @@ _UNREADABLE: Final = re.compile(r"asn1|cert length mismatch|public key parameter
 
 @dataclass(frozen=True, slots=True)
 class Offers:
-    """What a server is offered: all versions, up to TLS 1.2, TLS 1.0 with 1.1, TLS 1.0 alone.
+    """What a server is offered: all versions, up to TLS 1.2, TLS 1.0 with 1.1, TLS 1.0 alone; one type of key alone.
 
     Shared by every connection of a run.
     """
@@ -47,6 +54,8 @@ class Offers:
     before_tls13: SSL.Context
     old: SSL.Context
     oldest: SSL.Context
+    rsa: SSL.Context
+    ecdsa: SSL.Context
 
 
 @dataclass(slots=True)
@@ -60,12 +69,14 @@ class _Notes:
 def make_offers() -> Offers:
     """Return the contexts of a run: making one costs about as much as a handshake."""
     newest = (SSL.TLS1_3_VERSION, SSL.TLS1_2_VERSION, SSL.TLS1_1_VERSION, SSL.TLS1_VERSION)
-    return Offers(*map(_context, newest))
+    return Offers(*map(_context, newest), *(_context(SSL.TLS1_3_VERSION, *offer) for offer in (_RSA, _ECDSA)))
 
 
-def _context(newest: int) -> SSL.Context:
+def _context(newest: int, ciphers: bytes = _CIPHERS, signatures: bytes = b"") -> SSL.Context:
     context = SSL.Context(SSL.TLS_CLIENT_METHOD)
-    context.set_cipher_list(_CIPHERS)
+    context.set_cipher_list(ciphers)
+    if signatures and SSL._lib.SSL_CTX_set1_sigalgs_list(context._context, signatures) != 1:  # type: ignore[attr-defined]  # noqa: SLF001 - pyOpenSSL has no method for it
+        raise RuntimeError(f"OpenSSL does not take the signature algorithms {signatures!r}")
     context.set_min_proto_version(SSL.TLS1_VERSION)
     context.set_max_proto_version(newest)
     context.set_options(SSL.OP_LEGACY_SERVER_CONNECT)  # a server without RFC 5746 is to be seen too

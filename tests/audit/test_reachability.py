@@ -7,10 +7,12 @@ from dataclasses import replace
 import pytest
 
 from audit import test_dns, test_installed, test_protocol, test_reachability
-from audit.observation import DnsView, FailureKind, ProbeFailure, Stage
+from audit.analysis.served_chains import served_chains
+from audit.chain import read_chain
+from audit.observation import DnsView, FailureKind, Observation, ProbeFailure, Stage
 from audit.policy import Policy, load_profile
 from tests.audit.certificates import DAY, NOW, Draft, key_named, leaf
-from tests.audit.facts import GOOD, HOST, INTERMEDIATE, WEBPKI, certificate_file, host, observed, served
+from tests.audit.facts import GOOD, HOST, INTERMEDIATE, WEBPKI, certificate_file, host, observed, public, served
 from tests.audit.verdicts import finding, inconclusive, not_applicable, passes
 
 HERE, THERE = "192.0.2.7", "192.0.2.8"
@@ -19,6 +21,12 @@ HERE, THERE = "192.0.2.7", "192.0.2.8"
 def failed(kind: FailureKind, stage: Stage = "connect", address: str | None = HERE) -> ProbeFailure:
     """Return a failure of that kind."""
     return ProbeFailure(stage, kind, f"{kind} it was", address)
+
+
+def same(seen: Observation) -> dict[str, object]:
+    """Return the facts that the check of several addresses asks for."""
+    chains = tuple(read_chain(served.chain_der, public(), NOW) for served in served_chains(seen))
+    return {"observation": seen, "chains": chains, "policy": WEBPKI}
 
 
 def test_an_endpoint_that_answers_is_reachable() -> None:
@@ -91,43 +99,46 @@ def test_a_host_of_which_not_all_could_be_read_says_which_right_is_missing() -> 
 
 def test_one_certificate_at_every_address_is_the_same() -> None:
     check = test_reachability.test_same_certificate_at_every_address
-    assert passes(check, observation=observed(served(), served(address=THERE)))
-    assert not_applicable(check, observation=observed(served()))
+    assert passes(check, **same(observed(served(), served(address=THERE))))
+    assert not_applicable(check, **same(observed(served())))
 
 
 def test_different_certificates_at_two_addresses_are_named_with_them() -> None:
-    seen = observed(served(), served(leaf().by(INTERMEDIATE).named("www.example.com", "x.example.com"), address=THERE))
-    found = finding(test_reachability.test_same_certificate_at_every_address, observation=seen)
+    other = leaf().by(INTERMEDIATE).named("www.example.com", "x.example.com")
+    seen = observed(served(), served(other, INTERMEDIATE, address=THERE))
+    found = finding(test_reachability.test_same_certificate_at_every_address, **same(seen))
     assert "192.0.2.7: " in found.reason
     assert "192.0.2.8: " in found.reason
 
 
 @pytest.mark.parametrize(
-    ("twin", "is_twin"),
+    ("twin", "because"),
     [
-        (leaf().by(INTERMEDIATE).with_key(key_named("twin")), True),
-        (leaf().by(INTERMEDIATE).named("www.example.com", "x.example.com"), False),
-        (leaf().by(INTERMEDIATE).with_key(key_named("twin")).ending(NOW - DAY), False),
-        (leaf().with_key(key_named("twin")), False),
+        (leaf().by(INTERMEDIATE).with_key(key_named("twin")), None),
+        (leaf().by(INTERMEDIATE).named("www.example.com", "x.example.com"), ""),
+        (leaf().by(INTERMEDIATE).with_key(key_named("twin")).ending(NOW - DAY), "cert.expired"),
+        (leaf().with_key(key_named("twin")), "cert.self-signed"),
     ],
     ids=["of the same issuer, for the same names", "for other names", "expired", "of another issuer"],
 )
 def test_hosts_that_share_a_name_and_no_key_have_certificates_that_differ_in_the_key(
-    twin: Draft, *, is_twin: bool
+    twin: Draft, because: str | None
 ) -> None:
     check = test_reachability.test_same_certificate_at_every_address
     seen = observed(served(), served(twin, INTERMEDIATE, address=THERE), server=host(addresses=(HERE,)))
-    if is_twin:
-        assert passes(check, observation=seen)
-        assert finding(check, observation=replace(seen, server=None))  # from outside nobody knows whose an address is
-        assert finding(check, observation=replace(seen, server=host(addresses=(HERE, THERE))))
+    if because is None:
+        assert passes(check, **same(seen))
+        assert finding(check, **same(replace(seen, server=None)))  # from outside nobody knows whose an address is
+        assert finding(check, **same(replace(seen, server=host(addresses=(HERE, THERE)))))
+    elif because:
+        assert inconclusive(check, **same(seen)).because == because
     else:
-        assert finding(check, observation=seen)
+        assert finding(check, **same(seen))
 
 
 def test_an_address_that_did_not_answer_leaves_it_open_whether_all_serve_the_same() -> None:
     seen = replace(observed(served(), failures=(failed("timeout", address=THERE),)), addresses=(HERE, THERE))
-    judgement = inconclusive(test_reachability.test_same_certificate_at_every_address, observation=seen)
+    judgement = inconclusive(test_reachability.test_same_certificate_at_every_address, **same(seen))
     assert judgement.because == "svc.unreachable"
 
 
@@ -137,7 +148,7 @@ def test_a_name_that_leads_to_another_host_is_not_also_multi_address() -> None:
         served(), other, dns=DnsView("ok", (THERE,)), server=host(certificate_file(), addresses=("8.8.8.8", HERE))
     )
     assert finding(test_dns.test_name_leads_to_this_host, observation=seen, server=seen.server)
-    judgement = inconclusive(test_reachability.test_same_certificate_at_every_address, observation=seen)
+    judgement = inconclusive(test_reachability.test_same_certificate_at_every_address, **same(seen))
     assert judgement.because == "dns.not-this-host"
 
 

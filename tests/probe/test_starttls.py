@@ -138,7 +138,7 @@ def test_a_server_that_was_busy_is_observed_when_it_no_longer_is() -> None:
     with serving(in_turn(say(b"421 later\r\n"), then(UPGRADES["smtp"], tls(context())))) as server:
         observation = look_at(f"smtp://127.0.0.1:{server.port}")
     assert len(observation.handshakes) == 1
-    assert observation.connections == 3
+    assert observation.connections == 4
 
 
 def test_plain_text_after_the_consent_is_injected() -> None:

@@ -80,11 +80,11 @@ def test_a_server_that_demands_a_client_certificate_is_observed(newest: int) -> 
 @pytest.mark.parametrize(
     ("oldest", "newest", "accepted", "connections"),
     [
-        (SSL.TLS1_2_VERSION, SSL.TLS1_3_VERSION, (), 2),
-        (SSL.TLS1_1_VERSION, SSL.TLS1_2_VERSION, ("TLSv1.1",), 3),
-        (SSL.TLS1_VERSION, SSL.TLS1_3_VERSION, ("TLSv1", "TLSv1.1"), 3),
-        (SSL.TLS1_VERSION, SSL.TLS1_1_VERSION, ("TLSv1", "TLSv1.1"), 2),
-        (SSL.TLS1_VERSION, SSL.TLS1_VERSION, ("TLSv1",), 1),
+        (SSL.TLS1_2_VERSION, SSL.TLS1_3_VERSION, (), 3),
+        (SSL.TLS1_1_VERSION, SSL.TLS1_2_VERSION, ("TLSv1.1",), 4),
+        (SSL.TLS1_VERSION, SSL.TLS1_3_VERSION, ("TLSv1", "TLSv1.1"), 4),
+        (SSL.TLS1_VERSION, SSL.TLS1_1_VERSION, ("TLSv1", "TLSv1.1"), 3),
+        (SSL.TLS1_VERSION, SSL.TLS1_VERSION, ("TLSv1",), 2),
     ],
 )
 def test_old_versions_are_told_in_as_few_connections_as_can_be(
@@ -99,10 +99,10 @@ def test_old_versions_are_told_in_as_few_connections_as_can_be(
 @pytest.mark.parametrize(
     ("oldest", "newest", "accepted", "connections"),
     [
-        (SSL.TLS1_3_VERSION, SSL.TLS1_3_VERSION, False, 3),
-        (SSL.TLS1_2_VERSION, SSL.TLS1_3_VERSION, True, 3),
-        (SSL.TLS1_2_VERSION, SSL.TLS1_2_VERSION, True, 2),
-        (SSL.TLS1_1_VERSION, SSL.TLS1_1_VERSION, False, 2),
+        (SSL.TLS1_3_VERSION, SSL.TLS1_3_VERSION, False, 4),
+        (SSL.TLS1_2_VERSION, SSL.TLS1_3_VERSION, True, 4),
+        (SSL.TLS1_2_VERSION, SSL.TLS1_2_VERSION, True, 3),
+        (SSL.TLS1_1_VERSION, SSL.TLS1_1_VERSION, False, 3),
     ],
 )
 def test_whether_tls12_is_accepted_is_told_where_it_is_asked(
