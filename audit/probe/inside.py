@@ -21,6 +21,12 @@ from audit.services.service import Section
 
 _STARTTLS: Final = {"smtp": "smtp", "imap": "imap", "pop3": "pop3", "ftp": "ftp"}
 _MOST: Final = 200  # handshakes in one command; the rest is not asked, and so not known
+_OFFERS: Final = {
+    "": "",
+    "rsa": " -cipher aRSA -sigalgs RSA-PSS+SHA256:RSA-PSS+SHA384:RSA-PSS+SHA512:RSA+SHA256:RSA+SHA384:RSA+SHA512",
+    "ecdsa": " -cipher aECDSA -sigalgs ECDSA+SHA256:ECDSA+SHA384:ECDSA+SHA512",
+}
+"""The options of a client that takes every type of key, RSA alone, and ECDSA alone."""
 _FAILURES: Final[tuple[tuple[str, Stage, FailureKind, str], ...]] = (
     (r"openssl: (command )?not found|s_client: not found", "host", "no-command", "there is no openssl on the host"),
     (r"Connection refused", "connect", "refused", "connection refused"),
@@ -44,15 +50,31 @@ class HostInside:
 
     def shake_hands(
         self, wanted: Sequence[tuple[Endpoint, str]]
-    ) -> Mapping[tuple[Endpoint, str], Handshake | ProbeFailure]:
-        """Return what each endpoint at each address answered to the host itself."""
+    ) -> Mapping[tuple[Endpoint, str], tuple[Handshake | ProbeFailure, ...]]:
+        """Return what each endpoint at each address answered to the host itself, and a second certificate after it."""
         asked = list(dict.fromkeys(wanted))[:_MOST]
         # at once, not one after another: each may take its whole deadline
-        lines = [f"( section {index} {_command(*one)} ) >$d/{index} &\n" for index, one in enumerate(asked)]
+        lines = [
+            f"( section {index}{key} {_command(*one)}{offer} ) >$d/{index}{key} &\n"
+            for index, one in enumerate(asked)
+            for key, offer in _OFFERS.items()
+        ]
         answer = self.host.run(script_of("d=$(mktemp -d) || exit\n" + "".join(_waves(lines)) + "cat $d/*; rm -r $d\n"))
         if isinstance(answer, ProbeFailure):
-            return dict.fromkeys(asked, answer)
-        return {one: _read(one[1], answer.get(str(index))) for index, one in enumerate(asked)}
+            return dict.fromkeys(asked, (answer,))
+        return {
+            one: _distinct([_read(one[1], answer.get(f"{index}{key}")) for key in _OFFERS])
+            for index, one in enumerate(asked)
+        }
+
+
+def _distinct(shown: Sequence[Handshake | ProbeFailure]) -> tuple[Handshake | ProbeFailure, ...]:
+    """Return the first of what was shown, and the handshakes with another certificate for another type of key."""
+    first, *others = shown
+    if not isinstance(first, Handshake):
+        return (first,)
+    further = (one for one in others if isinstance(one, Handshake) and one.chain_der[:1] != first.chain_der[:1])
+    return (first, *further)
 
 
 def _waves(lines: Sequence[str]) -> list[str]:

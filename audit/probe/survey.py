@@ -22,6 +22,7 @@ from audit.probe.target import Inside, Target
 _ASKED_AGAIN: Final = ("busy", "refused")  # may be otherwise a little later
 _CLOSED_FROM_HERE: Final = ("refused", "timeout", "unreachable", "no-family")
 _Shown = Handshake | ProbeFailure
+_SeenInside = Mapping[tuple[Endpoint, str], tuple[_Shown, ...]]
 
 
 @dataclass(slots=True)
@@ -164,7 +165,7 @@ class Survey:
     def _ask_inside(self, inside: Inside, sightings: list[Sighting]) -> None:
         wanted = [(one.target.endpoint, address) for one in sightings for address in one.wanted_inside()]
 
-        def then(seen: Mapping[tuple[Endpoint, str], _Shown]) -> None:
+        def then(seen: _SeenInside) -> None:
             for sighting in sightings:
                 self._finish(sighting, sighting.wanted_inside(), seen)
 
@@ -175,14 +176,18 @@ class Survey:
 
         self._crew.submit(Job(None, lambda: inside.shake_hands(wanted), then, failed))
 
-    def _finish(self, sighting: Sighting, wanted: tuple[str, ...], seen: Mapping[tuple[Endpoint, str], _Shown]) -> None:
+    def _finish(self, sighting: Sighting, wanted: tuple[str, ...], seen: _SeenInside) -> None:
         for address in wanted:
-            _note_inside(sighting, address, seen.get((sighting.target.endpoint, address)))
+            _note_inside(sighting, address, seen.get((sighting.target.endpoint, address), ()))
         self._complete(sighting)
 
 
-def _note_inside(sighting: Sighting, address: str, seen: _Shown | None) -> None:
-    """Keep what the host saw of itself; where it saw nothing, what was seen from here stands."""
+def _note_inside(sighting: Sighting, address: str, all_seen: tuple[_Shown, ...]) -> None:
+    """Keep what the host saw of itself; if it saw nothing, what was seen from here stands."""
+    seen = all_seen[0] if all_seen else None
+    for second in all_seen[1:]:
+        if isinstance(second, Handshake):
+            sighting.other_keys[address] = replace(second, address=address, from_host=True)
     if isinstance(seen, Handshake):
         sighting.shown[address] = replace(seen, address=address, from_host=True)
     elif seen is not None:

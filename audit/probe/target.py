@@ -68,6 +68,6 @@ class Inside(Protocol):
 
     def shake_hands(
         self, wanted: Sequence[tuple[Endpoint, str]]
-    ) -> Mapping[tuple[Endpoint, str], Handshake | ProbeFailure]:
+    ) -> Mapping[tuple[Endpoint, str], tuple[Handshake | ProbeFailure, ...]]:
         """Return what each endpoint at each address answered; what is missing from it could not be asked."""
         ...

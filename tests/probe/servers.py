@@ -22,6 +22,8 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 from OpenSSL import SSL
 
+from tests.audit.certificates import Draft
+
 Script = Callable[[socket.socket], None]
 
 
@@ -166,6 +168,17 @@ def context(
     for other in others:
         made.add_extra_chain_cert(other)
     return made
+
+
+def both(*drafts: Draft, oldest: int = SSL.TLS1_2_VERSION, newest: int = SSL.TLS1_3_VERSION) -> SSL.Context:
+    """Return the context of a server that has these certificates."""
+    served = SSL.Context(SSL.TLS_SERVER_METHOD)
+    served.set_min_proto_version(oldest)
+    served.set_max_proto_version(newest)
+    for draft in drafts:
+        served.use_certificate(x509.load_der_x509_certificate(draft.der))
+        served.use_privatekey(draft.private_key)
+    return served
 
 
 def tls(served: SSL.Context, said: list[bytes] | None = None, greeting: bytes = b"") -> Script:

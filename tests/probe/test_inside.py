@@ -24,10 +24,10 @@ class Host:
 
     def shake_hands(
         self, wanted: Sequence[tuple[Endpoint, str]]
-    ) -> Mapping[tuple[Endpoint, str], Handshake | ProbeFailure]:
+    ) -> Mapping[tuple[Endpoint, str], tuple[Handshake | ProbeFailure, ...]]:
         """Answer, where it has an answer."""
         self.asked.append(tuple(wanted))
-        return {one: self.answers[one[1]] for one in wanted if one[1] in self.answers}
+        return {one: (self.answers[one[1]],) for one in wanted if one[1] in self.answers}
 
 
 def endpoint(port: int = 1, name: str = "127.0.0.77") -> Endpoint:

@@ -3,28 +3,16 @@
 from __future__ import annotations
 
 import pytest
-from cryptography.x509 import load_der_x509_certificate
 from OpenSSL import SSL
 
 from audit.certificate import read_certificate
 from audit.observation import Observation
 from tests.audit.certificates import Draft, leaf, rsa_key
 from tests.probe.looking import HASTY, look_at
-from tests.probe.servers import hold, in_turn, serving, tls
+from tests.probe.servers import both, hold, in_turn, serving, tls
 
 EC, RSA = leaf("ec.example"), leaf("rsa.example").with_key(rsa_key(2048))
 VERSIONS = (SSL.TLS1_2_VERSION, SSL.TLS1_3_VERSION)
-
-
-def both(*drafts: Draft, oldest: int = VERSIONS[0], newest: int = VERSIONS[-1]) -> SSL.Context:
-    """Return the context of a server that has these certificates."""
-    served = SSL.Context(SSL.TLS_SERVER_METHOD)
-    served.set_min_proto_version(oldest)
-    served.set_max_proto_version(newest)
-    for draft in drafts:
-        served.use_certificate(load_der_x509_certificate(draft.der))
-        served.use_privatekey(draft.private_key)
-    return served
 
 
 def leaves(observation: Observation) -> list[str]:
