@@ -13,8 +13,8 @@ guard() {
   # shellcheck disable=SC2046 # mode and owner
   set -- $(stat -c "%a %u" .)
   case $1 in *[2367]) stop 77 "others can write to $(pwd -P) (mode $1)" ;; esac
-  case $2 in 0 | "$master" | "$(id -u)") return ;; esac
-  stop 77 "$(pwd -P) belongs to neither root nor the docroot's owner"
+  [ "$2" = 0 ] || [ "$2" = "$master" ] || [ "$2" = "$(id -u)" ] ||
+    stop 77 "$(pwd -P) belongs to neither root nor the docroot's owner"
 }
 enter() {
   cd -P -- "$1" || stop 66 "$(pwd -P)/$1 cannot be entered by uid $(id -u)"
