@@ -145,6 +145,7 @@ class HostView:
     panel_service: str | None = None  # the panel's own word for it, where the panel installs its certificate
     snakeoil: bool = False  # the distribution's own placeholder certificate
     missing_rights: tuple[str, ...] = ()  # what could not be read, and which right is missing
+    not_trusted: tuple[str, ...] = ()  # processes that root does not inspect; only of the host as a whole
     websites: tuple[Website, ...] = ()  # what answers to plain HTTP; only of the host as a whole
     upkeep: Upkeep | None = None  # of a cPanel & WHM server; only of the host as a whole
 

@@ -140,7 +140,7 @@ def _section(nonce: str, body: str) -> Section:
 
 def _plain(command: str) -> str:
     """Return a command as a person would type it: without the limits and filters of ours."""
-    return re.sub(r"^(?:(?:silent|t_watched|timeout (?:-k \d+ )?\d+) )+", "", command)
+    return re.sub(r"^(?:(?:silent|run_trusted|t_watched|timeout (?:-k \d+ )?\d+) )+", "", command)
 
 
 def cut_sections(sections: Mapping[str, Section]) -> tuple[str, ...]:

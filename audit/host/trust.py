@@ -15,9 +15,9 @@ REFUSED: Final = 77  # the status of a verb that did nothing because root may no
 
 
 def load_shell(package: str, name: str) -> str:
-    """Return the text of `shell/NAME.sh` of a package, without its comments (a script has at most 128 KiB)."""
+    """Return `shell/NAME.sh` of a package without comments and indentation: a script has at most 128 KiB."""
     text = (files(package) / "shell" / f"{name}.sh").read_text("utf-8")
-    return re.sub(r"^[ \t]*#.*\n", "", text, flags=re.MULTILINE)
+    return re.sub(r"^[ \t]*(?:#.*\n)?", "", text, flags=re.MULTILINE)
 
 
 def _with_itself(text: str) -> str:

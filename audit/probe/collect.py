@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from audit.host.script import Script, filled, section_names
+from audit.host.trust import load_shell
 from audit.probe.upkeep import UPKEEP
 from audit.services.layout import Layout
 from audit.services.service import Section, Service
@@ -19,9 +20,12 @@ MAX_PROCESSES: Final = 16  # instances of services that are asked for their conf
 ABOUT_HOST: Final = r"""
 names() { hostname -f 2>/dev/null || hostname 2>/dev/null || uname -n; }
 addresses() { ip -o addr show 2>/dev/null || hostname -I 2>/dev/null || ifconfig -a; }
+# No name of an open file can look like a socket: the fields of the line are counted, and a line end is shown as `?`.
 owners() {
-  ls -l /proc/[0-9]*/fd 2>/dev/null |
-    sed -n "s/^\/proc\/\([0-9]*\)\/fd:/pid \1/p;s/.*socket:\[\([0-9]*\)\].*/\1/p"
+  q=
+  ls -lnq / >/dev/null 2>&1 && q=q
+  ls -ln$q /proc/[0-9]*/fd 2>/dev/null | sed -n "s/^\/proc\/\([0-9]*\)\/fd:\$/pid \1/p
+s/^l[^ ]* *[0-9]* *[0-9]* *[0-9]* *[0-9]* *[^ ]* *[^ ]* *[^ ]* *[0-9]* -> socket:\[\([0-9]*\)\]\$/\1/p"
 }
 installed() { cat /root/.acme.sh/*/*.conf "$HOME"/.acme.sh/*/*.conf 2>/dev/null | sed -n "s/^Le_Real[A-Za-z]*=//p"; }
 section clock date +%s.%N
@@ -47,96 +51,31 @@ fi
 """
 """A panel's own sections, where the panel is; that of its name holds its version."""
 
-READERS: Final = r"""
-option() { printf "%s\n" "$words" | sed -n "/^$1\$/{n;p;};s/^$1\(.\)/\1/p" | head -n 1; }
-follow() {
-  base=$1 pick=$2 queue=$3 n=0 seen=" " IFS="
-"
-  while [ -n "$queue" ] && [ $n -lt 2000 ]; do
-    now=$queue queue=
-    for f in $({ cd "$base" || cd /; } 2>/dev/null; printf "%s\n" $now); do
-      case $f in /*) ;; *) f=$base/$f ;; esac
-      case $seen in *" $f "*) continue ;; esac
-      seen="$seen$f " n=$((n + 1))
-      if [ -d "$f" ] && [ -x "$f" ]; then queue="$queue$IFS$f/*"
-      elif [ -r "$f" ] && [ ! -d "$f" ]; then
-        printf "# configuration file %s:\n" "$f"; cat "$f"; echo
-        queue="$queue$IFS$(sed -n "$pick" "$f")"
-      elif [ -e "$f" ]; then printf "# cannot read %s\n" "$f"
-      else f=${f%/*}; [ -d "$f" ] && [ ! -x "$f" ] && printf "# cannot read %s\n" "$f"
-      fi
-    done
-  done
-}
-"""
+READERS: Final = load_shell("audit.host", "configuration")
 """What the services' own scripts are written with: an option of the process, and a file with all that it includes."""
 
-# A service that does not run is looked at where the machine is to start it: one that is switched off is no fault.
-ABOUT_SERVICES: Final = r"""
-elsewhere() {
-  a=$(readlink "$1/ns/net") && [ "$a" != "$(readlink /proc/self/ns/net)" ] && return 0
-  readlink "$1/root" >/dev/null && ! [ "$1/root" -ef /proc/self/root ]
-}
-process() {
-  p=/proc/$1
-  stat=$(cat "$p/stat") || return
-  pid=$1; set -- ${stat##*)}; start=${20} parent=
-  read -r parent <"/proc/$2/comm"
-  { [ "$parent" = "$comm" ] && ! elsewhere "/proc/$2"; } || elsewhere "$p" && return
-  bin=$(readlink "$p/exe"); [ -x "$bin" ] || bin=$(command -v "$comm")
-  words=$(tr "\000 " "\n\n" <"$p/cmdline")
-  found="$found $s " count=$((count + 1))
-  instance
-}
-instance() {
-  prefix="$s#$pid."
-  section since echo "$start"
-  section words printf "%s\n" "$words"
-  "service_$s"
-  prefix= only=p
-}
-enabled() {
-  for unit in "$@"; do
-    for f in /etc/systemd/system/*.wants/"$unit".service /etc/rc[2345].d/S[0-9][0-9]"$unit" /etc/runlevels/*/"$unit"; do
-      [ -L "$f" ] && return 0
-    done
-  done
-  return 1
-}
-found= count=0
-{
-for p in /proc/[0-9]*; do
-  read -r comm <"$p/comm" || continue
-  case $comm in
-@CASES@  *) continue ;;
-  esac
-  [ $count -lt @PROCESSES@ ] && process "${p#/proc/}"
-done
-for s in @SERVICES@; do
-  case $found in *" $s "*) continue ;; esac
-  pid=0 words= start= bin= comm=
-  enabled "$s" $("programs_$s") || continue
-  for comm in $("programs_$s"); do bin=$(command -v "$comm") && break; done
-  instance
-done
-} 2>/dev/null
-section clock.end date +%s.%N
-"""
+ABOUT_SERVICES: Final = load_shell("audit.host", "services")
 
 
 def whole_script(services: Sequence[Service], layouts: Sequence[Layout]) -> Script:
     """Return the script that reports a host, each service in the table and the panel that is installed."""
-    functions = "".join(
-        f"service_{_identifier(service)}() {{{service.script}}}\n"
-        f"programs_{_identifier(service)}() {{ echo {' '.join(service.processes)}; }}\n"
-        for service in services
-    )
+    functions = "".join(map(_functions_of, services))
     cases = "".join(f"  {' | '.join(service.processes)}) s={_identifier(service)} ;;\n" for service in services)
     names = " ".join(_identifier(service) for service in services)
-    about = filled(ABOUT_SERVICES, CASES=cases, SERVICES=names, PROCESSES=MAX_PROCESSES)
+    functions += f"service_of() {{\n  case $1 in\n{cases}  *) return 1 ;;\n  esac\n}}\n"
+    about = f"services='{names}' most_processes={MAX_PROCESSES}\n{ABOUT_SERVICES}"
     panels = "".join(filled(ABOUT_LAYOUT, NAME=one.name, MARK=one.mark, BODY=one.script) for one in layouts)
     body = ABOUT_HOST + panels + UPKEEP + READERS + functions + about
     return Script(body, (*section_names(ABOUT_HOST + UPKEEP + about), *_of_services(services), *_of_layouts(layouts)))
+
+
+def _functions_of(service: Service) -> str:
+    name = _identifier(service)
+    return (
+        f"service_{name}() {{\n{service.script}}}\n"
+        f"programs_{name}() {{ echo {' '.join(service.processes)}; }}\n"
+        f"options_{name}() {{ echo {' '.join(service.options)}; }}\n"
+    )
 
 
 def _of_services(services: Sequence[Service]) -> Iterator[str]:

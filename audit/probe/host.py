@@ -15,6 +15,7 @@ from typing import Final, TypeVar
 
 from audit.endpoint import Endpoint
 from audit.host.script import COMMAND_LIMIT_S, cut_sections, script_of
+from audit.host.untrusted import listening, messages, read_untrusted
 from audit.observation import Accident, ConfigTest, HostView, InstalledFile, Observation, ProbeFailure
 from audit.probe.agents import is_snakeoil, owner_of
 from audit.probe.collect import instances, whole_script
@@ -25,16 +26,17 @@ from audit.probe.instance import Instance
 from audit.probe.layouts import Panel, panel_of, unread_marks
 from audit.probe.login import Host
 from audit.probe.place import Found, endpoints_of, host_name
-from audit.probe.strangers import TRY, read_strangers, try_strangers
+from audit.probe.strangers import TRY, read_strangers, try_strangers, untried
 from audit.probe.target import Target
 from audit.probe.upkeep import read_upkeep
 from audit.services import LAYOUTS, SERVICES
+from audit.services.configuration import unreadable
 from audit.services.declared import DeclaredService, listeners_of, websites_of
 from audit.services.service import Dump, Listener, NamedFile, Section, Service
 from audit.websites import Website
 
 Clock = Callable[[], datetime]
-_TIMED_OUT: Final = 124  # the status of timeout(1)
+_TIMED_OUT: Final = (124, 137)  # the status of timeout(1)
 _DETAIL: Final = 400  # characters of a failed configuration test that are kept
 
 
@@ -60,16 +62,22 @@ def inspect(host: Host, wishes: Wishes, clock: Clock) -> tuple[Observation, tupl
     panel = panel_of(answer, facts) if wishes.discover else None
     accidents: list[Accident] = []
     found = [*_found(answer, facts, wishes, panel, accidents)]
+    untrusted = dict(listening(read_untrusted(answer), facts))
     second = _second_look(host, found, facts, wishes)
     if isinstance(second, ProbeFailure):
         return Observation(whole, received, failures=(second,), server=_view(host, facts, wishes)), ()
-    found += _finish(found, second, wishes, facts)
+    found += _finish(found, second, wishes, _Outside(facts, untrusted))
     files = {one: read_file(one, second) for one in _named(found)}
-    unread = (*unread_marks(answer, facts), *cut_sections({**answer, **second}))
+    unread = (
+        *unread_marks(answer, facts),
+        *cut_sections({**answer, **second}),
+        *_unread_configurations(answer),
+        *untrusted.values(),
+    )
     view = _view(host, facts, wishes, missing=(*unread, *_missing(found, files)))
     websites = _websites(answer, facts, wishes.services, accidents)
     websites += panel.websites(host_name(view), websites) if panel else ()
-    whole_view = replace(view, websites=websites, upkeep=read_upkeep(answer))
+    whole_view = replace(view, websites=websites, upkeep=read_upkeep(answer), not_trusted=messages(answer))
     elapsed = (clock() - sent).total_seconds()
     observation = Observation(
         whole, received, server=whole_view, connections=host.commands, elapsed_s=elapsed,
@@ -115,6 +123,12 @@ def _instances(answer: Mapping[str, Section], facts: Facts, accidents: list[Acci
             )  # fmt: skip
 
 
+def _unread_configurations(answer: Mapping[str, Section]) -> Iterator[str]:
+    """Yield a message for each configuration file that was not read."""
+    for row, _, sections in _answers(answer):
+        yield from (f"{row.name}: {clause}" for clause in unreadable(Dump(sections).text("files")))
+
+
 def _websites(
     answer: Mapping[str, Section], facts: Facts, services: tuple[DeclaredService, ...], accidents: list[Accident]
 ) -> tuple[Website, ...]:  # fmt: skip
@@ -138,7 +152,7 @@ def _answers(answer: Mapping[str, Section]) -> Iterator[tuple[Service, int, Mapp
 
 
 def _config_test(section: Section) -> ConfigTest:
-    if section.rc == _TIMED_OUT:
+    if section.rc in _TIMED_OUT:
         return ConfigTest(section.command, ok=False, detail=f"it did not finish within {COMMAND_LIMIT_S} s")
     return ConfigTest(section.command, section.rc == 0, "" if section.rc == 0 else _short(section.text))
 
@@ -193,7 +207,17 @@ def _claims(found: Sequence[Instance], facts: Facts) -> set[tuple[str, int]]:
     return held | {(address, port) for address, port, _ in facts.sockets if port in ports}
 
 
-def _finish(found: list[Instance], second: Mapping[str, Section], wishes: Wishes, facts: Facts) -> Iterator[Instance]:
+@dataclass(frozen=True, slots=True)
+class _Outside:
+    """What listens on a host, and why the service at an address and port was not inspected."""
+
+    facts: Facts
+    untrusted: Mapping[tuple[str, int], str]
+
+
+def _finish(
+    found: list[Instance], second: Mapping[str, Section], wishes: Wishes, outside: _Outside
+) -> Iterator[Instance]:
     """Yield what the second answer adds: unknown services, and in place of the declared ones those with their test."""
     named = enumerate(wishes.services)
     tests = {one.name: second[f"test.{index}"] for index, one in named if f"test.{index}" in second}
@@ -201,10 +225,18 @@ def _finish(found: list[Instance], second: Mapping[str, Section], wishes: Wishes
         if one.name in tests and one.pid <= 0:
             test = _config_test(tests[one.name])
             found[index] = Instance(one.name, one.pid, one.since, test, one.listeners)
-    sockets = facts.sockets if wishes.discover else ()
-    strangers = read_strangers(sockets, _claims(found, facts), second.get("strangers"))
-    if strangers:
-        yield Instance("unknown", -1, None, None, strangers)
+    sockets = outside.facts.sockets if wishes.discover else ()
+    claims = _claims(found, outside.facts)
+    strangers = read_strangers(sockets, claims, second.get("strangers"))
+    limits = untried(sockets, claims)
+    if strangers or limits:
+        marked = tuple(_with_reason(one, outside.untrusted) for one in strangers)
+        yield Instance("unknown", -1, None, None, marked, limits)
+
+
+def _with_reason(listener: Listener, untrusted: Mapping[tuple[str, int], str]) -> Listener:
+    reasons = (untrusted.get((address, listener.port)) for address in listener.addresses)
+    return replace(listener, unread=(*listener.unread, *(reason for reason in reasons if reason)))
 
 
 def _named(found: Sequence[Instance]) -> list[NamedFile]:

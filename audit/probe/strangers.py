@@ -48,6 +48,15 @@ def try_strangers(sockets: Sequence[Socket], claims: Collection[tuple[str, int]]
         yield f"section strangers strangers {' '.join(map(_place, tried))}\n"
 
 
+def untried(sockets: Sequence[Socket], claims: Collection[tuple[str, int]]) -> tuple[str, ...]:
+    """Return a message if there are more sockets of unknown services than are tried."""
+    tried = [place for place in _unclaimed(sockets, claims) if place[1] not in _STARTTLS]
+    ports = ", ".join(str(port) for port in sorted({port for _, port in tried[_MOST:]})[:20])
+    if not ports:
+        return ()
+    return (f"{len(tried)} sockets belong to no known service (limit {_MOST}): not tried for TLS are ports {ports}",)
+
+
 def _place(place: tuple[str, int]) -> str:
     address, port = place
     if ipaddress.ip_address(address).is_unspecified:

@@ -16,28 +16,6 @@ from audit.services.configuration import absolute
 from audit.services.sections import Part
 from audit.services.service import ANY, Dump, Listener, NamedFile, Service, pair
 
-SCRIPT: Final = r"""
-  [ -n "$bin" ] || return 0
-  c=$(option -f) r=$(option -d)
-  env=${bin##*/}; env=/etc/$env/envvars
-  [ -n "$c$r" ] || { [ -r "$env" ] && . "$env"; }
-  defines=$(printf "%s\n" "$words" | sed -n "s/^-D//p" | grep -v -e "^$" -e FOREGROUND -e NO_DETACH)
-  set -- $limit "$bin" ${c:+-f "$c"} ${r:+-d "$r"}
-  for n in $defines; do set -- "$@" -D "$n"; done
-  section test "$@" -t
-  section run_cfg "$@" -t -D DUMP_RUN_CFG
-  section built "$bin" -V
-  root=$("$bin" -V 2>/dev/null | sed -n "s/.*HTTPD_ROOT=\"\(.*\)\"/\1/p")
-  [ -n "$c" ] || c=$("$bin" -V 2>/dev/null | sed -n "s/.*SERVER_CONFIG_FILE=\"\(.*\)\"/\1/p")
-  case $c in /*) ;; *) c=${r:-$root}/$c ;; esac
-  base=$(sed -n "s/^[ \t]*[Ss]erver[Rr]oot  *\"*\([^\"]*\)\"*/\1/p" "$c" | head -n 1)
-  base=${base:-${r:-$root}}
-  section base printf "%s\n" "$base"
-  only="/^APACHE_/p"; section environment env; only=p
-  pick="s/^[ \t]*[Ii]nclude\([Oo]ptional\)\{0,1\}[ \t][ \t]*\"*\([^\" \t]*\)\"*.*/\2/p"
-  section files follow "$base" "$pick" "$c"
-"""
-
 
 def read(dump: Dump) -> tuple[Listener, ...]:
     """Return the TLS listeners of an apache configuration: the virtual hosts with `SSLEngine on`."""
@@ -94,4 +72,4 @@ def _meeting(on: str | None, at: str | None) -> tuple[str, ...]:
     return ANY if one is None else (one,)
 
 
-SERVICE: Final = Service("apache", ("apache2", "httpd"), SCRIPT, read, apache_sites.read)
+SERVICE: Final = Service("apache", ("apache2", "httpd"), ("-f", "-d"), read, apache_sites.read)

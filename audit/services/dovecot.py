@@ -13,19 +13,6 @@ from typing import Final
 from audit.services.configuration import to_port
 from audit.services.service import ANY, Dump, Listener, NamedFile, Section, Service, pair
 
-# -P shows where a key is read from, and it would show passwords: only the lines of blocks, listeners and TLS are let
-# through.
-SCRIPT: Final = r"""
-  [ -n "$bin" ] || return 0
-  d=${bin%/sbin/*}/bin/doveconf; [ -x "$d" ] || d=$(command -v doveconf) || return 0
-  c=$(option -c)
-  section test silent $limit "$d" ${c:+-c "$c"} -n
-  only="/[{}]/p;/^ *\(protocols\|listen\|ssl[a-z_]*\|port\|address\|cert_file\|key_file\) *=/p;/^# c/p"
-  section dump $limit "$d" ${c:+-c "$c"} -P && { only=p; return 0; }
-  c=${c:-/etc/dovecot/dovecot.conf}
-  section files follow "${c%/*}" "s/^ *!include\(_try\)*  *\([^ ]*\).*/\2/p" "$c"
-  only=p
-"""
 _NEEDED: Final = ("protocols", "listen", "ssl", "ssl_cert", "ssl_key", "ssl_server_cert_file", "ssl_server_key_file",
                   "port", "address", "ssl_alt_cert", "ssl_alt_key", "cert_file", "key_file")  # fmt: skip
 _SERVICES: Final = {
@@ -150,4 +137,4 @@ def _set(block: Block, line: str) -> None:
         block.settings[key.strip()] = value.strip()
 
 
-SERVICE: Final = Service("dovecot", ("dovecot",), SCRIPT, read)
+SERVICE: Final = Service("dovecot", ("dovecot",), ("-c",), read)

@@ -12,27 +12,6 @@ from typing import Final
 from audit.services.configuration import to_port
 from audit.services.service import ANY, Dump, Listener, NamedFile, Service, pair
 
-# exim expands these per connection: what it makes of them is asked of exim (-be), as text only.
-SCRIPT: Final = r"""
-  [ -n "$bin" ] || return 0
-  case $words in "" | *-bd* | *-tls-on-connect*) ;; *) return 0 ;; esac
-  c=$(option -C)
-  set -- $limit "$bin" ${c:+-C "$c"}
-  section test silent "$@" -bV
-  section dump "$@" -bP local_interfaces daemon_smtp_ports tls_on_connect_ports tls_advertise_hosts primary_hostname \
-    tls_certificate tls_privatekey
-  for o in tls_certificate tls_privatekey; do
-    raw=$("$@" -bP $o | sed "s/^[a-z_]* *= *//")
-    case $raw in *\$*) ;; *) continue ;; esac
-    case $raw in *{run*|*{perl*|*{readsocket*|*{dlfunc*) continue ;; esac
-    section "$o:" "$@" -be "$raw"
-    names=$(printf "%s\n" "$raw" | grep -o "tls_[in_]*sni}*}{[A-Za-z0-9.-]*}" | sed "s/.*{//;s/}//" | sort -u)
-    for n in $names; do
-      named=$(printf "%s\n" "$raw" | sed "s/[$]{tls_in_sni}/$n/g;s/[$]tls_in_sni/$n/g;s/[$]tls_sni/$n/g")
-      section "$o:$n" "$@" -be "$named"
-    done
-  done
-"""
 _PORTS: Final = {"smtp": 25, "smtps": 465, "ssmtp": 465, "submission": 587, "submissions": 465}
 
 
@@ -130,4 +109,4 @@ def _expanded(dump: Dump, options: dict[str, str], option: str, name: str) -> tu
     return [], (f"exim works out {option} for each connection: {raw}",)
 
 
-SERVICE: Final = Service("exim", ("exim4", "exim"), SCRIPT, read)
+SERVICE: Final = Service("exim", ("exim4", "exim"), ("-C",), read)

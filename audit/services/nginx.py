@@ -23,16 +23,6 @@ from audit.services.nginx_syntax import (
 )
 from audit.services.service import Dump, Listener, NamedFile, Service, pair
 
-SCRIPT: Final = r"""
-  [ -n "$bin" ] || return 0
-  c=$(option -c) p=$(option -p)
-  section built "$bin" -V
-  section test $limit "$bin" ${p:+-p "$p"} ${c:+-c "$c"} -t
-  section dump $limit "$bin" ${p:+-p "$p"} ${c:+-c "$c"} -T -q && return 0
-  [ -n "$c" ] || c=$("$bin" -V 2>&1 | sed -n "s/.*--conf-path=\([^ ]*\).*/\1/p")
-  case $c in /*) ;; *) c=${p:-/etc/nginx}/$c ;; esac
-  section files follow "${c%/*}" "s/^ *include  *\"*\([^;\"]*\)\"* *;.*/\1/p" "$c"
-"""
 _MAIL: Final = {"imap": ("imaps", "imap"), "pop3": ("pop3s", "pop3"), "smtp": ("smtps", "smtp")}
 
 
@@ -113,4 +103,4 @@ def _last(server: Directive, context: Directive, name: str) -> str | None:
     return found[-1] if found else None
 
 
-SERVICE: Final = Service("nginx", ("nginx",), SCRIPT, read, nginx_sites.read)
+SERVICE: Final = Service("nginx", ("nginx",), ("-c", "-p"), read, nginx_sites.read)

@@ -13,29 +13,6 @@ from typing import Final
 from audit.services.configuration import to_port
 from audit.services.service import ANY, ANY_IPV4, ANY_IPV6, Dump, Listener, NamedFile, Service, pair
 
-# `master` is the name of many programs: only the one that lies with postfix is meant.
-SCRIPT: Final = r"""
-  case $bin in */postfix*/master) ;; *) [ "$pid" = 0 ] || return 0 ;; esac
-  p=$(command -v postconf) || return 0
-  c=$(option -c)
-  [ -n "$c" ] || c=$(tr "\000" "\n" <"/proc/$pid/environ" | sed -n "s/^MAIL_CONFIG=//p")
-  set -- $limit "$p" ${c:+-c "$c"}
-  section test silent "$@" -n
-  section main "$@" -x smtpd_tls_cert_file smtpd_tls_key_file smtpd_tls_eccert_file smtpd_tls_eckey_file \
-    smtpd_tls_dcert_file smtpd_tls_dkey_file smtpd_tls_chain_files smtpd_tls_security_level smtpd_use_tls \
-    smtpd_tls_wrappermode inet_interfaces inet_protocols tls_server_sni_maps
-  section master "$@" -M
-  section overrides "$@" -P
-  maps=$("$@" -hx tls_server_sni_maps | tr "," " ")
-  for m in $maps; do [ -r "${m#*:}" ] && section "sni:$m" cat "${m#*:}"; done
-  set -- $({
-    "$@" -hx smtpd_tls_chain_files
-    "$@" -P | sed -n "s/.*smtpd_tls_chain_files *=//p"
-    for m in $maps; do [ -r "${m#*:}" ] && cat "${m#*:}"; done
-  } | tr ",\t " "\n\n\n" | grep "^/" | head -n 400)
-  section keys grep -l -e "PRIVATE KEY-----" "$@" /dev/null
-  section certificates grep -l -e "BEGIN CERTIFICATE-----" "$@" /dev/null
-"""
 _PORTS: Final = {"smtp": 25, "smtps": 465, "submission": 587, "submissions": 465}
 _PAIRS: Final = (
     ("smtpd_tls_cert_file", "smtpd_tls_key_file"),
@@ -144,4 +121,4 @@ def _addresses(host: str | None, settings: Mapping[str, str]) -> tuple[str, ...]
     return tuple(dict.fromkeys(found)) or ANY
 
 
-SERVICE: Final = Service("postfix", ("master",), SCRIPT, read)
+SERVICE: Final = Service("postfix", ("master",), ("-c",), read)

@@ -15,15 +15,6 @@ from audit.services.configuration import split_files, to_port, unreadable
 from audit.services.sections import Part, Reading, parse
 from audit.services.service import ANY, Dump, Listener, NamedFile, Service, pair
 
-SCRIPT: Final = r"""
-  [ -n "$bin" ] || return 0
-  c=$(option -c)
-  [ -n "$c" ] || c=$(option --config)
-  [ -n "$c" ] || for f in /etc/proftpd/proftpd.conf /etc/proftpd.conf; do [ -e "$f" ] && c=$f && break; done
-  [ -n "$c" ] || return 0
-  section test $limit "$bin" -t -c "$c"
-  section files follow "${c%/*}" "s/^[ \t]*[Ii]nclude[ \t][ \t]*\"*\([^\" \t]*\)\"*.*/\1/p" "$c"
-"""
 _PAIRS: Final = (
     ("TLSRSACertificateFile", "TLSRSACertificateKeyFile"),
     ("TLSECCertificateFile", "TLSECCertificateKeyFile"),
@@ -71,4 +62,4 @@ def _files(part: Part) -> tuple[NamedFile, ...]:
     return tuple(files)
 
 
-SERVICE: Final = Service("proftpd", ("proftpd",), SCRIPT, read)
+SERVICE: Final = Service("proftpd", ("proftpd",), ("-c", "--config"), read)

@@ -13,15 +13,6 @@ from typing import Final
 from audit.services.configuration import to_port
 from audit.services.service import ANY, Dump, Listener, NamedFile, Service, pair
 
-SCRIPT: Final = r"""
-  [ -n "$bin" ] || return 0
-  # Debian's start script reads the folder; it ships the file too, and nothing reads that
-  [ -d /etc/pure-ftpd/conf ] && section conf grep -h -r "" /etc/pure-ftpd/conf --with-filename && return 0
-  for f in /etc/pure-ftpd.conf /etc/pure-ftpd/pure-ftpd.conf; do
-    [ -r "$f" ] && section conf cat "$f" && return 0
-  done
-  return 0
-"""
 _DEFAULT_FILE: Final = "/etc/ssl/private/pure-ftpd.pem"  # compiled in by Debian and RHEL alike
 _OPTIONS: Final = {
     "-S": "bind", "--bind": "bind", "-Y": "tls", "--tls": "tls",
@@ -83,4 +74,4 @@ def _files(settings: Mapping[str, str]) -> tuple[NamedFile, ...]:
     return pair(certificate, settings.get("keyfile") or certificate)
 
 
-SERVICE: Final = Service("pure-ftpd", ("pure-ftpd",), SCRIPT, read)
+SERVICE: Final = Service("pure-ftpd", ("pure-ftpd",), (), read)

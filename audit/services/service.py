@@ -5,8 +5,11 @@ It knows no service by name and runs nothing.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
+from importlib.resources import files
 from typing import Final
 
 from audit.observation import FileKind
@@ -70,6 +73,13 @@ class Dump:
         return tuple(word for word in self.text("words").split("\n") if word)
 
 
+@cache
+def shell_script(name: str) -> str:
+    """Return `shell/NAME.sh` of this package without comments and indentation."""
+    text = (files("audit.services") / "shell" / f"{name}.sh").read_text("utf-8")
+    return re.sub(r"^[ \t]*(?:#.*\n)?", "", text, flags=re.MULTILINE)
+
+
 def no_websites(dump: Dump) -> tuple[Website, ...]:
     """Return the websites of a service that is no web server."""
     del dump
@@ -80,16 +90,23 @@ def no_websites(dump: Dump) -> tuple[Website, ...]:
 class Service:
     """A row of the table of services.
 
-    `script` is the body of a POSIX shell function. It finds `$bin` (the program), `$words` (its command line, a word a
-    line) and the functions `option`, `section` and `follow` of `audit.probe.collect`; it prints at least a section
-    `test` where the daemon can test its configuration. `read` and `websites` (of plain HTTP) are pure.
+    `options` are those of its command line that name files. `read` and `websites` (of plain HTTP) are pure.
     """
 
     name: str
     processes: tuple[str, ...]  # what /proc/PID/comm says, at most 15 characters of it
-    script: str
+    options: tuple[str, ...]
     read: Callable[[Dump], tuple[Listener, ...]]
     websites: Callable[[Dump], tuple[Website, ...]] = no_websites
+
+    @property
+    def script(self) -> str:
+        """The body of a POSIX shell function: `shell/NAME.sh`.
+
+        It finds `$bin` (the program), `$pid`, `$words` (its command line, a word a line) and the functions of
+        `audit/host/shell`; it prints at least a section `test` if the daemon can test its configuration.
+        """
+        return shell_script(self.name)
 
 
 def pair(certificate: str | None, key: str | None = None, chain: str | None = None) -> tuple[NamedFile, ...]:

@@ -10,13 +10,6 @@ from typing import Final
 from audit.services.configuration import split_files, to_port, unreadable
 from audit.services.service import ANY_IPV4, ANY_IPV6, Dump, Listener, NamedFile, Service, pair
 
-SCRIPT: Final = r"""
-  [ -n "$bin" ] || return 0
-  c=$(printf "%s\n" "$words" | sed -n "2,\$p" | grep -v "^-" | head -n 1)
-  [ -n "$c" ] || for f in /etc/vsftpd.conf /etc/vsftpd/vsftpd.conf; do [ -e "$f" ] && c=$f && break; done
-  [ -n "$c" ] && section files follow / "" "$c"
-  return 0
-"""
 _DEFAULT_FILE: Final = "/usr/share/ssl/certs/vsftpd.pem"
 
 
@@ -55,4 +48,4 @@ def _files(settings: dict[str, str]) -> tuple[NamedFile, ...]:
     return (*files, *pair(other, settings.get("dsa_private_key_file", other))) if other else files
 
 
-SERVICE: Final = Service("vsftpd", ("vsftpd",), SCRIPT, read)
+SERVICE: Final = Service("vsftpd", ("vsftpd",), (), read)

@@ -34,7 +34,7 @@ def test_includes_are_followed_in_order_and_once(tmp_path: Path, shell: str) -> 
     }
     for name, text in files.items():
         (tmp_path / name).write_text(text, "utf-8")
-    section = run(f"section files follow {tmp_path} '{INCLUDE}' {tmp_path}/main.conf\n", shell)["files"]
+    section = run(f"pid=0\nsection files follow {tmp_path} '{INCLUDE}' {tmp_path}/main.conf\n", shell)["files"]
     found = split_files(section.text)
     assert [str(Path(path).relative_to(tmp_path)) for path in found] == [
         "main.conf", "conf.d/1.conf", "conf.d/2.conf", "a b/x.conf",

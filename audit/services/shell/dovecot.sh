@@ -1,0 +1,19 @@
+# shellcheck shell=sh disable=SC2154,SC2034,SC2148
+# dovecot: the test of its configuration and its settings, or its files.
+# -P shows where a key is read from, and it would show passwords: only the lines of blocks, listeners and TLS leave the host.
+[ -n "$bin" ] || return 0
+program=${bin%/sbin/*}/bin/doveconf
+[ -x "$program" ] || program=$(command -v doveconf) || return 0
+given=$(option -c)
+c=${given:-/etc/dovecot/dovecot.conf}
+walk "${c%/*}" 's/^[[:blank:]]*!include\(_try\)\{0,1\}[[:blank:]]*\([^[:blank:]]*\).*/\2/p' "$c"
+only='/[{}]/p;/^ *\(protocols\|listen\|ssl[a-z_]*\|port\|address\|cert_file\|key_file\) *=/p;/^# c/p'
+if [ -z "$untrusted" ]; then
+  section test silent run_trusted "$program" ${given:+-c "$c"} -n
+  if section dump run_trusted "$program" ${given:+-c "$c"} -P; then
+    only=p
+    return 0
+  fi
+fi
+section files print_files
+only=p
