@@ -74,7 +74,7 @@ def inspect(host: Host, wishes: Wishes, clock: Clock) -> tuple[Observation, tupl
         *_unread_configurations(answer),
         *untrusted.values(),
     )
-    view = _view(host, facts, wishes, missing=(*unread, *_missing(found, files)))
+    view = _view(host, facts, wishes, missing=tuple(dict.fromkeys((*unread, *_missing(found, files)))))
     websites = _websites(answer, facts, wishes.services, accidents)
     websites += panel.websites(host_name(view), websites) if panel else ()
     whole_view = replace(view, websites=websites, upkeep=read_upkeep(answer), not_trusted=messages(answer))
