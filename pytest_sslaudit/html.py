@@ -95,10 +95,11 @@ class HtmlReport:
         lines = [*lines_of_totals(self._tally), *_lines_of_run(session.config.stash.get(KEY, None))]
         if self._left_out:
             lines.append(f"{self._left_out} rows of what passed or did not apply are left out of the table")
+        down = "".join(f'<p class="sslaudit-down">{escape(line)}</p>' for line in self._tally.services_down)
         text = "".join(f"<p>{escape(line)}</p>" for line in lines)
         repairs = repair_table(self._tally.repairs)
         told = f"{text}{repairs}{self._remarks.table()}"
-        prefix.append(f'<style>{css}</style><div class="sslaudit"><ul>{counts}</ul>{told}</div>')
+        prefix.append(f'<style>{css}</style><div class="sslaudit">{down}<ul>{counts}</ul>{told}</div>')
         self._order_rows(self._report.data["tests"])
 
     def _order_rows(self, tests: dict[str, list[Any]]) -> None:

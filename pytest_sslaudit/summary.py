@@ -37,6 +37,8 @@ class Summary:
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Print what an operator wants to know last."""
+        for line in self._tally.services_down:
+            terminalreporter.write_line(line, red=True, bold=True)
         for accident in self._tally.accidents:
             terminalreporter.write_sep("=", "an exception of the audit itself")
             terminalreporter.write_line(accident)

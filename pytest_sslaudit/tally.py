@@ -33,6 +33,7 @@ class Tally:
     repairs: list[RepairRow] = field(default_factory=list)
     findings_before: int | None = None  # the repair; None where nothing was to be repaired
     failed_repairs: int = 0
+    services_down: tuple[str, ...] = ()  # a line for each case after which a service did not come up again
     repairs_broken: bool = False  # a bug of ours in the repair
     accidents: list[str] = field(default_factory=list)  # exceptions of ours beside every result, with their traces
     told_something: bool = False  # an audit in which nothing at all could be judged is never well

@@ -29,7 +29,7 @@ from audit.configuration.arguments import USAGE_ERROR, Parser
 from audit.policy import BadProfile
 from audit.probe import Limits
 from remediate.assignment import Assignment
-from remediate.commands import Done, apply, make_plan, read_plan, resume, roll_back, status
+from remediate.commands import Done, apply, make_plan, read_plan, release, resume, roll_back, status
 from remediate.database import UnusableState
 from remediate.evidence import BadEvidence
 from remediate.lock import Held
@@ -70,12 +70,15 @@ def _parser(program: str) -> Parser:
     asking = commands.add_parser("status", help="print the repairs that have not ended; change nothing")
     rolling = commands.add_parser("rollback", help="go back to what was there before a repair")
     rolling.add_argument("case", help="the case's id, as `status` and the reports name it")
-    for command in (planning, applying, resuming, asking, rolling):
+    releasing = commands.add_parser("release", help="leave the product: make links of earlier versions files again")
+    releasing.add_argument("case", nargs="?", help="the case's id, as `status` and the reports name it")
+    releasing.add_argument("--all", action="store_true", help="every case on every host")
+    for command in (planning, applying, resuming, asking, rolling, releasing):
         command.add_argument("--config", metavar="FILE", help="the configuration file")
         command.add_argument("--issuer", metavar="NAME", help="which issuer orders: [issuer.NAME]")
-    for command in (applying, resuming, asking, rolling):
+    for command in (applying, resuming, asking, rolling, releasing):
         command.add_argument("--state", metavar="DIR", type=Path, help="the state folder")
-    for command in (applying, resuming, rolling):
+    for command in (applying, resuming, rolling, releasing):
         _add_access(command)
     return parser
 
@@ -107,6 +110,10 @@ def _do(options: argparse.Namespace) -> Done:
     insist_on_usable(assignment)
     if options.command == "resume":
         return resume(assignment, access)
+    if options.command == "release":
+        if bool(options.case) == options.all:
+            raise BadEvidence("release takes either a case or --all")
+        return release(options.case, assignment, access)
     if options.command == "rollback":
         return roll_back(options.case, assignment, access)
     text = sys.stdin.read() if options.plan == "-" else Path(options.plan).read_text(encoding="utf-8")

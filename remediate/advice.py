@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+DOWN: Final = "service.down"
+"""After the way back a service did not come up again with its old files: a person has to act now."""
 _AGAIN: Final = "the next run tries again by itself"
 
 ADVICE: Final[Mapping[str, str]] = {
@@ -140,6 +142,10 @@ ADVICE: Final[Mapping[str, str]] = {
     "proof.failed": (
         "look at what answers at the endpoint above: something else than the service that was reloaded (a "
         "proxy, an old process)"
+    ),
+    DOWN: (
+        "start the service by hand now: its old files are in place again, and it did not come up with them; its own "
+        "log says why"
     ),
     "service.not-reloaded": (
         "look at the service's own log: it ended when it was told to read its files, and was started again"

@@ -1,4 +1,4 @@
-"""What `python -m remediate` does: plan, apply, resume, status, rollback. Each gives lines and whether all is well.
+"""The commands of `python -m remediate`. Each returns lines and whether all is well.
 
 It knows the order of things; how they are asked for is known in `__main__`.
 """
@@ -18,9 +18,9 @@ from remediate.bounds import Bounds
 from remediate.evidence import BadEvidence, Evidence, read_evidence
 from remediate.journal import open_journal
 from remediate.plan import Plan, plan
-from remediate.revisit import Access, revisit, seen_now
+from remediate.revisit import Access, revisit, revisit_all, seen_now
 from remediate.run import Repairs, begin
-from remediate.show import ending_lines, plan_lines, status_lines
+from remediate.show import down_lines, ending_lines, plan_lines, status_lines
 from remediate.still import why_not_so
 from remediate.upshot import Upshot
 from remediate.walk import Ending
@@ -91,7 +91,20 @@ def roll_back(case_id: str, assignment: Assignment, access: Access) -> Done:
                 f"{assignment.state} knows no case {case_id!r}: reports name cases, `status` the open ones"
             )
         ending = run.roll_back(case_id, revisit((case,), assignment, access))
-        return Done(tuple(ending_lines((ending,))), ending.kind == "undone")
+        return Done((*down_lines((ending,)), *ending_lines((ending,))), ending.kind == "undone")
+
+
+def release(case_id: str | None, assignment: Assignment, access: Access) -> Done:
+    """Make links of earlier versions files again, of a case or everywhere; raises BadEvidence for an unknown case."""
+    with begin(assignment) as run:
+        case = run.journal.case(case_id) if case_id else None
+        if case_id and case is None:
+            raise BadEvidence(f"{assignment.state} has no case {case_id!r}: use --all to release every case of a host")
+        found = revisit((case,), assignment, access) if case else revisit_all(assignment, access)
+        released = run.release(case, found)
+        lines = tuple(line for one in released for line in one.lines)
+        is_well = bool(released) and all(one.is_well for one in released)
+        return Done(lines or ("no host could be logged into",), is_well)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,4 +122,4 @@ def _done(run: _Run, before: Iterable[str] = ()) -> Done:
     upshot = Upshot(run.plan, run.endings, Evidence((), {}, is_complete=False), run.repairs.journal)
     told = run.repairs.tell(upshot, run.discoveries, b"")
     is_well = all(ending.kind == "proven" for ending in run.endings)
-    return Done((*before, *ending_lines(run.endings), *told), is_well)
+    return Done((*down_lines(run.endings), *before, *ending_lines(run.endings), *told), is_well)

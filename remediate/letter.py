@@ -132,6 +132,8 @@ def subject(letter: Letter) -> str:
     alike = sum(is_wrong(each) for _, each in ranked) or sum(each.state == entry.state for _, each in ranked)
     more = f" (and {alike - 1} more)" if alike > 1 else ""
     said = f"{plain(section.host, 60)}: {plain(entry.reason, 110)}; {_came_to(entry)}"
+    if entry.is_down:
+        said = f"SERVICE DOWN: {plain(section.host, 60)}: {plain(entry.service, 60)}: {_came_to(entry)}"
     return plain(said, _SUBJECT - len(more)) + more
 
 

@@ -51,7 +51,7 @@ def plain_lines(text: str) -> list[str]:
 
 def as_text(sections: Sequence[Section], state: State, run: Run, left_out: Sequence[str]) -> str:
     """Return the letter in plain text, in lines of 76 characters but for longer words."""
-    lines = [*_wrapped(_OPENING[state]), ""]
+    lines = [line for said in opening(sections, state) for line in (*_wrapped(said), "")]
     for section in sections:
         title = f"{plain(section.host, 200)}: {_tally(section)}"
         lines += [title, "-" * min(len(title), _COLUMNS), ""]
@@ -65,7 +65,7 @@ def as_text(sections: Sequence[Section], state: State, run: Run, left_out: Seque
 
 def as_html(sections: Sequence[Section], state: State, run: Run, left_out: Sequence[str]) -> str:
     """Return the letter in HTML: nothing in it is fetched, and everything told by others is escaped."""
-    body = [f"<p>{escape(_OPENING[state])}</p>"]
+    body = [f"<p>{escape(said)}</p>" for said in opening(sections, state)]
     for section in sections:
         body.append(f"<h2>{escape(plain(section.host, 200))}: {escape(_tally(section))}</h2>")
         body += [f"<p>{'<br>'.join(map(escape, services))}</p>"] if (services := _by_service(section)) else []
@@ -76,6 +76,15 @@ def as_html(sections: Sequence[Section], state: State, run: Run, left_out: Seque
     style = 'style="font-family:sans-serif;line-height:1.4"'
     inside = "\n".join(body)
     return f'<!DOCTYPE html>\n<html lang="en"><head>{head}</head>\n<body {style}>\n{inside}\n</body></html>\n'
+
+
+def opening(sections: Sequence[Section], state: State) -> Iterator[str]:
+    """Yield the first paragraphs: the services that are down, then the state of things as a whole."""
+    for section, entry in worst_first(sections):
+        if entry.is_down:
+            first, *_ = [*plain_lines(entry.happened), ""]
+            yield plain(f"SERVICE DOWN: {section.host}: {entry.service}: {first}. To do: {entry.to_do}")
+    yield _OPENING[state]
 
 
 def _shown(section: Section) -> list[Entry]:

@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Final, Literal
 
 from audit.checks import Severity
+from remediate.advice import DOWN
 
 State = Literal[
     "failed",  # wrong, and not repaired
@@ -44,6 +45,11 @@ class Entry:
     next_try: datetime | None = None
     findings: tuple[str, ...] = ()
     is_minor: bool = False
+
+    @property
+    def is_down(self) -> bool:
+        """Whether a service did not come up again after a repair was taken back: a person has to act now."""
+        return self.cause == DOWN
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,5 +85,5 @@ def hosts_worst_first(sections: Iterable[Section]) -> tuple[Section, ...]:
     return tuple(sorted(sections, key=lambda section: (min(map(_rank, section.entries)), section.host)))
 
 
-def _rank(entry: Entry) -> tuple[bool, int, int]:
-    return entry.is_minor, WORST_FIRST.index(entry.state), -entry.severity.rank
+def _rank(entry: Entry) -> tuple[bool, bool, int, int]:
+    return entry.is_minor, not entry.is_down, WORST_FIRST.index(entry.state), -entry.severity.rank

@@ -13,7 +13,7 @@ from audit.certificate import Certificate
 from audit.words import sentence
 from remediate.action import Command
 from remediate.hosts import script
-from remediate.installers.whm import asking
+from remediate.installers.whm import whm_api
 from remediate.panel import successor_of
 from remediate.site import Site, Unknown
 from remediate.steps.disk import leaves_found, leaves_on_disk
@@ -60,7 +60,7 @@ def resetting(site: Site, service: str) -> Command:
     twice = (each for path in _paths(site, service) for each in (successor_of(path) or path, path))
     return site.premises.locked(
         f"have the panel install a self-signed certificate for {service}",
-        asking(panel.root, panel.answers_s) + script("placeholder"), _word(site, service), *twice,
+        whm_api(panel.root, panel.answers_s) + script("placeholder"), _word(site, service), *twice,
         timeout_s=2.0 * panel.answers_s,
     )  # fmt: skip
 

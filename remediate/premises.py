@@ -1,7 +1,4 @@
-"""Where on a host a repair keeps its things, and the lock that lets one of them at a time change something there.
-
-It knows a folder, a lock and their shell; it refuses to know keys, certificates and services.
-"""
+"""The work directory and the lock of a repair on a host."""
 
 from __future__ import annotations
 
@@ -11,6 +8,7 @@ from typing import Final
 
 from audit.host.trust import TRUST
 from remediate.action import Command
+from remediate.hosts import script
 
 ROOT: Final = "/var/lib/sslaudit"
 BUSY: Final = 75
@@ -21,47 +19,10 @@ OTHER: Final = 65
 
 _CASE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
-# 0711: daemons that have given up root have to pass through to their certificates, and need not see what else is there.
-PROLOGUE: Final = (
-    TRUST
-    + r"""
-LC_ALL=C PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin:/usr/local/bin:/usr/bin:/bin
-export LC_ALL PATH
-umask 077
-root=$1 case=$2 owner=$3
-shift 3
-fail() { status=$1; shift; echo "$*" >&2; exit "$status"; }
-durable() { sync -f "$1" 2>/dev/null || sync; }
-"""
-)
+PROLOGUE: Final = TRUST + script("prelude", "workdir")
 
-LOCKED: Final = (
-    PROLOGUE
-    + r"""
-set -eu
-full() {
-  set -- $(df -Pk "$root" 2>/dev/null | tail -n 1)
-  [ "${4:-}" != 0 ] || echo "the file system of $root is full: $6 ($1)" >&2
-}
-trap 'status=$?; [ "$status" = 0 ] || full; exit "$status"' EXIT
-command -v flock >/dev/null || fail 69 "there is no flock (util-linux) on the host: nothing can be locked"
-[ -d "$root" ] || mkdir -m 711 "$root"
-[ -O "$root" ] && [ ! -L "$root" ] || fail 77 "$root does not belong to $(id -un)"
-[ -d "$root/$case" ] || mkdir -m 711 "$root/$case"
-exec 9>>"$root/lock"
-for attempt in 1 2 3 4 5 6; do
-  flock -n 9 && break
-  [ "$attempt" -lt 6 ] || { echo "locked $(cat "$root/lock")"; exit 75; }
-  sleep 0.2 2>/dev/null || sleep 1
-done
-printf "%s %s %s\n" "$(date +%s)" "$case" "$owner" >"$root/lock"
-"""
-)
-"""What a script begins with that changes something: it takes the host's lock (descriptor 9) or ends with BUSY.
-
-A look at whether the lock is free holds it for a moment, so it is asked for several times. Of a full disk a shell's own
-words say no more than "I/O error".
-"""
+LOCKED: Final = PROLOGUE + script("lock")
+"""A script that changes something begins with this: it takes the host's lock (descriptor 9) or ends with BUSY."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,10 +51,10 @@ class Premises:
         """The arguments that come before a script's own."""
         return self.root, self.case, self.owner
 
-    def locked(self, why: str, script: str, *arguments: str, timeout_s: float = 60.0) -> Command:
+    def locked(self, why: str, body: str, *arguments: str, timeout_s: float = 60.0) -> Command:
         """Return a command that holds the host's lock while its script runs in `$root/$case`."""
-        return Command(self.host, why, LOCKED + script, (*self.given, *arguments), timeout_s=timeout_s)
+        return Command(self.host, why, LOCKED + body, (*self.given, *arguments), timeout_s=timeout_s)
 
-    def looking(self, why: str, script: str, *arguments: str, timeout_s: float = 60.0) -> Command:
+    def looking(self, why: str, body: str, *arguments: str, timeout_s: float = 60.0) -> Command:
         """Return a command that changes nothing and needs no lock."""
-        return Command(self.host, why, PROLOGUE + script, (*self.given, *arguments), changes=False, timeout_s=timeout_s)
+        return Command(self.host, why, PROLOGUE + body, (*self.given, *arguments), changes=False, timeout_s=timeout_s)

@@ -38,6 +38,12 @@ def revisit(cases: Iterable[Case], assignment: Assignment, access: Access) -> tu
     return discover(logins(wanted.values(), assignment.configuration, access.testinfra), clock=assignment.clock)
 
 
+def revisit_all(assignment: Assignment, access: Access) -> tuple[Discovery, ...]:
+    """Look at every host that is configured or given; raises BadConfiguration."""
+    hosts = dict.fromkeys((*assignment.configuration.hosts, *access.hosts))
+    return discover(logins(hosts, assignment.configuration, access.testinfra), clock=assignment.clock)
+
+
 def seen_now(case: Case, discoveries: Iterable[Discovery], assignment: Assignment) -> dict[str, Observation]:
     """Return what is seen of the endpoints of a case now, those that are there."""
     found = {str(target.endpoint): target for one in discoveries for target in one.targets}

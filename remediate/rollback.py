@@ -13,12 +13,13 @@ from audit.certificate import Certificate, read_certificate
 from audit.pem import certificates_in
 from audit.words import listing, moment, sentence
 from remediate.case import SWITCHED, Case, Step, StepState
-from remediate.installers.switch import Progress, call_back, confirm, start
-from remediate.installers.versions import leaf_of, strangers
+from remediate.deployment.retention import leaf_of, strangers
+from remediate.deployment.switch import Progress, call_back, confirm, start
+from remediate.deployment.versions import release
 from remediate.journal import Event, Outcome
 from remediate.site import FileSet, Means, Site, Unknown
 from remediate.steps import Stuck
-from remediate.steps.reload import settled
+from remediate.steps.reload import service_down, settled
 from remediate.steps.step import done, interruption
 from remediate.steps.witness import leaves_of, served, silences
 from remediate.walk import Ending, tidying
@@ -45,6 +46,8 @@ def rollback(case_id: str, means: Means) -> Ending:
     if case is None:
         raise Unknown(f"the journal has no case {case_id}")
     site, leaves, stuck = Site(case, means), list[Certificate](), list[Stuck | Unknown]()
+    if case.host in means.hands and case.repair in SWITCHED:
+        site.run(release(site.premises, case.id))  # links of earlier versions of this program, if there are any
     try:
         _require_way(site)
         ways = tuple(_ways(site))
@@ -130,8 +133,11 @@ def _switch(site: Site, back: _Back) -> None:
         raise Stuck("rollback.changed", f"somebody else has replaced {listing(theirs)} since")
     services = [site.installer(service) for service in one.services]
     done(site, start(one.installation, services, back.version, patience_s=site.means.waits.confirmation_s))
-    last = settled(site, one).last
+    progress = settled(site, one)
+    last = progress.last
     if last.state != "waiting":
+        if down := service_down(progress):
+            raise down
         raise Stuck("rollback.failed", f"the switch is {last.state}: {last.detail or 'nothing more is known'}")
 
 
@@ -148,6 +154,8 @@ def _confirm(site: Site, back: _Back, leaf: Certificate, silent: dict[str, tuple
     done(site, answer(one.installation, back.version))
     progress = settled(site, one)
     if not _is_back(progress, back.version):
+        if down := service_down(progress):
+            raise down
         now = sentence([served(site, endpoint) for endpoint in one.endpoints])
         why = sentence(faults) or progress.last.detail
         raise Stuck("rollback.failed", f"{why}; the switch is {progress.last.state}, now {now}")

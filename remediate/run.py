@@ -13,16 +13,18 @@ from pathlib import Path
 from audit.configuration import known_secrets
 from audit.redaction import Secrets
 from audit.targets import Discovery
-from remediate.accounting import account_of, known_hosts
+from remediate.accounting import account_of
 from remediate.assignment import Assignment
+from remediate.case import Case
 from remediate.continuing import continuation_of, continue_later
 from remediate.database import UnusableState
+from remediate.deployment.release import ALL, Released, release_on
 from remediate.equipment import hands_of, issuer_of, means_of, root_hints
 from remediate.evidence import Evidence
 from remediate.journal import Journal, open_journal
 from remediate.lock import locked
 from remediate.plan import Plan, plan
-from remediate.premises import ROOT
+from remediate.premises import ROOT, Premises
 from remediate.rehearsal import rehearsal_lines
 from remediate.rollback import rollback
 from remediate.runner import repair
@@ -56,6 +58,21 @@ class Repairs:
         means = means_of(self.assignment, self.journal, tuple(discoveries))
         return self._without_secrets(rollback(case_id, means))
 
+    def release(self, case: Case | None, discoveries: Iterable[Discovery]) -> tuple[Released, ...]:
+        """Make links of earlier versions of this program files again: those of a case, or all on all hosts."""
+        means = means_of(self.assignment, self.journal, tuple(discoveries))
+        hosts = [case.host] if case else sorted(means.hands)
+        cases = (case.id,) if case else ()
+        return tuple(
+            release_on(
+                Premises(host, case.id if case else ALL, means.owner, means.roots.get(host, means.root)),
+                means.hands[host],
+                *cases,
+            )
+            for host in hosts
+            if host in means.hands
+        )
+
     def tell(self, upshot: Upshot, discoveries: Iterable[Discovery], results: bytes) -> tuple[str, ...]:
         """Write to whoever is to know what the run came to, and have it continued where it waits; return what was done.
 
@@ -68,9 +85,8 @@ class Repairs:
         continued = continue_later(
             upshot.endings, continuation, allowed=assignment.may_continue, now=assignment.clock()
         )
-        seen = tuple(discoveries)
-        hands, hosts = hands_of(seen), known_hosts(seen, assignment.configuration)
-        told = tell(upshot, account_of(assignment, hosts), hands=hands, results=results, now=assignment.clock())
+        hands = hands_of(tuple(discoveries))
+        told = tell(upshot, account_of(assignment), hands=hands, results=results, now=assignment.clock())
         return tuple(map(self.secrets.hide, (*continued, *told)))
 
     def _without_secrets(self, ending: Ending) -> Ending:

@@ -13,7 +13,9 @@ from typing import Final
 
 from audit.checks import one_line
 from audit.words import duration, listing, moment, sentence
+from remediate.advice import advice
 from remediate.case import Case, Step, StepState
+from remediate.deployment.access import access_lost
 from remediate.journal import Journal
 from remediate.plan import Plan
 from remediate.walk import Ending
@@ -59,6 +61,8 @@ def _case_lines(case: Case, prefix: str) -> Iterator[str]:
     yield _line("services", f"{listing(case.services, 100)}")
     for file in case.files:
         yield _line("file", f"{file.path} ({file.kind}, {file.service})")
+    for lost in access_lost(case):
+        yield _line("access", lost)
     for reason in case.reasons:
         yield _line("because", f"{reason.endpoint}: {reason.check}: {reason.message}")
     yield _line("steps", f"{', '.join(step.name for step in case.steps)}")
@@ -91,6 +95,15 @@ def ending_lines(endings: Iterable[Ending]) -> Iterator[str]:
     for ending, row in zip(ended, _table(rows), strict=True):
         yield row
         yield from (f"    {one_line(line)}" for line in ending.note.splitlines()[1:])
+
+
+def down_lines(endings: Iterable[Ending]) -> Iterator[str]:
+    """Yield a line for each case that left a service down; they stand before everything else."""
+    for ending in endings:
+        if ending.is_down:
+            first = next(iter(ending.note.splitlines()), "")
+            services = listing(ending.case.services)
+            yield one_line(f"SERVICE DOWN: {ending.case.host}: {services}: {first}. To do: {advice(ending.cause)}")
 
 
 def ending_row(ending: Ending) -> tuple[str, str, str, str, str]:

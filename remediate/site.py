@@ -25,11 +25,11 @@ from remediate.answer import Installable
 from remediate.case import SWITCHED, Case, Step, StepState
 from remediate.csr import Csr
 from remediate.dcv import Validator
+from remediate.deployment.versions import Installation, origin, placements
 from remediate.docroots import Docroots
 from remediate.hands import Hands
 from remediate.installers import INSTALLERS, Installer
 from remediate.installers.cpanel import Panel
-from remediate.installers.files import Installation, origin, placements
 from remediate.issuers import Issuer
 from remediate.journal import Journal
 from remediate.lookup import LookUps
@@ -223,7 +223,7 @@ def _installation(files: tuple[InstalledFile, ...], premises: Premises, panel: P
         return Installation(premises, placed)
     if others := [one.path for one in placed if one.path not in owned]:
         raise Unknown(f"{listing(owned)} is the panel's to install, and {listing(others)} is not")
-    return Installation(premises, tuple(replace(one, path=panel.origin(one.path)) for one in placed), panel.way)
+    return Installation(premises, tuple(replace(one, path=panel.origin(one.path)) for one in placed), panel.deployment)
 
 
 def _files_of(case: Case, service: str, means: Means) -> tuple[InstalledFile, ...]:

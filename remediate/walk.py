@@ -12,9 +12,10 @@ from typing import Literal
 
 from audit.words import duration, sentence
 from remediate.action import Command
+from remediate.advice import DOWN
 from remediate.case import EACH, STEPS, SWITCHED, VALIDATED, Case, Step, StepState
-from remediate.installers.files import destroy_keys
-from remediate.installers.versions import prune
+from remediate.deployment.retention import prune
+from remediate.deployment.versions import destroy_keys, release
 from remediate.journal import Event, Outcome
 from remediate.key import discard_request
 from remediate.placeholder import keep_up
@@ -42,6 +43,11 @@ class Ending:
     note: str = ""
     retry_after_s: float | None = None
     next_at: datetime | None = None
+
+    @property
+    def is_down(self) -> bool:
+        """Whether a service did not come up again with its old files: a person has to act now."""
+        return self.cause == DOWN
 
 
 def walk(case: Case, means: Means) -> Ending:
@@ -227,9 +233,10 @@ def _untaken(site: Site) -> Iterator[str]:
 
 
 def tidying(site: Site) -> Iterator[Command]:
-    """Yield what throws away the versions and folders that no way back needs; cases that go on are spared."""
+    """Yield what removes links of earlier versions of this program, and versions that no way back needs."""
     if site.case.repair in SWITCHED:
         others = (case.id for case in site.means.journal.unfinished() if case.id != site.case.id)
+        yield release(site.premises)
         yield prune(site.premises, others)
 
 

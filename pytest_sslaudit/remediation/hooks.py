@@ -36,7 +36,7 @@ from remediate.journal import Journal
 from remediate.lock import Held
 from remediate.plan import Plan
 from remediate.run import Repairs, begin, insist_on_usable, rehearse
-from remediate.show import ending_lines, ending_row, plan_lines
+from remediate.show import down_lines, ending_lines, ending_row, plan_lines
 from remediate.upshot import Upshot
 from remediate.walk import Ending
 
@@ -172,6 +172,7 @@ class Remediation:
         tally.repairs += (RepairRow(*ending_row(ending)) for ending in endings)
         tally.findings_before = sum(row["verdict"] == "fail" for row in self._rows if row["kind"] == "result")
         self._ended = tuple(ending_lines(endings))
+        tally.services_down += tuple(down_lines(endings))
         progress.write([f"{counted(tally.repairs)}; what was touched is judged again"] if endings else [])
         tally.failed_repairs += sum(ending.kind == "failed" for ending in endings)
         tally.repairs_broken |= any(ending.cause == "run.bug" for ending in endings)

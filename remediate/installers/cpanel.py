@@ -1,144 +1,27 @@
-"""cPanel & WHM: certificates of its services are installed by its own API, and its own scripts restart them.
+"""cPanel & WHM: its own API installs the certificates of its services, and its own scripts restart them.
 
-It knows the panel's folders, scripts and names of services; it refuses to know how its API is spoken. The panel's files
-stay what they are, regular files of the panel's: none of them is ever written here, and none becomes a link of ours.
+The panel's files stay the panel's: none of them is ever written here.
 """
 
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from audit.host.trust import TRUST
 from audit.observation import FileKind, InstalledFile
 from remediate.action import Command
+from remediate.deployment.base import Deployment
+from remediate.hosts import script
 from remediate.installers import dovecot, exim, proftpd, pureftpd
 from remediate.installers.installer import Installer
-from remediate.installers.way import Way
-from remediate.installers.whm import GIVING, asking
+from remediate.installers.whm import whm_api
 
 _FOLDER: Final = "/var/cpanel/ssl"
 _FILE: Final = re.compile(r"(?P<folder>/var/cpanel/ssl/(?:cpanel|dovecot|exim|ftp)/)(?P<my>my)?(?P<name>[^/]+)")
-
-# Which version is in use is what the paths hold, by leaf and public key, since the panel may have changed its files
-# itself. What it installs begins with `my` in some places, and the file without is then not used.
-_LOOKS: Final = r"""
-at() { if [ -e "${1%/*}/my${1##*/}" ]; then echo "${1%/*}/my${1##*/}"; else echo "$1"; fi; }
-print_of() { openssl x509 -in "$1" -noout -fingerprint -sha256 2>/dev/null || echo none; }
-public_of() { openssl pkey -in "$1" -passin pass: -pubout 2>/dev/null || echo none; }
-is_of() {
-  ! cmp -s "$1$2" "$(at "$2")" || return 0
-  case $3 in *l*) [ "$(print_of "$1$2")" = "$(print_of "$(at "$2")")" ] || return 1 ;; esac
-  case $3 in *k*) [ "$(public_of "$1$2")" = "$(public_of "$(at "$2")")" ] || return 1 ;; esac
-}
-holds() {
-  held=$1 left=$2
-  shift 2
-  while [ "$left" -gt 0 ]; do
-    is_of "$held" "$1" "$2" || return 1
-    shift 2
-    left=$((left - 1))
-  done
-}
-is_ours() { is_of live "$1" "$2"; }
-in_use() {
-  for link in live proven before; do
-    [ -L "$link" ] && holds "$(readlink "$link")" "$@" && readlink "$link" && return
-  done
-  return 0
-}
-"""
-# A switch that was ended in the middle may have left certificate and key of two versions: that is nobody's truth, and
-# what was proven last stays the way back.
-_ADOPTS: Final = r"""
-fits() {
-  left=$1 expected=
-  shift
-  while [ "$left" -gt 0 ]; do
-    case $2 in *l*) same "$1" "$(openssl x509 -in "$(at "$1")" -noout -pubkey 2>/dev/null)" || return 1 ;; esac
-    case $2 in *k*) same "$1" "$(public_of "$(at "$1")")" || return 1 ;; esac
-    shift 2
-    left=$((left - 1))
-  done
-}
-known() {
-  [ -L live ] && [ -L proven ] || return 1
-  holds "$(readlink live)" "$@" && return
-  [ "$(readlink live)" != "$(readlink proven)" ] || return 1
-  holds "$(readlink proven)" "$@" || ! fits "$@" >/dev/null
-}
-keep() {
-  left=$1
-  while [ "$left" -gt 0 ]; do
-    shift
-    mirror "$old.part" "$1"
-    now=$(at "$1")
-    [ ! -e "$now" ] || cp -p "$now" "$old.part$1"
-    case $2 in *c*) bundle_of "$1" >>"$old.part$1" ;; esac
-    [ -s "$old.part$1" ] || rm -f "$old.part$1"
-    shift
-    left=$((left - 1))
-  done
-}
-bundle_of() {
-  whole=$old.part$1 service=${1%/*}
-  [ "$(grep -c "^-----BEGIN CERTIFICATE-----" "$whole" 2>/dev/null)" = 1 ] && [ -n "$whm" ] || return 0
-  set -- $(openssl x509 -in "$whole" -noout -subject_hash -issuer_hash 2>/dev/null)
-  [ "${1:-}" != "${2:-}" ] || return 0
-  ask "bundle ${service##*/}" fetch_service_ssl_components </dev/null | sed -n "/^-----BEGIN CERT/,/^-----END CERT/p"
-}
-lead() { :; }
-"""
-_ACTIVATES: Final = r"""
-bring() {
-  point live "$1" 2>/dev/null && put "$@" && return
-  [ "$(readlink live)" = "$1" ] || said="the link cannot be changed"
-  return 1
-}
-recall() {
-  for attempt in 1 2; do
-    put "$(readlink way-back)" "$@" && mv -fT way-back live && return
-    sleep 1
-  done
-  return 1
-}
-untouched() {
-  if [ -L way-back ]; then holds "$(readlink way-back)" "$@"; else holds "$name" "$@"; fi
-}
-"""
-_NEEDS: Final = r"""
-panels() {
-  for path in "$@"; do
-    case $path in "$panel"/var/cpanel/ssl/*/*) path=${path%/*}; echo "${path##*/}" ;; esac
-  done | sort -u
-}
-if ! has_whm; then lacks "$said"
-elif [ ! -O "$whm" ]; then lacks "WHM API 1 is root's alone, and $(id -un) is not root"
-else
-  knows=$(ask services fetch_service_ssl_components </dev/null)
-  if answered "$knows"; then
-    for service in $(panels "$@"); do
-      printf "%s\n" "$knows" | grep -qx "$service" || lacks "WHM knows no service $service"
-    done
-  else lacks "$said"
-  fi
-fi
-"""
-# How long nobody answered cannot be told from here: at most as long as the restart took.
-_RESTART: Final = r"""
-now() { read -r up rest </proc/uptime; echo "$up"; }
-began=$(now)
-for script in @SCRIPTS@; do
-  [ -x "$script" ] || { [ "$script" != "@FIRST@" ] && continue; echo "there is no $script on the host"; exit 1; }
-  heard=$(mktemp)
-  "$script" </dev/null >"$heard" 2>&1 && status=0 || status=$?
-  last=$(grep . "$heard" | tail -n 1)
-  rm -f "$heard"
-  [ "$status" = 0 ] || { echo "$script: ${last:-it said nothing}"; exit 1; }
-done
-echo "gap $(echo "$began $(now)" | awk "{ printf \"%.2f\", \$2 - \$1 }")"
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +47,7 @@ class Restarted:
 
     @property
     def _script(self) -> str:
-        return _RESTART.replace("@SCRIPTS@", " ".join(self.scripts)).replace("@FIRST@", self.scripts[0])
+        return f"{TRUST}scripts={shlex.quote(' '.join(self.scripts))}\n{script('panel_restart')}"
 
 
 _SERVICES: Final[Mapping[str, tuple[tuple[str, ...], Installer | None]]] = {
@@ -218,7 +101,8 @@ class Panel:
         )
 
     @property
-    def way(self) -> Way:
-        """How a version comes to be in use: the panel is told to install it."""
-        ask = asking(self.root, self.answers_s)
-        return Way(_LOOKS, ask + _ADOPTS, ask + GIVING + _ACTIVATES, ask + _NEEDS, " by WHM API 1")
+    def deployment(self) -> Deployment:
+        """How a version comes into use: the panel installs it."""
+        api = whm_api(self.root, self.answers_s)
+        files = script("agree", "files") + api
+        return Deployment(files + script("panel_deployment"), api + script("panel_needs"), " by WHM API 1")

@@ -12,8 +12,8 @@ from typing import Final
 
 from remediate.case import VALIDATED, Step
 from remediate.dcv import Challenge
-from remediate.installers.files import stage as lay_ready
-from remediate.installers.switch import confirm
+from remediate.deployment.switch import confirm
+from remediate.deployment.versions import stage as lay_ready
 from remediate.rehearsal import stand_in
 from remediate.rehearsal.stage import Action, Stage
 from remediate.site import Unknown

@@ -13,6 +13,7 @@ from audit.checks import one_line
 from audit.words import listing
 from remediate.action import Command, Request
 from remediate.case import SWITCHED, Case
+from remediate.deployment.access import access_lost
 from remediate.issuers import Foretelling
 from remediate.placeholder import foretold
 from remediate.plan import Plan
@@ -65,6 +66,7 @@ def _head(case: Case, prefix: str, means: Means) -> Iterator[str]:
     hosts = dict.fromkeys((case.host, *(host for one in case.validated_on for host in one.hosts)))
     yield _line("names", listing(case.names, 100))
     yield _line("only looks", f"on {listing(tuple(hosts), 100)} before and after each step; they change nothing")
+    yield from (_line("access", lost) for lost in access_lost(case))
     if asks_issuer(case) and not isinstance(means.issuer, Foretelling):
         yield _line("issuer", f"what {means.issuer_name} is asked cannot be told before: it does not foretell it")
 

@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 from remediate.action import Command, Request
 from remediate.case import VALIDATED, Case
-from remediate.installers.files import Version
+from remediate.deployment.versions import Version
 from remediate.issuers import Foretelling
 from remediate.key import key_path
 from remediate.ledger import PlacedOrder

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from remediate.action import Command, Request
 from remediate.csr import Csr, read_csr
-from remediate.installers.files import Installation, Version
+from remediate.deployment.versions import Installation, Version
 from remediate.premises import Premises
 
 ORDER: Final = "the-order-that-was-placed"

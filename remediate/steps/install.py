@@ -5,8 +5,8 @@ It knows versions; no service knows of one yet.
 
 from __future__ import annotations
 
+from remediate.deployment.versions import stage
 from remediate.hosts import script
-from remediate.installers.files import stage
 from remediate.site import Site
 from remediate.steps.step import So, done
 from remediate.steps.wanted import version_name, version_of

@@ -30,7 +30,7 @@ class Preconditions:
         del subject  # it is for the whole case
         require_known(site)
         paths = sorted({placed.path for one in site.file_sets for placed in one.installation.placements})
-        ways = dict.fromkeys(one.installation.way.needs for one in site.file_sets)
+        ways = dict.fromkeys(one.installation.deployment.needs for one in site.file_sets)
         needed = "".join((script("preconditions_begin"), *ways, script("preconditions")))
         command = site.premises.looking("look for what a repair needs", needed, str(_ROOM), str(_FILES), *paths)
         said = [line.partition(" ")[::2] for line in done(site, command).output.splitlines()]

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from audit.words import sentence
 from remediate.action import Command
+from remediate.advice import DOWN
 from remediate.case import SWITCHED
-from remediate.installers.switch import Progress, call_back, confirm
+from remediate.deployment.switch import Progress, call_back, confirm
 from remediate.site import Site
-from remediate.steps.reload import settled
+from remediate.steps.reload import service_down, settled
 from remediate.steps.step import So, Stuck, done
 from remediate.steps.wanted import version_name
 from remediate.steps.witness import faults_of, served
@@ -39,7 +40,7 @@ class Proof:
         if confirms(site, subject):
             progress = _answer(site, subject, confirm(site.file_set(subject).installation, version_name(site, subject)))
             if progress.last.state != "confirmed":
-                raise Stuck(
+                raise service_down(progress) or Stuck(
                     "install.went-back", f"it was not confirmed in time: {progress.last.detail}", went_back=True
                 )
 
@@ -55,7 +56,10 @@ def _unproven(site: Site, endpoint: str, faults: tuple[str, ...]) -> Stuck:
     if site.case.repair not in SWITCHED:
         return Stuck("proof.failed", why)
     back = call_back(site.file_set(endpoint).installation, version_name(site, endpoint))
-    last = _answer(site, endpoint, back).last
+    progress = _answer(site, endpoint, back)
+    if down := service_down(progress):
+        return Stuck(DOWN, f"{down}; before, {why}", went_back=True)
+    last = progress.last
     state = f"{last.state} ({last.detail})" if last.state == "kept" else last.state
     return Stuck(
         "proof.failed",

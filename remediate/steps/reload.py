@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from audit.words import sentence
 from remediate.action import Command
-from remediate.installers.switch import TERMINAL, Progress, look, read_progress, start
+from remediate.advice import DOWN
+from remediate.deployment.switch import TERMINAL, Progress, look, read_progress, start
 from remediate.premises import BUSY
 from remediate.site import FileSet, Site
 from remediate.steps.step import So, Stuck, done, interruption, said
@@ -51,7 +52,17 @@ def _not_taken_up(progress: Progress) -> Stuck:
     why = f"the switch is {last.state}: {last.detail or 'nothing more is known'}"
     if last.state not in TERMINAL:
         return Stuck("install.interrupted", why, ended="interrupted")
+    if down := service_down(progress):
+        return down
     return Stuck("install.not-taken-up", why, went_back=last.state in ("returned", "refused"))
+
+
+def service_down(progress: Progress) -> Stuck | None:
+    """Return that a service did not come up again when its old files were back, if that is so."""
+    if progress.last.state != "broken":
+        return None
+    why = f"the old files are in place again, but a service did not come up with them: {progress.last.detail}"
+    return Stuck(DOWN, why, went_back=True)
 
 
 class Reload:

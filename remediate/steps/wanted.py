@@ -10,7 +10,7 @@ from typing import Final
 
 from remediate.answer import Installable
 from remediate.case import Repair
-from remediate.installers.files import Version
+from remediate.deployment.versions import Version
 from remediate.key import key_path
 from remediate.site import FileSet, Site
 from remediate.steps.collect import installable_of

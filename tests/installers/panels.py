@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Final
 
 from remediate.action import Command, Done
+from remediate.deployment.switch import Progress, start
+from remediate.deployment.versions import Installation, Placement
 from remediate.installers import Installer
 from remediate.installers.cpanel import Panel
-from remediate.installers.files import Installation, Placement
-from remediate.installers.switch import Progress, start
 from remediate.premises import Premises
 from tests.installers import whmapi1
 from tests.installers.hands import run
@@ -59,7 +59,7 @@ class PanelPlace:
             "exim": (Placement(f"{folder}/exim/exim.crt", "lc"), Placement(f"{folder}/exim/exim.key", "k")),
         }
         premises = Premises("server", "c4f3", "test", str(self.root / "sslaudit"))
-        return Installation(premises, placed[self.service], self.panel.way)
+        return Installation(premises, placed[self.service], self.panel.deployment)
 
     @property
     def program(self) -> Path:

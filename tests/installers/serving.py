@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from remediate.action import Command, Done
+from remediate.deployment.switch import Progress, look, read_progress, start
+from remediate.deployment.versions import Installation, Placement, Version, stage
 from remediate.installers import Declared
-from remediate.installers.files import Installation, Placement, Version, stage
-from remediate.installers.switch import Progress, look, read_progress, start
 from remediate.premises import Premises
 from tests.installers.hands import run
 

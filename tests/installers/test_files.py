@@ -7,9 +7,9 @@ import subprocess
 import pytest
 
 from audit.observation import FileKind, InstalledFile
+from remediate.deployment.switch import start
+from remediate.deployment.versions import Installation, Placement, Version, destroy_keys, placements
 from remediate.installers import INSTALLERS, Declared
-from remediate.installers.files import Installation, Placement, Version, destroy_keys, placements
-from remediate.installers.switch import start
 from remediate.premises import ROOT, Premises
 
 
@@ -58,7 +58,7 @@ def test_a_version_is_named_by_what_is_in_it() -> None:
 
 
 def test_what_is_no_version_is_never_destroyed() -> None:
-    with pytest.raises(ValueError, match="is no version"):
+    with pytest.raises(ValueError, match="is not the name of a version"):
         destroy_keys(Installation(Premises("web1", "c4f3", "test"), ()), "../x")
 
 

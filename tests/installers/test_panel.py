@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from remediate.action import Command
+from remediate.deployment.retention import strangers
+from remediate.deployment.switch import call_back, confirm, read_progress
 from remediate.installers.cpanel import Panel
-from remediate.installers.switch import call_back, confirm, read_progress
-from remediate.installers.versions import strangers
 from remediate.premises import PROLOGUE
 from tests.installers.hands import run
 from tests.installers.panels import PanelPlace, new_panel_place
@@ -206,14 +206,14 @@ def test_no_key_is_in_a_process_list_nor_in_anything_that_is_printed_or_kept(pla
 def needs(place: PanelPlace, *paths: str) -> Command:
     """Return the command that says what the host lacks."""
     given = paths or tuple(one.path for one in place.installation.placements)
-    script = PROLOGUE + 'lacks() { echo "lacks $*"; }\n' + place.panel.way.needs
+    script = PROLOGUE + 'lacks() { echo "lacks $*"; }\n' + place.panel.deployment.needs
     return Command("server", "", script, (*place.installation.premises.given, *given))
 
 
 def test_what_a_host_lacks_is_said_before_anything_is_ordered(place: PanelPlace, pairs: Pairs) -> None:
     assert run(needs(place)).output == ""
     strange = f"{place.root}/var/cpanel/ssl/chat/chat.pem"
-    assert run(needs(place, strange)).output == "lacks WHM knows no service chat\n"
+    assert run(needs(place, strange)).output == "lacks WHM has no service chat\n"
     wrapped(place, ANSWERS + "echo no")
     assert run(needs(place)).output == "lacks whmapi1 gave an answer that cannot be read\n"
     place.program.unlink()

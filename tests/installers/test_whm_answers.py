@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from remediate.installers.whm import asking
+from remediate.installers.whm import whm_api
 
 BUNDLE = "-----BEGIN CERTIFICATE-----\nMII/b+c=\n-----END CERTIFICATE-----"
 KEY = (
@@ -32,7 +32,7 @@ WHOLE = json.dumps(COMPONENTS)
 
 def read(printed: str, wanted: str = "", status: int = 0) -> str:
     """Return what is read where the program prints that and ends so."""
-    script = asking("", 5) + f'within() {{ printf "%s" "$PRINTED"; return {status}; }}\nask "{wanted}" any\n'
+    script = whm_api("", 5) + f'within() {{ printf "%s" "$PRINTED"; return {status}; }}\nask "{wanted}" any\n'
     done = subprocess.run(
         ["sh", "-c", script],
         env={"PRINTED": printed, "PATH": "/usr/bin:/bin"},

@@ -9,10 +9,10 @@ from cryptography import x509
 
 from audit.observation import FileKind, InstalledFile
 from remediate.action import Command, Done
+from remediate.deployment.switch import call_back, look, read_progress, start
+from remediate.deployment.versions import Installation, Version, placements, stage
 from remediate.installers import INSTALLERS
-from remediate.installers.files import Installation, Version, placements, stage
 from remediate.installers.installer import Daemon as Process
-from remediate.installers.switch import call_back, look, read_progress, start
 from remediate.premises import ROOT, Premises
 from tests.real.daemons import DAEMONS, Daemon, Names
 from tests.real.host import Host, HostFile, running_host

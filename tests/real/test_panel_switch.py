@@ -9,10 +9,10 @@ import pytest
 
 from audit.observation import InstalledFile
 from remediate.action import Command, Done
+from remediate.deployment.switch import Progress, call_back, look, read_progress, start
+from remediate.deployment.versions import Installation, Version, placements, stage
 from remediate.installers import Installer
 from remediate.installers.cpanel import Panel
-from remediate.installers.files import Installation, Version, placements, stage
-from remediate.installers.switch import Progress, call_back, look, read_progress, start
 from remediate.premises import ROOT, Premises
 from tests.real.host import Host, HostFile, running_host
 from tests.real.panel import layout
@@ -49,7 +49,7 @@ def run(host: Host, command: Command) -> Done:
 def installation(service: str) -> Installation:
     certificate, key = (f"{layout.SSL}/{path}" for path in FILES[service])
     placed = placements((InstalledFile(certificate, "certificate"), InstalledFile(key, "key")), ROOT)
-    return Installation(Premises("server", "c4f3", "test"), placed, PANEL.way)
+    return Installation(Premises("server", "c4f3", "test"), placed, PANEL.deployment)
 
 
 def installer(service: str) -> Installer:

@@ -11,9 +11,9 @@ import pytest
 from cryptography import x509
 
 from remediate.action import Command, Done
+from remediate.deployment.switch import Progress, call_back, confirm, look, read_progress, start
+from remediate.deployment.versions import Installation, Placement, Version, stage
 from remediate.installers import INSTALLERS
-from remediate.installers.files import Installation, Placement, Version, stage
-from remediate.installers.switch import Progress, call_back, confirm, look, read_progress, start
 from remediate.premises import Premises
 from tests.real.daemons import DAEMONS, Names
 from tests.real.host import Host, HostFile, running_host
@@ -177,7 +177,7 @@ def test_a_full_disk_changes_nothing_that_is_served(web1: Web1) -> None:
     assert wait_until(web1.is_free)
     web1.host.write(HostFile(KEY, new.key, 0o600))
     premises = Premises("web1", "f011", "test", "/full/sslaudit")
-    web1.host.shell("mkdir /full; mount -t tmpfs -o size=64k tmpfs /full")
+    web1.host.shell("mkdir /full; mount -t tmpfs -o size=64k,mode=755 tmpfs /full")
     installation = Installation(premises, web1.installation.placements)
     version = Version(new.certificate, new.above, KEY)
     seen = set()

@@ -20,7 +20,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
-from remediate.installers.switch import TERMINAL
+from remediate.deployment.switch import TERMINAL
 
 _PAUSE_S: Final = 0.03
 _QUIET_S: Final = 0.5  # between two looks while nothing moves

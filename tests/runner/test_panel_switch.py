@@ -18,10 +18,10 @@ from audit.probe import Target
 from audit.targets import Discovery
 from remediate.assignment import Assignment
 from remediate.case import Case, Reason, Repair, UsedFile
+from remediate.deployment.replace import REPLACE
 from remediate.equipment import means_of
 from remediate.installers import INSTALLERS
 from remediate.installers.cpanel import Restarted
-from remediate.installers.way import LINKS
 from remediate.journal import Journal
 from remediate.rehearsal import rehearse
 from remediate.rollback import rollback
@@ -190,7 +190,7 @@ def test_files_of_the_panel_are_installed_by_it_and_keep_one_name(tmp_path: Path
     site = site_of(tmp_path, journal, "dovecot", ("/etc/dovecot/ssl/dovecot.crt", OWN))
     (one,) = site.file_sets
     assert isinstance(site.installer("dovecot"), Restarted)
-    assert one.installation.way != LINKS
+    assert one.installation.deployment != REPLACE
     own = site_of(tmp_path, journal, "cpanel", ("/var/cpanel/ssl/cpanel/mycpanel.pem",) * 2)
     assert [placed.path for placed in own.file_sets[0].installation.placements] == ["/var/cpanel/ssl/cpanel/cpanel.pem"]
     before = replace(own.case, files=(UsedFile("cpanel", "/var/cpanel/ssl/cpanel/cpanel.pem", "certificate"),))
@@ -200,7 +200,7 @@ def test_files_of_the_panel_are_installed_by_it_and_keep_one_name(tmp_path: Path
 def test_a_service_with_files_of_its_own_is_an_ordinary_one(tmp_path: Path, journal: Journal) -> None:
     site = site_of(tmp_path, journal, "dovecot", (ELSEWHERE, ELSEWHERE))
     assert site.installer("dovecot") is INSTALLERS["dovecot"]
-    assert site.file_sets[0].installation.way == LINKS
+    assert site.file_sets[0].installation.deployment == REPLACE
 
 
 def test_a_service_of_the_panel_that_has_no_files_yet_gets_the_usual_ones(tmp_path: Path, journal: Journal) -> None:

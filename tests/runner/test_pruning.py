@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from remediate.installers.versions import FORGOTTEN_DAYS, prune
+from remediate.deployment.retention import FORGOTTEN_DAYS, prune
 from remediate.journal import Journal
 from remediate.premises import Premises
 from remediate.rollback import rollback
@@ -48,11 +48,6 @@ def age(folder: Path, days: float) -> None:
         os.utime(one, (then, then), follow_symlinks=False)
 
 
-def modes(folder: Path) -> set[int]:
-    """Return the modes of the files below a folder."""
-    return {stat.S_IMODE(one.stat().st_mode) for one in folder.rglob("*") if one.is_file() and not one.is_symlink()}
-
-
 def pruned(root: Path, case: str, *spared: str) -> set[str]:
     """Prune as after a success of a case; return the folders that are left."""
     done = run(prune(Premises("a", case, "a test", str(root)), spared))
@@ -60,14 +55,14 @@ def pruned(root: Path, case: str, *spared: str) -> set[str]:
     return {one.name for one in root.iterdir() if one.is_dir()}
 
 
-def test_the_version_before_is_kept_for_its_owner_alone_until_the_next_success(
+def test_the_version_before_is_kept_for_root_alone_until_the_next_success(
     place: Place, journal: Journal, root: Path
 ) -> None:
     old = (place.folder / "tls.key").read_text()
     repaired(place, journal, FIRST)
     (before,) = (one for one in root.glob(f"{FIRST}/*/before"))
     kept = before.resolve()
-    assert modes(kept) == {0o600}
+    assert {stat.S_IMODE(one.stat().st_mode) for one in (kept, kept.parent)} == {0o700}
     assert old in {one.read_text() for one in kept.rglob("*.key")}
     assert not (root / FIRST / "pending").exists()
     first = (place.folder / "tls.key").read_text()
@@ -101,21 +96,19 @@ def test_of_the_versions_of_a_case_those_are_left_that_a_way_back_needs(
     assert place.served.strip() in (place.folder / "tls.crt").read_text()
 
 
-def test_a_case_that_a_path_leads_through_stays_whatever_its_age(place: Place, journal: Journal, root: Path) -> None:
+def test_a_case_whose_version_is_in_use_stays_whatever_its_age(place: Place, journal: Journal, root: Path) -> None:
     repaired(place, journal, FIRST)
     age(root / FIRST, 10 * FORGOTTEN_DAYS)
     assert pruned(root, SECOND) == {FIRST, SECOND}
     assert (place.folder / "tls.crt").read_text()
 
 
-def test_a_case_that_nothing_leads_through_goes_after_a_month_unless_it_is_spared(
+def test_a_case_that_no_path_uses_goes_after_a_month_unless_it_is_spared(
     place: Place, journal: Journal, root: Path
 ) -> None:
     repaired(place, journal, FIRST)
     for name in ("tls.crt", "tls.key"):
-        content = (place.folder / name).read_text()
-        (place.folder / name).unlink()
-        (place.folder / name).write_text(content)
+        (place.folder / name).write_text("of another program")
     assert FIRST in pruned(root, SECOND)
     age(root / FIRST, FORGOTTEN_DAYS + 2)
     assert FIRST in pruned(root, SECOND, FIRST)

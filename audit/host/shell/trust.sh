@@ -667,15 +667,17 @@ copy_attributes() {
   t_source "$1" && t_attributes "$t_from" "$t_to"
 }
 
-rename_file() {
+# t_renamable FROM TO: sets $t_from and $t_at to a file and the name that it can be renamed to.
+t_renamable() {
   t_place old "$1" || return 77
   t_from=$t_at t_its_device=$t_device
   t_place new "$2" || return 77
   [ "$t_its_device" = "$t_device" ] || t_refuse "$2 is on another file system than $1" || return 77
   [ -e "$t_from" ] || [ -L "$t_from" ] || t_refuse "$1 does not exist" || return 77
   if [ -d "$t_at" ] && [ ! -L "$t_at" ]; then t_refuse "$2 is a directory" || return 77; fi
-  t_rename "$t_from" "$t_at"
 }
+
+rename_file() { t_renamable "$1" "$2" && t_rename "$t_from" "$t_at"; }
 
 point_link() {
   t_place new "$1" || return 77
@@ -720,6 +722,78 @@ remove_tree() {
   t_place old "$1" && t_not_link "$t_at" || return 77
   [ -n "$t_owner_mode" ] || trusted_path "$t_at" || t_refuse "$1 is left as it is: $why" || return 77
   rm -rf -- "$t_at"
+}
+
+# --- Several files together, and trees ---
+
+# rename_files FROM TO [FROM TO]…: all pairs are checked first and then renamed directly after each other.
+rename_files() {
+  t_pairs=$(($# / 2))
+  while [ "$t_pairs" -gt 0 ]; do
+    t_pairs=$((t_pairs - 1))
+    t_renamable "$1" "$2" || return 77
+    set -- "$@" "$t_from" "$t_at"
+    shift 2
+  done
+  while [ $# -gt 0 ]; do
+    t_rename "$1" "$2" || return 1
+    shift 2
+  done
+}
+
+# new_file_like LIKE PATH MODE: a new file with the attributes of another but for the mode; its content is standard input,
+# which is written when no other user can read more than is to be readable.
+new_file_like() {
+  t_octal "$3" && t_place new "$2" || return 77
+  t_to=$t_at
+  if [ -e "$t_to" ] || [ -L "$t_to" ]; then t_refuse "$2 exists" || return 77; fi
+  [ -f "$1" ] || t_refuse "$1 is not a regular file" || return 77
+  t_temp=$(t_beside "$t_to") || return 1
+  if t_create 0600 "$t_temp" </dev/null && t_attributes "$1" "$t_temp" && chmod -- "$3" "$t_temp" &&
+    cat >>"$t_temp" && t_rename "$t_temp" "$t_to"; then return 0; fi
+  rm -f -- "$t_temp"
+  return 77
+}
+
+# open_lock PATH: opens a file as descriptor 9, for flock(1).
+open_lock() {
+  t_place new "$1" && t_not_link "$t_at" || return 77
+  [ ! -e "$t_at" ] || trusted_path "$t_at" || t_refuse "$1 is left as it is: $why" || return 77
+  exec 9>>"$t_at"
+}
+
+# capture PATH COMMAND…: runs a command whose output goes to a file; what it starts may keep that open, and not our lock.
+capture() {
+  t_place new "$1" && t_not_link "$t_at" || return 77
+  shift
+  "$@" </dev/null >"$t_at" 2>&1 9>&-
+}
+
+# claim_tree DIRECTORY: every directory from this one down becomes the login's own, from the top: once a directory is, no
+# other user changes what is in it.
+claim_tree() {
+  t_place old "$1" && t_not_link "$t_at" || return 77
+  find "$t_at" -xdev -type d -exec chown -h "$t_me" {} \; -exec chmod 700 {} \;
+}
+
+# destroy_tree DIRECTORY: overwrites each file that has one name, then removes the tree.
+destroy_tree() {
+  t_place old "$1" && t_not_link "$t_at" || return 77
+  trusted_path "$t_at" || t_refuse "$1 is left as it is: $why" || return 77
+  t_tree=$t_at
+  claim_tree "$1" && find "$t_tree" -xdev -type f -links 1 -exec shred -n 1 {} + 2>/dev/null || :
+  rm -rf -- "$t_tree"
+}
+
+# owner_reads PATH [BYTES]: prints a regular file with the rights of the owner of its directory.
+owner_reads() {
+  owner_of "${1%/*}" || t_refuse "$1 is not read: $why" || return 77
+  t_run_uid=$owner_uid t_run_gid=$owner_gid t_by_group=''
+  [ "$t_run_uid" != "$t_me" ] || t_refuse "$1 is not read: it is in a directory that others can write" || return 77
+  [ "$t_me" = 0 ] || t_refuse "$1 is not read: only root can act for uid $owner_uid" || return 77
+  t_find_user
+  # shellcheck disable=SC2016 # it is the owner's shell that expands them
+  t_as -c '[ -f "$1" ] && head -c "$2" "$1"' sh "$1" "${2:-8000000}" </dev/null 2>/dev/null 3>&- 9>&- | cat
 }
 
 # --- With the rights of a directory's owner ---

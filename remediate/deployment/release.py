@@ -1,0 +1,51 @@
+"""Makes links of earlier versions of this program files again, and reports what became of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from remediate.action import Done
+from remediate.deployment.versions import release
+from remediate.hands import Hands
+from remediate.premises import BUSY, Premises
+
+ALL: Final = "release"
+"""The directory that a release of all cases holds the lock with; it is removed again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Released:
+    """What a release did on one host."""
+
+    lines: tuple[str, ...]
+    is_well: bool = True
+
+
+def release_on(premises: Premises, hands: Hands, *cases: str) -> Released:
+    """Release these cases on a host, or all of them."""
+    done = hands.run(release(premises, *cases))
+    lines = tuple(_lines(premises, done, whole=not cases))
+    return Released(lines, done.ok and not any(line.startswith("interrupted ") for line in done.output.splitlines()))
+
+
+def _lines(premises: Premises, done: Done, *, whole: bool) -> Iterator[str]:
+    """Yield each path that became a file again, and what is to be done."""
+    host, is_clean = premises.host, done.ok
+    if done.status in (None, BUSY):
+        yield f"{host}: nothing was released: {(done.error or done.output).strip() or 'it cannot be reached'}"
+        return
+    for line in done.output.splitlines():
+        word, _, path = line.partition(" ")
+        if word == "released":
+            yield f"{host}: {path} is a regular file again"
+        elif word == "interrupted":
+            is_clean = False
+            yield f"{host}: a switch was interrupted in {path}: run `python -m remediate resume` first"
+    if not done.ok:
+        yield f"{host}: not everything was released: {done.error.strip()[-400:]}"
+    elif is_clean and whole:
+        yield f"{host}: no configured path depends on {premises.root} any more; it can be removed"
+    elif is_clean:
+        yield f"{host}: no configured path depends on {premises.folder} any more"

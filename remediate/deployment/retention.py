@@ -1,0 +1,33 @@
+"""Which versions are kept on a host, and which are destroyed; no configured path is ever touched here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+from remediate.action import Command
+from remediate.deployment.versions import Installation
+from remediate.hosts import script
+from remediate.premises import Premises
+
+FORGOTTEN_DAYS: Final = 30
+"""How long a case's folder stays that nothing leads through: a month of nights in which somebody may ask for it."""
+
+
+def strangers(installation: Installation) -> Command:
+    """Return the command that prints the paths that somebody else has changed."""
+    own = installation.folder.rpartition("/")[2]
+    body = installation.deployment.script + script("changed_paths")
+    return installation.premises.looking("look whose the files are", body, own, *installation.pairs)
+
+
+def leaf_of(installation: Installation, name: str) -> Command:
+    """Return the command that prints the leaf of a version."""
+    own = installation.folder.rpartition("/")[2]
+    return installation.premises.looking(f"look at version {name}", script("leaf"), own, name, *installation.pairs)
+
+
+def prune(premises: Premises, spared: Iterable[str]) -> Command:
+    """Return the command that throws away what is not needed to go back from a success; not of the spared cases."""
+    why = "throw away what no way back needs"
+    return premises.locked(why, script("agree", "files", "links", "prune"), str(FORGOTTEN_DAYS), *sorted(set(spared)))

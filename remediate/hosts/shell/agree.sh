@@ -1,0 +1,32 @@
+# shellcheck shell=sh
+# shellcheck disable=SC2154,SC2034,SC2329 # variables and functions are shared with the scripts before and after this one
+# Whether the keys and certificates of a version belong together: several servers' own tests pass a key that is not the
+# certificate's, and then the servers fail every handshake or end. Keys are compared by digest: no shell string holds one.
+digest() { openssl dgst -sha256 -r | cut -c 1-64; }
+nothing=$(digest </dev/null)
+public_of_certificate() { openssl x509 -in "$1" -noout -pubkey 2>/dev/null </dev/null | digest; }
+public_of_key() { openssl pkey -in "$1" -passin pass: -pubout 2>/dev/null </dev/null | digest; }
+# for_each FUNCTION COUNT PATH PARTS …: calls the function with each pair until it fails. It cannot be nested.
+for_each() {
+  does=$1 left=$2
+  shift 2
+  while [ "$left" -gt 0 ]; do
+    "$does" "$1" "$2" || return 1
+    shift 2
+    left=$((left - 1))
+  done
+}
+# agree DIRECTORY COUNT PATH PARTS …: prints why not.
+agree() {
+  checked=$1 expected=
+  shift
+  for_each agrees "$@"
+}
+agrees() {
+  case $2 in *l*) same_key "$1" "$(public_of_certificate "$checked$1")" || return 1 ;; esac
+  case $2 in *k*) same_key "$1" "$(public_of_key "$checked$1")" || return 1 ;; esac
+}
+same_key() {
+  [ "$2" != "$nothing" ] || { echo "no public key can be read from $1"; return 1; }
+  [ "${expected:=$2}" = "$2" ] || { echo "the key does not belong to the certificate: $1"; return 1; }
+}

@@ -1,0 +1,55 @@
+# shellcheck shell=sh
+# shellcheck disable=SC2154,SC2034,SC2329 # variables and functions are shared with the scripts before and after this one
+# Earlier versions of this program made the configured paths links into its own directories, which daemons could pass
+# through (mode 711). Here they become files again. Prepended: files.sh. In $folder: the directory of these files.
+
+# is_our_link PATH: whether the path is such a link.
+is_our_link() {
+  [ -L "$1" ] || return 1
+  case $(readlink "$1") in "$root"/*/*/live"$1") ;; *) return 1 ;; esac
+}
+# reform COUNT PATH PARTS …: puts files in the place of such links, with what they lead to.
+reform() { for_each reform_one "$@" && close_versions; }
+reform_one() {
+  is_our_link "$1" || return 0
+  temporary=${1%/*}/.sslaudit-$(od -An -N8 -tx1 /dev/urandom | tr -d ' \n')
+  if [ ! -e "$1" ]; then take_away "$1"
+  elif trusted_path "$1"; then copy_file "$real" "$temporary" && rename_files "$temporary" "$1"
+  else reform_as_owner "$1" "$(readlink -f "$1")"
+  fi
+}
+reform_as_owner() {
+  # shellcheck disable=SC2016 # it is the owner's shell that expands them
+  content_of "$1" | as_owner "${1%/*}" 'new_file_like "$4" "$2" "$3" && rename_file "$2" "$1"' \
+    "$1" "$temporary" "$(mode_of "$1")" "$2"
+}
+# each_file DIRECTORY FUNCTION: calls the function with every file below a directory; follows no link.
+each_file() {
+  for entry in "$1"/* "$1"/.[!.]*; do
+    if [ -L "$entry" ]; then :
+    elif [ -d "$entry" ]; then each_file "$entry" "$2" || return 1
+    elif [ -f "$entry" ]; then "$2" "$entry" || return 1
+    fi
+  done
+}
+# Nothing leads through these directories any more: root alone enters them. Some were given to the owners of the
+# directories that they stand for.
+close_versions() {
+  [ -d "$folder" ] && [ "$(stat -c %a "$folder")" != 700 ] || return 0
+  for version in "$folder"/*/; do
+    version=${version%/}
+    [ ! -L "$version" ] && [ -d "$version" ] || continue
+    claim_tree "$version" || return 1
+    [ ! -e "$version.modes" ] || { each_file "$version" unseal && remove_file "$version.modes"; } || return 1
+  done
+  change_mode 700 "$folder"
+}
+# The modes of a version that was put away stand in a list that a path with a newline could add lines to. The list is
+# not read: a file gets the attributes of the one that replaced it, which was given those of this one.
+unseal() {
+  path=${1#"$version"}
+  if [ ! -e "$path" ]; then return 0
+  elif trusted_path "$path"; then copy_attributes "$real" "$1"
+  else change_mode "$(mode_of "$path")" "$1"
+  fi
+}

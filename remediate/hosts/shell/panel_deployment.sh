@@ -1,0 +1,85 @@
+# shellcheck shell=sh
+# shellcheck disable=SC2154,SC2034,SC2329 # variables and functions are shared with the scripts before and after this one
+# The deployment for the services of a cPanel & WHM server: the panel installs a version by WHM API 1. Its files stay its
+# own; none of them is written here. Prepended: files.sh, whm.sh, record.sh. In $folder: the directory of these files.
+
+# Which version is in use is read from the files, by leaf and public key, because the panel may have changed them. What
+# it installs begins with `my` in some places, and then the file without is not used.
+at() { if [ -e "${1%/*}/my${1##*/}" ]; then echo "${1%/*}/my${1##*/}"; else echo "$1"; fi; }
+print_of() { openssl x509 -in "$1" -noout -fingerprint -sha256 2>/dev/null </dev/null || echo none; }
+holds_one() {
+  ! cmp -s "$held$1" "$(at "$1")" || return 0
+  case $2 in *l*) [ "$(print_of "$held$1")" = "$(print_of "$(at "$1")")" ] || return 1 ;; esac
+  case $2 in *k*) [ "$(public_of_key "$held$1")" = "$(public_of_key "$(at "$1")")" ] || return 1 ;; esac
+}
+# holds VERSION COUNT PATH PARTS …: whether the paths hold a version.
+holds() {
+  held=$folder/$1
+  shift
+  for_each holds_one "$@"
+}
+is_ours() {
+  held=$folder/$(readlink "$folder/live")
+  holds_one "$1" "$2"
+}
+in_use() {
+  for link in live proven before; do
+    [ -L "$folder/$link" ] && holds "$(readlink "$folder/$link")" "$@" && readlink "$folder/$link" && return
+  done
+  return 0
+}
+
+# A switch that was ended in the middle may have left certificate and key of two versions: that is not a state to go back
+# to, and what was proven last stays the way back.
+fits() {
+  expected=
+  for_each fits_one "$@" >/dev/null
+}
+fits_one() {
+  case $2 in *l*) same_key "$1" "$(public_of_certificate "$(at "$1")")" || return 1 ;; esac
+  case $2 in *k*) same_key "$1" "$(public_of_key "$(at "$1")")" || return 1 ;; esac
+}
+known() {
+  [ -L "$folder/live" ] && [ -L "$folder/proven" ] || return 1
+  live_now=$(readlink "$folder/live") proven_now=$(readlink "$folder/proven")
+  holds "$live_now" "$@" && return
+  [ "$live_now" != "$proven_now" ] || return 1
+  holds "$proven_now" "$@" || ! fits "$@"
+}
+keep() { for_each keep_one "$@"; }
+keep_one() {
+  now=$(at "$1") kept=$old.part$1
+  make_way "$kept" 700 || return 1
+  {
+    [ ! -e "$now" ] || content_of "$now"
+    case $2 in *c*) [ ! -e "$now" ] || bundle_of "$now" "${1%/*}" ;; esac
+  } | write_file 600 "$kept" || return 1
+  if [ ! -s "$kept" ]; then remove_file "$kept"
+  elif trusted_path "$now"; then copy_attributes "$real" "$kept"
+  fi
+}
+# bundle_of FILE DIRECTORY: the certificates above a leaf that lies alone in its file, as the panel has them.
+bundle_of() {
+  [ "$(grep -c '^-----BEGIN CERTIFICATE-----' "$1" 2>/dev/null)" = 1 ] && [ -n "$whm" ] || return 0
+  set -- "${2##*/}" "$(openssl x509 -in "$1" -noout -subject_hash 2>/dev/null </dev/null)" \
+    "$(openssl x509 -in "$1" -noout -issuer_hash 2>/dev/null </dev/null)"
+  [ "$2" != "$3" ] || return 0
+  ask "bundle $1" fetch_service_ssl_components </dev/null | sed -n "/^-----BEGIN CERT/,/^-----END CERT/p"
+}
+bring() {
+  point_link "$folder/live" "$1" 2>/dev/null && put "$@" && return
+  [ "$(readlink "$folder/live")" = "$1" ] || said="the link cannot be changed"
+  return 1
+}
+recall() {
+  for attempt in 1 2; do
+    put "$(readlink "$folder/way-back")" "$@" && rename_file "$folder/way-back" "$folder/live" && return
+    sleep 1
+  done
+  return 1
+}
+untouched() {
+  if [ -L "$folder/way-back" ]; then holds "$(readlink "$folder/way-back")" "$@"; else holds "$name" "$@"; fi
+}
+reform() { :; }
+recover() { :; }

@@ -1,0 +1,8 @@
+# shellcheck shell=sh
+# shellcheck disable=SC2154,SC2034,SC2329 # variables and functions are shared with the scripts before and after this one
+# What every script of a repair begins with after trust.sh.
+LC_ALL=C PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin:/usr/local/bin:/usr/bin:/bin
+export LC_ALL PATH
+umask 077
+fail() { status=$1; shift; echo "$*" >&2; exit "$status"; }
+durable() { sync -f "$1" 2>/dev/null || sync; }

@@ -1,0 +1,64 @@
+# shellcheck shell=sh
+# shellcheck disable=SC2154,SC2034,SC2329 # variables and functions are shared with the scripts before and after this one
+# $1: days, then cases that are not touched. Of this case the versions in use, proven last and before that stay. Of other
+# cases nothing stays that no configured path uses any more: at once if this case has the paths now, else when nothing
+# has changed there for so many days. What this program did not make is not touched: the root may be a directory in which
+# there are other things. Prepended: lock.sh, files.sh, links.sh.
+days=$1
+shift
+spared=" $case $* "
+# A path is used if it leads into the version in use, or holds what that holds; replaced if this case has the path.
+use_of() {
+  path=${1#"$version"}
+  if is_our_link "$path"; then
+    case $(readlink "$path") in
+      "$folder"/*) used=yes ;;
+      "$root/$case/"*) replaced=yes ;;
+      *) other=yes ;;
+    esac
+    return 0
+  fi
+  for now in "$root/$case"/*/live; do
+    [ ! -e "$now$path" ] || { replaced=yes; return 0; }
+  done
+  if same_as "$1" "$path"; then used=yes; else other=yes; fi
+}
+uses_of() {
+  used='' replaced='' other=''
+  for own in "$1"/*/; do
+    own=${own%/}
+    [ -L "$own/live" ] || continue
+    version=$own/$(readlink "$own/live")
+    each_file "$version" use_of || :
+  done
+}
+made_by_us() {
+  expr "${1##*/}" : "[0-9a-f]\{16\}\$" >/dev/null || return 1
+  for entry in "$1"/* "$1"/.[!.]*; do
+    case ${entry##*/} in
+      pending | pending.gone | renewal | "*" | ".[!.]*") ;;
+      *) expr "${entry##*/}" : "[0-9a-f]\{12\}\$" >/dev/null && [ -d "$entry" ] || return 1 ;;
+    esac
+  done
+}
+for folder in "$root/$case"/*/; do
+  folder=${folder%/}
+  [ -L "$folder/live" ] || continue
+  kept=" "
+  for link in live proven before way-back moving; do kept="$kept$(readlink "$folder/$link" || :) "; done
+  for version in "$folder"/*/; do
+    version=${version%/}
+    [ ! -L "$version" ] && [ -d "$version" ] || continue
+    case $kept in *" ${version##*/} "*) ;; *) destroy_tree "$version"; remove_file "$version.modes" ;; esac
+  done
+done
+for folder in "$root"/*/; do
+  folder=${folder%/}
+  case $spared in *" ${folder##*/} "*) continue ;; esac
+  if [ -L "$folder" ] || ! made_by_us "$folder"; then continue; fi
+  uses_of "$folder"
+  [ -z "$used" ] || continue
+  if [ -n "$replaced" ] && [ -z "$other" ] && [ ! -e "$folder/pending" ]; then destroy_tree "$folder"
+  elif [ -z "$(find "$folder" -mtime "-$days" | head -n 1)" ]; then destroy_tree "$folder"
+  fi
+done

@@ -1,0 +1,29 @@
+# shellcheck shell=sh
+# shellcheck disable=SC2154,SC2034,SC2329 # variables and functions are shared with the scripts before and after this one
+# For the cases named, or for all, makes every link of an earlier version of this program a file again; prints each path,
+# and each directory in which a switch was interrupted. Prepended: lock.sh, replace.sh, links.sh.
+release_path() {
+  path=${1#"$version"}
+  is_our_link "$path" || return 0
+  reform_one "$path" && printf 'released %s\n' "$path" | tr -c '[:print:]\n' '?'
+}
+release_folder() {
+  folder=$1
+  [ ! -L "$folder/moving" ] || { echo "interrupted $folder"; return 0; }
+  version=$folder/$(readlink "$folder/live")
+  each_file "$version" release_path && close_versions
+}
+status=0
+[ $# -gt 0 ] || for each in "$root"/*/; do
+  each=${each%/}
+  [ ! -d "$each" ] || [ -L "$each" ] || set -- "$@" "${each##*/}"
+done
+for each in "$@"; do
+  for own in "$root/$each"/*/; do
+    own=${own%/}
+    [ -L "$own/live" ] || continue
+    release_folder "$own" || { status=1; echo "$own: ${why:-not all of it could be released}" >&2; }
+  done
+done
+remove_directory "$root/$case" 2>/dev/null || : # made for the lock
+[ "$status" = 0 ] || exit 1

@@ -1,0 +1,146 @@
+# shellcheck shell=sh
+# shellcheck disable=SC2154,SC2034,SC2329 # variables and functions are shared with the scripts before and after this one
+# A version comes to be at the configured paths by renames: each new file is prepared in the directory of the old one,
+# and then all are renamed directly after each other. Prepended: files.sh. In $folder: the directory of these files.
+# While renames are under way the link `moving` names their version: if it exists and the lock is free, they were
+# interrupted, and the next who has the lock completes or reverts them. `token` is in the names of prepared files.
+
+# holds VERSION COUNT PATH PARTS …: whether the paths hold a version.
+holds() {
+  held=$folder/$1
+  shift
+  for_each holds_one "$@"
+}
+holds_one() { same_as "$held$1" "$1"; }
+is_ours() { [ -L "$folder/live" ] && same_as "$folder/$(readlink "$folder/live")$1" "$1"; }
+in_use() { [ -L "$folder/moving" ] || readlink "$folder/live"; }
+known() {
+  [ -L "$folder/live" ] && [ -L "$folder/proven" ] || return 1
+  if [ -L "$folder/moving" ]; then for_each is_known "$@"
+  else holds "$(readlink "$folder/live")" "$@" || holds "$(readlink "$folder/proven")" "$@"
+  fi
+}
+is_known() {
+  for link in moving live proven; do
+    ! same_as "$folder/$(readlink "$folder/$link")$1" "$1" || return 0
+  done
+  return 1
+}
+keep() { for_each keep_one "$@"; }
+keep_one() { take_copy "$1" "$old.part$1"; }
+
+# bring VERSION COUNT PATH PARTS …: leaves in $said why it failed.
+bring() {
+  to=$folder/$1
+  shift
+  discard_prepared "$@"
+  token=$(od -An -N8 -tx1 /dev/urandom | tr -d ' \n')
+  t_name_of_temp=sslaudit-$token
+  echo "$token" | write_file 600 "$folder/token" || { said="$folder cannot be written to"; return 1; }
+  said=$(prepare_all "$@" 2>&1) || { discard_prepared "$@"; return 1; }
+  point_link "$folder/moving" "${to##*/}" || { said="$folder cannot be written to"; return 1; }
+  durable "$folder"
+  said=$(exchange "$@" 2>&1) || return 1
+  durable "$folder"
+  remove_file "$folder/token"
+  point_link "$folder/live" "${to##*/}" && remove_file "$folder/moving" && return
+  said="$folder cannot be written to"
+  return 1
+}
+prepare_all() {
+  number=0
+  for_each prepare "$@"
+}
+prepare() {
+  number=$((number + 1))
+  temporary=${1%/*}/.sslaudit-$token-$number
+  [ -e "$to$1" ] && ! is_mounted "$1" || return 0
+  make_way "$1" 755 || return 1
+  if trusted_path "${1%/*}"; then copy_file "$to$1" "$temporary"; else prepare_as_owner "$1"; fi || return 1
+  same_as "$to$1" "$temporary" || { echo "$temporary does not hold what was written to it" >&2; return 1; }
+}
+prepare_as_owner() {
+  is_its_owners "$1" || return 1
+  # shellcheck disable=SC2002,SC2016 # the owner is given a pipe and not our file; its shell expands them
+  cat "$to$1" | as_owner "${1%/*}" 'new_file_like "$1" "$2" "$3"' "$1" "$temporary" "$(mode_of "$to$1")"
+}
+# In a directory of another user only that user's own files are replaced: a new key is not handed to a user who could
+# not read the old one.
+is_its_owners() {
+  owner_of "${1%/*}" || { echo "$why" >&2; return 1; }
+  [ "$owner_uid" != "$(id -u)" ] || { trusted_path "${1%/*}" || echo "$why" >&2; return 1; }
+  [ -e "$1" ] || { echo "$1 does not exist, and its directory belongs to uid $owner_uid" >&2; return 1; }
+  [ "$(stat -L -c %u "$1")" != "$owner_uid" ] || return 0
+  echo "$1 belongs to uid $(stat -L -c %u "$1"), but its directory to uid $owner_uid" >&2
+  return 1
+}
+is_mounted() {
+  while read -r _ _ _ _ point _; do
+    case $point in *\\*) point=$(printf '%b' "$point") ;; esac
+    [ "$point" != "$1" ] || return 0
+  done </proc/self/mountinfo
+  return 1
+}
+# The paths that root renames come first and without anything in between; then those that need more than a rename.
+exchange() {
+  left=$1 number=0 others=
+  shift
+  rest=$(($# - 2 * left))
+  while [ "$left" -gt 0 ]; do
+    number=$((number + 1)) left=$((left - 1)) temporary=${1%/*}/.sslaudit-$token-$number
+    { [ -e "$temporary" ] && trusted_path "${1%/*}"; } || others="$others $number"
+    set -- "$@" "$temporary" "$1"
+    shift 2
+  done
+  shift "$rest"
+  exchange_plain "$@" || return 1
+  exchange_others "$@"
+}
+exchange_plain() {
+  number=0 left=$(($# / 2))
+  while [ "$left" -gt 0 ]; do
+    number=$((number + 1)) left=$((left - 1))
+    case " $others " in *" $number "*) ;; *) set -- "$@" "$1" "$2" ;; esac
+    shift 2
+  done
+  [ $# = 0 ] || rename_files "$@"
+}
+exchange_others() {
+  number=0
+  while [ $# -gt 0 ]; do
+    number=$((number + 1))
+    case " $others " in *" $number "*) exchange_one "$1" "$2" || return 1 ;; esac
+    shift 2
+  done
+}
+exchange_one() {
+  if [ ! -e "$to$2" ]; then [ ! -e "$2" ] || take_away "$2"
+  elif [ -e "$1" ]; then exchange_as_owner "$1" "$2"
+  elif trusted_path "$2"; then copy_attributes "$to$2" "$real" && rewrite_file "$real" <"$to$2"
+  else
+    echo "$why" >&2
+    return 1
+  fi
+}
+exchange_as_owner() {
+  # shellcheck disable=SC2016 # the owner's shell expands them
+  as_owner "${2%/*}" 'rename_file "$1" "$2"' "$1" "$2" </dev/null
+}
+# What was prepared under this token or an earlier one and is still there was not renamed.
+discard_prepared() {
+  [ -e "$folder/token" ] || return 0
+  token=$(cat "$folder/token")
+  for_each discard_beside "$@" || :
+  remove_file "$folder/token"
+}
+discard_beside() {
+  for prepared in "${1%/*}"/.sslaudit-"$token"*; do
+    [ ! -e "$prepared" ] || take_away "$prepared" 2>/dev/null || :
+  done
+}
+recall() { bring "$(readlink "$folder/way-back")" "$@" && remove_file "$folder/way-back"; }
+untouched() {
+  [ ! -L "$folder/moving" ] || return 1
+  if [ -L "$folder/way-back" ]; then holds "$(readlink "$folder/way-back")" "$@"; else holds "$name" "$@"; fi
+}
+recover() { [ ! -L "$folder/moving" ] || bring "$(readlink "$folder/proven")" "$@"; }

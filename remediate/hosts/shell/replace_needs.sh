@@ -1,0 +1,34 @@
+# shellcheck shell=sh
+# shellcheck disable=SC2154,SC2034,SC2329 # variables and functions are shared with the scripts before and after this one
+# Reports what stands in the way of replacing the files at these paths. Prepended: preconditions_begin.sh. $@: the paths.
+cannot_change() {
+  if [ -e "$1" ] && [ "$(id -u)" = 0 ] && ! [ -w "$1" ]; then
+    lacks "$1 cannot be replaced: it is immutable (chattr +i) or its file system is mounted read-only"
+    return
+  fi
+  case $(lsattr -d -- "${1%/*}" 2>/dev/null | cut -d ' ' -f 1) in
+    *a* | *i*) lacks "$1 cannot be replaced: no file in ${1%/*} can be renamed (chattr +a or +i)" ;;
+  esac
+}
+# A file in a directory of another user is replaced with that user's rights, if it is that user's own.
+cannot_act() {
+  ! trusted_path "${1%/*}" || return 0
+  stranger=$why
+  owner_of "${1%/*}" || { lacks "$1 is not replaced: $why"; return; }
+  if [ "$owner_uid" = "$(id -u)" ]; then lacks "$1 is not replaced: $stranger"
+  elif [ "$(id -u)" != 0 ]; then lacks "$1 is not replaced: $stranger, and only root can act for that user"
+  elif [ ! -e "$1" ]; then lacks "$1 is not made: $stranger"
+  elif [ "$(stat -L -c %u -- "$1")" != "$owner_uid" ]; then
+    lacks "$1 is not replaced: $stranger, but the file to uid $(stat -L -c %u -- "$1"): a new key would be given to a user" \
+      "who could not read the old one"
+  elif ! command -v setpriv >/dev/null && ! command -v runuser >/dev/null && ! command -v su >/dev/null; then
+    lacks "$1 is not replaced: $stranger, and the host has no setpriv, runuser or su"
+  fi
+}
+cp --help 2>&1 | grep -q -e '--attributes-only' ||
+  lacks "cp on the host cannot copy the attributes of a file (GNU coreutils can): owner, mode, ACL and SELinux label" \
+    "of the old files would be lost"
+for path in "$@"; do
+  cannot_change "$path"
+  cannot_act "$path"
+done

@@ -1,0 +1,34 @@
+# shellcheck shell=sh
+# shellcheck disable=SC2154,SC2034,SC2329 # variables and functions are shared with the scripts before and after this one
+# Lays a version ready beside the others. Prepended: lock.sh, files.sh.
+# Some servers take the parameters of a Diffie-Hellman exchange from the file of their key: they stay where they are.
+folder=$root/$case/$1 name=$2 key=$3 leaf=$4 chain=$5
+shift 5
+[ -d "$folder" ] || make_directory 700 "$folder"
+[ ! -d "$folder/$name" ] || { echo "staged $name"; exit 0; }
+[ -r "$key" ] || fail 1 "the key $key is not there"
+for left in "$folder"/*.part; do [ ! -e "$left" ] || remove_tree "$left"; done
+new=$folder/$name.part
+make_directory 700 "$new"
+pour() {
+  case $1 in k*) content_of "$key" | sed -n "/^-----BEGIN .*PRIVATE KEY-----/,/^-----END/p" ;; esac
+  case $1 in *l*) printf '%s' "$leaf" ;; esac
+  case $1 in *c*) printf '%s' "$chain" ;; esac
+  [ ! -e "$2" ] || content_of "$2" | sed -n "/^-----BEGIN DH PARAMETERS-----/,/^-----END/p"
+}
+put() {
+  make_way "$new$1" 700
+  pour "$2" "$1" | write_file 600 "$new$1"
+  [ "$(pour "$2" "$1" | digest)" = "$(digest <"$new$1")" ] || fail 1 "$new$1 does not hold what was written to it"
+  if [ ! -e "$1" ]; then
+    case $2 in *k*) ;; *) change_mode 644 "$new$1" ;; esac
+  elif trusted_path "$1"; then copy_attributes "$real" "$new$1"
+  else change_mode "$(mode_of "$1")" "$new$1"
+  fi
+  same_as "$new$1" "$1" || narrow "$new$1" "$2"
+}
+for_each put $(($# / 2)) "$@"
+said=$(agree "$new" $(($# / 2)) "$@") || { remove_tree "$new"; fail 1 "$said"; }
+durable "$folder"
+rename_file "$new" "$folder/$name"
+echo "staged $name"

@@ -1,0 +1,21 @@
+# shellcheck shell=sh
+# shellcheck disable=SC2154,SC2034,SC2329 # variables and functions are shared with the scripts before and after this one
+# Confirms a version (`taken`) or calls it back (`withdrawn`), and waits until that is noted. Of a confirmation and the
+# end of the script's patience exactly one comes first: both rename the same file. Prepended: switch_look.sh, record.sh.
+folder=$root/$case/$1 name=$2 answer=$3
+cd "$folder" || fail 65 "nothing was switched here"
+shift 3
+rename_file "$folder/offer.$name" "$folder/$answer.$name" 2>/dev/null || :
+n=0
+while [ $n -lt 50 ]; do
+  case $(last_state) in "$name confirmed" | "$name returned" | "$name broken" | "$name kept") break ;; esac
+  if [ -e "$folder/taken.$name" ] && flock -n "$root/lock" true; then
+    prove "$name"
+    remove_file "$folder/taken.$name"
+    remove_file "$folder/way-back"
+    say confirmed "after the script had ended"
+  fi
+  n=$((n + 1))
+  sleep 0.2 2>/dev/null || sleep 1
+done
+tell "$@"

@@ -1,0 +1,19 @@
+# shellcheck shell=sh
+# shellcheck disable=SC2154,SC2034,SC2329 # variables and functions are shared with the scripts before and after this one
+# Starts the detached script. $1: what that needs too: the shell of a deployment, record.sh. Prepended: lock.sh, adopt.sh.
+daemon_sh=$2 detached=$3 folder=$root/$case/$4 name=$5 patience=$6 returns=$7 files=$8
+shift 8
+cd "$folder" || fail 65 "no version was laid ready in $folder"
+case $name in proven | before) name=$(readlink "$name") || fail 65 "there is no such version" ;; esac
+[ -d "$folder/$name" ] || fail 65 "version $name was not laid ready"
+reform "$files" "$@" || fail 1 "a link of an earlier version of this program cannot be replaced by a file: ${why:-}"
+said=$(agree "$folder/$name" "$files" "$@") || { recover "$files" "$@"; say refused "$said"; fail 1 "$said"; }
+[ ! -L "$folder/moving" ] || [ "$(readlink "$folder/moving")" = "$name" ] || recover "$files" "$@"
+adopt "$files" "$@" || fail 1 "what is at the configured paths cannot be kept"
+say begun "$owner"
+export trust_sh daemon_sh
+setsid sh -c "$trust_sh
+$library
+$detached" sslaudit-switch "$root" "$folder" "$name" "$patience" "$returns" "$files" "$@" \
+  </dev/null >/dev/null 2>&1 &
+echo "begun $name"

@@ -1,0 +1,108 @@
+# shellcheck shell=sh
+# shellcheck disable=SC2154,SC2034,SC2329 # variables and functions are shared with the scripts before and after this one
+# WHM API 1: a certificate and its key are given to the panel, and its reply is reduced to a word. A reply may hold a
+# private key: only result and reason, names of services and certificates of CAs leave this. Prepended: $panel (what
+# stands before the panel's paths), $whm_s (how long the API may take) and $reading (whm_reply.awk).
+whm=$panel/usr/local/cpanel/bin/whmapi1
+[ -x "$whm" ] || whm=$(command -v whmapi1) || whm=
+within() {
+  if timeout -k 1 1 true 2>/dev/null; then timeout -k 5 "$@"; else shift; "$@"; fi
+}
+ask() {
+  wanted=$1
+  shift
+  {
+    within "$whm_s" "$whm" --output=json "$@" 9>&- && status=0 || status=$?
+    printf "\nended %s\n" "$status"
+  } 2>/dev/null | head -c 4000000 | awk -v wanted="$wanted" "$reading"
+}
+answered() {
+  case $1 in
+    done*) return 0 ;;
+    refused*) said="WHM refuses: ${1#refused }" ;;
+    *" 124") said="whmapi1 gave no answer within $whm_s s" ;;
+    *" 137") said="whmapi1 was killed before it gave an answer" ;;
+    none*) said="whmapi1 gave no answer, and ended with ${1#none }" ;;
+    *) said="whmapi1 gave an answer that cannot be read" ;;
+  esac
+  return 1
+}
+has_whm() {
+  [ -n "$whm" ] && return
+  said="there is no whmapi1 on the host"
+  return 1
+}
+
+# A version's file of a service is found by its directory, which has the service's name: the first that has the part `k`,
+# `l` or `c`.
+# The versions are in $folder.
+services_of() {
+  left=$1
+  shift
+  while [ "$left" -gt 0 ]; do
+    set -- "${1%/*}" "$@"
+    echo "${1##*/}"
+    shift 3
+    left=$((left - 1))
+  done | sort -u
+}
+place() {
+  part=$1 of=$2 left=$3
+  shift 3
+  while [ "$left" -gt 0 ]; do
+    case "${1%/*} $2" in */"$of "*"$part"*) echo "$1"; return ;; esac
+    shift 2
+    left=$((left - 1))
+  done
+}
+pem() { sed -n "/^-----BEGIN $1-----/,/^-----END $1-----/p" "$2" 2>/dev/null; }
+first_of() { pem "$1" "$2" | sed "/^-----END/q"; }
+value_of() {
+  case $1 in
+    crt) first_of "CERTIFICATE" "$leaf" ;;
+    key) first_of ".*PRIVATE KEY" "$key" ;;
+    cabundle) if [ "$chain" = "$leaf" ]; then pem "CERTIFICATE" "$chain" | sed "1,/^-----END/d"
+      else pem "CERTIFICATE" "$chain"
+      fi ;;
+  esac | tr -d "\"\\\\\r"
+}
+as_json() {
+  printf "{\"service\":\"%s\"" "$1"
+  for value in crt key cabundle; do
+    printf ",\"%s\":\"" "$value"
+    value_of "$value" | awk "{ printf \"%s\\\\n\", \$0 }"
+    printf "\""
+  done
+  echo "}"
+}
+encoded() {
+  value_of "$1" | sed "s/%/%25/g;s/+/%2B/g;s|/|%2F|g;s/=/%3D/g;s/ /%20/g" | awk "{ printf \"%s%%0A\", \$0 }"
+}
+given_openly() {
+  say note "whmapi1 here takes nothing on standard input: while it ran the key of $service was in the process list"
+  ask "" install_service_ssl_certificate "service=$service" "crt=$(encoded crt)" "key=$(encoded key)" \
+    "cabundle=$(encoded cabundle)" </dev/null
+}
+give() {
+  service=$1 version=$2
+  shift 2
+  leaf=$version$(place l "$service" "$@") key=$version$(place k "$service" "$@")
+  chain=$version$(place c "$service" "$@")
+  if [ -z "$(first_of CERTIFICATE "$leaf")" ] || ! grep -q "^-----BEGIN .*PRIVATE KEY-----" "$key" 2>/dev/null; then
+    verdict=$(ask "" reset_service_ssl_certificate "service=$service" </dev/null)
+  else
+    usage=$(within "$whm_s" "$whm" --help </dev/null 2>&1 9>&-) || :
+    case $usage in
+      *--input*) verdict=$(as_json "$service" | ask "" --input=json install_service_ssl_certificate) ;;
+      *--output*) verdict=$(given_openly) ;;
+      *) said="$service: whmapi1 does not tell how it is used"; return 1 ;;
+    esac
+  fi
+  answered "$verdict" || { said="$service: $said"; return 1; }
+}
+put() {
+  has_whm || return 1
+  version=$folder/$1
+  shift
+  for each in $(services_of "$@"); do give "$each" "$version" "$@" || return 1; done
+}

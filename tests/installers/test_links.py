@@ -1,0 +1,101 @@
+"""Hosts that an earlier version left with links at the configured paths: the files become regular again."""
+
+from __future__ import annotations
+
+import shutil
+import stat
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from remediate.deployment.retention import prune
+from remediate.deployment.switch import confirm, read_progress
+from remediate.deployment.versions import Installation, Version, release
+from tests.installers.earlier import prune_then, stage_then, start_then
+from tests.installers.hands import run
+from tests.installers.serving import Pair, Place, new_pair, new_place, staged, waited_for
+
+
+@pytest.fixture(scope="module")
+def pairs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Pair, Pair, Pair]:
+    folder = tmp_path_factory.mktemp("pairs")
+    return new_pair(folder, "old"), new_pair(folder, "new"), new_pair(folder, "newer")
+
+
+def of(pair: Pair) -> tuple[str, str]:
+    return pair.certificate, pair.key
+
+
+@pytest.fixture
+def place(tmp_path: Path, pairs: tuple[Pair, Pair, Pair]) -> Place:
+    """Return a place that the earlier version has repaired: its paths are links, and what they were is put away."""
+    place = new_place(tmp_path, pairs[0])
+    version = Version(pairs[1].certificate, "", str(pairs[1].key_path))
+    assert run(stage_then(place.installation, version)).ok
+    service = (place.service.name, ":", place.service.reload or ":", ":")
+    assert run(start_then(place.installation, place.installation.name_of(version), service)).ok
+    place.wait_until(lambda progress: progress.last.state == "confirmed" and progress.holder is None)
+    assert run(prune_then(place.installation)).ok
+    assert (place.certificate.is_symlink(), place.key.is_symlink()) == (True, True)
+    assert Path(f"{place.installation.folder}/0.modes").exists()
+    return place
+
+
+def is_as_configured(place: Place, key_mode: int = 0o640) -> bool:
+    """Return whether both paths are regular files of their own with the mode of before."""
+    kinds = [stat.S_ISREG(path.lstat().st_mode) for path in (place.certificate, place.key)]
+    return all(kinds) and stat.S_IMODE(place.key.stat().st_mode) == key_mode
+
+
+def test_next_repair_makes_links_files_again(place: Place, pairs: tuple[Pair, Pair, Pair]) -> None:
+    again = Installation(replace(place.installation.premises, case="ab12"), place.installation.placements)
+    later = replace(place, installation=again)
+    name = staged(again, pairs[2])
+    assert later.start(name).ok
+    later.wait_for("waiting")
+    assert is_as_configured(later)
+    assert later.served == later.configured == of(pairs[2])
+    assert read_progress(run(confirm(again, name))).last.state == "confirmed"
+    waited_for(again, lambda progress: progress.holder is None)
+    shutil.rmtree(place.installation.premises.folder)
+    assert later.configured == of(pairs[2])
+
+
+def test_failed_repair_leaves_files_and_no_links(place: Place, pairs: tuple[Pair, Pair, Pair]) -> None:
+    place.start(place.stage(pairs[2]), patience_s=1)
+    place.wait_for("returned")
+    assert is_as_configured(place)
+    assert place.served == place.configured == of(pairs[1])
+
+
+def test_rollback_restores_files_that_earlier_version_put_away(place: Place, pairs: tuple[Pair, Pair, Pair]) -> None:
+    assert place.start("before", patience_s=0).ok
+    place.wait_until(lambda progress: progress.last.state == "confirmed" and progress.holder is None)
+    assert is_as_configured(place)
+    assert place.served == place.configured == of(pairs[0])
+    shutil.rmtree(place.installation.premises.root)
+    assert place.configured == of(pairs[0])
+
+
+@pytest.mark.parametrize("cases", [("c4f3",), ()], ids=["one case", "all"])
+def test_release_makes_links_files_again(place: Place, pairs: tuple[Pair, Pair, Pair], cases: tuple[str, ...]) -> None:
+    for released in (sorted(map(str, (place.certificate, place.key))), []):
+        done = run(release(replace(place.installation.premises, case="release"), *cases))
+        assert done.ok, done
+        assert sorted(line.removeprefix("released ") for line in done.output.splitlines()) == released
+    shutil.rmtree(place.installation.premises.root)
+    assert is_as_configured(place)
+    assert place.configured == of(pairs[1])
+
+
+def test_versions_are_for_root_alone_after_release(place: Place) -> None:
+    assert run(release(place.installation.premises, "c4f3")).ok
+    folder = Path(place.installation.folder)
+    directories = [folder, *(path for path in folder.rglob("*") if path.is_dir() and not path.is_symlink())]
+    assert {stat.S_IMODE(path.stat().st_mode) for path in directories} == {0o700}
+
+
+def test_prune_never_removes_what_a_link_leads_through(place: Place, pairs: tuple[Pair, Pair, Pair]) -> None:
+    assert run(prune(replace(place.installation.premises, case="b" * 16), ())).ok
+    assert place.configured == of(pairs[1])
