@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from concurrent.futures import Future
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
+from math import inf
 from typing import Final
 from urllib.parse import urljoin
 
@@ -28,6 +29,7 @@ from audit.probe.wire import Stopped
 from audit.words import listing
 
 MAX_REDIRECTS: Final = 3
+_FAIR_S: Final = 10.0  # a server that did not answer for so long is not asked again in a run
 _REDIRECTS: Final = (301, 302, 303, 307, 308)
 
 
@@ -81,21 +83,41 @@ class Fetcher:
         """Return what a URL gives."""
         return self.ask(Question(url))
 
-    def ask(self, question: Question) -> Fetched | Unfetched:
-        """Return what a URL gives for a question, asked once."""
+    def ask(self, question: Question, ends: float | None = None) -> Fetched | Unfetched:
+        """Return what a URL gives for a question, asked once; `ends` (monotonic seconds) may shorten the deadline.
+
+        A timeout after too short a time is returned and not kept: another caller may have more time.
+        """
         with self._turn:
             known = self._known.get(question)
             if known is None:
                 mine = self._known[question] = Future()
+        left_s = inf if ends is None else ends - time.monotonic()
         if known is not None:
-            return known.result()
+            return _awaited(known, question, left_s)
+        deadline_s = min(self._policy.deadline_s, left_s)
         try:
-            answer = _fetch(question, self._policy, self._stop)
+            answer = _fetch(question, replace(self._policy, deadline_s=deadline_s), self._stop)
         except BaseException as error:
-            mine.set_exception(error)  # a bug of ours: whoever waits must not wait for ever
+            mine.set_exception(error)  # a bug of ours: another thread that waits must not wait for ever
             raise
+        if (
+            isinstance(answer, Unfetched)
+            and answer.kind == "timeout"
+            and deadline_s < min(self._policy.deadline_s, _FAIR_S)
+        ):
+            with self._turn:
+                self._known.pop(question)
         mine.set_result(answer)
         return answer
+
+
+def _awaited(known: Future[Fetched | Unfetched], question: Question, left_s: float) -> Fetched | Unfetched:
+    """Return what another thread fetches, if it comes in time."""
+    try:
+        return known.result(None if left_s == inf else max(left_s, 0.0))
+    except TimeoutError:
+        return Unfetched(question.url, "timeout", "no whole answer in time")
 
 
 def may_be_called(address: str) -> bool:
@@ -188,11 +210,13 @@ def _is_allowed(address: str, policy: FetchPolicy) -> bool:
 
 
 def _resolved(host: str, policy: FetchPolicy, bounds: Bounds) -> tuple[str, ...]:
-    bounds.left_s()
+    left_s = bounds.left_s()
     address = to_address(host) or _short_address(host)
     if address is not None:
         return (address,)
-    view = resolve(host, policy.limits, bounds.stop)
+    limits = policy.limits
+    within_s = limits.timeout_s * min(1.0, left_s / limits.resolve_s)
+    view = resolve(host, replace(limits, timeout_s=within_s), bounds.stop)
     if not view.addresses:
         raise Refused("resolve", view.detail or f"{host} has no address")
     return view.addresses

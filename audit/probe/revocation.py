@@ -1,11 +1,12 @@
-"""Asks CRLs and OCSP responders about what was observed, where the certificates of its path say so themselves.
+"""Asks CRLs and OCSP responders about what was observed, if the certificates of its path name any.
 
-It knows what is asked, in which order, and when that is enough; whether an answer can be believed is judged elsewhere,
-and which addresses may be called is known to who fetches. It never raises for anything that is sent.
+All questions about one endpoint have one deadline. Nothing that is sent raises an exception. Whether an answer can be
+trusted is judged in `audit.revocation_status`; `audit.probe.fetch` decides which addresses may be called.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -54,6 +55,7 @@ class Circumstances:
     is_wanted: Callable[[Observation], bool] = lambda _: True
     is_on: bool = True
     at: datetime | None = None  # as of when paths are validated; None: now
+    deadline_s: float = 20.0  # for all questions about one endpoint together
 
 
 class Inquiry:
@@ -78,9 +80,10 @@ class Inquiry:
         return next(("/".join(url.split("/", 3)[:3]) for url in urls), None)
 
     def ask(self, observation: Observation) -> Observation:
-        """Return the observation with what was answered."""
+        """Return the observation with what was answered within the deadline of one endpoint."""
+        ends = time.monotonic() + self._given.deadline_s
         answers = (one for is_leaf, rules, subject in self._asked(observation)
-                   for one in self._about(subject, rules, observation if is_leaf else None))  # fmt: skip
+                   for one in self._about(subject, (rules, ends), observation if is_leaf else None))  # fmt: skip
         return replace(observation, revocation=tuple(answers))
 
     def _asked(self, observation: Observation) -> Iterator[tuple[bool, Rules, Subject]]:
@@ -95,9 +98,11 @@ class Inquiry:
                 found.setdefault(one.member.der, (one.member.der == chain.leaf.der, rules, one))
         yield from found.values()
 
-    def _about(self, subject: Subject, rules: Rules, stapling: Observation | None) -> Iterator[RevocationAnswer]:
-        """Yield the answers about a certificate, until one of them can be believed."""
-        now = self._given.clock()
+    def _about(
+        self, subject: Subject, bounds: tuple[Rules, float], stapling: Observation | None
+    ) -> Iterator[RevocationAnswer]:
+        """Yield the answers about a certificate, until one of them can be trusted."""
+        (rules, ends), now = bounds, self._given.clock()
         came = (
             (one.ocsp_der for one in stapling.every_handshake if one.chain_der[:1] == (subject.member.der,))
             if stapling
@@ -107,13 +112,16 @@ class Inquiry:
             return
         so_far: tuple[RevocationAnswer, ...] = ()
         for source, url in places(subject.member, rules):
-            answer = self._answer(subject, source, url, rules)
+            answer = self._answer(subject, (source, url), rules, ends)
             so_far = (*so_far, answer)
             yield answer
             if _settles(so_far, subject, rules, now):
                 return
 
-    def _answer(self, subject: Subject, source: RevocationSource, url: str, rules: Rules) -> RevocationAnswer:
+    def _answer(
+        self, subject: Subject, place: tuple[RevocationSource, str], rules: Rules, ends: float
+    ) -> RevocationAnswer:
+        source, url = place
         asked = b"" if source == "crl" else ocsp_question(subject.member, subject.issuer)
         unanswered = RevocationAnswer(sha256_of(subject), source, url, self._given.clock(), asked or b"")
         if asked is None or not self._given.is_on:
@@ -127,18 +135,24 @@ class Inquiry:
             return _settles((told(reply),), subject, rules, self._given.clock())
 
         kept = self._known.get(question) or self._kept(question, is_good)
-        return told(kept or self._known.setdefault(question, self._fetched(question, subject, is_good)))
+        return told(kept or self._fetched((question, ends), subject, is_good))
 
     def _kept(self, question: Question, is_good: Callable[[Reply], bool]) -> Reply | None:
         """Return what a former run was answered, where that still holds."""
         reply = self._cache.get(question, self._given.clock()) if self._cache else None
         return self._known.setdefault(question, reply) if reply and is_good(reply) else None
 
-    def _fetched(self, question: Question, subject: Subject, is_good: Callable[[Reply], bool]) -> Reply:
-        found = self._fetcher.ask(question)
-        if not isinstance(found, Fetched):
+    def _fetched(
+        self, asked: tuple[Question, float], subject: Subject, is_good: Callable[[Reply], bool]
+    ) -> Reply:  # fmt: skip
+        question, ends = asked
+        if time.monotonic() >= ends:
+            limit = f"{self._given.deadline_s:g} s for the revocation of one endpoint"
+            return Reply(self._given.clock(), failure=f"not asked: the {limit} were over")
+        found = self._fetcher.ask(question, ends)
+        if not isinstance(found, Fetched):  # the fetcher keeps it, if another try is of no use
             return Reply(self._given.clock(), failure=found.detail)
-        reply = Reply(self._given.clock(), found.content)
+        reply = self._known.setdefault(question, Reply(self._given.clock(), found.content))
         until = holds_until("ocsp" if question.body else "crl", found.content, subject)
         if self._cache and until and is_good(reply):
             self._cache.keep(question, reply, until)

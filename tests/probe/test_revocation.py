@@ -168,6 +168,27 @@ def test_who_does_not_answer_is_inconclusive_within_the_deadline(closed: str) ->
         assert time.monotonic() - began < 0.9
 
 
+def test_all_questions_about_one_endpoint_share_one_deadline() -> None:
+    with conversing(lambda _: time.sleep(0.5)) as there:
+        leaf = LEAF.having(pointing(*(there.url(f"/{number}.crl") for number in range(4))))
+        began = time.monotonic()
+        patient = FetchPolicy(allow_private=True, deadline_s=30.0)
+        observation = asking(policy=patient, given=replace(GIVEN, deadline_s=0.7)).ask(seen(leaf))
+        assert time.monotonic() - began < 1.3
+    failures = [one.failure for one in observation.revocation or ()]
+    assert failures[-1] == "not asked: the 0.7 s for the revocation of one endpoint were over"
+    assert len(failures) == 4
+
+
+def test_url_that_had_too_little_time_is_asked_again_for_the_next_endpoint() -> None:
+    with conversing(lambda _: time.sleep(0.6), answering(crl(CA))) as there:
+        leaf = LEAF.having(pointing(there.url("/ca.crl")))
+        inquiry = asking(policy=FetchPolicy(allow_private=True), given=replace(GIVEN, deadline_s=0.3))
+        assert told(verdict(inquiry.ask(seen(leaf)))).startswith("Inconclusive: ")
+        time.sleep(0.5)
+        assert verdict(inquiry.ask(seen(leaf, name="other.example.com"))) is None
+
+
 def test_a_certificate_makes_us_call_nobody_who_is_not_on_the_internet(ca: Conversation) -> None:
     leaf = LEAF.having(pointing(ca.url("/ca.crl")))
     said = told(verdict(asking(policy=FetchPolicy()).ask(seen(leaf))))
@@ -279,7 +300,8 @@ class Hostile(Fetcher):
         super().__init__(ANYWHERE)
         self._chance = chance
 
-    def ask(self, question: Question) -> Fetched | Unfetched:
+    def ask(self, question: Question, ends: float | None = None) -> Fetched | Unfetched:
+        del ends
         whole = Answer(status=REVOKED).by(delegate()).der if question.body else crl(CA, LEAF)
         return Fetched(question.url, mutant(whole, self._chance))
 
