@@ -145,6 +145,7 @@ def _chain_row(served: ServedChain) -> dict[str, Any]:
     return {
         "addresses": list(served.addresses),
         "key_type": key_type(served.chain_der),
+        "names": _names(read_certificate(served.chain_der[0])) if served.chain_der else [],
         "certificates": certificates,
     }
 

@@ -5,15 +5,16 @@ It knows the lines of the results file; it refuses to know where they are kept, 
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
 from typing import Any, Final
 
-from audit.checks import Verdict
+from audit.checks import Remedy, Verdict
 from audit.record import parse_time
 from audit.result import Result, from_row
 
@@ -21,6 +22,10 @@ _ID: Final = re.compile(
     r"(?:(?P<host>[^/]+)/)?"
     r"(?:(?P<scheme>[a-z0-9]+)://(?P<name>\[[^\]]+\]|[^:/+]+):(?P<port>\d+)(?:\+(?P<address>.+))?)?"
 )
+
+
+_OF_A_LEAF: Final = (Remedy.REISSUE, Remedy.REKEY, Remedy.RECHAIN)
+"""The remedies that change one certificate of several."""
 
 
 class BadEvidence(ValueError):
@@ -39,6 +44,17 @@ class SeenFile:
     spki_sha256: str | None = None
     names: tuple[str, ...] = ()  # SANs, where the results say them
     real_path: str | None = None  # where links lead
+
+
+@dataclass(frozen=True, slots=True)
+class SeenLeaf:
+    """One of the leaves that an endpoint serves, and at which addresses."""
+
+    sha256: str
+    spki_sha256: str | None
+    not_after: datetime | None
+    names: tuple[str, ...] | None
+    addresses: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +78,21 @@ class Seen:
     resolved: tuple[str, ...] | None = None
     own_addresses: tuple[str, ...] | None = None
     panel_service: str | None = None  # what the panel of its host calls it, where that installs its certificate
+    leaves: tuple[SeenLeaf, ...] = ()  # all that are served; the one that is meant is told by `leaf_sha256`
+
+    def is_elsewhere(self, leaf_sha256: str | None) -> bool:
+        """Return whether a leaf is certainly another host's: served at addresses that are not this host's alone."""
+        own = {leaf.sha256 for leaf in self.leaves if any(map(self._is_own, leaf.addresses))}
+        return bool(own) and leaf_sha256 not in own and leaf_sha256 in {leaf.sha256 for leaf in self.leaves}
+
+    def meaning(self, leaf: SeenLeaf) -> Seen:
+        """Return the same endpoint with another of its leaves as the one that is meant."""
+        return replace(
+            self, leaf_sha256=leaf.sha256, spki_sha256=leaf.spki_sha256, not_after=leaf.not_after, names=leaf.names
+        )
+
+    def _is_own(self, address: str) -> bool:
+        return address in (self.own_addresses or ()) or ipaddress.ip_address(address).is_loopback
 
     @property
     def is_host(self) -> bool:
@@ -126,7 +157,22 @@ def gather(rows: Iterable[Mapping[str, Any]]) -> Evidence:
         except (KeyError, TypeError, ValueError) as error:
             raise BadEvidence(f"row {number} is no {kind} of an audit: {error}") from error
     ordered = tuple(results[key] for key in sorted(results))
-    return Evidence(ordered, {endpoint: seen[endpoint][1] for endpoint in sorted(seen)}, is_complete)
+    meant = {endpoint: _meant(seen[endpoint][1], ordered) for endpoint in sorted(seen)}
+    return Evidence(ordered, meant, is_complete)
+
+
+def _meant(seen: Seen, results: Iterable[Result]) -> Seen:
+    """Return an endpoint with the leaf that is wrong as the one that is meant, if the first that is served is not.
+
+    A server with RSA and ECDSA has two certificates; each is repaired by itself.
+    """
+    found = [one for one in results if one.endpoint == seen.endpoint and one.verdict is Verdict.FAIL]
+    wrong = dict.fromkeys(one.leaf_sha256 for one in found if one.remedy in _OF_A_LEAF)
+    if seen.leaf_sha256 in wrong:
+        return seen
+    leaves = (leaf for leaf in seen.leaves if leaf.sha256 in wrong and not seen.is_elsewhere(leaf.sha256))
+    leaf = next(leaves, None)
+    return seen if leaf is None else seen.meaning(leaf)
 
 
 def seen_of(row: Mapping[str, Any]) -> Seen:
@@ -150,7 +196,16 @@ def seen_of(row: Mapping[str, Any]) -> Seen:
         resolved=_addresses(row.get("resolved")),
         own_addresses=_addresses(row.get("own_addresses")),
         panel_service=row.get("panel_service"),
+        leaves=tuple(_leaf(one) for one in row.get("chains") or () if one["certificates"]),
     )
+
+
+def _leaf(chain: Mapping[str, Any]) -> SeenLeaf:
+    leaf, names = chain["certificates"][0], chain["names"]
+    return SeenLeaf(
+        leaf["sha256"], leaf["spki_sha256"], _time(leaf["not_after"]),
+        None if names is None else tuple(sorted(names)), tuple(chain["addresses"]),
+    )  # fmt: skip
 
 
 def _file(row: Mapping[str, Any]) -> SeenFile:

@@ -98,6 +98,8 @@ def _of_place(result: Result, evidence: Evidence, around: Surroundings) -> tuple
     alone = around.left_alone.get(str(seen.label))
     if alone is not None:
         return "switched-off", alone
+    if seen.is_elsewhere(result.leaf_sha256):
+        return "no-help", "the certificate is served at addresses that are not this host's"
     is_of_addresses = result.check == "svc.multi-address" and result.remedy is Remedy.RELOAD
     if is_of_addresses and evidence.verdict(result.endpoint, "svc.disk-vs-wire") is Verdict.PASS:
         return "no-help", "this host serves what is installed: it would serve the same after a reload"

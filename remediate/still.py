@@ -31,7 +31,7 @@ def why_not_so(case: Case, seen: Mapping[str, Observation]) -> str | None:
 
 
 def _served(seen: Observation) -> frozenset[str]:
-    return frozenset(sha256(shake.chain_der[0]).hexdigest() for shake in seen.handshakes if shake.chain_der)
+    return frozenset(sha256(shake.chain_der[0]).hexdigest() for shake in seen.every_handshake if shake.chain_der)
 
 
 def _on_disk(seen: Observation) -> frozenset[str]:

@@ -28,8 +28,9 @@ def faults_of(site: Site, endpoint: str) -> tuple[str, ...]:
     """Return what is not as it is to be at each address of an endpoint, a clause each; none where all is well."""
     observation = _observe(site, endpoint)
     expected = expected_leaves(site, endpoint)
-    found = (fault for shake in observation.handshakes for fault in _faults(site, shake, expected))
-    sent = (fault for shake in observation.handshakes for fault in _chain_faults(site, shake, endpoint))
+    shakes = _of_each_address(observation, expected)
+    found = (fault for shake in shakes for fault in _faults(site, shake, expected))
+    sent = (fault for shake in shakes for fault in _chain_faults(site, shake, endpoint))
     return (*_silences(observation), *found, *sent)
 
 
@@ -40,13 +41,13 @@ def silences(site: Site, endpoint: str) -> tuple[str, ...]:
 
 def leaves_of(site: Site, endpoint: str) -> frozenset[str]:
     """Return the SHA-256 of every leaf that an endpoint serves, on whichever address."""
-    return frozenset(_leaf(one) for one in _observe(site, endpoint).handshakes)
+    return frozenset(_leaf(one) for one in _observe(site, endpoint).every_handshake)
 
 
 def served(site: Site, endpoint: str) -> str:
     """Return in a clause which leaf each address serves."""
     observation = _observe(site, endpoint)
-    leaves = [f"{one.address} serves {_leaf(one)[:16]}…" for one in observation.handshakes]
+    leaves = [f"{one.address} serves {_leaf(one)[:16]}…" for one in observation.every_handshake]
     return listing([*leaves, *(f"{one.address}: {one.detail}" for one in observation.failures)])
 
 
@@ -72,7 +73,17 @@ def _observe(site: Site, endpoint: str) -> Observation:
     return replace(
         seen[0],
         handshakes=tuple(one for one in seen[0].handshakes if one.address not in elsewhere),
+        other_key_handshakes=tuple(one for one in seen[0].other_key_handshakes if one.address not in elsewhere),
         failures=tuple(one for one in seen[0].failures if one.address not in elsewhere),
+    )
+
+
+def _of_each_address(observation: Observation, expected: frozenset[str]) -> tuple[Handshake, ...]:
+    """Return for each address the handshake with an expected leaf, else the first: it may serve RSA beside ECDSA."""
+    every = observation.every_handshake
+    return tuple(
+        next((one for one in every if one.address == first.address and _leaf(one) in expected), first)
+        for first in observation.handshakes
     )
 
 
