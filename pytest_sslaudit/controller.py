@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import shutil
 import signal
-import tempfile
 import threading
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from importlib.metadata import version
-from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -22,7 +20,7 @@ from audit.probe import Inquiry, Target, observe
 from audit.record import format_time
 from audit.result import Phase
 from audit.targets import Discovery
-from pytest_sslaudit.folders import evidence_spool, insist_on_reports
+from pytest_sslaudit.folders import evidence_spool, insist_on_reports, passing_spool
 from pytest_sslaudit.gather import gather
 from pytest_sslaudit.inquiry import inquiry_of
 from pytest_sslaudit.options import Settings
@@ -64,9 +62,9 @@ class Controller:
             return Spool(self.settings.from_evidence)
         if self.settings.evidence and not self.config.option.collectonly:
             return evidence_spool(self.settings.evidence)
-        folder = Path(tempfile.mkdtemp(prefix="sslaudit-"))
-        self._undo.append(lambda: shutil.rmtree(folder, ignore_errors=True))
-        return Spool(folder)
+        spool = passing_spool()
+        self._undo.append(lambda: shutil.rmtree(spool.folder, ignore_errors=True))
+        return spool
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionstart(self) -> None:

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import os
 import re
+import tempfile
 from pathlib import Path
+from typing import Final
 
 import pytest
 
+from audit.configuration.private_files import create, own_directory, safe_path
 from pytest_sslaudit.spool import CONTENT, Spool
 
-REPORTS = (("--html", "htmlpath"), ("--junit-xml", "xmlpath"))
+_OUR_REPORT: Final = "--html"
+_TRIAL: Final = ".writable"
+REPORTS = ((_OUR_REPORT, "htmlpath"), ("--junit-xml", "xmlpath"))
 OBSERVATION = re.compile(r"[0-9a-f]{32}\.json")
 
 
@@ -24,6 +29,8 @@ def insist_on_reports(config: pytest.Config) -> None:
 
 def _insist(flag: str, file: Path) -> None:
     try:
+        if flag == _OUR_REPORT:
+            safe_path(file)
         file.parent.mkdir(parents=True, exist_ok=True)  # as the report itself would
         if file.is_dir():
             raise IsADirectoryError(0, "that is a folder; name a file")
@@ -38,12 +45,23 @@ def _insist(flag: str, file: Path) -> None:
 def evidence_spool(folder: Path) -> Spool:
     """Make the folder that evidence is kept in (0700), without what an earlier run observed."""
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        for file in folder.iterdir():
+        own = own_directory(folder)
+        for file in own.iterdir():
             if OBSERVATION.fullmatch(file.name) or CONTENT.fullmatch(file.name):
                 file.unlink()
-        (folder / ".writable").touch()
-        (folder / ".writable").unlink()
+        (own / _TRIAL).unlink(missing_ok=True)
+        os.close(create(own / _TRIAL))
+        (own / _TRIAL).unlink()
     except OSError as error:
         raise pytest.UsageError(f"--audit-evidence {folder}: {error.strerror}") from error
-    return Spool(folder)
+    return Spool(own)
+
+
+def passing_spool() -> Spool:
+    """Make the directory of observations that are not kept (0700), in the system's directory for temporary files."""
+    place = Path(tempfile.gettempdir())
+    try:
+        safe_path(place)
+        return Spool(Path(tempfile.mkdtemp(prefix="sslaudit-", dir=place)))
+    except OSError as error:
+        raise pytest.UsageError(f"temporary files in {place}: {error.strerror}: set TMPDIR to another place") from error

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from audit.configuration import BadConfiguration, Configuration, state_folder
+from audit.configuration.private_files import own_directory
 from audit.configuration.schema import Issuer, Mail
 
 PLACES: Final = (Path("/etc/sslaudit/sslaudit.toml"), Path("/etc/sslaudit.toml"))
@@ -58,9 +59,7 @@ def report_folder() -> Path:
     Where systemd starts us it names one (LOGS_DIRECTORY); who is not root has it beside the state.
     """
     named = os.environ.get("LOGS_DIRECTORY", "").partition(":")[0]
-    if not named and os.geteuid() != 0:
-        state_folder().mkdir(mode=0o700, parents=True, exist_ok=True)  # nobody else may enter it, however it is made
     folder = Path(named) if named else REPORTS if os.geteuid() == 0 else state_folder() / "reports"
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    folder.chmod(0o700)
-    return folder
+    own = own_directory(folder)
+    own.chmod(0o700)
+    return own

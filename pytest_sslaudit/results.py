@@ -6,6 +6,7 @@ It writes lines as they come, so that what was judged is there whatever ends the
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
@@ -16,6 +17,7 @@ import pytest
 from audit.analysis.served_chains import ServedChain, key_type, served_chains
 from audit.certificate import Certificate, read_certificate
 from audit.checks import Inconclusive, Verdict
+from audit.configuration.private_files import open_anew
 from audit.observation import InstalledFile, Observation
 from audit.path_member import Member, read_member
 from audit.record import format_time
@@ -87,7 +89,7 @@ class ResultsFile:
     def __init__(self, file: Path) -> None:
         """Open the file anew; raises pytest.UsageError where it cannot be written."""
         try:  # line by line, so that a run that is killed leaves what it judged
-            self._stream: TextIO = file.open("w", encoding="utf-8", buffering=1)
+            self._stream: TextIO = os.fdopen(open_anew(file), "w", encoding="utf-8", buffering=1)
         except OSError as error:
             raise pytest.UsageError(f"--audit-results {file}: {error.strerror}") from error
 

@@ -19,6 +19,7 @@ from typing import Any, Final, TypeVar
 
 import pytest
 
+from audit.configuration.private_files import create, read_regular
 from audit.endpoint import Endpoint
 from audit.observation import SCHEMA, Observation, RevocationAnswer
 from audit.record import BadRecord, from_json, to_json
@@ -34,6 +35,7 @@ DIGEST: Final = "sha256"
 """The key under which an observation's own digest stands: a file that was changed is not judged."""
 _CHANGED: Final = "its content has changed since it was kept"
 _INLINE_BYTES: Final = 4096
+_MAX_BYTES: Final = 256 * 1024 * 1024  # of one file: evidence may come from another machine
 Record = TypeVar("Record")
 
 
@@ -110,9 +112,7 @@ class Spool:
             return ""
         name = hashlib.sha256(answer.content).hexdigest() + ".der"
         if not (self.folder / name).exists():
-            partial = self.folder / f"{name}.{os.getpid()}.part"
-            partial.write_bytes(answer.content)
-            partial.replace(self.folder / name)
+            self._put(name, answer.content)
         return name
 
     def _with_contents(self, name: str) -> Observation:
@@ -152,8 +152,14 @@ class Spool:
         return self._read(SHARED_KEYS, SharedKeys)
 
     def _write(self, name: str, value: Any) -> None:  # noqa: ANN401 - any JSON value
+        self._put(name, json.dumps(value, separators=(",", ":")).encode())
+
+    def _put(self, name: str, content: bytes) -> None:
+        """Write a file under a temporary name, which no run has left there, and rename it."""
         partial = self.folder / f"{name}.{os.getpid()}.part"
-        partial.write_text(json.dumps(value, separators=(",", ":")), encoding="utf-8")
+        partial.unlink(missing_ok=True)
+        with os.fdopen(create(partial), "wb") as stream:
+            stream.write(content)
         partial.replace(self.folder / name)
 
     def _read(self, name: str, kind: type[Record]) -> Record:
@@ -161,7 +167,7 @@ class Spool:
 
     def _value(self, name: str) -> Any:  # noqa: ANN401 - any JSON value
         try:
-            return json.loads((self.folder / name).read_text(encoding="utf-8"))
+            return json.loads(read_regular(self.folder / name, _MAX_BYTES))
         except OSError as error:
             raise BadEvidence(f"evidence {self.folder / name}: {error.strerror}") from error
         except (ValueError, RecursionError) as error:
@@ -179,7 +185,7 @@ class Spool:
 @lru_cache(maxsize=16)
 def _read_once(file: Path) -> bytes:
     """Return the content of a file that is named by its digest, as one object for every reader; raises BadEvidence."""
-    content = file.read_bytes()
+    content = read_regular(file, _MAX_BYTES)
     if hashlib.sha256(content).hexdigest() != file.stem:
         raise BadEvidence(f"evidence {file}: {_CHANGED}")
     return content

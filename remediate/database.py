@@ -14,6 +14,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
+from audit.configuration.private_files import UnsafePath, own_directory, safe_path
+
 SCHEMA: Final = 1
 FILE: Final = "journal.sqlite"
 BUSY_S: Final = 30.0  # a reader of `status` and a run side by side; two runs are kept apart by the lock
@@ -115,8 +117,8 @@ class Database:
 def open_database(folder: Path, *, existing: bool = False) -> Database:
     """Open the journal's file in a folder of ours alone (0700), itself ours alone (0600); raises UnusableState."""
     try:
-        if not existing:
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not safe_path(folder).exists() and not existing:
+            own_directory(folder)
         _insist_on_privacy(folder)
         flags = os.O_RDWR | os.O_NOFOLLOW | (0 if existing else os.O_CREAT)
         descriptor = os.open(folder / FILE, flags, 0o600)
@@ -126,6 +128,8 @@ def open_database(folder: Path, *, existing: bool = False) -> Database:
             os.close(descriptor)
     except FileNotFoundError as error:
         raise UnusableState(f"there is no journal in {folder}") from error
+    except UnsafePath as error:
+        raise UnusableState(f"the state folder {folder}: {error.strerror}") from error
     except OSError as error:
         raise UnusableState(f"{folder / FILE} cannot be opened: {error.strerror}") from error
     return Database(folder / FILE)

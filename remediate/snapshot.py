@@ -9,8 +9,9 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, gettempdir
 
+from audit.configuration.private_files import safe_path
 from remediate.database import FILE
 from remediate.journal import Journal, open_journal
 
@@ -21,7 +22,7 @@ def journal_snapshot(folder: Path) -> Iterator[Journal]:
 
     What is written to it is lost. Raises UnusableState, also where a run writes the journal at this moment.
     """
-    with TemporaryDirectory(prefix="sslaudit-") as copy:
+    with TemporaryDirectory(prefix="sslaudit-", dir=safe_path(Path(gettempdir()))) as copy:
         for name in (FILE, f"{FILE}-wal"):  # what was not merged yet after a crash stands in the second
             with suppress(FileNotFoundError):
                 shutil.copyfile(folder / name, Path(copy, name))

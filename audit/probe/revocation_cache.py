@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import os
-import stat
 import tempfile
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Final
 
+from audit.configuration.private_files import own_directory
 from audit.probe.exchange import Question
 from audit.record import format_time, parse_time
 
@@ -71,11 +71,7 @@ class AnswerCache:
         """Make the folder, and forget in it what is out of date."""
         if self._is_made:
             return
-        self._folder.parent.mkdir(0o700, parents=True, exist_ok=True)
-        self._folder.mkdir(0o700, exist_ok=True)
-        if not _is_ours(self._folder.lstat()) or not stat.S_ISDIR(self._folder.lstat().st_mode):
-            raise PermissionError(f"{self._folder} is somebody else's")
-        self._folder.chmod(0o700)
+        own_directory(self._folder).chmod(0o700)
         self._is_made = True
         for file in self._folder.iterdir():
             spared_s = _ABANDONED_S if file.suffix == _PARTIAL else 0.0

@@ -1,0 +1,175 @@
+"""Files and directories of this machine that the audit writes, so that no other local user redirects what is written.
+
+Every component of a path belongs to root or to the user of the audit, and others cannot write to it; in a directory
+with the sticky bit, such as /tmp, the entry itself does. Then no other user can put a link where a name is opened.
+
+    UnsafePath
+"""
+
+from __future__ import annotations
+
+import contextlib
+import grp
+import os
+import pwd
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+_ADMINISTRATORS: Final = ("root", "wheel", "adm", "staff", "syslog")
+"""Groups that distributions let write to /var/log and /usr/local; their members administer the machine."""
+_MAX_LINKS: Final = 40
+_NEW: Final = os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+class UnsafePath(OSError):
+    """A path that another local user could redirect; its message names the component and whose it is."""
+
+    def __init__(self, reason: str) -> None:
+        """Keep the reason."""
+        super().__init__(0, reason)
+
+
+def safe_path(path: Path) -> Path:
+    """Return the real path of a file or directory, which may be missing; raises UnsafePath, OSError."""
+    return _Walk(path).end()
+
+
+def own_directory(folder: Path) -> Path:
+    """Return the real path of a directory of this user's own, made with mode 0700 if it is missing.
+
+    An existing one may be read by others, and not be written to. Raises UnsafePath, OSError.
+    """
+    real = safe_path(folder)
+    for missing in reversed([one for one in (real, *real.parents) if not one.exists()]):
+        missing.mkdir(0o700)
+    status = real.lstat()
+    if not stat.S_ISDIR(status.st_mode):
+        raise NotADirectoryError(0, f"{real} is not a directory")
+    if status.st_uid != os.geteuid():
+        raise UnsafePath(f"{real} belongs to {_user(status.st_uid)}: name a directory of your own, or a new one")
+    if _is_open(status):
+        raise UnsafePath(f"{real}: others can write to it ({_mode(status)}): name another, or chmod go-w {real}")
+    return real
+
+
+def create(file: Path, mode: int = 0o600) -> int:
+    """Create a file that must not exist yet, for writing; return its descriptor. Raises OSError."""
+    return os.open(file, os.O_WRONLY | _NEW, mode)
+
+
+def open_anew(file: Path, mode: int = 0o666) -> int:
+    """Create a file, or empty the one that is there, for writing; return its descriptor. Raises UnsafePath, OSError."""
+    real = safe_path(file)
+    if _is_own_descriptor(real):  # /dev/stdout, or what a shell calls <(…)
+        return os.open(real, os.O_WRONLY | os.O_CLOEXEC)
+    if not real.exists():
+        return os.open(real, os.O_WRONLY | _NEW, mode)
+    descriptor = os.open(real, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    with _closed_on_error(descriptor):
+        found = os.fstat(descriptor)
+        _require_trusted_owner(real, found)
+        if stat.S_ISREG(found.st_mode):
+            if found.st_nlink > 1:
+                raise UnsafePath(f"{real} has {found.st_nlink} hard links: it may be another file under a second name")
+            os.ftruncate(descriptor, 0)
+    return descriptor
+
+
+def read_regular(file: Path, limit: int) -> bytes:
+    """Return the content of a regular file of at most so many bytes, of this name and no link. Raises OSError."""
+    descriptor = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    with os.fdopen(descriptor, "rb") as stream:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise OSError(0, "it is not a regular file")
+        if status.st_size > limit:
+            raise OSError(0, f"it has {status.st_size} bytes, and {limit} are the limit")
+        return stream.read(limit + 1)
+
+
+class _Walk:
+    """The way from `/` to a path, link by link."""
+
+    def __init__(self, path: Path) -> None:
+        self._todo = list(reversed(path.absolute().parts[1:]))
+        self._links = 0
+        self._path = path
+
+    def end(self) -> Path:
+        at = Path("/")
+        while self._todo:
+            name = self._todo.pop()
+            if name == "..":
+                at = at.parent
+                continue
+            at, is_missing = self._step(at / name)
+            if is_missing or _is_own_descriptor(at):
+                return at.joinpath(*reversed(self._todo))
+        return at
+
+    def _step(self, entry: Path) -> tuple[Path, bool]:
+        """Return where an entry leads, and whether it is missing."""
+        if _is_own_descriptor(entry):
+            return entry, False
+        try:
+            status = entry.lstat()
+        except FileNotFoundError:
+            return entry, True
+        _require_trusted_owner(entry, status)
+        if stat.S_ISLNK(status.st_mode):
+            return self._follow(entry), False
+        if stat.S_ISDIR(status.st_mode) and _is_open(status) and not status.st_mode & stat.S_ISVTX:
+            raise UnsafePath(f"others can write to {entry} ({_mode(status)})")
+        return entry, False
+
+    def _follow(self, link: Path) -> Path:
+        self._links += 1
+        if self._links > _MAX_LINKS:
+            raise UnsafePath(f"{self._path} leads through too many symbolic links")
+        target = link.readlink()
+        self._todo.extend(reversed([part for part in target.parts if part != "/"]))
+        return Path("/") if target.is_absolute() else link.parent
+
+
+def _is_own_descriptor(path: Path) -> bool:
+    return path.parent == Path(f"/proc/{os.getpid()}/fd")
+
+
+def _require_trusted_owner(entry: Path, status: os.stat_result) -> None:
+    if status.st_uid not in (0, os.geteuid()):
+        raise UnsafePath(f"{entry} belongs to {_user(status.st_uid)}, who could redirect what is written there")
+
+
+def _is_open(status: os.stat_result) -> bool:
+    """Return whether users can write that are neither the owner nor administrators."""
+    by_group = status.st_mode & stat.S_IWGRP and not _is_trusted_group(status.st_gid)
+    return bool(status.st_mode & stat.S_IWOTH or by_group)
+
+
+def _is_trusted_group(gid: int) -> bool:
+    if gid == 0 or (os.geteuid() != 0 and gid == os.getegid()):
+        return True
+    with contextlib.suppress(KeyError):
+        return grp.getgrgid(gid).gr_name in _ADMINISTRATORS
+    return False
+
+
+def _user(uid: int) -> str:
+    with contextlib.suppress(KeyError):
+        return f"{pwd.getpwuid(uid).pw_name} (uid {uid})"
+    return f"another user (uid {uid})"
+
+
+def _mode(status: os.stat_result) -> str:
+    return f"mode {stat.S_IMODE(status.st_mode):04o}"
+
+
+@contextlib.contextmanager
+def _closed_on_error(descriptor: int) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        os.close(descriptor)
+        raise
