@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import shutil
 import signal
 import threading
@@ -11,7 +12,7 @@ from datetime import UTC, datetime
 from functools import partial
 from importlib.metadata import version
 from types import FrameType
-from typing import Any
+from typing import Any, Final
 
 import pytest
 
@@ -20,11 +21,12 @@ from audit.probe import Inquiry, Target, observe
 from audit.record import format_time
 from audit.result import Phase
 from audit.targets import Discovery
+from pytest_sslaudit.built_in import ignores_files, sentences_about_gaps
 from pytest_sslaudit.folders import evidence_spool, insist_on_reports, passing_spool
 from pytest_sslaudit.gather import gather
 from pytest_sslaudit.inquiry import inquiry_of
 from pytest_sslaudit.options import Settings
-from pytest_sslaudit.parametrize import wanted
+from pytest_sslaudit.parametrize import left_out, wanted
 from pytest_sslaudit.progress import Progress
 from pytest_sslaudit.results import ResultsFile, observation_row, result_of
 from pytest_sslaudit.reuse import KeyIndex
@@ -33,6 +35,8 @@ from pytest_sslaudit.spool import Spool, Wanted
 from pytest_sslaudit.stale import judge_stale_waivers
 from pytest_sslaudit.status import Ended, exit_status
 from pytest_sslaudit.tally import Tally
+
+_PAIR: Final = operator.methodcaller("partition", " ")
 
 
 class Controller:
@@ -99,7 +103,11 @@ class Controller:
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:  # noqa: ANN401 - xdist has no types
         """Hand a worker what was found: endpoints are the same, in the same order, everywhere."""
-        node.workerinput["sslaudit"] = {"spool": str(self.spool.folder), "now": format_time(self.run.now)}
+        node.workerinput["sslaudit"] = {
+            "spool": str(self.spool.folder),
+            "now": format_time(self.run.now),
+            "ignores_files": ignores_files(self.config),
+        }
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_node_collection_finished(self, node: Any) -> None:  # noqa: ANN401 - xdist has no types
@@ -107,6 +115,7 @@ class Controller:
         asked = self.spool.wanted(node.workerinput["workerid"])
         if asked.usage_errors:
             raise pytest.UsageError(*asked.usage_errors)
+        self.tally.left_out.update((check, endpoint) for check, _, endpoint in map(_PAIR, asked.left_out))
         self._probe(asked)
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -190,6 +199,10 @@ class Controller:
         if self.results and self.writes_results:
             self.results.result(report)
 
+    def pytest_deselected(self, items: Sequence[pytest.Item]) -> None:
+        """Note which checks are left out, by pytest's own options or by a plugin."""
+        self.tally.left_out.update(left_out(items))
+
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         """Note that something could not be collected: a bug in a check, not an interruption."""
         self.broken_collection = self.broken_collection or report.failed
@@ -201,6 +214,8 @@ class Controller:
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         """Answer for the exit status, and close the results file with its summary line."""
+        if not self.interrupted and KEY in self.config.stash:
+            self.tally.gaps, self.tally.notes = sentences_about_gaps(self.config, self.run, self.tally)
         ended = Ended(self.interrupted, self.broken_collection)
         session.exitstatus = exit_status(int(session.exitstatus), ended, self.tally)
         if self.results:

@@ -5,7 +5,7 @@ Only tests whose fixture `endpoint` is ours are touched. Testinfra's `host` besi
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from typing import Any
 
 import pytest
@@ -13,6 +13,7 @@ import testinfra
 
 from audit.checks import Check, check_of
 from audit.endpoint import Endpoint
+from audit.glob import fits
 from audit.revocation_status import REVOKED
 from audit.targets import redacted
 from pytest_sslaudit import fixtures
@@ -60,6 +61,7 @@ class Parametrize:
 
     def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
         """Note what is judged, and refuse two checks of one id."""
+        _keep_named_checks(config, items)
         run, functions = current_run(config), dict[str, Any]()
         for item in items:
             check, endpoint = judged(item)
@@ -80,6 +82,19 @@ class Parametrize:
                 run.selected.setdefault(check.id, set()).add(str(endpoint))
 
 
+def _keep_named_checks(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Deselect what `--audit-check` does not name."""
+    globs: list[str] = config.option.audit_check or []
+    if not globs:
+        return
+    kept = [item for item in items if (check := judged(item)[0]) and any(fits(glob, check.id) for glob in globs)]
+    if not kept and not hasattr(config, "workerinput"):
+        raise pytest.UsageError(f"--audit-check {' '.join(globs)}: no check of this run has such an id")
+    chosen = set(kept)
+    config.hook.pytest_deselected(items=[item for item in items if item not in chosen])
+    items[:] = kept
+
+
 def judged(item: pytest.Item) -> tuple[Check | None, Endpoint | None]:
     """Return the check and the endpoint of a test; None where it is no check, or not parametrized by us."""
     return check_of(getattr(item, "function", None)), endpoint_of(item)
@@ -97,6 +112,14 @@ def wanted(items: list[pytest.Item], run: Run) -> Wanted:
     endpoints = dict.fromkeys(str(endpoint) for item in items if (endpoint := endpoint_of(item)) is not None)
     asked = dict.fromkeys(str(endpoint) for check, endpoint in map(judged, items) if check and check.id == REVOKED)
     return Wanted(tuple(endpoints), tuple(dict.fromkeys(run.usage_errors)), tuple(asked))
+
+
+def left_out(items: Iterable[pytest.Item]) -> Iterator[tuple[str, str]]:
+    """Yield the check and the endpoint of each of these tests that is a check."""
+    for item in items:
+        check, endpoint = judged(item)
+        if check is not None and endpoint is not None:
+            yield check.id, str(endpoint)
 
 
 def _is_ours(metafunc: pytest.Metafunc) -> bool:

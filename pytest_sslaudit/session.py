@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import importlib.util
 from pathlib import Path
+from typing import Final
 
 import pytest
 
 from audit.record import parse_time
 from pytest_sslaudit import fixtures
 from pytest_sslaudit.asked import audit_folder, names_audit
+from pytest_sslaudit.built_in import BuiltInCollection, names_tests
 from pytest_sslaudit.controller import Controller
 from pytest_sslaudit.html import HtmlReport
 from pytest_sslaudit.judging import Judging
@@ -21,6 +23,13 @@ from pytest_sslaudit.spool import Spool
 from pytest_sslaudit.summary import Summary
 from pytest_sslaudit.worker import Worker
 
+PARTS: Final = tuple(
+    f"sslaudit-{part}"
+    for part in ("worker", "controller", "remediation", "summary", "html", "fixtures", "collection", "parametrize",
+                 "judging")
+)  # fmt: skip
+"""The names that the parts of an audit are registered by."""
+
 
 def start(config: pytest.Config) -> None:
     """Read what was asked for and register the hooks of an audit; raises pytest.UsageError."""
@@ -29,6 +38,7 @@ def start(config: pytest.Config) -> None:
     _collect_audit(config)
     config.addinivalue_line("markers", "sslaudit: a check of TLS endpoints")
     manager = config.pluginmanager
+    _refuse_parts_switched_off(manager)
     if hasattr(config, "workerinput"):
         config.stash[KEY] = _run_of_worker(settings, config.workerinput["sslaudit"])
         manager.register(Worker(), "sslaudit-worker")
@@ -43,8 +53,15 @@ def start(config: pytest.Config) -> None:
         if manager.hasplugin("html"):
             manager.register(HtmlReport(controller.tally, "TLS audit", settings.policy), "sslaudit-html")
     manager.register(fixtures, "sslaudit-fixtures")
+    manager.register(BuiltInCollection(), "sslaudit-collection")
     manager.register(Parametrize(), "sslaudit-parametrize")
     manager.register(Judging(), "sslaudit-judging")
+
+
+def _refuse_parts_switched_off(manager: pytest.PytestPluginManager) -> None:
+    for name in PARTS:
+        if manager.is_blocked(name):
+            raise pytest.UsageError(f"-p no:{name} switches off a part of the audit: leave it out")
 
 
 def _refuse_another_audit() -> None:
@@ -58,9 +75,8 @@ def _refuse_another_audit() -> None:
 
 
 def _collect_audit(config: pytest.Config) -> None:
-    """Add the built-in checks where no argument says what to collect."""
-    named = config.args_source is pytest.Config.ArgsSource.ARGS
-    if not named and not names_audit(config, config.args) and not hasattr(config, "workerinput"):
+    """Add the built-in checks if no argument of the command line says what to collect."""
+    if not names_tests(config) and not names_audit(config, config.args):
         config.args.append(str(audit_folder()))
 
 

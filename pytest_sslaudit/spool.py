@@ -61,6 +61,7 @@ class Wanted:
     endpoints: tuple[str, ...]
     usage_errors: tuple[str, ...] = ()
     revocation: tuple[str, ...] = ()  # those whose revocation is judged
+    left_out: tuple[str, ...] = ()  # check and endpoint, with a space between, of what was deselected
     schema: int = SCHEMA
 
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Final
 
 import pytest
 
@@ -17,14 +16,12 @@ from audit.controls import CONTROLS_OF
 from audit.endpoint import RUN
 from audit.profile_values import nearest
 from pytest_sslaudit.asked import audit_folder
+from pytest_sslaudit.built_in import NARROWING
 from pytest_sslaudit.gate import Ruling, ending_of, rule
 from pytest_sslaudit.judging import apply
 from pytest_sslaudit.results import as_properties
 from pytest_sslaudit.run import AuditRun, Run
 from pytest_sslaudit.tally import Tally
-
-NARROWING: Final = ("keyword", "markexpr", "lf", "deselect", "maxfail", "stepwise", "ignore", "ignore_glob")
-"""The options of pytest with which not every test is run."""
 
 
 def judge_stale_waivers(run: Run, config: pytest.Config, tally: Tally) -> None:

@@ -21,12 +21,15 @@ class Ended:
 
 def exit_status(pytest_status: int, ended: Ended, tally: Tally) -> int:
     """Return the status of the interface: 0 well, 1 failed, 2 interrupted, 3 our bug, 4 usage, 5 nothing to audit."""
+    if pytest_status == ExitCode.NO_TESTS_COLLECTED and tally.gaps:
+        return ExitCode.TESTS_FAILED
     if pytest_status in (ExitCode.USAGE_ERROR, ExitCode.NO_TESTS_COLLECTED):
         return pytest_status
     if ended.interrupted:
         return ExitCode.INTERRUPTED
     if tally.has_bug or ended.broken_collection or pytest_status == ExitCode.INTERNAL_ERROR:
         return BUG
-    if pytest_status == ExitCode.OK and (tally.failed_repairs or (tally.verdicts and not tally.told_something)):
+    is_empty = bool(tally.verdicts) and not tally.told_something
+    if pytest_status == ExitCode.OK and (tally.failed_repairs or tally.gaps or is_empty):
         return ExitCode.TESTS_FAILED
     return pytest_status

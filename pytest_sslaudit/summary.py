@@ -42,10 +42,12 @@ class Summary:
         for accident in self._tally.accidents:
             terminalreporter.write_sep("=", "an exception of the audit itself")
             terminalreporter.write_line(accident)
-        if not self._tally.verdicts:
+        told = (*self._tally.notes, *self._tally.gaps)
+        if not self._tally.verdicts and not told:
             return
         terminalreporter.write_sep("=", "sslaudit")
-        for line in (*lines_of_endpoints(self._tally), *lines_of_totals(self._tally)):
+        totals = lines_of_totals(self._tally) if self._tally.verdicts else ()
+        for line in (*lines_of_endpoints(self._tally), *totals, *told):
             terminalreporter.write_line(line)
 
 

@@ -17,6 +17,24 @@ REACHABILITY: Final = ("svc.unreachable", "dns.unresolvable", "dns.not-this-host
 """What these say of an endpoint that could not be reached is no audit of it."""
 
 
+class Judged:
+    """Which checks of which endpoints have a result: one number for each endpoint, with one bit for each check."""
+
+    def __init__(self) -> None:
+        """Begin with none."""
+        self._bits: dict[str, int] = {}
+        self._of_endpoint: dict[str, int] = {}
+
+    def add(self, check: str, endpoint: str) -> None:
+        """Note a result."""
+        bit = self._bits.setdefault(check, 1 << len(self._bits))
+        self._of_endpoint[endpoint] = self._of_endpoint.get(endpoint, 0) | bit
+
+    def has(self, check: str, endpoint: str) -> bool:
+        """Return whether there is a result."""
+        return bool(self._bits.get(check, 0) & self._of_endpoint.get(endpoint, 0))
+
+
 @dataclass
 class Tally:
     """Filled as results come in; `failing` holds what failed or could not be told, waived ones apart."""
@@ -36,11 +54,16 @@ class Tally:
     services_down: tuple[str, ...] = ()  # a line for each case after which a service did not come up again
     repairs_broken: bool = False  # a bug of ours in the repair
     accidents: list[str] = field(default_factory=list)  # exceptions of ours beside every result, with their traces
+    judged: Judged = field(default_factory=Judged)
+    left_out: set[tuple[str, str]] = field(default_factory=set)  # check and endpoint of what was deselected
+    gaps: tuple[str, ...] = ()  # sentences: built-in checks without a result, which fails the run
+    notes: tuple[str, ...] = ()  # sentences: built-in checks that a plugin left out
     told_something: bool = False  # an audit in which nothing at all could be judged is never well
 
     def add(self, result: Result, outcome: str) -> None:
         """Count one result."""
         self.verdicts[result.verdict.value] += 1
+        self.judged.add(result.check, result.endpoint)
         if "://" in result.endpoint:
             self.endpoints.add(result.endpoint)
         elif result.endpoint != str(RUN):

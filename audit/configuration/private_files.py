@@ -42,8 +42,11 @@ def own_directory(folder: Path) -> Path:
     An existing one may be read by others, and not be written to. Raises UnsafePath, OSError.
     """
     real = safe_path(folder)
-    for missing in reversed([one for one in (real, *real.parents) if not one.exists()]):
-        missing.mkdir(0o700)
+    missing = [one for one in (real, *real.parents) if not one.exists()]
+    for one in reversed(missing):
+        one.mkdir(0o700)
+    if missing:
+        return real
     status = real.lstat()
     if not stat.S_ISDIR(status.st_mode):
         raise NotADirectoryError(0, f"{real} is not a directory")
@@ -117,6 +120,8 @@ class _Walk:
             status = entry.lstat()
         except FileNotFoundError:
             return entry, True
+        except NotADirectoryError as error:
+            raise NotADirectoryError(0, f"{entry.parent} is not a folder") from error
         _require_trusted_owner(entry, status)
         if stat.S_ISLNK(status.st_mode):
             return self._follow(entry), False

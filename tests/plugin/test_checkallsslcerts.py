@@ -158,8 +158,9 @@ def test_who_is_not_root_has_the_reports_where_nobody_else_enters(
     monkeypatch.delenv("LOGS_DIRECTORY", raising=False)
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
-    assert report_folder() == tmp_path / "state/sslaudit/reports"
-    assert {stat.S_IMODE(folder.stat().st_mode) for folder in (report_folder(), report_folder().parent)} == {0o700}
+    made = report_folder()
+    assert made == tmp_path / "state/sslaudit/reports"
+    assert {stat.S_IMODE(folder.stat().st_mode) for folder in (made, made.parent)} == {0o700}
 
 
 def test_what_continues_a_run_finds_the_same_configuration_and_state(monkeypatch: pytest.MonkeyPatch) -> None:
