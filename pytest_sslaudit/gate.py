@@ -6,6 +6,7 @@ Verdicts are values; what the run is about decides severity and waivers. It neve
 from __future__ import annotations
 
 import traceback
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final, Literal
@@ -16,6 +17,7 @@ from audit.checks import Check, Finding, Inconclusive, NotApplicable, Remedy, Se
 from audit.controls import controls_of
 from audit.endpoint import Endpoint
 from audit.result import Result
+from audit.text import MAX_DETAIL, bounded_detail, bounded_message, strings_in
 from pytest_sslaudit.accidents import Broken
 from pytest_sslaudit.facts import Facts
 from pytest_sslaudit.run import Run
@@ -73,14 +75,37 @@ def ending_of(error: BaseException | None, explanation: str) -> Ending:
             return Ending(Verdict.FAIL, one_line(explanation))
         case Broken():
             trace = error.accident.trace
-            return Ending(Verdict.ERROR, one_line(error.accident.reason), {TRACE: trace}, trace=trace)
+            return Ending(Verdict.ERROR, one_line(error.accident.reason), {TRACE: _end_of(trace)}, trace=trace)
     trace = "".join(traceback.format_exception(error))
-    return Ending(Verdict.ERROR, one_line(f"{type(error).__name__}: {error}"), {TRACE: trace})
+    return Ending(Verdict.ERROR, one_line(f"{type(error).__name__}: {error}"), {TRACE: _end_of(trace)})
+
+
+def _end_of(trace: str) -> str:
+    """Return a trace within the bound of a detail: its end says what happened."""
+    if len(trace) <= MAX_DETAIL:
+        return trace
+    mark = f"({len(trace)} characters) …"
+    return f"{mark}{trace[len(mark) - MAX_DETAIL :]}"
+
+
+def _bounded(ending: Ending, facts: Facts | None) -> Ending:
+    """Return how a check ended within the bounds of a result; the detail keeps the whole message if that was cut."""
+    message = bounded_message(ending.message, map(one_line, _values(ending, facts)))
+    whole = {} if message == ending.message else {"message": ending.message}
+    return replace(ending, message=message, detail=bounded_detail({**(ending.detail or {}), **whole}))
+
+
+def _values(ending: Ending, facts: Facts | None) -> Iterator[str]:
+    """Yield what a message may quote: what was observed, and all that the certificates say."""
+    yield from strings_in(ending.detail)
+    for chain in (facts.seen_chain if facts else None,):
+        for certificate in chain.certificates if chain else ():
+            yield from strings_in(list(certificate.facts.values()))
 
 
 def broken(run: Run, endpoint: Endpoint, check: Check | None, error: Exception) -> Ruling:
     """Return the ruling on a check that has no result, because making one raised an exception."""
-    ending = ending_of(error, "")
+    ending = _bounded(ending_of(error, ""), None)
     severity = check.severity if check else Severity.MEDIUM
     trace = str((ending.detail or {})[TRACE])
     result = (
@@ -111,6 +136,7 @@ def rule(run: Run, facts: Facts, check: Check | None, ending: Ending) -> Ruling:
     severity, whose = facts.policy.severity_of(name, check.severity) if check else (Severity.MEDIUM, "")
     if whose and len(facts.policy.profiles) > 1 and ending.verdict in FAILING_VERDICTS:
         ending = replace(ending, detail={**(ending.detail or {}), "severity_policy": whose})
+    ending = _bounded(ending, facts)
     waiver = _waiver(run, facts.endpoint, name, ending)
     verdict = Verdict.WAIVED if waiver else ending.verdict
     result = _result(run, facts, check, (ending, severity)) if check else None

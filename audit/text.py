@@ -1,0 +1,76 @@
+"""Bounds on what a result holds: a server decides how long a subject or a list of names is, and no report may suffer.
+
+A message has at most 500 characters, and a value quoted in it 120; the whole value is in the detail, cut at 4,000.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Final
+
+MAX_MESSAGE: Final = 500
+MAX_QUOTED: Final = 120
+MAX_DETAIL: Final = 4000
+_MAX_DEPTH: Final = 8
+_LONG: Final = re.compile(rf"\S{{{MAX_QUOTED + 1},}}|'[^']{{{MAX_QUOTED - 1},}}'|\"[^\"]{{{MAX_QUOTED - 1},}}\"")
+
+
+def shortened(text: str, limit: int) -> str:
+    """Return a text of at most so many characters; an ellipsis ends one that was cut."""
+    return text if len(text) <= limit else f"{text[: limit - 1]}…"
+
+
+def bounded_message(message: str, values: Iterable[str] = ()) -> str:
+    """Return a message within its bounds; `values` are what it may quote, beside what stands in quotation marks."""
+    if len(message) <= MAX_QUOTED:
+        return message
+    for value in sorted({one for one in values if len(one) > MAX_QUOTED}, key=len, reverse=True):
+        message = message.replace(value, shortened(value, MAX_QUOTED))
+    message = _LONG.sub(lambda found: shortened(found[0], MAX_QUOTED), message)
+    return shortened(message, MAX_MESSAGE)
+
+
+def bounded_detail(detail: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a detail as JSON values, each within its bound, with its size if it was cut."""
+    return {key: _bounded(value, MAX_DETAIL, _MAX_DEPTH) for key, value in detail.items()}
+
+
+def strings_in(value: Any, depth: int = _MAX_DEPTH) -> Iterator[str]:  # noqa: ANN401 - any JSON value
+    """Yield every text in a value."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping) and depth:
+        for key, one in value.items():
+            yield str(key)
+            yield from strings_in(one, depth - 1)
+    elif isinstance(value, list | tuple | set | frozenset) and depth:
+        for one in value:
+            yield from strings_in(one, depth - 1)
+
+
+def _bounded(value: Any, room: int, depth: int) -> Any:  # noqa: ANN401 - any value in, a JSON value out
+    if value is None or isinstance(value, bool | int) or (isinstance(value, float) and math.isfinite(value)):
+        return value
+    if isinstance(value, Mapping) and depth:
+        kept = _fitting(((str(key), one) for key, one in value.items()), room, depth)
+        return dict(kept) | ({"…": f"{len(value)} entries"} if len(kept) < len(value) else {})
+    if isinstance(value, list | tuple | set | frozenset) and depth:
+        items = sorted(value, key=str) if isinstance(value, set | frozenset) else value
+        kept = _fitting((("", one) for one in items), room, depth)
+        return [one for _, one in kept] + ([f"… ({len(items)} in all)"] if len(kept) < len(items) else [])
+    text = value if isinstance(value, str) else str(value)
+    return text if len(text) <= room else f"{text[:room]}… ({len(text)} characters)"
+
+
+def _fitting(pairs: Iterable[tuple[str, Any]], room: int, depth: int) -> list[tuple[str, Any]]:
+    """Return the first pairs that fit, the last of them cut."""
+    kept: list[tuple[str, Any]] = []
+    for key, value in pairs:
+        if room <= 0:
+            break
+        one = _bounded(value, room, depth - 1)
+        kept.append((shortened(key, MAX_QUOTED), one))
+        room -= len(key) + sum(map(len, strings_in(one))) + 4
+    return kept
