@@ -38,7 +38,7 @@ def repair(cases: Sequence[Case], means: Means, pace: Pace) -> tuple[Ending, ...
     """
     _drop(cases, means)
     wanted, late = turns(cases, means), overlapping(cases, means)
-    endings = {case.id: early for case in wanted if (early := not_due(case, means))}
+    endings = {case.id: early for case in wanted if (early := _early(case, means))}
     due = {case.id: case for case in wanted if case.id not in endings}
     run = _Run(means, pace)
     for case in due.values():
@@ -119,6 +119,13 @@ def _drop(cases: Sequence[Case], means: Means) -> None:
     for case in means.journal.unfinished():
         if case.id not in planned and case.host in means.hands and _is_forsaken(case, means):
             means.journal.end(case.id, Outcome("dropped", means.clock(), note="it is not found any more"))
+
+
+def _early(case: Case, means: Means) -> Ending | None:
+    try:
+        return not_due(case, means)
+    except Exception:  # noqa: BLE001 - the boundary of one case: the others are still tried
+        return Ending(case, "failed", cause="run.bug", note=traceback.format_exc())
 
 
 def not_due(case: Case, means: Means) -> Ending | None:

@@ -6,6 +6,7 @@ It knows for which reasons nothing is ordered, and which of them say nothing abo
 from __future__ import annotations
 
 import re
+import traceback
 from collections.abc import Iterable, Iterator
 from typing import Final
 
@@ -22,10 +23,18 @@ _NO_ISSUER: Final = re.compile(r"no issuer is chosen")
 def stopgaps(waiting: Iterable[Waiting], means: Means) -> Iterator[Ending]:
     """Have placeholders installed for cases that wait because nothing can be ordered; yield those it was done for."""
     for one in waiting:
-        cause = _cause(one)
-        lines = tuple(keep_up(Site(one.case, means))) if cause and _may(one.case, means) else ()
-        if lines:
-            yield Ending(one.case, "failed", cause=cause, note="\n".join((*one.because, *lines)))
+        try:
+            ending = _stopgap(one, means)
+        except Exception:  # noqa: BLE001 - the boundary of one case: the others are still kept up
+            ending = Ending(one.case, "failed", cause="run.bug", note=traceback.format_exc())
+        if ending:
+            yield ending
+
+
+def _stopgap(one: Waiting, means: Means) -> Ending | None:
+    cause = _cause(one)
+    lines = tuple(keep_up(Site(one.case, means))) if cause and _may(one.case, means) else ()
+    return Ending(one.case, "failed", cause=cause, note="\n".join((*one.because, *lines))) if lines else None
 
 
 def foretold_for(waiting: Iterable[Waiting], means: Means) -> Iterator[tuple[Case, str]]:

@@ -65,14 +65,32 @@ def tell(
     whole = replace(upshot, endings=(*upshot.endings, *_missed(upshot, untold, now)))
     told = last_told(outbox.states())
     telling = _Telling(whole, account, _sections(whole, account), told, results, now)
-    letters = _letters(telling, hands)
+    readers, refused = _by_reader(telling, hands)
+    errors: list[Exception] = []
     with outbox.telling(max((number for number, _, _ in untold), default=outbox.told_up_to())):
-        written = tuple(_keep(telling, reader, letter, outbox) for reader, letter in letters.items())
+        written = [_written(telling, reader, mine, (outbox, errors)) for reader, mine in readers.items()]
     after = deliver(outbox, account.posts, now)
     for number in superseded(outbox.taken()):
         outbox.lost(number)
     unusable = (f"{address!r} of [mail] is no address" for address in account.unusable)
-    return tuple(one_line(line) for line in (*unusable, *map(str, before), *written, *map(str, after)))
+    said = (*unusable, *refused, *map(str, before), *filter(None, written), *map(str, after))
+    if errors:
+        errors[0].add_note("\n".join(said))
+        raise errors[0]
+    return tuple(map(one_line, said))
+
+
+def _written(
+    telling: _Telling, reader: Reader, mine: tuple[Section, ...], into: tuple[Outbox, list[Exception]]
+) -> str:  # fmt: skip
+    """Return a line about what was written to a reader; keep an exception of ours until every reader has theirs."""
+    outbox, errors = into
+    try:
+        letter = _letter(telling, reader, mine)
+        return _keep(telling, reader, letter, outbox) if letter else ""
+    except Exception as error:  # noqa: BLE001 - the boundary of one reader: the others still get their mail
+        errors.append(error)
+        return f"no letter to {listing(reader)}: {type(error).__name__}: {error}"
 
 
 def _sections(upshot: Upshot, account: Account) -> tuple[Section, ...]:
@@ -88,20 +106,28 @@ def _missed(upshot: Upshot, untold: Iterable[tuple[int, Case, Outcome]], now: da
             yield Ending(case, "proven", note=note)
 
 
-def _letters(telling: _Telling, hands: Mapping[str, Hands]) -> Mapping[Reader, Letter]:
-    readers = _by_reader(telling, hands)
-    return {reader: letter for reader, mine in readers.items() if (letter := _letter(telling, reader, mine))}
+def _by_reader(
+    telling: _Telling, hands: Mapping[str, Hands]
+) -> tuple[Mapping[Reader, tuple[Section, ...]], tuple[str, ...]]:
+    """Return who reads which sections, and a line about each contact that gets no mail.
 
-
-def _by_reader(telling: _Telling, hands: Mapping[str, Hands]) -> Mapping[Reader, tuple[Section, ...]]:
-    """Return who reads which sections; who was told something before is asked after too."""
-    account = telling.account
+    Who was told something before is told what became of it, if they still get mail.
+    """
+    account, policy = telling.account, telling.account.contacts
     if account.readers:
-        return {account.readers: telling.sections}
+        return {account.readers: telling.sections}, ()
     worth = [one for one in telling.sections if any(not entry.is_minor for entry in one.entries)]
-    earlier = {section.host: told.to for told in telling.told.values() for section in told.sections}
-    found = earlier | contacts((section.host for section in worth), hands)
-    return dict.fromkeys(telling.told, ()) | dict(group_by_reader(worth, (), found, account.otherwise))
+    asked = contacts((section.host for section in worth), hands, policy)
+    earlier = {
+        section.host: used
+        for told in telling.told.values()
+        for section in told.sections
+        if (used := told.to if told.to == account.otherwise else policy.permit_again(section.host, told.to))
+    }
+    found = earlier | {host: permitted.used for host, permitted in asked.items()}
+    grouped = dict(group_by_reader(worth, (), found, account.otherwise))
+    refused = tuple(line for permitted in asked.values() for line in permitted.refused)
+    return dict.fromkeys(telling.told, ()) | grouped, refused
 
 
 def _letter(telling: _Telling, reader: Reader, mine: Sequence[Section]) -> Letter | None:

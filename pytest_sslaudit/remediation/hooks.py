@@ -17,6 +17,7 @@ from typing import Any, Final
 import pytest
 
 from audit.anchors import Anchors
+from audit.checks import Verdict
 from audit.configuration import BadConfiguration
 from audit.targets import redacted
 from pytest_sslaudit.controller import Controller
@@ -71,9 +72,8 @@ class Remediation:
         """Judge, repair and observe again; then let pytest report what was judged, and judge again what was touched."""
         if not self._config.option.collectonly and not session.testsfailed:
             self._judge(session.items)
-            evidence = self._evidence(session.items)
             try:
-                self._repair(evidence, session.items)
+                self._repair(self._evidence(session.items), session.items)
             except Exception:  # noqa: BLE001 - a bug in the repair does not cost the audit its report
                 self._controller.tally.repairs_broken = True
                 self._progress.say(traceback.format_exc().splitlines())
@@ -139,6 +139,7 @@ class Remediation:
         seen = (run.source.facts_of(one) for one in endpoints if self._controller.spool.observation(one))
         self._rows += ({"kind": "observation", **observation_row(facts)} for facts in seen)
         unfinished = self._whole.unfinished(self._config, items, self._controller.targets)
+        unfinished |= {str(row["endpoint"]) for row in self._rows if row.get("verdict") == Verdict.ERROR}
         return replace(gather([*self._rows, summary]), unfinished=unfinished)
 
     def _repair(self, evidence: Evidence, items: Sequence[pytest.Item]) -> None:

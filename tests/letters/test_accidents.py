@@ -1,0 +1,62 @@
+"""An exception about one case or one reader costs the others nothing, and is not silent."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from remediate import runner, stopgap, telling
+from remediate.plan import Waiting
+from remediate.walk import Ending
+from tests.letters.nights import Contacts, Nights
+from tests.letters.tonight import OTHER, blocked, case_of, expired, here
+from tests.remediate.rows import found, seen
+
+BOTH = (here("web2"), seen(OTHER), found(OTHER, "tls.old-protocol", message="TLS 1.0 is offered"))
+
+
+def test_letter_that_cannot_be_written_keeps_no_other_back(nights: Nights, monkeypatch: pytest.MonkeyPatch) -> None:
+    nights.change(to=())
+    nights.hands = {"web1": Contacts("one@example.com\n"), "web2": Contacts("two@example.com\n")}
+    real = telling._letter
+
+    def letter(now: Any, reader: tuple[str, ...], mine: Any) -> Any:  # noqa: ANN401 - as in the module
+        if reader == ("one@example.com",):
+            raise ZeroDivisionError("a bug of ours")
+        return real(now, reader, mine)
+
+    monkeypatch.setattr(telling, "_letter", letter)
+    with pytest.raises(ZeroDivisionError) as raised:
+        nights.night(*expired(), *BOTH, endings=[blocked(nights)])
+    assert [str(one["To"]) for one in nights.box.letters] == ["two@example.com"]
+    (note,) = raised.value.__notes__
+    assert "no letter to one@example.com: ZeroDivisionError: a bug of ours" in note
+
+
+def test_case_whose_stopgap_fails_keeps_no_other_back(nights: Nights, monkeypatch: pytest.MonkeyPatch) -> None:
+    case = case_of(nights, *expired())
+    first, second = Waiting(case, ("first",)), Waiting(case, ("second",))
+
+    def kept_up(one: Waiting, _means: object) -> Ending:
+        if one is first:
+            raise ZeroDivisionError("a bug of ours")
+        return Ending(one.case, "failed", cause="issuer.none")
+
+    monkeypatch.setattr(stopgap, "_stopgap", kept_up)
+    means: Any = None
+    endings = tuple(stopgap.stopgaps((first, second), means))
+    assert [ending.cause for ending in endings] == ["run.bug", "issuer.none"]
+    assert "in kept_up" in endings[0].note
+
+
+def test_case_whose_turn_cannot_be_told_ends_with_the_trace(nights: Nights, monkeypatch: pytest.MonkeyPatch) -> None:
+    def not_due(*_arguments: object) -> None:
+        raise ZeroDivisionError("a bug of ours")
+
+    monkeypatch.setattr(runner, "not_due", not_due)
+    means: Any = None
+    ending = runner._early(case_of(nights, *expired()), means)
+    assert ending is not None
+    assert (ending.kind, ending.cause) == ("failed", "run.bug")
+    assert "in not_due" in ending.note
