@@ -21,6 +21,16 @@ def registered_domain(domain: str) -> str:
     return _suffixes().privatesuffix(domain.lower()) or domain.lower()
 
 
+def owned_domain(domain: str) -> str:
+    """Return the domain of one owner that a name is in: as registered, but below what hosters list as a suffix."""
+    return _suffixes_of_hosters().privatesuffix(domain.lower().rstrip(".")) or domain.lower().rstrip(".")
+
+
 @cache
 def _suffixes() -> PublicSuffixList:
     return PublicSuffixList(only_icann=True)
+
+
+@cache
+def _suffixes_of_hosters() -> PublicSuffixList:
+    return PublicSuffixList()

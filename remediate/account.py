@@ -8,6 +8,7 @@ from datetime import datetime
 from audit.checks import Severity
 from audit.redaction import Secrets
 from remediate.contact import is_address
+from remediate.contact_policy import ContactPolicy
 from remediate.letter import Run
 from remediate.post import Post
 
@@ -17,8 +18,8 @@ class Account:
     """Whom a run gives account. `to` is empty where each host's own administrator is told.
 
     `controller` is the name of the host that audits and repairs, with its domain. `secrets` are what the configuration
-    holds. `fail_on` is the level from which a finding fails the run, and so is a reason to write; `unknown_fails` is
-    whether what could not be told is one too.
+    holds; `contacts` decides which contacts of a host get mail. `fail_on` is the level from which a finding fails the
+    run, and so is a reason to write; `unknown_fails` is whether an inconclusive check is one too.
     """
 
     controller: str
@@ -27,6 +28,7 @@ class Account:
     to: tuple[str, ...] = ()
     from_: str | None = None
     secrets: Secrets = field(default_factory=Secrets)
+    contacts: ContactPolicy = field(default_factory=ContactPolicy)
     fail_on: Severity = Severity.MEDIUM
     unknown_fails: bool = True
 

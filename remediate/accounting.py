@@ -1,28 +1,38 @@
-"""From the configuration to whom a run tells: readers, the ways to them, and the secrets to be kept out of letters.
-
-It connects nowhere; a password is read when a server asks for it.
-"""
+"""Reads the notification settings of a run from the configuration; a password is read when a server asks for it."""
 
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from importlib.metadata import version
+from urllib.parse import urlsplit
 
-from audit.configuration import BadConfiguration, Configuration, Secret, known_secrets, read_secret
+from audit.configuration import BadConfiguration, Configuration, Secret, host_of, known_secrets, read_secret
+from audit.observation import HostView
+from audit.targets import Discovery
 from remediate.account import Account
 from remediate.assignment import Assignment
+from remediate.contact_policy import ContactPolicy, KnownHost
 from remediate.posts import is_asked, posts_of
+from remediate.readers import is_domain
 from remediate.relay import BadRelay
 
 
-def account_of(assignment: Assignment) -> Account | None:
-    """Return whom a run tells, None where the configuration has no `[mail]`; raises BadConfiguration."""
+def account_of(assignment: Assignment, hosts: Mapping[str, KnownHost] | None = None) -> Account | None:
+    """Return the notification settings of a run, None if the configuration has no `[mail]`; raises BadConfiguration.
+
+    `hosts` are those that were logged into, by label.
+    """
     configuration = assignment.configuration
     mail = configuration.mail
     if not is_asked(mail):
         return None
+    bad = next((domain for domain in mail.allowed_domains if not is_domain(domain)), None)
+    if bad is not None:
+        raise BadConfiguration(
+            f"{configuration.file}: mail.allowed_domains: {bad!r} is not a domain; write example.com"
+        )
     ca_file = str(configuration.path(mail.ca_file)) if mail.ca_file else None
     try:
         posts = posts_of(replace(mail, ca_file=ca_file), _password(configuration, mail.password))
@@ -35,6 +45,7 @@ def account_of(assignment: Assignment) -> Account | None:
         to=mail.to,
         from_=mail.from_,
         secrets=known_secrets(configuration),
+        contacts=ContactPolicy((*mail.allowed_domains, *_domains(mail.to)), hosts or {}),
         fail_on=assignment.fail_on,
         unknown_fails=assignment.unknown_fails,
     )
@@ -45,3 +56,18 @@ def _password(configuration: Configuration, secret: Secret | None) -> Callable[[
         return None
     read_secret(configuration, "mail.password", secret)  # it is said now that it is not there
     return lambda: read_secret(configuration, "mail.password", secret)
+
+
+def _domains(addresses: Iterable[str]) -> Iterator[str]:
+    yield from (domain for address in addresses if is_domain(domain := address.rpartition("@")[2]))
+
+
+def known_hosts(discoveries: Iterable[Discovery], configuration: Configuration) -> Mapping[str, KnownHost]:
+    """Return what the user said of the hosts that were logged into, by label; nothing of it is the host's own word."""
+    servers = (one.host.server for one in discoveries if one.host.server)
+    return {server.label: _known(server, host_of(configuration, server.hostspec).name) for server in servers}
+
+
+def _known(server: HostView, name: str | None) -> KnownHost:
+    logged_into = urlsplit(server.hostspec).hostname or server.label
+    return KnownHost(server.hostspec.startswith("local://"), tuple(filter(None, (name, logged_into))))

@@ -11,6 +11,7 @@ from typing import Final
 
 from remediate.action import Command
 from remediate.contact import read_forward, read_wwwacct
+from remediate.contact_policy import ContactPolicy, Permitted
 from remediate.hands import Hands
 from remediate.hosts import trusted_script
 
@@ -28,16 +29,26 @@ def look_for_contact(host: str) -> Command:
 
 def read_contact(output: str, label: str) -> tuple[str, ...]:
     """Return the addresses in the answer, users of the host itself with its name."""
-    name, _, rest = output.partition("--- panel\n")
+    _, _, rest = output.partition("--- panel\n")
     panel, _, forward = rest.partition("--- forward\n")
-    host = name.strip() if is_domain(name.strip()) else label
+    host = reported_name(output) or label
     return read_wwwacct(panel, host) or read_forward(forward, host)
 
 
-def contacts(hosts: Iterable[str], hands: Mapping[str, Hands]) -> dict[str, tuple[str, ...]]:
-    """Return the contacts of the hosts that can be asked; a host that names nobody has none."""
+def reported_name(output: str) -> str | None:
+    """Return the name that the host gives itself, if it has a domain."""
+    name = output.partition("--- panel\n")[0].strip()
+    return name if is_domain(name) else None
+
+
+def contacts(hosts: Iterable[str], hands: Mapping[str, Hands], policy: ContactPolicy) -> dict[str, Permitted]:
+    """Return the contacts of the hosts that can be asked, and which of them get mail."""
     answers = ((host, hands[host].run(look_for_contact(host))) for host in hosts if host in hands)
-    return {host: read_contact(done.output, host) for host, done in answers if done.ok}
+    return {
+        host: policy.permit(host, read_contact(done.output, host), reported_name(done.output))
+        for host, done in answers
+        if done.ok
+    }
 
 
 def is_domain(text: str) -> bool:

@@ -13,7 +13,7 @@ from pathlib import Path
 from audit.configuration import known_secrets
 from audit.redaction import Secrets
 from audit.targets import Discovery
-from remediate.accounting import account_of
+from remediate.accounting import account_of, known_hosts
 from remediate.assignment import Assignment
 from remediate.case import Case
 from remediate.continuing import continuation_of, continue_later
@@ -85,8 +85,9 @@ class Repairs:
         continued = continue_later(
             upshot.endings, continuation, allowed=assignment.may_continue, now=assignment.clock()
         )
-        hands = hands_of(tuple(discoveries))
-        told = tell(upshot, account_of(assignment), hands=hands, results=results, now=assignment.clock())
+        seen = tuple(discoveries)
+        hands, hosts = hands_of(seen), known_hosts(seen, assignment.configuration)
+        told = tell(upshot, account_of(assignment, hosts), hands=hands, results=results, now=assignment.clock())
         return tuple(map(self.secrets.hide, (*continued, *told)))
 
     def _without_secrets(self, ending: Ending) -> Ending:

@@ -100,6 +100,7 @@ class Mail:
     """`[mail]`: who is told, and by which way."""
 
     to: tuple[str, ...] = ()
+    allowed_domains: tuple[str, ...] = ()  # to which a contact that a host reports may belong, beside the host's own
     from_: str | None = None  # `from` in the file
     smtp: str | None = None
     user: str | None = None

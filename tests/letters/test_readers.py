@@ -8,9 +8,12 @@ from pathlib import Path
 import pytest
 
 from remediate.action import Command, Done
+from remediate.contact_policy import ContactPolicy, KnownHost, Permitted
 from remediate.excerpt import excerpt
 from remediate.readers import contacts, is_domain, look_for_contact, read_contact
 from tests.installers.hands import run
+
+HERE = ContactPolicy(hosts={"web1": KnownHost(is_local=True)})
 
 
 class Folder:
@@ -37,12 +40,12 @@ def host(folder: Path, **files: str) -> Folder:
 
 def test_a_panels_contact_comes_before_roots_forward(tmp_path: Path) -> None:
     both = host(tmp_path, panel="HOST web1\nCONTACTEMAIL panel@example.com\nSECRET x\n", forward="one@example.com\n")
-    assert contacts(["web1"], {"web1": both}) == {"web1": ("panel@example.com",)}
+    assert contacts(["web1"], {"web1": both}, HERE) == {"web1": Permitted(("panel@example.com",))}
     assert "SECRET" not in both.run(look_for_contact("web1")).output
 
 
 def test_roots_forward_is_who_is_told_where_there_is_no_panel(tmp_path: Path) -> None:
-    found = contacts(["web1"], {"web1": host(tmp_path, forward="one@example.com, \\root\n")})["web1"]
+    found = contacts(["web1"], {"web1": host(tmp_path, forward="one@example.com, \\root\n")}, HERE)["web1"].used
     assert found[0] == "one@example.com"
     assert re.fullmatch(r"root@\S+", found[1])
 
@@ -52,7 +55,7 @@ def test_a_host_that_names_nobody_has_none_and_one_that_cannot_be_asked_is_not_t
         def run(self, command: Command) -> Done:
             return Done(None, "", f"no answer to {command.why}")
 
-    assert contacts(["web1", "web2", "web3"], {"web1": host(tmp_path), "web2": Lost()}) == {"web1": ()}
+    assert contacts(["web1", "web2", "web3"], {"web1": host(tmp_path), "web2": Lost()}, HERE) == {"web1": Permitted(())}
 
 
 @pytest.mark.parametrize("name", ["", "web1", "a b.example.com", "x" * 300, "web1.example.com\nBcc: x", "-.example"])
