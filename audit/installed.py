@@ -21,10 +21,11 @@ BROKEN: Final[dict[FileFault, str]] = {
     "directory": "is a directory",
     "unparseable": "cannot be parsed",
     "empty": "is empty",
+    "not-regular": "is not a regular file",
 }
-"""Faults that keep a service from its next start; a file that only we may not read is not one of them."""
+"""Faults that keep a service from its next start; a file that only the login cannot read is not one of them."""
 
-_GROUP_READ, _GROUP_WRITE, _OTHER_READ, _OTHER_WRITE = 0o040, 0o020, 0o004, 0o002
+_GROUP, _GROUP_READ, _GROUP_WRITE, _OTHER_READ, _OTHER_WRITE = 0o070, 0o040, 0o020, 0o004, 0o002
 
 
 def files(server: HostView, *kinds: FileKind) -> tuple[InstalledFile, ...]:
@@ -141,19 +142,55 @@ def clock_is_off(server: HostView | None, policy: Policy) -> bool:
 
 
 def exposures(file: InstalledFile, service: str | None, limits: Thresholds) -> tuple[str, ...]:
-    """Say in a clause each who but its owner and the service can read or replace a key file."""
+    """Return one message per user or group, beside its owner and the service, that can read or replace a key file."""
     mode, found = file.mode or 0, list[str]()
     if mode & _OTHER_READ:
-        found.append("everybody may read it: take the key for known to others, and replace it")
+        found.append("every user may read it: treat the key as compromised, and replace it")
     if mode & _OTHER_WRITE:
-        found.append("everybody may write it")
-    is_admitted = file.group in (*limits.key_groups, service)
-    if mode & _GROUP_READ and not is_admitted:
-        found.append(f"the group {file.group} may read it")
-    if mode & _GROUP_WRITE and (file.owner == "root" or not is_admitted):  # what is a daemon's own, its group may write
-        found.append(f"the group {file.group} may write it")
+        found.append("every user may write it")
+    found += _group_exposures(file, _group_rights(file), service, limits)
+    for kind, name, rights in _named(file):
+        if name not in (*(limits.key_owners if kind == "user" else limits.key_groups), service):
+            may = [what for right, what in (("r", "read"), ("w", "write")) if right in rights]
+            found += [f"its ACL lets the {kind} {name} {what} it" for what in may]
     if file.owner not in (*limits.key_owners, service):
         found.append(f"it belongs to {file.owner}")
     if file.open_folder:
         found.append(f"others may write to the folder {file.open_folder} and replace it")
     return tuple(found)
+
+
+def has_unread_acl(file: InstalledFile) -> bool:
+    """Return whether an ACL that the host could not list may give rights to others than owner and group."""
+    return file.acl is None and bool((file.mode or 0) & _GROUP)
+
+
+def _group_exposures(
+    file: InstalledFile, rights: str, service: str | None, limits: Thresholds
+) -> Iterator[str]:  # fmt: skip
+    is_admitted = file.group in (*limits.key_groups, service)
+    if "r" in rights and not is_admitted:
+        yield f"the group {file.group} may read it"
+    if "w" in rights and (file.owner == "root" or not is_admitted):  # a daemon's own group may write the daemon's file
+        yield f"the group {file.group} may write it"
+
+
+def _group_rights(file: InstalledFile) -> str:
+    """Return what the file's group may do; with an ACL the group's bits of the mode are the mask of others too."""
+    mode = file.mode or 0
+    if file.acl is None:
+        return ""
+    given = [rights for kind, name, rights in _entries(file) if kind == "group" and not name]
+    return given[0] if given else ("r" if mode & _GROUP_READ else "") + ("w" if mode & _GROUP_WRITE else "")
+
+
+def _named(file: InstalledFile) -> Iterator[tuple[str, str, str]]:
+    return ((kind, name, rights) for kind, name, rights in _entries(file) if name)
+
+
+def _entries(file: InstalledFile) -> Iterator[tuple[str, str, str]]:
+    """Yield kind, name and rights of each entry of the ACL."""
+    for entry in file.acl or ():
+        kind, _, rest = entry.partition(":")
+        name, _, rights = rest.rpartition(":")
+        yield kind, name, rights

@@ -41,7 +41,9 @@ FailureKind = Literal[
     "broken",  # an answer that cannot be understood
 ]
 FileKind = Literal["certificate", "key", "chain"]
-FileFault = Literal["missing", "denied", "directory", "encrypted", "unparseable", "empty"]
+FileFault = Literal[
+    "missing", "denied", "directory", "encrypted", "unparseable", "empty", "not-regular", "too-large"
+]  # fmt: skip
 RevocationSource = Literal["crl", "ocsp"]
 DnsStatus = Literal["ok", "nxdomain", "no-address", "servfail", "timeout", "not-asked"]
 
@@ -99,8 +101,9 @@ class RevocationAnswer:
 class InstalledFile:
     """A file that the service's configuration names. Of a key only owner, mode and SPKI digest are known here.
 
-    `mode` in permission bits (0o600), `chain_der` the certificates in it in order, `folder_modes` the modes of the
-    folders above the real file, from the file's own up, with their owners as `(path, owner, mode)` in text.
+    `mode` in permission bits (0o600), `chain_der` the certificates in it in order. With an ACL the group's bits of
+    `mode` are its mask, and `acl` has the rights after that mask: of named users and groups, and of the file's group
+    (`user:alice:r--`, `group::---`). It is empty without an ACL, and None if the host has no program to read it.
     """
 
     path: str
@@ -114,6 +117,7 @@ class InstalledFile:
     fault: FileFault | None = None
     detail: str = ""
     open_folder: str | None = None  # a folder above it that others than its owner may write to
+    acl: tuple[str, ...] | None = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from audit.certificate import Certificate
 from audit.checks import check, inconclusive, require, require_none
-from audit.installed import exposures, files, fits, key_elsewhere, pairs, require_read, unread
+from audit.installed import exposures, files, fits, has_unread_acl, key_elsewhere, pairs, require_read, unread
 from audit.key_flaws import flaws_of
 from audit.key_reuse import Sharing, reuse_faults
 from audit.keys import leaf_weaknesses
 from audit.observation import HostView
 from audit.policy import Policy
-from audit.words import sentence
+from audit.words import listing, sentence
 
 
 @check("key.weak", severity="high", remedy="rekey", source="BR 6.1.5, 6.1.6; CWE-326")
@@ -55,12 +55,15 @@ def test_key_fits_certificate(server: HostView) -> None:
 
 @check("key.permissions", severity="high", remedy="host", source="NIST SP 800-53 AC-6; CWE-732")
 def test_key_is_private(server: HostView, policy: Policy) -> None:
-    """Nobody but its owner and the service's own group can read or replace the key file."""
+    """Only its owner and the service's own group can read or replace the key file."""
     keys = [file for file in files(server, "key") if file.mode is not None]
     require_none(policy.each(lambda limits: tuple(
         f"{key.path} ({key.mode:04o} {key.owner}:{key.group}): {exposure}"
         for key in keys for exposure in exposures(key, server.service, limits)
     )))  # fmt: skip
+    hidden = [key.path for key in keys if has_unread_acl(key)]
+    if hidden:
+        inconclusive(f"{listing(hidden)} has an ACL, and the host has no getfacl to list whom it admits")
     if len(keys) < len(files(server, "key")) or not keys:
         require_read(server, "key")
         inconclusive("owner and mode of a key file could not be told")

@@ -136,6 +136,7 @@ def observation_row(facts: Facts, phase: Phase = "before") -> dict[str, Any]:
         "names": _names(chain.leaf) if chain and chain.certificates else [],
         "installed": [_file_row(file) for file in (seen.server.files if seen.server else ())],
         "stapled": bool(first and first.ocsp_der),
+        "not_inspected": list(seen.server.not_trusted if seen.server else ()),
         "failure": _failure_row(seen),
         "connections": seen.connections,
         "elapsed_s": round(seen.elapsed_s, 6),

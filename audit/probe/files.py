@@ -1,7 +1,7 @@
 """The certificate, chain and key files of a host, looked at by one command for all of them.
 
-It knows owners, modes, certificates and the digest of a key's SPKI, which the host itself works out; the bytes of a key
-are never asked for.
+A host sends owners, modes, ACLs, certificates and the digest of each key's SPKI, never the bytes of a key.
+`audit/host/shell/files.sh` says how it reads a file that another user can replace.
 """
 
 from __future__ import annotations
@@ -14,55 +14,22 @@ import shlex
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
+from audit.host.script import filled, shell_text
 from audit.observation import FileFault, InstalledFile
 from audit.services.service import NamedFile, Section
 
 PER_COMMAND: Final = 300  # files; eight processes each, and a command line holds 128 KiB (MAX_ARG_STRLEN)
 
-LOOK: Final = r"""
-above() {
-  set -- "${1%/*}"
-  while [ -n "$1" ]; do folders="$folders
-$1"; set -- "${1%/*}"; done
-  IFS="
-"; stat -L -c "folder %a %u %g %n" $folders /; unset IFS folders
-}
-nearest() {
-  d=$1
-  while [ ! -e "$d" ] && [ "$d" != / ]; do d=${d%/*}; d=${d:-/}; done
-  [ -x "$d" ] || echo "closed $d"
-}
-digest() { openssl dgst -sha256 | sed "s/.*= *//"; }
-key() {
-  grep -q "PRIVATE KEY-----" "$f" || { echo "key none"; return; }
-  command -v openssl >/dev/null || { echo "key no-openssl"; return; }
-  if openssl pkey -in "$f" -passin pass: -pubout -outform DER >/dev/null 2>&1; then
-    echo "key $(openssl pkey -in "$f" -passin pass: -pubout -outform DER 2>/dev/null | digest)"
-  elif grep -q "ENCRYPTED" "$f"; then echo "key encrypted"
-  else echo "key unparseable"
-  fi
-}
-look() {
-  f=$2
-  r=$(readlink -f "$f") || r=$f
-  echo "real $r"
-  if [ ! -e "$f" ]; then nearest "$f"; [ -L "$f" ] && echo "dangling $(readlink "$f")"; echo missing; return; fi
-  stat -L -c "stat %a %U %G %F" "$f"
-  above "$r"
-  [ -d "$f" ] && { echo directory; return; }
-  [ -r "$f" ] || { echo denied; return; }
-  [ -s "$f" ] || { echo empty; return; }
-  case $1 in *k*) key ;; esac
-  case $1 in *c*)
-    sed "/PRIVATE KEY-----/,/-----END.*PRIVATE/d" "$f" |
-      sed -n "/^-----BEGIN \(X509 \)\{0,1\}CERTIFICATE-----/,/^-----END/p" | head -c 200000 ;;
-  esac
-}
-"""
-"""`closed` names a folder that may not be searched: then missing is not known to be true."""
+FILE_BYTES: Final = 1_048_576  # of a file that is read; the largest bundle of a distribution has some 250 KB
 
 _BLOCK = re.compile(r"-----BEGIN (?:X509 )?CERTIFICATE-----(?P<body>.*?)-----END", re.DOTALL)
+_ACL_FIELDS: Final = 3  # kind, name and rights
 _FAULTS: Final[tuple[FileFault, ...]] = ("directory", "denied", "empty")
+
+
+def file_functions() -> str:
+    """Return the shell functions by which a host looks at files."""
+    return filled(shell_text("files"), FILE_BYTES=FILE_BYTES)
 
 
 def look_at(named: Iterable[NamedFile]) -> Iterator[str]:
@@ -89,7 +56,7 @@ def read_file(one: NamedFile, sections: Mapping[str, Section]) -> InstalledFile:
     section = sections.get(section_of(one.path))
     if section is None:
         return InstalledFile(one.path, one.kind, fault="denied", detail="the host did not answer for it")
-    lines = section.text.split("\n")
+    lines = section.text.partition("-----BEGIN")[0].split("\n")
     words = {line.partition(" ")[0]: line.partition(" ")[2] for line in lines if not line.startswith("folder ")}
     mode, owner, group, _ = [*words.get("stat", "").split(" ", 3), "", "", "", ""][:4]
     mode = mode if re.fullmatch(r"[0-7]{1,5}", mode) else ""
@@ -99,7 +66,7 @@ def read_file(one: NamedFile, sections: Mapping[str, Section]) -> InstalledFile:
         fault, detail = "unparseable", "a certificate in it is broken off" if bad else "there is no certificate in it"
     return InstalledFile(
         one.path, one.kind, words.get("real") or None, owner or None, group or None, int(mode, 8) if mode else None,
-        chain, _digest(one, words), fault, detail, _open_folder(lines),
+        chain, _digest(one, words), fault, detail, _open_folder(lines), _acl(lines),
     )  # fmt: skip
 
 
@@ -113,6 +80,16 @@ def _fault(one: NamedFile, words: Mapping[str, str]) -> tuple[FileFault | None, 
         return "denied", f"the login may not search {words['closed']}"
     if "missing" in words:
         return "missing", f"it is a link to {words['dangling']}" if "dangling" in words else ""
+    if "special" in words:
+        return "not-regular", f"it is a {words['stat'].split(' ', 3)[3]}" if words.get("stat", "").count(
+            " "
+        ) > 2 else ""
+    if "large" in words:
+        return "too-large", f"it has {words['large']} bytes (limit {FILE_BYTES})"
+    if "refused" in words:
+        return "denied", f"root does not read it: {words['refused']}"
+    if "unreadable" in words:
+        return "denied", f"its directory's owner may not read it, and root does not: {words['unreadable']}"
     for fault in _FAULTS:
         if fault in words:
             return fault, "the login may not read it" if fault == "denied" else ""
@@ -139,19 +116,33 @@ def _certificates(text: str) -> tuple[tuple[bytes, ...], bool]:
 
 
 def _open_folder(lines: Iterable[str]) -> str | None:
-    """Return the nearest folder above a file where others than its owner may replace what is in it.
+    """Return the nearest directory above a file where others than its owner may replace what is in it.
 
-    A sticky folder is closed: in it everyone may only replace what is their own. A group is others unless it is root's.
+    A sticky directory is closed: in it a user may only replace its own files. A group counts as others unless it is
+    root's, and with an ACL the group's bits are those of named users and groups too.
     """
     for line in lines:
-        match = re.fullmatch(r"folder (?P<mode>[0-7]+) \d+ (?P<group>\d+) (?P<path>.+)", line)
+        match = re.fullmatch(r"folder (?P<mode>[0-7]+) \d+ (?P<group>\d+) (?P<acl>[+-]) (?P<path>.+)", line)
         if not match:
             continue
         mode = int(match["mode"], 8)
-        by_group = mode & 0o020 and match["group"] != "0"
+        by_group = mode & 0o020 and (match["group"] != "0" or match["acl"] == "+")
         if (mode & 0o002 or by_group) and not mode & 0o1000:
             return match["path"]
     return None
+
+
+def _acl(lines: Iterable[str]) -> tuple[str, ...] | None:
+    """Return the rights that an ACL gives to its named users and groups and to the file's group, after the mask."""
+    entries = [line.removeprefix("acl ").split(":") for line in lines if line.startswith("acl ")]
+    if any(len(entry) != _ACL_FIELDS for entry in entries):
+        return None
+    mask = next((rights for kind, _, rights in entries if kind == "mask"), "rwx")
+    return tuple(
+        f"{kind}:{name}:{''.join(right if right in mask else '-' for right in rights)}"
+        for kind, name, rights in entries
+        if kind == "group" or (kind == "user" and name)
+    )
 
 
 def missing_rights(files: Iterable[InstalledFile]) -> tuple[str, ...]:

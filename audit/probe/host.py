@@ -20,7 +20,7 @@ from audit.observation import Accident, ConfigTest, HostView, InstalledFile, Obs
 from audit.probe.agents import is_snakeoil, owner_of
 from audit.probe.collect import instances, whole_script
 from audit.probe.facts import Facts, read_facts
-from audit.probe.files import LOOK, PER_COMMAND, look_at, missing_rights, read_file
+from audit.probe.files import PER_COMMAND, file_functions, look_at, missing_rights, read_file
 from audit.probe.inside import HostInside
 from audit.probe.instance import Instance
 from audit.probe.layouts import Panel, panel_of, unread_marks
@@ -74,7 +74,7 @@ def inspect(host: Host, wishes: Wishes, clock: Clock) -> tuple[Observation, tupl
         *_unread_configurations(answer),
         *untrusted.values(),
     )
-    view = _view(host, facts, wishes, missing=(*unread, *_missing(found, files)))
+    view = _view(host, facts, wishes, missing=tuple(dict.fromkeys((*unread, *_missing(found, files)))))
     websites = _websites(answer, facts, wishes.services, accidents)
     websites += panel.websites(host_name(view), websites) if panel else ()
     whole_view = replace(view, websites=websites, upkeep=read_upkeep(answer), not_trusted=messages(answer))
@@ -192,7 +192,7 @@ def _second_look(
     answers: dict[str, Section] = {}
     for start in range(0, max(len(looks), 1), PER_COMMAND):
         answer = host.run(
-            script_of(LOOK + "".join(looks[start : start + PER_COMMAND]) + ("" if start else "".join(rest)))
+            script_of(file_functions() + "".join((*looks[start : start + PER_COMMAND], *([] if start else rest))))
         )
         if isinstance(answer, ProbeFailure):
             return answer

@@ -166,8 +166,8 @@ def test_a_group_that_holds_the_service_alone_may_read_the_key() -> None:
 @pytest.mark.parametrize(
     ("key", "why"),
     [
-        (key_file(mode=0o644), "everybody may read it: take the key for known to others"),
-        (key_file(mode=0o602), "everybody may write it"),
+        (key_file(mode=0o644), "every user may read it: treat the key as compromised"),
+        (key_file(mode=0o602), "every user may write it"),
         (key_file(mode=0o660), "the group root may write it"),
         (replace(key_file(mode=0o640), group="users"), "the group users may read it"),
         (replace(key_file(), owner="alice"), "it belongs to alice"),
@@ -214,3 +214,26 @@ def test_a_modulus_that_is_not_whole_bytes_is_weak() -> None:
 def test_the_key_of_an_unreadable_certificate_cannot_be_told() -> None:
     with pytest.raises(Exception, match="cannot be read"):
         _ = read_certificate(b"garbage").key
+
+
+@pytest.mark.parametrize(
+    ("acl", "exposed"),
+    [
+        (("group::---", "user:mallory:r--"), "its ACL lets the user mallory read it"),
+        (("group::---", "group:staff:rw-"), "its ACL lets the group staff read it"),
+        (("group::r--",), "the group staff may read it"),
+        (("group::---", "user:nginx:r--", "group:ssl-cert:r--", "user:mallory:---"), None),
+    ],
+)
+def test_acl_and_not_its_mask_says_who_may_read_a_key(acl: tuple[str, ...], exposed: str | None) -> None:
+    key = replace(key_file(mode=0o640), group="staff", acl=acl)
+    if exposed is None:
+        assert passes(test_key.test_key_is_private, **private(key))
+    else:
+        assert exposed in finding(test_key.test_key_is_private, **private(key)).reason
+
+
+def test_acl_that_cannot_be_listed_is_inconclusive_if_its_mask_gives_rights() -> None:
+    unlisted = replace(key_file(mode=0o640), acl=None)
+    assert "getfacl" in inconclusive(test_key.test_key_is_private, **private(unlisted)).reason
+    assert passes(test_key.test_key_is_private, **private(replace(key_file(mode=0o600), acl=None)))

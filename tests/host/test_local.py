@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import hashlib
 import os
 import re
 import shlex
+import shutil
 import socket
 import ssl
 import subprocess
+import tempfile
 import threading
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -25,7 +29,7 @@ from audit.host.script import composed, prologue, read_sections, script_of
 from audit.observation import Handshake, InstalledFile, ProbeFailure
 from audit.probe import collect
 from audit.probe.facts import covers, read_facts
-from audit.probe.files import LOOK, look_at, read_file
+from audit.probe.files import file_functions, look_at, read_file
 from audit.probe.inside import HostInside
 from audit.probe.login import Host, hosts_of
 from audit.probe.target import Target
@@ -71,7 +75,7 @@ def local() -> Host:
 def seen(*named: NamedFile) -> tuple[InstalledFile, ...]:
     """Look at files as a host is asked about them, and make sure no key bytes are in the answer."""
     host = local()
-    answer = host.run(script_of(LOOK + "".join(look_at(named))))
+    answer = host.run(script_of(file_functions() + "".join(look_at(named))))
     assert not isinstance(answer, ProbeFailure)
     assert_no_key(host._finished.stdout + host._finished.stderr if host._finished else b"")
     return tuple(read_file(one, answer) for one in named)
@@ -146,7 +150,7 @@ def test_a_folder_others_may_write_to_is_named(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become a user without rights")
 def test_what_a_login_may_not_read_says_which_right_is_missing() -> None:
-    script = prologue("WORD") + LOOK + "".join(
+    script = prologue("WORD") + file_functions() + "".join(
         look_at([NamedFile("key", "/root/.none/a.key"), NamedFile("key", "/etc/shadow")])
     )  # fmt: skip
     out = subprocess.run(
@@ -334,3 +338,94 @@ def test_the_script_is_plain_posix_shell() -> None:
     assert len(quoted) < 100_000, "one argument of a command line holds 128 KiB, and it is quoted twice"
     assert not re.search(r"\[\[ |<<<|^ *(function|local|declare) ", script, re.MULTILINE)
     assert not re.search(r"\{[{%#]", script), "ansible's shell module takes these for the marks of a template"
+
+
+@pytest.mark.parametrize(
+    ("make", "fault", "detail"),
+    [
+        ("truncate -s 1T", "too-large", f"it has {1 << 40} bytes (limit 1048576)"),
+        ("mkfifo", "not-regular", "it is a fifo"),
+        ("ln -s /dev/zero", "not-regular", "it is a character special file"),
+    ],
+    ids=["sparse", "fifo", "device"],
+)
+def test_file_that_would_block_or_fill_the_host_is_named_and_not_read(
+    tmp_path: Path, make: str, fault: str, detail: str
+) -> None:
+    path = tmp_path / "a.crt"
+    subprocess.run([*make.split(), path], check=True)
+    began = time.monotonic()
+    (found,) = seen(NamedFile("certificate", str(path)))
+    assert (found.fault, found.detail) == (fault, detail)
+    assert time.monotonic() - began < 10
+
+
+def test_file_names_and_link_targets_add_no_facts(tmp_path: Path) -> None:
+    odd = tmp_path / "a\nkey 0123\nstat 600 root root regular file"
+    odd.symlink_to("gone\nkey " + "ab" * 32 + "\nstat 600 root root regular file")
+    (found,) = seen(NamedFile("key", str(odd)))
+    assert (found.fault, found.spki_sha256, found.mode) == ("missing", None, None)
+
+
+def test_lines_of_a_certificate_that_are_not_base64_stay_on_the_host(tmp_path: Path) -> None:
+    path = tmp_path / "a.crt"
+    lines = certificate().decode().splitlines()
+    path.write_text("\n".join([*lines[:3], "password: hunter2", "missing", *lines[3:], ""]), "utf-8")
+    (found,) = seen(NamedFile("certificate", str(path)))
+    assert (found.fault, found.detail) == ("unparseable", "a certificate in it is broken off")
+
+
+@pytest.fixture
+def others_folder() -> Iterator[Path]:
+    """Return a directory that belongs to another user, below a path that this user can enter."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can make another user's directory")
+    folder = Path(tempfile.mkdtemp(dir="/var/lib"))
+    os.chown(folder, _OTHER, _OTHER)
+    folder.chmod(0o755)
+    yield folder
+    shutil.rmtree(folder)
+
+
+_OTHER = 4711
+
+
+def test_another_users_certificate_is_read_with_that_users_rights(others_folder: Path) -> None:
+    pem, key = others_folder / "a.crt", others_folder / "a.key"
+    pem.write_bytes(certificate())
+    key.write_bytes(key_pem())
+    for path in (pem, key):
+        os.chown(path, _OTHER, _OTHER)
+        path.chmod(0o600)
+    leaf, secret = seen(NamedFile("certificate", str(pem)), NamedFile("key", str(key)))
+    assert (len(leaf.chain_der), leaf.fault, secret.fault) == (1, None, None)
+    assert secret.spki_sha256 == hashlib.sha256(PUBLIC).hexdigest()
+
+
+def test_roots_key_behind_another_users_link_is_not_read(others_folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "root.key").write_bytes(key_pem())
+    (tmp_path / "root.key").chmod(0o600)
+    (others_folder / "a.key").symlink_to(tmp_path / "root.key")
+    (found,) = seen(NamedFile("key", str(others_folder / "a.key")))
+    assert (found.fault, found.spki_sha256) == ("denied", None)
+    assert f"belongs to uid {_OTHER}" in found.detail
+
+
+@pytest.mark.parametrize(
+    ("entries", "expected"),
+    [
+        (("u:4711:r",), ("user:4711:r--", "group::---")),
+        (("g:4712:rw", "m::r"), ("group::---", "group:4712:r--")),
+    ],
+)
+def test_acl_of_a_key_is_read_after_its_mask(
+    tmp_path: Path, entries: tuple[str, ...], expected: tuple[str, ...]
+) -> None:
+    if not shutil.which("setfacl"):
+        pytest.skip("setfacl is not installed here: tests/real has it")
+    path = tmp_path / "a.key"
+    path.write_bytes(key_pem())
+    path.chmod(0o600)
+    subprocess.run(["setfacl", *(word for entry in entries for word in ("-m", entry)), str(path)], check=True)
+    (found,) = seen(NamedFile("key", str(path)))
+    assert (found.acl, found.mode) == (expected, 0o640)

@@ -123,8 +123,12 @@ mkdir root/sys/fs/cgroup/systemd
 mount -t cgroup -o none,name=systemd systemd root/sys/fs/cgroup/systemd
 printf '%s' "$3" > /proc/sys/kernel/hostname
 printf '%s\n' "$3" > root/etc/hostname
+# As on a machine, the root directory is that of the mount namespace: units get mount namespaces made from it.
+cd root
+pivot_root . .
+umount -l .
 # systemd 257 starts below the old kind of cgroups only if it is told to.
-exec chroot root env -i container=podman SYSTEMD_PROC_CMDLINE=SYSTEMD_CGROUP_ENABLE_LEGACY_FORCE=1 \
+exec chroot . env -i container=podman SYSTEMD_PROC_CMDLINE=SYSTEMD_CGROUP_ENABLE_LEGACY_FORCE=1 \
     PATH=/usr/sbin:/usr/bin:/sbin:/bin sh -c 'echo "$1"; exec /sbin/init </dev/null >/dev/null 2>&1' sh "$outer_pid"
 """
 )

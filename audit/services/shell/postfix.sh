@@ -26,7 +26,7 @@ section main "$@" -x smtpd_tls_cert_file smtpd_tls_key_file smtpd_tls_eccert_fil
   smtpd_tls_wrappermode inet_interfaces inet_protocols tls_server_sni_maps
 section master "$@" -M
 section overrides "$@" -P
-maps=$("$@" -hx tls_server_sni_maps | tr ',' ' ')
+maps=$("$@" -hx tls_server_sni_maps | tr ',' ' ' | tr -s '[:blank:]' '\n' | awk 'NF && !seen[$0]++')
 for m in $maps; do [ -r "${m#*:}" ] && section "sni:$m" read_trusted "${m#*:}"; done
 listed=$({
   "$@" -hx smtpd_tls_chain_files

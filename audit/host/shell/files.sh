@@ -1,0 +1,120 @@
+# shellcheck shell=sh disable=SC2016,SC2034,SC2154  # texts for another shell; limit_s and why are of trust.sh
+# Looks at the certificate and key files that a configuration names. It needs trust.sh and prologue.sh.
+#
+# Root reads a file only along a trusted path. A certificate below the directory of one other user is read with the rights
+# of that user, so root opens nothing that this user could put in the way. In all other cases the file is not read, and the
+# answer says which component belongs to whom. Owner and mode come from stat(1), which opens no file.
+
+me=$(id -u)
+file_bytes=@FILE_BYTES@
+began=$(date +%s)
+trusted_path / # reads the list of mounts, once for all files
+# A user can delay each reading of its file until the limit, and all readings of such files together for 12 s.
+case $limit in
+timeout*) limit="${limit% *} 3" ;;
+*) limit_s=3 ;;
+esac
+
+one_line() {
+  printf %s "$1" | tr "\000-\037\177" "?"
+  echo
+}
+# Directories above a file with mode, owner and group, from the file's own up; "+" marks an ACL.
+above() {
+  set -- "${1%/*}"
+  while [ -n "$1" ]; do
+    t_marks=$($limit ls -ld -- "$1" 2>/dev/null)
+    case ${t_marks%% *} in *+) t_marks=+ ;; *) t_marks=- ;; esac
+    printf "folder %s $t_marks %s\n" "$($limit stat -c "%a %u %g" -- "$1")" "$(one_line "$1")"
+    set -- "${1%/*}"
+  done
+}
+nearest() {
+  d=$1
+  while [ ! -e "$d" ] && [ "$d" != / ]; do d=${d%/*} d=${d:-/}; done
+  [ -x "$d" ] || echo "closed $(one_line "$d")"
+}
+acl() {
+  t_marks=$($limit ls -Lld -- "$f" 2>/dev/null)
+  case ${t_marks%% *} in
+  *+) if command -v getfacl >/dev/null; then
+    $limit getfacl -cpE -- "$f" 2>/dev/null | sed -n "s/^[a-z]*:[^:]*:[-rwx]*$/acl &/p"
+  else echo "acl unread"
+  fi ;;
+  esac
+}
+# Runs a shell text that reads "$1", as us or with the rights of the owner of $folder.
+reading() {
+  if [ "$reader" = owner ]; then as_owner "$folder" "$1" "$f"; else $limit sh -c "$1" sh "$r"; fi
+}
+public_key='grep -q "PRIVATE KEY-----" "$1" || { echo none; exit; }
+command -v openssl >/dev/null || { echo no-openssl; exit; }
+openssl pkey -in "$1" -passin pass: -pubout 2>/dev/null && exit
+if grep -q ENCRYPTED "$1"; then echo encrypted; else echo unparseable; fi'
+key() {
+  said=$(reading "$public_key" 2>/dev/null | head -c 20000)
+  case $said in
+  none | no-openssl | encrypted) echo "key $said" ;;
+  "-----BEGIN PUBLIC KEY-----"*)
+    said=$(print "$said" | $limit openssl pkey -pubin -outform DER 2>/dev/null | openssl dgst -sha256)
+    echo "key ${said##*= }"
+    ;;
+  *) echo "key unparseable" ;;
+  esac
+}
+# Of a certificate only lines of base64 are printed; another line becomes "!".
+certificates() {
+  reading "head -c $file_bytes \"\$1\"" 2>/dev/null | without_keys |
+    sed -n "/^-----BEGIN \(X509 \)\{0,1\}CERTIFICATE-----[[:space:]]*$/,/^-----END/{
+s/[[:space:]]*$//
+/^-----\(BEGIN\|END\) \(X509 \)\{0,1\}CERTIFICATE-----$/!{
+/^[A-Za-z0-9+\/=]*$/!s/.*/!/
+}
+p
+}"
+}
+# Sets $r, the file itself, and $reader: us, the owner of $folder, or nobody.
+find_reader() {
+  r='' reader=us refusal=''
+  if trusted_path "$f"; then
+    r=$real
+    return
+  fi
+  refusal=$why
+  r=$($limit readlink -f -- "$f") || r=$f
+  [ "$me" = 0 ] || return
+  reader=nobody
+  owner_of "$f" || return
+  user=$owner_uid
+  for folder in "${f%/*}" "${r%/*}"; do
+    trusted_path "$folder" && continue
+    owner_of "$folder" && [ "$owner_uid" = "$user" ] && reader=owner && break
+  done
+  [ $(($(date +%s) - began)) -lt 12 ] || reader=nobody refusal="reading the files of other users took too long"
+}
+# look USES PATH: "k" in USES asks for the digest of a key, "c" for certificates.
+look() {
+  f=$2
+  find_reader
+  echo "real $(one_line "$r")"
+  if [ ! -e "$f" ]; then
+    nearest "$f"
+    [ ! -L "$f" ] || echo "dangling $(one_line "$(readlink -- "$f")")"
+    echo missing
+    return
+  fi
+  $limit stat -L -c "stat %a %U %G %F" -- "$f" || { echo denied; return; }
+  acl
+  above "$r"
+  [ ! -d "$f" ] || { echo directory; return; }
+  [ -f "$f" ] || { echo special; return; }
+  bytes=$($limit stat -L -c %s -- "$f") || return
+  [ "$bytes" -le "$file_bytes" ] || { echo "large $bytes"; return; }
+  [ "$bytes" != 0 ] || { echo empty; return; }
+  [ "$reader" != nobody ] || { echo "refused $(one_line "$refusal")"; return; }
+  [ -r "$f" ] || { echo denied; return; }
+  case $reader in
+  owner) reading 'test -r "$1"' 2>/dev/null || { echo "unreadable $(one_line "$refusal")"; return; } ;; esac
+  case $1 in *k*) key ;; esac
+  case $1 in *c*) certificates ;; esac
+}
