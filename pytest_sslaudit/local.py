@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from audit.configuration import BadConfiguration, Configuration, state_folder
+from audit.configuration.ownership import require_own
 from audit.configuration.private_files import own_directory
 from audit.configuration.schema import Issuer, Mail
 
@@ -22,19 +23,18 @@ _PANEL: Final = "cpanel"  # the name of the issuer that runs the panel's program
 
 
 def find_configuration(named: str | None) -> Path | None:
-    """Return the configuration file, None where there is none; raises BadConfiguration where it is not to be trusted.
+    """Return the configuration file, None if there is none; raises BadConfiguration if another user can change it.
 
-    Whoever can write it can have root run commands: `[[service]]` names them.
+    It can have root run commands: `[[service]]` names them.
     """
     file = Path(named).expanduser().absolute() if named else next((one for one in PLACES if one.exists()), None)
     if file is None:
         return None
+    require_own(file, f"configuration {file}")
     try:
-        status = file.stat()
+        file.stat()
     except OSError as error:
         raise BadConfiguration(f"configuration {file}: {error.strerror}") from error
-    if status.st_mode & 0o022 or status.st_uid not in (0, os.geteuid()):
-        raise BadConfiguration(f"configuration {file}: others can change it: chown root {file}; chmod go-w {file}")
     return file
 
 

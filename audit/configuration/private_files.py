@@ -36,6 +36,17 @@ def safe_path(path: Path) -> Path:
     return _Walk(path).end()
 
 
+def require_own_file(file: Path) -> None:
+    """Raise UnsafePath if another user can change what a name leads to; nothing if it is missing. Raises OSError."""
+    real = safe_path(file)
+    try:
+        status = real.lstat()
+    except FileNotFoundError:
+        return
+    if _is_open(real, status):
+        raise UnsafePath(f"others can write to {real} ({_mode(status)}): chmod go-w {real}")
+
+
 def own_directory(folder: Path) -> Path:
     """Return the real path of a directory of this user's own, made with mode 0700 if it is missing.
 
@@ -52,7 +63,7 @@ def own_directory(folder: Path) -> Path:
         raise NotADirectoryError(0, f"{real} is not a directory")
     if status.st_uid != os.geteuid():
         raise UnsafePath(f"{real} belongs to {_user(status.st_uid)}: name a directory of your own, or a new one")
-    if _is_open(status):
+    if _is_open(real, status):
         raise UnsafePath(f"{real}: others can write to it ({_mode(status)}): name another, or chmod go-w {real}")
     return real
 
@@ -125,7 +136,7 @@ class _Walk:
         _require_trusted_owner(entry, status)
         if stat.S_ISLNK(status.st_mode):
             return self._follow(entry), False
-        if stat.S_ISDIR(status.st_mode) and _is_open(status) and not status.st_mode & stat.S_ISVTX:
+        if stat.S_ISDIR(status.st_mode) and _is_open(entry, status) and not status.st_mode & stat.S_ISVTX:
             raise UnsafePath(f"others can write to {entry} ({_mode(status)})")
         return entry, False
 
@@ -144,21 +155,37 @@ def _is_own_descriptor(path: Path) -> bool:
 
 def _require_trusted_owner(entry: Path, status: os.stat_result) -> None:
     if status.st_uid not in (0, os.geteuid()):
-        raise UnsafePath(f"{entry} belongs to {_user(status.st_uid)}, who could redirect what is written there")
+        raise UnsafePath(f"{entry} belongs to {_user(status.st_uid)}, who could put another file in its place")
 
 
-def _is_open(status: os.stat_result) -> bool:
+def _is_open(entry: Path, status: os.stat_result) -> bool:
     """Return whether users can write that are neither the owner nor administrators."""
-    by_group = status.st_mode & stat.S_IWGRP and not _is_trusted_group(status.st_gid)
+    by_group = status.st_mode & stat.S_IWGRP and (_has_acl(entry) or not _is_trusted_group(status.st_gid))
     return bool(status.st_mode & stat.S_IWOTH or by_group)
 
 
+def _has_acl(entry: Path) -> bool:
+    """Return whether a POSIX ACL decides: the mode then shows its mask as the rights of the group (acl(5))."""
+    with contextlib.suppress(OSError):
+        return "system.posix_acl_access" in os.listxattr(entry, follow_symlinks=False)
+    return False
+
+
 def _is_trusted_group(gid: int) -> bool:
-    if gid == 0 or (os.geteuid() != 0 and gid == os.getegid()):
+    if gid == 0 or (os.geteuid() != 0 and gid == os.getegid() and _is_private_group(gid)):
         return True
     with contextlib.suppress(KeyError):
         return grp.getgrgid(gid).gr_name in _ADMINISTRATORS
     return False
+
+
+def _is_private_group(gid: int) -> bool:
+    """Return whether a group is that of this user alone, as useradd makes it."""
+    try:
+        user, group = pwd.getpwuid(os.geteuid()).pw_name, grp.getgrgid(gid)
+    except KeyError:  # a user or group without a name, as in containers
+        return gid == os.geteuid()
+    return group.gr_name == user and set(group.gr_mem) <= {user}
 
 
 def _user(uid: int) -> str:

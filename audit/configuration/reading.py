@@ -1,7 +1,6 @@
-"""The configuration file found and parsed, every key checked.
+"""Finds and parses the configuration file, checks every key, and who can change the file.
 
-It knows TOML and where the file is; what a value means is the business of whoever uses it. A wrong key or value raises
-BadConfiguration that names the key, the place and the nearest known key.
+A wrong key or value raises BadConfiguration that names the key, the place and the nearest known key.
 """
 
 from __future__ import annotations
@@ -15,6 +14,7 @@ from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
+from audit.configuration.ownership import require_own_configuration
 from audit.configuration.schema import BadConfiguration, Configuration
 from audit.record import BadRecord, from_json
 
@@ -27,13 +27,20 @@ def read_configuration(root: Path, named: str | None) -> Configuration:
     if named is not None:
         return _parse(Path(named).expanduser(), _load(Path(named).expanduser()))
     own, shared = root / "sslaudit.toml", root / "pyproject.toml"
-    if own.is_file():
+    if _is_file(own):
         return _parse(own, _load(own))
-    if shared.is_file():
+    if _is_file(shared):
         table = _load(shared).get("tool", {}).get("sslaudit")
         if table is not None:
             return _parse(shared, table)
     return Configuration()
+
+
+def _is_file(file: Path) -> bool:
+    try:
+        return file.is_file()
+    except OSError as error:
+        raise BadConfiguration(f"configuration {file}: {error.strerror}") from error
 
 
 def _load(file: Path) -> dict[str, Any]:
@@ -57,7 +64,9 @@ def _parse(file: Path, table: dict[str, Any]) -> Configuration:
     except BadRecord as error:
         raise BadConfiguration(f"{file}: {error}") from error
     values = {item.name: getattr(parsed, item.name) for item in fields(parsed)}
-    return Configuration(**{**values, "file": file.absolute()})
+    configuration = Configuration(**{**values, "file": file.absolute()})
+    require_own_configuration(configuration)
+    return configuration
 
 
 def _field_of(key: str) -> str:

@@ -5,10 +5,10 @@ It knows names and types; where the file is found is known beside it, and what a
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 
 class BadConfiguration(ValueError):
@@ -139,3 +139,18 @@ class Configuration:
         """Return a path of the file, which is relative to the file's folder."""
         base = self.file.parent if self.file else Path.cwd()
         return base / Path(text).expanduser()
+
+
+def secrets_in(value: Any, place: str = "") -> Iterator[tuple[str, Secret]]:  # noqa: ANN401 - any value of the schema
+    """Yield every secret in a part of the configuration, with its key: those of sections to come as well."""
+    if isinstance(value, Secret):
+        yield place, value
+    elif is_dataclass(value):
+        for item in fields(value):
+            yield from secrets_in(getattr(value, item.name), f"{place}.{item.name}".lstrip("."))
+    elif isinstance(value, Mapping):
+        for name, item in value.items():
+            yield from secrets_in(item, f"{place}.{name}")
+    elif isinstance(value, tuple):
+        for number, item in enumerate(value, 1):
+            yield from secrets_in(item, f"{place}.{number}")

@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import fields, is_dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-from audit.configuration.schema import BadConfiguration, Configuration, Secret
+from audit.configuration.ownership import require_own
+from audit.configuration.schema import BadConfiguration, Configuration, Secret, secrets_in
 from audit.redaction import Secrets, url_password
 
 _LONGEST: Final = 65_536  # bytes; a token is some hundreds
@@ -40,7 +39,7 @@ def read_secret(configuration: Configuration, key: str, secret: Secret) -> str:
 
 
 def _read(file: Path, place: str) -> str:
-    """Return what is in a file that belongs to us or root and that nobody else can read."""
+    """Return what is in a file that belongs to us or root and that no other user can read, or put another for."""
     try:
         with file.open("rb") as stream:
             status = os.fstat(stream.fileno())
@@ -49,6 +48,7 @@ def _read(file: Path, place: str) -> str:
             if status.st_mode & 0o077 or status.st_uid not in (0, os.geteuid()):
                 mode = stat.S_IMODE(status.st_mode)
                 raise BadConfiguration(f"{place}: others can read or change {file} (mode {mode:04o}): chmod 600 {file}")
+            require_own(file, place)
             return stream.read(_LONGEST).decode("utf-8")
     except OSError as error:
         raise BadConfiguration(f"{place}: {file}: {error.strerror}") from error
@@ -62,22 +62,7 @@ def known_secrets(configuration: Configuration) -> Secrets:
     A secret that cannot be read cannot be in any output.
     """
     found = list[str]()
-    for key, secret in _secrets_in(configuration, ""):
+    for key, secret in secrets_in(configuration):
         with suppress(BadConfiguration):
             found.append(read_secret(configuration, key, secret))
     return Secrets((*found, *url_password(configuration.fetch.proxy)))
-
-
-def _secrets_in(value: Any, place: str) -> Iterator[tuple[str, Secret]]:  # noqa: ANN401 - any value of the schema
-    """Yield every secret in a part of the configuration, with its key: those of sections to come as well."""
-    if isinstance(value, Secret):
-        yield place, value
-    elif is_dataclass(value):
-        for item in fields(value):
-            yield from _secrets_in(getattr(value, item.name), f"{place}.{item.name}".lstrip("."))
-    elif isinstance(value, Mapping):
-        for name, item in value.items():
-            yield from _secrets_in(item, f"{place}.{name}")
-    elif isinstance(value, tuple):
-        for number, item in enumerate(value, 1):
-            yield from _secrets_in(item, f"{place}.{number}")

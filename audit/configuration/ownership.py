@@ -1,0 +1,63 @@
+"""Whether another local user can change the configuration, or a file that it names.
+
+Whoever can change a configuration that names hosts, services or secrets decides what is run on those hosts, and where
+secrets are sent. So it belongs to root or to the user of the run, and so does every directory on the way to it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from audit.configuration.private_files import UnsafePath, require_own_file
+from audit.configuration.schema import BadConfiguration, Configuration, secrets_in
+
+
+def require_own(file: Path, place: str, names: str = "") -> None:
+    """Raise BadConfiguration if another user can change a file.
+
+    `place` is what it is, or where it is named; `names` is what stands in it that matters.
+    """
+    try:
+        require_own_file(file)
+    except UnsafePath as error:
+        why = f"it names {names}, and others can change it" if names else "others can change it"
+        raise BadConfiguration(f"{place}: {why}: {error.strerror}") from None
+    except OSError as error:
+        raise BadConfiguration(f"{place}: {error.filename or file}: {error.strerror}") from error
+
+
+def require_own_configuration(configuration: Configuration) -> None:
+    """Raise BadConfiguration if another user can change a configuration that others must not, or a file it names."""
+    what = next(_powers(configuration), None)
+    if what is None or configuration.file is None:
+        return
+    require_own(configuration.file, f"configuration {configuration.file}", what)
+    for key, name in _files(configuration):
+        require_own(configuration.path(name), f"{configuration.file}: {key}")
+
+
+def _powers(configuration: Configuration) -> Iterator[str]:
+    """Yield what a configuration names that gives power over hosts, or over files of the user of the run."""
+    if configuration.hosts or configuration.host:
+        yield "hosts"
+    if configuration.service:
+        yield "services"
+    if next(secrets_in(configuration), None) is not None:
+        yield "secrets"
+    if configuration.results or configuration.evidence or configuration.state:
+        yield "files to write"
+
+
+def _files(configuration: Configuration) -> Iterator[tuple[str, str]]:
+    """Yield the files that decide what is trusted and what passes, each with its key."""
+    yield from (("trust", name) for name in configuration.trust if name not in ("mozilla", "system"))
+    yield from (("policy", name) for name in configuration.policy if name.endswith(".toml"))
+    yield from ((f"issuer.{name}.ca_file", one.ca_file) for name, one in configuration.issuer.items() if one.ca_file)
+    named = {
+        "waivers": configuration.waivers,
+        "endpoints_file": configuration.endpoints_file,
+        "probe.root_hints": configuration.probe.root_hints,
+        "mail.ca_file": configuration.mail.ca_file,
+    }
+    yield from ((key, name) for key, name in named.items() if name and name != "-")

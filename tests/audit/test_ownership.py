@@ -1,0 +1,257 @@
+"""A configuration that another user can change is refused wherever it is read, and one's own never is."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+import remediate.__main__
+from audit.configuration import BadConfiguration, read_configuration, read_secret
+from audit.configuration.schema import Secret
+from pytest_sslaudit import checkallsslcerts
+from pytest_sslaudit.cli import program
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="files of other users are made by root")
+
+EVE, ALICE = 4711, 4712
+HOSTS = 'hosts = ["ssh://root@web1"]\n'
+SERVICE = '[[service]]\nhost = "*"\nname = "x"\nendpoints = ["https://x"]\ncertificate = "/c"\nkey = "/k"\n'
+TOKEN = '[issuer.store]\nkind = "store"\nbase_url = "https://store.example.com"\ntoken = { env = "STORE_TOKEN" }\n'
+POWERS = {
+    "hosts": HOSTS,
+    "hosts, of which more is said": '[host."ssh://root@web1"]\nname = "web1.example.com"\n',
+    "services": SERVICE,
+    "secrets": TOKEN,
+    "secrets, of mail": '[mail]\npassword = { file = "/etc/p" }\n',
+    "files to write": 'results = "/etc/cron.d/x"\n',
+}
+_READ = """
+import os, sys
+from pathlib import Path
+from audit.configuration import BadConfiguration, read_configuration
+uid = int(sys.argv[1])
+os.setgroups([])
+os.setresgid(uid, uid, uid)
+os.setresuid(uid, uid, uid)
+try:
+    print(read_configuration(Path(sys.argv[2]), None).hosts)
+except BadConfiguration as error:
+    sys.exit(str(error))
+"""
+
+
+@pytest.fixture
+def public() -> Iterator[Path]:
+    """Return a folder of root's that every user can enter."""
+    folder = Path(tempfile.mkdtemp(prefix="sslaudit-"))
+    folder.chmod(0o755)
+    yield folder
+    shutil.rmtree(folder)
+
+
+def written(folder: Path, text: str = HOSTS, *, uid: int = 0, mode: int = 0o644) -> Path:
+    """Write a configuration into a folder."""
+    file = folder / "sslaudit.toml"
+    file.write_text(text)
+    os.chown(file, uid, uid)
+    file.chmod(mode)
+    return file
+
+
+def folder_of(public: Path, uid: int, mode: int = 0o755) -> Path:
+    """Make a folder of a user's."""
+    folder = public / f"of-{uid}"
+    folder.mkdir()
+    os.chown(folder, uid, uid)
+    folder.chmod(mode)
+    return folder
+
+
+def with_acl(file: Path) -> None:
+    """Let Eve write to a file by its ACL; the mode then shows the mask as the rights of root's group."""
+    entries = (
+        (0x01, 6, 0xFFFFFFFF),
+        (0x02, 6, EVE),
+        (0x04, 0, 0xFFFFFFFF),
+        (0x10, 6, 0xFFFFFFFF),
+        (0x20, 0, 0xFFFFFFFF),
+    )
+    octets = b"".join(tag.to_bytes(2, "little") + rights.to_bytes(2, "little") + who.to_bytes(4, "little")
+                      for tag, rights, who in entries)  # fmt: skip
+    try:
+        os.setxattr(file, "system.posix_acl_access", (2).to_bytes(4, "little") + octets)
+    except OSError as error:
+        pytest.skip(f"this file system has no ACLs: {error}")
+
+
+def in_a_folder_of_eves(public: Path) -> Path:
+    return written(folder_of(public, EVE))
+
+
+def by_a_link_of_eves(public: Path) -> Path:
+    target = written(public)
+    link = folder_of(public, 0, 0o1777) / "sslaudit.toml"
+    link.symlink_to(target)
+    os.lchown(link, EVE, EVE)
+    return link
+
+
+def by_a_link_into_a_folder_of_eves(public: Path) -> Path:
+    target = written(folder_of(public, EVE))
+    link = public / "sslaudit.toml"
+    link.symlink_to(target)
+    return link
+
+
+def writable_by_a_group(public: Path) -> Path:
+    file = written(public, mode=0o664)
+    os.chown(file, 0, EVE)
+    return file
+
+
+def writable_by_acl(public: Path) -> Path:
+    file = written(public, mode=0o600)
+    with_acl(file)
+    return file
+
+
+REDIRECTED: dict[str, Callable[[Path], Path]] = {
+    "of another user": lambda public: written(public, uid=EVE),
+    "writable by all": lambda public: written(public, mode=0o666),
+    "writable by a group": writable_by_a_group,
+    "writable by ACL": writable_by_acl,
+    "in a folder of another user": in_a_folder_of_eves,
+    "in a folder writable by all": lambda public: written(folder_of(public, 0, 0o777)),
+    "of another user in a sticky folder": lambda public: written(folder_of(public, 0, 0o1777), uid=EVE),
+    "by a link of another user": by_a_link_of_eves,
+    "by a link into a folder of another user": by_a_link_into_a_folder_of_eves,
+}
+
+
+@pytest.mark.parametrize("how", REDIRECTED)
+def test_configuration_that_another_user_can_change_is_refused(public: Path, how: str) -> None:
+    file = REDIRECTED[how](public)
+    with pytest.raises(BadConfiguration) as refused:
+        read_configuration(file.parent, None)
+    said = str(refused.value)
+    assert said.startswith(
+        (
+            f"configuration {file}: it names hosts, and others can change it: ",
+            f"configuration {file}: Permission denied",  # the kernel protects links itself
+        )
+    )
+    assert len(said.splitlines()) == 1
+    with pytest.raises(BadConfiguration):
+        read_configuration(public, str(file))
+
+
+@pytest.mark.parametrize("power", POWERS)
+def test_configuration_is_refused_for_what_it_names(public: Path, power: str) -> None:
+    written(public, POWERS[power], uid=EVE)
+    with pytest.raises(BadConfiguration, match=f": it names {power.partition(',')[0]}, and others can change it"):
+        read_configuration(public, None)
+
+
+@pytest.mark.parametrize(
+    "text", ["", 'endpoints = ["https://www.example.com"]\npolicy = ["webpki"]\n[probe]\ntimeout_s = 3\n']
+)
+def test_configuration_that_gives_no_power_may_be_anybodys(public: Path, text: str) -> None:
+    written(public, text, uid=EVE, mode=0o666)
+    assert read_configuration(public, None).hosts == ()
+
+
+@pytest.mark.parametrize(
+    ("key", "text"),
+    [
+        ("trust", 'trust = ["mozilla", "{eve}/x.pem"]\n'),
+        ("policy", 'policy = ["{eve}/x.toml"]\n'),
+        ("waivers", 'waivers = "{eve}/x.toml"\n'),
+        ("endpoints_file", 'endpoints_file = "{eve}/x.txt"\n'),
+        ("probe.root_hints", '[probe]\nroot_hints = "{eve}/x.hints"\n'),
+        ("mail.ca_file", '[mail]\nca_file = "{eve}/x.pem"\n'),
+        ("issuer.s.ca_file", '[issuer.s]\nkind = "store"\nca_file = "{eve}/x.pem"\n'),
+    ],
+)
+def test_file_that_a_powerful_configuration_names_is_checked_too(public: Path, key: str, text: str) -> None:
+    eve = folder_of(public, EVE)
+    written(public, HOSTS + text.format(eve=eve))
+    with pytest.raises(BadConfiguration, match=f"sslaudit.toml: {key}: others can change it: {eve} belongs to "):
+        read_configuration(public, None)
+    written(public, text.format(eve=eve))
+    read_configuration(public, None)
+
+
+def test_secret_behind_a_name_of_another_user_is_refused(public: Path) -> None:
+    private = public / "private"
+    private.write_text("the-secret-of-something-else")
+    private.chmod(0o600)
+    (eve := folder_of(public, EVE)).joinpath("token").symlink_to(private)
+    configuration = read_configuration(public, None)
+    with pytest.raises(BadConfiguration, match=f"others can change it: {eve} belongs to ") as refused:
+        read_secret(configuration, "issuer.store.token", Secret(file=str(eve / "token")))
+    assert "the-secret" not in str(refused.value)
+
+
+def read_as(uid: int, folder: Path) -> subprocess.CompletedProcess[str]:
+    """Read the configuration of a folder as a user."""
+    words = [sys.executable, "-P", "-c", _READ, str(uid), str(folder)]
+    return subprocess.run(words, cwd="/", capture_output=True, text=True, check=False, timeout=60)
+
+
+@pytest.mark.parametrize(("folder_mode", "mode"), [(0o755, 0o644), (0o700, 0o600), (0o775, 0o664)])
+def test_user_reads_a_configuration_in_a_checkout_of_their_own(public: Path, folder_mode: int, mode: int) -> None:
+    done = read_as(ALICE, written(folder_of(public, ALICE, folder_mode), uid=ALICE, mode=mode).parent)
+    assert (done.stdout, done.stderr) == ("('ssh://root@web1',)\n", "")
+
+
+def test_user_reads_a_configuration_of_roots(public: Path) -> None:
+    assert read_as(ALICE, written(public).parent).returncode == 0
+
+
+def test_user_reads_no_configuration_of_another_user(public: Path) -> None:
+    done = read_as(ALICE, written(folder_of(public, EVE), uid=EVE).parent)
+    assert "names hosts, and others can change it: " in done.stderr
+    assert f"(uid {EVE})" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("main", "words"),
+    [
+        (remediate.__main__.main, ("status",)),
+        (remediate.__main__.main, ("resume",)),
+        (program.main, ("repair", "plan", "results.jsonl")),
+        (program.main, ("install-timer", "--dry-run")),
+        (checkallsslcerts.main, ()),
+    ],
+    ids=["status", "resume", "plan", "install-timer", "checkallsslcerts"],
+)
+def test_every_program_refuses_it(
+    public: Path, main: Callable[[tuple[str, ...]], int], words: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = written(folder_of(public, EVE))
+    assert main((*words, "--config", str(file))) == 4
+    assert f"others can change it: {file.parent} belongs to " in capsys.readouterr().err
+
+
+def test_pytest_refuses_it(public: Path, pytester: pytest.Pytester) -> None:
+    file = written(folder_of(public, EVE))
+    done = pytester.runpytest("--pyargs", "audit", f"--audit-config={file}")
+    assert done.ret == pytest.ExitCode.USAGE_ERROR
+    assert (
+        f"configuration {file}: it names hosts, and others can change it: {file.parent} belongs to "
+        in done.stderr.str()
+    )
+
+
+def test_pytest_refuses_it_in_the_root_folder(public: Path, pytester: pytest.Pytester) -> None:
+    file = written(folder_of(public, EVE))
+    done = pytester.runpytest("--pyargs", "audit", f"--rootdir={file.parent}")
+    assert done.ret == pytest.ExitCode.USAGE_ERROR
+    assert "names hosts, and others can change it: " in done.stderr.str()
