@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from pathlib import Path
+from typing import Final
 
 import pytest
 
 from audit.host.script import prologue, read_sections
+from audit.probe import collect
 from audit.probe.collect import READERS
-from audit.services.configuration import included, split_files
+from audit.services.configuration import included, split_files, unreadable
 from audit.services.service import Section
 
 INCLUDE = r"s/^ *include  *\([^;]*\);.*/\1/p"
@@ -76,3 +79,95 @@ def test_a_section_whose_end_is_missing_has_no_status() -> None:
 def test_frames_of_another_word_are_text() -> None:
     text = "WORD begin a\nOTHER begin b\nOTHER end 0 x\n\nWORD end 0 c\nnoise"
     assert read_sections("WORD", text) == {"a": Section("OTHER begin b\nOTHER end 0 x", 0, "c")}
+
+
+EVE: Final = 61_234
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="a second user is made by root")
+
+
+def followed(base: Path, main: Path) -> tuple[list[str], tuple[str, ...]]:
+    """Return the names of the files that are read from `main` on, and a clause for each that is not."""
+    text = run(f"pid=0\nsection files follow {base} '{INCLUDE}' {main}\n")["files"].text
+    return [Path(path).name for path in split_files(text)], unreadable(text)
+
+
+@needs_root
+@pytest.mark.parametrize("way", ["file", "directory", "link"])
+def test_included_file_that_another_user_can_change_is_not_read(tmp_path: Path, way: str) -> None:
+    main, folder = tmp_path / "main.conf", tmp_path / "eve"
+    folder.mkdir()
+    (folder / "x.conf").write_text("secret")
+    main.write_text(f"include {folder}/*.conf;")
+    if way == "link":
+        (folder / "x.conf").unlink()
+        (folder / "x.conf").symlink_to("/etc/passwd")
+    os.chown(folder if way != "file" else folder / "x.conf", EVE, EVE, follow_symlinks=False)
+    read, denied = followed(tmp_path, main)
+    assert read == ["main.conf"]
+    (clause,) = denied
+    assert clause.startswith(f"may not read {folder}/x.conf: ")
+    assert clause.endswith(f" belongs to uid {EVE}")
+
+
+@needs_root
+def test_name_with_a_newline_does_not_become_two_files(tmp_path: Path) -> None:
+    main, folder = tmp_path / "main.conf", tmp_path / "d"
+    (folder / "x\n" / "etc").mkdir(parents=True)
+    (folder / "x\n" / "etc" / "passwd").write_text("y")
+    main.write_text(f"include {folder}/*/etc/passwd;")
+    read, denied = followed(tmp_path, main)
+    assert read == ["main.conf"]
+    assert denied == (f"may not read {folder}/x?/etc/passwd has a newline in its name",)
+
+
+def test_what_is_not_a_regular_file_of_limited_size_is_not_read(tmp_path: Path) -> None:
+    main, folder = tmp_path / "main.conf", tmp_path / "d"
+    folder.mkdir()
+    os.mkfifo(folder / "fifo.conf")
+    (folder / "null.conf").symlink_to("/dev/zero")
+    with (folder / "huge.conf").open("wb") as huge:
+        huge.truncate(10**12)
+    main.write_text(f"include {folder}/*.conf;")
+    read, denied = followed(tmp_path, main)
+    assert read == ["main.conf"]
+    assert {clause.partition(": ")[2] for clause in denied} == {
+        "it has 1000000000000 bytes (limit 8000000)",
+        "it is not a regular file",
+        "/dev/zero can be written by every user (it belongs to uid 0)",
+    }
+    assert len(denied) == 3
+
+
+def test_limit_of_configuration_files_is_said(tmp_path: Path) -> None:
+    main, folder = tmp_path / "main.conf", tmp_path / "d"
+    folder.mkdir()
+    for number in range(2100):
+        (folder / f"{number}.conf").write_text("x")
+    main.write_text(f"include {folder}/*.conf;")
+    read, denied = followed(tmp_path, main)
+    assert len(read) == 2000
+    assert denied == ("may not read the rest: there are more than 2000 configuration files",)
+
+
+def test_enabled_sites_are_read_through_their_links(tmp_path: Path) -> None:
+    main = tmp_path / "main.conf"
+    for folder in ("sites-available", "sites-enabled"):
+        (tmp_path / folder).mkdir()
+    for number in range(3):
+        (tmp_path / "sites-available" / f"{number}.conf").write_text("x")
+        (tmp_path / "sites-enabled" / f"{number}.conf").symlink_to(f"../sites-available/{number}.conf")
+    main.write_text("include sites-enabled/*;")
+    text = run(f"pid=0\nsection files follow {tmp_path} '{INCLUDE}' {main}\n")["files"].text
+    assert [*split_files(text)][1:] == [f"{tmp_path}/sites-enabled/{number}.conf" for number in range(3)]
+
+
+def test_open_file_with_the_name_of_a_socket_is_not_taken_for_one(tmp_path: Path) -> None:
+    names = ("a 3 -> socket:[4025]", "b\nlrwx------ 1 0 0 64 Nov 30 01:03 3 -> socket:[4025]", "c\npid 7")
+    opened = [(tmp_path / name).open("w") for name in names]
+    try:
+        held = run(collect.ABOUT_HOST)["owners"].text.splitlines()
+        assert "4025" not in held
+        assert held.count("pid 7") <= 1
+    finally:
+        for one in opened:
+            one.close()

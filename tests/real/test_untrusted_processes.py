@@ -8,10 +8,14 @@ from typing import Final
 
 import pytest
 
+from audit.host.script import composed, read_sections
+from audit.host.untrusted import messages
+from audit.probe.collect import MAX_PROCESSES, whole_script
+from audit.services import LAYOUTS, SERVICES
 from tests.real import attacker
 from tests.real.attacker import HOME, UID, put
 from tests.real.auditing import AuditRun
-from tests.real.host import Host, HostFile
+from tests.real.host import Host, HostFile, running_host
 from tests.real.lab import NAMES, Lab, daemons_of, running_lab, sound
 from tests.real.pki import Authority
 
@@ -144,6 +148,21 @@ def test_host_costs_at_most_four_commands(run: AuditRun) -> None:
     connections = seen(run)["connections"]
     assert isinstance(connections, int)
     assert connections <= 4
+
+
+@pytest.mark.usefixtures("overlays")
+def test_limit_of_inspected_processes_is_said() -> None:
+    """Fault M, of root's own processes: what is beyond the limit is named."""
+    with running_host("third", "files3.example.test") as host:
+        host.shell("cp /usr/bin/sleep /usr/local/sbin/vsftpd")
+        host.shell("n=0; while [ $n -lt 20 ]; do n=$((n + 1)); setsid vsftpd 1000 >/dev/null 2>&1 & done")
+        script = composed(whole_script(SERVICES, LAYOUTS), "WORD")
+        sections = read_sections("WORD", host.do("sh", "-c", script))
+    told = messages(sections)
+    assert len(told) == 20 - MAX_PROCESSES
+    assert all(
+        line.endswith(f"named vsftpd: {MAX_PROCESSES} others were inspected before it: not inspected") for line in told
+    )
 
 
 def test_every_server_of_root_is_still_found(run: AuditRun) -> None:

@@ -38,7 +38,7 @@ set -f
 # shellcheck disable=SC2086  # a name a line
 set -- $listed
 unset IFS
-[ $# -le 400 ] || section too_many echo "$#"
+[ $# -le 400 ] || section files echo "# cannot read the rest: $# files of keys and certificates are named (limit 400)"
 while [ $# -gt 400 ]; do shift; done
 trusted_files "$@"
 IFS=$t_line

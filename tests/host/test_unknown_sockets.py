@@ -1,0 +1,25 @@
+"""Sockets of no known service: how many are tried for TLS, and what is said of the others."""
+
+from __future__ import annotations
+
+from audit.probe.strangers import try_strangers, untried
+
+FEW = tuple(("0.0.0.0", port, frozenset[int]()) for port in range(10_000, 10_064))
+MANY = tuple(("0.0.0.0", port, frozenset[int]()) for port in range(10_000, 10_070))
+
+
+def test_sockets_up_to_the_limit_are_all_tried() -> None:
+    (line,) = try_strangers(FEW, ())
+    assert line.count("127.0.0.1:") == 64
+    assert untried(FEW, ()) == ()
+
+
+def test_sockets_beyond_the_limit_are_named() -> None:
+    (message,) = untried(MANY, ())
+    assert message.startswith(
+        "70 sockets belong to no known service (limit 64): not tried for TLS are ports 10064, 10065"
+    )
+
+
+def test_claimed_sockets_do_not_count() -> None:
+    assert untried(MANY, [(address, port) for address, port, _ in MANY[:6]]) == ()
