@@ -12,7 +12,7 @@ from typing import Final
 from audit.certificate import Certificate, read_certificate
 from audit.checks import Inconclusive, NotApplicable
 from audit.names import covers, covers_same
-from audit.observation import FileFault, FileKind, HostView, InstalledFile
+from audit.observation import FileFault, FileKind, HostView, InstalledFile, Observation
 from audit.policy import Policy
 from audit.thresholds import Thresholds
 
@@ -72,6 +72,19 @@ def uninstalled(server: HostView | None) -> tuple[str, ...]:
     """Say in a clause each which certificate is not there that a panel installs: it is had by installing one."""
     named = files(server, "certificate") if server and server.panel_service else ()
     return tuple(f"{file.path} does not exist" for file in named if file.fault == "missing")
+
+
+def unserved(observation: Observation) -> tuple[tuple[InstalledFile, Certificate], ...]:
+    """Return the configured certificates for the endpoint's name that no address serves: the next start uses them."""
+    if observation.server is None or not observation.handshakes:
+        return ()
+    served = {handshake.chain_der[0] for handshake in observation.every_handshake if handshake.chain_der}
+    reference = observation.endpoint.reference
+    return tuple(
+        (file, leaf)
+        for file, leaf in leaves(observation.server)
+        if leaf.der not in served and leaf.can_ask("dns_names", "not_before", "not_after") and covers(leaf, reference)
+    )
 
 
 def stale(server: HostView, served: Certificate) -> bool:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+from audit.analysis.path_faults import profile_refusals
 from audit.certificate import Certificate
 from audit.chain import Chain
 from audit.checks import check, not_applicable, require, require_none
 from audit.expiry import expires, expiring_margin, renewal_margin, time_left, validity_excesses
 from audit.faults import chain_faults, forgeable_signatures
-from audit.installed import clock_is_off, successor
+from audit.installed import clock_is_off, successor, unserved
 from audit.lint_br import full_lint
 from audit.lint_scope import require_bound, require_public, require_rules
 from audit.observation import Observation
@@ -34,10 +35,13 @@ def test_readable(chain: Chain) -> None:
 
 @check("cert.expired", severity="critical", remedy="reissue", source="RFC 5280 4.1.2.5")
 def test_not_expired(certificate: Certificate, observation: Observation, now: datetime) -> None:
-    """The last instant of the validity, which is part of it, has not passed."""
+    """The last instant of the validity, which is part of it, has not passed; nor of a certificate yet to be served."""
     ago = f"expired {duration(now - certificate.not_after)} ago ({moment(certificate.not_after)})"
     require(now <= certificate.not_after, ago, observed=moment(certificate.not_after), required=f"after {moment(now)}",
             remedy=_reload_or_reissue(observation, certificate))  # fmt: skip
+    ended = [f"{file.path}, which is not served yet, expired {moment(leaf.not_after)}"
+             for file, leaf in unserved(observation) if leaf.not_after < now]  # fmt: skip
+    require(not ended, sentence(ended), observed=ended, required=f"after {moment(now)}")
 
 
 @check("cert.expiring", severity="high", remedy="reissue", source="the policy's thresholds")
@@ -60,14 +64,18 @@ def test_not_due_for_renewal(certificate: Certificate, policy: Policy, observati
 
 @check("cert.not-yet-valid", severity="high", remedy="reissue", source="RFC 5280 4.1.2.5")
 def test_already_valid(certificate: Certificate, policy: Policy, observation: Observation, now: datetime) -> None:
-    """The validity has begun, but for what clocks may differ by. A host whose clock is off is mended first."""
+    """The validity has begun, allowing for clock skew. If the host's clock is wrong, fix that first."""
     tolerance_s, whose = policy.least(lambda limits: limits.not_before_tolerance_s)
     start, is_off = certificate.not_before, clock_is_off(observation.server, policy)
     blamed = "; the host's clock is off, which is to be mended first (ops.clock-skew)" if is_off else ""
     when = f"valid only in {duration(start - now)}, from {moment(start)} on{blamed}"
-    require(start - now <= timedelta(seconds=tolerance_s), when,
+    tolerance = timedelta(seconds=tolerance_s)
+    require(start - now <= tolerance, when,
             observed=moment(start), required=f"before {moment(now)}", remedy="host" if is_off else "reissue",
             policy=whose)  # fmt: skip
+    early = [f"{file.path}, which is not served yet, is valid only from {moment(leaf.not_before)} on"
+             for file, leaf in unserved(observation) if leaf.not_before - now > tolerance]  # fmt: skip
+    require(not early, sentence(early), observed=early, required=f"before {moment(now)}")
 
 
 @check("cert.weak-signature", severity="critical", remedy="reissue", source="BR 7.1.3.2; RFC 9155 2; CWE-327")
@@ -121,9 +129,16 @@ def test_validity_within_limit(
 
 @check("cert.profile-br", severity="low", remedy="reissue", source="BR 7.1.2.7; RFC 5280 4.1.2, 4.2")
 def test_profile_is_a_servers(certificate: Certificate, chain: Chain, observation: Observation, policy: Policy) -> None:
-    """Serial number, common name, key usage and extensions are those of a server's certificate, as of its issue."""
+    """Serial number, common name, key usage and extensions are those of a server's certificate, as of its issue.
+
+    The path keeps the rule books too, in what clients accept although the books forbid it.
+    """
     require_bound(chain, observation, policy)
     require_rules(certificate, PROFILE)
+    refusals = profile_refusals(chain, policy)
+    of_leaf = any(refusal.position == 0 for refusal in refusals)
+    require(not refusals, listing(refusals), observed=list(map(str, refusals)), required="the profile of the rule book",
+            remedy="reissue" if of_leaf else "manual")  # fmt: skip
 
 
 @check("cert.lint-br", severity="low", remedy="reissue", source="BR 7.1, as pkilint has it")

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 
 from audit.addresses import brief, leaf_of, with_host
 from audit.certificate import Certificate
 from audit.checks import Finding, check, inconclusive, not_applicable, require
-from audit.installed import broken_files, leaves, require_read, stale, uninstalled, unread
+from audit.installed import broken_files, leaves, require_read, stale, uninstalled, unread, unserved
 from audit.observation import HostView, Observation
 from audit.placeholder import lack
 from audit.policy import Policy
@@ -29,16 +30,21 @@ def test_has_certificate_of_its_own(observation: Observation, policy: Policy) ->
 
 
 @check("svc.disk-vs-wire", severity="high", remedy="reload", source="NIST SP 800-53 CM-3")
-def test_serves_what_is_installed(server: HostView, observation: Observation) -> None:
+def test_serves_what_is_installed(server: HostView, observation: Observation, now: datetime) -> None:
     """The leaf served at each of the host's addresses is in a certificate file of the service's configuration."""
     if not leaves(server):
         require_read(server, "certificate")
     if not observation.handshakes:
         raise unreached(observation)
     served = {one.address: leaf for one in with_host(observation.handshakes, server) if (leaf := leaf_of(one))}
+    served |= {one.address: leaf for one in with_host(observation.other_key_handshakes, server)
+               if (leaf := leaf_of(one)) and stale(server, leaf)}  # fmt: skip
     differing = {address: leaf for address, leaf in served.items() if stale(server, leaf)}
     if differing and unread(server, "certificate"):
         require_read(server, "certificate")
+    waiting = [leaf for _, leaf in unserved(observation)]
+    if differing and waiting and all(leaf.not_after < now for leaf in waiting):
+        inconclusive("what is installed has expired, and a reload would serve it", because="cert.expired")
     if differing:
         raise Finding(_difference(differing, server), observed={at: leaf.sha256 for at, leaf in differing.items()},
                       required=[leaf.sha256 for _, leaf in leaves(server)])  # fmt: skip

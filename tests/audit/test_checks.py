@@ -48,7 +48,7 @@ CATALOGUE = {
     "ops.contact-missing": "low", "ops.management-disabled": "info", "ops.renewal-unscheduled": "high",
 }  # fmt: skip
 FIXTURES = {
-    "endpoint", "observation", "handshake", "certificate", "chain", "server", "policy", "now", "audit_run",
+    "endpoint", "observation", "handshake", "certificate", "chain", "chains", "server", "policy", "now", "audit_run",
     "key_sharing", "has_list_of_keys",
 }  # fmt: skip
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
 
-from audit import test_installed, test_key
+from audit import test_certificate, test_installed, test_key
 from audit.certificate import read_certificate
 from audit.observation import ConfigTest, FileFault, InstalledFile
-from tests.audit.certificates import Draft, leaf, rsa_key
+from tests.audit.certificates import DAY, NOW, Draft, leaf, rsa_key
 from tests.audit.facts import (
     CPANEL,
     GOOD,
@@ -40,42 +41,87 @@ def unreadable(kind: str, fault: FileFault, detail: str = "") -> InstalledFile:
 
 def test_what_is_served_is_what_is_installed() -> None:
     seen = observed(served())
-    assert passes(test_installed.test_serves_what_is_installed, server=host(certificate_file()), observation=seen)
+    assert passes(
+        test_installed.test_serves_what_is_installed, now=NOW, server=host(certificate_file()), observation=seen
+    )
 
 
 def test_one_of_two_certificates_is_enough() -> None:
     both = host(certificate_file(RSA, path="/etc/tls/rsa.crt"), certificate_file())
-    assert passes(test_installed.test_serves_what_is_installed, server=both, observation=observed(served()))
+    assert passes(test_installed.test_serves_what_is_installed, now=NOW, server=both, observation=observed(served()))
 
 
 def test_a_file_that_was_replaced_and_not_loaded_wants_a_reload() -> None:
-    found = finding(test_installed.test_serves_what_is_installed, server=host(certificate_file(RENEWED)),
+    found = finding(test_installed.test_serves_what_is_installed, now=NOW, server=host(certificate_file(RENEWED)),
                     observation=observed(served()))  # fmt: skip
     assert found.reason.endswith(": reload nginx")
     assert found.remedy is None  # the check's own: reload
 
 
+@pytest.mark.parametrize(
+    ("on_disk", "check", "why"),
+    [
+        (GOOD.ending(NOW - DAY), test_certificate.test_not_expired, "is not served yet, expired 2026-11-22"),
+        (
+            GOOD.starting(NOW + DAY),
+            test_certificate.test_already_valid,
+            "is not served yet, is valid only from 2026-11-24",
+        ),
+    ],
+)
+def test_configured_certificate_that_is_not_valid_is_found_before_it_is_served(
+    on_disk: Draft, check: Callable[..., None], why: str
+) -> None:
+    seen = observed(served(), server=host(certificate_file(on_disk, INTERMEDIATE)))
+    facts = {"certificate": certificate(GOOD), "observation": seen, "now": NOW}
+    if check is test_certificate.test_already_valid:
+        facts["policy"] = WEBPKI
+    found = finding(check, **facts)
+    assert why in found.reason
+    assert found.remedy in (None, "reissue")
+
+
+def test_certificate_of_another_name_on_disk_is_not_of_this_endpoint() -> None:
+    other = leaf("other.example.com").by(INTERMEDIATE).ending(NOW - DAY)
+    seen = observed(served(), server=host(certificate_file(), certificate_file(other, path="/etc/tls/other.crt")))
+    assert passes(test_certificate.test_not_expired, certificate=certificate(GOOD), observation=seen, now=NOW)
+
+
+def test_difference_from_an_expired_file_follows_from_that() -> None:
+    seen = observed(served(), server=host(certificate_file(GOOD.ending(NOW - DAY))))
+    judgement = inconclusive(
+        test_installed.test_serves_what_is_installed, now=NOW, server=seen.server, observation=seen
+    )
+    assert judgement.because == "cert.expired"
+
+
 def test_an_address_that_is_not_the_hosts_is_not_compared_with_its_files() -> None:
     elsewhere = served(RENEWED, address="198.51.100.1")
     seen = observed(served(), elsewhere)
-    assert passes(test_installed.test_serves_what_is_installed, server=host(certificate_file()), observation=seen)
+    assert passes(
+        test_installed.test_serves_what_is_installed, now=NOW, server=host(certificate_file()), observation=seen
+    )
 
 
 def test_where_no_file_could_be_read_it_cannot_be_compared_and_the_right_is_named() -> None:
     hidden = host(unreadable("certificate", "denied", "the folder /etc/tls needs root"))
     judgement = inconclusive(
-        test_installed.test_serves_what_is_installed, server=hidden, observation=observed(served())
+        test_installed.test_serves_what_is_installed, now=NOW, server=hidden, observation=observed(served())
     )
     assert "needs root" in judgement.reason
 
 
 def test_a_file_beside_an_unreadable_one_leaves_a_difference_open() -> None:
     half = host(certificate_file(RENEWED), unreadable("certificate", "denied"))
-    assert inconclusive(test_installed.test_serves_what_is_installed, server=half, observation=observed(served()))
+    assert inconclusive(
+        test_installed.test_serves_what_is_installed, now=NOW, server=half, observation=observed(served())
+    )
 
 
 def test_a_service_without_named_files_has_nothing_to_compare() -> None:
-    assert not_applicable(test_installed.test_serves_what_is_installed, server=host(), observation=observed(served()))
+    assert not_applicable(
+        test_installed.test_serves_what_is_installed, now=NOW, server=host(), observation=observed(served())
+    )
 
 
 def test_files_that_are_there_are_not_missing() -> None:

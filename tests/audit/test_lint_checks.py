@@ -37,7 +37,7 @@ from tests.audit.facts import (
     served,
 )
 from tests.audit.paths import Made
-from tests.audit.test_rules import PLACES, SOUND
+from tests.audit.test_rules import PLACES, POLICY, SOUND
 from tests.audit.verdicts import finding, inconclusive, not_applicable, passes
 
 Check = Callable[..., None]
@@ -67,6 +67,15 @@ def facts(draft: Draft, policy: Policy = WEBPKI, *, is_public: bool = True) -> d
 @ids
 def test_a_sound_certificate_passes(check: Check) -> None:
     assert passes(check, **facts(SOUND))
+
+
+def test_what_only_the_rule_book_forbids_of_a_ca_is_a_finding_of_the_profile_and_not_of_trust() -> None:
+    given = facts(replace(GOOD, extra=(POLICY, PLACES)))
+    found = finding(checks.test_profile_is_a_servers, **given)
+    assert found.reason.startswith("intermediate 1 (CN=Intermediate): it is a CA's and has no keyUsage")
+    assert found.remedy == "manual"
+    del given["certificate"]
+    assert passes(chains.test_path_is_accepted, **given)
 
 
 @ids

@@ -32,6 +32,8 @@ class Authorities:
     lower: Identity  # below `intermediate`: a chain long enough to be in the wrong order
     ending: Identity  # expires before what it issued
     lasting: Identity  # the same CA and key, with a certificate that does not
+    ended: Identity  # has expired
+    renewed: Identity  # the same CA and key, with a certificate that is valid
     foreign_root: Identity
     foreign_intermediate: Identity
     withdrawn: Identity  # revoked by the root
@@ -56,7 +58,14 @@ class Authorities:
 
         What is revoked later is not in them.
         """
-        cas = (self.intermediate, self.rsa_intermediate, self.lower, self.lasting, self.foreign_intermediate)
+        cas = (
+            self.intermediate,
+            self.rsa_intermediate,
+            self.lower,
+            self.lasting,
+            self.renewed,
+            self.foreign_intermediate,
+        )
         lists = {self.list_of(one): Registry(one, self.now).crl() for one in (*cas, self.withdrawn)}
         own = {self.list_of(one.issuer): one.crl() for one in (self.registry, self.root_registry)}
         empty = {self.list_of(self.intermediate, name): crl for name, crl in self.registry.lists().items()}
@@ -68,6 +77,7 @@ def found_authorities(now: datetime, website: str) -> Authorities:
     root = new_root("Lab Root", now=now)
     intermediate = new_intermediate("Lab Intermediate", root, now=now)
     ending = new_intermediate("Lab Ending Intermediate", root, now=now, lasts=60 * DAY)
+    ended = new_intermediate("Lab Ended Intermediate", root, now=now, lasts=-DAY)
     foreign_root = new_root("Foreign Root", now=now)
     root_registry = Registry(root, now)
     withdrawn = new_intermediate(
@@ -83,6 +93,8 @@ def found_authorities(now: datetime, website: str) -> Authorities:
         lower=new_intermediate("Lab Lower Intermediate", intermediate, now=now),
         ending=ending,
         lasting=new_intermediate("Lab Ending Intermediate", root, now=now, key=ending.key),
+        ended=ended,
+        renewed=new_intermediate("Lab Ended Intermediate", root, now=now, key=ended.key),
         foreign_root=foreign_root,
         foreign_intermediate=new_intermediate("Foreign Intermediate", foreign_root, now=now),
         withdrawn=withdrawn,

@@ -6,6 +6,7 @@ It knows how a certificate goes wrong; it does not know which check says so, nor
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Final
 
 from cryptography import x509
@@ -13,7 +14,18 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID
 
 from tests.lab.authorities import DAY, Authorities
 from tests.lab.ca import Leaf, issue, new_close_key, new_key, new_rsa_key, sign_weakly
-from tests.lab.chains import duplicated, foreign, hundred, in_disorder, intermediate_ends, leaf_only, unrelated, weak_ca
+from tests.lab.chains import (
+    by_a_leaf,
+    duplicated,
+    foreign,
+    hundred,
+    in_disorder,
+    intermediate_ended,
+    intermediate_ends,
+    leaf_only,
+    unrelated,
+    weak_ca,
+)
 from tests.lab.leaves import Served, good, issue_below, leaf_for, serve
 from tests.lab.withdrawn import answered, listed, must_staple, revoked, revoked_above, staple_old, stapled
 
@@ -21,6 +33,16 @@ from tests.lab.withdrawn import answered, listed, must_staple, revoked, revoked_
 def _good_rsa(at: Authorities, name: str) -> Served:
     identity = issue_below(at, leaf_for(at, name), at.rsa_intermediate, key=new_rsa_key(2048))
     return Served(identity.key, (identity.certificate, at.rsa_intermediate.certificate))
+
+
+def _both_keys(at: Authorities, name: str) -> Served:
+    other = issue_below(at, leaf_for(at, name), at.intermediate, key=new_rsa_key(2048))
+    return replace(good(at, name), other=other)
+
+
+def _rsa_expired_beside(at: Authorities, name: str) -> Served:
+    other = issue_below(at, leaf_for(at, name, age=92 * DAY), at.intermediate, key=new_rsa_key(2048))
+    return replace(good(at, name), other=other)
 
 
 def _short_lived(at: Authorities, name: str) -> Served:
@@ -135,6 +157,10 @@ RECIPES: Final[Mapping[str, Callable[[Authorities, str], Served]]] = {
     "duplicated": duplicated,
     "hundred": hundred,
     "intermediate-ends": intermediate_ends,
+    "intermediate-ended": intermediate_ended,
+    "by-a-leaf": by_a_leaf,
+    "both-keys": _both_keys,
+    "rsa-expired-beside": _rsa_expired_beside,
     "rsa-1024": _rsa_1024,
     "close-primes": _close_primes,
     "malformed": _malformed,

@@ -49,6 +49,18 @@ def intermediate_ends(at: Authorities, name: str) -> Served:
     return Served(identity.key, (identity.certificate, at.ending.certificate))
 
 
+def intermediate_ended(at: Authorities, name: str) -> Served:
+    identity = issue_below(at, leaf_for(at, name), at.ended)
+    return Served(identity.key, (identity.certificate, at.ended.certificate))
+
+
+def by_a_leaf(at: Authorities, name: str) -> Served:
+    """Return a leaf that the key of another server's certificate signed."""
+    other = issue_below(at, leaf_for(at, f"other-{name}"), at.intermediate)
+    identity = issue(leaf_for(at, name), other)
+    return Served(identity.key, (identity.certificate, other.certificate, at.intermediate.certificate))
+
+
 def weak_ca(at: Authorities, name: str) -> Served:
     issuer = new_intermediate("Lab Weak Intermediate", at.root, now=at.now, key=new_rsa_key(1024))
     identity = issue(leaf_for(at, name), issuer)

@@ -101,6 +101,7 @@ SOUND: Final = (
     Planted("", "https"),  # an address is the name
     Planted("", "https", addresses=("::1",)),
     Planted("rsa", "https", certificate="good-rsa"),
+    Planted("both-keys", "https", certificate="both-keys"),
     Planted("wildcard", "https", certificate="wildcard"),
     Planted("short-lived", "https", certificate="short-lived"),
     Planted("stapled", "https", certificate="stapled"),
@@ -145,6 +146,8 @@ REPAIRABLE: Final = (
     _on_host("unrelated", "smtps", ("chain.order",), "unrelated"),
     _on_host("duplicated", "tls", ("chain.order",), "duplicated"),
     _on_host("intermediate-ends", "https", ("chain.intermediate-expiring",), "intermediate-ends"),
+    _on_host("intermediate-ended", "https", ("chain.invalid-path",), "intermediate-ended"),
+    _on_host("by-a-leaf", "https", ("chain.invalid-path",), "by-a-leaf"),
     _on_host("weak-ca", "https", ("chain.weak-ca-key",), "weak-ca"),
     _on_host("rsa-1024", "https", ("key.weak",), "rsa-1024"),
     _on_host("close-primes", "https", ("key.compromised",), "close-primes"),
@@ -192,7 +195,16 @@ LEFT_ALONE: Final = (
 )
 """Faults that no certificate would mend: they are explained, and stay."""
 
-FAULTY: Final = (*REPAIRABLE, *LEFT_ALONE)
+OUTSIDE: Final = (
+    Planted("bare-elsewhere", "https", ("chain.incomplete",), behaviour="bare-elsewhere", lookup="resolves",
+            addresses=("127.0.0.10", "127.0.0.11")),
+    Planted("expired-elsewhere", "https", ("cert.expired",), behaviour="expired-elsewhere", lookup="resolves",
+            addresses=("127.0.0.10", "127.0.0.11")),
+    Planted("rsa-expired", "https", ("cert.expired",), "rsa-expired-beside"),
+)  # fmt: skip
+"""Faults of the second chain of a service, which is seen from outside only."""
+
+FAULTY: Final = (*REPAIRABLE, *LEFT_ALONE, *OUTSIDE)
 
 SILENT: Final = f"silent.{DOMAIN}"
 """A name about which the name server never answers: whether that is a fault of the name cannot be told."""

@@ -193,9 +193,15 @@ def _served(planted: Planted, authorities: Authorities, known: dict[str, Served]
 def _contexts(planted: Planted, served: Served, authorities: Authorities) -> list[SSL.Context]:
     """Return one context for each address: all the same, but where each is to have a certificate of its own."""
     context = make_context(served, planted.tls)
-    if planted.behaviour != "one-each":
+    elsewhere = {"one-each": RECIPES[planted.certificate], "expired-elsewhere": RECIPES["expired"]}
+    if planted.behaviour == "bare-elsewhere":
+        return [
+            context,
+            *(make_context(Served(served.key, served.chain[:1]), planted.tls) for _ in planted.addresses[1:]),
+        ]
+    if planted.behaviour not in elsewhere:
         return [context] * len(planted.addresses)
-    others = (RECIPES[planted.certificate](authorities, planted.name) for _ in planted.addresses[1:])
+    others = (elsewhere[planted.behaviour](authorities, planted.name) for _ in planted.addresses[1:])
     return [context, *(make_context(other, planted.tls) for other in others)]
 
 

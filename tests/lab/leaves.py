@@ -22,6 +22,7 @@ class Served:
     key: PrivateKey
     chain: tuple[x509.Certificate, ...]
     staple: bytes | None = None
+    other: Identity | None = None  # a second leaf, with another type of key and the same chain above it
 
 
 def leaf_for(at: Authorities, name: str, *, age: timedelta = 10 * DAY, lifetime: timedelta = 90 * DAY) -> Leaf:

@@ -48,6 +48,9 @@ def make_context(served: Served, tls: Tls) -> SSL.Context:
     context.use_certificate(served.chain[0])
     for certificate in served.chain[1:]:
         context.add_extra_chain_cert(certificate)
+    if served.other is not None:
+        context.use_privatekey(served.other.key)
+        context.use_certificate(served.other.certificate)
     if served.staple is not None:
         context.set_ocsp_server_callback(lambda _, staple: staple or b"", served.staple)
     if tls.startswith("client-certificate"):

@@ -25,7 +25,7 @@ from tests.lab.sockets import bind
 from tests.lab.watch import PAUSE_S, Watch, Watched, watching
 
 NAME = "watched.lab.test"
-SOUND = {"good", "good-rsa", "short-lived", "wildcard"}
+SOUND = {"good", "good-rsa", "short-lived", "wildcard", "both-keys", "rsa-expired-beside"}
 WITH_OTHER_NAMES = {"other-name", "shared"}
 
 
