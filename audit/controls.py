@@ -99,6 +99,7 @@ _GROUPS: Final[Mapping[str, tuple[tuple[str, ...], ...]]] = {
     "dns.not-this-host": (_NAMING,),
     "dns.unresolvable": (_NAMING,),
     "host.name-invalid": (_NAMING,),
+    "host.not-inspected": (_SURROUNDINGS,),
     "key.compromised": (_KEY,),
     "key.mismatch": (_KEY,),
     "key.permissions": (_KEY,),

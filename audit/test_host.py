@@ -9,7 +9,7 @@ from audit.observation import Observation
 from audit.panel import seen_upkeep, show_rights
 from audit.policy import Policy
 from audit.reach import UNREACHABLE
-from audit.words import duration, listing
+from audit.words import duration, listing, sentence
 
 
 @check("ops.clock-skew", severity="medium", remedy="host", source="NIST SP 800-53 AU-8", scopes=("host",))
@@ -25,6 +25,18 @@ def test_clock_is_right(observation: Observation, policy: Policy) -> None:
     side = "ahead of" if offset_s > 0 else "behind"
     require(abs(offset_s) <= limit_s, f"the host's clock is {size} {side} that of the audit; {admitted} are admitted",
             observed=round(offset_s, 1), required=f"at most {limit_s} s", policy=whose)  # fmt: skip
+
+
+@check("host.not-inspected", severity="low", remedy="host", source="CWE-829; CWE-426", scopes=("host",))
+def test_every_service_is_inspected(observation: Observation) -> None:
+    """Root inspects every process with the name of a service: it runs and reads only what other users cannot change.
+
+    A process of another user, and those beyond the limit, are named; what they serve is audited from outside.
+    """
+    if observation.server is None:
+        inconclusive("the host was not logged into", because=UNREACHABLE)
+    if observation.server.not_trusted:
+        inconclusive(sentence(observation.server.not_trusted))
 
 
 @check(

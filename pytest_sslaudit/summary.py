@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import groupby
+from typing import Final
 
 import pytest
 
@@ -12,6 +13,7 @@ from audit.result import Result
 from pytest_sslaudit.repair_table import counted
 from pytest_sslaudit.tally import Tally
 
+MOST_UNKNOWNS: Final = 20
 ORDER = (Verdict.ERROR, Verdict.FAIL, Verdict.INCONCLUSIVE)
 
 
@@ -47,7 +49,7 @@ class Summary:
             return
         terminalreporter.write_sep("=", "sslaudit")
         totals = lines_of_totals(self._tally) if self._tally.verdicts else ()
-        for line in (*lines_of_endpoints(self._tally), *totals, *told):
+        for line in (*lines_of_endpoints(self._tally), *lines_of_unknowns(self._tally), *totals, *told):
             terminalreporter.write_line(line)
 
 
@@ -59,6 +61,19 @@ def lines_of_endpoints(tally: Tally) -> Iterator[str]:
         more = f" (and {len(others)} more)" if others else ""
         verdict = worst.severity.value if worst.verdict is Verdict.FAIL else worst.verdict.value
         yield f"{endpoint}  {verdict} {worst.check}: {worst.message}{more}"
+
+
+def lines_of_unknowns(tally: Tally) -> Iterator[str]:
+    """Give one line for each inconclusive check that fails nothing and follows from nothing, up to a limit."""
+    unknown = [
+        result
+        for result, outcome in tally.failing
+        if outcome != "failed" and result.verdict is Verdict.INCONCLUSIVE and "because" not in result.detail
+    ]
+    for result in sorted(unknown, key=_by_endpoint)[:MOST_UNKNOWNS]:
+        yield f"{result.endpoint}  inconclusive {result.check}: {result.message}"
+    if len(unknown) > MOST_UNKNOWNS:
+        yield f"{len(unknown) - MOST_UNKNOWNS} more inconclusive checks that fail nothing: see the results"
 
 
 def lines_of_totals(tally: Tally) -> Iterator[str]:

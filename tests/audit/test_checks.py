@@ -45,6 +45,7 @@ CATALOGUE = {
     "cert.revoked": "critical",
     "dcv.firewall": "high", "dcv.firewall-narrow": "high", "dcv.http-unreachable": "high",
     "dcv.redirect-illegal": "medium", "dcv.stale-token": "info", "ops.clock-skew": "medium",
+    "host.not-inspected": "low",
     "ops.contact-missing": "low", "ops.management-disabled": "info", "ops.renewal-unscheduled": "high",
 }  # fmt: skip
 FIXTURES = {

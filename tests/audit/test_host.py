@@ -113,3 +113,12 @@ def test_a_clock_that_was_not_read_cannot_be_told() -> None:
     assert inconclusive(test_host.test_clock_is_right, observation=unread, policy=WEBPKI).because is None
     nobody = observed(endpoint=HOST)
     assert inconclusive(test_host.test_clock_is_right, observation=nobody, policy=WEBPKI).because == "svc.unreachable"
+
+
+def test_process_that_root_does_not_inspect_is_named() -> None:
+    reasons = ("process 4711 named nginx belongs to uid 1001: not inspected", "44 more processes are not inspected")
+    seen = observed(server=replace(host(), not_trusted=reasons), endpoint=HOST)
+    assert inconclusive(test_host.test_every_service_is_inspected, observation=seen).reason == "; ".join(reasons)
+    assert passes(test_host.test_every_service_is_inspected, observation=observed(server=host(), endpoint=HOST))
+    nobody = observed(endpoint=HOST)
+    assert inconclusive(test_host.test_every_service_is_inspected, observation=nobody).because == "svc.unreachable"
