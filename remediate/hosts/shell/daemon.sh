@@ -81,16 +81,16 @@ init_of() {
   done
   return 1
 }
-# Sets $bin and $words to what this process was started with, if that can be used again as it is.
+# Sets $started and $by, a word a line, to what this process was started with, if that can be used again as it is.
 words_of() {
   trusted_process "$1" && trusted_words "$1" || return 1
   cwd=$(readlink -n -- "/proc/$1/cwd" && echo /) && trusted_path "${cwd%/}/" || return 1
   why="the words of process $1 of $name are not those it was started with"
-  zeros=$(tr -cd "\000" <"/proc/$1/cmdline" | wc -c) words=$(tr "\000" "\n" <"/proc/$1/cmdline")
+  zeros=$(tr -cd "\000" <"/proc/$1/cmdline" | wc -c) by=$(tr "\000" "\n" <"/proc/$1/cmdline") started=$bin
   grep -q "^Uid:[[:space:]]*0[[:space:]]*0[[:space:]]*0[[:space:]]" "/proc/$1/status" || return 1
-  case $words in *"("*) return 1 ;; esac
-  [ "$zeros" -gt 0 ] && [ "$(printf "%s\n" "$words" | wc -l)" -eq "$zeros" ] || return 1
-  ! printf "%s\n" "$words" | grep -q "^\$"
+  case $by in *"("*) return 1 ;; esac
+  [ "$zeros" -gt 0 ] && [ "$(printf "%s\n" "$by" | wc -l)" -eq "$zeros" ] || return 1
+  ! printf "%s\n" "$by" | grep -q "^\$"
 }
 start_by_words() (
   cd -- "${cwd%/}/" || exit 1
@@ -98,9 +98,9 @@ start_by_words() (
   IFS='
 '
   # shellcheck disable=SC2046 # a word a line
-  set -- $(printf "%s\n" "$words" | tail -n +2)
+  set -- $(printf "%s\n" "$by" | tail -n +2)
   unset IFS
-  start_trusted "$bin" "$@"
+  start_trusted "$started" "$@"
 )
 end() {
   trusted_process "$1" || { echo "$name is not ended: $why"; exit 77; }

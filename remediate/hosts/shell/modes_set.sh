@@ -3,10 +3,22 @@
 # group the writing. A file is changed where root alone can replace it, or with the rights of its directory's owner.
 # shellcheck disable=SC2154,SC2034 # variables are shared with the scripts before and after this one
 closed_mode() { printf "%o" $((0$(stat -c %a -- "$1") & 0750)); }
+# Sets $at to the file that a path leads to, if root alone can change each link. The file itself may be open to all.
+follow() {
+  at=$1 links=0
+  while [ -L "$at" ]; do
+    trusted_path "${at%/*}" || return 1
+    links=$((links + 1))
+    [ "$links" -le 8 ] || fail 65 "$1 leads through more than 8 symbolic links"
+    target=$(readlink -- "$at")
+    case $target in /*) at=$target ;; *) at=${at%/*}/$target ;; esac
+  done
+  trusted_path "${at%/*}"
+}
 set_mode() {
-  trusted_path "$1" || { set_mode_as_owner "$@"; return; }
-  [ -z "$missing" ] || fail 66 "$1 is not there"
-  mode=$2 at=$real
+  follow "$1" || { set_mode_as_owner "$@"; return; }
+  [ -f "$at" ] || fail 66 "$1 is not a regular file"
+  mode=$2
   [ "$mode" != closed ] || mode=$(closed_mode "$at")
   change_mode "$(printf "%03o" "0$mode")" "$at"
 }
