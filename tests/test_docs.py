@@ -32,8 +32,12 @@ PAGES: Final = (
     "docs/paths.md",
     "docs/policies.md",
     "docs/repair.md",
+    "docs/security.md",
     "docs/seed.md",
+    "SECURITY.md",
 )
+PARTIES: Final = ("a hostile server", "a local user of an audited host", "a hostile host", "a hostile store or ca",
+                  "a local user of the machine", "a hostile inventory")  # fmt: skip
 SEED: Final = {"Overview": 18, "What the script does": 23, "Run the script, its options": 11, "The queue, the mail": 9}
 """How many sentences the vendor's page has in each part, lead-ins and rows of its tables among them."""
 
@@ -194,12 +198,24 @@ def test_every_sentence_of_the_seed_has_what_is_done_and_tests_that_exist() -> N
         assert [name for file, name in tests if name not in functions_of(file)] == [], number
 
 
+def test_every_promise_of_security_has_tests_that_exist() -> None:
+    parts = re.split(r"^## \d\. ", text("docs/security.md"), flags=re.MULTILINE)[1:]
+    assert len(parts) == len(PARTIES)
+    for party, part in zip(PARTIES, parts, strict=True):
+        assert part.lower().startswith(party)
+        rows = re.findall(r"^\| ([^|]+) \| (`[\w/]+\.py::.*) \|$", part.partition("\n## ")[0], flags=re.MULTILINE)
+        assert len(rows) >= 3, party
+        assert part.partition("\n## ")[0].count("\n| ") == len(rows) + 1, f"{party}: a promise without a test"
+    named = re.findall(r"`([\w/]+\.py)::(test_\w+)`", text("docs/security.md"))
+    assert [f"{file}::{name}" for file, name in named if name not in functions_of(file)] == []
+
+
 @cache
 def functions_of(file: str) -> frozenset[str]:
     """Return the names of a test file's functions; none where it is not there."""
     path = CHECKOUT / "tests" / file
     tree = ast.parse(path.read_text(encoding="utf-8")) if path.is_file() else ast.Module([], [])
-    return frozenset(one.name for one in tree.body if isinstance(one, ast.FunctionDef))
+    return frozenset(one.name for one in ast.walk(tree) if isinstance(one, ast.FunctionDef))
 
 
 def test_the_picture_is_small() -> None:
