@@ -100,7 +100,8 @@ def read_chain(chain_der: tuple[bytes, ...], anchors: Anchors, at: datetime) -> 
         return Chain(certificates, anchors, at, Validation((), ()))
     leaf, search = certificates[0], Search(linked(certificates), anchors)
     reached = search.explore(leaf)
-    validation = validate_path(leaf.der, chain_der[1:], anchors.issuing(certificates), reference=None, at=at)
+    issuing = anchors.issuing(certificates)
+    validation = validate_path(leaf.der, chain_der[1:], issuing, reference=None, at=at, common_names=False)
     path = tuple(map(read_certificate, validation.path)) or None
     forged = _forged(path or ())
     if forged:

@@ -1,6 +1,6 @@
 """The names of a leaf: whether they are ones that a public CA certifies, and whether one is the reference identifier.
 
-It knows no chain. Common names are never matched (RFC 9525 2); what a public CA puts there is checked all the same.
+Common names are never matched (RFC 9525 2); what a public CA puts there is checked all the same.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 def reference_breaches(leaf: Member, reference: str) -> Iterator[Breach]:
-    """Say why a leaf is not valid for a reference identifier: a DNS name, an IP address or a mailbox (RFC 9525 6)."""
+    """Yield why a leaf is not valid for a reference identifier: a DNS name, an IP address or a mailbox (RFC 9525 6)."""
     if "@" in reference:
         if _mailbox(reference) not in map(_mailbox, _mailboxes(leaf)):
             yield Breach("RFC 5280 4.2.1.6", f"no rfc822Name is {reference}")
@@ -38,10 +38,15 @@ def reference_breaches(leaf: Member, reference: str) -> Iterator[Breach]:
     if address is not None:
         if address not in {str(one) for one in addresses}:
             yield Breach("RFC 9525 6.4", f"no iPAddress is {reference}")
-    elif not is_dns_name(reference.removesuffix(".")):
+    elif not is_dns_name(_without_underscores(reference.removesuffix("."))):
         yield Breach("RFC 9525 6.1.2", f"the reference identifier {reference!r} is neither a DNS name nor an address")
-    elif not any(is_presentable(name) and matches(name, reference) for name in dns_names):
+    elif not any(is_presentable(_without_underscores(name)) and matches(name, reference) for name in dns_names):
         yield Breach("RFC 9525 6.3", f"no dNSName matches {reference}")
+
+
+def _without_underscores(name: str) -> str:
+    """Return a name with letters for underscores: no host name has any, but clients let them through."""
+    return name.replace("_", "x")
 
 
 def name_breaches(leaf: Member) -> Iterator[Breach]:

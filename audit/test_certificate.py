@@ -37,7 +37,8 @@ def test_readable(chain: Chain) -> None:
 def test_not_expired(certificate: Certificate, observation: Observation, now: datetime) -> None:
     """The last instant of the validity, which is part of it, has not passed; nor of a certificate yet to be served."""
     ago = f"expired {duration(now - certificate.not_after)} ago ({moment(certificate.not_after)})"
-    require(now <= certificate.not_after, ago, observed=moment(certificate.not_after), required=f"after {moment(now)}",
+    require(now.replace(microsecond=0) <= certificate.not_after, ago,
+            observed=moment(certificate.not_after), required=f"after {moment(now)}",
             remedy=_reload_or_reissue(observation, certificate))  # fmt: skip
     ended = [f"{file.path}, which is not served yet, expired {moment(leaf.not_after)}"
              for file, leaf in unserved(observation) if leaf.not_after < now]  # fmt: skip

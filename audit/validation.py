@@ -17,8 +17,9 @@ from audit.crl import read_crl
 from audit.fields import USAGES
 from audit.path_judge import Judge, Profile, Request, first_expiry
 from audit.path_member import Member, issuer_urls, read_member
+from audit.path_rules import leaf_breaches
 from audit.path_search import MAX_DEPTH, MAX_INTERMEDIATES, Search, Work
-from audit.refusal import Refusal
+from audit.refusal import PROFILE, Refusal, placed
 
 PURPOSES: Final = {name: oid for oid, name in USAGES.items()}
 MAX_POOL: Final = 300  # certificates that are looked at, and their octets; more than any server sends
@@ -99,6 +100,18 @@ def validate_path(  # noqa: PLR0913 - the inputs of RFC 5280 6.1.1, by name
         first_expiry((member, *sent)),
         skipped,
     )
+
+
+def profile_refusals_of_server(leaf: bytes) -> tuple[Refusal, ...]:
+    """Return what the rule book for public CAs forbids in the leaf (DER) of a server, its names included.
+
+    `validate_path` says this of a leaf if it is given a reference; whether it matches does not matter here.
+    """
+    member = read_member(leaf)
+    if isinstance(member, Fault):
+        return ()
+    breaches = leaf_breaches(member, PURPOSES["serverAuth"], for_name=True)
+    return tuple(placed("leaf", (breach for breach in breaches if breach.kind == PROFILE), 0))
 
 
 def _chased(members: Sequence[Member], chase: Chase) -> Iterator[Member]:

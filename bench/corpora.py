@@ -2,8 +2,8 @@
 
     python -m bench.corpora [FOLDER]
 
-Looks in FOLDER (`corpora` where none is named) for the files below; what they must be like, the two modules say. They
-are no part of this project. Exits 1 where a file is not there or a measurement breaks its bounds.
+Looks in FOLDER (`corpora` if none is named) for the files below; their form is described in the modules that read them.
+They are not part of this project. Exits 1 if a file is missing or a measurement breaks its bounds.
 """
 
 from __future__ import annotations
@@ -13,17 +13,18 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from bench import lints, paths
+from bench import audited_paths, lints, paths
 
 FOLDER: Final = "corpora"
 MEASUREMENTS: Final[tuple[tuple[str, str, Callable[[Path], int]], ...]] = (
     ("path-cases.json.xz", "paths to validate, as C2SP/x509-limbo has them (bench/paths.py)", paths.main),
+    ("path-cases.json.xz", "the same, for the whole audit (bench/audited_paths.py)", audited_paths.main),
     ("lint-cases.tar.xz", "certificates and what zlint says of each (bench/lints.py)", lints.main),
 )
 
 
 def main(folder: Path) -> int:
-    """Print the figures of each file, or what it is to be and where it was looked for; return the exit status."""
+    """Print the figures of each file, or what it should be and where it was looked for; return the exit status."""
     statuses = [_measure(folder / name, what, measure) for name, what, measure in MEASUREMENTS]
     return int(any(statuses))
 

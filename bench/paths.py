@@ -57,10 +57,8 @@ class Outcome:
 
 def main(file: Path) -> int:
     """Run every case with both validators, print the tables, and return the exit status."""
-    content = file.read_bytes()
-    cases = json.loads(lzma.decompress(content) if file.suffix == ".xz" else content)["testcases"]
-    counted = [case for case in cases if case["id"] not in CONTRADICTED]
-    runs = {name: [_run(judge, case) for case in counted] for name, judge in (("here", _here), ("library", _library))}
+    counted = [case for case in read_cases(file) if case["id"] not in CONTRADICTED]
+    runs = {name: [_run(judge, case) for case in counted] for name, judge in (("here", here), ("library", _library))}
     for title, chosen in (("bettertls", True), ("others", False)):
         for name, outcomes in runs.items():
             _print_row(title, name, [one for one in outcomes if one.case["id"].startswith("bettertls") is chosen])
@@ -68,6 +66,13 @@ def main(file: Path) -> int:
         if one.miss:
             print(f"{one.miss}  {one.case['id']}  {one.why}")
     return int(any(one.seconds > SLOWEST_S for one in runs["here"]))
+
+
+def read_cases(file: Path) -> list[Case]:
+    """Return the cases in a file."""
+    content = file.read_bytes()
+    cases: list[Case] = json.loads(lzma.decompress(content) if file.suffix == ".xz" else content)["testcases"]
+    return cases
 
 
 def _print_row(title: str, name: str, outcomes: list[Outcome]) -> None:
@@ -86,18 +91,19 @@ def _run(judge: Callable[[Case], tuple[bool, str]], case: Case) -> Outcome:
     return Outcome(case, accepted, why, time.perf_counter() - start)
 
 
-def _here(case: Case) -> tuple[bool, str]:
+def here(case: Case, *, is_bounded: bool = True) -> tuple[bool, str]:
+    """Return whether `validate_path` accepts a case, with its bound for the depth or without, and why not."""
     name = case["expected_peer_name"] or next(iter(case["expected_peer_names"]), None)
     found = validate_path(
-        _der(case["peer_certificate"]),
-        [_der(pem) for pem in case["untrusted_intermediates"]],
-        [_der(pem) for pem in case["trusted_certs"]],
+        der_of(case["peer_certificate"]),
+        [der_of(pem) for pem in case["untrusted_intermediates"]],
+        [der_of(pem) for pem in case["trusted_certs"]],
         reference=name["value"] if name else None,
-        at=_time(case),
+        at=time_of(case),
         profile="webpki" if case["id"].startswith(OF_WEB) else "rfc5280",
         purpose="clientAuth" if case["validation_kind"] == "CLIENT" else "serverAuth",
-        max_depth=case["max_chain_depth"],
-        crls=[_der(pem.replace("X509 CRL", "CERTIFICATE")) for pem in case["crls"]],
+        max_depth=case["max_chain_depth"] if is_bounded else None,
+        crls=[der_of(pem.replace("X509 CRL", "CERTIFICATE")) for pem in case["crls"]],
     )
     return found.ok, "; ".join(map(str, found.refusals))
 
@@ -107,7 +113,7 @@ def _library(case: Case) -> tuple[bool, str]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            builder = PolicyBuilder().store(Store([_load(pem) for pem in case["trusted_certs"]])).time(_time(case))
+            builder = PolicyBuilder().store(Store([_load(pem) for pem in case["trusted_certs"]])).time(time_of(case))
             if case["max_chain_depth"] is not None:
                 builder = builder.max_chain_depth(case["max_chain_depth"])
             leaf = _load(case["peer_certificate"])
@@ -125,16 +131,18 @@ def _library(case: Case) -> tuple[bool, str]:
     return True, ""
 
 
-def _time(case: Case) -> datetime:
+def time_of(case: Case) -> datetime:
+    """Return the time of a case, aware; now if it has none."""
     return datetime.fromisoformat(case["validation_time"]) if case["validation_time"] else datetime.now(UTC)
 
 
-def _der(pem: str) -> bytes:
+def der_of(pem: str) -> bytes:
+    """Return the first certificate in a text."""
     return certificates_in(pem)[0]
 
 
 def _load(pem: str) -> x509.Certificate:
-    return x509.load_der_x509_certificate(_der(pem))
+    return x509.load_der_x509_certificate(der_of(pem))
 
 
 if __name__ == "__main__":

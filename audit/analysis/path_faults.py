@@ -18,6 +18,7 @@ from audit.policy import Policy
 from audit.refusal import Refusal
 from audit.rules_usage import eku_faults, presents_names
 from audit.trust import distrust
+from audit.validation import profile_refusals_of_server
 
 UNVERIFIED: Final = ("RFC 5280 6.1.3 a 1",)  # follows from an algorithm or a key that is refused itself
 DATES: Final = ("RFC 5280 4.1.2.5",)
@@ -60,7 +61,9 @@ def profile_refusals(chain: Chain, policy: Policy) -> tuple[Refusal, ...]:
     """Return what only a rule book forbids in a path that clients accept, but for what another check reports."""
     if chain.validation.refusals:
         return ()
-    return tuple(one for one in chain.validation.profile_refusals if not is_reported(one, chain, policy))
+    above = (refusal for refusal in chain.validation.profile_refusals if refusal.position != 0)
+    refusals = (*profile_refusals_of_server(chain.leaf.der), *above)
+    return tuple(refusal for refusal in refusals if not is_reported(refusal, chain, policy))
 
 
 def refusals_above_leaf(chain: Chain) -> tuple[Refusal, ...]:

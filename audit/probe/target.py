@@ -24,7 +24,7 @@ class Limits:
     retry_after_s: float = 2.0  # when a busy or refusing server is asked once more, at the earliest
     farewell_s: float = 1.0  # how long a server is given to answer our goodbye
     max_bytes: int = 262_144  # from one connection; OpenSSL itself takes 100 KiB of certificates
-    max_certificates: int = 32  # no path in use is longer than six
+    max_certificates: int = 128  # about as many as the 100 KiB hold that OpenSSL takes
     asks_tls12: bool = False  # whether a server of TLS 1.3 is asked for 1.2 too: one connection more
 
     @property

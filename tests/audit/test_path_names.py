@@ -45,7 +45,6 @@ def test_a_name_is_matched(presented: str, reference: str) -> None:
         ("www.example.com", "", "RFC 9525 6.1.2"),
         ("www.example.com", "www..example.com", "RFC 9525 6.1.2"),
         ("www.example.com", "www.example.com\0", "RFC 9525 6.1.2"),
-        ("foo_bar.example.com", "foo_bar.example.com", "RFC 9525 6.1.2"),
         ("192.0.2.7", "192.0.2.8", "RFC 9525 6.4"),
         ("192.0.2.7", "::ffff:192.0.2.7", "RFC 9525 6.4"),
         ("www.example.com", "192.0.2.7", "RFC 9525 6.4"),

@@ -1,0 +1,276 @@
+"""The whole audit, measured on the cases of bench/paths.py: which it accepts, and whether `validate_path` agrees.
+
+    python -m bench.audited_paths FILE [COUNT]
+
+Cases of servers with a leaf key are served from loopback TLS servers, the intermediates in the order that TLS asks for,
+and each is audited by a pytest run of its own within this process, with its own trust store and `--audit-now`. Cases of
+bettertls carry no key: their observations are built in memory, and every check is called with the facts of an endpoint,
+as the plugin does. An audit accepts a case if none of the checks in `REFUSING` fails. Cases of public CAs are judged by
+the policy `webpki`, and `cert.profile-br` counts too.
+
+Prints false accepts and false rejects apart, then each miss and each case on which the two disagree. COUNT takes so
+many cases of each kind, always the same ones. Exits 1 if a bound is broken.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+import io
+import json
+import random
+import socket
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+from OpenSSL import SSL, crypto
+
+from audit.anchors import Anchors
+from audit.certificate import read_certificate
+from audit.checks import Finding, Judgement
+from audit.endpoint import Endpoint, parse_endpoint
+from audit.observation import DnsView, Handshake, Observation
+from audit.path import is_signed_by
+from audit.policy import load_profile
+from bench.paths import CONTRADICTED, OF_WEB, Case, der_of, here, read_cases, time_of
+from pytest_sslaudit.facts import Facts, FactSource
+from pytest_sslaudit.spool import Spool
+from tests.documents import checks
+
+REFUSING: Final = (
+    "cert.untrusted",
+    "chain.*",
+    "cert.name-mismatch",
+    "cert.expired",
+    "cert.not-yet-valid",
+    "cert.malformed",
+    "cert.eku-*",
+    "cert.san-missing",
+    "cert.weak-signature",
+    "key.weak",
+    "cert.revoked",
+)
+OF_SERVERS: Final = {
+    "rfc5280::nc::permitted-dn-match": "the leaf presents no name, and nothing looks for one: cert.san-missing",
+    "rfc5280::unknown-critical-extension-unrelated-intermediate": "what is unrelated is sent as well: chain.order",
+}
+"""Valid paths of which the audit of a server has something else to say."""
+FALSE_ACCEPTS, FALSE_REJECTS = 3, 2  # of the cases with a key; of bettertls none
+OF_BETTERTLS: Final = "bettertls::"
+_SEED: Final = 10
+_NAME: Final = "www.example.com"  # of a server in a case that looks for no name
+_ADDRESS: Final = "127.0.0.1"
+
+
+@dataclass(frozen=True, slots=True)
+class Audited:
+    """How the audit of a case ended: the checks that fail, and whether `validate_path` accepts the case."""
+
+    case: Case
+    failing: tuple[str, ...]
+    is_valid: bool  # whatever its depth: an audit sets no bound
+    why: str  # `validate_path` refuses it, or nothing
+
+    @property
+    def accepted(self) -> bool:
+        """Whether the audit accepts the case."""
+        return not self.failing
+
+    @property
+    def disagrees(self) -> bool:
+        """Whether audit and `validate_path` disagree of the path."""
+        return self.accepted is not self.is_valid and self.case["id"] not in OF_SERVERS
+
+    @property
+    def miss(self) -> str:
+        """`false accept`, `false reject`, or nothing."""
+        expected = self.case["expected_result"] == "SUCCESS"
+        return "" if self.accepted is expected else "false accept" if self.accepted else "false reject"
+
+
+def main(file: Path, count: int | None = None) -> int:
+    """Audit the cases, print what came of them, and return the exit status."""
+    counted = [case for case in read_cases(file) if case["id"] not in CONTRADICTED]
+    in_memory = _chosen([case for case in counted if case["id"].startswith(OF_BETTERTLS)], count)
+    of_servers = [case for case in counted if case["validation_kind"] == "SERVER" and case["peer_certificate_key"]]
+    served = _chosen(of_servers, count)
+    with tempfile.TemporaryDirectory(prefix="bench-") as name:
+        folder = Path(name)
+        of_bettertls = [_audited(case, _failing_in_memory(case, folder)) for case in in_memory]
+        native = [_audited(case, _failing_at_server(case, folder)) for case in served]
+    for title, outcomes in (("bettertls", of_bettertls), ("others", native)):
+        misses = [one.miss for one in outcomes]
+        disagreeing = sum(one.disagrees for one in outcomes)
+        print(
+            f"{title:10}{len(outcomes):5} cases{misses.count('false accept'):4} false accepts"
+            f"{misses.count('false reject'):4} false rejects{disagreeing:4} on which validate_path disagrees"
+        )
+    for one in (*of_bettertls, *native):
+        if one.miss or one.disagrees:
+            why = OF_SERVERS.get(one.case["id"], f"audit: {', '.join(one.failing)}; path: {one.why}")
+            print(f"{one.miss or 'disagrees'}  {one.case['id']}  {why}")
+    return int(_is_broken(of_bettertls, native))
+
+
+def _is_broken(of_bettertls: list[Audited], native: list[Audited]) -> bool:
+    misses = [one.miss for one in native]
+    return (
+        any(one.miss for one in of_bettertls)
+        or misses.count("false accept") > FALSE_ACCEPTS
+        or misses.count("false reject") > FALSE_REJECTS
+        or any(one.disagrees for one in (*of_bettertls, *native))
+    )
+
+
+def _chosen(cases: list[Case], count: int | None) -> list[Case]:
+    if count is None:
+        return cases
+    return random.Random(_SEED).sample(cases, min(count, len(cases)))  # noqa: S311 - the same ones each time
+
+
+def _audited(case: Case, failing: tuple[str, ...]) -> Audited:
+    is_valid, why = here(case, is_bounded=False)
+    return Audited(case, failing, is_valid, why)
+
+
+def _refuses(check: str, case: Case) -> bool:
+    """Return whether a failing check means that the case is refused."""
+    of_web = case["id"].startswith(OF_WEB) and check == "cert.profile-br"
+    return of_web or any(fnmatch(check, pattern) for pattern in REFUSING)
+
+
+def _endpoint(case: Case, port: int) -> Endpoint:
+    return parse_endpoint(_url(case, port))
+
+
+def _url(case: Case, port: int) -> str:
+    """Return the URL of a server: the name that the case looks for, else the first one that the leaf presents."""
+    wanted = case["expected_peer_name"]
+    presented = read_certificate(der_of(case["peer_certificate"])).facts["dns_names"]
+    name = wanted["value"] if wanted else next(iter(presented if isinstance(presented, tuple) else ()), _NAME)
+    if "@" in name:
+        name = _NAME
+    host = f"[{name}]" if ":" in name else name
+    return f"https://{host}:{port}/?address={_ADDRESS}"
+
+
+def _failing_in_memory(case: Case, folder: Path) -> tuple[str, ...]:
+    """Return the checks that fail for an observation of the case, and refuse it."""
+    chain = tuple(der_of(pem) for pem in (case["peer_certificate"], *case["untrusted_intermediates"]))
+    endpoint, now = _endpoint(case, 443), time_of(case)
+    handshake = Handshake(_ADDRESS, "TLSv1.3", "TLS_AES_128_GCM_SHA256", "x25519", None, chain, None, 0.01, ())
+    dns = DnsView("ok", (_ADDRESS,))
+    observation = Observation(endpoint, now, (_ADDRESS,), (handshake,), dns=dns)
+    anchors = Anchors({"case.pem": [der_of(pem) for pem in case["trusted_certs"]]})
+    profiles = (load_profile("webpki"),) if case["id"].startswith(OF_WEB) else ()
+    facts = FactSource(Spool(folder), anchors, profiles, now).facts(observation)
+    return tuple(check for check in _CALLS if _refuses(check, case) and _fails(check, facts, now))
+
+
+def _fails(check: str, facts: Facts, now: datetime) -> bool:
+    function, names = _CALLS[check]
+    values: dict[str, Any] = {"now": now, "policy": facts.policy.having(check)}
+    try:
+        if facts.policy.applies(check):
+            function(**{name: values.get(name) or getattr(facts, name) for name in names})
+    except Finding:
+        return True
+    except Judgement:
+        return False
+    return False
+
+
+_CALLS: Final = {check.id: (function, tuple(inspect.signature(function).parameters)) for check, function in checks()}
+
+
+def _failing_at_server(case: Case, folder: Path) -> tuple[str, ...]:
+    """Return the checks that fail when the case is served and audited, and refuse it."""
+    trust, results = folder / "trust.pem", folder / "results.jsonl"
+    trust.write_text("".join(case["trusted_certs"]), encoding="utf-8")
+    results.unlink(missing_ok=True)
+    with serving(case) as port:
+        arguments = [
+            "--pyargs", "audit", "-q", "-p", "no:cacheprovider", f"--rootdir={folder}", "-c", str(_no_options(folder)),
+            "--audit-endpoint", _url(case, port), "--audit-trust", str(trust),
+            "--audit-now", time_of(case).isoformat(), "--audit-results", str(results),
+            "--audit-state", str(folder / "state"),
+        ]  # fmt: skip
+        if case["id"].startswith(OF_WEB):
+            arguments += ["--audit-policy", "webpki"]
+        with contextlib.redirect_stdout(io.StringIO()) as said:
+            status = pytest.main(arguments)
+    if status not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
+        raise RuntimeError(f"{case['id']}: the audit did not run\n{said.getvalue()}")
+    found = [json.loads(line) for line in results.read_text(encoding="utf-8").splitlines()]
+    failing = {one["check"] for one in found if one.get("verdict") == "fail"}
+    return tuple(sorted(check for check in failing if _refuses(check, case)))
+
+
+def _no_options(folder: Path) -> Path:
+    """Return a configuration of pytest that says nothing, so that none of the caller's applies."""
+    file = folder / "pytest.ini"
+    file.write_text("[pytest]\n", encoding="utf-8")
+    return file
+
+
+@contextlib.contextmanager
+def serving(case: Case) -> Iterator[int]:
+    """Serve the leaf of a case with its intermediates at a port of the loopback as long as the block lasts."""
+    context = SSL.Context(SSL.TLS_SERVER_METHOD)
+    context.set_cipher_list(b"ALL:@SECLEVEL=0")
+    context.use_certificate(_loaded(case["peer_certificate"]))
+    context.use_privatekey(crypto.load_privatekey(crypto.FILETYPE_PEM, case["peer_certificate_key"].encode()))
+    for pem in _in_order(case):
+        context.add_extra_chain_cert(_loaded(pem))
+    with socket.create_server((_ADDRESS, 0), backlog=64) as listening:
+        closing = threading.Event()
+        thread = threading.Thread(target=_accept, args=(listening, context, closing), daemon=True)
+        thread.start()
+        try:
+            yield listening.getsockname()[1]
+        finally:
+            closing.set()
+            with contextlib.suppress(OSError), socket.create_connection(listening.getsockname(), 1):
+                pass  # wakes the thread up
+            thread.join()
+
+
+def _in_order(case: Case) -> list[str]:
+    """Return the intermediates so that each certifies one before it, if there is one left that does."""
+    left, ordered = list(case["untrusted_intermediates"]), [case["peer_certificate"]]
+    for below in ordered:  # grows while it is walked
+        certificate = read_certificate(der_of(below))
+        issuers = [pem for pem in left if is_signed_by(certificate, read_certificate(der_of(pem)))]
+        left = [pem for pem in left if pem not in issuers]
+        ordered += issuers
+    return [*ordered[1:], *left]
+
+
+def _loaded(pem: str) -> crypto.X509:
+    return crypto.load_certificate(crypto.FILETYPE_PEM, pem.encode())
+
+
+def _accept(listening: socket.socket, context: SSL.Context, closing: threading.Event) -> None:
+    while not closing.is_set():
+        connected, _ = listening.accept()
+        threading.Thread(target=_answer, args=(connected, context), daemon=True).start()
+
+
+def _answer(connected: socket.socket, context: SSL.Context) -> None:
+    with connected, contextlib.suppress(OSError, SSL.Error):
+        tls = SSL.Connection(context, connected)
+        tls.set_accept_state()
+        tls.do_handshake()
+        tls.recv(1)
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else None))
