@@ -216,6 +216,8 @@ class Controller:
         """Answer for the exit status, and close the results file with its summary line."""
         if not self.interrupted and KEY in self.config.stash:
             self.tally.gaps, self.tally.notes = sentences_about_gaps(self.config, self.run, self.tally)
+        if self.results and self.results.failure:
+            self.tally.gaps = (*self.tally.gaps, self.results.failure)
         ended = Ended(self.interrupted, self.broken_collection)
         session.exitstatus = exit_status(int(session.exitstatus), ended, self.tally)
         if self.results:

@@ -13,6 +13,7 @@ from typing import Any, Final
 import pytest
 
 from audit.checks import Severity, Verdict
+from audit.observation import Accident
 from audit.policy import Profile
 from audit.result import Result
 from pytest_sslaudit.remarks import Remarks
@@ -36,6 +37,7 @@ COUNTED: Final = {
 FINDINGS: Final = frozenset({Verdict.FAIL, Verdict.INCONCLUSIVE, Verdict.WAIVED})
 GOOD: Final = frozenset({Verdict.PASS, Verdict.NOT_APPLICABLE})
 BREAK: Final = "<wbr>"  # where an id may be broken into lines
+_NOT_DRAWN: Final = "this row could not be drawn: see the end of the run's output"
 EMPTY: Final = "\N{ZERO WIDTH SPACE}"  # sorts behind digits, letters and comments
 
 
@@ -48,6 +50,7 @@ class HtmlReport:
         self._good_rows = self._left_out = 0
         self._places: dict[str, tuple[int, int, str, str]] = {}
         self._report: Any = None
+        self._has_failed = False
 
     def pytest_html_report_title(self, report: Any) -> None:  # noqa: ANN401 - pytest-html has no types
         """Name the report, keep the order of rows that we give it, and fold what explains a row."""
@@ -67,6 +70,20 @@ class HtmlReport:
         if report.when in ("setup", "teardown") and report.passed and not report.sections:
             cells.clear()
             return
+        try:
+            self._fill(report, cells)
+        except Exception as error:  # noqa: BLE001 - the boundary of one row: the others are still drawn
+            self._note(error, report.nodeid)
+            cells[1:] = map(_cell, COLUMNS, (EMPTY, _id(report.nodeid), "", _NOT_DRAWN, EMPTY, EMPTY))
+            self._places[report.nodeid] = (0, 0, "", report.nodeid)
+
+    def _note(self, error: Exception, what: str) -> None:
+        """Let the run end as one with an exception of ours; one trace is enough of many rows."""
+        if not self._has_failed:
+            self._has_failed = True
+            self._tally.accidents.append(f"HTML report, {what}: {Accident.of(error).trace}")
+
+    def _fill(self, report: pytest.TestReport, cells: list[str]) -> None:
         result = _result(report)
         values = _values(result, report) if result else (EMPTY, _id(report.nodeid), "", "", EMPTY, EMPTY)
         cells[1:] = map(_cell, COLUMNS, values)
@@ -81,6 +98,12 @@ class HtmlReport:
 
     def pytest_html_results_table_html(self, report: pytest.TestReport, data: list[str]) -> None:
         """Explain a result where it is unfolded; what is no check, and a bug of ours, keeps its log and trace."""
+        try:
+            self._explain(report, data)
+        except Exception as error:  # noqa: BLE001 - as above
+            self._note(error, report.nodeid)
+
+    def _explain(self, report: pytest.TestReport, data: list[str]) -> None:
         result = _result(report)
         if result and result.verdict is not Verdict.ERROR:
             first = first_of(report)

@@ -13,8 +13,9 @@ from typing import Final
 import pytest
 from _pytest._code.code import ExceptionChainRepr, ReprFileLocation, ReprTracebackNative
 
-from audit.checks import Judgement, NotApplicable, Verdict
+from audit.checks import Inconclusive, Judgement, NotApplicable, Verdict
 from pytest_sslaudit.accidents import require_whole
+from pytest_sslaudit.built_in import is_built_in
 from pytest_sslaudit.every_chain import JUDGED, chains_to_judge, combined, judge_each
 from pytest_sslaudit.gate import Ending, Ruling, broken, ending_of, rule
 from pytest_sslaudit.parametrize import endpoint_of, judged
@@ -109,6 +110,8 @@ def _ruled(item: pytest.Item, error: BaseException | None) -> Ruling | None:
     run, of_each = current_run(item.config), item.stash.get(JUDGED, None)
     if endpoint is None:
         return None
+    if isinstance(error, pytest.skip.Exception) and is_built_in(item.path):  # no built-in check skips itself
+        error = Inconclusive(f"it was skipped by what is not part of the audit: {error.msg}")
     if of_each is None:
         facts, ending = run.facts_of(endpoint), _ending(item, error)
     else:

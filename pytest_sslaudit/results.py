@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final, TextIO
@@ -87,7 +88,8 @@ class ResultsFile:
     """The file; opened before anything is observed, and closed with a summary line."""
 
     def __init__(self, file: Path) -> None:
-        """Open the file anew; raises pytest.UsageError where it cannot be written."""
+        """Open the file anew; `failure` says later why it is incomplete. Raises pytest.UsageError."""
+        self._file, self.failure = file, ""
         try:  # line by line, so that a run that is killed leaves what it judged
             self._stream: TextIO = os.fdopen(open_anew(file), "w", encoding="utf-8", buffering=1)
         except OSError as error:
@@ -104,13 +106,20 @@ class ResultsFile:
             self._write(f'{{"kind":"result",{text[1:-1]},{_json(_known_of(report))[1:]}')
 
     def _write(self, line: str) -> None:
-        if not self._stream.closed:
+        if self._stream.closed:
+            return
+        try:
             self._stream.write(line + "\n")
+        except OSError as error:
+            self.failure = f"the results are incomplete: {self._file}: {error.strerror}"
+            with suppress(OSError):  # what is left in the buffer cannot be written either
+                self._stream.close()
 
     def close(self, **summary: object) -> None:
         """Write the summary line and close."""
         self.write("summary", **summary)
-        self._stream.close()
+        with suppress(OSError):
+            self._stream.close()
 
 
 def observation_row(facts: Facts, phase: Phase = "before") -> dict[str, Any]:

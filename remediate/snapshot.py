@@ -11,8 +11,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory, gettempdir
 
-from audit.configuration.private_files import safe_path
-from remediate.database import FILE
+from audit.configuration.private_files import UnsafePath, safe_path
+from remediate.database import FILE, UnusableState
 from remediate.journal import Journal, open_journal
 
 
@@ -22,7 +22,12 @@ def journal_snapshot(folder: Path) -> Iterator[Journal]:
 
     What is written to it is lost. Raises UnusableState, also where a run writes the journal at this moment.
     """
-    with TemporaryDirectory(prefix="sslaudit-", dir=safe_path(Path(gettempdir()))) as copy:
+    try:
+        safe_path(folder)
+        place = safe_path(Path(gettempdir()))
+    except UnsafePath as error:
+        raise UnusableState(f"the journal in {folder} cannot be copied: {error.strerror}") from error
+    with TemporaryDirectory(prefix="sslaudit-", dir=place) as copy:
         for name in (FILE, f"{FILE}-wal"):  # what was not merged yet after a crash stands in the second
             with suppress(FileNotFoundError):
                 shutil.copyfile(folder / name, Path(copy, name))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,10 @@ import testinfra
 from audit.endpoint import Endpoint
 from audit.observation import HostView, Observation
 from audit.probe import address, doors, survey
+from audit.probe.login import Host
 from audit.probe.target import Target
 from audit.services import SERVICES
-from pytest_sslaudit import gate
+from pytest_sslaudit import gate, html
 from pytest_sslaudit.facts import Facts
 from pytest_sslaudit.spool import Spool
 from tests.host.telling import ANSWERED, ask, sections
@@ -193,6 +195,32 @@ def test_login_for_an_own_test_that_fails_is_that_tests_error(
     ended = pytester.runpytest("test_own.py", f"--audit-from-evidence={evidence}")
     ended.assert_outcomes(passed=1, failed=1)
     ended.stdout.fnmatch_lines(["*ZeroDivisionError: a bug of ours*"])
+
+
+def test_failed_row_of_the_report_leaves_the_others(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(html, "_finding", lambda result, _report: boom() if "a.example" in result.endpoint else "fine")
+    evidence = keep(pytester.path / "evidence", [unreachable(A), unreachable(B)])
+    ended, found = audit(pytester, f"--audit-from-evidence={evidence}", "--html=report.html")
+    assert ended.ret == 3
+    assert len(found) > 60
+    page = (pytester.path / "report.html").read_text()
+    assert "this row could not be drawn" in page
+    assert "fine" in page
+    assert ended.stdout.str().count("an exception of the audit itself") == 1
+    assert "INTERNALERROR" not in ended.stdout.str()
+
+
+def test_host_whose_name_has_a_zone_id_has_all_its_results(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = {**sections(465), "fqdn": replace(sections()["fqdn"], text="::1%x")}
+    monkeypatch.setattr(Host, "run", lambda *_arguments: dict(told))
+    ended, found = audit(pytester, "--hosts=ssh://root@web1.invalid", "--audit-timeout=1")
+    assert "INTERNALERROR" not in ended.stdout.str()
+    assert ended.ret == 1
+    assert len(rows(pytester.path / "results.jsonl", "summary")) == 1
+    assert "error" not in {row["verdict"] for row in found}
+    assert verdicts(found, "web1.invalid/").total() > 3
 
 
 class TestZones:

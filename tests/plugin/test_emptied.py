@@ -184,6 +184,27 @@ def test_what_is_left_out_silently_fails_the_run(pytester: pytest.Pytester, work
     ended.stdout.fnmatch_lines([INCOMPLETE])
 
 
+@pytest.mark.usefixtures("evidence")
+def test_check_that_a_conftest_skips_is_inconclusive(pytester: pytest.Pytester) -> None:
+    pytester.makeconftest(
+        "import pytest\n"
+        "def pytest_collection_modifyitems(items):\n"
+        "    for item in items: item.add_marker(pytest.mark.skip(reason='too slow'))\n"
+    )
+    ended = audit(pytester)
+    assert ended.ret == pytest.ExitCode.TESTS_FAILED
+    found = rows(pytester.path / "results.jsonl")
+    assert {row["verdict"] for row in found} == {"inconclusive"}
+    assert all(row["message"].endswith("not part of the audit: too slow") for row in found)
+
+
+@pytest.mark.usefixtures("evidence")
+def test_results_that_cannot_be_written_fail_the_run(pytester: pytest.Pytester) -> None:
+    ended = pytester.runpytest("--audit-from-evidence=evidence", "--audit-results=/dev/full")
+    ended.stdout.fnmatch_lines(["the results are incomplete: /dev/full: No space left on device"])
+    assert ended.ret == pytest.ExitCode.TESTS_FAILED
+
+
 @pytest.mark.parametrize("part", ["judging", "controller", "parametrize", "fixtures", "collection", "summary"])
 @pytest.mark.usefixtures("evidence")
 def test_no_part_of_the_audit_is_switched_off(pytester: pytest.Pytester, part: str) -> None:
