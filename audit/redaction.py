@@ -19,6 +19,7 @@ LEAST: Final = 6
 """Characters. A shorter secret is a part of ordinary words, and is found only as it is."""
 HIDDEN: Final = "[secret]"
 
+_IN_URL: Final = re.compile(r"(://[^\s/@:\"'<>]{0,64}:)[^\s/@\"'<>]{1,256}@")
 _MOST: Final = 128  # characters of a secret that are compared; of a longer one the rest of the word is hidden as well
 _BREAK: Final = (
     r"(?:[\s\x00-\x1f\x7f-\x9f\xad\u200b-\u200f\u2028-\u202e\u2060-\u2064\ufeff]|\\{1,8}(?:[nrt]|u00(?:0[9ad]|20))"
@@ -74,6 +75,11 @@ class Secrets:
     @cached_property
     def _distinct(self) -> re.Pattern[str] | None:
         return _pattern(value for value in self.values if len(value) >= LEAST)
+
+
+def without_password(text: str) -> str:
+    """Return a text without the passwords of the URLs in it."""
+    return _IN_URL.sub(rf"\1{HIDDEN}@", text)
 
 
 def url_password(url: str | None) -> tuple[str, ...]:

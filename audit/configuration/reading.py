@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from audit.configuration.ownership import require_own_configuration
-from audit.configuration.schema import BadConfiguration, Configuration
+from audit.configuration.schema import REFERENCE, BadConfiguration, Configuration, Secret
 from audit.record import BadRecord, from_json
+from audit.redaction import without_password
 
 
 def read_configuration(root: Path, named: str | None) -> Configuration:
@@ -62,11 +63,15 @@ def _parse(file: Path, table: dict[str, Any]) -> Configuration:
     try:
         parsed = from_json(Configuration, renamed)
     except BadRecord as error:
-        raise BadConfiguration(f"{file}: {error}") from error
+        raise BadConfiguration(f"{file}: {without_password(str(error))}") from None
     values = {item.name: getattr(parsed, item.name) for item in fields(parsed)}
     configuration = Configuration(**{**values, "file": file.absolute()})
     require_own_configuration(configuration)
     return configuration
+
+
+def _is_reference(value: Any) -> bool:  # noqa: ANN401 - what TOML holds
+    return isinstance(value, dict) and all(isinstance(item, str) for item in value.values())
 
 
 def _field_of(key: str) -> str:
@@ -81,7 +86,7 @@ def _check_keys(kind: type, table: Mapping[str, Any], place: str) -> None:
         if key not in known:
             near = difflib.get_close_matches(key, known, 1)
             meant = f"; did you mean {near[0]!r}?" if near else f"; known are {', '.join(sorted(known))}"
-            raise BadConfiguration(f"{place}unknown key {key!r}{meant}")
+            raise BadConfiguration(f"{without_password(place)}unknown key {key!r}{meant}")
         _check_nested(known[key], value, f"{place}{key}.")
 
 
@@ -89,6 +94,8 @@ def _check_nested(hint: Any, value: Any, place: str) -> None:  # noqa: ANN401 - 
     origin, inner = typing.get_origin(hint), typing.get_args(hint)
     if origin in (typing.Union, types.UnionType):
         hint = next(item for item in inner if item is not type(None))
+    if hint is Secret and not _is_reference(value):
+        raise BadConfiguration(f"{without_password(place[:-1])}: {REFERENCE}; a secret itself never stands in the file")
     if is_dataclass(hint) and isinstance(hint, type) and isinstance(value, dict):
         _check_keys(hint, value, place)
     elif origin is tuple and is_dataclass(inner[0]) and isinstance(value, list):

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 
 class BadConfiguration(ValueError):
@@ -59,6 +59,10 @@ class Service:
     docroot: str | None = None
     test: str | None = None
     reload: str | None = None
+
+
+REFERENCE: Final = 'write { env = "NAME" } or { file = "path" }'
+"""How a secret stands in the configuration."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,15 +6,17 @@ A secret is read when it is needed. No message holds it.
 from __future__ import annotations
 
 import os
+import re
 import stat
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
 from audit.configuration.ownership import require_own
-from audit.configuration.schema import BadConfiguration, Configuration, Secret, secrets_in
+from audit.configuration.schema import REFERENCE, BadConfiguration, Configuration, Secret, secrets_in
 from audit.redaction import Secrets, url_password
 
+_VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _LONGEST: Final = 65_536  # bytes; a token is some hundreds
 
 
@@ -25,8 +27,10 @@ def read_secret(configuration: Configuration, key: str, secret: Secret) -> str:
     """
     place = f"{configuration.file or 'configuration'}: {key}"
     if (secret.env is None) == (secret.file is None):
-        raise BadConfiguration(f'{place}: write {{ env = "NAME" }} or {{ file = "path" }}, one of both')
+        raise BadConfiguration(f"{place}: {REFERENCE}, one of both")
     if secret.env is not None:
+        if not _VARIABLE.fullmatch(secret.env):
+            raise BadConfiguration(f"{place}: env is not the name of an environment variable, such as STORE_TOKEN")
         found = os.environ.get(secret.env, "")
         what = f"the environment variable {secret.env}"
     else:
@@ -41,7 +45,7 @@ def read_secret(configuration: Configuration, key: str, secret: Secret) -> str:
 def _read(file: Path, place: str) -> str:
     """Return what is in a file that belongs to us or root and that no other user can read, or put another for."""
     try:
-        with file.open("rb") as stream:
+        with os.fdopen(os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as stream:
             status = os.fstat(stream.fileno())
             if not stat.S_ISREG(status.st_mode):
                 raise BadConfiguration(f"{place}: {file} is no file")

@@ -18,7 +18,7 @@ import pytest
 
 from audit.anchors import Anchors
 from audit.checks import Verdict
-from audit.configuration import BadConfiguration
+from audit.configuration import BadConfiguration, known_secrets
 from audit.targets import redacted
 from pytest_sslaudit.controller import Controller
 from pytest_sslaudit.options import Settings
@@ -76,7 +76,7 @@ class Remediation:
                 self._repair(self._evidence(session.items), session.items)
             except Exception:  # noqa: BLE001 - a bug in the repair does not cost the audit its report
                 self._controller.tally.repairs_broken = True
-                self._progress.say(traceback.format_exc().splitlines())
+                self._progress.say(self._trace())
         return (yield)
 
     @pytest.hookimpl(tryfirst=True)
@@ -108,7 +108,7 @@ class Remediation:
             self._told = self._tell(self._repairs)
         except Exception:  # noqa: BLE001 - as above
             session.exitstatus = BUG
-            self._told = tuple(traceback.format_exc().splitlines())
+            self._told = self._trace()
         self._progress.mention((*self._ended, *self._told))
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
@@ -198,6 +198,11 @@ class Remediation:
         file = self._controller.settings.results
         results = file.read_bytes() if file else "".join(f"{json.dumps(row)}\n" for row in self._rows).encode()
         return repairs.tell(replace(self._upshot, after=after), self._controller.discoveries, results)
+
+    def _trace(self) -> tuple[str, ...]:
+        """Return the trace of the exception that is handled, in lines; other parties' words may be in it."""
+        secrets = known_secrets(self._controller.settings.configuration)
+        return tuple(secrets.hide(traceback.format_exc()).splitlines())
 
     def _assignment(self, anchors: Anchors) -> Assignment:
         settings = self._controller.settings

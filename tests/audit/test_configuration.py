@@ -111,6 +111,31 @@ def test_what_is_wrong_names_key_and_place(tmp_path: Path, text: str, message: s
     assert message in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        ('[mail]\npassword = "hunter2-secret"\n', "mail.password"),
+        ('[issuer.s]\nkind = "store"\ntoken = "hunter2-secret"\n', "issuer.'s'.token"),
+        ('[issuer.s]\nkind = "store"\ntoken = ["hunter2-secret"]\n', "issuer.'s'.token"),
+        ('[issuer.s]\nkind = "store"\ntoken = { file = ["hunter2-secret"] }\n', "issuer.'s'.token"),
+        ('[fetch]\nproxy = ["http://me:hunter2-secret@proxy.example"]\n', "proxy"),
+        ('[host."ssh://root:hunter2-secret@web1"]\nnam = "web1"\n', "host.'ssh://root:[secret]@web1'"),
+    ],
+)
+def test_secret_in_the_wrong_place_is_not_repeated(tmp_path: Path, text: str, key: str) -> None:
+    with pytest.raises(BadConfiguration) as caught:
+        read(tmp_path, text)
+    assert key in str(caught.value)
+    assert "hunter2" not in str(caught.value)
+    assert caught.value.__cause__ is None
+
+
+def test_secret_in_place_of_a_variables_name_is_not_repeated(tmp_path: Path) -> None:
+    with pytest.raises(BadConfiguration, match="env is not the name of an environment variable") as caught:
+        read_secret(Configuration(tmp_path / "sslaudit.toml"), "issuer.s.token", Secret(env="hunter2-secret"))
+    assert "hunter2" not in str(caught.value)
+
+
 def test_a_named_file_that_is_not_there_is_said(tmp_path: Path) -> None:
     with pytest.raises(BadConfiguration, match=r"nowhere\.toml: No such file"):
         read_configuration(tmp_path, str(tmp_path / "nowhere.toml"))
