@@ -18,11 +18,6 @@ PACKAGES: Final = ("audit", "remediate", "pytest_sslaudit")
 TRUST: Final = "audit/host/shell/trust.sh"
 NOT_YET: Final[Mapping[str, str]] = {
     **dict.fromkeys(
-        ("audit/probe/collect.py", "audit/probe/rules.py", "audit/probe/strangers.py",
-         "audit/services/apache.py", "audit/services/exim.py", "audit/services/nginx.py", "audit/services/vsftpd.py"),
-        "the conversation with a host",
-    ),
-    **dict.fromkeys(
         ("remediate/installers/cpanel.py", "remediate/installers/files.py", "remediate/installers/switch.py",
          "remediate/installers/versions.py", "remediate/installers/way.py", "remediate/premises.py"),
         "the deployment of versions",

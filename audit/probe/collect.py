@@ -17,35 +17,13 @@ from audit.services.service import Section, Service
 
 MAX_PROCESSES: Final = 16  # instances of services that are asked for their configuration
 
-ABOUT_HOST: Final = r"""
-names() { hostname -f 2>/dev/null || hostname 2>/dev/null || uname -n; }
-addresses() { ip -o addr show 2>/dev/null || hostname -I 2>/dev/null || ifconfig -a; }
-# No name of an open file can look like a socket: the fields of the line are counted, and a line end is shown as `?`.
-owners() {
-  q=
-  ls -lnq / >/dev/null 2>&1 && q=q
-  ls -ln$q /proc/[0-9]*/fd 2>/dev/null | sed -n "s/^\/proc\/\([0-9]*\)\/fd:\$/pid \1/p
-s/^l[^ ]* *[0-9]* *[0-9]* *[0-9]* *[0-9]* *[^ ]* *[^ ]* *[^ ]* *[0-9]* -> socket:\[\([0-9]*\)\]\$/\1/p"
-}
-installed() { cat /root/.acme.sh/*/*.conf "$HOME"/.acme.sh/*/*.conf 2>/dev/null | sed -n "s/^Le_Real[A-Za-z]*=//p"; }
-section clock date +%s.%N
-section uid id -un
-section fqdn names
-section addresses addresses
-section boot_id cat /proc/sys/kernel/random/boot_id
-section network readlink /proc/self/ns/net
-section byte_order eval "printf '\001\000' | od -An -tu2"
-section booted sed -n "s/^btime //p" /proc/stat
-section ticks getconf CLK_TCK
-section acme_sh installed
-section sockets sed -n "/: [0-9A-F:]* [0-9A-F:]* 0A /p" /proc/net/tcp /proc/net/tcp6
-section owners owners
-"""
+ABOUT_HOST: Final = load_shell("audit.host", "host")
 
 ABOUT_LAYOUT: Final = r"""
-layout_@NAME@() {@BODY@}
+layout_@NAME@() {
+@BODY@}
 if [ -e @MARK@ ]; then
-  section @NAME@ cat @MARK@
+  section @NAME@ read_trusted @MARK@
   prefix=@NAME@.; { layout_@NAME@; } 2>/dev/null; prefix=
 fi
 """

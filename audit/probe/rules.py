@@ -15,30 +15,17 @@ from audit.firewall import Chain, Firewall
 from audit.firewall_csf import CHAIN, CONFIGURATION, LISTS, SETTINGS, read_countries, read_csf
 from audit.firewall_iptables import read_iptables
 from audit.firewall_nft import read_nftables
+from audit.host.trust import load_shell
 from audit.services.service import Section
 
 _PICK: Final = "|".join(SETTINGS).replace("|", r"\|")
 _HOOKED: Final = re.compile(r"\bhook (?:input|prerouting|ingress)\b")
 
-RULES: Final = rf"""
-  has() {{ command -v "$1" >/dev/null; }}
-  has nft && {{ section upkeep.nft $limit nft -j list ruleset || section upkeep.nft_text $limit nft list ruleset; }}
-  for v in "" 6; do
-    has ip${{v}}tables-save && section upkeep.ip${{v}}tables $limit ip${{v}}tables-save
-    [ -s /proc/net/ip${{v}}_tables_names ] && has ip${{v}}tables-legacy-save &&
-      section upkeep.ip${{v}}tables_legacy $limit ip${{v}}tables-legacy-save
-  done
-  csf() {{
-    for f in {CONFIGURATION} {" ".join(LISTS)}; do
-      if [ ! -r "$f" ]; then printf "# cannot read %s\n" "$f"
-      elif [ "$f" = {CONFIGURATION} ]; then sed -n "/^\({_PICK}\) *=/s|^|$f: |p" "$f"
-      else sed -n "s/[[:space:]]*#.*//;/./s|^|$f: |p" "$f"
-      fi
-    done
-  }}
-  [ -f {CONFIGURATION} ] && [ ! -e /etc/csf/csf.disable ] && section upkeep.csf csf
-"""
-"""What the host runs: each program lists what it keeps, and of csf's files the settings about ports leave it."""
+RULES: Final = (
+    f"csf_configuration='{CONFIGURATION}' csf_lists='{' '.join(LISTS)}' csf_settings='{_PICK}'\n"
+    + load_shell("audit.host", "firewall")
+)
+"""What lists the rules; `firewall` is its function."""
 
 
 def read_rules(sections: Mapping[str, Section]) -> tuple[Firewall, tuple[str, ...]]:
@@ -54,7 +41,7 @@ def read_rules(sections: Mapping[str, Section]) -> tuple[Firewall, tuple[str, ..
     csf = sections.get("upkeep.csf", Section("", 1)).text
     in_force = any(one.name == CHAIN for one in tables)
     is_hidden = bool(hidden) and not in_force
-    hidden += [f"may not read {path}" for path in re.findall(r"^# cannot read (\S+)$", csf, re.MULTILINE)]
+    hidden += [f"may not read {path}" for path in re.findall(r"^# cannot read (.+)$", csf, re.MULTILINE)]
     if is_hidden:
         chains = (*chains, *read_csf(csf))
     is_csf = in_force or (is_hidden and bool(csf))

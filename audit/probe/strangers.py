@@ -9,6 +9,7 @@ import ipaddress
 from collections.abc import Collection, Iterator, Sequence
 from typing import Final
 
+from audit.host.trust import load_shell
 from audit.services.service import Listener, Section
 
 Socket = tuple[str, int, frozenset[int]]
@@ -21,18 +22,7 @@ _IMPLICIT: Final = {
 }  # fmt: skip
 _MOST: Final = 64  # sockets tried on one host, well-known ports first; 32 at once, four seconds each at most
 
-TRY: Final = r"""
-tls_at() { ${limit:+timeout 4} openssl s_client -connect "$1" 2>/dev/null | grep -q "BEGIN CERTIFICATE" && echo "$1"; }
-strangers() {
-  command -v openssl >/dev/null || { echo no-openssl; return; }
-  n=0
-  for a in "$@"; do
-    tls_at "$a" &
-    n=$((n + 1)); [ $((n % 32)) = 0 ] && wait
-  done
-  wait
-}
-"""
+TRY: Final = load_shell("audit.host", "unknown_sockets")
 
 
 def _unclaimed(sockets: Sequence[Socket], claims: Collection[tuple[str, int]]) -> list[tuple[str, int]]:

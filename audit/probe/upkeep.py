@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from audit.contact import read_forward, read_wwwacct
+from audit.host.trust import load_shell
 from audit.probe.rules import RULES, read_rules
 from audit.services.service import Section
 from audit.upkeep import Matter, Token, Unread, Upkeep
@@ -22,63 +23,8 @@ TOUCH_FILES: Final = (
 FOLDERS: Final = ("/var/www/html", "/usr/local/apache/htdocs")  # of EasyApache 4 and 3
 _CANNOT: Final = "# cannot read "
 
-UPKEEP: Final = rf"""
-# each line begins with its file; what cannot be looked at is named
-lines_of() {{
-  pick=$1; shift
-  for f in "$@"; do
-    d=${{f%/*}}
-    if [ -r "$f" ] && [ ! -d "$f" ]; then
-      sed -n "$pick" "$f" | head -n 100 | while IFS= read -r line; do printf "%s: %s\n" "$f" "$line"; done
-    elif [ -e "$f" ] && [ ! -d "$f" ]; then printf "{_CANNOT}%s\n" "$f"
-    elif [ -d "$d" ] && ! {{ [ -x "$d" ] && [ -r "$d" ]; }}; then printf "{_CANNOT}%s\n" "$d"
-    fi
-  done
-}}
-switched_off() {{
-  for f in {" ".join(TOUCH_FILES)}; do
-    d=${{f%/*}}
-    if [ -e "$f" ]; then printf "%s\n" "$f"
-    elif [ -d "$d" ] && [ ! -x "$d" ]; then printf "{_CANNOT}%s\n" "$d"
-    fi
-  done
-}}
-schedules() {{
-  ours="upcp\|checkallsslcerts\|sslaudit"
-  # a variable of a crontab, such as PATH or MAILTO, runs nothing
-  lines_of "/^[[:space:]]*#/d;/^[[:space:]]*[A-Za-z_][A-Za-z0-9_]*[[:space:]]*=/d;/$ours/p" \
-    /var/spool/cron/root /var/spool/cron/crontabs/root /etc/crontab /etc/cron.d/*
-  lines_of "/^[[:space:]]*#/d;/$ours/p" /etc/cron.daily/*
-  for t in /etc/systemd/system/timers.target.wants/*.timer; do
-    [ -L "$t" ] || [ -e "$t" ] || continue
-    name=${{t##*/}} name=${{name%.timer}}
-    case $name in
-    *upcp* | *checkallsslcerts* | *sslaudit*) printf "%s: enabled\n" "$t" ;;
-    *) for u in /etc/systemd/system /usr/lib/systemd/system /lib/systemd/system; do
-        [ -f "$u/$name.service" ] || continue
-        sed -n "/^ExecStart=.*\($ours\)/p" "$u/$name.service" | head -n 1 |
-          while IFS= read -r line; do printf "%s: %s\n" "$t" "$line"; done
-        break
-      done ;;
-    esac
-  done
-}}
-tokens() {{
-  set --
-  for d in {" ".join(f"{folder}/.well-known/pki-validation" for folder in FOLDERS)}; do
-    [ -d "$d" ] && ! {{ [ -r "$d" ] && [ -x "$d" ]; }} && printf "{_CANNOT}%s\n" "$d"
-    for f in "$d"/*; do [ -f "$f" ] && [ $# -lt 500 ] && set -- "$@" "$f"; done
-  done
-  [ $# -eq 0 ] || stat -c "%Y %n" "$@"
-}}
-if [ -f /usr/local/cpanel/version ]; then
-  section upkeep.switches switched_off
-  section upkeep.panel lines_of "/^[[:space:]]*CONTACTEMAIL[[:space:]]/p" /etc/wwwacct.conf
-  section upkeep.forward lines_of p /root/.forward
-  section upkeep.schedules schedules
-  section upkeep.tokens tokens
-{RULES}fi
-"""
+_VARIABLES: Final = f"touch_files='{' '.join(TOUCH_FILES)}' web_folders='{' '.join(FOLDERS)}'\n"
+UPKEEP: Final = _VARIABLES + RULES + load_shell("audit.host", "cpanel")
 """What the host runs beside the rest of the first command."""
 
 

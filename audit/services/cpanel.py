@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Final
 
 from audit.observation import InstalledFile
-from audit.services import cpanel_file
 from audit.services.cpanel_file import INSTALLED, OWN, OWN_PORTS, own_file
 from audit.services.layout import Laid, Layout
 from audit.services.service import Dump, Listener, pair
@@ -64,18 +63,9 @@ _LOOKED_FOR: Final = tuple(dict.fromkeys((
     *(file for switches in _SWITCHES.values() for file in switches.values()), OWN, INSTALLED,
     *(_in_its_place(path) for one in _EXPECTED for path in (one.certificate, one.key)), *_WEB, *_WEB.values(),
 )))  # fmt: skip
-_THERE: Final = r"""
-  there() { for f in "$@"; do [ -e "$f" ] && echo "$f"; done; return 0; }
-  section there there @LOOKED_FOR@
-"""
-
-
-def _script() -> str:
-    values = {"LOOKED_FOR": _LOOKED_FOR, "OWN": (OWN,), "INSTALLED": (INSTALLED,), "PORTS": map(str, OWN_PORTS)}
-    script = _THERE + cpanel_file.SCRIPT
-    for name, words in values.items():
-        script = script.replace(f"@{name}@", " ".join(words))
-    return script
+_VALUES: Final = {
+    "looked_for": _LOOKED_FOR, "own": (OWN,), "in_its_place": (INSTALLED,), "own_ports": tuple(map(str, OWN_PORTS)),
+}  # fmt: skip
 
 
 def kept(dump: Dump, found: Laid) -> tuple[Listener, ...]:
@@ -158,4 +148,4 @@ def _is_kept(known: str, file: InstalledFile) -> bool:
     return folder == _FOLDER + known or (file.fault == "missing" and _LINKS.get(file.path) == known)
 
 
-LAYOUT: Final = Layout("cpanel", "/usr/local/cpanel/version", _script(), kept, services, websites, word)
+LAYOUT: Final = Layout("cpanel", "/usr/local/cpanel/version", _VALUES, kept, services, websites, word)

@@ -15,31 +15,6 @@ OWN_PORTS: Final = (2083, 2087, 2096, 2078, 2080)  # cPanel, WHM, webmail, web d
 OWN: Final = "/var/cpanel/ssl/cpanel/cpanel.pem"
 INSTALLED: Final = "/var/cpanel/ssl/cpanel/mycpanel.pem"
 
-SCRIPT: Final = r"""
-  leaf() { openssl x509 -noout -fingerprint -sha256 2>/dev/null | sed "s/.*=//"; }
-  holders() {
-    hex=$(printf "%04X" "$1") word="[^ ]* *"
-    inode=$(sed -n "s/^ *$word[0-9A-F]*:$hex ${word}0A $word$word$word$word$word\([0-9]*\) .*/\1/p" \
-      /proc/net/tcp /proc/net/tcp6 | head -n 1)
-    [ -n "$inode" ] && owners | sed -n "/^pid /h;/^$inode\$/{x;s/^pid //p;x;}"
-  }
-  served() {
-    for f in @OWN@ @INSTALLED@; do echo "$f $(leaf <"$f") $(stat -L -c %Y "$f")"; done
-    for port in @PORTS@; do
-      pids=$(holders "$port")
-      [ -n "$pids" ] || continue
-      echo "served $($limit openssl s_client -connect "127.0.0.1:$port" 2>/dev/null | leaf)"
-      booted=$(sed -n "s/^btime //p" /proc/stat) ticks=$(getconf CLK_TCK)
-      for p in $pids; do
-        stat=$(cat "/proc/$p/stat") && set -- ${stat##*)} && echo "began $((booted + ${20} / ${ticks:-100}))"
-      done
-      return 0
-    done
-  }
-  [ -e @OWN@ ] && [ -e @INSTALLED@ ] && section served served
-"""
-"""Where there are two, it prints the leaf and the time of each, the leaf that is served, and when its process began."""
-
 
 def own_file(there: Collection[str], served: str) -> str:
     """Return the file that the panel's own services are configured with.

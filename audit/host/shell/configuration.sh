@@ -3,7 +3,7 @@
 # command line, a word a line, if it can be trusted).
 
 # option WORD: prints the value of an option of the process.
-option() { printf '%s\n' "$words" | sed -n "/^$1\$/{n;p;};s/^$1=\{0,1\}\(.\)/\1/p" | head -n 1; }
+option() { use_words | sed -n "/^$1\$/{n;p;};s/^$1=\{0,1\}\(.\)/\1/p" | head -n 1; }
 
 # for_process FILE: the process has the same file there. If it is in our own mount namespace, it has.
 for_process() {

@@ -49,11 +49,12 @@ sort_processes() {
 holds_root_port() {
   [ -n "$root_sockets" ] || {
     read -r lowest </proc/sys/net/ipv4/ip_unprivileged_port_start || lowest=1024
-    root_sockets=$t_line
-    [ "$lowest" -lt 1024 ] || root_sockets="$t_line$(sed -n 's/^ *[0-9]*: [0-9A-F]*:0[0-3][0-9A-F][0-9A-F] [0-9A-F:]* 0A \(.*\)/\1/p' \
-      /proc/net/tcp /proc/net/tcp6 | sed 's/^[^ ]* [^ ]* [^ ]* *[^ ]* *[^ ]* \([0-9]*\) .*/socket:[\1]/')$t_line"
+    root_sockets=''
+    [ "$lowest" -lt 1024 ] || root_sockets=$(sed -n 's/^ *[0-9]*: [0-9A-F]*:0[0-3][0-9A-F][0-9A-F] [0-9A-F:]* 0A \(.*\)/\1/p' \
+      /proc/net/tcp /proc/net/tcp6 | sed 's/^[^ ]* [^ ]* [^ ]* *[^ ]* *[^ ]* \([0-9]*\) .*/socket:[\1]/')
+    root_sockets=$t_line$root_sockets$t_line
   }
-  [ "$root_sockets" != "$t_line$t_line" ] && [ "$root_sockets" != "$t_line" ] || return 1
+  [ "$root_sockets" != "$t_line$t_line" ] || return 1
   held_count=$((held_count + 1))
   [ "$held_count" -le 32 ] || return 1
   for f in "/proc/$1/fd/"*; do
@@ -99,7 +100,7 @@ look_at_process() {
 look_at_instance() {
   prefix="$s#$pid."
   section since echo "$start"
-  section words printf '%s\n' "$words"
+  section words use_words
   "service_$s"
   prefix='' only=p
 }

@@ -452,6 +452,9 @@ t_words() {
   fi
 } 2>/dev/null
 
+# Prints the words that trusted_process set: none if they cannot be trusted.
+use_words() { printf '%s\n' "$words"; }
+
 # trusted_words PID OPTION…: what the options and any word with a slash name is a trusted path, and the same for the process.
 trusted_words() {
   why='' t_pid=$1 t_all=$words t_before=''

@@ -25,7 +25,7 @@ section environment printf '%s\n' "$run_env"
 walk "$base" "s/^[[:blank:]]*[Ii]nclude\([Oo]ptional\)\{0,1\}[[:blank:]][[:blank:]]*\"*\([^\"[:blank:]]*\)\"*.*/\2/p" "$c"
 if [ -z "$untrusted" ]; then
   set -- "$bin" ${given:+-f "$c"} ${r:+-d "$r"}
-  for n in $(printf '%s\n' "$words" | sed -n 's/^-D//p' | grep -v -e '^$' -e FOREGROUND -e NO_DETACH); do set -- "$@" -D "$n"; done
+  for n in $(use_words | sed -n 's/^-D//p' | grep -v -e '^$' -e FOREGROUND -e NO_DETACH); do set -- "$@" -D "$n"; done
   section test run_trusted "$@" -t
   section run_cfg run_trusted "$@" -t -D DUMP_RUN_CFG
 fi

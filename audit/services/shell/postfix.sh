@@ -7,7 +7,7 @@ case $bin in
 esac
 program=$(command -v postconf) || return 0
 c=$(option -c)
-if [ -z "$c" ] && [ "$pid" != 0 ] && [ -n "$words" ]; then
+if [ -z "$c" ] && [ "$pid" != 0 ] && [ -n "$(use_words)" ]; then
   c=$(tr '\000' '\n' <"/proc/$pid/environ" | sed -n 's/^MAIL_CONFIG=//p')
 fi
 folder=${c:-/etc/postfix}

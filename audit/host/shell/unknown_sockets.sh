@@ -1,0 +1,25 @@
+# shellcheck shell=sh disable=SC2154
+# Tries which sockets of no known service speak TLS: 32 at once, four seconds each.
+tls_at() {
+  case $limit in
+  timeout*) set -- "$1" timeout 4 ;;
+  *) set -- "$1" "$limit" ;;
+  esac
+  place=$1
+  shift
+  "$@" openssl s_client -connect "$place" </dev/null 2>/dev/null | grep -q 'BEGIN CERTIFICATE' && echo "$place"
+}
+
+strangers() {
+  command -v openssl >/dev/null || {
+    echo no-openssl
+    return
+  }
+  n=0
+  for a in "$@"; do
+    tls_at "$a" &
+    n=$((n + 1))
+    [ $((n % 32)) = 0 ] && wait
+  done
+  wait
+}
