@@ -17,7 +17,7 @@ from typing import Any
 from audit.endpoint import BadEndpoint, Endpoint, parse_endpoint
 from audit.observation import Accident, Observation, ProbeFailure
 from audit.probe.host import Wishes, inspect
-from audit.probe.login import Host, distinguish, hosts_of, redacted
+from audit.probe.login import Host, distinguish, hosts_of, limited_to, redacted
 from audit.probe.target import Target
 from audit.services.declared import DeclaredService
 
@@ -49,6 +49,7 @@ class Login:
     services: tuple[DeclaredService, ...] = ()
     timeout_s: float = 30.0
     discover: bool = True
+    collector: str | None = None  # path of the only program that the login may run as root
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,10 +105,15 @@ def discover(logins: Sequence[Login], *, clock: Callable[[], datetime], workers:
 
 def _hosts_of(login: Login) -> tuple[Host, ...] | ProbeFailure | Accident:
     try:
-        return hosts_of(login.hostspec, login.testinfra, login.timeout_s)
+        found = hosts_of(login.hostspec, login.testinfra, login.timeout_s)
     except Exception as error:  # noqa: BLE001 - the boundary of one host: the others are still looked at
         accident, shown = Accident.of(error), redacted(login.hostspec)
         return Accident(*(text.replace(login.hostspec, shown) for text in (accident.reason, accident.trace)))
+    if login.collector and not isinstance(found, ProbeFailure):
+        from audit.host.collector import collector_at  # noqa: PLC0415 - it is made of parts that import this module
+
+        return tuple(limited_to(host, collector_at(login.collector)) for host in found)
+    return found
 
 
 def _look(host: Host, login: Login, clock: Callable[[], datetime]) -> Discovery:

@@ -27,10 +27,14 @@ def host_of(configuration: Configuration, hostspec: str) -> Host:
 
 def _login(hostspec: str, configuration: Configuration, testinfra: Mapping[str, Any]) -> Login:
     host = host_of(configuration, hostspec)
+    if host.collector and not host.collector.startswith("/"):
+        raise BadConfiguration(f"{configuration.file}: host.collector {host.collector!r} is not an absolute path")
     services = tuple(
         _declared(service, configuration) for service in configuration.service if fits(service.host, hostspec)
     )
-    return Login(hostspec, testinfra, host.name, host.addresses, services, discover=host.discover)
+    return Login(
+        hostspec, testinfra, host.name, host.addresses, services, discover=host.discover, collector=host.collector
+    )
 
 
 def _declared(service: Service, configuration: Configuration) -> DeclaredService:

@@ -44,6 +44,7 @@ class Host:
     remediate: bool = True
     discover: bool = True  # else only the services that are declared here are audited on it
     folder: str | None = None  # where repairs keep keys and versions on it
+    collector: str | None = None  # path of the only program that the login may run as root (sslaudit collector)
 
 
 @dataclass(frozen=True, slots=True)

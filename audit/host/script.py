@@ -32,10 +32,14 @@ _QUOTED_NAMES: Final = 3  # sections named in a message about an invalid answer
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """The text of a script without the prologue, and regular expressions of the sections that it may print."""
+    """The text of a script without the prologue, and regular expressions of the sections that it may print.
+
+    `request` asks a collector for the same; it is None for a script that a collector does not run.
+    """
 
     body: str
     sections: tuple[str, ...]
+    request: tuple[str, ...] | None = None
 
     def expects(self, name: str) -> bool:
         """Return whether the script may print a section of that name."""
@@ -46,9 +50,9 @@ class InvalidAnswer(ValueError):
     """An answer that the script cannot have printed; its message says why."""
 
 
-def script_of(body: str) -> Script:
+def script_of(body: str, request: tuple[str, ...] | None = None) -> Script:
     """Return a script that may print the sections its text names."""
-    return Script(body, section_names(body))
+    return Script(body, section_names(body), request)
 
 
 def section_names(text: str, prefix: str = "") -> tuple[str, ...]:

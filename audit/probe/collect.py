@@ -44,7 +44,8 @@ def whole_script(services: Sequence[Service], layouts: Sequence[Layout]) -> Scri
     about = f"services='{names}' most_processes={MAX_PROCESSES}\n{ABOUT_SERVICES}"
     panels = "".join(filled(ABOUT_LAYOUT, NAME=one.name, MARK=one.mark, BODY=one.script) for one in layouts)
     body = ABOUT_HOST + panels + UPKEEP + READERS + functions + about
-    return Script(body, (*section_names(ABOUT_HOST + UPKEEP + about), *_of_services(services), *_of_layouts(layouts)))
+    sections = (*section_names(ABOUT_HOST + UPKEEP + about), *_of_services(services), *_of_layouts(layouts))
+    return Script(body, sections, ("services",) if services else ("host",))
 
 
 def _functions_of(service: Service) -> str:

@@ -38,6 +38,12 @@ def look_at(named: Iterable[NamedFile]) -> Iterator[str]:
         yield f"section {section_of(path)} look {wanted} {shlex.quote(path)}\n"
 
 
+def request_for(named: Iterable[NamedFile]) -> tuple[str, ...]:
+    """Return the lines that ask a collector for the same; a path with a line end cannot be asked for."""
+    uses = ((path, wanted) for path, wanted in _uses(named).items() if path.startswith("/") and path.isprintable())
+    return tuple(f"file {section_of(path).removeprefix('file.')} {wanted} {path}" for path, wanted in uses)
+
+
 def section_of(path: str) -> str:
     """Return the name of the section about a path: one word, whatever is in the path."""
     return f"file.{hashlib.sha256(path.encode('utf-8', 'surrogateescape')).hexdigest()[:32]}"

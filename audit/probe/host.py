@@ -20,13 +20,13 @@ from audit.observation import Accident, ConfigTest, HostView, InstalledFile, Obs
 from audit.probe.agents import is_snakeoil, owner_of
 from audit.probe.collect import instances, whole_script
 from audit.probe.facts import Facts, read_facts
-from audit.probe.files import PER_COMMAND, file_functions, look_at, missing_rights, read_file
+from audit.probe.files import PER_COMMAND, file_functions, look_at, missing_rights, read_file, request_for
 from audit.probe.inside import HostInside
 from audit.probe.instance import Instance
 from audit.probe.layouts import Panel, panel_of, unread_marks
 from audit.probe.login import Host
 from audit.probe.place import Found, endpoints_of, host_name
-from audit.probe.strangers import TRY, read_strangers, try_strangers, untried
+from audit.probe.strangers import TRY, places_to_try, read_strangers, try_strangers, untried
 from audit.probe.target import Target
 from audit.probe.upkeep import read_upkeep
 from audit.services import LAYOUTS, SERVICES
@@ -179,25 +179,24 @@ def _second_look(
     A host with more than 300 files costs one command more for each 300.
     """
     named = list(_named(found))
-    looks = list(look_at(named))
-    sockets = facts.sockets if wishes.discover else ()
-    rest = [
-        TRY + "".join(try_strangers(sockets, _claims(found, facts))),
-        *(
-            f"section test.{index} sh -c {shlex.quote(one.test)}\n"
-            for index, one in enumerate(wishes.services)
-            if one.test
-        ),
-    ]
+    tried = places_to_try(facts.sockets if wishes.discover else (), _claims(found, facts))
+    rest = TRY + "".join(try_strangers(tried)) + "".join(_declared_tests(wishes))
+    places = tuple(f"tls {place}" for place in tried)
     answers: dict[str, Section] = {}
-    for start in range(0, max(len(looks), 1), PER_COMMAND):
-        answer = host.run(
-            script_of(file_functions() + "".join((*looks[start : start + PER_COMMAND], *([] if start else rest))))
-        )
+    for start in range(0, max(len(named), 1), PER_COMMAND):
+        part = named[start : start + PER_COMMAND]
+        script = file_functions() + "".join(look_at(part)) + ("" if start else rest)
+        answer = host.run(script_of(script, (*request_for(part), *(() if start else places))))
         if isinstance(answer, ProbeFailure):
             return answer
         answers |= answer
     return answers
+
+
+def _declared_tests(wishes: Wishes) -> Iterator[str]:
+    for index, service in enumerate(wishes.services):
+        if service.test:
+            yield f"section test.{index} sh -c {shlex.quote(service.test)}\n"
 
 
 def _claims(found: Sequence[Instance], facts: Facts) -> set[tuple[str, int]]:

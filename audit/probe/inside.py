@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from audit.endpoint import Endpoint, to_address
-from audit.host.script import script_of
+from audit.host.script import Script, shell_text
 from audit.observation import FailureKind, Handshake, ProbeFailure, Stage
 from audit.pem import certificates_in
 from audit.probe.login import Host
@@ -21,12 +21,8 @@ from audit.services.service import Section
 
 _STARTTLS: Final = {"smtp": "smtp", "imap": "imap", "pop3": "pop3", "ftp": "ftp"}
 _MOST: Final = 200  # handshakes in one command; the rest is not asked, and so not known
-_OFFERS: Final = {
-    "": "",
-    "rsa": " -cipher aRSA -sigalgs RSA-PSS+SHA256:RSA-PSS+SHA384:RSA-PSS+SHA512:RSA+SHA256:RSA+SHA384:RSA+SHA512",
-    "ecdsa": " -cipher aECDSA -sigalgs ECDSA+SHA256:ECDSA+SHA384:ECDSA+SHA512",
-}
-"""The options of a client that takes every type of key, RSA alone, and ECDSA alone."""
+_OFFERS: Final = ("", "rsa", "ecdsa")
+"""The types of key that a client offers to verify: all, RSA alone, and ECDSA alone."""
 _FAILURES: Final[tuple[tuple[str, Stage, FailureKind, str], ...]] = (
     (r"openssl: (command )?not found|s_client: not found", "host", "no-command", "there is no openssl on the host"),
     (r"Connection refused", "connect", "refused", "connection refused"),
@@ -53,13 +49,8 @@ class HostInside:
     ) -> Mapping[tuple[Endpoint, str], tuple[Handshake | ProbeFailure, ...]]:
         """Return what each endpoint at each address answered to the host itself, and a second certificate after it."""
         asked = list(dict.fromkeys(wanted))[:_MOST]
-        # at once, not one after another: each may take its whole deadline
-        lines = [
-            f"( section {index}{key} {_command(*one)}{offer} ) >$d/{index}{key} &\n"
-            for index, one in enumerate(asked)
-            for key, offer in _OFFERS.items()
-        ]
-        answer = self.host.run(script_of("d=$(mktemp -d) || exit\n" + "".join(_waves(lines)) + "cat $d/*; rm -r $d\n"))
+        lines = [f"{index}{key} {_words(*one)} {key or '-'}" for index, one in enumerate(asked) for key in _OFFERS]
+        answer = self.host.run(_script(lines))
         if isinstance(answer, ProbeFailure):
             return dict.fromkeys(asked, (answer,))
         return {
@@ -77,19 +68,18 @@ def _distinct(shown: Sequence[Handshake | ProbeFailure]) -> tuple[Handshake | Pr
     return (first, *further)
 
 
-def _waves(lines: Sequence[str]) -> list[str]:
-    """Put a wait after every eight: a mail server bans who opens more at once."""
-    return [line + ("wait\n" if index % 8 == 7 or index == len(lines) - 1 else "") for index, line in enumerate(lines)]
+def _script(lines: Sequence[str]) -> Script:
+    """Return the script that makes the handshakes; the words of a line hold nothing that a shell would expand."""
+    calls = "".join(f"handshake {line}\n" for line in lines)
+    names = tuple(re.escape(line.partition(" ")[0]) for line in lines)
+    body = f"{shell_text('handshakes')}begin_handshakes\n{calls}end_handshakes\n"
+    return Script(body, names, tuple(f"handshake {line}" for line in lines))
 
 
-def _command(endpoint: Endpoint, address: str) -> str:
+def _words(endpoint: Endpoint, address: str) -> str:
     place = f"[{address}]:{endpoint.port}" if ":" in address else f"{address}:{endpoint.port}"
-    words = ["$limit", "openssl", "s_client", "-connect", shlex.quote(place), "-showcerts", "-status"]
-    if to_address(endpoint.name) is None:
-        words += ["-servername", shlex.quote(endpoint.name)]
-    if endpoint.scheme in _STARTTLS:
-        words += ["-starttls", _STARTTLS[endpoint.scheme]]
-    return " ".join(words)
+    name = "-" if to_address(endpoint.name) else endpoint.name
+    return " ".join(map(shlex.quote, (place, name, _STARTTLS.get(endpoint.scheme, "-"))))
 
 
 def _read(address: str, section: Section | None) -> Handshake | ProbeFailure:

@@ -36,8 +36,17 @@ _FED: Final = ("ssh", "safe-ssh", "local", "docker", "podman", "kubectl", "opens
 _CLEAN: Final = 'exec env -i HOME="$HOME" PATH="$PATH" sh '
 _FROM_INPUT: Final = _CLEAN + "-s"
 _FROM_ARGUMENT: Final = _CLEAN + '-c "$1"'
+_COLLECTOR: Final = 'if [ "$(id -u)" = 0 ]; then exec "$1"; else exec sudo -n "$1"; fi'
 _KEY: Final = re.compile(r"-+BEGIN [^-]*PRIVATE KEY.*?(?:-END [^-]*-+|\Z)", re.DOTALL)
 _SSHPASS: Final = "sshpass -p %s "
+
+
+@dataclass(frozen=True, slots=True)
+class Collector:
+    """The program that makes an audit's observations on a host: its path there, and the version it must have."""
+
+    path: str
+    version: str
 
 
 @dataclass(slots=True)
@@ -48,6 +57,7 @@ class Host:
     hostspec: str
     backend: BaseBackend
     timeout_s: float = 30.0
+    collector: Collector | None = None  # the only program that this login may run as root
     stop: threading.Event = field(default_factory=threading.Event)
     commands: int = 0
     _finished: Finished | None = None
@@ -56,11 +66,13 @@ class Host:
 
     def run(self, script: Script) -> dict[str, Section] | ProbeFailure:
         """Run a script as one command, and return the sections of an answer that is whole and valid."""
+        nonce = new_nonce() if self.is_fed else None
+        if self.collector and (script.request is None or nonce is None):
+            return ProbeFailure("host", "denied", f"{self.hostspec}: this login may only run {self.collector.path}")
         with self._one_at_a_time:
             self.commands += 1
             self._finished = None
-            nonce = new_nonce() if self.is_fed else None
-            said = self._attempt(composed(script, nonce))
+            said = self._attempt(self._request(script, nonce) if self.collector else composed(script, nonce))
             finished = self._finished or Finished(255, b"", said.encode())
         text = finished.stdout.decode("utf-8", "replace").replace("\r\n", "\n")
         nonce = nonce or nonce_in(text)
@@ -77,12 +89,19 @@ class Host:
         """Whether a command of this login reads our standard input; else the script is an argument."""
         return self.backend.NAME in _FED
 
+    def _request(self, script: Script, nonce: str | None) -> str:
+        version = self.collector.version if self.collector else ""
+        return "".join(f"{line}\n" for line in (f"sslaudit-request {version} {nonce}", *(script.request or ())))
+
     def _attempt(self, text: str) -> str:
         """Run by testinfra, and return what it raised in text; the answer itself is kept in `_finished`."""
         from testinfra.host import Host as TestinfraHost  # noqa: PLC0415 - 60 ms that only an audit of hosts should cost
 
         self._input = text.encode() if self.is_fed else b""
-        command = ("sh -c %s", _FROM_INPUT) if self.is_fed else ("sh -c %s sh %s", _FROM_ARGUMENT, text)
+        if self.collector:
+            command: tuple[str, ...] = ("sh -c %s sh %s", _COLLECTOR, self.collector.path)
+        else:
+            command = ("sh -c %s", _FROM_INPUT) if self.is_fed else ("sh -c %s sh %s", _FROM_ARGUMENT, text)
         try:
             result = _in_time(lambda: TestinfraHost(self.backend).run(*command), self.timeout_s + _GRACE_S)
         except TimeoutError:  # a transport of its own that knows no deadline
@@ -105,6 +124,9 @@ class Host:
         if finished.cut:
             return ProbeFailure(stage, "timeout", f"{self.hostspec} did not finish within {self.timeout_s:g} s")
         said = self._said(finished)
+        if self.collector and re.search(rb"^sslaudit-collector \w+$", finished.stdout, re.MULTILINE):
+            detail = f"{self.collector.path} is of another version: write it again (sslaudit collector --print)"
+            return ProbeFailure("host", "broken", f"{self.hostspec}: {detail}")
         known = explain(self.hostspec, said, stage)
         if known:
             return known
@@ -152,6 +174,13 @@ def new_nonce() -> str:
 def redacted(hostspec: str) -> str:
     """Return a host specification without the password it may hold."""
     return re.sub(r"^((?:[\w-]+://)?[^:/@]*):[^/]*@", r"\1@", hostspec)
+
+
+def limited_to(host: Host, collector: Collector) -> Host:
+    """Let a host run the collector alone, which is called by sudo unless the login is root's."""
+    host.collector = collector
+    host.backend.sudo = False
+    return host
 
 
 def hosts_of(hostspec: str, options: Mapping[str, Any], timeout_s: float) -> tuple[Host, ...] | ProbeFailure:

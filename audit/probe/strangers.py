@@ -6,6 +6,7 @@ It knows well-known ports and refuses to touch those of protocols that have no T
 from __future__ import annotations
 
 import ipaddress
+import shlex
 from collections.abc import Collection, Iterator, Sequence
 from typing import Final
 
@@ -31,11 +32,16 @@ def _unclaimed(sockets: Sequence[Socket], claims: Collection[tuple[str, int]]) -
     return sorted(tried, key=lambda place: (place[1] not in _IMPLICIT, place))
 
 
-def try_strangers(sockets: Sequence[Socket], claims: Collection[tuple[str, int]]) -> Iterator[str]:
-    """Yield the script line that tries the sockets nobody claims; STARTTLS protocols are known by their port."""
+def places_to_try(sockets: Sequence[Socket], claims: Collection[tuple[str, int]]) -> tuple[str, ...]:
+    """Return where the sockets of unknown services are tried; STARTTLS protocols are known by their port."""
     tried = [place for place in _unclaimed(sockets, claims) if place[1] not in _STARTTLS][:_MOST]
-    if tried:
-        yield f"section strangers strangers {' '.join(map(_place, tried))}\n"
+    return tuple(map(_place, tried))
+
+
+def try_strangers(places: Sequence[str]) -> Iterator[str]:
+    """Yield the script line that tries these places."""
+    if places:
+        yield f"section strangers strangers {' '.join(map(shlex.quote, places))}\n"
 
 
 def untried(sockets: Sequence[Socket], claims: Collection[tuple[str, int]]) -> tuple[str, ...]:

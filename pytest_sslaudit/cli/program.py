@@ -9,6 +9,7 @@ from importlib.metadata import version
 from typing import Final
 
 from audit.configuration.arguments import Parser
+from pytest_sslaudit.cli.collector import add_collector
 from pytest_sslaudit.cli.repair import REPAIR, add_repair, repair
 from pytest_sslaudit.timer import add_timer
 from pytest_sslaudit.timer_files import Machine
@@ -32,6 +33,7 @@ def _parser(machine: Machine) -> Parser:
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     add_timer(commands, machine)
     add_repair(commands)
+    add_collector(commands)
     return parser
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import threading
 import time
 from pathlib import Path
 
 import pytest
 
+from audit.host.script import composed, read_sections, script_of
 from audit.observation import ProbeFailure
 from audit.probe.login import Host, _in_time, distinguish, hosts_of, new_nonce, redacted
 from audit.probe.run_local import Command, run_bounded
@@ -249,3 +251,77 @@ def test_a_login_that_means_no_host_has_a_label_of_its_own() -> None:
     first, second = look(Login("nonsense://root:p@local"), Login("local://"))
     assert str(second.host.endpoint) == "local/"
     assert str(first.host.endpoint) == "local+2/"
+
+
+_RUNS = ["for last; do :; done", "script=$(cat)", 'word=$(printf "%s" "$script" | sed -n "s/^nonce=//p")']
+
+
+@pytest.mark.parametrize(
+    ("frames", "why"),
+    [
+        ("clock", "section 'clock' appears twice"),
+        ("nobody.asked", "section 'nobody.asked' was not asked for"),
+        ("nginx#1.odd", "section 'nginx#1.odd' was not asked for"),
+    ],
+)
+def test_answer_with_frames_that_the_script_did_not_print_is_not_valid(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, frames: str, why: str
+) -> None:
+    forged = f'printf "\\n%s begin {frames}\\n1\\n\\n%s end 0 x\\n" "$word" "$word"'
+    write_program(tmp_path, "ssh", [*_RUNS, 'printf "%s\\n" "$script" | sh -s', forged])
+    put_first(monkeypatch, tmp_path)
+    (seen,) = look(Login("ssh://root@web1"))
+    failure = seen.host.failure
+    assert failure is not None
+    assert (failure.stage, failure.kind) == ("host", "broken")
+    assert f"the answer is not valid: {why}" in failure.detail
+
+
+def test_script_that_breaks_off_on_its_way_does_not_run(tmp_path: Path) -> None:
+    whole = composed(script_of(f"touch {tmp_path}/ran\n" * 500), "WORD")
+    half = whole[: whole.rindex("touch")]
+    done = subprocess.run(["sh", "-s"], input=half, capture_output=True, text=True, check=False)
+    assert (done.stdout, (tmp_path / "ran").exists()) == ("", False)
+
+
+@pytest.mark.parametrize("shell", ["dash", "bash"])
+def test_command_that_reads_its_input_does_not_read_the_script(shell: str) -> None:
+    script = composed(script_of("section a cat\nsection b echo after\n"), "WORD")
+    done = subprocess.run([shell, "-s"], input=script, capture_output=True, text=True, check=False)
+    assert [section.text for section in read_sections("WORD", done.stdout).values()] == ["", "after", ""]
+
+
+def test_login_without_standard_input_makes_its_nonce_on_the_host() -> None:
+    host = local()
+    host.backend.NAME = "salt"
+    answer = host.run(script_of("section a echo here\n"))
+    assert not isinstance(answer, ProbeFailure)
+    assert answer["a"].text == "here"
+
+
+def test_passwords_of_a_login_and_scripts_are_no_arguments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = f'{{ tr "\\0" " " </proc/$PPID/cmdline; echo "$*"; }} >{tmp_path}/words; echo "$SSHPASS" >{tmp_path}/given'
+    write_program(tmp_path, "sshpass", [seen, "exit 255"])
+    put_first(monkeypatch, tmp_path)
+    failure_of(Login("ssh://root:hunter2@web1"))
+    words = (tmp_path / "words").read_text()
+    assert "hunter2" not in words
+    assert "section" not in words
+    assert (tmp_path / "given").read_text() == "hunter2\n"
+
+
+@pytest.mark.parametrize(("backend", "program"), [("docker", "docker"), ("podman", "podman"), ("kubectl", "kubectl")])
+def test_container_is_given_our_input(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, backend: str, program: str
+) -> None:
+    write_program(tmp_path, program, [f'echo "$*" >{tmp_path}/words', "exec sh -s"])
+    put_first(monkeypatch, tmp_path)
+    (seen,) = look(Login(f"{backend}://web1"))
+    assert seen.host.failure is None
+    assert " -i " in f" {(tmp_path / 'words').read_text()}"
+
+
+def local() -> Host:
+    found = hosts_of("local://", {}, 20.0)
+    assert not isinstance(found, ProbeFailure)
+    return found[0]

@@ -11,7 +11,7 @@ from audit.observation import HostView, InstalledFile
 from audit.probe.agents import is_snakeoil, owner_of
 from audit.probe.facts import Facts
 from audit.probe.place import Found, Placed, endpoints_of, host_name
-from audit.probe.strangers import read_strangers, try_strangers
+from audit.probe.strangers import places_to_try, read_strangers, try_strangers
 from audit.services.service import Listener, Section, pair
 from tests.host.test_local import certificate
 
@@ -100,8 +100,8 @@ def test_a_name_no_client_can_ask_for_is_not_an_endpoint() -> None:
 
 def test_strangers_are_tried_unless_their_port_has_no_tls() -> None:
     sockets = [("0.0.0.0", port, NOBODY) for port in (22, 25, 443, 5000)] + [("::1", 6000, NOBODY)]
-    (line,) = try_strangers(sockets, {("0.0.0.0", 443)})
-    assert line == "section strangers strangers 127.0.0.1:5000 [::1]:6000\n"
+    (line,) = try_strangers(places_to_try(sockets, {("0.0.0.0", 443)}))
+    assert line == "section strangers strangers 127.0.0.1:5000 '[::1]:6000'\n"
     found = read_strangers(sockets, {("0.0.0.0", 443)}, Section("[::1]:6000"))
     assert [(one.scheme, one.port, one.addresses) for one in found] == [
         ("smtp", 25, ("0.0.0.0",)),

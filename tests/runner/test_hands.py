@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -52,3 +55,24 @@ def test_a_key_that_a_command_prints_stays_on_the_host(hands: HostHands, stream:
 def test_of_a_key_without_an_end_nothing_that_follows_is_believed(hands: HostHands) -> None:
     done = hands.run(command(KEY))
     assert (done.status, "secret" in str(done)) == (None, False)
+
+
+def test_trace_that_the_login_turned_on_prints_no_key(
+    hands: HostHands, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "sh").symlink_to(shutil.which("bash") or "/bin/bash")
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.setenv("SHELLOPTS", "xtrace")
+    done = hands.run(command('key=$(printf MIIsecret); [ -n "$key" ] && echo fine'))
+    assert done == Done(0, "fine")
+
+
+def test_key_whose_end_and_next_begin_share_a_line_stays_on_the_host(hands: HostHands) -> None:
+    both = "-----END PRIVATE KEY----------BEGIN RSA PRIVATE KEY-----\\nMIIother\\n-----END RSA PRIVATE KEY-----\\n"
+    done = hands.run(command(f"{KEY}; printf -- '{both}'; echo after"))
+    assert (done.status, done.output) == (0, "after")
+
+
+def test_script_and_arguments_are_in_no_list_of_processes(hands: HostHands) -> None:
+    look = "for p in /proc/[0-9]*/cmdline; do tr '\\0' ' ' <$p; echo; done 2>/dev/null | grep -c 'argu[m]ent-4711' || :"
+    assert hands.run(command(look, "argument-4711")).output == "0"

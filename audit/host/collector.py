@@ -1,0 +1,62 @@
+"""The collector: all that an audit runs on a host, as one program that a rule of sudo can name.
+
+A login that may run only this program as root is audited like root's own login. What a request can ask for is data that
+the program verifies: the host and its services, files by their path, and handshakes. Of a file it prints whether it
+exists, its owner, mode and ACL, the certificates in it, and the digest of the public key in it. A user with that right
+can learn these of any path, because which files are configured is known only after configurations are parsed, on the
+controller. It can run no other command, read no other content and write no file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from functools import cache
+from importlib.resources import files
+from typing import Final
+
+from audit.host.script import COMMAND_LIMIT_S, SECTION_BYTES, filled, shell_text
+from audit.host.trust import TRUST
+from audit.probe.collect import whole_script
+from audit.probe.files import file_functions
+from audit.probe.login import Collector
+from audit.probe.strangers import TRY
+from audit.services import LAYOUTS, SERVICES
+
+PATH: Final = "/usr/local/sbin/sslaudit-collector"
+"""Where the documentation puts the program."""
+
+
+@cache
+def _body() -> str:
+    collect = whole_script(SERVICES, LAYOUTS).body
+    known = next(iter(re.findall(r"services='([^']*)'", collect)))
+    chosen = collect.replace(f"services='{known}'", "services=$wanted")
+    parts = (
+        f"known_services='{known}'\n",
+        f"collect() {{\n{chosen}\n}}\n",
+        f"load_files() {{\n{file_functions()}}}\n",
+        shell_text("handshakes"),
+        TRY,
+    )
+    return "".join(parts)
+
+
+def collector_text() -> str:
+    """Return the program."""
+    begin = (files("audit.host") / "shell" / "collector_begin.sh").read_text(encoding="utf-8")
+    settings = f"version={collector_version()}\n{shell_text('settings')}limit_s={COMMAND_LIMIT_S}\n"
+    framing = filled(shell_text("prologue"), BYTES=SECTION_BYTES)
+    return f"{begin}{{\n{settings}{TRUST}{framing}{_body()}{shell_text('collector')}exit 0\n}}\n"
+
+
+@cache
+def collector_version() -> str:
+    """Return the digest of what the program does: controller and host must agree on the sections it prints."""
+    texts = (_body(), TRUST, shell_text("prologue"), shell_text("settings"), shell_text("collector"))
+    return hashlib.sha256("".join(texts).encode()).hexdigest()[:16]
+
+
+def collector_at(path: str) -> Collector:
+    """Return the collector at a path of a host."""
+    return Collector(path, collector_version())
