@@ -55,6 +55,7 @@ def test_record_of_a_key_is_the_digest_of_its_spki() -> None:
     "record",
     [f"3 1 1 {DIGEST}", f"1 1 1 {DIGEST.upper()}", f"3 1 2 {hashlib.sha512(SPKI).hexdigest()}", f"3 1 0 {SPKI.hex()}",
      f"3 1 1 {DIGEST[:32]} {DIGEST[32:]}"],
+    ids=("lower case", "upper case", "sha512", "whole key", "two words"),
 )  # fmt: skip
 def test_record_of_an_end_entitys_key_matches(record: str) -> None:
     assert tlsa.is_matched(("3 1 1 00", record), CSR)
@@ -64,6 +65,7 @@ def test_record_of_an_end_entitys_key_matches(record: str) -> None:
     "record",
     [f"2 1 1 {DIGEST}", f"0 1 1 {DIGEST}", f"3 0 1 {DIGEST}", f"3 1 2 {DIGEST}", "3 1 1 " + "0" * 64, f"x 1 1 {DIGEST}",
      f"3 1 9 {DIGEST}"],
+    ids=("trust anchor", "PKIX trust anchor", "certificate", "sha512 of it", "other key", "odd usage", "odd digest"),
 )  # fmt: skip
 def test_record_of_a_ca_a_certificate_or_another_key_does_not_match(record: str) -> None:
     assert not tlsa.is_matched((record,), CSR)
