@@ -19,8 +19,6 @@ from typing import Any, Final, Literal, NoReturn, TypeVar
 Function = TypeVar("Function", bound=Callable[..., None])
 Scope = Literal["endpoint", "host", "run"]
 MARK = "__sslaudit_check__"
-_COLLECTED: Final = "__test__"
-"""What pytest reads on a function that is a test whatever `python_functions` says."""
 _ID = re.compile(r"[a-z]+\.[a-z0-9-]+")
 
 
@@ -151,7 +149,6 @@ def check(  # noqa: PLR0913 - all but one by keyword
 
     def decorate(function: Function) -> Function:
         setattr(function, MARK, mark)
-        setattr(function, _COLLECTED, True)
         return function
 
     return decorate

@@ -49,6 +49,16 @@ class BuiltInCollection:
         module = parent.ihook.pytest_pycollect_makemodule(module_path=file_path, parent=parent)
         return [module] if module is not None else []
 
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_pycollect_makeitem(
+        self, collector: pytest.Collector, name: str, obj: object
+    ) -> list[pytest.Item | pytest.Collector] | None:
+        """Make tests of a check of ours, whatever `python_functions` says; a module that imports one is left alone."""
+        is_ours = isinstance(collector, pytest.Module) and is_built_in(collector.path)
+        if not is_ours or check_of(obj) is None:
+            return None
+        return list(collector._genfunctions(name, obj))  # type: ignore[attr-defined]  # noqa: SLF001 - as pytest does
+
 
 def is_built_in(file: Path) -> bool:
     """Return whether a file holds built-in checks."""

@@ -146,6 +146,7 @@ def _judgements(chain: Chain, observation: Observation, left_out: set[str]) -> J
         "handshake": observation.handshakes[0],
         "certificate": chain.leaf,
         "chain": chain,
+        "chains": (chain,),
         "server": observation.server,
         "policy": POLICY,
         "now": NOW,

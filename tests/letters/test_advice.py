@@ -28,10 +28,12 @@ def calls() -> Iterator[tuple[str, ast.Call]]:
 
     A constant of the file stands there by its value.
     """
-    for file in sources("remediate"):
-        tree = ast.parse(file.read_text(encoding="utf-8"))
-        assigned = (one for one in tree.body if isinstance(one, ast.AnnAssign) and isinstance(one.target, ast.Name))
-        known = {ast.unparse(one.target): one.value for one in assigned}
+    trees = {file: ast.parse(file.read_text(encoding="utf-8")) for file in sources("remediate")}
+    assigned = (node for tree in trees.values() for node in tree.body if isinstance(node, ast.AnnAssign))
+    constants = {ast.unparse(node.target): node.value for node in assigned if ast.unparse(node.target).isupper()}
+    for file, tree in trees.items():
+        own = (node for node in tree.body if isinstance(node, ast.AnnAssign))
+        known = constants | {ast.unparse(node.target): node.value for node in own}
         for node in ast.walk(tree):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ("Stuck", "Ending"):
                 node.args = [known.get(ast.unparse(one)) or one for one in node.args]
