@@ -4,7 +4,7 @@
 # shellcheck disable=SC2154,SC2034 # variables are shared with the scripts before and after this one
 check_config() {
   for pid in $first; do
-    use_words "$pid" -f -d
+    judge_words "$pid" -f -d
     f=$(option -f) d=$(option -d)
     with_variables "$bin" ${d:+-d "$d"} ${f:+-f "$f"} -t || return 1
   done

@@ -53,7 +53,7 @@ runs() { [ -n "$first" ] || { echo "$name does not run$skipped"; exit 1; }; }
 # The value of an option of a process whose words are in $words: its next word, or the rest of the same one.
 option() { printf "%s\n" "$words" | sed -n "/^$1\$/{n;p;};s/^$1\(.\)/\1/p" | head -n 1; }
 # Sets $bin and $words of process $1, whose options $2… name files; ends if root may not use them.
-use_words() {
+judge_words() {
   trusted_process "$1" || { echo "$name is not tested: $why"; exit 77; }
   trusted_words "$@" || { echo "$name is not tested with its own options: $why"; exit 77; }
 }

@@ -4,7 +4,7 @@
 # shellcheck disable=SC2154,SC2034 # variables are shared with the scripts before and after this one
 check_config() {
   for pid in $first; do
-    use_words "$pid" -c
+    judge_words "$pid" -c
     doveconf=${bin%/sbin/*}/bin/doveconf
     [ -x "$doveconf" ] || doveconf=$(command -v doveconf) || continue
     c=$(option -c)

@@ -9,7 +9,7 @@ accepts() {
   [ -z "$dropped" ] || return 1
   user=$(sed -n "s/^Uid:[[:space:]]*\([0-9]*\)[[:space:]]*\1[[:space:]]*\1[[:space:]].*/\1/p" "/proc/$1/status")
   for each in $processes; do
-    program=$(command -v "$each") && trusted_path "$program" && [ "/proc/$1/exe" -ef "$real" ] && break
+    program=$(command -v "$each") && runs_program "$1" "$program" && break
     program=
   done
   [ -n "$program" ] || return 1
@@ -20,7 +20,7 @@ accepts() {
 # Sets $bin and the options by which this process was started, if they may be used: a dropped one has none of its own.
 use_program() {
   if [ "$1" = "$dropped" ]; then bin=$program c=; return; fi
-  use_words "$1" -C
+  judge_words "$1" -C
   c=$(option -C)
 }
 check_config() {

@@ -3,7 +3,7 @@
 # shellcheck disable=SC2154,SC2034 # variables are shared with the scripts before and after this one
 check_config() {
   for pid in $first; do
-    use_words "$pid" -c --config
+    judge_words "$pid" -c --config
     c=$(option -c)
     run_trusted "$bin" ${c:+-c "$c"} -t >/dev/null || return 1
   done
