@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import ssl
+from hashlib import sha256
+
 import pytest
 
 from audit.endpoint import parse_endpoint
 from audit.observation import Handshake, Observation
+from audit.record import from_json, to_json
 from tests.audit.certificates import DAY, Draft, rsa_key
 from tests.audit.certificates import NOW as ISSUED
 from tests.audit.facts import GOOD, INTERMEDIATE, ROOT
@@ -55,14 +60,17 @@ class Audit:
     def run(self, *handshakes: Handshake, others: tuple[Handshake, ...] = (), what: str = "") -> pytest.RunResult:
         addresses = tuple(dict.fromkeys(one.address for one in handshakes))
         seen = Observation(WWW, NOW, addresses, handshakes, other_key_handshakes=others)
-        evidence = keep(self.pytester.path / "evidence", [seen])
+        keep(self.pytester.path / "evidence", [seen])
         (self.pytester.path / "root.pem").write_text(pem(ROOT))
-        checks = ["test_own.py"] if what else ["--pyargs", "audit"]
         if what:
             self.pytester.makepyfile(test_own=what)
-        given = ("--audit-from-evidence", evidence, "--audit-results", self.results, "--audit-trust", "root.pem",
+        return self.judge(*(["test_own.py"] if what else ["--pyargs", "audit"]))
+
+    def judge(self, *checks: str) -> pytest.RunResult:
+        """Judge what was kept."""
+        given = ("--audit-from-evidence", "evidence", "--audit-results", self.results, "--audit-trust", "root.pem",
                  "--audit-now", "2026-11-23T10:00:00Z")  # fmt: skip
-        return self.pytester.runpytest(*checks, "-q", "-p", "no:cacheprovider", *given)
+        return self.pytester.runpytest(*(checks or ("--pyargs", "audit")), "-q", "-p", "no:cacheprovider", *given)
 
     def failed(self) -> dict[str, dict[str, object]]:
         """Return the failing results by check."""
@@ -74,8 +82,6 @@ class Audit:
 
 def pem(draft: Draft) -> str:
     """Return a certificate as PEM."""
-    import ssl  # noqa: PLC0415 - for this alone
-
     return ssl.DER_cert_to_PEM_cert(draft.der)
 
 
@@ -127,6 +133,14 @@ def test_address_that_serves_no_certificate_leaves_the_others_judged(audit: Audi
     assert {"svc.certificate-missing", "cert.expired"} <= set(audit.failed())
 
 
+def test_evidence_that_was_kept_before_second_handshakes_is_read_as_before() -> None:
+    seen = Observation(WWW, NOW, (FIRST,), (shake(FIRST, EXPIRED, INTERMEDIATE),))
+    kept = to_json(seen)
+    assert kept["schema"] == 1
+    del kept["other_key_handshakes"], kept["other_key_failures"]
+    assert from_json(Observation, json.loads(json.dumps(kept))) == seen
+
+
 def test_results_hold_every_chain_with_its_addresses(audit: Audit) -> None:
     audit.run(shake(FIRST, GOOD, INTERMEDIATE), shake(SECOND, GOOD), others=(shake(FIRST, RSA, INTERMEDIATE),))
     (row,) = rows(audit.results, "observation")
@@ -140,6 +154,4 @@ def test_results_hold_every_chain_with_its_addresses(audit: Audit) -> None:
 
 def leaf_digest(draft: Draft) -> str:
     """Return the SHA-256 of a certificate."""
-    from hashlib import sha256  # noqa: PLC0415 - for this alone
-
     return sha256(draft.der).hexdigest()

@@ -68,6 +68,12 @@ def seen(
     }  # fmt: skip
 
 
+def served_chain(leaf: str, *addresses: str, key: str = "old-key") -> Row:
+    """Return one of the chains that an endpoint serves, and where."""
+    certificate = {"sha256": digest(leaf), "spki_sha256": digest(key), "not_after": "2026-11-20T00:00:00Z"}
+    return {"addresses": list(addresses), "key_type": "EC", "names": ["www.example.com"], "certificates": [certificate]}
+
+
 def file(path: str, kind: str = "certificate", key: str | None = None) -> Row:
     """Return a file that the configuration names."""
     return {"path": path, "kind": kind, "owner": "root", "group": "root", "mode": "0600",

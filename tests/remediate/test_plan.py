@@ -11,7 +11,7 @@ from remediate.bounds import Bounds
 from remediate.case import STEPS, Repair, Step, Validation
 from remediate.evidence import gather
 from remediate.plan import plan
-from tests.remediate.rows import NOW, SUMMARY, Row, file, found, planned, seen
+from tests.remediate.rows import NOW, SUMMARY, Row, digest, file, found, planned, seen, served_chain
 
 WEB = "web1/https://www.example.com:443"
 MAIL = "web1/imaps://mail.example.com:993"
@@ -334,6 +334,30 @@ def test_the_canary_tries_the_strongest_repair_on_the_fewest_endpoints() -> None
     assert outcome.canary is outcome.cases[0]
     assert outcome.canary is not None
     assert outcome.canary.names == ("lone.example.com",)
+
+
+def test_second_certificate_of_an_endpoint_is_repaired_with_its_own_files() -> None:
+    files = (*FILES, file("/etc/ssl/rsa.pem"), file("/etc/ssl/rsa.key", "key", "rsa-key"))
+    chains = [served_chain("old", "192.0.2.7"), served_chain("rsa", "192.0.2.7", key="rsa-key")]
+    observed = seen(WEB, files=files, chains=chains, own_addresses=["192.0.2.7"])
+    [case] = planned(observed, found(WEB, "cert.expired", leaf_sha256=digest("rsa"))).cases
+    assert case.old_leaf_sha256 == digest("rsa")
+    assert [used.path for used in case.files] == ["/etc/ssl/rsa.key", "/etc/ssl/rsa.pem"]
+
+
+def test_certificate_that_another_host_serves_under_the_name_is_explained() -> None:
+    chains = [served_chain("old", "192.0.2.7"), served_chain("theirs", "192.0.2.8", key="their-key")]
+    observed = seen(WEB, files=FILES, chains=chains, own_addresses=["192.0.2.7"])
+    outcome = planned(observed, found(WEB, "cert.expired", leaf_sha256=digest("theirs")))
+    assert outcome.cases == ()
+    assert [one.kind for one in outcome.explained] == ["no-help"]
+
+
+def test_invalid_path_is_rechained_or_reissued_as_the_finding_says() -> None:
+    [case] = planned(seen(WEB), found(WEB, "chain.invalid-path", remedy="rechain")).cases
+    assert case.repair is Repair.RECHAIN
+    [case] = planned(seen(WEB), found(WEB, "chain.invalid-path", remedy="reissue")).cases
+    assert case.repair is Repair.REISSUE
 
 
 def test_the_verdict_after_a_repair_counts() -> None:
