@@ -9,7 +9,7 @@ from typing import Final
 
 import pytest
 
-from audit.host.script import prologue, read_sections
+from audit.host.script import cut_sections, prologue, read_sections, script_of
 from audit.probe import collect
 from audit.probe.collect import READERS
 from audit.services.configuration import included, split_files, unreadable
@@ -171,3 +171,36 @@ def test_open_file_with_the_name_of_a_socket_is_not_taken_for_one(tmp_path: Path
     finally:
         for one in opened:
             one.close()
+
+
+CONFIGURATION = r"""
+ssl_key_password = hunter2
+smtp_auth: password = hunter2
+SSLPassPhraseDialog exec:/usr/bin/pass hunter2
+proxy_set_header Authorization "Basic hunter2"; listen 443;
+fastcgi_param DB_PASSWORD hunter2;
+SetEnv API_KEY hunter2
+server_name password.example.com secret.example.com;
+location /token { root /srv/token; }
+"""
+
+
+@pytest.mark.parametrize("shell", ["dash", "bash"])
+def test_passwords_in_a_configuration_stay_on_the_host(tmp_path: Path, shell: str) -> None:
+    (tmp_path / "x.conf").write_text(CONFIGURATION)
+    text = run(f"section files cat {tmp_path}/x.conf\n", shell)["files"].text
+    assert "hunter2" not in text
+    for kept in ("server_name password.example.com secret.example.com;", "root /srv/token;", "; listen 443;"):
+        assert kept in text
+
+
+def test_section_that_prints_too_much_is_cut_and_says_so() -> None:
+    sections = run("section many head -c 9000000 /dev/zero\nsection after echo fine\n")
+    assert (sections["many"].rc, sections["many"].is_cut) == (None, True)
+    assert sections["after"] == Section("fine", 0, "echo fine")
+    assert cut_sections(sections) == ("'head -c 9000000 /dev/zero' printed more than 8 MB, and the rest was not read",)
+
+
+def test_sections_of_a_script_are_known_from_its_text() -> None:
+    script = script_of('section a id\nfor n in x; do section "b:$n" id; done\n')
+    assert [script.expects(name) for name in ("a", "b:x", "done", "c", "a.b")] == [True, True, True, False, False]
