@@ -758,10 +758,15 @@ new_file_like() {
   if [ -e "$t_to" ] || [ -L "$t_to" ]; then t_refuse "$2 exists" || return 77; fi
   [ -f "$1" ] || t_refuse "$1 is not a regular file" || return 77
   t_temp=$(t_beside "$t_to") || return 1
-  if t_create 0600 "$t_temp" </dev/null && t_attributes "$1" "$t_temp" && chmod -- "$3" "$t_temp" &&
-    cat >>"$t_temp" && t_rename "$t_temp" "$t_to"; then return 0; fi
+  if t_create 0600 "$t_temp" </dev/null && t_attributes "$1" "$t_temp" && t_has_group_of "$1" "$t_temp" &&
+    chmod -- "$3" "$t_temp" && cat >>"$t_temp" && t_rename "$t_temp" "$t_to"; then return 0; fi
   rm -f -- "$t_temp"
   return 77
+}
+
+# cp says nothing if a user cannot give a file to a group.
+t_has_group_of() {
+  [ "$(stat -L -c %g -- "$1")" = "$(stat -c %g -- "$2")" ] || t_refuse "the group of $1 cannot be given to another file by uid $t_me"
 }
 
 # open_lock PATH: opens a file as descriptor 9, for flock(1).

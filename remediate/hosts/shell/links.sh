@@ -14,7 +14,7 @@ reform_one() {
   is_our_link "$1" || return 0
   temporary=${1%/*}/.sslaudit-$(od -An -N8 -tx1 /dev/urandom | tr -d ' \n')
   if [ ! -e "$1" ]; then take_away "$1"
-  elif trusted_path "$1"; then copy_file "$real" "$temporary" && rename_files "$temporary" "$1"
+  elif can_reach "$1"; then copy_file "$real" "$temporary" && rename_files "$temporary" "$1"
   else reform_as_owner "$1" "$(readlink -f "$1")"
   fi
 }
@@ -49,7 +49,7 @@ close_versions() {
 unseal() {
   path=${1#"$version"}
   if [ ! -e "$path" ]; then return 0
-  elif trusted_path "$path"; then copy_attributes "$real" "$1"
+  elif can_reach "$path"; then copy_attributes "$real" "$1"
   else change_mode "$(mode_of "$path")" "$1"
   fi
 }

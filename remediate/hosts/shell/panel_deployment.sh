@@ -55,7 +55,7 @@ keep_one() {
     case $2 in *c*) [ ! -e "$now" ] || bundle_of "$now" "${1%/*}" ;; esac
   } | write_file 600 "$kept" || return 1
   if [ ! -s "$kept" ]; then remove_file "$kept"
-  elif trusted_path "$now"; then copy_attributes "$real" "$kept"
+  elif can_reach "$now"; then copy_attributes "$real" "$kept"
   fi
 }
 # bundle_of FILE DIRECTORY: the certificates above a leaf that lies alone in its file, as the panel has them.

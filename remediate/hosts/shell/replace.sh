@@ -116,7 +116,9 @@ exchange_others() {
 exchange_one() {
   if [ ! -e "$to$2" ]; then [ ! -e "$2" ] || take_away "$2"
   elif [ -e "$1" ]; then exchange_as_owner "$1" "$2"
-  elif trusted_path "$2"; then copy_attributes "$to$2" "$real" && rewrite_file "$real" <"$to$2"
+  elif can_reach "$2"; then
+    target=$real
+    copy_attributes "$to$2" "$target" && rewrite_file "$target" <"$to$2"
   else
     echo "$why" >&2
     return 1

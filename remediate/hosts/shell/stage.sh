@@ -22,7 +22,7 @@ put() {
   [ "$(pour "$2" "$1" | digest)" = "$(digest <"$new$1")" ] || fail 1 "$new$1 does not hold what was written to it"
   if [ ! -e "$1" ]; then
     case $2 in *k*) ;; *) change_mode 644 "$new$1" ;; esac
-  elif trusted_path "$1"; then copy_attributes "$real" "$new$1"
+  elif can_reach "$1"; then copy_attributes "$real" "$new$1"
   else change_mode "$(mode_of "$1")" "$new$1"
   fi
   same_as "$new$1" "$1" || narrow "$new$1" "$2"
