@@ -134,11 +134,19 @@ ADVICE: Final[Mapping[str, str]] = {
     "install.went-back": (
         "nothing urgent: the old certificate is in use again; look why the run could not confirm in time"
     ),
+    "install.rejected": (
+        "fix on the host what made every address reject the new certificate (its report says what), then run "
+        "`python -m remediate rollback CASE`: the next run begins anew"
+    ),
     "install.interrupted": "nothing: the host finishes, or takes it back, by itself; the next run looks which",
     "install.not-taken-up": (
         "mend the service's configuration as its own test says above: the old certificate is in use again"
     ),
     "proof.still-wrong": "look at the finding by hand: the new certificate is served, and did not mend it",
+    "proof.rejected": (
+        "fix on the host what made every address reject the new certificate, then run "
+        "`python -m remediate rollback CASE`: until then the same version is not tried again"
+    ),
     "proof.failed": (
         "look at what answers at the endpoint above: something else than the service that was reloaded (a "
         "proxy, an old process)"

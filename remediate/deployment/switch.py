@@ -56,6 +56,7 @@ class Progress:
     before: str | None = None
     holder: str | None = None
     now: int = 0
+    rejected: frozenset[str] = frozenset()  # versions that every address rejected
 
     @property
     def last(self) -> Moment:
@@ -140,16 +141,19 @@ def confirm(installation: Installation, version: str) -> Command:
     return _answer(installation, version, "taken")
 
 
-def call_back(installation: Installation, version: str) -> Command:
-    """Return the command that lets a waiting script go back now, and waits until it has."""
-    return _answer(installation, version, "withdrawn")
+def call_back(installation: Installation, version: str, *, rejected: bool = False) -> Command:
+    """Return the command that lets a waiting script go back now, and waits until it has.
+
+    Of a version that every address `rejected` the host keeps a mark.
+    """
+    return _answer(installation, version, "withdrawn", "rejected" if rejected else "")
 
 
-def _answer(installation: Installation, version: str, word: str) -> Command:
+def _answer(installation: Installation, version: str, word: str, mark: str = "") -> Command:
     premises = installation.premises
     own = installation.folder.rpartition("/")[2]
     why = f"confirm version {version}" if word == "taken" else f"call version {version} back"
-    given = (*premises.given, own, version, word, *installation.counted)
+    given = (*premises.given, own, version, word, mark, *installation.counted)
     body = installation.deployment.script + script("switch_look", "record", "switch_answer")
     return Command(premises.host, why, PROLOGUE + body, given)
 
@@ -165,6 +169,7 @@ def read_progress(done: Done) -> Progress:
         said.get("before") or None,
         None if said.get("lock", "free") == "free" else said["lock"],
         int(said["now"]) if said.get("now", "").isdigit() else 0,
+        frozenset(rest for word, rest in words if word == "rejected"),
     )
 
 

@@ -39,7 +39,7 @@ class Daemon:
 
     def test(self, host: str) -> Command:
         """Return the daemon's own test, for each of its instances."""
-        return Command(host, f"test the configuration of {self.name}", self._script("check_config"), changes=False)
+        return Command(host, f"test the configuration of {self.name}", self._script('check "$@"'), changes=False)
 
     def take_up(self, host: str) -> Command:
         """Return what makes each of its instances read its files again; a service that has ended fails it."""

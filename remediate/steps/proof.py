@@ -5,6 +5,8 @@ It knows when a switch is confirmed and when it is called back; it changes nothi
 
 from __future__ import annotations
 
+from typing import Final
+
 from audit.words import sentence
 from remediate.action import Command
 from remediate.advice import DOWN
@@ -14,7 +16,10 @@ from remediate.site import Site
 from remediate.steps.reload import service_down, settled
 from remediate.steps.step import So, Stuck, done
 from remediate.steps.wanted import version_name
-from remediate.steps.witness import faults_of, served
+from remediate.steps.witness import Look, faults_of, look_at, served
+
+_SURE: Final = 4
+"""If so many looks in a row find that every address rejects the new version, the run does not wait any longer."""
 
 
 class Proof:
@@ -28,15 +33,16 @@ class Proof:
 
     def act(self, site: Site, subject: str) -> None:
         """Observe until all is well, and confirm; else let the old version be taken back and say what is served."""
-        faults = faults_of(site, subject)
+        look, rejections = look_at(site, subject), 0
 
-        def is_well() -> bool:
-            nonlocal faults
-            faults = faults_of(site, subject)
-            return not faults
+        def is_decided() -> bool:
+            nonlocal look, rejections
+            look = look_at(site, subject)
+            rejections = rejections + 1 if look.is_rejection else 0
+            return not look.faults or rejections >= _SURE
 
-        if faults and not site.wait_until(is_well, site.means.waits.proof_s):
-            raise _unproven(site, subject, faults)
+        if look.faults and not (site.wait_until(is_decided, site.means.waits.proof_s) and not look.faults):
+            raise _unproven(site, subject, look)
         if confirms(site, subject):
             progress = _answer(site, subject, confirm(site.file_set(subject).installation, version_name(site, subject)))
             if progress.last.state != "confirmed":
@@ -50,19 +56,19 @@ def confirms(site: Site, endpoint: str) -> bool:
     return site.case.repair in SWITCHED and endpoint == site.file_set(endpoint).endpoints[-1]
 
 
-def _unproven(site: Site, endpoint: str, faults: tuple[str, ...]) -> Stuck:
+def _unproven(site: Site, endpoint: str, look: Look) -> Stuck:
     """Call the switch back, observe again and return what was found; a key that others know does not come back."""
-    why = f"{endpoint} is not proven: {sentence(faults)}"
+    why = f"{endpoint} is not proven: {sentence(look.faults)}"
     if site.case.repair not in SWITCHED:
         return Stuck("proof.failed", why)
-    back = call_back(site.file_set(endpoint).installation, version_name(site, endpoint))
+    back = call_back(site.file_set(endpoint).installation, version_name(site, endpoint), rejected=look.is_rejection)
     progress = _answer(site, endpoint, back)
     if down := service_down(progress):
         return Stuck(DOWN, f"{down}; before, {why}", went_back=True)
     last = progress.last
     state = f"{last.state} ({last.detail})" if last.state == "kept" else last.state
     return Stuck(
-        "proof.failed",
+        "proof.rejected" if look.is_rejection else "proof.failed",
         f"{why}; the switch is {state}, now {served(site, endpoint)}",
         went_back=last.state == "returned",
     )

@@ -33,6 +33,8 @@ class Switch:
     def act(self, site: Site, subject: str) -> None:
         """Start the switch and wait until every service has taken it up."""
         one, name = site.file_set(subject), version_name(site, subject)
+        if name in settled(site, one).rejected:
+            raise Stuck("install.rejected", f"every address has rejected version {name} before: it is not tried again")
         done(site, switching(site, one, name))
         progress = settled(site, one)
         if progress.last.state not in ("waiting", "confirmed"):

@@ -6,8 +6,10 @@ It knows observations and trust anchors; what is done about a fault is known els
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from hashlib import sha256
+from itertools import chain
+from typing import Final
 
 from audit.analysis.path_faults import refusals_above_leaf
 from audit.certificate import read_certificate
@@ -23,15 +25,39 @@ from remediate.steps.disk import leaves_on_disk
 from remediate.steps.step import Stuck
 from remediate.steps.wanted import wanted
 
+_HARD: Final = frozenset({"closed", "plaintext", "garbage", "alert", "no-shared", "broken"})
+"""Failures of a server that answers: time does not heal them, as it may a timeout or a refused connection."""
 
-def faults_of(site: Site, endpoint: str) -> tuple[str, ...]:
-    """Return what is not as it is to be at each address of an endpoint, a clause each; none where all is well."""
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What is wrong at an endpoint, a clause for each fault.
+
+    `is_rejection`: every address fails in a way that waiting does not change.
+    """
+
+    faults: tuple[str, ...]
+    is_rejection: bool = False
+
+
+def look_at(site: Site, endpoint: str) -> Look:
+    """Look at every address of an endpoint."""
     observation = _observe(site, endpoint)
     expected = expected_leaves(site, endpoint)
     shakes = _of_each_address(observation, expected)
-    found = (fault for shake in shakes for fault in _faults(site, shake, expected))
+    found = [tuple(_faults(site, shake, expected)) for shake in shakes]
     sent = (fault for shake in shakes for fault in _chain_faults(site, shake, endpoint))
-    return (*_silences(observation), *found, *sent)
+    failures = [one for one in observation.failures if one.kind != "no-family"]
+    new = (
+        bool(faults) and _leaf(shake) in expected for shake, faults in zip(shakes, found, strict=True)
+    )
+    hard = [*(one.kind in _HARD for one in failures), *new]
+    return Look((*_silences(observation), *chain.from_iterable(found), *sent), bool(hard) and all(hard))
+
+
+def faults_of(site: Site, endpoint: str) -> tuple[str, ...]:
+    """Return what is not as it is to be at each address of an endpoint, a clause each; none if all is well."""
+    return look_at(site, endpoint).faults
 
 
 def silences(site: Site, endpoint: str) -> tuple[str, ...]:
@@ -100,14 +126,14 @@ def _faults(site: Site, shake: Handshake, expected: frozenset[str]) -> Iterator[
         return
     if not leaf.not_before <= now <= leaf.not_after:
         yield f"{shake.address}: valid only from {moment(leaf.not_before)} to {moment(leaf.not_after)}"
-    chain = read_chain(shake.chain_der, site.means.anchors, now)
+    served_chain = read_chain(shake.chain_der, site.means.anchors, now)
     try:
-        why = distrust(chain)
+        why = distrust(served_chain)
     except Inconclusive as inconclusive:
         why = str(inconclusive)
     if why:
         yield f"{shake.address}: no path leads to a trust anchor: {why}"
-    elif refusals := refusals_above_leaf(chain):
+    elif refusals := refusals_above_leaf(served_chain):
         yield f"{shake.address}: clients refuse the path: {sentence([str(refusal) for refusal in refusals])}"
 
 

@@ -185,7 +185,7 @@ def test_links_swapped_under_a_switch_reach_no_file_of_root(web: Web) -> None:
     swap = "cd /srv/swap; while :; do ln -sf /etc/shadow n; mv -fT n tls.key; cp kept m; mv -f m tls.key; done"
     demoted = ("setpriv", f"--reuid={EVE}", f"--regid={EVE}", "--clear-groups")
     with web.host.start(*demoted, "sh", "-c", swap) as loop:
-        for _ in range(3):
+        for _ in range(15):
             new = web.authority.issue("web1.example.test")
             web.host.write(HostFile(KEY, new.key, 0o600))
             version = Version(new.certificate, "", KEY)
@@ -193,8 +193,11 @@ def test_links_swapped_under_a_switch_reach_no_file_of_root(web: Web) -> None:
             name = web.installation.name_of(version)
             web.run(start(web.installation, (Declared("gateway"),), name, patience_s=0))
             assert wait_until(lambda: web.look().holder is None)
+            begun = [moment for moment in web.look().moments if moment.state == "begun"]
+            if len(begun) >= 2:
+                break
         loop.kill()
-    assert [moment for moment in web.look().moments if moment.state in ("begun", "refused")]
+    assert begun
     assert web.host.shell(guarded) == before
     assert web.host.shell(f"find {web.installation.premises.root} -type d ! -user root").strip() == ""
 

@@ -494,7 +494,8 @@ trusted_words() {
 }
 
 # run_trusted BIN ARG…: runs a program that only root can change, for a limited time, without input, in a clean environment.
-# $run_env may hold more of its environment, NAME=VALUE a line.
+# $run_env may hold more of its environment, NAME=VALUE a line. $run_in may hold the process, found to be trusted, with
+# whose mounts the program runs.
 run_trusted() {
   trusted_path "$1" || {
     printf '%s is not run: %s\n' "$1" "$why" >&2
@@ -510,8 +511,14 @@ run_trusted() {
     *) t_env='' ;;
     esac
   done
-  # shellcheck disable=SC2086  # $limit is a command and its words
-  $limit env -i "$@" </dev/null
+  # shellcheck disable=SC2086,SC2046  # commands and their words
+  $limit $(t_enter "${run_in-}") env -i "$@" </dev/null
+}
+
+# t_enter PID: the words that run a command with the mounts of a process, if it has others than we have.
+t_enter() {
+  [ -n "$1" ] && [ "$(readlink "/proc/$1/ns/mnt")" != "$(readlink /proc/self/ns/mnt)" ] || return 0
+  ! command -v nsenter >/dev/null || printf 'nsenter --mount=/proc/%s/ns/mnt\n' "$1"
 }
 
 # set_limit SECONDS: how long each command may take from now on.

@@ -54,8 +54,20 @@ runs() { [ -n "$first" ] || { echo "$name does not run$skipped"; exit 1; }; }
 option() { printf "%s\n" "$words" | sed -n "/^$1\$/{n;p;};s/^$1\(.\)/\1/p" | head -n 1; }
 # Sets $bin and $words of process $1, whose options $2… name files; ends if root may not use them.
 judge_words() {
+  run_in=$1
   trusted_process "$1" || { echo "$name is not tested: $why"; exit 77; }
   trusted_words "$@" || { echo "$name is not tested with its own options: $why"; exit 77; }
+}
+# check [sees FILE]: the daemon's own test; or whether each of its processes sees the files of a list, NUL after each, as
+# they are on the host. A unit with a root or mounts of its own may not.
+check() { if [ "${1-}" = sees ]; then sees "$2"; else check_config; fi; }
+sees() {
+  for pid in $first; do
+    # shellcheck disable=SC2016 # the inner shell expands them
+    hidden=$(xargs -0 sh -c 'seen=/proc/$1/root; shift
+      for path; do [ ! -e "$path" ] || [ "$path" -ef "$seen$path" ] || { printf "%s" "$path"; exit; }; done' sh "$pid" <"$1")
+    [ -z "$hidden" ] || { echo "process $pid sees another file, or none, as $hidden: it has mounts or a root of its own"; exit 1; }
+  done
 }
 pause() { sleep "$1" 2>/dev/null || sleep 1; }
 signal() {

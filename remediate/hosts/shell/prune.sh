@@ -49,7 +49,7 @@ for folder in "$root/$case"/*/; do
   for version in "$folder"/*/; do
     version=${version%/}
     [ ! -L "$version" ] && [ -d "$version" ] || continue
-    case $kept in *" ${version##*/} "*) ;; *) destroy_tree "$version"; remove_file "$version.modes" ;; esac
+    case $kept in *" ${version##*/} "*) ;; *) destroy_tree "$version"; remove_file "$version.modes"; remove_file "$folder/rejected.${version##*/}" ;; esac
   done
 done
 for folder in "$root"/*/; do

@@ -1,7 +1,7 @@
 # shellcheck shell=sh
 # shellcheck disable=SC2154,SC2034,SC2329 # variables and functions are shared with the scripts before and after this one
 # For the cases named, or for all, makes every link of an earlier version of this program a file again; prints each path,
-# and each directory in which a switch was interrupted. Prepended: lock.sh, replace.sh, links.sh.
+# and each directory in which a switch was interrupted. Versions of the cases named may be tried again. Prepended: lock.sh, replace.sh, links.sh.
 release_path() {
   path=${1#"$version"}
   is_our_link "$path" || return 0
@@ -13,7 +13,7 @@ release_folder() {
   version=$folder/$(readlink "$folder/live")
   each_file "$version" release_path && close_versions
 }
-status=0
+status=0 named=$#
 [ $# -gt 0 ] || for each in "$root"/*/; do
   each=${each%/}
   [ ! -d "$each" ] || [ -L "$each" ] || set -- "$@" "${each##*/}"
@@ -21,6 +21,7 @@ done
 for each in "$@"; do
   for own in "$root/$each"/*/; do
     own=${own%/}
+    [ "$named" = 0 ] || for mark in "$own"/rejected.*; do remove_file "$mark"; done
     [ -L "$own/live" ] || continue
     release_folder "$own" || { status=1; echo "$own: ${why:-not all of it could be released}" >&2; }
   done

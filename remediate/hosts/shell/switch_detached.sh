@@ -17,10 +17,16 @@ service_limit=
 timeout 1 true 2>/dev/null && service_limit="timeout 60"
 offer=$folder/offer.$name taken=$folder/taken.$name withdrawn=$folder/withdrawn.$name
 leave() { rename_file "$offer" "$withdrawn" 2>/dev/null || :; }
+# try TEXT [WORD…]: runs the shell of a service; a daemon's own takes words.
 try() {
-  set -- "umask 022
+  text="umask 022
 $1"
-  case $1 in *trust_text=*) set -- env "trust_sh=$trust_sh" "daemon_sh=$daemon_sh" sh -c "$1" ;; *) set -- sh -c "$1" ;; esac
+  shift
+  case $text in
+    *daemon_text=*) set -- env "trust_sh=$trust_sh" "daemon_sh=$daemon_sh" sh -c "$text" sslaudit "$@" ;;
+    *trust_text=*) set -- env "trust_sh=$trust_sh" sh -c "$text" ;;
+    *) set -- sh -c "$text" ;;
+  esac
   # shellcheck disable=SC2086 # a command and its words
   capture "$folder/said" $service_limit "$@"
   status=$?
@@ -33,11 +39,12 @@ services() {
   while [ $# -gt 0 ]; do
     case $what in
       test) try "$2" || { said="$1: $said"; return 1; } ;;
+      see) case $2 in *daemon_text=*) try "$2" sees "$folder/paths" || { said="$1: $said"; return 1; } ;; esac ;;
       take-up) try "$3" || { said="$1: $said"; return 1; } ;;
       return) try "$3" || try "$4" || failed="${failed:+$failed; }$1: $said" ;;
     esac
     case "$what $said" in
-      test*) ;;
+      test* | see*) ;;
       *gap*) say gap "$1 ${said##*gap }" ;;
     esac
     shift 4
@@ -78,10 +85,19 @@ back=$(readlink "$folder/proven")
 [ "$back" = "$name" ] || point_link "$folder/way-back" "$back" || { say refused "no way back can be laid"; exit 1; }
 
 said=$(agree "$folder/$name" "$files" "$@") || not_brought "$@"
+left=$files
+for path in "$@"; do
+  [ "$left" -gt 0 ] || break
+  [ "${is_parts:-no}" = yes ] && { is_parts=no; continue; }
+  printf '%s\0' "$path"
+  is_parts=yes left=$((left - 1))
+done | write_file 600 "$folder/paths"
+services see "$@" || not_brought "$@"
 services test "$@" && before='' || before=" (nor was it before)"
 say switching "from $live"
 bring "$name" "$files" "$@" || not_brought "$@"
 say switched ""
+services see "$@" || go_back "$said" "$@"
 services test "$@" || go_back "the configuration is not good$before: $said" "$@"
 services take-up "$@" || go_back "not taken up: $said" "$@"
 say taken-up ""

@@ -1,0 +1,55 @@
+"""A version that every address rejects goes back at once, and is not tried again until an administrator says so."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from remediate.installers import Declared
+from remediate.journal import Journal
+from remediate.rollback import rollback
+from remediate.runner import Pace, repair
+from remediate.site import Means
+from tests.runner.places import Ca, Place, means_of
+
+PACE = Pace(hosts_at_once=1, chance=lambda: 0.0)
+PROOF_S = 30.0
+
+
+def without_chain(place: Place) -> Declared:
+    """Return a service that serves a new certificate without its intermediate."""
+    loads = f"cd {place.folder} && {{ cmp -s tls.key old.key && cat tls.crt || openssl x509 -in tls.crt; }} >served.new"
+    return Declared(place.service, None, f"{loads} && cat tls.key >>served.new && mv served.new served")
+
+
+@pytest.fixture
+def means(place: Place, journal: Journal) -> Means:
+    """Return the means of a run in which the service rejects every new key."""
+    (place.folder / "old.key").write_bytes((place.folder / "tls.key").read_bytes())
+    means = means_of(journal, Ca(), place, installers={place.service: without_chain(place)})
+    return replace(means, waits=replace(means.waits, proof_s=PROOF_S, confirmation_s=60))
+
+
+def test_rejected_version_goes_back_at_once_and_is_not_tried_again(place: Place, means: Means, tmp_path: Path) -> None:
+    before, began = place.served, time.monotonic()
+    (ending,) = repair([place.case()], means, PACE)
+    assert (ending.kind, ending.cause) == ("failed", "proof.rejected"), ending
+    assert time.monotonic() - began < PROOF_S
+    assert place.served == before
+    (state,) = (tmp_path / "sslaudit").rglob("state")
+    switches = state.read_text().count(" begun ")
+    tomorrow = replace(means, clock=lambda: datetime.now(UTC) + timedelta(days=2))
+    (again,) = repair([place.case()], tomorrow, PACE)
+    assert (again.kind, again.cause) == ("failed", "install.rejected"), again
+    assert (state.read_text().count(" begun "), place.served) == (switches, before)
+
+
+def test_rollback_lets_a_rejected_version_be_tried_again(place: Place, means: Means, tmp_path: Path) -> None:
+    repair([place.case()], means, PACE)
+    assert len(list((tmp_path / "sslaudit").rglob("rejected.*"))) == 1
+    assert rollback(place.case().id, means).kind == "undone"
+    assert list((tmp_path / "sslaudit").rglob("rejected.*")) == []
