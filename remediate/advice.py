@@ -135,7 +135,7 @@ ADVICE: Final[Mapping[str, str]] = {
         "nothing urgent: the old certificate is in use again; look why the run could not confirm in time"
     ),
     "install.rejected": (
-        "fix on the host what made every address reject the new certificate (its report says what), then run "
+        "fix on the host what made every address reject the certificate (its report says what), then run "
         "`python -m remediate rollback CASE`: the next run begins anew"
     ),
     "install.interrupted": "nothing: the host finishes, or takes it back, by itself; the next run looks which",

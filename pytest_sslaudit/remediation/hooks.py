@@ -172,7 +172,7 @@ class Remediation:
             endings = repairs.repair(planned, self._controller.discoveries)
         tally.repairs += (RepairRow(*ending_row(ending)) for ending in endings)
         tally.findings_before = sum(row["verdict"] == "fail" for row in self._rows if row["kind"] == "result")
-        self._ended = tuple(ending_lines(endings))
+        self._ended = (*down_lines(endings), *ending_lines(endings))
         tally.services_down += tuple(down_lines(endings))
         progress.write([f"{counted(tally.repairs)}; what was touched is judged again"] if endings else [])
         tally.failed_repairs += sum(ending.kind == "failed" for ending in endings)

@@ -9,7 +9,6 @@ from typing import Final
 
 from audit.words import sentence
 from remediate.action import Command
-from remediate.advice import DOWN
 from remediate.case import SWITCHED
 from remediate.deployment.switch import Progress, call_back, confirm
 from remediate.site import Site
@@ -64,14 +63,13 @@ def _unproven(site: Site, endpoint: str, look: Look) -> Stuck:
     back = call_back(site.file_set(endpoint).installation, version_name(site, endpoint), rejected=look.is_rejection)
     progress = _answer(site, endpoint, back)
     if down := service_down(progress):
-        return Stuck(DOWN, f"{down}; before, {why}", went_back=True)
+        return Stuck("service.down", f"{down}; before, {why}", went_back=True)
     last = progress.last
     state = f"{last.state} ({last.detail})" if last.state == "kept" else last.state
-    return Stuck(
-        "proof.rejected" if look.is_rejection else "proof.failed",
-        f"{why}; the switch is {state}, now {served(site, endpoint)}",
-        went_back=last.state == "returned",
-    )
+    told = f"{why}; the switch is {state}, now {served(site, endpoint)}"
+    if look.is_rejection:
+        return Stuck("proof.rejected", told, went_back=last.state == "returned")
+    return Stuck("proof.failed", told, went_back=last.state == "returned")
 
 
 def _answer(site: Site, endpoint: str, command: Command) -> Progress:

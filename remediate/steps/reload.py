@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from audit.words import sentence
 from remediate.action import Command
-from remediate.advice import DOWN
 from remediate.deployment.switch import TERMINAL, Progress, look, read_progress, start
 from remediate.premises import BUSY
 from remediate.site import FileSet, Site
@@ -64,7 +63,7 @@ def service_down(progress: Progress) -> Stuck | None:
     if progress.last.state != "broken":
         return None
     why = f"the old files are in place again, but a service did not come up with them: {progress.last.detail}"
-    return Stuck(DOWN, why, went_back=True)
+    return Stuck("service.down", why, went_back=True)
 
 
 class Reload:

@@ -48,9 +48,7 @@ def look_at(site: Site, endpoint: str) -> Look:
     found = [tuple(_faults(site, shake, expected)) for shake in shakes]
     sent = (fault for shake in shakes for fault in _chain_faults(site, shake, endpoint))
     failures = [one for one in observation.failures if one.kind != "no-family"]
-    new = (
-        bool(faults) and _leaf(shake) in expected for shake, faults in zip(shakes, found, strict=True)
-    )
+    new = (bool(faults) and _leaf(shake) in expected for shake, faults in zip(shakes, found, strict=True))
     hard = [*(one.kind in _HARD for one in failures), *new]
     return Look((*_silences(observation), *chain.from_iterable(found), *sent), bool(hard) and all(hard))
 

@@ -264,3 +264,14 @@ def test_mismatched_pairs_are_seen_between_two_renames_only(
     apart = [after - before for before, after in pairwise(reader.mismatches)]
     assert sum(gap for gap in apart if gap < 0.5) < WINDOW_S  # the way there and the way back are further apart
     assert reader.unrecorded == 0
+
+
+def test_service_that_does_not_come_up_with_its_old_files_is_broken(
+    tmp_path: Path, pairs: tuple[Pair, Pair, Pair]
+) -> None:
+    place = new_place(tmp_path, pairs[0], reload="echo it is gone; exit 1")
+    place.start(place.stage(pairs[1]))
+    progress = place.wait_for("broken")
+    assert progress.last.detail == "not taken up: gateway: it is gone ; after the way back gateway: it is gone "
+    assert (progress.live, place.configured) == ("0", of(pairs[0]))
+    assert not progress.was_interrupted

@@ -62,6 +62,7 @@ judge_words() {
 # they are on the host. A unit with a root or mounts of its own may not.
 check() { if [ "${1-}" = sees ]; then sees "$2"; else check_config; fi; }
 sees() {
+  [ -n "$first" ] || [ -z "$skipped" ] || { echo "${skipped#; }"; exit 1; }
   for pid in $first; do
     # shellcheck disable=SC2016 # the inner shell expands them
     hidden=$(xargs -0 sh -c 'seen=/proc/$1/root; shift

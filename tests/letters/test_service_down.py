@@ -1,0 +1,50 @@
+"""A service that did not come up after the way back: before everything else, in lines, report and mail."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from pytest_sslaudit.tally import Tally
+from remediate.advice import DOWN, advice
+from remediate.case import Case, Repair, steps_of
+from remediate.deployment.switch import Moment, Progress
+from remediate.letter import Letter, compose, subject
+from remediate.letter_parts import Entry, Run, Section
+from remediate.show import down_lines
+from remediate.steps.reload import service_down
+from remediate.walk import Ending
+
+CASE = Case(
+    "0123456789abcdef", "web1", "ssh://web1", Repair.REISSUE, ("www.example.org",), ("apache",), ("https://web1:443",),
+    (), (), steps_of(Repair.REISSUE, ("apache",), ("https://web1:443",)),
+)  # fmt: skip
+NOTE = "the old files are in place again, but a service did not come up with them: apache: cannot open /etc/x"
+AT = datetime(2026, 7, 1, tzinfo=UTC)
+MINOR = Entry("failed", "nginx", "a:443", "cert.expired", "it has expired", cause="issuer.refused")
+ENTRY = replace(MINOR, service="apache", cause=DOWN, tried="a new key", happened=NOTE, to_do=advice(DOWN))
+LETTER = Letter("failed", (Section("db1", (MINOR,)), Section("web1", (ENTRY,))), Run(AT, "here", "1"))
+
+
+def test_broken_switch_is_a_service_that_is_down() -> None:
+    stuck = service_down(Progress((Moment(0, "v", "broken", "apache: cannot open"),)))
+    assert stuck
+    assert (stuck.cause, stuck.went_back, "apache: cannot open" in str(stuck)) == (DOWN, True, True)
+    assert service_down(Progress((Moment(0, "v", "returned", "late"),))) is None
+
+
+def test_line_names_host_service_cause_and_advice() -> None:
+    (line,) = down_lines([Ending(CASE, "failed", cause="proof.failed"), Ending(CASE, "failed", cause=DOWN, note=NOTE)])
+    assert line == f"SERVICE DOWN: web1: apache: {NOTE}. To do: {advice(DOWN)}"
+    assert Tally().services_down == ()
+
+
+def test_subject_and_first_paragraph_of_mail_say_it() -> None:
+    assert subject(LETTER).startswith("SERVICE DOWN: web1: apache: repair failed: the old files are in place")
+    message = compose(LETTER, "sslaudit@example.org", ["root@example.org"])
+    text = message.get_body(("plain",))
+    html = message.get_body(("html",))
+    assert text
+    assert html
+    assert " ".join(text.get_content().split("\n\n")[0].split()).startswith(f"SERVICE DOWN: web1: apache: {NOTE}")
+    assert html.get_content().index("SERVICE DOWN: web1") < html.get_content().index("<h2>")
