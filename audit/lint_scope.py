@@ -1,17 +1,15 @@
-"""Whom rule books bind, and what rules say of a certificate in the words of a check.
-
-It knows no rule, and of a certificate only what was judged of it.
-"""
+"""Which issuers the rule books bind, and what rules say of a certificate in the words of a check."""
 
 from __future__ import annotations
 
 from audit.certificate import MALFORMED, Certificate
 from audit.chain import Chain
-from audit.checks import Finding, Inconclusive, NotApplicable
+from audit.checks import Finding, Inconclusive, NotApplicable, Remedy
 from audit.lint import Rule, lint
 from audit.observation import Observation
 from audit.placeholder import require_own
 from audit.policy import Policy
+from audit.refusal import Refusal
 from audit.trust import require_names
 from audit.words import listing, moment, sentence
 
@@ -40,12 +38,22 @@ def require_public(chain: Chain) -> None:
     raise NotApplicable("its issuer is not publicly trusted, and the rules bind only those that are")
 
 
-def require_rules(certificate: Certificate, rules: tuple[Rule, ...]) -> None:
-    """Raise what a check of these rules ends with, unless the certificate keeps them all."""
+def require_rules(certificate: Certificate, rules: tuple[Rule, ...], refusals: tuple[Refusal, ...] = ()) -> None:
+    """Raise what a check of these rules ends with, unless the certificate keeps them all.
+
+    `refusals` are what the rule books forbid in its path; of one clause what a rule says of the leaf is enough. If only
+    certificates above the leaf break them, no new leaf helps.
+    """
     seen = lint(certificate.der, rules)
-    if seen.breaches:
-        clauses = list(dict.fromkeys(breach.rule.source for breach in seen.breaches))
-        raise Finding(listing(seen.breaches), observed=list(map(str, seen.breaches)), required=clauses)
+    broken = dict.fromkeys(breach.rule.source for breach in seen.breaches)
+    others = [refusal for refusal in refusals if refusal.position or refusal.clause not in broken]
+    found = (*seen.breaches, *others)
+    if found:
+        clauses = list(dict.fromkeys((*broken, *(refusal.clause for refusal in others))))
+        of_leaf = seen.breaches or any(not refusal.position for refusal in others)
+        raise Finding(
+            listing(found), observed=list(map(str, found)), required=clauses, remedy=None if of_leaf else Remedy.MANUAL
+        )
     if seen.unread:
         raise Inconclusive(f"the certificate cannot be read: {sentence(seen.unread)}", because=MALFORMED)
     if not seen.binding:

@@ -135,11 +135,7 @@ def test_profile_is_a_servers(certificate: Certificate, chain: Chain, observatio
     The path keeps the rule books too, in what clients accept although the books forbid it.
     """
     require_bound(chain, observation, policy)
-    require_rules(certificate, PROFILE)
-    refusals = profile_refusals(chain, policy)
-    of_leaf = any(refusal.position == 0 for refusal in refusals)
-    require(not refusals, listing(refusals), observed=list(map(str, refusals)), required="the profile of the rule book",
-            remedy="reissue" if of_leaf else "manual")  # fmt: skip
+    require_rules(certificate, PROFILE, profile_refusals(chain, policy))
 
 
 @check("cert.lint-br", severity="low", remedy="reissue", source="BR 7.1, as pkilint has it")
