@@ -29,6 +29,8 @@ SERVER_AUTH: Final = ExtendedKeyUsageOID.SERVER_AUTH.dotted_string
 _NOT_OF_SERVERS: Final = ("codeSigning", "emailProtection", "timeStamping", "OCSPSigning", "anyExtendedKeyUsage")
 _MAX_SERIAL: Final = 1 << 159  # 20 octets, the first bit of which is the sign
 _EMPTY: Final = b"\x30\x00"  # a SEQUENCE
+_USUAL_CONSTRAINTS: Final = tuple(bytes.fromhex(f"0603551d13{flag}04023000") for flag in ("", "0101ff"))
+"""How basicConstraints of leaves are encoded that say nothing, critical or not: found at once."""
 _INTEGER: Final = 0x02
 
 Rule = Callable[[Member], Iterator[Breach]]
@@ -108,6 +110,8 @@ def _unique_identifiers(member: Member) -> Iterator[Breach]:
 
 
 def _has_path_length(leaf: Member) -> bool:
+    if any(usual in leaf.der for usual in _USUAL_CONSTRAINTS):
+        return False
     parts = elements(leaf.raw_extension(BASIC_CONSTRAINTS) or _EMPTY)
     return any(part.tag == _INTEGER for part in elements(parts[0].content))
 

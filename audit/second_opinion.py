@@ -1,9 +1,9 @@
 """What the library's own validator says of a path that breaks no rule here.
 
-It is called for one path alone, so it has nothing to choose. It is not called if it is known to be stricter than
-RFC 5280: it counts self-issued intermediates against path lengths, compares names byte by byte, and processes
-constraints on a few kinds of names only, the empty one that stands for every DNS name not among them. It does not
-process policyMappings and OCSPNoCheck, and in a path of no server it wants extended key usages to be a client's.
+It is called for one path alone, so it has nothing to choose, and only if the name of a server is looked for: its rules
+for leaves are those of servers. It is not called if it is known to be stricter than RFC 5280: it counts self-issued
+intermediates against path lengths, compares names byte by byte, and processes constraints on a few kinds of names only,
+the empty one that stands for every DNS name not among them. It does not process policyMappings and OCSPNoCheck.
 """
 
 from __future__ import annotations
@@ -31,31 +31,24 @@ _CONSTRAINED: Final = (x509.DNSName, x509.IPAddress, x509.RFC822Name)
 
 def library_breaches(path: Path, reference: str | None, purpose: str, at: datetime) -> Iterator[Breach]:
     """Yield why the library refuses a path, leaf first and anchor last."""
-    is_server = reference is not None and "@" not in reference and purpose == SERVER_AUTH
-    if len(path) == 1 or not _is_within_its_reach(path, is_server=is_server):
+    if reference is None or "@" in reference or purpose != SERVER_AUTH:
+        return
+    if len(path) == 1 or not _is_within_its_reach(path):
         return
     leaf, *intermediates, anchor = (member.parsed for member in path)
     try:
         with unwarned():
             builder = PolicyBuilder().store(Store([anchor])).time(at).max_chain_depth(len(intermediates))
-            if is_server and reference is not None:
-                builder = builder.extension_policies(
-                    ca_policy=_ca_policy(), ee_policy=ExtensionPolicy.webpki_defaults_ee()
-                )
-                builder.build_server_verifier(_subject(reference)).verify(leaf, intermediates)
-            else:  # its rules for leaves are those of servers
-                builder = builder.extension_policies(ca_policy=_ca_policy(), ee_policy=ExtensionPolicy.permit_all())
-                builder.build_client_verifier().verify(leaf, intermediates)
+            builder = builder.extension_policies(ca_policy=_ca_policy(), ee_policy=ExtensionPolicy.webpki_defaults_ee())
+            builder.build_server_verifier(_subject(reference)).verify(leaf, intermediates)
     except (VerificationError, *UNREADABLE) as error:
         yield Breach("RFC 5280 6.1", f"the library's validator refuses it: {' '.join(str(error).split())[:200]}")
 
 
-def _is_within_its_reach(path: Path, *, is_server: bool) -> bool:
+def _is_within_its_reach(path: Path) -> bool:
     if any(member.is_self_issued for member in path[1:-1]):
         return False
     if any(member.is_critical(x509.OCSPNoCheck) for member in path):
-        return False
-    if not is_server and any(ca.get(x509.ExtendedKeyUsage) is not None for ca in path[1:]):
         return False
     if any(extension.critical for ca in path[1:] for extension in ca.unknown):
         return False

@@ -14,10 +14,14 @@ from audit import test_chain as chains
 from audit import test_names as names
 from audit.anchors import Anchors
 from audit.chain import Chain, read_chain
+from audit.checks import Finding
 from audit.endpoint import parse_endpoint
 from audit.lint import day
+from audit.lint_scope import require_rules
 from audit.observation import Handshake
 from audit.policy import Policy, load_profile
+from audit.refusal import Refusal
+from audit.rules_profile import RULES as PROFILE
 from tests.audit.answers import ASKED, CA, LEAF, REVOKED, UNKNOWN, Answer, delegate
 from tests.audit.answers import ROOT as REVOCATION_ROOT
 from tests.audit.certificates import DAY, NOW, Draft, ca, rsa_key
@@ -267,3 +271,16 @@ def test_the_key_of_an_intermediate_is_held_to_what_a_leafs_is() -> None:
 
 def test_without_an_intermediate_there_is_no_key_to_judge() -> None:
     assert not_applicable(chains.test_intermediates_keys_are_strong, chain=chain(GOOD.by(ROOT), ROOT), policy=WEBPKI)
+
+
+def test_path_that_breaks_rule_book_is_finding_even_if_no_rule_binds_the_leaf() -> None:
+    """A rule that came after the issue of a leaf does not end the check before its path is looked at."""
+    later = tuple(replace(rule, since=day(2099, 1, 1)) for rule in PROFILE)
+    refusal = Refusal("BR 7.1.4.3", "leaf", "the common name is not a copy of a name", "profile", 0)
+    with pytest.raises(Finding, match="the common name is not a copy") as found:
+        require_rules(certificate(SOUND), later, (refusal,))
+    assert found.value.remedy is None
+    above = replace(refusal, place="anchor (CN=Root)", position=2)
+    with pytest.raises(Finding) as found:
+        require_rules(certificate(SOUND), later, (above,))
+    assert found.value.remedy == "manual"
