@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import subprocess
 import sys
 from collections.abc import Iterator
 from functools import cache
@@ -119,3 +120,9 @@ def test_judgement_names_no_module_that_says_nothing() -> None:
     vague = ("manager", "helper", "util", "handler", "processor")
     every = (*sources("audit"), *sources("pytest_sslaudit"), *sources("remediate"))
     assert [file.name for file in every if any(word in file.stem for word in vague)] == []
+
+
+@pytest.mark.parametrize("module", ["audit.targets", "audit.probe.host", "audit.configuration", "audit.probe"])
+def test_module_can_be_the_first_that_is_imported(module: str) -> None:
+    done = subprocess.run([sys.executable, "-c", f"import {module}"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

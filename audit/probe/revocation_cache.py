@@ -14,7 +14,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
-from audit.configuration.private_files import own_directory
 from audit.probe.exchange import Question
 from audit.record import format_time, parse_time
 
@@ -71,6 +70,8 @@ class AnswerCache:
         """Make the folder, and forget in it what is out of date."""
         if self._is_made:
             return
+        from audit.configuration.private_files import own_directory  # noqa: PLC0415 - that package imports this one
+
         own_directory(self._folder).chmod(0o700)
         self._is_made = True
         for file in self._folder.iterdir():

@@ -261,6 +261,25 @@ def test_read_trusted_reads_regular_files_of_a_limited_size(root: Path, shell: s
     assert answer(f"say read_trusted {root}/none", shell) == f"no: {root}/none does not exist"
 
 
+@BOTH
+def test_file_of_another_user_in_roots_directory_is_a_trusted_entry_and_nothing_else_of_its_is(
+    root: Path, eves: Path, shell: str
+) -> None:
+    (root / "key").write_text("x")
+    give(root / "key", EVE, mode=0o666)
+    (root / "link").symlink_to("key")
+    for name in ("key", "link"):
+        assert answer(f'say trusted_entry {root}/{name}; echo "$real"', shell) == f"yes\n{root}/key"
+    (eves / "key").write_text("x")
+    os.mkfifo(root / "fifo")
+    give(root / "fifo", EVE)
+    (root / "t").mkdir()
+    (root / "t").chmod(0o1777)
+    as_user(EVE, "touch", str(root / "t" / "key"))
+    for name in ("eve/key", "fifo", "t/key"):
+        assert answer(f"say trusted_entry {root}/{name}", shell).endswith(f" belongs to uid {EVE}"), name
+
+
 # --- processes ---
 
 

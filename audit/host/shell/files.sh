@@ -76,7 +76,7 @@ p
 # Sets $r, the file itself, and $reader: us, the owner of $folder, or nobody.
 find_reader() {
   r='' reader=us refusal=''
-  if trusted_path "$f"; then
+  if trusted_entry "$f"; then
     r=$real
     return
   fi

@@ -230,6 +230,14 @@ t_has_no_acl() {
 
 trusted_path() { t_walk "$1" t_trust; }
 
+# trusted_entry PATH: as trusted_path, but a regular file itself may belong to another user, such as a daemon's key in root's
+# directory. That user can change its content, and cannot put a link, a FIFO or a device in its place.
+trusted_entry() { t_walk "$1" t_trust_entry; }
+
+t_trust_entry() {
+  [ "$t_kind" = file ] && [ -z "$t_open" ] || t_trust
+}
+
 # same_file PID PATH: the process has the same file at that path, or none as we have none.
 same_file() {
   t_their=/proc/$1/root

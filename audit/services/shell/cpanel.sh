@@ -17,7 +17,7 @@ holders() {
 
 served() {
   for f in "$own" "$in_its_place"; do
-    echo "$f $(read_trusted "$f" | leaf) $(stat -L -c %Y "$f")"
+    trusted_entry "$f" && [ "$kind" = file ] && echo "$f $(head -c 1000000 "$real" | leaf) $(stat -L -c %Y "$f")"
   done
   for port in $own_ports; do
     pids=$(holders "$port")
