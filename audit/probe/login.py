@@ -20,6 +20,7 @@ from audit.host.script import InvalidAnswer, Script, composed, nonce_in, read_se
 from audit.observation import ProbeFailure, Stage
 from audit.probe.login_faults import explain, last_line
 from audit.probe.run_local import Command, Finished, run_bounded
+from audit.redaction import Secrets
 from audit.services.service import Section
 
 if TYPE_CHECKING:
@@ -136,10 +137,9 @@ class Host:
         return ProbeFailure(stage, "broken", f"{self.hostspec}: the login ended with {finished.rc} ({said_last})")
 
     def _said(self, finished: Finished) -> str:
-        text = (finished.stderr or finished.stdout[-2000:]).decode("utf-8", "replace")[-8000:]
-        for secret in _secrets(self.backend):
-            text = text.replace(secret, "…")
-        return _KEY.sub("(a private key)", text)
+        octets = finished.stderr or finished.stdout
+        text = Secrets(tuple(_secrets(self.backend))).hide(octets.decode("utf-8", "replace"))  # before it is cut
+        return _KEY.sub("(a private key)", text[-8000 if finished.stderr else -2000 :])
 
 
 def _in_time(work: Callable[[], Any], seconds: float) -> Any:  # noqa: ANN401 - testinfra is untyped
@@ -228,6 +228,8 @@ def _host(hostspec: str, backend: Any, timeout_s: float) -> Host:  # noqa: ANN40
         _, mark, query = shown.partition("?")
         shown = f"ansible://{label}{mark}{query}"
         backend = _direct(backend) or backend
+    if str(backend.get_hostname()).startswith("-"):
+        raise ValueError("a host's name cannot begin with '-': ssh and docker would take it for an option")
     host = Host(label, shown, backend, timeout_s)
     _make_bounded(host)
     return host

@@ -14,7 +14,9 @@ from audit.host.script import composed, read_sections, script_of
 from audit.observation import ProbeFailure
 from audit.probe.login import Host, _in_time, distinguish, hosts_of, new_nonce, redacted
 from audit.probe.run_local import Command, run_bounded
+from audit.redaction import Secrets
 from audit.targets import Login
+from tests.audit.encodings import encodings
 from tests.host.hosts import look, put_first, write_program
 
 
@@ -123,6 +125,35 @@ def test_a_password_is_in_no_message_and_no_label(tmp_path: Path, monkeypatch: p
     assert str(seen.host.endpoint) == "web1/"
     assert seen.host.endpoint.hostspec == "ssh://root@web1"
     assert "hunter2" not in repr(seen)
+
+
+@pytest.mark.parametrize("form", encodings("hunter2/secret"))
+def test_password_that_a_login_repeats_in_another_encoding_is_hidden(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: str
+) -> None:
+    said = "x" * 7_990 + " " + encodings("hunter2/secret")[form]
+    (tmp_path / "said").write_text(said, encoding="utf-8")
+    write_program(tmp_path, "sshpass", [f"cat {tmp_path}/said >&2", "exit 255"])
+    put_first(monkeypatch, tmp_path)
+    (seen,) = look(Login("ssh://root:hunter2%2Fsecret@web1"))
+    assert not Secrets(("hunter2/secret",)).are_in(repr(seen).encode())
+    assert "cret" not in repr(seen)
+
+
+@pytest.mark.parametrize(
+    "hostspec",
+    ["ssh://-oProxyCommand=touch${IFS}%2Ftmp%2Fran", "ssh://root@-oProxyCommand=id", "docker://--help", "podman://-x"],
+)
+def test_host_that_would_be_an_option_of_the_login_is_refused(
+    hostspec: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for program in ("ssh", "docker", "podman"):
+        write_program(tmp_path, program, [f"touch {tmp_path}/ran", "exit 255"])
+    put_first(monkeypatch, tmp_path)
+    failure = failure_of(Login(hostspec))
+    assert failure.kind == "unresolvable"
+    assert "a host's name cannot begin with '-'" in failure.detail
+    assert not (tmp_path / "ran").exists()
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ import remediate.__main__
 from pytest_sslaudit.cli.program import main
 
 COMMANDS = ("install-timer", "remove-timer", "timer-status", "repair")
-REPAIRS = ("plan", "apply", "resume", "status", "rollback")
+REPAIRS = ("plan", "apply", "resume", "status", "rollback", "release")
 
 
 def status_of(run: Callable[[Sequence[str]], int], *words: str) -> int:
