@@ -5,6 +5,7 @@ A function of the evidence, the bounds and the instant. It refuses to know hosts
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -42,6 +43,7 @@ class Plan:
     cases: tuple[Case, ...]
     explained: tuple[Explained, ...]
     waiting: tuple[Waiting, ...]
+    accidents: tuple[str, ...] = ()  # traces of exceptions of ours, each about one certificate
 
     @property
     def canary(self) -> Case | None:
@@ -60,15 +62,23 @@ def plan(evidence: Evidence, bounds: Bounds, now: datetime) -> Plan:
             helped.setdefault(result.endpoint, []).append(result)
         else:
             explained.append(why)
-    ready, waiting = list[Case](), list[Waiting]()
+    ready, waiting, accidents = list[Case](), list[Waiting](), list[str]()
 
     def is_held(draft: Draft) -> bool:
-        return any(of_endpoints(case_of(draft, evidence, around, bounds), evidence, around))
+        try:
+            return any(of_endpoints(case_of(draft, evidence, around, bounds), evidence, around))
+        except Exception:  # noqa: BLE001 - raised again, and kept, when the draft is planned by itself
+            return True
 
     for draft in joined(_drafts(evidence, helped), is_held):
-        case = case_of(draft, evidence, around, bounds)
-        not_ours = _not_ours(case, bounds)
-        because = _because(case, evidence, around, (bounds, now))
+        try:
+            case = case_of(draft, evidence, around, bounds)
+            not_ours = _not_ours(case, bounds)
+            because = _because(case, evidence, around, (bounds, now))
+        except Exception as error:  # noqa: BLE001 - the boundary of one case: the others are still planned
+            accidents.append(traceback.format_exc())
+            explained += _unplanned(draft, error)
+            continue
         if not_ours:
             explained += [Explained(one.endpoint, one.check, *not_ours, one.message) for one in case.reasons]
         elif because:
@@ -80,7 +90,14 @@ def plan(evidence: Evidence, bounds: Bounds, now: datetime) -> Plan:
         cases=cases[: bounds.max_cases],
         explained=tuple(sorted(explained, key=lambda one: (one.endpoint, one.check or ""))),
         waiting=(*sorted(waiting, key=lambda one: one.case.id), *_too_many(cases, bounds)),
+        accidents=tuple(accidents),
     )
+
+
+def _unplanned(draft: Draft, error: Exception) -> Iterator[Explained]:
+    """Yield the findings that are left as they are because planning their repair raised an exception."""
+    why = f"its repair could not be planned: {type(error).__name__}: {error}"
+    yield from (Explained(one.endpoint, one.check, "manual", why, one.message) for one in draft.findings)
 
 
 def _open(evidence: Evidence) -> Iterator[Result]:

@@ -48,6 +48,8 @@ def plan_lines(plan: Plan) -> Iterator[str]:
         yield f"{one.kind:<12}  {one_line(f'{one.endpoint}: {one.check}: {sentence([one.message, one.why])}')}"
     for kind, count in sorted(Counter(one.kind for one in plan.explained if one.kind in _COUNTED).items()):
         yield f"{kind:<12}  {count}"
+    for accident in plan.accidents:
+        yield from ("", "an exception of the repair itself:", *accident.splitlines())
 
 
 def _case_lines(case: Case, prefix: str) -> Iterator[str]:

@@ -13,12 +13,13 @@ import grp
 import os
 import pwd
 import stat
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-_ADMINISTRATORS: Final = ("root", "wheel", "adm", "staff", "syslog")
-"""Groups that distributions let write to /var/log and /usr/local; their members administer the machine."""
+_ADMINISTRATORS: Final = ("root", "wheel", "adm", "syslog", *(("staff",) if sys.platform == "linux" else ()))
+"""Groups that distributions let write to /var/log and /usr/local; on macOS every user is in `staff`."""
 _MAX_LINKS: Final = 40
 _NEW: Final = os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 

@@ -155,6 +155,7 @@ class Remediation:
             self._progress.say([f"nothing was repaired: {held}"])
             return
         self._repairs, planned = repairs, repairs.plan(evidence)
+        self._controller.tally.accidents += planned.accidents
         endings = self._repaired(repairs, planned, evidence)
         self._upshot = Upshot(planned, endings, evidence, repairs.journal)
         ids = touched(endings, self._controller.targets)

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
+from remediate import draft as draft_module
+from remediate import plan as plan_module
 from remediate.bounds import Bounds
-from remediate.case import STEPS, Repair, Step, Validation
+from remediate.case import STEPS, Case, Repair, Step, Validation
+from remediate.draft import Draft
 from remediate.evidence import gather
 from remediate.plan import plan
+from remediate.show import plan_lines
 from tests.remediate.rows import NOW, SUMMARY, Row, digest, file, found, planned, seen, served_chain
 
 WEB = "web1/https://www.example.com:443"
@@ -391,3 +396,22 @@ def test_an_endpoint_on_which_checks_were_left_out_waits() -> None:
     evidence = replace(gather([*expired(), SUMMARY]), unfinished=frozenset({WEB}))
     [waiting] = plan(evidence, Bounds(), NOW).waiting
     assert waiting.because == (f"not all checks were run on {WEB}: run it again without -k, -m and --lf",)
+
+
+def test_exception_about_one_certificate_leaves_the_others_planned(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = draft_module.case_of
+
+    def case_of(draft: Draft, *rest: Any) -> Case:  # noqa: ANN401 - as the function it stands for
+        if any("a.example.com" in one.endpoint for one in draft.findings):
+            raise ZeroDivisionError("a bug of ours")
+        return real(draft, *rest)
+
+    monkeypatch.setattr(plan_module, "case_of", case_of)
+    outcome = planned(*expired(name="a.example.com"), *expired(name="b.example.com"))
+    assert [case.names for case in outcome.cases] == [("b.example.com",)]
+    (left,) = (one for one in outcome.explained if one.check == "cert.expired")
+    assert left.endpoint == "web1/https://a.example.com:443"
+    assert left.why == "its repair could not be planned: ZeroDivisionError: a bug of ours"
+    (trace,) = outcome.accidents
+    assert "in case_of" in trace
+    assert trace.splitlines()[-1] in "\n".join(plan_lines(outcome))
