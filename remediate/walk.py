@@ -15,7 +15,7 @@ from remediate.action import Command
 from remediate.advice import DOWN
 from remediate.case import EACH, STEPS, SWITCHED, VALIDATED, Case, Step, StepState
 from remediate.deployment.retention import prune
-from remediate.deployment.versions import destroy_keys, release
+from remediate.deployment.versions import destroy_keys
 from remediate.journal import Event, Outcome
 from remediate.key import discard_request
 from remediate.placeholder import keep_up
@@ -236,7 +236,6 @@ def tidying(site: Site) -> Iterator[Command]:
     """Yield what removes links of earlier versions of this program, and versions that no way back needs."""
     if site.case.repair in SWITCHED:
         others = (case.id for case in site.means.journal.unfinished() if case.id != site.case.id)
-        yield release(site.premises)
         yield prune(site.premises, others)
 
 

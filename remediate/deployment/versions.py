@@ -111,7 +111,7 @@ def stage(installation: Installation, version: Version) -> Command:
 def release(premises: Premises, *cases: str) -> Command:
     """Return the command that makes links of earlier versions files again, for these cases or for all on the host."""
     why = f"make the links of {', '.join(cases) or 'all cases'} files again"
-    return premises.locked(why, script("agree", "files", "replace", "links", "release"), *cases)
+    return premises.locked(why, script("agree", "files", "links", "release"), *cases)
 
 
 def destroy_keys(installation: Installation, name: str) -> Command:

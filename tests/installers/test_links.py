@@ -96,6 +96,7 @@ def test_versions_are_for_root_alone_after_release(place: Place) -> None:
     assert {stat.S_IMODE(path.stat().st_mode) for path in directories} == {0o700}
 
 
-def test_prune_never_removes_what_a_link_leads_through(place: Place, pairs: tuple[Pair, Pair, Pair]) -> None:
+def test_success_of_another_case_makes_links_files_again(place: Place, pairs: tuple[Pair, Pair, Pair]) -> None:
     assert run(prune(replace(place.installation.premises, case="b" * 16), ())).ok
+    assert is_as_configured(place)
     assert place.configured == of(pairs[1])

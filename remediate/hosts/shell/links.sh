@@ -53,3 +53,16 @@ unseal() {
   else change_mode "$(mode_of "$path")" "$1"
   fi
 }
+# release_folder DIRECTORY: makes every link that leads through it a file again; prints each path, or that a switch was
+# interrupted there.
+release_path() {
+  path=${1#"$version"}
+  is_our_link "$path" || return 0
+  reform_one "$path" && printf 'released %s\n' "$path" | tr -c '[:print:]\n' '?'
+}
+release_folder() {
+  folder=$1
+  [ ! -L "$folder/moving" ] || { echo "interrupted $folder"; return 0; }
+  version=$folder/$(readlink "$folder/live")
+  each_file "$version" release_path && close_versions
+}

@@ -1,5 +1,6 @@
 # shellcheck shell=sh
 # shellcheck disable=SC2154,SC2034,SC2329 # variables and functions are shared with the scripts before and after this one
+# Removes links of earlier versions of this program, then what no way back needs.
 # $1: days, then cases that are not touched. Of this case the versions in use, proven last and before that stay. Of other
 # cases nothing stays that no configured path uses any more: at once if this case has the paths now, else when nothing
 # has changed there for so many days. What this program did not make is not touched: the root may be a directory in which
@@ -41,6 +42,10 @@ made_by_us() {
     esac
   done
 }
+for own in "$root"/*/*/; do
+  own=${own%/}
+  [ ! -L "$own/live" ] || release_folder "$own" >/dev/null || :
+done
 for folder in "$root/$case"/*/; do
   folder=${folder%/}
   [ -L "$folder/live" ] || continue

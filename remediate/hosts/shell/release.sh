@@ -1,18 +1,7 @@
 # shellcheck shell=sh
 # shellcheck disable=SC2154,SC2034,SC2329 # variables and functions are shared with the scripts before and after this one
 # For the cases named, or for all, makes every link of an earlier version of this program a file again; prints each path,
-# and each directory in which a switch was interrupted. Versions of the cases named may be tried again. Prepended: lock.sh, replace.sh, links.sh.
-release_path() {
-  path=${1#"$version"}
-  is_our_link "$path" || return 0
-  reform_one "$path" && printf 'released %s\n' "$path" | tr -c '[:print:]\n' '?'
-}
-release_folder() {
-  folder=$1
-  [ ! -L "$folder/moving" ] || { echo "interrupted $folder"; return 0; }
-  version=$folder/$(readlink "$folder/live")
-  each_file "$version" release_path && close_versions
-}
+# and each directory in which a switch was interrupted. Versions of the cases named may be tried again. Prepended: lock.sh, files.sh, links.sh.
 status=0 named=$#
 [ $# -gt 0 ] || for each in "$root"/*/; do
   each=${each%/}
