@@ -24,7 +24,7 @@ CURVES: Final = {
 """Names of NIST's curves (FIPS 186) for those of SEC 2."""
 
 _RSA: Final = bytes.fromhex("06092a864886f70d010101")  # rsaEncryption
-_EXPLICIT: Final = bytes.fromhex("06072a8648ce3d020130")  # id-ecPublicKey, and then a SEQUENCE of parameters
+EXPLICIT: Final = bytes.fromhex("06072a8648ce3d020130")  # id-ecPublicKey, and then a SEQUENCE of parameters
 _BEFORE_CURVE: Final = 20  # octets: two headers and the above
 _EXPONENT_BITS: Final = 8192
 _SMALL_PRIMES: Final = math.prod(
@@ -65,7 +65,7 @@ def read_key(key: CertificatePublicKeyTypes, spki: bytes = b"") -> KeyFacts:
             "EC",
             key.key_size,
             curve=curve,
-            is_explicit=_EXPLICIT in spki[:_BEFORE_CURVE],
+            is_explicit=EXPLICIT in spki[:_BEFORE_CURVE],
             number=key.public_numbers().x,
         )
     if isinstance(key, dsa.DSAPublicKey):

@@ -61,6 +61,7 @@ class Judge:
     request: Request
     search: Search
     _constrained: dict[tuple[int, int], tuple[Breach, ...]] = field(default_factory=dict)
+    _steps: dict[tuple[tuple[int, ...], bool], tuple[Breach, ...]] = field(default_factory=dict)
 
     def best(self, leaf: Member) -> Judged:
         """Return the best path and everything that is wrong with it, whether or not it refuses the path."""
@@ -106,8 +107,14 @@ class Judge:
         if request.reference is not None and not leaf.lacks_extensions:
             yield from reference_breaches(leaf, request.reference)
 
-    def _step(self, path: Path, issuer: Member, *, is_anchor: bool) -> Iterator[Breach]:
-        """Yield what is wrong with the next issuer of a path, in itself and for what is below it."""
+    def _step(self, path: Path, issuer: Member, *, is_anchor: bool) -> tuple[Breach, ...]:
+        """Return what is wrong with the next issuer of a path, in itself and for what is below it."""
+        step = (tuple(map(id, (*path, issuer))), is_anchor)
+        if step not in self._steps:
+            self._steps[step] = tuple(self._step_breaches(path, issuer, is_anchor=is_anchor))
+        return self._steps[step]
+
+    def _step_breaches(self, path: Path, issuer: Member, *, is_anchor: bool) -> Iterator[Breach]:
         yield from (
             anchor_breaches(issuer, self.request.purpose)
             if is_anchor
