@@ -13,7 +13,7 @@ import pytest_sslaudit.timer
 import remediate.__main__
 from pytest_sslaudit.cli.program import main
 
-COMMANDS = ("install-timer", "remove-timer", "timer-status", "repair")
+COMMANDS = ("install-timer", "remove-timer", "timer-status", "collector", "repair")
 REPAIRS = ("plan", "apply", "resume", "status", "rollback", "release")
 
 
