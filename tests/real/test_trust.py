@@ -223,6 +223,18 @@ def test_a_user_may_trust_its_own_files_and_roots(root: Path, eves: Path) -> Non
     assert trusts(root / "f", uid=EVE).startswith("no: ")
 
 
+@BOTH
+@pytest.mark.parametrize("uid", [0, EVE])
+def test_file_system_that_another_user_mounted_is_not_trusted(root: Path, shell: str, uid: int) -> None:
+    """A program of the user's (FUSE) makes up the owners and modes that are seen there."""
+    with tempfile.NamedTemporaryFile(dir="/dev/shm") as file:
+        device = os.minor(Path(file.name).stat().st_dev)
+        line = f"99 1 0:{device} / /dev/shm rw shared:1 - fuse.sshfs x rw,user_id={uid},group_id=0,allow_other\n"
+        (root / "mounts").write_text(line)
+        said = answer(f"t_mounts={root}/mounts; t_foreign=unread; say trusted_path {file.name}", shell)
+    assert said == ("yes" if uid == 0 else "no: /dev/shm is on a file system that another user mounted")
+
+
 def test_swapped_link_never_makes_a_path_trusted(root: Path, eves: Path) -> None:
     (root / "good").write_text("good")
     swapper = subprocess.Popen(

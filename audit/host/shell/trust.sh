@@ -13,7 +13,9 @@ t_line='
 t_tab=$(printf '\t')
 t_me=$(id -u)
 t_owner_mode=''    # yes: we run with the rights of a directory's owner, and the kernel checks them
+t_mounts=/proc/self/mountinfo
 t_foreign=unread   # devices of file systems that other users mounted
+t_programs=$t_line   # programs that are trusted: only root can change that
 t_asked=''         # units that systemctl was asked about
 t_most=16777216    # bytes of a file that is copied
 
@@ -183,7 +185,7 @@ t_absent() {
 # FUSE shows the owners and modes that the mounting user's program makes up.
 t_find_foreign() {
   t_foreign=' '
-  t_found=$(sed -n 's/^[0-9]* [0-9]* 0:\([0-9]*\) .* - fuse.*[ ,]user_id=\([0-9]*\).*/\1:\2/p' /proc/self/mountinfo 2>/dev/null)
+  t_found=$(sed -n 's/^[0-9]* [0-9]* 0:\([0-9]*\) .* - fuse.*[ ,]user_id=\([0-9]*\).*/\1:\2/p' "$t_mounts" 2>/dev/null)
   for t_word in $t_found; do
     case ${t_word#*:} in
     0 | "$t_me") continue ;;
@@ -421,7 +423,8 @@ t_program() {
     ;;
   *) t_no "the link to its program cannot be read" || return 1 ;;
   esac
-  [ "$kind" = file ] && [ -x "$bin" ] || t_no "$bin is not a program"
+  [ "$kind" = file ] && [ -x "$bin" ] || t_no "$bin is not a program" || return 1
+  t_programs=$t_programs$bin$t_line
 }
 
 # trusted_process PID: root started it, or a system unit, or a trusted process with the same program. Sets $bin, $words (a
@@ -495,7 +498,7 @@ trusted_words() {
       esac
     done
     t_before=$t_now
-    [ -n "$t_file" ] || continue
+    if [ -z "$t_file" ] || [ "$t_file" = "$bin" ]; then continue; fi
     t_file=${t_file%[\;,]}
     trusted_path "$t_file" && same_file "$t_pid" "$t_file" || return 1
   done
@@ -505,11 +508,17 @@ trusted_words() {
 # $run_env may hold more of its environment, NAME=VALUE a line. $run_in may hold the process, found to be trusted, with
 # whose mounts the program runs.
 run_trusted() {
-  trusted_path "$1" || {
-    printf '%s is not run: %s\n' "$1" "$why" >&2
-    return 77
-  }
-  [ "$missing" != yes ] || return 127
+  case $t_programs in
+  *"$t_line$1$t_line"*) ;;
+  *)
+    trusted_path "$1" || {
+      printf '%s is not run: %s\n' "$1" "$why" >&2
+      return 77
+    }
+    [ "$missing" != yes ] || return 127
+    t_programs=$t_programs$1$t_line
+    ;;
+  esac
   t_env=${run_env-}
   set -- LC_ALL=C "PATH=$PATH" HOME=/root "$@"
   while [ -n "$t_env" ]; do
