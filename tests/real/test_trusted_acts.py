@@ -354,3 +354,9 @@ def test_owner_is_the_user_who_decides_where_the_path_leads(root: Path, eves: Pa
     as_user(EVE, "mkdir", str(root / "public" / "d"))
     said = answer(f"say owner_of {root}/public/d", shell)
     assert said == f"no: {root}/public/d is in {root}/public, which every user can write"
+
+
+def test_owner_who_prints_without_end_is_cut(eves: Path) -> None:
+    done = run_trust(f"as_owner {eves} 'yes'")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "printed too much" in done.stderr

@@ -902,13 +902,25 @@ as_owner() {
   else
     t_find_user
   fi
-  if t_said=$(t_as -c "$t_script" sh "$@" 2>&1 3>&- 4>&- 5>&- 6>&- 7>&- 8>&- 9>&-); then
-    [ -z "$t_said" ] || printf '%s\n' "$t_said"
-  else
-    t_status=$?
+  # the owner's processes could print without end
+  t_said=$({
+    t_as -c "$t_script" sh "$@" 2>&1 3>&- 4>&- 5>&- 6>&- 7>&- 8>&- 9>&-
+    printf '\n%s' "$?"
+  } | head -c 8000000)
+  t_status=$(printf %s "$t_said" | tail -n 1)
+  t_said=$(printf %s "$t_said" | sed '$d')
+  case $t_status in
+  0) [ -z "$t_said" ] || printf '%s\n' "$t_said" ;;
+  '' | *[!0-9]* | ????*)
+    t_no "the processes of uid $t_run_uid printed too much"
+    printf '%s\n' "$why" >&2
+    return 1
+    ;;
+  *)
     printf '%s\n' "$t_said" >&2
     return "$t_status"
-  fi
+    ;;
+  esac
 }
 
 # The owner's own group, not that of the directory: root may have given it a group that its owner is not in.
