@@ -152,9 +152,11 @@ def _acl(lines: Iterable[str]) -> tuple[str, ...] | None:
 
 
 def missing_rights(files: Iterable[InstalledFile]) -> tuple[str, ...]:
-    """Return a clause for each file that could not be read for want of a right."""
+    """Return one message per file that could not be read because a right is missing, or that is too large."""
     return tuple(
         dict.fromkeys(
-            f"{file.path}: {file.detail}" for file in files if file.fault == "denied" or "no openssl" in file.detail
+            f"{file.path}: {file.detail}"
+            for file in files
+            if file.fault in ("denied", "too-large") or "no openssl" in file.detail
         )
     )

@@ -283,3 +283,14 @@ def test_acl_that_cannot_be_listed_is_inconclusive_if_its_mask_gives_rights() ->
     unlisted = replace(key_file(mode=0o640), acl=None)
     assert "getfacl" in inconclusive(test_key.test_key_is_private, **private(unlisted)).reason
     assert passes(test_key.test_key_is_private, **private(replace(key_file(mode=0o600), acl=None)))
+
+
+def test_file_that_is_too_large_to_be_read_is_inconclusive() -> None:
+    server = host(certificate_file(), unreadable("key", "too-large", "it has 1099511627776 bytes (limit 1048576)"))
+    found = inconclusive(test_installed.test_configured_files_are_there, server=server)
+    assert "1099511627776 bytes" in found.reason
+
+
+def test_file_that_is_not_regular_is_broken() -> None:
+    server = host(certificate_file(), unreadable("key", "not-regular", "it is a fifo"))
+    assert "is not a regular file" in finding(test_installed.test_configured_files_are_there, server=server).reason
