@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from audit.anchors import Anchors
+from remediate.case import Repair
 from remediate.journal import Journal
 from remediate.runner import Pace, repair
 from remediate.walk import Ending
@@ -137,6 +138,25 @@ def test_an_intermediate_that_ends_too_soon_gives_way_to_a_longer_one_of_the_sam
         means = means_of(journal, Ca(), place, fetcher=fetcher())
         (ending,) = repair([replace(rechaining(place, "chain.intermediate-expiring"), id="again")], means, PACE)
     assert (ending.kind, installed(place)[0]) == ("proven", INTERMEDIATE), ending
+
+
+def test_expired_intermediate_gives_way_to_the_valid_one_that_the_ca_publishes(place: Place, journal: Journal) -> None:
+    gone = new_intermediate("Store Intermediate", AUTHORITY.root, now=NOW, lasts=-DAY, key=AUTHORITY.intermediate.key)
+    plant_chain(place, [gone.certificate])
+    ending = walked(place, journal, "chain.invalid-path")
+    assert (ending.cause, "clients refuse the path: intermediate 1" in ending.note) == ("fetch.no-issuer", True), ending
+    with conversing(answering(forms(INTERMEDIATE)["DER"])) as ca:
+        plant_chain(place, [gone.certificate], urls=[ca.url()])
+        means = means_of(journal, Ca(), place, fetcher=fetcher())
+        (ending,) = repair([replace(rechaining(place, "chain.invalid-path"), id="again")], means, PACE)
+    assert (ending.kind, installed(place)) == ("proven", [INTERMEDIATE]), ending
+
+
+def test_path_that_clients_refuse_is_not_proven_on_the_wire(place: Place, journal: Journal) -> None:
+    gone = new_intermediate("Store Intermediate", AUTHORITY.root, now=NOW, lasts=-DAY, key=AUTHORITY.intermediate.key)
+    plant_chain(place, [gone.certificate])
+    (ending,) = repair([place.case(Repair.RELOAD, id="reload")], means_of(journal, Ca(), place), PACE)
+    assert (ending.cause, "clients refuse the path: intermediate 1" in ending.note) == ("proof.failed", True), ending
 
 
 def test_where_the_new_chain_is_not_served_the_old_files_are_put_back(place: Place, journal: Journal) -> None:
