@@ -14,7 +14,7 @@ from typing import Final
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from cryptography.x509.oid import ObjectIdentifier
+from cryptography.x509.oid import ExtendedKeyUsageOID, ObjectIdentifier
 
 from audit.anchors import Anchors
 from audit.endpoint import Endpoint, parse_endpoint
@@ -65,7 +65,7 @@ class Authorities:
 def found(now: datetime) -> Authorities:
     """Make the CAs, as they are in the web's PKI."""
     root = new_root("Bench Root", now=now)
-    told = sources(CRL)
+    told = (*sources(CRL), x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]))  # BR 7.1.2.10.2
     above = new_intermediate("Bench Above", root, now=now, extra=told)
     return Authorities(root, above, new_intermediate("Bench Issuing", above, now=now, extra=told), now)
 
