@@ -64,6 +64,11 @@ dangling IN CNAME nothere
 text IN TXT "no address"
 *.wild IN A 198.18.0.7
 moved IN DNAME other.test.
+mx IN A 198.18.0.7
+mail IN MX 10 mx
+mail IN MX 20 mx.other.test.
+_443._tcp.host IN TLSA 3 1 1 abababababababababababababababababababababababababababababababab
+_25._tcp.mx IN TLSA 2 1 1 cdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcd
 web1 IN A 198.18.21.2
 web2 IN A 198.18.22.2
 shared IN A 198.18.21.2

@@ -11,11 +11,13 @@ from typing import Any, Final, cast
 
 import pytest
 
+from remediate.access_logs import look_for_visits
 from remediate.action import Command, Done
 from remediate.case import UsedFile
 from remediate.dcv import VALIDATORS, Challenge
 from remediate.dcv.http_csr_hash import body_of, path_of
 from remediate.installers import INSTALLERS
+from remediate.owners import OWNERS, renewing
 from remediate.premises import Premises
 from remediate.site import Site
 from remediate.steps.modes import closing
@@ -94,6 +96,9 @@ def swapping(host: Host, target: str, original: str, path: str) -> Iterator[None
     try:
         yield
     finally:
+        host.run(
+            "pkill", "-KILL", "-u", str(MALLORY)
+        )  # what changed its user has lost the signal of its parent's death
         ended(process)
 
 
@@ -260,3 +265,42 @@ def test_token_of_a_docroot_that_its_group_can_write_is_its_owners(host: Host) -
         body_of(one) + "\n",
         [str(VICTIM), "644"],
     )
+
+
+def test_agent_in_a_users_home_is_not_run_as_root(host: Host) -> None:
+    as_mallory(host, f"mkdir -p {HOME}/.acme.sh/x; : >{HOME}/.acme.sh/x/fullchain.cer; : >{HOME}/ran-as")
+    host.write(HostFile(f"{HOME}/.acme.sh/acme.sh", f"#!/bin/sh\nid -u >>{HOME}/ran-as\n", 0o755))
+    done = run(host, renewing(OWNERS["acme.sh"], PREMISES, (f"{HOME}/.acme.sh/x/fullchain.cer",)))
+    assert (done.status, host.read(f"{HOME}/ran-as")) == (77, ""), done
+    assert f"{HOME} belongs to uid {MALLORY}" in done.error
+
+
+def test_agent_of_roots_in_which_a_user_can_write_a_file_is_not_run(host: Host) -> None:
+    host.write(HostFile("/root/.acme.sh/acme.sh", "#!/bin/sh\ntouch /root/has-run\n", 0o755))
+    host.write(HostFile("/root/.acme.sh/x/x.conf", "Le_Domain=x\n"), HostFile("/root/.acme.sh/x/fullchain.cer", ""))
+    renewal = renewing(OWNERS["acme.sh"], PREMISES, ("/root/.acme.sh/x/fullchain.cer",))
+    host.shell(f"chown {MALLORY} /root/.acme.sh/x/x.conf")
+    refused = run(host, renewal)
+    assert (refused.status, "/root/.acme.sh/x/x.conf" in refused.error) == (77, True), refused
+    assert host.run("test", "-e", "/root/has-run").returncode == 1
+    host.shell("chown 0 /root/.acme.sh/x/x.conf")
+    done = run(host, renewal)
+    assert (done.ok, done.output.startswith("ended 0")) == (True, True), done
+    assert host.run("test", "-e", "/root/has-run").returncode == 0
+
+
+def test_log_that_became_a_link_to_roots_file_is_not_read_as_root(host: Host) -> None:
+    line = '192.0.2.7 - - [30/Nov/2026:01:00:00 +0000] "GET /.well-known/pki-validation/T.txt HTTP/1.1" 200 9'
+    host.write(HostFile("/root/secret.log", f"{line} precious\n", 0o600))
+    as_mallory(
+        host, 'mkdir "$1/log"; echo "$2" >"$1/log/own.log"; ln -s /root/secret.log "$1/log/access.log"', HOME, line
+    )
+    logs = [f"{HOME}/log/access.log", f"{HOME}/log/own.log"]
+    host.shell("chmod 700 /root")
+    noted = run(host, look_for_visits(PREMISES, "T.txt", logs))
+    assert "precious" not in noted.output, noted
+    assert f"!! {HOME}/log/access.log is not read: {HOME} belongs to uid {MALLORY}" in noted.output
+    assert f"== {HOME}/log/own.log\n> 192.0.2.7" in noted.output
+    assert host.run(*AS_MALLORY, "cat", "/root/secret.log").returncode != 0
+    as_mallory(host, f"rm {HOME}/log/access.log; mkfifo {HOME}/log/access.log")
+    assert run(host, look_for_visits(PREMISES, "T.txt", logs)).ok

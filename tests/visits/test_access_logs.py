@@ -124,8 +124,8 @@ def test_what_cannot_be_read_is_a_clause_and_what_need_not_be_there_is_none(logs
     )
     assert addresses(noted) == ["192.0.2.1"]
     assert sorted(noted.faults) == [
-        "/dev/null keeps nothing of what is logged",
         "/nowhere/x y.log is not there",
+        f"{logs.folder}/stream keeps nothing of what is logged",
         "it goes to syslog:user, which is not a file",
         "it goes to |/usr/bin/logger -t x, which is not a file",
     ]
