@@ -204,3 +204,24 @@ def test_section_that_prints_too_much_is_cut_and_says_so() -> None:
 def test_sections_of_a_script_are_known_from_its_text() -> None:
     script = script_of('section a id\nfor n in x; do section "b:$n" id; done\n')
     assert [script.expects(name) for name in ("a", "b:x", "done", "c", "a.b")] == [True, True, True, False, False]
+
+
+@needs_root
+def test_among_many_links_only_those_that_root_alone_can_change_are_read(tmp_path: Path) -> None:
+    main, enabled, eves = tmp_path / "main.conf", tmp_path / "enabled", tmp_path / "eve"
+    for folder in (enabled, eves, tmp_path / "available"):
+        folder.mkdir()
+    for name in ("good", "theirs", "open"):
+        (tmp_path / "available" / name).write_text("x")
+        (enabled / f"{name}.conf").symlink_to(f"../available/{name}")
+    (eves / "x").write_text("x")
+    (enabled / "far.conf").symlink_to("../eve/x")
+    (enabled / "twice.conf").symlink_to("good.conf")
+    (enabled / "gone.conf").symlink_to("../available/gone")
+    os.chown(tmp_path / "available" / "theirs", EVE, EVE)
+    (tmp_path / "available" / "open").chmod(0o666)
+    os.chown(eves, EVE, EVE)
+    main.write_text(f"include {enabled}/*.conf;")
+    read, denied = followed(tmp_path, main)
+    assert sorted(read) == ["good.conf", "main.conf", "twice.conf"]
+    assert {Path(clause.split(":")[0]).name for clause in denied} == {"theirs.conf", "open.conf", "far.conf"}

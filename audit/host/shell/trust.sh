@@ -260,9 +260,10 @@ read_trusted() {
 }
 
 # trusted_files FILE…: sets $good to the regular files that only root or the login can change, $folders to such directories, and
-# $bad to a sentence for each other; a line each. What does not exist is in none. One find(1) looks at most of them.
+# $bad to a sentence for each other; a line each. What does not exist is in none. One find(1) looks at most of them, and one ls(1)
+# at the links, such as those of sites-enabled.
 trusted_files() {
-  good='' bad='' folders='' t_folder='' t_plain='' t_special=''
+  good='' bad='' folders='' t_folder='' t_plain='' t_special='' t_linked=''
   for t_path in "$@"; do
     case $t_path in
     *"$t_line"*) t_bad "$t_path has a newline in its name" ;;
@@ -288,12 +289,66 @@ trusted_files() {
       esac
     done
   fi
+  t_look_at_links
   IFS=$t_line
   # shellcheck disable=SC2086  # a name a line
   set -- $t_special
   unset IFS
   set +f
   for t_path in "$@"; do t_look_closer "$t_path"; done
+}
+
+# Links of root in directories that root alone can change, to plain files in such directories. All others are looked at closer.
+t_look_at_links() {
+  IFS=$t_line
+  # shellcheck disable=SC2086  # a name a line
+  set -- $t_linked
+  unset IFS
+  [ $# -gt 1 ] || {
+    t_special=$t_special$t_linked
+    return
+  }
+  # shellcheck disable=SC2086,SC2012  # $limit is a command and its words; the names are known
+  t_listed=$($limit ls -ldnU -- "$@" 2>/dev/null) || t_listed=''
+  t_plain='' t_folder='' t_wanted=''
+  for t_path in "$@"; do
+    t_fact=${t_listed%%"$t_line"*}
+    t_listed=${t_listed#*"$t_line"}
+    case $t_fact in
+    l*" $t_path -> "?*)
+      t_target=${t_fact#*" $t_path -> "}
+      case $t_target in
+      /*) ;;
+      *) t_target=${t_path%/*}/$t_target ;;
+      esac
+      # shellcheck disable=SC2086  # fields
+      set -- $t_fact
+      if [ "$3" = 0 ] || [ "$3" = "$t_me" ]; then
+        t_before=$t_plain
+        t_closer=$t_special t_worse=$bad
+        t_sort_in "$t_target"
+        t_special=$t_closer bad=$t_worse
+        if [ "$t_plain" != "$t_before" ]; then
+          t_wanted=$t_wanted$t_path$t_line
+          continue
+        fi
+      fi
+      ;;
+    esac
+    t_special=$t_special$t_path$t_line
+  done
+  IFS=$t_line
+  # shellcheck disable=SC2086  # a name a line
+  set -- $t_plain
+  unset IFS
+  t_found=''
+  # shellcheck disable=SC2086  # $limit is a command and its words
+  [ $# -eq 0 ] || t_found=$($limit find "$@" -prune -type f \( -user 0 -o -user "$t_me" \) ! -perm -020 ! -perm -002 -size -16000 -print 2>/dev/null)$t_line
+  if [ "$t_found" = "$t_plain" ]; then
+    good=$good$t_wanted
+  else
+    t_special=$t_special$t_wanted
+  fi
 }
 
 t_bad() {
@@ -317,6 +372,8 @@ t_sort_in() {
     t_bad "$1: uid $t_me cannot search $t_up"
   elif [ -f "$1" ] && [ ! -L "$1" ] && [ -z "$t_folder_open" ]; then
     t_plain=$t_plain$1$t_line
+  elif [ -L "$1" ] && [ -z "$t_folder_open" ]; then
+    t_linked=$t_linked$1$t_line
   elif [ -e "$1" ] || [ -L "$1" ]; then
     t_special=$t_special$1$t_line
   fi
