@@ -204,6 +204,7 @@ def _file_row(file: InstalledFile) -> dict[str, Any]:
         "owner": file.owner,
         "group": file.group,
         "mode": mode,
+        "acl": None if file.acl is None else list(file.acl),
         "spki_sha256": file.spki_sha256 or (first and _known(lambda: first.spki_sha256)),
         "names": _names(first) if first else [],
     }
