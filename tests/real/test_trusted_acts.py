@@ -273,7 +273,7 @@ def test_host_that_cannot_act_as_another_user_refuses(root: Path, eves: Path, sh
     del shell
     bin_ = root / "bin"
     bin_.mkdir()
-    for name in ("sh", "id", "tr", "stat", "readlink", "sed", "env", "timeout", "true"):
+    for name in ("sh", "id", "tr", "head", "tail", "stat", "readlink", "sed", "env", "timeout", "true"):
         (bin_ / name).symlink_to(f"/usr/bin/{name}")
     done = run_trust(f"as_owner {eves} {WRITE} {eves}", path=str(bin_), stdin=b"x")
     assert done.returncode == 77
