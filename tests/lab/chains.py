@@ -41,7 +41,7 @@ def duplicated(at: Authorities, name: str) -> Served:
 def hundred(at: Authorities, name: str) -> Served:
     """Return a chain longer than a prober has to put up with."""
     served = good(at, name)
-    return Served(served.key, (served.chain[0], *(at.intermediate.certificate,) * 99))
+    return Served(served.key, (served.chain[0], *(at.intermediate.certificate,) * 149))
 
 
 def intermediate_ends(at: Authorities, name: str) -> Served:
