@@ -826,9 +826,35 @@ rename_files() {
     shift 2
   done
   while [ $# -gt 0 ]; do
-    t_rename "$1" "$2" || return 1
+    t_alike "$@"
+    if [ "$t_group" -gt 1 ]; then t_rename_group "$t_group" "$@" || return 1
+    else t_group=1 && t_rename "$1" "$2" || return 1
+    fi
+    shift $((2 * t_group))
+  done
+}
+
+# t_alike FROM TO…: sets $t_group to how many of the first pairs keep their name and go from one directory to one other.
+t_alike() {
+  t_group=0 t_up=${1%/*} t_into=${2%/*}
+  while [ $# -gt 1 ] && [ "$1" = "$t_up/${2##*/}" ] && [ "${2%/*}" = "$t_into" ]; do
+    t_group=$((t_group + 1))
     shift 2
   done
+}
+
+# t_rename_group COUNT FROM TO…: one program renames the first pairs, so that only microseconds pass between two of them.
+t_rename_group() {
+  t_pairs=$1
+  shift
+  t_others=$(($# - 2 * t_pairs))
+  while [ "$t_pairs" -gt 0 ]; do
+    t_pairs=$((t_pairs - 1))
+    set -- "$@" "$1"
+    shift 2
+  done
+  shift "$t_others"
+  mv -f -- "$@" "$t_into/"
 }
 
 # new_file_like LIKE PATH MODE: a new file with the attributes of another but for the mode; its content is standard input,

@@ -3,7 +3,8 @@
 # A version comes to be at the configured paths by renames: each new file is prepared in the directory of the old one,
 # and then all are renamed directly after each other. Prepended: files.sh. In $folder: the directory of these files.
 # While renames are under way the link `moving` names their version: if it exists and the lock is free, they were
-# interrupted, and the next who has the lock completes or reverts them. `token` is in the names of prepared files.
+# interrupted, and the next who has the lock completes or reverts them. New files are prepared in a directory of their own
+# beside the old ones, which has `token` in its name: so one program renames all of a directory.
 
 # holds VERSION COUNT PATH PARTS …: whether the paths hold a version.
 holds() {
@@ -35,34 +36,34 @@ bring() {
   shift
   discard_prepared "$@"
   token=$(od -An -N8 -tx1 /dev/urandom | tr -d ' \n')
-  t_name_of_temp=sslaudit-$token
   echo "$token" | write_file 600 "$folder/token" || { said="$folder cannot be written to"; return 1; }
   said=$(prepare_all "$@" 2>&1) || { discard_prepared "$@"; return 1; }
   point_link "$folder/moving" "${to##*/}" || { said="$folder cannot be written to"; return 1; }
   durable "$folder"
   said=$(exchange "$@" 2>&1) || return 1
   durable "$folder"
-  remove_file "$folder/token"
+  discard_prepared "$@"
   point_link "$folder/live" "${to##*/}" && remove_file "$folder/moving" && return
   said="$folder cannot be written to"
   return 1
 }
 prepare_all() {
-  number=0
   for_each prepare "$@"
 }
 prepare() {
-  number=$((number + 1))
-  temporary=${1%/*}/.sslaudit-$token-$number
+  temporary=${1%/*}/.sslaudit-$token/${1##*/}
   [ -e "$to$1" ] && ! is_mounted "$1" || return 0
   make_way "$1" 755 || return 1
-  if trusted_path "${1%/*}"; then copy_file "$to$1" "$temporary"; else prepare_as_owner "$1"; fi || return 1
+  if trusted_path "${1%/*}"; then make_directory 700 "${temporary%/*}" && copy_file "$to$1" "$temporary"
+  else prepare_as_owner "$1"
+  fi || return 1
   same_as "$to$1" "$temporary" || { echo "$temporary does not hold what was written to it" >&2; return 1; }
 }
 prepare_as_owner() {
   is_its_owners "$1" || return 1
   # shellcheck disable=SC2002,SC2016 # the owner is given a pipe and not our file; its shell expands them
-  cat "$to$1" | as_owner "${1%/*}" 'new_file_like "$1" "$2" "$3"' "$1" "$temporary" "$(mode_of "$to$1")"
+  cat "$to$1" | as_owner "${1%/*}" 'make_directory 700 "${2%/*}" && new_file_like "$1" "$2" "$3"' \
+    "$1" "$temporary" "$(mode_of "$to$1")"
 }
 # In a directory of another user only that user's own files are replaced: a new key is not handed to a user who could
 # not read the old one.
@@ -87,7 +88,7 @@ exchange() {
   shift
   rest=$(($# - 2 * left))
   while [ "$left" -gt 0 ]; do
-    number=$((number + 1)) left=$((left - 1)) temporary=${1%/*}/.sslaudit-$token-$number
+    number=$((number + 1)) left=$((left - 1)) temporary=${1%/*}/.sslaudit-$token/${1##*/}
     { [ -e "$temporary" ] && trusted_path "${1%/*}"; } || others="$others $number"
     set -- "$@" "$temporary" "$1"
     shift 2
@@ -136,9 +137,12 @@ discard_prepared() {
   remove_file "$folder/token"
 }
 discard_beside() {
-  for prepared in "${1%/*}"/.sslaudit-"$token"*; do
-    [ ! -e "$prepared" ] || take_away "$prepared" 2>/dev/null || :
-  done
+  prepared=${1%/*}/.sslaudit-$token
+  [ ! -e "$prepared" ] || discard_tree "$prepared" 2>/dev/null || :
+}
+discard_tree() {
+  # shellcheck disable=SC2016 # the owner's shell expands $1
+  if trusted_path "${1%/*}"; then remove_tree "$1"; else as_owner "${1%/*}" 'remove_tree "$1"' "$1" </dev/null; fi
 }
 recall() { bring "$(readlink "$folder/way-back")" "$@" && remove_file "$folder/way-back"; }
 untouched() {
