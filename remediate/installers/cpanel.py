@@ -42,8 +42,11 @@ class Restarted:
         return Command(host, f"let the panel restart {self.name}", self._script)
 
     def revive(self, host: str) -> Command:
-        """Return the restart: it starts what has ended too."""
-        return Command(host, f"let the panel start {self.name}", self._script)
+        """Return the restart: it starts what has ended too. If it fails, a daemon that still runs is no failure."""
+        script = self._script
+        if self.daemon:
+            script = f"(\n{script}) || {{\n{self.daemon.revive(host).script}}}\n"
+        return Command(host, f"let the panel start {self.name}", script)
 
     @property
     def _script(self) -> str:

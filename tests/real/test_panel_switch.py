@@ -96,7 +96,7 @@ def test_the_daemons_own_test_is_asked(server: Server, authority: Authority) -> 
     assert wait_until(lambda: at(host, "dovecot").holder is None)
     host.shell("cp /etc/dovecot/dovecot.conf /root/good; echo 'no_such_setting = 1' >>/etc/dovecot/dovecot.conf")
     switched(host, "dovecot", authority.issue(NAME), 30)
-    assert wait_until(lambda: at(host, "dovecot").last.state == "returned")
+    assert wait_until(lambda: at(host, "dovecot").last.state == "returned"), at(host, "dovecot")
     host.shell("cp /root/good /etc/dovecot/dovecot.conf; /scripts/restartsrv_dovecot")
     assert "dovecot: " in at(host, "dovecot").last.detail
     assert "(nor was it before)" in at(host, "dovecot").last.detail

@@ -16,10 +16,11 @@ from tests.real.pki import Authority
 pytestmark = [pytest.mark.real, pytest.mark.usefixtures("overlays")]
 
 _RESTART: Final = "nginx -s stop; while pidof nginx; do sleep 0.02; done; nginx"
-_DISK: Final = "mkdir -p /full; mount -t tmpfs -o size=2m tmpfs /full;"
+_DISK: Final = "mkdir -p /full; mount -t tmpfs -o size=2m,mode=755 tmpfs /full;"
 _FILL: Final = "cat /dev/zero >/full/ballast || :"
 _NO_INODES: Final = """
-cp -a /etc/ssl/nginx /run/kept; mount -t tmpfs -o nr_inodes=5 tmpfs /etc/ssl/nginx; cp -a /run/kept/. /etc/ssl/nginx
+cp -a /etc/ssl/nginx /run/kept; mount -t tmpfs -o nr_inodes=5,mode=755 tmpfs /etc/ssl/nginx
+cp -a /run/kept/. /etc/ssl/nginx
 """
 _TAKE_PORT: Final = r"""
 sed -i 's|^http {|& server { listen 8081; }|' /etc/nginx/nginx.conf
@@ -113,7 +114,7 @@ INJECTIONS: Final = (
         changes={"root": "/full/x"},
         orders=0,
     ),
-    Injection("no-inodes", "host.command", ("No space",), _NO_INODES, "umount /etc/ssl/nginx", then="proven"),
+    Injection("no-inodes", "install.not-taken-up", ("No space",), _NO_INODES, "umount /etc/ssl/nginx", then="proven"),
     Injection(
         "clock-wrong",
         "ops.clock-skew",
