@@ -51,13 +51,15 @@ services() {
   done
   [ -z "$failed" ]
 }
+# A service that was not told of the new files is not told of the old ones: its configuration may be bad.
+is_told=no
 go_back() {
   cause=$1
   shift
   [ "$returns" = yes ] && [ -L "$folder/way-back" ] || { say kept "$cause"; exit 1; }
   say returning "$cause"
   recall "$files" "$@" || { say kept "$cause; and there is no way back: $said"; exit 1; }
-  if services return "$@"; then say returned "$cause"; else say broken "$cause; after the way back $failed"; fi
+  if [ "$is_told" = no ] || services return "$@"; then say returned "$cause"; else say broken "$cause; after the way back $failed"; fi
   exit 1
 }
 not_brought() {
@@ -99,6 +101,7 @@ bring "$name" "$files" "$@" || not_brought "$@"
 say switched ""
 services see "$@" || go_back "$said" "$@"
 services test "$@" || go_back "the configuration is not good$before: $said" "$@"
+is_told=yes
 services take-up "$@" || go_back "not taken up: $said" "$@"
 say taken-up ""
 [ "$patience" -gt 0 ] || { prove "$name"; confirmed "by nobody, as told"; }
