@@ -10,17 +10,16 @@ from typing import Final
 
 import pytest
 
-from audit.configuration.private_files import create, own_directory, safe_path
+from audit.configuration.private_files import create, own_directory, reserve, safe_path
 from pytest_sslaudit.spool import CONTENT, Spool
 
-_OUR_REPORT: Final = "--html"
 _TRIAL: Final = ".writable"
-REPORTS = ((_OUR_REPORT, "htmlpath"), ("--junit-xml", "xmlpath"))
+REPORTS = (("--html", "htmlpath"), ("--junit-xml", "xmlpath"))
 OBSERVATION = re.compile(r"[0-9a-f]{32}\.json")
 
 
 def insist_on_reports(config: pytest.Config) -> None:
-    """Refuse a report that cannot be written now: after the audit it would be too late."""
+    """Refuse a report that cannot be written, or that another user could redirect, before anything is observed."""
     for flag, option in REPORTS:
         path = getattr(config.option, option, None)
         if path:
@@ -29,13 +28,13 @@ def insist_on_reports(config: pytest.Config) -> None:
 
 def _insist(flag: str, file: Path) -> None:
     try:
-        if flag == _OUR_REPORT:
-            safe_path(file)
+        safe_path(file)
         file.parent.mkdir(parents=True, exist_ok=True)  # as the report itself would
         if file.is_dir():
             raise IsADirectoryError(0, "that is a folder; name a file")
         if not os.access(file if file.exists() else file.parent, os.W_OK):
             raise PermissionError(0, "it cannot be written (permission denied)")
+        reserve(file)
     except FileExistsError as error:
         raise pytest.UsageError(f"{flag} {file}: {error.filename} is not a folder") from error
     except OSError as error:

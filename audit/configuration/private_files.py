@@ -86,10 +86,25 @@ def open_anew(file: Path, mode: int = 0o666) -> int:
         found = os.fstat(descriptor)
         _require_trusted_owner(real, found)
         if stat.S_ISREG(found.st_mode):
-            if found.st_nlink > 1:
-                raise UnsafePath(f"{real} has {found.st_nlink} hard links: it may be another file under a second name")
+            _require_one_name(real, found)
             os.ftruncate(descriptor, 0)
     return descriptor
+
+
+def reserve(file: Path) -> None:
+    """Raise UnsafePath if another user can redirect what a program will write to a name; raises OSError.
+
+    In a directory like /tmp a missing file is created, so that no other user creates it first.
+    """
+    real = safe_path(file)
+    try:
+        status = real.lstat()
+    except FileNotFoundError:
+        if _is_open(real.parent, real.parent.lstat()):
+            os.close(create(real, 0o666))
+        return
+    if stat.S_ISREG(status.st_mode):
+        _require_one_name(real, status)
 
 
 def read_regular(file: Path, limit: int) -> bytes:
@@ -157,6 +172,11 @@ def _is_own_descriptor(path: Path) -> bool:
 def _require_trusted_owner(entry: Path, status: os.stat_result) -> None:
     if status.st_uid not in (0, os.geteuid()):
         raise UnsafePath(f"{entry} belongs to {_user(status.st_uid)}, who could put another file in its place")
+
+
+def _require_one_name(file: Path, status: os.stat_result) -> None:
+    if status.st_nlink > 1:
+        raise UnsafePath(f"{file} has {status.st_nlink} hard links: it may be another file under a second name")
 
 
 def _is_open(entry: Path, status: os.stat_result) -> bool:

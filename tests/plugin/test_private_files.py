@@ -50,11 +50,11 @@ def audit(pytester: pytest.Pytester, *arguments: str) -> tuple[int, str]:
     return int(ended.ret), ended.stderr.str() + ended.stdout.str()
 
 
-OPTIONS = pytest.mark.parametrize("option", ["--audit-results", "--html"])
+OPTIONS = pytest.mark.parametrize("option", ["--audit-results", "--html", "--junit-xml"])
 
 
 class TestFiles:
-    """A file that is named: results, report."""
+    """A file that is named: results, reports."""
 
     @OPTIONS
     def test_link_of_another_user_is_refused(
@@ -97,6 +97,31 @@ class TestFiles:
         for _ in "again", "and again":
             assert audit(pytester, f"--audit-results={shared / 'out'}")[0] == 1
         assert len(rows(shared / "out", "summary")) == 1
+
+    @pytest.mark.parametrize("option", ["--html", "--junit-xml"])
+    def test_missing_report_in_a_directory_like_tmp_is_reserved(
+        self, pytester: pytest.Pytester, shared: Path, victim: Path, option: str
+    ) -> None:
+        race = f"""
+            import os, subprocess
+            def pytest_collection_finish():
+                subprocess.run([*{SETPRIV!r}, "ln", "-sf", {str(victim)!r}, {str(shared / "out")!r}])
+        """
+        pytester.makeconftest(race)
+        assert audit(pytester, f"{option}={shared / 'out'}")[0] == 1
+        assert victim.read_text() == "precious"
+        assert (shared / "out").stat().st_uid == os.geteuid()
+        assert b"test_reachable" in (shared / "out").read_bytes()
+
+    @OPTIONS
+    def test_report_that_is_a_hard_link_is_refused(
+        self, pytester: pytest.Pytester, tmp_path: Path, victim: Path, option: str
+    ) -> None:
+        (tmp_path / "out").hardlink_to(victim)
+        status, said = audit(pytester, f"{option}={tmp_path / 'out'}")
+        assert status == pytest.ExitCode.USAGE_ERROR
+        assert "has 2 hard links" in said
+        assert victim.read_text() == "precious"
 
     def test_hard_link_is_refused(self, tmp_path: Path, victim: Path) -> None:
         (tmp_path / "out").hardlink_to(victim)
