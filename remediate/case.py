@@ -85,7 +85,10 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class UsedFile:
-    """A file that holds the certificate, its key or its chain, and the service that is configured to load it."""
+    """A file that holds the certificate, its key or its chain, and the service that is configured to load it.
+
+    `acl` has the rights of named users and groups and of the file's group (`user:alice:rw-`), as `InstalledFile` does.
+    """
 
     service: str
     path: str
@@ -93,6 +96,7 @@ class UsedFile:
     owner: str | None = None
     group: str | None = None
     mode: str | None = None
+    acl: tuple[str, ...] | None = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -131,7 +131,7 @@ def _services(members: Sequence[Seen]) -> tuple[str, ...]:
 def _files(members: Sequence[Seen]) -> tuple[UsedFile, ...]:
     found = {
         (member.service, file.path, file.kind): UsedFile(
-            member.service, file.path, file.kind, file.owner, file.group, file.mode
+            member.service, file.path, file.kind, file.owner, file.group, file.mode, file.acl
         )
         for member in members
         for file in used_files(member)

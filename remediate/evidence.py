@@ -44,6 +44,7 @@ class SeenFile:
     spki_sha256: str | None = None
     names: tuple[str, ...] = ()  # SANs, where the results say them
     real_path: str | None = None  # where links lead
+    acl: tuple[str, ...] | None = ()  # as in InstalledFile
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,8 +212,13 @@ def _leaf(chain: Mapping[str, Any]) -> SeenLeaf:
 def _file(row: Mapping[str, Any]) -> SeenFile:
     return SeenFile(
         row["path"], row["kind"], row.get("owner"), row.get("group"), row.get("mode"), row.get("spki_sha256"),
-        tuple(sorted(row.get("names") or ())), row.get("real_path"),
+        tuple(sorted(row.get("names") or ())), row.get("real_path"), _acl(row),
     )  # fmt: skip
+
+
+def _acl(row: Mapping[str, Any]) -> tuple[str, ...] | None:
+    acl = row.get("acl", ())
+    return None if acl is None else tuple(map(str, acl))
 
 
 def _time(text: str | None) -> datetime | None:

@@ -1,27 +1,50 @@
-"""Who loses access to a key when a new one is installed: a new key is readable by its owner and its group at most."""
+"""Who loses access to a key when a new one is installed: a new key is readable by its owner and its group at most.
+
+The users and groups that an ACL names keep their right to read, and lose the right to write.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Final
 
-from remediate.case import VALIDATED, Case
+from remediate.case import VALIDATED, Case, UsedFile
 
 WIDEST: Final = 0o640
 """The widest mode of a new key; `narrow` in `hosts/shell/files.sh` sets it."""
+_GROUP_WRITE: Final = 0o020  # the bit of the mask if the file has an ACL
+_OTHER_READ: Final = 0o004
+_OTHER_WRITE: Final = 0o002
 
 
 def access_lost(case: Case) -> Iterator[str]:
-    """Yield a sentence for each key file of a case that users can read or write now and not after the repair."""
+    """Yield a sentence for each user or group that can read or write a key file of a case now, not after the repair."""
     if case.repair not in VALIDATED:
         return
     for path, file in {file.path: file for file in case.files if file.kind == "key" and file.mode}.items():
-        mode = int(file.mode or "0", 8)
-        lost = mode & 0o777 & ~WIDEST & 0o666
-        if lost:
-            users = "every user" if lost & 0o006 else f"the group {file.group or 'of the file'}"
-            does = "read" if lost & 0o004 else "write"
-            yield (
-                f"{path}: {users} can {does} it (mode {mode & 0o777:04o}) and will not be able to {does} the new key "
-                f"(mode {mode & WIDEST:04o}, owner {file.owner or 'as before'}, group {file.group or 'as before'})"
-            )
+        mode = int(file.mode or "0", 8) & 0o777
+        new = f"mode {mode & WIDEST:04o}, owner {file.owner or 'as before'}, group {file.group or 'as before'}"
+        for who, does in _losers(file, mode):
+            yield f"{path}: {who} can {does} it (mode {mode:04o}) and will not be able to {does} the new key ({new})"
+
+
+def _losers(file: UsedFile, mode: int) -> Iterator[tuple[str, str]]:
+    """Yield who loses access, and what they can do now."""
+    rights = ((_OTHER_READ, "read"), (_OTHER_WRITE, "write"))
+    does = " and ".join(word for bit, word in rights if mode & bit)
+    if does:
+        yield "every user", does
+    if mode & _GROUP_WRITE and not mode & _OTHER_WRITE:
+        yield from ((who, "write") for who in _writers(file))
+
+
+def _writers(file: UsedFile) -> Iterator[str]:
+    """Yield who can write a file by the group's bits of its mode, which are the mask of an ACL."""
+    if file.acl is None:
+        yield "each user and group that its ACL lets write (the host has no getfacl to list them)"
+    for entry in file.acl if file.acl is not None else ():
+        kind, name, rights = entry.split(":")
+        if "w" in rights:
+            yield f"the {kind} {name or file.group or 'of the file'}"
+    if file.acl == ():
+        yield f"the group {file.group or 'of the file'}"

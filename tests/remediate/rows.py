@@ -74,10 +74,10 @@ def served_chain(leaf: str, *addresses: str, key: str = "old-key") -> Row:
     return {"addresses": list(addresses), "key_type": "EC", "names": ["www.example.com"], "certificates": [certificate]}
 
 
-def file(path: str, kind: str = "certificate", key: str | None = None) -> Row:
+def file(path: str, kind: str = "certificate", key: str | None = None, **further: Any) -> Row:  # noqa: ANN401 - any field of the row
     """Return a file that the configuration names."""
     return {"path": path, "kind": kind, "owner": "root", "group": "root", "mode": "0600",
-            "spki_sha256": key and digest(key)}  # fmt: skip
+            "spki_sha256": key and digest(key), **further}  # fmt: skip
 
 
 def found(endpoint: str, check: str, **further: Any) -> Row:  # noqa: ANN401 - any field of the row

@@ -16,7 +16,7 @@ from remediate.evidence import BadEvidence, read_evidence
 from remediate.journal import Event, open_journal
 from remediate.schedule import Attempt
 from tests.remediate.journals import MAIL, WEB, a_case
-from tests.remediate.rows import SUMMARY, Row, found, seen
+from tests.remediate.rows import SUMMARY, Row, file, found, seen
 
 ROOT = Path(__file__).parents[2]
 
@@ -45,6 +45,55 @@ def test_a_plan_says_what_is_repaired_and_what_is_not_and_why(
     assert f"  because   {WEB}: cert.expired: expired\N{REPLACEMENT CHARACTER}[2J 3 days ago" in lines
     assert any(line.startswith("configure ") and MAIL in line for line in lines)
     assert [file.name for file in tmp_path.iterdir()] == ["results.jsonl"]
+
+
+LOST = "it (mode {}) and will not be able to"
+ACCESS = pytest.mark.parametrize(
+    ("mode", "acl", "lost"),
+    [
+        ("0600", [], []),
+        ("0640", ["user:alice:r--", "group::r--"], []),  # they can read the new key, too
+        ("0644", [], ["every user can read"]),
+        ("0602", [], ["every user can write"]),
+        ("0666", [], ["every user can read and write"]),
+        ("0660", [], ["the group tls can write"]),
+        ("0664", [], ["every user can read", "the group tls can write"]),
+        (
+            "0660",
+            ["user:alice:rw-", "user:bob:r--", "group::---", "group:ops:-w-"],
+            ["the user alice can write", "the group ops can write"],
+        ),
+        ("0660", ["group::rw-"], ["the group tls can write"]),
+        (
+            "0660",
+            None,
+            ["each user and group that its ACL lets write (the host has no getfacl to list them) can write"],
+        ),
+    ],
+)
+
+
+@ACCESS
+def test_a_plan_names_who_loses_access_to_the_key(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], mode: str, acl: list[str] | None, lost: list[str]
+) -> None:
+    key = file("/etc/ssl/www.key", "key", "old-key", group="tls", mode=mode, acl=acl)
+    rows = (seen(WEB, files=[file("/etc/ssl/www.pem", key="old-key"), key]), found(WEB, "cert.expired"))
+    assert main(["plan", str(results(tmp_path, *rows)), "--issuer", "store"]) == 0
+    said = [line for line in capsys.readouterr().out.splitlines() if line.startswith("  access ")]
+    new = f"the new key (mode {int(mode, 8) & 0o640:04o}, owner root, group tls)"
+    assert said == [
+        f"  access    /etc/ssl/www.key: {one} {LOST.format(mode)} {one.rpartition(' can ')[2]} {new}" for one in lost
+    ]
+
+
+def test_a_plan_of_a_key_that_stays_names_no_lost_access(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    key = file("/etc/ssl/www.key", "key", "old-key", mode="0644")
+    rows = (seen(WEB, files=[file("/etc/ssl/www.pem", key="old-key"), key]), found(WEB, "chain.incomplete"))
+    main(["plan", str(results(tmp_path, *rows)), "--issuer", "store"])
+    said = capsys.readouterr().out
+    assert "rechain on web1" in said
+    assert "access" not in said
 
 
 def test_a_plan_is_one_json_object(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from remediate.action import Command
@@ -19,7 +20,20 @@ def test_a_person_reads_what_would_be_run_where_and_how_much_it_is(there: Premie
     assert lines[-1] == "nothing was changed; 8 commands on 1 host and 4 requests would be made"
     assert f"                  POST {there.store.base_url}/v1/orders" in lines
     assert "http://a.example/.well-known/pki-validation/<MD5 of the request>.txt" in "\n".join(lines)
-    assert [line for line in lines if len(line) > 120 and not line.lstrip().startswith("{")] == []
+    assert [line for line in lines if len(line) > 120 and not line.lstrip().startswith(("{", "access "))] == []
+
+
+def test_dry_run_names_who_loses_access_to_the_key(there: Premiere, journal: Journal) -> None:
+    case = there.case()
+    acl = ("user:alice:rw-", "user:bob:r--", "group::---")
+    files = tuple(replace(file, mode="0664", group="tls", acl=acl) for file in case.files)
+    lines = told(replace(case, files=files), there.means(journal)).splitlines()
+    [key] = {file.path for file in files if file.kind == "key"}
+    new = "the new key (mode 0640, owner as before, group tls)"
+    assert [line.removeprefix("  access").strip() for line in lines if line.startswith("  access")] == [
+        f"{key}: every user can read it (mode 0664) and will not be able to read {new}",
+        f"{key}: the user alice can write it (mode 0664) and will not be able to write {new}",
+    ]
 
 
 def test_cases_are_told_in_their_turn_what_waits_as_well(there: Premiere, journal: Journal) -> None:
