@@ -17,7 +17,7 @@ from audit.observation import Accident
 from audit.policy import Profile
 from audit.result import Result
 from pytest_sslaudit.remarks import Remarks
-from pytest_sslaudit.repair_table import repair_table
+from pytest_sslaudit.repair_table import refused_contacts, repair_table
 from pytest_sslaudit.results import first_of, result_of
 from pytest_sslaudit.run import KEY, Run
 from pytest_sslaudit.summary import lines_of_totals
@@ -120,7 +120,7 @@ class HtmlReport:
             lines.append(f"{self._left_out} rows of what passed or did not apply are left out of the table")
         down = "".join(f'<p class="sslaudit-down">{escape(line)}</p>' for line in self._tally.services_down)
         text = "".join(f"<p>{escape(line)}</p>" for line in lines)
-        repairs = repair_table(self._tally.repairs)
+        repairs = f"{repair_table(self._tally.repairs)}{refused_contacts(self._tally.refused_contacts)}"
         told = f"{text}{repairs}{self._remarks.table()}"
         prefix.append(f'<style>{css}</style><div class="sslaudit">{down}<ul>{counts}</ul>{told}</div>')
         self._order_rows(self._report.data["tests"])

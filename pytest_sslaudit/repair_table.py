@@ -1,4 +1,4 @@
-"""The repairs of a run as a part of the HTML report: what was repaired, what was not, and why.
+"""The repairs of a run as a part of the HTML report: what was repaired, what was not, why, and who gets no mail.
 
 What hosts and issuers said is escaped. It decides nothing.
 """
@@ -47,6 +47,11 @@ def repair_table(rows: Sequence[RepairRow]) -> str:
     state = "" if len(rows) >= _FOLDED_FROM and all(row.is_well for row in rows) else " open"
     summary = f"<summary>Repairs: {escape(counted(rows))}</summary>"
     return f'<details class="sslaudit-repairs"{state}>{summary}<table><tr>{head}</tr>{body}</table></details>'
+
+
+def refused_contacts(lines: Sequence[str]) -> str:
+    """Return a paragraph for each line about contacts that a host reports and that get no mail."""
+    return "".join(f'<p class="sslaudit-contacts">{escape(line)}</p>' for line in lines)
 
 
 def _row(row: RepairRow) -> str:

@@ -52,6 +52,7 @@ class Tally:
     findings_before: int | None = None  # the repair; None where nothing was to be repaired
     failed_repairs: int = 0
     services_down: tuple[str, ...] = ()  # a line for each case after which a service did not come up again
+    refused_contacts: list[str] = field(default_factory=list)  # a line for contacts of a host that get no mail
     repairs_broken: bool = False  # a bug of ours in the repair
     accidents: list[str] = field(default_factory=list)  # exceptions of ours beside every result, with their traces
     judged: Judged = field(default_factory=Judged)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from audit.public_suffix import owned_domain
+from audit.text import MAX_QUOTED, shortened
 from audit.words import listing
 
 MOST: Final = 5
@@ -78,8 +79,9 @@ def _refusal(host: str, addresses: Sequence[str], why: str) -> str:
     """Return the line about contacts that get no mail; nothing if there are none."""
     if not addresses:
         return ""
+    named = ", ".join(shortened(address, MAX_QUOTED) for address in addresses[:MOST])
     more = f" and {len(addresses) - MOST} more" if len(addresses) > MOST else ""
-    return f"no mail to {', '.join(addresses[:MOST])}{more}, as {host} has its contact: {why}"
+    return f"no mail to {named}{more}, which {host} reports as contact{'s'[: len(addresses) > 1]}: {why}"
 
 
 def _owned(names: Iterable[str]) -> frozenset[str]:

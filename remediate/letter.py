@@ -19,9 +19,10 @@ from email.policy import SMTP
 from typing import Final
 
 from audit.redaction import Secrets
+from audit.words import listing
 from remediate.contact import is_address
 from remediate.leak import leak
-from remediate.letter_body import as_html, as_text, plain, plain_lines
+from remediate.letter_body import as_html, as_remark, as_text, plain, plain_lines
 from remediate.letter_parts import WORST_FIRST, Entry, Run, Section, State, is_wrong, worst_first
 
 __all__ = ["Attachment", "Entry", "HoldsSecret", "Letter", "Run", "Section", "State", "compose", "news", "state_digest"]
@@ -46,12 +47,16 @@ class Attachment:
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """What is told: the state of things as a whole, one section a host, the run it comes from, and files."""
+    """What is told: the state of things as a whole, one section a host, the run it comes from, and files.
+
+    `remarks` are lines about the letter itself, such as the contacts of a host that it was not sent to.
+    """
 
     state: State
     sections: tuple[Section, ...]
     run: Run
     attachments: tuple[Attachment, ...] = ()
+    remarks: tuple[str, ...] = ()
 
     @property
     def digest(self) -> str:
@@ -111,8 +116,10 @@ def compose(letter: Letter, sender: str, recipients: Sequence[str], *, secrets: 
     message["Auto-Submitted"] = "auto-generated"  # RFC 3834 5: nobody's vacation answers it
     message["X-Sslaudit-State"] = f"{letter.state} {letter.digest}"
     files, left_out = _attached(letter.attachments)
-    text = as_text(letter.shown, letter.state, letter.run, left_out)
-    html = as_html(letter.shown, letter.state, letter.run, left_out)
+    too_long = f"Too long to be attached: {listing([plain(name, 100) for name in left_out])}."
+    remarks = [*map(as_remark, letter.remarks), *([too_long] if left_out else [])]
+    text = as_text(letter.shown, letter.state, letter.run, remarks)
+    html = as_html(letter.shown, letter.state, letter.run, remarks)
     _require_no_secret(letter, text, secrets or Secrets())
     message.set_content(text, cte="quoted-printable")
     message.add_alternative(html, subtype="html", cte="quoted-printable")

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from html import escape
 from typing import Final
 
-from audit.words import listing, moment
+from audit.words import moment
 from remediate.letter_parts import WORST_FIRST, Entry, Run, Section, State, worst_first
 
 _COLUMNS: Final = 76
@@ -49,7 +49,7 @@ def plain_lines(text: str) -> list[str]:
     return found if more <= 0 else [*found[:_MOST_LINES], f"… and {more} more lines"]
 
 
-def as_text(sections: Sequence[Section], state: State, run: Run, left_out: Sequence[str]) -> str:
+def as_text(sections: Sequence[Section], state: State, run: Run, remarks: Sequence[str]) -> str:
     """Return the letter in plain text, in lines of 76 characters but for longer words."""
     lines = [line for said in opening(sections, state) for line in (*_wrapped(said), "")]
     for section in sections:
@@ -59,11 +59,11 @@ def as_text(sections: Sequence[Section], state: State, run: Run, left_out: Seque
         for entry in _shown(section):
             lines += [*_entry_lines(entry), ""]
         lines += [*_wrapped(_rest(section)), ""] if _rest(section) else []
-    closing = [line for said in _closing(run, left_out) for line in _wrapped(said)]
+    closing = [line for said in _closing(run, remarks) for line in _wrapped(said)]
     return "\n".join([*lines, *closing]) + "\n"
 
 
-def as_html(sections: Sequence[Section], state: State, run: Run, left_out: Sequence[str]) -> str:
+def as_html(sections: Sequence[Section], state: State, run: Run, remarks: Sequence[str]) -> str:
     """Return the letter in HTML: nothing in it is fetched, and everything told by others is escaped."""
     body = [f"<p>{escape(said)}</p>" for said in opening(sections, state)]
     for section in sections:
@@ -71,7 +71,7 @@ def as_html(sections: Sequence[Section], state: State, run: Run, left_out: Seque
         body += [f"<p>{'<br>'.join(map(escape, services))}</p>"] if (services := _by_service(section)) else []
         body += [_entry_table(entry) for entry in _shown(section)]
         body += [f"<p>{escape(_rest(section))}</p>"] if _rest(section) else []
-    body += ["<hr>", *(f"<p><small>{escape(said)}</small></p>" for said in _closing(run, left_out))]
+    body += ["<hr>", *(f"<p><small>{escape(said)}</small></p>" for said in _closing(run, remarks))]
     head = '<meta charset="utf-8"><meta name="color-scheme" content="light dark"><title>Certificates</title>'
     style = 'style="font-family:sans-serif;line-height:1.4"'
     inside = "\n".join(body)
@@ -171,8 +171,13 @@ def _wrapped(text: str, first: str = "", rest: str = "") -> list[str]:
     )
 
 
-def _closing(run: Run, left_out: Sequence[str]) -> Iterator[str]:
-    if left_out:
-        yield f"Too long to be attached: {listing([plain(name, 100) for name in left_out])}."
+def as_remark(line: str) -> str:
+    """Return a line about the letter as a sentence of its own."""
+    said = plain(line)
+    return f"{said[:1].upper()}{said[1:]}."
+
+
+def _closing(run: Run, remarks: Sequence[str]) -> Iterator[str]:
+    yield from remarks
     yield "The same is not told again until something changes."
     yield f"sslaudit {plain(run.version, 60)} on {plain(run.controller, 200)}, {moment(run.at)}"

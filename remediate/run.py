@@ -5,7 +5,7 @@ It knows the order of these; each of them is known elsewhere. This is what the p
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -73,12 +73,18 @@ class Repairs:
             if host in means.hands
         )
 
-    def tell(self, upshot: Upshot, discoveries: Iterable[Discovery], results: bytes) -> tuple[str, ...]:
+    def tell(
+        self,
+        upshot: Upshot,
+        discoveries: Iterable[Discovery],
+        results: bytes,
+        on_refused: Callable[[str], None] = lambda _: None,
+    ) -> tuple[str, ...]:
         """Write to whoever is to know what the run came to, and have it continued where it waits; return what was done.
 
-        `results` is the file of the audit.
+        `results` is the file of the audit; `on_refused` is called with a line about each contact that gets no mail.
         """
-        assignment = self.assignment
+        assignment, hide = self.assignment, self.secrets.hide
         continuation = continuation_of(
             assignment.state, assignment.configuration, assignment.access, again=assignment.again
         )
@@ -87,8 +93,11 @@ class Repairs:
         )
         seen = tuple(discoveries)
         hands, hosts = hands_of(seen), known_hosts(seen, assignment.configuration)
-        told = tell(upshot, account_of(assignment, hosts), hands=hands, results=results, now=assignment.clock())
-        return tuple(map(self.secrets.hide, (*continued, *told)))
+        told = tell(
+            upshot, account_of(assignment, hosts), hands=hands, results=results, now=assignment.clock(),
+            on_refused=lambda line: on_refused(hide(line)),
+        )  # fmt: skip
+        return tuple(map(hide, (*continued, *told)))
 
     def _without_secrets(self, ending: Ending) -> Ending:
         """Return how a case ended as it may be printed and mailed, whichever party's words are in it."""

@@ -6,8 +6,8 @@ wrong here fails a repair: it is a line for a person, and what was not handed ov
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -39,7 +39,7 @@ Reader = tuple[str, ...]
 
 @dataclass(frozen=True, slots=True)
 class _Telling:
-    """What is told in one run: all sections, and what each reader knew."""
+    """What is told in one run: all sections, what each reader knew, and per host which of its contacts get no mail."""
 
     upshot: Upshot
     account: Account
@@ -47,15 +47,23 @@ class _Telling:
     told: Mapping[Reader, Told]
     results: bytes
     now: datetime
+    refused: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
-def tell(
-    upshot: Upshot, account: Account | None, *, hands: Mapping[str, Hands], results: bytes, now: datetime
+def tell(  # noqa: PLR0913 - all but two by keyword
+    upshot: Upshot,
+    account: Account | None,
+    *,
+    hands: Mapping[str, Hands],
+    results: bytes,
+    now: datetime,
+    on_refused: Callable[[str], None] = lambda _: None,
 ) -> tuple[str, ...]:
     """Write what is news to whoever is to read it, hand over what waits, and return lines for a person.
 
     Without an account nobody is written to and nothing is kept. `hands` are asked for a host's own contact where the
-    configuration names nobody; `results` is the file of the audit, of which everybody gets what is theirs.
+    configuration names nobody; `results` is the file of the audit, of which everybody gets what is theirs. `on_refused`
+    is called with the line about each contact of a host that gets no mail; it is among the lines as well.
     """
     if account is None:
         return (_UNASKED,) if news(sections_of(upshot, Severity.MEDIUM), None) else ()
@@ -65,7 +73,11 @@ def tell(
     whole = replace(upshot, endings=(*upshot.endings, *_missed(upshot, untold, now)))
     told = last_told(outbox.states())
     telling = _Telling(whole, account, _sections(whole, account), told, results, now)
-    readers, refused = _by_reader(telling, hands)
+    readers, by_host_refused = _by_reader(telling, hands)
+    telling = replace(telling, refused=by_host_refused)
+    refused = tuple(one_line(line) for lines in by_host_refused.values() for line in lines)
+    for line in refused:
+        on_refused(line)
     errors: list[Exception] = []
     with outbox.telling(max((number for number, _, _ in untold), default=outbox.told_up_to())):
         written = [_written(telling, reader, mine, (outbox, errors)) for reader, mine in readers.items()]
@@ -108,14 +120,14 @@ def _missed(upshot: Upshot, untold: Iterable[tuple[int, Case, Outcome]], now: da
 
 def _by_reader(
     telling: _Telling, hands: Mapping[str, Hands]
-) -> tuple[Mapping[Reader, tuple[Section, ...]], tuple[str, ...]]:
-    """Return who reads which sections, and a line about each contact that gets no mail.
+) -> tuple[Mapping[Reader, tuple[Section, ...]], Mapping[str, tuple[str, ...]]]:
+    """Return who reads which sections, and by host a line about each contact that gets no mail.
 
     Who was told something before is told what became of it, if they still get mail.
     """
     account, policy = telling.account, telling.account.contacts
     if account.readers:
-        return {account.readers: telling.sections}, ()
+        return {account.readers: telling.sections}, {}
     worth = [one for one in telling.sections if any(not entry.is_minor for entry in one.entries)]
     asked = contacts((section.host for section in worth), hands, policy)
     earlier = {
@@ -126,7 +138,7 @@ def _by_reader(
     }
     found = earlier | {host: permitted.used for host, permitted in asked.items()}
     grouped = dict(group_by_reader(worth, (), found, account.otherwise))
-    refused = tuple(line for permitted in asked.values() for line in permitted.refused)
+    refused = {host: permitted.refused for host, permitted in asked.items()}
     return dict.fromkeys(telling.told, ()) | grouped, refused
 
 
@@ -144,7 +156,8 @@ def _letter(telling: _Telling, reader: Reader, mine: Sequence[Section]) -> Lette
     hosts = {section.host for section in shown}
     results = telling.results if telling.account.readers else excerpt(telling.results, hosts)
     files = (Attachment(RESULTS, results),) if results else ()
-    return Letter(state, hosts_worst_first(shown), telling.account.run(telling.now), files)
+    remarks = tuple(line for host in sorted(hosts) for line in telling.refused.get(host, ()))
+    return Letter(state, hosts_worst_first(shown), telling.account.run(telling.now), files, remarks)
 
 
 def _merged(sections: Sequence[Section]) -> tuple[Section, ...]:
@@ -177,7 +190,7 @@ def _versions(letter: Letter) -> Iterator[Letter]:
     if letter.attachments:
         yield bare
     pairs = ((section.host, _withheld(entry)) for section in letter.sections for entry in section.entries)
-    yield replace(bare, sections=hosts_worst_first(by_host(pairs)))
+    yield replace(bare, sections=hosts_worst_first(by_host(pairs)), remarks=())
 
 
 def _withheld(entry: Entry) -> Entry:

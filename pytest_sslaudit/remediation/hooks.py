@@ -198,7 +198,8 @@ class Remediation:
         after = gather([*self._rows, {"kind": "summary"}]) if self._controller.run.judged_again else None
         file = self._controller.settings.results
         results = file.read_bytes() if file else "".join(f"{json.dumps(row)}\n" for row in self._rows).encode()
-        return repairs.tell(replace(self._upshot, after=after), self._controller.discoveries, results)
+        refuse = self._controller.tally.refused_contacts.append
+        return repairs.tell(replace(self._upshot, after=after), self._controller.discoveries, results, refuse)
 
     def _trace(self) -> tuple[str, ...]:
         """Return the trace of the exception that is handled, in lines; other parties' words may be in it."""

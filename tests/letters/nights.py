@@ -78,6 +78,7 @@ class Nights:
     hands: Mapping[str, Hands] = field(default_factory=dict)
     now: datetime = NOW
     results: bytes = b""
+    refused: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.account = Account("ctl.example.com", "0.1.0", (self.box,), (ADMIN,))
@@ -95,7 +96,9 @@ class Nights:
         """Tell of a night and go on to the next; return the lines."""
         again = None if after is None else gather([*after, SUMMARY])
         upshot = Upshot(self.plan(*rows), tuple(endings), gather([*rows, SUMMARY]), self.journal, again)
-        lines = tell(upshot, self.account, hands=self.hands, results=self.results, now=self.now)
+        lines = tell(
+            upshot, self.account, hands=self.hands, results=self.results, now=self.now, on_refused=self.refused.append
+        )
         self.now += timedelta(days=1)
         return lines
 

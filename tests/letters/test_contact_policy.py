@@ -13,9 +13,10 @@ from audit.targets import Discovery
 from remediate.accounting import account_of, known_hosts
 from remediate.assignment import Assignment
 from remediate.contact_policy import ContactPolicy, KnownHost, Permitted
+from remediate.letter_body import as_remark
 from tests.audit.facts import HOST
-from tests.letters.nights import Contacts, Nights
-from tests.letters.tonight import expired
+from tests.letters.nights import Contacts, Nights, text_of
+from tests.letters.tonight import expired, on_web2
 from tests.plugin.evidence import NOW
 
 FULL = KnownHost(names=("web1.example.com",))
@@ -61,7 +62,9 @@ def test_contact_gets_mail_if_its_domain_is_the_hosts_or_allowed(
     assert permitted.used == ((address,) if is_used else ())
     if not is_used:
         (line,) = permitted.refused
-        assert line.startswith(f"no mail to {address}, as web1 has its contact: the domain is neither the host's own")
+        assert line.startswith(
+            f"no mail to {address}, which web1 reports as contact: the domain is neither the host's own"
+        )
         assert line.endswith("allow it by [mail] allowed_domains")
 
 
@@ -77,7 +80,7 @@ def test_at_most_five_contacts_of_a_host_get_mail() -> None:
     (line,) = permitted.refused
     assert line == (
         "no mail to u5@example.com, u6@example.com, u7@example.com, u8@example.com, u9@example.com and 10 more, "
-        "as web1 has its contact: at most 5 contacts of a host get mail"
+        "which web1 reports as contacts: at most 5 contacts of a host get mail"
     )
 
 
@@ -85,8 +88,34 @@ def test_refused_contact_is_reported_and_root_of_the_controller_is_told_instead(
     nights.change(to=(), contacts=ContactPolicy(hosts={"web1": FULL}))
     nights.hands = {"web1": Contacts("victim@evil.test\n", name="web1.evil.test")}
     lines = nights.night(*expired())
-    assert lines[0].startswith("no mail to victim@evil.test, as web1 has its contact: the domain is neither")
+    assert lines[0].startswith("no mail to victim@evil.test, which web1 reports as contact: the domain is neither")
+    assert nights.refused == [lines[0]]
     assert [str(letter["To"]) for letter in nights.box.letters] == ["root@ctl.example.com"]
+    (letter,) = nights.box.letters
+    html = letter.get_body(("html",))
+    assert html
+    for said in text_of(letter), " ".join(html.get_content().replace("&#x27;", "'").split()):
+        assert f"N{lines[0][1:]}." in said
+
+
+def test_refused_contacts_stand_in_the_email_about_their_host_alone(nights: Nights) -> None:
+    nights.change(to=(), contacts=ContactPolicy(hosts={"web1": FULL, "web2": KnownHost(names=("web2.example.org",))}))
+    nights.hands = {"web1": Contacts("admin@example.com\nvictim@evil.test\n"), "web2": Contacts("admin@example.org\n")}
+    nights.night(*expired(), *on_web2())
+    texts = {str(letter["To"]): text_of(letter) for letter in nights.box.letters}
+    assert set(texts) == {"admin@example.com", "admin@example.org"}
+    assert "No mail to victim@evil.test, which web1 reports as contact" in texts["admin@example.com"]
+    assert "victim@evil.test" not in texts["admin@example.org"]
+
+
+def test_reason_is_whole_even_if_the_contacts_are_long() -> None:
+    local = "a" * 250
+    permitted = ContactPolicy(hosts={"web1": FULL}).permit("web1", [f"{n}{local}@evil.test" for n in range(9)], None)
+    (line,) = permitted.refused
+    remark = as_remark(line)
+    assert remark.count("…") == 5
+    assert remark.endswith(" and 4 more, which web1 reports as contacts: the domain is neither the host's own "
+                           "(example.com) nor that of [mail] to; allow it by [mail] allowed_domains.")  # fmt: skip
 
 
 def test_contact_that_an_earlier_version_wrote_to_is_written_to_no_more(nights: Nights) -> None:

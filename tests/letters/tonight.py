@@ -40,6 +40,11 @@ def expired() -> tuple[Row, ...]:
     return (here(), *both, *(found(one, "cert.expired", message=reason) for one in (WEB, MAIL)))
 
 
+def on_web2() -> tuple[Row, ...]:
+    """Return an expired certificate of another host."""
+    return here("web2"), seen(OTHER, leaf="b", key="b"), found(OTHER, "cert.expired", message="expired yesterday")
+
+
 def renewed() -> tuple[Row, ...]:
     """Return the same, well."""
     both = (seen(WEB, leaf="new"), seen(MAIL, leaf="new", service="dovecot"))

@@ -205,3 +205,56 @@ def test_a_configuration_that_cannot_repair_is_refused_before_the_audit(
     assert result.ret == 4
     result.stderr.re_match_lines([f"ERROR: .*sslaudit.toml: .*{message}"])
     assert not (pytester.path / "state").exists()
+
+
+PATCHED = """
+import pytest
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionstart():
+    from remediate.advice import DOWN
+    from remediate.run import Repairs
+    from remediate.walk import Ending
+
+    def repair(self, planned, discoveries):
+        return tuple(Ending(case, "failed", "reload", DOWN, {note!r}) for case in planned.cases)
+
+    def tell(self, upshot, discoveries, results, on_refused):
+        on_refused({refused!r})
+        return ({refused!r},)
+
+    Repairs.repair, Repairs.tell = repair, tell
+"""
+NOTE: Final = "a service did not come up with the old files: cannot open <tls.key>"
+NO_MAIL: Final = "no mail to <b>@evil.test, which web1 reports as contact: the domain is neither"
+
+
+@pytest.fixture
+def down(pytester: pytest.Pytester, lab: Any) -> pytest.RunResult:  # noqa: ANN401 - JSON
+    """Run an audit whose repair leaves a service down, and in which a contact gets no mail; no finding fails it."""
+    pytester.makeconftest(PATCHED.format(note=NOTE, refused=NO_MAIL))
+    reports = ("--html=report.html", "--self-contained-html", "--audit-fail-on=critical")
+    return run(pytester, lab, "--remediate", *reports, *of(LONG))
+
+
+def test_service_that_is_down_comes_first_in_terminal_and_report(
+    pytester: pytest.Pytester, down: pytest.RunResult
+) -> None:
+    assert down.ret == 1
+    lines = down.stdout.lines
+    first = next(number for number, line in enumerate(lines) if line.startswith("SERVICE DOWN: "))
+    assert f": {NOTE}. To do: " in lines[first]
+    sections = [number for number, line in enumerate(lines) if line.strip("= ") in ("sslaudit", "repairs")]
+    assert [first < number for number in sections] == [True, True]
+    assert lines[sections[0] - 1] == lines[first]
+    html = (pytester.path / "report.html").read_text()
+    _, _, ours = html.partition('<div class="sslaudit">')
+    escaped = NOTE.replace("<", "&lt;").replace(">", "&gt;")
+    assert ours.startswith('<p class="sslaudit-down">SERVICE DOWN: ')
+    assert f": {escaped}. To do: " in ours.partition("</p>")[0]
+
+
+def test_contact_that_gets_no_mail_is_in_terminal_and_report(pytester: pytest.Pytester, down: pytest.RunResult) -> None:
+    assert NO_MAIL in down.stdout.lines
+    html = (pytester.path / "report.html").read_text()
+    assert f'<p class="sslaudit-contacts">{NO_MAIL.replace("<", "&lt;").replace(">", "&gt;")}</p>' in html
