@@ -101,10 +101,10 @@ def release(case_id: str | None, assignment: Assignment, access: Access) -> Done
         if case_id and case is None:
             raise BadEvidence(f"{assignment.state} has no case {case_id!r}: use --all to release every case of a host")
         found = revisit((case,), assignment, access) if case else revisit_all(assignment, access)
+        if not found:
+            raise BadEvidence("no host is named: name each in the configuration or by --hosts")
         released = run.release(case, found)
-        lines = tuple(line for one in released for line in one.lines)
-        is_well = bool(released) and all(one.is_well for one in released)
-        return Done(lines or ("no host could be logged into",), is_well)
+        return Done(tuple(line for one in released for line in one.lines), all(one.is_well for one in released))
 
 
 @dataclass(frozen=True, slots=True)

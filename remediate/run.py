@@ -18,7 +18,7 @@ from remediate.assignment import Assignment
 from remediate.case import Case
 from remediate.continuing import continuation_of, continue_later
 from remediate.database import UnusableState
-from remediate.deployment.release import ALL, Released, release_on
+from remediate.deployment.release import ALL, Released, not_released, release_on
 from remediate.equipment import hands_of, issuer_of, means_of, root_hints
 from remediate.evidence import Evidence
 from remediate.journal import Journal, open_journal
@@ -60,18 +60,15 @@ class Repairs:
 
     def release(self, case: Case | None, discoveries: Iterable[Discovery]) -> tuple[Released, ...]:
         """Make links of earlier versions of this program files again: those of a case, or all on all hosts."""
-        means = means_of(self.assignment, self.journal, tuple(discoveries))
-        hosts = [case.host] if case else sorted(means.hands)
-        cases = (case.id,) if case else ()
-        return tuple(
-            release_on(
-                Premises(host, case.id if case else ALL, means.owner, means.roots.get(host, means.root)),
-                means.hands[host],
-                *cases,
-            )
-            for host in hosts
-            if host in means.hands
-        )
+        seen, cases = tuple(discoveries), (case.id,) if case else ()
+        means = means_of(self.assignment, self.journal, seen)
+        released = list[Released]()
+        labels = {one.host.endpoint.host for one in seen}
+        for host in [case.host] if case else sorted(filter(None, labels)):
+            premises = Premises(host, case.id if case else ALL, means.owner, means.roots.get(host, means.root))
+            hands = means.hands.get(host)
+            released.append(release_on(premises, hands, *cases) if hands else not_released(host, seen))
+        return tuple(replace(one, lines=tuple(map(self.secrets.hide, one.lines))) for one in released)
 
     def tell(
         self,

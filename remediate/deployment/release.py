@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
+from audit.checks import one_line
+from audit.targets import Discovery
+from audit.text import MAX_MESSAGE, shortened
 from remediate.action import Done
 from remediate.deployment.versions import release
 from remediate.hands import Hands
@@ -30,11 +33,31 @@ def release_on(premises: Premises, hands: Hands, *cases: str) -> Released:
     return Released(lines, done.ok and not any(line.startswith("interrupted ") for line in done.output.splitlines()))
 
 
+def not_released(host: str, discoveries: Iterable[Discovery]) -> Released:
+    """Return that a host could not be worked on, and why."""
+    found = next((one.host for one in discoveries if one.host.endpoint.host == host), None)
+    if found is None:
+        why = "it is not among the hosts that are named"
+    elif found.failures:
+        why = found.failures[0].detail
+    elif found.accident:
+        why = found.accident.reason
+    else:
+        why = "no service with TLS was found on it"
+    return Released((_nothing(host, why),), is_well=False)
+
+
+def _nothing(host: str, why: str) -> str:
+    return one_line(f"{host}: nothing was released: {shortened(why, MAX_MESSAGE)}")
+
+
 def _lines(premises: Premises, done: Done, *, whole: bool) -> Iterator[str]:
     """Yield each path that became a file again, and what is to be done."""
     host, is_clean = premises.host, done.ok
     if done.status in (None, BUSY):
-        yield f"{host}: nothing was released: {(done.error or done.output).strip() or 'it cannot be reached'}"
+        said = (done.error or done.output).strip() or "it cannot be reached"
+        is_locked = done.status == BUSY and said.startswith("locked ")
+        yield _nothing(host, f"another run works on it ({said})" if is_locked else said)
         return
     for line in done.output.splitlines():
         word, _, path = line.partition(" ")

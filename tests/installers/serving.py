@@ -16,6 +16,7 @@ from remediate.deployment.switch import Progress, look, read_progress, start
 from remediate.deployment.versions import Installation, Placement, Version, stage
 from remediate.installers import Declared
 from remediate.premises import Premises
+from tests.installers.earlier import prune_then, stage_then, start_then
 from tests.installers.hands import run
 
 
@@ -127,3 +128,15 @@ def new_place(folder: Path, old: Pair, *, test: str = ":", reload: str | None = 
     placed = (Placement(str(certificate), "lc"), Placement(str(key), "k"))
     service = Declared("gateway", f"cd {folder}; {test}", f"cd {folder}; {reload}" if reload else copying)
     return Place(folder, Installation(premises, placed), service)
+
+
+def leave_links(place: Place, new: Pair) -> None:
+    """Repair a place as the earlier version did: its paths become links, and what they were is put away."""
+    version = Version(new.certificate, "", str(new.key_path))
+    assert run(stage_then(place.installation, version)).ok
+    service = (place.service.name, ":", place.service.reload or ":", ":")
+    assert run(start_then(place.installation, place.installation.name_of(version), service)).ok
+    place.wait_until(lambda progress: progress.last.state == "confirmed" and progress.holder is None)
+    assert run(prune_then(place.installation)).ok
+    assert (place.certificate.is_symlink(), place.key.is_symlink()) == (True, True)
+    assert Path(f"{place.installation.folder}/0.modes").exists()

@@ -11,10 +11,9 @@ import pytest
 
 from remediate.deployment.retention import prune
 from remediate.deployment.switch import confirm, read_progress
-from remediate.deployment.versions import Installation, Version, release
-from tests.installers.earlier import prune_then, stage_then, start_then
+from remediate.deployment.versions import Installation, release
 from tests.installers.hands import run
-from tests.installers.serving import Pair, Place, new_pair, new_place, staged, waited_for
+from tests.installers.serving import Pair, Place, leave_links, new_pair, new_place, staged, waited_for
 
 
 @pytest.fixture(scope="module")
@@ -31,14 +30,7 @@ def of(pair: Pair) -> tuple[str, str]:
 def place(tmp_path: Path, pairs: tuple[Pair, Pair, Pair]) -> Place:
     """Return a place that the earlier version has repaired: its paths are links, and what they were is put away."""
     place = new_place(tmp_path, pairs[0])
-    version = Version(pairs[1].certificate, "", str(pairs[1].key_path))
-    assert run(stage_then(place.installation, version)).ok
-    service = (place.service.name, ":", place.service.reload or ":", ":")
-    assert run(start_then(place.installation, place.installation.name_of(version), service)).ok
-    place.wait_until(lambda progress: progress.last.state == "confirmed" and progress.holder is None)
-    assert run(prune_then(place.installation)).ok
-    assert (place.certificate.is_symlink(), place.key.is_symlink()) == (True, True)
-    assert Path(f"{place.installation.folder}/0.modes").exists()
+    leave_links(place, pairs[1])
     return place
 
 

@@ -10,7 +10,8 @@ done
 for each in "$@"; do
   for own in "$root/$each"/*/; do
     own=${own%/}
-    [ "$named" = 0 ] || for mark in "$own"/rejected.*; do remove_file "$mark"; done
+    [ -d "$own" ] && [ ! -L "$own" ] || continue
+    [ "$named" = 0 ] || for mark in "$own"/rejected.*; do [ ! -e "$mark" ] || remove_file "$mark"; done
     [ -L "$own/live" ] || continue
     release_folder "$own" || { status=1; echo "$own: ${why:-not all of it could be released}" >&2; }
   done
