@@ -23,7 +23,24 @@ def insist_on_reports(config: pytest.Config) -> None:
     for flag, option in REPORTS:
         path = getattr(config.option, option, None)
         if path:
-            _insist(flag, Path(os.path.expandvars(path)).expanduser().absolute())
+            _insist(flag, _place(path))
+    html = getattr(config.option, "htmlpath", None)
+    if html and not config.option.self_contained_html:
+        _insist_on_assets(_place(html).parent / "assets")
+
+
+def _place(path: str) -> Path:
+    return Path(os.path.expandvars(path)).expanduser().absolute()
+
+
+def _insist_on_assets(folder: Path) -> None:
+    """Make the directory that pytest-html writes beside its report, so that no other user makes it first."""
+    try:
+        safe_path(folder).mkdir(exist_ok=True)
+        reserve(folder / "style.css")
+    except OSError as error:
+        message = f"--html: its directory of styles, {folder}: {error.strerror}: or give --self-contained-html"
+        raise pytest.UsageError(message) from error
 
 
 def _insist(flag: str, file: Path) -> None:

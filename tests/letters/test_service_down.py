@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import Any
 
+import pytest
+
+import remediate.commands
 from pytest_sslaudit.tally import Tally
 from remediate.advice import DOWN, advice
 from remediate.case import Case, Repair, steps_of
@@ -48,3 +54,14 @@ def test_subject_and_first_paragraph_of_mail_say_it() -> None:
     assert html
     assert " ".join(text.get_content().split("\n\n")[0].split()).startswith(f"SERVICE DOWN: web1: apache: {NOTE}")
     assert html.get_content().index("SERVICE DOWN: web1") < html.get_content().index("<h2>")
+
+
+def test_rollback_that_leaves_a_service_down_says_it_first_and_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    ending = Ending(CASE, "failed", cause=DOWN, note=NOTE)
+    run = SimpleNamespace(journal=SimpleNamespace(case=lambda _: CASE), roll_back=lambda *_: ending)
+    monkeypatch.setattr(remediate.commands, "begin", lambda _: nullcontext(run))
+    monkeypatch.setattr(remediate.commands, "revisit", lambda *_: ())
+    unused: Any = None
+    done = remediate.commands.roll_back(CASE.id, unused, unused)
+    assert done.lines[0] == f"SERVICE DOWN: web1: apache: {NOTE}. To do: {advice(DOWN)}"
+    assert not done.is_well

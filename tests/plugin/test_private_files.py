@@ -113,6 +113,18 @@ class TestFiles:
         assert (shared / "out").stat().st_uid == os.geteuid()
         assert b"test_reachable" in (shared / "out").read_bytes()
 
+    @pytest.mark.parametrize("made", ['mkdir "$1"', 'ln -s "$2" "$1"'])
+    def test_styles_of_another_user_beside_the_report_are_refused(
+        self, pytester: pytest.Pytester, shared: Path, tmp_path: Path, made: str
+    ) -> None:
+        attack(made, shared / "assets", tmp_path)
+        status, said = audit(pytester, f"--html={shared / 'out'}")
+        assert status == pytest.ExitCode.USAGE_ERROR
+        assert f"--html: its directory of styles, {shared / 'assets'}: " in said
+        assert "belongs to another user" in said
+        assert not (tmp_path / "style.css").exists()
+        assert audit(pytester, f"--html={shared / 'out'}", "--self-contained-html")[0] == 1
+
     @OPTIONS
     def test_report_that_is_a_hard_link_is_refused(
         self, pytester: pytest.Pytester, tmp_path: Path, victim: Path, option: str
