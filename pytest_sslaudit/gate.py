@@ -96,8 +96,11 @@ def _bounded(ending: Ending, facts: Facts | None) -> Ending:
 
 
 def _values(ending: Ending, facts: Facts | None) -> Iterator[str]:
-    """Yield what a message may quote: what was observed, and all that the certificates say."""
-    yield from strings_in(ending.detail)
+    """Yield what a message may quote: a value that was observed, and all that the certificates say.
+
+    The entries of a list are messages of ours, or words, which are short or cut as such.
+    """
+    yield from (value for value in (ending.detail or {}).values() if isinstance(value, str))
     for chain in (facts.seen_chain if facts else None,):
         for certificate in chain.certificates if chain else ():
             yield from strings_in(list(certificate.facts.values()))

@@ -46,11 +46,15 @@ def look_at(site: Site, endpoint: str) -> Look:
     expected = expected_leaves(site, endpoint)
     shakes = _of_each_address(observation, expected)
     found = [tuple(_faults(site, shake, expected)) for shake in shakes]
-    sent = (fault for shake in shakes for fault in _chain_faults(site, shake, endpoint))
+    sent = [tuple(_chain_faults(site, shake, endpoint)) for shake in shakes]
     failures = [one for one in observation.failures if one.kind != "no-family"]
-    new = (bool(faults) and _leaf(shake) in expected for shake, faults in zip(shakes, found, strict=True))
+    new = (
+        bool(faults) and not old_chain and _leaf(shake) in expected
+        for shake, faults, old_chain in zip(shakes, found, sent, strict=True)
+    )  # fmt: skip
     hard = [*(one.kind in _HARD for one in failures), *new]
-    return Look((*_silences(observation), *chain.from_iterable(found), *sent), bool(hard) and all(hard))
+    faults = (*_silences(observation), *chain.from_iterable(found), *chain.from_iterable(sent))
+    return Look(faults, bool(hard) and all(hard))
 
 
 def faults_of(site: Site, endpoint: str) -> tuple[str, ...]:

@@ -80,7 +80,7 @@ def test_a_row_unfolds_wherever_it_is_clicked(page: Page) -> None:
 
 def test_what_hosts_send_is_shown_as_letters(page: Page) -> None:
     assert SUBJECT in row_of(page, "cert.self-signed", "hostile.example").locator("td.col-finding").inner_text()
-    assert IMAGE in row_of(page, "svc.unreachable", "dead.example").locator("td.col-finding").inner_text()
+    assert IMAGE[:80] in row_of(page, "svc.unreachable", "dead.example").locator("td.col-finding").inner_text()
     page.locator("#show_all_details").click()
     assert page.locator("table script, table svg, table img[src=x], table b").count() == 0
 

@@ -117,6 +117,8 @@ def test_sslscan_sees_the_planted_faults_it_looks_for_and_no_others(plan: Plan) 
     for endpoint, faults in plan.faults.items():
         if any(fault.startswith("svc.") for fault in faults) or ":" in endpoint.name:
             continue  # nothing to compare where no handshake can be had
+        if endpoint.name.startswith("rsa-expired."):
+            continue  # sslscan looks at one certificate, and this server has a second one for RSA
         seen = sslscan(plan.host, endpoint)
         if seen is not None:
             compared += 1

@@ -228,4 +228,4 @@ def test_cp_that_cannot_copy_attributes_stops_the_repair_before_it_begins(web: W
     web.lay("/etc/ssl/busybox")
     web.host.shell("mount --bind $(command -v busybox) /bin/cp")
     assert "cp on the host cannot copy the attributes of a file" in web.lacks()
-    web.host.shell("umount /bin/cp")
+    web.host.shell("umount --lazy /bin/cp")
