@@ -15,7 +15,7 @@ from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsag
 
 from audit.der import spki_of
 from audit.extensions import extensions_of
-from audit.keys import EXPLICIT, KeyFacts, key_of_spki, read_key
+from audit.keys import EXPLICIT, KeyFacts, key_of_spki, public_key_of, read_key
 from audit.signature import verifies
 
 UNREADABLE: Final = (
@@ -100,7 +100,7 @@ def key(certificate: x509.Certificate) -> KeyFacts:
     """Return what the public key is; also of one that the library knows and cannot use."""
     try:
         tbs = certificate.tbs_certificate_bytes
-        return read_key(certificate.public_key(), spki_of(tbs) if EXPLICIT in tbs else b"")
+        return read_key(public_key_of(certificate), spki_of(tbs) if EXPLICIT in tbs else b"")
     except UnsupportedAlgorithm as error:
         return KeyFacts(certificate.public_key_algorithm_oid.dotted_string, unsupported=str(error))
     except ValueError:

@@ -7,11 +7,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, rsa
 from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
-from audit.der import elements
+from audit.der import elements, encoded, spki_of
 from audit.thresholds import Thresholds
 
 CURVES: Final = {
@@ -24,6 +26,7 @@ CURVES: Final = {
 """Names of NIST's curves (FIPS 186) for those of SEC 2."""
 
 _RSA: Final = bytes.fromhex("06092a864886f70d010101")  # rsaEncryption
+_RSA_OF_X509: Final = bytes.fromhex("060455080101")  # id-ea-rsa, with the size of the key as parameter
 EXPLICIT: Final = bytes.fromhex("06072a8648ce3d020130")  # id-ecPublicKey, and then a SEQUENCE of parameters
 _BEFORE_CURVE: Final = 20  # octets: two headers and the above
 _EXPONENT_BITS: Final = 8192
@@ -75,6 +78,21 @@ def read_key(key: CertificatePublicKeyTypes, spki: bytes = b"") -> KeyFacts:
     if isinstance(key, ed448.Ed448PublicKey):
         return KeyFacts("Ed448", 456, curve="Ed448", number=int.from_bytes(key.public_bytes_raw()))
     return KeyFacts(type(key).__name__.removesuffix("PublicKey"))
+
+
+def public_key_of(certificate: x509.Certificate) -> CertificatePublicKeyTypes:
+    """Return the public key, also of RSA under its name of X.509 (1988), which clients read as RSA.
+
+    Raises ValueError and UnsupportedAlgorithm as the library does.
+    """
+    try:
+        return certificate.public_key()
+    except UnsupportedAlgorithm:
+        algorithm, octets = elements(elements(spki_of(certificate.tbs_certificate_bytes))[0].content)
+        if not algorithm.content.startswith(_RSA_OF_X509):
+            raise
+        renamed = encoded(0x30, encoded(0x30, _RSA, b"\x05\x00"), octets.whole)
+        return load_der_public_key(renamed)  # type: ignore[return-value]  # an RSA key
 
 
 def key_of_spki(spki: bytes) -> KeyFacts:

@@ -21,7 +21,7 @@ from audit.der import Element, elements
 from audit.extensions import extensions_of
 from audit.fields import UNREADABLE, CanonicalName, canonical, reason_of
 from audit.fields import key as key_of
-from audit.keys import KeyFacts
+from audit.keys import KeyFacts, public_key_of
 from audit.signature import SignatureAlgorithm, key_algorithm
 
 _Extension = TypeVar("_Extension", bound=x509.ExtensionType)
@@ -172,7 +172,7 @@ def _read(der: bytes) -> Member:
         parsed.subject,
         parsed.not_valid_before_utc,
         parsed.not_valid_after_utc,
-        _or_fault("subjectPublicKeyInfo", parsed.public_key, None, unread),
+        _or_fault("subjectPublicKeyInfo", lambda: public_key_of(parsed), None, unread),
         _or_fault("subjectPublicKeyInfo", lambda: key_of(parsed), None, []),
         _or_fault("subjectPublicKeyInfo", lambda: key_algorithm(raw[_SPKI].whole), None, unread),
         {type(one.value): one for one in extensions if not _is_unknown(one)},

@@ -27,6 +27,7 @@ from audit.quiet import unwarned
 from audit.refusal import Breach
 
 _CONSTRAINED: Final = (x509.DNSName, x509.IPAddress, x509.RFC822Name)
+_RSA_OF_X509: Final = "2.5.8.1.1"  # the library loads no such key
 
 
 def library_breaches(path: Path, reference: str | None, purpose: str, at: datetime) -> Iterator[Breach]:
@@ -49,6 +50,8 @@ def _is_within_its_reach(path: Path) -> bool:
     if any(member.is_self_issued for member in path[1:-1]):
         return False
     if any(member.is_critical(x509.OCSPNoCheck) for member in path):
+        return False
+    if any(ca.key_algorithm is not None and ca.key_algorithm.name == _RSA_OF_X509 for ca in path[1:]):
         return False
     if any(extension.critical for ca in path[1:] for extension in ca.unknown):
         return False

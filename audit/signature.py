@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, p
 from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
 
 from audit.der import dotted, elements, spki_of, tbs_fields
+from audit.keys import public_key_of
 
 ALGORITHMS: Final[dict[str, tuple[str, str | None]]] = {
     "1.2.840.113549.1.1.2": ("md2WithRSAEncryption", "md2"),
@@ -140,7 +141,7 @@ def read_algorithm(certificate: x509.Certificate) -> SignatureAlgorithm:
 def verifies(certificate: x509.Certificate, issuer: x509.Certificate) -> bool | None:
     """Return whether the issuer's key made the certificate's signature; None if this cannot be computed here."""
     try:
-        algorithm, key, of_key = read_algorithm(certificate), issuer.public_key(), None
+        algorithm, key, of_key = read_algorithm(certificate), public_key_of(issuer), None
         if issuer.public_key_algorithm_oid.dotted_string == _PSS:
             of_key = key_algorithm(spki_of(issuer.tbs_certificate_bytes))
     except _UNUSABLE:

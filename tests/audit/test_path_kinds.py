@@ -250,6 +250,18 @@ def test_explicit_curve_parameters_are_refused_in_leaf_and_ca() -> None:
     assert "RFC 5480 2.1.1" in clauses(by_clients(GOOD, roots=[ca]))
 
 
+def test_rsa_under_its_name_of_x509_is_rsa() -> None:
+    """2.5.8.1.1 names RSA too, and clients accept an anchor and an intermediate that use it."""
+    key = rsa_key(2048)
+    numbers = key.public_key().public_bytes(Encoding.DER, PublicFormat.PKCS1)
+    algorithm = tlv(0x30, bytes.fromhex("060455080101"), b"\x02\x02\x08\x00")
+    ca = replace(CA, key=key).edited(field_replaced(6, tlv(0x30, algorithm, tlv(3, b"\0", numbers))))
+    leaf = replace(GOOD, issuer=ca)
+    assert by_clients(leaf, ca, roots=[ROOT]).ok
+    assert by_clients(leaf, roots=[ca]).ok
+    assert not by_clients(replace(GOOD, issuer=replace(ca, key=rsa_key(3072))), ca, roots=[ROOT]).ok
+
+
 def features(*numbers: int) -> Callable[[list[bytes]], list[bytes]]:
     return extension_added(TLS_FEATURE, tlv(0x30, *(tlv(2, bytes((number,))) for number in numbers)))
 
