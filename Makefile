@@ -9,7 +9,7 @@ JOBS ?= 3
 # Tests start hundreds of processes that import the checkout: compiled once, whatever the caller's environment says.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo test lint overlays compiled bench fuzz corpora clean
+.PHONY: demo test test-matrix lint overlays compiled bench fuzz corpora clean
 
 demo: $(INSTALLED)
 	@$(PYTHON) -m tests.lab.demo
@@ -20,6 +20,21 @@ test:
 	@$(MAKE) --no-print-directory --jobs=3 --output-sync=target lint overlays compiled
 	$(PYTHON) -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder $(PYTEST_ARGUMENTS)
 	@$(PYTHON) -m tests.real.overlay left-out
+
+# Longer tests in named parts: all of them, or some by `make test-matrix PART="attack crash"`.
+MATRIX := attack crash fuzz
+PART ?= $(MATRIX)
+
+test-matrix: $(addprefix matrix-,$(PART))
+
+matrix-attack: $(INSTALLED)
+	SSLAUDIT_TEST_ATTACK_S=120 $(PYTHON) -m pytest tests/real/test_hostile_user.py
+
+matrix-crash: $(INSTALLED)
+	SSLAUDIT_TEST_STRIDE=1 $(PYTHON) -m pytest -n 2 tests/installers/test_killed.py
+
+matrix-fuzz: $(INSTALLED)
+	$(PYTHON) -m bench.fuzz 10000 $(SEED)
 
 lint: $(INSTALLED)
 	$(VENV)/bin/ruff check .
