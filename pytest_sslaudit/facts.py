@@ -33,13 +33,19 @@ class Facts:
     @cached_property
     def of_each_chain(self) -> tuple[Facts, ...]:
         """The facts once for every distinct chain that an address serves; these alone if nothing was served."""
-        others = served_chains(self.observation)[1:]
-        return (self, *(Facts(self.endpoint, self.observation, self._source, served) for served in others))
+        return tuple(self._of(served) for served in self._every_served) or (self,)
+
+    def _of(self, served: ServedChain) -> Facts:
+        return self if served == self.served else Facts(self.endpoint, self.observation, self._source, served)
+
+    @cached_property
+    def _every_served(self) -> tuple[ServedChain, ...]:
+        return served_chains(self.observation)
 
     @cached_property
     def served(self) -> ServedChain | None:
         """The chain that is judged, and where it is served; None if nothing was served."""
-        return self._served or next(iter(served_chains(self.observation)), None)
+        return self._served or next(iter(self._every_served), None)
 
     @cached_property
     def seen_chain(self) -> Chain | None:
@@ -49,9 +55,8 @@ class Facts:
     @cached_property
     def policy(self) -> Policy:
         """The policy that applies to this endpoint, whichever of its chains is judged."""
-        server, found = self.observation.server, served_chains(self.observation)
-        chains = [self._source.chain(served) for served in found]
-        anchored = next((chain for chain in chains if chain.is_anchored), None)
+        server, chains = self.observation.server, (facts.seen_chain for facts in self.of_each_chain)
+        anchored = next((chain for chain in chains if chain and chain.is_anchored), None)
         return choose_policy(self._source.profiles, is_cpanel=server is not None and server.is_cpanel, chain=anchored)
 
     @property

@@ -128,6 +128,19 @@ def test_own_check_and_its_fixtures_are_called_for_each_chain(audit: Audit) -> N
     assert failed["acme.intermediate"]["message"] == f"at {SECOND}: {GOOD.subject} came alone"
 
 
+def test_every_chain_is_there_whichever_of_them_is_judged(audit: Audit) -> None:
+    check = """
+from audit import check
+
+@check("acme.all", severity="high")
+def test_all(certificate, chains):
+    assert [len(chain.certificates) for chain in chains] == [2, 1]
+    assert certificate.sha256 in {chain.leaf.sha256 for chain in chains}
+"""
+    audit.run(shake(FIRST, GOOD, INTERMEDIATE), shake(SECOND, EXPIRED), what=check)
+    assert audit.verdict("acme.all") == "pass"
+
+
 def test_address_that_serves_no_certificate_leaves_the_others_judged(audit: Audit) -> None:
     audit.run(shake(FIRST), shake(SECOND, EXPIRED, INTERMEDIATE))
     assert {"svc.certificate-missing", "cert.expired"} <= set(audit.failed())
