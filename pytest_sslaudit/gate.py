@@ -101,9 +101,9 @@ def _values(ending: Ending, facts: Facts | None) -> Iterator[str]:
     The entries of a list are messages of ours, or words, which are short or cut as such.
     """
     yield from (value for value in (ending.detail or {}).values() if isinstance(value, str))
-    for chain in (facts.seen_chain if facts else None,):
-        for certificate in chain.certificates if chain else ():
-            yield from strings_in(list(certificate.facts.values()))
+    chain = facts.seen_chain if facts else None
+    for certificate in chain.certificates if chain else ():
+        yield from strings_in(list(certificate.facts.values()))
 
 
 def broken(run: Run, endpoint: Endpoint, check: Check | None, error: Exception) -> Ruling:
@@ -111,25 +111,7 @@ def broken(run: Run, endpoint: Endpoint, check: Check | None, error: Exception) 
     ending = _bounded(ending_of(error, ""), None)
     severity = check.severity if check else Severity.MEDIUM
     trace = str((ending.detail or {})[TRACE])
-    result = (
-        None
-        if check is None
-        else Result(
-            endpoint=str(endpoint),
-            host=endpoint.hostspec,
-            service=endpoint.service,
-            check=check.id,
-            verdict=Verdict.ERROR,
-            severity=severity,
-            message=ending.message,
-            detail=ending.detail or {},
-            remedy=Remedy.NONE,
-            source=check.source,
-            controls=(),
-            policy="",
-            phase="after" if str(endpoint) in run.judged_again else "before",
-        )
-    )
+    result = _row(run, endpoint, check, (ending, severity)) if check else None
     return Ruling("error", _line(ending, check, severity, None), result, trace)
 
 
@@ -192,8 +174,20 @@ def _line(ending: Ending, check: Check | None, severity: Severity, waiver: Waive
 
 
 def _result(run: Run, facts: Facts, check: Check, ended: tuple[Ending, Severity]) -> Result:
-    endpoint, (ending, severity) = facts.endpoint, ended
     leaf_sha256, not_after = _leaf(facts)
+    return replace(
+        _row(run, facts.endpoint, check, ended),
+        controls=controls_of(check.id, check.controls),
+        policy=ended[0].policy or facts.policy.having(check.id).name or facts.policy.name,
+        leaf_sha256=leaf_sha256,
+        not_after=not_after,
+        observed_at=facts.observation.observed_at,
+    )
+
+
+def _row(run: Run, endpoint: Endpoint, check: Check, ended: tuple[Ending, Severity]) -> Result:
+    """Return what a result holds even if the facts of its endpoint cannot be had."""
+    ending, severity = ended
     return Result(
         endpoint=str(endpoint),
         host=endpoint.hostspec,
@@ -205,12 +199,9 @@ def _result(run: Run, facts: Facts, check: Check, ended: tuple[Ending, Severity]
         detail=ending.detail or {},
         remedy=_remedy(check, ending),
         source=check.source,
-        controls=controls_of(check.id, check.controls),
-        policy=ending.policy or facts.policy.having(check.id).name or facts.policy.name,
+        controls=(),
+        policy="",
         phase="after" if str(endpoint) in run.judged_again else "before",
-        leaf_sha256=leaf_sha256,
-        not_after=not_after,
-        observed_at=facts.observation.observed_at,
     )
 
 
