@@ -26,7 +26,7 @@ CURVES: Final = {
 """Names of NIST's curves (FIPS 186) for those of SEC 2."""
 
 _RSA: Final = bytes.fromhex("06092a864886f70d010101")  # rsaEncryption
-_RSA_OF_X509: Final = bytes.fromhex("060455080101")  # id-ea-rsa, with the size of the key as parameter
+RSA_OF_X509: Final = "2.5.8.1.1"  # id-ea-rsa, with the size of the key as parameter
 EXPLICIT: Final = bytes.fromhex("06072a8648ce3d020130")  # id-ecPublicKey, and then a SEQUENCE of parameters
 _BEFORE_CURVE: Final = 20  # octets: two headers and the above
 _EXPONENT_BITS: Final = 8192
@@ -88,9 +88,9 @@ def public_key_of(certificate: x509.Certificate) -> CertificatePublicKeyTypes:
     try:
         return certificate.public_key()
     except UnsupportedAlgorithm:
-        algorithm, octets = elements(elements(spki_of(certificate.tbs_certificate_bytes))[0].content)
-        if not algorithm.content.startswith(_RSA_OF_X509):
+        if certificate.public_key_algorithm_oid.dotted_string != RSA_OF_X509:
             raise
+        _, octets = elements(elements(spki_of(certificate.tbs_certificate_bytes))[0].content)
         renamed = encoded(0x30, encoded(0x30, _RSA, b"\x05\x00"), octets.whole)
         return load_der_public_key(renamed)  # type: ignore[return-value]  # an RSA key
 

@@ -20,6 +20,7 @@ from cryptography.x509.verification import Criticality, ExtensionPolicy, PolicyB
 
 from audit.endpoint import to_address
 from audit.fields import UNREADABLE
+from audit.keys import RSA_OF_X509
 from audit.name_constraints import constraints_of
 from audit.path_rules import SERVER_AUTH
 from audit.path_search import Path
@@ -27,7 +28,6 @@ from audit.quiet import unwarned
 from audit.refusal import Breach
 
 _CONSTRAINED: Final = (x509.DNSName, x509.IPAddress, x509.RFC822Name)
-_RSA_OF_X509: Final = "2.5.8.1.1"  # the library loads no such key
 
 
 def library_breaches(path: Path, reference: str | None, purpose: str, at: datetime) -> Iterator[Breach]:
@@ -51,7 +51,8 @@ def _is_within_its_reach(path: Path) -> bool:
         return False
     if any(member.is_critical(x509.OCSPNoCheck) for member in path):
         return False
-    if any(ca.key_algorithm is not None and ca.key_algorithm.name == _RSA_OF_X509 for ca in path[1:]):
+    # the library loads no such key
+    if any(ca.key_algorithm is not None and ca.key_algorithm.name == RSA_OF_X509 for ca in path[1:]):
         return False
     if any(extension.critical for ca in path[1:] for extension in ca.unknown):
         return False
