@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Final
 
 import pytest
@@ -12,6 +14,7 @@ import pytest
 from tests.real.host import Host, running_host
 from tests.real.overlay import why_missing
 from tests.real.pki import Authority, new_authority
+from tests.real.trusting import EVE, give
 
 LONGEST: Final = (
     "real/test_seed",
@@ -49,6 +52,21 @@ def auditor(overlays: None) -> Iterator[Host]:  # noqa: ARG001 - asked for to sk
     """Run the host that audits: it has no server."""
     with running_host("main", "auditor.example.test") as host:
         yield host
+
+
+@pytest.fixture
+def root() -> Iterator[Path]:
+    """Make a directory in which every component belongs to root (the one of pytest lies in /tmp)."""
+    with tempfile.TemporaryDirectory(prefix="trust", dir="/var/lib") as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)
+
+
+@pytest.fixture
+def eves(root: Path) -> Path:
+    """Make a directory of the attacker's in it."""
+    (root / "eve").mkdir()
+    return give(root / "eve", EVE, mode=0o755)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -9,7 +9,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from shlex import quote
 
@@ -35,21 +34,6 @@ if not os.fork():
 time.sleep(60)
 """
 BOTH = pytest.mark.parametrize("shell", SHELLS)
-
-
-@pytest.fixture
-def root() -> Iterator[Path]:
-    """Make a directory in which every component belongs to root (the one of pytest lies in /tmp)."""
-    with tempfile.TemporaryDirectory(prefix="trust", dir="/var/lib") as folder:
-        Path(folder).chmod(0o755)
-        yield Path(folder)
-
-
-@pytest.fixture
-def eves(root: Path) -> Path:
-    """Make a directory of the attacker's in it."""
-    (root / "eve").mkdir()
-    return give(root / "eve", EVE, mode=0o755)
 
 
 def trusts(path: Path | str, shell: str = "dash", **how: int) -> str:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 import stat
 import subprocess
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,21 +14,6 @@ from tests.real.trusting import EVE, SHELLS, TOOLS, answer, as_user, give, run_t
 pytestmark = [pytest.mark.real, pytest.mark.usefixtures("overlays")]
 BOTH = pytest.mark.parametrize("shell", SHELLS)
 KEY = b"the key\n"
-
-
-@pytest.fixture
-def root() -> Iterator[Path]:
-    """Make a directory in which every component belongs to root (the one of pytest lies in /tmp)."""
-    with tempfile.TemporaryDirectory(prefix="trust", dir="/var/lib") as folder:
-        Path(folder).chmod(0o755)
-        yield Path(folder)
-
-
-@pytest.fixture
-def eves(root: Path) -> Path:
-    """Make a directory of the attacker's in it."""
-    (root / "eve").mkdir()
-    return give(root / "eve", EVE, mode=0o755)
 
 
 def mode_of(path: Path) -> int:
