@@ -1,7 +1,9 @@
 """A client that never sleeps long: it shakes hands with services again and again and notes every change and failure.
 
-`python -m tests.real.watch ADDRESS:PORT:NAME…`, until its input ends; then one JSON line: what was seen at each place.
-A handshake fails too where the key is not the certificate's. On ports 25 and 21 SMTP and FTP are spoken before it.
+`python -m tests.real.watch ADDRESS:PORT:NAME[:CERTIFICATE:KEY]…`, until its input ends; then one JSON line: what was
+seen at each place. On ports 25 and 21 SMTP and FTP are spoken before the handshake, which fails too where the key does
+not match the certificate. A service that reads both files at each connection fails it while they are replaced, because
+that is two renames: with their paths a failure of this kind is noted as `replaced` for _REPLACED_S at most.
 A handshake costs some servers a process: while the host's own record says that no switch is on the move, it looks less
 often.
 """
@@ -16,6 +18,8 @@ import ssl
 import sys
 import threading
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import Final
@@ -26,6 +30,8 @@ _PAUSE_S: Final = 0.03
 _QUIET_S: Final = 0.5  # between two looks while nothing moves
 _SETTLED_S: Final = 1.0  # after a switch has come to rest: a reload takes some 100 ms
 _DEADLINE_S: Final = 5.0
+_REPLACED_S: Final = 2.0  # between two renames, as docs/repair.md has it 188 ms at most, and then a handshake
+_MISMATCHED: Final = ("ConnectionResetError", "SSLEOFError", "SMTPResponseException: (454,")  # how exim fails it
 _RECORDS: Final = ("var/lib/sslaudit/*/*/state", "full/x/*/*/state")
 _AT_REST: Final = TERMINAL | {"waiting"}
 
@@ -66,11 +72,58 @@ def _ftp(address: str, port: int, _name: str, context: ssl.SSLContext) -> bytes 
         return client.sock.getpeercert(binary_form=True)
 
 
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """The certificate and the key that a service reads at each connection."""
+
+    certificate: Path
+    key: Path
+
+    def identity(self) -> tuple[int, ...]:
+        """Return what is another value as soon as one of them is replaced."""
+        return tuple(
+            value for stat in (self.certificate.stat(), self.key.stat()) for value in (stat.st_ino, stat.st_ctime_ns)
+        )
+
+    def is_matched(self) -> bool:
+        """Return whether the key is the certificate's."""
+        try:
+            ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(self.certificate, self.key)
+        except ssl.SSLError:
+            return False
+        return True
+
+
+@dataclass(slots=True)
+class Renames:
+    """Which failures of handshakes come from a pair of files that is replaced at that moment."""
+
+    pair: Pair
+    _failing_since: float | None = None
+
+    def judged(self, ask: Callable[[], str]) -> str:
+        """Return an answer; `replaced` comes before a failure if the files were replaced meanwhile or do not match."""
+        before, began = self.pair.identity(), time.monotonic()
+        answer = ask()
+        if not answer.startswith(tuple(f"failed: {error}" for error in _MISMATCHED)):
+            self._failing_since = None
+            return answer
+        self._failing_since = began if self._failing_since is None else self._failing_since
+        is_replaced = self.pair.identity() != before or not self.pair.is_matched()
+        is_short = time.monotonic() - self._failing_since < _REPLACED_S
+        return f"replaced: {answer}" if is_replaced and is_short else answer
+
+
 def watch(place: str, stop: threading.Event, seen: dict[str, list[str]]) -> None:
     """Note each answer that differs from the one before."""
-    address, port, name = place.rsplit(":", 2)
+    address, port, name, *files = place.split(":")
+    renames = Renames(Pair(*map(Path, files))) if files else None
+
+    def ask() -> str:
+        return shake(address, int(port), name)
+
     while not stop.is_set():
-        answer = shake(address, int(port), name)
+        answer = renames.judged(ask) if renames else ask()
         if seen[place][-1:] != [answer]:
             seen[place].append(answer)
         _rest(stop)
