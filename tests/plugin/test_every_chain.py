@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import json
 import ssl
+from dataclasses import replace
 from hashlib import sha256
 
 import pytest
 
 from audit.endpoint import parse_endpoint
-from audit.observation import Handshake, Observation
+from audit.observation import Handshake, Observation, RevocationAnswer
 from audit.record import from_json, to_json
+from tests.audit.answers import ASKED, CA, CRL_URL
+from tests.audit.answers import ROOT as ASKED_ROOT
 from tests.audit.certificates import DAY, Draft, rsa_key
 from tests.audit.certificates import NOW as ISSUED
 from tests.audit.facts import GOOD, INTERMEDIATE, ROOT
+from tests.audit.lists import crl
+from tests.audit.paths import Made, key_id
 from tests.plugin.evidence import NOW, keep, rows
 
 WWW = parse_endpoint("https://www.example.com")
@@ -44,7 +49,7 @@ def test_fixtures_are_of_one_chain(certificate, subject):
 """
 
 
-def shake(address: str, *drafts: Draft) -> Handshake:
+def shake(address: str, *drafts: Draft | Made) -> Handshake:
     """Return a handshake in which these certificates were sent."""
     ders = tuple(draft.der for draft in drafts)
     return Handshake(address, "TLSv1.3", "TLS_AES_128_GCM_SHA256", "x25519", None, ders, None, 0.01, ())
@@ -57,11 +62,17 @@ class Audit:
         self.pytester = pytester
         self.results = pytester.path / "results.jsonl"
 
-    def run(self, *handshakes: Handshake, others: tuple[Handshake, ...] = (), what: str = "") -> pytest.RunResult:
+    def run(
+        self,
+        *handshakes: Handshake,
+        others: tuple[Handshake, ...] = (),
+        what: str = "",
+        revocation: tuple[RevocationAnswer, ...] | None = None,
+    ) -> pytest.RunResult:
         addresses = tuple(dict.fromkeys(one.address for one in handshakes))
-        seen = Observation(WWW, NOW, addresses, handshakes, other_key_handshakes=others)
+        seen = Observation(WWW, NOW, addresses, handshakes, other_key_handshakes=others, revocation=revocation)
         keep(self.pytester.path / "evidence", [seen])
-        (self.pytester.path / "root.pem").write_text(pem(ROOT))
+        (self.pytester.path / "root.pem").write_text(pem(ROOT) + pem(ASKED_ROOT))
         if what:
             self.pytester.makepyfile(test_own=what)
         return self.judge(*(["test_own.py"] if what else ["--pyargs", "audit"]))
@@ -80,7 +91,7 @@ class Audit:
         return next(str(row["verdict"]) for row in rows(self.results) if row["check"] == check)
 
 
-def pem(draft: Draft) -> str:
+def pem(draft: Draft | Made) -> str:
     """Return a certificate as PEM."""
     return ssl.DER_cert_to_PEM_cert(draft.der)
 
@@ -112,6 +123,34 @@ def test_second_certificate_of_other_key_type_is_judged(audit: Audit) -> None:
     found = audit.failed()["cert.expired"]
     assert str(found["message"]).startswith(f"at {FIRST} (RSA): expired")
     assert found["leaf_sha256"] == leaf_digest(expired)
+
+
+def answered(leaf: Made, revoked: Made) -> RevocationAnswer:
+    """Return the CRL that a certificate names, with one certificate in it."""
+    return RevocationAnswer(leaf_digest(leaf), "crl", CRL_URL, NOW, content=crl(CA, revoked))
+
+
+@pytest.mark.parametrize("is_revoked", [True, False])
+@pytest.mark.parametrize(
+    ("second", "place"), [(SECOND, SECOND), (FIRST, f"{FIRST} (RSA)")], ids=["other address", "other key type"]
+)
+def test_certificate_of_second_chain_is_judged_for_revocation(
+    audit: Audit, second: str, place: str, is_revoked: bool  # noqa: FBT001 - a parameter of a test
+) -> None:  # fmt: skip
+    other = replace(ASKED, key=rsa_key(2048), serial=7).having(key_id(rsa_key(2048)))
+    listed = other if is_revoked else replace(other, serial=8)
+    shown = shake(second, other, CA)
+    audit.run(
+        shake(FIRST, ASKED, CA),
+        *([shown] if second == SECOND else []),
+        others=() if second == SECOND else (shown,),
+        revocation=(answered(ASKED, listed), answered(other, listed)),
+    )
+    assert audit.verdict("cert.revoked") == ("fail" if is_revoked else "pass")
+    if is_revoked:
+        found = audit.failed()["cert.revoked"]
+        assert str(found["message"]).startswith(f"at {place}: the leaf was revoked 2026-11-21")
+        assert found["leaf_sha256"] == leaf_digest(other)
 
 
 def test_one_fault_of_every_chain_is_told_once(audit: Audit) -> None:
@@ -165,6 +204,6 @@ def test_results_hold_every_chain_with_its_addresses(audit: Audit) -> None:
     assert row["chains"][2]["certificates"][0]["key_bits"] == 2048
 
 
-def leaf_digest(draft: Draft) -> str:
+def leaf_digest(draft: Draft | Made) -> str:
     """Return the SHA-256 of a certificate."""
     return sha256(draft.der).hexdigest()

@@ -31,7 +31,7 @@ from audit.test_revocation import test_not_revoked as check
 from tests.audit.answers import CA, GOOD, HOUR, LEAF, REVOKED, ROOT, Answer, delegate, responders
 from tests.audit.certificates import DAY, NOW
 from tests.audit.facts import WEBPKI, observed, served
-from tests.audit.lists import crl, pointing
+from tests.audit.lists import Entry, crl, pointing
 from tests.audit.paths import Made, new_leaf
 from tests.audit.verdicts import judged
 from tests.probe.conversing import Conversation, answering, conversing
@@ -277,6 +277,22 @@ def test_an_intermediate_is_asked_about_too() -> None:
         answered = asking().ask(observed(handshake))
     assert [one.url for one in answered.revocation or ()] == [there.url("/root.crl")]
     assert verdict(answered) is None
+
+
+@pytest.mark.parametrize("is_other_key", [False, True], ids=["other address", "other key type"])
+def test_certificate_of_a_second_chain_is_asked_about_too(is_other_key: bool) -> None:  # noqa: FBT001 - a parameter
+    serial = 4711
+    with conversing(answering(crl(CA))) as good, conversing(answering(crl(CA, Entry(serial)))) as bad:
+        second = replace(LEAF.having(pointing(bad.url("/bad.crl"))), serial=serial)
+        seen_first = seen(LEAF.having(pointing(good.url("/good.crl"))))
+        shown = replace(served(), address="192.0.2.8", chain_der=(second.der, CA.der))
+        both = replace(seen_first, handshakes=(*seen_first.handshakes, shown))
+        answered = asking().ask(replace(seen_first, other_key_handshakes=(shown,)) if is_other_key else both)
+    assert (len(good.heads), len(bad.heads)) == (1, 1)
+    assert verdict(answered) is None
+    chain = read_chain(shown.chain_der, ANCHORS, NOW)
+    found = judged(check, chain=chain, observation=answered, policy=WEBPKI, now=NOW)
+    assert told(found).startswith("Finding: the leaf was revoked ")
 
 
 def test_the_time_of_asking_is_kept_with_the_answer(ca: Conversation) -> None:

@@ -34,7 +34,7 @@ from remediate.journal import Journal
 from remediate.lookup import LookUps
 from remediate.site import Means, Waits
 from tests.installers.hands import run
-from tests.lab.ca import Leaf, issue
+from tests.lab.ca import Leaf, PrivateKey, issue
 from tests.lab.issuance import Commission, deliver, found_authority, to_pem
 
 NOW = datetime.now(UTC).replace(microsecond=0)
@@ -87,7 +87,10 @@ class LocalHands:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A host: its folder, and the port of the service that serves what was last copied to `served`."""
+    """A host: its folder, and the port of the service that serves what was last copied to `served`.
+
+    A certificate with another type of key in `beside`, if there is one, is served too.
+    """
 
     label: str
     folder: Path
@@ -147,14 +150,19 @@ class Place:
 _KINDS: Any = (("crt", "certificate"), ("key", "key"))
 
 
-def plant(folder: Path, *names: str) -> None:
+def plant(folder: Path, *names: str, private_key: PrivateKey | None = None) -> None:
     """Write an expired certificate and its key, and let the service serve it."""
-    identity = issue(Leaf(names[0], names, NOW - 90 * DAY, 60 * DAY), AUTHORITY.intermediate)
-    key = identity.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
-    certificates = to_pem(identity.certificate, AUTHORITY.intermediate.certificate)
+    certificates, key = pems_of(Leaf(names[0], names, NOW - 90 * DAY, 60 * DAY), private_key)
     (folder / "tls.crt").write_text(certificates)
     (folder / "tls.key").write_text(key)
     (folder / "served").write_text(certificates + key)
+
+
+def pems_of(leaf: Leaf, private_key: PrivateKey | None = None) -> tuple[str, str]:
+    """Return a new certificate of the CA with its intermediate, and its key."""
+    identity = issue(leaf, AUTHORITY.intermediate, key=private_key)
+    key = identity.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+    return to_pem(identity.certificate, AUTHORITY.intermediate.certificate), key
 
 
 @contextlib.contextmanager
@@ -163,7 +171,7 @@ def running_place(folder: Path, label: str) -> Iterator[Place]:
     folder.mkdir()
     plant(folder, f"{label}.example")
     with socket.create_server(("127.0.0.1", 0)) as server:
-        thread = threading.Thread(target=_serve, args=(server, folder / "served"))
+        thread = threading.Thread(target=_serve, args=(server, folder))
         thread.start()
         try:
             yield Place(label, folder, server.getsockname()[1])
@@ -172,12 +180,13 @@ def running_place(folder: Path, label: str) -> Iterator[Place]:
             thread.join()
 
 
-def _serve(server: socket.socket, served: Path) -> None:
+def _serve(server: socket.socket, folder: Path) -> None:
     with contextlib.suppress(OSError):
         while True:
             client, _ = server.accept()
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-            context.load_cert_chain(served)
+            for served in (folder / "served", *folder.glob("beside")):
+                context.load_cert_chain(served)
             client.settimeout(5)
             with client, contextlib.suppress(OSError), context.wrap_socket(client, server_side=True) as tls:
                 tls.recv(1)
