@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from audit.services.configuration import to_port
-from audit.services.service import ANY, ANY_IPV4, ANY_IPV6, Dump, Listener, NamedFile, Service, pair
+from audit.services.service import ANY, ANY_IPV4, ANY_IPV6, Dump, Listener, NamedFile, Section, Service, pair
 
 _PORTS: Final = {"smtp": 25, "smtps": 465, "submission": 587, "submissions": 465}
 _PAIRS: Final = (
@@ -51,18 +51,27 @@ def _listeners(dump: Dump, service: str, settings: Mapping[str, str]) -> Iterato
         return
     scheme = "smtps" if settings.get("smtpd_tls_wrappermode") == "yes" else "smtp"
     maps = _words(settings.get("tls_server_sni_maps", ""))
-    unread = tuple(f"postfix looks certificates up by name in {one}" for one in maps if not dump.text(f"sni:{one}"))
+    unread = tuple(clause for one in maps for clause in _unread(dump, one))
     addresses = _addresses(match["host"], settings)
     yield Listener(scheme, number, addresses, (), _files(dump, settings), unread)
     for name, files in _by_name(dump, maps).items():
         yield Listener(scheme, number, addresses, (name,), files)
 
 
+def _unread(dump: Dump, table: str) -> Iterator[str]:
+    """Yield that certificates are looked up in a table whose text was not read, and why if the host printed that."""
+    section = dump.sections.get(f"sni:{table}", Section(""))
+    if section.rc or not section.text:
+        why = f", which is not read: {section.text}" if section.rc and section.text else ""
+        yield f"postfix looks certificates up by name in {table}{why}"
+
+
 def _by_name(dump: Dump, maps: list[str]) -> dict[str, tuple[NamedFile, ...]]:
     """Return the files of each concrete name; the first table that has a name decides, a leading dot is a pattern."""
     found: dict[str, tuple[NamedFile, ...]] = {}
-    for one in maps:
-        for line in re.sub(r"\n[ \t]+", " ", dump.text(f"sni:{one}")).splitlines():
+    tables = (dump.sections.get(f"sni:{one}", Section("")) for one in maps)
+    for text in (table.text for table in tables if not table.rc):
+        for line in re.sub(r"\n[ \t]+", " ", text).splitlines():
             name, *paths = _words(line)[:50] or [""]
             if paths and not name.startswith(("#", ".")):
                 found.setdefault(name, _chain_files(dump, paths))

@@ -42,3 +42,11 @@ def test_each_concrete_name_of_a_table_is_a_listener_with_its_files() -> None:
 def test_a_table_without_a_text_is_said_not_to_be_looked_into() -> None:
     ((_, _, unread),) = read("tls_server_sni_maps = ldap:/etc/postfix/ldap.cf")
     assert unread == ("postfix looks certificates up by name in ldap:/etc/postfix/ldap.cf",)
+
+
+def test_a_table_that_the_host_refuses_to_read_is_said_with_the_reason() -> None:
+    refused = Section("/home/eve belongs to uid 1001", 1)
+    main = Section("tls_server_sni_maps = hash:/home/eve/sni")
+    (listener,) = postfix.read(Dump({"main": main, "master": Section(MASTER), "sni:hash:/home/eve/sni": refused}))
+    why = "which is not read: /home/eve belongs to uid 1001"
+    assert listener.unread == (f"postfix looks certificates up by name in hash:/home/eve/sni, {why}",)

@@ -27,7 +27,8 @@ section main "$@" -x smtpd_tls_cert_file smtpd_tls_key_file smtpd_tls_eccert_fil
 section master "$@" -M
 section overrides "$@" -P
 maps=$("$@" -hx tls_server_sni_maps | tr ',' ' ' | tr -s '[:blank:]' '\n' | awk 'NF && !seen[$0]++')
-for m in $maps; do [ -r "${m#*:}" ] && section "sni:$m" read_trusted "${m#*:}"; done
+map_text() { read_trusted "$1" || { print "$why" && return 1; }; }
+for m in $maps; do [ -r "${m#*:}" ] && section "sni:$m" map_text "${m#*:}"; done
 listed=$({
   "$@" -hx smtpd_tls_chain_files
   "$@" -P | sed -n 's/.*smtpd_tls_chain_files *=//p'
