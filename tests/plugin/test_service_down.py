@@ -1,0 +1,75 @@
+"""`checkallsslcerts` where a service does not come up again after the way back: that is said before everything else."""
+
+from __future__ import annotations
+
+import email
+import json
+import os
+import re
+import subprocess
+import sys
+from email.message import EmailMessage
+from email.policy import default
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from remediate.advice import DOWN, advice
+from tests.lab.demo import served
+from tests.plugin.evidence import rows
+
+LABEL: Final = "self-signed"
+WHY: Final = "cannot open <tls.key>"
+Night = tuple[subprocess.CompletedProcess[str], Path, EmailMessage]
+BEGINS: Final = (
+    f"SERVICE DOWN: local: {LABEL}: the old files are in place again, but a service did not come up with them"
+)
+
+
+@pytest.fixture(scope="module")
+def night(tmp_path_factory: pytest.TempPathFactory) -> Night:
+    """Run the command on a host whose service cannot be reloaded; return that run, its reports and the one email."""
+    folder = tmp_path_factory.mktemp("lab")
+    reports = folder / "reports"
+    with served(folder, LABEL) as lab:
+        given = dict(zip(lab["arguments"][::2], lab["arguments"][1::2], strict=True))
+        file = Path(given["--audit-config"])
+        trusted = f"trust = {json.dumps([given['--audit-trust']])}\npolicy = {json.dumps([given['--audit-policy']])}\n"
+        broken = json.dumps(f"echo '{WHY}' >&2; exit 1")
+        text, count = re.subn(r"(?m)^reload = .*$", lambda _: f"reload = {broken}", file.read_text())
+        assert count == 1
+        file.write_text(trusted + text)
+        command = [sys.executable, "-W", "error", "-m", "pytest_sslaudit.checkallsslcerts", "--config", str(file)]
+        environment = {**os.environ, "LOGS_DIRECTORY": str(reports)}
+        done = subprocess.run(
+            command, env=environment, cwd="/", capture_output=True, text=True, check=False, timeout=180
+        )
+        (letter,) = Path(lab["mail"]).glob("*.eml")
+        return done, reports, email.message_from_bytes(letter.read_bytes(), policy=default)
+
+
+def test_first_line_of_output_names_service_cause_and_advice(night: Night) -> None:
+    done, reports, _ = night
+    assert (done.returncode, done.stderr) == (1, ""), done.stdout
+    first = done.stdout.splitlines()[0]
+    assert first.startswith(BEGINS), done.stdout
+    assert WHY in first
+    assert first.endswith(f"To do: {advice(DOWN)}")
+    (row,) = rows(reports / "results.jsonl", "remediation")
+    assert row["outcome"] == "failed"
+
+
+def test_report_begins_with_it(night: Night) -> None:
+    _, reports, _ = night
+    _, _, ours = (reports / "report.html").read_text().partition('<div class="sslaudit">')
+    assert ours.startswith(f'<p class="sslaudit-down">{BEGINS}')
+    assert WHY.replace("<", "&lt;").replace(">", "&gt;") in ours.partition("</p>")[0]
+
+
+def test_subject_and_text_of_email_begin_with_it(night: Night) -> None:
+    *_, letter = night
+    assert str(letter["Subject"]).startswith(f"SERVICE DOWN: localhost: {LABEL}: ")
+    body = letter.get_body(("plain",))
+    assert body is not None
+    assert " ".join(body.get_content().split()).startswith(BEGINS.replace("local", "localhost", 1))
