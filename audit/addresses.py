@@ -12,7 +12,7 @@ from typing import Final, Literal
 
 from audit.certificate import Certificate, read_certificate
 from audit.observation import Handshake, HostView, Observation
-from audit.words import moment
+from audit.text import moment
 
 _IN_THE_LAST_BITS: Final = tuple(
     map(

@@ -14,9 +14,9 @@ from typing import Any, Final, Generic, TypeVar, cast, overload
 from cryptography import x509
 
 from audit import fields, quiet
-from audit.checks import Inconclusive
 from audit.lint_facts import facts_of_outline
 from audit.signature import read_algorithm
+from audit.verdict import Inconclusive
 
 T = TypeVar("T")
 MALFORMED: Final = "cert.malformed"

@@ -13,9 +13,9 @@ from typing import Final
 
 from audit.anchors import LINKED, Anchors
 from audit.certificate import Certificate, read_certificate
-from audit.checks import Inconclusive
 from audit.path import Search, is_signed_by, linked, names_key_of
 from audit.validation import Validation, validate_path
+from audit.verdict import Inconclusive
 
 __all__ = ["Anchors", "Chain", "Validation", "read_chain", "validate_path"]
 
@@ -66,6 +66,11 @@ class Chain:
     def anchor_is_public(self) -> bool:
         """Whether the path ends in a publicly trusted anchor."""
         return self._anchor is not None and self.anchors.is_public(self._anchor)
+
+    @property
+    def is_of_private_pki(self) -> bool:
+        """Whether the path ends in an anchor that is trusted here but not publicly."""
+        return self.is_anchored and not self.anchor_is_public
 
     @property
     def leaf_is_anchor(self) -> bool:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 from urllib.parse import urljoin, urlsplit
 
-from audit.door import Door
+from audit.observation import Door
 
 _FOLLOWED: Final = (301, 302, 307, 308)
 _PORTS: Final = {"http": 80, "https": 443}

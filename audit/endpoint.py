@@ -211,3 +211,28 @@ def _options(url: str, query: str) -> dict[str, str]:
 
 def _redacted(text: str) -> str:
     return re.sub(r"://[^/@]*@", "://…@", text)
+
+
+@dataclass(frozen=True, slots=True)
+class UnusableLine:
+    """A line of an endpoints file that names no endpoint: where it stands, what it says and why it is of no use."""
+
+    source: str
+    number: int
+    text: str
+    why: str
+
+
+def parse_endpoints(text: str, source: str) -> tuple[tuple[Endpoint, ...], tuple[UnusableLine, ...]]:
+    """Return the endpoints of a file, one a line with `#` comments, and the lines that name none."""
+    found: list[Endpoint] = []
+    unusable: list[UnusableLine] = []
+    for number, line in enumerate(text.removeprefix("\ufeff").splitlines(), start=1):
+        url = line.partition("#")[0].strip()
+        if not url:
+            continue
+        try:
+            found.append(parse_endpoint(url))
+        except BadEndpoint as error:
+            unusable.append(UnusableLine(source, number, url, str(error)))
+    return tuple(found), tuple(unusable)

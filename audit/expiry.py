@@ -11,10 +11,10 @@ from fractions import Fraction
 
 from audit.certificate import Certificate
 from audit.chain import Chain
-from audit.checks import NotApplicable
 from audit.policy import Policy
-from audit.thresholds import Thresholds
-from audit.words import duration, moment
+from audit.policy.thresholds import Thresholds
+from audit.text import duration, moment
+from audit.verdict import NotApplicable
 
 
 @dataclass(frozen=True, slots=True, order=True)

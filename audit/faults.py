@@ -10,7 +10,7 @@ from audit.certificate import Certificate
 from audit.chain import Chain
 from audit.keys import small_factors, weaknesses
 from audit.observation import Handshake
-from audit.thresholds import Thresholds
+from audit.policy.thresholds import Thresholds
 
 
 def chain_faults(chain: Chain) -> tuple[str, ...]:

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Iterator
 from itertools import groupby
 from typing import Final
 
-from audit.firewall import Action, Condition, Rule
 from audit.firewall_walk import spans_of
+from audit.observation.firewall import Action, Condition, Rule
 
 _READABLE: Final = 50  # rules
 _ALIKE: Final[tuple[Action, ...]] = ("accept", "refuse")

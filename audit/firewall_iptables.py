@@ -11,11 +11,11 @@ import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
-from audit.firewall import Action, Chain, Condition, Rule
 from audit.firewall_condense import condensed
 from audit.firewall_nft import HOOKS
 from audit.firewall_spans import MAYBE, folded, of_addresses, of_ports
 from audit.firewall_walk import spans_of
+from audit.observation.firewall import Action, Chain, Condition, Rule
 
 _STAGES: Final[Mapping[tuple[str, str], int]] = {
     ("raw", "PREROUTING"): HOOKS["prerouting"] - 300, ("mangle", "PREROUTING"): HOOKS["prerouting"] - 150,

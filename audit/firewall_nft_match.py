@@ -10,10 +10,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-from audit.firewall import Condition
 from audit.firewall_spans import ALWAYS, MAYBE, NEVER, folded, of_addresses, of_ports, whole
 from audit.firewall_text import written
 from audit.firewall_walk import spans_of
+from audit.observation.firewall import Condition
 
 _FIELDS: Final[Mapping[tuple[str, str], str]] = {
     ("ip", "saddr"): "source", ("ip6", "saddr"): "source", ("ip", "daddr"): "destination",

@@ -8,7 +8,7 @@ from __future__ import annotations
 import ipaddress
 from typing import Final
 
-from audit.firewall import Condition, Span
+from audit.observation.firewall import Condition, Span
 
 LAST: Final = {4: 2**32 - 1, 6: 2**128 - 1}
 MAYBE: Final = Condition("unknown")

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
-from audit.firewall import Chain, Condition, Firewall, Rule, Span
+from audit.observation.firewall import Chain, Condition, Firewall, Rule, Span
 
 _DEPTH: Final = 16  # jumps within jumps, as many as nftables admits
 

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Final
 
-from audit.firewall import Firewall
 from audit.firewall_walk import Answer, answer, packet
-from audit.words import listing
+from audit.observation.firewall import Firewall
+from audit.text import listing
 
 PORT: Final = 80
 LISTED: Final = ("178.255.81.12", "178.255.81.13", "91.199.212.132", "199.66.201.132")

@@ -10,11 +10,11 @@ from itertools import chain as chained
 from typing import Final
 
 from audit.certificate import Certificate, read_certificate
-from audit.checks import Inconclusive, NotApplicable
 from audit.names import covers, covers_same
 from audit.observation import FileFault, FileKind, HostView, InstalledFile, Observation
 from audit.policy import Policy
-from audit.thresholds import Thresholds
+from audit.policy.thresholds import Thresholds
+from audit.verdict import Inconclusive, NotApplicable
 
 BROKEN: Final[dict[FileFault, str]] = {
     "missing": "does not exist",

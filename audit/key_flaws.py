@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import Any, Final
 
-from audit.checks import Inconclusive, NotApplicable
 from audit.keys import KeyFacts, small_factors
+from audit.verdict import Inconclusive, NotApplicable
 
 INSTALL: Final = "pip install 'pytest-sslaudit[keys]'"
 ATTACKS: Final[Mapping[str, str]] = {

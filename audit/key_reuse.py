@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from audit.certificate import Certificate, read_certificate
 from audit.endpoint import Endpoint
 from audit.observation import Observation
+from audit.policy.thresholds import Thresholds
 from audit.public_suffix import registered_domain
-from audit.thresholds import Thresholds
-from audit.words import listing
+from audit.text import listing
 
 
 @dataclass(frozen=True, slots=True)

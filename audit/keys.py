@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKey
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
 from audit.der import elements, encoded, spki_of
-from audit.thresholds import Thresholds
+from audit.policy.thresholds import Thresholds
 
 CURVES: Final = {
     "secp192r1": "P-192",

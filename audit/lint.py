@@ -12,8 +12,8 @@ from functools import lru_cache
 from typing import TypeVar
 
 from audit.certificate import MALFORMED, Certificate
-from audit.checks import Inconclusive
 from audit.lint_reading import KEY_CERT_SIGN, Reading, read_outline
+from audit.verdict import Inconclusive
 
 T = TypeVar("T")
 

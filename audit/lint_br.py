@@ -9,8 +9,8 @@ from collections.abc import Callable
 from functools import cache, lru_cache
 from typing import Any, Final
 
-from audit.checks import Inconclusive, NotApplicable
 from audit.quiet import unwarned
+from audit.verdict import Inconclusive, NotApplicable
 
 INSTALL: Final = "pkilint is not installed: pip install pytest-sslaudit[lint]"
 

@@ -7,15 +7,14 @@ from __future__ import annotations
 
 from typing import NoReturn
 
-from audit.checks import inconclusive, not_applicable
-from audit.door import Door
-from audit.firewall import Firewall
 from audit.firewall_world import narrowness, shortcomings
 from audit.names import host_name_faults
-from audit.observation import Observation
+from audit.observation import Door, Observation
+from audit.observation.cpanel import Matter, Upkeep
+from audit.observation.firewall import Firewall
 from audit.reach import UNREACHABLE, UNRESOLVABLE, is_unresolved
-from audit.upkeep import Matter, Upkeep
-from audit.words import sentence
+from audit.text import sentence
+from audit.verdict import inconclusive, not_applicable
 
 
 def seen_upkeep(observation: Observation) -> Upkeep:

@@ -10,9 +10,9 @@ from typing import Final
 
 from audit.addresses import leaf_of
 from audit.certificate import Certificate
-from audit.checks import Inconclusive
 from audit.observation import Observation
 from audit.policy import Policy
+from audit.verdict import Inconclusive
 
 CERTIFICATE_MISSING: Final = "svc.certificate-missing"
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from audit.checks import Inconclusive
 from audit.observation import DnsStatus, Observation, ProbeFailure
+from audit.verdict import Inconclusive
 
 UNREACHABLE: Final = "svc.unreachable"
 PLAINTEXT: Final = "svc.plaintext"

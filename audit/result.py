@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from audit.checks import Remedy, Severity, Verdict
-from audit.record import format_time, parse_time
+from audit.json_codec import format_time, parse_time
+from audit.verdict import Remedy, Severity, Verdict
 
 Phase = Literal["before", "after"]
 

@@ -24,7 +24,7 @@ from audit.path_member import Member
 from audit.quiet import unwarned
 from audit.refusal import Breach
 from audit.revocation_index import indexed
-from audit.words import moment
+from audit.text import moment
 
 _REVOKED: Final = "RFC 5280 6.1.3 a 3"  # the clause of being listed
 

@@ -16,15 +16,15 @@ from cryptography.x509.oid import AuthorityInformationAccessOID
 
 from audit.certificate import MALFORMED, Fault
 from audit.chain import Chain
-from audit.checks import Finding, Inconclusive, NotApplicable
 from audit.crl import RevocationList, read_crl
 from audit.observation import Observation, RevocationAnswer, RevocationSource
 from audit.ocsp import read_ocsp
 from audit.path_member import Member, read_member
 from audit.policy import Policy
+from audit.policy.thresholds import Thresholds
 from audit.revocation import Given, Said, Subject, Tolerance, by_crls, by_ocsp, readable
-from audit.thresholds import Thresholds
 from audit.trust import distrust
+from audit.verdict import Finding, Inconclusive, NotApplicable
 
 REVOKED: Final = "cert.revoked"
 SOURCES: Final[tuple[RevocationSource, ...]] = ("crl", "ocsp")

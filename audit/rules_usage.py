@@ -12,7 +12,7 @@ from audit.certificate import Certificate
 from audit.fields import USAGES
 from audit.lint import Rule, ask, day
 from audit.lint_reading import Reading
-from audit.thresholds import Thresholds
+from audit.policy.thresholds import Thresholds
 
 ONLY_SERVERS: Final = day(2023, 9, 15)  # ballot SC62v2
 FORBIDDEN: Final = ("anyExtendedKeyUsage", "codeSigning", "emailProtection", "timeStamping", "OCSPSigning",

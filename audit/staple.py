@@ -10,13 +10,13 @@ from typing import Final
 from audit.addresses import leaf_of
 from audit.certificate import MALFORMED, Certificate
 from audit.chain import Chain
-from audit.checks import Inconclusive, require
 from audit.lint import ask
 from audit.observation import Handshake, Observation
 from audit.path_member import Member, read_member
 from audit.revocation import Given, Subject, by_ocsp
 from audit.revocation_status import Rules
-from audit.words import listing
+from audit.text import listing
+from audit.verdict import Inconclusive, require
 
 STATUS_REQUEST: Final = 5  # the TLS extension (RFC 7633 4.1)
 

@@ -14,7 +14,7 @@ from datetime import datetime
 from itertools import chain, count
 from typing import Any
 
-from audit.endpoint import BadEndpoint, Endpoint, parse_endpoint
+from audit.endpoint import Endpoint, UnusableLine, parse_endpoints
 from audit.observation import Accident, Observation, ProbeFailure
 from audit.probe.host import Wishes, inspect
 from audit.probe.login import Host, distinguish, hosts_of, limited_to, redacted
@@ -62,16 +62,6 @@ class Discovery:
     host: Observation
     targets: tuple[Target, ...] = ()
     login: Login | None = field(default=None, repr=False)  # its specification may hold a password
-
-
-@dataclass(frozen=True, slots=True)
-class UnusableLine:
-    """A line of an endpoints file that names no endpoint: where it stands, what it says and why it is of no use."""
-
-    source: str
-    number: int
-    text: str
-    why: str
 
 
 def discover(logins: Sequence[Login], *, clock: Callable[[], datetime], workers: int = 16) -> tuple[Discovery, ...]:
@@ -135,21 +125,6 @@ def _refused(login: Login, why: ProbeFailure | Accident, now: datetime, taken: s
     if isinstance(why, Accident):
         return Discovery(Observation(whole, now, accident=why))
     return Discovery(Observation(whole, now, failures=(why,)))
-
-
-def parse_endpoints(text: str, source: str) -> tuple[tuple[Endpoint, ...], tuple[UnusableLine, ...]]:
-    """Return the endpoints of a file, one a line with `#` comments, and the lines that name none."""
-    found: list[Endpoint] = []
-    unusable: list[UnusableLine] = []
-    for number, line in enumerate(text.removeprefix("\ufeff").splitlines(), start=1):
-        url = line.partition("#")[0].strip()
-        if not url:
-            continue
-        try:
-            found.append(parse_endpoint(url))
-        except BadEndpoint as error:
-            unusable.append(UnusableLine(source, number, url, str(error)))
-    return tuple(found), tuple(unusable)
 
 
 def assemble(discoveries: Iterable[Discovery], endpoints: Iterable[Endpoint]) -> tuple[Target, ...]:

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from audit.analysis.path_faults import profile_refusals
 from audit.certificate import Certificate
 from audit.chain import Chain
-from audit.checks import check, not_applicable, require, require_none
+from audit.checks import check
 from audit.expiry import expires, expiring_margin, renewal_margin, time_left, validity_excesses
 from audit.faults import chain_faults, forgeable_signatures
 from audit.installed import clock_is_off, successor, unserved
@@ -22,7 +22,8 @@ from audit.rules_service import REVOCATION, TRANSPARENCY
 from audit.rules_usage import RULES as CLIENTS
 from audit.rules_usage import eku_faults, presents_names
 from audit.staple import must_staple, require_staples, staple_faults, stapled
-from audit.words import duration, listing, moment, sentence
+from audit.text import duration, listing, moment, sentence
+from audit.verdict import not_applicable, require, require_none
 
 
 @check("cert.malformed", severity="high", remedy="reissue", source="RFC 5280 4.1, 4.2")

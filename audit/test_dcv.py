@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from audit.addresses import own_addresses
-from audit.checks import check, inconclusive, require
+from audit.checks import check
 from audit.door_faults import barred, elsewhere, misled, ways
 from audit.firewall_world import (
     LISTED,
@@ -20,7 +20,8 @@ from audit.firewall_world import (
 )
 from audit.observation import Observation
 from audit.panel import blame_firewall, knocked_at, seen_upkeep, show_rights
-from audit.words import duration, listing, sentence
+from audit.text import duration, listing, sentence
+from audit.verdict import inconclusive, require
 
 TOKEN_AGE_MAX: Final = timedelta(days=30)
 """How long a CA may use a proof (Baseline Requirements 3.2.2.4.18): what is older serves nobody."""

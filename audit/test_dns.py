@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Final
 
 from audit.addresses import direction, own_addresses
-from audit.checks import check, inconclusive, not_applicable, require
+from audit.checks import check
 from audit.observation import DnsStatus, HostView, Observation
 from audit.reach import UNRESOLVABLE, is_unresolved
-from audit.words import listing
+from audit.text import listing
+from audit.verdict import inconclusive, not_applicable, require
 
 _STATUS: Final[dict[DnsStatus, str]] = {
     "nxdomain": "does not exist",

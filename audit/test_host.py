@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from audit.checks import check, inconclusive, require
+from audit.checks import check
 from audit.observation import Observation
 from audit.panel import seen_upkeep, show_rights
 from audit.policy import Policy
 from audit.reach import UNREACHABLE
-from audit.words import duration, listing, sentence
+from audit.text import duration, listing, sentence
+from audit.verdict import inconclusive, require
 
 
 @check("ops.clock-skew", severity="medium", remedy="host", source="NIST SP 800-53 AU-8", scopes=("host",))

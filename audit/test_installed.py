@@ -7,13 +7,14 @@ from datetime import datetime
 
 from audit.addresses import brief, leaf_of, with_host
 from audit.certificate import Certificate
-from audit.checks import Finding, check, inconclusive, not_applicable, require
+from audit.checks import check
 from audit.installed import broken_files, leaves, require_read, stale, uninstalled, unread, unserved
 from audit.observation import HostView, Observation
 from audit.placeholder import lack
 from audit.policy import Policy
 from audit.reach import unreached
-from audit.words import listing, sentence
+from audit.text import listing, sentence
+from audit.verdict import Finding, inconclusive, not_applicable, require
 
 
 @check("svc.certificate-missing", severity="high", remedy="reissue", source="RFC 9846 4.4.2; NIST SP 800-53 SC-17")

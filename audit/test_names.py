@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from audit.certificate import Certificate
 from audit.chain import Chain
-from audit.checks import check, inconclusive, not_applicable, require
+from audit.checks import check
 from audit.endpoint import Endpoint
 from audit.installed import covering
 from audit.lint_scope import require_bound, require_rules
@@ -14,8 +14,9 @@ from audit.placeholder import require_own
 from audit.policy import Policy
 from audit.reach import UNREACHABLE
 from audit.rules_names import RULES as NAMES
+from audit.text import listing, sentence
+from audit.verdict import inconclusive, not_applicable, require
 from audit.wildcard import wildcard_faults, wildcards
-from audit.words import listing, sentence
 
 
 @check("cert.name-mismatch", severity="critical", remedy="reissue", source="RFC 9525 6; CWE-297")

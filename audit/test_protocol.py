@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from audit.checks import check, inconclusive, require_none
+from audit.checks import check
 from audit.faults import old_versions, untold_versions
 from audit.observation import Observation
 from audit.policy import Policy
 from audit.reach import unreached
-from audit.words import listing
+from audit.text import listing
+from audit.verdict import inconclusive, require_none
 
 
 @check("tls.old-protocol", severity="high", remedy="configure", source="RFC 8996 4, 5; RFC 9325 3.1.1; CWE-327")

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from audit.checks import check, require
-from audit.words import listing
+from audit.checks import check
+from audit.text import listing
+from audit.verdict import require
 
 
 class Line(Protocol):

@@ -1,14 +1,56 @@
-"""Bounds on what a result holds: a server decides how long a subject or a list of names is, and no report may suffer.
-
-A message has at most 500 characters, and a value quoted in it 120; the whole value is in the detail, cut at 4,000.
-"""
+"""Text for people: durations, times, lists, one printable line, limits of length, and glob patterns."""
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
+
+_UNITS: Final = (("day", "days", 86_400), ("h", "h", 3_600), ("min", "min", 60), ("s", "s", 1))
+
+
+def duration(span: timedelta) -> str:
+    """Return the size of a span in its two largest units: `2 days 3 h`, `45 s`."""
+    seconds = round(abs(span).total_seconds())
+    largest = next((index for index, (_, _, size) in enumerate(_UNITS) if seconds >= size), len(_UNITS) - 1)
+    parts: list[str] = []
+    for one, many, size in _UNITS[largest : largest + 2]:
+        count, seconds = divmod(seconds, size)
+        if count or not parts:
+            parts.append(f"{count} {one if count == 1 else many}")
+    return " ".join(parts)
+
+
+def moment(when: datetime) -> str:
+    """Return an aware time to the minute, in UTC: `2026-11-25 10:00 UTC`."""
+    return f"{when.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+
+
+def listing(items: Sequence[object], limit: int = 5) -> str:
+    """Join the first `limit` items with commas and say how many were left out."""
+    shown = ", ".join(map(str, items[:limit]))
+    return shown if len(items) <= limit else f"{shown} and {len(items) - limit} more"
+
+
+def sentence(parts: Sequence[str]) -> str:
+    """Join what was found, a clause each, into one line."""
+    return "; ".join(parts)
+
+
+def one_line(text: str) -> str:
+    """Return a text on one line; what came from a server must not write to a terminal but as letters."""
+    line = " ".join(text.split())
+    if line.isprintable():
+        return line
+    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in line)
+
+
+def matches_glob(glob: str, text: str) -> bool:
+    """Tell whether the whole text is of that form; only `*` is special, as brackets stand in IPv6 addresses."""
+    return re.fullmatch(".*".join(map(re.escape, glob.split("*"))), text) is not None
+
 
 MAX_MESSAGE: Final = 500
 MAX_QUOTED: Final = 120

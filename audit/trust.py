@@ -9,11 +9,11 @@ from typing import Final
 
 from audit.certificate import MALFORMED, Certificate
 from audit.chain import Chain
-from audit.checks import Inconclusive
 from audit.installed import bundles
 from audit.observation import HostView
 from audit.signature import ALGORITHMS
-from audit.words import moment
+from audit.text import moment
+from audit.verdict import Inconclusive
 
 UNVERIFIABLE: Final = ("md2", "md4", "ripemd160")
 """Digests that the library no longer computes; none is admitted by any policy."""

@@ -27,8 +27,9 @@ from types import FrameType
 from typing import Any, Final
 
 from audit.anchors import Anchors
-from audit.checks import Check, Judgement, NotApplicable
+from audit.checks import Check
 from audit.endpoint import Endpoint
+from audit.verdict import Judgement, NotApplicable
 from bench.evidence import found, observations
 from pytest_sslaudit.facts import Facts, FactSource
 from pytest_sslaudit.reuse import KeyIndex

@@ -22,7 +22,6 @@ from pathlib import Path
 from typing import Final
 
 from audit.certificate import Certificate, read_certificate
-from audit.checks import Inconclusive
 from audit.expiry import validity_excess
 from audit.faults import forgeable
 from audit.keys import weaknesses
@@ -35,6 +34,7 @@ from audit.rules_profile import RULES as PROFILE
 from audit.rules_service import BY_DAYS, REVOCATION, TRANSPARENCY
 from audit.rules_usage import RULES as CLIENTS
 from audit.rules_usage import eku_faults, presents_names
+from audit.verdict import Inconclusive
 from bench.library import figures, reads
 
 RECALL_MIN: Final = 0.98

@@ -16,9 +16,9 @@ from typing import Any, Final
 
 import pytest
 
+from audit.json_codec import format_time
 from audit.observation import Accident, Observation
 from audit.probe import Inquiry, Target, observe
-from audit.record import format_time
 from audit.result import Phase
 from audit.targets import Discovery
 from pytest_sslaudit.built_in import ignores_files, sentences_about_gaps

@@ -12,9 +12,9 @@ from typing import Final
 
 import pytest
 
-from audit.checks import Verdict
 from audit.endpoint import Endpoint
-from audit.words import listing
+from audit.text import listing
+from audit.verdict import Verdict
 from pytest_sslaudit.facts import Facts
 from pytest_sslaudit.gate import Ending
 from pytest_sslaudit.run import Run

@@ -9,12 +9,12 @@ from functools import cached_property
 from audit.analysis.served_chains import ServedChain, served_chains
 from audit.certificate import Certificate
 from audit.chain import Anchors, Chain, read_chain
-from audit.checks import Inconclusive, NotApplicable
 from audit.endpoint import Endpoint
 from audit.observation import Accident, Handshake, HostView, Observation
 from audit.placeholder import CERTIFICATE_MISSING
 from audit.policy import Policy, Profile, choose_policy
 from audit.reach import unreached
+from audit.verdict import Inconclusive, NotApplicable
 from pytest_sslaudit.spool import BadEvidence, Spool
 
 
@@ -57,7 +57,11 @@ class Facts:
         """The policy that applies to this endpoint, whichever of its chains is judged."""
         server, chains = self.observation.server, (facts.seen_chain for facts in self.of_each_chain)
         anchored = next((chain for chain in chains if chain and chain.is_anchored), None)
-        return choose_policy(self._source.profiles, is_cpanel=server is not None and server.is_cpanel, chain=anchored)
+        return choose_policy(
+            self._source.profiles,
+            is_cpanel=server is not None and server.is_cpanel,
+            is_private_pki=anchored is not None and anchored.is_of_private_pki,
+        )
 
     @property
     def handshake(self) -> Handshake:

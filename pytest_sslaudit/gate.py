@@ -13,11 +13,12 @@ from typing import Final, Literal
 
 import pytest
 
-from audit.checks import Check, Finding, Inconclusive, NotApplicable, Remedy, Severity, Verdict, one_line
-from audit.controls import controls_of
+from audit.checks import Check
 from audit.endpoint import Endpoint
+from audit.policy.controls import controls_of
 from audit.result import Result
-from audit.text import MAX_DETAIL, bounded_detail, bounded_message, strings_in
+from audit.text import MAX_DETAIL, bounded_detail, bounded_message, one_line, strings_in
+from audit.verdict import Finding, Inconclusive, NotApplicable, Remedy, Severity, Verdict
 from pytest_sslaudit.accidents import Broken
 from pytest_sslaudit.facts import Facts
 from pytest_sslaudit.run import Run

@@ -16,10 +16,10 @@ from typing import Any
 import pytest
 
 from audit.configuration import BadConfiguration, logins
-from audit.endpoint import Endpoint
+from audit.endpoint import Endpoint, UnusableLine, parse_endpoints
 from audit.probe import Target
 from audit.probe.doors import look_at_doors
-from audit.targets import Discovery, UnusableLine, assemble, discover, parse_endpoints
+from audit.targets import Discovery, assemble, discover
 from pytest_sslaudit.options import Settings
 from pytest_sslaudit.spool import Manifest
 

@@ -12,10 +12,10 @@ from typing import Any, Final
 
 import pytest
 
-from audit.checks import Severity, Verdict
 from audit.observation import Accident
 from audit.policy import Profile
 from audit.result import Result
+from audit.verdict import Severity, Verdict
 from pytest_sslaudit.remarks import Remarks
 from pytest_sslaudit.repair_table import refused_contacts, repair_table
 from pytest_sslaudit.results import first_of, result_of

@@ -13,7 +13,7 @@ from typing import Final
 import pytest
 from _pytest._code.code import ExceptionChainRepr, ReprFileLocation, ReprTracebackNative
 
-from audit.checks import Inconclusive, Judgement, NotApplicable, Verdict
+from audit.verdict import Inconclusive, Judgement, NotApplicable, Verdict
 from pytest_sslaudit.accidents import require_whole
 from pytest_sslaudit.built_in import is_built_in
 from pytest_sslaudit.every_chain import JUDGED, chains_to_judge, combined, judge_each

@@ -12,7 +12,6 @@ from typing import Any, Literal
 
 import pytest
 
-from audit.checks import Severity
 from audit.configuration import (
     BadConfiguration,
     Configuration,
@@ -22,9 +21,10 @@ from audit.configuration import (
     trusted,
 )
 from audit.endpoint import BadEndpoint, Endpoint, parse_endpoint
+from audit.json_codec import BadRecord, parse_time
 from audit.policy import BadProfile, Profile
 from audit.probe import Limits
-from audit.record import BadRecord, parse_time
+from audit.verdict import Severity
 from pytest_sslaudit.begun import Begun
 from pytest_sslaudit.waivers import Waiver, read_waivers
 

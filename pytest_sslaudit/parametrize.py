@@ -13,9 +13,9 @@ import testinfra
 
 from audit.checks import Check, check_of
 from audit.endpoint import Endpoint
-from audit.glob import fits
 from audit.revocation_status import REVOKED
 from audit.targets import redacted
+from audit.text import matches_glob
 from pytest_sslaudit import fixtures
 from pytest_sslaudit.asked import audit_folder
 from pytest_sslaudit.options import INVENTORY, TESTINFRA
@@ -87,7 +87,9 @@ def _keep_named_checks(config: pytest.Config, items: list[pytest.Item]) -> None:
     globs: list[str] = config.option.audit_check or []
     if not globs:
         return
-    kept = [item for item in items if (check := judged(item)[0]) and any(fits(glob, check.id) for glob in globs)]
+    kept = [
+        item for item in items if (check := judged(item)[0]) and any(matches_glob(glob, check.id) for glob in globs)
+    ]
     if not kept and not hasattr(config, "workerinput"):
         raise pytest.UsageError(f"--audit-check {' '.join(globs)}: no check of this run has such an id")
     chosen = set(kept)

@@ -10,8 +10,8 @@ from html import escape
 from typing import Final
 
 from audit.policy import Profile, builtin_profiles, load_profile
+from audit.policy.thresholds import Remark
 from audit.result import Result
-from audit.thresholds import Remark
 
 _HEAD: Final = ("Check", "What the policy goes by", "Today's world", "Source")
 

@@ -17,13 +17,13 @@ import pytest
 
 from audit.analysis.served_chains import ServedChain, key_type, served_chains
 from audit.certificate import Certificate, read_certificate
-from audit.checks import Inconclusive, Verdict
 from audit.configuration.private_files import open_anew
+from audit.json_codec import format_time
 from audit.observation import InstalledFile, Observation
 from audit.path_member import Member, read_member
-from audit.record import format_time
 from audit.result import Phase, Result, from_row, to_row
 from audit.revocation_status import crl_urls, ocsp_urls
+from audit.verdict import Inconclusive, Verdict
 from pytest_sslaudit.facts import Facts
 
 ROW: Final = "sslaudit"

@@ -12,9 +12,8 @@ import pytest
 from audit.anchors import Anchors
 from audit.checks import Scope
 from audit.configuration import BadConfiguration, read_anchors
-from audit.endpoint import RUN, Endpoint
+from audit.endpoint import RUN, Endpoint, UnusableLine
 from audit.observation import Observation
-from audit.targets import UnusableLine
 from pytest_sslaudit.facts import Facts, FactSource
 from pytest_sslaudit.options import Settings
 from pytest_sslaudit.reuse import SharingOf

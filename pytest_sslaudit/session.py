@@ -8,7 +8,7 @@ from typing import Final
 
 import pytest
 
-from audit.record import parse_time
+from audit.json_codec import parse_time
 from pytest_sslaudit import fixtures
 from pytest_sslaudit.asked import audit_folder, names_audit
 from pytest_sslaudit.built_in import BuiltInCollection, names_tests

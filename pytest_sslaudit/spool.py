@@ -20,10 +20,9 @@ from typing import Any, Final, TypeVar
 import pytest
 
 from audit.configuration.private_files import create, read_regular
-from audit.endpoint import Endpoint
+from audit.endpoint import Endpoint, UnusableLine
+from audit.json_codec import BadRecord, from_json, to_json
 from audit.observation import SCHEMA, Observation, RevocationAnswer
-from audit.record import BadRecord, from_json, to_json
-from audit.targets import UnusableLine
 from pytest_sslaudit.reuse import SharedKeys
 
 MANIFEST = "run.json"

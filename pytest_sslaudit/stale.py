@@ -11,10 +11,11 @@ from collections.abc import Callable
 import pytest
 
 from audit import test_run
-from audit.checks import Judgement, check_of
-from audit.controls import CONTROLS_OF
+from audit.checks import check_of
 from audit.endpoint import RUN
-from audit.profile_values import nearest
+from audit.policy.controls import CONTROLS_OF
+from audit.policy.profile_file import nearest
+from audit.verdict import Judgement
 from pytest_sslaudit.asked import audit_folder
 from pytest_sslaudit.built_in import NARROWING
 from pytest_sslaudit.gate import Ruling, ending_of, rule

@@ -8,8 +8,8 @@ from typing import Final
 
 import pytest
 
-from audit.checks import Verdict
 from audit.result import Result
+from audit.verdict import Verdict
 from pytest_sslaudit.repair_table import counted
 from pytest_sslaudit.tally import Tally
 

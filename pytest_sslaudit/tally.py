@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
-from audit.checks import Severity, Verdict
 from audit.endpoint import RUN
 from audit.result import Result
+from audit.verdict import Severity, Verdict
 from pytest_sslaudit.repair_table import RepairRow
 
 JUDGED: Final = (Verdict.PASS, Verdict.FAIL, Verdict.WAIVED)

@@ -13,8 +13,8 @@ from typing import Final
 import pytest
 from _pytest.runner import runtestprotocol
 
-from audit.checks import Verdict
 from audit.result import Result
+from audit.verdict import Verdict
 from pytest_sslaudit.parametrize import endpoint_of
 from pytest_sslaudit.results import result_of
 

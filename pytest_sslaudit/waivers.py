@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from audit.glob import fits
-from audit.profile_values import nearest
+from audit.policy.profile_file import nearest
 from audit.result import WaiverNote
+from audit.text import matches_glob
 
 REQUIRED = ("check", "endpoint", "reason", "owner", "expires")
 
@@ -36,7 +36,7 @@ class Waiver:
 
     def covers(self, check: str, endpoint: str) -> bool:
         """Say whether check id and endpoint id match."""
-        return fits(self.check, check) and fits(self.endpoint, endpoint)
+        return matches_glob(self.check, check) and matches_glob(self.endpoint, endpoint)
 
     def has_expired(self, now: datetime) -> bool:
         """Say whether its last day (UTC) is over."""

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from audit.observation import HostView
-from audit.websites import logs_of
+from audit.services.virtual_hosts import logs_of
 from remediate.action import Command, Done
 from remediate.hosts import script
 from remediate.premises import Premises
@@ -20,8 +20,9 @@ from remediate.visit_times import zone_of
 from remediate.visits import ANY, Noted, Unreadable, Visit, only, read_line
 
 Logs = Callable[[str, str], tuple[str, ...]]
-"""For the label of a host and a name: where requests to it are noted, as `audit.websites` says it; `?` before a path
-stands for one that need not be there."""
+"""For the label of a host and a name: the access logs of its requests, as `audit.services.virtual_hosts` gives them.
+
+A `?` before a path marks a file that may be missing."""
 
 _PANEL: Final = (
     "?/etc/apache2/logs/access_log",

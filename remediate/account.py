@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from audit.checks import Severity
 from audit.redaction import Secrets
+from audit.verdict import Severity
 from remediate.contact import is_address
 from remediate.contact_policy import ContactPolicy
 from remediate.letter import Run

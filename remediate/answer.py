@@ -19,10 +19,10 @@ from audit.analysis.path_faults import DATES, SIGNATURE, UNVERIFIED, USAGE, refu
 from audit.anchors import Anchors
 from audit.certificate import Certificate, read_certificate
 from audit.chain import FORGEABLE, Chain, read_chain
-from audit.checks import Inconclusive
 from audit.endpoint import to_address
+from audit.text import duration, listing, moment, sentence
 from audit.trust import distrust
-from audit.words import duration, listing, moment, sentence
+from audit.verdict import Inconclusive
 from remediate.csr import Csr
 
 MAX_PEM: Final = 262_144  # characters; a leaf with a hundred names and its chain has less than 20,000

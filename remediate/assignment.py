@@ -12,11 +12,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from audit.anchors import Anchors
-from audit.checks import Severity
 from audit.configuration import Configuration
 from audit.configuration.schema import Issuer
 from audit.policy import Profile
 from audit.probe import Limits
+from audit.verdict import Severity
 from remediate.bounds import Bounds
 from remediate.panel import AGENT
 from remediate.runner import Pace

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Literal
 
-from audit import glob
+from audit.text import matches_glob
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,4 +29,4 @@ class Bounds:
 
 def fits(text: str, globs: Iterable[str]) -> bool:
     """Tell whether a text is one of these."""
-    return any(glob.fits(one, text) for one in globs)
+    return any(matches_glob(one, text) for one in globs)

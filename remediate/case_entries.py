@@ -9,8 +9,8 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
-from audit.checks import Severity
-from audit.words import listing, moment
+from audit.text import listing, moment
+from audit.verdict import Severity
 from remediate.advice import advice
 from remediate.case import VALIDATED, Case, Reason, Repair
 from remediate.journal import Journal

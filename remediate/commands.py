@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
-from audit.record import BadRecord, from_json, to_json
+from audit.json_codec import BadRecord, from_json, to_json
 from audit.targets import Discovery
 from remediate.assignment import Assignment
 from remediate.bounds import Bounds

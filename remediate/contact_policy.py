@@ -12,8 +12,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from audit.public_suffix import owned_domain
-from audit.text import MAX_QUOTED, shortened
-from audit.words import listing
+from audit.text import MAX_QUOTED, listing, shortened
 
 MOST: Final = 5
 """Contacts of one host that get mail."""

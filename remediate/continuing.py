@@ -15,7 +15,7 @@ from audit.configuration import known_secrets
 from audit.configuration.schema import Configuration
 from audit.observation import ProbeFailure
 from audit.probe.login import hosts_of
-from audit.words import moment
+from audit.text import moment
 from remediate.hands import Hands, HostHands
 from remediate.retry import DELAY_MIN, Continuation, NotQueued, queue_later
 from remediate.walk import Ending

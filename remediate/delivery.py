@@ -18,7 +18,7 @@ from email.policy import SMTP
 from functools import partial
 from typing import Any, Final, Protocol
 
-from audit.record import format_time, parse_time
+from audit.json_codec import format_time, parse_time
 from remediate.post import Deferred, Delivered, Envelope, Outcome, Post, Refused, Unknown
 
 _FIRST_PAUSE: Final = timedelta(minutes=30)  # RFC 5321 4.5.4.1

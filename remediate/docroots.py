@@ -1,6 +1,6 @@
 """From which folder each host of a run serves a name over HTTP, by the configuration that was found on it.
 
-It knows hosts by their labels; how web servers choose is known in `audit.websites`.
+It knows hosts by their labels; how web servers choose is known in `audit.services.virtual_hosts`.
 """
 
 from __future__ import annotations
@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from audit.observation import HostView
-from audit.websites import Docroot, docroot_of
+from audit.observation.website import Docroot
+from audit.services.virtual_hosts import docroot_of
 
 Docroots = Callable[[str, str], Docroot | str]
 """For the label of a host and a name: the folder, or in a sentence why there is none."""

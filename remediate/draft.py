@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
-from audit.checks import Remedy, Verdict
 from audit.result import Result
+from audit.verdict import Remedy, Verdict
 from remediate.bounds import Bounds
 from remediate.case import VALIDATED, Case, Reason, Repair, UsedFile, case_id, steps_of
 from remediate.evidence import Evidence, Seen

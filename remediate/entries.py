@@ -10,8 +10,8 @@ from dataclasses import replace
 from itertools import groupby
 from typing import Final
 
-from audit.checks import Severity, Verdict
 from audit.result import Result
+from audit.verdict import Severity, Verdict
 from remediate.advice import advice
 from remediate.case_entries import of_endings, of_waiting, ports
 from remediate.explanation import Explained, Kind

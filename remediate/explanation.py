@@ -8,8 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from audit.checks import Remedy, Severity, Verdict
 from audit.result import Result
+from audit.verdict import Remedy, Severity, Verdict
 from remediate.case import Repair
 from remediate.evidence import Evidence
 from remediate.surroundings import SWITCHED_OFF, Surroundings

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Literal, Self
 
-from audit.record import format_time, from_json, parse_time, to_json
+from audit.json_codec import format_time, from_json, parse_time, to_json
 from audit.redaction import Secrets
 from remediate.case import Case, StepState
 from remediate.database import Database, open_database

@@ -14,7 +14,7 @@ from cryptography import x509
 
 from audit.endpoint import to_address
 from audit.keys import read_key
-from audit.words import listing, sentence
+from audit.text import listing, sentence
 from remediate.action import Command, Done
 from remediate.csr import BadRequest, Csr, read_csr
 from remediate.hosts import script

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from audit.record import format_time, parse_time
+from audit.json_codec import format_time, parse_time
 from audit.redaction import Secrets
 from remediate.database import Database
 from remediate.leak import leak

@@ -19,7 +19,7 @@ from email.policy import SMTP
 from typing import Final
 
 from audit.redaction import Secrets
-from audit.words import listing
+from audit.text import listing
 from remediate.contact import is_address
 from remediate.leak import leak
 from remediate.letter_body import as_html, as_remark, as_text, plain, plain_lines

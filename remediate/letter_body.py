@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from html import escape
 from typing import Final
 
-from audit.words import moment
+from audit.text import moment
 from remediate.letter_parts import WORST_FIRST, Entry, Run, Section, State, worst_first
 
 _COLUMNS: Final = 76

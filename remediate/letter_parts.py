@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Literal
 
-from audit.checks import Severity
+from audit.verdict import Severity
 from remediate.advice import DOWN
 
 State = Literal[

@@ -14,8 +14,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
-from audit.record import format_time, parse_time
-from audit.words import duration
+from audit.json_codec import format_time, parse_time
+from audit.text import duration
 
 FILE: Final = "lock"
 

@@ -27,7 +27,7 @@ from audit.probe.trace import (
     difference,
     trace,
 )
-from audit.words import listing
+from audit.text import listing
 
 _FAULTS: Final[dict[DnsStatus, TraceFault]] = {
     "nxdomain": "nxdomain",

@@ -9,9 +9,9 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Final
 
-from audit.checks import Remedy, Severity, Verdict
 from audit.result import Result
-from audit.words import duration, listing
+from audit.text import duration, listing
+from audit.verdict import Remedy, Severity, Verdict
 from remediate.bounds import Bounds
 from remediate.case import VALIDATED, Case, Repair
 from remediate.evidence import Evidence

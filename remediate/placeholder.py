@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 
 from audit.certificate import Certificate
-from audit.words import sentence
+from audit.text import sentence
 from remediate.action import Command
 from remediate.hosts import script
 from remediate.installers.whm import whm_api

@@ -10,8 +10,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from audit.checks import Severity, Verdict
 from audit.result import Result
+from audit.verdict import Severity, Verdict
 from remediate.bounds import Bounds, fits
 from remediate.case import VALIDATED, Case, Repair
 from remediate.draft import Draft, case_of

@@ -11,7 +11,7 @@ from typing import Final
 
 from audit.certificate import Certificate, read_certificate
 from audit.pem import certificates_in
-from audit.words import listing, moment, sentence
+from audit.text import listing, moment, sentence
 from remediate.case import SWITCHED, Case, Step, StepState
 from remediate.deployment.retention import leaf_of, strangers
 from remediate.deployment.switch import Progress, call_back, confirm, start

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from random import SystemRandom
 from threading import Lock
 
-from audit.words import moment
+from audit.text import moment
 from remediate.case import SWITCHED, VALIDATED, Case
 from remediate.journal import Outcome
 from remediate.schedule import Attempt, next_try

@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from audit.checks import one_line
-from audit.words import duration, listing, moment, sentence
+from audit.text import duration, listing, moment, one_line, sentence
 from remediate.advice import advice
 from remediate.case import Case, Step, StepState
 from remediate.deployment.access import access_lost

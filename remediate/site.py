@@ -18,7 +18,7 @@ from audit.observation import InstalledFile
 from audit.policy import Policy, load_profile
 from audit.probe import Limits, Target
 from audit.probe.fetch import Fetcher
-from audit.words import listing
+from audit.text import listing
 from remediate.access_logs import Logs, no_logs
 from remediate.action import Command, Done
 from remediate.answer import Installable

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from audit.checks import Verdict
-from audit.words import listing
+from audit.text import listing
+from audit.verdict import Verdict
 from remediate.bounds import Bounds, fits
 from remediate.case import Validation
 from remediate.evidence import Evidence, Seen

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from audit.checks import Severity, one_line
-from audit.words import listing, moment
+from audit.text import listing, moment, one_line
+from audit.verdict import Severity
 from remediate.account import Account
 from remediate.case import Case
 from remediate.contact import group_by_reader

@@ -11,8 +11,8 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from audit.checks import Verdict
-from audit.record import from_json, to_json
+from audit.json_codec import from_json, to_json
+from audit.verdict import Verdict
 from remediate.entries import by_host, is_silent
 from remediate.letter_body import plain
 from remediate.letter_parts import Entry, Section, is_wrong

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from audit.checks import Verdict
 from audit.result import Result
+from audit.verdict import Verdict
 from remediate.evidence import Evidence
 from remediate.journal import Journal
 from remediate.plan import Plan

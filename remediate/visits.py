@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, tzinfo
 from typing import Any, Final
 
-from audit.checks import one_line
+from audit.text import one_line
 from remediate.visit_times import first_time, time_of
 
 _LONGEST: Final = 80  # characters of a user agent

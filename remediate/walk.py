@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Literal
 
-from audit.words import duration, sentence
+from audit.text import duration, sentence
 from remediate.action import Command
 from remediate.advice import DOWN
 from remediate.case import EACH, STEPS, SWITCHED, VALIDATED, Case, Step, StepState

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from audit.checks import Check, check_of
-from audit.controls import CONTROLS, controls_of
+from audit.policy.controls import CONTROLS, controls_of
 
 CHECKOUT: Final = Path(__file__).resolve().parents[1]
 PAGE: Final = CHECKOUT / "docs" / "checks.md"

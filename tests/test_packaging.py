@@ -21,7 +21,7 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
-from audit.profile import builtin_profiles
+from audit.policy.profile_file import builtin_profiles
 from pytest_sslaudit.asked import audit_folder
 
 ROOT = Path(__file__).parent.parent
@@ -114,7 +114,7 @@ def test_the_wheel_holds_the_checks_and_their_files_and_no_tests(wheel: Path) ->
     names = zipfile.ZipFile(wheel).namelist()
     tops = {name.split("/")[0] for name in names if ".dist-info/" not in name}
     assert tops <= set(OURS)
-    policies = {f"audit/policies/{name}.toml" for name in builtin_profiles()}
+    policies = {f"audit/policy/profiles/{name}.toml" for name in builtin_profiles()}
     others = {"audit/py.typed", "pytest_sslaudit/py.typed", "pytest_sslaudit/html.css"}
     checks = {f"audit/{file.name}" for file in audit_folder().glob("test_*.py")}
     assert policies | others | checks <= set(names)

@@ -7,7 +7,6 @@ from typing import Final
 
 from audit.certificate import Certificate
 from audit.chain import Chain
-from audit.checks import Inconclusive, Judgement
 from audit.endpoint import Endpoint
 from audit.faults import forgeable
 from audit.installed import bundles
@@ -19,6 +18,7 @@ from audit.refusal import Refusal
 from audit.rules_usage import eku_faults, presents_names
 from audit.trust import distrust
 from audit.validation import profile_refusals_of_server
+from audit.verdict import Inconclusive, Judgement
 
 UNVERIFIED: Final = ("RFC 5280 6.1.3 a 1",)  # follows from an algorithm or a key that is refused itself
 DATES: Final = ("RFC 5280 4.1.2.5",)

@@ -10,9 +10,9 @@ from typing import Any
 
 from audit.configuration.schema import BadConfiguration, Configuration, Host, Service
 from audit.endpoint import BadEndpoint, parse_endpoint
-from audit.glob import fits
 from audit.services.declared import DeclaredService
 from audit.targets import Login
+from audit.text import matches_glob
 
 
 def logins(hosts: Iterable[str], configuration: Configuration, testinfra: Mapping[str, Any]) -> tuple[Login, ...]:
@@ -22,7 +22,7 @@ def logins(hosts: Iterable[str], configuration: Configuration, testinfra: Mappin
 
 def host_of(configuration: Configuration, hostspec: str) -> Host:
     """Return what the configuration says of a host: the first `[host."GLOB"]` that fits."""
-    return next((known for glob, known in configuration.host.items() if fits(glob, hostspec)), Host())
+    return next((known for glob, known in configuration.host.items() if matches_glob(glob, hostspec)), Host())
 
 
 def _login(hostspec: str, configuration: Configuration, testinfra: Mapping[str, Any]) -> Login:
@@ -30,7 +30,7 @@ def _login(hostspec: str, configuration: Configuration, testinfra: Mapping[str, 
     if host.collector and not host.collector.startswith("/"):
         raise BadConfiguration(f"{configuration.file}: host.collector {host.collector!r} is not an absolute path")
     services = tuple(
-        _declared(service, configuration) for service in configuration.service if fits(service.host, hostspec)
+        _declared(service, configuration) for service in configuration.service if matches_glob(service.host, hostspec)
     )
     return Login(
         hostspec, testinfra, host.name, host.addresses, services, discover=host.discover, collector=host.collector

@@ -16,7 +16,7 @@ from typing import Any
 
 from audit.configuration.ownership import require_own_configuration
 from audit.configuration.schema import REFERENCE, BadConfiguration, Configuration, Secret
-from audit.record import BadRecord, from_json
+from audit.json_codec import BadRecord, from_json
 from audit.redaction import without_password
 
 

@@ -26,7 +26,7 @@ from audit.probe.exchange import Answer, Bounds, FetchFault, Place, Question, Re
 from audit.probe.exchange import wrap as under_tls
 from audit.probe.target import Limits
 from audit.probe.wire import Stopped
-from audit.words import listing
+from audit.text import listing
 
 MAX_REDIRECTS: Final = 3
 _FAIR_S: Final = 10.0  # a server that did not answer for so long is not asked again in a run

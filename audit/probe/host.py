@@ -17,6 +17,7 @@ from audit.endpoint import Endpoint
 from audit.host.script import COMMAND_LIMIT_S, cut_sections, script_of
 from audit.host.untrusted import listening, messages, read_untrusted
 from audit.observation import Accident, ConfigTest, HostView, InstalledFile, Observation, ProbeFailure
+from audit.observation.website import Website
 from audit.probe.agents import is_snakeoil, owner_of
 from audit.probe.collect import instances, whole_script
 from audit.probe.facts import Facts, read_facts
@@ -33,7 +34,6 @@ from audit.services import LAYOUTS, SERVICES
 from audit.services.configuration import unreadable
 from audit.services.declared import DeclaredService, listeners_of, websites_of
 from audit.services.service import Dump, Listener, NamedFile, Section, Service
-from audit.websites import Website
 
 Clock = Callable[[], datetime]
 _TIMED_OUT: Final = (124, 137)  # the status of timeout(1)

@@ -9,11 +9,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from audit.observation import InstalledFile
+from audit.observation.website import Website
 from audit.probe.collect import layout_in, sections_of
 from audit.probe.facts import Facts
 from audit.probe.instance import Instance
 from audit.services import LAYOUTS, Dump, Laid, Layout, Section
-from audit.websites import Website
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,8 +14,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
+from audit.json_codec import format_time, parse_time
 from audit.probe.exchange import Question
-from audit.record import format_time, parse_time
 
 _SUFFIX: Final = ".answer"
 _PARTIAL: Final = ".partial"

@@ -12,9 +12,9 @@ from typing import Final
 
 from audit.contact import read_forward, read_wwwacct
 from audit.host.trust import load_shell
+from audit.observation.cpanel import Matter, Token, Unread, Upkeep
 from audit.probe.rules import RULES, read_rules
 from audit.services.service import Section
-from audit.upkeep import Matter, Token, Unread, Upkeep
 
 TOUCH_FILES: Final = (
     "/var/cpanel/ssl/disable_auto_hostname_certificate",

@@ -12,12 +12,12 @@ from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import Final
 
+from audit.observation.website import Docroot
 from audit.services.apache_rewriting import Request, rewritten
 from audit.services.apache_syntax import Configuration
 from audit.services.configuration import absolute
 from audit.services.sections import Part
 from audit.services.validation_path import SAMPLES, aliased, takes
-from audit.websites import Docroot
 
 _MATTERS: Final = re.compile(
     r"(script)?alias(match)?|documentroot|virtual\w+|redirect\w*|rewriterule|proxypass(match)?|sethandler|use"

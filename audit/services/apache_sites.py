@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
+from audit.observation.website import Website
 from audit.services.apache_folders import Host, folder_of, hosts_in
 from audit.services.apache_logs import logs_of
 from audit.services.apache_syntax import Configuration, names, place, read_configuration, speaks_tls
 from audit.services.configuration import to_port
 from audit.services.sections import Part
 from audit.services.service import ANY, ANY_IPV4, ANY_IPV6, Dump
-from audit.websites import Website
 
 Places = Mapping[int, Sequence[tuple[str | None, int | None]]]
 """Where each part is bound, by its identity: None is every address, and every port."""

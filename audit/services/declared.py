@@ -9,8 +9,8 @@ import dataclasses
 from dataclasses import dataclass
 
 from audit.endpoint import parse_endpoint
+from audit.observation.website import Docroot, Website
 from audit.services.service import ANY, Listener, pair
-from audit.websites import Docroot, Website
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from audit.observation import InstalledFile
+from audit.observation.website import Website
 from audit.services.service import Dump, Listener, shell_script
-from audit.websites import Website
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from importlib.resources import files
 from typing import Final
 
 from audit.observation import FileKind
-from audit.websites import Website
+from audit.observation.website import Website
 
 ANY_IPV4: Final = "0.0.0.0"  # noqa: S104 - the unspecified address as configurations write it; nothing is bound here
 ANY_IPV6: Final = "::"

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from audit.websites import VALIDATION, Docroot
+from audit.observation.website import VALIDATION, Docroot
 
 SAMPLES: Final = tuple(
     f"{VALIDATION}{name}.txt"

@@ -17,9 +17,9 @@ from typing import Any, Final
 import pytest
 
 from audit.anchors import Anchors
-from audit.checks import Verdict
 from audit.configuration import BadConfiguration, known_secrets
 from audit.targets import redacted
+from audit.verdict import Verdict
 from pytest_sslaudit.controller import Controller
 from pytest_sslaudit.options import Settings
 from pytest_sslaudit.remediation.progress import RepairProgress

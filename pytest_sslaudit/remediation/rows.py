@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from audit.record import format_time
+from audit.json_codec import format_time
 from remediate.evidence import Evidence
 from remediate.journal import Event
 from remediate.walk import Ending

@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from audit.checks import one_line
-from audit.words import listing, moment, sentence
+from audit.text import listing, moment, one_line, sentence
 from remediate.case import Case, Reason, Repair
 from remediate.evidence import Evidence
 from remediate.explanation import Explained

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from audit.checks import Verdict
+from audit.verdict import Verdict
 from pytest_sslaudit.begun import Begun
 from pytest_sslaudit.controller import Controller
 from pytest_sslaudit.local import with_defaults

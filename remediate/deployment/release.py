@@ -6,9 +6,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from audit.checks import one_line
 from audit.targets import Discovery
-from audit.text import MAX_MESSAGE, shortened
+from audit.text import MAX_MESSAGE, one_line, shortened
 from remediate.action import Done
 from remediate.deployment.versions import release
 from remediate.hands import Hands

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, Final, TypeVar, cast, get_args
 
-from audit.record import BadRecord, parse_time
+from audit.json_codec import BadRecord, parse_time
 from remediate.action import Request
 from remediate.csr import Csr
 from remediate.issuers.exchange import MAX_RETRY_AFTER_S, Answer, Ask, exchange, require_safe

@@ -9,8 +9,7 @@ import shlex
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from audit.checks import one_line
-from audit.words import listing
+from audit.text import listing, one_line
 from remediate.action import Command, Request
 from remediate.case import SWITCHED, Case
 from remediate.deployment.access import access_lost

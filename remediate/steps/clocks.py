@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from audit.words import duration
+from audit.text import duration
 from remediate.site import CLOCK_TOLERANCE, Site
 from remediate.steps.step import Stuck
 

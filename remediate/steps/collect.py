@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Final
 
-from audit.words import duration, sentence
+from audit.text import duration, sentence
 from remediate.answer import Installable, Ordered, Refusal, Sent, judge
 from remediate.dcv import Challenge
 from remediate.issuers import Order

@@ -16,8 +16,8 @@ from audit.installed import bundles
 from audit.path import is_signed_by
 from audit.pem import certificates_in
 from audit.probe.fetch import Unfetched
+from audit.text import sentence
 from audit.trust import outlived
-from audit.words import sentence
 from remediate.answer import Installable, Refusal, judge_chain
 from remediate.hosts import script
 from remediate.site import FileSet, Site

@@ -13,7 +13,7 @@ from typing import Final
 
 from audit.installed import exposures
 from audit.observation import InstalledFile
-from audit.words import listing, sentence
+from audit.text import listing, sentence
 from remediate.action import Command
 from remediate.hosts import script
 from remediate.site import Site

@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Final
 
-from audit.words import sentence
+from audit.text import sentence
 from remediate.case import VALIDATED
 from remediate.hosts import script
 from remediate.site import Site

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from audit.words import sentence
+from audit.text import sentence
 from remediate.action import Command
 from remediate.case import SWITCHED
 from remediate.deployment.switch import Progress, call_back, confirm

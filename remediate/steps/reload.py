@@ -6,7 +6,7 @@ already. What is served then is the next step's to see.
 
 from __future__ import annotations
 
-from audit.words import sentence
+from audit.text import sentence
 from remediate.action import Command
 from remediate.deployment.switch import TERMINAL, Progress, look, read_progress, start
 from remediate.premises import BUSY

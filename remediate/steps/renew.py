@@ -6,7 +6,7 @@ It knows before and after; how the agent is run is known elsewhere. What an agen
 from __future__ import annotations
 
 from audit.certificate import Certificate
-from audit.words import listing
+from audit.text import listing
 from remediate.action import Command, Done
 from remediate.owners import OWNERS, Owner, renewing
 from remediate.premises import BUSY

@@ -9,9 +9,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from audit.observation.website import Docroot
 from audit.probe.wire import Stopped
-from audit.websites import Docroot
-from audit.words import listing, sentence
+from audit.text import listing, sentence
 from remediate.case import Validation
 from remediate.dcv import Challenge, Look, Vantage
 from remediate.lookup import LookUp

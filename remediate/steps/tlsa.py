@@ -13,7 +13,7 @@ from typing import Final
 
 from audit.probe.records import RecordSet, RecordType
 from audit.probe.wire import Stopped
-from audit.words import duration, listing, sentence
+from audit.text import duration, listing, sentence
 from remediate.planning import tlsa
 from remediate.site import Site
 from remediate.steps.step import Stuck

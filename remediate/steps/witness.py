@@ -14,11 +14,11 @@ from typing import Final
 from audit.analysis.path_faults import refusals_above_leaf
 from audit.certificate import read_certificate
 from audit.chain import read_chain
-from audit.checks import Inconclusive
 from audit.observation import Handshake, Observation
 from audit.probe import observe
+from audit.text import listing, moment, sentence
 from audit.trust import distrust
-from audit.words import listing, moment, sentence
+from audit.verdict import Inconclusive
 from remediate.case import SWITCHED, Repair
 from remediate.site import Site
 from remediate.steps.disk import leaves_on_disk

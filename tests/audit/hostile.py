@@ -16,7 +16,6 @@ from audit.anchors import Anchors
 from audit.bundle import certificates_of
 from audit.certificate import FACTS, MALFORMED, Certificate, read_certificate
 from audit.chain import Chain, read_chain, validate_path
-from audit.checks import Finding, Inconclusive, Judgement
 from audit.crl import RevocationList, read_crl
 from audit.key_reuse import key_uses, sharing_of
 from audit.lint import ask, is_of_ca, lint
@@ -30,6 +29,7 @@ from audit.rules_names import RULES as NAMES
 from audit.rules_profile import RULES as PROFILE
 from audit.rules_service import REVOCATION, TRANSPARENCY
 from audit.rules_usage import RULES as CLIENTS
+from audit.verdict import Finding, Inconclusive, Judgement
 from tests.audit.answers import CRL_URL, OCSP_URL
 from tests.audit.certificates import NOW
 from tests.audit.facts import ENDPOINT, host, served

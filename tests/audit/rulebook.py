@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from itertools import product
 from typing import Literal
 
-from audit.firewall import Action, Asked, Chain, Condition, Firewall, Rule
 from audit.firewall_walk import Packet
+from audit.observation.firewall import Action, Asked, Chain, Condition, Firewall, Rule
 
 ACTIONS: tuple[Action, ...] = ("accept", "accept", "refuse", "refuse", "jump", "goto", "return", "pass")
 ASKED: tuple[Asked, ...] = ("source", "source", "port", "destination", "unknown")

@@ -12,8 +12,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from audit.certificate import FACTS, Certificate, read_certificate
 from audit.chain import read_chain
-from audit.checks import Inconclusive
 from audit.der import elements, spki_of
+from audit.verdict import Inconclusive
 from tests.audit.certificates import NOW, ca, leaf, rsa_key
 from tests.audit.conftest import Forge
 from tests.audit.facts import GOOD, INTERMEDIATE, ROOT, certificate, public

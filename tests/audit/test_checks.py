@@ -10,14 +10,13 @@ import pytest
 
 import audit
 from audit import check
-from audit.checks import (
-    Check,
+from audit.checks import Check, check_of
+from audit.verdict import (
     Finding,
     Inconclusive,
     NotApplicable,
     Remedy,
     Severity,
-    check_of,
     inconclusive,
     not_applicable,
     require,

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from audit.checks import check, check_of
-from audit.controls import CONTROLS, CONTROLS_OF, Control, controls_of
+from audit.policy.controls import CONTROLS, CONTROLS_OF, Control, controls_of
 from tests import documents
 from tests.plugin.evidence import A, keep, rows, unreachable
 

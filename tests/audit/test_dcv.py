@@ -9,13 +9,12 @@ from dataclasses import replace
 import pytest
 
 from audit import test_dcv
-from audit.door import Door
-from audit.firewall import Chain, Condition, Firewall, Rule
 from audit.firewall_iptables import read_iptables
 from audit.firewall_world import LISTED, REFUSED_MAX, world
-from audit.observation import DnsView, Observation
-from audit.record import from_json, to_json
-from audit.upkeep import Unread, Upkeep
+from audit.json_codec import from_json, to_json
+from audit.observation import DnsView, Door, Observation
+from audit.observation.cpanel import Unread, Upkeep
+from audit.observation.firewall import Chain, Condition, Firewall, Rule
 from tests.audit.facts import HOST, host, observed
 from tests.audit.verdicts import finding, inconclusive, not_applicable, passes
 

@@ -10,7 +10,7 @@ import pytest
 
 from audit import test_dcv, test_host
 from audit.observation import Observation
-from audit.upkeep import Matter, Token, Unread, Upkeep
+from audit.observation.cpanel import Matter, Token, Unread, Upkeep
 from tests.audit.certificates import DAY, NOW
 from tests.audit.facts import HOST, WEBPKI, host, observed
 from tests.audit.verdicts import finding, inconclusive, not_applicable, passes

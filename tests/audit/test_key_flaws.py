@@ -15,9 +15,9 @@ from cryptography.hazmat.primitives.asymmetric import ed448, ed25519
 
 from audit import key_flaws, test_key
 from audit.certificate import Certificate
-from audit.checks import Inconclusive, NotApplicable
 from audit.key_flaws import ATTACKS, flaws_of
 from audit.keys import read_key, rsa_facts
+from audit.verdict import Inconclusive, NotApplicable
 from tests.audit.broken_keys import close_primes, roca_modulus, small_exponent, with_factor
 from tests.audit.certificates import PrivateKey, key_named, leaf, rsa_key
 from tests.audit.facts import INTERMEDIATE, certificate
@@ -25,7 +25,7 @@ from tests.audit.verdicts import finding, not_applicable, passes
 
 ASK = """
 import sys
-from audit.checks import Judgement
+from audit.verdict import Judgement
 from audit.key_flaws import flaws_of
 from audit.keys import KeyFacts, rsa_facts
 from audit.probe.key_list import has_key_list

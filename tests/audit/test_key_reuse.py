@@ -8,8 +8,8 @@ from audit.endpoint import parse_endpoint
 from audit.key_reuse import Sharing, key_uses, reuse_faults, sharing_of
 from audit.observation import Handshake, HostView, InstalledFile, Observation
 from audit.policy import Policy, load_profile
+from audit.policy.thresholds import Thresholds
 from audit.test_key import test_key_is_of_one_service as is_of_one_service
-from audit.thresholds import Thresholds
 from tests.audit.certificates import NOW, Draft, key_named, leaf
 from tests.audit.facts import INTERMEDIATE, WEBPKI, certificate, served
 from tests.audit.verdicts import finding, passes

@@ -10,8 +10,8 @@ import pytest
 
 from audit import lint_br
 from audit import test_certificate as checks
-from audit.checks import Inconclusive, NotApplicable
 from audit.lint_br import INSTALL, _errors, full_lint
+from audit.verdict import Inconclusive, NotApplicable
 from tests.audit.facts import GOOD, NAMED_WEBPKI, PRIVATE, certificate, chain, observed, served
 from tests.audit.test_rules import SOUND
 from tests.audit.verdicts import finding, not_applicable

@@ -14,7 +14,6 @@ from audit import test_chain as chains
 from audit import test_names as names
 from audit.anchors import Anchors
 from audit.chain import Chain, read_chain
-from audit.checks import Finding
 from audit.endpoint import parse_endpoint
 from audit.lint import day
 from audit.lint_scope import require_rules
@@ -22,6 +21,7 @@ from audit.observation import Handshake
 from audit.policy import Policy, load_profile
 from audit.refusal import Refusal
 from audit.rules_profile import RULES as PROFILE
+from audit.verdict import Finding
 from tests.audit.answers import ASKED, CA, LEAF, REVOKED, UNKNOWN, Answer, delegate
 from tests.audit.answers import ROOT as REVOCATION_ROOT
 from tests.audit.certificates import DAY, NOW, Draft, ca, rsa_key

@@ -10,8 +10,8 @@ from textwrap import dedent
 import pytest
 
 from audit.policy import BadProfile, builtin_profiles, choose_policy, load_profile
-from audit.profile_values import THRESHOLDS
-from audit.thresholds import Remark, Thresholds
+from audit.policy.profile_file import THRESHOLDS
+from audit.policy.thresholds import Remark, Thresholds
 from pytest_sslaudit.waivers import read_waivers
 from tests.audit.certificates import leaf
 from tests.audit.facts import GOOD, chain, private
@@ -163,15 +163,16 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
 
 
 def test_an_unnamed_policy_follows_from_the_host_and_the_anchor() -> None:
-    assert choose_policy((), is_cpanel=True, chain=None).name == "cpanel"
-    assert choose_policy((), is_cpanel=False, chain=None).name == "webpki"
-    assert choose_policy((), is_cpanel=False, chain=chain(GOOD)).name == "webpki"
-    assert choose_policy((), is_cpanel=False, chain=chain(leaf(), leaf("x"))).name == "webpki"
-    assert choose_policy((), is_cpanel=False, chain=chain(GOOD, anchors=private())).name == "private-pki"
+    assert choose_policy((), is_cpanel=True, is_private_pki=True).name == "cpanel"
+    assert choose_policy((), is_cpanel=False, is_private_pki=False).name == "webpki"
+    assert choose_policy((), is_cpanel=False, is_private_pki=True).name == "private-pki"
+    assert not chain(GOOD).is_of_private_pki
+    assert not chain(leaf(), leaf("x")).is_of_private_pki
+    assert chain(GOOD, anchors=private()).is_of_private_pki
 
 
 def test_named_policies_apply_to_every_endpoint() -> None:
-    policy = choose_policy((load_profile("webpki"), load_profile("cpanel")), is_cpanel=True, chain=None)
+    policy = choose_policy((load_profile("webpki"), load_profile("cpanel")), is_cpanel=True, is_private_pki=False)
     assert (policy.name, policy.is_named) == ("webpki+cpanel", True)
 
 

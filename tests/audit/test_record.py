@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from audit.checks import Remedy, Severity, Verdict
 from audit.endpoint import Endpoint
+from audit.json_codec import BadRecord, format_time, from_json, parse_time, to_json
 from audit.observation import ConfigTest, DnsView, Observation, ProbeFailure
-from audit.record import BadRecord, format_time, from_json, parse_time, to_json
+from audit.observation.website import Docroot, Website
 from audit.result import Result, WaiverNote
-from audit.websites import Docroot, Website
+from audit.verdict import Remedy, Severity, Verdict
 from tests.audit.facts import certificate_file, host, key_file, observed, served
 
 WEBSITES = (

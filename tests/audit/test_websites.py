@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from audit.websites import Docroot, Rule, Website, docroot_of
+from audit.observation.website import Docroot, Rule, Website
+from audit.services.virtual_hosts import docroot_of
 
 V4, V6 = ("0.0.0.0",), ("::",)
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from audit.words import duration, listing, moment
+from audit.text import duration, listing, moment
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from audit.checks import Finding, Inconclusive, Judgement, NotApplicable
+from audit.verdict import Finding, Inconclusive, Judgement, NotApplicable
 
 
 def judged(check: Callable[..., None], **facts: object) -> Judgement | None:

@@ -6,7 +6,7 @@ from typing import Final
 
 import pytest
 
-from audit.record import to_json
+from audit.json_codec import to_json
 from audit.services.service import Section
 from tests.host.telling import ask
 from tests.host.test_layouts import ANSWERS, FILES

@@ -8,10 +8,11 @@ import pytest
 
 from audit import test_installed, test_key
 from audit.observation import HostView, ProbeFailure
+from audit.observation.website import Docroot
 from audit.policy import choose_policy
 from audit.services.declared import DeclaredService
 from audit.services.service import Section
-from audit.websites import Docroot, docroot_of
+from audit.services.virtual_hosts import docroot_of
 from tests.audit.facts import CPANEL, observed
 from tests.audit.verdicts import finding, inconclusive, judged
 from tests.host.telling import ask, sections
@@ -69,7 +70,7 @@ def test_its_services_are_found_and_those_that_are_switched_off_are_not() -> Non
     }
     assert all(one.service_running and one.is_cpanel for one in found.values())
     assert {(one.panel_service, one.agent) for one in found.values()} == {("cpanel", None), ("exim", None)}
-    assert choose_policy((), is_cpanel=found[at("https", 2087)].is_cpanel, chain=None).name == "cpanel"
+    assert choose_policy((), is_cpanel=found[at("https", 2087)].is_cpanel, is_private_pki=False).name == "cpanel"
 
 
 def test_files_are_taken_as_the_service_names_them_with_where_they_lie_and_whose_they_are() -> None:

@@ -25,6 +25,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from audit.endpoint import parse_endpoints
 from audit.host.script import composed, prologue, read_sections, script_of
 from audit.observation import Handshake, InstalledFile, ProbeFailure
 from audit.probe import collect
@@ -36,7 +37,7 @@ from audit.probe.target import Target
 from audit.services import LAYOUTS, SERVICES
 from audit.services.declared import DeclaredService
 from audit.services.service import NamedFile, Section
-from audit.targets import Login, assemble, parse_endpoints
+from audit.targets import Login, assemble
 from tests.audit.certificates import leaf, rsa_key
 from tests.host.hosts import look, now
 from tests.probe.servers import both, serving, tls

@@ -17,10 +17,11 @@ from pathlib import Path
 import pytest
 
 import audit
-from audit.checks import Check, Remedy, Severity, check_of
+from audit.checks import Check, check_of
 from audit.configuration import read_configuration, read_secret
 from audit.endpoint import PORTS, parse_endpoint
 from audit.targets import Login, discover
+from audit.verdict import Remedy, Severity
 from tests.lab.certificates import CONTENTS, RECIPES
 from tests.lab.demo import served
 from tests.lab.faults import FAULTY, HOST, HOST_LABEL, LEFT_ALONE, REPAIRABLE, RUN_FINDS, SOUND

@@ -13,10 +13,10 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from audit.anchors import Anchors
 from audit.chain import read_chain
-from audit.checks import Finding, Inconclusive, Judgement
 from audit.probe.fetch import Fetcher, FetchPolicy
 from audit.probe.revocation import Circumstances, Inquiry
 from audit.test_revocation import test_not_revoked as check
+from audit.verdict import Finding, Inconclusive, Judgement
 from tests.audit.facts import WEBPKI, observed, served
 from tests.audit.verdicts import judged
 from tests.lab.authorities import Authorities, found_authorities

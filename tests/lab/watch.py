@@ -17,7 +17,7 @@ from typing import Final
 from cryptography.hazmat.primitives.serialization import Encoding
 from OpenSSL import SSL
 
-from audit.record import format_time
+from audit.json_codec import format_time
 from tests.lab.quality import Quality, quality_of, verifying
 from tests.lab.stream import Closed, Stream
 

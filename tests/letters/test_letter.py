@@ -11,7 +11,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from audit.checks import Severity
+from audit.verdict import Severity
 from remediate.letter import WELL, Attachment, Entry, Letter, compose, news, state_digest, subject
 from tests.letters.news import AT, RUN, entry, letter, section
 

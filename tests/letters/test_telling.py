@@ -6,8 +6,8 @@ import sqlite3
 from datetime import timedelta
 from pathlib import Path
 
-from audit.checks import Severity
 from audit.redaction import Secrets
+from audit.verdict import Severity
 from remediate.database import FILE
 from remediate.ledger import PlacedOrder
 from remediate.walk import Ending

@@ -10,10 +10,9 @@ from typing import Any
 
 import pytest
 
-from audit.door import Door
 from audit.endpoint import Endpoint
-from audit.observation import DnsView, Handshake, HostView, Observation, RevocationAnswer
-from audit.upkeep import Upkeep
+from audit.observation import DnsView, Door, Handshake, HostView, Observation, RevocationAnswer
+from audit.observation.cpanel import Upkeep
 from tests.audit.answers import ASKED, CA, CRL_URL
 from tests.audit.answers import ROOT as ASKED_ROOT
 from tests.audit.certificates import DAY, Draft, ca, leaf, rsa_key

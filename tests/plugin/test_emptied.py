@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from audit.checks import Verdict
+from audit.verdict import Verdict
 from pytest_sslaudit.built_in import built_in_checks
 from tests.plugin.evidence import A, B, host, keep, rows, unreachable
 

@@ -10,8 +10,8 @@ from hashlib import sha256
 import pytest
 
 from audit.endpoint import parse_endpoint
+from audit.json_codec import from_json, to_json
 from audit.observation import Handshake, Observation, RevocationAnswer
-from audit.record import from_json, to_json
 from tests.audit.answers import ASKED, CA, CRL_URL
 from tests.audit.answers import ROOT as ASKED_ROOT
 from tests.audit.certificates import DAY, Draft, rsa_key

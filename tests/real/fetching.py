@@ -12,8 +12,8 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from audit.json_codec import from_json, to_json
 from audit.observation import HostView
-from audit.record import from_json, to_json
 from audit.targets import Login, discover
 from tests.real.host import Host
 from tests.real.overlay import CHECKOUT

@@ -8,7 +8,8 @@ from typing import Final
 
 import pytest
 
-from audit.websites import VALIDATION, Docroot, Website, docroot_of
+from audit.observation.website import VALIDATION, Docroot, Website
+from audit.services.virtual_hosts import docroot_of
 from tests.real.fetching import Answered, Asked, fetched, looked_at
 from tests.real.host import Host, HostFile, running_host
 

@@ -11,10 +11,10 @@ from typing import Final
 
 import pytest
 
-from audit.firewall import Chain, Firewall
 from audit.firewall_iptables import read_iptables
 from audit.firewall_nft import read_nftables
 from audit.firewall_walk import answer, packet
+from audit.observation.firewall import Chain, Firewall
 from tests.host.conftest import own_network
 from tests.real.conftest import overlays
 from tests.real.overlay import layer_of

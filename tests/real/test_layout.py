@@ -26,13 +26,13 @@ import json, os, sys
 from datetime import UTC, datetime
 from audit.policy import choose_policy
 from audit.targets import Login, discover
-from audit.websites import docroot_of
+from audit.services.virtual_hosts import docroot_of
 
 def look(**changed):
     return discover((Login("local://", **changed),), clock=lambda: datetime.now(UTC))[0]
 
 def policy(view):
-    return choose_policy((), is_cpanel=view.is_cpanel, chain=None).name
+    return choose_policy((), is_cpanel=view.is_cpanel, is_private_pki=False).name
 
 if sys.argv[2:]:  # what is imported and read late is so before a user is become who may not
     policy(look(discover=False).host.server)

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from typing import Any
 
-from audit.record import format_time
+from audit.json_codec import format_time
 from remediate.bounds import Bounds
 from remediate.evidence import gather
 from remediate.plan import Plan, plan

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from audit.record import format_time
+from audit.json_codec import format_time
 from remediate.__main__ import main
 from remediate.evidence import BadEvidence, read_evidence
 from remediate.journal import Event, open_journal

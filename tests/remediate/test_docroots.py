@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from audit.observation import HostView
+from audit.observation.website import Docroot, Website
 from audit.services.declared import DeclaredService, websites_of
-from audit.websites import Docroot, Website
 from remediate.case import Repair, Validation
 from remediate.database import open_database
 from remediate.docroots import docroots_of

@@ -6,7 +6,7 @@ from random import Random
 
 import pytest
 
-from audit.record import from_json, to_json
+from audit.json_codec import from_json, to_json
 from remediate.bounds import Bounds
 from remediate.case import Case, LeftOut, case_id
 from remediate.plan import Plan

@@ -22,8 +22,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from audit.observation import DnsView
+from audit.observation.website import Docroot
 from audit.probe import Limits, Target
-from audit.websites import Docroot
 from remediate.action import Command, Request
 from remediate.case import Case, Repair, Validation, steps_of
 from remediate.issuers import Access

@@ -10,9 +10,9 @@ from typing import Any, Final
 
 import pytest
 
+from audit.observation.website import Docroot
 from audit.probe import Limits, Target
 from audit.probe.trace import TraceLimits
-from audit.websites import Docroot
 from remediate.case import Case, Validation
 from remediate.issuers import IssuerFault, Order, OrderRequest
 from remediate.journal import Journal

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from audit.websites import Docroot
+from audit.observation.website import Docroot
 from remediate.journal import Journal
 from remediate.runner import Pace, repair
 from remediate.show import ending_row

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from audit.observation.website import Docroot, Website
 from audit.services import apache
-from audit.websites import Docroot, Website, docroot_of
+from audit.services.virtual_hosts import docroot_of
 from tests.services.dumps import dump
 
 PROOF = "/.well-known/pki-validation"

@@ -5,11 +5,12 @@ from __future__ import annotations
 import pytest
 
 from audit.observation import InstalledFile
+from audit.observation.website import Docroot, Website
 from audit.services import Laid, Listener
 from audit.services.cpanel import kept, services, websites, word
 from audit.services.cpanel_file import INSTALLED, OWN, own_file
 from audit.services.service import Dump, pair
-from audit.websites import Docroot, Website, docroot_of
+from audit.services.virtual_hosts import docroot_of
 from tests.services.dumps import brief, dump, paths
 
 HOST = "server.example.com"

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from audit.observation.website import Website
 from audit.services import apache, nginx
-from audit.websites import Website, logs_of
+from audit.services.virtual_hosts import logs_of
 from tests.services.dumps import dump
 from tests.services.test_apache_sites import host
 from tests.services.test_nginx_sites import BUILT

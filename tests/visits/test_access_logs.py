@@ -14,7 +14,7 @@ from typing import Final
 import pytest
 
 from audit.observation import HostView
-from audit.websites import Website
+from audit.observation.website import Website
 from remediate.access_logs import logs_on, look_for_visits, no_logs, read_visits
 from remediate.action import Done
 from remediate.premises import Premises

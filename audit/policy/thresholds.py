@@ -11,7 +11,7 @@ from datetime import datetime
 from fractions import Fraction
 from typing import Final
 
-from audit.checks import Severity
+from audit.verdict import Severity
 
 NEEDED: Final = (
     "signature_digests",

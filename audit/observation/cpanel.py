@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
-from audit.firewall import Firewall
+from audit.observation.firewall import Firewall
 
 Matter = Literal["switches", "contacts", "schedules", "tokens", "firewall"]
 

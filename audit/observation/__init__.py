@@ -1,6 +1,6 @@
-"""What was seen of an endpoint, from outside and from inside its host: frozen values, bytes as they came.
+"""What answers at the port that a CA comes to: one request for a file that is not there, at one address of a name.
 
-It knows no judgement, parses no certificate and does no I/O.
+Values alone: it judges nothing and asks nobody.
 """
 
 from __future__ import annotations
@@ -10,10 +10,24 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Literal
 
-from audit.door import Door
 from audit.endpoint import Endpoint
-from audit.upkeep import Upkeep
-from audit.websites import Website
+from audit.observation.cpanel import Upkeep
+from audit.observation.website import Website
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """One answer over plain HTTP. Without a status `detail` says why there was none."""
+
+    url: str
+    address: str
+    status: int | None = None
+    location: str = ""  # where it sends whoever asks
+    server: str = ""  # as the answer names it
+    beginning: str = ""  # of the body, printable
+    detail: str = ""
+    can_tell: bool = True  # else this machine has no way to addresses of that kind
+
 
 SCHEMA: Final = 1
 

@@ -10,10 +10,9 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any, TypeVar
 
-from audit.chain import Chain
-from audit.checks import Severity
-from audit.profile import BadProfile, builtin_profiles, load_profile
-from audit.thresholds import Profile, Thresholds
+from audit.policy.profile_file import BadProfile, builtin_profiles, load_profile
+from audit.policy.thresholds import Profile, Thresholds
+from audit.verdict import Severity
 
 T = TypeVar("T")
 
@@ -72,14 +71,13 @@ class Policy:
         return "; ".join(dict.fromkeys(profile.disabled[check_id] for profile in self.profiles))
 
 
-def choose_policy(named: tuple[Profile, ...], *, is_cpanel: bool, chain: Chain | None) -> Policy:
+def choose_policy(named: tuple[Profile, ...], *, is_cpanel: bool, is_private_pki: bool) -> Policy:
     """Return the policy of an endpoint: the named profiles, else the one that its host or its trust anchor suggests."""
     if named:
         return Policy(named, is_named=True)
     if is_cpanel:
         return _unnamed("cpanel")
-    is_private = chain is not None and chain.is_anchored and not chain.anchor_is_public
-    return _unnamed("private-pki" if is_private else "webpki")
+    return _unnamed("private-pki" if is_private_pki else "webpki")
 
 
 @cache

@@ -1,25 +1,12 @@
-"""What makes a test function a check: id, severity, remedy and source; and the three ways it can end but by passing.
-
-    Judgement
-    ├── Finding        seen is not what is required           (also an AssertionError)
-    ├── NotApplicable  the requirement does not concern this endpoint
-    └── Inconclusive   it could not be told, and why
-
-A plain `assert` in a check is a finding too. Any other exception is our own bug, and loud.
-"""
+"""What a check decides: severity, remedy, verdict, and the exceptions and helpers by which a check states it."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection
 from enum import StrEnum
-from typing import Any, Final, Literal, NoReturn, TypeVar
+from typing import Any, Final, NoReturn
 
-Function = TypeVar("Function", bound=Callable[..., None])
-Scope = Literal["endpoint", "host", "run"]
-MARK = "__sslaudit_check__"
-_ID = re.compile(r"[a-z]+\.[a-z0-9-]+")
+from audit.text import one_line
 
 
 class Severity(StrEnum):
@@ -65,29 +52,6 @@ class Verdict(StrEnum):
     ERROR = "error"
 
 
-@dataclass(frozen=True, slots=True)
-class Check:
-    """What `@check` says of a test function; `scopes` are the kinds of thing it is judged for.
-
-    `controls` are those of an owner's own check: `audit.controls` has those of the built-in ones.
-    """
-
-    id: str
-    severity: Severity
-    remedy: Remedy
-    source: str
-    scopes: tuple[Scope, ...] = ("endpoint",)
-    controls: tuple[str, ...] = ()
-
-
-def one_line(text: str) -> str:
-    """Return a text on one line; what came from a server must not write to a terminal but as letters."""
-    line = " ".join(text.split())
-    if line.isprintable():
-        return line
-    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in line)
-
-
 class Judgement(Exception):
     """The end of a check that did not pass; `reason` is one line for a person."""
 
@@ -131,32 +95,6 @@ class Inconclusive(Judgement):
         """Keep the reason and the id of the finding behind it."""
         super().__init__(reason)
         self.because = because
-
-
-def check(  # noqa: PLR0913 - all but one by keyword
-    check_id: str,
-    *,
-    severity: str,
-    remedy: str = "manual",
-    source: str = "",
-    scopes: tuple[Scope, ...] = ("endpoint",),
-    controls: Sequence[str] = (),
-) -> Callable[[Function], Function]:
-    """Mark a test function as the check of that id; raises ValueError for an id, severity or remedy that is none."""
-    if not _ID.fullmatch(check_id):
-        raise ValueError(f"check id {check_id!r}: write group.name in small letters, digits and hyphens")
-    mark = Check(check_id, Severity(severity), Remedy(remedy), source, scopes, tuple(controls))
-
-    def decorate(function: Function) -> Function:
-        setattr(function, MARK, mark)
-        return function
-
-    return decorate
-
-
-def check_of(function: object) -> Check | None:
-    """Return what `@check` said of a function, or None where it is no check."""
-    return getattr(function, MARK, None)
 
 
 def require(  # noqa: PLR0913 - all but two by keyword
