@@ -9,7 +9,7 @@ JOBS ?= 3
 # Tests start hundreds of processes that import the checkout: compiled once, whatever the caller's environment says.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo test test-matrix lint overlays compiled bench fuzz corpora clean
+.PHONY: demo test test-matrix lint overlays compiled bench fuzz mutants corpora clean
 
 demo: $(INSTALLED)
 	@$(PYTHON) -m tests.lab.demo
@@ -58,6 +58,12 @@ SEED ?= 20261123
 
 fuzz: $(INSTALLED)
 	@$(PYTHON) -m bench.fuzz $(N) $(SEED)
+
+# Small changes of the source that the unit tests should notice: at most 40 minutes, less on an idle machine.
+MUTANTS ?= 150
+
+mutants: $(INSTALLED)
+	@$(PYTHON) -m bench.mutants $(MUTANTS) $(MUTANTS_SEED)
 
 # Certificates and paths that others have judged; they are not part of this project.
 CORPORA ?= corpora
