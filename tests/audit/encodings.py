@@ -40,6 +40,7 @@ def encodings(secret: str) -> dict[str, str]:
         "base64 in lines": base64.encodebytes(b"user:" * 11 + octets).decode(),
         "broken by lines": "\r\n ".join(secret),
         "broken by escaped lines": f"{secret[:2]}\\r\\n{secret[2:]}",
+        "broken by a continued line": f"{secret[:2]}\\\n  {secret[2:]}",
         "broken by invisible characters": "\N{ZERO WIDTH SPACE}".join(secret),
         "broken by NUL": "\0".join(secret),
     }

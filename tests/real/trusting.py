@@ -29,7 +29,7 @@ def shell_words(shell: str) -> list[str]:
 
 
 @cache
-def _path_of(shell: str) -> str:
+def path_of(shell: str) -> str:
     """Return the PATH of a shell: busybox has no commands but its own."""
     if shell != "busybox":
         return f"{os.defpath}:/usr/sbin:/sbin"
@@ -53,7 +53,7 @@ def run_trust(
 ) -> subprocess.CompletedProcess[str]:
     """Run a script with the functions of trust.sh before it, and `say`, which prints the answer to a question."""
     demote = ["/usr/bin/setpriv", f"--reuid={uid}", f"--regid={uid}", "--clear-groups"] if uid else []
-    environment = {"PATH": path or _path_of(shell), "LC_ALL": "C"}
+    environment = {"PATH": path or path_of(shell), "LC_ALL": "C"}
     words = [*demote, *shell_words(shell), "-c", TRUST + _SAY + script]
     done = subprocess.run(words, input=stdin, capture_output=True, check=False, timeout=timeout_s, env=environment)
     return subprocess.CompletedProcess(

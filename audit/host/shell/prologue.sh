@@ -1,6 +1,6 @@
 # shellcheck shell=sh disable=SC2154  # the nonce is set by the line above
 # Functions that every script on a host begins with.
-only=p prefix=''
+only=p prefix='' continues=''
 
 # Prints a text. What it prints must never be an argument of a program: other users can read those.
 case $(command -v printf) in
@@ -27,8 +27,45 @@ without_keys() {
 -----END /g" | sed "/-BEGIN [^-]*PRIVATE KEY-/,/-END [^-]*-/d"
 }
 
-# Values of settings that hold passwords and the like. Names of web servers are not settings.
+# Makes one line of the lines of each setting. $continues says how a setting goes on in the next line: after a "backslash" at the
+# end of its line, where the next is "indented", or up to a "semicolon" or a brace. A vertical tab stands for that backslash and a
+# form feed for the end of the line, because both count as blanks. Comments between the lines of a setting belong to it.
+join_lines() {
+  awk -v how="$1" '
+{ gsub(/[\013\014]/, " ") }
+held != "" && (/^# (configuration file|cannot read) / || length(held) > 20000) { print held; held = "" }
+/^# (configuration file|cannot read) / { print; next }
+how == "indented" {
+  if (held != "" && /^([ \t#]|$)/) held = held "\014" $0
+  else { if (held != "") print held; held = $0 }
+  next
+}
+how == "backslash" {
+  if ((held != "" && /^[ \t]*#/) || sub(/\\$/, "\013")) held = held $0 "\014"
+  else { print held $0; held = "" }
+  next
+}
+{
+  code = $0
+  if (match(code, /(^|[ \t;{}])#/)) {
+    before = quotes = substr(code, 1, RSTART + RLENGTH - 2)
+    if (gsub(/["\047]/, "", quotes) % 2 == 0) code = before
+  }
+  if (held == "" && code ~ /(^|[;{}])[ \t]*$/) { print; next }
+  if (code !~ /^[ \t]*$/) held = held (held == "" ? "" : "\014") code
+  if (held ~ /[;{}][ \t]*$/) { print held; held = "" }
+}
+END { if (held != "") print held }'
+}
 without_secrets() {
+  case $continues in
+  '') hide_values ;;
+  *) join_lines "$continues" | hide_values | tr "\013\014" "\134\012" ;;
+  esac
+}
+
+# Values of settings that hold passwords and the like. Names of web servers are not settings.
+hide_values() {
   sed "/^[[:space:]]*[Ss][Ee][Rr][Vv][Ee][Rr]_\{0,1\}\([Nn][Aa][Mm][Ee]\|[Aa][Ll][Ii][Aa][Ss]\)[[:space:]]/b
 /[Pp][Aa][Ss][Ss]\|_[Pp][Ww][Dd]\|[Ss][Ee][Cc][Rr][Ee][Tt]\|[Tt][Oo][Kk][Ee][Nn]\|[Cc][Rr][Ee][Dd][Ee][Nn]\|[Aa][Pp][Ii]_*[Kk][Ee][Yy]\|[Aa][Uu][Tt][Hh][Oo][Rr][Ii][Zz]/!b
 s/\(^\|[^A-Za-z0-9_./]\)\([A-Za-z0-9_]*\([Pp][Aa][Ss][Ss]\(_*[Pp][Hh][Rr][Aa][Ss][Ee]\|[Ww][Oo]*[Rr]*[Dd]\)\|_[Pp][Ww][Dd]\|[Ss][Ee][Cc][Rr][Ee][Tt]\|[Tt][Oo][Kk][Ee][Nn]\|[Cc][Rr][Ee][Dd][Ee][Nn][Tt][Ii][Aa][Ll]\|[Aa][Pp][Ii]_*[Kk][Ee][Yy]\|[Aa][Uu][Tt][Hh][Oo][Rr][Ii][Zz][Aa][Tt][Ii][Oo][Nn]\)[A-Za-z0-9_]*[\"']*[[:space:]]*[=:[:space:]][[:space:]]*\)[^;{}]*/\1\2(hidden)/g"

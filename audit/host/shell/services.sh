@@ -102,7 +102,7 @@ look_at_instance() {
   section since echo "$start"
   section words use_words
   "service_$s"
-  prefix='' only=p
+  prefix='' only=p continues=''
 }
 
 enabled() {

@@ -1,6 +1,7 @@
 # shellcheck shell=sh disable=SC2154,SC2034,SC2148
 # apache: the variables of its environment file, the test of its configuration, and its files.
 [ -n "$bin" ] || return 0
+continues=backslash
 given=$(option -f) r=$(option -d) run_env=''
 c=$given
 env=/etc/${bin##*/}/envvars

@@ -2,6 +2,7 @@
 # dovecot: the test of its configuration and its settings, or its files.
 # -P shows where a key is read from, and it would show passwords: only the lines of blocks, listeners and TLS leave the host.
 [ -n "$bin" ] || return 0
+continues=backslash
 program=${bin%/sbin/*}/bin/doveconf
 [ -x "$program" ] || program=$(command -v doveconf) || return 0
 given=$(option -c)

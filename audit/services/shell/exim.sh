@@ -1,6 +1,7 @@
 # shellcheck shell=sh disable=SC2154,SC2148
 # exim: the settings that concern TLS; certificates that depend on the name are expanded by exim itself.
 [ -n "$bin" ] || return 0
+continues=backslash
 case $(use_words) in
 '' | *-bd* | *-tls-on-connect*) ;;
 *) return 0 ;;

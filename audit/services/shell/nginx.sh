@@ -1,6 +1,7 @@
 # shellcheck shell=sh disable=SC2154,SC2148
 # nginx: its version, the test of its configuration, and what `nginx -T` prints; or its files.
 [ -n "$bin" ] || return 0
+continues=semicolon
 given=$(option -c) p=$(option -p)
 built=$(run_trusted "$bin" -V 2>&1)
 section built printf '%s\n' "$built"

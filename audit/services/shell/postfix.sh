@@ -1,6 +1,7 @@
 # shellcheck shell=sh disable=SC2154,SC2148
 # postfix: the settings that concern TLS, the services of master.cf, and the tables of certificates by name.
 # `master` is the name of many programs: only the one that lies with postfix is meant.
+continues=indented
 case $bin in
 */postfix*/master) ;;
 *) [ "$pid" = 0 ] || return 0 ;;
