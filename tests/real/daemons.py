@@ -49,6 +49,15 @@ class Daemon:
         beside = second.at(f"{folder}/second", group=self.key_group, mode=mode) if self.has_second else ()
         return (*placed, *beside)
 
+    def watched(self, address: str, name: str) -> dict[int, str]:
+        """Return by port what `tests.real.watch` takes, for the ports whose protocols it speaks.
+
+        The files stand in it if they are read at each connection.
+        """
+        files = [path for _, path in sorted(self.kept(is_second=False))] if self.reload is None else []
+        spoken = (*self.ports, *(port for port, word in self.starttls if word in ("smtp", "ftp")))
+        return {port: ":".join((address, str(port), name, *files)) for port in spoken}
+
     def kept(self, *, is_second: bool) -> set[tuple[str, str]]:
         """Return kind and path of certificate and key for one of the names."""
         if self.name == "pure-ftpd":

@@ -160,16 +160,6 @@ class Planted:
         """The ports of the services on which TLS comes first."""
         return tuple(port for daemon in self.daemons for port in daemon.ports)
 
-    @property
-    def read_at_each_connection(self) -> dict[int, tuple[str, str]]:
-        """The certificate and the key behind each port whose service reads both at each connection (exim's)."""
-        services = (daemon for daemon in self.daemons if daemon.reload is None)
-        return {
-            port: (f"/etc/ssl/{daemon.name}/main.crt", f"/etc/ssl/{daemon.name}/main.key")
-            for daemon in services
-            for port in (*daemon.ports, *(port for port, _ in daemon.starttls))
-        }
-
 
 @dataclass(frozen=True, slots=True)
 class Fleet:
@@ -225,10 +215,8 @@ class Fleet:
 
     def watching(self, *ports: int) -> Watch:
         """Watch services, all where none is named, by TLS from where controllers run, and the host's switches."""
-        read = self.planted.read_at_each_connection
-        places = (
-            ":".join((self.address, str(port), WEB1, *read.get(port, ()))) for port in ports or self.planted.ports
-        )
+        known = [daemon.watched(self.address, WEB1) for daemon in self.planted.daemons]
+        places = (place for one in known for port, place in one.items() if port in (ports or self.planted.ports))
         return Watch(replace(self.web1, network=self.near.first_pid), "tests.real.watch", *places)
 
     def leaves(self) -> set[x509.Certificate | None]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 
 import pytest
@@ -15,6 +16,7 @@ from remediate.installers import INSTALLERS
 from remediate.installers.installer import Daemon as Process
 from remediate.premises import ROOT, Premises
 from tests.real.daemons import DAEMONS, Daemon, Names
+from tests.real.fleet import Watch
 from tests.real.host import Host, HostFile, running_host
 from tests.real.lab import serve
 from tests.real.peer import served, wait_until
@@ -25,6 +27,8 @@ pytestmark = [pytest.mark.real, pytest.mark.usefixtures("overlays")]
 NAMES = Names("web1.example.test", "www.example.test")
 OTHERS = [daemon for daemon in DAEMONS if daemon.name not in ("nginx", "dovecot", "exim")]
 RESTARTED = ("pure-ftpd", "vsftpd")
+RESTART = {"ConnectionRefusedError", "ConnectionResetError", "EOFError"}
+"""What a client sees of a service that is restarted."""
 
 
 @pytest.fixture(params=OTHERS, ids=lambda daemon: daemon.name)
@@ -54,6 +58,13 @@ def leaf_of(credential: Credential) -> x509.Certificate:
     return x509.load_pem_x509_certificate(credential.certificate.encode())
 
 
+def failures(watch: Watch) -> set[str]:
+    """End a client that watches, and return the names of the errors that it saw."""
+    seen: dict[str, list[str]] = json.loads(watch.end())
+    assert all(len(answers) > 2 for answers in seen.values()), seen
+    return {answer.split(": ")[1] for answers in seen.values() for answer in answers if answer.startswith("failed")}
+
+
 def test_a_new_certificate_is_taken_up_and_the_old_one_again(daemon: Daemon, host: Host, authority: Authority) -> None:
     old, new = authority.issue(NAMES.main), authority.issue(NAMES.main)
     serve(host, daemon, NAMES, (old, authority.issue(NAMES.second)))
@@ -69,16 +80,18 @@ def test_a_new_certificate_is_taken_up_and_the_old_one_again(daemon: Daemon, hos
     version = Version(new.certificate, new.above, "/root/pending.pem")
     name = installation.name_of(version)
     assert run(host, stage(installation, version)).ok
-    begun = run(host, start(installation, [INSTALLERS[daemon.service]], name, patience_s=30))
-    assert begun.ok, begun
 
     def progress_is(state: str) -> bool:
         return read_progress(run(host, look(installation))).last.state == state
 
-    assert wait_until(lambda: progress_is("waiting")), run(host, look(installation))
-    assert wait_until(lambda: all_serve(new)), run(host, look(installation))
-    assert read_progress(run(host, call_back(installation, name))).last.state == "returned"
-    assert wait_until(lambda: all_serve(old)), run(host, look(installation))
+    with Watch(host, "tests.real.watch", *daemon.watched("127.0.0.1", NAMES.main).values()) as watch:
+        begun = run(host, start(installation, [INSTALLERS[daemon.service]], name, patience_s=30))
+        assert begun.ok, begun
+        assert wait_until(lambda: progress_is("waiting")), run(host, look(installation))
+        assert wait_until(lambda: all_serve(new)), run(host, look(installation))
+        assert read_progress(run(host, call_back(installation, name))).last.state == "returned"
+        assert wait_until(lambda: all_serve(old)), run(host, look(installation))
+        assert failures(watch) <= (RESTART if daemon.name in RESTARTED else set())
     progress = read_progress(run(host, look(installation)))
     assert [service for service, _ in progress.gaps] == [daemon.service] * (2 if daemon.name in RESTARTED else 0)
     assert not [moment for moment in progress.moments if moment.state == "failed"], progress

@@ -16,6 +16,7 @@ from remediate.deployment.versions import Installation, Placement, Version, stag
 from remediate.installers import INSTALLERS
 from remediate.premises import Premises
 from tests.real.daemons import DAEMONS, Names
+from tests.real.fleet import Watch
 from tests.real.host import Host, HostFile, running_host
 from tests.real.lab import serve
 from tests.real.peer import served, wait_until
@@ -26,6 +27,9 @@ pytestmark = [pytest.mark.real, pytest.mark.usefixtures("overlays")]
 NAMES = Names("web1.example.test", "www.example.test")
 THREE = tuple(daemon for daemon in DAEMONS if daemon.name in ("nginx", "dovecot", "exim"))
 KEY = "/root/pending.pem"
+EXIM_CONF = "/etc/exim4/exim4.conf"
+EXIM_OPTIONS = (("tls_certificate", "crt"), ("tls_privatekey", "key"))
+EXIM_HUP = "kill -HUP $(pidof exim4 | tr ' ' '\\n' | sort -n | head -n 1)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,18 +162,50 @@ def test_killed_in_the_middle_and_started_again_everything_serves_the_new_certif
     assert wait_until(lambda: None not in web1.leaves() and leaf_of(new) not in web1.leaves())
 
 
-def test_exim_takes_up_files_that_it_reads_only_when_it_starts(web1: Web1) -> None:
-    web1.host.shell(
-        "sed -i 's|^tls_certificate.*|tls_certificate = /etc/ssl/exim/main.crt|;"
-        "s|^tls_privatekey.*|tls_privatekey = /etc/ssl/exim/main.key|' /etc/exim4/exim4.conf;"
-        "kill -HUP $(pidof exim4 | tr ' ' '\\n' | sort -n | head -n 1)"
-    )
-    new = web1.authority.issue(NAMES.main)
-    name = web1.stage(new)
-    web1.start(name, 30)
-    web1.wait_for("waiting")
-    assert wait_until(lambda: web1.leaves() == {leaf_of(new)})
-    web1.run(call_back(web1.installation, name))
+@pytest.fixture
+def fixed_paths(web1: Web1) -> Iterator[Web1]:
+    """Let exim read its files when it starts: their paths are the same for each name."""
+    web1.host.shell(f"cp {EXIM_CONF} /root/exim.conf; {_read_at_start('main')}; {EXIM_HUP}")
+    yield web1
+    assert wait_until(web1.is_free)
+    web1.host.shell(f"cp /root/exim.conf {EXIM_CONF}; {EXIM_HUP}")
+    web1.host.wait_for(465, 25)
+
+
+def _read_at_start(file: str) -> str:
+    changes = (f"s|^{option}.*|{option} = /etc/ssl/exim/{file}.{end}|" for option, end in EXIM_OPTIONS)
+    return f"sed -i '{';'.join(changes)}' {EXIM_CONF}"
+
+
+def hang_ups(web1: Web1) -> int:
+    """Return how often exim was signalled to start anew."""
+    return web1.host.read("/var/log/exim4/mainlog").count("SIGHUP received")
+
+
+def test_exim_that_watches_its_files_takes_them_up_without_a_signal(fixed_paths: Web1) -> None:
+    before, signals = fixed_paths.leaves(), hang_ups(fixed_paths)
+    new = fixed_paths.authority.issue(NAMES.main)
+    name = fixed_paths.stage(new)
+    places = [f"127.0.0.1:{port}:{NAMES.main}" for port in (465, 25)]
+    with Watch(fixed_paths.host, "tests.real.watch", *places) as watch:
+        fixed_paths.start(name, 30)
+        fixed_paths.wait_for("waiting")
+        assert wait_until(lambda: fixed_paths.leaves() == {leaf_of(new)})
+        fixed_paths.run(call_back(fixed_paths.installation, name))
+        fixed_paths.wait_for("returned")
+        assert wait_until(lambda: fixed_paths.leaves() == before)
+        assert {len(set(answers)) for answers in watch.saw_no_failure().values()} == {2}
+    assert hang_ups(fixed_paths) == signals
+
+
+def test_exim_that_does_not_take_its_files_up_is_signalled(fixed_paths: Web1) -> None:
+    signals = hang_ups(fixed_paths)
+    fixed_paths.host.shell(_read_at_start("second"))  # exim does not see it: the directory stays the same
+    done = fixed_paths.run(INSTALLERS["exim"].take_up(NAMES.main))
+    assert (done.ok, hang_ups(fixed_paths)) == (True, signals + 1), done
+    fixed_paths.host.wait_for(465)
+    second = fixed_paths.host.read("/etc/ssl/exim/second.crt").encode()
+    assert list(served(fixed_paths.host, 465, NAMES.main)) == x509.load_pem_x509_certificates(second)
 
 
 def test_a_full_disk_changes_nothing_that_is_served(web1: Web1) -> None:

@@ -1,6 +1,8 @@
 # shellcheck shell=sh
-# exim: it reads certificate and key at each connection if it expands their paths anew, else when it starts.
-# What it has read at its start it reads again if their directories change; SIGHUP makes it start anew in the same process.
+# exim: it reads certificate and key at each connection if it expands their paths anew, or if it is older than 4.95.
+# Else it reads them when it starts, and again by itself: 5 s after their directories have changed, which it sees by inotify,
+# and before it accepts the next connection. At SIGHUP it closes its sockets and starts anew in the same process: clients are
+# refused meanwhile. So it is signalled only if it does not serve by itself what is in its file of certificates.
 # Its daemon gives up root for the user that owns its spool directory. Without systemd no trace is left of who started
 # such a process: it counts if it runs the host's own program, it is never asked with its own words, and it is signalled
 # with that user's rights, by which the kernel lets it reach that user's processes alone.
@@ -32,14 +34,57 @@ check_config() {
 reload() {
   for pid in $first; do
     use_program "$pid"
-    case $(run_trusted "$bin" ${c:+-C "$c"} -bP tls_certificate tls_privatekey) in
+    case $(setting tls_certificate tls_privatekey) in
       *tls_certificate*\$*tls_privatekey*\$*) ;;
-      *) hang_up "$pid" || exit 1 ;;
+      *) takes_up "$pid" || hang_up "$pid" || exit 1 ;;
     esac
   done
   pause 0.5
   stays
 }
+setting() { run_trusted "$bin" ${c:+-C "$c"} -bP "$@"; }
+# takes_up PID: whether it serves the certificates of its file; one that watches directories is given the time for it.
+takes_up() {
+  wanted=$(setting tls_certificate) && wanted=$(certificates_of "${wanted#*= }") && [ -n "$wanted" ] || return 1
+  implicit=$(setting tls_on_connect_ports | tr ":;,=" "    ") end=$(($(seconds) + 20)) wait_s=5
+  while :; do
+    compare_served "$1"
+    case $? in 0) return 0 ;; 2) return 1 ;; esac
+    watches "$1" && [ "$(seconds)" -lt "$end" ] || return 1
+    sleep "$wait_s"
+    wait_s=1
+  done
+}
+seconds() { now | cut -d . -f 1; }
+certificates_of() { [ -f "$1" ] && head -c 1048576 -- "$1" | certificates; }
+# Without what may differ between two texts of the same certificate.
+certificates() { sed -n "/^-----BEGIN CERTIFICATE-----/,/^-----END CERTIFICATE-----/p" | tr -d " \r\n"; }
+watches() {
+  for descriptor in "/proc/$1/fd"/*; do case $(readlink "$descriptor") in anon_inode:*inotify*) return 0 ;; esac; done
+  return 1
+}
+# The first of its ports that sends certificates decides, because all have the same ones: 2 if none does.
+compare_served() {
+  for place in $(places_of "$1" | head -n 3); do
+    case " $implicit " in *" ${place##*:} "*) speaks= ;; *) speaks="-starttls smtp" ;; esac
+    served=$(set_limit 5; served_at "$place" "$speaks")
+    [ -n "$served" ] || continue
+    [ "$served" = "$wanted" ]
+    return
+  done
+  return 2
+}
+# shellcheck disable=SC2086 # $limit and $2 are a command with its options and an option with its value, or nothing
+served_at() { $limit openssl s_client -connect "$1" $2 -showcerts </dev/null 2>/dev/null | head -c 1048576 | certificates; }
+# Where a process can be reached if it listens on all addresses.
+# shellcheck disable=SC2012 # names of descriptors are numbers
+places_of() {
+  for s in $(ls -l "/proc/$1/fd" | sed -n "s/.*socket:\[\([0-9]*\)\].*/\1/p"); do
+    sed -n "s/^ *[0-9]*: 0*:\([0-9A-F]*\) [0-9A-F:]* 0A .* $s .*/\1/p" /proc/net/tcp | in_decimal 127.0.0.1
+    sed -n "s/^ *[0-9]*: 0*:\([0-9A-F]*\) [0-9A-F:]* 0A .* $s .*/\1/p" /proc/net/tcp6 | in_decimal "[::1]"
+  done 2>/dev/null
+}
+in_decimal() { while read -r port; do echo "$1:$((0x$port))"; done; }
 hang_up() {
   # shellcheck disable=SC2016 # the owner's shell expands it
   if [ "$1" = "$dropped" ]; then as_owner "$spool" 'kill -HUP "$1"' "$1"; else kill -HUP "$1"; fi
