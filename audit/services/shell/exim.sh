@@ -1,4 +1,4 @@
-# shellcheck shell=sh disable=SC2154,SC2148
+# shellcheck shell=sh disable=SC2154,SC2034,SC2148
 # exim: the settings that concern TLS; certificates that depend on the name are expanded by exim itself.
 [ -n "$bin" ] || return 0
 continues=backslash

@@ -1,4 +1,4 @@
-# shellcheck shell=sh disable=SC2154,SC2148
+# shellcheck shell=sh disable=SC2154,SC2034,SC2148
 # nginx: its version, the test of its configuration, and what `nginx -T` prints; or its files.
 [ -n "$bin" ] || return 0
 continues=semicolon

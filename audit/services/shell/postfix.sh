@@ -1,4 +1,4 @@
-# shellcheck shell=sh disable=SC2154,SC2148
+# shellcheck shell=sh disable=SC2154,SC2034,SC2148
 # postfix: the settings that concern TLS, the services of master.cf, and the tables of certificates by name.
 # `master` is the name of many programs: only the one that lies with postfix is meant.
 continues=indented

@@ -1,4 +1,4 @@
-# shellcheck shell=sh disable=SC2154,SC2148
+# shellcheck shell=sh disable=SC2154,SC2034,SC2148
 # proftpd: the test of its configuration, and its files.
 [ -n "$bin" ] || return 0
 continues=backslash
