@@ -31,10 +31,13 @@ from audit.probe import Limits
 from remediate.assignment import Assignment
 from remediate.commands import Done, apply, make_plan, read_plan, release, resume, roll_back, status
 from remediate.database import UnusableState
+from remediate.equipment import root_hints
 from remediate.evidence import BadEvidence
 from remediate.lock import Held
+from remediate.lookup import LookUps, Roots
 from remediate.revisit import Access
 from remediate.run import insist_on_usable
+from remediate.tlsa_preview import Resolution
 
 FAILED: Final = 1  # the exit statuses are pytest's
 INTERRUPTED: Final = 2
@@ -102,7 +105,8 @@ def _do(options: argparse.Namespace) -> Done:
     now = datetime.now(UTC)
     if options.command == "plan":
         assignment = Assignment(configuration, Path(), anchors=read_anchors(()), command="plan", issuer=options.issuer)
-        return make_plan(options.results, assignment.bounds, now, as_json=options.json)
+        resolution = Resolution(LookUps(Roots(root_hints(assignment))), _limits(configuration), threading.Event())
+        return make_plan(options.results, assignment.bounds, resolution, now, as_json=options.json)
     state = options.state or _state(configuration)
     if options.command == "status":
         return status(state, now)

@@ -22,6 +22,7 @@ from remediate.revisit import Access, revisit, revisit_all, seen_now
 from remediate.run import Repairs, begin
 from remediate.show import down_lines, ending_lines, plan_lines, status_lines
 from remediate.still import why_not_so
+from remediate.tlsa_preview import Resolution, with_records
 from remediate.upshot import Upshot
 from remediate.walk import Ending
 
@@ -36,10 +37,11 @@ class Done:
     is_well: bool = True
 
 
-def make_plan(results: Path, bounds: Bounds, now: datetime, *, as_json: bool) -> Done:
-    """Plan what an audit's results call for; raises BadEvidence and OSError."""
+def make_plan(results: Path, bounds: Bounds, resolution: Resolution, now: datetime, *, as_json: bool) -> Done:
+    """Plan what an audit's results call for, and name the TLSA records that block it; raises BadEvidence, OSError."""
     with results.open(encoding="utf-8") as lines:
-        made = plan(read_evidence(lines), bounds, now)
+        evidence = read_evidence(lines)
+    made = with_records(plan(evidence, bounds, now), evidence, resolution)
     return Done((json.dumps(to_json(made), indent=2),) if as_json else tuple(plan_lines(made)))
 
 

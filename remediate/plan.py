@@ -34,16 +34,27 @@ class Waiting:
 
 
 @dataclass(frozen=True, slots=True)
+class Blocked:
+    """A case whose repair would begin and then wait, and for what."""
+
+    case_id: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """The cases in the order of their repair, the canary first; what is explained; what waits.
 
-    Every result that is no pass is in exactly one of the three.
+    Every result that is no pass is in exactly one of the three. `blocked` are those of the cases that DNS would block,
+    as far as it was asked; `notes` are sentences about the plan as a whole.
     """
 
     cases: tuple[Case, ...]
     explained: tuple[Explained, ...]
     waiting: tuple[Waiting, ...]
     accidents: tuple[str, ...] = ()  # traces of exceptions of ours, each about one certificate
+    blocked: tuple[Blocked, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def canary(self) -> Case | None:

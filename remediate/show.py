@@ -37,6 +37,7 @@ def plan_lines(plan: Plan) -> Iterator[str]:
     yield f"{len(plan.cases)} to repair, {len(plan.waiting)} waiting, {len(plan.explained)} explained"
     for case in plan.cases:
         yield from ("", *_case_lines(case, "canary: " if case is plan.canary else ""))
+        yield from (_line("blocked", one.why) for one in plan.blocked if one.case_id == case.id)
     for waiting in plan.waiting:
         yield from ("", *_case_lines(waiting.case, "waiting: "))
         yield from (_line("waits", reason) for reason in waiting.because)
@@ -47,6 +48,8 @@ def plan_lines(plan: Plan) -> Iterator[str]:
         yield f"{one.kind:<12}  {one_line(f'{one.endpoint}: {one.check}: {sentence([one.message, one.why])}')}"
     for kind, count in sorted(Counter(one.kind for one in plan.explained if one.kind in _COUNTED).items()):
         yield f"{kind:<12}  {count}"
+    if plan.notes:
+        yield from ("", *map(one_line, plan.notes))
     for accident in plan.accidents:
         yield from ("", "an exception of the repair itself:", *accident.splitlines())
 

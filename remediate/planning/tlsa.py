@@ -31,6 +31,12 @@ def questions(case: Case) -> tuple[str, ...]:
     return tuple(f"_{port}._tcp.{name}" for name in dns_names(case) for port in ports)
 
 
+def is_at_smtp_port(endpoint: str) -> bool:
+    """Return whether an endpoint is at the port of mail servers."""
+    match = _PORT.search(endpoint)
+    return match is not None and int(match["port"]) == SMTP_PORT
+
+
 def dns_names(case: Case) -> tuple[str, ...]:
     """Return the names of a case that have records: no addresses, and of a wildcard the name that it is below."""
     served = (match["name"] for one in case.endpoints if (match := _NAME.search(one)))

@@ -6,14 +6,18 @@ answered by records, the key is made so that its record can be named, and nothin
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import threading
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
+from audit.probe import Limits
 from audit.probe.records import RecordSet, RecordType
 from audit.probe.wire import Stopped
 from audit.text import duration, listing, sentence
+from remediate.case import Case
+from remediate.lookup import LookUps
 from remediate.planning import tlsa
 from remediate.site import Site
 from remediate.steps.step import Stuck
@@ -33,16 +37,47 @@ class Bound:
     is_without_dns: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Inquiry:
+    """A case, and by whom its records are looked up.
+
+    `own` are the addresses of its host; `may_serve_mail` is whether its certificate may be the one at port 25 there.
+    """
+
+    case: Case
+    lookups: LookUps
+    limits: Limits
+    stop: threading.Event
+    own: frozenset[str]
+    may_serve_mail: bool
+
+
 def bound(site: Site) -> Bound:
+    """Return the TLSA records that bind a case at work; raises Stuck as `bound_by` does."""
+    case, means = site.case, site.means
+    ports = (one.endpoint for one in means.targets.values() if one.endpoint.host == case.host)
+    at_25 = [str(one) for one in ports if one.port == tlsa.SMTP_PORT]
+    own, may_serve_mail = means.addresses_of(case.host), is_mail_served(case, at_25)
+    return bound_by(Inquiry(case, means.lookups, means.limits, means.stop, own, may_serve_mail))
+
+
+def is_mail_served(case: Case, at_25: Collection[str]) -> bool:
+    """Return whether a case's certificate may be served at port 25 of its host, given the endpoints that are there.
+
+    If the audit saw another certificate there, that one is not replaced.
+    """
+    return not at_25 or not set(case.endpoints).isdisjoint(at_25)
+
+
+def bound_by(inquiry: Inquiry) -> Bound:
     """Return the TLSA records of every name and port of a case, and of each MX that leads to its host.
 
     Raises Stuck if any question has no answer: records may be there that cannot be seen now.
     """
-    means = site.means
-    if not means.lookups.has_dns(means.limits):
+    if not inquiry.lookups.has_dns(inquiry.limits):
         return Bound((), is_without_dns=True)
-    owners = (*tlsa.questions(site.case), *_of_aliases(site), *_of_mail(site))
-    found = tuple(_ask(site, owner, "TLSA") for owner in dict.fromkeys(owners))
+    owners = (*tlsa.questions(inquiry.case), *_of_aliases(inquiry), *_of_mail(inquiry))
+    found = tuple(_ask(inquiry, owner, "TLSA") for owner in dict.fromkeys(owners))
     return Bound(tuple(one for one in found if one.status == "ok"))
 
 
@@ -67,9 +102,13 @@ def require_published(site: Site, found: Bound) -> None:
 
 def announce(found: Bound) -> None:
     """Raise Stuck as a repair would once it has made the key: its record cannot be named before."""
+    raise Stuck(MISSING, announced(found), ended="interrupted")
+
+
+def announced(found: Bound) -> str:
+    """Return which records bind a case whose key is not made yet, and what a repair does then."""
     shown = listing(tuple(_shown(one) for one in found.records))
-    why = f"{shown}: the key is made, its record is named, and nothing is ordered until that is published"
-    raise Stuck(MISSING, why, ended="interrupted")
+    return f"{shown}: the key is made, its record is named, and nothing is ordered until that is published"
 
 
 def _missing(missing: list[RecordSet], csr: str) -> Iterator[str]:
@@ -90,18 +129,18 @@ def _brief(record: str) -> str:
     return record if len(record) <= 75 else f"{record[:60]}…"
 
 
-def _of_aliases(site: Site) -> Iterator[str]:
+def _of_aliases(inquiry: Inquiry) -> Iterator[str]:
     """Yield the owners for where the names of a case are aliases for: clients ask there first (RFC 7671 7)."""
-    ports = {owner.partition("._tcp.")[0] for owner in tlsa.questions(site.case)}
-    for name in tlsa.dns_names(site.case):
-        for alias in _aliases(site, name):
+    ports = {owner.partition("._tcp.")[0] for owner in tlsa.questions(inquiry.case)}
+    for name in tlsa.dns_names(inquiry.case):
+        for alias in _aliases(inquiry, name):
             yield from (f"{port}._tcp.{alias}" for port in sorted(ports))
 
 
-def _aliases(site: Site, name: str) -> Iterator[str]:
+def _aliases(inquiry: Inquiry, name: str) -> Iterator[str]:
     known = {name}
     for _ in range(_MOST_ALIASES):
-        led = next(iter(_ask(site, name, "CNAME").records), "").rstrip(".").lower()
+        led = next(iter(_ask(inquiry, name, "CNAME").records), "").rstrip(".").lower()
         if not led or led in known:
             return
         known.add(led)
@@ -109,46 +148,33 @@ def _aliases(site: Site, name: str) -> Iterator[str]:
         name = led
 
 
-def _of_mail(site: Site) -> Iterator[str]:
-    """Yield the owners for the mail servers of the case's names that are its host.
-
-    If the audit saw another certificate at the host's port 25, that one is not replaced.
-    """
-    if not _may_serve_mail(site):
+def _of_mail(inquiry: Inquiry) -> Iterator[str]:
+    """Yield the owners for the mail servers of the case's names that are its host."""
+    if not inquiry.may_serve_mail:
         return
-    for name in tlsa.dns_names(site.case):
-        for server in tlsa.mail_servers(_ask(site, name, "MX").records):
-            if _leads_here(site, server):
+    for name in tlsa.dns_names(inquiry.case):
+        for server in tlsa.mail_servers(_ask(inquiry, name, "MX").records):
+            if _leads_here(inquiry, server):
                 yield f"_{tlsa.SMTP_PORT}._tcp.{server}"
 
 
-def _may_serve_mail(site: Site) -> bool:
-    case, targets = site.case, site.means.targets.values()
-    ports = {(str(one.endpoint) in case.endpoints) for one in targets
-             if one.endpoint.host == case.host and one.endpoint.port == tlsa.SMTP_PORT}  # fmt: skip
-    return not ports or True in ports
-
-
-def _leads_here(site: Site, server: str) -> bool:
+def _leads_here(inquiry: Inquiry, server: str) -> bool:
     """Return whether a name is one of the case, or leads to an address of its host."""
-    if server in tlsa.dns_names(site.case):
+    if server in tlsa.dns_names(inquiry.case):
         return True
-    means = site.means
-    own = means.addresses_of(site.case.host)
     try:
-        led = means.lookups.of(server, means.limits, means.stop)
+        led = inquiry.lookups.of(server, inquiry.limits, inquiry.stop)
     except Stopped:
         raise Stuck("run.stopped", f"stopped while {server} was looked up", ended="interrupted") from None
     if led.failure and led.failure.kind in ("servfail", "timeout"):
         why = f"{server} is an MX of the case's names, and its addresses are not known: {led.failure.detail}"
         raise Stuck(UNANSWERED, why, ended="interrupted")
-    return bool(own.intersection(led.addresses))
+    return bool(inquiry.own.intersection(led.addresses))
 
 
-def _ask(site: Site, name: str, record_type: RecordType) -> RecordSet:
-    means = site.means
+def _ask(inquiry: Inquiry, name: str, record_type: RecordType) -> RecordSet:
     try:
-        found = means.lookups.records(name, record_type, means.limits, means.stop)
+        found = inquiry.lookups.records(name, record_type, inquiry.limits, inquiry.stop)
     except Stopped:
         raise Stuck("run.stopped", f"stopped while {name} was looked up", ended="interrupted") from None
     if found.status in ("servfail", "timeout"):

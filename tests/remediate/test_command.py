@@ -14,11 +14,18 @@ from audit.json_codec import format_time
 from remediate.__main__ import main
 from remediate.evidence import BadEvidence, read_evidence
 from remediate.journal import Event, open_journal
+from remediate.lookup import LookUps
 from remediate.schedule import Attempt
 from tests.remediate.journals import MAIL, WEB, a_case
 from tests.remediate.rows import SUMMARY, Row, file, found, seen
 
 ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(autouse=True)
+def _no_dns(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no name server answer on this machine."""
+    monkeypatch.setattr(LookUps, "has_dns", lambda *_: False)
 
 
 def results(tmp_path: Path, *rows: Row) -> Path:

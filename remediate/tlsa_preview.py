@@ -1,0 +1,72 @@
+"""Looks up the TLSA records for which the cases of a plan would wait, so that the plan names them.
+
+Nothing on a host is looked at. The addresses of the hosts and their mail ports are those that the audit saw.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Final
+
+from audit.probe import Limits
+from remediate.case import VALIDATED, Case
+from remediate.evidence import Evidence, Seen
+from remediate.lookup import LookUps
+from remediate.plan import Blocked, Plan
+from remediate.planning import tlsa
+from remediate.steps.step import Stuck
+from remediate.steps.tlsa import Inquiry, announced, bound_by, is_mail_served
+
+_AT_ONCE: Final = 8
+_WITHOUT_DNS: Final = "TLSA records were not looked up: no name server answers here"
+
+
+@dataclass(frozen=True, slots=True)
+class Resolution:
+    """By whom and within which bounds records are looked up."""
+
+    lookups: LookUps
+    limits: Limits
+    stop: threading.Event
+
+
+def with_records(planned: Plan, evidence: Evidence, resolution: Resolution) -> Plan:
+    """Return a plan that names the cases for which a repair would wait because of TLSA records."""
+    cases = [case for case in planned.cases if case.repair in VALIDATED]
+    if not cases:
+        return planned
+    if not resolution.lookups.has_dns(resolution.limits):
+        return replace(planned, notes=(*planned.notes, _WITHOUT_DNS))
+    pool = ThreadPoolExecutor(_AT_ONCE)
+    try:
+        reasons = list(pool.map(partial(_reason, evidence, resolution), cases))
+    except KeyboardInterrupt:
+        resolution.stop.set()
+        raise
+    finally:
+        pool.shutdown(cancel_futures=True)
+    return replace(
+        planned, blocked=tuple(Blocked(case.id, why) for case, why in zip(cases, reasons, strict=True) if why)
+    )
+
+
+def _reason(evidence: Evidence, resolution: Resolution, case: Case) -> str:
+    """Return why a case would wait; nothing if no TLSA record binds it."""
+    seen = tuple(_on_host(evidence, case.host))
+    own = frozenset(address for one in seen for address in one.own_addresses or ())
+    may_serve_mail = is_mail_served(case, [one.endpoint for one in seen if tlsa.is_at_smtp_port(one.endpoint)])
+    lookups, limits, stop = resolution.lookups, resolution.limits, resolution.stop
+    try:
+        found = bound_by(Inquiry(case, lookups, limits, stop, own, may_serve_mail))
+    except Stuck as stuck:
+        return str(stuck)
+    return announced(found) if found.records else ""
+
+
+def _on_host(evidence: Evidence, label: str) -> Iterator[Seen]:
+    """Yield what was seen of the endpoints of a host."""
+    yield from (one for one in evidence.seen.values() if one.label == label and not one.is_host)
