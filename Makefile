@@ -9,7 +9,7 @@ JOBS ?= 3
 # Tests start hundreds of processes that import the checkout: compiled once, whatever the caller's environment says.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo test test-matrix lint overlays compiled bench fuzz mutants corpora clean
+.PHONY: demo test test-matrix lint overlays compiled bench fuzz mutants coverage corpora clean
 
 demo: $(INSTALLED)
 	@$(PYTHON) -m tests.lab.demo
@@ -64,6 +64,10 @@ MUTANTS ?= 150
 
 mutants: $(INSTALLED)
 	@$(PYTHON) -m bench.mutants $(MUTANTS) $(MUTANTS_SEED)
+
+# Which lines of each package the unit tests execute, or the tests of TESTS="FOLDER ...".
+coverage: $(INSTALLED)
+	@$(PYTHON) -m bench.line_coverage $(TESTS)
 
 # Certificates and paths that others have judged; they are not part of this project.
 CORPORA ?= corpora

@@ -1,0 +1,143 @@
+"""Prints which part of each package's lines the unit tests execute.
+
+    python -m bench.line_coverage [TESTS ...]
+
+Runs the tests of FOLDERS, or those that are given, without the real servers and the browser, two folders at a time.
+Only lines that run in pytest's own process count, not those of programs that a test starts: the plugin and the command
+line have low numbers here, because their tests start programs. `packages.toml` names the package of each module of the
+flat layout, so a module counts for the same package before and after it moves.
+
+Needs `coverage` from PyPI. Exits 1 if a test failed, because its lines are then missing.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import tomllib
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any, Final
+
+CHECKOUT: Final = Path(__file__).parent.parent
+TABLE: Final = Path(__file__).with_name("packages.toml")
+SOURCES: Final = ("audit", "pytest_sslaudit", "remediate")
+FOLDERS: Final = (
+    "tests/audit", "tests/services", "tests/visits", "tests/remediate", "tests/issuers", "tests/letters", "tests/dcv",
+    "tests/probe", "tests/unit/audit", "tests/unit/remediate"
+)  # fmt: skip  # before and after the tests move: those that exist are run
+AT_A_TIME: Final = 2
+SHOWN: Final = 3000  # characters of the output of tests that failed
+
+
+@dataclass(frozen=True, slots=True)
+class Lines:
+    """How many lines there are that can be executed, and how many were."""
+
+    executed: int
+    total: int
+
+    def __add__(self, other: Lines) -> Lines:
+        """Return the sum over both."""
+        return Lines(self.executed + other.executed, self.total + other.total)
+
+
+def read_packages(table: Path) -> dict[str, str]:
+    """Return the package of each module (`audit/names`) and of each folder (`audit/configuration/`) of the table."""
+    rows = tomllib.loads(table.read_text(encoding="utf-8"))
+    return {
+        f"{root}/{name}": package if "/" in package else f"{root}/{package}"
+        for root, packages in rows.items()
+        for package, names in packages.items()
+        for name in names.split()
+    }
+
+
+def package_of(file: str, packages: Mapping[str, str]) -> str:
+    """Return the package that a file counts for: of the table, or else the first two folders of its path."""
+    path = PurePosixPath(file)
+    folder = "/".join(path.parts[:-1][:2])
+    return packages.get(str(path.with_suffix("")), packages.get(f"{folder}/", folder))
+
+
+def by_package(files: Mapping[str, Lines], packages: Mapping[str, str]) -> dict[str, Lines]:
+    """Add the lines of all files of a package."""
+    sums: dict[str, Lines] = {}
+    for file, lines in files.items():
+        package = package_of(file, packages)
+        sums[package] = sums.get(package, Lines(0, 0)) + lines
+    return sums
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """Runs tests of a checkout and keeps what they executed in a folder."""
+
+    checkout: Path
+    folder: Path
+    sources: tuple[str, ...] = SOURCES
+
+    def run(self, tests: Sequence[str]) -> list[str]:
+        """Run each path by itself; return the end of the output of each that failed."""
+        with ThreadPoolExecutor(AT_A_TIME) as pool:
+            return [output for output in pool.map(self._run, tests) if output]
+
+    def files(self) -> dict[str, Lines]:
+        """Return the lines of each file of the sources, also of those that were never imported."""
+        report = self.folder / "report.json"
+        for arguments in (["combine", "-q"], ["json", "-q", f"--include={self._included()}", "-o", str(report)]):
+            subprocess.run(self._coverage(*arguments), cwd=self.checkout, env=self._environment(), check=True)
+        files: dict[str, dict[str, Any]] = json.loads(report.read_text(encoding="utf-8"))["files"]
+        summaries = {file: content["summary"] for file, content in files.items()}
+        return {file: Lines(each["covered_lines"], each["num_statements"]) for file, each in summaries.items()}
+
+    def _run(self, path: str) -> str:
+        sources = f"--source={','.join(self.sources)}"
+        pytest = ("pytest", "-q", "-p", "no:cacheprovider", "-m", "not real and not browser", path)
+        command = self._coverage("run", "--parallel-mode", sources, "-m", *pytest)
+        done = subprocess.run(
+            command, cwd=self.checkout, env=self._environment(), capture_output=True, text=True, check=False
+        )
+        return f"{path}: pytest exited with {done.returncode}\n{done.stdout[-SHOWN:]}" if done.returncode else ""
+
+    def _included(self) -> str:
+        return ",".join(f"{source}/*" for source in self.sources)
+
+    def _coverage(self, *arguments: str) -> list[str]:
+        return [sys.executable, "-m", "coverage", *arguments]
+
+    def _environment(self) -> dict[str, str]:
+        return {**os.environ, "COVERAGE_FILE": str(self.folder / "data")}
+
+
+def report(sums: Mapping[str, Lines]) -> str:
+    """Return a line for each package and one for all."""
+    rows = [(package, sums[package]) for package in sorted(sums)] + [("all", sum(sums.values(), Lines(0, 0)))]
+    percent = [100 * lines.executed / lines.total if lines.total else 100.0 for _, lines in rows]
+    title = f"{'package':28}{'lines':>8}{'executed':>10}{'coverage':>10}"
+    lines = [
+        f"{package:28}{lines.total:8}{lines.executed:10}{share:8.1f} %"
+        for (package, lines), share in zip(rows, percent, strict=True)
+    ]
+    return "\n".join([title, *lines])
+
+
+def main(tests: Sequence[str]) -> int:
+    """Run the tests, print the table; return the exit status."""
+    chosen = tests or [folder for folder in FOLDERS if (CHECKOUT / folder).exists()]
+    with tempfile.TemporaryDirectory(prefix="coverage-") as folder:
+        measurement = Measurement(CHECKOUT, Path(folder))
+        failures = measurement.run(chosen)
+        files = measurement.files()
+    print(report(by_package(files, read_packages(TABLE))))
+    print(*failures, sep="\n", end="", file=sys.stderr)
+    return int(bool(failures))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
