@@ -15,7 +15,6 @@ from typing import Any, Final, TextIO
 
 import pytest
 
-from audit.analysis.served_chains import ServedChain, key_type, served_chains
 from audit.certificate import Certificate, read_certificate
 from audit.configuration.private_files import open_anew
 from audit.json_codec import format_time
@@ -127,6 +126,8 @@ def observation_row(facts: Facts, phase: Phase = "before") -> dict[str, Any]:
     seen, endpoint = facts.observation, facts.endpoint
     first = seen.handshakes[0] if seen.handshakes else None
     chain = facts.seen_chain
+    of_each = [one for one in facts.of_each_chain if one.served]
+    chains = [_chain_row(one) for one in of_each]
     return {
         "endpoint": str(endpoint),
         "host": endpoint.hostspec,
@@ -140,8 +141,8 @@ def observation_row(facts: Facts, phase: Phase = "before") -> dict[str, Any]:
         "protocol": first and first.version,
         "cipher": first and first.cipher,
         "group": first and first.group,
-        "chain": [_certificate_row(certificate) for certificate in (chain.certificates if chain else ())],
-        "chains": [_chain_row(served) for served in served_chains(seen)],
+        "chain": next((row["certificates"] for one, row in zip(of_each, chains, strict=True) if one is facts), []),
+        "chains": chains,
         "names": _names(chain.leaf) if chain and chain.certificates else [],
         "installed": [_file_row(file) for file in (seen.server.files if seen.server else ())],
         "stapled": bool(first and first.ocsp_der),
@@ -152,13 +153,15 @@ def observation_row(facts: Facts, phase: Phase = "before") -> dict[str, Any]:
     }
 
 
-def _chain_row(served: ServedChain) -> dict[str, Any]:
-    certificates = [_certificate_row(read_certificate(der)) for der in served.chain_der]
+def _chain_row(facts: Facts) -> dict[str, Any]:
+    """Return what the results file says of the chain that facts are of."""
+    certificates = facts.seen_chain.certificates if facts.seen_chain else ()
+    leaf = next(iter(certificates), None)
     return {
-        "addresses": list(served.addresses),
-        "key_type": key_type(served.chain_der),
-        "names": _names(read_certificate(served.chain_der[0])) if served.chain_der else [],
-        "certificates": certificates,
+        "addresses": list(facts.served.addresses) if facts.served else [],
+        "key_type": leaf and _known(lambda: leaf.key.kind),
+        "names": _names(leaf) if leaf else [],
+        "certificates": [_certificate_row(certificate) for certificate in certificates],
     }
 
 

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from datetime import datetime
 from hashlib import sha256
 from itertools import chain
 from typing import Final
 
 from audit.analysis.path_faults import refusals_above_leaf
-from audit.certificate import read_certificate
-from audit.chain import read_chain
+from audit.chain import Chain, read_chain
 from audit.observation import Handshake, Observation
 from audit.probe import observe
 from audit.text import listing, moment, sentence
@@ -44,9 +44,11 @@ def look_at(site: Site, endpoint: str) -> Look:
     """Look at every address of an endpoint."""
     observation = _observe(site, endpoint)
     expected = expected_leaves(site, endpoint)
-    shakes = _of_each_address(observation, expected)
-    found = [tuple(_faults(site, shake, expected)) for shake in shakes]
-    sent = [tuple(_chain_faults(site, shake, endpoint)) for shake in shakes]
+    shakes, now = _of_each_address(observation, expected), site.means.clock()
+    chains = [read_chain(shake.chain_der, site.means.anchors, now) for shake in shakes]
+    both = list(zip(shakes, chains, strict=True))
+    found = [tuple(_faults(shake, served_chain, expected, now)) for shake, served_chain in both]
+    sent = [tuple(_chain_faults(site, shake, served_chain, endpoint)) for shake, served_chain in both]
     failures = [one for one in observation.failures if one.kind != "no-family"]
     new = (
         bool(faults) and not old_chain and _leaf(shake) in expected
@@ -121,14 +123,14 @@ def _silences(observation: Observation) -> tuple[str, ...]:
     return silent if silent or observation.handshakes else (f"{endpoint} has no address that can be asked from here",)
 
 
-def _faults(site: Site, shake: Handshake, expected: frozenset[str]) -> Iterator[str]:
-    leaf, now = read_certificate(shake.chain_der[0]), site.means.clock()
-    if leaf.sha256 not in expected:
-        yield f"{shake.address} serves another leaf ({leaf.sha256[:16]}…)"
+def _faults(shake: Handshake, served_chain: Chain, expected: frozenset[str], now: datetime) -> Iterator[str]:
+    digest = _leaf(shake)
+    if digest not in expected:
+        yield f"{shake.address} serves another leaf ({digest[:16]}…)"
         return
+    leaf = served_chain.leaf
     if not leaf.not_before <= now <= leaf.not_after:
         yield f"{shake.address}: valid only from {moment(leaf.not_before)} to {moment(leaf.not_after)}"
-    served_chain = read_chain(shake.chain_der, site.means.anchors, now)
     try:
         why = distrust(served_chain)
     except Inconclusive as inconclusive:
@@ -139,16 +141,13 @@ def _faults(site: Site, shake: Handshake, expected: frozenset[str]) -> Iterator[
         yield f"{shake.address}: clients refuse the path: {sentence([str(refusal) for refusal in refusals])}"
 
 
-def _chain_faults(site: Site, shake: Handshake, endpoint: str) -> Iterator[str]:
+def _chain_faults(site: Site, shake: Handshake, served_chain: Chain, endpoint: str) -> Iterator[str]:
     """Yield that the old chain is served still, where it is the chain that is repaired."""
     if site.case.repair is Repair.RECHAIN:
         missing = [str(one) for one in wanted(site, endpoint).intermediates if one.der not in shake.chain_der]
         if missing:
             yield f"{shake.address} does not send {listing(missing)}"
-        yield from (
-            f"{shake.address}: {fault}"
-            for fault in read_chain(shake.chain_der, site.means.anchors, site.means.clock()).order_faults
-        )
+        yield from (f"{shake.address}: {fault}" for fault in served_chain.order_faults)
 
 
 def _leaf(shake: Handshake) -> str:

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import stat
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from shlex import quote
 
 import pytest
 
-from tests.real.trusting import EVE, SHELLS, TOOLS, answer, as_user, give, run_trust
+from tests.real.trusting import EVE, SHELLS, TOOLS, answer, as_user, give, run_trust, started
 
 pytestmark = [pytest.mark.real, pytest.mark.usefixtures("overlays")]
 SWAP = """
@@ -221,28 +224,13 @@ def test_file_system_that_another_user_mounted_is_not_trusted(root: Path, shell:
 
 def test_swapped_link_never_makes_a_path_trusted(root: Path, eves: Path) -> None:
     (root / "good").write_text("good")
-    swapper = subprocess.Popen(
-        [
-            "setpriv",
-            f"--reuid={EVE}",
-            f"--regid={EVE}",
-            "--clear-groups",
-            sys.executable,
-            "-c",
-            SWAP,
-            eves,
-            root / "good",
-        ]
-    )
-    try:
+    demote = ("setpriv", f"--reuid={EVE}", f"--regid={EVE}", "--clear-groups")
+    with started(*demote, sys.executable, "-c", SWAP, str(eves), str(root / "good")):
         while not (eves / "link").is_symlink():
             time.sleep(0.01)
         script = f"n=0; while [ $n -lt 150 ]; do n=$((n + 1)); say trusted_path {eves}/link; done | sort | uniq -c"
         said = answer(script).split(None, 1)
         assert said == ["150", f"no: {eves} belongs to uid {EVE}"]
-    finally:
-        swapper.kill()
-        swapper.wait()
 
 
 @BOTH
@@ -285,78 +273,63 @@ def sleeper(root: Path) -> Path:
     return Path(shutil.copy("/usr/bin/sleep", root / "sleeper"))
 
 
-def running(*words: str, uid: int = 0, argv0: str | None = None) -> subprocess.Popen[bytes]:
+@contextmanager
+def running(*words: str, uid: int = 0, argv0: str | None = None) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a program as long as the context lasts."""
     demote = ["/usr/bin/setpriv", f"--reuid={uid}", f"--regid={uid}", "--clear-groups"] if uid else []
     run = ["/bin/bash", "-c", 'exec -a "$0" "$@"', argv0, *words] if argv0 else [*words]
-    process = subprocess.Popen([*demote, *run])
-    while Path(f"/proc/{process.pid}/exe").resolve() != Path(words[0]).resolve():
-        time.sleep(0.005)
-    return process
+    with started(*demote, *run) as process:
+        while Path(f"/proc/{process.pid}/exe").resolve() != Path(words[0]).resolve():
+            time.sleep(0.005)
+        yield process
 
 
 @BOTH
 def test_process_of_root_is_trusted_with_program_and_words(sleeper: Path, shell: str) -> None:
-    process = running(str(sleeper), "60")
-    try:
+    with running(str(sleeper), "60") as process:
         said = answer(f'say trusted_process {process.pid}; echo "$bin"; echo "$words"', shell)
         assert said == f"yes\n{sleeper}\n{sleeper}\n60"
-    finally:
-        process.kill()
-        process.wait()
 
 
 @BOTH
 def test_process_of_another_user_is_not_trusted(sleeper: Path, shell: str) -> None:
-    process = running(str(sleeper), "60", uid=EVE)
-    try:
+    with running(str(sleeper), "60", uid=EVE) as process:
         said = answer(f"say trusted_process {process.pid}", shell)
         assert said == f"no: process {process.pid} named sleeper belongs to uid {EVE}"
-    finally:
-        process.kill()
-        process.wait()
 
 
 @BOTH
 def test_process_of_root_with_the_program_of_another_user_is_not_trusted(eves: Path, shell: str) -> None:
     program = Path(shutil.copy("/usr/bin/sleep", eves / "nginx"))
-    process = running(str(program), "60")
-    try:
+    with running(str(program), "60") as process:
         said = answer(f"say trusted_process {process.pid}", shell)
         assert said == f"no: process {process.pid} named nginx: {eves} belongs to uid {EVE}"
-    finally:
-        process.kill()
-        process.wait()
 
 
 def test_setuid_program_that_a_user_started_is_not_roots(root: Path) -> None:
     program = root / "setuid"
     shutil.copy("/usr/bin/sleep", program)
     program.chmod(0o4755)
-    process = running(str(program), "60", uid=EVE)
-    try:
+    with running(str(program), "60", uid=EVE) as process:
         assert Path(f"/proc/{process.pid}").stat().st_uid == 0
         said = answer(f"say trusted_process {process.pid}")
         assert said == f"no: process {process.pid} named setuid belongs to uid {EVE}"
-    finally:
-        process.kill()
-        process.wait()
 
 
 def test_worker_of_a_trusted_process_with_the_same_program_is_trusted(root: Path) -> None:
     program = root / "daemon"
     shutil.copy(Path(sys.executable).resolve(), program)
     home = {"PYTHONHOME": sys.base_prefix}
-    process = subprocess.Popen([program, "-c", WORKER], stdout=subprocess.PIPE, text=True, env=home)
-    try:
+    with started(str(program), "-c", WORKER, env=home) as process:
         assert process.stdout is not None
         worker = int(process.stdout.readline())
-        while f"Uid:\t{EVE}" not in Path(f"/proc/{worker}/status").read_text():
-            time.sleep(0.005)
-        assert answer(f'say trusted_process {worker}; echo "[$words]"') == "yes\n[]", "its words could be rewritten"
-    finally:
-        os.kill(worker, 9)
-        process.kill()
-        process.communicate()
+        try:
+            while f"Uid:\t{EVE}" not in Path(f"/proc/{worker}/status").read_text():
+                time.sleep(0.005)
+            said = answer(f'say trusted_process {worker}; echo "[$words]"')
+        finally:
+            os.kill(worker, signal.SIGKILL)
+    assert said == "yes\n[]", "its words could be rewritten"
 
 
 def test_process_in_another_mount_namespace_with_the_same_files_is_trusted_and_with_others_not(
@@ -366,30 +339,20 @@ def test_process_in_another_mount_namespace_with_the_same_files_is_trusted_and_w
     (root / "conf").write_text("real")
     (root / "other").write_text("other")
     command = f"mount --bind {root}/other {root}/conf; exec {sleeper} -f {root}/conf"
-    process = subprocess.Popen(
-        ["unshare", "--mount", "--propagation", "private", "sh", "-c", command], stdout=subprocess.DEVNULL
-    )
-    try:
+    with started("unshare", "--mount", "--propagation", "private", "sh", "-c", command) as process:
         while Path(f"/proc/{process.pid}/exe").resolve() != sleeper:
             time.sleep(0.005)
         said = answer(f"say trusted_process {process.pid}; say trusted_words {process.pid}")
         assert said == f"yes\nno: process {process.pid} sees another file as {root}/conf"
-    finally:
-        process.kill()
-        process.wait()
 
 
 def test_program_that_is_not_the_hosts_own_is_not_trusted(root: Path, sleeper: Path) -> None:
     shutil.copy(sleeper, root / "other")
     command = f"mount --bind {root}/other {sleeper}; exec {sleeper} 60"
-    process = subprocess.Popen(["unshare", "--mount", "--propagation", "private", "sh", "-c", command])
-    try:
+    with started("unshare", "--mount", "--propagation", "private", "sh", "-c", command) as process:
         while Path(f"/proc/{process.pid}/comm").read_text() != "sleeper\n":
             time.sleep(0.005)
         assert "is not the host's own" in answer(f"say trusted_process {process.pid}")
-    finally:
-        process.kill()
-        process.wait()
 
 
 @BOTH
@@ -408,15 +371,11 @@ def test_words_that_name_files_of_another_user_are_not_trusted(
         ("60", "-crelative"): "no: process PID names -crelative, which depends on its directory",
         ("60", "some/where"): "no: process PID names some/where, which depends on its directory",
     }.items():
-        process = subprocess.Popen(["/bin/sh", "-c", f"{sleeper} 60; :", *words])
-        try:
+        with started("/bin/sh", "-c", f"{sleeper} 60; :", *words) as process:
             script = (
                 f'bin={sleeper}; words="{chr(10).join([str(sleeper), *words])}"; say trusted_words {process.pid} -c'
             )
             assert answer(script, shell) == said.replace("PID", str(process.pid)), words
-        finally:
-            process.kill()
-            process.wait()
 
 
 @BOTH

@@ -7,6 +7,8 @@ import os
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Final
@@ -64,6 +66,16 @@ def run_trust(
 def answer(script: str, shell: str = "dash", **how: int) -> str:
     """Return what a script prints on standard output."""
     return run_trust(script, shell, **how).stdout.strip()  # type: ignore[arg-type]  # only uid is given here
+
+
+@contextmanager
+def started(*words: str, env: Mapping[str, str] | None = None) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a command as long as the context lasts, and read what it prints from `stdout`."""
+    with subprocess.Popen(words, stdout=subprocess.PIPE, env=env) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 def as_user(uid: int, *words: str) -> subprocess.CompletedProcess[bytes]:
