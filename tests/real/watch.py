@@ -3,7 +3,7 @@
 `python -m tests.real.watch ADDRESS:PORT:NAME[:CERTIFICATE:KEY]…`, until its input ends; then one JSON line: what was
 seen at each place. On ports 25 and 21 SMTP and FTP are spoken before the handshake, which fails too where the key does
 not match the certificate. A service that reads both files at each connection fails it while they are replaced, because
-that is two renames: with their paths a failure of this kind is noted as `replaced` for _REPLACED_S at most.
+that is two renames: with their paths a failure of this kind is noted as `replaced`, until _REPLACED_S after the first.
 A handshake costs some servers a process: while the host's own record says that no switch is on the move, it looks less
 often.
 """
@@ -30,7 +30,7 @@ _PAUSE_S: Final = 0.03
 _QUIET_S: Final = 0.5  # between two looks while nothing moves
 _SETTLED_S: Final = 1.0  # after a switch has come to rest: a reload takes some 100 ms
 _DEADLINE_S: Final = 5.0
-_REPLACED_S: Final = 2.0  # between two renames, as docs/repair.md has it 188 ms at most, and then a handshake
+_REPLACED_S: Final = 2.0  # between two renames, as docs/repair.md has it 188 ms at most
 _MISMATCHED: Final = ("ConnectionResetError", "SSLEOFError", "SMTPResponseException: (454,")  # how exim fails it
 _RECORDS: Final = ("var/lib/sslaudit/*/*/state", "full/x/*/*/state")
 _AT_REST: Final = TERMINAL | {"waiting"}
@@ -110,7 +110,7 @@ class Renames:
             return answer
         self._failing_since = began if self._failing_since is None else self._failing_since
         is_replaced = self.pair.identity() != before or not self.pair.is_matched()
-        is_short = time.monotonic() - self._failing_since < _REPLACED_S
+        is_short = began - self._failing_since < _REPLACED_S
         return f"replaced: {answer}" if is_replaced and is_short else answer
 
 
