@@ -1,4 +1,4 @@
-"""No shell outside trust.sh changes a file, writes to one, or runs a program that a process or a path names.
+"""No shell outside `shell/trust` changes a file, writes to one, or runs a program that a process or a path names.
 
 What runs on a host is searched: every `.sh` and `.awk` file of the product, and every text in its Python that is shell.
 """
@@ -13,11 +13,14 @@ from typing import Final
 
 import pytest
 
+from audit.host.trust import FILES
+
 ROOT = Path(__file__).parents[1]
 PACKAGES: Final = ("audit", "remediate", "pytest_sslaudit")
-TRUST: Final = "audit/host/shell/trust.sh"
+TRUST: Final = tuple(f"audit/host/shell/trust/{name}.sh" for name in FILES)
+VERBS: Final = "audit/host/shell/trust/acts.sh"
 OWN_TEXT: Final[Mapping[str, tuple[str, ...]]] = {
-    "audit/host/trust.py": ('"$trust_sh"',),  # evaluated: trust.sh
+    "audit/host/trust.py": ('"$trust_sh"',),  # evaluated: the files of trust
     "remediate/deployment/switch.py": ('"$library"', '"$trust_sh"', '"$daemon_text"'),  # evaluated: scripts of ours
     "remediate/hosts/shell/agree.sh": ('"$does"',),  # the name of a function
     "remediate/hosts/shell/links.sh": ('"$2"',),  # as above
@@ -156,7 +159,7 @@ def _begins_a_command(parts: list[str], text: str) -> bool:
 
 
 def judge(words: list[str]) -> Iterator[str]:
-    """Yield what a simple command does that only trust.sh may do."""
+    """Yield what a simple command does that only the files of trust may do."""
     for number, word in enumerate(words):
         redirected = _REDIRECTION.fullmatch(word)
         target = redirected and (redirected["target"] or next(iter(words[number + 1 :]), ""))
@@ -181,7 +184,7 @@ def judge(words: list[str]) -> Iterator[str]:
 
 
 def findings(text: str, *, trusts: bool) -> Iterator[str]:
-    """Yield what shell does that only trust.sh may do."""
+    """Yield what shell does that only the files of trust may do."""
     code = code_of(text)
     for words in commands_of(code):
         yield from judge(words)
@@ -213,15 +216,15 @@ def _text_of(node: ast.AST) -> str:
 
 
 def files() -> list[str]:
-    """Return every file of the product that may hold shell, but for the one that may."""
+    """Return every file of the product that may hold shell, but for those of trust."""
     found = (
         path for package in PACKAGES for kind in ("*.sh", "*.awk", "*.py") for path in (ROOT / package).rglob(kind)
     )
-    return sorted(name for path in found if (name := path.relative_to(ROOT).as_posix()) != TRUST)
+    return sorted(name for path in found if (name := path.relative_to(ROOT).as_posix()) not in TRUST)
 
 
 def all_findings(name: str) -> list[str]:
-    """Return what a file does that only trust.sh may do."""
+    """Return what a file does that only the files of trust may do."""
     texts = list(shell_in(ROOT / name))
     trusts = any("trusted_process" in text for text in texts)
     found = (one for text in texts for one in findings(text, trusts=trusts))
@@ -229,15 +232,26 @@ def all_findings(name: str) -> list[str]:
 
 
 @pytest.mark.parametrize("name", files())
-def test_shell_outside_trust_sh_acts_by_its_verbs_alone(name: str) -> None:
+def test_shell_outside_trust_acts_by_its_verbs_alone(name: str) -> None:
     assert all_findings(name) == []
 
 
-def test_words_of_processes_come_from_trust_sh_and_are_judged_before_they_are_used() -> None:
+def test_words_of_processes_come_from_trust_and_are_judged_before_they_are_used() -> None:
     texts = {name: "\n".join(shell_in(ROOT / name)) for name in files()}
     asking = {name for name, text in texts.items() if "trusted_process" in text}
     assert asking == {"audit/host/shell/services.sh", "remediate/hosts/shell/daemon.sh"}
     assert all("trusted_words" in texts[name] for name in asking)
+
+
+def test_every_file_of_trust_is_loaded() -> None:
+    assert {path.relative_to(ROOT).as_posix() for path in (ROOT / VERBS).parent.iterdir()} == set(TRUST)
+
+
+@pytest.mark.parametrize("name", TRUST)
+def test_of_the_files_of_trust_only_the_verbs_change_files(name: str) -> None:
+    found = set(findings((ROOT / name).read_text(encoding="utf-8"), trusts=True))
+    changes = {one for one in found if one in ACTS or one.startswith("> ")}
+    assert bool(changes) == (name == VERBS), changes
 
 
 def test_own_text_is_still_used() -> None:

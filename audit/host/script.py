@@ -73,7 +73,7 @@ def shell_text(name: str) -> str:
 
 
 def prologue(nonce: str) -> str:
-    """Return the settings and functions that every script begins with, those of trust.sh too; the nonce is a word."""
+    """Return the settings and functions that every script begins with, `shell/trust` too; the nonce is a word."""
     if not re.fullmatch(r"[\w-]+", nonce):
         raise ValueError(f"the nonce {nonce!r} is not a word")
     return f"nonce={nonce}\n" + _prologue()

@@ -1,7 +1,7 @@
 """Loads the shell by which our scripts decide what root may trust on a host, and by which alone they act there.
 
-The functions are in `shell/trust.sh`. The text goes before each script. It puts itself into the variable `trust_sh`, so
-that `as_owner` can give it to a shell with another user's rights.
+The functions are in the files of `shell/trust`, which are one text. It goes before each script, and puts itself into
+the variable `trust_sh`, so that `as_owner` can give it to a shell with another user's rights.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ import shlex
 from importlib.resources import files
 from typing import Final
 
+FILES: Final = ("paths", "processes", "acts", "owner")
+"""The files of `shell/trust`, in the order in which they are loaded."""
 REFUSED: Final = 77  # the status of a verb that did nothing because root may not trust the path
 
 
@@ -24,5 +26,5 @@ def _with_itself(text: str) -> str:
     return f'trust_sh={shlex.quote(text)}\neval "$trust_sh"\n'
 
 
-TRUST: Final = _with_itself(load_shell("audit.host", "trust"))
+TRUST: Final = _with_itself("".join(load_shell("audit.host", f"trust/{name}") for name in FILES))
 """The shell that goes before each script that runs on a host."""

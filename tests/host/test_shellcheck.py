@@ -19,7 +19,7 @@ def scripts() -> list[Path]:
 
 
 def test_there_are_scripts_to_check() -> None:
-    assert ROOT / "audit/host/shell/trust.sh" in scripts()
+    assert ROOT / "audit/host/shell/trust/acts.sh" in scripts()
 
 
 def test_shellcheck_finds_nothing_in_any_script() -> None:

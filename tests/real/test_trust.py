@@ -1,4 +1,4 @@
-"""trust.sh: which paths and processes root may trust. An unprivileged user attacks."""
+"""`shell/trust`: which paths and processes root may trust. An unprivileged user attacks."""
 
 from __future__ import annotations
 
@@ -387,7 +387,7 @@ def test_run_trusted_limits_time_and_gives_a_clean_environment(root: Path, shell
     assert run_trust(script, shell, stdin=b"input\n").stdout == "[] [] [a b] 1\n"
     program.write_text("#!/bin/sh\ntrap '' TERM\nexec sleep 60\n")
     before = time.monotonic()
-    # the shell reads limit_s when it reads trust.sh: here the limit itself is set
+    # the shell reads limit_s when it reads paths.sh: here the limit itself is set
     done = run_trust(f"limit='timeout -k 1 1'; run_trusted {program}; echo $?", shell)
     assert time.monotonic() - before < 10, done
 

@@ -1,4 +1,4 @@
-"""trust.sh: what its verbs do and refuse, as root and with the rights of a directory's owner."""
+"""The verbs of `shell/trust`: what they do and refuse, as root and with the rights of a directory's owner."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Runs the functions of trust.sh as a host does: in each shell, as root or as an unprivileged user."""
+"""Runs the functions of `shell/trust` as a host does: in each shell, as root or as an unprivileged user."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def run_trust(
     path: str | None = None,
     timeout_s: float = 60,
 ) -> subprocess.CompletedProcess[str]:
-    """Run a script with the functions of trust.sh before it, and `say`, which prints the answer to a question."""
+    """Run a script with the functions of `shell/trust` before it, and `say`, which prints the answer to a question."""
     demote = ["/usr/bin/setpriv", f"--reuid={uid}", f"--regid={uid}", "--clear-groups"] if uid else []
     environment = {"PATH": path or path_of(shell), "LC_ALL": "C"}
     words = [*demote, *shell_words(shell), "-c", TRUST + _SAY + script]

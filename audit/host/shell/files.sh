@@ -1,5 +1,5 @@
-# shellcheck shell=sh disable=SC2016,SC2034,SC2154  # texts for another shell; limit_s and why are of trust.sh
-# Looks at the certificate and key files that a configuration names. It needs trust.sh and prologue.sh.
+# shellcheck shell=sh disable=SC2016,SC2034,SC2154  # texts for another shell; limit_s and why are of trust/
+# Looks at the certificate and key files that a configuration names. It needs the functions of trust/ and prologue.sh.
 #
 # Root reads a file only along a trusted path. A certificate below the directory of one other user is read with the rights
 # of that user, so root opens nothing that this user could put in the way. In all other cases the file is not read, and the

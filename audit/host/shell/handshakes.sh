@@ -1,5 +1,5 @@
 # shellcheck shell=sh disable=SC2154
-# Handshakes that a host makes with its own services. It needs trust.sh and prologue.sh.
+# Handshakes that a host makes with its own services. It needs the functions of trust/ and prologue.sh.
 
 handshakes=0
 begin_handshakes() { folder=$(mktemp -d) || exit 126; }

@@ -2,7 +2,7 @@
 # shellcheck disable=SC2154,SC2034,SC2329 # variables and functions are shared with the scripts before and after this one
 # Lets the panel restart a service. $scripts: its scripts; the first has to exist. How long no process answered cannot be
 # seen from here: at most as long as the restart took. What a script prints goes to a file: a daemon that it starts may
-# keep its output open. Prepended: trust.sh.
+# keep its output open. Prepended: the functions of trust/.
 now() { read -r up _ </proc/uptime; echo "$up"; }
 umask 022
 began=$(now)
