@@ -107,6 +107,16 @@ def test_certificate_file_that_root_does_not_read_is_named_with_the_reason(lab: 
         assert reason in messages(run, port), run.explain()
 
 
+@pytest.mark.parametrize("folder", [HOME, "/etc/ssl/eve"])
+def test_key_and_certificate_of_another_user_are_told_apart(lab: Lab, host: Host, folder: str) -> None:
+    """In that user's directory, and in one of root's."""
+    host.shell(f"mkdir -p /etc/ssl/eve; cp -p {HOME}/tls.key {HOME}/tls.crt /etc/ssl/eve")
+    run = audited(lab, "smtpd_tls_chain_files", f"{folder}/tls.key, {folder}/tls.crt")
+    for port in PORTS:
+        assert run.verdict(f"{MAIL2}/{port}", "svc.config-missing-file")[0] == "pass", run.explain()
+        assert run.verdict(f"{MAIL2}/{port}", "key.mismatch")[0] == "pass", run.explain()
+
+
 def test_file_of_another_user_is_read_with_the_rights_of_that_user(lab: Lab, host: Host) -> None:
     """The user may not read its own file, and root could."""
     host.do("chmod", "000", f"{HOME}/tls.crt")
