@@ -34,11 +34,13 @@ BACKSLASH: Final = {
     "within the value": f'DBDParams "host=db \\\n password=first-{SECRET} \\\n second-{SECRET}"\n',
     "name on the second line": f"SetEnv \\\n  DB_PASSWORD \\\n  {SECRET}\n",
     "comment between": f"mysql_password = \\\n  # of the shop\n  {SECRET}\n",
+    "semicolon and brace in the value": f"SetEnv DB_PASSWORD a;{{{SECRET}}}\n",
     "last line": f"SetEnv DB_PASSWORD \\\n  {SECRET} \\",
 }
 INDENTED: Final = {
     "value": f"smtp_password =\n  {SECRET}\n",
     "comment and blank line between": f"smtp_password =\n# of the relay\n\n\t{SECRET}\n",
+    "semicolon in the value": f"smtp_password = a;{SECRET}\n",
     "within the value": f"smtp_password = first-{SECRET}\n  second-{SECRET}\n",
 }
 SEMICOLON: Final = {

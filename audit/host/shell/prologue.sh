@@ -59,16 +59,17 @@ END { if (held != "") print held }'
 }
 without_secrets() {
   case $continues in
-  '') hide_values ;;
-  *) join_lines "$continues" | hide_values | tr "\013\014" "\134\012" ;;
+  '') hide_values '[^;{}]*' ;;
+  semicolon) join_lines semicolon | hide_values '[^;{}]*' | tr "\013\014" "\134\012" ;;
+  *) join_lines "$continues" | hide_values '.*' | tr "\013\014" "\134\012" ;;
   esac
 }
 
-# Values of settings that hold passwords and the like. Names of web servers are not settings.
+# Hides values of settings that hold passwords and the like; $1 matches a value. Names of web servers are not settings.
 hide_values() {
   sed "/^[[:space:]]*[Ss][Ee][Rr][Vv][Ee][Rr]_\{0,1\}\([Nn][Aa][Mm][Ee]\|[Aa][Ll][Ii][Aa][Ss]\)[[:space:]]/b
 /[Pp][Aa][Ss][Ss]\|_[Pp][Ww][Dd]\|[Ss][Ee][Cc][Rr][Ee][Tt]\|[Tt][Oo][Kk][Ee][Nn]\|[Cc][Rr][Ee][Dd][Ee][Nn]\|[Aa][Pp][Ii]_*[Kk][Ee][Yy]\|[Aa][Uu][Tt][Hh][Oo][Rr][Ii][Zz]/!b
-s/\(^\|[^A-Za-z0-9_./]\)\([A-Za-z0-9_]*\([Pp][Aa][Ss][Ss]\(_*[Pp][Hh][Rr][Aa][Ss][Ee]\|[Ww][Oo]*[Rr]*[Dd]\)\|_[Pp][Ww][Dd]\|[Ss][Ee][Cc][Rr][Ee][Tt]\|[Tt][Oo][Kk][Ee][Nn]\|[Cc][Rr][Ee][Dd][Ee][Nn][Tt][Ii][Aa][Ll]\|[Aa][Pp][Ii]_*[Kk][Ee][Yy]\|[Aa][Uu][Tt][Hh][Oo][Rr][Ii][Zz][Aa][Tt][Ii][Oo][Nn]\)[A-Za-z0-9_]*[\"']*[[:space:]]*[=:[:space:]][[:space:]]*\)[^;{}]*/\1\2(hidden)/g"
+s/\(^\|[^A-Za-z0-9_./]\)\([A-Za-z0-9_]*\([Pp][Aa][Ss][Ss]\(_*[Pp][Hh][Rr][Aa][Ss][Ee]\|[Ww][Oo]*[Rr]*[Dd]\)\|_[Pp][Ww][Dd]\|[Ss][Ee][Cc][Rr][Ee][Tt]\|[Tt][Oo][Kk][Ee][Nn]\|[Cc][Rr][Ee][Dd][Ee][Nn][Tt][Ii][Aa][Ll]\|[Aa][Pp][Ii]_*[Kk][Ee][Yy]\|[Aa][Uu][Tt][Hh][Oo][Rr][Ii][Zz][Aa][Tt][Ii][Oo][Nn]\)[A-Za-z0-9_]*[\"']*[[:space:]]*[=:[:space:]][[:space:]]*\)$1/\1\2(hidden)/g"
 }
 
 # Runs a command and frames what it prints: at most @BYTES@ bytes, without private keys and secrets.
