@@ -10,9 +10,9 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Final, Literal
 
-from audit.certificate import Certificate, read_certificate
 from audit.observation import Handshake, HostView, Observation
 from audit.text import moment
+from audit.x509.certificate import Certificate, read_certificate
 
 _IN_THE_LAST_BITS: Final = tuple(
     map(

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from fractions import Fraction
 
-from audit.certificate import Certificate
-from audit.chain import Chain
 from audit.policy import Policy
 from audit.policy.thresholds import Thresholds
 from audit.text import duration, moment
 from audit.verdict import NotApplicable
+from audit.x509.certificate import Certificate
+from audit.x509.path.served_chain import Chain
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -5,12 +5,12 @@ It knows no severity and no endpoint.
 
 from __future__ import annotations
 
-from audit.anchors import LINKED
-from audit.certificate import Certificate
-from audit.chain import Chain
-from audit.keys import small_factors, weaknesses
 from audit.observation import Handshake
 from audit.policy.thresholds import Thresholds
+from audit.x509.certificate import Certificate
+from audit.x509.path.served_chain import Chain
+from audit.x509.path.trust_store import LINKED
+from audit.x509.public_keys import small_factors, weaknesses
 
 
 def chain_faults(chain: Chain) -> tuple[str, ...]:

@@ -9,12 +9,12 @@ from collections.abc import Iterator
 from itertools import chain as chained
 from typing import Final
 
-from audit.certificate import Certificate, read_certificate
-from audit.names import covers, covers_same
 from audit.observation import FileFault, FileKind, HostView, InstalledFile, Observation
 from audit.policy import Policy
 from audit.policy.thresholds import Thresholds
 from audit.verdict import Inconclusive, NotApplicable
+from audit.x509.certificate import Certificate, read_certificate
+from audit.x509.identifiers import covers, covers_same
 
 BROKEN: Final[dict[FileFault, str]] = {
     "missing": "does not exist",

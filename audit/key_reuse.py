@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
-from audit.certificate import Certificate, read_certificate
 from audit.endpoint import Endpoint
 from audit.observation import Observation
 from audit.policy.thresholds import Thresholds
-from audit.public_suffix import registered_domain
 from audit.text import listing
+from audit.x509.certificate import Certificate, read_certificate
+from audit.x509.public_suffix import registered_domain
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from audit.certificate import MALFORMED, Certificate
-from audit.chain import Chain
-from audit.lint import Rule, lint
 from audit.observation import Observation
 from audit.placeholder import require_own
 from audit.policy import Policy
-from audit.refusal import Refusal
 from audit.text import listing, moment, sentence
 from audit.trust import require_names
 from audit.verdict import Finding, Inconclusive, NotApplicable, Remedy
+from audit.x509.certificate import MALFORMED, Certificate
+from audit.x509.lint import Rule, lint
+from audit.x509.path.served_chain import Chain
+from audit.x509.violation import Refusal
 
 
 def require_bound(chain: Chain, observation: Observation, policy: Policy) -> None:

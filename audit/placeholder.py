@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from audit.addresses import leaf_of
-from audit.certificate import Certificate
 from audit.observation import Observation
 from audit.policy import Policy
 from audit.verdict import Inconclusive
+from audit.x509.certificate import Certificate
 
 CERTIFICATE_MISSING: Final = "svc.certificate-missing"
 

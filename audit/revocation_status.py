@@ -14,17 +14,17 @@ from typing import Final
 from cryptography import x509
 from cryptography.x509.oid import AuthorityInformationAccessOID
 
-from audit.certificate import MALFORMED, Fault
-from audit.chain import Chain
-from audit.crl import RevocationList, read_crl
 from audit.observation import Observation, RevocationAnswer, RevocationSource
-from audit.ocsp import read_ocsp
-from audit.path_member import Member, read_member
 from audit.policy import Policy
 from audit.policy.thresholds import Thresholds
-from audit.revocation import Given, Said, Subject, Tolerance, by_crls, by_ocsp, readable
 from audit.trust import distrust
 from audit.verdict import Finding, Inconclusive, NotApplicable
+from audit.x509.certificate import MALFORMED, Fault
+from audit.x509.member import Member, read_member
+from audit.x509.path.served_chain import Chain
+from audit.x509.revocation.crl import RevocationList, read_crl
+from audit.x509.revocation.ocsp import read_ocsp
+from audit.x509.revocation.status import Given, Said, Subject, Tolerance, by_crls, by_ocsp, readable
 
 REVOKED: Final = "cert.revoked"
 SOURCES: Final[tuple[RevocationSource, ...]] = ("crl", "ocsp")

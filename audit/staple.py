@@ -8,15 +8,15 @@ from __future__ import annotations
 from typing import Final
 
 from audit.addresses import leaf_of
-from audit.certificate import MALFORMED, Certificate
-from audit.chain import Chain
-from audit.lint import ask
 from audit.observation import Handshake, Observation
-from audit.path_member import Member, read_member
-from audit.revocation import Given, Subject, by_ocsp
 from audit.revocation_status import Rules
 from audit.text import listing
 from audit.verdict import Inconclusive, require
+from audit.x509.certificate import MALFORMED, Certificate
+from audit.x509.lint import ask
+from audit.x509.member import Member, read_member
+from audit.x509.path.served_chain import Chain
+from audit.x509.revocation.status import Given, Subject, by_ocsp
 
 STATUS_REQUEST: Final = 5  # the TLS extension (RFC 7633 4.1)
 

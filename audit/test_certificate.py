@@ -5,25 +5,25 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from audit.analysis.path_faults import profile_refusals
-from audit.certificate import Certificate
-from audit.chain import Chain
 from audit.checks import check
 from audit.expiry import expires, expiring_margin, renewal_margin, time_left, validity_excesses
 from audit.faults import chain_faults, forgeable_signatures
 from audit.installed import clock_is_off, successor, unserved
-from audit.lint_br import full_lint
 from audit.lint_scope import require_bound, require_public, require_rules
 from audit.observation import Observation
 from audit.placeholder import require_own
 from audit.policy import Policy
 from audit.revocation_status import rules_of
-from audit.rules_profile import RULES as PROFILE
-from audit.rules_service import REVOCATION, TRANSPARENCY
-from audit.rules_usage import RULES as CLIENTS
-from audit.rules_usage import eku_faults, presents_names
 from audit.staple import must_staple, require_staples, staple_faults, stapled
 from audit.text import duration, listing, moment, sentence
 from audit.verdict import not_applicable, require, require_none
+from audit.x509.certificate import Certificate
+from audit.x509.lint.extended_key_usage import RULES as CLIENTS
+from audit.x509.lint.extended_key_usage import eku_faults, presents_names
+from audit.x509.lint.pkilint import full_lint
+from audit.x509.lint.profile import RULES as PROFILE
+from audit.x509.lint.revocation_and_sct import REVOCATION, TRANSPARENCY
+from audit.x509.path.served_chain import Chain
 
 
 @check("cert.malformed", severity="high", remedy="reissue", source="RFC 5280 4.1, 4.2")

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from audit.analysis.path_faults import refusals_of_path, remedy_of, require_anchored
-from audit.certificate import Certificate
-from audit.chain import Chain
 from audit.checks import check
 from audit.faults import sent_anchors, weak_ca_keys
 from audit.observation import Observation
@@ -13,6 +11,8 @@ from audit.policy import Policy
 from audit.text import listing, moment, sentence
 from audit.trust import completing_file, distrust, outlived, require_names, unexpired
 from audit.verdict import Finding, inconclusive, not_applicable, require, require_none
+from audit.x509.certificate import Certificate
+from audit.x509.path.served_chain import Chain
 
 
 @check("cert.untrusted", severity="high", remedy="reissue", source="RFC 5280 6.1; CWE-295")

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from audit.addresses import brief, leaf_of, with_host
-from audit.certificate import Certificate
 from audit.checks import check
 from audit.installed import broken_files, leaves, require_read, stale, uninstalled, unread, unserved
 from audit.observation import HostView, Observation
@@ -15,6 +14,7 @@ from audit.policy import Policy
 from audit.reach import unreached
 from audit.text import listing, sentence
 from audit.verdict import Finding, inconclusive, not_applicable, require
+from audit.x509.certificate import Certificate
 
 
 @check("svc.certificate-missing", severity="high", remedy="reissue", source="RFC 9846 4.4.2; NIST SP 800-53 SC-17")

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from audit.certificate import Certificate
 from audit.checks import check
 from audit.installed import exposures, files, fits, has_unread_acl, key_elsewhere, pairs, require_read, unread
-from audit.key_flaws import flaws_of
 from audit.key_reuse import Sharing, reuse_faults
-from audit.keys import leaf_weaknesses
 from audit.observation import HostView
 from audit.policy import Policy
 from audit.text import listing, sentence
 from audit.verdict import inconclusive, require, require_none
+from audit.x509.certificate import Certificate
+from audit.x509.compromised_keys import flaws_of
+from audit.x509.public_keys import leaf_weaknesses
 
 
 @check("key.weak", severity="high", remedy="rekey", source="BR 6.1.5, 6.1.6; CWE-326")

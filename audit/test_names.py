@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from audit.certificate import Certificate
-from audit.chain import Chain
 from audit.checks import check
 from audit.endpoint import Endpoint
 from audit.installed import covering
 from audit.lint_scope import require_bound, require_rules
-from audit.names import covers, host_name_faults, presented
 from audit.observation import Observation
 from audit.placeholder import require_own
 from audit.policy import Policy
 from audit.reach import UNREACHABLE
-from audit.rules_names import RULES as NAMES
 from audit.text import listing, sentence
 from audit.verdict import inconclusive, not_applicable, require
-from audit.wildcard import wildcard_faults, wildcards
+from audit.x509.certificate import Certificate
+from audit.x509.identifiers import covers, host_name_faults, presented, wildcard_faults, wildcards
+from audit.x509.lint.names import RULES as NAMES
+from audit.x509.path.served_chain import Chain
 
 
 @check("cert.name-mismatch", severity="critical", remedy="reissue", source="RFC 9525 6; CWE-297")

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from audit.chain import Chain
 from audit.checks import check
 from audit.observation import Observation
 from audit.policy import Policy
 from audit.revocation_status import REVOKED, require_unrevoked
+from audit.x509.path.served_chain import Chain
 
 
 @check(REVOKED, severity="critical", remedy="reissue",

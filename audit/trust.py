@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from typing import Final
 
-from audit.certificate import MALFORMED, Certificate
-from audit.chain import Chain
 from audit.installed import bundles
 from audit.observation import HostView
-from audit.signature import ALGORITHMS
 from audit.text import moment
 from audit.verdict import Inconclusive
+from audit.x509.certificate import MALFORMED, Certificate
+from audit.x509.path.served_chain import Chain
+from audit.x509.signatures import ALGORITHMS
 
 UNVERIFIABLE: Final = ("md2", "md4", "ripemd160")
 """Digests that the library no longer computes; none is admitted by any policy."""

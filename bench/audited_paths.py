@@ -33,13 +33,13 @@ from typing import Any, Final
 import pytest
 from OpenSSL import SSL, crypto
 
-from audit.anchors import Anchors
-from audit.certificate import read_certificate
 from audit.endpoint import Endpoint, parse_endpoint
 from audit.observation import DnsView, Handshake, Observation
-from audit.path import is_signed_by
 from audit.policy import load_profile
 from audit.verdict import Finding, Judgement
+from audit.x509.certificate import read_certificate
+from audit.x509.path.served_path import is_signed_by
+from audit.x509.path.trust_store import Anchors
 from bench.paths import CONTRADICTED, OF_WEB, Case, der_of, here, read_cases, time_of
 from pytest_sslaudit.facts import Facts, FactSource
 from pytest_sslaudit.spool import Spool

@@ -16,7 +16,6 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID, ObjectIdentifier
 
-from audit.anchors import Anchors
 from audit.endpoint import Endpoint, parse_endpoint
 from audit.observation import (
     ConfigTest,
@@ -28,6 +27,7 @@ from audit.observation import (
     RevocationAnswer,
     RevocationSource,
 )
+from audit.x509.path.trust_store import Anchors
 from tests.lab.ca import Identity, Leaf, issue, new_intermediate, new_key, new_root, new_rsa_key
 from tests.lab.revocation import Registry, access, pointing
 

@@ -26,10 +26,10 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, Final
 
-from audit.anchors import Anchors
 from audit.checks import Check
 from audit.endpoint import Endpoint
 from audit.verdict import Judgement, NotApplicable
+from audit.x509.path.trust_store import Anchors
 from bench.evidence import found, observations
 from pytest_sslaudit.facts import Facts, FactSource
 from pytest_sslaudit.reuse import KeyIndex

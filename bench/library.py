@@ -11,7 +11,7 @@ from typing import Final
 
 from cryptography import x509
 
-from audit.certificate import Certificate
+from audit.x509.certificate import Certificate
 
 ASKED: Final[tuple[Callable[[x509.Certificate], object], ...]] = (
     lambda parsed: parsed.subject,

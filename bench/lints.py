@@ -21,20 +21,20 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
-from audit.certificate import Certificate, read_certificate
 from audit.expiry import validity_excess
 from audit.faults import forgeable
-from audit.keys import weaknesses
-from audit.lint import Rule, day, is_of_ca, lint
-from audit.lint_reading import read_outline
-from audit.pem import certificates_in
 from audit.policy import load_profile
-from audit.rules_names import RULES as NAMES
-from audit.rules_profile import RULES as PROFILE
-from audit.rules_service import BY_DAYS, REVOCATION, TRANSPARENCY
-from audit.rules_usage import RULES as CLIENTS
-from audit.rules_usage import eku_faults, presents_names
 from audit.verdict import Inconclusive
+from audit.x509.certificate import Certificate, read_certificate
+from audit.x509.lint import Rule, day, is_of_ca, lint
+from audit.x509.lint.extended_key_usage import RULES as CLIENTS
+from audit.x509.lint.extended_key_usage import eku_faults, presents_names
+from audit.x509.lint.names import RULES as NAMES
+from audit.x509.lint.profile import RULES as PROFILE
+from audit.x509.lint.revocation_and_sct import BY_DAYS, REVOCATION, TRANSPARENCY
+from audit.x509.pem import certificates_in
+from audit.x509.public_keys import weaknesses
+from audit.x509.raw import read_outline
 from bench.library import figures, reads
 
 RECALL_MIN: Final = 0.98

@@ -24,8 +24,8 @@ from typing import Any, Final
 from cryptography import x509
 from cryptography.x509.verification import PolicyBuilder, Store
 
-from audit.chain import validate_path
-from audit.pem import certificates_in
+from audit.x509.path.served_chain import validate_path
+from audit.x509.pem import certificates_in
 
 SLOWEST_S: Final = 1.0
 OF_WEB: Final = ("webpki::", "online::")  # judged by the rules for public CAs as well

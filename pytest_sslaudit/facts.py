@@ -7,14 +7,14 @@ from datetime import datetime
 from functools import cached_property
 
 from audit.analysis.served_chains import ServedChain, served_chains
-from audit.certificate import Certificate
-from audit.chain import Anchors, Chain, read_chain
 from audit.endpoint import Endpoint
 from audit.observation import Accident, Handshake, HostView, Observation
 from audit.placeholder import CERTIFICATE_MISSING
 from audit.policy import Policy, Profile, choose_policy
 from audit.reach import unreached
 from audit.verdict import Inconclusive, NotApplicable
+from audit.x509.certificate import Certificate
+from audit.x509.path.served_chain import Anchors, Chain, read_chain
 from pytest_sslaudit.spool import BadEvidence, Spool
 
 

@@ -9,13 +9,13 @@ from datetime import datetime
 
 import pytest
 
-from audit.certificate import Certificate
-from audit.chain import Chain
 from audit.endpoint import Endpoint
 from audit.key_reuse import Sharing
 from audit.observation import Handshake, HostView, Observation
 from audit.policy import Policy
 from audit.probe.key_list import has_key_list
+from audit.x509.certificate import Certificate
+from audit.x509.path.served_chain import Chain
 from pytest_sslaudit.facts import Facts
 from pytest_sslaudit.run import AuditRun, current_run
 

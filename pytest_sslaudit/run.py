@@ -9,11 +9,11 @@ from typing import Final
 
 import pytest
 
-from audit.anchors import Anchors
 from audit.checks import Scope
 from audit.configuration import BadConfiguration, read_anchors
 from audit.endpoint import RUN, Endpoint, UnusableLine
 from audit.observation import Observation
+from audit.x509.path.trust_store import Anchors
 from pytest_sslaudit.facts import Facts, FactSource
 from pytest_sslaudit.options import Settings
 from pytest_sslaudit.reuse import SharingOf

@@ -16,13 +16,13 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from audit.analysis.path_faults import DATES, SIGNATURE, UNVERIFIED, USAGE, refusals_above_leaf
-from audit.anchors import Anchors
-from audit.certificate import Certificate, read_certificate
-from audit.chain import FORGEABLE, Chain, read_chain
 from audit.endpoint import to_address
 from audit.text import duration, listing, moment, sentence
 from audit.trust import distrust
 from audit.verdict import Inconclusive
+from audit.x509.certificate import Certificate, read_certificate
+from audit.x509.path.served_chain import FORGEABLE, Chain, read_chain
+from audit.x509.path.trust_store import Anchors
 from remediate.csr import Csr
 
 MAX_PEM: Final = 262_144  # characters; a leaf with a hundred names and its chain has less than 20,000

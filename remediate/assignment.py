@@ -11,12 +11,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from audit.anchors import Anchors
 from audit.configuration import Configuration
 from audit.configuration.schema import Issuer
 from audit.policy import Profile
 from audit.probe import Limits
 from audit.verdict import Severity
+from audit.x509.path.trust_store import Anchors
 from remediate.bounds import Bounds
 from remediate.panel import AGENT
 from remediate.runner import Pace

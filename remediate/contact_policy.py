@@ -11,8 +11,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from audit.public_suffix import owned_domain
 from audit.text import MAX_QUOTED, listing, shortened
+from audit.x509.public_suffix import owned_domain
 
 MOST: Final = 5
 """Contacts of one host that get mail."""

@@ -10,9 +10,9 @@ from typing import Final
 
 from audit.addresses import is_public
 from audit.endpoint import to_address
-from audit.names import host_name_faults
 from audit.text import sentence
 from audit.verdict import Verdict
+from audit.x509.identifiers import host_name_faults
 from remediate.case import LeftOut
 from remediate.evidence import Evidence, Seen
 from remediate.grouping import Group, used_files

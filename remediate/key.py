@@ -13,8 +13,8 @@ from typing import Final
 from cryptography import x509
 
 from audit.endpoint import to_address
-from audit.keys import read_key
 from audit.text import listing, sentence
+from audit.x509.public_keys import read_key
 from remediate.action import Command, Done
 from remediate.csr import BadRequest, Csr, read_csr
 from remediate.hosts import script

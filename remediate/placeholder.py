@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from datetime import datetime
 
-from audit.certificate import Certificate
 from audit.text import sentence
+from audit.x509.certificate import Certificate
 from remediate.action import Command
 from remediate.hosts import script
 from remediate.installers.whm import whm_api

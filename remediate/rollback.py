@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from audit.certificate import Certificate, read_certificate
-from audit.pem import certificates_in
 from audit.text import listing, moment, sentence
+from audit.x509.certificate import Certificate, read_certificate
+from audit.x509.pem import certificates_in
 from remediate.case import SWITCHED, Case, Step, StepState
 from remediate.deployment.retention import leaf_of, strangers
 from remediate.deployment.switch import Progress, call_back, confirm, start

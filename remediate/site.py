@@ -12,13 +12,13 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from audit.anchors import Anchors
-from audit.certificate import Certificate
 from audit.observation import InstalledFile
 from audit.policy import Policy, load_profile
 from audit.probe import Limits, Target
 from audit.probe.fetch import Fetcher
 from audit.text import listing
+from audit.x509.certificate import Certificate
+from audit.x509.path.trust_store import Anchors
 from remediate.access_logs import Logs, no_logs
 from remediate.action import Command, Done
 from remediate.answer import Installable

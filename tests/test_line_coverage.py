@@ -24,8 +24,8 @@ from bench.line_coverage import (
 @pytest.mark.parametrize(
     ("before", "after", "package"),
     [
-        ("audit/names.py", "audit/x509/identifiers.py", "audit/x509"),
-        ("audit/path_search.py", "audit/x509/path/builder.py", "audit/x509"),
+        ("audit/x509/identifiers.py", "audit/x509/identifiers.py", "audit/x509"),
+        ("audit/x509/path/builder.py", "audit/x509/path/builder.py", "audit/x509"),
         ("audit/probe/login.py", "audit/host/login.py", "audit/host"),
         ("audit/configuration/secret.py", "audit/config/secret.py", "audit/config"),
         ("pytest_sslaudit/gate.py", "audit/evaluation/evaluate.py", "audit/evaluation"),

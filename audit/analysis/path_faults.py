@@ -5,20 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from audit.certificate import Certificate
-from audit.chain import Chain
 from audit.endpoint import Endpoint
 from audit.faults import forgeable
 from audit.installed import bundles
-from audit.keys import leaf_weaknesses, small_factors, weaknesses
-from audit.names import covers
 from audit.observation import HostView
 from audit.policy import Policy
-from audit.refusal import Refusal
-from audit.rules_usage import eku_faults, presents_names
 from audit.trust import distrust
-from audit.validation import profile_refusals_of_server
 from audit.verdict import Inconclusive, Judgement
+from audit.x509.certificate import Certificate
+from audit.x509.identifiers import covers
+from audit.x509.lint.extended_key_usage import eku_faults, presents_names
+from audit.x509.path.served_chain import Chain
+from audit.x509.path.validator import profile_refusals_of_server
+from audit.x509.public_keys import leaf_weaknesses, small_factors, weaknesses
+from audit.x509.violation import Refusal
 
 UNVERIFIED: Final = ("RFC 5280 6.1.3 a 1",)  # follows from an algorithm or a key that is refused itself
 DATES: Final = ("RFC 5280 4.1.2.5",)

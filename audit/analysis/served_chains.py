@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from audit.certificate import read_certificate
 from audit.observation import Handshake, Observation
+from audit.x509.certificate import read_certificate
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,10 +9,10 @@ from typing import Final
 
 import certifi
 
-from audit.certificate import read_certificate
-from audit.chain import Anchors
 from audit.configuration.schema import BadConfiguration, Configuration
-from audit.pem import certificates_in
+from audit.x509.certificate import read_certificate
+from audit.x509.path.served_chain import Anchors
+from audit.x509.pem import certificates_in
 
 _NAMED: Final = ("mozilla", "system")
 """Sources that are no files."""

@@ -15,9 +15,9 @@ from typing import Final
 from audit.endpoint import Endpoint, to_address
 from audit.host.script import Script, shell_text
 from audit.observation import FailureKind, Handshake, ProbeFailure, Stage
-from audit.pem import certificates_in
 from audit.probe.login import Host
 from audit.services.service import Section
+from audit.x509.pem import certificates_in
 
 _STARTTLS: Final = {"smtp": "smtp", "imap": "imap", "pop3": "pop3", "ftp": "ftp"}
 _MOST: Final = 200  # handshakes in one command; the rest is not asked, and so not known

@@ -13,15 +13,11 @@ from datetime import datetime
 from typing import Final
 
 from audit.analysis.served_chains import served_chains
-from audit.anchors import Anchors
-from audit.chain import read_chain
 from audit.observation import Observation, RevocationAnswer, RevocationSource
-from audit.ocsp import question as ocsp_question
 from audit.policy import Policy
 from audit.probe.exchange import Question
 from audit.probe.fetch import Fetched, Fetcher
 from audit.probe.revocation_cache import AnswerCache, Reply
-from audit.revocation import Subject
 from audit.revocation_status import (
     OFF,
     REVOKED,
@@ -34,6 +30,10 @@ from audit.revocation_status import (
     stapled,
     subjects,
 )
+from audit.x509.path.served_chain import read_chain
+from audit.x509.path.trust_store import Anchors
+from audit.x509.revocation.ocsp import question as ocsp_question
+from audit.x509.revocation.status import Subject
 
 _OCSP_REQUEST: Final = "application/ocsp-request"
 _OIDS: Final = (bytes.fromhex("0603551d1f"), bytes.fromhex("06082b06010505073001"))

@@ -16,10 +16,10 @@ from typing import Any, Final
 
 import pytest
 
-from audit.anchors import Anchors
 from audit.configuration import BadConfiguration, known_secrets
 from audit.targets import redacted
 from audit.verdict import Verdict
+from audit.x509.path.trust_store import Anchors
 from pytest_sslaudit.controller import Controller
 from pytest_sslaudit.options import Settings
 from pytest_sslaudit.remediation.progress import RepairProgress

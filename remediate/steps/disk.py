@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from audit.certificate import Certificate, read_certificate
-from audit.pem import certificates_in
+from audit.x509.certificate import Certificate, read_certificate
+from audit.x509.pem import certificates_in
 from remediate.hosts import script
 from remediate.panel import successor_of
 from remediate.site import Site

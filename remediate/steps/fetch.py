@@ -9,15 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from audit.bundle import certificates_of
-from audit.certificate import Certificate, read_certificate
-from audit.chain import read_chain
 from audit.installed import bundles
-from audit.path import is_signed_by
-from audit.pem import certificates_in
 from audit.probe.fetch import Unfetched
 from audit.text import sentence
 from audit.trust import outlived
+from audit.x509.certificate import Certificate, read_certificate
+from audit.x509.path.served_chain import read_chain
+from audit.x509.path.served_path import is_signed_by
+from audit.x509.pem import certificates_in, certificates_of
 from remediate.answer import Installable, Refusal, judge_chain
 from remediate.hosts import script
 from remediate.site import FileSet, Site

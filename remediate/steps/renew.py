@@ -5,8 +5,8 @@ It knows before and after; how the agent is run is known elsewhere. What an agen
 
 from __future__ import annotations
 
-from audit.certificate import Certificate
 from audit.text import listing
+from audit.x509.certificate import Certificate
 from remediate.action import Command, Done
 from remediate.owners import OWNERS, Owner, renewing
 from remediate.premises import BUSY

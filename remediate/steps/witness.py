@@ -13,12 +13,12 @@ from itertools import chain
 from typing import Final
 
 from audit.analysis.path_faults import refusals_above_leaf
-from audit.chain import Chain, read_chain
 from audit.observation import Handshake, Observation
 from audit.probe import observe
 from audit.text import listing, moment, sentence
 from audit.trust import distrust
 from audit.verdict import Inconclusive
+from audit.x509.path.served_chain import Chain, read_chain
 from remediate.case import SWITCHED, Repair
 from remediate.site import Site
 from remediate.steps.disk import leaves_on_disk

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import ocsp
 from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID
 
-from audit.der import elements
+from audit.x509.der import elements
 from tests.audit.certificates import NOW
 from tests.audit.lists import pointing
 from tests.audit.paths import Fields, Key, Made, key_id, new_ca, new_leaf, new_root, signed, tlv, usage

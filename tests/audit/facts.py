@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from audit.anchors import Anchors
-from audit.certificate import Certificate, read_certificate
-from audit.chain import Chain, read_chain
 from audit.endpoint import Endpoint, parse_endpoint
 from audit.observation import DnsView, Handshake, HostView, InstalledFile, Observation, ProbeFailure
 from audit.policy import Policy, load_profile
+from audit.x509.certificate import Certificate, read_certificate
+from audit.x509.path.served_chain import Chain, read_chain
+from audit.x509.path.trust_store import Anchors
 from tests.audit.certificates import NOW, Draft, ca, leaf
 
 ROOT = ca("CN=Root")

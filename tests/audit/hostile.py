@@ -12,24 +12,24 @@ from dataclasses import dataclass, replace
 from functools import cache, lru_cache
 from typing import Any, Final
 
-from audit.anchors import Anchors
-from audit.bundle import certificates_of
-from audit.certificate import FACTS, MALFORMED, Certificate, read_certificate
-from audit.chain import Chain, read_chain, validate_path
-from audit.crl import RevocationList, read_crl
 from audit.key_reuse import key_uses, sharing_of
-from audit.lint import ask, is_of_ca, lint
-from audit.lint_facts import facts_of_outline
 from audit.observation import InstalledFile, Observation, RevocationAnswer
-from audit.ocsp import nonce_of, question, read_ocsp
-from audit.path_member import Member, read_member
 from audit.policy import Policy, load_profile
 from audit.revocation_status import holds_until, places, rules_of, subjects
-from audit.rules_names import RULES as NAMES
-from audit.rules_profile import RULES as PROFILE
-from audit.rules_service import REVOCATION, TRANSPARENCY
-from audit.rules_usage import RULES as CLIENTS
 from audit.verdict import Finding, Inconclusive, Judgement
+from audit.x509.certificate import FACTS, MALFORMED, Certificate, read_certificate
+from audit.x509.lint import ask, is_of_ca, lint
+from audit.x509.lint.extended_key_usage import RULES as CLIENTS
+from audit.x509.lint.names import RULES as NAMES
+from audit.x509.lint.profile import RULES as PROFILE
+from audit.x509.lint.revocation_and_sct import REVOCATION, TRANSPARENCY
+from audit.x509.member import Member, read_member
+from audit.x509.outline_facts import facts_of_outline
+from audit.x509.path.served_chain import Chain, read_chain, validate_path
+from audit.x509.path.trust_store import Anchors
+from audit.x509.pem import certificates_of
+from audit.x509.revocation.crl import RevocationList, read_crl
+from audit.x509.revocation.ocsp import nonce_of, question, read_ocsp
 from tests.audit.answers import CRL_URL, OCSP_URL
 from tests.audit.certificates import NOW
 from tests.audit.facts import ENDPOINT, host, served

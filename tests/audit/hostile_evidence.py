@@ -15,8 +15,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 
-from audit.der import elements
-from audit.lint_reading import SCTS
+from audit.x509.der import elements
+from audit.x509.raw import SCTS
 from tests.audit.answers import CRL_URL, OCSP_URL, REVOKED, Answer, delegate, responders
 from tests.audit.certificates import rsa_key
 from tests.audit.hostile import KINDS, Evidence

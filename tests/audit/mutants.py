@@ -9,7 +9,7 @@ import random
 from functools import lru_cache
 from typing import Final
 
-from audit.der import Element, elements
+from audit.x509.der import Element, elements
 from tests.audit.paths import tlv
 
 TAGS: Final = bytes.fromhex("0001020304050606090a0c13141617181a1e1f3031a0a1a2a3808182868700ff7f")

@@ -18,8 +18,8 @@ from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, p
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from audit.der import elements
-from audit.validation import Validation, validate_path
+from audit.x509.der import elements
+from audit.x509.path.validator import Validation, validate_path
 from tests.audit.certificates import DAY, NOW, key_named
 
 Key = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey | dsa.DSAPrivateKey

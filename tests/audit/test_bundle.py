@@ -8,7 +8,7 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.hazmat.primitives.serialization.pkcs7 import serialize_certificates
 
-from audit.bundle import MAX_CERTIFICATES, certificates_of
+from audit.x509.pem import MAX_CERTIFICATES, certificates_of
 from tests.lab.issuance import found_authority, to_pem
 from tests.runner.places import NOW
 

@@ -10,10 +10,10 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from audit.certificate import FACTS, Certificate, read_certificate
-from audit.chain import read_chain
-from audit.der import elements, spki_of
 from audit.verdict import Inconclusive
+from audit.x509.certificate import FACTS, Certificate, read_certificate
+from audit.x509.der import elements, spki_of
+from audit.x509.path.served_chain import read_chain
 from tests.audit.certificates import NOW, ca, leaf, rsa_key
 from tests.audit.conftest import Forge
 from tests.audit.facts import GOOD, INTERMEDIATE, ROOT, certificate, public

@@ -10,8 +10,8 @@ from cryptography.hazmat.primitives.asymmetric import ed25519
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from audit import test_certificate as checks
-from audit.chain import read_chain
 from audit.policy import Policy, load_profile
+from audit.x509.path.served_chain import read_chain
 from tests.audit.certificates import DAY, NOW, Draft, ca, leaf, rsa_key
 from tests.audit.facts import (
     CPANEL,

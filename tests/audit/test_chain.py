@@ -8,10 +8,10 @@ from datetime import timedelta
 import pytest
 
 from audit import test_certificate, test_chain
-from audit.anchors import Anchors
-from audit.chain import Chain, read_chain
-from audit.path import MAX_SIGNATURES
 from audit.trust import completing_file
+from audit.x509.path.served_chain import Chain, read_chain
+from audit.x509.path.served_path import MAX_SIGNATURES
+from audit.x509.path.trust_store import Anchors
 from tests.audit.certificates import DAY, NOW, ca, key_named, leaf, rsa_key
 from tests.audit.conftest import Forge
 from tests.audit.facts import (

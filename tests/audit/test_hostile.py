@@ -11,10 +11,10 @@ from typing import Final
 
 import pytest
 
-from audit.certificate import MALFORMED
-from audit.der import elements
-from audit.lint_reading import Reading, read_outline
 from audit.verdict import Finding, Inconclusive, Judgement, NotApplicable
+from audit.x509.certificate import MALFORMED
+from audit.x509.der import elements
+from audit.x509.raw import Reading, read_outline
 from tests.audit.hostile import KINDS, Judgements, read_all
 from tests.audit.hostile_evidence import attempt, good_evidence, signed_again
 from tests.audit.paths import tlv

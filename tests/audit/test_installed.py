@@ -8,8 +8,8 @@ from dataclasses import replace
 import pytest
 
 from audit import test_certificate, test_installed, test_key
-from audit.certificate import read_certificate
 from audit.observation import ConfigTest, FileFault, InstalledFile
+from audit.x509.certificate import read_certificate
 from tests.audit.certificates import DAY, NOW, Draft, leaf, rsa_key
 from tests.audit.facts import (
     CPANEL,

@@ -9,9 +9,9 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 
 from audit.faults import weak_ca_keys
-from audit.keys import KeyFacts, rsa_facts, small_factors, weaknesses
 from audit.policy import Policy, load_profile
 from audit.test_key import test_key_is_strong as is_strong
+from audit.x509.public_keys import KeyFacts, rsa_facts, small_factors, weaknesses
 from tests.audit.broken_keys import with_factor
 from tests.audit.certificates import PrivateKey, leaf, rsa_key
 from tests.audit.facts import INTERMEDIATE, PRIVATE, WEBPKI, certificate

@@ -13,11 +13,12 @@ import badkeys
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ed448, ed25519
 
-from audit import key_flaws, test_key
-from audit.certificate import Certificate
-from audit.key_flaws import ATTACKS, flaws_of
-from audit.keys import read_key, rsa_facts
+from audit import test_key
 from audit.verdict import Inconclusive, NotApplicable
+from audit.x509 import compromised_keys
+from audit.x509.certificate import Certificate
+from audit.x509.compromised_keys import ATTACKS, flaws_of
+from audit.x509.public_keys import read_key, rsa_facts
 from tests.audit.broken_keys import close_primes, roca_modulus, small_exponent, with_factor
 from tests.audit.certificates import PrivateKey, key_named, leaf, rsa_key
 from tests.audit.facts import INTERMEDIATE, certificate
@@ -26,8 +27,8 @@ from tests.audit.verdicts import finding, not_applicable, passes
 ASK = """
 import sys
 from audit.verdict import Judgement
-from audit.key_flaws import flaws_of
-from audit.keys import KeyFacts, rsa_facts
+from audit.x509.compromised_keys import flaws_of
+from audit.x509.public_keys import KeyFacts, rsa_facts
 from audit.probe.key_list import has_key_list
 
 kind, number = sys.argv[1], int(sys.argv[2])
@@ -79,9 +80,9 @@ def test_no_list_tells_of_a_key_on_a_curve() -> None:
 @pytest.fixture
 def without_library(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setitem(sys.modules, "badkeys", None)
-    key_flaws._library.cache_clear()
+    compromised_keys._library.cache_clear()
     yield
-    key_flaws._library.cache_clear()
+    compromised_keys._library.cache_clear()
 
 
 @pytest.mark.usefixtures("without_library")
@@ -113,7 +114,7 @@ def write_list(folder: Path, *numbers: int, names: str = '"name": "weak-of-tests
 def asked(folder: Path, kind: str, number: int) -> str:
     """Ask in a process of its own: the library keeps what it has read to the end."""
     command = (sys.executable, "-W", "error", "-c", ASK, kind, str(number))
-    environment = {"XDG_CACHE_HOME": str(folder), "PYTHONPATH": str(Path(key_flaws.__file__).parents[1])}
+    environment = {"XDG_CACHE_HOME": str(folder), "PYTHONPATH": str(Path(compromised_keys.__file__).parents[1])}
     answer = subprocess.run(command, env=environment, capture_output=True, text=True, check=True, timeout=60)
     assert answer.stderr == "" or "ERROR" in answer.stderr
     return answer.stdout.strip()

@@ -8,10 +8,10 @@ from typing import NamedTuple
 
 import pytest
 
-from audit import lint_br
 from audit import test_certificate as checks
-from audit.lint_br import INSTALL, _errors, full_lint
 from audit.verdict import Inconclusive, NotApplicable
+from audit.x509.lint import pkilint
+from audit.x509.lint.pkilint import INSTALL, _errors, full_lint
 from tests.audit.facts import GOOD, NAMED_WEBPKI, PRIVATE, certificate, chain, observed, served
 from tests.audit.test_rules import SOUND
 from tests.audit.verdicts import finding, not_applicable
@@ -55,7 +55,7 @@ def test_what_could_not_be_judged_is_no_pass() -> None:
 
 def test_without_the_extra_it_is_not_applicable_and_says_how_to_have_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pkilint", None)
-    monkeypatch.setattr(lint_br, "_loaded", lint_br._loaded.__wrapped__)  # without what it remembers
+    monkeypatch.setattr(pkilint, "_loaded", pkilint._loaded.__wrapped__)  # without what it remembers
     ended = not_applicable(checks.test_baseline_requirements_in_full, policy=NAMED_WEBPKI, **FACTS)
     assert ended.reason == INSTALL
     with pytest.raises(NotApplicable):

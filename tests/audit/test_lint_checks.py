@@ -12,16 +12,16 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from audit import test_certificate as checks
 from audit import test_chain as chains
 from audit import test_names as names
-from audit.anchors import Anchors
-from audit.chain import Chain, read_chain
 from audit.endpoint import parse_endpoint
-from audit.lint import day
 from audit.lint_scope import require_rules
 from audit.observation import Handshake
 from audit.policy import Policy, load_profile
-from audit.refusal import Refusal
-from audit.rules_profile import RULES as PROFILE
 from audit.verdict import Finding
+from audit.x509.lint import day
+from audit.x509.lint.profile import RULES as PROFILE
+from audit.x509.path.served_chain import Chain, read_chain
+from audit.x509.path.trust_store import Anchors
+from audit.x509.violation import Refusal
 from tests.audit.answers import ASKED, CA, LEAF, REVOKED, UNKNOWN, Answer, delegate
 from tests.audit.answers import ROOT as REVOCATION_ROOT
 from tests.audit.certificates import DAY, NOW, Draft, ca, rsa_key

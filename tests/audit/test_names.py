@@ -9,8 +9,8 @@ from cryptography import x509
 
 from audit import test_names as checks
 from audit.endpoint import Endpoint, parse_endpoint
-from audit.names import covers, host_name_faults, matches
 from audit.policy import Policy
+from audit.x509.identifiers import covers, host_name_faults, matches
 from tests.audit.certificates import Draft, leaf
 from tests.audit.facts import ENDPOINT, GOOD, HOST, WEBPKI, certificate, certificate_file, host, observed, served
 from tests.audit.verdicts import finding, inconclusive, passes

@@ -8,7 +8,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 
-from audit.der import elements
+from audit.x509.der import elements
 from tests.audit.certificates import DAY, NOW, key_named, rsa_key
 from tests.audit.lists import Entry, crl, issuing_point, pointing
 from tests.audit.paths import (

@@ -11,8 +11,8 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import AuthorityInformationAccessOID
 
-from audit.der import elements
-from audit.validation import validate_path
+from audit.x509.der import elements
+from audit.x509.path.validator import validate_path
 from tests.audit.certificates import NOW
 from tests.audit.lists import Entry, crl, issuing_point, pointing
 from tests.audit.mutants import mutant

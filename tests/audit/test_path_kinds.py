@@ -12,8 +12,8 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, paddin
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from audit.der import elements
-from audit.validation import Validation
+from audit.x509.der import elements
+from audit.x509.path.validator import Validation
 from tests.audit.certificates import rsa_key
 from tests.audit.lists import crl
 from tests.audit.paths import (

@@ -6,7 +6,7 @@ import pytest
 from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from audit.public_suffix import is_public_suffix, registered_domain
+from audit.x509.public_suffix import is_public_suffix, registered_domain
 from tests.audit.paths import Made, clauses, directory, new_ca, new_leaf, new_root, san, validated
 
 ROOT = new_root()

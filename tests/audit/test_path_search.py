@@ -10,8 +10,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import AuthorityInformationAccessOID
 
-from audit.path_search import MAX_INTERMEDIATES, Work
-from audit.validation import MAX_CHASED, MAX_POOL, MAX_POOL_OCTETS, validate_path
+from audit.x509.path.builder import MAX_INTERMEDIATES, Work
+from audit.x509.path.validator import MAX_CHASED, MAX_POOL, MAX_POOL_OCTETS, validate_path
 from tests.audit.certificates import DAY, NOW, key_named
 from tests.audit.paths import (
     Made,

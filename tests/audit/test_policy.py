@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 
 from audit import test_certificate, test_chain, test_installed, test_key, test_protocol, test_revocation
-from audit.anchors import Anchors
 from audit.checks import check_of
 from audit.installed import clock_is_off
 from audit.key_reuse import Sharing
@@ -22,6 +21,7 @@ from audit.policy.profile_file import THRESHOLDS
 from audit.policy.thresholds import DatedLimit, Profile
 from audit.revocation_status import rules_of
 from audit.verdict import Finding, Judgement, NotApplicable, Severity
+from audit.x509.path.trust_store import Anchors
 from tests.audit.certificates import DAY, NOW, Draft, leaf, rsa_key
 from tests.audit.facts import GOOD, INTERMEDIATE, certificate, chain, host, key_file, observed, private, served
 from tests.audit.verdicts import finding, judged, passes

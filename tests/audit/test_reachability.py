@@ -8,9 +8,9 @@ import pytest
 
 from audit import test_dns, test_installed, test_protocol, test_reachability
 from audit.analysis.served_chains import served_chains
-from audit.chain import read_chain
 from audit.observation import DnsView, FailureKind, Observation, ProbeFailure, Stage
 from audit.policy import Policy, load_profile
+from audit.x509.path.served_chain import read_chain
 from tests.audit.certificates import DAY, NOW, Draft, key_named, leaf
 from tests.audit.facts import GOOD, HOST, INTERMEDIATE, WEBPKI, certificate_file, host, observed, public, served
 from tests.audit.verdicts import finding, inconclusive, not_applicable, passes

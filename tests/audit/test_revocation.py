@@ -12,13 +12,12 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.x509 import ocsp
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from audit.certificate import Fault
-from audit.crl import RevocationList, read_crl
-from audit.der import elements
-from audit.ocsp import nonce_of, question, read_ocsp
-from audit.path_member import Member, read_member
-from audit.revocation import Given, Said, Subject, Tolerance, by_crls, by_ocsp, readable
-from audit.revocation_index import indexed
+from audit.x509.certificate import Fault
+from audit.x509.der import elements
+from audit.x509.member import Member, read_member
+from audit.x509.revocation.crl import RevocationList, indexed, read_crl
+from audit.x509.revocation.ocsp import nonce_of, question, read_ocsp
+from audit.x509.revocation.status import Given, Said, Subject, Tolerance, by_crls, by_ocsp, readable
 from tests.audit.answers import (
     ASKED,
     CA,

@@ -10,13 +10,13 @@ import pytest
 from cryptography import x509
 
 from audit import test_revocation as checks
-from audit.anchors import Anchors
-from audit.chain import Chain, read_chain
 from audit.json_codec import from_json, to_json
 from audit.observation import Observation, RevocationAnswer, RevocationSource
-from audit.path_member import Member, read_member
 from audit.policy import Policy, Profile, load_profile
 from audit.revocation_status import OFF, places, rules_of
+from audit.x509.member import Member, read_member
+from audit.x509.path.served_chain import Chain, read_chain
+from audit.x509.path.trust_store import Anchors
 from tests.audit.answers import ASKED, CA, CRL_URL, HOUR, LEAF, OCSP_URL, REVOKED, ROOT, ROOT_CRL_URL, Answer
 from tests.audit.certificates import DAY, NOW
 from tests.audit.facts import WEBPKI, observed, served

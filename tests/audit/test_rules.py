@@ -11,21 +11,21 @@ import pytest
 from cryptography import x509
 from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID
 
-from audit import rules_names, rules_profile, rules_service, rules_usage
-from audit.certificate import read_certificate
-from audit.lint import Rule, day, is_of_ca, lint
-from audit.lint_facts import facts_of_outline
-from audit.lint_reading import ACCESS, POISON, SCTS, Extension, Reading, read_outline
+from audit.x509.certificate import read_certificate
+from audit.x509.lint import Rule, day, extended_key_usage, is_of_ca, lint, profile, revocation_and_sct
+from audit.x509.lint import names as rules_names
+from audit.x509.outline_facts import facts_of_outline
+from audit.x509.raw import ACCESS, POISON, SCTS, Extension, Reading, read_outline
 from tests.audit.certificates import DAY, NOW, Draft, ca, leaf
 from tests.audit.facts import GOOD, INTERMEDIATE, ROOT
 
 MUTANTS = 1500
 ALL = (
     *rules_names.RULES,
-    *rules_profile.RULES,
-    *rules_service.REVOCATION,
-    *rules_service.TRANSPARENCY,
-    *rules_usage.RULES,
+    *profile.RULES,
+    *revocation_and_sct.REVOCATION,
+    *revocation_and_sct.TRANSPARENCY,
+    *extended_key_usage.RULES,
 )
 CLIENT, SERVER = ExtendedKeyUsageOID.CLIENT_AUTH, ExtendedKeyUsageOID.SERVER_AUTH
 OCSP = AuthorityInformationAccessOID.OCSP
@@ -172,7 +172,7 @@ def test_any_other_address_is_public(address: str) -> None:
     ],
 )
 def test_what_the_library_would_not_write_is_judged_too(rule: str, change: Callable[[Reading], Reading]) -> None:
-    judge = next(one.judge for one in rules_profile.RULES if one.id == rule)
+    judge = next(one.judge for one in profile.RULES if one.id == rule)
     assert judge(outline()) is None
     assert judge(change(outline()))
 
@@ -182,7 +182,7 @@ def test_the_parameters_of_pss_that_clients_know_are_admitted() -> None:
         "06092a864886f70d01010a3034a00f300d06096086480165030402010500"
         "a11c301a06092a864886f70d010108300d06096086480165030402010500a203020120"
     )
-    assert rules_profile.pss_parameters(replace(outline(), algorithm=bytes.fromhex(known))) is None
+    assert profile.pss_parameters(replace(outline(), algorithm=bytes.fromhex(known))) is None
 
 
 def _with(reading: Reading, oid: str, value: bytes) -> Reading:
@@ -207,8 +207,8 @@ def test_two_timestamps_are_enough_for_a_short_life(start: datetime, life: timed
 
 def test_a_precertificate_has_no_timestamps_yet() -> None:
     reading = outline(replace(SOUND, extra=(POLICY, PLACES)))
-    assert rules_service.too_few_by_days(reading)
-    assert rules_service.too_few_by_days(_with(reading, POISON, b"\x05\x00")) is None
+    assert revocation_and_sct.too_few_by_days(reading)
+    assert revocation_and_sct.too_few_by_days(_with(reading, POISON, b"\x05\x00")) is None
 
 
 @pytest.mark.parametrize(

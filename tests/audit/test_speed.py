@@ -5,10 +5,10 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
-from audit.anchors import Anchors
 from audit.observation import Handshake, Observation
 from audit.probe.fetch import Fetcher, FetchPolicy
 from audit.probe.revocation import Circumstances, Inquiry
+from audit.x509.path.trust_store import Anchors
 from bench.evidence import sources, to_der
 from bench.judgement import counted
 from bench.servers import Publisher

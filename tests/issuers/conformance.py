@@ -12,7 +12,7 @@ from typing import Protocol
 
 import pytest
 
-from audit.anchors import Anchors
+from audit.x509.path.trust_store import Anchors
 from remediate.answer import Installable, Ordered, Refusal, Sent, judge
 from remediate.issuers import FaultKind, Issuer, IssuerFault, Order, OrderRequest
 from tests.issuers.requests import csr, request

@@ -11,7 +11,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from audit.anchors import Anchors
+from audit.x509.path.trust_store import Anchors
 from remediate.answer import MAX_CERTIFICATES, MAX_PEM, Installable, Ordered, Refusal, Sent, judge
 from remediate.csr import read_csr
 from tests.audit.certificates import DAY, NOW, Draft, ca, key_named, leaf

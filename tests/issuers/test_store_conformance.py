@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from audit.anchors import Anchors
+from audit.x509.path.trust_store import Anchors
 from remediate.issuers import Access, Issuer, OrderRequest, open_issuer
 from tests.issuers.conformance import DEADLINE_S, Conformance
 from tests.issuers.website import Website, serving_website

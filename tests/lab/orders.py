@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from audit.json_codec import format_time
-from audit.names import host_name_faults
+from audit.x509.identifiers import host_name_faults
 from tests.lab.ca import PublicKey
 from tests.lab.issuance import DELIVERIES, Authority, Commission, Delivery
 from tests.lab.validator import Challenge, Validator

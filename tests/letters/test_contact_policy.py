@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from audit.anchors import Anchors
 from audit.configuration import BadConfiguration, read_configuration
 from audit.observation import HostView, Observation
 from audit.targets import Discovery
+from audit.x509.path.trust_store import Anchors
 from remediate.accounting import account_of, known_hosts
 from remediate.assignment import Assignment
 from remediate.contact_policy import ContactPolicy, KnownHost, Permitted

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from OpenSSL import SSL
 
-from audit.certificate import read_certificate
 from audit.observation import Observation
+from audit.x509.certificate import read_certificate
 from tests.audit.certificates import Draft, leaf, rsa_key
 from tests.probe.looking import HASTY, look_at
 from tests.probe.servers import both, hold, in_turn, serving, tls

@@ -16,8 +16,6 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 
-from audit.anchors import Anchors
-from audit.chain import read_chain
 from audit.endpoint import parse_endpoint
 from audit.observation import Observation
 from audit.policy import Policy, load_profile
@@ -28,6 +26,8 @@ from audit.probe.revocation_cache import AnswerCache, Reply
 from audit.revocation_status import OFF
 from audit.test_revocation import test_not_revoked as check
 from audit.verdict import Judgement
+from audit.x509.path.served_chain import read_chain
+from audit.x509.path.trust_store import Anchors
 from tests.audit.answers import CA, GOOD, HOUR, LEAF, REVOKED, ROOT, Answer, delegate, responders
 from tests.audit.certificates import DAY, NOW
 from tests.audit.facts import WEBPKI, observed, served

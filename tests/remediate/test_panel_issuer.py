@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from audit.anchors import Anchors
 from audit.configuration import BadConfiguration, read_configuration
+from audit.x509.path.trust_store import Anchors
 from remediate.assignment import Assignment
 from remediate.equipment import issuer_of
 from remediate.issuers import IssuerFault

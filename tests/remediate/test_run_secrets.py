@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 import remediate.run
-from audit.anchors import Anchors
 from audit.configuration import known_secrets, read_configuration
 from audit.redaction import Secrets
+from audit.x509.path.trust_store import Anchors
 from remediate.assignment import Assignment
 from remediate.continuing import continuation_of
 from remediate.journal import Event, Outcome

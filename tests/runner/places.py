@@ -18,11 +18,11 @@ from typing import Any
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from audit.anchors import Anchors
 from audit.endpoint import Endpoint
 from audit.observation import HostView, InstalledFile
 from audit.probe import Limits, Target
 from audit.probe.records import RecordSet, RecordType
+from audit.x509.path.trust_store import Anchors
 from remediate.action import Command, Done
 from remediate.case import Case, Repair, UsedFile, case_id, steps_of
 from remediate.csr import Csr

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from audit.anchors import Anchors
+from audit.x509.path.trust_store import Anchors
 from remediate.case import Case
 from remediate.journal import Journal
 from remediate.runner import Pace, repair

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from audit.anchors import Anchors
+from audit.x509.path.trust_store import Anchors
 from remediate.case import Repair, steps_of
 from remediate.issuers import IssuerFault
 from remediate.journal import Journal

@@ -1,0 +1,1 @@
+"""Certificates, keys, paths and revocation: pure reading and judgement of X.509."""

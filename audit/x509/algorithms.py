@@ -1,0 +1,143 @@
+"""Which keys and signature algorithms may be in a path: what clients verify, and what public CAs may use.
+
+A signature is verified only with a key that clients accept: a hostile key could make the verification take long.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import Final
+
+from audit.x509.loading import unwarned
+from audit.x509.member import Member
+from audit.x509.public_keys import KeyFacts
+from audit.x509.signatures import SignatureAlgorithm, is_made_by, read_identifier
+from audit.x509.violation import PROFILE, Breach
+
+CURVES: Final = {"P-256": "sha256", "P-384": "sha384", "P-521": "sha512"}
+"""The curves of public CAs, and the digest that goes with each (BR 7.1.3.2.2)."""
+EDWARDS: Final = ("Ed25519", "Ed448")
+RSA_BITS: Final = range(2048, 16385)  # OpenSSL's level of security 2 and its largest modulus
+CURVE_BITS: Final = 224
+RSA_EXPONENTS: Final = range(3, 1 << 256, 2)
+FORGEABLE: Final = ("md2", "md4", "md5", "sha1", "ripemd160")
+"""Digests that clients no longer accept in signatures (RFC 6151, RFC 6194, RFC 9155)."""
+
+
+def _pss(digest: int, salt: int) -> bytes:
+    hashed = f"300d060960864801650304020{digest}0500"
+    parameters = f"a00f{hashed}a11c301a06092a864886f70d010108{hashed}a2030201{salt:02x}"
+    return bytes.fromhex(f"304106092a864886f70d01010a3034{parameters}")
+
+
+ADMITTED: Final = frozenset(
+    (
+        *(bytes.fromhex(f"300d06092a864886f70d01010{digest}0500") for digest in "bcd"),  # RSA, PKCS #1 v1.5
+        *(bytes.fromhex(f"300a06082a8648ce3d04030{digest}") for digest in "234"),  # ECDSA
+        *(_pss(digest, salt) for digest, salt in ((1, 32), (2, 48), (3, 64))),
+    )
+)
+"""The algorithm identifiers with SHA-256, SHA-384 and SHA-512, byte for byte (BR 7.1.3.2.1 and 7.1.3.2.2)."""
+
+
+def key_breaches(member: Member) -> Iterator[Breach]:
+    """Yield why a key must not be in a path."""
+    key = member.key
+    if key is None:
+        return  # RFC 5280 4.1.2.7: it cannot be read
+    if key.kind == "RSA":
+        yield from _rsa_breaches(key)
+        if member.key_algorithm is not None and member.key_algorithm.is_pss:
+            yield Breach("BR 7.1.3.1.1", "the key is for RSASSA-PSS alone", PROFILE)
+    elif key.kind in EDWARDS:
+        yield Breach("BR 6.1.5", f"a key of the kind {key.kind} is not admitted", PROFILE)
+    elif key.kind != "EC":
+        yield Breach("BR 6.1.5", f"a key of the kind {key.kind} is accepted by no client")
+    elif key.is_explicit:
+        yield Breach("RFC 5480 2.1.1", "the curve of its key is given by parameters instead of by name")
+    elif (key.bits or 0) < CURVE_BITS:
+        yield Breach("BR 6.1.5", f"a key on the curve {key.curve} is too short")
+    elif key.curve not in CURVES:
+        yield Breach("BR 6.1.5", f"a key on the curve {key.curve} is not admitted", PROFILE)
+
+
+def _rsa_breaches(key: KeyFacts) -> Iterator[Breach]:
+    if key.bits not in RSA_BITS:
+        yield Breach("BR 6.1.5", f"RSA with {key.bits} bits; {RSA_BITS[0]} to {RSA_BITS[-1]} are accepted")
+    elif (key.bits or 0) % 8:
+        yield Breach("BR 6.1.5", f"RSA with {key.bits} bits, which is not a multiple of 8", PROFILE)
+    if key.exponent not in RSA_EXPONENTS:
+        yield Breach("BR 6.1.6", "the RSA exponent is even, below 3 or longer than 256 bits")
+    if key.has_small_factor:
+        yield Breach("BR 6.1.6", "the RSA modulus has a factor below 752", PROFILE)
+
+
+def signature_breaches(member: Member) -> Iterator[Breach]:
+    """Yield why the algorithm of a signature must not be in a path; an anchor's signature on itself does not count."""
+    if member.inner_algorithm != member.outer_algorithm:
+        yield Breach("RFC 5280 4.1.1.2", "the signature algorithm within is not the one outside")
+    yield from algorithm_breaches(member.inner_algorithm)
+
+
+@lru_cache(maxsize=256)
+def algorithm_breaches(identifier: bytes) -> tuple[Breach, ...]:
+    """Return why a signature must not be made by an algorithm, an AlgorithmIdentifier in DER."""
+    if identifier in ADMITTED:
+        return ()
+    algorithm = algorithm_of(identifier)
+    if algorithm is None:
+        return (Breach("RFC 4055 3.1", "the parameters of the signature algorithm cannot be read"),)
+    if algorithm.digest in FORGEABLE:
+        return (Breach("BR 7.1.3.2", f"the signature algorithm {_shown(algorithm)} can be forged"),)
+    if algorithm.is_pss and algorithm.mask_digest != algorithm.digest:
+        return (Breach("RFC 4055 3.1", "RSASSA-PSS masks by another digest than it signs"),)
+    if algorithm.digest is None and algorithm.name not in EDWARDS:
+        return (Breach("BR 7.1.3.2", f"the signature algorithm {algorithm.name} is accepted by no client"),)
+    return (Breach("BR 7.1.3.2", f"the signature algorithm {_shown(algorithm)} is not admitted so", PROFILE),)
+
+
+def algorithm_of(identifier: bytes) -> SignatureAlgorithm | None:
+    """Return the algorithm of a signature; None if it cannot be read."""
+    try:
+        return read_identifier(identifier)
+    except ValueError:
+        return None
+
+
+def _shown(algorithm: SignatureAlgorithm) -> str:
+    return f"{algorithm.name} ({algorithm.digest})" if algorithm.is_pss else algorithm.name
+
+
+def is_usable(signer: Member, identifier: bytes) -> bool:
+    """Return whether clients verify signatures of a key by an algorithm."""
+    breaches = (*key_breaches(signer), *algorithm_breaches(identifier))
+    return signer.public_key is not None and all(breach.kind == PROFILE for breach in breaches)
+
+
+@lru_cache(maxsize=8192)
+def is_signed_by(member: Member, issuer: Member) -> bool | None:
+    """Return whether an issuer's key made a certificate's signature; None if clients do not verify one like it."""
+    if member.inner_algorithm != member.outer_algorithm or not is_usable(issuer, member.inner_algorithm):
+        return None
+    return has_signed(issuer, member.inner_algorithm, member.parsed.signature, member.parsed.tbs_certificate_bytes)
+
+
+def has_signed(signer: Member, identifier: bytes, signature: bytes, signed: bytes) -> bool:
+    """Return whether a key made a signature by an algorithm; the two are usable."""
+    algorithm = algorithm_of(identifier)
+    if signer.public_key is None or algorithm is None:
+        return False
+    with unwarned():
+        return is_made_by(signer.public_key, signer.key_algorithm, algorithm, signature, signed) is True
+
+
+def pairing_breaches(member: Member, issuer: Member) -> Iterator[Breach]:
+    """Yield that a digest does not go with the issuer's curve (BR 7.1.3.2.2)."""
+    algorithm = algorithm_of(member.inner_algorithm)
+    if algorithm is None or issuer.key is None or issuer.key.kind != "EC":
+        return
+    wanted = CURVES.get(issuer.key.curve or "")
+    if wanted and algorithm.digest and algorithm.digest != wanted:
+        reason = f"it is signed with {algorithm.name} by a key on the curve {issuer.key.curve}"
+        yield Breach("BR 7.1.3.2.2", reason, PROFILE)

@@ -1,0 +1,90 @@
+"""Whether others can have a private key: its public half gives it away, or it stands on a list of known ones.
+
+The library `badkeys` is asked, where it is installed. No factor and no private key that it computes is kept or told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache, lru_cache
+from typing import Any, Final
+
+from audit.verdict import Inconclusive, NotApplicable
+from audit.x509.public_keys import KeyFacts, small_factors
+
+INSTALL: Final = "pip install 'pytest-sslaudit[keys]'"
+ATTACKS: Final[Mapping[str, str]] = {
+    "fermat": "the two primes are so close that Fermat's method finds them",
+    "roca": "made by a library whose primes can be found (ROCA, CVE-2017-15361)",
+    "rsapoly": "the modulus has a pattern by which it is factored",
+    "sharedprimes": "a prime is that of another key, which is known",
+    "smalld": "the private exponent is so small that Wiener's method finds it",
+    "smallfactors": "the modulus has a small prime factor",
+}
+"""The library's checks of an RSA key that prove it broken, and what each means (BR 6.1.1.3(5)).
+
+Left out: `pattern` and `rsabias` find keys that are odd and not broken, `rsainvalid` and `rsawarnings` what a policy's
+thresholds tell.
+"""
+_LIST: Final = "blocklist"
+_UNREADABLE: Final = (SystemExit, OSError, ValueError, KeyError, TypeError)  # the library ends the program for a file
+
+
+@dataclass(frozen=True, slots=True)
+class Flaws:
+    """What was found, a clause each, and why the list of known keys could not be read, if so."""
+
+    found: tuple[str, ...]
+    unread: str = ""
+
+
+def flaws_of(key: KeyFacts, *, has_list: bool) -> tuple[str, ...]:
+    """Say in a clause each why others can have the private key; raises where that cannot be told.
+
+    `has_list` tells whether the library's list of known keys lies on this machine.
+    """
+    if key.has_small_factor:
+        return small_factors(key)
+    library = _library()
+    if library is None:
+        raise NotApplicable(f"the library badkeys, which knows such keys, is not installed: {INSTALL}")
+    if key.number is None or (key.kind != "RSA" and not has_list):
+        raise NotApplicable(
+            f"only a list of known keys would tell of {key}, and there is none here: badkeys --update-bl"
+        )
+    flaws = _asked(key, has_list=has_list)
+    if flaws.unread and not flaws.found:
+        raise Inconclusive(f"badkeys cannot read its list of known keys: {flaws.unread}")
+    return flaws.found
+
+
+@lru_cache(maxsize=4096)
+def _asked(key: KeyFacts, *, has_list: bool) -> Flaws:
+    """Ask once about each key."""
+    library: Any = _library()
+    found = list(_broken(library, key)) if key.kind == "RSA" else []
+    try:
+        known: Any = library.allchecks[_LIST]["function"](key.number) if has_list else False
+    except _UNREADABLE as error:
+        return Flaws(tuple(found), f"{type(error).__name__}: {error}")
+    if known:
+        found.append(f"it is on the list of known keys, as {known.get('subtest', 'one of them')}")
+    return Flaws(tuple(found))
+
+
+def _broken(library: Any, key: KeyFacts) -> tuple[str, ...]:  # noqa: ANN401 - the library has no types
+    if key.number is None or key.number < 1:
+        return ()  # no modulus at all, whatever stands there
+    results = library.checkrsa(key.number, e=key.exponent or 0, checks=tuple(ATTACKS))
+    return tuple(clause for name, clause in ATTACKS.items() if name in results)
+
+
+@cache
+def _library() -> Any:  # noqa: ANN401 - as above
+    """Return the library; None where it is not installed, or not with what it needs."""
+    try:
+        import badkeys  # noqa: PLC0415 - takes 20 ms, and most runs of pytest are no audit
+    except ImportError:
+        return None
+    return badkeys

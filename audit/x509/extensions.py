@@ -1,0 +1,91 @@
+"""Reads the extensions of a certificate, also if the library does not know a value that clients pass over.
+
+Two values make the library refuse all extensions of a certificate: a TLS feature (RFC 7633) that it has no name for,
+and a path length in a certificate that is not a CA's. They are left out of a copy, and the copy is read instead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Final
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from audit.x509 import loading
+from audit.x509.der import Element, dotted, elements, encoded
+
+TLS_FEATURE: Final = "1.3.6.1.5.5.7.1.24"
+BASIC_CONSTRAINTS: Final = "2.5.29.19"
+_KNOWN_FEATURES: Final = frozenset(feature.value for feature in x509.TLSFeatureType)
+_EMPTY: Final = b"\x30\x00"  # a SEQUENCE
+_BOOLEAN, _INTEGER, _OCTETS, _SEQUENCE, _EXTENSIONS = 0x01, 0x02, 0x04, 0x30, 0xA3
+
+
+def extensions_of(parsed: x509.Certificate) -> x509.Extensions:
+    """Return the extensions of a certificate; raises what the library raises for what is malformed."""
+    try:
+        return parsed.extensions
+    except (KeyError, ValueError) as error:
+        try:
+            return _simplified(parsed.public_bytes(Encoding.DER)).extensions
+        except (KeyError, TypeError, ValueError):
+            raise error from None  # what the library said of the certificate itself
+
+
+@lru_cache(maxsize=256)
+def _simplified(der: bytes) -> x509.Certificate:
+    """Return a certificate without the values that the library refuses; its signature no longer fits."""
+    tbs, *signature = elements(elements(der)[0].content)
+    fields = [
+        encoded(_EXTENSIONS, encoded(_SEQUENCE, *filter(None, map(_extension, _inner(_inner(field.whole)[0])))))
+        if field.tag == _EXTENSIONS
+        else field.whole
+        for field in elements(tbs.content)
+    ]
+    return loading.parsed(encoded(_SEQUENCE, encoded(_SEQUENCE, *fields), *(part.whole for part in signature)))
+
+
+def _inner(whole: bytes) -> list[bytes]:
+    return [element.whole for element in _sequence(whole)]
+
+
+def _sequence(whole: bytes) -> list[Element]:
+    (sequence,) = elements(whole)
+    if sequence.tag not in (_SEQUENCE, _EXTENSIONS):
+        raise ValueError("it is not a SEQUENCE")
+    return elements(sequence.content)
+
+
+def _extension(whole: bytes) -> bytes:
+    """Return an extension as it is to be read; empty if it has no meaning then and is not critical."""
+    oid, *flag, value = _sequence(whole)
+    simplify = _SIMPLER.get(dotted(oid.content))
+    if simplify is None:
+        return whole
+    simpler = simplify(value.content)
+    if simpler == _EMPTY and dotted(oid.content) == TLS_FEATURE and not flag:
+        return b""
+    return encoded(_SEQUENCE, oid.whole, *(one.whole for one in flag), encoded(_OCTETS, simpler))
+
+
+def _features(value: bytes) -> bytes:
+    features = _sequence(value)
+    if not features:
+        raise ValueError("the TLS features are empty")
+    return encoded(_SEQUENCE, *(one.whole for one in features if feature_number(one.content) in _KNOWN_FEATURES))
+
+
+def feature_number(content: bytes) -> int:
+    """Return the number of a TLS feature from the contents of its INTEGER."""
+    return int.from_bytes(content, signed=True)
+
+
+def _constraints(value: bytes) -> bytes:
+    parts = _sequence(value)
+    is_ca = any(part.tag == _BOOLEAN and part.content != b"\0" for part in parts)
+    return encoded(_SEQUENCE, *(part.whole for part in parts if is_ca or part.tag != _INTEGER))
+
+
+_SIMPLER: Final[dict[str, Callable[[bytes], bytes]]] = {TLS_FEATURE: _features, BASIC_CONSTRAINTS: _constraints}

@@ -1,0 +1,105 @@
+"""Judges a certificate by rules, each with its rule book, its clause and the date from which it applies.
+
+It knows the rules of no book: those are in `audit/rules_*.py`. A certificate issued before a rule's date is not bound.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import TypeVar
+
+from audit.verdict import Inconclusive
+from audit.x509.certificate import MALFORMED, Certificate
+from audit.x509.raw import KEY_CERT_SIGN, Reading, read_outline
+
+T = TypeVar("T")
+
+
+def day(year: int, month: int, of_month: int) -> datetime:
+    """Return the beginning of a day, UTC."""
+    return datetime(year, month, of_month, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Rule:
+    """One rule of a book; equal to itself only.
+
+    `judge` says in a clause how a certificate breaks it, and None where it does not. It binds what was issued at or
+    after `since` and before `until`; with `of_leaves` the certificates of servers and not of CAs; else every one.
+    """
+
+    id: str
+    check: str
+    book: str
+    clause: str
+    since: datetime
+    judge: Callable[[Reading], str | None]
+    until: datetime | None = None
+    of_leaves: bool = True
+
+    @property
+    def source(self) -> str:
+        """Return book and clause."""
+        return f"{self.book} {self.clause}"
+
+    def binds(self, issued: datetime) -> bool:
+        """Tell whether the rule was in force at the date of issue."""
+        return self.since <= issued and (self.until is None or issued < self.until)
+
+
+@dataclass(frozen=True, slots=True)
+class Breach:
+    """How a certificate breaks a rule."""
+
+    rule: Rule
+    how: str
+
+    def __str__(self) -> str:
+        """Return it with its clause."""
+        return f"{self.how} ({self.rule.source})"
+
+
+@dataclass(frozen=True, slots=True)
+class Lint:
+    """What rules say of one certificate: what it breaks, what could not be read for them, and how many bind it."""
+
+    breaches: tuple[Breach, ...] = ()
+    unread: tuple[str, ...] = ()
+    binding: int = 0
+
+
+def ask(certificate: Certificate, question: Callable[[Reading], T]) -> T:
+    """Ask one thing of a certificate; raises Inconclusive where just that cannot be read."""
+    try:
+        return question(read_outline(certificate.der))
+    except ValueError as error:
+        raise Inconclusive(f"the certificate cannot be read: {error}", because=MALFORMED) from error
+
+
+@lru_cache(maxsize=8192)
+def lint(der: bytes, rules: tuple[Rule, ...], *, as_leaf: bool = True) -> Lint:
+    """Judge a certificate by rules, as the certificate of a server or of a CA; never raises for any bytes."""
+    try:
+        reading = read_outline(der)
+        issued = reading.not_before
+    except ValueError as error:
+        return Lint(unread=(str(error),))
+    binding = [rule for rule in rules if rule.binds(issued) and (as_leaf or not rule.of_leaves)]
+    breaches, unread = list[Breach](), list[str]()
+    for rule in binding:
+        try:
+            how = rule.judge(reading)
+        except ValueError as error:
+            unread.append(f"{rule.source}: {error}")
+        else:
+            breaches += [] if how is None else [Breach(rule, how)]
+    return Lint(tuple(breaches), tuple(unread), len(binding))
+
+
+def is_of_ca(reading: Reading) -> bool:
+    """Tell whether a certificate is a CA's: its key may sign certificates (RFC 5280 4.2.1.3, 4.2.1.9)."""
+    usages = reading.key_usages
+    return reading.is_ca and (usages is None or KEY_CERT_SIGN in usages)

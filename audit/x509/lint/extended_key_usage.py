@@ -1,0 +1,61 @@
+"""What a certificate is for: the names it presents and the usages it admits, read apart from its other extensions.
+
+It compares no name with that of an endpoint.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Final
+
+from audit.policy.thresholds import Thresholds
+from audit.x509.certificate import Certificate
+from audit.x509.fields import USAGES
+from audit.x509.lint import Rule, ask, day
+from audit.x509.raw import Reading
+
+ONLY_SERVERS: Final = day(2023, 9, 15)  # ballot SC62v2
+FORBIDDEN: Final = ("anyExtendedKeyUsage", "codeSigning", "emailProtection", "timeStamping", "OCSPSigning",
+                    "1.3.6.1.4.1.11129.2.4.4")  # fmt: skip
+"""Usages that a server's certificate must not have (BR 7.1.2.7.10); the last signs precertificates."""
+
+
+def presents_names(certificate: Certificate) -> bool:
+    """Tell whether the subject alternative name has a dNSName or an iPAddress; raises Inconclusive."""
+    return ask(certificate, lambda reading: bool(reading.dns_names or reading.addresses))
+
+
+def eku_faults(certificate: Certificate, limits: Thresholds) -> tuple[str, ...]:
+    """Say why the extended key usage is not a server's; where it may be left out, it may also be any.
+
+    Raises Inconclusive.
+    """
+    usages = ask(certificate, _usages)
+    if usages is None:
+        return ("no extended key usage; serverAuth is required",) if limits.eku_required else ()
+    admitted = {"serverAuth"} if limits.eku_required else {"serverAuth", "anyExtendedKeyUsage"}
+    shown = f"extended key usage {', '.join(usages) or 'of nothing'}"
+    if not admitted & set(usages):
+        return (f"{shown}; serverAuth is required",)
+    beside = [usage for usage in usages if usage in FORBIDDEN]
+    if not (limits.eku_required and beside and ask(certificate, _issued) >= ONLY_SERVERS):
+        return ()
+    return (f"{shown}; {', '.join(beside)} is forbidden beside serverAuth",)
+
+
+def admits_clients(reading: Reading) -> str | None:
+    """Forbid a server's certificate to be also a client's."""
+    usages = _usages(reading) or ()
+    return "it is also issued for clients" if {"serverAuth", "clientAuth"} <= set(usages) else None
+
+
+def _usages(reading: Reading) -> tuple[str, ...] | None:
+    return None if reading.usages is None else tuple(USAGES.get(usage, usage) for usage in reading.usages)
+
+
+def _issued(reading: Reading) -> datetime:
+    return reading.not_before
+
+
+CLIENTS: Final = "cert.eku-clientauth"
+RULES: Final = (Rule("clients", CLIENTS, "Chrome Root Program", "1.3.2", day(2027, 3, 15), admits_clients),)

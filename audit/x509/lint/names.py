@@ -1,0 +1,106 @@
+"""Names that no public CA may certify: internal ones, reserved addresses, and what is no host name.
+
+It resolves nothing. A top-level domain is one that the list of public suffixes has; since when, the list does not say.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Callable, Iterator
+from functools import cache
+from typing import Final
+
+from publicsuffixlist import PublicSuffixList
+
+from audit.x509.lint import Rule, day
+from audit.x509.raw import Reading
+
+_LABEL: Final = re.compile(r"[A-Za-z0-9_-]+")
+_SPECIAL: Final = tuple(map(ipaddress.ip_network, (
+    "0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.0.0.0/24",
+    "192.0.2.0/24", "192.31.196.0/24", "192.52.193.0/24", "192.88.99.0/24", "192.168.0.0/16", "192.175.48.0/24",
+    "198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24", "240.0.0.0/4", "::/127", "::ffff:0:0/96", "64:ff9b::/96",
+    "64:ff9b:1::/48", "100::/64", "2001::/23", "2001:db8::/32", "2002::/16", "2620:4f:8000::/48", "3fff::/20",
+    "5f00::/16", "fc00::/7", "fe80::/10",
+)))  # fmt: skip
+"""The blocks of IANA's registries of special-purpose addresses (RFC 6890), which BR 1.6.1 calls reserved."""
+
+_REVERSE: Final = (".in-addr.arpa", ".ip6.arpa")
+
+
+def internal_name(reading: Reading) -> str | None:
+    """Require of every name that it ends in a top-level domain of the public DNS."""
+    return _first(reading, lambda name: not is_top_level_domain(name.rpartition(".")[2]), "ends in no public domain")
+
+
+def bare_suffix(reading: Reading) -> str | None:
+    """Forbid a name that is a top-level domain itself."""
+    return _first(reading, is_top_level_domain, "is a top-level domain itself")
+
+
+def bad_character(reading: Reading) -> str | None:
+    """Require labels of letters, digits, hyphens and underscores; the left-most may be a wildcard."""
+    return _first(reading, lambda name: not _is_spelled(name), "has a label that is not of letters, digits and hyphens")
+
+
+def reverse_name(reading: Reading) -> str | None:
+    """Forbid names of the reverse zones."""
+    return _first(reading, lambda name: name.lower().endswith(_REVERSE), "is a name of a reverse zone")
+
+
+def reserved_address(reading: Reading) -> str | None:
+    """Forbid addresses of the registries of special purposes."""
+    reserved = [str(address) for address in reading.addresses if _is_reserved(address)]
+    return f"the address {', '.join(reserved)} is reserved" if reserved else None
+
+
+def is_top_level_domain(label: str) -> bool:
+    """Tell whether a label, an A-label where it is not of ASCII, is a top-level domain of the public DNS."""
+    return label.isascii() and "." not in label and _delegated().publicsuffix(label.lower()) is not None
+
+
+def _first(reading: Reading, is_wrong: Callable[[str], bool], fault: str) -> str | None:
+    """Say what is wrong with the first name of which something is."""
+    wrong = next((name for name in _names(reading) if is_wrong(name)), None)
+    return None if wrong is None else f"the name {wrong!r} {fault}"
+
+
+def _names(reading: Reading) -> Iterator[str]:
+    """Yield the names that a CA vouches for: of the subject alternative name, and common names that are no address."""
+    if reading.is_ca:
+        return
+    yield from reading.dns_names
+    yield from (name for name in reading.common_names if name and not _is_address(name))
+
+
+def _is_reserved(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
+    return address.is_multicast or any(address in block for block in _SPECIAL)
+
+
+def _is_spelled(name: str) -> bool:
+    first, *others = name.split(".")
+    return all(_LABEL.fullmatch(label) for label in (*others, *([] if first == "*" else [first])))
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+@cache
+def _delegated() -> PublicSuffixList:
+    return PublicSuffixList(only_icann=True, accept_unknown=False)
+
+
+CHECK: Final = "cert.internal-name"
+RULES: Final = (
+    Rule("internal", CHECK, "BR", "4.2.2", day(2012, 7, 1), internal_name),
+    Rule("bare-suffix", CHECK, "BR", "7.1.2.7.12", day(2012, 7, 1), bare_suffix),
+    Rule("character", CHECK, "BR", "7.1.2.7.12", day(2012, 7, 1), bad_character),
+    Rule("reserved-address", CHECK, "BR", "4.2.2", day(2012, 7, 1), reserved_address),
+    Rule("reverse-zone", CHECK, "BR", "7.1.2.7.12", day(2026, 3, 15), reverse_name),
+)

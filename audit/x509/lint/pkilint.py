@@ -1,0 +1,71 @@
+"""The Baseline Requirements in full, through the library `pkilint`, where it is installed.
+
+It is slow, and so an extra of its own: nothing of it is imported before a certificate is judged by it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache, lru_cache
+from typing import Any, Final
+
+from audit.verdict import Inconclusive, NotApplicable
+from audit.x509.loading import unwarned
+
+INSTALL: Final = "pkilint is not installed: pip install pytest-sslaudit[lint]"
+
+Judge = Callable[[bytes], tuple[str, ...]]
+
+
+def full_lint(der: bytes) -> tuple[str, ...]:
+    """Say in a clause each what the library calls an error.
+
+    Raises NotApplicable where it is not installed, and Inconclusive where it cannot read or judge the certificate.
+    """
+    judge = _loaded()
+    if judge is None:
+        raise NotApplicable(INSTALL)
+    try:
+        with unwarned():
+            return judge(der)
+    except ValueError as error:
+        raise Inconclusive(f"pkilint cannot read the certificate: {error}") from error
+
+
+@cache
+def _loaded() -> Judge | None:
+    """Return what judges a certificate with the library; None where it is not installed."""
+    try:
+        with unwarned():
+            from pkilint import finding_filter, loader  # noqa: PLC0415 - an extra, and a second to import
+            from pkilint.cabf import serverauth  # noqa: PLC0415 - as above
+            from pkilint.pkix import certificate  # noqa: PLC0415 - as above
+    except ImportError:
+        return None
+
+    @cache
+    def validator_of(kind: Any) -> tuple[Any, Any]:  # noqa: ANN401 - the library says no types
+        validators = serverauth.create_decoding_validators(), serverauth.create_validators(kind)
+        container = certificate.create_pkix_certificate_validator_container(*validators)
+        return container, serverauth.create_serverauth_finding_filters(kind)
+
+    @lru_cache(maxsize=4096)
+    def judge(der: bytes) -> tuple[str, ...]:
+        document = loader.RFC5280CertificateDocumentLoader().load_der_document(der, "leaf", "leaf")
+        container, filters = validator_of(serverauth.determine_certificate_type(document))
+        results, _ = finding_filter.filter_results(filters, container.validate(document.root))
+        return _errors([one for result in results for one in result.finding_descriptions])
+
+    return judge
+
+
+def _errors(descriptions: list[Any]) -> tuple[str, ...]:
+    """Return the errors among findings; raises ValueError where there are none and one could not be told."""
+    by_severity: dict[str, list[str]] = {}
+    for one in descriptions:
+        text = f"{one.finding.code}: {one.message}" if one.message else one.finding.code
+        by_severity.setdefault(one.finding.severity.name, []).append(text)
+    errors = tuple(dict.fromkeys(by_severity.get("ERROR", ())))
+    if not errors and "FATAL" in by_severity:
+        raise ValueError("; ".join(by_severity["FATAL"]))
+    return errors

@@ -1,0 +1,168 @@
+"""The profile of a server's certificate: the Baseline Requirements' (7.1.2.7) and RFC 5280's below it.
+
+It judges no name but the common name, and no key.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import Final
+
+from audit.x509.certificate import read_certificate
+from audit.x509.lint import Rule, day
+from audit.x509.raw import ACCESS, AUTHORITY_KEY, CRL_SIGN, EKU, KEY_CERT_SIGN, POLICIES, SAN, Reading
+
+RFC2459: Final = day(1999, 1, 1)
+BR: Final = day(2012, 7, 1)
+COPIED: Final = day(2021, 8, 25)  # ballot SC47v2
+
+_PSS: Final = "1.2.840.113549.1.1.10"
+_PSS_ADMITTED: Final = tuple(
+    bytes.fromhex(
+        f"06092a864886f70d01010a3034a00f300d06096086480165030402{digest}0500a11c301a06092a864886f70d010108"
+        f"300d06096086480165030402{digest}0500a2030201{salt}"
+    )
+    for digest, salt in (("01", "20"), ("02", "30"), ("03", "40"))
+)
+"""SHA-256, SHA-384 and SHA-512, each with a mask by the same digest and a salt as long as it."""
+
+SEQUENCES: Final = {
+    "2.5.29.9": "subjectDirectoryAttributes",
+    SAN: "subjectAltName",
+    "2.5.29.18": "issuerAltName",
+    "2.5.29.31": "cRLDistributionPoints",
+    POLICIES: "certificatePolicies",
+    "2.5.29.33": "policyMappings",
+    EKU: "extKeyUsage",
+    "2.5.29.46": "freshestCRL",
+    ACCESS: "authorityInfoAccess",
+    "1.3.6.1.5.5.7.1.11": "subjectInfoAccess",
+}
+"""Extensions that are a SEQUENCE SIZE (1..MAX) in RFC 5280's ASN.1, by OID."""
+
+
+def common_name_outside_san(reading: Reading) -> str | None:
+    """Require every common name to be one of the presented identifiers."""
+    presented = {name.lower() for name in reading.dns_names}
+    addresses = set(reading.addresses)
+    for name in filter(None, reading.common_names):
+        if name.lower() not in presented and _address(name) not in addresses:
+            return f"the common name {name!r} is not in the subject alternative name"
+    return None
+
+
+def common_name_not_copied(reading: Reading) -> str | None:
+    """Require every common name to be a copy of a dNSName, letter by letter, or an address as RFC 5952 writes it."""
+    presented = {*reading.dns_names, *map(str, reading.addresses)}
+    other = next((name for name in filter(None, reading.common_names) if name not in presented), None)
+    return None if other is None else f"the common name {other!r} is no copy of one in the subject alternative name"
+
+
+def serial_too_long(reading: Reading) -> str | None:
+    """Require a serial number of at most twenty octets, the one of its sign among them."""
+    size = len(reading.serial)
+    return f"a serial number of {size} octets, at most 20 are admitted" if size > 20 else None
+
+
+def serial_not_positive(reading: Reading) -> str | None:
+    """Require a positive serial number."""
+    return f"the serial number {reading.serial_number} is not positive" if reading.serial_number <= 0 else None
+
+
+def may_sign_certificates(reading: Reading) -> str | None:
+    """Forbid a server's key to sign certificates."""
+    if reading.is_ca or KEY_CERT_SIGN not in (reading.key_usages or ()):
+        return None
+    return "its key usage has keyCertSign"
+
+
+def may_sign_crls(reading: Reading) -> str | None:
+    """Forbid a server's key to sign CRLs."""
+    if reading.is_ca or CRL_SIGN not in (reading.key_usages or ()):
+        return None
+    return "its key usage has cRLSign"
+
+
+def is_a_ca(reading: Reading) -> str | None:
+    """Forbid a server to be a CA."""
+    return "basicConstraints say that it is a CA's" if reading.is_ca else None
+
+
+def without_policies(reading: Reading) -> str | None:
+    """Require the policy by which it was issued."""
+    return _of_subscriber(reading, "it has no certificatePolicies", has=bool(reading.policies))
+
+
+def without_access(reading: Reading) -> str | None:
+    """Require the place of its issuer's certificate, or of its status."""
+    return _of_subscriber(reading, "it has no authorityInfoAccess", has=ACCESS in reading.extensions)
+
+
+def without_authority_key_id(reading: Reading) -> str | None:
+    """Require the name of its issuer's key; only a CA's own certificate of itself need not have it."""
+    if reading.authority_key_id is not None or (reading.is_ca and _signed_itself(reading)):
+        return None
+    what = "without keyIdentifier" if AUTHORITY_KEY in reading.extensions else "is missing"
+    return f"the authorityKeyIdentifier {what}"
+
+
+def has_unique_id(reading: Reading) -> str | None:
+    """Forbid unique identifiers of issuer and subject."""
+    return "it has a unique identifier of its issuer or subject" if reading.has_unique_id else None
+
+
+def empty_sequence(reading: Reading) -> str | None:
+    """Require of an extension that lists something that it lists at least one thing."""
+    empty = [name for oid, name in SEQUENCES.items() if reading.holds_nothing(oid)]
+    return f"the extension {', '.join(empty)} is empty" if empty else None
+
+
+def repeated_extension(reading: Reading) -> str | None:
+    """Forbid an extension to be there twice."""
+    return f"the extension {', '.join(reading.repeated)} is there more than once" if reading.repeated else None
+
+
+def pss_parameters(reading: Reading) -> str | None:
+    """Require of a signature by RSASSA-PSS one of the encodings that clients know, byte by byte."""
+    if reading.algorithm_oid != _PSS or reading.algorithm in _PSS_ADMITTED:
+        return None
+    return "the parameters of RSASSA-PSS are not encoded as they must be"
+
+
+def _of_subscriber(reading: Reading, fault: str, *, has: bool) -> str | None:
+    """Return the fault of a certificate that a CA issued for somebody else."""
+    return None if has or reading.is_ca else fault
+
+
+def _signed_itself(reading: Reading) -> bool:
+    """Tell whether the certificate's own key signed it; also where that cannot be told."""
+    if reading.issuer != reading.subject:
+        return False
+    certificate = read_certificate(reading.der)
+    return not certificate.can_ask("is_self_signed") or certificate.is_self_signed
+
+
+def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    try:
+        return ipaddress.ip_address(text)
+    except ValueError:
+        return None
+
+
+CHECK: Final = "cert.profile-br"
+RULES: Final = (
+    Rule("common-name", CHECK, "BR", "7.1.4.3", BR, common_name_outside_san, until=COPIED),
+    Rule("common-name-copy", CHECK, "BR", "7.1.4.3", COPIED, common_name_not_copied),
+    Rule("serial-octets", CHECK, "RFC 5280", "4.1.2.2", RFC2459, serial_too_long, of_leaves=False),
+    Rule("serial-positive", CHECK, "RFC 5280", "4.1.2.2", RFC2459, serial_not_positive, of_leaves=False),
+    Rule("key-cert-sign", CHECK, "BR", "7.1.2.7.11", BR, may_sign_certificates),
+    Rule("crl-sign", CHECK, "BR", "7.1.2.7.11", BR, may_sign_crls),
+    Rule("ca", CHECK, "BR", "7.1.2.7.8", BR, is_a_ca),
+    Rule("policies", CHECK, "BR", "7.1.2.7.9", BR, without_policies),
+    Rule("access", CHECK, "BR", "7.1.2.7.7", BR, without_access),
+    Rule("authority-key", CHECK, "RFC 5280", "4.2.1.1", RFC2459, without_authority_key_id, of_leaves=False),
+    Rule("unique-id", CHECK, "RFC 5280", "4.1.2.8", RFC2459, has_unique_id, of_leaves=False),
+    Rule("empty-sequence", CHECK, "RFC 5280", "4.2.1", RFC2459, empty_sequence, of_leaves=False),
+    Rule("pss", CHECK, "BR", "7.1.3.2.1", day(2020, 1, 1), pss_parameters, of_leaves=False),
+    Rule("repeated", CHECK, "RFC 5280", "4.2", RFC2459, repeated_extension, of_leaves=False),
+)

@@ -1,0 +1,134 @@
+"""The rules for extensions of every certificate of a path: which may be critical, and none is empty."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from cryptography import x509
+
+from audit.x509.der import elements
+from audit.x509.extensions import TLS_FEATURE, feature_number
+from audit.x509.member import Member
+from audit.x509.violation import PROFILE, Breach
+
+NEVER_CRITICAL: Final[dict[type[x509.ExtensionType], str]] = {
+    x509.AuthorityKeyIdentifier: "RFC 5280 4.2.1.1",
+    x509.SubjectKeyIdentifier: "RFC 5280 4.2.1.2",
+    x509.FreshestCRL: "RFC 5280 4.2.1.15",
+    x509.AuthorityInformationAccess: "RFC 5280 4.2.2.1",
+    x509.SubjectInformationAccess: "RFC 5280 4.2.2.2",
+    x509.PrecertificateSignedCertificateTimestamps: "RFC 6962 3.3",
+}
+"""Extensions that must not be critical in any certificate."""
+
+NEVER_CRITICAL_OF_SERVERS: Final[tuple[type[x509.ExtensionType], ...]] = (
+    x509.ExtendedKeyUsage,
+    x509.CertificatePolicies,
+    x509.CRLDistributionPoints,
+)
+"""Extensions that must not be critical in the leaf of a server (BR 7.1.2.7.6)."""
+
+PROCESSED: Final = (
+    x509.BasicConstraints,
+    x509.KeyUsage,
+    x509.ExtendedKeyUsage,
+    x509.SubjectAlternativeName,
+    x509.NameConstraints,
+    x509.CertificatePolicies,
+    x509.PolicyConstraints,
+    x509.InhibitAnyPolicy,
+    x509.CRLDistributionPoints,
+    x509.OCSPNoCheck,
+    *NEVER_CRITICAL,
+)
+"""Extensions that are processed here and may thus be critical; the next are known by their OID alone."""
+
+_FEATURE: Final = bytes.fromhex("06082b06010505070118")  # the TLS feature extension
+_EMPTY: Final = b"\x30\x00"  # a SEQUENCE
+
+PROCESSED_OIDS: Final = ("2.5.29.33",)  # policyMappings
+
+
+def unread_breaches(member: Member) -> Iterator[Breach]:
+    """Say which fields of a certificate cannot be read."""
+    for fault in member.unread:
+        clause = "RFC 5280 4.2" if fault.place == "extensions" else "RFC 5280 4.1.2.7"
+        yield Breach(clause, f"the {fault.place} cannot be read: {fault.reason}")
+
+
+def extension_breaches(member: Member) -> Iterator[Breach]:
+    """Say what is wrong with the extensions of a certificate, whatever its place."""
+    yield from _critical(member)
+    yield from _usage_bits(member)
+    yield from _version(member)
+    yield from _identifier(member)
+
+
+def _critical(member: Member) -> Iterator[Breach]:
+    for extension in (*member.extensions.values(), *member.unknown):
+        oid = extension.oid.dotted_string
+        if extension.critical and type(extension.value) not in PROCESSED and oid not in PROCESSED_OIDS:
+            yield Breach("RFC 5280 4.2", f"the critical extension {oid} is not known")
+    for kind, clause in NEVER_CRITICAL.items():
+        if member.is_critical(kind):
+            yield Breach(clause, f"{kind.__name__} is critical")
+    access = member.get(x509.AuthorityInformationAccess)
+    if access is not None and not len(access):
+        yield Breach("RFC 5280 4.2.2.1", "authorityInfoAccess is empty")
+
+
+def _usage_bits(member: Member) -> Iterator[Breach]:
+    usage = member.get(x509.KeyUsage)
+    if usage is not None and not _has_any(usage):
+        yield Breach("RFC 5280 4.2.1.3", "no bit of keyUsage is set")
+    usages = member.get(x509.ExtendedKeyUsage)
+    if usages is not None and not len(usages):
+        yield Breach("RFC 5280 4.2.1.12", "extKeyUsage is empty")
+
+
+def _version(member: Member) -> Iterator[Breach]:
+    if (member.extensions or member.unknown) and member.version is not x509.Version.v3:
+        yield Breach("RFC 5280 4.1.2.1", "it has extensions and is not of version 3")
+
+
+def _identifier(member: Member) -> Iterator[Breach]:
+    """Say what an authorityKeyIdentifier holds that it must not (BR 7.1.2.1.3 and 7.1.2.11.1)."""
+    identifier = member.get(x509.AuthorityKeyIdentifier)
+    if identifier is None:
+        return
+    clause = "BR 7.1.2.1.3" if member.is_self_issued else "BR 7.1.2.11.1"
+    if identifier.authority_cert_issuer is not None:
+        yield Breach(clause, "authorityKeyIdentifier holds authorityCertIssuer", PROFILE)
+    if identifier.authority_cert_serial_number is not None:
+        yield Breach(clause, "authorityKeyIdentifier holds authorityCertSerialNumber", PROFILE)
+
+
+def feature_breaches(member: Member, issuer: Member) -> Iterator[Breach]:
+    """Yield that a certificate lacks TLS features of its issuer's (RFC 7633 4.2.2)."""
+    lacking = _features(issuer) - _features(member)
+    if lacking:
+        listed = ", ".join(map(str, sorted(lacking)))
+        yield Breach("RFC 7633 4.2.2", f"the certificate below it lacks TLS features that it requires: {listed}")
+
+
+def _features(member: Member) -> frozenset[int]:
+    if _FEATURE not in member.der or member.lacks_extensions:
+        return frozenset()
+    value = member.raw_extension(TLS_FEATURE) or _EMPTY
+    return frozenset(feature_number(one.content) for one in elements(elements(value)[0].content))
+
+
+def _has_any(usage: x509.KeyUsage) -> bool:
+    """Tell whether any bit of a key usage is set."""
+    return any(
+        (
+            usage.digital_signature,
+            usage.content_commitment,
+            usage.key_encipherment,
+            usage.data_encipherment,
+            usage.key_agreement,
+            usage.key_cert_sign,
+            usage.crl_sign,
+        )
+    )

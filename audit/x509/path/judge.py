@@ -1,0 +1,206 @@
+"""Judges paths for one request: applies every rule to every certificate and chooses the best of several paths.
+
+The paths come from `path_search`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import islice, pairwise
+from typing import Final, Literal
+
+from audit.x509.algorithms import is_signed_by, pairing_breaches
+from audit.x509.certificate import Fault
+from audit.x509.member import Member
+from audit.x509.path.builder import Path, Search, Work
+from audit.x509.path.cryptography_check import library_breaches
+from audit.x509.path.extension_rules import feature_breaches
+from audit.x509.path.name_constraints import breaches as constraint_breaches
+from audit.x509.path.name_constraints import comparisons
+from audit.x509.path.policies import policy_breaches
+from audit.x509.path.rules import anchor_breaches, intermediate_breaches, leaf_breaches
+from audit.x509.path.subject_names import reference_breaches
+from audit.x509.revocation.crl import RevocationList
+from audit.x509.revocation.crl_status import status_breaches
+from audit.x509.violation import PROFILE, Breach, Refusal, placed
+
+TOO_MANY: Final = Breach("RFC 5280 4.2.1.10", "there are too many names and name constraints to compare")
+UNVERIFIED: Final = Breach("RFC 5280 6.1.3 a 1", "its signature is not verified with a key and algorithm like these")
+Profile = Literal["rfc5280", "webpki"]
+"""What refuses a path: what clients refuse, or what the rule book for public CAs forbids as well."""
+
+_MAX_VALID: Final = 4  # valid paths that are compared by how long they last
+_MAX_TRIED: Final = 32  # paths that only policies, CRLs or the library may refuse
+_MAX_JUDGED: Final = 8  # refused paths that are compared by how much is wrong with them
+
+Judged = tuple[Path, tuple[Refusal, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What a path is validated for."""
+
+    reference: str | None
+    at: datetime
+    purpose: str  # the OID of an extended key usage
+    crls: tuple[RevocationList | Fault, ...]
+    profile: Profile = "rfc5280"
+    common_names: bool = True  # whether the caller may match them if it gives no reference
+
+    def refuses(self, breach: Breach | Refusal) -> bool:
+        """Return whether a breach refuses a path in this profile."""
+        return self.profile == "webpki" or breach.kind != PROFILE
+
+
+@dataclass(slots=True)
+class Judge:
+    """Judges the paths that a search finds for one request."""
+
+    request: Request
+    search: Search
+    _constrained: dict[tuple[int, int], tuple[Breach, ...]] = field(default_factory=dict)
+    _steps: dict[tuple[tuple[int, ...], bool], tuple[Breach, ...]] = field(default_factory=dict)
+
+    def best(self, leaf: Member) -> Judged:
+        """Return the best path and everything that is wrong with it, whether or not it refuses the path."""
+        own = tuple(placed("leaf", self._leaf(leaf), 0))
+        judged = self._valid(leaf, own)
+        if judged:
+            return max(judged, key=lambda each: first_expiry(each[0]) or self.request.at)
+        judged = [(path, self._judged(path, own)) for path in self._linked(leaf)]
+        if judged:
+            return min(judged, key=lambda each: (self._count(each[1]), len(each[1])))
+        return (), (*own, self._nowhere(leaf))
+
+    def _valid(self, leaf: Member, own: tuple[Refusal, ...]) -> list[Judged]:
+        """Return some paths that nothing but the leaf itself refuses.
+
+        Each step is judged when it is taken, which ends the search in a hostile pool early.
+        """
+        tried = islice(self._candidates(leaf, strict=True), _MAX_TRIED)
+        judged = ((path, self._judged(path, own)) for path in tried)
+        refused_by_leaf = self._count(own)
+        return list(islice((each for each in judged if self._count(each[1]) == refused_by_leaf), _MAX_VALID))
+
+    def _count(self, refusals: Iterable[Refusal]) -> int:
+        """Return how many of these refuse a path in the profile that was asked for."""
+        return sum(map(self.request.refuses, refusals))
+
+    def _linked(self, leaf: Member) -> Iterator[Path]:
+        self.search.work = Work()  # the strict search may have used it up
+        return islice(self._candidates(leaf, strict=False), _MAX_JUDGED)
+
+    def _candidates(self, leaf: Member, *, strict: bool) -> Iterator[Path]:
+        if any(anchor.der == leaf.der for anchor in self.search.anchors):
+            yield (leaf,)  # trusted for itself
+        yield from self.search.paths((leaf,), self._admits if strict else _admits_all)
+
+    def _admits(self, path: Path, issuer: Member, is_anchor: bool) -> bool:  # noqa: FBT001 - the search's signature
+        return not any(map(self.request.refuses, self._step(path, issuer, is_anchor=is_anchor)))
+
+    def _leaf(self, leaf: Member) -> Iterator[Breach]:
+        request = self.request
+        yield from leaf_breaches(leaf, request.purpose, for_name=request.reference is not None)
+        yield from self._times(leaf)
+        if request.reference is not None and not leaf.lacks_extensions:
+            yield from reference_breaches(leaf, request.reference)
+
+    def _step(self, path: Path, issuer: Member, *, is_anchor: bool) -> tuple[Breach, ...]:
+        """Return what is wrong with the next issuer of a path, in itself and for what is below it."""
+        step = (tuple(map(id, (*path, issuer))), is_anchor)
+        if step not in self._steps:
+            self._steps[step] = tuple(self._step_breaches(path, issuer, is_anchor=is_anchor))
+        return self._steps[step]
+
+    def _step_breaches(self, path: Path, issuer: Member, *, is_anchor: bool) -> Iterator[Breach]:
+        yield from (
+            anchor_breaches(issuer, self.request.purpose)
+            if is_anchor
+            else intermediate_breaches(issuer, self.request.purpose)
+        )
+        yield from self._times(issuer)
+        yield from pairing_breaches(path[-1], issuer)
+        yield from feature_breaches(path[-1], issuer)
+        if None not in (path[-1].issuer_key_id, issuer.key_id) and path[-1].issuer_key_id != issuer.key_id:
+            yield Breach("RFC 5280 4.2.1.2", f"its subjectKeyIdentifier is not the one that {path[-1]} names")
+        yield from _length_breaches(path, issuer)
+        for member in (path[0], *(one for one in path[1:] if not one.is_self_issued)):
+            yield from self._names(issuer, member)
+
+    def _names(self, ca: Member, below: Member) -> tuple[Breach, ...]:
+        pair = (id(ca), id(below))
+        if pair not in self._constrained:
+            common = self.request.common_names and self.request.reference is None and not below.is_ca
+            enough = self.search.work.spend("comparisons", comparisons(ca, below, common_names=common))
+            found = constraint_breaches(ca, below, common_names=common) if enough else (TOO_MANY,)
+            self._constrained[pair] = tuple(found)
+        return self._constrained[pair]
+
+    def _times(self, member: Member) -> Iterator[Breach]:
+        if self.request.at < member.not_before:
+            yield Breach("RFC 5280 4.1.2.5", f"it is not valid before {member.not_before:%Y-%m-%d %H:%M:%S} UTC")
+        if self.request.at > member.not_after:
+            yield Breach("RFC 5280 4.1.2.5", f"it expired {member.not_after:%Y-%m-%d %H:%M:%S} UTC")
+
+    def _judged(self, path: Path, own: tuple[Refusal, ...]) -> tuple[Refusal, ...]:
+        """Return everything that is wrong with a whole path and its leaf; the library is called if nothing is."""
+        request, refusals = self.request, (*own, *self._refusals(path))
+        return refusals or tuple(placed("path", library_breaches(path, request.reference, request.purpose, request.at)))
+
+    def _refusals(self, path: Path) -> tuple[Refusal, ...]:
+        last = len(path) - 1
+        refusals = [
+            refusal
+            for index in range(1, last + 1)
+            for refusal in _at(path, index, self._step(path[:index], path[index], is_anchor=index == last))
+        ]
+        for index, (member, issuer) in enumerate(pairwise(path)):
+            if is_signed_by(member, issuer) is not True:
+                refusals += _at(path, index, (UNVERIFIED,))
+        refusals += placed("path", policy_breaches(path))
+        strict = self.request.profile == "webpki"
+        found = status_breaches(path, self.request.crls, self.search.pool, self.request.at, strict=strict)
+        for index, breach in found:
+            refusals += _at(path, index, (breach,))
+        return tuple(refusals)
+
+    def _nowhere(self, leaf: Member) -> Refusal:
+        refused = self.search.refused_issuers(leaf)
+        if self.search.work.gave_up:
+            reason = "no path to a trust anchor was found in as much work as one leaf is worth"
+        elif refused:
+            reason = f"the key of {refused[0]} did not make the leaf's signature, and none else bears its name"
+        else:
+            reason = "no path by names and signatures leads to a trust anchor"
+        return Refusal("RFC 5280 6.1", "path", reason)
+
+
+def first_expiry(members: Iterable[Member]) -> datetime | None:
+    """Return when the first of some certificates expires; None where there are none."""
+    return min((member.not_after for member in members), default=None)
+
+
+def _admits_all(path: Path, issuer: Member, is_anchor: bool) -> bool:  # noqa: ARG001, FBT001 - the search's signature
+    return True
+
+
+def _length_breaches(path: Path, issuer: Member) -> Iterator[Breach]:
+    """Count the intermediates below an issuer that are not self-issued (RFC 5280 4.2.1.9)."""
+    limit = issuer.path_length
+    below = sum(not one.is_self_issued for one in path[1:])
+    if limit is not None and below > limit:
+        yield Breach("RFC 5280 4.2.1.9", f"{below} intermediates are below it, its path length admits {limit}")
+
+
+def _at(path: Path, index: int, breaches: Iterable[Breach]) -> Iterator[Refusal]:
+    """Yield the breaches of one certificate of a path as refusals."""
+    return placed(_place(path, index), breaches, index)
+
+
+def _place(path: Path, index: int) -> str:
+    if index == 0:
+        return "leaf"
+    kind = "anchor" if index == len(path) - 1 else f"intermediate {index}"
+    return f"{kind} ({path[index]})"

@@ -1,0 +1,128 @@
+"""Certificate policies along a path (RFC 5280 6.1), for a client that asks for no policy of its own.
+
+Such a client refuses a path only where a CA requires an explicit policy and no policy is valid all the way. It knows no
+meaning of any policy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from cryptography import x509
+from cryptography.x509.oid import CertificatePoliciesOID
+
+from audit.x509.der import dotted, elements
+from audit.x509.member import Member
+from audit.x509.violation import PROFILE, Breach
+
+ANY: Final = CertificatePoliciesOID.ANY_POLICY.dotted_string
+_MAPPINGS: Final = "2.5.29.33"
+_MAX_POLICIES: Final = 1000  # on one level: mappings could let them grow from CA to CA
+
+
+def own_policy_breaches(member: Member) -> Iterator[Breach]:
+    """Say what is wrong with the policies and their constraints in one certificate."""
+    policies = [one.policy_identifier for one in member.get(x509.CertificatePolicies) or ()]
+    if len(policies) > len(set(policies)):
+        yield Breach("RFC 5280 4.2.1.4", "a certificate policy stands there twice")
+    constraints = member.get(x509.PolicyConstraints)
+    if constraints is not None and not member.is_critical(x509.PolicyConstraints):
+        yield Breach("RFC 5280 4.2.1.11", "policyConstraints are not critical", PROFILE)
+    if member.is_critical(x509.InhibitAnyPolicy) is False:
+        yield Breach("RFC 5280 4.2.1.14", "inhibitAnyPolicy is not critical", PROFILE)
+    mapped = _mappings(member)
+    if mapped is None:
+        yield Breach("RFC 5280 4.2.1.5", "policyMappings cannot be read")
+    elif ANY in mapped or any(ANY in one for one in mapped.values()):
+        yield Breach("RFC 5280 4.2.1.5", "anyPolicy is mapped")
+
+
+def policy_breaches(path: Sequence[Member]) -> Iterator[Breach]:
+    """Say why a path, leaf first and anchor last, has no policy where it needs one."""
+    state = _State(len(path) - 1)
+    for index, member in enumerate(reversed(path[:-1]), 1):
+        is_last = index == len(path) - 1
+        state.take(member, is_last=is_last)
+        if state.explicit <= 0 and not state.valid:
+            yield Breach("RFC 5280 6.1.5 g", f"an explicit policy is required, and none is valid down to {member}")
+            return
+
+
+@dataclass(slots=True)
+class _State:
+    """The state variables of RFC 5280 6.1.2; `valid` are the policies expected on the next level."""
+
+    length: int
+    valid: set[str] = field(default_factory=lambda: {ANY})
+    explicit: int = field(init=False)
+    inhibit_any: int = field(init=False)
+    inhibit_mapping: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.explicit = self.inhibit_any = self.inhibit_mapping = self.length + 1
+
+    def take(self, member: Member, *, is_last: bool) -> None:
+        """Go over one certificate: 6.1.3 d to f, then 6.1.4 a, b, h to j, or 6.1.5 a and b for the last."""
+        admits_any = self.inhibit_any > 0 or (not is_last and member.is_self_issued)
+        self.valid = _narrowed(self.valid, member, admits_any=admits_any)
+        if is_last:
+            self.explicit -= self.explicit > 0
+        else:
+            self._map(member)
+            if not member.is_self_issued:
+                self.explicit -= self.explicit > 0
+                self.inhibit_any -= self.inhibit_any > 0
+                self.inhibit_mapping -= self.inhibit_mapping > 0
+        self._constrain(member, is_last=is_last)
+
+    def _map(self, member: Member) -> None:
+        mappings = _mappings(member)
+        if not mappings:
+            return
+        mapped = {one for policy in self.valid & set(mappings) for one in mappings[policy]}
+        if ANY in self.valid:  # 6.1.4 b 1, the case of anyPolicy: every policy stands for itself until it is mapped
+            mapped |= {one for each in mappings.values() for one in each}
+        kept = self.valid - set(mappings)
+        self.valid = kept | mapped if self.inhibit_mapping > 0 else kept
+        if len(self.valid) > _MAX_POLICIES:
+            self.valid = set()
+
+    def _constrain(self, member: Member, *, is_last: bool) -> None:
+        constraints = member.get(x509.PolicyConstraints)
+        required = None if constraints is None else constraints.require_explicit_policy
+        if required is not None and (required == 0 or not is_last):
+            self.explicit = min(self.explicit, required)
+        inhibited = None if constraints is None else constraints.inhibit_policy_mapping
+        if inhibited is not None:
+            self.inhibit_mapping = min(self.inhibit_mapping, inhibited)
+        inhibit_any = member.get(x509.InhibitAnyPolicy)
+        if inhibit_any is not None:
+            self.inhibit_any = min(self.inhibit_any, inhibit_any.skip_certs)
+
+
+def _narrowed(valid: set[str], member: Member, *, admits_any: bool) -> set[str]:
+    """Return the policies of a certificate that are valid, given those valid above it."""
+    policies = member.get(x509.CertificatePolicies)
+    if policies is None:
+        return set()
+    own = {one.policy_identifier.dotted_string for one in policies}
+    kept = own - {ANY} if ANY in valid else own & valid
+    return kept | valid if ANY in own and admits_any else kept
+
+
+def _mappings(member: Member) -> Mapping[str, frozenset[str]] | None:
+    """Return the subject domain policies for each issuer domain policy (RFC 5280 4.2.1.5); None where unreadable."""
+    found = next((one.value for one in member.unknown if one.oid.dotted_string == _MAPPINGS), None)
+    if not isinstance(found, x509.UnrecognizedExtension):
+        return {}
+    mappings: dict[str, frozenset[str]] = {}
+    try:
+        (pairs,) = elements(found.value)
+        for pair in elements(pairs.content):
+            issuer, subject = (dotted(one.content) for one in elements(pair.content))
+            mappings[issuer] = mappings.get(issuer, frozenset()) | {subject}
+    except ValueError:
+        return None
+    return mappings or None  # one at least stands there

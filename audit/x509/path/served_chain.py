@@ -1,0 +1,167 @@
+"""The chain that a server sent: the path that `validate_path` finds in it, and in what order it was sent.
+
+The path by names and signatures is separate from why clients refuse it: no host name and no policy is looked at here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from functools import lru_cache
+from itertools import pairwise
+from typing import Final
+
+from audit.verdict import Inconclusive
+from audit.x509.certificate import Certificate, read_certificate
+from audit.x509.path.served_path import Search, is_signed_by, linked, names_key_of
+from audit.x509.path.trust_store import LINKED, Anchors
+from audit.x509.path.validator import Validation, validate_path
+
+__all__ = ["Anchors", "Chain", "Validation", "read_chain", "validate_path"]
+
+FORGEABLE: Final = ("md2", "md4", "md5", "sha1")
+"""Digests of which collisions are known (RFC 6194, RFC 6151): a path without them is preferred."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Chain:
+    """A chain as served, leaf first and nothing left out, and the best path from its leaf to a trust anchor.
+
+    `path` is linked by names and signatures; `validation` says why clients refuse it at the time `at`, if they do.
+    `reached` is what was sent and the leaf leads to, the leaf first. `missing_issuer` is the issuer that was neither
+    sent nor is an anchor, `refused_issuer` the one whose key did not make a signature though it bears the name.
+    """
+
+    certificates: tuple[Certificate, ...]
+    anchors: Anchors
+    at: datetime
+    validation: Validation
+    path: tuple[Certificate, ...] | None = None
+    reached: tuple[Certificate, ...] = ()
+    missing_issuer: str | None = None
+    refused_issuer: str | None = None
+    ends_self_signed: bool = False
+    unverified: tuple[Certificate, ...] = ()  # in the path, and signed in a way that cannot be verified here
+    order_faults: tuple[str, ...] = ()
+    gave_up: bool = False  # there were too many signatures to verify
+
+    @property
+    def leaf(self) -> Certificate:
+        """The first certificate sent; raises Inconclusive where none was."""
+        if not self.certificates:
+            raise Inconclusive("the server sent no certificate", because="svc.certificate-missing")
+        return self.certificates[0]
+
+    @property
+    def is_anchored(self) -> bool:
+        """Whether a path leads to a trust anchor."""
+        return self.path is not None
+
+    @property
+    def anchor_source(self) -> str | None:
+        """The name of the source of the anchor that the path ends in."""
+        return self.anchors.source_of(self._anchor) if self._anchor else None
+
+    @property
+    def anchor_is_public(self) -> bool:
+        """Whether the path ends in a publicly trusted anchor."""
+        return self._anchor is not None and self.anchors.is_public(self._anchor)
+
+    @property
+    def is_of_private_pki(self) -> bool:
+        """Whether the path ends in an anchor that is trusted here but not publicly."""
+        return self.is_anchored and not self.anchor_is_public
+
+    @property
+    def leaf_is_anchor(self) -> bool:
+        """Whether the leaf itself is a trust anchor of the user's."""
+        return self.path is not None and len(self.path) == 1
+
+    @property
+    def intermediates(self) -> tuple[Certificate, ...]:
+        """The CAs between leaf and anchor; without a path the ones sent that the leaf leads to, but no root."""
+        if self.path is not None:
+            return self.path[1:-1]
+        return tuple(certificate for certificate in self.reached[1:] if not certificate.is_self_signed)
+
+    @property
+    def _anchor(self) -> Certificate | None:
+        return self.anchors.matching(self.path[-1]) if self.path else None
+
+    def is_completed_by(self, bundle: tuple[bytes, ...]) -> bool:
+        """Tell whether these further certificates (DER) would complete a path."""
+        return self.extended_by(bundle).is_anchored
+
+    def extended_by(self, bundle: tuple[bytes, ...]) -> Chain:
+        """Return the chain as if these further certificates (DER) had been sent too."""
+        return read_chain((*(certificate.der for certificate in self.certificates), *bundle), self.anchors, self.at)
+
+
+@lru_cache(maxsize=2048)
+def read_chain(chain_der: tuple[bytes, ...], anchors: Anchors, at: datetime) -> Chain:
+    """Read a chain as sent, leaf first, as of a time; never raises. An unreadable certificate in it leads nowhere."""
+    certificates = tuple(map(read_certificate, chain_der))
+    if not certificates or not certificates[0].can_ask(*LINKED):
+        return Chain(certificates, anchors, at, Validation((), ()))
+    leaf, search = certificates[0], Search(linked(certificates), anchors)
+    reached = search.explore(leaf)
+    issuing = anchors.issuing(certificates)
+    validation = validate_path(leaf.der, chain_der[1:], issuing, reference=None, at=at, common_names=False)
+    path = tuple(map(read_certificate, validation.path)) or None
+    forged = _forged(path or ())
+    if forged:
+        path = None
+    ends_self_signed = path is None and any(certificate.is_self_signed for certificate in reached)
+    ends = () if path or ends_self_signed else tuple(end for end in reached if not search.issuers(end))
+    refused = forged or next((issuer for end in ends for issuer in _refused(search, end)), None)
+    return Chain(
+        certificates,
+        anchors,
+        at,
+        validation,
+        path=path,
+        reached=reached,
+        missing_issuer=ends[0].issuer if ends and refused is None else None,
+        refused_issuer=str(refused) if refused else None,
+        ends_self_signed=ends_self_signed,
+        unverified=_unverified(path or ()),
+        order_faults=_order_faults(certificates, reached, search),
+        gave_up=search.gave_up,
+    )
+
+
+def _refused(search: Search, end: Certificate) -> list[Certificate]:
+    """Return the candidates that bear the issuer's name and key identifier, and yet did not sign."""
+    return [issuer for issuer in search.candidates(end) if names_key_of(end, issuer) is not False]
+
+
+def _forged(path: tuple[Certificate, ...]) -> Certificate | None:
+    """Return the issuer in a path whose key did not make the signature below it; None if there is no such issuer.
+
+    `validate_path` follows a signature that it does not verify, with an algorithm that no client accepts.
+    """
+    return next((issuer for below, issuer in pairwise(path) if is_signed_by(below, issuer) is False), None)
+
+
+def _unverified(path: tuple[Certificate, ...]) -> tuple[Certificate, ...]:
+    steps = pairwise(path)
+    return tuple(certificate for certificate, issuer in steps if is_signed_by(certificate, issuer) is None)
+
+
+def _order_faults(
+    certificates: tuple[Certificate, ...], reached: tuple[Certificate, ...], search: Search
+) -> tuple[str, ...]:
+    """Say of each certificate what is wrong with its place: it has to certify one before it (RFC 5246 7.4.2)."""
+    faults = []
+    for index, certificate in enumerate(certificates[1:], 1):
+        earlier = certificates[:index]
+        place = f"certificate {index + 1} ({certificate})"
+        if certificate in earlier:
+            faults.append(f"{place} is sent again")
+        elif not certificate.can_ask(*LINKED):
+            continue  # cert.malformed
+        elif certificate not in reached:
+            faults.append(f"{place} has nothing to do with the leaf")
+        elif not any(certificate in search.reached.get(one, ()) for one in earlier):
+            faults.append(f"{place} certifies none that was sent before it")
+    return tuple(faults)

@@ -1,0 +1,126 @@
+"""The names of a leaf: whether they are ones that a public CA certifies, and whether one is the reference identifier.
+
+Common names are never matched (RFC 9525 2); what a public CA puts there is checked all the same.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import Final
+
+import idna
+from cryptography import x509
+from cryptography.x509.oid import NameOID
+
+from audit.endpoint import to_address
+from audit.x509.identifiers import is_dns_name, is_presentable, matches
+from audit.x509.member import Member
+from audit.x509.public_suffix import is_public_suffix, registered_domain
+from audit.x509.violation import PROFILE, Breach
+
+SAN_CLAUSE: Final = "BR 7.1.2.7.12"
+_MAX_NAME: Final = 253
+_Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+
+def reference_breaches(leaf: Member, reference: str) -> Iterator[Breach]:
+    """Yield why a leaf is not valid for a reference identifier: a DNS name, an IP address or a mailbox (RFC 9525 6)."""
+    if "@" in reference:
+        if _mailbox(reference) not in map(_mailbox, _mailboxes(leaf)):
+            yield Breach("RFC 5280 4.2.1.6", f"no rfc822Name is {reference}")
+        return
+    dns_names, addresses = presented_identifiers(leaf)
+    address = to_address(reference)
+    if address is not None:
+        if address not in {str(one) for one in addresses}:
+            yield Breach("RFC 9525 6.4", f"no iPAddress is {reference}")
+    elif not is_dns_name(_without_underscores(reference.removesuffix("."))):
+        yield Breach("RFC 9525 6.1.2", f"the reference identifier {reference!r} is neither a DNS name nor an address")
+    elif not any(is_presentable(_without_underscores(name)) and matches(name, reference) for name in dns_names):
+        yield Breach("RFC 9525 6.3", f"no dNSName matches {reference}")
+
+
+def _without_underscores(name: str) -> str:
+    """Return a name with letters for underscores: no host name has any, but clients let them through."""
+    return name.replace("_", "x")
+
+
+def name_breaches(leaf: Member) -> Iterator[Breach]:
+    """Say what is wrong with the names that a server's certificate presents (BR 7.1.2.7.12, 7.1.4.3, 3.2.2.6)."""
+    alternative = leaf.get(x509.SubjectAlternativeName)
+    dns_names, _ = presented_identifiers(leaf)
+    if not alternative:
+        yield Breach(SAN_CLAUSE, "it has no subject alternative name", PROFILE)
+    for name in dns_names:
+        if not is_presentable(name):
+            yield Breach(SAN_CLAUSE, f"the dNSName {name!r} is no DNS name in its preferred syntax", PROFILE)
+        elif name.startswith("*.") and is_public_suffix(name[2:]):
+            yield Breach("BR 3.2.2.6", f"the wildcard {name} stands for every domain of a public suffix", PROFILE)
+    yield from _common_name_breaches(leaf)
+
+
+def _common_name_breaches(leaf: Member) -> Iterator[Breach]:
+    """Say where a common name is no copy of a name in the subject alternative name (BR 7.1.4.3).
+
+    One that is merely not among them is a fault of the certificate's profile; a path is refused for it where it is
+    another spelling of one, or names a domain of somebody else for whoever still reads common names.
+    """
+    common_names = [str(one.value) for one in leaf.subject_name.get_attributes_for_oid(NameOID.COMMON_NAME)]
+    dns_names, addresses = presented_identifiers(leaf)
+    copies = {*dns_names, *map(str, addresses)}
+    if len(common_names) > 1:
+        yield Breach("BR 7.1.4.3", "the subject has several common names", PROFILE)
+    for name in common_names:
+        if name in copies:
+            continue
+        ascii_name = _as_ascii(name)
+        if _looks_like_address(name):
+            yield Breach("BR 7.1.4.3", f"the common name {name!r} is an address and no copy of an iPAddress", PROFILE)
+        elif ascii_name in {one.lower() for one in dns_names}:
+            yield Breach("BR 7.1.4.3", f"the common name {name!r} is not an exact copy of its dNSName", PROFILE)
+        elif dns_names and "." in ascii_name and is_presentable(ascii_name) and not _is_akin(ascii_name, dns_names):
+            yield Breach("BR 7.1.4.3", f"the common name {name!r} is in a domain of none of the dNSNames", PROFILE)
+
+
+def _mailboxes(leaf: Member) -> list[str]:
+    alternative = leaf.get(x509.SubjectAlternativeName)
+    return [] if alternative is None else alternative.get_values_for_type(x509.RFC822Name)
+
+
+def _mailbox(address: str) -> tuple[str, str]:
+    """Return local part and host of an address; only the host is the same in either case (RFC 5280 7.5)."""
+    local, _, host = address.rpartition("@")
+    return local, host.lower()
+
+
+def _as_ascii(name: str) -> str:
+    """Return a name as lower-case A-labels, or unchanged where it is none."""
+    try:
+        return idna.encode(name[:_MAX_NAME], uts46=True).decode("ascii").lower()
+    except idna.IDNAError:
+        return name.lower()
+
+
+def _looks_like_address(text: str) -> bool:
+    """Tell whether a text is meant as an address, in whatever notation: with a colon, or a number as last label."""
+    last = text.rpartition(".")[2]
+    return ":" in text or last.isdigit() or re.fullmatch(r"0[xX][0-9a-fA-F]+", last) is not None
+
+
+def _is_akin(name: str, dns_names: tuple[str, ...]) -> bool:
+    """Tell whether a name is in the registered domain of one of others."""
+    own = registered_domain(name.removeprefix("*."))
+    return own in {registered_domain(one.lower().removeprefix("*.")) for one in dns_names}
+
+
+@lru_cache(maxsize=2048)
+def presented_identifiers(leaf: Member) -> tuple[tuple[str, ...], tuple[_Address, ...]]:
+    """Return the dNSNames as they stand there, and the iPAddresses."""
+    alternative = leaf.get(x509.SubjectAlternativeName)
+    if alternative is None:
+        return (), ()
+    addresses = [one for one in alternative.get_values_for_type(x509.IPAddress) if isinstance(one, _Address)]
+    return tuple(alternative.get_values_for_type(x509.DNSName)), tuple(addresses)

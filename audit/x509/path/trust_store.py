@@ -1,0 +1,62 @@
+"""The trust anchors of a run, by name of their source and by subject.
+
+It reads no file, and judges no anchor: whoever named the source trusts what is in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from audit.x509.certificate import Certificate, read_certificate
+from audit.x509.fields import CanonicalName
+
+PUBLIC: Final = ("mozilla", "system")
+"""The sources of publicly trusted anchors; every other one is a file of the user's own."""
+
+LINKED = ("canonical_subject", "canonical_issuer")
+"""The facts without which a certificate has no place in a path."""
+
+
+class Anchors:
+    """Trust anchors from sources by name, publicly trusted ones first; unreadable ones are left out."""
+
+    def __init__(self, sources: Mapping[str, Iterable[bytes]]) -> None:
+        """Read the anchors of each source from DER."""
+        self._sources: dict[Certificate, str] = {}
+        self._by_subject: dict[CanonicalName, list[Certificate]] = {}
+        for source in sorted(sources, key=lambda name: name not in PUBLIC):
+            for der in sources[source]:
+                self._add(source, read_certificate(der))
+
+    def _add(self, source: str, anchor: Certificate) -> None:
+        if anchor.can_ask(*LINKED) and anchor not in self._sources:
+            self._sources[anchor] = source
+            self._by_subject.setdefault(anchor.canonical_subject, []).append(anchor)
+
+    def named(self, subject: CanonicalName) -> list[Certificate]:
+        """Return the anchors of that subject."""
+        return self._by_subject.get(subject, [])
+
+    def issuing(self, certificates: Iterable[Certificate]) -> tuple[bytes, ...]:
+        """Return as DER the anchors that bear the issuer's name of one of these, or are one of these themselves."""
+        readable = [certificate for certificate in certificates if certificate.can_ask(*LINKED)]
+        named = (anchor for certificate in readable for anchor in self.named(certificate.canonical_issuer))
+        themselves = (certificate for certificate in readable if certificate in self._sources)
+        return tuple(dict.fromkeys(anchor.der for anchor in (*named, *themselves)))
+
+    def matching(self, certificate: Certificate) -> Certificate | None:
+        """Return the anchor that a certificate is: an anchor is a name and a key (RFC 5280 6.1.1 d), whatever else."""
+        for anchor in self.named(certificate.canonical_subject):
+            both_readable = anchor.can_ask("spki_sha256") and certificate.can_ask("spki_sha256")
+            if anchor == certificate or (both_readable and anchor.spki_sha256 == certificate.spki_sha256):
+                return anchor
+        return None
+
+    def source_of(self, anchor: Certificate) -> str:
+        """Return the name of the source an anchor came from; a publicly trusted one where it is in several."""
+        return self._sources[anchor]
+
+    def is_public(self, anchor: Certificate) -> bool:
+        """Tell whether an anchor is publicly trusted."""
+        return self.source_of(anchor) in PUBLIC

@@ -1,0 +1,144 @@
+"""Validates paths (RFC 5280 6) over DER: whether one leads from a leaf to a trust anchor, and why none does.
+
+The search follows names and signatures, and every rule is applied to every certificate; the library's own validator is
+called last. Nothing is fetched, and no clock is read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import islice
+from typing import Final
+
+from audit.x509.certificate import Fault
+from audit.x509.fields import USAGES
+from audit.x509.member import Member, issuer_urls, read_member
+from audit.x509.path.builder import MAX_DEPTH, MAX_INTERMEDIATES, Search, Work
+from audit.x509.path.judge import Judge, Profile, Request, first_expiry
+from audit.x509.path.rules import leaf_breaches
+from audit.x509.revocation.crl import read_crl
+from audit.x509.violation import PROFILE, Refusal, placed
+
+PURPOSES: Final = {name: oid for oid, name in USAGES.items()}
+MAX_POOL: Final = 300  # certificates that are looked at, and their octets; more than any server sends
+MAX_POOL_OCTETS: Final = 1024 * 1024
+MAX_CHASED: Final = 8  # URLs that one validation asks for
+
+Chase = Callable[[str], Iterable[bytes]]
+"""Returns the certificates, as DER, that a URL of a certificate leads to; none where it leads nowhere."""
+
+
+@dataclass(frozen=True, slots=True)
+class Validation:
+    """The outcome: `path` as DER, leaf first and anchor last, and why it is refused.
+
+    Of several valid paths it is the one that lasts longest, of several refused ones the one with the fewest refusals.
+    It is empty if names and signatures lead to no anchor. Refusals at the place `leaf` say what is wrong with the leaf
+    alone: the path above it is the best one for a leaf without fault. Times are aware.
+    """
+
+    path: tuple[bytes, ...]
+    refusals: tuple[Refusal, ...]
+    profile_refusals: tuple[Refusal, ...] = ()  # what only a rule book forbids; clients accept the path all the same
+    holds_until: datetime | None = None  # the first expiry on the path
+    earliest_expiry: datetime | None = None  # of everything that was sent
+    skipped: tuple[str, ...] = ()  # what of pool and anchors could not be read, and why
+
+    @property
+    def ok(self) -> bool:
+        """Whether the path is valid."""
+        return not self.refusals
+
+
+def validate_path(  # noqa: PLR0913 - the inputs of RFC 5280 6.1.1, by name
+    leaf: bytes,
+    pool: Iterable[bytes],
+    anchors: Iterable[bytes],
+    *,
+    reference: str | None,
+    at: datetime,
+    purpose: str = "serverAuth",
+    profile: Profile = "rfc5280",
+    max_depth: int | None = None,
+    crls: Iterable[bytes] = (),
+    chase: Chase | None = None,
+    common_names: bool = True,
+) -> Validation:
+    """Validate a path from a leaf through a pool to an anchor, all DER (RFC 5280 6.1); never raises for any bytes.
+
+    `reference` is a DNS name as A-labels, an IP or e-mail address, or None where no name is looked for; `at` the time,
+    UTC if it is naive; `purpose` an extended key usage by name or OID; `max_depth` how many intermediates there may
+    be, self-issued ones not counted. With the profile `rfc5280` only what today's clients refuse refuses a path; with
+    `webpki` the rules for public CAs do so too. If `crls` are given, one of them has to show that the leaf is not
+    revoked. `chase` is called for what a certificate's authorityInfoAccess points to if the path is refused without it.
+    What cannot be read in the pool is skipped. Name constraints apply to `common_names` of a leaf without dNSNames if
+    there is no reference, as with OpenSSL; a caller that never matches them says so.
+    """
+    moment = (at if at.tzinfo else at.replace(tzinfo=UTC)).replace(microsecond=0)  # times in certificates have none
+    usage, lists = PURPOSES.get(purpose, purpose), tuple(map(read_crl, crls))
+    request = Request(reference, moment, usage, lists, profile, common_names=common_names)
+    depth = MAX_INTERMEDIATES if max_depth is None else min(max_depth, MAX_DEPTH)
+    sent, skipped_pool = _members(_bounded(pool), "pool")
+    trusted, skipped_anchors = _members(anchors, "anchors")
+    skipped = (*skipped_pool, *skipped_anchors)
+    member = read_member(leaf)
+    if isinstance(member, Fault):
+        return Validation(
+            (), (Refusal("RFC 5280 4.1", "leaf", f"it cannot be read: {member}", position=0),), skipped=skipped
+        )
+    path, found = Judge(request, Search(sent, trusted, depth, Work())).best(member)
+    if chase is not None and any(map(request.refuses, found)):
+        more = (*sent, *_chased((member, *sent), chase))
+        path, found = Judge(request, Search(more, trusted, depth, Work())).best(member)
+    return Validation(
+        tuple(certificate.der for certificate in path),
+        tuple(filter(request.refuses, found)),
+        tuple(refusal for refusal in found if not request.refuses(refusal)),
+        first_expiry(path),
+        first_expiry((member, *sent)),
+        skipped,
+    )
+
+
+def profile_refusals_of_server(leaf: bytes) -> tuple[Refusal, ...]:
+    """Return what the rule book for public CAs forbids in the leaf (DER) of a server, its names included.
+
+    `validate_path` says this of a leaf if it is given a reference; whether it matches does not matter here.
+    """
+    member = read_member(leaf)
+    if isinstance(member, Fault):
+        return ()
+    breaches = leaf_breaches(member, PURPOSES["serverAuth"], for_name=True)
+    return tuple(placed("leaf", (breach for breach in breaches if breach.kind == PROFILE), 0))
+
+
+def _chased(members: Sequence[Member], chase: Chase) -> Iterator[Member]:
+    """Yield what the certificates point to as their issuers, and what those point to in turn, each URL once."""
+    asked: set[str] = set()
+    waiting = list(members)
+    for member in waiting:  # grows while it is walked
+        for url in issuer_urls(member):
+            if url in asked or len(asked) == MAX_CHASED:
+                continue
+            asked.add(url)
+            found, _ = _members(_bounded(chase(url)), url)
+            waiting += found
+            yield from found
+
+
+def _bounded(pool: Iterable[bytes]) -> Iterator[bytes]:
+    left = MAX_POOL_OCTETS
+    for der in islice(pool, MAX_POOL):
+        left -= len(der)
+        if left >= 0:
+            yield der
+
+
+def _members(ders: Iterable[bytes], source: str) -> tuple[tuple[Member, ...], tuple[str, ...]]:
+    """Return the certificates that can be read, each once, and what of the others."""
+    read = {der: read_member(der) for der in ders}
+    members = tuple(one for one in read.values() if isinstance(one, Member))
+    faults = [(index, one) for index, one in enumerate(read.values(), 1) if isinstance(one, Fault)]
+    return members, tuple(f"certificate {index} of the {source}: {fault}" for index, fault in faults)

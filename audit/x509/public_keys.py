@@ -1,0 +1,161 @@
+"""What a public key is, and what is wrong with it by size, curve and exponent. No private key is read here."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, rsa
+from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
+from cryptography.hazmat.primitives.serialization import load_der_public_key
+
+from audit.policy.thresholds import Thresholds
+from audit.x509.der import elements, encoded, spki_of
+
+CURVES: Final = {
+    "secp192r1": "P-192",
+    "secp224r1": "P-224",
+    "secp256r1": "P-256",
+    "secp384r1": "P-384",
+    "secp521r1": "P-521",
+}
+"""Names of NIST's curves (FIPS 186) for those of SEC 2."""
+
+_RSA: Final = bytes.fromhex("06092a864886f70d010101")  # rsaEncryption
+RSA_OF_X509: Final = "2.5.8.1.1"  # id-ea-rsa, with the size of the key as parameter
+EXPLICIT: Final = bytes.fromhex("06072a8648ce3d020130")  # id-ecPublicKey, and then a SEQUENCE of parameters
+_BEFORE_CURVE: Final = 20  # octets: two headers and the above
+_EXPONENT_BITS: Final = 8192
+_SMALL_PRIMES: Final = math.prod(
+    number for number in range(3, 752) if all(number % divisor for divisor in range(2, number))
+)
+
+
+@dataclass(frozen=True, slots=True)
+class KeyFacts:
+    """A public key: `kind` RSA, EC, DSA, Ed25519, Ed448 or the algorithm's OID; what does not apply is None.
+
+    `has_small_factor` tells whether an RSA modulus is even or has a prime factor below 752.
+    """
+
+    kind: str
+    bits: int | None = None
+    curve: str | None = None
+    exponent: int | None = None
+    has_small_factor: bool = False
+    unsupported: str | None = None  # why the key cannot be used here, as the library says it
+    is_explicit: bool = False  # the curve is given by its parameters instead of by its name
+    number: int | None = None  # an RSA modulus, a point's x, the octets of an Ed25519 or Ed448 key: what it is known by
+
+    def __str__(self) -> str:
+        """Return `RSA 2048`, `EC P-256`, `Ed25519`."""
+        size = self.curve or (str(self.bits) if self.kind in ("RSA", "DSA") else None)
+        return f"{self.kind} {size}" if size else self.kind
+
+
+def read_key(key: CertificatePublicKeyTypes, spki: bytes = b"") -> KeyFacts:
+    """Return the facts of a public key, and of the SubjectPublicKeyInfo that it was read from."""
+    if isinstance(key, rsa.RSAPublicKey):
+        numbers = key.public_numbers()
+        return rsa_facts(numbers.n, numbers.e)
+    if isinstance(key, ec.EllipticCurvePublicKey):
+        curve = CURVES.get(key.curve.name, key.curve.name)
+        return KeyFacts(
+            "EC",
+            key.key_size,
+            curve=curve,
+            is_explicit=EXPLICIT in spki[:_BEFORE_CURVE],
+            number=key.public_numbers().x,
+        )
+    if isinstance(key, dsa.DSAPublicKey):
+        return KeyFacts("DSA", key.key_size)
+    if isinstance(key, ed25519.Ed25519PublicKey):
+        return KeyFacts("Ed25519", 256, curve="Ed25519", number=int.from_bytes(key.public_bytes_raw()))
+    if isinstance(key, ed448.Ed448PublicKey):
+        return KeyFacts("Ed448", 456, curve="Ed448", number=int.from_bytes(key.public_bytes_raw()))
+    return KeyFacts(type(key).__name__.removesuffix("PublicKey"))
+
+
+def public_key_of(certificate: x509.Certificate) -> CertificatePublicKeyTypes:
+    """Return the public key, also of RSA under its name of X.509 (1988), which clients read as RSA.
+
+    Raises ValueError and UnsupportedAlgorithm as the library does.
+    """
+    try:
+        return certificate.public_key()
+    except UnsupportedAlgorithm:
+        if certificate.public_key_algorithm_oid.dotted_string != RSA_OF_X509:
+            raise
+        _, octets = elements(elements(spki_of(certificate.tbs_certificate_bytes))[0].content)
+        renamed = encoded(0x30, encoded(0x30, _RSA, b"\x05\x00"), octets.whole)
+        return load_der_public_key(renamed)  # type: ignore[return-value]  # an RSA key
+
+
+def key_of_spki(spki: bytes) -> KeyFacts:
+    """Return what a public key is, of RSA also one that the library refuses to load; raises ValueError."""
+    try:
+        return read_key(load_der_public_key(spki), spki)  # type: ignore[arg-type]  # certificates hold no Diffie-Hellman keys
+    except ValueError:
+        (whole,) = elements(spki)
+        algorithm, octets = elements(whole.content)
+        if not algorithm.content.startswith(_RSA):
+            raise
+        (key,) = elements(octets.content[1:])  # after the count of unused bits
+        modulus, exponent = (int.from_bytes(number.content, signed=True) for number in elements(key.content))
+        return rsa_facts(modulus, exponent)
+
+
+def rsa_facts(modulus: int, exponent: int) -> KeyFacts:
+    """Return the facts of an RSA key; raises ValueError for an exponent that is longer than any modulus."""
+    if exponent.bit_length() > _EXPONENT_BITS:
+        raise ValueError(f"an RSA exponent of {exponent.bit_length()} bits")
+    small = modulus % 2 == 0 or math.gcd(modulus, _SMALL_PRIMES) > 1
+    return KeyFacts("RSA", modulus.bit_length(), exponent=exponent, has_small_factor=small, number=modulus)
+
+
+def weaknesses(key: KeyFacts, limits: Thresholds) -> tuple[str, ...]:
+    """Say in a clause each what is wrong with a key's size, curve and exponent (Baseline Requirements 6.1.5 and 6.1.6).
+
+    Ed25519 and Ed448 stand among the curves: a policy that does not name them does not admit them.
+    """
+    if key.unsupported:
+        return (f"the key cannot be used: {key.unsupported}",)
+    if key.kind == "RSA":
+        return tuple(_of_rsa(key, limits))
+    if key.curve is None:
+        return (f"a key of the kind {key.kind} is admitted by no client",)
+    if key.is_explicit:
+        return ("the curve is given by its parameters, and clients accept named curves only (RFC 5480 2.1.1)",)
+    if key.curve not in limits.curves:
+        return (f"the curve {key.curve} is not one of {', '.join(limits.curves)}",)
+    return ()
+
+
+def leaf_weaknesses(key: KeyFacts, limits: Thresholds) -> tuple[str, ...]:
+    """Say in a clause each what is wrong with a leaf's key: its kind, else its size, curve and exponent."""
+    if limits.key_kinds and key.kind not in limits.key_kinds:
+        return (f"a key of the kind {key.kind}; admitted are {', '.join(limits.key_kinds)}",)
+    return weaknesses(key, limits)
+
+
+def _of_rsa(key: KeyFacts, limits: Thresholds) -> Iterator[str]:
+    bits, exponent, most = key.bits or 0, key.exponent or 0, limits.rsa_exponent_bits_max
+    if bits < limits.rsa_bits_min:
+        yield f"RSA with {bits} bits, at least {limits.rsa_bits_min} are required"
+    if bits % limits.rsa_bits_multiple:
+        yield f"an RSA modulus of {bits} bits, a multiple of {limits.rsa_bits_multiple} is required"
+    if exponent % 2 == 0:
+        yield "the RSA exponent is even, an odd one is required"
+    elif exponent < limits.rsa_exponent_min:
+        yield f"the RSA exponent is {exponent}, at least {limits.rsa_exponent_min} is required"
+    if most and exponent.bit_length() > most:
+        yield f"the RSA exponent has {exponent.bit_length()} bits, at most {most} are admitted"
+
+
+def small_factors(key: KeyFacts) -> tuple[str, ...]:
+    """Say that an RSA modulus is no product of two large primes (Baseline Requirements 6.1.6)."""
+    return ("the RSA modulus has a prime factor below 752",) if key.has_small_factor else ()

@@ -1,0 +1,276 @@
+"""A certificate read element by element, so that a field that cannot be read hides no other from the rules of books.
+
+It knows the syntax of RFC 5280 4.1 and 4.2 and judges nothing; what of it cannot be read raises ValueError when asked.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta, timezone
+from functools import lru_cache
+from typing import Final
+
+from audit.x509.der import Element, dotted, elements
+
+KEY_USAGE: Final = "2.5.29.15"
+SAN: Final = "2.5.29.17"
+BASIC_CONSTRAINTS: Final = "2.5.29.19"
+CRL_POINTS: Final = "2.5.29.31"
+POLICIES: Final = "2.5.29.32"
+AUTHORITY_KEY: Final = "2.5.29.35"
+EKU: Final = "2.5.29.37"
+ACCESS: Final = "1.3.6.1.5.5.7.1.1"
+TLS_FEATURE: Final = "1.3.6.1.5.5.7.1.24"
+SCTS: Final = "1.3.6.1.4.1.11129.2.4.2"
+POISON: Final = "1.3.6.1.4.1.11129.2.4.3"
+OCSP: Final = "1.3.6.1.5.5.7.48.1"
+COMMON_NAME: Final = "2.5.4.3"
+
+KEY_CERT_SIGN, CRL_SIGN = 5, 6  # bits of a key usage (RFC 5280 4.2.1.3)
+
+_BOOLEAN, _INTEGER, _BITS, _OCTETS, _OID, _UTC_TIME, _SEQUENCE = 0x01, 0x02, 0x03, 0x04, 0x06, 0x17, 0x30
+_KINDS: Final = {_BITS: "BIT STRING", _OCTETS: "OCTET STRING", _SEQUENCE: "SEQUENCE"}
+_DNS_NAME, _URI, _IP_ADDRESS = 0x82, 0x86, 0x87  # of a GeneralName (RFC 5280 4.2.1.6)
+_VERSION, _UNIQUE_IDS, _EXTENSIONS = 0xA0, (0x81, 0x82, 0xA1, 0xA2), 0xA3
+_STRINGS: Final = {0x0C: "utf-8", 0x1E: "utf-16-be", 0x1C: "utf-32-be"}  # the others: one octet a letter
+_TIME = re.compile(r"(\d{2}|\d{4})(\d{2})(\d{2})(\d{2})(\d{2})(\d{2})?(?:\.\d+)?(?:Z|([+-]\d{2})(\d{2}))?")
+
+
+@dataclass(frozen=True, slots=True)
+class Extension:
+    """An extension: whether it is critical, and the DER that its OCTET STRING holds."""
+
+    critical: bool
+    value: bytes
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Reading:
+    """The outline of a certificate. Every further field is read when it is asked for, and raises ValueError."""
+
+    der: bytes
+    serial: bytes  # the contents of the INTEGER
+    issuer: bytes
+    subject: bytes
+    validity: bytes
+    spki: bytes  # the whole of it
+    algorithm: bytes  # by which it is signed
+    has_unique_id: bool
+    extensions: dict[str, Extension]  # by OID, the first of each
+    repeated: tuple[str, ...]  # OIDs of the extensions that are there more than once
+
+    @property
+    def not_before(self) -> datetime:
+        """The first instant of the validity."""
+        return _validity(self.validity)[0]
+
+    @property
+    def not_after(self) -> datetime:
+        """The last instant of the validity."""
+        return _validity(self.validity)[1]
+
+    @property
+    def lifetime(self) -> timedelta:
+        """The length of the validity, both ends included (RFC 5280 4.1.2.5)."""
+        begin, end = _validity(self.validity)
+        return end - begin + timedelta(seconds=1)
+
+    @property
+    def algorithm_oid(self) -> str:
+        """The OID of the algorithm by which it is signed."""
+        return _oid(_one(self.algorithm, trailing=True))
+
+    @property
+    def serial_number(self) -> int:
+        """The serial number, of whatever sign."""
+        return int.from_bytes(self.serial, signed=True)
+
+    @property
+    def common_names(self) -> tuple[str, ...]:
+        """The common names of the subject."""
+        return tuple(text for oid, text in _attributes(self.subject) if oid == COMMON_NAME)
+
+    @property
+    def is_ca(self) -> bool:
+        """Whether basicConstraints say that it is a CA's."""
+        parts = self._sequence(BASIC_CONSTRAINTS) or ()
+        return bool(parts) and parts[0].tag == _BOOLEAN and parts[0].content != b"\0"
+
+    @property
+    def key_usages(self) -> frozenset[int] | None:
+        """The bits of the key usage that are set; None where the extension is not there."""
+        if KEY_USAGE not in self.extensions:
+            return None
+        octets = _contents(KEY_USAGE, self.extensions[KEY_USAGE].value, _BITS)[
+            1:
+        ]  # the first octet counts the unused bits
+        return frozenset(bit for bit in range(8 * len(octets)) if octets[bit // 8] & (0x80 >> bit % 8))
+
+    @property
+    def usages(self) -> tuple[str, ...] | None:
+        """The OIDs of the extended key usage; None where the extension is not there."""
+        parts = self._sequence(EKU)
+        return None if parts is None else tuple(_oid(part) for part in parts)
+
+    @property
+    def dns_names(self) -> tuple[str, ...]:
+        """The dNSNames of the subject alternative name, as they stand there."""
+        return tuple(part.content.decode("latin-1") for part in self._sequence(SAN) or () if part.tag == _DNS_NAME)
+
+    @property
+    def addresses(self) -> tuple[ipaddress.IPv4Address | ipaddress.IPv6Address, ...]:
+        """The iPAddresses of the subject alternative name."""
+        return tuple(
+            ipaddress.ip_address(part.content) for part in self._sequence(SAN) or () if part.tag == _IP_ADDRESS
+        )
+
+    @property
+    def policies(self) -> tuple[str, ...]:
+        """The OIDs of the certificate policies."""
+        return tuple(_oid(_one(part.content, trailing=True)) for part in self._sequence(POLICIES) or ())
+
+    @property
+    def authority_key_id(self) -> bytes | None:
+        """The keyIdentifier of the authorityKeyIdentifier, or None."""
+        return next((part.content for part in self._sequence(AUTHORITY_KEY) or () if part.tag == 0x80), None)
+
+    @property
+    def ocsp_urls(self) -> tuple[str, ...]:
+        """Where OCSP of this certificate is answered (RFC 5280 4.2.2.1)."""
+        pairs = (elements(part.content) for part in self._sequence(ACCESS) or ())
+        places = (place for method, place in pairs if _oid(method) == OCSP)
+        return tuple(place.content.decode("latin-1") for place in places if place.tag == _URI)
+
+    @property
+    def features(self) -> tuple[int, ...]:
+        """The TLS features that the server is bound to (RFC 7633 4.1); 5 is a stapled OCSP answer."""
+        return tuple(int.from_bytes(part.content) for part in self._sequence(TLS_FEATURE) or ())
+
+    @property
+    def log_ids(self) -> frozenset[bytes]:
+        """The logs whose signed certificate timestamps are in it (RFC 6962 3.3)."""
+        if SCTS not in self.extensions:
+            return frozenset()
+        lists = _prefixed(_contents(SCTS, self.extensions[SCTS].value, _OCTETS))
+        return frozenset(sct[1:33] for listed in lists for sct in _prefixed(listed) if len(sct) > 33)
+
+    def holds_nothing(self, oid: str) -> bool:
+        """Tell whether an extension is there and is an empty SEQUENCE."""
+        return self._sequence(oid) == ()
+
+    def _sequence(self, oid: str) -> tuple[Element, ...] | None:
+        """Return the elements of an extension that is a SEQUENCE; None where it is not there."""
+        if oid not in self.extensions:
+            return None
+        return _parts(oid, self.extensions[oid].value)
+
+
+@lru_cache(maxsize=4096)
+def read_outline(der: bytes) -> Reading:
+    """Read the outline of a certificate; raises ValueError where even that cannot be read."""
+    certificate = elements(_one(der, trailing=True).content)
+    if len(certificate) < 2:
+        raise ValueError("a Certificate has a TBSCertificate and an algorithm")
+    fields = elements(certificate[0].content)
+    if fields and fields[0].tag == _VERSION:
+        del fields[0]
+    if len(fields) < 6 or fields[0].tag != _INTEGER:
+        raise ValueError("a TBSCertificate has a serial number and five fields after it")
+    extensions, repeated = _extensions(fields[6:])
+    return Reading(
+        der=der,
+        serial=fields[0].content,
+        issuer=fields[2].content,
+        validity=fields[3].content,
+        subject=fields[4].content,
+        spki=fields[5].whole,
+        algorithm=certificate[1].content,
+        has_unique_id=any(field.tag in _UNIQUE_IDS for field in fields[6:]),
+        extensions=extensions,
+        repeated=repeated,
+    )
+
+
+def _extensions(fields: list[Element]) -> tuple[dict[str, Extension], tuple[str, ...]]:
+    found, repeated = dict[str, Extension](), list[str]()
+    for field in fields:
+        for part in elements(_one(field.content).content) if field.tag == _EXTENSIONS else ():
+            oid, *flag, value = elements(part.content)
+            if value.tag != _OCTETS:
+                raise ValueError("the value of an extension is an OCTET STRING")
+            if (name := _oid(oid)) in found:
+                repeated.append(name)
+            else:
+                found[name] = Extension(bool(flag) and flag[0].content != b"\0", value.content)
+    return found, tuple(repeated)
+
+
+@lru_cache(maxsize=512)
+def _parts(oid: str, der: bytes) -> tuple[Element, ...]:
+    """Return the elements of an extension that is a SEQUENCE; many rules ask for those of the same one."""
+    return tuple(elements(_contents(oid, der, _SEQUENCE)))
+
+
+def _contents(oid: str, der: bytes, tag: int) -> bytes:
+    """Return the contents of an extension that is one element of that kind."""
+    whole = _one(der)
+    if whole.tag != tag:
+        raise ValueError(f"the extension {oid} is no {_KINDS[tag]}")
+    return whole.content
+
+
+def _one(der: bytes, *, trailing: bool = False) -> Element:
+    """Return the first element; anything after it is refused unless it belongs to what holds it."""
+    found = elements(der)
+    if not found or (len(found) > 1 and not trailing):
+        raise ValueError(f"{len(found)} elements where there is to be one")
+    return found[0]
+
+
+def _oid(element: Element) -> str:
+    if element.tag != _OID:
+        raise ValueError(f"tag {element.tag:#04x} where an OBJECT IDENTIFIER is to be")
+    return dotted(element.content)
+
+
+@lru_cache(maxsize=512)
+def _attributes(name: bytes) -> tuple[tuple[str, str], ...]:
+    """Return the attributes of a name, as OID and text."""
+    pairs = (elements(one.content) for rdn in elements(name) for one in elements(rdn.content))
+    return tuple((_oid(kind), text.content.decode(_STRINGS.get(text.tag, "latin-1"))) for kind, text in pairs)
+
+
+@lru_cache(maxsize=512)
+def _validity(content: bytes) -> tuple[datetime, datetime]:
+    begin, end = elements(content)
+    return _time(begin), _time(end)
+
+
+def _time(element: Element) -> datetime:
+    """Return an instant, also of one that is written as RFC 5280 4.1.2.5 forbids."""
+    match = _TIME.fullmatch(element.content.decode("ascii"))
+    if match is None:
+        raise ValueError(f"{element.content!r} is no time")
+    year, *rest, hours, minutes = match.groups()
+    if element.tag == _UTC_TIME:
+        year = ("20" if int(year) < 50 else "19") + year  # RFC 5280 4.1.2.5.1
+    offset = timedelta(hours=int(hours or 0), minutes=int(f"{(hours or '+')[0]}{minutes or 0}"))
+    month, day, hour, minute, second = (int(part or 0) for part in rest)
+    try:
+        return datetime(int(year), month, day, hour, minute, second, tzinfo=timezone(offset)).astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError(f"{element.content!r} is beyond all times") from error
+
+
+def _prefixed(octets: bytes) -> list[bytes]:
+    """Split what has a length of two octets before each part (RFC 8446 3.4)."""
+    found, start = list[bytes](), 0
+    while start < len(octets):
+        size = int.from_bytes(octets[start : start + 2])
+        if len(octets) < start + 2 + size or len(octets) < start + 2:
+            raise ValueError("a list of signed certificate timestamps is cut short")
+        found.append(octets[start + 2 : start + 2 + size])
+        start += 2 + size
+    return found

@@ -1,0 +1,1 @@
+"""Revocation: CRLs, OCSP responses, and the status that they give a certificate."""

@@ -1,0 +1,185 @@
+"""A certificate revocation list: what stands in it, whether it may be used at a time, and what it lists (RFC 5280 5).
+
+Whose signature a list needs, and which list is about which certificate, is judged in `crl_status`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from functools import cached_property, lru_cache
+from typing import Any, Final, TypeVar, cast
+
+from cryptography import x509
+
+from audit.x509.algorithms import algorithm_breaches, has_signed, is_usable
+from audit.x509.certificate import Fault
+from audit.x509.der import elements
+from audit.x509.fields import UNREADABLE, CanonicalName, canonical
+from audit.x509.loading import unwarned
+from audit.x509.member import Member
+from audit.x509.violation import PROFILE, Breach
+
+_Extension = TypeVar("_Extension", bound=x509.ExtensionType)
+
+_PROCESSED: Final = (x509.AuthorityKeyIdentifier, x509.CRLNumber, x509.IssuingDistributionPoint, x509.DeltaCRLIndicator)
+_PROCESSED_OF_ENTRIES: Final = (x509.CRLReason, x509.InvalidityDate, x509.CertificateIssuer)
+_TRUE: Final = b"\x01\x01\xff"  # how the critical flag of an extension is encoded
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RevocationList:
+    """A list whose issuer, times and extensions can be read; equal to itself only."""
+
+    parsed: x509.CertificateRevocationList
+    issuer: CanonicalName
+    this_update: datetime
+    next_update: datetime | None
+    extensions: Mapping[type[x509.ExtensionType], x509.Extension[x509.ExtensionType]]
+    algorithm: bytes  # the AlgorithmIdentifier of its signature
+    flaws: tuple[Breach, ...]  # because of which it may not be used at any time
+
+    def get(self, kind: type[_Extension]) -> _Extension | None:
+        """Return the value of an extension, or None."""
+        found = self.extensions.get(kind)
+        return found.value if found is not None and isinstance(found.value, kind) else None
+
+    @property
+    def point(self) -> x509.IssuingDistributionPoint | None:
+        """The issuingDistributionPoint, which limits what the list is about."""
+        return self.get(x509.IssuingDistributionPoint)
+
+    @property
+    def is_indirect(self) -> bool:
+        """Whether it may list certificates of other issuers."""
+        return self.point is not None and self.point.indirect_crl
+
+    def breaches(self, at: datetime) -> Iterator[Breach]:
+        """Say why the list may not be used at a time."""
+        yield from self.flaws
+        if at < self.this_update:
+            yield Breach("RFC 5280 5.1.2.4", f"the CRL is of {self.this_update:%Y-%m-%d %H:%M}, later than that")
+        if self.next_update is None:
+            yield Breach("RFC 5280 5.1.2.5", "the CRL does not say when the next one comes")
+        elif at > self.next_update:
+            yield Breach("RFC 5280 5.1.2.5", f"the next CRL was due {self.next_update:%Y-%m-%d %H:%M}")
+
+    def entry_of(self, member: Member) -> x509.RevokedCertificate | None:
+        """Return the entry of a certificate, by serial number and issuer (RFC 5280 5.3.3), or None."""
+        if not self.is_indirect:
+            return self.parsed.get_revoked_certificate_by_serial_number(member.serial) if member.serial > 0 else None
+        of = frozenset((self.issuer,))
+        for entry in self.parsed:
+            of = _issuers(entry) or of
+            if entry.serial_number == member.serial and member.issuer in of:
+                return entry
+        return None
+
+
+@lru_cache(maxsize=64)
+def read_crl(der: bytes) -> RevocationList | Fault:
+    """Read a list from DER; never raises. A Fault where its issuer, times or extensions cannot be read."""
+    with unwarned():
+        try:
+            return _read(der)
+        except UNREADABLE as error:
+            return Fault("CertificateList", " ".join(str(error).split()) or type(error).__name__)
+
+
+@lru_cache(maxsize=512)
+def is_signed_by(crl: RevocationList, signer: Member) -> bool:
+    """Return whether a key made the signature of a list, in a way that clients verify."""
+    if not is_usable(signer, crl.algorithm):
+        return False
+    return has_signed(signer, crl.algorithm, crl.parsed.signature, crl.parsed.tbs_certlist_bytes)
+
+
+def _read(der: bytes) -> RevocationList:
+    parsed = x509.load_der_x509_crl(der)
+    extensions = tuple(parsed.extensions)
+    crl = RevocationList(
+        parsed,
+        canonical(parsed.issuer),
+        parsed.last_update_utc,
+        parsed.next_update_utc,
+        {type(one.value): one for one in extensions},
+        elements(elements(der)[0].content)[1].whole,
+        (*_algorithm_flaws(der), *_flaws(extensions), *_entry_flaws(parsed, extensions)),
+    )
+    next(iter(parsed), None)  # raises for entries that cannot be read at all
+    return crl
+
+
+def _algorithm_flaws(der: bytes) -> Iterator[Breach]:
+    signed, outer, *_ = elements(elements(der)[0].content)
+    inner = next(one for one in elements(signed.content) if one.tag == 0x30)  # after the version, which may lack
+    if inner.whole != outer.whole:
+        yield Breach("RFC 5280 5.1.1.2", "the signature algorithm within the CRL is not the one outside")
+    for breach in algorithm_breaches(outer.whole):
+        yield breach._replace(reason=f"of the CRL: {breach.reason}")
+
+
+def _flaws(extensions: tuple[x509.Extension[x509.ExtensionType], ...]) -> Iterator[Breach]:
+    critical = {type(one.value): one.critical for one in extensions}
+    for one in extensions:
+        if one.critical and type(one.value) not in _PROCESSED:
+            yield Breach("RFC 5280 5.2", f"the critical extension {one.oid.dotted_string} of the CRL is not known")
+    for kind, clause in ((x509.AuthorityKeyIdentifier, "RFC 5280 5.2.1"), (x509.CRLNumber, "RFC 5280 5.2.3")):
+        if kind not in critical:
+            yield Breach(clause, f"the CRL has no {kind.__name__}", PROFILE)
+        elif critical[kind]:
+            yield Breach(clause, f"{kind.__name__} of the CRL is critical")
+    if x509.DeltaCRLIndicator in critical:
+        yield Breach("RFC 5280 5.2.4", "it is a delta CRL, which says nothing without its base")
+    if critical.get(x509.IssuingDistributionPoint) is False:
+        yield Breach("RFC 5280 5.2.5", "IssuingDistributionPoint of the CRL is not critical", PROFILE)
+
+
+def _entry_flaws(
+    parsed: x509.CertificateRevocationList, extensions: tuple[x509.Extension[x509.ExtensionType], ...]
+) -> Iterator[Breach]:
+    """Look at the entries' extensions where any is critical: lists of a million entries without one are quick."""
+    if parsed.tbs_certlist_bytes.count(_TRUE) <= sum(one.critical for one in extensions):
+        return
+    for entry in parsed:
+        for one in entry.extensions:
+            if one.critical and not isinstance(one.value, _PROCESSED_OF_ENTRIES):
+                yield Breach("RFC 5280 5.3", f"the critical extension {one.oid.dotted_string} of an entry is not known")
+                return
+
+
+def _issuers(entry: x509.RevokedCertificate) -> frozenset[CanonicalName]:
+    """Return the issuers that an entry of an indirect list names; none where the one before goes on."""
+    named = next((one.value for one in entry.extensions if isinstance(one.value, x509.CertificateIssuer)), None)
+    return (
+        frozenset(canonical(name) for name in named.get_values_for_type(x509.DirectoryName)) if named else frozenset()
+    )
+
+
+class _Indexed:
+    """A list of the library's with an index of its serial numbers, made at the first look-up."""
+
+    def __init__(self, parsed: x509.CertificateRevocationList) -> None:
+        self._parsed = parsed
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever the library has
+        return getattr(self._parsed, name)
+
+    def __iter__(self) -> Iterator[x509.RevokedCertificate]:
+        return iter(self._parsed)
+
+    @cached_property
+    def _serials(self) -> frozenset[int]:
+        return frozenset(entry.serial_number for entry in self._parsed)
+
+    def get_revoked_certificate_by_serial_number(self, serial: int) -> x509.RevokedCertificate | None:
+        if serial not in self._serials:
+            return None
+        return self._parsed.get_revoked_certificate_by_serial_number(serial)
+
+
+@lru_cache(maxsize=64)
+def indexed(crl: RevocationList) -> RevocationList:
+    """Return a CRL in which certificates are looked up at once; always the same one for the same CRL."""
+    return replace(crl, parsed=cast("x509.CertificateRevocationList", _Indexed(crl.parsed)))

@@ -1,0 +1,210 @@
+"""Whether a certificate of a path is revoked, by the CRLs that were given (RFC 5280 6.3.3).
+
+If CRLs are given, one has to show that the leaf is good; a CA has to be shown good if one of them is about it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final
+
+from cryptography import x509
+
+from audit.x509.algorithms import is_signed_by as is_certified_by
+from audit.x509.certificate import Fault
+from audit.x509.fields import UNREADABLE, CanonicalName, canonical
+from audit.x509.loading import unwarned
+from audit.x509.member import Member
+from audit.x509.revocation.crl import RevocationList, is_signed_by
+from audit.x509.violation import PROFILE, Breach
+
+CLAUSE: Final = "RFC 5280 6.3.3"
+EVERY: Final = frozenset(x509.ReasonFlags) - {x509.ReasonFlags.unspecified, x509.ReasonFlags.remove_from_crl}
+"""The reasons for which a list, or several together, must speak (RFC 5280 5.2.5)."""
+_MAX_SIGNERS: Final = 8
+
+_Names = frozenset[object]
+
+
+@dataclass(slots=True)
+class _Answer:
+    """What the lists say of one certificate so far."""
+
+    covered: frozenset[x509.ReasonFlags] = frozenset()
+    doubts: list[Breach] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class _Lists:
+    """The CRLs that were given, the certificates that may have signed them, and the time."""
+
+    crls: Sequence[RevocationList | Fault]
+    pool: Sequence[Member]
+    at: datetime
+    strict: bool
+
+
+def status_breaches(
+    path: Sequence[Member],
+    crls: Sequence[RevocationList | Fault],
+    pool: Sequence[Member],
+    at: datetime,
+    *,
+    strict: bool = False,
+) -> tuple[tuple[int, Breach], ...]:
+    """Return for each certificate of a path, by its index, why it is revoked or may be.
+
+    `strict`: a list that breaks a rule for CAs alone, such as one without a number, shows nothing good either.
+    """
+    places, lists = range(len(path) - 1) if crls else (), _Lists(crls, pool, at, strict)
+    with unwarned():
+        return tuple((index, breach) for index in places for breach in _of_one(path[index:], lists, is_leaf=index == 0))
+
+
+def _of_one(path: Sequence[Member], lists: _Lists, *, is_leaf: bool) -> Iterator[Breach]:
+    member, answer = path[0], _Answer()
+    for crl in lists.crls:
+        if isinstance(crl, Fault):
+            if is_leaf:
+                answer.doubts.append(Breach(CLAUSE, f"a CRL cannot be read: {crl}"))
+        elif _is_about(crl, member):
+            revoked = _ask(crl, path, lists, answer)
+            if revoked is not None:
+                yield revoked
+                return
+    if answer.covered >= EVERY:
+        return
+    if is_leaf or answer.doubts:
+        yield Breach(CLAUSE, "no CRL that was given shows that it is not revoked")
+    yield from answer.doubts
+
+
+def _ask(crl: RevocationList, path: Sequence[Member], lists: _Lists, answer: _Answer) -> Breach | None:
+    """Add to the answer what a list says; return the breach if it lists the certificate.
+
+    Being listed counts even if a list is out of date or not about this certificate: nothing undoes a revocation but a
+    hold that was lifted, and only a list in force would show that.
+    """
+    if not any(_is_signed_by(crl, signer) for signer in _signers(crl, path, lists)):
+        answer.doubts.append(Breach("RFC 5280 6.3.3 f", "a CRL is not signed by a key that may sign it"))
+        return None
+    flaws = tuple(flaw for flaw in crl.breaches(lists.at) if lists.strict or flaw.kind != PROFILE)
+    if lists.at >= crl.this_update and not any(flaw.clause in ("RFC 5280 5.2", "RFC 5280 5.3") for flaw in flaws):
+        revoked = _revoked(crl, path[0])
+        if revoked is not None:
+            return revoked
+    reasons = _reasons(crl, path[0])
+    if reasons and flaws:
+        answer.doubts += flaws
+    elif reasons:
+        answer.covered |= reasons
+    return None
+
+
+def _revoked(crl: RevocationList, member: Member) -> Breach | None:
+    try:
+        entry = crl.entry_of(member)
+        if entry is None:
+            return None
+        reason = next((one.value.reason.value for one in entry.extensions if isinstance(one.value, x509.CRLReason)), "")
+    except UNREADABLE as error:
+        return Breach("RFC 5280 5.3", f"an entry of the CRL cannot be read: {error}")
+    if reason == x509.ReasonFlags.remove_from_crl.value and x509.DeltaCRLIndicator in crl.extensions:
+        return None
+    why = f", {reason}" if reason else ""
+    return Breach("RFC 5280 6.1.3 a 3", f"it was revoked {entry.revocation_date_utc:%Y-%m-%d %H:%M}{why}")
+
+
+def _is_signed_by(crl: RevocationList, signer: Member) -> bool:
+    usage = signer.get(x509.KeyUsage)
+    return (usage is None or usage.crl_sign) and is_signed_by(crl, signer)
+
+
+def _signers(crl: RevocationList, path: Sequence[Member], lists: _Lists) -> Iterator[Member]:
+    """Yield the certificates that may sign a list: a CA of its issuer's name on the path, or one that these certified.
+
+    One that is not on the path must be in force and must not be revoked by a CA of the path itself.
+    """
+    above = path[1:]
+    yield from (member for member in above if member.subject == crl.issuer)
+    named = [member for member in lists.pool if member.subject == crl.issuer and member not in above]
+    for member in named[:_MAX_SIGNERS]:
+        is_certified = any(ca.subject == member.issuer and is_certified_by(member, ca) for ca in above)
+        if is_certified and member.not_before <= lists.at <= member.not_after and not _is_listed(member, above, lists):
+            yield member
+
+
+def _is_listed(signer: Member, above: Sequence[Member], lists: _Lists) -> bool:
+    """Return whether a CA of the path revoked the certificate of a signer of lists."""
+    return any(
+        _revoked(crl, signer) is not None
+        for crl in lists.crls
+        if isinstance(crl, RevocationList) and crl.issuer == signer.issuer and lists.at >= crl.this_update
+        if any(ca.subject == crl.issuer and _is_signed_by(crl, ca) for ca in above)
+    )
+
+
+def _is_about(crl: RevocationList, member: Member) -> bool:
+    return crl.issuer == member.issuer or (
+        crl.is_indirect and any(crl.issuer in _directory_names(point.crl_issuer) for point in _points(member))
+    )
+
+
+def _reasons(crl: RevocationList, member: Member) -> frozenset[x509.ReasonFlags]:
+    """Return for which reasons a list tells whether a certificate is revoked (RFC 5280 6.3.3 b and d)."""
+    scope = crl.point
+    if scope is None:
+        return EVERY if crl.issuer == member.issuer else frozenset()
+    if (scope.only_contains_user_certs and member.is_ca) or (scope.only_contains_ca_certs and not member.is_ca):
+        return frozenset()
+    if scope.only_contains_attribute_certs:
+        return frozenset()
+    own = EVERY & (scope.only_some_reasons or EVERY)
+    found = [own & (point.reasons or EVERY) for point in _points(member) if _admits(crl, scope, point, member)]
+    if crl.issuer == member.issuer and (_is_for_all(scope) or member.issuer in _scope_names(crl, scope)):
+        found.append(own)  # the point that is assumed where no other tells: the issuer's own, for every reason
+    return frozenset().union(*found)
+
+
+def _is_for_all(scope: x509.IssuingDistributionPoint) -> bool:
+    return scope.full_name is None and scope.relative_name is None
+
+
+def _admits(
+    crl: RevocationList, scope: x509.IssuingDistributionPoint, point: x509.DistributionPoint, member: Member
+) -> bool:
+    """Tell whether a list is the one that a distribution point of a certificate points to."""
+    if point.crl_issuer:
+        if not (scope.indirect_crl and crl.issuer in _directory_names(point.crl_issuer)):
+            return False
+    elif crl.issuer != member.issuer:
+        return False
+    return _is_for_all(scope) or bool(_scope_names(crl, scope) & _point_names(crl, point))
+
+
+def _scope_names(crl: RevocationList, scope: x509.IssuingDistributionPoint) -> _Names:
+    return _names(scope.full_name) | _relative(crl.issuer, scope.relative_name)
+
+
+def _point_names(crl: RevocationList, point: x509.DistributionPoint) -> _Names:
+    if point.full_name is None and point.relative_name is None:
+        return _names(point.crl_issuer)
+    return _names(point.full_name) | _relative(crl.issuer, point.relative_name)
+
+
+def _relative(issuer: CanonicalName, part: x509.RelativeDistinguishedName | None) -> _Names:
+    return frozenset() if part is None else frozenset(((*issuer, *canonical(x509.Name([part]))),))
+
+
+def _names(names: Sequence[x509.GeneralName] | None) -> _Names:
+    return frozenset(canonical(one.value) if isinstance(one.value, x509.Name) else one.value for one in names or ())
+
+
+def _directory_names(names: Sequence[x509.GeneralName] | None) -> frozenset[CanonicalName]:
+    return frozenset(canonical(one.value) for one in names or () if isinstance(one, x509.DirectoryName))
+
+
+def _points(member: Member) -> tuple[x509.DistributionPoint, ...]:
+    return tuple(member.get(x509.CRLDistributionPoints) or ())

@@ -1,0 +1,216 @@
+"""OCSP answers (RFC 6960): the question about a certificate, and what an answer says of it, from bytes alone.
+
+It fetches nothing and reads no clock. An answer that is not signed by who may sign it, or not about the certificate,
+says nothing; it never raises for any bytes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from functools import lru_cache
+from typing import Final
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509 import ocsp
+
+from audit.x509.certificate import Fault
+from audit.x509.der import Element, elements
+from audit.x509.fields import UNREADABLE, CanonicalName, canonical
+from audit.x509.loading import unwarned
+from audit.x509.member import Member, read_member
+from audit.x509.violation import Breach
+
+MAX_OCTETS: Final = 256 * 1024  # an answer about one certificate is some 500 bytes, with its signer's some 2,000
+_MAX_CERTIFICATES: Final = 8
+_MAX_ANSWERS: Final = 256
+_NONCE: Final = bytes.fromhex("2b0601050507300102")  # id-pkix-ocsp-nonce (RFC 9654)
+_EXTENSIONS: Final = 0xA1  # [1]: of the answer as a whole, and of each single one
+_DIGESTS: Final = ("sha1", "sha256", "sha384", "sha512")
+_STATUSES: Final = {
+    ocsp.OCSPResponseStatus.MALFORMED_REQUEST: "malformedRequest: the responder did not understand the question",
+    ocsp.OCSPResponseStatus.INTERNAL_ERROR: "internalError: the responder is not well",
+    ocsp.OCSPResponseStatus.TRY_LATER: "tryLater: the responder has no answer now",
+    ocsp.OCSPResponseStatus.SIG_REQUIRED: "sigRequired: the responder wants signed questions",
+    ocsp.OCSPResponseStatus.UNAUTHORIZED: "unauthorized: the responder does not answer for that certificate",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Single:
+    """What an answer says of one certificate, which it names by digests of its issuer's name and key."""
+
+    digest: str
+    issuer_name_hash: bytes
+    issuer_key_hash: bytes
+    serial: int
+    status: ocsp.OCSPCertStatus
+    this_update: datetime
+    next_update: datetime | None
+    revoked_at: datetime | None
+    reason: x509.ReasonFlags | None
+    flaws: tuple[Breach, ...]
+
+    def is_about(self, member: Member, issuer: Member) -> bool:
+        """Tell whether it is about a certificate of that issuer (RFC 6960 4.1.1)."""
+        if self.digest not in _DIGESTS or self.serial != member.serial:
+            return False
+        named = _digest(self.digest, issuer_octets(member)), _digest(self.digest, key_octets(issuer))
+        return named == (self.issuer_name_hash, self.issuer_key_hash)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class OcspAnswer:
+    """An answer that was given and can be read; equal to itself only. `responder` is a name or a key's SHA-1."""
+
+    responder: CanonicalName | bytes
+    singles: tuple[Single, ...]
+    certificates: tuple[Member, ...] = field(repr=False)
+    signed: bytes = field(repr=False)
+    signature: bytes = field(repr=False)
+    algorithm: bytes  # the whole AlgorithmIdentifier
+    nonce: bytes | None
+    flaws: tuple[Breach, ...]  # because of which nothing in it counts
+
+
+def question(member: Member, issuer: Member, *, nonce: bytes | None = None) -> bytes | None:
+    """Return the request about a certificate in DER; None where its serial number cannot stand in one.
+
+    The digest is SHA-1: every responder knows it (RFC 5019 2.1.1, RFC 6960 4.3), and it keeps nothing secret here.
+    """
+    try:
+        name, key = _digest("sha1", issuer_octets(member)), _digest("sha1", key_octets(issuer))
+        sha1 = hashes.SHA1()  # noqa: S303 - as above
+        builder = ocsp.OCSPRequestBuilder().add_certificate_by_hash(name, key, member.serial, sha1)
+        builder = builder if nonce is None else builder.add_extension(x509.OCSPNonce(nonce), critical=False)
+        return builder.build().public_bytes(Encoding.DER)
+    except (*UNREADABLE, IndexError):
+        return None
+
+
+def nonce_of(request: bytes) -> bytes | None:
+    """Return the nonce of a request, or None; never raises."""
+    try:
+        with unwarned():
+            return ocsp.load_der_ocsp_request(request).extensions.get_extension_for_class(x509.OCSPNonce).value.nonce
+    except (*UNREADABLE, x509.ExtensionNotFound):
+        return None
+
+
+@lru_cache(maxsize=1024)
+def read_ocsp(der: bytes) -> OcspAnswer | Fault:
+    """Read an answer from DER; never raises. A Fault where it cannot be read, or the responder gave none, and why."""
+    if len(der) > MAX_OCTETS:
+        return Fault("OCSPResponse", f"it is longer than {MAX_OCTETS} octets")
+    with unwarned():
+        try:
+            return _read(der)
+        except (*UNREADABLE, IndexError) as error:
+            return Fault("OCSPResponse", " ".join(str(error).split()) or type(error).__name__)
+
+
+def validity_breaches(single: Single, at: datetime, tolerance: timedelta, ageless: timedelta) -> Iterator[Breach]:
+    """Say why what is said of a certificate does not hold at a time (RFC 6960 3.2, 4.2.2.1).
+
+    `tolerance` is what clocks may differ by, `ageless` how long an answer holds that does not say how long.
+    """
+    if single.this_update > at + tolerance:
+        yield Breach("RFC 6960 4.2.2.1", f"the answer is of {single.this_update:%Y-%m-%d %H:%M}, later than that")
+    if single.next_update is None:
+        if at - single.this_update > ageless + tolerance:
+            yield Breach("RFC 6960 3.2", f"the answer is of {single.this_update:%Y-%m-%d %H:%M} and names no end")
+    elif single.next_update < single.this_update:
+        yield Breach("RFC 6960 4.2.2.1", "the answer ends before it begins")
+    elif single.next_update < at - tolerance:
+        yield Breach("RFC 6960 4.2.2.1", f"the next answer was due {single.next_update:%Y-%m-%d %H:%M}")
+
+
+def issuer_octets(member: Member) -> bytes:
+    """Return the issuer's name as it stands in a certificate."""
+    return member.raw[2].whole
+
+
+def key_octets(member: Member) -> bytes:
+    """Return the public key of a certificate without its algorithm: the contents of the BIT STRING."""
+    return elements(elements(member.spki)[0].content)[1].content[1:]
+
+
+def _digest(name: str, octets: bytes) -> bytes:
+    return hashlib.new(name, octets, usedforsecurity=False).digest()
+
+
+def _read(der: bytes) -> OcspAnswer | Fault:
+    parsed = ocsp.load_der_ocsp_response(der)
+    if parsed.response_status is not ocsp.OCSPResponseStatus.SUCCESSFUL:
+        return Fault("responseStatus", _STATUSES[parsed.response_status])
+    signed, algorithm, *_ = elements(elements(_basic(der))[0].content)
+    _, _, answers, *extensions = _after_version(signed)
+    if len(elements(answers.content)) > _MAX_ANSWERS:
+        return Fault("responses", f"there are more than {_MAX_ANSWERS}")
+    raw = [elements(one.content) for one in elements(answers.content)]
+    singles = (_single(one, fields) for one, fields in zip(parsed.responses, raw, strict=True))
+    members = (read_member(one.public_bytes(Encoding.DER)) for one in parsed.certificates[:_MAX_CERTIFICATES])
+    named = parsed.responder_name
+    return OcspAnswer(
+        canonical(named) if named is not None else parsed.responder_key_hash or b"",
+        tuple(singles),
+        tuple(one for one in members if isinstance(one, Member)),
+        parsed.tbs_response_bytes,
+        parsed.signature,
+        algorithm.whole,
+        _nonce(extensions),
+        tuple(_critical(extensions)),
+    )
+
+
+def _basic(der: bytes) -> bytes:
+    """Return the BasicOCSPResponse in an OCSPResponse (RFC 6960 4.2.1)."""
+    _, response_bytes = elements(elements(der)[0].content)
+    _, octets = elements(elements(response_bytes.content)[0].content)
+    return octets.content
+
+
+def _after_version(signed: Element) -> list[Element]:
+    fields = elements(signed.content)
+    return fields[1:] if fields[0].tag == 0xA0 else fields
+
+
+def _single(one: ocsp.OCSPSingleResponse, fields: Sequence[Element]) -> Single:
+    return Single(
+        one.hash_algorithm.name,
+        one.issuer_name_hash,
+        one.issuer_key_hash,
+        one.serial_number,
+        one.certificate_status,
+        one.this_update_utc,
+        one.next_update_utc,
+        one.revocation_time_utc,
+        one.revocation_reason,
+        tuple(_critical(fields[3:])),
+    )
+
+
+def _extensions(fields: Sequence[Element]) -> Iterator[tuple[bytes, bool, bytes]]:
+    """Yield object identifier, whether it is critical, and contents of the extensions that stand last in fields."""
+    for one in filter(lambda each: each.tag == _EXTENSIONS, fields):
+        for extension in elements(elements(one.content)[0].content):
+            name, *flag, content = elements(extension.content)
+            yield name.content, any(flag[0].content) if flag else False, content.content
+
+
+def _critical(fields: Sequence[Element]) -> Iterator[Breach]:
+    for name, is_critical, _ in _extensions(fields):
+        if is_critical and name != _NONCE:
+            yield Breach("RFC 6960 4.4", f"a critical extension of the answer is not known ({name.hex()})")
+
+
+def _nonce(fields: Sequence[Element]) -> bytes | None:
+    found = next((content for name, _, content in _extensions(fields) if name == _NONCE), None)
+    if found is None:
+        return None
+    inner = elements(found)
+    return inner[0].content if len(inner) == 1 and inner[0].tag == 0x04 else found

@@ -1,0 +1,83 @@
+"""Who may sign an OCSP response, and who did (RFC 6960 4.2.2.2): the issuer, or a responder that it certified."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
+from functools import lru_cache
+
+from cryptography import x509
+from cryptography.x509.oid import ExtendedKeyUsageOID
+
+from audit.x509.algorithms import algorithm_breaches, has_signed, is_usable
+from audit.x509.algorithms import is_signed_by as is_certified_by
+from audit.x509.member import Member
+from audit.x509.revocation.ocsp import OcspAnswer, key_octets
+from audit.x509.violation import PROFILE, Breach
+
+
+def signer_breaches(answer: OcspAnswer, issuer: Member, at: datetime, tolerance: timedelta) -> tuple[Breach, ...]:
+    """Return why no admitted signer signed a response about a certificate of an issuer; empty if one did."""
+    refused = next((breach for breach in algorithm_breaches(answer.algorithm) if breach.kind != PROFILE), None)
+    if refused is not None:
+        return (refused,)
+    found: list[Breach] = []
+    for signer in _named(answer, issuer):
+        breaches = tuple(_breaches(answer, signer, issuer, (at, tolerance)))
+        if not breaches:
+            return ()
+        found += breaches
+    return tuple(found) or (Breach("RFC 6960 4.2.2.2", "the responder is neither the issuer nor sent with the answer"),)
+
+
+def delegate_of(answer: OcspAnswer, issuer: Member) -> Member | None:
+    """Return the responder's own certificate with which an answer was signed; None where the issuer signed it."""
+    found = (one for one in _named(answer, issuer) if is_signed_by(answer, one))
+    return next((one for one in found if one.spki != issuer.spki), None)
+
+
+def is_exempt(delegate: Member) -> bool:
+    """Tell whether its issuer says that a responder's certificate is not asked about (RFC 6960 4.2.2.2.1)."""
+    return delegate.get(x509.OCSPNoCheck) is not None
+
+
+@lru_cache(maxsize=1024)
+def is_signed_by(answer: OcspAnswer, signer: Member) -> bool:
+    """Return whether a key made the signature of a response, in a way that clients verify."""
+    if not is_usable(signer, answer.algorithm):
+        return False
+    return has_signed(signer, answer.algorithm, answer.signature, answer.signed)
+
+
+def _named(answer: OcspAnswer, issuer: Member) -> Sequence[Member]:
+    return [one for one in (issuer, *answer.certificates) if _is_named(answer, one)]
+
+
+def _is_named(answer: OcspAnswer, signer: Member) -> bool:
+    """Tell whether a certificate is whom the answer names as its responder: by name, or by its key's SHA-1."""
+    if isinstance(answer.responder, bytes):
+        return hashlib.sha1(key_octets(signer), usedforsecurity=False).digest() == answer.responder
+    return signer.subject == answer.responder
+
+
+def _breaches(answer: OcspAnswer, signer: Member, issuer: Member, when: tuple[datetime, timedelta]) -> Iterator[Breach]:
+    if not is_signed_by(answer, signer):
+        yield Breach("RFC 6960 3.2", f"the answer is not signed by the key of {signer}")
+    elif signer.spki != issuer.spki:
+        yield from _delegate_breaches(signer, issuer, *when)
+
+
+def _delegate_breaches(delegate: Member, issuer: Member, at: datetime, tolerance: timedelta) -> Iterator[Breach]:
+    usages = delegate.get(x509.ExtendedKeyUsage)
+    if delegate.issuer != issuer.subject or is_certified_by(delegate, issuer) is not True:
+        yield Breach("RFC 6960 4.2.2.2", f"the responder {delegate} was not certified by the issuer itself")
+    if usages is None or ExtendedKeyUsageOID.OCSP_SIGNING not in usages:
+        yield Breach("RFC 6960 4.2.2.2", f"the responder {delegate} may not sign answers: it has no OCSPSigning")
+    if delegate.lacks_extensions or any(one.critical for one in delegate.unknown):
+        yield Breach("RFC 5280 4.2", f"an extension of the responder {delegate} cannot be read")
+    usage = delegate.get(x509.KeyUsage)
+    if usage is not None and not usage.digital_signature:
+        yield Breach("RFC 5280 4.2.1.3", f"the key of the responder {delegate} is not for signatures")
+    if not delegate.not_before - tolerance <= at <= delegate.not_after + tolerance:
+        yield Breach("RFC 6960 4.2.2.2", f"the responder's certificate {delegate} is not valid at that time")

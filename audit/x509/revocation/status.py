@@ -1,0 +1,197 @@
+"""Whether the certificates of a path are revoked, by the answers that were observed (RFC 6960 3.2, RFC 5280 6.3).
+
+It fetches nothing and reads no clock. Who says "revoked" and may say so is believed before all who say "good"; what
+cannot be believed, or did not come, leaves the status unknown, with the reason.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final, Literal
+
+from cryptography import x509
+from cryptography.x509.ocsp import OCSPCertStatus
+
+from audit.text import moment
+from audit.x509.certificate import Fault
+from audit.x509.fields import UNREADABLE
+from audit.x509.loading import unwarned
+from audit.x509.member import Member
+from audit.x509.revocation.crl import RevocationList, indexed, read_crl
+from audit.x509.revocation.crl_status import status_breaches
+from audit.x509.revocation.ocsp import OcspAnswer, Single, nonce_of, read_ocsp, validity_breaches
+from audit.x509.revocation.ocsp_responder import delegate_of, is_exempt, signer_breaches
+from audit.x509.violation import Breach
+
+_REVOKED: Final = "RFC 5280 6.1.3 a 3"  # the clause of being listed
+
+Word = Literal["good", "revoked", "unknown"]
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """A certificate that is asked about, who is above it up to the anchor, and what else was sent."""
+
+    member: Member
+    above: tuple[Member, ...]
+    pool: tuple[Member, ...] = ()
+
+    @property
+    def issuer(self) -> Member:
+        """Whose key signed it."""
+        return self.above[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Tolerance:
+    """By how much clocks may differ, and how long an OCSP answer holds that does not say how long."""
+
+    clocks: timedelta
+    ageless: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """An OCSP answer and whose it is, the request if there was one, and CRLs that may list its responder."""
+
+    content: bytes
+    source: str
+    question: bytes = b""
+    crls: Sequence[RevocationList] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What one source says of a certificate, and of a revocation since when and why."""
+
+    word: Word
+    source: str
+    why: str = ""
+    since: datetime | None = None
+    reason: x509.ReasonFlags | None = None
+
+    @property
+    def is_for_its_key(self) -> bool:
+        """Whether the key is known to somebody else, so that a new one is needed."""
+        return self.reason is x509.ReasonFlags.key_compromise
+
+    def __str__(self) -> str:
+        """Return it as a clause."""
+        if self.word != "revoked":
+            return f"{self.source}: {self.why}" if self.why else self.source
+        since = f" {moment(self.since)}" if self.since else ""
+        reason = f" ({self.reason.value})" if self.reason and self.reason is not x509.ReasonFlags.unspecified else ""
+        return f"was revoked{since}{reason}, says {self.source}"
+
+
+def by_ocsp(given: Given, subject: Subject, at: datetime, tolerance: Tolerance) -> Said:
+    """Return what an OCSP answer says of a certificate (RFC 6960 3.2)."""
+    source = given.source
+    answer = read_ocsp(given.content)
+    if isinstance(answer, Fault):
+        return Said("unknown", source, str(answer))
+    singles = [one for one in answer.singles if one.is_about(subject.member, subject.issuer)]
+    if not singles:
+        return Said("unknown", source, "the answer is not about this certificate (RFC 6960 3.2)")
+    doubts = [
+        *answer.flaws,
+        *_nonce_breaches(answer, given.question),
+        *signer_breaches(answer, subject.issuer, at, tolerance.clocks),
+        *_revoked_responder(answer, subject, at, given.crls),
+    ]
+    if doubts:
+        return Said("unknown", source, _told(doubts))
+    told = [_by_single(one, at, tolerance, source) for one in singles]
+    return min(told, key=lambda said: ("revoked", "good", "unknown").index(said.word))
+
+
+def by_crls(crls: Sequence[tuple[str, bytes]], subject: Subject, at: datetime, tolerance: Tolerance) -> Said:
+    """Return what CRLs say of a certificate together, each with its URL (RFC 5280 6.3.3)."""
+    source = "the CRL " + " and ".join(url for url, _ in crls)
+    lists = [_read(der) for _, der in crls]
+    doubts: list[Breach] = []
+    for moved in (timedelta(), tolerance.clocks, -tolerance.clocks):
+        breaches = _own_breaches(lists, subject, at + moved)
+        revoked = any(breach.clause == _REVOKED for breach in breaches)
+        if revoked:
+            return _listed(lists, subject.member, source)
+        if not breaches:
+            return Said("good", source)
+        doubts = doubts or breaches
+    return Said("unknown", source, _told(doubts[1:] or doubts))  # the first only says that there are others
+
+
+def readable(crls: Sequence[tuple[str, bytes]]) -> list[RevocationList]:
+    """Return those of the CRLs that can be read."""
+    return [one for one in (_read(der) for _, der in crls) if isinstance(one, RevocationList)]
+
+
+def _read(der: bytes) -> RevocationList | Fault:
+    crl = read_crl(der)
+    return indexed(crl) if isinstance(crl, RevocationList) else crl
+
+
+def _own_breaches(lists: Sequence[RevocationList | Fault], subject: Subject, at: datetime) -> list[Breach]:
+    found: list[Breach] = []
+    for index, breach in status_breaches((subject.member, *subject.above), lists, subject.pool, at):
+        if index:
+            break
+        found.append(breach)
+    return found
+
+
+def _listed(lists: Sequence[RevocationList | Fault], member: Member, source: str) -> Said:
+    """Return since when and why a certificate is listed."""
+    for crl in lists:
+        try:
+            with unwarned():
+                entry = crl.entry_of(member) if isinstance(crl, RevocationList) else None
+                if entry is not None:
+                    reasons = [one.value.reason for one in entry.extensions if isinstance(one.value, x509.CRLReason)]
+                    return Said("revoked", source, since=entry.revocation_date_utc, reason=next(iter(reasons), None))
+        except UNREADABLE:
+            continue
+    return Said("revoked", source)
+
+
+def _by_single(single: Single, at: datetime, tolerance: Tolerance, source: str) -> Said:
+    breaches = [*single.flaws, *validity_breaches(single, at, tolerance.clocks, tolerance.ageless)]
+    if single.status is OCSPCertStatus.REVOKED and not single.flaws and _is_lasting(single, at, tolerance):
+        return Said("revoked", source, since=single.revoked_at, reason=single.reason)
+    if breaches:
+        return Said("unknown", source, _told(breaches))
+    if single.status is OCSPCertStatus.REVOKED:
+        return Said("revoked", source, since=single.revoked_at, reason=single.reason)
+    if single.status is OCSPCertStatus.GOOD:
+        return Said("good", source)
+    return Said("unknown", source, "the responder does not know the certificate (RFC 6960 2.2)")
+
+
+def _is_lasting(single: Single, at: datetime, tolerance: Tolerance) -> bool:
+    """Tell whether a revocation counts even where the answer is old: nothing but a hold is ever lifted."""
+    is_hold = single.reason is x509.ReasonFlags.certificate_hold
+    return not is_hold and single.this_update <= at + tolerance.clocks
+
+
+def _nonce_breaches(answer: OcspAnswer, question: bytes) -> Iterator[Breach]:
+    asked = nonce_of(question) if question else None
+    if asked is not None and answer.nonce is not None and asked != answer.nonce:
+        yield Breach("RFC 9654 2.1", "the answer is to another question: its nonce is not ours")
+
+
+def _revoked_responder(
+    answer: OcspAnswer, subject: Subject, at: datetime, crls: Sequence[RevocationList]
+) -> Iterator[Breach]:
+    delegate = delegate_of(answer, subject.issuer)
+    if delegate is None or is_exempt(delegate) or not crls:
+        return
+    asked = Subject(delegate, subject.above, subject.pool)
+    if any(breach.clause == _REVOKED for breach in _own_breaches(crls, asked, at)):
+        yield Breach("RFC 6960 4.2.2.2.1", f"the responder's certificate {delegate} is revoked itself")
+
+
+def _told(breaches: Sequence[Breach]) -> str:
+    unlike = dict.fromkeys(f"{breach.reason} ({breach.clause})" for breach in breaches)
+    return "; ".join(list(unlike)[:3])
