@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+from audit.analysis.chains import chain_faults, forgeable_signatures
+from audit.analysis.installed_files import clock_is_off, successor, unserved
+from audit.analysis.lint_scope import require_bound, require_public, require_rules
 from audit.analysis.path_faults import profile_refusals
+from audit.analysis.placeholder import require_own
+from audit.analysis.revocation import rules_of
+from audit.analysis.stapling import must_staple, require_staples, staple_faults, stapled
+from audit.analysis.validity import expires, expiring_margin, renewal_margin, time_left, validity_excesses
 from audit.checks import check
-from audit.expiry import expires, expiring_margin, renewal_margin, time_left, validity_excesses
-from audit.faults import chain_faults, forgeable_signatures
-from audit.installed import clock_is_off, successor, unserved
-from audit.lint_scope import require_bound, require_public, require_rules
 from audit.observation import Observation
-from audit.placeholder import require_own
 from audit.policy import Policy
-from audit.revocation_status import rules_of
-from audit.staple import must_staple, require_staples, staple_faults, stapled
 from audit.text import duration, listing, moment, sentence
 from audit.verdict import not_applicable, require, require_none
 from audit.x509.certificate import Certificate

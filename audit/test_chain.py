@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from audit.analysis.chains import (
+    completing_file,
+    distrust,
+    outlived,
+    require_names,
+    sent_anchors,
+    unexpired,
+    weak_ca_keys,
+)
 from audit.analysis.path_faults import refusals_of_path, remedy_of, require_anchored
+from audit.analysis.placeholder import require_own
 from audit.checks import check
-from audit.faults import sent_anchors, weak_ca_keys
 from audit.observation import Observation
-from audit.placeholder import require_own
 from audit.policy import Policy
 from audit.text import listing, moment, sentence
-from audit.trust import completing_file, distrust, outlived, require_names, unexpired
 from audit.verdict import Finding, inconclusive, not_applicable, require, require_none
 from audit.x509.certificate import Certificate
 from audit.x509.path.served_chain import Chain

@@ -5,21 +5,12 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Final
 
-from audit.addresses import own_addresses
+from audit.analysis.addresses import own_addresses
+from audit.analysis.cpanel import blame_firewall, knocked_at, seen_upkeep, show_rights
+from audit.analysis.http_validation import barred, elsewhere, misled, ways
 from audit.checks import check
-from audit.door_faults import barred, elsewhere, misled, ways
-from audit.firewall_world import (
-    LISTED,
-    PORT,
-    SEED_SAYS,
-    TODAY_SAYS,
-    mending,
-    narrowness,
-    openness,
-    shortcomings,
-)
+from audit.firewall.exposure import LISTED, PORT, SEED_SAYS, TODAY_SAYS, mending, narrowness, openness, shortcomings
 from audit.observation import Observation
-from audit.panel import blame_firewall, knocked_at, seen_upkeep, show_rights
 from audit.text import duration, listing, sentence
 from audit.verdict import inconclusive, require
 

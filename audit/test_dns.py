@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Final
 
-from audit.addresses import direction, own_addresses
+from audit.analysis.addresses import direction, own_addresses
+from audit.analysis.reachability import UNRESOLVABLE, is_unresolved
 from audit.checks import check
 from audit.observation import DnsStatus, HostView, Observation
-from audit.reach import UNRESOLVABLE, is_unresolved
 from audit.text import listing
 from audit.verdict import inconclusive, not_applicable, require
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from audit.analysis.cpanel import seen_upkeep, show_rights
+from audit.analysis.reachability import UNREACHABLE
 from audit.checks import check
 from audit.observation import Observation
-from audit.panel import seen_upkeep, show_rights
 from audit.policy import Policy
-from audit.reach import UNREACHABLE
 from audit.text import duration, listing, sentence
 from audit.verdict import inconclusive, require
 

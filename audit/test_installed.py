@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 
-from audit.addresses import brief, leaf_of, with_host
+from audit.analysis.addresses import brief, leaf_of, with_host
+from audit.analysis.installed_files import broken_files, leaves, require_read, stale, uninstalled, unread, unserved
+from audit.analysis.placeholder import lack
+from audit.analysis.reachability import unreached
 from audit.checks import check
-from audit.installed import broken_files, leaves, require_read, stale, uninstalled, unread, unserved
 from audit.observation import HostView, Observation
-from audit.placeholder import lack
 from audit.policy import Policy
-from audit.reach import unreached
 from audit.text import listing, sentence
 from audit.verdict import Finding, inconclusive, not_applicable, require
 from audit.x509.certificate import Certificate

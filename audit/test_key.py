@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+from audit.analysis.installed_files import (
+    exposures,
+    files,
+    fits,
+    has_unread_acl,
+    key_elsewhere,
+    pairs,
+    require_read,
+    unread,
+)
+from audit.analysis.key_reuse import Sharing, reuse_faults
 from audit.checks import check
-from audit.installed import exposures, files, fits, has_unread_acl, key_elsewhere, pairs, require_read, unread
-from audit.key_reuse import Sharing, reuse_faults
 from audit.observation import HostView
 from audit.policy import Policy
 from audit.text import listing, sentence

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from audit.analysis.installed_files import covering
+from audit.analysis.lint_scope import require_bound, require_rules
+from audit.analysis.placeholder import require_own
+from audit.analysis.reachability import UNREACHABLE
 from audit.checks import check
 from audit.endpoint import Endpoint
-from audit.installed import covering
-from audit.lint_scope import require_bound, require_rules
 from audit.observation import Observation
-from audit.placeholder import require_own
 from audit.policy import Policy
-from audit.reach import UNREACHABLE
 from audit.text import listing, sentence
 from audit.verdict import inconclusive, not_applicable, require
 from audit.x509.certificate import Certificate

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from audit.analysis.protocol_versions import old_versions, untold_versions
+from audit.analysis.reachability import unreached
 from audit.checks import check
-from audit.faults import old_versions, untold_versions
 from audit.observation import Observation
 from audit.policy import Policy
-from audit.reach import unreached
 from audit.text import listing
 from audit.verdict import inconclusive, require_none
 

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from audit.addresses import direction, leaves_by_address
+from audit.analysis.addresses import direction, leaves_by_address
 from audit.analysis.path_faults import require_sound
+from audit.analysis.reachability import (
+    UNREACHABLE,
+    cause_of,
+    described,
+    is_plaintext,
+    missed,
+    says_something,
+    unreached,
+)
 from audit.checks import check
 from audit.observation import Observation
 from audit.policy import Policy
-from audit.reach import UNREACHABLE, cause_of, described, is_plaintext, missed, says_something, unreached
 from audit.text import listing, sentence
 from audit.verdict import inconclusive, not_applicable, require
 from audit.x509.path.served_chain import Chain

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from audit.analysis.revocation import REVOKED, require_unrevoked
 from audit.checks import check
 from audit.observation import Observation
 from audit.policy import Policy
-from audit.revocation_status import REVOKED, require_unrevoked
 from audit.x509.path.served_chain import Chain
 
 

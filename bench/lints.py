@@ -21,8 +21,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
-from audit.expiry import validity_excess
-from audit.faults import forgeable
+from audit.analysis.chains import forgeable
+from audit.analysis.validity import validity_excess
 from audit.policy import load_profile
 from audit.verdict import Inconclusive
 from audit.x509.certificate import Certificate, read_certificate

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from audit.analysis.reachability import UNREACHABLE
 from audit.checks import Check
 from audit.endpoint import Endpoint
 from audit.observation import Accident
-from audit.reach import UNREACHABLE
 from audit.verdict import Inconclusive
 from pytest_sslaudit.run import Run
 

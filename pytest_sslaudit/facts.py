@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 
+from audit.analysis.placeholder import CERTIFICATE_MISSING
+from audit.analysis.reachability import unreached
 from audit.analysis.served_chains import ServedChain, served_chains
 from audit.endpoint import Endpoint
 from audit.observation import Accident, Handshake, HostView, Observation
-from audit.placeholder import CERTIFICATE_MISSING
 from audit.policy import Policy, Profile, choose_policy
-from audit.reach import unreached
 from audit.verdict import Inconclusive, NotApplicable
 from audit.x509.certificate import Certificate
 from audit.x509.path.served_chain import Anchors, Chain, read_chain

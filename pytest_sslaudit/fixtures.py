@@ -9,8 +9,8 @@ from datetime import datetime
 
 import pytest
 
+from audit.analysis.key_reuse import Sharing
 from audit.endpoint import Endpoint
-from audit.key_reuse import Sharing
 from audit.observation import Handshake, HostView, Observation
 from audit.policy import Policy
 from audit.probe.key_list import has_key_list

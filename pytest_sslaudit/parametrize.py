@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 import testinfra
 
+from audit.analysis.revocation import REVOKED
 from audit.checks import Check, check_of
 from audit.endpoint import Endpoint
-from audit.revocation_status import REVOKED
 from audit.targets import redacted
 from audit.text import matches_glob
 from pytest_sslaudit import fixtures

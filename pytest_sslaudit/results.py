@@ -19,10 +19,10 @@ from audit.configuration.private_files import open_anew
 from audit.json_codec import format_time
 from audit.observation import InstalledFile, Observation
 from audit.result import Phase, Result, from_row, to_row
-from audit.revocation_status import crl_urls, ocsp_urls
 from audit.verdict import Inconclusive, Verdict
 from audit.x509.certificate import Certificate, read_certificate
 from audit.x509.member import Member, read_member
+from audit.x509.revocation.sources import crl_urls, ocsp_urls
 from pytest_sslaudit.facts import Facts
 
 ROW: Final = "sslaudit"

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 
-from audit.key_reuse import KeyUse, Sharing, key_uses, sharing_of
+from audit.analysis.key_reuse import KeyUse, Sharing, key_uses, sharing_of
 from audit.observation import SCHEMA, Observation
 
 SharingOf = Callable[[str], Sharing]

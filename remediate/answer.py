@@ -15,10 +15,10 @@ from typing import Final
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from audit.analysis.chains import distrust
 from audit.analysis.path_faults import DATES, SIGNATURE, UNVERIFIED, USAGE, refusals_above_leaf
 from audit.endpoint import to_address
 from audit.text import duration, listing, moment, sentence
-from audit.trust import distrust
 from audit.verdict import Inconclusive
 from audit.x509.certificate import Certificate, read_certificate
 from audit.x509.path.served_chain import FORGEABLE, Chain, read_chain

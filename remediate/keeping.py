@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from audit.addresses import is_public
+from audit.analysis.addresses import is_public
 from audit.endpoint import to_address
 from audit.text import sentence
 from audit.verdict import Verdict

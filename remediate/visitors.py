@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final, Literal
 
-from audit.firewall_world import LISTED, TODAY_SAYS
+from audit.firewall.exposure import LISTED, TODAY_SAYS
 from audit.text import listing, sentence
 from remediate.dcv.validator import SELF_TEST
 from remediate.visits import Noted, Visit

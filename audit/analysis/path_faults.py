@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Final
 
+from audit.analysis.chains import distrust, forgeable
+from audit.analysis.installed_files import bundles
 from audit.endpoint import Endpoint
-from audit.faults import forgeable
-from audit.installed import bundles
 from audit.observation import HostView
 from audit.policy import Policy
-from audit.trust import distrust
 from audit.verdict import Inconclusive, Judgement
 from audit.x509.certificate import Certificate
 from audit.x509.identifiers import covers

@@ -16,7 +16,7 @@ import dns.name
 import dns.rdatatype
 import dns.rrset
 
-from audit.addresses import is_link_local
+from audit.analysis.addresses import is_link_local
 from audit.probe.question import Answer, AnswerKind, Door, Question, ask
 from audit.probe.root_hints import RootServer
 from audit.probe.wire import Stopped

@@ -19,7 +19,7 @@ from dataclasses import replace
 from typing import Final
 from urllib.parse import urljoin
 
-from audit.addresses import is_link_local
+from audit.analysis.addresses import is_link_local
 from audit.observation import Accident, DnsView, Door, Observation
 from audit.observation.website import VALIDATION
 from audit.probe.dns import resolve

@@ -19,7 +19,7 @@ from math import inf
 from typing import Final
 from urllib.parse import urljoin
 
-from audit.addresses import is_link_local, is_public
+from audit.analysis.addresses import is_link_local, is_public
 from audit.endpoint import to_address
 from audit.probe.dns import resolve
 from audit.probe.exchange import Answer, Bounds, FetchFault, Place, Question, Refused, ask, connect, place_of, tunnel

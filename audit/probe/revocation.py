@@ -1,7 +1,7 @@
 """Asks CRLs and OCSP responders about what was observed, if the certificates of its path name any.
 
 All questions about one endpoint have one deadline. Nothing that is sent raises an exception. Whether an answer can be
-trusted is judged in `audit.revocation_status`; `audit.probe.fetch` decides which addresses may be called.
+trusted is judged in `audit.analysis.revocation`; `audit.probe.fetch` decides which addresses may be called.
 """
 
 from __future__ import annotations
@@ -12,13 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
-from audit.analysis.served_chains import served_chains
-from audit.observation import Observation, RevocationAnswer, RevocationSource
-from audit.policy import Policy
-from audit.probe.exchange import Question
-from audit.probe.fetch import Fetched, Fetcher
-from audit.probe.revocation_cache import AnswerCache, Reply
-from audit.revocation_status import (
+from audit.analysis.revocation import (
     OFF,
     REVOKED,
     Rules,
@@ -30,6 +24,12 @@ from audit.revocation_status import (
     stapled,
     subjects,
 )
+from audit.analysis.served_chains import served_chains
+from audit.observation import Observation, RevocationAnswer, RevocationSource
+from audit.policy import Policy
+from audit.probe.exchange import Question
+from audit.probe.fetch import Fetched, Fetcher
+from audit.probe.revocation_cache import AnswerCache, Reply
 from audit.x509.path.served_chain import read_chain
 from audit.x509.path.trust_store import Anchors
 from audit.x509.revocation.ocsp import question as ocsp_question

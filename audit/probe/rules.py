@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Final
 
-from audit.firewall_csf import CHAIN, CONFIGURATION, LISTS, SETTINGS, read_countries, read_csf
-from audit.firewall_iptables import read_iptables
-from audit.firewall_nft import read_nftables
+from audit.firewall.csf import CHAIN, CONFIGURATION, LISTS, SETTINGS, read_countries, read_csf
+from audit.firewall.iptables import read_iptables
+from audit.firewall.nftables import read_nftables
 from audit.host.trust import load_shell
 from audit.observation.firewall import Chain, Firewall
 from audit.services.service import Section

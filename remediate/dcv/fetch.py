@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import SplitResult, urljoin, urlsplit
 
-from audit.addresses import is_link_local
+from audit.analysis.addresses import is_link_local
 from audit.probe.doors import NEVER_ASKED
 from audit.probe.wire import has_route
 from remediate.dcv.validator import SELF_TEST, Hop, Look, Vantage, Verdict

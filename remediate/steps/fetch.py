@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from audit.installed import bundles
+from audit.analysis.chains import outlived
+from audit.analysis.installed_files import bundles
 from audit.probe.fetch import Unfetched
 from audit.text import sentence
-from audit.trust import outlived
 from audit.x509.certificate import Certificate, read_certificate
 from audit.x509.path.served_chain import read_chain
 from audit.x509.path.served_path import is_signed_by

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Final
 
-from audit.installed import exposures
+from audit.analysis.installed_files import exposures
 from audit.observation import InstalledFile
 from audit.text import listing, sentence
 from remediate.action import Command

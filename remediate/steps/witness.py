@@ -12,11 +12,11 @@ from hashlib import sha256
 from itertools import chain
 from typing import Final
 
+from audit.analysis.chains import distrust
 from audit.analysis.path_faults import refusals_above_leaf
 from audit.observation import Handshake, Observation
 from audit.probe import observe
 from audit.text import listing, moment, sentence
-from audit.trust import distrust
 from audit.verdict import Inconclusive
 from audit.x509.path.served_chain import Chain, read_chain
 from remediate.case import SWITCHED, Repair

@@ -12,10 +12,10 @@ from dataclasses import dataclass, replace
 from functools import cache, lru_cache
 from typing import Any, Final
 
-from audit.key_reuse import key_uses, sharing_of
+from audit.analysis.key_reuse import key_uses, sharing_of
+from audit.analysis.revocation import holds_until, places, rules_of, subjects
 from audit.observation import InstalledFile, Observation, RevocationAnswer
 from audit.policy import Policy, load_profile
-from audit.revocation_status import holds_until, places, rules_of, subjects
 from audit.verdict import Finding, Inconclusive, Judgement
 from audit.x509.certificate import FACTS, MALFORMED, Certificate, read_certificate
 from audit.x509.lint import ask, is_of_ca, lint

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from itertools import product
 from typing import Literal
 
-from audit.firewall_walk import Packet
+from audit.firewall.evaluate import Packet
 from audit.observation.firewall import Action, Asked, Chain, Condition, Firewall, Rule
 
 ACTIONS: tuple[Action, ...] = ("accept", "accept", "refuse", "refuse", "jump", "goto", "return", "pass")

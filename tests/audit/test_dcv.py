@@ -9,8 +9,8 @@ from dataclasses import replace
 import pytest
 
 from audit import test_dcv
-from audit.firewall_iptables import read_iptables
-from audit.firewall_world import LISTED, REFUSED_MAX, world
+from audit.firewall.exposure import LISTED, REFUSED_MAX, world
+from audit.firewall.iptables import read_iptables
 from audit.json_codec import from_json, to_json
 from audit.observation import DnsView, Door, Observation
 from audit.observation.cpanel import Unread, Upkeep

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from audit.firewall_csf import read_countries, read_csf
-from audit.firewall_iptables import read_iptables
-from audit.firewall_nft import read_nftables
-from audit.firewall_walk import answer, packet
+from audit.firewall.csf import read_countries, read_csf
+from audit.firewall.evaluate import answer, packet
+from audit.firewall.iptables import read_iptables
+from audit.firewall.nftables import read_nftables
 from audit.observation.firewall import Chain, Firewall
 
 CA, OTHER, SIX = "178.255.81.12", "198.51.100.7", "2001:db8::1"

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 
 import pytest
 
-from audit.firewall_condense import condensed
-from audit.firewall_walk import Answer, Packet, answer, packet, spans_of
+from audit.firewall.evaluate import Answer, Packet, answer, packet
+from audit.firewall.ranges import condensed, spans_of
 from audit.observation.firewall import Chain, Condition, Firewall, Rule
 from tests.audit.rulebook import generated, is_open, outcomes, packets
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 
-from audit.faults import weak_ca_keys
+from audit.analysis.chains import weak_ca_keys
 from audit.policy import Policy, load_profile
 from audit.test_key import test_key_is_strong as is_strong
 from audit.x509.public_keys import KeyFacts, rsa_facts, small_factors, weaknesses

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from audit.analysis.key_reuse import Sharing, key_uses, reuse_faults, sharing_of
 from audit.endpoint import parse_endpoint
-from audit.key_reuse import Sharing, key_uses, reuse_faults, sharing_of
 from audit.observation import Handshake, HostView, InstalledFile, Observation
 from audit.policy import Policy, load_profile
 from audit.policy.thresholds import Thresholds

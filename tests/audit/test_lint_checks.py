@@ -12,8 +12,8 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from audit import test_certificate as checks
 from audit import test_chain as chains
 from audit import test_names as names
+from audit.analysis.lint_scope import require_rules
 from audit.endpoint import parse_endpoint
-from audit.lint_scope import require_rules
 from audit.observation import Handshake
 from audit.policy import Policy, load_profile
 from audit.verdict import Finding

@@ -12,14 +12,14 @@ from typing import Any
 import pytest
 
 from audit import test_certificate, test_chain, test_installed, test_key, test_protocol, test_revocation
+from audit.analysis.installed_files import clock_is_off
+from audit.analysis.key_reuse import Sharing
+from audit.analysis.revocation import rules_of
 from audit.checks import check_of
-from audit.installed import clock_is_off
-from audit.key_reuse import Sharing
 from audit.observation import HostView
 from audit.policy import Policy, builtin_profiles, load_profile
 from audit.policy.profile_file import THRESHOLDS
 from audit.policy.thresholds import DatedLimit, Profile
-from audit.revocation_status import rules_of
 from audit.verdict import Finding, Judgement, NotApplicable, Severity
 from audit.x509.path.trust_store import Anchors
 from tests.audit.certificates import DAY, NOW, Draft, leaf, rsa_key

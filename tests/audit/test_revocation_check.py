@@ -10,10 +10,10 @@ import pytest
 from cryptography import x509
 
 from audit import test_revocation as checks
+from audit.analysis.revocation import OFF, places, rules_of
 from audit.json_codec import from_json, to_json
 from audit.observation import Observation, RevocationAnswer, RevocationSource
 from audit.policy import Policy, Profile, load_profile
-from audit.revocation_status import OFF, places, rules_of
 from audit.x509.member import Member, read_member
 from audit.x509.path.served_chain import Chain, read_chain
 from audit.x509.path.trust_store import Anchors

@@ -11,9 +11,9 @@ from typing import Final
 
 import pytest
 
-from audit.firewall_iptables import read_iptables
-from audit.firewall_nft import read_nftables
-from audit.firewall_walk import answer, packet
+from audit.firewall.evaluate import answer, packet
+from audit.firewall.iptables import read_iptables
+from audit.firewall.nftables import read_nftables
 from audit.observation.firewall import Chain, Firewall
 from tests.host.conftest import own_network
 from tests.real.conftest import overlays

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from audit.firewall_world import TODAY_SAYS
+from audit.firewall.exposure import TODAY_SAYS
 from remediate.visitors import visitor_lines, who
 from remediate.visits import Noted, Visit
 

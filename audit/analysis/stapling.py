@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from audit.addresses import leaf_of
+from audit.analysis.addresses import leaf_of
+from audit.analysis.revocation import Rules
 from audit.observation import Handshake, Observation
-from audit.revocation_status import Rules
 from audit.text import listing
 from audit.verdict import Inconclusive, require
 from audit.x509.certificate import MALFORMED, Certificate

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from typing import NoReturn
 
-from audit.firewall_world import narrowness, shortcomings
+from audit.analysis.reachability import UNREACHABLE, UNRESOLVABLE, is_unresolved
+from audit.firewall.exposure import narrowness, shortcomings
 from audit.observation import Door, Observation
 from audit.observation.cpanel import Matter, Upkeep
 from audit.observation.firewall import Firewall
-from audit.reach import UNREACHABLE, UNRESOLVABLE, is_unresolved
 from audit.text import sentence
 from audit.verdict import inconclusive, not_applicable
 from audit.x509.identifiers import host_name_faults

@@ -11,25 +11,22 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from cryptography import x509
-from cryptography.x509.oid import AuthorityInformationAccessOID
-
+from audit.analysis.chains import distrust
 from audit.observation import Observation, RevocationAnswer, RevocationSource
 from audit.policy import Policy
 from audit.policy.thresholds import Thresholds
-from audit.trust import distrust
 from audit.verdict import Finding, Inconclusive, NotApplicable
 from audit.x509.certificate import MALFORMED, Fault
 from audit.x509.member import Member, read_member
 from audit.x509.path.served_chain import Chain
 from audit.x509.revocation.crl import RevocationList, read_crl
 from audit.x509.revocation.ocsp import read_ocsp
+from audit.x509.revocation.sources import MAX_URLS, crl_urls, names_source, ocsp_urls
 from audit.x509.revocation.status import Given, Said, Subject, Tolerance, by_crls, by_ocsp, readable
 
 REVOKED: Final = "cert.revoked"
 SOURCES: Final[tuple[RevocationSource, ...]] = ("crl", "ocsp")
 OFF: Final = "revocation is not asked about: the configuration says so ([fetch] revocation)"
-_MAX_URLS: Final = 4  # of each kind that one certificate may have asked; certificates in use name one or two
 _SECOND: Final = timedelta(seconds=1)
 
 
@@ -84,27 +81,7 @@ def places(member: Member, rules: Rules) -> tuple[tuple[RevocationSource, str], 
     """Return where a certificate says that its status is told, in the policy's order; http alone is asked."""
     known = {"crl": crl_urls(member), "ocsp": ocsp_urls(member)}
     asked = ((source, [url for url in known[source] if url.lower().startswith("http://")]) for source in rules.order)
-    return tuple((source, url) for source, urls in asked for url in urls[:_MAX_URLS])
-
-
-def crl_urls(member: Member) -> tuple[str, ...]:
-    """Return the URLs of its CRLs (RFC 5280 4.2.1.13)."""
-    points = member.get(x509.CRLDistributionPoints) or ()
-    names = (name for point in points for name in point.full_name or ())
-    return tuple(dict.fromkeys(name.value for name in names if isinstance(name, x509.UniformResourceIdentifier)))
-
-
-def ocsp_urls(member: Member) -> tuple[str, ...]:
-    """Return the URLs of its OCSP responders (RFC 5280 4.2.2.1)."""
-    access = [one for one in member.get(x509.AuthorityInformationAccess) or ()
-              if one.access_method == AuthorityInformationAccessOID.OCSP]  # fmt: skip
-    named = (one.access_location for one in access)
-    return tuple(dict.fromkeys(one.value for one in named if isinstance(one, x509.UniformResourceIdentifier)))
-
-
-def names_source(member: Member) -> bool:
-    """Tell whether a certificate says in any way where its status is told."""
-    return bool(crl_urls(member) or ocsp_urls(member) or member.get(x509.CRLDistributionPoints))
+    return tuple((source, url) for source, urls in asked for url in urls[:MAX_URLS])
 
 
 def holds_until(source: RevocationSource, content: bytes, subject: Subject) -> datetime | None:
@@ -228,7 +205,7 @@ def sha256_of(subject: Subject) -> str:
 
 def _unasked(subject: Subject, observation: Observation, rules: Rules) -> Said:
     if not places(subject.member, rules):
-        named = ", ".join((*crl_urls(subject.member), *ocsp_urls(subject.member))[:_MAX_URLS]) or "no URL"
+        named = ", ".join((*crl_urls(subject.member), *ocsp_urls(subject.member))[:MAX_URLS]) or "no URL"
         return Said("unknown", "only http is asked", f"it names {named}")
     if observation.revocation is None:
         return Said("unknown", "nobody", "no CRL and no OCSP responder was asked when this was observed")

@@ -10,10 +10,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from audit.firewall_condense import condensed
-from audit.firewall_nft import HOOKS
-from audit.firewall_spans import MAYBE, of_addresses, of_ports
-from audit.firewall_walk import spans_of
+from audit.firewall.nftables import HOOKS
+from audit.firewall.ranges import MAYBE, condensed, of_addresses, of_ports, spans_of
 from audit.observation.firewall import Chain, Condition, Rule
 
 CONFIGURATION: Final = "/etc/csf/csf.conf"

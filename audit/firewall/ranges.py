@@ -1,14 +1,13 @@
-"""Addresses, prefixes, ranges and ports as firewalls write them, as spans of numbers; each firewall has its own words.
-
-It knows no rule.
-"""
+"""Ranges of addresses and ports, and long blocklists as one rule."""
 
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Iterable, Iterator
+from itertools import groupby
 from typing import Final
 
-from audit.observation.firewall import Condition, Span
+from audit.observation.firewall import Action, Condition, Rule, Span
 
 LAST: Final = {4: 2**32 - 1, 6: 2**128 - 1}
 MAYBE: Final = Condition("unknown")
@@ -51,3 +50,41 @@ def whole(version: int) -> Condition:
 def folded(holds: bool, *, is_negated: bool = False) -> Condition:  # noqa: FBT001 - what it folds
     """Return the condition that is decided already."""
     return ALWAYS if holds is not is_negated else NEVER
+
+
+_READABLE: Final = 50  # rules
+_ALIKE: Final[tuple[Action, ...]] = ("accept", "refuse")
+
+
+def condensed(rules: Iterable[Rule]) -> Iterator[Rule]:
+    """Yield the rules, those of a long run as one that has the number and the text of the first."""
+    for kind, group in groupby(rules, key=_kind):
+        run = tuple(group)
+        yield from run if kind is None or len(run) < _READABLE else (_as_one(run),)
+
+
+def _kind(rule: Rule) -> tuple[Action, int] | None:
+    """Return what rules of one run have in common; None for one that is of none."""
+    match rule.conditions:
+        case (Condition(asked="source", is_negated=False, version=version),) if version and rule.action in _ALIKE:
+            return rule.action, version
+    return None
+
+
+def _as_one(run: tuple[Rule, ...]) -> Rule:
+    first = run[0]
+    spans = spans_of(span for rule in run for span in rule.conditions[0].spans)
+    condition = Condition("source", spans, version=first.conditions[0].version)
+    text = f"one of {len(run)} rules for addresses, the first of which is {first.text}"
+    return Rule(first.action, (condition,), first.target, text, first.number)
+
+
+def spans_of(ranges: Iterable[Span]) -> tuple[Span, ...]:
+    """Return ranges in order, those that touch as one."""
+    merged: list[Span] = []
+    for first, last in sorted((one[0], one[1]) for one in ranges):
+        if merged and first <= merged[-1][1] + 1:
+            merged[-1] = (merged[-1][0], max(last, merged[-1][1]))
+        else:
+            merged.append((first, last))
+    return tuple(merged)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from audit.analysis.chains import require_names
+from audit.analysis.placeholder import require_own
 from audit.observation import Observation
-from audit.placeholder import require_own
 from audit.policy import Policy
 from audit.text import listing, moment, sentence
-from audit.trust import require_names
 from audit.verdict import Finding, Inconclusive, NotApplicable, Remedy
 from audit.x509.certificate import MALFORMED, Certificate
 from audit.x509.lint import Rule, lint

@@ -11,10 +11,8 @@ import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
-from audit.firewall_condense import condensed
-from audit.firewall_nft import HOOKS
-from audit.firewall_spans import MAYBE, folded, of_addresses, of_ports
-from audit.firewall_walk import spans_of
+from audit.firewall.nftables import HOOKS
+from audit.firewall.ranges import MAYBE, condensed, folded, of_addresses, of_ports, spans_of
 from audit.observation.firewall import Action, Chain, Condition, Rule
 
 _STAGES: Final[Mapping[tuple[str, str], int]] = {

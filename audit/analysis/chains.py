@@ -1,19 +1,65 @@
-"""Why a chain leads to no trust anchor, what would complete it, and how long it is valid.
-
-Times are not a condition of trust: an intermediate that is not valid now is `chain.invalid-path`.
-"""
+"""Why a chain is not trusted, weak or badly sent: one message per fault."""
 
 from __future__ import annotations
 
 from typing import Final
 
-from audit.installed import bundles
+from audit.analysis.installed_files import bundles
 from audit.observation import HostView
+from audit.policy.thresholds import Thresholds
 from audit.text import moment
 from audit.verdict import Inconclusive
 from audit.x509.certificate import MALFORMED, Certificate
 from audit.x509.path.served_chain import Chain
+from audit.x509.path.trust_store import LINKED
+from audit.x509.public_keys import small_factors, weaknesses
 from audit.x509.signatures import ALGORITHMS
+
+
+def chain_faults(chain: Chain) -> tuple[str, ...]:
+    """Say in a clause each what cannot be read in the certificates sent; a trust anchor is trusted as it is."""
+    return tuple(
+        f"the leaf's {fault}" if index == 0 else f"certificate {index + 1}, {fault}"
+        for index, certificate in enumerate(chain.certificates)
+        if not _is_anchor(certificate, chain)
+        for fault in certificate.faults
+    )
+
+
+def forgeable_signatures(chain: Chain, limits: Thresholds) -> tuple[str, ...]:
+    """Say in a clause each which of leaf and intermediates is signed with a digest that is not admitted."""
+    return tuple(clause for one in (chain.leaf, *chain.intermediates) for clause in forgeable(one, limits))
+
+
+def forgeable(certificate: Certificate, limits: Thresholds) -> tuple[str, ...]:
+    """Say that a certificate is signed with a digest that is not admitted, if so."""
+    name, digest = certificate.signature_algorithm, certificate.signature_digest
+    if (digest or name) in limits.signature_digests:
+        return ()
+    of_parameters = f" ({digest})" if name == "id-RSASSA-PSS" else ""
+    return (f"{certificate} is signed with {name}{of_parameters}; admitted are {', '.join(limits.signature_digests)}",)
+
+
+def sent_anchors(chain: Chain) -> tuple[str, ...]:
+    """Return the trust anchors that were sent in their self-signed form, after the leaf."""
+    return tuple(
+        str(one) for one in chain.certificates[1:]
+        if _is_anchor(one, chain) and one.can_ask("is_self_signed") and one.is_self_signed
+    )  # fmt: skip
+
+
+def weak_ca_keys(chain: Chain, limits: Thresholds) -> tuple[str, ...]:
+    """Say in a clause each what is wrong with the key of an intermediate."""
+    return tuple(
+        f"{one}: {clause}"
+        for one in chain.intermediates
+        for clause in (*weaknesses(one.key, limits), *small_factors(one.key))
+    )
+
+
+def _is_anchor(certificate: Certificate, chain: Chain) -> bool:
+    return certificate.can_ask(*LINKED) and chain.anchors.matching(certificate) is not None
+
 
 UNVERIFIABLE: Final = ("md2", "md4", "ripemd160")
 """Digests that the library no longer computes; none is admitted by any policy."""

@@ -161,14 +161,3 @@ def _holds(condition: Condition, seen: Packet) -> bool | None:
 def _within(spans: tuple[Span, ...], number: int) -> bool:
     index = bisect_right(spans, number, key=lambda span: span[0]) - 1
     return index >= 0 and number <= spans[index][1]
-
-
-def spans_of(ranges: Iterable[Span]) -> tuple[Span, ...]:
-    """Return ranges in order, those that touch as one."""
-    merged: list[Span] = []
-    for first, last in sorted((one[0], one[1]) for one in ranges):
-        if merged and first <= merged[-1][1] + 1:
-            merged[-1] = (merged[-1][0], max(last, merged[-1][1]))
-        else:
-            merged.append((first, last))
-    return tuple(merged)

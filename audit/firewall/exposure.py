@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Final
 
-from audit.firewall_walk import Answer, answer, packet
+from audit.firewall.evaluate import Answer, answer, packet
 from audit.observation.firewall import Firewall
 from audit.text import listing
 

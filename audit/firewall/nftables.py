@@ -11,10 +11,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
-from audit.firewall_condense import condensed
-from audit.firewall_nft_match import Sets, Table
-from audit.firewall_spans import ALWAYS, MAYBE, NEVER
-from audit.firewall_text import said
+from audit.firewall.nftables_match import Sets, Table
+from audit.firewall.nftables_text import said
+from audit.firewall.ranges import ALWAYS, MAYBE, NEVER, condensed
 from audit.observation.firewall import Action, Chain, Condition, Rule
 
 _VERSIONS: Final = {"ip": 4, "ip6": 6, "inet": 0, "netdev": 0}

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from audit.addresses import leaf_of
+from audit.analysis.addresses import leaf_of
 from audit.observation import Observation
 from audit.policy import Policy
 from audit.verdict import Inconclusive

@@ -10,9 +10,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-from audit.firewall_spans import ALWAYS, MAYBE, NEVER, folded, of_addresses, of_ports, whole
-from audit.firewall_text import written
-from audit.firewall_walk import spans_of
+from audit.firewall.nftables_text import written
+from audit.firewall.ranges import ALWAYS, MAYBE, NEVER, folded, of_addresses, of_ports, spans_of, whole
 from audit.observation.firewall import Condition
 
 _FIELDS: Final[Mapping[tuple[str, str], str]] = {

@@ -1,0 +1,1 @@
+"""Whether a connection gets in: firewall rules read into values and evaluated, without I/O."""
