@@ -14,7 +14,7 @@ from functools import cache
 from typing import Final
 
 from audit.host.trust import TRUST, load_shell
-from audit.services.service import Section
+from audit.services.model import Section
 
 COMMAND_LIMIT_S: Final = 10  # for each program a script runs; the script as a whole has the login's deadline
 SECTION_BYTES: Final = 8_000_000  # a panel with 3,000 virtual hosts writes some 6 MB of apache configuration

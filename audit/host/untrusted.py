@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from audit.probe.facts import Facts
-from audit.services.service import Section
+from audit.services.model import Section
 
 _LINE = re.compile(r"(?P<pid>[0-9]{1,10}) (?P<service>\w+) (?P<why>.+)")
 

@@ -12,8 +12,7 @@ from typing import Final
 from audit.host.script import Script, filled, section_names
 from audit.host.trust import load_shell
 from audit.probe.upkeep import UPKEEP
-from audit.services.layout import Layout
-from audit.services.service import Section, Service
+from audit.services.model import Layout, Section, Service
 
 MAX_PROCESSES: Final = 16  # instances of services that are asked for their configuration
 

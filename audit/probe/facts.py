@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from audit.endpoint import BadEndpoint, to_address, to_name
-from audit.services.service import ANY_IPV4, ANY_IPV6, Section
+from audit.services.model import ANY_IPV4, ANY_IPV6, Section
 
 _NOT_OUTSIDE: Final = re.compile(r"^(docker|br-|veth|virbr|cni|flannel|cali|podman|lxcbr|lxdbr)")  # containers' bridges
 _PLACE: Final = re.compile(r"([0-9A-Fa-f]{8}|[0-9A-Fa-f]{32}):([0-9A-Fa-f]{4})")  # of /proc/net/tcp

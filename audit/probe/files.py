@@ -16,7 +16,7 @@ from typing import Final
 
 from audit.host.script import filled, shell_text
 from audit.observation import FileFault, InstalledFile
-from audit.services.service import NamedFile, Section
+from audit.services.model import NamedFile, Section
 
 PER_COMMAND: Final = 300  # files; eight processes each, and a command line holds 128 KiB (MAX_ARG_STRLEN)
 

@@ -31,9 +31,9 @@ from audit.probe.strangers import TRY, places_to_try, read_strangers, try_strang
 from audit.probe.target import Target
 from audit.probe.upkeep import read_upkeep
 from audit.services import LAYOUTS, SERVICES
-from audit.services.configuration import unreadable
+from audit.services.config_files import unreadable
 from audit.services.declared import DeclaredService, listeners_of, websites_of
-from audit.services.service import Dump, Listener, NamedFile, Section, Service
+from audit.services.model import Dump, Listener, NamedFile, Section, Service
 
 Clock = Callable[[], datetime]
 _TIMED_OUT: Final = (124, 137)  # the status of timeout(1)

@@ -16,7 +16,7 @@ from audit.endpoint import Endpoint, to_address
 from audit.host.script import Script, shell_text
 from audit.observation import FailureKind, Handshake, ProbeFailure, Stage
 from audit.probe.login import Host
-from audit.services.service import Section
+from audit.services.model import Section
 from audit.x509.pem import certificates_in
 
 _STARTTLS: Final = {"smtp": "smtp", "imap": "imap", "pop3": "pop3", "ftp": "ftp"}

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from audit.observation import ConfigTest
-from audit.services.service import Listener
+from audit.services.model import Listener
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ from audit.observation import ProbeFailure, Stage
 from audit.probe.login_faults import explain, last_line
 from audit.probe.run_local import Command, Finished, run_bounded
 from audit.redaction import Secrets
-from audit.services.service import Section
+from audit.services.model import Section
 
 if TYPE_CHECKING:
     from testinfra.backend.base import BaseBackend

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from audit.endpoint import BadEndpoint, Endpoint, to_address, to_name
 from audit.observation import HostView
 from audit.probe.facts import Facts, covers
-from audit.services.service import ANY_IPV4, ANY_IPV6, Listener
+from audit.services.model import ANY_IPV4, ANY_IPV6, Listener
 
 
 @dataclass(frozen=True, slots=True)

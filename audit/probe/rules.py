@@ -16,7 +16,7 @@ from audit.firewall.iptables import read_iptables
 from audit.firewall.nftables import read_nftables
 from audit.host.trust import load_shell
 from audit.observation.firewall import Chain, Firewall
-from audit.services.service import Section
+from audit.services.model import Section
 
 _PICK: Final = "|".join(SETTINGS).replace("|", r"\|")
 _HOOKED: Final = re.compile(r"\bhook (?:input|prerouting|ingress)\b")

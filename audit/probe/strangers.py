@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterator, Sequence
 from typing import Final
 
 from audit.host.trust import load_shell
-from audit.services.service import Listener, Section
+from audit.services.model import Listener, Section
 
 Socket = tuple[str, int, frozenset[int]]
 _PLAIN: Final = frozenset({22, 53, 80, 111, 631, 1433, 1521, 2049, 3306, 5432, 6379, 9100, 11211, 27017})

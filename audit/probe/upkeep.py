@@ -14,7 +14,7 @@ from audit.contact import read_forward, read_wwwacct
 from audit.host.trust import load_shell
 from audit.observation.cpanel import Matter, Token, Unread, Upkeep
 from audit.probe.rules import RULES, read_rules
-from audit.services.service import Section
+from audit.services.model import Section
 
 TOUCH_FILES: Final = (
     "/var/cpanel/ssl/disable_auto_hostname_certificate",

@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from audit.services import apache, cpanel, dovecot, exim, nginx, postfix, proftpd, pureftpd, vsftpd
-from audit.services.layout import Laid, Layout
-from audit.services.service import Dump, Listener, NamedFile, Section, Service
+from audit.services.model import Dump, Laid, Layout, Listener, NamedFile, Section, Service
 
 SERVICES: Final[tuple[Service, ...]] = (
     nginx.SERVICE,

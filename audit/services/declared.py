@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from audit.endpoint import parse_endpoint
 from audit.observation.website import Docroot, Website
-from audit.services.service import ANY, Listener, pair
+from audit.services.model import ANY, Listener, pair
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
-from audit.services.configuration import to_port
-from audit.services.service import ANY, Dump, Listener, NamedFile, Section, Service, pair
+from audit.services.config_files import to_port
+from audit.services.model import ANY, Dump, Listener, NamedFile, Section, Service, pair
 
 _NEEDED: Final = ("protocols", "listen", "ssl", "ssl_cert", "ssl_key", "ssl_server_cert_file", "ssl_server_key_file",
                   "port", "address", "ssl_alt_cert", "ssl_alt_key", "cert_file", "key_file")  # fmt: skip

@@ -9,8 +9,8 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-from audit.services.configuration import to_port
-from audit.services.service import ANY, Dump, Listener, NamedFile, Service, pair
+from audit.services.config_files import to_port
+from audit.services.model import ANY, Dump, Listener, NamedFile, Service, pair
 
 _PORTS: Final = {"smtp": 25, "smtps": 465, "ssmtp": 465, "submission": 587, "submissions": 465}
 

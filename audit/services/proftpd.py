@@ -11,9 +11,9 @@ from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import Final
 
-from audit.services.configuration import split_files, to_port, unreadable
-from audit.services.sections import Part, Reading, parse
-from audit.services.service import ANY, Dump, Listener, NamedFile, Service, pair
+from audit.services.block_syntax import Part, Reading, parse
+from audit.services.config_files import split_files, to_port, unreadable
+from audit.services.model import ANY, Dump, Listener, NamedFile, Service, pair
 
 _PAIRS: Final = (
     ("TLSRSACertificateFile", "TLSRSACertificateKeyFile"),

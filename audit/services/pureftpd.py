@@ -10,8 +10,8 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
-from audit.services.configuration import to_port
-from audit.services.service import ANY, Dump, Listener, NamedFile, Service, pair
+from audit.services.config_files import to_port
+from audit.services.model import ANY, Dump, Listener, NamedFile, Service, pair
 
 _DEFAULT_FILE: Final = "/etc/ssl/private/pure-ftpd.pem"  # compiled in by Debian and RHEL alike
 _OPTIONS: Final = {

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from audit.services.configuration import split_files, to_port, unreadable
-from audit.services.service import ANY_IPV4, ANY_IPV6, Dump, Listener, NamedFile, Service, pair
+from audit.services.config_files import split_files, to_port, unreadable
+from audit.services.model import ANY_IPV4, ANY_IPV6, Dump, Listener, NamedFile, Service, pair
 
 _DEFAULT_FILE: Final = "/usr/share/ssl/certs/vsftpd.pem"
 

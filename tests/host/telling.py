@@ -14,7 +14,7 @@ from audit.probe.files import section_of
 from audit.probe.host import Wishes, inspect
 from audit.probe.login import Host
 from audit.probe.target import Target
-from audit.services.service import Section
+from audit.services.model import Section
 
 ANSWERED: Final = datetime(2026, 11, 23, 12, tzinfo=UTC)
 _EVERYWHERE: Final = "00000000"

@@ -12,8 +12,8 @@ import pytest
 from audit.host.script import cut_sections, prologue, read_sections, script_of
 from audit.probe import collect
 from audit.probe.collect import READERS
-from audit.services.configuration import included, split_files, unreadable
-from audit.services.service import Section
+from audit.services.config_files import included, split_files, unreadable
+from audit.services.model import Section
 
 INCLUDE = r"s/^ *include  *\([^;]*\);.*/\1/p"
 

@@ -12,7 +12,7 @@ from audit.host.collector import collector_text, collector_version
 from audit.host.script import read_sections
 from audit.probe.files import section_of
 from audit.probe.inside import _script
-from audit.services.service import Section
+from audit.services.model import Section
 from pytest_sslaudit.cli.program import main
 
 SHELLS = ("dash", "bash")

@@ -7,7 +7,7 @@ from typing import Final
 import pytest
 
 from audit.json_codec import to_json
-from audit.services.service import Section
+from audit.services.model import Section
 from tests.host.telling import ask
 from tests.host.test_layouts import ANSWERS, FILES
 

@@ -11,7 +11,7 @@ from audit.observation import HostView, ProbeFailure
 from audit.observation.website import Docroot
 from audit.policy import choose_policy
 from audit.services.declared import DeclaredService
-from audit.services.service import Section
+from audit.services.model import Section
 from audit.services.virtual_hosts import docroot_of
 from tests.audit.facts import CPANEL, observed
 from tests.audit.verdicts import finding, inconclusive, judged

@@ -36,7 +36,7 @@ from audit.probe.login import Host, hosts_of
 from audit.probe.target import Target
 from audit.services import LAYOUTS, SERVICES
 from audit.services.declared import DeclaredService
-from audit.services.service import NamedFile, Section
+from audit.services.model import NamedFile, Section
 from audit.targets import Login, assemble
 from tests.audit.certificates import leaf, rsa_key
 from tests.host.hosts import look, now

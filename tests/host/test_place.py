@@ -12,7 +12,7 @@ from audit.probe.agents import is_snakeoil, owner_of
 from audit.probe.facts import Facts
 from audit.probe.place import Found, Placed, endpoints_of, host_name
 from audit.probe.strangers import places_to_try, read_strangers, try_strangers
-from audit.services.service import Listener, Section, pair
+from audit.services.model import Listener, Section, pair
 from tests.host.test_local import certificate
 
 FACTS = Facts(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from audit.services.service import Dump, Listener, Section
+from audit.services.model import Dump, Listener, Section
 
 
 def dump(ports: tuple[tuple[str, int], ...] = (), /, **sections: str) -> Dump:

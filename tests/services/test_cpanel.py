@@ -8,8 +8,8 @@ from audit.observation import InstalledFile
 from audit.observation.website import Docroot, Website
 from audit.services import Laid, Listener
 from audit.services.cpanel import kept, services, websites, word
-from audit.services.cpanel_file import INSTALLED, OWN, own_file
-from audit.services.service import Dump, pair
+from audit.services.cpanel.own_certificate import INSTALLED, OWN, own_file
+from audit.services.model import Dump, pair
 from audit.services.virtual_hosts import docroot_of
 from tests.services.dumps import brief, dump, paths
 

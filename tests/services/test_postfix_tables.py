@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from audit.services import postfix
-from audit.services.service import Dump, Section
+from audit.services.model import Dump, Section
 
 MASTER = "smtp inet n - y - - smtpd\n"
 

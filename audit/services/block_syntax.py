@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from audit.services.configuration import INCLUDE_DEPTH, included
+from audit.services.config_files import INCLUDE_DEPTH, included
 
 _WORD = re.compile(r"""\s*(?:"((?:\\["\\]|[^"])*)(?:"|$)|'((?:\\['\\]|[^'])*)(?:'|$)|(\S+))""")
 _NESTING: Final = 64  # sections in sections; people write four, and what lies deeper is not read

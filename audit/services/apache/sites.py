@@ -9,12 +9,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from audit.observation.website import Website
-from audit.services.apache_folders import Host, folder_of, hosts_in
-from audit.services.apache_logs import logs_of
-from audit.services.apache_syntax import Configuration, names, place, read_configuration, speaks_tls
-from audit.services.configuration import to_port
-from audit.services.sections import Part
-from audit.services.service import ANY, ANY_IPV4, ANY_IPV6, Dump
+from audit.services.apache.docroot import Host, folder_of, hosts_in
+from audit.services.apache.logs import logs_of
+from audit.services.apache.syntax import Configuration, names, place, read_configuration, speaks_tls
+from audit.services.block_syntax import Part
+from audit.services.config_files import to_port
+from audit.services.model import ANY, ANY_IPV4, ANY_IPV6, Dump
 
 Places = Mapping[int, Sequence[tuple[str | None, int | None]]]
 """Where each part is bound, by its identity: None is every address, and every port."""

@@ -1,18 +1,15 @@
-"""What a service on a host is to us: how its processes are called, what to run there, and how to read the answer.
-
-It knows no service by name and runs nothing.
-"""
+"""What a service and a panel are: process names, the script for the host, listeners, and a configuration dump."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
 from typing import Final
 
-from audit.observation import FileKind
+from audit.observation import FileKind, InstalledFile
 from audit.observation.website import Website
 
 ANY_IPV4: Final = "0.0.0.0"  # noqa: S104 - the unspecified address as configurations write it; nothing is bound here
@@ -113,3 +110,40 @@ def pair(certificate: str | None, key: str | None = None, chain: str | None = No
     """Return the files of one certificate in the order certificate, key, chain, leaving out what is not named."""
     named: tuple[tuple[FileKind, str | None], ...] = (("certificate", certificate), ("key", key), ("chain", chain))
     return tuple(NamedFile(kind, path) for kind, path in named if path)
+
+
+@dataclass(frozen=True, slots=True)
+class Laid:
+    """A service on a host: what it listens on or would, and whether it runs."""
+
+    service: str
+    listeners: tuple[Listener, ...]
+    is_running: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """A row of the table of layouts.
+
+    `mark` is a file that is there where the panel is, and says its version. `values` are the variables, as words, of
+    its script, which runs only there and is written as a service's is, but for a program. The functions are pure: the
+    dump they are given is of the layout's own sections, and its `ports` are all that anything on the host listens on.
+
+    `kept` leaves of a service that was found what is not switched off and not the panel's own. `services` are the
+    panel's own, and those that it expects and that are not among the found. `websites` answer for the host's own name
+    where none that was found does. `word` is the panel's own for a service whose certificate is installed through it.
+    """
+
+    name: str
+    mark: str
+    values: Mapping[str, tuple[str, ...]]
+    kept: Callable[[Dump, Laid], tuple[Listener, ...]]
+    services: Callable[[Dump, Sequence[Laid]], tuple[Laid, ...]]
+    websites: Callable[[Dump, str, Sequence[Website]], tuple[Website, ...]]
+    word: Callable[[str, Iterable[InstalledFile]], str | None]
+
+    @property
+    def script(self) -> str:
+        """The body of a POSIX shell function: `shell/NAME.sh` after its variables."""
+        variables = "".join(f"{name}='{' '.join(words)}'\n" for name, words in self.values.items())
+        return variables + shell_script(self.name)

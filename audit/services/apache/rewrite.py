@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from audit.services.validation_path import takes
+from audit.services.challenge_path import takes
 
 Directives = Iterable[tuple[str, tuple[str, ...]]]
 

@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from typing import Final
 
 from audit.observation.website import Docroot, Website
-from audit.services.configuration import absolute
-from audit.services.nginx_logs import logs_of
-from audit.services.nginx_syntax import Directive, listens, read_configuration, server_names, tls_sockets, values
-from audit.services.service import Dump
-from audit.services.validation_path import SAMPLES, aliased, takes
+from audit.services.challenge_path import SAMPLES, aliased, takes
+from audit.services.config_files import absolute
+from audit.services.model import Dump
+from audit.services.nginx.logs import logs_of
+from audit.services.nginx.syntax import Directive, listens, read_configuration, server_names, tls_sockets, values
 
 _NO_FILE: Final = re.compile(r".+_pass|internal|stub_status|empty_gif|perl|js_content|(rewrite|content)_by_lua.*")
 _OTHER_FOLDER: Final = re.compile(r"root|alias|.+_pass")

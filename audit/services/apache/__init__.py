@@ -10,11 +10,11 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Final
 
-from audit.services import apache_sites
-from audit.services.apache_syntax import names, place, read_configuration, speaks_tls
-from audit.services.configuration import absolute
-from audit.services.sections import Part
-from audit.services.service import ANY, Dump, Listener, NamedFile, Service, pair
+from audit.services.apache import sites
+from audit.services.apache.syntax import names, place, read_configuration, speaks_tls
+from audit.services.block_syntax import Part
+from audit.services.config_files import absolute
+from audit.services.model import ANY, Dump, Listener, NamedFile, Service, pair
 
 
 def read(dump: Dump) -> tuple[Listener, ...]:
@@ -72,4 +72,4 @@ def _meeting(on: str | None, at: str | None) -> tuple[str, ...]:
     return ANY if one is None else (one,)
 
 
-SERVICE: Final = Service("apache", ("apache2", "httpd"), ("-f", "-d"), read, apache_sites.read)
+SERVICE: Final = Service("apache", ("apache2", "httpd"), ("-f", "-d"), read, sites.read)

@@ -13,11 +13,11 @@ from fnmatch import fnmatchcase
 from typing import Final
 
 from audit.observation.website import Docroot
-from audit.services.apache_rewriting import Request, rewritten
-from audit.services.apache_syntax import Configuration
-from audit.services.configuration import absolute
-from audit.services.sections import Part
-from audit.services.validation_path import SAMPLES, aliased, takes
+from audit.services.apache.rewrite import Request, rewritten
+from audit.services.apache.syntax import Configuration
+from audit.services.block_syntax import Part
+from audit.services.challenge_path import SAMPLES, aliased, takes
+from audit.services.config_files import absolute
 
 _MATTERS: Final = re.compile(
     r"(script)?alias(match)?|documentroot|virtual\w+|redirect\w*|rewriterule|proxypass(match)?|sethandler|use"

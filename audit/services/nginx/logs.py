@@ -8,9 +8,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from audit.services.configuration import absolute
-from audit.services.nginx_syntax import Directive, values
-from audit.services.service import Dump
+from audit.services.config_files import absolute
+from audit.services.model import Dump
+from audit.services.nginx.syntax import Directive, values
 
 
 def logs_of(blocks: Iterable[Directive], prefix: str | None, dump: Dump) -> tuple[str, ...]:

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Final
 
-from audit.services.configuration import INCLUDE_DEPTH, included, split_files, unreadable
-from audit.services.service import ANY_IPV4, ANY_IPV6, Dump
+from audit.services.config_files import INCLUDE_DEPTH, included, split_files, unreadable
+from audit.services.model import ANY_IPV4, ANY_IPV6, Dump
 
 _TOKEN = re.compile(
     r"""\s+|\#[^\n]*

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import PurePosixPath
 
-from audit.services.configuration import split_files, unreadable
-from audit.services.sections import Part, Reading, parse
-from audit.services.service import ANY_IPV4, Dump
+from audit.services.block_syntax import Part, Reading, parse
+from audit.services.config_files import split_files, unreadable
+from audit.services.model import ANY_IPV4, Dump
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from pathlib import PurePosixPath
 from typing import Final
 
-from audit.services.apache_syntax import Configuration
-from audit.services.configuration import absolute
-from audit.services.sections import Part
+from audit.services.apache.syntax import Configuration
+from audit.services.block_syntax import Part
+from audit.services.config_files import absolute
 
 _OWN: Final = ("CustomLog", "TransferLog")
 _EVERYWHERE: Final = "GlobalLog"

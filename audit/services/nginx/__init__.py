@@ -10,9 +10,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Final
 
-from audit.services import nginx_sites
-from audit.services.configuration import absolute
-from audit.services.nginx_syntax import (
+from audit.services.config_files import absolute
+from audit.services.model import Dump, Listener, NamedFile, Service, pair
+from audit.services.nginx import sites
+from audit.services.nginx.syntax import (
     Directive,
     Listen,
     listens,
@@ -21,7 +22,6 @@ from audit.services.nginx_syntax import (
     tls_sockets,
     values,
 )
-from audit.services.service import Dump, Listener, NamedFile, Service, pair
 
 _MAIL: Final = {"imap": ("imaps", "imap"), "pop3": ("pop3s", "pop3"), "smtp": ("smtps", "smtp")}
 
@@ -103,4 +103,4 @@ def _last(server: Directive, context: Directive, name: str) -> str | None:
     return found[-1] if found else None
 
 
-SERVICE: Final = Service("nginx", ("nginx",), ("-c", "-p"), read, nginx_sites.read)
+SERVICE: Final = Service("nginx", ("nginx",), ("-c", "-p"), read, sites.read)

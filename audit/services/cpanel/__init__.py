@@ -12,9 +12,8 @@ from typing import Final
 
 from audit.observation import InstalledFile
 from audit.observation.website import Docroot, Website
-from audit.services.cpanel_file import INSTALLED, OWN, OWN_PORTS, own_file
-from audit.services.layout import Laid, Layout
-from audit.services.service import Dump, Listener, pair
+from audit.services.cpanel.own_certificate import INSTALLED, OWN, OWN_PORTS, own_file
+from audit.services.model import Dump, Laid, Layout, Listener, pair
 
 _FOLDER: Final = "/var/cpanel/ssl/"
 _USUAL_PORTS: Final = OWN_PORTS[:3]  # cPanel, WHM and webmail are one daemon: where it has to be found
