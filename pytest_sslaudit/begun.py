@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from audit.configuration.schema import Configuration
+from audit.config.schema import Configuration
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,8 +20,8 @@ from typing import Final
 
 import pytest
 
-from audit.configuration import BadConfiguration
-from audit.configuration.arguments import USAGE_ERROR, Parser
+from audit.config import BadConfiguration
+from audit.config.arguments import USAGE_ERROR, Parser
 from pytest_sslaudit.local import find_configuration, report_folder
 from pytest_sslaudit.own_command import own_command
 from pytest_sslaudit.panel_run import WAIT_S, PanelRun, wait_for_panel

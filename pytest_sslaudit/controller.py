@@ -16,11 +16,11 @@ from typing import Any, Final
 
 import pytest
 
+from audit.host.discovery import Discovery
 from audit.json_codec import format_time
 from audit.observation import Accident, Observation
 from audit.probe import Inquiry, Target, observe
 from audit.result import Phase
-from audit.targets import Discovery
 from pytest_sslaudit.built_in import ignores_files, sentences_about_gaps
 from pytest_sslaudit.folders import evidence_spool, insist_on_reports, passing_spool
 from pytest_sslaudit.gather import gather

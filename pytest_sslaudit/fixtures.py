@@ -10,10 +10,10 @@ from datetime import datetime
 import pytest
 
 from audit.analysis.key_reuse import Sharing
+from audit.config.paths import has_key_list
 from audit.endpoint import Endpoint
 from audit.observation import Handshake, HostView, Observation
 from audit.policy import Policy
-from audit.probe.key_list import has_key_list
 from audit.x509.certificate import Certificate
 from audit.x509.path.served_chain import Chain
 from pytest_sslaudit.facts import Facts

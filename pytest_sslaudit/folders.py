@@ -10,7 +10,7 @@ from typing import Final
 
 import pytest
 
-from audit.configuration.private_files import create, own_directory, reserve, safe_path
+from audit.config.private_files import create, own_directory, reserve, safe_path
 from pytest_sslaudit.spool import CONTENT, Spool
 
 _TRIAL: Final = ".writable"

@@ -15,11 +15,11 @@ from typing import Any
 
 import pytest
 
-from audit.configuration import BadConfiguration, logins
+from audit.config import BadConfiguration, logins
 from audit.endpoint import Endpoint, UnusableLine, parse_endpoints
+from audit.host.discovery import Discovery, assemble, discover
 from audit.probe import Target
-from audit.probe.doors import look_at_doors
-from audit.targets import Discovery, assemble, discover
+from audit.probe.validation_request import look_at_doors
 from pytest_sslaudit.options import Settings
 from pytest_sslaudit.spool import Manifest
 

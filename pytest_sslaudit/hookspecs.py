@@ -15,7 +15,7 @@ import pytest
 def pytest_sslaudit_begun(config: pytest.Config, configuration: Any) -> Any:  # noqa: ANN401 - a specification; the types are not loaded here
     """Return a `pytest_sslaudit.begun.Begun` where it was another program than pytest that began the run.
 
-    `configuration` is an `audit.configuration.Configuration`, as it was found; what is returned holds in its place.
+    `configuration` is an `audit.config.Configuration`, as it was found; what is returned holds in its place.
     """
 
 

@@ -6,11 +6,11 @@ import threading
 from datetime import UTC, datetime
 from functools import partial
 
+from audit.config.revocation_cache import AnswerCache
 from audit.observation import Observation
 from audit.probe import Inquiry
 from audit.probe.fetch import Fetcher, FetchPolicy
 from audit.probe.revocation import Circumstances
-from audit.probe.revocation_cache import AnswerCache
 from pytest_sslaudit.facts import FactSource
 from pytest_sslaudit.options import Settings
 

@@ -10,10 +10,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from audit.configuration import BadConfiguration, Configuration, state_folder
-from audit.configuration.ownership import require_own
-from audit.configuration.private_files import own_directory
-from audit.configuration.schema import Issuer, Mail
+from audit.config import BadConfiguration, Configuration, state_folder
+from audit.config.ownership import require_own
+from audit.config.private_files import own_directory
+from audit.config.schema import Issuer, Mail
 
 PLACES: Final = (Path("/etc/sslaudit/sslaudit.toml"), Path("/etc/sslaudit.toml"))
 """Where the configuration is looked for; the first that is there holds."""

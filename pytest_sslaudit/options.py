@@ -12,14 +12,7 @@ from typing import Any, Literal
 
 import pytest
 
-from audit.configuration import (
-    BadConfiguration,
-    Configuration,
-    profile_named,
-    read_configuration,
-    state_folder,
-    trusted,
-)
+from audit.config import BadConfiguration, Configuration, profile_named, read_configuration, state_folder, trusted
 from audit.endpoint import BadEndpoint, Endpoint, parse_endpoint
 from audit.json_codec import BadRecord, parse_time
 from audit.policy import BadProfile, Profile

@@ -14,7 +14,7 @@ import testinfra
 from audit.analysis.revocation import REVOKED
 from audit.checks import Check, check_of
 from audit.endpoint import Endpoint
-from audit.targets import redacted
+from audit.host.discovery import redacted
 from audit.text import matches_glob
 from pytest_sslaudit import fixtures
 from pytest_sslaudit.asked import audit_folder

@@ -15,7 +15,7 @@ from typing import Any, Final, TextIO
 
 import pytest
 
-from audit.configuration.private_files import open_anew
+from audit.config.private_files import open_anew
 from audit.json_codec import format_time
 from audit.observation import InstalledFile, Observation
 from audit.result import Phase, Result, from_row, to_row

@@ -10,7 +10,7 @@ from typing import Final
 import pytest
 
 from audit.checks import Scope
-from audit.configuration import BadConfiguration, read_anchors
+from audit.config import BadConfiguration, read_anchors
 from audit.endpoint import RUN, Endpoint, UnusableLine
 from audit.observation import Observation
 from audit.x509.path.trust_store import Anchors

@@ -19,7 +19,7 @@ from typing import Any, Final, TypeVar
 
 import pytest
 
-from audit.configuration.private_files import create, read_regular
+from audit.config.private_files import create, read_regular
 from audit.endpoint import Endpoint, UnusableLine
 from audit.json_codec import BadRecord, from_json, to_json
 from audit.observation import SCHEMA, Observation, RevocationAnswer

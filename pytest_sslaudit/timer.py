@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
-from audit.configuration import BadConfiguration
-from audit.configuration.arguments import USAGE_ERROR, Parser
+from audit.config import BadConfiguration
+from audit.config.arguments import USAGE_ERROR, Parser
 from pytest_sslaudit.local import find_configuration
 from pytest_sslaudit.own_command import own_command
 from pytest_sslaudit.timer_files import Machine, Refused

@@ -16,7 +16,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Final, NoReturn
 
-from audit.configuration import (
+from audit.config import (
     BadConfiguration,
     Configuration,
     profile_named,
@@ -25,7 +25,7 @@ from audit.configuration import (
     state_folder,
     trusted,
 )
-from audit.configuration.arguments import USAGE_ERROR, Parser
+from audit.config.arguments import USAGE_ERROR, Parser
 from audit.policy import BadProfile
 from audit.probe import Limits
 from remediate.assignment import Assignment

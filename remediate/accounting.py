@@ -8,9 +8,9 @@ from dataclasses import replace
 from importlib.metadata import version
 from urllib.parse import urlsplit
 
-from audit.configuration import BadConfiguration, Configuration, Secret, host_of, known_secrets, read_secret
+from audit.config import BadConfiguration, Configuration, Secret, host_of, known_secrets, read_secret
+from audit.host.discovery import Discovery
 from audit.observation import HostView
-from audit.targets import Discovery
 from remediate.account import Account
 from remediate.assignment import Assignment
 from remediate.contact_policy import ContactPolicy, KnownHost

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from audit.configuration import Configuration
-from audit.configuration.schema import Issuer
+from audit.config import Configuration
+from audit.config.schema import Issuer
 from audit.policy import Profile
 from audit.probe import Limits
 from audit.verdict import Severity

@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
+from audit.host.discovery import Discovery
 from audit.json_codec import BadRecord, from_json, to_json
-from audit.targets import Discovery
 from remediate.assignment import Assignment
 from remediate.bounds import Bounds
 from remediate.evidence import BadEvidence, Evidence, read_evidence

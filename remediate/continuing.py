@@ -11,10 +11,10 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
 
-from audit.configuration import known_secrets
-from audit.configuration.schema import Configuration
+from audit.config import known_secrets
+from audit.config.schema import Configuration
+from audit.host.login import hosts_of
 from audit.observation import ProbeFailure
-from audit.probe.login import hosts_of
 from audit.text import moment
 from remediate.hands import Hands, HostHands
 from remediate.retry import DELAY_MIN, Continuation, NotQueued, queue_later

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from audit.configuration.private_files import UnsafePath, own_directory, safe_path
+from audit.config.private_files import UnsafePath, own_directory, safe_path
 
 SCHEMA: Final = 1
 FILE: Final = "journal.sqlite"

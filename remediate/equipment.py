@@ -10,14 +10,14 @@ import os
 import socket
 from collections.abc import Iterator, Mapping
 
-from audit.configuration import BadConfiguration, host_of, read_secret
-from audit.configuration.schema import Issuer as Section
+from audit.config import BadConfiguration, host_of, read_secret
+from audit.config.schema import Issuer as Section
+from audit.host.discovery import Discovery
+from audit.host.handshake import HostInside
 from audit.observation import HostView
 from audit.policy import Policy, load_profile
+from audit.probe.dns.root_servers import BadHints, RootServer, read_hints
 from audit.probe.fetch import Fetcher, FetchPolicy
-from audit.probe.inside import HostInside
-from audit.probe.root_hints import BadHints, RootServer, read_hints
-from audit.targets import Discovery
 from remediate.access_logs import logs_on
 from remediate.assignment import Assignment
 from remediate.dcv import VALIDATORS

@@ -10,9 +10,9 @@ import shlex
 from dataclasses import dataclass
 from typing import Protocol
 
+from audit.host.login import Host
 from audit.host.script import SECTION_BYTES, Script, filled, shell_text
 from audit.observation import ProbeFailure
-from audit.probe.login import Host
 from remediate.action import Command, Done
 
 

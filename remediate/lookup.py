@@ -12,11 +12,11 @@ from typing import Final
 
 from audit.observation import DnsStatus, DnsView
 from audit.probe import Limits
-from audit.probe.dns import resolve
-from audit.probe.records import RecordSet, RecordType, is_answered, records_of
-from audit.probe.root_hints import ROOT_SERVERS, RootServer
-from audit.probe.root_reach import REACH_S, why_unreached
-from audit.probe.trace import (
+from audit.probe.dns.records import RecordSet, RecordType, is_answered, records_of
+from audit.probe.dns.resolver import resolve
+from audit.probe.dns.root_reachability import REACH_S, why_unreached
+from audit.probe.dns.root_servers import ROOT_SERVERS, RootServer
+from audit.probe.dns.trace import (
     Difference,
     Step,
     Trace,

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from audit.configuration.schema import Mail
+from audit.config.schema import Mail
 from remediate.post import Post
 from remediate.relay import read_relay
 from remediate.sendmail import Sendmail

@@ -9,10 +9,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from audit.configuration import logins
+from audit.config import logins
+from audit.host.discovery import Discovery, discover, redacted
 from audit.observation import Observation
 from audit.probe import Target, observe
-from audit.targets import Discovery, discover, redacted
 from remediate.assignment import Assignment
 from remediate.case import Case
 

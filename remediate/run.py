@@ -10,9 +10,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from audit.configuration import known_secrets
+from audit.config import known_secrets
+from audit.host.discovery import Discovery
 from audit.redaction import Secrets
-from audit.targets import Discovery
 from remediate.accounting import account_of, known_hosts
 from remediate.assignment import Assignment
 from remediate.case import Case

@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory, gettempdir
 
-from audit.configuration.private_files import UnsafePath, safe_path
+from audit.config.private_files import UnsafePath, safe_path
 from remediate.database import FILE, UnusableState
 from remediate.journal import Journal, open_journal
 

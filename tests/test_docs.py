@@ -12,7 +12,7 @@ from typing import Final
 import pytest
 
 import remediate.__main__
-from audit.configuration import read_configuration
+from audit.config import read_configuration
 from audit.endpoint import PORTS
 from audit.observation import Observation
 from pytest_sslaudit import checkallsslcerts

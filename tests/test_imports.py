@@ -18,7 +18,7 @@ DOES_IO = frozenset(
      "smtplib", "socket", "ssl", "subprocess", "tempfile", "time", "urllib.request"}
 )  # fmt: skip
 CLOCKS = {("datetime", "now"), ("datetime", "utcnow"), ("datetime", "today"), ("date", "today"), ("time", "time")}
-IO_PACKAGES = ("audit.config", "audit.configuration", "audit.host", "audit.probe", "audit.services")
+IO_PACKAGES = ("audit.config", "audit.config", "audit.host", "audit.probe", "audit.services")
 JUDGES_WITH = frozenset({"badkeys", "cryptography", "idna", "pkilint", "publicsuffixlist"})
 PROBES_WITH = JUDGES_WITH | {"OpenSSL", "certifi", "dns", "requests", "testinfra", "pytest"}
 REPAIRS_WITH = JUDGES_WITH | {"dns", "requests", "testinfra", "urllib3"}
@@ -68,7 +68,9 @@ def named(files: tuple[Path, ...]) -> list[object]:
 @pytest.mark.parametrize("file", named(pure()))
 def test_judgement_imports_the_standard_library_and_cryptography_only(file: Path) -> None:
     assert foreign(file, "audit", *JUDGES_WITH) == []
-    assert [name for name in imported(file) if within(name, "audit.probe", "audit.services", "audit.targets")] == []
+    assert [
+        name for name in imported(file) if within(name, "audit.probe", "audit.services", "audit.host.discovery")
+    ] == []
 
 
 @pytest.mark.parametrize("file", named(pure()))
@@ -127,7 +129,7 @@ def test_judgement_names_no_module_that_says_nothing() -> None:
     assert [file.name for file in every if any(word in file.stem for word in vague)] == []
 
 
-@pytest.mark.parametrize("module", ["audit.targets", "audit.probe.host", "audit.configuration", "audit.probe"])
+@pytest.mark.parametrize("module", ["audit.host.discovery", "audit.host.inspect", "audit.config", "audit.probe"])
 def test_module_can_be_the_first_that_is_imported(module: str) -> None:
     done = subprocess.run([sys.executable, "-c", f"import {module}"], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

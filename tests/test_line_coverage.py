@@ -26,8 +26,8 @@ from bench.line_coverage import (
     [
         ("audit/x509/identifiers.py", "audit/x509/identifiers.py", "audit/x509"),
         ("audit/x509/path/builder.py", "audit/x509/path/builder.py", "audit/x509"),
-        ("audit/probe/login.py", "audit/host/login.py", "audit/host"),
-        ("audit/configuration/secret.py", "audit/config/secret.py", "audit/config"),
+        ("audit/host/login.py", "audit/host/login.py", "audit/host"),
+        ("audit/config/secret.py", "audit/config/secret.py", "audit/config"),
         ("pytest_sslaudit/gate.py", "audit/evaluation/evaluate.py", "audit/evaluation"),
         ("remediate/steps/key.py", "remediate/execution/steps/key.py", "remediate/execution"),
         ("audit/endpoint.py", "audit/endpoint.py", "audit"),

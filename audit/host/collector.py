@@ -15,12 +15,11 @@ from functools import cache
 from importlib.resources import files
 from typing import Final
 
-from audit.host.script import COMMAND_LIMIT_S, SECTION_BYTES, filled, shell_text
+from audit.host.files import file_functions
+from audit.host.login import Collector
+from audit.host.script import COMMAND_LIMIT_S, SECTION_BYTES, filled, shell_text, whole_script
 from audit.host.trust import TRUST
-from audit.probe.collect import whole_script
-from audit.probe.files import file_functions
-from audit.probe.login import Collector
-from audit.probe.strangers import TRY
+from audit.host.unknown_sockets import TRY
 from audit.services import LAYOUTS, SERVICES
 
 PATH: Final = "/usr/local/sbin/sslaudit-collector"

@@ -1,15 +1,20 @@
-"""Loads the shell by which our scripts decide what root may trust on a host, and by which alone they act there.
+"""Whether root may trust a process or a path of a host: the shell that decides, and the processes that it refused.
 
 The functions are in the files of `shell/trust`, which are one text. It goes before each script, and puts itself into
-the variable `trust_sh`, so that `as_owner` can give it to a shell with another user's rights.
+the variable `trust_sh`, so that `as_owner` can give it to a shell with the rights of another user.
 """
 
 from __future__ import annotations
 
 import re
 import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from importlib.resources import files
 from typing import Final
+
+from audit.host.system import Facts
+from audit.services.model import Section
 
 FILES: Final = ("paths", "processes", "acts", "owner")
 """The files of `shell/trust`, in the order in which they are loaded."""
@@ -28,3 +33,41 @@ def _with_itself(text: str) -> str:
 
 TRUST: Final = _with_itself("".join(load_shell("audit.host", f"trust/{name}") for name in FILES))
 """The shell that goes before each script that runs on a host."""
+
+_LINE = re.compile(r"(?P<pid>[0-9]{1,10}) (?P<service>\w+) (?P<why>.+)")
+
+
+@dataclass(frozen=True, slots=True)
+class UntrustedProcess:
+    """A process with a service's name that root does not inspect, and why in a sentence."""
+
+    pid: int
+    service: str
+    why: str
+
+    @property
+    def message(self) -> str:
+        """Say which process was not inspected."""
+        subject = "" if self.why.startswith("process ") else f"process {self.pid} named {self.service}: "
+        return f"{subject}{self.why}: not inspected"
+
+
+def read_untrusted(sections: Mapping[str, Section]) -> tuple[UntrustedProcess, ...]:
+    """Return the untrusted processes in a host's answer."""
+    text = sections["untrusted"].text if "untrusted" in sections else ""
+    found = (_LINE.fullmatch(line) for line in text.splitlines())
+    return tuple(UntrustedProcess(int(match["pid"]), match["service"], match["why"]) for match in found if match)
+
+
+def messages(sections: Mapping[str, Section]) -> tuple[str, ...]:
+    """Return one message per untrusted process, and how many more there are."""
+    more = sections["untrusted.more"].text.strip() if "untrusted.more" in sections else ""
+    rest = (f"{more} more processes with a service's name are not trusted: not inspected",) if more else ()
+    return (*(process.message for process in read_untrusted(sections)), *rest)
+
+
+def listening(processes: Sequence[UntrustedProcess], facts: Facts) -> Iterator[tuple[tuple[str, int], str]]:
+    """Yield the address and port of each untrusted process that listens, and why its service was not inspected."""
+    for process in processes:
+        for place in facts.ports_of(process.pid):
+            yield place, process.message

@@ -12,12 +12,12 @@ from datetime import datetime
 from functools import partial
 
 from audit.observation import Accident, Observation
-from audit.probe.address import Means
-from audit.probe.crew import Crew, Job
+from audit.probe.endpoint_probe import Means
 from audit.probe.revocation import Inquiry
 from audit.probe.survey import Sighting, Survey
 from audit.probe.target import Inside, Limits, Target
-from audit.probe.tls import make_offers
+from audit.probe.thread_pool import Crew, Job
+from audit.probe.tls_handshake import make_offers
 
 __all__ = ["Inquiry", "Inside", "Limits", "Target", "observe"]
 

@@ -21,11 +21,11 @@ from urllib.parse import urljoin
 
 from audit.analysis.addresses import is_link_local, is_public
 from audit.endpoint import to_address
-from audit.probe.dns import resolve
-from audit.probe.exchange import Answer, Bounds, FetchFault, Place, Question, Refused, ask, connect, place_of, tunnel
-from audit.probe.exchange import wrap as under_tls
+from audit.probe.dns.resolver import resolve
+from audit.probe.http_client import Answer, Bounds, FetchFault, Place, Question, Refused, ask, connect, place_of, tunnel
+from audit.probe.http_client import wrap as under_tls
 from audit.probe.target import Limits
-from audit.probe.wire import Stopped
+from audit.probe.tcp import Stopped
 from audit.text import listing
 
 MAX_REDIRECTS: Final = 3

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Final
+from typing import Final, Protocol
 
 from audit.analysis.revocation import (
     OFF,
@@ -27,13 +27,32 @@ from audit.analysis.revocation import (
 from audit.analysis.served_chains import served_chains
 from audit.observation import Observation, RevocationAnswer, RevocationSource
 from audit.policy import Policy
-from audit.probe.exchange import Question
 from audit.probe.fetch import Fetched, Fetcher
-from audit.probe.revocation_cache import AnswerCache, Reply
+from audit.probe.http_client import Question
 from audit.x509.path.served_chain import read_chain
 from audit.x509.path.trust_store import Anchors
 from audit.x509.revocation.ocsp import question as ocsp_question
 from audit.x509.revocation.status import Subject
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What was answered and when, or why nothing was."""
+
+    asked_at: datetime
+    content: bytes | None = field(default=None, repr=False)
+    failure: str = ""
+
+
+class ReplyCache(Protocol):
+    """Replies that outlive a run; `audit.config.revocation_cache` keeps them on disk."""
+
+    def get(self, question: Question, at: datetime) -> Reply | None:
+        """Return the reply that was kept, unless the next one is due by then."""
+
+    def keep(self, question: Question, reply: Reply, until: datetime) -> None:
+        """Keep a reply until the next one is due."""
+
 
 _OCSP_REQUEST: Final = "application/ocsp-request"
 _OIDS: Final = (bytes.fromhex("0603551d1f"), bytes.fromhex("06082b06010505073001"))
@@ -61,7 +80,7 @@ class Circumstances:
 class Inquiry:
     """What was asked in a run: each question once, whoever asks. Threads may ask at the same time."""
 
-    def __init__(self, fetcher: Fetcher, circumstances: Circumstances, cache: AnswerCache | None = None) -> None:
+    def __init__(self, fetcher: Fetcher, circumstances: Circumstances, cache: ReplyCache | None = None) -> None:
         """Begin with nothing asked but what the cache has."""
         self._fetcher = fetcher
         self._given = circumstances

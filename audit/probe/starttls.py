@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from audit.probe.wire import Fault, Wire
+from audit.probe.tcp import Fault, Wire
 
 _OPENING: Final = 4  # bytes that tell the protocols apart: "-ERR"
 _EXCERPT: Final = 80  # characters of a server's answer that a report shows

@@ -14,10 +14,10 @@ from typing import Final
 
 from audit.endpoint import Endpoint, to_address
 from audit.observation import Accident, DnsView, FailureKind, Handshake, Observation, ProbeFailure
-from audit.probe.address import Answer, Means, probe_address
-from audit.probe.crew import Crew, Job
-from audit.probe.dns import resolve
+from audit.probe.dns.resolver import resolve
+from audit.probe.endpoint_probe import Answer, Means, probe_address
 from audit.probe.target import Inside, Target
+from audit.probe.thread_pool import Crew, Job
 
 _ASKED_AGAIN: Final = ("busy", "refused")  # may be otherwise a little later
 _CLOSED_FROM_HERE: Final = ("refused", "timeout", "unreachable", "no-family")

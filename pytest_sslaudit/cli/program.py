@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from typing import Final
 
-from audit.configuration.arguments import Parser
+from audit.config.arguments import Parser
 from pytest_sslaudit.cli.collector import add_collector
 from pytest_sslaudit.cli.repair import REPAIR, add_repair, repair
 from pytest_sslaudit.timer import add_timer

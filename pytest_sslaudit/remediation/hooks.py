@@ -16,8 +16,8 @@ from typing import Any, Final
 
 import pytest
 
-from audit.configuration import BadConfiguration, known_secrets
-from audit.targets import redacted
+from audit.config import BadConfiguration, known_secrets
+from audit.host.discovery import redacted
 from audit.verdict import Verdict
 from audit.x509.path.trust_store import Anchors
 from pytest_sslaudit.controller import Controller

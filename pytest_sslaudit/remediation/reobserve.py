@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
+from audit.host.discovery import Discovery, Login, discover
 from audit.probe import Target
-from audit.targets import Discovery, Login, discover
 from pytest_sslaudit.controller import Controller
 from pytest_sslaudit.gather import knocked
 from remediate.walk import Ending

@@ -19,8 +19,8 @@ from typing import Final
 from urllib.parse import SplitResult, urljoin, urlsplit
 
 from audit.analysis.addresses import is_link_local
-from audit.probe.doors import NEVER_ASKED
-from audit.probe.wire import has_route
+from audit.probe.tcp import has_route
+from audit.probe.validation_request import NEVER_ASKED
 from remediate.dcv.validator import SELF_TEST, Hop, Look, Vantage, Verdict
 
 _MAX_BYTES: Final = 16_384  # of an answer; the file has about 100, headers some 500

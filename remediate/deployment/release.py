@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from audit.targets import Discovery
+from audit.host.discovery import Discovery
 from audit.text import MAX_MESSAGE, one_line, shortened
 from remediate.action import Done
 from remediate.deployment.versions import release

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from audit.observation.website import Docroot
-from audit.probe.wire import Stopped
+from audit.probe.tcp import Stopped
 from audit.text import listing, sentence
 from remediate.case import Validation
 from remediate.dcv import Challenge, Look, Vantage

@@ -13,8 +13,8 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from audit.probe import Limits
-from audit.probe.records import RecordSet, RecordType
-from audit.probe.wire import Stopped
+from audit.probe.dns.records import RecordSet, RecordType
+from audit.probe.tcp import Stopped
 from audit.text import duration, listing, sentence
 from remediate.case import Case
 from remediate.lookup import LookUps

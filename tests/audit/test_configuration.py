@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from audit.configuration import BadConfiguration, Configuration, Secret, read_configuration, read_secret
-from audit.configuration.schema import Host
+from audit.config import BadConfiguration, Configuration, Secret, read_configuration, read_secret
+from audit.config.schema import Host
 
 FULL = """
 enabled = true

@@ -29,7 +29,7 @@ import sys
 from audit.verdict import Judgement
 from audit.x509.compromised_keys import flaws_of
 from audit.x509.public_keys import KeyFacts, rsa_facts
-from audit.probe.key_list import has_key_list
+from audit.config.paths import has_key_list
 
 kind, number = sys.argv[1], int(sys.argv[2])
 key = rsa_facts(number, 65537) if kind == "RSA" else KeyFacts(kind, number=number)

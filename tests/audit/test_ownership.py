@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 import remediate.__main__
-from audit.configuration import BadConfiguration, read_configuration, read_secret
-from audit.configuration.schema import Secret
+from audit.config import BadConfiguration, read_configuration, read_secret
+from audit.config.schema import Secret
 from pytest_sslaudit import checkallsslcerts
 from pytest_sslaudit.cli import program
 
@@ -35,7 +35,7 @@ POWERS = {
 _READ = """
 import os, sys
 from pathlib import Path
-from audit.configuration import BadConfiguration, read_configuration
+from audit.config import BadConfiguration, read_configuration
 uid = int(sys.argv[1])
 os.setgroups([])
 os.setresgid(uid, uid, uid)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from audit.targets import Discovery, Login, discover
+from audit.host.discovery import Discovery, Login, discover
 
 
 def now() -> datetime:

@@ -8,11 +8,11 @@ from typing import Any, Final
 
 from testinfra.backend.local import LocalBackend
 
+from audit.host.files import section_of
+from audit.host.inspect import Wishes, inspect
+from audit.host.login import Host
 from audit.host.script import Script
 from audit.observation import Observation, ProbeFailure
-from audit.probe.files import section_of
-from audit.probe.host import Wishes, inspect
-from audit.probe.login import Host
 from audit.probe.target import Target
 from audit.services.model import Section
 

@@ -9,9 +9,8 @@ from typing import Final
 
 import pytest
 
-from audit.host.script import cut_sections, prologue, read_sections, script_of
-from audit.probe import collect
-from audit.probe.collect import READERS
+from audit.host import script as collect
+from audit.host.script import READERS, cut_sections, prologue, read_sections, script_of
 from audit.services.config_files import included, split_files, unreadable
 from audit.services.model import Section
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from audit.host.collector import collector_text, collector_version
+from audit.host.files import section_of
+from audit.host.handshake import _script
 from audit.host.script import read_sections
-from audit.probe.files import section_of
-from audit.probe.inside import _script
 from audit.services.model import Section
 from pytest_sslaudit.cli.program import main
 

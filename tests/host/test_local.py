@@ -26,18 +26,18 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from audit.endpoint import parse_endpoints
+from audit.host import script as collect
+from audit.host.discovery import Login, assemble
+from audit.host.files import file_functions, look_at, read_file
+from audit.host.handshake import HostInside
+from audit.host.login import Host, hosts_of
 from audit.host.script import composed, prologue, read_sections, script_of
+from audit.host.system import covers, read_facts
 from audit.observation import Handshake, InstalledFile, ProbeFailure
-from audit.probe import collect
-from audit.probe.facts import covers, read_facts
-from audit.probe.files import file_functions, look_at, read_file
-from audit.probe.inside import HostInside
-from audit.probe.login import Host, hosts_of
 from audit.probe.target import Target
 from audit.services import LAYOUTS, SERVICES
 from audit.services.declared import DeclaredService
 from audit.services.model import NamedFile, Section
-from audit.targets import Login, assemble
 from tests.audit.certificates import leaf, rsa_key
 from tests.host.hosts import look, now
 from tests.probe.servers import both, serving, tls

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from audit.host.discovery import Login
+from audit.host.local_command import Command, run_bounded
+from audit.host.login import Host, _in_time, distinguish, hosts_of, new_nonce, redacted
 from audit.host.script import composed, read_sections, script_of
 from audit.observation import ProbeFailure
-from audit.probe.login import Host, _in_time, distinguish, hosts_of, new_nonce, redacted
-from audit.probe.run_local import Command, run_bounded
 from audit.redaction import Secrets
-from audit.targets import Login
 from tests.audit.encodings import encodings
 from tests.host.hosts import look, put_first, write_program
 

@@ -7,11 +7,11 @@ import ssl
 
 import pytest
 
+from audit.host.certificate_owner import is_snakeoil, owner_of
+from audit.host.endpoints import Found, Placed, endpoints_of, host_name
+from audit.host.system import Facts
+from audit.host.unknown_sockets import places_to_try, read_strangers, try_strangers
 from audit.observation import HostView, InstalledFile
-from audit.probe.agents import is_snakeoil, owner_of
-from audit.probe.facts import Facts
-from audit.probe.place import Found, Placed, endpoints_of, host_name
-from audit.probe.strangers import places_to_try, read_strangers, try_strangers
 from audit.services.model import Listener, Section, pair
 from tests.host.test_local import certificate
 

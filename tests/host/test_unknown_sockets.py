@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from audit.probe.strangers import places_to_try, try_strangers, untried
+from audit.host.unknown_sockets import places_to_try, try_strangers, untried
 
 FEW = tuple(("0.0.0.0", port, frozenset[int]()) for port in range(10_000, 10_064))
 MANY = tuple(("0.0.0.0", port, frozenset[int]()) for port in range(10_000, 10_070))

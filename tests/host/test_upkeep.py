@@ -13,12 +13,12 @@ from pathlib import Path
 
 import pytest
 
+from audit.host.cpanel import UPKEEP, read_upkeep
 from audit.host.script import prologue, read_sections
 from audit.json_codec import from_json, to_json
 from audit.observation import HostView, Observation
 from audit.observation.cpanel import Token, Upkeep
 from audit.observation.firewall import Firewall
-from audit.probe.upkeep import UPKEEP, read_upkeep
 from tests.audit.facts import HOST
 from tests.plugin.evidence import NOW
 

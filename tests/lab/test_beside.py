@@ -12,7 +12,7 @@ import pytest
 import requests
 from cryptography import x509
 
-from audit.configuration import Configuration, read_configuration, read_secret
+from audit.config import Configuration, read_configuration, read_secret
 from remediate.issuers import Access, Issuer, Order, OrderRequest, open_issuer
 from tests.issuers.requests import request
 from tests.issuers.website import challenge_of

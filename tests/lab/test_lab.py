@@ -18,9 +18,9 @@ import pytest
 
 import audit
 from audit.checks import Check, check_of
-from audit.configuration import read_configuration, read_secret
+from audit.config import read_configuration, read_secret
 from audit.endpoint import PORTS, parse_endpoint
-from audit.targets import Login, discover
+from audit.host.discovery import Login, discover
 from audit.verdict import Remedy, Severity
 from tests.lab.certificates import CONTENTS, RECIPES
 from tests.lab.demo import served

@@ -10,7 +10,7 @@ from typing import Literal, get_args, get_origin
 import pytest
 
 from audit.checks import Check, check_of
-from audit.probe.trace import TraceFault
+from audit.probe.dns.trace import TraceFault
 from remediate.advice import ADVICE, advice
 from remediate.dcv.validator import Verdict
 from remediate.explanation import Kind

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from audit.configuration import BadConfiguration, read_configuration
+from audit.config import BadConfiguration, read_configuration
+from audit.host.discovery import Discovery
 from audit.observation import HostView, Observation
-from audit.targets import Discovery
 from audit.x509.path.trust_store import Anchors
 from remediate.accounting import account_of, known_hosts
 from remediate.assignment import Assignment

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from audit.configuration.schema import Configuration, Issuer, Mail, Secret
+from audit.config.schema import Configuration, Issuer, Mail, Secret
 from audit.observation import ProbeFailure
 from remediate.action import Command, Done
 from remediate.continuing import continuation_of, continue_later, local_hands

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from audit.configuration.schema import Mail
+from audit.config.schema import Mail
 from audit.redaction import Secrets
 from remediate.post import Deferred, Envelope, Outcome, Refused, Unknown
 from remediate.posts import posts_of

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from audit.configuration.schema import Mail
+from audit.config.schema import Mail
 from remediate.post import Deferred, Delivered, Envelope
 from remediate.posts import is_asked, posts_of
 from remediate.relay import BadRelay

@@ -12,9 +12,9 @@ import pytest
 import testinfra
 
 from audit.endpoint import Endpoint
+from audit.host.login import Host
 from audit.observation import HostView, Observation
-from audit.probe import address, doors, survey
-from audit.probe.login import Host
+from audit.probe import endpoint_probe, survey, validation_request
 from audit.probe.target import Target
 from audit.services import SERVICES
 from pytest_sslaudit import gate, html
@@ -56,12 +56,12 @@ def assert_one_error(ended: pytest.RunResult, found: list[dict[str, Any]], endpo
     assert not others["error"]
 
 
-def only_at(address: str, work: Any) -> Any:  # noqa: ANN401 - any function of an endpoint
+def only_at(endpoint_probe: str, work: Any) -> Any:  # noqa: ANN401 - any function of an endpoint
     """Return a function that fails for an endpoint of this name, and works for all others."""
 
     def chosen(first: Any, *rest: Any, **named: Any) -> Any:  # noqa: ANN401 - as above
         endpoint = first if isinstance(first, Endpoint) else first.endpoint
-        return boom() if endpoint.name == address else work(first, *rest, **named)
+        return boom() if endpoint.name == endpoint_probe else work(first, *rest, **named)
 
     return chosen
 
@@ -70,7 +70,7 @@ def only_at(address: str, work: Any) -> Any:  # noqa: ANN401 - any function of a
 def test_failed_probe_is_the_error_of_its_endpoint(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, workers: tuple[str, ...]
 ) -> None:
-    monkeypatch.setattr(survey, "probe_address", only_at("127.0.0.2", address.probe_address))
+    monkeypatch.setattr(survey, "probe_address", only_at("127.0.0.2", endpoint_probe.probe_address))
     ended, found = audit(pytester, f"--audit-endpoint={CLOSED}", f"--audit-endpoint={OTHER}", *workers)
     assert_one_error(ended, found, OTHER, CLOSED)
 
@@ -128,7 +128,7 @@ def hosts(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
         whole = Endpoint.of_host(found.label, found.hostspec)
         return Observation(whole, NOW, server=HostView(found.label, found.hostspec, "web.example")), ()
 
-    monkeypatch.setattr("audit.targets.inspect", inspect)
+    monkeypatch.setattr("audit.host.discovery.inspect", inspect)
     return monkeypatch
 
 
@@ -139,14 +139,14 @@ HOSTS = ("--hosts=ssh://root@web1.invalid,ssh://root:secret@web2.invalid",)
 def test_failed_inspection_is_the_error_of_its_host(
     pytester: pytest.Pytester, hosts: pytest.MonkeyPatch, place: str
 ) -> None:
-    from audit import targets  # noqa: PLC0415 - as the fixture left it
+    from audit.host import discovery  # noqa: PLC0415 - as the fixture left it
 
-    real = getattr(targets, place)
+    real = getattr(discovery, place)
 
     def chosen(one: Any, *rest: Any) -> Any:  # noqa: ANN401 - a host or its specification
         return boom() if "web2" in (one if isinstance(one, str) else one.label) else real(one, *rest)
 
-    hosts.setattr(targets, place, chosen)
+    hosts.setattr(discovery, place, chosen)
     ended, found = audit(pytester, *HOSTS)
     assert_one_error(ended, found, "web2.invalid/", "web1.invalid/")
     assert "secret" not in ended.stdout.str() + Path("results.jsonl").read_text()
@@ -158,19 +158,19 @@ def test_failed_look_over_port_80_is_the_error_of_its_host(
     def look(seen: Observation, *_rest: object) -> Observation:
         return boom() if seen.endpoint.host == "web2.invalid" else seen
 
-    hosts.setattr(doors, "_look", look)
+    hosts.setattr(validation_request, "_look", look)
     ended, found = audit(pytester, *HOSTS)
     assert_one_error(ended, found, "web2.invalid/", "web1.invalid/")
 
 
 def test_failed_reader_of_a_service_leaves_the_others_of_its_host(monkeypatch: pytest.MonkeyPatch) -> None:
     exim = next(row for row in SERVICES if row.name == "exim")
-    monkeypatch.setattr("audit.probe.host.SERVICES", [row for row in SERVICES if row is not exim])
+    monkeypatch.setattr("audit.host.inspect.SERVICES", [row for row in SERVICES if row is not exim])
     told = sections(465, 25, there="/usr/local/cpanel/version")
     without, _ = ask(told)
     object.__setattr__(exim, "read", boom)  # a frozen row of a table
     try:
-        monkeypatch.setattr("audit.probe.host.SERVICES", SERVICES)
+        monkeypatch.setattr("audit.host.inspect.SERVICES", SERVICES)
         seen, _ = ask(told)
     finally:
         object.__setattr__(exim, "read", _READ_OF_EXIM)
@@ -250,10 +250,10 @@ class TestZones:
 
     def test_as_the_name_of_a_host_it_is_not_a_name(self) -> None:
         for name in ("::1%x", "fe80::1%eth0", "1.2.3.4%x", "%"):
-            seen, targets = ask({**sections(465), "fqdn": sections()["fqdn"].__class__(name)})
+            seen, discovery = ask({**sections(465), "fqdn": sections()["fqdn"].__class__(name)})
             assert seen.server is not None
             assert seen.server.fqdn == name
-            assert {target.endpoint.name for target in targets} <= {"server"}
+            assert {target.endpoint.name for target in discovery} <= {"server"}
 
 
 class TestEvidence:

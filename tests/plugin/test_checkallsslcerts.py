@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
-from audit.configuration import BadConfiguration, Configuration
-from audit.configuration.schema import Issuer, Mail, Remediate
+from audit.config import BadConfiguration, Configuration
+from audit.config.schema import Issuer, Mail, Remediate
 from pytest_sslaudit import local
 from pytest_sslaudit.checkallsslcerts import again, main
 from pytest_sslaudit.local import find_configuration, report_folder, with_defaults

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from audit.configuration.private_files import UnsafePath, open_anew, own_directory, read_regular, safe_path
+from audit.config.private_files import UnsafePath, open_anew, own_directory, read_regular, safe_path
 from remediate.database import UnusableState
 from remediate.journal import open_journal
 from tests.plugin.evidence import rows

@@ -14,9 +14,9 @@ import pytest
 from audit.json_codec import from_json, to_json
 from audit.observation import DnsView, Door, HostView, Observation
 from audit.observation.cpanel import Upkeep
-from audit.probe.doors import MAX_HOPS, knock, look_at_doors
 from audit.probe.target import Limits
-from audit.probe.wire import Stopped
+from audit.probe.tcp import Stopped
+from audit.probe.validation_request import MAX_HOPS, knock, look_at_doors
 from tests.audit.facts import HOST
 from tests.host.conftest import own_network
 from tests.plugin.evidence import NOW

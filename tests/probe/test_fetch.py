@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from audit.probe.exchange import Question
 from audit.probe.fetch import Fetched, Fetcher, FetchPolicy, Unfetched, may_be_called
+from audit.probe.http_client import Question
 from audit.redaction import Secrets
 from tests.lab.ca import Leaf, issue, new_root
 from tests.probe.conversing import Say, answering, conversing, saying

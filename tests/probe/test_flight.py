@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import pytest
 from OpenSSL import SSL
 
-from audit.probe.flight import read_flight
+from audit.probe.first_flight import read_flight
 from tests.probe.looking import handshake
 from tests.probe.servers import Script, certificate, context, der, serving, tls
 

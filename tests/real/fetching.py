@@ -12,9 +12,9 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from audit.host.discovery import Login, discover
 from audit.json_codec import from_json, to_json
 from audit.observation import HostView
-from audit.targets import Login, discover
 from tests.real.host import Host
 from tests.real.overlay import CHECKOUT
 

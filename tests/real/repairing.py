@@ -20,9 +20,9 @@ from typing import Any, Final
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from audit.host.discovery import Login, assemble, discover
+from audit.host.handshake import HostInside
 from audit.observation.website import Docroot
-from audit.probe.inside import HostInside
-from audit.targets import Login, assemble, discover
 from audit.x509.path.trust_store import Anchors
 from remediate.bounds import Bounds
 from remediate.case import Case

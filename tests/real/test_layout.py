@@ -25,7 +25,7 @@ _LOOK: Final = """
 import json, os, sys
 from datetime import UTC, datetime
 from audit.policy import choose_policy
-from audit.targets import Login, discover
+from audit.host.discovery import Login, discover
 from audit.services.virtual_hosts import docroot_of
 
 def look(**changed):

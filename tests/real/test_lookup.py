@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.real, pytest.mark.usefixtures("overlays")]
 _LOOK_UP: Final = """
 import json, sys, threading, time
 from audit.probe import Limits
-from audit.probe.root_hints import read_hints
+from audit.probe.dns.resolver.root_servers import read_hints
 from remediate.lookup import LookUps, Roots
 
 lookups = LookUps(Roots(read_hints(sys.argv[1], "hints") if sys.argv[1] else ()))

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from audit.host.script import composed, read_sections
-from audit.host.untrusted import messages
-from audit.probe.collect import whole_script
+from audit.host.script import composed, read_sections, whole_script
+from audit.host.trust import messages
 from audit.services import LAYOUTS, SERVICES, Section
 from tests.real import attacker
 from tests.real.attacker import HOME, UID, put

@@ -8,9 +8,8 @@ from typing import Final
 
 import pytest
 
-from audit.host.script import composed, read_sections
-from audit.host.untrusted import messages
-from audit.probe.collect import MAX_PROCESSES, whole_script
+from audit.host.script import MAX_PROCESSES, composed, read_sections, whole_script
+from audit.host.trust import messages
 from audit.services import LAYOUTS, SERVICES
 from tests.real import attacker
 from tests.real.attacker import HOME, UID, put

@@ -10,8 +10,8 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
-from audit.configuration import logins, read_anchors, read_configuration
-from audit.targets import discover
+from audit.config import logins, read_anchors, read_configuration
+from audit.host.discovery import discover
 from remediate.assignment import Assignment
 from remediate.equipment import means_of
 from remediate.evidence import read_evidence

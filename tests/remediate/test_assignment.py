@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from audit.configuration import read_configuration
+from audit.config import read_configuration
 from audit.x509.path.trust_store import Anchors
 from remediate.assignment import Assignment
 from remediate.bounds import Bounds

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from audit.configuration import read_configuration
+from audit.config import read_configuration
 from audit.endpoint import Endpoint
+from audit.host.discovery import Discovery
 from audit.observation import HostView, Observation
 from audit.policy import load_profile
-from audit.targets import Discovery
 from audit.x509.path.trust_store import Anchors
 from remediate.assignment import Assignment
 from remediate.equipment import means_of

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from audit.configuration import BadConfiguration, read_configuration
+from audit.config import BadConfiguration, read_configuration
 from audit.x509.path.trust_store import Anchors
 from remediate.assignment import Assignment
 from remediate.equipment import issuer_of

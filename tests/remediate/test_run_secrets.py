@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import remediate.run
-from audit.configuration import known_secrets, read_configuration
+from audit.config import known_secrets, read_configuration
 from audit.redaction import Secrets
 from audit.x509.path.trust_store import Anchors
 from remediate.assignment import Assignment

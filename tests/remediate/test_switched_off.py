@@ -8,11 +8,11 @@ from typing import Final
 
 import pytest
 
-from audit.configuration import read_configuration
+from audit.config import read_configuration
 from audit.endpoint import Endpoint
+from audit.host.discovery import Discovery
 from audit.observation import HostView, Observation
 from audit.observation.cpanel import Unread, Upkeep
-from audit.targets import Discovery
 from audit.x509.path.trust_store import Anchors
 from remediate.assignment import Assignment
 from remediate.bounds import Bounds

@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from audit.endpoint import Endpoint
 from audit.observation import HostView, InstalledFile
 from audit.probe import Limits, Target
-from audit.probe.records import RecordSet, RecordType
+from audit.probe.dns.records import RecordSet, RecordType
 from audit.x509.path.trust_store import Anchors
 from remediate.action import Command, Done
 from remediate.case import Case, Repair, UsedFile, case_id, steps_of

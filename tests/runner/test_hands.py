@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from audit.host.login import hosts_of
 from audit.observation import ProbeFailure
-from audit.probe.login import hosts_of
 from remediate.action import Command, Done
 from remediate.hands import HostHands
 

@@ -12,7 +12,7 @@ import pytest
 
 from audit.observation.website import Docroot
 from audit.probe import Limits, Target
-from audit.probe.trace import TraceLimits
+from audit.probe.dns.trace import TraceLimits
 from remediate.case import Case, Validation
 from remediate.issuers import IssuerFault, Order, OrderRequest
 from remediate.journal import Journal

@@ -13,7 +13,7 @@ import pytest
 
 from audit.observation import DnsView
 from audit.probe import Limits
-from audit.probe.records import RecordSet, RecordStatus, RecordType
+from audit.probe.dns.records import RecordSet, RecordStatus, RecordType
 from remediate.case import Case, Repair
 from remediate.journal import Journal
 from remediate.lookup import LookUp, LookUps

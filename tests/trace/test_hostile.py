@@ -14,8 +14,8 @@ import dns.name
 import dns.rrset
 import pytest
 
-from audit.probe.root_hints import RootServer
-from audit.probe.trace import Trace, TraceLimits, trace
+from audit.probe.dns.root_servers import RootServer
+from audit.probe.dns.trace import Trace, TraceLimits, trace
 from tests.trace.servers import authoritative, changed, records, running, truncating
 from tests.trace.world import MAIN, TLD, TLD_ZONE, traced, world
 

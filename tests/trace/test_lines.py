@@ -6,8 +6,8 @@ import re
 
 import pytest
 
-from audit.probe.root_hints import ROOT_SERVERS, BadHints, RootServer, read_hints
-from audit.probe.trace import Difference, Trace, as_lines, difference
+from audit.probe.dns.root_servers import ROOT_SERVERS, BadHints, RootServer, read_hints
+from audit.probe.dns.trace import Difference, Trace, as_lines, difference
 from tests.trace.servers import running
 from tests.trace.world import MAIN, ROOT, TLD, traced, world
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
-from audit.probe.root_hints import RootServer
-from audit.probe.trace import Trace, TraceLimits, trace
+from audit.probe.dns.root_servers import RootServer
+from audit.probe.dns.trace import Trace, TraceLimits, trace
 from tests.trace.servers import Answering, Tree, authoritative, refusing, silent
 
 ROOT: Final = "127.0.0.10"

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from audit.configuration.private_files import UnsafePath, require_own_file
-from audit.configuration.schema import BadConfiguration, Configuration, secrets_in
+from audit.config.private_files import UnsafePath, require_own_file
+from audit.config.schema import BadConfiguration, Configuration, secrets_in
 
 
 def require_own(file: Path, place: str, names: str = "") -> None:

@@ -11,8 +11,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from audit.endpoint import BadEndpoint, Endpoint, to_address, to_name
+from audit.host.system import Facts, covers
 from audit.observation import HostView
-from audit.probe.facts import Facts, covers
 from audit.services.model import ANY_IPV4, ANY_IPV6, Listener
 
 

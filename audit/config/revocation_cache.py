@@ -9,27 +9,19 @@ from __future__ import annotations
 import hashlib
 import os
 import tempfile
-from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Final
 
+from audit.config.private_files import own_directory
 from audit.json_codec import format_time, parse_time
-from audit.probe.exchange import Question
+from audit.probe.http_client import Question
+from audit.probe.revocation import Reply
 
 _SUFFIX: Final = ".answer"
 _PARTIAL: Final = ".partial"
 _MAX_BYTES: Final = 32 * 1024 * 1024
 _ABANDONED_S: Final = 3600.0  # after which a half-written file is somebody's who died
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """What was answered and when, or why nothing was."""
-
-    asked_at: datetime
-    content: bytes | None = field(default=None, repr=False)
-    failure: str = ""
 
 
 class AnswerCache:
@@ -70,8 +62,6 @@ class AnswerCache:
         """Make the folder, and forget in it what is out of date."""
         if self._is_made:
             return
-        from audit.configuration.private_files import own_directory  # noqa: PLC0415 - that package imports this one
-
         own_directory(self._folder).chmod(0o700)
         self._is_made = True
         for file in self._folder.iterdir():

@@ -22,10 +22,10 @@ from urllib.parse import urljoin
 from audit.analysis.addresses import is_link_local
 from audit.observation import Accident, DnsView, Door, Observation
 from audit.observation.website import VALIDATION
-from audit.probe.dns import resolve
-from audit.probe.exchange import Answer, Bounds, Place, Question, Refused, ask, connect, place_of, wrap
+from audit.probe.dns.resolver import resolve
+from audit.probe.http_client import Answer, Bounds, Place, Question, Refused, ask, connect, place_of, wrap
 from audit.probe.target import Limits
-from audit.probe.wire import Stopped, has_route
+from audit.probe.tcp import Stopped, has_route
 from audit.x509.identifiers import host_name_faults
 
 MAX_HOPS: Final = 10  # as many redirects as Let's Encrypt follows

@@ -1,10 +1,17 @@
-"""Whether the user has the list of known keys of the library badkeys; it is never fetched from here."""
+"""Where state, and the list of compromised keys, are on this machine."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
 from typing import Final
+
+
+def state_folder() -> Path:
+    """Return the user's own folder for state (XDG Base Directory Specification 0.8)."""
+    base = os.environ.get("XDG_STATE_HOME") or "~/.local/state"
+    return Path(base).expanduser() / "sslaudit"
+
 
 _FILES: Final = ("badkeysdata.json", "blocklist.dat")
 

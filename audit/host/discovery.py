@@ -15,9 +15,9 @@ from itertools import chain, count
 from typing import Any
 
 from audit.endpoint import Endpoint, UnusableLine, parse_endpoints
+from audit.host.inspect import Wishes, inspect
+from audit.host.login import Host, distinguish, hosts_of, limited_to, redacted
 from audit.observation import Accident, Observation, ProbeFailure
-from audit.probe.host import Wishes, inspect
-from audit.probe.login import Host, distinguish, hosts_of, limited_to, redacted
 from audit.probe.target import Target
 from audit.services.declared import DeclaredService
 

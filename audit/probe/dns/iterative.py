@@ -17,9 +17,9 @@ import dns.rdatatype
 import dns.rrset
 
 from audit.analysis.addresses import is_link_local
-from audit.probe.question import Answer, AnswerKind, Door, Question, ask
-from audit.probe.root_hints import RootServer
-from audit.probe.wire import Stopped
+from audit.probe.dns.query import Answer, AnswerKind, Door, Question, ask
+from audit.probe.dns.root_servers import RootServer
+from audit.probe.tcp import Stopped
 
 TraceFault = Literal[
     "nxdomain",  # the name, or one its aliases lead to, does not exist

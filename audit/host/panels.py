@@ -1,19 +1,32 @@
-"""A host as its panel lays it out: what was found there, with the panel's services, without what is switched off.
+"""One service on a host as it was found: running as a process, or only configured.
 
-It knows how to ask a layout; which panels there are, and what each says, is known in `audit.services`.
+Values alone: how it was found is its finder's to know.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 
-from audit.observation import InstalledFile
+from audit.host.script import layout_in, sections_of
+from audit.host.system import Facts
+from audit.observation import ConfigTest, InstalledFile
 from audit.observation.website import Website
-from audit.probe.collect import layout_in, sections_of
-from audit.probe.facts import Facts
-from audit.probe.instance import Instance
 from audit.services import LAYOUTS, Dump, Laid, Layout, Section
+from audit.services.model import Listener
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """A service with its listeners; `pid` is 0 where it does not run, and -1 where it runs as a process unknown."""
+
+    name: str
+    pid: int
+    since: datetime | None
+    test: ConfigTest | None
+    listeners: tuple[Listener, ...]
+    missing: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

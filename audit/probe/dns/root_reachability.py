@@ -15,10 +15,10 @@ from typing import Final
 import dns.name
 import dns.rdatatype
 
-from audit.probe.descent import TraceLimits
-from audit.probe.question import Answer, Door, Question, ask
-from audit.probe.root_hints import RootServer
-from audit.probe.wire import Stopped
+from audit.probe.dns.iterative import TraceLimits
+from audit.probe.dns.query import Answer, Door, Question, ask
+from audit.probe.dns.root_servers import RootServer
+from audit.probe.tcp import Stopped
 
 REACH_S: Final = 4.0
 """How long is waited for a first answer: one from the other side of the world takes a third of a second."""

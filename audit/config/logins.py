@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from audit.configuration.schema import BadConfiguration, Configuration, Host, Service
+from audit.config.schema import BadConfiguration, Configuration, Host, Service
 from audit.endpoint import BadEndpoint, parse_endpoint
+from audit.host.discovery import Login
 from audit.services.declared import DeclaredService
-from audit.targets import Login
 from audit.text import matches_glob
 
 

@@ -20,7 +20,7 @@ import dns.resolver
 
 from audit.observation import DnsStatus, DnsView
 from audit.probe.target import Limits
-from audit.probe.wire import Stopped
+from audit.probe.tcp import Stopped
 
 _SLICE_S: Final = 0.25  # how often a waiting thread looks up to see whether it should stop
 _PORT: Final = 53

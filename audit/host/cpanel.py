@@ -6,14 +6,14 @@ asked for, and where there is no such panel nothing is asked.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Final
 
-from audit.contact import read_forward, read_wwwacct
+from audit.host.firewall import RULES, read_rules
 from audit.host.trust import load_shell
 from audit.observation.cpanel import Matter, Token, Unread, Upkeep
-from audit.probe.rules import RULES, read_rules
 from audit.services.model import Section
 
 TOUCH_FILES: Final = (
@@ -87,3 +87,37 @@ def _unread(sections: Mapping[str, Section], user: str) -> Iterator[Unread]:
         yield from (Unread(matter, f"{user} may not read {path}") for path in denied)
         if any(sections.get(name, Section("", None)).rc is None for name in names):
             yield Unread(matter, "the host's answer about it was cut off")
+
+
+_LOCAL_PART: Final = r"[A-Za-z0-9_+][A-Za-z0-9_+!#$%&'*=?^{}~.-]{0,63}"  # less than RFC 5322 3.2.3: no pipe, no path
+_DOMAIN: Final = r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?"
+_ADDRESS: Final = re.compile(rf"{_LOCAL_PART}(?:@{_DOMAIN})?")
+_MOST: Final = 20  # addresses of one host
+
+
+def is_address(text: str) -> bool:
+    """Tell whether a text is an address to send to: `user@domain` or a local user; never an option or a command."""
+    return _ADDRESS.fullmatch(text) is not None
+
+
+def read_forward(text: str, host: str) -> tuple[str, ...]:
+    """Return the addresses in a `.forward`; users of the host itself get its name.
+
+    Files, pipes, lists and filters that stand there too take mail, and are nobody that can be written to.
+    """
+    if re.match(r"#\s*(exim|sieve) filter", text, re.IGNORECASE):
+        return ()
+    lines = (line for line in text.splitlines() if not line.lstrip().startswith("#"))
+    return _usable((part.strip().removeprefix("\\") for line in lines for part in line.split(",")), host)
+
+
+def read_wwwacct(text: str, host: str) -> tuple[str, ...]:
+    """Return the addresses of `CONTACTEMAIL` in a panel's `wwwacct.conf`: a name and a value a line."""
+    values = re.findall(r"^[ \t]*CONTACTEMAIL[ \t]+(\S.*)$", text, re.MULTILINE)
+    return _usable((part for value in values for part in re.split(r"[,;\s]+", value)), host)
+
+
+def _usable(parts: Iterator[str], host: str) -> tuple[str, ...]:
+    words = (part.strip().strip("\"'<>") for part in parts)
+    full = (word if "@" in word else f"{word}@{host}" for word in words if is_address(word))
+    return tuple(dict.fromkeys(full))[:_MOST]

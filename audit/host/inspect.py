@@ -14,22 +14,20 @@ from datetime import datetime
 from typing import Final, TypeVar
 
 from audit.endpoint import Endpoint
-from audit.host.script import COMMAND_LIMIT_S, cut_sections, script_of
-from audit.host.untrusted import listening, messages, read_untrusted
+from audit.host.certificate_owner import is_snakeoil, owner_of
+from audit.host.cpanel import read_upkeep
+from audit.host.endpoints import Found, endpoints_of, host_name
+from audit.host.files import PER_COMMAND, file_functions, look_at, missing_rights, read_file, request_for
+from audit.host.handshake import HostInside
+from audit.host.login import Host
+from audit.host.panels import Instance, Panel, panel_of, unread_marks
+from audit.host.script import COMMAND_LIMIT_S, cut_sections, instances, script_of, whole_script
+from audit.host.system import Facts, read_facts
+from audit.host.trust import listening, messages, read_untrusted
+from audit.host.unknown_sockets import TRY, places_to_try, read_strangers, try_strangers, untried
 from audit.observation import Accident, ConfigTest, HostView, InstalledFile, Observation, ProbeFailure
 from audit.observation.website import Website
-from audit.probe.agents import is_snakeoil, owner_of
-from audit.probe.collect import instances, whole_script
-from audit.probe.facts import Facts, read_facts
-from audit.probe.files import PER_COMMAND, file_functions, look_at, missing_rights, read_file, request_for
-from audit.probe.inside import HostInside
-from audit.probe.instance import Instance
-from audit.probe.layouts import Panel, panel_of, unread_marks
-from audit.probe.login import Host
-from audit.probe.place import Found, endpoints_of, host_name
-from audit.probe.strangers import TRY, places_to_try, read_strangers, try_strangers, untried
 from audit.probe.target import Target
-from audit.probe.upkeep import read_upkeep
 from audit.services import LAYOUTS, SERVICES
 from audit.services.config_files import unreadable
 from audit.services.declared import DeclaredService, listeners_of, websites_of

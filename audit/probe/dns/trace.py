@@ -15,8 +15,8 @@ from dataclasses import dataclass
 import dns.exception
 import dns.name
 
-from audit.probe.descent import Descent, Step, TraceFailure, TraceFault, TraceLimits
-from audit.probe.root_hints import ROOT_SERVERS, RootServer
+from audit.probe.dns.iterative import Descent, Step, TraceFailure, TraceFault, TraceLimits
+from audit.probe.dns.root_servers import ROOT_SERVERS, RootServer
 
 __all__ = [
     "Difference",

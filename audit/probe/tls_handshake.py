@@ -15,9 +15,9 @@ from OpenSSL import SSL, crypto
 
 from audit.endpoint import Endpoint, to_address
 from audit.observation import Handshake
-from audit.probe.flight import read_flight
+from audit.probe.first_flight import read_flight
 from audit.probe.starttls import excerpt
-from audit.probe.wire import Fault, Wire
+from audit.probe.tcp import Fault, Wire
 
 _CIPHERS: Final = b"ALL:!aNULL:@SECLEVEL=0"
 """Everything with a certificate: Postfix prefers an anonymous suite where it is offered one, and then sends none."""

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from audit.endpoint import Endpoint, to_address
+from audit.host.login import Host
 from audit.host.script import Script, shell_text
 from audit.observation import FailureKind, Handshake, ProbeFailure, Stage
-from audit.probe.login import Host
 from audit.services.model import Section
 from audit.x509.pem import certificates_in
 

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final, Generic, TypeVar
 
-from audit.probe.wire import Stopped
+from audit.probe.tcp import Stopped
 
 Outcome = TypeVar("Outcome")
 _LOOK_S: Final = 0.1  # how often the calling thread looks whether it should stop, while nothing ends

@@ -16,9 +16,9 @@ import dns.query
 import dns.rdatatype
 import dns.resolver
 
-from audit.probe.dns import nameserver
+from audit.probe.dns.resolver import nameserver
 from audit.probe.target import Limits
-from audit.probe.wire import Stopped
+from audit.probe.tcp import Stopped
 
 RecordType = Literal["CNAME", "MX", "TLSA"]
 RecordStatus = Literal["ok", "none", "servfail", "timeout"]

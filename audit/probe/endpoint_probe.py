@@ -19,8 +19,8 @@ from audit.endpoint import Endpoint
 from audit.observation import Handshake, ProbeFailure
 from audit.probe.starttls import UPGRADES, WITHIN, negotiate
 from audit.probe.target import Limits
-from audit.probe.tls import Conversation, Offers
-from audit.probe.wire import Fault, Wire
+from audit.probe.tcp import Fault, Wire
+from audit.probe.tls_handshake import Conversation, Offers
 
 _OLD: Final = ("TLSv1", "TLSv1.1")
 _UNKNOWN: Final = ("timeout", "too-much")  # a second certificate may be there

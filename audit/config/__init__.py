@@ -5,13 +5,12 @@ It reads files; it opens no connection and logs in nowhere.
 
 from __future__ import annotations
 
-from audit.configuration.logins import host_of, logins
-from audit.configuration.profiles import profile_named
-from audit.configuration.reading import read_configuration
-from audit.configuration.schema import BadConfiguration, Configuration, Secret
-from audit.configuration.secret import known_secrets, read_secret
-from audit.configuration.state import state_folder
-from audit.configuration.trust import read_anchors, trusted
+from audit.config.loader import profile_named, read_configuration
+from audit.config.logins import host_of, logins
+from audit.config.paths import state_folder
+from audit.config.schema import BadConfiguration, Configuration, Secret
+from audit.config.secret import known_secrets, read_secret
+from audit.config.trust_sources import read_anchors, trusted
 
 __all__ = [
     "BadConfiguration",

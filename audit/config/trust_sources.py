@@ -9,7 +9,7 @@ from typing import Final
 
 import certifi
 
-from audit.configuration.schema import BadConfiguration, Configuration
+from audit.config.schema import BadConfiguration, Configuration
 from audit.x509.certificate import read_certificate
 from audit.x509.path.served_chain import Anchors
 from audit.x509.pem import certificates_in

@@ -14,9 +14,10 @@ from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
-from audit.configuration.ownership import require_own_configuration
-from audit.configuration.schema import REFERENCE, BadConfiguration, Configuration, Secret
+from audit.config.ownership import require_own_configuration
+from audit.config.schema import REFERENCE, BadConfiguration, Configuration, Secret
 from audit.json_codec import BadRecord, from_json
+from audit.policy import Profile, load_profile
 from audit.redaction import without_password
 
 
@@ -104,3 +105,8 @@ def _check_nested(hint: Any, value: Any, place: str) -> None:  # noqa: ANN401 - 
     elif origin is not None and inner and inner[-1:] and is_dataclass(inner[-1]) and isinstance(value, dict):
         for key, item in value.items():
             _check_nested(inner[-1], item, f"{place}{key!r}.")
+
+
+def profile_named(name: str, configuration: Configuration) -> Profile:
+    """Return the profile of that name, or in that file, which is relative to the configuration's; raises BadProfile."""
+    return load_profile(str(configuration.path(name)) if name.endswith(".toml") else name)

@@ -12,8 +12,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from audit.configuration.ownership import require_own
-from audit.configuration.schema import REFERENCE, BadConfiguration, Configuration, Secret, secrets_in
+from audit.config.ownership import require_own
+from audit.config.schema import REFERENCE, BadConfiguration, Configuration, Secret, secrets_in
 from audit.redaction import Secrets, url_password
 
 _VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
