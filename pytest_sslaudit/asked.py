@@ -36,6 +36,11 @@ def audit_folder() -> Path:
     return Path(__file__).absolute().parent.parent / "audit"
 
 
+def checks_folder() -> Path:
+    """Return the folder of the built-in checks."""
+    return audit_folder() / "checks"
+
+
 def _is_enabled(root: Path) -> bool:
     own, shared = root / "sslaudit.toml", root / "pyproject.toml"
     if own.is_file():

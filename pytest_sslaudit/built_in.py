@@ -15,7 +15,7 @@ from typing import Final
 import pytest
 
 from audit.checks import Check, check_of
-from pytest_sslaudit.asked import audit_folder, names_audit
+from pytest_sslaudit.asked import audit_folder, checks_folder, names_audit
 from pytest_sslaudit.run import STALE_WAIVER, Run
 from pytest_sslaudit.tally import Tally
 
@@ -33,8 +33,8 @@ class BuiltInCollection:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_ignore_collect(self, collection_path: Path, config: pytest.Config) -> bool | None:
-        """Collect the folder and its files, unless `--ignore` or `--ignore-glob` stands on the command line."""
-        if collection_path != audit_folder() and not is_built_in(collection_path):
+        """Collect the folders and their files, unless `--ignore` or `--ignore-glob` stands on the command line."""
+        if collection_path not in (audit_folder(), checks_folder()) and not is_built_in(collection_path):
             return None
         return None if ignores_files(config) else False
 
@@ -62,15 +62,33 @@ class BuiltInCollection:
 
 def is_built_in(file: Path) -> bool:
     """Return whether a file holds built-in checks."""
-    return file.name.startswith("test_") and file.suffix == ".py" and audit_folder() in file.parents
+    return file.name.startswith("test_") and file.suffix == ".py" and file.parent == checks_folder()
 
 
 def built_in_checks() -> Iterator[Check]:
     """Yield every built-in check."""
     root = audit_folder().parent
-    for file in sorted(audit_folder().rglob("test_*.py")):
+    for file in sorted(checks_folder().glob("test_*.py")):
         module = importlib.import_module(".".join(file.relative_to(root).with_suffix("").parts))
         yield from (check for value in vars(module).values() if (check := check_of(value)) is not None)
+
+
+def follow_moved_checks(config: pytest.Config) -> None:
+    """Let node ids of the time when the checks were files of `audit` itself name the files of `audit/checks`."""
+    config.args[:] = [_moved(argument) for argument in config.args]
+    deselected = config.option.deselect
+    if deselected:
+        config.option.deselect = [*deselected, *(_moved(prefix) for prefix in deselected)]
+
+
+def _moved(node: str) -> str:
+    place, separator, test = node.partition("::")
+    file = Path(place)
+    if place.startswith("audit.test_"):
+        return f"audit.checks.{place.removeprefix('audit.')}{separator}{test}"
+    if file.exists() or not (checks_folder() / file.name).is_file() or file.parent.name not in ("", "audit"):
+        return node
+    return f"{file.parent / checks_folder().name / file.name}{separator}{test}"
 
 
 def command_line(config: pytest.Config) -> argparse.Namespace:

@@ -11,7 +11,7 @@ import pytest
 from audit.json_codec import parse_time
 from pytest_sslaudit import fixtures
 from pytest_sslaudit.asked import audit_folder, names_audit
-from pytest_sslaudit.built_in import BuiltInCollection, names_tests
+from pytest_sslaudit.built_in import BuiltInCollection, follow_moved_checks, names_tests
 from pytest_sslaudit.controller import Controller
 from pytest_sslaudit.html import HtmlReport
 from pytest_sslaudit.judging import Judging
@@ -35,6 +35,7 @@ def start(config: pytest.Config) -> None:
     """Read what was asked for and register the hooks of an audit; raises pytest.UsageError."""
     _refuse_another_audit()
     settings = read_settings(config)
+    follow_moved_checks(config)
     _collect_audit(config)
     config.addinivalue_line("markers", "sslaudit: a check of TLS endpoints")
     manager = config.pluginmanager

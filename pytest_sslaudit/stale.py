@@ -10,13 +10,12 @@ from collections.abc import Callable
 
 import pytest
 
-from audit import test_run
-from audit.checks import check_of
+from audit.checks import check_of, test_run
 from audit.endpoint import RUN
 from audit.policy.controls import CONTROLS_OF
 from audit.policy.profile_file import nearest
 from audit.verdict import Judgement
-from pytest_sslaudit.asked import audit_folder
+from pytest_sslaudit.asked import audit_folder, checks_folder
 from pytest_sslaudit.built_in import NARROWING
 from pytest_sslaudit.gate import Ruling, ending_of, rule
 from pytest_sslaudit.judging import apply
@@ -65,7 +64,7 @@ def _about_audit(config: pytest.Config) -> list[str]:
 
 
 def _report(config: pytest.Config, ruling: Ruling, duration_s: float) -> None:
-    file = audit_folder() / "test_run.py"
+    file = checks_folder() / "test_run.py"
     location = (str(file), 0, f"test_no_waiver_stale[{RUN}]")
     nodeid = f"{file.relative_to(file.parent.parent).as_posix()}::{location[2]}"
     config.hook.pytest_runtest_logstart(nodeid=nodeid, location=location)

@@ -11,7 +11,7 @@ from typing import Final
 import pytest
 
 from audit.probe import Target
-from pytest_sslaudit.asked import audit_folder
+from pytest_sslaudit.asked import checks_folder
 from pytest_sslaudit.parametrize import endpoint_of
 
 _OF_NO_ENDPOINT: Final = ("test_dcv.py", "test_host.py", "test_run.py")  # of hosts and the run: -k may leave them out
@@ -32,7 +32,7 @@ class Whole:
         self, config: pytest.Config, items: Sequence[pytest.Item], targets: Iterable[Target]
     ) -> frozenset[str]:
         """Return the endpoints on which not all checks are run, and those that have a file in common with one."""
-        wanted = {file for file in audit_folder().glob("test_*.py") if file.name not in _OF_NO_ENDPOINT}
+        wanted = {file for file in checks_folder().glob("test_*.py") if file.name not in _OF_NO_ENDPOINT}
         is_whole = wanted <= {item.path for item in items} and not any("::" in argument for argument in config.args)
         left_out = self._left_out if is_whole else {*self._left_out, *_endpoints(items)}
         files = {str(target.endpoint): _files(target) for target in targets}

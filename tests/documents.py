@@ -42,7 +42,7 @@ CONTROLS_HEAD: Final = """
 
 def checks() -> Iterator[tuple[Check, Callable[..., None]]]:
     """Give every built-in check with its function, by id."""
-    modules = (f"audit.{file.stem}" for file in (CHECKOUT / "audit").glob("test_*.py"))
+    modules = (f"audit.checks.{file.stem}" for file in (CHECKOUT / "audit" / "checks").glob("test_*.py"))
     functions = [function for name in modules for function in vars(importlib.import_module(name)).values()]
     marked = ((check_of(function), function) for function in functions)
     yield from sorted(((mark, function) for mark, function in marked if mark), key=lambda pair: pair[0].id)

@@ -116,7 +116,7 @@ def test_the_wheel_holds_the_checks_and_their_files_and_no_tests(wheel: Path) ->
     assert tops <= set(OURS)
     policies = {f"audit/policy/profiles/{name}.toml" for name in builtin_profiles()}
     others = {"audit/py.typed", "pytest_sslaudit/py.typed", "pytest_sslaudit/html.css"}
-    checks = {f"audit/{file.name}" for file in audit_folder().glob("test_*.py")}
+    checks = {f"audit/checks/{file.name}" for file in (audit_folder() / "checks").glob("test_*.py")}
     assert policies | others | checks <= set(names)
     assert any(name.endswith(".dist-info/licenses/LICENSE") for name in names)
 

@@ -9,7 +9,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ed25519
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from audit import test_certificate as checks
+from audit.checks import test_certificate as checks
 from audit.policy import Policy, load_profile
 from audit.x509.path.served_chain import read_chain
 from tests.audit.certificates import DAY, NOW, Draft, ca, leaf, rsa_key

@@ -7,8 +7,8 @@ from datetime import timedelta
 
 import pytest
 
-from audit import test_certificate, test_chain
 from audit.analysis.chains import completing_file
+from audit.checks import test_certificate, test_chain
 from audit.x509.path.served_chain import Chain, read_chain
 from audit.x509.path.served_path import MAX_SIGNATURES
 from audit.x509.path.trust_store import Anchors

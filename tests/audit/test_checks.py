@@ -8,7 +8,7 @@ import pkgutil
 
 import pytest
 
-import audit
+import audit.checks
 from audit import check
 from audit.checks import Check, check_of
 from audit.verdict import (
@@ -55,8 +55,10 @@ FIXTURES = {
 
 def built_in() -> list[tuple[Check, object]]:
     """Return every check that comes with the package, with its function."""
-    modules = [module.name for module in pkgutil.iter_modules(audit.__path__) if module.name.startswith("test_")]
-    members = [inspect.getmembers(importlib.import_module(f"audit.{name}"), inspect.isfunction) for name in modules]
+    modules = [module.name for module in pkgutil.iter_modules(audit.checks.__path__) if module.name.startswith("test_")]
+    members = [
+        inspect.getmembers(importlib.import_module(f"audit.checks.{name}"), inspect.isfunction) for name in modules
+    ]
     return [(mark, function) for found in members for _, function in found if (mark := check_of(function))]
 
 

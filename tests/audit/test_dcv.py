@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from audit import test_dcv
+from audit.checks import test_dcv
 from audit.firewall.exposure import LISTED, REFUSED_MAX, world
 from audit.firewall.iptables import read_iptables
 from audit.json_codec import from_json, to_json

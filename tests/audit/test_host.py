@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import pytest
 
-from audit import test_dcv, test_host
+from audit.checks import test_dcv, test_host
 from audit.observation import Observation
 from audit.observation.cpanel import Matter, Token, Unread, Upkeep
 from tests.audit.certificates import DAY, NOW

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from audit import test_certificate, test_installed, test_key
+from audit.checks import test_certificate, test_installed, test_key
 from audit.observation import ConfigTest, FileFault, InstalledFile
 from audit.x509.certificate import read_certificate
 from tests.audit.certificates import DAY, NOW, Draft, leaf, rsa_key

@@ -9,8 +9,8 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 
 from audit.analysis.chains import weak_ca_keys
+from audit.checks.test_key import test_key_is_strong as is_strong
 from audit.policy import Policy, load_profile
-from audit.test_key import test_key_is_strong as is_strong
 from audit.x509.public_keys import KeyFacts, rsa_facts, small_factors, weaknesses
 from tests.audit.broken_keys import with_factor
 from tests.audit.certificates import PrivateKey, leaf, rsa_key

@@ -13,7 +13,7 @@ import badkeys
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ed448, ed25519
 
-from audit import test_key
+from audit.checks import test_key
 from audit.verdict import Inconclusive, NotApplicable
 from audit.x509 import compromised_keys
 from audit.x509.certificate import Certificate

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 from audit.analysis.key_reuse import Sharing, key_uses, reuse_faults, sharing_of
+from audit.checks.test_key import test_key_is_of_one_service as is_of_one_service
 from audit.endpoint import parse_endpoint
 from audit.observation import Handshake, HostView, InstalledFile, Observation
 from audit.policy import Policy, load_profile
 from audit.policy.thresholds import Thresholds
-from audit.test_key import test_key_is_of_one_service as is_of_one_service
 from tests.audit.certificates import NOW, Draft, key_named, leaf
 from tests.audit.facts import INTERMEDIATE, WEBPKI, certificate, served
 from tests.audit.verdicts import finding, passes

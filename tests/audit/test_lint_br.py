@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import pytest
 
-from audit import test_certificate as checks
+from audit.checks import test_certificate as checks
 from audit.verdict import Inconclusive, NotApplicable
 from audit.x509.lint import pkilint
 from audit.x509.lint.pkilint import INSTALL, _errors, full_lint

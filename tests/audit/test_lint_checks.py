@@ -9,10 +9,10 @@ import pytest
 from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from audit import test_certificate as checks
-from audit import test_chain as chains
-from audit import test_names as names
 from audit.analysis.lint_scope import require_rules
+from audit.checks import test_certificate as checks
+from audit.checks import test_chain as chains
+from audit.checks import test_names as names
 from audit.endpoint import parse_endpoint
 from audit.observation import Handshake
 from audit.policy import Policy, load_profile

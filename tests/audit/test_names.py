@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from cryptography import x509
 
-from audit import test_names as checks
+from audit.checks import test_names as checks
 from audit.endpoint import Endpoint, parse_endpoint
 from audit.policy import Policy
 from audit.x509.identifiers import covers, host_name_faults, matches

@@ -11,11 +11,18 @@ from typing import Any
 
 import pytest
 
-from audit import test_certificate, test_chain, test_installed, test_key, test_protocol, test_revocation
 from audit.analysis.installed_files import clock_is_off
 from audit.analysis.key_reuse import Sharing
 from audit.analysis.revocation import rules_of
-from audit.checks import check_of
+from audit.checks import (
+    check_of,
+    test_certificate,
+    test_chain,
+    test_installed,
+    test_key,
+    test_protocol,
+    test_revocation,
+)
 from audit.observation import HostView
 from audit.policy import Policy, builtin_profiles, load_profile
 from audit.policy.profile_file import THRESHOLDS

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from audit import test_dns, test_installed, test_protocol, test_reachability
 from audit.analysis.served_chains import served_chains
+from audit.checks import test_dns, test_installed, test_protocol, test_reachability
 from audit.observation import DnsView, FailureKind, Observation, ProbeFailure, Stage
 from audit.policy import Policy, load_profile
 from audit.x509.path.served_chain import read_chain

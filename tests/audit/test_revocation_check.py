@@ -9,8 +9,8 @@ from hashlib import sha256
 import pytest
 from cryptography import x509
 
-from audit import test_revocation as checks
 from audit.analysis.revocation import OFF, places, rules_of
+from audit.checks import test_revocation as checks
 from audit.json_codec import from_json, to_json
 from audit.observation import Observation, RevocationAnswer, RevocationSource
 from audit.policy import Policy, Profile, load_profile

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from audit import test_run as checks
+from audit.checks import test_run as checks
 from tests.audit.verdicts import finding, passes
 
 

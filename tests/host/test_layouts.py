@@ -6,7 +6,7 @@ from typing import Final
 
 import pytest
 
-from audit import test_installed, test_key
+from audit.checks import test_installed, test_key
 from audit.observation import HostView, ProbeFailure
 from audit.observation.website import Docroot
 from audit.policy import choose_policy

@@ -49,8 +49,8 @@ OURS = (Remedy.REISSUE, Remedy.REKEY, Remedy.RECHAIN, Remedy.RELOAD)
 
 def checks() -> dict[str, Check]:
     """Return all checks by id."""
-    modules = (file.stem for file in Path(audit.__file__).parent.glob("test_*.py"))
-    functions = [vars(importlib.import_module(f"audit.{module}")).values() for module in modules]
+    modules = (file.stem for file in (Path(audit.__file__).parent / "checks").glob("test_*.py"))
+    functions = [vars(importlib.import_module(f"audit.checks.{module}")).values() for module in modules]
     return {one.id: one for found in functions for function in found if (one := check_of(function))}
 
 

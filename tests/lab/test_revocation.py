@@ -11,9 +11,9 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from audit.checks.test_revocation import test_not_revoked as check
 from audit.probe.fetch import Fetcher, FetchPolicy
 from audit.probe.revocation import Circumstances, Inquiry
-from audit.test_revocation import test_not_revoked as check
 from audit.verdict import Finding, Inconclusive, Judgement
 from audit.x509.path.served_chain import read_chain
 from audit.x509.path.trust_store import Anchors

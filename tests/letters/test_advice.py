@@ -75,7 +75,7 @@ def test_what_is_explained_says_what_to_do(kind: str) -> None:
 
 def checks() -> Iterator[Check]:
     """Yield the checks of the audit."""
-    from audit import (  # noqa: PLC0415 - read here alone
+    from audit.checks import (  # noqa: PLC0415 - read here alone
         test_certificate,
         test_chain,
         test_dns,

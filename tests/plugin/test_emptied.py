@@ -132,9 +132,13 @@ def test_last_failed_may_narrow(pytester: pytest.Pytester) -> None:
     assert 0 < sum(counted(pytester).values()) < sum(expected().values())
 
 
+AUDIT = Path(__file__).parents[2] / "audit"
+
+
+@pytest.mark.parametrize("file", ["checks/test_certificate.py", "test_certificate.py"], ids=["today", "before"])
 @pytest.mark.usefixtures("evidence")
-def test_node_id_may_narrow(pytester: pytest.Pytester) -> None:
-    node = str(Path(__file__).parents[2] / "audit" / "test_certificate.py") + "::test_not_self_signed"
+def test_node_id_may_narrow(pytester: pytest.Pytester, file: str) -> None:
+    node = f"{AUDIT / file}::test_not_self_signed"
     ended = audit(pytester, node)
     ended.stdout.no_fnmatch_line(INCOMPLETE)
     assert counted(pytester) == {str(A): 1, str(B): 1}

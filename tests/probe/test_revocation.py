@@ -17,6 +17,7 @@ import pytest
 from cryptography import x509
 
 from audit.analysis.revocation import OFF
+from audit.checks.test_revocation import test_not_revoked as check
 from audit.config.revocation_cache import AnswerCache
 from audit.endpoint import parse_endpoint
 from audit.observation import Observation
@@ -24,7 +25,6 @@ from audit.policy import Policy, load_profile
 from audit.probe.fetch import Fetched, Fetcher, FetchPolicy, Unfetched
 from audit.probe.http_client import Question
 from audit.probe.revocation import Circumstances, Inquiry, Reply
-from audit.test_revocation import test_not_revoked as check
 from audit.verdict import Judgement
 from audit.x509.path.served_chain import read_chain
 from audit.x509.path.trust_store import Anchors
