@@ -7,8 +7,7 @@ from typing import Final
 
 import pytest
 
-from audit.host.script import composed, read_sections
-from audit.probe.collect import whole_script
+from audit.host.script import composed, read_sections, whole_script
 from audit.services import LAYOUTS, SERVICES
 from tests.real.lab import NAMES, running_lab, sound
 from tests.real.pki import Authority
