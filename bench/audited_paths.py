@@ -41,8 +41,8 @@ from audit.x509.certificate import read_certificate
 from audit.x509.path.served_path import is_signed_by
 from audit.x509.path.trust_store import Anchors
 from bench.paths import CONTRADICTED, OF_WEB, Case, der_of, here, read_cases, time_of
+from pytest_sslaudit.evidence import Spool
 from pytest_sslaudit.facts import Facts, FactSource
-from pytest_sslaudit.spool import Spool
 from tests.documents import checks
 
 REFUSING: Final = (

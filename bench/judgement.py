@@ -31,10 +31,10 @@ from audit.endpoint import Endpoint
 from audit.verdict import Judgement, NotApplicable
 from audit.x509.path.trust_store import Anchors
 from bench.evidence import found, observations
+from pytest_sslaudit.evidence import Spool
 from pytest_sslaudit.facts import Facts, FactSource
 from pytest_sslaudit.reuse import KeyIndex
-from pytest_sslaudit.run import AuditRun
-from pytest_sslaudit.spool import Spool
+from pytest_sslaudit.run_state import AuditRun
 from tests.documents import checks
 
 CPU_MS: Final = 3.0  # an endpoint

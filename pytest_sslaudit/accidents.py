@@ -7,7 +7,7 @@ from audit.checks import Check
 from audit.endpoint import Endpoint
 from audit.observation import Accident
 from audit.verdict import Inconclusive
-from pytest_sslaudit.run import Run
+from pytest_sslaudit.run_state import Run
 
 
 class Broken(Exception):

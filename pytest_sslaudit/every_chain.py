@@ -16,8 +16,8 @@ from audit.endpoint import Endpoint
 from audit.text import listing
 from audit.verdict import Verdict
 from pytest_sslaudit.facts import Facts
-from pytest_sslaudit.gate import Ending
-from pytest_sslaudit.run import Run
+from pytest_sslaudit.outcome import Ending
+from pytest_sslaudit.run_state import Run
 
 OF_ONE_CHAIN: Final = frozenset({"certificate", "chain"})
 _FACTS: Final = "sslaudit_facts"

@@ -15,7 +15,7 @@ from audit.policy import Policy, Profile, choose_policy
 from audit.verdict import Inconclusive, NotApplicable
 from audit.x509.certificate import Certificate
 from audit.x509.path.served_chain import Anchors, Chain, read_chain
-from pytest_sslaudit.spool import BadEvidence, Spool
+from pytest_sslaudit.evidence import BadEvidence, Spool
 
 
 class Facts:

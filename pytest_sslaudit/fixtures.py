@@ -17,7 +17,7 @@ from audit.policy import Policy
 from audit.x509.certificate import Certificate
 from audit.x509.path.served_chain import Chain
 from pytest_sslaudit.facts import Facts
-from pytest_sslaudit.run import AuditRun, current_run
+from pytest_sslaudit.run_state import AuditRun, current_run
 
 OURS = "endpoint"
 FACTS = (

@@ -13,7 +13,7 @@ import pytest
 
 @pytest.hookspec(firstresult=True)
 def pytest_sslaudit_begun(config: pytest.Config, configuration: Any) -> Any:  # noqa: ANN401 - a specification; the types are not loaded here
-    """Return a `pytest_sslaudit.begun.Begun` where it was another program than pytest that began the run.
+    """Return a `pytest_sslaudit.settings.Begun` where it was another program than pytest that began the run.
 
     `configuration` is an `audit.config.Configuration`, as it was found; what is returned holds in its place.
     """

@@ -10,7 +10,7 @@ from typing import Final
 import pytest
 
 from pytest_sslaudit import hookspecs
-from pytest_sslaudit.asked import is_asked
+from pytest_sslaudit.activation import is_asked
 
 PREFIX: Final = "audit_"
 OPTIONS: Final[tuple[tuple[str, str | None, bool, str], ...]] = (

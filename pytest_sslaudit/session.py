@@ -10,18 +10,17 @@ import pytest
 
 from audit.json_codec import parse_time
 from pytest_sslaudit import fixtures
-from pytest_sslaudit.asked import audit_folder, names_audit
-from pytest_sslaudit.built_in import BuiltInCollection, follow_moved_checks, names_tests
+from pytest_sslaudit.activation import audit_folder, names_audit
+from pytest_sslaudit.built_in_checks import BuiltInCollection, follow_moved_checks, names_tests
+from pytest_sslaudit.collection import Parametrize, Worker
 from pytest_sslaudit.controller import Controller
-from pytest_sslaudit.html import HtmlReport
-from pytest_sslaudit.judging import Judging
-from pytest_sslaudit.options import Settings, read_settings
-from pytest_sslaudit.parametrize import Parametrize
+from pytest_sslaudit.evidence import Spool
+from pytest_sslaudit.reports.html import HtmlReport
+from pytest_sslaudit.reports.summary import Summary
 from pytest_sslaudit.reuse import sharing_from
-from pytest_sslaudit.run import KEY, Run
-from pytest_sslaudit.spool import Spool
-from pytest_sslaudit.summary import Summary
-from pytest_sslaudit.worker import Worker
+from pytest_sslaudit.run_state import KEY, Run
+from pytest_sslaudit.runtest import Judging
+from pytest_sslaudit.settings import Settings, read_settings
 
 PARTS: Final = tuple(
     f"sslaudit-{part}"

@@ -15,8 +15,8 @@ from _pytest.runner import runtestprotocol
 
 from audit.result import Result
 from audit.verdict import Verdict
-from pytest_sslaudit.parametrize import endpoint_of
-from pytest_sslaudit.results import result_of
+from pytest_sslaudit.collection import endpoint_of
+from pytest_sslaudit.reports.results_file import result_of
 
 BEFORE: Final = pytest.StashKey[Result]()
 """What a test came to before the repair, on the item that is judged again."""

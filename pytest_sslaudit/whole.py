@@ -11,8 +11,8 @@ from typing import Final
 import pytest
 
 from audit.probe import Target
-from pytest_sslaudit.asked import checks_folder
-from pytest_sslaudit.parametrize import endpoint_of
+from pytest_sslaudit.activation import checks_folder
+from pytest_sslaudit.collection import endpoint_of
 
 _OF_NO_ENDPOINT: Final = ("test_dcv.py", "test_host.py", "test_run.py")  # of hosts and the run: -k may leave them out
 

@@ -22,7 +22,7 @@ import pytest
 from packaging.requirements import Requirement
 
 from audit.policy.profile_file import builtin_profiles
-from pytest_sslaudit.asked import audit_folder
+from pytest_sslaudit.activation import audit_folder
 
 ROOT = Path(__file__).parent.parent
 OURS = ("audit", "pytest_sslaudit", "remediate")
@@ -115,7 +115,7 @@ def test_the_wheel_holds_the_checks_and_their_files_and_no_tests(wheel: Path) ->
     tops = {name.split("/")[0] for name in names if ".dist-info/" not in name}
     assert tops <= set(OURS)
     policies = {f"audit/policy/profiles/{name}.toml" for name in builtin_profiles()}
-    others = {"audit/py.typed", "pytest_sslaudit/py.typed", "pytest_sslaudit/html.css"}
+    others = {"audit/py.typed", "pytest_sslaudit/py.typed", "pytest_sslaudit/reports/html.css"}
     checks = {f"audit/checks/{file.name}" for file in (audit_folder() / "checks").glob("test_*.py")}
     assert policies | others | checks <= set(names)
     assert any(name.endswith(".dist-info/licenses/LICENSE") for name in names)

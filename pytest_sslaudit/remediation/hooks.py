@@ -21,13 +21,13 @@ from audit.host.discovery import redacted
 from audit.verdict import Verdict
 from audit.x509.path.trust_store import Anchors
 from pytest_sslaudit.controller import Controller
-from pytest_sslaudit.options import Settings
 from pytest_sslaudit.remediation.progress import RepairProgress
 from pytest_sslaudit.remediation.reobserve import observe_again, touched
 from pytest_sslaudit.remediation.rows import remediation_rows
-from pytest_sslaudit.repair_table import RepairRow, counted
-from pytest_sslaudit.results import observation_row, row_of
-from pytest_sslaudit.status import BUG
+from pytest_sslaudit.reports.repairs import RepairRow, counted
+from pytest_sslaudit.reports.results_file import observation_row, row_of
+from pytest_sslaudit.reports.totals import BUG
+from pytest_sslaudit.settings import Settings
 from pytest_sslaudit.twice import Twice
 from pytest_sslaudit.whole import Whole
 from remediate.assignment import Assignment

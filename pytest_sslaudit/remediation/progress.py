@@ -11,7 +11,7 @@ from threading import Lock
 
 import pytest
 
-from pytest_sslaudit.one_line import OneLine
+from pytest_sslaudit.reports.progress import OneLine
 from remediate.case import Case, Step, StepState
 from remediate.plan import Plan
 from remediate.show import Moment, moment_line

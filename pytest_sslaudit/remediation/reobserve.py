@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from audit.host.discovery import Discovery, Login, discover
 from audit.probe import Target
 from pytest_sslaudit.controller import Controller
-from pytest_sslaudit.gather import knocked
+from pytest_sslaudit.targets import knocked
 from remediate.walk import Ending
 
 

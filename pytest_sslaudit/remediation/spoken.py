@@ -11,14 +11,14 @@ from pathlib import Path
 import pytest
 
 from audit.verdict import Verdict
-from pytest_sslaudit.begun import Begun
 from pytest_sslaudit.controller import Controller
 from pytest_sslaudit.local import with_defaults
 from pytest_sslaudit.remediation.sentences import Teller, lines_of
-from pytest_sslaudit.results import result_of
-from pytest_sslaudit.run import KEY, Run
-from pytest_sslaudit.summary import lines_of_endpoints, lines_of_totals
-from pytest_sslaudit.tally import Tally
+from pytest_sslaudit.reports.results_file import result_of
+from pytest_sslaudit.reports.summary import lines_of_endpoints, lines_of_totals
+from pytest_sslaudit.reports.totals import Tally
+from pytest_sslaudit.run_state import KEY, Run
+from pytest_sslaudit.settings import Begun
 from pytest_sslaudit.voice import Voice
 from remediate.case import Case, Step, StepState
 from remediate.evidence import Evidence

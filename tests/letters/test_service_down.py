@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import remediate.commands
-from pytest_sslaudit.tally import Tally
+from pytest_sslaudit.reports.totals import Tally
 from remediate.advice import DOWN, advice
 from remediate.case import Case, Repair, steps_of
 from remediate.deployment.switch import Moment, Progress

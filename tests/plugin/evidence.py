@@ -11,7 +11,7 @@ from typing import Any
 from audit.endpoint import Endpoint, parse_endpoint
 from audit.observation import HostView, Observation, ProbeFailure
 from pytest_sslaudit import session  # noqa: F401 - kept loaded: pytester drops what a run inside the process loads
-from pytest_sslaudit.spool import Manifest, Spool
+from pytest_sslaudit.evidence import Manifest, Spool
 
 NOW = datetime(2026, 11, 23, 10, 0, tzinfo=UTC)
 A, B = parse_endpoint("https://a.example"), parse_endpoint("imaps://b.example")

@@ -58,7 +58,7 @@ def test_without_an_audit_nothing_of_it_is_imported(tmp_path: Path) -> None:
         timeout=120,
         env={"PATH": "/usr/bin:/bin"},
     )
-    ours = [f"pytest_sslaudit{name}" for name in ("", ".asked", ".hookspecs", ".plugin")]
+    ours = [f"pytest_sslaudit{name}" for name in ("", ".activation", ".hookspecs", ".plugin")]
     assert done.stdout.splitlines()[-1] == f"[] {ours}", done.stderr
 
 

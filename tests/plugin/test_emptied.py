@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from audit.verdict import Verdict
-from pytest_sslaudit.built_in import built_in_checks
+from pytest_sslaudit.built_in_checks import built_in_checks
 from tests.plugin.evidence import A, B, host, keep, rows, unreachable
 
 WORKERS = pytest.mark.parametrize("workers", [(), ("-n2",)], ids=["alone", "-n2"])

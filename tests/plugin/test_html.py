@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from audit.observation import Observation, ProbeFailure
-from pytest_sslaudit.html import MOST_GOOD_ROWS, HtmlReport
-from pytest_sslaudit.tally import Tally
+from pytest_sslaudit.reports.html import MOST_GOOD_ROWS, HtmlReport
+from pytest_sslaudit.reports.totals import Tally
 from tests.plugin.evidence import NOW, A, B, keep, unreachable
 
 CHECKS = """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pytest_sslaudit.results import ResultsFile
+from pytest_sslaudit.reports.results_file import ResultsFile
 from tests.plugin.evidence import rows
 
 

@@ -12,8 +12,7 @@ from typing import Any
 import pytest
 
 from audit.observation import Observation, RevocationAnswer
-from pytest_sslaudit.folders import evidence_spool
-from pytest_sslaudit.spool import BadEvidence, Spool
+from pytest_sslaudit.evidence import BadEvidence, Spool, evidence_spool
 from tests.lab.demo import served
 from tests.plugin.evidence import NOW, A, B, keep, rows
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_sslaudit.options import read_settings
+from pytest_sslaudit.settings import read_settings
 from tests.plugin.evidence import A, keep, rows, unreachable
 
 

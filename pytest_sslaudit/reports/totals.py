@@ -1,4 +1,4 @@
-"""What a run came to: counts, the failing rows and the earliest expiry. It keeps no passed result."""
+"""Counts of verdicts and repairs, and the exit status that follows."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
+from pytest import ExitCode  # noqa: PT013 - the name is the point
+
 from audit.endpoint import RUN
 from audit.result import Result
 from audit.verdict import Severity, Verdict
-from pytest_sslaudit.repair_table import RepairRow
+from pytest_sslaudit.reports.repairs import RepairRow
 
 JUDGED: Final = (Verdict.PASS, Verdict.FAIL, Verdict.WAIVED)
 REACHABILITY: Final = ("svc.unreachable", "dns.unresolvable", "dns.not-this-host")
@@ -90,3 +92,30 @@ class Tally:
     def by_severity(self) -> list[tuple[Severity, int]]:
         """Return the counts of findings, worst first."""
         return [(level, self.severities[level.value]) for level in reversed(Severity) if self.severities[level.value]]
+
+
+BUG = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How the session ended: by a person or signal, and whether something could not be collected."""
+
+    interrupted: bool
+    broken_collection: bool
+
+
+def exit_status(pytest_status: int, ended: Ended, tally: Tally) -> int:
+    """Return the status of the interface: 0 well, 1 failed, 2 interrupted, 3 our bug, 4 usage, 5 nothing to audit."""
+    if pytest_status == ExitCode.NO_TESTS_COLLECTED and tally.gaps:
+        return ExitCode.TESTS_FAILED
+    if pytest_status in (ExitCode.USAGE_ERROR, ExitCode.NO_TESTS_COLLECTED):
+        return pytest_status
+    if ended.interrupted:
+        return ExitCode.INTERRUPTED
+    if tally.has_bug or ended.broken_collection or pytest_status == ExitCode.INTERNAL_ERROR:
+        return BUG
+    is_empty = bool(tally.verdicts) and not tally.told_something
+    if pytest_status == ExitCode.OK and (tally.failed_repairs or tally.gaps or is_empty):
+        return ExitCode.TESTS_FAILED
+    return pytest_status

@@ -15,12 +15,12 @@ from _pytest._code.code import ExceptionChainRepr, ReprFileLocation, ReprTraceba
 
 from audit.verdict import Inconclusive, Judgement, NotApplicable, Verdict
 from pytest_sslaudit.accidents import require_whole
-from pytest_sslaudit.built_in import is_built_in
+from pytest_sslaudit.built_in_checks import is_built_in
+from pytest_sslaudit.collection import endpoint_of, judged
 from pytest_sslaudit.every_chain import JUDGED, chains_to_judge, combined, judge_each
-from pytest_sslaudit.gate import Ending, Ruling, broken, ending_of, rule
-from pytest_sslaudit.parametrize import endpoint_of, judged
-from pytest_sslaudit.results import as_properties
-from pytest_sslaudit.run import current_run
+from pytest_sslaudit.outcome import Ending, Ruling, broken, ending_of, rule
+from pytest_sslaudit.reports.results_file import as_properties
+from pytest_sslaudit.run_state import current_run
 from pytest_sslaudit.twice import told_before
 
 RAISED: Final = pytest.StashKey[Judgement]()

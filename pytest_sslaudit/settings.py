@@ -1,7 +1,4 @@
-"""Options and configuration to frozen Settings; nothing else reads configuration.
-
-It opens no connection and logs in nowhere. What is wrong raises pytest.UsageError before anything is observed.
-"""
+"""The settings of a run: options of the command line over the configuration file, and how the run was begun."""
 
 from __future__ import annotations
 
@@ -18,8 +15,21 @@ from audit.json_codec import BadRecord, parse_time
 from audit.policy import BadProfile, Profile
 from audit.probe import Limits
 from audit.verdict import Severity
-from pytest_sslaudit.begun import Begun
 from pytest_sslaudit.waivers import Waiver, read_waivers
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """By which command a run was begun, and with which configuration.
+
+    `again` are the program and the arguments that continue the run where the issuer is still working; none:
+    `python -m remediate resume` does.
+    """
+
+    configuration: Configuration
+    command: str = "pytest --remediate"
+    again: tuple[str, ...] = ()
+
 
 LEVELS = ("low", "medium", "high", "critical")
 TESTINFRA = ("connection", "ssh_config", "ssh_identity_file", "ssh_extra_args", "sudo", "sudo_user")

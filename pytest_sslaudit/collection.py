@@ -1,11 +1,9 @@
-"""Which test is judged for which endpoints.
-
-Only tests whose fixture `endpoint` is ours are touched. Testinfra's `host` beside it gives the host of that endpoint.
-"""
+"""Collects each check once for every endpoint, host or run, in the main process and in workers."""
 
 from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -17,10 +15,10 @@ from audit.endpoint import Endpoint
 from audit.host.discovery import redacted
 from audit.text import matches_glob
 from pytest_sslaudit import fixtures
-from pytest_sslaudit.asked import audit_folder
-from pytest_sslaudit.options import INVENTORY, TESTINFRA
-from pytest_sslaudit.run import STALE_WAIVER, Run, current_run
-from pytest_sslaudit.spool import Wanted
+from pytest_sslaudit.activation import audit_folder
+from pytest_sslaudit.evidence import Wanted
+from pytest_sslaudit.run_state import STALE_WAIVER, Run, current_run
+from pytest_sslaudit.settings import INVENTORY, TESTINFRA
 
 TESTINFRA_HOST = "_testinfra_host"
 
@@ -179,3 +177,23 @@ class UnusableHost:
         if name.startswith("_"):  # what pytest itself asks every parameter for
             raise AttributeError(name)
         raise self._error
+
+
+class Worker:
+    """The hooks of a worker."""
+
+    def __init__(self) -> None:
+        """Begin with nothing left out."""
+        self._left_out: list[tuple[str, str]] = []
+
+    def pytest_deselected(self, items: Sequence[pytest.Item]) -> None:
+        """Note which checks are left out, by pytest's own options or by a plugin."""
+        self._left_out += left_out(items)
+
+    @pytest.hookimpl(tryfirst=True)  # xdist tells the controller in the same hook
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        """Leave word for the controller, which probes before anything is scheduled."""
+        config: Any = session.config
+        run = current_run(config)
+        asked = replace(wanted(session.items, run), left_out=tuple(map(" ".join, self._left_out)))
+        run.spool.keep_wanted(config.workerinput["workerid"], asked)

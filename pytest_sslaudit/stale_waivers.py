@@ -15,13 +15,13 @@ from audit.endpoint import RUN
 from audit.policy.controls import CONTROLS_OF
 from audit.policy.profile_file import nearest
 from audit.verdict import Judgement
-from pytest_sslaudit.asked import audit_folder, checks_folder
-from pytest_sslaudit.built_in import NARROWING
-from pytest_sslaudit.gate import Ruling, ending_of, rule
-from pytest_sslaudit.judging import apply
-from pytest_sslaudit.results import as_properties
-from pytest_sslaudit.run import AuditRun, Run
-from pytest_sslaudit.tally import Tally
+from pytest_sslaudit.activation import audit_folder, checks_folder
+from pytest_sslaudit.built_in_checks import NARROWING
+from pytest_sslaudit.outcome import Ruling, ending_of, rule
+from pytest_sslaudit.reports.results_file import as_properties
+from pytest_sslaudit.reports.totals import Tally
+from pytest_sslaudit.run_state import AuditRun, Run
+from pytest_sslaudit.runtest import apply
 
 
 def judge_stale_waivers(run: Run, config: pytest.Config, tally: Tally) -> None:

@@ -15,9 +15,9 @@ from typing import Final
 import pytest
 
 from audit.checks import Check, check_of
-from pytest_sslaudit.asked import audit_folder, checks_folder, names_audit
-from pytest_sslaudit.run import STALE_WAIVER, Run
-from pytest_sslaudit.tally import Tally
+from pytest_sslaudit.activation import audit_folder, checks_folder, names_audit
+from pytest_sslaudit.reports.totals import Tally
+from pytest_sslaudit.run_state import STALE_WAIVER, Run
 
 IGNORING: Final = ("ignore", "ignore_glob")
 NARROWING: Final = (

@@ -21,7 +21,7 @@ from audit.text import MAX_DETAIL, bounded_detail, bounded_message, one_line, st
 from audit.verdict import Finding, Inconclusive, NotApplicable, Remedy, Severity, Verdict
 from pytest_sslaudit.accidents import Broken
 from pytest_sslaudit.facts import Facts
-from pytest_sslaudit.run import Run
+from pytest_sslaudit.run_state import Run
 from pytest_sslaudit.waivers import Waiver, find_waiver
 
 Outcome = Literal["passed", "failed", "skipped", "xfailed", "error"]

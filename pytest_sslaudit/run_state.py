@@ -14,10 +14,10 @@ from audit.config import BadConfiguration, read_anchors
 from audit.endpoint import RUN, Endpoint, UnusableLine
 from audit.observation import Observation
 from audit.x509.path.trust_store import Anchors
+from pytest_sslaudit.evidence import Manifest, Spool
 from pytest_sslaudit.facts import Facts, FactSource
-from pytest_sslaudit.options import Settings
 from pytest_sslaudit.reuse import SharingOf
-from pytest_sslaudit.spool import Manifest, Spool
+from pytest_sslaudit.settings import Settings
 
 KEY: Final = pytest.StashKey["Run"]()
 STALE_WAIVER: Final = "ops.waiver-stale"  # judged at the very end, in the controller

@@ -1,15 +1,38 @@
-"""Progress on a terminal while probing: count, rate, slowest. In a pipe nothing is written."""
+"""One line in the terminal that says how far the observation is."""
 
 from __future__ import annotations
 
 import time
 from types import TracebackType
-from typing import Final, Self
+from typing import Final, Self, TextIO
 
 import pytest
 
 from audit.observation import Observation
-from pytest_sslaudit.one_line import OneLine
+
+
+class OneLine:
+    """The line. `is_shown` tells whether there is a terminal to draw it on."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        """Find the terminal."""
+        reporter = config.pluginmanager.getplugin("terminalreporter")
+        stream: TextIO | None = reporter._tw._file if reporter else None  # noqa: SLF001 - no public way to the stream
+        is_shown = stream is not None and stream.isatty() and config.get_verbosity() >= 0
+        self._stream = stream if is_shown else None
+        self._width = reporter._tw.fullwidth - 1 if reporter else 0  # noqa: SLF001 - as above
+
+    @property
+    def is_shown(self) -> bool:
+        """Whether anything is drawn."""
+        return self._stream is not None
+
+    def draw(self, text: str) -> None:
+        """Put this text in the place of what was drawn; a line that wraps could not be taken back."""
+        if self._stream:
+            self._stream.write(f"\r\x1b[K{text[: self._width]}")
+            self._stream.flush()
+
 
 INTERVAL_S: Final = 0.2
 

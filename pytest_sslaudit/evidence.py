@@ -1,8 +1,4 @@
-"""The folder in which observations wait to be judged: each endpoint is observed once, whoever judges it.
-
-It is also the evidence of a run: the same folder, kept, is judged again later with no network. It writes by temporary
-name and rename, so that a reader never sees half a file.
-"""
+"""The directory of observations: written once, read by every worker, or given as evidence of an earlier run."""
 
 from __future__ import annotations
 
@@ -10,6 +6,7 @@ import hashlib
 import json
 import os
 import re
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -19,7 +16,7 @@ from typing import Any, Final, TypeVar
 
 import pytest
 
-from audit.config.private_files import create, read_regular
+from audit.config.private_files import create, own_directory, read_regular, reserve, safe_path
 from audit.endpoint import Endpoint, UnusableLine
 from audit.json_codec import BadRecord, from_json, to_json
 from audit.observation import SCHEMA, Observation, RevocationAnswer
@@ -199,3 +196,73 @@ def _digest(value: Mapping[str, Any]) -> str:
 
 def _name_of(endpoint: Endpoint) -> str:
     return hashlib.sha256(str(endpoint).encode()).hexdigest()[:32] + ".json"
+
+
+_TRIAL: Final = ".writable"
+REPORTS = (("--html", "htmlpath"), ("--junit-xml", "xmlpath"))
+OBSERVATION = re.compile(r"[0-9a-f]{32}\.json")
+
+
+def insist_on_reports(config: pytest.Config) -> None:
+    """Refuse a report that cannot be written, or that another user could redirect, before anything is observed."""
+    for flag, option in REPORTS:
+        path = getattr(config.option, option, None)
+        if path:
+            _insist(flag, _place(path))
+    html = getattr(config.option, "htmlpath", None)
+    if html and not config.option.self_contained_html:
+        _insist_on_assets(_place(html).parent / "assets")
+
+
+def _place(path: str) -> Path:
+    return Path(os.path.expandvars(path)).expanduser().absolute()
+
+
+def _insist_on_assets(folder: Path) -> None:
+    """Make the directory that pytest-html writes beside its report, so that no other user makes it first."""
+    try:
+        safe_path(folder).mkdir(exist_ok=True)
+        reserve(folder / "style.css")
+    except OSError as error:
+        message = f"--html: its directory of styles, {folder}: {error.strerror}: or give --self-contained-html"
+        raise pytest.UsageError(message) from error
+
+
+def _insist(flag: str, file: Path) -> None:
+    try:
+        safe_path(file)
+        file.parent.mkdir(parents=True, exist_ok=True)  # as the report itself would
+        if file.is_dir():
+            raise IsADirectoryError(0, "that is a folder; name a file")
+        if not os.access(file if file.exists() else file.parent, os.W_OK):
+            raise PermissionError(0, "it cannot be written (permission denied)")
+        reserve(file)
+    except FileExistsError as error:
+        raise pytest.UsageError(f"{flag} {file}: {error.filename} is not a folder") from error
+    except OSError as error:
+        raise pytest.UsageError(f"{flag} {file}: {error.strerror}") from error
+
+
+def evidence_spool(folder: Path) -> Spool:
+    """Make the folder that evidence is kept in (0700), without what an earlier run observed."""
+    try:
+        own = own_directory(folder)
+        for file in own.iterdir():
+            if OBSERVATION.fullmatch(file.name) or CONTENT.fullmatch(file.name):
+                file.unlink()
+        (own / _TRIAL).unlink(missing_ok=True)
+        os.close(create(own / _TRIAL))
+        (own / _TRIAL).unlink()
+    except OSError as error:
+        raise pytest.UsageError(f"--audit-evidence {folder}: {error.strerror}") from error
+    return Spool(own)
+
+
+def passing_spool() -> Spool:
+    """Make the directory of observations that are not kept (0700), in the system's directory for temporary files."""
+    place = Path(tempfile.gettempdir())
+    try:
+        safe_path(place)
+        return Spool(Path(tempfile.mkdtemp(prefix="sslaudit-", dir=place)))
+    except OSError as error:
+        raise pytest.UsageError(f"temporary files in {place}: {error.strerror}: set TMPDIR to another place") from error

@@ -10,8 +10,8 @@ import pytest
 
 from audit.result import Result
 from audit.verdict import Verdict
-from pytest_sslaudit.repair_table import counted
-from pytest_sslaudit.tally import Tally
+from pytest_sslaudit.reports.repairs import counted
+from pytest_sslaudit.reports.totals import Tally
 
 MOST_UNKNOWNS: Final = 20
 ORDER = (Verdict.ERROR, Verdict.FAIL, Verdict.INCONCLUSIVE)

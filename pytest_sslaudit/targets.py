@@ -1,7 +1,4 @@
-"""What is to be audited: endpoints that were named, and what is found by logging into hosts.
-
-It runs once, in the controller, before anything is collected.
-"""
+"""What a run audits, and how it fetches revocation information."""
 
 from __future__ import annotations
 
@@ -9,19 +6,25 @@ import sys
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from audit.config import BadConfiguration, logins
+from audit.config.revocation_cache import AnswerCache
 from audit.endpoint import Endpoint, UnusableLine, parse_endpoints
 from audit.host.discovery import Discovery, assemble, discover
-from audit.probe import Target
+from audit.observation import Observation
+from audit.probe import Inquiry, Target
+from audit.probe.fetch import Fetcher, FetchPolicy
+from audit.probe.revocation import Circumstances
 from audit.probe.validation_request import look_at_doors
-from pytest_sslaudit.options import Settings
-from pytest_sslaudit.spool import Manifest
+from pytest_sslaudit.evidence import Manifest
+from pytest_sslaudit.facts import FactSource
+from pytest_sslaudit.settings import Settings
 
 NOTHING = (
     "nothing to audit: name hosts to log into with --hosts=ssh://root@web1 or --ansible-inventory, "
@@ -92,3 +95,30 @@ def _standard_input(config: pytest.Config) -> str:
         return sys.stdin.read()
     finally:
         capture.resume_global_capture()
+
+
+_DEADLINE: int = 3  # of one URL, in deadlines of a probe: the largest CRLs have some ten million bytes
+
+
+def inquiry_of(settings: Settings, source: FactSource, wanted: frozenset[str], stop: threading.Event) -> Inquiry:
+    """Return what asks CRLs and OCSP responders about the endpoints of these ids."""
+    written = settings.configuration.fetch
+    fetching = FetchPolicy(
+        allow_private=written.allow_private,
+        proxy=written.proxy,
+        deadline_s=_DEADLINE * settings.limits.timeout_s,
+        limits=settings.limits,
+    )
+    circumstances = Circumstances(
+        anchors=source.anchors,
+        policy_of=lambda observation: source.facts(observation).policy,
+        clock=partial(datetime.now, UTC),
+        is_wanted=lambda observation: _id_of(observation) in wanted,
+        is_on=written.revocation,
+        at=source.now,
+    )
+    return Inquiry(Fetcher(fetching, stop), circumstances, AnswerCache(settings.state / "revocation"))
+
+
+def _id_of(observation: Observation) -> str:
+    return str(observation.endpoint)

@@ -16,12 +16,12 @@ from audit.observation import Accident
 from audit.policy import Profile
 from audit.result import Result
 from audit.verdict import Severity, Verdict
-from pytest_sslaudit.remarks import Remarks
-from pytest_sslaudit.repair_table import refused_contacts, repair_table
-from pytest_sslaudit.results import first_of, result_of
-from pytest_sslaudit.run import KEY, Run
-from pytest_sslaudit.summary import lines_of_totals
-from pytest_sslaudit.tally import Tally
+from pytest_sslaudit.reports.policy_notes import Remarks
+from pytest_sslaudit.reports.repairs import refused_contacts, repair_table
+from pytest_sslaudit.reports.results_file import first_of, result_of
+from pytest_sslaudit.reports.summary import lines_of_totals
+from pytest_sslaudit.reports.totals import Tally
+from pytest_sslaudit.run_state import KEY, Run
 
 MOST_GOOD_ROWS: Final = 5000  # of what passed or did not apply: a larger page no browser opens
 COLUMNS: Final = ("Severity", "Endpoint", "Check", "Finding", "Expiry", "Remedy")
@@ -113,7 +113,7 @@ class HtmlReport:
 
     def pytest_html_results_summary(self, prefix: list[str], session: pytest.Session) -> None:
         """Put the true totals on top, and the worst rows first."""
-        css = files("pytest_sslaudit").joinpath("html.css").read_text(encoding="utf-8")
+        css = files("pytest_sslaudit.reports").joinpath("html.css").read_text(encoding="utf-8")
         counts = "".join(_count(verdict, self._tally.verdicts[verdict.value]) for verdict in COUNTED)
         lines = [*lines_of_totals(self._tally), *_lines_of_run(session.config.stash.get(KEY, None))]
         if self._left_out:
