@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from enum import StrEnum
 from typing import Any, Final, NoReturn
 
@@ -67,7 +67,7 @@ class Finding(Judgement, AssertionError):
     `policy` names the profile whose rule it was, where it was one profile's among several.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - all but one by keyword
         self,
         reason: str,
         *,
@@ -75,11 +75,13 @@ class Finding(Judgement, AssertionError):
         required: Any = None,  # noqa: ANN401 - any JSON value
         remedy: str | None = None,
         policy: str | None = None,
+        facts: Mapping[str, Any] | None = None,
     ) -> None:
-        """Keep the message, what was seen and what is required (JSON values)."""
+        """Keep the message, what was seen and what is required, and further facts for the detail (JSON values)."""
         super().__init__(reason)
         self.observed = observed
         self.required = required
+        self.facts = facts or {}
         self.remedy = None if remedy is None else Remedy(remedy)
         self.policy = policy
 
@@ -105,10 +107,14 @@ def require(  # noqa: PLR0913 - all but two by keyword
     required: Any = None,  # noqa: ANN401 - any JSON value
     remedy: str | None = None,
     policy: str | None = None,
+    facts: Mapping[str, Any] | None = None,
 ) -> None:
-    """Raise Finding unless it holds: the message names what was seen and what is required."""
+    """Raise Finding unless it holds: the message names what was seen and what is required.
+
+    `facts` go into the detail of the result for other programs: what they need of it, they must not read in a sentence.
+    """
     if not holds:
-        raise Finding(reason, observed=observed, required=required, remedy=remedy, policy=policy)
+        raise Finding(reason, observed=observed, required=required, remedy=remedy, policy=policy, facts=facts)
 
 
 def require_none(

@@ -63,7 +63,7 @@ def ending_of(error: BaseException | None, explanation: str) -> Ending:
                 key: value
                 for key, value in (("observed", error.observed), ("required", error.required))
                 if value is not None
-            }
+            } | dict(error.facts)
             return Ending(Verdict.FAIL, error.reason, detail, error.remedy, getattr(error, "policy", None))
         case NotApplicable():
             return Ending(Verdict.NOT_APPLICABLE, error.reason)

@@ -84,6 +84,25 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
+class StepDetail:
+    """What was seen when a step became something: a text for a person, and as data what is needed of it later."""
+
+    text: str = ""
+    visits: tuple[str, ...] = ()  # a line for each request for the file of the CA, told below the text
+    leaf_sha256: str | None = None  # of the certificate that is installed next
+    back_to: str | None = None  # the version that a rollback goes to
+    published_spki_sha256: str | None = None  # the new key, whose TLSA record was seen in the zone
+
+    @property
+    def note(self) -> str:
+        """The text and the lines below it."""
+        return "\n".join((self.text, *self.visits))
+
+
+NOTHING_SEEN: Final = StepDetail()
+
+
+@dataclass(frozen=True, slots=True)
 class UsedFile:
     """A file that holds the certificate, its key or its chain, and the service that is configured to load it.
 
@@ -99,6 +118,14 @@ class UsedFile:
     acl: tuple[str, ...] | None = ()
 
 
+@dataclass(frozen=True, slots=True, order=True)
+class FindingKey:
+    """Which finding: a check of an endpoint."""
+
+    endpoint: str
+    check: str
+
+
 @dataclass(frozen=True, slots=True)
 class Reason:
     """A finding that the case repairs."""
@@ -108,6 +135,11 @@ class Reason:
     severity: str
     remedy: str
     message: str
+
+    @property
+    def key(self) -> FindingKey:
+        """Which finding it is."""
+        return FindingKey(self.endpoint, self.check)
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +183,10 @@ class Case:
     owner: str | None = None  # the agent whose renewal is run
     is_panel: bool = False  # it is of a panel's own services, which may have had a certificate each
     old_leaves: tuple[str, ...] = ()  # all of them, where they are several
+
+    def kind_of(self, step_name: str) -> str:
+        """Return the kind of the step of that name, such as `reload`; of another case's step the name."""
+        return next((step.kind for step in self.steps if step.name == step_name), step_name)
 
     @property
     def replaced(self) -> frozenset[str]:

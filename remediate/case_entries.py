@@ -5,23 +5,22 @@ It knows plans, endings and the journal; it refuses to know readers, and what wa
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 from audit.text import listing, moment
 from audit.verdict import Severity
-from remediate.advice import advice
 from remediate.case import VALIDATED, Case, Reason, Repair
 from remediate.journal import Journal
 from remediate.letter_parts import Entry, State
-from remediate.plan import Waiting
+from remediate.model.causes import Cause
+from remediate.plan import WaitingCase
 from remediate.tried import Tried, as_last_tried
 from remediate.upshot import Upshot
 from remediate.walk import Ending
 
 _STATES: Final[Mapping[str, State]] = {"proven": "repaired", "failed": "failed"}
-_A_PERSONS: Final = ("ops.clock-skew", "host.unreachable")
+_A_PERSONS: Final = (Cause.OPS_CLOCK_SKEW, Cause.HOST_UNREACHABLE)
 """Causes that interrupt a case and that the next run will meet again, unless a person does something."""
 _WHAT: Final[Mapping[Repair, str]] = {
     Repair.REKEY: "a new certificate with a new key",
@@ -32,24 +31,13 @@ _WHAT: Final[Mapping[Repair, str]] = {
     Repair.HOST: "owner and mode of the key files",
 }
 _PANELS: Final = "a run of the panel's own program, which orders and installs the certificate itself"
-_CLAUSES: Final[tuple[tuple[re.Pattern[str], str], ...]] = (
-    (re.compile(r"the audit did not finish|not all checks were run"), "plan.unfinished"),
-    (re.compile(r"it is not known when it was observed|it was observed "), "plan.old-evidence"),
-    (re.compile(r"no issuer is chosen"), "issuer.none"),
-    (re.compile(r"the issuer that is chosen is the program of a cPanel"), "issuer.panel-only"),
-    (re.compile(r"a run repairs at most"), "plan.max-cases"),
-    (re.compile(r"\S+ would not load its configuration: "), "plan.unloadable"),
-    (re.compile(r"\S+ leads to .* too, which is no host of this run"), "plan.elsewhere"),
-    (re.compile(r"\S+ is served by \S+ too, where nothing is changed"), "plan.left-alone"),
-)
-_FINDING: Final = re.compile(r"\S+: (?P<check>[a-z]+\.[a-z0-9-]+): ")
 
 
 def of_endings(upshot: Upshot) -> Iterator[tuple[str, Entry]]:
     """Yield what became of each case: those of the plan that no ending tells of were not begun."""
     ended = {ending.case.id for ending in upshot.endings}
     unbegun = (case for case in upshot.plan.cases if case.id not in ended)
-    none = [Ending(case, "waiting", cause="run.not-begun", note="no repair was begun") for case in unbegun]
+    none = [Ending(case, "waiting", cause=Cause.RUN_NOT_BEGUN, note="no repair was begun") for case in unbegun]
     for ending in (*upshot.endings, *none):
         yield ending.case.host, _of_ending(as_last_tried(ending, upshot.journal), upshot)
 
@@ -60,21 +48,25 @@ def _of_ending(tried: Tried, upshot: Upshot) -> Entry:
     return _of_case(
         tried.case,
         state=state,
-        cause=cause,
+        causes=(cause,) if cause else (),
         tried=_tried(tried, upshot.journal),
         happened=happened,
-        to_do=advice(cause) if cause else "",
+        to_do=cause.advice if cause else "",
         next_try=None if state == "repaired" else tried.next_at,
     )
 
 
-def _outcome(tried: Tried, still: Sequence[Reason], upshot: Upshot) -> tuple[State, str, str]:
+def _outcome(tried: Tried, still: Sequence[Reason], upshot: Upshot) -> tuple[State, Cause | None, str]:
     """Return the state of a case, the cause and what happened."""
     if still and tried.kind == "proven":
         found = "\n".join(f"{one.endpoint}: {one.check}: {one.message}" for one in still)
-        return "failed", "proof.still-wrong", f"the repair is proven on the wire, and yet it is found again:\n{found}"
+        return (
+            "failed",
+            Cause.PROOF_STILL_WRONG,
+            f"the repair is proven on the wire, and yet it is found again:\n{found}",
+        )
     if tried.kind == "proven":
-        return "repaired", "", _proven(tried, upshot)
+        return "repaired", None, _proven(tried, upshot)
     state = _STATES.get(tried.kind, "failed" if tried.cause in _A_PERSONS else "waiting")
     return state, tried.cause, tried.note
 
@@ -117,22 +109,15 @@ def of_waiting(upshot: Upshot) -> Iterator[tuple[str, Entry]]:
             yield waiting.case.host, _waiting(waiting)
 
 
-def _waiting(waiting: Waiting) -> Entry:
-    causes = tuple(dict.fromkeys(cause_of(clause) for clause in waiting.because))
+def _waiting(waiting: WaitingCase) -> Entry:
+    causes = tuple(dict.fromkeys(blocker.cause for blocker in waiting.blocked_by))
     return _of_case(
         waiting.case,
         state="waiting",
-        cause=", ".join(sorted(causes)),
-        happened="\n".join(waiting.because),
-        to_do="\n".join(dict.fromkeys(map(advice, causes))),
+        causes=tuple(sorted(causes)),
+        happened="\n".join(blocker.text for blocker in waiting.blocked_by),
+        to_do="\n".join(dict.fromkeys(cause.advice for cause in causes)),
     )
-
-
-def cause_of(clause: str) -> str:
-    """Return the stable word for why a case waits: the id of the check that says so, or one of our own."""
-    if found := _FINDING.match(clause):
-        return found["check"]
-    return next((cause for pattern, cause in _CLAUSES if pattern.match(clause)), "plan.waiting")
 
 
 def _of_case(case: Case, **told: object) -> Entry:
@@ -140,12 +125,12 @@ def _of_case(case: Case, **told: object) -> Entry:
     worst_first = sorted(case.reasons, key=lambda one: -Severity(one.severity).rank)
     messages = tuple(dict.fromkeys(one.message for one in worst_first))
     fields: dict[str, object] = {
-        "service": ", ".join(case.services),
+        "services": case.services,
         "endpoint": ports(case.endpoints),
         "check": worst_first[0].check,
         "severity": Severity(worst_first[0].severity),
         "reason": "; ".join((*messages[:3], *([f"and {len(messages) - 3} more"] if len(messages) > 3 else []))),
-        "findings": tuple(sorted(f"{one.endpoint} {one.check}" for one in case.reasons)),
+        "findings": tuple(sorted(one.key for one in case.reasons)),
     }
     return Entry(**(fields | told))  # type: ignore[arg-type]  # the fields of an entry by name
 

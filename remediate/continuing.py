@@ -17,6 +17,7 @@ from audit.host.login import hosts_of
 from audit.observation import ProbeFailure
 from audit.text import moment
 from remediate.hands import Hands, HostHands
+from remediate.model.causes import Cause
 from remediate.retry import DELAY_MIN, Continuation, NotQueued, queue_later
 from remediate.walk import Ending
 
@@ -48,7 +49,7 @@ def continue_later(
 
     `local` gives hands on this machine, and is asked only where a job is to be queued.
     """
-    waiting = [one for one in endings if one.kind == "pending" or one.cause == "issuer.busy"]
+    waiting = [one for one in endings if one.kind == "pending" or one.cause is Cause.ISSUER_BUSY]
     if not waiting:
         return ()
     due = [one.next_at or now for one in waiting]

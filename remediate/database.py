@@ -1,6 +1,6 @@
-"""The file the journal is kept in: who may read it, that it survives being killed, and its tables.
+"""The file the journal is kept in: who may read it, and that it survives being killed.
 
-It knows SQLite; what the rows mean is the journal's.
+Its tables are in `remediate.state`; what the rows mean is the journal's.
 """
 
 from __future__ import annotations
@@ -15,30 +15,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from audit.config.private_files import UnsafePath, own_directory, safe_path
+from remediate.state.migrations import SCHEMA, bring_up_to_date, version_of
 
-SCHEMA: Final = 1
 FILE: Final = "journal.sqlite"
 BUSY_S: Final = 30.0  # a reader of `status` and a run side by side; two runs are kept apart by the lock
-
-_TABLES: Final = (
-    "CREATE TABLE cases (id TEXT PRIMARY KEY, round INTEGER NOT NULL, document TEXT NOT NULL, begun_at TEXT NOT NULL)",
-    """CREATE TABLE steps (seq INTEGER PRIMARY KEY AUTOINCREMENT, case_id TEXT NOT NULL REFERENCES cases,
-       round INTEGER NOT NULL, step TEXT NOT NULL, state TEXT NOT NULL, at TEXT NOT NULL, note TEXT NOT NULL)""",
-    "CREATE INDEX steps_of_case ON steps (case_id, round, seq)",
-    """CREATE TRIGGER steps_stay BEFORE UPDATE ON steps BEGIN SELECT RAISE(ABORT, 'a record is never changed'); END""",
-    """CREATE TRIGGER steps_last BEFORE DELETE ON steps BEGIN SELECT RAISE(ABORT, 'a record is never removed'); END""",
-    """CREATE TABLE orders (case_id TEXT NOT NULL REFERENCES cases, attempt INTEGER NOT NULL, issuer TEXT NOT NULL,
-       csr_sha256 TEXT NOT NULL, order_id TEXT, status TEXT NOT NULL, at TEXT NOT NULL, PRIMARY KEY (case_id, attempt),
-       UNIQUE (issuer, csr_sha256))""",
-    """CREATE TABLE attempts (seq INTEGER PRIMARY KEY AUTOINCREMENT, case_id TEXT NOT NULL REFERENCES cases,
-       at TEXT NOT NULL, ended TEXT NOT NULL, next_at TEXT, step TEXT NOT NULL, note TEXT NOT NULL,
-       issuer TEXT, busy_until TEXT)""",
-    "CREATE INDEX attempts_of_case ON attempts (case_id, seq)",
-    """CREATE TABLE outcomes (case_id TEXT NOT NULL REFERENCES cases, round INTEGER NOT NULL, at TEXT NOT NULL,
-       outcome TEXT NOT NULL, leaf_sha256 TEXT, note TEXT NOT NULL, PRIMARY KEY (case_id, round))""",
-    """CREATE TABLE letters (id INTEGER PRIMARY KEY AUTOINCREMENT, state TEXT NOT NULL, message BLOB,
-       kept_at TEXT NOT NULL, handed_over_at TEXT, progress TEXT NOT NULL DEFAULT '')""",
-)
 
 
 class UnusableState(Exception):
@@ -52,12 +32,20 @@ class Database:
     syncs the folder that it is unlinked from: there a power cut could take back what was committed.
     """
 
-    def __init__(self, file: Path) -> None:
-        """Open the file; its tables are made where there are none. Raises UnusableState."""
+    def __init__(self, file: Path, *, reads_only: bool = False, migrates: bool = True) -> None:
+        """Open the file; its tables are made if there are none, and those of an older version become those of today.
+
+        If it `reads_only`, the file is not changed: an older version is read from a copy in memory. Without `migrates`
+        an older version stays as it is. Raises UnusableState.
+        """
         self._turn = threading.RLock()
-        self._connection = sqlite3.connect(file, timeout=BUSY_S, isolation_level=None, check_same_thread=False)
+        place, is_uri = (f"{file.absolute().as_uri()}?mode=ro", True) if reads_only else (str(file), False)
+        self._connection = _connected(place, is_uri=is_uri)
         try:
-            self._prepare(file)
+            if reads_only:
+                self._prepare_to_read(file)
+            else:
+                self._prepare(file, migrates=migrates)
         except sqlite3.OperationalError as error:
             self._connection.close()
             raise UnusableState(f"{file} cannot be used now: {error}") from error
@@ -68,20 +56,24 @@ class Database:
             self._connection.close()
             raise
 
-    def _prepare(self, file: Path) -> None:
+    def _prepare_to_read(self, file: Path) -> None:
+        if _known_version(self._connection, file) == SCHEMA:
+            return
+        stored, self._connection = self._connection, _connected(":memory:")
+        stored.backup(self._connection)
+        stored.close()
+        with self.transaction():
+            bring_up_to_date(self._connection)
+
+    def _prepare(self, file: Path, *, migrates: bool) -> None:
         (mode,) = self._connection.execute("PRAGMA journal_mode = WAL").fetchone()
         if mode != "wal":
             raise UnusableState(f"{file}: no write-ahead log can be kept there; the state has to lie on a local disk")
         self._connection.execute("PRAGMA synchronous = FULL")
         self._connection.execute("PRAGMA foreign_keys = ON")
         with self.transaction():
-            (schema,) = self._connection.execute("PRAGMA user_version").fetchone()
-            if schema > SCHEMA:
-                raise UnusableState(f"{file} is of a newer version (schema {schema}, {SCHEMA} is known): upgrade this")
-            if schema == 0:
-                for statement in _TABLES:
-                    self._connection.execute(statement)
-                self._connection.execute(f"PRAGMA user_version = {SCHEMA}")
+            if _known_version(self._connection, file) == 0 or migrates:
+                bring_up_to_date(self._connection)
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -114,16 +106,32 @@ class Database:
             self._connection.close()
 
 
-def open_database(folder: Path, *, existing: bool = False) -> Database:
-    """Open the journal's file in a folder of ours alone (0700), itself ours alone (0600); raises UnusableState."""
+def _connected(place: str, *, is_uri: bool = False) -> sqlite3.Connection:
+    return sqlite3.connect(place, timeout=BUSY_S, isolation_level=None, check_same_thread=False, uri=is_uri)
+
+
+def _known_version(connection: sqlite3.Connection, file: Path) -> int:
+    """Return the version of a journal's tables; raises UnusableState for one that is newer than this program."""
+    version = version_of(connection)
+    if version > SCHEMA:
+        raise UnusableState(f"{file} is of a newer version (schema {version}, {SCHEMA} is known): upgrade this")
+    return version
+
+
+def open_database(folder: Path, *, existing: bool = False, migrates: bool = True) -> Database:
+    """Open the journal's file in a folder of ours alone (0700), itself ours alone (0600); raises UnusableState.
+
+    One that has to be `existing` is only read.
+    """
     try:
         if not safe_path(folder).exists() and not existing:
             own_directory(folder)
         _insist_on_privacy(folder)
-        flags = os.O_RDWR | os.O_NOFOLLOW | (0 if existing else os.O_CREAT)
-        descriptor = os.open(folder / FILE, flags, 0o600)
+        flags = os.O_RDONLY if existing else os.O_RDWR | os.O_CREAT
+        descriptor = os.open(folder / FILE, flags | os.O_NOFOLLOW, 0o600)
         try:
-            os.fchmod(descriptor, 0o600)
+            if not existing:
+                os.fchmod(descriptor, 0o600)
         finally:
             os.close(descriptor)
     except FileNotFoundError as error:
@@ -132,7 +140,7 @@ def open_database(folder: Path, *, existing: bool = False) -> Database:
         raise UnusableState(f"the state folder {folder}: {error.strerror}") from error
     except OSError as error:
         raise UnusableState(f"{folder / FILE} cannot be opened: {error.strerror}") from error
-    return Database(folder / FILE)
+    return Database(folder / FILE, reads_only=existing, migrates=migrates)
 
 
 def _insist_on_privacy(folder: Path) -> None:

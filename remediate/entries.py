@@ -12,18 +12,15 @@ from typing import Final
 
 from audit.result import Result
 from audit.verdict import Severity, Verdict
-from remediate.advice import advice
+from remediate.case import FindingKey
 from remediate.case_entries import of_endings, of_waiting, ports
 from remediate.explanation import Explained, Kind
 from remediate.letter_parts import Entry, Section
+from remediate.model.causes import Cause
 from remediate.surroundings import is_silenced
 from remediate.upshot import Upshot, host_of
 
 _SILENT: Final[tuple[Kind, ...]] = ("well", "waived", "note")
-UNKNOWN: Final = "plan.unknown"
-"""The cause of what could not be told."""
-LEFT_ALONE: Final = "host.switched-off"
-"""The cause of a repair that was begun and waits, as its host's administrator has switched repairs off since."""
 _WRONG: Final = (Verdict.FAIL, Verdict.INCONCLUSIVE, Verdict.ERROR)
 
 
@@ -37,14 +34,14 @@ def sections_of(upshot: Upshot, level: Severity, *, unknown_fails: bool = True) 
     return by_host(
         (host, replace(entry, is_minor=_is_minor(entry, level, unknown_fails=unknown_fails)))
         for host, entry in pairs
-        if entry.cause != LEFT_ALONE or not all(is_silent(finding, upshot) for finding in entry.findings)
+        if entry.causes != (Cause.HOST_SWITCHED_OFF,)
+        or not all(is_silent(finding, upshot) for finding in entry.findings)
     )
 
 
-def is_silent(finding: str, upshot: Upshot) -> bool:
+def is_silent(finding: FindingKey, upshot: Upshot) -> bool:
     """Tell whether its administrator has switched off, on a host, notices about such a finding."""
-    endpoint, _, check = finding.rpartition(" ")
-    return is_silenced(endpoint, check, upshot.before)
+    return is_silenced(finding.endpoint, finding.check, upshot.before)
 
 
 def by_host(pairs: Iterable[tuple[str, Entry]]) -> tuple[Section, ...]:
@@ -55,7 +52,7 @@ def by_host(pairs: Iterable[tuple[str, Entry]]) -> tuple[Section, ...]:
 
 
 def _is_minor(entry: Entry, level: Severity, *, unknown_fails: bool) -> bool:
-    is_unknown = entry.cause == UNKNOWN and not unknown_fails
+    is_unknown = entry.causes == (Cause.PLAN_UNKNOWN,) and not unknown_fails
     return is_unknown or (entry.severity.rank < level.rank and not entry.tried)
 
 
@@ -64,21 +61,21 @@ def _of_explained(upshot: Upshot) -> Iterator[tuple[str, Entry]]:
     told = [pair for one in upshot.plan.explained if (pair := _told(one, upshot))]
     for (host, service, check, kind, _), pairs in groupby(sorted(told, key=_same), key=_same):
         mine = list(pairs)
-        one, result = mine[0]
+        (one, result), cause = mine[0], Cause(f"plan.{kind}")
         endpoints = tuple(explained.endpoint for explained, _ in mine)
         yield (
             host,
             Entry(
                 state="failed",
-                service=service,
+                services=(service,) if service else (),
                 endpoint=ports(endpoints),
                 check=check,
                 reason=one.message,
                 severity=result.severity,
-                cause=f"plan.{kind}",
+                causes=(cause,),
                 happened=one.why,
-                to_do=advice(f"plan.{kind}"),
-                findings=tuple(f"{endpoint} {check}" for endpoint in endpoints),
+                to_do=cause.advice,
+                findings=tuple(FindingKey(endpoint, check) for endpoint in endpoints),
             ),
         )
 

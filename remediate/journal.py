@@ -16,10 +16,10 @@ from typing import Final, Literal, Self
 
 from audit.json_codec import format_time, from_json, parse_time, to_json
 from audit.redaction import Secrets
-from remediate.case import Case, StepState
+from remediate.case import NOTHING_SEEN, Case, StepDetail, StepState
 from remediate.database import Database, open_database
 from remediate.leak import leak
-from remediate.ledger import Ledger, bounded
+from remediate.ledger import Ledger, bounded, bounded_lines, withheld
 from remediate.outbox import Outbox
 
 OutcomeKind = Literal["repaired", "failed", "dropped", "rolled-back"]
@@ -41,7 +41,12 @@ class Event:
     step: str
     state: StepState
     at: datetime
-    note: str = ""
+    detail: StepDetail = NOTHING_SEEN
+
+    @property
+    def note(self) -> str:
+        """What was seen, for a person."""
+        return self.detail.note
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,9 +106,9 @@ class Journal:
             if event.state not in FOLLOWS[before]:
                 raise ValueError(f"{event.step} of {case_id} cannot become {event.state}: it is {before}")
             self._database.write(
-                """INSERT INTO steps (case_id, round, step, state, at, note)
+                """INSERT INTO steps (case_id, round, step, state, at, detail)
                    VALUES (?, (SELECT round FROM cases WHERE id = ?), ?, ?, ?, ?)""",
-                case_id, case_id, event.step, event.state, format_time(event.at), bounded(event.note, self._secrets),
+                case_id, case_id, event.step, event.state, format_time(event.at), self._detail(event.detail),
             )  # fmt: skip
 
     def end(self, case_id: str, outcome: Outcome) -> None:
@@ -136,10 +141,11 @@ class Journal:
 
     def events(self, case_id: str) -> tuple[Event, ...]:
         """Return the records of a case since it was last begun, in their order."""
-        rows = self._database.read(
-            """SELECT step, state, at, note FROM steps WHERE case_id = ?
-               AND round = (SELECT round FROM cases WHERE id = case_id) ORDER BY seq""", case_id)  # fmt: skip
-        return tuple(Event(step, state, parse_time(at), note) for step, state, at, note in rows)
+        return self._events(case_id, every_round=False)
+
+    def history(self, case_id: str) -> tuple[Event, ...]:
+        """Return the records of a case from every time that it was begun, in their order."""
+        return self._events(case_id, every_round=True)
 
     def outcome(self, case_id: str) -> Outcome | None:
         """Return how a case last ended, in whichever round; None where it never has."""
@@ -157,6 +163,24 @@ class Journal:
             (row, from_json(Case, json.loads(document)), Outcome("repaired", parse_time(at), leaf, note))
             for row, document, at, leaf, note in rows
         )
+
+    def _events(self, case_id: str, *, every_round: bool) -> tuple[Event, ...]:
+        rows = self._database.read(
+            """SELECT step, state, at, detail FROM steps WHERE case_id = ?
+               AND (? OR round = (SELECT round FROM cases WHERE id = case_id)) ORDER BY seq""", case_id, every_round
+        )  # fmt: skip
+        return tuple(
+            Event(step, state, parse_time(at), from_json(StepDetail, json.loads(detail)))
+            for step, state, at, detail in rows
+        )
+
+    def _detail(self, detail: StepDetail) -> str:
+        """Return a detail as JSON without secrets, its text cut to what is kept of any note."""
+        text, *visits = bounded_lines((detail.text, *detail.visits), self._secrets)
+        kept = replace(detail, text=text, visits=tuple(visits))
+        if found := leak(kept.note.encode(), self._secrets):  # one that begins in one line and ends in another
+            kept = replace(detail, text=withheld(found), visits=())
+        return json.dumps(to_json(kept))
 
     def _has_ended(self, case_id: str) -> bool:
         question = "SELECT 1 FROM cases JOIN outcomes ON id = case_id AND cases.round = outcomes.round WHERE id = ?"
@@ -176,8 +200,14 @@ class Journal:
 
 
 def open_journal(folder: Path, *, existing: bool = False, secrets: Secrets | None = None) -> Journal:
-    """Open the journal in a state folder; raises UnusableState. With `existing` nothing is made where there is none.
+    """Open the journal in a state folder; raises UnusableState. One of an older version becomes one of today.
 
-    `secrets` are those of the configuration: who writes to the journal gives them.
+    With `existing` it is only read: nothing is made if there is none, and nothing in the file is changed. `secrets` are
+    those of the configuration: who writes to the journal gives them.
     """
     return Journal(open_database(folder, existing=existing), secrets)
+
+
+def require_usable_journal(folder: Path) -> None:
+    """Raise UnusableState if the journal in a state folder cannot be written; one of an older version stays so."""
+    open_database(folder, migrates=False).close()

@@ -5,6 +5,7 @@ It knows what was asked of an issuer; when to try again is decided elsewhere.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -13,6 +14,7 @@ from audit.json_codec import format_time, parse_time
 from audit.redaction import Secrets
 from remediate.database import Database
 from remediate.leak import leak
+from remediate.model.causes import recorded_cause
 from remediate.schedule import Attempt
 
 _LONGEST_NOTE: Final = 4000  # characters
@@ -87,22 +89,29 @@ class Ledger:
     def keep_attempt(self, case_id: str, attempt: Attempt) -> None:
         """Keep how a try of a case ended, and when the next may be."""
         self._database.write(
-            """INSERT INTO attempts (case_id, at, ended, next_at, step, note, issuer, busy_until)
-               VALUES (?, ?, ?, ?, ?, ?, ?, ?)""",
-            case_id, format_time(attempt.at), attempt.ended, _time(attempt.next_at), attempt.step,
+            """INSERT INTO attempts (case_id, at, ended, next_at, step, cause, note, issuer, busy_until)
+               VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)""",
+            case_id, format_time(attempt.at), attempt.ended, _time(attempt.next_at), attempt.step, attempt.cause,
             bounded(attempt.note, self._secrets), attempt.issuer, _time(attempt.busy_until),
         )  # fmt: skip
 
     def attempts(self, case_id: str) -> tuple[Attempt, ...]:
         """Return the tries of a case in their order."""
         rows = self._database.read(
-            """SELECT at, ended, next_at, step, note, issuer, busy_until FROM attempts
+            """SELECT at, ended, next_at, step, cause, note, issuer, busy_until FROM attempts
                WHERE case_id = ? ORDER BY seq""", case_id)  # fmt: skip
         return tuple(
             Attempt(
-                parse_time(at), ended, step, note, issuer, next_at and parse_time(next_at), until and parse_time(until)
+                parse_time(at),
+                ended,
+                step,
+                cause and recorded_cause(cause),
+                note,
+                issuer,
+                next_at and parse_time(next_at),
+                until and parse_time(until),
             )
-            for at, ended, next_at, step, note, issuer, until in rows
+            for at, ended, next_at, step, cause, note, issuer, until in rows
         )
 
     def busy_until(self, issuer: str) -> datetime | None:
@@ -119,4 +128,20 @@ def bounded(text: str, secrets: Secrets) -> str:
     """Return the beginning of what another party said, or of which kind the secret in it was."""
     whole = secrets.hide(text).encode(errors="replace")
     found = leak(whole, secrets)
-    return f"(withheld: it held {found})" if found else whole.decode()[:_LONGEST_NOTE]
+    return withheld(found) if found else whole.decode()[:_LONGEST_NOTE]
+
+
+def bounded_lines(lines: Iterable[str], secrets: Secrets) -> Iterator[str]:
+    """Yield lines as `bounded` gives each, up to what is kept of all of them together."""
+    room = _LONGEST_NOTE
+    for line in lines:
+        kept = bounded(line, secrets)[:room]
+        room -= len(kept)
+        yield kept
+        if not room:
+            return
+
+
+def withheld(found: str) -> str:
+    """Return what is kept in the place of a text that held a secret."""
+    return f"(withheld: it held {found})"

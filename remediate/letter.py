@@ -10,7 +10,7 @@ import gzip
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC
 from email.headerregistry import Address
@@ -20,6 +20,7 @@ from typing import Final
 
 from audit.redaction import Secrets
 from audit.text import listing
+from remediate.case import FindingKey
 from remediate.contact import is_address
 from remediate.leak import leak
 from remediate.letter_body import as_html, as_remark, as_text, plain, plain_lines
@@ -80,9 +81,15 @@ def state_digest(sections: Iterable[Section]) -> str:
         for section in sections
         for entry in section.entries
         if is_wrong(entry)
-        for what in entry.findings or (f"{entry.endpoint} {entry.check}",)
+        for what in _named(entry)
     }
     return hashlib.sha256(json.dumps(sorted(wrong)).encode()).hexdigest()[:32]
+
+
+def _named(entry: Entry) -> Iterator[str]:
+    """Yield each finding of an entry as the digest names it."""
+    for finding in entry.findings or (FindingKey(entry.endpoint, entry.check),):
+        yield f"{finding.endpoint} {finding.check}"
 
 
 WELL: Final = state_digest(())

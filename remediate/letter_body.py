@@ -109,8 +109,8 @@ def _by_service(section: Section) -> list[str]:
     return [f"{plain(name, 60)}: {', '.join(told[name])}" for name in names] if len(names) > 1 else []
 
 
-def _services(entry: Entry) -> list[str]:
-    return entry.service.split(", ") if entry.service else ["the host itself"]
+def _services(entry: Entry) -> Sequence[str]:
+    return entry.services or ["the host itself"]
 
 
 def _word(entry: Entry) -> str:

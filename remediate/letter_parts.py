@@ -11,7 +11,8 @@ from datetime import datetime
 from typing import Final, Literal
 
 from audit.verdict import Severity
-from remediate.advice import DOWN
+from remediate.case import FindingKey
+from remediate.model.causes import Cause
 
 State = Literal[
     "failed",  # wrong, and not repaired
@@ -25,31 +26,41 @@ WORST_FIRST: Final[tuple[State, ...]] = ("failed", "waiting", "repaired", "recov
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One thing about one endpoint. Texts are lines for a person; `check` and `cause` are stable words.
+    """One thing about the endpoints of one certificate or service. Texts are lines for a person.
 
-    `check` is the finding's id, `cause` a word for why it is not repaired (`dcv.unreachable`): with host, service,
-    endpoint and state they say what is wrong, whatever the texts say tonight. `findings` are those it is
-    about, an endpoint and a check each; `is_minor` is what is told beside others, and never a reason to write.
+    `check` is the finding's id, `causes` are why it is not repaired: with host, endpoint and state they say what is
+    wrong, whatever the texts say tonight. No services: it is about the host itself. `is_minor` is what is told beside
+    others, and never a reason to write.
     """
 
     state: State
-    service: str
+    services: tuple[str, ...]
     endpoint: str
     check: str
     reason: str
     severity: Severity = Severity.HIGH
-    cause: str = ""
+    causes: tuple[Cause, ...] = ()
     tried: str = ""
     happened: str = ""
     to_do: str = ""
     next_try: datetime | None = None
-    findings: tuple[str, ...] = ()
+    findings: tuple[FindingKey, ...] = ()
     is_minor: bool = False
+
+    @property
+    def service(self) -> str:
+        """The services in a line; empty for the host itself."""
+        return ", ".join(self.services)
+
+    @property
+    def cause(self) -> str:
+        """The causes in a line; empty where there is none."""
+        return ", ".join(self.causes)
 
     @property
     def is_down(self) -> bool:
         """Whether a service did not come up again after a repair was taken back: a person has to act now."""
-        return self.cause == DOWN
+        return self.causes == (Cause.SERVICE_DOWN,)
 
 
 @dataclass(frozen=True, slots=True)

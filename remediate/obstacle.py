@@ -1,11 +1,12 @@
 """What makes a case wait: findings that would make its repair fail, hosts that are not ours, evidence that is old.
 
-It says which in a sentence a person can act on; it knows nothing of how many cases a run may repair.
+Each is a blocker: a cause, and a sentence a person can act on. How many cases a run may repair is not decided here.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
@@ -15,11 +16,13 @@ from audit.verdict import Remedy, Severity, Verdict
 from remediate.bounds import Bounds
 from remediate.case import VALIDATED, Case, Repair
 from remediate.evidence import Evidence
+from remediate.model.causes import Cause, cause_of_check
 from remediate.surroundings import Surroundings
 
 _ORDERING: Final = VALIDATED | {Repair.RUN_OWNER}
 _NAMED: Final = "host.name-invalid"
 _MISSING: Final = ("svc.certificate-missing", "svc.config-missing-file")
+_OF_THE_NETWORK: Final = frozenset({"resolve", "connect"})  # stages of a probe before anything is said
 _PROVEN_ON_THE_WIRE: Final = frozenset(Repair) - {Repair.HOST}
 _OBSTACLES: Final[tuple[tuple[str, frozenset[Repair]], ...]] = (
     ("dns.not-this-host", _PROVEN_ON_THE_WIRE),  # what answers there is not what is repaired
@@ -34,27 +37,41 @@ _OBSTACLES: Final[tuple[tuple[str, frozenset[Repair]], ...]] = (
 """The beginning of a check's id, and the repairs that its finding keeps from succeeding. The first that fits counts."""
 
 
-def obstacles(case: Case, evidence: Evidence, around: Surroundings) -> Iterator[str]:
-    """Yield a clause for each thing that keeps a case from being repaired now; old evidence and bounds apart."""
+@dataclass(frozen=True, slots=True)
+class Blocker:
+    """One reason why a case waits: the cause as a stable word, and a sentence for a person."""
+
+    cause: Cause
+    text: str
+
+
+def obstacles(case: Case, evidence: Evidence, around: Surroundings) -> Iterator[Blocker]:
+    """Yield everything that keeps a case from being repaired now; old evidence and bounds apart."""
     if not evidence.is_complete:
-        yield "the audit did not finish: what it would have found is not known"
+        yield Blocker(Cause.PLAN_UNFINISHED, "the audit did not finish: what it would have found is not known")
     if left_out := evidence.unfinished.intersection(case.endpoints):
-        yield f"not all checks were run on {listing(sorted(left_out))}: run it again without -k, -m and --lf"
+        text = f"not all checks were run on {listing(sorted(left_out))}: run it again without -k, -m and --lf"
+        yield Blocker(Cause.PLAN_UNFINISHED, text)
     yield from of_endpoints(case, evidence, around)
     yield from _of_findings(case, evidence, (f"{case.host}/",))
     if case.repair in VALIDATED:
         yield from _of_other_hosts(case, around)
 
 
-def of_endpoints(case: Case, evidence: Evidence, around: Surroundings) -> Iterator[str]:
+def of_endpoints(case: Case, evidence: Evidence, around: Surroundings) -> Iterator[Blocker]:
     """Yield what keeps the endpoints of a case from being repaired, and does not concern its whole host."""
     yield from _of_findings(case, evidence, case.endpoints)
     if case.repair in _PROVEN_ON_THE_WIRE:
         yield from _of_neighbours(case, around)
 
 
-def out_of_date(case: Case, evidence: Evidence, bounds: Bounds, now: datetime) -> str | None:
-    """Say why what a case was decided from is not of now: it is old, or from a clock that contradicts ours."""
+def out_of_date(case: Case, evidence: Evidence, bounds: Bounds, now: datetime) -> Iterator[Blocker]:
+    """Yield why what a case was decided from is not of now: it is old, or from a clock that contradicts ours."""
+    if text := _out_of_date(case, evidence, bounds, now):
+        yield Blocker(Cause.PLAN_OLD_EVIDENCE, text)
+
+
+def _out_of_date(case: Case, evidence: Evidence, bounds: Bounds, now: datetime) -> str | None:
     times = [evidence.seen[endpoint].observed_at for endpoint in case.endpoints]
     known = [time for time in times if time is not None]
     if len(known) < len(times):
@@ -66,14 +83,15 @@ def out_of_date(case: Case, evidence: Evidence, bounds: Bounds, now: datetime) -
     return None
 
 
-def _of_findings(case: Case, evidence: Evidence, endpoints: Iterable[str]) -> Iterator[str]:
+def _of_findings(case: Case, evidence: Evidence, endpoints: Iterable[str]) -> Iterator[Blocker]:
     """Yield the findings that keep a case from being repaired; what is found of several endpoints is said once."""
     found = set[tuple[str, str]]()
     for endpoint in endpoints:
         for result in evidence.by_endpoint.get(endpoint, ()):
             if _keeps(result, case, evidence) and (result.check, result.message) not in found:
                 found.add((result.check, result.message))
-                yield f"{result.endpoint}: {result.check}: {result.message}"
+                text = f"{result.endpoint}: {result.check}: {result.message}"
+                yield Blocker(cause_of_check(result.check), text)
 
 
 def _keeps(result: Result, case: Case, evidence: Evidence) -> bool:
@@ -94,25 +112,28 @@ def _keeps(result: Result, case: Case, evidence: Evidence) -> bool:
 
 def _is_of_network(result: Result) -> bool:
     """Tell whether an address could not even be connected to; a failing handshake may be the certificate's fault."""
-    observed = result.detail.get("observed")
-    kinds = observed if isinstance(observed, list) else [observed]
-    return any(str(kind).startswith(("resolve", "connect")) for kind in kinds)
+    stages = result.detail.get("stages")
+    return isinstance(stages, list) and not _OF_THE_NETWORK.isdisjoint(stages)
 
 
-def _of_neighbours(case: Case, around: Surroundings) -> Iterator[str]:
+def _of_neighbours(case: Case, around: Surroundings) -> Iterator[Blocker]:
     """Yield what keeps the services from loading their configuration again, but for what the case itself replaces."""
     for service in case.services:
         for endpoint, fault in around.unloadable.get((case.host, service), ()):
             if endpoint not in case.endpoints or not (case.repair in VALIDATED or case.is_panel):
-                yield f"{service} would not load its configuration: {endpoint}: {fault}"
+                text = f"{service} would not load its configuration: {endpoint}: {fault}"
+                yield Blocker(Cause.PLAN_UNLOADABLE, text)
 
 
-def _of_other_hosts(case: Case, around: Surroundings) -> Iterator[str]:
+def _of_other_hosts(case: Case, around: Surroundings) -> Iterator[Blocker]:
     for validation in case.validated_on:
         elsewhere = around.elsewhere(validation.name)
         if elsewhere and not case.is_panel:  # of a panel's name the first address decides, and the self-test looks
-            yield (f"{validation.name} leads to {listing(elsewhere)} too, which is no host of this run: the file for "
-                   "the CA cannot be put there")  # fmt: skip
+            text = (f"{validation.name} leads to {listing(elsewhere)} too, which is no host of this run: the file for "
+                    "the CA cannot be put there")  # fmt: skip
+            yield Blocker(Cause.PLAN_ELSEWHERE, text)
         for host in validation.hosts:
             if host != case.host and host in around.left_alone:
-                yield f"{validation.name} is served by {host} too, where nothing is changed: {around.left_alone[host]}"
+                why = around.left_alone[host]
+                text = f"{validation.name} is served by {host} too, where nothing is changed: {why}"
+                yield Blocker(Cause.PLAN_LEFT_ALONE, text)

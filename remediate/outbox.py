@@ -9,15 +9,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final
 
 from audit.json_codec import format_time, parse_time
 from audit.redaction import Secrets
 from remediate.database import Database
 from remediate.leak import leak
-
-_UP_TO: Final = "up to "
-"""How the state of the row begins that is no letter: up to which repair all has been told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +75,7 @@ class Outbox:
     def states(self) -> tuple[str, ...]:
         """Return the states of all letters that were told, or are about to be, in their order."""
         rows = self._database.read("SELECT state FROM letters ORDER BY id")
-        return tuple(str(state) for (state,) in rows if not str(state).startswith(_UP_TO))
+        return tuple(str(state) for (state,) in rows)
 
     def taken(self) -> tuple[tuple[int, str], ...]:
         """Return the numbers and states of the letters that were handed over, in their order."""
@@ -91,14 +87,9 @@ class Outbox:
         """Keep letters together with the number of the last repair that is told of with them, or none of it."""
         with self._database.transaction():
             yield
-            self._database.write("DELETE FROM letters WHERE state LIKE ?", f"{_UP_TO}%")
-            self._database.write(
-                "INSERT INTO letters (state, message, kept_at) VALUES (?, NULL, '')", f"{_UP_TO}{repairs}"
-            )
+            self._database.write("INSERT OR REPLACE INTO notified (id, up_to_outcome) VALUES (1, ?)", repairs)
 
     def told_up_to(self) -> int:
         """Return the number of the last repair that was told of; 0 where none was."""
-        rows = self._database.read(
-            "SELECT state FROM letters WHERE state LIKE ? ORDER BY id DESC LIMIT 1", f"{_UP_TO}%"
-        )
-        return next((int(str(state).removeprefix(_UP_TO)) for (state,) in rows), 0)
+        rows = self._database.read("SELECT up_to_outcome FROM notified")
+        return next((int(number) for (number,) in rows), 0)

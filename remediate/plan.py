@@ -19,18 +19,19 @@ from remediate.evidence import Evidence
 from remediate.explanation import Explained, Kind, explain
 from remediate.grouping import group_by_certificate
 from remediate.joining import joined
-from remediate.obstacle import obstacles, of_endpoints, out_of_date
+from remediate.model.causes import Cause
+from remediate.obstacle import Blocker, obstacles, of_endpoints, out_of_date
 from remediate.owners import OWNERS
 from remediate.panel import AGENT
 from remediate.surroundings import Surroundings, look_around
 
 
 @dataclass(frozen=True, slots=True)
-class Waiting:
+class WaitingCase:
     """A case that is not repaired in this run, and every reason."""
 
     case: Case
-    because: tuple[str, ...]
+    blocked_by: tuple[Blocker, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,7 @@ class Plan:
 
     cases: tuple[Case, ...]
     explained: tuple[Explained, ...]
-    waiting: tuple[Waiting, ...]
+    waiting: tuple[WaitingCase, ...]
     accidents: tuple[str, ...] = ()  # traces of exceptions of ours, each about one certificate
     blocked: tuple[Blocked, ...] = ()
     notes: tuple[str, ...] = ()
@@ -73,7 +74,7 @@ def plan(evidence: Evidence, bounds: Bounds, now: datetime) -> Plan:
             helped.setdefault(result.endpoint, []).append(result)
         else:
             explained.append(why)
-    ready, waiting, accidents = list[Case](), list[Waiting](), list[str]()
+    ready, waiting, accidents = list[Case](), list[WaitingCase](), list[str]()
 
     def is_held(draft: Draft) -> bool:
         try:
@@ -85,15 +86,15 @@ def plan(evidence: Evidence, bounds: Bounds, now: datetime) -> Plan:
         try:
             case = case_of(draft, evidence, around, bounds)
             not_ours = _not_ours(case, bounds)
-            because = _because(case, evidence, around, (bounds, now))
+            blocked_by = _blocked_by(case, evidence, around, (bounds, now))
         except Exception as error:  # noqa: BLE001 - the boundary of one case: the others are still planned
             accidents.append(traceback.format_exc())
             explained += _unplanned(draft, error)
             continue
         if not_ours:
             explained += [Explained(one.endpoint, one.check, *not_ours, one.message) for one in case.reasons]
-        elif because:
-            waiting.append(Waiting(case, because))
+        elif blocked_by:
+            waiting.append(WaitingCase(case, blocked_by))
         else:
             ready.append(case)
     cases = _in_order(ready)
@@ -144,23 +145,25 @@ def _not_ours(case: Case, bounds: Bounds) -> tuple[Kind, str] | None:
     return ("switched-off", f"{spared} is left out by the configuration") if spared else None
 
 
-def _because(case: Case, evidence: Evidence, around: Surroundings, limits: tuple[Bounds, datetime]) -> tuple[str, ...]:
-    because = (out_of_date(case, evidence, *limits), _unordered(case, limits[0]))
-    return (*filter(None, because), *obstacles(case, evidence, around))
+def _blocked_by(
+    case: Case, evidence: Evidence, around: Surroundings, limits: tuple[Bounds, datetime]
+) -> tuple[Blocker, ...]:
+    dated, unordered = out_of_date(case, evidence, *limits), _unordered(case, limits[0])
+    return (*dated, *unordered, *obstacles(case, evidence, around))
 
 
-def _unordered(case: Case, bounds: Bounds) -> str:
-    """Say why there is nobody to order from; an empty text where there is, or where nothing is ordered."""
+def _unordered(case: Case, bounds: Bounds) -> Iterator[Blocker]:
+    """Yield why there is no issuer to order from; nothing if there is one, or if nothing is ordered."""
     if case.repair not in VALIDATED:
-        return ""
+        return
     if not bounds.can_order:
-        return "no issuer is chosen: [remediate] issuer, and its section [issuer.NAME]"
-    if bounds.is_panels_issuer:
-        return (
+        yield Blocker(Cause.ISSUER_NONE, "no issuer is chosen: [remediate] issuer, and its section [issuer.NAME]")
+    elif bounds.is_panels_issuer:
+        text = (
             "the issuer that is chosen is the program of a cPanel & WHM server, which orders for the services of that "
             "panel alone"
         )
-    return ""
+        yield Blocker(Cause.ISSUER_PANEL_ONLY, text)
 
 
 def _in_order(cases: Sequence[Case]) -> tuple[Case, ...]:
@@ -176,8 +179,7 @@ def _severity(case: Case) -> int:
     return max(Severity(reason.severity).rank for reason in case.reasons)
 
 
-def _too_many(cases: tuple[Case, ...], bounds: Bounds) -> Iterator[Waiting]:
+def _too_many(cases: tuple[Case, ...], bounds: Bounds) -> Iterator[WaitingCase]:
+    text = f"a run repairs at most {bounds.max_cases} certificates (max_cases), and {len(cases)} ask"
     for case in cases[bounds.max_cases :]:
-        yield Waiting(
-            case, (f"a run repairs at most {bounds.max_cases} certificates (max_cases), and {len(cases)} ask",)
-        )
+        yield WaitingCase(case, (Blocker(Cause.PLAN_MAX_CASES, text),))

@@ -7,25 +7,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final
 
 from audit.text import listing, moment, sentence
 from audit.x509.certificate import Certificate, read_certificate
 from audit.x509.pem import certificates_in
-from remediate.case import SWITCHED, Case, Step, StepState
+from remediate.case import SWITCHED, Case, Step, StepDetail, StepState
 from remediate.deployment.retention import leaf_of, strangers
 from remediate.deployment.switch import Progress, call_back, confirm, start
 from remediate.deployment.versions import release
 from remediate.journal import Event, Outcome
+from remediate.model.causes import Cause
 from remediate.site import FileSet, Means, Site, Unknown
 from remediate.steps import Stuck
 from remediate.steps.reload import service_down, settled
 from remediate.steps.step import done, interruption
 from remediate.steps.witness import leaves_of, served, silences
 from remediate.walk import Ending, tidying
-
-_TO: Final = "back to version "
-"""How what is noted of the intent begins: taken up after a crash it goes to the same version, and not forth again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,14 +62,18 @@ def _require_way(site: Site) -> None:
     """Raise Stuck where there is nothing to go back to, or where that must not be."""
     case, outcome = site.case, site.means.journal.outcome(site.case.id)
     if case.host not in site.means.hands:
-        raise Stuck("host.unreachable", f"{case.host} cannot be logged into now", ended="interrupted")
+        raise Stuck(Cause.HOST_UNREACHABLE, f"{case.host} cannot be logged into now", ended="interrupted")
     if case.repair not in SWITCHED:
-        raise Stuck("rollback.nothing", f"a {case.repair} lays no new files, so there are no old ones to go back to")
+        raise Stuck(
+            Cause.ROLLBACK_NOTHING, f"a {case.repair} lays no new files, so there are no old ones to go back to"
+        )
     if case.is_compromised:
-        raise Stuck("rollback.compromised", "the key that was there before is known to others: it is never used again")
+        raise Stuck(
+            Cause.ROLLBACK_COMPROMISED, "the key that was there before is known to others: it is never used again"
+        )
     is_open = any(one.id == case.id for one in site.means.journal.unfinished())
     if not is_open and outcome and outcome.kind != "repaired":
-        raise Stuck("rollback.nothing", f"the case has ended as {outcome.kind} {moment(outcome.at)}")
+        raise Stuck(Cause.ROLLBACK_NOTHING, f"the case has ended as {outcome.kind} {moment(outcome.at)}")
 
 
 def _ways(site: Site) -> Iterator[_Back]:
@@ -94,10 +95,10 @@ def _before(progress: Progress) -> str | None:
 
 
 def _noted(site: Site, one: FileSet) -> str | None:
-    """Return where an earlier try wanted these files to go back to."""
-    names = {f"reload {service}" for service in one.services}
-    notes = (event.note for event in site.means.journal.events(site.case.id) if event.step in names)
-    return next((note.removeprefix(_TO) for note in notes if note.startswith(_TO)), None)
+    """Return where an earlier try wanted these files to go back to: after a crash it is the same version."""
+    names = {Step("reload", service).name for service in one.services}
+    events = (event for event in site.means.journal.events(site.case.id) if event.step in names)
+    return next((event.detail.back_to for event in events if event.detail.back_to), None)
 
 
 def _take_back(site: Site, back: _Back) -> Certificate:
@@ -106,18 +107,19 @@ def _take_back(site: Site, back: _Back) -> Certificate:
     leaf = _leaf(site, back)
     silent = {endpoint: silences(site, endpoint) for endpoint in one.endpoints}
     for service in one.services:
-        _record(site, Step("reload", service), "intended", f"{_TO}{back.version}")
+        intent = StepDetail(f"back to version {back.version}", back_to=back.version)
+        _record(site, Step("reload", service), "intended", intent)
     try:
         if not _is_back(settled(site, one), back.version):
             _switch(site, back)
             _confirm(site, back, leaf, silent)
     except (Stuck, Unknown) as why:
         for service in one.services:
-            _record(site, Step("reload", service), "failed", str(why))
+            _record(site, Step("reload", service), "failed", StepDetail(str(why)))
         raise
     taken = [Step("reload", service) for service in one.services] + [Step("proof", each) for each in one.endpoints]
     for step in taken:
-        _record(site, step, "undone", f"version {back.version} is in use again")
+        _record(site, step, "undone", StepDetail(f"version {back.version} is in use again"))
     return leaf
 
 
@@ -130,7 +132,7 @@ def _switch(site: Site, back: _Back) -> None:
     one = back.files
     theirs = [path for path in done(site, strangers(one.installation)).output.splitlines() if path]
     if theirs:
-        raise Stuck("rollback.changed", f"somebody else has replaced {listing(theirs)} since")
+        raise Stuck(Cause.ROLLBACK_CHANGED, f"somebody else has replaced {listing(theirs)} since")
     services = [site.installer(service) for service in one.services]
     done(site, start(one.installation, services, back.version, patience_s=site.means.waits.confirmation_s))
     progress = settled(site, one)
@@ -138,7 +140,7 @@ def _switch(site: Site, back: _Back) -> None:
     if last.state != "waiting":
         if down := service_down(progress):
             raise down
-        raise Stuck("rollback.failed", f"the switch is {last.state}: {last.detail or 'nothing more is known'}")
+        raise Stuck(Cause.ROLLBACK_FAILED, f"the switch is {last.state}: {last.detail or 'nothing more is known'}")
 
 
 def _confirm(site: Site, back: _Back, leaf: Certificate, silent: dict[str, tuple[str, ...]]) -> None:
@@ -158,7 +160,7 @@ def _confirm(site: Site, back: _Back, leaf: Certificate, silent: dict[str, tuple
             raise down
         now = sentence([served(site, endpoint) for endpoint in one.endpoints])
         why = sentence(faults) or progress.last.detail
-        raise Stuck("rollback.failed", f"{why}; the switch is {progress.last.state}, now {now}")
+        raise Stuck(Cause.ROLLBACK_FAILED, f"{why}; the switch is {progress.last.state}, now {now}")
 
 
 def _faults(site: Site, endpoint: str, leaf: Certificate, silent: dict[str, tuple[str, ...]]) -> Iterator[str]:
@@ -176,36 +178,36 @@ def _leaf(site: Site, back: _Back) -> Certificate:
         raise interruption(site, result)
     if not found:
         raise Stuck(
-            "rollback.nothing",
+            Cause.ROLLBACK_NOTHING,
             f"version {back.version} is not on {site.case.host} any more, or there was no certificate before",
         )
     return read_certificate(found[0])
 
 
-def _record(site: Site, step: Step, state: StepState, note: str) -> None:
+def _record(site: Site, step: Step, state: StepState, detail: StepDetail) -> None:
     """Record what a step became, where it was ever begun and is not so on record already."""
     journal = site.means.journal
     last = next((one.state for one in reversed(journal.events(site.case.id)) if one.step == step.name), None)
     if last not in (None, state):
-        journal.record(site.case.id, Event(step.name, state, site.means.clock(), note))
-        site.means.watch(site.case, step, state, note)
+        journal.record(site.case.id, Event(step.name, state, site.means.clock(), detail))
+        site.means.watch(site.case, step, state, detail.note)
 
 
 def _ended(site: Site, leaves: list[Certificate]) -> Ending:
     """End the case; of one that had switched nothing only that is said."""
     case, is_open = site.case, any(one.id == site.case.id for one in site.means.journal.unfinished())
     if not leaves and not is_open:
-        return _stuck(case, Stuck("rollback.nothing", "it is not in use, or what was before is not kept any more"))
+        return _stuck(case, Stuck(Cause.ROLLBACK_NOTHING, "it is not in use, or what was before is not kept any more"))
     for command in tidying(site):
         site.run(command)  # what is left goes with the next success
     note = f"{listing([str(one) for one in leaves])} again" if leaves else "nothing of it was in use"
     leaf = leaves[0].sha256 if leaves else None
     site.means.journal.end(case.id, Outcome("rolled-back", site.means.clock(), leaf, note))
     told = f"{note}; what was wrong is found again: waive it, leave it out, or it is repaired by the next run"
-    return Ending(case, "undone", cause="rollback.done", note=told)
+    return Ending(case, "undone", cause=Cause.ROLLBACK_DONE, note=told)
 
 
 def _stuck(case: Case, why: Stuck | Unknown) -> Ending:
     if isinstance(why, Unknown):
-        return Ending(case, "failed", "", "case.unknown", str(why))
+        return Ending(case, "failed", "", Cause.CASE_UNKNOWN, str(why))
     return Ending(case, why.ended, "", why.cause, str(why))

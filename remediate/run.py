@@ -21,7 +21,7 @@ from remediate.database import UnusableState
 from remediate.deployment.release import ALL, Released, not_released, release_on
 from remediate.equipment import hands_of, issuer_of, means_of, root_hints
 from remediate.evidence import Evidence
-from remediate.journal import Journal, open_journal
+from remediate.journal import Journal, open_journal, require_usable_journal
 from remediate.lock import locked
 from remediate.plan import Plan, plan
 from remediate.premises import ROOT, Premises
@@ -108,8 +108,7 @@ def insist_on_usable(assignment: Assignment, *, only_looks: bool = False) -> Non
     root_hints(assignment)
     _insist_on_a_state_of_its_own(assignment)
     if not only_looks:
-        with open_journal(assignment.state):
-            """It can be opened."""
+        require_usable_journal(assignment.state)
 
 
 def _insist_on_a_state_of_its_own(assignment: Assignment) -> None:
@@ -122,16 +121,20 @@ def _insist_on_a_state_of_its_own(assignment: Assignment) -> None:
 
 @contextmanager
 def begin(assignment: Assignment) -> Iterator[Repairs]:
-    """Hold the state folder for one run; raises UnusableState, and Held where another run has it."""
+    """Hold the state folder for one run; raises UnusableState, and Held where another run has it.
+
+    The journal is opened under the lock: a run of an older version may still write to it in the form it knows.
+    """
     secrets = known_secrets(assignment.configuration)
     shown = replace(
         assignment,
         say=lambda text: assignment.say(secrets.hide(text)),
         watch=lambda case, step, state, note: assignment.watch(case, step, state, secrets.hide(note)),
     )
+    require_usable_journal(assignment.state)
     with (
-        open_journal(assignment.state, secrets=secrets) as journal,
         locked(assignment.state, assignment.command, assignment.clock()),
+        open_journal(assignment.state, secrets=secrets) as journal,
     ):
         yield Repairs(shown, journal, secrets)
 

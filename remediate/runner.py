@@ -15,6 +15,7 @@ from threading import Lock
 from audit.text import moment
 from remediate.case import SWITCHED, VALIDATED, Case
 from remediate.journal import Outcome
+from remediate.model.causes import Cause
 from remediate.schedule import Attempt, next_try
 from remediate.site import Means
 from remediate.walk import Ending, asks_issuer, walk
@@ -50,7 +51,9 @@ def repair(cases: Sequence[Case], means: Means, pace: Pace) -> tuple[Ending, ...
         endings |= {ending.case.id: ending for ending in _beside(run, rest, pace.hosts_at_once)}
     for case in due.values():
         if case.id not in endings:
-            endings[case.id] = Ending(case, "waiting", cause="run.canary", note="the first repair of this run failed")
+            endings[case.id] = Ending(
+                case, "waiting", cause=Cause.RUN_CANARY, note="the first repair of this run failed"
+            )
     return (*(endings[one] for one in dict.fromkeys(case.id for case in wanted)), *late)
 
 
@@ -86,7 +89,9 @@ def overlapping(cases: Sequence[Case], means: Means) -> tuple[Ending, ...]:
     held = {endpoint: case for case in first for endpoint in case.endpoints}
     late = ((case, next((held[one] for one in case.endpoints if one in held), None)) for case in cases)
     return tuple(
-        Ending(case, "waiting", cause="run.overlap", note=f"case {other.id} is not at its end, and repairs it as well")
+        Ending(
+            case, "waiting", cause=Cause.RUN_OVERLAP, note=f"case {other.id} is not at its end, and repairs it as well"
+        )
         for case, other in late
         if other is not None and case.id not in begun
     )
@@ -125,7 +130,7 @@ def _early(case: Case, means: Means) -> Ending | None:
     try:
         return not_due(case, means)
     except Exception:  # noqa: BLE001 - the boundary of one case: the others are still tried
-        return Ending(case, "failed", cause="run.bug", note=traceback.format_exc())
+        return Ending(case, "failed", cause=Cause.RUN_BUG, note=traceback.format_exc())
 
 
 def not_due(case: Case, means: Means) -> Ending | None:
@@ -137,16 +142,17 @@ def not_due(case: Case, means: Means) -> Ending | None:
     hosts = (case.host, *(host for one in case.validated_on for host in one.hosts))
     alone = next((f"{host}: {means.left_alone[host]}" for host in hosts if host in means.left_alone), None)
     if alone:
-        return Ending(case, "waiting", cause="host.switched-off", note=alone)
+        return Ending(case, "waiting", cause=Cause.HOST_SWITCHED_OFF, note=alone)
     ledger, now = means.journal.ledger, means.clock()
     last = next(reversed(ledger.attempts(case.id)), None)
     if last is not None and last.next_at is not None and last.next_at > now:
-        note = f"not tried again before {moment(last.next_at)}: {last.note}"
-        return Ending(case, "waiting", last.step, "run.not-due", note, next_at=last.next_at)
+        why = ": ".join(filter(None, (last.cause, last.note)))
+        note = f"not tried again before {moment(last.next_at)}: {why}"
+        return Ending(case, "waiting", last.step, Cause.RUN_NOT_DUE, note, next_at=last.next_at)
     busy = ledger.busy_until(means.issuer_name)
     if busy is not None and busy > now and asks_issuer(case):
         note = f"{means.issuer_name} asked to be left alone until {moment(busy)}"
-        return Ending(case, "waiting", "", "issuer.busy", note, next_at=busy)
+        return Ending(case, "waiting", "", Cause.ISSUER_BUSY, note, next_at=busy)
     return None
 
 
@@ -162,10 +168,10 @@ class _Run:
     def take(self, case: Case) -> Ending:
         """Take a case, unless the run has come to its end, and keep how that ended."""
         if self._means.stop.is_set():
-            return Ending(case, "waiting", cause="run.stopped", note="the run was stopped")
+            return Ending(case, "waiting", cause=Cause.RUN_STOPPED, note="the run was stopped")
         if self.failures >= self._pace.max_failures:
             return Ending(
-                case, "waiting", cause="run.failures", note=f"{self.failures} repairs of this run have failed"
+                case, "waiting", cause=Cause.RUN_FAILURES, note=f"{self.failures} repairs of this run have failed"
             )
         ending = self._kept(self._walked(case))
         with self._turn:
@@ -178,15 +184,15 @@ class _Run:
         try:
             return walk(case, self._means)
         except Exception:  # noqa: BLE001 - one of the two boundaries: one host's failure never stops another
-            return Ending(case, "failed", cause="run.bug", note=traceback.format_exc())
+            return Ending(case, "failed", cause=Cause.RUN_BUG, note=traceback.format_exc())
 
     def _kept(self, ending: Ending) -> Ending:
         ledger, now = self._means.journal.ledger, self._means.clock()
         if ending.kind == "waiting" or ending.kind == "undone":  # noqa: PLR1714 - so that a type checker follows
             return ending
-        is_theirs = ending.cause.startswith("issuer.")
+        is_theirs = ending.cause is not None and ending.cause.family == "issuer"
         issuer = self._means.issuer_name if is_theirs else None
-        tried = Attempt(now, ending.kind, ending.step, f"{ending.cause}: {ending.note}" if ending.note else "", issuer)
+        tried = Attempt(now, ending.kind, ending.step, ending.cause, ending.note, issuer)
         earlier = ledger.attempts(ending.case.id)
         attempt = next_try(earlier, tried, self._pace.chance, ending.retry_after_s)
         ledger.keep_attempt(ending.case.id, attempt)

@@ -10,6 +10,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final, Literal
 
+from remediate.model.causes import Cause
+
 Ended = Literal[
     "proven",
     "failed",
@@ -35,6 +37,7 @@ class Attempt:
     at: datetime
     ended: Ended
     step: str = ""
+    cause: Cause | None = None
     note: str = ""
     issuer: str | None = None
     next_at: datetime | None = None  # None: at once

@@ -12,7 +12,6 @@ from datetime import datetime
 from typing import Final
 
 from audit.text import duration, listing, moment, one_line, sentence
-from remediate.advice import advice
 from remediate.case import Case, Step, StepState
 from remediate.deployment.access import access_lost
 from remediate.journal import Journal
@@ -40,7 +39,7 @@ def plan_lines(plan: Plan) -> Iterator[str]:
         yield from (_line("blocked", one.why) for one in plan.blocked if one.case_id == case.id)
     for waiting in plan.waiting:
         yield from ("", *_case_lines(waiting.case, "waiting: "))
-        yield from (_line("waits", reason) for reason in waiting.because)
+        yield from (_line("waits", blocker.text) for blocker in waiting.blocked_by)
     listed = [one for one in plan.explained if one.kind not in _COUNTED]
     if listed:
         yield ""
@@ -107,7 +106,11 @@ def down_lines(endings: Iterable[Ending]) -> Iterator[str]:
         if ending.is_down:
             first = next(iter(ending.note.splitlines()), "")
             services = listing(ending.case.services)
-            yield one_line(f"SERVICE DOWN: {ending.case.host}: {services}: {first}. To do: {advice(ending.cause)}")
+            yield one_line(f"SERVICE DOWN: {ending.case.host}: {services}: {first}. To do: {_to_do(ending)}")
+
+
+def _to_do(ending: Ending) -> str:
+    return ending.cause.advice if ending.cause else ""
 
 
 def ending_row(ending: Ending) -> tuple[str, str, str, str, str]:
@@ -118,7 +121,7 @@ def ending_row(ending: Ending) -> tuple[str, str, str, str, str]:
 
 def _happened(ending: Ending) -> Iterator[str]:
     first, *others = ending.note.splitlines() or [""]
-    yield ": ".join(part for part in (ending.step.partition(" ")[0], ending.cause, first) if part)
+    yield ": ".join(part for part in (ending.case.kind_of(ending.step), ending.cause, first) if part)
     yield from others
     if ending.next_at and ending.kind != "proven":
         yield f"next try {moment(ending.next_at)}"
@@ -126,7 +129,7 @@ def _happened(ending: Ending) -> Iterator[str]:
 
 def _told(ending: Ending) -> str:
     """Return names, step, cause, the first line of the note and the next try of a case."""
-    where = ending.step.partition(" ")[0]
+    where = ending.case.kind_of(ending.step)
     why = next(iter(ending.note.splitlines()), "")
     parts = [": ".join(part for part in (where, ending.cause, why) if part)]
     parts += [f"next try {moment(ending.next_at)}"] if ending.next_at and ending.kind != "proven" else []

@@ -13,6 +13,7 @@ from typing import Final
 
 from audit.json_codec import from_json, to_json
 from audit.verdict import Verdict
+from remediate.case import FindingKey
 from remediate.entries import by_host, is_silent
 from remediate.letter_body import plain
 from remediate.letter_parts import Entry, Section, is_wrong
@@ -79,7 +80,7 @@ def still_heard(told: Told | None, upshot: Upshot) -> Told | None:
     return replace(told, sections=kept)
 
 
-def _heard(entry: Entry, upshot: Upshot) -> tuple[str, ...]:
+def _heard(entry: Entry, upshot: Upshot) -> tuple[FindingKey, ...]:
     return tuple(finding for finding in entry.findings if not is_silent(finding, upshot))
 
 
@@ -93,9 +94,9 @@ def since(told: Told | None, now: Sequence[Section], upshot: Upshot) -> tuple[Se
     return by_host((host, entry) for host, old in pairs for entry in _became(old, known, upshot))
 
 
-def _became(old: Entry, known: Collection[str], upshot: Upshot) -> Iterator[Entry]:
+def _became(old: Entry, known: Collection[FindingKey], upshot: Upshot) -> Iterator[Entry]:
     """Yield what became of an entry: of some of its findings this, of others that."""
-    ways: dict[str | None, list[str]] = {}
+    ways: dict[str | None, list[FindingKey]] = {}
     for finding in old.findings:
         if finding not in known:
             ways.setdefault(_well(finding, upshot), []).append(finding)
@@ -104,17 +105,16 @@ def _became(old: Entry, known: Collection[str], upshot: Upshot) -> Iterator[Entr
         yield (
             replace(same, happened=_NOT_SEEN)
             if way is None
-            else replace(same, state="recovered", cause="", happened=way)
+            else replace(same, state="recovered", causes=(), happened=way)
         )
 
 
-def _well(finding: str, upshot: Upshot) -> str | None:
+def _well(finding: FindingKey, upshot: Upshot) -> str | None:
     """Return in which way a finding is no more; None where it was not looked at, or could not be told."""
-    endpoint, _, check = finding.rpartition(" ")
-    verdict = upshot.verdict(endpoint, check)
+    verdict = upshot.verdict(finding.endpoint, finding.check)
     if verdict is not None:
         return _WELL.get(verdict)
-    is_gone = endpoint not in upshot.before.seen and upshot.has_looked_at(host_of(endpoint))
+    is_gone = finding.endpoint not in upshot.before.seen and upshot.has_looked_at(host_of(finding.endpoint))
     return "it is not found on the host any more" if is_gone else None
 
 

@@ -1,23 +1,18 @@
 """How the last try of a case ended: this run's, or an earlier one's where the case was not tried this time.
 
 A case that is not due, or that a run did not come to, is as wrong as it was, for the same reason: who was told that is
-not told again. It knows the journal; it refuses to know letters.
+not told again. It reads the journal.
 """
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
 
 from remediate.case import Case
 from remediate.journal import Journal
+from remediate.model.causes import Cause
 from remediate.walk import Ending
-
-_NOTED: Final = re.compile(r"(?P<cause>[a-z]+\.[a-z-]+): (?P<note>.*)", re.DOTALL)
-_REPEATS: Final = "run.not-due"
-"""The cause of an ending whose note says nothing but the last try's own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +22,7 @@ class Tried:
     case: Case
     kind: str
     step: str
-    cause: str
+    cause: Cause | None
     note: str
     next_at: datetime | None
 
@@ -38,11 +33,11 @@ def as_last_tried(ending: Ending, journal: Journal) -> Tried:
     if ending.kind != "waiting":
         return now
     last = next(reversed(journal.ledger.attempts(ending.case.id)), None)
-    noted = _NOTED.fullmatch(last.note) if last else None
-    if last is None or noted is None or last.ended == "proven" or _is_over(ending.case, last.at, journal):
+    if last is None or last.cause is None or last.ended == "proven" or _is_over(ending.case, last.at, journal):
         return now
-    beside = "" if ending.cause == _REPEATS else f"\nnot tried this time: {ending.note}"
-    return Tried(ending.case, last.ended, last.step, noted["cause"], f"{noted['note']}{beside}", ending.next_at)
+    # the note of what is not due repeats that of the last try
+    beside = "" if ending.cause is Cause.RUN_NOT_DUE else f"\nnot tried this time: {ending.note}"
+    return Tried(ending.case, last.ended, last.step, last.cause, f"{last.note}{beside}", ending.next_at)
 
 
 def _is_over(case: Case, tried: datetime, journal: Journal) -> bool:
@@ -53,6 +48,6 @@ def _is_over(case: Case, tried: datetime, journal: Journal) -> bool:
 
 def _brief(ending: Ending) -> str:
     """Return the note; of a bug of ours its last line, as the trace is in the journal."""
-    if ending.cause != "run.bug":
+    if ending.cause is not Cause.RUN_BUG:
         return ending.note
     return next((line.strip() for line in reversed(ending.note.splitlines()) if line.strip()), "")

@@ -8,30 +8,32 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Literal
+from typing import Final, Literal
 
 from audit.text import duration, sentence
 from remediate.action import Command
-from remediate.advice import DOWN
-from remediate.case import EACH, STEPS, SWITCHED, VALIDATED, Case, Step, StepState
+from remediate.case import EACH, NOTHING_SEEN, STEPS, SWITCHED, VALIDATED, Case, Step, StepDetail, StepState
 from remediate.deployment.retention import prune
 from remediate.deployment.versions import destroy_keys
 from remediate.journal import Event, Outcome
 from remediate.key import discard_request
+from remediate.model.causes import Cause
 from remediate.placeholder import keep_up
 from remediate.premises import BUSY
 from remediate.schedule import Ended
 from remediate.site import CLOCK_TOLERANCE, FileSet, Means, Site, Unknown
 from remediate.steps import TAKINGS, So, Stuck
-from remediate.steps.collect import NOTED
 from remediate.steps.reload import settled
 from remediate.steps.self_test import withdraw
 from remediate.steps.step import done, said
 
+_VISITED: Final = ("collect", "renew")
+"""The steps at which a CA comes for its file."""
+
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """How a case ended in this run. `cause` is a stable word, `note` for a person.
+    """How a case ended in this run: the cause if it is not repaired, and a note for a person.
 
     `waiting` was not begun: it is not due yet, or the run had come to its limit. `undone` was taken back as told.
     """
@@ -39,7 +41,7 @@ class Ending:
     case: Case
     kind: Ended | Literal["waiting", "undone"]
     step: str = ""
-    cause: str = ""
+    cause: Cause | None = None
     note: str = ""
     retry_after_s: float | None = None
     next_at: datetime | None = None
@@ -47,7 +49,7 @@ class Ending:
     @property
     def is_down(self) -> bool:
         """Whether a service did not come up again with its old files: a person has to act now."""
-        return self.cause == DOWN
+        return self.cause is Cause.SERVICE_DOWN
 
 
 def walk(case: Case, means: Means) -> Ending:
@@ -75,7 +77,7 @@ def asks_issuer(case: Case) -> bool:
 def require_possible(site: Site) -> None:
     """Raise Stuck or Unknown for a repair that cannot be made, and for a host whose clock contradicts ours."""
     if site.case.host not in site.means.hands:
-        raise Stuck("host.unreachable", f"{site.case.host} cannot be logged into now", ended="interrupted")
+        raise Stuck(Cause.HOST_UNREACHABLE, f"{site.case.host} cannot be logged into now", ended="interrupted")
     if unknown := {step.kind for step in site.case.steps} - TAKINGS.get(site.case.repair, {}).keys():
         raise Unknown(
             f"this repair ({site.case.repair}) cannot be made: nobody knows how to {', '.join(sorted(unknown))}"
@@ -85,7 +87,9 @@ def require_possible(site: Site) -> None:
         offset = timedelta(seconds=server.clock_offset_s or 0.0) if server else timedelta(0)
         if abs(offset) > CLOCK_TOLERANCE:
             raise Stuck(
-                "ops.clock-skew", f"the clock of {site.case.host} is {duration(offset)} off ours", ended="interrupted"
+                Cause.OPS_CLOCK_SKEW,
+                f"the clock of {site.case.host} is {duration(offset)} off ours",
+                ended="interrupted",
             )
 
 
@@ -135,9 +139,10 @@ def _take(site: Site, step: Step) -> None:
         so = _made_so(site, step)
     except (Stuck, Unknown) as why:
         is_failure = isinstance(why, Unknown) or why.ended == "failed"
-        _record(site, step, "failed" if is_failure else "uncertain", str(why))
+        detail = why.detail if isinstance(why, Stuck) else StepDetail(str(why))
+        _record(site, step, "failed" if is_failure else "uncertain", detail)
         raise
-    _record(site, step, "done", so.note)
+    _record(site, step, "done", so)
 
 
 def _made_so(site: Site, step: Step) -> So:
@@ -149,17 +154,18 @@ def _made_so(site: Site, step: Step) -> So:
         taking.act(site, step.subject)
         so = taking.look(site, step.subject)
     if so is None:
-        raise Stuck("step.no-effect", f"{step.name}: what was done had no effect")
+        raise Stuck(Cause.STEP_NO_EFFECT, f"{step.name}: what was done had no effect")
     return so
 
 
-def _record(site: Site, step: Step, state: StepState, note: str = "") -> None:
-    """Record what a step became, where it is not so on record already."""
+def _record(site: Site, step: Step, state: StepState, detail: StepDetail = NOTHING_SEEN) -> None:
+    """Record what a step became, and what was seen then, unless that is on record already."""
     journal = site.means.journal
-    last = next((event.state for event in reversed(journal.events(site.case.id)) if event.step == step.name), "planned")
-    if last != state:
-        journal.record(site.case.id, Event(step.name, state, site.means.clock(), note))
-        site.means.watch(site.case, step, state, note)
+    events = (event for event in reversed(journal.events(site.case.id)) if event.step == step.name)
+    last = next(events, Event(step.name, "planned", site.means.clock()))
+    if last.state != state or detail not in (NOTHING_SEEN, last.detail):
+        journal.record(site.case.id, Event(step.name, state, site.means.clock(), detail))
+        site.means.watch(site.case, step, state, detail.note)
 
 
 def _undo(site: Site, steps: tuple[Step, ...]) -> None:
@@ -211,16 +217,16 @@ def _finish(site: Site) -> Ending:
 
 def _leaf(site: Site) -> str | None:
     """Return the leaf that was installed, None where none was."""
-    done_so = (event.note for event in site.means.journal.events(site.case.id) if event.state == "done")
-    leaves = [note.removeprefix(NOTED)[:64] for note in done_so if note.startswith(NOTED)]
+    done_so = (event.detail for event in site.means.journal.events(site.case.id) if event.state == "done")
+    leaves = [detail.leaf_sha256 for detail in done_so if detail.leaf_sha256]
     return leaves[-1] if leaves else None
 
 
-def _visits(site: Site) -> list[str]:
+def _visits(site: Site) -> tuple[str, ...]:
     """Return who came for the proof of what is installed, a line each: in this run, or in an earlier one."""
     done_so = (event for event in site.means.journal.events(site.case.id) if event.state == "done")
-    notes = [event.note.splitlines() for event in done_so if event.step in ("collect", "renew")]
-    return notes[-1][1:] if notes else []
+    visits = [event.detail.visits for event in done_so if event.step in _VISITED]
+    return visits[-1] if visits else ()
 
 
 def _untaken(site: Site) -> Iterator[str]:
@@ -255,5 +261,5 @@ def destroying(site: Site, before: Callable[[FileSet], str | None]) -> Iterator[
 
 def _ending(site: Site, step: str, why: Stuck | Unknown) -> Ending:
     if isinstance(why, Unknown):
-        return Ending(site.case, "failed", step, "case.unknown", str(why))
+        return Ending(site.case, "failed", step, Cause.CASE_UNKNOWN, str(why))
     return Ending(site.case, why.ended, step, why.cause, str(why), why.retry_after_s)

@@ -1,7 +1,4 @@
-"""What the documents say that the code knows better: `python -m tests.documents` writes docs/checks.md anew.
-
-It reads the checks as they are marked, and no text that a person wrote but their docstrings.
-"""
+"""The pages that are made from the code: `python -m tests.documents` writes docs/checks.md and docs/causes.md anew."""
 
 from __future__ import annotations
 
@@ -14,6 +11,7 @@ from typing import Final
 
 from audit.checks import Check, check_of
 from audit.policy.controls import CONTROLS, controls_of
+from remediate.model.causes import Cause
 
 CHECKOUT: Final = Path(__file__).resolve().parents[1]
 PAGE: Final = CHECKOUT / "docs" / "checks.md"
@@ -38,6 +36,18 @@ CONTROLS_HEAD: Final = """
 | control | title | source |
 |---|---|---|
 """
+CAUSES: Final = CHECKOUT / "docs" / "causes.md"
+CAUSES_HEAD: Final = """\
+# Causes
+
+Why a certificate is not repaired: {count} stable words, each with what to do now. Reports, notifications, the results file
+(`cause`), the plan as JSON (`blocked_by`) and the journal (`attempts.cause`) carry them; programs compare them, as the
+sentences beside them may change. The ids of [checks](checks.md) that make a repair wait are causes too. `dcv.other` and
+`dns.other` stand for checks of your own with such ids.
+
+| cause | what to do now |
+|---|---|
+"""
 
 
 def checks() -> Iterator[tuple[Check, Callable[..., None]]]:
@@ -53,6 +63,13 @@ def page() -> str:
     rows = [_row(mark, function) for mark, function in checks()]
     controls = [_cells(control.name, control.title, control.source) for control in CONTROLS]
     return HEAD.format(count=len(rows)) + "".join(rows) + CONTROLS_HEAD + "".join(controls)
+
+
+def causes_page() -> str:
+    """Return docs/causes.md as it ought to be."""
+    by_family = sorted(Cause, key=lambda cause: cause.family)
+    rows = [_cells(f"`{cause}`", cause.advice) for cause in by_family]
+    return CAUSES_HEAD.format(count=len(rows)) + "".join(rows)
 
 
 def _row(mark: Check, function: Callable[..., None]) -> str:
@@ -75,3 +92,4 @@ def _cells(*cells: str) -> str:
 
 if __name__ == "__main__":
     PAGE.write_text(page(), encoding="utf-8")
+    CAUSES.write_text(causes_page(), encoding="utf-8")

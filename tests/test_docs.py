@@ -26,6 +26,7 @@ PAGES: Final = (
     "README.md",
     "CONTRIBUTING.md",
     "CHANGELOG.md",
+    "docs/causes.md",
     "docs/checks.md",
     "docs/compared.md",
     "docs/cpanel.md",
@@ -59,6 +60,10 @@ def block_with(page: str, words: str) -> str:
 
 def test_the_page_of_checks_is_what_the_checks_say() -> None:
     assert text("docs/checks.md") == documents.page(), "write it anew: python -m tests.documents"
+
+
+def test_the_page_of_causes_is_what_the_causes_say() -> None:
+    assert text("docs/causes.md") == documents.causes_page(), "write it anew: python -m tests.documents"
 
 
 def test_every_check_has_a_requirement_and_a_source() -> None:

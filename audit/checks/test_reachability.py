@@ -41,7 +41,9 @@ def test_reachable(observation: Observation) -> None:
     answered = [handshake.address for handshake in observation.handshakes]
     note = [f"{listing(answered)} answered"] if answered else []
     kinds = [f"{failure.stage} {failure.kind}" for failure in failures if says_something(failure)]
-    require(not faults, sentence((*faults, *note)), observed=kinds, required="a TLS handshake at every address")
+    stages = sorted({failure.stage for failure in failures if says_something(failure)})
+    require(not faults, sentence((*faults, *note)), observed=kinds, required="a TLS handshake at every address",
+            facts={"stages": stages})  # fmt: skip
     unseen = [described(failure) for failure in failures]
     unseen += [f"a second certificate may be served: {described(one)}" for one in observation.other_key_failures]
     if observation.endpoint.is_host and observation.server:

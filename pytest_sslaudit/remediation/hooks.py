@@ -35,6 +35,7 @@ from remediate.database import UnusableState
 from remediate.evidence import Evidence, gather
 from remediate.journal import Journal
 from remediate.lock import Held
+from remediate.model.causes import Cause
 from remediate.plan import Plan
 from remediate.run import Repairs, begin, insist_on_usable, rehearse
 from remediate.show import down_lines, ending_lines, ending_row, plan_lines
@@ -177,7 +178,7 @@ class Remediation:
         tally.services_down += tuple(down_lines(endings))
         progress.write([f"{counted(tally.repairs)}; what was touched is judged again"] if endings else [])
         tally.failed_repairs += sum(ending.kind == "failed" for ending in endings)
-        tally.repairs_broken |= any(ending.cause == "run.bug" for ending in endings)
+        tally.repairs_broken |= any(ending.cause is Cause.RUN_BUG for ending in endings)
         return endings
 
     def _write(self, journal: Journal, endings: Iterable[Ending], evidence: Evidence) -> None:

@@ -16,17 +16,17 @@ def remediation_rows(
 ) -> Iterator[dict[str, Any]]:
     """Give a row for each endpoint of a case; `after` are the leaves that are served now."""
     case = ending.case
-    of_all = [event for event in events if event.step.partition(" ")[2] not in {*case.endpoints, *case.services}]
+    subjects = {step.name: step.subject for step in case.steps}
     for endpoint in case.endpoints:
         seen = before.seen.get(endpoint)
         service = seen.service if seen else None
-        mine = {event for event in events if event.step.partition(" ")[2] in (endpoint, service)}
+        mine = [event for event in events if subjects.get(event.step, "") in ("", endpoint, service)]
         leaf = seen.leaf_sha256 if seen else None
         yield {
             "case": case.id,
             "endpoint": endpoint,
             "repair": case.repair.value,
-            "steps": [_step(event) for event in events if event in mine or event in of_all],
+            "steps": [_step(event) for event in mine],
             "before": leaf,
             "after": after.get(endpoint, leaf),
             "outcome": ending.kind,

@@ -14,7 +14,7 @@ from audit.text import listing, moment, one_line, sentence
 from remediate.case import Case, Reason, Repair
 from remediate.evidence import Evidence
 from remediate.explanation import Explained
-from remediate.plan import Plan, Waiting
+from remediate.plan import Plan, WaitingCase
 
 STORE: Final = "the cPanel Store"
 PANEL: Final = ("cpanel", "dovecot", "exim", "ftp")
@@ -125,8 +125,8 @@ def _how(case: Case) -> Iterator[str]:
         yield f"  because {one_line(f'{reason.endpoint}: {reason.check}: {reason.message}')}"
 
 
-def _waits(waiting: Waiting, teller: Teller) -> Iterator[str]:
-    why = sentence(waiting.because)
+def _waits(waiting: WaitingCase, teller: Teller) -> Iterator[str]:
+    why = sentence([blocker.text for blocker in waiting.blocked_by])
     for service in waiting.case.services:
         where = teller.named(waiting.case, service)
         yield one_line(f"The system will not replace the certificate for the {where} now: {why}.")

@@ -76,7 +76,7 @@ def _line(what: str, text: str) -> str:
 
 def _scene_lines(scene: Scene, case: Case, means: Means, *, verbose: bool) -> Iterator[str]:
     """Yield a step, where it would do or wait for anything: its kind stands once, before the first."""
-    kind, _, subject = scene.step.partition(" ")
+    kind, subject = scene.part.kind, scene.part.subject
     entries: list[tuple[str, Iterable[str]]] = []
     for action in scene.actions:
         where = action.host if isinstance(action, Command) else means.issuer_name

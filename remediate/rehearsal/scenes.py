@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import chain
-from typing import Final
+from typing import Final, Literal
 
-from remediate.case import EACH, Case
+from remediate.case import EACH, Case, StepKind
 from remediate.rehearsal import stand_in
 from remediate.rehearsal.foretold import foretell, withdrawal
 from remediate.rehearsal.stage import Action, Stage, staged
@@ -18,15 +18,24 @@ from remediate.site import Means, Unknown
 from remediate.steps import Stuck
 from remediate.walk import destroying, phases, require_possible, tidying
 
-LAST: Final = "end"
-"""What is done once all endpoints are proven, as if it were a step."""
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A part of a repair: a step by its kind and subject, or what is done at its end."""
+
+    kind: StepKind | Literal["", "end"]
+    subject: str = ""
+
+
+LAST: Final = Part("end")
+"""What is done once all endpoints are proven."""
 
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """A step and what it would run and ask for; `note` says why it would not be taken to its end, nor any after it."""
+    """A part and what it would run and ask for; `note` says why it would not be taken to its end, nor any after it."""
 
-    step: str
+    part: Part
     actions: tuple[Action, ...]
     note: str = ""
 
@@ -48,36 +57,36 @@ def scenes(case: Case, means: Means) -> Iterator[Scene]:
         require_possible(stage.site)
         acts = tuple(_acts(stage))
     except (Stuck, Unknown) as why:
-        yield Scene("", (), str(why))
+        yield Scene(Part(""), (), str(why))
         return
-    for name, actions in acts:
-        scene = _played(stage, name, actions)
+    for part, actions in acts:
+        scene = _played(stage, part, actions)
         yield scene
         if scene.note:
-            yield from _failed(stage, name)
+            yield from _failed(stage, part)
             return
 
 
-def _acts(stage: Stage) -> Iterator[tuple[str, Iterator[Action]]]:
+def _acts(stage: Stage) -> Iterator[tuple[Part, Iterator[Action]]]:
     """Yield each step that is walked, with what it would do; raises Unknown."""
     for phase in phases(stage.site):
         if any(step.state != "done" for step in phase):
-            yield from ((step.name, foretell(stage, step)) for step in phase)
+            yield from ((Part(step.kind, step.subject), foretell(stage, step)) for step in phase)
     yield LAST, chain(destroying(stage.site, lambda _: stand_in.BEFORE), tidying(stage.site))
 
 
-def _failed(stage: Stage, name: str) -> Iterator[Scene]:
+def _failed(stage: Stage, part: Part) -> Iterator[Scene]:
     """Yield what is done about a step that cannot be taken: before a service is touched the proof is taken away."""
-    if stage.knows_request and name.partition(" ")[0] not in EACH:
+    if stage.knows_request and part.kind not in EACH:
         yield _played(stage, LAST, withdrawal(stage))
 
 
-def _played(stage: Stage, name: str, actions: Iterator[Action]) -> Scene:
+def _played(stage: Stage, part: Part, actions: Iterator[Action]) -> Scene:
     """Return a step as far as it would come."""
     come: list[Action] = []
     try:
         for action in actions:
             come.append(stand_in.explained(action, stage.site.premises))  # noqa: PERF401 - what came counts, whatever ends it
     except (Stuck, Unknown) as why:
-        return Scene(name, tuple(come), str(why))
-    return Scene(name, tuple(come))
+        return Scene(part, tuple(come), str(why))
+    return Scene(part, tuple(come))

@@ -8,6 +8,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from audit.text import duration
+from remediate.model.causes import Cause
 from remediate.site import CLOCK_TOLERANCE, Site
 from remediate.steps.step import Stuck
 
@@ -18,4 +19,4 @@ def require_same_time(site: Site, whose: str, theirs: datetime | None) -> None:
     if theirs is not None and abs(theirs - ours) > CLOCK_TOLERANCE:
         relation = "ahead of" if theirs > ours else "behind"
         why = f"the clock of {whose} is {duration(theirs - ours)} {relation} ours"
-        raise Stuck("ops.clock-skew", why, ended="interrupted")
+        raise Stuck(Cause.OPS_CLOCK_SKEW, why, ended="interrupted")

@@ -13,6 +13,7 @@ from remediate.answer import Installable, Ordered, Refusal, Sent, judge
 from remediate.dcv import Challenge
 from remediate.issuers import Order
 from remediate.key import discard_request
+from remediate.model.causes import Cause
 from remediate.schedule import poll_delay_s
 from remediate.site import Site
 from remediate.steps.key import request_of
@@ -24,9 +25,6 @@ from remediate.steps.visiting import visits
 TOO_OLD: Final = timedelta(days=7)
 """An order that is still pending after it is canceled: its validations have lapsed by then."""
 
-NOTED: Final = "leaf "
-"""How what is noted of this step begins; the leaf's SHA-256 follows."""
-
 
 class Collect:
     """What is collected is kept for the steps that follow; it is collected again by the next run."""
@@ -36,8 +34,9 @@ class Collect:
         del subject  # it is for the whole case
         if not site.is_collected:
             return None
+        leaf = installable_of(site).leaf.sha256
         left = f"; left behind: {sentence(site.left_behind)}" if site.left_behind else ""
-        return So("\n".join((f"{NOTED}{installable_of(site).leaf.sha256}{left}", *site.visits)))
+        return So(f"leaf {leaf}{left}", site.visits, leaf)
 
     def act(self, site: Site, subject: str) -> None:
         """Ask until the certificate is there or the issuer takes longer than a run waits."""
@@ -67,7 +66,7 @@ def _refused(site: Site, order: Order, why: Refusal) -> Stuck:
     if site.means.clock() - order.created > TOO_OLD:
         done(site, discard_request(site.premises))
         again = f"; it has been so for {duration(site.means.clock() - order.created)}, and is given up"
-    return Stuck("issuer.answer", f"what {site.means.issuer_name} sent is not installed: {why}{again}")
+    return Stuck(Cause.ISSUER_ANSWER, f"what {site.means.issuer_name} sent is not installed: {why}{again}")
 
 
 def _issued(site: Site) -> Order:
@@ -76,7 +75,7 @@ def _issued(site: Site) -> Order:
     while True:
         order = order_of(site)
         if order is None:
-            raise Stuck("issuer.unknown", f"{site.means.issuer_name} knows no order for {request_of(site)}")
+            raise Stuck(Cause.ISSUER_UNKNOWN, f"{site.means.issuer_name} knows no order for {request_of(site)}")
         if order.status == "issued":
             return order
         if not order.is_pending or site.means.clock() - order.created > TOO_OLD:
@@ -86,7 +85,7 @@ def _issued(site: Site) -> Order:
         delay_s = poll_delay_s(polls, order.retry_after_s)
         if waited + delay_s > site.means.waits.issuance_s or site.means.stop.wait(delay_s):
             why = "\n".join((_said(site, order), *_came(site)))
-            raise Stuck("issuer.pending", why, ended="pending", retry_after_s=order.retry_after_s)
+            raise Stuck(Cause.ISSUER_PENDING, why, ended="pending", retry_after_s=order.retry_after_s)
         waited, polls = waited + delay_s, polls + 1
 
 
@@ -98,7 +97,7 @@ def _given_up(site: Site, order: Order) -> Stuck:
         site.means.issuer.cancel(order.id)
     came = _came(site)
     done(site, discard_request(site.premises))
-    return Stuck(f"issuer.{order.status}", "\n".join((f"{_said(site, order)}{age}", *came)))
+    return Stuck(Cause(f"issuer.{order.status}"), "\n".join((f"{_said(site, order)}{age}", *came)))
 
 
 def _said(site: Site, order: Order) -> str:

@@ -19,8 +19,8 @@ from audit.x509.path.served_path import is_signed_by
 from audit.x509.pem import certificates_in, certificates_of
 from remediate.answer import Installable, Refusal, judge_chain
 from remediate.hosts import script
+from remediate.model.causes import Cause
 from remediate.site import FileSet, Site
-from remediate.steps.collect import NOTED
 from remediate.steps.step import So, Stuck, done
 
 MAX_FETCHES: Final = 8  # for one certificate; a path has five, with a second place for some
@@ -40,7 +40,8 @@ class Fetch:
         if len(chained) < len(found):
             return None
         sent = tuple(dict.fromkeys(str(each) for one in chained for each in one.intermediates))
-        return So(f"{NOTED}{chained[0].leaf.sha256}; sent with it: {sentence(sent) or 'nothing more'}")
+        leaf = chained[0].leaf.sha256
+        return So(f"leaf {leaf}; sent with it: {sentence(sent) or 'nothing more'}", leaf_sha256=leaf)
 
     def act(self, site: Site, subject: str) -> None:
         """Look for them."""
@@ -62,7 +63,7 @@ def key_in(one: FileSet) -> str:
     for file in one.files:
         if file.kind == "key":
             return file.path
-    raise Stuck("fetch.no-key", "it is not known which file has the certificate's key")
+    raise Stuck(Cause.FETCH_NO_KEY, "it is not known which file has the certificate's key")
 
 
 def _found(site: Site, one: FileSet) -> Installable:
@@ -75,10 +76,10 @@ def _found(site: Site, one: FileSet) -> Installable:
         if isinstance(judged, Installable) and not _endings(leaf, found, site):
             return judged
     if isinstance(judged, Refusal):
-        raise Stuck("fetch.no-issuer", sentence((str(judged), *faults)))
+        raise Stuck(Cause.FETCH_NO_ISSUER, sentence((str(judged), *faults)))
     if any(reason.check == _ENDING for reason in site.case.reasons):
         why = ("no other certificates of its CAs are known", *_endings(leaf, found, site), *faults)
-        raise Stuck("fetch.no-better", sentence(why))
+        raise Stuck(Cause.FETCH_NO_BETTER, sentence(why))
     return judged
 
 
@@ -92,7 +93,7 @@ def _leaf_in(one: FileSet) -> Certificate:
     leaves = {file.chain_der[0] for file in one.files if file.kind == "certificate" and file.chain_der}
     if len(leaves) != 1:
         count = f"{len(leaves)} certificates" if leaves else "no certificate that can be read"
-        raise Stuck("fetch.no-leaf", f"the files hold {count}, where one is expected")
+        raise Stuck(Cause.FETCH_NO_LEAF, f"the files hold {count}, where one is expected")
     return read_certificate(leaves.pop())
 
 

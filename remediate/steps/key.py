@@ -9,6 +9,7 @@ from remediate.action import Command, Done
 from remediate.csr import BadRequest, Csr
 from remediate.hosts import script
 from remediate.key import make_request, read_request
+from remediate.model.causes import Cause
 from remediate.premises import BUSY
 from remediate.site import Site
 from remediate.steps.step import So, Stuck, interruption
@@ -38,7 +39,7 @@ def request_of(site: Site) -> Csr:
         try:
             site.csr = waiting_request(site) or _read(site, _answered(site, making(site)))
         except BadRequest as error:
-            raise Stuck("key.request", str(error)) from error
+            raise Stuck(Cause.KEY_REQUEST, str(error)) from error
     return site.csr
 
 

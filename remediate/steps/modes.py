@@ -16,6 +16,7 @@ from audit.observation import InstalledFile
 from audit.text import listing, sentence
 from remediate.action import Command
 from remediate.hosts import script
+from remediate.model.causes import Cause
 from remediate.site import Site
 from remediate.steps.step import So, Stuck, done
 from remediate.steps.witness import silences
@@ -33,7 +34,7 @@ class Modes:
         if done(site, command).output.strip() or _silences(site):
             return None
         if strange := tuple(_strange(site)):
-            raise Stuck("modes.owner", f"nobody else can read or write the keys, but {sentence(strange)}")
+            raise Stuck(Cause.MODES_OWNER, f"nobody else can read or write the keys, but {sentence(strange)}")
         return So(f"only owner and group can read {listing(sorted(_keys(site)))}")
 
     def act(self, site: Site, subject: str) -> None:
@@ -44,7 +45,7 @@ class Modes:
         if silent := _silences(site):
             before = (word for path, mode in keys.items() for word in (path, mode))
             done(site, site.premises.locked("give the keys their modes back", script("modes_set"), *before))
-            raise Stuck("modes.needed", f"the modes are as before, as not all answers: {sentence(silent)}")
+            raise Stuck(Cause.MODES_NEEDED, f"the modes are as before, as not all answers: {sentence(silent)}")
 
 
 class Answers:

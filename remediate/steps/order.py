@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from remediate.issuers import IssuerFault, Order, OrderRequest
 from remediate.ledger import PlacedOrder
+from remediate.model.causes import Cause
 from remediate.site import Site
 from remediate.steps.clocks import require_same_time
 from remediate.steps.key import request_of
@@ -54,7 +55,7 @@ def stuck(site: Site, fault: IssuerFault) -> Stuck:
     """Return what a fault of the issuer's means for a case."""
     is_theirs_to_mend = fault.kind in ("busy", "unreachable", "broken")
     return Stuck(
-        f"issuer.{fault.kind}",
+        Cause(f"issuer.{fault.kind}"),
         f"{site.means.issuer_name}: {fault}",
         ended="pending" if is_theirs_to_mend else "failed",
         retry_after_s=fault.retry_after_s,

@@ -11,6 +11,7 @@ from typing import Final
 from audit.text import sentence
 from remediate.case import VALIDATED
 from remediate.hosts import script
+from remediate.model.causes import Cause
 from remediate.site import Site
 from remediate.steps.clocks import require_same_time
 from remediate.steps.key import request_of, waiting_request
@@ -37,7 +38,7 @@ class Preconditions:
         require_same_time(site, site.case.host, _time(dict(said).get("now", "")))
         lacking = tuple(dict.fromkeys(text for word, text in said if word == "lacks"))
         if lacking:
-            raise Stuck("host.unprepared", f"{site.case.host}: {sentence(lacking)}")
+            raise Stuck(Cause.HOST_UNPREPARED, f"{site.case.host}: {sentence(lacking)}")
         require_still_so(site)
         return _unbound(site)
 
@@ -81,7 +82,7 @@ def require_still_so(site: Site) -> None:
     served = frozenset[str]().union(*(leaves_of(site, endpoint) for endpoint in site.case.endpoints))
     if served and not served & old:
         why = f"{site.case.host} serves another certificate than the audit saw: somebody else has replaced it"
-        raise Stuck("case.changed", why, ended="interrupted")
+        raise Stuck(Cause.CASE_CHANGED, why, ended="interrupted")
 
 
 def _time(text: str) -> datetime | None:

@@ -11,6 +11,7 @@ from audit.text import sentence
 from remediate.action import Command
 from remediate.case import SWITCHED
 from remediate.deployment.switch import Progress, call_back, confirm
+from remediate.model.causes import Cause
 from remediate.site import Site
 from remediate.steps.reload import service_down, settled
 from remediate.steps.step import So, Stuck, done
@@ -46,7 +47,7 @@ class Proof:
             progress = _answer(site, subject, confirm(site.file_set(subject).installation, version_name(site, subject)))
             if progress.last.state != "confirmed":
                 raise service_down(progress) or Stuck(
-                    "install.went-back", f"it was not confirmed in time: {progress.last.detail}", went_back=True
+                    Cause.INSTALL_WENT_BACK, f"it was not confirmed in time: {progress.last.detail}", went_back=True
                 )
 
 
@@ -59,17 +60,17 @@ def _unproven(site: Site, endpoint: str, look: Look) -> Stuck:
     """Call the switch back, observe again and return what was found; a key that others know does not come back."""
     why = f"{endpoint} is not proven: {sentence(look.faults)}"
     if site.case.repair not in SWITCHED:
-        return Stuck("proof.failed", why)
+        return Stuck(Cause.PROOF_FAILED, why)
     back = call_back(site.file_set(endpoint).installation, version_name(site, endpoint), rejected=look.is_rejection)
     progress = _answer(site, endpoint, back)
     if down := service_down(progress):
-        return Stuck("service.down", f"{down}; before, {why}", went_back=True)
+        return Stuck(Cause.SERVICE_DOWN, f"{down}; before, {why}", went_back=True)
     last = progress.last
     state = f"{last.state} ({last.detail})" if last.state == "kept" else last.state
     told = f"{why}; the switch is {state}, now {served(site, endpoint)}"
     if look.is_rejection:
-        return Stuck("proof.rejected", told, went_back=last.state == "returned")
-    return Stuck("proof.failed", told, went_back=last.state == "returned")
+        return Stuck(Cause.PROOF_REJECTED, told, went_back=last.state == "returned")
+    return Stuck(Cause.PROOF_FAILED, told, went_back=last.state == "returned")
 
 
 def _answer(site: Site, endpoint: str, command: Command) -> Progress:

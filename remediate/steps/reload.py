@@ -9,6 +9,7 @@ from __future__ import annotations
 from audit.text import sentence
 from remediate.action import Command
 from remediate.deployment.switch import TERMINAL, Progress, look, read_progress, start
+from remediate.model.causes import Cause
 from remediate.premises import BUSY
 from remediate.site import FileSet, Site
 from remediate.steps.step import So, Stuck, done, interruption, said
@@ -33,7 +34,9 @@ class Switch:
         """Start the switch and wait until every service has taken it up."""
         one, name = site.file_set(subject), version_name(site, subject)
         if name in settled(site, one).rejected:
-            raise Stuck("install.rejected", f"every address has rejected version {name} before: it is not tried again")
+            raise Stuck(
+                Cause.INSTALL_REJECTED, f"every address has rejected version {name} before: it is not tried again"
+            )
         done(site, switching(site, one, name))
         progress = settled(site, one)
         if progress.last.state not in ("waiting", "confirmed"):
@@ -52,10 +55,10 @@ def _not_taken_up(progress: Progress) -> Stuck:
     last = progress.last
     why = f"the switch is {last.state}: {last.detail or 'nothing more is known'}"
     if last.state not in TERMINAL:
-        return Stuck("install.interrupted", why, ended="interrupted")
+        return Stuck(Cause.INSTALL_INTERRUPTED, why, ended="interrupted")
     if down := service_down(progress):
         return down
-    return Stuck("install.not-taken-up", why, went_back=last.state in ("returned", "refused"))
+    return Stuck(Cause.INSTALL_NOT_TAKEN_UP, why, went_back=last.state in ("returned", "refused"))
 
 
 def service_down(progress: Progress) -> Stuck | None:
@@ -63,7 +66,7 @@ def service_down(progress: Progress) -> Stuck | None:
     if progress.last.state != "broken":
         return None
     why = f"the old files are in place again, but a service did not come up with them: {progress.last.detail}"
-    return Stuck("service.down", why, went_back=True)
+    return Stuck(Cause.SERVICE_DOWN, why, went_back=True)
 
 
 class Reload:
@@ -82,7 +85,7 @@ class Reload:
             raise interruption(site, result)
         if not result.ok:
             done(site, _alone(site, installer.revive(host)))
-            raise Stuck("service.not-reloaded", f"{subject} has ended and was started again: {said(result)}")
+            raise Stuck(Cause.SERVICE_NOT_RELOADED, f"{subject} has ended and was started again: {said(result)}")
         faults: tuple[str, ...] = ()
 
         def is_well() -> bool:
@@ -91,7 +94,7 @@ class Reload:
             return not faults
 
         if not site.wait_until(is_well, site.means.waits.proof_s):
-            raise Stuck("proof.failed", f"{subject} has read its files, and {sentence(faults)}")
+            raise Stuck(Cause.PROOF_FAILED, f"{subject} has read its files, and {sentence(faults)}")
 
 
 def _faults(site: Site, service: str) -> tuple[str, ...]:

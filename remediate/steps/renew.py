@@ -8,6 +8,7 @@ from __future__ import annotations
 from audit.text import listing
 from audit.x509.certificate import Certificate
 from remediate.action import Command, Done
+from remediate.model.causes import Cause
 from remediate.owners import OWNERS, Owner, renewing
 from remediate.premises import BUSY
 from remediate.site import Site, Unknown
@@ -28,7 +29,7 @@ class Renew:
         if not all(path in leaves and _is_renewed(site, leaves[path]) for path in paths):
             return None
         renewed = f"{_owner(site).name} has renewed {listing(sorted({leaves[path].sha256[:16] for path in paths}))}"
-        return So("\n".join((renewed, *site.visits)))
+        return So(renewed, site.visits)
 
     def act(self, site: Site, subject: str) -> None:
         """Run the renewal, and wait where it goes on behind our back; a panel's CA may be seen in the access log."""
@@ -37,12 +38,12 @@ class Renew:
         if result.status in (None, BUSY):
             raise interruption(site, result)
         if not result.ok:
-            raise Stuck("owner.not-run", f"the renewal of {_owner(site).name} was not run: {said(result)}")
+            raise Stuck(Cause.OWNER_NOT_RUN, f"the renewal of {_owner(site).name} was not run: {said(result)}")
         site.wait_until(lambda: self.look(site, subject) is not None, _owner(site).settles_s)
         site.visits = visits_since(site, began) if site.case.is_panel else ()
         if self.look(site, subject) is None:
             why = f"{_owner(site).name} left {_left(site)}; {_said(result)}"
-            raise Stuck("owner.unchanged", "\n".join((why, *site.visits)))
+            raise Stuck(Cause.OWNER_UNCHANGED, "\n".join((why, *site.visits)))
 
 
 def renewal(site: Site) -> Command:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final
 
 from audit.observation.website import Docroot
 from audit.probe.tcp import Stopped
@@ -15,13 +14,13 @@ from audit.text import listing, sentence
 from remediate.case import Validation
 from remediate.dcv import Challenge, Look, Vantage
 from remediate.lookup import LookUp
+from remediate.model.causes import Cause
 from remediate.site import Site
 from remediate.steps.key import request_of
 from remediate.steps.step import So, Stuck, done, said
 from remediate.steps.visiting import visits
 
 ORDERED = ("pending-validation", "pending-review", "issued")
-_NO_PLACE: Final = "dcv.no-docroot"
 
 
 class SelfTest:
@@ -43,7 +42,7 @@ class SelfTest:
         seen = [_Seen(name, led, _looks(site, name, led), _first_decides(site, name)) for name, led in found]
         site.seen = tuple(note for one in seen for note in one.notes)
         if bad := [look for one in seen for look in one.bad]:
-            raise Stuck(f"dcv.{bad[0].verdict}", "\n".join((*map(str, bad), *_told(site, seen))))
+            raise Stuck(Cause(f"dcv.{bad[0].verdict}"), "\n".join((*map(str, bad), *_told(site, seen))))
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,14 +121,14 @@ def placed(site: Site) -> Iterator[Challenge]:
             try:
                 yield _challenge(site, name.name, host)
             except Stuck as why:
-                if why.cause != _NO_PLACE:
+                if why.cause is not Cause.DCV_NO_DOCROOT:
                     raise
 
 
 def _challenge(site: Site, name: str, host: str) -> Challenge:
     docroot = _docroot(site, name, host) if host in site.means.hands else f"{host} is not logged into"
     if isinstance(docroot, str):
-        raise Stuck(_NO_PLACE, f"it is not known from which folder {host} serves http://{name}/: {docroot}")
+        raise Stuck(Cause.DCV_NO_DOCROOT, f"it is not known from which folder {host} serves http://{name}/: {docroot}")
     return Challenge(site.premises_on(host), name, request_of(site), unique_value(site), docroot.folder, docroot.below)
 
 
@@ -150,11 +149,11 @@ def _look_up(site: Site, name: Validation) -> LookUp:
     try:
         found = means.lookups.of(name.name, means.limits, means.stop)
     except Stopped:
-        raise Stuck("run.stopped", f"stopped while {name.name} was looked up", ended="interrupted") from None
+        raise Stuck(Cause.RUN_STOPPED, f"stopped while {name.name} was looked up", ended="interrupted") from None
     means.say("\n".join(found.lines()))
     if found.failure:
         why = sentence((f"{name.name}: {found.failure.detail}", *found.notes))
-        raise Stuck(f"dns.{found.failure.kind}", why)
+        raise Stuck(Cause(f"dns.{found.failure.kind}"), why)
     return found
 
 
@@ -168,7 +167,9 @@ def _looks(site: Site, name: Validation, led: LookUp) -> tuple[Look, ...]:
     for look in looks:
         means.say("\n".join(filter(None, (look.asked, str(look)))))
     if len(looks) < len(led.addresses):
-        raise Stuck("run.stopped", f"the run was stopped; seen of {name.name}: {listing(looks)}", ended="interrupted")
+        raise Stuck(
+            Cause.RUN_STOPPED, f"the run was stopped; seen of {name.name}: {listing(looks)}", ended="interrupted"
+        )
     return looks
 
 

@@ -5,45 +5,48 @@ It knows how a step says that it cannot be taken; it refuses to know which steps
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Protocol
 
 from audit.host.trust import REFUSED
 from remediate.action import Command, Done
+from remediate.case import StepDetail
+from remediate.model.causes import Cause
 from remediate.premises import BUSY
 from remediate.schedule import Ended
 from remediate.site import Site
 
 
 class Stuck(Exception):
-    """Why a step cannot be taken now: a stable word, a sentence for a person, and what that means for the next try.
+    """Why a step cannot be taken now: the cause, a sentence for a person, and what that means for the next try.
 
     `failed` earns backoff, `pending` is the issuer's time, `interrupted` is nobody's fault: a lock, a lost connection.
-    `went_back` tells that the services use what they did before.
+    `went_back` tells that the services use what they did before, `published_spki_sha256` which key's TLSA record was
+    seen in the zone.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - all but two by keyword
         self,
-        cause: str,
+        cause: Cause,
         why: str,
         *,
         ended: Ended = "failed",
         retry_after_s: float | None = None,
         went_back: bool = False,
+        published_spki_sha256: str | None = None,
     ) -> None:
         """Keep all of it."""
         super().__init__(why)
         self.cause = cause
+        self.detail = StepDetail(why, published_spki_sha256=published_spki_sha256)
         self.ended = ended
         self.retry_after_s = retry_after_s
         self.went_back = went_back
 
 
-@dataclass(frozen=True, slots=True)
-class So:
-    """The world is as the step wants it; the note says what was seen."""
+class So(StepDetail):
+    """The world is as the step wants it, and what was seen of it."""
 
-    note: str = ""
+    __slots__ = ()
 
 
 class Taking(Protocol):
@@ -64,15 +67,15 @@ def done(site: Site, command: Command) -> Done:
     if result.status in (None, BUSY):
         raise interruption(site, result)
     if result.status == REFUSED:
-        raise Stuck("host.untrusted-path", f"{command.why}: {said(result)}")
-    raise Stuck("host.command", f"{command.why}: {said(result)}")
+        raise Stuck(Cause.HOST_UNTRUSTED_PATH, f"{command.why}: {said(result)}")
+    raise Stuck(Cause.HOST_COMMAND, f"{command.why}: {said(result)}")
 
 
 def interruption(site: Site, result: Done) -> Stuck:
     """Return why a command was not run: somebody else works on the host, or it cannot be reached."""
     if result.status == BUSY:
-        return Stuck("host.locked", f"{site.case.host} is {result.output.strip()}", ended="interrupted")
-    return Stuck("host.unreachable", f"{site.case.host}: {said(result)}", ended="interrupted")
+        return Stuck(Cause.HOST_LOCKED, f"{site.case.host} is {result.output.strip()}", ended="interrupted")
+    return Stuck(Cause.HOST_UNREACHABLE, f"{site.case.host}: {said(result)}", ended="interrupted")
 
 
 def said(result: Done) -> str:

@@ -18,13 +18,11 @@ from audit.probe.tcp import Stopped
 from audit.text import duration, listing, sentence
 from remediate.case import Case
 from remediate.lookup import LookUps
+from remediate.model.causes import Cause
 from remediate.planning import tlsa
 from remediate.site import Site
 from remediate.steps.step import Stuck
 
-MISSING: Final = "dns.tlsa"
-SPREADING: Final = "dns.tlsa-spreading"
-UNANSWERED: Final = "dns.tlsa-unanswered"
 _MOST_ALIASES: Final = 8
 _MOST_SHOWN: Final = 4  # of the records that are there now
 
@@ -88,7 +86,7 @@ def require_published(site: Site, found: Bound) -> None:
     csr = site.csr.pem
     missing = [one for one in found.records if not tlsa.is_matched(one.records, csr)]
     if missing:
-        raise Stuck(MISSING, sentence(tuple(_missing(missing, csr))), ended="interrupted")
+        raise Stuck(Cause.DNS_TLSA, sentence(tuple(_missing(missing, csr))), ended="interrupted")
     wait = max((timedelta(seconds=one.ttl_s) for one in found.records), default=timedelta(0))
     seen_at = _first_seen(site, site.csr.spki_sha256)
     left = wait if seen_at is None else seen_at + wait - site.means.clock()
@@ -97,12 +95,15 @@ def require_published(site: Site, found: Bound) -> None:
             f"the record of the new key ({site.csr.spki_sha256}) is published; resolvers may hold the old records for "
             f"{duration(left)} more"
         )
-        raise Stuck(SPREADING, why, ended="interrupted", retry_after_s=left.total_seconds())
+        raise Stuck(
+            Cause.DNS_TLSA_SPREADING, why, ended="interrupted", retry_after_s=left.total_seconds(),
+            published_spki_sha256=site.csr.spki_sha256,
+        )  # fmt: skip
 
 
 def announce(found: Bound) -> None:
     """Raise Stuck as a repair would once it has made the key: its record cannot be named before."""
-    raise Stuck(MISSING, announced(found), ended="interrupted")
+    raise Stuck(Cause.DNS_TLSA, announced(found), ended="interrupted")
 
 
 def announced(found: Bound) -> str:
@@ -165,10 +166,10 @@ def _leads_here(inquiry: Inquiry, server: str) -> bool:
     try:
         led = inquiry.lookups.of(server, inquiry.limits, inquiry.stop)
     except Stopped:
-        raise Stuck("run.stopped", f"stopped while {server} was looked up", ended="interrupted") from None
+        raise Stuck(Cause.RUN_STOPPED, f"stopped while {server} was looked up", ended="interrupted") from None
     if led.failure and led.failure.kind in ("servfail", "timeout"):
         why = f"{server} is an MX of the case's names, and its addresses are not known: {led.failure.detail}"
-        raise Stuck(UNANSWERED, why, ended="interrupted")
+        raise Stuck(Cause.DNS_TLSA_UNANSWERED, why, ended="interrupted")
     return bool(inquiry.own.intersection(led.addresses))
 
 
@@ -176,18 +177,17 @@ def _ask(inquiry: Inquiry, name: str, record_type: RecordType) -> RecordSet:
     try:
         found = inquiry.lookups.records(name, record_type, inquiry.limits, inquiry.stop)
     except Stopped:
-        raise Stuck("run.stopped", f"stopped while {name} was looked up", ended="interrupted") from None
+        raise Stuck(Cause.RUN_STOPPED, f"stopped while {name} was looked up", ended="interrupted") from None
     if found.status in ("servfail", "timeout"):
         why = f"whether {name} has {record_type} records could not be seen ({found.status}: {found.detail})"
-        raise Stuck(UNANSWERED, why, ended="interrupted")
+        raise Stuck(Cause.DNS_TLSA_UNANSWERED, why, ended="interrupted")
     return found
 
 
 def _first_seen(site: Site, spki_sha256: str) -> datetime | None:
     """Return when the record of a key was first seen to be published; None if it was not seen before."""
-    attempts = site.means.journal.ledger.attempts(site.case.id)
-    seen = (one.at for one in attempts if one.note.startswith(f"{SPREADING}: ") and spki_sha256 in one.note)
-    return min(seen, default=None)
+    history = site.means.journal.history(site.case.id)
+    return min((event.at for event in history if event.detail.published_spki_sha256 == spki_sha256), default=None)
 
 
 def is_asked_for(site: Site) -> bool:

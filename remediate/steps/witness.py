@@ -20,6 +20,7 @@ from audit.text import listing, moment, sentence
 from audit.verdict import Inconclusive
 from audit.x509.path.served_chain import Chain, read_chain
 from remediate.case import SWITCHED, Repair
+from remediate.model.causes import Cause
 from remediate.site import Site
 from remediate.steps.disk import leaves_on_disk
 from remediate.steps.step import Stuck
@@ -98,7 +99,7 @@ def _observe(site: Site, endpoint: str) -> Observation:
     means = site.means
     observe((site.target(endpoint),), means.limits, clock=means.clock, report=seen.append, stop=means.stop)
     if not seen:
-        raise Stuck("run.stopped", f"the run was stopped while {endpoint} was observed", ended="interrupted")
+        raise Stuck(Cause.RUN_STOPPED, f"the run was stopped while {endpoint} was observed", ended="interrupted")
     elsewhere = means.addresses_beside(site.case.host)
     return replace(
         seen[0],

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from remediate.letter import Entry, Letter, Run, Section
+from remediate.model.causes import Cause
 
 AT: Final = datetime(2026, 11, 24, 2, 0, tzinfo=UTC)
 RUN: Final = Run(AT, "ctl.example.com", "0.1.0")
@@ -15,11 +16,11 @@ def entry(**differing: Any) -> Entry:  # noqa: ANN401 - the fields of an entry
     """Return an entry whose repair failed, but for what differs."""
     fields: dict[str, Any] = {
         "state": "failed",
-        "service": "dovecot",
+        "services": ("dovecot",),
         "endpoint": "web1/imaps://mail.example.com:993",
         "check": "cert.expiring",
         "reason": "certificate for mail.example.com expires in 2 days",
-        "cause": "dcv.unreachable",
+        "causes": (Cause.DCV_BLOCKED,),
         "tried": "a new certificate from the issuer store",
         "happened": "DCV file not reachable",
         "to_do": "open port 80 of 192.0.2.7",

@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 
 from remediate import runner, stopgap, telling
-from remediate.plan import Waiting
+from remediate.model.causes import Cause
+from remediate.obstacle import Blocker
+from remediate.plan import WaitingCase
 from remediate.walk import Ending
 from tests.letters.nights import Contacts, Nights
 from tests.letters.tonight import OTHER, blocked, case_of, expired, here
@@ -36,17 +38,17 @@ def test_letter_that_cannot_be_written_keeps_no_other_back(nights: Nights, monke
 
 def test_case_whose_stopgap_fails_keeps_no_other_back(nights: Nights, monkeypatch: pytest.MonkeyPatch) -> None:
     case = case_of(nights, *expired())
-    first, second = Waiting(case, ("first",)), Waiting(case, ("second",))
+    first, second = (WaitingCase(case, (Blocker(Cause.ISSUER_NONE, text),)) for text in ("first", "second"))
 
-    def kept_up(one: Waiting, _means: object) -> Ending:
+    def kept_up(one: WaitingCase, _means: object) -> Ending:
         if one is first:
             raise ZeroDivisionError("a bug of ours")
-        return Ending(one.case, "failed", cause="issuer.none")
+        return Ending(one.case, "failed", cause=Cause.ISSUER_NONE)
 
     monkeypatch.setattr(stopgap, "_stopgap", kept_up)
     means: Any = None
     endings = tuple(stopgap.stopgaps((first, second), means))
-    assert [ending.cause for ending in endings] == ["run.bug", "issuer.none"]
+    assert [ending.cause for ending in endings] == [Cause.RUN_BUG, Cause.ISSUER_NONE]
     assert "in kept_up" in endings[0].note
 
 
@@ -58,5 +60,5 @@ def test_case_whose_turn_cannot_be_told_ends_with_the_trace(nights: Nights, monk
     means: Any = None
     ending = runner._early(case_of(nights, *expired()), means)
     assert ending is not None
-    assert (ending.kind, ending.cause) == ("failed", "run.bug")
+    assert (ending.kind, ending.cause) == ("failed", Cause.RUN_BUG)
     assert "in not_due" in ending.note

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from remediate.model.causes import Cause
 from tests.letters.nights import ADMIN, Contacts, Nights
 from tests.letters.tonight import OTHER, WEB, blocked, expired, here, renewed
 from tests.remediate.rows import found, seen
@@ -35,7 +36,7 @@ def test_a_host_that_cannot_be_asked_is_told_of_to_who_was_told_before_and_else_
     nights.hands = {"web1": Contacts("one@example.com\n")}
     nights.night(*expired(), endings=[blocked(nights)])
     nights.hands = {}
-    nights.night(*expired(), endings=[blocked(nights, "host.unreachable")])
+    nights.night(*expired(), endings=[blocked(nights, Cause.HOST_UNREACHABLE)])
     nights.night(here("web2"), seen(OTHER), found(OTHER, "tls.old-protocol"))
     assert [str(one["To"]) for one in nights.box.letters] == [
         *("one@example.com", "one@example.com", "root@ctl.example.com")
@@ -74,6 +75,6 @@ def test_the_results_are_attached_and_compressed_when_they_are_long(nights: Nigh
     nights.results = b'{"kind":"run"}\n'
     nights.night(*expired(), endings=[blocked(nights)])
     nights.results = b'{"kind":"result","endpoint":"x"}\n' * 20_000
-    nights.night(*expired(), endings=[blocked(nights, "dcv.missing")])
+    nights.night(*expired(), endings=[blocked(nights, Cause.DCV_MISSING)])
     names = [[one.get_filename() for one in letter.iter_attachments()] for letter in nights.box.letters]
     assert names == [["results.jsonl"], ["results.jsonl.gz"]]

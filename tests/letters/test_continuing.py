@@ -12,14 +12,15 @@ from audit.config.schema import Configuration, Issuer, Mail, Secret
 from audit.observation import ProbeFailure
 from remediate.action import Command, Done
 from remediate.continuing import continuation_of, continue_later, local_hands
+from remediate.model.causes import Cause
 from remediate.try_later import ABSENT, PROGRAM
 from remediate.walk import Ending
 from tests.remediate.journals import a_case
 from tests.remediate.rows import NOW
 
 AGAIN = continuation_of(Path("/var/lib/state"), Configuration(file=Path("/etc/sslaudit.toml")), ("--issuer", "store"))
-PENDING = Ending(a_case(), "pending", "collect", "issuer.pending", "still working", next_at=NOW)
-FAILED = Ending(a_case(), "failed", "self-test", "dcv.blocked", "closed")
+PENDING = Ending(a_case(), "pending", "collect", Cause.ISSUER_PENDING, "still working", next_at=NOW)
+FAILED = Ending(a_case(), "failed", "self-test", Cause.DCV_BLOCKED, "closed")
 
 
 @dataclass
@@ -42,7 +43,8 @@ def continued(*endings: Ending, allowed: bool = True) -> tuple[tuple[str, ...], 
 
 
 @pytest.mark.parametrize(
-    "ending", [PENDING, Ending(a_case(), "waiting", "", "issuer.busy", "later", next_at=NOW + timedelta(minutes=50))]
+    "ending",
+    [PENDING, Ending(a_case(), "waiting", "", Cause.ISSUER_BUSY, "later", next_at=NOW + timedelta(minutes=50))],
 )
 def test_an_issuer_that_is_still_working_is_asked_again_in_an_hour(ending: Ending) -> None:
     lines, ran = continued(FAILED, ending)
@@ -73,7 +75,7 @@ def test_without_leave_nothing_is_run_and_it_is_said() -> None:
 
 
 def test_an_issuer_that_asked_for_longer_than_an_hour_is_left_alone() -> None:
-    late = Ending(a_case(), "pending", "collect", "issuer.pending", "later", next_at=NOW + timedelta(hours=8))
+    late = Ending(a_case(), "pending", "collect", Cause.ISSUER_PENDING, "later", next_at=NOW + timedelta(hours=8))
     lines, ran = continued(late)
     assert "the issuer asked to be left alone until 2026-11-23 11:00 UTC" in lines[0]
     assert ran == []

@@ -9,6 +9,7 @@ import pytest
 
 from audit.config.schema import Mail
 from audit.redaction import Secrets
+from remediate.model.causes import Cause
 from remediate.post import Deferred, Envelope, Outcome, Refused, Unknown
 from remediate.posts import posts_of
 from tests.letters.nights import ADMIN, Contacts, Letterbox, Nights
@@ -86,10 +87,10 @@ def test_letters_are_kept_all_or_none_so_that_a_run_killed_between_them_tells_al
 
 
 def test_letters_that_were_followed_by_another_are_not_kept_for_ever(nights: Nights) -> None:
-    for cause in ("dcv.blocked", "dcv.missing", "dcv.broken"):
+    for cause in (Cause.DCV_BLOCKED, Cause.DCV_MISSING, Cause.DCV_BROKEN):
         nights.night(*expired(), endings=[blocked(nights, cause)])
-    assert [number for number, _ in nights.journal.outbox.taken()] == [5]
+    assert [number for number, _ in nights.journal.outbox.taken()] == [3]
     nights.box.outcome = Deferred("greylisted")
-    nights.night(*expired(), endings=[blocked(nights, "dcv.altered")])
+    nights.night(*expired(), endings=[blocked(nights, Cause.DCV_ALTERED)])
     assert len(nights.journal.outbox.taken()) == 1, "what was told last counts until the next is handed over"
-    assert nights.night(*expired(), endings=[blocked(nights, "dcv.altered")])[0].startswith("letter 7: ")
+    assert nights.night(*expired(), endings=[blocked(nights, Cause.DCV_ALTERED)])[0].startswith("letter 4: ")

@@ -13,6 +13,7 @@ import pytest
 
 from audit.verdict import Severity
 from remediate.letter import WELL, Attachment, Entry, Letter, compose, news, state_digest, subject
+from remediate.model.causes import Cause
 from tests.letters.news import AT, RUN, entry, letter, section
 
 HOSTILE = "x\r\nBcc: victim@example.com\r\n\r\n<script>alert(1)</script> \x1b[2J\u202e & \ud800 \x00"
@@ -57,7 +58,7 @@ def test_the_host_that_the_run_was_on_is_called_by_its_name() -> None:
 
 
 def test_a_section_says_service_port_reason_what_was_tried_what_happened_what_to_do_and_the_next_try() -> None:
-    message = composed(letter(section(), section(entry(service="nginx"), host="web2")))
+    message = composed(letter(section(), section(entry(services=("nginx",)), host="web2")))
     for kind in ("plain", "html"):
         text = part(message, kind)
         for said in (
@@ -86,7 +87,9 @@ def test_the_same_letter_has_the_same_message_id_and_another_has_another() -> No
 
 
 def test_names_from_hosts_add_no_header_and_no_recipient() -> None:
-    hostile = entry(service=HOSTILE, endpoint=HOSTILE, check=HOSTILE, reason=HOSTILE, happened=HOSTILE, to_do=HOSTILE)
+    hostile = entry(
+        services=(HOSTILE,), endpoint=HOSTILE, check=HOSTILE, reason=HOSTILE, happened=HOSTILE, to_do=HOSTILE
+    )
     message = composed(letter(section(hostile, host=HOSTILE)))
     assert "Bcc" not in message
     assert message["To"] == "admin@example.com"
@@ -109,7 +112,8 @@ def test_markup_from_hosts_is_text() -> None:
             tags.append(tag)
             assert not {name for name, _ in attrs} & {"href", "src", "onerror", "background"}, "nothing is fetched"
 
-    hostile = entry(**dict.fromkeys(("service", "endpoint", "check", "reason", "tried", "happened", "to_do"), HOSTILE))
+    texts = dict.fromkeys(("endpoint", "check", "reason", "tried", "happened", "to_do"), HOSTILE)
+    hostile = entry(services=(HOSTILE,), **texts)
     html = part(composed(letter(section(hostile, host=HOSTILE))), "html")
     Tags().feed(html)
     assert "script" not in tags
@@ -169,7 +173,7 @@ def test_the_same_state_in_other_words_is_the_same_state() -> None:
 @pytest.mark.parametrize(
     "other",
     [
-        entry(cause="issuer.refused"),
+        entry(causes=(Cause.ISSUER_REFUSED,)),
         entry(check="cert.expired"),
         entry(state="waiting"),
         entry(endpoint="web1/pop3s://mail.example.com:995"),
@@ -203,7 +207,7 @@ def test_a_repair_of_one_does_not_tell_the_other_again_the_night_after() -> None
 
 
 def test_an_order_that_waits_is_told_until_it_fails_or_is_done() -> None:
-    waiting = [section(entry(state="waiting", cause="order.pending"))]
+    waiting = [section(entry(state="waiting", causes=(Cause.ISSUER_PENDING,)))]
     assert news(waiting, WELL) == "waiting"
     assert news(waiting, state_digest(waiting)) is None
     assert news([section()], state_digest(waiting)) == "failed"
@@ -212,7 +216,7 @@ def test_an_order_that_waits_is_told_until_it_fails_or_is_done() -> None:
 def test_what_was_seen_on_the_way_to_a_file_is_read_hop_by_hop() -> None:
     found = "mail.example.com at 192.0.2.7: redirected: no redirect is followed"
     hops = [f"  http://mail.example.com/{number}: 302\x1b[2J" for number in range(40)]
-    message = composed(letter(section(entry(happened="\n".join((found, *hops)), cause="dcv.redirected"))))
+    message = composed(letter(section(entry(happened="\n".join((found, *hops)), causes=(Cause.DCV_REDIRECTED,)))))
     text, html = part(message, "plain"), part(message, "html")
     assert f"{found} [dcv.redirected]" in " ".join(text.split())
     assert "               - http://mail.example.com/0: 302 [2J\n" in text.replace("\r\n", "\n")

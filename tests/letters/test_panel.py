@@ -9,6 +9,7 @@ import pytest
 
 from remediate.case import Case
 from remediate.journal import Event, Outcome
+from remediate.model.causes import Cause
 from remediate.walk import Ending
 from tests.letters.nights import Contacts, Nights, text_of
 from tests.letters.tonight import ended
@@ -47,7 +48,7 @@ def wrong(nights: Nights, *how: Any, note: str = "", **differing: Any) -> Any:  
 
 
 def test_who_came_for_the_proof_is_told_line_by_line_while_the_order_is_pending(nights: Nights) -> None:
-    ending = wrong(nights, "pending", "collect", "issuer.pending", note="\n".join(VISITS))
+    ending = wrong(nights, "pending", "collect", Cause.ISSUER_PENDING, note="\n".join(VISITS))
     nights.night(here(), *fresh(), endings=[ending])
     (letter,) = nights.box.letters
     text = text_of(letter)
@@ -58,7 +59,7 @@ def test_who_came_for_the_proof_is_told_line_by_line_while_the_order_is_pending(
 
 def test_what_is_wrong_is_summed_up_by_service(nights: Nights) -> None:
     minor = found(WHOLE, "ops.contact-missing", severity="low", message="nobody is named to be told")
-    ending = wrong(nights, "failed", "self-test", "dcv.blocked", note="blocked")
+    ending = wrong(nights, "failed", "self-test", Cause.DCV_BLOCKED, note="blocked")
     nights.night(here(), *fresh(), *old_protocol(), minor, endings=[ending])
     (letter,) = nights.box.letters
     body = letter.get_body(("plain",))
@@ -83,7 +84,7 @@ def test_what_was_done_in_an_earlier_year_is_not_told_as_tried_tonight(
         nights.journal.record(case.id, Event(step.name, "done", nights.now))
     nights.journal.end(case.id, Outcome("repaired", nights.now))
     nights.now += timedelta(days=200)
-    nights.night(here(), *fresh(), endings=[Ending(case, kind, cause="dcv.firewall", note="port 80 is closed")])
+    nights.night(here(), *fresh(), endings=[Ending(case, kind, cause=Cause.DCV_FIREWALL, note="port 80 is closed")])
     (letter,) = nights.box.letters
     assert ("port 80 is closed" in text_of(letter), "Tried" in text_of(letter)) == (True, False)
 
@@ -110,7 +111,7 @@ def test_what_was_told_before_notices_were_switched_off_is_not_told_on(nights: N
 
 def test_a_repair_that_waits_as_it_was_switched_off_since_is_kept_silent_too(nights: Nights) -> None:
     case = case_of(nights, here(), *expired())
-    waits = Ending(case, "waiting", cause="host.switched-off", note="repair is switched off on the host itself")
+    waits = Ending(case, "waiting", cause=Cause.HOST_SWITCHED_OFF, note="repair is switched off on the host itself")
     nights.night(here(), *expired(), switched(SECOND), endings=[waits])
     assert nights.box.sent == []
     nights.night(here(), *expired(), switched(FIRST), endings=[waits])

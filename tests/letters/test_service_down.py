@@ -12,11 +12,11 @@ import pytest
 
 import remediate.commands
 from pytest_sslaudit.reports.totals import Tally
-from remediate.advice import DOWN, advice
 from remediate.case import Case, Repair, steps_of
 from remediate.deployment.switch import Moment, Progress
 from remediate.letter import Letter, compose, subject
 from remediate.letter_parts import Entry, Run, Section
+from remediate.model.causes import Cause
 from remediate.show import down_lines
 from remediate.steps.reload import service_down
 from remediate.walk import Ending
@@ -27,8 +27,9 @@ CASE = Case(
 )  # fmt: skip
 NOTE = "the old files are in place again, but a service did not come up with them: apache: cannot open /etc/x"
 AT = datetime(2026, 7, 1, tzinfo=UTC)
-MINOR = Entry("failed", "nginx", "a:443", "cert.expired", "it has expired", cause="issuer.refused")
-ENTRY = replace(MINOR, service="apache", cause=DOWN, tried="a new key", happened=NOTE, to_do=advice(DOWN))
+DOWN = Cause.SERVICE_DOWN
+MINOR = Entry("failed", ("nginx",), "a:443", "cert.expired", "it has expired", causes=(Cause.ISSUER_REFUSED,))
+ENTRY = replace(MINOR, services=("apache",), causes=(DOWN,), tried="a new key", happened=NOTE, to_do=DOWN.advice)
 LETTER = Letter("failed", (Section("db1", (MINOR,)), Section("web1", (ENTRY,))), Run(AT, "here", "1"))
 
 
@@ -40,8 +41,9 @@ def test_broken_switch_is_a_service_that_is_down() -> None:
 
 
 def test_line_names_host_service_cause_and_advice() -> None:
-    (line,) = down_lines([Ending(CASE, "failed", cause="proof.failed"), Ending(CASE, "failed", cause=DOWN, note=NOTE)])
-    assert line == f"SERVICE DOWN: web1: apache: {NOTE}. To do: {advice(DOWN)}"
+    endings = [Ending(CASE, "failed", cause=Cause.PROOF_FAILED), Ending(CASE, "failed", cause=DOWN, note=NOTE)]
+    (line,) = down_lines(endings)
+    assert line == f"SERVICE DOWN: web1: apache: {NOTE}. To do: {DOWN.advice}"
     assert Tally().services_down == ()
 
 
@@ -63,5 +65,5 @@ def test_rollback_that_leaves_a_service_down_says_it_first_and_fails(monkeypatch
     monkeypatch.setattr(remediate.commands, "revisit", lambda *_: ())
     unused: Any = None
     done = remediate.commands.roll_back(CASE.id, unused, unused)
-    assert done.lines[0] == f"SERVICE DOWN: web1: apache: {NOTE}. To do: {advice(DOWN)}"
+    assert done.lines[0] == f"SERVICE DOWN: web1: apache: {NOTE}. To do: {DOWN.advice}"
     assert not done.is_well

@@ -10,6 +10,7 @@ from audit.redaction import Secrets
 from audit.verdict import Severity
 from remediate.database import FILE
 from remediate.ledger import PlacedOrder
+from remediate.model.causes import Cause
 from remediate.walk import Ending
 from tests.letters.nights import ADMIN, Nights, text_of
 from tests.letters.tonight import MAIL, WEB, blocked, case_of, ended, expired, here
@@ -51,7 +52,7 @@ def test_the_same_night_again_is_silent_whenever_the_next_try_is(nights: Nights)
 def test_a_case_that_is_not_due_or_not_come_to_is_no_new_state(nights: Nights) -> None:
     failed = blocked(nights)
     nights.night(*expired(), endings=[failed])
-    for cause in ("run.not-due", "run.canary", "run.failures", "run.stopped"):
+    for cause in (Cause.RUN_NOT_DUE, Cause.RUN_CANARY, Cause.RUN_FAILURES, Cause.RUN_STOPPED):
         later = Ending(failed.case, "waiting", cause=cause, note="not now", next_at=nights.now + timedelta(hours=9))
         assert nights.night(*expired(), endings=[later]) == ()
     assert len(nights.box.sent) == 1
@@ -59,21 +60,21 @@ def test_a_case_that_is_not_due_or_not_come_to_is_no_new_state(nights: Nights) -
 
 def test_another_cause_is_told_again(nights: Nights) -> None:
     nights.night(*expired(), endings=[blocked(nights)])
-    nights.night(*expired(), endings=[blocked(nights, "dcv.wrong-host")])
+    nights.night(*expired(), endings=[blocked(nights, Cause.DCV_WRONG_HOST)])
     assert len(nights.box.sent) == 2
     assert "let every A and AAAA record of the name lead to the host" in text_of(nights.box.letters[1])
 
 
 def test_an_order_that_is_under_way_waits_with_its_number_and_is_told_once(nights: Nights) -> None:
     case = case_of(nights, *expired())
-    pending = ended(nights, case, "pending", "collect", "issuer.pending", "store: order 4711 is being looked at")
+    pending = ended(nights, case, "pending", "collect", Cause.ISSUER_PENDING, "store: order 4711 is being looked at")
     nights.journal.ledger.keep_order(PlacedOrder(case.id, 1, "store", digest("csr"), "pending-review", NOW, "4711"))
     nights.night(*expired(), endings=[pending])
     [letter] = nights.box.letters
     assert str(letter["Subject"]).endswith("; waiting: store: order 4711 is being looked at")
     assert "(order 4711 at store)" in text_of(letter)
     assert "the next run asks about the same order" in text_of(letter)
-    again = Ending(case, "waiting", "", "issuer.busy", "store asked to be left alone", next_at=nights.now)
+    again = Ending(case, "waiting", "", Cause.ISSUER_BUSY, "store asked to be left alone", next_at=nights.now)
     assert nights.night(*expired(), endings=[again]) == ()
 
 
@@ -139,7 +140,7 @@ def test_a_secret_never_gets_into_a_letter_and_the_failure_is_told_all_the_same(
     assert "there is a secret of the configuration in results.jsonl" in lines[0]
     assert list(nights.box.letters[0].iter_attachments()) == []
     case = case_of(nights, *expired())
-    said = ended(nights, case, "failed", "order", "issuer.refused", "the Store said tok-1234567 is no good")
+    said = ended(nights, case, "failed", "order", Cause.ISSUER_REFUSED, "the Store said tok-1234567 is no good")
     lines = nights.night(*expired(), endings=[said])
     assert "(withheld: it would have held a secret" in text_of(nights.box.letters[1])
     assert "what the issuer refuses" in text_of(nights.box.letters[1])
@@ -153,7 +154,9 @@ def test_a_secret_never_gets_into_a_letter_and_the_failure_is_told_all_the_same(
 def test_what_hosts_and_issuers_say_is_text(nights: Nights) -> None:
     hostile = "x\r\nBcc: victim@example.com\r\n\r\n<script>alert(1)</script> \x1b[2J\u202e\ud800\x00"
     case = case_of(nights, *expired())
-    lines = nights.night(*expired(), endings=[ended(nights, case, "failed", "order", "issuer.refused", hostile[:-3])])
+    lines = nights.night(
+        *expired(), endings=[ended(nights, case, "failed", "order", Cause.ISSUER_REFUSED, hostile[:-3])]
+    )
     [letter] = nights.box.letters
     assert "Bcc" not in letter
     assert "<script>" not in str(letter.get_body(("html",)))

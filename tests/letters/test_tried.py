@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from remediate.journal import Journal, Outcome, open_journal
+from remediate.model.causes import Cause
 from remediate.schedule import Attempt
 from remediate.tried import as_last_tried
 from remediate.walk import Ending
@@ -20,20 +21,20 @@ from tests.remediate.rows import NOW
 def journal(tmp_path: Path) -> Iterator[Journal]:
     with open_journal(tmp_path) as opened:
         opened.begin(a_case(), NOW)
-        opened.ledger.keep_attempt(a_case().id, Attempt(NOW, "failed", "self-test", "dcv.missing: 404"))
+        opened.ledger.keep_attempt(a_case().id, Attempt(NOW, "failed", "self-test", Cause.DCV_MISSING, "404"))
         yield opened
 
 
-def told(journal: Journal) -> str:
+def told(journal: Journal) -> Cause | None:
     """Return the cause that is told of the case tonight."""
-    return as_last_tried(Ending(a_case(), "waiting", cause="run.canary", note="not tried"), journal).cause
+    return as_last_tried(Ending(a_case(), "waiting", cause=Cause.RUN_CANARY, note="not tried"), journal).cause
 
 
 def test_the_last_try_is_told_where_there_was_none_tonight(journal: Journal) -> None:
-    assert told(journal) == "dcv.missing"
+    assert told(journal) == Cause.DCV_MISSING
 
 
 def test_a_try_from_before_somebody_else_mended_it_is_not_told(journal: Journal) -> None:
     journal.end(a_case().id, Outcome("dropped", NOW + timedelta(days=1), note="it is not found any more"))
     journal.begin(a_case(), NOW + timedelta(days=200))
-    assert told(journal) == "run.canary"
+    assert told(journal) == Cause.RUN_CANARY

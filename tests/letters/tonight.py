@@ -11,6 +11,7 @@ from typing import Any
 from remediate.case import Case
 from remediate.journal import Event
 from remediate.journal import Outcome as CaseOutcome
+from remediate.model.causes import Cause
 from remediate.schedule import Attempt
 from remediate.walk import Ending
 from tests.letters.nights import Nights
@@ -63,13 +64,13 @@ def ended(nights: Nights, case: Case, *how: Any, **differing: Any) -> Ending:  #
     if ending.step and begun.steps[0].state == "planned":
         nights.journal.record(case.id, Event("preconditions", "done", nights.now))
     nights.journal.ledger.keep_attempt(
-        case.id, Attempt(nights.now, how[0], ending.step, f"{ending.cause}: {ending.note}", next_at=ending.next_at)
+        case.id, Attempt(nights.now, how[0], ending.step, ending.cause, ending.note, next_at=ending.next_at)
     )
     if ending.kind == "failed":
         nights.journal.end(case.id, CaseOutcome("failed", nights.now))
     return ending
 
 
-def blocked(nights: Nights, cause: str = "dcv.blocked") -> Ending:
+def blocked(nights: Nights, cause: Cause = Cause.DCV_BLOCKED) -> Ending:
     case = case_of(nights, *expired())
     return ended(nights, case, "failed", "self-test", cause, HOPS, next_at=nights.now + timedelta(hours=2))

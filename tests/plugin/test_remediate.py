@@ -212,12 +212,12 @@ import pytest
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_sessionstart():
-    from remediate.advice import DOWN
+    from remediate.model.causes import Cause
     from remediate.run import Repairs
     from remediate.walk import Ending
 
     def repair(self, planned, discoveries):
-        return tuple(Ending(case, "failed", "reload", DOWN, {note!r}) for case in planned.cases)
+        return tuple(Ending(case, "failed", "reload", Cause.SERVICE_DOWN, {note!r}) for case in planned.cases)
 
     def tell(self, upshot, discoveries, results, on_refused):
         on_refused({refused!r})

@@ -89,7 +89,7 @@ def run(options: Options) -> dict[str, Any]:
             endings = repair(planned.cases, _means(options, journal), Pace(chance=lambda: 0.0))
             return {
                 "endings": [[ending.kind, ending.step, ending.cause, ending.note] for ending in endings],
-                "waiting": [list(waiting.because) for waiting in planned.waiting],
+                "waiting": [[blocker.text for blocker in waiting.blocked_by] for waiting in planned.waiting],
                 "cases": [_told(journal, ending.case) for ending in endings],
             }
     except Held as held:

@@ -109,7 +109,8 @@ def test_a_plan_is_one_json_object(tmp_path: Path, capsys: pytest.CaptureFixture
     made = json.loads(capsys.readouterr().out)
     assert made["cases"] == []
     assert made["waiting"][0]["case"]["names"] == ["www.example.com"]
-    assert made["waiting"][0]["because"] == [f"{WEB}: dns.unresolvable: dns.unresolvable it is"]
+    text = f"{WEB}: dns.unresolvable: dns.unresolvable it is"
+    assert made["waiting"][0]["blocked_by"] == [{"cause": "dns.unresolvable", "text": text}]
     assert [one["kind"] for one in made["explained"]] == ["dns"]
 
 

@@ -16,10 +16,11 @@ from pathlib import Path
 
 import pytest
 
-from remediate.case import Case, StepState
+from remediate.case import Case, StepDetail, StepState
 from remediate.database import FILE, UnusableState
 from remediate.journal import FOLLOWS, Event, Journal, Outcome, open_journal
 from remediate.ledger import PlacedOrder
+from remediate.model.causes import Cause
 from remediate.schedule import Attempt
 from tests.remediate.journals import a_case, walk
 from tests.remediate.rows import NOW, digest
@@ -45,13 +46,23 @@ def journal(folder: Path) -> Iterator[Journal]:
 def test_a_case_that_is_begun_comes_back_with_its_steps_as_they_are(journal: Journal) -> None:
     assert journal.begin(CASE, NOW) == CASE
     journal.record(CASE.id, Event("preconditions", "intended", NOW))
-    journal.record(CASE.id, Event("preconditions", "done", NOW, "port 80 answers"))
+    journal.record(
+        CASE.id,
+        Event(
+            "preconditions",
+            "done",
+            NOW,
+            StepDetail("port 80 answers", ("a came",), digest("leaf"), "v1", digest("key")),
+        ),
+    )
     journal.record(CASE.id, Event("self-test", "intended", NOW))
     kept = journal.case(CASE.id)
     assert kept is not None
     assert [step.state for step in kept.steps[:3]] == ["done", "intended", "planned"]
     assert journal.unfinished() == (kept,)
-    assert journal.events(CASE.id)[1].note == "port 80 answers"
+    assert journal.events(CASE.id)[1].detail == StepDetail(
+        "port 80 answers", ("a came",), digest("leaf"), "v1", digest("key")
+    )
 
 
 def test_a_case_that_has_not_ended_stays_as_it_was_begun(journal: Journal) -> None:
@@ -133,7 +144,7 @@ def test_no_csr_is_used_for_two_orders(journal: Journal, change: dict[str, int])
 def test_what_an_issuer_asked_for_is_remembered_for_every_case(journal: Journal) -> None:
     journal.begin(CASE, NOW)
     until = NOW + timedelta(hours=3)
-    attempt = Attempt(NOW, "failed", "order", "busy", "store", next_at=until, busy_until=until)
+    attempt = Attempt(NOW, "failed", "order", Cause.ISSUER_BUSY, "busy", "store", next_at=until, busy_until=until)
     journal.ledger.keep_attempt(CASE.id, attempt)
     journal.ledger.keep_attempt(CASE.id, Attempt(NOW, "interrupted", issuer="store"))
     assert journal.ledger.attempts(CASE.id) == (attempt, Attempt(NOW, "interrupted", issuer="store"))
@@ -161,7 +172,7 @@ def test_no_key_and_no_token_is_in_any_file_of_the_state(folder: Path, journal: 
             journal.outbox.keep("state", secret.encode(), NOW)
         with pytest.raises(ValueError, match="a case is not kept"):
             journal.begin(replace(CASE, id=digest(secret), owner=secret), NOW)
-    journal.record(CASE.id, Event("key", "intended", NOW, KEY))
+    journal.record(CASE.id, Event("key", "intended", NOW, StepDetail(KEY)))
     assert journal.events(CASE.id)[0].note == "(withheld: it held a private key in PEM)"
     written = b"".join(file.read_bytes() for file in folder.iterdir())
     assert b"withheld" in written
@@ -171,7 +182,7 @@ def test_no_key_and_no_token_is_in_any_file_of_the_state(folder: Path, journal: 
 
 def test_a_note_is_bounded(journal: Journal) -> None:
     journal.begin(CASE, NOW)
-    journal.record(CASE.id, Event("key", "intended", NOW, "\ud800" + "x" * 1_000_000))
+    journal.record(CASE.id, Event("key", "intended", NOW, StepDetail("\ud800" + "x" * 1_000_000)))
     assert len(journal.events(CASE.id)[0].note) == 4000
 
 

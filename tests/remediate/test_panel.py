@@ -82,7 +82,7 @@ def test_a_panels_path_that_leads_to_another_agents_certificate_is_left_to_that_
 def test_a_service_with_no_certificate_at_all_gets_one_with_the_others(check: str) -> None:
     none = service("dovecot", (), None, files=[file("/etc/dovecot/ssl/dovecot.crt")])
     missing = found(endpoint("dovecot"), check, remedy="reissue")
-    silent = found(endpoint("dovecot"), "svc.unreachable", detail={"observed": ["connect refused"]})
+    silent = found(endpoint("dovecot"), "svc.unreachable", detail={"stages": ["connect"]})
     case = only(planned(*fresh("cpanel"), none, missing, silent))
     assert case.services == ("cpanel", "dovecot")
     assert case.replaced == {digest("cpanel")}
@@ -108,7 +108,7 @@ def test_a_service_without_files_on_another_host_is_no_panels() -> None:
 
 
 def test_a_service_that_cannot_be_proven_holds_up_no_other() -> None:
-    silent = found(endpoint("exim"), "svc.unreachable", detail={"observed": ["connect timeout"]})
+    silent = found(endpoint("exim"), "svc.unreachable", detail={"stages": ["connect"]})
     plan = planned(*fresh(), silent)
     [case], [waiting] = plan.cases, plan.waiting
     assert (case.services, waiting.case.services) == (("cpanel", "dovecot", "pure-ftpd"), ("exim",))
@@ -160,7 +160,7 @@ def test_names_that_a_ca_has_vouched_for_are_kept_but_for_wildcards() -> None:
 def test_nothing_is_ordered_where_the_ca_could_not_see_the_proof(check: str, place: str, bounds: Bounds) -> None:
     plan = planned(*fresh("exim"), found(place, check), bounds=bounds)
     assert plan.cases == ()
-    assert plan.waiting[0].because == (f"{place}: {check}: {check} it is",)
+    assert [one.text for one in plan.waiting[0].blocked_by] == [f"{place}: {check}: {check} it is"]
 
 
 def test_other_addresses_of_the_host_s_name_are_left_to_the_self_test() -> None:
@@ -184,7 +184,7 @@ def test_what_the_panel_installs_takes_the_place_of_its_own_file(path: str, late
 def test_what_is_found_of_every_port_is_said_once() -> None:
     unresolved = [found(endpoint(word), "dns.unresolvable") for word in ALL]
     [waiting] = planned(*fresh(), *unresolved).waiting
-    assert (waiting.case.services, len(waiting.because)) == (ALL, 1)
+    assert (waiting.case.services, len(waiting.blocked_by)) == (ALL, 1)
 
 
 @pytest.mark.parametrize(
@@ -211,7 +211,7 @@ def test_the_panels_own_program_is_run_once_for_all_of_its_services() -> None:
 def test_the_panels_program_orders_for_nobody_else() -> None:
     web = "web2/https://www.example.com:443"
     [waiting] = planned(seen(web), found(web, "cert.expired"), bounds=PANELS).waiting
-    assert "orders for the services of that panel alone" in waiting.because[0]
+    assert "orders for the services of that panel alone" in waiting.blocked_by[0].text
 
 
 def test_what_the_panel_renews_for_websites_is_left_to_it_whatever_is_asked_for() -> None:

@@ -14,7 +14,7 @@ from remediate.bounds import Bounds
 from remediate.case import STEPS, Case, Repair, Step, Validation
 from remediate.draft import Draft
 from remediate.evidence import gather
-from remediate.plan import plan
+from remediate.plan import WaitingCase, plan
 from remediate.show import plan_lines
 from tests.remediate.rows import NOW, SUMMARY, Row, digest, file, found, planned, seen, served_chain
 
@@ -33,12 +33,17 @@ def expired(
     return seen(endpoint, (name,), leaf=name, key=name, observed_at=observed_at), found(endpoint, "cert.expired")
 
 
+def texts(waiting: WaitingCase) -> tuple[str, ...]:
+    """Return why a case waits, in sentences."""
+    return tuple(blocker.text for blocker in waiting.blocked_by)
+
+
 def why(rows: tuple[Row, ...], bounds: Bounds | None = None) -> tuple[str, ...]:
     """Return why the only case waits."""
     outcome = planned(*rows, bounds=bounds)
     assert outcome.cases == ()
     [waiting] = outcome.waiting
-    return waiting.because
+    return texts(waiting)
 
 
 def test_an_expired_certificate_is_reissued_step_by_step() -> None:
@@ -184,7 +189,7 @@ def test_a_host_left_out_by_a_glob_is_left_alone() -> None:
     bounds = Bounds(hosts_left_out=("ssh://*@web1",))
     outcome = planned(*expired(), *expired(host="web2"), bounds=bounds)
     assert [case.host for case in outcome.cases] == []  # web2 serves the name together with web1
-    assert "web1 too, where nothing is changed" in outcome.waiting[0].because[0]
+    assert "web1 too, where nothing is changed" in texts(outcome.waiting[0])[0]
     assert [one.kind for one in outcome.explained] == ["switched-off"]
 
 
@@ -239,8 +244,8 @@ def test_what_the_owner_has_renewed_already_is_reloaded() -> None:
         found(WEB, "ops.clock-skew", severity="medium"),
         found("web1/", "ops.clock-skew", severity="medium"),
         found(WEB, "cert.not-yet-valid", remedy="host"),
-        found(WEB, "svc.unreachable", detail={"observed": ["connect timeout"]}),
-        found(MAIL, "svc.unreachable", detail={"observed": ["resolve unresolvable"]}),
+        found(WEB, "svc.unreachable", detail={"stages": ["connect"]}),
+        found(MAIL, "svc.unreachable", detail={"stages": ["resolve"]}),
     ],
     ids=lambda row: f"{row['endpoint']}:{row['check']}",
 )
@@ -255,7 +260,7 @@ def test_a_case_waits_for_what_would_make_it_fail_and_says_which(obstacle: Row) 
         found(WEB, "dns.caa-missing", severity="low"),
         found(WEB, "dns.not-this-host", verdict="inconclusive"),
         found(WEB, "dns.unresolvable", verdict="waived"),
-        found(WEB, "svc.unreachable", detail={"observed": ["handshake alert"]}),
+        found(WEB, "svc.unreachable", detail={"stages": ["handshake"]}),
         found("web1/", "dns.unresolvable"),
         found(OTHER, "dns.unresolvable"),
     ],
@@ -303,11 +308,11 @@ def test_a_name_whose_addresses_are_all_of_hosts_of_the_run_does_not_wait() -> N
 def test_old_evidence_is_observed_again_first() -> None:
     outcome = planned(*expired(), now=NOW + timedelta(hours=3))
     assert outcome.cases == ()
-    assert outcome.waiting[0].because == ("it was observed 3 h 5 min ago: observe it again first",)
+    assert texts(outcome.waiting[0]) == ("it was observed 3 h 5 min ago: observe it again first",)
 
 
 def test_evidence_from_the_future_is_a_wrong_clock() -> None:
-    assert "one of the clocks is wrong" in planned(*expired(), now=NOW - timedelta(hours=1)).waiting[0].because[0]
+    assert "one of the clocks is wrong" in texts(planned(*expired(), now=NOW - timedelta(hours=1)).waiting[0])[0]
 
 
 def test_evidence_of_unknown_age_is_not_acted_on() -> None:
@@ -317,7 +322,7 @@ def test_evidence_of_unknown_age_is_not_acted_on() -> None:
 def test_a_run_that_did_not_finish_repairs_nothing() -> None:
     outcome = plan(gather(expired()), Bounds(), NOW)
     assert outcome.cases == ()
-    assert "did not finish" in outcome.waiting[0].because[0]
+    assert "did not finish" in texts(outcome.waiting[0])[0]
 
 
 def test_a_run_is_bounded_and_says_what_is_left_for_the_next() -> None:
@@ -325,7 +330,7 @@ def test_a_run_is_bounded_and_says_what_is_left_for_the_next() -> None:
     outcome = planned(*rows, bounds=Bounds(max_cases=2))
     assert len(outcome.cases) == 2
     assert len(outcome.waiting) == 3
-    assert outcome.waiting[0].because == ("a run repairs at most 2 certificates (max_cases), and 5 ask",)
+    assert texts(outcome.waiting[0]) == ("a run repairs at most 2 certificates (max_cases), and 5 ask",)
 
 
 def test_the_canary_tries_the_strongest_repair_on_the_fewest_endpoints() -> None:
@@ -389,13 +394,13 @@ def test_nothing_is_ordered_where_no_issuer_is_chosen_and_the_rest_is_repaired()
     outcome = planned(*expired(), *mail, bounds=Bounds(can_order=False))
     assert [case.repair for case in outcome.cases] == [Repair.RELOAD]
     [waiting] = outcome.waiting
-    assert waiting.because[0].startswith("no issuer is chosen")
+    assert texts(waiting)[0].startswith("no issuer is chosen")
 
 
 def test_an_endpoint_on_which_checks_were_left_out_waits() -> None:
     evidence = replace(gather([*expired(), SUMMARY]), unfinished=frozenset({WEB}))
     [waiting] = plan(evidence, Bounds(), NOW).waiting
-    assert waiting.because == (f"not all checks were run on {WEB}: run it again without -k, -m and --lf",)
+    assert texts(waiting) == (f"not all checks were run on {WEB}: run it again without -k, -m and --lf",)
 
 
 def test_exception_about_one_certificate_leaves_the_others_planned(monkeypatch: pytest.MonkeyPatch) -> None:

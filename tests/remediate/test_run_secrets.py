@@ -15,6 +15,7 @@ from audit.config import known_secrets, read_configuration
 from audit.redaction import Secrets
 from audit.x509.path.trust_store import Anchors
 from remediate.assignment import Assignment
+from remediate.case import StepDetail
 from remediate.continuing import continuation_of
 from remediate.journal import Event, Outcome
 from remediate.plan import Plan
@@ -72,7 +73,7 @@ def test_journal_holds_no_secret_of_the_configuration(assignment: Assignment, se
     case, said = a_case(), "; ".join(encodings(secret).values())
     with begin(assignment) as run:
         run.journal.begin(case, NOW)
-        run.journal.record(case.id, Event("preconditions", "intended", NOW, f"the Store said {said}"))
+        run.journal.record(case.id, Event("preconditions", "intended", NOW, StepDetail(f"the Store said {said}")))
         run.journal.ledger.keep_attempt(case.id, Attempt(NOW, "failed", note=f"the Store said {said}"))
         run.journal.end(case.id, Outcome("failed", NOW, note=f"{'x' * 3995}{secret}"))
         assert run.journal.events(case.id)[0].note.startswith("the Store said [secret]; ")

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 import pytest
 
 from remediate.case import Case, Repair, Step, steps_of
+from remediate.model.causes import Cause
 from remediate.show import Moment, ending_lines, moment_line
 from remediate.walk import Ending
 
@@ -21,7 +22,9 @@ NEXT = datetime(2026, 11, 24, 3, 30, tzinfo=UTC)
 
 
 def test_the_beginnings_of_lines_stand_below_one_another() -> None:
-    assert list(ending_lines([Ending(CASE, "proven"), Ending(OTHER, "waiting", cause="run.canary", note="no")])) == [
+    assert list(
+        ending_lines([Ending(CASE, "proven"), Ending(OTHER, "waiting", cause=Cause.RUN_CANARY, note="no")])
+    ) == [
         "repaired  reissue  web1          example.com, www.example.com",
         "waiting   host     mail-gateway  mail.example.com: run.canary: no",
     ]
@@ -29,7 +32,7 @@ def test_the_beginnings_of_lines_stand_below_one_another() -> None:
 
 def test_a_failure_is_told_with_step_cause_and_next_try_and_its_hops_below() -> None:
     note = "www.example.com at 192.0.2.1: missing: 404\n  http://www.example.com/x at 192.0.2.1: 404\nthe \x1b[2Jsecond"
-    ending = Ending(CASE, "failed", "self-test", "dcv.missing", note, next_at=NEXT)
+    ending = Ending(CASE, "failed", "self-test", Cause.DCV_MISSING, note, next_at=NEXT)
     assert list(ending_lines([ending])) == [
         (
             "failed  reissue  web1  example.com, www.example.com: self-test: dcv.missing: "

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from remediate.action import Command
 from remediate.case import Repair, steps_of
 from remediate.journal import Journal
+from remediate.model.causes import Cause
 from remediate.rehearsal import rehearsal_lines, rehearse, stand_in
 from remediate.schedule import Attempt
 from tests.runner.places import DAY, NOW, Ca
@@ -41,7 +42,7 @@ def test_cases_are_told_in_their_turn_what_waits_as_well(there: Premiere, journa
     elsewhere = ("a/https://other.example:443",)
     begun = there.case(Repair.HOST, id="begun", endpoints=elsewhere, steps=steps_of(Repair.HOST, (), elsewhere))
     journal.begin(begun, datetime.now(UTC))
-    journal.ledger.keep_attempt("begun", Attempt(NOW, "failed", "modes", "no", next_at=NOW + DAY))
+    journal.ledger.keep_attempt("begun", Attempt(NOW, "failed", "modes", Cause.MODES_NEEDED, "no", next_at=NOW + DAY))
     lines = list(rehearsal_lines(planned(first, second), there.means(journal)))
     heads = [line.partition(" on ")[0] + line.partition(", case")[2] for line in lines if ", case " in line]
     assert heads == ["host begun", "canary: host first", "host second"]

@@ -15,6 +15,7 @@ from audit.x509.path.trust_store import Anchors
 from remediate.case import Repair, steps_of
 from remediate.issuers import IssuerFault
 from remediate.journal import Journal
+from remediate.model.causes import Cause
 from remediate.runner import Pace, repair
 from remediate.site import Means
 from tests.runner.places import NOW, Ca, Place, means_of, plant, running_place
@@ -45,7 +46,7 @@ def mode(place: Place) -> int:
     return stat.S_IMODE((place.folder / "tls.key").stat().st_mode)
 
 
-def kinds(means: Means, *places: Place, pace: Pace = PACE) -> list[tuple[str, str]]:
+def kinds(means: Means, *places: Place, pace: Pace = PACE) -> list[tuple[str, Cause | None]]:
     """Run the hosts' cases and return how each ended, and by what."""
     return [(ending.kind, ending.cause) for ending in repair([place.case() for place in places], means, pace)]
 

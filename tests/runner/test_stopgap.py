@@ -8,46 +8,53 @@ from typing import Any
 import pytest
 
 from remediate.journal import Journal
-from remediate.plan import Plan, Waiting
+from remediate.model.causes import Cause
+from remediate.obstacle import Blocker
+from remediate.plan import Plan, WaitingCase
 from remediate.rehearsal import rehearsal_lines
 from remediate.stopgap import stopgaps
 from remediate.walk import Ending
 from tests.runner.panel_exim import Exim
 from tests.runner.places import Ca
 
-CLOSED = "a/: dcv.firewall: rule 3 of the chain input drops what comes to TCP port 80"
-NO_ISSUER = "no issuer is chosen: [remediate] issuer, and its section [issuer.NAME]"
+CLOSED = Blocker(Cause.DCV_FIREWALL, "a/: dcv.firewall: rule 3 of the chain input drops what comes to TCP port 80")
+NO_ISSUER = Blocker(Cause.ISSUER_NONE, "no issuer is chosen: [remediate] issuer, and its section [issuer.NAME]")
 
 
-def done(exim: Exim, journal: Journal, *because: str, **changes: Any) -> tuple[Ending, ...]:  # noqa: ANN401 - any field of the means
+def done(exim: Exim, journal: Journal, *blocked_by: Blocker, **changes: Any) -> tuple[Ending, ...]:  # noqa: ANN401 - any field of the means
     """Return what is done for its case, which waits for these reasons."""
-    return tuple(stopgaps([Waiting(exim.case(), because)], exim.means(journal, Ca(), **changes)))
+    return tuple(stopgaps([WaitingCase(exim.case(), blocked_by)], exim.means(journal, Ca(), **changes)))
 
 
 @pytest.mark.parametrize(
-    ("because", "cause"),
-    [((CLOSED,), "dcv.firewall"), ((NO_ISSUER,), "issuer.none"), ((CLOSED, NO_ISSUER), "dcv.firewall")],
+    ("blocked_by", "cause"),
+    [
+        ((CLOSED,), Cause.DCV_FIREWALL),
+        ((NO_ISSUER,), Cause.ISSUER_NONE),
+        ((CLOSED, NO_ISSUER), Cause.DCV_FIREWALL),
+        ((Blocker(Cause.DNS_OTHER, "a/x: dns.own: a check of one's own"),), Cause.DNS_OTHER),
+        ((Blocker(Cause.HOST_NAME_INVALID, "a/: host.name-invalid: localhost"),), Cause.HOST_NAME_INVALID),
+    ],
 )
 def test_it_gets_a_placeholder_and_the_reason_is_told(
-    exim: Exim, journal: Journal, because: tuple[str, ...], cause: str
+    exim: Exim, journal: Journal, blocked_by: tuple[Blocker, ...], cause: Cause
 ) -> None:
-    [ending] = done(exim, journal, *because)
+    [ending] = done(exim, journal, *blocked_by)
     assert (ending.kind, ending.cause, exim.is_self_signed) == ("failed", cause, True)
-    assert ending.note.startswith(because[0])
+    assert ending.note.startswith(blocked_by[0].text)
     assert "placeholder was installed for exim" in ending.note
-    assert done(exim, journal, *because) == ()
+    assert done(exim, journal, *blocked_by) == ()
 
 
 @pytest.mark.parametrize(
-    "clause",
+    "cause",
     [
-        "a/: ops.clock-skew: the clock is a day ahead", "it was observed 3 h ago: observe it again first",
-        "the audit did not finish: what it would have found is not known",
-        "a run repairs at most 2 certificates (max_cases), and 5 ask",
+        Cause.OPS_CLOCK_SKEW, Cause.PLAN_OLD_EVIDENCE, Cause.PLAN_UNFINISHED, Cause.PLAN_MAX_CASES,
+        Cause.ISSUER_PANEL_ONLY, Cause.PLAN_ELSEWHERE,
     ],
 )  # fmt: skip
-def test_where_it_is_not_sure_that_it_has_none_nothing_is_done(exim: Exim, journal: Journal, clause: str) -> None:
-    assert done(exim, journal, CLOSED, clause) == ()
+def test_where_it_is_not_sure_that_it_has_none_nothing_is_done(exim: Exim, journal: Journal, cause: Cause) -> None:
+    assert done(exim, journal, CLOSED, Blocker(cause, "as it says")) == ()
     assert exim.calls == []
 
 
@@ -67,5 +74,5 @@ def test_a_certificate_that_has_not_expired_stays(exim: Exim, journal: Journal) 
 
 
 def test_a_rehearsal_says_so(exim: Exim, journal: Journal) -> None:
-    waits = Plan((), (), (Waiting(exim.case(), (CLOSED,)),))
+    waits = Plan((), (), (WaitingCase(exim.case(), (CLOSED,)),))
     assert "the panel gives exim a self-signed one" in "\n".join(rehearsal_lines(waits, exim.means(journal, Ca())))

@@ -1,0 +1,59 @@
+"""How the tables of a journal are made, and how those of an older version become the tables of today.
+
+Each file in `migrations` makes one version of the one before; its number is the version that it makes.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from typing import Final
+
+SCHEMA: Final = 2
+"""The version of `schema.sql`, which a journal keeps as SQLite's `user_version`."""
+_FOLDER: Final = files("remediate.state")
+
+
+def bring_up_to_date(connection: sqlite3.Connection) -> None:
+    """Make the tables, or those of today of older ones, in the transaction that is open.
+
+    Raises sqlite3.DatabaseError; the transaction is then to be rolled back.
+    """
+    version = version_of(connection)
+    if version == SCHEMA:
+        return
+    if version == 0:
+        _run(connection, _FOLDER / "schema.sql")
+    else:
+        for file in _after(version):
+            _run(connection, file)
+    connection.execute(f"PRAGMA user_version = {SCHEMA}")
+
+
+def version_of(connection: sqlite3.Connection) -> int:
+    """Return the version of a journal's tables; 0 where there are none yet."""
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    return int(version)
+
+
+def _after(version: int) -> Iterator[Traversable]:
+    """Yield the migrations that an older version needs, in their order."""
+    named = {int(file.name[:4]): file for file in (_FOLDER / "migrations").iterdir() if file.name.endswith(".sql")}
+    yield from (named[number] for number in range(version + 1, SCHEMA + 1))
+
+
+def _run(connection: sqlite3.Connection, file: Traversable) -> None:
+    for statement in _statements(file.read_text("utf-8")):
+        connection.execute(statement)
+
+
+def _statements(text: str) -> Iterator[str]:
+    """Yield the statements of a file: `executescript` would commit the transaction that is open."""
+    statement = ""
+    for line in text.splitlines(keepends=True):
+        statement += line
+        if sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""
