@@ -21,7 +21,7 @@ from pytest_sslaudit.every_chain import JUDGED, chains_to_judge, combined, judge
 from pytest_sslaudit.outcome import Ending, Ruling, broken, ending_of, rule
 from pytest_sslaudit.reports.results_file import as_properties
 from pytest_sslaudit.run_state import current_run
-from pytest_sslaudit.twice import told_before
+from pytest_sslaudit.twice import found_before
 
 RAISED: Final = pytest.StashKey[Judgement]()
 
@@ -69,7 +69,7 @@ class Judging:
         """Turn the verdict into pytest's outcome, and let the result travel on the user properties."""
         ruling = _ruling(item, call)
         if ruling and ruling.result:
-            item.user_properties.extend(as_properties(ruling.result, told_before(item)))
+            item.user_properties.extend(as_properties(ruling.result, found_before(item)))
         if ruling and ruling.outcome != "error" and not item.config.getoption("usepdb", default=False):
             call.excinfo = None  # or pytest draws a stack trace for each, at ten times the cost of the judgement
         report = yield

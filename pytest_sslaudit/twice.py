@@ -60,10 +60,8 @@ class Twice:
         return self._reports.pop(item.nodeid, ())
 
 
-def told_before(item: pytest.Item) -> str | None:
-    """Return in a line what a test found before the repair; None where it was not judged, or well."""
+def found_before(item: pytest.Item) -> Result | None:
+    """Return what a test found before the repair; None where it was not judged, or well."""
     result = item.stash.get(BEFORE, None)
-    if result is None or result.verdict in (Verdict.PASS, Verdict.NOT_APPLICABLE):
-        return None
-    severity = f" ({result.severity})" if result.verdict is Verdict.FAIL else ""
-    return f"{result.verdict}{severity}: {result.message}"
+    is_well = result is None or result.verdict in (Verdict.PASS, Verdict.NOT_APPLICABLE)
+    return None if is_well else result

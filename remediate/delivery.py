@@ -24,7 +24,8 @@ from remediate.post import Deferred, Delivered, Envelope, Outcome, Post, Refused
 _FIRST_PAUSE: Final = timedelta(minutes=30)  # RFC 5321 4.5.4.1
 _LONGEST_PAUSE: Final = timedelta(hours=4)  # so that every nightly run tries
 _GIVE_UP: Final = timedelta(days=5)  # RFC 5321 4.5.4.1
-_NO_POST: Final = "there is no way to send mail"
+_NOT_TRIED: Final = Deferred("there is no way to send mail")
+"""The outcome until a post was tried."""
 
 
 class Waiting(Protocol):
@@ -143,7 +144,7 @@ def _read(letter: Waiting) -> _Held:
 def _send(outbox: Outbox, posts: Sequence[Post], held: _Held) -> dict[str, Outcome]:
     """Try one post after the other for those whose letter was put off."""
     progress, envelope = held.progress, held.envelope
-    outcomes: dict[str, Outcome] = dict.fromkeys(envelope.recipients, Deferred(_NO_POST))
+    outcomes: dict[str, Outcome] = dict.fromkeys(envelope.recipients, _NOT_TRIED)
     for post in posts:
         left = _put_off(outcomes)
         if not left:
@@ -167,7 +168,7 @@ def _any_taken(outcomes: Mapping[str, Outcome]) -> bool:
 
 def _both(first: Outcome, second: Outcome) -> Outcome:
     """Return the later outcome; where both posts put it off, why each did."""
-    if isinstance(first, Deferred) and isinstance(second, Deferred) and first.reason != _NO_POST:
+    if isinstance(first, Deferred) and isinstance(second, Deferred) and first is not _NOT_TRIED:
         return Deferred(f"{first.reason}; then {second.reason}")
     return second
 

@@ -40,10 +40,10 @@ CAUSES: Final = CHECKOUT / "docs" / "causes.md"
 CAUSES_HEAD: Final = """\
 # Causes
 
-Why a certificate is not repaired: {count} stable words, each with what to do now. Reports, notifications, the results file
-(`cause`), the plan as JSON (`blocked_by`) and the journal (`attempts.cause`) carry them; programs compare them, as the
-sentences beside them may change. The ids of [checks](checks.md) that make a repair wait are causes too. `dcv.other` and
-`dns.other` stand for checks of your own with such ids.
+Why a certificate is not repaired: {count} stable words, each with what to do now. Reports, notifications, the results
+file (`cause`), the plan as JSON (`blocked_by`) and the journal (`attempts.cause`) carry them; programs compare them, as
+the sentences beside them may change. The ids of [checks](checks.md) that make a repair wait are causes too. `dcv.other`
+and `dns.other` stand for checks of your own with such ids.
 
 | cause | what to do now |
 |---|---|

@@ -152,11 +152,14 @@ def _acl(lines: Iterable[str]) -> tuple[str, ...] | None:
 
 
 def missing_rights(files: Iterable[InstalledFile]) -> tuple[str, ...]:
-    """Return one message per file that could not be read because a right is missing, or that is too large."""
+    """Return one message per file that could not be read because a right is missing, or that is too large.
+
+    A file without a fault has a detail only if there is no openssl for its key's digest.
+    """
     return tuple(
         dict.fromkeys(
             f"{file.path}: {file.detail}"
             for file in files
-            if file.fault in ("denied", "too-large") or "no openssl" in file.detail
+            if file.fault in ("denied", "too-large") or (file.fault is None and file.detail)
         )
     )

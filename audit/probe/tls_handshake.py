@@ -219,9 +219,13 @@ class Conversation:
         self._tls.bio_write(octets)
 
 
+class _UnreadableCertificate(Fault):
+    """The server's certificate was received, and OpenSSL cannot read it."""
+
+
 def _is_observed(fault: Fault) -> bool:
     hung_up = fault.kind in ("alert", "closed", "refused")
-    return hung_up or (fault.kind == "broken" and bool(_UNREADABLE.search(fault.detail)))
+    return hung_up or isinstance(fault, _UnreadableCertificate)
 
 
 def _not_tls(octets: bytes, *, is_upgrade: bool) -> Fault:
@@ -243,4 +247,5 @@ def _fault_of(error: SSL.Error) -> Fault:
     if alert:
         name = (alert[1] or alert[2]).replace(" ", "_")
         return Fault("handshake", "alert", f"the server ends the handshake with the alert {name}")
-    return Fault("handshake", "broken", f"the handshake cannot be followed: {said}")
+    kind = _UnreadableCertificate if _UNREADABLE.search(said) else Fault
+    return kind("handshake", "broken", f"the handshake cannot be followed: {said}")

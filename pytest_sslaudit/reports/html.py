@@ -18,7 +18,7 @@ from audit.result import Result
 from audit.verdict import Severity, Verdict
 from pytest_sslaudit.reports.policy_notes import Remarks
 from pytest_sslaudit.reports.repairs import refused_contacts, repair_table
-from pytest_sslaudit.reports.results_file import first_of, result_of
+from pytest_sslaudit.reports.results_file import first_of, first_verdict_of, result_of
 from pytest_sslaudit.reports.summary import lines_of_totals
 from pytest_sslaudit.reports.totals import Tally
 from pytest_sslaudit.run_state import KEY, Run
@@ -199,8 +199,7 @@ def _before(result: Result, report: pytest.TestReport) -> str:
 
 def _is_mended(result: Result, report: pytest.TestReport) -> bool:
     """Tell whether a finding is none any more."""
-    first = first_of(report)
-    return result.verdict in GOOD and first is not None and first.startswith(Verdict.FAIL.value)
+    return result.verdict in GOOD and first_verdict_of(report) is Verdict.FAIL
 
 
 def _rank(result: Result | None, report: pytest.TestReport) -> tuple[int, int]:

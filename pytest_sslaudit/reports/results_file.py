@@ -28,13 +28,15 @@ from pytest_sslaudit.facts import Facts
 ROW: Final = "sslaudit"
 """The user property that holds a result as JSON, without what only its report knows: node id and duration."""
 FIRST: Final = "before"
-"""The user property that says what was found before a repair."""
+"""The user property that says in a line what was found before a repair."""
+FIRST_VERDICT: Final = "before_verdict"
+"""The user property that has the verdict of then."""
 BESIDE: Final = ("endpoint", "check", "verdict", "severity", "message", "remedy", "policy", "source")
 """What stands beside it for people and JUnit's readers, where there is something to be read: JUnit's report holds every
 property in memory to the end, and most results are passes."""
 
 
-def as_properties(result: Result, before: str | None = None) -> list[tuple[str, object]]:
+def as_properties(result: Result, before: Result | None = None) -> list[tuple[str, object]]:
     """Return a result as user properties: the whole of it as JSON, and of one that did not pass its parts by name.
 
     `before` is what was found before a repair.
@@ -42,13 +44,23 @@ def as_properties(result: Result, before: str | None = None) -> list[tuple[str, 
     row = to_row(result)
     del row["nodeid"], row["duration_s"]
     names = () if result.verdict in (Verdict.PASS, Verdict.NOT_APPLICABLE) else BESIDE
-    first = [(FIRST, before)] if before else []
+    first = [(FIRST, _in_a_line(before)), (FIRST_VERDICT, before.verdict.value)] if before else []
     return [(ROW, _json(row)), *first, *(_shared(name, row[name]) for name in names)]
 
 
+def _in_a_line(result: Result) -> str:
+    severity = f" ({result.severity})" if result.verdict is Verdict.FAIL else ""
+    return f"{result.verdict}{severity}: {result.message}"
+
+
 def first_of(report: pytest.TestReport) -> str | None:
-    """Return what a test found before the repair; None where it was judged once, or well."""
+    """Return in a line what a test found before the repair; None where it was judged once, or well."""
     return next((str(value) for name, value in report.user_properties if name == FIRST), None)
+
+
+def first_verdict_of(report: pytest.TestReport) -> Verdict | None:
+    """Return the verdict of a test before the repair; None where it was judged once, or well."""
+    return next((Verdict(str(value)) for name, value in report.user_properties if name == FIRST_VERDICT), None)
 
 
 def row_of(report: pytest.TestReport) -> dict[str, Any] | None:

@@ -55,7 +55,7 @@ def _lines(premises: Premises, done: Done, *, whole: bool) -> Iterator[str]:
     host, is_clean = premises.host, done.ok
     if done.status in (None, BUSY):
         said = (done.error or done.output).strip() or "it cannot be reached"
-        is_locked = done.status == BUSY and said.startswith("locked ")
+        is_locked = done.status == BUSY and bool(done.output.strip()) and not done.error
         yield _nothing(host, f"another run works on it ({said})" if is_locked else said)
         return
     for line in done.output.splitlines():

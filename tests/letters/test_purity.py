@@ -8,7 +8,7 @@ from tests.test_imports import DOES_IO, ROOT, imported, within
 
 PURE = (
     "account",
-    "advice",
+    "model/causes",
     "contact",
     "delivery",
     "leak",

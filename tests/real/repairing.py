@@ -88,7 +88,7 @@ def run(options: Options) -> dict[str, Any]:
             planned = plan(read_evidence(Path(options.results).read_text().splitlines()), Bounds(), now)
             endings = repair(planned.cases, _means(options, journal), Pace(chance=lambda: 0.0))
             return {
-                "endings": [[ending.kind, ending.step, ending.cause, ending.note] for ending in endings],
+                "endings": [[ending.kind, ending.step, ending.cause or "", ending.note] for ending in endings],
                 "waiting": [[blocker.text for blocker in waiting.blocked_by] for waiting in planned.waiting],
                 "cases": [_told(journal, ending.case) for ending in endings],
             }

@@ -55,7 +55,7 @@ def test_all_are_repaired_and_a_second_run_finds_nothing_left(
     places: tuple[Place, Place, Place], journal: Journal
 ) -> None:
     ca, before = Ca(), [place.served for place in places]
-    assert kinds(means_of(journal, ca, *places), *places) == [("proven", "")] * 3
+    assert kinds(means_of(journal, ca, *places), *places) == [("proven", None)] * 3
     assert not set(before) & {place.served for place in places}
     assert (len(ca.orders), journal.unfinished(), repair((), means_of(journal, ca, *places), PACE)) == (3, (), ())
 
@@ -76,7 +76,7 @@ def test_one_host_that_fails_stops_no_other(places: tuple[Place, Place, Place], 
 def test_after_so_many_failures_no_more_is_begun(places: tuple[Place, Place, Place], journal: Journal) -> None:
     means = never_taken_up(means_of(journal, Ca(), *places), *places[1:])
     ended = kinds(means, *places, pace=replace(PACE, max_failures=1))
-    assert ended == [("proven", ""), ("failed", "proof.failed"), ("waiting", "run.failures")]
+    assert ended == [("proven", None), ("failed", "proof.failed"), ("waiting", "run.failures")]
 
 
 def test_a_failed_proof_puts_everything_back_and_is_tried_again_without_a_new_order(
@@ -95,7 +95,7 @@ def test_a_failed_proof_puts_everything_back_and_is_tried_again_without_a_new_or
     states = {step.kind: step.state for step in journal.unfinished()[0].steps}
     assert (states["collect"], states["reload"], states["proof"]) == ("done", "undone", "failed")
     assert kinds(means, a) == [("waiting", "run.not-due")]
-    assert kinds(later(means), a) == [("proven", "")]
+    assert kinds(later(means), a) == [("proven", None)]
     assert (len(ca.orders), a.served == before) == (1, False)
 
 
@@ -103,7 +103,7 @@ def test_an_order_whose_answer_was_lost_is_found_and_not_placed_again(
     places: tuple[Place, Place, Place], journal: Journal
 ) -> None:
     ca = Ca(faults=[IssuerFault("unreachable", "the connection was cut")])
-    assert kinds(means_of(journal, ca, places[0]), places[0]) == [("proven", "")]
+    assert kinds(means_of(journal, ca, places[0]), places[0]) == [("proven", None)]
     assert len(ca.orders) == 1
 
 
@@ -164,7 +164,7 @@ def test_a_service_that_has_not_taken_up_what_lies_ready_is_reloaded(
     places: tuple[Place, Place, Place], journal: Journal
 ) -> None:
     a, ca = places[0], Ca()
-    assert kinds(means_of(journal, ca, a), a) == [("proven", "")]
+    assert kinds(means_of(journal, ca, a), a) == [("proven", None)]
     ready = a.served
     installed = (a.folder / "tls.crt").read_text(), (a.folder / "tls.key").read_text()
     plant(a.folder, "a.example")
