@@ -45,6 +45,11 @@ def test_one_address_of_two_that_does_not_answer_is_a_finding() -> None:
     assert finding(test_reachability.test_reachable, observation=seen).reason.endswith("; 192.0.2.7 answered")
 
 
+def test_stages_that_failed_are_data_of_the_finding() -> None:
+    seen = observed(failures=(failed("timeout"), failed("alert", "handshake"), failed("no-family", "connect")))
+    assert finding(test_reachability.test_reachable, observation=seen).facts == {"stages": ["connect", "handshake"]}
+
+
 @pytest.mark.parametrize("kind", ["no-family", "busy"])
 def test_what_says_nothing_of_the_server_is_inconclusive(kind: FailureKind) -> None:
     assert (

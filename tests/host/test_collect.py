@@ -11,8 +11,9 @@ import pytest
 
 from audit.host import script as collect
 from audit.host.script import READERS, cut_sections, prologue, read_sections, script_of
+from audit.host.files import missing_rights, read_file, section_of
 from audit.services.config_files import included, split_files, unreadable
-from audit.services.model import Section
+from audit.services.model import NamedFile, Section
 
 INCLUDE = r"s/^ *include  *\([^;]*\);.*/\1/p"
 
@@ -224,3 +225,12 @@ def test_among_many_links_only_those_that_root_alone_can_change_are_read(tmp_pat
     read, denied = followed(tmp_path, main)
     assert sorted(read) == ["good.conf", "main.conf", "twice.conf"]
     assert {Path(clause.split(":")[0]).name for clause in denied} == {"theirs.conf", "open.conf", "far.conf"}
+
+
+def test_a_key_whose_digest_cannot_be_taken_is_told_and_is_no_fault() -> None:
+    key = NamedFile("key", "/etc/tls/key.pem")
+    keys = {section_of(key.path): Section("stat 600 root root regular file\nkey no-openssl\n", 0)}
+    file = read_file(key, keys)
+    assert (file.fault, missing_rights([file])) == (
+        None, ("/etc/tls/key.pem: there is no openssl on the host to take the key's digest",),
+    )  # fmt: skip

@@ -15,7 +15,7 @@ from typing import Final
 
 import pytest
 
-from remediate.advice import DOWN, advice
+from remediate.model.causes import Cause
 from tests.lab.demo import served
 from tests.plugin.evidence import rows
 
@@ -55,7 +55,7 @@ def test_first_line_of_output_names_service_cause_and_advice(night: Night) -> No
     first = done.stdout.splitlines()[0]
     assert first.startswith(BEGINS), done.stdout
     assert WHY in first
-    assert first.endswith(f"To do: {advice(DOWN)}")
+    assert first.endswith(f"To do: {Cause.SERVICE_DOWN.advice}")
     (row,) = rows(reports / "results.jsonl", "remediation")
     assert row["outcome"] == "failed"
 

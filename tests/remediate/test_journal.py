@@ -180,6 +180,20 @@ def test_no_key_and_no_token_is_in_any_file_of_the_state(folder: Path, journal: 
     assert b"0123456789abcdef" not in written
 
 
+def test_secret_that_begins_in_one_line_and_ends_in_another_is_withheld(folder: Path, journal: Journal) -> None:
+    journal.begin(CASE, NOW)
+    first, *rest = KEY.split("\n")
+    journal.record(CASE.id, Event("key", "intended", NOW, StepDetail(first[:14], (first[14:], *rest))))
+    assert journal.events(CASE.id)[0].detail == StepDetail("(withheld: it held a private key in PEM)")
+    assert b"PRIVATE KEY" not in b"".join(file.read_bytes() for file in folder.iterdir())
+
+
+def test_lines_of_a_step_are_bounded_together(journal: Journal) -> None:
+    journal.begin(CASE, NOW)
+    journal.record(CASE.id, Event("key", "intended", NOW, StepDetail("x" * 3000, ("y" * 900, "z" * 900, "z" * 900))))
+    assert journal.events(CASE.id)[0].detail == StepDetail("x" * 3000, ("y" * 900, "z" * 100))
+
+
 def test_a_note_is_bounded(journal: Journal) -> None:
     journal.begin(CASE, NOW)
     journal.record(CASE.id, Event("key", "intended", NOW, StepDetail("\ud800" + "x" * 1_000_000)))

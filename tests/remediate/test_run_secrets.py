@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import sqlite3
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -18,12 +19,15 @@ from remediate.assignment import Assignment
 from remediate.case import StepDetail
 from remediate.continuing import continuation_of
 from remediate.journal import Event, Outcome
+from remediate.lock import Held, locked
 from remediate.plan import Plan
-from remediate.run import begin
+from remediate.run import begin, insist_on_usable
 from remediate.schedule import Attempt
+from remediate.state.migrations import SCHEMA
 from remediate.walk import Ending
 from tests.audit.encodings import SLASHED, encodings
 from tests.remediate.journals import a_case
+from tests.remediate.older import older_journal
 
 NOW = datetime(2026, 11, 23, 10, tzinfo=UTC)
 WRITTEN = """
@@ -87,6 +91,25 @@ def test_journal_holds_no_secret_of_the_configuration(assignment: Assignment, se
     assert b"the Store said" in written
     assert not Secrets((secret,)).are_in(written)
     assert secret[:5].encode() not in written
+
+
+def test_older_journal_is_migrated_under_the_lock_alone(assignment: Assignment) -> None:
+    file = older_journal(assignment.state)
+
+    def version() -> int:
+        connection = sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True)
+        (number,) = connection.execute("PRAGMA user_version").fetchone()
+        connection.close()
+        return int(number)
+
+    with locked(assignment.state, "a run of the version before", NOW):
+        insist_on_usable(assignment)
+        with pytest.raises(Held, match="a run of the version before"), begin(assignment):
+            pytest.fail("two runs hold one state")
+        assert version() == 1, "that run still writes in the form it knows"
+    with begin(assignment) as run:
+        assert run.journal.outbox.told_up_to() == 1
+    assert version() == SCHEMA
 
 
 def test_nothing_that_is_printed_holds_a_secret(assignment: Assignment, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 
-from audit.record import format_time
+from audit.json_codec import format_time
 from remediate.account import Account
 from remediate.case import Case, Reason
 from remediate.csr import Csr

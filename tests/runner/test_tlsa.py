@@ -15,8 +15,9 @@ from audit.observation import DnsView
 from audit.probe import Limits
 from audit.probe.dns.records import RecordSet, RecordStatus, RecordType
 from remediate.case import Case, Repair
-from remediate.journal import Journal
+from remediate.journal import Event, Journal
 from remediate.lookup import LookUp, LookUps
+from remediate.model.causes import Cause
 from remediate.runner import Pace, repair
 from remediate.walk import Ending
 from tests.runner.places import Ca, Place, means_of
@@ -111,6 +112,19 @@ def test_published_record_lets_the_order_through_once_the_old_records_have_left_
     stage.now += timedelta(seconds=TTL_S + 1)
     assert stage.repair().step != "preconditions"
     assert stage.ca.orders
+
+
+def test_when_a_record_was_first_seen_is_known_though_a_run_was_killed_before(stage: Stage) -> None:
+    old = "3 1 1 " + "ab" * 32
+    stage.zone.records_of[stage.owner, "TLSA"] = (old,)
+    published = record_in(stage.repair())
+    stage.zone.records_of[stage.owner, "TLSA"] = (old, published)
+    stage.journal.record(stage.case.id, Event("preconditions", "intended", stage.now))  # and killed
+    assert stage.repair().cause is Cause.DNS_TLSA_SPREADING
+    seen = [event.detail.published_spki_sha256 for event in stage.journal.history(stage.case.id)]
+    assert seen[-1] == published.rpartition(" ")[2]
+    stage.now += timedelta(seconds=TTL_S + 1)
+    assert stage.repair().step != "preconditions"
 
 
 @pytest.mark.parametrize("status", ["servfail", "timeout"])
