@@ -43,6 +43,11 @@ def test_a_failure_is_told_with_step_cause_and_next_try_and_its_hops_below() -> 
     ]
 
 
+def test_step_of_a_service_is_named_by_its_kind() -> None:
+    (line,) = ending_lines([Ending(CASE, "failed", "reload nginx", Cause.PROOF_FAILED, "another leaf")])
+    assert line.endswith("www.example.com: reload: proof.failed: another leaf")
+
+
 def test_of_what_is_proven_no_next_try_is_told() -> None:
     assert list(ending_lines([Ending(OTHER, "proven", next_at=NEXT)])) == [
         "repaired  host  mail-gateway  mail.example.com"
