@@ -10,8 +10,8 @@ from typing import Final
 import pytest
 
 from audit.host import script as collect
-from audit.host.script import READERS, cut_sections, prologue, read_sections, script_of
 from audit.host.files import missing_rights, read_file, section_of
+from audit.host.script import READERS, cut_sections, prologue, read_sections, script_of
 from audit.services.config_files import included, split_files, unreadable
 from audit.services.model import NamedFile, Section
 

@@ -10,7 +10,7 @@ from typing import Final, get_args
 
 import pytest
 
-from audit.probe.trace import TraceFault
+from audit.probe.dns.iterative import TraceFault
 from remediate.dcv.validator import Verdict
 from remediate.explanation import Kind
 from remediate.issuers.issuer import FaultKind, Status
