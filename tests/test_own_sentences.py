@@ -18,9 +18,8 @@ from tests.test_imports import ROOT, imported, named, sources
 
 EVERY: Final = (*sources("remediate"), *sources("pytest_sslaudit"), *sources("audit"))
 READ_WITH_PATTERNS: Final = {
-    "pytest_sslaudit/folders.py": "names of evidence files",
+    "pytest_sslaudit/evidence.py": "names of files of evidence",
     "pytest_sslaudit/panel_run.py": "/proc",
-    "pytest_sslaudit/spool.py": "names of spooled files",
     "pytest_sslaudit/timer_texts.py": "a time of day as the user gives it, and words for systemd and cron",
     "remediate/answer.py": "PEM that a CA sent",
     "remediate/csr.py": "PEM that openssl printed",
