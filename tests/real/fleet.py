@@ -105,7 +105,11 @@ class Controller(Talk):
 
 
 class Watch(Talk):
-    """A client that shakes hands with services until it is asked what it saw."""
+    """A client that shakes hands with services until it is asked what it saw; once it is made it has looked at each."""
+
+    def __init__(self, host: Host, *places: str) -> None:
+        super().__init__(host, "tests.real.watch", *places)
+        self.hear()
 
     def saw_no_failure(self) -> dict[str, list[str]]:
         """End it, and return what each service served, one after another; each always answered.
@@ -217,7 +221,7 @@ class Fleet:
         """Watch services, all where none is named, by TLS from where controllers run, and the host's switches."""
         known = [daemon.watched(self.address, WEB1) for daemon in self.planted.daemons]
         places = (place for one in known for port, place in one.items() if port in (ports or self.planted.ports))
-        return Watch(replace(self.web1, network=self.near.first_pid), "tests.real.watch", *places)
+        return Watch(replace(self.web1, network=self.near.first_pid), *places)
 
     def leaves(self) -> set[x509.Certificate | None]:
         """Return what the ports of its services serve; one where they agree."""

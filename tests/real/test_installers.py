@@ -84,7 +84,7 @@ def test_a_new_certificate_is_taken_up_and_the_old_one_again(daemon: Daemon, hos
     def progress_is(state: str) -> bool:
         return read_progress(run(host, look(installation))).last.state == state
 
-    with Watch(host, "tests.real.watch", *daemon.watched("127.0.0.1", NAMES.main).values()) as watch:
+    with Watch(host, *daemon.watched("127.0.0.1", NAMES.main).values()) as watch:
         begun = run(host, start(installation, [INSTALLERS[daemon.service]], name, patience_s=30))
         assert begun.ok, begun
         assert wait_until(lambda: progress_is("waiting")), run(host, look(installation))

@@ -194,7 +194,7 @@ def test_exim_that_watches_its_files_takes_them_up_without_a_signal(fixed_paths:
     new = fixed_paths.authority.issue(NAMES.main)
     name = fixed_paths.stage(new)
     places = [f"127.0.0.1:{port}:{NAMES.main}" for port in (465, 25)]
-    with Watch(fixed_paths.host, "tests.real.watch", *places) as watch:
+    with Watch(fixed_paths.host, *places) as watch:
         fixed_paths.start(name, 30)
         fixed_paths.wait_for("waiting")
         assert wait_until(lambda: fixed_paths.leaves() == {leaf_of(new)})

@@ -1,9 +1,10 @@
 """A client that never sleeps long: it shakes hands with services again and again and notes every change and failure.
 
-`python -m tests.real.watch ADDRESS:PORT:NAME[:CERTIFICATE:KEY]…`, until its input ends; then one JSON line: what was
-seen at each place. On ports 25 and 21 SMTP and FTP are spoken before the handshake, which fails too where the key does
-not match the certificate. A service that reads both files at each connection fails it while they are replaced, because
-that is two renames: with their paths a failure of this kind is noted as `replaced`, until _REPLACED_S after the first.
+`python -m tests.real.watch ADDRESS:PORT:NAME[:CERTIFICATE:KEY]…`, until its input ends. The first JSON line says that
+each place was looked at once, the second what was seen at each. On ports 25 and 21 SMTP and FTP are spoken before the
+handshake, which fails too where the key does not match the certificate. A service that reads both files at each
+connection fails it while they are replaced, because that is two renames: with their paths a failure of this kind is
+noted as `replaced`, until _REPLACED_S after the first.
 A handshake costs some servers a process: while the host's own record says that no switch is on the move, it looks less
 often.
 """
@@ -115,14 +116,16 @@ class Renames:
 
 
 def watch(place: str, stop: threading.Event, seen: dict[str, list[str]]) -> None:
-    """Note each answer that differs from the one before."""
+    """Note each answer that differs from the one before; the last look begins when it is to stop."""
     address, port, name, *files = place.split(":")
     renames = Renames(Pair(*map(Path, files))) if files else None
 
     def ask() -> str:
         return shake(address, int(port), name)
 
-    while not stop.is_set():
+    is_last = False
+    while not is_last:
+        is_last = stop.is_set()
         answer = renames.judged(ask) if renames else ask()
         if seen[place][-1:] != [answer]:
             seen[place].append(answer)
@@ -156,6 +159,10 @@ def main(*places: str) -> None:
     threads = [threading.Thread(target=watch, args=(place, stop, seen)) for place in places]
     for thread in threads:
         thread.start()
+    while not all(seen.values()):
+        time.sleep(_PAUSE_S)
+    sys.stdout.write("[]\n")
+    sys.stdout.flush()
     sys.stdin.read()
     stop.set()
     for thread in threads:
