@@ -18,7 +18,7 @@ demo: $(INSTALLED)
 # time keep two cores busy. A file's tests stay together, as they share what they have started; the longest come first.
 test:
 	@$(MAKE) --no-print-directory --jobs=3 --output-sync=target lint overlays compiled
-	$(PYTHON) -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder $(PYTEST_ARGUMENTS)
+	$(PYTHON) -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder --durations=25 $(PYTEST_ARGUMENTS)
 	@$(PYTHON) -m tests.real.overlay left-out
 
 # Longer tests in named parts: all of them, or some by `make test-matrix PART="attack crash"`.
@@ -31,7 +31,8 @@ matrix-attack: $(INSTALLED)
 	SSLAUDIT_TEST_ATTACK_S=120 $(PYTHON) -m pytest tests/real/test_hostile_user.py
 
 matrix-crash: $(INSTALLED)
-	SSLAUDIT_TEST_STRIDE=1 $(PYTHON) -m pytest -n 2 tests/installers/test_killed.py
+	SSLAUDIT_TEST_STRIDE=1 $(PYTHON) -m pytest -n 2 tests/installers/test_killed.py tests/installers/test_panel.py tests/runner/test_panel_switch.py \
+	    tests/real/test_repair_interrupted.py
 
 matrix-fuzz: $(INSTALLED)
 	$(PYTHON) -m bench.fuzz 10000 $(SEED)

@@ -274,7 +274,7 @@ def signed_by(folder: Path, issuer: Pair) -> Pair:
     return Pair(certificate.read_text(), key.read_text(), key)
 
 
-@pytest.mark.parametrize("number", range(20, 170, STRIDE * 5))
+@pytest.mark.parametrize("number", range(20, 170, STRIDE * 3))
 def test_killed_while_it_switches_the_next_one_switches_and_could_go_back(
     place: PanelPlace, pairs: Pairs, number: int
 ) -> None:

@@ -8,6 +8,7 @@ from typing import Final
 
 import pytest
 
+from tests.installers.test_killed import STRIDE
 from tests.real.fleet import UNTIL, Fleet, leaf_of, running_fleet
 from tests.real.login import LOG
 from tests.real.peer import wait_until
@@ -105,7 +106,7 @@ def test_a_state_folder_lost_after_an_order_costs_no_second_one(far: Fleet, step
 def test_killed_anywhere_and_again_three_services_end_the_same(fleet: Fleet) -> None:
     chance = random.Random(_SEED)  # noqa: S311 - the same points each time
     with fleet.controller() as controller:
-        for first in chance.sample(range(1, 41), 4):  # a whole run has a few more records
+        for first in chance.sample(range(1, 41), max(2, 8 // STRIDE)):  # a whole run has a few more records
             fleet.begin_again()
             orders, state, points = fleet.orders(), fleet.new_state(), [first, *chance.choices(range(1, 10), k=2)]
             with fleet.watching() as watch:
