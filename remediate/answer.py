@@ -5,8 +5,6 @@ It takes every byte for hostile; it refuses to know the network, files, the cloc
 
 from __future__ import annotations
 
-import base64
-import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -23,14 +21,13 @@ from audit.verdict import Inconclusive
 from audit.x509.certificate import Certificate, read_certificate
 from audit.x509.path.served_chain import FORGEABLE, Chain, read_chain
 from audit.x509.path.trust_store import Anchors
+from audit.x509.pem import certificate_blocks
 from remediate.csr import Csr
 
 MAX_PEM: Final = 262_144  # characters; a leaf with a hundred names and its chain has less than 20,000
 MAX_CERTIFICATES: Final = 10  # in a bundle; the longest public paths have five
 ROUNDING: Final = timedelta(days=1)
 """How much longer than asked a certificate may live: CAs count from midnight to the last second of a day."""
-
-_BLOCK: Final = re.compile(r"-----BEGIN (?:X509 )?CERTIFICATE-----(?P<body>[^-]*)-----END (?:X509 )?CERTIFICATE-----")
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,23 +116,15 @@ def _read(what: str, pem: str) -> tuple[tuple[Certificate, ...], list[str]]:
         return (), [f"{what} has {len(pem)} characters, at most {MAX_PEM} are read"]
     if "PRIVATE KEY" in pem:
         return (), [f"there is a private key in {what}: the CA knows a key, so it must never be used"]
-    bodies = [block["body"] for block in _BLOCK.finditer(pem)]
-    if not bodies:
+    blocks = certificate_blocks(pem)
+    if not blocks:
         begins = f"it begins {_beginning(pem)!r}" if pem.strip() else "it is empty"
         return (), [f"{what} is no certificate in PEM: {begins}"]
-    if len(bodies) > MAX_CERTIFICATES:
-        return (), [f"{what} holds {len(bodies)} certificates, at most {MAX_CERTIFICATES} are read"]
-    certificates = tuple(read_certificate(_to_der(body)) for body in bodies)
+    if len(blocks) > MAX_CERTIFICATES:
+        return (), [f"{what} holds {len(blocks)} certificates, at most {MAX_CERTIFICATES} are read"]
+    certificates = tuple(read_certificate(der or b"") for der in blocks)
     unreadable = [fault for certificate in certificates for fault in certificate.faults]
     return certificates, [f"{what} cannot be read: {listing(unreadable, 3)}"] if unreadable else []
-
-
-def _to_der(body: str) -> bytes:
-    """Return the bytes of a PEM block; none where it is not base64, which is no certificate either."""
-    try:
-        return base64.b64decode("".join(body.split()), validate=True)
-    except ValueError:
-        return b""
 
 
 def _beginning(text: str) -> str:

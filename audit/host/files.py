@@ -6,8 +6,6 @@ A host sends owners, modes, ACLs, certificates and the digest of each key's SPKI
 
 from __future__ import annotations
 
-import base64
-import binascii
 import hashlib
 import re
 import shlex
@@ -17,12 +15,12 @@ from typing import Final
 from audit.host.script import filled, shell_text
 from audit.observation import FileFault, InstalledFile
 from audit.services.model import NamedFile, Section
+from audit.x509.pem import certificate_blocks
 
 PER_COMMAND: Final = 300  # files; eight processes each, and a command line holds 128 KiB (MAX_ARG_STRLEN)
 
 FILE_BYTES: Final = 1_048_576  # of a file that is read; the largest bundle of a distribution has some 250 KB
 
-_BLOCK = re.compile(r"-----BEGIN (?:X509 )?CERTIFICATE-----(?P<body>.*?)-----END", re.DOTALL)
 _ACL_FIELDS: Final = 3  # kind, name and rights
 _FAULTS: Final[tuple[FileFault, ...]] = ("directory", "denied", "empty")
 
@@ -110,15 +108,9 @@ def _fault(one: NamedFile, words: Mapping[str, str]) -> tuple[FileFault | None, 
 
 
 def _certificates(text: str) -> tuple[tuple[bytes, ...], bool]:
-    """Return the certificates in the order of the file, and whether one of the blocks is not base64 or has no end."""
-    found: list[bytes] = []
-    bad = text.count("-----BEGIN") > len(_BLOCK.findall(text))
-    for match in _BLOCK.finditer(text):
-        try:
-            found.append(base64.b64decode("".join(match["body"].split()), validate=True))
-        except binascii.Error:
-            bad = True
-    return tuple(der for der in found if der), bad or not all(found)
+    """Return the certificates in the order of the file, and whether any block is empty, not base64 or has no end."""
+    blocks = certificate_blocks(text)
+    return tuple(filter(None, blocks)), text.count("-----BEGIN") > len(blocks) or not all(blocks)
 
 
 def _open_folder(lines: Iterable[str]) -> str | None:

@@ -29,8 +29,10 @@ from audit.observation import Observation, RevocationAnswer, RevocationSource
 from audit.policy import Policy
 from audit.probe.fetch import Fetched, Fetcher
 from audit.probe.http_client import Question
+from audit.x509.der import encode_oid
 from audit.x509.path.served_chain import read_chain
 from audit.x509.path.trust_store import Anchors
+from audit.x509.raw import CRL_POINTS, OCSP
 from audit.x509.revocation.ocsp import question as ocsp_question
 from audit.x509.revocation.status import Subject
 
@@ -55,7 +57,7 @@ class ReplyCache(Protocol):
 
 
 _OCSP_REQUEST: Final = "application/ocsp-request"
-_OIDS: Final = (bytes.fromhex("0603551d1f"), bytes.fromhex("06082b06010505073001"))
+_OIDS: Final = (encode_oid(CRL_POINTS), encode_oid(OCSP))
 """The encoded object identifiers of cRLDistributionPoints and of OCSP as an access method (RFC 5280)."""
 _UNASKABLE: Final = "its serial number cannot stand in a question"
 

@@ -1,10 +1,12 @@
-"""The tag, length and value of DER elements (X.690), for the few fields that are wanted as raw bytes."""
+"""Splits DER into elements (X.690) and converts object identifiers, for fields that are needed as raw bytes."""
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import NamedTuple
 
 _VERSION = 0xA0  # [0] EXPLICIT: the version of a TBSCertificate, which version 1 leaves out
+_OID = 0x06
 _MAX_OID = 64  # octets
 _SPKI = 5  # after serialNumber, signature, issuer, validity, subject (RFC 5280 4.1)
 
@@ -51,8 +53,28 @@ def encoded(tag: int, *contents: bytes) -> bytes:
     return bytes((tag, 0x80 | len(size))) + size + content
 
 
-def dotted(content: bytes) -> str:
-    """Return the contents of an object identifier in dotted form (X.690 8.19); raises ValueError."""
+def read_oid(element: Element) -> str:
+    """Return an OBJECT IDENTIFIER in dotted form (X.690 8.19); raises ValueError for any other element."""
+    if element.tag != _OID:
+        raise ValueError(f"tag {element.tag:#04x} where an OBJECT IDENTIFIER is to be")
+    return _dotted(element.content)
+
+
+@lru_cache(maxsize=256)
+def encode_oid(dotted: str) -> bytes:
+    """Return an OBJECT IDENTIFIER as a whole element (X.690 8.19)."""
+    first, second, *rest = map(int, dotted.split("."))
+    return encoded(_OID, *map(_base_128, (40 * first + second, *rest)))
+
+
+def _base_128(arc: int) -> bytes:
+    """Return an arc in groups of seven bits, the highest bit set in all but the last."""
+    groups = range((max(arc.bit_length(), 1) + 6) // 7 - 1, -1, -1)
+    return bytes((arc >> 7 * group & 0x7F) | (0x80 if group else 0) for group in groups)
+
+
+@lru_cache(maxsize=1024)
+def _dotted(content: bytes) -> str:
     arcs, arc = list[int](), 0
     for octet in content:
         arc = arc << 7 | octet & 0x7F

@@ -14,7 +14,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from audit.x509 import loading
-from audit.x509.der import Element, dotted, elements, encoded
+from audit.x509.der import Element, elements, encoded, read_oid
 
 TLS_FEATURE: Final = "1.3.6.1.5.5.7.1.24"
 BASIC_CONSTRAINTS: Final = "2.5.29.19"
@@ -61,11 +61,11 @@ def _sequence(whole: bytes) -> list[Element]:
 def _extension(whole: bytes) -> bytes:
     """Return an extension as it is to be read; empty if it has no meaning then and is not critical."""
     oid, *flag, value = _sequence(whole)
-    simplify = _SIMPLER.get(dotted(oid.content))
+    simplify = _SIMPLER.get(read_oid(oid))
     if simplify is None:
         return whole
     simpler = simplify(value.content)
-    if simpler == _EMPTY and dotted(oid.content) == TLS_FEATURE and not flag:
+    if simpler == _EMPTY and read_oid(oid) == TLS_FEATURE and not flag:
         return b""
     return encoded(_SEQUENCE, oid.whole, *(one.whole for one in flag), encoded(_OCTETS, simpler))
 

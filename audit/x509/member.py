@@ -17,7 +17,7 @@ from cryptography.x509.oid import AuthorityInformationAccessOID
 
 from audit.x509 import loading
 from audit.x509.certificate import Fault
-from audit.x509.der import Element, elements
+from audit.x509.der import Element, elements, encode_oid
 from audit.x509.extensions import extensions_of
 from audit.x509.fields import UNREADABLE, CanonicalName, canonical, reason_of
 from audit.x509.fields import key as key_of
@@ -122,12 +122,12 @@ class Member:
 
     def raw_extension(self, oid: str) -> bytes | None:
         """Return the contents of an extension as encoded, for what the library does not decode; or None."""
-        wanted = _encoded(oid)
+        wanted = encode_oid(oid)
         for field in self.raw[_FIELDS:]:
             if field.tag == _EXTENSIONS:
                 for extension in elements(elements(field.content)[0].content):
                     parts = elements(extension.content)
-                    if parts[0].content == wanted:
+                    if parts[0].whole == wanted:
                         return parts[-1].content
         return None
 
@@ -195,9 +195,3 @@ def _or_fault(place: str, read: Callable[[], _Value], otherwise: _Value, unread:
 
 def _fault(place: str, error: Exception) -> Fault:
     return Fault(place, reason_of(error))
-
-
-def _encoded(oid: str) -> bytes:
-    """Return the contents octets of an object identifier whose arcs after the second are below 128 (X.690 8.19)."""
-    first, second, *rest = map(int, oid.split("."))
-    return bytes((40 * first + second, *rest))

@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from functools import lru_cache
 from typing import Final
 
-from audit.x509.der import Element, dotted, elements
+from audit.x509.der import Element, elements, read_oid
 
 KEY_USAGE: Final = "2.5.29.15"
 SAN: Final = "2.5.29.17"
@@ -30,7 +30,7 @@ COMMON_NAME: Final = "2.5.4.3"
 
 KEY_CERT_SIGN, CRL_SIGN = 5, 6  # bits of a key usage (RFC 5280 4.2.1.3)
 
-_BOOLEAN, _INTEGER, _BITS, _OCTETS, _OID, _UTC_TIME, _SEQUENCE = 0x01, 0x02, 0x03, 0x04, 0x06, 0x17, 0x30
+_BOOLEAN, _INTEGER, _BITS, _OCTETS, _UTC_TIME, _SEQUENCE = 0x01, 0x02, 0x03, 0x04, 0x17, 0x30
 _KINDS: Final = {_BITS: "BIT STRING", _OCTETS: "OCTET STRING", _SEQUENCE: "SEQUENCE"}
 _DNS_NAME, _URI, _IP_ADDRESS = 0x82, 0x86, 0x87  # of a GeneralName (RFC 5280 4.2.1.6)
 _VERSION, _UNIQUE_IDS, _EXTENSIONS = 0xA0, (0x81, 0x82, 0xA1, 0xA2), 0xA3
@@ -80,7 +80,7 @@ class Reading:
     @property
     def algorithm_oid(self) -> str:
         """The OID of the algorithm by which it is signed."""
-        return _oid(_one(self.algorithm, trailing=True))
+        return read_oid(_one(self.algorithm, trailing=True))
 
     @property
     def serial_number(self) -> int:
@@ -112,7 +112,7 @@ class Reading:
     def usages(self) -> tuple[str, ...] | None:
         """The OIDs of the extended key usage; None where the extension is not there."""
         parts = self._sequence(EKU)
-        return None if parts is None else tuple(_oid(part) for part in parts)
+        return None if parts is None else tuple(read_oid(part) for part in parts)
 
     @property
     def dns_names(self) -> tuple[str, ...]:
@@ -129,7 +129,7 @@ class Reading:
     @property
     def policies(self) -> tuple[str, ...]:
         """The OIDs of the certificate policies."""
-        return tuple(_oid(_one(part.content, trailing=True)) for part in self._sequence(POLICIES) or ())
+        return tuple(read_oid(_one(part.content, trailing=True)) for part in self._sequence(POLICIES) or ())
 
     @property
     def authority_key_id(self) -> bytes | None:
@@ -140,7 +140,7 @@ class Reading:
     def ocsp_urls(self) -> tuple[str, ...]:
         """Where OCSP of this certificate is answered (RFC 5280 4.2.2.1)."""
         pairs = (elements(part.content) for part in self._sequence(ACCESS) or ())
-        places = (place for method, place in pairs if _oid(method) == OCSP)
+        places = (place for method, place in pairs if read_oid(method) == OCSP)
         return tuple(place.content.decode("latin-1") for place in places if place.tag == _URI)
 
     @property
@@ -200,7 +200,7 @@ def _extensions(fields: list[Element]) -> tuple[dict[str, Extension], tuple[str,
             oid, *flag, value = elements(part.content)
             if value.tag != _OCTETS:
                 raise ValueError("the value of an extension is an OCTET STRING")
-            if (name := _oid(oid)) in found:
+            if (name := read_oid(oid)) in found:
                 repeated.append(name)
             else:
                 found[name] = Extension(bool(flag) and flag[0].content != b"\0", value.content)
@@ -229,17 +229,11 @@ def _one(der: bytes, *, trailing: bool = False) -> Element:
     return found[0]
 
 
-def _oid(element: Element) -> str:
-    if element.tag != _OID:
-        raise ValueError(f"tag {element.tag:#04x} where an OBJECT IDENTIFIER is to be")
-    return dotted(element.content)
-
-
 @lru_cache(maxsize=512)
 def _attributes(name: bytes) -> tuple[tuple[str, str], ...]:
     """Return the attributes of a name, as OID and text."""
     pairs = (elements(one.content) for rdn in elements(name) for one in elements(rdn.content))
-    return tuple((_oid(kind), text.content.decode(_STRINGS.get(text.tag, "latin-1"))) for kind, text in pairs)
+    return tuple((read_oid(kind), text.content.decode(_STRINGS.get(text.tag, "latin-1"))) for kind, text in pairs)
 
 
 @lru_cache(maxsize=512)

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
 
-from audit.x509.der import dotted, elements, spki_of, tbs_fields
+from audit.x509.der import elements, read_oid, spki_of, tbs_fields
 from audit.x509.public_keys import public_key_of
 
 ALGORITHMS: Final[dict[str, tuple[str, str | None]]] = {
@@ -86,7 +86,7 @@ class SignatureAlgorithm:
 def read_identifier(identifier: bytes, *, of_key: bool = False) -> SignatureAlgorithm:
     """Read an AlgorithmIdentifier in DER, of a signature or a key; raises ValueError for one that cannot be read."""
     oid, *parameters = elements(elements(identifier)[0].content)
-    number = dotted(oid.content)
+    number = read_oid(oid)
     name, digest = ALGORITHMS.get(number, (number, None))
     if number != _PSS or (of_key and not parameters):
         return SignatureAlgorithm(name, digest)
@@ -113,15 +113,15 @@ def _digest(identifier: bytes) -> str:
     oid, *parameters = elements(elements(identifier)[0].content)
     if [element.whole for element in parameters] not in ([], [b"\x05\x00"]):
         raise ValueError("a digest has parameters")
-    if (number := dotted(oid.content)) not in _DIGEST_OIDS:
+    if (number := read_oid(oid)) not in _DIGEST_OIDS:
         raise ValueError(f"the digest {number} is unknown")
     return _DIGEST_OIDS[number]
 
 
 def _mask_digest(identifier: bytes) -> str:
     oid, digest = elements(elements(identifier)[0].content)
-    if dotted(oid.content) != _MASK:
-        raise ValueError(f"the mask generation function {dotted(oid.content)} is unknown")
+    if read_oid(oid) != _MASK:
+        raise ValueError(f"the mask generation function {read_oid(oid)} is unknown")
     return _digest(digest.whole)
 
 

@@ -7,7 +7,7 @@ from typing import Final
 
 from cryptography import x509
 
-from audit.x509.der import elements
+from audit.x509.der import elements, encode_oid
 from audit.x509.extensions import TLS_FEATURE, feature_number
 from audit.x509.member import Member
 from audit.x509.violation import PROFILE, Breach
@@ -44,7 +44,7 @@ PROCESSED: Final = (
 )
 """Extensions that are processed here and may thus be critical; the next are known by their OID alone."""
 
-_FEATURE: Final = bytes.fromhex("06082b06010505070118")  # the TLS feature extension
+_FEATURE: Final = encode_oid(TLS_FEATURE)
 _EMPTY: Final = b"\x30\x00"  # a SEQUENCE
 
 PROCESSED_OIDS: Final = ("2.5.29.33",)  # policyMappings

@@ -13,7 +13,7 @@ from typing import Final
 from cryptography import x509
 from cryptography.x509.oid import CertificatePoliciesOID
 
-from audit.x509.der import dotted, elements
+from audit.x509.der import elements, read_oid
 from audit.x509.member import Member
 from audit.x509.violation import PROFILE, Breach
 
@@ -121,7 +121,7 @@ def _mappings(member: Member) -> Mapping[str, frozenset[str]] | None:
     try:
         (pairs,) = elements(found.value)
         for pair in elements(pairs.content):
-            issuer, subject = (dotted(one.content) for one in elements(pair.content))
+            issuer, subject = map(read_oid, elements(pair.content))
             mappings[issuer] = mappings.get(issuer, frozenset()) | {subject}
     except ValueError:
         return None

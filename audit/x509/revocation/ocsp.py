@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import ocsp
 
 from audit.x509.certificate import Fault
-from audit.x509.der import Element, elements
+from audit.x509.der import Element, elements, read_oid
 from audit.x509.fields import UNREADABLE, CanonicalName, canonical
 from audit.x509.loading import unwarned
 from audit.x509.member import Member, read_member
@@ -28,7 +28,7 @@ from audit.x509.violation import Breach
 MAX_OCTETS: Final = 256 * 1024  # an answer about one certificate is some 500 bytes, with its signer's some 2,000
 _MAX_CERTIFICATES: Final = 8
 _MAX_ANSWERS: Final = 256
-_NONCE: Final = bytes.fromhex("2b0601050507300102")  # id-pkix-ocsp-nonce (RFC 9654)
+_NONCE: Final = "1.3.6.1.5.5.7.48.1.2"  # id-pkix-ocsp-nonce (RFC 9654)
 _EXTENSIONS: Final = 0xA1  # [1]: of the answer as a whole, and of each single one
 _DIGESTS: Final = ("sha1", "sha256", "sha384", "sha512")
 _STATUSES: Final = {
@@ -194,18 +194,18 @@ def _single(one: ocsp.OCSPSingleResponse, fields: Sequence[Element]) -> Single:
     )
 
 
-def _extensions(fields: Sequence[Element]) -> Iterator[tuple[bytes, bool, bytes]]:
+def _extensions(fields: Sequence[Element]) -> Iterator[tuple[str, bool, bytes]]:
     """Yield object identifier, whether it is critical, and contents of the extensions that stand last in fields."""
     for one in filter(lambda each: each.tag == _EXTENSIONS, fields):
         for extension in elements(elements(one.content)[0].content):
             name, *flag, content = elements(extension.content)
-            yield name.content, any(flag[0].content) if flag else False, content.content
+            yield read_oid(name), any(flag[0].content) if flag else False, content.content
 
 
 def _critical(fields: Sequence[Element]) -> Iterator[Breach]:
     for name, is_critical, _ in _extensions(fields):
         if is_critical and name != _NONCE:
-            yield Breach("RFC 6960 4.4", f"a critical extension of the answer is not known ({name.hex()})")
+            yield Breach("RFC 6960 4.4", f"a critical extension of the answer is not known ({name})")
 
 
 def _nonce(fields: Sequence[Element]) -> bytes | None:
