@@ -39,7 +39,7 @@ class Blocked:
     """A case whose repair would begin and then wait, and for what."""
 
     case_id: str
-    why: str
+    by: Blocker
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,7 +36,7 @@ def plan_lines(plan: Plan) -> Iterator[str]:
     yield f"{len(plan.cases)} to repair, {len(plan.waiting)} waiting, {len(plan.explained)} explained"
     for case in plan.cases:
         yield from ("", *_case_lines(case, "canary: " if case is plan.canary else ""))
-        yield from (_line("blocked", one.why) for one in plan.blocked if one.case_id == case.id)
+        yield from (_line("blocked", one.by.text) for one in plan.blocked if one.case_id == case.id)
     for waiting in plan.waiting:
         yield from ("", *_case_lines(waiting.case, "waiting: "))
         yield from (_line("waits", blocker.text) for blocker in waiting.blocked_by)

@@ -16,6 +16,8 @@ from audit.probe import Limits
 from remediate.case import VALIDATED, Case
 from remediate.evidence import Evidence, Seen
 from remediate.lookup import LookUps
+from remediate.model.causes import Cause
+from remediate.obstacle import Blocker
 from remediate.plan import Blocked, Plan
 from remediate.planning import tlsa
 from remediate.steps.step import Stuck
@@ -43,19 +45,17 @@ def with_records(planned: Plan, evidence: Evidence, resolution: Resolution) -> P
         return replace(planned, notes=(*planned.notes, _WITHOUT_DNS))
     pool = ThreadPoolExecutor(_AT_ONCE)
     try:
-        reasons = list(pool.map(partial(_reason, evidence, resolution), cases))
+        blockers = list(pool.map(partial(_blocker, evidence, resolution), cases))
     except KeyboardInterrupt:
         resolution.stop.set()
         raise
     finally:
         pool.shutdown(cancel_futures=True)
-    return replace(
-        planned, blocked=tuple(Blocked(case.id, why) for case, why in zip(cases, reasons, strict=True) if why)
-    )
+    return replace(planned, blocked=tuple(Blocked(case.id, by) for case, by in zip(cases, blockers, strict=True) if by))
 
 
-def _reason(evidence: Evidence, resolution: Resolution, case: Case) -> str:
-    """Return why a case would wait; nothing if no TLSA record binds it."""
+def _blocker(evidence: Evidence, resolution: Resolution, case: Case) -> Blocker | None:
+    """Return why a case would wait; None if no TLSA record binds it."""
     seen = tuple(_on_host(evidence, case.host))
     own = frozenset(address for one in seen for address in one.own_addresses or ())
     may_serve_mail = is_mail_served(case, [one.endpoint for one in seen if tlsa.is_at_smtp_port(one.endpoint)])
@@ -63,8 +63,8 @@ def _reason(evidence: Evidence, resolution: Resolution, case: Case) -> str:
     try:
         found = bound_by(Inquiry(case, lookups, limits, stop, own, may_serve_mail))
     except Stuck as stuck:
-        return str(stuck)
-    return announced(found) if found.records else ""
+        return Blocker(stuck.cause, str(stuck))
+    return Blocker(Cause.DNS_TLSA, announced(found)) if found.records else None
 
 
 def _on_host(evidence: Evidence, label: str) -> Iterator[Seen]:

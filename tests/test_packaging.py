@@ -117,7 +117,9 @@ def test_the_wheel_holds_the_checks_and_their_files_and_no_tests(wheel: Path) ->
     policies = {f"audit/policy/profiles/{name}.toml" for name in builtin_profiles()}
     others = {"audit/py.typed", "pytest_sslaudit/py.typed", "pytest_sslaudit/reports/html.css"}
     checks = {f"audit/checks/{file.name}" for file in (audit_folder() / "checks").glob("test_*.py")}
-    assert policies | others | checks <= set(names)
+    tables = {str(file.relative_to(ROOT)) for file in (ROOT / "remediate").rglob("*.sql")}
+    assert len(tables) >= 2
+    assert policies | others | checks | tables <= set(names)
     assert any(name.endswith(".dist-info/licenses/LICENSE") for name in names)
 
 

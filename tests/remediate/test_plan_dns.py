@@ -85,7 +85,9 @@ def test_json_names_it_by_case_and_is_read_again(planning: Planning, monkeypatch
     publish(monkeypatch, "_443._tcp.www.example.com", "TLSA", RECORD)
     text = planning.plan("--json")
     made = json.loads(text)
-    assert [(one["case_id"], RECORD in one["why"]) for one in made["blocked"]] == [(made["cases"][0]["id"], True)]
+    (blocked,) = made["blocked"]
+    assert (blocked["case_id"], blocked["by"]["cause"]) == (made["cases"][0]["id"], "dns.tlsa")
+    assert RECORD in blocked["by"]["text"]
     assert read_plan(text, "it").blocked[0].case_id == made["cases"][0]["id"]
     del made["blocked"], made["notes"]
     assert read_plan(json.dumps(made), "an earlier plan").blocked == ()
