@@ -102,5 +102,5 @@ def test_object_identifier_is_read_as_it_was_encoded(oid: str) -> None:
     "element", [Element(0x05, b"", b"\5\0"), Element(0x06, b"", b"\6\0"), Element(0x06, b"\x88", b"")]
 )
 def test_element_that_is_not_an_object_identifier_is_refused(element: Element) -> None:
-    with pytest.raises(ValueError, match="OBJECT IDENTIFIER|object identifier"):
+    with pytest.raises(ValueError, match=r"OBJECT IDENTIFIER|object identifier"):
         read_oid(element)
