@@ -1,19 +1,13 @@
-"""Who put a certificate where it lies: an agent that renews it, or the distribution as a placeholder.
-
-It knows the paths these use and what their placeholders say of themselves, and refuses to guess from anything else.
-"""
+"""Finds the agent that renews a certificate by its path, and the placeholders that distributions install."""
 
 from __future__ import annotations
 
 import re
-import warnings
 from collections.abc import Collection, Iterable
 from typing import Final
 
-from cryptography import x509
-from cryptography.x509.oid import NameOID
-
 from audit.observation import InstalledFile
+from audit.x509.certificate import read_certificate
 
 _OWNERS: Final[tuple[tuple[str, str], ...]] = (
     (r"^/etc/letsencrypt/(live|archive)/|^/var/snap/certbot/", "certbot"),
@@ -62,12 +56,8 @@ def is_snakeoil(files: Iterable[InstalledFile]) -> bool:
 
 def _is_home_made(der: bytes) -> bool:
     """Return whether a certificate names itself as issuer, or the throw-away CA of RHEL's sscg."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # odd certificates warn; what is odd about them is judged elsewhere
-            certificate = x509.load_der_x509_certificate(der)
-            issuer = certificate.issuer
-            made_by = [part.value for part in issuer.get_attributes_for_oid(NameOID.ORGANIZATION_NAME)]
-            return issuer == certificate.subject or made_by == ["Unspecified"]
-    except (ValueError, TypeError, x509.InvalidVersion):
+    certificate = read_certificate(der)
+    if not certificate.can_ask("canonical_issuer", "canonical_subject", "issuer_organization"):
         return False
+    is_self_issued = certificate.canonical_issuer == certificate.canonical_subject
+    return is_self_issued or certificate.issuer_organization == "Unspecified"

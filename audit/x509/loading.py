@@ -1,6 +1,6 @@
-"""Reads with the library without its warnings: of odd serial numbers and country names, an error under `-W error`.
+"""Calls the library without its warnings about odd serial numbers and country names, and parses a certificate once.
 
-It knows nothing of what is read, but that a certificate needs to be parsed once only.
+Nothing else in the audit may change the filters of warnings: they belong to the whole process, and the lock is here.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _READING = threading.RLock()
 
 @contextmanager
 def unwarned() -> Iterator[None]:
-    """Ignore warnings within; one thread at a time, since filters belong to the whole process."""
+    """Ignore warnings within; one thread at a time, because the filters belong to the whole process."""
     with _READING, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
@@ -26,6 +26,6 @@ def unwarned() -> Iterator[None]:
 
 @lru_cache(maxsize=4096)
 def parsed(der: bytes) -> x509.Certificate:
-    """Parse a certificate; raises what the library raises. Whoever reads it, it is parsed once."""
+    """Parse a certificate once for all readers; raises what the library raises."""
     with unwarned():
         return x509.load_der_x509_certificate(der)

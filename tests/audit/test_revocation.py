@@ -13,7 +13,7 @@ from cryptography.x509 import ocsp
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from audit.x509.certificate import Fault
-from audit.x509.der import elements
+from audit.x509.der import elements, encoded
 from audit.x509.member import Member, read_member
 from audit.x509.revocation.crl import RevocationList, indexed, read_crl
 from audit.x509.revocation.ocsp import nonce_of, question, read_ocsp
@@ -157,6 +157,15 @@ def test_the_question_names_the_certificate_and_a_nonce_is_compared_where_both_h
     assert told(Answer(extensions=theirs).der, asked=asked).word == "good"  # kept from another question
     said = told(Answer(extensions=theirs).der, asked=with_nonce)
     assert (said.word, "its nonce is not ours" in said.why) == ("unknown", True)
+
+
+def test_nonce_of_a_request_about_two_certificates_is_read() -> None:
+    asked = question(member(ASKED), member(CA), nonce=b"n" * 32) or b""
+    requests, extensions = elements(elements(elements(asked)[0].content)[0].content)
+    both = encoded(0x30, encoded(0x30, encoded(0x30, requests.content * 2), extensions.whole))
+    with pytest.raises(NotImplementedError):
+        ocsp.load_der_ocsp_request(both)
+    assert nonce_of(both) == b"n" * 32
 
 
 def test_of_several_answers_in_one_the_one_about_the_certificate_counts() -> None:

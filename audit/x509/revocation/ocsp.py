@@ -30,6 +30,7 @@ _MAX_CERTIFICATES: Final = 8
 _MAX_ANSWERS: Final = 256
 _NONCE: Final = "1.3.6.1.5.5.7.48.1.2"  # id-pkix-ocsp-nonce (RFC 9654)
 _EXTENSIONS: Final = 0xA1  # [1]: of the answer as a whole, and of each single one
+_REQUEST_EXTENSIONS: Final = 0xA2  # [2] of a TBSRequest
 _DIGESTS: Final = ("sha1", "sha256", "sha384", "sha512")
 _STATUSES: Final = {
     ocsp.OCSPResponseStatus.MALFORMED_REQUEST: "malformedRequest: the responder did not understand the question",
@@ -93,11 +94,10 @@ def question(member: Member, issuer: Member, *, nonce: bytes | None = None) -> b
 
 
 def nonce_of(request: bytes) -> bytes | None:
-    """Return the nonce of a request, or None; never raises."""
+    """Return the nonce of a request, of any number of certificates; None if it has none. Never raises."""
     try:
-        with unwarned():
-            return ocsp.load_der_ocsp_request(request).extensions.get_extension_for_class(x509.OCSPNonce).value.nonce
-    except (*UNREADABLE, x509.ExtensionNotFound):
+        return _nonce(elements(elements(elements(request)[0].content)[0].content), _REQUEST_EXTENSIONS)
+    except (ValueError, IndexError):
         return None
 
 
@@ -194,9 +194,9 @@ def _single(one: ocsp.OCSPSingleResponse, fields: Sequence[Element]) -> Single:
     )
 
 
-def _extensions(fields: Sequence[Element]) -> Iterator[tuple[str, bool, bytes]]:
+def _extensions(fields: Sequence[Element], tag: int = _EXTENSIONS) -> Iterator[tuple[str, bool, bytes]]:
     """Yield object identifier, whether it is critical, and contents of the extensions that stand last in fields."""
-    for one in filter(lambda each: each.tag == _EXTENSIONS, fields):
+    for one in filter(lambda field: field.tag == tag, fields):
         for extension in elements(elements(one.content)[0].content):
             name, *flag, content = elements(extension.content)
             yield read_oid(name), any(flag[0].content) if flag else False, content.content
@@ -208,8 +208,8 @@ def _critical(fields: Sequence[Element]) -> Iterator[Breach]:
             yield Breach("RFC 6960 4.4", f"a critical extension of the answer is not known ({name})")
 
 
-def _nonce(fields: Sequence[Element]) -> bytes | None:
-    found = next((content for name, _, content in _extensions(fields) if name == _NONCE), None)
+def _nonce(fields: Sequence[Element], tag: int = _EXTENSIONS) -> bytes | None:
+    found = next((content for name, _, content in _extensions(fields, tag) if name == _NONCE), None)
     if found is None:
         return None
     inner = elements(found)
