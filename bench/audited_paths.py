@@ -37,8 +37,9 @@ from audit.endpoint import Endpoint, parse_endpoint
 from audit.observation import DnsView, Handshake, Observation
 from audit.policy import load_profile
 from audit.verdict import Finding, Judgement
+from audit.x509.algorithms import is_signed_by
 from audit.x509.certificate import read_certificate
-from audit.x509.path.served_path import is_signed_by
+from audit.x509.member import readable_members
 from audit.x509.path.trust_store import Anchors
 from bench.paths import CONTRADICTED, OF_WEB, Case, der_of, here, read_cases, time_of
 from pytest_sslaudit.evidence import Spool
@@ -247,11 +248,15 @@ def _in_order(case: Case) -> list[str]:
     """Return the intermediates so that each certifies one before it, if there is one left that does."""
     left, ordered = list(case["untrusted_intermediates"]), [case["peer_certificate"]]
     for below in ordered:  # grows while it is walked
-        certificate = read_certificate(der_of(below))
-        issuers = [pem for pem in left if is_signed_by(certificate, read_certificate(der_of(pem)))]
+        issuers = [pem for pem in left if _is_issued_by(below, pem)]
         left = [pem for pem in left if pem not in issuers]
         ordered += issuers
     return [*ordered[1:], *left]
+
+
+def _is_issued_by(below: str, above: str) -> bool:
+    members = readable_members(map(der_of, (below, above)))
+    return len(members) == 2 and is_signed_by(*members, by_any_algorithm=True) is True
 
 
 def _loaded(pem: str) -> crypto.X509:

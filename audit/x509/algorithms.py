@@ -1,18 +1,19 @@
 """Which keys and signature algorithms may be in a path: what clients verify, and what public CAs may use.
 
-A signature is verified only with a key that clients accept: a hostile key could make the verification take long.
+`is_signed_by` verifies every signature of the audit. Those of a path are verified only with keys that clients accept,
+because a hostile key can make the verification take long.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from functools import lru_cache
-from typing import Final
+from typing import Final, Protocol
 
 from audit.x509.loading import unwarned
 from audit.x509.member import Member
 from audit.x509.public_keys import KeyFacts
-from audit.x509.signatures import SignatureAlgorithm, is_made_by, read_identifier
+from audit.x509.signatures import Signature, SignatureAlgorithm, is_made_by, read_identifier
 from audit.x509.violation import PROFILE, Breach
 
 CURVES: Final = {"P-256": "sha256", "P-384": "sha384", "P-521": "sha512"}
@@ -115,21 +116,47 @@ def is_usable(signer: Member, identifier: bytes) -> bool:
     return signer.public_key is not None and all(breach.kind == PROFILE for breach in breaches)
 
 
-@lru_cache(maxsize=8192)
-def is_signed_by(member: Member, issuer: Member) -> bool | None:
-    """Return whether an issuer's key made a certificate's signature; None if clients do not verify one like it."""
-    if member.inner_algorithm != member.outer_algorithm or not is_usable(issuer, member.inner_algorithm):
+class Signed(Hashable, Protocol):
+    """A certificate, a CRL or an OCSP response."""
+
+    @property
+    def signature(self) -> Signature:
+        """Its signature."""
+
+
+def is_signed_by(signed: Signed, signer: Member, *, by_any_algorithm: bool = False) -> bool | None:
+    """Return whether the key of a certificate made a signature; None if that is not known.
+
+    A signature is verified only if clients do so, with a key and an algorithm that they accept; for every other one
+    the outcome is None. With `by_any_algorithm` it is verified even then, and None means that it cannot be here.
+    """
+    verify = _verified_certificate if isinstance(signed, Member) else _verified_status
+    verified = verify(signed, signer)
+    return _verified_by_any(signed, signer) if verified is None and by_any_algorithm else verified
+
+
+def _verified(signed: Signed, signer: Member) -> bool | None:
+    signature = signed.signature
+    if not signature.is_consistent or not is_usable(signer, signature.algorithm):
         return None
-    return has_signed(issuer, member.inner_algorithm, member.parsed.signature, member.parsed.tbs_certificate_bytes)
+    return _is_made_by(signature, signer) is True
 
 
-def has_signed(signer: Member, identifier: bytes, signature: bytes, signed: bytes) -> bool:
-    """Return whether a key made a signature by an algorithm; the two are usable."""
-    algorithm = algorithm_of(identifier)
+_verified_certificate: Final = lru_cache(maxsize=8192)(_verified)
+_verified_status: Final = lru_cache(maxsize=512)(_verified)  # it keeps what is signed alive, and a CRL may be large
+
+
+@lru_cache(maxsize=4096)
+def _verified_by_any(signed: Signed, signer: Member) -> bool | None:
+    return _is_made_by(signed.signature, signer)
+
+
+def _is_made_by(signature: Signature, signer: Member) -> bool | None:
+    algorithm = algorithm_of(signature.algorithm)
     if signer.public_key is None or algorithm is None:
-        return False
+        return None
     with unwarned():
-        return is_made_by(signer.public_key, signer.key_algorithm, algorithm, signature, signed) is True
+        return is_made_by(signer.public_key, signer.key_algorithm, algorithm, signature.octets, signature.signed)
 
 
 def pairing_breaches(member: Member, issuer: Member) -> Iterator[Breach]:

@@ -5,7 +5,7 @@ What cannot be read stands in `unread`; a certificate without readable names has
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
@@ -22,7 +22,7 @@ from audit.x509.extensions import extensions_of
 from audit.x509.fields import UNREADABLE, CanonicalName, canonical, reason_of
 from audit.x509.fields import key as key_of
 from audit.x509.public_keys import KeyFacts, public_key_of
-from audit.x509.signatures import SignatureAlgorithm, key_algorithm
+from audit.x509.signatures import Signature, SignatureAlgorithm, key_algorithm
 
 _Extension = TypeVar("_Extension", bound=x509.ExtensionType)
 _Value = TypeVar("_Value")
@@ -85,6 +85,12 @@ class Member:
     def inner_algorithm(self) -> bytes:
         """The signature field of the TBSCertificate."""
         return self.raw[1].whole
+
+    @property
+    def signature(self) -> Signature:
+        """The signature of its issuer."""
+        parsed, is_consistent = self.parsed, self.inner_algorithm == self.outer_algorithm
+        return Signature(self.outer_algorithm, parsed.signature, parsed.tbs_certificate_bytes, is_consistent)
 
     @property
     def validity(self) -> tuple[Element, ...]:
@@ -150,6 +156,11 @@ def read_member(der: bytes) -> Member | Fault:
             return _read(der)
         except UNREADABLE as error:
             return _fault("Certificate", error)
+
+
+def readable_members(ders: Iterable[bytes]) -> tuple[Member, ...]:
+    """Return those of some certificates (DER) whose names and times can be read."""
+    return tuple(member for member in map(read_member, ders) if isinstance(member, Member))
 
 
 def _read(der: bytes) -> Member:

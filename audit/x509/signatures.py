@@ -64,6 +64,16 @@ _UNUSABLE: Final = (TypeError, ValueError, UnsupportedAlgorithm)
 
 
 @dataclass(frozen=True, slots=True)
+class Signature:
+    """A signature as it stands in a certificate, CRL or OCSP response, and the octets that it signs."""
+
+    algorithm: bytes  # the whole AlgorithmIdentifier beside it
+    octets: bytes
+    signed: bytes
+    is_consistent: bool = True  # whether a certificate names the same algorithm within (RFC 5280 4.1.1.2)
+
+
+@dataclass(frozen=True, slots=True)
 class SignatureAlgorithm:
     """An algorithm: its name (its OID if it has no name here) and its digest, if it has one of its own.
 

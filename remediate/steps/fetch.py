@@ -6,16 +6,17 @@ hostile. The certificate and its key stay as they are.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
 from audit.analysis.chains import outlived
 from audit.analysis.installed_files import bundles
 from audit.probe.fetch import Unfetched
 from audit.text import sentence
+from audit.x509.algorithms import is_signed_by
 from audit.x509.certificate import Certificate, read_certificate
+from audit.x509.member import readable_members
 from audit.x509.path.served_chain import read_chain
-from audit.x509.path.served_path import is_signed_by
 from audit.x509.pem import certificates_in, certificates_of
 from remediate.answer import Installable, Refusal, judge_chain
 from remediate.hosts import script
@@ -131,7 +132,7 @@ def _published(
     """Return what the first place gives that was not asked yet: of a certificate whose issuer is not known, if any."""
     leaf, found = known
     reached = read_chain((leaf.der, *found), site.means.anchors, site.means.clock()).reached
-    for certificate in sorted(reached, key=lambda one: any(is_signed_by(one, other) for other in reached)):
+    for certificate in sorted(reached, key=lambda one: _is_issued_by(one, (other.der for other in reached))):
         for url in certificate.ca_issuers if certificate.can_ask("ca_issuers") else ():
             if url not in asked:
                 asked.add(url)
@@ -143,9 +144,16 @@ def _published(
     return ()
 
 
+def _is_issued_by(subject: Certificate, ders: Iterable[bytes]) -> bool:
+    """Return whether the key of any of these certificates (DER) made the signature of another one."""
+    issuers = readable_members(ders)
+    members = readable_members([subject.der])
+    return any(is_signed_by(member, issuer, by_any_algorithm=True) for member in members for issuer in issuers)
+
+
 def _issuers(subject: Certificate, found: tuple[bytes, ...], url: str, faults: list[str]) -> tuple[bytes, ...]:
     """Return what was found where any of it has made the signature; nothing of it else."""
-    if any(is_signed_by(subject, read_certificate(der)) for der in found):
+    if _is_issued_by(subject, found):
         return found
     faults.append(f"{url!a}: {'none of it has issued' if found else 'it is no certificate for'} {subject}")
     return ()

@@ -8,7 +8,9 @@ from __future__ import annotations
 import ipaddress
 from typing import Final
 
+from audit.x509.algorithms import ADMITTED
 from audit.x509.certificate import read_certificate
+from audit.x509.der import encoded
 from audit.x509.lint import Rule, day
 from audit.x509.raw import ACCESS, AUTHORITY_KEY, CRL_SIGN, EKU, KEY_CERT_SIGN, POLICIES, SAN, Reading
 
@@ -17,14 +19,6 @@ BR: Final = day(2012, 7, 1)
 COPIED: Final = day(2021, 8, 25)  # ballot SC47v2
 
 _PSS: Final = "1.2.840.113549.1.1.10"
-_PSS_ADMITTED: Final = tuple(
-    bytes.fromhex(
-        f"06092a864886f70d01010a3034a00f300d06096086480165030402{digest}0500a11c301a06092a864886f70d010108"
-        f"300d06096086480165030402{digest}0500a2030201{salt}"
-    )
-    for digest, salt in (("01", "20"), ("02", "30"), ("03", "40"))
-)
-"""SHA-256, SHA-384 and SHA-512, each with a mask by the same digest and a salt as long as it."""
 
 SEQUENCES: Final = {
     "2.5.29.9": "subjectDirectoryAttributes",
@@ -124,7 +118,7 @@ def repeated_extension(reading: Reading) -> str | None:
 
 def pss_parameters(reading: Reading) -> str | None:
     """Require of a signature by RSASSA-PSS one of the encodings that clients know, byte by byte."""
-    if reading.algorithm_oid != _PSS or reading.algorithm in _PSS_ADMITTED:
+    if reading.algorithm_oid != _PSS or encoded(0x30, reading.algorithm) in ADMITTED:
         return None
     return "the parameters of RSASSA-PSS are not encoded as they must be"
 

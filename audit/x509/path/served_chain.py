@@ -13,7 +13,7 @@ from typing import Final
 
 from audit.verdict import Inconclusive
 from audit.x509.certificate import Certificate, read_certificate
-from audit.x509.path.served_path import Search, is_signed_by, linked, names_key_of
+from audit.x509.path.served_path import Search, linked, names_key_of, signature_links
 from audit.x509.path.trust_store import LINKED, Anchors
 from audit.x509.path.validator import Validation, validate_path
 
@@ -140,12 +140,12 @@ def _forged(path: tuple[Certificate, ...]) -> Certificate | None:
 
     `validate_path` follows a signature that it does not verify, with an algorithm that no client accepts.
     """
-    return next((issuer for below, issuer in pairwise(path) if is_signed_by(below, issuer) is False), None)
+    return next((issuer for below, issuer in pairwise(path) if signature_links(below, issuer) is False), None)
 
 
 def _unverified(path: tuple[Certificate, ...]) -> tuple[Certificate, ...]:
     steps = pairwise(path)
-    return tuple(certificate for certificate, issuer in steps if is_signed_by(certificate, issuer) is None)
+    return tuple(certificate for certificate, issuer in steps if signature_links(certificate, issuer) is None)
 
 
 def _order_faults(

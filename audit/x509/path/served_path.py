@@ -7,30 +7,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Final
 
-from audit.x509.algorithms import is_signed_by as is_accepted_signature
+from audit.x509.algorithms import is_signed_by
 from audit.x509.certificate import Certificate
-from audit.x509.member import Member, read_member
+from audit.x509.member import readable_members
 from audit.x509.path.trust_store import LINKED, Anchors
-from audit.x509.signatures import verifies
 
 MAX_SIGNATURES: Final = 100
 """Signatures verified for one leaf, as in Go's crypto/x509: a hostile chain can ask for one of each pair."""
 
 
-@lru_cache(maxsize=4096)
-def is_signed_by(certificate: Certificate, issuer: Certificate) -> bool | None:
+def signature_links(certificate: Certificate, issuer: Certificate) -> bool | None:
     """Return whether the issuer's key made the certificate's signature; None if that cannot be computed here."""
-    if certificate.parsed is None or issuer.parsed is None:
-        return None
-    below, above = read_member(certificate.der), read_member(issuer.der)
-    if isinstance(below, Member) and isinstance(above, Member):
-        verified = is_accepted_signature(below, above)  # computed for `validate_path` already
-        if verified is not None:
-            return verified
-    return verifies(certificate.parsed, issuer.parsed)
+    members = readable_members((certificate.der, issuer.der))
+    return is_signed_by(*members, by_any_algorithm=True) if len(members) == 2 else None
 
 
 def names_key_of(certificate: Certificate, issuer: Certificate) -> bool | None:
@@ -82,7 +73,7 @@ class Search:
         self.checked += 1
         if self.gave_up:
             return False
-        verified = is_signed_by(certificate, issuer)
+        verified = signature_links(certificate, issuer)
         return names_key_of(certificate, issuer) is not False if verified is None else verified
 
 

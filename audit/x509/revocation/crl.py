@@ -13,12 +13,13 @@ from typing import Any, Final, TypeVar, cast
 
 from cryptography import x509
 
-from audit.x509.algorithms import algorithm_breaches, has_signed, is_usable
+from audit.x509.algorithms import algorithm_breaches
 from audit.x509.certificate import Fault
 from audit.x509.der import elements
 from audit.x509.fields import UNREADABLE, CanonicalName, canonical
 from audit.x509.loading import unwarned
 from audit.x509.member import Member
+from audit.x509.signatures import Signature
 from audit.x509.violation import PROFILE, Breach
 
 _Extension = TypeVar("_Extension", bound=x509.ExtensionType)
@@ -44,6 +45,11 @@ class RevocationList:
         """Return the value of an extension, or None."""
         found = self.extensions.get(kind)
         return found.value if found is not None and isinstance(found.value, kind) else None
+
+    @property
+    def signature(self) -> Signature:
+        """The signature of the list."""
+        return Signature(self.algorithm, self.parsed.signature, self.parsed.tbs_certlist_bytes)
 
     @property
     def point(self) -> x509.IssuingDistributionPoint | None:
@@ -85,14 +91,6 @@ def read_crl(der: bytes) -> RevocationList | Fault:
             return _read(der)
         except UNREADABLE as error:
             return Fault("CertificateList", " ".join(str(error).split()) or type(error).__name__)
-
-
-@lru_cache(maxsize=512)
-def is_signed_by(crl: RevocationList, signer: Member) -> bool:
-    """Return whether a key made the signature of a list, in a way that clients verify."""
-    if not is_usable(signer, crl.algorithm):
-        return False
-    return has_signed(signer, crl.algorithm, crl.parsed.signature, crl.parsed.tbs_certlist_bytes)
 
 
 def _read(der: bytes) -> RevocationList:

@@ -12,12 +12,12 @@ from typing import Final
 
 from cryptography import x509
 
-from audit.x509.algorithms import is_signed_by as is_certified_by
+from audit.x509.algorithms import is_signed_by
 from audit.x509.certificate import Fault
 from audit.x509.fields import UNREADABLE, CanonicalName, canonical
 from audit.x509.loading import unwarned
 from audit.x509.member import Member
-from audit.x509.revocation.crl import RevocationList, is_signed_by
+from audit.x509.revocation.crl import RevocationList
 from audit.x509.violation import PROFILE, Breach
 
 CLAUSE: Final = "RFC 5280 6.3.3"
@@ -87,7 +87,7 @@ def _ask(crl: RevocationList, path: Sequence[Member], lists: _Lists, answer: _An
     Being listed counts even if a list is out of date or not about this certificate: nothing undoes a revocation but a
     hold that was lifted, and only a list in force would show that.
     """
-    if not any(_is_signed_by(crl, signer) for signer in _signers(crl, path, lists)):
+    if not any(_is_signed_by_crl_signer(crl, signer) for signer in _signers(crl, path, lists)):
         answer.doubts.append(Breach("RFC 5280 6.3.3 f", "a CRL is not signed by a key that may sign it"))
         return None
     flaws = tuple(flaw for flaw in crl.breaches(lists.at) if lists.strict or flaw.kind != PROFILE)
@@ -117,9 +117,9 @@ def _revoked(crl: RevocationList, member: Member) -> Breach | None:
     return Breach("RFC 5280 6.1.3 a 3", f"it was revoked {entry.revocation_date_utc:%Y-%m-%d %H:%M}{why}")
 
 
-def _is_signed_by(crl: RevocationList, signer: Member) -> bool:
+def _is_signed_by_crl_signer(crl: RevocationList, signer: Member) -> bool:
     usage = signer.get(x509.KeyUsage)
-    return (usage is None or usage.crl_sign) and is_signed_by(crl, signer)
+    return (usage is None or usage.crl_sign) and is_signed_by(crl, signer) is True
 
 
 def _signers(crl: RevocationList, path: Sequence[Member], lists: _Lists) -> Iterator[Member]:
@@ -131,7 +131,7 @@ def _signers(crl: RevocationList, path: Sequence[Member], lists: _Lists) -> Iter
     yield from (member for member in above if member.subject == crl.issuer)
     named = [member for member in lists.pool if member.subject == crl.issuer and member not in above]
     for member in named[:_MAX_SIGNERS]:
-        is_certified = any(ca.subject == member.issuer and is_certified_by(member, ca) for ca in above)
+        is_certified = any(ca.subject == member.issuer and is_signed_by(member, ca) for ca in above)
         if is_certified and member.not_before <= lists.at <= member.not_after and not _is_listed(member, above, lists):
             yield member
 
@@ -142,7 +142,7 @@ def _is_listed(signer: Member, above: Sequence[Member], lists: _Lists) -> bool:
         _revoked(crl, signer) is not None
         for crl in lists.crls
         if isinstance(crl, RevocationList) and crl.issuer == signer.issuer and lists.at >= crl.this_update
-        if any(ca.subject == crl.issuer and _is_signed_by(crl, ca) for ca in above)
+        if any(ca.subject == crl.issuer and _is_signed_by_crl_signer(crl, ca) for ca in above)
     )
 
 

@@ -23,6 +23,7 @@ from audit.x509.der import Element, elements, read_oid
 from audit.x509.fields import UNREADABLE, CanonicalName, canonical
 from audit.x509.loading import unwarned
 from audit.x509.member import Member, read_member
+from audit.x509.signatures import Signature
 from audit.x509.violation import Breach
 
 MAX_OCTETS: Final = 256 * 1024  # an answer about one certificate is some 500 bytes, with its signer's some 2,000
@@ -71,9 +72,7 @@ class OcspAnswer:
     responder: CanonicalName | bytes
     singles: tuple[Single, ...]
     certificates: tuple[Member, ...] = field(repr=False)
-    signed: bytes = field(repr=False)
-    signature: bytes = field(repr=False)
-    algorithm: bytes  # the whole AlgorithmIdentifier
+    signature: Signature = field(repr=False)
     nonce: bytes | None
     flaws: tuple[Breach, ...]  # because of which nothing in it counts
 
@@ -159,9 +158,7 @@ def _read(der: bytes) -> OcspAnswer | Fault:
         canonical(named) if named is not None else parsed.responder_key_hash or b"",
         tuple(singles),
         tuple(one for one in members if isinstance(one, Member)),
-        parsed.tbs_response_bytes,
-        parsed.signature,
-        algorithm.whole,
+        Signature(algorithm.whole, parsed.signature, parsed.tbs_response_bytes),
         _nonce(extensions),
         tuple(_critical(extensions)),
     )

@@ -5,13 +5,11 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
-from functools import lru_cache
 
 from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from audit.x509.algorithms import algorithm_breaches, has_signed, is_usable
-from audit.x509.algorithms import is_signed_by as is_certified_by
+from audit.x509.algorithms import algorithm_breaches, is_signed_by
 from audit.x509.member import Member
 from audit.x509.revocation.ocsp import OcspAnswer, key_octets
 from audit.x509.violation import PROFILE, Breach
@@ -19,7 +17,9 @@ from audit.x509.violation import PROFILE, Breach
 
 def signer_breaches(answer: OcspAnswer, issuer: Member, at: datetime, tolerance: timedelta) -> tuple[Breach, ...]:
     """Return why no admitted signer signed a response about a certificate of an issuer; empty if one did."""
-    refused = next((breach for breach in algorithm_breaches(answer.algorithm) if breach.kind != PROFILE), None)
+    refused = next(
+        (breach for breach in algorithm_breaches(answer.signature.algorithm) if breach.kind != PROFILE), None
+    )
     if refused is not None:
         return (refused,)
     found: list[Breach] = []
@@ -42,14 +42,6 @@ def is_exempt(delegate: Member) -> bool:
     return delegate.get(x509.OCSPNoCheck) is not None
 
 
-@lru_cache(maxsize=1024)
-def is_signed_by(answer: OcspAnswer, signer: Member) -> bool:
-    """Return whether a key made the signature of a response, in a way that clients verify."""
-    if not is_usable(signer, answer.algorithm):
-        return False
-    return has_signed(signer, answer.algorithm, answer.signature, answer.signed)
-
-
 def _named(answer: OcspAnswer, issuer: Member) -> Sequence[Member]:
     return [one for one in (issuer, *answer.certificates) if _is_named(answer, one)]
 
@@ -62,7 +54,7 @@ def _is_named(answer: OcspAnswer, signer: Member) -> bool:
 
 
 def _breaches(answer: OcspAnswer, signer: Member, issuer: Member, when: tuple[datetime, timedelta]) -> Iterator[Breach]:
-    if not is_signed_by(answer, signer):
+    if is_signed_by(answer, signer) is not True:
         yield Breach("RFC 6960 3.2", f"the answer is not signed by the key of {signer}")
     elif signer.spki != issuer.spki:
         yield from _delegate_breaches(signer, issuer, *when)
@@ -70,7 +62,7 @@ def _breaches(answer: OcspAnswer, signer: Member, issuer: Member, when: tuple[da
 
 def _delegate_breaches(delegate: Member, issuer: Member, at: datetime, tolerance: timedelta) -> Iterator[Breach]:
     usages = delegate.get(x509.ExtendedKeyUsage)
-    if delegate.issuer != issuer.subject or is_certified_by(delegate, issuer) is not True:
+    if delegate.issuer != issuer.subject or is_signed_by(delegate, issuer) is not True:
         yield Breach("RFC 6960 4.2.2.2", f"the responder {delegate} was not certified by the issuer itself")
     if usages is None or ExtendedKeyUsageOID.OCSP_SIGNING not in usages:
         yield Breach("RFC 6960 4.2.2.2", f"the responder {delegate} may not sign answers: it has no OCSPSigning")

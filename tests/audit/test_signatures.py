@@ -1,0 +1,52 @@
+"""One rule says whose key signed a certificate, a CRL or an OCSP response."""
+
+from __future__ import annotations
+
+import pytest
+
+from audit.x509.algorithms import Signed, is_signed_by
+from audit.x509.member import Member, readable_members
+from audit.x509.revocation.crl import RevocationList, read_crl
+from audit.x509.revocation.ocsp import OcspAnswer, read_ocsp
+from tests.audit.answers import ASKED, CA, ROOT, Answer
+from tests.audit.certificates import ca, leaf, rsa_key
+from tests.audit.conftest import Forge
+from tests.audit.lists import crl
+from tests.audit.paths import Made
+
+
+def member(made: Made | bytes) -> Member:
+    (found,) = readable_members([made if isinstance(made, bytes) else made.der])
+    return found
+
+
+def signed_by_ca(kind: str) -> Signed:
+    """Return something of each kind that the CA signed."""
+    if kind == "certificate":
+        return member(ASKED)
+    found = read_crl(crl(CA)) if kind == "CRL" else read_ocsp(Answer().der)
+    assert isinstance(found, RevocationList | OcspAnswer)
+    return found
+
+
+@pytest.mark.parametrize("kind", ["certificate", "CRL", "OCSP response"])
+def test_signature_is_made_by_the_key_of_its_signer_alone(kind: str) -> None:
+    signed = signed_by_ca(kind)
+    assert is_signed_by(signed, member(CA)) is True
+    assert is_signed_by(signed, member(ROOT)) is False
+    assert is_signed_by(signed, member(ROOT), by_any_algorithm=True) is False
+
+
+def test_forgeable_signature_is_verified_only_on_request(forge: Forge) -> None:
+    issuer, other = (ca(f"CN={name}").with_key(rsa_key(bits)) for name, bits in (("A", 2048), ("B", 3072)))
+    forged = member(forge(leaf().by(issuer), "sha1"))
+    for signer, is_its_key in ((issuer, True), (other, False)):
+        assert is_signed_by(forged, member(signer.der)) is None
+        assert is_signed_by(forged, member(signer.der), by_any_algorithm=True) is is_its_key
+
+
+@pytest.mark.parametrize("kind", ["certificate", "CRL", "OCSP response"])
+def test_key_that_clients_do_not_accept_verifies_only_on_request(kind: str) -> None:
+    weak = ca("CN=Weak").with_key(rsa_key(1024))
+    assert is_signed_by(signed_by_ca(kind), member(weak.der)) is None
+    assert is_signed_by(signed_by_ca(kind), member(weak.der), by_any_algorithm=True) is False
