@@ -20,14 +20,14 @@ def pytest_sslaudit_begun(config: pytest.Config, configuration: Any) -> Any:  # 
 
 
 def pytest_sslaudit_planned(config: pytest.Config, plan: Any, evidence: Any) -> None:  # noqa: ANN401 - as above
-    """See what will be repaired, before the first step: a `remediate.plan.Plan` and its `remediate.evidence.Evidence`.
+    """See what will be repaired, before the first step: a `remediate.model.plan.Plan` and its `remediate.model.audit_results.Evidence`.
 
     Called once in a run with `--remediate` that holds the state folder; never in a dry run.
     """
 
 
 def pytest_sslaudit_stepped(config: pytest.Config, case: Any, step: Any, state: str, note: str) -> None:  # noqa: ANN401 - as above
-    """See what a step of a case has become, from whichever thread: `Case` and `Step` of `remediate.case`."""
+    """See what a step of a case has become, from whichever thread: `Case` and `Step` of `remediate.model.case`."""
 
 
 def pytest_sslaudit_said(config: pytest.Config, line: str, is_detail: bool) -> None:  # noqa: FBT001 - hooks are called by name

@@ -28,13 +28,13 @@ from audit.config import (
 from audit.config.arguments import USAGE_ERROR, Parser
 from audit.policy import BadProfile
 from audit.probe import Limits
-from remediate.assignment import Assignment
 from remediate.commands import Done, apply, make_plan, read_plan, release, resume, roll_back, status
 from remediate.database import UnusableState
 from remediate.equipment import root_hints
-from remediate.evidence import BadEvidence
 from remediate.lock import Held
 from remediate.lookup import LookUps, Roots
+from remediate.model.audit_results import BadEvidence
+from remediate.model.options import Assignment
 from remediate.revisit import Access
 from remediate.run import insist_on_usable
 from remediate.tlsa_preview import Resolution

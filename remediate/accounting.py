@@ -12,8 +12,8 @@ from audit.config import BadConfiguration, Configuration, Secret, host_of, known
 from audit.host.discovery import Discovery
 from audit.observation import HostView
 from remediate.account import Account
-from remediate.assignment import Assignment
 from remediate.contact_policy import ContactPolicy, KnownHost
+from remediate.model.options import Assignment
 from remediate.posts import is_asked, posts_of
 from remediate.readers import is_domain
 from remediate.relay import BadRelay

@@ -10,14 +10,14 @@ from typing import Final
 
 from audit.text import listing, moment
 from audit.verdict import Severity
-from remediate.case import VALIDATED, Case, Reason, Repair
 from remediate.journal import Journal
 from remediate.letter_parts import Entry, State
+from remediate.model.case import VALIDATED, Case, Reason, Repair
 from remediate.model.causes import Cause
-from remediate.plan import WaitingCase
+from remediate.model.outcome import Ending
+from remediate.model.plan import WaitingCase
 from remediate.tried import Tried, as_last_tried
 from remediate.upshot import Upshot
-from remediate.walk import Ending
 
 _STATES: Final[Mapping[str, State]] = {"proven": "repaired", "failed": "failed"}
 _A_PERSONS: Final = (Cause.OPS_CLOCK_SKEW, Cause.HOST_UNREACHABLE)

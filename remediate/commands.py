@@ -13,18 +13,18 @@ from pathlib import Path
 
 from audit.host.discovery import Discovery
 from audit.json_codec import BadRecord, from_json, to_json
-from remediate.assignment import Assignment
-from remediate.bounds import Bounds
-from remediate.evidence import BadEvidence, Evidence, read_evidence
 from remediate.journal import open_journal
-from remediate.plan import Plan, plan
+from remediate.model.audit_results import BadEvidence, Evidence, read_evidence
+from remediate.model.options import Assignment, Bounds
+from remediate.model.outcome import Ending
+from remediate.model.plan import Plan
+from remediate.plan import plan
 from remediate.revisit import Access, revisit, revisit_all, seen_now
 from remediate.run import Repairs, begin
 from remediate.show import down_lines, ending_lines, plan_lines, status_lines
 from remediate.still import why_not_so
 from remediate.tlsa_preview import Resolution, with_records
 from remediate.upshot import Upshot
-from remediate.walk import Ending
 
 _NOTHING = Plan((), (), ())
 

@@ -18,8 +18,8 @@ from audit.observation import ProbeFailure
 from audit.text import moment
 from remediate.hands import Hands, HostHands
 from remediate.model.causes import Cause
+from remediate.model.outcome import Ending
 from remediate.retry import DELAY_MIN, Continuation, NotQueued, queue_later
-from remediate.walk import Ending
 
 _LOGIN_S: Final = 30.0
 

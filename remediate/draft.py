@@ -12,13 +12,12 @@ from typing import Final
 
 from audit.result import Result
 from audit.verdict import Remedy, Verdict
-from remediate.bounds import Bounds
-from remediate.case import VALIDATED, Case, Reason, Repair, UsedFile, case_id, steps_of
-from remediate.evidence import Evidence, Seen
 from remediate.explanation import FILE_MODES, FOREIGN, REPAIRS
 from remediate.grouping import Group, identity, used_files
 from remediate.keeping import names_of
-from remediate.panel import AGENT
+from remediate.model.audit_results import Evidence, Seen
+from remediate.model.case import AGENT, VALIDATED, Case, Reason, Repair, UsedFile, case_id, steps_of
+from remediate.model.options import Bounds
 from remediate.surroundings import Surroundings
 
 _COMPROMISED: Final = ("key.compromised", "cert.revoked")

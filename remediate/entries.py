@@ -12,11 +12,11 @@ from typing import Final
 
 from audit.result import Result
 from audit.verdict import Severity, Verdict
-from remediate.case import FindingKey
 from remediate.case_entries import of_endings, of_waiting, ports
-from remediate.explanation import Explained, Kind
 from remediate.letter_parts import Entry, Section
+from remediate.model.case import FindingKey
 from remediate.model.causes import Cause
+from remediate.model.plan import Explained, Kind
 from remediate.surroundings import is_silenced
 from remediate.upshot import Upshot, host_of
 

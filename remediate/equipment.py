@@ -19,7 +19,6 @@ from audit.policy import Policy, load_profile
 from audit.probe.dns.root_servers import BadHints, RootServer, read_hints
 from audit.probe.fetch import Fetcher, FetchPolicy
 from remediate.access_logs import logs_on
-from remediate.assignment import Assignment
 from remediate.dcv import VALIDATORS
 from remediate.docroots import docroots_of
 from remediate.hands import HostHands
@@ -29,6 +28,7 @@ from remediate.issuers import AT_HOME, Access, BadIssuer, Issuer, open_issuer
 from remediate.issuers.absent import Absent
 from remediate.journal import Journal
 from remediate.lookup import LookUps, Roots
+from remediate.model.options import Assignment
 from remediate.site import Means
 from remediate.surroundings import NOT_KNOWN, switched_off
 

@@ -5,29 +5,15 @@ It explains what a person has to do or may leave; it decides nothing about a cer
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final
 
 from audit.result import Result
 from audit.verdict import Remedy, Severity, Verdict
-from remediate.case import Repair
-from remediate.evidence import Evidence
+from remediate.model.audit_results import Evidence
+from remediate.model.case import Repair
+from remediate.model.plan import Explained, Kind
 from remediate.surroundings import SWITCHED_OFF, Surroundings
 
-Kind = Literal[
-    "configure",  # the service's configuration is wrong, and a person's to mend
-    "dns",
-    "host",  # something of the host that is not the mode of a file
-    "manual",
-    "waived",
-    "unknown",  # it could not be told, or the check itself failed
-    "switched-off",
-    "outside",  # not logged into
-    "foreign",  # another agent owns the certificate
-    "no-help",  # what would mend it elsewhere does not here
-    "note",  # of severity info
-    "well",
-]
 REPAIRS: Final = {
     Remedy.REKEY: Repair.REKEY,
     Remedy.REISSUE: Repair.REISSUE,
@@ -45,17 +31,6 @@ _TOLD: Final[dict[Remedy, tuple[Kind, str]]] = {
     Remedy.MANUAL: ("manual", "a person has to look at it"),
     Remedy.NONE: ("manual", "nothing is known that mends it"),
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Explained:
-    """Something that is left as it is, and why. Without a check it is the endpoint as a whole."""
-
-    endpoint: str
-    check: str | None
-    kind: Kind
-    why: str
-    message: str = ""  # of the finding
 
 
 def explain(result: Result, evidence: Evidence, around: Surroundings) -> Explained | None:

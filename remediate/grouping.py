@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable, Iterator
 from dataclasses import dataclass
 
-from remediate.evidence import Seen, SeenFile
+from remediate.model.audit_results import Seen, SeenFile
 from remediate.panel import is_of_panel
 
 Identity = tuple[tuple[str, ...], str | None]

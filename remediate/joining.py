@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from remediate.case import VALIDATED
 from remediate.draft import Draft
 from remediate.grouping import Group
+from remediate.model.case import VALIDATED
 from remediate.panel import panel_case_id
 
 

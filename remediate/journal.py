@@ -16,10 +16,10 @@ from typing import Final, Literal, Self
 
 from audit.json_codec import format_time, from_json, parse_time, to_json
 from audit.redaction import Secrets
-from remediate.case import NOTHING_SEEN, Case, StepDetail, StepState
 from remediate.database import Database, open_database
 from remediate.leak import leak
 from remediate.ledger import Ledger, bounded, bounded_lines, withheld
+from remediate.model.case import NOTHING_SEEN, Case, StepDetail, StepState
 from remediate.outbox import Outbox
 
 OutcomeKind = Literal["repaired", "failed", "dropped", "rolled-back"]

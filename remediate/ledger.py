@@ -15,7 +15,7 @@ from audit.redaction import Secrets
 from remediate.database import Database
 from remediate.leak import leak
 from remediate.model.causes import recorded_cause
-from remediate.schedule import Attempt
+from remediate.model.outcome import Attempt
 
 _LONGEST_NOTE: Final = 4000  # characters
 

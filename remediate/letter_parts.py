@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Final, Literal
 
 from audit.verdict import Severity
-from remediate.case import FindingKey
+from remediate.model.case import FindingKey
 from remediate.model.causes import Cause
 
 State = Literal[

@@ -6,17 +6,17 @@ Each is a blocker: a cause, and a sentence a person can act on. How many cases a
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
 from audit.result import Result
 from audit.text import duration, listing
 from audit.verdict import Remedy, Severity, Verdict
-from remediate.bounds import Bounds
-from remediate.case import VALIDATED, Case, Repair
-from remediate.evidence import Evidence
+from remediate.model.audit_results import Evidence
+from remediate.model.case import VALIDATED, Case, Repair
 from remediate.model.causes import Cause, cause_of_check
+from remediate.model.options import Bounds
+from remediate.model.plan import Blocker
 from remediate.surroundings import Surroundings
 
 _ORDERING: Final = VALIDATED | {Repair.RUN_OWNER}
@@ -35,14 +35,6 @@ _OBSTACLES: Final[tuple[tuple[str, frozenset[Repair]], ...]] = (
     ("svc.unreachable", _PROVEN_ON_THE_WIRE),  # nothing could be proven afterwards
 )
 """The beginning of a check's id, and the repairs that its finding keeps from succeeding. The first that fits counts."""
-
-
-@dataclass(frozen=True, slots=True)
-class Blocker:
-    """One reason why a case waits: the cause as a stable word, and a sentence for a person."""
-
-    cause: Cause
-    text: str
 
 
 def obstacles(case: Case, evidence: Evidence, around: Surroundings) -> Iterator[Blocker]:

@@ -8,7 +8,7 @@ from typing import Final
 
 from remediate.action import Command
 from remediate.hosts import script
-from remediate.panel import AGENT
+from remediate.model.case import AGENT
 from remediate.premises import Premises
 
 RENEWAL_S: Final = 1500

@@ -9,10 +9,7 @@ import hashlib
 import re
 from typing import Final
 
-from remediate.evidence import Seen
-
-AGENT: Final = "cpanel"
-"""The panel as an agent, as an issuer, and as the owner of a certificate."""
+from remediate.model.audit_results import Seen
 
 _OWN: Final = re.compile(r"/var/cpanel/ssl/(cpanel|dovecot|exim|ftp)/[^/]+$")
 

@@ -7,60 +7,22 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
 from audit.result import Result
 from audit.verdict import Severity, Verdict
-from remediate.bounds import Bounds, fits
-from remediate.case import VALIDATED, Case, Repair
 from remediate.draft import Draft, case_of
-from remediate.evidence import Evidence
-from remediate.explanation import Explained, Kind, explain
+from remediate.explanation import explain
 from remediate.grouping import group_by_certificate
 from remediate.joining import joined
+from remediate.model.audit_results import Evidence
+from remediate.model.case import AGENT, VALIDATED, Case, Repair
 from remediate.model.causes import Cause
-from remediate.obstacle import Blocker, obstacles, of_endpoints, out_of_date
+from remediate.model.options import Bounds, fits
+from remediate.model.plan import Blocker, Explained, Kind, Plan, WaitingCase
+from remediate.obstacle import obstacles, of_endpoints, out_of_date
 from remediate.owners import OWNERS
-from remediate.panel import AGENT
 from remediate.surroundings import Surroundings, look_around
-
-
-@dataclass(frozen=True, slots=True)
-class WaitingCase:
-    """A case that is not repaired in this run, and every reason."""
-
-    case: Case
-    blocked_by: tuple[Blocker, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Blocked:
-    """A case whose repair would begin and then wait, and for what."""
-
-    case_id: str
-    by: Blocker
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """The cases in the order of their repair, the canary first; what is explained; what waits.
-
-    Every result that is no pass is in exactly one of the three. `blocked` are those of the cases that DNS would block,
-    as far as it was asked; `notes` are sentences about the plan as a whole.
-    """
-
-    cases: tuple[Case, ...]
-    explained: tuple[Explained, ...]
-    waiting: tuple[WaitingCase, ...]
-    accidents: tuple[str, ...] = ()  # traces of exceptions of ours, each about one certificate
-    blocked: tuple[Blocked, ...] = ()
-    notes: tuple[str, ...] = ()
-
-    @property
-    def canary(self) -> Case | None:
-        """The case that has to be proven before any other is begun."""
-        return self.cases[0] if self.cases else None
 
 
 def plan(evidence: Evidence, bounds: Bounds, now: datetime) -> Plan:

@@ -20,7 +20,7 @@ from remediate.action import Command, Done
 from remediate.hands import Hands
 from remediate.hosts import script
 from remediate.leak import leak
-from remediate.letter_body import plain
+from remediate.model.text import plain
 from remediate.try_later import PROGRAM, Tried, read_tried, trying_later
 
 QUEUE: Final = "c"  # nicer than at's own `a`; an upper-case letter, and `b`, would wait for a quiet machine

@@ -13,8 +13,8 @@ from audit.config import logins
 from audit.host.discovery import Discovery, discover, redacted
 from audit.observation import Observation
 from audit.probe import Target, observe
-from remediate.assignment import Assignment
-from remediate.case import Case
+from remediate.model.case import Case
+from remediate.model.options import Assignment
 
 
 @dataclass(frozen=True, slots=True)

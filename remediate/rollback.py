@@ -11,18 +11,19 @@ from dataclasses import dataclass
 from audit.text import listing, moment, sentence
 from audit.x509.certificate import Certificate, read_certificate
 from audit.x509.pem import certificates_in
-from remediate.case import SWITCHED, Case, Step, StepDetail, StepState
 from remediate.deployment.retention import leaf_of, strangers
 from remediate.deployment.switch import Progress, call_back, confirm, start
 from remediate.deployment.versions import release
 from remediate.journal import Event, Outcome
+from remediate.model.case import SWITCHED, Case, Step, StepDetail, StepState
 from remediate.model.causes import Cause
+from remediate.model.outcome import Ending
 from remediate.site import FileSet, Means, Site, Unknown
 from remediate.steps import Stuck
 from remediate.steps.reload import service_down, settled
 from remediate.steps.step import done, interruption
 from remediate.steps.witness import leaves_of, served, silences
-from remediate.walk import Ending, tidying
+from remediate.walk import tidying
 
 
 @dataclass(frozen=True, slots=True)

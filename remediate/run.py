@@ -14,16 +14,18 @@ from audit.config import known_secrets
 from audit.host.discovery import Discovery
 from audit.redaction import Secrets
 from remediate.accounting import account_of, known_hosts
-from remediate.assignment import Assignment
-from remediate.case import Case
 from remediate.continuing import continuation_of, continue_later
 from remediate.database import UnusableState
 from remediate.deployment.release import ALL, Released, not_released, release_on
 from remediate.equipment import hands_of, issuer_of, means_of, root_hints
-from remediate.evidence import Evidence
 from remediate.journal import Journal, open_journal, require_usable_journal
 from remediate.lock import locked
-from remediate.plan import Plan, plan
+from remediate.model.audit_results import Evidence
+from remediate.model.case import Case
+from remediate.model.options import Assignment
+from remediate.model.outcome import Ending
+from remediate.model.plan import Plan
+from remediate.plan import plan
 from remediate.premises import ROOT, Premises
 from remediate.rehearsal import rehearsal_lines
 from remediate.rollback import rollback
@@ -32,7 +34,6 @@ from remediate.snapshot import journal_snapshot
 from remediate.stopgap import stopgaps
 from remediate.telling import tell
 from remediate.upshot import Upshot
-from remediate.walk import Ending
 
 
 @dataclass(frozen=True, slots=True)

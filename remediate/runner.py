@@ -6,28 +6,20 @@ It knows when a case is due and when a run ends itself; it refuses to know steps
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
-from random import SystemRandom
+from dataclasses import replace
 from threading import Lock
 
 from audit.text import moment
-from remediate.case import SWITCHED, VALIDATED, Case
 from remediate.journal import Outcome
+from remediate.model.case import SWITCHED, VALIDATED, Case
 from remediate.model.causes import Cause
-from remediate.schedule import Attempt, next_try
+from remediate.model.options import Pace
+from remediate.model.outcome import Attempt, Ending
+from remediate.schedule import next_try
 from remediate.site import Means
-from remediate.walk import Ending, asks_issuer, walk
-
-
-@dataclass(frozen=True, slots=True)
-class Pace:
-    """How far and how fast a run goes; `chance` gives numbers from 0 up to 1."""
-
-    hosts_at_once: int = 8
-    max_failures: int = 3
-    chance: Callable[[], float] = field(default_factory=lambda: SystemRandom().random)
+from remediate.walk import asks_issuer, walk
 
 
 def repair(cases: Sequence[Case], means: Means, pace: Pace) -> tuple[Ending, ...]:

@@ -6,18 +6,11 @@ Functions of what was tried before; the instant and the chance are arguments.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
-from typing import Final, Literal
+from dataclasses import replace
+from datetime import timedelta
+from typing import Final
 
-from remediate.model.causes import Cause
-
-Ended = Literal[
-    "proven",
-    "failed",
-    "pending",  # the issuer is still working: no failure, and no backoff
-    "interrupted",  # we were killed, or stopped for a reason that is not the case's
-]
+from remediate.model.outcome import Attempt
 
 FIRST: Final = timedelta(hours=2)  # validations that fail are limited by the hour (Let's Encrypt: 5 for a name)
 LONGEST: Final = timedelta(hours=24)
@@ -25,23 +18,6 @@ LONGEST: Final = timedelta(hours=24)
 LONGEST_ASKED: Final = timedelta(days=7)
 """What an issuer asks for beyond it is taken for a fault: an order that old is placed anew in any case."""
 _POLL_S: Final = (5.0, 10.0, 20.0, 40.0, 60.0)
-
-
-@dataclass(frozen=True, slots=True)
-class Attempt:
-    """One try of a case: when and how it ended, at which step, and when the next may be.
-
-    `busy_until` is until when its issuer asked to be left alone, for this and every other case.
-    """
-
-    at: datetime
-    ended: Ended
-    step: str = ""
-    cause: Cause | None = None
-    note: str = ""
-    issuer: str | None = None
-    next_at: datetime | None = None  # None: at once
-    busy_until: datetime | None = None
 
 
 def failures(attempts: Iterable[Attempt]) -> int:

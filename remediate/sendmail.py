@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from tempfile import TemporaryFile
 from typing import IO, Final
 
-from remediate.letter_body import plain
+from remediate.model.text import plain
 from remediate.post import Deferred, Delivered, Envelope, Outcome, Refused, Unknown
 
 _ENVIRONMENT: Final = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C"}

@@ -22,7 +22,6 @@ from audit.x509.path.trust_store import Anchors
 from remediate.access_logs import Logs, no_logs
 from remediate.action import Command, Done
 from remediate.answer import Installable
-from remediate.case import SWITCHED, Case, Step, StepState
 from remediate.csr import Csr
 from remediate.dcv import Validator
 from remediate.deployment.versions import Installation, origin, placements
@@ -33,28 +32,12 @@ from remediate.installers.cpanel import Panel
 from remediate.issuers import Issuer
 from remediate.journal import Journal
 from remediate.lookup import LookUps
+from remediate.model.case import SWITCHED, Case, Step, StepState
+from remediate.model.options import Waits, Watch
 from remediate.premises import ROOT, Premises
 
 CLOCK_TOLERANCE: Final = timedelta(minutes=5)
 """How far two clocks may be apart (Kerberos' usual bound): beyond it one of them makes good certificates look bad."""
-
-
-@dataclass(frozen=True, slots=True)
-class Waits:
-    """How long is waited for what, in seconds.
-
-    A proof has to be found before the host takes the switch back by itself; what is left is for confirming it.
-    """
-
-    confirmation_s: int = 300
-    proof_s: float = 120.0  # old workers of a busy web server answer for a while
-    taken_up_s: float = 150.0  # a test and a reload, each of which the host allows 60 s
-    issuance_s: float = 600.0  # in this run; the next one asks about the same order
-    look_s: float = 0.25  # between two looks
-
-
-Watch = Callable[[Case, Step, StepState, str], None]
-"""Who is told what a step of a case has become, with a note."""
 
 
 def _nobody(_case: Case, _step: Step, _state: StepState, _note: str) -> None:

@@ -20,7 +20,7 @@ from types import TracebackType
 from typing import BinaryIO, Final
 
 from audit.redaction import Secrets
-from remediate.letter_body import plain
+from remediate.model.text import plain
 from remediate.post import Deferred, Delivered, Envelope, Outcome, Refused, Unknown
 from remediate.relay import Relay
 

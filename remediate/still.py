@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from hashlib import sha256
 
 from audit.observation import InstalledFile, Observation
-from remediate.case import Case, Repair
+from remediate.model.case import Case, Repair
 
 
 def why_not_so(case: Case, seen: Mapping[str, Observation]) -> str | None:

@@ -9,12 +9,12 @@ import traceback
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from remediate.case import Case
+from remediate.model.case import Case
 from remediate.model.causes import Cause
+from remediate.model.outcome import Ending
+from remediate.model.plan import WaitingCase
 from remediate.placeholder import foretold, keep_up
-from remediate.plan import WaitingCase
 from remediate.site import Means, Site
-from remediate.walk import Ending
 
 _OF_A_NAME: Final = ("dcv", "dns", "host")
 """The families of findings for which no CA issues: it cannot validate a name."""

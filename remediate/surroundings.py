@@ -11,9 +11,9 @@ from typing import Final
 
 from audit.text import listing
 from audit.verdict import Verdict
-from remediate.bounds import Bounds, fits
-from remediate.case import Validation
-from remediate.evidence import Evidence, Seen
+from remediate.model.audit_results import Evidence, Seen
+from remediate.model.case import Validation
+from remediate.model.options import Bounds, fits
 from remediate.panel import is_of_panel
 
 SWITCHED_OFF: Final = "ops.management-disabled"

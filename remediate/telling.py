@@ -14,7 +14,6 @@ from typing import Final
 from audit.text import listing, moment, one_line
 from audit.verdict import Severity
 from remediate.account import Account
-from remediate.case import Case
 from remediate.contact import group_by_reader
 from remediate.delivery import deliver
 from remediate.entries import by_host, sections_of
@@ -23,11 +22,12 @@ from remediate.hands import Hands
 from remediate.journal import Outcome
 from remediate.letter import Attachment, Letter, compose, news, state_digest, subject
 from remediate.letter_parts import Entry, Section, hosts_worst_first
+from remediate.model.case import Case
+from remediate.model.outcome import Ending
 from remediate.outbox import Outbox
 from remediate.readers import contacts
 from remediate.told import Told, last_told, since, still_heard, superseded
 from remediate.upshot import Upshot
-from remediate.walk import Ending
 
 RESULTS: Final = "results.jsonl"
 _UNASKED: Final = "nobody is written to: there is no [mail] in the configuration"

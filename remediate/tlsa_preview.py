@@ -13,12 +13,11 @@ from functools import partial
 from typing import Final
 
 from audit.probe import Limits
-from remediate.case import VALIDATED, Case
-from remediate.evidence import Evidence, Seen
 from remediate.lookup import LookUps
+from remediate.model.audit_results import Evidence, Seen
+from remediate.model.case import VALIDATED, Case
 from remediate.model.causes import Cause
-from remediate.obstacle import Blocker
-from remediate.plan import Blocked, Plan
+from remediate.model.plan import Blocked, Blocker, Plan
 from remediate.planning import tlsa
 from remediate.steps.step import Stuck
 from remediate.steps.tlsa import Inquiry, announced, bound_by, is_mail_served

@@ -9,10 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from remediate.case import Case
 from remediate.journal import Journal
+from remediate.model.case import Case
 from remediate.model.causes import Cause
-from remediate.walk import Ending
+from remediate.model.outcome import Ending
 
 
 @dataclass(frozen=True, slots=True)

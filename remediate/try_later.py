@@ -12,7 +12,7 @@ from typing import Final
 
 from remediate.action import Command, Done
 from remediate.hosts import trusted_script
-from remediate.letter_body import plain
+from remediate.model.text import plain
 
 PROGRAM: Final = "/usr/local/cpanel/scripts/try-later"
 ABSENT: Final = 66

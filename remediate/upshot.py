@@ -9,10 +9,10 @@ from dataclasses import dataclass
 
 from audit.result import Result
 from audit.verdict import Verdict
-from remediate.evidence import Evidence
 from remediate.journal import Journal
-from remediate.plan import Plan
-from remediate.walk import Ending
+from remediate.model.audit_results import Evidence
+from remediate.model.outcome import Ending
+from remediate.model.plan import Plan
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,21 +6,21 @@ It knows phases and states; it refuses to know how a step is taken and what othe
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
-from typing import Final, Literal
+from dataclasses import replace
+from datetime import timedelta
+from typing import Final
 
 from audit.text import duration, sentence
 from remediate.action import Command
-from remediate.case import EACH, NOTHING_SEEN, STEPS, SWITCHED, VALIDATED, Case, Step, StepDetail, StepState
 from remediate.deployment.retention import prune
 from remediate.deployment.versions import destroy_keys
 from remediate.journal import Event, Outcome
 from remediate.key import discard_request
+from remediate.model.case import EACH, NOTHING_SEEN, STEPS, SWITCHED, VALIDATED, Case, Step, StepDetail, StepState
 from remediate.model.causes import Cause
+from remediate.model.outcome import Ending
 from remediate.placeholder import keep_up
 from remediate.premises import BUSY
-from remediate.schedule import Ended
 from remediate.site import CLOCK_TOLERANCE, FileSet, Means, Site, Unknown
 from remediate.steps import TAKINGS, So, Stuck
 from remediate.steps.reload import settled
@@ -29,27 +29,6 @@ from remediate.steps.step import done, said
 
 _VISITED: Final = ("collect", "renew")
 """The steps at which a CA comes for its file."""
-
-
-@dataclass(frozen=True, slots=True)
-class Ending:
-    """How a case ended in this run: the cause if it is not repaired, and a note for a person.
-
-    `waiting` was not begun: it is not due yet, or the run had come to its limit. `undone` was taken back as told.
-    """
-
-    case: Case
-    kind: Ended | Literal["waiting", "undone"]
-    step: str = ""
-    cause: Cause | None = None
-    note: str = ""
-    retry_after_s: float | None = None
-    next_at: datetime | None = None
-
-    @property
-    def is_down(self) -> bool:
-        """Whether a service did not come up again with its old files: a person has to act now."""
-        return self.cause is Cause.SERVICE_DOWN
 
 
 def walk(case: Case, means: Means) -> Ending:

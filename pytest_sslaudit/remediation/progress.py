@@ -12,8 +12,8 @@ from threading import Lock
 import pytest
 
 from pytest_sslaudit.reports.progress import OneLine
-from remediate.case import Case, Step, StepState
-from remediate.plan import Plan
+from remediate.model.case import Case, Step, StepState
+from remediate.model.plan import Plan
 from remediate.show import Moment, moment_line
 
 

@@ -12,7 +12,7 @@ from audit.host.discovery import Discovery, Login, discover
 from audit.probe import Target
 from pytest_sslaudit.controller import Controller
 from pytest_sslaudit.targets import knocked
-from remediate.walk import Ending
+from remediate.model.outcome import Ending
 
 
 def touched(endings: Iterable[Ending], targets: Sequence[Target]) -> frozenset[str]:

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from audit.json_codec import format_time
-from remediate.evidence import Evidence
 from remediate.journal import Event
-from remediate.walk import Ending
+from remediate.model.audit_results import Evidence
+from remediate.model.outcome import Ending
 
 
 def remediation_rows(

@@ -11,10 +11,9 @@ from datetime import datetime
 from typing import Final
 
 from audit.text import listing, moment, one_line, sentence
-from remediate.case import Case, Reason, Repair
-from remediate.evidence import Evidence
-from remediate.explanation import Explained
-from remediate.plan import Plan, WaitingCase
+from remediate.model.audit_results import Evidence
+from remediate.model.case import Case, Reason, Repair
+from remediate.model.plan import Explained, Plan, WaitingCase
 
 STORE: Final = "the cPanel Store"
 PANEL: Final = ("cpanel", "dovecot", "exim", "ftp")

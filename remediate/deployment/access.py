@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from remediate.case import VALIDATED, Case, UsedFile
+from remediate.model.case import VALIDATED, Case, UsedFile
 
 WIDEST: Final = 0o640
 """The widest mode of a new key; `narrow` in `hosts/shell/files.sh` sets it."""

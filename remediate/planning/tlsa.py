@@ -18,7 +18,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from audit.endpoint import to_address
-from remediate.case import Case
+from remediate.model.case import Case
 
 SMTP_PORT: Final = 25
 _PORT: Final = re.compile(r"://.+:(?P<port>\d+)(?:\+.*)?$")

@@ -10,10 +10,10 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Final
 
-from remediate.case import VALIDATED, Step
 from remediate.dcv import Challenge
 from remediate.deployment.switch import confirm
 from remediate.deployment.versions import stage as lay_ready
+from remediate.model.case import VALIDATED, Step
 from remediate.rehearsal import stand_in
 from remediate.rehearsal.stage import Action, Stage
 from remediate.site import Unknown

@@ -11,11 +11,11 @@ from typing import Final
 
 from audit.text import listing, one_line
 from remediate.action import Command, Request
-from remediate.case import SWITCHED, Case
 from remediate.deployment.access import access_lost
 from remediate.issuers import Foretelling
+from remediate.model.case import SWITCHED, Case
+from remediate.model.plan import Plan
 from remediate.placeholder import foretold
-from remediate.plan import Plan
 from remediate.rehearsal.scenes import Scene, scenes
 from remediate.rehearsal.stage import Action
 from remediate.runner import not_due, turns

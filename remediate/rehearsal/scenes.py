@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Final, Literal
 
-from remediate.case import EACH, Case, StepKind
+from remediate.model.case import EACH, Case, StepKind
 from remediate.rehearsal import stand_in
 from remediate.rehearsal.foretold import foretell, withdrawal
 from remediate.rehearsal.stage import Action, Stage, staged

@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from remediate.action import Command, Request
-from remediate.case import VALIDATED, Case
 from remediate.deployment.versions import Version
 from remediate.issuers import Foretelling
 from remediate.key import key_path
 from remediate.ledger import PlacedOrder
+from remediate.model.case import VALIDATED, Case
 from remediate.rehearsal import stand_in
 from remediate.rehearsal.bound import bound
 from remediate.site import FileSet, Means, Site

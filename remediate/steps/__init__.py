@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from remediate.case import Repair, StepKind
+from remediate.model.case import Repair, StepKind
 from remediate.steps.collect import Collect
 from remediate.steps.fetch import Fetch
 from remediate.steps.install import Install

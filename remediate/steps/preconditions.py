@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 from typing import Final
 
 from audit.text import sentence
-from remediate.case import VALIDATED
 from remediate.hosts import script
+from remediate.model.case import VALIDATED
 from remediate.model.causes import Cause
 from remediate.site import Site
 from remediate.steps.clocks import require_same_time

@@ -9,8 +9,8 @@ from typing import Final
 
 from audit.text import sentence
 from remediate.action import Command
-from remediate.case import SWITCHED
 from remediate.deployment.switch import Progress, call_back, confirm
+from remediate.model.case import SWITCHED
 from remediate.model.causes import Cause
 from remediate.site import Site
 from remediate.steps.reload import service_down, settled

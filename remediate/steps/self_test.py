@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from audit.observation.website import Docroot
 from audit.probe.tcp import Stopped
 from audit.text import listing, sentence
-from remediate.case import Validation
 from remediate.dcv import Challenge, Look, Vantage
 from remediate.lookup import LookUp
+from remediate.model.case import Validation
 from remediate.model.causes import Cause
 from remediate.site import Site
 from remediate.steps.key import request_of

@@ -9,10 +9,10 @@ from typing import Protocol
 
 from audit.host.trust import REFUSED
 from remediate.action import Command, Done
-from remediate.case import StepDetail
+from remediate.model.case import StepDetail
 from remediate.model.causes import Cause
+from remediate.model.outcome import Ended
 from remediate.premises import BUSY
-from remediate.schedule import Ended
 from remediate.site import Site
 
 

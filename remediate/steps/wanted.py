@@ -9,9 +9,9 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from remediate.answer import Installable
-from remediate.case import Repair
 from remediate.deployment.versions import Version
 from remediate.key import key_path
+from remediate.model.case import Repair
 from remediate.site import FileSet, Site
 from remediate.steps.collect import installable_of
 from remediate.steps.fetch import chain_of, key_in

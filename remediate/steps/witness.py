@@ -19,7 +19,7 @@ from audit.probe import observe
 from audit.text import listing, moment, sentence
 from audit.verdict import Inconclusive
 from audit.x509.path.served_chain import Chain, read_chain
-from remediate.case import SWITCHED, Repair
+from remediate.model.case import SWITCHED, Repair
 from remediate.model.causes import Cause
 from remediate.site import Site
 from remediate.steps.disk import leaves_on_disk

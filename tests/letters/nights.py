@@ -15,15 +15,16 @@ from typing import Any
 
 from remediate.account import Account
 from remediate.action import Command, Done
-from remediate.bounds import Bounds
-from remediate.evidence import gather
 from remediate.hands import Hands
 from remediate.journal import Journal
-from remediate.plan import Plan, plan
+from remediate.model.audit_results import gather
+from remediate.model.options import Bounds
+from remediate.model.outcome import Ending
+from remediate.model.plan import Plan
+from remediate.plan import plan
 from remediate.post import Deferred, Delivered, Envelope, Outcome
 from remediate.telling import tell
 from remediate.upshot import Upshot
-from remediate.walk import Ending
 from tests.remediate.rows import NOW, SUMMARY, Row
 
 ADMIN = "admin@example.com"

@@ -8,9 +8,8 @@ import pytest
 
 from remediate import runner, stopgap, telling
 from remediate.model.causes import Cause
-from remediate.obstacle import Blocker
-from remediate.plan import WaitingCase
-from remediate.walk import Ending
+from remediate.model.outcome import Ending
+from remediate.model.plan import Blocker, WaitingCase
 from tests.letters.nights import Contacts, Nights
 from tests.letters.tonight import OTHER, blocked, case_of, expired, here
 from tests.remediate.rows import found, seen

@@ -13,8 +13,8 @@ from audit.observation import ProbeFailure
 from remediate.action import Command, Done
 from remediate.continuing import continuation_of, continue_later, local_hands
 from remediate.model.causes import Cause
+from remediate.model.outcome import Ending
 from remediate.try_later import ABSENT, PROGRAM
-from remediate.walk import Ending
 from tests.remediate.journals import a_case
 from tests.remediate.rows import NOW
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from remediate.case import Repair, steps_of
+from remediate.model.case import Repair, steps_of
 from remediate.model.causes import Cause
-from remediate.walk import Ending
+from remediate.model.outcome import Ending
 from tests.letters.nights import Nights, text_of
 from tests.remediate.panels import fresh
 

@@ -11,7 +11,7 @@ from audit.verdict import Severity
 from remediate.database import FILE
 from remediate.ledger import PlacedOrder
 from remediate.model.causes import Cause
-from remediate.walk import Ending
+from remediate.model.outcome import Ending
 from tests.letters.nights import ADMIN, Nights, text_of
 from tests.letters.tonight import MAIL, WEB, blocked, case_of, ended, expired, here
 from tests.remediate.rows import NOW, digest, file, found, seen

@@ -10,9 +10,8 @@ import pytest
 
 from remediate.journal import Journal, Outcome, open_journal
 from remediate.model.causes import Cause
-from remediate.schedule import Attempt
+from remediate.model.outcome import Attempt, Ending
 from remediate.tried import as_last_tried
-from remediate.walk import Ending
 from tests.remediate.journals import a_case
 from tests.remediate.rows import NOW
 

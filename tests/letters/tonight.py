@@ -8,12 +8,11 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from remediate.case import Case
 from remediate.journal import Event
 from remediate.journal import Outcome as CaseOutcome
+from remediate.model.case import Case
 from remediate.model.causes import Cause
-from remediate.schedule import Attempt
-from remediate.walk import Ending
+from remediate.model.outcome import Attempt, Ending
 from tests.letters.nights import Nights
 from tests.remediate.rows import Row, file, found, seen
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from pytest_sslaudit.remediation.sentences import Teller, lines_of
-from remediate.bounds import Bounds
-from remediate.evidence import gather
+from remediate.model.audit_results import gather
+from remediate.model.options import Bounds
 from tests.remediate.panels import endpoint, fresh, service
 from tests.remediate.rows import SUMMARY, Row, found, planned, seen
 

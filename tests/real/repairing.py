@@ -24,19 +24,19 @@ from audit.host.discovery import Login, assemble, discover
 from audit.host.handshake import HostInside
 from audit.observation.website import Docroot
 from audit.x509.path.trust_store import Anchors
-from remediate.bounds import Bounds
-from remediate.case import Case
 from remediate.dcv import VALIDATORS
 from remediate.docroots import docroots_of
-from remediate.evidence import read_evidence
 from remediate.hands import HostHands
 from remediate.issuers import Access, open_issuer
 from remediate.journal import Event, Journal
 from remediate.lock import Held, locked
+from remediate.model.audit_results import read_evidence
+from remediate.model.case import Case
+from remediate.model.options import Bounds, Pace, Waits
 from remediate.plan import plan
 from remediate.premises import ROOT
-from remediate.runner import Pace, repair
-from remediate.site import Means, Waits
+from remediate.runner import repair
+from remediate.site import Means
 from tests.runner.mortal import MortalDatabase, Point, mortal_database
 
 _HELD_S: Final = 100.0  # where nobody lets it go on, so that a test that has failed ends

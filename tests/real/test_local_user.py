@@ -13,10 +13,10 @@ import pytest
 
 from remediate.access_logs import look_for_visits
 from remediate.action import Command, Done
-from remediate.case import UsedFile
 from remediate.dcv import VALIDATORS, Challenge
 from remediate.dcv.http_csr_hash import body_of, path_of
 from remediate.installers import INSTALLERS
+from remediate.model.case import UsedFile
 from remediate.owners import OWNERS, renewing
 from remediate.premises import Premises
 from remediate.site import Site

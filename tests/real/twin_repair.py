@@ -12,10 +12,10 @@ from pathlib import Path
 
 from audit.config import logins, read_anchors, read_configuration
 from audit.host.discovery import discover
-from remediate.assignment import Assignment
 from remediate.equipment import means_of
-from remediate.evidence import read_evidence
 from remediate.journal import open_journal
+from remediate.model.audit_results import read_evidence
+from remediate.model.options import Assignment
 from remediate.plan import plan
 from remediate.runner import repair
 

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 from remediate.journal import open_journal
-from remediate.schedule import Attempt
+from remediate.model.outcome import Attempt
 from tests.remediate.journals import a_case, instants, walk
 
 

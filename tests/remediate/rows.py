@@ -8,9 +8,10 @@ from hashlib import sha256
 from typing import Any
 
 from audit.json_codec import format_time
-from remediate.bounds import Bounds
-from remediate.evidence import gather
-from remediate.plan import Plan, plan
+from remediate.model.audit_results import gather
+from remediate.model.options import Bounds
+from remediate.model.plan import Plan
+from remediate.plan import plan
 
 Row = dict[str, Any]
 NOW = datetime(2026, 11, 23, 3, 0, tzinfo=UTC)

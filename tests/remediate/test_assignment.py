@@ -9,8 +9,7 @@ import pytest
 
 from audit.config import read_configuration
 from audit.x509.path.trust_store import Anchors
-from remediate.assignment import Assignment
-from remediate.bounds import Bounds
+from remediate.model.options import Assignment, Bounds
 
 WRITTEN = """
 [host."ssh://root@old*"]

@@ -12,10 +12,10 @@ import pytest
 
 from audit.json_codec import format_time
 from remediate.__main__ import main
-from remediate.evidence import BadEvidence, read_evidence
 from remediate.journal import Event, open_journal
 from remediate.lookup import LookUps
-from remediate.schedule import Attempt
+from remediate.model.audit_results import BadEvidence, read_evidence
+from remediate.model.outcome import Attempt
 from tests.remediate.journals import MAIL, WEB, a_case
 from tests.remediate.rows import SUMMARY, Row, file, found, seen
 

@@ -8,9 +8,9 @@ import pytest
 
 from audit.endpoint import Endpoint, parse_endpoint
 from audit.observation import HostView, Observation
-from remediate.bounds import Bounds
-from remediate.case import Repair
-from remediate.evidence import gather
+from remediate.model.audit_results import gather
+from remediate.model.case import Repair
+from remediate.model.options import Bounds
 from remediate.plan import plan
 from tests.audit.broken_keys import close_primes
 from tests.audit.certificates import leaf, rsa_key

@@ -10,10 +10,10 @@ import pytest
 from audit.observation import HostView
 from audit.observation.website import Docroot, Website
 from audit.services.declared import DeclaredService, websites_of
-from remediate.case import Repair, Validation
 from remediate.database import open_database
 from remediate.docroots import docroots_of
 from remediate.journal import Journal
+from remediate.model.case import Repair, Validation
 from remediate.site import Site
 from remediate.steps.self_test import publish
 from remediate.steps.step import Stuck

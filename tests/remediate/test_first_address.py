@@ -13,9 +13,9 @@ from audit.host.discovery import Discovery
 from audit.observation import HostView, Observation
 from audit.policy import load_profile
 from audit.x509.path.trust_store import Anchors
-from remediate.assignment import Assignment
 from remediate.equipment import means_of
 from remediate.journal import open_journal
+from remediate.model.options import Assignment
 
 
 def found(label: str, *, is_cpanel: bool) -> Discovery:

@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 
 from remediate.__main__ import main
-from remediate.case import FindingKey, StepDetail
 from remediate.database import FILE, UnusableState
 from remediate.journal import Event, Journal, open_journal, require_usable_journal
 from remediate.ledger import PlacedOrder
 from remediate.letter import state_digest
+from remediate.model.case import FindingKey, StepDetail
 from remediate.model.causes import Cause
 from remediate.snapshot import journal_snapshot
 from remediate.state import migrations

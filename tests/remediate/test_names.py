@@ -7,9 +7,9 @@ from random import Random
 import pytest
 
 from audit.json_codec import from_json, to_json
-from remediate.bounds import Bounds
-from remediate.case import Case, LeftOut, case_id
-from remediate.plan import Plan
+from remediate.model.case import Case, LeftOut, case_id
+from remediate.model.options import Bounds
+from remediate.model.plan import Plan
 from tests.remediate.rows import NOW, REMEDIES, Row, file, found, planned, seen
 
 WEB = "web1/https://www.example.com:443"

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from remediate.bounds import Bounds
-from remediate.case import Case, Repair
+from remediate.model.case import Case, Repair
+from remediate.model.options import Bounds
+from remediate.model.plan import Plan
 from remediate.panel import successor_of
-from remediate.plan import Plan
 from tests.remediate.panels import HOST, NAME, endpoint, fresh, service, whole
 from tests.remediate.rows import Row, digest, file, found, planned, seen
 

@@ -10,11 +10,12 @@ import pytest
 
 from remediate import draft as draft_module
 from remediate import plan as plan_module
-from remediate.bounds import Bounds
-from remediate.case import STEPS, Case, Repair, Step, Validation
 from remediate.draft import Draft
-from remediate.evidence import gather
-from remediate.plan import WaitingCase, plan
+from remediate.model.audit_results import gather
+from remediate.model.case import STEPS, Case, Repair, Step, Validation
+from remediate.model.options import Bounds
+from remediate.model.plan import WaitingCase
+from remediate.plan import plan
 from remediate.show import plan_lines
 from tests.remediate.rows import NOW, SUMMARY, Row, digest, file, found, planned, seen, served_chain
 

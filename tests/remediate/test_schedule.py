@@ -7,7 +7,8 @@ from random import Random
 
 import pytest
 
-from remediate.schedule import FIRST, LONGEST, LONGEST_ASKED, Attempt, Ended, backoff, failures, next_try, poll_delay_s
+from remediate.model.outcome import Attempt, Ended
+from remediate.schedule import FIRST, LONGEST, LONGEST_ASKED, backoff, failures, next_try, poll_delay_s
 from tests.remediate.rows import NOW
 
 

@@ -14,11 +14,10 @@ from audit.host.discovery import Discovery
 from audit.observation import HostView, Observation
 from audit.observation.cpanel import Unread, Upkeep
 from audit.x509.path.trust_store import Anchors
-from remediate.assignment import Assignment
-from remediate.bounds import Bounds
 from remediate.equipment import means_of
-from remediate.evidence import gather
 from remediate.journal import open_journal
+from remediate.model.audit_results import gather
+from remediate.model.options import Assignment, Bounds
 from remediate.surroundings import is_silenced
 from tests.remediate.panels import HOST, NAME, endpoint, fresh
 from tests.remediate.rows import SUMMARY, Row, found, planned, seen

@@ -8,7 +8,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from remediate.case import Case, Repair
+from remediate.model.case import Case, Repair
 from remediate.planning import tlsa
 from tests.issuers.requests import csr
 

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.serialization.pkcs7 import serialize_certifi
 from cryptography.x509.oid import AuthorityInformationAccessOID, NameOID
 
 from audit.probe.fetch import Fetcher, FetchPolicy
-from remediate.case import Reason, Repair
+from remediate.model.case import Reason, Repair
 from tests.lab.ca import SHA256, Identity, Leaf, issue, new_key
 from tests.lab.issuance import to_pem
 from tests.runner.places import AUTHORITY, DAY, NOW, Place

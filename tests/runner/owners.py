@@ -11,7 +11,7 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from remediate.case import Case, Repair
+from remediate.model.case import Case, Repair
 from tests.lab.ca import Leaf, issue
 from tests.lab.issuance import to_pem
 from tests.runner.places import AUTHORITY, DAY, NOW, Place

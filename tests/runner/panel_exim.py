@@ -16,10 +16,11 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from audit.observation import FileFault, InstalledFile
-from remediate.case import Case, Repair, UsedFile, steps_of
 from remediate.installers.cpanel import Panel
 from remediate.journal import Journal
-from remediate.site import Means, Waits
+from remediate.model.case import Case, Repair, UsedFile, steps_of
+from remediate.model.options import Waits
+from remediate.site import Means
 from tests.installers import whmapi1
 from tests.lab.ca import Leaf, issue
 from tests.lab.issuance import to_pem

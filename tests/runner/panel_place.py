@@ -18,10 +18,11 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from audit.endpoint import Endpoint
 from audit.observation import HostView, InstalledFile
 from audit.probe import Target
-from remediate.case import Case, Repair, UsedFile, steps_of
 from remediate.installers.cpanel import Panel
 from remediate.journal import Journal
-from remediate.site import Means, Waits
+from remediate.model.case import Case, Repair, UsedFile, steps_of
+from remediate.model.options import Waits
+from remediate.site import Means
 from tests.installers import whmapi1
 from tests.runner.places import Ca, LocalHands, Place, means_of, running_place
 

@@ -12,8 +12,8 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from audit.probe import Target
 from remediate.action import Command, Done
-from remediate.case import Case, Repair, steps_of
 from remediate.journal import Journal
+from remediate.model.case import Case, Repair, steps_of
 from remediate.site import Means
 from tests.runner.owners import write_agent
 from tests.runner.places import Ca, LocalHands, Place, means_of

@@ -24,7 +24,6 @@ from audit.probe import Limits, Target
 from audit.probe.dns.records import RecordSet, RecordType
 from audit.x509.path.trust_store import Anchors
 from remediate.action import Command, Done
-from remediate.case import Case, Repair, UsedFile, case_id, steps_of
 from remediate.csr import Csr
 from remediate.dcv import VALIDATORS
 from remediate.docroots import docroots_of
@@ -32,7 +31,9 @@ from remediate.installers import Declared
 from remediate.issuers import IssuerFault, Order, OrderRequest
 from remediate.journal import Journal
 from remediate.lookup import LookUps
-from remediate.site import Means, Waits
+from remediate.model.case import Case, Repair, UsedFile, case_id, steps_of
+from remediate.model.options import Waits
+from remediate.site import Means
 from tests.installers.hands import run
 from tests.lab.ca import Leaf, PrivateKey, issue
 from tests.lab.issuance import Commission, deliver, found_authority, to_pem

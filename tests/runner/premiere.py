@@ -25,12 +25,12 @@ from audit.observation import DnsView
 from audit.observation.website import Docroot
 from audit.probe import Limits, Target
 from remediate.action import Command, Request
-from remediate.case import Case, Repair, Validation, steps_of
 from remediate.issuers import Access
 from remediate.issuers.store import Store
 from remediate.journal import Journal
 from remediate.lookup import LookUp
-from remediate.plan import Plan
+from remediate.model.case import Case, Repair, Validation, steps_of
+from remediate.model.plan import Plan
 from remediate.rehearsal import rehearsal_lines
 from remediate.site import Means
 from tests.lab.issuance import to_pem

@@ -8,8 +8,9 @@ import pytest
 
 from remediate.journal import Journal
 from remediate.ledger import PlacedOrder
+from remediate.model.options import Pace
 from remediate.rehearsal.stage import staged
-from remediate.runner import Pace, repair
+from remediate.runner import repair
 from remediate.site import Means
 from tests.runner.places import Ca, Place, means_of, plant
 

@@ -8,9 +8,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final, NoReturn
 
-from remediate.case import Case
 from remediate.journal import Journal
-from remediate.runner import Pace, repair
+from remediate.model.case import Case
+from remediate.model.options import Pace
+from remediate.runner import repair
 from tests.probe.conversing import answering, conversing
 from tests.runner.chains import INTERMEDIATE, fetcher, forms, installed, plant_chain, rechaining
 from tests.runner.mortal import Point, mortal_database

@@ -13,19 +13,20 @@ from cryptography import x509
 
 from audit.json_codec import format_time
 from remediate.account import Account
-from remediate.case import Case, Reason
 from remediate.csr import Csr
-from remediate.evidence import Evidence, gather
 from remediate.issuers import IssuerFault, Order, OrderRequest
 from remediate.journal import Journal, open_journal
+from remediate.model.audit_results import Evidence, gather
+from remediate.model.case import Case, Reason
 from remediate.model.causes import Cause
-from remediate.plan import Plan
-from remediate.runner import Pace, repair
+from remediate.model.options import Pace
+from remediate.model.outcome import Ending
+from remediate.model.plan import Plan
+from remediate.runner import repair
 from remediate.site import Means, Site
 from remediate.steps.key import request_of
 from remediate.telling import tell
 from remediate.upshot import Upshot
-from remediate.walk import Ending
 from tests.lab.issuance import Commission, deliver
 from tests.letters.nights import ADMIN, Letterbox
 from tests.remediate.older import A, B, older_journal

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from remediate.case import Repair
 from remediate.installers import Declared
 from remediate.journal import Journal
-from remediate.runner import Pace, repair
-from remediate.walk import Ending
+from remediate.model.case import Repair
+from remediate.model.options import Pace
+from remediate.model.outcome import Ending
+from remediate.runner import repair
 from tests.runner.owners import successor
 from tests.runner.panels import Panel
 from tests.runner.places import running_place

@@ -16,18 +16,18 @@ from audit.host.discovery import Discovery
 from audit.observation import HostView, InstalledFile, Observation
 from audit.probe import Target
 from audit.x509.path.trust_store import Anchors
-from remediate.assignment import Assignment
-from remediate.case import Case, Reason, Repair, UsedFile
 from remediate.deployment.replace import REPLACE
 from remediate.equipment import means_of
 from remediate.installers import INSTALLERS
 from remediate.installers.cpanel import Restarted
 from remediate.journal import Journal
+from remediate.model.case import Case, Reason, Repair, UsedFile
+from remediate.model.options import Assignment, Pace
+from remediate.model.outcome import Ending
 from remediate.rehearsal import rehearse
 from remediate.rollback import rollback
-from remediate.runner import Pace, repair
+from remediate.runner import repair
 from remediate.site import Site, Unknown
-from remediate.walk import Ending
 from tests.installers.test_killed import STRIDE
 from tests.probe.conversing import answering, conversing
 from tests.runner.chains import INTERMEDIATE, fetcher, forms, plant_chain

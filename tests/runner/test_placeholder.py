@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from remediate.case import Repair
 from remediate.issuers import IssuerFault, Order, OrderRequest
 from remediate.journal import Journal
-from remediate.runner import Pace, repair
-from remediate.walk import Ending
+from remediate.model.case import Repair
+from remediate.model.options import Pace
+from remediate.model.outcome import Ending
+from remediate.runner import repair
 from tests.runner.panel_exim import Exim
 from tests.runner.places import Ca
 from tests.runner.premiere import told

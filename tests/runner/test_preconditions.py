@@ -15,9 +15,10 @@ import pytest
 
 from remediate.action import Command, Done
 from remediate.journal import Journal
-from remediate.runner import Pace, repair
+from remediate.model.options import Pace
+from remediate.model.outcome import Ending
+from remediate.runner import repair
 from remediate.site import Means
-from remediate.walk import Ending
 from tests.runner.places import Ca, LocalHands, Place, means_of, running_place
 
 PACE = Pace(chance=lambda: 0.0)

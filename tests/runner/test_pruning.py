@@ -11,9 +11,10 @@ import pytest
 
 from remediate.deployment.retention import FORGOTTEN_DAYS, prune
 from remediate.journal import Journal
+from remediate.model.options import Pace
 from remediate.premises import Premises
 from remediate.rollback import rollback
-from remediate.runner import Pace, repair
+from remediate.runner import repair
 from remediate.site import Means
 from tests.installers.hands import run
 from tests.runner.places import Ca, Place, means_of

@@ -15,13 +15,14 @@ import pytest
 from cryptography import x509
 
 from remediate.action import Command, Request
-from remediate.case import Case, Repair, Validation, steps_of
 from remediate.issuers import OrderRequest
 from remediate.journal import Journal, open_journal
+from remediate.model.case import Case, Repair, Validation, steps_of
+from remediate.model.options import Pace
 from remediate.rehearsal import Touched, rehearse, stand_in
 from remediate.rehearsal.bound import bound
 from remediate.rehearsal.foretold import FORETOLD
-from remediate.runner import Pace, repair
+from remediate.runner import repair
 from remediate.site import Means
 from remediate.snapshot import journal_snapshot
 from remediate.steps import TAKINGS

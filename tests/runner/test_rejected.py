@@ -11,8 +11,9 @@ import pytest
 
 from remediate.installers import Declared
 from remediate.journal import Journal
+from remediate.model.options import Pace
 from remediate.rollback import rollback
-from remediate.runner import Pace, repair
+from remediate.runner import repair
 from remediate.site import Means
 from tests.runner.places import Ca, Place, means_of
 

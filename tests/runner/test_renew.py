@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 
 from audit.x509.path.trust_store import Anchors
-from remediate.case import Case
 from remediate.journal import Journal
-from remediate.runner import Pace, repair
-from remediate.walk import Ending
+from remediate.model.case import Case
+from remediate.model.options import Pace
+from remediate.model.outcome import Ending
+from remediate.runner import repair
 from tests.runner.owners import owned, successor, write_agent
 from tests.runner.places import Ca, Place, means_of, running_place
 

@@ -12,11 +12,12 @@ from pathlib import Path
 import pytest
 
 from audit.x509.path.trust_store import Anchors
-from remediate.case import Repair, steps_of
 from remediate.issuers import IssuerFault
 from remediate.journal import Journal
+from remediate.model.case import Repair, steps_of
 from remediate.model.causes import Cause
-from remediate.runner import Pace, repair
+from remediate.model.options import Pace
+from remediate.runner import repair
 from remediate.site import Means
 from tests.runner.places import NOW, Ca, Place, means_of, plant, running_place
 

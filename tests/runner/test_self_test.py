@@ -13,13 +13,14 @@ import pytest
 from audit.observation.website import Docroot
 from audit.probe import Limits, Target
 from audit.probe.dns.trace import TraceLimits
-from remediate.case import Case, Validation
 from remediate.issuers import IssuerFault, Order, OrderRequest
 from remediate.journal import Journal
 from remediate.lookup import LookUps, Roots
-from remediate.runner import Pace, repair
+from remediate.model.case import Case, Validation
+from remediate.model.options import Pace
+from remediate.model.outcome import Ending
+from remediate.runner import repair
 from remediate.site import Means
-from remediate.walk import Ending
 from tests.issuers.website import challenge_of
 from tests.lab.validator import Validator
 from tests.probe.names import name_server

@@ -9,11 +9,10 @@ import pytest
 
 from remediate.journal import Journal
 from remediate.model.causes import Cause
-from remediate.obstacle import Blocker
-from remediate.plan import Plan, WaitingCase
+from remediate.model.outcome import Ending
+from remediate.model.plan import Blocker, Plan, WaitingCase
 from remediate.rehearsal import rehearsal_lines
 from remediate.stopgap import stopgaps
-from remediate.walk import Ending
 from tests.runner.panel_exim import Exim
 from tests.runner.places import Ca
 

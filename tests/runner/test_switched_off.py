@@ -6,9 +6,10 @@ from datetime import UTC, datetime
 
 import pytest
 
-from remediate.case import Repair, Validation
 from remediate.journal import Journal
-from remediate.runner import Pace, repair
+from remediate.model.case import Repair, Validation
+from remediate.model.options import Pace
+from remediate.runner import repair
 from remediate.site import Means
 from tests.runner.places import Ca, Place, means_of
 from tests.runner.premiere import told

@@ -14,12 +14,13 @@ import pytest
 from audit.observation import DnsView
 from audit.probe import Limits
 from audit.probe.dns.records import RecordSet, RecordStatus, RecordType
-from remediate.case import Case, Repair
 from remediate.journal import Event, Journal
 from remediate.lookup import LookUp, LookUps
+from remediate.model.case import Case, Repair
 from remediate.model.causes import Cause
-from remediate.runner import Pace, repair
-from remediate.walk import Ending
+from remediate.model.options import Pace
+from remediate.model.outcome import Ending
+from remediate.runner import repair
 from tests.runner.places import Ca, Place, means_of
 
 PACE = Pace(chance=lambda: 0.0)

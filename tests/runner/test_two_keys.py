@@ -13,7 +13,8 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from remediate.journal import Journal
-from remediate.runner import Pace, repair
+from remediate.model.options import Pace
+from remediate.runner import repair
 from remediate.site import Means
 from tests.lab.ca import Leaf, PrivateKey, new_key, new_rsa_key
 from tests.probe.looking import look_at

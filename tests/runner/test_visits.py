@@ -9,11 +9,12 @@ from typing import Any
 
 from audit.observation.website import Docroot
 from remediate.journal import Journal
-from remediate.runner import Pace, repair
+from remediate.model.options import Pace
+from remediate.model.outcome import Ending
+from remediate.runner import repair
 from remediate.show import ending_row
 from remediate.site import Means, Site
 from remediate.steps.visiting import visits_since
-from remediate.walk import Ending
 from tests.runner.premiere import Premiere
 
 PACE = Pace(hosts_at_once=1, chance=lambda: 0.0)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from remediate.case import Case, Step, StepState
 from remediate.journal import open_journal
-from remediate.runner import Pace, repair
+from remediate.model.case import Case, Step, StepState
+from remediate.model.options import Pace
+from remediate.runner import repair
 from tests.runner.places import Ca, means_of, running_place
 
 

@@ -1,26 +1,69 @@
-"""What a run of repairs is given: the configuration, where the state lies, what is trusted, and whom it tells what.
-
-Values alone: nothing is opened or read here.
-"""
+"""The options and limits of a repair run."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from random import SystemRandom
+from typing import Literal
 
 from audit.config import Configuration
 from audit.config.schema import Issuer
 from audit.policy import Profile
 from audit.probe import Limits
+from audit.text import matches_glob
 from audit.verdict import Severity
 from audit.x509.path.trust_store import Anchors
-from remediate.bounds import Bounds
-from remediate.panel import AGENT
-from remediate.runner import Pace
-from remediate.site import Waits, Watch
+from remediate.model.case import AGENT, Case, Step, StepState
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How far and how fast a run goes; `chance` gives numbers from 0 up to 1."""
+
+    hosts_at_once: int = 8
+    max_failures: int = 3
+    chance: Callable[[], float] = field(default_factory=lambda: SystemRandom().random)
+
+
+@dataclass(frozen=True, slots=True)
+class Waits:
+    """How long is waited for what, in seconds.
+
+    A proof has to be found before the host takes the switch back by itself; what is left is for confirming it.
+    """
+
+    confirmation_s: int = 300
+    proof_s: float = 120.0  # old workers of a busy web server answer for a while
+    taken_up_s: float = 150.0  # a test and a reload, each of which the host allows 60 s
+    issuance_s: float = 600.0  # in this run; the next one asks about the same order
+    look_s: float = 0.25  # between two looks
+
+
+Watch = Callable[[Case, Step, StepState, str], None]
+"""Who is told what a step of a case has become, with a note."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """The limits of a run. In `hosts_left_out` (specifications) and `names_left_out` a `*` stands for any text."""
+
+    max_cases: int = 20
+    foreign: Literal["explain", "run-owner"] = "explain"
+    hosts_left_out: tuple[str, ...] = ()
+    names_left_out: tuple[str, ...] = ()
+    max_age: timedelta = timedelta(minutes=30)  # an audit of a thousand endpoints is done in half of it
+    future: timedelta = timedelta(minutes=2)  # as much as a clock may be off (ops.clock-skew: 120 s)
+    can_order: bool = True  # an issuer is configured
+    is_panels_issuer: bool = False  # it is a panel's own program, which orders for the panel's services alone
+
+
+def fits(text: str, globs: Iterable[str]) -> bool:
+    """Tell whether a text is one of these."""
+    return any(matches_glob(one, text) for one in globs)
 
 
 def _now() -> datetime:

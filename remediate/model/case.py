@@ -1,7 +1,6 @@
-"""A case: one certificate on one host that is to be repaired, for all services and names it is there for.
+"""The services of a cPanel & WHM server that have a certificate of the panel itself: as audited, or by their files.
 
-A value with its steps as data: the runner walks them, the journal keeps them, a test kills after each. It knows
-nothing of how a step is done.
+It knows the panel's folders; it refuses to know what is wrong with a certificate.
 """
 
 from __future__ import annotations
@@ -11,6 +10,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, Literal
+
+AGENT: Final = "cpanel"
+"""The panel as an agent, as an issuer, and as the owner of a certificate."""
 
 StepKind = Literal[
     "modes",  # owner and mode of the key files
