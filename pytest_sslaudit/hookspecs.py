@@ -20,8 +20,9 @@ def pytest_sslaudit_begun(config: pytest.Config, configuration: Any) -> Any:  # 
 
 
 def pytest_sslaudit_planned(config: pytest.Config, plan: Any, evidence: Any) -> None:  # noqa: ANN401 - as above
-    """See what will be repaired, before the first step: a `remediate.model.plan.Plan` and its `remediate.model.audit_results.Evidence`.
+    """See what will be repaired, before the first step.
 
+    `plan` is a `remediate.model.plan.Plan`, `evidence` a `remediate.model.audit_results.Evidence`.
     Called once in a run with `--remediate` that holds the state folder; never in a dry run.
     """
 
