@@ -16,7 +16,7 @@ from audit.config.schema import Configuration
 from audit.host.login import hosts_of
 from audit.observation import ProbeFailure
 from audit.text import moment
-from remediate.hands import Hands, HostHands
+from remediate.hosts.session import Hands, HostHands
 from remediate.model.causes import Cause
 from remediate.model.outcome import Ending
 from remediate.retry import DELAY_MIN, Continuation, NotQueued, queue_later

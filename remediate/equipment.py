@@ -18,10 +18,9 @@ from audit.observation import HostView
 from audit.policy import Policy, load_profile
 from audit.probe.dns.root_servers import BadHints, RootServer, read_hints
 from audit.probe.fetch import Fetcher, FetchPolicy
-from remediate.access_logs import logs_on
 from remediate.dcv import VALIDATORS
-from remediate.docroots import docroots_of
-from remediate.hands import HostHands
+from remediate.hosts.session import HostHands
+from remediate.hosts.websites import docroots_of, logs_on
 from remediate.installers import Declared
 from remediate.installers.cpanel import Panel
 from remediate.issuers import AT_HOME, Access, BadIssuer, Issuer, open_issuer

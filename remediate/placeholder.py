@@ -11,8 +11,8 @@ from datetime import datetime
 
 from audit.text import sentence
 from audit.x509.certificate import Certificate
-from remediate.action import Command
 from remediate.hosts import script
+from remediate.hosts.command import Command
 from remediate.installers.whm import whm_api
 from remediate.panel import successor_of
 from remediate.site import Site, Unknown

@@ -14,6 +14,7 @@ from audit.verdict import Severity, Verdict
 from remediate.draft import Draft, case_of
 from remediate.explanation import explain
 from remediate.grouping import group_by_certificate
+from remediate.hosts.renewal_agents import OWNERS
 from remediate.joining import joined
 from remediate.model.audit_results import Evidence
 from remediate.model.case import AGENT, VALIDATED, Case, Repair
@@ -21,7 +22,6 @@ from remediate.model.causes import Cause
 from remediate.model.options import Bounds, fits
 from remediate.model.plan import Blocker, Explained, Kind, Plan, WaitingCase
 from remediate.obstacle import obstacles, of_endpoints, out_of_date
-from remediate.owners import OWNERS
 from remediate.surroundings import Surroundings, look_around
 
 

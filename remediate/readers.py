@@ -9,11 +9,11 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from remediate.action import Command
 from remediate.contact import read_forward, read_wwwacct
 from remediate.contact_policy import ContactPolicy, Permitted
-from remediate.hands import Hands
 from remediate.hosts import trusted_script
+from remediate.hosts.command import Command
+from remediate.hosts.session import Hands
 
 _DOMAIN: Final = re.compile(
     r"(?=.{1,253}$)[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)+"

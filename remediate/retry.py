@@ -16,9 +16,9 @@ from itertools import pairwise
 from typing import Final
 
 from audit.redaction import Secrets
-from remediate.action import Command, Done
-from remediate.hands import Hands
 from remediate.hosts import script
+from remediate.hosts.command import Command, Done
+from remediate.hosts.session import Hands
 from remediate.leak import leak
 from remediate.model.text import plain
 from remediate.try_later import PROGRAM, Tried, read_tried, trying_later

@@ -18,6 +18,7 @@ from remediate.continuing import continuation_of, continue_later
 from remediate.database import UnusableState
 from remediate.deployment.release import ALL, Released, not_released, release_on
 from remediate.equipment import hands_of, issuer_of, means_of, root_hints
+from remediate.hosts.workdir import ROOT, Premises
 from remediate.journal import Journal, open_journal, require_usable_journal
 from remediate.lock import locked
 from remediate.model.audit_results import Evidence
@@ -26,7 +27,6 @@ from remediate.model.options import Assignment
 from remediate.model.outcome import Ending
 from remediate.model.plan import Plan
 from remediate.plan import plan
-from remediate.premises import ROOT, Premises
 from remediate.rehearsal import rehearsal_lines
 from remediate.rollback import rollback
 from remediate.runner import repair

@@ -19,14 +19,14 @@ from audit.probe.fetch import Fetcher
 from audit.text import listing
 from audit.x509.certificate import Certificate
 from audit.x509.path.trust_store import Anchors
-from remediate.access_logs import Logs, no_logs
-from remediate.action import Command, Done
 from remediate.answer import Installable
 from remediate.csr import Csr
 from remediate.dcv import Validator
 from remediate.deployment.versions import Installation, origin, placements
-from remediate.docroots import Docroots
-from remediate.hands import Hands
+from remediate.hosts.command import Command, Done
+from remediate.hosts.session import Hands
+from remediate.hosts.websites import Docroots, Logs, no_logs
+from remediate.hosts.workdir import ROOT, Premises
 from remediate.installers import INSTALLERS, Installer
 from remediate.installers.cpanel import Panel
 from remediate.issuers import Issuer
@@ -34,7 +34,6 @@ from remediate.journal import Journal
 from remediate.lookup import LookUps
 from remediate.model.case import SWITCHED, Case, Step, StepState
 from remediate.model.options import Waits, Watch
-from remediate.premises import ROOT, Premises
 
 CLOCK_TOLERANCE: Final = timedelta(minutes=5)
 """How far two clocks may be apart (Kerberos' usual bound): beyond it one of them makes good certificates look bad."""

@@ -18,7 +18,7 @@ from remediate.contact import group_by_reader
 from remediate.delivery import deliver
 from remediate.entries import by_host, sections_of
 from remediate.excerpt import excerpt
-from remediate.hands import Hands
+from remediate.hosts.session import Hands
 from remediate.journal import Outcome
 from remediate.letter import Attachment, Letter, compose, news, state_digest, subject
 from remediate.letter_parts import Entry, Section, hosts_worst_first

@@ -10,8 +10,8 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from remediate.action import Command, Done
 from remediate.hosts import trusted_script
+from remediate.hosts.command import Command, Done
 from remediate.model.text import plain
 
 PROGRAM: Final = "/usr/local/cpanel/scripts/try-later"

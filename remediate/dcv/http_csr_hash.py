@@ -14,10 +14,10 @@ from typing import Final
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from remediate.action import Command
 from remediate.dcv.fetch import Wanted, fetch
 from remediate.dcv.validator import Challenge, Look, Vantage
 from remediate.hosts import script
+from remediate.hosts.command import Command
 
 FOLDER: Final = "/.well-known/pki-validation"
 

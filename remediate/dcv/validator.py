@@ -9,9 +9,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, Protocol
 
-from remediate.action import Command
 from remediate.csr import Csr
-from remediate.premises import Premises
+from remediate.hosts.command import Command
+from remediate.hosts.workdir import Premises
 
 SELF_TEST: Final = "sslaudit (self-test)"
 """What our own looks call themselves first, so that nobody who reads an access log takes them for the CA's."""

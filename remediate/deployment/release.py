@@ -8,10 +8,10 @@ from typing import Final
 
 from audit.host.discovery import Discovery
 from audit.text import MAX_MESSAGE, one_line, shortened
-from remediate.action import Done
 from remediate.deployment.versions import release
-from remediate.hands import Hands
-from remediate.premises import BUSY, Premises
+from remediate.hosts.command import Done
+from remediate.hosts.session import Hands
+from remediate.hosts.workdir import BUSY, Premises
 
 ALL: Final = "release"
 """The directory that a release of all cases holds the lock with; it is removed again."""

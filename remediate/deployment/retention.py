@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
-from remediate.action import Command
 from remediate.deployment.versions import Installation
 from remediate.hosts import script
-from remediate.premises import Premises
+from remediate.hosts.command import Command
+from remediate.hosts.workdir import Premises
 
 FORGOTTEN_DAYS: Final = 30
 """How long a case's folder stays that nothing leads through: a month of nights in which somebody may ask for it."""

@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from typing import Final, Literal, get_args
 
 from audit.host.trust import TRUST
-from remediate.action import Command, Done
 from remediate.deployment.versions import Installation
 from remediate.hosts import script
+from remediate.hosts.command import Command, Done
+from remediate.hosts.workdir import PROLOGUE
 from remediate.installers.installer import Installer
-from remediate.premises import PROLOGUE
 
 State = Literal[
     "none",  # nothing was switched here yet

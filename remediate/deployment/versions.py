@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from typing import Final
 
 from audit.observation import InstalledFile
-from remediate.action import Command
 from remediate.deployment.base import Deployment
 from remediate.deployment.replace import REPLACE
 from remediate.hosts import script
-from remediate.premises import Premises
+from remediate.hosts.command import Command
+from remediate.hosts.workdir import Premises
 
 _VERSION: Final = re.compile(r"[0-9a-z][0-9a-z-]*")
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from remediate.action import Command
+from remediate.hosts.command import Command
 
 
 @dataclass(frozen=True, slots=True)

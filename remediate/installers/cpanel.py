@@ -13,9 +13,9 @@ from typing import Final
 
 from audit.host.trust import TRUST
 from audit.observation import FileKind, InstalledFile
-from remediate.action import Command
 from remediate.deployment.base import Deployment
 from remediate.hosts import script
+from remediate.hosts.command import Command
 from remediate.installers import dovecot, exim, proftpd, pureftpd
 from remediate.installers.installer import Installer
 from remediate.installers.whm import whm_api

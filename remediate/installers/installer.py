@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from remediate.action import Command
 from remediate.hosts import trusted_script
+from remediate.hosts.command import Command
 
 
 class Installer(Protocol):

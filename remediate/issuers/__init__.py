@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from remediate.issuers.absent import panel
-from remediate.issuers.issuer import (
+from remediate.issuers.base import (
     Access,
     BadIssuer,
     Dcv,

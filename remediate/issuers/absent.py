@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from remediate.csr import Csr
-from remediate.issuers.issuer import IssuerFault, OrderRequest
+from remediate.issuers.base import IssuerFault, OrderRequest
 
 _NOT_CHOSEN: Final = IssuerFault("refused", "no issuer is chosen: [remediate] issuer, and its section [issuer.NAME]")
 _PANELS: Final = IssuerFault(

@@ -27,7 +27,7 @@ from requests.adapters import HTTPAdapter
 
 from audit.endpoint import to_address
 from audit.redaction import Secrets, url_password
-from remediate.issuers.issuer import Access, BadIssuer, IssuerFault
+from remediate.issuers.base import Access, BadIssuer, IssuerFault
 
 Method = Literal["GET", "POST", "DELETE"]
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import NoReturn
 
-from remediate.action import Command, Done
 from remediate.csr import Csr
+from remediate.hosts.command import Command, Done
 from remediate.issuers import IssuerFault, Order, OrderRequest
 from remediate.site import Means
 

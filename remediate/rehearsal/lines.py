@@ -10,9 +10,10 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from audit.text import listing, one_line
-from remediate.action import Command, Request
 from remediate.deployment.access import access_lost
+from remediate.hosts.command import Command
 from remediate.issuers import Foretelling
+from remediate.issuers.base import Request
 from remediate.model.case import SWITCHED, Case
 from remediate.model.plan import Plan
 from remediate.placeholder import foretold

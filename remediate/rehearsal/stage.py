@@ -8,9 +8,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from remediate.action import Command, Request
 from remediate.deployment.versions import Version
+from remediate.hosts.command import Command
 from remediate.issuers import Foretelling
+from remediate.issuers.base import Request
 from remediate.key import key_path
 from remediate.ledger import PlacedOrder
 from remediate.model.case import VALIDATED, Case

@@ -14,8 +14,8 @@ from typing import Final
 from audit.analysis.installed_files import exposures
 from audit.observation import InstalledFile
 from audit.text import listing, sentence
-from remediate.action import Command
 from remediate.hosts import script
+from remediate.hosts.command import Command
 from remediate.model.causes import Cause
 from remediate.site import Site
 from remediate.steps.step import So, Stuck, done

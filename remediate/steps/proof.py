@@ -8,8 +8,8 @@ from __future__ import annotations
 from typing import Final
 
 from audit.text import sentence
-from remediate.action import Command
 from remediate.deployment.switch import Progress, call_back, confirm
+from remediate.hosts.command import Command
 from remediate.model.case import SWITCHED
 from remediate.model.causes import Cause
 from remediate.site import Site

@@ -7,10 +7,10 @@ already. What is served then is the next step's to see.
 from __future__ import annotations
 
 from audit.text import sentence
-from remediate.action import Command
 from remediate.deployment.switch import TERMINAL, Progress, look, read_progress, start
+from remediate.hosts.command import Command
+from remediate.hosts.workdir import BUSY
 from remediate.model.causes import Cause
-from remediate.premises import BUSY
 from remediate.site import FileSet, Site
 from remediate.steps.step import So, Stuck, done, interruption, said
 from remediate.steps.wanted import version_name

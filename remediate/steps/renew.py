@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from audit.text import listing
 from audit.x509.certificate import Certificate
-from remediate.action import Command, Done
+from remediate.hosts.command import Command, Done
+from remediate.hosts.renewal_agents import OWNERS, Owner, renewing
+from remediate.hosts.workdir import BUSY
 from remediate.model.causes import Cause
-from remediate.owners import OWNERS, Owner, renewing
-from remediate.premises import BUSY
 from remediate.site import Site, Unknown
 from remediate.steps.disk import leaves_on_disk
 from remediate.steps.step import So, Stuck, interruption, said

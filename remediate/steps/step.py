@@ -8,11 +8,11 @@ from __future__ import annotations
 from typing import Protocol
 
 from audit.host.trust import REFUSED
-from remediate.action import Command, Done
+from remediate.hosts.command import Command, Done
+from remediate.hosts.workdir import BUSY
 from remediate.model.case import StepDetail
 from remediate.model.causes import Cause
 from remediate.model.outcome import Ended
-from remediate.premises import BUSY
 from remediate.site import Site
 
 

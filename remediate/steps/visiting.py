@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
-from remediate.access_logs import look_for_visits, read_visits
+from remediate.access_logs.collect import look_for_visits, read_visits
 from remediate.dcv import Challenge
 from remediate.site import Site
 from remediate.visitors import visitor_lines

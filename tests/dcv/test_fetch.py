@@ -13,7 +13,7 @@ import pytest
 
 from remediate.dcv import VALIDATORS, Challenge, Vantage
 from remediate.dcv.http_csr_hash import body_of, path_of
-from remediate.premises import Premises
+from remediate.hosts.workdir import Premises
 from tests.issuers.requests import csr
 from tests.issuers.website import Website, serving_website
 

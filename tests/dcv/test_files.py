@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from audit.host.trust import TRUST
 from remediate.dcv import VALIDATORS, Challenge
 from remediate.dcv.http_csr_hash import body_of, path_of
-from remediate.premises import Premises
+from remediate.hosts.workdir import Premises
 from tests.installers.hands import killed_before, run
 from tests.issuers.requests import csr
 from tests.lab import validator

@@ -11,7 +11,7 @@ import pytest
 
 from remediate.dcv import VALIDATORS, Challenge, Look, Vantage
 from remediate.dcv.http_csr_hash import body_of, path_of
-from remediate.premises import Premises
+from remediate.hosts.workdir import Premises
 from tests.issuers.requests import csr
 
 HTTP = VALIDATORS["http-csr-hash"]

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from remediate.action import Command
 from remediate.deployment.versions import Installation, Version
+from remediate.hosts.command import Command
 
 _LOCKED: Final = r"""
 LC_ALL=C PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin:/usr/local/bin:/usr/bin:/bin

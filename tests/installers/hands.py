@@ -8,7 +8,7 @@ from __future__ import annotations
 import subprocess
 from dataclasses import replace
 
-from remediate.action import Command, Done
+from remediate.hosts.command import Command, Done
 
 
 def run(command: Command, shell: str = "sh") -> Done:

@@ -11,11 +11,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from remediate.action import Command, Done
 from remediate.deployment.switch import Progress, look, read_progress, start
 from remediate.deployment.versions import Installation, Placement, Version, stage
+from remediate.hosts.command import Command, Done
+from remediate.hosts.workdir import Premises
 from remediate.installers import Declared
-from remediate.premises import Premises
 from tests.installers.earlier import prune_then, stage_then, start_then
 from tests.installers.hands import run
 

@@ -9,8 +9,8 @@ import pytest
 from audit.observation import FileKind, InstalledFile
 from remediate.deployment.switch import start
 from remediate.deployment.versions import Installation, Placement, Version, destroy_keys, placements
+from remediate.hosts.workdir import ROOT, Premises
 from remediate.installers import INSTALLERS, Declared
-from remediate.premises import ROOT, Premises
 
 
 def file(path: str, kind: FileKind, real: str | None = None) -> InstalledFile:

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from remediate.action import Command
 from remediate.deployment.versions import Version, stage
+from remediate.hosts.command import Command
 from tests.installers.hands import run
 from tests.installers.serving import Pair, Place, new_pair, new_place
 

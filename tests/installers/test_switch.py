@@ -17,7 +17,7 @@ import pytest
 
 from remediate.deployment.switch import call_back, confirm, look, read_progress
 from remediate.deployment.versions import Version, destroy_keys, release, stage
-from remediate.premises import BUSY
+from remediate.hosts.workdir import BUSY
 from tests.installers.hands import run
 from tests.installers.serving import Pair, Place, new_pair, new_place
 

@@ -14,8 +14,8 @@ from email.policy import SMTP
 from typing import Any
 
 from remediate.account import Account
-from remediate.action import Command, Done
-from remediate.hands import Hands
+from remediate.hosts.command import Command, Done
+from remediate.hosts.session import Hands
 from remediate.journal import Journal
 from remediate.model.audit_results import gather
 from remediate.model.options import Bounds

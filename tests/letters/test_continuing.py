@@ -10,8 +10,8 @@ import pytest
 
 from audit.config.schema import Configuration, Issuer, Mail, Secret
 from audit.observation import ProbeFailure
-from remediate.action import Command, Done
 from remediate.continuing import continuation_of, continue_later, local_hands
+from remediate.hosts.command import Command, Done
 from remediate.model.causes import Cause
 from remediate.model.outcome import Ending
 from remediate.try_later import ABSENT, PROGRAM

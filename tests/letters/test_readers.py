@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from remediate.action import Command, Done
 from remediate.contact_policy import ContactPolicy, KnownHost, Permitted
 from remediate.excerpt import excerpt
+from remediate.hosts.command import Command, Done
 from remediate.readers import contacts, is_domain, look_for_contact, read_contact
 from tests.installers.hands import run
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from audit.redaction import Secrets
-from remediate.action import Command, Done
+from remediate.hosts.command import Command, Done
 from remediate.retry import Continuation, Job, NotQueued, Queued, commands, queue_later, read_queue, without_retry
 from remediate.try_later import ABSENT, ARGUMENTS, PROGRAM
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 from dataclasses import dataclass
 
-from remediate.action import Command, Done
+from remediate.hosts.command import Command, Done
 from tests.real.host import Host
 
 

@@ -25,8 +25,9 @@ from audit.host.handshake import HostInside
 from audit.observation.website import Docroot
 from audit.x509.path.trust_store import Anchors
 from remediate.dcv import VALIDATORS
-from remediate.docroots import docroots_of
-from remediate.hands import HostHands
+from remediate.hosts.session import HostHands
+from remediate.hosts.websites import docroots_of
+from remediate.hosts.workdir import ROOT
 from remediate.issuers import Access, open_issuer
 from remediate.journal import Event, Journal
 from remediate.lock import Held, locked
@@ -34,7 +35,6 @@ from remediate.model.audit_results import read_evidence
 from remediate.model.case import Case
 from remediate.model.options import Bounds, Pace, Waits
 from remediate.plan import plan
-from remediate.premises import ROOT
 from remediate.runner import repair
 from remediate.site import Means
 from tests.runner.mortal import MortalDatabase, Point, mortal_database

@@ -14,11 +14,11 @@ from typing import Final
 
 import pytest
 
-from remediate.action import Command, Done
 from remediate.dcv import VALIDATORS, Challenge
 from remediate.hosts import script
+from remediate.hosts.command import Command, Done
+from remediate.hosts.workdir import Premises
 from remediate.installers import INSTALLERS
-from remediate.premises import Premises
 from tests.issuers.requests import csr
 from tests.real.auditing import AuditRun
 from tests.real.host import Host, HostFile

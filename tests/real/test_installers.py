@@ -9,12 +9,12 @@ import pytest
 from cryptography import x509
 
 from audit.observation import FileKind, InstalledFile
-from remediate.action import Command, Done
 from remediate.deployment.switch import call_back, look, read_progress, start
 from remediate.deployment.versions import Installation, Version, placements, stage
+from remediate.hosts.command import Command, Done
+from remediate.hosts.workdir import ROOT, Premises
 from remediate.installers import INSTALLERS
 from remediate.installers.installer import Daemon as Process
-from remediate.premises import ROOT, Premises
 from tests.real.daemons import DAEMONS, Daemon, Names
 from tests.real.fleet import Watch
 from tests.real.host import Host, HostFile, running_host

@@ -11,14 +11,14 @@ from typing import Any, Final, cast
 
 import pytest
 
-from remediate.access_logs import look_for_visits
-from remediate.action import Command, Done
+from remediate.access_logs.collect import look_for_visits
 from remediate.dcv import VALIDATORS, Challenge
 from remediate.dcv.http_csr_hash import body_of, path_of
+from remediate.hosts.command import Command, Done
+from remediate.hosts.renewal_agents import OWNERS, renewing
+from remediate.hosts.workdir import Premises
 from remediate.installers import INSTALLERS
 from remediate.model.case import UsedFile
-from remediate.owners import OWNERS, renewing
-from remediate.premises import Premises
 from remediate.site import Site
 from remediate.steps.modes import closing
 from tests.issuers.requests import csr

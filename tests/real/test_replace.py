@@ -8,14 +8,14 @@ from shlex import quote
 
 import pytest
 
-from remediate.action import Command, Done
 from remediate.deployment.replace import REPLACE
 from remediate.deployment.retention import prune
 from remediate.deployment.switch import Progress, look, read_progress, start
 from remediate.deployment.versions import Installation, Placement, Version, stage
 from remediate.hosts import script
+from remediate.hosts.command import Command, Done
+from remediate.hosts.workdir import Premises
 from remediate.installers import Declared
-from remediate.premises import Premises
 from tests.real.host import Host, HostFile, running_host
 from tests.real.peer import wait_until
 from tests.real.pki import Authority, Credential

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from remediate.action import Command, Done
 from remediate.deployment.switch import Progress, look, read_progress, start
 from remediate.deployment.versions import Installation, Placement, Version, stage
+from remediate.hosts.command import Command, Done
+from remediate.hosts.workdir import Premises
 from remediate.installers import INSTALLERS
-from remediate.premises import Premises
 from tests.real.host import Host, HostFile
 from tests.real.peer import wait_until
 from tests.real.pki import Authority, Credential

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 import pytest
 from cryptography import x509
 
-from remediate.action import Command, Done
 from remediate.deployment.switch import Progress, call_back, confirm, look, read_progress, start
 from remediate.deployment.versions import Installation, Placement, Version, stage
+from remediate.hosts.command import Command, Done
+from remediate.hosts.workdir import Premises
 from remediate.installers import INSTALLERS
-from remediate.premises import Premises
 from tests.real.daemons import DAEMONS, Names
 from tests.real.fleet import Watch
 from tests.real.host import Host, HostFile, running_host

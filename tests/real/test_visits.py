@@ -12,9 +12,10 @@ from typing import Final
 import pytest
 
 from audit.observation import HostView
-from remediate.access_logs import logs_on, look_for_visits, read_visits
-from remediate.action import Done
-from remediate.premises import Premises
+from remediate.access_logs.collect import look_for_visits, read_visits
+from remediate.hosts.command import Done
+from remediate.hosts.websites import logs_on
+from remediate.hosts.workdir import Premises
 from remediate.visitors import visitor_lines, who
 from remediate.visits import Noted
 from tests.real.fetching import looked_at

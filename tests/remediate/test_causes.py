@@ -12,7 +12,7 @@ import pytest
 
 from audit.probe.dns.iterative import TraceFault
 from remediate.dcv.validator import Verdict
-from remediate.issuers.issuer import FaultKind, Status
+from remediate.issuers.base import FaultKind, Status
 from remediate.model.causes import Cause, cause_of_check, recorded_cause
 from remediate.model.plan import Kind
 from remediate.obstacle import _OBSTACLES

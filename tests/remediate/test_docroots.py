@@ -11,7 +11,7 @@ from audit.observation import HostView
 from audit.observation.website import Docroot, Website
 from audit.services.declared import DeclaredService, websites_of
 from remediate.database import open_database
-from remediate.docroots import docroots_of
+from remediate.hosts.websites import docroots_of
 from remediate.journal import Journal
 from remediate.model.case import Repair, Validation
 from remediate.site import Site

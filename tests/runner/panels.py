@@ -11,7 +11,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from audit.probe import Target
-from remediate.action import Command, Done
+from remediate.hosts.command import Command, Done
 from remediate.journal import Journal
 from remediate.model.case import Case, Repair, steps_of
 from remediate.site import Means

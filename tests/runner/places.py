@@ -23,10 +23,10 @@ from audit.observation import HostView, InstalledFile
 from audit.probe import Limits, Target
 from audit.probe.dns.records import RecordSet, RecordType
 from audit.x509.path.trust_store import Anchors
-from remediate.action import Command, Done
 from remediate.csr import Csr
 from remediate.dcv import VALIDATORS
-from remediate.docroots import docroots_of
+from remediate.hosts.command import Command, Done
+from remediate.hosts.websites import docroots_of
 from remediate.installers import Declared
 from remediate.issuers import IssuerFault, Order, OrderRequest
 from remediate.journal import Journal

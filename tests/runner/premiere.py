@@ -24,8 +24,9 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from audit.observation import DnsView
 from audit.observation.website import Docroot
 from audit.probe import Limits, Target
-from remediate.action import Command, Request
+from remediate.hosts.command import Command
 from remediate.issuers import Access
+from remediate.issuers.base import Request
 from remediate.issuers.store import Store
 from remediate.journal import Journal
 from remediate.lookup import LookUp

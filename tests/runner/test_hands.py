@@ -12,8 +12,8 @@ import pytest
 
 from audit.host.login import hosts_of
 from audit.observation import ProbeFailure
-from remediate.action import Command, Done
-from remediate.hands import HostHands
+from remediate.hosts.command import Command, Done
+from remediate.hosts.session import HostHands
 
 KEY = "printf -- '-----BEGIN PRIVATE KEY-----\\nMIIsecret\\n'"
 

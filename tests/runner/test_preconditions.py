@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from remediate.action import Command, Done
+from remediate.hosts.command import Command, Done
 from remediate.journal import Journal
 from remediate.model.options import Pace
 from remediate.model.outcome import Ending

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from remediate.deployment.retention import FORGOTTEN_DAYS, prune
+from remediate.hosts.workdir import Premises
 from remediate.journal import Journal
 from remediate.model.options import Pace
-from remediate.premises import Premises
 from remediate.rollback import rollback
 from remediate.runner import repair
 from remediate.site import Means

@@ -14,8 +14,9 @@ from typing import Any
 import pytest
 from cryptography import x509
 
-from remediate.action import Command, Request
+from remediate.hosts.command import Command
 from remediate.issuers import OrderRequest
+from remediate.issuers.base import Request
 from remediate.journal import Journal, open_journal
 from remediate.model.case import Case, Repair, Validation, steps_of
 from remediate.model.options import Pace

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from remediate.action import Command
+from remediate.hosts.command import Command
 from remediate.journal import Journal
 from remediate.model.case import Repair, steps_of
 from remediate.model.causes import Cause

@@ -15,9 +15,10 @@ import pytest
 
 from audit.observation import HostView
 from audit.observation.website import Website
-from remediate.access_logs import logs_on, look_for_visits, no_logs, read_visits
-from remediate.action import Done
-from remediate.premises import Premises
+from remediate.access_logs.collect import look_for_visits, read_visits
+from remediate.hosts.command import Done
+from remediate.hosts.websites import logs_on, no_logs
+from remediate.hosts.workdir import Premises
 from remediate.visits import Noted
 from tests.installers.hands import run
 

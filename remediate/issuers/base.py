@@ -1,6 +1,6 @@
-"""What every issuer offers, and the values it speaks in: a request, an order, and a fault that is the issuer's.
+"""What a repair does, as values: commands on a host and requests to an issuer.
 
-It knows no protocol, and no private key: an issuer is given a certification request and nothing that signs.
+The plan yields them, the runner runs them, and the dry run prints the same list. Nothing is done here.
 """
 
 from __future__ import annotations
@@ -11,8 +11,22 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final, Literal, Protocol, runtime_checkable
 
-from remediate.action import Request
 from remediate.csr import Csr
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A request to an issuer; the token is not in it."""
+
+    why: str
+    method: str
+    url: str
+    body: str = ""
+
+    def __str__(self) -> str:
+        """Return the request line."""
+        return f"{self.method} {self.url}"
+
 
 Status = Literal["pending-validation", "pending-review", "issued", "rejected", "canceled", "revoked"]
 Dcv = Literal["http-csr-hash", "cname-csr-hash"]

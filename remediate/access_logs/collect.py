@@ -1,58 +1,20 @@
-"""The access logs of a host: which of them may note a visit to the proof, the command that looks, and its answer.
-
-It knows files, rotation and bounds; what a line says is read elsewhere. It only looks, and takes no lock: a log that
-cannot be read is a clause for a person, and keeps no repair from going on.
-"""
+"""Collects the requests for a name from the access logs of a host: which files, one read-only command, and its answer."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Final
 
-from audit.observation import HostView
-from audit.services.virtual_hosts import logs_of
-from remediate.action import Command, Done
 from remediate.hosts import script
-from remediate.premises import Premises
+from remediate.hosts.command import Command, Done
+from remediate.hosts.workdir import Premises
 from remediate.visit_times import zone_of
 from remediate.visits import ANY, Noted, Unreadable, Visit, only, read_line
 
-Logs = Callable[[str, str], tuple[str, ...]]
-"""For the label of a host and a name: the access logs of its requests, as `audit.services.virtual_hosts` gives them.
-
-A `?` before a path marks a file that may be missing."""
-
-_PANEL: Final = (
-    "?/etc/apache2/logs/access_log",
-    "?/etc/apache2/logs/access",
-    "?/usr/local/apache/logs/access_log",
-    "?/usr/local/apache/domlogs/",
-)
-"""Where a cPanel & WHM server is documented to note requests; the last is a folder with a file for each name."""
-
 _ANY: Final = r"/\.well-known/(pki-validation|acme-challenge)/|/[0-9A-F]{32}\.txt"
 _MOST: Final = 40  # lines of one file; several places look, at each address of a name
-
-
-def no_logs(_host: str, _name: str) -> tuple[str, ...]:
-    """Know of no log."""
-    return ()
-
-
-def logs_on(hosts: Iterable[HostView], port: int = 80) -> Logs:
-    """Return what tells the logs of these hosts, for a CA that asks at that port."""
-    views = {host.label: host for host in hosts}
-
-    def logs(label: str, name: str) -> tuple[str, ...]:
-        view = views.get(label)
-        if view is None:
-            return ()
-        documented = (f"{log}{name}" if log.endswith("/") else log for log in _PANEL) if view.is_cpanel else ()
-        return (*logs_of(view.websites, name, port), *documented)
-
-    return logs
 
 
 def look_for_visits(premises: Premises, file: str | None, logs: Iterable[str]) -> Command:

@@ -1,7 +1,4 @@
-"""What a repair does, as values: commands on a host and requests to an issuer.
-
-The plan yields them, the runner runs them, and the dry run prints the same list. Nothing is done here.
-"""
+"""A command for a host, and what came of it."""
 
 from __future__ import annotations
 
@@ -26,20 +23,6 @@ class Command:
     def __str__(self) -> str:
         """Return it as a person would type it on that host."""
         return shlex.join(("sh", "-c", self.script, "sh", *self.arguments))
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """A request to an issuer; the token is not in it."""
-
-    why: str
-    method: str
-    url: str
-    body: str = ""
-
-    def __str__(self) -> str:
-        """Return the request line."""
-        return f"{self.method} {self.url}"
 
 
 @dataclass(frozen=True, slots=True)

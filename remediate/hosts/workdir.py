@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from audit.host.trust import TRUST
-from remediate.action import Command
 from remediate.hosts import script
+from remediate.hosts.command import Command
 
 ROOT: Final = "/var/lib/sslaudit"
 BUSY: Final = 75

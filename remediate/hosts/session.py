@@ -13,7 +13,7 @@ from typing import Protocol
 from audit.host.login import Host
 from audit.host.script import SECTION_BYTES, Script, filled, shell_text
 from audit.observation import ProbeFailure
-from remediate.action import Command, Done
+from remediate.hosts.command import Command, Done
 
 
 class Hands(Protocol):

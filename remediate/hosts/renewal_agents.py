@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from remediate.action import Command
 from remediate.hosts import script
+from remediate.hosts.command import Command
+from remediate.hosts.workdir import Premises
 from remediate.model.case import AGENT
-from remediate.premises import Premises
 
 RENEWAL_S: Final = 1500
 """How long a renewal may take: certbot waits for DNS to spread, and for other runs of its own."""

@@ -1,0 +1,1 @@
+"""The access logs of a host: who fetched a file, and when."""
