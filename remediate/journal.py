@@ -17,10 +17,10 @@ from typing import Final, Literal, Self
 from audit.json_codec import format_time, from_json, parse_time, to_json
 from audit.redaction import Secrets
 from remediate.database import Database, open_database
-from remediate.leak import leak
 from remediate.ledger import Ledger, bounded, bounded_lines, withheld
 from remediate.model.case import NOTHING_SEEN, Case, StepDetail, StepState
 from remediate.outbox import Outbox
+from remediate.pki.secret_scan import leak
 
 OutcomeKind = Literal["repaired", "failed", "dropped", "rolled-back"]
 FOLLOWS: Final[Mapping[StepState, frozenset[StepState]]] = {

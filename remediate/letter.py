@@ -21,11 +21,11 @@ from typing import Final
 from audit.redaction import Secrets
 from audit.text import listing
 from remediate.contact import is_address
-from remediate.leak import leak
 from remediate.letter_body import as_html, as_remark, as_text
 from remediate.letter_parts import WORST_FIRST, Entry, Run, Section, State, is_wrong, worst_first
 from remediate.model.case import FindingKey
 from remediate.model.text import plain, plain_lines
+from remediate.pki.secret_scan import leak
 
 __all__ = ["Attachment", "Entry", "HoldsSecret", "Letter", "Run", "Section", "State", "compose", "news", "state_digest"]
 

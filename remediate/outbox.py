@@ -13,7 +13,7 @@ from datetime import datetime
 from audit.json_codec import format_time, parse_time
 from audit.redaction import Secrets
 from remediate.database import Database
-from remediate.leak import leak
+from remediate.pki.secret_scan import leak
 
 
 @dataclass(frozen=True, slots=True)

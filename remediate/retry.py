@@ -19,8 +19,8 @@ from audit.redaction import Secrets
 from remediate.hosts import script
 from remediate.hosts.command import Command, Done
 from remediate.hosts.session import Hands
-from remediate.leak import leak
 from remediate.model.text import plain
+from remediate.pki.secret_scan import leak
 from remediate.try_later import PROGRAM, Tried, read_tried, trying_later
 
 QUEUE: Final = "c"  # nicer than at's own `a`; an upper-case letter, and `b`, would wait for a quiet machine

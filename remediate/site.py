@@ -19,8 +19,6 @@ from audit.probe.fetch import Fetcher
 from audit.text import listing
 from audit.x509.certificate import Certificate
 from audit.x509.path.trust_store import Anchors
-from remediate.answer import Installable
-from remediate.csr import Csr
 from remediate.dcv import Validator
 from remediate.deployment.versions import Installation, origin, placements
 from remediate.hosts.command import Command, Done
@@ -34,6 +32,8 @@ from remediate.journal import Journal
 from remediate.lookup import LookUps
 from remediate.model.case import SWITCHED, Case, Step, StepState
 from remediate.model.options import Waits, Watch
+from remediate.pki.csr import Csr
+from remediate.pki.issued_chain import Installable
 
 CLOCK_TOLERANCE: Final = timedelta(minutes=5)
 """How far two clocks may be apart (Kerberos' usual bound): beyond it one of them makes good certificates look bad."""

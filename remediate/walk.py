@@ -16,10 +16,10 @@ from remediate.deployment.versions import destroy_keys
 from remediate.hosts.command import Command
 from remediate.hosts.workdir import BUSY
 from remediate.journal import Event, Outcome
-from remediate.key import discard_request
 from remediate.model.case import EACH, NOTHING_SEEN, STEPS, SWITCHED, VALIDATED, Case, Step, StepDetail, StepState
 from remediate.model.causes import Cause
 from remediate.model.outcome import Ending
+from remediate.pki.host_key import discard_request
 from remediate.placeholder import keep_up
 from remediate.site import CLOCK_TOLERANCE, FileSet, Means, Site, Unknown
 from remediate.steps import TAKINGS, So, Stuck

@@ -9,9 +9,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, Protocol
 
-from remediate.csr import Csr
 from remediate.hosts.command import Command
 from remediate.hosts.workdir import Premises
+from remediate.pki.csr import Csr
 
 SELF_TEST: Final = "sslaudit (self-test)"
 """What our own looks call themselves first, so that nobody who reads an access log takes them for the CA's."""

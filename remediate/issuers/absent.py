@@ -8,8 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from remediate.csr import Csr
 from remediate.issuers.base import IssuerFault, OrderRequest
+from remediate.pki.csr import Csr
 
 _NOT_CHOSEN: Final = IssuerFault("refused", "no issuer is chosen: [remediate] issuer, and its section [issuer.NAME]")
 _PANELS: Final = IssuerFault(

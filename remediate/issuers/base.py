@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final, Literal, Protocol, runtime_checkable
 
-from remediate.csr import Csr
+from remediate.pki.csr import Csr
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,9 +8,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import NoReturn
 
-from remediate.csr import Csr
 from remediate.hosts.command import Command, Done
 from remediate.issuers import IssuerFault, Order, OrderRequest
+from remediate.pki.csr import Csr
 from remediate.site import Means
 
 

@@ -15,11 +15,11 @@ from typing import Final
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from remediate.csr import Csr, read_csr
 from remediate.deployment.versions import Installation, Version
 from remediate.hosts.command import Command
 from remediate.hosts.workdir import Premises
 from remediate.issuers.base import Request
+from remediate.pki.csr import Csr, read_csr
 
 ORDER: Final = "the-order-that-was-placed"
 BEFORE: Final = "the-version-before"

@@ -9,11 +9,11 @@ from datetime import timedelta
 from typing import Final
 
 from audit.text import duration, sentence
-from remediate.answer import Installable, Ordered, Refusal, Sent, judge
 from remediate.dcv import Challenge
 from remediate.issuers import Order
-from remediate.key import discard_request
 from remediate.model.causes import Cause
+from remediate.pki.host_key import discard_request
+from remediate.pki.issued_chain import Installable, Ordered, Refusal, Sent, judge
 from remediate.schedule import poll_delay_s
 from remediate.site import Site
 from remediate.steps.key import request_of

@@ -18,9 +18,9 @@ from audit.x509.certificate import Certificate, read_certificate
 from audit.x509.member import readable_members
 from audit.x509.path.served_chain import read_chain
 from audit.x509.pem import certificates_in, certificates_of
-from remediate.answer import Installable, Refusal, judge_chain
 from remediate.hosts import script
 from remediate.model.causes import Cause
+from remediate.pki.issued_chain import Installable, Refusal, judge_chain
 from remediate.site import FileSet, Site
 from remediate.steps.step import So, Stuck, done
 

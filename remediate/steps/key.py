@@ -5,12 +5,12 @@ It knows that making them a second time gives the first again; it refuses to see
 
 from __future__ import annotations
 
-from remediate.csr import BadRequest, Csr
 from remediate.hosts import script
 from remediate.hosts.command import Command, Done
 from remediate.hosts.workdir import BUSY
-from remediate.key import make_request, read_request
 from remediate.model.causes import Cause
+from remediate.pki.csr import BadRequest, Csr
+from remediate.pki.host_key import make_request, read_request
 from remediate.site import Site
 from remediate.steps.step import So, Stuck, interruption
 

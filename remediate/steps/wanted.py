@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from remediate.answer import Installable
 from remediate.deployment.versions import Version
-from remediate.key import key_path
 from remediate.model.case import Repair
+from remediate.pki.host_key import key_path
+from remediate.pki.issued_chain import Installable
 from remediate.site import FileSet, Site
 from remediate.steps.collect import installable_of
 from remediate.steps.fetch import chain_of, key_in

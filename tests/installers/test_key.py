@@ -11,10 +11,10 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from audit.host.trust import TRUST
-from remediate.csr import BadRequest
 from remediate.hosts.command import Command, Done
 from remediate.hosts.workdir import BUSY, OTHER, Premises
-from remediate.key import KEY_TYPES, discard_request, key_path, make_request, read_request
+from remediate.pki.csr import BadRequest
+from remediate.pki.host_key import KEY_TYPES, discard_request, key_path, make_request, read_request
 from tests.installers.hands import killed_before, run
 from tests.issuers.requests import csr_pem
 

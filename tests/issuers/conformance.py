@@ -13,8 +13,8 @@ from typing import Protocol
 import pytest
 
 from audit.x509.path.trust_store import Anchors
-from remediate.answer import Installable, Ordered, Refusal, Sent, judge
 from remediate.issuers import FaultKind, Issuer, IssuerFault, Order, OrderRequest
+from remediate.pki.issued_chain import Installable, Ordered, Refusal, Sent, judge
 from tests.issuers.requests import csr, request
 
 DEADLINE_S = 1.5

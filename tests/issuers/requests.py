@@ -13,8 +13,8 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from remediate.csr import Csr, read_csr
 from remediate.issuers import OrderRequest
+from remediate.pki.csr import Csr, read_csr
 
 NAME = "www.shop.example"
 

@@ -12,8 +12,8 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from audit.x509.path.trust_store import Anchors
-from remediate.answer import MAX_CERTIFICATES, MAX_PEM, Installable, Ordered, Refusal, Sent, judge
-from remediate.csr import read_csr
+from remediate.pki.csr import read_csr
+from remediate.pki.issued_chain import MAX_CERTIFICATES, MAX_PEM, Installable, Ordered, Refusal, Sent, judge
 from tests.audit.certificates import DAY, NOW, Draft, ca, key_named, leaf
 from tests.issuers.requests import csr_pem
 from tests.lab.ca import Leaf, issue, new_intermediate, new_root, new_rsa_key, sign_weakly

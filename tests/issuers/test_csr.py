@@ -9,8 +9,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from remediate.csr import BadRequest, read_csr
 from remediate.issuers import OrderRequest
+from remediate.pki.csr import BadRequest, read_csr
 from tests.issuers.requests import NAME, csr, csr_pem, request
 
 

@@ -11,8 +11,8 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 from audit.redaction import Secrets
-from remediate.leak import leak
 from remediate.letter import Attachment, HoldsSecret, compose
+from remediate.pki.secret_scan import leak
 from tests.letters.news import entry, letter, section
 
 NONE = Secrets()

@@ -23,7 +23,6 @@ from audit.observation import HostView, InstalledFile
 from audit.probe import Limits, Target
 from audit.probe.dns.records import RecordSet, RecordType
 from audit.x509.path.trust_store import Anchors
-from remediate.csr import Csr
 from remediate.dcv import VALIDATORS
 from remediate.hosts.command import Command, Done
 from remediate.hosts.websites import docroots_of
@@ -33,6 +32,7 @@ from remediate.journal import Journal
 from remediate.lookup import LookUps
 from remediate.model.case import Case, Repair, UsedFile, case_id, steps_of
 from remediate.model.options import Waits
+from remediate.pki.csr import Csr
 from remediate.site import Means
 from tests.installers.hands import run
 from tests.lab.ca import Leaf, PrivateKey, issue

@@ -13,7 +13,6 @@ from cryptography import x509
 
 from audit.json_codec import format_time
 from remediate.account import Account
-from remediate.csr import Csr
 from remediate.issuers import IssuerFault, Order, OrderRequest
 from remediate.journal import Journal, open_journal
 from remediate.model.audit_results import Evidence, gather
@@ -22,6 +21,7 @@ from remediate.model.causes import Cause
 from remediate.model.options import Pace
 from remediate.model.outcome import Ending
 from remediate.model.plan import Plan
+from remediate.pki.csr import Csr
 from remediate.runner import repair
 from remediate.site import Means, Site
 from remediate.steps.key import request_of

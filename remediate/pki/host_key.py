@@ -15,10 +15,10 @@ from cryptography import x509
 from audit.endpoint import to_address
 from audit.text import listing, sentence
 from audit.x509.public_keys import read_key
-from remediate.csr import BadRequest, Csr, read_csr
 from remediate.hosts import script
 from remediate.hosts.command import Command, Done
 from remediate.hosts.workdir import Premises
+from remediate.pki.csr import BadRequest, Csr, read_csr
 
 KEY_TYPES: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
     "rsa-2048": ("RSA 2048", ("RSA", "rsa_keygen_bits:2048")),

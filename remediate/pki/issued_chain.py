@@ -22,7 +22,7 @@ from audit.x509.certificate import Certificate, read_certificate
 from audit.x509.path.served_chain import FORGEABLE, Chain, read_chain
 from audit.x509.path.trust_store import Anchors
 from audit.x509.pem import certificate_blocks
-from remediate.csr import Csr
+from remediate.pki.csr import Csr
 
 MAX_PEM: Final = 262_144  # characters; a leaf with a hundred names and its chain has less than 20,000
 MAX_CERTIFICATES: Final = 10  # in a bundle; the longest public paths have five
