@@ -28,11 +28,11 @@ from audit.config import (
 from audit.config.arguments import USAGE_ERROR, Parser
 from audit.policy import BadProfile
 from audit.probe import Limits
+from remediate.challenges.dns_lookup import LookUps, Roots
 from remediate.commands import Done, apply, make_plan, read_plan, release, resume, roll_back, status
 from remediate.database import UnusableState
 from remediate.equipment import root_hints
 from remediate.lock import Held
-from remediate.lookup import LookUps, Roots
 from remediate.model.audit_results import BadEvidence
 from remediate.model.options import Assignment
 from remediate.revisit import Access

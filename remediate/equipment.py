@@ -18,15 +18,15 @@ from audit.observation import HostView
 from audit.policy import Policy, load_profile
 from audit.probe.dns.root_servers import BadHints, RootServer, read_hints
 from audit.probe.fetch import Fetcher, FetchPolicy
-from remediate.dcv import VALIDATORS
+from remediate.challenges import VALIDATORS
+from remediate.challenges.dns_lookup import LookUps, Roots
 from remediate.hosts.session import HostHands
 from remediate.hosts.websites import docroots_of, logs_on
 from remediate.installers import Declared
 from remediate.installers.cpanel import Panel
 from remediate.issuers import AT_HOME, Access, BadIssuer, Issuer, open_issuer
-from remediate.issuers.absent import Absent
+from remediate.issuers.none import Absent
 from remediate.journal import Journal
-from remediate.lookup import LookUps, Roots
 from remediate.model.options import Assignment
 from remediate.site import Means
 from remediate.surroundings import NOT_KNOWN, switched_off

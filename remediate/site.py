@@ -19,7 +19,8 @@ from audit.probe.fetch import Fetcher
 from audit.text import listing
 from audit.x509.certificate import Certificate
 from audit.x509.path.trust_store import Anchors
-from remediate.dcv import Validator
+from remediate.challenges import Validator
+from remediate.challenges.dns_lookup import LookUps
 from remediate.deployment.versions import Installation, origin, placements
 from remediate.hosts.command import Command, Done
 from remediate.hosts.session import Hands
@@ -29,7 +30,6 @@ from remediate.installers import INSTALLERS, Installer
 from remediate.installers.cpanel import Panel
 from remediate.issuers import Issuer
 from remediate.journal import Journal
-from remediate.lookup import LookUps
 from remediate.model.case import SWITCHED, Case, Step, StepState
 from remediate.model.options import Waits, Watch
 from remediate.pki.csr import Csr

@@ -13,7 +13,7 @@ from functools import partial
 from typing import Final
 
 from audit.probe import Limits
-from remediate.lookup import LookUps
+from remediate.challenges.dns_lookup import LookUps
 from remediate.model.audit_results import Evidence, Seen
 from remediate.model.case import VALIDATED, Case
 from remediate.model.causes import Cause

@@ -7,11 +7,11 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Final
 
+from remediate.access_logs.parser import ANY, Noted, Unreadable, Visit, only, read_line
+from remediate.access_logs.timestamps import zone_of
 from remediate.hosts import script
 from remediate.hosts.command import Command, Done
 from remediate.hosts.workdir import Premises
-from remediate.visit_times import zone_of
-from remediate.visits import ANY, Noted, Unreadable, Visit, only, read_line
 
 _ANY: Final = r"/\.well-known/(pki-validation|acme-challenge)/|/[0-9A-F]{32}\.txt"
 _MOST: Final = 40  # lines of one file; several places look, at each address of a name

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from remediate.issuers.absent import panel
 from remediate.issuers.base import (
     Access,
     BadIssuer,
@@ -18,6 +17,7 @@ from remediate.issuers.base import (
     OrderRequest,
     Status,
 )
+from remediate.issuers.none import panel
 from remediate.issuers.store import Store
 
 ISSUERS: Final[Mapping[str, Callable[[Access], Issuer]]] = {

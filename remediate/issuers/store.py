@@ -14,7 +14,7 @@ from typing import Any, Final, TypeVar, cast, get_args
 
 from audit.json_codec import BadRecord, parse_time
 from remediate.issuers.base import Access, FaultKind, IssuerFault, Order, OrderRequest, Request, Status
-from remediate.issuers.exchange import MAX_RETRY_AFTER_S, Answer, Ask, exchange, require_safe
+from remediate.issuers.http import MAX_RETRY_AFTER_S, Answer, Ask, exchange, require_safe
 from remediate.pki.csr import Csr
 
 T = TypeVar("T")

@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Final
 
-from remediate.dcv import Challenge
+from remediate.challenges import Challenge
 from remediate.deployment.switch import confirm
 from remediate.deployment.versions import stage as lay_ready
 from remediate.model.case import VALIDATED, Step

@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import Final
 
 from audit.text import duration, sentence
-from remediate.dcv import Challenge
+from remediate.challenges import Challenge
 from remediate.issuers import Order
 from remediate.model.causes import Cause
 from remediate.pki.host_key import discard_request

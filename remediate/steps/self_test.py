@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from audit.observation.website import Docroot
 from audit.probe.tcp import Stopped
 from audit.text import listing, sentence
-from remediate.dcv import Challenge, Look, Vantage
-from remediate.lookup import LookUp
+from remediate.challenges import Challenge, Look, Vantage
+from remediate.challenges.dns_lookup import LookUp
 from remediate.model.case import Validation
 from remediate.model.causes import Cause
 from remediate.site import Site

@@ -16,7 +16,7 @@ from audit.probe import Limits
 from audit.probe.dns.records import RecordSet, RecordType
 from audit.probe.tcp import Stopped
 from audit.text import duration, listing, sentence
-from remediate.lookup import LookUps
+from remediate.challenges.dns_lookup import LookUps
 from remediate.model.case import Case
 from remediate.model.causes import Cause
 from remediate.planning import tlsa

@@ -9,11 +9,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
+from remediate.access_logs.clients import visitor_lines
 from remediate.access_logs.collect import look_for_visits, read_visits
-from remediate.dcv import Challenge
+from remediate.access_logs.parser import Noted
+from remediate.challenges import Challenge
 from remediate.site import Site
-from remediate.visitors import visitor_lines
-from remediate.visits import Noted
 
 _EARLY_S: Final = 5.0  # a log's times have no fractions, and two clocks are never one
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from remediate.dcv import VALIDATORS, Challenge, Vantage
-from remediate.dcv.http_csr_hash import body_of, path_of
+from remediate.challenges import VALIDATORS, Challenge, Vantage
+from remediate.challenges.http_csr_hash import body_of, path_of
 from remediate.hosts.workdir import Premises
 from tests.issuers.requests import csr
 from tests.issuers.website import Website, serving_website

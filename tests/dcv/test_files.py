@@ -15,8 +15,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from audit.host.trust import TRUST
-from remediate.dcv import VALIDATORS, Challenge
-from remediate.dcv.http_csr_hash import body_of, path_of
+from remediate.challenges import VALIDATORS, Challenge
+from remediate.challenges.http_csr_hash import body_of, path_of
 from remediate.hosts.workdir import Premises
 from tests.installers.hands import killed_before, run
 from tests.issuers.requests import csr

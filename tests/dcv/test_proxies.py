@@ -9,8 +9,8 @@ from contextlib import ExitStack, closing
 
 import pytest
 
-from remediate.dcv import VALIDATORS, Challenge, Look, Vantage
-from remediate.dcv.http_csr_hash import body_of, path_of
+from remediate.challenges import VALIDATORS, Challenge, Look, Vantage
+from remediate.challenges.http_csr_hash import body_of, path_of
 from remediate.hosts.workdir import Premises
 from tests.issuers.requests import csr
 

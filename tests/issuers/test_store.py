@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from remediate.issuers import Access, IssuerFault, Order, OrderRequest
-from remediate.issuers.exchange import MAX_RETRY_AFTER_S, Answer
+from remediate.issuers.http import MAX_RETRY_AFTER_S, Answer
 from remediate.issuers.store import Store
 from tests.issuers.canned import Hold, answering, listening
 from tests.issuers.clients import TOKEN, client, fault

@@ -24,7 +24,7 @@ from audit.host.discovery import Login, assemble, discover
 from audit.host.handshake import HostInside
 from audit.observation.website import Docroot
 from audit.x509.path.trust_store import Anchors
-from remediate.dcv import VALIDATORS
+from remediate.challenges import VALIDATORS
 from remediate.hosts.session import HostHands
 from remediate.hosts.websites import docroots_of
 from remediate.hosts.workdir import ROOT

@@ -14,7 +14,7 @@ from typing import Final
 
 import pytest
 
-from remediate.dcv import VALIDATORS, Challenge
+from remediate.challenges import VALIDATORS, Challenge
 from remediate.hosts import script
 from remediate.hosts.command import Command, Done
 from remediate.hosts.workdir import Premises

@@ -12,8 +12,8 @@ from typing import Any, Final, cast
 import pytest
 
 from remediate.access_logs.collect import look_for_visits
-from remediate.dcv import VALIDATORS, Challenge
-from remediate.dcv.http_csr_hash import body_of, path_of
+from remediate.challenges import VALIDATORS, Challenge
+from remediate.challenges.http_csr_hash import body_of, path_of
 from remediate.hosts.command import Command, Done
 from remediate.hosts.renewal_agents import OWNERS, renewing
 from remediate.hosts.workdir import Premises

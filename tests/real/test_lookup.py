@@ -18,7 +18,7 @@ _LOOK_UP: Final = """
 import json, sys, threading, time
 from audit.probe import Limits
 from audit.probe.dns.resolver.root_servers import read_hints
-from remediate.lookup import LookUps, Roots
+from remediate.challenges.dns_lookup import LookUps, Roots
 
 lookups = LookUps(Roots(read_hints(sys.argv[1], "hints") if sys.argv[1] else ()))
 every = []
@@ -33,8 +33,8 @@ json.dump(every, sys.stdout)
 """
 _LOOK: Final = """
 import sys
-from remediate.dcv.fetch import Wanted, fetch
-from remediate.dcv.validator import Vantage
+from remediate.challenges.http_probe import Wanted, fetch
+from remediate.challenges.base import Vantage
 
 for address in sys.argv[1:]:
     look = fetch(Wanted("host.example.test", "/file.txt", "right"), address, Vantage(deadline_s=2))

@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.real, pytest.mark.usefixtures("overlays")]
 _ASK: Final = """
 import dataclasses, json, sys, threading
 from audit.probe import Limits
-from remediate.lookup import LookUps
+from remediate.challenges.dns_lookup import LookUps
 
 lookups, limits = LookUps(), Limits()
 found = [lookups.records(name, kind, limits, threading.Event()) for name, kind in zip(sys.argv[1::2], sys.argv[2::2])]

@@ -12,12 +12,12 @@ from typing import Final
 import pytest
 
 from audit.observation import HostView
+from remediate.access_logs.clients import visitor_lines, who
 from remediate.access_logs.collect import look_for_visits, read_visits
+from remediate.access_logs.parser import Noted
 from remediate.hosts.command import Done
 from remediate.hosts.websites import logs_on
 from remediate.hosts.workdir import Premises
-from remediate.visitors import visitor_lines, who
-from remediate.visits import Noted
 from tests.real.fetching import looked_at
 from tests.real.host import Host, HostFile, running_host
 

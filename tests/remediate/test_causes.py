@@ -11,7 +11,7 @@ from typing import Final, get_args
 import pytest
 
 from audit.probe.dns.iterative import TraceFault
-from remediate.dcv.validator import Verdict
+from remediate.challenges.base import Verdict
 from remediate.issuers.base import FaultKind, Status
 from remediate.model.causes import Cause, cause_of_check, recorded_cause
 from remediate.model.plan import Kind

@@ -12,8 +12,8 @@ import pytest
 
 from audit.json_codec import format_time
 from remediate.__main__ import main
+from remediate.challenges.dns_lookup import LookUps
 from remediate.journal import Event, open_journal
-from remediate.lookup import LookUps
 from remediate.model.audit_results import BadEvidence, read_evidence
 from remediate.model.outcome import Attempt
 from tests.remediate.journals import MAIL, WEB, a_case

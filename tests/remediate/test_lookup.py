@@ -15,7 +15,7 @@ from audit.probe import Limits
 from audit.probe.dns.root_servers import RootServer
 from audit.probe.dns.trace import TraceLimits
 from audit.probe.tcp import Stopped
-from remediate.lookup import LookUp, LookUps, Roots
+from remediate.challenges.dns_lookup import LookUp, LookUps, Roots
 from tests.probe.names import name_server
 from tests.trace.servers import Tree, authoritative, changed, running
 from tests.trace.world import DEAD, HINTS, MAIN, MAIN_ZONE, ROOT, SILENT, world

@@ -23,13 +23,13 @@ from audit.observation import HostView, InstalledFile
 from audit.probe import Limits, Target
 from audit.probe.dns.records import RecordSet, RecordType
 from audit.x509.path.trust_store import Anchors
-from remediate.dcv import VALIDATORS
+from remediate.challenges import VALIDATORS
+from remediate.challenges.dns_lookup import LookUps
 from remediate.hosts.command import Command, Done
 from remediate.hosts.websites import docroots_of
 from remediate.installers import Declared
 from remediate.issuers import IssuerFault, Order, OrderRequest
 from remediate.journal import Journal
-from remediate.lookup import LookUps
 from remediate.model.case import Case, Repair, UsedFile, case_id, steps_of
 from remediate.model.options import Waits
 from remediate.pki.csr import Csr

@@ -24,12 +24,12 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from audit.observation import DnsView
 from audit.observation.website import Docroot
 from audit.probe import Limits, Target
+from remediate.challenges.dns_lookup import LookUp
 from remediate.hosts.command import Command
 from remediate.issuers import Access
 from remediate.issuers.base import Request
 from remediate.issuers.store import Store
 from remediate.journal import Journal
-from remediate.lookup import LookUp
 from remediate.model.case import Case, Repair, Validation, steps_of
 from remediate.model.plan import Plan
 from remediate.rehearsal import rehearsal_lines

@@ -13,9 +13,9 @@ import pytest
 from audit.observation.website import Docroot
 from audit.probe import Limits, Target
 from audit.probe.dns.trace import TraceLimits
+from remediate.challenges.dns_lookup import LookUps, Roots
 from remediate.issuers import IssuerFault, Order, OrderRequest
 from remediate.journal import Journal
-from remediate.lookup import LookUps, Roots
 from remediate.model.case import Case, Validation
 from remediate.model.options import Pace
 from remediate.model.outcome import Ending

@@ -14,8 +14,8 @@ import pytest
 from audit.observation import DnsView
 from audit.probe import Limits
 from audit.probe.dns.records import RecordSet, RecordStatus, RecordType
+from remediate.challenges.dns_lookup import LookUp, LookUps
 from remediate.journal import Event, Journal
-from remediate.lookup import LookUp, LookUps
 from remediate.model.case import Case, Repair
 from remediate.model.causes import Cause
 from remediate.model.options import Pace

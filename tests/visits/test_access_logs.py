@@ -16,10 +16,10 @@ import pytest
 from audit.observation import HostView
 from audit.observation.website import Website
 from remediate.access_logs.collect import look_for_visits, read_visits
+from remediate.access_logs.parser import Noted
 from remediate.hosts.command import Done
 from remediate.hosts.websites import logs_on, no_logs
 from remediate.hosts.workdir import Premises
-from remediate.visits import Noted
 from tests.installers.hands import run
 
 FILE: Final = "0A" * 16 + ".txt"

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from remediate.visits import ANY, Unreadable, Visit, only, read_line
+from remediate.access_logs.parser import ANY, Unreadable, Visit, only, read_line
 
 FILE = "4221C402112E4831C72C2E004614C47C.txt"
 OTHER = "4F571E4CB76F46E37B8118CEA1DB42BA.txt"

@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 import pytest
 
 from audit.firewall.exposure import TODAY_SAYS
-from remediate.visitors import visitor_lines, who
-from remediate.visits import Noted, Visit
+from remediate.access_logs.clients import visitor_lines, who
+from remediate.access_logs.parser import Noted, Visit
 
 AT = datetime(2026, 11, 23, 10, 3, 4, tzinfo=UTC)
 LOG = "/var/log/apache2/access.log"

@@ -21,7 +21,7 @@ from urllib.parse import SplitResult, urljoin, urlsplit
 from audit.analysis.addresses import is_link_local
 from audit.probe.tcp import has_route
 from audit.probe.validation_request import NEVER_ASKED
-from remediate.dcv.validator import SELF_TEST, Hop, Look, Vantage, Verdict
+from remediate.challenges.base import SELF_TEST, Hop, Look, Vantage, Verdict
 
 _MAX_BYTES: Final = 16_384  # of an answer; the file has about 100, headers some 500
 _MAX_HOPS: Final = 5  # shown; the CA follows none

@@ -12,8 +12,8 @@ from typing import Final, Literal
 
 from audit.firewall.exposure import LISTED, TODAY_SAYS
 from audit.text import listing, sentence
-from remediate.dcv.validator import SELF_TEST
-from remediate.visits import Noted, Visit
+from remediate.access_logs.parser import Noted, Visit
+from remediate.challenges.base import SELF_TEST
 
 Who = Literal["ca", "panel", "ours", "other"]
 

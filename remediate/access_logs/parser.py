@@ -15,7 +15,7 @@ from datetime import UTC, datetime, tzinfo
 from typing import Any, Final
 
 from audit.text import one_line
-from remediate.visit_times import first_time, time_of
+from remediate.access_logs.timestamps import first_time, time_of
 
 _LONGEST: Final = 80  # characters of a user agent
 _FIELDS: Final = 200  # of one line

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from remediate.dcv.http_csr_hash import HttpCsrHash
-from remediate.dcv.validator import Challenge, Hop, Look, Validator, Vantage, Verdict
+from remediate.challenges.base import Challenge, Hop, Look, Validator, Vantage, Verdict
+from remediate.challenges.http_csr_hash import HttpCsrHash
 
 VALIDATORS: Final[Mapping[str, Validator]] = {
     "http-csr-hash": HttpCsrHash(),

@@ -14,8 +14,8 @@ from typing import Final
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from remediate.dcv.fetch import Wanted, fetch
-from remediate.dcv.validator import Challenge, Look, Vantage
+from remediate.challenges.base import Challenge, Look, Vantage
+from remediate.challenges.http_probe import Wanted, fetch
 from remediate.hosts import script
 from remediate.hosts.command import Command
 
