@@ -1,4 +1,4 @@
-"""Collects the requests for a name from the access logs of a host: which files, one read-only command, and its answer."""
+"""Collects the requests for a name from the access logs of a host, by one read-only command."""
 
 from __future__ import annotations
 
