@@ -20,10 +20,10 @@ from audit.probe.dns.root_servers import BadHints, RootServer, read_hints
 from audit.probe.fetch import Fetcher, FetchPolicy
 from remediate.challenges import VALIDATORS
 from remediate.challenges.dns_lookup import LookUps, Roots
+from remediate.cpanel.panel import Panel
 from remediate.hosts.session import HostHands
 from remediate.hosts.websites import docroots_of, logs_on
 from remediate.installers import Declared
-from remediate.installers.cpanel import Panel
 from remediate.issuers import AT_HOME, Access, BadIssuer, Issuer, open_issuer
 from remediate.issuers.none import Absent
 from remediate.journal import Journal

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable, Iterator
 from dataclasses import dataclass
 
+from remediate.cpanel.service_files import is_of_panel
 from remediate.model.audit_results import Seen, SeenFile
-from remediate.panel import is_of_panel
 
 Identity = tuple[tuple[str, ...], str | None]
 """Names and SPKI digest of a certificate: what stays when it is renewed with its key, and when a copy of it is made."""

@@ -11,10 +11,10 @@ from datetime import datetime
 
 from audit.text import sentence
 from audit.x509.certificate import Certificate
+from remediate.cpanel.service_files import successor_of
+from remediate.cpanel.whm_api import whm_api
 from remediate.hosts import script
 from remediate.hosts.command import Command
-from remediate.installers.whm import whm_api
-from remediate.panel import successor_of
 from remediate.site import Site, Unknown
 from remediate.steps.disk import leaves_found, leaves_on_disk
 from remediate.steps.reload import taking_up

@@ -16,12 +16,12 @@ from itertools import pairwise
 from typing import Final
 
 from audit.redaction import Secrets
+from remediate.cpanel.try_later import PROGRAM, Tried, read_tried, trying_later
 from remediate.hosts import script
 from remediate.hosts.command import Command, Done
 from remediate.hosts.session import Hands
 from remediate.model.text import plain
 from remediate.pki.secret_scan import leak
-from remediate.try_later import PROGRAM, Tried, read_tried, trying_later
 
 QUEUE: Final = "c"  # nicer than at's own `a`; an upper-case letter, and `b`, would wait for a quiet machine
 DELAY_MIN: Final = 60  # the seed: checks the Store again in an hour

@@ -21,13 +21,13 @@ from audit.x509.certificate import Certificate
 from audit.x509.path.trust_store import Anchors
 from remediate.challenges import Validator
 from remediate.challenges.dns_lookup import LookUps
+from remediate.cpanel.panel import Panel
 from remediate.deployment.versions import Installation, origin, placements
 from remediate.hosts.command import Command, Done
 from remediate.hosts.session import Hands
 from remediate.hosts.websites import Docroots, Logs, no_logs
 from remediate.hosts.workdir import ROOT, Premises
 from remediate.installers import INSTALLERS, Installer
-from remediate.installers.cpanel import Panel
 from remediate.issuers import Issuer
 from remediate.journal import Journal
 from remediate.model.case import SWITCHED, Case, Step, StepState

@@ -11,10 +11,10 @@ from typing import Final
 
 from audit.text import listing
 from audit.verdict import Verdict
+from remediate.cpanel.service_files import is_of_panel
 from remediate.model.audit_results import Evidence, Seen
 from remediate.model.case import Validation
 from remediate.model.options import Bounds, fits
-from remediate.panel import is_of_panel
 
 SWITCHED_OFF: Final = "ops.management-disabled"
 NOT_KNOWN: Final = "it could not be told whether repair is switched off on the host itself"

@@ -17,7 +17,7 @@ from remediate.deployment.versions import Installation
 from remediate.hosts import script
 from remediate.hosts.command import Command, Done
 from remediate.hosts.workdir import PROLOGUE
-from remediate.installers.installer import Installer
+from remediate.installers.base import Installer
 
 State = Literal[
     "none",  # nothing was switched here yet

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from remediate.installers import apache, dovecot, exim, nginx, postfix, proftpd, pureftpd, vsftpd
-from remediate.installers.command import Declared
-from remediate.installers.installer import Installer
+from remediate.installers import apache, dovecot, exim, nginx, postfix, proftpd, pure_ftpd, vsftpd
+from remediate.installers.base import Installer
+from remediate.installers.custom import Declared
 
 INSTALLERS: Final[Mapping[str, Installer]] = {
     installer.name: installer
@@ -17,7 +17,7 @@ INSTALLERS: Final[Mapping[str, Installer]] = {
         dovecot.INSTALLER,
         exim.INSTALLER,
         postfix.INSTALLER,
-        pureftpd.INSTALLER,
+        pure_ftpd.INSTALLER,
         vsftpd.INSTALLER,
         proftpd.INSTALLER,
     )

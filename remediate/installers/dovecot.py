@@ -4,6 +4,6 @@ from __future__ import annotations
 
 from typing import Final
 
-from remediate.installers.installer import Daemon
+from remediate.installers.daemon import Daemon
 
 INSTALLER: Final = Daemon("dovecot", ("dovecot",), "dovecot")

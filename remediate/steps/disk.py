@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 
 from audit.x509.certificate import Certificate, read_certificate
 from audit.x509.pem import certificates_in
+from remediate.cpanel.service_files import successor_of
 from remediate.hosts import script
-from remediate.panel import successor_of
 from remediate.site import Site
 from remediate.steps.step import done
 

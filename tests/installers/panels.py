@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from remediate.cpanel.panel import Panel
 from remediate.deployment.switch import Progress, start
 from remediate.deployment.versions import Installation, Placement
 from remediate.hosts.command import Command, Done
 from remediate.hosts.workdir import Premises
 from remediate.installers import Installer
-from remediate.installers.cpanel import Panel
 from tests.installers import whmapi1
 from tests.installers.hands import run
 from tests.installers.serving import Pair, progress_of, staged, waited_for

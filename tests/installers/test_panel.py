@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from remediate.cpanel.panel import Panel
 from remediate.deployment.retention import strangers
 from remediate.deployment.switch import call_back, confirm, read_progress
 from remediate.hosts.command import Command
 from remediate.hosts.workdir import PROLOGUE
-from remediate.installers.cpanel import Panel
 from tests.installers.hands import run
 from tests.installers.panels import PanelPlace, new_panel_place
 from tests.installers.serving import Pair, new_pair

@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from remediate.installers.whm import whm_api
+from remediate.cpanel.whm_api import whm_api
 
 BUNDLE = "-----BEGIN CERTIFICATE-----\nMII/b+c=\n-----END CERTIFICATE-----"
 KEY = (

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 import pytest
 
 from audit.redaction import Secrets
+from remediate.cpanel.try_later import ABSENT, ARGUMENTS, PROGRAM
 from remediate.hosts.command import Command, Done
 from remediate.retry import Continuation, Job, NotQueued, Queued, commands, queue_later, read_queue, without_retry
-from remediate.try_later import ABSENT, ARGUMENTS, PROGRAM
 
 AGAIN = Continuation("ctl", ("/opt/a b/python", "-m", "remediate", "resume", "--allow-retry"))
 NO_PANEL = Done(ABSENT, "")

@@ -17,7 +17,7 @@ from typing import Any, Final, Self
 from cryptography import x509
 
 from remediate.installers import INSTALLERS
-from remediate.installers.installer import Daemon as Process
+from remediate.installers.daemon import Daemon as Process
 from tests.real import auditing, login
 from tests.real.daemons import DAEMONS, Daemon, Names
 from tests.real.host import Host, connect, name_hosts, running_host

@@ -14,7 +14,7 @@ from remediate.deployment.versions import Installation, Version, placements, sta
 from remediate.hosts.command import Command, Done
 from remediate.hosts.workdir import ROOT, Premises
 from remediate.installers import INSTALLERS
-from remediate.installers.installer import Daemon as Process
+from remediate.installers.daemon import Daemon as Process
 from tests.real.daemons import DAEMONS, Daemon, Names
 from tests.real.fleet import Watch
 from tests.real.host import Host, HostFile, running_host

@@ -8,12 +8,12 @@ from datetime import UTC, datetime
 import pytest
 
 from audit.observation import InstalledFile
+from remediate.cpanel.panel import Panel
 from remediate.deployment.switch import Progress, call_back, look, read_progress, start
 from remediate.deployment.versions import Installation, Version, placements, stage
 from remediate.hosts.command import Command, Done
 from remediate.hosts.workdir import ROOT, Premises
 from remediate.installers import Installer
-from remediate.installers.cpanel import Panel
 from tests.real.host import Host, HostFile, running_host
 from tests.real.panel import layout
 from tests.real.panel.server import Panel as Server

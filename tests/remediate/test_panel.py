@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from remediate.cpanel.service_files import successor_of
 from remediate.model.case import Case, Repair
 from remediate.model.options import Bounds
 from remediate.model.plan import Plan
-from remediate.panel import successor_of
 from tests.remediate.panels import HOST, NAME, endpoint, fresh, service, whole
 from tests.remediate.rows import Row, digest, file, found, planned, seen
 

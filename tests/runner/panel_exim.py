@@ -16,7 +16,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from audit.observation import FileFault, InstalledFile
-from remediate.installers.cpanel import Panel
+from remediate.cpanel.panel import Panel
 from remediate.journal import Journal
 from remediate.model.case import Case, Repair, UsedFile, steps_of
 from remediate.model.options import Waits

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from audit.endpoint import Endpoint
 from audit.observation import HostView, InstalledFile
 from audit.probe import Target
-from remediate.installers.cpanel import Panel
+from remediate.cpanel.panel import Panel
 from remediate.journal import Journal
 from remediate.model.case import Case, Repair, UsedFile, steps_of
 from remediate.model.options import Waits

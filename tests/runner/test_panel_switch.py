@@ -16,10 +16,10 @@ from audit.host.discovery import Discovery
 from audit.observation import HostView, InstalledFile, Observation
 from audit.probe import Target
 from audit.x509.path.trust_store import Anchors
+from remediate.cpanel.panel import Restarted
 from remediate.deployment.replace import REPLACE
 from remediate.equipment import means_of
 from remediate.installers import INSTALLERS
-from remediate.installers.cpanel import Restarted
 from remediate.journal import Journal
 from remediate.model.case import Case, Reason, Repair, UsedFile
 from remediate.model.options import Assignment, Pace

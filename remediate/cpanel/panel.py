@@ -13,12 +13,12 @@ from typing import Final
 
 from audit.host.trust import TRUST
 from audit.observation import FileKind, InstalledFile
+from remediate.cpanel.whm_api import whm_api
 from remediate.deployment.base import Deployment
 from remediate.hosts import script
 from remediate.hosts.command import Command
-from remediate.installers import dovecot, exim, proftpd, pureftpd
-from remediate.installers.installer import Installer
-from remediate.installers.whm import whm_api
+from remediate.installers import dovecot, exim, proftpd, pure_ftpd
+from remediate.installers.base import Installer
 
 _FOLDER: Final = "/var/cpanel/ssl"
 _FILE: Final = re.compile(r"(?P<folder>/var/cpanel/ssl/(?:cpanel|dovecot|exim|ftp)/)(?P<my>my)?(?P<name>[^/]+)")
@@ -57,7 +57,7 @@ _SERVICES: Final[Mapping[str, tuple[tuple[str, ...], Installer | None]]] = {
     "cpanel": (("cpsrvd", "cpdavd"), None),
     "dovecot": (("dovecot",), dovecot.INSTALLER),
     "exim": (("exim",), exim.INSTALLER),
-    "pure-ftpd": (("ftpserver",), pureftpd.INSTALLER),
+    "pure-ftpd": (("ftpserver",), pure_ftpd.INSTALLER),
     "proftpd": (("ftpserver",), proftpd.INSTALLER),
 }
 """Which scripts restart a service, and whose test it has."""
