@@ -10,12 +10,12 @@ from typing import Final
 
 from audit.text import listing, moment
 from audit.verdict import Severity
-from remediate.journal import Journal
 from remediate.letter_parts import Entry, State
 from remediate.model.case import VALIDATED, Case, Reason, Repair
 from remediate.model.causes import Cause
 from remediate.model.outcome import Ending
 from remediate.model.plan import WaitingCase
+from remediate.state.journal import Journal
 from remediate.tried import Tried, as_last_tried
 from remediate.upshot import Upshot
 

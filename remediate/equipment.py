@@ -26,9 +26,9 @@ from remediate.hosts.websites import docroots_of, logs_on
 from remediate.installers import Declared
 from remediate.issuers import AT_HOME, Access, BadIssuer, Issuer, open_issuer
 from remediate.issuers.none import Absent
-from remediate.journal import Journal
 from remediate.model.options import Assignment
 from remediate.site import Means
+from remediate.state.journal import Journal
 from remediate.surroundings import NOT_KNOWN, switched_off
 
 

@@ -14,11 +14,11 @@ from audit.x509.pem import certificates_in
 from remediate.deployment.retention import leaf_of, strangers
 from remediate.deployment.switch import Progress, call_back, confirm, start
 from remediate.deployment.versions import release
-from remediate.journal import Event, Outcome
 from remediate.model.case import SWITCHED, Case, Step, StepDetail, StepState
 from remediate.model.causes import Cause
 from remediate.model.outcome import Ending
 from remediate.site import FileSet, Means, Site, Unknown
+from remediate.state.journal import Event, Outcome
 from remediate.steps import Stuck
 from remediate.steps.reload import service_down, settled
 from remediate.steps.step import done, interruption

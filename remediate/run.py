@@ -15,12 +15,9 @@ from audit.host.discovery import Discovery
 from audit.redaction import Secrets
 from remediate.accounting import account_of, known_hosts
 from remediate.continuing import continuation_of, continue_later
-from remediate.database import UnusableState
 from remediate.deployment.release import ALL, Released, not_released, release_on
 from remediate.equipment import hands_of, issuer_of, means_of, root_hints
 from remediate.hosts.workdir import ROOT, Premises
-from remediate.journal import Journal, open_journal, require_usable_journal
-from remediate.lock import locked
 from remediate.model.audit_results import Evidence
 from remediate.model.case import Case
 from remediate.model.options import Assignment
@@ -30,7 +27,9 @@ from remediate.plan import plan
 from remediate.rehearsal import rehearsal_lines
 from remediate.rollback import rollback
 from remediate.runner import repair
-from remediate.snapshot import journal_snapshot
+from remediate.state.database import UnusableState
+from remediate.state.journal import Journal, journal_snapshot, open_journal, require_usable_journal
+from remediate.state.lock import locked
 from remediate.stopgap import stopgaps
 from remediate.telling import tell
 from remediate.upshot import Upshot

@@ -12,13 +12,13 @@ from dataclasses import replace
 from threading import Lock
 
 from audit.text import moment
-from remediate.journal import Outcome
 from remediate.model.case import SWITCHED, VALIDATED, Case
 from remediate.model.causes import Cause
 from remediate.model.options import Pace
 from remediate.model.outcome import Attempt, Ending
 from remediate.schedule import next_try
 from remediate.site import Means
+from remediate.state.journal import Outcome
 from remediate.walk import asks_issuer, walk
 
 

@@ -13,10 +13,10 @@ from typing import Final
 
 from audit.text import duration, listing, moment, one_line, sentence
 from remediate.deployment.access import access_lost
-from remediate.journal import Journal
 from remediate.model.case import Case, Step, StepState
 from remediate.model.outcome import Ending
 from remediate.model.plan import Plan
+from remediate.state.journal import Journal
 
 _COUNTED: Final = ("well", "unknown")
 """Kinds of explanation that are counted, not listed: there are thousands in a healthy fleet."""

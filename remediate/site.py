@@ -29,11 +29,11 @@ from remediate.hosts.websites import Docroots, Logs, no_logs
 from remediate.hosts.workdir import ROOT, Premises
 from remediate.installers import INSTALLERS, Installer
 from remediate.issuers import Issuer
-from remediate.journal import Journal
 from remediate.model.case import SWITCHED, Case, Step, StepState
 from remediate.model.options import Waits, Watch
 from remediate.pki.csr import Csr
 from remediate.pki.issued_chain import Installable
+from remediate.state.journal import Journal
 
 CLOCK_TOLERANCE: Final = timedelta(minutes=5)
 """How far two clocks may be apart (Kerberos' usual bound): beyond it one of them makes good certificates look bad."""

@@ -19,13 +19,13 @@ from remediate.delivery import deliver
 from remediate.entries import by_host, sections_of
 from remediate.excerpt import excerpt
 from remediate.hosts.session import Hands
-from remediate.journal import Outcome
 from remediate.letter import Attachment, Letter, compose, news, state_digest, subject
 from remediate.letter_parts import Entry, Section, hosts_worst_first
 from remediate.model.case import Case
 from remediate.model.outcome import Ending
-from remediate.outbox import Outbox
 from remediate.readers import contacts
+from remediate.state.journal import Outcome
+from remediate.state.outbox import Outbox
 from remediate.told import Told, last_told, since, still_heard, superseded
 from remediate.upshot import Upshot
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from remediate.journal import Journal
 from remediate.model.case import Case
 from remediate.model.causes import Cause
 from remediate.model.outcome import Ending
+from remediate.state.journal import Journal
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 
 from audit.result import Result
 from audit.verdict import Verdict
-from remediate.journal import Journal
 from remediate.model.audit_results import Evidence
 from remediate.model.outcome import Ending
 from remediate.model.plan import Plan
+from remediate.state.journal import Journal
 
 
 @dataclass(frozen=True, slots=True)

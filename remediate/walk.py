@@ -15,13 +15,13 @@ from remediate.deployment.retention import prune
 from remediate.deployment.versions import destroy_keys
 from remediate.hosts.command import Command
 from remediate.hosts.workdir import BUSY
-from remediate.journal import Event, Outcome
 from remediate.model.case import EACH, NOTHING_SEEN, STEPS, SWITCHED, VALIDATED, Case, Step, StepDetail, StepState
 from remediate.model.causes import Cause
 from remediate.model.outcome import Ending
 from remediate.pki.host_key import discard_request
 from remediate.placeholder import keep_up
 from remediate.site import CLOCK_TOLERANCE, FileSet, Means, Site, Unknown
+from remediate.state.journal import Event, Outcome
 from remediate.steps import TAKINGS, So, Stuck
 from remediate.steps.reload import settled
 from remediate.steps.self_test import withdraw

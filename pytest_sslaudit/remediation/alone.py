@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager
 from datetime import datetime
 from pathlib import Path
 
-from remediate.lock import Held, locked
+from remediate.state.lock import Held, locked
 
 __all__ = ["Held", "alone"]
 

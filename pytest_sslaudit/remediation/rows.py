@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from audit.json_codec import format_time
-from remediate.journal import Event
 from remediate.model.audit_results import Evidence
 from remediate.model.outcome import Ending
+from remediate.state.journal import Event
 
 
 def remediation_rows(

@@ -12,12 +12,12 @@ from remediate.deployment.versions import Version
 from remediate.hosts.command import Command
 from remediate.issuers import Foretelling
 from remediate.issuers.base import Request
-from remediate.ledger import PlacedOrder
 from remediate.model.case import VALIDATED, Case
 from remediate.pki.host_key import key_path
 from remediate.rehearsal import stand_in
 from remediate.rehearsal.bound import bound
 from remediate.site import FileSet, Means, Site
+from remediate.state.orders import PlacedOrder
 from remediate.steps.fetch import key_in
 from remediate.steps.self_test import ORDERED
 

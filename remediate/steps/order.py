@@ -8,9 +8,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from remediate.issuers import IssuerFault, Order, OrderRequest
-from remediate.ledger import PlacedOrder
 from remediate.model.causes import Cause
 from remediate.site import Site
+from remediate.state.orders import PlacedOrder
 from remediate.steps.clocks import require_same_time
 from remediate.steps.key import request_of
 from remediate.steps.self_test import publish, unique_value

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from remediate.journal import Journal, open_journal
+from remediate.state.journal import Journal, open_journal
 from tests.letters.nights import Nights
 
 

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from audit.redaction import Secrets
-from remediate.database import open_database
 from remediate.delivery import deliver
 from remediate.letter import compose
-from remediate.outbox import Outbox
 from remediate.post import Deferred, Delivered, Envelope, Outcome, Refused, Unknown
+from remediate.state.database import open_database
+from remediate.state.outbox import Outbox
 from tests.letters.news import AT, letter
 from tests.letters.sink import answering, misbehaving, serving
 from tests.letters.test_smtp import relay

@@ -7,10 +7,10 @@ from typing import Any, Literal
 
 import pytest
 
-from remediate.journal import Event, Outcome
 from remediate.model.case import Case
 from remediate.model.causes import Cause
 from remediate.model.outcome import Ending
+from remediate.state.journal import Event, Outcome
 from tests.letters.nights import Contacts, Nights, text_of
 from tests.letters.tonight import ended
 from tests.remediate.panels import HOST, endpoint, fresh, service, whole

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 
-from remediate.journal import Outcome as CaseOutcome
 from remediate.model.case import LeftOut
+from remediate.state.journal import Outcome as CaseOutcome
 from tests.letters.nights import Nights, text_of
 from tests.letters.tonight import MAIL, OTHER, WEB, blocked, case_of, ended, expired, here, renewed
 from tests.remediate.rows import digest, found, seen

@@ -8,10 +8,10 @@ from pathlib import Path
 
 from audit.redaction import Secrets
 from audit.verdict import Severity
-from remediate.database import FILE
-from remediate.ledger import PlacedOrder
 from remediate.model.causes import Cause
 from remediate.model.outcome import Ending
+from remediate.state.database import FILE
+from remediate.state.orders import PlacedOrder
 from tests.letters.nights import ADMIN, Nights, text_of
 from tests.letters.tonight import MAIL, WEB, blocked, case_of, ended, expired, here
 from tests.remediate.rows import NOW, digest, file, found, seen

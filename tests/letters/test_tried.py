@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from remediate.journal import Journal, Outcome, open_journal
 from remediate.model.causes import Cause
 from remediate.model.outcome import Attempt, Ending
+from remediate.state.journal import Journal, Outcome, open_journal
 from remediate.tried import as_last_tried
 from tests.remediate.journals import a_case
 from tests.remediate.rows import NOW

@@ -8,11 +8,11 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from remediate.journal import Event
-from remediate.journal import Outcome as CaseOutcome
 from remediate.model.case import Case
 from remediate.model.causes import Cause
 from remediate.model.outcome import Attempt, Ending
+from remediate.state.journal import Event
+from remediate.state.journal import Outcome as CaseOutcome
 from tests.letters.nights import Nights
 from tests.remediate.rows import Row, file, found, seen
 

@@ -22,7 +22,7 @@ from pytest_sslaudit.checkallsslcerts import again, main
 from pytest_sslaudit.local import find_configuration, report_folder, with_defaults
 from pytest_sslaudit.own_command import own_command
 from pytest_sslaudit.voice import Voice
-from remediate.lock import locked
+from remediate.state.lock import locked
 from tests.lab.demo import served
 from tests.plugin.evidence import rows
 

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from audit.config.private_files import UnsafePath, open_anew, own_directory, read_regular, safe_path
-from remediate.database import UnusableState
-from remediate.journal import open_journal
+from remediate.state.database import UnusableState
+from remediate.state.journal import open_journal
 from tests.plugin.evidence import rows
 
 ATTACKER = 4242

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import pytest
 
-from remediate.lock import locked
+from remediate.state.lock import locked
 from tests.lab.demo import served
 from tests.plugin.evidence import rows
 

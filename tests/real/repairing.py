@@ -29,14 +29,14 @@ from remediate.hosts.session import HostHands
 from remediate.hosts.websites import docroots_of
 from remediate.hosts.workdir import ROOT
 from remediate.issuers import Access, open_issuer
-from remediate.journal import Event, Journal
-from remediate.lock import Held, locked
 from remediate.model.audit_results import read_evidence
 from remediate.model.case import Case
 from remediate.model.options import Bounds, Pace, Waits
 from remediate.plan import plan
 from remediate.runner import repair
 from remediate.site import Means
+from remediate.state.journal import Event, Journal
+from remediate.state.lock import Held, locked
 from tests.runner.mortal import MortalDatabase, Point, mortal_database
 
 _HELD_S: Final = 100.0  # where nobody lets it go on, so that a test that has failed ends

@@ -13,11 +13,11 @@ from pathlib import Path
 from audit.config import logins, read_anchors, read_configuration
 from audit.host.discovery import discover
 from remediate.equipment import means_of
-from remediate.journal import open_journal
 from remediate.model.audit_results import read_evidence
 from remediate.model.options import Assignment
 from remediate.plan import plan
 from remediate.runner import repair
+from remediate.state.journal import open_journal
 
 
 def main(configured: str, results: str, state: str) -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
-from remediate.journal import Event, Journal, Outcome
-from remediate.ledger import PlacedOrder
 from remediate.model.case import Case, StepState
+from remediate.state.journal import Event, Journal, Outcome
+from remediate.state.orders import PlacedOrder
 from tests.remediate.rows import NOW, digest, file, found, planned, seen
 
 WEB = "web1/https://www.example.com:443"

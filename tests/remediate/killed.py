@@ -10,8 +10,8 @@ import signal
 import sys
 from pathlib import Path
 
-from remediate.journal import open_journal
 from remediate.model.outcome import Attempt
+from remediate.state.journal import open_journal
 from tests.remediate.journals import a_case, instants, walk
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from audit.json_codec import format_time, parse_time
-from remediate.database import FILE
+from remediate.state.database import FILE
 
 DUMP: Final = Path(__file__).with_name("journal_of_version_1.sql")
 SECOND_NIGHT: Final = datetime(2026, 12, 1, 4, 34, 19, tzinfo=UTC)

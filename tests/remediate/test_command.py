@@ -13,9 +13,9 @@ import pytest
 from audit.json_codec import format_time
 from remediate.__main__ import main
 from remediate.challenges.dns_lookup import LookUps
-from remediate.journal import Event, open_journal
 from remediate.model.audit_results import BadEvidence, read_evidence
 from remediate.model.outcome import Attempt
+from remediate.state.journal import Event, open_journal
 from tests.remediate.journals import MAIL, WEB, a_case
 from tests.remediate.rows import SUMMARY, Row, file, found, seen
 

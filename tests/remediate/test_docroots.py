@@ -10,11 +10,11 @@ import pytest
 from audit.observation import HostView
 from audit.observation.website import Docroot, Website
 from audit.services.declared import DeclaredService, websites_of
-from remediate.database import open_database
 from remediate.hosts.websites import docroots_of
-from remediate.journal import Journal
 from remediate.model.case import Repair, Validation
 from remediate.site import Site
+from remediate.state.database import open_database
+from remediate.state.journal import Journal
 from remediate.steps.self_test import publish
 from remediate.steps.step import Stuck
 from tests.runner.places import Ca, means_of, running_place

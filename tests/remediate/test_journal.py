@@ -16,12 +16,12 @@ from pathlib import Path
 
 import pytest
 
-from remediate.database import FILE, UnusableState
-from remediate.journal import FOLLOWS, Event, Journal, Outcome, open_journal
-from remediate.ledger import PlacedOrder
 from remediate.model.case import Case, StepDetail, StepState
 from remediate.model.causes import Cause
 from remediate.model.outcome import Attempt
+from remediate.state.database import FILE, UnusableState
+from remediate.state.journal import FOLLOWS, Event, Journal, Outcome, open_journal
+from remediate.state.orders import PlacedOrder
 from tests.remediate.journals import a_case, walk
 from tests.remediate.rows import NOW, digest
 

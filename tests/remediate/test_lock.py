@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from remediate.lock import FILE, Held, locked
+from remediate.state.lock import FILE, Held, locked
 from tests.remediate.rows import NOW
 
 ROOT = Path(__file__).parents[2]
@@ -17,7 +17,7 @@ HOLDER = """
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from remediate.lock import locked
+from remediate.state.lock import locked
 with locked(Path(sys.argv[1]), "python -m remediate apply", datetime(2026, 11, 23, 3, tzinfo=UTC)):
     print("held", flush=True)
     sys.stdin.read()

@@ -13,14 +13,13 @@ from typing import Any
 import pytest
 
 from remediate.__main__ import main
-from remediate.database import FILE, UnusableState
-from remediate.journal import Event, Journal, open_journal, require_usable_journal
-from remediate.ledger import PlacedOrder
 from remediate.letter import state_digest
 from remediate.model.case import FindingKey, StepDetail
 from remediate.model.causes import Cause
-from remediate.snapshot import journal_snapshot
 from remediate.state import migrations
+from remediate.state.database import FILE, UnusableState
+from remediate.state.journal import Event, Journal, journal_snapshot, open_journal, require_usable_journal
+from remediate.state.orders import PlacedOrder
 from remediate.told import last_told
 from tests.remediate.older import SECOND_NIGHT, A, B, C, D, older_journal
 

@@ -14,7 +14,7 @@ import pytest
 
 import remediate.__main__
 from pytest_sslaudit.cli.program import main as program
-from remediate.journal import open_journal
+from remediate.state.journal import open_journal
 from tests.installers.serving import Pair, Place, leave_links, new_pair, new_place
 from tests.remediate.journals import a_case
 

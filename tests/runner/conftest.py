@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from remediate.journal import Journal, open_journal
+from remediate.state.journal import Journal, open_journal
 from tests.runner.panel_exim import Exim, running_exim
 from tests.runner.places import Place, running_place
 from tests.runner.premiere import Premiere, premiere

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
-from remediate.database import FILE, Database, open_database
+from remediate.state.database import FILE, Database, open_database
 
 Point = tuple[Literal["before", "after"], int]
 

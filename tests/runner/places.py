@@ -29,11 +29,11 @@ from remediate.hosts.command import Command, Done
 from remediate.hosts.websites import docroots_of
 from remediate.installers import Declared
 from remediate.issuers import IssuerFault, Order, OrderRequest
-from remediate.journal import Journal
 from remediate.model.case import Case, Repair, UsedFile, case_id, steps_of
 from remediate.model.options import Waits
 from remediate.pki.csr import Csr
 from remediate.site import Means
+from remediate.state.journal import Journal
 from tests.installers.hands import run
 from tests.lab.ca import Leaf, PrivateKey, issue
 from tests.lab.issuance import Commission, deliver, found_authority, to_pem

@@ -29,11 +29,11 @@ from remediate.hosts.command import Command
 from remediate.issuers import Access
 from remediate.issuers.base import Request
 from remediate.issuers.store import Store
-from remediate.journal import Journal
 from remediate.model.case import Case, Repair, Validation, steps_of
 from remediate.model.plan import Plan
 from remediate.rehearsal import rehearsal_lines
 from remediate.site import Means
+from remediate.state.journal import Journal
 from tests.lab.issuance import to_pem
 from tests.lab.store import Request as Asked
 from tests.lab.store import Store as StrictStore

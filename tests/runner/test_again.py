@@ -6,12 +6,12 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from remediate.journal import Journal
-from remediate.ledger import PlacedOrder
 from remediate.model.options import Pace
 from remediate.rehearsal.stage import staged
 from remediate.runner import repair
 from remediate.site import Means
+from remediate.state.journal import Journal
+from remediate.state.orders import PlacedOrder
 from tests.runner.places import Ca, Place, means_of, plant
 
 PACE = Pace(chance=lambda: 0.0)

@@ -14,7 +14,6 @@ from cryptography import x509
 from audit.json_codec import format_time
 from remediate.account import Account
 from remediate.issuers import IssuerFault, Order, OrderRequest
-from remediate.journal import Journal, open_journal
 from remediate.model.audit_results import Evidence, gather
 from remediate.model.case import Case, Reason
 from remediate.model.causes import Cause
@@ -24,6 +23,7 @@ from remediate.model.plan import Plan
 from remediate.pki.csr import Csr
 from remediate.runner import repair
 from remediate.site import Means, Site
+from remediate.state.journal import Journal, open_journal
 from remediate.steps.key import request_of
 from remediate.telling import tell
 from remediate.upshot import Upshot

@@ -20,7 +20,6 @@ from remediate.cpanel.panel import Restarted
 from remediate.deployment.replace import REPLACE
 from remediate.equipment import means_of
 from remediate.installers import INSTALLERS
-from remediate.journal import Journal
 from remediate.model.case import Case, Reason, Repair, UsedFile
 from remediate.model.options import Assignment, Pace
 from remediate.model.outcome import Ending
@@ -28,6 +27,7 @@ from remediate.rehearsal import rehearse
 from remediate.rollback import rollback
 from remediate.runner import repair
 from remediate.site import Site, Unknown
+from remediate.state.journal import Journal
 from tests.installers.test_killed import STRIDE
 from tests.probe.conversing import answering, conversing
 from tests.runner.chains import INTERMEDIATE, fetcher, forms, plant_chain

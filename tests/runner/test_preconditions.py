@@ -14,11 +14,11 @@ from pathlib import Path
 import pytest
 
 from remediate.hosts.command import Command, Done
-from remediate.journal import Journal
 from remediate.model.options import Pace
 from remediate.model.outcome import Ending
 from remediate.runner import repair
 from remediate.site import Means
+from remediate.state.journal import Journal
 from tests.runner.places import Ca, LocalHands, Place, means_of, running_place
 
 PACE = Pace(chance=lambda: 0.0)

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from audit.x509.path.trust_store import Anchors
-from remediate.journal import Journal
 from remediate.model.case import Repair
 from remediate.model.options import Pace
 from remediate.model.outcome import Ending
 from remediate.runner import repair
+from remediate.state.journal import Journal
 from tests.lab.ca import new_intermediate
 from tests.lab.issuance import found_authority
 from tests.probe.conversing import Conversation, answering, conversing

@@ -17,7 +17,6 @@ from cryptography import x509
 from remediate.hosts.command import Command
 from remediate.issuers import OrderRequest
 from remediate.issuers.base import Request
-from remediate.journal import Journal, open_journal
 from remediate.model.case import Case, Repair, Validation, steps_of
 from remediate.model.options import Pace
 from remediate.rehearsal import Touched, rehearse, stand_in
@@ -25,7 +24,7 @@ from remediate.rehearsal.bound import bound
 from remediate.rehearsal.foretold import FORETOLD
 from remediate.runner import repair
 from remediate.site import Means
-from remediate.snapshot import journal_snapshot
+from remediate.state.journal import Journal, journal_snapshot, open_journal
 from remediate.steps import TAKINGS
 from remediate.walk import walk
 from tests.runner.chains import INTERMEDIATE, plant_chain, write_kept

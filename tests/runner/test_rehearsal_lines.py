@@ -6,11 +6,11 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from remediate.hosts.command import Command
-from remediate.journal import Journal
 from remediate.model.case import Repair, steps_of
 from remediate.model.causes import Cause
 from remediate.model.outcome import Attempt
 from remediate.rehearsal import rehearsal_lines, rehearse, stand_in
+from remediate.state.journal import Journal
 from tests.runner.places import DAY, NOW, Ca
 from tests.runner.premiere import Premiere, planned, told
 

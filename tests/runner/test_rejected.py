@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from remediate.installers import Declared
-from remediate.journal import Journal
 from remediate.model.options import Pace
 from remediate.rollback import rollback
 from remediate.runner import repair
 from remediate.site import Means
+from remediate.state.journal import Journal
 from tests.runner.places import Ca, Place, means_of
 
 PACE = Pace(hosts_at_once=1, chance=lambda: 0.0)

@@ -13,12 +13,12 @@ import pytest
 
 from audit.x509.path.trust_store import Anchors
 from remediate.issuers import IssuerFault
-from remediate.journal import Journal
 from remediate.model.case import Repair, steps_of
 from remediate.model.causes import Cause
 from remediate.model.options import Pace
 from remediate.runner import repair
 from remediate.site import Means
+from remediate.state.journal import Journal
 from tests.runner.places import NOW, Ca, Place, means_of, plant, running_place
 
 PACE = Pace(hosts_at_once=1, chance=lambda: 0.0)  # these hosts are folders of one machine, with one lock

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from audit.observation.website import Docroot
-from remediate.journal import Journal
 from remediate.model.options import Pace
 from remediate.model.outcome import Ending
 from remediate.runner import repair
 from remediate.show import ending_row
 from remediate.site import Means, Site
+from remediate.state.journal import Journal
 from remediate.steps.visiting import visits_since
 from tests.runner.premiere import Premiere
 

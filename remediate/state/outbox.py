@@ -12,8 +12,8 @@ from datetime import datetime
 
 from audit.json_codec import format_time, parse_time
 from audit.redaction import Secrets
-from remediate.database import Database
 from remediate.pki.secret_scan import leak
+from remediate.state.database import Database
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,26 +1,49 @@
-"""The journal: what was planned, intended and done, so that a run that is killed at any moment can be taken up again.
+"""A copy of the journal for who only wants to read: the state folder is left as it is, and need not be there.
 
-Every call that writes is on disk when it returns. It keeps no key, token or password: those of the configuration are
-hidden in a note, a note that holds another is withheld, a document that holds any is refused.
+It knows which files a journal is made of; what stands in it is known elsewhere.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory, gettempdir
 from types import TracebackType
 from typing import Final, Literal, Self
 
+from audit.config.private_files import UnsafePath, safe_path
 from audit.json_codec import format_time, from_json, parse_time, to_json
 from audit.redaction import Secrets
-from remediate.database import Database, open_database
-from remediate.ledger import Ledger, bounded, bounded_lines, withheld
 from remediate.model.case import NOTHING_SEEN, Case, StepDetail, StepState
-from remediate.outbox import Outbox
 from remediate.pki.secret_scan import leak
+from remediate.state.database import FILE, Database, UnusableState, open_database
+from remediate.state.orders import Ledger, bounded, bounded_lines, withheld
+from remediate.state.outbox import Outbox
+
+
+@contextmanager
+def journal_snapshot(folder: Path) -> Iterator[Journal]:
+    """Open a copy of the journal in a state folder, an empty one where there is none; it is gone afterwards.
+
+    What is written to it is lost. Raises UnusableState, also where a run writes the journal at this moment.
+    """
+    try:
+        safe_path(folder)
+        place = safe_path(Path(gettempdir()))
+    except UnsafePath as error:
+        raise UnusableState(f"the journal in {folder} cannot be copied: {error.strerror}") from error
+    with TemporaryDirectory(prefix="sslaudit-", dir=place) as copy:
+        for name in (FILE, f"{FILE}-wal"):  # what was not merged yet after a crash stands in the second
+            with suppress(FileNotFoundError):
+                shutil.copyfile(folder / name, Path(copy, name))
+        with open_journal(Path(copy)) as journal:
+            yield journal
+
 
 OutcomeKind = Literal["repaired", "failed", "dropped", "rolled-back"]
 FOLLOWS: Final[Mapping[StepState, frozenset[StepState]]] = {

@@ -12,10 +12,10 @@ from typing import Final
 
 from audit.json_codec import format_time, parse_time
 from audit.redaction import Secrets
-from remediate.database import Database
 from remediate.model.causes import recorded_cause
 from remediate.model.outcome import Attempt
 from remediate.pki.secret_scan import leak
+from remediate.state.database import Database
 
 _LONGEST_NOTE: Final = 4000  # characters
 
