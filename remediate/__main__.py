@@ -31,13 +31,13 @@ from audit.probe import Limits
 from remediate.challenges.dns_lookup import LookUps, Roots
 from remediate.commands import Done, apply, make_plan, read_plan, release, resume, roll_back, status
 from remediate.equipment import root_hints
+from remediate.execution.tlsa_preview import Resolution
 from remediate.model.audit_results import BadEvidence
 from remediate.model.options import Assignment
 from remediate.revisit import Access
 from remediate.run import insist_on_usable
 from remediate.state.database import UnusableState
 from remediate.state.lock import Held
-from remediate.tlsa_preview import Resolution
 
 FAILED: Final = 1  # the exit statuses are pytest's
 INTERRUPTED: Final = 2

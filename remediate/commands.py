@@ -13,17 +13,17 @@ from pathlib import Path
 
 from audit.host.discovery import Discovery
 from audit.json_codec import BadRecord, from_json, to_json
+from remediate.execution.tlsa_preview import Resolution, with_records
 from remediate.model.audit_results import BadEvidence, Evidence, read_evidence
 from remediate.model.options import Assignment, Bounds
 from remediate.model.outcome import Ending
 from remediate.model.plan import Plan
-from remediate.plan import plan
+from remediate.planning.planner import plan
+from remediate.planning.recheck import why_not_so
 from remediate.revisit import Access, revisit, revisit_all, seen_now
 from remediate.run import Repairs, begin
 from remediate.show import down_lines, ending_lines, plan_lines, status_lines
 from remediate.state.journal import open_journal
-from remediate.still import why_not_so
-from remediate.tlsa_preview import Resolution, with_records
 from remediate.upshot import Upshot
 
 _NOTHING = Plan((), (), ())

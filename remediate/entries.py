@@ -17,7 +17,7 @@ from remediate.letter_parts import Entry, Section
 from remediate.model.case import FindingKey
 from remediate.model.causes import Cause
 from remediate.model.plan import Explained, Kind
-from remediate.surroundings import is_silenced
+from remediate.planning.fleet import is_silenced
 from remediate.upshot import Upshot, host_of
 
 _SILENT: Final[tuple[Kind, ...]] = ("well", "waived", "note")

@@ -27,9 +27,9 @@ from remediate.installers import Declared
 from remediate.issuers import AT_HOME, Access, BadIssuer, Issuer, open_issuer
 from remediate.issuers.none import Absent
 from remediate.model.options import Assignment
+from remediate.planning.fleet import NOT_KNOWN, switched_off
 from remediate.site import Means
 from remediate.state.journal import Journal
-from remediate.surroundings import NOT_KNOWN, switched_off
 
 
 def means_of(assignment: Assignment, journal: Journal, discoveries: tuple[Discovery, ...]) -> Means:

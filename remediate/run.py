@@ -23,7 +23,7 @@ from remediate.model.case import Case
 from remediate.model.options import Assignment
 from remediate.model.outcome import Ending
 from remediate.model.plan import Plan
-from remediate.plan import plan
+from remediate.planning.planner import plan
 from remediate.rehearsal import rehearsal_lines
 from remediate.rollback import rollback
 from remediate.runner import repair

@@ -20,7 +20,7 @@ from remediate.model.audit_results import gather
 from remediate.model.options import Bounds
 from remediate.model.outcome import Ending
 from remediate.model.plan import Plan
-from remediate.plan import plan
+from remediate.planning.planner import plan
 from remediate.post import Deferred, Delivered, Envelope, Outcome
 from remediate.state.journal import Journal
 from remediate.telling import tell

@@ -32,7 +32,7 @@ from remediate.issuers import Access, open_issuer
 from remediate.model.audit_results import read_evidence
 from remediate.model.case import Case
 from remediate.model.options import Bounds, Pace, Waits
-from remediate.plan import plan
+from remediate.planning.planner import plan
 from remediate.runner import repair
 from remediate.site import Means
 from remediate.state.journal import Event, Journal

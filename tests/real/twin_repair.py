@@ -15,7 +15,7 @@ from audit.host.discovery import discover
 from remediate.equipment import means_of
 from remediate.model.audit_results import read_evidence
 from remediate.model.options import Assignment
-from remediate.plan import plan
+from remediate.planning.planner import plan
 from remediate.runner import repair
 from remediate.state.journal import open_journal
 

@@ -11,7 +11,7 @@ from audit.json_codec import format_time
 from remediate.model.audit_results import gather
 from remediate.model.options import Bounds
 from remediate.model.plan import Plan
-from remediate.plan import plan
+from remediate.planning.planner import plan
 
 Row = dict[str, Any]
 NOW = datetime(2026, 11, 23, 3, 0, tzinfo=UTC)

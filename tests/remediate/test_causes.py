@@ -15,7 +15,7 @@ from remediate.challenges.base import Verdict
 from remediate.issuers.base import FaultKind, Status
 from remediate.model.causes import Cause, cause_of_check, recorded_cause
 from remediate.model.plan import Kind
-from remediate.obstacle import _OBSTACLES
+from remediate.planning.blockers import _OBSTACLES
 from tests.documents import checks
 from tests.test_imports import sources
 

@@ -11,7 +11,7 @@ from audit.observation import HostView, Observation
 from remediate.model.audit_results import gather
 from remediate.model.case import Repair
 from remediate.model.options import Bounds
-from remediate.plan import plan
+from remediate.planning.planner import plan
 from tests.audit.broken_keys import close_primes
 from tests.audit.certificates import leaf, rsa_key
 from tests.audit.facts import INTERMEDIATE, certificate_file, served

@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
-from remediate import draft as draft_module
-from remediate import plan as plan_module
-from remediate.draft import Draft
 from remediate.model.audit_results import gather
 from remediate.model.case import STEPS, Case, Repair, Step, Validation
 from remediate.model.options import Bounds
 from remediate.model.plan import WaitingCase
-from remediate.plan import plan
+from remediate.planning import case_builder as draft_module
+from remediate.planning import planner as plan_module
+from remediate.planning.case_builder import Draft
+from remediate.planning.planner import plan
 from remediate.show import plan_lines
 from tests.remediate.rows import NOW, SUMMARY, Row, digest, file, found, planned, seen, served_chain
 

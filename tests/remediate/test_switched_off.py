@@ -17,8 +17,8 @@ from audit.x509.path.trust_store import Anchors
 from remediate.equipment import means_of
 from remediate.model.audit_results import gather
 from remediate.model.options import Assignment, Bounds
+from remediate.planning.fleet import is_silenced
 from remediate.state.journal import open_journal
-from remediate.surroundings import is_silenced
 from tests.remediate.panels import HOST, NAME, endpoint, fresh
 from tests.remediate.rows import SUMMARY, Row, found, planned, seen
 

@@ -13,9 +13,9 @@ from audit.endpoint import to_address
 from audit.text import sentence
 from audit.verdict import Verdict
 from audit.x509.identifiers import host_name_faults
-from remediate.grouping import Group, used_files
 from remediate.model.audit_results import Evidence, Seen
 from remediate.model.case import LeftOut
+from remediate.planning.certificate_groups import Group, used_files
 
 _NOT_VOUCHED: Final = "no CA has vouched for it, and the panel's services are asked for by the host's name"
 _NO_FILE: Final = "no file shows that all names it stands for are ours (Baseline Requirements 3.2.2.4.18)"

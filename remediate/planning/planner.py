@@ -11,18 +11,18 @@ from datetime import datetime
 
 from audit.result import Result
 from audit.verdict import Severity, Verdict
-from remediate.draft import Draft, case_of
-from remediate.explanation import explain
-from remediate.grouping import group_by_certificate
 from remediate.hosts.renewal_agents import OWNERS
-from remediate.joining import joined
 from remediate.model.audit_results import Evidence
 from remediate.model.case import AGENT, VALIDATED, Case, Repair
 from remediate.model.causes import Cause
 from remediate.model.options import Bounds, fits
 from remediate.model.plan import Blocker, Explained, Kind, Plan, WaitingCase
-from remediate.obstacle import obstacles, of_endpoints, out_of_date
-from remediate.surroundings import Surroundings, look_around
+from remediate.planning.blockers import obstacles, of_endpoints, out_of_date
+from remediate.planning.case_builder import Draft, case_of
+from remediate.planning.certificate_groups import group_by_certificate
+from remediate.planning.fleet import Surroundings, look_around
+from remediate.planning.not_repairable import explain
+from remediate.planning.panel_cases import joined
 
 
 def plan(evidence: Evidence, bounds: Bounds, now: datetime) -> Plan:

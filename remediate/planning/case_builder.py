@@ -12,13 +12,13 @@ from typing import Final
 
 from audit.result import Result
 from audit.verdict import Remedy, Verdict
-from remediate.explanation import FILE_MODES, FOREIGN, REPAIRS
-from remediate.grouping import Group, identity, used_files
-from remediate.keeping import names_of
 from remediate.model.audit_results import Evidence, Seen
 from remediate.model.case import AGENT, VALIDATED, Case, Reason, Repair, UsedFile, case_id, steps_of
 from remediate.model.options import Bounds
-from remediate.surroundings import Surroundings
+from remediate.planning.certificate_groups import Group, identity, used_files
+from remediate.planning.fleet import Surroundings
+from remediate.planning.names import names_of
+from remediate.planning.not_repairable import FILE_MODES, FOREIGN, REPAIRS
 
 _COMPROMISED: Final = ("key.compromised", "cert.revoked")
 _OWNED: Final = (Repair.REKEY, Repair.REISSUE, Repair.RECHAIN)

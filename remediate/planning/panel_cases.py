@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from remediate.cpanel.service_files import panel_case_id
-from remediate.draft import Draft
-from remediate.grouping import Group
 from remediate.model.case import VALIDATED
+from remediate.planning.case_builder import Draft
+from remediate.planning.certificate_groups import Group
 
 
 def joined(drafts: Iterable[Draft], is_held: Callable[[Draft], bool]) -> Iterator[Draft]:

@@ -17,7 +17,7 @@ from remediate.model.case import VALIDATED, Case, Repair
 from remediate.model.causes import Cause, cause_of_check
 from remediate.model.options import Bounds
 from remediate.model.plan import Blocker
-from remediate.surroundings import Surroundings
+from remediate.planning.fleet import Surroundings
 
 _ORDERING: Final = VALIDATED | {Repair.RUN_OWNER}
 _NAMED: Final = "host.name-invalid"

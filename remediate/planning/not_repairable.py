@@ -12,7 +12,7 @@ from audit.verdict import Remedy, Severity, Verdict
 from remediate.model.audit_results import Evidence
 from remediate.model.case import Repair
 from remediate.model.plan import Explained, Kind
-from remediate.surroundings import SWITCHED_OFF, Surroundings
+from remediate.planning.fleet import SWITCHED_OFF, Surroundings
 
 REPAIRS: Final = {
     Remedy.REKEY: Repair.REKEY,

@@ -1,0 +1,1 @@
+"""Executes a plan: cases, steps, rollback and the dry run."""
