@@ -21,6 +21,7 @@ from audit.probe.fetch import Fetcher, FetchPolicy
 from remediate.challenges import VALIDATORS
 from remediate.challenges.dns_lookup import LookUps, Roots
 from remediate.cpanel.panel import Panel
+from remediate.execution.context import Means
 from remediate.hosts.session import HostHands
 from remediate.hosts.websites import docroots_of, logs_on
 from remediate.installers import Declared
@@ -28,7 +29,6 @@ from remediate.issuers import AT_HOME, Access, BadIssuer, Issuer, open_issuer
 from remediate.issuers.none import Absent
 from remediate.model.options import Assignment
 from remediate.planning.fleet import NOT_KNOWN, switched_off
-from remediate.site import Means
 from remediate.state.journal import Journal
 
 

@@ -17,6 +17,10 @@ from remediate.accounting import account_of, known_hosts
 from remediate.continuing import continuation_of, continue_later
 from remediate.deployment.release import ALL, Released, not_released, release_on
 from remediate.equipment import hands_of, issuer_of, means_of, root_hints
+from remediate.execution.dry_run import rehearsal_lines
+from remediate.execution.placeholder_cases import stopgaps
+from remediate.execution.rollback import rollback
+from remediate.execution.scheduler import repair
 from remediate.hosts.workdir import ROOT, Premises
 from remediate.model.audit_results import Evidence
 from remediate.model.case import Case
@@ -24,13 +28,9 @@ from remediate.model.options import Assignment
 from remediate.model.outcome import Ending
 from remediate.model.plan import Plan
 from remediate.planning.planner import plan
-from remediate.rehearsal import rehearsal_lines
-from remediate.rollback import rollback
-from remediate.runner import repair
 from remediate.state.database import UnusableState
 from remediate.state.journal import Journal, journal_snapshot, open_journal, require_usable_journal
 from remediate.state.lock import locked
-from remediate.stopgap import stopgaps
 from remediate.telling import tell
 from remediate.upshot import Upshot
 

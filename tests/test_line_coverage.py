@@ -29,7 +29,7 @@ from bench.line_coverage import (
         ("audit/host/login.py", "audit/host/login.py", "audit/host"),
         ("audit/config/secret.py", "audit/config/secret.py", "audit/config"),
         ("pytest_sslaudit/outcome.py", "audit/evaluation/evaluate.py", "audit/evaluation"),
-        ("remediate/steps/key.py", "remediate/execution/steps/key.py", "remediate/execution"),
+        ("remediate/execution/steps/key.py", "remediate/execution/steps/key.py", "remediate/execution"),
         ("audit/endpoint.py", "audit/endpoint.py", "audit"),
         ("audit/services/postfix.py", "audit/services/nginx/syntax.py", "audit/services"),
     ],

@@ -14,13 +14,13 @@ from typing import Final
 
 from audit.probe import Limits
 from remediate.challenges.dns_lookup import LookUps
+from remediate.execution.steps.base import Stuck
+from remediate.execution.steps.tlsa import Inquiry, announced, bound_by, is_mail_served
 from remediate.model.audit_results import Evidence, Seen
 from remediate.model.case import VALIDATED, Case
 from remediate.model.causes import Cause
 from remediate.model.plan import Blocked, Blocker, Plan
 from remediate.planning import tlsa
-from remediate.steps.step import Stuck
-from remediate.steps.tlsa import Inquiry, announced, bound_by, is_mail_served
 
 _AT_ONCE: Final = 8
 _WITHOUT_DNS: Final = "TLSA records were not looked up: no name server answers here"

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from remediate import runner, stopgap, telling
+from remediate import telling
+from remediate.execution import placeholder_cases, scheduler
 from remediate.model.causes import Cause
 from remediate.model.outcome import Ending
 from remediate.model.plan import Blocker, WaitingCase
@@ -44,9 +45,9 @@ def test_case_whose_stopgap_fails_keeps_no_other_back(nights: Nights, monkeypatc
             raise ZeroDivisionError("a bug of ours")
         return Ending(one.case, "failed", cause=Cause.ISSUER_NONE)
 
-    monkeypatch.setattr(stopgap, "_stopgap", kept_up)
+    monkeypatch.setattr(placeholder_cases, "_stopgap", kept_up)
     means: Any = None
-    endings = tuple(stopgap.stopgaps((first, second), means))
+    endings = tuple(placeholder_cases.stopgaps((first, second), means))
     assert [ending.cause for ending in endings] == [Cause.RUN_BUG, Cause.ISSUER_NONE]
     assert "in kept_up" in endings[0].note
 
@@ -55,9 +56,9 @@ def test_case_whose_turn_cannot_be_told_ends_with_the_trace(nights: Nights, monk
     def not_due(*_arguments: object) -> None:
         raise ZeroDivisionError("a bug of ours")
 
-    monkeypatch.setattr(runner, "not_due", not_due)
+    monkeypatch.setattr(scheduler, "not_due", not_due)
     means: Any = None
-    ending = runner._early(case_of(nights, *expired()), means)
+    ending = scheduler._early(case_of(nights, *expired()), means)
     assert ending is not None
     assert (ending.kind, ending.cause) == ("failed", Cause.RUN_BUG)
     assert "in not_due" in ending.note

@@ -25,6 +25,8 @@ from audit.host.handshake import HostInside
 from audit.observation.website import Docroot
 from audit.x509.path.trust_store import Anchors
 from remediate.challenges import VALIDATORS
+from remediate.execution.context import Means
+from remediate.execution.scheduler import repair
 from remediate.hosts.session import HostHands
 from remediate.hosts.websites import docroots_of
 from remediate.hosts.workdir import ROOT
@@ -33,8 +35,6 @@ from remediate.model.audit_results import read_evidence
 from remediate.model.case import Case
 from remediate.model.options import Bounds, Pace, Waits
 from remediate.planning.planner import plan
-from remediate.runner import repair
-from remediate.site import Means
 from remediate.state.journal import Event, Journal
 from remediate.state.lock import Held, locked
 from tests.runner.mortal import MortalDatabase, Point, mortal_database

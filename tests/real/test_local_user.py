@@ -14,13 +14,13 @@ import pytest
 from remediate.access_logs.collect import look_for_visits
 from remediate.challenges import VALIDATORS, Challenge
 from remediate.challenges.http_csr_hash import body_of, path_of
+from remediate.execution.case_context import Site
+from remediate.execution.steps.file_modes import closing
 from remediate.hosts.command import Command, Done
 from remediate.hosts.renewal_agents import OWNERS, renewing
 from remediate.hosts.workdir import Premises
 from remediate.installers import INSTALLERS
 from remediate.model.case import UsedFile
-from remediate.site import Site
-from remediate.steps.modes import closing
 from tests.issuers.requests import csr
 from tests.real.daemons import DAEMONS, Names
 from tests.real.host import Host, HostFile, running_host

@@ -13,10 +13,10 @@ from pathlib import Path
 from audit.config import logins, read_anchors, read_configuration
 from audit.host.discovery import discover
 from remediate.equipment import means_of
+from remediate.execution.scheduler import repair
 from remediate.model.audit_results import read_evidence
 from remediate.model.options import Assignment
 from remediate.planning.planner import plan
-from remediate.runner import repair
 from remediate.state.journal import open_journal
 
 

@@ -10,13 +10,13 @@ import pytest
 from audit.observation import HostView
 from audit.observation.website import Docroot, Website
 from audit.services.declared import DeclaredService, websites_of
+from remediate.execution.case_context import Site
+from remediate.execution.steps.base import Stuck
+from remediate.execution.steps.self_test import publish
 from remediate.hosts.websites import docroots_of
 from remediate.model.case import Repair, Validation
-from remediate.site import Site
 from remediate.state.database import open_database
 from remediate.state.journal import Journal
-from remediate.steps.self_test import publish
-from remediate.steps.step import Stuck
 from tests.runner.places import Ca, means_of, running_place
 
 AWAY = "nginx answers it by `return 301 https://$host/`, not from a folder"

@@ -17,9 +17,9 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from audit.observation import FileFault, InstalledFile
 from remediate.cpanel.panel import Panel
+from remediate.execution.context import Means
 from remediate.model.case import Case, Repair, UsedFile, steps_of
 from remediate.model.options import Waits
-from remediate.site import Means
 from remediate.state.journal import Journal
 from tests.installers import whmapi1
 from tests.lab.ca import Leaf, issue

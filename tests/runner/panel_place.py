@@ -19,9 +19,9 @@ from audit.endpoint import Endpoint
 from audit.observation import HostView, InstalledFile
 from audit.probe import Target
 from remediate.cpanel.panel import Panel
+from remediate.execution.context import Means
 from remediate.model.case import Case, Repair, UsedFile, steps_of
 from remediate.model.options import Waits
-from remediate.site import Means
 from remediate.state.journal import Journal
 from tests.installers import whmapi1
 from tests.runner.places import Ca, LocalHands, Place, means_of, running_place

@@ -11,9 +11,9 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from audit.probe import Target
+from remediate.execution.context import Means
 from remediate.hosts.command import Command, Done
 from remediate.model.case import Case, Repair, steps_of
-from remediate.site import Means
 from remediate.state.journal import Journal
 from tests.runner.owners import write_agent
 from tests.runner.places import Ca, LocalHands, Place, means_of

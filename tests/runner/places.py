@@ -25,6 +25,7 @@ from audit.probe.dns.records import RecordSet, RecordType
 from audit.x509.path.trust_store import Anchors
 from remediate.challenges import VALIDATORS
 from remediate.challenges.dns_lookup import LookUps
+from remediate.execution.context import Means
 from remediate.hosts.command import Command, Done
 from remediate.hosts.websites import docroots_of
 from remediate.installers import Declared
@@ -32,7 +33,6 @@ from remediate.issuers import IssuerFault, Order, OrderRequest
 from remediate.model.case import Case, Repair, UsedFile, case_id, steps_of
 from remediate.model.options import Waits
 from remediate.pki.csr import Csr
-from remediate.site import Means
 from remediate.state.journal import Journal
 from tests.installers.hands import run
 from tests.lab.ca import Leaf, PrivateKey, issue

@@ -25,14 +25,14 @@ from audit.observation import DnsView
 from audit.observation.website import Docroot
 from audit.probe import Limits, Target
 from remediate.challenges.dns_lookup import LookUp
+from remediate.execution.context import Means
+from remediate.execution.dry_run import rehearsal_lines
 from remediate.hosts.command import Command
 from remediate.issuers import Access
 from remediate.issuers.base import Request
 from remediate.issuers.store import Store
 from remediate.model.case import Case, Repair, Validation, steps_of
 from remediate.model.plan import Plan
-from remediate.rehearsal import rehearsal_lines
-from remediate.site import Means
 from remediate.state.journal import Journal
 from tests.lab.issuance import to_pem
 from tests.lab.store import Request as Asked

@@ -6,10 +6,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from remediate.execution.context import Means
+from remediate.execution.dry_run.stage import staged
+from remediate.execution.scheduler import repair
 from remediate.model.options import Pace
-from remediate.rehearsal.stage import staged
-from remediate.runner import repair
-from remediate.site import Means
 from remediate.state.journal import Journal
 from remediate.state.orders import PlacedOrder
 from tests.runner.places import Ca, Place, means_of, plant

@@ -8,9 +8,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final, NoReturn
 
+from remediate.execution.scheduler import repair
 from remediate.model.case import Case
 from remediate.model.options import Pace
-from remediate.runner import repair
 from remediate.state.journal import Journal
 from tests.probe.conversing import answering, conversing
 from tests.runner.chains import INTERMEDIATE, fetcher, forms, installed, plant_chain, rechaining

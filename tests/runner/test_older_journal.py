@@ -13,6 +13,10 @@ from cryptography import x509
 
 from audit.json_codec import format_time
 from remediate.account import Account
+from remediate.execution.case_context import Site
+from remediate.execution.context import Means
+from remediate.execution.scheduler import repair
+from remediate.execution.steps.key import request_of
 from remediate.issuers import IssuerFault, Order, OrderRequest
 from remediate.model.audit_results import Evidence, gather
 from remediate.model.case import Case, Reason
@@ -21,10 +25,7 @@ from remediate.model.options import Pace
 from remediate.model.outcome import Ending
 from remediate.model.plan import Plan
 from remediate.pki.csr import Csr
-from remediate.runner import repair
-from remediate.site import Means, Site
 from remediate.state.journal import Journal, open_journal
-from remediate.steps.key import request_of
 from remediate.telling import tell
 from remediate.upshot import Upshot
 from tests.lab.issuance import Commission, deliver

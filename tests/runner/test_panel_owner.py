@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from remediate.execution.scheduler import repair
 from remediate.installers import Declared
 from remediate.model.case import Repair
 from remediate.model.options import Pace
 from remediate.model.outcome import Ending
-from remediate.runner import repair
 from remediate.state.journal import Journal
 from tests.runner.owners import successor
 from tests.runner.panels import Panel

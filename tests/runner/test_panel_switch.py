@@ -19,14 +19,14 @@ from audit.x509.path.trust_store import Anchors
 from remediate.cpanel.panel import Restarted
 from remediate.deployment.replace import REPLACE
 from remediate.equipment import means_of
+from remediate.execution.case_context import Site, Unknown
+from remediate.execution.dry_run import rehearse
+from remediate.execution.rollback import rollback
+from remediate.execution.scheduler import repair
 from remediate.installers import INSTALLERS
 from remediate.model.case import Case, Reason, Repair, UsedFile
 from remediate.model.options import Assignment, Pace
 from remediate.model.outcome import Ending
-from remediate.rehearsal import rehearse
-from remediate.rollback import rollback
-from remediate.runner import repair
-from remediate.site import Site, Unknown
 from remediate.state.journal import Journal
 from tests.installers.test_killed import STRIDE
 from tests.probe.conversing import answering, conversing

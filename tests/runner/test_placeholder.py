@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from remediate.execution.scheduler import repair
 from remediate.issuers import IssuerFault, Order, OrderRequest
 from remediate.model.case import Repair
 from remediate.model.options import Pace
 from remediate.model.outcome import Ending
-from remediate.runner import repair
 from remediate.state.journal import Journal
 from tests.runner.panel_exim import Exim
 from tests.runner.places import Ca

@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pytest
 
+from remediate.execution.context import Means
+from remediate.execution.scheduler import repair
 from remediate.hosts.command import Command, Done
 from remediate.model.options import Pace
 from remediate.model.outcome import Ending
-from remediate.runner import repair
-from remediate.site import Means
 from remediate.state.journal import Journal
 from tests.runner.places import Ca, LocalHands, Place, means_of, running_place
 

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from remediate.deployment.retention import FORGOTTEN_DAYS, prune
+from remediate.execution.context import Means
+from remediate.execution.rollback import rollback
+from remediate.execution.scheduler import repair
 from remediate.hosts.workdir import Premises
 from remediate.model.options import Pace
-from remediate.rollback import rollback
-from remediate.runner import repair
-from remediate.site import Means
 from remediate.state.journal import Journal
 from tests.installers.hands import run
 from tests.runner.places import Ca, Place, means_of

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from audit.x509.path.trust_store import Anchors
+from remediate.execution.scheduler import repair
 from remediate.model.case import Repair
 from remediate.model.options import Pace
 from remediate.model.outcome import Ending
-from remediate.runner import repair
 from remediate.state.journal import Journal
 from tests.lab.ca import new_intermediate
 from tests.lab.issuance import found_authority

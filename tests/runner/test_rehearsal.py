@@ -14,19 +14,19 @@ from typing import Any
 import pytest
 from cryptography import x509
 
+from remediate.execution.context import Means
+from remediate.execution.dry_run import Touched, placeholders, rehearse
+from remediate.execution.dry_run.bound import bound
+from remediate.execution.dry_run.foretold import FORETOLD
+from remediate.execution.executor import walk
+from remediate.execution.scheduler import repair
+from remediate.execution.steps import TAKINGS
 from remediate.hosts.command import Command
 from remediate.issuers import OrderRequest
 from remediate.issuers.base import Request
 from remediate.model.case import Case, Repair, Validation, steps_of
 from remediate.model.options import Pace
-from remediate.rehearsal import Touched, rehearse, stand_in
-from remediate.rehearsal.bound import bound
-from remediate.rehearsal.foretold import FORETOLD
-from remediate.runner import repair
-from remediate.site import Means
 from remediate.state.journal import Journal, journal_snapshot, open_journal
-from remediate.steps import TAKINGS
-from remediate.walk import walk
 from tests.runner.chains import INTERMEDIATE, plant_chain, write_kept
 from tests.runner.places import plant
 from tests.runner.premiere import SECOND, Premiere, come_true, digests, told
@@ -197,7 +197,7 @@ def test_what_a_rehearsal_has_to_work_with_cannot_do_anything(there: Premiere, j
     means = bound(there.means(journal))
     with pytest.raises(Touched, match="a test"):
         means.hands["a"].run(Command("a", "a test", "touch /tmp/rehearsal"))
-    csr = stand_in.request()
+    csr = placeholders.request()
     asks: list[Callable[[], object]] = [
         lambda: means.issuer.find(csr),
         lambda: means.issuer.order(OrderRequest(csr, ("a.example",), "key", "value")),

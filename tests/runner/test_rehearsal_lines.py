@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime
 
+from remediate.execution.dry_run import placeholders, rehearsal_lines, rehearse
 from remediate.hosts.command import Command
 from remediate.model.case import Repair, steps_of
 from remediate.model.causes import Cause
 from remediate.model.outcome import Attempt
-from remediate.rehearsal import rehearsal_lines, rehearse, stand_in
 from remediate.state.journal import Journal
 from tests.runner.places import DAY, NOW, Ca
 from tests.runner.premiere import Premiere, planned, told
@@ -64,8 +64,8 @@ def test_a_person_who_wants_to_know_sees_every_command_whole(there: Premiere, jo
 
 def test_nothing_that_only_stands_for_something_is_told_and_no_token(there: Premiere, journal: Journal) -> None:
     text = told(there.case(is_compromised=True), there.means(journal), verbose=True)
-    csr = stand_in.request()
-    never = (there.store.token, csr.sha256, csr.sha256[:20], csr.pem[40:80], stand_in.ORDER, stand_in.BEFORE)
+    csr = placeholders.request()
+    never = (there.store.token, csr.sha256, csr.sha256[:20], csr.pem[40:80], placeholders.ORDER, placeholders.BEFORE)
     assert [one for one in never if one in text] == []
 
 

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from remediate.execution.context import Means
+from remediate.execution.rollback import rollback
+from remediate.execution.scheduler import repair
 from remediate.installers import Declared
 from remediate.model.options import Pace
-from remediate.rollback import rollback
-from remediate.runner import repair
-from remediate.site import Means
 from remediate.state.journal import Journal
 from tests.runner.places import Ca, Place, means_of
 

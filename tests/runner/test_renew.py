@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from audit.x509.path.trust_store import Anchors
+from remediate.execution.scheduler import repair
 from remediate.model.case import Case
 from remediate.model.options import Pace
 from remediate.model.outcome import Ending
-from remediate.runner import repair
 from remediate.state.journal import Journal
 from tests.runner.owners import owned, successor, write_agent
 from tests.runner.places import Ca, Place, means_of, running_place

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from remediate.execution.case_context import Unknown
+from remediate.execution.rollback import rollback
+from remediate.execution.scheduler import repair
 from remediate.model.case import Repair
 from remediate.model.options import Pace
-from remediate.rollback import rollback
-from remediate.runner import repair
-from remediate.site import Unknown
 from remediate.state.journal import Journal, open_journal
 from tests.runner.mortal import Point, mortal_database
 from tests.runner.places import Ca, Place, means_of, plant, running_place

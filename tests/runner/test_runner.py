@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 
 from audit.x509.path.trust_store import Anchors
+from remediate.execution.context import Means
+from remediate.execution.scheduler import repair
 from remediate.issuers import IssuerFault
 from remediate.model.case import Repair, steps_of
 from remediate.model.causes import Cause
 from remediate.model.options import Pace
-from remediate.runner import repair
-from remediate.site import Means
 from remediate.state.journal import Journal
 from tests.runner.places import NOW, Ca, Place, means_of, plant, running_place
 

@@ -14,12 +14,12 @@ from audit.observation.website import Docroot
 from audit.probe import Limits, Target
 from audit.probe.dns.trace import TraceLimits
 from remediate.challenges.dns_lookup import LookUps, Roots
+from remediate.execution.context import Means
+from remediate.execution.scheduler import repair
 from remediate.issuers import IssuerFault, Order, OrderRequest
 from remediate.model.case import Case, Validation
 from remediate.model.options import Pace
 from remediate.model.outcome import Ending
-from remediate.runner import repair
-from remediate.site import Means
 from remediate.state.journal import Journal
 from tests.issuers.website import challenge_of
 from tests.lab.validator import Validator

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
+from remediate.execution.dry_run import rehearsal_lines
+from remediate.execution.placeholder_cases import stopgaps
 from remediate.model.causes import Cause
 from remediate.model.outcome import Ending
 from remediate.model.plan import Blocker, Plan, WaitingCase
-from remediate.rehearsal import rehearsal_lines
 from remediate.state.journal import Journal
-from remediate.stopgap import stopgaps
 from tests.runner.panel_exim import Exim
 from tests.runner.places import Ca
 

@@ -6,10 +6,10 @@ from datetime import UTC, datetime
 
 import pytest
 
+from remediate.execution.context import Means
+from remediate.execution.scheduler import repair
 from remediate.model.case import Repair, Validation
 from remediate.model.options import Pace
-from remediate.runner import repair
-from remediate.site import Means
 from remediate.state.journal import Journal
 from tests.runner.places import Ca, Place, means_of
 from tests.runner.premiere import told

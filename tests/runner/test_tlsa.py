@@ -15,11 +15,11 @@ from audit.observation import DnsView
 from audit.probe import Limits
 from audit.probe.dns.records import RecordSet, RecordStatus, RecordType
 from remediate.challenges.dns_lookup import LookUp, LookUps
+from remediate.execution.scheduler import repair
 from remediate.model.case import Case, Repair
 from remediate.model.causes import Cause
 from remediate.model.options import Pace
 from remediate.model.outcome import Ending
-from remediate.runner import repair
 from remediate.state.journal import Event, Journal
 from tests.runner.places import Ca, Place, means_of
 

@@ -12,9 +12,9 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from remediate.execution.context import Means
+from remediate.execution.scheduler import repair
 from remediate.model.options import Pace
-from remediate.runner import repair
-from remediate.site import Means
 from remediate.state.journal import Journal
 from tests.lab.ca import Leaf, PrivateKey, new_key, new_rsa_key
 from tests.probe.looking import look_at

@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from audit.observation.website import Docroot
+from remediate.execution.case_context import Site
+from remediate.execution.context import Means
+from remediate.execution.scheduler import repair
+from remediate.execution.steps.access_log_notes import visits_since
 from remediate.model.options import Pace
 from remediate.model.outcome import Ending
-from remediate.runner import repair
 from remediate.show import ending_row
-from remediate.site import Means, Site
 from remediate.state.journal import Journal
-from remediate.steps.visiting import visits_since
 from tests.runner.premiere import Premiere
 
 PACE = Pace(hosts_at_once=1, chance=lambda: 0.0)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from remediate.execution.scheduler import repair
 from remediate.model.case import Case, Step, StepState
 from remediate.model.options import Pace
-from remediate.runner import repair
 from remediate.state.journal import open_journal
 from tests.runner.places import Ca, means_of, running_place
 

@@ -1,0 +1,185 @@
+"""A case at work: what it may use, where it works, and which of its files are switched together.
+
+It knows the targets of this run and keeps what the steps have found out; it refuses to know in which order they go.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from typing import Final
+
+from audit.observation import InstalledFile
+from audit.probe import Target
+from audit.text import listing
+from audit.x509.certificate import Certificate
+from remediate.cpanel.panel import Panel
+from remediate.deployment.versions import Installation, origin, placements
+from remediate.execution.context import Means
+from remediate.hosts.command import Command, Done
+from remediate.hosts.workdir import Premises
+from remediate.installers import Installer
+from remediate.model.case import SWITCHED, Case
+from remediate.pki.csr import Csr
+from remediate.pki.issued_chain import Installable
+
+CLOCK_TOLERANCE: Final = timedelta(minutes=5)
+"""How far two clocks may be apart (Kerberos' usual bound): beyond it one of them makes good certificates look bad."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileSet:
+    """Files that are switched together, the services that load them and the endpoints that show what is in them."""
+
+    services: tuple[str, ...]
+    endpoints: tuple[str, ...]
+    installation: Installation
+    files: tuple[InstalledFile, ...] = ()
+
+
+class Unknown(LookupError):
+    """Something of a case that was not found on its host in this run; its message names it."""
+
+
+@dataclass(slots=True)
+class Site:
+    """A case at work. What its steps found out is kept here for the next, and found out anew by the next run."""
+
+    case: Case
+    means: Means
+    csr: Csr | None = None
+    installable: Installable | None = None
+    chained: dict[str, Installable] = field(default_factory=dict)  # by the folder of their installation
+    on_disk: Mapping[str, Certificate] | None = None  # the leaf in each file, as it was looked at last
+    is_published: bool = False
+    is_collected: bool = False
+    left_behind: tuple[str, ...] = ()
+    seen: tuple[str, ...] = ()  # beside the looks of the self-test, a clause each
+    visits: tuple[str, ...] = ()  # who has come for the proof, a line each
+    _file_sets: tuple[FileSet, ...] | None = None
+
+    @property
+    def premises(self) -> Premises:
+        """Where the case has its things on its host."""
+        return self.premises_on(self.case.host)
+
+    def premises_on(self, host: str) -> Premises:
+        """Return where the case has its things on a host of the run."""
+        means = self.means
+        return Premises(host, self.case.id, means.owner, means.roots.get(host, means.root))
+
+    @property
+    def file_sets(self) -> tuple[FileSet, ...]:
+        """The sets of files, found once: afterwards the links of ours are there. Raises Unknown."""
+        if self._file_sets is None:
+            self._file_sets = tuple(_file_sets(self.case, self.means, self.premises))
+        return self._file_sets
+
+    @property
+    def together(self) -> tuple[tuple[str, ...], ...]:
+        """The services that are repaired together; raises Unknown."""
+        if self.case.repair in SWITCHED:
+            return tuple(one.services for one in self.file_sets)
+        return tuple((service,) for service in self.case.services)
+
+    def run(self, command: Command) -> Done:
+        """Run a command on the case's host."""
+        return self.means.hands[command.host].run(command)
+
+    def target(self, endpoint: str) -> Target:
+        """Return an endpoint of the case as it was found; raises Unknown."""
+        if endpoint not in self.means.targets:
+            raise Unknown(f"{endpoint} was not found this time")
+        return self.means.targets[endpoint]
+
+    def serves(self, endpoint: str) -> str | None:
+        """Return the service of an endpoint."""
+        return _service_of(self.means.targets, endpoint)
+
+    def file_set(self, subject: str) -> FileSet:
+        """Return the set of files that a service or an endpoint belongs to; raises Unknown."""
+        for one in self.file_sets:
+            if subject in one.services or subject in one.endpoints:
+                return one
+        raise Unknown(f"no files of {subject} were found this time")
+
+    def installer(self, service: str) -> Installer:
+        """Return what brings a service to use its files; raises Unknown."""
+        declared, panel = self.means.declared.get((self.case.host, service)), self.means.panels.get(self.case.host)
+        of_panel = panel.installer(service) if panel and _is_panels(self.case, service, self.means) else None
+        found = declared or of_panel or self.means.installers.get(service)
+        if found is None:
+            raise Unknown(f"it is not known how {service} is brought to use its files")
+        return found
+
+    def wait_until(self, condition: Callable[[], bool], seconds: float) -> bool:
+        """Return whether a condition comes true in time; False too where the run is stopped."""
+        end = time.monotonic() + seconds
+        while not condition():
+            if time.monotonic() >= end or self.means.stop.wait(self.means.waits.look_s):
+                return False
+        return True
+
+
+def _file_sets(case: Case, means: Means, premises: Premises) -> Iterator[FileSet]:
+    """Yield the sets: services that share a file are in one, so that no file is switched twice."""
+    files = {service: _files_of(case, service, means) for service in case.services}
+    for services in sorted(_joined(files, premises.root)):
+        mine = tuple(file for service in services for file in files[service])
+        endpoints = tuple(one for one in case.endpoints if _service_of(means.targets, one) in services)
+        yield FileSet(services, endpoints, _installation(mine, premises, means.panels.get(case.host)), mine)
+
+
+def _installation(files: tuple[InstalledFile, ...], premises: Premises, panel: Panel | None) -> Installation:
+    """Return how some files are switched together: those of a panel's services stay its own, none becomes a link."""
+    placed = placements(files, premises.root)
+    owned = [one.path for one in placed if panel and panel.owns(one.path)]
+    if panel is None or not owned:
+        return Installation(premises, placed)
+    if others := [one.path for one in placed if one.path not in owned]:
+        raise Unknown(f"{listing(owned)} is the panel's to install, and {listing(others)} is not")
+    return Installation(premises, tuple(replace(one, path=panel.origin(one.path)) for one in placed), panel.deployment)
+
+
+def _files_of(case: Case, service: str, means: Means) -> tuple[InstalledFile, ...]:
+    """Return the files of a service as found now; what a panel has installed meanwhile may be called otherwise."""
+    panel = means.panels.get(case.host) or Panel()
+    wanted = {panel.origin(file.path) for file in case.files if file.service == service}
+    if not wanted and case.host in means.panels and panel.usual(service):
+        return panel.usual(service)  # it has none yet
+    servers = [means.targets[one].server for one in case.endpoints if _service_of(means.targets, one) == service]
+    found = {(panel.origin(file.path), file.kind): file for server in servers if server for file in server.files}
+    known = tuple(found[key] for key in sorted(found) if key[0] in wanted)
+    if {panel.origin(file.path) for file in known} != wanted or not wanted:
+        raise Unknown(f"the files of {service} were not found this time")
+    return known
+
+
+def _is_panels(case: Case, service: str, means: Means) -> bool:
+    """Tell whether the files of a service are those of a panel's; False where they were not found."""
+    panel = means.panels.get(case.host)
+    try:
+        files = _files_of(case, service, means) if panel else ()
+    except Unknown:
+        files = ()
+    return any(panel.owns(file.real_path or file.path) for file in files) if panel else False
+
+
+def _service_of(targets: Mapping[str, Target], endpoint: str) -> str | None:
+    server = targets[endpoint].server if endpoint in targets else None
+    return server.service if server else None
+
+
+def _joined(files: Mapping[str, Iterable[InstalledFile]], root: str) -> Iterator[tuple[str, ...]]:
+    """Yield the services by what they share."""
+    paths = {service: {origin(file, root) for file in mine} for service, mine in files.items()}
+    left = dict(paths)
+    while left:
+        first, reached = left.popitem()
+        services = {first}
+        while joining := [service for service in left if left[service] & reached]:
+            services.update(joining)
+            reached = reached.union(*(left.pop(service) for service in joining))
+        yield tuple(sorted(services))

@@ -1,0 +1,245 @@
+"""The walk through one case: the intent is recorded, the world looked at, acted on and looked at again, and recorded.
+
+It knows phases and states; it refuses to know how a step is taken and what other cases there are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import timedelta
+from typing import Final
+
+from audit.text import duration, sentence
+from remediate.deployment.retention import prune
+from remediate.deployment.versions import destroy_keys
+from remediate.execution.case_context import CLOCK_TOLERANCE, FileSet, Site, Unknown
+from remediate.execution.context import Means
+from remediate.execution.placeholder import keep_up
+from remediate.execution.steps import TAKINGS, So, Stuck
+from remediate.execution.steps.activate import settled
+from remediate.execution.steps.base import done, said
+from remediate.execution.steps.self_test import withdraw
+from remediate.hosts.command import Command
+from remediate.hosts.workdir import BUSY
+from remediate.model.case import EACH, NOTHING_SEEN, STEPS, SWITCHED, VALIDATED, Case, Step, StepDetail, StepState
+from remediate.model.causes import Cause
+from remediate.model.outcome import Ending
+from remediate.pki.host_key import discard_request
+from remediate.state.journal import Event, Outcome
+
+_VISITED: Final = ("collect", "renew")
+"""The steps at which a CA comes for its file."""
+
+
+def walk(case: Case, means: Means) -> Ending:
+    """Take a case as far as it goes. What is not done is taken up again by the next run."""
+    site = Site(means.journal.begin(case, means.clock()), means)
+    try:
+        require_possible(site)
+        common, *each = phases(site)
+    except Stuck as why:
+        return _ending(site, "", why)
+    except Unknown as why:
+        return _not_as_begun(site, _ending(site, "", why))
+    before = _walk_phase(site, common)
+    if before is not None:
+        return _before_installing(site, _kept_up(site, before))
+    stuck = [ending for phase in each if (ending := _walk_phase(site, phase))]
+    return stuck[0] if stuck else _finish(site)
+
+
+def asks_issuer(case: Case) -> bool:
+    """Whether the issuer still has to be asked for something."""
+    return case.repair in VALIDATED and any(step.kind == "collect" and step.state != "done" for step in case.steps)
+
+
+def require_possible(site: Site) -> None:
+    """Raise Stuck or Unknown for a repair that cannot be made, and for a host whose clock contradicts ours."""
+    if site.case.host not in site.means.hands:
+        raise Stuck(Cause.HOST_UNREACHABLE, f"{site.case.host} cannot be logged into now", ended="interrupted")
+    if unknown := {step.kind for step in site.case.steps} - TAKINGS.get(site.case.repair, {}).keys():
+        raise Unknown(
+            f"this repair ({site.case.repair}) cannot be made: nobody knows how to {', '.join(sorted(unknown))}"
+        )
+    for endpoint in site.case.endpoints:
+        server = site.target(endpoint).server
+        offset = timedelta(seconds=server.clock_offset_s or 0.0) if server else timedelta(0)
+        if abs(offset) > CLOCK_TOLERANCE:
+            raise Stuck(
+                Cause.OPS_CLOCK_SKEW,
+                f"the clock of {site.case.host} is {duration(offset)} off ours",
+                ended="interrupted",
+            )
+
+
+def phases(site: Site) -> tuple[tuple[Step, ...], ...]:
+    """Return what is walked whole or not at all: what is for the whole case, then the services by what they share.
+
+    Raises Unknown where a step is nobody's: it would never be taken.
+    """
+    steps, endpoints = site.case.steps, site.case.endpoints
+    phases = [tuple(step for step in steps if step.kind not in EACH)]
+    for services in site.together:
+        mine = {*services, *(one for one in endpoints if site.serves(one) in services)}
+        phases.append(tuple(step for step in steps if step.kind in EACH and step.subject in mine))
+    if left := {step.name for step in steps}.difference(step.name for phase in phases for step in phase):
+        raise Unknown(f"another service than before answers now: {', '.join(sorted(left))}")
+    return tuple(phases)
+
+
+def _walk_phase(site: Site, phase: tuple[Step, ...]) -> Ending | None:
+    """Take the steps of a phase of which any is not done; return why it could not be walked to its end.
+
+    All of them are looked at then: what an earlier run did may have been taken back by the host since.
+    """
+    if all(step.state == "done" for step in phase if not _is_beside(site, step)):
+        return None
+    for number, step in enumerate(phase):
+        try:
+            _take(site, step)
+        except (Stuck, Unknown) as why:
+            if _is_beside(site, step) and (isinstance(why, Unknown) or why.ended == "failed"):
+                continue
+            if isinstance(why, Stuck) and why.went_back:
+                _undo(site, phase[:number])
+            return _ending(site, step.name, why)
+    return None
+
+
+def _is_beside(site: Site, step: Step) -> bool:
+    """Tell whether a step is no part of the repair itself: where it fails, that holds nothing up, and is told."""
+    return step.kind not in STEPS[site.case.repair]
+
+
+def _take(site: Site, step: Step) -> None:
+    """Take one step; raises Stuck or Unknown once that is recorded."""
+    _record(site, step, "uncertain" if step.state == "intended" else "intended")
+    try:
+        so = _made_so(site, step)
+    except (Stuck, Unknown) as why:
+        is_failure = isinstance(why, Unknown) or why.ended == "failed"
+        detail = why.detail if isinstance(why, Stuck) else StepDetail(str(why))
+        _record(site, step, "failed" if is_failure else "uncertain", detail)
+        raise
+    _record(site, step, "done", so)
+
+
+def _made_so(site: Site, step: Step) -> So:
+    """Look, act where it is not so yet, and look again."""
+    taking = TAKINGS[site.case.repair][step.kind]
+    so = taking.look(site, step.subject)
+    if so is None:
+        _record(site, step, "intended")
+        taking.act(site, step.subject)
+        so = taking.look(site, step.subject)
+    if so is None:
+        raise Stuck(Cause.STEP_NO_EFFECT, f"{step.name}: what was done had no effect")
+    return so
+
+
+def _record(site: Site, step: Step, state: StepState, detail: StepDetail = NOTHING_SEEN) -> None:
+    """Record what a step became, and what was seen then, unless that is on record already."""
+    journal = site.means.journal
+    events = (event for event in reversed(journal.events(site.case.id)) if event.step == step.name)
+    last = next(events, Event(step.name, "planned", site.means.clock()))
+    if last.state != state or detail not in (NOTHING_SEEN, last.detail):
+        journal.record(site.case.id, Event(step.name, state, site.means.clock(), detail))
+        site.means.watch(site.case, step, state, detail.note)
+
+
+def _undo(site: Site, steps: tuple[Step, ...]) -> None:
+    """Record that services use what they did before."""
+    for step in steps:
+        if step.kind == "reload":
+            _record(site, step, "undone")
+
+
+def _kept_up(site: Site, ending: Ending) -> Ending:
+    """Have a panel keep its services up where no certificate was had, and say so: the ending is the same."""
+    if ending.kind not in ("failed", "pending"):
+        return ending
+    return replace(ending, note="\n".join((ending.note, *keep_up(site))))
+
+
+def _before_installing(site: Site, ending: Ending) -> Ending:
+    """End a case that failed before a service was touched: the next run decides anew, and finds key and order again."""
+    if ending.kind != "failed":
+        return ending
+    left = withdraw(site) if site.csr is not None else ()
+    note = sentence((ending.note, *(f"left behind: {one}" for one in left)))
+    site.means.journal.end(site.case.id, Outcome("failed", site.means.clock(), note=note))
+    return replace(ending, note=note)
+
+
+def _not_as_begun(site: Site, ending: Ending) -> Ending:
+    """End a case that cannot be walked as it was decided: the next run decides anew, and what waits here goes back.
+
+    But not where the old key is known to others: it is destroyed when the case has come to its end, and not before.
+    """
+    return ending if site.case.is_compromised else _before_installing(site, ending)
+
+
+def _finish(site: Site) -> Ending:
+    """Destroy what must not stay on the host, throw away what is not needed any more, and end the case."""
+    case, journal = site.case, site.means.journal
+    try:
+        for command in destroying(site, lambda one: settled(site, one).before):
+            done(site, command)
+    except Stuck as why:
+        return _ending(site, "", why)
+    done_with = (site.run(command) for command in tidying(site))
+    left = (result for result in done_with if not result.ok and result.status != BUSY)
+    notes = (*_untaken(site), *(f"not all that is old could be thrown away: {said(result)}" for result in left))
+    journal.end(case.id, Outcome("repaired", site.means.clock(), _leaf(site), sentence(notes)))
+    return Ending(case, "proven", note="\n".join(filter(None, (sentence(notes), *_visits(site)))))
+
+
+def _leaf(site: Site) -> str | None:
+    """Return the leaf that was installed, None where none was."""
+    done_so = (event.detail for event in site.means.journal.events(site.case.id) if event.state == "done")
+    leaves = [detail.leaf_sha256 for detail in done_so if detail.leaf_sha256]
+    return leaves[-1] if leaves else None
+
+
+def _visits(site: Site) -> tuple[str, ...]:
+    """Return who came for the proof of what is installed, a line each: in this run, or in an earlier one."""
+    done_so = (event for event in site.means.journal.events(site.case.id) if event.state == "done")
+    visits = [event.detail.visits for event in done_so if event.step in _VISITED]
+    return visits[-1] if visits else ()
+
+
+def _untaken(site: Site) -> Iterator[str]:
+    """Yield why a step beside the repair was not taken."""
+    last = {event.step: event for event in site.means.journal.events(site.case.id)}
+    for step in site.case.steps:
+        event = last.get(step.name)
+        if _is_beside(site, step) and event and event.state != "done":
+            yield f"{step.name}: {event.note}"
+
+
+def tidying(site: Site) -> Iterator[Command]:
+    """Yield what removes links of earlier versions of this program, and versions that no way back needs."""
+    if site.case.repair in SWITCHED:
+        others = (case.id for case in site.means.journal.unfinished() if case.id != site.case.id)
+        yield prune(site.premises, others)
+
+
+def destroying(site: Site, before: Callable[[FileSet], str | None]) -> Iterator[Command]:
+    """Yield what destroys the pending key, which is installed now, and an old one that others know.
+
+    `before` tells which version some files were of before the repair.
+    """
+    if site.case.repair not in VALIDATED:
+        return
+    for one in site.file_sets if site.case.is_compromised else ():
+        version = before(one)
+        if version is not None:
+            yield destroy_keys(one.installation, version)
+    yield discard_request(site.premises)
+
+
+def _ending(site: Site, step: str, why: Stuck | Unknown) -> Ending:
+    if isinstance(why, Unknown):
+        return Ending(site.case, "failed", step, Cause.CASE_UNKNOWN, str(why))
+    return Ending(site.case, why.ended, step, why.cause, str(why), why.retry_after_s)

@@ -1,0 +1,60 @@
+"""Who has come for the proof, by the access logs of the hosts it lies on: told beside a step, never a reason to stop.
+
+It knows hosts, names and logs; what a line of one says is read elsewhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime, timedelta
+from typing import Final
+
+from remediate.access_logs.clients import visitor_lines
+from remediate.access_logs.collect import look_for_visits, read_visits
+from remediate.access_logs.parser import Noted
+from remediate.challenges import Challenge
+from remediate.execution.case_context import Site
+
+_EARLY_S: Final = 5.0  # a log's times have no fractions, and two clocks are never one
+
+
+def visits(site: Site, proofs: Sequence[Challenge], *, is_ordered: bool) -> tuple[str, ...]:
+    """Return lines about who has asked for these proofs; nothing where no log is known, or the run is stopped."""
+    hosts: dict[str, list[Challenge]] = {}
+    for proof in proofs:
+        hosts.setdefault(proof.premises.host, []).append(proof)
+    if site.means.stop.wait(site.means.waits.look_s):  # servers answer first, and note it then
+        return ()
+    said = [(host, line) for host, mine in hosts.items() for line in _on_host(site, mine, is_ordered=is_ordered)]
+    return tuple(f"{host}: {line}" if len(hosts) > 1 else line for host, line in said)
+
+
+def visits_since(site: Site, began: datetime) -> tuple[str, ...]:
+    """Return lines about who has come for any proof of the case's names since a time: for whoever else ordered."""
+    servers = [site.means.targets[one].server for one in site.case.endpoints if one in site.means.targets]
+    offset = next((server.clock_offset_s for server in servers if server and server.clock_offset_s), 0.0)
+    logs = _logs(site, site.case.host, site.case.names)
+    if not logs:
+        return ()
+    done = site.run(look_for_visits(site.premises, None, logs))
+    noted = read_visits(done, None, began + timedelta(seconds=offset - _EARLY_S))
+    return tuple(_told(site, site.case.host, noted))
+
+
+def _on_host(site: Site, proofs: Sequence[Challenge], *, is_ordered: bool) -> Iterator[str]:
+    premises = proofs[0].premises
+    file = site.means.validator.place(proofs[0]).rpartition("/")[2]
+    logs = _logs(site, premises.host, [one.name for one in proofs])
+    if logs:
+        noted = read_visits(site.run(look_for_visits(premises, file, logs)), file)
+        yield from _told(site, premises.host, noted, is_ordered=is_ordered)
+
+
+def _logs(site: Site, host: str, names: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(log for name in names for log in site.means.logs(host, name)))
+
+
+def _told(site: Site, host: str, noted: Noted, *, is_ordered: bool = True) -> Iterator[str]:
+    for visit in noted.visits:
+        site.means.say(f"{host} has noted for the proof: {visit}")
+    yield from visitor_lines(noted, is_ordered=is_ordered)

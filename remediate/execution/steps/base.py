@@ -1,0 +1,84 @@
+"""What a step of a repair is to the loop that walks it: a look at the world, and an act that makes it so.
+
+It knows how a step says that it cannot be taken; it refuses to know which steps there are.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from audit.host.trust import REFUSED
+from remediate.execution.case_context import Site
+from remediate.hosts.command import Command, Done
+from remediate.hosts.workdir import BUSY
+from remediate.model.case import StepDetail
+from remediate.model.causes import Cause
+from remediate.model.outcome import Ended
+
+
+class Stuck(Exception):
+    """Why a step cannot be taken now: the cause, a sentence for a person, and what that means for the next try.
+
+    `failed` earns backoff, `pending` is the issuer's time, `interrupted` is nobody's fault: a lock, a lost connection.
+    `went_back` tells that the services use what they did before, `published_spki_sha256` which key's TLSA record was
+    seen in the zone.
+    """
+
+    def __init__(  # noqa: PLR0913 - all but two by keyword
+        self,
+        cause: Cause,
+        why: str,
+        *,
+        ended: Ended = "failed",
+        retry_after_s: float | None = None,
+        went_back: bool = False,
+        published_spki_sha256: str | None = None,
+    ) -> None:
+        """Keep all of it."""
+        super().__init__(why)
+        self.cause = cause
+        self.detail = StepDetail(why, published_spki_sha256=published_spki_sha256)
+        self.ended = ended
+        self.retry_after_s = retry_after_s
+        self.went_back = went_back
+
+
+class So(StepDetail):
+    """The world is as the step wants it, and what was seen of it."""
+
+    __slots__ = ()
+
+
+class Taking(Protocol):
+    """How a kind of step is taken for one subject: a service, an endpoint, or the whole case."""
+
+    def look(self, site: Site, subject: str) -> So | None:
+        """Return that it is so already, or None; raises Stuck where it cannot become so. It changes nothing."""
+
+    def act(self, site: Site, subject: str) -> None:
+        """Do what makes it so, as often as it is called; raises Stuck."""
+
+
+def done(site: Site, command: Command) -> Done:
+    """Return how a command ended that has to end well; raises Stuck."""
+    result = site.run(command)
+    if result.ok:
+        return result
+    if result.status in (None, BUSY):
+        raise interruption(site, result)
+    if result.status == REFUSED:
+        raise Stuck(Cause.HOST_UNTRUSTED_PATH, f"{command.why}: {said(result)}")
+    raise Stuck(Cause.HOST_COMMAND, f"{command.why}: {said(result)}")
+
+
+def interruption(site: Site, result: Done) -> Stuck:
+    """Return why a command was not run: somebody else works on the host, or it cannot be reached."""
+    if result.status == BUSY:
+        return Stuck(Cause.HOST_LOCKED, f"{site.case.host} is {result.output.strip()}", ended="interrupted")
+    return Stuck(Cause.HOST_UNREACHABLE, f"{site.case.host}: {said(result)}", ended="interrupted")
+
+
+def said(result: Done) -> str:
+    """Return the end of what a command said, in one line."""
+    lines = (result.error.strip() or result.output.strip() or "it said nothing").splitlines()
+    return " ".join(lines[-3:])[-400:]

@@ -1,0 +1,159 @@
+"""The step `fetch`: the certificates of the CAs that belong with a certificate in use are in our hands.
+
+It knows where they may be found, the nearest first; what of them is sent is judged elsewhere, as everything here is
+hostile. The certificate and its key stay as they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Final
+
+from audit.analysis.chains import outlived
+from audit.analysis.installed_files import bundles
+from audit.probe.fetch import Unfetched
+from audit.text import sentence
+from audit.x509.algorithms import is_signed_by
+from audit.x509.certificate import Certificate, read_certificate
+from audit.x509.member import readable_members
+from audit.x509.path.served_chain import read_chain
+from audit.x509.pem import certificates_in, certificates_of
+from remediate.execution.case_context import FileSet, Site
+from remediate.execution.steps.base import So, Stuck, done
+from remediate.hosts import script
+from remediate.model.causes import Cause
+from remediate.pki.issued_chain import Installable, Refusal, judge_chain
+
+MAX_FETCHES: Final = 8  # for one certificate; a path has five, with a second place for some
+_MAX_KEPT: Final = 100  # certificates in the versions that lie on a host
+
+_ENDING: Final = "chain.intermediate-expiring"
+
+
+class Fetch:
+    """What is found is kept for the steps that follow; it is looked for again by the next run."""
+
+    def look(self, site: Site, subject: str) -> So | None:
+        """Return what there is to install, once it was found for all files."""
+        del subject  # it is for the whole case
+        found = [site.chained.get(one.installation.folder) for one in site.file_sets]
+        chained = [one for one in found if one]
+        if len(chained) < len(found):
+            return None
+        sent = tuple(dict.fromkeys(str(each) for one in chained for each in one.intermediates))
+        leaf = chained[0].leaf.sha256
+        return So(f"leaf {leaf}; sent with it: {sentence(sent) or 'nothing more'}", leaf_sha256=leaf)
+
+    def act(self, site: Site, subject: str) -> None:
+        """Look for them."""
+        del subject
+        for one in site.file_sets:
+            chain_of(site, one)
+
+
+def chain_of(site: Site, one: FileSet) -> Installable:
+    """Return the certificate in some files with what is to be sent with it; raises Stuck."""
+    folder = one.installation.folder
+    if folder not in site.chained:
+        site.chained[folder] = _found(site, one)
+    return site.chained[folder]
+
+
+def key_in(one: FileSet) -> str:
+    """Return where among some files the key is; raises Stuck. It stays there: nobody here reads it."""
+    for file in one.files:
+        if file.kind == "key":
+            return file.path
+    raise Stuck(Cause.FETCH_NO_KEY, "it is not known which file has the certificate's key")
+
+
+def _found(site: Site, one: FileSet) -> Installable:
+    """Return the first whole chain that outlives its leaf, else a whole one; each source is asked where it must be."""
+    leaf, found, faults = _leaf_in(one), list[bytes](), list[str]()
+    judged: Installable | Refusal = Refusal(())
+    for source in _sources(site, one, leaf, faults):
+        found += source(found)
+        judged = judge_chain(leaf.der, found, site.means.anchors, site.means.clock())
+        if isinstance(judged, Installable) and not _endings(leaf, found, site):
+            return judged
+    if isinstance(judged, Refusal):
+        raise Stuck(Cause.FETCH_NO_ISSUER, sentence((str(judged), *faults)))
+    if any(reason.check == _ENDING for reason in site.case.reasons):
+        why = ("no other certificates of its CAs are known", *_endings(leaf, found, site), *faults)
+        raise Stuck(Cause.FETCH_NO_BETTER, sentence(why))
+    return judged
+
+
+def _endings(leaf: Certificate, found: list[bytes], site: Site) -> list[str]:
+    """Return which CA on the path ends before the leaf."""
+    path = read_chain((leaf.der, *dict.fromkeys(found)), site.means.anchors, site.means.clock()).path or ()
+    return [clause for each in path[1:-1] for clause in outlived(each, leaf)]
+
+
+def _leaf_in(one: FileSet) -> Certificate:
+    leaves = {file.chain_der[0] for file in one.files if file.kind == "certificate" and file.chain_der}
+    if len(leaves) != 1:
+        count = f"{len(leaves)} certificates" if leaves else "no certificate that can be read"
+        raise Stuck(Cause.FETCH_NO_LEAF, f"the files hold {count}, where one is expected")
+    return read_certificate(leaves.pop())
+
+
+_Source = Callable[[list[bytes]], tuple[bytes, ...]]
+
+
+def _sources(site: Site, one: FileSet, leaf: Certificate, faults: list[str]) -> Iterator[_Source]:
+    """Yield where to look: the files themselves, others on the host, what was kept there, what the CAs publish."""
+    yield lambda _: tuple(der for file in one.files if file.kind != "key" for der in file.chain_der)
+    yield lambda _: _beside(site)
+    yield lambda _: _kept(site)
+    asked = set[str]()
+    for _ in range(MAX_FETCHES):
+        yield lambda found: _published(site, (leaf, found), asked, faults)
+
+
+def _beside(site: Site) -> tuple[bytes, ...]:
+    """Return what the files of all services of the host hold beside leaves."""
+    servers = [target.server for target in site.means.targets.values() if target.endpoint.host == site.case.host]
+    return tuple(der for server in servers for _, further in bundles(server) for der in further)
+
+
+def _kept(site: Site) -> tuple[bytes, ...]:
+    """Return what lies in the versions of earlier repairs on the host."""
+    command = site.premises.looking("look for CA certificates of earlier repairs", script("kept_certificates"))
+    try:
+        return certificates_in(done(site, command).output)[:_MAX_KEPT]
+    except ValueError:
+        return ()
+
+
+def _published(
+    site: Site, known: tuple[Certificate, list[bytes]], asked: set[str], faults: list[str]
+) -> tuple[bytes, ...]:
+    """Return what the first place gives that was not asked yet: of a certificate whose issuer is not known, if any."""
+    leaf, found = known
+    reached = read_chain((leaf.der, *found), site.means.anchors, site.means.clock()).reached
+    for certificate in sorted(reached, key=lambda one: _is_issued_by(one, (other.der for other in reached))):
+        for url in certificate.ca_issuers if certificate.can_ask("ca_issuers") else ():
+            if url not in asked:
+                asked.add(url)
+                fetched = site.means.fetcher.get(url)
+                if isinstance(fetched, Unfetched):
+                    faults.append(str(fetched))
+                    return ()
+                return _issuers(certificate, certificates_of(fetched.content), url, faults)
+    return ()
+
+
+def _is_issued_by(subject: Certificate, ders: Iterable[bytes]) -> bool:
+    """Return whether the key of any of these certificates (DER) made the signature of another one."""
+    issuers = readable_members(ders)
+    members = readable_members([subject.der])
+    return any(is_signed_by(member, issuer, by_any_algorithm=True) for member in members for issuer in issuers)
+
+
+def _issuers(subject: Certificate, found: tuple[bytes, ...], url: str, faults: list[str]) -> tuple[bytes, ...]:
+    """Return what was found where any of it has made the signature; nothing of it else."""
+    if _is_issued_by(subject, found):
+        return found
+    faults.append(f"{url!a}: {'none of it has issued' if found else 'it is no certificate for'} {subject}")
+    return ()

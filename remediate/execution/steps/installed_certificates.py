@@ -1,0 +1,55 @@
+"""Which certificates the files of a case hold at this moment, as the host itself reads them.
+
+It knows PEM and paths; what is served is seen elsewhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from audit.x509.certificate import Certificate, read_certificate
+from audit.x509.pem import certificates_in
+from remediate.cpanel.service_files import successor_of
+from remediate.execution.case_context import Site
+from remediate.execution.steps.base import done
+from remediate.hosts import script
+
+
+def leaves_on_disk(site: Site) -> Mapping[str, Certificate]:
+    """Return the leaf in each certificate file of a case, looked at once until somebody changes them; raises Stuck."""
+    if site.on_disk is None:
+        paths = sorted({file.path for file in site.case.files if file.kind == "certificate"})
+        asked = (*paths, *filter(None, map(successor_of, paths)))
+        command = site.premises.looking("look at the certificates on disk", script("leaves_on_disk"), *asked)
+        found = _read(done(site, command).output, asked)
+        now = {path: leaf for path in paths if (leaf := _in_force(path, found))}
+        site.on_disk = leaves_found(site) | now
+    return site.on_disk
+
+
+def leaves_found(site: Site) -> dict[str, Certificate]:
+    """Return what this run found in the files: some are DER, which is read there alone."""
+    servers = [site.means.targets[one].server for one in site.case.endpoints if one in site.means.targets]
+    paths = {file.path for file in site.case.files if file.kind == "certificate"}
+    files = [file for server in servers if server for file in server.files if file.path in paths and file.chain_der]
+    return {file.path: read_certificate(file.chain_der[0]) for file in files}
+
+
+def _in_force(path: str, found: Mapping[str, Certificate]) -> Certificate | None:
+    """Return what a service reads that was seen to read this file: another may have taken its place."""
+    return found.get(successor_of(path) or path) or found.get(path)
+
+
+def _read(output: str, paths: Sequence[str]) -> dict[str, Certificate]:
+    """Return the leaf of each path: its number stands before what was printed of it."""
+    found: dict[str, Certificate] = {}
+    for part in output.split("== ")[1:]:
+        number, _, text = part.partition("\n")
+        try:
+            leaves = certificates_in(text)
+            path = paths[int(number) - 1]
+        except (ValueError, IndexError):
+            continue
+        if leaves:
+            found[path] = read_certificate(leaves[0])
+    return found

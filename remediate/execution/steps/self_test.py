@@ -1,0 +1,189 @@
+"""The step `self-test`: the proof that the names are ours lies on every host that serves them, and can be had there.
+
+It knows hosts, docroots and addresses of names; what the proof is and how it is judged is the validator's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from audit.observation.website import Docroot
+from audit.probe.tcp import Stopped
+from audit.text import listing, sentence
+from remediate.challenges import Challenge, Look, Vantage
+from remediate.challenges.dns_lookup import LookUp
+from remediate.execution.case_context import Site
+from remediate.execution.steps.access_log_notes import visits
+from remediate.execution.steps.base import So, Stuck, done, said
+from remediate.execution.steps.key import request_of
+from remediate.model.case import Validation
+from remediate.model.causes import Cause
+
+ORDERED = ("pending-validation", "pending-review", "issued")
+
+
+class SelfTest:
+    """Where an order is under way it is the CA that has to find the proof: what we see makes no difference."""
+
+    def look(self, site: Site, subject: str) -> So | None:
+        """Return that the proof was found, or that there is an order already."""
+        del subject  # it is for the whole case
+        orders = site.means.journal.ledger.unused_orders(site.case.id)
+        if orders and orders[-1].status in ORDERED:
+            return So("there is an order already")
+        return So(sentence(("the CA would find it at every address", *site.seen))) if site.is_published else None
+
+    def act(self, site: Site, subject: str) -> None:
+        """Put the proof there and look for it at every address of every name; nothing where a name leads nowhere."""
+        del subject
+        found = [(name, _look_up(site, name)) for name in site.case.validated_on]
+        publish(site)
+        seen = [_Seen(name, led, _looks(site, name, led), _first_decides(site, name)) for name, led in found]
+        site.seen = tuple(note for one in seen for note in one.notes)
+        if bad := [look for one in seen for look in one.bad]:
+            raise Stuck(Cause(f"dcv.{bad[0].verdict}"), "\n".join((*map(str, bad), *_told(site, seen))))
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What was seen of a name; `first_decides` where its first address does, as in the panel's own script."""
+
+    name: Validation
+    led: LookUp
+    looks: tuple[Look, ...]
+    first_decides: bool
+
+    @property
+    def first(self) -> Look | None:
+        """The look that decides; None where all do, or it could not be had from here."""
+        place = self.led.first_address if self.first_decides else None
+        return next((one for one in self.looks if one.address == place and one.verdict != "unseen"), None)
+
+    @property
+    def bad(self) -> tuple[Look, ...]:
+        """What stands in the way. What cannot be seen from here does not where the file is seen elsewhere."""
+        deciding = (self.first,) if self.first else self.looks
+        bad = tuple(look for look in deciding if look.verdict not in ("good", "unseen"))
+        return bad or (() if any(look.verdict == "good" for look in deciding) else deciding)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What is told beside, a clause each."""
+        unseen = (f"{one.name} at {one.address}: {one.detail}" for one in self.looks if one.verdict == "unseen")
+        return (*(f"{self.led.name}: {note}" for note in self.led.notes), *unseen, *self._others())
+
+    def _others(self) -> Iterator[str]:
+        """Yield that one address decides and how the others answer, by both worlds' rules."""
+        if self.first and len(self.looks) > 1:
+            others = (one for one in self.looks if one is not self.first)
+            told = [f"{one.address}: {one.verdict}: {one.detail}" for one in others]
+            yield f"{self.led.name}: the first address of the trace, {self.first.address}, decides, as the panel has it"
+            yield f"a CA of today may ask at any address, and from several places ({sentence(told)})"
+
+
+def publish(site: Site) -> None:
+    """Put the proof where the CA will look for it, on all hosts or, where one has no place for it, on none.
+
+    Raises Stuck.
+    """
+    for challenge in tuple(challenges(site)):
+        done(site, site.means.validator.put(challenge))
+        site.means.say(f"the file lies on {challenge.premises.host} as {site.means.validator.place(challenge)}")
+    site.is_published = True
+
+
+def withdraw(site: Site) -> tuple[str, ...]:
+    """Take the proof away again, and return where it could not be: it harms nobody, and stops no repair."""
+    try:
+        left = [(one, site.run(site.means.validator.clear(one))) for one in placed(site)]
+    except Stuck as why:
+        return (str(why),)
+    return tuple(f"{one.premises.host}: {said(result)}" for one, result in left if not result.ok)
+
+
+def unique_value(site: Site) -> str:
+    """Return what makes the proof of this request its own: the same in every run, as the order has to be."""
+    return request_of(site).sha256[:20]
+
+
+def challenges(site: Site) -> Iterator[Challenge]:
+    """Yield what has to be proven, for each name on each of its hosts; raises Stuck where that cannot be."""
+    for name in site.case.validated_on:
+        for host in name.hosts:
+            yield _challenge(site, name.name, host)
+
+
+def placed(site: Site) -> Iterator[Challenge]:
+    """Yield what may lie on hosts; where there is no place for it nothing was put."""
+    for name in site.case.validated_on:
+        for host in name.hosts:
+            try:
+                yield _challenge(site, name.name, host)
+            except Stuck as why:
+                if why.cause is not Cause.DCV_NO_DOCROOT:
+                    raise
+
+
+def _challenge(site: Site, name: str, host: str) -> Challenge:
+    docroot = _docroot(site, name, host) if host in site.means.hands else f"{host} is not logged into"
+    if isinstance(docroot, str):
+        raise Stuck(Cause.DCV_NO_DOCROOT, f"it is not known from which folder {host} serves http://{name}/: {docroot}")
+    return Challenge(site.premises_on(host), name, request_of(site), unique_value(site), docroot.folder, docroot.below)
+
+
+def _docroot(site: Site, name: str, host: str) -> Docroot | str:
+    """Return the folder from which a host serves a name, or why none is known.
+
+    What is declared for a service holds for every name of its certificates that no website is found for.
+    """
+    found = site.means.docroots(host, name)
+    declared = (site.means.declared_docroots.get((host, service)) for service in site.case.services)
+    own = next(filter(None, declared), None)
+    return Docroot(own) if isinstance(found, str) and own else found
+
+
+def _look_up(site: Site, name: Validation) -> LookUp:
+    """Return where a name leads; raises Stuck where it leads nowhere, for us or for the CA."""
+    means = site.means
+    try:
+        found = means.lookups.of(name.name, means.limits, means.stop)
+    except Stopped:
+        raise Stuck(Cause.RUN_STOPPED, f"stopped while {name.name} was looked up", ended="interrupted") from None
+    means.say("\n".join(found.lines()))
+    if found.failure:
+        why = sentence((f"{name.name}: {found.failure.detail}", *found.notes))
+        raise Stuck(Cause(f"dns.{found.failure.kind}"), why)
+    return found
+
+
+def _looks(site: Site, name: Validation, led: LookUp) -> tuple[Look, ...]:
+    """Return what is seen at every address of a name, whichever of its hosts that is."""
+    means = site.means
+    known = [means.addresses_of(host) for host in name.hosts]
+    own = frozenset[str]().union(*known) if all(known) else frozenset[str]()
+    vantage = Vantage(means.http_port, own_addresses=own, stop=means.stop.is_set)
+    looks = means.validator.self_test(_challenge(site, name.name, name.hosts[0]), led.addresses, vantage)
+    for look in looks:
+        means.say("\n".join(filter(None, (look.asked, str(look)))))
+    if len(looks) < len(led.addresses):
+        raise Stuck(
+            Cause.RUN_STOPPED, f"the run was stopped; seen of {name.name}: {listing(looks)}", ended="interrupted"
+        )
+    return looks
+
+
+def _first_decides(site: Site, name: Validation) -> bool:
+    return site.means.first_decides.issuperset(name.hosts)
+
+
+def _told(site: Site, seen: Sequence[_Seen]) -> Iterator[str]:
+    """Yield what helps whoever has to mend it: where the file lies, where the names lead, and who got through to it."""
+    proofs = tuple(challenges(site))
+    for proof in proofs:
+        yield f"the file lies on {proof.premises.host} as {site.means.validator.place(proof)}"
+    for one in seen:
+        by = "the trace from the root servers" if one.led.trace else "the resolver"
+        yield f"{one.led.name} leads to {listing(one.led.addresses)}, says {by}"
+    yield from site.seen
+    yield from visits(site, proofs, is_ordered=False)

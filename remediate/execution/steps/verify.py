@@ -1,0 +1,79 @@
+"""The step `proof`: every address of an endpoint serves the new leaf on a valid path, and the switch is confirmed.
+
+It knows when a switch is confirmed and when it is called back; it changes nothing else.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from audit.text import sentence
+from remediate.deployment.switch import Progress, call_back, confirm
+from remediate.execution.case_context import Site
+from remediate.execution.steps.activate import service_down, settled
+from remediate.execution.steps.base import So, Stuck, done
+from remediate.execution.steps.stage import version_name
+from remediate.execution.steps.wire_check import Look, faults_of, look_at, served
+from remediate.hosts.command import Command
+from remediate.model.case import SWITCHED
+from remediate.model.causes import Cause
+
+_SURE: Final = 4
+"""If so many looks in a row find that every address rejects the new version, the run does not wait any longer."""
+
+
+class Proof:
+    """The last endpoint of a set of files confirms for all of them: they were proven before it."""
+
+    def look(self, site: Site, subject: str) -> So | None:
+        """Return that the endpoint is proven, and the last of its set that the switch is confirmed."""
+        if confirms(site, subject) and settled(site, site.file_set(subject)).last.state != "confirmed":
+            return None
+        return None if faults_of(site, subject) else So("proven on every address")
+
+    def act(self, site: Site, subject: str) -> None:
+        """Observe until all is well, and confirm; else let the old version be taken back and say what is served."""
+        look, rejections = look_at(site, subject), 0
+
+        def is_decided() -> bool:
+            nonlocal look, rejections
+            look = look_at(site, subject)
+            rejections = rejections + 1 if look.is_rejection else 0
+            return not look.faults or rejections >= _SURE
+
+        if look.faults and not (site.wait_until(is_decided, site.means.waits.proof_s) and not look.faults):
+            raise _unproven(site, subject, look)
+        if confirms(site, subject):
+            progress = _answer(site, subject, confirm(site.file_set(subject).installation, version_name(site, subject)))
+            if progress.last.state != "confirmed":
+                raise service_down(progress) or Stuck(
+                    Cause.INSTALL_WENT_BACK, f"it was not confirmed in time: {progress.last.detail}", went_back=True
+                )
+
+
+def confirms(site: Site, endpoint: str) -> bool:
+    """Return whether an endpoint is the last of its files, whose proof confirms the switch."""
+    return site.case.repair in SWITCHED and endpoint == site.file_set(endpoint).endpoints[-1]
+
+
+def _unproven(site: Site, endpoint: str, look: Look) -> Stuck:
+    """Call the switch back, observe again and return what was found; a key that others know does not come back."""
+    why = f"{endpoint} is not proven: {sentence(look.faults)}"
+    if site.case.repair not in SWITCHED:
+        return Stuck(Cause.PROOF_FAILED, why)
+    back = call_back(site.file_set(endpoint).installation, version_name(site, endpoint), rejected=look.is_rejection)
+    progress = _answer(site, endpoint, back)
+    if down := service_down(progress):
+        return Stuck(Cause.SERVICE_DOWN, f"{down}; before, {why}", went_back=True)
+    last = progress.last
+    state = f"{last.state} ({last.detail})" if last.state == "kept" else last.state
+    told = f"{why}; the switch is {state}, now {served(site, endpoint)}"
+    if look.is_rejection:
+        return Stuck(Cause.PROOF_REJECTED, told, went_back=last.state == "returned")
+    return Stuck(Cause.PROOF_FAILED, told, went_back=last.state == "returned")
+
+
+def _answer(site: Site, endpoint: str, command: Command) -> Progress:
+    """Return where a switch is after an answer to it, and wait until its script has let go of the host."""
+    done(site, command)
+    return settled(site, site.file_set(endpoint))

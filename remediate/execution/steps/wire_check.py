@@ -1,0 +1,155 @@
+"""What the network sees of an endpoint of a case: on every address the leaf that it is to serve, on a valid path.
+
+It knows observations and trust anchors; what is done about a fault is known elsewhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime
+from hashlib import sha256
+from itertools import chain
+from typing import Final
+
+from audit.analysis.chains import distrust
+from audit.analysis.path_faults import refusals_above_leaf
+from audit.observation import Handshake, Observation
+from audit.probe import observe
+from audit.text import listing, moment, sentence
+from audit.verdict import Inconclusive
+from audit.x509.path.served_chain import Chain, read_chain
+from remediate.execution.case_context import Site
+from remediate.execution.steps.base import Stuck
+from remediate.execution.steps.installed_certificates import leaves_on_disk
+from remediate.execution.steps.stage import wanted
+from remediate.model.case import SWITCHED, Repair
+from remediate.model.causes import Cause
+
+_HARD: Final = frozenset({"closed", "plaintext", "garbage", "alert", "no-shared", "broken"})
+"""Failures of a server that answers: time does not heal them, as it may a timeout or a refused connection."""
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What is wrong at an endpoint, a clause for each fault.
+
+    `is_rejection`: every address fails in a way that waiting does not change.
+    """
+
+    faults: tuple[str, ...]
+    is_rejection: bool = False
+
+
+def look_at(site: Site, endpoint: str) -> Look:
+    """Look at every address of an endpoint."""
+    observation = _observe(site, endpoint)
+    expected = expected_leaves(site, endpoint)
+    shakes, now = _of_each_address(observation, expected), site.means.clock()
+    chains = [read_chain(shake.chain_der, site.means.anchors, now) for shake in shakes]
+    both = list(zip(shakes, chains, strict=True))
+    found = [tuple(_faults(shake, served_chain, expected, now)) for shake, served_chain in both]
+    sent = [tuple(_chain_faults(site, shake, served_chain, endpoint)) for shake, served_chain in both]
+    failures = [one for one in observation.failures if one.kind != "no-family"]
+    new = (
+        bool(faults) and not old_chain and _leaf(shake) in expected
+        for shake, faults, old_chain in zip(shakes, found, sent, strict=True)
+    )  # fmt: skip
+    hard = [*(one.kind in _HARD for one in failures), *new]
+    faults = (*_silences(observation), *chain.from_iterable(found), *chain.from_iterable(sent))
+    return Look(faults, bool(hard) and all(hard))
+
+
+def faults_of(site: Site, endpoint: str) -> tuple[str, ...]:
+    """Return what is not as it is to be at each address of an endpoint, a clause each; none if all is well."""
+    return look_at(site, endpoint).faults
+
+
+def silences(site: Site, endpoint: str) -> tuple[str, ...]:
+    """Return where no handshake comes about with an endpoint, a clause each."""
+    return _silences(_observe(site, endpoint))
+
+
+def leaves_of(site: Site, endpoint: str) -> frozenset[str]:
+    """Return the SHA-256 of every leaf that an endpoint serves, on whichever address."""
+    return frozenset(_leaf(one) for one in _observe(site, endpoint).every_handshake)
+
+
+def served(site: Site, endpoint: str) -> str:
+    """Return in a clause which leaf each address serves."""
+    observation = _observe(site, endpoint)
+    leaves = [f"{one.address} serves {_leaf(one)[:16]}…" for one in observation.every_handshake]
+    return listing([*leaves, *(f"{one.address}: {one.detail}" for one in observation.failures)])
+
+
+def expected_leaves(site: Site, endpoint: str) -> frozenset[str]:
+    """Return the SHA-256 of what an endpoint is to serve: what is installed, or what is in its files now."""
+    if site.case.repair in SWITCHED:
+        return frozenset({wanted(site, endpoint).leaf.sha256})
+    server, on_disk = site.target(endpoint).server, leaves_on_disk(site)
+    paths = [file.path for file in server.files if file.path in on_disk] if server else []
+    if site.case.is_panel and not paths:  # it had no certificate: the one that the panel installed for the others
+        paths = list(on_disk)
+    return frozenset(on_disk[path].sha256 for path in paths)
+
+
+def _observe(site: Site, endpoint: str) -> Observation:
+    """Return what is seen of the case's host; where the name leads to others too, they have certificates of theirs."""
+    seen: list[Observation] = []
+    means = site.means
+    observe((site.target(endpoint),), means.limits, clock=means.clock, report=seen.append, stop=means.stop)
+    if not seen:
+        raise Stuck(Cause.RUN_STOPPED, f"the run was stopped while {endpoint} was observed", ended="interrupted")
+    elsewhere = means.addresses_beside(site.case.host)
+    return replace(
+        seen[0],
+        handshakes=tuple(one for one in seen[0].handshakes if one.address not in elsewhere),
+        other_key_handshakes=tuple(one for one in seen[0].other_key_handshakes if one.address not in elsewhere),
+        failures=tuple(one for one in seen[0].failures if one.address not in elsewhere),
+    )
+
+
+def _of_each_address(observation: Observation, expected: frozenset[str]) -> tuple[Handshake, ...]:
+    """Return for each address the handshake with an expected leaf, else the first: it may serve RSA beside ECDSA."""
+    every = observation.every_handshake
+    return tuple(
+        next((one for one in every if one.address == first.address and _leaf(one) in expected), first)
+        for first in observation.handshakes
+    )
+
+
+def _silences(observation: Observation) -> tuple[str, ...]:
+    endpoint, failures = observation.endpoint, observation.failures
+    silent = tuple(f"{one.address or endpoint}: {one.detail}" for one in failures if one.kind != "no-family")
+    return silent if silent or observation.handshakes else (f"{endpoint} has no address that can be asked from here",)
+
+
+def _faults(shake: Handshake, served_chain: Chain, expected: frozenset[str], now: datetime) -> Iterator[str]:
+    digest = _leaf(shake)
+    if digest not in expected:
+        yield f"{shake.address} serves another leaf ({digest[:16]}…)"
+        return
+    leaf = served_chain.leaf
+    if not leaf.not_before <= now <= leaf.not_after:
+        yield f"{shake.address}: valid only from {moment(leaf.not_before)} to {moment(leaf.not_after)}"
+    try:
+        why = distrust(served_chain)
+    except Inconclusive as inconclusive:
+        why = str(inconclusive)
+    if why:
+        yield f"{shake.address}: no path leads to a trust anchor: {why}"
+    elif refusals := refusals_above_leaf(served_chain):
+        yield f"{shake.address}: clients refuse the path: {sentence([str(refusal) for refusal in refusals])}"
+
+
+def _chain_faults(site: Site, shake: Handshake, served_chain: Chain, endpoint: str) -> Iterator[str]:
+    """Yield that the old chain is served still, where it is the chain that is repaired."""
+    if site.case.repair is Repair.RECHAIN:
+        missing = [str(one) for one in wanted(site, endpoint).intermediates if one.der not in shake.chain_der]
+        if missing:
+            yield f"{shake.address} does not send {listing(missing)}"
+        yield from (f"{shake.address}: {fault}" for fault in served_chain.order_faults)
+
+
+def _leaf(shake: Handshake) -> str:
+    return sha256(shake.chain_der[0]).hexdigest() if shake.chain_der else "nothing"
