@@ -11,12 +11,12 @@ from typing import Final
 
 import pytest
 
-import remediate.__main__
 from audit.config import read_configuration
 from audit.endpoint import PORTS
 from audit.observation import Observation
 from pytest_sslaudit import checkallsslcerts
 from pytest_sslaudit.cli import program
+from remediate.__main__ import main as repair_program
 from tests import documents
 from tests.audit.facts import served
 from tests.plugin.evidence import NOW, A, keep
@@ -112,7 +112,7 @@ def test_every_command_of_the_repair_is_known(capsys: pytest.CaptureFixture[str]
     told = re.findall(r"sslaudit repair (\w+)", text("docs/repair.md"))
     assert told
     with pytest.raises(SystemExit):
-        remediate.__main__.main(["--help"])
+        repair_program(["--help"])
     known = capsys.readouterr().out
     assert [command for command in told if command not in known] == []
 

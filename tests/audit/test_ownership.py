@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
-import remediate.__main__
 from audit.config import BadConfiguration, read_configuration, read_secret
 from audit.config.schema import Secret
 from pytest_sslaudit import checkallsslcerts
 from pytest_sslaudit.cli import program
+from remediate.__main__ import main as repair_program
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="files of other users are made by root")
 
@@ -224,8 +224,8 @@ def test_user_reads_no_configuration_of_another_user(public: Path) -> None:
 @pytest.mark.parametrize(
     ("main", "words"),
     [
-        (remediate.__main__.main, ("status",)),
-        (remediate.__main__.main, ("resume",)),
+        (repair_program, ("status",)),
+        (repair_program, ("resume",)),
         (program.main, ("repair", "plan", "results.jsonl")),
         (program.main, ("install-timer", "--dry-run")),
         (checkallsslcerts.main, ()),

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-import remediate.commands
 from pytest_sslaudit.reports.totals import Tally
+from remediate import commands
 from remediate.deployment.switch import Moment, Progress
 from remediate.execution.steps.activate import service_down
 from remediate.letter import Letter, compose, subject
@@ -61,9 +61,9 @@ def test_subject_and_first_paragraph_of_mail_say_it() -> None:
 def test_rollback_that_leaves_a_service_down_says_it_first_and_fails(monkeypatch: pytest.MonkeyPatch) -> None:
     ending = Ending(CASE, "failed", cause=DOWN, note=NOTE)
     run = SimpleNamespace(journal=SimpleNamespace(case=lambda _: CASE), roll_back=lambda *_: ending)
-    monkeypatch.setattr(remediate.commands, "begin", lambda _: nullcontext(run))
-    monkeypatch.setattr(remediate.commands, "revisit", lambda *_: ())
+    monkeypatch.setattr(commands, "begin", lambda _: nullcontext(run))
+    monkeypatch.setattr(commands, "revisit", lambda *_: ())
     unused: Any = None
-    done = remediate.commands.roll_back(CASE.id, unused, unused)
+    done = commands.roll_back(CASE.id, unused, unused)
     assert done.lines[0] == f"SERVICE DOWN: web1: apache: {NOTE}. To do: {DOWN.advice}"
     assert not done.is_well

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-import pytest_sslaudit.timer
-import remediate.__main__
 from pytest_sslaudit.cli.program import main
+from pytest_sslaudit.timer import main as timer_program
+from remediate.__main__ import main as repair_program
 
 COMMANDS = ("install-timer", "remove-timer", "timer-status", "collector", "repair")
 REPAIRS = ("plan", "apply", "resume", "status", "rollback", "release")
@@ -35,7 +35,7 @@ def test_help_lists_every_command(capsys: pytest.CaptureFixture[str]) -> None:
 
 @pytest.mark.parametrize("words", [("--help",), *((name, "--help") for name in REPAIRS)])
 def test_repair_has_the_help_of_python_m_remediate(words: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
-    status_of(remediate.__main__.main, *words)
+    status_of(repair_program, *words)
     expected = capsys.readouterr().out.replace("python -m remediate", "sslaudit repair")
     assert status_of(main, "repair", *words) == 0
     assert " ".join(capsys.readouterr().out.split()) == " ".join(expected.split())
@@ -66,7 +66,7 @@ def test_usage_error_is_one_line_and_status_4(
 
 
 def test_console_scripts_of_earlier_installations_run_the_whole_program(capsys: pytest.CaptureFixture[str]) -> None:
-    status_of(pytest_sslaudit.timer.main, "repair", "--help")
+    status_of(timer_program, "repair", "--help")
     assert capsys.readouterr().out.startswith("usage: sslaudit repair")
 
 

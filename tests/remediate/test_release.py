@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-import remediate.__main__
 from pytest_sslaudit.cli.program import main as program
+from remediate.__main__ import main as repair_program
 from remediate.state.journal import open_journal
 from tests.installers.serving import Pair, Place, leave_links, new_pair, new_place
 from tests.remediate.journals import a_case
@@ -40,7 +40,7 @@ endpoints = ["tls://127.0.0.1:1"]
 
 def main(*words: str) -> int:
     """Run `python -m remediate`."""
-    return remediate.__main__.main(words)
+    return repair_program(words)
 
 
 def sslaudit(*words: str) -> int:
