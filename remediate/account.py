@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from audit.host.cpanel import is_address
 from audit.redaction import Secrets
 from audit.verdict import Severity
-from remediate.contact import is_address
 from remediate.contact_policy import ContactPolicy
 from remediate.letter import Run
 from remediate.post import Post

@@ -8,10 +8,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Protocol, TypeVar
 
-from audit.host.cpanel import is_address, read_forward, read_wwwacct
-
-__all__ = ["About", "group_by_reader", "is_address", "read_forward", "read_wwwacct"]
-
 
 class _OfHost(Protocol):
     """What belongs to a host."""

@@ -18,9 +18,9 @@ from email.message import EmailMessage
 from email.policy import SMTP
 from typing import Final
 
+from audit.host.cpanel import is_address
 from audit.redaction import Secrets
 from audit.text import listing
-from remediate.contact import is_address
 from remediate.letter_body import as_html, as_remark, as_text
 from remediate.letter_parts import WORST_FIRST, Entry, Run, Section, State, is_wrong, worst_first
 from remediate.model.case import FindingKey

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from remediate.contact import read_forward, read_wwwacct
+from audit.host.cpanel import read_forward, read_wwwacct
 from remediate.contact_policy import ContactPolicy, Permitted
 from remediate.hosts import trusted_script
 from remediate.hosts.command import Command

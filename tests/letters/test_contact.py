@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from remediate.contact import group_by_reader, is_address, read_forward, read_wwwacct
+from audit.host.cpanel import is_address, read_forward, read_wwwacct
+from remediate.contact import group_by_reader
 from tests.letters.news import section
 
 
