@@ -13,10 +13,7 @@ from pathlib import Path
 from audit.config import known_secrets
 from audit.host.discovery import Discovery
 from audit.redaction import Secrets
-from remediate.accounting import account_of, known_hosts
-from remediate.continuing import continuation_of, continue_later
 from remediate.deployment.release import ALL, Released, not_released, release_on
-from remediate.equipment import hands_of, issuer_of, means_of, root_hints
 from remediate.execution.dry_run import rehearsal_lines
 from remediate.execution.placeholder_cases import stopgaps
 from remediate.execution.rollback import rollback
@@ -27,12 +24,15 @@ from remediate.model.case import Case
 from remediate.model.options import Assignment
 from remediate.model.outcome import Ending
 from remediate.model.plan import Plan
+from remediate.notify.notifier import tell
+from remediate.notify.report import Upshot
+from remediate.notify.settings import account_of, known_hosts
 from remediate.planning.planner import plan
+from remediate.retry.resume_job import continuation_of, continue_later
 from remediate.state.database import UnusableState
 from remediate.state.journal import Journal, journal_snapshot, open_journal, require_usable_journal
 from remediate.state.lock import locked
-from remediate.telling import tell
-from remediate.upshot import Upshot
+from remediate.wiring import hands_of, issuer_of, means_of, root_hints
 
 
 @dataclass(frozen=True, slots=True)

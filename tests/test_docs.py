@@ -16,7 +16,7 @@ from audit.endpoint import PORTS
 from audit.observation import Observation
 from pytest_sslaudit import checkallsslcerts
 from pytest_sslaudit.cli import program
-from remediate.__main__ import main as repair_program
+from remediate.cli.main import main as repair_program
 from tests import documents
 from tests.audit.facts import served
 from tests.plugin.evidence import NOW, A, keep

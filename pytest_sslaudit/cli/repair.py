@@ -16,6 +16,6 @@ def add_repair(commands: argparse._SubParsersAction[Any]) -> None:
 
 def repair(arguments: Sequence[str], program: str) -> int:
     """Do what `python -m remediate` does with these words; `program` is how the user calls it."""
-    from remediate.__main__ import main  # noqa: PLC0415 - the timer's commands start without the repair's libraries
+    from remediate.cli.main import main  # noqa: PLC0415 - the timer's commands start without the repair's libraries
 
     return main(arguments, program)

@@ -30,17 +30,17 @@ from pytest_sslaudit.reports.totals import BUG
 from pytest_sslaudit.settings import Settings
 from pytest_sslaudit.twice import Twice
 from pytest_sslaudit.whole import Whole
+from remediate.cli.output import down_lines, ending_lines, ending_row, plan_lines
 from remediate.model.audit_results import Evidence, gather
 from remediate.model.causes import Cause
 from remediate.model.options import Assignment
 from remediate.model.outcome import Ending
 from remediate.model.plan import Plan
+from remediate.notify.report import Upshot
 from remediate.run import Repairs, begin, insist_on_usable, rehearse
-from remediate.show import down_lines, ending_lines, ending_row, plan_lines
 from remediate.state.database import UnusableState
 from remediate.state.journal import Journal
 from remediate.state.lock import Held
-from remediate.upshot import Upshot
 
 CONTINUED: Final = ("ssh_config", "ssh_identity_file", "ansible_inventory")
 

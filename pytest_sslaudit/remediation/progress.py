@@ -12,9 +12,9 @@ from threading import Lock
 import pytest
 
 from pytest_sslaudit.reports.progress import OneLine
+from remediate.cli.output import Moment, moment_line
 from remediate.model.case import Case, Step, StepState
 from remediate.model.plan import Plan
-from remediate.show import Moment, moment_line
 
 
 class RepairProgress:

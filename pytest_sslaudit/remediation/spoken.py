@@ -20,10 +20,10 @@ from pytest_sslaudit.reports.totals import Tally
 from pytest_sslaudit.run_state import KEY, Run
 from pytest_sslaudit.settings import Begun
 from pytest_sslaudit.voice import Voice
+from remediate.cli.output import Moment, moment_line
 from remediate.model.audit_results import Evidence
 from remediate.model.case import Case, Step, StepState
 from remediate.model.plan import Plan
-from remediate.show import Moment, moment_line
 
 
 class Spoken:

@@ -18,7 +18,7 @@ from remediate.model.case import SWITCHED, VALIDATED, Case
 from remediate.model.causes import Cause
 from remediate.model.options import Pace
 from remediate.model.outcome import Attempt, Ending
-from remediate.schedule import next_try
+from remediate.retry.backoff import next_try
 from remediate.state.journal import Outcome
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from remediate.letter import Entry, Letter, Run, Section
 from remediate.model.causes import Cause
+from remediate.notify.channels.email_message import Entry, Letter, Run, Section
 
 AT: Final = datetime(2026, 11, 24, 2, 0, tzinfo=UTC)
 RUN: Final = Run(AT, "ctl.example.com", "0.1.0")

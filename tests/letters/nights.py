@@ -13,18 +13,18 @@ from email.message import EmailMessage
 from email.policy import SMTP
 from typing import Any
 
-from remediate.account import Account
 from remediate.hosts.command import Command, Done
 from remediate.hosts.session import Hands
 from remediate.model.audit_results import gather
 from remediate.model.options import Bounds
 from remediate.model.outcome import Ending
 from remediate.model.plan import Plan
+from remediate.notify.account import Account
+from remediate.notify.channels.base import Deferred, Delivered, Envelope, Outcome
+from remediate.notify.notifier import tell
+from remediate.notify.report import Upshot
 from remediate.planning.planner import plan
-from remediate.post import Deferred, Delivered, Envelope, Outcome
 from remediate.state.journal import Journal
-from remediate.telling import tell
-from remediate.upshot import Upshot
 from tests.remediate.rows import NOW, SUMMARY, Row
 
 ADMIN = "admin@example.com"

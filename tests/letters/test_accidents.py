@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from remediate import telling
 from remediate.execution import placeholder_cases, scheduler
 from remediate.model.causes import Cause
 from remediate.model.outcome import Ending
 from remediate.model.plan import Blocker, WaitingCase
+from remediate.notify import notifier
 from tests.letters.nights import Contacts, Nights
 from tests.letters.tonight import OTHER, blocked, case_of, expired, here
 from tests.remediate.rows import found, seen
@@ -21,14 +21,14 @@ BOTH = (here("web2"), seen(OTHER), found(OTHER, "tls.old-protocol", message="TLS
 def test_letter_that_cannot_be_written_keeps_no_other_back(nights: Nights, monkeypatch: pytest.MonkeyPatch) -> None:
     nights.change(to=())
     nights.hands = {"web1": Contacts("one@example.com\n"), "web2": Contacts("two@example.com\n")}
-    real = telling._letter
+    real = notifier._letter
 
     def letter(now: Any, reader: tuple[str, ...], mine: Any) -> Any:  # noqa: ANN401 - as in the module
         if reader == ("one@example.com",):
             raise ZeroDivisionError("a bug of ours")
         return real(now, reader, mine)
 
-    monkeypatch.setattr(telling, "_letter", letter)
+    monkeypatch.setattr(notifier, "_letter", letter)
     with pytest.raises(ZeroDivisionError) as raised:
         nights.night(*expired(), *BOTH, endings=[blocked(nights)])
     assert [str(one["To"]) for one in nights.box.letters] == ["two@example.com"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from audit.host.cpanel import is_address, read_forward, read_wwwacct
-from remediate.contact import group_by_reader
+from remediate.notify.recipients import group_by_reader
 from tests.letters.news import section
 
 

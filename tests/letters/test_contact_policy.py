@@ -10,10 +10,10 @@ from audit.config import BadConfiguration, read_configuration
 from audit.host.discovery import Discovery
 from audit.observation import HostView, Observation
 from audit.x509.path.trust_store import Anchors
-from remediate.accounting import account_of, known_hosts
-from remediate.contact_policy import ContactPolicy, KnownHost, Permitted
-from remediate.letter_body import as_remark
 from remediate.model.options import Assignment
+from remediate.notify.channels.email_body import as_remark
+from remediate.notify.recipients import ContactPolicy, KnownHost, Permitted
+from remediate.notify.settings import account_of, known_hosts
 from tests.audit.facts import HOST
 from tests.letters.nights import Contacts, Nights, text_of
 from tests.letters.tonight import expired, on_web2

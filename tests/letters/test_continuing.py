@@ -10,11 +10,11 @@ import pytest
 
 from audit.config.schema import Configuration, Issuer, Mail, Secret
 from audit.observation import ProbeFailure
-from remediate.continuing import continuation_of, continue_later, local_hands
 from remediate.cpanel.try_later import ABSENT, PROGRAM
 from remediate.hosts.command import Command, Done
 from remediate.model.causes import Cause
 from remediate.model.outcome import Ending
+from remediate.retry.resume_job import continuation_of, continue_later, local_hands
 from tests.remediate.journals import a_case
 from tests.remediate.rows import NOW
 

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from audit.redaction import Secrets
-from remediate.delivery import deliver
-from remediate.letter import compose
-from remediate.post import Deferred, Delivered, Envelope, Outcome, Refused, Unknown
+from remediate.notify.channels.base import Deferred, Delivered, Envelope, Outcome, Refused, Unknown
+from remediate.notify.channels.email_message import compose
+from remediate.notify.delivery import deliver
 from remediate.state.database import open_database
 from remediate.state.outbox import Outbox
 from tests.letters.news import AT, letter

@@ -10,8 +10,8 @@ import pytest
 from audit.config.schema import Mail
 from audit.redaction import Secrets
 from remediate.model.causes import Cause
-from remediate.post import Deferred, Envelope, Outcome, Refused, Unknown
-from remediate.posts import posts_of
+from remediate.notify.channels import posts_of
+from remediate.notify.channels.base import Deferred, Envelope, Outcome, Refused, Unknown
 from tests.letters.nights import ADMIN, Contacts, Letterbox, Nights
 from tests.letters.sink import serving
 from tests.letters.tonight import OTHER, blocked, expired, here

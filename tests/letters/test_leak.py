@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 from audit.redaction import Secrets
-from remediate.letter import Attachment, HoldsSecret, compose
+from remediate.notify.channels.email_message import Attachment, HoldsSecret, compose
 from remediate.pki.secret_scan import leak
 from tests.letters.news import entry, letter, section
 

@@ -12,8 +12,17 @@ from html.parser import HTMLParser
 import pytest
 
 from audit.verdict import Severity
-from remediate.letter import WELL, Attachment, Entry, Letter, compose, news, state_digest, subject
 from remediate.model.causes import Cause
+from remediate.notify.channels.email_message import (
+    WELL,
+    Attachment,
+    Entry,
+    Letter,
+    compose,
+    news,
+    state_digest,
+    subject,
+)
 from tests.letters.news import AT, RUN, entry, letter, section
 
 HOSTILE = "x\r\nBcc: victim@example.com\r\n\r\n<script>alert(1)</script> \x1b[2J\u202e & \ud800 \x00"

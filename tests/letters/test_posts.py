@@ -7,11 +7,10 @@ from pathlib import Path
 import pytest
 
 from audit.config.schema import Mail
-from remediate.post import Deferred, Delivered, Envelope
-from remediate.posts import is_asked, posts_of
-from remediate.relay import BadRelay
-from remediate.sendmail import Sendmail
-from remediate.smtp import Smtp
+from remediate.notify.channels import is_asked, posts_of
+from remediate.notify.channels.base import Deferred, Delivered, Envelope
+from remediate.notify.channels.sendmail import Sendmail
+from remediate.notify.channels.smtp import BadRelay, Smtp
 from tests.letters.sink import PASSWORD, USER, certify, serving
 
 LETTER = Envelope("sslaudit@example.com", ("admin@example.com",), b"Subject: x\r\n\r\nwell\r\n")

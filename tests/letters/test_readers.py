@@ -7,10 +7,17 @@ from pathlib import Path
 
 import pytest
 
-from remediate.contact_policy import ContactPolicy, KnownHost, Permitted
-from remediate.excerpt import excerpt
 from remediate.hosts.command import Command, Done
-from remediate.readers import contacts, is_domain, look_for_contact, read_contact
+from remediate.notify.excerpt import excerpt
+from remediate.notify.recipients import (
+    ContactPolicy,
+    KnownHost,
+    Permitted,
+    contacts,
+    is_domain,
+    look_for_contact,
+    read_contact,
+)
 from tests.installers.hands import run
 
 HERE = ContactPolicy(hosts={"web1": KnownHost(is_local=True)})

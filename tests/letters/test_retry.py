@@ -10,7 +10,16 @@ import pytest
 from audit.redaction import Secrets
 from remediate.cpanel.try_later import ABSENT, ARGUMENTS, PROGRAM
 from remediate.hosts.command import Command, Done
-from remediate.retry import Continuation, Job, NotQueued, Queued, commands, queue_later, read_queue, without_retry
+from remediate.retry.at_queue import (
+    Continuation,
+    Job,
+    NotQueued,
+    Queued,
+    commands,
+    queue_later,
+    read_queue,
+    without_retry,
+)
 
 AGAIN = Continuation("ctl", ("/opt/a b/python", "-m", "remediate", "resume", "--allow-retry"))
 NO_PANEL = Done(ABSENT, "")

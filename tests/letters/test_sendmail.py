@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from remediate.post import Deferred, Delivered, Envelope, Outcome, Refused, Unknown
-from remediate.sendmail import Sendmail
+from remediate.notify.channels.base import Deferred, Delivered, Envelope, Outcome, Refused, Unknown
+from remediate.notify.channels.sendmail import Sendmail
 
 LETTER = b"Subject: x\r\n\r\n.\r\nafter the dot\r\n"
 Program = Callable[[str], Sendmail]

@@ -11,15 +11,15 @@ from typing import Any
 import pytest
 
 from pytest_sslaudit.reports.totals import Tally
-from remediate import commands
+from remediate.cli import commands
+from remediate.cli.output import down_lines
 from remediate.deployment.switch import Moment, Progress
 from remediate.execution.steps.activate import service_down
-from remediate.letter import Letter, compose, subject
-from remediate.letter_parts import Entry, Run, Section
 from remediate.model.case import Case, Repair, steps_of
 from remediate.model.causes import Cause
 from remediate.model.outcome import Ending
-from remediate.show import down_lines
+from remediate.notify.channels.email_message import Letter, compose, subject
+from remediate.notify.notification import Entry, Run, Section
 
 CASE = Case(
     "0123456789abcdef", "web1", "ssh://web1", Repair.REISSUE, ("www.example.org",), ("apache",), ("https://web1:443",),

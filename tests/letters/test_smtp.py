@@ -10,10 +10,9 @@ from typing import Any
 
 import pytest
 
-from remediate.letter import compose
-from remediate.post import Deferred, Delivered, Envelope, Refused, Unknown
-from remediate.relay import BadRelay, Patience, Relay, Security, read_relay
-from remediate.smtp import Smtp
+from remediate.notify.channels.base import Deferred, Delivered, Envelope, Refused, Unknown
+from remediate.notify.channels.email_message import compose
+from remediate.notify.channels.smtp import BadRelay, Patience, Relay, Security, Smtp, read_relay
 from tests.letters.news import letter
 from tests.letters.sink import PASSWORD, USER, Certified, answering, certify, misbehaving, serving
 

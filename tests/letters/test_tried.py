@@ -10,8 +10,8 @@ import pytest
 
 from remediate.model.causes import Cause
 from remediate.model.outcome import Attempt, Ending
+from remediate.notify.items import as_last_tried
 from remediate.state.journal import Journal, Outcome, open_journal
-from remediate.tried import as_last_tried
 from tests.remediate.journals import a_case
 from tests.remediate.rows import NOW
 

@@ -11,7 +11,7 @@ import pytest
 
 from pytest_sslaudit.cli.program import main
 from pytest_sslaudit.timer import main as timer_program
-from remediate.__main__ import main as repair_program
+from remediate.cli.main import main as repair_program
 
 COMMANDS = ("install-timer", "remove-timer", "timer-status", "collector", "repair")
 REPAIRS = ("plan", "apply", "resume", "status", "rollback", "release")

@@ -10,10 +10,9 @@ import json
 import os
 import sys
 
-from remediate.post import Envelope, Post
-from remediate.relay import read_relay
-from remediate.sendmail import Sendmail
-from remediate.smtp import Smtp
+from remediate.notify.channels.base import Envelope, Post
+from remediate.notify.channels.sendmail import Sendmail
+from remediate.notify.channels.smtp import Smtp, read_relay
 
 
 def _post(way: str) -> Post:

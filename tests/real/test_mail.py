@@ -12,7 +12,7 @@ from typing import Final
 
 import pytest
 
-from remediate.letter import Attachment, compose
+from remediate.notify.channels.email_message import Attachment, compose
 from tests.letters.news import entry, letter, section
 from tests.real.host import Host, HostFile, running_host
 from tests.real.overlay import CHECKOUT

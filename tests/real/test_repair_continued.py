@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from remediate.retry import read_queue
+from remediate.retry.at_queue import read_queue
 from tests.real.fleet import Fleet, leaf_of, running_fleet
 from tests.real.nightly import FOLDER, Night, prepare, rows
 from tests.real.peer import wait_until

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from remediate.cpanel.try_later import PROGRAM
-from remediate.retry import Continuation, NotQueued, Queued, queue_later, read_queue
+from remediate.retry.at_queue import Continuation, NotQueued, Queued, queue_later, read_queue
 from tests.real.hands import LabHands
 from tests.real.host import Host, HostFile, running_host
 from tests.real.overlay import CHECKOUT

@@ -12,12 +12,12 @@ from pathlib import Path
 
 from audit.config import logins, read_anchors, read_configuration
 from audit.host.discovery import discover
-from remediate.equipment import means_of
 from remediate.execution.scheduler import repair
 from remediate.model.audit_results import read_evidence
 from remediate.model.options import Assignment
 from remediate.planning.planner import plan
 from remediate.state.journal import open_journal
+from remediate.wiring import means_of
 
 
 def main(configured: str, results: str, state: str) -> None:

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from audit.json_codec import format_time
-from remediate.__main__ import main
 from remediate.challenges.dns_lookup import LookUps
+from remediate.cli.main import main
 from remediate.model.audit_results import BadEvidence, read_evidence
 from remediate.model.outcome import Attempt
 from remediate.state.journal import Event, open_journal

@@ -12,15 +12,15 @@ from typing import Any
 
 import pytest
 
-from remediate.__main__ import main
-from remediate.letter import state_digest
+from remediate.cli.main import main
 from remediate.model.case import FindingKey, StepDetail
 from remediate.model.causes import Cause
+from remediate.notify.changes import last_told
+from remediate.notify.channels.email_message import state_digest
 from remediate.state import migrations
 from remediate.state.database import FILE, UnusableState
 from remediate.state.journal import Event, Journal, journal_snapshot, open_journal, require_usable_journal
 from remediate.state.orders import PlacedOrder
-from remediate.told import last_told
 from tests.remediate.older import SECOND_NIGHT, A, B, C, D, older_journal
 
 FIRST_NIGHT = SECOND_NIGHT - timedelta(days=1)

@@ -8,9 +8,9 @@ import pytest
 
 from audit.config import BadConfiguration, read_configuration
 from audit.x509.path.trust_store import Anchors
-from remediate.equipment import issuer_of
 from remediate.issuers import IssuerFault
 from remediate.model.options import Assignment
+from remediate.wiring import issuer_of
 from tests.issuers.requests import csr
 
 CHOSEN = '[remediate]\nissuer = "own"\n[issuer.own]\nkind = "cpanel"\n'

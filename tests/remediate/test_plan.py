@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from remediate.cli.output import plan_lines
 from remediate.model.audit_results import gather
 from remediate.model.case import STEPS, Case, Repair, Step, Validation
 from remediate.model.options import Bounds
@@ -16,7 +17,6 @@ from remediate.planning import case_builder as draft_module
 from remediate.planning import planner as plan_module
 from remediate.planning.case_builder import Draft
 from remediate.planning.planner import plan
-from remediate.show import plan_lines
 from tests.remediate.rows import NOW, SUMMARY, Row, digest, file, found, planned, seen, served_chain
 
 WEB = "web1/https://www.example.com:443"

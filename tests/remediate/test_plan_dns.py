@@ -10,9 +10,9 @@ from typing import Any, Final
 import dns.rcode
 import pytest
 
-from remediate.__main__ import main
 from remediate.challenges.dns_lookup import LookUps
-from remediate.commands import read_plan
+from remediate.cli.commands import read_plan
+from remediate.cli.main import main
 from tests.probe.names import ANSWERS, RCODES, name_server
 from tests.remediate.rows import found, seen
 from tests.remediate.test_command import results

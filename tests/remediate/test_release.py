@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from pytest_sslaudit.cli.program import main as program
-from remediate.__main__ import main as repair_program
+from remediate.cli.main import main as repair_program
 from remediate.state.journal import open_journal
 from tests.installers.serving import Pair, Place, leave_links, new_pair, new_place
 from tests.remediate.journals import a_case

@@ -15,11 +15,11 @@ import remediate.run
 from audit.config import known_secrets, read_configuration
 from audit.redaction import Secrets
 from audit.x509.path.trust_store import Anchors
-from remediate.continuing import continuation_of
 from remediate.model.case import StepDetail
 from remediate.model.options import Assignment
 from remediate.model.outcome import Attempt, Ending
 from remediate.model.plan import Plan
+from remediate.retry.resume_job import continuation_of
 from remediate.run import begin, insist_on_usable
 from remediate.state.journal import Event, Outcome
 from remediate.state.lock import Held, locked

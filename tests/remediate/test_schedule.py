@@ -8,7 +8,7 @@ from random import Random
 import pytest
 
 from remediate.model.outcome import Attempt, Ended
-from remediate.schedule import FIRST, LONGEST, LONGEST_ASKED, backoff, failures, next_try, poll_delay_s
+from remediate.retry.backoff import FIRST, LONGEST, LONGEST_ASKED, backoff, failures, next_try, poll_delay_s
 from tests.remediate.rows import NOW
 
 

@@ -7,10 +7,10 @@ from datetime import UTC, datetime
 
 import pytest
 
+from remediate.cli.output import Moment, ending_lines, moment_line
 from remediate.model.case import Case, Repair, Step, steps_of
 from remediate.model.causes import Cause
 from remediate.model.outcome import Ending
-from remediate.show import Moment, ending_lines, moment_line
 
 ENDPOINT = "web1/https://www.example.com:443"
 CASE = Case(

@@ -14,11 +14,11 @@ from audit.host.discovery import Discovery
 from audit.observation import HostView, Observation
 from audit.observation.cpanel import Unread, Upkeep
 from audit.x509.path.trust_store import Anchors
-from remediate.equipment import means_of
 from remediate.model.audit_results import gather
 from remediate.model.options import Assignment, Bounds
 from remediate.planning.fleet import is_silenced
 from remediate.state.journal import open_journal
+from remediate.wiring import means_of
 from tests.remediate.panels import HOST, NAME, endpoint, fresh
 from tests.remediate.rows import SUMMARY, Row, found, planned, seen
 

@@ -12,7 +12,6 @@ import pytest
 from cryptography import x509
 
 from audit.json_codec import format_time
-from remediate.account import Account
 from remediate.execution.case_context import Site
 from remediate.execution.context import Means
 from remediate.execution.scheduler import repair
@@ -24,10 +23,11 @@ from remediate.model.causes import Cause
 from remediate.model.options import Pace
 from remediate.model.outcome import Ending
 from remediate.model.plan import Plan
+from remediate.notify.account import Account
+from remediate.notify.notifier import tell
+from remediate.notify.report import Upshot
 from remediate.pki.csr import Csr
 from remediate.state.journal import Journal, open_journal
-from remediate.telling import tell
-from remediate.upshot import Upshot
 from tests.lab.issuance import Commission, deliver
 from tests.letters.nights import ADMIN, Letterbox
 from tests.remediate.older import A, B, older_journal

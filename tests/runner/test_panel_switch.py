@@ -18,7 +18,6 @@ from audit.probe import Target
 from audit.x509.path.trust_store import Anchors
 from remediate.cpanel.panel import Restarted
 from remediate.deployment.replace import REPLACE
-from remediate.equipment import means_of
 from remediate.execution.case_context import Site, Unknown
 from remediate.execution.dry_run import rehearse
 from remediate.execution.rollback import rollback
@@ -28,6 +27,7 @@ from remediate.model.case import Case, Reason, Repair, UsedFile
 from remediate.model.options import Assignment, Pace
 from remediate.model.outcome import Ending
 from remediate.state.journal import Journal
+from remediate.wiring import means_of
 from tests.installers.test_killed import STRIDE
 from tests.probe.conversing import answering, conversing
 from tests.runner.chains import INTERMEDIATE, fetcher, forms, plant_chain

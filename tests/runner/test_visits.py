@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from audit.observation.website import Docroot
+from remediate.cli.output import ending_row
 from remediate.execution.case_context import Site
 from remediate.execution.context import Means
 from remediate.execution.scheduler import repair
 from remediate.execution.steps.access_log_notes import visits_since
 from remediate.model.options import Pace
 from remediate.model.outcome import Ending
-from remediate.show import ending_row
 from remediate.state.journal import Journal
 from tests.runner.premiere import Premiere
 

@@ -20,7 +20,7 @@ from remediate.issuers import Order
 from remediate.model.causes import Cause
 from remediate.pki.host_key import discard_request
 from remediate.pki.issued_chain import Installable, Ordered, Refusal, Sent, judge
-from remediate.schedule import poll_delay_s
+from remediate.retry.backoff import poll_delay_s
 
 TOO_OLD: Final = timedelta(days=7)
 """An order that is still pending after it is canceled: its validations have lapsed by then."""

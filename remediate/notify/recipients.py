@@ -1,18 +1,44 @@
-"""Which of the contacts that a host reports get mail: a hostile host must not have other people written to.
-
-The contacts of this machine itself are in files of root's, and are used as they are. Those of another host are used if
-their domain is the host's own, that of a configured recipient, or allowed by the configuration; at most five of them.
-"""
+"""Who is told about which host: recipients of the configuration, contacts of hosts, and which of them are permitted."""
 
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Protocol, TypeVar
 
+from audit.host.cpanel import read_forward, read_wwwacct
 from audit.text import MAX_QUOTED, listing, shortened
 from audit.x509.public_suffix import owned_domain
+from remediate.hosts import trusted_script
+from remediate.hosts.command import Command
+from remediate.hosts.session import Hands
+
+
+class _OfHost(Protocol):
+    """What belongs to a host."""
+
+    @property
+    def host(self) -> str:
+        """Its label."""
+
+
+About = TypeVar("About", bound=_OfHost)
+
+
+def group_by_reader(
+    abouts: Sequence[About], to: tuple[str, ...], contacts: Mapping[str, tuple[str, ...]], otherwise: tuple[str, ...]
+) -> tuple[tuple[tuple[str, ...], tuple[About, ...]], ...]:
+    """Return who reads about what: `to` about everything where it is configured, else each host's own contacts.
+
+    `otherwise` reads about hosts that name nobody. Nobody reads about a host that is not theirs.
+    """
+    readers: dict[tuple[str, ...], list[About]] = {}
+    for about in abouts:
+        readers.setdefault(to or contacts.get(about.host) or otherwise, []).append(about)
+    return tuple((reader, tuple(theirs)) for reader, theirs in readers.items())
+
 
 MOST: Final = 5
 """Contacts of one host that get mail."""
@@ -94,3 +120,44 @@ def _is_address(name: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+_DOMAIN: Final = re.compile(
+    r"(?=.{1,253}$)[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)+"
+)
+
+
+def look_for_contact(host: str) -> Command:
+    """Return the command that reads whom a host's administrator wants told; nothing else of any file is read."""
+    return Command(
+        host, "read whom its administrator wants told", trusted_script("contact"), changes=False, timeout_s=20.0
+    )
+
+
+def read_contact(output: str, label: str) -> tuple[str, ...]:
+    """Return the addresses in the answer, users of the host itself with its name."""
+    _, _, rest = output.partition("--- panel\n")
+    panel, _, forward = rest.partition("--- forward\n")
+    host = reported_name(output) or label
+    return read_wwwacct(panel, host) or read_forward(forward, host)
+
+
+def reported_name(output: str) -> str | None:
+    """Return the name that the host gives itself, if it has a domain."""
+    name = output.partition("--- panel\n")[0].strip()
+    return name if is_domain(name) else None
+
+
+def contacts(hosts: Iterable[str], hands: Mapping[str, Hands], policy: ContactPolicy) -> dict[str, Permitted]:
+    """Return the contacts of the hosts that can be asked, and which of them get mail."""
+    answers = ((host, hands[host].run(look_for_contact(host))) for host in hosts if host in hands)
+    return {
+        host: policy.permit(host, read_contact(done.output, host), reported_name(done.output))
+        for host, done in answers
+        if done.ok
+    }
+
+
+def is_domain(text: str) -> bool:
+    """Tell whether a text is a name with a domain, to which mail can be addressed."""
+    return _DOMAIN.fullmatch(text) is not None

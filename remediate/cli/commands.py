@@ -13,18 +13,18 @@ from pathlib import Path
 
 from audit.host.discovery import Discovery
 from audit.json_codec import BadRecord, from_json, to_json
+from remediate.cli.output import down_lines, ending_lines, plan_lines, status_lines
+from remediate.cli.rediscovery import Access, revisit, revisit_all, seen_now
 from remediate.execution.tlsa_preview import Resolution, with_records
 from remediate.model.audit_results import BadEvidence, Evidence, read_evidence
 from remediate.model.options import Assignment, Bounds
 from remediate.model.outcome import Ending
 from remediate.model.plan import Plan
+from remediate.notify.report import Upshot
 from remediate.planning.planner import plan
 from remediate.planning.recheck import why_not_so
-from remediate.revisit import Access, revisit, revisit_all, seen_now
 from remediate.run import Repairs, begin
-from remediate.show import down_lines, ending_lines, plan_lines, status_lines
 from remediate.state.journal import open_journal
-from remediate.upshot import Upshot
 
 _NOTHING = Plan((), (), ())
 

@@ -16,7 +16,7 @@ from tempfile import TemporaryFile
 from typing import IO, Final
 
 from remediate.model.text import plain
-from remediate.post import Deferred, Delivered, Envelope, Outcome, Refused, Unknown
+from remediate.notify.channels.base import Deferred, Delivered, Envelope, Outcome, Refused, Unknown
 
 _ENVIRONMENT: Final = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C"}
 _FOR_GOOD: Final = (65, 67, 68)  # EX_DATAERR, EX_NOUSER, EX_NOHOST; all else may be mended by the administrator

@@ -19,7 +19,7 @@ from audit.text import moment
 from remediate.hosts.session import Hands, HostHands
 from remediate.model.causes import Cause
 from remediate.model.outcome import Ending
-from remediate.retry import DELAY_MIN, Continuation, NotQueued, queue_later
+from remediate.retry.at_queue import DELAY_MIN, Continuation, NotQueued, queue_later
 
 _LOGIN_S: Final = 30.0
 

@@ -12,8 +12,8 @@ from html import escape
 from typing import Final
 
 from audit.text import moment
-from remediate.letter_parts import WORST_FIRST, Entry, Run, Section, State, worst_first
 from remediate.model.text import plain, plain_lines
+from remediate.notify.notification import WORST_FIRST, Entry, Run, Section, State, worst_first
 
 _COLUMNS: Final = 76
 _LABEL: Final = 13  # columns of `What to do:` and the room after it

@@ -13,11 +13,11 @@ from typing import Final
 
 from audit.json_codec import from_json, to_json
 from audit.verdict import Verdict
-from remediate.entries import by_host, is_silent
-from remediate.letter_parts import Entry, Section, is_wrong
 from remediate.model.case import FindingKey
 from remediate.model.text import plain
-from remediate.upshot import Upshot, host_of
+from remediate.notify.items import by_host, is_silent
+from remediate.notify.notification import Entry, Section, is_wrong
+from remediate.notify.report import Upshot, host_of
 
 _REASON: Final = 300  # characters that are remembered of a reason
 _WELL: Final = {

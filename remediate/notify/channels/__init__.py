@@ -9,10 +9,9 @@ from collections.abc import Callable
 from typing import Final
 
 from audit.config.schema import Mail
-from remediate.post import Post
-from remediate.relay import read_relay
-from remediate.sendmail import Sendmail
-from remediate.smtp import Smtp
+from remediate.notify.channels.base import Post
+from remediate.notify.channels.sendmail import Sendmail
+from remediate.notify.channels.smtp import Smtp, read_relay
 
 _LOCAL: Final = "sendmail"
 

@@ -11,12 +11,11 @@ from urllib.parse import urlsplit
 from audit.config import BadConfiguration, Configuration, Secret, host_of, known_secrets, read_secret
 from audit.host.discovery import Discovery
 from audit.observation import HostView
-from remediate.account import Account
-from remediate.contact_policy import ContactPolicy, KnownHost
 from remediate.model.options import Assignment
-from remediate.posts import is_asked, posts_of
-from remediate.readers import is_domain
-from remediate.relay import BadRelay
+from remediate.notify.account import Account
+from remediate.notify.channels import is_asked, posts_of
+from remediate.notify.channels.smtp import BadRelay
+from remediate.notify.recipients import ContactPolicy, KnownHost, is_domain
 
 
 def account_of(assignment: Assignment, hosts: Mapping[str, KnownHost] | None = None) -> Account | None:

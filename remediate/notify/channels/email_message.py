@@ -21,10 +21,10 @@ from typing import Final
 from audit.host.cpanel import is_address
 from audit.redaction import Secrets
 from audit.text import listing
-from remediate.letter_body import as_html, as_remark, as_text
-from remediate.letter_parts import WORST_FIRST, Entry, Run, Section, State, is_wrong, worst_first
 from remediate.model.case import FindingKey
 from remediate.model.text import plain, plain_lines
+from remediate.notify.channels.email_body import as_html, as_remark, as_text
+from remediate.notify.notification import WORST_FIRST, Entry, Run, Section, State, is_wrong, worst_first
 from remediate.pki.secret_scan import leak
 
 __all__ = ["Attachment", "Entry", "HoldsSecret", "Letter", "Run", "Section", "State", "compose", "news", "state_digest"]

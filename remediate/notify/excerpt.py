@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection
 
-from remediate.upshot import host_of
+from remediate.notify.report import host_of
 
 
 def excerpt(results: bytes, hosts: Collection[str]) -> bytes:

@@ -13,21 +13,20 @@ from typing import Final
 
 from audit.text import listing, moment, one_line
 from audit.verdict import Severity
-from remediate.account import Account
-from remediate.contact import group_by_reader
-from remediate.delivery import deliver
-from remediate.entries import by_host, sections_of
-from remediate.excerpt import excerpt
 from remediate.hosts.session import Hands
-from remediate.letter import Attachment, Letter, compose, news, state_digest, subject
-from remediate.letter_parts import Entry, Section, hosts_worst_first
 from remediate.model.case import Case
 from remediate.model.outcome import Ending
-from remediate.readers import contacts
+from remediate.notify.account import Account
+from remediate.notify.changes import Told, last_told, since, still_heard, superseded
+from remediate.notify.channels.email_message import Attachment, Letter, compose, news, state_digest, subject
+from remediate.notify.delivery import deliver
+from remediate.notify.excerpt import excerpt
+from remediate.notify.items import by_host, sections_of
+from remediate.notify.notification import Entry, Section, hosts_worst_first
+from remediate.notify.recipients import contacts, group_by_reader
+from remediate.notify.report import Upshot
 from remediate.state.journal import Outcome
 from remediate.state.outbox import Outbox
-from remediate.told import Told, last_told, since, still_heard, superseded
-from remediate.upshot import Upshot
 
 RESULTS: Final = "results.jsonl"
 _UNASKED: Final = "nobody is written to: there is no [mail] in the configuration"

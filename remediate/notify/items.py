@@ -1,23 +1,67 @@
-"""The cases of a run as entries of a letter: one for each certificate, for all services that use it.
+"""How the last try of a case ended: this run's, or an earlier one's where the case was not tried this time.
 
-It knows plans, endings and the journal; it refuses to know readers, and what was told before.
+A case that is not due, or that a run did not come to, is as wrong as it was, for the same reason: who was told that is
+not told again. It reads the journal.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from itertools import groupby
 from typing import Final
 
+from audit.result import Result
 from audit.text import listing, moment
-from audit.verdict import Severity
-from remediate.letter_parts import Entry, State
-from remediate.model.case import VALIDATED, Case, Reason, Repair
+from audit.verdict import Severity, Verdict
+from remediate.model.case import VALIDATED, Case, FindingKey, Reason, Repair
 from remediate.model.causes import Cause
 from remediate.model.outcome import Ending
-from remediate.model.plan import WaitingCase
+from remediate.model.plan import Explained, Kind, WaitingCase
+from remediate.notify.notification import Entry, Section, State
+from remediate.notify.report import Upshot, host_of
+from remediate.planning.fleet import is_silenced
 from remediate.state.journal import Journal
-from remediate.tried import Tried, as_last_tried
-from remediate.upshot import Upshot
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """How a try ended: `kind`, `step`, `cause` and `note` as in an ending."""
+
+    case: Case
+    kind: str
+    step: str
+    cause: Cause | None
+    note: str
+    next_at: datetime | None
+
+
+def as_last_tried(ending: Ending, journal: Journal) -> Tried:
+    """Return the ending of the last try, with when the next one may be."""
+    now = Tried(ending.case, ending.kind, ending.step, ending.cause, _brief(ending), ending.next_at)
+    if ending.kind != "waiting":
+        return now
+    last = next(reversed(journal.ledger.attempts(ending.case.id)), None)
+    if last is None or last.cause is None or last.ended == "proven" or _is_over(ending.case, last.at, journal):
+        return now
+    # the note of what is not due repeats that of the last try
+    beside = "" if ending.cause is Cause.RUN_NOT_DUE else f"\nnot tried this time: {ending.note}"
+    return Tried(ending.case, last.ended, last.step, last.cause, f"{last.note}{beside}", ending.next_at)
+
+
+def _is_over(case: Case, tried: datetime, journal: Journal) -> bool:
+    """Tell whether the case has come to a good end since it was tried: it is another time that it is wrong now."""
+    ended = journal.outcome(case.id)
+    return ended is not None and ended.kind != "failed" and tried <= ended.at
+
+
+def _brief(ending: Ending) -> str:
+    """Return the note; of a bug of ours its last line, as the trace is in the journal."""
+    if ending.cause is not Cause.RUN_BUG:
+        return ending.note
+    return next((line.strip() for line in reversed(ending.note.splitlines()) if line.strip()), "")
+
 
 _STATES: Final[Mapping[str, State]] = {"proven": "repaired", "failed": "failed"}
 _A_PERSONS: Final = (Cause.OPS_CLOCK_SKEW, Cause.HOST_UNREACHABLE)
@@ -139,3 +183,78 @@ def ports(endpoints: Iterable[str]) -> str:
     """Return endpoints without the host, whose section it is."""
     short = (one.partition("/")[2] if "://" in one.partition("/")[2] else one for one in endpoints)
     return ", ".join(dict.fromkeys(short))
+
+
+_SILENT: Final[tuple[Kind, ...]] = ("well", "waived", "note")
+_WRONG: Final = (Verdict.FAIL, Verdict.INCONCLUSIVE, Verdict.ERROR)
+
+
+def sections_of(upshot: Upshot, level: Severity, *, unknown_fails: bool = True) -> tuple[Section, ...]:
+    """Return one section for each host that there is something to tell about, by name.
+
+    What is below the level that fails a run, and that nothing was tried about, is minor: told beside others, and never
+    a reason to write, as a run that passes is no news.
+    """
+    pairs = (*of_endings(upshot), *of_waiting(upshot), *_of_explained(upshot))
+    return by_host(
+        (host, replace(entry, is_minor=_is_minor(entry, level, unknown_fails=unknown_fails)))
+        for host, entry in pairs
+        if entry.causes != (Cause.HOST_SWITCHED_OFF,)
+        or not all(is_silent(finding, upshot) for finding in entry.findings)
+    )
+
+
+def is_silent(finding: FindingKey, upshot: Upshot) -> bool:
+    """Tell whether its administrator has switched off, on a host, notices about such a finding."""
+    return is_silenced(finding.endpoint, finding.check, upshot.before)
+
+
+def by_host(pairs: Iterable[tuple[str, Entry]]) -> tuple[Section, ...]:
+    """Return entries in sections, the hosts by name."""
+    ordered = sorted(pairs, key=lambda pair: pair[0])
+    grouped = groupby(ordered, key=lambda pair: pair[0])
+    return tuple(Section(host, tuple(entry for _, entry in mine)) for host, mine in grouped)
+
+
+def _is_minor(entry: Entry, level: Severity, *, unknown_fails: bool) -> bool:
+    is_unknown = entry.causes == (Cause.PLAN_UNKNOWN,) and not unknown_fails
+    return is_unknown or (entry.severity.rank < level.rank and not entry.tried)
+
+
+def _of_explained(upshot: Upshot) -> Iterator[tuple[str, Entry]]:
+    """Yield what is wrong and somebody else's to mend, the endpoints of one service together."""
+    told = [pair for one in upshot.plan.explained if (pair := _told(one, upshot))]
+    for (host, service, check, kind, _), pairs in groupby(sorted(told, key=_same), key=_same):
+        mine = list(pairs)
+        (one, result), cause = mine[0], Cause(f"plan.{kind}")
+        endpoints = tuple(explained.endpoint for explained, _ in mine)
+        yield (
+            host,
+            Entry(
+                state="failed",
+                services=(service,) if service else (),
+                endpoint=ports(endpoints),
+                check=check,
+                reason=one.message,
+                severity=result.severity,
+                causes=(cause,),
+                happened=one.why,
+                to_do=cause.advice,
+                findings=tuple(FindingKey(endpoint, check) for endpoint in endpoints),
+            ),
+        )
+
+
+def _same(told: tuple[Explained, Result]) -> tuple[str, str, str, str, str]:
+    one, result = told
+    return host_of(one.endpoint), result.service or "", result.check, one.kind, one.message
+
+
+def _told(one: Explained, upshot: Upshot) -> tuple[Explained, Result] | None:
+    """Return what is told of an explanation with its finding; None where it is well, or follows from another."""
+    result = upshot.found(one.endpoint, one.check)
+    if one.kind in _SILENT or result is None or "because" in result.detail:
+        return None
+    now = upshot.verdict(one.endpoint, result.check)
+    is_told = now in _WRONG and not is_silenced(one.endpoint, result.check, upshot.before)
+    return (one, result) if is_told else None

@@ -19,7 +19,7 @@ from functools import partial
 from typing import Any, Final, Protocol
 
 from audit.json_codec import format_time, parse_time
-from remediate.post import Deferred, Delivered, Envelope, Outcome, Post, Refused, Unknown
+from remediate.notify.channels.base import Deferred, Delivered, Envelope, Outcome, Post, Refused, Unknown
 
 _FIRST_PAUSE: Final = timedelta(minutes=30)  # RFC 5321 4.5.4.1
 _LONGEST_PAUSE: Final = timedelta(hours=4)  # so that every nightly run tries

@@ -8,9 +8,9 @@ from datetime import datetime
 from audit.host.cpanel import is_address
 from audit.redaction import Secrets
 from audit.verdict import Severity
-from remediate.contact_policy import ContactPolicy
-from remediate.letter import Run
-from remediate.post import Post
+from remediate.notify.channels.base import Post
+from remediate.notify.channels.email_message import Run
+from remediate.notify.recipients import ContactPolicy
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,171 @@
+"""`python -m remediate`, which is `sslaudit repair` too: plans repairs from an audit's results, runs and lists them.
+
+It reads the clock and the arguments; the commands are in `commands`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import signal
+import sys
+import threading
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from types import FrameType
+from typing import Final, NoReturn
+
+from audit.config import (
+    BadConfiguration,
+    Configuration,
+    profile_named,
+    read_anchors,
+    read_configuration,
+    state_folder,
+    trusted,
+)
+from audit.config.arguments import USAGE_ERROR, Parser
+from audit.policy import BadProfile
+from audit.probe import Limits
+from remediate.challenges.dns_lookup import LookUps, Roots
+from remediate.cli.commands import Done, apply, make_plan, read_plan, release, resume, roll_back, status
+from remediate.cli.rediscovery import Access
+from remediate.execution.tlsa_preview import Resolution
+from remediate.model.audit_results import BadEvidence
+from remediate.model.options import Assignment
+from remediate.run import insist_on_usable
+from remediate.state.database import UnusableState
+from remediate.state.lock import Held
+from remediate.wiring import root_hints
+
+FAILED: Final = 1  # the exit statuses are pytest's
+INTERRUPTED: Final = 2
+
+
+def main(arguments: Sequence[str] | None = None, program: str = "python -m remediate") -> int:
+    """Run one command and return its exit status; `program` is how the user calls it."""
+    options = _parser(program).parse_args(arguments)
+    try:
+        done = _do(options)
+    except (BadConfiguration, BadEvidence, BadProfile, UnusableState, Held, OSError, UnicodeDecodeError) as error:
+        sys.stderr.write(f"{program} {options.command}: {error}\n")
+        return USAGE_ERROR
+    except KeyboardInterrupt:
+        sys.stderr.write(f"{program} {options.command}: interrupted; the next run goes on where this one ended\n")
+        return INTERRUPTED
+    sys.stdout.writelines(f"{line}\n" for line in done.lines)
+    return 0 if done.is_well else FAILED
+
+
+def _parser(program: str) -> Parser:
+    about = "Plan repairs from the results of an audit, run them, list them and take them back."
+    parser = Parser(prog=program, description=about)
+    commands = parser.add_subparsers(dest="command", required=True)
+    planning = commands.add_parser("plan", help="print what the results of an audit call for; change nothing")
+    planning.add_argument("results", type=Path, help="the file that --audit-results wrote")
+    planning.add_argument("--json", action="store_true", help="print one JSON object, as `apply` reads it")
+    applying = commands.add_parser("apply", help="repair what a plan says, and what is unfinished")
+    applying.add_argument(
+        "plan", nargs="?", default="-", help="what `plan RESULTS --json` printed; - is standard input"
+    )
+    resuming = commands.add_parser("resume", help="take up the repairs that have not ended")
+    asking = commands.add_parser("status", help="print the repairs that have not ended; change nothing")
+    rolling = commands.add_parser("rollback", help="go back to what was there before a repair")
+    rolling.add_argument("case", help="the case's id, as `status` and the reports name it")
+    releasing = commands.add_parser("release", help="leave the product: make links of earlier versions files again")
+    releasing.add_argument("case", nargs="?", help="the case's id, as `status` and the reports name it")
+    releasing.add_argument("--all", action="store_true", help="every case on every host")
+    for command in (planning, applying, resuming, asking, rolling, releasing):
+        command.add_argument("--config", metavar="FILE", help="the configuration file")
+        command.add_argument("--issuer", metavar="NAME", help="which issuer orders: [issuer.NAME]")
+    for command in (applying, resuming, asking, rolling, releasing):
+        command.add_argument("--state", metavar="DIR", type=Path, help="the state folder")
+    for command in (applying, resuming, rolling, releasing):
+        _add_access(command)
+    return parser
+
+
+def _add_access(command: argparse.ArgumentParser) -> None:
+    """Add the options of what is logged into."""
+    add = command.add_argument
+    add("--hosts", default="", help="hosts as for pytest, with commas between them")
+    add("--ssh-config", metavar="FILE", help="as for pytest")
+    add("--ssh-identity-file", metavar="FILE", help="as for pytest")
+    add("--ansible-inventory", metavar="FILE", help="as for pytest")
+    add("--sudo", action="store_true", help="as for pytest")
+    add("--trust", metavar="SOURCE", action="append", help="trust anchors: mozilla (default), system, or a PEM file")
+    add("--allow-retry", action="store_true", help="queue one continuation where the issuer is still working (atd)")
+    add("--no-retry", action="store_true", help="never queue a continuation")
+    add("--verbose", "-v", action="store_true", help="print what is done, step by step")
+
+
+def _do(options: argparse.Namespace) -> Done:
+    configuration = read_configuration(Path.cwd(), options.config)
+    now = datetime.now(UTC)
+    if options.command == "plan":
+        assignment = Assignment(configuration, Path(), anchors=read_anchors(()), command="plan", issuer=options.issuer)
+        resolution = Resolution(LookUps(Roots(root_hints(assignment))), _limits(configuration), threading.Event())
+        return make_plan(options.results, assignment.bounds, resolution, now, as_json=options.json)
+    state = options.state or _state(configuration)
+    if options.command == "status":
+        return status(state, now)
+    assignment, access = _assignment(options, configuration, state), _access(options)
+    insist_on_usable(assignment)
+    if options.command == "resume":
+        return resume(assignment, access)
+    if options.command == "release":
+        if bool(options.case) == options.all:
+            raise BadEvidence("release takes either a case or --all")
+        return release(options.case, assignment, access)
+    if options.command == "rollback":
+        return roll_back(options.case, assignment, access)
+    text = sys.stdin.read() if options.plan == "-" else Path(options.plan).read_text(encoding="utf-8")
+    return apply(read_plan(text, options.plan), assignment, access)
+
+
+def _state(configuration: Configuration) -> Path:
+    return configuration.path(configuration.state) if configuration.state else state_folder()
+
+
+def _assignment(options: argparse.Namespace, configuration: Configuration, state: Path) -> Assignment:
+    stop = threading.Event()
+
+    def interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
+        stop.set()
+        raise KeyboardInterrupt
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, interrupt)
+    return Assignment(
+        configuration,
+        state,
+        anchors=read_anchors(options.trust or trusted(configuration)),
+        command=shlex.join(["remediate", options.command]),
+        limits=_limits(configuration),
+        issuer=options.issuer,
+        profiles=tuple(profile_named(name, configuration) for name in configuration.policy),
+        say=_say if options.verbose else lambda _: None,
+        stop=stop,
+    )
+
+
+def _limits(configuration: Configuration) -> Limits:
+    probe, default = configuration.probe, Limits()
+    return Limits(
+        timeout_s=probe.timeout_s or default.timeout_s,
+        concurrency=probe.concurrency or default.concurrency,
+        per_address=probe.per_address or default.per_address,
+        resolver=probe.resolver,
+    )
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
+def _access(options: argparse.Namespace) -> Access:
+    hosts = tuple(host.strip() for host in options.hosts.split(",") if host.strip())
+    names = ("ssh_config", "ssh_identity_file", "ansible_inventory", "sudo")
+    return Access(hosts, {name: getattr(options, name) for name in names})

@@ -1,0 +1,1 @@
+"""When a case is tried again, and the job that does it."""
