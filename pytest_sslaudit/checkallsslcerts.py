@@ -25,7 +25,8 @@ from audit.config.arguments import USAGE_ERROR, Parser
 from pytest_sslaudit.local import find_configuration, report_folder
 from pytest_sslaudit.own_command import own_command
 from pytest_sslaudit.panel_run import WAIT_S, PanelRun, wait_for_panel
-from pytest_sslaudit.remediation.alone import Held, alone
+from pytest_sslaudit.remediation.alone import alone
+from remediate.state.lock import Held
 from pytest_sslaudit.remediation.spoken import Spoken
 from pytest_sslaudit.voice import Voice, write_line
 
