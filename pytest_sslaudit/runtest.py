@@ -19,9 +19,9 @@ from pytest_sslaudit.built_in_checks import is_built_in
 from pytest_sslaudit.collection import endpoint_of, judged
 from pytest_sslaudit.every_chain import JUDGED, chains_to_judge, combined, judge_each
 from pytest_sslaudit.outcome import Ending, Ruling, broken, ending_of, rule
+from pytest_sslaudit.remediation.first_pass import found_before
 from pytest_sslaudit.reports.results_file import as_properties
 from pytest_sslaudit.run_state import current_run
-from pytest_sslaudit.twice import found_before
 
 RAISED: Final = pytest.StashKey[Judgement]()
 

@@ -46,7 +46,7 @@ def start(config: pytest.Config) -> None:
         controller = Controller(config, settings)
         manager.register(controller, "sslaudit-controller")
         if settings.repair != "no":
-            from pytest_sslaudit.remediation import Remediation  # noqa: PLC0415 - an audit alone does not pay for it
+            from pytest_sslaudit.remediation.hooks import Remediation  # noqa: PLC0415 - an audit alone does not pay for it
 
             manager.register(Remediation(config, controller), "sslaudit-remediation")
         manager.register(Summary(config, controller.tally), "sslaudit-summary")

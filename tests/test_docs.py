@@ -14,8 +14,7 @@ import pytest
 from audit.config import read_configuration
 from audit.endpoint import PORTS
 from audit.observation import Observation
-from pytest_sslaudit import checkallsslcerts
-from pytest_sslaudit.cli import program
+from pytest_sslaudit.cli import checkallsslcerts, program
 from remediate.cli.main import main as repair_program
 from tests import documents
 from tests.audit.facts import served

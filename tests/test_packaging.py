@@ -134,7 +134,7 @@ def test_the_metadata_says_what_it_is(installed: Installed) -> None:
     assert (said["Name"], said["License-Expression"], said["Requires-Python"]) == ("pytest-sslaudit", "MIT", ">=3.11")
     assert "Framework :: Pytest" in said.get_all("Classifier", [])
     assert [(one.group, one.name, one.value) for one in about.entry_points] == [
-        ("console_scripts", "checkallsslcerts", "pytest_sslaudit.checkallsslcerts:main"),
+        ("console_scripts", "checkallsslcerts", "pytest_sslaudit.cli.checkallsslcerts:main"),
         ("console_scripts", "sslaudit", "pytest_sslaudit.cli.program:main"),
         ("pytest11", "sslaudit", "pytest_sslaudit.plugin"),
     ]

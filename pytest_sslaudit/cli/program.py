@@ -11,8 +11,8 @@ from typing import Final
 from audit.config.arguments import Parser
 from pytest_sslaudit.cli.collector import add_collector
 from pytest_sslaudit.cli.repair import REPAIR, add_repair, repair
-from pytest_sslaudit.timer import add_timer
-from pytest_sslaudit.timer_files import Machine
+from pytest_sslaudit.cli.timer import add_timer
+from pytest_sslaudit.cli.timer_files import Machine
 
 PROGRAM: Final = "sslaudit"
 

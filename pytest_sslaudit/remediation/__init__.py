@@ -1,7 +1,1 @@
-"""The one place of the plugin that knows the repair: with `--remediate` it stands between two judgements."""
-
-from __future__ import annotations
-
-from pytest_sslaudit.remediation.hooks import Remediation
-
-__all__ = ["Remediation"]
+"""The repair between two judgements of one run: `--remediate`."""

@@ -21,15 +21,15 @@ from audit.host.discovery import redacted
 from audit.verdict import Verdict
 from audit.x509.path.trust_store import Anchors
 from pytest_sslaudit.controller import Controller
+from pytest_sslaudit.remediation.coverage import Whole
+from pytest_sslaudit.remediation.first_pass import Twice
 from pytest_sslaudit.remediation.progress import RepairProgress
 from pytest_sslaudit.remediation.reobserve import observe_again, touched
-from pytest_sslaudit.remediation.rows import remediation_rows
+from pytest_sslaudit.remediation.result_rows import remediation_rows
 from pytest_sslaudit.reports.repairs import RepairRow, counted
 from pytest_sslaudit.reports.results_file import observation_row, row_of
 from pytest_sslaudit.reports.totals import BUG
 from pytest_sslaudit.settings import Settings
-from pytest_sslaudit.twice import Twice
-from pytest_sslaudit.whole import Whole
 from remediate.cli.output import down_lines, ending_lines, ending_row, plan_lines
 from remediate.model.audit_results import Evidence, gather
 from remediate.model.causes import Cause

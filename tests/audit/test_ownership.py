@@ -14,8 +14,7 @@ import pytest
 
 from audit.config import BadConfiguration, read_configuration, read_secret
 from audit.config.schema import Secret
-from pytest_sslaudit import checkallsslcerts
-from pytest_sslaudit.cli import program
+from pytest_sslaudit.cli import checkallsslcerts, program
 from remediate.cli.main import main as repair_program
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="files of other users are made by root")

@@ -17,11 +17,10 @@ import pytest
 
 from audit.config import BadConfiguration, Configuration
 from audit.config.schema import Issuer, Mail, Remediate
-from pytest_sslaudit import local
-from pytest_sslaudit.checkallsslcerts import again, main
-from pytest_sslaudit.local import find_configuration, report_folder, with_defaults
-from pytest_sslaudit.own_command import own_command
-from pytest_sslaudit.voice import Voice
+from pytest_sslaudit.cli import local_server
+from pytest_sslaudit.cli.checkallsslcerts import again, main
+from pytest_sslaudit.cli.console import Voice
+from pytest_sslaudit.cli.local_server import find_configuration, own_command, report_folder, with_defaults
 from remediate.state.lock import locked
 from tests.lab.demo import served
 from tests.plugin.evidence import rows
@@ -43,7 +42,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
 
 def check(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run the command as a nightly job does: in a folder of no meaning, with its reports in one of their own."""
-    command = [sys.executable, "-W", "error", "-m", "pytest_sslaudit.checkallsslcerts", *arguments]
+    command = [sys.executable, "-W", "error", "-m", "pytest_sslaudit.cli.checkallsslcerts", *arguments]
     environment = {**os.environ, "LOGS_DIRECTORY": str(folder), "PYTEST_ADDOPTS": "--collect-only"}
     return subprocess.run(command, env=environment, cwd="/", capture_output=True, text=True, check=False, timeout=180)
 
@@ -91,7 +90,7 @@ def test_a_night_in_which_all_is_replaced_and_one_in_which_all_is_well(lab: Any,
 def reports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return the folder of the reports of commands in this process, and see that no configuration of ours is found."""
     monkeypatch.setenv("LOGS_DIRECTORY", str(tmp_path / "reports"))
-    monkeypatch.setattr(local, "PLACES", ())
+    monkeypatch.setattr(local_server, "PLACES", ())
     return tmp_path / "reports"
 
 

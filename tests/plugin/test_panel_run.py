@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_sslaudit.panel_run import PanelRun, panel_run
+from pytest_sslaudit.cli.cpanel_run import PanelRun, panel_run
 
 SCRIPT = "/usr/local/cpanel/bin/checkallsslcerts"
 UPDATE = "/usr/local/cpanel/scripts/upcp"

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from pytest_sslaudit.cli.program import main
-from pytest_sslaudit.timer import main as timer_program
+from pytest_sslaudit.cli.timer import main as timer_program
 from remediate.cli.main import main as repair_program
 
 COMMANDS = ("install-timer", "remove-timer", "timer-status", "collector", "repair")

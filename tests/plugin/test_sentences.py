@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_sslaudit.remediation.sentences import Teller, lines_of
+from pytest_sslaudit.cli.narrator import Teller, lines_of
 from remediate.model.audit_results import gather
 from remediate.model.options import Bounds
 from tests.remediate.panels import endpoint, fresh, service

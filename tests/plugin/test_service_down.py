@@ -40,7 +40,7 @@ def night(tmp_path_factory: pytest.TempPathFactory) -> Night:
         text, count = re.subn(r"(?m)^reload = .*$", lambda _: f"reload = {broken}", file.read_text())
         assert count == 1
         file.write_text(trusted + text)
-        command = [sys.executable, "-W", "error", "-m", "pytest_sslaudit.checkallsslcerts", "--config", str(file)]
+        command = [sys.executable, "-W", "error", "-m", "pytest_sslaudit.cli.checkallsslcerts", "--config", str(file)]
         environment = {**os.environ, "LOGS_DIRECTORY": str(reports)}
         done = subprocess.run(
             command, env=environment, cwd="/", capture_output=True, text=True, check=False, timeout=180

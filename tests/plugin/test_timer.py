@@ -7,14 +7,15 @@ import shlex
 import shutil
 import stat
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from pytest_sslaudit.cli.local_server import own_command
 from pytest_sslaudit.cli.program import main
-from pytest_sslaudit.own_command import own_command
-from pytest_sslaudit.timer_files import Machine
-from pytest_sslaudit.timer_texts import CRON, MARKER, SERVICE, TIMER, BadTime, nightly
+from pytest_sslaudit.cli.timer_files import Machine
+from pytest_sslaudit.cli.timer_units import CRON, MARKER, SERVICE, TIMER, BadTime, nightly
 
 COMMAND = (*own_command("checkallsslcerts"), "--allow-retry")
 PYTHONS = ("PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP", "PYTHONUSERBASE")
@@ -263,26 +264,41 @@ def test_timer_that_starts_python_without_p_is_not_well(
     machine: Machine, kind: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("sys.executable", "/opt/x/bin/python")  # beside which there is no program of ours
-    assert own_command("checkallsslcerts") == ("/opt/x/bin/python", "-P", "-m", "pytest_sslaudit.checkallsslcerts")
+    assert own_command("checkallsslcerts") == ("/opt/x/bin/python", "-P", "-m", "pytest_sslaudit.cli.checkallsslcerts")
     installed_earlier(machine, kind, "/opt/x/bin/python -m pytest_sslaudit.checkallsslcerts")
     assert main(["timer-status"], machine) == 1
     said = capsys.readouterr().out
     assert (
-        "runs another program than /opt/x/bin/python -P -m pytest_sslaudit.checkallsslcerts: `sslaudit install" in said
+        "runs another program than /opt/x/bin/python -P -m pytest_sslaudit.cli.checkallsslcerts: `sslaudit install"
+        in said
     )
     if kind == "--cron":
         assert main(["install-timer", kind], machine) == 0
         assert (
-            "/opt/x/bin/python -P -m pytest_sslaudit.checkallsslcerts --allow-retry" in machine.place(CRON).read_text()
+            "/opt/x/bin/python -P -m pytest_sslaudit.cli.checkallsslcerts --allow-retry"
+            in machine.place(CRON).read_text()
         )
         assert main(["timer-status"], machine) == 0
+
+
+@pytest.mark.parametrize("former", ["-m pytest_sslaudit.checkallsslcerts", "-P -m pytest_sslaudit.checkallsslcerts"])
+def test_timer_that_names_the_former_module_still_runs_the_program(machine: Machine, former: str) -> None:
+    installed_earlier(machine, "--cron", f"{sys.executable} {former}")
+    (line,) = (line for line in machine.place(CRON).read_text().splitlines() if sys.executable in line)
+    command = shlex.split(line[line.index(sys.executable) :])
+    # The job as it is installed, but for a configuration that is not there: it ends where the program reads it.
+    done = subprocess.run(
+        [*command[:-1], "--config", "/nowhere.toml"], cwd="/", capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (4, ""), done.stderr
+    assert "/nowhere.toml" in done.stderr
 
 
 def test_job_that_we_start_imports_nothing_from_its_directory(tmp_path: Path) -> None:
     for name in ("audit", "pytest_sslaudit", "pytest", "argparse"):
         (tmp_path / f"{name}.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\n")
     program = Path(own_command("checkallsslcerts")[0])
-    module = (str(program.parent / "python"), "-P", "-m", "pytest_sslaudit.checkallsslcerts")
+    module = (str(program.parent / "python"), "-P", "-m", "pytest_sslaudit.cli.checkallsslcerts")
     for command in (own_command("checkallsslcerts"), module):
         done = subprocess.run([*command, "--version"], cwd=tmp_path, capture_output=True, text=True, check=False)
         assert (done.returncode, done.stdout.split()[:1]) == (0, ["checkallsslcerts"]), done.stderr

@@ -16,7 +16,9 @@ pytestmark = [pytest.mark.real, pytest.mark.usefixtures("overlays")]
 
 UPDATE = "/usr/local/cpanel/scripts/upcp"
 SCRIPT = "/usr/local/cpanel/bin/checkallsslcerts"
-_WAITS = "import sys; from pytest_sslaudit.checkallsslcerts import main; sys.exit(main([], wait_s=float(sys.argv[1])))"
+_WAITS = (
+    "import sys; from pytest_sslaudit.cli.checkallsslcerts import main; sys.exit(main([], wait_s=float(sys.argv[1])))"
+)
 _BIN = Path(sys.executable).parent
 _END = "kill $(cat /run/upcp.pid) 2>/dev/null || :"
 _SLEEPS = "#!/bin/sh\ntrap 'kill $!' TERM\nsleep 300 & wait\n"

@@ -31,7 +31,7 @@ SENTENCES: Final = [
     "certificate from the cPanel Store."
     for service in ("cpanel", "dovecot", "exim", "ftp")
 ]
-TIMER: Final = ("env", "-C", str(CHECKOUT), sys.executable, "-m", "pytest_sslaudit.timer")
+TIMER: Final = ("env", "-C", str(CHECKOUT), sys.executable, "-m", "pytest_sslaudit.cli.timer")
 FILE: Final = r"/\.well-known/pki-validation/(?P<file>[0-9A-F]{32}\.txt)"
 KEPT_WELL: Final = (
     *("dcv.http-unreachable", "dcv.redirect-illegal", "dcv.stale-token", "dcv.firewall", "dcv.firewall-narrow"),

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from pytest_sslaudit.own_command import own_command
+from pytest_sslaudit.cli.local_server import own_command
 from tests.real.host import Host, HostFile
 from tests.real.overlay import CHECKOUT
 from tests.real.panel import names

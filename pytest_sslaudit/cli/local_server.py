@@ -1,11 +1,9 @@
-"""The server that a command is started on: its configuration, what holds where nothing is written, and its reports.
-
-It reads and makes files; it audits nothing and logs in nowhere.
-"""
+"""Where this server keeps its configuration, reports and program."""
 
 from __future__ import annotations
 
 import os
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -63,3 +61,11 @@ def report_folder() -> Path:
     own = own_directory(folder)
     own.chmod(0o700)
     return own
+
+
+def own_command(name: str) -> tuple[str, ...]:
+    """Return the program beside the interpreter, by its full path, or `python -P -m` and the module of that name."""
+    program = Path(sys.executable).parent / name
+    if os.access(program, os.X_OK):
+        return (str(program),)
+    return (sys.executable, "-P", "-m", f"pytest_sslaudit.cli.{name}")

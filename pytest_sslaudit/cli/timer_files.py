@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from pytest_sslaudit.timer_texts import CRON, MARKER, SERVICE, TIMER, UNITS
+from pytest_sslaudit.cli.timer_units import CRON, MARKER, SERVICE, TIMER, UNITS
 
 _UNIT: Final = f"{UNITS}.timer"
 _LEFT: Final = (

@@ -15,10 +15,9 @@ from typing import Final
 
 from audit.config import BadConfiguration
 from audit.config.arguments import USAGE_ERROR, Parser
-from pytest_sslaudit.local import find_configuration
-from pytest_sslaudit.own_command import own_command
-from pytest_sslaudit.timer_files import Machine, Refused
-from pytest_sslaudit.timer_texts import CRON, SERVICE, TIMER, BadTime, Nightly, is_started_by, nightly
+from pytest_sslaudit.cli.local_server import find_configuration, own_command
+from pytest_sslaudit.cli.timer_files import Machine, Refused
+from pytest_sslaudit.cli.timer_units import CRON, SERVICE, TIMER, BadTime, Nightly, is_started_by, nightly
 
 ABSENT: Final = 1
 _AT: Final = "04:00"
