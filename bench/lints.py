@@ -176,7 +176,7 @@ def said(certificate: Certificate) -> dict[str, tuple[str, ...]]:
     """Return by check what we say of a certificate: the id of each rule of a book that it breaks, or a clause."""
     as_leaf = not is_of_ca(read_outline(certificate.der))
     by_books = {
-        check: tuple(breach.rule.id for breach in lint(certificate.der, rules, as_leaf=as_leaf).breaches)
+        check: tuple(violation.rule for violation in lint(certificate.der, rules, as_leaf=as_leaf).violations)
         for check, rules in BOOKS.items()
     }
     return by_books | {check: _told(judge, certificate) for check, judge in OWN.items()}

@@ -105,7 +105,7 @@ def here(case: Case, *, is_bounded: bool = True) -> tuple[bool, str]:
         max_depth=case["max_chain_depth"] if is_bounded else None,
         crls=[der_of(pem.replace("X509 CRL", "CERTIFICATE")) for pem in case["crls"]],
     )
-    return found.ok, "; ".join(map(str, found.refusals))
+    return found.ok, "; ".join(map(str, found.violations))
 
 
 def _library(case: Case) -> tuple[bool, str]:

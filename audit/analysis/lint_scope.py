@@ -11,7 +11,7 @@ from audit.verdict import Finding, Inconclusive, NotApplicable, Remedy
 from audit.x509.certificate import MALFORMED, Certificate
 from audit.x509.lint import Rule, lint
 from audit.x509.path.served_chain import Chain
-from audit.x509.violation import Refusal
+from audit.x509.violation import PathViolation
 
 
 def require_bound(chain: Chain, observation: Observation, policy: Policy) -> None:
@@ -38,19 +38,21 @@ def require_public(chain: Chain) -> None:
     raise NotApplicable("its issuer is not publicly trusted, and the rules bind only those that are")
 
 
-def require_rules(certificate: Certificate, rules: tuple[Rule, ...], refusals: tuple[Refusal, ...] = ()) -> None:
+def require_rules(
+    certificate: Certificate, rules: tuple[Rule, ...], violations: tuple[PathViolation, ...] = ()
+) -> None:
     """Raise what a check of these rules ends with, unless the certificate keeps them all.
 
-    `refusals` are what the rule books forbid in its path; of one clause what a rule says of the leaf is enough. If only
-    certificates above the leaf break them, no new leaf helps.
+    `violations` are what the rule books forbid in its path; of one clause what a rule says of the leaf is enough. If
+    only certificates above the leaf break them, no new leaf helps.
     """
     seen = lint(certificate.der, rules)
-    broken = dict.fromkeys(breach.rule.source for breach in seen.breaches)
-    others = [refusal for refusal in refusals if refusal.position or refusal.clause not in broken]
-    found = (*seen.breaches, *others)
+    broken = dict.fromkeys(violation.clause for violation in seen.violations)
+    others = [violation for violation in violations if violation.position or violation.clause not in broken]
+    found = (*seen.violations, *others)
     if found:
-        clauses = list(dict.fromkeys((*broken, *(refusal.clause for refusal in others))))
-        of_leaf = seen.breaches or any(not refusal.position for refusal in others)
+        clauses = list(dict.fromkeys((*broken, *(violation.clause for violation in others))))
+        of_leaf = seen.violations or any(not violation.position for violation in others)
         raise Finding(
             listing(found), observed=list(map(str, found)), required=clauses, remedy=None if of_leaf else Remedy.MANUAL
         )

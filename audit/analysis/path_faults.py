@@ -15,9 +15,9 @@ from audit.x509.certificate import Certificate
 from audit.x509.identifiers import covers
 from audit.x509.lint.extended_key_usage import eku_faults, presents_names
 from audit.x509.path.served_chain import Chain
-from audit.x509.path.validator import profile_refusals_of_server
+from audit.x509.path.validator import profile_violations_of_server
 from audit.x509.public_keys import leaf_weaknesses, small_factors, weaknesses
-from audit.x509.violation import Refusal
+from audit.x509.violation import PathViolation
 
 UNVERIFIED: Final = ("RFC 5280 6.1.3 a 1",)  # follows from an algorithm or a key that is refused itself
 DATES: Final = ("RFC 5280 4.1.2.5",)
@@ -41,7 +41,7 @@ def require_sound(chains: Iterable[Chain], endpoint: Endpoint, policy: Policy) -
         require_anchored(chain)
         leaf = chain.leaf
         unsound = (
-            ("chain.invalid-path", bool(refusals_of_path(chain, policy))),
+            ("chain.invalid-path", bool(violations_of_path(chain, policy))),
             ("cert.expired", leaf.not_after < chain.at),
             ("cert.not-yet-valid", leaf.not_before > chain.at),
             ("cert.name-mismatch", not covers(leaf, endpoint.reference)),
@@ -51,70 +51,70 @@ def require_sound(chains: Iterable[Chain], endpoint: Endpoint, policy: Policy) -
                 raise Inconclusive(f"the certificate {leaf} is not sound by itself", because=check)
 
 
-def refusals_of_path(chain: Chain, policy: Policy) -> tuple[Refusal, ...]:
+def violations_of_path(chain: Chain, policy: Policy) -> tuple[PathViolation, ...]:
     """Return why clients refuse the path, but for what another check of the endpoint reports."""
-    return tuple(refusal for refusal in chain.validation.refusals if not is_reported(refusal, chain, policy))
+    return tuple(violation for violation in chain.validation.violations if not is_reported(violation, chain, policy))
 
 
-def profile_refusals(chain: Chain, policy: Policy) -> tuple[Refusal, ...]:
+def profile_violations(chain: Chain, policy: Policy) -> tuple[PathViolation, ...]:
     """Return what only a rule book forbids in a path that clients accept, but for what another check reports."""
-    if chain.validation.refusals:
+    if chain.validation.violations:
         return ()
-    above = (refusal for refusal in chain.validation.profile_refusals if refusal.position != 0)
-    refusals = (*profile_refusals_of_server(chain.leaf.der), *above)
-    return tuple(refusal for refusal in refusals if not is_reported(refusal, chain, policy))
+    above = (violation for violation in chain.validation.profile_violations if violation.position != 0)
+    violations = (*profile_violations_of_server(chain.leaf.der), *above)
+    return tuple(violation for violation in violations if not is_reported(violation, chain, policy))
 
 
-def refusals_above_leaf(chain: Chain) -> tuple[Refusal, ...]:
+def violations_above_leaf(chain: Chain) -> tuple[PathViolation, ...]:
     """Return why clients refuse the path whatever its leaf is."""
-    refusals = chain.validation.refusals
-    return tuple(one for one in refusals if one.position != 0 and one.clause not in UNVERIFIED)
+    violations = chain.validation.violations
+    return tuple(one for one in violations if one.position != 0 and one.clause not in UNVERIFIED)
 
 
-def remedy_of(refusals: tuple[Refusal, ...], chain: Chain, policy: Policy, server: HostView | None) -> str:
+def remedy_of(violations: tuple[PathViolation, ...], chain: Chain, policy: Policy, server: HostView | None) -> str:
     """Return `rechain` if other certificates of the CAs are at hand or can be published, else `reissue`.
 
     An intermediate that is not valid now may have been replaced by its CA, under the same name and key.
     """
-    are_dates = all(refusal.clause in DATES and _is_of_intermediate(refusal, chain) for refusal in refusals)
+    are_dates = all(violation.clause in DATES and _is_of_intermediate(violation, chain) for violation in violations)
     return "rechain" if are_dates or completing_file(chain, policy, server) else "reissue"
 
 
 def completing_file(chain: Chain, policy: Policy, server: HostView | None) -> str | None:
     """Return the path of a file on the host with whose certificates clients accept the path, or None."""
     extended = ((path, chain.extended_by(bundle)) for path, bundle in bundles(server))
-    return next((path for path, one in extended if one.is_anchored and not refusals_of_path(one, policy)), None)
+    return next((path for path, one in extended if one.is_anchored and not violations_of_path(one, policy)), None)
 
 
-def is_reported(refusal: Refusal, chain: Chain, policy: Policy) -> bool:
-    """Return whether another check reports what a refusal says of one certificate of the path."""
-    if refusal.clause in UNVERIFIED:
+def is_reported(violation: PathViolation, chain: Chain, policy: Policy) -> bool:
+    """Return whether another check reports what a violation says of one certificate of the path."""
+    if violation.clause in UNVERIFIED:
         return True
-    if refusal.position is None or chain.path is None:
+    if violation.position is None or chain.path is None:
         return False
-    certificate = chain.path[refusal.position]
-    is_leaf, is_anchor = refusal.position == 0, 0 < refusal.position == len(chain.path) - 1
+    certificate = chain.path[violation.position]
+    is_leaf, is_anchor = violation.position == 0, 0 < violation.position == len(chain.path) - 1
     if is_anchor:
         return False
-    checks = _checks_of_leaf(refusal) if is_leaf else _checks_of_intermediate(refusal)
+    checks = _checks_of_leaf(violation) if is_leaf else _checks_of_intermediate(violation)
     return any(policy.applies(check) and _fails(check, certificate, policy.having(check)) for check in checks)
 
 
-def _is_of_intermediate(refusal: Refusal, chain: Chain) -> bool:
-    return refusal.position is not None and 0 < refusal.position < len(chain.validation.path) - 1
+def _is_of_intermediate(violation: PathViolation, chain: Chain) -> bool:
+    return violation.position is not None and 0 < violation.position < len(chain.validation.path) - 1
 
 
-def _checks_of_leaf(refusal: Refusal) -> Iterator[str]:
+def _checks_of_leaf(violation: PathViolation) -> Iterator[str]:
     by_clause = ((DATES, "cert.expired"), (KEY, "key.weak"), (SIGNATURE, "cert.weak-signature"),
                  (USAGE, "cert.eku-missing-serverauth"), (NAMES, "cert.san-missing"))  # fmt: skip
-    yield from (check for clauses, check in by_clause if refusal.clause in clauses)
-    if refusal.clause in UNREADABLE:
+    yield from (check for clauses, check in by_clause if violation.clause in clauses)
+    if violation.clause in UNREADABLE:
         yield "cert.malformed"
 
 
-def _checks_of_intermediate(refusal: Refusal) -> Iterator[str]:
+def _checks_of_intermediate(violation: PathViolation) -> Iterator[str]:
     by_clause = ((KEY, "chain.weak-ca-key"), (SIGNATURE, "cert.weak-signature"), (UNREADABLE, "cert.malformed"))
-    yield from (check for clauses, check in by_clause if refusal.clause in clauses)
+    yield from (check for clauses, check in by_clause if violation.clause in clauses)
 
 
 def _fails(check: str, certificate: Certificate, policy: Policy) -> bool:

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from audit.analysis.chains import chain_faults, forgeable_signatures
 from audit.analysis.installed_files import clock_is_off, successor, unserved
 from audit.analysis.lint_scope import require_bound, require_public, require_rules
-from audit.analysis.path_faults import profile_refusals
+from audit.analysis.path_faults import profile_violations
 from audit.analysis.placeholder import require_own
 from audit.analysis.revocation import rules_of
 from audit.analysis.stapling import must_staple, require_staples, staple_faults, stapled
@@ -136,7 +136,7 @@ def test_profile_is_a_servers(certificate: Certificate, chain: Chain, observatio
     The path keeps the rule books too, in what clients accept although the books forbid it.
     """
     require_bound(chain, observation, policy)
-    require_rules(certificate, PROFILE, profile_refusals(chain, policy))
+    require_rules(certificate, PROFILE, profile_violations(chain, policy))
 
 
 @check("cert.lint-br", severity="low", remedy="reissue", source="BR 7.1, as pkilint has it")

@@ -11,7 +11,7 @@ from audit.analysis.chains import (
     unexpired,
     weak_ca_keys,
 )
-from audit.analysis.path_faults import refusals_of_path, remedy_of, require_anchored
+from audit.analysis.path_faults import remedy_of, require_anchored, violations_of_path
 from audit.analysis.placeholder import require_own
 from audit.checks import check
 from audit.observation import Observation
@@ -42,10 +42,10 @@ def test_path_is_accepted(chain: Chain, observation: Observation, policy: Policy
     """
     require_own(observation, policy)
     require_anchored(chain)
-    refusals = refusals_of_path(chain, policy)
-    require(not refusals, sentence([str(refusal) for refusal in refusals]), observed=list(map(str, refusals)),
+    violations = violations_of_path(chain, policy)
+    require(not violations, sentence([str(violation) for violation in violations]), observed=list(map(str, violations)),
             required="a path that clients accept",
-            remedy=remedy_of(refusals, chain, policy, observation.server))  # fmt: skip
+            remedy=remedy_of(violations, chain, policy, observation.server))  # fmt: skip
 
 
 @check("chain.incomplete", severity="high", remedy="rechain", source="RFC 9846 4.4.2")

@@ -14,7 +14,7 @@ from audit.x509.loading import unwarned
 from audit.x509.member import Member
 from audit.x509.public_keys import KeyFacts
 from audit.x509.signatures import Signature, SignatureAlgorithm, is_made_by, read_identifier
-from audit.x509.violation import PROFILE, Breach
+from audit.x509.violation import PROFILE, Violation
 
 CURVES: Final = {"P-256": "sha256", "P-384": "sha384", "P-521": "sha512"}
 """The curves of public CAs, and the digest that goes with each (BR 7.1.3.2.2)."""
@@ -42,60 +42,60 @@ ADMITTED: Final = frozenset(
 """The algorithm identifiers with SHA-256, SHA-384 and SHA-512, byte for byte (BR 7.1.3.2.1 and 7.1.3.2.2)."""
 
 
-def key_breaches(member: Member) -> Iterator[Breach]:
+def key_violations(member: Member) -> Iterator[Violation]:
     """Yield why a key must not be in a path."""
     key = member.key
     if key is None:
         return  # RFC 5280 4.1.2.7: it cannot be read
     if key.kind == "RSA":
-        yield from _rsa_breaches(key)
+        yield from _rsa_violations(key)
         if member.key_algorithm is not None and member.key_algorithm.is_pss:
-            yield Breach("BR 7.1.3.1.1", "the key is for RSASSA-PSS alone", PROFILE)
+            yield Violation("BR 7.1.3.1.1", "the key is for RSASSA-PSS alone", PROFILE)
     elif key.kind in EDWARDS:
-        yield Breach("BR 6.1.5", f"a key of the kind {key.kind} is not admitted", PROFILE)
+        yield Violation("BR 6.1.5", f"a key of the kind {key.kind} is not admitted", PROFILE)
     elif key.kind != "EC":
-        yield Breach("BR 6.1.5", f"a key of the kind {key.kind} is accepted by no client")
+        yield Violation("BR 6.1.5", f"a key of the kind {key.kind} is accepted by no client")
     elif key.is_explicit:
-        yield Breach("RFC 5480 2.1.1", "the curve of its key is given by parameters instead of by name")
+        yield Violation("RFC 5480 2.1.1", "the curve of its key is given by parameters instead of by name")
     elif (key.bits or 0) < CURVE_BITS:
-        yield Breach("BR 6.1.5", f"a key on the curve {key.curve} is too short")
+        yield Violation("BR 6.1.5", f"a key on the curve {key.curve} is too short")
     elif key.curve not in CURVES:
-        yield Breach("BR 6.1.5", f"a key on the curve {key.curve} is not admitted", PROFILE)
+        yield Violation("BR 6.1.5", f"a key on the curve {key.curve} is not admitted", PROFILE)
 
 
-def _rsa_breaches(key: KeyFacts) -> Iterator[Breach]:
+def _rsa_violations(key: KeyFacts) -> Iterator[Violation]:
     if key.bits not in RSA_BITS:
-        yield Breach("BR 6.1.5", f"RSA with {key.bits} bits; {RSA_BITS[0]} to {RSA_BITS[-1]} are accepted")
+        yield Violation("BR 6.1.5", f"RSA with {key.bits} bits; {RSA_BITS[0]} to {RSA_BITS[-1]} are accepted")
     elif (key.bits or 0) % 8:
-        yield Breach("BR 6.1.5", f"RSA with {key.bits} bits, which is not a multiple of 8", PROFILE)
+        yield Violation("BR 6.1.5", f"RSA with {key.bits} bits, which is not a multiple of 8", PROFILE)
     if key.exponent not in RSA_EXPONENTS:
-        yield Breach("BR 6.1.6", "the RSA exponent is even, below 3 or longer than 256 bits")
+        yield Violation("BR 6.1.6", "the RSA exponent is even, below 3 or longer than 256 bits")
     if key.has_small_factor:
-        yield Breach("BR 6.1.6", "the RSA modulus has a factor below 752", PROFILE)
+        yield Violation("BR 6.1.6", "the RSA modulus has a factor below 752", PROFILE)
 
 
-def signature_breaches(member: Member) -> Iterator[Breach]:
+def signature_violations(member: Member) -> Iterator[Violation]:
     """Yield why the algorithm of a signature must not be in a path; an anchor's signature on itself does not count."""
     if member.inner_algorithm != member.outer_algorithm:
-        yield Breach("RFC 5280 4.1.1.2", "the signature algorithm within is not the one outside")
-    yield from algorithm_breaches(member.inner_algorithm)
+        yield Violation("RFC 5280 4.1.1.2", "the signature algorithm within is not the one outside")
+    yield from algorithm_violations(member.inner_algorithm)
 
 
 @lru_cache(maxsize=256)
-def algorithm_breaches(identifier: bytes) -> tuple[Breach, ...]:
+def algorithm_violations(identifier: bytes) -> tuple[Violation, ...]:
     """Return why a signature must not be made by an algorithm, an AlgorithmIdentifier in DER."""
     if identifier in ADMITTED:
         return ()
     algorithm = algorithm_of(identifier)
     if algorithm is None:
-        return (Breach("RFC 4055 3.1", "the parameters of the signature algorithm cannot be read"),)
+        return (Violation("RFC 4055 3.1", "the parameters of the signature algorithm cannot be read"),)
     if algorithm.digest in FORGEABLE:
-        return (Breach("BR 7.1.3.2", f"the signature algorithm {_shown(algorithm)} can be forged"),)
+        return (Violation("BR 7.1.3.2", f"the signature algorithm {_shown(algorithm)} can be forged"),)
     if algorithm.is_pss and algorithm.mask_digest != algorithm.digest:
-        return (Breach("RFC 4055 3.1", "RSASSA-PSS masks by another digest than it signs"),)
+        return (Violation("RFC 4055 3.1", "RSASSA-PSS masks by another digest than it signs"),)
     if algorithm.digest is None and algorithm.name not in EDWARDS:
-        return (Breach("BR 7.1.3.2", f"the signature algorithm {algorithm.name} is accepted by no client"),)
-    return (Breach("BR 7.1.3.2", f"the signature algorithm {_shown(algorithm)} is not admitted so", PROFILE),)
+        return (Violation("BR 7.1.3.2", f"the signature algorithm {algorithm.name} is accepted by no client"),)
+    return (Violation("BR 7.1.3.2", f"the signature algorithm {_shown(algorithm)} is not admitted so", PROFILE),)
 
 
 def algorithm_of(identifier: bytes) -> SignatureAlgorithm | None:
@@ -112,8 +112,8 @@ def _shown(algorithm: SignatureAlgorithm) -> str:
 
 def is_usable(signer: Member, identifier: bytes) -> bool:
     """Return whether clients verify signatures of a key by an algorithm."""
-    breaches = (*key_breaches(signer), *algorithm_breaches(identifier))
-    return signer.public_key is not None and all(breach.kind == PROFILE for breach in breaches)
+    violations = (*key_violations(signer), *algorithm_violations(identifier))
+    return signer.public_key is not None and all(violation.kind == PROFILE for violation in violations)
 
 
 class Signed(Hashable, Protocol):
@@ -159,7 +159,7 @@ def _is_made_by(signature: Signature, signer: Member) -> bool | None:
         return is_made_by(signer.public_key, signer.key_algorithm, algorithm, signature.octets, signature.signed)
 
 
-def pairing_breaches(member: Member, issuer: Member) -> Iterator[Breach]:
+def pairing_violations(member: Member, issuer: Member) -> Iterator[Violation]:
     """Yield that a digest does not go with the issuer's curve (BR 7.1.3.2.2)."""
     algorithm = algorithm_of(member.inner_algorithm)
     if algorithm is None or issuer.key is None or issuer.key.kind != "EC":
@@ -167,4 +167,4 @@ def pairing_breaches(member: Member, issuer: Member) -> Iterator[Breach]:
     wanted = CURVES.get(issuer.key.curve or "")
     if wanted and algorithm.digest and algorithm.digest != wanted:
         reason = f"it is signed with {algorithm.name} by a key on the curve {issuer.key.curve}"
-        yield Breach("BR 7.1.3.2.2", reason, PROFILE)
+        yield Violation("BR 7.1.3.2.2", reason, PROFILE)

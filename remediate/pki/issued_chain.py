@@ -14,7 +14,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from audit.analysis.chains import distrust
-from audit.analysis.path_faults import DATES, SIGNATURE, UNVERIFIED, USAGE, refusals_above_leaf
+from audit.analysis.path_faults import DATES, SIGNATURE, UNVERIFIED, USAGE, violations_above_leaf
 from audit.endpoint import to_address
 from audit.text import duration, listing, moment, sentence
 from audit.verdict import Inconclusive
@@ -188,14 +188,14 @@ def _path_faults(chain: Chain) -> Iterator[str]:
     if why is not None:
         yield f"no path leads to a trust anchor: {why}"
     if chain.is_anchored:
-        yield from (f"clients refuse the path: {refusal}" for refusal in refusals_above_leaf(chain))
+        yield from (f"clients refuse the path: {violation}" for violation in violations_above_leaf(chain))
 
 
 def _refused_leaf(chain: Chain) -> Iterator[str]:
     """Yield what of the leaf itself clients refuse, but for its dates, digest and usages, which are compared before."""
     told = (*DATES, *SIGNATURE, *USAGE, *UNVERIFIED)
-    refusals = chain.validation.refusals if chain.is_anchored else ()
-    yield from (str(refusal) for refusal in refusals if refusal.position == 0 and refusal.clause not in told)
+    violations = chain.validation.violations if chain.is_anchored else ()
+    yield from (str(violation) for violation in violations if violation.position == 0 and violation.clause not in told)
 
 
 def _unanchored_faults(leaf: Certificate, intermediates: tuple[Certificate, ...]) -> Iterator[str]:

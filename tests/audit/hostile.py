@@ -110,7 +110,7 @@ def _read_certificate(der: bytes) -> None:
 def _read_crl(der: bytes) -> None:
     found = read_crl(der)
     if isinstance(found, RevocationList):
-        list(found.breaches(NOW))
+        list(found.violations(NOW))
 
 
 def _read_ocsp(der: bytes) -> None:

@@ -252,7 +252,7 @@ def validated(
 
 def clauses(found: Validation) -> set[str]:
     """Return the clauses for which a path is refused."""
-    return {refusal.clause for refusal in found.refusals}
+    return {violation.clause for violation in found.violations}
 
 
 def _root_of(leaf: Made | bytes) -> Made:

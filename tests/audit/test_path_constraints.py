@@ -178,4 +178,4 @@ def test_names_and_constraints_without_number_are_not_compared() -> None:
     ca = limited(excluded=[f"x{index}.example.com" for index in range(1100)])
     found = validated(new_leaf(ca, "www.example.com", *many), ca)
     assert clauses(found) == {CLAUSE}
-    assert "too many" in found.refusals[0].reason
+    assert "too many" in found.violations[0].reason

@@ -49,14 +49,14 @@ def test_a_list_in_force_that_does_not_name_the_leaf_shows_it_good() -> None:
 
 def test_a_listed_leaf_is_revoked() -> None:
     found = validated(LEAF, CA, crls=[crl(CA, Entry(4711), LEAF)])
-    assert [str(one) for one in found.refusals] == ["leaf: it was revoked 2026-11-21 10:00 (RFC 5280 6.1.3 a 3)"]
+    assert [str(one) for one in found.violations] == ["leaf: it was revoked 2026-11-21 10:00 (RFC 5280 6.1.3 a 3)"]
 
 
 @pytest.mark.parametrize("reason", sorted(REASONS, key=str))
 def test_every_reason_revokes_a_hold_too(reason: x509.ReasonFlags) -> None:
     found = validated(LEAF, CA, crls=[crl(CA, Entry(LEAF.number, ((x509.CRLReason(reason), False),)))])
     assert clauses(found) == {REVOKED}
-    assert reason.value in found.refusals[0].reason
+    assert reason.value in found.violations[0].reason
 
 
 def test_only_a_delta_takes_a_certificate_from_the_list() -> None:
@@ -68,7 +68,7 @@ def test_only_a_delta_takes_a_certificate_from_the_list() -> None:
 def test_a_listed_intermediate_is_revoked() -> None:
     found = validated(LEAF, CA, crls=[crl(CA), crl(ROOT, CA)])
     assert clauses(found) == {REVOKED}
-    assert found.refusals[0].place == "intermediate 1 (CN=Path CA)"
+    assert found.violations[0].place == "intermediate 1 (CN=Path CA)"
     assert asked(crl(CA), crl(ROOT)) == set()
 
 

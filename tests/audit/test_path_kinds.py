@@ -76,11 +76,11 @@ def by_clients(leaf: Made | bytes, *pool: Made | bytes, **options: object) -> Va
 
 def refused_by_clients_alone(name: str, clause: str, found: Validation) -> None:
     """Require that clients refuse a path exactly if the fault is not one of a rule book alone."""
-    assert found.ok is (name in OF_BOOK_ALONE), list(map(str, found.refusals))
-    kept = found.profile_refusals if found.ok else found.refusals
-    assert clause in {refusal.clause for refusal in kept}
-    assert {refusal.kind for refusal in found.refusals} <= {"client"}
-    assert {refusal.kind for refusal in found.profile_refusals} <= {"profile"}
+    assert found.ok is (name in OF_BOOK_ALONE), list(map(str, found.violations))
+    kept = found.profile_violations if found.ok else found.violations
+    assert clause in {violation.clause for violation in kept}
+    assert {violation.kind for violation in found.violations} <= {"client"}
+    assert {violation.kind for violation in found.profile_violations} <= {"profile"}
 
 
 @pytest.mark.parametrize("name", LEAVES)
@@ -111,17 +111,17 @@ def test_every_fault_of_book_alone_is_a_case() -> None:
     assert {*LEAVES, *changed(CA), *changed(ROOT), *ANCHORS} >= OF_BOOK_ALONE
 
 
-def test_path_without_fault_has_no_refusal_of_either_kind() -> None:
+def test_path_without_fault_has_no_violation_of_either_kind() -> None:
     found = by_clients(GOOD, CA)
     assert found.ok
-    assert not found.profile_refusals
+    assert not found.profile_violations
 
 
-def test_profile_refusal_refuses_with_profile_webpki() -> None:
+def test_profile_violation_refuses_with_profile_webpki() -> None:
     leaf = GOOD.without(x509.ExtendedKeyUsage)
     found = validated(leaf, CA, profile="webpki")
     assert clauses(found) == {"BR 7.1.2.7.6"}
-    assert not found.profile_refusals
+    assert not found.profile_violations
 
 
 def test_common_name_beside_matching_san_is_accepted_by_clients() -> None:
@@ -131,9 +131,9 @@ def test_common_name_beside_matching_san_is_accepted_by_clients() -> None:
 
 
 def test_fault_of_leaf_does_not_hide_valid_path_above() -> None:
-    """For a leaf with a fault of its own the refusals are the leaf's alone if a better CA certificate is there."""
+    """For a leaf with a fault of its own the violations are the leaf's alone if a better CA certificate is there."""
     found = by_clients(GOOD, new_ca(ROOT).without(x509.BasicConstraints), CA, reference="other.example.net")
-    assert {refusal.place for refusal in found.refusals} == {"leaf"}
+    assert {violation.place for violation in found.violations} == {"leaf"}
     assert found.path[1] == CA.der
 
 
@@ -141,8 +141,8 @@ def test_anchor_of_version_1_is_a_name_and_a_key() -> None:
     """RFC 5280 6.1.1 d: an anchor has no extensions to show."""
     root = Made(ROOT.subject, start=ROOT.start, end=ROOT.end).edited(lambda fields: fields[1:7])
     found = by_clients(GOOD, CA, roots=[root])
-    assert found.ok, list(map(str, found.refusals))
-    assert {refusal.clause for refusal in found.profile_refusals} == {"RFC 5280 4.1.2.1"}
+    assert found.ok, list(map(str, found.violations))
+    assert {violation.clause for violation in found.profile_violations} == {"RFC 5280 4.1.2.1"}
 
 
 def test_anchor_for_other_purposes_is_refused() -> None:
@@ -155,7 +155,7 @@ def test_pss_is_accepted_with_any_length_of_salt() -> None:
     scheme = padding.PSS(padding.MGF1(hashes.SHA256()), 20)
     found = by_clients(replace(new_leaf(root), pss=scheme), roots=[root])
     assert found.ok
-    assert {refusal.clause for refusal in found.profile_refusals} == {"BR 7.1.3.2"}
+    assert {violation.clause for violation in found.profile_violations} == {"BR 7.1.3.2"}
 
 
 def test_pss_that_masks_by_another_digest_is_refused() -> None:
@@ -168,14 +168,14 @@ def test_pss_that_masks_by_another_digest_is_refused() -> None:
 def test_pss_parameters_are_read_in_both_forms(null: bytes) -> None:
     """RFC 4055 2.1: the parameters of a digest are NULL or absent."""
     found = by_clients(_signed_with_pss(_pss_identifier(null)), roots=[_PSS_ROOT])
-    assert found.ok, list(map(str, found.refusals))
+    assert found.ok, list(map(str, found.violations))
 
 
 def test_pss_with_default_digest_is_sha1_and_refused() -> None:
     """RFC 4055 3.1: a digest that is left out is SHA-1, which can be forged."""
     identifier = tlv(0x30, bytes.fromhex("06092a864886f70d01010a"), tlv(0x30))
     found = by_clients(_signed_with_pss(identifier, hashes.SHA1(), 20), roots=[_PSS_ROOT])  # noqa: S303 - what is tested
-    assert any("(sha1) can be forged" in refusal.reason for refusal in found.refusals)
+    assert any("(sha1) can be forged" in violation.reason for violation in found.violations)
 
 
 def test_key_for_pss_makes_no_other_signature() -> None:
@@ -218,8 +218,8 @@ def test_edwards_keys_are_accepted_by_clients(make: Callable[[], ed25519.Ed25519
     root = rekeyed(ROOT, key)
     leaf = new_leaf(root)
     found = by_clients(replace(leaf, key=rsa_key(2048)), roots=[root])
-    assert found.ok, list(map(str, found.refusals))
-    assert {refusal.clause for refusal in found.profile_refusals} == {"BR 6.1.5", "BR 7.1.3.2"}
+    assert found.ok, list(map(str, found.violations))
+    assert {violation.clause for violation in found.profile_violations} == {"BR 6.1.5", "BR 7.1.3.2"}
 
 
 def _explicit(key: ec.EllipticCurvePrivateKey) -> bytes:

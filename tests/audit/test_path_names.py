@@ -32,7 +32,7 @@ def leaf(*names: str | x509.GeneralName, common_name: str = "") -> Made:
     ],
 )
 def test_a_name_is_matched(presented: str, reference: str) -> None:
-    assert validated(leaf(presented), CA, reference=reference).refusals == ()
+    assert validated(leaf(presented), CA, reference=reference).violations == ()
 
 
 @pytest.mark.parametrize(
@@ -92,7 +92,7 @@ def test_suffixes_are_those_of_registries() -> None:
 )
 def test_a_common_name_that_misleads_nobody_is_let_through(common_name: str) -> None:
     names = ("www.example.com", "192.0.2.7", "2001:db8::7")
-    assert validated(leaf(*names, common_name=common_name), CA).refusals == ()
+    assert validated(leaf(*names, common_name=common_name), CA).violations == ()
 
 
 @pytest.mark.parametrize(

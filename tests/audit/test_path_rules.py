@@ -59,7 +59,7 @@ def usages(*oids: x509.ObjectIdentifier) -> x509.ExtendedKeyUsage:
 
 def test_a_good_path_is_valid_and_says_how_long() -> None:
     found = validated(LEAF, CA)
-    assert found.refusals == ()
+    assert found.violations == ()
     assert found.ok
     assert found.path == (LEAF.der, CA.der, ROOT.der)
     assert found.holds_until == found.earliest_expiry == LEAF.end
@@ -136,8 +136,8 @@ LEAVES = {
 def test_a_leaf_is_refused_for_one_thing(leaf: Made, clause: str) -> None:
     found = validated(leaf, CA, roots=[ROOT])
     assert clause in clauses(found)
-    assert any(refusal.clause == clause and refusal.reason for refusal in found.refusals)
-    assert str(found.refusals[0]).endswith(")")
+    assert any(violation.clause == clause and violation.reason for violation in found.violations)
+    assert str(found.violations[0]).endswith(")")
 
 
 def changed(ca: Made) -> dict[str, tuple[Made, str]]:
@@ -162,14 +162,18 @@ def changed(ca: Made) -> dict[str, tuple[Made, str]]:
 def test_an_intermediate_is_refused_for_one_thing(ca: Made, clause: str) -> None:
     found = validated(LEAF, ca, roots=[ROOT])
     assert clause in clauses(found)
-    assert {refusal.place for refusal in found.refusals if refusal.clause == clause} == {"intermediate 1 (CN=Path CA)"}
+    assert {violation.place for violation in found.violations if violation.clause == clause} == {
+        "intermediate 1 (CN=Path CA)"
+    }
 
 
 @pytest.mark.parametrize(("root", "clause"), changed(ROOT).values(), ids=changed(ROOT).keys())
 def test_an_anchor_is_refused_for_one_thing(root: Made, clause: str) -> None:
     found = validated(LEAF, CA, roots=[root])
     assert clause in clauses(found)
-    assert {refusal.place for refusal in found.refusals if refusal.clause == clause} == {"anchor (CN=Path Root)"}
+    assert {violation.place for violation in found.violations if violation.clause == clause} == {
+        "anchor (CN=Path Root)"
+    }
 
 
 ANCHORS = {

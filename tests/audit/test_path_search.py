@@ -49,7 +49,7 @@ def test_a_leaf_may_be_trusted_for_itself() -> None:
     own = new_leaf(ROOT)
     alone = replace(own, issuer=None)
     assert validated(alone, roots=[alone]).path == (alone.der,)
-    assert validated(alone, roots=[ROOT]).refusals
+    assert validated(alone, roots=[ROOT]).violations
     assert clauses(validated(alone, roots=[alone], reference="www.example.org")) == {"RFC 9525 6.3"}
 
 
@@ -96,7 +96,7 @@ def test_a_cross_certificate_leads_to_the_other_root() -> None:
 def test_of_several_refused_paths_the_one_with_least_wrong_is_told() -> None:
     worse = replace(CA, end=EXPIRED).without(x509.SubjectKeyIdentifier)
     found = validated(LEAF, worse, replace(CA, end=EXPIRED))
-    assert [str(one) for one in found.refusals] == [
+    assert [str(one) for one in found.violations] == [
         "intermediate 1 (CN=Path CA): it expired 2026-11-22 10:00:00 UTC (RFC 5280 4.1.2.5)"
     ]
 
@@ -105,7 +105,7 @@ def test_every_reason_is_told_at_once() -> None:
     leaf = replace(LEAF, end=EXPIRED).without(x509.ExtendedKeyUsage)
     found = validated(leaf, replace(CA, end=EXPIRED), reference="www.example.org")
     assert clauses(found) == {"RFC 5280 4.1.2.5", "BR 7.1.2.7.6", "RFC 9525 6.3"}
-    assert [one.place for one in found.refusals].count("intermediate 1 (CN=Path CA)") == 1
+    assert [one.place for one in found.violations].count("intermediate 1 (CN=Path CA)") == 1
     assert found.path == (leaf.der, found.path[1], ROOT.der)
 
 
@@ -130,7 +130,7 @@ def test_a_signature_that_another_key_made_links_nothing() -> None:
     forged = replace(LEAF, issuer=replace(CA, key=key_named("another")))
     found = validated(forged, CA, roots=[ROOT])
     assert found.path == ()
-    assert "did not make the leaf's signature" in found.refusals[0].reason
+    assert "did not make the leaf's signature" in found.violations[0].reason
     broken = bytearray(LEAF.der)
     broken[-1] ^= 1
     assert not validated(bytes(broken), CA, roots=[ROOT]).ok

@@ -60,7 +60,7 @@ def broken(draft: Draft, *, as_leaf: bool = True) -> set[str]:
     """Return the ids of the rules that a draft breaks."""
     seen = lint(draft.der, ALL, as_leaf=as_leaf)
     assert not seen.unread
-    return {breach.rule.id for breach in seen.breaches}
+    return {violation.rule for violation in seen.violations}
 
 
 def usage(*, signs_certificates: bool = False, signs_crls: bool = False) -> x509.KeyUsage:
@@ -239,27 +239,27 @@ def test_what_is_for_clients_too_is_found_from_its_date_on() -> None:
 
 def test_a_rule_binds_neither_before_its_date_nor_after_its_end() -> None:
     rule = Rule("a", "b.c", "BR", "1", day(2020, 1, 1), lambda reading: "broken", until=day(2021, 1, 1))  # noqa: ARG005
-    breaches = [bool(lint(GOOD.starting(start).der, (rule,)).breaches)
+    violations = [bool(lint(GOOD.starting(start).der, (rule,)).violations)
                 for start in (day(2019, 12, 31), day(2020, 1, 1), day(2020, 12, 31), day(2021, 1, 1))]  # fmt: skip
-    assert breaches == [False, True, True, False]
+    assert violations == [False, True, True, False]
 
 
 def test_a_breach_names_its_clause() -> None:
-    (breach,) = lint(SOUND.without_key_ids().der, ALL).breaches
-    assert str(breach) == "the authorityKeyIdentifier is missing (RFC 5280 4.2.1.1)"
+    (violation,) = lint(SOUND.without_key_ids().der, ALL).violations
+    assert str(violation) == "the authorityKeyIdentifier is missing (RFC 5280 4.2.1.1)"
 
 
 def test_one_unreadable_extension_hides_no_other() -> None:
     bad_policies = x509.UnrecognizedExtension(x509.ObjectIdentifier("2.5.29.32"), b"\x02\x01\x01")
     seen = lint(replace(SOUND, extra=(bad_policies, PLACES, timestamps(1))).der, ALL)
-    assert {breach.rule.id for breach in seen.breaches} == {"logs"}
+    assert {violation.rule for violation in seen.violations} == {"logs"}
     assert any("2.5.29.32" in clause for clause in seen.unread)
 
 
 def test_bytes_that_are_no_certificate_break_no_rule_and_cannot_be_read() -> None:
     for content in (b"", b"garbage", b"\x30\x00", b"\x30\x04\x30\x00\x30\x00"):
         seen = lint(content, ALL)
-        assert not seen.breaches
+        assert not seen.violations
         assert seen.unread
         assert facts_of_outline(content) == {}
 

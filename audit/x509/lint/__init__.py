@@ -14,6 +14,7 @@ from typing import TypeVar
 from audit.verdict import Inconclusive
 from audit.x509.certificate import MALFORMED, Certificate
 from audit.x509.raw import KEY_CERT_SIGN, Reading, read_outline
+from audit.x509.violation import PROFILE, Violation
 
 T = TypeVar("T")
 
@@ -51,22 +52,10 @@ class Rule:
 
 
 @dataclass(frozen=True, slots=True)
-class Breach:
-    """How a certificate breaks a rule."""
-
-    rule: Rule
-    how: str
-
-    def __str__(self) -> str:
-        """Return it with its clause."""
-        return f"{self.how} ({self.rule.source})"
-
-
-@dataclass(frozen=True, slots=True)
 class Lint:
     """What rules say of one certificate: what it breaks, what could not be read for them, and how many bind it."""
 
-    breaches: tuple[Breach, ...] = ()
+    violations: tuple[Violation, ...] = ()
     unread: tuple[str, ...] = ()
     binding: int = 0
 
@@ -88,15 +77,15 @@ def lint(der: bytes, rules: tuple[Rule, ...], *, as_leaf: bool = True) -> Lint:
     except ValueError as error:
         return Lint(unread=(str(error),))
     binding = [rule for rule in rules if rule.binds(issued) and (as_leaf or not rule.of_leaves)]
-    breaches, unread = list[Breach](), list[str]()
+    violations, unread = list[Violation](), list[str]()
     for rule in binding:
         try:
             how = rule.judge(reading)
         except ValueError as error:
             unread.append(f"{rule.source}: {error}")
         else:
-            breaches += [] if how is None else [Breach(rule, how)]
-    return Lint(tuple(breaches), tuple(unread), len(binding))
+            violations += [] if how is None else [Violation(rule.source, how, PROFILE, rule.id)]
+    return Lint(tuple(violations), tuple(unread), len(binding))
 
 
 def is_of_ca(reading: Reading) -> bool:

@@ -98,7 +98,7 @@ class Search:
         return all(issuer.subject != member.subject or issuer.spki != member.spki for member in path)
 
     def _is_signed(self, member: Member, issuer: Member) -> bool:
-        """Tell whether a signature links the two; one that is not admitted does, so that a refusal can say of it."""
+        """Tell whether a signature links the two; one that is not admitted does, so that a violation can say of it."""
         pair = (id(member), id(issuer))
         if pair not in self._verified:
             if not self.work.spend("signatures"):

@@ -25,12 +25,12 @@ from audit.x509.path.builder import Path
 from audit.x509.path.name_constraints import constraints_of
 from audit.x509.path.rules import SERVER_AUTH
 from audit.x509.public_keys import RSA_OF_X509
-from audit.x509.violation import Breach
+from audit.x509.violation import Violation
 
 _CONSTRAINED: Final = (x509.DNSName, x509.IPAddress, x509.RFC822Name)
 
 
-def library_breaches(path: Path, reference: str | None, purpose: str, at: datetime) -> Iterator[Breach]:
+def cryptography_violations(path: Path, reference: str | None, purpose: str, at: datetime) -> Iterator[Violation]:
     """Yield why the library refuses a path, leaf first and anchor last."""
     if reference is None or "@" in reference or purpose != SERVER_AUTH:
         return
@@ -43,7 +43,7 @@ def library_breaches(path: Path, reference: str | None, purpose: str, at: dateti
             builder = builder.extension_policies(ca_policy=_ca_policy(), ee_policy=ExtensionPolicy.webpki_defaults_ee())
             builder.build_server_verifier(_subject(reference)).verify(leaf, intermediates)
     except (VerificationError, *UNREADABLE) as error:
-        yield Breach("RFC 5280 6.1", f"the library's validator refuses it: {' '.join(str(error).split())[:200]}")
+        yield Violation("RFC 5280 6.1", f"the library's validator refuses it: {' '.join(str(error).split())[:200]}")
 
 
 def _is_within_its_reach(path: Path) -> bool:

@@ -10,7 +10,7 @@ from cryptography import x509
 from audit.x509.der import elements, encode_oid
 from audit.x509.extensions import TLS_FEATURE, feature_number
 from audit.x509.member import Member
-from audit.x509.violation import PROFILE, Breach
+from audit.x509.violation import PROFILE, Violation
 
 NEVER_CRITICAL: Final[dict[type[x509.ExtensionType], str]] = {
     x509.AuthorityKeyIdentifier: "RFC 5280 4.2.1.1",
@@ -50,14 +50,14 @@ _EMPTY: Final = b"\x30\x00"  # a SEQUENCE
 PROCESSED_OIDS: Final = ("2.5.29.33",)  # policyMappings
 
 
-def unread_breaches(member: Member) -> Iterator[Breach]:
+def unread_violations(member: Member) -> Iterator[Violation]:
     """Say which fields of a certificate cannot be read."""
     for fault in member.unread:
         clause = "RFC 5280 4.2" if fault.place == "extensions" else "RFC 5280 4.1.2.7"
-        yield Breach(clause, f"the {fault.place} cannot be read: {fault.reason}")
+        yield Violation(clause, f"the {fault.place} cannot be read: {fault.reason}")
 
 
-def extension_breaches(member: Member) -> Iterator[Breach]:
+def extension_violations(member: Member) -> Iterator[Violation]:
     """Say what is wrong with the extensions of a certificate, whatever its place."""
     yield from _critical(member)
     yield from _usage_bits(member)
@@ -65,51 +65,51 @@ def extension_breaches(member: Member) -> Iterator[Breach]:
     yield from _identifier(member)
 
 
-def _critical(member: Member) -> Iterator[Breach]:
+def _critical(member: Member) -> Iterator[Violation]:
     for extension in (*member.extensions.values(), *member.unknown):
         oid = extension.oid.dotted_string
         if extension.critical and type(extension.value) not in PROCESSED and oid not in PROCESSED_OIDS:
-            yield Breach("RFC 5280 4.2", f"the critical extension {oid} is not known")
+            yield Violation("RFC 5280 4.2", f"the critical extension {oid} is not known")
     for kind, clause in NEVER_CRITICAL.items():
         if member.is_critical(kind):
-            yield Breach(clause, f"{kind.__name__} is critical")
+            yield Violation(clause, f"{kind.__name__} is critical")
     access = member.get(x509.AuthorityInformationAccess)
     if access is not None and not len(access):
-        yield Breach("RFC 5280 4.2.2.1", "authorityInfoAccess is empty")
+        yield Violation("RFC 5280 4.2.2.1", "authorityInfoAccess is empty")
 
 
-def _usage_bits(member: Member) -> Iterator[Breach]:
+def _usage_bits(member: Member) -> Iterator[Violation]:
     usage = member.get(x509.KeyUsage)
     if usage is not None and not _has_any(usage):
-        yield Breach("RFC 5280 4.2.1.3", "no bit of keyUsage is set")
+        yield Violation("RFC 5280 4.2.1.3", "no bit of keyUsage is set")
     usages = member.get(x509.ExtendedKeyUsage)
     if usages is not None and not len(usages):
-        yield Breach("RFC 5280 4.2.1.12", "extKeyUsage is empty")
+        yield Violation("RFC 5280 4.2.1.12", "extKeyUsage is empty")
 
 
-def _version(member: Member) -> Iterator[Breach]:
+def _version(member: Member) -> Iterator[Violation]:
     if (member.extensions or member.unknown) and member.version is not x509.Version.v3:
-        yield Breach("RFC 5280 4.1.2.1", "it has extensions and is not of version 3")
+        yield Violation("RFC 5280 4.1.2.1", "it has extensions and is not of version 3")
 
 
-def _identifier(member: Member) -> Iterator[Breach]:
+def _identifier(member: Member) -> Iterator[Violation]:
     """Say what an authorityKeyIdentifier holds that it must not (BR 7.1.2.1.3 and 7.1.2.11.1)."""
     identifier = member.get(x509.AuthorityKeyIdentifier)
     if identifier is None:
         return
     clause = "BR 7.1.2.1.3" if member.is_self_issued else "BR 7.1.2.11.1"
     if identifier.authority_cert_issuer is not None:
-        yield Breach(clause, "authorityKeyIdentifier holds authorityCertIssuer", PROFILE)
+        yield Violation(clause, "authorityKeyIdentifier holds authorityCertIssuer", PROFILE)
     if identifier.authority_cert_serial_number is not None:
-        yield Breach(clause, "authorityKeyIdentifier holds authorityCertSerialNumber", PROFILE)
+        yield Violation(clause, "authorityKeyIdentifier holds authorityCertSerialNumber", PROFILE)
 
 
-def feature_breaches(member: Member, issuer: Member) -> Iterator[Breach]:
+def feature_violations(member: Member, issuer: Member) -> Iterator[Violation]:
     """Yield that a certificate lacks TLS features of its issuer's (RFC 7633 4.2.2)."""
     lacking = _features(issuer) - _features(member)
     if lacking:
         listed = ", ".join(map(str, sorted(lacking)))
-        yield Breach("RFC 7633 4.2.2", f"the certificate below it lacks TLS features that it requires: {listed}")
+        yield Violation("RFC 7633 4.2.2", f"the certificate below it lacks TLS features that it requires: {listed}")
 
 
 def _features(member: Member) -> frozenset[int]:

@@ -11,23 +11,23 @@ from datetime import datetime
 from itertools import islice, pairwise
 from typing import Final, Literal
 
-from audit.x509.algorithms import is_signed_by, pairing_breaches
+from audit.x509.algorithms import is_signed_by, pairing_violations
 from audit.x509.certificate import Fault
 from audit.x509.member import Member
 from audit.x509.path.builder import Path, Search, Work
-from audit.x509.path.cryptography_check import library_breaches
-from audit.x509.path.extension_rules import feature_breaches
-from audit.x509.path.name_constraints import breaches as constraint_breaches
+from audit.x509.path.cryptography_check import cryptography_violations
+from audit.x509.path.extension_rules import feature_violations
 from audit.x509.path.name_constraints import comparisons
-from audit.x509.path.policies import policy_breaches
-from audit.x509.path.rules import anchor_breaches, intermediate_breaches, leaf_breaches
-from audit.x509.path.subject_names import reference_breaches
+from audit.x509.path.name_constraints import violations as constraint_violations
+from audit.x509.path.policies import policy_violations
+from audit.x509.path.rules import anchor_violations, intermediate_violations, leaf_violations
+from audit.x509.path.subject_names import reference_violations
 from audit.x509.revocation.crl import RevocationList
-from audit.x509.revocation.crl_status import status_breaches
-from audit.x509.violation import PROFILE, Breach, Refusal, placed
+from audit.x509.revocation.crl_status import status_violations
+from audit.x509.violation import PROFILE, PathViolation, Violation, placed
 
-TOO_MANY: Final = Breach("RFC 5280 4.2.1.10", "there are too many names and name constraints to compare")
-UNVERIFIED: Final = Breach("RFC 5280 6.1.3 a 1", "its signature is not verified with a key and algorithm like these")
+TOO_MANY: Final = Violation("RFC 5280 4.2.1.10", "there are too many names and name constraints to compare")
+UNVERIFIED: Final = Violation("RFC 5280 6.1.3 a 1", "its signature is not verified with a key and algorithm like these")
 Profile = Literal["rfc5280", "webpki"]
 """What refuses a path: what clients refuse, or what the rule book for public CAs forbids as well."""
 
@@ -35,7 +35,7 @@ _MAX_VALID: Final = 4  # valid paths that are compared by how long they last
 _MAX_TRIED: Final = 32  # paths that only policies, CRLs or the library may refuse
 _MAX_JUDGED: Final = 8  # refused paths that are compared by how much is wrong with them
 
-Judged = tuple[Path, tuple[Refusal, ...]]
+Judged = tuple[Path, tuple[PathViolation, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +49,9 @@ class Request:
     profile: Profile = "rfc5280"
     common_names: bool = True  # whether the caller may match them if it gives no reference
 
-    def refuses(self, breach: Breach | Refusal) -> bool:
-        """Return whether a breach refuses a path in this profile."""
-        return self.profile == "webpki" or breach.kind != PROFILE
+    def refuses(self, violation: Violation | PathViolation) -> bool:
+        """Return whether a violation refuses a path in this profile."""
+        return self.profile == "webpki" or violation.kind != PROFILE
 
 
 @dataclass(slots=True)
@@ -60,8 +60,8 @@ class Judge:
 
     request: Request
     search: Search
-    _constrained: dict[tuple[int, int], tuple[Breach, ...]] = field(default_factory=dict)
-    _steps: dict[tuple[tuple[int, ...], bool], tuple[Breach, ...]] = field(default_factory=dict)
+    _constrained: dict[tuple[int, int], tuple[Violation, ...]] = field(default_factory=dict)
+    _steps: dict[tuple[tuple[int, ...], bool], tuple[Violation, ...]] = field(default_factory=dict)
 
     def best(self, leaf: Member) -> Judged:
         """Return the best path and everything that is wrong with it, whether or not it refuses the path."""
@@ -74,7 +74,7 @@ class Judge:
             return min(judged, key=lambda each: (self._count(each[1]), len(each[1])))
         return (), (*own, self._nowhere(leaf))
 
-    def _valid(self, leaf: Member, own: tuple[Refusal, ...]) -> list[Judged]:
+    def _valid(self, leaf: Member, own: tuple[PathViolation, ...]) -> list[Judged]:
         """Return some paths that nothing but the leaf itself refuses.
 
         Each step is judged when it is taken, which ends the search in a hostile pool early.
@@ -84,9 +84,9 @@ class Judge:
         refused_by_leaf = self._count(own)
         return list(islice((each for each in judged if self._count(each[1]) == refused_by_leaf), _MAX_VALID))
 
-    def _count(self, refusals: Iterable[Refusal]) -> int:
+    def _count(self, violations: Iterable[PathViolation]) -> int:
         """Return how many of these refuse a path in the profile that was asked for."""
-        return sum(map(self.request.refuses, refusals))
+        return sum(map(self.request.refuses, violations))
 
     def _linked(self, leaf: Member) -> Iterator[Path]:
         self.search.work = Work()  # the strict search may have used it up
@@ -100,73 +100,75 @@ class Judge:
     def _admits(self, path: Path, issuer: Member, is_anchor: bool) -> bool:  # noqa: FBT001 - the search's signature
         return not any(map(self.request.refuses, self._step(path, issuer, is_anchor=is_anchor)))
 
-    def _leaf(self, leaf: Member) -> Iterator[Breach]:
+    def _leaf(self, leaf: Member) -> Iterator[Violation]:
         request = self.request
-        yield from leaf_breaches(leaf, request.purpose, for_name=request.reference is not None)
+        yield from leaf_violations(leaf, request.purpose, for_name=request.reference is not None)
         yield from self._times(leaf)
         if request.reference is not None and not leaf.lacks_extensions:
-            yield from reference_breaches(leaf, request.reference)
+            yield from reference_violations(leaf, request.reference)
 
-    def _step(self, path: Path, issuer: Member, *, is_anchor: bool) -> tuple[Breach, ...]:
+    def _step(self, path: Path, issuer: Member, *, is_anchor: bool) -> tuple[Violation, ...]:
         """Return what is wrong with the next issuer of a path, in itself and for what is below it."""
         step = (tuple(map(id, (*path, issuer))), is_anchor)
         if step not in self._steps:
-            self._steps[step] = tuple(self._step_breaches(path, issuer, is_anchor=is_anchor))
+            self._steps[step] = tuple(self._step_violations(path, issuer, is_anchor=is_anchor))
         return self._steps[step]
 
-    def _step_breaches(self, path: Path, issuer: Member, *, is_anchor: bool) -> Iterator[Breach]:
+    def _step_violations(self, path: Path, issuer: Member, *, is_anchor: bool) -> Iterator[Violation]:
         yield from (
-            anchor_breaches(issuer, self.request.purpose)
+            anchor_violations(issuer, self.request.purpose)
             if is_anchor
-            else intermediate_breaches(issuer, self.request.purpose)
+            else intermediate_violations(issuer, self.request.purpose)
         )
         yield from self._times(issuer)
-        yield from pairing_breaches(path[-1], issuer)
-        yield from feature_breaches(path[-1], issuer)
+        yield from pairing_violations(path[-1], issuer)
+        yield from feature_violations(path[-1], issuer)
         if None not in (path[-1].issuer_key_id, issuer.key_id) and path[-1].issuer_key_id != issuer.key_id:
-            yield Breach("RFC 5280 4.2.1.2", f"its subjectKeyIdentifier is not the one that {path[-1]} names")
-        yield from _length_breaches(path, issuer)
+            yield Violation("RFC 5280 4.2.1.2", f"its subjectKeyIdentifier is not the one that {path[-1]} names")
+        yield from _length_violations(path, issuer)
         for member in (path[0], *(one for one in path[1:] if not one.is_self_issued)):
             yield from self._names(issuer, member)
 
-    def _names(self, ca: Member, below: Member) -> tuple[Breach, ...]:
+    def _names(self, ca: Member, below: Member) -> tuple[Violation, ...]:
         pair = (id(ca), id(below))
         if pair not in self._constrained:
             common = self.request.common_names and self.request.reference is None and not below.is_ca
             enough = self.search.work.spend("comparisons", comparisons(ca, below, common_names=common))
-            found = constraint_breaches(ca, below, common_names=common) if enough else (TOO_MANY,)
+            found = constraint_violations(ca, below, common_names=common) if enough else (TOO_MANY,)
             self._constrained[pair] = tuple(found)
         return self._constrained[pair]
 
-    def _times(self, member: Member) -> Iterator[Breach]:
+    def _times(self, member: Member) -> Iterator[Violation]:
         if self.request.at < member.not_before:
-            yield Breach("RFC 5280 4.1.2.5", f"it is not valid before {member.not_before:%Y-%m-%d %H:%M:%S} UTC")
+            yield Violation("RFC 5280 4.1.2.5", f"it is not valid before {member.not_before:%Y-%m-%d %H:%M:%S} UTC")
         if self.request.at > member.not_after:
-            yield Breach("RFC 5280 4.1.2.5", f"it expired {member.not_after:%Y-%m-%d %H:%M:%S} UTC")
+            yield Violation("RFC 5280 4.1.2.5", f"it expired {member.not_after:%Y-%m-%d %H:%M:%S} UTC")
 
-    def _judged(self, path: Path, own: tuple[Refusal, ...]) -> tuple[Refusal, ...]:
+    def _judged(self, path: Path, own: tuple[PathViolation, ...]) -> tuple[PathViolation, ...]:
         """Return everything that is wrong with a whole path and its leaf; the library is called if nothing is."""
-        request, refusals = self.request, (*own, *self._refusals(path))
-        return refusals or tuple(placed("path", library_breaches(path, request.reference, request.purpose, request.at)))
+        request, violations = self.request, (*own, *self._violations(path))
+        return violations or tuple(
+            placed("path", cryptography_violations(path, request.reference, request.purpose, request.at))
+        )
 
-    def _refusals(self, path: Path) -> tuple[Refusal, ...]:
+    def _violations(self, path: Path) -> tuple[PathViolation, ...]:
         last = len(path) - 1
-        refusals = [
-            refusal
+        violations = [
+            violation
             for index in range(1, last + 1)
-            for refusal in _at(path, index, self._step(path[:index], path[index], is_anchor=index == last))
+            for violation in _at(path, index, self._step(path[:index], path[index], is_anchor=index == last))
         ]
         for index, (member, issuer) in enumerate(pairwise(path)):
             if is_signed_by(member, issuer) is not True:
-                refusals += _at(path, index, (UNVERIFIED,))
-        refusals += placed("path", policy_breaches(path))
+                violations += _at(path, index, (UNVERIFIED,))
+        violations += placed("path", policy_violations(path))
         strict = self.request.profile == "webpki"
-        found = status_breaches(path, self.request.crls, self.search.pool, self.request.at, strict=strict)
-        for index, breach in found:
-            refusals += _at(path, index, (breach,))
-        return tuple(refusals)
+        found = status_violations(path, self.request.crls, self.search.pool, self.request.at, strict=strict)
+        for index, violation in found:
+            violations += _at(path, index, (violation,))
+        return tuple(violations)
 
-    def _nowhere(self, leaf: Member) -> Refusal:
+    def _nowhere(self, leaf: Member) -> PathViolation:
         refused = self.search.refused_issuers(leaf)
         if self.search.work.gave_up:
             reason = "no path to a trust anchor was found in as much work as one leaf is worth"
@@ -174,7 +176,7 @@ class Judge:
             reason = f"the key of {refused[0]} did not make the leaf's signature, and none else bears its name"
         else:
             reason = "no path by names and signatures leads to a trust anchor"
-        return Refusal("RFC 5280 6.1", "path", reason)
+        return PathViolation("RFC 5280 6.1", "path", reason)
 
 
 def first_expiry(members: Iterable[Member]) -> datetime | None:
@@ -186,17 +188,17 @@ def _admits_all(path: Path, issuer: Member, is_anchor: bool) -> bool:  # noqa: A
     return True
 
 
-def _length_breaches(path: Path, issuer: Member) -> Iterator[Breach]:
+def _length_violations(path: Path, issuer: Member) -> Iterator[Violation]:
     """Count the intermediates below an issuer that are not self-issued (RFC 5280 4.2.1.9)."""
     limit = issuer.path_length
     below = sum(not one.is_self_issued for one in path[1:])
     if limit is not None and below > limit:
-        yield Breach("RFC 5280 4.2.1.9", f"{below} intermediates are below it, its path length admits {limit}")
+        yield Violation("RFC 5280 4.2.1.9", f"{below} intermediates are below it, its path length admits {limit}")
 
 
-def _at(path: Path, index: int, breaches: Iterable[Breach]) -> Iterator[Refusal]:
-    """Yield the breaches of one certificate of a path as refusals."""
-    return placed(_place(path, index), breaches, index)
+def _at(path: Path, index: int, violations: Iterable[Violation]) -> Iterator[PathViolation]:
+    """Yield violations of the certificate at an index of a path."""
+    return placed(_place(path, index), violations, index)
 
 
 def _place(path: Path, index: int) -> str:

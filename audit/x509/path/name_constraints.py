@@ -18,7 +18,7 @@ from audit.x509.der import elements
 from audit.x509.fields import canonical
 from audit.x509.identifiers import is_dns_name, is_mailbox, is_presentable
 from audit.x509.member import Member
-from audit.x509.violation import CLIENT, PROFILE, Breach
+from audit.x509.violation import CLIENT, PROFILE, Violation
 
 CLAUSE: Final = "RFC 5280 4.2.1.10"
 _SLOWER: Final = 3
@@ -71,19 +71,19 @@ class Subtrees:
         return self.hold(name) or not self.dotted.isdisjoint(_domains(value.partition(".")[2]))
 
 
-def own_breaches(member: Member) -> Iterator[Breach]:
+def own_violations(member: Member) -> Iterator[Violation]:
     """Yield what is wrong with the constraints that a CA's certificate holds, whatever is below it."""
     if member.get(x509.NameConstraints) is None:
         return
     for base in constraints_of(member):
         if not _is_base(base):
             is_dotted = base.kind is x509.DNSName and is_dns_name(base.value.removeprefix("."))
-            yield Breach(CLAUSE, f"the name constraint {base} is malformed", PROFILE if is_dotted else CLIENT)
+            yield Violation(CLAUSE, f"the name constraint {base} is malformed", PROFILE if is_dotted else CLIENT)
     lists = elements(elements(member.raw_extension(_OID) or b"\x30\x00")[0].content)
     if not any(one.content for one in lists):
-        yield Breach(CLAUSE, "the name constraints are empty")
+        yield Violation(CLAUSE, "the name constraints are empty")
     if any(len(elements(subtree.content)) > 1 for one in lists for subtree in elements(one.content)):
-        yield Breach(CLAUSE, "a name constraint has a minimum or maximum")
+        yield Violation(CLAUSE, "a name constraint has a minimum or maximum")
 
 
 def constraints_of(ca: Member) -> tuple[Name, ...]:
@@ -98,7 +98,7 @@ def comparisons(ca: Member, below: Member, *, common_names: bool = False) -> int
     return (len(constraints_of(ca)) + _SLOWER * slow) * len(presented(below, common_names=common_names))
 
 
-def breaches(ca: Member, below: Member, *, common_names: bool = False) -> Iterator[Breach]:
+def violations(ca: Member, below: Member, *, common_names: bool = False) -> Iterator[Violation]:
     """Yield which names of a certificate below it a CA's constraints do not admit."""
     permitted, excluded = _subtrees(ca)
     kinds = permitted.kinds | excluded.kinds
@@ -106,13 +106,13 @@ def breaches(ca: Member, below: Member, *, common_names: bool = False) -> Iterat
         if name.kind not in kinds:
             continue
         if name.kind not in _WITHIN:
-            yield Breach(CLAUSE, f"the constraint of {ca} on names such as {name} cannot be processed")
+            yield Violation(CLAUSE, f"the constraint of {ca} on names such as {name} cannot be processed")
         elif not _is_name(name):
-            yield Breach(CLAUSE, f"the name {name}, which {ca} constrains, is malformed")
+            yield Violation(CLAUSE, f"the name {name}, which {ca} constrains, is malformed")
         elif excluded.touch(name):
-            yield Breach(CLAUSE, f"the name {name} is excluded by {ca}")
+            yield Violation(CLAUSE, f"the name {name} is excluded by {ca}")
         elif name.kind in permitted.kinds and not permitted.hold(name):
-            yield Breach(CLAUSE, f"the name {name} is not among those permitted by {ca}")
+            yield Violation(CLAUSE, f"the name {name} is not among those permitted by {ca}")
 
 
 @lru_cache(maxsize=2048)

@@ -15,38 +15,38 @@ from cryptography.x509.oid import CertificatePoliciesOID
 
 from audit.x509.der import elements, read_oid
 from audit.x509.member import Member
-from audit.x509.violation import PROFILE, Breach
+from audit.x509.violation import PROFILE, Violation
 
 ANY: Final = CertificatePoliciesOID.ANY_POLICY.dotted_string
 _MAPPINGS: Final = "2.5.29.33"
 _MAX_POLICIES: Final = 1000  # on one level: mappings could let them grow from CA to CA
 
 
-def own_policy_breaches(member: Member) -> Iterator[Breach]:
+def own_policy_violations(member: Member) -> Iterator[Violation]:
     """Say what is wrong with the policies and their constraints in one certificate."""
     policies = [one.policy_identifier for one in member.get(x509.CertificatePolicies) or ()]
     if len(policies) > len(set(policies)):
-        yield Breach("RFC 5280 4.2.1.4", "a certificate policy stands there twice")
+        yield Violation("RFC 5280 4.2.1.4", "a certificate policy stands there twice")
     constraints = member.get(x509.PolicyConstraints)
     if constraints is not None and not member.is_critical(x509.PolicyConstraints):
-        yield Breach("RFC 5280 4.2.1.11", "policyConstraints are not critical", PROFILE)
+        yield Violation("RFC 5280 4.2.1.11", "policyConstraints are not critical", PROFILE)
     if member.is_critical(x509.InhibitAnyPolicy) is False:
-        yield Breach("RFC 5280 4.2.1.14", "inhibitAnyPolicy is not critical", PROFILE)
+        yield Violation("RFC 5280 4.2.1.14", "inhibitAnyPolicy is not critical", PROFILE)
     mapped = _mappings(member)
     if mapped is None:
-        yield Breach("RFC 5280 4.2.1.5", "policyMappings cannot be read")
+        yield Violation("RFC 5280 4.2.1.5", "policyMappings cannot be read")
     elif ANY in mapped or any(ANY in one for one in mapped.values()):
-        yield Breach("RFC 5280 4.2.1.5", "anyPolicy is mapped")
+        yield Violation("RFC 5280 4.2.1.5", "anyPolicy is mapped")
 
 
-def policy_breaches(path: Sequence[Member]) -> Iterator[Breach]:
+def policy_violations(path: Sequence[Member]) -> Iterator[Violation]:
     """Say why a path, leaf first and anchor last, has no policy where it needs one."""
     state = _State(len(path) - 1)
     for index, member in enumerate(reversed(path[:-1]), 1):
         is_last = index == len(path) - 1
         state.take(member, is_last=is_last)
         if state.explicit <= 0 and not state.valid:
-            yield Breach("RFC 5280 6.1.5 g", f"an explicit policy is required, and none is valid down to {member}")
+            yield Violation("RFC 5280 6.1.5 g", f"an explicit policy is required, and none is valid down to {member}")
             return
 
 

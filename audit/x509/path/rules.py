@@ -13,16 +13,16 @@ from typing import Final
 from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from audit.x509.algorithms import is_signed_by, key_breaches, signature_breaches
+from audit.x509.algorithms import is_signed_by, key_violations, signature_violations
 from audit.x509.der import elements
 from audit.x509.extensions import BASIC_CONSTRAINTS
 from audit.x509.fields import USAGES
 from audit.x509.member import Member
-from audit.x509.path.extension_rules import NEVER_CRITICAL_OF_SERVERS, extension_breaches, unread_breaches
-from audit.x509.path.name_constraints import own_breaches
-from audit.x509.path.policies import own_policy_breaches
-from audit.x509.path.subject_names import name_breaches
-from audit.x509.violation import PROFILE, Breach
+from audit.x509.path.extension_rules import NEVER_CRITICAL_OF_SERVERS, extension_violations, unread_violations
+from audit.x509.path.name_constraints import own_violations
+from audit.x509.path.policies import own_policy_violations
+from audit.x509.path.subject_names import name_violations
+from audit.x509.violation import PROFILE, Violation
 
 ANY_USAGE: Final = ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE.dotted_string
 SERVER_AUTH: Final = ExtendedKeyUsageOID.SERVER_AUTH.dotted_string
@@ -33,80 +33,80 @@ _USUAL_CONSTRAINTS: Final = tuple(bytes.fromhex(f"0603551d13{flag}04023000") for
 """How basicConstraints of leaves are encoded that say nothing, critical or not: found at once."""
 _INTEGER: Final = 0x02
 
-Rule = Callable[[Member], Iterator[Breach]]
+Rule = Callable[[Member], Iterator[Violation]]
 
 
 @lru_cache(maxsize=2048)
-def leaf_breaches(leaf: Member, purpose: str, *, for_name: bool) -> tuple[Breach, ...]:
+def leaf_violations(leaf: Member, purpose: str, *, for_name: bool) -> tuple[Violation, ...]:
     """Return what is wrong with a leaf for a purpose, the OID of an extended key usage.
 
     `for_name`: a name is looked for in it, so that it has to present names as servers do.
     """
     if leaf.lacks_extensions:
-        return tuple(_found(leaf, unread_breaches, *_PLAIN, *_ISSUED))
+        return tuple(_found(leaf, unread_violations, *_PLAIN, *_ISSUED))
     found = list(_found(leaf, *_EVERY, *_PLAIN, *_ISSUED, *_LEAF))
-    found += _usage_breaches(leaf, purpose)
+    found += _usage_violations(leaf, purpose)
     if purpose == SERVER_AUTH:
         found += _found(leaf, *_SERVER)
         if for_name:
-            found += name_breaches(leaf)
+            found += name_violations(leaf)
     return tuple(found)
 
 
 @lru_cache(maxsize=2048)
-def intermediate_breaches(ca: Member, purpose: str) -> tuple[Breach, ...]:
+def intermediate_violations(ca: Member, purpose: str) -> tuple[Violation, ...]:
     """Return what is wrong with an intermediate CA's certificate for a purpose."""
     if ca.lacks_extensions:
-        return tuple(_found(ca, unread_breaches, *_PLAIN, *_ISSUED))
+        return tuple(_found(ca, unread_violations, *_PLAIN, *_ISSUED))
     found = list(_found(ca, *_EVERY, *_PLAIN, *_ISSUED, *_CA))
-    found += _usage_breaches(ca, purpose)
+    found += _usage_violations(ca, purpose)
     return tuple(found)
 
 
 @lru_cache(maxsize=2048)
-def anchor_breaches(anchor: Member, purpose: str) -> tuple[Breach, ...]:
+def anchor_violations(anchor: Member, purpose: str) -> tuple[Violation, ...]:
     """Return what is wrong with the certificate of a trust anchor, which may be an intermediate's, for a purpose.
 
     Of one of version 1, which has no extensions, only the name and the key count (RFC 5280 6.1.1 d).
     """
     if anchor.lacks_extensions:
-        return tuple(_found(anchor, unread_breaches, *_PLAIN))
+        return tuple(_found(anchor, unread_violations, *_PLAIN))
     if anchor.version is x509.Version.v1 and not anchor.extensions and not anchor.unknown:
-        old = Breach("RFC 5280 4.1.2.1", "it is not of version 3", PROFILE)
-        return (*_found(anchor, unread_breaches, *_PLAIN), old)
+        old = Violation("RFC 5280 4.1.2.1", "it is not of version 3", PROFILE)
+        return (*_found(anchor, unread_violations, *_PLAIN), old)
     found = list(_found(anchor, *_EVERY, *_PLAIN, *_CA))
-    found += _usage_breaches(anchor, purpose)
+    found += _usage_violations(anchor, purpose)
     if anchor.is_self_issued:
         found += _root(anchor)
     return tuple(found)
 
 
-def _found(member: Member, *rules: Rule) -> Iterator[Breach]:
-    return (breach for rule in rules for breach in rule(member))
+def _found(member: Member, *rules: Rule) -> Iterator[Violation]:
+    return (violation for rule in rules for violation in rule(member))
 
 
-def _issuer(member: Member) -> Iterator[Breach]:
+def _issuer(member: Member) -> Iterator[Violation]:
     if not member.issuer:
-        yield Breach("RFC 5280 4.1.2.4", "the issuer is empty")
+        yield Violation("RFC 5280 4.1.2.4", "the issuer is empty")
 
 
-def _times(member: Member) -> Iterator[Breach]:
+def _times(member: Member) -> Iterator[Violation]:
     """Say where a date through 2049 is not of the type UTCTime, or a later one not of GeneralizedTime."""
     for element, moment in zip(member.validity, (member.not_before, member.not_after), strict=False):
         if (element.tag == 0x17) != (moment.year < 2050):
-            yield Breach("RFC 5280 4.1.2.5", f"the time {moment:%Y-%m-%d} is encoded as of another century", PROFILE)
+            yield Violation("RFC 5280 4.1.2.5", f"the time {moment:%Y-%m-%d} is encoded as of another century", PROFILE)
 
 
-def _serial(member: Member) -> Iterator[Breach]:
+def _serial(member: Member) -> Iterator[Violation]:
     if member.serial <= 0:
-        yield Breach("RFC 5280 4.1.2.2", "the serial number is not positive")
+        yield Violation("RFC 5280 4.1.2.2", "the serial number is not positive")
     if member.serial >= _MAX_SERIAL:
-        yield Breach("RFC 5280 4.1.2.2", "the serial number is longer than 20 octets")
+        yield Violation("RFC 5280 4.1.2.2", "the serial number is longer than 20 octets")
 
 
-def _unique_identifiers(member: Member) -> Iterator[Breach]:
+def _unique_identifiers(member: Member) -> Iterator[Violation]:
     if {element.tag for element in member.raw} & {0x81, 0xA1, 0x82, 0xA2}:
-        yield Breach("RFC 5280 4.1.2.8", "it holds a unique identifier", PROFILE)
+        yield Violation("RFC 5280 4.1.2.8", "it holds a unique identifier", PROFILE)
 
 
 def _has_path_length(leaf: Member) -> bool:
@@ -116,97 +116,97 @@ def _has_path_length(leaf: Member) -> bool:
     return any(part.tag == _INTEGER for part in elements(parts[0].content))
 
 
-def _has_issuer_key_id(member: Member) -> Iterator[Breach]:
+def _has_issuer_key_id(member: Member) -> Iterator[Violation]:
     is_self_signed = member.is_self_issued and is_signed_by(member, member) is not False
     if member.issuer_key_id is None and not is_self_signed:
-        yield Breach("RFC 5280 4.2.1.1", "it has no authorityKeyIdentifier with a key identifier", PROFILE)
+        yield Violation("RFC 5280 4.2.1.1", "it has no authorityKeyIdentifier with a key identifier", PROFILE)
 
 
-def _is_end_entity(leaf: Member) -> Iterator[Breach]:
+def _is_end_entity(leaf: Member) -> Iterator[Violation]:
     constraints, usage = leaf.get(x509.BasicConstraints), leaf.get(x509.KeyUsage)
     if leaf.version is not x509.Version.v3:
-        yield Breach("RFC 5280 4.1.2.1", "it is not of version 3", PROFILE)
+        yield Violation("RFC 5280 4.1.2.1", "it is not of version 3", PROFILE)
     if constraints is not None and constraints.ca:
-        yield Breach("BR 7.1.2.7.8", "it is a CA's", PROFILE)
+        yield Violation("BR 7.1.2.7.8", "it is a CA's", PROFILE)
     if constraints is not None and not constraints.ca and _has_path_length(leaf):
-        yield Breach("RFC 5280 4.2.1.9", "it is not a CA's and has a path length", PROFILE)
+        yield Violation("RFC 5280 4.2.1.9", "it is not a CA's and has a path length", PROFILE)
     if usage is not None and usage.key_cert_sign:
-        yield Breach("BR 7.1.2.7.11", "keyUsage admits to sign certificates", PROFILE)
+        yield Violation("BR 7.1.2.7.11", "keyUsage admits to sign certificates", PROFILE)
     if leaf.get(x509.NameConstraints) is not None:
-        yield Breach("RFC 5280 4.2.1.10", "it is not a CA's and has name constraints")
+        yield Violation("RFC 5280 4.2.1.10", "it is not a CA's and has name constraints")
 
 
-def _subject(leaf: Member) -> Iterator[Breach]:
+def _subject(leaf: Member) -> Iterator[Violation]:
     if leaf.subject:
         return
     if leaf.get(x509.SubjectAlternativeName) is None:
-        yield Breach("RFC 5280 4.1.2.6", "it names no subject")
+        yield Violation("RFC 5280 4.1.2.6", "it names no subject")
     elif not leaf.is_critical(x509.SubjectAlternativeName):
-        yield Breach("RFC 5280 4.2.1.6", "the subject is empty, and subjectAltName is not critical", PROFILE)
+        yield Violation("RFC 5280 4.2.1.6", "the subject is empty, and subjectAltName is not critical", PROFILE)
 
 
-def _alternative(leaf: Member) -> Iterator[Breach]:
+def _alternative(leaf: Member) -> Iterator[Violation]:
     alternative = leaf.get(x509.SubjectAlternativeName)
     if alternative is not None and not len(alternative):
-        yield Breach("RFC 5280 4.2.1.6", "subjectAltName is empty")
+        yield Violation("RFC 5280 4.2.1.6", "subjectAltName is empty")
 
 
-def _server(leaf: Member) -> Iterator[Breach]:
+def _server(leaf: Member) -> Iterator[Violation]:
     for kind in NEVER_CRITICAL_OF_SERVERS:
         if leaf.is_critical(kind):
-            yield Breach("BR 7.1.2.7.6", f"{kind.__name__} is critical", PROFILE)
+            yield Violation("BR 7.1.2.7.6", f"{kind.__name__} is critical", PROFILE)
     if leaf.subject and leaf.is_critical(x509.SubjectAlternativeName):
-        yield Breach("BR 7.1.2.7.12", "subjectAltName is critical although there is a subject", PROFILE)
+        yield Violation("BR 7.1.2.7.12", "subjectAltName is critical although there is a subject", PROFILE)
     usages = _usages(leaf)
     if usages is None:
-        yield Breach("BR 7.1.2.7.6", "it has no extKeyUsage", PROFILE)
+        yield Violation("BR 7.1.2.7.6", "it has no extKeyUsage", PROFILE)
     for usage in usages or ():
         if USAGES.get(usage) in _NOT_OF_SERVERS:
-            yield Breach("BR 7.1.2.7.10", f"its extended key usages hold {USAGES[usage]}", PROFILE)
+            yield Violation("BR 7.1.2.7.10", f"its extended key usages hold {USAGES[usage]}", PROFILE)
 
 
-def _server_key_usage(leaf: Member) -> Iterator[Breach]:
+def _server_key_usage(leaf: Member) -> Iterator[Violation]:
     usage = leaf.get(x509.KeyUsage)
     if usage is None:
         return
     if usage.crl_sign:
-        yield Breach("BR 7.1.2.7.11", "keyUsage admits to sign CRLs", PROFILE)
+        yield Violation("BR 7.1.2.7.11", "keyUsage admits to sign CRLs", PROFILE)
     if leaf.key is not None and leaf.key.kind == "EC" and not usage.digital_signature:
-        yield Breach("BR 7.1.2.7.11", "keyUsage of its EC key does not admit digital signatures", PROFILE)
+        yield Violation("BR 7.1.2.7.11", "keyUsage of its EC key does not admit digital signatures", PROFILE)
     elif not (usage.digital_signature or usage.key_encipherment or usage.key_agreement):
-        yield Breach("RFC 5280 4.2.1.12", "keyUsage admits nothing that a server does")
+        yield Violation("RFC 5280 4.2.1.12", "keyUsage admits nothing that a server does")
 
 
-def _usage_breaches(member: Member, purpose: str) -> Iterator[Breach]:
+def _usage_violations(member: Member, purpose: str) -> Iterator[Violation]:
     usages = _usages(member)
     if usages is not None and not {purpose, ANY_USAGE} & set(usages):
-        yield Breach("RFC 5280 4.2.1.12", f"its extended key usages leave {USAGES.get(purpose, purpose)} out")
+        yield Violation("RFC 5280 4.2.1.12", f"its extended key usages leave {USAGES.get(purpose, purpose)} out")
 
 
-def _is_authority(ca: Member) -> Iterator[Breach]:
+def _is_authority(ca: Member) -> Iterator[Violation]:
     constraints, usage = ca.get(x509.BasicConstraints), ca.get(x509.KeyUsage)
     if constraints is None or not constraints.ca:
-        yield Breach("RFC 5280 4.2.1.9", "its basicConstraints do not say that it is a CA's")
+        yield Violation("RFC 5280 4.2.1.9", "its basicConstraints do not say that it is a CA's")
     elif not ca.is_critical(x509.BasicConstraints):
-        yield Breach("RFC 5280 4.2.1.9", "its basicConstraints are not critical", PROFILE)
+        yield Violation("RFC 5280 4.2.1.9", "its basicConstraints are not critical", PROFILE)
     if usage is not None and not usage.key_cert_sign:
-        yield Breach("RFC 5280 4.2.1.3", "its keyUsage does not admit to sign certificates")
+        yield Violation("RFC 5280 4.2.1.3", "its keyUsage does not admit to sign certificates")
     if not ca.subject:
-        yield Breach("RFC 5280 4.1.2.6", "it is a CA's and has no subject")
+        yield Violation("RFC 5280 4.1.2.6", "it is a CA's and has no subject")
 
 
-def _issuing(ca: Member) -> Iterator[Breach]:
+def _issuing(ca: Member) -> Iterator[Violation]:
     if ca.get(x509.KeyUsage) is None:
-        yield Breach("RFC 5280 4.2.1.3", "it is a CA's and has no keyUsage", PROFILE)
+        yield Violation("RFC 5280 4.2.1.3", "it is a CA's and has no keyUsage", PROFILE)
     if ca.key_id is None:
-        yield Breach("RFC 5280 4.2.1.2", "it is a CA's and has no subjectKeyIdentifier", PROFILE)
+        yield Violation("RFC 5280 4.2.1.2", "it is a CA's and has no subjectKeyIdentifier", PROFILE)
 
 
-def _root(anchor: Member) -> Iterator[Breach]:
+def _root(anchor: Member) -> Iterator[Violation]:
     if anchor.get(x509.ExtendedKeyUsage) is not None:
-        yield Breach("BR 7.1.2.1.2", "it is a root's and has extKeyUsage", PROFILE)
+        yield Violation("BR 7.1.2.1.2", "it is a root's and has extKeyUsage", PROFILE)
     if anchor.issuer_key_id is not None and anchor.issuer_key_id != anchor.key_id:
-        yield Breach("BR 7.1.2.1.3", "its authorityKeyIdentifier is not its subjectKeyIdentifier", PROFILE)
+        yield Violation("BR 7.1.2.1.3", "its authorityKeyIdentifier is not its subjectKeyIdentifier", PROFILE)
 
 
 def _usages(member: Member) -> tuple[str, ...] | None:
@@ -214,9 +214,9 @@ def _usages(member: Member) -> tuple[str, ...] | None:
     return None if usages is None else tuple(usage.dotted_string for usage in usages)
 
 
-_EVERY: Final[tuple[Rule, ...]] = (unread_breaches, extension_breaches)
-_PLAIN: Final[tuple[Rule, ...]] = (_issuer, key_breaches)
-_ISSUED: Final[tuple[Rule, ...]] = (_times, _serial, _unique_identifiers, signature_breaches)
-_LEAF: Final[tuple[Rule, ...]] = (_is_end_entity, _has_issuer_key_id, _subject, _alternative, own_policy_breaches)
+_EVERY: Final[tuple[Rule, ...]] = (unread_violations, extension_violations)
+_PLAIN: Final[tuple[Rule, ...]] = (_issuer, key_violations)
+_ISSUED: Final[tuple[Rule, ...]] = (_times, _serial, _unique_identifiers, signature_violations)
+_LEAF: Final[tuple[Rule, ...]] = (_is_end_entity, _has_issuer_key_id, _subject, _alternative, own_policy_violations)
 _SERVER: Final[tuple[Rule, ...]] = (_server, _server_key_usage)
-_CA: Final[tuple[Rule, ...]] = (_is_authority, _issuing, _has_issuer_key_id, own_breaches, own_policy_breaches)
+_CA: Final[tuple[Rule, ...]] = (_is_authority, _issuing, _has_issuer_key_id, own_violations, own_policy_violations)

@@ -19,28 +19,30 @@ from audit.endpoint import to_address
 from audit.x509.identifiers import is_dns_name, is_presentable, matches
 from audit.x509.member import Member
 from audit.x509.public_suffix import is_public_suffix, registered_domain
-from audit.x509.violation import PROFILE, Breach
+from audit.x509.violation import PROFILE, Violation
 
 SAN_CLAUSE: Final = "BR 7.1.2.7.12"
 _MAX_NAME: Final = 253
 _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
-def reference_breaches(leaf: Member, reference: str) -> Iterator[Breach]:
+def reference_violations(leaf: Member, reference: str) -> Iterator[Violation]:
     """Yield why a leaf is not valid for a reference identifier: a DNS name, an IP address or a mailbox (RFC 9525 6)."""
     if "@" in reference:
         if _mailbox(reference) not in map(_mailbox, _mailboxes(leaf)):
-            yield Breach("RFC 5280 4.2.1.6", f"no rfc822Name is {reference}")
+            yield Violation("RFC 5280 4.2.1.6", f"no rfc822Name is {reference}")
         return
     dns_names, addresses = presented_identifiers(leaf)
     address = to_address(reference)
     if address is not None:
         if address not in {str(one) for one in addresses}:
-            yield Breach("RFC 9525 6.4", f"no iPAddress is {reference}")
+            yield Violation("RFC 9525 6.4", f"no iPAddress is {reference}")
     elif not is_dns_name(_without_underscores(reference.removesuffix("."))):
-        yield Breach("RFC 9525 6.1.2", f"the reference identifier {reference!r} is neither a DNS name nor an address")
+        yield Violation(
+            "RFC 9525 6.1.2", f"the reference identifier {reference!r} is neither a DNS name nor an address"
+        )
     elif not any(is_presentable(_without_underscores(name)) and matches(name, reference) for name in dns_names):
-        yield Breach("RFC 9525 6.3", f"no dNSName matches {reference}")
+        yield Violation("RFC 9525 6.3", f"no dNSName matches {reference}")
 
 
 def _without_underscores(name: str) -> str:
@@ -48,21 +50,21 @@ def _without_underscores(name: str) -> str:
     return name.replace("_", "x")
 
 
-def name_breaches(leaf: Member) -> Iterator[Breach]:
+def name_violations(leaf: Member) -> Iterator[Violation]:
     """Say what is wrong with the names that a server's certificate presents (BR 7.1.2.7.12, 7.1.4.3, 3.2.2.6)."""
     alternative = leaf.get(x509.SubjectAlternativeName)
     dns_names, _ = presented_identifiers(leaf)
     if not alternative:
-        yield Breach(SAN_CLAUSE, "it has no subject alternative name", PROFILE)
+        yield Violation(SAN_CLAUSE, "it has no subject alternative name", PROFILE)
     for name in dns_names:
         if not is_presentable(name):
-            yield Breach(SAN_CLAUSE, f"the dNSName {name!r} is no DNS name in its preferred syntax", PROFILE)
+            yield Violation(SAN_CLAUSE, f"the dNSName {name!r} is no DNS name in its preferred syntax", PROFILE)
         elif name.startswith("*.") and is_public_suffix(name[2:]):
-            yield Breach("BR 3.2.2.6", f"the wildcard {name} stands for every domain of a public suffix", PROFILE)
-    yield from _common_name_breaches(leaf)
+            yield Violation("BR 3.2.2.6", f"the wildcard {name} stands for every domain of a public suffix", PROFILE)
+    yield from _common_name_violations(leaf)
 
 
-def _common_name_breaches(leaf: Member) -> Iterator[Breach]:
+def _common_name_violations(leaf: Member) -> Iterator[Violation]:
     """Say where a common name is no copy of a name in the subject alternative name (BR 7.1.4.3).
 
     One that is merely not among them is a fault of the certificate's profile; a path is refused for it where it is
@@ -72,17 +74,19 @@ def _common_name_breaches(leaf: Member) -> Iterator[Breach]:
     dns_names, addresses = presented_identifiers(leaf)
     copies = {*dns_names, *map(str, addresses)}
     if len(common_names) > 1:
-        yield Breach("BR 7.1.4.3", "the subject has several common names", PROFILE)
+        yield Violation("BR 7.1.4.3", "the subject has several common names", PROFILE)
     for name in common_names:
         if name in copies:
             continue
         ascii_name = _as_ascii(name)
         if _looks_like_address(name):
-            yield Breach("BR 7.1.4.3", f"the common name {name!r} is an address and no copy of an iPAddress", PROFILE)
+            yield Violation(
+                "BR 7.1.4.3", f"the common name {name!r} is an address and no copy of an iPAddress", PROFILE
+            )
         elif ascii_name in {one.lower() for one in dns_names}:
-            yield Breach("BR 7.1.4.3", f"the common name {name!r} is not an exact copy of its dNSName", PROFILE)
+            yield Violation("BR 7.1.4.3", f"the common name {name!r} is not an exact copy of its dNSName", PROFILE)
         elif dns_names and "." in ascii_name and is_presentable(ascii_name) and not _is_akin(ascii_name, dns_names):
-            yield Breach("BR 7.1.4.3", f"the common name {name!r} is in a domain of none of the dNSNames", PROFILE)
+            yield Violation("BR 7.1.4.3", f"the common name {name!r} is in a domain of none of the dNSNames", PROFILE)
 
 
 def _mailboxes(leaf: Member) -> list[str]:

@@ -17,9 +17,9 @@ from audit.x509.fields import USAGES
 from audit.x509.member import Member, issuer_urls, read_member
 from audit.x509.path.builder import MAX_DEPTH, MAX_INTERMEDIATES, Search, Work
 from audit.x509.path.judge import Judge, Profile, Request, first_expiry
-from audit.x509.path.rules import leaf_breaches
+from audit.x509.path.rules import leaf_violations
 from audit.x509.revocation.crl import read_crl
-from audit.x509.violation import PROFILE, Refusal, placed
+from audit.x509.violation import PROFILE, PathViolation, placed
 
 PURPOSES: Final = {name: oid for oid, name in USAGES.items()}
 MAX_POOL: Final = 300  # certificates that are looked at, and their octets; more than any server sends
@@ -34,14 +34,16 @@ Chase = Callable[[str], Iterable[bytes]]
 class Validation:
     """The outcome: `path` as DER, leaf first and anchor last, and why it is refused.
 
-    Of several valid paths it is the one that lasts longest, of several refused ones the one with the fewest refusals.
+    Of several valid paths it is the one that lasts longest, of several refused ones the one with the fewest violations.
     It is empty if names and signatures lead to no anchor. Refusals at the place `leaf` say what is wrong with the leaf
     alone: the path above it is the best one for a leaf without fault. Times are aware.
     """
 
     path: tuple[bytes, ...]
-    refusals: tuple[Refusal, ...]
-    profile_refusals: tuple[Refusal, ...] = ()  # what only a rule book forbids; clients accept the path all the same
+    violations: tuple[PathViolation, ...]
+    profile_violations: tuple[
+        PathViolation, ...
+    ] = ()  # what only a rule book forbids; clients accept the path all the same
     holds_until: datetime | None = None  # the first expiry on the path
     earliest_expiry: datetime | None = None  # of everything that was sent
     skipped: tuple[str, ...] = ()  # what of pool and anchors could not be read, and why
@@ -49,7 +51,7 @@ class Validation:
     @property
     def ok(self) -> bool:
         """Whether the path is valid."""
-        return not self.refusals
+        return not self.violations
 
 
 def validate_path(  # noqa: PLR0913 - the inputs of RFC 5280 6.1.1, by name
@@ -86,7 +88,7 @@ def validate_path(  # noqa: PLR0913 - the inputs of RFC 5280 6.1.1, by name
     member = read_member(leaf)
     if isinstance(member, Fault):
         return Validation(
-            (), (Refusal("RFC 5280 4.1", "leaf", f"it cannot be read: {member}", position=0),), skipped=skipped
+            (), (PathViolation("RFC 5280 4.1", "leaf", f"it cannot be read: {member}", position=0),), skipped=skipped
         )
     path, found = Judge(request, Search(sent, trusted, depth, Work())).best(member)
     if chase is not None and any(map(request.refuses, found)):
@@ -95,14 +97,14 @@ def validate_path(  # noqa: PLR0913 - the inputs of RFC 5280 6.1.1, by name
     return Validation(
         tuple(certificate.der for certificate in path),
         tuple(filter(request.refuses, found)),
-        tuple(refusal for refusal in found if not request.refuses(refusal)),
+        tuple(violation for violation in found if not request.refuses(violation)),
         first_expiry(path),
         first_expiry((member, *sent)),
         skipped,
     )
 
 
-def profile_refusals_of_server(leaf: bytes) -> tuple[Refusal, ...]:
+def profile_violations_of_server(leaf: bytes) -> tuple[PathViolation, ...]:
     """Return what the rule book for public CAs forbids in the leaf (DER) of a server, its names included.
 
     `validate_path` says this of a leaf if it is given a reference; whether it matches does not matter here.
@@ -110,8 +112,8 @@ def profile_refusals_of_server(leaf: bytes) -> tuple[Refusal, ...]:
     member = read_member(leaf)
     if isinstance(member, Fault):
         return ()
-    breaches = leaf_breaches(member, PURPOSES["serverAuth"], for_name=True)
-    return tuple(placed("leaf", (breach for breach in breaches if breach.kind == PROFILE), 0))
+    violations = leaf_violations(member, PURPOSES["serverAuth"], for_name=True)
+    return tuple(placed("leaf", (violation for violation in violations if violation.kind == PROFILE), 0))
 
 
 def _chased(members: Sequence[Member], chase: Chase) -> Iterator[Member]:

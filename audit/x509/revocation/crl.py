@@ -13,14 +13,14 @@ from typing import Any, Final, TypeVar, cast
 
 from cryptography import x509
 
-from audit.x509.algorithms import algorithm_breaches
+from audit.x509.algorithms import algorithm_violations
 from audit.x509.certificate import Fault
 from audit.x509.der import elements
 from audit.x509.fields import UNREADABLE, CanonicalName, canonical
 from audit.x509.loading import unwarned
 from audit.x509.member import Member
 from audit.x509.signatures import Signature
-from audit.x509.violation import PROFILE, Breach
+from audit.x509.violation import PROFILE, Violation
 
 _Extension = TypeVar("_Extension", bound=x509.ExtensionType)
 
@@ -39,7 +39,7 @@ class RevocationList:
     next_update: datetime | None
     extensions: Mapping[type[x509.ExtensionType], x509.Extension[x509.ExtensionType]]
     algorithm: bytes  # the AlgorithmIdentifier of its signature
-    flaws: tuple[Breach, ...]  # because of which it may not be used at any time
+    flaws: tuple[Violation, ...]  # because of which it may not be used at any time
 
     def get(self, kind: type[_Extension]) -> _Extension | None:
         """Return the value of an extension, or None."""
@@ -61,15 +61,15 @@ class RevocationList:
         """Whether it may list certificates of other issuers."""
         return self.point is not None and self.point.indirect_crl
 
-    def breaches(self, at: datetime) -> Iterator[Breach]:
+    def violations(self, at: datetime) -> Iterator[Violation]:
         """Say why the list may not be used at a time."""
         yield from self.flaws
         if at < self.this_update:
-            yield Breach("RFC 5280 5.1.2.4", f"the CRL is of {self.this_update:%Y-%m-%d %H:%M}, later than that")
+            yield Violation("RFC 5280 5.1.2.4", f"the CRL is of {self.this_update:%Y-%m-%d %H:%M}, later than that")
         if self.next_update is None:
-            yield Breach("RFC 5280 5.1.2.5", "the CRL does not say when the next one comes")
+            yield Violation("RFC 5280 5.1.2.5", "the CRL does not say when the next one comes")
         elif at > self.next_update:
-            yield Breach("RFC 5280 5.1.2.5", f"the next CRL was due {self.next_update:%Y-%m-%d %H:%M}")
+            yield Violation("RFC 5280 5.1.2.5", f"the next CRL was due {self.next_update:%Y-%m-%d %H:%M}")
 
     def entry_of(self, member: Member) -> x509.RevokedCertificate | None:
         """Return the entry of a certificate, by serial number and issuer (RFC 5280 5.3.3), or None."""
@@ -109,41 +109,43 @@ def _read(der: bytes) -> RevocationList:
     return crl
 
 
-def _algorithm_flaws(der: bytes) -> Iterator[Breach]:
+def _algorithm_flaws(der: bytes) -> Iterator[Violation]:
     signed, outer, *_ = elements(elements(der)[0].content)
     inner = next(one for one in elements(signed.content) if one.tag == 0x30)  # after the version, which may lack
     if inner.whole != outer.whole:
-        yield Breach("RFC 5280 5.1.1.2", "the signature algorithm within the CRL is not the one outside")
-    for breach in algorithm_breaches(outer.whole):
-        yield breach._replace(reason=f"of the CRL: {breach.reason}")
+        yield Violation("RFC 5280 5.1.1.2", "the signature algorithm within the CRL is not the one outside")
+    for violation in algorithm_violations(outer.whole):
+        yield violation._replace(reason=f"of the CRL: {violation.reason}")
 
 
-def _flaws(extensions: tuple[x509.Extension[x509.ExtensionType], ...]) -> Iterator[Breach]:
+def _flaws(extensions: tuple[x509.Extension[x509.ExtensionType], ...]) -> Iterator[Violation]:
     critical = {type(one.value): one.critical for one in extensions}
     for one in extensions:
         if one.critical and type(one.value) not in _PROCESSED:
-            yield Breach("RFC 5280 5.2", f"the critical extension {one.oid.dotted_string} of the CRL is not known")
+            yield Violation("RFC 5280 5.2", f"the critical extension {one.oid.dotted_string} of the CRL is not known")
     for kind, clause in ((x509.AuthorityKeyIdentifier, "RFC 5280 5.2.1"), (x509.CRLNumber, "RFC 5280 5.2.3")):
         if kind not in critical:
-            yield Breach(clause, f"the CRL has no {kind.__name__}", PROFILE)
+            yield Violation(clause, f"the CRL has no {kind.__name__}", PROFILE)
         elif critical[kind]:
-            yield Breach(clause, f"{kind.__name__} of the CRL is critical")
+            yield Violation(clause, f"{kind.__name__} of the CRL is critical")
     if x509.DeltaCRLIndicator in critical:
-        yield Breach("RFC 5280 5.2.4", "it is a delta CRL, which says nothing without its base")
+        yield Violation("RFC 5280 5.2.4", "it is a delta CRL, which says nothing without its base")
     if critical.get(x509.IssuingDistributionPoint) is False:
-        yield Breach("RFC 5280 5.2.5", "IssuingDistributionPoint of the CRL is not critical", PROFILE)
+        yield Violation("RFC 5280 5.2.5", "IssuingDistributionPoint of the CRL is not critical", PROFILE)
 
 
 def _entry_flaws(
     parsed: x509.CertificateRevocationList, extensions: tuple[x509.Extension[x509.ExtensionType], ...]
-) -> Iterator[Breach]:
+) -> Iterator[Violation]:
     """Look at the entries' extensions where any is critical: lists of a million entries without one are quick."""
     if parsed.tbs_certlist_bytes.count(_TRUE) <= sum(one.critical for one in extensions):
         return
     for entry in parsed:
         for one in entry.extensions:
             if one.critical and not isinstance(one.value, _PROCESSED_OF_ENTRIES):
-                yield Breach("RFC 5280 5.3", f"the critical extension {one.oid.dotted_string} of an entry is not known")
+                yield Violation(
+                    "RFC 5280 5.3", f"the critical extension {one.oid.dotted_string} of an entry is not known"
+                )
                 return
 
 

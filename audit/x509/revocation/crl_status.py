@@ -18,7 +18,7 @@ from audit.x509.fields import UNREADABLE, CanonicalName, canonical
 from audit.x509.loading import unwarned
 from audit.x509.member import Member
 from audit.x509.revocation.crl import RevocationList
-from audit.x509.violation import PROFILE, Breach
+from audit.x509.violation import PROFILE, Violation
 
 CLAUSE: Final = "RFC 5280 6.3.3"
 EVERY: Final = frozenset(x509.ReasonFlags) - {x509.ReasonFlags.unspecified, x509.ReasonFlags.remove_from_crl}
@@ -33,7 +33,7 @@ class _Answer:
     """What the lists say of one certificate so far."""
 
     covered: frozenset[x509.ReasonFlags] = frozenset()
-    doubts: list[Breach] = field(default_factory=list)
+    doubts: list[Violation] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,29 +46,31 @@ class _Lists:
     strict: bool
 
 
-def status_breaches(
+def status_violations(
     path: Sequence[Member],
     crls: Sequence[RevocationList | Fault],
     pool: Sequence[Member],
     at: datetime,
     *,
     strict: bool = False,
-) -> tuple[tuple[int, Breach], ...]:
+) -> tuple[tuple[int, Violation], ...]:
     """Return for each certificate of a path, by its index, why it is revoked or may be.
 
     `strict`: a list that breaks a rule for CAs alone, such as one without a number, shows nothing good either.
     """
     places, lists = range(len(path) - 1) if crls else (), _Lists(crls, pool, at, strict)
     with unwarned():
-        return tuple((index, breach) for index in places for breach in _of_one(path[index:], lists, is_leaf=index == 0))
+        return tuple(
+            (index, violation) for index in places for violation in _of_one(path[index:], lists, is_leaf=index == 0)
+        )
 
 
-def _of_one(path: Sequence[Member], lists: _Lists, *, is_leaf: bool) -> Iterator[Breach]:
+def _of_one(path: Sequence[Member], lists: _Lists, *, is_leaf: bool) -> Iterator[Violation]:
     member, answer = path[0], _Answer()
     for crl in lists.crls:
         if isinstance(crl, Fault):
             if is_leaf:
-                answer.doubts.append(Breach(CLAUSE, f"a CRL cannot be read: {crl}"))
+                answer.doubts.append(Violation(CLAUSE, f"a CRL cannot be read: {crl}"))
         elif _is_about(crl, member):
             revoked = _ask(crl, path, lists, answer)
             if revoked is not None:
@@ -77,20 +79,20 @@ def _of_one(path: Sequence[Member], lists: _Lists, *, is_leaf: bool) -> Iterator
     if answer.covered >= EVERY:
         return
     if is_leaf or answer.doubts:
-        yield Breach(CLAUSE, "no CRL that was given shows that it is not revoked")
+        yield Violation(CLAUSE, "no CRL that was given shows that it is not revoked")
     yield from answer.doubts
 
 
-def _ask(crl: RevocationList, path: Sequence[Member], lists: _Lists, answer: _Answer) -> Breach | None:
-    """Add to the answer what a list says; return the breach if it lists the certificate.
+def _ask(crl: RevocationList, path: Sequence[Member], lists: _Lists, answer: _Answer) -> Violation | None:
+    """Add to the answer what a list says; return the violation if it lists the certificate.
 
     Being listed counts even if a list is out of date or not about this certificate: nothing undoes a revocation but a
     hold that was lifted, and only a list in force would show that.
     """
     if not any(_is_signed_by_crl_signer(crl, signer) for signer in _signers(crl, path, lists)):
-        answer.doubts.append(Breach("RFC 5280 6.3.3 f", "a CRL is not signed by a key that may sign it"))
+        answer.doubts.append(Violation("RFC 5280 6.3.3 f", "a CRL is not signed by a key that may sign it"))
         return None
-    flaws = tuple(flaw for flaw in crl.breaches(lists.at) if lists.strict or flaw.kind != PROFILE)
+    flaws = tuple(flaw for flaw in crl.violations(lists.at) if lists.strict or flaw.kind != PROFILE)
     if lists.at >= crl.this_update and not any(flaw.clause in ("RFC 5280 5.2", "RFC 5280 5.3") for flaw in flaws):
         revoked = _revoked(crl, path[0])
         if revoked is not None:
@@ -103,18 +105,18 @@ def _ask(crl: RevocationList, path: Sequence[Member], lists: _Lists, answer: _An
     return None
 
 
-def _revoked(crl: RevocationList, member: Member) -> Breach | None:
+def _revoked(crl: RevocationList, member: Member) -> Violation | None:
     try:
         entry = crl.entry_of(member)
         if entry is None:
             return None
         reason = next((one.value.reason.value for one in entry.extensions if isinstance(one.value, x509.CRLReason)), "")
     except UNREADABLE as error:
-        return Breach("RFC 5280 5.3", f"an entry of the CRL cannot be read: {error}")
+        return Violation("RFC 5280 5.3", f"an entry of the CRL cannot be read: {error}")
     if reason == x509.ReasonFlags.remove_from_crl.value and x509.DeltaCRLIndicator in crl.extensions:
         return None
     why = f", {reason}" if reason else ""
-    return Breach("RFC 5280 6.1.3 a 3", f"it was revoked {entry.revocation_date_utc:%Y-%m-%d %H:%M}{why}")
+    return Violation("RFC 5280 6.1.3 a 3", f"it was revoked {entry.revocation_date_utc:%Y-%m-%d %H:%M}{why}")
 
 
 def _is_signed_by_crl_signer(crl: RevocationList, signer: Member) -> bool:

@@ -24,7 +24,7 @@ from audit.x509.fields import UNREADABLE, CanonicalName, canonical
 from audit.x509.loading import unwarned
 from audit.x509.member import Member, read_member
 from audit.x509.signatures import Signature
-from audit.x509.violation import Breach
+from audit.x509.violation import Violation
 
 MAX_OCTETS: Final = 256 * 1024  # an answer about one certificate is some 500 bytes, with its signer's some 2,000
 _MAX_CERTIFICATES: Final = 8
@@ -55,7 +55,7 @@ class Single:
     next_update: datetime | None
     revoked_at: datetime | None
     reason: x509.ReasonFlags | None
-    flaws: tuple[Breach, ...]
+    flaws: tuple[Violation, ...]
 
     def is_about(self, member: Member, issuer: Member) -> bool:
         """Tell whether it is about a certificate of that issuer (RFC 6960 4.1.1)."""
@@ -74,7 +74,7 @@ class OcspAnswer:
     certificates: tuple[Member, ...] = field(repr=False)
     signature: Signature = field(repr=False)
     nonce: bytes | None
-    flaws: tuple[Breach, ...]  # because of which nothing in it counts
+    flaws: tuple[Violation, ...]  # because of which nothing in it counts
 
 
 def question(member: Member, issuer: Member, *, nonce: bytes | None = None) -> bytes | None:
@@ -112,20 +112,20 @@ def read_ocsp(der: bytes) -> OcspAnswer | Fault:
             return Fault("OCSPResponse", " ".join(str(error).split()) or type(error).__name__)
 
 
-def validity_breaches(single: Single, at: datetime, tolerance: timedelta, ageless: timedelta) -> Iterator[Breach]:
+def validity_violations(single: Single, at: datetime, tolerance: timedelta, ageless: timedelta) -> Iterator[Violation]:
     """Say why what is said of a certificate does not hold at a time (RFC 6960 3.2, 4.2.2.1).
 
     `tolerance` is what clocks may differ by, `ageless` how long an answer holds that does not say how long.
     """
     if single.this_update > at + tolerance:
-        yield Breach("RFC 6960 4.2.2.1", f"the answer is of {single.this_update:%Y-%m-%d %H:%M}, later than that")
+        yield Violation("RFC 6960 4.2.2.1", f"the answer is of {single.this_update:%Y-%m-%d %H:%M}, later than that")
     if single.next_update is None:
         if at - single.this_update > ageless + tolerance:
-            yield Breach("RFC 6960 3.2", f"the answer is of {single.this_update:%Y-%m-%d %H:%M} and names no end")
+            yield Violation("RFC 6960 3.2", f"the answer is of {single.this_update:%Y-%m-%d %H:%M} and names no end")
     elif single.next_update < single.this_update:
-        yield Breach("RFC 6960 4.2.2.1", "the answer ends before it begins")
+        yield Violation("RFC 6960 4.2.2.1", "the answer ends before it begins")
     elif single.next_update < at - tolerance:
-        yield Breach("RFC 6960 4.2.2.1", f"the next answer was due {single.next_update:%Y-%m-%d %H:%M}")
+        yield Violation("RFC 6960 4.2.2.1", f"the next answer was due {single.next_update:%Y-%m-%d %H:%M}")
 
 
 def issuer_octets(member: Member) -> bytes:
@@ -199,10 +199,10 @@ def _extensions(fields: Sequence[Element], tag: int = _EXTENSIONS) -> Iterator[t
             yield read_oid(name), any(flag[0].content) if flag else False, content.content
 
 
-def _critical(fields: Sequence[Element]) -> Iterator[Breach]:
+def _critical(fields: Sequence[Element]) -> Iterator[Violation]:
     for name, is_critical, _ in _extensions(fields):
         if is_critical and name != _NONCE:
-            yield Breach("RFC 6960 4.4", f"a critical extension of the answer is not known ({name})")
+            yield Violation("RFC 6960 4.4", f"a critical extension of the answer is not known ({name})")
 
 
 def _nonce(fields: Sequence[Element], tag: int = _EXTENSIONS) -> bytes | None:

@@ -9,26 +9,28 @@ from datetime import datetime, timedelta
 from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from audit.x509.algorithms import algorithm_breaches, is_signed_by
+from audit.x509.algorithms import algorithm_violations, is_signed_by
 from audit.x509.member import Member
 from audit.x509.revocation.ocsp import OcspAnswer, key_octets
-from audit.x509.violation import PROFILE, Breach
+from audit.x509.violation import PROFILE, Violation
 
 
-def signer_breaches(answer: OcspAnswer, issuer: Member, at: datetime, tolerance: timedelta) -> tuple[Breach, ...]:
+def signer_violations(answer: OcspAnswer, issuer: Member, at: datetime, tolerance: timedelta) -> tuple[Violation, ...]:
     """Return why no admitted signer signed a response about a certificate of an issuer; empty if one did."""
     refused = next(
-        (breach for breach in algorithm_breaches(answer.signature.algorithm) if breach.kind != PROFILE), None
+        (violation for violation in algorithm_violations(answer.signature.algorithm) if violation.kind != PROFILE), None
     )
     if refused is not None:
         return (refused,)
-    found: list[Breach] = []
+    found: list[Violation] = []
     for signer in _named(answer, issuer):
-        breaches = tuple(_breaches(answer, signer, issuer, (at, tolerance)))
-        if not breaches:
+        violations = tuple(_violations(answer, signer, issuer, (at, tolerance)))
+        if not violations:
             return ()
-        found += breaches
-    return tuple(found) or (Breach("RFC 6960 4.2.2.2", "the responder is neither the issuer nor sent with the answer"),)
+        found += violations
+    return tuple(found) or (
+        Violation("RFC 6960 4.2.2.2", "the responder is neither the issuer nor sent with the answer"),
+    )
 
 
 def delegate_of(answer: OcspAnswer, issuer: Member) -> Member | None:
@@ -53,23 +55,25 @@ def _is_named(answer: OcspAnswer, signer: Member) -> bool:
     return signer.subject == answer.responder
 
 
-def _breaches(answer: OcspAnswer, signer: Member, issuer: Member, when: tuple[datetime, timedelta]) -> Iterator[Breach]:
+def _violations(
+    answer: OcspAnswer, signer: Member, issuer: Member, when: tuple[datetime, timedelta]
+) -> Iterator[Violation]:
     if is_signed_by(answer, signer) is not True:
-        yield Breach("RFC 6960 3.2", f"the answer is not signed by the key of {signer}")
+        yield Violation("RFC 6960 3.2", f"the answer is not signed by the key of {signer}")
     elif signer.spki != issuer.spki:
-        yield from _delegate_breaches(signer, issuer, *when)
+        yield from _delegate_violations(signer, issuer, *when)
 
 
-def _delegate_breaches(delegate: Member, issuer: Member, at: datetime, tolerance: timedelta) -> Iterator[Breach]:
+def _delegate_violations(delegate: Member, issuer: Member, at: datetime, tolerance: timedelta) -> Iterator[Violation]:
     usages = delegate.get(x509.ExtendedKeyUsage)
     if delegate.issuer != issuer.subject or is_signed_by(delegate, issuer) is not True:
-        yield Breach("RFC 6960 4.2.2.2", f"the responder {delegate} was not certified by the issuer itself")
+        yield Violation("RFC 6960 4.2.2.2", f"the responder {delegate} was not certified by the issuer itself")
     if usages is None or ExtendedKeyUsageOID.OCSP_SIGNING not in usages:
-        yield Breach("RFC 6960 4.2.2.2", f"the responder {delegate} may not sign answers: it has no OCSPSigning")
+        yield Violation("RFC 6960 4.2.2.2", f"the responder {delegate} may not sign answers: it has no OCSPSigning")
     if delegate.lacks_extensions or any(one.critical for one in delegate.unknown):
-        yield Breach("RFC 5280 4.2", f"an extension of the responder {delegate} cannot be read")
+        yield Violation("RFC 5280 4.2", f"an extension of the responder {delegate} cannot be read")
     usage = delegate.get(x509.KeyUsage)
     if usage is not None and not usage.digital_signature:
-        yield Breach("RFC 5280 4.2.1.3", f"the key of the responder {delegate} is not for signatures")
+        yield Violation("RFC 5280 4.2.1.3", f"the key of the responder {delegate} is not for signatures")
     if not delegate.not_before - tolerance <= at <= delegate.not_after + tolerance:
-        yield Breach("RFC 6960 4.2.2.2", f"the responder's certificate {delegate} is not valid at that time")
+        yield Violation("RFC 6960 4.2.2.2", f"the responder's certificate {delegate} is not valid at that time")

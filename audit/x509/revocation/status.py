@@ -20,10 +20,10 @@ from audit.x509.fields import UNREADABLE
 from audit.x509.loading import unwarned
 from audit.x509.member import Member
 from audit.x509.revocation.crl import RevocationList, indexed, read_crl
-from audit.x509.revocation.crl_status import status_breaches
-from audit.x509.revocation.ocsp import OcspAnswer, Single, nonce_of, read_ocsp, validity_breaches
-from audit.x509.revocation.ocsp_responder import delegate_of, is_exempt, signer_breaches
-from audit.x509.violation import Breach
+from audit.x509.revocation.crl_status import status_violations
+from audit.x509.revocation.ocsp import OcspAnswer, Single, nonce_of, read_ocsp, validity_violations
+from audit.x509.revocation.ocsp_responder import delegate_of, is_exempt, signer_violations
+from audit.x509.violation import Violation
 
 _REVOKED: Final = "RFC 5280 6.1.3 a 3"  # the clause of being listed
 
@@ -97,8 +97,8 @@ def by_ocsp(given: Given, subject: Subject, at: datetime, tolerance: Tolerance) 
         return Said("unknown", source, "the answer is not about this certificate (RFC 6960 3.2)")
     doubts = [
         *answer.flaws,
-        *_nonce_breaches(answer, given.question),
-        *signer_breaches(answer, subject.issuer, at, tolerance.clocks),
+        *_nonce_violations(answer, given.question),
+        *signer_violations(answer, subject.issuer, at, tolerance.clocks),
         *_revoked_responder(answer, subject, at, given.crls),
     ]
     if doubts:
@@ -111,15 +111,15 @@ def by_crls(crls: Sequence[tuple[str, bytes]], subject: Subject, at: datetime, t
     """Return what CRLs say of a certificate together, each with its URL (RFC 5280 6.3.3)."""
     source = "the CRL " + " and ".join(url for url, _ in crls)
     lists = [_read(der) for _, der in crls]
-    doubts: list[Breach] = []
+    doubts: list[Violation] = []
     for moved in (timedelta(), tolerance.clocks, -tolerance.clocks):
-        breaches = _own_breaches(lists, subject, at + moved)
-        revoked = any(breach.clause == _REVOKED for breach in breaches)
+        violations = _own_violations(lists, subject, at + moved)
+        revoked = any(violation.clause == _REVOKED for violation in violations)
         if revoked:
             return _listed(lists, subject.member, source)
-        if not breaches:
+        if not violations:
             return Said("good", source)
-        doubts = doubts or breaches
+        doubts = doubts or violations
     return Said("unknown", source, _told(doubts[1:] or doubts))  # the first only says that there are others
 
 
@@ -133,12 +133,12 @@ def _read(der: bytes) -> RevocationList | Fault:
     return indexed(crl) if isinstance(crl, RevocationList) else crl
 
 
-def _own_breaches(lists: Sequence[RevocationList | Fault], subject: Subject, at: datetime) -> list[Breach]:
-    found: list[Breach] = []
-    for index, breach in status_breaches((subject.member, *subject.above), lists, subject.pool, at):
+def _own_violations(lists: Sequence[RevocationList | Fault], subject: Subject, at: datetime) -> list[Violation]:
+    found: list[Violation] = []
+    for index, violation in status_violations((subject.member, *subject.above), lists, subject.pool, at):
         if index:
             break
-        found.append(breach)
+        found.append(violation)
     return found
 
 
@@ -157,11 +157,11 @@ def _listed(lists: Sequence[RevocationList | Fault], member: Member, source: str
 
 
 def _by_single(single: Single, at: datetime, tolerance: Tolerance, source: str) -> Said:
-    breaches = [*single.flaws, *validity_breaches(single, at, tolerance.clocks, tolerance.ageless)]
+    violations = [*single.flaws, *validity_violations(single, at, tolerance.clocks, tolerance.ageless)]
     if single.status is OCSPCertStatus.REVOKED and not single.flaws and _is_lasting(single, at, tolerance):
         return Said("revoked", source, since=single.revoked_at, reason=single.reason)
-    if breaches:
-        return Said("unknown", source, _told(breaches))
+    if violations:
+        return Said("unknown", source, _told(violations))
     if single.status is OCSPCertStatus.REVOKED:
         return Said("revoked", source, since=single.revoked_at, reason=single.reason)
     if single.status is OCSPCertStatus.GOOD:
@@ -175,23 +175,23 @@ def _is_lasting(single: Single, at: datetime, tolerance: Tolerance) -> bool:
     return not is_hold and single.this_update <= at + tolerance.clocks
 
 
-def _nonce_breaches(answer: OcspAnswer, question: bytes) -> Iterator[Breach]:
+def _nonce_violations(answer: OcspAnswer, question: bytes) -> Iterator[Violation]:
     asked = nonce_of(question) if question else None
     if asked is not None and answer.nonce is not None and asked != answer.nonce:
-        yield Breach("RFC 9654 2.1", "the answer is to another question: its nonce is not ours")
+        yield Violation("RFC 9654 2.1", "the answer is to another question: its nonce is not ours")
 
 
 def _revoked_responder(
     answer: OcspAnswer, subject: Subject, at: datetime, crls: Sequence[RevocationList]
-) -> Iterator[Breach]:
+) -> Iterator[Violation]:
     delegate = delegate_of(answer, subject.issuer)
     if delegate is None or is_exempt(delegate) or not crls:
         return
     asked = Subject(delegate, subject.above, subject.pool)
-    if any(breach.clause == _REVOKED for breach in _own_breaches(crls, asked, at)):
-        yield Breach("RFC 6960 4.2.2.2.1", f"the responder's certificate {delegate} is revoked itself")
+    if any(violation.clause == _REVOKED for violation in _own_violations(crls, asked, at)):
+        yield Violation("RFC 6960 4.2.2.2.1", f"the responder's certificate {delegate} is revoked itself")
 
 
-def _told(breaches: Sequence[Breach]) -> str:
-    unlike = dict.fromkeys(f"{breach.reason} ({breach.clause})" for breach in breaches)
+def _told(violations: Sequence[Violation]) -> str:
+    unlike = dict.fromkeys(map(str, violations))
     return "; ".join(list(unlike)[:3])

@@ -13,7 +13,7 @@ from itertools import chain
 from typing import Final
 
 from audit.analysis.chains import distrust
-from audit.analysis.path_faults import refusals_above_leaf
+from audit.analysis.path_faults import violations_above_leaf
 from audit.observation import Handshake, Observation
 from audit.probe import observe
 from audit.text import listing, moment, sentence
@@ -138,8 +138,8 @@ def _faults(shake: Handshake, served_chain: Chain, expected: frozenset[str], now
         why = str(inconclusive)
     if why:
         yield f"{shake.address}: no path leads to a trust anchor: {why}"
-    elif refusals := refusals_above_leaf(served_chain):
-        yield f"{shake.address}: clients refuse the path: {sentence([str(refusal) for refusal in refusals])}"
+    elif violations := violations_above_leaf(served_chain):
+        yield f"{shake.address}: clients refuse the path: {sentence([*map(str, violations)])}"
 
 
 def _chain_faults(site: Site, shake: Handshake, served_chain: Chain, endpoint: str) -> Iterator[str]:
