@@ -1,17 +1,19 @@
 """Frozen dataclasses to JSON values and back, guided by their annotations.
 
-It knows dataclasses, tuples, mappings, enums, bytes (base64), aware times (RFC 3339, UTC) and what JSON has itself; it
-refuses every other type, and every value that is not of the type its field says.
+Dataclasses, tuples, mappings, enums, bytes (base64), aware times (RFC 3339, UTC) and JSON's own types are decoded.
+Every other type, and every value that is not of the type of its field, is refused. `from_json` ignores keys that a
+record does not have, because a later version may have written them; `from_table`, for what a user writes, refuses them.
 """
 
 from __future__ import annotations
 
 import base64
+import difflib
 import functools
 import types
 import typing
-from collections.abc import Callable, Mapping
-from dataclasses import MISSING, fields, is_dataclass
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import MISSING, Field, fields, is_dataclass
 from datetime import UTC, datetime
 from enum import Enum
 from typing import Any, TypeVar
@@ -61,29 +63,50 @@ def from_json(kind: type[T], value: Any) -> T:  # noqa: ANN401 - as above
     return typing.cast("T", _decoder(kind)(value))  # type: ignore[arg-type]  # every class can be hashed
 
 
+def from_table(kind: type[T], table: Any) -> T:  # noqa: ANN401 - as above
+    """Return the record that a table of a TOML file holds; raises BadRecord, also for a key that it does not have.
+
+    A key is the name of a field without a trailing underscore. A field whose metadata has `was` had that key before,
+    and a table with the old key is refused with the new one. A type with a class method `from_value` decodes itself.
+    """
+    return typing.cast("T", _decoder(kind, is_strict=True)(table))  # type: ignore[arg-type]  # as above
+
+
+def require_known(given: Iterable[str], known: Collection[str]) -> None:
+    """Raise BadRecord for the first key that is not known, with the nearest one that is."""
+    for key in given:
+        if key not in known:
+            near = difflib.get_close_matches(key, known, 1)
+            hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(sorted(known))}"
+            raise BadRecord(f"unknown key {key!r}; {hint}")
+
+
 Decode = Callable[[Any], Any]
 
 
 @functools.cache
-def _decoder(kind: Any) -> Decode:  # noqa: ANN401 - as above
+def _decoder(kind: Any, *, is_strict: bool = False) -> Decode:  # noqa: ANN401 - as above
     """Return what decodes values of a type: its annotations are looked into once."""
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    inner = functools.partial(_decoder, is_strict=is_strict)
     if origin in (typing.Union, types.UnionType):
-        return _union(arguments)
+        return _union(arguments, inner)
     if origin is tuple:
-        return _tuple(_decoder(arguments[0]))
+        return (_numbered if is_strict else _tuple)(inner(arguments[0]))
     if origin is typing.Literal:
         return _literal(arguments)
     if origin is not None and issubclass(origin, Mapping):
-        return _mapping(_decoder(arguments[1]))
+        return (_named if is_strict else _mapping)(inner(arguments[1]))
+    if is_strict and hasattr(kind, "from_value"):
+        return typing.cast("Decode", kind.from_value)
     if is_dataclass(kind):
-        return _record(typing.cast("type", kind))
+        return (_table if is_strict else _record)(typing.cast("type", kind))
     return _scalar(kind)
 
 
-def _union(options: tuple[Any, ...]) -> Decode:
+def _union(options: tuple[Any, ...], inner: Callable[[Any], Decode]) -> Decode:
     is_optional = type(None) in options
-    of_first = _decoder(next(option for option in options if option is not type(None)))
+    of_first = inner(next(option for option in options if option is not type(None)))
 
     def decode(value: Any) -> Any:  # noqa: ANN401 - as above
         if value is not None:
@@ -101,6 +124,24 @@ def _tuple(of_item: Decode) -> Decode:
 
 def _mapping(of_item: Decode) -> Decode:
     return lambda value: {key: of_item(item) for key, item in _of(dict, value).items()}
+
+
+def _numbered(of_item: Decode) -> Decode:
+    return lambda value: tuple(
+        [_placed(f"number {number}", of_item, item) for number, item in enumerate(_of(list, value), 1)]
+    )
+
+
+def _named(of_item: Decode) -> Decode:
+    return lambda value: {key: _placed(repr(key), of_item, item) for key, item in _of(dict, value).items()}
+
+
+def _placed(place: str, decode: Decode, value: Any) -> Any:  # noqa: ANN401 - as above
+    """Return the decoded value; raises BadRecord whose message begins with the place."""
+    try:
+        return decode(value)
+    except ValueError as error:
+        raise BadRecord(f"{place}: {error}") from error
 
 
 def _literal(options: tuple[Any, ...]) -> Decode:
@@ -125,13 +166,35 @@ def _record(kind: type) -> Decode:
         known = {}
         for name, of_field in decoders.items():
             if name in given:
-                try:
-                    known[name] = of_field(given[name])
-                except ValueError as error:
-                    raise BadRecord(f"{name}: {error}") from error
+                known[name] = _placed(name, of_field, given[name])
         return kind(**known)
 
     return decode
+
+
+def _table(kind: type) -> Decode:
+    """Return what decodes a record of which every key is checked first."""
+    hints = typing.get_type_hints(kind)
+    decoders = {_key(field): (field.name, _decoder(hints[field.name], is_strict=True)) for field in fields(kind)}
+    renamed = {field.metadata["was"]: _key(field) for field in fields(kind) if "was" in field.metadata}
+    required = [_key(one) for one in fields(kind) if one.default is MISSING and one.default_factory is MISSING]
+
+    def decode(value: Any) -> Any:  # noqa: ANN401 - as above
+        given = _of(dict, value)
+        for key in given:
+            if key in renamed:
+                raise BadRecord(f"the key {key!r} is now called {renamed[key]!r}")
+        require_known(given, decoders)
+        missing = [key for key in required if key not in given]
+        if missing:
+            raise BadRecord(f"the key {missing[0]!r} is missing")
+        return kind(**{decoders[key][0]: _placed(key, decoders[key][1], item) for key, item in given.items()})
+
+    return decode
+
+
+def _key(field: Field[Any]) -> str:
+    return field.name.rstrip("_")
 
 
 def _scalar(kind: Any) -> Decode:  # noqa: ANN401 - as above

@@ -15,6 +15,7 @@ from audit.json_codec import BadRecord, parse_time
 from audit.policy import BadProfile, Profile
 from audit.probe import Limits
 from audit.verdict import Severity
+from pytest_sslaudit.remediation.sections import require_valid_sections
 from pytest_sslaudit.waivers import Waiver, read_waivers
 
 
@@ -68,6 +69,7 @@ def read_settings(config: pytest.Config) -> Settings:
     """Read all of it; raises pytest.UsageError."""
     try:
         file = read_configuration(config.rootpath, config.option.audit_config)
+        require_valid_sections(file)
     except BadConfiguration as error:
         raise pytest.UsageError(str(error)) from error
     begun: Begun = config.hook.pytest_sslaudit_begun(config=config, configuration=file) or Begun(file)

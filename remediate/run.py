@@ -32,7 +32,7 @@ from remediate.retry.resume_job import continuation_of, continue_later
 from remediate.state.database import UnusableState
 from remediate.state.journal import Journal, journal_snapshot, open_journal, require_usable_journal
 from remediate.state.lock import locked
-from remediate.wiring import hands_of, issuer_of, means_of, root_hints
+from remediate.wiring.means import hands_of, issuer_of, means_of, root_hints
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,11 +11,14 @@ from typing import Final
 
 import pytest
 
-from audit.config import read_configuration
+from audit.config import read_configuration, sections_of
 from audit.endpoint import PORTS
 from audit.observation import Observation
 from pytest_sslaudit.cli import checkallsslcerts, program
 from remediate.cli.main import main as repair_program
+from remediate.issuers import read_issuer
+from remediate.model.options import chosen_issuer, issuer_kind
+from remediate.wiring.sections import require_valid_sections
 from tests import documents
 from tests.audit.facts import served
 from tests.plugin.evidence import NOW, A, keep
@@ -103,7 +106,9 @@ def test_the_configuration_of_a_repair_can_be_read(tmp_path: Path) -> None:
     (block,) = re.findall(r"```toml\n(.*?)```", text("docs/repair.md"), flags=re.DOTALL)
     (tmp_path / "sslaudit.toml").write_text(block)
     configuration = read_configuration(tmp_path, None)
-    assert (configuration.remediate.issuer, configuration.issuer["store"].kind) == ("store", "store")
+    require_valid_sections(configuration)
+    name = chosen_issuer(configuration, None)
+    assert (name, issuer_kind(configuration, name)) == ("store", "store")
     assert configuration.service[0].docroot == "/srv/gateway/public"
 
 
@@ -119,8 +124,10 @@ def test_every_command_of_the_repair_is_known(capsys: pytest.CaptureFixture[str]
 def test_the_configuration_of_a_panels_server_can_be_read(tmp_path: Path) -> None:
     (tmp_path / "sslaudit.toml").write_text(block_with("docs/cpanel.md", "[issuer.panel]"))
     configuration = read_configuration(tmp_path, None)
-    assert {name: issuer.kind for name, issuer in configuration.issuer.items()} == {"panel": "cpanel", "store": "store"}
-    assert configuration.remediate.issuer == "panel"
+    require_valid_sections(configuration)
+    kinds = {name: read_issuer(table).kind for name, table in sections_of(configuration, "issuer").items()}
+    assert kinds == {"panel": "cpanel", "store": "store"}
+    assert chosen_issuer(configuration, None) == "panel"
 
 
 @pytest.mark.parametrize(("command", "module"), [("checkallsslcerts", checkallsslcerts), ("sslaudit", program)])

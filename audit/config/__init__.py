@@ -9,13 +9,15 @@ from audit.config.loader import profile_named, read_configuration
 from audit.config.logins import host_of, logins
 from audit.config.paths import state_folder
 from audit.config.schema import BadConfiguration, Configuration, Secret
-from audit.config.secret import known_secrets, read_secret
+from audit.config.secret import known_secrets, read_secret, require_private_secrets
+from audit.config.sections import Section, section, sections_of
 from audit.config.trust_sources import read_anchors, trusted
 
 __all__ = [
     "BadConfiguration",
     "Configuration",
     "Secret",
+    "Section",
     "host_of",
     "known_secrets",
     "logins",
@@ -23,6 +25,9 @@ __all__ = [
     "read_anchors",
     "read_configuration",
     "read_secret",
+    "require_private_secrets",
+    "section",
+    "sections_of",
     "state_folder",
     "trusted",
 ]

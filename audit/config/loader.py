@@ -1,24 +1,23 @@
-"""Finds and parses the configuration file, checks every key, and who can change the file.
+"""Finds and parses the configuration file, and checks every key of the audit and who can change the file.
 
-A wrong key or value raises BadConfiguration that names the key, the place and the nearest known key.
+A wrong key or value raises BadConfiguration that names the key, the place and the nearest known key. Sections that the
+audit does not own are handed on as they are.
 """
 
 from __future__ import annotations
 
-import difflib
 import tomllib
-import types
-import typing
-from collections.abc import Mapping
-from dataclasses import fields, is_dataclass
+from dataclasses import fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from audit.config.ownership import require_own_configuration
-from audit.config.schema import REFERENCE, BadConfiguration, Configuration, Secret
-from audit.json_codec import BadRecord, from_json
+from audit.config.schema import HANDED_ON, BadConfiguration, Configuration
+from audit.json_codec import BadRecord, from_table, require_known
 from audit.policy import Profile, load_profile
 from audit.redaction import without_password
+
+_OWN: Final = tuple(one.name for one in fields(Configuration) if one.name not in ("file", "handed_on"))
 
 
 def read_configuration(root: Path, named: str | None) -> Configuration:
@@ -55,56 +54,15 @@ def _load(file: Path) -> dict[str, Any]:
 
 
 def _parse(file: Path, table: dict[str, Any]) -> Configuration:
-    if "file" in table:
-        raise BadConfiguration(f"{file}: unknown key 'file'")
-    _check_keys(Configuration, table, f"{file}: ")
-    renamed = {**table}
-    if isinstance(renamed.get("mail"), dict):
-        renamed["mail"] = {_field_of(key): value for key, value in renamed["mail"].items()}
+    handed_on = {key: table[key] for key in HANDED_ON if key in table}
     try:
-        parsed = from_json(Configuration, renamed)
+        require_known(table, (*_OWN, *HANDED_ON))
+        parsed = from_table(Configuration, {key: item for key, item in table.items() if key in _OWN})
     except BadRecord as error:
         raise BadConfiguration(f"{file}: {without_password(str(error))}") from None
-    values = {item.name: getattr(parsed, item.name) for item in fields(parsed)}
-    configuration = Configuration(**{**values, "file": file.absolute()})
+    configuration = replace(parsed, file=file.absolute(), handed_on=handed_on)
     require_own_configuration(configuration)
     return configuration
-
-
-def _is_reference(value: Any) -> bool:  # noqa: ANN401 - what TOML holds
-    return isinstance(value, dict) and all(isinstance(item, str) for item in value.values())
-
-
-def _field_of(key: str) -> str:
-    return "from_" if key == "from" else key
-
-
-def _check_keys(kind: type, table: Mapping[str, Any], place: str) -> None:
-    """Refuse every key that the schema does not have, with the nearest one that it has."""
-    hints = typing.get_type_hints(kind)
-    known = {name.rstrip("_"): hint for name, hint in hints.items()}
-    for key, value in table.items():
-        if key not in known:
-            near = difflib.get_close_matches(key, known, 1)
-            meant = f"; did you mean {near[0]!r}?" if near else f"; known are {', '.join(sorted(known))}"
-            raise BadConfiguration(f"{without_password(place)}unknown key {key!r}{meant}")
-        _check_nested(known[key], value, f"{place}{key}.")
-
-
-def _check_nested(hint: Any, value: Any, place: str) -> None:  # noqa: ANN401 - an annotation and what TOML holds
-    origin, inner = typing.get_origin(hint), typing.get_args(hint)
-    if origin in (typing.Union, types.UnionType):
-        hint = next(item for item in inner if item is not type(None))
-    if hint is Secret and not _is_reference(value):
-        raise BadConfiguration(f"{without_password(place[:-1])}: {REFERENCE}; a secret itself never stands in the file")
-    if is_dataclass(hint) and isinstance(hint, type) and isinstance(value, dict):
-        _check_keys(hint, value, place)
-    elif origin is tuple and is_dataclass(inner[0]) and isinstance(value, list):
-        for number, item in enumerate(value, 1):
-            _check_nested(inner[0], item, f"{place}{number}.")
-    elif origin is not None and inner and inner[-1:] and is_dataclass(inner[-1]) and isinstance(value, dict):
-        for key, item in value.items():
-            _check_nested(inner[-1], item, f"{place}{key!r}.")
 
 
 def profile_named(name: str, configuration: Configuration) -> Profile:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from audit.config.private_files import UnsafePath, require_own_file
-from audit.config.schema import BadConfiguration, Configuration, secrets_in
+from audit.config.schema import BadConfiguration, Configuration, files_in, secrets_in
 
 
 def require_own(file: Path, place: str, names: str = "") -> None:
@@ -43,7 +43,7 @@ def _powers(configuration: Configuration) -> Iterator[str]:
         yield "hosts"
     if configuration.service:
         yield "services"
-    if next(secrets_in(configuration), None) is not None:
+    if next(secrets_in(configuration.handed_on), None) is not None:
         yield "secrets"
     if configuration.results or configuration.evidence or configuration.state:
         yield "files to write"
@@ -53,11 +53,10 @@ def _files(configuration: Configuration) -> Iterator[tuple[str, str]]:
     """Yield the files that decide what is trusted and what passes, each with its key."""
     yield from (("trust", name) for name in configuration.trust if name not in ("mozilla", "system"))
     yield from (("policy", name) for name in configuration.policy if name.endswith(".toml"))
-    yield from ((f"issuer.{name}.ca_file", one.ca_file) for name, one in configuration.issuer.items() if one.ca_file)
+    yield from files_in(configuration.handed_on)
     named = {
         "waivers": configuration.waivers,
         "endpoints_file": configuration.endpoints_file,
         "probe.root_hints": configuration.probe.root_hints,
-        "mail.ca_file": configuration.mail.ca_file,
     }
     yield from ((key, name) for key, name in named.items() if name and name != "-")

@@ -6,9 +6,11 @@ It knows names and types; where the file is found is known beside it, and what a
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final
+
+from audit.json_codec import BadRecord, require_known
 
 
 class BadConfiguration(ValueError):
@@ -68,49 +70,26 @@ REFERENCE: Final = 'write { env = "NAME" } or { file = "path" }'
 
 @dataclass(frozen=True, slots=True)
 class Secret:
-    """Where a secret is found: an environment variable, or a file that nobody else can read."""
+    """Where a secret is found: an environment variable, or a file that no other user can read."""
 
     env: str | None = None
     file: str | None = None
 
-
-@dataclass(frozen=True, slots=True)
-class Issuer:
-    """`[issuer.NAME]`: who orders certificates."""
-
-    kind: str  # "store"; "cpanel" is a panel's own program, which has neither address nor token
-    base_url: str | None = None
-    token: Secret | None = None
-    key: Literal["rsa-2048", "rsa-3072", "rsa-4096", "ecdsa-p256", "ecdsa-p384"] = "ecdsa-p256"
-    product: str = "90-day"
-    ca_file: str | None = None  # what to trust it by, instead of Mozilla's anchors
+    @classmethod
+    def from_value(cls, value: Any) -> Secret:  # noqa: ANN401 - what TOML holds
+        """Return the reference that a table holds; raises BadRecord, which does not repeat a secret written there."""
+        if not _is_table_of_texts(value):
+            raise BadRecord(f"{REFERENCE}; a secret itself never stands in the file")
+        require_known(value, ("env", "file"))
+        return cls(**value)
 
 
-@dataclass(frozen=True, slots=True)
-class Remediate:
-    """`[remediate]`: the bounds of a repair."""
-
-    issuer: str | None = None
-    max_cases: int = 20
-    max_failures: int = 2
-    proof_timeout_s: float = 60.0
-    issuance_timeout_s: float = 600.0  # how long a run waits for an issuer; the next one asks about the same order
-    foreign: Literal["explain", "run-owner"] = "explain"
-    leave_out: tuple[str, ...] = ()  # names whose certificates are left alone; `*` stands for any text
-    http_port: int = 80  # where the CA looks for the file (Baseline Requirements 3.2.2.4.18); a test CA may elsewhere
+def _is_table_of_texts(value: Any) -> bool:  # noqa: ANN401 - what TOML holds
+    return isinstance(value, Mapping) and all(isinstance(item, str) for item in value.values())
 
 
-@dataclass(frozen=True, slots=True)
-class Mail:
-    """`[mail]`: who is told, and by which way."""
-
-    to: tuple[str, ...] = ()
-    allowed_domains: tuple[str, ...] = ()  # to which a contact that a host reports may belong, beside the host's own
-    from_: str | None = None  # `from` in the file
-    smtp: str | None = None
-    user: str | None = None
-    password: Secret | None = None
-    ca_file: str | None = None  # what to trust it by, instead of the system's anchors
+HANDED_ON: Final[tuple[str, ...]] = ("issuer", "remediate", "mail", "notify", "dns")
+"""The keys of sections that the audit does not own: the repair decodes them (audit.config.sections)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,9 +115,7 @@ class Configuration:
     fetch: Fetch = field(default_factory=Fetch)
     host: Mapping[str, Host] = field(default_factory=dict)
     service: tuple[Service, ...] = ()
-    issuer: Mapping[str, Issuer] = field(default_factory=dict)
-    remediate: Remediate = field(default_factory=Remediate)
-    mail: Mail = field(default_factory=Mail)
+    handed_on: Mapping[str, Any] = field(default_factory=dict, repr=False)  # sections by key, as TOML holds them
 
     def path(self, text: str) -> Path:
         """Return a path of the file, which is relative to the file's folder."""
@@ -146,16 +123,30 @@ class Configuration:
         return base / Path(text).expanduser()
 
 
-def secrets_in(value: Any, place: str = "") -> Iterator[tuple[str, Secret]]:  # noqa: ANN401 - any value of the schema
-    """Yield every secret in a part of the configuration, with its key: those of sections to come as well."""
-    if isinstance(value, Secret):
-        yield place, value
-    elif is_dataclass(value):
-        for item in fields(value):
-            yield from secrets_in(getattr(value, item.name), f"{place}.{item.name}".lstrip("."))
-    elif isinstance(value, Mapping):
+def secrets_in(value: Any, place: str = "") -> Iterator[tuple[str, Secret]]:  # noqa: ANN401 - any value of TOML
+    """Yield every secret that a part of `handed_on` refers to, with its key.
+
+    What a key means is known elsewhere: every table that has the form of a reference is one.
+    """
+    if isinstance(value, Mapping):
+        if value and value.keys() <= {"env", "file"} and _is_table_of_texts(value):
+            yield place, Secret(**value)
         for name, item in value.items():
-            yield from secrets_in(item, f"{place}.{name}")
-    elif isinstance(value, tuple):
+            yield from secrets_in(item, f"{place}.{name}".lstrip("."))
+    elif isinstance(value, list | tuple):
         for number, item in enumerate(value, 1):
             yield from secrets_in(item, f"{place}.{number}")
+
+
+def files_in(value: Any, place: str = "") -> Iterator[tuple[str, str]]:  # noqa: ANN401 - any value of TOML
+    """Yield every file that a part of `handed_on` names, with its key: the keys of files end in `_file`."""
+    if isinstance(value, Mapping):
+        for name, item in value.items():
+            key = f"{place}.{name}".lstrip(".")
+            if name.endswith("_file") and isinstance(item, str):
+                yield key, item
+            else:
+                yield from files_in(item, key)
+    elif isinstance(value, list | tuple):
+        for number, item in enumerate(value, 1):
+            yield from files_in(item, f"{place}.{number}")

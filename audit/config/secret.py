@@ -46,18 +46,33 @@ def _read(file: Path, place: str) -> str:
     """Return what is in a file that belongs to us or root and that no other user can read, or put another for."""
     try:
         with os.fdopen(os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as stream:
-            status = os.fstat(stream.fileno())
-            if not stat.S_ISREG(status.st_mode):
-                raise BadConfiguration(f"{place}: {file} is no file")
-            if status.st_mode & 0o077 or status.st_uid not in (0, os.geteuid()):
-                mode = stat.S_IMODE(status.st_mode)
-                raise BadConfiguration(f"{place}: others can read or change {file} (mode {mode:04o}): chmod 600 {file}")
-            require_own(file, place)
+            _require_private(file, os.fstat(stream.fileno()), place)
             return stream.read(_LONGEST).decode("utf-8")
     except OSError as error:
         raise BadConfiguration(f"{place}: {file}: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise BadConfiguration(f"{place}: {file} holds no text") from error
+
+
+def _require_private(file: Path, status: os.stat_result, place: str) -> None:
+    if not stat.S_ISREG(status.st_mode):
+        raise BadConfiguration(f"{place}: {file} is not a regular file")
+    if status.st_mode & 0o077 or status.st_uid not in (0, os.geteuid()):
+        mode = stat.S_IMODE(status.st_mode)
+        raise BadConfiguration(f"{place}: others can read or change {file} (mode {mode:04o}): chmod 600 {file}")
+    require_own(file, place)
+
+
+def require_private_secrets(configuration: Configuration) -> None:
+    """Raise BadConfiguration if others can read or change the file of a secret.
+
+    Whether the file exists matters only when the secret is read.
+    """
+    for key, secret in secrets_in(configuration.handed_on):
+        file = configuration.path(secret.file) if secret.file else None
+        with suppress(OSError):
+            if file is not None:
+                _require_private(file, file.stat(), f"{configuration.file}: {key}")
 
 
 def known_secrets(configuration: Configuration) -> Secrets:
@@ -66,7 +81,7 @@ def known_secrets(configuration: Configuration) -> Secrets:
     A secret that cannot be read cannot be in any output.
     """
     found = list[str]()
-    for key, secret in secrets_in(configuration):
+    for key, secret in secrets_in(configuration.handed_on):
         with suppress(BadConfiguration):
             found.append(read_secret(configuration, key, secret))
     return Secrets((*found, *url_password(configuration.fetch.proxy)))

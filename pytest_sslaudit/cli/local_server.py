@@ -8,10 +8,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from audit.config import BadConfiguration, Configuration, state_folder
+from audit.config import BadConfiguration, Configuration, section, state_folder
 from audit.config.ownership import require_own
 from audit.config.private_files import own_directory
-from audit.config.schema import Issuer, Mail
+from remediate.model.options import chosen_issuer
+from remediate.notify.channels import read_mail
 
 PLACES: Final = (Path("/etc/sslaudit/sslaudit.toml"), Path("/etc/sslaudit.toml"))
 """Where the configuration is looked for; the first that is there holds."""
@@ -42,13 +43,15 @@ def with_defaults(configuration: Configuration, folder: Path, program: Path = PA
     The results are kept in the folder of the reports. `program` is the panel's; where there is none and no issuer is
     configured, nothing can be ordered.
     """
-    mail = Mail(smtp="sendmail") if configuration.mail == Mail() else configuration.mail
+    filled = {**configuration.handed_on}
+    if read_mail(section(configuration, "mail")) is None:
+        filled["mail"] = {"smtp": "sendmail"}
+    is_chosen = filled.get("issuer") or chosen_issuer(configuration, None)
+    if not is_chosen and os.access(program, os.X_OK):
+        filled["issuer"] = {_PANEL: {"kind": _PANEL}}
+        filled["remediate"] = {**filled.get("remediate", {}), "issuer": _PANEL}
     results = configuration.results or str(folder / "results.jsonl")
-    filled = replace(configuration, mail=mail, results=results)
-    if configuration.issuer or configuration.remediate.issuer or not os.access(program, os.X_OK):
-        return filled
-    chosen = replace(configuration.remediate, issuer=_PANEL)
-    return replace(filled, issuer={_PANEL: Issuer(_PANEL)}, remediate=chosen)
+    return replace(configuration, handed_on=filled, results=results)
 
 
 def report_folder() -> Path:

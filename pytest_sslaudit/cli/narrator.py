@@ -23,6 +23,7 @@ from pytest_sslaudit.settings import Begun
 from remediate.cli.output import Moment, moment_line
 from remediate.model.audit_results import Evidence
 from remediate.model.case import Case, Reason, Repair, Step, StepState
+from remediate.model.options import chosen_issuer, issuer_kind
 from remediate.model.plan import Explained, Plan, WaitingCase
 
 STORE: Final = "the cPanel Store"
@@ -224,6 +225,5 @@ class Spoken:
 def teller_of(run: Run, evidence: Evidence) -> Teller:
     """Return what tells of a run's plan: what was seen, and who issues."""
     settings = run.settings
-    name = settings.issuer or settings.configuration.remediate.issuer
-    section = settings.configuration.issuer.get(name) if name else None
-    return Teller(evidence, name, section.kind if section else None)
+    name = chosen_issuer(settings.configuration, settings.issuer)
+    return Teller(evidence, name, issuer_kind(settings.configuration, name))

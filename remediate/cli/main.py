@@ -37,7 +37,8 @@ from remediate.model.options import Assignment
 from remediate.run import insist_on_usable
 from remediate.state.database import UnusableState
 from remediate.state.lock import Held
-from remediate.wiring import root_hints
+from remediate.wiring.means import root_hints
+from remediate.wiring.sections import require_valid_sections
 
 FAILED: Final = 1  # the exit statuses are pytest's
 INTERRUPTED: Final = 2
@@ -102,6 +103,7 @@ def _add_access(command: argparse.ArgumentParser) -> None:
 
 def _do(options: argparse.Namespace) -> Done:
     configuration = read_configuration(Path.cwd(), options.config)
+    require_valid_sections(configuration)
     now = datetime.now(UTC)
     if options.command == "plan":
         assignment = Assignment(configuration, Path(), anchors=read_anchors(()), command="plan", issuer=options.issuer)

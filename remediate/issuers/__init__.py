@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Final
 
+from audit.config import Section
 from remediate.issuers.base import (
     Access,
     BadIssuer,
@@ -12,34 +13,33 @@ from remediate.issuers.base import (
     FaultKind,
     Foretelling,
     Issuer,
+    IssuerConfig,
     IssuerFault,
     Order,
     OrderRequest,
     Status,
 )
-from remediate.issuers.none import panel
-from remediate.issuers.store import Store
+from remediate.issuers.none import PanelConfig
+from remediate.issuers.store import StoreConfig
 
-ISSUERS: Final[Mapping[str, Callable[[Access], Issuer]]] = {
-    "store": Store,
+ISSUERS: Final[Mapping[str, type[IssuerConfig]]] = {
+    "store": StoreConfig,
+    "cpanel": PanelConfig,
 }
-"""What makes an issuer, by the `kind` of its section in the configuration."""
-
-AT_HOME: Final[Mapping[str, Callable[[], Issuer]]] = {
-    "cpanel": panel,
-}
-"""Those that nobody is asked for over a network, so that they have neither address nor token."""
+"""The keys of an issuer's section, and what opens it, by the `kind` of the section."""
 
 
-def open_issuer(kind: str, access: Access) -> Issuer:
-    """Return the issuer of that kind; raises BadIssuer."""
+def read_issuer(section: Section) -> IssuerConfig:
+    """Return the decoded section `[issuer.NAME]`; raises BadConfiguration."""
+    kind = section.table.get("kind") if isinstance(section.table, dict) else None
+    if not isinstance(kind, str):
+        raise section.bad(f"it has no kind; known are {', '.join(ISSUERS)}")
     if kind not in ISSUERS:
-        raise BadIssuer(f"no issuer of the kind {kind!r}; known are {', '.join((*ISSUERS, *AT_HOME))}")
-    return ISSUERS[kind](access)
+        raise section.bad(f"no issuer of the kind {kind!r}; known are {', '.join(ISSUERS)}")
+    return section.decode(ISSUERS[kind])
 
 
 __all__ = [
-    "AT_HOME",
     "ISSUERS",
     "Access",
     "BadIssuer",
@@ -47,9 +47,10 @@ __all__ = [
     "FaultKind",
     "Foretelling",
     "Issuer",
+    "IssuerConfig",
     "IssuerFault",
     "Order",
     "OrderRequest",
     "Status",
-    "open_issuer",
+    "read_issuer",
 ]

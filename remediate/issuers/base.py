@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final, Literal, Protocol, runtime_checkable
 
+from audit.config import Section
 from remediate.pki.csr import Csr
 
 
@@ -163,3 +164,16 @@ class Access:
     ca_file: str | None = None
     proxy: str | None = field(default=None, repr=False)  # may hold a password
     deadline_s: float = 90.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IssuerConfig:
+    """The keys that every section `[issuer.NAME]` has. Each kind of issuer adds its own in a subclass."""
+
+    kind: str
+    key: Literal["rsa-2048", "rsa-3072", "rsa-4096", "ecdsa-p256", "ecdsa-p384"] = "ecdsa-p256"
+    product: str = "90-day"
+
+    def open(self, section: Section, proxy: str | None) -> Issuer:
+        """Return the issuer; raises BadIssuer, and BadConfiguration if a secret cannot be read."""
+        raise NotImplementedError

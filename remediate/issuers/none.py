@@ -8,7 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from remediate.issuers.base import IssuerFault, OrderRequest
+from audit.config import Section
+from remediate.issuers.base import IssuerConfig, IssuerFault, OrderRequest
 from remediate.pki.csr import Csr
 
 _NOT_CHOSEN: Final = IssuerFault("refused", "no issuer is chosen: [remediate] issuer, and its section [issuer.NAME]")
@@ -45,6 +46,11 @@ class Absent:
         return self.fault
 
 
-def panel() -> Absent:
-    """Return the issuer whose orders nobody but the panel places."""
-    return Absent(_PANELS)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PanelConfig(IssuerConfig):
+    """`[issuer.NAME]` of the kind `cpanel`: the panel's own program, which needs neither address nor token."""
+
+    def open(self, section: Section, proxy: str | None) -> Absent:
+        """Return an issuer that places no orders: only the panel does."""
+        del section, proxy
+        return Absent(_PANELS)

@@ -9,11 +9,13 @@ import json
 import math
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, TypeVar, cast, get_args
 
+from audit.config import Secret, Section
 from audit.json_codec import BadRecord, parse_time
-from remediate.issuers.base import Access, FaultKind, IssuerFault, Order, OrderRequest, Request, Status
+from remediate.issuers.base import Access, FaultKind, IssuerConfig, IssuerFault, Order, OrderRequest, Request, Status
 from remediate.issuers.http import MAX_RETRY_AFTER_S, Answer, Ask, exchange, require_safe
 from remediate.pki.csr import Csr
 
@@ -95,6 +97,20 @@ class Store:
             return read(answer)
         except BadRecord as error:
             return IssuerFault("broken", f"HTTP {answer.status}: {_line(str(error))}", answered_at=answer.date)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreConfig(IssuerConfig):
+    """`[issuer.NAME]` of the kind `store`."""
+
+    base_url: str
+    token: Secret
+    ca_file: str | None = None  # PEM file of the anchors to trust instead of Mozilla's
+
+    def open(self, section: Section, proxy: str | None) -> Store:
+        """Return the Store; raises BadIssuer, and BadConfiguration if the token cannot be read."""
+        token = section.secret("token", self.token)
+        return Store(Access(self.base_url, token, ca_file=section.path(self.ca_file), proxy=proxy))
 
 
 def _finding(csr: Csr) -> Ask:

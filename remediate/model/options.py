@@ -10,14 +10,27 @@ from pathlib import Path
 from random import SystemRandom
 from typing import Literal
 
-from audit.config import Configuration
-from audit.config.schema import Issuer
+from audit.config import Configuration, Section, section, sections_of
 from audit.policy import Profile
 from audit.probe import Limits
 from audit.text import matches_glob
 from audit.verdict import Severity
 from audit.x509.path.trust_store import Anchors
 from remediate.model.case import AGENT, Case, Step, StepState
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RemediateConfig:
+    """`[remediate]`: the limits of a repair run."""
+
+    issuer: str | None = None
+    max_cases: int = 20
+    max_failures: int = 2
+    verify_timeout_s: float = field(default=60.0, metadata={"was": "proof_timeout_s"})
+    issuance_timeout_s: float = 600.0  # how long a run waits for an issuer; the next one asks about the same order
+    foreign: Literal["explain", "run-owner"] = "explain"
+    exclude_names: tuple[str, ...] = field(default=(), metadata={"was": "leave_out"})  # `*` stands for any text
+    http_port: int = 80  # where the CA requests the file (Baseline Requirements 3.2.2.4.18); a test CA may use another
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +87,28 @@ def _nothing(*_: object) -> None:
     """Say nothing."""
 
 
+def written_options(configuration: Configuration) -> RemediateConfig:
+    """Return `[remediate]`; raises BadConfiguration."""
+    return section(configuration, "remediate").decode(RemediateConfig)
+
+
+def chosen_issuer(configuration: Configuration, named: str | None) -> str | None:
+    """Return the name of the issuer's section, which the command line may name; None if none is chosen."""
+    return named or written_options(configuration).issuer
+
+
+def issuer_sections(configuration: Configuration) -> Mapping[str, Section]:
+    """Return the sections of the issuers by name: a panel's own program needs none."""
+    panel = Section(configuration, f"issuer.{AGENT}", {"kind": AGENT})
+    return {AGENT: panel, **sections_of(configuration, "issuer")}
+
+
+def issuer_kind(configuration: Configuration, name: str | None) -> str | None:
+    """Return the kind of the issuer of that name; None if there is none, or its section does not say."""
+    chosen = issuer_sections(configuration).get(name or "")
+    return chosen.table.get("kind") if chosen and isinstance(chosen.table, dict) else None
+
+
 @dataclass(frozen=True, slots=True)
 class Assignment:
     """A run of repairs. `issuer` is the name of its section; None: what `[remediate]` names.
@@ -100,38 +135,41 @@ class Assignment:
     stop: threading.Event = field(default_factory=threading.Event)
 
     @property
-    def issuer_name(self) -> str | None:
-        """The name of the issuer's section; None where none is chosen: then nothing can be ordered."""
-        return self.issuer or self.configuration.remediate.issuer
+    def written(self) -> RemediateConfig:
+        """`[remediate]`; raises BadConfiguration."""
+        return written_options(self.configuration)
 
     @property
-    def issuers(self) -> Mapping[str, Issuer]:
-        """The issuers to choose from, by name: a panel's own program needs no section."""
-        return {AGENT: Issuer(AGENT), **self.configuration.issuer}
+    def issuer_name(self) -> str | None:
+        """The name of the issuer's section; None if none is chosen, and then nothing can be ordered."""
+        return chosen_issuer(self.configuration, self.issuer)
+
+    @property
+    def issuers(self) -> Mapping[str, Section]:
+        """The sections of the issuers to choose from, by name."""
+        return issuer_sections(self.configuration)
 
     @property
     def bounds(self) -> Bounds:
         """How far the run may go."""
-        written = self.configuration.remediate
-        issuer = self.issuers.get(self.issuer_name or "")
+        written = self.written
         left_out = tuple(glob for glob, host in self.configuration.host.items() if not host.remediate)
         return Bounds(
             max_cases=written.max_cases,
             foreign=written.foreign,
             hosts_left_out=left_out,
-            names_left_out=written.leave_out,
+            names_left_out=written.exclude_names,
             can_order=self.issuer_name is not None,
-            is_panels_issuer=issuer is not None and issuer.kind == AGENT,
+            is_panels_issuer=issuer_kind(self.configuration, self.issuer_name) == AGENT,
         )
 
     @property
     def pace(self) -> Pace:
         """How fast it may go."""
-        return Pace(max_failures=self.configuration.remediate.max_failures)
+        return Pace(max_failures=self.written.max_failures)
 
     @property
     def waits(self) -> Waits:
-        """How long it waits: a proof ends well before the host takes the switch back by itself."""
-        written = self.configuration.remediate
-        proof_s = written.proof_timeout_s
-        return Waits(max(300, int(3 * proof_s)), proof_s, issuance_s=written.issuance_timeout_s)
+        """How long it waits: verification ends well before the host takes the switch back by itself."""
+        verify_s = self.written.verify_timeout_s
+        return Waits(max(300, int(3 * verify_s)), verify_s, issuance_s=self.written.issuance_timeout_s)

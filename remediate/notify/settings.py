@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Mapping
 from importlib.metadata import version
 from urllib.parse import urlsplit
 
-from audit.config import BadConfiguration, Configuration, Secret, host_of, known_secrets, read_secret
+from audit.config import Configuration, host_of, known_secrets, section
 from audit.host.discovery import Discovery
 from audit.observation import HostView
 from remediate.model.options import Assignment
 from remediate.notify.account import Account
-from remediate.notify.channels import is_asked, posts_of
-from remediate.notify.channels.smtp import BadRelay
+from remediate.notify.channels import read_mail
 from remediate.notify.recipients import ContactPolicy, KnownHost, is_domain
 
 
@@ -23,24 +21,17 @@ def account_of(assignment: Assignment, hosts: Mapping[str, KnownHost] | None = N
 
     `hosts` are those that were logged into, by label.
     """
-    configuration = assignment.configuration
-    mail = configuration.mail
-    if not is_asked(mail):
+    configuration, table = assignment.configuration, section(assignment.configuration, "mail")
+    mail = read_mail(table)
+    if mail is None:
         return None
     bad = next((domain for domain in mail.allowed_domains if not is_domain(domain)), None)
     if bad is not None:
-        raise BadConfiguration(
-            f"{configuration.file}: mail.allowed_domains: {bad!r} is not a domain; write example.com"
-        )
-    ca_file = str(configuration.path(mail.ca_file)) if mail.ca_file else None
-    try:
-        posts = posts_of(replace(mail, ca_file=ca_file), _password(configuration, mail.password))
-    except BadRelay as error:
-        raise BadConfiguration(f"{configuration.file}: [mail]: {error}") from error
+        raise table.bad(f"allowed_domains: {bad!r} is not a domain; write example.com")
     return Account(
         controller=socket.getfqdn(),
         version=version("pytest-sslaudit"),
-        posts=posts,
+        posts=(mail.open(table),),
         to=mail.to,
         from_=mail.from_,
         secrets=known_secrets(configuration),
@@ -48,13 +39,6 @@ def account_of(assignment: Assignment, hosts: Mapping[str, KnownHost] | None = N
         fail_on=assignment.fail_on,
         unknown_fails=assignment.unknown_fails,
     )
-
-
-def _password(configuration: Configuration, secret: Secret | None) -> Callable[[], str] | None:
-    if secret is None:
-        return None
-    read_secret(configuration, "mail.password", secret)  # it is said now that it is not there
-    return lambda: read_secret(configuration, "mail.password", secret)
 
 
 def _domains(addresses: Iterable[str]) -> Iterator[str]:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from audit.config import known_secrets
-from audit.config.schema import Configuration
+from audit.config.schema import Configuration, secrets_in
 from audit.host.login import hosts_of
 from audit.observation import ProbeFailure
 from audit.text import moment
@@ -71,5 +71,4 @@ def local_hands() -> HostHands | ProbeFailure:
 
 def _variables(configuration: Configuration) -> Iterator[str]:
     """Yield the environment variables that secrets of the configuration are taken from."""
-    tokens = (section.token for section in configuration.issuer.values())
-    yield from (one.env for one in (*tokens, configuration.mail.password) if one and one.env)
+    yield from (secret.env for _, secret in secrets_in(configuration.handed_on) if secret.env)

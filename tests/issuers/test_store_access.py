@@ -12,7 +12,7 @@ from typing import Any, Final
 import pytest
 
 from audit.redaction import Secrets
-from remediate.issuers import Access, BadIssuer, Order, open_issuer
+from remediate.issuers import Access, BadIssuer, Order
 from remediate.issuers.store import Store
 from tests.audit.encodings import SLASHED, encodings
 from tests.issuers.canned import Hold, answering, listening, tunnel
@@ -53,10 +53,6 @@ class TestHowItIsReached:
     def test_a_proxy_is_never_shown_the_token_in_the_clear(self) -> None:
         with pytest.raises(BadIssuer, match="the proxy would see the token"):
             Store(Access("http://127.0.0.1:1", lambda: TOKEN, proxy="http://proxy.example"))
-
-    def test_a_kind_that_is_not_known_names_those_that_are(self) -> None:
-        with pytest.raises(BadIssuer, match="known are store"):
-            open_issuer("shop", Access("https://store.example.com", lambda: TOKEN))
 
     def test_orders_travel_over_https_by_the_anchors_that_are_named(self, strict: StrictStore) -> None:
         assert isinstance(client(strict).order(request()), Order)

@@ -10,7 +10,8 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from audit.x509.path.trust_store import Anchors
-from remediate.issuers import Access, Issuer, OrderRequest, open_issuer
+from remediate.issuers import Access, Issuer, OrderRequest
+from remediate.issuers.store import Store as Client
 from tests.issuers.conformance import DEADLINE_S, Conformance
 from tests.issuers.website import Website, serving_website
 from tests.lab.sockets import bind
@@ -51,7 +52,7 @@ class TestStore(Conformance):
             (closed,) = bind(("127.0.0.1",))  # bound, and not listening: nobody else gets the port
 
             def client(url: str, token: str) -> Issuer:
-                return open_issuer("store", Access(url, lambda: token, deadline_s=DEADLINE_S))
+                return Client(Access(url, lambda: token, deadline_s=DEADLINE_S))
 
             root = store.authority.root.certificate.public_bytes(Encoding.DER)
             with closed:

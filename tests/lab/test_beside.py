@@ -12,8 +12,9 @@ import pytest
 import requests
 from cryptography import x509
 
-from audit.config import Configuration, read_configuration, read_secret
-from remediate.issuers import Access, Issuer, Order, OrderRequest, open_issuer
+from audit.config import Configuration, read_configuration, section, sections_of
+from remediate.issuers import Access, Issuer, Order, OrderRequest
+from remediate.issuers.store import Store, StoreConfig
 from tests.issuers.requests import request
 from tests.issuers.website import challenge_of
 from tests.lab.description import Lab
@@ -33,10 +34,9 @@ def configuration(lab: Lab) -> Configuration:
 
 @pytest.fixture(scope="module")
 def store(configuration: Configuration) -> Issuer:
-    table = configuration.issuer["store"]
-    assert table.token
-    token = read_secret(configuration, "token", table.token)
-    return open_issuer("store", Access(str(table.base_url), lambda: token, deadline_s=10))
+    table = sections_of(configuration, "issuer")["store"]
+    store = table.decode(StoreConfig)
+    return Store(Access(store.base_url, table.secret("token", store.token), deadline_s=10))
 
 
 def collected(store: Issuer, order: OrderRequest) -> Order:
@@ -77,7 +77,7 @@ def test_the_store_finds_no_proof_for_a_name_that_leads_nowhere(store: Issuer) -
 
 
 def test_every_letter_is_a_file(lab: Lab, configuration: Configuration) -> None:
-    relay = urlsplit(str(configuration.mail.smtp))
+    relay = urlsplit(section(configuration, "mail").table["smtp"])
     for number in (1, 2):
         with smtplib.SMTP(str(relay.hostname), relay.port or 0, timeout=5) as client:
             client.sendmail("a@lab.test", ["b@lab.test"], f"Subject: {number}\r\n\r\nbody\r\n")

@@ -18,10 +18,11 @@ import pytest
 
 import audit
 from audit.checks import Check, check_of
-from audit.config import read_configuration, read_secret
+from audit.config import read_configuration, sections_of
 from audit.endpoint import PORTS, parse_endpoint
 from audit.host.discovery import Login, discover
 from audit.verdict import Remedy, Severity
+from remediate.issuers.store import StoreConfig
 from tests.lab.certificates import CONTENTS, RECIPES
 from tests.lab.demo import served
 from tests.lab.faults import FAULTY, HOST, HOST_LABEL, LEFT_ALONE, REPAIRABLE, RUN_FINDS, SOUND
@@ -110,9 +111,8 @@ def test_the_configuration_is_one_that_the_audit_reads(tmp_path: Path) -> None:
         configuration = read_configuration(tmp_path, None)
         assert configuration.hosts == lab.hosts
         assert len(configuration.service) == len([row for row in (*SOUND, *FAULTY) if row.files])
-        token = configuration.issuer["store"].token
-        assert token
-        assert read_secret(configuration, "issuer.store.token", token)
+        store = sections_of(configuration, "issuer")["store"]
+        assert store.secret("token", store.decode(StoreConfig).token)()
         assert stat.S_IMODE((tmp_path / "token").stat().st_mode) == 0o600
 
 

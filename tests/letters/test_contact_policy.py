@@ -152,5 +152,5 @@ def test_what_is_known_of_a_host_is_the_users_word(tmp_path: Path) -> None:
 
 def test_allowed_domain_that_is_not_a_domain_is_refused(tmp_path: Path) -> None:
     (tmp_path / "sslaudit.toml").write_text('[mail]\nallowed_domains = ["@example.com"]\n')
-    with pytest.raises(BadConfiguration, match=r"mail.allowed_domains: '@example.com' is not a domain"):
+    with pytest.raises(BadConfiguration, match=r"\[mail\]: allowed_domains: '@example.com' is not a domain"):
         account_of(Assignment(read_configuration(tmp_path, None), tmp_path, Anchors({}), "a test"))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from audit.config.schema import Configuration, Issuer, Mail, Secret
+from audit.config.schema import Configuration
 from audit.observation import ProbeFailure
 from remediate.cpanel.try_later import ABSENT, PROGRAM
 from remediate.hosts.command import Command, Done
@@ -91,8 +91,10 @@ def test_a_machine_on_which_nothing_can_be_run_is_said() -> None:
 
 def test_a_secret_that_only_the_environment_has_keeps_a_job_from_being_queued() -> None:
     configuration = Configuration(
-        issuer={"store": Issuer("store", token=Secret(env="STORE_TOKEN"))},
-        mail=Mail(password=Secret(env="SMTP_PASSWORD")),
+        handed_on={
+            "issuer": {"store": {"kind": "store", "token": {"env": "STORE_TOKEN"}}},
+            "mail": {"password": {"env": "SMTP_PASSWORD"}},
+        }
     )
     continuation = continuation_of(Path("state"), configuration)
     assert continuation.secret_variables == ("SMTP_PASSWORD", "STORE_TOKEN")

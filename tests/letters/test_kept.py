@@ -7,11 +7,10 @@ from typing import Any
 
 import pytest
 
-from audit.config.schema import Mail
 from audit.redaction import Secrets
 from remediate.model.causes import Cause
-from remediate.notify.channels import posts_of
 from remediate.notify.channels.base import Deferred, Envelope, Outcome, Refused, Unknown
+from remediate.notify.channels.smtp import Smtp, read_relay
 from tests.letters.nights import ADMIN, Contacts, Letterbox, Nights
 from tests.letters.sink import serving
 from tests.letters.tonight import OTHER, blocked, expired, here
@@ -23,7 +22,7 @@ def test_a_letter_that_nobody_took_is_kept_and_handed_over_by_the_next_run(night
     lines = nights.night(*expired(), endings=[blocked(nights)])
     assert "deferred: there is no way to send mail; tried again from" in lines[-1]
     with serving() as sink:
-        nights.change(posts=posts_of(Mail(smtp=f"smtp://localhost:{sink.port}"), None))
+        nights.change(posts=(Smtp(read_relay(f"smtp://localhost:{sink.port}")),))
         assert nights.night(*expired(), endings=[blocked(nights)]) == ("letter 1: handed over",)
         assert nights.night(*expired(), endings=[blocked(nights)]) == ()
     [(sender, recipients, content)] = sink.taken

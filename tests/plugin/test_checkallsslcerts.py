@@ -16,7 +16,6 @@ from typing import Any
 import pytest
 
 from audit.config import BadConfiguration, Configuration
-from audit.config.schema import Issuer, Mail, Remediate
 from pytest_sslaudit.cli import local_server
 from pytest_sslaudit.cli.checkallsslcerts import again, main
 from pytest_sslaudit.cli.console import Voice
@@ -192,24 +191,22 @@ def test_what_the_encoding_of_a_reader_does_not_have_ends_nothing() -> None:
 def test_what_is_not_written_down_is_filled_in(tmp_path: Path) -> None:
     program = tmp_path / "checkallsslcerts"
     elsewhere = with_defaults(Configuration(), tmp_path, program)
-    assert (elsewhere.mail, elsewhere.issuer, elsewhere.remediate.issuer) == (Mail(smtp="sendmail"), {}, None)
+    assert elsewhere.handed_on == {"mail": {"smtp": "sendmail"}}
     assert elsewhere.results == f"{tmp_path}/results.jsonl"
     program.touch(0o755)
     panel = with_defaults(Configuration(), tmp_path, program)
-    assert (panel.issuer, panel.remediate.issuer) == ({"cpanel": Issuer("cpanel")}, "cpanel")
+    assert panel.handed_on == {
+        "mail": {"smtp": "sendmail"}, "issuer": {"cpanel": {"kind": "cpanel"}}, "remediate": {"issuer": "cpanel"},
+    }  # fmt: skip
 
 
 def test_what_is_written_down_holds(tmp_path: Path) -> None:
     program = tmp_path / "checkallsslcerts"
     program.touch(0o755)
-    written = Configuration(
-        results="mine.jsonl",
-        issuer={"mine": Issuer("store")},
-        remediate=Remediate(issuer="mine"),
-        mail=Mail(to=("a@b",)),
-    )
+    mine = {"issuer": {"mine": {"kind": "store"}}, "mail": {"to": ["a@b"]}}
+    written = Configuration(results="mine.jsonl", handed_on={**mine, "remediate": {"issuer": "mine"}})
     assert with_defaults(written, tmp_path, program) == written
-    unchosen = Configuration(issuer={"mine": Issuer("store")}, results="mine.jsonl", mail=Mail(to=("a@b",)))
+    unchosen = Configuration(results="mine.jsonl", handed_on=mine)
     assert with_defaults(unchosen, tmp_path, program) == unchosen, (
         "an issuer that is written and not chosen is not passed over"
     )

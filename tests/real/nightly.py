@@ -36,7 +36,7 @@ base_url = "{base_url}"
 token = {{ file = "token" }}
 [remediate]
 issuer = "store"
-proof_timeout_s = 20
+verify_timeout_s = 20
 [mail]
 to = ["{reader}"]
 from = "sslaudit@example.test"

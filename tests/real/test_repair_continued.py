@@ -26,7 +26,7 @@ def fleet(overlays: None, authority: Authority) -> Iterator[Fleet]:  # noqa: ARG
 @pytest.fixture(scope="module")
 def night(fleet: Fleet, authority: Authority) -> Night:
     made = prepare(fleet, authority, by_relay=False)
-    fleet.near.shell(f"sed -i 's/^proof_timeout_s.*/&\\nissuance_timeout_s = 2/' {FOLDER}/sslaudit.toml")
+    fleet.near.shell(f"sed -i 's/^verify_timeout_s.*/&\\nissuance_timeout_s = 2/' {FOLDER}/sslaudit.toml")
     return made
 
 

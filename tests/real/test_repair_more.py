@@ -101,13 +101,13 @@ def test_a_chain_is_made_whole_from_what_the_ca_publishes_where_that_may_be_call
     web1, credential = commanded.host, without_chain(authority)
     ca = publishing(stack, web1, authority)
     serve(web1, NGINX, NAMES["main"], (credential, authority.self_signed(WWW)))  # whose chain is of no help
-    commanded.configure("[remediate]\nproof_timeout_s = 10\n")
+    commanded.configure("[remediate]\nverify_timeout_s = 10\n")
     planned = commanded.plan()
     assert [(case["repair"], case["names"]) for case in planned["cases"]] == [("rechain", [WEB1])], planned
     refused = commanded.apply()
     assert (refused.status, "which a certificate must not make us call" in refused.output) == (1, True), refused
     assert ca.read("/run/asked") == ""
-    commanded.configure("[fetch]\nallow_private = true\n[remediate]\nproof_timeout_s = 10\n")
+    commanded.configure("[fetch]\nallow_private = true\n[remediate]\nverify_timeout_s = 10\n")
     web1.shell("rm -rf /run/state")  # and with it what it remembers: it would wait two hours
     key = web1.read("/etc/ssl/nginx/main.key")
     repaired = commanded.apply()
@@ -148,10 +148,10 @@ def test_what_certbot_owns_is_renewed_by_certbot_where_that_is_wanted(stack: Exi
     web1, renewed = commanded.host, authority.issue(WEB1)
     planted_for_certbot(commanded, authority.issue(WEB1, begins=-90, lasts=60), authority.issue(WWW))
     before = served(web1, 443, WEB1)
-    commanded.configure("[remediate]\nproof_timeout_s = 10\n")
+    commanded.configure("[remediate]\nverify_timeout_s = 10\n")
     planned = commanded.plan()
     assert (planned["cases"], why_left(planned, "cert.expired")) == ([], "certbot owns this certificate and renews it")
-    commanded.configure('[remediate]\nforeign = "run-owner"\nproof_timeout_s = 10\n')
+    commanded.configure('[remediate]\nforeign = "run-owner"\nverify_timeout_s = 10\n')
     assert [case["repair"] for case in commanded.plan()["cases"]] == ["run-owner"]
     failed = commanded.apply()
     assert (failed.status, "Certificate not yet due for renewal" in failed.output) == (1, True), failed
@@ -173,7 +173,7 @@ def test_a_new_certificate_is_taken_back_on_two_services_and_they_always_answer(
         fleet.web1.write(HostFile("/run/audit/token", fleet.access["token"], 0o600))
         commanded.configure(
             f'[issuer.store]\nkind = "store"\nbase_url = "{fleet.access["base_url"]}"\ntoken = {{ file = "token" }}\n'
-            '[remediate]\nissuer = "store"\nproof_timeout_s = 10\n'
+            '[remediate]\nissuer = "store"\nverify_timeout_s = 10\n'
         )
         (case,) = commanded.plan()["cases"]
         with fleet.watching() as watch:

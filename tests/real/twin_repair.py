@@ -17,7 +17,7 @@ from remediate.model.audit_results import read_evidence
 from remediate.model.options import Assignment
 from remediate.planning.planner import plan
 from remediate.state.journal import open_journal
-from remediate.wiring import means_of
+from remediate.wiring.means import means_of
 
 
 def main(configured: str, results: str, state: str) -> None:

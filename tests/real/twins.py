@@ -35,7 +35,7 @@ base_url = "{base_url}"
 token = {{ file = "token" }}
 [remediate]
 issuer = "store"
-proof_timeout_s = 10
+verify_timeout_s = 10
 """
 _FOLDER: Final = "/run/audit"
 _CONFIGURED: Final = f"{_FOLDER}/sslaudit.toml"

@@ -22,10 +22,10 @@ name = "web1.example.com"
 issuer = "store"
 max_cases = 7
 max_failures = 1
-proof_timeout_s = 200
+verify_timeout_s = 200
 issuance_timeout_s = 30
 foreign = "run-owner"
-leave_out = ["*.legacy.example.com"]
+exclude_names = ["*.legacy.example.com"]
 """
 
 
@@ -50,7 +50,7 @@ def test_how_far_a_run_may_go_stands_in_the_configuration(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("proof_s", [1, 60, 200, 1000])
 def test_a_switch_waits_for_its_confirmation_far_longer_than_a_proof_takes(tmp_path: Path, proof_s: int) -> None:
-    waits = assignment(tmp_path, f"[remediate]\nproof_timeout_s = {proof_s}").waits
+    waits = assignment(tmp_path, f"[remediate]\nverify_timeout_s = {proof_s}").waits
     assert waits.confirmation_s >= max(300, 3 * proof_s)
 
 

@@ -15,7 +15,7 @@ from audit.policy import load_profile
 from audit.x509.path.trust_store import Anchors
 from remediate.model.options import Assignment
 from remediate.state.journal import open_journal
-from remediate.wiring import means_of
+from remediate.wiring.means import means_of
 
 
 def found(label: str, *, is_cpanel: bool) -> Discovery:

@@ -10,7 +10,7 @@ from audit.config import BadConfiguration, read_configuration
 from audit.x509.path.trust_store import Anchors
 from remediate.issuers import IssuerFault
 from remediate.model.options import Assignment
-from remediate.wiring import issuer_of
+from remediate.wiring.means import issuer_of
 from tests.issuers.requests import csr
 
 CHOSEN = '[remediate]\nissuer = "own"\n[issuer.own]\nkind = "cpanel"\n'
@@ -38,14 +38,16 @@ def test_a_section_of_its_name_may_be_of_another_kind(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("line", ['base_url = "https://x/api"', 'token = { file = "token" }'])
 def test_what_it_would_make_no_use_of_is_refused(tmp_path: Path, line: str) -> None:
-    with pytest.raises(BadConfiguration, match=r"\[issuer.own\]: kind 'cpanel' has no base_url and no token"):
+    with pytest.raises(
+        BadConfiguration, match=rf"\[issuer.own\]: unknown key '{line.split(maxsplit=1)[0]}'; known are key, kind"
+    ):
         issuer_of(assignment(tmp_path, CHOSEN + line))
 
 
 def test_another_kind_still_needs_both(tmp_path: Path) -> None:
-    with pytest.raises(BadConfiguration, match=r"\[issuer.own\] has no 'base_url'"):
+    with pytest.raises(BadConfiguration, match=r"\[issuer.own\]: the key 'base_url' is missing"):
         issuer_of(assignment(tmp_path, STORE))
-    with pytest.raises(BadConfiguration, match=r"\[issuer.own\] has no 'token'"):
+    with pytest.raises(BadConfiguration, match=r"\[issuer.own\]: the key 'token' is missing"):
         issuer_of(assignment(tmp_path, f'{STORE}base_url = "https://x/api"\n'))
 
 

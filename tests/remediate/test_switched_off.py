@@ -18,7 +18,7 @@ from remediate.model.audit_results import gather
 from remediate.model.options import Assignment, Bounds
 from remediate.planning.fleet import is_silenced
 from remediate.state.journal import open_journal
-from remediate.wiring import means_of
+from remediate.wiring.means import means_of
 from tests.remediate.panels import HOST, NAME, endpoint, fresh
 from tests.remediate.rows import SUMMARY, Row, found, planned, seen
 

@@ -27,7 +27,7 @@ from remediate.model.case import Case, Reason, Repair, UsedFile
 from remediate.model.options import Assignment, Pace
 from remediate.model.outcome import Ending
 from remediate.state.journal import Journal
-from remediate.wiring import means_of
+from remediate.wiring.means import means_of
 from tests.installers.test_killed import STRIDE
 from tests.probe.conversing import answering, conversing
 from tests.runner.chains import INTERMEDIATE, fetcher, forms, plant_chain

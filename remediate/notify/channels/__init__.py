@@ -1,34 +1,35 @@
-"""The ways to hand letters over that the configuration names: a mail server, or the local mail system.
+"""The channels that notifications are sent over: a mail server, or the local mail system.
 
-It knows `[mail]`; it refuses to know a password before it is needed, and connects nowhere.
+There is never a second channel beside the configured one: it might send over a network in the clear.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Mapping
 from typing import Final
 
-from audit.config.schema import Mail
-from remediate.notify.channels.base import Post
-from remediate.notify.channels.sendmail import Sendmail
-from remediate.notify.channels.smtp import Smtp, read_relay
+from audit.config import Section
+from remediate.notify.channels.base import MailConfig
+from remediate.notify.channels.sendmail import SendmailConfig
+from remediate.notify.channels.smtp import SmtpConfig
 
-_LOCAL: Final = "sendmail"
+CHANNELS: Final[Mapping[str, type[MailConfig]]] = {
+    "sendmail": SendmailConfig,
+    "smtp": SmtpConfig,
+}
+"""The keys of `[mail]`, and what opens the channel, by the channel's name."""
+
+_OF_A_SERVER: Final = ("user", "password", "ca_file")
 
 
-def is_asked(mail: Mail) -> bool:
-    """Tell whether letters are wanted at all: without `[mail]`, or with nothing in it, nobody is written to."""
-    return mail != Mail()
+def read_mail(section: Section) -> MailConfig | None:
+    """Return the decoded `[mail]`, None if it is absent or empty: then no notification is sent.
 
-
-def posts_of(mail: Mail, password: Callable[[], str] | None) -> tuple[Post, ...]:
-    """Return the ways to send that `[mail]` names, the local mail system where it names none; raises BadRelay.
-
-    `password` reads the password when a server asks for it, None where none is configured; `ca_file` is a path by now.
-    There is never a second way beside the one that was named: it might lead over a network in the clear.
+    Raises BadConfiguration. The channel is the local mail system unless `smtp` is the URL of a server.
     """
-    if not is_asked(mail):
-        return ()
-    if mail.smtp in (None, _LOCAL):
-        return (Sendmail(),)
-    return (Smtp(read_relay(str(mail.smtp), user=mail.user, password=password, ca_file=mail.ca_file)),)
+    named = section.table.get("smtp") if isinstance(section.table, dict) else None
+    is_local = named in (None, "sendmail")
+    if is_local and (key := next((key for key in _OF_A_SERVER if key in section.table), None)):
+        raise section.bad(f'the key {key!r} is used only with a server; write smtp = "smtp://HOST:PORT"')
+    read = section.decode(CHANNELS["sendmail" if is_local else "smtp"])
+    return None if read == type(read)() else read

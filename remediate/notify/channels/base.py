@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from audit.config import Section
+
 
 @dataclass(frozen=True, slots=True)
 class Delivered:
@@ -58,3 +60,17 @@ class Post(Protocol):
 
         `commit` is called once, right before the moment after which the letter may have been taken.
         """
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MailConfig:
+    """The keys that `[mail]` has for every channel. Each channel adds its own in a subclass."""
+
+    to: tuple[str, ...] = ()
+    allowed_domains: tuple[str, ...] = ()  # to which a contact that a host reports may belong, beside the host's own
+    from_: str | None = None  # `from` in the file
+    smtp: str | None = None  # the URL of a mail server, or "sendmail"
+
+    def open(self, section: Section) -> Post:
+        """Return the channel; raises BadConfiguration."""
+        raise NotImplementedError

@@ -15,8 +15,9 @@ from dataclasses import dataclass
 from tempfile import TemporaryFile
 from typing import IO, Final
 
+from audit.config import Section
 from remediate.model.text import plain
-from remediate.notify.channels.base import Deferred, Delivered, Envelope, Outcome, Refused, Unknown
+from remediate.notify.channels.base import Deferred, Delivered, Envelope, MailConfig, Outcome, Refused, Unknown
 
 _ENVIRONMENT: Final = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C"}
 _FOR_GOOD: Final = (65, 67, 68)  # EX_DATAERR, EX_NOUSER, EX_NOHOST; all else may be mended by the administrator
@@ -78,3 +79,13 @@ class Sendmail:
         if status == 0:
             return Delivered(told)
         return (Refused if status in _FOR_GOOD else Deferred)(told)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SendmailConfig(MailConfig):
+    """`[mail]` with the local mail system."""
+
+    def open(self, section: Section) -> Sendmail:
+        """Return the channel to the local mail system."""
+        del section
+        return Sendmail()

@@ -19,10 +19,11 @@ from types import TracebackType
 from typing import BinaryIO, Final, Literal
 from urllib.parse import urlsplit
 
+from audit.config import Secret, Section
 from audit.endpoint import to_address
 from audit.redaction import Secrets
 from remediate.model.text import plain
-from remediate.notify.channels.base import Deferred, Delivered, Envelope, Outcome, Refused, Unknown
+from remediate.notify.channels.base import Deferred, Delivered, Envelope, MailConfig, Outcome, Refused, Unknown
 
 Security = Literal["starttls", "tls", "plain"]
 
@@ -115,6 +116,24 @@ class Smtp:
                 return session.transact(envelope, commit)
         except _Ended as ended:
             return dict.fromkeys(envelope.recipients, ended.outcome)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SmtpConfig(MailConfig):
+    """`[mail]` with the URL of a mail server."""
+
+    user: str | None = None
+    password: Secret | None = None
+    ca_file: str | None = None  # PEM file of the anchors to trust instead of the system's
+
+    def open(self, section: Section) -> Smtp:
+        """Return the channel to the server; raises BadConfiguration."""
+        password = None if self.password is None else section.secret("password", self.password)
+        try:
+            relay = read_relay(self.smtp or "", user=self.user, password=password, ca_file=section.path(self.ca_file))
+        except BadRelay as error:
+            raise section.bad(str(error)) from error
+        return Smtp(relay)
 
 
 class _Ended(Exception):

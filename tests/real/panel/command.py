@@ -30,7 +30,7 @@ root_hints = "root.hints"
 allow_private = true
 [remediate]
 issuer = "{issuer}"
-proof_timeout_s = 20
+verify_timeout_s = 20
 issuance_timeout_s = 2
 [issuer.store]
 kind = "store"

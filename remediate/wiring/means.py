@@ -10,8 +10,7 @@ import os
 import socket
 from collections.abc import Iterator, Mapping
 
-from audit.config import BadConfiguration, host_of, read_secret
-from audit.config.schema import Issuer as Section
+from audit.config import BadConfiguration, Section, host_of, sections_of
 from audit.host.discovery import Discovery
 from audit.host.handshake import HostInside
 from audit.observation import HostView
@@ -25,7 +24,7 @@ from remediate.execution.context import Means
 from remediate.hosts.session import HostHands
 from remediate.hosts.websites import docroots_of, logs_on
 from remediate.installers import Declared
-from remediate.issuers import AT_HOME, Access, BadIssuer, Issuer, open_issuer
+from remediate.issuers import BadIssuer, Issuer, IssuerConfig, read_issuer
 from remediate.issuers.none import Absent
 from remediate.model.options import Assignment
 from remediate.planning.fleet import NOT_KNOWN, switched_off
@@ -37,7 +36,8 @@ def means_of(assignment: Assignment, journal: Journal, discoveries: tuple[Discov
     logins = {label: one.login for one in discoveries if one.login and (label := one.host.endpoint.host)}
     servers = tuple(one.host.server for one in discoveries if one.host.server)
     panels = {server.label: Panel() for server in servers if server.is_cpanel}
-    section, http_port = _section(assignment) or Section("none"), assignment.configuration.remediate.http_port
+    section, http_port = _section(assignment), assignment.written.http_port
+    issuer = read_issuer(section) if section else IssuerConfig(kind="none")
     return Means(
         journal=journal,
         hands=hands_of(discoveries),
@@ -51,8 +51,8 @@ def means_of(assignment: Assignment, journal: Journal, discoveries: tuple[Discov
         anchors=assignment.anchors,
         clock=assignment.clock,
         owner=owner(),
-        key_type=section.key,
-        product=section.product,
+        key_type=issuer.key,
+        product=issuer.product,
         declared={
             (label, one.name): Declared(one.name, one.test, one.reload)
             for label, login in logins.items()
@@ -96,28 +96,10 @@ def issuer_of(assignment: Assignment) -> Issuer:
     section = _section(assignment)
     if section is None:
         return Absent()
-    configuration, place = assignment.configuration, f"issuer.{assignment.issuer_name}"
-    token, base_url = section.token, section.base_url
-    if section.kind in AT_HOME:
-        if base_url is not None or token is not None:
-            raise BadConfiguration(
-                f"{configuration.file}: [{place}]: kind {section.kind!r} has no base_url and no token"
-            )
-        return AT_HOME[section.kind]()
-    if base_url is None or token is None:
-        missing = "base_url" if base_url is None else "token"
-        raise BadConfiguration(f"{configuration.file}: [{place}] has no {missing!r}")
-    read_secret(configuration, f"{place}.token", token)
-    access = Access(
-        base_url,
-        lambda: read_secret(configuration, f"{place}.token", token),
-        ca_file=str(configuration.path(section.ca_file)) if section.ca_file else None,
-        proxy=configuration.fetch.proxy,
-    )
     try:
-        return open_issuer(section.kind, access)
+        return read_issuer(section).open(section, assignment.configuration.fetch.proxy)
     except BadIssuer as error:
-        raise BadConfiguration(f"{configuration.file}: [{place}]: {error}") from error
+        raise section.bad(str(error)) from error
 
 
 def root_hints(assignment: Assignment) -> tuple[RootServer, ...]:
@@ -151,8 +133,8 @@ def _section(assignment: Assignment) -> Section | None:
     """Return the section of the issuer that is chosen; raises BadConfiguration where it is not there."""
     name, known = assignment.issuer_name, assignment.issuers
     if name is not None and name not in known:
-        written = assignment.configuration.issuer
-        there_are = f"there are {', '.join(sorted(written))}" if written else "there is none"
+        written = sorted(sections_of(assignment.configuration, "issuer"))
+        there_are = f"there are {', '.join(written)}" if written else "there is none"
         raise BadConfiguration(f"{assignment.configuration.file or 'configuration'}: no [issuer.{name}]; {there_are}")
     return None if name is None else known[name]
 

@@ -1,0 +1,1 @@
+"""From the configuration to what a run of repairs may use."""
