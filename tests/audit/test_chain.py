@@ -9,8 +9,8 @@ import pytest
 
 from audit.analysis.chains import completing_file
 from audit.checks import test_certificate, test_chain
+from audit.x509.path.builder import MAX_SIGNATURES
 from audit.x509.path.served_chain import Chain, read_chain
-from audit.x509.path.served_path import MAX_SIGNATURES
 from audit.x509.path.trust_store import Anchors
 from tests.audit.certificates import DAY, NOW, ca, key_named, leaf, rsa_key
 from tests.audit.conftest import Forge

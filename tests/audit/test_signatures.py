@@ -6,6 +6,7 @@ import pytest
 
 from audit.x509.algorithms import Signed, is_signed_by
 from audit.x509.member import Member, readable_members
+from audit.x509.path.builder import Search, links_leniently, links_strictly
 from audit.x509.revocation.crl import RevocationList, read_crl
 from audit.x509.revocation.ocsp import OcspAnswer, read_ocsp
 from tests.audit.answers import ASKED, CA, ROOT, Answer
@@ -50,3 +51,22 @@ def test_key_that_clients_do_not_accept_verifies_only_on_request(kind: str) -> N
     weak = ca("CN=Weak").with_key(rsa_key(1024))
     assert is_signed_by(signed_by_ca(kind), member(weak.der)) is None
     assert is_signed_by(signed_by_ca(kind), member(weak.der), by_any_algorithm=True) is False
+
+
+def test_lenient_step_verifies_what_a_strict_step_leaves_unverified(forge: Forge) -> None:
+    issuer, namesake = (ca("CN=A").with_key(rsa_key(bits)).without_key_ids() for bits in (2048, 3072))
+    forged = member(forge(leaf().by(issuer), "sha1"))
+    pool = (member(namesake.der), member(issuer.der))
+    assert set(Search(pool, ()).issuers(forged)) == set(pool)
+    lenient = Search(pool, (), links=links_leniently)
+    assert lenient.issuers(forged) == (pool[1],)
+    assert lenient.refused_issuers(forged) == [pool[0]]
+    assert lenient.reached_from(forged) == (forged, pool[1])
+
+
+def test_paths_of_both_steps_lead_to_the_anchor_past_what_leads_nowhere() -> None:
+    anchor, astray = member(ROOT), member(ca("CN=Elsewhere", ca("CN=Nowhere")).der)
+    for links in (links_strictly, links_leniently):
+        search = Search((astray, member(CA)), (anchor,), links=links)
+        assert list(search.paths((member(ASKED),), lambda *_: True)) == [(member(ASKED), member(CA), anchor)]
+        assert search.reached_from(member(ASKED)) == (member(ASKED), member(CA))

@@ -1,11 +1,13 @@
-"""The paths from a leaf through a pool to trust anchors that names and signatures link, one after the other.
+"""Builds paths by names and signatures from a leaf through a pool to trust anchors (RFC 4158).
 
-The work for one leaf is bounded: a hostile pool could ask for every order of its certificates.
+`validate_path` searches with strict steps: no signature is verified that clients do not verify. Order and completeness
+of a served chain are found with lenient steps, which verify a signature by any algorithm. The work for one leaf is
+bounded, because a hostile pool could ask for every order of its certificates.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -21,6 +23,26 @@ MAX_DEPTH: Final = 100  # whatever bound the caller sets
 
 Path = tuple[Member, ...]
 Admits = Callable[[Path, Member, bool], bool]
+Links = Callable[[Member, Member], bool]
+
+
+def links_strictly(member: Member, issuer: Member) -> bool:
+    """Return False if the issuer's key did not make the signature; one that clients do not verify links all the same.
+
+    Such a path is found, so that its violations say why clients refuse it.
+    """
+    return is_signed_by(member, issuer) is not False
+
+
+def links_leniently(member: Member, issuer: Member) -> bool:
+    """Return whether the issuer's key made the signature by any algorithm, else whether the key identifiers agree."""
+    verified = is_signed_by(member, issuer, by_any_algorithm=True)
+    return may_be_key_of(member, issuer) if verified is None else verified
+
+
+def may_be_key_of(member: Member, issuer: Member) -> bool:
+    """Return False if authority and subject key identifiers differ (RFC 5280 4.2.1.1)."""
+    return None in (member.issuer_key_id, issuer.key_id) or member.issuer_key_id == issuer.key_id
 
 
 @dataclass(slots=True)
@@ -48,24 +70,32 @@ class Search:
 
     pool: tuple[Member, ...]
     anchors: tuple[Member, ...]
-    max_depth: int
-    work: Work
-    _verified: dict[tuple[int, int], bool] = field(default_factory=dict)
+    max_depth: int = MAX_INTERMEDIATES
+    work: Work = field(default_factory=Work)
+    links: Links = links_strictly
+    _linked: dict[tuple[int, int], bool] = field(default_factory=dict)
     _named: dict[CanonicalName, list[Member]] = field(default_factory=dict)
     _anchors_named: dict[CanonicalName, list[Member]] = field(default_factory=dict)
+    _leading: set[CanonicalName] = field(default_factory=set)  # issuers from whom names lead to an anchor
 
     def __post_init__(self) -> None:
-        """Sort the anchors by subject, and what of the pool leads to them by names: the rest is never walked."""
+        """Sort by subject, what is nearest to an anchor by names first; no path has what does not lead to one."""
+        issued: dict[CanonicalName, list[Member]] = {}
         for anchor in self.anchors:
             self._anchors_named.setdefault(anchor.subject, []).append(anchor)
-        issued: dict[CanonicalName, list[Member]] = {}
         for member in self.pool:
             issued.setdefault(member.issuer, []).append(member)
         reached = list(self._anchors_named)
         for name in reached:  # grows while it is walked
-            for member in issued.pop(name, ()):
-                self._named.setdefault(member.subject, []).append(member)
-                reached.append(member.subject)
+            self._leading.add(name)
+            reached += self._index(issued.pop(name, ()))
+        for members in issued.values():
+            self._index(members)
+
+    def _index(self, members: Sequence[Member]) -> list[CanonicalName]:
+        for member in members:
+            self._named.setdefault(member.subject, []).append(member)
+        return [member.subject for member in members]
 
     def paths(self, path: Path, admits: Admits) -> Iterator[Path]:
         """Yield the paths that begin with this one, leaf first and anchor last, all of whose steps are admitted.
@@ -73,18 +103,38 @@ class Search:
         `admits` is given the path so far, the next issuer and whether that is an anchor.
         """
         for issuer in _likely_first(path[-1], self._anchors_named.get(path[-1].issuer, ())):
-            if self._may_follow(path, issuer) and self._is_signed(path[-1], issuer) and admits(path, issuer, True):
+            if self._may_follow(path, issuer) and self._is_linked(path[-1], issuer) and admits(path, issuer, True):
                 yield (*path, issuer)
-        for issuer in _likely_first(path[-1], self._named.get(path[-1].issuer, ())):
+        named = (issuer for issuer in self._named.get(path[-1].issuer, ()) if issuer.issuer in self._leading)
+        for issuer in _likely_first(path[-1], named):
             if self._is_too_deep((*path, issuer)) or not self._may_follow(path, issuer):
                 continue
-            if self._is_signed(path[-1], issuer) and admits(path, issuer, False):
+            if self._is_linked(path[-1], issuer) and admits(path, issuer, False):
                 yield from self.paths((*path, issuer), admits)
+
+    def reached_from(self, leaf: Member) -> tuple[Member, ...]:
+        """Return the certificates of the pool to which a leaf leads, whether or not they lead to an anchor."""
+        sent, found = {member.der for member in self.pool}, {leaf.der: leaf}
+        waiting = [leaf]
+        for member in waiting:  # grows while it is walked
+            new = [issuer for issuer in self.issuers(member) if issuer.der in sent and issuer.der not in found]
+            found |= {issuer.der: issuer for issuer in new}
+            waiting += new
+        return tuple(found.values())
+
+    def issuers(self, member: Member) -> tuple[Member, ...]:
+        """Return the certificates that issued one by name and signature, anchors first."""
+        return tuple(issuer for issuer in self.candidates(member) if self._is_linked(member, issuer))
+
+    def candidates(self, member: Member) -> tuple[Member, ...]:
+        """Return the anchors and the other certificates of the pool that bear the issuer's name, anchors first."""
+        others = (other for other in self._named.get(member.issuer, ()) if other.der != member.der)
+        anchors = _likely_first(member, self._anchors_named.get(member.issuer, ()))
+        return tuple({one.der: one for one in (*anchors, *_likely_first(member, others))}.values())
 
     def refused_issuers(self, member: Member) -> list[Member]:
         """Return those that bear the issuer's name and whose key did not make the signature."""
-        named = (*self._anchors_named.get(member.issuer, ()), *self._named.get(member.issuer, ()))
-        return [issuer for issuer in named if not self._verified.get((id(member), id(issuer)), True)]
+        return [one for one in self.candidates(member) if not self._linked.get((id(member), id(one)), True)]
 
     def _is_too_deep(self, path: Path) -> bool:
         """Tell whether there are too many intermediates; self-issued ones count only in the end (RFC 5280 6.1.4 l)."""
@@ -97,14 +147,14 @@ class Search:
             return False
         return all(issuer.subject != member.subject or issuer.spki != member.spki for member in path)
 
-    def _is_signed(self, member: Member, issuer: Member) -> bool:
-        """Tell whether a signature links the two; one that is not admitted does, so that a violation can say of it."""
+    def _is_linked(self, member: Member, issuer: Member) -> bool:
+        """Return whether a signature links the two; False for those after the last that is verified for a leaf."""
         pair = (id(member), id(issuer))
-        if pair not in self._verified:
+        if pair not in self._linked:
             if not self.work.spend("signatures"):
                 return False
-            self._verified[pair] = is_signed_by(member, issuer) is not False
-        return self._verified[pair]
+            self._linked[pair] = self.links(member, issuer)
+        return self._linked[pair]
 
 
 def _likely_first(member: Member, issuers: Iterable[Member]) -> list[Member]:

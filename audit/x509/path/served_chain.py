@@ -5,6 +5,7 @@ The path by names and signatures is separate from why clients refuse it: no host
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
@@ -12,8 +13,10 @@ from itertools import pairwise
 from typing import Final
 
 from audit.verdict import Inconclusive
+from audit.x509.algorithms import is_signed_by
 from audit.x509.certificate import Certificate, read_certificate
-from audit.x509.path.served_path import Search, linked, names_key_of, signature_links
+from audit.x509.member import Member, readable_members
+from audit.x509.path.builder import Path, Search, links_leniently, may_be_key_of
 from audit.x509.path.trust_store import LINKED, Anchors
 from audit.x509.path.validator import Validation, validate_path
 
@@ -103,15 +106,15 @@ def read_chain(chain_der: tuple[bytes, ...], anchors: Anchors, at: datetime) -> 
     certificates = tuple(map(read_certificate, chain_der))
     if not certificates or not certificates[0].can_ask(*LINKED):
         return Chain(certificates, anchors, at, Validation((), ()))
-    leaf, search = certificates[0], Search(linked(certificates), anchors)
-    reached = search.explore(leaf)
     issuing = anchors.issuing(certificates)
-    validation = validate_path(leaf.der, chain_der[1:], issuing, reference=None, at=at, common_names=False)
-    path = tuple(map(read_certificate, validation.path)) or None
-    forged = _forged(path or ())
+    validation = validate_path(chain_der[0], chain_der[1:], issuing, reference=None, at=at, common_names=False)
+    search = Search(readable_members(dict.fromkeys(chain_der)), readable_members(issuing), links=links_leniently)
+    reached = tuple(member for leaf in readable_members(chain_der[:1]) for member in search.reached_from(leaf))
+    path = readable_members(validation.path)
+    forged = _forged(path)
     if forged:
-        path = None
-    ends_self_signed = path is None and any(certificate.is_self_signed for certificate in reached)
+        path = ()
+    ends_self_signed = not path and any(read_certificate(member.der).is_self_signed for member in reached)
     ends = () if path or ends_self_signed else tuple(end for end in reached if not search.issuers(end))
     refused = forged or next((issuer for end in ends for issuer in _refused(search, end)), None)
     return Chain(
@@ -119,40 +122,48 @@ def read_chain(chain_der: tuple[bytes, ...], anchors: Anchors, at: datetime) -> 
         anchors,
         at,
         validation,
-        path=path,
-        reached=reached,
-        missing_issuer=ends[0].issuer if ends and refused is None else None,
-        refused_issuer=str(refused) if refused else None,
+        path=_certificates(path) or None,
+        reached=_certificates(reached),
+        missing_issuer=read_certificate(ends[0].der).issuer if ends and refused is None else None,
+        refused_issuer=str(read_certificate(refused.der)) if refused else None,
         ends_self_signed=ends_self_signed,
-        unverified=_unverified(path or ()),
+        unverified=_unverified(path),
         order_faults=_order_faults(certificates, reached, search),
-        gave_up=search.gave_up,
+        gave_up=search.work.gave_up,
     )
 
 
-def _refused(search: Search, end: Certificate) -> list[Certificate]:
+def _certificates(members: Iterable[Member]) -> tuple[Certificate, ...]:
+    return tuple(read_certificate(member.der) for member in members)
+
+
+def _refused(search: Search, end: Member) -> list[Member]:
     """Return the candidates that bear the issuer's name and key identifier, and yet did not sign."""
-    return [issuer for issuer in search.candidates(end) if names_key_of(end, issuer) is not False]
+    return [issuer for issuer in search.candidates(end) if may_be_key_of(end, issuer)]
 
 
-def _forged(path: tuple[Certificate, ...]) -> Certificate | None:
+def _forged(path: Path) -> Member | None:
     """Return the issuer in a path whose key did not make the signature below it; None if there is no such issuer.
 
     `validate_path` follows a signature that it does not verify, with an algorithm that no client accepts.
     """
-    return next((issuer for below, issuer in pairwise(path) if signature_links(below, issuer) is False), None)
+    return next((issuer for below, issuer in pairwise(path) if _verified(below, issuer) is False), None)
 
 
-def _unverified(path: tuple[Certificate, ...]) -> tuple[Certificate, ...]:
-    steps = pairwise(path)
-    return tuple(certificate for certificate, issuer in steps if signature_links(certificate, issuer) is None)
+def _unverified(path: Path) -> tuple[Certificate, ...]:
+    return _certificates(below for below, issuer in pairwise(path) if _verified(below, issuer) is None)
+
+
+def _verified(below: Member, issuer: Member) -> bool | None:
+    return is_signed_by(below, issuer, by_any_algorithm=True)
 
 
 def _order_faults(
-    certificates: tuple[Certificate, ...], reached: tuple[Certificate, ...], search: Search
+    certificates: tuple[Certificate, ...], reached: tuple[Member, ...], search: Search
 ) -> tuple[str, ...]:
     """Say of each certificate what is wrong with its place: it has to certify one before it (RFC 5246 7.4.2)."""
     faults = []
+    certified = {member.der: {issuer.der for issuer in search.issuers(member)} for member in reached}
     for index, certificate in enumerate(certificates[1:], 1):
         earlier = certificates[:index]
         place = f"certificate {index + 1} ({certificate})"
@@ -160,8 +171,8 @@ def _order_faults(
             faults.append(f"{place} is sent again")
         elif not certificate.can_ask(*LINKED):
             continue  # cert.malformed
-        elif certificate not in reached:
+        elif certificate.der not in certified:
             faults.append(f"{place} has nothing to do with the leaf")
-        elif not any(certificate in search.reached.get(one, ()) for one in earlier):
+        elif not any(certificate.der in certified.get(other.der, ()) for other in earlier):
             faults.append(f"{place} certifies none that was sent before it")
     return tuple(faults)
