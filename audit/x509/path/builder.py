@@ -74,6 +74,7 @@ class Search:
     work: Work = field(default_factory=Work)
     links: Links = links_strictly
     _linked: dict[tuple[int, int], bool] = field(default_factory=dict)
+    _issuers: dict[Member, tuple[Member, ...]] = field(default_factory=dict)
     _named: dict[CanonicalName, list[Member]] = field(default_factory=dict)
     _anchors_named: dict[CanonicalName, list[Member]] = field(default_factory=dict)
     _leading: set[CanonicalName] = field(default_factory=set)  # issuers from whom names lead to an anchor
@@ -124,7 +125,10 @@ class Search:
 
     def issuers(self, member: Member) -> tuple[Member, ...]:
         """Return the certificates that issued one by name and signature, anchors first."""
-        return tuple(issuer for issuer in self.candidates(member) if self._is_linked(member, issuer))
+        if member not in self._issuers:
+            found = self.candidates(member)
+            self._issuers[member] = tuple(issuer for issuer in found if self._is_linked(member, issuer))
+        return self._issuers[member]
 
     def candidates(self, member: Member) -> tuple[Member, ...]:
         """Return the anchors and the other certificates of the pool that bear the issuer's name, anchors first."""
@@ -164,4 +168,5 @@ def _likely_first(member: Member, issuers: Iterable[Member]) -> list[Member]:
     def rank(issuer: Member) -> tuple[bool, bool, float]:
         return (issuer.key_id != wanted, issuer.key_id is not None, -issuer.not_after.timestamp())
 
-    return sorted(issuers, key=rank)
+    found = list(issuers)
+    return sorted(found, key=rank) if len(found) > 1 else found
