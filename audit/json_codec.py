@@ -14,7 +14,7 @@ import types
 import typing
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import MISSING, Field, fields, is_dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from enum import Enum
 from typing import Any, TypeVar
 
@@ -72,13 +72,43 @@ def from_table(kind: type[T], table: Any) -> T:  # noqa: ANN401 - as above
     return typing.cast("T", _decoder(kind, is_strict=True)(table))  # type: ignore[arg-type]  # as above
 
 
+_KINDS: typing.Final[Mapping[type, str]] = {
+    bool: "true or false",
+    int: "a whole number",
+    float: "a number",
+    str: "a text",
+    list: "a list",
+    dict: "a table",
+    date: "a date",
+}
+"""What a user calls the types of TOML."""
+
+
+def of_kind(kind: type[T], value: Any) -> T:  # noqa: ANN401 - as above
+    """Return a value of a TOML file if it is of that type; raises BadRecord in the words of TOML."""
+    if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
+        raise BadRecord(f"{as_written(value)} is not {_KINDS.get(kind, f'a {kind.__name__}')}")
+    return value
+
+
+def as_written(value: Any) -> str:  # noqa: ANN401 - as above
+    """Return a value about as it is written in the file, cut to 60 characters."""
+    shown = {True: "true", False: "false"}[value] if isinstance(value, bool) else repr(value)
+    return shown if len(shown) <= 60 else f"{shown[:60]}…"
+
+
+def nearest(key: str, known: Iterable[str]) -> str:
+    """Return a question that names the nearest of the known keys, nothing if none is near."""
+    near = difflib.get_close_matches(key, list(known), 1)
+    return f"; did you mean {near[0]!r}?" if near else ""
+
+
 def require_known(given: Iterable[str], known: Collection[str]) -> None:
     """Raise BadRecord for the first key that is not known, with the nearest one that is."""
     for key in given:
         if key not in known:
-            near = difflib.get_close_matches(key, known, 1)
-            hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(sorted(known))}"
-            raise BadRecord(f"unknown key {key!r}; {hint}")
+            hint = nearest(key, known) or f"; known are {', '.join(sorted(known))}"
+            raise BadRecord(f"unknown key {key!r}{hint}")
 
 
 Decode = Callable[[Any], Any]
@@ -101,7 +131,7 @@ def _decoder(kind: Any, *, is_strict: bool = False) -> Decode:  # noqa: ANN401 -
         return typing.cast("Decode", kind.from_value)
     if is_dataclass(kind):
         return (_table if is_strict else _record)(typing.cast("type", kind))
-    return _scalar(kind)
+    return _scalar(kind, of_kind if is_strict else _of)
 
 
 def _union(options: tuple[Any, ...], inner: Callable[[Any], Decode]) -> Decode:
@@ -128,12 +158,12 @@ def _mapping(of_item: Decode) -> Decode:
 
 def _numbered(of_item: Decode) -> Decode:
     return lambda value: tuple(
-        [_placed(f"number {number}", of_item, item) for number, item in enumerate(_of(list, value), 1)]
+        [_placed(f"number {number}", of_item, item) for number, item in enumerate(of_kind(list, value), 1)]
     )
 
 
 def _named(of_item: Decode) -> Decode:
-    return lambda value: {key: _placed(repr(key), of_item, item) for key, item in _of(dict, value).items()}
+    return lambda value: {key: _placed(repr(key), of_item, item) for key, item in of_kind(dict, value).items()}
 
 
 def _placed(place: str, decode: Decode, value: Any) -> Any:  # noqa: ANN401 - as above
@@ -180,7 +210,7 @@ def _table(kind: type) -> Decode:
     required = [_key(one) for one in fields(kind) if one.default is MISSING and one.default_factory is MISSING]
 
     def decode(value: Any) -> Any:  # noqa: ANN401 - as above
-        given = _of(dict, value)
+        given = of_kind(dict, value)
         for key in given:
             if key in renamed:
                 raise BadRecord(f"the key {key!r} is now called {renamed[key]!r}")
@@ -197,7 +227,7 @@ def _key(field: Field[Any]) -> str:
     return field.name.rstrip("_")
 
 
-def _scalar(kind: Any) -> Decode:  # noqa: ANN401 - as above
+def _scalar(kind: Any, of: Callable[[Any, Any], Any]) -> Decode:  # noqa: ANN401 - as above
     if kind is Any:
         return lambda value: value
     if kind is datetime:
@@ -207,8 +237,8 @@ def _scalar(kind: Any) -> Decode:  # noqa: ANN401 - as above
     if isinstance(kind, type) and issubclass(kind, Enum):
         return kind
     if kind is float:
-        return lambda value: float(value) if type(value) is int else _of(float, value)
-    return functools.partial(_of, kind)
+        return lambda value: float(value) if type(value) is int else of(float, value)
+    return functools.partial(of, kind)
 
 
 def _of(kind: type[T], value: Any) -> T:  # noqa: ANN401 - as above

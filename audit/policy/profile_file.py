@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import fields, replace
@@ -13,6 +12,8 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, Final
 
+from audit import json_codec
+from audit.json_codec import BadRecord, as_written, nearest
 from audit.policy.controls import CONTROLS_OF
 from audit.policy.thresholds import NEEDED, WORDS, DatedLimit, Profile, Remark, Thresholds
 from audit.text import listing
@@ -22,14 +23,6 @@ THRESHOLDS: Final = tuple(threshold.name for threshold in fields(Thresholds))
 _DATED: Final = ("validity_max", "revocation_exempt")
 _LEAST: Final = {"rsa_bits_multiple": 1}
 _MOST: Final = 999_999_999  # days that a timedelta holds
-_KINDS: Final[Mapping[type, str]] = {
-    bool: "true or false",
-    int: "a whole number",
-    str: "a text",
-    list: "a list",
-    dict: "a table",
-    date: "a date",
-}
 
 
 class BadProfile(ValueError):
@@ -62,7 +55,7 @@ def sourced(value: Any, default: str | None, place: str) -> tuple[Any, str]:  # 
         plain, source = value["value"], value.get("source", default)
     if source is None:
         raise BadProfile(
-            f'profile {place}: it has no source; write {{ value = {_written(plain)}, source = "…" }}, or a '
+            f'profile {place}: it has no source; write {{ value = {as_written(plain)}, source = "…" }}, or a '
             "`source` for the whole file"
         )
     return plain, text(source, f"{place}, source")
@@ -94,8 +87,10 @@ def text(value: Any, place: str) -> str:  # noqa: ANN401 - any TOML value
 
 def of_kind(kind: type[Any], value: Any, place: str) -> Any:  # noqa: ANN401 - any TOML value
     """Return a value that is of that kind; raises BadProfile."""
-    if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
-        raise BadProfile(f"profile {place}: {_written(value)} is not {_KINDS[kind]}")
+    try:
+        json_codec.of_kind(kind, value)
+    except BadRecord as error:
+        raise BadProfile(f"profile {place}: {error}") from error
     if isinstance(value, int) and not 0 <= value <= _MOST:
         raise BadProfile(f"profile {place}: {value!r} is {'negative' if value < 0 else f'more than {_MOST}'}")
     return value
@@ -115,12 +110,6 @@ def require_checks(given: Iterable[str], place: str) -> None:
         group, _, name = check.partition(".")
         if check not in CONTROLS_OF and (group in groups or not name):
             raise BadProfile(f"profile {place}: no check is called {check!r}{nearest(check, CONTROLS_OF)}")
-
-
-def nearest(key: str, known: Iterable[str]) -> str:
-    """Return a question that names the nearest of what is known; nothing where none is near."""
-    near = difflib.get_close_matches(key, list(known), 1)
-    return f"; did you mean {near[0]!r}?" if near else ""
 
 
 def _word(key: str, item: Any, place: str) -> str:  # noqa: ANN401 - any TOML value
@@ -146,19 +135,13 @@ def _fraction(value: Any, place: str) -> Fraction:  # noqa: ANN401 - any TOML va
     try:
         fraction = Fraction(str(value))
     except (ValueError, ZeroDivisionError) as error:
-        raise BadProfile(f'profile {place}: {_written(value)} is not a fraction such as "1/3" or 0.15') from error
+        raise BadProfile(f'profile {place}: {as_written(value)} is not a fraction such as "1/3" or 0.15') from error
     if not 0 <= fraction <= 1:
         raise BadProfile(f"profile {place}: {value!r} is not between 0 and 1")
     return fraction
 
 
-def _written(value: Any) -> str:  # noqa: ANN401 - any TOML value
-    """Return a value about as it stands in the file, and not at any length."""
-    shown = {True: "true", False: "false"}[value] if isinstance(value, bool) else repr(value)
-    return shown if len(shown) <= 60 else f"{shown[:60]}…"
-
-
-__all__ = ["BadProfile", "builtin_profiles", "load_profile"]
+__all__ = ["BadProfile", "builtin_profiles", "load_profile", "nearest"]
 
 _TOP: Final = ("title", "extends", "source", "thresholds", "severities", "disabled", "remarks")
 

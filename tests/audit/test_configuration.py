@@ -102,8 +102,8 @@ def test_no_file_is_no_configuration(tmp_path: Path) -> None:
         ("file = 'x'", "unknown key 'file'"),
         ("handed_on = {}", "unknown key 'handed_on'"),
         ("hosts = 'web1'", "hosts: 'web1' is not a list"),
-        ("[probe]\nconcurrency = 'many'", "probe: concurrency: 'many' is not a int"),
-        ("enabled = 1", "enabled: 1 is not a bool"),
+        ("[probe]\nconcurrency = 'many'", "probe: concurrency: 'many' is not a whole number"),
+        ("enabled = 1", "enabled: 1 is not true or false"),
         ("fail_on =", "sslaudit.toml"),
     ],
 )

@@ -183,8 +183,8 @@ def test_what_leaves_a_repair_nothing_to_be_sure_of_is_refused(
     ("table", "message"),
     [
         ('[issuer.store]\nkind = "stroe"\nbase_url = "https://x"\ntoken = { file = "token" }', "no issuer of the kind"),
-        ('[issuer.store]\nkind = "store"\ntoken = { file = "token" }', r"\[issuer.store\] has no 'base_url'"),
-        ('[issuer.store]\nkind = "store"\nbase_url = "https://x/api"', r"\[issuer.store\] has no 'token'"),
+        ('[issuer.store]\nkind = "store"\ntoken = { file = "token" }', r"store\]: the key 'base_url' is missing"),
+        ('[issuer.store]\nkind = "store"\nbase_url = "https://x/api"', r"\[issuer.store\]: the key 'token' is missing"),
         ('[issuer.store]\nkind = "store"\nbase_url = "http://x/api"\ntoken = { file = "token" }', "in the clear"),
         ('[issuer.store]\nkind = "store"\nbase_url = "https://x/api"\ntoken = { file = "none" }', "none: No such file"),
         ('[probe]\nroot_hints = "none"', "probe.root_hints: .*No such file"),
