@@ -16,7 +16,7 @@ from audit.observation import Observation, RevocationAnswer, RevocationSource
 from audit.policy import Policy
 from audit.policy.thresholds import Thresholds
 from audit.verdict import Finding, Inconclusive, NotApplicable
-from audit.x509.certificate import MALFORMED, Fault
+from audit.x509.certificate import MALFORMED, UnreadableField
 from audit.x509.member import Member, read_member
 from audit.x509.path.served_chain import Chain
 from audit.x509.revocation.crl import RevocationList, read_crl
@@ -90,7 +90,7 @@ def holds_until(source: RevocationSource, content: bytes, subject: Subject) -> d
         crl = read_crl(content)
         return crl.next_update if isinstance(crl, RevocationList) else None
     answer = read_ocsp(content)
-    if isinstance(answer, Fault):
+    if isinstance(answer, UnreadableField):
         return None
     own = (one.next_update for one in answer.singles if one.is_about(subject.member, subject.issuer))
     return min((end for end in own if end is not None), default=None)

@@ -23,8 +23,8 @@ MALFORMED: Final = "cert.malformed"
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
-    """What of a certificate cannot be read: the field, in the words of RFC 5280, and why."""
+class UnreadableField:
+    """A field that cannot be read, by its name in RFC 5280 (CRLs and OCSP responses included), and the reason."""
 
     place: str
     reason: str
@@ -56,16 +56,16 @@ class Fact(Generic[T]):
         if certificate is None:
             return self
         value = certificate.facts[self.name]
-        if isinstance(value, Fault):
+        if isinstance(value, UnreadableField):
             raise Inconclusive(f"the certificate cannot be read: {value}", because=MALFORMED)
         return cast("T", value)
 
-    def read(self, parsed: x509.Certificate) -> T | Fault:
+    def read(self, parsed: x509.Certificate) -> T | UnreadableField:
         """Return what the certificate says, or why that cannot be read."""
         try:
             return self._read(parsed)
         except fields.UNREADABLE as error:
-            return Fault(self.place, fields.reason_of(error))
+            return UnreadableField(self.place, fields.reason_of(error))
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -74,8 +74,8 @@ class Certificate:
 
     der: bytes
     sha256: str = field(compare=False)
-    faults: tuple[Fault, ...] = field(compare=False)
-    facts: Mapping[str, Any] = field(compare=False)  # by attribute name: a value, or a Fault
+    faults: tuple[UnreadableField, ...] = field(compare=False)
+    facts: Mapping[str, Any] = field(compare=False)  # by attribute name: a value, or an UnreadableField
     parsed: x509.Certificate | None = field(compare=False)  # for the verification of signatures only
 
     subject = Fact("subject", lambda parsed: parsed.subject.rfc4514_string())
@@ -112,7 +112,7 @@ class Certificate:
 
     def can_ask(self, *names: str) -> bool:
         """Tell whether all these facts can be read."""
-        return not self.faults or not any(isinstance(self.facts[name], Fault) for name in names)
+        return not self.faults or not any(isinstance(self.facts[name], UnreadableField) for name in names)
 
 
 FACTS: Final[tuple[Fact[Any], ...]] = tuple(value for value in vars(Certificate).values() if isinstance(value, Fact))
@@ -123,23 +123,24 @@ def read_certificate(der: bytes) -> Certificate:
     """Read a certificate (RFC 5280 4.1) from DER; never raises: `faults` tells what cannot be read."""
     with loading.unwarned():
         parsed = _parse(der)
-        if isinstance(parsed, Fault):
+        if isinstance(parsed, UnreadableField):
             facts: dict[str, Any] = {fact.name: parsed for fact in FACTS}
         else:
             facts = {fact.name: fact.read(parsed) for fact in FACTS}
-        faults = tuple(dict.fromkeys(value for value in facts.values() if isinstance(value, Fault)))
+        faults = tuple(dict.fromkeys(value for value in facts.values() if isinstance(value, UnreadableField)))
         if faults:
             told = facts_of_outline(der)
             facts = {
-                name: told.get(name, value) if isinstance(value, Fault) else value for name, value in facts.items()
+                name: told.get(name, value) if isinstance(value, UnreadableField) else value
+                for name, value in facts.items()
             }
     return Certificate(
-        der, hashlib.sha256(der).hexdigest(), faults, facts, None if isinstance(parsed, Fault) else parsed
+        der, hashlib.sha256(der).hexdigest(), faults, facts, None if isinstance(parsed, UnreadableField) else parsed
     )
 
 
-def _parse(der: bytes) -> x509.Certificate | Fault:
+def _parse(der: bytes) -> x509.Certificate | UnreadableField:
     try:
         return loading.parsed(der)
     except fields.UNREADABLE as error:
-        return Fault("Certificate", fields.reason_of(error))
+        return UnreadableField("Certificate", fields.reason_of(error))

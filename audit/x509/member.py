@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKey
 from cryptography.x509.oid import AuthorityInformationAccessOID
 
 from audit.x509 import loading
-from audit.x509.certificate import Fault
+from audit.x509.certificate import UnreadableField
 from audit.x509.der import Element, elements, encode_oid
 from audit.x509.extensions import extensions_of
 from audit.x509.fields import UNREADABLE, CanonicalName, canonical, reason_of
@@ -55,7 +55,7 @@ class Member:
     key_algorithm: SignatureAlgorithm | None  # of an RSA key: whether it is restricted to RSASSA-PSS
     extensions: Mapping[type[x509.ExtensionType], x509.Extension[x509.ExtensionType]]
     unknown: tuple[x509.Extension[x509.ExtensionType], ...]  # extensions that the library has no type for
-    unread: tuple[Fault, ...]
+    unread: tuple[UnreadableField, ...]
 
     def __str__(self) -> str:
         """Return the subject as text."""
@@ -147,10 +147,10 @@ def issuer_urls(member: Member) -> tuple[str, ...]:
 
 
 @lru_cache(maxsize=4096)
-def read_member(der: bytes) -> Member | Fault:
-    """Read a certificate from DER; never raises. A Fault where it is none or its names or times cannot be read."""
+def read_member(der: bytes) -> Member | UnreadableField:
+    """Read a certificate from DER; an UnreadableField if its names or times cannot be read. Never raises."""
     if len(der) > MAX_OCTETS:
-        return Fault("Certificate", f"it is longer than {MAX_OCTETS} octets")
+        return UnreadableField("Certificate", f"it is longer than {MAX_OCTETS} octets")
     with loading.unwarned():
         try:
             return _read(der)
@@ -168,7 +168,7 @@ def _read(der: bytes) -> Member:
     outer = elements(elements(der)[0].content)
     raw = elements(outer[0].content)
     del raw[: raw[0].tag == _VERSION]
-    unread: list[Fault] = []
+    unread: list[UnreadableField] = []
     nothing: tuple[x509.Extension[x509.ExtensionType], ...] = ()
     extensions = _or_fault("extensions", lambda: tuple(extensions_of(parsed)), nothing, unread)
     return Member(
@@ -196,7 +196,7 @@ def _is_unknown(extension: x509.Extension[x509.ExtensionType]) -> bool:
     return isinstance(extension.value, x509.UnrecognizedExtension)
 
 
-def _or_fault(place: str, read: Callable[[], _Value], otherwise: _Value, unread: list[Fault]) -> _Value:
+def _or_fault(place: str, read: Callable[[], _Value], otherwise: _Value, unread: list[UnreadableField]) -> _Value:
     try:
         return read()
     except UNREADABLE as error:
@@ -204,5 +204,5 @@ def _or_fault(place: str, read: Callable[[], _Value], otherwise: _Value, unread:
         return otherwise
 
 
-def _fault(place: str, error: Exception) -> Fault:
-    return Fault(place, reason_of(error))
+def _fault(place: str, error: Exception) -> UnreadableField:
+    return UnreadableField(place, reason_of(error))

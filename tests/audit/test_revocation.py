@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.x509 import ocsp
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from audit.x509.certificate import Fault
+from audit.x509.certificate import UnreadableField
 from audit.x509.der import elements, encoded
 from audit.x509.member import Member, read_member
 from audit.x509.revocation.crl import RevocationList, indexed, read_crl
@@ -274,7 +274,7 @@ def test_lists_for_some_reasons_each_are_believed_together() -> None:
 
 
 def test_what_cannot_be_read_is_named() -> None:
-    assert isinstance(read_ocsp(b"x"), Fault)
+    assert isinstance(read_ocsp(b"x"), UnreadableField)
     assert str(Said("good", "the CRL")) == "the CRL"
 
 

@@ -12,7 +12,7 @@ from itertools import islice, pairwise
 from typing import Final, Literal
 
 from audit.x509.algorithms import is_signed_by, pairing_violations
-from audit.x509.certificate import Fault
+from audit.x509.certificate import UnreadableField
 from audit.x509.member import Member
 from audit.x509.path.builder import Path, Search, Work
 from audit.x509.path.cryptography_check import cryptography_violations
@@ -45,7 +45,7 @@ class Request:
     reference: str | None
     at: datetime
     purpose: str  # the OID of an extended key usage
-    crls: tuple[RevocationList | Fault, ...]
+    crls: tuple[RevocationList | UnreadableField, ...]
     profile: Profile = "rfc5280"
     common_names: bool = True  # whether the caller may match them if it gives no reference
 

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from itertools import islice
 from typing import Final
 
-from audit.x509.certificate import Fault
+from audit.x509.certificate import UnreadableField
 from audit.x509.fields import USAGES
 from audit.x509.member import Member, issuer_urls, read_member
 from audit.x509.path.builder import MAX_DEPTH, MAX_INTERMEDIATES, Search, Work
@@ -86,7 +86,7 @@ def validate_path(  # noqa: PLR0913 - the inputs of RFC 5280 6.1.1, by name
     trusted, skipped_anchors = _members(anchors, "anchors")
     skipped = (*skipped_pool, *skipped_anchors)
     member = read_member(leaf)
-    if isinstance(member, Fault):
+    if isinstance(member, UnreadableField):
         return Validation(
             (), (PathViolation("RFC 5280 4.1", "leaf", f"it cannot be read: {member}", position=0),), skipped=skipped
         )
@@ -110,7 +110,7 @@ def profile_violations_of_server(leaf: bytes) -> tuple[PathViolation, ...]:
     `validate_path` says this of a leaf if it is given a reference; whether it matches does not matter here.
     """
     member = read_member(leaf)
-    if isinstance(member, Fault):
+    if isinstance(member, UnreadableField):
         return ()
     violations = leaf_violations(member, PURPOSES["serverAuth"], for_name=True)
     return tuple(placed("leaf", (violation for violation in violations if violation.kind == PROFILE), 0))
@@ -142,5 +142,5 @@ def _members(ders: Iterable[bytes], source: str) -> tuple[tuple[Member, ...], tu
     """Return the certificates that can be read, each once, and what of the others."""
     read = {der: read_member(der) for der in ders}
     members = tuple(one for one in read.values() if isinstance(one, Member))
-    faults = [(index, one) for index, one in enumerate(read.values(), 1) if isinstance(one, Fault)]
+    faults = [(index, one) for index, one in enumerate(read.values(), 1) if isinstance(one, UnreadableField)]
     return members, tuple(f"certificate {index} of the {source}: {fault}" for index, fault in faults)

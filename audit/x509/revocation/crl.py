@@ -14,7 +14,7 @@ from typing import Any, Final, TypeVar, cast
 from cryptography import x509
 
 from audit.x509.algorithms import algorithm_violations
-from audit.x509.certificate import Fault
+from audit.x509.certificate import UnreadableField
 from audit.x509.der import elements
 from audit.x509.fields import UNREADABLE, CanonicalName, canonical
 from audit.x509.loading import unwarned
@@ -84,13 +84,13 @@ class RevocationList:
 
 
 @lru_cache(maxsize=64)
-def read_crl(der: bytes) -> RevocationList | Fault:
-    """Read a list from DER; never raises. A Fault where its issuer, times or extensions cannot be read."""
+def read_crl(der: bytes) -> RevocationList | UnreadableField:
+    """Read a CRL from DER; an UnreadableField if its issuer, times or extensions cannot be read. Never raises."""
     with unwarned():
         try:
             return _read(der)
         except UNREADABLE as error:
-            return Fault("CertificateList", " ".join(str(error).split()) or type(error).__name__)
+            return UnreadableField("CertificateList", " ".join(str(error).split()) or type(error).__name__)
 
 
 def _read(der: bytes) -> RevocationList:

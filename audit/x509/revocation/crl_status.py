@@ -13,7 +13,7 @@ from typing import Final
 from cryptography import x509
 
 from audit.x509.algorithms import is_signed_by
-from audit.x509.certificate import Fault
+from audit.x509.certificate import UnreadableField
 from audit.x509.fields import UNREADABLE, CanonicalName, canonical
 from audit.x509.loading import unwarned
 from audit.x509.member import Member
@@ -40,7 +40,7 @@ class _Answer:
 class _Lists:
     """The CRLs that were given, the certificates that may have signed them, and the time."""
 
-    crls: Sequence[RevocationList | Fault]
+    crls: Sequence[RevocationList | UnreadableField]
     pool: Sequence[Member]
     at: datetime
     strict: bool
@@ -48,7 +48,7 @@ class _Lists:
 
 def status_violations(
     path: Sequence[Member],
-    crls: Sequence[RevocationList | Fault],
+    crls: Sequence[RevocationList | UnreadableField],
     pool: Sequence[Member],
     at: datetime,
     *,
@@ -68,7 +68,7 @@ def status_violations(
 def _of_one(path: Sequence[Member], lists: _Lists, *, is_leaf: bool) -> Iterator[Violation]:
     member, answer = path[0], _Answer()
     for crl in lists.crls:
-        if isinstance(crl, Fault):
+        if isinstance(crl, UnreadableField):
             if is_leaf:
                 answer.doubts.append(Violation(CLAUSE, f"a CRL cannot be read: {crl}"))
         elif _is_about(crl, member):

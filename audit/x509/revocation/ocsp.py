@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import ocsp
 
-from audit.x509.certificate import Fault
+from audit.x509.certificate import UnreadableField
 from audit.x509.der import Element, elements, read_oid
 from audit.x509.fields import UNREADABLE, CanonicalName, canonical
 from audit.x509.loading import unwarned
@@ -101,15 +101,15 @@ def nonce_of(request: bytes) -> bytes | None:
 
 
 @lru_cache(maxsize=1024)
-def read_ocsp(der: bytes) -> OcspAnswer | Fault:
-    """Read an answer from DER; never raises. A Fault where it cannot be read, or the responder gave none, and why."""
+def read_ocsp(der: bytes) -> OcspAnswer | UnreadableField:
+    """Read a response from DER; an UnreadableField if it cannot be read or reports an error. Never raises."""
     if len(der) > MAX_OCTETS:
-        return Fault("OCSPResponse", f"it is longer than {MAX_OCTETS} octets")
+        return UnreadableField("OCSPResponse", f"it is longer than {MAX_OCTETS} octets")
     with unwarned():
         try:
             return _read(der)
         except (*UNREADABLE, IndexError) as error:
-            return Fault("OCSPResponse", " ".join(str(error).split()) or type(error).__name__)
+            return UnreadableField("OCSPResponse", " ".join(str(error).split()) or type(error).__name__)
 
 
 def validity_violations(single: Single, at: datetime, tolerance: timedelta, ageless: timedelta) -> Iterator[Violation]:
@@ -142,14 +142,14 @@ def _digest(name: str, octets: bytes) -> bytes:
     return hashlib.new(name, octets, usedforsecurity=False).digest()
 
 
-def _read(der: bytes) -> OcspAnswer | Fault:
+def _read(der: bytes) -> OcspAnswer | UnreadableField:
     parsed = ocsp.load_der_ocsp_response(der)
     if parsed.response_status is not ocsp.OCSPResponseStatus.SUCCESSFUL:
-        return Fault("responseStatus", _STATUSES[parsed.response_status])
+        return UnreadableField("responseStatus", _STATUSES[parsed.response_status])
     signed, algorithm, *_ = elements(elements(_basic(der))[0].content)
     _, _, answers, *extensions = _after_version(signed)
     if len(elements(answers.content)) > _MAX_ANSWERS:
-        return Fault("responses", f"there are more than {_MAX_ANSWERS}")
+        return UnreadableField("responses", f"there are more than {_MAX_ANSWERS}")
     raw = [elements(one.content) for one in elements(answers.content)]
     singles = (_single(one, fields) for one, fields in zip(parsed.responses, raw, strict=True))
     members = (read_member(one.public_bytes(Encoding.DER)) for one in parsed.certificates[:_MAX_CERTIFICATES])

@@ -15,7 +15,7 @@ from cryptography import x509
 from cryptography.x509.ocsp import OCSPCertStatus
 
 from audit.text import moment
-from audit.x509.certificate import Fault
+from audit.x509.certificate import UnreadableField
 from audit.x509.fields import UNREADABLE
 from audit.x509.loading import unwarned
 from audit.x509.member import Member
@@ -90,7 +90,7 @@ def by_ocsp(given: Given, subject: Subject, at: datetime, tolerance: Tolerance) 
     """Return what an OCSP answer says of a certificate (RFC 6960 3.2)."""
     source = given.source
     answer = read_ocsp(given.content)
-    if isinstance(answer, Fault):
+    if isinstance(answer, UnreadableField):
         return Said("unknown", source, str(answer))
     singles = [one for one in answer.singles if one.is_about(subject.member, subject.issuer)]
     if not singles:
@@ -128,12 +128,14 @@ def readable(crls: Sequence[tuple[str, bytes]]) -> list[RevocationList]:
     return [one for one in (_read(der) for _, der in crls) if isinstance(one, RevocationList)]
 
 
-def _read(der: bytes) -> RevocationList | Fault:
+def _read(der: bytes) -> RevocationList | UnreadableField:
     crl = read_crl(der)
     return indexed(crl) if isinstance(crl, RevocationList) else crl
 
 
-def _own_violations(lists: Sequence[RevocationList | Fault], subject: Subject, at: datetime) -> list[Violation]:
+def _own_violations(
+    lists: Sequence[RevocationList | UnreadableField], subject: Subject, at: datetime
+) -> list[Violation]:
     found: list[Violation] = []
     for index, violation in status_violations((subject.member, *subject.above), lists, subject.pool, at):
         if index:
@@ -142,7 +144,7 @@ def _own_violations(lists: Sequence[RevocationList | Fault], subject: Subject, a
     return found
 
 
-def _listed(lists: Sequence[RevocationList | Fault], member: Member, source: str) -> Said:
+def _listed(lists: Sequence[RevocationList | UnreadableField], member: Member, source: str) -> Said:
     """Return since when and why a certificate is listed."""
     for crl in lists:
         try:
