@@ -15,7 +15,6 @@ many cases of each kind, always the same ones. Exits 1 if a bound is broken.
 from __future__ import annotations
 
 import contextlib
-import inspect
 import io
 import json
 import random
@@ -25,25 +24,25 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
 from fnmatch import fnmatch
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import pytest
 from OpenSSL import SSL, crypto
 
 from audit.endpoint import Endpoint, parse_endpoint
+from audit.evaluation.evaluate import evaluate
+from audit.evaluation.facts import Facts
+from audit.evaluation.run import EvaluationRun
 from audit.observation import DnsView, Handshake, Observation
 from audit.policy import load_profile
-from audit.verdict import Finding, Judgement
+from audit.verdict import Verdict
 from audit.x509.algorithms import is_signed_by
 from audit.x509.certificate import read_certificate
 from audit.x509.member import readable_members
 from audit.x509.path.trust_store import Anchors
 from bench.paths import CONTRADICTED, OF_WEB, Case, der_of, here, read_cases, time_of
-from pytest_sslaudit.evidence import Spool
-from pytest_sslaudit.facts import Facts, FactSource
 from tests.documents import checks
 
 REFUSING: Final = (
@@ -105,7 +104,7 @@ def main(file: Path, count: int | None = None) -> int:
     served = _chosen(of_servers, count)
     with tempfile.TemporaryDirectory(prefix="bench-") as name:
         folder = Path(name)
-        of_bettertls = [_audited(case, _failing_in_memory(case, folder)) for case in in_memory]
+        of_bettertls = [_audited(case, _failing_in_memory(case)) for case in in_memory]
         native = [_audited(case, _failing_at_server(case, folder)) for case in served]
     for title, outcomes in (("bettertls", of_bettertls), ("others", native)):
         misses = [one.miss for one in outcomes]
@@ -163,7 +162,7 @@ def _url(case: Case, port: int) -> str:
     return f"https://{host}:{port}/?address={_ADDRESS}"
 
 
-def _failing_in_memory(case: Case, folder: Path) -> tuple[str, ...]:
+def _failing_in_memory(case: Case) -> tuple[str, ...]:
     """Return the checks that fail for an observation of the case, and refuse it."""
     chain = tuple(der_of(pem) for pem in (case["peer_certificate"], *case["untrusted_intermediates"]))
     endpoint, now = _endpoint(case, 443), time_of(case)
@@ -172,24 +171,10 @@ def _failing_in_memory(case: Case, folder: Path) -> tuple[str, ...]:
     observation = Observation(endpoint, now, (_ADDRESS,), (handshake,), dns=dns)
     anchors = Anchors({"case.pem": [der_of(pem) for pem in case["trusted_certs"]]})
     profiles = (load_profile("webpki"),) if case["id"].startswith(OF_WEB) else ()
-    facts = FactSource(Spool(folder), anchors, profiles, now).facts(observation)
-    return tuple(check for check in _CALLS if _refuses(check, case) and _fails(check, facts, now))
-
-
-def _fails(check: str, facts: Facts, now: datetime) -> bool:
-    function, names = _CALLS[check]
-    values: dict[str, Any] = {"now": now, "policy": facts.policy.having(check)}
-    try:
-        if facts.policy.applies(check):
-            function(**{name: values.get(name) or getattr(facts, name) for name in names})
-    except Finding:
-        return True
-    except Judgement:
-        return False
-    return False
-
-
-_CALLS: Final = {check.id: (function, tuple(inspect.signature(function).parameters)) for check, function in checks()}
+    run = EvaluationRun(now, anchors, profiles)
+    refusing = [function for check, function in checks() if _refuses(check.id, case)]
+    results = evaluate(refusing, Facts(observation, run), run)
+    return tuple(result.check for result in results if result.verdict is Verdict.FAIL)
 
 
 def _failing_at_server(case: Case, folder: Path) -> tuple[str, ...]:

@@ -28,13 +28,13 @@ from typing import Any, Final
 
 from audit.checks import Check
 from audit.endpoint import Endpoint
+from audit.evaluation.facts import FACTS, Facts
+from audit.evaluation.key_index import KeyIndex
+from audit.evaluation.run import EvaluationRun
 from audit.verdict import Judgement, NotApplicable
 from audit.x509.path.trust_store import Anchors
 from bench.evidence import found, observations
 from pytest_sslaudit.evidence import Spool
-from pytest_sslaudit.facts import Facts, FactSource
-from pytest_sslaudit.reuse import KeyIndex
-from pytest_sslaudit.run_state import AuditRun
 from tests.documents import checks
 
 CPU_MS: Final = 3.0  # an endpoint
@@ -63,20 +63,25 @@ class Evidence:
     now: datetime
     endpoints: tuple[Endpoint, ...]
 
+    @property
+    def run(self) -> EvaluationRun:
+        """What the checks are evaluated with."""
+        return EvaluationRun(self.now, self.anchors, sharing_of=self.keys.sharing)
+
 
 @dataclass(slots=True)
 class Judge:
     """What calls the checks: how they ended, and the CPU seconds that they took, by name."""
 
     evidence: Evidence
-    source: FactSource
+    run: EvaluationRun
     spent: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
     ended: Counter[str] = field(default_factory=Counter)
 
     def judge(self, endpoint: Endpoint) -> None:
         """Call every check about an endpoint."""
         began = time.thread_time()
-        facts = self.source.facts_of(endpoint)
+        facts = Facts(Spool(self.evidence.folder).observation_or_accident(endpoint), self.run)
         self.spent[READING] += (now := time.thread_time()) - began
         began, _ = now, facts.policy  # which asks where the path ends
         self.spent[PATH] += (now := time.thread_time()) - began
@@ -96,19 +101,8 @@ class Judge:
             return f"{check.id}: {judgement.reason}"
         return "passed"
 
-    def _fact(self, name: str, check: Check, facts: Facts) -> Any:  # noqa: ANN401 - a fact of any type
-        match name:
-            case "policy":
-                return facts.policy.having(check.id)
-            case "now":
-                return self.evidence.now
-            case "key_sharing":
-                return self.evidence.keys.sharing(facts.certificate.spki_sha256)
-            case "has_list_of_keys":
-                return False
-            case "audit_run":
-                return AuditRun()
-        return getattr(facts, name)
+    def _fact(self, name: str, check: Check, facts: Facts) -> object:
+        return facts.policy.having(check.id) if name == "policy" else FACTS[name](facts, self.run)
 
 
 def main(endpoints: int, rounds: int) -> int:
@@ -125,7 +119,7 @@ def main(endpoints: int, rounds: int) -> int:
 def _round(evidence: Evidence) -> tuple[float, Judge]:
     """Judge every endpoint anew, and return the CPU milliseconds for each; the first only loads what a run needs."""
     _forget()
-    judge = Judge(evidence, FactSource(Spool(evidence.folder), evidence.anchors, (), evidence.now))
+    judge = Judge(evidence, evidence.run)
     first, *rest = evidence.endpoints
     judge.judge(first)
     judge.spent.clear()
@@ -140,7 +134,7 @@ def counted(endpoints: int) -> dict[str, int]:
     """Return how often what is costly is called, for one certificate at so many endpoints."""
     with _kept(endpoints, distinct=False) as evidence:
         _forget()
-        judge = Judge(evidence, FactSource(Spool(evidence.folder), evidence.anchors, (), evidence.now))
+        judge = Judge(evidence, evidence.run)
         with _counting() as calls:
             for endpoint in evidence.endpoints:
                 judge.judge(endpoint)

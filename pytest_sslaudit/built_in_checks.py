@@ -7,14 +7,14 @@ variable PYTEST_ADDOPTS does, because the next person who starts the audit sees 
 from __future__ import annotations
 
 import argparse
-import importlib
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable
 from pathlib import Path
 from typing import Final
 
 import pytest
 
-from audit.checks import Check, check_of
+from audit.checks import check_of
+from audit.engine import built_in_checks
 from pytest_sslaudit.activation import audit_folder, checks_folder, names_audit
 from pytest_sslaudit.reports.totals import Tally
 from pytest_sslaudit.run_state import STALE_WAIVER, Run
@@ -63,14 +63,6 @@ class BuiltInCollection:
 def is_built_in(file: Path) -> bool:
     """Return whether a file holds built-in checks."""
     return file.name.startswith("test_") and file.suffix == ".py" and file.parent == checks_folder()
-
-
-def built_in_checks() -> Iterator[Check]:
-    """Yield every built-in check."""
-    root = audit_folder().parent
-    for file in sorted(checks_folder().glob("test_*.py")):
-        module = importlib.import_module(".".join(file.relative_to(root).with_suffix("").parts))
-        yield from (check for value in vars(module).values() if (check := check_of(value)) is not None)
 
 
 def follow_moved_checks(config: pytest.Config) -> None:
@@ -130,7 +122,8 @@ def sentences_about_gaps(config: pytest.Config, run: Run, tally: Tally) -> tuple
     if is_restricted(config):
         return (), ()
     elsewhere = _options_given(config.option, NARROWING)
-    gaps = [(check.id, str(endpoint)) for check in built_in_checks() if check.id != STALE_WAIVER
+    marks = [check for function in built_in_checks() if (check := check_of(function)) and check.id != STALE_WAIVER]
+    gaps = [(check.id, str(endpoint)) for check in marks
             for endpoint in run.endpoints(check.scopes) if not tally.judged.has(check.id, str(endpoint))]  # fmt: skip
     left_out = [] if elsewhere else [gap for gap in gaps if gap in tally.left_out]
     missing = [gap for gap in gaps if elsewhere or gap not in tally.left_out]

@@ -16,6 +16,8 @@ from typing import Any, Final
 
 import pytest
 
+from audit.evaluation.facts import Facts
+from audit.evaluation.key_index import KeyIndex
 from audit.host.discovery import Discovery
 from audit.json_codec import format_time
 from audit.observation import Accident, Observation
@@ -27,7 +29,6 @@ from pytest_sslaudit.evidence import Spool, Wanted, evidence_spool, insist_on_re
 from pytest_sslaudit.reports.progress import Progress
 from pytest_sslaudit.reports.results_file import ResultsFile, observation_row, result_of
 from pytest_sslaudit.reports.totals import Ended, Tally, exit_status
-from pytest_sslaudit.reuse import KeyIndex
 from pytest_sslaudit.run_state import KEY, Run
 from pytest_sslaudit.settings import Settings
 from pytest_sslaudit.stale_waivers import judge_stale_waivers
@@ -83,17 +84,17 @@ class Controller:
         self.run = self.config.stash[KEY] = Run(self.settings, self.spool, manifest, now, self.keys.sharing)
         self._write_head()
         for host in manifest.hosts:
-            self._write_observation(self.run.source.facts_of(host).observation)
+            self._write_observation(self.run.observation_of(host))
 
     def _write_head(self) -> None:
-        source = self.run.source  # reads the anchors: a bad one is said now
+        run = self.run.evaluation  # reads the trust anchors: a bad source is reported now
         if self.results:
             self.results.write(
                 "run",
                 schema=1,
                 version=version("pytest-sslaudit"),
                 started=format_time(self._started),
-                policy=[profile.name for profile in source.profiles],
+                policy=[profile.name for profile in run.profiles],
                 trust=list(self.settings.trust),
             )
 
@@ -137,11 +138,11 @@ class Controller:
 
     def _look(self, asked: Wanted) -> None:
         ids = frozenset(asked.endpoints)
-        self.inquiry = inquiry_of(self.settings, self.run.source, frozenset(asked.revocation), self.stop)
+        self.inquiry = inquiry_of(self.settings, self.run.evaluation, frozenset(asked.revocation), self.stop)
         if self.settings.from_evidence:
             for endpoint in self.run.manifest.endpoints:
                 if str(endpoint) in ids:
-                    self._write_observation(self.run.source.facts_of(endpoint).observation)
+                    self._write_observation(self.run.observation_of(endpoint))
             return
         chosen = [target for target in self.targets if str(target.endpoint) in ids]
         self.observe(chosen)
@@ -172,7 +173,7 @@ class Controller:
         self.tally.connections += observation.connections
         try:
             self.keys.add(observation)
-            row = observation_row(self.run.source.facts(observation), phase)
+            row = observation_row(Facts(observation, self.run.evaluation), phase)
         except Exception as error:  # noqa: BLE001 - the boundary of one endpoint: the others are still written
             row = self._row_of_accident(observation, Accident.of(error), phase)
         if self.results:
@@ -184,7 +185,7 @@ class Controller:
         if not self.settings.from_evidence:
             self.spool.keep(replace(seen, accident=seen.accident or accident))
         self.tally.accidents.append(f"{seen.endpoint}: {accident.reason}\n{accident.trace}")
-        return observation_row(self.run.source.facts(blank), phase)
+        return observation_row(Facts(blank, self.run.evaluation), phase)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:

@@ -18,9 +18,9 @@ import pytest
 
 from audit.config.private_files import create, own_directory, read_regular, reserve, safe_path
 from audit.endpoint import Endpoint, UnusableLine
+from audit.evaluation.key_index import SharedKeys
 from audit.json_codec import BadRecord, from_json, to_json
-from audit.observation import SCHEMA, Observation, RevocationAnswer
-from pytest_sslaudit.reuse import SharedKeys
+from audit.observation import SCHEMA, Accident, Observation, RevocationAnswer
 
 MANIFEST = "run.json"
 SHARED_KEYS: Final = "shared-keys.json"
@@ -98,6 +98,27 @@ class Spool:
         if str(found.endpoint) != str(endpoint):
             raise BadEvidence(f"evidence {file}: it is about {found.endpoint}, not about {endpoint}")
         return found
+
+    def observation_or_accident(self, endpoint: Endpoint, *, is_kept: bool = False) -> Observation:
+        """Read what was seen of an endpoint; an observation that is missing or cannot be read is an accident.
+
+        `is_kept` says that the folder is the evidence of an earlier run.
+        """
+        try:
+            return self.observation(endpoint) or self._blank(endpoint, self._missing(endpoint, is_kept=is_kept))
+        except BadEvidence as error:
+            return self._blank(endpoint, Accident(str(error)))
+        except Exception as error:  # noqa: BLE001 - the boundary of one endpoint: the others are still judged
+            return self._blank(endpoint, Accident.of(error))
+
+    def _missing(self, endpoint: Endpoint, *, is_kept: bool) -> Accident:
+        if is_kept:
+            return Accident(f"evidence {self.file_of(endpoint)}: No such file or directory")
+        text = f"{endpoint} was not observed in this run"
+        return Accident(text, text)
+
+    def _blank(self, endpoint: Endpoint, accident: Accident) -> Observation:
+        return Observation(endpoint, self.manifest().started, accident=accident)
 
     def file_of(self, endpoint: Endpoint) -> Path:
         """Return the file that what was seen of an endpoint is kept in."""

@@ -10,14 +10,14 @@ from datetime import datetime
 import pytest
 
 from audit.analysis.key_reuse import Sharing
-from audit.config.paths import has_key_list
 from audit.endpoint import Endpoint
+from audit.evaluation.facts import Facts
+from audit.evaluation.run import AuditRun
 from audit.observation import Handshake, HostView, Observation
 from audit.policy import Policy
 from audit.x509.certificate import Certificate
 from audit.x509.path.served_chain import Chain
-from pytest_sslaudit.facts import Facts
-from pytest_sslaudit.run_state import AuditRun, current_run
+from pytest_sslaudit.run_state import current_run
 
 OURS = "endpoint"
 FACTS = (
@@ -105,9 +105,9 @@ def key_sharing(certificate: Certificate, request: pytest.FixtureRequest) -> Sha
 
 
 @pytest.fixture(scope="session")
-def has_list_of_keys() -> bool:
-    """Tell whether a list of keys that others know lies on this machine."""
-    return has_key_list()
+def has_list_of_keys(request: pytest.FixtureRequest) -> bool:
+    """Return whether this machine has a list of compromised keys."""
+    return current_run(request.config).evaluation.has_list_of_keys
 
 
 @pytest.fixture(scope="session")

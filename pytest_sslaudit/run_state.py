@@ -11,25 +11,19 @@ import pytest
 
 from audit.checks import Scope
 from audit.config import BadConfiguration, read_anchors
-from audit.endpoint import RUN, Endpoint, UnusableLine
+from audit.config.paths import has_key_list
+from audit.endpoint import RUN, Endpoint
+from audit.evaluation.facts import Facts
+from audit.evaluation.key_index import SharingOf
+from audit.evaluation.run import AuditRun, EvaluationRun
+from audit.evaluation.waivers import expired_waivers
 from audit.observation import Observation
 from audit.x509.path.trust_store import Anchors
 from pytest_sslaudit.evidence import Manifest, Spool
-from pytest_sslaudit.facts import Facts, FactSource
-from pytest_sslaudit.reuse import SharingOf
 from pytest_sslaudit.settings import Settings
 
 KEY: Final = pytest.StashKey["Run"]()
 STALE_WAIVER: Final = "ops.waiver-stale"  # judged at the very end, in the controller
-
-
-@dataclass(frozen=True, slots=True)
-class AuditRun:
-    """What is judged of the run itself."""
-
-    unusable_lines: tuple[UnusableLine, ...] = ()
-    expired_waivers: tuple[str, ...] = ()
-    stale_waivers: tuple[str, ...] = ()
 
 
 @dataclass
@@ -55,17 +49,31 @@ class Run:
         except BadConfiguration as error:
             raise pytest.UsageError(str(error)) from error
 
-    @property
-    def source(self) -> FactSource:
-        """Where facts come from, judged as of now."""
-        is_kept = self.settings.from_evidence is not None
-        return FactSource(self.spool, self.anchors, self.settings.policy, self.now, is_kept)
+    @cached_property
+    def evaluation(self) -> EvaluationRun:
+        """The values that every check is evaluated with; made anew when one of them changes."""
+        return EvaluationRun(
+            now=self.now,
+            anchors=self.anchors,
+            profiles=self.settings.policy,
+            waivers=self.settings.waivers,
+            sharing_of=self.sharing_of,
+            has_list_of_keys=has_key_list(),
+            itself=self.about_itself(),
+            is_judged=self.is_judged,
+            judged_again=self.judged_again,
+        )
+
+    def observation_of(self, endpoint: Endpoint) -> Observation:
+        """Return what was seen of an endpoint or host, or of the run itself, of which nothing is observed."""
+        if endpoint == RUN:
+            return Observation(RUN, self.now)
+        return self.spool.observation_or_accident(endpoint, is_kept=self.settings.from_evidence is not None)
 
     def facts_of(self, endpoint: Endpoint) -> Facts:
         """Return the facts of an endpoint; tests come ordered by endpoint, so the last one is kept."""
         if self._last is None or self._last.endpoint != endpoint:
-            is_run = endpoint == RUN
-            self._last = self.source.facts(Observation(RUN, self.now)) if is_run else self.source.facts_of(endpoint)
+            self._last = Facts(self.observation_of(endpoint), self.evaluation)
         return self._last
 
     def judge_facts(self, facts: Facts) -> None:
@@ -74,7 +82,17 @@ class Run:
 
     def judge_again(self, endpoints: frozenset[str], now: datetime) -> None:
         """Judge these endpoints as they are now: they were observed anew."""
-        self.judged_again, self.now, self._last = endpoints, now, None
+        self.judged_again, self.now = endpoints, now
+        self._forget()
+
+    def judge_stale_waivers(self, stale: tuple[str, ...]) -> None:
+        """Judge these waivers as stale: every other result is known."""
+        self.stale_waivers = stale
+        self._forget()
+
+    def _forget(self) -> None:
+        self._last = None
+        self.__dict__.pop("evaluation", None)
 
     def endpoints(self, scopes: tuple[Scope, ...]) -> tuple[Endpoint, ...]:
         """Return what a check of those scopes is judged for, in order."""
@@ -85,11 +103,11 @@ class Run:
 
     def about_itself(self) -> AuditRun:
         """Return what is judged of the run itself."""
-        expired = tuple(str(waiver) for waiver in self.settings.waivers if waiver.has_expired(self.now))
+        expired = expired_waivers(self.settings.waivers, self.now)
         return AuditRun(self.manifest.unusable, expired, self.stale_waivers)
 
     def is_judged(self, check: str, endpoint: Endpoint) -> bool:
-        """Say whether that check of that endpoint is among the collected tests."""
+        """Return whether that check of that endpoint is among the collected tests."""
         return str(endpoint) in self.selected.get(check, ())
 
 

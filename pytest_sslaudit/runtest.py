@@ -1,29 +1,35 @@
-"""The hooks that run one test: what it raised becomes a verdict, and the verdict pytest's outcome.
+"""The hooks that run one test: the exception that it raises becomes a verdict, and the verdict pytest's outcome.
 
 What a fixture raises is judged like what the test itself raises: a fact that could not be had is the test's own
-outcome, not an error of its set-up.
+outcome, not an error of its set-up. A test that asks for `certificate` or `chain`, itself or through a fixture, is
+called once for every distinct chain that its endpoint serves, with all of its fixtures set up anew.
 """
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from functools import partial
 from typing import Final
 
 import pytest
 from _pytest._code.code import ExceptionChainRepr, ReprFileLocation, ReprTracebackNative
 
+from audit.endpoint import Endpoint
+from audit.evaluation.chains import JudgedChain, combined
+from audit.evaluation.evaluate import require_enabled, require_observed
+from audit.evaluation.facts import OF_ONE_CHAIN, Facts
+from audit.evaluation.outcome import CheckOutcome, outcome_of
 from audit.verdict import Inconclusive, Judgement, NotApplicable, Verdict
-from pytest_sslaudit.accidents import require_whole
 from pytest_sslaudit.built_in_checks import is_built_in
 from pytest_sslaudit.collection import endpoint_of, judged
-from pytest_sslaudit.every_chain import JUDGED, chains_to_judge, combined, judge_each
-from pytest_sslaudit.outcome import Ending, Ruling, broken, ending_of, rule
+from pytest_sslaudit.outcome import Decision, decide, decide_error
 from pytest_sslaudit.remediation.first_pass import found_before
 from pytest_sslaudit.reports.results_file import as_properties
-from pytest_sslaudit.run_state import current_run
+from pytest_sslaudit.run_state import Run, current_run
 
 RAISED: Final = pytest.StashKey[Judgement]()
+JUDGED: Final = pytest.StashKey[tuple[JudgedChain, ...]]()
+_FACTS: Final = "sslaudit_facts"
 
 
 class Judging:
@@ -31,7 +37,7 @@ class Judging:
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> Generator[None, None, None]:
-        """Keep what a fixture judged until the test's own turn."""
+        """Keep the verdict that a fixture raises until the test itself is called."""
         if endpoint_of(item) is None:
             return (yield)
         try:
@@ -42,18 +48,17 @@ class Judging:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_pyfunc_call(self, pyfuncitem: pytest.Function) -> bool | None:
-        """Raise what a fixture judged; call the test here if it is judged for more than one chain, else let pytest."""
+        """Raise what a fixture raised; call the test here if it is judged for more than one chain, else let pytest."""
         check, endpoint = judged(pyfuncitem)
+        run = current_run(pyfuncitem.config)
         if endpoint is not None:
-            require_whole(current_run(pyfuncitem.config), endpoint, check)
+            require_observed(run.facts_of(endpoint), check, run.evaluation)
         raised = pyfuncitem.stash.get(RAISED, None)
         if raised is not None:
             del pyfuncitem.stash[RAISED]  # its traceback holds frames, and pytest holds the item
-        run = current_run(pyfuncitem.config)
-        chains = chains_to_judge(pyfuncitem, run, endpoint_of(pyfuncitem))
+        chains = _chains_to_judge(pyfuncitem, run, endpoint)
         if len(chains) > 1:
-            of_each = judge_each(pyfuncitem, run, chains, partial(_prepare, pyfuncitem))
-            decisive, _ = combined(of_each, partial(_ending, pyfuncitem))
+            decisive, _ = combined(_judge_each(pyfuncitem, run, chains), partial(_outcome, pyfuncitem))
             if decisive.error is not None:
                 raise decisive.error
             return True
@@ -67,31 +72,71 @@ class Judging:
         self, item: pytest.Item, call: pytest.CallInfo[None]
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         """Turn the verdict into pytest's outcome, and let the result travel on the user properties."""
-        ruling = _ruling(item, call)
-        if ruling and ruling.result:
-            item.user_properties.extend(as_properties(ruling.result, found_before(item)))
-        if ruling and ruling.outcome != "error" and not item.config.getoption("usepdb", default=False):
+        decision = _decision(item, call)
+        if decision and decision.result:
+            item.user_properties.extend(as_properties(decision.result, found_before(item)))
+        if decision and decision.outcome != "error" and not item.config.getoption("usepdb", default=False):
             call.excinfo = None  # or pytest draws a stack trace for each, at ten times the cost of the judgement
         report = yield
-        if ruling:
-            apply(ruling, item.location, report)
+        if decision:
+            apply(decision, item.location, report)
         if endpoint_of(item) is not None:
             report.keywords = {}  # pytest keeps every report to the end, some forty to an endpoint
         return report
 
 
+def _chains_to_judge(item: pytest.Function, run: Run, endpoint: Endpoint | None) -> tuple[Facts, ...]:
+    """Return the facts of every chain of an endpoint if a test asks for a chain, else nothing."""
+    if endpoint is None or not OF_ONE_CHAIN & set(item.fixturenames):
+        return ()
+    return run.facts_of(endpoint).of_each_chain
+
+
+def _judge_each(item: pytest.Function, run: Run, chains: Sequence[Facts]) -> tuple[JudgedChain, ...]:
+    """Call a test for each chain; keep on the item, and return, what it raised."""
+    main = run.facts_of(chains[0].endpoint)
+    try:
+        judged_chains = tuple(JudgedChain(facts, _error(item, run, facts)) for facts in chains)
+    finally:
+        run.judge_facts(main)
+        _forget_facts(item)
+    item.stash[JUDGED] = judged_chains
+    return judged_chains
+
+
+def _error(item: pytest.Function, run: Run, facts: Facts) -> BaseException | None:
+    """Return what a test raises for one chain; its fixtures are set up anew."""
+    run.judge_facts(facts)
+    _forget_facts(item)
+    item._initrequest()  # noqa: SLF001 - what pytest itself does before it sets up a test
+    try:
+        item.setup()
+        _prepare(item)
+        item.obj(**{name: item.funcargs[name] for name in item._fixtureinfo.argnames})  # noqa: SLF001 - as pytest does
+    except (KeyboardInterrupt, pytest.exit.Exception):
+        raise
+    except (Exception, pytest.fail.Exception, pytest.skip.Exception) as error:  # noqa: BLE001 - every end is a verdict
+        return error
+    return None
+
+
+def _forget_facts(item: pytest.Function) -> None:
+    """Drop the cached facts, and with them every fixture that was set up from them."""
+    for definition in item._fixtureinfo.name2fixturedefs.get(_FACTS, ()):  # noqa: SLF001 - pytest has no public way
+        definition.finish(item._request)  # type: ignore[arg-type]  # noqa: SLF001 - any request: for its hooks only
+
+
 def _prepare(item: pytest.Function) -> None:
-    """Raise that no policy of this endpoint has the check, or let those judge that have it."""
+    """Raise NotApplicable if every profile disables the check; let only the profiles judge that do not."""
     check, endpoint = judged(item)
     if check is not None and endpoint is not None:
-        policy = current_run(item.config).facts_of(endpoint).policy
-        if not policy.applies(check.id):
-            raise NotApplicable(f"the policy {policy.name} does not have this check: {policy.why_not(check.id)}")
+        facts = current_run(item.config).facts_of(endpoint)
+        require_enabled(check, facts)
         if "policy" in item.funcargs:
-            item.funcargs["policy"] = policy.having(check.id)
+            item.funcargs["policy"] = facts.policy.having(check.id)
 
 
-def _ruling(item: pytest.Item, call: pytest.CallInfo[None]) -> Ruling | None:
+def _decision(item: pytest.Item, call: pytest.CallInfo[None]) -> Decision | None:
     ends_here = call.when == "call" or (call.when == "setup" and call.excinfo is not None)
     check, endpoint = judged(item) if ends_here else (None, None)
     if endpoint is None:
@@ -100,12 +145,12 @@ def _ruling(item: pytest.Item, call: pytest.CallInfo[None]) -> Ruling | None:
     if isinstance(error, KeyboardInterrupt | pytest.exit.Exception):
         return None
     try:
-        return _ruled(item, error)
+        return _decided(item, error)
     except Exception as failure:  # noqa: BLE001 - the boundary of one result: pytest would end the whole run
-        return broken(current_run(item.config), endpoint, check, failure)
+        return decide_error(current_run(item.config), endpoint, check, failure)
 
 
-def _ruled(item: pytest.Item, error: BaseException | None) -> Ruling | None:
+def _decided(item: pytest.Item, error: BaseException | None) -> Decision | None:
     check, endpoint = judged(item)
     run, of_each = current_run(item.config), item.stash.get(JUDGED, None)
     if endpoint is None:
@@ -113,48 +158,54 @@ def _ruled(item: pytest.Item, error: BaseException | None) -> Ruling | None:
     if isinstance(error, pytest.skip.Exception) and is_built_in(item.path):  # no built-in check skips itself
         error = Inconclusive(f"it was skipped by what is not part of the audit: {error.msg}")
     if of_each is None:
-        facts, ending = run.facts_of(endpoint), _ending(item, error)
+        facts, outcome = run.facts_of(endpoint), _outcome(item, error)
     else:
         del item.stash[JUDGED]
-        decisive, ending = combined(of_each, partial(_ending, item))
+        decisive, outcome = combined(of_each, partial(_outcome, item))
         facts = decisive.facts
-    if check is None and ending.verdict in (Verdict.PASS, Verdict.FAIL, Verdict.ERROR):
-        return None  # a test that is no check passes and fails as pytest says
-    return rule(run, facts, check, ending)
+    if check is None and outcome.verdict in (Verdict.PASS, Verdict.FAIL, Verdict.ERROR):
+        return None  # a test that is not a check passes and fails as pytest says
+    return decide(run, facts, check, outcome)
 
 
-def _ending(item: pytest.Item, error: BaseException | None) -> Ending:
-    """Return how a test ended that raised this."""
-    is_plain = isinstance(error, AssertionError | pytest.fail.Exception) and not isinstance(error, Judgement)
-    said = pytest.ExceptionInfo.from_exception(error).exconly() if is_plain and error else ""
-    return ending_of(error, _without_type(said, item))
+def _outcome(item: pytest.Item, error: BaseException | None) -> CheckOutcome:
+    """Return how a test ended that raised this: pytest's own exceptions are translated first."""
+    match error:
+        case Judgement():
+            return outcome_of(error)
+        case pytest.skip.Exception():
+            return outcome_of(NotApplicable(str(error.msg)))
+        case AssertionError() | pytest.fail.Exception():
+            explanation = pytest.ExceptionInfo.from_exception(error).exconly()
+            return outcome_of(AssertionError(), _without_type(explanation, item))
+    return outcome_of(error)
 
 
 def _without_type(explanation: str, item: pytest.Item) -> str:
-    """Return a plain assertion's explanation, told by the requirement it belongs to."""
+    """Return the explanation of a plain assertion, after the requirement that it belongs to."""
     text = explanation.removeprefix("AssertionError: ").removeprefix("Failed: ")
     doc = (getattr(getattr(item, "function", None), "__doc__", None) or "").strip().partition("\n")[0]
     return f"{doc.rstrip('.')}: {text}" if text.startswith("assert ") and doc else text
 
 
-def apply(ruling: Ruling, location: tuple[str, int | None, str], report: pytest.TestReport) -> None:
-    """Give the report the outcome of the ruling; a bug of ours keeps its trace."""
+def apply(decision: Decision, location: tuple[str, int | None, str], report: pytest.TestReport) -> None:
+    """Give the report the outcome of the decision; a bug of ours keeps its trace."""
     path, line_number, _ = location
-    match ruling.outcome:
+    match decision.outcome:
         case "passed":
             return
         case "error":
             report.outcome = "failed"
-            if ruling.trace:
-                report.longrepr = ruling.trace
+            if decision.trace:
+                report.longrepr = decision.trace
         case "failed":
             report.outcome = "failed"
-            place = ReprFileLocation(path, (line_number or 0) + 1, ruling.line)
-            report.longrepr = ExceptionChainRepr([(ReprTracebackNative([ruling.line + "\n"]), place, None)])
+            place = ReprFileLocation(path, (line_number or 0) + 1, decision.line)
+            report.longrepr = ExceptionChainRepr([(ReprTracebackNative([decision.line + "\n"]), place, None)])
         case "xfailed":
             report.outcome = "skipped"
-            report.wasxfail = ruling.line
-            report.longrepr = ruling.line
+            report.wasxfail = decision.line
+            report.longrepr = decision.line
         case "skipped":
             report.outcome = "skipped"
-            report.longrepr = (path, (line_number or 0) + 1, ruling.line)
+            report.longrepr = (path, (line_number or 0) + 1, decision.line)

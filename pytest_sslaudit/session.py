@@ -8,6 +8,7 @@ from typing import Final
 
 import pytest
 
+from audit.evaluation.key_index import sharing_from
 from audit.json_codec import parse_time
 from pytest_sslaudit import fixtures
 from pytest_sslaudit.activation import audit_folder, names_audit
@@ -17,7 +18,6 @@ from pytest_sslaudit.controller import Controller
 from pytest_sslaudit.evidence import Spool
 from pytest_sslaudit.reports.html import HtmlReport
 from pytest_sslaudit.reports.summary import Summary
-from pytest_sslaudit.reuse import sharing_from
 from pytest_sslaudit.run_state import KEY, Run
 from pytest_sslaudit.runtest import Judging
 from pytest_sslaudit.settings import Settings, read_settings

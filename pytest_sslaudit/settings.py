@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
 import pytest
 
-from audit.config import BadConfiguration, Configuration, profile_named, read_configuration, state_folder, trusted
+from audit.config import (
+    BadConfiguration,
+    Configuration,
+    profile_named,
+    read_configuration,
+    read_waivers,
+    state_folder,
+    trusted,
+)
 from audit.endpoint import BadEndpoint, Endpoint, parse_endpoint
+from audit.engine import probe_limits
+from audit.evaluation.waivers import BadWaivers, Waiver
 from audit.json_codec import BadRecord, parse_time
 from audit.policy import BadProfile, Profile
 from audit.probe import Limits
 from audit.verdict import Severity
 from pytest_sslaudit.remediation.sections import require_valid_sections
-from pytest_sslaudit.waivers import Waiver, read_waivers
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +85,6 @@ def read_settings(config: pytest.Config) -> Settings:
     asked = _Asked(config, begun.configuration)
     waivers_file = asked.path("waivers")
     policy = tuple(_profile(name, asked.file) for name in asked.names("policy"))
-    forbidden = {version for profile in policy for version in profile.thresholds.protocols_forbidden}
     return Settings(
         configuration=asked.file,
         hosts=_hosts(config) or asked.file.hosts,
@@ -87,12 +95,12 @@ def read_settings(config: pytest.Config) -> Settings:
         trust=_trust(config, asked.file),
         fail_on=Severity(asked.choice("fail_on", LEVELS, "medium")),
         inconclusive="report" if asked.choice("inconclusive", ("fail", "report"), "fail") == "report" else "fail",
-        waivers=read_waivers(waivers_file) if waivers_file else (),
+        waivers=_waivers(waivers_file) if waivers_file else (),
         waivers_file=waivers_file,
         results=asked.path("results"),
         evidence=asked.path("evidence"),
         from_evidence=asked.path("from_evidence"),
-        limits=replace(_limits(config, asked.file), asks_tls12="TLSv1.2" in forbidden),
+        limits=probe_limits(_limits(config, asked.file), policy),
         now=_now(asked.text("now")),
         state=asked.path("state") or state_folder(),
         repair=_repair(config, asked),
@@ -183,6 +191,13 @@ def _profile(name: str, file: Configuration) -> Profile:
         return profile_named(name, file)
     except BadProfile as error:
         raise pytest.UsageError(f"policy {error}") from error
+
+
+def _waivers(file: Path) -> tuple[Waiver, ...]:
+    try:
+        return read_waivers(file)
+    except BadWaivers as error:
+        raise pytest.UsageError(str(error)) from error
 
 
 def _limits(config: pytest.Config, file: Configuration) -> Limits:

@@ -12,15 +12,16 @@ import pytest
 
 from audit.checks import check_of, test_run
 from audit.endpoint import RUN
-from audit.policy.controls import CONTROLS_OF
-from audit.policy.profile_file import nearest
+from audit.evaluation.outcome import outcome_of
+from audit.evaluation.run import AuditRun
+from audit.evaluation.waivers import stale_waivers
 from audit.verdict import Judgement
 from pytest_sslaudit.activation import audit_folder, checks_folder
 from pytest_sslaudit.built_in_checks import NARROWING
-from pytest_sslaudit.outcome import Ruling, ending_of, rule
+from pytest_sslaudit.outcome import Decision, decide
 from pytest_sslaudit.reports.results_file import as_properties
 from pytest_sslaudit.reports.totals import Tally
-from pytest_sslaudit.run_state import AuditRun, Run
+from pytest_sslaudit.run_state import Run
 from pytest_sslaudit.runtest import apply
 
 
@@ -28,7 +29,8 @@ def judge_stale_waivers(run: Run, config: pytest.Config, tally: Tally) -> None:
     """Judge the check and report it, where there are waivers and nothing restricted the run."""
     if not run.settings.waivers or _is_restricted(config):
         return
-    run.stale_waivers = _stale(run, tally)
+    waived = {(result.check, result.endpoint) for result in tally.waived}
+    run.judge_stale_waivers(stale_waivers(run.settings.waivers, waived, run.now))
     function: Callable[[AuditRun], None] = test_run.test_no_waiver_stale
     started = time.perf_counter()
     error: Judgement | None = None
@@ -36,20 +38,8 @@ def judge_stale_waivers(run: Run, config: pytest.Config, tally: Tally) -> None:
         function(run.about_itself())
     except Judgement as judgement:
         error = judgement
-    ruling = rule(run, run.facts_of(RUN), check_of(function), ending_of(error, ""))
-    _report(config, ruling, time.perf_counter() - started)
-
-
-def _stale(run: Run, tally: Tally) -> tuple[str, ...]:
-    in_force = (waiver for waiver in run.settings.waivers if not waiver.has_expired(run.now))
-    waived = {(result.check, result.endpoint) for result in tally.waived}
-    idle = (waiver for waiver in in_force if not any(waiver.covers(*finding) for finding in waived))
-    return tuple(f"{waiver}{_meant(waiver.check)}" for waiver in idle)
-
-
-def _meant(check: str) -> str:
-    """Return the id that is nearest to one that no check of ours has."""
-    return "" if "*" in check or check in CONTROLS_OF else nearest(check, CONTROLS_OF)
+    decision = decide(run, run.facts_of(RUN), check_of(function), outcome_of(error))
+    _report(config, decision, time.perf_counter() - started)
 
 
 def _is_restricted(config: pytest.Config) -> bool:
@@ -63,7 +53,7 @@ def _about_audit(config: pytest.Config) -> list[str]:
     return [argument for argument in config.args if argument.startswith("audit") or str(audit_folder()) in argument]
 
 
-def _report(config: pytest.Config, ruling: Ruling, duration_s: float) -> None:
+def _report(config: pytest.Config, decision: Decision, duration_s: float) -> None:
     file = checks_folder() / "test_run.py"
     location = (str(file), 0, f"test_no_waiver_stale[{RUN}]")
     nodeid = f"{file.relative_to(file.parent.parent).as_posix()}::{location[2]}"
@@ -72,8 +62,8 @@ def _report(config: pytest.Config, ruling: Ruling, duration_s: float) -> None:
         report = pytest.TestReport(
             nodeid, location, {}, "passed", None, when, duration=duration_s if when == "call" else 0
         )
-        report.user_properties = as_properties(ruling.result) if ruling.result and when != "setup" else []
+        report.user_properties = as_properties(decision.result) if decision.result and when != "setup" else []
         if when == "call":
-            apply(ruling, location, report)
+            apply(decision, location, report)
         config.hook.pytest_runtest_logreport(report=report)
     config.hook.pytest_runtest_logfinish(nodeid=nodeid, location=location)

@@ -6,8 +6,7 @@ import sys
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
-from functools import partial
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +15,12 @@ import pytest
 from audit.config import BadConfiguration, logins
 from audit.config.revocation_cache import AnswerCache
 from audit.endpoint import Endpoint, UnusableLine, parse_endpoints
+from audit.engine import RevocationSettings, make_inquiry
+from audit.evaluation.run import EvaluationRun
 from audit.host.discovery import Discovery, assemble, discover
-from audit.observation import Observation
 from audit.probe import Inquiry, Target
-from audit.probe.fetch import Fetcher, FetchPolicy
-from audit.probe.revocation import Circumstances
 from audit.probe.validation_request import look_at_doors
 from pytest_sslaudit.evidence import Manifest
-from pytest_sslaudit.facts import FactSource
 from pytest_sslaudit.settings import Settings
 
 NOTHING = (
@@ -97,28 +94,9 @@ def _standard_input(config: pytest.Config) -> str:
         capture.resume_global_capture()
 
 
-_DEADLINE: int = 3  # of one URL, in deadlines of a probe: the largest CRLs have some ten million bytes
-
-
-def inquiry_of(settings: Settings, source: FactSource, wanted: frozenset[str], stop: threading.Event) -> Inquiry:
+def inquiry_of(settings: Settings, run: EvaluationRun, wanted: frozenset[str], stop: threading.Event) -> Inquiry:
     """Return what asks CRLs and OCSP responders about the endpoints of these ids."""
     written = settings.configuration.fetch
-    fetching = FetchPolicy(
-        allow_private=written.allow_private,
-        proxy=written.proxy,
-        deadline_s=_DEADLINE * settings.limits.timeout_s,
-        limits=settings.limits,
-    )
-    circumstances = Circumstances(
-        anchors=source.anchors,
-        policy_of=lambda observation: source.facts(observation).policy,
-        clock=partial(datetime.now, UTC),
-        is_wanted=lambda observation: _id_of(observation) in wanted,
-        is_on=written.revocation,
-        at=source.now,
-    )
-    return Inquiry(Fetcher(fetching, stop), circumstances, AnswerCache(settings.state / "revocation"))
-
-
-def _id_of(observation: Observation) -> str:
-    return str(observation.endpoint)
+    cache = AnswerCache(settings.state / "revocation")
+    revocation = RevocationSettings(written.revocation, written.allow_private, written.proxy, cache)
+    return make_inquiry(run, (revocation, settings.limits), lambda seen: str(seen.endpoint) in wanted, stop)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import inspect
 from collections.abc import Callable, Iterator
 from itertools import groupby
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from audit.checks import Check, check_of
+from audit.engine import built_in_checks
 from audit.policy.controls import CONTROLS, controls_of
 from remediate.model.causes import Cause
 
@@ -52,9 +52,7 @@ and `dns.other` stand for checks of your own with such ids.
 
 def checks() -> Iterator[tuple[Check, Callable[..., None]]]:
     """Give every built-in check with its function, by id."""
-    modules = (f"audit.checks.{file.stem}" for file in (CHECKOUT / "audit" / "checks").glob("test_*.py"))
-    functions = [function for name in modules for function in vars(importlib.import_module(name)).values()]
-    marked = ((check_of(function), function) for function in functions)
+    marked = ((check_of(function), function) for function in built_in_checks())
     yield from sorted(((mark, function) for mark, function in marked if mark), key=lambda pair: pair[0].id)
 
 

@@ -28,7 +28,7 @@ from bench.line_coverage import (
         ("audit/x509/path/builder.py", "audit/x509/path/builder.py", "audit/x509"),
         ("audit/host/login.py", "audit/host/login.py", "audit/host"),
         ("audit/config/secret.py", "audit/config/secret.py", "audit/config"),
-        ("pytest_sslaudit/outcome.py", "audit/evaluation/evaluate.py", "audit/evaluation"),
+        ("pytest_sslaudit/waivers.py", "audit/evaluation/waivers.py", "audit/evaluation"),
         ("remediate/execution/steps/key.py", "remediate/execution/steps/key.py", "remediate/execution"),
         ("audit/endpoint.py", "audit/endpoint.py", "audit"),
         ("audit/services/postfix.py", "audit/services/nginx/syntax.py", "audit/services"),

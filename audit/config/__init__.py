@@ -5,7 +5,7 @@ It reads files; it opens no connection and logs in nowhere.
 
 from __future__ import annotations
 
-from audit.config.loader import profile_named, read_configuration
+from audit.config.loader import profile_named, read_configuration, read_waivers
 from audit.config.logins import host_of, logins
 from audit.config.paths import state_folder
 from audit.config.schema import BadConfiguration, Configuration, Secret
@@ -25,6 +25,7 @@ __all__ = [
     "read_anchors",
     "read_configuration",
     "read_secret",
+    "read_waivers",
     "require_private_secrets",
     "section",
     "sections_of",

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from audit.config.ownership import require_own_configuration
 from audit.config.schema import HANDED_ON, BadConfiguration, Configuration
+from audit.evaluation.waivers import BadWaivers, Waiver, parse_waivers
 from audit.json_codec import BadRecord, from_table, require_known
 from audit.policy import Profile, load_profile
 from audit.redaction import without_password
@@ -35,6 +36,17 @@ def read_configuration(root: Path, named: str | None) -> Configuration:
         if table is not None:
             return _parse(shared, table)
     return Configuration()
+
+
+def read_waivers(file: Path) -> tuple[Waiver, ...]:
+    """Read the waivers file; raises BadWaivers that names file, waiver and field."""
+    try:
+        table = tomllib.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise BadWaivers(f"waivers {file}: {error.strerror}") from error
+    except ValueError as error:
+        raise BadWaivers(f"waivers {file}: {error}") from error
+    return parse_waivers(table, f"waivers {file}")
 
 
 def _is_file(file: Path) -> bool:

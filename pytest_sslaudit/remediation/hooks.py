@@ -137,14 +137,14 @@ class Remediation:
     def _evidence(self, items: Sequence[pytest.Item]) -> Evidence:
         run, summary = self._controller.run, {"kind": "summary"}
         endpoints = (*run.manifest.hosts, *run.manifest.endpoints)
-        seen = (run.source.facts_of(one) for one in endpoints if self._controller.spool.observation(one))
+        seen = (run.facts_of(one) for one in endpoints if self._controller.spool.observation(one))
         self._rows += ({"kind": "observation", **observation_row(facts)} for facts in seen)
         unfinished = self._whole.unfinished(self._config, items, self._controller.targets)
         unfinished |= {str(row["endpoint"]) for row in self._rows if row.get("verdict") == Verdict.ERROR}
         return replace(gather([*self._rows, summary]), unfinished=unfinished)
 
     def _repair(self, evidence: Evidence, items: Sequence[pytest.Item]) -> None:
-        assignment = self._assignment(self._controller.run.source.anchors)
+        assignment = self._assignment(self._controller.run.anchors)
         if self._is_rehearsal:
             verbose = self._config.get_verbosity() > 0
             self._progress.say(rehearse(assignment, evidence, self._controller.discoveries, verbose=verbose))
@@ -184,7 +184,7 @@ class Remediation:
     def _write(self, journal: Journal, endings: Iterable[Ending], evidence: Evidence) -> None:
         """Write what was done to each endpoint, and what it serves now."""
         run = self._controller.run
-        seen = (run.source.facts_of(one) for one in run.manifest.endpoints if str(one) in run.judged_again)
+        seen = (run.facts_of(one) for one in run.manifest.endpoints if str(one) in run.judged_again)
         after = {str(facts.endpoint): observation_row(facts, "after") for facts in seen}
         self._rows += ({"kind": "observation", **row} for row in after.values())
         leaves = {one: row["chain"][0]["sha256"] if row["chain"] else None for one, row in after.items()}

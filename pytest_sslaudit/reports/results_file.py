@@ -16,6 +16,7 @@ from typing import Any, Final, TextIO
 import pytest
 
 from audit.config.private_files import open_anew
+from audit.evaluation.facts import Facts
 from audit.json_codec import format_time
 from audit.observation import InstalledFile, Observation
 from audit.result import Phase, Result, from_row, to_row
@@ -23,7 +24,6 @@ from audit.verdict import Inconclusive, Verdict
 from audit.x509.certificate import Certificate, read_certificate
 from audit.x509.member import Member, read_member
 from audit.x509.revocation.sources import crl_urls, ocsp_urls
-from pytest_sslaudit.facts import Facts
 
 ROW: Final = "sslaudit"
 """The user property that holds a result as JSON, without what only its report knows: node id and duration."""

@@ -73,7 +73,7 @@ def read_all(evidence: Evidence, kind: str, *, in_full: bool = False) -> Judgeme
         evidence.leaf, [evidence.intermediate], [evidence.root], reference=ENDPOINT.name, at=NOW, crls=[evidence.crl]
     )
     chain = read_chain((evidence.leaf, evidence.intermediate), _anchors(evidence.root), NOW)
-    observation = _observation(evidence)
+    observation = observation_of(evidence)
     _read_revocation(chain, evidence)
     judgements = _judgements(chain, observation, set() if in_full else {FULL_LINT})
     if chain.leaf.faults and not isinstance(judgements[MALFORMED], Finding):
@@ -164,7 +164,8 @@ def _judgements(chain: Chain, observation: Observation, left_out: set[str]) -> J
     return ended
 
 
-def _observation(evidence: Evidence) -> Observation:
+def observation_of(evidence: Evidence) -> Observation:
+    """Return what is observed of an endpoint that serves the evidence."""
     sent = (evidence.leaf, evidence.intermediate)
     file = InstalledFile("/etc/tls/www.crt", "certificate", owner="root", group="root", mode=0o644, chain_der=sent)
     handshake = replace(served(), chain_der=sent, ocsp_der=evidence.staple)

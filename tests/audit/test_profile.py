@@ -9,10 +9,10 @@ from textwrap import dedent
 
 import pytest
 
+from audit.config import read_waivers
 from audit.policy import BadProfile, builtin_profiles, choose_policy, load_profile
 from audit.policy.profile_file import THRESHOLDS
 from audit.policy.thresholds import Remark, Thresholds
-from pytest_sslaudit.waivers import read_waivers
 from tests.audit.certificates import leaf
 from tests.audit.facts import GOOD, chain, private
 from tests.documents import CHECKOUT, checks

@@ -12,14 +12,14 @@ import pytest
 import testinfra
 
 from audit.endpoint import Endpoint
+from audit.evaluation import evaluate
+from audit.evaluation.facts import Facts
 from audit.host.login import Host
 from audit.observation import HostView, Observation
 from audit.probe import endpoint_probe, survey, validation_request
 from audit.probe.target import Target
 from audit.services import SERVICES
-from pytest_sslaudit import outcome
 from pytest_sslaudit.evidence import Spool
-from pytest_sslaudit.facts import Facts
 from pytest_sslaudit.reports import html
 from tests.host.telling import ANSWERED, ask, sections
 from tests.plugin.evidence import NOW, WEB1, A, B, host, keep, rows, unreachable
@@ -112,7 +112,7 @@ def test_failed_report_row_is_an_error_and_the_run_goes_on(
 
 
 def test_failed_ruling_is_the_error_of_its_check(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(outcome, "controls_of", lambda check, own: boom() if check == "svc.plaintext" else own)
+    monkeypatch.setattr(evaluate, "controls_of", lambda check, own: boom() if check == "svc.plaintext" else own)
     evidence = keep(pytester.path / "evidence", [unreachable(A)])
     ended, found = audit(pytester, f"--audit-from-evidence={evidence}")
     assert ended.ret == 3

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from audit.verdict import Verdict
-from pytest_sslaudit.built_in_checks import built_in_checks
+from tests.documents import checks as built_in_checks
 from tests.plugin.evidence import A, B, host, keep, rows, unreachable
 
 WORKERS = pytest.mark.parametrize("workers", [(), ("-n2",)], ids=["alone", "-n2"])
@@ -32,7 +32,7 @@ def counted(pytester: pytest.Pytester) -> Counter[str]:
 
 
 def expected() -> dict[str, int]:
-    checks = tuple(built_in_checks())
+    checks = tuple(check for check, _ in built_in_checks())
     of_endpoint = sum("endpoint" in check.scopes for check in checks)
     return {str(A): of_endpoint, str(B): of_endpoint, "web1/": sum("host" in check.scopes for check in checks)}
 
@@ -150,7 +150,7 @@ def test_only_named_checks_are_judged(pytester: pytest.Pytester, workers: tuple[
     audit(pytester, "--audit-check=dns.*", "--audit-check=cert.self-signed", *workers)
     checks = {row["check"] for row in rows(pytester.path / "results.jsonl")}
     assert "cert.self-signed" in checks
-    assert checks - {"cert.self-signed"} == {check.id for check in built_in_checks() if check.id.startswith("dns.")}
+    assert checks - {"cert.self-signed"} == {check.id for check, _ in built_in_checks() if check.id.startswith("dns.")}
 
 
 @pytest.mark.usefixtures("evidence")

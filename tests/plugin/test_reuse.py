@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from audit.endpoint import parse_endpoint
+from audit.evaluation.key_index import KeyIndex, SharedKeys, sharing_from
 from audit.observation import Observation
 from pytest_sslaudit.evidence import Spool
-from pytest_sslaudit.reuse import KeyIndex, SharedKeys, sharing_from
 from tests.audit.certificates import Draft, key_named, leaf
 from tests.audit.facts import INTERMEDIATE, certificate, served
 from tests.plugin.evidence import NOW, A, B, keep, rows

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from pytest_sslaudit.waivers import Waiver, read_waivers
+from audit.config import read_waivers
+from audit.evaluation.waivers import BadWaivers, Waiver
 from tests.plugin.evidence import A, B, keep, rows, unreachable
 
 WAIVER = """
@@ -66,7 +67,7 @@ def test_it_counts_to_the_end_of_its_last_day() -> None:
 def test_what_is_wrong_names_file_number_and_field(tmp_path: Path, text: str, message: str) -> None:
     file = tmp_path / "waivers.toml"
     file.write_text(text)
-    with pytest.raises(pytest.UsageError, match=r"waivers\.toml") as caught:
+    with pytest.raises(BadWaivers, match=r"waivers\.toml") as caught:
         read_waivers(file)
     assert message in str(caught.value)
 

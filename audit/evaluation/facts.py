@@ -1,34 +1,40 @@
-"""What a check is given of one endpoint, worked out once from its observation."""
+"""The facts of one endpoint, derived from its observation: what the parameters of a check are filled with."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Callable, Mapping
 from functools import cached_property
+from typing import Final
 
 from audit.analysis.placeholder import CERTIFICATE_MISSING
 from audit.analysis.reachability import unreached
 from audit.analysis.served_chains import ServedChain, served_chains
-from audit.endpoint import Endpoint
-from audit.observation import Accident, Handshake, HostView, Observation
-from audit.policy import Policy, Profile, choose_policy
+from audit.checks import Scope
+from audit.endpoint import RUN, Endpoint
+from audit.evaluation.run import EvaluationRun
+from audit.observation import Handshake, HostView, Observation
+from audit.policy import Policy, choose_policy
 from audit.verdict import Inconclusive, NotApplicable
 from audit.x509.certificate import Certificate
-from audit.x509.path.served_chain import Anchors, Chain, read_chain
-from pytest_sslaudit.evidence import BadEvidence, Spool
+from audit.x509.path.served_chain import Chain, read_chain
 
 
 class Facts:
     """The facts of one endpoint, of one of the chains that it serves. What was not observed raises Inconclusive."""
 
-    def __init__(
-        self, endpoint: Endpoint, observation: Observation, source: FactSource, served: ServedChain | None = None
-    ) -> None:
-        """Keep the observation; nothing is parsed before it is asked for. The first chain is meant if none is given."""
-        self.endpoint = endpoint
+    def __init__(self, observation: Observation, run: EvaluationRun, served: ServedChain | None = None) -> None:
+        """Keep the observation; each fact is derived when it is first read. Without a chain, the first one is meant."""
+        self.endpoint: Endpoint = observation.endpoint
         self.observation = observation
-        self._source = source
+        self._run = run
         self._served = served
+
+    @property
+    def scope(self) -> Scope:
+        """The kind of thing that the facts are about."""
+        if self.endpoint == RUN:
+            return "run"
+        return "host" if self.endpoint.is_host else "endpoint"
 
     @cached_property
     def of_each_chain(self) -> tuple[Facts, ...]:
@@ -36,7 +42,7 @@ class Facts:
         return tuple(self._of(served) for served in self._every_served) or (self,)
 
     def _of(self, served: ServedChain) -> Facts:
-        return self if served == self.served else Facts(self.endpoint, self.observation, self._source, served)
+        return self if served == self.served else Facts(self.observation, self._run, served)
 
     @cached_property
     def _every_served(self) -> tuple[ServedChain, ...]:
@@ -49,8 +55,8 @@ class Facts:
 
     @cached_property
     def seen_chain(self) -> Chain | None:
-        """The chain that is judged; None if nothing was served."""
-        return self._source.chain(self.served) if self.served else None
+        """The chain that is judged, with its path as of the time of the run; None if nothing was served."""
+        return read_chain(self.served.chain_der, self._run.anchors, self._run.now) if self.served else None
 
     @cached_property
     def policy(self) -> Policy:
@@ -58,7 +64,7 @@ class Facts:
         server, chains = self.observation.server, (facts.seen_chain for facts in self.of_each_chain)
         anchored = next((chain for chain in chains if chain and chain.is_anchored), None)
         return choose_policy(
-            self._source.profiles,
+            self._run.profiles,
             is_cpanel=server is not None and server.is_cpanel,
             is_private_pki=anchored is not None and anchored.is_of_private_pki,
         )
@@ -95,39 +101,21 @@ class Facts:
         return self.observation.server
 
 
-@dataclass(frozen=True, slots=True)
-class FactSource:
-    """Where facts come from: the spool, the anchors, the profiles that were named, and the time to judge as of."""
+FACTS: Final[Mapping[str, Callable[[Facts, EvaluationRun], object]]] = {
+    "endpoint": lambda facts, _: facts.endpoint,
+    "observation": lambda facts, _: facts.observation,
+    "handshake": lambda facts, _: facts.handshake,
+    "certificate": lambda facts, _: facts.certificate,
+    "chain": lambda facts, _: facts.chain,
+    "chains": lambda facts, _: facts.chains,
+    "server": lambda facts, _: facts.server,
+    "policy": lambda facts, _: facts.policy,
+    "now": lambda _, run: run.now,
+    "audit_run": lambda _, run: run.itself,
+    "key_sharing": lambda facts, run: run.sharing_of(facts.certificate.spki_sha256),
+    "has_list_of_keys": lambda _, run: run.has_list_of_keys,
+}
+"""What a check may name as a parameter. The plugin has a fixture of the same name for each."""
 
-    spool: Spool
-    anchors: Anchors
-    profiles: tuple[Profile, ...]
-    now: datetime
-    is_kept: bool = False  # the spool is the evidence of an earlier run
-
-    def chain(self, served: ServedChain) -> Chain:
-        """Return a chain as it was served, with its path as of the time."""
-        return read_chain(served.chain_der, self.anchors, self.now)
-
-    def facts_of(self, endpoint: Endpoint) -> Facts:
-        """Read the observation of an endpoint; one that cannot be read, or is missing, is an accident."""
-        try:
-            observation = self.spool.observation(endpoint)
-        except BadEvidence as error:
-            return self.facts(self._blank(endpoint, Accident(str(error))))
-        except Exception as error:  # noqa: BLE001 - the boundary of one endpoint: the others are still judged
-            return self.facts(self._blank(endpoint, Accident.of(error)))
-        return self.facts(observation or self._blank(endpoint, self._unobserved(endpoint)))
-
-    def _blank(self, endpoint: Endpoint, accident: Accident) -> Observation:
-        return Observation(endpoint, self.spool.manifest().started, accident=accident)
-
-    def _unobserved(self, endpoint: Endpoint) -> Accident:
-        if self.is_kept:
-            return Accident(f"evidence {self.spool.file_of(endpoint)}: No such file or directory")
-        text = f"{endpoint} was not observed in this run"
-        return Accident(text, text)
-
-    def facts(self, observation: Observation) -> Facts:
-        """Return the facts of what was just observed."""
-        return Facts(observation.endpoint, observation, self)
+OF_ONE_CHAIN: Final = frozenset({"certificate", "chain", "key_sharing"})
+"""A check that names one of these is evaluated once for every distinct chain that an endpoint serves."""

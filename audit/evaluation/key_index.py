@@ -1,6 +1,6 @@
-"""Which key is used where in this run: gathered while endpoints are observed, so that it is known before any is judged.
+"""Which keys are shared in a run: collected while endpoints are observed, so that it is complete before any is judged.
 
-It holds digests and labels of all that was observed; workers are handed what is shared, and nothing of the rest.
+It holds digests and labels only. Worker processes receive the shared keys and nothing of the others.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class KeyIndex:
         self._known: dict[str, Sharing] = {}
 
     def add(self, observation: Observation) -> None:
-        """Take in what was seen of an endpoint, in place of what was seen before."""
+        """Add what was seen of an endpoint, in place of what was seen before."""
         endpoint, uses = str(observation.endpoint), key_uses(observation)
         for digest in self._digests.pop(endpoint, ()):
             del self._uses[digest][endpoint]
@@ -44,19 +44,19 @@ class KeyIndex:
         self._known.clear()
 
     def sharing(self, digest: str) -> Sharing:
-        """Return how far a key is shared; worked out once for all who use it."""
+        """Return how far a key is shared; computed once for all its endpoints."""
         if digest not in self._known:
             self._known[digest] = sharing_of(self._uses.get(digest, {}).values())
         return self._known[digest]
 
     def shared(self) -> SharedKeys:
-        """Return what a worker has to know."""
+        """Return the keys that are shared, for the worker processes."""
         found = {digest: self.sharing(digest) for digest, uses in self._uses.items() if len(uses) > 1}
         return SharedKeys({digest: sharing for digest, sharing in found.items() if sharing.is_shared})
 
 
 def sharing_from(read: Callable[[], SharedKeys]) -> SharingOf:
-    """Return what tells a worker: it reads what the controller kept when it is first asked, after all was probed."""
+    """Return the function for a worker process: its first call reads the keys, which are complete by then."""
 
     @cache
     def kept() -> Mapping[str, Sharing]:

@@ -1,0 +1,188 @@
+"""Audits endpoints without pytest: observes them, evaluates checks over what was seen, and yields the results.
+
+It gives the verdicts that `pytest --pyargs audit` gives. It logs into no host and reads no file: the caller passes
+targets, trust anchors and policies, and the observations of hosts if there are any.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Final
+
+from audit import checks as checks_package
+from audit.analysis.revocation import REVOKED
+from audit.checks import check_of
+from audit.endpoint import RUN, Endpoint
+from audit.evaluation.evaluate import CheckFunction, evaluate
+from audit.evaluation.facts import Facts
+from audit.evaluation.key_index import KeyIndex
+from audit.evaluation.run import AuditRun, EvaluationRun
+from audit.evaluation.waivers import Waiver, expired_waivers, stale_waivers
+from audit.observation import Accident, Observation
+from audit.policy import Profile
+from audit.probe import Inquiry, Limits, Target, observe
+from audit.probe.fetch import Fetcher, FetchPolicy
+from audit.probe.revocation import Circumstances, ReplyCache
+from audit.result import Result
+from audit.verdict import Verdict
+from audit.x509.path.trust_store import Anchors
+
+_FETCH_DEADLINES: Final = 3
+"""The deadline of one URL, in deadlines of a probe: the largest CRLs have some ten million bytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class RevocationSettings:
+    """Whether and how CRLs and OCSP responses are fetched; by default only from public addresses, without a proxy."""
+
+    is_on: bool = True
+    allow_private: bool = False
+    proxy: str | None = None
+    cache: ReplyCache | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AuditSettings:
+    """What an audit is made with.
+
+    `now` is the instant as of which certificates are judged; None: when the audit starts. `profiles` are the policies
+    for every endpoint; without one, the trust anchor or the host of an endpoint decides. `has_list_of_keys` says that
+    this machine has the list of compromised keys that badkeys reads.
+    """
+
+    anchors: Anchors
+    now: datetime | None = None
+    profiles: tuple[Profile, ...] = ()
+    waivers: tuple[Waiver, ...] = ()
+    limits: Limits = field(default_factory=Limits)
+    revocation: RevocationSettings = field(default_factory=RevocationSettings)
+    has_list_of_keys: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointAudit:
+    """What was seen of one endpoint, or of a host as a whole, and the result of every check."""
+
+    endpoint: Endpoint
+    observation: Observation
+    results: tuple[Result, ...]
+
+
+def built_in_checks() -> tuple[CheckFunction, ...]:
+    """Return the functions of all built-in checks, module by module."""
+    names = sorted(info.name for info in pkgutil.iter_modules(checks_package.__path__))
+    modules = (importlib.import_module(f"{checks_package.__name__}.{name}") for name in names)
+    return tuple(value for module in modules for value in vars(module).values() if check_of(value) is not None)
+
+
+def probe_limits(limits: Limits, profiles: Iterable[Profile]) -> Limits:
+    """Return the limits of a probe; servers of TLS 1.3 are asked for TLS 1.2 too if a profile forbids that version."""
+    forbidden = {version for profile in profiles for version in profile.thresholds.protocols_forbidden}
+    return replace(limits, asks_tls12="TLSv1.2" in forbidden)
+
+
+def make_inquiry(
+    run: EvaluationRun,
+    fetching: tuple[RevocationSettings, Limits],
+    is_wanted: Callable[[Observation], bool],
+    stop: threading.Event,
+) -> Inquiry:
+    """Return the inquiry that fetches CRLs and OCSP responses for the endpoints whose revocation is judged."""
+    revocation, limits = fetching
+    policy = FetchPolicy(
+        allow_private=revocation.allow_private,
+        proxy=revocation.proxy,
+        deadline_s=_FETCH_DEADLINES * limits.timeout_s,
+        limits=limits,
+    )
+    circumstances = Circumstances(
+        anchors=run.anchors,
+        policy_of=lambda observation: Facts(observation, run).policy,
+        clock=_now,
+        is_wanted=is_wanted,
+        is_on=revocation.is_on,
+        at=run.now,
+    )
+    return Inquiry(Fetcher(policy, stop), circumstances, revocation.cache)
+
+
+def audit(
+    targets: Iterable[Target],
+    settings: AuditSettings,
+    checks: Iterable[CheckFunction] | None = None,
+    *,
+    observed: Iterable[Observation] = (),
+    stop: threading.Event | None = None,
+) -> Iterator[EndpointAudit]:
+    """Observe all targets, then yield the audit of each endpoint; without `checks`, by all built-in checks.
+
+    `observed` are observations that exist already, of hosts or of an earlier run: they are judged as they are, and come
+    first. Everything is observed before the first endpoint is judged, because `key.reuse` compares the keys of all of
+    them. With waivers, the last audit is that of the run itself: `ops.waiver-stale` compares them with all findings.
+    Once `stop` is set, endpoints that were not observed yet are left out.
+    """
+    functions, keys = tuple(built_in_checks() if checks is None else checks), KeyIndex()
+    run = EvaluationRun(
+        now=settings.now or _now(),
+        anchors=settings.anchors,
+        profiles=settings.profiles,
+        waivers=settings.waivers,
+        sharing_of=keys.sharing,
+        has_list_of_keys=settings.has_list_of_keys,
+    )
+    is_revocation_judged = any(check.id == REVOKED for function in functions if (check := check_of(function)))
+    limits, halt = probe_limits(settings.limits, settings.profiles), stop or threading.Event()
+    inquiry = make_inquiry(run, (settings.revocation, limits), lambda _: is_revocation_judged, halt)
+    seen = (*observed, *_observe(tuple(targets), limits, inquiry, halt))
+    yield from _judged([_indexed(keys, observation) for observation in seen], functions, run)
+
+
+def _observe(
+    targets: tuple[Target, ...], limits: Limits, inquiry: Inquiry, stop: threading.Event
+) -> tuple[Observation, ...]:  # fmt: skip
+    """Return the observations in the order of their targets."""
+    found = dict[Endpoint, Observation]()
+
+    def keep(observation: Observation) -> None:
+        found[observation.endpoint] = observation
+
+    observe(targets, limits, clock=_now, report=keep, stop=stop, inquiry=inquiry)
+    return tuple(found[target.endpoint] for target in targets if target.endpoint in found)
+
+
+def _judged(
+    observations: Iterable[Observation], functions: tuple[CheckFunction, ...], run: EvaluationRun
+) -> Iterator[EndpointAudit]:
+    waived = set[tuple[str, str]]()
+    for observation in observations:
+        audited = _audited(observation, functions, run)
+        waived.update((one.check, one.endpoint) for one in audited.results if one.verdict is Verdict.WAIVED)
+        yield audited
+    if run.waivers:
+        itself = AuditRun((), expired_waivers(run.waivers, run.now), stale_waivers(run.waivers, waived, run.now))
+        yield _audited(Observation(RUN, run.now), functions, replace(run, itself=itself))
+
+
+def _audited(
+    observation: Observation, functions: tuple[CheckFunction, ...], run: EvaluationRun
+) -> EndpointAudit:  # fmt: skip
+    results = evaluate(functions, Facts(observation, run), run)
+    return EndpointAudit(observation.endpoint, observation, tuple(results))
+
+
+def _indexed(keys: KeyIndex, observation: Observation) -> Observation:
+    """Add the keys of an endpoint to the index; an exception is an accident of that endpoint."""
+    try:
+        keys.add(observation)
+    except Exception as error:  # noqa: BLE001 - the boundary of one endpoint: the others are still judged
+        return replace(observation, accident=observation.accident or Accident.of(error))
+    return observation
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
