@@ -32,6 +32,8 @@ from audit.result import Result
 from audit.verdict import Verdict
 from audit.x509.path.trust_store import Anchors
 
+__all__ = ["AuditSettings", "EndpointAudit", "RevocationSettings", "audit", "built_in_checks"]
+
 _FETCH_DEADLINES: Final = 3
 """The deadline of one URL, in deadlines of a probe: the largest CRLs have some ten million bytes."""
 

@@ -28,6 +28,7 @@ PAGES: Final = (
     "README.md",
     "CONTRIBUTING.md",
     "CHANGELOG.md",
+    "docs/api.md",
     "docs/causes.md",
     "docs/checks.md",
     "docs/compared.md",

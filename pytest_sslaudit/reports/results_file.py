@@ -75,8 +75,12 @@ def _shared(name: str, value: str) -> tuple[str, str]:
     return name, value
 
 
+@lru_cache(maxsize=1024)
 def result_of(report: pytest.TestReport) -> Result | None:
-    """Return the result that a report carries; None where its test is no check, or has not ended yet."""
+    """Return the result that a report carries; None if its test is not a check, or has not ended yet.
+
+    The results of the latest reports are kept: several reports read each, and pytest keeps all reports to the end.
+    """
     text = _text_of(report)
     return from_row({**json.loads(text), **_known_of(report)}) if text else None
 

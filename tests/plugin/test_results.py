@@ -1,11 +1,17 @@
-"""The results file as it grows: a run that is killed leaves what it has judged."""
+"""The results file as it grows, and the results in memory: a run that is killed leaves what it has judged."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
+import pytest
+
+from audit.result import Result, from_row
+from pytest_sslaudit.reports import results_file
 from pytest_sslaudit.reports.results_file import ResultsFile
-from tests.plugin.evidence import rows
+from tests.plugin.evidence import A, B, keep, rows, unreachable
 
 
 def test_a_line_is_in_the_file_before_the_run_has_ended(tmp_path: Path) -> None:
@@ -15,3 +21,22 @@ def test_a_line_is_in_the_file_before_the_run_has_ended(tmp_path: Path) -> None:
     assert rows(file, "observation") == [{"kind": "observation", "endpoint": "https://a.example:443"}]
     results.close(exit_status=0)
     assert rows(file, "summary") == [{"kind": "summary", "exit_status": 0}]
+
+
+@pytest.mark.parametrize("workers", [(), ("-n2",)], ids=["alone", "-n2"])
+def test_result_is_decoded_once_for_all_reports(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, workers: tuple[str, ...]
+) -> None:
+    decoded: list[str] = []
+
+    def counting(row: Mapping[str, Any]) -> Result:
+        decoded.append(row["nodeid"])
+        return from_row(row)
+
+    monkeypatch.setattr(results_file, "from_row", counting)
+    evidence = keep(pytester.path / "evidence", [unreachable(A), unreachable(B)])
+    given = (f"--audit-from-evidence={evidence}", "--audit-results=results.jsonl", "--html=report.html")
+    pytester.runpytest("--pyargs", "audit", *given, *workers)
+    nodes = [row["nodeid"] for row in rows(pytester.path / "results.jsonl")]
+    assert sorted(decoded) == sorted(nodes)
+    assert len(nodes) > 60
