@@ -12,7 +12,6 @@ from fractions import Fraction
 from audit.policy import Policy
 from audit.policy.thresholds import Thresholds
 from audit.text import duration, moment
-from audit.verdict import NotApplicable
 from audit.x509.certificate import Certificate
 from audit.x509.path.served_chain import Chain
 
@@ -43,9 +42,7 @@ def expiring_margin(certificate: Certificate, policy: Policy) -> Margin:
 
 
 def time_left(certificate: Certificate, now: datetime) -> timedelta:
-    """Return what is left of a validity; raises NotApplicable where nothing is: expired is not also expiring."""
-    if certificate.not_after < now:
-        raise NotApplicable("it has expired already: that is cert.expired")
+    """Return what is left of a validity; below zero if the certificate has expired."""
     return certificate.not_after - now
 
 

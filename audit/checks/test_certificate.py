@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import Final
 
 from audit.analysis.chains import chain_faults, forgeable_signatures
 from audit.analysis.installed_files import clock_is_off, successor, unserved
@@ -16,14 +17,16 @@ from audit.checks import check
 from audit.observation import Observation
 from audit.policy import Policy
 from audit.text import duration, listing, moment, sentence
-from audit.verdict import not_applicable, require, require_none
+from audit.verdict import inconclusive, not_applicable, require, require_none
 from audit.x509.certificate import Certificate
 from audit.x509.lint.extended_key_usage import RULES as CLIENTS
 from audit.x509.lint.extended_key_usage import eku_faults, presents_names
-from audit.x509.lint.pkilint import full_lint
+from audit.x509.lint.pkilint import INSTALL, full_lint, is_installed
 from audit.x509.lint.profile import RULES as PROFILE
 from audit.x509.lint.revocation_and_sct import REVOCATION, TRANSPARENCY
 from audit.x509.path.served_chain import Chain
+
+_EXPIRED: Final = "it has expired already: that is cert.expired"
 
 
 @check("cert.malformed", severity="high", remedy="reissue", source="RFC 5280 4.1, 4.2")
@@ -49,7 +52,10 @@ def test_not_expired(certificate: Certificate, observation: Observation, now: da
 @check("cert.expiring", severity="high", remedy="reissue", source="the policy's thresholds")
 def test_not_expiring(certificate: Certificate, policy: Policy, observation: Observation, now: datetime) -> None:
     """The certificate is renewed before it is late. What is expired is not also expiring."""
-    left, late = time_left(certificate, now), expiring_margin(certificate, policy)
+    left = time_left(certificate, now)
+    if left < timedelta(0):
+        not_applicable(_EXPIRED)
+    late = expiring_margin(certificate, policy)
     require(left >= late.span, expires(certificate, now, late), observed=moment(certificate.not_after),
             required=str(late), remedy=_reload_or_reissue(observation, certificate), policy=late.policy)  # fmt: skip
 
@@ -57,7 +63,10 @@ def test_not_expiring(certificate: Certificate, policy: Policy, observation: Obs
 @check("cert.renewal-due", severity="low", remedy="reissue", source="RFC 9773 1; the policy's thresholds")
 def test_not_due_for_renewal(certificate: Certificate, policy: Policy, observation: Observation, now: datetime) -> None:
     """The renewal point has not passed. Nothing is late yet; what is late is `cert.expiring` and not also this."""
-    left, due = time_left(certificate, now), renewal_margin(certificate, policy)
+    left = time_left(certificate, now)
+    if left < timedelta(0):
+        not_applicable(_EXPIRED)
+    due = renewal_margin(certificate, policy)
     if left < expiring_margin(certificate, policy).span:
         not_applicable("it is late already: that is cert.expiring")
     require(left >= due.span, expires(certificate, now, due), observed=moment(certificate.not_after),
@@ -145,7 +154,12 @@ def test_baseline_requirements_in_full(
 ) -> None:
     """A linter of the Baseline Requirements finds no error: the optional extra `lint`."""
     require_bound(chain, observation, policy)
-    errors = full_lint(certificate.der)
+    if not is_installed():
+        not_applicable(INSTALL)
+    try:
+        errors = full_lint(certificate.der)
+    except ValueError as error:
+        inconclusive(f"pkilint cannot read the certificate: {error}")
     require(not errors, listing(errors), observed=errors, required="no error of pkilint")
 
 

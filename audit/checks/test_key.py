@@ -17,7 +17,7 @@ from audit.checks import check
 from audit.observation import HostView
 from audit.policy import Policy
 from audit.text import listing, sentence
-from audit.verdict import inconclusive, require, require_none
+from audit.verdict import inconclusive, not_applicable, require, require_none
 from audit.x509.certificate import Certificate
 from audit.x509.compromised_keys import flaws_of
 from audit.x509.public_keys import leaf_weaknesses
@@ -37,7 +37,12 @@ def test_key_is_secret(certificate: Certificate, has_list_of_keys: bool) -> None
     primes, a small private exponent; and its list of known keys (Debian's weak ones among them) where the user has it.
     """
     flaws = flaws_of(certificate.key, has_list=has_list_of_keys)
-    require(not flaws, sentence(flaws), observed=flaws, required="a private key that nobody else can have")
+    if flaws.unchecked:
+        not_applicable(flaws.unchecked)
+    if flaws.unread and not flaws.found:
+        inconclusive(f"badkeys cannot read its list of known keys: {flaws.unread}")
+    require(not flaws.found, sentence(flaws.found), observed=flaws.found,
+            required="a private key that nobody else can have")  # fmt: skip
 
 
 @check("key.reuse", severity="medium", remedy="rekey", source="OWASP ASVS 5.0 11.1.1; NIST SP 1800-16B")

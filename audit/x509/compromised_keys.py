@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import Any, Final
 
-from audit.verdict import Inconclusive, NotApplicable
 from audit.x509.public_keys import KeyFacts, small_factors
 
 INSTALL: Final = "pip install 'pytest-sslaudit[keys]'"
@@ -33,30 +32,27 @@ _UNREADABLE: Final = (SystemExit, OSError, ValueError, KeyError, TypeError)  # t
 
 @dataclass(frozen=True, slots=True)
 class Flaws:
-    """What was found, a clause each, and why the list of known keys could not be read, if so."""
+    """One message per flaw that was found; and why the list could not be read, or why the key could not be checked."""
 
-    found: tuple[str, ...]
+    found: tuple[str, ...] = ()
     unread: str = ""
+    unchecked: str = ""
 
 
-def flaws_of(key: KeyFacts, *, has_list: bool) -> tuple[str, ...]:
-    """Say in a clause each why others can have the private key; raises where that cannot be told.
+def flaws_of(key: KeyFacts, *, has_list: bool) -> Flaws:
+    """Return why others can have the private key.
 
-    `has_list` tells whether the library's list of known keys lies on this machine.
+    `has_list` says whether the library's list of known keys lies on this machine.
     """
     if key.has_small_factor:
-        return small_factors(key)
+        return Flaws(small_factors(key))
     library = _library()
     if library is None:
-        raise NotApplicable(f"the library badkeys, which knows such keys, is not installed: {INSTALL}")
+        return Flaws(unchecked=f"the library badkeys, which knows such keys, is not installed: {INSTALL}")
     if key.number is None or (key.kind != "RSA" and not has_list):
-        raise NotApplicable(
-            f"only a list of known keys would tell of {key}, and there is none here: badkeys --update-bl"
-        )
-    flaws = _asked(key, has_list=has_list)
-    if flaws.unread and not flaws.found:
-        raise Inconclusive(f"badkeys cannot read its list of known keys: {flaws.unread}")
-    return flaws.found
+        why = f"only a list of known keys would tell of {key}, and there is none here: badkeys --update-bl"
+        return Flaws(unchecked=why)
+    return _asked(key, has_list=has_list)
 
 
 @lru_cache(maxsize=4096)

@@ -14,29 +14,26 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ed448, ed25519
 
 from audit.checks import test_key
-from audit.verdict import Inconclusive, NotApplicable
 from audit.x509 import compromised_keys
 from audit.x509.certificate import Certificate
-from audit.x509.compromised_keys import ATTACKS, flaws_of
+from audit.x509.compromised_keys import ATTACKS, Flaws, flaws_of
 from audit.x509.public_keys import read_key, rsa_facts
 from tests.audit.broken_keys import close_primes, roca_modulus, small_exponent, with_factor
 from tests.audit.certificates import PrivateKey, key_named, leaf, rsa_key
 from tests.audit.facts import INTERMEDIATE, certificate
-from tests.audit.verdicts import finding, not_applicable, passes
+from tests.audit.verdicts import finding, inconclusive, not_applicable, passes
 
 ASK = """
 import sys
-from audit.verdict import Judgement
 from audit.x509.compromised_keys import flaws_of
 from audit.x509.public_keys import KeyFacts, rsa_facts
 from audit.config.paths import has_key_list
 
 kind, number = sys.argv[1], int(sys.argv[2])
 key = rsa_facts(number, 65537) if kind == "RSA" else KeyFacts(kind, number=number)
-try:
-    print(has_key_list(), *flaws_of(key, has_list=has_key_list()), sep="|")
-except Judgement as judgement:
-    print(type(judgement).__name__, judgement, sep="|")
+flaws = flaws_of(key, has_list=has_key_list())
+unknown = ("unread", flaws.unread) if flaws.unread else ("unchecked", flaws.unchecked) if flaws.unchecked else ()
+print(has_key_list(), *flaws.found, *unknown, sep="|")
 """
 
 
@@ -56,9 +53,9 @@ def test_a_key_that_can_be_factored_is_a_finding_that_keeps_its_factors_to_itsel
 
 
 def test_each_way_to_the_private_key_is_named() -> None:
-    assert flaws_of(rsa_facts(roca_modulus(), 65537), has_list=False) == (ATTACKS["roca"],)
-    assert flaws_of(rsa_facts(*small_exponent()), has_list=False) == (ATTACKS["smalld"],)
-    assert flaws_of(rsa_facts(with_factor(65521), 65537), has_list=False) == (ATTACKS["smallfactors"],)
+    assert flaws_of(rsa_facts(roca_modulus(), 65537), has_list=False) == Flaws((ATTACKS["roca"],))
+    assert flaws_of(rsa_facts(*small_exponent()), has_list=False) == Flaws((ATTACKS["smalld"],))
+    assert flaws_of(rsa_facts(with_factor(65521), 65537), has_list=False) == Flaws((ATTACKS["smallfactors"],))
 
 
 def test_the_library_knows_every_attack_by_its_name() -> None:
@@ -69,7 +66,7 @@ def test_the_library_knows_every_attack_by_its_name() -> None:
     ("modulus", "exponent"), [(-7 << 2000 | 1, 3), (1, 1), (5, 3), (0, 0), (-1, -1), ((1 << 512) + 1, 1 << 600)]
 )
 def test_what_is_no_key_is_judged_without_an_escape(modulus: int, exponent: int) -> None:
-    assert isinstance(flaws_of(rsa_facts(modulus, exponent), has_list=False), tuple)
+    assert isinstance(flaws_of(rsa_facts(modulus, exponent), has_list=False), Flaws)
 
 
 def test_no_list_tells_of_a_key_on_a_curve() -> None:
@@ -93,13 +90,14 @@ def test_without_the_library_it_says_how_to_install_it() -> None:
 
 @pytest.mark.usefixtures("without_library")
 def test_a_factor_that_divides_at_once_needs_no_library() -> None:
-    assert "factor below 752" in flaws_of(rsa_facts(with_factor(751), 65537), has_list=False)[0]
+    assert "factor below 752" in flaws_of(rsa_facts(with_factor(751), 65537), has_list=False).found[0]
 
 
 def test_a_list_that_went_away_is_said_and_ends_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    with pytest.raises((Inconclusive, NotApplicable)):
-        flaws_of(read_key(key_named("nobody knows it").public_key()), has_list=True)
+    flaws = flaws_of(read_key(key_named("nobody knows it").public_key()), has_list=True)
+    assert flaws.found == ()
+    assert flaws.unread or flaws.unchecked
 
 
 def write_list(folder: Path, *numbers: int, names: str = '"name": "weak-of-tests"') -> None:
@@ -145,4 +143,10 @@ def test_no_list_is_asked_where_none_is(tmp_path: Path) -> None:
 def test_a_list_that_cannot_be_read_passes_nothing(tmp_path: Path, name: str, content: bytes) -> None:
     write_list(tmp_path, 1 << 255)
     (tmp_path / "badkeys" / name).write_bytes(content)
-    assert asked(tmp_path, "EC", 1 << 254).startswith("Inconclusive|badkeys cannot read its list")
+    assert asked(tmp_path, "EC", 1 << 254).startswith("True|unread|")
+
+
+def test_key_is_inconclusive_if_the_list_cannot_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(test_key, "flaws_of", lambda _key, *, has_list: Flaws(unread=f"JSONDecodeError {has_list}"))
+    ended = inconclusive(test_key.test_key_is_secret, certificate=of_key(rsa_key(2048)), has_list_of_keys=True)
+    assert ended.reason == "badkeys cannot read its list of known keys: JSONDecodeError True"

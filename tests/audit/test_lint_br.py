@@ -9,12 +9,11 @@ from typing import NamedTuple
 import pytest
 
 from audit.checks import test_certificate as checks
-from audit.verdict import Inconclusive, NotApplicable
 from audit.x509.lint import pkilint
 from audit.x509.lint.pkilint import INSTALL, _errors, full_lint
 from tests.audit.facts import GOOD, NAMED_WEBPKI, PRIVATE, certificate, chain, observed, served
 from tests.audit.test_rules import SOUND
-from tests.audit.verdicts import finding, not_applicable
+from tests.audit.verdicts import finding, inconclusive, not_applicable
 
 
 class Severity(Enum):
@@ -58,7 +57,7 @@ def test_without_the_extra_it_is_not_applicable_and_says_how_to_have_it(monkeypa
     monkeypatch.setattr(pkilint, "_loaded", pkilint._loaded.__wrapped__)  # without what it remembers
     ended = not_applicable(checks.test_baseline_requirements_in_full, policy=NAMED_WEBPKI, **FACTS)
     assert ended.reason == INSTALL
-    with pytest.raises(NotApplicable):
+    with pytest.raises(LookupError, match="pip install"):
         full_lint(SOUND.der)
 
 
@@ -67,9 +66,15 @@ def test_with_it_every_error_is_named() -> None:
     assert found.observed
 
 
-def test_bytes_that_it_cannot_read_are_inconclusive() -> None:
-    with pytest.raises(Inconclusive):
+def test_bytes_that_it_cannot_read_are_an_error_of_the_value() -> None:
+    with pytest.raises(ValueError, match=r"."):
         full_lint(b"garbage")
+
+
+def test_certificate_that_it_cannot_read_is_inconclusive(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checks, "full_lint", lambda _: full_lint(b"garbage"))
+    ended = inconclusive(checks.test_baseline_requirements_in_full, policy=NAMED_WEBPKI, **FACTS)
+    assert ended.reason.startswith("pkilint cannot read the certificate: ")
 
 
 def test_a_private_pki_is_not_held_to_them() -> None:

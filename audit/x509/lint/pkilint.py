@@ -9,7 +9,6 @@ from collections.abc import Callable
 from functools import cache, lru_cache
 from typing import Any, Final
 
-from audit.verdict import Inconclusive, NotApplicable
 from audit.x509.loading import unwarned
 
 INSTALL: Final = "pkilint is not installed: pip install pytest-sslaudit[lint]"
@@ -17,19 +16,21 @@ INSTALL: Final = "pkilint is not installed: pip install pytest-sslaudit[lint]"
 Judge = Callable[[bytes], tuple[str, ...]]
 
 
-def full_lint(der: bytes) -> tuple[str, ...]:
-    """Say in a clause each what the library calls an error.
+def is_installed() -> bool:
+    """Return whether the library is installed."""
+    return _loaded() is not None
 
-    Raises NotApplicable where it is not installed, and Inconclusive where it cannot read or judge the certificate.
+
+def full_lint(der: bytes) -> tuple[str, ...]:
+    """Return one message per error that the library finds.
+
+    Raises LookupError if it is not installed, and ValueError if it cannot read or judge the certificate.
     """
     judge = _loaded()
     if judge is None:
-        raise NotApplicable(INSTALL)
-    try:
-        with unwarned():
-            return judge(der)
-    except ValueError as error:
-        raise Inconclusive(f"pkilint cannot read the certificate: {error}") from error
+        raise LookupError(INSTALL)
+    with unwarned():
+        return judge(der)
 
 
 @cache
