@@ -22,7 +22,7 @@ def pytest_sslaudit_begun(config: pytest.Config, configuration: Any) -> Any:  # 
 def pytest_sslaudit_planned(config: pytest.Config, plan: Any, evidence: Any) -> None:  # noqa: ANN401 - as above
     """See what will be repaired, before the first step.
 
-    `plan` is a `remediate.model.plan.Plan`, `evidence` a `remediate.model.audit_results.Evidence`.
+    `plan` is a `remediate.model.plan.Plan`, `evidence` a `remediate.model.audit_results.AuditResults`.
     Called once in a run with `--remediate` that holds the state folder; never in a dry run.
     """
 

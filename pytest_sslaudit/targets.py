@@ -19,7 +19,7 @@ from audit.engine import RevocationSettings, make_inquiry
 from audit.evaluation.run import EvaluationRun
 from audit.host.discovery import Discovery, assemble, discover
 from audit.probe import Inquiry, Target
-from audit.probe.validation_request import look_at_doors
+from audit.probe.validation_request import probe_validation_paths
 from pytest_sslaudit.evidence import Manifest
 from pytest_sslaudit.settings import Settings
 
@@ -60,7 +60,7 @@ def gather(config: pytest.Config, settings: Settings, clock: Callable[[], dateti
 
 def knocked(discoveries: Sequence[Discovery], settings: Settings) -> tuple[Discovery, ...]:
     """Return the discoveries with what answers where a CA would come in to a panel's server."""
-    hosts = look_at_doors([one.host for one in discoveries], settings.limits, threading.Event())
+    hosts = probe_validation_paths([one.host for one in discoveries], settings.limits, threading.Event())
     return tuple(replace(one, host=host) for one, host in zip(discoveries, hosts, strict=True))
 
 

@@ -18,14 +18,14 @@ from remediate.execution.dry_run import rehearsal_lines
 from remediate.execution.placeholder_cases import stopgaps
 from remediate.execution.rollback import rollback
 from remediate.execution.scheduler import repair
-from remediate.hosts.workdir import ROOT, Premises
-from remediate.model.audit_results import Evidence
+from remediate.hosts.workdir import ROOT, HostWorkdir
+from remediate.model.audit_results import AuditResults
 from remediate.model.case import Case
 from remediate.model.options import Assignment
-from remediate.model.outcome import Ending
+from remediate.model.outcome import CaseResult
 from remediate.model.plan import Plan
 from remediate.notify.notifier import tell
-from remediate.notify.report import Upshot
+from remediate.notify.report import RunReport
 from remediate.notify.settings import account_of, known_hosts
 from remediate.planning.planner import plan
 from remediate.retry.resume_job import continuation_of, continue_later
@@ -43,17 +43,17 @@ class Repairs:
     journal: Journal
     secrets: Secrets = field(default_factory=Secrets)
 
-    def plan(self, evidence: Evidence) -> Plan:
+    def plan(self, evidence: AuditResults) -> Plan:
         """Decide what to do about every finding."""
         return plan(evidence, self.assignment.bounds, self.assignment.clock())
 
-    def repair(self, planned: Plan, discoveries: Iterable[Discovery]) -> tuple[Ending, ...]:
+    def repair(self, planned: Plan, discoveries: Iterable[Discovery]) -> tuple[CaseResult, ...]:
         """Repair what an earlier run left and what is planned, on hosts that were looked at; return how each ended."""
         means = means_of(self.assignment, self.journal, tuple(discoveries))
         endings = (*repair(planned.cases, means, self.assignment.pace), *stopgaps(planned.waiting, means))
         return tuple(map(self._without_secrets, endings))
 
-    def roll_back(self, case_id: str, discoveries: Iterable[Discovery]) -> Ending:
+    def roll_back(self, case_id: str, discoveries: Iterable[Discovery]) -> CaseResult:
         """Take a case back to what was there before it."""
         means = means_of(self.assignment, self.journal, tuple(discoveries))
         return self._without_secrets(rollback(case_id, means))
@@ -65,14 +65,14 @@ class Repairs:
         released = list[Released]()
         labels = {one.host.endpoint.host for one in seen}
         for host in [case.host] if case else sorted(filter(None, labels)):
-            premises = Premises(host, case.id if case else ALL, means.owner, means.roots.get(host, means.root))
+            premises = HostWorkdir(host, case.id if case else ALL, means.owner, means.roots.get(host, means.root))
             hands = means.hands.get(host)
             released.append(release_on(premises, hands, *cases) if hands else not_released(host, seen))
         return tuple(replace(one, lines=tuple(map(self.secrets.hide, one.lines))) for one in released)
 
     def tell(
         self,
-        upshot: Upshot,
+        upshot: RunReport,
         discoveries: Iterable[Discovery],
         results: bytes,
         on_refused: Callable[[str], None] = lambda _: None,
@@ -96,12 +96,12 @@ class Repairs:
         )  # fmt: skip
         return tuple(map(hide, (*continued, *told)))
 
-    def _without_secrets(self, ending: Ending) -> Ending:
+    def _without_secrets(self, ending: CaseResult) -> CaseResult:
         """Return how a case ended as it may be printed and mailed, whichever party's words are in it."""
         return replace(ending, note=self.secrets.hide(ending.note))
 
 
-def insist_on_usable(assignment: Assignment, *, only_looks: bool = False) -> None:
+def validate_configuration(assignment: Assignment, *, only_looks: bool = False) -> None:
     """Raise BadConfiguration or UnusableState for what would keep a run from repairing anything."""
     issuer_of(assignment)
     account_of(assignment)
@@ -140,7 +140,7 @@ def begin(assignment: Assignment) -> Iterator[Repairs]:
 
 
 def rehearse(
-    assignment: Assignment, evidence: Evidence, discoveries: Sequence[Discovery], *, verbose: bool
+    assignment: Assignment, evidence: AuditResults, discoveries: Sequence[Discovery], *, verbose: bool
 ) -> Iterator[str]:
     """Give the lines that say what a run would do now; nothing is touched, and the journal is read from a copy."""
     planned = plan(evidence, assignment.bounds, assignment.clock())

@@ -15,7 +15,7 @@ from typing import Final
 
 from audit.config.private_files import own_directory
 from audit.json_codec import format_time, parse_time
-from audit.probe.http_client import Question
+from audit.probe.http_client import HttpRequest
 from audit.probe.revocation import Reply
 
 _SUFFIX: Final = ".answer"
@@ -32,7 +32,7 @@ class AnswerCache:
         self._folder = folder
         self._is_made = False
 
-    def get(self, question: Question, at: datetime) -> Reply | None:
+    def get(self, question: HttpRequest, at: datetime) -> Reply | None:
         """Return what was answered, unless the next answer is due by then."""
         try:
             with open(self._folder / _name(question), "rb", opener=_without_following) as file:
@@ -44,7 +44,7 @@ class AnswerCache:
         except (OSError, ValueError):
             return None
 
-    def keep(self, question: Question, reply: Reply, until: datetime) -> None:
+    def keep(self, question: HttpRequest, reply: Reply, until: datetime) -> None:
         """Keep an answer until the next one is due."""
         partial = None
         try:
@@ -70,7 +70,7 @@ class AnswerCache:
                 file.unlink(missing_ok=True)
 
 
-def _name(question: Question) -> str:
+def _name(question: HttpRequest) -> str:
     return hashlib.sha256(question.url.encode() + b"\0" + question.body).hexdigest() + _SUFFIX
 
 

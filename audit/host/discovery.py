@@ -15,7 +15,7 @@ from itertools import chain, count
 from typing import Any
 
 from audit.endpoint import Endpoint, UnusableLine, parse_endpoints
-from audit.host.inspect import Wishes, inspect
+from audit.host.inspect import HostOptions, inspect
 from audit.host.login import Host, distinguish, hosts_of, limited_to, redacted
 from audit.observation import Accident, Observation, ProbeFailure
 from audit.probe.target import Target
@@ -107,7 +107,7 @@ def _hosts_of(login: Login) -> tuple[Host, ...] | ProbeFailure | Accident:
 
 
 def _look(host: Host, login: Login, clock: Callable[[], datetime]) -> Discovery:
-    wishes = Wishes(login.name, login.addresses, login.services, login.discover)
+    wishes = HostOptions(login.name, login.addresses, login.services, login.discover)
     try:
         return Discovery(*inspect(host, wishes, clock), login)
     except Exception as error:  # noqa: BLE001 - the boundary of one host: the others are still looked at

@@ -20,18 +20,18 @@ from audit.host.endpoints import Found, endpoints_of, host_name
 from audit.host.files import PER_COMMAND, file_functions, look_at, missing_rights, read_file, request_for
 from audit.host.handshake import HostInside
 from audit.host.login import Host
-from audit.host.panels import Instance, Panel, panel_of, unread_marks
+from audit.host.panels import FoundPanel, FoundService, panel_of, unread_marks
 from audit.host.script import COMMAND_LIMIT_S, cut_sections, instances, script_of, whole_script
 from audit.host.system import Facts, read_facts
 from audit.host.trust import listening, messages, read_untrusted
-from audit.host.unknown_sockets import TRY, places_to_try, read_strangers, try_strangers, untried
+from audit.host.unknown_sockets import TRY, places_to_try, read_unknown_sockets, script_for_unknown_sockets, untried
 from audit.observation import Accident, ConfigTest, HostView, InstalledFile, Observation, ProbeFailure
 from audit.observation.website import Website
 from audit.probe.target import Target
 from audit.services import LAYOUTS, SERVICES
 from audit.services.config_files import unreadable
 from audit.services.declared import DeclaredService, listeners_of, websites_of
-from audit.services.model import Dump, Listener, NamedFile, Section, Service
+from audit.services.model import ConfigDump, Listener, NamedFile, Section, Service
 
 Clock = Callable[[], datetime]
 _TIMED_OUT: Final = (124, 137)  # the status of timeout(1)
@@ -39,7 +39,7 @@ _DETAIL: Final = 400  # characters of a failed configuration test that are kept
 
 
 @dataclass(frozen=True, slots=True)
-class Wishes:
+class HostOptions:
     """What the user says of a host: its name, the addresses it is reached by, and services we do not know."""
 
     name: str | None = None
@@ -48,7 +48,7 @@ class Wishes:
     discover: bool = True  # else nothing is looked at but those services
 
 
-def inspect(host: Host, wishes: Wishes, clock: Clock) -> tuple[Observation, tuple[Target, ...]]:
+def inspect(host: Host, wishes: HostOptions, clock: Clock) -> tuple[Observation, tuple[Target, ...]]:
     """Return what is seen of a host, and the endpoints found on it; a fault of the host's is in the observation."""
     whole = Endpoint.of_host(host.label, host.hostspec)
     sent = clock()
@@ -87,7 +87,9 @@ def inspect(host: Host, wishes: Wishes, clock: Clock) -> tuple[Observation, tupl
 Value = TypeVar("Value")
 
 
-def _guarded(accidents: list[Accident], read: Callable[[Dump], tuple[Value, ...]], dump: Dump) -> tuple[Value, ...]:
+def _guarded(
+    accidents: list[Accident], read: Callable[[ConfigDump], tuple[Value, ...]], dump: ConfigDump
+) -> tuple[Value, ...]:
     """Return what a service's reader returns; keep its exception as an accident of the host, and go on without it."""
     try:
         return read(dump)
@@ -97,24 +99,28 @@ def _guarded(accidents: list[Accident], read: Callable[[Dump], tuple[Value, ...]
 
 
 def _found(
-    answer: Mapping[str, Section], facts: Facts, wishes: Wishes, panel: Panel | None, accidents: list[Accident]
-) -> tuple[Instance, ...]:  # fmt: skip
+    answer: Mapping[str, Section],
+    facts: Facts,
+    wishes: HostOptions,
+    panel: FoundPanel | None,
+    accidents: list[Accident],
+) -> tuple[FoundService, ...]:
     """Return what is configured on the host, as its panel lays it out, then what is declared."""
     known = tuple(_instances(answer, facts, accidents))
     declared = tuple(_declared(wishes.services, facts))
     return (*(panel.arranged(known, declared) if panel else known), *declared)
 
 
-def _instances(answer: Mapping[str, Section], facts: Facts, accidents: list[Accident]) -> Iterator[Instance]:
+def _instances(answer: Mapping[str, Section], facts: Facts, accidents: list[Accident]) -> Iterator[FoundService]:
     for row, pid, sections in _answers(answer):
-        dump = Dump(sections, facts.ports_of(pid))
+        dump = ConfigDump(sections, facts.ports_of(pid))
         listeners = _guarded(accidents, row.read, dump)
         if listeners:
             test = sections.get("test")
             if all(one.unread and not one.files for one in listeners):
                 test = None  # what was tested is not known to be what runs
             denied = bool(test and test.rc and facts.user != "root" and "ermission denied" in test.text)
-            yield Instance(
+            yield FoundService(
                 row.name, pid, facts.since(dump.text("since").strip()),
                 None if denied or test is None else _config_test(test), listeners,
                 (f"{facts.user} may not test the configuration: {_short(test.text)}",) if denied and test else (),
@@ -124,7 +130,7 @@ def _instances(answer: Mapping[str, Section], facts: Facts, accidents: list[Acci
 def _unread_configurations(answer: Mapping[str, Section]) -> Iterator[str]:
     """Yield a message for each configuration file that was not read."""
     for row, _, sections in _answers(answer):
-        yield from (f"{row.name}: {clause}" for clause in unreadable(Dump(sections).text("files")))
+        yield from (f"{row.name}: {clause}" for clause in unreadable(ConfigDump(sections).text("files")))
 
 
 def _websites(
@@ -136,7 +142,7 @@ def _websites(
         if pid:
             held = facts.ports_of(pid)
             ports = {port for _, port in held}  # none where the login may not see them
-            sites = _guarded(accidents, row.websites, Dump(sections, held))
+            sites = _guarded(accidents, row.websites, ConfigDump(sections, held))
             found += (site for site in sites if not ports or site.port in ports)
     return tuple(found)
 
@@ -162,15 +168,15 @@ def _short(text: str) -> str:
     return " ".join(errors or lines)[-_DETAIL:]
 
 
-def _declared(services: tuple[DeclaredService, ...], facts: Facts) -> Iterator[Instance]:
+def _declared(services: tuple[DeclaredService, ...], facts: Facts) -> Iterator[FoundService]:
     for service in services:
         listeners = listeners_of(service)
         runs = any(facts.listening(one.port) for one in listeners)
-        yield Instance(service.name, -1 if runs else 0, None, None, listeners)
+        yield FoundService(service.name, -1 if runs else 0, None, None, listeners)
 
 
 def _second_look(
-    host: Host, found: Sequence[Instance], facts: Facts, wishes: Wishes
+    host: Host, found: Sequence[FoundService], facts: Facts, wishes: HostOptions
 ) -> dict[str, Section] | ProbeFailure:
     """Ask about all named files, try the sockets of nobody we know, and run the declared tests, in one command.
 
@@ -178,7 +184,7 @@ def _second_look(
     """
     named = list(_named(found))
     tried = places_to_try(facts.sockets if wishes.discover else (), _claims(found, facts))
-    rest = TRY + "".join(try_strangers(tried)) + "".join(_declared_tests(wishes))
+    rest = TRY + "".join(script_for_unknown_sockets(tried)) + "".join(_declared_tests(wishes))
     places = tuple(f"tls {place}" for place in tried)
     answers: dict[str, Section] = {}
     for start in range(0, max(len(named), 1), PER_COMMAND):
@@ -191,13 +197,13 @@ def _second_look(
     return answers
 
 
-def _declared_tests(wishes: Wishes) -> Iterator[str]:
+def _declared_tests(wishes: HostOptions) -> Iterator[str]:
     for index, service in enumerate(wishes.services):
         if service.test:
             yield f"section test.{index} sh -c {shlex.quote(service.test)}\n"
 
 
-def _claims(found: Sequence[Instance], facts: Facts) -> set[tuple[str, int]]:
+def _claims(found: Sequence[FoundService], facts: Facts) -> set[tuple[str, int]]:
     """Return the (address, port) that known services hold or are configured to hold."""
     held = {place for one in found if one.pid > 0 for place in facts.ports_of(one.pid)}
     ports = {listener.port for one in found for listener in one.listeners}
@@ -213,22 +219,22 @@ class _Outside:
 
 
 def _finish(
-    found: list[Instance], second: Mapping[str, Section], wishes: Wishes, outside: _Outside
-) -> Iterator[Instance]:
+    found: list[FoundService], second: Mapping[str, Section], wishes: HostOptions, outside: _Outside
+) -> Iterator[FoundService]:
     """Yield what the second answer adds: unknown services, and in place of the declared ones those with their test."""
     named = enumerate(wishes.services)
     tests = {one.name: second[f"test.{index}"] for index, one in named if f"test.{index}" in second}
     for index, one in enumerate(list(found)):
         if one.name in tests and one.pid <= 0:
             test = _config_test(tests[one.name])
-            found[index] = Instance(one.name, one.pid, one.since, test, one.listeners)
+            found[index] = FoundService(one.name, one.pid, one.since, test, one.listeners)
     sockets = outside.facts.sockets if wishes.discover else ()
     claims = _claims(found, outside.facts)
-    strangers = read_strangers(sockets, claims, second.get("strangers"))
+    strangers = read_unknown_sockets(sockets, claims, second.get("strangers"))
     limits = untried(sockets, claims)
     if strangers or limits:
         marked = tuple(_with_reason(one, outside.untrusted) for one in strangers)
-        yield Instance("unknown", -1, None, None, marked, limits)
+        yield FoundService("unknown", -1, None, None, marked, limits)
 
 
 def _with_reason(listener: Listener, untrusted: Mapping[tuple[str, int], str]) -> Listener:
@@ -236,17 +242,17 @@ def _with_reason(listener: Listener, untrusted: Mapping[tuple[str, int], str]) -
     return replace(listener, unread=(*listener.unread, *(reason for reason in reasons if reason)))
 
 
-def _named(found: Sequence[Instance]) -> list[NamedFile]:
+def _named(found: Sequence[FoundService]) -> list[NamedFile]:
     return list(dict.fromkeys(file for one in found for listener in one.listeners for file in listener.files))
 
 
-def _missing(found: Sequence[Instance], files: Mapping[NamedFile, InstalledFile]) -> tuple[str, ...]:
+def _missing(found: Sequence[FoundService], files: Mapping[NamedFile, InstalledFile]) -> tuple[str, ...]:
     said = [text for one in found for text in one.missing]
     said += [text for one in found for listener in one.listeners for text in listener.unread]
     return tuple(dict.fromkeys([*said, *missing_rights(files.values())]))
 
 
-def _view(host: Host, facts: Facts, wishes: Wishes, *, missing: tuple[str, ...] = ()) -> HostView:
+def _view(host: Host, facts: Facts, wishes: HostOptions, *, missing: tuple[str, ...] = ()) -> HostView:
     return HostView(
         host.label, host.hostspec, wishes.name or facts.fqdn, facts.addresses, wishes.addresses,
         facts.clock_offset_s, facts.is_cpanel, missing_rights=missing,
@@ -257,9 +263,9 @@ def _view(host: Host, facts: Facts, wishes: Wishes, *, missing: tuple[str, ...] 
 class _Seen:
     """What was found on a host: its services, their files, and its panel."""
 
-    found: Sequence[Instance]
+    found: Sequence[FoundService]
     files: Mapping[NamedFile, InstalledFile]
-    panel: Panel | None
+    panel: FoundPanel | None
 
 
 def _targets(host: Host, view: HostView, facts: Facts, seen: _Seen) -> Iterator[Target]:
@@ -275,7 +281,7 @@ def _targets(host: Host, view: HostView, facts: Facts, seen: _Seen) -> Iterator[
         yield Target(placed.endpoint, placed.addresses, placed.inside_addresses, server, inside)
 
 
-def _server(view: HostView, one: Instance, listener: Listener, installed: tuple[InstalledFile, ...]) -> HostView:
+def _server(view: HostView, one: FoundService, listener: Listener, installed: tuple[InstalledFile, ...]) -> HostView:
     """Return the view of one service through one of its listeners; who owns its certificate is not told by it."""
     return replace(
         view, service=one.name, service_running=one.pid != 0, service_since=one.since, config_test=one.test,

@@ -13,12 +13,12 @@ from audit.host.script import layout_in, sections_of
 from audit.host.system import Facts
 from audit.observation import ConfigTest, InstalledFile
 from audit.observation.website import Website
-from audit.services import LAYOUTS, Dump, Laid, Layout, Section
+from audit.services import LAYOUTS, ConfigDump, Panel, PanelService, Section
 from audit.services.model import Listener
 
 
 @dataclass(frozen=True, slots=True)
-class Instance:
+class FoundService:
     """A service with its listeners; `pid` is 0 where it does not run, and -1 where it runs as a process unknown."""
 
     name: str
@@ -30,13 +30,13 @@ class Instance:
 
 
 @dataclass(frozen=True, slots=True)
-class Panel:
+class FoundPanel:
     """The panel of a host, and what its layout's script printed there."""
 
-    layout: Layout
-    dump: Dump
+    layout: Panel
+    dump: ConfigDump
 
-    def arranged(self, found: Sequence[Instance], declared: Sequence[Instance]) -> Iterator[Instance]:
+    def arranged(self, found: Sequence[FoundService], declared: Sequence[FoundService]) -> Iterator[FoundService]:
         """Yield what was found, but for what is switched off, then the panel's services; what is declared stays."""
         laid = []
         for one in found:
@@ -45,7 +45,7 @@ class Panel:
                 laid.append(replace(one, listeners=listeners))
         yield from laid
         for service in self.layout.services(self.dump, [_laid(one) for one in (*laid, *declared)]):
-            yield Instance(service.service, -1 if service.is_running else 0, None, None, service.listeners)
+            yield FoundService(service.service, -1 if service.is_running else 0, None, None, service.listeners)
 
     def websites(self, name: str, found: Sequence[Website]) -> tuple[Website, ...]:
         """Return the websites of the host's name that the layout knows and nothing else told."""
@@ -56,17 +56,17 @@ class Panel:
         return self.layout.word(service, files)
 
 
-def _laid(one: Instance) -> Laid:
-    return Laid(one.name, one.listeners, one.pid != 0)
+def _laid(one: FoundService) -> PanelService:
+    return PanelService(one.name, one.listeners, one.pid != 0)
 
 
-def panel_of(answer: Mapping[str, Section], facts: Facts) -> Panel | None:
+def panel_of(answer: Mapping[str, Section], facts: Facts) -> FoundPanel | None:
     """Return the panel of the host that answered; None where there is none that we know."""
     layout = layout_in(answer, LAYOUTS)
     if layout is None:
         return None
     listening = tuple(dict.fromkeys((address, port) for address, port, _ in facts.sockets))
-    return Panel(layout, Dump(sections_of(answer, layout), listening))
+    return FoundPanel(layout, ConfigDump(sections_of(answer, layout), listening))
 
 
 def unread_marks(answer: Mapping[str, Section], facts: Facts) -> tuple[str, ...]:

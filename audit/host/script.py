@@ -10,7 +10,7 @@ from typing import Final
 
 from audit.host.cpanel import UPKEEP
 from audit.host.trust import TRUST, load_shell
-from audit.services.model import Layout, Section, Service
+from audit.services.model import Panel, Section, Service
 
 COMMAND_LIMIT_S: Final = 10  # for each program a script runs; the script as a whole has the login's deadline
 SECTION_BYTES: Final = 8_000_000  # a panel with 3,000 virtual hosts writes some 6 MB of apache configuration
@@ -173,7 +173,7 @@ READERS: Final = load_shell("audit.host", "configuration")
 ABOUT_SERVICES: Final = load_shell("audit.host", "services")
 
 
-def whole_script(services: Sequence[Service], layouts: Sequence[Layout]) -> Script:
+def whole_script(services: Sequence[Service], layouts: Sequence[Panel]) -> Script:
     """Return the script that reports a host, each service in the table and the panel that is installed."""
     functions = "".join(map(_functions_of, services))
     cases = "".join(f"  {' | '.join(service.processes)}) s={_identifier(service)} ;;\n" for service in services)
@@ -201,7 +201,7 @@ def _of_services(services: Sequence[Service]) -> Iterator[str]:
         yield from section_names(ABOUT_SERVICES + service.script, rf"{_identifier(service)}#[0-9]{{1,10}}\.")
 
 
-def _of_layouts(layouts: Sequence[Layout]) -> Iterator[str]:
+def _of_layouts(layouts: Sequence[Panel]) -> Iterator[str]:
     for layout in layouts:
         yield re.escape(layout.name)
         yield from section_names(layout.script, re.escape(f"{layout.name}."))
@@ -211,7 +211,7 @@ def _identifier(service: Service) -> str:
     return re.sub(r"\W", "_", service.name)
 
 
-def layout_in(sections: Mapping[str, Section], layouts: Sequence[Layout]) -> Layout | None:
+def layout_in(sections: Mapping[str, Section], layouts: Sequence[Panel]) -> Panel | None:
     """Return the panel that a host says it has; None where it has none, or the login may not read its version."""
     return next((one for one in layouts if _told(sections.get(one.name))), None)
 
@@ -220,7 +220,7 @@ def _told(version: Section | None) -> bool:
     return version is not None and version.rc == 0 and bool(version.text.strip())
 
 
-def sections_of(sections: Mapping[str, Section], layout: Layout) -> dict[str, Section]:
+def sections_of(sections: Mapping[str, Section], layout: Panel) -> dict[str, Section]:
     """Return the sections of a panel's own script by their names in it."""
     mine = f"{layout.name}."
     return {name.removeprefix(mine): section for name, section in sections.items() if name.startswith(mine)}

@@ -38,7 +38,7 @@ def places_to_try(sockets: Sequence[Socket], claims: Collection[tuple[str, int]]
     return tuple(map(_place, tried))
 
 
-def try_strangers(places: Sequence[str]) -> Iterator[str]:
+def script_for_unknown_sockets(places: Sequence[str]) -> Iterator[str]:
     """Yield the script line that tries these places."""
     if places:
         yield f"section strangers strangers {' '.join(map(shlex.quote, places))}\n"
@@ -60,7 +60,7 @@ def _place(place: tuple[str, int]) -> str:
     return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
 
 
-def read_strangers(
+def read_unknown_sockets(
     sockets: Sequence[Socket], claims: Collection[tuple[str, int]], answer: Section | None
 ) -> tuple[Listener, ...]:
     """Return the listeners among them: what answered TLS; by the port alone where nothing could be tried."""

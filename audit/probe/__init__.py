@@ -12,11 +12,11 @@ from datetime import datetime
 from functools import partial
 
 from audit.observation import Accident, Observation
-from audit.probe.endpoint_probe import Means
+from audit.probe.endpoint_probe import ProbeContext
 from audit.probe.revocation import Inquiry
-from audit.probe.survey import Sighting, Survey
+from audit.probe.survey import ObservationScheduler, PartialObservation
 from audit.probe.target import Inside, Limits, Target
-from audit.probe.thread_pool import Crew, Job
+from audit.probe.thread_pool import BoundedThreadPool, Job
 from audit.probe.tls_handshake import make_offers
 
 __all__ = ["Inquiry", "Inside", "Limits", "Target", "observe"]
@@ -38,9 +38,9 @@ def observe(  # noqa: PLR0913 - all but two by keyword
     an inquiry CRLs and OCSP responders are asked about what was observed, at the same time.
     """
     halt = threading.Event()
-    crew = Crew(limits.concurrency, limits.per_address, halt)
+    crew = BoundedThreadPool(limits.concurrency, limits.per_address, halt)
 
-    def complete(sighting: Sighting) -> None:
+    def complete(sighting: PartialObservation) -> None:
         observation = sighting.observation(clock())
 
         def failed(error: Exception) -> None:
@@ -57,7 +57,7 @@ def observe(  # noqa: PLR0913 - all but two by keyword
             crew.submit(Job(place, partial(inquiry.ask, observation), report, failed))
 
     try:
-        Survey(crew, Means(limits, make_offers(), halt), complete).begin(targets)
+        ObservationScheduler(crew, ProbeContext(limits, make_offers(), halt), complete).begin(targets)
         crew.run(stop or threading.Event())
     finally:
         crew.dismiss()

@@ -19,15 +19,15 @@ from audit.endpoint import Endpoint
 from audit.observation import Handshake, ProbeFailure
 from audit.probe.starttls import UPGRADES, WITHIN, negotiate
 from audit.probe.target import Limits
-from audit.probe.tcp import Fault, Wire
-from audit.probe.tls_handshake import Conversation, Offers
+from audit.probe.tcp import ProbeError, TcpConnection
+from audit.probe.tls_handshake import Offers, TlsConnection
 
 _OLD: Final = ("TLSv1", "TLSv1.1")
 _UNKNOWN: Final = ("timeout", "too-much")  # a second certificate may be there
 
 
 @dataclass(frozen=True, slots=True)
-class Means:
+class ProbeContext:
     """What all probes of a run share; `halt` set means drop what is under way."""
 
     limits: Limits
@@ -36,7 +36,7 @@ class Means:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class AddressResult:
     """What one address answered, after how many connections and seconds."""
 
     address: str
@@ -46,13 +46,13 @@ class Answer:
     other_key: Handshake | ProbeFailure | None = None  # with a second certificate; why that is unknown; None: has none
 
 
-def probe_address(endpoint: Endpoint, address: str, means: Means) -> Answer:
+def probe_address(endpoint: Endpoint, address: str, means: ProbeContext) -> AddressResult:
     """Probe an endpoint at one address; raises Stopped where `halt` is set meanwhile."""
     return _Probe(endpoint, address, means).run()
 
 
 class _Probe:
-    def __init__(self, endpoint: Endpoint, address: str, means: Means) -> None:
+    def __init__(self, endpoint: Endpoint, address: str, means: ProbeContext) -> None:
         self._endpoint = endpoint
         self._address = address
         self._means = means
@@ -60,18 +60,20 @@ class _Probe:
         self._began = time.monotonic()
         self._connections = 0
 
-    def run(self) -> Answer:
+    def run(self) -> AddressResult:
         try:
             handshake = self._observe()
-        except Fault as fault:
+        except ProbeError as fault:
             return self._answer(fault.at(self._address))
         version = handshake.version
         tls12 = self._has_tls12(version) if self._limits.asks_tls12 else None
         shown = replace(handshake, old_protocols=self._old_protocols(version), tls12=tls12)
         return self._answer(shown, self._other_key(shown))
 
-    def _answer(self, shown: Handshake | ProbeFailure, other_key: Handshake | ProbeFailure | None = None) -> Answer:
-        return Answer(self._address, shown, self._connections, time.monotonic() - self._began, other_key)
+    def _answer(
+        self, shown: Handshake | ProbeFailure, other_key: Handshake | ProbeFailure | None = None
+    ) -> AddressResult:
+        return AddressResult(self._address, shown, self._connections, time.monotonic() - self._began, other_key)
 
     def _other_key(self, first: Handshake) -> Handshake | ProbeFailure | None:
         """Return the handshake with a certificate of the other key type; None if the server refuses or has only one."""
@@ -81,7 +83,7 @@ class _Probe:
         offers = self._means.offers
         try:
             second = self._observe(offers.ecdsa if kind == "RSA" else offers.rsa)
-        except Fault as fault:
+        except ProbeError as fault:
             is_unknown = fault.stage != "handshake" or fault.kind in _UNKNOWN
             return fault.at(self._address) if is_unknown else None
         return second if second.chain_der[:1] != first.chain_der[:1] else None
@@ -91,7 +93,9 @@ class _Probe:
             handshake = conversation.shake_hands(self._address, self._began)
         certificates, most = len(handshake.chain_der), self._limits.max_certificates
         if certificates > most:
-            raise Fault("handshake", "too-much", f"{certificates} certificates are served; at most {most} are taken")
+            raise ProbeError(
+                "handshake", "too-much", f"{certificates} certificates are served; at most {most} are taken"
+            )
         return handshake
 
     def _old_protocols(self, version: str) -> tuple[str, ...] | None:
@@ -105,7 +109,7 @@ class _Probe:
             if newest is None:
                 return ()
             has_oldest = newest == "TLSv1" or self._accepted(offers.oldest) is not None
-        except Fault:
+        except ProbeError:
             return None
         return _OLD[not has_oldest : 1 + (newest != "TLSv1")]
 
@@ -113,7 +117,7 @@ class _Probe:
         """Tell whether TLS 1.2 is accepted, by the newest that a server picks; None where it could not be told."""
         try:
             newest = self._accepted(self._means.offers.before_tls13) if version == "TLSv1.3" else version
-        except Fault:
+        except ProbeError:
             return None
         return newest == "TLSv1.2"
 
@@ -122,30 +126,30 @@ class _Probe:
         with self._conversation(context) as conversation:
             try:
                 return conversation.shake_hands(self._address, self._began).version
-            except Fault as fault:
+            except ProbeError as fault:
                 if fault.stage != "handshake" or fault.kind == "timeout":
                     raise
                 return None
 
     @contextlib.contextmanager
-    def _conversation(self, context: SSL.Context) -> Iterator[Conversation]:
+    def _conversation(self, context: SSL.Context) -> Iterator[TlsConnection]:
         """Open a connection up to where TLS begins; take leave of the server in its own protocol at the end."""
         limits, dialect = self._limits, UPGRADES.get(self._endpoint.scheme)
         ends = self._began + limits.timeout_s
-        with Wire(ends=ends, halt=self._means.halt, max_bytes=limits.max_bytes) as wire:
+        with TcpConnection(ends=ends, halt=self._means.halt, max_bytes=limits.max_bytes) as wire:
             self._connections += 1
             wire.connect(self._address, self._endpoint.port, limits.connect_s)
             if dialect:
                 wire.begin("starttls", limits.starttls_s, "a greeting")
                 negotiate(wire, dialect)
             wire.begin("handshake", limits.handshake_s, "a TLS handshake")
-            conversation = Conversation(wire, context, self._endpoint, is_upgrade=dialect is not None)
+            conversation = TlsConnection(wire, context, self._endpoint, is_upgrade=dialect is not None)
             yield conversation
             if conversation.is_open:
-                with contextlib.suppress(Fault):
+                with contextlib.suppress(ProbeError):
                     self._take_leave(wire, conversation)
 
-    def _take_leave(self, wire: Wire, conversation: Conversation) -> None:
+    def _take_leave(self, wire: TcpConnection, conversation: TlsConnection) -> None:
         """Say goodbye, so that the server logs a visit and not an abuse, and wait for it to hang up, but not long."""
         wire.begin("handshake", self._limits.farewell_s, "a goodbye")
         scheme = self._endpoint.scheme

@@ -22,7 +22,18 @@ from urllib.parse import urljoin
 from audit.analysis.addresses import is_link_local, is_public
 from audit.endpoint import to_address
 from audit.probe.dns.resolver import resolve
-from audit.probe.http_client import Answer, Bounds, FetchFault, Place, Question, Refused, ask, connect, place_of, tunnel
+from audit.probe.http_client import (
+    FetchError,
+    FetchFault,
+    HttpRequest,
+    HttpResponse,
+    ParsedUrl,
+    RequestLimits,
+    connect,
+    parse_url,
+    send_request,
+    tunnel,
+)
 from audit.probe.http_client import wrap as under_tls
 from audit.probe.target import Limits
 from audit.probe.tcp import Stopped
@@ -77,13 +88,13 @@ class Fetcher:
         self._policy = policy or FetchPolicy()
         self._stop = stop or threading.Event()
         self._turn = threading.Lock()
-        self._known: dict[Question, Future[Fetched | Unfetched]] = {}
+        self._known: dict[HttpRequest, Future[Fetched | Unfetched]] = {}
 
     def get(self, url: str) -> Fetched | Unfetched:
         """Return what a URL gives."""
-        return self.ask(Question(url))
+        return self.ask(HttpRequest(url))
 
-    def ask(self, question: Question, ends: float | None = None) -> Fetched | Unfetched:
+    def ask(self, question: HttpRequest, ends: float | None = None) -> Fetched | Unfetched:
         """Return what a URL gives for a question, asked once; `ends` (monotonic seconds) may shorten the deadline.
 
         A timeout after too short a time is returned and not kept: another caller may have more time.
@@ -112,7 +123,7 @@ class Fetcher:
         return answer
 
 
-def _awaited(known: Future[Fetched | Unfetched], question: Question, left_s: float) -> Fetched | Unfetched:
+def _awaited(known: Future[Fetched | Unfetched], question: HttpRequest, left_s: float) -> Fetched | Unfetched:
     """Return what another thread fetches, if it comes in time."""
     try:
         return known.result(None if left_s == inf else max(left_s, 0.0))
@@ -128,11 +139,11 @@ def may_be_called(address: str) -> bool:
     return is_public(address) and not ipaddress.ip_address(address.partition("%")[0]).is_multicast
 
 
-def _fetch(question: Question, policy: FetchPolicy, stop: threading.Event) -> Fetched | Unfetched:
-    bounds = Bounds(time.monotonic() + policy.deadline_s, policy.max_bytes, stop)
+def _fetch(question: HttpRequest, policy: FetchPolicy, stop: threading.Event) -> Fetched | Unfetched:
+    bounds = RequestLimits(time.monotonic() + policy.deadline_s, policy.max_bytes, stop)
     try:
         answer = _followed(question, policy, bounds)
-    except Refused as error:
+    except FetchError as error:
         return Unfetched(question.url, error.kind, str(error))
     except Stopped:
         return Unfetched(question.url, "stopped", "the run was stopped")
@@ -141,7 +152,7 @@ def _fetch(question: Question, policy: FetchPolicy, stop: threading.Event) -> Fe
     return Fetched(question.url, answer.content)
 
 
-def _followed(question: Question, policy: FetchPolicy, bounds: Bounds) -> Answer:
+def _followed(question: HttpRequest, policy: FetchPolicy, bounds: RequestLimits) -> HttpResponse:
     """Return the answer at the end of the redirects; what is posted goes to the one place alone."""
     here = question
     for _ in range(MAX_REDIRECTS + 1):
@@ -151,34 +162,34 @@ def _followed(question: Question, policy: FetchPolicy, bounds: Bounds) -> Answer
         try:
             here = replace(here, url=urljoin(here.url, answer.location))
         except ValueError as error:
-            raise Refused("url", f"it is sent to {answer.location!a}: {error}") from error
-    raise Refused("redirects", f"more than {MAX_REDIRECTS} redirects, the last one to {here.url!a}")
+            raise FetchError("url", f"it is sent to {answer.location!a}: {error}") from error
+    raise FetchError("redirects", f"more than {MAX_REDIRECTS} redirects, the last one to {here.url!a}")
 
 
-def _asked(question: Question, policy: FetchPolicy, bounds: Bounds) -> Answer:
+def _asked(question: HttpRequest, policy: FetchPolicy, bounds: RequestLimits) -> HttpResponse:
     """Ask one server; every question has a connection of its own."""
-    place = place_of(question.url)
+    place = parse_url(question.url)
     with ExitStack() as stack:
         connection = stack.enter_context(closing(_connected(place, policy, bounds)))
         if place.scheme == "https":
             if policy.proxy:
                 tunnel(connection, place, policy.proxy, bounds)
             secured = stack.enter_context(closing(under_tls(connection, place.host, bounds)))
-            return ask(secured, place, question, bounds)
-        return ask(connection, place, question, bounds, proxy=policy.proxy or "")
+            return send_request(secured, place, question, bounds)
+        return send_request(connection, place, question, bounds, proxy=policy.proxy or "")
 
 
-def _connected(place: Place, policy: FetchPolicy, bounds: Bounds) -> socket.socket:
+def _connected(place: ParsedUrl, policy: FetchPolicy, bounds: RequestLimits) -> socket.socket:
     """Return a connection to the place, or to the proxy; raises Refused, with what the last address said."""
     addresses = tuple(_callable(place, policy, bounds))
     if policy.proxy:
-        proxy = place_of(policy.proxy, with_user=True)
+        proxy = parse_url(policy.proxy, with_user=True)
         place, addresses = proxy, _resolved(proxy.host, policy, bounds)
-    last = Refused("resolve", f"{place.host} has no address")
+    last = FetchError("resolve", f"{place.host} has no address")
     for address in addresses:
         try:
             connection = connect(address, place.port, bounds)
-        except Refused as error:
+        except FetchError as error:
             last = error
             continue
         if policy.proxy or _is_allowed(connection.getpeername()[0], policy):
@@ -187,18 +198,18 @@ def _connected(place: Place, policy: FetchPolicy, bounds: Bounds) -> socket.sock
     raise last
 
 
-def _callable(place: Place, policy: FetchPolicy, bounds: Bounds) -> Iterator[str]:
+def _callable(place: ParsedUrl, policy: FetchPolicy, bounds: RequestLimits) -> Iterator[str]:
     """Yield the addresses of a place that we may be made to call; raises Refused where it has only others."""
     try:
         addresses = _resolved(place.host, policy, bounds)
-    except Refused as error:
+    except FetchError as error:
         if policy.proxy and error.kind == "resolve":
             return  # the proxy may know better
         raise
     allowed = [address for address in addresses if _is_allowed(address, policy)]
     if not allowed:
         opened = "" if all(map(is_link_local, addresses)) else " (allow_private)"
-        raise Refused(
+        raise FetchError(
             "address", f"{place.host} leads to {listing(addresses)}, which a certificate must not make us call{opened}"
         )
     yield from allowed
@@ -209,7 +220,7 @@ def _is_allowed(address: str, policy: FetchPolicy) -> bool:
     return not is_link_local(address) and (policy.allow_private or address in policy.spared or may_be_called(address))
 
 
-def _resolved(host: str, policy: FetchPolicy, bounds: Bounds) -> tuple[str, ...]:
+def _resolved(host: str, policy: FetchPolicy, bounds: RequestLimits) -> tuple[str, ...]:
     left_s = bounds.left_s()
     address = to_address(host) or _short_address(host)
     if address is not None:
@@ -218,7 +229,7 @@ def _resolved(host: str, policy: FetchPolicy, bounds: Bounds) -> tuple[str, ...]
     within_s = limits.timeout_s * min(1.0, left_s / limits.resolve_s)
     view = resolve(host, replace(limits, timeout_s=within_s), bounds.stop)
     if not view.addresses:
-        raise Refused("resolve", view.detail or f"{host} has no address")
+        raise FetchError("resolve", view.detail or f"{host} has no address")
     return view.addresses
 
 

@@ -29,14 +29,14 @@ _SUITES: Final[dict[int, tuple[str, type[AESGCM | ChaCha20Poly1305], int, type[H
 
 
 @dataclass(frozen=True, slots=True)
-class Flight:
+class ServerFlight:
     """A server's first flight: its cipher suite (by number where it is one of TLS 1.2) and its certificates."""
 
     cipher: str
     chain_der: tuple[bytes, ...]
 
 
-def read_flight(heard: bytes, key_log: Sequence[bytes]) -> Flight | None:
+def read_flight(heard: bytes, key_log: Sequence[bytes]) -> ServerFlight | None:
     """Read what a server sent; None where there is no certificate in it. `key_log` in the form of SSLKEYLOGFILE."""
     records = tuple(_records(heard))
     readable = itertools.takewhile(lambda record: record[1] != _CHANGE_CIPHER_SPEC, records)
@@ -49,7 +49,7 @@ def read_flight(heard: bytes, key_log: Sequence[bytes]) -> Flight | None:
     for kind, body in _messages(plain):
         if kind == _CERTIFICATE:
             name = _SUITES[suite][0] if suite in _SUITES else f"0x{suite:04X}"
-            return Flight(name, tuple(_entries(body, is_tls13=is_tls13)))
+            return ServerFlight(name, tuple(_entries(body, is_tls13=is_tls13)))
     return None
 
 

@@ -43,7 +43,7 @@ _HEADERS: Final = 65_536  # bytes beside the content
 _PART: Final = 65_536
 
 
-class Refused(Exception):
+class FetchError(Exception):
     """Why nothing was fetched: a stable word and a clause."""
 
     def __init__(self, kind: FetchFault, detail: str) -> None:
@@ -53,7 +53,7 @@ class Refused(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class ParsedUrl:
     """A URL taken apart: what is connected to and what is asked there."""
 
     scheme: str
@@ -69,7 +69,7 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class HttpRequest:
     """What is asked of a URL; with a body it is posted."""
 
     url: str
@@ -78,7 +78,7 @@ class Question:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class HttpResponse:
     """What came back; of a redirect only where to."""
 
     status: int
@@ -88,7 +88,7 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
-class Bounds:
+class RequestLimits:
     """How long (monotonic seconds), how much, and whether at all.
 
     Who only peeks is told of every answer how it begins, whatever its status and however it ends.
@@ -103,23 +103,23 @@ class Bounds:
         """Return how many seconds are left; raises Refused where none are."""
         left = self.ends - time.monotonic()
         if self.stop.is_set():
-            raise Refused("stopped", "the run was stopped")
+            raise FetchError("stopped", "the run was stopped")
         if left <= 0:
-            raise Refused("timeout", "no whole answer in time")
+            raise FetchError("timeout", "no whole answer in time")
         return left
 
 
-def place_of(url: str, *, with_user: bool = False) -> Place:
+def parse_url(url: str, *, with_user: bool = False) -> ParsedUrl:
     """Return what a URL means; raises Refused for one that is not of HTTP, and where it names a user."""
     try:
         parts = urlsplit(url)
         port = parts.port
         host = (parts.hostname or "").encode("idna").decode("ascii")
     except ValueError as error:  # UnicodeError is one
-        raise Refused("url", _hidden(f"{url!a} is not a valid URL: {error}", url)) from error
+        raise FetchError("url", _hidden(f"{url!a} is not a valid URL: {error}", url)) from error
     if parts.scheme not in PORTS or not _HOST.fullmatch(host) or (parts.username is not None and not with_user):
-        raise Refused("url", _hidden(f"{url!a} is not a URL of http or https", url))
-    return Place(parts.scheme, host, port or PORTS[parts.scheme], _target(parts))
+        raise FetchError("url", _hidden(f"{url!a} is not a URL of http or https", url))
+    return ParsedUrl(parts.scheme, host, port or PORTS[parts.scheme], _target(parts))
 
 
 def _target(parts: SplitResult) -> str:
@@ -127,17 +127,17 @@ def _target(parts: SplitResult) -> str:
     return (quote(parts.path, safe) or "/") + (f"?{quote(parts.query, safe)}" if parts.query else "")
 
 
-def connect(address: str, port: int, bounds: Bounds) -> socket.socket:
+def connect(address: str, port: int, bounds: RequestLimits) -> socket.socket:
     """Return a connection to an address; raises Refused."""
     try:
         return socket.create_connection((address, port), min(bounds.left_s(), _CONNECT_S))
     except TimeoutError as error:
-        raise Refused("timeout", f"{address} does not answer") from error
+        raise FetchError("timeout", f"{address} does not answer") from error
     except OSError as error:
-        raise Refused("connect", f"{address}: {error.strerror or error}") from error
+        raise FetchError("connect", f"{address}: {error.strerror or error}") from error
 
 
-def tunnel(connection: socket.socket, place: Place, proxy: str, bounds: Bounds) -> None:
+def tunnel(connection: socket.socket, place: ParsedUrl, proxy: str, bounds: RequestLimits) -> None:
     """Let a proxy connect us to a place; raises Refused."""
     host = f"[{place.host}]" if ":" in place.host else place.host
     there = f"{host}:{place.port}"
@@ -145,10 +145,10 @@ def tunnel(connection: socket.socket, place: Place, proxy: str, bounds: Bounds) 
     said = _Stream(connection, bounds).line()
     words = said.split()
     if len(words) < 2 or words[1] != b"200":
-        raise Refused("connect", _hidden(f"the proxy says {said!a}", proxy))
+        raise FetchError("connect", _hidden(f"the proxy says {said!a}", proxy))
 
 
-def wrap(connection: socket.socket, host: str, bounds: Bounds) -> socket.socket:
+def wrap(connection: socket.socket, host: str, bounds: RequestLimits) -> socket.socket:
     """Return the connection under TLS, the server's name and path verified but for who only peeks; raises Refused."""
     connection.settimeout(min(bounds.left_s(), _CONNECT_S))
     context = ssl.create_default_context()
@@ -157,12 +157,14 @@ def wrap(connection: socket.socket, host: str, bounds: Bounds) -> socket.socket:
     try:
         return context.wrap_socket(connection, server_hostname=host)
     except TimeoutError as error:
-        raise Refused("timeout", f"{host} does not end its handshake") from error
+        raise FetchError("timeout", f"{host} does not end its handshake") from error
     except (OSError, ValueError) as error:
-        raise Refused("tls", f"{host}: {getattr(error, 'verify_message', '') or error}") from error
+        raise FetchError("tls", f"{host}: {getattr(error, 'verify_message', '') or error}") from error
 
 
-def ask(connection: socket.socket, place: Place, question: Question, bounds: Bounds, *, proxy: str = "") -> Answer:
+def send_request(
+    connection: socket.socket, place: ParsedUrl, question: HttpRequest, bounds: RequestLimits, *, proxy: str = ""
+) -> HttpResponse:
     """Return the answer to a question; raises Refused. With a proxy it is the proxy that is asked."""
     target = f"{place.scheme}://{place.authority}{place.target}" if proxy else place.target
     lines = [
@@ -180,7 +182,9 @@ def ask(connection: socket.socket, place: Place, question: Question, bounds: Bou
     try:
         answer = _read(_Stream(connection, bounds), bounds)
     except (http.client.HTTPException, ValueError) as error:
-        raise Refused("broken", _hidden(f"no whole answer in HTTP: {error or type(error).__name__}", proxy)) from error
+        raise FetchError(
+            "broken", _hidden(f"no whole answer in HTTP: {error or type(error).__name__}", proxy)
+        ) from error
     return replace(answer, location=_hidden(answer.location, proxy), server=_hidden(answer.server, proxy))
 
 
@@ -197,39 +201,39 @@ def _credentials(proxy: str) -> str:
     return f"Proxy-Authorization: Basic {base64.b64encode(words.encode()).decode('ascii')}\r\n"
 
 
-def _send(connection: socket.socket, octets: bytes, bounds: Bounds) -> None:
+def _send(connection: socket.socket, octets: bytes, bounds: RequestLimits) -> None:
     connection.settimeout(bounds.left_s())
     try:
         connection.sendall(octets)
     except TimeoutError as error:
-        raise Refused("timeout", "the question was not taken in time") from error
+        raise FetchError("timeout", "the question was not taken in time") from error
     except OSError as error:
-        raise Refused("broken", f"the connection was lost: {error.strerror or error}") from error
+        raise FetchError("broken", f"the connection was lost: {error.strerror or error}") from error
 
 
-def _read(stream: _Stream, bounds: Bounds) -> Answer:
+def _read(stream: _Stream, bounds: RequestLimits) -> HttpResponse:
     with closing(http.client.HTTPResponse(stream)) as response:  # type: ignore[arg-type]  # makefile is all it asks for
         response.begin()
         location, server = response.headers.get("Location", ""), response.headers.get("Server", "")
         if bounds.only_peeks:
-            return Answer(response.status, location, _beginning(response, bounds.max_bytes), server)
+            return HttpResponse(response.status, location, _beginning(response, bounds.max_bytes), server)
         if response.status != http.client.OK:
-            return Answer(response.status, location, server=server)
+            return HttpResponse(response.status, location, server=server)
         if response.headers.get("Content-Encoding", "identity") != "identity":
-            raise Refused("broken", "the answer is encoded in a way that was not asked for")
+            raise FetchError("broken", "the answer is encoded in a way that was not asked for")
         if (response.length or 0) > bounds.max_bytes:
-            raise Refused("too-much", f"{response.length} bytes are announced, at most {bounds.max_bytes} are read")
+            raise FetchError("too-much", f"{response.length} bytes are announced, at most {bounds.max_bytes} are read")
         content = bytearray()
         while part := response.read(_PART):
             content += part
         if response.length:
-            raise Refused("broken", f"the answer is cut short by {response.length} bytes")
-        return Answer(response.status, location, bytes(content), server)
+            raise FetchError("broken", f"the answer is cut short by {response.length} bytes")
+        return HttpResponse(response.status, location, bytes(content), server)
 
 
 def _beginning(response: http.client.HTTPResponse, most: int) -> bytes:
     """Return how the content begins, or as much of it as came."""
-    with suppress(http.client.HTTPException, Refused, ValueError):
+    with suppress(http.client.HTTPException, FetchError, ValueError):
         return response.read(most)
     return b""
 
@@ -237,7 +241,7 @@ def _beginning(response: http.client.HTTPResponse, most: int) -> bytes:
 class _Stream(io.RawIOBase):
     """What http.client reads of a connection: to a moment and a number of bytes, and no further."""
 
-    def __init__(self, connection: socket.socket, bounds: Bounds) -> None:
+    def __init__(self, connection: socket.socket, bounds: RequestLimits) -> None:
         self._connection, self._bounds = connection, bounds
         self._left = bounds.max_bytes + _HEADERS
 
@@ -257,7 +261,7 @@ class _Stream(io.RawIOBase):
                 count = self._received(buffer)
                 self._left -= count
                 if self._left < 0:
-                    raise Refused("too-much", f"more than {self._bounds.max_bytes} bytes came")
+                    raise FetchError("too-much", f"more than {self._bounds.max_bytes} bytes came")
                 return count
 
     def line(self) -> bytes:
@@ -266,7 +270,7 @@ class _Stream(io.RawIOBase):
         while not head.endswith(b"\r\n\r\n"):
             octet = bytearray(1)  # byte by byte: what follows is TLS's
             if not self.readinto(octet) or len(head) > _HEADERS:
-                raise Refused("broken", f"no answer in HTTP, it begins {bytes(head[:40])!a}")
+                raise FetchError("broken", f"no answer in HTTP, it begins {bytes(head[:40])!a}")
             head += octet
         return bytes(head).splitlines()[0]
 
@@ -276,4 +280,4 @@ class _Stream(io.RawIOBase):
         except TimeoutError:
             raise
         except OSError as error:
-            raise Refused("broken", f"the connection was lost: {error.strerror or error}") from error
+            raise FetchError("broken", f"the connection was lost: {error.strerror or error}") from error

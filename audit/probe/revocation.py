@@ -28,7 +28,7 @@ from audit.analysis.served_chains import served_chains
 from audit.observation import Observation, RevocationAnswer, RevocationSource
 from audit.policy import Policy
 from audit.probe.fetch import Fetched, Fetcher
-from audit.probe.http_client import Question
+from audit.probe.http_client import HttpRequest
 from audit.x509.der import encode_oid
 from audit.x509.path.served_chain import read_chain
 from audit.x509.path.trust_store import Anchors
@@ -49,10 +49,10 @@ class Reply:
 class ReplyCache(Protocol):
     """Replies that outlive a run; `audit.config.revocation_cache` keeps them on disk."""
 
-    def get(self, question: Question, at: datetime) -> Reply | None:
+    def get(self, question: HttpRequest, at: datetime) -> Reply | None:
         """Return the reply that was kept, unless the next one is due by then."""
 
-    def keep(self, question: Question, reply: Reply, until: datetime) -> None:
+    def keep(self, question: HttpRequest, reply: Reply, until: datetime) -> None:
         """Keep a reply until the next one is due."""
 
 
@@ -87,7 +87,7 @@ class Inquiry:
         self._fetcher = fetcher
         self._given = circumstances
         self._cache = cache
-        self._known: dict[Question, Reply] = {}
+        self._known: dict[HttpRequest, Reply] = {}
 
     def place(self, observation: Observation) -> str | None:
         """Return where there is something to ask about an observation: a host; None where there is nothing."""
@@ -147,7 +147,7 @@ class Inquiry:
         unanswered = RevocationAnswer(sha256_of(subject), source, url, self._given.clock(), asked or b"")
         if asked is None or not self._given.is_on:
             return replace(unanswered, failure=OFF if not self._given.is_on else _UNASKABLE)
-        question = Question(url, asked, _OCSP_REQUEST if asked else "")
+        question = HttpRequest(url, asked, _OCSP_REQUEST if asked else "")
 
         def told(reply: Reply) -> RevocationAnswer:
             return replace(unanswered, asked_at=reply.asked_at, content=reply.content, failure=reply.failure)
@@ -158,13 +158,13 @@ class Inquiry:
         kept = self._known.get(question) or self._kept(question, is_good)
         return told(kept or self._fetched((question, ends), subject, is_good))
 
-    def _kept(self, question: Question, is_good: Callable[[Reply], bool]) -> Reply | None:
+    def _kept(self, question: HttpRequest, is_good: Callable[[Reply], bool]) -> Reply | None:
         """Return what a former run was answered, where that still holds."""
         reply = self._cache.get(question, self._given.clock()) if self._cache else None
         return self._known.setdefault(question, reply) if reply and is_good(reply) else None
 
     def _fetched(
-        self, asked: tuple[Question, float], subject: Subject, is_good: Callable[[Reply], bool]
+        self, asked: tuple[HttpRequest, float], subject: Subject, is_good: Callable[[Reply], bool]
     ) -> Reply:  # fmt: skip
         question, ends = asked
         if time.monotonic() >= ends:

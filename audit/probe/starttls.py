@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from audit.probe.tcp import Fault, Wire
+from audit.probe.tcp import ProbeError, TcpConnection
 
 _OPENING: Final = 4  # bytes that tell the protocols apart: "-ERR"
 _EXCERPT: Final = 80  # characters of a server's answer that a report shows
@@ -21,7 +21,7 @@ def _line(pattern: bytes) -> re.Pattern[bytes]:
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class StarttlsStep:
     """A command, the last line of its reply, and the line of a reply that lets us go on."""
 
     command: bytes
@@ -30,17 +30,17 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
-class Dialect:
+class StarttlsProtocol:
     """One protocol. `%s` in a command is the address it is sent from, as RFC 5321 4.1.3 writes it.
 
     `starttls` is None where TLS is there from the first byte and only the goodbye is spoken, within it.
     """
 
     speaks: re.Pattern[bytes]  # any first line of this protocol
-    greeting: Step
-    capabilities: Step
+    greeting: StarttlsStep
+    capabilities: StarttlsStep
     offered: re.Pattern[bytes]  # the capability that stands for STARTTLS
-    starttls: Step
+    starttls: StarttlsStep
     busy: re.Pattern[bytes]  # "come back later"
     unknown: re.Pattern[bytes]  # the server does not know the command
     farewell: bytes
@@ -49,63 +49,63 @@ class Dialect:
 
 _CODE = rb"\d{3}(?: |\r?$)"  # a hyphen after the code says that more lines follow
 
-_SMTP: Final = Dialect(
+_SMTP: Final = StarttlsProtocol(
     speaks=_line(rb"\d{3}"),
-    greeting=Step(b"", _line(_CODE), _line(b"220")),
-    capabilities=Step(b"EHLO %s\r\n", _line(_CODE), _line(b"250")),
+    greeting=StarttlsStep(b"", _line(_CODE), _line(b"220")),
+    capabilities=StarttlsStep(b"EHLO %s\r\n", _line(_CODE), _line(b"250")),
     offered=_line(rb"250[- ]STARTTLS\b"),
-    starttls=Step(b"STARTTLS\r\n", _line(_CODE), _line(b"220")),
+    starttls=StarttlsStep(b"STARTTLS\r\n", _line(_CODE), _line(b"220")),
     busy=_line(b"421"),
     unknown=_line(b"50[024]"),
     farewell=b"QUIT\r\n",
 )
-_IMAP: Final = Dialect(
+_IMAP: Final = StarttlsProtocol(
     speaks=_line(rb"\* "),
-    greeting=Step(b"", _line(rb"\* "), _line(rb"\* (?:OK|PREAUTH)")),
-    capabilities=Step(b"a1 CAPABILITY\r\n", _line(b"a1 "), _line(b"a1 OK")),
+    greeting=StarttlsStep(b"", _line(rb"\* "), _line(rb"\* (?:OK|PREAUTH)")),
+    capabilities=StarttlsStep(b"a1 CAPABILITY\r\n", _line(b"a1 "), _line(b"a1 OK")),
     offered=_line(rb"\* CAPABILITY .*\bSTARTTLS\b"),
-    starttls=Step(b"a2 STARTTLS\r\n", _line(b"a2 "), _line(b"a2 OK")),
+    starttls=StarttlsStep(b"a2 STARTTLS\r\n", _line(b"a2 "), _line(b"a2 OK")),
     busy=_line(rb"\* BYE"),
     unknown=_line(b"a2 BAD"),
     farewell=b"a3 LOGOUT\r\n",
 )
-_POP3: Final = Dialect(
+_POP3: Final = StarttlsProtocol(
     speaks=_line(rb"\+OK|-ERR"),
-    greeting=Step(b"", _line(rb"\+OK|-ERR"), _line(rb"\+OK")),
-    capabilities=Step(b"CAPA\r\n", _line(rb"\.\r?$|-ERR"), _line(rb"\+OK")),
+    greeting=StarttlsStep(b"", _line(rb"\+OK|-ERR"), _line(rb"\+OK")),
+    capabilities=StarttlsStep(b"CAPA\r\n", _line(rb"\.\r?$|-ERR"), _line(rb"\+OK")),
     offered=_line(rb"STLS\b"),
-    starttls=Step(b"STLS\r\n", _line(rb"\+OK|-ERR"), _line(rb"\+OK")),
+    starttls=StarttlsStep(b"STLS\r\n", _line(rb"\+OK|-ERR"), _line(rb"\+OK")),
     busy=_line(rb"-ERR (?:\[(?:IN-USE|LOGIN-DELAY|SYS/TEMP)\]|.*(?:too many|try again))"),
     unknown=_line(b"-ERR"),
     farewell=b"QUIT\r\n",
 )
-_FTP: Final = Dialect(
+_FTP: Final = StarttlsProtocol(
     speaks=_line(rb"\d{3}"),
-    greeting=Step(b"", _line(_CODE), _line(b"220")),
-    capabilities=Step(b"FEAT\r\n", _line(_CODE), _line(b"211")),
+    greeting=StarttlsStep(b"", _line(_CODE), _line(b"220")),
+    capabilities=StarttlsStep(b"FEAT\r\n", _line(_CODE), _line(b"211")),
     offered=_line(rb" ?(?:211-)?AUTH\b.*\bTLS\b"),
-    starttls=Step(b"AUTH TLS\r\n", _line(_CODE), _line(b"234")),
+    starttls=StarttlsStep(b"AUTH TLS\r\n", _line(_CODE), _line(b"234")),
     busy=_line(b"421|120"),
     unknown=_line(b"50[024]|530"),  # vsftpd without TLS answers AUTH with 530, log in first
     farewell=b"QUIT\r\n",
     must_announce=False,  # FEAT (RFC 2389) is younger than many servers
 )
 
-UPGRADES: Final[dict[str, Dialect]] = {"smtp": _SMTP, "imap": _IMAP, "pop3": _POP3, "ftp": _FTP}
+UPGRADES: Final[dict[str, StarttlsProtocol]] = {"smtp": _SMTP, "imap": _IMAP, "pop3": _POP3, "ftp": _FTP}
 """The schemes that begin in plain text."""
 
-WITHIN: Final[dict[str, Dialect]] = {"smtps": _SMTP, "imaps": _IMAP, "pop3s": _POP3, "ftps": _FTP}
+WITHIN: Final[dict[str, StarttlsProtocol]] = {"smtps": _SMTP, "imaps": _IMAP, "pop3s": _POP3, "ftps": _FTP}
 """The schemes that speak a protocol inside TLS, where leaving without a word would be logged as a fault."""
 
 
-def negotiate(wire: Wire, dialect: Dialect) -> None:
+def negotiate(wire: TcpConnection, dialect: StarttlsProtocol) -> None:
     """Take a connection to the server's consent to begin TLS; raises Fault."""
     talk = _Talk(wire, dialect)
     talk.greet()
     try:
         announced = talk.is_announced()
         talk.start_tls(announced=announced)
-    except Fault as fault:
+    except ProbeError as fault:
         if fault.kind in ("not-offered", "rejected"):
             wire.send(dialect.farewell)
         raise
@@ -114,7 +114,7 @@ def negotiate(wire: Wire, dialect: Dialect) -> None:
 class _Talk:
     """The plain part of one connection; `_rest` is what came after the last line of a reply."""
 
-    def __init__(self, wire: Wire, dialect: Dialect) -> None:
+    def __init__(self, wire: TcpConnection, dialect: StarttlsProtocol) -> None:
         self._wire = wire
         self._dialect = dialect
         self._rest = b""
@@ -123,7 +123,7 @@ class _Talk:
         step = self._dialect.greeting
         reply = self._exchange(step, "a greeting")
         if not step.good.search(reply):
-            raise Fault("starttls", "rejected", f"the server greets with {excerpt(reply)}")
+            raise ProbeError("starttls", "rejected", f"the server greets with {excerpt(reply)}")
 
     def is_announced(self) -> bool:
         """Whether the capabilities have it; a server that lists them properly without it is taken at its word."""
@@ -132,7 +132,7 @@ class _Talk:
         announced = bool(self._dialect.offered.search(reply))
         if step.good.search(reply) and not announced and self._dialect.must_announce:
             wanted = _verb(self._dialect.starttls)
-            raise Fault("starttls", "not-offered", f"{wanted} is not among what the server announces")
+            raise ProbeError("starttls", "not-offered", f"{wanted} is not among what the server announces")
         return announced
 
     def start_tls(self, *, announced: bool) -> None:
@@ -141,20 +141,22 @@ class _Talk:
         if not step.good.search(reply):
             is_unknown = not announced and self._dialect.unknown.search(reply)
             answer = f"{_verb(step)} is answered with {excerpt(reply)}"
-            raise Fault("starttls", "not-offered" if is_unknown else "rejected", answer)
+            raise ProbeError("starttls", "not-offered" if is_unknown else "rejected", answer)
         early = self._rest + self._wire.pending()
         if early:
-            raise Fault("starttls", "injected", f"plain bytes follow the consent to {_verb(step)}: {excerpt(early)}")
+            raise ProbeError(
+                "starttls", "injected", f"plain bytes follow the consent to {_verb(step)}: {excerpt(early)}"
+            )
 
-    def _exchange(self, step: Step, awaited: str) -> bytes:
+    def _exchange(self, step: StarttlsStep, awaited: str) -> bytes:
         if step.command:
             self._wire.send(step.command.replace(b"%s", _literal(self._wire.local_address)))
         reply = self._listen(step, awaited)
         if self._dialect.busy.search(reply):
-            raise Fault("starttls", "busy", f"the server says come back later: {excerpt(reply)}")
+            raise ProbeError("starttls", "busy", f"the server says come back later: {excerpt(reply)}")
         return reply
 
-    def _listen(self, step: Step, awaited: str) -> bytes:
+    def _listen(self, step: StarttlsStep, awaited: str) -> bytes:
         self._wire.awaiting = awaited
         lines: list[bytes] = []
         while not (lines and step.last.match(lines[-1])):
@@ -177,10 +179,10 @@ class _Talk:
     def _require_dialect(self, opening: bytes) -> None:
         """Refuse a greeting of another protocol at its first bytes: it may have no line end to wait for."""
         if len(opening) >= _OPENING and not self._dialect.speaks.match(opening):
-            raise Fault("starttls", "garbage", f"not a greeting of this protocol: {excerpt(opening)}")
+            raise ProbeError("starttls", "garbage", f"not a greeting of this protocol: {excerpt(opening)}")
 
 
-def _verb(step: Step) -> str:
+def _verb(step: StarttlsStep) -> str:
     return re.sub(r"^a\d ", "", step.command.decode("ascii")).replace("%s", "").strip()
 
 

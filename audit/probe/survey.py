@@ -15,9 +15,9 @@ from typing import Final
 from audit.endpoint import Endpoint, to_address
 from audit.observation import Accident, DnsView, FailureKind, Handshake, Observation, ProbeFailure
 from audit.probe.dns.resolver import resolve
-from audit.probe.endpoint_probe import Answer, Means, probe_address
+from audit.probe.endpoint_probe import AddressResult, ProbeContext, probe_address
 from audit.probe.target import Inside, Target
-from audit.probe.thread_pool import Crew, Job
+from audit.probe.thread_pool import BoundedThreadPool, Job
 
 _ASKED_AGAIN: Final = ("busy", "refused")  # may be otherwise a little later
 _CLOSED_FROM_HERE: Final = ("refused", "timeout", "unreachable", "no-family")
@@ -26,7 +26,7 @@ _SeenInside = Mapping[tuple[Endpoint, str], tuple[_Shown, ...]]
 
 
 @dataclass(slots=True)
-class Sighting:
+class PartialObservation:
     """What is known so far of one target. `shown` has a key for each address; None where it is still awaited."""
 
     target: Target
@@ -44,7 +44,7 @@ class Sighting:
         self.accident = self.accident or accident
         return accident
 
-    def note(self, answer: Answer) -> None:
+    def note(self, answer: AddressResult) -> None:
         """Keep what an address answered."""
         self.connections += answer.connections
         self.elapsed_s += answer.elapsed_s
@@ -81,21 +81,23 @@ class Sighting:
         return (ProbeFailure("resolve", kind, self.dns.detail),)
 
 
-class Survey:
+class ObservationScheduler:
     """The observation of many targets by one crew. All but the probes themselves happens in the calling thread."""
 
-    def __init__(self, crew: Crew, means: Means, complete: Callable[[Sighting], None]) -> None:
+    def __init__(
+        self, crew: BoundedThreadPool, means: ProbeContext, complete: Callable[[PartialObservation], None]
+    ) -> None:
         """Take who does the work and by which means, and what is called with each sighting that is complete."""
         self._crew = crew
         self._means = means
         self._complete = complete
         self._unsettled: Counter[int] = Counter()  # by identity of an Inside: its targets still asked from here
-        self._settled: defaultdict[int, list[Sighting]] = defaultdict(list)
+        self._settled: defaultdict[int, list[PartialObservation]] = defaultdict(list)
 
     def begin(self, targets: Iterable[Target]) -> None:
         """Submit the first jobs for all targets; each name is resolved once."""
-        by_name: defaultdict[str, list[Sighting]] = defaultdict(list)
-        sightings = [Sighting(target) for target in targets]
+        by_name: defaultdict[str, list[PartialObservation]] = defaultdict(list)
+        sightings = [PartialObservation(target) for target in targets]
         self._unsettled.update(id(sighting.target.inside) for sighting in sightings)
         for sighting in sightings:
             goal = sighting.target.endpoint.connect_to
@@ -108,7 +110,7 @@ class Survey:
         for name, named in by_name.items():
             self._resolve(name, named)
 
-    def _resolve(self, name: str, sightings: list[Sighting]) -> None:
+    def _resolve(self, name: str, sightings: list[PartialObservation]) -> None:
         def then(view: DnsView) -> None:
             for sighting in sightings:
                 sighting.dns = view
@@ -121,7 +123,7 @@ class Survey:
 
         self._crew.submit(Job(None, lambda: resolve(name, self._means.limits, self._means.halt), then, failed))
 
-    def _probe_all(self, sighting: Sighting, addresses: tuple[str, ...]) -> None:
+    def _probe_all(self, sighting: PartialObservation, addresses: tuple[str, ...]) -> None:
         target = sighting.target
         own = () if target.endpoint.address else target.addresses
         sighting.shown = dict.fromkeys((*addresses, *own))
@@ -130,16 +132,16 @@ class Survey:
         if not sighting.shown:
             self._settle(sighting)
 
-    def _probe(self, sighting: Sighting, address: str, *, after_s: float = 0.0) -> None:
+    def _probe(self, sighting: PartialObservation, address: str, *, after_s: float = 0.0) -> None:
         work = functools.partial(probe_address, sighting.target.endpoint, address, self._means)
 
         def failed(error: Exception) -> None:
             reason = sighting.suffer(error).reason
-            self._note(sighting, Answer(address, ProbeFailure("host", "broken", reason, address), 0, 0.0))
+            self._note(sighting, AddressResult(address, ProbeFailure("host", "broken", reason, address), 0, 0.0))
 
         self._crew.submit(Job(address, work, functools.partial(self._note, sighting), failed), after_s=after_s)
 
-    def _note(self, sighting: Sighting, answer: Answer) -> None:
+    def _note(self, sighting: PartialObservation, answer: AddressResult) -> None:
         sighting.note(answer)
         if _kind_of(answer.shown) in _ASKED_AGAIN and answer.address not in sighting.asked_again:
             sighting.asked_again.add(answer.address)
@@ -148,7 +150,7 @@ class Survey:
         elif None not in sighting.shown.values():
             self._settle(sighting)
 
-    def _settle(self, sighting: Sighting) -> None:
+    def _settle(self, sighting: PartialObservation) -> None:
         """Report what was seen from here, or put it aside until the host can be asked about all the rest at once."""
         inside, wanted = sighting.target.inside, sighting.wanted_inside()
         if inside is None:
@@ -162,7 +164,7 @@ class Survey:
         if not self._unsettled[id(inside)] and self._settled[id(inside)]:
             self._ask_inside(inside, self._settled[id(inside)])
 
-    def _ask_inside(self, inside: Inside, sightings: list[Sighting]) -> None:
+    def _ask_inside(self, inside: Inside, sightings: list[PartialObservation]) -> None:
         wanted = [(one.target.endpoint, address) for one in sightings for address in one.wanted_inside()]
 
         def then(seen: _SeenInside) -> None:
@@ -176,13 +178,13 @@ class Survey:
 
         self._crew.submit(Job(None, lambda: inside.shake_hands(wanted), then, failed))
 
-    def _finish(self, sighting: Sighting, wanted: tuple[str, ...], seen: _SeenInside) -> None:
+    def _finish(self, sighting: PartialObservation, wanted: tuple[str, ...], seen: _SeenInside) -> None:
         for address in wanted:
             _note_inside(sighting, address, seen.get((sighting.target.endpoint, address), ()))
         self._complete(sighting)
 
 
-def _note_inside(sighting: Sighting, address: str, all_seen: tuple[_Shown, ...]) -> None:
+def _note_inside(sighting: PartialObservation, address: str, all_seen: tuple[_Shown, ...]) -> None:
     """Keep what the host saw of itself; if it saw nothing, what was seen from here stands."""
     seen = all_seen[0] if all_seen else None
     for second in all_seen[1:]:

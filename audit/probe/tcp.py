@@ -35,7 +35,7 @@ _KINDS: Final[dict[int, FailureKind]] = {
 }
 
 
-class Fault(Exception):
+class ProbeError(Exception):
     """What went wrong at an address, at which stage, in one line."""
 
     def __init__(self, stage: Stage, kind: FailureKind, detail: str) -> None:
@@ -54,7 +54,7 @@ class Stopped(Exception):
     """The run is being ended: what is under way is dropped."""
 
 
-class Wire:
+class TcpConnection:
     """A connection to one address; `begin` sets the stage and its deadline, `heard` is what came since then."""
 
     def __init__(self, *, ends: float, halt: threading.Event, max_bytes: int) -> None:
@@ -135,7 +135,7 @@ class Wire:
             self.heard += octets
             self._received += len(octets)
             if self._received > self._max_bytes:
-                raise Fault(self.stage, "too-much", f"{self._received} bytes came, and still not {self.awaiting}")
+                raise ProbeError(self.stage, "too-much", f"{self._received} bytes came, and still not {self.awaiting}")
             return octets
 
     def pending(self) -> bytes:
@@ -145,10 +145,10 @@ class Wire:
         except OSError:
             return b""
 
-    def closed(self) -> Fault:
+    def closed(self) -> ProbeError:
         """Return the fault of a server that has closed here."""
         came = f"after {len(self.heard)} bytes" if self.heard else "without a word"
-        return Fault(self.stage, "closed", f"the server closed the connection {came}, instead of {self.awaiting}")
+        return ProbeError(self.stage, "closed", f"the server closed the connection {came}, instead of {self.awaiting}")
 
     @property
     def _open(self) -> socket.socket:
@@ -163,7 +163,7 @@ class Wire:
                 raise Stopped
             left = self._until - time.monotonic()
             if left <= 0:
-                raise Fault(self.stage, "timeout", self._too_late())
+                raise ProbeError(self.stage, "timeout", self._too_late())
             if self._poll.poll(min(left, _SLICE_S) * 1000):
                 return
 
@@ -174,10 +174,12 @@ class Wire:
 
     def _lost(self, error: OSError) -> NoReturn:
         if error.errno not in _RESET:
-            raise Fault(self.stage, "closed", f"the connection was lost: {error.strerror}") from error
+            raise ProbeError(self.stage, "closed", f"the connection was lost: {error.strerror}") from error
         if self._received or self._has_spoken:  # one that closes with our words unread resets, too
-            raise Fault(self.stage, "closed", f"the server reset the connection instead of {self.awaiting}") from error
-        raise Fault(self.stage, "refused", "the server reset the connection before a byte") from error
+            raise ProbeError(
+                self.stage, "closed", f"the server reset the connection instead of {self.awaiting}"
+            ) from error
+        raise ProbeError(self.stage, "refused", "the server reset the connection before a byte") from error
 
     def _refuse_connect(self, number: int, family: socket.AddressFamily) -> NoReturn:
         kind = _KINDS.get(number, "unreachable")
@@ -185,8 +187,10 @@ class Wire:
             kind = "no-family"
         if kind == "no-family":
             version = "IPv6" if family == socket.AF_INET6 else "IPv4"
-            raise Fault("connect", kind, f"this machine has no {version} to try it with ({errno.errorcode[number]})")
-        raise Fault("connect", kind, os.strerror(number).lower())
+            raise ProbeError(
+                "connect", kind, f"this machine has no {version} to try it with ({errno.errorcode[number]})"
+            )
+        raise ProbeError("connect", kind, os.strerror(number).lower())
 
 
 def has_route(family: socket.AddressFamily) -> bool:

@@ -47,7 +47,7 @@ class _Raised:
         job.failed(self.error)
 
 
-class Crew:
+class BoundedThreadPool:
     """Threads for jobs. Only the calling thread uses it; `halt` makes the jobs under way end early."""
 
     def __init__(self, size: int, per_place: int, halt: threading.Event) -> None:

@@ -17,7 +17,7 @@ from audit.endpoint import Endpoint, to_address
 from audit.observation import Handshake
 from audit.probe.first_flight import read_flight
 from audit.probe.starttls import excerpt
-from audit.probe.tcp import Fault, Wire
+from audit.probe.tcp import ProbeError, TcpConnection
 
 _CIPHERS: Final = b"ALL:!aNULL:@SECLEVEL=0"
 """Everything with a certificate: Postfix prefers an anonymous suite where it is offered one, and then sends none."""
@@ -94,10 +94,12 @@ def _note_secret(connection: SSL.Connection, line: bytes) -> None:
     connection.get_app_data().key_log.append(line)
 
 
-class Conversation:
+class TlsConnection:
     """TLS over a wire. `is_upgrade`: it follows plain text, so that plain text within it has been injected."""
 
-    def __init__(self, wire: Wire, context: SSL.Context, endpoint: Endpoint, *, is_upgrade: bool = False) -> None:
+    def __init__(
+        self, wire: TcpConnection, context: SSL.Context, endpoint: Endpoint, *, is_upgrade: bool = False
+    ) -> None:
         """Prepare the ClientHello: with SNI for a name, without for an address (RFC 6066 3)."""
         self._wire = wire
         self._is_upgrade = is_upgrade
@@ -125,7 +127,7 @@ class Conversation:
         """
         try:
             self.complete()
-        except Fault as fault:
+        except ProbeError as fault:
             shown = read_flight(bytes(self._wire.heard), self._notes.key_log)
             if shown is None or not _is_observed(fault):
                 raise
@@ -191,7 +193,7 @@ class Conversation:
             self._flush()
             return False
         except SSL.Error:
-            with contextlib.suppress(Fault):
+            with contextlib.suppress(ProbeError):
                 self._flush()  # our alert, so that the server logs the right reason
             raise
         self._flush()
@@ -219,33 +221,33 @@ class Conversation:
         self._tls.bio_write(octets)
 
 
-class _UnreadableCertificate(Fault):
+class _UnreadableCertificate(ProbeError):
     """The server's certificate was received, and OpenSSL cannot read it."""
 
 
-def _is_observed(fault: Fault) -> bool:
+def _is_observed(fault: ProbeError) -> bool:
     hung_up = fault.kind in ("alert", "closed", "refused")
     return hung_up or isinstance(fault, _UnreadableCertificate)
 
 
-def _not_tls(octets: bytes, *, is_upgrade: bool) -> Fault:
+def _not_tls(octets: bytes, *, is_upgrade: bool) -> ProbeError:
     if is_upgrade:
-        return Fault("starttls", "injected", f"plain bytes come before the handshake: {excerpt(octets)}")
+        return ProbeError("starttls", "injected", f"plain bytes come before the handshake: {excerpt(octets)}")
     if _PLAIN.match(octets):
-        return Fault("handshake", "plaintext", f"the port answers in plain text: {excerpt(octets)}")
-    return Fault("handshake", "garbage", f"no TLS: {excerpt(octets)}")
+        return ProbeError("handshake", "plaintext", f"the port answers in plain text: {excerpt(octets)}")
+    return ProbeError("handshake", "garbage", f"no TLS: {excerpt(octets)}")
 
 
-def _fault_of(error: SSL.Error) -> Fault:
+def _fault_of(error: SSL.Error) -> ProbeError:
     reasons = [reason for _, _, reason in error.args[0]] if error.args else []
     said = "; ".join(dict.fromkeys(reasons)) or "OpenSSL gives no reason"
     if _NO_SHARED.search(said):
-        return Fault("handshake", "no-shared", f"no TLS version or cipher in common: {said}")
+        return ProbeError("handshake", "no-shared", f"no TLS version or cipher in common: {said}")
     if "excessive message size" in said:
-        return Fault("handshake", "too-much", "the server sends more than 100 KiB of certificates")
+        return ProbeError("handshake", "too-much", "the server sends more than 100 KiB of certificates")
     alert = _ALERT.match(reasons[-1]) if reasons else None
     if alert:
         name = (alert[1] or alert[2]).replace(" ", "_")
-        return Fault("handshake", "alert", f"the server ends the handshake with the alert {name}")
-    kind = _UnreadableCertificate if _UNREADABLE.search(said) else Fault
+        return ProbeError("handshake", "alert", f"the server ends the handshake with the alert {name}")
+    kind = _UnreadableCertificate if _UNREADABLE.search(said) else ProbeError
     return kind("handshake", "broken", f"the handshake cannot be followed: {said}")

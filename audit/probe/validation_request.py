@@ -23,7 +23,17 @@ from audit.analysis.addresses import is_link_local
 from audit.observation import Accident, DnsView, Door, Observation
 from audit.observation.website import VALIDATION
 from audit.probe.dns.resolver import resolve
-from audit.probe.http_client import Answer, Bounds, Place, Question, Refused, ask, connect, place_of, wrap
+from audit.probe.http_client import (
+    FetchError,
+    HttpRequest,
+    HttpResponse,
+    ParsedUrl,
+    RequestLimits,
+    connect,
+    parse_url,
+    send_request,
+    wrap,
+)
 from audit.probe.target import Limits
 from audit.probe.tcp import Stopped, has_route
 from audit.x509.identifiers import host_name_faults
@@ -38,7 +48,9 @@ _PORTS: Final = (80, 443)
 _NO_WAY: Final = (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
 
 
-def look_at_doors(hosts: Sequence[Observation], limits: Limits, stop: threading.Event) -> tuple[Observation, ...]:
+def probe_validation_paths(
+    hosts: Sequence[Observation], limits: Limits, stop: threading.Event
+) -> tuple[Observation, ...]:
     """Return the observations, those of panel's servers with where their names lead and what answers there.
 
     Hosts are asked at the same time, the addresses of one as well; raises Stopped where `stop` is set meanwhile.
@@ -63,14 +75,16 @@ def _look(seen: Observation, limits: Limits, stop: threading.Event) -> Observati
     view: DnsView = resolve(server.fqdn, limits, stop)
     url = f"http://{server.fqdn}{VALIDATION}{secrets.token_hex(16).upper()}.txt"
     with ThreadPoolExecutor(_ADDRESSES, "sslaudit-door") as pool:
-        found = pool.map(lambda address: tuple(knock(url, address, limits, stop)), view.addresses[:_ADDRESSES])
+        found = pool.map(
+            lambda address: tuple(probe_validation_path(url, address, limits, stop)), view.addresses[:_ADDRESSES]
+        )
         doors = tuple(door for doors in found for door in doors)
     return replace(seen, dns=view, doors=doors, connections=seen.connections + len(doors))
 
 
-def knock(url: str, address: str, limits: Limits, stop: threading.Event) -> Iterator[Door]:
+def probe_validation_path(url: str, address: str, limits: Limits, stop: threading.Event) -> Iterator[Door]:
     """Yield what answers at an address, and where it redirects what answers there; the last is where that ends."""
-    bounds = Bounds(time.monotonic() + limits.timeout_s, _PEEK, stop, only_peeks=True)
+    bounds = RequestLimits(time.monotonic() + limits.timeout_s, _PEEK, stop, only_peeks=True)
     if is_link_local(address):
         yield Door(url, address, detail=NEVER_ASKED)
         return
@@ -78,9 +92,9 @@ def knock(url: str, address: str, limits: Limits, stop: threading.Event) -> Iter
     while url and url not in asked and len(asked) <= MAX_HOPS:
         asked.add(url)
         try:
-            place = place_of(url)
+            place = parse_url(url)
             answer = _asked(place, address, url, bounds)
-        except Refused as error:
+        except FetchError as error:
             if error.kind == "stopped":
                 raise Stopped from error
             yield Door(url, address, detail=str(error), can_tell=not _is_ours(error, address))
@@ -91,27 +105,27 @@ def knock(url: str, address: str, limits: Limits, stop: threading.Event) -> Iter
         url = _led(url, place, answer)
 
 
-def _asked(place: Place, address: str, url: str, bounds: Bounds) -> Answer:
+def _asked(place: ParsedUrl, address: str, url: str, bounds: RequestLimits) -> HttpResponse:
     with ExitStack() as stack:
         connection = stack.enter_context(closing(connect(address, place.port, bounds)))
         if place.scheme == "https":
             connection = stack.enter_context(closing(wrap(connection, place.host, bounds)))
-        return ask(connection, place, Question(url), bounds)
+        return send_request(connection, place, HttpRequest(url), bounds)
 
 
-def _led(url: str, place: Place, answer: Answer) -> str:
+def _led(url: str, place: ParsedUrl, answer: HttpResponse) -> str:
     """Return where an answer leads to under the same name; nothing where it leads to none, or elsewhere."""
     if answer.status not in _REDIRECTS or not answer.location:
         return ""
     try:
         led = urljoin(url, answer.location)
-        there = place_of(led)
-    except (Refused, ValueError):
+        there = parse_url(led)
+    except (FetchError, ValueError):
         return ""
     return led if there.host.lower() == place.host.lower() and there.port in _PORTS else ""
 
 
-def _is_ours(error: Refused, address: str) -> bool:
+def _is_ours(error: FetchError, address: str) -> bool:
     """Tell whether it failed for this machine's want of a way to addresses of that kind."""
     cause = error.__cause__
     family = socket.AF_INET6 if ":" in address else socket.AF_INET

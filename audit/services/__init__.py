@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from audit.services import apache, cpanel, dovecot, exim, nginx, postfix, proftpd, pureftpd, vsftpd
-from audit.services.model import Dump, Laid, Layout, Listener, NamedFile, Section, Service
+from audit.services.model import ConfigDump, Listener, NamedFile, Panel, PanelService, Section, Service
 
 SERVICES: Final[tuple[Service, ...]] = (
     nginx.SERVICE,
@@ -17,6 +17,6 @@ SERVICES: Final[tuple[Service, ...]] = (
     vsftpd.SERVICE,
     proftpd.SERVICE,
 )
-LAYOUTS: Final[tuple[Layout, ...]] = (cpanel.LAYOUT,)
+LAYOUTS: Final[tuple[Panel, ...]] = (cpanel.LAYOUT,)
 
-__all__ = ["LAYOUTS", "SERVICES", "Dump", "Laid", "Layout", "Listener", "NamedFile", "Section", "Service"]
+__all__ = ["LAYOUTS", "SERVICES", "ConfigDump", "Listener", "NamedFile", "Panel", "PanelService", "Section", "Service"]

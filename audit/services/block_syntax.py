@@ -18,13 +18,13 @@ _WRITTEN = re.compile(r"\\([\\\"'])")
 
 
 @dataclass(slots=True)
-class Part:
+class Block:
     """The main configuration or a section: its kind in small letters, its arguments, its directives and sections."""
 
     kind: str = ""
     arguments: tuple[str, ...] = ()
     directives: list[tuple[str, tuple[str, ...]]] = field(default_factory=list)
-    parts: list[Part] = field(default_factory=list)
+    parts: list[Block] = field(default_factory=list)
 
     def values(self, name: str) -> list[tuple[str, ...]]:
         """Return the arguments of each directive of that name, in order."""
@@ -46,9 +46,9 @@ class Reading:
     variables: Mapping[str, str] = field(default_factory=dict)
 
 
-def parse(reading: Reading, path: str) -> Part:
+def parse(reading: Reading, path: str) -> Block:
     """Return the whole configuration that begins in a file, its includes put in place."""
-    root = Part()
+    root = Block()
     stack = [root]
     for line in _lines(reading, path, 0):
         opened = re.fullmatch(r"<(?P<kind>\w+)\s*(?P<rest>.*?)>?", line)
@@ -56,26 +56,26 @@ def parse(reading: Reading, path: str) -> Part:
             if len(stack) > 1:
                 stack.pop()
         elif opened:
-            above = stack[-1] if len(stack) <= _NESTING else Part()
+            above = stack[-1] if len(stack) <= _NESTING else Block()
             stack.append(_section(reading, above, opened["kind"].lower(), _words(opened["rest"])))
         else:
             name, *arguments = _words(line) or [""]
             stack[-1].directives.append((name.lower(), tuple(arguments)))
             if name.lower() == "use":  # a macro makes parts too, and their order matters
-                stack[-1].parts.append(Part("use", tuple(arguments)))
+                stack[-1].parts.append(Block("use", tuple(arguments)))
     return root
 
 
-def _section(reading: Reading, above: Part, kind: str, arguments: list[str]) -> Part:
+def _section(reading: Reading, above: Block, kind: str, arguments: list[str]) -> Block:
     """Return where the directives of a section go: into the part above where its condition holds, or nowhere."""
     if kind in ("ifmodule", "ifversion", "ifclass", "iffile", "global"):
         negated = bool(arguments) and arguments[0].startswith("!")
-        return Part() if negated else above  # a module that is configured is taken to be loaded
+        return Block() if negated else above  # a module that is configured is taken to be loaded
     if kind == "ifdefine":
         name = arguments[0] if arguments else ""
         holds = (name.lstrip("!") in reading.defined) != name.startswith("!")
-        return above if holds else Part()
-    part = Part(kind, tuple(arguments))
+        return above if holds else Block()
+    part = Block(kind, tuple(arguments))
     above.parts.append(part)
     return part
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from audit.services.config_files import to_port
-from audit.services.model import ANY, Dump, Listener, NamedFile, Section, Service, pair
+from audit.services.model import ANY, ConfigDump, Listener, NamedFile, Section, Service, pair
 
 _NEEDED: Final = ("protocols", "listen", "ssl", "ssl_cert", "ssl_key", "ssl_server_cert_file", "ssl_server_key_file",
                   "port", "address", "ssl_alt_cert", "ssl_alt_key", "cert_file", "key_file")  # fmt: skip
@@ -37,7 +37,7 @@ class Block:
         return (block for block in self.blocks if block.kind == kind)
 
 
-def read(dump: Dump) -> tuple[Listener, ...]:
+def read(dump: ConfigDump) -> tuple[Listener, ...]:
     """Return the listeners of imap, pop3 and submission: TLS from the start or by STARTTLS."""
     whole = dump.sections.get("dump", Section("", None))
     text = whole.text if whole.rc == 0 else dump.text("files")

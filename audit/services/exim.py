@@ -10,12 +10,12 @@ from collections.abc import Iterator
 from typing import Final
 
 from audit.services.config_files import to_port
-from audit.services.model import ANY, Dump, Listener, NamedFile, Service, pair
+from audit.services.model import ANY, ConfigDump, Listener, NamedFile, Service, pair
 
 _PORTS: Final = {"smtp": 25, "smtps": 465, "ssmtp": 465, "submission": 587, "submissions": 465}
 
 
-def read(dump: Dump) -> tuple[Listener, ...]:
+def read(dump: ConfigDump) -> tuple[Listener, ...]:
     """Return the listeners of exim's daemon: SMTP by STARTTLS, and TLS from the start where it is so configured."""
     options = _options(dump.text("dump"))
     if not options and not dump.words:
@@ -78,7 +78,9 @@ def _ports(text: str) -> list[int]:
     return [to_port(item) or _PORTS.get(item, 0) for item in _items(text) if _is_port(item)]
 
 
-def _named(dump: Dump, options: dict[str, str], scheme: str, place: tuple[int, tuple[str, ...]]) -> Iterator[Listener]:
+def _named(
+    dump: ConfigDump, options: dict[str, str], scheme: str, place: tuple[int, tuple[str, ...]]
+) -> Iterator[Listener]:
     port, addresses = place
     base = _files(dump, options, "")
     yield Listener(scheme, port, addresses, (), *base)
@@ -88,7 +90,7 @@ def _named(dump: Dump, options: dict[str, str], scheme: str, place: tuple[int, t
             yield Listener(scheme, port, addresses, (name,), files, unread)
 
 
-def _files(dump: Dump, options: dict[str, str], name: str) -> tuple[tuple[NamedFile, ...], tuple[str, ...]]:
+def _files(dump: ConfigDump, options: dict[str, str], name: str) -> tuple[tuple[NamedFile, ...], tuple[str, ...]]:
     certificates, unread = _expanded(dump, options, "tls_certificate", name)
     keys, also = _expanded(dump, options, "tls_privatekey", name)
     files: list[NamedFile] = []
@@ -98,7 +100,7 @@ def _files(dump: Dump, options: dict[str, str], name: str) -> tuple[tuple[NamedF
     return tuple(files), (*unread, *also)
 
 
-def _expanded(dump: Dump, options: dict[str, str], option: str, name: str) -> tuple[list[str], tuple[str, ...]]:
+def _expanded(dump: ConfigDump, options: dict[str, str], option: str, name: str) -> tuple[list[str], tuple[str, ...]]:
     raw = options.get(option, "")
     if "$" not in raw:
         return [path for path in _items(raw) if path.startswith("/")], ()

@@ -53,7 +53,7 @@ class Section:
 
 
 @dataclass(frozen=True, slots=True)
-class Dump:
+class ConfigDump:
     """What the script of one service printed for one running instance of it, or for its configuration at rest."""
 
     sections: Mapping[str, Section] = field(default_factory=dict)
@@ -77,7 +77,7 @@ def shell_script(name: str) -> str:
     return re.sub(r"^[ \t]*(?:#.*\n)?", "", text, flags=re.MULTILINE)
 
 
-def no_websites(dump: Dump) -> tuple[Website, ...]:
+def no_websites(dump: ConfigDump) -> tuple[Website, ...]:
     """Return the websites of a service that is no web server."""
     del dump
     return ()
@@ -93,8 +93,8 @@ class Service:
     name: str
     processes: tuple[str, ...]  # what /proc/PID/comm says, at most 15 characters of it
     options: tuple[str, ...]
-    read: Callable[[Dump], tuple[Listener, ...]]
-    websites: Callable[[Dump], tuple[Website, ...]] = no_websites
+    read: Callable[[ConfigDump], tuple[Listener, ...]]
+    websites: Callable[[ConfigDump], tuple[Website, ...]] = no_websites
 
     @property
     def script(self) -> str:
@@ -113,7 +113,7 @@ def pair(certificate: str | None, key: str | None = None, chain: str | None = No
 
 
 @dataclass(frozen=True, slots=True)
-class Laid:
+class PanelService:
     """A service on a host: what it listens on or would, and whether it runs."""
 
     service: str
@@ -122,7 +122,7 @@ class Laid:
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
+class Panel:
     """A row of the table of layouts.
 
     `mark` is a file that is there where the panel is, and says its version. `values` are the variables, as words, of
@@ -137,9 +137,9 @@ class Layout:
     name: str
     mark: str
     values: Mapping[str, tuple[str, ...]]
-    kept: Callable[[Dump, Laid], tuple[Listener, ...]]
-    services: Callable[[Dump, Sequence[Laid]], tuple[Laid, ...]]
-    websites: Callable[[Dump, str, Sequence[Website]], tuple[Website, ...]]
+    kept: Callable[[ConfigDump, PanelService], tuple[Listener, ...]]
+    services: Callable[[ConfigDump, Sequence[PanelService]], tuple[PanelService, ...]]
+    websites: Callable[[ConfigDump, str, Sequence[Website]], tuple[Website, ...]]
     word: Callable[[str, Iterable[InstalledFile]], str | None]
 
     @property

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from audit.services.config_files import to_port
-from audit.services.model import ANY, ANY_IPV4, ANY_IPV6, Dump, Listener, NamedFile, Section, Service, pair
+from audit.services.model import ANY, ANY_IPV4, ANY_IPV6, ConfigDump, Listener, NamedFile, Section, Service, pair
 
 _PORTS: Final = {"smtp": 25, "smtps": 465, "submission": 587, "submissions": 465}
 _PAIRS: Final = (
@@ -21,7 +21,7 @@ _PAIRS: Final = (
 )
 
 
-def read(dump: Dump) -> tuple[Listener, ...]:
+def read(dump: ConfigDump) -> tuple[Listener, ...]:
     """Return the smtpd services of master.cf as listeners, each as it is and under each name with a certificate."""
     main = dict(_settings(dump.text("main")))
     overrides = dict(_settings(dump.text("overrides")))
@@ -43,7 +43,7 @@ def _settings(text: str) -> Iterator[tuple[str, str]]:
             yield key.strip(), value.strip()
 
 
-def _listeners(dump: Dump, service: str, settings: Mapping[str, str]) -> Iterator[Listener]:
+def _listeners(dump: ConfigDump, service: str, settings: Mapping[str, str]) -> Iterator[Listener]:
     match = re.fullmatch(r"(?:(?P<host>\[[^\]]+\]|[^:\[\]]+):)?(?P<port>[\w-]+)", service)
     port = match["port"] if match else ""
     number = to_port(port) or _PORTS.get(port)
@@ -58,7 +58,7 @@ def _listeners(dump: Dump, service: str, settings: Mapping[str, str]) -> Iterato
         yield Listener(scheme, number, addresses, (name,), files)
 
 
-def _unread(dump: Dump, table: str) -> Iterator[str]:
+def _unread(dump: ConfigDump, table: str) -> Iterator[str]:
     """Yield that certificates are looked up in a table whose text was not read, and why if the host printed that."""
     section = dump.sections.get(f"sni:{table}", Section(""))
     if section.rc or not section.text:
@@ -66,7 +66,7 @@ def _unread(dump: Dump, table: str) -> Iterator[str]:
         yield f"postfix looks certificates up by name in {table}{why}"
 
 
-def _by_name(dump: Dump, maps: list[str]) -> dict[str, tuple[NamedFile, ...]]:
+def _by_name(dump: ConfigDump, maps: list[str]) -> dict[str, tuple[NamedFile, ...]]:
     """Return the files of each concrete name; the first table that has a name decides, a leading dot is a pattern."""
     found: dict[str, tuple[NamedFile, ...]] = {}
     tables = (dump.sections.get(f"sni:{one}", Section("")) for one in maps)
@@ -82,7 +82,7 @@ def _words(text: str) -> list[str]:
     return [word for word in re.split(r"[\s,]+", text) if word]
 
 
-def _files(dump: Dump, settings: Mapping[str, str]) -> tuple[NamedFile, ...]:
+def _files(dump: ConfigDump, settings: Mapping[str, str]) -> tuple[NamedFile, ...]:
     chain_files = _words(settings.get("smtpd_tls_chain_files", ""))
     if chain_files:
         return _chain_files(dump, chain_files)
@@ -95,7 +95,7 @@ def _files(dump: Dump, settings: Mapping[str, str]) -> tuple[NamedFile, ...]:
     return tuple(files)
 
 
-def _chain_files(dump: Dump, paths: list[str]) -> tuple[NamedFile, ...]:
+def _chain_files(dump: ConfigDump, paths: list[str]) -> tuple[NamedFile, ...]:
     """Return the pairs in a list of files: a key, then its certificates, in one file or in one after another.
 
     What could not be looked into may hold either.

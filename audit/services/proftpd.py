@@ -11,9 +11,9 @@ from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import Final
 
-from audit.services.block_syntax import Part, Reading, parse
+from audit.services.block_syntax import Block, Reading, parse
 from audit.services.config_files import split_files, to_port, unreadable
-from audit.services.model import ANY, Dump, Listener, NamedFile, Service, pair
+from audit.services.model import ANY, ConfigDump, Listener, NamedFile, Service, pair
 
 _PAIRS: Final = (
     ("TLSRSACertificateFile", "TLSRSACertificateKeyFile"),
@@ -22,7 +22,7 @@ _PAIRS: Final = (
 )
 
 
-def read(dump: Dump) -> tuple[Listener, ...]:
+def read(dump: ConfigDump) -> tuple[Listener, ...]:
     """Return the listeners of proftpd: the main server and each `<VirtualHost>`."""
     text = dump.text("files")
     files = split_files(text)
@@ -39,7 +39,7 @@ def read(dump: Dump) -> tuple[Listener, ...]:
     return tuple(replace(one, unread=unreadable(text)) for one in found)
 
 
-def _of(root: Part, part: Part) -> Iterator[Listener]:
+def _of(root: Block, part: Block) -> Iterator[Listener]:
     port = to_port(part.last("Port") or "21")
     if not port:
         return
@@ -52,7 +52,7 @@ def _of(root: Part, part: Part) -> Iterator[Listener]:
     yield Listener(scheme, port, tuple(filter(None, addresses)), tuple(filter(None, names)), files)
 
 
-def _files(part: Part) -> tuple[NamedFile, ...]:
+def _files(part: Block) -> tuple[NamedFile, ...]:
     chain = part.last("TLSCertificateChainFile")
     files: list[NamedFile] = []
     for certificate, key in _PAIRS:

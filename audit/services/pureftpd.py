@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from audit.services.config_files import to_port
-from audit.services.model import ANY, Dump, Listener, NamedFile, Service, pair
+from audit.services.model import ANY, ConfigDump, Listener, NamedFile, Service, pair
 
 _DEFAULT_FILE: Final = "/etc/ssl/private/pure-ftpd.pem"  # compiled in by Debian and RHEL alike
 _OPTIONS: Final = {
@@ -20,7 +20,7 @@ _OPTIONS: Final = {
 }  # fmt: skip
 
 
-def read(dump: Dump) -> tuple[Listener, ...]:
+def read(dump: ConfigDump) -> tuple[Listener, ...]:
     """Return the listener of pure-ftpd: FTP with AUTH TLS; without a certificate where TLS is off."""
     words = dump.words
     hidden = "(SERVER)" in words  # pure-ftpd writes its role over its arguments

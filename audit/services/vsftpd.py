@@ -8,12 +8,12 @@ from __future__ import annotations
 from typing import Final
 
 from audit.services.config_files import split_files, to_port, unreadable
-from audit.services.model import ANY_IPV4, ANY_IPV6, Dump, Listener, NamedFile, Service, pair
+from audit.services.model import ANY_IPV4, ANY_IPV6, ConfigDump, Listener, NamedFile, Service, pair
 
 _DEFAULT_FILE: Final = "/usr/share/ssl/certs/vsftpd.pem"
 
 
-def read(dump: Dump) -> tuple[Listener, ...]:
+def read(dump: ConfigDump) -> tuple[Listener, ...]:
     """Return the listener of vsftpd: AUTH TLS, or TLS from the start with `implicit_ssl`."""
     text = dump.text("files")
     settings: dict[str, str] = {}

@@ -22,11 +22,11 @@ import pytest
 
 from audit.config import BadConfiguration
 from audit.config.arguments import USAGE_ERROR, Parser
-from pytest_sslaudit.cli.console import Voice, write_line
+from pytest_sslaudit.cli.console import Console, write_line
 from pytest_sslaudit.cli.cpanel_run import WAIT_S, PanelRun, wait_for_panel
 from pytest_sslaudit.cli.local_server import find_configuration, own_command, report_folder
-from pytest_sslaudit.cli.narrator import Spoken
-from remediate.state.lock import Held, locked
+from pytest_sslaudit.cli.narrator import Narrator
+from remediate.state.lock import LockHeld, locked
 
 INTERRUPTED: Final = 2
 TRY_LATER: Final = 75
@@ -41,7 +41,7 @@ def main(arguments: Sequence[str] | None = None, *, wait_s: float = WAIT_S) -> i
         return _checked(options, wait_s)
     except (BadConfiguration, OSError) as error:
         return _refuse(str(error), USAGE_ERROR)
-    except Held as held:
+    except LockHeld as held:
         return _refuse(f"nothing was done: {held}", TRY_LATER)
     except KeyboardInterrupt:
         return _refuse("interrupted; the next run goes on where this one ended", INTERRUPTED)
@@ -77,11 +77,11 @@ def _checked(options: argparse.Namespace, wait_s: float) -> int:
         if busy:
             return _refuse(f"nothing was done: {busy} is still running; the next run looks again", TRY_LATER)
         log = stack.enter_context((folder / "checkallsslcerts.log").open("w", encoding="utf-8"))
-        spoken = Spoken(Voice(sys.stdout, log, options.verbose), again(configuration), folder)
+        spoken = Narrator(Console(sys.stdout, log, options.verbose), again(configuration), folder)
         return _session(_arguments(options, configuration, folder), spoken)
 
 
-def _session(arguments: Sequence[str], spoken: Spoken) -> int:
+def _session(arguments: Sequence[str], spoken: Narrator) -> int:
     """Run pytest in this process, where signals and the exit status are its own; no page of it is printed."""
     os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
     os.environ.pop("PYTEST_ADDOPTS", None)
@@ -120,7 +120,7 @@ def _refuse(line: str, status: int) -> int:
 if __name__ == "__main__":
     sys.exit(main())
 
-__all__ = ["Held", "alone"]
+__all__ = ["LockHeld", "alone"]
 
 
 def alone(folder: Path, now: datetime) -> AbstractContextManager[None]:

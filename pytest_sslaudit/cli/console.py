@@ -14,7 +14,7 @@ from typing import TextIO
 
 
 @dataclass
-class Voice:
+class Console:
     """Lines to a stream and to a log; details only to the log, unless they are asked for."""
 
     stream: TextIO

@@ -12,7 +12,7 @@ import pytest
 
 from audit.text import listing, moment, one_line, sentence
 from audit.verdict import Verdict
-from pytest_sslaudit.cli.console import Voice
+from pytest_sslaudit.cli.console import Console
 from pytest_sslaudit.cli.local_server import with_defaults
 from pytest_sslaudit.controller import Controller
 from pytest_sslaudit.reports.results_file import result_of
@@ -21,10 +21,10 @@ from pytest_sslaudit.reports.totals import Tally
 from pytest_sslaudit.run_state import KEY, Run
 from pytest_sslaudit.settings import Begun
 from remediate.cli.output import Moment, moment_line
-from remediate.model.audit_results import Evidence
+from remediate.model.audit_results import AuditResults
 from remediate.model.case import Case, Reason, Repair, Step, StepState
 from remediate.model.options import chosen_issuer, issuer_kind
-from remediate.model.plan import Explained, Plan, WaitingCase
+from remediate.model.plan import NotRepairable, Plan, WaitingCase
 
 STORE: Final = "the cPanel Store"
 PANEL: Final = ("cpanel", "dovecot", "exim", "ftp")
@@ -58,10 +58,10 @@ _WITHOUT_ISSUER: Final[Mapping[Repair, str]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Teller:
+class Wording:
     """What was seen of each service, and who issues: the name and the kind of its section."""
 
-    evidence: Evidence
+    evidence: AuditResults
     issuer: str | None
     kind: str | None
 
@@ -105,7 +105,7 @@ class Teller:
         return tuple(one for one in case.reasons if self.service(one.endpoint) == service) or case.reasons
 
 
-def lines_of(plan: Plan, teller: Teller) -> Iterator[str]:
+def lines_of(plan: Plan, teller: Wording) -> Iterator[str]:
     """Yield what is attempted, then why and how; what waits and why; what is left as it is and why."""
     attempts = sorted(_attempts(plan, teller))
     yield from (text for _, _, text in attempts)
@@ -119,7 +119,7 @@ def lines_of(plan: Plan, teller: Teller) -> Iterator[str]:
         yield "There is nothing that the system will attempt to replace."
 
 
-def _attempts(plan: Plan, teller: Teller) -> Iterator[tuple[int, str, str]]:
+def _attempts(plan: Plan, teller: Wording) -> Iterator[tuple[int, str, str]]:
     """Yield for each service of each case its place in the panel's order, its name, and the sentence."""
     for case in plan.cases:
         for service in case.services:
@@ -135,14 +135,14 @@ def _how(case: Case) -> Iterator[str]:
         yield f"  because {one_line(f'{reason.endpoint}: {reason.check}: {reason.message}')}"
 
 
-def _waits(waiting: WaitingCase, teller: Teller) -> Iterator[str]:
+def _waits(waiting: WaitingCase, teller: Wording) -> Iterator[str]:
     why = sentence([blocker.text for blocker in waiting.blocked_by])
     for service in waiting.case.services:
         where = teller.named(waiting.case, service)
         yield one_line(f"The system will not replace the certificate for the {where} now: {why}.")
 
 
-def _well(explained: Iterable[Explained], teller: Teller) -> Iterator[str]:
+def _well(explained: Iterable[NotRepairable], teller: Wording) -> Iterator[str]:
     """Yield a line for each service of which an endpoint is well."""
     found: dict[str, list[datetime]] = {}
     for one in explained:
@@ -164,10 +164,10 @@ def _left(plan: Plan) -> Iterator[str]:
         yield one_line(f"{one.endpoint}: {one.check}: {finding}")
 
 
-class Spoken:
+class Narrator:
     """The hooks of a run that the command began. `again` is what continues it, `folder` where its reports are kept."""
 
-    def __init__(self, voice: Voice, again: tuple[str, ...], folder: Path) -> None:
+    def __init__(self, voice: Console, again: tuple[str, ...], folder: Path) -> None:
         """Say nothing yet."""
         self._voice, self._again, self._folder = voice, again, folder
         self._traces: list[str] = []
@@ -177,7 +177,7 @@ class Spoken:
         """Fill in what the server's configuration leaves open."""
         return Begun(with_defaults(configuration, self._folder), "checkallsslcerts", self._again)  # type: ignore[arg-type]  # hooks have no types
 
-    def pytest_sslaudit_planned(self, config: pytest.Config, plan: Plan, evidence: Evidence) -> None:
+    def pytest_sslaudit_planned(self, config: pytest.Config, plan: Plan, evidence: AuditResults) -> None:
         """Say what is attempted, before it is."""
         for line in lines_of(plan, teller_of(config.stash[KEY], evidence)):
             self._voice.say(line, is_detail=True)
@@ -222,8 +222,8 @@ class Spoken:
             yield "; ".join((*totals, where))
 
 
-def teller_of(run: Run, evidence: Evidence) -> Teller:
+def teller_of(run: Run, evidence: AuditResults) -> Wording:
     """Return what tells of a run's plan: what was seen, and who issues."""
     settings = run.settings
     name = chosen_issuer(settings.configuration, settings.issuer)
-    return Teller(evidence, name, issuer_kind(settings.configuration, name))
+    return Wording(evidence, name, issuer_kind(settings.configuration, name))

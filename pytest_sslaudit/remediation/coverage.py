@@ -17,7 +17,7 @@ from pytest_sslaudit.collection import endpoint_of
 _OF_NO_ENDPOINT: Final = ("test_dcv.py", "test_host.py", "test_run.py")  # of hosts and the run: -k may leave them out
 
 
-class Whole:
+class Coverage:
     """What was left out, as far as pytest has told."""
 
     def __init__(self) -> None:

@@ -22,7 +22,7 @@ BEFORE: Final = pytest.StashKey[Result]()
 """What a test came to before the repair, on the item that is judged again."""
 
 
-class Twice:
+class FirstPass:
     """The first reports of the tests that are about endpoints, until they are given out."""
 
     def __init__(self) -> None:

@@ -21,8 +21,8 @@ from audit.host.discovery import redacted
 from audit.verdict import Verdict
 from audit.x509.path.trust_store import Anchors
 from pytest_sslaudit.controller import Controller
-from pytest_sslaudit.remediation.coverage import Whole
-from pytest_sslaudit.remediation.first_pass import Twice
+from pytest_sslaudit.remediation.coverage import Coverage
+from pytest_sslaudit.remediation.first_pass import FirstPass
 from pytest_sslaudit.remediation.progress import RepairProgress
 from pytest_sslaudit.remediation.reobserve import observe_again, touched
 from pytest_sslaudit.remediation.result_rows import remediation_rows
@@ -31,16 +31,16 @@ from pytest_sslaudit.reports.results_file import observation_row, row_of
 from pytest_sslaudit.reports.totals import BUG
 from pytest_sslaudit.settings import Settings
 from remediate.cli.output import down_lines, ending_lines, ending_row, plan_lines
-from remediate.model.audit_results import Evidence, gather
+from remediate.model.audit_results import AuditResults, audit_results_of
 from remediate.model.causes import Cause
 from remediate.model.options import Assignment
-from remediate.model.outcome import Ending
+from remediate.model.outcome import CaseResult
 from remediate.model.plan import Plan
-from remediate.notify.report import Upshot
-from remediate.run import Repairs, begin, insist_on_usable, rehearse
+from remediate.notify.report import RunReport
+from remediate.run import Repairs, begin, rehearse, validate_configuration
 from remediate.state.database import UnusableState
 from remediate.state.journal import Journal
-from remediate.state.lock import Held
+from remediate.state.lock import LockHeld
 
 CONTINUED: Final = ("ssh_config", "ssh_identity_file", "ansible_inventory")
 
@@ -51,16 +51,16 @@ class Remediation:
     def __init__(self, config: pytest.Config, controller: Controller) -> None:
         """Refuse what cannot be used before anything is observed; raises pytest.UsageError."""
         self._config, self._controller = config, controller
-        self._twice, self._whole, self._stack = Twice(), Whole(), ExitStack()
+        self._twice, self._whole, self._stack = FirstPass(), Coverage(), ExitStack()
         self._progress = RepairProgress(config)
         self._rows: list[Mapping[str, Any]] = []
         self._repairs: Repairs | None = None
-        self._upshot: Upshot | None = None
+        self._upshot: RunReport | None = None
         self._ended: tuple[str, ...] = ()
         self._told: tuple[str, ...] = ()
         self._is_rehearsal = controller.settings.repair == "dry-run"
         try:
-            insist_on_usable(self._assignment(Anchors({})), only_looks=self._is_rehearsal)
+            validate_configuration(self._assignment(Anchors({})), only_looks=self._is_rehearsal)
         except (BadConfiguration, UnusableState) as error:
             raise pytest.UsageError(str(error)) from error
 
@@ -134,16 +134,16 @@ class Remediation:
                 if results:
                     results.result(report)
 
-    def _evidence(self, items: Sequence[pytest.Item]) -> Evidence:
+    def _evidence(self, items: Sequence[pytest.Item]) -> AuditResults:
         run, summary = self._controller.run, {"kind": "summary"}
         endpoints = (*run.manifest.hosts, *run.manifest.endpoints)
         seen = (run.facts_of(one) for one in endpoints if self._controller.spool.observation(one))
         self._rows += ({"kind": "observation", **observation_row(facts)} for facts in seen)
         unfinished = self._whole.unfinished(self._config, items, self._controller.targets)
         unfinished |= {str(row["endpoint"]) for row in self._rows if row.get("verdict") == Verdict.ERROR}
-        return replace(gather([*self._rows, summary]), unfinished=unfinished)
+        return replace(audit_results_of([*self._rows, summary]), unfinished=unfinished)
 
-    def _repair(self, evidence: Evidence, items: Sequence[pytest.Item]) -> None:
+    def _repair(self, evidence: AuditResults, items: Sequence[pytest.Item]) -> None:
         assignment = self._assignment(self._controller.run.anchors)
         if self._is_rehearsal:
             verbose = self._config.get_verbosity() > 0
@@ -151,14 +151,14 @@ class Remediation:
             return
         try:
             repairs = self._stack.enter_context(begin(assignment))
-        except Held as held:
+        except LockHeld as held:
             self._controller.tally.failed_repairs += 1
             self._progress.say([f"nothing was repaired: {held}"])
             return
         self._repairs, planned = repairs, repairs.plan(evidence)
         self._controller.tally.accidents += planned.accidents
         endings = self._repaired(repairs, planned, evidence)
-        self._upshot = Upshot(planned, endings, evidence, repairs.journal)
+        self._upshot = RunReport(planned, endings, evidence, repairs.journal)
         ids = touched(endings, self._controller.targets)
         if ids:
             observe_again(self._controller, ids)
@@ -166,7 +166,7 @@ class Remediation:
             self._twice.judge_again(items, ids)
         self._write(repairs.journal, endings, evidence)
 
-    def _repaired(self, repairs: Repairs, planned: Plan, evidence: Evidence) -> tuple[Ending, ...]:
+    def _repaired(self, repairs: Repairs, planned: Plan, evidence: AuditResults) -> tuple[CaseResult, ...]:
         tally, progress = self._controller.tally, self._progress
         self._config.hook.pytest_sslaudit_planned(config=self._config, plan=planned, evidence=evidence)
         progress.write(plan_lines(planned) if self._config.get_verbosity() > 0 else list(plan_lines(planned))[:1])
@@ -181,7 +181,7 @@ class Remediation:
         tally.repairs_broken |= any(ending.cause is Cause.RUN_BUG for ending in endings)
         return endings
 
-    def _write(self, journal: Journal, endings: Iterable[Ending], evidence: Evidence) -> None:
+    def _write(self, journal: Journal, endings: Iterable[CaseResult], evidence: AuditResults) -> None:
         """Write what was done to each endpoint, and what it serves now."""
         run = self._controller.run
         seen = (run.facts_of(one) for one in run.manifest.endpoints if str(one) in run.judged_again)
@@ -196,7 +196,7 @@ class Remediation:
     def _tell(self, repairs: Repairs) -> tuple[str, ...]:
         if self._upshot is None:  # interrupted before anything had ended: the next run tells
             return ()
-        after = gather([*self._rows, {"kind": "summary"}]) if self._controller.run.judged_again else None
+        after = audit_results_of([*self._rows, {"kind": "summary"}]) if self._controller.run.judged_again else None
         file = self._controller.settings.results
         results = file.read_bytes() if file else "".join(f"{json.dumps(row)}\n" for row in self._rows).encode()
         refuse = self._controller.tally.refused_contacts.append

@@ -12,10 +12,10 @@ from audit.host.discovery import Discovery, Login, discover
 from audit.probe import Target
 from pytest_sslaudit.controller import Controller
 from pytest_sslaudit.targets import knocked
-from remediate.model.outcome import Ending
+from remediate.model.outcome import CaseResult
 
 
-def touched(endings: Iterable[Ending], targets: Sequence[Target]) -> frozenset[str]:
+def touched(endings: Iterable[CaseResult], targets: Sequence[Target]) -> frozenset[str]:
     """Return the ids of all endpoints of the services that were worked on, and of their hosts.
 
     A service that was reloaded may serve something else on every endpoint, not only on those that were repaired.

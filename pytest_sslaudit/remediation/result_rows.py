@@ -6,13 +6,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from audit.json_codec import format_time
-from remediate.model.audit_results import Evidence
-from remediate.model.outcome import Ending
+from remediate.model.audit_results import AuditResults
+from remediate.model.outcome import CaseResult
 from remediate.state.journal import Event
 
 
 def remediation_rows(
-    ending: Ending, events: Iterable[Event], before: Evidence, after: Mapping[str, str | None]
+    ending: CaseResult, events: Iterable[Event], before: AuditResults, after: Mapping[str, str | None]
 ) -> Iterator[dict[str, Any]]:
     """Give a row for each endpoint of a case; `after` are the leaves that are served now."""
     case = ending.case

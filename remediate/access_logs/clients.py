@@ -12,7 +12,7 @@ from typing import Final, Literal
 
 from audit.firewall.exposure import LISTED, TODAY_SAYS
 from audit.text import listing, sentence
-from remediate.access_logs.parser import Noted, Visit
+from remediate.access_logs.parser import LoggedRequest, LogScan
 from remediate.challenges.base import SELF_TEST
 
 Who = Literal["ca", "panel", "ours", "other"]
@@ -30,7 +30,7 @@ _SHOWN: Final = 4  # addresses of one kind of visitors
 _LISTED: Final = "listed as Sectigo's by cPanel's documentation"
 
 
-def who(visit: Visit) -> Who:
+def classify_client(visit: LoggedRequest) -> Who:
     """Return who says to have come."""
     if visit.agent.startswith(SELF_TEST):
         return "ours"
@@ -39,7 +39,7 @@ def who(visit: Visit) -> Who:
     return "panel" if _PANEL.search(visit.agent) else "other"
 
 
-def visitor_lines(noted: Noted, *, is_ordered: bool = True) -> tuple[str, ...]:
+def visitor_lines(noted: LogScan, *, is_ordered: bool = True) -> tuple[str, ...]:
     """Return what logs say, a line each: who has fetched the file, whether the CA came, and what could not be read.
 
     Before an order (`is_ordered`) the CA has no reason to come; what counts is whether any request got to the host.
@@ -47,10 +47,10 @@ def visitor_lines(noted: Noted, *, is_ordered: bool = True) -> tuple[str, ...]:
     return tuple(_lines(noted, is_ordered=is_ordered))
 
 
-def _lines(noted: Noted, *, is_ordered: bool) -> Iterator[str]:
-    by: dict[Who, list[Visit]] = {kind: [] for kind in _NAMES}
+def _lines(noted: LogScan, *, is_ordered: bool) -> Iterator[str]:
+    by: dict[Who, list[LoggedRequest]] = {kind: [] for kind in _NAMES}
     for visit in noted.visits:
-        by[who(visit)].append(visit)
+        by[classify_client(visit)].append(visit)
     if noted.logs and not by["ca"] and (is_ordered or not noted.visits):
         rest = f" and {len(noted.logs) - 1} more" if len(noted.logs) > 1 else ""
         nobody = "the CA has not come for the file" if is_ordered else "no request for the file has come in here"
@@ -64,7 +64,7 @@ def _lines(noted: Noted, *, is_ordered: bool) -> Iterator[str]:
         yield f"access log: {sentence(noted.faults)}"
 
 
-def _fetched(visits: Sequence[Visit], name: str) -> Iterator[str]:
+def _fetched(visits: Sequence[LoggedRequest], name: str) -> Iterator[str]:
     if not visits:
         return
     places = {visit.address: visit for visit in visits}  # of each the last
@@ -76,12 +76,12 @@ def _fetched(visits: Sequence[Visit], name: str) -> Iterator[str]:
     yield f"{came_to} {count}: {sentence([*told[:_SHOWN], *more])}"
 
 
-def _told(last: Visit, visits: Sequence[Visit]) -> str:
+def _told(last: LoggedRequest, visits: Sequence[LoggedRequest]) -> str:
     times = sum(visit.address == last.address for visit in visits)
     return f"{last}{f', {times} times' if times > 1 else ''}"
 
 
-def _of_places(visits: Iterable[Visit]) -> Iterator[str]:
+def _of_places(visits: Iterable[LoggedRequest]) -> Iterator[str]:
     """Yield which of Sectigo's addresses are listed, and what is so today where one is not."""
     places = list(dict.fromkeys(visit.address for visit in visits if _SECTIGO.search(visit.agent)))
     listed = [one for one in places if one in LISTED]

@@ -7,17 +7,17 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Final
 
-from remediate.access_logs.parser import ANY, Noted, Unreadable, Visit, only, read_line
+from remediate.access_logs.parser import ANY, LoggedRequest, LogScan, Unreadable, only, read_line
 from remediate.access_logs.timestamps import zone_of
 from remediate.hosts import script
-from remediate.hosts.command import Command, Done
-from remediate.hosts.workdir import Premises
+from remediate.hosts.command import Command, CommandResult
+from remediate.hosts.workdir import HostWorkdir
 
 _ANY: Final = r"/\.well-known/(pki-validation|acme-challenge)/|/[0-9A-F]{32}\.txt"
 _MOST: Final = 40  # lines of one file; several places look, at each address of a name
 
 
-def look_for_visits(premises: Premises, file: str | None, logs: Iterable[str]) -> Command:
+def look_for_visits(premises: HostWorkdir, file: str | None, logs: Iterable[str]) -> Command:
     """Return the command that looks for a file's name in logs, and in what was rotated away since it was asked for.
 
     Without a file for all that a CA may ask for.
@@ -26,17 +26,19 @@ def look_for_visits(premises: Premises, file: str | None, logs: Iterable[str]) -
     return premises.looking(why, script("access_logs"), file or _ANY, str(_MOST), *logs, timeout_s=50.0)
 
 
-def read_visits(done: Done, file: str | None, since: datetime | None = None) -> Noted:
+def read_visits(done: CommandResult, file: str | None, since: datetime | None = None) -> LogScan:
     """Return what a host's logs say, its visits by time; what two logs note is one visit.
 
     Without a file those for any proof; `since` leaves out what came before.
     """
     if not done.ok:
-        return Noted(faults=(f"the access log could not be looked at: {(done.error or 'it takes too long').strip()}",))
+        return LogScan(
+            faults=(f"the access log could not be looked at: {(done.error or 'it takes too long').strip()}",)
+        )
     lines = done.output.splitlines()
     zone = next((zone_of(line.removeprefix("zone ")) for line in lines if line.startswith("zone ")), UTC)
     proof = only(file) if file else ANY
-    whole, of_one, unread = Counter[Visit](), Counter[Visit](), 0
+    whole, of_one, unread = Counter[LoggedRequest](), Counter[LoggedRequest](), 0
     for line in lines:
         if line.startswith("== "):
             whole, of_one = whole | of_one, Counter()
@@ -46,7 +48,7 @@ def read_visits(done: Done, file: str | None, since: datetime | None = None) -> 
             except Unreadable:
                 unread += 1
     visits = (one for one in (whole | of_one).elements() if since is None or one.at is None or one.at >= since)
-    return Noted(
+    return LogScan(
         tuple(sorted(visits, key=_when)),
         unread,
         tuple(line.removeprefix("== ") for line in lines if line.startswith("== ")),
@@ -54,5 +56,5 @@ def read_visits(done: Done, file: str | None, since: datetime | None = None) -> 
     )
 
 
-def _when(visit: Visit) -> float:
+def _when(visit: LoggedRequest) -> float:
     return visit.at.timestamp() if visit.at else 0.0

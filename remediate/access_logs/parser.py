@@ -39,7 +39,7 @@ _AGENTS: Final = ("httpuseragent", "useragent", "useragentoriginal", "agent", "u
 
 
 @dataclass(frozen=True, slots=True)
-class Visit:
+class LoggedRequest:
     """One request for the file. `address` as the log has it, a name where it looks names up; the agent is printable.
 
     `through` is the proxy on the host or its network that asked for `address`, by that proxy's own word.
@@ -60,13 +60,13 @@ class Visit:
 
 
 @dataclass(frozen=True, slots=True)
-class Noted:
+class LogScan:
     """What a host's logs say of a file: visits in their order, lines that name it and could not be read, the logs read.
 
     `faults` says in a clause each which logs could not be read, and why.
     """
 
-    visits: tuple[Visit, ...] = ()
+    visits: tuple[LoggedRequest, ...] = ()
     unread: int = 0
     logs: tuple[str, ...] = ()
     faults: tuple[str, ...] = ()
@@ -87,7 +87,7 @@ class _Token:
     text: str
 
 
-def read_line(line: str, proof: re.Pattern[str], zone: tzinfo = UTC) -> Visit | None:
+def read_line(line: str, proof: re.Pattern[str], zone: tzinfo = UTC) -> LoggedRequest | None:
     """Return the visit that a line notes; None where something else was asked for, whatever else it names.
 
     `proof` is what the path has to be, `zone` that of times that name none. Raises Unreadable.
@@ -103,7 +103,7 @@ def _tokens(line: str) -> Iterator[_Token]:
         yield _Token(str(match.lastgroup), match[str(match.lastgroup)])
 
 
-def _of_tokens(tokens: tuple[_Token, ...], proof: re.Pattern[str], zone: tzinfo) -> Visit | None:
+def _of_tokens(tokens: tuple[_Token, ...], proof: re.Pattern[str], zone: tzinfo) -> LoggedRequest | None:
     """Read a line of words: the request is the first that has a method, or else that is a path to the file."""
     asked = next((index for index, one in enumerate(tokens) if _is_request(one)), None)
     if asked is not None and not _asks_for(tokens[asked].text, proof):
@@ -120,7 +120,7 @@ def _of_tokens(tokens: tuple[_Token, ...], proof: re.Pattern[str], zone: tzinfo)
         raise Unreadable
     behind = next((found for text in reversed(quoted) if (found := _address(text.partition(",")[0]))), "")
     at, status = time_of(_frame(before, after), zone), next(filter(_STATUS.fullmatch, bare), None)
-    return _shown(Visit(address, at, int(status) if status else None, _agent(quoted)), behind)
+    return _shown(LoggedRequest(address, at, int(status) if status else None, _agent(quoted)), behind)
 
 
 def _is_request(one: _Token) -> bool:
@@ -176,7 +176,7 @@ def _agent(quoted: list[str]) -> str:
     return rest[0] if rest else ""
 
 
-def _shown(visit: Visit, behind: str) -> Visit:
+def _shown(visit: LoggedRequest, behind: str) -> LoggedRequest:
     """Return a visit as it may be shown; what a proxy says counts where the proxy is of the host's own network."""
     agent = one_line(re.sub(r"\\([\"\\])", r"\1", visit.agent))[:_LONGEST].strip()
     through = visit.address if behind and behind != visit.address and _is_near(visit.address) else ""
@@ -224,7 +224,7 @@ def _letters(name: str) -> str:
     return re.sub(r"[^a-z]", "", name.lower())
 
 
-def _of_fields(fields: Mapping[str, str], proof: re.Pattern[str], zone: tzinfo) -> Visit | None:
+def _of_fields(fields: Mapping[str, str], proof: re.Pattern[str], zone: tzinfo) -> LoggedRequest | None:
     requests = [text for text in _picked(fields, _REQUESTS) if "/" in text]
     if not requests:
         raise Unreadable
@@ -240,7 +240,9 @@ def _of_fields(fields: Mapping[str, str], proof: re.Pattern[str], zone: tzinfo) 
     at = time_of(
         (*_picked(fields, _TIMES), *(text for text in fields.values() if text not in (agent, *requests))), zone
     )
-    return _shown(Visit(address, at, int(status) if status else None, agent), _address(forwarded.partition(",")[0]))
+    return _shown(
+        LoggedRequest(address, at, int(status) if status else None, agent), _address(forwarded.partition(",")[0])
+    )
 
 
 def _picked(fields: Mapping[str, str], names: tuple[str, ...]) -> Iterator[str]:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from remediate.challenges.base import Challenge, Hop, Look, Validator, Vantage, Verdict
+from remediate.challenges.base import Challenge, HttpHop, ProbeResult, ProbeSettings, Solver, Verdict
 from remediate.challenges.http_csr_hash import HttpCsrHash
 
-VALIDATORS: Final[Mapping[str, Validator]] = {
+VALIDATORS: Final[Mapping[str, Solver]] = {
     "http-csr-hash": HttpCsrHash(),
 }
 """What proves control over a name, by what an order calls it."""
 
-__all__ = ["VALIDATORS", "Challenge", "Hop", "Look", "Validator", "Vantage", "Verdict"]
+__all__ = ["VALIDATORS", "Challenge", "HttpHop", "ProbeResult", "ProbeSettings", "Solver", "Verdict"]

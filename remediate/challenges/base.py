@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final, Literal, Protocol
 
 from remediate.hosts.command import Command
-from remediate.hosts.workdir import Premises
+from remediate.hosts.workdir import HostWorkdir
 from remediate.pki.csr import Csr
 
 SELF_TEST: Final = "sslaudit (self-test)"
@@ -36,7 +36,7 @@ class Challenge:
     `below` is where in the docroot those are that a CA asks for; empty where the docroot is that folder itself.
     """
 
-    premises: Premises
+    premises: HostWorkdir
     name: str
     csr: Csr
     unique_value: str
@@ -45,7 +45,7 @@ class Challenge:
 
 
 @dataclass(frozen=True, slots=True)
-class Hop:
+class HttpHop:
     """One request on the way: what was asked for at which address, and what came back in a line."""
 
     url: str
@@ -58,7 +58,7 @@ class Hop:
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class ProbeResult:
     """What a CA would see of a challenge at one address, hop by hop, and what to make of it.
 
     `asked` is the request as a person would type it.
@@ -68,7 +68,7 @@ class Look:
     address: str
     verdict: Verdict
     detail: str
-    hops: tuple[Hop, ...] = ()
+    hops: tuple[HttpHop, ...] = ()
     asked: str = ""
 
     def __str__(self) -> str:
@@ -78,7 +78,7 @@ class Look:
 
 
 @dataclass(frozen=True, slots=True)
-class Vantage:
+class ProbeSettings:
     """How the self-test looks: at which port, for how long, and which addresses are known to be the host's own.
 
     `stop` tells between two requests whether to go on.
@@ -90,7 +90,7 @@ class Vantage:
     stop: Callable[[], bool] = lambda: False
 
 
-class Validator(Protocol):
+class Solver(Protocol):
     """A way to prove control over a name. Commands are yielded, and only the self-test touches the network."""
 
     def put(self, challenge: Challenge) -> Command:
@@ -102,5 +102,7 @@ class Validator(Protocol):
     def place(self, challenge: Challenge) -> str:
         """Return where on the host the proof lies."""
 
-    def self_test(self, challenge: Challenge, addresses: Sequence[str], vantage: Vantage) -> tuple[Look, ...]:
+    def self_test(
+        self, challenge: Challenge, addresses: Sequence[str], vantage: ProbeSettings
+    ) -> tuple[ProbeResult, ...]:
         """Look at every address as the CA will."""

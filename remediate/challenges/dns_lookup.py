@@ -18,7 +18,7 @@ from audit.probe.dns.root_reachability import REACH_S, why_unreached
 from audit.probe.dns.root_servers import ROOT_SERVERS, RootServer
 from audit.probe.dns.trace import (
     Difference,
-    Step,
+    ResolutionStep,
     Trace,
     TraceFailure,
     TraceFault,
@@ -107,7 +107,7 @@ class LookUp:
             yield from (f"a name server fails: {fault}" for fault in faults)
 
 
-def _told(step: Step) -> str:
+def _told(step: ResolutionStep) -> str:
     return f"{step.server} ({step.address}) of {step.zone}: {step.detail}"
 
 

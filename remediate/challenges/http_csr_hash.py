@@ -14,7 +14,7 @@ from typing import Final
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from remediate.challenges.base import Challenge, Look, Vantage
+from remediate.challenges.base import Challenge, ProbeResult, ProbeSettings
 from remediate.challenges.http_probe import Wanted, fetch
 from remediate.hosts import script
 from remediate.hosts.command import Command
@@ -41,7 +41,9 @@ class HttpCsrHash:
         folder = "/".join(part for part in (challenge.docroot.rstrip("/"), challenge.below.strip("/")) if part)
         return f"{folder}/{path_of(challenge).rpartition('/')[2]}"
 
-    def self_test(self, challenge: Challenge, addresses: Sequence[str], vantage: Vantage) -> tuple[Look, ...]:
+    def self_test(
+        self, challenge: Challenge, addresses: Sequence[str], vantage: ProbeSettings
+    ) -> tuple[ProbeResult, ...]:
         """Fetch the file from every address over HTTP, as the CA will."""
         wanted = Wanted(challenge.name, path_of(challenge), body_of(challenge))
         return tuple(fetch(wanted, address, vantage) for address in addresses if not vantage.stop())

@@ -21,7 +21,7 @@ from urllib.parse import SplitResult, urljoin, urlsplit
 from audit.analysis.addresses import is_link_local
 from audit.probe.tcp import has_route
 from audit.probe.validation_request import NEVER_ASKED
-from remediate.challenges.base import SELF_TEST, Hop, Look, Vantage, Verdict
+from remediate.challenges.base import SELF_TEST, HttpHop, ProbeResult, ProbeSettings, Verdict
 
 _MAX_BYTES: Final = 16_384  # of an answer; the file has about 100, headers some 500
 _MAX_HOPS: Final = 5  # shown; the CA follows none
@@ -78,9 +78,9 @@ class _Answer:
         return ascii(self.content[:60].decode("utf-8", "replace"))
 
 
-def fetch(wanted: Wanted, address: str, vantage: Vantage) -> Look:
+def fetch(wanted: Wanted, address: str, vantage: ProbeSettings) -> ProbeResult:
     """Return what a CA would see that asks one address for a file."""
-    hops: list[Hop] = []
+    hops: list[HttpHop] = []
     try:
         answer = _follow(f"http://{wanted.name}{wanted.path}", address, vantage, hops)
     except _Unanswered as error:
@@ -94,7 +94,9 @@ def fetch(wanted: Wanted, address: str, vantage: Vantage) -> Look:
     if verdict != "good" and vantage.own_addresses and address not in vantage.own_addresses:
         verdict = "wrong-host" if verdict in ("missing", "altered") else verdict
         detail = f"{detail}; {address} is no known address of the host"
-    return Look(wanted.name, address, verdict, _printable(detail), tuple(hops), as_typed(wanted, address, vantage.port))
+    return ProbeResult(
+        wanted.name, address, verdict, _printable(detail), tuple(hops), as_typed(wanted, address, vantage.port)
+    )
 
 
 def as_typed(wanted: Wanted, address: str, port: int) -> str:
@@ -104,15 +106,15 @@ def as_typed(wanted: Wanted, address: str, port: int) -> str:
     return shlex.join(("curl", "--include", "--user-agent", _AGENT, "--connect-to", f"::{place}:{port}", url))
 
 
-def _follow(url: str, address: str, vantage: Vantage, hops: list[Hop]) -> _Answer:
+def _follow(url: str, address: str, vantage: ProbeSettings, hops: list[HttpHop]) -> _Answer:
     """Return the last answer, and note every request; a redirect to elsewhere is noted and not followed."""
     while True:
         try:
             answer = _ask(urlsplit(url), address, vantage)
         except _Unanswered as error:
-            hops.append(Hop(_printable(url), address, _printable(str(error))))
+            hops.append(HttpHop(_printable(url), address, _printable(str(error))))
             raise
-        hops.append(Hop(_printable(url), address, _printable(str(answer))))
+        hops.append(HttpHop(_printable(url), address, _printable(str(answer))))
         url = _led(url, answer) if len(hops) < _MAX_HOPS and not vantage.stop() else ""
         if not url:
             return answer
@@ -144,7 +146,7 @@ def _judge(answer: _Answer, body: str) -> tuple[Verdict, str]:
     return "broken", f"the server answers {answer.status}"
 
 
-def _ask(url: SplitResult, address: str, vantage: Vantage) -> _Answer:
+def _ask(url: SplitResult, address: str, vantage: ProbeSettings) -> _Answer:
     """Return the answer to one request; raises _Unanswered."""
     end = time.monotonic() + vantage.deadline_s
     target = url.path + (f"?{url.query}" if url.query else "")

@@ -16,13 +16,13 @@ from audit.json_codec import BadRecord, from_json, to_json
 from remediate.cli.output import down_lines, ending_lines, plan_lines, status_lines
 from remediate.cli.rediscovery import Access, revisit, revisit_all, seen_now
 from remediate.execution.tlsa_preview import Resolution, with_records
-from remediate.model.audit_results import BadEvidence, Evidence, read_evidence
+from remediate.model.audit_results import AuditResults, BadEvidence, read_audit_results
 from remediate.model.options import Assignment, Bounds
-from remediate.model.outcome import Ending
+from remediate.model.outcome import CaseResult
 from remediate.model.plan import Plan
-from remediate.notify.report import Upshot
+from remediate.notify.report import RunReport
 from remediate.planning.planner import plan
-from remediate.planning.recheck import why_not_so
+from remediate.planning.recheck import stale_reason
 from remediate.run import Repairs, begin
 from remediate.state.journal import open_journal
 
@@ -40,7 +40,7 @@ class Done:
 def make_plan(results: Path, bounds: Bounds, resolution: Resolution, now: datetime, *, as_json: bool) -> Done:
     """Plan what an audit's results call for, and name the TLSA records that block it; raises BadEvidence, OSError."""
     with results.open(encoding="utf-8") as lines:
-        evidence = read_evidence(lines)
+        evidence = read_audit_results(lines)
     made = with_records(plan(evidence, bounds, now), evidence, resolution)
     return Done((json.dumps(to_json(made), indent=2),) if as_json else tuple(plan_lines(made)))
 
@@ -59,7 +59,9 @@ def apply(planned: Plan, assignment: Assignment, access: Access) -> Done:
         cases = (*planned.cases, *run.journal.unfinished())
         discoveries = revisit(cases, assignment, access)
         reasons = {
-            case.id: why for case in planned.cases if (why := why_not_so(case, seen_now(case, discoveries, assignment)))
+            case.id: why
+            for case in planned.cases
+            if (why := stale_reason(case, seen_now(case, discoveries, assignment)))
         }
         kept = replace(planned, cases=tuple(case for case in planned.cases if case.id not in reasons))
         endings = run.repair(kept, discoveries)
@@ -115,13 +117,13 @@ class _Run:
 
     repairs: Repairs
     plan: Plan
-    endings: tuple[Ending, ...]
+    endings: tuple[CaseResult, ...]
     discoveries: tuple[Discovery, ...] = ()
 
 
 def _done(run: _Run, before: Iterable[str] = ()) -> Done:
     """Tell of a run, and say how it ended."""
-    upshot = Upshot(run.plan, run.endings, Evidence((), {}, is_complete=False), run.repairs.journal)
+    upshot = RunReport(run.plan, run.endings, AuditResults((), {}, is_complete=False), run.repairs.journal)
     told = run.repairs.tell(upshot, run.discoveries, b"")
     is_well = all(ending.kind == "proven" for ending in run.endings)
     return Done((*down_lines(run.endings), *before, *ending_lines(run.endings), *told), is_well)

@@ -34,9 +34,9 @@ from remediate.cli.rediscovery import Access
 from remediate.execution.tlsa_preview import Resolution
 from remediate.model.audit_results import BadEvidence
 from remediate.model.options import Assignment
-from remediate.run import insist_on_usable
+from remediate.run import validate_configuration
 from remediate.state.database import UnusableState
-from remediate.state.lock import Held
+from remediate.state.lock import LockHeld
 from remediate.wiring.means import root_hints
 from remediate.wiring.sections import require_valid_sections
 
@@ -49,7 +49,7 @@ def main(arguments: Sequence[str] | None = None, program: str = "python -m remed
     options = _parser(program).parse_args(arguments)
     try:
         done = _do(options)
-    except (BadConfiguration, BadEvidence, BadProfile, UnusableState, Held, OSError, UnicodeDecodeError) as error:
+    except (BadConfiguration, BadEvidence, BadProfile, UnusableState, LockHeld, OSError, UnicodeDecodeError) as error:
         sys.stderr.write(f"{program} {options.command}: {error}\n")
         return USAGE_ERROR
     except KeyboardInterrupt:
@@ -113,7 +113,7 @@ def _do(options: argparse.Namespace) -> Done:
     if options.command == "status":
         return status(state, now)
     assignment, access = _assignment(options, configuration, state), _access(options)
-    insist_on_usable(assignment)
+    validate_configuration(assignment)
     if options.command == "resume":
         return resume(assignment, access)
     if options.command == "release":

@@ -14,7 +14,7 @@ from typing import Final
 from audit.text import duration, listing, moment, one_line, sentence
 from remediate.deployment.access import access_lost
 from remediate.model.case import Case, Step, StepState
-from remediate.model.outcome import Ending
+from remediate.model.outcome import CaseResult
 from remediate.model.plan import Plan
 from remediate.state.journal import Journal
 
@@ -91,7 +91,7 @@ def moment_line(now: Moment) -> str:
     return one_line(f"{now.case.host} {listing(now.case.names)}: {now.step.name} {now.state}{told}")
 
 
-def ending_lines(endings: Iterable[Ending]) -> Iterator[str]:
+def ending_lines(endings: Iterable[CaseResult]) -> Iterator[str]:
     """Yield how each case ended, a line each; below it what else was seen, such as the hops of a self-test."""
     ended = tuple(endings)
     rows = [(_ENDED[one.kind], one.case.repair.value, one.case.host, _told(one)) for one in ended]
@@ -100,7 +100,7 @@ def ending_lines(endings: Iterable[Ending]) -> Iterator[str]:
         yield from (f"    {one_line(line)}" for line in ending.note.splitlines()[1:])
 
 
-def down_lines(endings: Iterable[Ending]) -> Iterator[str]:
+def down_lines(endings: Iterable[CaseResult]) -> Iterator[str]:
     """Yield a line for each case that left a service down; they stand before everything else."""
     for ending in endings:
         if ending.is_down:
@@ -109,17 +109,17 @@ def down_lines(endings: Iterable[Ending]) -> Iterator[str]:
             yield one_line(f"SERVICE DOWN: {ending.case.host}: {services}: {first}. To do: {_to_do(ending)}")
 
 
-def _to_do(ending: Ending) -> str:
+def _to_do(ending: CaseResult) -> str:
     return ending.cause.advice if ending.cause else ""
 
 
-def ending_row(ending: Ending) -> tuple[str, str, str, str, str]:
+def ending_row(ending: CaseResult) -> tuple[str, str, str, str, str]:
     """Return how a case ended in parts: outcome, repair, host, names, and what happened, in lines."""
     case = ending.case
     return _ENDED[ending.kind], case.repair.value, case.host, listing(case.names, 100), "\n".join(_happened(ending))
 
 
-def _happened(ending: Ending) -> Iterator[str]:
+def _happened(ending: CaseResult) -> Iterator[str]:
     first, *others = ending.note.splitlines() or [""]
     yield ": ".join(part for part in (ending.case.kind_of(ending.step), ending.cause, first) if part)
     yield from others
@@ -127,7 +127,7 @@ def _happened(ending: Ending) -> Iterator[str]:
         yield f"next try {moment(ending.next_at)}"
 
 
-def _told(ending: Ending) -> str:
+def _told(ending: CaseResult) -> str:
     """Return names, step, cause, the first line of the note and the next try of a case."""
     where = ending.case.kind_of(ending.step)
     why = next(iter(ending.note.splitlines()), "")

@@ -9,12 +9,12 @@ import hashlib
 import re
 from typing import Final
 
-from remediate.model.audit_results import Seen
+from remediate.model.audit_results import ObservedEndpoint
 
 _OWN: Final = re.compile(r"/var/cpanel/ssl/(cpanel|dovecot|exim|ftp)/[^/]+$")
 
 
-def is_of_panel(seen: Seen) -> bool:
+def is_of_panel(seen: ObservedEndpoint) -> bool:
     """Tell whether an endpoint has one of the panel's service certificates, or is to have one and has no file yet.
 
     A web server may have the panel's own file for the host's name. A link from the panel's folder to where another

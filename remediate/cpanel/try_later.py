@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from remediate.hosts import trusted_script
-from remediate.hosts.command import Command, Done
+from remediate.hosts.command import Command, CommandResult
 from remediate.model.text import plain
 
 PROGRAM: Final = "/usr/local/cpanel/scripts/try-later"
@@ -39,7 +39,7 @@ def trying_later(host: str, action: str, path: str, home: str) -> Command:
     )
 
 
-def read_tried(done: Done) -> Tried | None:
+def read_tried(done: CommandResult) -> Tried | None:
     """Return what the program came to; None where the panel has none."""
     if done.status == ABSENT:
         return None

@@ -9,9 +9,9 @@ from typing import Final
 from audit.host.discovery import Discovery
 from audit.text import MAX_MESSAGE, one_line, shortened
 from remediate.deployment.versions import release
-from remediate.hosts.command import Done
-from remediate.hosts.session import Hands
-from remediate.hosts.workdir import BUSY, Premises
+from remediate.hosts.command import CommandResult
+from remediate.hosts.session import CommandRunner
+from remediate.hosts.workdir import BUSY, HostWorkdir
 
 ALL: Final = "release"
 """The directory that a release of all cases holds the lock with; it is removed again."""
@@ -25,7 +25,7 @@ class Released:
     is_well: bool = True
 
 
-def release_on(premises: Premises, hands: Hands, *cases: str) -> Released:
+def release_on(premises: HostWorkdir, hands: CommandRunner, *cases: str) -> Released:
     """Release these cases on a host, or all of them."""
     done = hands.run(release(premises, *cases))
     lines = tuple(_lines(premises, done, whole=not cases))
@@ -50,7 +50,7 @@ def _nothing(host: str, why: str) -> str:
     return one_line(f"{host}: nothing was released: {shortened(why, MAX_MESSAGE)}")
 
 
-def _lines(premises: Premises, done: Done, *, whole: bool) -> Iterator[str]:
+def _lines(premises: HostWorkdir, done: CommandResult, *, whole: bool) -> Iterator[str]:
     """Yield each path that became a file again, and what is to be done."""
     host, is_clean = premises.host, done.ok
     if done.status in (None, BUSY):

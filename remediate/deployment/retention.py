@@ -8,7 +8,7 @@ from typing import Final
 from remediate.deployment.versions import Installation
 from remediate.hosts import script
 from remediate.hosts.command import Command
-from remediate.hosts.workdir import Premises
+from remediate.hosts.workdir import HostWorkdir
 
 FORGOTTEN_DAYS: Final = 30
 """How long a case's folder stays that nothing leads through: a month of nights in which somebody may ask for it."""
@@ -27,7 +27,7 @@ def leaf_of(installation: Installation, name: str) -> Command:
     return installation.premises.looking(f"look at version {name}", script("leaf"), own, name, *installation.pairs)
 
 
-def prune(premises: Premises, spared: Iterable[str]) -> Command:
+def prune(premises: HostWorkdir, spared: Iterable[str]) -> Command:
     """Return the command that throws away what is not needed to go back from a success; not of the spared cases."""
     why = "throw away what no way back needs"
     return premises.locked(why, script("agree", "files", "links", "prune"), str(FORGOTTEN_DAYS), *sorted(set(spared)))

@@ -15,7 +15,7 @@ from typing import Final, Literal, get_args
 from audit.host.trust import TRUST
 from remediate.deployment.versions import Installation
 from remediate.hosts import script
-from remediate.hosts.command import Command, Done
+from remediate.hosts.command import Command, CommandResult
 from remediate.hosts.workdir import PROLOGUE
 from remediate.installers.base import Installer
 
@@ -158,7 +158,7 @@ def _answer(installation: Installation, version: str, word: str, mark: str = "")
     return Command(premises.host, why, PROLOGUE + body, given)
 
 
-def read_progress(done: Done) -> Progress:
+def read_progress(done: CommandResult) -> Progress:
     """Return what `look`, `confirm` and `call_back` print; of a host that printed nothing nothing is known."""
     words = [line.partition(" ")[::2] for line in done.output.splitlines()]
     said = dict(words)

@@ -18,13 +18,13 @@ from remediate.deployment.base import Deployment
 from remediate.deployment.replace import REPLACE
 from remediate.hosts import script
 from remediate.hosts.command import Command
-from remediate.hosts.workdir import Premises
+from remediate.hosts.workdir import HostWorkdir
 
 _VERSION: Final = re.compile(r"[0-9a-z][0-9a-z-]*")
 
 
 @dataclass(frozen=True, slots=True)
-class Placement:
+class FileTarget:
     """A file of a service: its real path, and of what it is made: `k` key, `l` leaf, `c` certificates of the CAs."""
 
     path: str
@@ -44,8 +44,8 @@ class Version:
 class Installation:
     """The files that are switched together."""
 
-    premises: Premises
-    placements: tuple[Placement, ...]
+    premises: HostWorkdir
+    placements: tuple[FileTarget, ...]
     deployment: Deployment = REPLACE
 
     @property
@@ -68,7 +68,7 @@ class Installation:
         return str(len(self.placements)), *self.pairs
 
 
-def placements(files: Iterable[InstalledFile], root: str) -> tuple[Placement, ...]:
+def placements(files: Iterable[InstalledFile], root: str) -> tuple[FileTarget, ...]:
     """Return what has to be at the real path of each file, by what services use it for.
 
     A path may be used for several purposes, by one service or by several. Where no file is named for the chain it
@@ -82,7 +82,7 @@ def placements(files: Iterable[InstalledFile], root: str) -> tuple[Placement, ..
     for file in found:
         letters = {"key": "k", "chain": "c", "certificate": "l" if apart else "lc"}[file.kind]
         uses.setdefault(origin(file, root), set()).update(letters)
-    return tuple(Placement(path, "".join(sorted(uses[path], key="klc".index))) for path in sorted(uses))
+    return tuple(FileTarget(path, "".join(sorted(uses[path], key="klc".index))) for path in sorted(uses))
 
 
 def origin(file: InstalledFile, root: str) -> str:
@@ -108,7 +108,7 @@ def stage(installation: Installation, version: Version) -> Command:
     return installation.premises.locked(why, script("agree", "files", "stage"), *given)
 
 
-def release(premises: Premises, *cases: str) -> Command:
+def release(premises: HostWorkdir, *cases: str) -> Command:
     """Return the command that makes links of earlier versions files again, for these cases or for all on the host."""
     why = f"make the links of {', '.join(cases) or 'all cases'} files again"
     return premises.locked(why, script("agree", "files", "links", "release"), *cases)

@@ -17,13 +17,13 @@ from audit.text import listing
 from audit.x509.certificate import Certificate
 from remediate.cpanel.panel import Panel
 from remediate.deployment.versions import Installation, origin, placements
-from remediate.execution.context import Means
-from remediate.hosts.command import Command, Done
-from remediate.hosts.workdir import Premises
+from remediate.execution.context import RunContext
+from remediate.hosts.command import Command, CommandResult
+from remediate.hosts.workdir import HostWorkdir
 from remediate.installers import Installer
 from remediate.model.case import SWITCHED, Case
 from remediate.pki.csr import Csr
-from remediate.pki.issued_chain import Installable
+from remediate.pki.issued_chain import InstallableChain
 
 CLOCK_TOLERANCE: Final = timedelta(minutes=5)
 """How far two clocks may be apart (Kerberos' usual bound): beyond it one of them makes good certificates look bad."""
@@ -39,19 +39,19 @@ class FileSet:
     files: tuple[InstalledFile, ...] = ()
 
 
-class Unknown(LookupError):
+class NotFoundOnHost(LookupError):
     """Something of a case that was not found on its host in this run; its message names it."""
 
 
 @dataclass(slots=True)
-class Site:
+class CaseContext:
     """A case at work. What its steps found out is kept here for the next, and found out anew by the next run."""
 
     case: Case
-    means: Means
+    means: RunContext
     csr: Csr | None = None
-    installable: Installable | None = None
-    chained: dict[str, Installable] = field(default_factory=dict)  # by the folder of their installation
+    installable: InstallableChain | None = None
+    chained: dict[str, InstallableChain] = field(default_factory=dict)  # by the folder of their installation
     on_disk: Mapping[str, Certificate] | None = None  # the leaf in each file, as it was looked at last
     is_published: bool = False
     is_collected: bool = False
@@ -61,14 +61,14 @@ class Site:
     _file_sets: tuple[FileSet, ...] | None = None
 
     @property
-    def premises(self) -> Premises:
+    def premises(self) -> HostWorkdir:
         """Where the case has its things on its host."""
         return self.premises_on(self.case.host)
 
-    def premises_on(self, host: str) -> Premises:
+    def premises_on(self, host: str) -> HostWorkdir:
         """Return where the case has its things on a host of the run."""
         means = self.means
-        return Premises(host, self.case.id, means.owner, means.roots.get(host, means.root))
+        return HostWorkdir(host, self.case.id, means.owner, means.roots.get(host, means.root))
 
     @property
     def file_sets(self) -> tuple[FileSet, ...]:
@@ -84,14 +84,14 @@ class Site:
             return tuple(one.services for one in self.file_sets)
         return tuple((service,) for service in self.case.services)
 
-    def run(self, command: Command) -> Done:
+    def run(self, command: Command) -> CommandResult:
         """Run a command on the case's host."""
         return self.means.hands[command.host].run(command)
 
     def target(self, endpoint: str) -> Target:
         """Return an endpoint of the case as it was found; raises Unknown."""
         if endpoint not in self.means.targets:
-            raise Unknown(f"{endpoint} was not found this time")
+            raise NotFoundOnHost(f"{endpoint} was not found this time")
         return self.means.targets[endpoint]
 
     def serves(self, endpoint: str) -> str | None:
@@ -103,7 +103,7 @@ class Site:
         for one in self.file_sets:
             if subject in one.services or subject in one.endpoints:
                 return one
-        raise Unknown(f"no files of {subject} were found this time")
+        raise NotFoundOnHost(f"no files of {subject} were found this time")
 
     def installer(self, service: str) -> Installer:
         """Return what brings a service to use its files; raises Unknown."""
@@ -111,7 +111,7 @@ class Site:
         of_panel = panel.installer(service) if panel and _is_panels(self.case, service, self.means) else None
         found = declared or of_panel or self.means.installers.get(service)
         if found is None:
-            raise Unknown(f"it is not known how {service} is brought to use its files")
+            raise NotFoundOnHost(f"it is not known how {service} is brought to use its files")
         return found
 
     def wait_until(self, condition: Callable[[], bool], seconds: float) -> bool:
@@ -123,7 +123,7 @@ class Site:
         return True
 
 
-def _file_sets(case: Case, means: Means, premises: Premises) -> Iterator[FileSet]:
+def _file_sets(case: Case, means: RunContext, premises: HostWorkdir) -> Iterator[FileSet]:
     """Yield the sets: services that share a file are in one, so that no file is switched twice."""
     files = {service: _files_of(case, service, means) for service in case.services}
     for services in sorted(_joined(files, premises.root)):
@@ -132,18 +132,18 @@ def _file_sets(case: Case, means: Means, premises: Premises) -> Iterator[FileSet
         yield FileSet(services, endpoints, _installation(mine, premises, means.panels.get(case.host)), mine)
 
 
-def _installation(files: tuple[InstalledFile, ...], premises: Premises, panel: Panel | None) -> Installation:
+def _installation(files: tuple[InstalledFile, ...], premises: HostWorkdir, panel: Panel | None) -> Installation:
     """Return how some files are switched together: those of a panel's services stay its own, none becomes a link."""
     placed = placements(files, premises.root)
     owned = [one.path for one in placed if panel and panel.owns(one.path)]
     if panel is None or not owned:
         return Installation(premises, placed)
     if others := [one.path for one in placed if one.path not in owned]:
-        raise Unknown(f"{listing(owned)} is the panel's to install, and {listing(others)} is not")
+        raise NotFoundOnHost(f"{listing(owned)} is the panel's to install, and {listing(others)} is not")
     return Installation(premises, tuple(replace(one, path=panel.origin(one.path)) for one in placed), panel.deployment)
 
 
-def _files_of(case: Case, service: str, means: Means) -> tuple[InstalledFile, ...]:
+def _files_of(case: Case, service: str, means: RunContext) -> tuple[InstalledFile, ...]:
     """Return the files of a service as found now; what a panel has installed meanwhile may be called otherwise."""
     panel = means.panels.get(case.host) or Panel()
     wanted = {panel.origin(file.path) for file in case.files if file.service == service}
@@ -153,16 +153,16 @@ def _files_of(case: Case, service: str, means: Means) -> tuple[InstalledFile, ..
     found = {(panel.origin(file.path), file.kind): file for server in servers if server for file in server.files}
     known = tuple(found[key] for key in sorted(found) if key[0] in wanted)
     if {panel.origin(file.path) for file in known} != wanted or not wanted:
-        raise Unknown(f"the files of {service} were not found this time")
+        raise NotFoundOnHost(f"the files of {service} were not found this time")
     return known
 
 
-def _is_panels(case: Case, service: str, means: Means) -> bool:
+def _is_panels(case: Case, service: str, means: RunContext) -> bool:
     """Tell whether the files of a service are those of a panel's; False where they were not found."""
     panel = means.panels.get(case.host)
     try:
         files = _files_of(case, service, means) if panel else ()
-    except Unknown:
+    except NotFoundOnHost:
         files = ()
     return any(panel.owns(file.real_path or file.path) for file in files) if panel else False
 

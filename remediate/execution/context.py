@@ -11,10 +11,10 @@ from audit.policy import Policy, load_profile
 from audit.probe import Limits, Target
 from audit.probe.fetch import Fetcher
 from audit.x509.path.trust_store import Anchors
-from remediate.challenges import Validator
+from remediate.challenges import Solver
 from remediate.challenges.dns_lookup import LookUps
 from remediate.cpanel.panel import Panel
-from remediate.hosts.session import Hands
+from remediate.hosts.session import CommandRunner
 from remediate.hosts.websites import Docroots, Logs, no_logs
 from remediate.hosts.workdir import ROOT
 from remediate.installers import INSTALLERS, Installer
@@ -29,18 +29,18 @@ def _nobody(_case: Case, _step: Step, _state: StepState, _note: str) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Means:
+class RunContext:
     """What a run may use: the journal, hands on the hosts by label, what was found on them, issuer and trust anchors.
 
     Once `stop` is set nothing more is begun, and nothing waited for.
     """
 
     journal: Journal
-    hands: Mapping[str, Hands]
+    hands: Mapping[str, CommandRunner]
     targets: Mapping[str, Target]  # by endpoint
     issuer: Issuer
     issuer_name: str
-    validator: Validator
+    validator: Solver
     docroots: Docroots
     anchors: Anchors
     clock: Callable[[], datetime]

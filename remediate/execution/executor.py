@@ -13,10 +13,10 @@ from typing import Final
 from audit.text import duration, sentence
 from remediate.deployment.retention import prune
 from remediate.deployment.versions import destroy_keys
-from remediate.execution.case_context import CLOCK_TOLERANCE, FileSet, Site, Unknown
-from remediate.execution.context import Means
+from remediate.execution.case_context import CLOCK_TOLERANCE, CaseContext, FileSet, NotFoundOnHost
+from remediate.execution.context import RunContext
 from remediate.execution.placeholder import keep_up
-from remediate.execution.steps import TAKINGS, So, Stuck
+from remediate.execution.steps import TAKINGS, Satisfied, StepBlocked
 from remediate.execution.steps.activate import settled
 from remediate.execution.steps.base import done, said
 from remediate.execution.steps.self_test import withdraw
@@ -24,7 +24,7 @@ from remediate.hosts.command import Command
 from remediate.hosts.workdir import BUSY
 from remediate.model.case import EACH, NOTHING_SEEN, STEPS, SWITCHED, VALIDATED, Case, Step, StepDetail, StepState
 from remediate.model.causes import Cause
-from remediate.model.outcome import Ending
+from remediate.model.outcome import CaseResult
 from remediate.pki.host_key import discard_request
 from remediate.state.journal import Event, Outcome
 
@@ -32,15 +32,15 @@ _VISITED: Final = ("collect", "renew")
 """The steps at which a CA comes for its file."""
 
 
-def walk(case: Case, means: Means) -> Ending:
+def run_case(case: Case, means: RunContext) -> CaseResult:
     """Take a case as far as it goes. What is not done is taken up again by the next run."""
-    site = Site(means.journal.begin(case, means.clock()), means)
+    site = CaseContext(means.journal.begin(case, means.clock()), means)
     try:
         require_possible(site)
         common, *each = phases(site)
-    except Stuck as why:
+    except StepBlocked as why:
         return _ending(site, "", why)
-    except Unknown as why:
+    except NotFoundOnHost as why:
         return _not_as_begun(site, _ending(site, "", why))
     before = _walk_phase(site, common)
     if before is not None:
@@ -54,26 +54,26 @@ def asks_issuer(case: Case) -> bool:
     return case.repair in VALIDATED and any(step.kind == "collect" and step.state != "done" for step in case.steps)
 
 
-def require_possible(site: Site) -> None:
+def require_possible(site: CaseContext) -> None:
     """Raise Stuck or Unknown for a repair that cannot be made, and for a host whose clock contradicts ours."""
     if site.case.host not in site.means.hands:
-        raise Stuck(Cause.HOST_UNREACHABLE, f"{site.case.host} cannot be logged into now", ended="interrupted")
+        raise StepBlocked(Cause.HOST_UNREACHABLE, f"{site.case.host} cannot be logged into now", ended="interrupted")
     if unknown := {step.kind for step in site.case.steps} - TAKINGS.get(site.case.repair, {}).keys():
-        raise Unknown(
+        raise NotFoundOnHost(
             f"this repair ({site.case.repair}) cannot be made: nobody knows how to {', '.join(sorted(unknown))}"
         )
     for endpoint in site.case.endpoints:
         server = site.target(endpoint).server
         offset = timedelta(seconds=server.clock_offset_s or 0.0) if server else timedelta(0)
         if abs(offset) > CLOCK_TOLERANCE:
-            raise Stuck(
+            raise StepBlocked(
                 Cause.OPS_CLOCK_SKEW,
                 f"the clock of {site.case.host} is {duration(offset)} off ours",
                 ended="interrupted",
             )
 
 
-def phases(site: Site) -> tuple[tuple[Step, ...], ...]:
+def phases(site: CaseContext) -> tuple[tuple[Step, ...], ...]:
     """Return what is walked whole or not at all: what is for the whole case, then the services by what they share.
 
     Raises Unknown where a step is nobody's: it would never be taken.
@@ -84,11 +84,11 @@ def phases(site: Site) -> tuple[tuple[Step, ...], ...]:
         mine = {*services, *(one for one in endpoints if site.serves(one) in services)}
         phases.append(tuple(step for step in steps if step.kind in EACH and step.subject in mine))
     if left := {step.name for step in steps}.difference(step.name for phase in phases for step in phase):
-        raise Unknown(f"another service than before answers now: {', '.join(sorted(left))}")
+        raise NotFoundOnHost(f"another service than before answers now: {', '.join(sorted(left))}")
     return tuple(phases)
 
 
-def _walk_phase(site: Site, phase: tuple[Step, ...]) -> Ending | None:
+def _walk_phase(site: CaseContext, phase: tuple[Step, ...]) -> CaseResult | None:
     """Take the steps of a phase of which any is not done; return why it could not be walked to its end.
 
     All of them are looked at then: what an earlier run did may have been taken back by the host since.
@@ -98,34 +98,34 @@ def _walk_phase(site: Site, phase: tuple[Step, ...]) -> Ending | None:
     for number, step in enumerate(phase):
         try:
             _take(site, step)
-        except (Stuck, Unknown) as why:
-            if _is_beside(site, step) and (isinstance(why, Unknown) or why.ended == "failed"):
+        except (StepBlocked, NotFoundOnHost) as why:
+            if _is_beside(site, step) and (isinstance(why, NotFoundOnHost) or why.ended == "failed"):
                 continue
-            if isinstance(why, Stuck) and why.went_back:
+            if isinstance(why, StepBlocked) and why.went_back:
                 _undo(site, phase[:number])
             return _ending(site, step.name, why)
     return None
 
 
-def _is_beside(site: Site, step: Step) -> bool:
+def _is_beside(site: CaseContext, step: Step) -> bool:
     """Tell whether a step is no part of the repair itself: where it fails, that holds nothing up, and is told."""
     return step.kind not in STEPS[site.case.repair]
 
 
-def _take(site: Site, step: Step) -> None:
+def _take(site: CaseContext, step: Step) -> None:
     """Take one step; raises Stuck or Unknown once that is recorded."""
     _record(site, step, "uncertain" if step.state == "intended" else "intended")
     try:
         so = _made_so(site, step)
-    except (Stuck, Unknown) as why:
-        is_failure = isinstance(why, Unknown) or why.ended == "failed"
-        detail = why.detail if isinstance(why, Stuck) else StepDetail(str(why))
+    except (StepBlocked, NotFoundOnHost) as why:
+        is_failure = isinstance(why, NotFoundOnHost) or why.ended == "failed"
+        detail = why.detail if isinstance(why, StepBlocked) else StepDetail(str(why))
         _record(site, step, "failed" if is_failure else "uncertain", detail)
         raise
     _record(site, step, "done", so)
 
 
-def _made_so(site: Site, step: Step) -> So:
+def _made_so(site: CaseContext, step: Step) -> Satisfied:
     """Look, act where it is not so yet, and look again."""
     taking = TAKINGS[site.case.repair][step.kind]
     so = taking.look(site, step.subject)
@@ -134,11 +134,11 @@ def _made_so(site: Site, step: Step) -> So:
         taking.act(site, step.subject)
         so = taking.look(site, step.subject)
     if so is None:
-        raise Stuck(Cause.STEP_NO_EFFECT, f"{step.name}: what was done had no effect")
+        raise StepBlocked(Cause.STEP_NO_EFFECT, f"{step.name}: what was done had no effect")
     return so
 
 
-def _record(site: Site, step: Step, state: StepState, detail: StepDetail = NOTHING_SEEN) -> None:
+def _record(site: CaseContext, step: Step, state: StepState, detail: StepDetail = NOTHING_SEEN) -> None:
     """Record what a step became, and what was seen then, unless that is on record already."""
     journal = site.means.journal
     events = (event for event in reversed(journal.events(site.case.id)) if event.step == step.name)
@@ -148,21 +148,21 @@ def _record(site: Site, step: Step, state: StepState, detail: StepDetail = NOTHI
         site.means.watch(site.case, step, state, detail.note)
 
 
-def _undo(site: Site, steps: tuple[Step, ...]) -> None:
+def _undo(site: CaseContext, steps: tuple[Step, ...]) -> None:
     """Record that services use what they did before."""
     for step in steps:
         if step.kind == "reload":
             _record(site, step, "undone")
 
 
-def _kept_up(site: Site, ending: Ending) -> Ending:
+def _kept_up(site: CaseContext, ending: CaseResult) -> CaseResult:
     """Have a panel keep its services up where no certificate was had, and say so: the ending is the same."""
     if ending.kind not in ("failed", "pending"):
         return ending
     return replace(ending, note="\n".join((ending.note, *keep_up(site))))
 
 
-def _before_installing(site: Site, ending: Ending) -> Ending:
+def _before_installing(site: CaseContext, ending: CaseResult) -> CaseResult:
     """End a case that failed before a service was touched: the next run decides anew, and finds key and order again."""
     if ending.kind != "failed":
         return ending
@@ -172,7 +172,7 @@ def _before_installing(site: Site, ending: Ending) -> Ending:
     return replace(ending, note=note)
 
 
-def _not_as_begun(site: Site, ending: Ending) -> Ending:
+def _not_as_begun(site: CaseContext, ending: CaseResult) -> CaseResult:
     """End a case that cannot be walked as it was decided: the next run decides anew, and what waits here goes back.
 
     But not where the old key is known to others: it is destroyed when the case has come to its end, and not before.
@@ -180,36 +180,36 @@ def _not_as_begun(site: Site, ending: Ending) -> Ending:
     return ending if site.case.is_compromised else _before_installing(site, ending)
 
 
-def _finish(site: Site) -> Ending:
+def _finish(site: CaseContext) -> CaseResult:
     """Destroy what must not stay on the host, throw away what is not needed any more, and end the case."""
     case, journal = site.case, site.means.journal
     try:
         for command in destroying(site, lambda one: settled(site, one).before):
             done(site, command)
-    except Stuck as why:
+    except StepBlocked as why:
         return _ending(site, "", why)
     done_with = (site.run(command) for command in tidying(site))
     left = (result for result in done_with if not result.ok and result.status != BUSY)
     notes = (*_untaken(site), *(f"not all that is old could be thrown away: {said(result)}" for result in left))
     journal.end(case.id, Outcome("repaired", site.means.clock(), _leaf(site), sentence(notes)))
-    return Ending(case, "proven", note="\n".join(filter(None, (sentence(notes), *_visits(site)))))
+    return CaseResult(case, "proven", note="\n".join(filter(None, (sentence(notes), *_visits(site)))))
 
 
-def _leaf(site: Site) -> str | None:
+def _leaf(site: CaseContext) -> str | None:
     """Return the leaf that was installed, None where none was."""
     done_so = (event.detail for event in site.means.journal.events(site.case.id) if event.state == "done")
     leaves = [detail.leaf_sha256 for detail in done_so if detail.leaf_sha256]
     return leaves[-1] if leaves else None
 
 
-def _visits(site: Site) -> tuple[str, ...]:
+def _visits(site: CaseContext) -> tuple[str, ...]:
     """Return who came for the proof of what is installed, a line each: in this run, or in an earlier one."""
     done_so = (event for event in site.means.journal.events(site.case.id) if event.state == "done")
     visits = [event.detail.visits for event in done_so if event.step in _VISITED]
     return visits[-1] if visits else ()
 
 
-def _untaken(site: Site) -> Iterator[str]:
+def _untaken(site: CaseContext) -> Iterator[str]:
     """Yield why a step beside the repair was not taken."""
     last = {event.step: event for event in site.means.journal.events(site.case.id)}
     for step in site.case.steps:
@@ -218,14 +218,14 @@ def _untaken(site: Site) -> Iterator[str]:
             yield f"{step.name}: {event.note}"
 
 
-def tidying(site: Site) -> Iterator[Command]:
+def tidying(site: CaseContext) -> Iterator[Command]:
     """Yield what removes links of earlier versions of this program, and versions that no way back needs."""
     if site.case.repair in SWITCHED:
         others = (case.id for case in site.means.journal.unfinished() if case.id != site.case.id)
         yield prune(site.premises, others)
 
 
-def destroying(site: Site, before: Callable[[FileSet], str | None]) -> Iterator[Command]:
+def destroying(site: CaseContext, before: Callable[[FileSet], str | None]) -> Iterator[Command]:
     """Yield what destroys the pending key, which is installed now, and an old one that others know.
 
     `before` tells which version some files were of before the repair.
@@ -239,7 +239,7 @@ def destroying(site: Site, before: Callable[[FileSet], str | None]) -> Iterator[
     yield discard_request(site.premises)
 
 
-def _ending(site: Site, step: str, why: Stuck | Unknown) -> Ending:
-    if isinstance(why, Unknown):
-        return Ending(site.case, "failed", step, Cause.CASE_UNKNOWN, str(why))
-    return Ending(site.case, why.ended, step, why.cause, str(why), why.retry_after_s)
+def _ending(site: CaseContext, step: str, why: StepBlocked | NotFoundOnHost) -> CaseResult:
+    if isinstance(why, NotFoundOnHost):
+        return CaseResult(site.case, "failed", step, Cause.CASE_UNKNOWN, str(why))
+    return CaseResult(site.case, why.ended, step, why.cause, str(why), why.retry_after_s)

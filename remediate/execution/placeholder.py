@@ -13,38 +13,38 @@ from audit.text import sentence
 from audit.x509.certificate import Certificate
 from remediate.cpanel.service_files import successor_of
 from remediate.cpanel.whm_api import whm_api
-from remediate.execution.case_context import Site, Unknown
+from remediate.execution.case_context import CaseContext, NotFoundOnHost
 from remediate.execution.steps.activate import taking_up
-from remediate.execution.steps.base import Stuck, done
+from remediate.execution.steps.base import StepBlocked, done
 from remediate.execution.steps.installed_certificates import leaves_found, leaves_on_disk
 from remediate.execution.steps.wire_check import silences
 from remediate.hosts import script
 from remediate.hosts.command import Command
 
 
-def keep_up(site: Site) -> Iterator[str]:
+def keep_up(site: CaseContext) -> Iterator[str]:
     """Have the panel keep those services up that have no certificate of now; say what came of it, a line each."""
     if not _is_possible(site):
         return
     try:
         site.on_disk = None
         gone = without(site, leaves_on_disk(site).get)
-    except Stuck as why:
+    except StepBlocked as why:
         yield f"whether a placeholder is called for could not be seen: {why}"
         return
     for service in gone:
         try:
             yield from _placed(site, service)
-        except (Stuck, Unknown) as why:
+        except (StepBlocked, NotFoundOnHost) as why:
             yield f"no placeholder came to be in use for {service}: {why}"
 
 
-def foretold(site: Site) -> tuple[str, ...]:
+def foretold(site: CaseContext) -> tuple[str, ...]:
     """Return the services for which a placeholder would be installed if no certificate were had, as they were found."""
     return without(site, leaves_found(site).get) if _is_possible(site) else ()
 
 
-def without(site: Site, leaf_at: Callable[[str], Certificate | None]) -> tuple[str, ...]:
+def without(site: CaseContext, leaf_at: Callable[[str], Certificate | None]) -> tuple[str, ...]:
     """Return the services of a case of whose certificate files none holds a leaf that has not expired."""
     now = site.means.clock()
     return tuple(
@@ -54,7 +54,7 @@ def without(site: Site, leaf_at: Callable[[str], Certificate | None]) -> tuple[s
     )
 
 
-def resetting(site: Site, service: str) -> Command:
+def resetting(site: CaseContext, service: str) -> Command:
     """Return the command that has the panel install a self-signed certificate, unless one in force is there."""
     panel = site.means.panels[site.case.host]
     twice = (each for path in _paths(site, service) for each in (successor_of(path) or path, path))
@@ -65,7 +65,7 @@ def resetting(site: Site, service: str) -> Command:
     )  # fmt: skip
 
 
-def _placed(site: Site, service: str) -> Iterator[str]:
+def _placed(site: CaseContext, service: str) -> Iterator[str]:
     """Have it installed and taken up, and say what is served then; raises Stuck and Unknown."""
     if done(site, resetting(site, service)).output.strip() != "reset":
         return
@@ -83,7 +83,7 @@ def _placed(site: Site, service: str) -> Iterator[str]:
     yield f"a self-signed placeholder was installed for {service}, as it had no certificate that is valid now: {then}"
 
 
-def _is_possible(site: Site) -> bool:
+def _is_possible(site: CaseContext) -> bool:
     return site.case.is_panel and site.case.host in site.means.panels
 
 
@@ -92,14 +92,14 @@ def _is_over(leaf: Certificate | None, now: datetime) -> bool:
     return leaf is None or (leaf.can_ask("not_after") and leaf.not_after < now)
 
 
-def _paths(site: Site, service: str) -> tuple[str, ...]:
+def _paths(site: CaseContext, service: str) -> tuple[str, ...]:
     """Return where a service has its certificate, or would have it; never none, as no look would be taken then."""
     named = tuple(file.path for file in site.case.files if file.service == service and file.kind == "certificate")
     usual = site.means.panels[site.case.host].usual(service)
     return named or tuple(file.path for file in usual if file.kind == "certificate")
 
 
-def _word(site: Site, service: str) -> str:
+def _word(site: CaseContext, service: str) -> str:
     """Return what the panel calls a service; an empty text where it is none of the panel's."""
     servers = (site.means.targets[one].server for one in site.case.endpoints if one in site.means.targets)
     return next((one.panel_service for one in servers if one and one.service == service and one.panel_service), "")

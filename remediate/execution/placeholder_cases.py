@@ -9,40 +9,40 @@ import traceback
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from remediate.execution.case_context import Site
-from remediate.execution.context import Means
+from remediate.execution.case_context import CaseContext
+from remediate.execution.context import RunContext
 from remediate.execution.placeholder import foretold, keep_up
 from remediate.model.case import Case
 from remediate.model.causes import Cause
-from remediate.model.outcome import Ending
+from remediate.model.outcome import CaseResult
 from remediate.model.plan import WaitingCase
 
 _OF_A_NAME: Final = ("dcv", "dns", "host")
 """The families of findings for which no CA issues: it cannot validate a name."""
 
 
-def stopgaps(waiting: Iterable[WaitingCase], means: Means) -> Iterator[Ending]:
+def stopgaps(waiting: Iterable[WaitingCase], means: RunContext) -> Iterator[CaseResult]:
     """Have placeholders installed for cases that wait because nothing can be ordered; yield those it was done for."""
     for one in waiting:
         try:
             ending = _stopgap(one, means)
         except Exception:  # noqa: BLE001 - the boundary of one case: the others are still kept up
-            ending = Ending(one.case, "failed", cause=Cause.RUN_BUG, note=traceback.format_exc())
+            ending = CaseResult(one.case, "failed", cause=Cause.RUN_BUG, note=traceback.format_exc())
         if ending:
             yield ending
 
 
-def _stopgap(one: WaitingCase, means: Means) -> Ending | None:
+def _stopgap(one: WaitingCase, means: RunContext) -> CaseResult | None:
     cause, told = _cause(one), (blocker.text for blocker in one.blocked_by)
-    lines = tuple(keep_up(Site(one.case, means))) if cause and _may(one.case, means) else ()
-    return Ending(one.case, "failed", cause=cause, note="\n".join((*told, *lines))) if lines else None
+    lines = tuple(keep_up(CaseContext(one.case, means))) if cause and _may(one.case, means) else ()
+    return CaseResult(one.case, "failed", cause=cause, note="\n".join((*told, *lines))) if lines else None
 
 
-def foretold_for(waiting: Iterable[WaitingCase], means: Means) -> Iterator[tuple[Case, str]]:
+def foretold_for(waiting: Iterable[WaitingCase], means: RunContext) -> Iterator[tuple[Case, str]]:
     """Yield the services for which that would be done, as they were found, each with the case that waits."""
     for one in waiting:
         if _cause(one) and _may(one.case, means):
-            yield from ((one.case, service) for service in foretold(Site(one.case, means)))
+            yield from ((one.case, service) for service in foretold(CaseContext(one.case, means)))
 
 
 def _cause(waiting: WaitingCase) -> Cause | None:
@@ -56,6 +56,6 @@ def _cause(waiting: WaitingCase) -> Cause | None:
     return None
 
 
-def _may(case: Case, means: Means) -> bool:
+def _may(case: Case, means: RunContext) -> bool:
     is_begun = any(one.id == case.id for one in means.journal.unfinished())
     return case.host in means.hands and case.host not in means.left_alone and not is_begun

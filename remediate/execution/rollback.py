@@ -14,16 +14,16 @@ from audit.x509.pem import certificates_in
 from remediate.deployment.retention import leaf_of, strangers
 from remediate.deployment.switch import Progress, call_back, confirm, start
 from remediate.deployment.versions import release
-from remediate.execution.case_context import FileSet, Site, Unknown
-from remediate.execution.context import Means
+from remediate.execution.case_context import CaseContext, FileSet, NotFoundOnHost
+from remediate.execution.context import RunContext
 from remediate.execution.executor import tidying
-from remediate.execution.steps import Stuck
+from remediate.execution.steps import StepBlocked
 from remediate.execution.steps.activate import service_down, settled
 from remediate.execution.steps.base import done, interruption
 from remediate.execution.steps.wire_check import leaves_of, served, silences
 from remediate.model.case import SWITCHED, Case, Step, StepDetail, StepState
 from remediate.model.causes import Cause
-from remediate.model.outcome import Ending
+from remediate.model.outcome import CaseResult
 from remediate.state.journal import Event, Outcome
 
 
@@ -35,7 +35,7 @@ class _Back:
     version: str
 
 
-def rollback(case_id: str, means: Means) -> Ending:
+def rollback(case_id: str, means: RunContext) -> CaseResult:
     """Take a case back to what was there before it, each set of files that is switched together on its own.
 
     To be called by whoever holds the lock of the state folder. Where a set cannot go back it stays as the repair left
@@ -43,42 +43,42 @@ def rollback(case_id: str, means: Means) -> Ending:
     """
     case = means.journal.case(case_id)
     if case is None:
-        raise Unknown(f"the journal has no case {case_id}")
-    site, leaves, stuck = Site(case, means), list[Certificate](), list[Stuck | Unknown]()
+        raise NotFoundOnHost(f"the journal has no case {case_id}")
+    site, leaves, stuck = CaseContext(case, means), list[Certificate](), list[StepBlocked | NotFoundOnHost]()
     if case.host in means.hands and case.repair in SWITCHED:
         site.run(release(site.premises, case.id))  # links of earlier versions of this program, if there are any
     try:
         _require_way(site)
         ways = tuple(_ways(site))
-    except (Stuck, Unknown) as why:
+    except (StepBlocked, NotFoundOnHost) as why:
         return _stuck(case, why)
     for back in ways:
         try:
             leaves.append(_take_back(site, back))
-        except (Stuck, Unknown) as why:
+        except (StepBlocked, NotFoundOnHost) as why:
             stuck.append(why)
     return _stuck(case, stuck[0]) if stuck else _ended(site, leaves)
 
 
-def _require_way(site: Site) -> None:
+def _require_way(site: CaseContext) -> None:
     """Raise Stuck where there is nothing to go back to, or where that must not be."""
     case, outcome = site.case, site.means.journal.outcome(site.case.id)
     if case.host not in site.means.hands:
-        raise Stuck(Cause.HOST_UNREACHABLE, f"{case.host} cannot be logged into now", ended="interrupted")
+        raise StepBlocked(Cause.HOST_UNREACHABLE, f"{case.host} cannot be logged into now", ended="interrupted")
     if case.repair not in SWITCHED:
-        raise Stuck(
+        raise StepBlocked(
             Cause.ROLLBACK_NOTHING, f"a {case.repair} lays no new files, so there are no old ones to go back to"
         )
     if case.is_compromised:
-        raise Stuck(
+        raise StepBlocked(
             Cause.ROLLBACK_COMPROMISED, "the key that was there before is known to others: it is never used again"
         )
     is_open = any(one.id == case.id for one in site.means.journal.unfinished())
     if not is_open and outcome and outcome.kind != "repaired":
-        raise Stuck(Cause.ROLLBACK_NOTHING, f"the case has ended as {outcome.kind} {moment(outcome.at)}")
+        raise StepBlocked(Cause.ROLLBACK_NOTHING, f"the case has ended as {outcome.kind} {moment(outcome.at)}")
 
 
-def _ways(site: Site) -> Iterator[_Back]:
+def _ways(site: CaseContext) -> Iterator[_Back]:
     """Yield the files that the case has switched, and where to; a switch that waits for its proof is called back."""
     for one in site.file_sets:
         progress = settled(site, one)
@@ -96,14 +96,14 @@ def _before(progress: Progress) -> str | None:
     return progress.before if is_proven else None
 
 
-def _noted(site: Site, one: FileSet) -> str | None:
+def _noted(site: CaseContext, one: FileSet) -> str | None:
     """Return where an earlier try wanted these files to go back to: after a crash it is the same version."""
     names = {Step("reload", service).name for service in one.services}
     events = (event for event in site.means.journal.events(site.case.id) if event.step in names)
     return next((event.detail.back_to for event in events if event.detail.back_to), None)
 
 
-def _take_back(site: Site, back: _Back) -> Certificate:
+def _take_back(site: CaseContext, back: _Back) -> Certificate:
     """Let some files go back, see that all answers as before, and return their leaf; raises Stuck or Unknown."""
     one = back.files
     leaf = _leaf(site, back)
@@ -115,7 +115,7 @@ def _take_back(site: Site, back: _Back) -> Certificate:
         if not _is_back(settled(site, one), back.version):
             _switch(site, back)
             _confirm(site, back, leaf, silent)
-    except (Stuck, Unknown) as why:
+    except (StepBlocked, NotFoundOnHost) as why:
         for service in one.services:
             _record(site, Step("reload", service), "failed", StepDetail(str(why)))
         raise
@@ -129,12 +129,12 @@ def _is_back(progress: Progress, version: str) -> bool:
     return progress.last.state == "confirmed" and progress.live == progress.proven == version
 
 
-def _switch(site: Site, back: _Back) -> None:
+def _switch(site: CaseContext, back: _Back) -> None:
     """Start the switch and wait until every service has taken it up; what others have put there since is theirs."""
     one = back.files
     theirs = [path for path in done(site, strangers(one.installation)).output.splitlines() if path]
     if theirs:
-        raise Stuck(Cause.ROLLBACK_CHANGED, f"somebody else has replaced {listing(theirs)} since")
+        raise StepBlocked(Cause.ROLLBACK_CHANGED, f"somebody else has replaced {listing(theirs)} since")
     services = [site.installer(service) for service in one.services]
     done(site, start(one.installation, services, back.version, patience_s=site.means.waits.confirmation_s))
     progress = settled(site, one)
@@ -142,10 +142,12 @@ def _switch(site: Site, back: _Back) -> None:
     if last.state != "waiting":
         if down := service_down(progress):
             raise down
-        raise Stuck(Cause.ROLLBACK_FAILED, f"the switch is {last.state}: {last.detail or 'nothing more is known'}")
+        raise StepBlocked(
+            Cause.ROLLBACK_FAILED, f"the switch is {last.state}: {last.detail or 'nothing more is known'}"
+        )
 
 
-def _confirm(site: Site, back: _Back, leaf: Certificate, silent: dict[str, tuple[str, ...]]) -> None:
+def _confirm(site: CaseContext, back: _Back, leaf: Certificate, silent: dict[str, tuple[str, ...]]) -> None:
     """Confirm the switch once every endpoint answers as before, with the old leaf; else let it be taken back."""
     one, faults = back.files, list[str]()
 
@@ -162,10 +164,10 @@ def _confirm(site: Site, back: _Back, leaf: Certificate, silent: dict[str, tuple
             raise down
         now = sentence([served(site, endpoint) for endpoint in one.endpoints])
         why = sentence(faults) or progress.last.detail
-        raise Stuck(Cause.ROLLBACK_FAILED, f"{why}; the switch is {progress.last.state}, now {now}")
+        raise StepBlocked(Cause.ROLLBACK_FAILED, f"{why}; the switch is {progress.last.state}, now {now}")
 
 
-def _faults(site: Site, endpoint: str, leaf: Certificate, silent: dict[str, tuple[str, ...]]) -> Iterator[str]:
+def _faults(site: CaseContext, endpoint: str, leaf: Certificate, silent: dict[str, tuple[str, ...]]) -> Iterator[str]:
     """Yield what does not answer that did, and what is served beside the old leaf."""
     yield from (fault for fault in silences(site, endpoint) if fault not in silent[endpoint])
     others = leaves_of(site, endpoint) - {leaf.sha256}
@@ -173,20 +175,20 @@ def _faults(site: Site, endpoint: str, leaf: Certificate, silent: dict[str, tupl
         yield f"{endpoint} serves another leaf than that of before ({listing([one[:16] for one in sorted(others)])})"
 
 
-def _leaf(site: Site, back: _Back) -> Certificate:
+def _leaf(site: CaseContext, back: _Back) -> Certificate:
     result = site.run(leaf_of(back.files.installation, back.version))
     found = certificates_in(result.output) if result.ok else ()
     if result.status is None:
         raise interruption(site, result)
     if not found:
-        raise Stuck(
+        raise StepBlocked(
             Cause.ROLLBACK_NOTHING,
             f"version {back.version} is not on {site.case.host} any more, or there was no certificate before",
         )
     return read_certificate(found[0])
 
 
-def _record(site: Site, step: Step, state: StepState, detail: StepDetail) -> None:
+def _record(site: CaseContext, step: Step, state: StepState, detail: StepDetail) -> None:
     """Record what a step became, where it was ever begun and is not so on record already."""
     journal = site.means.journal
     last = next((one.state for one in reversed(journal.events(site.case.id)) if one.step == step.name), None)
@@ -195,21 +197,23 @@ def _record(site: Site, step: Step, state: StepState, detail: StepDetail) -> Non
         site.means.watch(site.case, step, state, detail.note)
 
 
-def _ended(site: Site, leaves: list[Certificate]) -> Ending:
+def _ended(site: CaseContext, leaves: list[Certificate]) -> CaseResult:
     """End the case; of one that had switched nothing only that is said."""
     case, is_open = site.case, any(one.id == site.case.id for one in site.means.journal.unfinished())
     if not leaves and not is_open:
-        return _stuck(case, Stuck(Cause.ROLLBACK_NOTHING, "it is not in use, or what was before is not kept any more"))
+        return _stuck(
+            case, StepBlocked(Cause.ROLLBACK_NOTHING, "it is not in use, or what was before is not kept any more")
+        )
     for command in tidying(site):
         site.run(command)  # what is left goes with the next success
     note = f"{listing([str(one) for one in leaves])} again" if leaves else "nothing of it was in use"
     leaf = leaves[0].sha256 if leaves else None
     site.means.journal.end(case.id, Outcome("rolled-back", site.means.clock(), leaf, note))
     told = f"{note}; what was wrong is found again: waive it, leave it out, or it is repaired by the next run"
-    return Ending(case, "undone", cause=Cause.ROLLBACK_DONE, note=told)
+    return CaseResult(case, "undone", cause=Cause.ROLLBACK_DONE, note=told)
 
 
-def _stuck(case: Case, why: Stuck | Unknown) -> Ending:
-    if isinstance(why, Unknown):
-        return Ending(case, "failed", "", Cause.CASE_UNKNOWN, str(why))
-    return Ending(case, why.ended, "", why.cause, str(why))
+def _stuck(case: Case, why: StepBlocked | NotFoundOnHost) -> CaseResult:
+    if isinstance(why, NotFoundOnHost):
+        return CaseResult(case, "failed", "", Cause.CASE_UNKNOWN, str(why))
+    return CaseResult(case, why.ended, "", why.cause, str(why))

@@ -12,17 +12,17 @@ from dataclasses import replace
 from threading import Lock
 
 from audit.text import moment
-from remediate.execution.context import Means
-from remediate.execution.executor import asks_issuer, walk
+from remediate.execution.context import RunContext
+from remediate.execution.executor import asks_issuer, run_case
 from remediate.model.case import SWITCHED, VALIDATED, Case
 from remediate.model.causes import Cause
 from remediate.model.options import Pace
-from remediate.model.outcome import Attempt, Ending
+from remediate.model.outcome import Attempt, CaseResult
 from remediate.retry.backoff import next_try
 from remediate.state.journal import Outcome
 
 
-def repair(cases: Sequence[Case], means: Means, pace: Pace) -> tuple[Ending, ...]:
+def repair(cases: Sequence[Case], means: RunContext, pace: Pace) -> tuple[CaseResult, ...]:
     """Repair what an earlier run left unfinished and these cases, and return how each ended.
 
     To be called by whoever holds the lock of the state folder. What was begun comes first: a switch may wait for it.
@@ -43,19 +43,19 @@ def repair(cases: Sequence[Case], means: Means, pace: Pace) -> tuple[Ending, ...
         endings |= {ending.case.id: ending for ending in _beside(run, rest, pace.hosts_at_once)}
     for case in due.values():
         if case.id not in endings:
-            endings[case.id] = Ending(
+            endings[case.id] = CaseResult(
                 case, "waiting", cause=Cause.RUN_CANARY, note="the first repair of this run failed"
             )
     return (*(endings[one] for one in dict.fromkeys(case.id for case in wanted)), *late)
 
 
-def _beside(run: _Run, cases: Sequence[Case], hosts_at_once: int) -> Iterator[Ending]:
+def _beside(run: _Run, cases: Sequence[Case], hosts_at_once: int) -> Iterator[CaseResult]:
     """Yield the endings of cases: hosts beside one another, each host's in their order."""
     by_host: dict[str, list[Case]] = {}
     for case in cases:
         by_host.setdefault(case.host, []).append(case)
 
-    def take_all(mine: list[Case]) -> list[Ending]:
+    def take_all(mine: list[Case]) -> list[CaseResult]:
         return [run.take(case) for case in mine]
 
     with ThreadPoolExecutor(hosts_at_once, thread_name_prefix="sslaudit-repair") as pool:
@@ -63,7 +63,7 @@ def _beside(run: _Run, cases: Sequence[Case], hosts_at_once: int) -> Iterator[En
             yield from endings
 
 
-def turns(cases: Sequence[Case], means: Means) -> tuple[Case, ...]:
+def turns(cases: Sequence[Case], means: RunContext) -> tuple[Case, ...]:
     """Return whose turn it is in their order: what an earlier run left unfinished on the hosts of this run, then these.
 
     What was begun is as it was begun, its steps as they are. Nothing is changed by it.
@@ -74,14 +74,14 @@ def turns(cases: Sequence[Case], means: Means) -> tuple[Case, ...]:
     return (*_left(cases, means), *(_as_begun(case, begun) for case in mine))
 
 
-def overlapping(cases: Sequence[Case], means: Means) -> tuple[Ending, ...]:
+def overlapping(cases: Sequence[Case], means: RunContext) -> tuple[CaseResult, ...]:
     """Return the cases that wait for one that was begun and has an endpoint of theirs: it has a key, and an order."""
     begun = {case.id: case for case in means.journal.unfinished()}
     first = (*_left(cases, means), *(begun[case.id] for case in cases if case.id in begun))
     held = {endpoint: case for case in first for endpoint in case.endpoints}
     late = ((case, next((held[one] for one in case.endpoints if one in held), None)) for case in cases)
     return tuple(
-        Ending(
+        CaseResult(
             case, "waiting", cause=Cause.RUN_OVERLAP, note=f"case {other.id} is not at its end, and repairs it as well"
         )
         for case, other in late
@@ -89,7 +89,7 @@ def overlapping(cases: Sequence[Case], means: Means) -> tuple[Ending, ...]:
     )
 
 
-def _left(cases: Sequence[Case], means: Means) -> Iterator[Case]:
+def _left(cases: Sequence[Case], means: RunContext) -> Iterator[Case]:
     """Yield what was begun on the hosts of this run and is to be ended, though it was not found tonight."""
     planned = {case.id for case in cases}
     for case in means.journal.unfinished():
@@ -103,14 +103,14 @@ def _as_begun(case: Case, begun: Mapping[str, Case]) -> Case:
     return replace(earlier, is_compromised=earlier.is_compromised or case.is_compromised)
 
 
-def _is_forsaken(case: Case, means: Means) -> bool:
+def _is_forsaken(case: Case, means: RunContext) -> bool:
     """Return whether nothing was ordered or installed for a case that is not found any more: somebody has mended it."""
     if case.repair in VALIDATED:
         return not means.journal.ledger.unused_orders(case.id)
     return case.repair in SWITCHED and all(step.state == "planned" for step in case.steps if step.kind == "install")
 
 
-def _drop(cases: Sequence[Case], means: Means) -> None:
+def _drop(cases: Sequence[Case], means: RunContext) -> None:
     """End the unfinished cases on the hosts of this run that nobody asks for any more."""
     planned = {case.id for case in cases}
     for case in means.journal.unfinished():
@@ -118,14 +118,14 @@ def _drop(cases: Sequence[Case], means: Means) -> None:
             means.journal.end(case.id, Outcome("dropped", means.clock(), note="it is not found any more"))
 
 
-def _early(case: Case, means: Means) -> Ending | None:
+def _early(case: Case, means: RunContext) -> CaseResult | None:
     try:
         return not_due(case, means)
     except Exception:  # noqa: BLE001 - the boundary of one case: the others are still tried
-        return Ending(case, "failed", cause=Cause.RUN_BUG, note=traceback.format_exc())
+        return CaseResult(case, "failed", cause=Cause.RUN_BUG, note=traceback.format_exc())
 
 
-def not_due(case: Case, means: Means) -> Ending | None:
+def not_due(case: Case, means: RunContext) -> CaseResult | None:
     """Return why a case is not tried now, where it is not.
 
     Its host or one that would have to show the proof is switched off, it failed lately, or its issuer asked to be left
@@ -134,35 +134,35 @@ def not_due(case: Case, means: Means) -> Ending | None:
     hosts = (case.host, *(host for one in case.validated_on for host in one.hosts))
     alone = next((f"{host}: {means.left_alone[host]}" for host in hosts if host in means.left_alone), None)
     if alone:
-        return Ending(case, "waiting", cause=Cause.HOST_SWITCHED_OFF, note=alone)
+        return CaseResult(case, "waiting", cause=Cause.HOST_SWITCHED_OFF, note=alone)
     ledger, now = means.journal.ledger, means.clock()
     last = next(reversed(ledger.attempts(case.id)), None)
     if last is not None and last.next_at is not None and last.next_at > now:
         why = ": ".join(filter(None, (last.cause, last.note)))
         note = f"not tried again before {moment(last.next_at)}: {why}"
-        return Ending(case, "waiting", last.step, Cause.RUN_NOT_DUE, note, next_at=last.next_at)
+        return CaseResult(case, "waiting", last.step, Cause.RUN_NOT_DUE, note, next_at=last.next_at)
     busy = ledger.busy_until(means.issuer_name)
     if busy is not None and busy > now and asks_issuer(case):
         note = f"{means.issuer_name} asked to be left alone until {moment(busy)}"
-        return Ending(case, "waiting", "", Cause.ISSUER_BUSY, note, next_at=busy)
+        return CaseResult(case, "waiting", "", Cause.ISSUER_BUSY, note, next_at=busy)
     return None
 
 
 class _Run:
     """What the cases of a run have in common: how many failed, and whether one is proven."""
 
-    def __init__(self, means: Means, pace: Pace) -> None:
+    def __init__(self, means: RunContext, pace: Pace) -> None:
         """Begin without either."""
         self._means, self._pace, self._turn = means, pace, Lock()
         self.failures = 0
         self.has_proof = False
 
-    def take(self, case: Case) -> Ending:
+    def take(self, case: Case) -> CaseResult:
         """Take a case, unless the run has come to its end, and keep how that ended."""
         if self._means.stop.is_set():
-            return Ending(case, "waiting", cause=Cause.RUN_STOPPED, note="the run was stopped")
+            return CaseResult(case, "waiting", cause=Cause.RUN_STOPPED, note="the run was stopped")
         if self.failures >= self._pace.max_failures:
-            return Ending(
+            return CaseResult(
                 case, "waiting", cause=Cause.RUN_FAILURES, note=f"{self.failures} repairs of this run have failed"
             )
         ending = self._kept(self._walked(case))
@@ -171,14 +171,14 @@ class _Run:
             self.has_proof |= ending.kind == "proven"
         return ending
 
-    def _walked(self, case: Case) -> Ending:
+    def _walked(self, case: Case) -> CaseResult:
         """Walk through a case; a bug of ours ends this case with its trace, and no other."""
         try:
-            return walk(case, self._means)
+            return run_case(case, self._means)
         except Exception:  # noqa: BLE001 - one of the two boundaries: one host's failure never stops another
-            return Ending(case, "failed", cause=Cause.RUN_BUG, note=traceback.format_exc())
+            return CaseResult(case, "failed", cause=Cause.RUN_BUG, note=traceback.format_exc())
 
-    def _kept(self, ending: Ending) -> Ending:
+    def _kept(self, ending: CaseResult) -> CaseResult:
         ledger, now = self._means.journal.ledger, self._means.clock()
         if ending.kind == "waiting" or ending.kind == "undone":  # noqa: PLR1714 - so that a type checker follows
             return ending

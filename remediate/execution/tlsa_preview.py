@@ -14,9 +14,9 @@ from typing import Final
 
 from audit.probe import Limits
 from remediate.challenges.dns_lookup import LookUps
-from remediate.execution.steps.base import Stuck
+from remediate.execution.steps.base import StepBlocked
 from remediate.execution.steps.tlsa import Inquiry, announced, bound_by, is_mail_served
-from remediate.model.audit_results import Evidence, Seen
+from remediate.model.audit_results import AuditResults, ObservedEndpoint
 from remediate.model.case import VALIDATED, Case
 from remediate.model.causes import Cause
 from remediate.model.plan import Blocked, Blocker, Plan
@@ -35,7 +35,7 @@ class Resolution:
     stop: threading.Event
 
 
-def with_records(planned: Plan, evidence: Evidence, resolution: Resolution) -> Plan:
+def with_records(planned: Plan, evidence: AuditResults, resolution: Resolution) -> Plan:
     """Return a plan that names the cases for which a repair would wait because of TLSA records."""
     cases = [case for case in planned.cases if case.repair in VALIDATED]
     if not cases:
@@ -53,7 +53,7 @@ def with_records(planned: Plan, evidence: Evidence, resolution: Resolution) -> P
     return replace(planned, blocked=tuple(Blocked(case.id, by) for case, by in zip(cases, blockers, strict=True) if by))
 
 
-def _blocker(evidence: Evidence, resolution: Resolution, case: Case) -> Blocker | None:
+def _blocker(evidence: AuditResults, resolution: Resolution, case: Case) -> Blocker | None:
     """Return why a case would wait; None if no TLSA record binds it."""
     seen = tuple(_on_host(evidence, case.host))
     own = frozenset(address for one in seen for address in one.own_addresses or ())
@@ -61,11 +61,11 @@ def _blocker(evidence: Evidence, resolution: Resolution, case: Case) -> Blocker 
     lookups, limits, stop = resolution.lookups, resolution.limits, resolution.stop
     try:
         found = bound_by(Inquiry(case, lookups, limits, stop, own, may_serve_mail))
-    except Stuck as stuck:
+    except StepBlocked as stuck:
         return Blocker(stuck.cause, str(stuck))
     return Blocker(Cause.DNS_TLSA, announced(found)) if found.records else None
 
 
-def _on_host(evidence: Evidence, label: str) -> Iterator[Seen]:
+def _on_host(evidence: AuditResults, label: str) -> Iterator[ObservedEndpoint]:
     """Yield what was seen of the endpoints of a host."""
     yield from (one for one in evidence.seen.values() if one.label == label and not one.is_host)

@@ -26,7 +26,7 @@ class Command:
 
 
 @dataclass(frozen=True, slots=True)
-class Done:
+class CommandResult:
     """What a command came to: its exit status and what it printed, decoded and bounded; None where it was cut off."""
 
     status: int | None

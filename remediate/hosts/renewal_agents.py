@@ -8,7 +8,7 @@ from typing import Final
 
 from remediate.hosts import script
 from remediate.hosts.command import Command
-from remediate.hosts.workdir import Premises
+from remediate.hosts.workdir import HostWorkdir
 from remediate.model.case import AGENT
 
 RENEWAL_S: Final = 1500
@@ -17,7 +17,7 @@ _PRINTED: Final = 3000  # characters of what it printed last
 
 
 @dataclass(frozen=True, slots=True)
-class Owner:
+class RenewalAgent:
     """An agent and the file of shell that finds its renewal; `settles_s`: how long after its end it may still renew."""
 
     name: str
@@ -25,21 +25,21 @@ class Owner:
     settles_s: float = 0.0
 
 
-OWNERS: Final[Mapping[str, Owner]] = {
+OWNERS: Final[Mapping[str, RenewalAgent]] = {
     owner.name: owner
     for owner in (
-        Owner("certbot", "renew_certbot"),
-        Owner("acme.sh", "renew_acme_sh"),
-        Owner("lego", "renew_lego"),
-        Owner("dehydrated", "renew_dehydrated"),
-        Owner("caddy", "renew_caddy", settles_s=120.0),
-        Owner(AGENT, "renew_cpanel"),
+        RenewalAgent("certbot", "renew_certbot"),
+        RenewalAgent("acme.sh", "renew_acme_sh"),
+        RenewalAgent("lego", "renew_lego"),
+        RenewalAgent("dehydrated", "renew_dehydrated"),
+        RenewalAgent("caddy", "renew_caddy", settles_s=120.0),
+        RenewalAgent(AGENT, "renew_cpanel"),
     )
 }
 """Whose renewal can be run, by the name that the audit gives the agent."""
 
 
-def renewing(owner: Owner, premises: Premises, paths: tuple[str, ...]) -> Command:
+def renewal_command(owner: RenewalAgent, premises: HostWorkdir, paths: tuple[str, ...]) -> Command:
     """Return the command that runs the renewal and prints `ended`, its status and what it printed last.
 
     It fails where it cannot be found out which renewal is meant.

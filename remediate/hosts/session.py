@@ -13,23 +13,23 @@ from typing import Protocol
 from audit.host.login import Host
 from audit.host.script import SECTION_BYTES, Script, filled, shell_text
 from audit.observation import ProbeFailure
-from remediate.hosts.command import Command, Done
+from remediate.hosts.command import Command, CommandResult
 
 
-class Hands(Protocol):
+class CommandRunner(Protocol):
     """Who runs commands on one host."""
 
-    def run(self, command: Command) -> Done:
+    def run(self, command: Command) -> CommandResult:
         """Run a command to its end or its deadline; a host that cannot be reached is a command that was cut off."""
 
 
 @dataclass(frozen=True, slots=True)
-class HostHands:
+class HostSession:
     """Hands on a host that is logged into."""
 
     host: Host
 
-    def run(self, command: Command) -> Done:
+    def run(self, command: Command) -> CommandResult:
         """Run a command to its end or its deadline; what it printed is read only where the answer is whole."""
         usual_s, self.host.timeout_s = self.host.timeout_s, command.timeout_s
         try:
@@ -37,11 +37,11 @@ class HostHands:
         finally:
             self.host.timeout_s = usual_s
         if isinstance(answer, ProbeFailure):
-            return Done(None, "", answer.detail)
+            return CommandResult(None, "", answer.detail)
         output, error = answer.get("output"), answer.get("error")
         if output is None or error is None or output.rc is None:
-            return Done(None, "", "the answer was not whole")
-        return Done(output.rc, output.text, error.text)
+            return CommandResult(None, "", "the answer was not whole")
+        return CommandResult(output.rc, output.text, error.text)
 
 
 def _framed(command: Command) -> Script:

@@ -26,7 +26,7 @@ LOCKED: Final = PROLOGUE + script("lock")
 
 
 @dataclass(frozen=True, slots=True)
-class Premises:
+class HostWorkdir:
     """The folder of one case on one host; `owner` says who works there, for whoever finds the lock taken."""
 
     host: str  # label

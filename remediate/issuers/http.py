@@ -40,7 +40,7 @@ _HIDDEN: Final = "[token]"
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class HttpResponse:
     """A whole response, its header names in lower case. Neither headers nor JSON nor text holds a secret of ours."""
 
     status: int
@@ -120,7 +120,7 @@ def _is_loopback(host: str) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
+class HttpRequest:
     """What is asked: a path below the base URL, JSON to send if any, and the key that makes a repetition harmless."""
 
     method: Method
@@ -129,7 +129,7 @@ class Ask:
     idempotency_key: str | None = None
 
 
-def exchange(access: Access, ask: Ask) -> Answer | IssuerFault:
+def send(access: Access, ask: HttpRequest) -> HttpResponse | IssuerFault:
     """Ask once and return the whole answer, or that it was unreachable, broken, or that there is no usable token.
 
     No redirect is followed: the token is for this issuer alone. Every exchange has a connection of its own.
@@ -147,7 +147,7 @@ def exchange(access: Access, ask: Ask) -> Answer | IssuerFault:
         return IssuerFault("unreachable", secrets.hide(why, _HIDDEN))
 
 
-def _request(access: Access, ask: Ask, token: str) -> requests.PreparedRequest:
+def _request(access: Access, ask: HttpRequest, token: str) -> requests.PreparedRequest:
     headers = {
         "Authorization": f"Bearer {token}",
         "Accept": "application/json",
@@ -173,7 +173,7 @@ def _send(adapter: HTTPAdapter, request: requests.PreparedRequest, access: Acces
     )
 
 
-def _read(response: requests.Response, secrets: Secrets) -> Answer | IssuerFault:
+def _read(response: requests.Response, secrets: Secrets) -> HttpResponse | IssuerFault:
     """Return the response; a fault if it is too long."""
     body = b""
     while len(body) <= MAX_ANSWER_BYTES and (part := response.raw.read(_PART, decode_content=False)):
@@ -181,7 +181,7 @@ def _read(response: requests.Response, secrets: Secrets) -> Answer | IssuerFault
     if len(body) > MAX_ANSWER_BYTES:
         return IssuerFault("broken", f"an answer of more than {MAX_ANSWER_BYTES} bytes (HTTP {response.status_code})")
     headers = {name.lower(): secrets.hide(value, _HIDDEN) for name, value in response.headers.items()}
-    return Answer(response.status_code, headers, body, secrets)
+    return HttpResponse(response.status_code, headers, body, secrets)
 
 
 def _why(error: BaseException) -> str:

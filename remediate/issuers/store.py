@@ -16,7 +16,7 @@ from typing import Any, Final, TypeVar, cast, get_args
 from audit.config import Secret, Section
 from audit.json_codec import BadRecord, parse_time
 from remediate.issuers.base import Access, FaultKind, IssuerConfig, IssuerFault, Order, OrderRequest, Request, Status
-from remediate.issuers.http import MAX_RETRY_AFTER_S, Answer, Ask, exchange, require_safe
+from remediate.issuers.http import MAX_RETRY_AFTER_S, HttpRequest, HttpResponse, require_safe, send
 from remediate.pki.csr import Csr
 
 T = TypeVar("T")
@@ -61,14 +61,14 @@ class Store:
 
     def collect(self, order_id: str) -> Order | IssuerFault:
         """Return the order as it stands now."""
-        order = self._ask(Ask("GET", _path(order_id)), _order)
+        order = self._ask(HttpRequest("GET", _path(order_id)), _order)
         if isinstance(order, Order) and order.id != order_id:
             return IssuerFault("broken", f"asked for the order {order_id}, the answer is about {order.id}")
         return order
 
     def cancel(self, order_id: str) -> IssuerFault | None:
         """Cancel an order that is not issued."""
-        done = self._ask(Ask("DELETE", _path(order_id)), lambda answer: answer)
+        done = self._ask(HttpRequest("DELETE", _path(order_id)), lambda answer: answer)
         return done if isinstance(done, IssuerFault) else None
 
     def to_find(self, csr: Csr) -> Request:
@@ -81,14 +81,14 @@ class Store:
 
     def to_collect(self, order_id: str) -> Request:
         """Return the request that `collect` makes."""
-        return self._foretold("look at the order", Ask("GET", _path(order_id)))
+        return self._foretold("look at the order", HttpRequest("GET", _path(order_id)))
 
-    def _foretold(self, why: str, ask: Ask) -> Request:
+    def _foretold(self, why: str, ask: HttpRequest) -> Request:
         return Request(why, ask.method, self._access.base_url.rstrip("/") + ask.path, ask.body.decode("ascii"))
 
-    def _ask(self, ask: Ask, read: Callable[[Answer], T]) -> T | IssuerFault:
+    def _ask(self, ask: HttpRequest, read: Callable[[HttpResponse], T]) -> T | IssuerFault:
         """Ask, and read the answer where it is one of success."""
-        answer = exchange(self._access, ask)
+        answer = send(self._access, ask)
         if isinstance(answer, IssuerFault):
             return answer
         if answer.status not in (200, 201, 204):
@@ -113,11 +113,11 @@ class StoreConfig(IssuerConfig):
         return Store(Access(self.base_url, token, ca_file=section.path(self.ca_file), proxy=proxy))
 
 
-def _finding(csr: Csr) -> Ask:
-    return Ask("GET", f"/v1/orders?csr_sha256={csr.sha256}")
+def _finding(csr: Csr) -> HttpRequest:
+    return HttpRequest("GET", f"/v1/orders?csr_sha256={csr.sha256}")
 
 
-def _placing(request: OrderRequest) -> Ask:
+def _placing(request: OrderRequest) -> HttpRequest:
     content = {
         "csr": request.csr.pem,
         "names": list(request.names),
@@ -126,7 +126,7 @@ def _placing(request: OrderRequest) -> Ask:
         "unique_value": request.unique_value,
         "replaces": request.replaces,
     }
-    return Ask("POST", "/v1/orders", json.dumps(content).encode("ascii"), request.idempotency_key)
+    return HttpRequest("POST", "/v1/orders", json.dumps(content).encode("ascii"), request.idempotency_key)
 
 
 def _path(order_id: str) -> str:
@@ -145,7 +145,7 @@ def _preferred(orders: tuple[Order, ...]) -> Order | None:
     return min(orders, key=rank, default=None)
 
 
-def _fault(answer: Answer) -> IssuerFault:
+def _fault(answer: HttpResponse) -> IssuerFault:
     """Return what an answer other than of success means."""
     error = _error(answer)
     if answer.status in _FAULTS and (error is not None or answer.status in _SPOKEN_BY_OTHERS):
@@ -166,7 +166,7 @@ def _fault(answer: Answer) -> IssuerFault:
     )
 
 
-def _error(answer: Answer) -> Mapping[str, Any] | None:
+def _error(answer: HttpResponse) -> Mapping[str, Any] | None:
     try:
         return _member(_json(answer), "error", dict)
     except BadRecord:
@@ -181,16 +181,16 @@ def _refused_fields(error: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(_line(str(name)) for name in fields[:20]) if isinstance(fields, list) else ()
 
 
-def _orders(answer: Answer) -> tuple[Order, ...]:
+def _orders(answer: HttpResponse) -> tuple[Order, ...]:
     found = _member(_json(answer), "orders", list)
     return tuple(_to_order(item, answer) for item in found)
 
 
-def _order(answer: Answer) -> Order:
+def _order(answer: HttpResponse) -> Order:
     return _to_order(_json(answer), answer)
 
 
-def _json(answer: Answer) -> Any:  # noqa: ANN401 - any JSON value
+def _json(answer: HttpResponse) -> Any:  # noqa: ANN401 - any JSON value
     """Return the JSON of a response; raises BadRecord."""
     try:
         return answer.json()
@@ -199,7 +199,7 @@ def _json(answer: Answer) -> Any:  # noqa: ANN401 - any JSON value
         raise BadRecord(f"not JSON ({kind}), it begins {_line(answer.text(60))!r}") from error
 
 
-def _to_order(value: Any, answer: Answer) -> Order:  # noqa: ANN401 - any JSON value
+def _to_order(value: Any, answer: HttpResponse) -> Order:  # noqa: ANN401 - any JSON value
     """Return an order of which every field is what the contract says; raises BadRecord."""
     order = Order(
         id=_identifier(_member(value, "id", str)),

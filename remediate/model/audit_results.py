@@ -33,7 +33,7 @@ class BadEvidence(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class SeenFile:
+class ObservedFile:
     """A file that the configuration of a service names; of a key only the SPKI digest is known here."""
 
     path: str
@@ -48,7 +48,7 @@ class SeenFile:
 
 
 @dataclass(frozen=True, slots=True)
-class SeenLeaf:
+class ObservedLeaf:
     """One of the leaves that an endpoint serves, and at which addresses."""
 
     sha256: str
@@ -59,7 +59,7 @@ class SeenLeaf:
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class ObservedEndpoint:
     """What was seen of one endpoint. `names` are the SANs of the served leaf, None where they cannot be read.
 
     `resolved` and `own_addresses` are where its name leads and what the host is reached by; None where it is not said.
@@ -75,18 +75,18 @@ class Seen:
     spki_sha256: str | None = None
     not_after: datetime | None = None
     names: tuple[str, ...] | None = ()
-    files: tuple[SeenFile, ...] = ()
+    files: tuple[ObservedFile, ...] = ()
     resolved: tuple[str, ...] | None = None
     own_addresses: tuple[str, ...] | None = None
     panel_service: str | None = None  # what the panel of its host calls it, where that installs its certificate
-    leaves: tuple[SeenLeaf, ...] = ()  # all that are served; the one that is meant is told by `leaf_sha256`
+    leaves: tuple[ObservedLeaf, ...] = ()  # all that are served; the one that is meant is told by `leaf_sha256`
 
     def is_elsewhere(self, leaf_sha256: str | None) -> bool:
         """Return whether a leaf is certainly another host's: served at addresses that are not this host's alone."""
         own = {leaf.sha256 for leaf in self.leaves if any(map(self._is_own, leaf.addresses))}
         return bool(own) and leaf_sha256 not in own and leaf_sha256 in {leaf.sha256 for leaf in self.leaves}
 
-    def meaning(self, leaf: SeenLeaf) -> Seen:
+    def meaning(self, leaf: ObservedLeaf) -> ObservedEndpoint:
         """Return the same endpoint with another of its leaves as the one that is meant."""
         return replace(
             self, leaf_sha256=leaf.sha256, spki_sha256=leaf.spki_sha256, not_after=leaf.not_after, names=leaf.names
@@ -102,11 +102,11 @@ class Seen:
 
 
 @dataclass(frozen=True)
-class Evidence:
+class AuditResults:
     """All that the repair is decided from: each check of each endpoint once, by the last phase that judged it."""
 
     results: tuple[Result, ...]
-    seen: Mapping[str, Seen]
+    seen: Mapping[str, ObservedEndpoint]
     is_complete: bool  # a file without a summary is of a run that did not finish
     unfinished: frozenset[str] = frozenset()  # endpoints on which not all checks were run
 
@@ -123,7 +123,7 @@ class Evidence:
         return next((one.verdict for one in self.by_endpoint.get(endpoint, ()) if one.check == check), None)
 
 
-def read_evidence(lines: Iterable[str]) -> Evidence:
+def read_audit_results(lines: Iterable[str]) -> AuditResults:
     """Return the evidence in the lines of a results file; raises BadEvidence."""
     rows = []
     for number, line in enumerate(lines, start=1):
@@ -134,13 +134,13 @@ def read_evidence(lines: Iterable[str]) -> Evidence:
         if not isinstance(row, dict):
             raise BadEvidence(f"line {number} is no object")
         rows.append(row)
-    return gather(rows)
+    return audit_results_of(rows)
 
 
-def gather(rows: Iterable[Mapping[str, Any]]) -> Evidence:
+def audit_results_of(rows: Iterable[Mapping[str, Any]]) -> AuditResults:
     """Return the evidence in the rows of a run, in whatever order they come; raises BadEvidence."""
     results: dict[tuple[str, str], Result] = {}
-    seen: dict[str, tuple[str, Seen]] = {}
+    seen: dict[str, tuple[str, ObservedEndpoint]] = {}
     is_complete = False
     for number, row in enumerate(rows, start=1):
         kind = row.get("kind")
@@ -159,10 +159,10 @@ def gather(rows: Iterable[Mapping[str, Any]]) -> Evidence:
             raise BadEvidence(f"row {number} is no {kind} of an audit: {error}") from error
     ordered = tuple(results[key] for key in sorted(results))
     meant = {endpoint: _meant(seen[endpoint][1], ordered) for endpoint in sorted(seen)}
-    return Evidence(ordered, meant, is_complete)
+    return AuditResults(ordered, meant, is_complete)
 
 
-def _meant(seen: Seen, results: Iterable[Result]) -> Seen:
+def _meant(seen: ObservedEndpoint, results: Iterable[Result]) -> ObservedEndpoint:
     """Return an endpoint with the leaf that is wrong as the one that is meant, if the first that is served is not.
 
     A server with RSA and ECDSA has two certificates; each is repaired by itself.
@@ -176,13 +176,13 @@ def _meant(seen: Seen, results: Iterable[Result]) -> Seen:
     return seen if leaf is None else seen.meaning(leaf)
 
 
-def seen_of(row: Mapping[str, Any]) -> Seen:
+def seen_of(row: Mapping[str, Any]) -> ObservedEndpoint:
     """Return what an observation row says; raises KeyError, TypeError or ValueError where it is none."""
     match = _ID.fullmatch(row["endpoint"])
     if match is None:
         raise ValueError(f"{row['endpoint']!r} is no endpoint")
     leaf = row["chain"][0] if row["chain"] else {}
-    return Seen(
+    return ObservedEndpoint(
         endpoint=row["endpoint"],
         label=match["host"],
         hostspec=row["host"],
@@ -201,16 +201,16 @@ def seen_of(row: Mapping[str, Any]) -> Seen:
     )
 
 
-def _leaf(chain: Mapping[str, Any]) -> SeenLeaf:
+def _leaf(chain: Mapping[str, Any]) -> ObservedLeaf:
     leaf, names = chain["certificates"][0], chain["names"]
-    return SeenLeaf(
+    return ObservedLeaf(
         leaf["sha256"], leaf["spki_sha256"], _time(leaf["not_after"]),
         None if names is None else tuple(sorted(names)), tuple(chain["addresses"]),
     )  # fmt: skip
 
 
-def _file(row: Mapping[str, Any]) -> SeenFile:
-    return SeenFile(
+def _file(row: Mapping[str, Any]) -> ObservedFile:
+    return ObservedFile(
         row["path"], row["kind"], row.get("owner"), row.get("group"), row.get("mode"), row.get("spki_sha256"),
         tuple(sorted(row.get("names") or ())), row.get("real_path"), _acl(row),
     )  # fmt: skip

@@ -35,7 +35,7 @@ class Attempt:
 
 
 @dataclass(frozen=True, slots=True)
-class Ending:
+class CaseResult:
     """How a case ended in this run: the cause if it is not repaired, and a note for a person.
 
     `waiting` was not begun: it is not due yet, or the run had come to its limit. `undone` was taken back as told.

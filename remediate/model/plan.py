@@ -34,7 +34,7 @@ Kind = Literal[
 
 
 @dataclass(frozen=True, slots=True)
-class Explained:
+class NotRepairable:
     """Something that is left as it is, and why. Without a check it is the endpoint as a whole."""
 
     endpoint: str
@@ -69,7 +69,7 @@ class Plan:
     """
 
     cases: tuple[Case, ...]
-    explained: tuple[Explained, ...]
+    explained: tuple[NotRepairable, ...]
     waiting: tuple[WaitingCase, ...]
     accidents: tuple[str, ...] = ()  # traces of exceptions of ours, each about one certificate
     blocked: tuple[Blocked, ...] = ()

@@ -8,7 +8,7 @@ from datetime import datetime
 from audit.host.cpanel import is_address
 from audit.redaction import Secrets
 from audit.verdict import Severity
-from remediate.notify.channels.base import Post
+from remediate.notify.channels.base import Channel
 from remediate.notify.channels.email_message import Run
 from remediate.notify.recipients import ContactPolicy
 
@@ -24,7 +24,7 @@ class Account:
 
     controller: str
     version: str
-    posts: tuple[Post, ...]
+    posts: tuple[Channel, ...]
     to: tuple[str, ...] = ()
     from_: str | None = None
     secrets: Secrets = field(default_factory=Secrets)

@@ -16,8 +16,8 @@ from audit.verdict import Verdict
 from remediate.model.case import FindingKey
 from remediate.model.text import plain
 from remediate.notify.items import by_host, is_silent
-from remediate.notify.notification import Entry, Section, is_wrong
-from remediate.notify.report import Upshot, host_of
+from remediate.notify.notification import ReportItem, Section, is_wrong
+from remediate.notify.report import RunReport, host_of
 
 _REASON: Final = 300  # characters that are remembered of a reason
 _WELL: Final = {
@@ -29,7 +29,7 @@ _NOT_SEEN: Final = "it could not be looked at this time; this is what was known 
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class NotifiedState:
     """What readers know to be wrong."""
 
     to: tuple[str, ...]
@@ -41,9 +41,9 @@ class Told:
         return json.dumps(to_json(replace(self, sections=kept)), sort_keys=True)
 
 
-def last_told(states: Iterable[str]) -> dict[tuple[str, ...], Told]:
+def last_told(states: Iterable[str]) -> dict[tuple[str, ...], NotifiedState]:
     """Return what was told last, by readers, from the states of all letters in their order."""
-    found: dict[tuple[str, ...], Told] = {}
+    found: dict[tuple[str, ...], NotifiedState] = {}
     for state in states:
         told = _read(state)
         if told:
@@ -62,14 +62,14 @@ def superseded(letters: Iterable[tuple[int, str]]) -> Iterator[int]:
             last[told.to] = number
 
 
-def _read(state: str) -> Told | None:
+def _read(state: str) -> NotifiedState | None:
     try:
-        return from_json(Told, json.loads(state))
+        return from_json(NotifiedState, json.loads(state))
     except ValueError:  # of another version: it counts as not told
         return None
 
 
-def still_heard(told: Told | None, upshot: Upshot) -> Told | None:
+def still_heard(told: NotifiedState | None, upshot: RunReport) -> NotifiedState | None:
     """Return what was told without what nobody wants to hear of any more: it is no news that it is left out now."""
     if told is None:
         return None
@@ -80,11 +80,11 @@ def still_heard(told: Told | None, upshot: Upshot) -> Told | None:
     return replace(told, sections=kept)
 
 
-def _heard(entry: Entry, upshot: Upshot) -> tuple[FindingKey, ...]:
+def _heard(entry: ReportItem, upshot: RunReport) -> tuple[FindingKey, ...]:
     return tuple(finding for finding in entry.findings if not is_silent(finding, upshot))
 
 
-def since(told: Told | None, now: Sequence[Section], upshot: Upshot) -> tuple[Section, ...]:
+def since(told: NotifiedState | None, now: Sequence[Section], upshot: RunReport) -> tuple[Section, ...]:
     """Return entries for what was told to be wrong and is not found so tonight: recovered, or as it was known.
 
     Only what was looked at and found well, or is not there any more, has recovered.
@@ -94,7 +94,7 @@ def since(told: Told | None, now: Sequence[Section], upshot: Upshot) -> tuple[Se
     return by_host((host, entry) for host, old in pairs for entry in _became(old, known, upshot))
 
 
-def _became(old: Entry, known: Collection[FindingKey], upshot: Upshot) -> Iterator[Entry]:
+def _became(old: ReportItem, known: Collection[FindingKey], upshot: RunReport) -> Iterator[ReportItem]:
     """Yield what became of an entry: of some of its findings this, of others that."""
     ways: dict[str | None, list[FindingKey]] = {}
     for finding in old.findings:
@@ -109,7 +109,7 @@ def _became(old: Entry, known: Collection[FindingKey], upshot: Upshot) -> Iterat
         )
 
 
-def _well(finding: FindingKey, upshot: Upshot) -> str | None:
+def _well(finding: FindingKey, upshot: RunReport) -> str | None:
     """Return in which way a finding is no more; None where it was not looked at, or could not be told."""
     verdict = upshot.verdict(finding.endpoint, finding.check)
     if verdict is not None:
@@ -118,7 +118,7 @@ def _well(finding: FindingKey, upshot: Upshot) -> str | None:
     return "it is not found on the host any more" if is_gone else None
 
 
-def _brief(entry: Entry) -> Entry:
+def _brief(entry: ReportItem) -> ReportItem:
     """Return what is remembered of an entry: all that says what is wrong, and a line for a person."""
     reason = plain(entry.reason, _REASON)
     return replace(entry, reason=reason, tried="", happened="", to_do="", next_try=None)

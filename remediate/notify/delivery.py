@@ -19,7 +19,7 @@ from functools import partial
 from typing import Any, Final, Protocol
 
 from audit.json_codec import format_time, parse_time
-from remediate.notify.channels.base import Deferred, Delivered, Envelope, Outcome, Post, Refused, Unknown
+from remediate.notify.channels.base import Channel, Deferred, Delivered, Envelope, Outcome, Refused, Unknown
 
 _FIRST_PAUSE: Final = timedelta(minutes=30)  # RFC 5321 4.5.4.1
 _LONGEST_PAUSE: Final = timedelta(hours=4)  # so that every nightly run tries
@@ -65,7 +65,7 @@ class Outbox(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Fate:
+class DeliveryReport:
     """What became of one letter in one delivery; `next_at` is when those that were put off are tried again."""
 
     number: int
@@ -108,7 +108,7 @@ class _Held:
     progress: _Progress
 
 
-def deliver(outbox: Outbox, posts: Sequence[Post], now: datetime) -> tuple[Fate, ...]:
+def deliver(outbox: Outbox, posts: Sequence[Channel], now: datetime) -> tuple[DeliveryReport, ...]:
     """Hand over what waits and is due, each letter by the first post that takes it; return what became of each.
 
     What was put off is tried by the next post, then again after 30 minutes, the pause doubling to 4 hours, for 5 days.
@@ -118,7 +118,7 @@ def deliver(outbox: Outbox, posts: Sequence[Post], now: datetime) -> tuple[Fate,
     return tuple(fate for fate in fates if fate is not None)
 
 
-def _hand_over(outbox: Outbox, posts: Sequence[Post], held: _Held, now: datetime) -> Fate | None:
+def _hand_over(outbox: Outbox, posts: Sequence[Channel], held: _Held, now: datetime) -> DeliveryReport | None:
     progress = held.progress
     if progress.next_at and now < progress.next_at:
         return None
@@ -141,7 +141,7 @@ def _read(letter: Waiting) -> _Held:
     return _Held(letter.number, letter.kept_at, Envelope(sender, left, letter.message), noted)
 
 
-def _send(outbox: Outbox, posts: Sequence[Post], held: _Held) -> dict[str, Outcome]:
+def _send(outbox: Outbox, posts: Sequence[Channel], held: _Held) -> dict[str, Outcome]:
     """Try one post after the other for those whose letter was put off."""
     progress, envelope = held.progress, held.envelope
     outcomes: dict[str, Outcome] = dict.fromkeys(envelope.recipients, _NOT_TRIED)
@@ -173,7 +173,7 @@ def _both(first: Outcome, second: Outcome) -> Outcome:
     return second
 
 
-def _record(outbox: Outbox, held: _Held, outcomes: Mapping[str, Outcome], now: datetime) -> Fate:
+def _record(outbox: Outbox, held: _Held, outcomes: Mapping[str, Outcome], now: datetime) -> DeliveryReport:
     """Record what became of a letter: handed over, put off, or lost."""
     if now - held.kept_at > _GIVE_UP:
         outcomes = {who: _given_up(what) for who, what in outcomes.items()}
@@ -183,12 +183,12 @@ def _record(outbox: Outbox, held: _Held, outcomes: Mapping[str, Outcome], now: d
         tries = held.progress.tries + 1
         next_at = now + min(_FIRST_PAUSE * 2 ** min(tries - 1, 10), _LONGEST_PAUSE)
         outbox.progressed(held.number, str(_Progress(left, tries, next_at, taken=taken)))
-        return Fate(held.number, outcomes, next_at)
+        return DeliveryReport(held.number, outcomes, next_at)
     if taken:
         outbox.handed_over(held.number, now)
     else:
         outbox.lost(held.number)
-    return Fate(held.number, outcomes)
+    return DeliveryReport(held.number, outcomes)
 
 
 def _given_up(outcome: Outcome) -> Outcome:

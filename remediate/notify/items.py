@@ -17,16 +17,16 @@ from audit.text import listing, moment
 from audit.verdict import Severity, Verdict
 from remediate.model.case import VALIDATED, Case, FindingKey, Reason, Repair
 from remediate.model.causes import Cause
-from remediate.model.outcome import Ending
-from remediate.model.plan import Explained, Kind, WaitingCase
-from remediate.notify.notification import Entry, Section, State
-from remediate.notify.report import Upshot, host_of
+from remediate.model.outcome import CaseResult
+from remediate.model.plan import Kind, NotRepairable, WaitingCase
+from remediate.notify.notification import ReportItem, Section, State
+from remediate.notify.report import RunReport, host_of
 from remediate.planning.fleet import is_silenced
 from remediate.state.journal import Journal
 
 
 @dataclass(frozen=True, slots=True)
-class Tried:
+class LastAttempt:
     """How a try ended: `kind`, `step`, `cause` and `note` as in an ending."""
 
     case: Case
@@ -37,9 +37,9 @@ class Tried:
     next_at: datetime | None
 
 
-def as_last_tried(ending: Ending, journal: Journal) -> Tried:
+def as_last_tried(ending: CaseResult, journal: Journal) -> LastAttempt:
     """Return the ending of the last try, with when the next one may be."""
-    now = Tried(ending.case, ending.kind, ending.step, ending.cause, _brief(ending), ending.next_at)
+    now = LastAttempt(ending.case, ending.kind, ending.step, ending.cause, _brief(ending), ending.next_at)
     if ending.kind != "waiting":
         return now
     last = next(reversed(journal.ledger.attempts(ending.case.id)), None)
@@ -47,7 +47,7 @@ def as_last_tried(ending: Ending, journal: Journal) -> Tried:
         return now
     # the note of what is not due repeats that of the last try
     beside = "" if ending.cause is Cause.RUN_NOT_DUE else f"\nnot tried this time: {ending.note}"
-    return Tried(ending.case, last.ended, last.step, last.cause, f"{last.note}{beside}", ending.next_at)
+    return LastAttempt(ending.case, last.ended, last.step, last.cause, f"{last.note}{beside}", ending.next_at)
 
 
 def _is_over(case: Case, tried: datetime, journal: Journal) -> bool:
@@ -56,7 +56,7 @@ def _is_over(case: Case, tried: datetime, journal: Journal) -> bool:
     return ended is not None and ended.kind != "failed" and tried <= ended.at
 
 
-def _brief(ending: Ending) -> str:
+def _brief(ending: CaseResult) -> str:
     """Return the note; of a bug of ours its last line, as the trace is in the journal."""
     if ending.cause is not Cause.RUN_BUG:
         return ending.note
@@ -77,16 +77,16 @@ _WHAT: Final[Mapping[Repair, str]] = {
 _PANELS: Final = "a run of the panel's own program, which orders and installs the certificate itself"
 
 
-def of_endings(upshot: Upshot) -> Iterator[tuple[str, Entry]]:
+def of_endings(upshot: RunReport) -> Iterator[tuple[str, ReportItem]]:
     """Yield what became of each case: those of the plan that no ending tells of were not begun."""
     ended = {ending.case.id for ending in upshot.endings}
     unbegun = (case for case in upshot.plan.cases if case.id not in ended)
-    none = [Ending(case, "waiting", cause=Cause.RUN_NOT_BEGUN, note="no repair was begun") for case in unbegun]
+    none = [CaseResult(case, "waiting", cause=Cause.RUN_NOT_BEGUN, note="no repair was begun") for case in unbegun]
     for ending in (*upshot.endings, *none):
         yield ending.case.host, _of_ending(as_last_tried(ending, upshot.journal), upshot)
 
 
-def _of_ending(tried: Tried, upshot: Upshot) -> Entry:
+def _of_ending(tried: LastAttempt, upshot: RunReport) -> ReportItem:
     still = [one for one in tried.case.reasons if upshot.is_found_again(one.endpoint, one.check)]
     state, cause, happened = _outcome(tried, still, upshot)
     return _of_case(
@@ -100,7 +100,7 @@ def _of_ending(tried: Tried, upshot: Upshot) -> Entry:
     )
 
 
-def _outcome(tried: Tried, still: Sequence[Reason], upshot: Upshot) -> tuple[State, Cause | None, str]:
+def _outcome(tried: LastAttempt, still: Sequence[Reason], upshot: RunReport) -> tuple[State, Cause | None, str]:
     """Return the state of a case, the cause and what happened."""
     if still and tried.kind == "proven":
         found = "\n".join(f"{one.endpoint}: {one.check}: {one.message}" for one in still)
@@ -115,7 +115,7 @@ def _outcome(tried: Tried, still: Sequence[Reason], upshot: Upshot) -> tuple[Sta
     return state, tried.cause, tried.note
 
 
-def _proven(tried: Tried, upshot: Upshot) -> str:
+def _proven(tried: LastAttempt, upshot: RunReport) -> str:
     """Return what is so now, and which names got lost on the way: never in silence."""
     seen = upshot.after.seen if upshot.after else {}
     ends = [one.not_after for endpoint in tried.case.endpoints if (one := seen.get(endpoint)) and one.not_after]
@@ -124,7 +124,7 @@ def _proven(tried: Tried, upshot: Upshot) -> str:
     return "\n".join((f"it is proven on every address{until}", *filter(None, [tried.note]), *lost))
 
 
-def _tried(tried: Tried, journal: Journal) -> str:
+def _tried(tried: LastAttempt, journal: Journal) -> str:
     """Return what was tried, how far it came, and the order's number, by which the issuer can be asked."""
     begun = journal.case(tried.case.id)
     if begun is None or (tried.kind != "proven" and _was_repaired(begun, journal)):
@@ -145,7 +145,7 @@ def _was_repaired(case: Case, journal: Journal) -> bool:
     return bool(outcome and outcome.kind == "repaired") and all(one.id != case.id for one in journal.unfinished())
 
 
-def of_waiting(upshot: Upshot) -> Iterator[tuple[str, Entry]]:
+def of_waiting(upshot: RunReport) -> Iterator[tuple[str, ReportItem]]:
     """Yield what is to wait, but for what an earlier run had begun already."""
     ended = {ending.case.id for ending in upshot.endings}
     for waiting in upshot.plan.waiting:
@@ -153,7 +153,7 @@ def of_waiting(upshot: Upshot) -> Iterator[tuple[str, Entry]]:
             yield waiting.case.host, _waiting(waiting)
 
 
-def _waiting(waiting: WaitingCase) -> Entry:
+def _waiting(waiting: WaitingCase) -> ReportItem:
     causes = tuple(dict.fromkeys(blocker.cause for blocker in waiting.blocked_by))
     return _of_case(
         waiting.case,
@@ -164,7 +164,7 @@ def _waiting(waiting: WaitingCase) -> Entry:
     )
 
 
-def _of_case(case: Case, **told: object) -> Entry:
+def _of_case(case: Case, **told: object) -> ReportItem:
     """Return an entry about a certificate for all services that use it, its findings the worst first."""
     worst_first = sorted(case.reasons, key=lambda one: -Severity(one.severity).rank)
     messages = tuple(dict.fromkeys(one.message for one in worst_first))
@@ -176,7 +176,7 @@ def _of_case(case: Case, **told: object) -> Entry:
         "reason": "; ".join((*messages[:3], *([f"and {len(messages) - 3} more"] if len(messages) > 3 else []))),
         "findings": tuple(sorted(one.key for one in case.reasons)),
     }
-    return Entry(**(fields | told))  # type: ignore[arg-type]  # the fields of an entry by name
+    return ReportItem(**(fields | told))  # type: ignore[arg-type]  # the fields of an entry by name
 
 
 def ports(endpoints: Iterable[str]) -> str:
@@ -189,7 +189,7 @@ _SILENT: Final[tuple[Kind, ...]] = ("well", "waived", "note")
 _WRONG: Final = (Verdict.FAIL, Verdict.INCONCLUSIVE, Verdict.ERROR)
 
 
-def sections_of(upshot: Upshot, level: Severity, *, unknown_fails: bool = True) -> tuple[Section, ...]:
+def sections_of(upshot: RunReport, level: Severity, *, unknown_fails: bool = True) -> tuple[Section, ...]:
     """Return one section for each host that there is something to tell about, by name.
 
     What is below the level that fails a run, and that nothing was tried about, is minor: told beside others, and never
@@ -204,24 +204,24 @@ def sections_of(upshot: Upshot, level: Severity, *, unknown_fails: bool = True) 
     )
 
 
-def is_silent(finding: FindingKey, upshot: Upshot) -> bool:
+def is_silent(finding: FindingKey, upshot: RunReport) -> bool:
     """Tell whether its administrator has switched off, on a host, notices about such a finding."""
     return is_silenced(finding.endpoint, finding.check, upshot.before)
 
 
-def by_host(pairs: Iterable[tuple[str, Entry]]) -> tuple[Section, ...]:
+def by_host(pairs: Iterable[tuple[str, ReportItem]]) -> tuple[Section, ...]:
     """Return entries in sections, the hosts by name."""
     ordered = sorted(pairs, key=lambda pair: pair[0])
     grouped = groupby(ordered, key=lambda pair: pair[0])
     return tuple(Section(host, tuple(entry for _, entry in mine)) for host, mine in grouped)
 
 
-def _is_minor(entry: Entry, level: Severity, *, unknown_fails: bool) -> bool:
+def _is_minor(entry: ReportItem, level: Severity, *, unknown_fails: bool) -> bool:
     is_unknown = entry.causes == (Cause.PLAN_UNKNOWN,) and not unknown_fails
     return is_unknown or (entry.severity.rank < level.rank and not entry.tried)
 
 
-def _of_explained(upshot: Upshot) -> Iterator[tuple[str, Entry]]:
+def _of_explained(upshot: RunReport) -> Iterator[tuple[str, ReportItem]]:
     """Yield what is wrong and somebody else's to mend, the endpoints of one service together."""
     told = [pair for one in upshot.plan.explained if (pair := _told(one, upshot))]
     for (host, service, check, kind, _), pairs in groupby(sorted(told, key=_same), key=_same):
@@ -230,7 +230,7 @@ def _of_explained(upshot: Upshot) -> Iterator[tuple[str, Entry]]:
         endpoints = tuple(explained.endpoint for explained, _ in mine)
         yield (
             host,
-            Entry(
+            ReportItem(
                 state="failed",
                 services=(service,) if service else (),
                 endpoint=ports(endpoints),
@@ -245,12 +245,12 @@ def _of_explained(upshot: Upshot) -> Iterator[tuple[str, Entry]]:
         )
 
 
-def _same(told: tuple[Explained, Result]) -> tuple[str, str, str, str, str]:
+def _same(told: tuple[NotRepairable, Result]) -> tuple[str, str, str, str, str]:
     one, result = told
     return host_of(one.endpoint), result.service or "", result.check, one.kind, one.message
 
 
-def _told(one: Explained, upshot: Upshot) -> tuple[Explained, Result] | None:
+def _told(one: NotRepairable, upshot: RunReport) -> tuple[NotRepairable, Result] | None:
     """Return what is told of an explanation with its finding; None where it is well, or follows from another."""
     result = upshot.found(one.endpoint, one.check)
     if one.kind in _SILENT or result is None or "because" in result.detail:

@@ -25,7 +25,7 @@ WORST_FIRST: Final[tuple[State, ...]] = ("failed", "waiting", "repaired", "recov
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class ReportItem:
     """One thing about the endpoints of one certificate or service. Texts are lines for a person.
 
     `check` is the finding's id, `causes` are why it is not repaired: with host, endpoint and state they say what is
@@ -68,7 +68,7 @@ class Section:
     """All there is to tell about one host."""
 
     host: str
-    entries: tuple[Entry, ...]
+    entries: tuple[ReportItem, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,12 +80,12 @@ class Run:
     version: str
 
 
-def is_wrong(entry: Entry) -> bool:
+def is_wrong(entry: ReportItem) -> bool:
     """Tell whether it is still wrong, and worth a letter."""
     return entry.state in ("failed", "waiting") and not entry.is_minor
 
 
-def worst_first(sections: Iterable[Section]) -> list[tuple[Section, Entry]]:
+def worst_first(sections: Iterable[Section]) -> list[tuple[Section, ReportItem]]:
     """Return every entry with its section, by state and severity, else in the order given; what is minor last."""
     pairs = [(section, entry) for section in sections for entry in section.entries]
     return sorted(pairs, key=lambda pair: _rank(pair[1]))
@@ -96,5 +96,5 @@ def hosts_worst_first(sections: Iterable[Section]) -> tuple[Section, ...]:
     return tuple(sorted(sections, key=lambda section: (min(map(_rank, section.entries)), section.host)))
 
 
-def _rank(entry: Entry) -> tuple[bool, bool, int, int]:
+def _rank(entry: ReportItem) -> tuple[bool, bool, int, int]:
     return entry.is_minor, not entry.is_down, WORST_FIRST.index(entry.state), -entry.severity.rank

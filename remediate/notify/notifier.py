@@ -13,18 +13,18 @@ from typing import Final
 
 from audit.text import listing, moment, one_line
 from audit.verdict import Severity
-from remediate.hosts.session import Hands
+from remediate.hosts.session import CommandRunner
 from remediate.model.case import Case
-from remediate.model.outcome import Ending
+from remediate.model.outcome import CaseResult
 from remediate.notify.account import Account
-from remediate.notify.changes import Told, last_told, since, still_heard, superseded
-from remediate.notify.channels.email_message import Attachment, Letter, compose, news, state_digest, subject
+from remediate.notify.changes import NotifiedState, last_told, since, still_heard, superseded
+from remediate.notify.channels.email_message import Attachment, Letter, compose, should_notify, state_digest, subject
 from remediate.notify.delivery import deliver
 from remediate.notify.excerpt import excerpt
 from remediate.notify.items import by_host, sections_of
-from remediate.notify.notification import Entry, Section, hosts_worst_first
+from remediate.notify.notification import ReportItem, Section, hosts_worst_first
 from remediate.notify.recipients import contacts, group_by_reader
-from remediate.notify.report import Upshot
+from remediate.notify.report import RunReport
 from remediate.state.journal import Outcome
 from remediate.state.outbox import Outbox
 
@@ -40,20 +40,20 @@ Reader = tuple[str, ...]
 class _Telling:
     """What is told in one run: all sections, what each reader knew, and per host which of its contacts get no mail."""
 
-    upshot: Upshot
+    upshot: RunReport
     account: Account
     sections: tuple[Section, ...]
-    told: Mapping[Reader, Told]
+    told: Mapping[Reader, NotifiedState]
     results: bytes
     now: datetime
     refused: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 def tell(  # noqa: PLR0913 - all but two by keyword
-    upshot: Upshot,
+    upshot: RunReport,
     account: Account | None,
     *,
-    hands: Mapping[str, Hands],
+    hands: Mapping[str, CommandRunner],
     results: bytes,
     now: datetime,
     on_refused: Callable[[str], None] = lambda _: None,
@@ -65,7 +65,7 @@ def tell(  # noqa: PLR0913 - all but two by keyword
     is called with the line about each contact of a host that gets no mail; it is among the lines as well.
     """
     if account is None:
-        return (_UNASKED,) if news(sections_of(upshot, Severity.MEDIUM), None) else ()
+        return (_UNASKED,) if should_notify(sections_of(upshot, Severity.MEDIUM), None) else ()
     outbox = upshot.journal.outbox
     before = deliver(outbox, account.posts, now)  # first: what nobody took counts as not told
     untold = upshot.journal.repairs_after(outbox.told_up_to())
@@ -104,21 +104,21 @@ def _written(
         return f"no letter to {listing(reader)}: {type(error).__name__}: {error}"
 
 
-def _sections(upshot: Upshot, account: Account) -> tuple[Section, ...]:
+def _sections(upshot: RunReport, account: Account) -> tuple[Section, ...]:
     return sections_of(upshot, account.fail_on, unknown_fails=account.unknown_fails)
 
 
-def _missed(upshot: Upshot, untold: Iterable[tuple[int, Case, Outcome]], now: datetime) -> Iterator[Ending]:
+def _missed(upshot: RunReport, untold: Iterable[tuple[int, Case, Outcome]], now: datetime) -> Iterator[CaseResult]:
     """Yield the repairs of runs that ended before they could tell of them; what is long ago is left at that."""
     ended = {ending.case.id for ending in upshot.endings}
     for _, case, outcome in untold:
         if case.id not in ended and now - outcome.at < _LONG_AGO:
             note = f"that was {moment(outcome.at)}, in a run that ended before it could tell"
-            yield Ending(case, "proven", note=note)
+            yield CaseResult(case, "proven", note=note)
 
 
 def _by_reader(
-    telling: _Telling, hands: Mapping[str, Hands]
+    telling: _Telling, hands: Mapping[str, CommandRunner]
 ) -> tuple[Mapping[Reader, tuple[Section, ...]], Mapping[str, tuple[str, ...]]]:
     """Return who reads which sections, and by host a line about each contact that gets no mail.
 
@@ -146,7 +146,7 @@ def _letter(telling: _Telling, reader: Reader, mine: Sequence[Section]) -> Lette
     told = still_heard(telling.told.get(reader), telling.upshot)
     past = since(told, telling.sections, telling.upshot)
     shown = _merged((*mine, *past))
-    state = news(shown, state_digest(told.sections) if told else None)
+    state = should_notify(shown, state_digest(told.sections) if told else None)
     has_news = mine or any(entry.state == "recovered" for section in past for entry in section.entries)
     if state is None or not has_news:
         return None
@@ -174,7 +174,7 @@ def _keep(telling: _Telling, reader: Reader, letter: Letter, outbox: Outbox) -> 
     for version in _versions(letter):
         try:
             message = compose(version, account.sender, reader, secrets=account.secrets).as_bytes()
-            number = outbox.keep(str(Told(reader, version.sections)), message, telling.now)
+            number = outbox.keep(str(NotifiedState(reader, version.sections)), message, telling.now)
         except ValueError as error:
             refused.append(str(error))
         else:
@@ -192,5 +192,5 @@ def _versions(letter: Letter) -> Iterator[Letter]:
     yield replace(bare, sections=hosts_worst_first(by_host(pairs)), remarks=())
 
 
-def _withheld(entry: Entry) -> Entry:
+def _withheld(entry: ReportItem) -> ReportItem:
     return replace(entry, reason="(withheld: it would have held a secret; see the run's output)", tried="", happened="")

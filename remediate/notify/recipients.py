@@ -13,7 +13,7 @@ from audit.text import MAX_QUOTED, listing, shortened
 from audit.x509.public_suffix import owned_domain
 from remediate.hosts import trusted_script
 from remediate.hosts.command import Command
-from remediate.hosts.session import Hands
+from remediate.hosts.session import CommandRunner
 
 
 class _OfHost(Protocol):
@@ -148,7 +148,7 @@ def reported_name(output: str) -> str | None:
     return name if is_domain(name) else None
 
 
-def contacts(hosts: Iterable[str], hands: Mapping[str, Hands], policy: ContactPolicy) -> dict[str, Permitted]:
+def contacts(hosts: Iterable[str], hands: Mapping[str, CommandRunner], policy: ContactPolicy) -> dict[str, Permitted]:
     """Return the contacts of the hosts that can be asked, and which of them get mail."""
     answers = ((host, hands[host].run(look_for_contact(host))) for host in hosts if host in hands)
     return {

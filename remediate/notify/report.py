@@ -9,21 +9,21 @@ from dataclasses import dataclass
 
 from audit.result import Result
 from audit.verdict import Verdict
-from remediate.model.audit_results import Evidence
-from remediate.model.outcome import Ending
+from remediate.model.audit_results import AuditResults
+from remediate.model.outcome import CaseResult
 from remediate.model.plan import Plan
 from remediate.state.journal import Journal
 
 
 @dataclass(frozen=True, slots=True)
-class Upshot:
+class RunReport:
     """What a run came to. `after` is None where nothing was judged again."""
 
     plan: Plan
-    endings: tuple[Ending, ...]
-    before: Evidence
+    endings: tuple[CaseResult, ...]
+    before: AuditResults
     journal: Journal
-    after: Evidence | None = None
+    after: AuditResults | None = None
 
     def verdict(self, endpoint: str, check: str) -> Verdict | None:
         """Return how a check ended, after the repair where it was judged again; None where it was not judged."""
@@ -44,7 +44,7 @@ class Upshot:
         return self.before.is_complete and self.verdict(f"{host}/", "svc.unreachable") is Verdict.PASS
 
 
-def _of(evidence: Evidence, endpoint: str, check: str | None) -> Result | None:
+def _of(evidence: AuditResults, endpoint: str, check: str | None) -> Result | None:
     return next((one for one in evidence.by_endpoint.get(endpoint, ()) if one.check == check), None)
 
 

@@ -16,8 +16,8 @@ from audit.endpoint import to_address
 from audit.text import listing, sentence
 from audit.x509.public_keys import read_key
 from remediate.hosts import script
-from remediate.hosts.command import Command, Done
-from remediate.hosts.workdir import Premises
+from remediate.hosts.command import Command, CommandResult
+from remediate.hosts.workdir import HostWorkdir
 from remediate.pki.csr import BadRequest, Csr, read_csr
 
 KEY_TYPES: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
@@ -35,12 +35,12 @@ _NAME: Final = re.compile(r"(?:\*\.)?[a-z0-9_](?:[a-z0-9_-]{0,62})(?:\.[a-z0-9_]
 _MAKE_S: Final = 300.0  # an RSA-4096 key takes a small machine a minute
 
 
-def key_path(premises: Premises) -> str:
+def key_path(premises: HostWorkdir) -> str:
     """Return where on the host the key of the case waits to be installed."""
     return f"{premises.folder}/pending/key.pem"
 
 
-def make_request(premises: Premises, names: Sequence[str], key_type: str) -> Command:
+def make_request(premises: HostWorkdir, names: Sequence[str], key_type: str) -> Command:
     """Return the command that makes key and request, or finds those it made before, and prints the request.
 
     Raises ValueError for names and key types that were to be refused before.
@@ -53,12 +53,12 @@ def make_request(premises: Premises, names: Sequence[str], key_type: str) -> Com
     )
 
 
-def discard_request(premises: Premises) -> Command:
+def discard_request(premises: HostWorkdir) -> Command:
     """Return the command that destroys the pending key and request: no request is ordered with twice."""
     return premises.locked("destroy the pending key and its request", script("key_discard"))
 
 
-def read_request(done: Done, names: Sequence[str], key_type: str) -> Csr:
+def read_request(done: CommandResult, names: Sequence[str], key_type: str) -> Csr:
     """Return the request that the host printed; raises BadRequest with everything about it that is not as asked."""
     if not done.ok:
         said = (done.error.strip() or done.output.strip()).splitlines()[-1:] or ["it said nothing"]

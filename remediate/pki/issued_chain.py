@@ -31,7 +31,7 @@ ROUNDING: Final = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
-class Ordered:
+class Expected:
     """What a certificate has to be: for the key of this request, these names, and at most this long."""
 
     csr: Csr
@@ -40,7 +40,7 @@ class Ordered:
 
 
 @dataclass(frozen=True, slots=True)
-class Sent:
+class IssuedPem:
     """What the CA sent, as PEM text."""
 
     certificate_pem: str | None
@@ -48,7 +48,7 @@ class Sent:
 
 
 @dataclass(frozen=True, slots=True)
-class Installable:
+class InstallableChain:
     """A certificate that is what was ordered, and the CAs to send with it: each certifies one before it, no root."""
 
     leaf: Certificate
@@ -66,7 +66,7 @@ class Installable:
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
+class Rejection:
     """Why what the CA sent must not be installed: every reason, a clause each."""
 
     reasons: tuple[str, ...]
@@ -76,7 +76,9 @@ class Refusal:
         return sentence(self.reasons)
 
 
-def judge(sent: Sent, ordered: Ordered, anchors: Anchors | None, now: datetime) -> Installable | Refusal:
+def check_issued(
+    sent: IssuedPem, ordered: Expected, anchors: Anchors | None, now: datetime
+) -> InstallableChain | Rejection:
     """Return what to install, or every reason not to. Without anchors the path has to lead past the leaf's issuer."""
     certificates, faults = _read("the certificate", sent.certificate_pem or "")
     bundle, bundle_faults = _read("the CA bundle", sent.ca_bundle_pem) if sent.ca_bundle_pem else ((), [])
@@ -91,10 +93,12 @@ def judge(sent: Sent, ordered: Ordered, anchors: Anchors | None, now: datetime) 
         reasons += _unanchored_faults(leaf, intermediates)
     else:
         reasons += (*_path_faults(chain), *_refused_leaf(chain))
-    return _refusal(reasons) if reasons else Installable(leaf, intermediates)
+    return _refusal(reasons) if reasons else InstallableChain(leaf, intermediates)
 
 
-def judge_chain(leaf_der: bytes, candidates: Iterable[bytes], anchors: Anchors, now: datetime) -> Installable | Refusal:
+def judge_chain(
+    leaf_der: bytes, candidates: Iterable[bytes], anchors: Anchors, now: datetime
+) -> InstallableChain | Rejection:
     """Return a certificate that is in use with the CAs to send with it, of candidates from anywhere; else why not."""
     chain = read_chain((leaf_der, *dict.fromkeys(candidates)), anchors, now)
     leaf = chain.leaf
@@ -102,12 +106,12 @@ def judge_chain(leaf_der: bytes, candidates: Iterable[bytes], anchors: Anchors, 
     if leaf.can_ask("not_before", "not_after"):
         reasons += _time_faults("the certificate", leaf, now)
     reasons += _path_faults(chain)
-    return _refusal(reasons) if reasons else Installable(leaf, _in_order(chain, now))
+    return _refusal(reasons) if reasons else InstallableChain(leaf, _in_order(chain, now))
 
 
-def _refusal(reasons: list[str]) -> Refusal:
+def _refusal(reasons: list[str]) -> Rejection:
     """Return a refusal in which the CA's words cannot move a terminal's cursor."""
-    return Refusal(tuple("".join(each if each.isprintable() else " " for each in reason) for reason in reasons))
+    return Rejection(tuple("".join(each if each.isprintable() else " " for each in reason) for reason in reasons))
 
 
 def _read(what: str, pem: str) -> tuple[tuple[Certificate, ...], list[str]]:
@@ -131,7 +135,7 @@ def _beginning(text: str) -> str:
     return " ".join(text[:80].split())[:40]
 
 
-def _leaf_faults(leaf: Certificate, ordered: Ordered, now: datetime) -> Iterator[str]:
+def _leaf_faults(leaf: Certificate, ordered: Expected, now: datetime) -> Iterator[str]:
     """Yield what about the leaf is not as ordered; of what cannot be read the fault has been told already."""
     if leaf.can_ask("spki_sha256") and leaf.spki_sha256 != ordered.csr.spki_sha256:
         yield f"the certificate is for another key (SPKI {leaf.spki_sha256[:16]}…) than {ordered.csr}"

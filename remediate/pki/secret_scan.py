@@ -35,7 +35,7 @@ _DER: Final[tuple[bytes, ...]] = (
 )
 
 
-def leak(content: bytes, secrets: Secrets) -> str | None:
+def find_secret(content: bytes, secrets: Secrets) -> str | None:
     """Return what content must not be kept or sent for, in words that do not repeat it; None if nothing was found.
 
     `secrets` are those of the configuration, which are found in every common encoding.

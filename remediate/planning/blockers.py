@@ -12,12 +12,12 @@ from typing import Final
 from audit.result import Result
 from audit.text import duration, listing
 from audit.verdict import Remedy, Severity, Verdict
-from remediate.model.audit_results import Evidence
+from remediate.model.audit_results import AuditResults
 from remediate.model.case import VALIDATED, Case, Repair
 from remediate.model.causes import Cause, cause_of_check
 from remediate.model.options import Bounds
 from remediate.model.plan import Blocker
-from remediate.planning.fleet import Surroundings
+from remediate.planning.fleet import Fleet
 
 _ORDERING: Final = VALIDATED | {Repair.RUN_OWNER}
 _NAMED: Final = "host.name-invalid"
@@ -37,7 +37,7 @@ _OBSTACLES: Final[tuple[tuple[str, frozenset[Repair]], ...]] = (
 """The beginning of a check's id, and the repairs that its finding keeps from succeeding. The first that fits counts."""
 
 
-def obstacles(case: Case, evidence: Evidence, around: Surroundings) -> Iterator[Blocker]:
+def obstacles(case: Case, evidence: AuditResults, around: Fleet) -> Iterator[Blocker]:
     """Yield everything that keeps a case from being repaired now; old evidence and bounds apart."""
     if not evidence.is_complete:
         yield Blocker(Cause.PLAN_UNFINISHED, "the audit did not finish: what it would have found is not known")
@@ -50,20 +50,20 @@ def obstacles(case: Case, evidence: Evidence, around: Surroundings) -> Iterator[
         yield from _of_other_hosts(case, around)
 
 
-def of_endpoints(case: Case, evidence: Evidence, around: Surroundings) -> Iterator[Blocker]:
+def of_endpoints(case: Case, evidence: AuditResults, around: Fleet) -> Iterator[Blocker]:
     """Yield what keeps the endpoints of a case from being repaired, and does not concern its whole host."""
     yield from _of_findings(case, evidence, case.endpoints)
     if case.repair in _PROVEN_ON_THE_WIRE:
         yield from _of_neighbours(case, around)
 
 
-def out_of_date(case: Case, evidence: Evidence, bounds: Bounds, now: datetime) -> Iterator[Blocker]:
+def out_of_date(case: Case, evidence: AuditResults, bounds: Bounds, now: datetime) -> Iterator[Blocker]:
     """Yield why what a case was decided from is not of now: it is old, or from a clock that contradicts ours."""
     if text := _out_of_date(case, evidence, bounds, now):
         yield Blocker(Cause.PLAN_OLD_EVIDENCE, text)
 
 
-def _out_of_date(case: Case, evidence: Evidence, bounds: Bounds, now: datetime) -> str | None:
+def _out_of_date(case: Case, evidence: AuditResults, bounds: Bounds, now: datetime) -> str | None:
     times = [evidence.seen[endpoint].observed_at for endpoint in case.endpoints]
     known = [time for time in times if time is not None]
     if len(known) < len(times):
@@ -75,7 +75,7 @@ def _out_of_date(case: Case, evidence: Evidence, bounds: Bounds, now: datetime) 
     return None
 
 
-def _of_findings(case: Case, evidence: Evidence, endpoints: Iterable[str]) -> Iterator[Blocker]:
+def _of_findings(case: Case, evidence: AuditResults, endpoints: Iterable[str]) -> Iterator[Blocker]:
     """Yield the findings that keep a case from being repaired; what is found of several endpoints is said once."""
     found = set[tuple[str, str]]()
     for endpoint in endpoints:
@@ -86,7 +86,7 @@ def _of_findings(case: Case, evidence: Evidence, endpoints: Iterable[str]) -> It
                 yield Blocker(cause_of_check(result.check), text)
 
 
-def _keeps(result: Result, case: Case, evidence: Evidence) -> bool:
+def _keeps(result: Result, case: Case, evidence: AuditResults) -> bool:
     if result.verdict is not Verdict.FAIL or result.severity.rank < Severity.MEDIUM.rank:
         return False
     kept = next((kept for beginning, kept in _OBSTACLES if result.check.startswith(beginning)), frozenset[Repair]())
@@ -108,7 +108,7 @@ def _is_of_network(result: Result) -> bool:
     return isinstance(stages, list) and not _OF_THE_NETWORK.isdisjoint(stages)
 
 
-def _of_neighbours(case: Case, around: Surroundings) -> Iterator[Blocker]:
+def _of_neighbours(case: Case, around: Fleet) -> Iterator[Blocker]:
     """Yield what keeps the services from loading their configuration again, but for what the case itself replaces."""
     for service in case.services:
         for endpoint, fault in around.unloadable.get((case.host, service), ()):
@@ -117,7 +117,7 @@ def _of_neighbours(case: Case, around: Surroundings) -> Iterator[Blocker]:
                 yield Blocker(Cause.PLAN_UNLOADABLE, text)
 
 
-def _of_other_hosts(case: Case, around: Surroundings) -> Iterator[Blocker]:
+def _of_other_hosts(case: Case, around: Fleet) -> Iterator[Blocker]:
     for validation in case.validated_on:
         elsewhere = around.elsewhere(validation.name)
         if elsewhere and not case.is_panel:  # of a panel's name the first address decides, and the self-test looks

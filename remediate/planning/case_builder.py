@@ -12,12 +12,12 @@ from typing import Final
 
 from audit.result import Result
 from audit.verdict import Remedy, Verdict
-from remediate.model.audit_results import Evidence, Seen
+from remediate.model.audit_results import AuditResults, ObservedEndpoint
 from remediate.model.case import AGENT, VALIDATED, Case, Reason, Repair, UsedFile, case_id, steps_of
 from remediate.model.options import Bounds
 from remediate.planning.certificate_groups import Group, identity, used_files
-from remediate.planning.fleet import Surroundings
-from remediate.planning.names import names_of
+from remediate.planning.fleet import Fleet
+from remediate.planning.names import names_to_certify
 from remediate.planning.not_repairable import FILE_MODES, FOREIGN, REPAIRS
 
 _COMPROMISED: Final = ("key.compromised", "cert.revoked")
@@ -27,7 +27,7 @@ _FAR: Final = datetime.max.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
-class Draft:
+class CaseDraft:
     """The users of a certificate with the findings on it that a repair would help; there is at least one.
 
     `id` is what the case is known by where that is not its certificate.
@@ -43,13 +43,13 @@ class Draft:
         return min((REPAIRS[result.remedy] for result in self.findings), key=lambda repair: repair.rank)
 
 
-def case_of(draft: Draft, evidence: Evidence, around: Surroundings, bounds: Bounds) -> Case:
+def case_of(draft: CaseDraft, evidence: AuditResults, around: Fleet, bounds: Bounds) -> Case:
     """Return the case of a certificate: the strongest repair that a finding on it asks for, for all who use it."""
     group, findings, strongest = draft.group, draft.findings, draft.strongest
     repair, owner = _repair(draft, evidence, bounds)
     old = _old(draft, strongest)
     old_names, old_spki = identity(old)
-    kept, left_out = names_of(group, evidence)
+    kept, left_out = names_to_certify(group, evidence)
     members = _concerned(draft, strongest)
     services = _services(members)
     acted_on = _services(_asking(draft, strongest)) if strongest is Repair.RELOAD else services
@@ -77,7 +77,7 @@ def case_of(draft: Draft, evidence: Evidence, around: Surroundings, bounds: Boun
     )
 
 
-def _repair(draft: Draft, evidence: Evidence, bounds: Bounds) -> tuple[Repair, str | None]:
+def _repair(draft: CaseDraft, evidence: AuditResults, bounds: Bounds) -> tuple[Repair, str | None]:
     """Return which repair it is, and the agent that owns the certificate: it renews, where that is wanted."""
     strongest, owner = draft.strongest, _owner(draft.group, evidence)
     if draft.group.is_panel and not owner:
@@ -87,7 +87,7 @@ def _repair(draft: Draft, evidence: Evidence, bounds: Bounds) -> tuple[Repair, s
     return Repair.RUN_OWNER if is_owned else strongest, owner
 
 
-def _owner(group: Group, evidence: Evidence) -> str | None:
+def _owner(group: Group, evidence: AuditResults) -> str | None:
     """Return the agent that owns the certificate; a waiver of that finding makes it nobody else's."""
     for member in group.members:
         for result in evidence.by_endpoint.get(member.endpoint, ()):
@@ -96,13 +96,13 @@ def _owner(group: Group, evidence: Evidence) -> str | None:
     return None
 
 
-def _asking(draft: Draft, repair: Repair) -> tuple[Seen, ...]:
+def _asking(draft: CaseDraft, repair: Repair) -> tuple[ObservedEndpoint, ...]:
     """Return the members with a finding that asks for that repair."""
     asking = {result.endpoint for result in draft.findings if REPAIRS[result.remedy] is repair}
     return tuple(member for member in draft.group.members if member.endpoint in asking)
 
 
-def _old(draft: Draft, repair: Repair) -> Seen:
+def _old(draft: CaseDraft, repair: Repair) -> ObservedEndpoint:
     """Return where the certificate that is to be replaced is served: what ends first, of those that ask for it.
 
     What an interrupted repair has replaced already asks for nothing, so that the case stays the same.
@@ -110,11 +110,11 @@ def _old(draft: Draft, repair: Repair) -> Seen:
     return min(_asking(draft, repair), key=lambda seen: (seen.not_after or _FAR, seen.leaf_sha256 or "", seen.endpoint))
 
 
-def _old_leaves(draft: Draft, repair: Repair) -> tuple[str, ...]:
+def _old_leaves(draft: CaseDraft, repair: Repair) -> tuple[str, ...]:
     return tuple(sorted({one.leaf_sha256 for one in _asking(draft, repair) if one.leaf_sha256}))
 
 
-def _concerned(draft: Draft, repair: Repair) -> tuple[Seen, ...]:
+def _concerned(draft: CaseDraft, repair: Repair) -> tuple[ObservedEndpoint, ...]:
     """Return who is touched: all users of a certificate that changes, else those services that need it."""
     if repair not in (Repair.RELOAD, Repair.HOST):
         return draft.group.members
@@ -123,11 +123,11 @@ def _concerned(draft: Draft, repair: Repair) -> tuple[Seen, ...]:
     return tuple(member for member in draft.group.members if member.service in services)
 
 
-def _services(members: Sequence[Seen]) -> tuple[str, ...]:
+def _services(members: Sequence[ObservedEndpoint]) -> tuple[str, ...]:
     return tuple(sorted({member.service for member in members}))
 
 
-def _files(members: Sequence[Seen]) -> tuple[UsedFile, ...]:
+def _files(members: Sequence[ObservedEndpoint]) -> tuple[UsedFile, ...]:
     found = {
         (member.service, file.path, file.kind): UsedFile(
             member.service, file.path, file.kind, file.owner, file.group, file.mode, file.acl

@@ -12,7 +12,7 @@ from typing import Final
 from audit.text import listing
 from audit.verdict import Verdict
 from remediate.cpanel.service_files import is_of_panel
-from remediate.model.audit_results import Evidence, Seen
+from remediate.model.audit_results import AuditResults, ObservedEndpoint
 from remediate.model.case import Validation
 from remediate.model.options import Bounds, fits
 
@@ -26,7 +26,7 @@ _IMAGES: Final = ("docker", "podman", "kubectl", "openshift")
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
+class Fleet:
     """`left_alone` says by label why nothing is changed on a host, `serving` which hosts serve a name.
 
     `unloadable` says by host and service which findings keep it from loading its configuration again, each with its
@@ -59,7 +59,7 @@ def switched_off(files: Iterable[str]) -> str:
     return f"repair is switched off on the host itself: {which or 'a file that says so'} is there"
 
 
-def is_silenced(endpoint: str, check: str, evidence: Evidence) -> bool:
+def is_silenced(endpoint: str, check: str, evidence: AuditResults) -> bool:
     """Tell whether nobody wants to hear of a finding: that a certificate of a panel's services expires or has."""
     seen = evidence.seen.get(endpoint)
     if check not in _EXPIRES or seen is None or not is_of_panel(seen):
@@ -67,7 +67,7 @@ def is_silenced(endpoint: str, check: str, evidence: Evidence) -> bool:
     return SILENCING in _switches(f"{seen.label}/", evidence)
 
 
-def look_around(evidence: Evidence, bounds: Bounds) -> Surroundings:
+def fleet_of(evidence: AuditResults, bounds: Bounds) -> Fleet:
     """Return what the evidence says of the hosts of the run."""
     logged_into = [seen for seen in evidence.seen.values() if seen.hostspec and seen.label]
     serving: dict[str, set[str]] = {}
@@ -76,7 +76,7 @@ def look_around(evidence: Evidence, bounds: Bounds) -> Surroundings:
         serving.setdefault(seen.name, set()).add(str(seen.label))
         resolved.setdefault(seen.name, set()).update(seen.resolved or ())
     alone = {str(seen.label): why for seen in logged_into if (why := _why_alone(seen, evidence, bounds))}
-    return Surroundings(
+    return Fleet(
         left_alone=alone,
         serving={name: tuple(sorted(hosts)) for name, hosts in serving.items()},
         resolved={name: tuple(sorted(addresses)) for name, addresses in resolved.items()},
@@ -85,7 +85,9 @@ def look_around(evidence: Evidence, bounds: Bounds) -> Surroundings:
     )
 
 
-def _unloadable(logged_into: Iterable[Seen], evidence: Evidence) -> dict[tuple[str, str], tuple[tuple[str, str], ...]]:
+def _unloadable(
+    logged_into: Iterable[ObservedEndpoint], evidence: AuditResults
+) -> dict[tuple[str, str], tuple[tuple[str, str], ...]]:
     found: dict[tuple[str, str], list[tuple[str, str]]] = {}
     for seen in logged_into:
         for result in evidence.by_endpoint.get(seen.endpoint, ()):
@@ -94,7 +96,7 @@ def _unloadable(logged_into: Iterable[Seen], evidence: Evidence) -> dict[tuple[s
     return {place: tuple(faults) for place, faults in found.items()}
 
 
-def _why_alone(seen: Seen, evidence: Evidence, bounds: Bounds) -> str | None:
+def _why_alone(seen: ObservedEndpoint, evidence: AuditResults, bounds: Bounds) -> str | None:
     hostspec = str(seen.hostspec)
     if hostspec.partition("://")[0] in _IMAGES:
         return "an image is not repaired from inside"
@@ -103,7 +105,7 @@ def _why_alone(seen: Seen, evidence: Evidence, bounds: Bounds) -> str | None:
     return _why_switched_off(f"{seen.label}/", evidence)
 
 
-def _why_switched_off(host: str, evidence: Evidence) -> str | None:
+def _why_switched_off(host: str, evidence: AuditResults) -> str | None:
     """Say why repair is switched off on a host itself; None where it is not.
 
     A waiver makes it no less so; where it could not be read nobody may act as if it were not.
@@ -116,7 +118,7 @@ def _why_switched_off(host: str, evidence: Evidence) -> str | None:
     return None
 
 
-def _switches(host: str, evidence: Evidence) -> tuple[str, ...]:
+def _switches(host: str, evidence: AuditResults) -> tuple[str, ...]:
     """Return the touch files that are there."""
     found = (one.detail.get("observed") for one in evidence.by_endpoint.get(host, ()) if one.check == SWITCHED_OFF)
     return tuple(str(path) for observed in found if isinstance(observed, list | tuple) for path in observed)

@@ -13,7 +13,7 @@ from audit.endpoint import to_address
 from audit.text import sentence
 from audit.verdict import Verdict
 from audit.x509.identifiers import host_name_faults
-from remediate.model.audit_results import Evidence, Seen
+from remediate.model.audit_results import AuditResults, ObservedEndpoint
 from remediate.model.case import LeftOut
 from remediate.planning.certificate_groups import Group, used_files
 
@@ -24,7 +24,7 @@ _HOME_MADE: Final = ("cert.self-signed", "cert.untrusted", "svc.certificate-miss
 """Findings on certificates that no CA the clients know has vouched for: any name may stand in them."""
 
 
-def names_of(group: Group, evidence: Evidence) -> tuple[tuple[str, ...], tuple[LeftOut, ...]]:
+def names_to_certify(group: Group, evidence: AuditResults) -> tuple[tuple[str, ...], tuple[LeftOut, ...]]:
     """Return the names to keep and those left out: all SANs, on disk and served, and what each endpoint is asked for.
 
     Left out is only what no CA may certify, and only where no CA has: no name is lost that a client could rely on. Of
@@ -46,7 +46,7 @@ def names_of(group: Group, evidence: Evidence) -> tuple[tuple[str, ...], tuple[L
     return tuple(sorted(kept)), tuple(LeftOut(name, left_out[name]) for name in sorted(left_out) if name not in kept)
 
 
-def _judge(member: Seen, group: Group, evidence: Evidence) -> Callable[[str], str]:
+def _judge(member: ObservedEndpoint, group: Group, evidence: AuditResults) -> Callable[[str], str]:
     """Return what says in a clause why a name of a certificate is left out, and nothing of one that is kept."""
     is_home_made = any(evidence.verdict(member.endpoint, check) is Verdict.FAIL for check in _HOME_MADE)
     if not group.is_panel:
@@ -58,7 +58,7 @@ def _judge(member: Seen, group: Group, evidence: Evidence) -> Callable[[str], st
     return lambda name: _NO_FILE if name.startswith("*.") else _NOT_HERE if is_for_others and name not in here else ""
 
 
-def _names_here(group: Group, evidence: Evidence) -> frozenset[str]:
+def _names_here(group: Group, evidence: AuditResults) -> frozenset[str]:
     """Return the names that are known to lead to the host: something else there is asked for by them."""
     mine = (seen for seen in evidence.seen.values() if seen.label == group.host and seen.own_addresses)
     return frozenset(one.name for one in mine if set(one.resolved or ()).intersection(one.own_addresses or ()))

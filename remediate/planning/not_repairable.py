@@ -9,10 +9,10 @@ from typing import Final
 
 from audit.result import Result
 from audit.verdict import Remedy, Severity, Verdict
-from remediate.model.audit_results import Evidence
+from remediate.model.audit_results import AuditResults
 from remediate.model.case import Repair
-from remediate.model.plan import Explained, Kind
-from remediate.planning.fleet import SWITCHED_OFF, Surroundings
+from remediate.model.plan import Kind, NotRepairable
+from remediate.planning.fleet import SWITCHED_OFF, Fleet
 
 REPAIRS: Final = {
     Remedy.REKEY: Repair.REKEY,
@@ -33,12 +33,12 @@ _TOLD: Final[dict[Remedy, tuple[Kind, str]]] = {
 }
 
 
-def explain(result: Result, evidence: Evidence, around: Surroundings) -> Explained | None:
+def explain(result: Result, evidence: AuditResults, around: Fleet) -> NotRepairable | None:
     """Return why a result that is no pass is left as it is; None where it is a finding that a repair would help."""
     kind_and_why = _of_verdict(result) or _of_remedy(result) or _of_place(result, evidence, around)
     if kind_and_why is None:
         return None
-    return Explained(result.endpoint, result.check, *kind_and_why, result.message)
+    return NotRepairable(result.endpoint, result.check, *kind_and_why, result.message)
 
 
 def _of_verdict(result: Result) -> tuple[Kind, str] | None:
@@ -64,7 +64,7 @@ def _of_remedy(result: Result) -> tuple[Kind, str] | None:
     return None
 
 
-def _of_place(result: Result, evidence: Evidence, around: Surroundings) -> tuple[Kind, str] | None:
+def _of_place(result: Result, evidence: AuditResults, around: Fleet) -> tuple[Kind, str] | None:
     seen = evidence.seen.get(result.endpoint)
     if result.host is None or seen is None or seen.hostspec is None:
         return "outside", "seen from outside only: its host was not logged into"

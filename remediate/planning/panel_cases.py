@@ -9,16 +9,16 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from remediate.cpanel.service_files import panel_case_id
 from remediate.model.case import VALIDATED
-from remediate.planning.case_builder import Draft
+from remediate.planning.case_builder import CaseDraft
 from remediate.planning.certificate_groups import Group
 
 
-def joined(drafts: Iterable[Draft], is_held: Callable[[Draft], bool]) -> Iterator[Draft]:
+def merge_panel_cases(drafts: Iterable[CaseDraft], is_held: Callable[[CaseDraft], bool]) -> Iterator[CaseDraft]:
     """Yield the drafts, those of a panel's services that are to have a new certificate as one for each host.
 
     A service that something keeps from being repaired holds up no other: such wait together.
     """
-    panels: dict[str, list[Draft]] = {}
+    panels: dict[str, list[CaseDraft]] = {}
     for draft in drafts:
         if draft.group.is_panel and draft.strongest in VALIDATED:
             panels.setdefault(draft.group.host, []).append(draft)
@@ -33,8 +33,8 @@ def joined(drafts: Iterable[Draft], is_held: Callable[[Draft], bool]) -> Iterato
             yield _one(held, panel_case_id(host, is_held=bool(free)))
 
 
-def _one(drafts: Sequence[Draft], case_id: str) -> Draft:
+def _one(drafts: Sequence[CaseDraft], case_id: str) -> CaseDraft:
     members = sorted((member for draft in drafts for member in draft.group.members), key=lambda one: one.endpoint)
     findings = tuple(finding for draft in drafts for finding in draft.findings)
     first = drafts[0].group
-    return Draft(Group(first.host, first.hostspec, tuple(members)), findings, case_id)
+    return CaseDraft(Group(first.host, first.hostspec, tuple(members)), findings, case_id)

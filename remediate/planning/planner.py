@@ -12,22 +12,22 @@ from datetime import datetime
 from audit.result import Result
 from audit.verdict import Severity, Verdict
 from remediate.hosts.renewal_agents import OWNERS
-from remediate.model.audit_results import Evidence
+from remediate.model.audit_results import AuditResults
 from remediate.model.case import AGENT, VALIDATED, Case, Repair
 from remediate.model.causes import Cause
 from remediate.model.options import Bounds, fits
-from remediate.model.plan import Blocker, Explained, Kind, Plan, WaitingCase
+from remediate.model.plan import Blocker, Kind, NotRepairable, Plan, WaitingCase
 from remediate.planning.blockers import obstacles, of_endpoints, out_of_date
-from remediate.planning.case_builder import Draft, case_of
+from remediate.planning.case_builder import CaseDraft, case_of
 from remediate.planning.certificate_groups import group_by_certificate
-from remediate.planning.fleet import Surroundings, look_around
+from remediate.planning.fleet import Fleet, fleet_of
 from remediate.planning.not_repairable import explain
-from remediate.planning.panel_cases import joined
+from remediate.planning.panel_cases import merge_panel_cases
 
 
-def plan(evidence: Evidence, bounds: Bounds, now: datetime) -> Plan:
+def plan(evidence: AuditResults, bounds: Bounds, now: datetime) -> Plan:
     """Decide what to do about every finding; the order of the results makes no difference."""
-    around = look_around(evidence, bounds)
+    around = fleet_of(evidence, bounds)
     explained = list(_well(evidence))
     helped: dict[str, list[Result]] = {}
     for result in _open(evidence):
@@ -38,13 +38,13 @@ def plan(evidence: Evidence, bounds: Bounds, now: datetime) -> Plan:
             explained.append(why)
     ready, waiting, accidents = list[Case](), list[WaitingCase](), list[str]()
 
-    def is_held(draft: Draft) -> bool:
+    def is_held(draft: CaseDraft) -> bool:
         try:
             return any(of_endpoints(case_of(draft, evidence, around, bounds), evidence, around))
         except Exception:  # noqa: BLE001 - raised again, and kept, when the draft is planned by itself
             return True
 
-    for draft in joined(_drafts(evidence, helped), is_held):
+    for draft in merge_panel_cases(_drafts(evidence, helped), is_held):
         try:
             case = case_of(draft, evidence, around, bounds)
             not_ours = _not_ours(case, bounds)
@@ -54,7 +54,7 @@ def plan(evidence: Evidence, bounds: Bounds, now: datetime) -> Plan:
             explained += _unplanned(draft, error)
             continue
         if not_ours:
-            explained += [Explained(one.endpoint, one.check, *not_ours, one.message) for one in case.reasons]
+            explained += [NotRepairable(one.endpoint, one.check, *not_ours, one.message) for one in case.reasons]
         elif blocked_by:
             waiting.append(WaitingCase(case, blocked_by))
         else:
@@ -68,30 +68,30 @@ def plan(evidence: Evidence, bounds: Bounds, now: datetime) -> Plan:
     )
 
 
-def _unplanned(draft: Draft, error: Exception) -> Iterator[Explained]:
+def _unplanned(draft: CaseDraft, error: Exception) -> Iterator[NotRepairable]:
     """Yield the findings that are left as they are because planning their repair raised an exception."""
     why = f"its repair could not be planned: {type(error).__name__}: {error}"
-    yield from (Explained(one.endpoint, one.check, "manual", why, one.message) for one in draft.findings)
+    yield from (NotRepairable(one.endpoint, one.check, "manual", why, one.message) for one in draft.findings)
 
 
-def _open(evidence: Evidence) -> Iterator[Result]:
+def _open(evidence: AuditResults) -> Iterator[Result]:
     """Yield the results that are neither well nor without concern."""
     closed = (Verdict.PASS, Verdict.NOT_APPLICABLE)
     yield from (result for result in evidence.results if result.verdict not in closed)
 
 
-def _well(evidence: Evidence) -> Iterator[Explained]:
+def _well(evidence: AuditResults) -> Iterator[NotRepairable]:
     unwell = {result.endpoint for result in _open(evidence)}
     for endpoint in evidence.by_endpoint:
         if endpoint not in unwell:
-            yield Explained(endpoint, None, "well", "nothing is wrong")
+            yield NotRepairable(endpoint, None, "well", "nothing is wrong")
 
 
-def _drafts(evidence: Evidence, helped: Mapping[str, list[Result]]) -> Iterator[Draft]:
+def _drafts(evidence: AuditResults, helped: Mapping[str, list[Result]]) -> Iterator[CaseDraft]:
     for group in group_by_certificate(evidence.seen.values()):
         findings = tuple(result for member in group.members for result in helped.get(member.endpoint, ()))
         if findings:
-            yield Draft(group, findings)
+            yield CaseDraft(group, findings)
 
 
 def _not_ours(case: Case, bounds: Bounds) -> tuple[Kind, str] | None:
@@ -108,7 +108,7 @@ def _not_ours(case: Case, bounds: Bounds) -> tuple[Kind, str] | None:
 
 
 def _blocked_by(
-    case: Case, evidence: Evidence, around: Surroundings, limits: tuple[Bounds, datetime]
+    case: Case, evidence: AuditResults, around: Fleet, limits: tuple[Bounds, datetime]
 ) -> tuple[Blocker, ...]:
     dated, unordered = out_of_date(case, evidence, *limits), _unordered(case, limits[0])
     return (*dated, *unordered, *obstacles(case, evidence, around))

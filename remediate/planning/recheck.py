@@ -12,7 +12,7 @@ from audit.observation import InstalledFile, Observation
 from remediate.model.case import Case, Repair
 
 
-def why_not_so(case: Case, seen: Mapping[str, Observation]) -> str | None:
+def stale_reason(case: Case, seen: Mapping[str, Observation]) -> str | None:
     """Say why a case is not what was planned any more; None where it is. `seen` is what is there now, by endpoint."""
     if gone := [endpoint for endpoint in case.endpoints if endpoint not in seen]:
         return f"{gone[0]} was not found this time"

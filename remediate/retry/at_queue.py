@@ -18,10 +18,10 @@ from typing import Final
 from audit.redaction import Secrets
 from remediate.cpanel.try_later import PROGRAM, Tried, read_tried, trying_later
 from remediate.hosts import script
-from remediate.hosts.command import Command, Done
-from remediate.hosts.session import Hands
+from remediate.hosts.command import Command, CommandResult
+from remediate.hosts.session import CommandRunner
 from remediate.model.text import plain
-from remediate.pki.secret_scan import leak
+from remediate.pki.secret_scan import find_secret
 
 QUEUE: Final = "c"  # nicer than at's own `a`; an upper-case letter, and `b`, would wait for a quiet machine
 DELAY_MIN: Final = 60  # the seed: checks the Store again in an hour
@@ -42,7 +42,7 @@ class Job:
 
 
 @dataclass(frozen=True, slots=True)
-class Continuation:
+class ResumeJob:
     """What is continued: a program and its arguments, and the folders it needs to find what it had begun.
 
     `secret_variables` are the names of environment variables that the configuration takes secrets from: a job has none.
@@ -67,7 +67,7 @@ class Continuation:
         return shlex.join(without_retry(self.arguments))
 
     @property
-    def outdated(self) -> Continuation | None:
+    def outdated(self) -> ResumeJob | None:
         """The same as earlier versions queued it, which called python without -P; None if it does not call python."""
         words = self.arguments
         at = next((number for number, pair in enumerate(pairwise(words)) if pair == ("-P", "-m")), None)
@@ -113,7 +113,7 @@ def without_retry(arguments: Sequence[str]) -> tuple[str, ...]:
     return (*kept, "--no-retry")
 
 
-def commands(continuation: Continuation) -> tuple[Command, Command, Command]:
+def commands(continuation: ResumeJob) -> tuple[Command, Command, Command]:
     """Return what looks for a continuation that waits, and what queues one: the panel's way, and at's own."""
     host, action = continuation.host, continuation.action
     known = (continuation.marker, action)
@@ -123,7 +123,7 @@ def commands(continuation: Continuation) -> tuple[Command, Command, Command]:
     return look, trying_later(host, action, _PATH, continuation.home), queue
 
 
-def queue_later(hands: Hands, continuation: Continuation, *, allowed: bool) -> Queued | NotQueued:
+def queue_resume(hands: CommandRunner, continuation: ResumeJob, *, allowed: bool) -> Queued | NotQueued:
     """Queue one continuation unless it is queued; never where that is not allowed or a secret would be in it."""
     refused = _why_not(continuation) if allowed else "--allow-retry was not given"
     if refused:
@@ -138,7 +138,7 @@ def queue_later(hands: Hands, continuation: Continuation, *, allowed: bool) -> Q
     return _replacing(hands, continuation, queued) if isinstance(queued, Queued) else queued
 
 
-def _queue_anew(hands: Hands, host: str, panel: Command, queue: Command) -> Queued | NotQueued:
+def _queue_anew(hands: CommandRunner, host: str, panel: Command, queue: Command) -> Queued | NotQueued:
     """Queue a job by the panel's program, or by at if that does not take it."""
     tried = read_tried(hands.run(panel))
     if tried and (jobs := read_queue(tried.rows)):
@@ -146,7 +146,7 @@ def _queue_anew(hands: Hands, host: str, panel: Command, queue: Command) -> Queu
     return _beside(_judge(hands, host, hands.run(queue)), tried)
 
 
-def _replacing(hands: Hands, continuation: Continuation, queued: Queued) -> Queued:
+def _replacing(hands: CommandRunner, continuation: ResumeJob, queued: Queued) -> Queued:
     """Remove the jobs that an earlier version queued for the same, now that a new one waits."""
     if continuation.outdated is None:
         return queued
@@ -167,7 +167,7 @@ def read_queue(text: str) -> tuple[Job, ...]:
     return tuple(sorted(jobs, key=lambda job: job.number))
 
 
-def _judge(hands: Hands, host: str, done: Done) -> Queued | NotQueued:
+def _judge(hands: CommandRunner, host: str, done: CommandResult) -> Queued | NotQueued:
     """Return what at said; a job that no atd will ever start is taken back."""
     said = _SAID.search(done.output)
     if not done.ok or said is None:
@@ -175,7 +175,7 @@ def _judge(hands: Hands, host: str, done: Done) -> Queued | NotQueued:
     return _kept(hands, host, Job(int(said["number"]), plain(said["when"], 60)), done.output)
 
 
-def _kept(hands: Hands, host: str, job: Job, said: str) -> Queued | NotQueued:
+def _kept(hands: CommandRunner, host: str, job: Job, said: str) -> Queued | NotQueued:
     if "signal atd" in said:  # "Can't open /run/atd.pid to signal atd. No atd running?"
         hands.run(Command(host, "take back a job that nobody would start", script("at_remove"), (str(job.number),)))
         return NotQueued("atd does not run here, so that nothing would start it: systemctl enable --now atd")
@@ -189,15 +189,15 @@ def _beside(queued: Queued | NotQueued, tried: Tried | None) -> Queued | NotQueu
     return replace(queued, note=f"; by at, as {PROGRAM} did not take it: {tried.said}")
 
 
-def _why_not(continuation: Continuation) -> str | None:
+def _why_not(continuation: ResumeJob) -> str | None:
     if continuation.secret_variables:
         names = ", ".join(continuation.secret_variables)
         return f"{names} of the environment would not be there, as a job holds no secret: use {{ file = … }} instead"
-    found = leak(continuation.script.encode(), continuation.secrets)
+    found = find_secret(continuation.script.encode(), continuation.secrets)
     return f"there is {found} among the arguments, and jobs are kept in files" if found else None
 
 
-def _why_at_failed(done: Done) -> str:
+def _why_at_failed(done: CommandResult) -> str:
     if done.status == 127:
         return "at is not installed here: apt-get install at, or dnf install at"
     words = plain(f"{done.error} {done.output}", 200)

@@ -16,17 +16,17 @@ from audit.config.schema import Configuration, secrets_in
 from audit.host.login import hosts_of
 from audit.observation import ProbeFailure
 from audit.text import moment
-from remediate.hosts.session import Hands, HostHands
+from remediate.hosts.session import CommandRunner, HostSession
 from remediate.model.causes import Cause
-from remediate.model.outcome import Ending
-from remediate.retry.at_queue import DELAY_MIN, Continuation, NotQueued, queue_later
+from remediate.model.outcome import CaseResult
+from remediate.retry.at_queue import DELAY_MIN, NotQueued, ResumeJob, queue_resume
 
 _LOGIN_S: Final = 30.0
 
 
 def continuation_of(
     state: Path, configuration: Configuration, options: Iterable[str] = (), *, again: tuple[str, ...] = ()
-) -> Continuation:
+) -> ResumeJob:
     """Return what continues a run: the program that began it where it names itself, with its arguments.
 
     Else `python -P -m remediate resume` with its state, configuration and further options.
@@ -34,16 +34,16 @@ def continuation_of(
     written = ("--config", str(configuration.file)) if configuration.file else ()
     resume = (sys.executable, "-P", "-m", "remediate", "resume", "--state", str(state.absolute()), *written, *options)
     variables = tuple(sorted(set(_variables(configuration))))
-    return Continuation("local", again or resume, str(Path.home()), variables, known_secrets(configuration))
+    return ResumeJob("local", again or resume, str(Path.home()), variables, known_secrets(configuration))
 
 
 def continue_later(
-    endings: Sequence[Ending],
-    continuation: Continuation,
+    endings: Sequence[CaseResult],
+    continuation: ResumeJob,
     *,
     allowed: bool,
     now: datetime,
-    local: Callable[[], Hands | ProbeFailure] | None = None,
+    local: Callable[[], CommandRunner | ProbeFailure] | None = None,
 ) -> tuple[str, ...]:
     """Queue one continuation where the issuer is still working; return lines for a person, none where it is not.
 
@@ -60,13 +60,13 @@ def continue_later(
     hands = (local or local_hands)()
     if isinstance(hands, ProbeFailure):
         return (str(NotQueued(f"no command can be run here: {hands.detail}")),)
-    return (str(queue_later(hands, continuation, allowed=allowed)),)
+    return (str(queue_resume(hands, continuation, allowed=allowed)),)
 
 
-def local_hands() -> HostHands | ProbeFailure:
+def local_hands() -> HostSession | ProbeFailure:
     """Return hands on the machine this runs on."""
     hosts = hosts_of("local://", {}, _LOGIN_S)
-    return hosts if isinstance(hosts, ProbeFailure) else HostHands(hosts[0])
+    return hosts if isinstance(hosts, ProbeFailure) else HostSession(hosts[0])
 
 
 def _variables(configuration: Configuration) -> Iterator[str]:

@@ -20,9 +20,9 @@ from audit.config.private_files import UnsafePath, safe_path
 from audit.json_codec import format_time, from_json, parse_time, to_json
 from audit.redaction import Secrets
 from remediate.model.case import NOTHING_SEEN, Case, StepDetail, StepState
-from remediate.pki.secret_scan import leak
+from remediate.pki.secret_scan import find_secret
 from remediate.state.database import FILE, Database, UnusableState, open_database
-from remediate.state.orders import Ledger, bounded, bounded_lines, withheld
+from remediate.state.orders import OrderStore, bounded, bounded_lines, withheld
 from remediate.state.outbox import Outbox
 
 
@@ -89,7 +89,7 @@ class Journal:
         """Keep the database, and the secrets of the configuration, which it must not hold."""
         self._database = database
         self._secrets = secrets or Secrets()
-        self.ledger = Ledger(database, self._secrets)
+        self.ledger = OrderStore(database, self._secrets)
         self.outbox = Outbox(database, self._secrets)
 
     def __enter__(self) -> Self:
@@ -201,7 +201,7 @@ class Journal:
         """Return a detail as JSON without secrets, its text cut to what is kept of any note."""
         text, *visits = bounded_lines((detail.text, *detail.visits), self._secrets)
         kept = replace(detail, text=text, visits=tuple(visits))
-        if found := leak(kept.note.encode(), self._secrets):  # one that begins in one line and ends in another
+        if found := find_secret(kept.note.encode(), self._secrets):  # one that begins in one line and ends in another
             kept = replace(detail, text=withheld(found), visits=())
         return json.dumps(to_json(kept))
 
@@ -216,7 +216,7 @@ class Journal:
     def _document(self, case: Case) -> str:
         """Return a case as JSON, its steps as planned; raises ValueError if it holds a secret, as a bug of ours."""
         text = json.dumps(to_json(replace(case, steps=tuple(replace(step, state="planned") for step in case.steps))))
-        found = leak(text.encode(), self._secrets)
+        found = find_secret(text.encode(), self._secrets)
         if found:
             raise ValueError(f"a case is not kept in the journal: it holds {found}")
         return text

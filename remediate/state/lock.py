@@ -20,7 +20,7 @@ from audit.text import duration
 FILE: Final = "lock"
 
 
-class Held(Exception):
+class LockHeld(Exception):
     """Another run holds the lock; `owner` is what it said of itself, `since` when it took it, None where untold."""
 
     def __init__(self, folder: Path, owner: str, since: datetime | None, now: datetime) -> None:
@@ -39,7 +39,7 @@ def locked(folder: Path, what: str, now: datetime) -> Iterator[None]:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise Held(folder, *_holder(descriptor), now) from error
+            raise LockHeld(folder, *_holder(descriptor), now) from error
         _sign(descriptor, f"process {os.getpid()} ({what})", now)
         yield
     finally:

@@ -14,7 +14,7 @@ from audit.json_codec import format_time, parse_time
 from audit.redaction import Secrets
 from remediate.model.causes import recorded_cause
 from remediate.model.outcome import Attempt
-from remediate.pki.secret_scan import leak
+from remediate.pki.secret_scan import find_secret
 from remediate.state.database import Database
 
 _LONGEST_NOTE: Final = 4000  # characters
@@ -36,7 +36,7 @@ class PlacedOrder:
     order_id: str | None = None
 
 
-class Ledger:
+class OrderStore:
     """The orders and tries in the journal."""
 
     def __init__(self, database: Database, secrets: Secrets) -> None:
@@ -127,7 +127,7 @@ def _time(moment: datetime | None) -> str | None:
 def bounded(text: str, secrets: Secrets) -> str:
     """Return the beginning of what another party said, or of which kind the secret in it was."""
     whole = secrets.hide(text).encode(errors="replace")
-    found = leak(whole, secrets)
+    found = find_secret(whole, secrets)
     return withheld(found) if found else whole.decode()[:_LONGEST_NOTE]
 
 

@@ -12,12 +12,12 @@ from datetime import datetime
 
 from audit.json_codec import format_time, parse_time
 from audit.redaction import Secrets
-from remediate.pki.secret_scan import leak
+from remediate.pki.secret_scan import find_secret
 from remediate.state.database import Database
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class QueuedMessage:
     """A letter that has not been handed over yet."""
 
     number: int
@@ -39,20 +39,20 @@ class Outbox:
 
         Raises ValueError where it holds a secret.
         """
-        found = leak(message or b"", self._secrets) or leak(state.encode(), self._secrets)
+        found = find_secret(message or b"", self._secrets) or find_secret(state.encode(), self._secrets)
         if found:
             raise ValueError(f"a letter is not kept in the journal: it holds {found}")
         return self._database.write(
             "INSERT INTO letters (state, message, kept_at) VALUES (?, ?, ?)", state, message, format_time(at)
         )
 
-    def waiting(self) -> tuple[Kept, ...]:
+    def waiting(self) -> tuple[QueuedMessage, ...]:
         """Return the letters that are to be handed over, the oldest first."""
         rows = self._database.read(
             "SELECT id, message, kept_at, progress FROM letters"
             " WHERE message IS NOT NULL AND handed_over_at IS NULL ORDER BY id"
         )
-        return tuple(Kept(number, message, parse_time(at), progress) for number, message, at, progress in rows)
+        return tuple(QueuedMessage(number, message, parse_time(at), progress) for number, message, at, progress in rows)
 
     def progressed(self, number: int, progress: str) -> None:
         """Note how far the delivery of a letter has come: who is left and when, no text of another party."""

@@ -20,8 +20,8 @@ from audit.probe.fetch import Fetcher, FetchPolicy
 from remediate.challenges import VALIDATORS
 from remediate.challenges.dns_lookup import LookUps, Roots
 from remediate.cpanel.panel import Panel
-from remediate.execution.context import Means
-from remediate.hosts.session import HostHands
+from remediate.execution.context import RunContext
+from remediate.hosts.session import HostSession
 from remediate.hosts.websites import docroots_of, logs_on
 from remediate.installers import Declared
 from remediate.issuers import BadIssuer, Issuer, IssuerConfig, read_issuer
@@ -31,14 +31,14 @@ from remediate.planning.fleet import NOT_KNOWN, switched_off
 from remediate.state.journal import Journal
 
 
-def means_of(assignment: Assignment, journal: Journal, discoveries: tuple[Discovery, ...]) -> Means:
+def means_of(assignment: Assignment, journal: Journal, discoveries: tuple[Discovery, ...]) -> RunContext:
     """Return what a run may use; raises BadConfiguration."""
     logins = {label: one.login for one in discoveries if one.login and (label := one.host.endpoint.host)}
     servers = tuple(one.host.server for one in discoveries if one.host.server)
     panels = {server.label: Panel() for server in servers if server.is_cpanel}
     section, http_port = _section(assignment), assignment.written.http_port
     issuer = read_issuer(section) if section else IssuerConfig(kind="none")
-    return Means(
+    return RunContext(
         journal=journal,
         hands=hands_of(discoveries),
         targets={str(target.endpoint): target for one in discoveries for target in one.targets},
@@ -86,9 +86,9 @@ def _by_panels_rules(assignment: Assignment) -> bool:
     return not named or "cpanel" in named
 
 
-def hands_of(discoveries: tuple[Discovery, ...]) -> Mapping[str, HostHands]:
+def hands_of(discoveries: tuple[Discovery, ...]) -> Mapping[str, HostSession]:
     """Return hands on the hosts that were logged into, by label."""
-    return {one.host.label: HostHands(one.host) for found in discoveries for one in _insides(found)}
+    return {one.host.label: HostSession(one.host) for found in discoveries for one in _insides(found)}
 
 
 def issuer_of(assignment: Assignment) -> Issuer:

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from remediate.challenges import VALIDATORS, Challenge, Vantage
+from remediate.challenges import VALIDATORS, Challenge, ProbeSettings
 from remediate.challenges.http_csr_hash import body_of, path_of
-from remediate.hosts.workdir import Premises
+from remediate.hosts.workdir import HostWorkdir
 from tests.issuers.requests import csr
 from tests.issuers.website import Website, serving_website
 
@@ -23,7 +23,7 @@ HERE = "127.0.0.1"
 
 @pytest.fixture
 def challenge(tmp_path: Path) -> Challenge:
-    return Challenge(Premises("web1", "c", "test"), "www.shop.example", csr(), "u1q2e3", str(tmp_path))
+    return Challenge(HostWorkdir("web1", "c", "test"), "www.shop.example", csr(), "u1q2e3", str(tmp_path))
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def publish(website: Website, challenge: Challenge, end: str = "\n") -> None:
 @pytest.mark.parametrize("end", ["", "\n"])
 def test_the_file_is_asked_for_by_address_under_its_name(website: Website, challenge: Challenge, end: str) -> None:
     publish(website, challenge, end)
-    (look,) = HTTP.self_test(challenge, (HERE,), Vantage(website.port))
+    (look,) = HTTP.self_test(challenge, (HERE,), ProbeSettings(website.port))
     assert (look.verdict, look.address) == ("good", HERE)
     ((_, host, agent),) = website.visitors
     assert (host, agent) == ("www.shop.example", "sslaudit (self-test) SECTIGO DCV")
@@ -49,7 +49,9 @@ def test_the_file_is_asked_for_by_address_under_its_name(website: Website, chall
 
 def test_every_address_is_looked_at(website: Website, challenge: Challenge) -> None:
     publish(website, challenge)
-    looks = HTTP.self_test(challenge, (HERE, "::1"), Vantage(website.port, own_addresses=frozenset({HERE, "::1"})))
+    looks = HTTP.self_test(
+        challenge, (HERE, "::1"), ProbeSettings(website.port, own_addresses=frozenset({HERE, "::1"}))
+    )
     assert [look.verdict for look in looks] == ["good", "blocked"]
     assert "refused" in looks[1].detail
 
@@ -58,14 +60,14 @@ def test_every_address_is_looked_at(website: Website, challenge: Challenge) -> N
 def test_a_wrong_host_is_told_from_a_wrong_folder(
     website: Website, challenge: Challenge, own: tuple[str, ...], verdict: str
 ) -> None:
-    (look,) = HTTP.self_test(challenge, (HERE,), Vantage(website.port, own_addresses=frozenset(own)))
+    (look,) = HTTP.self_test(challenge, (HERE,), ProbeSettings(website.port, own_addresses=frozenset(own)))
     assert look.verdict == verdict
     assert "404" in str(look)
 
 
 def test_another_body_is_quoted(website: Website, challenge: Challenge) -> None:
     website.files[path_of(challenge)] = b"<html>parked\x1b[2J</html>"
-    (look,) = HTTP.self_test(challenge, (HERE,), Vantage(website.port))
+    (look,) = HTTP.self_test(challenge, (HERE,), ProbeSettings(website.port))
     assert look.verdict == "altered"
     assert "<html>parked" in look.detail
     assert str(look).replace("\n", "").isprintable()
@@ -74,7 +76,7 @@ def test_another_body_is_quoted(website: Website, challenge: Challenge) -> None:
 def test_every_hop_of_a_redirect_is_listed(website: Website, challenge: Challenge) -> None:
     path = path_of(challenge)
     website.redirects = {path: "/login", "/login": "https://www.shop.example/login"}
-    (look,) = HTTP.self_test(challenge, (HERE,), Vantage(website.port))
+    (look,) = HTTP.self_test(challenge, (HERE,), ProbeSettings(website.port))
     assert look.verdict == "redirected"
     first, second = map(str, look.hops)
     assert first.startswith(f"http://www.shop.example{path} at {HERE}: 302")
@@ -85,13 +87,13 @@ def test_every_hop_of_a_redirect_is_listed(website: Website, challenge: Challeng
 def test_a_redirect_to_the_right_file_is_no_proof_either(website: Website, challenge: Challenge) -> None:
     website.files["/moved.txt"] = body_of(challenge).encode()
     website.redirects = {path_of(challenge): "/moved.txt"}
-    (look,) = HTTP.self_test(challenge, (HERE,), Vantage(website.port))
+    (look,) = HTTP.self_test(challenge, (HERE,), ProbeSettings(website.port))
     assert (look.verdict, len(look.hops)) == ("redirected", 2)
 
 
 def test_a_redirect_without_end_ends(website: Website, challenge: Challenge) -> None:
     website.redirects = {path_of(challenge): path_of(challenge)}
-    (look,) = HTTP.self_test(challenge, (HERE,), Vantage(website.port))
+    (look,) = HTTP.self_test(challenge, (HERE,), ProbeSettings(website.port))
     assert (look.verdict, len(look.hops)) == ("redirected", 5)
 
 
@@ -102,7 +104,7 @@ def test_a_redirect_to_no_place_of_the_website_is_noted_and_not_followed(
     website: Website, challenge: Challenge, location: str
 ) -> None:
     website.redirects = {path_of(challenge): location}
-    (look,) = HTTP.self_test(challenge, (HERE,), Vantage(website.port))
+    (look,) = HTTP.self_test(challenge, (HERE,), ProbeSettings(website.port))
     assert (look.verdict, len(look.hops)) == ("redirected", 1)
     assert str(look.hops[0]).endswith(f"to {location}")
 
@@ -111,17 +113,17 @@ def test_a_redirect_that_names_port_80_is_followed_to_show_where_it_ends(
     website: Website, challenge: Challenge
 ) -> None:
     website.redirects = {path_of(challenge): "http://www.shop.example:80/gone"}
-    (look,) = HTTP.self_test(challenge, (HERE,), Vantage(website.port))
+    (look,) = HTTP.self_test(challenge, (HERE,), ProbeSettings(website.port))
     assert [str(hop).split(": ")[1][:3] for hop in look.hops] == ["302", "404"]
 
 
 def test_an_address_of_no_host_that_does_not_answer_is_told_as_such(challenge: Challenge) -> None:
-    (look,) = HTTP.self_test(challenge, ("::1",), Vantage(9, own_addresses=frozenset({HERE})))
+    (look,) = HTTP.self_test(challenge, ("::1",), ProbeSettings(9, own_addresses=frozenset({HERE})))
     assert (look.verdict, look.detail) == ("blocked", "Connection refused; ::1 is no known address of the host")
 
 
 def test_nobody_is_asked_after_the_stop(website: Website, challenge: Challenge) -> None:
-    assert HTTP.self_test(challenge, (HERE,), Vantage(website.port, stop=lambda: True)) == ()
+    assert HTTP.self_test(challenge, (HERE,), ProbeSettings(website.port, stop=lambda: True)) == ()
 
 
 Speak = Callable[[socket.socket], None]
@@ -186,7 +188,7 @@ def test_what_is_no_answer_is_told_apart_and_ends_in_time(
     speaking: Callable[[Speak], int], challenge: Challenge, speak: Speak, verdict: str, said: str
 ) -> None:
     begun = time.monotonic()
-    (look,) = HTTP.self_test(challenge, (HERE,), Vantage(speaking(speak), deadline_s=0.5))
+    (look,) = HTTP.self_test(challenge, (HERE,), ProbeSettings(speaking(speak), deadline_s=0.5))
     assert (look.verdict, said in look.detail) == (verdict, True), look
     assert time.monotonic() - begun < 3
 
@@ -201,11 +203,11 @@ def test_a_server_that_keeps_the_connection_open_is_not_waited_for(
         connection.recv(1)
 
     begun = time.monotonic()
-    (look,) = HTTP.self_test(challenge, (HERE,), Vantage(speaking(keep), deadline_s=8))
+    (look,) = HTTP.self_test(challenge, (HERE,), ProbeSettings(speaking(keep), deadline_s=8))
     assert (look.verdict, time.monotonic() - begun < 4) == ("good", True)
 
 
 @pytest.mark.parametrize("address", ["169.254.169.254", "fe80::1", "::ffff:169.254.169.254"])
 def test_link_local_address_is_not_asked(challenge: Challenge, address: str) -> None:
-    (look,) = HTTP.self_test(challenge, (address,), Vantage(1))
+    (look,) = HTTP.self_test(challenge, (address,), ProbeSettings(1))
     assert (look.verdict, "is not asked" in look.detail) == ("blocked", True)

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from audit.host.trust import TRUST
 from remediate.challenges import VALIDATORS, Challenge
 from remediate.challenges.http_csr_hash import body_of, path_of
-from remediate.hosts.workdir import Premises
+from remediate.hosts.workdir import HostWorkdir
 from tests.installers.hands import killed_before, run
 from tests.issuers.requests import csr
 from tests.lab import validator
@@ -37,7 +37,7 @@ def docroot() -> Iterator[Path]:
 
 @pytest.fixture
 def challenge(tmp_path: Path, docroot: Path) -> Challenge:
-    premises = Premises("web1", "c4f3", "test", str(tmp_path / "sslaudit"))
+    premises = HostWorkdir("web1", "c4f3", "test", str(tmp_path / "sslaudit"))
     return Challenge(premises, "www.shop.example", csr(), "u1q2e3", str(docroot))
 
 
@@ -88,9 +88,9 @@ def test_what_others_have_there_stays(docroot: Path, challenge: Challenge) -> No
 
 def test_killed_at_a_line_and_run_again_the_file_is_whole_and_alone(tmp_path: Path, docroot: Path) -> None:
     request = csr()
-    lines = HTTP.put(Challenge(Premises("h", "c", "t", str(tmp_path)), "n", request, "u", "/x")).script.count("\n")
+    lines = HTTP.put(Challenge(HostWorkdir("h", "c", "t", str(tmp_path)), "n", request, "u", "/x")).script.count("\n")
     for line in range(TRUST.count("\n"), lines, 3):
-        premises = Premises("web1", f"c{line}", "test", str(tmp_path / "sslaudit"))
+        premises = HostWorkdir("web1", f"c{line}", "test", str(tmp_path / "sslaudit"))
         challenge = Challenge(premises, "www.shop.example", request, "u1q2e3", str(docroot))
         run(killed_before(HTTP.put(challenge), line))
         assert all(path.read_text() == body_of(challenge) + "\n" for path in docroot.rglob("*.txt"))

@@ -9,17 +9,17 @@ from contextlib import ExitStack, closing
 
 import pytest
 
-from remediate.challenges import VALIDATORS, Challenge, Look, Vantage
+from remediate.challenges import VALIDATORS, Challenge, ProbeResult, ProbeSettings
 from remediate.challenges.http_csr_hash import body_of, path_of
-from remediate.hosts.workdir import Premises
+from remediate.hosts.workdir import HostWorkdir
 from tests.issuers.requests import csr
 
 HTTP = VALIDATORS["http-csr-hash"]
 HERE = "127.0.0.1"
-CHALLENGE = Challenge(Premises("web1", "c", "test"), "www.shop.example", csr(), "u1q2e3", "/srv/www/")
+CHALLENGE = Challenge(HostWorkdir("web1", "c", "test"), "www.shop.example", csr(), "u1q2e3", "/srv/www/")
 ADVICE = "let it pass /.well-known/pki-validation on as it is, or let the CA validate by DNS"
 
-Ask = Callable[[bytes], Look]
+Ask = Callable[[bytes], ProbeResult]
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def ask() -> Iterator[Ask]:
     """Return what is seen of one answer."""
     with ExitStack() as stack:
 
-        def look(answer: bytes) -> Look:
+        def look(answer: bytes) -> ProbeResult:
             listener = stack.enter_context(closing(socket.create_server((HERE, 0))))
 
             def speak() -> None:
@@ -39,7 +39,7 @@ def ask() -> Iterator[Ask]:
             thread = threading.Thread(target=speak)
             thread.start()
             stack.callback(thread.join)
-            (seen,) = HTTP.self_test(CHALLENGE, (HERE,), Vantage(listener.getsockname()[1]))
+            (seen,) = HTTP.self_test(CHALLENGE, (HERE,), ProbeSettings(listener.getsockname()[1]))
             return seen
 
         yield look

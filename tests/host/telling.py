@@ -9,7 +9,7 @@ from typing import Any, Final
 from testinfra.backend.local import LocalBackend
 
 from audit.host.files import section_of
-from audit.host.inspect import Wishes, inspect
+from audit.host.inspect import HostOptions, inspect
 from audit.host.login import Host
 from audit.host.script import Script
 from audit.observation import Observation, ProbeFailure
@@ -40,7 +40,7 @@ def _printed(name: str) -> str:
 
 def ask(sections: Mapping[str, Section], **wishes: Any) -> tuple[Observation, tuple[Target, ...]]:  # noqa: ANN401 - any wish
     """Look at a host that tells these sections."""
-    return inspect(Telling(sections), Wishes(**wishes), lambda: ANSWERED)
+    return inspect(Telling(sections), HostOptions(**wishes), lambda: ANSWERED)
 
 
 def sections(*listening: int, there: str = "", exim_dump: str = "") -> dict[str, Section]:

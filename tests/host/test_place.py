@@ -10,7 +10,7 @@ import pytest
 from audit.host.certificate_owner import is_snakeoil, owner_of
 from audit.host.endpoints import Found, Placed, endpoints_of, host_name
 from audit.host.system import Facts
-from audit.host.unknown_sockets import places_to_try, read_strangers, try_strangers
+from audit.host.unknown_sockets import places_to_try, read_unknown_sockets, script_for_unknown_sockets
 from audit.observation import HostView, InstalledFile
 from audit.services.model import Listener, Section, pair
 from tests.host.test_local import certificate
@@ -100,9 +100,9 @@ def test_a_name_no_client_can_ask_for_is_not_an_endpoint() -> None:
 
 def test_strangers_are_tried_unless_their_port_has_no_tls() -> None:
     sockets = [("0.0.0.0", port, NOBODY) for port in (22, 25, 443, 5000)] + [("::1", 6000, NOBODY)]
-    (line,) = try_strangers(places_to_try(sockets, {("0.0.0.0", 443)}))
+    (line,) = script_for_unknown_sockets(places_to_try(sockets, {("0.0.0.0", 443)}))
     assert line == "section strangers strangers 127.0.0.1:5000 '[::1]:6000'\n"
-    found = read_strangers(sockets, {("0.0.0.0", 443)}, Section("[::1]:6000"))
+    found = read_unknown_sockets(sockets, {("0.0.0.0", 443)}, Section("[::1]:6000"))
     assert [(one.scheme, one.port, one.addresses) for one in found] == [
         ("smtp", 25, ("0.0.0.0",)),
         ("tls", 6000, ("::1",)),
@@ -111,7 +111,7 @@ def test_strangers_are_tried_unless_their_port_has_no_tls() -> None:
 
 def test_without_openssl_a_stranger_is_told_by_its_port_alone() -> None:
     sockets = [("0.0.0.0", port, NOBODY) for port in (993, 5000)]
-    assert [one.scheme for one in read_strangers(sockets, (), Section("no-openssl"))] == ["imaps"]
+    assert [one.scheme for one in read_unknown_sockets(sockets, (), Section("no-openssl"))] == ["imaps"]
 
 
 @pytest.mark.parametrize(

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from audit.host.unknown_sockets import places_to_try, try_strangers, untried
+from audit.host.unknown_sockets import places_to_try, script_for_unknown_sockets, untried
 
 FEW = tuple(("0.0.0.0", port, frozenset[int]()) for port in range(10_000, 10_064))
 MANY = tuple(("0.0.0.0", port, frozenset[int]()) for port in range(10_000, 10_070))
 
 
 def test_sockets_up_to_the_limit_are_all_tried() -> None:
-    (line,) = try_strangers(places_to_try(FEW, ()))
+    (line,) = script_for_unknown_sockets(places_to_try(FEW, ()))
     assert line.count("127.0.0.1:") == 64
     assert untried(FEW, ()) == ()
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 import subprocess
 from dataclasses import replace
 
-from remediate.hosts.command import Command, Done
+from remediate.hosts.command import Command, CommandResult
 
 
-def run(command: Command, shell: str = "sh") -> Done:
+def run(command: Command, shell: str = "sh") -> CommandResult:
     """Run a command to its end."""
     done = subprocess.run(
         [shell, "-c", command.script, "sh", *command.arguments],
@@ -21,7 +21,7 @@ def run(command: Command, shell: str = "sh") -> Done:
         timeout=command.timeout_s,
         check=False,
     )
-    return Done(done.returncode, done.stdout, done.stderr)
+    return CommandResult(done.returncode, done.stdout, done.stderr)
 
 
 def killed_before(command: Command, line: int) -> Command:

@@ -13,9 +13,9 @@ from typing import Final
 
 from remediate.cpanel.panel import Panel
 from remediate.deployment.switch import Progress, start
-from remediate.deployment.versions import Installation, Placement
-from remediate.hosts.command import Command, Done
-from remediate.hosts.workdir import Premises
+from remediate.deployment.versions import FileTarget, Installation
+from remediate.hosts.command import Command, CommandResult
+from remediate.hosts.workdir import HostWorkdir
 from remediate.installers import Installer
 from tests.installers import whmapi1
 from tests.installers.hands import run
@@ -55,10 +55,10 @@ class PanelPlace:
         """The files of the service, as they are switched."""
         folder = f"{self.root}/var/cpanel/ssl"
         placed = {
-            "cpanel": (Placement(f"{folder}/cpanel/cpanel.pem", "klc"),),
-            "exim": (Placement(f"{folder}/exim/exim.crt", "lc"), Placement(f"{folder}/exim/exim.key", "k")),
+            "cpanel": (FileTarget(f"{folder}/cpanel/cpanel.pem", "klc"),),
+            "exim": (FileTarget(f"{folder}/exim/exim.crt", "lc"), FileTarget(f"{folder}/exim/exim.key", "k")),
         }
-        premises = Premises("server", "c4f3", "test", str(self.root / "sslaudit"))
+        premises = HostWorkdir("server", "c4f3", "test", str(self.root / "sslaudit"))
         return Installation(premises, placed[self.service], self.panel.deployment)
 
     @property
@@ -103,7 +103,7 @@ class PanelPlace:
         """Return the command that starts a switch."""
         return start(self.installation, (self.installer,), version, patience_s=patience_s)
 
-    def start(self, version: str, *, patience_s: int = 20) -> Done:
+    def start(self, version: str, *, patience_s: int = 20) -> CommandResult:
         """Start a switch."""
         return run(self.starting(version, patience_s=patience_s))
 

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from remediate.deployment.switch import Progress, look, read_progress, start
-from remediate.deployment.versions import Installation, Placement, Version, stage
-from remediate.hosts.command import Command, Done
-from remediate.hosts.workdir import Premises
+from remediate.deployment.versions import FileTarget, Installation, Version, stage
+from remediate.hosts.command import Command, CommandResult
+from remediate.hosts.workdir import HostWorkdir
 from remediate.installers import Declared
 from tests.installers.earlier import prune_then, stage_then, start_then
 from tests.installers.hands import run
@@ -93,7 +93,7 @@ class Place:
         """Lay a version ready and return its name."""
         return staged(self.installation, pair)
 
-    def start(self, version: str, *, patience_s: int = 20, returns: bool = True) -> Done:
+    def start(self, version: str, *, patience_s: int = 20, returns: bool = True) -> CommandResult:
         """Start a switch."""
         return run(self.starting(version, patience_s=patience_s, returns=returns))
 
@@ -124,8 +124,8 @@ def new_place(folder: Path, old: Pair, *, test: str = ":", reload: str | None = 
     key.chmod(0o640)
     copying = f"cp {certificate} {folder}/served.crt && cp {key} {folder}/served.key"
     subprocess.run(["sh", "-c", copying], check=True)
-    premises = Premises("web1", "c4f3", "test", str(folder / "sslaudit"))
-    placed = (Placement(str(certificate), "lc"), Placement(str(key), "k"))
+    premises = HostWorkdir("web1", "c4f3", "test", str(folder / "sslaudit"))
+    placed = (FileTarget(str(certificate), "lc"), FileTarget(str(key), "k"))
     service = Declared("gateway", f"cd {folder}; {test}", f"cd {folder}; {reload}" if reload else copying)
     return Place(folder, Installation(premises, placed), service)
 

@@ -11,8 +11,8 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from audit.host.trust import TRUST
-from remediate.hosts.command import Command, Done
-from remediate.hosts.workdir import BUSY, OTHER, Premises
+from remediate.hosts.command import Command, CommandResult
+from remediate.hosts.workdir import BUSY, OTHER, HostWorkdir
 from remediate.pki.csr import BadRequest
 from remediate.pki.host_key import KEY_TYPES, discard_request, key_path, make_request, read_request
 from tests.installers.hands import killed_before, run
@@ -23,22 +23,22 @@ FAST = "ecdsa-p256"
 
 
 @pytest.fixture
-def premises(tmp_path: Path) -> Premises:
-    return Premises("web1", "c4f3", "test", str(tmp_path / "sslaudit"))
+def premises(tmp_path: Path) -> HostWorkdir:
+    return HostWorkdir("web1", "c4f3", "test", str(tmp_path / "sslaudit"))
 
 
-def secrets_of(premises: Premises) -> list[str]:
+def secrets_of(premises: HostWorkdir) -> list[str]:
     """Return the lines of the key that say what it is."""
     return [line for line in Path(key_path(premises)).read_text().splitlines() if "-----" not in line]
 
 
 @pytest.mark.parametrize("key_type", KEY_TYPES)
-def test_a_request_has_the_names_and_the_key_that_were_asked_for(premises: Premises, key_type: str) -> None:
+def test_a_request_has_the_names_and_the_key_that_were_asked_for(premises: HostWorkdir, key_type: str) -> None:
     csr = read_request(run(make_request(premises, NAMES, key_type)), NAMES, key_type)
     assert set(csr.names) == set(NAMES)
 
 
-def test_a_second_run_gives_the_same_request(premises: Premises) -> None:
+def test_a_second_run_gives_the_same_request(premises: HostWorkdir) -> None:
     first, second = (run(make_request(premises, NAMES, FAST)) for _ in range(2))
     assert first.output == second.output
     assert read_request(second, NAMES, FAST).pem.startswith("-----BEGIN CERTIFICATE REQUEST-----")
@@ -54,9 +54,9 @@ def lines_of(command: Command) -> Iterator[int]:
 
 
 def test_killed_at_any_line_and_run_again_there_is_one_key_and_its_request(tmp_path: Path) -> None:
-    command = make_request(Premises("web1", "c", "test", str(tmp_path)), NAMES, FAST)
+    command = make_request(HostWorkdir("web1", "c", "test", str(tmp_path)), NAMES, FAST)
     for line in lines_of(command):
-        premises = Premises("web1", f"c{line}", "test", str(tmp_path))
+        premises = HostWorkdir("web1", f"c{line}", "test", str(tmp_path))
         whole = make_request(premises, NAMES, FAST)
         run(killed_before(whole, line))
         pending = Path(key_path(premises))
@@ -65,14 +65,14 @@ def test_killed_at_any_line_and_run_again_there_is_one_key_and_its_request(tmp_p
         assert before in (None, pending.read_text()), f"another key after a kill before line {line}"
 
 
-def test_what_a_killed_openssl_left_is_not_taken_for_a_key(premises: Premises) -> None:
+def test_what_a_killed_openssl_left_is_not_taken_for_a_key(premises: HostWorkdir) -> None:
     pending = Path(key_path(premises)).parent
     pending.mkdir(parents=True, mode=0o700)
     (pending / "key.new").write_text("-----BEGIN PRIVATE KEY-----\nMIGH")
     read_request(run(make_request(premises, NAMES, FAST)), NAMES, FAST)
 
 
-def test_nobody_else_can_read_the_key_and_no_output_holds_a_byte_of_it(premises: Premises) -> None:
+def test_nobody_else_can_read_the_key_and_no_output_holds_a_byte_of_it(premises: HostWorkdir) -> None:
     made = run(make_request(premises, NAMES, "rsa-2048"))
     path = Path(key_path(premises))
     assert (stat.S_IMODE(path.stat().st_mode), stat.S_IMODE(path.parent.stat().st_mode)) == (0o600, 0o700)
@@ -83,11 +83,11 @@ def test_nobody_else_can_read_the_key_and_no_output_holds_a_byte_of_it(premises:
     assert not any(line in made.output + made.error for line in secrets)
 
 
-def premises_files(premises: Premises) -> list[Path]:
+def premises_files(premises: HostWorkdir) -> list[Path]:
     return [file for file in Path(premises.root).rglob("*") if file.is_file()]
 
 
-def test_a_request_for_other_names_is_left_alone_and_said(premises: Premises) -> None:
+def test_a_request_for_other_names_is_left_alone_and_said(premises: HostWorkdir) -> None:
     first = run(make_request(premises, NAMES, FAST))
     other = run(make_request(premises, ("other.example",), FAST))
     assert (other.status, "other names" in other.error) == (OTHER, True)
@@ -96,7 +96,7 @@ def test_a_request_for_other_names_is_left_alone_and_said(premises: Premises) ->
     assert run(make_request(premises, NAMES, FAST)).output == first.output
 
 
-def test_after_a_request_is_discarded_there_is_a_new_key(premises: Premises) -> None:
+def test_after_a_request_is_discarded_there_is_a_new_key(premises: HostWorkdir) -> None:
     first = read_request(run(make_request(premises, NAMES, FAST)), NAMES, FAST)
     for _ in range(2):
         assert run(discard_request(premises)).ok
@@ -104,7 +104,7 @@ def test_after_a_request_is_discarded_there_is_a_new_key(premises: Premises) -> 
     assert read_request(run(make_request(premises, NAMES, FAST)), NAMES, FAST).spki_sha256 != first.spki_sha256
 
 
-def test_a_locked_host_says_by_whom_and_since_when(premises: Premises) -> None:
+def test_a_locked_host_says_by_whom_and_since_when(premises: HostWorkdir) -> None:
     holding = premises.locked("hold", "sleep 3 &\n")  # the child keeps the lock
     assert run(replace(holding, script=holding.script.replace("sleep 3 &", "sleep 3 >&- 2>&- &"))).ok
     done = run(make_request(premises, NAMES, FAST))
@@ -116,7 +116,7 @@ def test_a_locked_host_says_by_whom_and_since_when(premises: Premises) -> None:
 @pytest.mark.parametrize(
     "name", ["a b.example", "x.example\n[v3]", "$ENV::HOME.example", "DNS:a.example", "", "localhost"]
 )
-def test_what_is_no_name_never_reaches_openssl(premises: Premises, name: str) -> None:
+def test_what_is_no_name_never_reaches_openssl(premises: HostWorkdir, name: str) -> None:
     with pytest.raises(ValueError, match="no name"):
         make_request(premises, (name,), FAST)
 
@@ -124,15 +124,15 @@ def test_what_is_no_name_never_reaches_openssl(premises: Premises, name: str) ->
 @pytest.mark.parametrize("case", ["", "../x", "a/b", "-x", "a b", "x\n"])
 def test_a_case_that_is_no_folder_is_refused(case: str) -> None:
     with pytest.raises(ValueError, match="no name of a folder"):
-        Premises("web1", case, "test")
+        HostWorkdir("web1", case, "test")
 
 
 def test_a_request_with_another_key_or_other_names_than_asked_is_refused_with_both() -> None:
-    answer = Done(0, csr_pem("a.example", key=ec.generate_private_key(ec.SECP384R1())))
+    answer = CommandResult(0, csr_pem("a.example", key=ec.generate_private_key(ec.SECP384R1())))
     with pytest.raises(BadRequest, match=r"for a\.example, not for b\.example; its key is EC P-384, not EC P-256"):
         read_request(answer, ("b.example",), FAST)
 
 
-def test_a_name_too_long_for_a_common_name_is_requested_without_one(premises: Premises) -> None:
+def test_a_name_too_long_for_a_common_name_is_requested_without_one(premises: HostWorkdir) -> None:
     name = f"{'a' * 60}.{'b' * 60}.example"
     assert read_request(run(make_request(premises, (name,), FAST)), (name,), FAST).names == (name,)

@@ -14,7 +14,7 @@ import pytest
 
 from audit.x509.path.trust_store import Anchors
 from remediate.issuers import FaultKind, Issuer, IssuerFault, Order, OrderRequest
-from remediate.pki.issued_chain import Installable, Ordered, Refusal, Sent, judge
+from remediate.pki.issued_chain import Expected, InstallableChain, IssuedPem, Rejection, check_issued
 from tests.issuers.requests import csr, request
 
 DEADLINE_S = 1.5
@@ -61,10 +61,10 @@ def issued(ca: Counterpart, order: OrderRequest) -> Order:
     return placed(ca.issuer.collect(placed(ca.issuer.order(order)).id))
 
 
-def judged(ca: Counterpart, order: OrderRequest, answer: Order) -> Installable | Refusal:
+def judged(ca: Counterpart, order: OrderRequest, answer: Order) -> InstallableChain | Rejection:
     """Judge what came with an order."""
-    sent = Sent(answer.certificate_pem, answer.ca_bundle_pem)
-    return judge(sent, Ordered(order.csr, order.names), ca.anchors, datetime.now(UTC))
+    sent = IssuedPem(answer.certificate_pem, answer.ca_bundle_pem)
+    return check_issued(sent, Expected(order.csr, order.names), ca.anchors, datetime.now(UTC))
 
 
 class Conformance:
@@ -89,7 +89,7 @@ class Conformance:
         answer = issued(ca, wanted)
         assert answer.status == "issued"
         installable = judged(ca, wanted, answer)
-        assert isinstance(installable, Installable), installable
+        assert isinstance(installable, InstallableChain), installable
         assert installable.leaf.spki_sha256 == wanted.csr.spki_sha256
 
     def test_an_order_that_cannot_be_validated_stays_pending_and_says_why(self, ca: Counterpart) -> None:
@@ -221,14 +221,14 @@ class Conformance:
         ca.misbehave(what)
         wanted = request("www.shop.example", "shop.example")
         refusal = judged(ca, wanted, issued(ca, wanted))
-        assert isinstance(refusal, Refusal)
+        assert isinstance(refusal, Rejection)
         assert why in str(refusal)
 
     def test_a_chain_in_disorder_is_put_in_order(self, ca: Counterpart) -> None:
         ca.misbehave("in-disorder")
         wanted = request()
         installable = judged(ca, wanted, issued(ca, wanted))
-        assert isinstance(installable, Installable), installable
+        assert isinstance(installable, InstallableChain), installable
         assert len(installable.intermediates) == 1
 
     def test_nobody_listening_is_unreachable(self, ca: Counterpart) -> None:

@@ -13,7 +13,15 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from audit.x509.path.trust_store import Anchors
 from remediate.pki.csr import read_csr
-from remediate.pki.issued_chain import MAX_CERTIFICATES, MAX_PEM, Installable, Ordered, Refusal, Sent, judge
+from remediate.pki.issued_chain import (
+    MAX_CERTIFICATES,
+    MAX_PEM,
+    Expected,
+    InstallableChain,
+    IssuedPem,
+    Rejection,
+    check_issued,
+)
 from tests.audit.certificates import DAY, NOW, Draft, ca, key_named, leaf
 from tests.issuers.requests import csr_pem
 from tests.lab.ca import Leaf, issue, new_intermediate, new_root, new_rsa_key, sign_weakly
@@ -24,7 +32,7 @@ ROOT = ca("CN=Root")
 INTERMEDIATE = ca("CN=Intermediate", ROOT)
 GOOD = leaf(NAME).by(INTERMEDIATE)
 ANCHORS = Anchors({"root.pem": [ROOT.der]})
-ORDERED = Ordered(read_csr(csr_pem(NAME, key=GOOD.private_key)), (NAME,))
+ORDERED = Expected(read_csr(csr_pem(NAME, key=GOOD.private_key)), (NAME,))
 
 
 OUTSIDE = x509.NameConstraints([x509.DNSName("corp.test")], None)
@@ -43,23 +51,23 @@ def block(content: bytes) -> str:
 
 def verdict(
     certificate: Draft | str | None, bundle: Draft | str | None = INTERMEDIATE, anchors: Anchors | None = ANCHORS
-) -> Installable | Refusal:
+) -> InstallableChain | Rejection:
     """Judge what is sent for the good order."""
     sent = [pem(each) if isinstance(each, Draft) else each for each in (certificate, bundle)]
-    return judge(Sent(*sent), ORDERED, anchors, NOW)
+    return check_issued(IssuedPem(*sent), ORDERED, anchors, NOW)
 
 
 def refusal(*args: Draft | str | Anchors | None) -> str:
     """Return the words of a refusal."""
     judged = verdict(*args)  # type: ignore[arg-type]  # each is of the kind of its place
-    assert isinstance(judged, Refusal), judged
+    assert isinstance(judged, Rejection), judged
     return str(judged)
 
 
-def installable(*args: Draft | str | Anchors | None) -> Installable:
+def installable(*args: Draft | str | Anchors | None) -> InstallableChain:
     """Return what can be installed."""
     judged = verdict(*args)  # type: ignore[arg-type]  # each is of the kind of its place
-    assert isinstance(judged, Installable), judged
+    assert isinstance(judged, InstallableChain), judged
     return judged
 
 
@@ -121,7 +129,7 @@ def test_names_of_other_kinds_are_refused() -> None:
 def test_names_are_compared_as_names_and_addresses_as_addresses() -> None:
     draft = GOOD.named("WWW.Example.com", "2001:db8::1")
     ordered = replace(ORDERED, names=("www.example.com.", "2001:DB8:0::1"))
-    assert isinstance(judge(Sent(pem(draft), pem(INTERMEDIATE)), ordered, ANCHORS, NOW), Installable)
+    assert isinstance(check_issued(IssuedPem(pem(draft), pem(INTERMEDIATE)), ordered, ANCHORS, NOW), InstallableChain)
 
 
 @pytest.mark.parametrize(
@@ -176,7 +184,7 @@ def test_a_key_that_was_sent_is_never_repeated() -> None:
 
 def test_every_reason_is_told_at_once() -> None:
     judged = verdict(GOOD.named("a.example").starting(NOW + DAY).used_for(), None)
-    assert isinstance(judged, Refusal)
+    assert isinstance(judged, Rejection)
     assert len(judged.reasons) == 5
 
 
@@ -189,8 +197,8 @@ def test_a_signature_that_could_be_forged_is_refused() -> None:
     root = new_root("RSA Root", now=NOW)
     above = new_intermediate("RSA Intermediate", root, now=NOW, key=new_rsa_key(2048))
     good = issue(Leaf(NAME, (NAME,), NOW - DAY), above, key=key_named(f"CN={NAME}"))
-    sent = Sent(to_pem(sign_weakly(good, above, "sha1").certificate), to_pem(above.certificate))
+    sent = IssuedPem(to_pem(sign_weakly(good, above, "sha1").certificate), to_pem(above.certificate))
     anchors = Anchors({"root.pem": [root.certificate.public_bytes(Encoding.DER)]})
-    judged = judge(sent, ORDERED, anchors, NOW)
-    assert isinstance(judged, Refusal)
+    judged = check_issued(sent, ORDERED, anchors, NOW)
+    assert isinstance(judged, Rejection)
     assert judged.reasons == ("the certificate is signed over sha1, of which collisions are known",)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from remediate.issuers import Access, IssuerFault, Order, OrderRequest
-from remediate.issuers.http import MAX_RETRY_AFTER_S, Answer
+from remediate.issuers.http import MAX_RETRY_AFTER_S, HttpResponse
 from remediate.issuers.store import Store
 from tests.issuers.canned import Hold, answering, listening
 from tests.issuers.clients import TOKEN, client, fault
@@ -181,12 +181,12 @@ class TestWhatItMakesOfAnAnswer:
     ],
 )
 def test_when_to_come_back_is_counted_by_the_stores_own_clock(text: str, seconds: int | None) -> None:
-    answer = Answer(503, {"retry-after": text, "date": "Mon, 23 Nov 2026 10:00:00 GMT"}, b"")
+    answer = HttpResponse(503, {"retry-after": text, "date": "Mon, 23 Nov 2026 10:00:00 GMT"}, b"")
     assert answer.retry_after_s() == seconds
 
 
 def test_a_date_to_come_back_says_nothing_where_the_store_has_no_clock() -> None:
-    assert Answer(503, {"retry-after": "Mon, 23 Nov 2026 10:02:00 GMT"}, b"").retry_after_s() is None
+    assert HttpResponse(503, {"retry-after": "Mon, 23 Nov 2026 10:02:00 GMT"}, b"").retry_after_s() is None
 
 
 def test_what_is_sent_is_what_the_contract_says(strict: StrictStore) -> None:

@@ -6,13 +6,13 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from remediate.model.causes import Cause
-from remediate.notify.channels.email_message import Entry, Letter, Run, Section
+from remediate.notify.channels.email_message import Letter, ReportItem, Run, Section
 
 AT: Final = datetime(2026, 11, 24, 2, 0, tzinfo=UTC)
 RUN: Final = Run(AT, "ctl.example.com", "0.1.0")
 
 
-def entry(**differing: Any) -> Entry:  # noqa: ANN401 - the fields of an entry
+def entry(**differing: Any) -> ReportItem:  # noqa: ANN401 - the fields of an entry
     """Return an entry whose repair failed, but for what differs."""
     fields: dict[str, Any] = {
         "state": "failed",
@@ -26,10 +26,10 @@ def entry(**differing: Any) -> Entry:  # noqa: ANN401 - the fields of an entry
         "to_do": "open port 80 of 192.0.2.7",
         "next_try": datetime(2026, 11, 25, 2, 0, tzinfo=UTC),
     }
-    return Entry(**(fields | differing))
+    return ReportItem(**(fields | differing))
 
 
-def section(*entries: Entry, host: str = "web1") -> Section:
+def section(*entries: ReportItem, host: str = "web1") -> Section:
     """Return the section of a host."""
     return Section(host, entries or (entry(),))
 

@@ -13,16 +13,16 @@ from email.message import EmailMessage
 from email.policy import SMTP
 from typing import Any
 
-from remediate.hosts.command import Command, Done
-from remediate.hosts.session import Hands
-from remediate.model.audit_results import gather
+from remediate.hosts.command import Command, CommandResult
+from remediate.hosts.session import CommandRunner
+from remediate.model.audit_results import audit_results_of
 from remediate.model.options import Bounds
-from remediate.model.outcome import Ending
+from remediate.model.outcome import CaseResult
 from remediate.model.plan import Plan
 from remediate.notify.account import Account
 from remediate.notify.channels.base import Deferred, Delivered, Envelope, Outcome
 from remediate.notify.notifier import tell
-from remediate.notify.report import Upshot
+from remediate.notify.report import RunReport
 from remediate.planning.planner import plan
 from remediate.state.journal import Journal
 from tests.remediate.rows import NOW, SUMMARY, Row
@@ -64,9 +64,9 @@ class Contacts:
     name: str = "web1.example.com"
     asked: list[Command] = field(default_factory=list)
 
-    def run(self, command: Command) -> Done:
+    def run(self, command: Command) -> CommandResult:
         self.asked.append(command)
-        return Done(0, f"{self.name}\n--- panel\n{self.panel}--- forward\n{self.forward}")
+        return CommandResult(0, f"{self.name}\n--- panel\n{self.panel}--- forward\n{self.forward}")
 
 
 @dataclass
@@ -76,7 +76,7 @@ class Nights:
     journal: Journal
     box: Letterbox = field(default_factory=Letterbox)
     account: Account | None = None
-    hands: Mapping[str, Hands] = field(default_factory=dict)
+    hands: Mapping[str, CommandRunner] = field(default_factory=dict)
     now: datetime = NOW
     results: bytes = b""
     refused: list[str] = field(default_factory=list)
@@ -91,12 +91,14 @@ class Nights:
 
     def plan(self, *rows: Row) -> Plan:
         """Return what is planned tonight."""
-        return plan(gather([*rows, SUMMARY]), Bounds(), NOW)
+        return plan(audit_results_of([*rows, SUMMARY]), Bounds(), NOW)
 
-    def night(self, *rows: Row, endings: Sequence[Ending] = (), after: Sequence[Row] | None = None) -> tuple[str, ...]:
+    def night(
+        self, *rows: Row, endings: Sequence[CaseResult] = (), after: Sequence[Row] | None = None
+    ) -> tuple[str, ...]:
         """Tell of a night and go on to the next; return the lines."""
-        again = None if after is None else gather([*after, SUMMARY])
-        upshot = Upshot(self.plan(*rows), tuple(endings), gather([*rows, SUMMARY]), self.journal, again)
+        again = None if after is None else audit_results_of([*after, SUMMARY])
+        upshot = RunReport(self.plan(*rows), tuple(endings), audit_results_of([*rows, SUMMARY]), self.journal, again)
         lines = tell(
             upshot, self.account, hands=self.hands, results=self.results, now=self.now, on_refused=self.refused.append
         )

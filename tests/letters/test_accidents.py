@@ -8,7 +8,7 @@ import pytest
 
 from remediate.execution import placeholder_cases, scheduler
 from remediate.model.causes import Cause
-from remediate.model.outcome import Ending
+from remediate.model.outcome import CaseResult
 from remediate.model.plan import Blocker, WaitingCase
 from remediate.notify import notifier
 from tests.letters.nights import Contacts, Nights
@@ -40,10 +40,10 @@ def test_case_whose_stopgap_fails_keeps_no_other_back(nights: Nights, monkeypatc
     case = case_of(nights, *expired())
     first, second = (WaitingCase(case, (Blocker(Cause.ISSUER_NONE, text),)) for text in ("first", "second"))
 
-    def kept_up(one: WaitingCase, _means: object) -> Ending:
+    def kept_up(one: WaitingCase, _means: object) -> CaseResult:
         if one is first:
             raise ZeroDivisionError("a bug of ours")
-        return Ending(one.case, "failed", cause=Cause.ISSUER_NONE)
+        return CaseResult(one.case, "failed", cause=Cause.ISSUER_NONE)
 
     monkeypatch.setattr(placeholder_cases, "_stopgap", kept_up)
     means: Any = None

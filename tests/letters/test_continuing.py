@@ -11,16 +11,16 @@ import pytest
 from audit.config.schema import Configuration
 from audit.observation import ProbeFailure
 from remediate.cpanel.try_later import ABSENT, PROGRAM
-from remediate.hosts.command import Command, Done
+from remediate.hosts.command import Command, CommandResult
 from remediate.model.causes import Cause
-from remediate.model.outcome import Ending
+from remediate.model.outcome import CaseResult
 from remediate.retry.resume_job import continuation_of, continue_later, local_hands
 from tests.remediate.journals import a_case
 from tests.remediate.rows import NOW
 
 AGAIN = continuation_of(Path("/var/lib/state"), Configuration(file=Path("/etc/sslaudit.toml")), ("--issuer", "store"))
-PENDING = Ending(a_case(), "pending", "collect", Cause.ISSUER_PENDING, "still working", next_at=NOW)
-FAILED = Ending(a_case(), "failed", "self-test", Cause.DCV_BLOCKED, "closed")
+PENDING = CaseResult(a_case(), "pending", "collect", Cause.ISSUER_PENDING, "still working", next_at=NOW)
+FAILED = CaseResult(a_case(), "failed", "self-test", Cause.DCV_BLOCKED, "closed")
 
 
 @dataclass
@@ -29,14 +29,14 @@ class Atd:
 
     ran: list[Command] = field(default_factory=list)
 
-    def run(self, command: Command) -> Done:
+    def run(self, command: Command) -> CommandResult:
         self.ran.append(command)
         if command.arguments[0] == PROGRAM:
-            return Done(ABSENT, "")
-        return Done(0, "job 7 at Mon Nov 23 15:00:00 2026\n" if command.changes else "")
+            return CommandResult(ABSENT, "")
+        return CommandResult(0, "job 7 at Mon Nov 23 15:00:00 2026\n" if command.changes else "")
 
 
-def continued(*endings: Ending, allowed: bool = True) -> tuple[tuple[str, ...], list[Command]]:
+def continued(*endings: CaseResult, allowed: bool = True) -> tuple[tuple[str, ...], list[Command]]:
     """Return the lines, and what was run."""
     atd = Atd()
     return continue_later(endings, AGAIN, allowed=allowed, now=NOW, local=lambda: atd), atd.ran
@@ -44,9 +44,9 @@ def continued(*endings: Ending, allowed: bool = True) -> tuple[tuple[str, ...], 
 
 @pytest.mark.parametrize(
     "ending",
-    [PENDING, Ending(a_case(), "waiting", "", Cause.ISSUER_BUSY, "later", next_at=NOW + timedelta(minutes=50))],
+    [PENDING, CaseResult(a_case(), "waiting", "", Cause.ISSUER_BUSY, "later", next_at=NOW + timedelta(minutes=50))],
 )
-def test_an_issuer_that_is_still_working_is_asked_again_in_an_hour(ending: Ending) -> None:
+def test_an_issuer_that_is_still_working_is_asked_again_in_an_hour(ending: CaseResult) -> None:
     lines, ran = continued(FAILED, ending)
     uses = "at -c 7 shows it, at -c 7 | sh runs it now, atrm 7 removes it"
     assert lines == (f"job 7 asks the issuer again at Mon Nov 23 15:00:00 2026 ({uses})",)
@@ -63,7 +63,7 @@ def test_a_program_that_names_itself_is_what_continues_its_run() -> None:
 
 
 def test_what_failed_or_is_repaired_is_no_reason() -> None:
-    assert continued(FAILED, Ending(a_case(), "proven")) == ((), [])
+    assert continued(FAILED, CaseResult(a_case(), "proven")) == ((), [])
 
 
 def test_without_leave_nothing_is_run_and_it_is_said() -> None:
@@ -75,7 +75,7 @@ def test_without_leave_nothing_is_run_and_it_is_said() -> None:
 
 
 def test_an_issuer_that_asked_for_longer_than_an_hour_is_left_alone() -> None:
-    late = Ending(a_case(), "pending", "collect", Cause.ISSUER_PENDING, "later", next_at=NOW + timedelta(hours=8))
+    late = CaseResult(a_case(), "pending", "collect", Cause.ISSUER_PENDING, "later", next_at=NOW + timedelta(hours=8))
     lines, ran = continued(late)
     assert "the issuer asked to be left alone until 2026-11-23 11:00 UTC" in lines[0]
     assert ran == []

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from audit.redaction import Secrets
 from remediate.notify.channels.email_message import Attachment, HoldsSecret, compose
-from remediate.pki.secret_scan import leak
+from remediate.pki.secret_scan import find_secret
 from tests.letters.news import entry, letter, section
 
 NONE = Secrets()
@@ -35,42 +35,46 @@ def test_a_private_key_is_found_in_pem_in_base64_and_in_json(kind: str, format_:
         *(pem, pem.replace(b"\n", b"\r\n"), base64.b64encode(der), base64.encodebytes(der)),
         *(json.dumps({"detail": pem.decode()}).encode(), b"\n".join(pem.splitlines()[1:-1])),
     ):
-        assert (leak(b"before " + content + b" after", NONE) or "").startswith("a private key")
+        assert (find_secret(b"before " + content + b" after", NONE) or "").startswith("a private key")
 
 
 @pytest.mark.parametrize("kind", ["rsa-2048", "p-256", "p-384"])
 def test_a_private_key_is_found_in_der(kind: str) -> None:
     der = KEYS[kind].private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
-    assert leak(der, NONE) == "a private key in DER"
+    assert find_secret(der, NONE) == "a private key in DER"
 
 
 @pytest.mark.parametrize("kind", ["rsa-2048", "p-256"])
 def test_a_private_key_is_found_as_openssl_prints_it(kind: str) -> None:
     pem = KEYS[kind].private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     printed = subprocess.run(["openssl", "pkey", "-text", "-noout"], input=pem, capture_output=True, check=True).stdout
-    assert leak(printed, NONE) == "a private key as openssl prints it"
+    assert find_secret(printed, NONE) == "a private key as openssl prints it"
 
 
 def test_an_ed25519_key_is_found() -> None:
     pem = ed25519.Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    assert leak(pem.splitlines()[1], NONE) == "a private key in PKCS #8"
+    assert find_secret(pem.splitlines()[1], NONE) == "a private key in PKCS #8"
 
 
 def test_tokens_and_passwords_are_found() -> None:
-    assert leak(b"GET / Authorization: Bearer abcdefgh12345678", NONE) == "a token"
-    assert leak(b"ssh://root:hunter2@web1 did not answer", NONE) == "a password in a URL"
-    assert leak(b"the relay said: s3cr3t-t0ken is wrong", Secrets(("s3cr3t-t0ken",))) == "a secret of the configuration"
+    assert find_secret(b"GET / Authorization: Bearer abcdefgh12345678", NONE) == "a token"
+    assert find_secret(b"ssh://root:hunter2@web1 did not answer", NONE) == "a password in a URL"
+    assert (
+        find_secret(b"the relay said: s3cr3t-t0ken is wrong", Secrets(("s3cr3t-t0ken",)))
+        == "a secret of the configuration"
+    )
 
 
 @pytest.mark.parametrize("kind", KEYS)
 def test_public_keys_and_ordinary_results_are_no_secret(kind: str) -> None:
     pem = KEYS[kind].public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
-    assert leak(pem, NONE) is None
+    assert find_secret(pem, NONE) is None
     assert (
-        leak(b"https://a.example.com:443 and https://[2001:db8::1]:443+192.0.2.7; ask admin@example.com", NONE) is None
+        find_secret(b"https://a.example.com:443 and https://[2001:db8::1]:443+192.0.2.7; ask admin@example.com", NONE)
+        is None
     )
-    assert leak(b'{"endpoint": "web1/imaps://mail.example.com:993", "host": "ssh://root@web1"}', NONE) is None
-    assert leak(b"Authorization: Bearer token missing", Secrets(("", "ab"))) is None
+    assert find_secret(b'{"endpoint": "web1/imaps://mail.example.com:993", "host": "ssh://root@web1"}', NONE) is None
+    assert find_secret(b"Authorization: Bearer token missing", Secrets(("", "ab"))) is None
 
 
 def test_a_letter_that_would_hold_a_secret_is_not_written_and_the_refusal_does_not_repeat_it() -> None:

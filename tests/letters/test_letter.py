@@ -16,10 +16,10 @@ from remediate.model.causes import Cause
 from remediate.notify.channels.email_message import (
     WELL,
     Attachment,
-    Entry,
     Letter,
+    ReportItem,
     compose,
-    news,
+    should_notify,
     state_digest,
     subject,
 )
@@ -189,37 +189,37 @@ def test_the_same_state_in_other_words_is_the_same_state() -> None:
     ],
     ids=["cause", "check", "state", "endpoint"],
 )
-def test_another_state_of_things_is_another_state(other: Entry) -> None:
+def test_another_state_of_things_is_another_state(other: ReportItem) -> None:
     assert state_digest([section(other)]) != state_digest([section()])
 
 
 def test_a_failure_is_told_once_and_its_recovery_once() -> None:
     wrong, well = [section()], [section(entry(state="recovered"))]
-    assert news(wrong, None) == "failed"
-    assert news(wrong, state_digest(wrong)) is None
-    assert news(well, state_digest(wrong)) == "recovered"
-    assert news([], state_digest(wrong)) == "recovered"
-    assert news(well, WELL) is None
-    assert news([], None) is None
+    assert should_notify(wrong, None) == "failed"
+    assert should_notify(wrong, state_digest(wrong)) is None
+    assert should_notify(well, state_digest(wrong)) == "recovered"
+    assert should_notify([], state_digest(wrong)) == "recovered"
+    assert should_notify(well, WELL) is None
+    assert should_notify([], None) is None
 
 
 def test_every_repair_is_told_and_what_is_still_wrong_decides_the_state() -> None:
     repaired = section(entry(state="repaired"))
-    assert news([repaired], None) == "repaired"
-    assert news([repaired], WELL) == "repaired"
-    assert news([repaired, section(host="web2")], state_digest([section(host="web2")])) == "failed"
+    assert should_notify([repaired], None) == "repaired"
+    assert should_notify([repaired], WELL) == "repaired"
+    assert should_notify([repaired, section(host="web2")], state_digest([section(host="web2")])) == "failed"
 
 
 def test_a_repair_of_one_does_not_tell_the_other_again_the_night_after() -> None:
     first = [section(entry(state="repaired")), section(host="web2")]
-    assert news([section(host="web2")], state_digest(first)) is None
+    assert should_notify([section(host="web2")], state_digest(first)) is None
 
 
 def test_an_order_that_waits_is_told_until_it_fails_or_is_done() -> None:
     waiting = [section(entry(state="waiting", causes=(Cause.ISSUER_PENDING,)))]
-    assert news(waiting, WELL) == "waiting"
-    assert news(waiting, state_digest(waiting)) is None
-    assert news([section()], state_digest(waiting)) == "failed"
+    assert should_notify(waiting, WELL) == "waiting"
+    assert should_notify(waiting, state_digest(waiting)) is None
+    assert should_notify([section()], state_digest(waiting)) == "failed"
 
 
 def test_what_was_seen_on_the_way_to_a_file_is_read_hop_by_hop() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from remediate.model.case import Case
 from remediate.model.causes import Cause
-from remediate.model.outcome import Ending
+from remediate.model.outcome import CaseResult
 from remediate.state.journal import Event, Outcome
 from tests.letters.nights import Contacts, Nights, text_of
 from tests.letters.tonight import ended
@@ -84,7 +84,7 @@ def test_what_was_done_in_an_earlier_year_is_not_told_as_tried_tonight(
         nights.journal.record(case.id, Event(step.name, "done", nights.now))
     nights.journal.end(case.id, Outcome("repaired", nights.now))
     nights.now += timedelta(days=200)
-    nights.night(here(), *fresh(), endings=[Ending(case, kind, cause=Cause.DCV_FIREWALL, note="port 80 is closed")])
+    nights.night(here(), *fresh(), endings=[CaseResult(case, kind, cause=Cause.DCV_FIREWALL, note="port 80 is closed")])
     (letter,) = nights.box.letters
     assert ("port 80 is closed" in text_of(letter), "Tried" in text_of(letter)) == (True, False)
 
@@ -111,7 +111,7 @@ def test_what_was_told_before_notices_were_switched_off_is_not_told_on(nights: N
 
 def test_a_repair_that_waits_as_it_was_switched_off_since_is_kept_silent_too(nights: Nights) -> None:
     case = case_of(nights, here(), *expired())
-    waits = Ending(case, "waiting", cause=Cause.HOST_SWITCHED_OFF, note="repair is switched off on the host itself")
+    waits = CaseResult(case, "waiting", cause=Cause.HOST_SWITCHED_OFF, note="repair is switched off on the host itself")
     nights.night(here(), *expired(), switched(SECOND), endings=[waits])
     assert nights.box.sent == []
     nights.night(here(), *expired(), switched(FIRST), endings=[waits])

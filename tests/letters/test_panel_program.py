@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from remediate.model.case import Repair, steps_of
 from remediate.model.causes import Cause
-from remediate.model.outcome import Ending
+from remediate.model.outcome import CaseResult
 from tests.letters.nights import Nights, text_of
 from tests.remediate.panels import fresh
 
@@ -19,7 +19,7 @@ def test_the_panels_own_program_is_named_and_what_it_said_is_told(nights: Nights
         "cpanel left /var/cpanel/ssl/exim/exim.crt without a new certificate; it ended with 0:\nThe DCV check failed."
     )
     nights.journal.begin(theirs, nights.now)
-    nights.night(*fresh("exim"), endings=[Ending(theirs, "failed", "renew", Cause.OWNER_UNCHANGED, note)])
+    nights.night(*fresh("exim"), endings=[CaseResult(theirs, "failed", "renew", Cause.OWNER_UNCHANGED, note)])
     [letter] = nights.box.letters
     text = text_of(letter)
     assert "Tried: a run of the panel's own program, which orders and installs the certificate itself" in text

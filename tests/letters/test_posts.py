@@ -9,7 +9,7 @@ import pytest
 
 from audit.config import BadConfiguration, Configuration, Section
 from remediate.notify.channels import read_mail
-from remediate.notify.channels.base import Deferred, Delivered, Envelope, Post
+from remediate.notify.channels.base import Channel, Deferred, Delivered, Envelope
 from remediate.notify.channels.sendmail import Sendmail
 from remediate.notify.channels.smtp import Smtp
 from tests.letters.sink import PASSWORD, USER, certify, serving
@@ -22,7 +22,7 @@ def mail(**table: object) -> Section:
     return Section(Configuration(), "mail", table)
 
 
-def post(**table: object) -> Post:
+def post(**table: object) -> Channel:
     """Return the channel that `[mail]` with these keys opens."""
     section = mail(**table)
     read = read_mail(section)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from remediate.hosts.command import Command, Done
+from remediate.hosts.command import Command, CommandResult
 from remediate.notify.excerpt import excerpt
 from remediate.notify.recipients import (
     ContactPolicy,
@@ -29,7 +29,7 @@ class Folder:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def run(self, command: Command) -> Done:
+    def run(self, command: Command) -> CommandResult:
         assert not command.changes
         for path in ("/etc/wwwacct.conf", "/root/.forward"):
             command = Command(command.host, command.why, command.script.replace(path, f"{self._folder}{path}"))
@@ -59,8 +59,8 @@ def test_roots_forward_is_who_is_told_where_there_is_no_panel(tmp_path: Path) ->
 
 def test_a_host_that_names_nobody_has_none_and_one_that_cannot_be_asked_is_not_there(tmp_path: Path) -> None:
     class Lost:
-        def run(self, command: Command) -> Done:
-            return Done(None, "", f"no answer to {command.why}")
+        def run(self, command: Command) -> CommandResult:
+            return CommandResult(None, "", f"no answer to {command.why}")
 
     assert contacts(["web1", "web2", "web3"], {"web1": host(tmp_path), "web2": Lost()}, HERE) == {"web1": Permitted(())}
 

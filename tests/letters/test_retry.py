@@ -9,31 +9,31 @@ import pytest
 
 from audit.redaction import Secrets
 from remediate.cpanel.try_later import ABSENT, ARGUMENTS, PROGRAM
-from remediate.hosts.command import Command, Done
+from remediate.hosts.command import Command, CommandResult
 from remediate.retry.at_queue import (
-    Continuation,
     Job,
     NotQueued,
     Queued,
+    ResumeJob,
     commands,
-    queue_later,
+    queue_resume,
     read_queue,
     without_retry,
 )
 
-AGAIN = Continuation("ctl", ("/opt/a b/python", "-m", "remediate", "resume", "--allow-retry"))
-NO_PANEL = Done(ABSENT, "")
-QUEUED = Done(0, "warning: commands will be executed using /bin/sh\njob 7 at Mon Nov 23 15:00:00 2026\n")
+AGAIN = ResumeJob("ctl", ("/opt/a b/python", "-m", "remediate", "resume", "--allow-retry"))
+NO_PANEL = CommandResult(ABSENT, "")
+QUEUED = CommandResult(0, "warning: commands will be executed using /bin/sh\njob 7 at Mon Nov 23 15:00:00 2026\n")
 
 
 @dataclass
 class Scripted:
     """Hands that answer as they are told, and keep what they were given."""
 
-    answers: list[Done]
+    answers: list[CommandResult]
     ran: list[Command] = field(default_factory=list)
 
-    def run(self, command: Command) -> Done:
+    def run(self, command: Command) -> CommandResult:
         self.ran.append(command)
         return self.answers.pop(0)
 
@@ -57,8 +57,8 @@ def test_the_queue_is_read_in_order_without_what_runs(text: str, expected: tuple
 
 
 def test_one_is_queued_where_none_is() -> None:
-    hands = Scripted([Done(0, ""), NO_PANEL, QUEUED])
-    said = queue_later(hands, AGAIN, allowed=True)
+    hands = Scripted([CommandResult(0, ""), NO_PANEL, QUEUED])
+    said = queue_resume(hands, AGAIN, allowed=True)
     assert said == Queued(Job(7, "Mon Nov 23 15:00:00 2026"))
     assert "at -c 7 shows it, at -c 7 | sh runs it now, atrm 7 removes it" in str(said)
     assert [command.changes for command in hands.ran] == [False, True, True]
@@ -66,13 +66,13 @@ def test_one_is_queued_where_none_is() -> None:
 
 
 def test_none_is_queued_where_one_waits() -> None:
-    hands = Scripted([Done(0, "7\tMon Nov 23 15:00:00 2026 c root\n")])
-    said = queue_later(hands, AGAIN, allowed=True)
+    hands = Scripted([CommandResult(0, "7\tMon Nov 23 15:00:00 2026 c root\n")])
+    said = queue_resume(hands, AGAIN, allowed=True)
     assert said == Queued(Job(7, "Mon Nov 23 15:00:00 2026", "c", "root"), is_new=False)
     assert "was queued already" in str(said)
 
 
-PYTHON = Continuation("ctl", ("/opt/x/bin/python", "-P", "-m", "remediate", "resume", "--state", "/var/lib/state"))
+PYTHON = ResumeJob("ctl", ("/opt/x/bin/python", "-P", "-m", "remediate", "resume", "--state", "/var/lib/state"))
 OLD_JOB = """\
 # sslaudit continuation 06d294850f2f8d5e
 # The issuer was still working: this asks once more. The next nightly run does so too.
@@ -86,23 +86,31 @@ def test_job_runs_python_without_the_current_directory() -> None:
 def test_job_of_an_earlier_version_is_known_and_replaced() -> None:
     assert PYTHON.outdated is not None
     assert PYTHON.outdated.script == OLD_JOB
-    hands = Scripted([Done(0, ""), NO_PANEL, QUEUED, Done(0, "5\tMon Nov 23 14:30:00 2026 c root\n"), Done(0, "")])
-    said = queue_later(hands, PYTHON, allowed=True)
+    hands = Scripted(
+        [
+            CommandResult(0, ""),
+            NO_PANEL,
+            QUEUED,
+            CommandResult(0, "5\tMon Nov 23 14:30:00 2026 c root\n"),
+            CommandResult(0, ""),
+        ]
+    )
+    said = queue_resume(hands, PYTHON, allowed=True)
     assert str(said).endswith("; it replaces job 5 of an earlier version")
     assert hands.ran[3].arguments == (PYTHON.outdated.marker, PYTHON.outdated.action)
     assert (hands.ran[4].script, hands.ran[4].arguments) == ('atrm "$1"\n', ("5",))
 
 
 def test_job_of_an_earlier_version_stays_if_no_new_one_can_be_queued() -> None:
-    hands = Scripted([Done(0, ""), NO_PANEL, Done(1, "no space left")])
-    assert isinstance(queue_later(hands, PYTHON, allowed=True), NotQueued)
+    hands = Scripted([CommandResult(0, ""), NO_PANEL, CommandResult(1, "no space left")])
+    assert isinstance(queue_resume(hands, PYTHON, allowed=True), NotQueued)
     assert hands.answers == []
-    assert Continuation("ctl", ("/opt/x/bin/checkallsslcerts",)).outdated is None
+    assert ResumeJob("ctl", ("/opt/x/bin/checkallsslcerts",)).outdated is None
 
 
 def test_never_without_leave() -> None:
     hands = Scripted([])
-    said = queue_later(hands, AGAIN, allowed=False)
+    said = queue_resume(hands, AGAIN, allowed=False)
     assert isinstance(said, NotQueued)
     assert "the next nightly run resumes the same order" in str(said)
 
@@ -111,18 +119,18 @@ def test_a_continuation_queues_no_other() -> None:
     assert without_retry(AGAIN.arguments)[-1] == "--no-retry"
     assert "--allow-retry" not in AGAIN.script
     assert "exec '/opt/a b/python' -m remediate resume --no-retry" in AGAIN.script
-    assert AGAIN.marker == Continuation("ctl", without_retry(AGAIN.arguments)).marker
-    assert AGAIN.marker != Continuation("ctl", ("x", "resume")).marker
+    assert AGAIN.marker == ResumeJob("ctl", without_retry(AGAIN.arguments)).marker
+    assert AGAIN.marker != ResumeJob("ctl", ("x", "resume")).marker
 
 
 def test_a_secret_is_never_queued() -> None:
     token = Secrets(("tok-1234567",))
     for continuation, said in (
-        (Continuation("ctl", ("x",), secret_variables=("STORE_TOKEN",)), "STORE_TOKEN of the environment"),
-        (Continuation("ctl", ("x", "--hosts=ssh://root:hunter2@web1")), "a password in a URL"),
-        (Continuation("ctl", ("x", "--token=tok-1234567"), secrets=token), "a secret of the configuration"),
+        (ResumeJob("ctl", ("x",), secret_variables=("STORE_TOKEN",)), "STORE_TOKEN of the environment"),
+        (ResumeJob("ctl", ("x", "--hosts=ssh://root:hunter2@web1")), "a password in a URL"),
+        (ResumeJob("ctl", ("x", "--token=tok-1234567"), secrets=token), "a secret of the configuration"),
     ):
-        refused = queue_later(Scripted([]), continuation, allowed=True)
+        refused = queue_resume(Scripted([]), continuation, allowed=True)
         assert isinstance(refused, NotQueued)
         assert said in refused.why
         assert "hunter2" not in refused.why
@@ -130,8 +138,8 @@ def test_a_secret_is_never_queued() -> None:
 
 def test_a_job_that_nobody_would_start_is_taken_back() -> None:
     text = "job 7 at Mon Nov 23 15:00:00 2026\nCan't open /run/atd.pid to signal atd. No atd running?\n"
-    hands = Scripted([Done(0, ""), NO_PANEL, Done(0, text), Done(0, "")])
-    said = queue_later(hands, AGAIN, allowed=True)
+    hands = Scripted([CommandResult(0, ""), NO_PANEL, CommandResult(0, text), CommandResult(0, "")])
+    said = queue_resume(hands, AGAIN, allowed=True)
     assert isinstance(said, NotQueued)
     assert "atd does not run here" in said.why
     assert (hands.ran[-1].script, hands.ran[-1].arguments) == ('atrm "$1"\n', ("7",))
@@ -140,15 +148,15 @@ def test_a_job_that_nobody_would_start_is_taken_back() -> None:
 @pytest.mark.parametrize(
     ("done", "why"),
     [
-        (Done(127, "", "at is not installed"), "at is not installed here"),
-        (Done(1, "You do not have permission to use at."), "this user may not use at"),
-        (Done(1, "Cannot open \x1b[2J spool"), "at did not take it: Cannot open [2J spool"),
-        (Done(None, ""), "at did not take it: it did not finish"),
+        (CommandResult(127, "", "at is not installed"), "at is not installed here"),
+        (CommandResult(1, "You do not have permission to use at."), "this user may not use at"),
+        (CommandResult(1, "Cannot open \x1b[2J spool"), "at did not take it: Cannot open [2J spool"),
+        (CommandResult(None, ""), "at did not take it: it did not finish"),
     ],
 )
-def test_what_stands_in_the_way_is_said(done: Done, why: str) -> None:
-    for answers in ([done], [Done(0, ""), NO_PANEL, done]):
-        said = queue_later(Scripted(answers), AGAIN, allowed=True)
+def test_what_stands_in_the_way_is_said(done: CommandResult, why: str) -> None:
+    for answers in ([done], [CommandResult(0, ""), NO_PANEL, done]):
+        said = queue_resume(Scripted(answers), AGAIN, allowed=True)
         assert isinstance(said, NotQueued)
         assert why in said.why
 
@@ -163,8 +171,8 @@ ROW = "new 9\tMon Nov 23 15:00:00 2026 a root\n"
 
 
 def test_the_panels_program_is_asked_first_and_with_its_documented_arguments_alone() -> None:
-    hands = Scripted([Done(0, ""), Done(0, f"ended 0\n{ROW}")])
-    assert queue_later(hands, AGAIN, allowed=True) == Queued(Job(9, "Mon Nov 23 15:00:00 2026", "a", "root"))
+    hands = Scripted([CommandResult(0, ""), CommandResult(0, f"ended 0\n{ROW}")])
+    assert queue_resume(hands, AGAIN, allowed=True) == Queued(Job(9, "Mon Nov 23 15:00:00 2026", "a", "root"))
     asked = hands.ran[1].arguments
     assert (asked[0], asked[1], asked[4:]) == (PROGRAM, AGAIN.action, ARGUMENTS)
     assert ARGUMENTS == ("--check", "/bin/sh -c exit 1", "--delay", "60", "--max-retries", "1", "--skip-first")
@@ -173,20 +181,20 @@ def test_the_panels_program_is_asked_first_and_with_its_documented_arguments_alo
 @pytest.mark.parametrize(
     ("done", "why"),
     [
-        (Done(0, "unknown option\nended 2\n"), "it ended with 2: unknown option"),
-        (Done(0, "fine\nended 0\n"), "it ended well, and queued nothing: fine"),
-        (Done(None, "", "cut off"), "it did not finish: cut off"),
+        (CommandResult(0, "unknown option\nended 2\n"), "it ended with 2: unknown option"),
+        (CommandResult(0, "fine\nended 0\n"), "it ended well, and queued nothing: fine"),
+        (CommandResult(None, "", "cut off"), "it did not finish: cut off"),
     ],
 )
-def test_where_the_panels_program_fails_at_takes_it_and_the_line_says_so(done: Done, why: str) -> None:
-    said = queue_later(Scripted([Done(0, ""), done, QUEUED]), AGAIN, allowed=True)
+def test_where_the_panels_program_fails_at_takes_it_and_the_line_says_so(done: CommandResult, why: str) -> None:
+    said = queue_resume(Scripted([CommandResult(0, ""), done, QUEUED]), AGAIN, allowed=True)
     assert isinstance(said, Queued)
     assert str(said).endswith(f"; by at, as {PROGRAM} did not take it: {why}")
 
 
 def test_what_the_panels_program_queues_is_taken_back_where_no_atd_runs() -> None:
     text = f"Can't open /run/atd.pid to signal atd. No atd running?\nended 0\n{ROW}"
-    hands = Scripted([Done(0, ""), Done(0, text), Done(0, "")])
-    said = queue_later(hands, AGAIN, allowed=True)
+    hands = Scripted([CommandResult(0, ""), CommandResult(0, text), CommandResult(0, "")])
+    said = queue_resume(hands, AGAIN, allowed=True)
     assert isinstance(said, NotQueued)
     assert hands.ran[-1].arguments == ("9",)

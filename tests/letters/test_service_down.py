@@ -17,9 +17,9 @@ from remediate.deployment.switch import Moment, Progress
 from remediate.execution.steps.activate import service_down
 from remediate.model.case import Case, Repair, steps_of
 from remediate.model.causes import Cause
-from remediate.model.outcome import Ending
+from remediate.model.outcome import CaseResult
 from remediate.notify.channels.email_message import Letter, compose, subject
-from remediate.notify.notification import Entry, Run, Section
+from remediate.notify.notification import ReportItem, Run, Section
 
 CASE = Case(
     "0123456789abcdef", "web1", "ssh://web1", Repair.REISSUE, ("www.example.org",), ("apache",), ("https://web1:443",),
@@ -28,7 +28,7 @@ CASE = Case(
 NOTE = "the old files are in place again, but a service did not come up with them: apache: cannot open /etc/x"
 AT = datetime(2026, 7, 1, tzinfo=UTC)
 DOWN = Cause.SERVICE_DOWN
-MINOR = Entry("failed", ("nginx",), "a:443", "cert.expired", "it has expired", causes=(Cause.ISSUER_REFUSED,))
+MINOR = ReportItem("failed", ("nginx",), "a:443", "cert.expired", "it has expired", causes=(Cause.ISSUER_REFUSED,))
 ENTRY = replace(MINOR, services=("apache",), causes=(DOWN,), tried="a new key", happened=NOTE, to_do=DOWN.advice)
 LETTER = Letter("failed", (Section("db1", (MINOR,)), Section("web1", (ENTRY,))), Run(AT, "here", "1"))
 
@@ -41,7 +41,7 @@ def test_broken_switch_is_a_service_that_is_down() -> None:
 
 
 def test_line_names_host_service_cause_and_advice() -> None:
-    endings = [Ending(CASE, "failed", cause=Cause.PROOF_FAILED), Ending(CASE, "failed", cause=DOWN, note=NOTE)]
+    endings = [CaseResult(CASE, "failed", cause=Cause.PROOF_FAILED), CaseResult(CASE, "failed", cause=DOWN, note=NOTE)]
     (line,) = down_lines(endings)
     assert line == f"SERVICE DOWN: web1: apache: {NOTE}. To do: {DOWN.advice}"
     assert Tally().services_down == ()
@@ -59,7 +59,7 @@ def test_subject_and_first_paragraph_of_mail_say_it() -> None:
 
 
 def test_rollback_that_leaves_a_service_down_says_it_first_and_fails(monkeypatch: pytest.MonkeyPatch) -> None:
-    ending = Ending(CASE, "failed", cause=DOWN, note=NOTE)
+    ending = CaseResult(CASE, "failed", cause=DOWN, note=NOTE)
     run = SimpleNamespace(journal=SimpleNamespace(case=lambda _: CASE), roll_back=lambda *_: ending)
     monkeypatch.setattr(commands, "begin", lambda _: nullcontext(run))
     monkeypatch.setattr(commands, "revisit", lambda *_: ())

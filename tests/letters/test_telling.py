@@ -9,7 +9,7 @@ from pathlib import Path
 from audit.redaction import Secrets
 from audit.verdict import Severity
 from remediate.model.causes import Cause
-from remediate.model.outcome import Ending
+from remediate.model.outcome import CaseResult
 from remediate.state.database import FILE
 from remediate.state.orders import PlacedOrder
 from tests.letters.nights import ADMIN, Nights, text_of
@@ -53,7 +53,7 @@ def test_a_case_that_is_not_due_or_not_come_to_is_no_new_state(nights: Nights) -
     failed = blocked(nights)
     nights.night(*expired(), endings=[failed])
     for cause in (Cause.RUN_NOT_DUE, Cause.RUN_CANARY, Cause.RUN_FAILURES, Cause.RUN_STOPPED):
-        later = Ending(failed.case, "waiting", cause=cause, note="not now", next_at=nights.now + timedelta(hours=9))
+        later = CaseResult(failed.case, "waiting", cause=cause, note="not now", next_at=nights.now + timedelta(hours=9))
         assert nights.night(*expired(), endings=[later]) == ()
     assert len(nights.box.sent) == 1
 
@@ -74,7 +74,7 @@ def test_an_order_that_is_under_way_waits_with_its_number_and_is_told_once(night
     assert str(letter["Subject"]).endswith("; waiting: store: order 4711 is being looked at")
     assert "(order 4711 at store)" in text_of(letter)
     assert "the next run asks about the same order" in text_of(letter)
-    again = Ending(case, "waiting", "", Cause.ISSUER_BUSY, "store asked to be left alone", next_at=nights.now)
+    again = CaseResult(case, "waiting", "", Cause.ISSUER_BUSY, "store asked to be left alone", next_at=nights.now)
     assert nights.night(*expired(), endings=[again]) == ()
 
 

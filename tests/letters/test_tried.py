@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from remediate.model.causes import Cause
-from remediate.model.outcome import Attempt, Ending
+from remediate.model.outcome import Attempt, CaseResult
 from remediate.notify.items import as_last_tried
 from remediate.state.journal import Journal, Outcome, open_journal
 from tests.remediate.journals import a_case
@@ -26,7 +26,7 @@ def journal(tmp_path: Path) -> Iterator[Journal]:
 
 def told(journal: Journal) -> Cause | None:
     """Return the cause that is told of the case tonight."""
-    return as_last_tried(Ending(a_case(), "waiting", cause=Cause.RUN_CANARY, note="not tried"), journal).cause
+    return as_last_tried(CaseResult(a_case(), "waiting", cause=Cause.RUN_CANARY, note="not tried"), journal).cause
 
 
 def test_the_last_try_is_told_where_there_was_none_tonight(journal: Journal) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from remediate.model.case import Case
 from remediate.model.causes import Cause
-from remediate.model.outcome import Attempt, Ending
+from remediate.model.outcome import Attempt, CaseResult
 from remediate.state.journal import Event
 from remediate.state.journal import Outcome as CaseOutcome
 from tests.letters.nights import Nights
@@ -56,9 +56,9 @@ def case_of(nights: Nights, *rows: Row) -> Case:
     return case
 
 
-def ended(nights: Nights, case: Case, *how: Any, **differing: Any) -> Ending:  # noqa: ANN401 - an ending's fields
+def ended(nights: Nights, case: Case, *how: Any, **differing: Any) -> CaseResult:  # noqa: ANN401 - an ending's fields
     """Return how a case ended tonight, kept as a run keeps it."""
-    ending = Ending(case, *how, **differing)
+    ending = CaseResult(case, *how, **differing)
     begun = nights.journal.begin(case, nights.now)
     if ending.step and begun.steps[0].state == "planned":
         nights.journal.record(case.id, Event("preconditions", "done", nights.now))
@@ -70,6 +70,6 @@ def ended(nights: Nights, case: Case, *how: Any, **differing: Any) -> Ending:  #
     return ending
 
 
-def blocked(nights: Nights, cause: Cause = Cause.DCV_BLOCKED) -> Ending:
+def blocked(nights: Nights, cause: Cause = Cause.DCV_BLOCKED) -> CaseResult:
     case = case_of(nights, *expired())
     return ended(nights, case, "failed", "self-test", cause, HOPS, next_at=nights.now + timedelta(hours=2))

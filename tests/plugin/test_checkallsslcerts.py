@@ -18,7 +18,7 @@ import pytest
 from audit.config import BadConfiguration, Configuration
 from pytest_sslaudit.cli import local_server
 from pytest_sslaudit.cli.checkallsslcerts import again, main
-from pytest_sslaudit.cli.console import Voice
+from pytest_sslaudit.cli.console import Console
 from pytest_sslaudit.cli.local_server import find_configuration, own_command, report_folder, with_defaults
 from remediate.state.lock import locked
 from tests.lab.demo import served
@@ -174,7 +174,7 @@ def test_a_reader_that_has_gone_away_ends_nothing(tmp_path: Path) -> None:
     reads, writes = os.pipe()
     os.close(reads)
     with (tmp_path / "log").open("w") as log, os.fdopen(writes, "w") as stream:
-        voice = Voice(stream, log, is_verbose=False)
+        voice = Console(stream, log, is_verbose=False)
         voice.say("one")
         voice.say("a detail", is_detail=True)
         voice.say("two")
@@ -184,7 +184,7 @@ def test_a_reader_that_has_gone_away_ends_nothing(tmp_path: Path) -> None:
 def test_what_the_encoding_of_a_reader_does_not_have_ends_nothing() -> None:
     heard, log = io.BytesIO(), io.BytesIO()
     with io.TextIOWrapper(heard, "ascii") as stream, io.TextIOWrapper(log, "utf-8") as kept:
-        Voice(stream, kept, is_verbose=False).say("caf\u00e9 \udcff")
+        Console(stream, kept, is_verbose=False).say("caf\u00e9 \udcff")
         assert (heard.getvalue(), log.getvalue()) == (rb"caf\xe9 \udcff" + b"\n", "caf\u00e9 \\udcff\n".encode())
 
 

@@ -214,7 +214,7 @@ import pytest
 def pytest_sessionstart():
     from remediate.model.causes import Cause
     from remediate.run import Repairs
-    from remediate.model.outcome import Ending
+    from remediate.model.outcome import CaseResult
 
     def repair(self, planned, discoveries):
         return tuple(Ending(case, "failed", "reload", Cause.SERVICE_DOWN, {note!r}) for case in planned.cases)

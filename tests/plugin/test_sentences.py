@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_sslaudit.cli.narrator import Teller, lines_of
-from remediate.model.audit_results import gather
+from pytest_sslaudit.cli.narrator import Wording, lines_of
+from remediate.model.audit_results import audit_results_of
 from remediate.model.options import Bounds
 from tests.remediate.panels import endpoint, fresh, service
 from tests.remediate.rows import SUMMARY, Row, found, planned, seen
@@ -26,8 +26,8 @@ def told(
     *rows: Row, issuer: str | None = "store", kind: str | None = "store", bounds: Bounds | None = None
 ) -> list[str]:
     """Return the lines about these rows of a run that finished."""
-    evidence = gather([*rows, SUMMARY])
-    return list(lines_of(planned(*rows, bounds=bounds), Teller(evidence, issuer, kind)))
+    evidence = audit_results_of([*rows, SUMMARY])
+    return list(lines_of(planned(*rows, bounds=bounds), Wording(evidence, issuer, kind)))
 
 
 @pytest.mark.parametrize(("kind", "bounds"), [("store", Bounds()), ("cpanel", Bounds(is_panels_issuer=True))])

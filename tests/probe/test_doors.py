@@ -16,7 +16,7 @@ from audit.observation import DnsView, Door, HostView, Observation
 from audit.observation.cpanel import Upkeep
 from audit.probe.target import Limits
 from audit.probe.tcp import Stopped
-from audit.probe.validation_request import MAX_HOPS, knock, look_at_doors
+from audit.probe.validation_request import MAX_HOPS, probe_validation_path, probe_validation_paths
 from tests.audit.facts import HOST
 from tests.host.conftest import own_network
 from tests.plugin.evidence import NOW
@@ -61,7 +61,7 @@ def sent_on(to: str, status: str = "301 Moved") -> Say:
 
 
 def knocked(limits: Limits = LIMITS, address: str = "127.0.0.1") -> list[Door]:
-    return list(knock(URL, address, limits, threading.Event()))
+    return list(probe_validation_path(URL, address, limits, threading.Event()))
 
 
 def test_an_answer_is_told_with_status_server_and_beginning_and_no_more() -> None:
@@ -161,7 +161,7 @@ def test_a_run_that_is_stopped_is_not_an_answer() -> None:
     stop = threading.Event()
     stop.set()
     with pytest.raises(Stopped):
-        list(knock(URL, "127.0.0.1", LIMITS, stop))
+        list(probe_validation_path(URL, "127.0.0.1", LIMITS, stop))
 
 
 def panel(fqdn: str | None = "both.example.test") -> Observation:
@@ -172,14 +172,14 @@ def panel(fqdn: str | None = "both.example.test") -> Observation:
 def test_only_panels_servers_with_a_name_are_knocked_at() -> None:
     no_panel = replace(panel(), server=HostView("web1", "ssh://root@web1", "both.example.test"))
     for seen in (no_panel, panel(None), panel("localhost"), Observation(HOST, NOW)):
-        assert look_at_doors([seen], LIMITS, threading.Event()) == (seen,)
+        assert probe_validation_paths([seen], LIMITS, threading.Event()) == (seen,)
 
 
 def test_every_address_of_the_name_is_knocked_at_for_a_file_that_nobody_knows() -> None:
     say = {"": answering(b"", status="404 Not Found")}
     with name_server() as resolver, at_port(80, say) as first, at_port(80, say, "::1") as third:
         limits = replace(LIMITS, resolver=(resolver,))
-        (seen,) = look_at_doors([panel()], limits, threading.Event())
+        (seen,) = probe_validation_paths([panel()], limits, threading.Event())
     assert (seen.dns, seen.connections) == (DnsView("ok", ("127.0.0.1", "127.0.0.2", "::1")), 3)
     assert [(door.address, door.status) for door in seen.doors or ()] == [
         ("127.0.0.1", 404), ("127.0.0.2", None), ("::1", 404),
@@ -192,5 +192,5 @@ def test_every_address_of_the_name_is_knocked_at_for_a_file_that_nobody_knows() 
 
 @pytest.mark.parametrize("address", ["169.254.169.254", "fe80::1", "64:ff9b::169.254.169.254"])
 def test_link_local_address_is_not_asked(address: str) -> None:
-    (door,) = knock(URL, address, LIMITS, threading.Event())
+    (door,) = probe_validation_path(URL, address, LIMITS, threading.Event())
     assert (door.status, "is not asked" in door.detail) == (None, True)

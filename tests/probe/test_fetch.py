@@ -15,7 +15,7 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from audit.probe.fetch import Fetched, Fetcher, FetchPolicy, Unfetched, may_be_called
-from audit.probe.http_client import Question
+from audit.probe.http_client import HttpRequest
 from audit.redaction import Secrets
 from tests.lab.ca import Leaf, issue, new_root
 from tests.probe.conversing import Say, answering, conversing, saying
@@ -60,7 +60,7 @@ def test_what_was_fetched_is_not_fetched_again_in_the_run_nor_by_another_thread(
             b"content"
         }
         assert len(there.heads) == 1
-        fetcher.ask(Question(there.url(), b"question", "application/ocsp-request"))
+        fetcher.ask(HttpRequest(there.url(), b"question", "application/ocsp-request"))
     assert there.heads[1].startswith("POST /ca.crt HTTP/1.1\r\n")
     assert "Content-Type: application/ocsp-request\r\nContent-Length: 8\r\n" in there.heads[1]
 

@@ -23,7 +23,7 @@ from audit.endpoint import parse_endpoint
 from audit.observation import Observation
 from audit.policy import Policy, load_profile
 from audit.probe.fetch import Fetched, Fetcher, FetchPolicy, Unfetched
-from audit.probe.http_client import Question
+from audit.probe.http_client import HttpRequest
 from audit.probe.revocation import Circumstances, Inquiry, Reply
 from audit.verdict import Judgement
 from audit.x509.path.served_chain import read_chain
@@ -39,7 +39,7 @@ from tests.probe.conversing import Conversation, answering, conversing
 ANCHORS = Anchors({"corp.pem": [ROOT.der]})
 ANYWHERE = FetchPolicy(allow_private=True, deadline_s=3.0)
 GIVEN = Circumstances(ANCHORS, lambda _: WEBPKI, lambda: NOW)
-QUESTION = Question("http://ca.example.com/ca.crl")
+QUESTION = HttpRequest("http://ca.example.com/ca.crl")
 
 
 def seen(leaf: Made, *, staple: bytes | None = None, name: str = "www.example.com") -> Observation:
@@ -316,7 +316,7 @@ class Hostile(Fetcher):
         super().__init__(ANYWHERE)
         self._chance = chance
 
-    def ask(self, question: Question, ends: float | None = None) -> Fetched | Unfetched:
+    def ask(self, question: HttpRequest, ends: float | None = None) -> Fetched | Unfetched:
         del ends
         whole = Answer(status=REVOKED).by(delegate()).der if question.body else crl(CA, LEAF)
         return Fetched(question.url, mutant(whole, self._chance))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 from dataclasses import dataclass
 
-from remediate.hosts.command import Command, Done
+from remediate.hosts.command import Command, CommandResult
 from tests.real.host import Host
 
 
@@ -16,11 +16,11 @@ class LabHands:
     host: Host
     by: tuple[str, ...] = ()
 
-    def run(self, command: Command) -> Done:
+    def run(self, command: Command) -> CommandResult:
         """Run a command to its end or its deadline."""
         argv = (*self.by, "sh", "-c", command.script, "sh", *command.arguments)
         try:
             done = self.host.run(*argv, timeout_s=command.timeout_s)
         except subprocess.TimeoutExpired:
-            return Done(None, "")
-        return Done(done.returncode, done.stdout, done.stderr)
+            return CommandResult(None, "")
+        return CommandResult(done.returncode, done.stdout, done.stderr)

@@ -10,12 +10,12 @@ import json
 import os
 import sys
 
-from remediate.notify.channels.base import Envelope, Post
+from remediate.notify.channels.base import Channel, Envelope
 from remediate.notify.channels.sendmail import Sendmail
 from remediate.notify.channels.smtp import Smtp, read_relay
 
 
-def _post(way: str) -> Post:
+def _post(way: str) -> Channel:
     if way == "sendmail":
         return Sendmail()
     user, password = os.environ.get("SMTP_USER"), os.environ.get("SMTP_PASSWORD")

@@ -25,19 +25,19 @@ from audit.host.handshake import HostInside
 from audit.observation.website import Docroot
 from audit.x509.path.trust_store import Anchors
 from remediate.challenges import VALIDATORS
-from remediate.execution.context import Means
+from remediate.execution.context import RunContext
 from remediate.execution.scheduler import repair
-from remediate.hosts.session import HostHands
+from remediate.hosts.session import HostSession
 from remediate.hosts.websites import docroots_of
 from remediate.hosts.workdir import ROOT
 from remediate.issuers import Access
 from remediate.issuers.store import Store
-from remediate.model.audit_results import read_evidence
+from remediate.model.audit_results import read_audit_results
 from remediate.model.case import Case
 from remediate.model.options import Bounds, Pace, Waits
 from remediate.planning.planner import plan
 from remediate.state.journal import Event, Journal
-from remediate.state.lock import Held, locked
+from remediate.state.lock import LockHeld, locked
 from tests.runner.mortal import MortalDatabase, Point, mortal_database
 
 _HELD_S: Final = 100.0  # where nobody lets it go on, so that a test that has failed ends
@@ -86,14 +86,14 @@ def run(options: Options) -> dict[str, Any]:
     folder.mkdir(mode=0o700, exist_ok=True)
     try:
         with locked(folder, "a test", now), _journal(folder, options) as journal:
-            planned = plan(read_evidence(Path(options.results).read_text().splitlines()), Bounds(), now)
+            planned = plan(read_audit_results(Path(options.results).read_text().splitlines()), Bounds(), now)
             endings = repair(planned.cases, _means(options, journal), Pace(chance=lambda: 0.0))
             return {
                 "endings": [[ending.kind, ending.step, ending.cause or "", ending.note] for ending in endings],
                 "waiting": [[blocker.text for blocker in waiting.blocked_by] for waiting in planned.waiting],
                 "cases": [_told(journal, ending.case) for ending in endings],
             }
-    except Held as held:
+    except LockHeld as held:
         return {"held": str(held)}
 
 
@@ -128,15 +128,15 @@ def _hold(file: Path) -> None:
         time.sleep(0.02)
 
 
-def _means(options: Options, journal: Journal) -> Means:
+def _means(options: Options, journal: Journal) -> RunContext:
     discovered = discover([Login(host) for host in options.hosts], clock=lambda: datetime.now(UTC))
     targets = assemble(discovered, ())
     servers = [one.host.server for one in discovered if one.host.server]
     insides = [one.inside for one in targets]
     pems = [x509.load_pem_x509_certificates(Path(file).read_bytes()) for file in options.anchors]
-    return Means(
+    return RunContext(
         journal=journal,
-        hands={inside.host.label: HostHands(inside.host) for inside in insides if isinstance(inside, HostInside)},
+        hands={inside.host.label: HostSession(inside.host) for inside in insides if isinstance(inside, HostInside)},
         targets={str(one.endpoint): one for one in targets},
         issuer=Store(Access(options.base_url, lambda: options.token, deadline_s=10)),
         issuer_name="store",

@@ -16,8 +16,8 @@ import pytest
 
 from remediate.challenges import VALIDATORS, Challenge
 from remediate.hosts import script
-from remediate.hosts.command import Command, Done
-from remediate.hosts.workdir import Premises
+from remediate.hosts.command import Command, CommandResult
+from remediate.hosts.workdir import HostWorkdir
 from remediate.installers import INSTALLERS
 from tests.issuers.requests import csr
 from tests.real.auditing import AuditRun
@@ -117,14 +117,14 @@ def attacked(web1: Host) -> Iterator[None]:
                     stream.close()
 
 
-def run(web1: Host, command: Command) -> Done:
+def run(web1: Host, command: Command) -> CommandResult:
     done = web1.run("sh", "-c", command.script, "sh", *command.arguments, timeout_s=command.timeout_s + 60)
-    return Done(done.returncode, done.stdout, done.stderr)
+    return CommandResult(done.returncode, done.stdout, done.stderr)
 
 
 def repairing(web1: Host) -> list[str]:
     """Do what a repair does at the user's paths and with root's services once; return what failed of root's."""
-    premises = Premises(WEB1, "c4f3", "test")
+    premises = HostWorkdir(WEB1, "c4f3", "test")
     key = f"{HOME}/tls.key"
     token = Challenge(premises, "mallory.example.test", csr(), "u1q2e3", f"{HOME}/www")
     validator = VALIDATORS["http-csr-hash"]

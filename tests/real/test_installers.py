@@ -11,8 +11,8 @@ from cryptography import x509
 from audit.observation import FileKind, InstalledFile
 from remediate.deployment.switch import call_back, look, read_progress, start
 from remediate.deployment.versions import Installation, Version, placements, stage
-from remediate.hosts.command import Command, Done
-from remediate.hosts.workdir import ROOT, Premises
+from remediate.hosts.command import Command, CommandResult
+from remediate.hosts.workdir import ROOT, HostWorkdir
 from remediate.installers import INSTALLERS
 from remediate.installers.daemon import Daemon as Process
 from tests.real.daemons import DAEMONS, Daemon, Names
@@ -43,15 +43,15 @@ def host(daemon: Daemon) -> Iterator[Host]:
         yield running
 
 
-def run(host: Host, command: Command) -> Done:
+def run(host: Host, command: Command) -> CommandResult:
     done = host.run("sh", "-c", command.script, "sh", *command.arguments)
-    return Done(done.returncode, done.stdout, done.stderr)
+    return CommandResult(done.returncode, done.stdout, done.stderr)
 
 
 def installed(daemon: Daemon) -> Installation:
     kinds: dict[str, FileKind] = {"certificate": "certificate", "key": "key"}
     files = [InstalledFile(path, kinds[kind]) for kind, path in daemon.kept(is_second=False)]
-    return Installation(Premises("web1", "c4f3", "test"), placements(files, ROOT))
+    return Installation(HostWorkdir("web1", "c4f3", "test"), placements(files, ROOT))
 
 
 def leaf_of(credential: Credential) -> x509.Certificate:

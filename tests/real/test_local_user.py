@@ -7,18 +7,17 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import SimpleNamespace
-from typing import Any, Final, cast
+from typing import Any, Final
 
 import pytest
 
 from remediate.access_logs.collect import look_for_visits
 from remediate.challenges import VALIDATORS, Challenge
 from remediate.challenges.http_csr_hash import body_of, path_of
-from remediate.execution.case_context import Site
 from remediate.execution.steps.file_modes import closing
-from remediate.hosts.command import Command, Done
-from remediate.hosts.renewal_agents import OWNERS, renewing
-from remediate.hosts.workdir import Premises
+from remediate.hosts.command import Command, CommandResult
+from remediate.hosts.renewal_agents import OWNERS, renewal_command
+from remediate.hosts.workdir import HostWorkdir
 from remediate.installers import INSTALLERS
 from remediate.model.case import UsedFile
 from tests.issuers.requests import csr
@@ -34,7 +33,7 @@ MALLORY: Final = 1001
 VICTIM: Final = 1002
 HOME: Final = "/home/mallory"
 SECRET: Final = "/root/secret"
-PREMISES: Final = Premises(NAMES.main, "c4f3", "test")
+PREMISES: Final = HostWorkdir(NAMES.main, "c4f3", "test")
 HTTP: Final = VALIDATORS["http-csr-hash"]
 AS_MALLORY: Final = ("setpriv", f"--reuid={MALLORY}", f"--regid={MALLORY}", "--clear-groups")
 _PRETENDER: Final = """#!/usr/bin/python3
@@ -65,9 +64,9 @@ def host(request: pytest.FixtureRequest) -> Iterator[Host]:
         yield running
 
 
-def run(host: Host, command: Command) -> Done:
+def run(host: Host, command: Command) -> CommandResult:
     done = host.run("sh", "-c", command.script, "sh", *command.arguments, timeout_s=command.timeout_s)
-    return Done(done.returncode, done.stdout, done.stderr)
+    return CommandResult(done.returncode, done.stdout, done.stderr)
 
 
 def as_mallory(host: Host, script: str, *arguments: str) -> str:
@@ -165,7 +164,7 @@ def closing_of(path: str) -> Command:
     """Return the command that closes a key to others."""
     file = UsedFile("nginx", path, "key", "root", "root", "0604")
     site: Any = SimpleNamespace(premises=PREMISES, case=SimpleNamespace(files=(file,)))
-    return closing(cast("Site", site))
+    return closing(site)
 
 
 def test_mode_of_roots_file_stays_where_a_key_became_a_link(host: Host) -> None:
@@ -270,7 +269,7 @@ def test_token_of_a_docroot_that_its_group_can_write_is_its_owners(host: Host) -
 def test_agent_in_a_users_home_is_not_run_as_root(host: Host) -> None:
     as_mallory(host, f"mkdir -p {HOME}/.acme.sh/x; : >{HOME}/.acme.sh/x/fullchain.cer; : >{HOME}/ran-as")
     host.write(HostFile(f"{HOME}/.acme.sh/acme.sh", f"#!/bin/sh\nid -u >>{HOME}/ran-as\n", 0o755))
-    done = run(host, renewing(OWNERS["acme.sh"], PREMISES, (f"{HOME}/.acme.sh/x/fullchain.cer",)))
+    done = run(host, renewal_command(OWNERS["acme.sh"], PREMISES, (f"{HOME}/.acme.sh/x/fullchain.cer",)))
     assert (done.status, host.read(f"{HOME}/ran-as")) == (77, ""), done
     assert f"{HOME} belongs to uid {MALLORY}" in done.error
 
@@ -278,7 +277,7 @@ def test_agent_in_a_users_home_is_not_run_as_root(host: Host) -> None:
 def test_agent_of_roots_in_which_a_user_can_write_a_file_is_not_run(host: Host) -> None:
     host.write(HostFile("/root/.acme.sh/acme.sh", "#!/bin/sh\ntouch /root/has-run\n", 0o755))
     host.write(HostFile("/root/.acme.sh/x/x.conf", "Le_Domain=x\n"), HostFile("/root/.acme.sh/x/fullchain.cer", ""))
-    renewal = renewing(OWNERS["acme.sh"], PREMISES, ("/root/.acme.sh/x/fullchain.cer",))
+    renewal = renewal_command(OWNERS["acme.sh"], PREMISES, ("/root/.acme.sh/x/fullchain.cer",))
     host.shell(f"chown {MALLORY} /root/.acme.sh/x/x.conf")
     refused = run(host, renewal)
     assert (refused.status, "/root/.acme.sh/x/x.conf" in refused.error) == (77, True), refused

@@ -34,7 +34,7 @@ json.dump(every, sys.stdout)
 _LOOK: Final = """
 import sys
 from remediate.challenges.http_probe import Wanted, fetch
-from remediate.challenges.base import Vantage
+from remediate.challenges.base import ProbeSettings
 
 for address in sys.argv[1:]:
     look = fetch(Wanted("host.example.test", "/file.txt", "right"), address, Vantage(deadline_s=2))

@@ -11,8 +11,8 @@ from audit.observation import InstalledFile
 from remediate.cpanel.panel import Panel
 from remediate.deployment.switch import Progress, call_back, look, read_progress, start
 from remediate.deployment.versions import Installation, Version, placements, stage
-from remediate.hosts.command import Command, Done
-from remediate.hosts.workdir import ROOT, Premises
+from remediate.hosts.command import Command, CommandResult
+from remediate.hosts.workdir import ROOT, HostWorkdir
 from remediate.installers import Installer
 from tests.real.host import Host, HostFile, running_host
 from tests.real.panel import layout
@@ -41,15 +41,15 @@ def server(overlays: None) -> Iterator[Server]:  # noqa: ARG001 - overlays skips
         yield running
 
 
-def run(host: Host, command: Command) -> Done:
+def run(host: Host, command: Command) -> CommandResult:
     done = host.run("sh", "-c", command.script, "sh", *command.arguments, timeout_s=command.timeout_s)
-    return Done(done.returncode, done.stdout, done.stderr)
+    return CommandResult(done.returncode, done.stdout, done.stderr)
 
 
 def installation(service: str) -> Installation:
     certificate, key = (f"{layout.SSL}/{path}" for path in FILES[service])
     placed = placements((InstalledFile(certificate, "certificate"), InstalledFile(key, "key")), ROOT)
-    return Installation(Premises("server", "c4f3", "test"), placed, PANEL.deployment)
+    return Installation(HostWorkdir("server", "c4f3", "test"), placed, PANEL.deployment)
 
 
 def installer(service: str) -> Installer:

@@ -11,10 +11,10 @@ import pytest
 from remediate.deployment.replace import REPLACE
 from remediate.deployment.retention import prune
 from remediate.deployment.switch import Progress, look, read_progress, start
-from remediate.deployment.versions import Installation, Placement, Version, stage
+from remediate.deployment.versions import FileTarget, Installation, Version, stage
 from remediate.hosts import script
-from remediate.hosts.command import Command, Done
-from remediate.hosts.workdir import Premises
+from remediate.hosts.command import Command, CommandResult
+from remediate.hosts.workdir import HostWorkdir
 from remediate.installers import Declared
 from tests.real.host import Host, HostFile, running_host
 from tests.real.peer import wait_until
@@ -57,13 +57,13 @@ class Web:
     @property
     def installation(self) -> Installation:
         """Both files, in a case of their own."""
-        placed = Placement(f"{self.folder}/tls.crt", "lc"), Placement(self.key, "k")
-        return Installation(Premises("web1", f"{self.number:016x}", "test"), placed)
+        placed = FileTarget(f"{self.folder}/tls.crt", "lc"), FileTarget(self.key, "k")
+        return Installation(HostWorkdir("web1", f"{self.number:016x}", "test"), placed)
 
-    def run(self, command: Command) -> Done:
+    def run(self, command: Command) -> CommandResult:
         """Run a command as a login does."""
         done = self.host.run("sh", "-c", command.script, "sh", *command.arguments, timeout_s=command.timeout_s)
-        return Done(done.returncode, done.stdout, done.stderr)
+        return CommandResult(done.returncode, done.stdout, done.stderr)
 
     def stage(self, new: Credential) -> str:
         """Lay a certificate ready and return the version's name."""

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 import pytest
 
 from remediate.deployment.switch import Progress, look, read_progress, start
-from remediate.deployment.versions import Installation, Placement, Version, stage
-from remediate.hosts.command import Command, Done
-from remediate.hosts.workdir import Premises
+from remediate.deployment.versions import FileTarget, Installation, Version, stage
+from remediate.hosts.command import Command, CommandResult
+from remediate.hosts.workdir import HostWorkdir
 from remediate.installers import INSTALLERS
 from tests.real.host import Host, HostFile
 from tests.real.peer import wait_until
@@ -21,7 +21,7 @@ pytestmark = [pytest.mark.real, pytest.mark.usefixtures("overlays")]
 NAME = "web1.example.test"
 KEY = "/root/pending.pem"
 INSTALLATION = Installation(
-    Premises("web1", "c4f3", "test"), (Placement("/etc/tls/main.crt", "lc"), Placement("/etc/tls/main.key", "k"))
+    HostWorkdir("web1", "c4f3", "test"), (FileTarget("/etc/tls/main.crt", "lc"), FileTarget("/etc/tls/main.key", "k"))
 )
 SITE = f"""Listen 9443
 <VirtualHost *:9443>
@@ -60,9 +60,9 @@ def start_apache(host: Host, drop_in: str) -> None:
     host.wait_for(9443)
 
 
-def run(host: Host, command: Command) -> Done:
+def run(host: Host, command: Command) -> CommandResult:
     done = host.run("sh", "-c", command.script, "sh", *command.arguments)
-    return Done(done.returncode, done.stdout, done.stderr)
+    return CommandResult(done.returncode, done.stdout, done.stderr)
 
 
 def switched(host: Host, new: Credential) -> Progress:

@@ -11,9 +11,9 @@ import pytest
 from cryptography import x509
 
 from remediate.deployment.switch import Progress, call_back, confirm, look, read_progress, start
-from remediate.deployment.versions import Installation, Placement, Version, stage
-from remediate.hosts.command import Command, Done
-from remediate.hosts.workdir import Premises
+from remediate.deployment.versions import FileTarget, Installation, Version, stage
+from remediate.hosts.command import Command, CommandResult
+from remediate.hosts.workdir import HostWorkdir
 from remediate.installers import INSTALLERS
 from tests.real.daemons import DAEMONS, Names
 from tests.real.fleet import Watch
@@ -46,16 +46,16 @@ class Web1:
             placement
             for daemon in THREE
             for placement in (
-                Placement(f"/etc/ssl/{daemon.name}/main.crt", "lc"),
-                Placement(f"/etc/ssl/{daemon.name}/main.key", "k"),
+                FileTarget(f"/etc/ssl/{daemon.name}/main.crt", "lc"),
+                FileTarget(f"/etc/ssl/{daemon.name}/main.key", "k"),
             )
         )
-        return Installation(Premises("web1", "c4f3", "test"), files)
+        return Installation(HostWorkdir("web1", "c4f3", "test"), files)
 
-    def run(self, command: Command) -> Done:
+    def run(self, command: Command) -> CommandResult:
         """Run a command as a login does."""
         done = self.host.run("sh", "-c", command.script, "sh", *command.arguments, timeout_s=command.timeout_s)
-        return Done(done.returncode, done.stdout, done.stderr)
+        return CommandResult(done.returncode, done.stdout, done.stderr)
 
     def stage(self, credential: Credential) -> str:
         """Lay a certificate ready and return the version's name."""
@@ -220,7 +220,7 @@ def test_a_full_disk_changes_nothing_that_is_served(web1: Web1) -> None:
     new, before = web1.authority.issue(NAMES.main), web1.leaves()
     assert wait_until(web1.is_free)
     web1.host.write(HostFile(KEY, new.key, 0o600))
-    premises = Premises("web1", "f011", "test", "/full/sslaudit")
+    premises = HostWorkdir("web1", "f011", "test", "/full/sslaudit")
     web1.host.shell("mkdir /full; mount -t tmpfs -o size=64k,mode=755 tmpfs /full")
     installation = Installation(premises, web1.installation.placements)
     version = Version(new.certificate, new.above, KEY)

@@ -12,12 +12,12 @@ from typing import Final
 import pytest
 
 from audit.observation import HostView
-from remediate.access_logs.clients import visitor_lines, who
+from remediate.access_logs.clients import classify_client, visitor_lines
 from remediate.access_logs.collect import look_for_visits, read_visits
-from remediate.access_logs.parser import Noted
-from remediate.hosts.command import Done
+from remediate.access_logs.parser import LogScan
+from remediate.hosts.command import CommandResult
 from remediate.hosts.websites import logs_on
-from remediate.hosts.workdir import Premises
+from remediate.hosts.workdir import HostWorkdir
 from tests.real.fetching import looked_at
 from tests.real.host import Host, HostFile, running_host
 
@@ -114,7 +114,7 @@ def view(web: Host) -> HostView:
     return looked_at(web)
 
 
-def look(host: Host, view: HostView, name: str, least: int = 0) -> Noted:
+def look(host: Host, view: HostView, name: str, least: int = 0) -> LogScan:
     """Return what the host's own logs say, once they note so many visits: servers answer first, and note it then."""
     end = time.monotonic() + _NOTED_S
     while len((noted := _look(host, view, name)).visits) < least and time.monotonic() < end:
@@ -122,10 +122,10 @@ def look(host: Host, view: HostView, name: str, least: int = 0) -> Noted:
     return noted
 
 
-def _look(host: Host, view: HostView, name: str) -> Noted:
-    command = look_for_visits(Premises(view.label, "c", "a test"), FILE, logs_on([view])(view.label, name))
+def _look(host: Host, view: HostView, name: str) -> LogScan:
+    command = look_for_visits(HostWorkdir(view.label, "c", "a test"), FILE, logs_on([view])(view.label, name))
     done = host.run("sh", "-c", command.script, "sh", *command.arguments)
-    return read_visits(Done(done.returncode, done.stdout, done.stderr), FILE)
+    return read_visits(CommandResult(done.returncode, done.stdout, done.stderr), FILE)
 
 
 def test_in_every_format_each_visitor_is_told_with_its_address_and_time(web: Host, view: HostView) -> None:
@@ -134,7 +134,7 @@ def test_in_every_format_each_visitor_is_told_with_its_address_and_time(web: Hos
     for name in NAMES:
         noted = look(web, view, name, least=7)
         assert [visit.address for visit in noted.visits] == [OURS, PANEL, STRANGER, *CA], name
-        assert [who(visit) for visit in noted.visits] == ["ours", "panel", "other", *["ca"] * 4], name
+        assert [classify_client(visit) for visit in noted.visits] == ["ours", "panel", "other", *["ca"] * 4], name
         assert {visit.status for visit in noted.visits} == {200}, name
         assert all(visit.at and -2 < visit.at.timestamp() - began < 60 for visit in noted.visits), name
         assert (noted.unread, noted.faults) == (0, ()), name

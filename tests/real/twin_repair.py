@@ -13,7 +13,7 @@ from pathlib import Path
 from audit.config import logins, read_anchors, read_configuration
 from audit.host.discovery import discover
 from remediate.execution.scheduler import repair
-from remediate.model.audit_results import read_evidence
+from remediate.model.audit_results import read_audit_results
 from remediate.model.options import Assignment
 from remediate.planning.planner import plan
 from remediate.state.journal import open_journal
@@ -26,7 +26,7 @@ def main(configured: str, results: str, state: str) -> None:
     trust = read_anchors(configuration.trust)
     assignment = Assignment(configuration, Path(state), trust, "a test", say=said.append)
     found = discover(logins(configuration.hosts, configuration, {}), clock=lambda: datetime.now(UTC))
-    planned = plan(read_evidence(Path(results).read_text().splitlines()), assignment.bounds, datetime.now(UTC))
+    planned = plan(read_audit_results(Path(results).read_text().splitlines()), assignment.bounds, datetime.now(UTC))
     with open_journal(assignment.state) as journal:
         endings = repair(planned.cases, means_of(assignment, journal, found), assignment.pace)
         notes = [[event.note for event in journal.events(one.case.id) if event.step == "self-test"] for one in endings]

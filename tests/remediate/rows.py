@@ -8,7 +8,7 @@ from hashlib import sha256
 from typing import Any
 
 from audit.json_codec import format_time
-from remediate.model.audit_results import gather
+from remediate.model.audit_results import audit_results_of
 from remediate.model.options import Bounds
 from remediate.model.plan import Plan
 from remediate.planning.planner import plan
@@ -107,4 +107,4 @@ def found(endpoint: str, check: str, **further: Any) -> Row:  # noqa: ANN401 - a
 
 def planned(*rows: Row, bounds: Bounds | None = None, now: datetime = NOW) -> Plan:
     """Return the plan for these rows of a run that finished."""
-    return plan(gather([*rows, SUMMARY]), bounds or Bounds(), now)
+    return plan(audit_results_of([*rows, SUMMARY]), bounds or Bounds(), now)

@@ -13,7 +13,7 @@ import pytest
 from audit.json_codec import format_time
 from remediate.challenges.dns_lookup import LookUps
 from remediate.cli.main import main
-from remediate.model.audit_results import BadEvidence, read_evidence
+from remediate.model.audit_results import BadEvidence, read_audit_results
 from remediate.model.outcome import Attempt
 from remediate.state.journal import Event, open_journal
 from tests.remediate.journals import MAIL, WEB, a_case
@@ -156,4 +156,4 @@ def test_what_cannot_be_used_is_a_usage_error_in_one_sentence(arguments: list[st
 )
 def test_a_line_that_no_audit_wrote_is_named(line: str, why: str) -> None:
     with pytest.raises(BadEvidence, match=why):
-        read_evidence([line])
+        read_audit_results([line])

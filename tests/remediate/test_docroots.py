@@ -10,8 +10,8 @@ import pytest
 from audit.observation import HostView
 from audit.observation.website import Docroot, Website
 from audit.services.declared import DeclaredService, websites_of
-from remediate.execution.case_context import Site
-from remediate.execution.steps.base import Stuck
+from remediate.execution.case_context import CaseContext
+from remediate.execution.steps.base import StepBlocked
 from remediate.execution.steps.self_test import publish
 from remediate.hosts.websites import docroots_of
 from remediate.model.case import Repair, Validation
@@ -57,5 +57,7 @@ def test_a_repair_says_why_no_folder_serves_a_name(tmp_path: Path) -> None:
     with Journal(open_database(tmp_path / "state")) as journal, running_place(tmp_path / "web1", "web1") as place:
         case = place.case(Repair.REISSUE, validated_on=(Validation("away.example.com", ("web1",)),))
         means = means_of(journal, Ca(), place, docroots=docroots_of([WEB1]))
-        with pytest.raises(Stuck, match=f"from which folder web1 serves http://away.example.com/: {re.escape(AWAY)}"):
-            publish(Site(case, means))
+        with pytest.raises(
+            StepBlocked, match=f"from which folder web1 serves http://away.example.com/: {re.escape(AWAY)}"
+        ):
+            publish(CaseContext(case, means))

@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 
 from remediate.cli.output import plan_lines
-from remediate.model.audit_results import gather
+from remediate.model.audit_results import audit_results_of
 from remediate.model.case import STEPS, Case, Repair, Step, Validation
 from remediate.model.options import Bounds
 from remediate.model.plan import WaitingCase
 from remediate.planning import case_builder as draft_module
 from remediate.planning import planner as plan_module
-from remediate.planning.case_builder import Draft
+from remediate.planning.case_builder import CaseDraft
 from remediate.planning.planner import plan
 from tests.remediate.rows import NOW, SUMMARY, Row, digest, file, found, planned, seen, served_chain
 
@@ -321,7 +321,7 @@ def test_evidence_of_unknown_age_is_not_acted_on() -> None:
 
 
 def test_a_run_that_did_not_finish_repairs_nothing() -> None:
-    outcome = plan(gather(expired()), Bounds(), NOW)
+    outcome = plan(audit_results_of(expired()), Bounds(), NOW)
     assert outcome.cases == ()
     assert "did not finish" in texts(outcome.waiting[0])[0]
 
@@ -399,7 +399,7 @@ def test_nothing_is_ordered_where_no_issuer_is_chosen_and_the_rest_is_repaired()
 
 
 def test_an_endpoint_on_which_checks_were_left_out_waits() -> None:
-    evidence = replace(gather([*expired(), SUMMARY]), unfinished=frozenset({WEB}))
+    evidence = replace(audit_results_of([*expired(), SUMMARY]), unfinished=frozenset({WEB}))
     [waiting] = plan(evidence, Bounds(), NOW).waiting
     assert texts(waiting) == (f"not all checks were run on {WEB}: run it again without -k, -m and --lf",)
 
@@ -407,7 +407,7 @@ def test_an_endpoint_on_which_checks_were_left_out_waits() -> None:
 def test_exception_about_one_certificate_leaves_the_others_planned(monkeypatch: pytest.MonkeyPatch) -> None:
     real = draft_module.case_of
 
-    def case_of(draft: Draft, *rest: Any) -> Case:  # noqa: ANN401 - as the function it stands for
+    def case_of(draft: CaseDraft, *rest: Any) -> Case:  # noqa: ANN401 - as the function it stands for
         if any("a.example.com" in one.endpoint for one in draft.findings):
             raise ZeroDivisionError("a bug of ours")
         return real(draft, *rest)

@@ -17,12 +17,12 @@ from audit.redaction import Secrets
 from audit.x509.path.trust_store import Anchors
 from remediate.model.case import StepDetail
 from remediate.model.options import Assignment
-from remediate.model.outcome import Attempt, Ending
+from remediate.model.outcome import Attempt, CaseResult
 from remediate.model.plan import Plan
 from remediate.retry.resume_job import continuation_of
-from remediate.run import begin, insist_on_usable
+from remediate.run import begin, validate_configuration
 from remediate.state.journal import Event, Outcome
-from remediate.state.lock import Held, locked
+from remediate.state.lock import LockHeld, locked
 from remediate.state.migrations import SCHEMA
 from tests.audit.encodings import SLASHED, encodings
 from tests.remediate.journals import a_case
@@ -102,8 +102,8 @@ def test_older_journal_is_migrated_under_the_lock_alone(assignment: Assignment) 
         return int(number)
 
     with locked(assignment.state, "a run of the version before", NOW):
-        insist_on_usable(assignment)
-        with pytest.raises(Held, match="a run of the version before"), begin(assignment):
+        validate_configuration(assignment)
+        with pytest.raises(LockHeld, match="a run of the version before"), begin(assignment):
             pytest.fail("two runs hold one state")
         assert version() == 1, "that run still writes in the form it knows"
     with begin(assignment) as run:
@@ -115,8 +115,8 @@ def test_nothing_that_is_printed_holds_a_secret(assignment: Assignment, monkeypa
     said = list[str]()
     case = a_case()
 
-    def repair(*_: object) -> tuple[Ending, ...]:
-        return (Ending(case, "failed", note=f"the Store said {SLASHED}"),)
+    def repair(*_: object) -> tuple[CaseResult, ...]:
+        return (CaseResult(case, "failed", note=f"the Store said {SLASHED}"),)
 
     monkeypatch.setattr(remediate.run, "repair", repair)
     monkeypatch.setattr(remediate.run, "rollback", lambda *_: repair()[0])

@@ -14,7 +14,7 @@ from audit.host.discovery import Discovery
 from audit.observation import HostView, Observation
 from audit.observation.cpanel import Unread, Upkeep
 from audit.x509.path.trust_store import Anchors
-from remediate.model.audit_results import gather
+from remediate.model.audit_results import audit_results_of
 from remediate.model.options import Assignment, Bounds
 from remediate.planning.fleet import is_silenced
 from remediate.state.journal import open_journal
@@ -71,7 +71,7 @@ def test_where_no_file_is_there_all_is_repaired(verdict: str) -> None:
 def test_the_second_file_asks_for_silence_about_what_expires_of_the_panel(
     files: tuple[str, ...], place: str, check: str, *, is_silent: bool
 ) -> None:
-    evidence = gather([*fresh(), seen(WEB), switched(*files), SUMMARY])
+    evidence = audit_results_of([*fresh(), seen(WEB), switched(*files), SUMMARY])
     assert is_silenced(place, check, evidence) is is_silent
 
 

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from audit.observation import FileFault, InstalledFile
 from remediate.cpanel.panel import Panel
-from remediate.execution.context import Means
+from remediate.execution.context import RunContext
 from remediate.model.case import Case, Repair, UsedFile, steps_of
 from remediate.model.options import Waits
 from remediate.state.journal import Journal
@@ -68,7 +68,7 @@ class Exim:
         whole = self.place.case(kind, id="panel", services=("exim",), files=files, steps=steps, is_panel=True)
         return replace(whole, **changes)
 
-    def means(self, journal: Journal, ca: Ca, **changes: Any) -> Means:  # noqa: ANN401 - any field
+    def means(self, journal: Journal, ca: Ca, **changes: Any) -> RunContext:  # noqa: ANN401 - any field
         """Return what a run may use here."""
         target = self.place.target()
         assert target.server is not None

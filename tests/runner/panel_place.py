@@ -19,7 +19,7 @@ from audit.endpoint import Endpoint
 from audit.observation import HostView, InstalledFile
 from audit.probe import Target
 from remediate.cpanel.panel import Panel
-from remediate.execution.context import Means
+from remediate.execution.context import RunContext
 from remediate.model.case import Case, Repair, UsedFile, steps_of
 from remediate.model.options import Waits
 from remediate.state.journal import Journal
@@ -109,7 +109,7 @@ class PanelHost:
         )  # fmt: skip
         return replace(whole, **changes)
 
-    def means(self, journal: Journal, ca: Any, **changes: Any) -> Means:  # noqa: ANN401 - any issuer, any field
+    def means(self, journal: Journal, ca: Any, **changes: Any) -> RunContext:  # noqa: ANN401 - any issuer, any field
         """Return what a run may use here."""
         place = next(iter(self.places.values()))
         given = {

@@ -11,8 +11,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from audit.probe import Target
-from remediate.execution.context import Means
-from remediate.hosts.command import Command, Done
+from remediate.execution.context import RunContext
+from remediate.hosts.command import Command, CommandResult
 from remediate.model.case import Case, Repair, steps_of
 from remediate.state.journal import Journal
 from tests.runner.owners import write_agent
@@ -27,7 +27,7 @@ class PanelHands(LocalHands):
 
     root: Path = field(default_factory=Path)
 
-    def run(self, command: Command) -> Done:
+    def run(self, command: Command) -> CommandResult:
         """Run a command that finds the panel there."""
         moved = command.script.replace("/usr/local/cpanel/", f"{self.root}/usr/local/cpanel/")
         return LocalHands.run(self, replace(command, script=moved))
@@ -59,7 +59,7 @@ class Panel:
         )  # fmt: skip
         return replace(whole, **changes)
 
-    def means(self, journal: Journal, ca: Any = None, **changes: Any) -> Means:  # noqa: ANN401 - any issuer, any field
+    def means(self, journal: Journal, ca: Any = None, **changes: Any) -> RunContext:  # noqa: ANN401 - any issuer, any field
         """Return what a run may use here."""
         hands = {self.first.label: PanelHands(self.first.hands.commands, self.root)}
         given = {"targets": self.targets, "hands": hands} | changes

@@ -25,8 +25,8 @@ from audit.probe.dns.records import RecordSet, RecordType
 from audit.x509.path.trust_store import Anchors
 from remediate.challenges import VALIDATORS
 from remediate.challenges.dns_lookup import LookUps
-from remediate.execution.context import Means
-from remediate.hosts.command import Command, Done
+from remediate.execution.context import RunContext
+from remediate.hosts.command import Command, CommandResult
 from remediate.hosts.websites import docroots_of
 from remediate.installers import Declared
 from remediate.issuers import IssuerFault, Order, OrderRequest
@@ -80,7 +80,7 @@ class LocalHands:
 
     commands: list[Command] = field(default_factory=list)
 
-    def run(self, command: Command) -> Done:
+    def run(self, command: Command) -> CommandResult:
         """Run a command."""
         self.commands.append(command)
         return run(command)
@@ -205,9 +205,9 @@ class NoRecords(LookUps):
         return True
 
 
-def means_of(journal: Journal, ca: Any, *places: Place, **changes: Any) -> Means:  # noqa: ANN401 - any issuer, any field
+def means_of(journal: Journal, ca: Any, *places: Place, **changes: Any) -> RunContext:  # noqa: ANN401 - any issuer, any field
     """Return what a run on these hosts may use."""
-    means = Means(
+    means = RunContext(
         journal=journal,
         hands={place.label: place.hands for place in places},
         targets={str(place.endpoint): place.target() for place in places},

@@ -25,7 +25,7 @@ from audit.observation import DnsView
 from audit.observation.website import Docroot
 from audit.probe import Limits, Target
 from remediate.challenges.dns_lookup import LookUp
-from remediate.execution.context import Means
+from remediate.execution.context import RunContext
 from remediate.execution.dry_run import rehearsal_lines
 from remediate.hosts.command import Command
 from remediate.issuers import Access
@@ -73,7 +73,7 @@ class Premiere:
         )  # fmt: skip
         return replace(whole, **changes)
 
-    def means(self, journal: Journal, **changes: Any) -> Means:  # noqa: ANN401 - any field
+    def means(self, journal: Journal, **changes: Any) -> RunContext:  # noqa: ANN401 - any field
         """Return what a run may use here."""
         place = self.place
         issuer = Store(Access(self.store.base_url, lambda: self.store.token, deadline_s=5.0))
@@ -167,7 +167,7 @@ def planned(*cases: Case) -> Plan:
     return Plan(cases, (), ())
 
 
-def told(case: Case, means: Means, *, verbose: bool = False) -> str:
+def told(case: Case, means: RunContext, *, verbose: bool = False) -> str:
     """Return what is told of a case to a person."""
     return "\n".join(rehearsal_lines(planned(case), means, verbose=verbose))
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from remediate.execution.context import Means
+from remediate.execution.context import RunContext
 from remediate.execution.dry_run.stage import staged
 from remediate.execution.scheduler import repair
 from remediate.model.options import Pace
@@ -23,7 +23,7 @@ def ca() -> Ca:
 
 
 @pytest.fixture
-def means(place: Place, journal: Journal, ca: Ca) -> Means:
+def means(place: Place, journal: Journal, ca: Ca) -> RunContext:
     """Return the means of a run on a host that was repaired, and whose certificate has expired again."""
     first = means_of(journal, ca, place)
     [ending] = repair([place.case()], first, PACE)
@@ -33,7 +33,7 @@ def means(place: Place, journal: Journal, ca: Ca) -> Means:
 
 
 def test_the_ca_s_way_is_tried_again_and_a_new_order_placed(
-    place: Place, journal: Journal, means: Means, ca: Ca
+    place: Place, journal: Journal, means: RunContext, ca: Ca
 ) -> None:
     before = place.served
     [ending] = repair([place.case()], means, PACE)
@@ -43,7 +43,7 @@ def test_the_ca_s_way_is_tried_again_and_a_new_order_placed(
 
 
 def test_a_rehearsal_finds_the_order_that_is_pending_now_and_none_of_before(
-    place: Place, journal: Journal, means: Means
+    place: Place, journal: Journal, means: RunContext
 ) -> None:
     case = place.case()
     assert staged(case, means).order is None
@@ -53,13 +53,13 @@ def test_a_rehearsal_finds_the_order_that_is_pending_now_and_none_of_before(
     assert staged(case, means).order == pending
 
 
-def test_what_somebody_else_has_replaced_since_is_seen(place: Place, means: Means, ca: Ca) -> None:
+def test_what_somebody_else_has_replaced_since_is_seen(place: Place, means: RunContext, ca: Ca) -> None:
     [ending] = repair([place.case(old_leaf_sha256="0" * 64)], means, PACE)
     assert (ending.cause, len(ca.orders)) == ("case.changed", 1)
 
 
 def test_what_was_begun_again_and_is_not_found_any_more_is_dropped(
-    place: Place, journal: Journal, means: Means
+    place: Place, journal: Journal, means: RunContext
 ) -> None:
     journal.begin(place.case(), datetime.now(UTC) + timedelta(seconds=1))
     assert repair((), means, PACE) == ()

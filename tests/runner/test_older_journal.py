@@ -12,20 +12,20 @@ import pytest
 from cryptography import x509
 
 from audit.json_codec import format_time
-from remediate.execution.case_context import Site
-from remediate.execution.context import Means
+from remediate.execution.case_context import CaseContext
+from remediate.execution.context import RunContext
 from remediate.execution.scheduler import repair
 from remediate.execution.steps.key import request_of
 from remediate.issuers import IssuerFault, Order, OrderRequest
-from remediate.model.audit_results import Evidence, gather
+from remediate.model.audit_results import AuditResults, audit_results_of
 from remediate.model.case import Case, Reason
 from remediate.model.causes import Cause
 from remediate.model.options import Pace
-from remediate.model.outcome import Ending
+from remediate.model.outcome import CaseResult
 from remediate.model.plan import Plan
 from remediate.notify.account import Account
 from remediate.notify.notifier import tell
-from remediate.notify.report import Upshot
+from remediate.notify.report import RunReport
 from remediate.pki.csr import Csr
 from remediate.state.journal import Journal, open_journal
 from tests.lab.issuance import Commission, deliver
@@ -74,18 +74,18 @@ class World:
         with open_journal(self.folder / "state") as opened:
             yield opened
 
-    def night(self) -> dict[str, Ending]:
+    def night(self) -> dict[str, CaseResult]:
         """Repair and tell as a run does, and return how the case of each host ended."""
         cases = tuple(map(case_of, (self.a, self.b)))
         with self.journal() as journal:
             endings = repair(cases, self.means(journal), PACE)
             after = evidence((self.a,), "pass", "after") if endings[0].kind == "proven" else None
-            upshot = Upshot(Plan(cases, (), ()), endings, evidence((self.a, self.b)), journal, after)
+            upshot = RunReport(Plan(cases, (), ()), endings, evidence((self.a, self.b)), journal, after)
             account = Account("ctl.example.com", "0.1.0", (self.box,), (ADMIN,))
             tell(upshot, account, hands={}, results=b"", now=datetime.now(UTC))
         return {ending.case.host: ending for ending in endings}
 
-    def means(self, journal: Journal) -> Means:
+    def means(self, journal: Journal) -> RunContext:
         """Return the means of a run on both hosts."""
         return means_of(journal, self.ca, self.a, self.b)
 
@@ -96,7 +96,7 @@ def case_of(place: Place) -> Case:
     return place.case(reasons=(Reason(str(place.endpoint), "cert.expired", "high", "reissue", message),))
 
 
-def evidence(places: tuple[Place, ...], verdict: str = "fail", phase: str = "before") -> Evidence:
+def evidence(places: tuple[Place, ...], verdict: str = "fail", phase: str = "before") -> AuditResults:
     """Return what an audit saw of some hosts."""
     rows = [SUMMARY]
     for place in places:
@@ -104,7 +104,7 @@ def evidence(places: tuple[Place, ...], verdict: str = "fail", phase: str = "bef
         message = f"certificate for {place.label}.example expired 30 days ago"
         rows.append(seen(endpoint, names, service=place.service, observed_at=format_time(NOW), phase=phase))
         rows.append(found(endpoint, "cert.expired", message=message, verdict=verdict, phase=phase))
-    return gather(rows)
+    return audit_results_of(rows)
 
 
 @contextmanager
@@ -112,7 +112,7 @@ def world_after(folder: Path, since: timedelta) -> Iterator[World]:
     """Give a world whose journal's second night was that long ago."""
     with running_place(folder / "a", "a") as a, running_place(folder / "b", "b") as b:
         with open_journal(folder / "scratch") as scratch:
-            csr = request_of(Site(a.case(), means_of(scratch, Ca(), a)))
+            csr = request_of(CaseContext(a.case(), means_of(scratch, Ca(), a)))
         placed = {"FOLDER": folder, "A": a.port, "B": b.port, "CSR": csr.sha256}
         older_journal(folder / "state", at=datetime.now(UTC) - since, placed=placed)
         world = World(a, b, csr, folder)

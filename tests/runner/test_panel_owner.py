@@ -12,7 +12,7 @@ from remediate.execution.scheduler import repair
 from remediate.installers import Declared
 from remediate.model.case import Repair
 from remediate.model.options import Pace
-from remediate.model.outcome import Ending
+from remediate.model.outcome import CaseResult
 from remediate.state.journal import Journal
 from tests.runner.owners import successor
 from tests.runner.panels import Panel
@@ -28,7 +28,7 @@ def panel(tmp_path: Path) -> Iterator[Panel]:
         yield Panel(first, second, tmp_path)
 
 
-def walked(panel: Panel, journal: Journal) -> Ending:
+def walked(panel: Panel, journal: Journal) -> CaseResult:
     (ending,) = repair([panel.case(Repair.RUN_OWNER, owner="cpanel")], panel.means(journal), PACE)
     return ending
 

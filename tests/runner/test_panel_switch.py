@@ -18,14 +18,14 @@ from audit.probe import Target
 from audit.x509.path.trust_store import Anchors
 from remediate.cpanel.panel import Restarted
 from remediate.deployment.replace import REPLACE
-from remediate.execution.case_context import Site, Unknown
+from remediate.execution.case_context import CaseContext, NotFoundOnHost
 from remediate.execution.dry_run import rehearse
 from remediate.execution.rollback import rollback
 from remediate.execution.scheduler import repair
 from remediate.installers import INSTALLERS
 from remediate.model.case import Case, Reason, Repair, UsedFile
 from remediate.model.options import Assignment, Pace
-from remediate.model.outcome import Ending
+from remediate.model.outcome import CaseResult
 from remediate.state.journal import Journal
 from remediate.wiring.means import means_of
 from tests.installers.test_killed import STRIDE
@@ -46,7 +46,7 @@ def host(tmp_path: Path) -> Iterator[PanelHost]:
         yield running
 
 
-def walked(host: PanelHost, journal: Journal, ca: Ca) -> Ending:
+def walked(host: PanelHost, journal: Journal, ca: Ca) -> CaseResult:
     """Repair the certificates of the panel's services."""
     (ending,) = repair([host.case()], host.means(journal, ca), PACE)
     return ending
@@ -173,7 +173,7 @@ OWN = "/var/cpanel/ssl/dovecot/dovecot.crt"
 ELSEWHERE = "/etc/ssl/shop.example.pem"
 
 
-def site_of(tmp_path: Path, journal: Journal, service: str, *paths: tuple[str, str]) -> Site:
+def site_of(tmp_path: Path, journal: Journal, service: str, *paths: tuple[str, str]) -> CaseContext:
     """Return a case on a panel's host about these files, each with where it leads, as a run finds it."""
     endpoint = Endpoint("imaps", NAME, 993, None, "server", "ssh://server", service=service)
     files = tuple(InstalledFile(path, "certificate", real) for path, real in paths)
@@ -183,7 +183,7 @@ def site_of(tmp_path: Path, journal: Journal, service: str, *paths: tuple[str, s
     found = Discovery(whole, (Target(endpoint, server=view),))
     used = tuple(UsedFile(service, path, "certificate") for path, _ in paths)
     case = Case("c4f3", "server", "ssh://server", Repair.REISSUE, (NAME,), (service,), (str(endpoint),), used, (), ())
-    return Site(case, means_of(assignment, journal, (found,)))
+    return CaseContext(case, means_of(assignment, journal, (found,)))
 
 
 def test_files_of_the_panel_are_installed_by_it_and_keep_one_name(tmp_path: Path, journal: Journal) -> None:
@@ -194,7 +194,7 @@ def test_files_of_the_panel_are_installed_by_it_and_keep_one_name(tmp_path: Path
     own = site_of(tmp_path, journal, "cpanel", ("/var/cpanel/ssl/cpanel/mycpanel.pem",) * 2)
     assert [placed.path for placed in own.file_sets[0].installation.placements] == ["/var/cpanel/ssl/cpanel/cpanel.pem"]
     before = replace(own.case, files=(UsedFile("cpanel", "/var/cpanel/ssl/cpanel/cpanel.pem", "certificate"),))
-    assert Site(before, own.means).file_sets[0].installation == own.file_sets[0].installation
+    assert CaseContext(before, own.means).file_sets[0].installation == own.file_sets[0].installation
 
 
 def test_a_service_with_files_of_its_own_is_an_ordinary_one(tmp_path: Path, journal: Journal) -> None:
@@ -211,13 +211,13 @@ def test_a_service_of_the_panel_that_has_no_files_yet_gets_the_usual_ones(tmp_pa
         f"{folder}/ftpd-rsa-key.pem", f"{folder}/ftpd-rsa.pem",
     ]  # fmt: skip
     assert isinstance(site.installer("proftpd"), Restarted)
-    with pytest.raises(Unknown, match="the files of nginx were not found"):
+    with pytest.raises(NotFoundOnHost, match="the files of nginx were not found"):
         _ = site_of(tmp_path, journal, "nginx").file_sets
 
 
 def test_files_of_both_are_not_switched_together(tmp_path: Path, journal: Journal) -> None:
     site = site_of(tmp_path, journal, "dovecot", (OWN, OWN), (ELSEWHERE, ELSEWHERE))
     with pytest.raises(
-        Unknown, match=r"dovecot\.crt is the panel's to install, and /etc/ssl/shop\.example\.pem is not"
+        NotFoundOnHost, match=r"dovecot\.crt is the panel's to install, and /etc/ssl/shop\.example\.pem is not"
     ):
         _ = site.file_sets

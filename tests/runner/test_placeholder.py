@@ -9,7 +9,7 @@ from remediate.execution.scheduler import repair
 from remediate.issuers import IssuerFault, Order, OrderRequest
 from remediate.model.case import Repair
 from remediate.model.options import Pace
-from remediate.model.outcome import Ending
+from remediate.model.outcome import CaseResult
 from remediate.state.journal import Journal
 from tests.runner.panel_exim import Exim
 from tests.runner.places import Ca
@@ -33,7 +33,7 @@ class SlowCa(Ca):
         return self.orders[request.csr.sha256]
 
 
-def walked(exim: Exim, journal: Journal, ca: Ca, **changes: Any) -> Ending:  # noqa: ANN401 - any field of the means
+def walked(exim: Exim, journal: Journal, ca: Ca, **changes: Any) -> CaseResult:  # noqa: ANN401 - any field of the means
     [ending] = repair([exim.case()], exim.means(journal, ca, **changes), PACE)
     return ending
 

@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from remediate.execution.context import Means
+from remediate.execution.context import RunContext
 from remediate.execution.scheduler import repair
-from remediate.hosts.command import Command, Done
+from remediate.hosts.command import Command, CommandResult
 from remediate.model.options import Pace
-from remediate.model.outcome import Ending
+from remediate.model.outcome import CaseResult
 from remediate.state.journal import Journal
 from tests.runner.places import Ca, LocalHands, Place, means_of, running_place
 
@@ -29,7 +29,7 @@ NOBODY = pwd.getpwnam("nobody")
 class UsersHands(LocalHands):
     """Hands of a user who is not root, wherever the tests are."""
 
-    def run(self, command: Command) -> Done:
+    def run(self, command: Command) -> CommandResult:
         """Run a command as that user."""
         self.commands.append(command)
         by = ["setpriv", f"--reuid={NOBODY.pw_uid}", f"--regid={NOBODY.pw_gid}", "--clear-groups"]
@@ -38,7 +38,7 @@ class UsersHands(LocalHands):
             [*by, *argv] if os.geteuid() == 0 else argv, stdin=subprocess.DEVNULL, capture_output=True, text=True,
             check=False, cwd="/",
         )  # fmt: skip
-        return Done(done.returncode, done.stdout, done.stderr)
+        return CommandResult(done.returncode, done.stdout, done.stderr)
 
 
 @pytest.fixture
@@ -57,7 +57,7 @@ def given(*paths: Path) -> None:
             os.chown(path, NOBODY.pw_uid, NOBODY.pw_gid)
 
 
-def walked(place: Place, means: Means) -> Ending:
+def walked(place: Place, means: RunContext) -> CaseResult:
     (ending,) = repair([place.case()], means, PACE)
     return ending
 

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from remediate.deployment.retention import FORGOTTEN_DAYS, prune
-from remediate.execution.context import Means
+from remediate.execution.context import RunContext
 from remediate.execution.rollback import rollback
 from remediate.execution.scheduler import repair
-from remediate.hosts.workdir import Premises
+from remediate.hosts.workdir import HostWorkdir
 from remediate.model.options import Pace
 from remediate.state.journal import Journal
 from tests.installers.hands import run
@@ -28,7 +28,7 @@ def root(tmp_path: Path) -> Path:
     return tmp_path / "sslaudit"
 
 
-def repaired(place: Place, journal: Journal, case_id: str) -> Means:
+def repaired(place: Place, journal: Journal, case_id: str) -> RunContext:
     """Repair the place's certificate as a case of that id."""
     means = means_of(journal, Ca(), place)
     (ending,) = repair([place.case(id=case_id)], means, PACE)
@@ -51,7 +51,7 @@ def age(folder: Path, days: float) -> None:
 
 def pruned(root: Path, case: str, *spared: str) -> set[str]:
     """Prune as after a success of a case; return the folders that are left."""
-    done = run(prune(Premises("a", case, "a test", str(root)), spared))
+    done = run(prune(HostWorkdir("a", case, "a test", str(root)), spared))
     assert done.ok, done
     return {one.name for one in root.iterdir() if one.is_dir()}
 

@@ -11,7 +11,7 @@ from audit.x509.path.trust_store import Anchors
 from remediate.execution.scheduler import repair
 from remediate.model.case import Repair
 from remediate.model.options import Pace
-from remediate.model.outcome import Ending
+from remediate.model.outcome import CaseResult
 from remediate.state.journal import Journal
 from tests.lab.ca import new_intermediate
 from tests.lab.issuance import found_authority
@@ -33,7 +33,7 @@ PACE = Pace(chance=lambda: 0.0)
 STRANGER = found_authority(NOW)
 
 
-def walked(place: Place, journal: Journal, check: str = "chain.incomplete") -> Ending:
+def walked(place: Place, journal: Journal, check: str = "chain.incomplete") -> CaseResult:
     """Repair the chain and return how that ended."""
     means = means_of(journal, Ca(), place, fetcher=fetcher())
     (ending,) = repair([rechaining(place, check)], means, PACE)

@@ -14,11 +14,11 @@ from typing import Any
 import pytest
 from cryptography import x509
 
-from remediate.execution.context import Means
+from remediate.execution.context import RunContext
 from remediate.execution.dry_run import Touched, placeholders, rehearse
 from remediate.execution.dry_run.bound import bound
 from remediate.execution.dry_run.foretold import FORETOLD
-from remediate.execution.executor import walk
+from remediate.execution.executor import run_case
 from remediate.execution.scheduler import repair
 from remediate.execution.steps import TAKINGS
 from remediate.hosts.command import Command
@@ -34,7 +34,7 @@ from tests.runner.premiere import SECOND, Premiere, come_true, digests, told
 PACE = Pace(chance=lambda: 0.0)
 
 
-def told_and_done(there: Premiere, case: Case, means: Means) -> tuple[list[Any], list[Any]]:
+def told_and_done(there: Premiere, case: Case, means: RunContext) -> tuple[list[Any], list[Any]]:
     """Rehearse a case, repair it, and return both: what was told with what came to be, and what was done."""
     begun = len(there.tape)
     told = list(rehearse(case, means))
@@ -44,7 +44,7 @@ def told_and_done(there: Premiere, case: Case, means: Means) -> tuple[list[Any],
     return come_true(told, there.truth(case, means.root)), there.happened(begun)
 
 
-def deaf(means: Means, there: Premiere) -> Means:
+def deaf(means: RunContext, there: Premiere) -> RunContext:
     """Return the means of a run in which both services go on with what they have."""
     installer = there.place.installer(takes_up=False)
     return replace(means, installers={installer.name: installer, SECOND: replace(installer, name=SECOND)})
@@ -170,7 +170,7 @@ def test_what_is_told_of_a_case_that_an_earlier_run_left_is_what_the_next_does(
     assert "  waits         not tried again before" in told(case, means)
     begun, (left,) = len(there.tape), journal.unfinished()
     foretold = list(rehearse(left, means))
-    assert walk(left, means).kind == "proven"
+    assert run_case(left, means).kind == "proven"
     assert come_true(foretold, there.truth(case, means.root)) == there.happened(begun)
     assert [one.why for one in foretold if isinstance(one, Request)] == ["look at the order until it is issued"]
 

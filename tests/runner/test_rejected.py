@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from remediate.execution.context import Means
+from remediate.execution.context import RunContext
 from remediate.execution.rollback import rollback
 from remediate.execution.scheduler import repair
 from remediate.installers import Declared
@@ -28,14 +28,16 @@ def without_chain(place: Place) -> Declared:
 
 
 @pytest.fixture
-def means(place: Place, journal: Journal) -> Means:
+def means(place: Place, journal: Journal) -> RunContext:
     """Return the means of a run in which the service rejects every new key."""
     (place.folder / "old.key").write_bytes((place.folder / "tls.key").read_bytes())
     means = means_of(journal, Ca(), place, installers={place.service: without_chain(place)})
     return replace(means, waits=replace(means.waits, proof_s=PROOF_S, confirmation_s=60))
 
 
-def test_rejected_version_goes_back_at_once_and_is_not_tried_again(place: Place, means: Means, tmp_path: Path) -> None:
+def test_rejected_version_goes_back_at_once_and_is_not_tried_again(
+    place: Place, means: RunContext, tmp_path: Path
+) -> None:
     before, began = place.served, time.monotonic()
     (ending,) = repair([place.case()], means, PACE)
     assert (ending.kind, ending.cause) == ("failed", "proof.rejected"), ending
@@ -49,7 +51,7 @@ def test_rejected_version_goes_back_at_once_and_is_not_tried_again(place: Place,
     assert (state.read_text().count(" begun "), place.served) == (switches, before)
 
 
-def test_rollback_lets_a_rejected_version_be_tried_again(place: Place, means: Means, tmp_path: Path) -> None:
+def test_rollback_lets_a_rejected_version_be_tried_again(place: Place, means: RunContext, tmp_path: Path) -> None:
     repair([place.case()], means, PACE)
     assert len(list((tmp_path / "sslaudit").rglob("rejected.*"))) == 1
     assert rollback(place.case().id, means).kind == "undone"

@@ -13,7 +13,7 @@ from audit.x509.path.trust_store import Anchors
 from remediate.execution.scheduler import repair
 from remediate.model.case import Case
 from remediate.model.options import Pace
-from remediate.model.outcome import Ending
+from remediate.model.outcome import CaseResult
 from remediate.state.journal import Journal
 from tests.runner.owners import owned, successor, write_agent
 from tests.runner.places import Ca, Place, means_of, running_place
@@ -33,7 +33,7 @@ def place(tmp_path: Path, places: ExitStack, monkeypatch: pytest.MonkeyPatch) ->
     return places.enter_context(running_place(tmp_path / "a", "a"))
 
 
-def walked(place: Place, journal: Journal, case: Case) -> Ending:
+def walked(place: Place, journal: Journal, case: Case) -> CaseResult:
     (ending,) = repair([case], means_of(journal, Ca(), place), PACE)
     return ending
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from remediate.execution.case_context import Unknown
+from remediate.execution.case_context import NotFoundOnHost
 from remediate.execution.rollback import rollback
 from remediate.execution.scheduler import repair
 from remediate.model.case import Repair
@@ -91,7 +91,7 @@ def test_files_that_somebody_else_put_there_since_are_left_alone(place: Place, j
 
 
 def test_a_case_that_was_never_begun_is_not_known_and_a_reload_has_no_way_back(place: Place, journal: Journal) -> None:
-    with pytest.raises(Unknown, match="no case c0ffee"):
+    with pytest.raises(NotFoundOnHost, match="no case c0ffee"):
         rollback("c0ffee", means_of(journal, Ca(), place))
     case = place.case(Repair.RELOAD, id="reload")
     journal.begin(case, means_of(journal, Ca(), place).clock())

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from audit.x509.path.trust_store import Anchors
-from remediate.execution.context import Means
+from remediate.execution.context import RunContext
 from remediate.execution.scheduler import repair
 from remediate.issuers import IssuerFault
 from remediate.model.case import Repair, steps_of
@@ -31,13 +31,13 @@ def places(tmp_path: Path) -> Iterator[tuple[Place, Place, Place]]:
         yield a, b, c
 
 
-def never_taken_up(means: Means, *places: Place) -> Means:
+def never_taken_up(means: RunContext, *places: Place) -> RunContext:
     """Return the means of a run in which these hosts' services go on with what they have."""
     deaf = {place.service: place.installer(takes_up=False) for place in places}
     return replace(means, installers={**means.installers, **deaf})
 
 
-def later(means: Means) -> Means:
+def later(means: RunContext) -> RunContext:
     """Return the means of a run two days after."""
     return replace(means, clock=lambda: datetime.now(UTC) + timedelta(days=2))
 
@@ -47,7 +47,7 @@ def mode(place: Place) -> int:
     return stat.S_IMODE((place.folder / "tls.key").stat().st_mode)
 
 
-def kinds(means: Means, *places: Place, pace: Pace = PACE) -> list[tuple[str, Cause | None]]:
+def kinds(means: RunContext, *places: Place, pace: Pace = PACE) -> list[tuple[str, Cause | None]]:
     """Run the hosts' cases and return how each ended, and by what."""
     return [(ending.kind, ending.cause) for ending in repair([place.case() for place in places], means, pace)]
 

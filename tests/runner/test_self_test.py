@@ -14,12 +14,12 @@ from audit.observation.website import Docroot
 from audit.probe import Limits, Target
 from audit.probe.dns.trace import TraceLimits
 from remediate.challenges.dns_lookup import LookUps, Roots
-from remediate.execution.context import Means
+from remediate.execution.context import RunContext
 from remediate.execution.scheduler import repair
 from remediate.issuers import IssuerFault, Order, OrderRequest
 from remediate.model.case import Case, Validation
 from remediate.model.options import Pace
-from remediate.model.outcome import Ending
+from remediate.model.outcome import CaseResult
 from remediate.state.journal import Journal
 from tests.issuers.website import challenge_of
 from tests.lab.validator import Validator
@@ -57,7 +57,7 @@ class Stage:
     a: Place
     b: Place
     websites: Websites
-    means: Means
+    means: RunContext
     ca: AskingCa
     said: list[str]
 
@@ -66,7 +66,7 @@ class Stage:
         names = (self.a.endpoint.name, name)
         return self.a.case(names=names, validated_on=(Validation(name, ("a", "b")),))
 
-    def repair(self, name: str = SHARED, **changes: Any) -> Ending:  # noqa: ANN401 - any field of Means
+    def repair(self, name: str = SHARED, **changes: Any) -> CaseResult:  # noqa: ANN401 - any field of Means
         """Repair it."""
         (ending,) = repair([self.case(name)], replace(self.means, **changes), PACE)
         return ending

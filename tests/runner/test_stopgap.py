@@ -10,7 +10,7 @@ import pytest
 from remediate.execution.dry_run import rehearsal_lines
 from remediate.execution.placeholder_cases import stopgaps
 from remediate.model.causes import Cause
-from remediate.model.outcome import Ending
+from remediate.model.outcome import CaseResult
 from remediate.model.plan import Blocker, Plan, WaitingCase
 from remediate.state.journal import Journal
 from tests.runner.panel_exim import Exim
@@ -20,7 +20,7 @@ CLOSED = Blocker(Cause.DCV_FIREWALL, "a/: dcv.firewall: rule 3 of the chain inpu
 NO_ISSUER = Blocker(Cause.ISSUER_NONE, "no issuer is chosen: [remediate] issuer, and its section [issuer.NAME]")
 
 
-def done(exim: Exim, journal: Journal, *blocked_by: Blocker, **changes: Any) -> tuple[Ending, ...]:  # noqa: ANN401 - any field of the means
+def done(exim: Exim, journal: Journal, *blocked_by: Blocker, **changes: Any) -> tuple[CaseResult, ...]:  # noqa: ANN401 - any field of the means
     """Return what is done for its case, which waits for these reasons."""
     return tuple(stopgaps([WaitingCase(exim.case(), blocked_by)], exim.means(journal, Ca(), **changes)))
 

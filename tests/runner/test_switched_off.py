@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from remediate.execution.context import Means
+from remediate.execution.context import RunContext
 from remediate.execution.scheduler import repair
 from remediate.model.case import Repair, Validation
 from remediate.model.options import Pace
@@ -19,19 +19,19 @@ WHY = "repair is switched off on the host itself: /var/cpanel/ssl/disable_auto_h
 
 
 @pytest.fixture
-def means(place: Place, journal: Journal) -> Means:
+def means(place: Place, journal: Journal) -> RunContext:
     """Return the means of a run on a host that says so."""
     return means_of(journal, Ca(), place, left_alone={place.label: WHY})
 
 
 @pytest.mark.parametrize("kind", [Repair.REISSUE, Repair.RUN_OWNER, Repair.RELOAD])
-def test_a_case_of_an_older_plan_is_not_begun(place: Place, journal: Journal, means: Means, kind: Repair) -> None:
+def test_a_case_of_an_older_plan_is_not_begun(place: Place, journal: Journal, means: RunContext, kind: Repair) -> None:
     [ending] = repair([place.case(kind, owner="cpanel")], means, PACE)
     assert (ending.kind, ending.cause, ending.note) == ("waiting", "host.switched-off", f"a: {WHY}")
     assert (place.hands.commands, journal.unfinished()) == ([], ())
 
 
-def test_a_case_of_an_earlier_night_goes_no_further(place: Place, journal: Journal, means: Means) -> None:
+def test_a_case_of_an_earlier_night_goes_no_further(place: Place, journal: Journal, means: RunContext) -> None:
     journal.begin(place.case(Repair.RUN_OWNER, owner="cpanel"), datetime.now(UTC))
     [ending] = repair([], means, PACE)
     assert (ending.cause, place.hands.commands, len(journal.unfinished())) == ("host.switched-off", [], 1)
@@ -43,7 +43,7 @@ def test_no_proof_is_put_there_for_another_host(place: Place, journal: Journal) 
     assert (ending.note, place.hands.commands) == (f"b: {WHY}", [])
 
 
-def test_a_rehearsal_says_so(place: Place, means: Means) -> None:
+def test_a_rehearsal_says_so(place: Place, means: RunContext) -> None:
     lines = told(place.case(), means)
     assert WHY in lines
     assert "0 commands" in lines

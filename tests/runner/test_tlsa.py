@@ -19,7 +19,7 @@ from remediate.execution.scheduler import repair
 from remediate.model.case import Case, Repair
 from remediate.model.causes import Cause
 from remediate.model.options import Pace
-from remediate.model.outcome import Ending
+from remediate.model.outcome import CaseResult
 from remediate.state.journal import Event, Journal
 from tests.runner.places import Ca, Place, means_of
 
@@ -68,7 +68,7 @@ class Stage:
     def case(self) -> Case:
         return self.place.case(Repair.REKEY, names=(NAME,))
 
-    def repair(self, case: Case | None = None, **changes: Any) -> Ending:  # noqa: ANN401 - any field of Means
+    def repair(self, case: Case | None = None, **changes: Any) -> CaseResult:  # noqa: ANN401 - any field of Means
         means = means_of(self.journal, self.ca, self.place, lookups=self.zone, clock=lambda: self.now, **changes)
         return repair([case or self.case], means, PACE)[0]
 
@@ -86,7 +86,7 @@ def stage(place: Place, journal: Journal) -> Stage:
     return Stage(place, journal, Zone())
 
 
-def record_in(ending: Ending) -> str:
+def record_in(ending: CaseResult) -> str:
     """Return the data of the record that an ending tells the reader to publish."""
     found = re.search(r"IN TLSA (3 1 1 [0-9a-f]{64})", ending.note)
     assert found, ending

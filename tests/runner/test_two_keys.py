@@ -12,7 +12,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from remediate.execution.context import Means
+from remediate.execution.context import RunContext
 from remediate.execution.scheduler import repair
 from remediate.model.options import Pace
 from remediate.state.journal import Journal
@@ -41,7 +41,7 @@ def digest(pem: str) -> str:
     return sha256(x509.load_pem_x509_certificate(pem.encode()).public_bytes(Encoding.DER)).hexdigest()
 
 
-def means_for(place: Place, journal: Journal, repaired: str, *, takes_up: bool = True) -> Means:
+def means_for(place: Place, journal: Journal, repaired: str, *, takes_up: bool = True) -> RunContext:
     """Return the means of a run that makes keys of the repaired type."""
     installers = {place.service: place.installer(takes_up=takes_up)}
     return replace(means_of(journal, Ca(), place, installers=installers), key_type=repaired)

@@ -9,24 +9,24 @@ from typing import Any
 
 from audit.observation.website import Docroot
 from remediate.cli.output import ending_row
-from remediate.execution.case_context import Site
-from remediate.execution.context import Means
+from remediate.execution.case_context import CaseContext
+from remediate.execution.context import RunContext
 from remediate.execution.scheduler import repair
 from remediate.execution.steps.access_log_notes import visits_since
 from remediate.model.options import Pace
-from remediate.model.outcome import Ending
+from remediate.model.outcome import CaseResult
 from remediate.state.journal import Journal
 from tests.runner.premiere import Premiere
 
 PACE = Pace(hosts_at_once=1, chance=lambda: 0.0)
 
 
-def means_of(there: Premiere, journal: Journal, **changes: Any) -> Means:  # noqa: ANN401 - any field
+def means_of(there: Premiere, journal: Journal, **changes: Any) -> RunContext:  # noqa: ANN401 - any field
     means = there.means(journal, logs=lambda _host, _name: (str(there.access_log),))
     return replace(means, **changes)
 
 
-def repaired(there: Premiere, means: Means) -> Ending:
+def repaired(there: Premiere, means: RunContext) -> CaseResult:
     (ending,) = repair([there.case()], means, PACE)
     return ending
 
@@ -116,10 +116,10 @@ def test_of_a_run_of_the_panels_own_program_all_that_came_since_is_told(there: P
         ):
             when = f"23/Nov/2026:{minute}:00 +0000"
             log.write(f'199.66.201.132 - - [{when}] "GET {path} HTTP/1.1" 200 97 "-" "{agent}"\n')
-    site = Site(there.case(), means_of(there, journal))
+    site = CaseContext(there.case(), means_of(there, journal))
     assert visits_since(site, began) == (
         "fetched by the CA: 199.66.201.132 at 2026-11-23 10:02:00 UTC, SECTIGO DCV, 200",
         "fetched by the panel's own client: 199.66.201.132 at 2026-11-23 10:01:00 UTC, Cpanel-HTTP-Client/1.0, 200",
         "listed as Sectigo's by cPanel's documentation: 199.66.201.132",
     )
-    assert visits_since(Site(there.case(), there.means(journal)), began) == ()
+    assert visits_since(CaseContext(there.case(), there.means(journal)), began) == ()

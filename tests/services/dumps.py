@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from audit.services.model import Dump, Listener, Section
+from audit.services.model import ConfigDump, Listener, Section
 
 
-def dump(ports: tuple[tuple[str, int], ...] = (), /, **sections: str) -> Dump:
+def dump(ports: tuple[tuple[str, int], ...] = (), /, **sections: str) -> ConfigDump:
     """Return a dump of sections that all ended well; `tls_certificate__www` stands for `tls_certificate:www`."""
-    return Dump({name.replace("__", ":"): Section(text) for name, text in sections.items()}, ports)
+    return ConfigDump({name.replace("__", ":"): Section(text) for name, text in sections.items()}, ports)
 
 
 def paths(listener: Listener) -> list[tuple[str, str]]:

@@ -6,28 +6,28 @@ import pytest
 
 from audit.observation import InstalledFile
 from audit.observation.website import Docroot, Website
-from audit.services import Laid, Listener
+from audit.services import Listener, PanelService
 from audit.services.cpanel import kept, services, websites, word
 from audit.services.cpanel.own_certificate import INSTALLED, OWN, own_file
-from audit.services.model import Dump, pair
+from audit.services.model import ConfigDump, pair
 from audit.services.virtual_hosts import docroot_of
 from tests.services.dumps import brief, dump, paths
 
 HOST = "server.example.com"
-EXIM = Laid("exim", (Listener("smtp", 25), Listener("smtps", 465), Listener("smtp", 587)), is_running=True)
-DOVECOT = Laid("dovecot", (Listener("imap", 143), Listener("pop3", 110)), is_running=True)
-FTP = Laid("pure-ftpd", (Listener("ftp", 21),), is_running=True)
+EXIM = PanelService("exim", (Listener("smtp", 25), Listener("smtps", 465), Listener("smtp", 587)), is_running=True)
+DOVECOT = PanelService("dovecot", (Listener("imap", 143), Listener("pop3", 110)), is_running=True)
+FTP = PanelService("pure-ftpd", (Listener("ftp", 21),), is_running=True)
 EVERYTHING = (EXIM, DOVECOT, FTP)
 SITE = Website("apache", "first", 80, ("0.0.0.0",), ("www.example.com",), docroot=Docroot("/home/www"))
 SWITCHES = "/etc/eximdisable\n/etc/imapdisable\n/etc/popdisable\n/etc/ftpddisable"
 
 
-def at(*ports: int, **sections: str) -> Dump:
+def at(*ports: int, **sections: str) -> ConfigDump:
     """Return what a panel's host printed where something listens on these ports at every address."""
     return dump(tuple(("0.0.0.0", port) for port in ports), **sections)
 
 
-def named(services_of: tuple[Laid, ...]) -> dict[str, list[int]]:
+def named(services_of: tuple[PanelService, ...]) -> dict[str, list[int]]:
     """Return the ports of each service."""
     return {one.service: [listener.port for listener in one.listeners] for one in services_of}
 
@@ -63,13 +63,15 @@ def test_its_socket_of_one_address_is_at_that_address_only() -> None:
 
 def test_what_is_known_to_be_another_service_at_one_of_its_ports_stays_that() -> None:
     listener = Listener("https", 2083, files=pair("/etc/nginx/a.crt", "/etc/nginx/a.key"))
-    proxy = Laid("nginx", (listener,), is_running=True)
+    proxy = PanelService("nginx", (listener,), is_running=True)
     assert kept(at(2083, 2087), proxy) == (listener,)
     assert named(services(at(2083, 2087), (*EVERYTHING, proxy))) == {"cpanel": [2087]}
 
 
 def test_a_server_with_the_panels_own_file_at_its_ports_is_the_panel() -> None:
-    front = Laid("nginx", (Listener("https", 2083, files=pair(OWN, OWN)), Listener("https", 443)), is_running=True)
+    front = PanelService(
+        "nginx", (Listener("https", 2083, files=pair(OWN, OWN)), Listener("https", 443)), is_running=True
+    )
     assert brief(kept(at(2083, 443), front)) == [("https", 443, ())]
 
 
@@ -97,7 +99,7 @@ def test_of_two_files_the_one_is_named_that_the_panel_was_told_to_serve(there: s
 def test_what_is_switched_off_and_does_not_run_is_left_out() -> None:
     off = at(2087, there=SWITCHES)
     for one in EVERYTHING:
-        at_rest = Laid(one.service, one.listeners, is_running=False)
+        at_rest = PanelService(one.service, one.listeners, is_running=False)
         assert kept(off, at_rest) == ()
     assert named(services(off, ())) == {"cpanel": [2087]}
 
@@ -113,7 +115,7 @@ def test_a_protocol_of_dovecot_that_is_switched_off_is_left_out_and_the_other_st
 
 
 def test_a_switch_is_of_the_panels_service_and_of_nobody_elses() -> None:
-    postfix = Laid("postfix", (Listener("smtp", 25),), is_running=False)
+    postfix = PanelService("postfix", (Listener("smtp", 25),), is_running=False)
     assert kept(at(there=SWITCHES), postfix) == postfix.listeners
 
 
@@ -133,12 +135,12 @@ def test_what_should_run_and_is_not_found_is_expected_at_its_ports_with_its_file
 
 
 def test_either_ftp_server_is_the_panels() -> None:
-    proftpd = Laid("proftpd", (Listener("ftp", 21),), is_running=True)
+    proftpd = PanelService("proftpd", (Listener("ftp", 21),), is_running=True)
     assert named(services(at(2087), (EXIM, DOVECOT, proftpd))) == {"cpanel": [2087]}
 
 
 def test_nothing_is_expected_at_the_port_of_another_service() -> None:
-    postfix = Laid("postfix", (Listener("smtp", 25),), is_running=True)
+    postfix = PanelService("postfix", (Listener("smtp", 25),), is_running=True)
     assert named(services(at(2087, 25), (DOVECOT, FTP, postfix)))["exim"] == [465, 587]
 
 

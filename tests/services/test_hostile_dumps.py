@@ -7,7 +7,7 @@ from typing import Final
 
 import pytest
 
-from audit.services import SERVICES, Dump, Section, Service
+from audit.services import SERVICES, ConfigDump, Section, Service
 from tests.services.test_mail import DOVECOT, DOVECOT_24, EXIM, POSTFIX
 from tests.services.test_nginx import MAIN, SITES
 from tests.services.test_web_and_ftp import APACHE, PROFTPD
@@ -30,6 +30,6 @@ SAMPLES: Final = {
 def test_a_number_that_is_none_stops_no_reader(row: Service, number: str) -> None:
     for name, text in SAMPLES[row.name].items():
         garbled = SAMPLES[row.name] | {name: re.sub(r"(?<![\w.])[0-9]+(?![\w.])", number, text)}
-        dump = Dump({key: Section(one) for key, one in garbled.items()})
+        dump = ConfigDump({key: Section(one) for key, one in garbled.items()})
         assert all(isinstance(one.port, int) for one in row.read(dump))
         assert all(isinstance(one.port, int) for one in row.websites(dump))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from audit.services import postfix
-from audit.services.model import Dump, Section
+from audit.services.model import ConfigDump, Section
 
 MASTER = "smtp inet n - y - - smtpd\n"
 
@@ -11,7 +11,7 @@ MASTER = "smtp inet n - y - - smtpd\n"
 def read(main: str, **sections: str) -> list[tuple[tuple[str, ...], list[tuple[str, str]], tuple[str, ...]]]:
     """Return names, files and what was left unread of each listener."""
     texts = {"main": main, "master": MASTER, **{name.replace("__", ":"): text for name, text in sections.items()}}
-    found = postfix.read(Dump({name: Section(text) for name, text in texts.items()}))
+    found = postfix.read(ConfigDump({name: Section(text) for name, text in texts.items()}))
     return [(one.names, [(file.kind, file.path) for file in one.files], one.unread) for one in found]
 
 
@@ -22,7 +22,7 @@ def test_a_key_in_a_file_of_its_own_belongs_to_the_certificates_after_it() -> No
 
 
 def test_each_concrete_name_of_a_table_is_a_listener_with_its_files() -> None:
-    table = Dump(
+    table = ConfigDump(
         {
             "main": Section("tls_server_sni_maps = hash:/etc/postfix/sni"),
             "master": Section(MASTER),
@@ -47,6 +47,6 @@ def test_a_table_without_a_text_is_said_not_to_be_looked_into() -> None:
 def test_a_table_that_the_host_refuses_to_read_is_said_with_the_reason() -> None:
     refused = Section("/home/eve belongs to uid 1001", 1)
     main = Section("tls_server_sni_maps = hash:/home/eve/sni")
-    (listener,) = postfix.read(Dump({"main": main, "master": Section(MASTER), "sni:hash:/home/eve/sni": refused}))
+    (listener,) = postfix.read(ConfigDump({"main": main, "master": Section(MASTER), "sni:hash:/home/eve/sni": refused}))
     why = "which is not read: /home/eve belongs to uid 1001"
     assert listener.unread == (f"postfix looks certificates up by name in hash:/home/eve/sni, {why}",)

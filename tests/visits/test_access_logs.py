@@ -16,10 +16,10 @@ import pytest
 from audit.observation import HostView
 from audit.observation.website import Website
 from remediate.access_logs.collect import look_for_visits, read_visits
-from remediate.access_logs.parser import Noted
-from remediate.hosts.command import Done
+from remediate.access_logs.parser import LogScan
+from remediate.hosts.command import CommandResult
 from remediate.hosts.websites import logs_on, no_logs
-from remediate.hosts.workdir import Premises
+from remediate.hosts.workdir import HostWorkdir
 from tests.installers.hands import run
 
 FILE: Final = "0A" * 16 + ".txt"
@@ -50,9 +50,9 @@ class Logs:
         """Let a file be that old."""
         os.utime(path, (time.time() - age_s,) * 2)
 
-    def look(self, *logs: str) -> Noted:
+    def look(self, *logs: str) -> LogScan:
         """Look into logs."""
-        premises = Premises("web1", "c", "a test", str(self.folder / "root"))
+        premises = HostWorkdir("web1", "c", "a test", str(self.folder / "root"))
         command = look_for_visits(premises, FILE, logs)
         assert not command.changes
         return read_visits(run(command), FILE)
@@ -67,7 +67,7 @@ def logs(tmp_path: Path) -> Logs:
     return Logs(tmp_path)
 
 
-def addresses(noted: Noted) -> list[str]:
+def addresses(noted: LogScan) -> list[str]:
     return [visit.address for visit in noted.visits]
 
 
@@ -166,7 +166,7 @@ def test_the_logs_of_a_panel_are_looked_for_where_they_are_documented() -> None:
 
 @pytest.mark.parametrize(
     ("done", "said"),
-    [(Done(None, "", "the login ended"), "the login ended"), (Done(1, ""), "it takes too long")],
+    [(CommandResult(None, "", "the login ended"), "the login ended"), (CommandResult(1, ""), "it takes too long")],
 )
-def test_a_host_that_does_not_answer_is_a_clause(done: Done, said: str) -> None:
-    assert read_visits(done, FILE) == Noted(faults=(f"the access log could not be looked at: {said}",))
+def test_a_host_that_does_not_answer_is_a_clause(done: CommandResult, said: str) -> None:
+    assert read_visits(done, FILE) == LogScan(faults=(f"the access log could not be looked at: {said}",))

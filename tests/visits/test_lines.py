@@ -8,14 +8,14 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from remediate.access_logs.parser import ANY, Unreadable, Visit, only, read_line
+from remediate.access_logs.parser import ANY, LoggedRequest, Unreadable, only, read_line
 
 FILE = "4221C402112E4831C72C2E004614C47C.txt"
 OTHER = "4F571E4CB76F46E37B8118CEA1DB42BA.txt"
 PATH = f"/.well-known/pki-validation/{FILE}"
 TIME = "23/Nov/2026:10:03:04 +0000"
 AT = datetime(2026, 11, 23, 10, 3, 4, tzinfo=UTC)
-CA = Visit("199.66.201.132", AT, 200, "SECTIGO DCV")
+CA = LoggedRequest("199.66.201.132", AT, 200, "SECTIGO DCV")
 SEED = (
     (
         (
@@ -23,7 +23,7 @@ SEED = (
             '"-" "Cpanel-HTTP-Client/1.0"'
         ),
         FILE,
-        Visit("192.0.2.0", datetime(2016, 6, 16, 21, 16, 16, tzinfo=UTC), 200, "Cpanel-HTTP-Client/1.0"),
+        LoggedRequest("192.0.2.0", datetime(2016, 6, 16, 21, 16, 16, tzinfo=UTC), 200, "Cpanel-HTTP-Client/1.0"),
     ),
     (
         (
@@ -31,13 +31,13 @@ SEED = (
             '53  "-" "SECTIGO DCV"'
         ),
         OTHER,
-        Visit("199.66.201.132", datetime(2016, 6, 16, 16, 18, 46, tzinfo=UTC), 200, "SECTIGO DCV"),
+        LoggedRequest("199.66.201.132", datetime(2016, 6, 16, 16, 18, 46, tzinfo=UTC), 200, "SECTIGO DCV"),
     ),
 )
 
 
 @pytest.mark.parametrize(("line", "file", "visit"), SEED, ids=["panel", "sectigo"])
-def test_the_panels_own_two_samples_are_read(line: str, file: str, visit: Visit) -> None:
+def test_the_panels_own_two_samples_are_read(line: str, file: str, visit: LoggedRequest) -> None:
     assert read_line(line, only(file)) == visit
 
 
@@ -97,9 +97,11 @@ def test_whatever_the_format_the_visit_is_the_same(line: str) -> None:
 
 
 def test_without_an_agent_or_a_status_the_rest_is_read() -> None:
-    assert read_line(f"199.66.201.132 - - [{TIME}] {GET} 200 97", only(FILE)) == Visit(CA.address, AT, 200)
-    assert read_line(f"199.66.201.132 - - [{TIME}] {GET} - 97", only(FILE)) == Visit(CA.address, AT)
-    assert read_line(f'199.66.201.132 - - [{TIME}] {GET} 404 9 "-" "-"', only(FILE)) == Visit(CA.address, AT, 404)
+    assert read_line(f"199.66.201.132 - - [{TIME}] {GET} 200 97", only(FILE)) == LoggedRequest(CA.address, AT, 200)
+    assert read_line(f"199.66.201.132 - - [{TIME}] {GET} - 97", only(FILE)) == LoggedRequest(CA.address, AT)
+    assert read_line(f'199.66.201.132 - - [{TIME}] {GET} 404 9 "-" "-"', only(FILE)) == LoggedRequest(
+        CA.address, AT, 404
+    )
 
 
 @pytest.mark.parametrize(
@@ -114,7 +116,7 @@ def test_without_an_agent_or_a_status_the_rest_is_read() -> None:
 )
 def test_addresses_of_ipv6_and_names_that_were_looked_up_are_read(text: str, address: str) -> None:
     visit = read_line(f'{text} - - [{TIME}] {GET} 200 97 "-" "SECTIGO DCV"', only(FILE))
-    assert visit == Visit(address, AT, 200, "SECTIGO DCV")
+    assert visit == LoggedRequest(address, AT, 200, "SECTIGO DCV")
 
 
 def test_a_name_of_a_visitor_that_is_no_name_is_unreadable() -> None:
@@ -128,14 +130,14 @@ def test_a_time_without_a_zone_is_of_the_hosts_and_one_that_is_none_is_not_known
     assert read_line(line, only(FILE), zone) == CA
     for written in ("31/Feb/2026:10:03:04 +0000", "23/Nov/0000:10:03:04 +0000", "23/Nix/2026:10:03:04 +0000", "soon"):
         visit = read_line(f"199.66.201.132 - - [{written}] {GET} 200 97", only(FILE))
-        assert visit == Visit(CA.address, None, 200), written
+        assert visit == LoggedRequest(CA.address, None, 200), written
 
 
 def test_a_proxy_on_the_hosts_own_network_is_believed_and_no_other() -> None:
     near = read_line(f'127.0.0.1 - - [{TIME}] {GET} 200 97 "-" "SECTIGO DCV" "199.66.201.132, 10.0.0.1"', only(FILE))
-    assert near == Visit("199.66.201.132", AT, 200, "SECTIGO DCV", through="127.0.0.1")
+    assert near == LoggedRequest("199.66.201.132", AT, 200, "SECTIGO DCV", through="127.0.0.1")
     far = read_line(f'8.8.8.8 - - [{TIME}] {GET} 200 97 "-" "SECTIGO DCV" "199.66.201.132"', only(FILE))
-    assert far == Visit("8.8.8.8", AT, 200, "SECTIGO DCV")
+    assert far == LoggedRequest("8.8.8.8", AT, 200, "SECTIGO DCV")
 
 
 @pytest.mark.parametrize(

@@ -7,17 +7,17 @@ from datetime import UTC, datetime
 import pytest
 
 from audit.firewall.exposure import TODAY_SAYS
-from remediate.access_logs.clients import visitor_lines, who
-from remediate.access_logs.parser import Noted, Visit
+from remediate.access_logs.clients import classify_client, visitor_lines
+from remediate.access_logs.parser import LoggedRequest, LogScan
 
 AT = datetime(2026, 11, 23, 10, 3, 4, tzinfo=UTC)
 LOG = "/var/log/apache2/access.log"
-SECTIGO = Visit("199.66.201.132", AT, 200, "SECTIGO DCV")
-OURS = Visit("198.51.100.1", AT, 200, "sslaudit (self-test) SECTIGO DCV")
+SECTIGO = LoggedRequest("199.66.201.132", AT, 200, "SECTIGO DCV")
+OURS = LoggedRequest("198.51.100.1", AT, 200, "sslaudit (self-test) SECTIGO DCV")
 
 
-def told(*visits: Visit, is_ordered: bool = True) -> tuple[str, ...]:
-    return visitor_lines(Noted(visits, logs=(LOG,)), is_ordered=is_ordered)
+def told(*visits: LoggedRequest, is_ordered: bool = True) -> tuple[str, ...]:
+    return visitor_lines(LogScan(visits, logs=(LOG,)), is_ordered=is_ordered)
 
 
 @pytest.mark.parametrize(
@@ -36,11 +36,11 @@ def told(*visits: Visit, is_ordered: bool = True) -> tuple[str, ...]:
     ],
 )
 def test_who_came_is_told_by_the_user_agent_in_any_case(agent: str, whose: str) -> None:
-    assert who(Visit("192.0.2.1", AT, 200, agent)) == whose
+    assert classify_client(LoggedRequest("192.0.2.1", AT, 200, agent)) == whose
 
 
 def test_address_time_agent_and_status_of_each_visitor_are_told() -> None:
-    panel = Visit("192.0.2.1", AT, 200, "Cpanel-HTTP-Client/1.0")
+    panel = LoggedRequest("192.0.2.1", AT, 200, "Cpanel-HTTP-Client/1.0")
     assert told(panel, OURS, SECTIGO) == (
         "fetched by the CA: 199.66.201.132 at 2026-11-23 10:03:04 UTC, SECTIGO DCV, 200",
         "fetched by the panel's own client: 192.0.2.1 at 2026-11-23 10:03:04 UTC, Cpanel-HTTP-Client/1.0, 200",
@@ -50,7 +50,7 @@ def test_address_time_agent_and_status_of_each_visitor_are_told() -> None:
 
 
 def test_several_addresses_are_counted_and_each_is_told_once() -> None:
-    others = [Visit(f"203.0.113.{number}", AT, 200, "Sectigo DCV") for number in range(5)]
+    others = [LoggedRequest(f"203.0.113.{number}", AT, 200, "Sectigo DCV") for number in range(5)]
     first, listed, unlisted = told(SECTIGO, SECTIGO, *others)
     assert first.startswith(
         "fetched by 6 addresses of the CA: 199.66.201.132 at 2026-11-23 10:03:04 UTC, SECTIGO DCV, 200, 2 times; 203.0"
@@ -62,11 +62,11 @@ def test_several_addresses_are_counted_and_each_is_told_once() -> None:
 
 
 def test_a_ca_that_was_not_served_and_one_that_did_not_come_are_told_apart() -> None:
-    denied = Visit("203.0.113.7", AT, 403, "Sectigo DCV")
+    denied = LoggedRequest("203.0.113.7", AT, 403, "Sectigo DCV")
     assert told(denied)[0].startswith("asked for, and not served: by the CA: 203.0.113.7 at ")
     assert told() == (f"the CA has not come for the file, says {LOG}",)
     assert told(OURS)[0] == f"the CA has not come for the file, says {LOG}"
-    assert visitor_lines(Noted(logs=(LOG, f"{LOG}.1", f"{LOG}.2.gz"))) == (
+    assert visitor_lines(LogScan(logs=(LOG, f"{LOG}.1", f"{LOG}.2.gz"))) == (
         f"the CA has not come for the file, says {LOG} and 2 more",
     )
 
@@ -78,17 +78,17 @@ def test_before_an_order_what_counts_is_whether_anything_got_through() -> None:
 
 
 def test_what_could_not_be_read_is_told_and_where_nothing_was_nothing_is_said_of_the_ca() -> None:
-    noted = Noted(
+    noted = LogScan(
         (SECTIGO,), 3, (LOG,), (f"{LOG}.1 may not be read by www", "it goes to syslog:user, which is no file")
     )
     assert visitor_lines(noted)[-2:] == (
         "3 lines of the access log name the file and could not be read",
         f"access log: {LOG}.1 may not be read by www; it goes to syslog:user, which is no file",
     )
-    assert visitor_lines(Noted(faults=("/l is not there",))) == ("access log: /l is not there",)
-    assert visitor_lines(Noted()) == ()
+    assert visitor_lines(LogScan(faults=("/l is not there",))) == ("access log: /l is not there",)
+    assert visitor_lines(LogScan()) == ()
 
 
 def test_what_is_not_known_of_a_visit_is_said() -> None:
-    assert str(Visit("192.0.2.1")) == "192.0.2.1 at a time that is not known, no user agent, no status"
-    assert str(Visit("192.0.2.1", AT, 200, "x", "127.0.0.1")).startswith("192.0.2.1 through 127.0.0.1 at 2026-")
+    assert str(LoggedRequest("192.0.2.1")) == "192.0.2.1 at a time that is not known, no user agent, no status"
+    assert str(LoggedRequest("192.0.2.1", AT, 200, "x", "127.0.0.1")).startswith("192.0.2.1 through 127.0.0.1 at 2026-")

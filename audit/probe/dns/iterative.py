@@ -17,7 +17,7 @@ import dns.rdatatype
 import dns.rrset
 
 from audit.analysis.addresses import is_link_local
-from audit.probe.dns.query import Answer, AnswerKind, Door, Question, ask
+from audit.probe.dns.query import AnswerKind, DnsQuery, DnsResponse, Nameserver, send_query
 from audit.probe.dns.root_servers import RootServer
 from audit.probe.tcp import Stopped
 
@@ -59,7 +59,7 @@ class TraceLimits:
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class ResolutionStep:
     """One question to one server and its answer. Names end in a dot; `records` as a zone file has them."""
 
     zone: str
@@ -85,7 +85,7 @@ class TraceFailure:
     detail: str
 
 
-class _Ended(Exception):
+class _ResolutionFailed(Exception):
     """There is no way on: the failure says why."""
 
     def __init__(self, kind: TraceFault, detail: str) -> None:
@@ -109,12 +109,12 @@ class _Zone:
         return sorted(left, key=lambda server: (server[1] in self.failed, ":" in server[1]))
 
 
-class Descent:
+class IterativeResolver:
     """The state of one trace: what was asked, which zones and aliases are known by now, and the time left."""
 
     def __init__(self, hints: tuple[RootServer, ...], limits: TraceLimits, halt: threading.Event) -> None:
         """Begin at the servers of the hints; the time of the whole runs from here. Ends with Stopped after `halt`."""
-        self.steps: list[Step] = []
+        self.steps: list[ResolutionStep] = []
         self._limits = limits
         self._halt = halt
         self._until = time.monotonic() + limits.timeout_s
@@ -132,7 +132,7 @@ class Descent:
         for rdtype in _TYPES:
             try:
                 found += self._look_up(name, rdtype)
-            except _Ended as ended:
+            except _ResolutionFailed as ended:
                 failures.append(ended.failure)
         if not found and not failures:
             failures.append(TraceFailure("no-address", f"{name} has neither A nor AAAA, says {self._last_asked}"))
@@ -150,7 +150,9 @@ class Descent:
         seen: list[dns.name.Name] = []
         while name not in seen:
             if len(seen) > self._limits.max_aliases:
-                raise _Ended("too-long", f"{seen[0]} has more than {self._limits.max_aliases} aliases in a row")
+                raise _ResolutionFailed(
+                    "too-long", f"{seen[0]} has more than {self._limits.max_aliases} aliases in a row"
+                )
             seen.append(name)
             if name not in self._aliases:
                 answer = self._descend(name, rdtype)
@@ -158,9 +160,9 @@ class Descent:
                     return [record.address for record in answer.records or ()]
                 self._aliases[name] = next(iter(answer.records or ())).target
             name = self._aliases[name]
-        raise _Ended("loop", f"the aliases of {seen[0]} lead back to {name}")
+        raise _ResolutionFailed("loop", f"the aliases of {seen[0]} lead back to {name}")
 
-    def _descend(self, name: dns.name.Name, rdtype: dns.rdatatype.RdataType) -> Answer:
+    def _descend(self, name: dns.name.Name, rdtype: dns.rdatatype.RdataType) -> DnsResponse:
         """Follow referrals from the closest zone known to the one that has the name; raises _Ended."""
         zone = self._closest_zone(name)
         while name not in self._missing:
@@ -171,7 +173,7 @@ class Descent:
                 return answer
             else:
                 zone = self._zones[answer.records.name] = _delegated(answer.records, answer.glue)
-        raise _Ended("nxdomain", f"{name} does not exist, says {self._missing[name]}")
+        raise _ResolutionFailed("nxdomain", f"{name} does not exist, says {self._missing[name]}")
 
     @property
     def _last_asked(self) -> str:
@@ -183,7 +185,7 @@ class Descent:
             name = name.parent()
         return self._zones[name]
 
-    def _ask_zone(self, zone: _Zone, name: dns.name.Name, rdtype: dns.rdatatype.RdataType) -> Answer:
+    def _ask_zone(self, zone: _Zone, name: dns.name.Name, rdtype: dns.rdatatype.RdataType) -> DnsResponse:
         """Return the first answer that one of the zone's servers gives; raises _Ended where none does."""
         faults = list(zone.unfound)
         for server, address in self._servers(zone, faults):
@@ -191,7 +193,7 @@ class Descent:
                 zone.failed[address] = "unreachable"
                 faults.append(TraceFailure("lame", f"{server} ({address}): a link-local address is not asked"))
                 continue
-            answer = self._ask(Question(zone.name, name, rdtype), server, address)
+            answer = self._ask(DnsQuery(zone.name, name, rdtype), server, address)
             if answer.kind not in _OF_ANSWER:
                 return answer
             zone.failed[address] = answer.kind
@@ -221,7 +223,7 @@ class Descent:
         addresses: list[str] = []
         try:
             addresses = self._addresses_of_server(server)
-        except _Ended as ended:
+        except _ResolutionFailed as ended:
             kind = _OF_SERVER_NAME.get(ended.failure.kind, ended.failure.kind)
             faults.append(TraceFailure(kind, f"{server} has no address that could be found ({ended.failure.kind})"))
             if kind == "loop":
@@ -234,34 +236,36 @@ class Descent:
         if self._halt.is_set():
             raise Stopped
         if time.monotonic() >= self._until:
-            raise _Ended("timeout", f"not at the end after {self._limits.timeout_s:g} s")
+            raise _ResolutionFailed("timeout", f"not at the end after {self._limits.timeout_s:g} s")
         if max(len(self.steps), self._sought) >= self._limits.max_queries:
-            raise _Ended("too-long", f"not at the end after {self._limits.max_queries} questions")
+            raise _ResolutionFailed("too-long", f"not at the end after {self._limits.max_queries} questions")
 
     def _addresses_of_server(self, server: dns.name.Name) -> list[str]:
         self._check_limits()
         self._sought += 1  # where servers are named by one another in circles, there are searches without a question
         if server in self._seeking:
-            raise _Ended("loop", f"the address of {server} is known only to itself")
+            raise _ResolutionFailed("loop", f"the address of {server} is known only to itself")
         if len(self._seeking) >= self._limits.max_depth:
-            raise _Ended("too-long", f"more than {self._limits.max_depth} servers to be found through one another")
+            raise _ResolutionFailed(
+                "too-long", f"more than {self._limits.max_depth} servers to be found through one another"
+            )
         self._seeking.append(server)
         try:
             found = self._look_up(server, dns.rdatatype.A) or self._look_up(server, dns.rdatatype.AAAA)
         finally:
             self._seeking.pop()
         if not found:
-            raise _Ended("no-address", f"{server} has neither A nor AAAA")
+            raise _ResolutionFailed("no-address", f"{server} has neither A nor AAAA")
         return found
 
-    def _ask(self, question: Question, server: str, address: str) -> Answer:
+    def _ask(self, question: DnsQuery, server: str, address: str) -> DnsResponse:
         """Ask one server and note the step; raises _Ended where a limit of the whole is reached."""
         self._check_limits()
         began = time.monotonic()
         until = min(self._until, began + self._limits.query_s)
-        answer = ask(question, Door(address, self._limits.port, until, self._limits.max_bytes))
+        answer = send_query(question, Nameserver(address, self._limits.port, until, self._limits.max_bytes))
         self.steps.append(
-            Step(
+            ResolutionStep(
                 zone=question.zone.to_text(),
                 server=server,
                 address=address,
@@ -280,11 +284,11 @@ class Descent:
         return answer
 
 
-def _no_server(zone: _Zone, faults: Collection[TraceFailure]) -> _Ended:
+def _no_server(zone: _Zone, faults: Collection[TraceFailure]) -> _ResolutionFailed:
     kinds = {fault.kind for fault in faults}
     worst: TraceFault = next((kind for kind in _WORST_FIRST if kind in kinds), "lame")
     told = list(dict.fromkeys(fault.detail for fault in faults))[:_TOLD] or ["none has an address"]
-    return _Ended(worst, f"no server of {zone.name} answers: {'; '.join(told)}")
+    return _ResolutionFailed(worst, f"no server of {zone.name} answers: {'; '.join(told)}")
 
 
 def _delegated(referral: dns.rrset.RRset, glue: Collection[dns.rrset.RRset]) -> _Zone:

@@ -42,7 +42,7 @@ _OURS: Final = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)  # this
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class DnsQuery:
     """What is asked of a server of `zone`."""
 
     zone: dns.name.Name
@@ -51,7 +51,7 @@ class Question:
 
 
 @dataclass(frozen=True, slots=True)
-class Door:
+class Nameserver:
     """A server's address and port, and until when (monotonic seconds) and how much may come from there."""
 
     address: str
@@ -61,7 +61,7 @@ class Door:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class DnsResponse:
     """What a server answered. `records` are those that count: NS of a referral, a CNAME, or addresses."""
 
     kind: AnswerKind
@@ -83,7 +83,7 @@ class _Broken(Exception):
     """What came is no answer to the question."""
 
 
-def ask(question: Question, door: Door) -> Answer:
+def send_query(question: DnsQuery, door: Nameserver) -> DnsResponse:
     """Ask a server, by TCP too where its answer does not fit into a datagram; never later than its deadline."""
     answer = _ask_once(question, door, dns.message.make_query(question.name, question.rdtype, payload=_PAYLOAD))
     if answer.rcode in _KNOWS_NO_EDNS:
@@ -91,7 +91,7 @@ def ask(question: Question, door: Door) -> Answer:
     return answer
 
 
-def _ask_once(question: Question, door: Door, query: dns.message.Message) -> Answer:
+def _ask_once(question: DnsQuery, door: Nameserver, query: dns.message.Message) -> DnsResponse:
     query.flags &= ~dns.flags.RD  # only what the server itself knows
     over_tcp = False
     try:
@@ -99,17 +99,17 @@ def _ask_once(question: Question, door: Door, query: dns.message.Message) -> Ans
         if over_tcp := heard is None:
             heard = _by_stream(query, door)
     except _Broken as error:
-        return Answer("broken", str(error), over_tcp=over_tcp)
+        return DnsResponse("broken", str(error), over_tcp=over_tcp)
     except TimeoutError:
-        return Answer("silent", "no answer in time", over_tcp=over_tcp)
+        return DnsResponse("silent", "no answer in time", over_tcp=over_tcp)
     except OSError as error:
         if error.errno in _OURS:
             raise
-        return Answer("unreachable", (error.strerror or str(error)).lower(), over_tcp=over_tcp)
+        return DnsResponse("unreachable", (error.strerror or str(error)).lower(), over_tcp=over_tcp)
     return replace(_sort(question, heard.response), octets=heard.octets, over_tcp=over_tcp)
 
 
-def _by_datagram(query: dns.message.Message, door: Door) -> _Heard | None:
+def _by_datagram(query: dns.message.Message, door: Nameserver) -> _Heard | None:
     """Return the first datagram that answers, None where it was cut off; whatever else comes is passed over."""
     broken = None
     with _connected(socket.SOCK_DGRAM, door) as connection:
@@ -126,7 +126,7 @@ def _by_datagram(query: dns.message.Message, door: Door) -> _Heard | None:
     raise broken or TimeoutError
 
 
-def _by_stream(query: dns.message.Message, door: Door) -> _Heard:
+def _by_stream(query: dns.message.Message, door: Nameserver) -> _Heard:
     with _connected(socket.SOCK_STREAM, door) as connection:
         wire = query.to_wire()
         connection.settimeout(_left(door.until))
@@ -137,7 +137,7 @@ def _by_stream(query: dns.message.Message, door: Door) -> _Heard:
         return _read(query, _receive(connection, octets, door.until), door)
 
 
-def _connected(kind: socket.SocketKind, door: Door) -> socket.socket:
+def _connected(kind: socket.SocketKind, door: Nameserver) -> socket.socket:
     """Return a socket that takes datagrams from that address and port only, and is told where nobody listens."""
     connection = socket.socket(socket.AF_INET6 if ":" in door.address else socket.AF_INET, kind)
     try:
@@ -177,7 +177,7 @@ def _is_cut_off(query: dns.message.Message, wire: bytes) -> bool:
     return is_answer and bool(_header_flags(wire) & dns.flags.TC)
 
 
-def _read(query: dns.message.Message, wire: bytes, door: Door) -> _Heard:
+def _read(query: dns.message.Message, wire: bytes, door: Nameserver) -> _Heard:
     if len(wire) > door.max_bytes:
         raise _Broken(f"an answer of {len(wire)} octets, more than {door.max_bytes}")
     try:
@@ -189,15 +189,15 @@ def _read(query: dns.message.Message, wire: bytes, door: Door) -> _Heard:
     return _Heard(response, len(wire))
 
 
-def _sort(question: Question, response: dns.message.Message) -> Answer:
+def _sort(question: DnsQuery, response: dns.message.Message) -> DnsResponse:
     """Return what a response is to the question, with what is wrong with it where something is."""
     rcode = dns.rcode.to_text(response.rcode())
     if fault := _fault(response):
-        return Answer(*fault, rcode)
+        return DnsResponse(*fault, rcode)
     if records := _at(response.answer, question.name, question.rdtype):
-        return Answer("addresses", "", rcode, records)
+        return DnsResponse("addresses", "", rcode, records)
     if records := _at(response.answer, question.name, dns.rdatatype.CNAME):
-        return Answer("alias", "", rcode, records)
+        return DnsResponse("alias", "", rcode, records)
     return replace(_sort_without_records(question, response), rcode=rcode)
 
 
@@ -212,13 +212,13 @@ def _fault(response: dns.message.Message) -> tuple[AnswerKind, str] | None:
     return None
 
 
-def _sort_without_records(question: Question, response: dns.message.Message) -> Answer:
+def _sort_without_records(question: DnsQuery, response: dns.message.Message) -> DnsResponse:
     has_soa = _has_own_soa(question, response)
     if response.rcode() == dns.rcode.NOERROR and not has_soa and (referral := _referral(question, response)):
-        return Answer("referral", records=referral, glue=tuple(_glue(question.zone, referral, response)))
+        return DnsResponse("referral", records=referral, glue=tuple(_glue(question.zone, referral, response)))
     if not has_soa and not response.flags & dns.flags.AA:
-        return Answer("lame", "it is not authoritative and refers to no zone further down")
-    return Answer("nxdomain" if response.rcode() == dns.rcode.NXDOMAIN else "no-data")
+        return DnsResponse("lame", "it is not authoritative and refers to no zone further down")
+    return DnsResponse("nxdomain" if response.rcode() == dns.rcode.NXDOMAIN else "no-data")
 
 
 def _at(section: list[dns.rrset.RRset], name: dns.name.Name, rdtype: dns.rdatatype.RdataType) -> dns.rrset.RRset | None:
@@ -226,7 +226,7 @@ def _at(section: list[dns.rrset.RRset], name: dns.name.Name, rdtype: dns.rdataty
     return next(found, None)
 
 
-def _referral(question: Question, response: dns.message.Message) -> dns.rrset.RRset | None:
+def _referral(question: DnsQuery, response: dns.message.Message) -> dns.rrset.RRset | None:
     """Return the NS records of a zone between the server's own and the name: every other way leads nowhere new."""
     for records in response.authority:
         if (
@@ -249,7 +249,7 @@ def _glue(zone: dns.name.Name, referral: dns.rrset.RRset, response: dns.message.
             yield records
 
 
-def _has_own_soa(question: Question, response: dns.message.Message) -> bool:
+def _has_own_soa(question: DnsQuery, response: dns.message.Message) -> bool:
     """Tell whether a negative answer carries the SOA of a zone that the server serves (RFC 2308 2.1, 2.2)."""
     return any(
         records.rdtype == dns.rdatatype.SOA

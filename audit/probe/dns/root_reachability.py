@@ -16,7 +16,7 @@ import dns.name
 import dns.rdatatype
 
 from audit.probe.dns.iterative import TraceLimits
-from audit.probe.dns.query import Answer, Door, Question, ask
+from audit.probe.dns.query import DnsQuery, DnsResponse, Nameserver, send_query
 from audit.probe.dns.root_servers import RootServer
 from audit.probe.tcp import Stopped
 
@@ -24,7 +24,7 @@ REACH_S: Final = 4.0
 """How long is waited for a first answer: one from the other side of the world takes a third of a second."""
 
 _NEXT_S: Final = 0.1  # between two servers: one that is near has answered by then, so that few are asked
-_QUESTION: Final = Question(dns.name.root, dns.name.root, dns.rdatatype.NS)
+_QUESTION: Final = DnsQuery(dns.name.root, dns.name.root, dns.rdatatype.NS)
 
 
 def why_unreached(
@@ -36,14 +36,14 @@ def why_unreached(
     """
     until = time.monotonic() + within_s
     addresses = sorted((address for server in hints for address in server.addresses), key=lambda one: ":" in one)
-    answers: queue.SimpleQueue[Answer] = queue.SimpleQueue()
+    answers: queue.SimpleQueue[DnsResponse] = queue.SimpleQueue()
     faults: list[str] = []
     begun = 0
     while len(faults) < len(addresses) and (left := until - time.monotonic()) > 0:
         if halt.is_set():
             raise Stopped
         if begun < len(addresses):
-            door = Door(addresses[begun], limits.port, until, limits.max_bytes)
+            door = Nameserver(addresses[begun], limits.port, until, limits.max_bytes)
             threading.Thread(target=_ask_into, args=(answers, door), daemon=True).start()
             begun += 1
         try:
@@ -56,11 +56,11 @@ def why_unreached(
     return _told(faults, len(addresses))
 
 
-def _ask_into(answers: queue.SimpleQueue[Answer], door: Door) -> None:
+def _ask_into(answers: queue.SimpleQueue[DnsResponse], door: Nameserver) -> None:
     try:
-        answers.put(ask(_QUESTION, door))
+        answers.put(send_query(_QUESTION, door))
     except OSError as error:  # sockets or memory are short: nothing can be asked either
-        answers.put(Answer("unreachable", str(error)))
+        answers.put(DnsResponse("unreachable", str(error)))
 
 
 def _told(faults: Sequence[str], every: int) -> str:

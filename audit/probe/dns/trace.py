@@ -15,12 +15,12 @@ from dataclasses import dataclass
 import dns.exception
 import dns.name
 
-from audit.probe.dns.iterative import Descent, Step, TraceFailure, TraceFault, TraceLimits
+from audit.probe.dns.iterative import IterativeResolver, ResolutionStep, TraceFailure, TraceFault, TraceLimits
 from audit.probe.dns.root_servers import ROOT_SERVERS, RootServer
 
 __all__ = [
     "Difference",
-    "Step",
+    "ResolutionStep",
     "Trace",
     "TraceFailure",
     "TraceFault",
@@ -39,7 +39,7 @@ class Trace:
     """
 
     name: str
-    steps: tuple[Step, ...] = ()
+    steps: tuple[ResolutionStep, ...] = ()
     aliases: tuple[str, ...] = ()  # what the CNAMEs lead to, one after the other
     addresses: tuple[str, ...] = ()  # every A and AAAA, IPv4 first, in the order of their numbers
     first_address: str | None = None  # the first A as answered: what a reader of `dig +trace` finds first
@@ -81,7 +81,7 @@ def trace(
         wanted = dns.name.from_text(name, idna_codec=dns.name.IDNA_2008_Practical)
     except (dns.exception.DNSException, UnicodeError) as error:
         return Trace(name, failures=(TraceFailure("nxdomain", f"{name!a} is no domain name: {error}"),))
-    descent = Descent(hints, limits or TraceLimits(), halt or threading.Event())
+    descent = IterativeResolver(hints, limits or TraceLimits(), halt or threading.Event())
     found, failures = descent.ask_for_all(wanted)
     return Trace(
         wanted.to_text(omit_final_dot=True),
@@ -112,7 +112,7 @@ def as_lines(traced: Trace) -> Iterator[str]:
     yield from (f";; {failure.kind}: {failure.detail}" for failure in traced.failures)
 
 
-def _how(step: Step) -> str:
+def _how(step: ResolutionStep) -> str:
     asked = f"{step.name} {step.rdtype}" + (f" to find {step.seeking}" if step.seeking else "")
     took = f"in {1000 * step.rtt_s:.0f} ms" + (" over TCP" if step.over_tcp else "")
     what = f"Received {step.octets} bytes" if step.rcode else f"No answer ({step.detail})"

@@ -12,12 +12,12 @@ from typing import Final
 
 from audit.services.apache import sites
 from audit.services.apache.syntax import names, place, read_configuration, speaks_tls
-from audit.services.block_syntax import Part
+from audit.services.block_syntax import Block
 from audit.services.config_files import absolute
-from audit.services.model import ANY, Dump, Listener, NamedFile, Service, pair
+from audit.services.model import ANY, ConfigDump, Listener, NamedFile, Service, pair
 
 
-def read(dump: Dump) -> tuple[Listener, ...]:
+def read(dump: ConfigDump) -> tuple[Listener, ...]:
     """Return the TLS listeners of an apache configuration: the virtual hosts with `SSLEngine on`."""
     configuration = read_configuration(dump)
     if configuration is None:
@@ -27,7 +27,7 @@ def read(dump: Dump) -> tuple[Listener, ...]:
     return tuple(replace(one, unread=(*one.unread, *configuration.unread)) for one in found)
 
 
-def _of_host(root: Part, part: Part, base: str) -> Iterator[Listener]:
+def _of_host(root: Block, part: Block, base: str) -> Iterator[Listener]:
     if not speaks_tls(part, root):
         return
     files = _files(part, base) or _files(root, base)
@@ -38,7 +38,7 @@ def _of_host(root: Part, part: Part, base: str) -> Iterator[Listener]:
         yield Listener("https", port, addresses, concrete, kept, odd)
 
 
-def _files(part: Part, base: str) -> tuple[NamedFile, ...]:
+def _files(part: Block, base: str) -> tuple[NamedFile, ...]:
     """Return the pairs of a host: the first key belongs to the first certificate, and one without holds its own."""
     certificates, keys, chains = (
         [absolute(base, arguments[0]) for arguments in part.values(name) if arguments and ":" not in arguments[0][:8]]
@@ -51,7 +51,7 @@ def _files(part: Part, base: str) -> tuple[NamedFile, ...]:
     return tuple(files)
 
 
-def _places(root: Part, part: Part) -> Iterator[tuple[int, tuple[str, ...]]]:
+def _places(root: Block, part: Block) -> Iterator[tuple[int, tuple[str, ...]]]:
     """Yield where a virtual host answers: at the `Listen` sockets that its own addresses and ports take in."""
     listens = [found for arguments in root.values("Listen") if arguments and (found := place(arguments[0]))]
     wanted = [found for argument in part.arguments if (found := place(argument))] or [(None, None)]

@@ -15,7 +15,7 @@ from typing import Final
 from audit.observation.website import Docroot
 from audit.services.apache.rewrite import Request, rewritten
 from audit.services.apache.syntax import Configuration
-from audit.services.block_syntax import Part
+from audit.services.block_syntax import Block
 from audit.services.challenge_path import SAMPLES, aliased, takes
 from audit.services.config_files import absolute
 
@@ -37,13 +37,13 @@ class _Unserved(Exception):
 class Host:
     """A virtual host, or the main server, at one port, and the path it is asked for."""
 
-    part: Part
+    part: Block
     configuration: Configuration
     port: int
     path: str = SAMPLES[0]
 
     @property
-    def parts(self) -> tuple[Part, ...]:
+    def parts(self) -> tuple[Block, ...]:
         """The blocks whose directives hold, the host's own first."""
         root = self.configuration.root
         return (self.part,) if self.part is root else (self.part, root)
@@ -52,13 +52,13 @@ class Host:
         """Yield the directives of these names, the host's own first."""
         yield from (one for part in self.parts for one in part.directives if one[0] in wanted)
 
-    def sections(self, *kinds: str) -> Iterator[Part]:
+    def sections(self, *kinds: str) -> Iterator[Block]:
         """Yield the sections of these kinds."""
         own = () if self.part is self.configuration.root else self.part.parts
         yield from (one for one in (*own, *self.configuration.sections) if one.kind in kinds)
 
 
-def hosts_in(part: Part, configuration: Configuration) -> list[Part]:
+def hosts_in(part: Block, configuration: Configuration) -> list[Block]:
     """Return the virtual hosts that a part is, or makes as the use of a macro."""
     made = [inner for macro in _macros(configuration, part) for inner in macro.parts]
     return [one for one in (part, *made) if one.kind == "virtualhost"]
@@ -104,12 +104,12 @@ def _require_known(host: Host) -> None:
         raise _Unserved(f"apache works out the folder from {_shown(name, arguments)} while it serves")
 
 
-def _places_of(part: Part) -> Iterator[str]:
+def _places_of(part: Block) -> Iterator[str]:
     """Yield the arguments of a virtual host that may be names: no addresses, and no words for all of them."""
     yield from (word for word in part.arguments if word.count(":") < 2 and not word.startswith(("_default_", "[")))
 
 
-def _macros(configuration: Configuration, use: Part) -> list[Part]:
+def _macros(configuration: Configuration, use: Block) -> list[Block]:
     if use.kind != "use" or not use.arguments:
         return []
     name = use.arguments[0].lower()
@@ -117,7 +117,7 @@ def _macros(configuration: Configuration, use: Part) -> list[Part]:
     return [one for one in macros if one.arguments[0].lower() == name]
 
 
-def _matters(part: Part) -> bool:
+def _matters(part: Block) -> bool:
     """Return whether anything in a section may lead a request elsewhere; a virtual host in it is one for itself."""
     inner = (one for one in part.parts if one.kind != "virtualhost")
     return any(_MATTERS.fullmatch(name) for name, _ in part.directives) or any(map(_matters, inner))
@@ -213,14 +213,14 @@ def _require_plain_folder(host: Host, docroot: Docroot) -> None:
             _require_plain(host, one, None if is_expression else "/".join(parts))
 
 
-def _subject(section: Part) -> tuple[bool, str]:
+def _subject(section: Block) -> tuple[bool, str]:
     """Return whether a section is for an expression, and what it is for."""
     is_expression = section.kind.endswith("match") or section.arguments[:1] == ("~",)
     words = section.arguments[1:] if section.arguments[:1] == ("~",) else section.arguments
     return is_expression, words[0] if words else ""
 
 
-def _require_plain(host: Host, section: Part, below: str | None) -> None:
+def _require_plain(host: Host, section: Block, below: str | None) -> None:
     """Raise where a section leads elsewhere; its rules see the path `below` its folder, and there is the file."""
     _require_not_sent_away(host, (one for one in section.directives if one[0] in _REDIRECTS), in_section=True)
     for name, arguments in section.directives:

@@ -12,7 +12,7 @@ from pathlib import PurePosixPath
 from typing import Final
 
 from audit.services.apache.syntax import Configuration
-from audit.services.block_syntax import Part
+from audit.services.block_syntax import Block
 from audit.services.config_files import absolute
 
 _OWN: Final = ("CustomLog", "TransferLog")
@@ -21,7 +21,7 @@ _ROTATING: Final = ("rotatelogs", "rotatelogs2", "cronolog")
 _WITH_A_WORD: Final = ("-L", "-n", "-p", "-S", "-P", "-H")  # options of theirs whose value is the next word
 
 
-def logs_of(parts: list[Part], configuration: Configuration) -> tuple[str, ...]:
+def logs_of(parts: list[Block], configuration: Configuration) -> tuple[str, ...]:
     """Return the files that requests to a host are noted in, `*` for what its name takes from the time.
 
     `parts` are the host's blocks, none for the main server's alone: its logs count where a host names none. What is no
@@ -33,7 +33,7 @@ def logs_of(parts: list[Part], configuration: Configuration) -> tuple[str, ...]:
     return tuple(dict.fromkeys(_place(word, configuration.base) for word in words))
 
 
-def _named(part: Part, *names: str) -> Iterator[str]:
+def _named(part: Block, *names: str) -> Iterator[str]:
     yield from (arguments[0] for name in names for arguments in part.values(name) if arguments)
 
 

@@ -12,16 +12,16 @@ from audit.observation.website import Website
 from audit.services.apache.docroot import Host, folder_of, hosts_in
 from audit.services.apache.logs import logs_of
 from audit.services.apache.syntax import Configuration, names, place, read_configuration, speaks_tls
-from audit.services.block_syntax import Part
+from audit.services.block_syntax import Block
 from audit.services.config_files import to_port
-from audit.services.model import ANY, ANY_IPV4, ANY_IPV6, Dump
+from audit.services.model import ANY, ANY_IPV4, ANY_IPV6, ConfigDump
 
 Places = Mapping[int, Sequence[tuple[str | None, int | None]]]
 """Where each part is bound, by its identity: None is every address, and every port."""
 _ANYWHERE: Final = "?"  # an address that is not known
 
 
-def read(dump: Dump) -> tuple[Website, ...]:
+def read(dump: ConfigDump) -> tuple[Website, ...]:
     """Return the websites of an apache configuration."""
     configuration = read_configuration(dump)
     return tuple(_websites(configuration)) if configuration else ()
@@ -63,7 +63,7 @@ def _at_port(configuration: Configuration, port: int, bound: list[str]) -> Itera
                 yield _website(Host(part, configuration, port), tuple(addresses), is_default=is_default)
 
 
-def _places(part: Part, configuration: Configuration, port: int) -> Iterator[tuple[str | None, int | None]]:
+def _places(part: Block, configuration: Configuration, port: int) -> Iterator[tuple[str | None, int | None]]:
     """Yield where a virtual host is bound at a port, or at all of them; what is bound to a name may be anywhere."""
     for word in (word for one in hosts_in(part, configuration) for word in one.arguments):
         written = word.rpartition(":")[2]
@@ -72,7 +72,7 @@ def _places(part: Part, configuration: Configuration, port: int) -> Iterator[tup
             yield None if address == ANY_IPV6 else address, number
 
 
-def _chain(hosts: Sequence[Part], places: Places, address: str | None) -> list[Part]:
+def _chain(hosts: Sequence[Block], places: Places, address: str | None) -> list[Block]:
     """Return the virtual hosts that are asked at an address: those bound to it, else those bound to all.
 
     Those for any port are asked apart from those for this one: whichever comes first.

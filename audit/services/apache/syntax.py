@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import PurePosixPath
 
-from audit.services.block_syntax import Part, Reading, parse
+from audit.services.block_syntax import Block, Reading, parse
 from audit.services.config_files import split_files, unreadable
-from audit.services.model import ANY_IPV4, Dump
+from audit.services.model import ANY_IPV4, ConfigDump
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,18 +23,18 @@ class Configuration:
     `sections` are those of the main server: all but the virtual hosts.
     """
 
-    root: Part
+    root: Block
     base: str
     unread: tuple[str, ...]
-    sections: tuple[Part, ...]
+    sections: tuple[Block, ...]
 
     @property
-    def hosts(self) -> list[Part]:
+    def hosts(self) -> list[Block]:
         """The virtual hosts."""
         return [part for part in self.root.parts if part.kind == "virtualhost"]
 
 
-def read_configuration(dump: Dump) -> Configuration | None:
+def read_configuration(dump: ConfigDump) -> Configuration | None:
     """Return the configuration in a dump; None where there is none."""
     text = dump.text("files")
     files = split_files(text)
@@ -70,13 +70,13 @@ def place(text: str) -> tuple[str | None, int | None] | None:
     return address, None if port == "*" else int(port)
 
 
-def names(part: Part) -> list[str]:
+def names(part: Block) -> list[str]:
     """Return the names of a virtual host as they are written, without scheme and port."""
     written = [part.last("ServerName") or "", *(alias for one in part.values("ServerAlias") for alias in one)]
     return [bare for name in written if (bare := re.sub(r"^https?://|:\d+$", "", name))]
 
 
-def speaks_tls(part: Part, root: Part) -> bool:
+def speaks_tls(part: Block, root: Block) -> bool:
     """Return whether a virtual host speaks TLS."""
     engine = part.last("SSLEngine") or root.last("SSLEngine") or "off"
     return engine.lower() in ("on", "optional")

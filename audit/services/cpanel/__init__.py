@@ -13,7 +13,7 @@ from typing import Final
 from audit.observation import InstalledFile
 from audit.observation.website import Docroot, Website
 from audit.services.cpanel.own_certificate import INSTALLED, OWN, OWN_PORTS, own_file
-from audit.services.model import Dump, Laid, Layout, Listener, pair
+from audit.services.model import ConfigDump, Listener, Panel, PanelService, pair
 
 _FOLDER: Final = "/var/cpanel/ssl/"
 _USUAL_PORTS: Final = OWN_PORTS[:3]  # cPanel, WHM and webmail are one daemon: where it has to be found
@@ -67,7 +67,7 @@ _VALUES: Final = {
 }  # fmt: skip
 
 
-def kept(dump: Dump, found: Laid) -> tuple[Listener, ...]:
+def kept(dump: ConfigDump, found: PanelService) -> tuple[Listener, ...]:
     """Return the listeners of a service without what is switched off and silent, and without the panel's own."""
     there, listened = _there(dump), {port for _, port in dump.ports}
     return tuple(
@@ -78,7 +78,7 @@ def kept(dump: Dump, found: Laid) -> tuple[Listener, ...]:
     )
 
 
-def services(dump: Dump, found: Sequence[Laid]) -> tuple[Laid, ...]:
+def services(dump: ConfigDump, found: Sequence[PanelService]) -> tuple[PanelService, ...]:
     """Return the panel's own service, and of mail and FTP what should run and was not found."""
     taken = {listener.port for one in found for listener in one.listeners}
     names = {_WORDS.get(one.service) for one in found}
@@ -87,7 +87,7 @@ def services(dump: Dump, found: Sequence[Laid]) -> tuple[Laid, ...]:
     return tuple(one for one in laid if one.listeners)
 
 
-def _own(dump: Dump, taken: Collection[int]) -> Iterator[Laid]:
+def _own(dump: ConfigDump, taken: Collection[int]) -> Iterator[PanelService]:
     """Yield the panel's own service at the ports that something listens on, whatever its process is called.
 
     Where that is none of its usual ports, it does not run there.
@@ -98,13 +98,13 @@ def _own(dump: Dump, taken: Collection[int]) -> Iterator[Laid]:
         if port in OWN_PORTS and port not in taken:
             bound[port] = tuple(dict.fromkeys((*bound.get(port, ()), address)))
     running = (Listener("https", port, bound[port], files=pair(path, path)) for port in OWN_PORTS if port in bound)
-    yield Laid("cpanel", tuple(running), is_running=True)
+    yield PanelService("cpanel", tuple(running), is_running=True)
     if bound.keys().isdisjoint(_USUAL_PORTS):
         usual = (Listener("https", port, files=pair(path, path)) for port in _USUAL_PORTS if port not in taken)
-        yield Laid("cpanel", tuple(usual), is_running=False)
+        yield PanelService("cpanel", tuple(usual), is_running=False)
 
 
-def _expected(dump: Dump, expected: _Expected, taken: Collection[int]) -> Laid:
+def _expected(dump: ConfigDump, expected: _Expected, taken: Collection[int]) -> PanelService:
     """Return a service at its usual ports, but for those of another service and what is switched off."""
     there, listened = _there(dump), {port for _, port in dump.ports}
     certificate, key = (
@@ -115,18 +115,18 @@ def _expected(dump: Dump, expected: _Expected, taken: Collection[int]) -> Laid:
         for scheme, port in expected.ports
         if port not in taken and not _is_off(there, expected.service, scheme)
     )
-    return Laid(expected.service, listeners, any(one.port in listened for one in listeners))
+    return PanelService(expected.service, listeners, any(one.port in listened for one in listeners))
 
 
 def _is_off(there: Collection[str], service: str, scheme: str) -> bool:
     return _SWITCHES.get(_WORDS.get(service, ""), {}).get(scheme) in there
 
 
-def _there(dump: Dump) -> frozenset[str]:
+def _there(dump: ConfigDump) -> frozenset[str]:
     return frozenset(dump.text("there").splitlines())
 
 
-def websites(dump: Dump, name: str, found: Sequence[Website]) -> tuple[Website, ...]:
+def websites(dump: ConfigDump, name: str, found: Sequence[Website]) -> tuple[Website, ...]:
     """Return the folder that the host's own name is served from, where no web server that was found says so."""
     there = _there(dump)
     if any(site.port == 80 for site in found) or not any(port == 80 for _, port in dump.ports):
@@ -147,4 +147,4 @@ def _is_kept(known: str, file: InstalledFile) -> bool:
     return folder == _FOLDER + known or (file.fault == "missing" and _LINKS.get(file.path) == known)
 
 
-LAYOUT: Final = Layout("cpanel", "/usr/local/cpanel/version", _VALUES, kept, services, websites, word)
+LAYOUT: Final = Panel("cpanel", "/usr/local/cpanel/version", _VALUES, kept, services, websites, word)

@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Final
 
 from audit.services.config_files import absolute
-from audit.services.model import Dump, Listener, NamedFile, Service, pair
+from audit.services.model import ConfigDump, Listener, NamedFile, Service, pair
 from audit.services.nginx import sites
 from audit.services.nginx.syntax import (
     Directive,
@@ -26,7 +26,7 @@ from audit.services.nginx.syntax import (
 _MAIL: Final = {"imap": ("imaps", "imap"), "pop3": ("pop3s", "pop3"), "smtp": ("smtps", "smtp")}
 
 
-def read(dump: Dump) -> tuple[Listener, ...]:
+def read(dump: ConfigDump) -> tuple[Listener, ...]:
     """Return the TLS listeners of an nginx configuration."""
     configuration = read_configuration(dump)
     if configuration is None:

@@ -9,11 +9,11 @@ import re
 from collections.abc import Iterable
 
 from audit.services.config_files import absolute
-from audit.services.model import Dump
+from audit.services.model import ConfigDump
 from audit.services.nginx.syntax import Directive, values
 
 
-def logs_of(blocks: Iterable[Directive], prefix: str | None, dump: Dump) -> tuple[str, ...]:
+def logs_of(blocks: Iterable[Directive], prefix: str | None, dump: ConfigDump) -> tuple[str, ...]:
     """Return the files that requests are noted in, `*` for what nginx works out while it serves; blocks from inside.
 
     None where that is switched off. What is no file (syslog) is as it was written.
@@ -24,7 +24,7 @@ def logs_of(blocks: Iterable[Directive], prefix: str | None, dump: Dump) -> tupl
     return tuple(dict.fromkeys(_place(word, prefix) for word in written))
 
 
-def _built(dump: Dump) -> str:
+def _built(dump: ConfigDump) -> str:
     match = re.search(r"--http-log-path=(\S+)", dump.text("built"))
     return match[1] if match else "logs/access.log"
 

@@ -15,7 +15,7 @@ from typing import Final
 from audit.observation.website import Docroot, Website
 from audit.services.challenge_path import SAMPLES, aliased, takes
 from audit.services.config_files import absolute
-from audit.services.model import Dump
+from audit.services.model import ConfigDump
 from audit.services.nginx.logs import logs_of
 from audit.services.nginx.syntax import Directive, listens, read_configuration, server_names, tls_sockets, values
 
@@ -38,7 +38,7 @@ class _Location:
     directive: Directive
 
 
-def read(dump: Dump) -> tuple[Website, ...]:
+def read(dump: ConfigDump) -> tuple[Website, ...]:
     """Return the websites of an nginx configuration."""
     configuration = read_configuration(dump)
     if configuration is None:
@@ -48,14 +48,14 @@ def read(dump: Dump) -> tuple[Website, ...]:
     return tuple(site for http in configuration.whole.all("http") for site in _websites(http, dump, prefix, unread))
 
 
-def _prefix(dump: Dump) -> str | None:
+def _prefix(dump: ConfigDump) -> str | None:
     """Return the folder that relative docroots are below."""
     started = re.search(r"(?:^|\n)-p\n?(/[^\n]+)", dump.text("words"))
     built = re.search(r"--prefix=(/\S*)", dump.text("built"))
     return (started or built or [None, None])[1]
 
 
-def _websites(http: Directive, dump: Dump, prefix: str | None, unread: str) -> Iterator[Website]:
+def _websites(http: Directive, dump: ConfigDump, prefix: str | None, unread: str) -> Iterator[Website]:
     servers = http.all("server")
     bound = {id(server): tuple(listens(server)) for server in servers}
     tls = tls_sockets(bound)

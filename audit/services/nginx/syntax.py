@@ -12,7 +12,7 @@ from pathlib import PurePosixPath
 from typing import Final
 
 from audit.services.config_files import INCLUDE_DEPTH, included, split_files, unreadable
-from audit.services.model import ANY_IPV4, ANY_IPV6, Dump
+from audit.services.model import ANY_IPV4, ANY_IPV6, ConfigDump
 
 _TOKEN = re.compile(
     r"""\s+|\#[^\n]*
@@ -62,7 +62,7 @@ class Configuration:
     unread: tuple[str, ...]
 
 
-def read_configuration(dump: Dump) -> Configuration | None:
+def read_configuration(dump: ConfigDump) -> Configuration | None:
     """Return the configuration in a dump; None where there is none."""
     text = dump.text("dump") if "# configuration file " in dump.text("dump") else dump.text("files")
     files = split_files(text)

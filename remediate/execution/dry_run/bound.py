@@ -8,8 +8,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import NoReturn
 
-from remediate.execution.context import Means
-from remediate.hosts.command import Command, Done
+from remediate.execution.context import RunContext
+from remediate.hosts.command import Command, CommandResult
 from remediate.issuers import IssuerFault, Order, OrderRequest
 from remediate.pki.csr import Csr
 
@@ -18,7 +18,7 @@ class Touched(RuntimeError):
     """A rehearsal that was about to do something: a bug of ours."""
 
 
-def bound(means: Means) -> Means:
+def bound(means: RunContext) -> RunContext:
     """Return means of which those that touch a host or the issuer raise Touched."""
     return replace(means, hands={label: BoundHands() for label in means.hands}, issuer=UnaskedIssuer())
 
@@ -26,7 +26,7 @@ def bound(means: Means) -> Means:
 class BoundHands:
     """Hands that run nothing."""
 
-    def run(self, command: Command) -> Done:
+    def run(self, command: Command) -> CommandResult:
         """Refuse."""
         raise Touched(f"a rehearsal would have run on {command.host}: {command.why}")
 

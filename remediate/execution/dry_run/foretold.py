@@ -13,10 +13,10 @@ from typing import Final
 from remediate.challenges import Challenge
 from remediate.deployment.switch import confirm
 from remediate.deployment.versions import stage as lay_ready
-from remediate.execution.case_context import Unknown
+from remediate.execution.case_context import NotFoundOnHost
 from remediate.execution.dry_run import placeholders
 from remediate.execution.dry_run.stage import Action, Stage
-from remediate.execution.steps import TAKINGS, Stuck, Taking
+from remediate.execution.steps import TAKINGS, StepBlocked, Taking
 from remediate.execution.steps.activate import Reload, Switch, switching, taking_up
 from remediate.execution.steps.complete_chain import Fetch
 from remediate.execution.steps.download import Collect
@@ -36,7 +36,7 @@ def foretell(stage: Stage, step: Step) -> Iterator[Action]:
     """Yield what a step would run and ask for, as far as it would come; raises Stuck or Unknown where that ends."""
     taking = TAKINGS[stage.site.case.repair][step.kind]
     if type(taking) not in FORETOLD:
-        raise Unknown(f"what {step.name} would do is not told")
+        raise NotFoundOnHost(f"what {step.name} would do is not told")
     yield from FORETOLD[type(taking)](stage, step.subject)
 
 
@@ -109,7 +109,7 @@ def _collect(stage: Stage, subject: str) -> Iterator[Action]:
 
 def withdrawal(stage: Stage) -> Iterator[Action]:
     """Yield what takes the proof away."""
-    with suppress(Stuck):
+    with suppress(StepBlocked):
         yield from map(stage.site.means.validator.clear, placed(stage.site))
 
 

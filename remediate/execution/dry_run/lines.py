@@ -11,8 +11,8 @@ from typing import Final
 
 from audit.text import listing, one_line
 from remediate.deployment.access import access_lost
-from remediate.execution.case_context import Site
-from remediate.execution.context import Means
+from remediate.execution.case_context import CaseContext
+from remediate.execution.context import RunContext
 from remediate.execution.dry_run.scenes import Scene, scenes
 from remediate.execution.dry_run.stage import Action
 from remediate.execution.executor import asks_issuer
@@ -38,7 +38,7 @@ _PLACEHOLDER: Final = "{}: where none is had, the panel gives {} a self-signed o
 _CONDITION: Final = "only where it does not serve what is in its files by then"
 
 
-def rehearsal_lines(plan: Plan, means: Means, *, verbose: bool = False) -> Iterator[str]:
+def rehearsal_lines(plan: Plan, means: RunContext, *, verbose: bool = False) -> Iterator[str]:
     """Yield what a run would do now, and lastly how much that is; nothing is done.
 
     With `verbose` every command stands there whole, as it could be typed on its host.
@@ -54,7 +54,7 @@ def rehearsal_lines(plan: Plan, means: Means, *, verbose: bool = False) -> Itera
         for scene in () if case.id in waiting else scenes(case, means):
             made += scene.actions
             yield from _scene_lines(scene, case, means, verbose=verbose)
-        for service in () if case.id in waiting else foretold(Site(case, means)):
+        for service in () if case.id in waiting else foretold(CaseContext(case, means)):
             yield _line("placeholder", _PLACEHOLDER.format(case.host, service))
         yield ""
     for case, service in foretold_for(plan.waiting, means):
@@ -62,7 +62,7 @@ def rehearsal_lines(plan: Plan, means: Means, *, verbose: bool = False) -> Itera
     yield _total(made)
 
 
-def _head(case: Case, prefix: str, means: Means) -> Iterator[str]:
+def _head(case: Case, prefix: str, means: RunContext) -> Iterator[str]:
     yield one_line(f"{prefix}{case.repair} on {case.host} ({case.hostspec}), case {case.id}")
     hosts = dict.fromkeys((case.host, *(host for one in case.validated_on for host in one.hosts)))
     yield _line("names", listing(case.names, 100))
@@ -76,7 +76,7 @@ def _line(what: str, text: str) -> str:
     return f"  {what:<{_COLUMN}}{one_line(text)}".rstrip()
 
 
-def _scene_lines(scene: Scene, case: Case, means: Means, *, verbose: bool) -> Iterator[str]:
+def _scene_lines(scene: Scene, case: Case, means: RunContext, *, verbose: bool) -> Iterator[str]:
     """Yield a step, where it would do or wait for anything: its kind stands once, before the first."""
     kind, subject = scene.part.kind, scene.part.subject
     entries: list[tuple[str, Iterable[str]]] = []
@@ -94,13 +94,13 @@ def _scene_lines(scene: Scene, case: Case, means: Means, *, verbose: bool) -> It
         yield from below
 
 
-def _short(action: Action, case: Case, means: Means) -> Iterator[str]:
+def _short(action: Action, case: Case, means: RunContext) -> Iterator[str]:
     """Yield a request, or of a command what it is given beside what all of them are."""
     indent = " " * (_COLUMN + 4)
     if isinstance(action, Request):
         yield from (indent + one_line(one) for one in (str(action), action.body) if one)
         return
-    everywhere = Site(case, means).premises_on(action.host).given
+    everywhere = CaseContext(case, means).premises_on(action.host).given
     own = action.arguments[len(everywhere) :] if action.arguments[: len(everywhere)] == everywhere else action.arguments
     line = indent
     for word in map(_word, own):

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from remediate.deployment.versions import Installation, Version
 from remediate.hosts.command import Command
-from remediate.hosts.workdir import Premises
+from remediate.hosts.workdir import HostWorkdir
 from remediate.issuers.base import Request
 from remediate.pki.csr import Csr, read_csr
 
@@ -48,7 +48,7 @@ def version(leaf: str, key_path: str) -> Version:
     return Version(leaf, _CHAIN, key_path)
 
 
-def _meanings(premises: Premises) -> Mapping[str, str]:
+def _meanings(premises: HostWorkdir) -> Mapping[str, str]:
     """Return what each stand-in stands for, the longer before what is part of it."""
     csr = request()
     der = x509.load_pem_x509_csr(_REQUEST.encode("ascii")).public_bytes(Encoding.DER)
@@ -65,7 +65,7 @@ def _meanings(premises: Premises) -> Mapping[str, str]:
     }
 
 
-def explained(action: Command | Request, premises: Premises) -> Command | Request:
+def explained(action: Command | Request, premises: HostWorkdir) -> Command | Request:
     """Return a command or a request in which every stand-in is what it stands for."""
     meanings = _meanings(premises)
 

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Final, Literal
 
-from remediate.execution.case_context import Unknown
-from remediate.execution.context import Means
+from remediate.execution.case_context import NotFoundOnHost
+from remediate.execution.context import RunContext
 from remediate.execution.dry_run import placeholders
 from remediate.execution.dry_run.foretold import foretell, withdrawal
 from remediate.execution.dry_run.stage import Action, Stage, staged
 from remediate.execution.executor import destroying, phases, require_possible, tidying
-from remediate.execution.steps import Stuck
+from remediate.execution.steps import StepBlocked
 from remediate.model.case import EACH, Case, StepKind
 
 
@@ -41,7 +41,7 @@ class Scene:
     note: str = ""
 
 
-def rehearse(case: Case, means: Means) -> Iterator[Action]:
+def rehearse(case: Case, means: RunContext) -> Iterator[Action]:
     """Yield what a repair would run that changes something, and what it would ask the issuer, in its order.
 
     Nothing is run and nobody is asked. Each step is taken to succeed; what only the repair will make stands in angle
@@ -51,13 +51,13 @@ def rehearse(case: Case, means: Means) -> Iterator[Action]:
         yield from scene.actions
 
 
-def scenes(case: Case, means: Means) -> Iterator[Scene]:
+def scenes(case: Case, means: RunContext) -> Iterator[Scene]:
     """Yield the steps of a repair; after one that could not be taken to its end comes none."""
     try:
         stage = staged(case, means)
         require_possible(stage.site)
         acts = tuple(_acts(stage))
-    except (Stuck, Unknown) as why:
+    except (StepBlocked, NotFoundOnHost) as why:
         yield Scene(Part(""), (), str(why))
         return
     for part, actions in acts:
@@ -88,6 +88,6 @@ def _played(stage: Stage, part: Part, actions: Iterator[Action]) -> Scene:
     try:
         for action in actions:
             come.append(placeholders.explained(action, stage.site.premises))  # noqa: PERF401 - what came counts, whatever ends it
-    except (Stuck, Unknown) as why:
+    except (StepBlocked, NotFoundOnHost) as why:
         return Scene(part, tuple(come), str(why))
     return Scene(part, tuple(come))

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from remediate.deployment.versions import Version
-from remediate.execution.case_context import FileSet, Site
-from remediate.execution.context import Means
+from remediate.execution.case_context import CaseContext, FileSet
+from remediate.execution.context import RunContext
 from remediate.execution.dry_run import placeholders
 from remediate.execution.dry_run.bound import bound
 from remediate.execution.steps.complete_chain import key_in
@@ -29,7 +29,7 @@ Action: TypeAlias = Command | Request
 class Stage:
     """A case as its steps would find it, each taken to succeed. `issuer` is None where it foretells nothing."""
 
-    site: Site
+    site: CaseContext
     issuer: Foretelling | None
     order: PlacedOrder | None  # that is under way
     has_request: bool
@@ -49,12 +49,12 @@ class Stage:
         return one.installation.name_of(self.version(one))
 
 
-def staged(case: Case, means: Means) -> Stage:
+def staged(case: Case, means: RunContext) -> Stage:
     """Return a case as an earlier run left it: request, order and files that it made are not made again.
 
     Raises Unknown.
     """
-    site = Site(case, bound(means), csr=placeholders.request())
+    site = CaseContext(case, bound(means), csr=placeholders.request())
     order = _open_order(case, means)
     done = [step for step in case.steps if step.state == "done"]
     ready = {site.file_set(step.subject).installation.folder for step in done if step.kind == "install"}
@@ -63,7 +63,7 @@ def staged(case: Case, means: Means) -> Stage:
     return Stage(site, issuer, order, has_request, ready=ready)
 
 
-def _open_order(case: Case, means: Means) -> PlacedOrder | None:
+def _open_order(case: Case, means: RunContext) -> PlacedOrder | None:
     """Return the order that is found again; None where there is none, or its request is not used any more."""
     last = next(reversed(means.journal.ledger.unused_orders(case.id)), None)
     return last if last and last.status in ("intended", *ORDERED) else None

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from remediate.execution.steps.activate import Reload, Switch
-from remediate.execution.steps.base import So, Stuck, Taking
+from remediate.execution.steps.base import Satisfied, StepBlocked, Taking
 from remediate.execution.steps.complete_chain import Fetch
 from remediate.execution.steps.download import Collect
 from remediate.execution.steps.file_modes import Answers, Modes
@@ -47,4 +47,4 @@ TAKINGS: Final[Mapping[Repair, Mapping[StepKind, Taking]]] = {
 }
 """How each step of a repair is taken."""
 
-__all__ = ["TAKINGS", "So", "Stuck", "Taking"]
+__all__ = ["TAKINGS", "Satisfied", "StepBlocked", "Taking"]

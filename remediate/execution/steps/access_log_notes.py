@@ -11,14 +11,14 @@ from typing import Final
 
 from remediate.access_logs.clients import visitor_lines
 from remediate.access_logs.collect import look_for_visits, read_visits
-from remediate.access_logs.parser import Noted
+from remediate.access_logs.parser import LogScan
 from remediate.challenges import Challenge
-from remediate.execution.case_context import Site
+from remediate.execution.case_context import CaseContext
 
 _EARLY_S: Final = 5.0  # a log's times have no fractions, and two clocks are never one
 
 
-def visits(site: Site, proofs: Sequence[Challenge], *, is_ordered: bool) -> tuple[str, ...]:
+def visits(site: CaseContext, proofs: Sequence[Challenge], *, is_ordered: bool) -> tuple[str, ...]:
     """Return lines about who has asked for these proofs; nothing where no log is known, or the run is stopped."""
     hosts: dict[str, list[Challenge]] = {}
     for proof in proofs:
@@ -29,7 +29,7 @@ def visits(site: Site, proofs: Sequence[Challenge], *, is_ordered: bool) -> tupl
     return tuple(f"{host}: {line}" if len(hosts) > 1 else line for host, line in said)
 
 
-def visits_since(site: Site, began: datetime) -> tuple[str, ...]:
+def visits_since(site: CaseContext, began: datetime) -> tuple[str, ...]:
     """Return lines about who has come for any proof of the case's names since a time: for whoever else ordered."""
     servers = [site.means.targets[one].server for one in site.case.endpoints if one in site.means.targets]
     offset = next((server.clock_offset_s for server in servers if server and server.clock_offset_s), 0.0)
@@ -41,7 +41,7 @@ def visits_since(site: Site, began: datetime) -> tuple[str, ...]:
     return tuple(_told(site, site.case.host, noted))
 
 
-def _on_host(site: Site, proofs: Sequence[Challenge], *, is_ordered: bool) -> Iterator[str]:
+def _on_host(site: CaseContext, proofs: Sequence[Challenge], *, is_ordered: bool) -> Iterator[str]:
     premises = proofs[0].premises
     file = site.means.validator.place(proofs[0]).rpartition("/")[2]
     logs = _logs(site, premises.host, [one.name for one in proofs])
@@ -50,11 +50,11 @@ def _on_host(site: Site, proofs: Sequence[Challenge], *, is_ordered: bool) -> It
         yield from _told(site, premises.host, noted, is_ordered=is_ordered)
 
 
-def _logs(site: Site, host: str, names: Iterable[str]) -> tuple[str, ...]:
+def _logs(site: CaseContext, host: str, names: Iterable[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(log for name in names for log in site.means.logs(host, name)))
 
 
-def _told(site: Site, host: str, noted: Noted, *, is_ordered: bool = True) -> Iterator[str]:
+def _told(site: CaseContext, host: str, noted: LogScan, *, is_ordered: bool = True) -> Iterator[str]:
     for visit in noted.visits:
         site.means.say(f"{host} has noted for the proof: {visit}")
     yield from visitor_lines(noted, is_ordered=is_ordered)

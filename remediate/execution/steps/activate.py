@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from audit.text import sentence
 from remediate.deployment.switch import TERMINAL, Progress, look, read_progress, start
-from remediate.execution.case_context import FileSet, Site
-from remediate.execution.steps.base import So, Stuck, done, interruption, said
+from remediate.execution.case_context import CaseContext, FileSet
+from remediate.execution.steps.base import Satisfied, StepBlocked, done, interruption, said
 from remediate.execution.steps.stage import version_name
 from remediate.execution.steps.wire_check import faults_of
 from remediate.hosts.command import Command
@@ -20,7 +20,7 @@ from remediate.model.causes import Cause
 class Switch:
     """A new version is switched to; the first service of a set of files does it for all of it."""
 
-    def look(self, site: Site, subject: str) -> So | None:
+    def look(self, site: CaseContext, subject: str) -> Satisfied | None:
         """Return that the new version is in use and every service has taken it up."""
         name = version_name(site, subject)
         progress = settled(site, site.file_set(subject))
@@ -28,13 +28,13 @@ class Switch:
         if progress.live != name or not (is_held or progress.last.state == "confirmed"):
             return None
         away = "".join(f"; {service} was away for {seconds:g} s" for service, seconds in progress.gaps)
-        return So(sentence((f"version {name} is in use{away}", *progress.notes)))
+        return Satisfied(sentence((f"version {name} is in use{away}", *progress.notes)))
 
-    def act(self, site: Site, subject: str) -> None:
+    def act(self, site: CaseContext, subject: str) -> None:
         """Start the switch and wait until every service has taken it up."""
         one, name = site.file_set(subject), version_name(site, subject)
         if name in settled(site, one).rejected:
-            raise Stuck(
+            raise StepBlocked(
                 Cause.INSTALL_REJECTED, f"every address has rejected version {name} before: it is not tried again"
             )
         done(site, switching(site, one, name))
@@ -43,40 +43,40 @@ class Switch:
             raise _not_taken_up(progress)
 
 
-def switching(site: Site, one: FileSet, name: str) -> Command:
+def switching(site: CaseContext, one: FileSet, name: str) -> Command:
     """Return the command that starts the switch of some files to a version."""
     services = [site.installer(service) for service in one.services]
     patience_s, returns = site.means.waits.confirmation_s, not site.case.is_compromised
     return start(one.installation, services, name, patience_s=patience_s, returns=returns)
 
 
-def _not_taken_up(progress: Progress) -> Stuck:
+def _not_taken_up(progress: Progress) -> StepBlocked:
     """Return why a switch did not come to wait for its confirmation."""
     last = progress.last
     why = f"the switch is {last.state}: {last.detail or 'nothing more is known'}"
     if last.state not in TERMINAL:
-        return Stuck(Cause.INSTALL_INTERRUPTED, why, ended="interrupted")
+        return StepBlocked(Cause.INSTALL_INTERRUPTED, why, ended="interrupted")
     if down := service_down(progress):
         return down
-    return Stuck(Cause.INSTALL_NOT_TAKEN_UP, why, went_back=last.state in ("returned", "refused"))
+    return StepBlocked(Cause.INSTALL_NOT_TAKEN_UP, why, went_back=last.state in ("returned", "refused"))
 
 
-def service_down(progress: Progress) -> Stuck | None:
+def service_down(progress: Progress) -> StepBlocked | None:
     """Return that a service did not come up again when its old files were back, if that is so."""
     if progress.last.state != "broken":
         return None
     why = f"the old files are in place again, but a service did not come up with them: {progress.last.detail}"
-    return Stuck(Cause.SERVICE_DOWN, why, went_back=True)
+    return StepBlocked(Cause.SERVICE_DOWN, why, went_back=True)
 
 
 class Reload:
     """The files are right already: the service is told to read them."""
 
-    def look(self, site: Site, subject: str) -> So | None:
+    def look(self, site: CaseContext, subject: str) -> Satisfied | None:
         """Return that every endpoint of the service serves what is in its files."""
-        return None if _faults(site, subject) else So("it serves what is in its files")
+        return None if _faults(site, subject) else Satisfied("it serves what is in its files")
 
-    def act(self, site: Site, subject: str) -> None:
+    def act(self, site: CaseContext, subject: str) -> None:
         """Test its configuration, let it read its files, and start it again where it has ended."""
         installer, host = site.installer(subject), site.case.host
         done(site, installer.test(host))
@@ -85,7 +85,7 @@ class Reload:
             raise interruption(site, result)
         if not result.ok:
             done(site, _alone(site, installer.revive(host)))
-            raise Stuck(Cause.SERVICE_NOT_RELOADED, f"{subject} has ended and was started again: {said(result)}")
+            raise StepBlocked(Cause.SERVICE_NOT_RELOADED, f"{subject} has ended and was started again: {said(result)}")
         faults: tuple[str, ...] = ()
 
         def is_well() -> bool:
@@ -94,21 +94,21 @@ class Reload:
             return not faults
 
         if not site.wait_until(is_well, site.means.waits.proof_s):
-            raise Stuck(Cause.PROOF_FAILED, f"{subject} has read its files, and {sentence(faults)}")
+            raise StepBlocked(Cause.PROOF_FAILED, f"{subject} has read its files, and {sentence(faults)}")
 
 
-def _faults(site: Site, service: str) -> tuple[str, ...]:
+def _faults(site: CaseContext, service: str) -> tuple[str, ...]:
     """Return what is not as it is to be at the first endpoint of a service where something is not."""
     mine = (one for one in site.case.endpoints if site.serves(one) == service)
     return next((faults for endpoint in mine if (faults := faults_of(site, endpoint))), ())
 
 
-def taking_up(site: Site, service: str) -> Command:
+def taking_up(site: CaseContext, service: str) -> Command:
     """Return the command that lets a service read its files."""
     return _alone(site, site.installer(service).take_up(site.case.host))
 
 
-def settled(site: Site, one: FileSet) -> Progress:
+def settled(site: CaseContext, one: FileSet) -> Progress:
     """Return where the switch of some files is, once it waits or has come to its end."""
     progress = _progress(site, one)
 
@@ -122,10 +122,10 @@ def settled(site: Site, one: FileSet) -> Progress:
     return progress
 
 
-def _progress(site: Site, one: FileSet) -> Progress:
+def _progress(site: CaseContext, one: FileSet) -> Progress:
     return read_progress(done(site, look(one.installation)))
 
 
-def _alone(site: Site, command: Command) -> Command:
+def _alone(site: CaseContext, command: Command) -> Command:
     """Return a command that has the host's lock while it runs, and whose children do not."""
     return site.premises.locked(command.why, 'sh -c "$1" 9>&-\n', command.script, timeout_s=command.timeout_s)

@@ -8,15 +8,15 @@ from __future__ import annotations
 from typing import Protocol
 
 from audit.host.trust import REFUSED
-from remediate.execution.case_context import Site
-from remediate.hosts.command import Command, Done
+from remediate.execution.case_context import CaseContext
+from remediate.hosts.command import Command, CommandResult
 from remediate.hosts.workdir import BUSY
 from remediate.model.case import StepDetail
 from remediate.model.causes import Cause
 from remediate.model.outcome import Ended
 
 
-class Stuck(Exception):
+class StepBlocked(Exception):
     """Why a step cannot be taken now: the cause, a sentence for a person, and what that means for the next try.
 
     `failed` earns backoff, `pending` is the issuer's time, `interrupted` is nobody's fault: a lock, a lost connection.
@@ -43,7 +43,7 @@ class Stuck(Exception):
         self.went_back = went_back
 
 
-class So(StepDetail):
+class Satisfied(StepDetail):
     """The world is as the step wants it, and what was seen of it."""
 
     __slots__ = ()
@@ -52,14 +52,14 @@ class So(StepDetail):
 class Taking(Protocol):
     """How a kind of step is taken for one subject: a service, an endpoint, or the whole case."""
 
-    def look(self, site: Site, subject: str) -> So | None:
+    def look(self, site: CaseContext, subject: str) -> Satisfied | None:
         """Return that it is so already, or None; raises Stuck where it cannot become so. It changes nothing."""
 
-    def act(self, site: Site, subject: str) -> None:
+    def act(self, site: CaseContext, subject: str) -> None:
         """Do what makes it so, as often as it is called; raises Stuck."""
 
 
-def done(site: Site, command: Command) -> Done:
+def done(site: CaseContext, command: Command) -> CommandResult:
     """Return how a command ended that has to end well; raises Stuck."""
     result = site.run(command)
     if result.ok:
@@ -67,18 +67,18 @@ def done(site: Site, command: Command) -> Done:
     if result.status in (None, BUSY):
         raise interruption(site, result)
     if result.status == REFUSED:
-        raise Stuck(Cause.HOST_UNTRUSTED_PATH, f"{command.why}: {said(result)}")
-    raise Stuck(Cause.HOST_COMMAND, f"{command.why}: {said(result)}")
+        raise StepBlocked(Cause.HOST_UNTRUSTED_PATH, f"{command.why}: {said(result)}")
+    raise StepBlocked(Cause.HOST_COMMAND, f"{command.why}: {said(result)}")
 
 
-def interruption(site: Site, result: Done) -> Stuck:
+def interruption(site: CaseContext, result: CommandResult) -> StepBlocked:
     """Return why a command was not run: somebody else works on the host, or it cannot be reached."""
     if result.status == BUSY:
-        return Stuck(Cause.HOST_LOCKED, f"{site.case.host} is {result.output.strip()}", ended="interrupted")
-    return Stuck(Cause.HOST_UNREACHABLE, f"{site.case.host}: {said(result)}", ended="interrupted")
+        return StepBlocked(Cause.HOST_LOCKED, f"{site.case.host} is {result.output.strip()}", ended="interrupted")
+    return StepBlocked(Cause.HOST_UNREACHABLE, f"{site.case.host}: {said(result)}", ended="interrupted")
 
 
-def said(result: Done) -> str:
+def said(result: CommandResult) -> str:
     """Return the end of what a command said, in one line."""
     lines = (result.error.strip() or result.output.strip() or "it said nothing").splitlines()
     return " ".join(lines[-3:])[-400:]

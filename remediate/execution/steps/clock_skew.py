@@ -8,15 +8,15 @@ from __future__ import annotations
 from datetime import datetime
 
 from audit.text import duration
-from remediate.execution.case_context import CLOCK_TOLERANCE, Site
-from remediate.execution.steps.base import Stuck
+from remediate.execution.case_context import CLOCK_TOLERANCE, CaseContext
+from remediate.execution.steps.base import StepBlocked
 from remediate.model.causes import Cause
 
 
-def require_same_time(site: Site, whose: str, theirs: datetime | None) -> None:
+def require_same_time(site: CaseContext, whose: str, theirs: datetime | None) -> None:
     """Raise Stuck where another's clock contradicts ours: nobody knows then what has expired."""
     ours = site.means.clock()
     if theirs is not None and abs(theirs - ours) > CLOCK_TOLERANCE:
         relation = "ahead of" if theirs > ours else "behind"
         why = f"the clock of {whose} is {duration(theirs - ours)} {relation} ours"
-        raise Stuck(Cause.OPS_CLOCK_SKEW, why, ended="interrupted")
+        raise StepBlocked(Cause.OPS_CLOCK_SKEW, why, ended="interrupted")

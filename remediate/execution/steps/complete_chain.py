@@ -18,11 +18,11 @@ from audit.x509.certificate import Certificate, read_certificate
 from audit.x509.member import readable_members
 from audit.x509.path.served_chain import read_chain
 from audit.x509.pem import certificates_in, certificates_of
-from remediate.execution.case_context import FileSet, Site
-from remediate.execution.steps.base import So, Stuck, done
+from remediate.execution.case_context import CaseContext, FileSet
+from remediate.execution.steps.base import Satisfied, StepBlocked, done
 from remediate.hosts import script
 from remediate.model.causes import Cause
-from remediate.pki.issued_chain import Installable, Refusal, judge_chain
+from remediate.pki.issued_chain import InstallableChain, Rejection, judge_chain
 
 MAX_FETCHES: Final = 8  # for one certificate; a path has five, with a second place for some
 _MAX_KEPT: Final = 100  # certificates in the versions that lie on a host
@@ -33,7 +33,7 @@ _ENDING: Final = "chain.intermediate-expiring"
 class Fetch:
     """What is found is kept for the steps that follow; it is looked for again by the next run."""
 
-    def look(self, site: Site, subject: str) -> So | None:
+    def look(self, site: CaseContext, subject: str) -> Satisfied | None:
         """Return what there is to install, once it was found for all files."""
         del subject  # it is for the whole case
         found = [site.chained.get(one.installation.folder) for one in site.file_sets]
@@ -42,16 +42,16 @@ class Fetch:
             return None
         sent = tuple(dict.fromkeys(str(each) for one in chained for each in one.intermediates))
         leaf = chained[0].leaf.sha256
-        return So(f"leaf {leaf}; sent with it: {sentence(sent) or 'nothing more'}", leaf_sha256=leaf)
+        return Satisfied(f"leaf {leaf}; sent with it: {sentence(sent) or 'nothing more'}", leaf_sha256=leaf)
 
-    def act(self, site: Site, subject: str) -> None:
+    def act(self, site: CaseContext, subject: str) -> None:
         """Look for them."""
         del subject
         for one in site.file_sets:
             chain_of(site, one)
 
 
-def chain_of(site: Site, one: FileSet) -> Installable:
+def chain_of(site: CaseContext, one: FileSet) -> InstallableChain:
     """Return the certificate in some files with what is to be sent with it; raises Stuck."""
     folder = one.installation.folder
     if folder not in site.chained:
@@ -64,27 +64,27 @@ def key_in(one: FileSet) -> str:
     for file in one.files:
         if file.kind == "key":
             return file.path
-    raise Stuck(Cause.FETCH_NO_KEY, "it is not known which file has the certificate's key")
+    raise StepBlocked(Cause.FETCH_NO_KEY, "it is not known which file has the certificate's key")
 
 
-def _found(site: Site, one: FileSet) -> Installable:
+def _found(site: CaseContext, one: FileSet) -> InstallableChain:
     """Return the first whole chain that outlives its leaf, else a whole one; each source is asked where it must be."""
     leaf, found, faults = _leaf_in(one), list[bytes](), list[str]()
-    judged: Installable | Refusal = Refusal(())
+    judged: InstallableChain | Rejection = Rejection(())
     for source in _sources(site, one, leaf, faults):
         found += source(found)
         judged = judge_chain(leaf.der, found, site.means.anchors, site.means.clock())
-        if isinstance(judged, Installable) and not _endings(leaf, found, site):
+        if isinstance(judged, InstallableChain) and not _endings(leaf, found, site):
             return judged
-    if isinstance(judged, Refusal):
-        raise Stuck(Cause.FETCH_NO_ISSUER, sentence((str(judged), *faults)))
+    if isinstance(judged, Rejection):
+        raise StepBlocked(Cause.FETCH_NO_ISSUER, sentence((str(judged), *faults)))
     if any(reason.check == _ENDING for reason in site.case.reasons):
         why = ("no other certificates of its CAs are known", *_endings(leaf, found, site), *faults)
-        raise Stuck(Cause.FETCH_NO_BETTER, sentence(why))
+        raise StepBlocked(Cause.FETCH_NO_BETTER, sentence(why))
     return judged
 
 
-def _endings(leaf: Certificate, found: list[bytes], site: Site) -> list[str]:
+def _endings(leaf: Certificate, found: list[bytes], site: CaseContext) -> list[str]:
     """Return which CA on the path ends before the leaf."""
     path = read_chain((leaf.der, *dict.fromkeys(found)), site.means.anchors, site.means.clock()).path or ()
     return [clause for each in path[1:-1] for clause in outlived(each, leaf)]
@@ -94,14 +94,14 @@ def _leaf_in(one: FileSet) -> Certificate:
     leaves = {file.chain_der[0] for file in one.files if file.kind == "certificate" and file.chain_der}
     if len(leaves) != 1:
         count = f"{len(leaves)} certificates" if leaves else "no certificate that can be read"
-        raise Stuck(Cause.FETCH_NO_LEAF, f"the files hold {count}, where one is expected")
+        raise StepBlocked(Cause.FETCH_NO_LEAF, f"the files hold {count}, where one is expected")
     return read_certificate(leaves.pop())
 
 
 _Source = Callable[[list[bytes]], tuple[bytes, ...]]
 
 
-def _sources(site: Site, one: FileSet, leaf: Certificate, faults: list[str]) -> Iterator[_Source]:
+def _sources(site: CaseContext, one: FileSet, leaf: Certificate, faults: list[str]) -> Iterator[_Source]:
     """Yield where to look: the files themselves, others on the host, what was kept there, what the CAs publish."""
     yield lambda _: tuple(der for file in one.files if file.kind != "key" for der in file.chain_der)
     yield lambda _: _beside(site)
@@ -111,13 +111,13 @@ def _sources(site: Site, one: FileSet, leaf: Certificate, faults: list[str]) -> 
         yield lambda found: _published(site, (leaf, found), asked, faults)
 
 
-def _beside(site: Site) -> tuple[bytes, ...]:
+def _beside(site: CaseContext) -> tuple[bytes, ...]:
     """Return what the files of all services of the host hold beside leaves."""
     servers = [target.server for target in site.means.targets.values() if target.endpoint.host == site.case.host]
     return tuple(der for server in servers for _, further in bundles(server) for der in further)
 
 
-def _kept(site: Site) -> tuple[bytes, ...]:
+def _kept(site: CaseContext) -> tuple[bytes, ...]:
     """Return what lies in the versions of earlier repairs on the host."""
     command = site.premises.looking("look for CA certificates of earlier repairs", script("kept_certificates"))
     try:
@@ -127,7 +127,7 @@ def _kept(site: Site) -> tuple[bytes, ...]:
 
 
 def _published(
-    site: Site, known: tuple[Certificate, list[bytes]], asked: set[str], faults: list[str]
+    site: CaseContext, known: tuple[Certificate, list[bytes]], asked: set[str], faults: list[str]
 ) -> tuple[bytes, ...]:
     """Return what the first place gives that was not asked yet: of a certificate whose issuer is not known, if any."""
     leaf, found = known

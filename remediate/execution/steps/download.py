@@ -10,16 +10,16 @@ from typing import Final
 
 from audit.text import duration, sentence
 from remediate.challenges import Challenge
-from remediate.execution.case_context import Site
+from remediate.execution.case_context import CaseContext
 from remediate.execution.steps.access_log_notes import visits
-from remediate.execution.steps.base import So, Stuck, done
+from remediate.execution.steps.base import Satisfied, StepBlocked, done
 from remediate.execution.steps.key import request_of
 from remediate.execution.steps.order import order_of
 from remediate.execution.steps.self_test import placed, publish, withdraw
 from remediate.issuers import Order
 from remediate.model.causes import Cause
 from remediate.pki.host_key import discard_request
-from remediate.pki.issued_chain import Installable, Ordered, Refusal, Sent, judge
+from remediate.pki.issued_chain import Expected, InstallableChain, IssuedPem, Rejection, check_issued
 from remediate.retry.backoff import poll_delay_s
 
 TOO_OLD: Final = timedelta(days=7)
@@ -29,16 +29,16 @@ TOO_OLD: Final = timedelta(days=7)
 class Collect:
     """What is collected is kept for the steps that follow; it is collected again by the next run."""
 
-    def look(self, site: Site, subject: str) -> So | None:
+    def look(self, site: CaseContext, subject: str) -> Satisfied | None:
         """Return what there is to install, once it has been collected."""
         del subject  # it is for the whole case
         if not site.is_collected:
             return None
         leaf = installable_of(site).leaf.sha256
         left = f"; left behind: {sentence(site.left_behind)}" if site.left_behind else ""
-        return So(f"leaf {leaf}{left}", site.visits, leaf)
+        return Satisfied(f"leaf {leaf}{left}", site.visits, leaf)
 
-    def act(self, site: Site, subject: str) -> None:
+    def act(self, site: CaseContext, subject: str) -> None:
         """Ask until the certificate is there or the issuer takes longer than a run waits."""
         del subject
         installable_of(site)
@@ -47,35 +47,35 @@ class Collect:
         site.is_collected = True
 
 
-def installable_of(site: Site) -> Installable:
+def installable_of(site: CaseContext) -> InstallableChain:
     """Return what was issued for a case, judged; raises Stuck."""
     if site.installable is None:
         order = _issued(site)
-        ordered = Ordered(request_of(site), site.case.names)
-        sent = Sent(order.certificate_pem, order.ca_bundle_pem)
-        judged = judge(sent, ordered, site.means.anchors, site.means.clock())
-        if isinstance(judged, Refusal):
+        ordered = Expected(request_of(site), site.case.names)
+        sent = IssuedPem(order.certificate_pem, order.ca_bundle_pem)
+        judged = check_issued(sent, ordered, site.means.anchors, site.means.clock())
+        if isinstance(judged, Rejection):
             raise _refused(site, order, judged)
         site.installable = judged
     return site.installable
 
 
-def _refused(site: Site, order: Order, why: Refusal) -> Stuck:
+def _refused(site: CaseContext, order: Order, why: Rejection) -> StepBlocked:
     """Return why what was issued is not installed; of what stays so for days the next try orders anew."""
     again = ""
     if site.means.clock() - order.created > TOO_OLD:
         done(site, discard_request(site.premises))
         again = f"; it has been so for {duration(site.means.clock() - order.created)}, and is given up"
-    return Stuck(Cause.ISSUER_ANSWER, f"what {site.means.issuer_name} sent is not installed: {why}{again}")
+    return StepBlocked(Cause.ISSUER_ANSWER, f"what {site.means.issuer_name} sent is not installed: {why}{again}")
 
 
-def _issued(site: Site) -> Order:
+def _issued(site: CaseContext) -> Order:
     """Return the order once it is issued; raises Stuck where that does not come to pass in this run."""
     waited, polls = 0.0, 0
     while True:
         order = order_of(site)
         if order is None:
-            raise Stuck(Cause.ISSUER_UNKNOWN, f"{site.means.issuer_name} knows no order for {request_of(site)}")
+            raise StepBlocked(Cause.ISSUER_UNKNOWN, f"{site.means.issuer_name} knows no order for {request_of(site)}")
         if order.status == "issued":
             return order
         if not order.is_pending or site.means.clock() - order.created > TOO_OLD:
@@ -85,11 +85,11 @@ def _issued(site: Site) -> Order:
         delay_s = poll_delay_s(polls, order.retry_after_s)
         if waited + delay_s > site.means.waits.issuance_s or site.means.stop.wait(delay_s):
             why = "\n".join((_said(site, order), *_came(site)))
-            raise Stuck(Cause.ISSUER_PENDING, why, ended="pending", retry_after_s=order.retry_after_s)
+            raise StepBlocked(Cause.ISSUER_PENDING, why, ended="pending", retry_after_s=order.retry_after_s)
         waited, polls = waited + delay_s, polls + 1
 
 
-def _given_up(site: Site, order: Order) -> Stuck:
+def _given_up(site: CaseContext, order: Order) -> StepBlocked:
     """Return why an order comes to nothing; the next try makes a new request, as none is ordered with twice."""
     age = ""
     if order.is_pending:
@@ -97,22 +97,22 @@ def _given_up(site: Site, order: Order) -> Stuck:
         site.means.issuer.cancel(order.id)
     came = _came(site)
     done(site, discard_request(site.premises))
-    return Stuck(Cause(f"issuer.{order.status}"), "\n".join((f"{_said(site, order)}{age}", *came)))
+    return StepBlocked(Cause(f"issuer.{order.status}"), "\n".join((f"{_said(site, order)}{age}", *came)))
 
 
-def _said(site: Site, order: Order) -> str:
+def _said(site: CaseContext, order: Order) -> str:
     return f"the order {order.id} at {site.means.issuer_name} is {order.status}: {order.message}"
 
 
-def _came(site: Site) -> tuple[str, ...]:
+def _came(site: CaseContext) -> tuple[str, ...]:
     """Return who has come for the proof, or that this is not known: whoever waits for a CA wants to know whether."""
     came = visits(site, _proofs(site), is_ordered=True)
     unknown = () if site.means.stop.is_set() else ("who has come for the file is not known, as no access log is",)
     return came or unknown
 
 
-def _proofs(site: Site) -> tuple[Challenge, ...]:
+def _proofs(site: CaseContext) -> tuple[Challenge, ...]:
     try:
         return tuple(placed(site))
-    except Stuck:  # it has a reason of its own, told where the proof is put
+    except StepBlocked:  # it has a reason of its own, told where the proof is put
         return ()

@@ -14,8 +14,8 @@ from typing import Final
 from audit.analysis.installed_files import exposures
 from audit.observation import InstalledFile
 from audit.text import listing, sentence
-from remediate.execution.case_context import Site
-from remediate.execution.steps.base import So, Stuck, done
+from remediate.execution.case_context import CaseContext
+from remediate.execution.steps.base import Satisfied, StepBlocked, done
 from remediate.execution.steps.wire_check import silences
 from remediate.hosts import script
 from remediate.hosts.command import Command
@@ -27,17 +27,17 @@ _TAKEN: Final = 0o027
 class Modes:
     """The modes to give back are those of the plan, so that a killed run gives back the same."""
 
-    def look(self, site: Site, subject: str) -> So | None:
+    def look(self, site: CaseContext, subject: str) -> Satisfied | None:
         """Return that no key is open to others and every endpoint answers."""
         del subject  # it is for the whole case
         command = site.premises.looking("look who can read the keys", script("modes_look"), *_keys(site))
         if done(site, command).output.strip() or _silences(site):
             return None
         if strange := tuple(_strange(site)):
-            raise Stuck(Cause.MODES_OWNER, f"nobody else can read or write the keys, but {sentence(strange)}")
-        return So(f"only owner and group can read {listing(sorted(_keys(site)))}")
+            raise StepBlocked(Cause.MODES_OWNER, f"nobody else can read or write the keys, but {sentence(strange)}")
+        return Satisfied(f"only owner and group can read {listing(sorted(_keys(site)))}")
 
-    def act(self, site: Site, subject: str) -> None:
+    def act(self, site: CaseContext, subject: str) -> None:
         """Take from others what they can do with the keys; where an endpoint does not answer then, give it back."""
         del subject
         keys = _keys(site)
@@ -45,33 +45,33 @@ class Modes:
         if silent := _silences(site):
             before = (word for path, mode in keys.items() for word in (path, mode))
             done(site, site.premises.locked("give the keys their modes back", script("modes_set"), *before))
-            raise Stuck(Cause.MODES_NEEDED, f"the modes are as before, as not all answers: {sentence(silent)}")
+            raise StepBlocked(Cause.MODES_NEEDED, f"the modes are as before, as not all answers: {sentence(silent)}")
 
 
 class Answers:
     """The proof of a repair that changes no certificate: every address of the endpoint still shakes hands."""
 
-    def look(self, site: Site, subject: str) -> So | None:
+    def look(self, site: CaseContext, subject: str) -> Satisfied | None:
         """Return that all of them do."""
-        return None if silences(site, subject) else So("it answers on every address")
+        return None if silences(site, subject) else Satisfied("it answers on every address")
 
-    def act(self, site: Site, subject: str) -> None:
+    def act(self, site: CaseContext, subject: str) -> None:
         """Wait for it."""
         site.wait_until(lambda: not silences(site, subject), site.means.waits.proof_s)
 
 
-def closing(site: Site) -> Command:
+def closing(site: CaseContext) -> Command:
     """Return the command that takes from others what they can do with the keys."""
     closed = (word for path in _keys(site) for word in (path, "closed"))
     return site.premises.locked("close the keys to others", script("modes_set"), *closed)
 
 
-def _keys(site: Site) -> dict[str, str]:
+def _keys(site: CaseContext) -> dict[str, str]:
     """Return the key files with the modes they had when the case was planned."""
     return {file.path: file.mode for file in site.case.files if file.kind == "key" and file.mode}
 
 
-def _strange(site: Site) -> Iterator[str]:
+def _strange(site: CaseContext) -> Iterator[str]:
     """Yield who can do with a key what only root and the service should, whatever its mode."""
     for file in site.case.files:
         if file.kind == "key" and file.mode and file.owner:
@@ -81,5 +81,5 @@ def _strange(site: Site) -> Iterator[str]:
             yield from (f"{file.path}: {each}" for each, _ in site.means.policy.each(judge))
 
 
-def _silences(site: Site) -> tuple[str, ...]:
+def _silences(site: CaseContext) -> tuple[str, ...]:
     return tuple(silence for endpoint in site.case.endpoints for silence in silences(site, endpoint))

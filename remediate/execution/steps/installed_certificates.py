@@ -10,12 +10,12 @@ from collections.abc import Mapping, Sequence
 from audit.x509.certificate import Certificate, read_certificate
 from audit.x509.pem import certificates_in
 from remediate.cpanel.service_files import successor_of
-from remediate.execution.case_context import Site
+from remediate.execution.case_context import CaseContext
 from remediate.execution.steps.base import done
 from remediate.hosts import script
 
 
-def leaves_on_disk(site: Site) -> Mapping[str, Certificate]:
+def leaves_on_disk(site: CaseContext) -> Mapping[str, Certificate]:
     """Return the leaf in each certificate file of a case, looked at once until somebody changes them; raises Stuck."""
     if site.on_disk is None:
         paths = sorted({file.path for file in site.case.files if file.kind == "certificate"})
@@ -27,7 +27,7 @@ def leaves_on_disk(site: Site) -> Mapping[str, Certificate]:
     return site.on_disk
 
 
-def leaves_found(site: Site) -> dict[str, Certificate]:
+def leaves_found(site: CaseContext) -> dict[str, Certificate]:
     """Return what this run found in the files: some are DER, which is read there alone."""
     servers = [site.means.targets[one].server for one in site.case.endpoints if one in site.means.targets]
     paths = {file.path for file in site.case.files if file.kind == "certificate"}

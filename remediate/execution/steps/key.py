@@ -5,10 +5,10 @@ It knows that making them a second time gives the first again; it refuses to see
 
 from __future__ import annotations
 
-from remediate.execution.case_context import Site
-from remediate.execution.steps.base import So, Stuck, interruption
+from remediate.execution.case_context import CaseContext
+from remediate.execution.steps.base import Satisfied, StepBlocked, interruption
 from remediate.hosts import script
-from remediate.hosts.command import Command, Done
+from remediate.hosts.command import Command, CommandResult
 from remediate.hosts.workdir import BUSY
 from remediate.model.causes import Cause
 from remediate.pki.csr import BadRequest, Csr
@@ -18,19 +18,19 @@ from remediate.pki.host_key import make_request, read_request
 class Key:
     """The request is kept for the steps that follow."""
 
-    def look(self, site: Site, subject: str) -> So | None:
+    def look(self, site: CaseContext, subject: str) -> Satisfied | None:
         """Return which request waits on the host."""
         del subject  # it is for the whole case
         csr = site.csr or waiting_request(site)
-        return So(str(csr)) if csr else None
+        return Satisfied(str(csr)) if csr else None
 
-    def act(self, site: Site, subject: str) -> None:
+    def act(self, site: CaseContext, subject: str) -> None:
         """Make key and request, or finish what was begun."""
         del subject
         request_of(site)
 
 
-def request_of(site: Site) -> Csr:
+def request_of(site: CaseContext) -> Csr:
     """Return the request of a case, made on the host where there is none yet; raises Stuck.
 
     One that waits is read without the host's lock: a switch that waits for its confirmation holds that.
@@ -39,11 +39,11 @@ def request_of(site: Site) -> Csr:
         try:
             site.csr = waiting_request(site) or _read(site, _answered(site, making(site)))
         except BadRequest as error:
-            raise Stuck(Cause.KEY_REQUEST, str(error)) from error
+            raise StepBlocked(Cause.KEY_REQUEST, str(error)) from error
     return site.csr
 
 
-def waiting_request(site: Site) -> Csr | None:
+def waiting_request(site: CaseContext) -> Csr | None:
     """Return the request that waits on the host; None where there is none, or another than is wanted."""
     result = _answered(site, site.premises.looking("look for a request that waits", script("key_look")))
     try:
@@ -52,16 +52,16 @@ def waiting_request(site: Site) -> Csr | None:
         return None  # to make it says what is wrong with it
 
 
-def making(site: Site) -> Command:
+def making(site: CaseContext) -> Command:
     """Return the command that makes key and request."""
     return make_request(site.premises, site.case.names, site.means.key_type)
 
 
-def _read(site: Site, result: Done) -> Csr:
+def _read(site: CaseContext, result: CommandResult) -> Csr:
     return read_request(result, site.case.names, site.means.key_type)
 
 
-def _answered(site: Site, command: Command) -> Done:
+def _answered(site: CaseContext, command: Command) -> CommandResult:
     result = site.run(command)
     if result.status in (None, BUSY):
         raise interruption(site, result)

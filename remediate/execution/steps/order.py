@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from remediate.execution.case_context import Site
-from remediate.execution.steps.base import So, Stuck
+from remediate.execution.case_context import CaseContext
+from remediate.execution.steps.base import Satisfied, StepBlocked
 from remediate.execution.steps.clock_skew import require_same_time
 from remediate.execution.steps.key import request_of
 from remediate.execution.steps.self_test import publish, unique_value
@@ -20,13 +20,13 @@ from remediate.state.orders import PlacedOrder
 class Ordering:
     """An order is looked for before it is placed, and again where the answer to placing it was lost."""
 
-    def look(self, site: Site, subject: str) -> So | None:
+    def look(self, site: CaseContext, subject: str) -> Satisfied | None:
         """Return which order there is at the issuer."""
         del subject  # it is for the whole case
         order = order_of(site)
-        return So(f"{order.id}: {order.status}") if order else None
+        return Satisfied(f"{order.id}: {order.status}") if order else None
 
-    def act(self, site: Site, subject: str) -> None:
+    def act(self, site: CaseContext, subject: str) -> None:
         """Place the order, or be given the one that is there."""
         del subject
         if not site.is_published:
@@ -39,7 +39,7 @@ class Ordering:
             raise stuck(site, answer)
 
 
-def order_of(site: Site) -> Order | None:
+def order_of(site: CaseContext) -> Order | None:
     """Return the order for the request of a case as it stands, None where there is none; raises Stuck."""
     entry = _entry(site)
     issuer = site.means.issuer
@@ -51,10 +51,10 @@ def order_of(site: Site) -> Order | None:
     return answer
 
 
-def stuck(site: Site, fault: IssuerFault) -> Stuck:
+def stuck(site: CaseContext, fault: IssuerFault) -> StepBlocked:
     """Return what a fault of the issuer's means for a case."""
     is_theirs_to_mend = fault.kind in ("busy", "unreachable", "broken")
-    return Stuck(
+    return StepBlocked(
         Cause(f"issuer.{fault.kind}"),
         f"{site.means.issuer_name}: {fault}",
         ended="pending" if is_theirs_to_mend else "failed",
@@ -62,7 +62,7 @@ def stuck(site: Site, fault: IssuerFault) -> Stuck:
     )
 
 
-def ordering(site: Site) -> OrderRequest:
+def ordering(site: CaseContext) -> OrderRequest:
     """Return what is ordered."""
     csr = request_of(site)
     return OrderRequest(
@@ -75,7 +75,7 @@ def ordering(site: Site) -> OrderRequest:
     )
 
 
-def _entry(site: Site) -> PlacedOrder:
+def _entry(site: CaseContext) -> PlacedOrder:
     """Return what the ledger has of this request's order, or what it will have."""
     known, csr = site.means.journal.ledger.orders(site.case.id), request_of(site)
     last = next((one for one in known if one.csr_sha256 == csr.sha256), None)
@@ -84,7 +84,7 @@ def _entry(site: Site) -> PlacedOrder:
     return last or PlacedOrder(site.case.id, number, site.means.issuer_name, csr.sha256, "intended", now)
 
 
-def _keep(site: Site, entry: PlacedOrder, answer: Order | IssuerFault) -> None:
+def _keep(site: CaseContext, entry: PlacedOrder, answer: Order | IssuerFault) -> None:
     """Keep what an answer says of the order; raises Stuck where its time contradicts ours."""
     require_same_time(site, site.means.issuer_name, answer.answered_at)
     if isinstance(answer, Order) and (entry.order_id, entry.status) != (answer.id, answer.status):

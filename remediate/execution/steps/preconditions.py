@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 from typing import Final
 
 from audit.text import sentence
-from remediate.execution.case_context import Site
-from remediate.execution.steps.base import So, Stuck, done
+from remediate.execution.case_context import CaseContext
+from remediate.execution.steps.base import Satisfied, StepBlocked, done
 from remediate.execution.steps.clock_skew import require_same_time
 from remediate.execution.steps.key import request_of, waiting_request
 from remediate.execution.steps.tlsa import bound, is_asked_for, require_published
@@ -26,7 +26,7 @@ _FILES: Final = 64
 class Preconditions:
     """What it finds missing is for a person to fix. All it makes is the key whose TLSA record is to be published."""
 
-    def look(self, site: Site, subject: str) -> So | None:
+    def look(self, site: CaseContext, subject: str) -> Satisfied | None:
         """Return that all is there, or None if a key is needed first; raises Stuck with everything that is missing."""
         del subject  # it is for the whole case
         require_known(site)
@@ -38,40 +38,40 @@ class Preconditions:
         require_same_time(site, site.case.host, _time(dict(said).get("now", "")))
         lacking = tuple(dict.fromkeys(text for word, text in said if word == "lacks"))
         if lacking:
-            raise Stuck(Cause.HOST_UNPREPARED, f"{site.case.host}: {sentence(lacking)}")
+            raise StepBlocked(Cause.HOST_UNPREPARED, f"{site.case.host}: {sentence(lacking)}")
         require_still_so(site)
         return _unbound(site)
 
-    def act(self, site: Site, subject: str) -> None:
+    def act(self, site: CaseContext, subject: str) -> None:
         """Make key and request, so that the TLSA record of the key can be named."""
         del subject
         request_of(site)
 
 
-def _unbound(site: Site) -> So | None:
+def _unbound(site: CaseContext) -> Satisfied | None:
     """Return that no TLSA record stands in the way, or None if there are records and no key yet; raises Stuck."""
     if site.case.repair not in VALIDATED or not is_asked_for(site):
-        return So()
+        return Satisfied()
     found = bound(site)
     if found.is_without_dns:
-        return So("no name server answers here, so TLSA records could not be looked for")
+        return Satisfied("no name server answers here, so TLSA records could not be looked for")
     if not found.records:
-        return So()
+        return Satisfied()
     site.csr = site.csr or waiting_request(site)
     if site.csr is None:
         return None
     require_published(site, found)
-    return So("the TLSA records match the new key")
+    return Satisfied("the TLSA records match the new key")
 
 
-def require_known(site: Site) -> None:
+def require_known(site: CaseContext) -> None:
     """Raise Unknown where it is not known of a service which files it has, or how it takes them up."""
     for service in site.case.services:
         site.installer(service)
         site.file_set(service)
 
 
-def require_still_so(site: Site) -> None:
+def require_still_so(site: CaseContext) -> None:
     """Raise Stuck where what was to be replaced is served nowhere any more, and nothing is ordered yet.
 
     Between an audit and its repair another controller may have repaired the same.
@@ -82,7 +82,7 @@ def require_still_so(site: Site) -> None:
     served = frozenset[str]().union(*(leaves_of(site, endpoint) for endpoint in site.case.endpoints))
     if served and not served & old:
         why = f"{site.case.host} serves another certificate than the audit saw: somebody else has replaced it"
-        raise Stuck(Cause.CASE_CHANGED, why, ended="interrupted")
+        raise StepBlocked(Cause.CASE_CHANGED, why, ended="interrupted")
 
 
 def _time(text: str) -> datetime | None:

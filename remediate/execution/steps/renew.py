@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from audit.text import listing
 from audit.x509.certificate import Certificate
-from remediate.execution.case_context import Site, Unknown
+from remediate.execution.case_context import CaseContext, NotFoundOnHost
 from remediate.execution.steps.access_log_notes import visits_since
-from remediate.execution.steps.base import So, Stuck, interruption, said
+from remediate.execution.steps.base import Satisfied, StepBlocked, interruption, said
 from remediate.execution.steps.installed_certificates import leaves_on_disk
-from remediate.hosts.command import Command, Done
-from remediate.hosts.renewal_agents import OWNERS, Owner, renewing
+from remediate.hosts.command import Command, CommandResult
+from remediate.hosts.renewal_agents import OWNERS, RenewalAgent, renewal_command
 from remediate.hosts.workdir import BUSY
 from remediate.model.causes import Cause
 
@@ -20,7 +20,7 @@ from remediate.model.causes import Cause
 class Renew:
     """An agent whose renewal changes nothing has failed, whatever its exit status."""
 
-    def look(self, site: Site, subject: str) -> So | None:
+    def look(self, site: CaseContext, subject: str) -> Satisfied | None:
         """Return that every file holds another certificate than before, and one of now."""
         del subject  # it is for the whole case
         site.on_disk = None
@@ -29,56 +29,56 @@ class Renew:
         if not all(path in leaves and _is_renewed(site, leaves[path]) for path in paths):
             return None
         renewed = f"{_owner(site).name} has renewed {listing(sorted({leaves[path].sha256[:16] for path in paths}))}"
-        return So(renewed, site.visits)
+        return Satisfied(renewed, site.visits)
 
-    def act(self, site: Site, subject: str) -> None:
+    def act(self, site: CaseContext, subject: str) -> None:
         """Run the renewal, and wait where it goes on behind our back; a panel's CA may be seen in the access log."""
         began = site.means.clock()
         result = site.run(renewal(site))
         if result.status in (None, BUSY):
             raise interruption(site, result)
         if not result.ok:
-            raise Stuck(Cause.OWNER_NOT_RUN, f"the renewal of {_owner(site).name} was not run: {said(result)}")
+            raise StepBlocked(Cause.OWNER_NOT_RUN, f"the renewal of {_owner(site).name} was not run: {said(result)}")
         site.wait_until(lambda: self.look(site, subject) is not None, _owner(site).settles_s)
         site.visits = visits_since(site, began) if site.case.is_panel else ()
         if self.look(site, subject) is None:
             why = f"{_owner(site).name} left {_left(site)}; {_said(result)}"
-            raise Stuck(Cause.OWNER_UNCHANGED, "\n".join((why, *site.visits)))
+            raise StepBlocked(Cause.OWNER_UNCHANGED, "\n".join((why, *site.visits)))
 
 
-def renewal(site: Site) -> Command:
+def renewal(site: CaseContext) -> Command:
     """Return the command that runs the owner's renewal; raises Unknown."""
-    return renewing(_owner(site), site.premises, _paths(site))
+    return renewal_command(_owner(site), site.premises, _paths(site))
 
 
-def _owner(site: Site) -> Owner:
+def _owner(site: CaseContext) -> RenewalAgent:
     name = site.case.owner or "nobody"
     if name not in OWNERS:
-        raise Unknown(f"it is not known how {name} is made to renew a certificate")
+        raise NotFoundOnHost(f"it is not known how {name} is made to renew a certificate")
     return OWNERS[name]
 
 
-def _paths(site: Site) -> tuple[str, ...]:
+def _paths(site: CaseContext) -> tuple[str, ...]:
     paths = tuple(sorted({file.path for file in site.case.files if file.kind == "certificate"}))
     if not paths:
-        raise Unknown("it is not known which files hold the certificate")
+        raise NotFoundOnHost("it is not known which files hold the certificate")
     return paths
 
 
-def _left(site: Site) -> str:
+def _left(site: CaseContext) -> str:
     """Return which files hold no new certificate that is valid now."""
     leaves = leaves_on_disk(site)
     left = [path for path in _paths(site) if not (path in leaves and _is_renewed(site, leaves[path]))]
     return f"{listing(left)} without a new certificate that is valid now"
 
 
-def _is_renewed(site: Site, leaf: Certificate) -> bool:
+def _is_renewed(site: CaseContext, leaf: Certificate) -> bool:
     if leaf.sha256 in site.case.replaced or not leaf.can_ask("not_before", "not_after"):
         return False
     return leaf.not_before <= site.means.clock() <= leaf.not_after
 
 
-def _said(result: Done) -> str:
+def _said(result: CommandResult) -> str:
     """Return how the agent ended and what it printed, on lines of their own."""
     first, _, printed = result.output.partition("\n")
     return f"it ended with {first.removeprefix('ended ')}:\n{printed.strip() or 'it said nothing'}"

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from audit.observation.website import Docroot
 from audit.probe.tcp import Stopped
 from audit.text import listing, sentence
-from remediate.challenges import Challenge, Look, Vantage
+from remediate.challenges import Challenge, ProbeResult, ProbeSettings
 from remediate.challenges.dns_lookup import LookUp
-from remediate.execution.case_context import Site
+from remediate.execution.case_context import CaseContext
 from remediate.execution.steps.access_log_notes import visits
-from remediate.execution.steps.base import So, Stuck, done, said
+from remediate.execution.steps.base import Satisfied, StepBlocked, done, said
 from remediate.execution.steps.key import request_of
 from remediate.model.case import Validation
 from remediate.model.causes import Cause
@@ -26,15 +26,15 @@ ORDERED = ("pending-validation", "pending-review", "issued")
 class SelfTest:
     """Where an order is under way it is the CA that has to find the proof: what we see makes no difference."""
 
-    def look(self, site: Site, subject: str) -> So | None:
+    def look(self, site: CaseContext, subject: str) -> Satisfied | None:
         """Return that the proof was found, or that there is an order already."""
         del subject  # it is for the whole case
         orders = site.means.journal.ledger.unused_orders(site.case.id)
         if orders and orders[-1].status in ORDERED:
-            return So("there is an order already")
-        return So(sentence(("the CA would find it at every address", *site.seen))) if site.is_published else None
+            return Satisfied("there is an order already")
+        return Satisfied(sentence(("the CA would find it at every address", *site.seen))) if site.is_published else None
 
-    def act(self, site: Site, subject: str) -> None:
+    def act(self, site: CaseContext, subject: str) -> None:
         """Put the proof there and look for it at every address of every name; nothing where a name leads nowhere."""
         del subject
         found = [(name, _look_up(site, name)) for name in site.case.validated_on]
@@ -42,7 +42,7 @@ class SelfTest:
         seen = [_Seen(name, led, _looks(site, name, led), _first_decides(site, name)) for name, led in found]
         site.seen = tuple(note for one in seen for note in one.notes)
         if bad := [look for one in seen for look in one.bad]:
-            raise Stuck(Cause(f"dcv.{bad[0].verdict}"), "\n".join((*map(str, bad), *_told(site, seen))))
+            raise StepBlocked(Cause(f"dcv.{bad[0].verdict}"), "\n".join((*map(str, bad), *_told(site, seen))))
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,17 +51,17 @@ class _Seen:
 
     name: Validation
     led: LookUp
-    looks: tuple[Look, ...]
+    looks: tuple[ProbeResult, ...]
     first_decides: bool
 
     @property
-    def first(self) -> Look | None:
+    def first(self) -> ProbeResult | None:
         """The look that decides; None where all do, or it could not be had from here."""
         place = self.led.first_address if self.first_decides else None
         return next((one for one in self.looks if one.address == place and one.verdict != "unseen"), None)
 
     @property
-    def bad(self) -> tuple[Look, ...]:
+    def bad(self) -> tuple[ProbeResult, ...]:
         """What stands in the way. What cannot be seen from here does not where the file is seen elsewhere."""
         deciding = (self.first,) if self.first else self.looks
         bad = tuple(look for look in deciding if look.verdict not in ("good", "unseen"))
@@ -82,7 +82,7 @@ class _Seen:
             yield f"a CA of today may ask at any address, and from several places ({sentence(told)})"
 
 
-def publish(site: Site) -> None:
+def publish(site: CaseContext) -> None:
     """Put the proof where the CA will look for it, on all hosts or, where one has no place for it, on none.
 
     Raises Stuck.
@@ -93,46 +93,48 @@ def publish(site: Site) -> None:
     site.is_published = True
 
 
-def withdraw(site: Site) -> tuple[str, ...]:
+def withdraw(site: CaseContext) -> tuple[str, ...]:
     """Take the proof away again, and return where it could not be: it harms nobody, and stops no repair."""
     try:
         left = [(one, site.run(site.means.validator.clear(one))) for one in placed(site)]
-    except Stuck as why:
+    except StepBlocked as why:
         return (str(why),)
     return tuple(f"{one.premises.host}: {said(result)}" for one, result in left if not result.ok)
 
 
-def unique_value(site: Site) -> str:
+def unique_value(site: CaseContext) -> str:
     """Return what makes the proof of this request its own: the same in every run, as the order has to be."""
     return request_of(site).sha256[:20]
 
 
-def challenges(site: Site) -> Iterator[Challenge]:
+def challenges(site: CaseContext) -> Iterator[Challenge]:
     """Yield what has to be proven, for each name on each of its hosts; raises Stuck where that cannot be."""
     for name in site.case.validated_on:
         for host in name.hosts:
             yield _challenge(site, name.name, host)
 
 
-def placed(site: Site) -> Iterator[Challenge]:
+def placed(site: CaseContext) -> Iterator[Challenge]:
     """Yield what may lie on hosts; where there is no place for it nothing was put."""
     for name in site.case.validated_on:
         for host in name.hosts:
             try:
                 yield _challenge(site, name.name, host)
-            except Stuck as why:
+            except StepBlocked as why:
                 if why.cause is not Cause.DCV_NO_DOCROOT:
                     raise
 
 
-def _challenge(site: Site, name: str, host: str) -> Challenge:
+def _challenge(site: CaseContext, name: str, host: str) -> Challenge:
     docroot = _docroot(site, name, host) if host in site.means.hands else f"{host} is not logged into"
     if isinstance(docroot, str):
-        raise Stuck(Cause.DCV_NO_DOCROOT, f"it is not known from which folder {host} serves http://{name}/: {docroot}")
+        raise StepBlocked(
+            Cause.DCV_NO_DOCROOT, f"it is not known from which folder {host} serves http://{name}/: {docroot}"
+        )
     return Challenge(site.premises_on(host), name, request_of(site), unique_value(site), docroot.folder, docroot.below)
 
 
-def _docroot(site: Site, name: str, host: str) -> Docroot | str:
+def _docroot(site: CaseContext, name: str, host: str) -> Docroot | str:
     """Return the folder from which a host serves a name, or why none is known.
 
     What is declared for a service holds for every name of its certificates that no website is found for.
@@ -143,41 +145,41 @@ def _docroot(site: Site, name: str, host: str) -> Docroot | str:
     return Docroot(own) if isinstance(found, str) and own else found
 
 
-def _look_up(site: Site, name: Validation) -> LookUp:
+def _look_up(site: CaseContext, name: Validation) -> LookUp:
     """Return where a name leads; raises Stuck where it leads nowhere, for us or for the CA."""
     means = site.means
     try:
         found = means.lookups.of(name.name, means.limits, means.stop)
     except Stopped:
-        raise Stuck(Cause.RUN_STOPPED, f"stopped while {name.name} was looked up", ended="interrupted") from None
+        raise StepBlocked(Cause.RUN_STOPPED, f"stopped while {name.name} was looked up", ended="interrupted") from None
     means.say("\n".join(found.lines()))
     if found.failure:
         why = sentence((f"{name.name}: {found.failure.detail}", *found.notes))
-        raise Stuck(Cause(f"dns.{found.failure.kind}"), why)
+        raise StepBlocked(Cause(f"dns.{found.failure.kind}"), why)
     return found
 
 
-def _looks(site: Site, name: Validation, led: LookUp) -> tuple[Look, ...]:
+def _looks(site: CaseContext, name: Validation, led: LookUp) -> tuple[ProbeResult, ...]:
     """Return what is seen at every address of a name, whichever of its hosts that is."""
     means = site.means
     known = [means.addresses_of(host) for host in name.hosts]
     own = frozenset[str]().union(*known) if all(known) else frozenset[str]()
-    vantage = Vantage(means.http_port, own_addresses=own, stop=means.stop.is_set)
+    vantage = ProbeSettings(means.http_port, own_addresses=own, stop=means.stop.is_set)
     looks = means.validator.self_test(_challenge(site, name.name, name.hosts[0]), led.addresses, vantage)
     for look in looks:
         means.say("\n".join(filter(None, (look.asked, str(look)))))
     if len(looks) < len(led.addresses):
-        raise Stuck(
+        raise StepBlocked(
             Cause.RUN_STOPPED, f"the run was stopped; seen of {name.name}: {listing(looks)}", ended="interrupted"
         )
     return looks
 
 
-def _first_decides(site: Site, name: Validation) -> bool:
+def _first_decides(site: CaseContext, name: Validation) -> bool:
     return site.means.first_decides.issuperset(name.hosts)
 
 
-def _told(site: Site, seen: Sequence[_Seen]) -> Iterator[str]:
+def _told(site: CaseContext, seen: Sequence[_Seen]) -> Iterator[str]:
     """Yield what helps whoever has to mend it: where the file lies, where the names lead, and who got through to it."""
     proofs = tuple(challenges(site))
     for proof in proofs:

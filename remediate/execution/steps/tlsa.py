@@ -17,8 +17,8 @@ from audit.probe.dns.records import RecordSet, RecordType
 from audit.probe.tcp import Stopped
 from audit.text import duration, listing, sentence
 from remediate.challenges.dns_lookup import LookUps
-from remediate.execution.case_context import Site
-from remediate.execution.steps.base import Stuck
+from remediate.execution.case_context import CaseContext
+from remediate.execution.steps.base import StepBlocked
 from remediate.model.case import Case
 from remediate.model.causes import Cause
 from remediate.planning import tlsa
@@ -50,7 +50,7 @@ class Inquiry:
     may_serve_mail: bool
 
 
-def bound(site: Site) -> Bound:
+def bound(site: CaseContext) -> Bound:
     """Return the TLSA records that bind a case at work; raises Stuck as `bound_by` does."""
     case, means = site.case, site.means
     ports = (one.endpoint for one in means.targets.values() if one.endpoint.host == case.host)
@@ -79,14 +79,14 @@ def bound_by(inquiry: Inquiry) -> Bound:
     return Bound(tuple(one for one in found if one.status == "ok"))
 
 
-def require_published(site: Site, found: Bound) -> None:
+def require_published(site: CaseContext, found: Bound) -> None:
     """Raise Stuck until every set of records has one that matches the new key, and caches have had time to see it."""
     if site.csr is None:
         raise ValueError("the record of a key is named once the key exists")
     csr = site.csr.pem
     missing = [one for one in found.records if not tlsa.is_matched(one.records, csr)]
     if missing:
-        raise Stuck(Cause.DNS_TLSA, sentence(tuple(_missing(missing, csr))), ended="interrupted")
+        raise StepBlocked(Cause.DNS_TLSA, sentence(tuple(_missing(missing, csr))), ended="interrupted")
     wait = max((timedelta(seconds=one.ttl_s) for one in found.records), default=timedelta(0))
     seen_at = _first_seen(site, site.csr.spki_sha256)
     left = wait if seen_at is None else seen_at + wait - site.means.clock()
@@ -95,7 +95,7 @@ def require_published(site: Site, found: Bound) -> None:
             f"the record of the new key ({site.csr.spki_sha256}) is published; resolvers may hold the old records for "
             f"{duration(left)} more"
         )
-        raise Stuck(
+        raise StepBlocked(
             Cause.DNS_TLSA_SPREADING, why, ended="interrupted", retry_after_s=left.total_seconds(),
             published_spki_sha256=site.csr.spki_sha256,
         )  # fmt: skip
@@ -103,7 +103,7 @@ def require_published(site: Site, found: Bound) -> None:
 
 def announce(found: Bound) -> None:
     """Raise Stuck as a repair would once it has made the key: its record cannot be named before."""
-    raise Stuck(Cause.DNS_TLSA, announced(found), ended="interrupted")
+    raise StepBlocked(Cause.DNS_TLSA, announced(found), ended="interrupted")
 
 
 def announced(found: Bound) -> str:
@@ -166,10 +166,10 @@ def _leads_here(inquiry: Inquiry, server: str) -> bool:
     try:
         led = inquiry.lookups.of(server, inquiry.limits, inquiry.stop)
     except Stopped:
-        raise Stuck(Cause.RUN_STOPPED, f"stopped while {server} was looked up", ended="interrupted") from None
+        raise StepBlocked(Cause.RUN_STOPPED, f"stopped while {server} was looked up", ended="interrupted") from None
     if led.failure and led.failure.kind in ("servfail", "timeout"):
         why = f"{server} is an MX of the case's names, and its addresses are not known: {led.failure.detail}"
-        raise Stuck(Cause.DNS_TLSA_UNANSWERED, why, ended="interrupted")
+        raise StepBlocked(Cause.DNS_TLSA_UNANSWERED, why, ended="interrupted")
     return bool(inquiry.own.intersection(led.addresses))
 
 
@@ -177,19 +177,19 @@ def _ask(inquiry: Inquiry, name: str, record_type: RecordType) -> RecordSet:
     try:
         found = inquiry.lookups.records(name, record_type, inquiry.limits, inquiry.stop)
     except Stopped:
-        raise Stuck(Cause.RUN_STOPPED, f"stopped while {name} was looked up", ended="interrupted") from None
+        raise StepBlocked(Cause.RUN_STOPPED, f"stopped while {name} was looked up", ended="interrupted") from None
     if found.status in ("servfail", "timeout"):
         why = f"whether {name} has {record_type} records could not be seen ({found.status}: {found.detail})"
-        raise Stuck(Cause.DNS_TLSA_UNANSWERED, why, ended="interrupted")
+        raise StepBlocked(Cause.DNS_TLSA_UNANSWERED, why, ended="interrupted")
     return found
 
 
-def _first_seen(site: Site, spki_sha256: str) -> datetime | None:
+def _first_seen(site: CaseContext, spki_sha256: str) -> datetime | None:
     """Return when the record of a key was first seen to be published; None if it was not seen before."""
     history = site.means.journal.history(site.case.id)
     return min((event.at for event in history if event.detail.published_spki_sha256 == spki_sha256), default=None)
 
 
-def is_asked_for(site: Site) -> bool:
+def is_asked_for(site: CaseContext) -> bool:
     """Return whether a key is still to be made or ordered with."""
     return not site.means.journal.ledger.unused_orders(site.case.id)

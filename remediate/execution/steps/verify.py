@@ -9,9 +9,9 @@ from typing import Final
 
 from audit.text import sentence
 from remediate.deployment.switch import Progress, call_back, confirm
-from remediate.execution.case_context import Site
+from remediate.execution.case_context import CaseContext
 from remediate.execution.steps.activate import service_down, settled
-from remediate.execution.steps.base import So, Stuck, done
+from remediate.execution.steps.base import Satisfied, StepBlocked, done
 from remediate.execution.steps.stage import version_name
 from remediate.execution.steps.wire_check import Look, faults_of, look_at, served
 from remediate.hosts.command import Command
@@ -25,13 +25,13 @@ _SURE: Final = 4
 class Proof:
     """The last endpoint of a set of files confirms for all of them: they were proven before it."""
 
-    def look(self, site: Site, subject: str) -> So | None:
+    def look(self, site: CaseContext, subject: str) -> Satisfied | None:
         """Return that the endpoint is proven, and the last of its set that the switch is confirmed."""
         if confirms(site, subject) and settled(site, site.file_set(subject)).last.state != "confirmed":
             return None
-        return None if faults_of(site, subject) else So("proven on every address")
+        return None if faults_of(site, subject) else Satisfied("proven on every address")
 
-    def act(self, site: Site, subject: str) -> None:
+    def act(self, site: CaseContext, subject: str) -> None:
         """Observe until all is well, and confirm; else let the old version be taken back and say what is served."""
         look, rejections = look_at(site, subject), 0
 
@@ -46,34 +46,34 @@ class Proof:
         if confirms(site, subject):
             progress = _answer(site, subject, confirm(site.file_set(subject).installation, version_name(site, subject)))
             if progress.last.state != "confirmed":
-                raise service_down(progress) or Stuck(
+                raise service_down(progress) or StepBlocked(
                     Cause.INSTALL_WENT_BACK, f"it was not confirmed in time: {progress.last.detail}", went_back=True
                 )
 
 
-def confirms(site: Site, endpoint: str) -> bool:
+def confirms(site: CaseContext, endpoint: str) -> bool:
     """Return whether an endpoint is the last of its files, whose proof confirms the switch."""
     return site.case.repair in SWITCHED and endpoint == site.file_set(endpoint).endpoints[-1]
 
 
-def _unproven(site: Site, endpoint: str, look: Look) -> Stuck:
+def _unproven(site: CaseContext, endpoint: str, look: Look) -> StepBlocked:
     """Call the switch back, observe again and return what was found; a key that others know does not come back."""
     why = f"{endpoint} is not proven: {sentence(look.faults)}"
     if site.case.repair not in SWITCHED:
-        return Stuck(Cause.PROOF_FAILED, why)
+        return StepBlocked(Cause.PROOF_FAILED, why)
     back = call_back(site.file_set(endpoint).installation, version_name(site, endpoint), rejected=look.is_rejection)
     progress = _answer(site, endpoint, back)
     if down := service_down(progress):
-        return Stuck(Cause.SERVICE_DOWN, f"{down}; before, {why}", went_back=True)
+        return StepBlocked(Cause.SERVICE_DOWN, f"{down}; before, {why}", went_back=True)
     last = progress.last
     state = f"{last.state} ({last.detail})" if last.state == "kept" else last.state
     told = f"{why}; the switch is {state}, now {served(site, endpoint)}"
     if look.is_rejection:
-        return Stuck(Cause.PROOF_REJECTED, told, went_back=last.state == "returned")
-    return Stuck(Cause.PROOF_FAILED, told, went_back=last.state == "returned")
+        return StepBlocked(Cause.PROOF_REJECTED, told, went_back=last.state == "returned")
+    return StepBlocked(Cause.PROOF_FAILED, told, went_back=last.state == "returned")
 
 
-def _answer(site: Site, endpoint: str, command: Command) -> Progress:
+def _answer(site: CaseContext, endpoint: str, command: Command) -> Progress:
     """Return where a switch is after an answer to it, and wait until its script has let go of the host."""
     done(site, command)
     return settled(site, site.file_set(endpoint))

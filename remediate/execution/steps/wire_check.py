@@ -19,8 +19,8 @@ from audit.probe import observe
 from audit.text import listing, moment, sentence
 from audit.verdict import Inconclusive
 from audit.x509.path.served_chain import Chain, read_chain
-from remediate.execution.case_context import Site
-from remediate.execution.steps.base import Stuck
+from remediate.execution.case_context import CaseContext
+from remediate.execution.steps.base import StepBlocked
 from remediate.execution.steps.installed_certificates import leaves_on_disk
 from remediate.execution.steps.stage import wanted
 from remediate.model.case import SWITCHED, Repair
@@ -41,7 +41,7 @@ class Look:
     is_rejection: bool = False
 
 
-def look_at(site: Site, endpoint: str) -> Look:
+def look_at(site: CaseContext, endpoint: str) -> Look:
     """Look at every address of an endpoint."""
     observation = _observe(site, endpoint)
     expected = expected_leaves(site, endpoint)
@@ -60,29 +60,29 @@ def look_at(site: Site, endpoint: str) -> Look:
     return Look(faults, bool(hard) and all(hard))
 
 
-def faults_of(site: Site, endpoint: str) -> tuple[str, ...]:
+def faults_of(site: CaseContext, endpoint: str) -> tuple[str, ...]:
     """Return what is not as it is to be at each address of an endpoint, a clause each; none if all is well."""
     return look_at(site, endpoint).faults
 
 
-def silences(site: Site, endpoint: str) -> tuple[str, ...]:
+def silences(site: CaseContext, endpoint: str) -> tuple[str, ...]:
     """Return where no handshake comes about with an endpoint, a clause each."""
     return _silences(_observe(site, endpoint))
 
 
-def leaves_of(site: Site, endpoint: str) -> frozenset[str]:
+def leaves_of(site: CaseContext, endpoint: str) -> frozenset[str]:
     """Return the SHA-256 of every leaf that an endpoint serves, on whichever address."""
     return frozenset(_leaf(one) for one in _observe(site, endpoint).every_handshake)
 
 
-def served(site: Site, endpoint: str) -> str:
+def served(site: CaseContext, endpoint: str) -> str:
     """Return in a clause which leaf each address serves."""
     observation = _observe(site, endpoint)
     leaves = [f"{one.address} serves {_leaf(one)[:16]}…" for one in observation.every_handshake]
     return listing([*leaves, *(f"{one.address}: {one.detail}" for one in observation.failures)])
 
 
-def expected_leaves(site: Site, endpoint: str) -> frozenset[str]:
+def expected_leaves(site: CaseContext, endpoint: str) -> frozenset[str]:
     """Return the SHA-256 of what an endpoint is to serve: what is installed, or what is in its files now."""
     if site.case.repair in SWITCHED:
         return frozenset({wanted(site, endpoint).leaf.sha256})
@@ -93,13 +93,13 @@ def expected_leaves(site: Site, endpoint: str) -> frozenset[str]:
     return frozenset(on_disk[path].sha256 for path in paths)
 
 
-def _observe(site: Site, endpoint: str) -> Observation:
+def _observe(site: CaseContext, endpoint: str) -> Observation:
     """Return what is seen of the case's host; where the name leads to others too, they have certificates of theirs."""
     seen: list[Observation] = []
     means = site.means
     observe((site.target(endpoint),), means.limits, clock=means.clock, report=seen.append, stop=means.stop)
     if not seen:
-        raise Stuck(Cause.RUN_STOPPED, f"the run was stopped while {endpoint} was observed", ended="interrupted")
+        raise StepBlocked(Cause.RUN_STOPPED, f"the run was stopped while {endpoint} was observed", ended="interrupted")
     elsewhere = means.addresses_beside(site.case.host)
     return replace(
         seen[0],
@@ -142,7 +142,7 @@ def _faults(shake: Handshake, served_chain: Chain, expected: frozenset[str], now
         yield f"{shake.address}: clients refuse the path: {sentence([*map(str, violations)])}"
 
 
-def _chain_faults(site: Site, shake: Handshake, served_chain: Chain, endpoint: str) -> Iterator[str]:
+def _chain_faults(site: CaseContext, shake: Handshake, served_chain: Chain, endpoint: str) -> Iterator[str]:
     """Yield that the old chain is served still, where it is the chain that is repaired."""
     if site.case.repair is Repair.RECHAIN:
         missing = [str(one) for one in wanted(site, endpoint).intermediates if one.der not in shake.chain_der]

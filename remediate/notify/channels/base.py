@@ -52,7 +52,7 @@ class Envelope:
     message: bytes = field(repr=False)
 
 
-class Post(Protocol):
+class Channel(Protocol):
     """A way to hand letters over."""
 
     def send(self, envelope: Envelope, commit: Callable[[], None]) -> Mapping[str, Outcome]:
@@ -71,6 +71,6 @@ class MailConfig:
     from_: str | None = None  # `from` in the file
     smtp: str | None = None  # the URL of a mail server, or "sendmail"
 
-    def open(self, section: Section) -> Post:
+    def open(self, section: Section) -> Channel:
         """Return the channel; raises BadConfiguration."""
         raise NotImplementedError

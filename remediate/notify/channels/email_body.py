@@ -13,7 +13,7 @@ from typing import Final
 
 from audit.text import moment
 from remediate.model.text import plain, plain_lines
-from remediate.notify.notification import WORST_FIRST, Entry, Run, Section, State, worst_first
+from remediate.notify.notification import WORST_FIRST, ReportItem, Run, Section, State, worst_first
 
 _COLUMNS: Final = 76
 _LABEL: Final = 13  # columns of `What to do:` and the room after it
@@ -72,7 +72,7 @@ def opening(sections: Sequence[Section], state: State) -> Iterator[str]:
     yield _OPENING[state]
 
 
-def _shown(section: Section) -> list[Entry]:
+def _shown(section: Section) -> list[ReportItem]:
     return [entry for _, entry in worst_first([section])][:_MOST_ENTRIES]
 
 
@@ -94,15 +94,15 @@ def _by_service(section: Section) -> list[str]:
     return [f"{plain(name, 60)}: {', '.join(told[name])}" for name in names] if len(names) > 1 else []
 
 
-def _services(entry: Entry) -> Sequence[str]:
+def _services(entry: ReportItem) -> Sequence[str]:
     return entry.services or ["the host itself"]
 
 
-def _word(entry: Entry) -> str:
+def _word(entry: ReportItem) -> str:
     return _WARNED if entry.is_minor else entry.state
 
 
-def _rows(entry: Entry) -> Iterator[tuple[str, list[str]]]:
+def _rows(entry: ReportItem) -> Iterator[tuple[str, list[str]]]:
     """Yield what is told about an entry, a name and lines; what there is nothing to say about is left out."""
     told = (
         ("Reason", [f"{plain(entry.reason)} [{plain(entry.check, 60)}, {entry.severity.value}]"]),
@@ -114,18 +114,18 @@ def _rows(entry: Entry) -> Iterator[tuple[str, list[str]]]:
     return ((name, said) for name, said in told if said)
 
 
-def _happened(entry: Entry) -> list[str]:
+def _happened(entry: ReportItem) -> list[str]:
     """Return what happened, with the word that names it at the end of its first line."""
     first, *rest = plain_lines(entry.happened) or [""]
     named = f"{first} [{plain(entry.cause, 60)}]" if entry.cause else first
     return [line for line in (named.strip(), *rest) if line]
 
 
-def _heading(entry: Entry) -> str:
+def _heading(entry: ReportItem) -> str:
     return f"{plain(entry.service, 60)}  {plain(entry.endpoint, 300)}".strip()
 
 
-def _entry_lines(entry: Entry) -> Iterator[str]:
+def _entry_lines(entry: ReportItem) -> Iterator[str]:
     yield f"{entry.state.upper()}  {_heading(entry)}"
     under = " " * (_LABEL + 2)
     for name, said in _rows(entry):
@@ -134,7 +134,7 @@ def _entry_lines(entry: Entry) -> Iterator[str]:
             yield from _wrapped(line, first=f"{under}- ", rest=f"{under}  ")
 
 
-def _entry_table(entry: Entry) -> str:
+def _entry_table(entry: ReportItem) -> str:
     mark = f'<span style="color:{_COLOURS[entry.state]}">{entry.state.upper()}</span>'
     rows = "\n".join(
         f'<tr><th scope="row" align="left" valign="top" style="padding-right:1em;white-space:nowrap">{name}</th>'

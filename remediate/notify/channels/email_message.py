@@ -24,10 +24,21 @@ from audit.text import listing
 from remediate.model.case import FindingKey
 from remediate.model.text import plain, plain_lines
 from remediate.notify.channels.email_body import as_html, as_remark, as_text
-from remediate.notify.notification import WORST_FIRST, Entry, Run, Section, State, is_wrong, worst_first
-from remediate.pki.secret_scan import leak
+from remediate.notify.notification import WORST_FIRST, ReportItem, Run, Section, State, is_wrong, worst_first
+from remediate.pki.secret_scan import find_secret
 
-__all__ = ["Attachment", "Entry", "HoldsSecret", "Letter", "Run", "Section", "State", "compose", "news", "state_digest"]
+__all__ = [
+    "Attachment",
+    "HoldsSecret",
+    "Letter",
+    "ReportItem",
+    "Run",
+    "Section",
+    "State",
+    "compose",
+    "should_notify",
+    "state_digest",
+]
 
 _MOST_ATTACHED: Final = 2_000_000  # bytes; relays refuse letters of ten million, and base64 adds a third
 _MOST_PLAIN: Final = 200_000  # bytes; what is longer is compressed
@@ -87,7 +98,7 @@ def state_digest(sections: Iterable[Section]) -> str:
     return hashlib.sha256(json.dumps(sorted(wrong)).encode()).hexdigest()[:32]
 
 
-def _named(entry: Entry) -> Iterator[str]:
+def _named(entry: ReportItem) -> Iterator[str]:
     """Yield each finding of an entry as the digest names it."""
     for finding in entry.findings or (FindingKey(entry.endpoint, entry.check),):
         yield f"{finding.endpoint} {finding.check}"
@@ -97,7 +108,7 @@ WELL: Final = state_digest(())
 """The digest where nothing is wrong."""
 
 
-def news(sections: Sequence[Section], told: str | None) -> State | None:
+def should_notify(sections: Sequence[Section], told: str | None) -> State | None:
     """Return the state of things as a whole where it is to be told, None where that was done or nothing is to tell.
 
     `told` is the digest that the administrator knows of: the last that was handed over or waits to be, WELL after a
@@ -152,7 +163,7 @@ def subject(letter: Letter) -> str:
     return plain(said, _SUBJECT - len(more)) + more
 
 
-def _came_to(entry: Entry) -> str:
+def _came_to(entry: ReportItem) -> str:
     first, *_ = [*plain_lines(entry.happened), ""]
     happened = f": {first}" if first else ""
     match entry.state:
@@ -200,5 +211,5 @@ def _require_no_secret(letter: Letter, text: str, secrets: Secrets) -> None:
     places = {"the letter": f"{subject(letter)}\n{text}".encode()}
     places |= {plain(file.name, 100): file.content for file in letter.attachments}
     for place, content in places.items():
-        if found := leak(content, secrets):
+        if found := find_secret(content, secrets):
             raise HoldsSecret(f"not written: there is {found} in {place}")
