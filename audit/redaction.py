@@ -22,7 +22,7 @@ HIDDEN: Final = "[secret]"
 _IN_URL: Final = re.compile(r"(://[^\s/@:\"'<>]{0,64}:)[^\s/@\"'<>]{1,256}@")
 _MOST: Final = 128  # characters of a secret that are compared; of a longer one the rest of the word is hidden as well
 _BREAK: Final = (
-    r"(?:[\s\x00-\x1f\x7f-\x9f\xad\u200b-\u200f\u2028-\u202e\u2060-\u2064\ufeff]|\\{1,8}(?:[nrt]|u00(?:0[9ad]|20)|\r?\n)"
+    r"(?:[\s\x00-\x1f\x7f-\x9f\xad\u200b-\u200f\u2028-\u202e\u2060-\u2064\ufeff]|\\{1,8}(?:[nrt]|u00(?:0[9ad]|20)|\s)"
     r"|%(?:25)*(?:0[9ad]|20)|=\r?\n|&(?:amp;)*#(?:0*(?:9|10|13|32)|x0*(?:[9ad]|20));)*"
 )
 """White space, control and invisible characters, as they are or escaped. Backslashes are bounded: a text may be full

@@ -220,10 +220,25 @@ def test_module_is_not_too_long(file: Path) -> None:
     assert len(file.read_text(encoding="utf-8").splitlines()) <= MOST_LINES
 
 
-@pytest.mark.parametrize("name", ["issued_chain.py", "csr.py"])
-def test_what_a_ca_sent_is_judged_without_io(name: str) -> None:
-    file = ROOT / "remediate" / "pki" / name
-    assert [each for each in imported(file) if within(each, *DOES_IO, "requests", "remediate.issuers")] == []
+DECIDES = tuple(
+    file
+    for part in (
+        *("model", "planning", "pki/csr.py", "pki/issued_chain.py", "pki/secret_scan.py", "retry/backoff.py"),
+        *("access_logs/parser.py", "access_logs/timestamps.py", "access_logs/clients.py", "cpanel/service_files.py"),
+        *("notify/notification.py", "notify/changes.py", "notify/items.py", "notify/account.py", "notify/excerpt.py"),
+        *("notify/delivery.py", "notify/channels/base.py", "notify/channels/email_body.py", "cli/output.py"),
+    )
+    for file in (sources(f"remediate/{part}") if not part.endswith(".py") else (ROOT / "remediate" / part,))
+    if file.name != "options.py"  # it holds the clock and the event by which a run is stopped
+)
+
+
+@pytest.mark.parametrize("file", named(DECIDES))
+def test_decision_of_the_repair_does_no_io_and_reads_no_clock(file: Path) -> None:
+    io = (*DOES_IO - {"threading"}, "sqlite3", "random", "secrets", "requests")
+    assert [name for name in imported(file) if within(name, *io)] == []
+    text = file.read_text(encoding="utf-8")
+    assert not {f"{owner}.{call}(" for owner, call in CLOCKS if f"{owner}.{call}(" in text}
 
 
 def test_judgement_names_no_module_that_says_nothing() -> None:
