@@ -12,7 +12,7 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -72,7 +72,7 @@ def _checked(options: argparse.Namespace, wait_s: float) -> int:
     """Run the session while nobody else is at work."""
     configuration, folder = find_configuration(options.config), report_folder()
     with ExitStack() as stack:
-        stack.enter_context(alone(folder, datetime.now(UTC)))
+        stack.enter_context(locked(folder, "checkallsslcerts", datetime.now(UTC)))
         busy = wait_for_panel(lambda run: _say_waiting(run, wait_s), wait_s)
         if busy:
             return _refuse(f"nothing was done: {busy} is still running; the next run looks again", TRY_LATER)
@@ -119,10 +119,3 @@ def _refuse(line: str, status: int) -> int:
 
 if __name__ == "__main__":
     sys.exit(main())
-
-__all__ = ["LockHeld", "alone"]
-
-
-def alone(folder: Path, now: datetime) -> AbstractContextManager[None]:
-    """Hold the folder of the reports; raises Held where another run has it."""
-    return locked(folder, "checkallsslcerts", now)

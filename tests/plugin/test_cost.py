@@ -61,7 +61,7 @@ def _run(folder: Path) -> dict[str, Any]:
 
 
 def test_a_run_without_an_audit_imports_three_small_modules_of_ours(runs: list[dict[str, Any]]) -> None:
-    names = ("asked", "hookspecs", "plugin")
+    names = ("activation", "hookspecs", "plugin")
     assert runs[0]["modules"] == ["pytest_sslaudit", *(f"pytest_sslaudit.{name}" for name in names)]
 
 

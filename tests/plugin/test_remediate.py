@@ -217,7 +217,7 @@ def pytest_sessionstart():
     from remediate.model.outcome import CaseResult
 
     def repair(self, planned, discoveries):
-        return tuple(Ending(case, "failed", "reload", Cause.SERVICE_DOWN, {note!r}) for case in planned.cases)
+        return tuple(CaseResult(case, "failed", "reload", Cause.SERVICE_DOWN, {note!r}) for case in planned.cases)
 
     def tell(self, upshot, discoveries, results, on_refused):
         on_refused({refused!r})

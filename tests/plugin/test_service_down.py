@@ -45,6 +45,7 @@ def night(tmp_path_factory: pytest.TempPathFactory) -> Night:
         done = subprocess.run(
             command, env=environment, cwd="/", capture_output=True, text=True, check=False, timeout=180
         )
+        assert list(Path(lab["mail"]).glob("*.eml")), done.stdout + done.stderr
         (letter,) = Path(lab["mail"]).glob("*.eml")
         return done, reports, email.message_from_bytes(letter.read_bytes(), policy=default)
 

@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.real, pytest.mark.usefixtures("overlays")]
 _LOOK_UP: Final = """
 import json, sys, threading, time
 from audit.probe import Limits
-from audit.probe.dns.resolver.root_servers import read_hints
+from audit.probe.dns.root_servers import read_hints
 from remediate.challenges.dns_lookup import LookUps, Roots
 
 lookups = LookUps(Roots(read_hints(sys.argv[1], "hints") if sys.argv[1] else ()))
@@ -37,7 +37,7 @@ from remediate.challenges.http_probe import Wanted, fetch
 from remediate.challenges.base import ProbeSettings
 
 for address in sys.argv[1:]:
-    look = fetch(Wanted("host.example.test", "/file.txt", "right"), address, Vantage(deadline_s=2))
+    look = fetch(Wanted("host.example.test", "/file.txt", "right"), address, ProbeSettings(deadline_s=2))
     print(look.verdict, look.detail)
 """
 BOTH: Final = ["198.18.0.7", "198.18.0.77", "fd53::7"]

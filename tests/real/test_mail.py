@@ -106,7 +106,7 @@ def arrived(host: Host, raw: bytes) -> EmailMessage:
 def written(*recipients: str, service: str) -> bytes:
     """Return a letter with results attached; what is found, and of which service, makes it another letter."""
     said = letter(
-        section(entry(service=service, check=f"test.{service.replace(' ', '-')}")),
+        section(entry(services=(service,), check=f"test.{service.replace(' ', '-')}")),
         attachments=(Attachment("results.jsonl", b"{}\n"),),
     )
     return compose(said, SENDER, recipients).as_bytes()

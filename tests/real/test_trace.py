@@ -18,9 +18,9 @@ pytestmark = [pytest.mark.real, pytest.mark.usefixtures("overlays")]
 _SCRIPT: Final = """
 import dataclasses, json, sys, threading
 from audit.probe import Limits
-from audit.probe.dns.resolver.resolver import resolve
-from audit.probe.dns.resolver.root_servers import read_hints
-from audit.probe.dns.resolver.trace import TraceLimits, as_lines, difference, trace
+from audit.probe.dns.resolver import resolve
+from audit.probe.dns.root_servers import read_hints
+from audit.probe.dns.trace import TraceLimits, as_lines, difference, trace
 
 hints, every = read_hints(sys.argv[1], "hints"), {}
 for name in sys.argv[2:]:
