@@ -31,7 +31,8 @@ matrix-attack: $(INSTALLED)
 	SSLAUDIT_TEST_ATTACK_S=120 $(PYTHON) -m pytest tests/real/test_hostile_user.py
 
 matrix-crash: $(INSTALLED)
-	SSLAUDIT_TEST_STRIDE=1 $(PYTHON) -m pytest -n 2 tests/installers/test_killed.py tests/installers/test_panel.py tests/runner/test_panel_switch.py \
+	SSLAUDIT_TEST_STRIDE=1 $(PYTHON) -m pytest -n 2 tests/installers/test_killed.py tests/installers/test_panel.py tests/runner/test_killed.py \
+	    tests/runner/test_panel_switch.py tests/runner/test_rollback.py tests/real/test_repair.py \
 	    tests/real/test_repair_interrupted.py
 
 matrix-fuzz: $(INSTALLED)

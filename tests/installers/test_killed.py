@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -15,6 +14,7 @@ from remediate.deployment.versions import Version, stage
 from remediate.hosts.command import Command
 from tests.installers.hands import run
 from tests.installers.serving import Pair, Place, new_pair, new_place
+from tests.sampling import STRIDE
 
 _VERBS = ("mv", "cp", "ln", "rm", "mkdir", "chmod", "exec", "cat", "flock", "say", "try", "durable")
 _ACTS = " | ".join(f"'{verb} '*" for verb in _VERBS)
@@ -46,9 +46,6 @@ def killed_there(command: Command, number: int) -> Command:
     arguments = tuple(KILL % number + word if word is detached else word for word in command.arguments)
     return replace(command, script=command.script.replace("setsid sh", "setsid bash"), arguments=arguments)
 
-
-STRIDE = int(os.environ.get("SSLAUDIT_TEST_STRIDE", "12"))
-"""Every command takes minutes: `make test-matrix PART=crash` asks for all of them by 1 in the environment."""
 
 Kill = Callable[[Command, int], Command]
 

@@ -18,7 +18,8 @@ from remediate.hosts.workdir import PROLOGUE
 from tests.installers.hands import run
 from tests.installers.panels import PanelPlace, new_panel_place
 from tests.installers.serving import Pair, new_pair
-from tests.installers.test_killed import STRIDE, killed_there
+from tests.installers.test_killed import killed_there
+from tests.sampling import STRIDE
 
 Pairs = tuple[Pair, Pair, Pair]
 ANSWERS = "#!/bin/sh\ncase $1 in --help) echo --input --output; exit ;; esac\n"

@@ -8,11 +8,11 @@ from typing import Final
 
 import pytest
 
-from tests.installers.test_killed import STRIDE
 from tests.real.fleet import UNTIL, Fleet, leaf_of, running_fleet
 from tests.real.login import LOG
 from tests.real.peer import wait_until
 from tests.real.pki import Authority
+from tests.sampling import STRIDE
 
 pytestmark = [pytest.mark.real, pytest.mark.usefixtures("overlays")]
 

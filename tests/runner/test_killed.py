@@ -16,6 +16,7 @@ from tests.probe.conversing import answering, conversing
 from tests.runner.chains import INTERMEDIATE, fetcher, forms, installed, plant_chain, rechaining
 from tests.runner.mortal import Point, mortal_database
 from tests.runner.places import Ca, Place, means_of, running_place
+from tests.sampling import sampled
 
 PACE: Final = Pace(chance=lambda: 0.0)
 AT_ONCE: Final = 4  # most of a repair is waiting for the host
@@ -75,7 +76,7 @@ def wrong_after_each(folder: Path, killed: Killing) -> list[str]:
     assert (records > 10, wrong) == (True, None)
     points: list[Point] = [(at, number) for number in range(1, records + 1) for at in ("before", "after")]
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        ended = pool.map(lambda at: killed(made(f"{at[0]}-{at[1]}"), at), points)
+        ended = pool.map(lambda at: killed(made(f"{at[0]}-{at[1]}"), at), sampled(points))
         return [why for _, why in ended if why]
 
 

@@ -28,7 +28,6 @@ from remediate.model.options import Assignment, Pace
 from remediate.model.outcome import CaseResult
 from remediate.state.journal import Journal
 from remediate.wiring.means import means_of
-from tests.installers.test_killed import STRIDE
 from tests.probe.conversing import answering, conversing
 from tests.runner.chains import INTERMEDIATE, fetcher, forms, plant_chain
 from tests.runner.mortal import Point, mortal_database
@@ -36,6 +35,7 @@ from tests.runner.panel_place import NAME, PanelHost, lay, running_panel
 from tests.runner.places import Ca
 from tests.runner.premiere import come_true
 from tests.runner.test_killed import Killed, die
+from tests.sampling import STRIDE
 
 PACE = Pace(chance=lambda: 0.0)
 

@@ -1,0 +1,22 @@
+"""How many of the points at which a program can be killed the tests try.
+
+Every change tries some of them; `make test-matrix PART=crash` tries all, by SSLAUDIT_TEST_STRIDE=1.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Final, TypeVar
+
+T = TypeVar("T")
+
+STRIDE: Final = int(os.environ.get("SSLAUDIT_TEST_STRIDE", "12"))
+"""One command in so many, where each of them is a point."""
+STEP: Final = max(1, STRIDE // 4)
+"""One record in so many, where a point is a record of the journal."""
+
+
+def sampled(points: Sequence[T]) -> Sequence[T]:
+    """Return one in STEP of these points."""
+    return points[::STEP]
