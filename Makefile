@@ -5,6 +5,7 @@ VENV := .venv
 PYTHON := $(VENV)/bin/python
 INSTALLED := $(VENV)/installed
 JOBS ?= 3
+PEERS := tests/real/test_peers.py
 
 # Tests start hundreds of processes that import the checkout: compiled once, whatever the caller's environment says.
 export PYTHONDONTWRITEBYTECODE :=
@@ -18,11 +19,11 @@ demo: $(INSTALLED)
 # time keep two cores busy. A file's tests stay together, as they share what they have started; the longest come first.
 test:
 	@$(MAKE) --no-print-directory --jobs=3 --output-sync=target lint overlays compiled
-	$(PYTHON) -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder --durations=25 $(PYTEST_ARGUMENTS)
+	$(PYTHON) -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder --durations=25 --ignore=$(PEERS) $(PYTEST_ARGUMENTS)
 	@$(PYTHON) -m tests.real.overlay left-out
 
 # Longer tests in named parts: all of them, or some by `make test-matrix PART="attack crash"`.
-MATRIX := attack crash fuzz
+MATRIX := attack crash fuzz peers
 PART ?= $(MATRIX)
 
 test-matrix: $(addprefix matrix-,$(PART))
@@ -34,6 +35,9 @@ matrix-crash: $(INSTALLED)
 	SSLAUDIT_TEST_STRIDE=1 $(PYTHON) -m pytest -n 2 tests/installers/test_killed.py tests/installers/test_panel.py tests/runner/test_killed.py \
 	    tests/runner/test_panel_switch.py tests/runner/test_rollback.py tests/real/test_repair.py \
 	    tests/real/test_repair_interrupted.py
+
+matrix-peers: $(INSTALLED)
+	$(PYTHON) -m pytest $(PEERS)
 
 matrix-fuzz: $(INSTALLED)
 	$(PYTHON) -m bench.fuzz 10000 $(SEED)
