@@ -94,6 +94,18 @@ def test_the_page_is_no_wider_than_the_window(page: Page, width: int) -> None:
     assert [needed for needed, given in widths if needed > given] == []
 
 
+def test_cells_are_wide_enough_to_read_on_a_phone(page: Page) -> None:
+    narrow = "cells => cells.filter(cell => cell.innerText.trim()).map(cell => cell.getBoundingClientRect().width)"
+    page.set_viewport_size({"width": 390, "height": 900})
+    endpoints, findings = (
+        page.locator(f"#results-table td.col-{name}").evaluate_all(narrow) for name in ("endpoint", "finding")
+    )
+    assert min(endpoints) > 300
+    assert min(findings) > 300
+    page.locator("td.col-result").first.click()
+    assert page.locator("#results-table .extras-row:not(.hidden)").count() == 1
+
+
 def test_totals_stand_on_top_and_the_environment_last(page: Page) -> None:
     top = {name: page.locator(name).bounding_box() for name in (".sslaudit", "#results-table", "#environment-header")}
     heights = [box["y"] for box in top.values() if box]
