@@ -45,9 +45,9 @@ def night(tmp_path_factory: pytest.TempPathFactory) -> Night:
         done = subprocess.run(
             command, env=environment, cwd="/", capture_output=True, text=True, check=False, timeout=180
         )
-        assert list(Path(lab["mail"]).glob("*.eml")), done.stdout + done.stderr
-        (letter,) = Path(lab["mail"]).glob("*.eml")
-        return done, reports, email.message_from_bytes(letter.read_bytes(), policy=default)
+        letters = list(Path(lab["mail"]).glob("*.eml"))
+        assert len(letters) == 1, done.stdout + done.stderr
+        return done, reports, email.message_from_bytes(letters[0].read_bytes(), policy=default)
 
 
 def test_first_line_of_output_names_service_cause_and_advice(night: Night) -> None:
