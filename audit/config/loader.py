@@ -27,12 +27,12 @@ def read_configuration(root: Path, named: str | None) -> Configuration:
     Raises BadConfiguration.
     """
     if named is not None:
-        return _parse(Path(named).expanduser(), _load(Path(named).expanduser()))
+        return _parse(Path(named).expanduser(), _tables(Path(named).expanduser()))
     own, shared = root / "sslaudit.toml", root / "pyproject.toml"
     if _is_file(own):
-        return _parse(own, _load(own))
+        return _parse(own, _tables(own))
     if _is_file(shared):
-        table = _load(shared).get("tool", {}).get("sslaudit")
+        table = _tables(shared).get("tool", {}).get("sslaudit")
         if table is not None:
             return _parse(shared, table)
     return Configuration()
@@ -40,13 +40,8 @@ def read_configuration(root: Path, named: str | None) -> Configuration:
 
 def read_waivers(file: Path) -> tuple[Waiver, ...]:
     """Read the waivers file; raises BadWaivers that names file, waiver and field."""
-    try:
-        table = tomllib.loads(file.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise BadWaivers(f"waivers {file}: {error.strerror}") from error
-    except ValueError as error:
-        raise BadWaivers(f"waivers {file}: {error}") from error
-    return parse_waivers(table, f"waivers {file}")
+    place = f"waivers {file}"
+    return parse_waivers(_load(file, place, BadWaivers), place)
 
 
 def _is_file(file: Path) -> bool:
@@ -56,13 +51,18 @@ def _is_file(file: Path) -> bool:
         raise BadConfiguration(f"configuration {file}: {error.strerror}") from error
 
 
-def _load(file: Path) -> dict[str, Any]:
+def _load(file: Path, place: str, bad: type[Exception]) -> dict[str, Any]:
+    """Return the tables of a TOML file; raises `bad` with the place."""
     try:
         return tomllib.loads(file.read_text(encoding="utf-8"))
     except OSError as error:
-        raise BadConfiguration(f"configuration {file}: {error.strerror}") from error
+        raise bad(f"{place}: {error.strerror}") from error
     except ValueError as error:
-        raise BadConfiguration(f"configuration {file}: {error}") from error
+        raise bad(f"{place}: {error}") from error
+
+
+def _tables(file: Path) -> dict[str, Any]:
+    return _load(file, f"configuration {file}", BadConfiguration)
 
 
 def _parse(file: Path, table: dict[str, Any]) -> Configuration:

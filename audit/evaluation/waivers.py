@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, Final
 
+from audit.json_codec import nearest
 from audit.policy.controls import CONTROLS_OF
-from audit.policy.profile_file import nearest
 from audit.result import WaiverNote
 from audit.text import matches_glob
 

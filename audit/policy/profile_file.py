@@ -23,6 +23,7 @@ THRESHOLDS: Final = tuple(threshold.name for threshold in fields(Thresholds))
 _DATED: Final = ("validity_max", "revocation_exempt")
 _LEAST: Final = {"rsa_bits_multiple": 1}
 _MOST: Final = 999_999_999  # days that a timedelta holds
+_TOP: Final = ("title", "extends", "source", "thresholds", "severities", "disabled", "remarks")
 
 
 class BadProfile(ValueError):
@@ -139,11 +140,6 @@ def _fraction(value: Any, place: str) -> Fraction:  # noqa: ANN401 - any TOML va
     if not 0 <= fraction <= 1:
         raise BadProfile(f"profile {place}: {value!r} is not between 0 and 1")
     return fraction
-
-
-__all__ = ["BadProfile", "builtin_profiles", "load_profile", "nearest"]
-
-_TOP: Final = ("title", "extends", "source", "thresholds", "severities", "disabled", "remarks")
 
 
 def builtin_profiles() -> tuple[str, ...]:
