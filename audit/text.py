@@ -9,6 +9,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 _UNITS: Final = (("day", "days", 86_400), ("h", "h", 3_600), ("min", "min", 60), ("s", "s", 1))
+MAX_MESSAGE: Final = 500
+MAX_QUOTED: Final = 120
+MAX_DETAIL: Final = 4000
+_MAX_DEPTH: Final = 8
+_LONG: Final = re.compile(rf"\S{{{MAX_QUOTED + 1},}}|'[^']{{{MAX_QUOTED - 1},}}'|\"[^\"]{{{MAX_QUOTED - 1},}}\"")
 
 
 def duration(span: timedelta) -> str:
@@ -50,13 +55,6 @@ def one_line(text: str) -> str:
 def matches_glob(glob: str, text: str) -> bool:
     """Tell whether the whole text is of that form; only `*` is special, as brackets stand in IPv6 addresses."""
     return re.fullmatch(".*".join(map(re.escape, glob.split("*"))), text) is not None
-
-
-MAX_MESSAGE: Final = 500
-MAX_QUOTED: Final = 120
-MAX_DETAIL: Final = 4000
-_MAX_DEPTH: Final = 8
-_LONG: Final = re.compile(rf"\S{{{MAX_QUOTED + 1},}}|'[^']{{{MAX_QUOTED - 1},}}'|\"[^\"]{{{MAX_QUOTED - 1},}}\"")
 
 
 def shortened(text: str, limit: int) -> str:

@@ -33,6 +33,9 @@ _CHANGED: Final = "its content has changed since it was kept"
 _INLINE_BYTES: Final = 4096
 _MAX_BYTES: Final = 256 * 1024 * 1024  # of one file: evidence may come from another machine
 Record = TypeVar("Record")
+_TRIAL: Final = ".writable"
+REPORTS = (("--html", "htmlpath"), ("--junit-xml", "xmlpath"))
+OBSERVATION = re.compile(r"[0-9a-f]{32}\.json")
 
 
 class BadEvidence(ValueError):
@@ -217,11 +220,6 @@ def _digest(value: Mapping[str, Any]) -> str:
 
 def _name_of(endpoint: Endpoint) -> str:
     return hashlib.sha256(str(endpoint).encode()).hexdigest()[:32] + ".json"
-
-
-_TRIAL: Final = ".writable"
-REPORTS = (("--html", "htmlpath"), ("--junit-xml", "xmlpath"))
-OBSERVATION = re.compile(r"[0-9a-f]{32}\.json")
 
 
 def insist_on_reports(config: pytest.Config) -> None:

@@ -27,6 +27,11 @@ from audit.probe import Limits
 from audit.verdict import Severity
 from pytest_sslaudit.remediation.sections import require_valid_sections
 
+LEVELS = ("low", "medium", "high", "critical")
+TESTINFRA = ("connection", "ssh_config", "ssh_identity_file", "ssh_extra_args", "sudo", "sudo_user")
+INVENTORY = ("ansible_inventory", "force_ansible")
+Repair = Literal["no", "dry-run", "yes"]
+
 
 @dataclass(frozen=True, slots=True)
 class Begun:
@@ -39,12 +44,6 @@ class Begun:
     configuration: Configuration
     command: str = "pytest --remediate"
     again: tuple[str, ...] = ()
-
-
-LEVELS = ("low", "medium", "high", "critical")
-TESTINFRA = ("connection", "ssh_config", "ssh_identity_file", "ssh_extra_args", "sudo", "sudo_user")
-INVENTORY = ("ansible_inventory", "force_ansible")
-Repair = Literal["no", "dry-run", "yes"]
 
 
 @dataclass(frozen=True, slots=True)

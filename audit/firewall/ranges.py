@@ -14,6 +14,8 @@ MAYBE: Final = Condition("unknown")
 NEVER: Final = Condition("source")
 ALWAYS: Final = Condition("source", is_negated=True)
 PORTS: Final = {"http": 80, "www": 80, "https": 443, "ssh": 22, "smtp": 25, "domain": 53}  # as some programs write them
+_READABLE: Final = 50  # rules
+_ALIKE: Final[tuple[Action, ...]] = ("accept", "refuse")
 
 
 def of_addresses(text: str) -> tuple[int, Span]:
@@ -50,10 +52,6 @@ def whole(version: int) -> Condition:
 def folded(holds: bool, *, is_negated: bool = False) -> Condition:  # noqa: FBT001 - what it folds
     """Return the condition that is decided already."""
     return ALWAYS if holds is not is_negated else NEVER
-
-
-_READABLE: Final = 50  # rules
-_ALIKE: Final[tuple[Action, ...]] = ("accept", "refuse")
 
 
 def condensed(rules: Iterable[Rule]) -> Iterator[Rule]:

@@ -26,6 +26,10 @@ _CANNOT: Final = "# cannot read "
 _VARIABLES: Final = f"touch_files='{' '.join(TOUCH_FILES)}' web_folders='{' '.join(FOLDERS)}'\n"
 UPKEEP: Final = _VARIABLES + RULES + load_shell("audit.host", "cpanel")
 """What the host runs beside the rest of the first command."""
+_LOCAL_PART: Final = r"[A-Za-z0-9_+][A-Za-z0-9_+!#$%&'*=?^{}~.-]{0,63}"  # less than RFC 5322 3.2.3: no pipe, no path
+_DOMAIN: Final = r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?"
+_ADDRESS: Final = re.compile(rf"{_LOCAL_PART}(?:@{_DOMAIN})?")
+_MOST: Final = 20  # addresses of one host
 
 
 def read_upkeep(sections: Mapping[str, Section]) -> Upkeep | None:
@@ -87,12 +91,6 @@ def _unread(sections: Mapping[str, Section], user: str) -> Iterator[Unread]:
         yield from (Unread(matter, f"{user} may not read {path}") for path in denied)
         if any(sections.get(name, Section("", None)).rc is None for name in names):
             yield Unread(matter, "the host's answer about it was cut off")
-
-
-_LOCAL_PART: Final = r"[A-Za-z0-9_+][A-Za-z0-9_+!#$%&'*=?^{}~.-]{0,63}"  # less than RFC 5322 3.2.3: no pipe, no path
-_DOMAIN: Final = r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?"
-_ADDRESS: Final = re.compile(rf"{_LOCAL_PART}(?:@{_DOMAIN})?")
-_MOST: Final = 20  # addresses of one host
 
 
 def is_address(text: str) -> bool:

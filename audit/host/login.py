@@ -47,6 +47,20 @@ _REASONS: Final[tuple[tuple[str, FailureKind, str], ...]] = (
     (r"Connection (to \S+ )?(closed|reset)|kex_exchange_identification|banner exchange", "closed",
      "the login's port closed the connection"),
 )  # fmt: skip
+_SSH_OPTIONS: Final = "-T -o ClearAllForwardings=yes"
+_BATCH: Final = "-o BatchMode=yes"  # no question about passwords, passphrases or host keys; the user's policy decides
+_CONNECT_S: Final = 10
+_GRACE_S: Final = 2.0  # for ending what outlasted its deadline
+_FED: Final = ("ssh", "safe-ssh", "local", "docker", "podman", "kubectl", "openshift", "lxc", "chroot")
+"""Kinds of login whose commands read our standard input."""
+
+# The script's shell has an environment of its own: SHELLOPTS=xtrace, exported functions and the like stay outside.
+_CLEAN: Final = 'exec env -i HOME="$HOME" PATH="$PATH" sh '
+_FROM_INPUT: Final = _CLEAN + "-s"
+_FROM_ARGUMENT: Final = _CLEAN + '-c "$1"'
+_COLLECTOR: Final = 'if [ "$(id -u)" = 0 ]; then exec "$1"; else exec sudo -n "$1"; fi'
+_KEY: Final = re.compile(r"-+BEGIN [^-]*PRIVATE KEY.*?(?:-END [^-]*-+|\Z)", re.DOTALL)
+_SSHPASS: Final = "sshpass -p %s "
 
 
 def explain(shown: str, said: str, stage: Stage = "login") -> ProbeFailure | None:
@@ -65,21 +79,6 @@ def last_line(said: str, pattern: str = ".") -> str:
 
 if TYPE_CHECKING:
     from testinfra.backend.base import BaseBackend
-
-_SSH_OPTIONS: Final = "-T -o ClearAllForwardings=yes"
-_BATCH: Final = "-o BatchMode=yes"  # no question about passwords, passphrases or host keys; the user's policy decides
-_CONNECT_S: Final = 10
-_GRACE_S: Final = 2.0  # for ending what outlasted its deadline
-_FED: Final = ("ssh", "safe-ssh", "local", "docker", "podman", "kubectl", "openshift", "lxc", "chroot")
-"""Kinds of login whose commands read our standard input."""
-
-# The script's shell has an environment of its own: SHELLOPTS=xtrace, exported functions and the like stay outside.
-_CLEAN: Final = 'exec env -i HOME="$HOME" PATH="$PATH" sh '
-_FROM_INPUT: Final = _CLEAN + "-s"
-_FROM_ARGUMENT: Final = _CLEAN + '-c "$1"'
-_COLLECTOR: Final = 'if [ "$(id -u)" = 0 ]; then exec "$1"; else exec sudo -n "$1"; fi'
-_KEY: Final = re.compile(r"-+BEGIN [^-]*PRIVATE KEY.*?(?:-END [^-]*-+|\Z)", re.DOTALL)
-_SSHPASS: Final = "sshpass -p %s "
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,20 @@ echo "@FRAME@$nonce"
 """
 _NAMES: Final = re.compile(r"""\bsection[ \t]+("[^"\n]+"|'[^'\n]+'|[^\s;|&]+)""")
 _QUOTED_NAMES: Final = 3  # sections named in a message about an invalid answer
+MAX_PROCESSES: Final = 16  # instances of services that are asked for their configuration
+ABOUT_HOST: Final = load_shell("audit.host", "host")
+ABOUT_LAYOUT: Final = r"""
+layout_@NAME@() {
+@BODY@}
+if [ -e @MARK@ ]; then
+  section @NAME@ read_trusted @MARK@
+  prefix=@NAME@.; { layout_@NAME@; } 2>/dev/null; prefix=
+fi
+"""
+"""A panel's own sections, where the panel is; that of its name holds its version."""
+READERS: Final = load_shell("audit.host", "configuration")
+"""What the services' own scripts are written with: an option of the process, and a file with all that it includes."""
+ABOUT_SERVICES: Final = load_shell("audit.host", "services")
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,26 +165,6 @@ def cut_sections(sections: Mapping[str, Section]) -> tuple[str, ...]:
         for name, section in sections.items()
         if section.is_cut
     )
-
-
-MAX_PROCESSES: Final = 16  # instances of services that are asked for their configuration
-
-ABOUT_HOST: Final = load_shell("audit.host", "host")
-
-ABOUT_LAYOUT: Final = r"""
-layout_@NAME@() {
-@BODY@}
-if [ -e @MARK@ ]; then
-  section @NAME@ read_trusted @MARK@
-  prefix=@NAME@.; { layout_@NAME@; } 2>/dev/null; prefix=
-fi
-"""
-"""A panel's own sections, where the panel is; that of its name holds its version."""
-
-READERS: Final = load_shell("audit.host", "configuration")
-"""What the services' own scripts are written with: an option of the process, and a file with all that it includes."""
-
-ABOUT_SERVICES: Final = load_shell("audit.host", "services")
 
 
 def whole_script(services: Sequence[Service], layouts: Sequence[Panel]) -> Script:

@@ -19,6 +19,7 @@ from audit.services.model import Section
 FILES: Final = ("paths", "processes", "acts", "owner")
 """The files of `shell/trust`, in the order in which they are loaded."""
 REFUSED: Final = 77  # the status of a verb that did nothing because root may not trust the path
+_LINE = re.compile(r"(?P<pid>[0-9]{1,10}) (?P<service>\w+) (?P<why>.+)")
 
 
 def load_shell(package: str, name: str) -> str:
@@ -33,8 +34,6 @@ def _with_itself(text: str) -> str:
 
 TRUST: Final = _with_itself("".join(load_shell("audit.host", f"trust/{name}") for name in FILES))
 """The shell that goes before each script that runs on a host."""
-
-_LINE = re.compile(r"(?P<pid>[0-9]{1,10}) (?P<service>\w+) (?P<why>.+)")
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,6 +36,11 @@ from audit.x509.raw import CRL_POINTS, OCSP
 from audit.x509.revocation.ocsp import question as ocsp_question
 from audit.x509.revocation.status import Subject
 
+_OCSP_REQUEST: Final = "application/ocsp-request"
+_OIDS: Final = (encode_oid(CRL_POINTS), encode_oid(OCSP))
+"""The encoded object identifiers of cRLDistributionPoints and of OCSP as an access method (RFC 5280)."""
+_UNASKABLE: Final = "its serial number cannot stand in a question"
+
 
 @dataclass(frozen=True, slots=True)
 class Reply:
@@ -54,12 +59,6 @@ class ReplyCache(Protocol):
 
     def keep(self, question: HttpRequest, reply: Reply, until: datetime) -> None:
         """Keep a reply until the next one is due."""
-
-
-_OCSP_REQUEST: Final = "application/ocsp-request"
-_OIDS: Final = (encode_oid(CRL_POINTS), encode_oid(OCSP))
-"""The encoded object identifiers of cRLDistributionPoints and of OCSP as an access method (RFC 5280)."""
-_UNASKABLE: Final = "its serial number cannot stand in a question"
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,9 @@ from audit.x509.public_suffix import is_public_suffix
 
 _LABEL: Final = re.compile(r"(?!-)[a-zA-Z0-9-]{1,63}(?<!-)", re.ASCII)
 _MAX_LENGTH: Final = 253
+_PRESENTED_LABEL: Final = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)", re.IGNORECASE)
+_NOT_PUBLIC_HOSTS: Final = ("localhost", "localdomain", "invalid")  # RFC 6761 6.3 and 6.4; Red Hat's default name
+_WEB: Final = ("https", "tls")  # what a wildcard is made for, and what does not say what it speaks
 
 
 def is_dns_name(text: str) -> bool:
@@ -29,10 +32,6 @@ def is_mailbox(text: str) -> bool:
     """Tell whether a text is an address of one local part and one host (RFC 5280 4.2.1.6, RFC 5321 4.1.2)."""
     local, _, host = text.partition("@")
     return bool(local) and local.isprintable() and " " not in local and is_dns_name(host)
-
-
-_PRESENTED_LABEL: Final = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)", re.IGNORECASE)
-_NOT_PUBLIC_HOSTS: Final = ("localhost", "localdomain", "invalid")  # RFC 6761 6.3 and 6.4; Red Hat's default name
 
 
 def covers(certificate: Certificate, reference: str) -> bool:
@@ -83,9 +82,6 @@ def host_name_faults(name: str) -> tuple[str, ...]:
 
 def _bad(labels: Iterable[str]) -> list[str]:
     return [label for label in labels if not _PRESENTED_LABEL.fullmatch(label)]
-
-
-_WEB: Final = ("https", "tls")  # what a wildcard is made for, and what does not say what it speaks
 
 
 def wildcards(certificate: Certificate) -> tuple[str, ...]:

@@ -10,6 +10,8 @@ import pytest
 
 from audit.observation import Observation
 
+INTERVAL_S: Final = 0.2
+
 
 class OneLine:
     """The line. `is_shown` tells whether there is a terminal to draw it on."""
@@ -32,9 +34,6 @@ class OneLine:
         if self._stream:
             self._stream.write(f"\r\x1b[K{text[: self._width]}")
             self._stream.flush()
-
-
-INTERVAL_S: Final = 0.2
 
 
 class Progress:

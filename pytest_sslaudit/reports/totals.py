@@ -17,6 +17,7 @@ from pytest_sslaudit.reports.repairs import RepairRow
 JUDGED: Final = (Verdict.PASS, Verdict.FAIL, Verdict.WAIVED)
 REACHABILITY: Final = ("svc.unreachable", "dns.unresolvable", "dns.not-this-host")
 """What these say of an endpoint that could not be reached is no audit of it."""
+BUG = 3
 
 
 class Judged:
@@ -92,9 +93,6 @@ class Tally:
     def by_severity(self) -> list[tuple[Severity, int]]:
         """Return the counts of findings, worst first."""
         return [(level, self.severities[level.value]) for level in reversed(Severity) if self.severities[level.value]]
-
-
-BUG = 3
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,21 @@ from remediate.notify.report import RunReport, host_of
 from remediate.planning.fleet import is_silenced
 from remediate.state.journal import Journal
 
+_STATES: Final[Mapping[str, State]] = {"proven": "repaired", "failed": "failed"}
+_A_PERSONS: Final = (Cause.OPS_CLOCK_SKEW, Cause.HOST_UNREACHABLE)
+"""Causes that interrupt a case and that the next run will meet again, unless a person does something."""
+_WHAT: Final[Mapping[Repair, str]] = {
+    Repair.REKEY: "a new certificate with a new key",
+    Repair.REISSUE: "a new certificate",
+    Repair.RUN_OWNER: "the renewal of the agent that owns the certificate",
+    Repair.RECHAIN: "the intermediates that are missing",
+    Repair.RELOAD: "a reload of the service",
+    Repair.HOST: "owner and mode of the key files",
+}
+_PANELS: Final = "a run of the panel's own program, which orders and installs the certificate itself"
+_SILENT: Final[tuple[Kind, ...]] = ("well", "waived", "note")
+_WRONG: Final = (Verdict.FAIL, Verdict.INCONCLUSIVE, Verdict.ERROR)
+
 
 @dataclass(frozen=True, slots=True)
 class LastAttempt:
@@ -61,20 +76,6 @@ def _brief(ending: CaseResult) -> str:
     if ending.cause is not Cause.RUN_BUG:
         return ending.note
     return next((line.strip() for line in reversed(ending.note.splitlines()) if line.strip()), "")
-
-
-_STATES: Final[Mapping[str, State]] = {"proven": "repaired", "failed": "failed"}
-_A_PERSONS: Final = (Cause.OPS_CLOCK_SKEW, Cause.HOST_UNREACHABLE)
-"""Causes that interrupt a case and that the next run will meet again, unless a person does something."""
-_WHAT: Final[Mapping[Repair, str]] = {
-    Repair.REKEY: "a new certificate with a new key",
-    Repair.REISSUE: "a new certificate",
-    Repair.RUN_OWNER: "the renewal of the agent that owns the certificate",
-    Repair.RECHAIN: "the intermediates that are missing",
-    Repair.RELOAD: "a reload of the service",
-    Repair.HOST: "owner and mode of the key files",
-}
-_PANELS: Final = "a run of the panel's own program, which orders and installs the certificate itself"
 
 
 def of_endings(upshot: RunReport) -> Iterator[tuple[str, ReportItem]]:
@@ -183,10 +184,6 @@ def ports(endpoints: Iterable[str]) -> str:
     """Return endpoints without the host, whose section it is."""
     short = (one.partition("/")[2] if "://" in one.partition("/")[2] else one for one in endpoints)
     return ", ".join(dict.fromkeys(short))
-
-
-_SILENT: Final[tuple[Kind, ...]] = ("well", "waived", "note")
-_WRONG: Final = (Verdict.FAIL, Verdict.INCONCLUSIVE, Verdict.ERROR)
 
 
 def sections_of(upshot: RunReport, level: Severity, *, unknown_fails: bool = True) -> tuple[Section, ...]:

@@ -15,6 +15,12 @@ from remediate.hosts import trusted_script
 from remediate.hosts.command import Command
 from remediate.hosts.session import CommandRunner
 
+MOST: Final = 5
+"""Contacts of one host that get mail."""
+_DOMAIN: Final = re.compile(
+    r"(?=.{1,253}$)[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)+"
+)
+
 
 class _OfHost(Protocol):
     """What belongs to a host."""
@@ -38,10 +44,6 @@ def group_by_reader(
     for about in abouts:
         readers.setdefault(to or contacts.get(about.host) or otherwise, []).append(about)
     return tuple((reader, tuple(theirs)) for reader, theirs in readers.items())
-
-
-MOST: Final = 5
-"""Contacts of one host that get mail."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,11 +122,6 @@ def _is_address(name: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-_DOMAIN: Final = re.compile(
-    r"(?=.{1,253}$)[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)+"
-)
 
 
 def look_for_contact(host: str) -> Command:

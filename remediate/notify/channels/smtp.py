@@ -28,6 +28,9 @@ from remediate.notify.channels.base import Deferred, Delivered, Envelope, MailCo
 Security = Literal["starttls", "tls", "plain"]
 
 _PORTS: Final[Mapping[Security, int]] = {"starttls": 587, "tls": 465, "plain": 25}  # RFC 6409 3.1, RFC 8314 3.3
+_MOST_SAID: Final = 100_000  # bytes of all answers together; a talkative server says some 2,000
+_HIDDEN: Final = "[password]"
+_GOODBYE_S: Final = 5.0
 
 
 class BadRelay(ValueError):
@@ -96,11 +99,6 @@ def read_relay(
 def _is_loopback(host: str) -> bool:
     address = to_address(host)
     return host == "localhost" or address == "::1" or (address or "").startswith("127.")
-
-
-_MOST_SAID: Final = 100_000  # bytes of all answers together; a talkative server says some 2,000
-_HIDDEN: Final = "[password]"
-_GOODBYE_S: Final = 5.0
 
 
 @dataclass(frozen=True, slots=True)
