@@ -15,10 +15,10 @@ from audit.verdict import inconclusive, not_applicable, require
 if TYPE_CHECKING:
     from audit.endpoint import Endpoint, parse_endpoint
     from audit.evaluation.evaluate import evaluate
+    from audit.evaluation.result import Result
     from audit.observation import Handshake, HostView, Observation
     from audit.policy import Policy, load_profile
     from audit.probe import observe
-    from audit.result import Result
     from audit.verdict import Finding, Remedy, Severity, Verdict
     from audit.x509.certificate import Certificate, read_certificate
     from audit.x509.path.served_chain import Chain
@@ -34,7 +34,7 @@ _MODULES: Final = {
     "Observation": "audit.observation",
     "Policy": "audit.policy",
     "Remedy": "audit.verdict",
-    "Result": "audit.result",
+    "Result": "audit.evaluation.result",
     "Severity": "audit.verdict",
     "Verdict": "audit.verdict",
     "evaluate": "audit.evaluation.evaluate",

@@ -21,6 +21,7 @@ from audit.endpoint import RUN, Endpoint
 from audit.evaluation.evaluate import CheckFunction, evaluate
 from audit.evaluation.facts import Facts
 from audit.evaluation.key_index import KeyIndex
+from audit.evaluation.result import Result
 from audit.evaluation.run import AuditRun, EvaluationRun
 from audit.evaluation.waivers import Waiver, expired_waivers, stale_waivers
 from audit.observation import Accident, Observation
@@ -28,7 +29,6 @@ from audit.policy import Profile
 from audit.probe import Inquiry, Limits, Target, observe
 from audit.probe.fetch import Fetcher, FetchPolicy
 from audit.probe.revocation import Circumstances, ReplyCache
-from audit.result import Result
 from audit.verdict import Verdict
 from audit.x509.path.trust_store import Anchors
 

@@ -18,11 +18,11 @@ import pytest
 
 from audit.evaluation.facts import Facts
 from audit.evaluation.key_index import KeyIndex
+from audit.evaluation.result import Phase
 from audit.host.discovery import Discovery
 from audit.json_codec import format_time
 from audit.observation import Accident, Observation
 from audit.probe import Inquiry, Target, observe
-from audit.result import Phase
 from pytest_sslaudit.built_in_checks import ignores_files, sentences_about_gaps
 from pytest_sslaudit.collection import left_out, wanted
 from pytest_sslaudit.evidence import Spool, Wanted, evidence_spool, insist_on_reports, passing_spool

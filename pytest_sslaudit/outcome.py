@@ -17,7 +17,7 @@ from audit.evaluation.evaluate import (
 )
 from audit.evaluation.facts import Facts
 from audit.evaluation.outcome import FAILING_VERDICTS, TRACE, CheckOutcome, bounded
-from audit.result import Result
+from audit.evaluation.result import Result
 from audit.verdict import Severity, Verdict
 from pytest_sslaudit.run_state import Run
 

@@ -26,7 +26,6 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "endpoint": ("text",),
     "json_codec": (),
     "verdict": ("text",),
-    "result": ("json_codec", "verdict"),
     "observation": GROUND,
     "policy": GROUND,
     "checks": GROUND,
@@ -35,12 +34,12 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "services": (*GROUND, "observation"),
     "analysis": (*GROUND, "observation", "policy", "firewall", "x509"),
     "checks/test_*": (*GROUND, "checks", "observation", "policy", "firewall", "x509", "analysis"),
-    "evaluation": (*GROUND, "result", "checks", "observation", "policy", "x509", "analysis"),
+    "evaluation": (*GROUND, "checks", "observation", "policy", "x509", "analysis"),
     "probe": (*GROUND, "observation", "policy", "x509", "analysis"),
     "host": (*GROUND, "observation", "firewall", "services", "x509", "probe"),
     "config": (*GROUND, "observation", "policy", "services", "x509", "host", "probe", "evaluation"),
-    "engine": (*GROUND, "result", "checks", "observation", "policy", "x509", "analysis", "evaluation", "probe"),
-    "__init__": (*GROUND, "result", "checks", "observation", "policy", "x509", "evaluation", "probe"),
+    "engine": (*GROUND, "checks", "observation", "policy", "x509", "analysis", "evaluation", "probe"),
+    "__init__": (*GROUND, "checks", "observation", "policy", "x509", "evaluation", "probe"),
 }
 """What each module and package of `audit` may import of the others: only what stands above it."""
 REPAIR_MAY_IMPORT: dict[str, tuple[str, ...]] = {
@@ -71,7 +70,6 @@ READS_PACKAGE_DATA = (ROOT / "audit/policy/profile_file.py", ROOT / "audit/servi
 LOADS_LAZILY = ROOT / "audit/__init__.py"
 MOST_ENTRIES = 17
 CROWDED = {
-    "audit": 18,  # until `redaction` or `result` has moved to a package
     "audit/x509": 19,  # `member` and `outline_facts` become one class with `certificate`
 }
 MOST_LINES = 500

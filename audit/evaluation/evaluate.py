@@ -14,10 +14,10 @@ from audit.endpoint import Endpoint
 from audit.evaluation.chains import JudgedChain, combined
 from audit.evaluation.facts import FACTS, OF_ONE_CHAIN, Facts
 from audit.evaluation.outcome import FAILING_VERDICTS, BrokenObservation, CheckOutcome, bounded, outcome_of
+from audit.evaluation.result import Result
 from audit.evaluation.run import EvaluationRun
 from audit.evaluation.waivers import Waiver, find_waiver
 from audit.policy.controls import controls_of
-from audit.result import Result
 from audit.verdict import Inconclusive, NotApplicable, Remedy, Severity, Verdict
 
 CheckFunction = Callable[..., None]

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, Final
 
+from audit.evaluation.result import WaiverNote
 from audit.json_codec import nearest
 from audit.policy.controls import CONTROLS_OF
-from audit.result import WaiverNote
 from audit.text import matches_glob
 
 _REQUIRED: Final = ("check", "endpoint", "reason", "owner", "expires")

@@ -13,7 +13,7 @@ from typing import Final
 import pytest
 from _pytest.runner import runtestprotocol
 
-from audit.result import Result
+from audit.evaluation.result import Result
 from audit.verdict import Verdict
 from pytest_sslaudit.collection import endpoint_of
 from pytest_sslaudit.reports.results_file import result_of

@@ -12,9 +12,9 @@ from typing import Any, Final
 
 import pytest
 
+from audit.evaluation.result import Result
 from audit.observation import Accident
 from audit.policy import Profile
-from audit.result import Result
 from audit.verdict import Severity, Verdict
 from pytest_sslaudit.reports.policy_notes import Remarks
 from pytest_sslaudit.reports.repairs import refused_contacts, repair_table

@@ -9,9 +9,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from html import escape
 from typing import Final
 
+from audit.evaluation.result import Result
 from audit.policy import Profile, builtin_profiles, load_profile
 from audit.policy.thresholds import Remark
-from audit.result import Result
 
 _HEAD: Final = ("Check", "What the policy goes by", "Today's world", "Source")
 

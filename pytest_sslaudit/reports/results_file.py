@@ -17,9 +17,9 @@ import pytest
 
 from audit.config.private_files import open_anew
 from audit.evaluation.facts import Facts
+from audit.evaluation.result import Phase, Result, from_row, to_row
 from audit.json_codec import format_time
 from audit.observation import InstalledFile, Observation
-from audit.result import Phase, Result, from_row, to_row
 from audit.verdict import Inconclusive, Verdict
 from audit.x509.certificate import Certificate, read_certificate
 from audit.x509.member import Member, read_member

@@ -8,7 +8,7 @@ from typing import Final
 
 import pytest
 
-from audit.result import Result
+from audit.evaluation.result import Result
 from audit.verdict import Verdict
 from pytest_sslaudit.reports.repairs import counted
 from pytest_sslaudit.reports.totals import Tally

@@ -10,7 +10,7 @@ from typing import Final
 from pytest import ExitCode  # noqa: PT013 - the name is the point
 
 from audit.endpoint import RUN
-from audit.result import Result
+from audit.evaluation.result import Result
 from audit.verdict import Severity, Verdict
 from pytest_sslaudit.reports.repairs import RepairRow
 

@@ -14,8 +14,8 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any, Final
 
+from audit.evaluation.result import Result, from_row
 from audit.json_codec import parse_time
-from audit.result import Result, from_row
 from audit.verdict import Remedy, Verdict
 
 _ID: Final = re.compile(

@@ -12,7 +12,7 @@ from datetime import datetime
 from itertools import groupby
 from typing import Final
 
-from audit.result import Result
+from audit.evaluation.result import Result
 from audit.text import listing, moment
 from audit.verdict import Severity, Verdict
 from remediate.model.case import VALIDATED, Case, FindingKey, Reason, Repair

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from audit.result import Result
+from audit.evaluation.result import Result
 from audit.verdict import Verdict
 from remediate.model.audit_results import AuditResults
 from remediate.model.outcome import CaseResult

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Final
 
-from audit.result import Result
+from audit.evaluation.result import Result
 from audit.text import duration, listing
 from audit.verdict import Remedy, Severity, Verdict
 from remediate.model.audit_results import AuditResults

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
-from audit.result import Result
+from audit.evaluation.result import Result
 from audit.verdict import Remedy, Verdict
 from remediate.model.audit_results import AuditResults, ObservedEndpoint
 from remediate.model.case import AGENT, VALIDATED, Case, Reason, Repair, UsedFile, case_id, steps_of

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from audit.result import Result
+from audit.evaluation.result import Result
 from audit.verdict import Remedy, Severity, Verdict
 from remediate.model.audit_results import AuditResults
 from remediate.model.case import Repair

@@ -9,7 +9,7 @@ import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 
-from audit.result import Result
+from audit.evaluation.result import Result
 from audit.verdict import Severity, Verdict
 from remediate.hosts.renewal_agents import OWNERS
 from remediate.model.audit_results import AuditResults

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from audit.endpoint import Endpoint
+from audit.evaluation.result import Result, WaiverNote
 from audit.json_codec import BadRecord, format_time, from_json, parse_time, to_json
 from audit.observation import ConfigTest, DnsView, Observation, ProbeFailure
 from audit.observation.website import Docroot, Website
-from audit.result import Result, WaiverNote
 from audit.verdict import Remedy, Severity, Verdict
 from tests.audit.facts import certificate_file, host, key_file, observed, served
 

@@ -18,11 +18,11 @@ from audit.config import read_anchors, read_waivers
 from audit.config.paths import has_key_list
 from audit.endpoint import parse_endpoint
 from audit.engine import AuditSettings, EndpointAudit, audit
+from audit.evaluation.result import to_row
 from audit.observation import Accident, DnsView, Observation, ProbeFailure
 from audit.observation.cpanel import Upkeep
 from audit.policy import load_profile
 from audit.probe import Limits, Target
-from audit.result import to_row
 from audit.x509.lint.pkilint import full_lint
 from tests.audit.certificates import DAY, NOW, Draft, key_named, leaf, rsa_key
 from tests.audit.facts import GOOD, HOST, INTERMEDIATE, ROOT, certificate_file, host, key_file, observed, served

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from audit.result import Result, from_row
+from audit.evaluation.result import Result, from_row
 from pytest_sslaudit.reports import results_file
 from pytest_sslaudit.reports.results_file import ResultsFile
 from tests.plugin.evidence import A, B, keep, rows, unreachable
