@@ -34,6 +34,7 @@ AGENTS: Final = {
     STRANGER: 'x" 200 53 "-" "SECTIGO',
     **dict.fromkeys(CA, "SECTIGO DCV"),
 }
+CLIENTS: Final = {OURS: "ours", PANEL: "panel", STRANGER: "other", **dict.fromkeys(CA, "ca")}
 NGINX: Final = r"""
 pid /run/nginx.pid;
 events {}
@@ -72,7 +73,8 @@ NAMES: Final = {
     **dict.fromkeys(("built.test", "main.test", "json.test", "each.test"), BY_NGINX),
     **dict.fromkeys(("own.test", "whole.test", "piped.test"), BY_APACHE),
 }
-_NOTED_S: Final = 5.0
+_NOTED_S: Final = 60.0
+_ASKED: Final = sorted((OURS, PANEL, STRANGER, *CA))
 _ASK: Final = """
 import http.client, json, sys
 for name, address, source, agent, path in json.load(sys.stdin):
@@ -133,14 +135,21 @@ def test_in_every_format_each_visitor_is_told_with_its_address_and_time(web: Hos
     ask(web, *NAMES, sources=(OURS, PANEL, STRANGER, *CA))
     for name in NAMES:
         noted = look(web, view, name, least=7)
-        assert [visit.address for visit in noted.visits] == [OURS, PANEL, STRANGER, *CA], name
-        assert [classify_client(visit) for visit in noted.visits] == ["ours", "panel", "other", *["ca"] * 4], name
+        # the workers of a server log in any order, and times have no fractions of a second
+        assert sorted(visit.address for visit in noted.visits) == _ASKED, name
+        assert {visit.address: classify_client(visit) for visit in noted.visits} == CLIENTS, name
         assert {visit.status for visit in noted.visits} == {200}, name
-        assert all(visit.at and -2 < visit.at.timestamp() - began < 60 for visit in noted.visits), name
+        times = [visit.at.timestamp() for visit in noted.visits if visit.at]
+        assert len(times) == len(_ASKED), name
+        assert began - 2 < times[0], name
+        assert times == sorted(times), name
+        assert times[-1] < int(web.do("date", "+%s")) + 2, name
         assert (noted.unread, noted.faults) == (0, ()), name
         lines = visitor_lines(noted)
-        assert lines[0].startswith("fetched by 4 addresses of the CA: 178.255.81.12 at 20"), name
-        assert lines[-1] == f"listed as Sectigo's by cPanel's documentation: {', '.join(CA)}"
+        assert lines[0].startswith("fetched by 4 addresses of the CA: "), name
+        assert all(f"{address} at 20" in lines[0] for address in CA), name
+        said, _, addresses = lines[-1].partition(": ")
+        assert (said, sorted(addresses.split(", "))) == ("listed as Sectigo's by cPanel's documentation", sorted(CA))
 
 
 def test_what_was_rotated_and_packed_since_is_told_with_what_came_after(web: Host, view: HostView) -> None:
@@ -149,12 +158,14 @@ def test_what_was_rotated_and_packed_since_is_told_with_what_came_after(web: Hos
         ("own.test", "/var/log/apache2/own.log", "apache2ctl graceful"),
     ):
         web.shell(f": >{log}")
-        for number, source in enumerate(CA[:3]):
+        moved = [f"{log}-2026112{number}" for number in range(3)]
+        for file, source in zip(moved, CA[:3], strict=True):
             ask(web, name, sources=(source,))
-            moved = shlex.quote(f"{log}-2026112{number}")
-            web.shell(f"mv {log} {moved}; {reopen}; until [ -e {log} ]; do sleep 0.05; done; gzip {moved}")
+            web.shell(f"mv {log} {shlex.quote(file)}; {reopen}; until [ -e {log} ]; do sleep 0.05; done")
         ask(web, name, sources=CA[3:])
-        noted = look(web, view, name, least=4)
+        look(web, view, name, least=4)  # a worker may log to the file that it has open after that was moved
+        web.shell(f"gzip {shlex.join(moved)}")
+        noted = look(web, view, name)
         assert sorted(visit.address for visit in noted.visits) == sorted(CA), (name, noted)
         assert len(noted.logs) == 4
 
