@@ -75,7 +75,7 @@ CROWDED = {
 MOST_LINES = 500
 JUDGES_WITH = frozenset({"badkeys", "cryptography", "idna", "pkilint", "publicsuffixlist"})
 PROBES_WITH = JUDGES_WITH | {"OpenSSL", "certifi", "dns", "requests", "testinfra", "pytest"}
-REPAIRS_WITH = JUDGES_WITH | {"dns", "requests", "testinfra", "urllib3"}
+REPAIRS_WITH = JUDGES_WITH | {"dns", "jinja2", "requests", "testinfra", "urllib3"}
 PLUGS_IN_WITH = PROBES_WITH | {"certifi", "_pytest", "pluggy", "pytest_html", "xdist", "execnet"}
 
 

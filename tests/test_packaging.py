@@ -118,8 +118,9 @@ def test_the_wheel_holds_the_checks_and_their_files_and_no_tests(wheel: Path) ->
     others = {"audit/py.typed", "pytest_sslaudit/py.typed", "pytest_sslaudit/reports/html.css"}
     checks = {f"audit/checks/{file.name}" for file in (audit_folder() / "checks").glob("test_*.py")}
     tables = {str(file.relative_to(ROOT)) for file in (ROOT / "remediate").rglob("*.sql")}
-    assert len(tables) >= 2
-    assert policies | others | checks | tables <= set(names)
+    templates = {str(file.relative_to(ROOT)) for file in (ROOT / "remediate").rglob("*.j2")}
+    assert (len(tables) >= 2, len(templates)) == (True, 2)
+    assert policies | others | checks | tables | templates <= set(names)
     assert any(name.endswith(".dist-info/licenses/LICENSE") for name in names)
 
 
@@ -147,6 +148,7 @@ def test_the_metadata_asks_for_what_is_imported_and_nothing_else(installed: Inst
         "cryptography",
         "dnspython",
         "idna",
+        "jinja2",
         "publicsuffixlist",
         "pyOpenSSL",
         "pytest",

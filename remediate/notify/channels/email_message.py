@@ -23,7 +23,7 @@ from audit.redaction import Secrets
 from audit.text import listing
 from remediate.model.case import FindingKey
 from remediate.model.text import plain, plain_lines
-from remediate.notify.channels.email_body import as_html, as_remark, as_text
+from remediate.notify.channels.email_body import as_remark, email_body
 from remediate.notify.notification import WORST_FIRST, ReportItem, Run, Section, State, is_wrong, worst_first
 from remediate.pki.secret_scan import find_secret
 
@@ -137,8 +137,8 @@ def compose(letter: Letter, sender: str, recipients: Sequence[str], *, secrets: 
     files, left_out = _attached(letter.attachments)
     too_long = f"Too long to be attached: {listing([plain(name, 100) for name in left_out])}."
     remarks = [*map(as_remark, letter.remarks), *([too_long] if left_out else [])]
-    text = as_text(letter.shown, letter.state, letter.run, remarks)
-    html = as_html(letter.shown, letter.state, letter.run, remarks)
+    body = email_body(letter.shown, letter.state, letter.run, remarks)
+    text, html = body.as_text(), body.as_html()
     _require_no_secret(letter, text, secrets or Secrets())
     message.set_content(text, cte="quoted-printable")
     message.add_alternative(html, subtype="html", cte="quoted-printable")
