@@ -5,8 +5,11 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from collections import defaultdict
 from collections.abc import Iterator
+from fnmatch import fnmatch
 from functools import cache
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -71,8 +74,146 @@ LOADS_LAZILY = ROOT / "audit/__init__.py"
 MOST_ENTRIES = 17
 CROWDED = {
     "audit/x509": 19,  # `member` and `outline_facts` become one class with `certificate`
+    "pytest_sslaudit": 19,  # `built_in_checks`, `run_state` or `targets` becomes part of another module
 }
 MOST_LINES = 500
+LEAST_LINES = 40
+SHORT_BY_DESIGN = {
+    "*/__init__.py": "the front of a package",
+    "*/__main__.py": "starts a program",
+    "*/base.py": "the interface of a table's rows, which each row imports",
+    "audit/checks/test_*.py": "one file a subject",
+    "remediate/installers/*.py": "one file a service",
+    "remediate/deployment/replace.py": "one file a kind of deployment",
+    "pytest_sslaudit/checkallsslcerts.py": "installed timers and jobs start a module of this name",
+    "pytest_sslaudit/hookspecs.py": "pluggy reads the hooks of a plugin from a module of their own",
+}
+"""The modules that may be short, by a pattern of their path, with the reason."""
+SHORT = {
+    # audit/analysis
+    "audit/analysis/protocol_versions.py",
+    # audit/config
+    "audit/config/arguments.py",
+    "audit/config/paths.py",
+    # audit/services
+    "audit/services/cpanel/own_certificate.py",
+    "audit/services/nginx/logs.py",
+    # audit/x509
+    "audit/x509/loading.py",
+    "audit/x509/public_suffix.py",
+    "audit/x509/revocation/sources.py",
+    # remediate/cpanel
+    "remediate/cpanel/service_files.py",
+    "remediate/cpanel/whm_api.py",
+    # remediate/deployment
+    "remediate/deployment/retention.py",
+    # remediate/execution
+    "remediate/execution/steps/clock_skew.py",
+    # remediate/hosts
+    "remediate/hosts/command.py",
+    # remediate/model
+    "remediate/model/text.py",
+    # remediate/notify
+    "remediate/notify/excerpt.py",
+    # remediate/wiring
+    "remediate/wiring/sections.py",
+    # pytest_sslaudit/cli
+    "pytest_sslaudit/cli/collector.py",
+    "pytest_sslaudit/cli/repair.py",
+    # pytest_sslaudit/remediation
+    "pytest_sslaudit/remediation/sections.py",
+}
+"""Other short modules. Each is to become part of the module that it belongs to; this set only shrinks."""
+MOST_LEVELS = 12  # within a package
+LEVELS_OF_ALL = 19  # from the plugin down to `audit.text`; to shrink
+BY_CONVENTION = {
+    "INSTALLER": ("remediate/installers/*", "what the table of installers takes from the file of a service"),
+    "SERVICE": ("audit/services/*", "what the table of services takes from the file of a service"),
+    "read": ("audit/services/*", "the reader of a service's configuration"),
+    "RULES": ("audit/x509/lint/*", "what `lint` takes from the file of a subject"),
+    "T": ("*", "a type variable"),
+    "main": ("pytest_sslaudit/cli/*", "the start of a program"),
+}
+"""The names that are the same in every file of a kind: the pattern of these files, and what the name is there."""
+DOUBLED = {
+    "audit": {
+        # analysis
+        "completing_file": "analysis/chains, analysis/path_faults",
+        "UNVERIFIED": "analysis/path_faults, x509/path/judge",
+        "UNREADABLE": "analysis/path_faults, x509/fields",
+        "require_own": "analysis/placeholder, config/ownership",
+        "is_exempt": "analysis/revocation, x509/revocation/ocsp_responder",
+        "stapled": "analysis/revocation, analysis/stapling",
+        # config
+        "read_configuration": "config/loader, services/apache/syntax, services/nginx/syntax",
+        "Host": "config/schema, host/login, services/apache/docroot",
+        "Service": "config/schema, services/model",
+        "Configuration": "config/schema, services/apache/syntax, services/nginx/syntax",
+        "Section": "config/sections, services/model",
+        "sections_of": "config/sections, host/script",
+        # endpoint
+        "PORTS": "endpoint, firewall/ranges, probe/http_client",
+        # evaluation
+        "Facts": "evaluation/facts, host/system",
+        "FACTS": "evaluation/facts, x509/certificate",
+        # host
+        "RULES": "host/firewall",
+        "covers": "host/system, x509/identifiers",
+        # json_codec
+        "of_kind": "json_codec, policy/profile_file",
+        "require_known": "json_codec, policy/profile_file",
+        # observation
+        "Rule": "observation/firewall, observation/website, x509/lint/__init__, x509/path/rules",
+        "Chain": "observation/firewall, x509/path/served_chain",
+        "ANY_IPV4": "observation/website, services/model",
+        "ANY_IPV6": "observation/website, services/model",
+        # policy
+        "Profile": "policy/thresholds, x509/path/judge",
+        # services
+        "Directive": "services/apache/docroot, services/nginx/syntax",
+        "logs_of": "services/apache/logs, services/nginx/logs, services/virtual_hosts",
+        "Request": "services/apache/rewrite, x509/path/judge",
+        "Block": "services/block_syntax, services/dovecot",
+        "Reading": "services/block_syntax, x509/raw",
+        "ANY": "services/model, x509/path/policies",
+        # x509
+        "CURVES": "x509/algorithms, x509/public_keys",
+        "FORGEABLE": "x509/algorithms, x509/path/served_chain",
+        "INSTALL": "x509/compromised_keys, x509/lint/pkilint",
+        "TLS_FEATURE": "x509/extensions, x509/raw",
+        "BASIC_CONSTRAINTS": "x509/extensions, x509/raw",
+        "presented": "x509/identifiers, x509/path/name_constraints",
+        "CHECK": "x509/lint/names, x509/lint/profile",
+        "Judge": "x509/lint/pkilint, x509/path/judge",
+        "MAX_OCTETS": "x509/member, x509/revocation/ocsp",
+        "CLAUSE": "x509/path/name_constraints, x509/revocation/crl_status",
+    },
+    "remediate": {
+        # cli
+        "release": "cli/commands, deployment/versions",
+        "Moment": "cli/output, deployment/switch",
+        "Access": "cli/rediscovery, issuers/base",
+        # deployment
+        "State": "deployment/switch, notify/notification",
+        # execution
+        "bound": "execution/dry_run/bound, execution/steps/tlsa",
+        "rehearse": "execution/dry_run/scenes, run",
+        "version_of": "execution/steps/stage, state/migrations",
+        # notify
+        "Outcome": "notify/channels/base, state/journal",
+        "Outbox": "notify/delivery, state/outbox",
+        # state
+        "FILE": "state/database, state/lock",
+    },
+    "pytest_sslaudit": {
+        # cli
+        "REPORTS": "cli/local_server, evidence",
+        # reports
+        "JUDGED": "reports/totals, runtest",
+    },
+}
+"""Other names that several modules of a package define, with these modules; this table only shrinks."""
+TOP = ("audit", "remediate", "pytest_sslaudit")
 JUDGES_WITH = frozenset({"badkeys", "cryptography", "idna", "pkilint", "publicsuffixlist"})
 PROBES_WITH = JUDGES_WITH | {"OpenSSL", "certifi", "dns", "requests", "testinfra", "pytest"}
 REPAIRS_WITH = JUDGES_WITH | {"dns", "jinja2", "requests", "testinfra", "urllib3"}
@@ -205,11 +346,10 @@ def test_members_of_a_table_import_neither_one_another_nor_their_table(kind: str
             assert [name for name in within_kind if not within(name, *own)] == [], file.name
 
 
-@pytest.mark.parametrize("package", ["audit", "remediate"])
-def test_package_has_few_entries(package: str) -> None:
-    folders = {ROOT / package, *(file.parent for file in sources(package))}
+def test_packages_have_few_entries() -> None:
+    folders = {file.parent for package in TOP for file in sources(package)}
     crowded = {str(folder.relative_to(ROOT)): count for folder in folders if (count := entries(folder)) > MOST_ENTRIES}
-    assert crowded.items() <= CROWDED.items()
+    assert crowded == CROWDED
 
 
 def entries(folder: Path) -> int:
@@ -218,9 +358,105 @@ def entries(folder: Path) -> int:
     return len([entry for entry in listed if not entry.name.startswith(("__", "test_"))])
 
 
-@pytest.mark.parametrize("file", named((*sources("audit"), *sources("pytest_sslaudit"), *sources("remediate"))))
+def every_source() -> tuple[Path, ...]:
+    """Return the source files of all three packages."""
+    return tuple(file for package in TOP for file in sources(package))
+
+
+def lines_of(file: Path) -> int:
+    """Return how many lines a file has."""
+    return len(file.read_text(encoding="utf-8").splitlines())
+
+
+@pytest.mark.parametrize("file", named(every_source()))
 def test_module_is_not_too_long(file: Path) -> None:
-    assert len(file.read_text(encoding="utf-8").splitlines()) <= MOST_LINES
+    assert lines_of(file) <= MOST_LINES
+
+
+def test_module_is_not_too_short_without_a_reason() -> None:
+    short = {str(file.relative_to(ROOT)) for file in every_source() if lines_of(file) < LEAST_LINES}
+    assert {path for path in short if not any(fnmatch(path, pattern) for pattern in SHORT_BY_DESIGN)} == SHORT
+    assert [pattern for pattern in SHORT_BY_DESIGN if not any(fnmatch(path, pattern) for path in short)] == []
+
+
+def public_names(file: Path) -> Iterator[str]:
+    """Yield the functions, classes and constants of a module whose name has no leading underscore."""
+    for node in ast.parse(file.read_text(encoding="utf-8")).body:
+        match node:
+            case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef():
+                names = [node.name]
+            case ast.Assign():
+                names = [target.id for target in node.targets if isinstance(target, ast.Name)]
+            case ast.AnnAssign(target=ast.Name(id=name)):
+                names = [name]
+            case _:
+                names = []
+        yield from (name for name in names if not name.startswith("_"))
+
+
+def is_conventional(name: str, file: Path) -> bool:
+    """Return whether a name is the same in every file of this kind."""
+    return name in BY_CONVENTION and fnmatch(str(file.relative_to(ROOT)), BY_CONVENTION[name][0])
+
+
+@pytest.mark.parametrize("package", TOP)
+def test_public_name_is_defined_in_one_module(package: str) -> None:
+    places = defaultdict(set)
+    for file in sources(package):
+        for name in public_names(file):
+            places[name].add(Path() if is_conventional(name, file) else file)
+    assert {name for name, files in places.items() if len(files) > 1} == set(DOUBLED[package])
+
+
+def is_private(name: str) -> bool:
+    """Return whether a name has a leading underscore and is not one of Python's own."""
+    return name.startswith("_") and not name.endswith("__")
+
+
+@pytest.mark.parametrize("file", named(every_source()))
+def test_name_that_another_module_uses_has_no_leading_underscore(file: Path) -> None:
+    names = [name for name in imported(file) if within(name, *TOP)]
+    assert [name for name in names if any(is_private(part) for part in name.split("."))] == []
+    ours = {name.rpartition(".")[2] for name in names}
+    tree = ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+    reached = [node for node in tree if isinstance(node, ast.Attribute) and is_private(node.attr)]
+    assert [node.attr for node in reached if isinstance(node.value, ast.Name) and node.value.id in ours] == []
+
+
+def imports_between_parts() -> dict[str, set[str]]:
+    """Return what each package and top-level module of the three imports of the others; the plugin is one part."""
+    graph = defaultdict[str, set[str]](set)
+    for file in every_source():
+        part = part_named(".".join(file.relative_to(ROOT).with_suffix("").parts))
+        graph[part] |= {part_named(name) for name in imported(file) if within(name, *TOP)} - {part}
+    return graph
+
+
+def part_named(module: str) -> str:
+    """Return the part of a top-level package that a module or a name in it belongs to."""
+    top, name, *_ = (*module.split("."), "__init__")
+    is_part = name != "__init__" and any((ROOT / top / entry).exists() for entry in (name, f"{name}.py"))
+    return f"{top}.{name}" if is_part and top != "pytest_sslaudit" else top
+
+
+def levels(graph: dict[str, set[str]]) -> int:
+    """Return how many parts import one another in a row; raises graphlib.CycleError if they do so in a circle."""
+    order, count = TopologicalSorter(graph), 0
+    order.prepare()
+    while order.is_active():
+        order.done(*order.get_ready())
+        count += 1
+    return count
+
+
+def test_parts_of_all_packages_import_one_another_in_one_direction() -> None:
+    assert levels(imports_between_parts()) <= LEVELS_OF_ALL
+
+
+@pytest.mark.parametrize("package", TOP)
+def test_parts_of_a_package_import_one_another_in_few_levels(package: str) -> None:
+    own = {part: others for part, others in imports_between_parts().items() if within(part, package)}
+    assert levels({part: {other for other in others if other in own} for part, others in own.items()}) <= MOST_LEVELS
 
 
 DECIDES = tuple(
@@ -263,8 +499,7 @@ def test_messages_and_resume_jobs_are_values(file: Path) -> None:
 
 def test_judgement_names_no_module_that_says_nothing() -> None:
     vague = ("manager", "helper", "util", "handler", "processor")
-    every = (*sources("audit"), *sources("pytest_sslaudit"), *sources("remediate"))
-    assert [file.name for file in every if any(word in file.stem for word in vague)] == []
+    assert [file.name for file in every_source() if any(word in file.stem for word in vague)] == []
 
 
 @pytest.mark.parametrize("module", ["audit.host.discovery", "audit.host.inspect", "audit.config", "audit.probe"])
