@@ -16,6 +16,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
+from audit.probe.deadline import Deadline
+
 MAX_BYTES: Final = 64_000_000  # of one answer; eight sections of the largest kind
 _CHUNK: Final = 65_536
 _PATIENCE_S: Final = 0.5
@@ -44,7 +46,7 @@ class Command:
 
 def run_bounded(command: Command, timeout_s: float, stop: threading.Event) -> Finished:
     """Run a command without a terminal; its whole process group is ended if it outlasts the bounds."""
-    deadline = time.monotonic() + timeout_s
+    deadline = Deadline.after(timeout_s)
     process = subprocess.Popen(  # noqa: S602 - testinfra's own form: it quotes every argument
         command.text,
         shell=True,
@@ -65,7 +67,7 @@ def run_bounded(command: Command, timeout_s: float, stop: threading.Event) -> Fi
 
 
 def _converse(
-    process: subprocess.Popen[bytes], stdin: bytes, deadline: float, stop: threading.Event
+    process: subprocess.Popen[bytes], stdin: bytes, deadline: Deadline, stop: threading.Event
 ) -> tuple[dict[str, bytes], Cut | None]:
     """Write the input and read both outputs at the same time; return what was read, and what ended it too early."""
     taken = {"stdout": bytearray(), "stderr": bytearray()}
@@ -78,9 +80,8 @@ def _converse(
             os.set_blocking(process.stdin.fileno(), False)
             selector.register(process.stdin, selectors.EVENT_WRITE, "stdin")
         while selector.get_map() and not cut:
-            left_s = deadline - time.monotonic()
-            cut = "timeout" if left_s <= 0 else "stopped" if stop.is_set() else None
-            for key, _ in selector.select(max(0.0, min(left_s, _LOOK_UP_S))):
+            cut = "timeout" if deadline.has_passed else "stopped" if stop.is_set() else None
+            for key, _ in selector.select(min(deadline.left_s, _LOOK_UP_S)):
                 if key.data == "stdin":
                     left = _written(key.fd, left)
                     is_over = not left
@@ -107,10 +108,10 @@ def _written(fd: int, left: memoryview) -> memoryview:
         return left[:0]
 
 
-def _exits(process: subprocess.Popen[bytes], deadline: float) -> bool:
+def _exits(process: subprocess.Popen[bytes], deadline: Deadline) -> bool:
     """Return whether a process ends by then; it is not reaped, so that its group's number stays its own."""
     while os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
-        if time.monotonic() >= deadline:
+        if deadline.has_passed:
             return False
         time.sleep(0.005)
     return True
@@ -120,7 +121,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     """End a process and all it started: first by SIGTERM, which sshpass passes on to a session of its own."""
     # what sudo started here is root's and may not be ended by us: it has its own limits
     with contextlib.suppress(ProcessLookupError, PermissionError):
-        if not _exits(process, 0.0):
+        if not _exits(process, Deadline.after(0.0)):
             os.killpg(process.pid, signal.SIGTERM)
-            _exits(process, time.monotonic() + _PATIENCE_S)
+            _exits(process, Deadline.after(_PATIENCE_S))
         os.killpg(process.pid, signal.SIGKILL)

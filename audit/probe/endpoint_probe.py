@@ -17,6 +17,7 @@ from OpenSSL import SSL
 from audit.analysis.served_chains import key_type
 from audit.endpoint import Endpoint
 from audit.observation import Handshake, ProbeFailure
+from audit.probe.deadline import Deadline
 from audit.probe.starttls import UPGRADES, WITHIN, negotiate
 from audit.probe.target import Limits
 from audit.probe.tcp import ProbeError, TcpConnection
@@ -135,8 +136,8 @@ class _Probe:
     def _conversation(self, context: SSL.Context) -> Iterator[TlsConnection]:
         """Open a connection up to where TLS begins; take leave of the server in its own protocol at the end."""
         limits, dialect = self._limits, UPGRADES.get(self._endpoint.scheme)
-        ends = self._began + limits.timeout_s
-        with TcpConnection(ends=ends, halt=self._means.halt, max_bytes=limits.max_bytes) as wire:
+        deadline = Deadline(self._began + limits.timeout_s)
+        with TcpConnection(deadline=deadline, stop=self._means.halt, max_bytes=limits.max_bytes) as wire:
             self._connections += 1
             wire.connect(self._address, self._endpoint.port, limits.connect_s)
             if dialect:

@@ -21,6 +21,7 @@ from urllib.parse import urljoin
 
 from audit.analysis.addresses import is_link_local, is_public
 from audit.endpoint import to_address
+from audit.probe.deadline import Stopped
 from audit.probe.dns.resolver import resolve
 from audit.probe.http_client import (
     FetchError,
@@ -36,7 +37,6 @@ from audit.probe.http_client import (
 )
 from audit.probe.http_client import wrap as under_tls
 from audit.probe.target import Limits
-from audit.probe.tcp import Stopped
 from audit.text import listing
 
 MAX_REDIRECTS: Final = 3

@@ -14,14 +14,8 @@ import time
 from typing import Final, NoReturn, Self
 
 from audit.observation import FailureKind, ProbeFailure, Stage
+from audit.probe.deadline import Deadline
 
-# A Fault is what a server or the network did, and ends as a ProbeFailure. Stopped is the user's wish.
-#
-#     Exception
-#     ├── Fault
-#     └── Stopped
-
-_SLICE_S: Final = 0.25  # how often a waiting thread looks up to see whether it should stop
 _CHUNK: Final = 16_384  # the most a TLS record holds (RFC 8446 5.1)
 _ELSEWHERE: Final = {socket.AF_INET: ("198.41.0.4", 53), socket.AF_INET6: ("2001:503:ba3e::2:30", 53)}
 """An address far away (a.root-servers.net) of each family: asked of the routing table only, nothing is sent there."""
@@ -50,25 +44,22 @@ class ProbeError(Exception):
         return ProbeFailure(self.stage, self.kind, self.detail, address)
 
 
-class Stopped(Exception):
-    """The run is being ended: what is under way is dropped."""
-
-
 class TcpConnection:
     """A connection to one address; `begin` sets the stage and its deadline, `heard` is what came since then."""
 
-    def __init__(self, *, ends: float, halt: threading.Event, max_bytes: int) -> None:
-        """Take the end of the whole probe (monotonic seconds), the event that stops it, and the byte limit."""
+    def __init__(self, *, deadline: Deadline, stop: threading.Event, max_bytes: int) -> None:
+        """Take the deadline of the whole probe, the event that stops it, and the byte limit."""
         self.stage: Stage = "connect"
         self.heard = bytearray()
         self.local_address = ""
-        self._ends = ends
-        self._halt = halt
+        self._whole = deadline
+        self._stop = stop
         self.awaiting = "an answer"  # what a timeout says did not come
         self._max_bytes = max_bytes
         self._received = 0
         self._has_spoken = False
-        self._began = self._until = time.monotonic()
+        self._began = time.monotonic()
+        self._deadline = deadline
         self._socket: socket.socket | None = None
         self._poll = select.poll()
 
@@ -86,7 +77,7 @@ class TcpConnection:
         self.stage = stage
         self.heard.clear()
         self._began = time.monotonic()
-        self._until = min(self._ends, self._began + seconds)
+        self._deadline = self._whole.within(seconds)
         self.awaiting = awaiting
 
     def connect(self, address: str, port: int, seconds: float) -> None:
@@ -158,14 +149,10 @@ class TcpConnection:
 
     def _wait(self, events: int) -> None:
         self._poll.modify(self._open, events)
-        while True:
-            if self._halt.is_set():
-                raise Stopped
-            left = self._until - time.monotonic()
-            if left <= 0:
-                raise ProbeError(self.stage, "timeout", self._too_late())
-            if self._poll.poll(min(left, _SLICE_S) * 1000):
+        for wait_s in self._deadline.waits(self._stop):
+            if self._poll.poll(wait_s * 1000):
                 return
+        raise ProbeError(self.stage, "timeout", self._too_late())
 
     def _too_late(self) -> str:
         waited = f"{time.monotonic() - self._began:.3g} s"

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final, Generic, TypeVar
 
-from audit.probe.tcp import Stopped
+from audit.probe.deadline import Deadline, Stopped
 
 Outcome = TypeVar("Outcome")
 _LOOK_S: Final = 0.1  # how often the calling thread looks whether it should stop, while nothing ends
@@ -93,11 +93,11 @@ class BoundedThreadPool:
     def dismiss(self) -> None:
         """End all threads; one that hangs in a call that cannot be interrupted is left behind as a daemon."""
         self._halt.set()
-        until = time.monotonic() + _GOODBYE_S
+        deadline = Deadline.after(_GOODBYE_S)
         for _ in self._threads:
             self._ready.put(None)
         for thread in self._threads:
-            thread.join(max(0.0, until - time.monotonic()))
+            thread.join(deadline.left_s)
 
     def _admit(self, job: Job[Any]) -> None:
         if job.place is not None:

@@ -22,6 +22,7 @@ from urllib.parse import urljoin
 from audit.analysis.addresses import is_link_local
 from audit.observation import Accident, DnsView, Door, Observation
 from audit.observation.website import VALIDATION
+from audit.probe.deadline import Stopped
 from audit.probe.dns.resolver import resolve
 from audit.probe.http_client import (
     FetchError,
@@ -35,7 +36,7 @@ from audit.probe.http_client import (
     wrap,
 )
 from audit.probe.target import Limits
-from audit.probe.tcp import Stopped, has_route
+from audit.probe.tcp import has_route
 from audit.x509.identifiers import host_name_faults
 
 MAX_HOPS: Final = 10  # as many redirects as Let's Encrypt follows

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from audit.probe.deadline import Deadline
+
 WAIT_S: Final = 3600.0  # a nightly update of the panel takes up to an hour, and runs its own script last
 EVERY_S: Final = 2.0
 _PROC: Final = Path("/proc")
@@ -46,11 +48,11 @@ def panel_run(proc: Path = _PROC) -> PanelRun | None:
 
 def wait_for_panel(told: Callable[[PanelRun], object], wait_s: float = WAIT_S) -> PanelRun | None:
     """Wait for the end of the panel's run; return the one that has not ended by then. `told` hears of the first."""
-    end, run = time.monotonic() + wait_s, panel_run()
+    deadline, run = Deadline.after(wait_s), panel_run()
     if run:
         told(run)
-    while run and (left := end - time.monotonic()) > 0:
-        time.sleep(min(EVERY_S, left))
+    while run and (left_s := deadline.left_s):
+        time.sleep(min(EVERY_S, left_s))
         run = panel_run()
     return run
 

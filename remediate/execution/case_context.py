@@ -5,7 +5,6 @@ It knows the targets of this run and keeps what the steps have found out; it ref
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -13,6 +12,7 @@ from typing import Final
 
 from audit.observation import InstalledFile
 from audit.probe import Target
+from audit.probe.deadline import Deadline
 from audit.text import listing
 from audit.x509.certificate import Certificate
 from remediate.cpanel.panel import Panel
@@ -116,9 +116,9 @@ class CaseContext:
 
     def wait_until(self, condition: Callable[[], bool], seconds: float) -> bool:
         """Return whether a condition comes true in time; False too where the run is stopped."""
-        end = time.monotonic() + seconds
+        deadline = Deadline.after(seconds)
         while not condition():
-            if time.monotonic() >= end or self.means.stop.wait(self.means.waits.look_s):
+            if deadline.has_passed or self.means.stop.wait(self.means.waits.look_s):
                 return False
         return True
 

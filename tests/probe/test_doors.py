@@ -14,8 +14,8 @@ import pytest
 from audit.json_codec import from_json, to_json
 from audit.observation import DnsView, Door, HostView, Observation
 from audit.observation.cpanel import Upkeep
+from audit.probe.deadline import Stopped
 from audit.probe.target import Limits
-from audit.probe.tcp import Stopped
 from audit.probe.validation_request import MAX_HOPS, probe_validation_path, probe_validation_paths
 from tests.audit.facts import HOST
 from tests.host.conftest import own_network

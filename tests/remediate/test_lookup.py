@@ -12,9 +12,9 @@ import dns.message
 import pytest
 
 from audit.probe import Limits
+from audit.probe.deadline import Stopped
 from audit.probe.dns.root_servers import RootServer
 from audit.probe.dns.trace import TraceLimits
-from audit.probe.tcp import Stopped
 from remediate.challenges.dns_lookup import LookUp, LookUps, Roots
 from tests.probe.names import name_server
 from tests.trace.servers import Tree, authoritative, changed, running

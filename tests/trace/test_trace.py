@@ -10,9 +10,9 @@ import dns.rcode
 import dns.rdatatype
 import pytest
 
+from audit.probe.deadline import Stopped
 from audit.probe.dns.root_servers import RootServer
 from audit.probe.dns.trace import TraceLimits, trace
-from audit.probe.tcp import Stopped
 from tests.trace.servers import (
     Answering,
     Query,

@@ -17,9 +17,9 @@ import dns.rdatatype
 import dns.rrset
 
 from audit.analysis.addresses import is_link_local
+from audit.probe.deadline import Deadline, Stopped
 from audit.probe.dns.query import AnswerKind, DnsQuery, DnsResponse, Nameserver, send_query
 from audit.probe.dns.root_servers import RootServer
-from audit.probe.tcp import Stopped
 
 TraceFault = Literal[
     "nxdomain",  # the name, or one its aliases lead to, does not exist
@@ -117,7 +117,7 @@ class IterativeResolver:
         self.steps: list[ResolutionStep] = []
         self._limits = limits
         self._halt = halt
-        self._until = time.monotonic() + limits.timeout_s
+        self._deadline = Deadline.after(limits.timeout_s)
         roots = [(server.name, address) for server in hints for address in server.addresses]
         self._zones = {dns.name.root: _Zone(dns.name.root, roots)}
         self._aliases: dict[dns.name.Name, dns.name.Name] = {}
@@ -235,7 +235,7 @@ class IterativeResolver:
     def _check_limits(self) -> None:
         if self._halt.is_set():
             raise Stopped
-        if time.monotonic() >= self._until:
+        if self._deadline.has_passed:
             raise _ResolutionFailed("timeout", f"not at the end after {self._limits.timeout_s:g} s")
         if max(len(self.steps), self._sought) >= self._limits.max_queries:
             raise _ResolutionFailed("too-long", f"not at the end after {self._limits.max_queries} questions")
@@ -262,8 +262,8 @@ class IterativeResolver:
         """Ask one server and note the step; raises _Ended where a limit of the whole is reached."""
         self._check_limits()
         began = time.monotonic()
-        until = min(self._until, began + self._limits.query_s)
-        answer = send_query(question, Nameserver(address, self._limits.port, until, self._limits.max_bytes))
+        deadline = self._deadline.within(self._limits.query_s)
+        answer = send_query(question, Nameserver(address, self._limits.port, deadline, self._limits.max_bytes))
         self.steps.append(
             ResolutionStep(
                 zone=question.zone.to_text(),

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import errno
 import socket
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Final, Literal
@@ -21,6 +20,8 @@ import dns.rcode
 import dns.rdataclass
 import dns.rdatatype
 import dns.rrset
+
+from audit.probe.deadline import Deadline
 
 AnswerKind = Literal[
     "referral",  # to the servers of a zone further down
@@ -52,11 +53,11 @@ class DnsQuery:
 
 @dataclass(frozen=True, slots=True)
 class Nameserver:
-    """A server's address and port, and until when (monotonic seconds) and how much may come from there."""
+    """A server's address and port, and until when and how many bytes may come from there."""
 
     address: str
     port: int
-    until: float
+    deadline: Deadline
     max_bytes: int
 
 
@@ -114,8 +115,8 @@ def _by_datagram(query: dns.message.Message, door: Nameserver) -> _Heard | None:
     broken = None
     with _connected(socket.SOCK_DGRAM, door) as connection:
         connection.send(query.to_wire())
-        while (left := door.until - time.monotonic()) > 0:
-            connection.settimeout(left)
+        while left_s := door.deadline.left_s:
+            connection.settimeout(left_s)
             try:
                 wire = connection.recv(_DATAGRAM)
                 return None if _is_cut_off(query, wire) else _read(query, wire, door)
@@ -129,19 +130,19 @@ def _by_datagram(query: dns.message.Message, door: Nameserver) -> _Heard | None:
 def _by_stream(query: dns.message.Message, door: Nameserver) -> _Heard:
     with _connected(socket.SOCK_STREAM, door) as connection:
         wire = query.to_wire()
-        connection.settimeout(_left(door.until))
+        connection.settimeout(_left_s(door.deadline))
         connection.sendall(len(wire).to_bytes(_LENGTH, "big") + wire)
-        octets = int.from_bytes(_receive(connection, _LENGTH, door.until), "big")
+        octets = int.from_bytes(_receive(connection, _LENGTH, door.deadline), "big")
         if octets > door.max_bytes:
             raise _Broken(f"an answer of {octets} octets, more than {door.max_bytes}")
-        return _read(query, _receive(connection, octets, door.until), door)
+        return _read(query, _receive(connection, octets, door.deadline), door)
 
 
 def _connected(kind: socket.SocketKind, door: Nameserver) -> socket.socket:
     """Return a socket that takes datagrams from that address and port only, and is told where nobody listens."""
     connection = socket.socket(socket.AF_INET6 if ":" in door.address else socket.AF_INET, kind)
     try:
-        connection.settimeout(_left(door.until))
+        connection.settimeout(_left_s(door.deadline))
         connection.connect((door.address, door.port))
     except BaseException:
         connection.close()
@@ -149,10 +150,10 @@ def _connected(kind: socket.SocketKind, door: Nameserver) -> socket.socket:
     return connection
 
 
-def _receive(connection: socket.socket, octets: int, until: float) -> bytes:
+def _receive(connection: socket.socket, octets: int, deadline: Deadline) -> bytes:
     received = bytearray()
     while len(received) < octets:
-        connection.settimeout(_left(until))
+        connection.settimeout(_left_s(deadline))
         chunk = connection.recv(octets - len(received))
         if not chunk:
             raise _Broken(f"the connection was closed after {len(received)} of {octets} octets")
@@ -160,11 +161,10 @@ def _receive(connection: socket.socket, octets: int, until: float) -> bytes:
     return bytes(received)
 
 
-def _left(until: float) -> float:
-    left = until - time.monotonic()
-    if left <= 0:
-        raise TimeoutError
-    return left
+def _left_s(deadline: Deadline) -> float:
+    if left_s := deadline.left_s:
+        return left_s
+    raise TimeoutError
 
 
 def _header_flags(wire: bytes) -> int:

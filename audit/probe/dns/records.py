@@ -16,9 +16,9 @@ import dns.query
 import dns.rdatatype
 import dns.resolver
 
+from audit.probe.deadline import Stopped
 from audit.probe.dns.resolver import nameserver
 from audit.probe.target import Limits
-from audit.probe.tcp import Stopped
 
 RecordType = Literal["CNAME", "MX", "TLSA"]
 RecordStatus = Literal["ok", "none", "servfail", "timeout"]

@@ -9,8 +9,8 @@ import ipaddress
 import queue
 import socket
 import threading
-import time
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Final
 
 import dns.exception
@@ -19,10 +19,9 @@ import dns.rdatatype
 import dns.resolver
 
 from audit.observation import DnsStatus, DnsView
+from audit.probe.deadline import Deadline
 from audit.probe.target import Limits
-from audit.probe.tcp import Stopped
 
-_SLICE_S: Final = 0.25  # how often a waiting thread looks up to see whether it should stop
 _PORT: Final = 53
 _TYPE_SHARE: Final = 0.45  # of the deadline for A and for AAAA: what one gives is not lost by the other's silence
 _SYSTEM: Final[dict[int, DnsStatus]] = {
@@ -38,14 +37,9 @@ def resolve(name: str, limits: Limits, halt: threading.Event) -> DnsView:
     views: queue.SimpleQueue[DnsView | Exception] = queue.SimpleQueue()
     # getaddrinfo can be neither bounded nor interrupted: where it hangs, its thread is left behind.
     threading.Thread(target=_resolve_into, args=(views, name, limits), daemon=True).start()
-    until = time.monotonic() + limits.resolve_s
-    while (left := until - time.monotonic()) > 0:
-        try:
-            view = views.get(timeout=min(left, _SLICE_S))
-        except queue.Empty:
-            if halt.is_set():
-                raise Stopped from None
-        else:
+    for wait_s in Deadline.after(limits.resolve_s).waits(halt):
+        with suppress(queue.Empty):
+            view = views.get(timeout=wait_s)
             if isinstance(view, Exception):
                 raise view
             return view

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import queue
 import threading
-import time
 from collections import Counter
 from collections.abc import Sequence
 from typing import Final
@@ -15,10 +14,10 @@ from typing import Final
 import dns.name
 import dns.rdatatype
 
+from audit.probe.deadline import Deadline
 from audit.probe.dns.iterative import TraceLimits
 from audit.probe.dns.query import DnsQuery, DnsResponse, Nameserver, send_query
 from audit.probe.dns.root_servers import RootServer
-from audit.probe.tcp import Stopped
 
 REACH_S: Final = 4.0
 """How long is waited for a first answer: one from the other side of the world takes a third of a second."""
@@ -34,20 +33,20 @@ def why_unreached(
 
     In closed networks nothing comes back, or a resolver answers in their place.
     """
-    until = time.monotonic() + within_s
+    deadline = Deadline.after(within_s)
     addresses = sorted((address for server in hints for address in server.addresses), key=lambda one: ":" in one)
     answers: queue.SimpleQueue[DnsResponse] = queue.SimpleQueue()
     faults: list[str] = []
     begun = 0
-    while len(faults) < len(addresses) and (left := until - time.monotonic()) > 0:
-        if halt.is_set():
-            raise Stopped
+    for wait_s in deadline.waits(halt, _NEXT_S):
+        if len(faults) == len(addresses):
+            break
         if begun < len(addresses):
-            door = Nameserver(addresses[begun], limits.port, until, limits.max_bytes)
+            door = Nameserver(addresses[begun], limits.port, deadline, limits.max_bytes)
             threading.Thread(target=_ask_into, args=(answers, door), daemon=True).start()
             begun += 1
         try:
-            answer = answers.get(timeout=min(left, _NEXT_S))
+            answer = answers.get(timeout=wait_s)
         except queue.Empty:
             continue
         if answer.kind == "addresses":  # the NS records of the root zone

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from audit.observation.website import Docroot
-from audit.probe.tcp import Stopped
+from audit.probe.deadline import Stopped
 from audit.text import listing, sentence
 from remediate.challenges import Challenge, ProbeResult, ProbeSettings
 from remediate.challenges.dns_lookup import LookUp

@@ -13,8 +13,8 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from audit.probe import Limits
+from audit.probe.deadline import Stopped
 from audit.probe.dns.records import RecordSet, RecordType
-from audit.probe.tcp import Stopped
 from audit.text import duration, listing, sentence
 from remediate.challenges.dns_lookup import LookUps
 from remediate.execution.case_context import CaseContext
