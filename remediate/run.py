@@ -14,7 +14,7 @@ from audit.config import known_secrets
 from audit.host.discovery import Discovery
 from audit.redaction import Secrets
 from remediate.deployment.release import ALL, Released, not_released, release_on
-from remediate.execution.dry_run import rehearsal_lines
+from remediate.execution.dry_run_lines import dry_run_lines
 from remediate.execution.placeholder_cases import stopgaps
 from remediate.execution.rollback import rollback
 from remediate.execution.scheduler import repair
@@ -139,10 +139,10 @@ def begin(assignment: Assignment) -> Iterator[Repairs]:
         yield Repairs(shown, journal, secrets)
 
 
-def rehearse(
+def dry_run(
     assignment: Assignment, evidence: AuditResults, discoveries: Sequence[Discovery], *, verbose: bool
 ) -> Iterator[str]:
     """Give the lines that say what a run would do now; nothing is touched, and the journal is read from a copy."""
     planned = plan(evidence, assignment.bounds, assignment.clock())
     with journal_snapshot(assignment.state) as journal:
-        yield from rehearsal_lines(planned, means_of(assignment, journal, tuple(discoveries)), verbose=verbose)
+        yield from dry_run_lines(planned, means_of(assignment, journal, tuple(discoveries)), verbose=verbose)

@@ -196,8 +196,6 @@ DOUBLED = {
         # deployment
         "State": "deployment/switch, notify/notification",
         # execution
-        "bound": "execution/dry_run/bound, execution/steps/tlsa",
-        "rehearse": "execution/dry_run/scenes, run",
         "version_of": "execution/steps/stage, state/migrations",
         # notify
         "Outcome": "notify/channels/base, state/journal",

@@ -37,7 +37,7 @@ from remediate.model.options import Assignment
 from remediate.model.outcome import CaseResult
 from remediate.model.plan import Plan
 from remediate.notify.report import RunReport
-from remediate.run import Repairs, begin, rehearse, validate_configuration
+from remediate.run import Repairs, begin, dry_run, validate_configuration
 from remediate.state.database import UnusableState
 from remediate.state.journal import Journal
 from remediate.state.lock import LockHeld
@@ -58,9 +58,9 @@ class Remediation:
         self._upshot: RunReport | None = None
         self._ended: tuple[str, ...] = ()
         self._told: tuple[str, ...] = ()
-        self._is_rehearsal = controller.settings.repair == "dry-run"
+        self._is_dry_run = controller.settings.repair == "dry-run"
         try:
-            validate_configuration(self._assignment(Anchors({})), only_looks=self._is_rehearsal)
+            validate_configuration(self._assignment(Anchors({})), only_looks=self._is_dry_run)
         except (BadConfiguration, UnusableState) as error:
             raise pytest.UsageError(str(error)) from error
 
@@ -145,9 +145,9 @@ class Remediation:
 
     def _repair(self, evidence: AuditResults, items: Sequence[pytest.Item]) -> None:
         assignment = self._assignment(self._controller.run.anchors)
-        if self._is_rehearsal:
+        if self._is_dry_run:
             verbose = self._config.get_verbosity() > 0
-            self._progress.say(rehearse(assignment, evidence, self._controller.discoveries, verbose=verbose))
+            self._progress.say(dry_run(assignment, evidence, self._controller.discoveries, verbose=verbose))
             return
         try:
             repairs = self._stack.enter_context(begin(assignment))

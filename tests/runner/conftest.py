@@ -1,4 +1,4 @@
-"""What tests of runs share: a journal, a host that is a folder, and one whose repair is rehearsed."""
+"""What tests of runs share: a journal, a host that is a folder, and one with a website and the Store."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ from audit.observation.website import Docroot
 from audit.probe import Limits, Target
 from remediate.challenges.dns_lookup import LookUp
 from remediate.execution.context import RunContext
-from remediate.execution.dry_run import rehearsal_lines
+from remediate.execution.dry_run_lines import dry_run_lines
 from remediate.hosts.command import Command
 from remediate.issuers import Access
 from remediate.issuers.base import Request
@@ -114,13 +114,11 @@ class Premiere:
     def truth(self, case: Case, root: str) -> dict[str, str]:
         """Return what came to be in the place of what only stood for it: from the CA's side and from the disk."""
         leaf, *chain = x509.load_pem_x509_certificates((self.place.folder / "tls.crt").read_bytes())
-        (files,) = {link.parent for link in Path(root, case.id).glob("*/live")}
         return {
             "<the certificate that was issued>": to_pem(leaf),
             "<the certificate in use>": to_pem(leaf),
             "<the certificates of its CAs>": to_pem(*chain),
-            "<version>": str((files / "live").readlink()),
-            "<the version before>": str((files / "before").readlink()),
+            **_versions(Path(root, case.id)),
             **self._ordered(),
         }
 
@@ -136,6 +134,18 @@ class Premiere:
         }
 
 
+def _versions(folder: Path) -> dict[str, str]:
+    """Return the version in use and the one before in the only set of files of a case; nothing if it switched none."""
+    found = {link.parent for link in folder.glob("*/live")}
+    if not found:
+        return {}
+    (files,) = found
+    return {
+        "<version>": str((files / "live").readlink()),
+        "<the version before>": str((files / "before").readlink()),
+    }
+
+
 def digests(csr: x509.CertificateSigningRequest) -> dict[str, str]:
     """Return what came to be of what derives from the request."""
     der = csr.public_bytes(Encoding.DER)
@@ -146,19 +156,19 @@ def digests(csr: x509.CertificateSigningRequest) -> dict[str, str]:
     }
 
 
-def come_true(foretold: Iterable[Command | Request], truth: Mapping[str, str]) -> list[Command | Request]:
-    """Return what was foretold, each stand-in as it came to be; of a request nobody says why."""
+def filled_in(previewed: Iterable[Command | Request], values: Mapping[str, str]) -> list[Command | Request]:
+    """Return previewed actions with the values that came to be; without the reason of a request, which is not sent."""
 
-    def said(text: str) -> str:
-        for stood_for, is_now in truth.items():
-            text = text.replace(stood_for, is_now)
+    def fill(text: str) -> str:
+        for placeholder, value in values.items():
+            text = text.replace(placeholder, value)
         return text
 
     return [
-        replace(one, why="", url=said(one.url), body=said(one.body))
-        if isinstance(one, Request)
-        else replace(one, why=said(one.why), script=said(one.script), arguments=tuple(map(said, one.arguments)))
-        for one in foretold
+        replace(action, why="", url=fill(action.url), body=fill(action.body))
+        if isinstance(action, Request)
+        else replace(action, why=fill(action.why), arguments=tuple(map(fill, action.arguments)))
+        for action in previewed
     ]
 
 
@@ -167,9 +177,9 @@ def planned(*cases: Case) -> Plan:
     return Plan(cases, (), ())
 
 
-def told(case: Case, means: RunContext, *, verbose: bool = False) -> str:
-    """Return what is told of a case to a person."""
-    return "\n".join(rehearsal_lines(planned(case), means, verbose=verbose))
+def printed(case: Case, means: RunContext, *, verbose: bool = False) -> str:
+    """Return what a dry run of a case prints."""
+    return "\n".join(dry_run_lines(planned(case), means, verbose=verbose))
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from remediate.execution.context import RunContext
-from remediate.execution.dry_run.stage import staged
+from remediate.execution.dry_run import preview_state
 from remediate.execution.scheduler import repair
 from remediate.model.options import Pace
 from remediate.state.journal import Journal
@@ -42,15 +42,13 @@ def test_the_ca_s_way_is_tried_again_and_a_new_order_placed(
     assert tested != "there is an order already"
 
 
-def test_a_rehearsal_finds_the_order_that_is_pending_now_and_none_of_before(
-    place: Place, journal: Journal, means: RunContext
-) -> None:
+def test_dry_run_finds_the_pending_order_and_no_earlier_one(place: Place, journal: Journal, means: RunContext) -> None:
     case = place.case()
-    assert staged(case, means).order is None
+    assert preview_state(case, means).order is None
     pending = PlacedOrder(case.id, 2, "ca", "f" * 64, "pending-validation", datetime.now(UTC) + timedelta(seconds=1))
     journal.begin(case, pending.at)
     journal.ledger.keep_order(pending)
-    assert staged(case, means).order == pending
+    assert preview_state(case, means).order == pending
 
 
 def test_what_somebody_else_has_replaced_since_is_seen(place: Place, means: RunContext, ca: Ca) -> None:

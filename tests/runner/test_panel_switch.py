@@ -1,4 +1,4 @@
-"""A repair of a panel's service certificates: by its API, proven, taken back, killed, foretold to the letter."""
+"""A repair of a panel's service certificates: by its API, proven, taken back, killed, and as its dry run shows."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from audit.x509.path.trust_store import Anchors
 from remediate.cpanel.panel import Restarted
 from remediate.deployment.replace import REPLACE
 from remediate.execution.case_context import CaseContext, NotFoundOnHost
-from remediate.execution.dry_run import rehearse
+from remediate.execution.dry_run import preview_actions
 from remediate.execution.rollback import rollback
 from remediate.execution.scheduler import repair
 from remediate.installers import INSTALLERS
@@ -33,7 +33,7 @@ from tests.runner.chains import INTERMEDIATE, fetcher, forms, plant_chain
 from tests.runner.mortal import Point, mortal_database
 from tests.runner.panel_place import NAME, PanelHost, lay, running_panel
 from tests.runner.places import Ca
-from tests.runner.premiere import come_true
+from tests.runner.premiere import filled_in
 from tests.runner.test_killed import Killed, die
 from tests.sampling import STRIDE
 
@@ -59,11 +59,11 @@ def keys_of(host: PanelHost) -> set[str]:
     return {line for block in blocks for line in block.splitlines()}
 
 
-def test_what_is_told_is_what_is_done_and_taken_back_all_is_as_before(
+def test_dry_run_shows_what_is_done_and_rollback_restores_all(
     host: PanelHost, journal: Journal, tmp_path: Path
 ) -> None:
     ca, before, old_keys = Ca(), host.served, keys_of(host)
-    foretold = list(rehearse(host.case(), host.means(journal, ca)))
+    previewed = list(preview_actions(host.case(), host.means(journal, ca)))
     ending = walked(host, journal, ca)
     assert (ending.kind, ending.note) == ("proven", "")
     assert all(host.served[service] != before[service] for service in before)
@@ -75,7 +75,7 @@ def test_what_is_told_is_what_is_done_and_taken_back_all_is_as_before(
         "<version>": version,
     }
     done = [command for command in host.hands.commands if command.changes]
-    assert come_true(foretold, truth) == done
+    assert filled_in(previewed, truth) == done
     assert host.calls[1:] == [f"install_service_ssl_certificate {service} input" for service in host.places]
     assert not [path for path in host.ssl.rglob("*") if path.is_symlink()]
     told = "".join(map(str, host.hands.commands)) + (tmp_path / "state/journal.sqlite").read_bytes().decode("latin-1")

@@ -13,7 +13,7 @@ from remediate.model.outcome import CaseResult
 from remediate.state.journal import Journal
 from tests.runner.panel_exim import Exim
 from tests.runner.places import Ca
-from tests.runner.premiere import told
+from tests.runner.premiere import printed
 
 PACE = Pace(chance=lambda: 0.0)
 REFUSED = IssuerFault("refused", "the account is closed")
@@ -106,7 +106,7 @@ def test_a_host_without_the_panel_is_left_as_it_is(exim: Exim, journal: Journal)
     assert (ending.kind, "placeholder" in ending.note, exim.calls) == ("failed", False, [])
 
 
-def test_what_the_panel_refuses_is_told(exim: Exim, journal: Journal) -> None:
+def test_what_the_panel_refuses_is_printed(exim: Exim, journal: Journal) -> None:
     program = exim.root / "usr/local/cpanel/bin/whmapi1"
     means = exim.means(journal, Ca(faults=[REFUSED]))
     program.write_text('#!/bin/sh\necho \'{"data":{},"metadata":{"result":0,"reason":"No license."}}\'\n')
@@ -116,8 +116,8 @@ def test_what_the_panel_refuses_is_told(exim: Exim, journal: Journal) -> None:
     assert "WHM refuses: No license." in ending.note
 
 
-def test_a_rehearsal_says_that_it_could_come_to_that(exim: Exim, journal: Journal) -> None:
-    words = "where none is had, the panel gives exim a self-signed one"
-    assert words in told(exim.case(), exim.means(journal, Ca()))
+def test_dry_run_names_the_service_that_may_get_a_self_signed_certificate(exim: Exim, journal: Journal) -> None:
+    words = "if no certificate is issued, the panel gives exim a self-signed one"
+    assert words in printed(exim.case(), exim.means(journal, Ca()))
     exim.install(-90, 91)
-    assert words not in told(exim.case(), exim.means(journal, Ca()))
+    assert words not in printed(exim.case(), exim.means(journal, Ca()))

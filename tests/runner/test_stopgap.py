@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from remediate.execution.dry_run import rehearsal_lines
+from remediate.execution.dry_run_lines import dry_run_lines
 from remediate.execution.placeholder_cases import stopgaps
 from remediate.model.causes import Cause
 from remediate.model.outcome import CaseResult
@@ -72,6 +72,6 @@ def test_a_certificate_that_has_not_expired_stays(exim: Exim, journal: Journal) 
     assert (done(exim, journal, CLOSED), exim.calls) == ((), [])
 
 
-def test_a_rehearsal_says_so(exim: Exim, journal: Journal) -> None:
+def test_dry_run_names_the_service_of_a_waiting_case(exim: Exim, journal: Journal) -> None:
     waits = Plan((), (), (WaitingCase(exim.case(), (CLOSED,)),))
-    assert "the panel gives exim a self-signed one" in "\n".join(rehearsal_lines(waits, exim.means(journal, Ca())))
+    assert "the panel gives exim a self-signed one" in "\n".join(dry_run_lines(waits, exim.means(journal, Ca())))

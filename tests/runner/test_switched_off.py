@@ -12,7 +12,7 @@ from remediate.model.case import Repair, Validation
 from remediate.model.options import Pace
 from remediate.state.journal import Journal
 from tests.runner.places import Ca, Place, means_of
-from tests.runner.premiere import told
+from tests.runner.premiere import printed
 
 PACE = Pace(chance=lambda: 0.0)
 WHY = "repair is switched off on the host itself: /var/cpanel/ssl/disable_auto_hostname_certificate is there"
@@ -43,7 +43,7 @@ def test_no_proof_is_put_there_for_another_host(place: Place, journal: Journal) 
     assert (ending.note, place.hands.commands) == (f"b: {WHY}", [])
 
 
-def test_a_rehearsal_says_so(place: Place, means: RunContext) -> None:
-    lines = told(place.case(), means)
+def test_dry_run_says_that_repair_is_switched_off(place: Place, means: RunContext) -> None:
+    lines = printed(place.case(), means)
     assert WHY in lines
     assert "0 commands" in lines

@@ -6,15 +6,21 @@ already. What is served then is the next step's to see.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Final
+
 from audit.text import sentence
 from remediate.deployment.switch import TERMINAL, Progress, look, read_progress, start
 from remediate.execution.case_context import CaseContext, FileSet
+from remediate.execution.preview import Action, PreviewState, Remark
 from remediate.execution.steps.base import Satisfied, StepBlocked, done, interruption, said
-from remediate.execution.steps.stage import version_name
+from remediate.execution.steps.stage import preview_version_name, version_name
 from remediate.execution.steps.wire_check import faults_of
 from remediate.hosts.command import Command
 from remediate.hosts.workdir import BUSY
 from remediate.model.causes import Cause
+
+_CONDITION: Final = "only if it does not serve what is in its files by then"
 
 
 class Switch:
@@ -41,6 +47,13 @@ class Switch:
         progress = settled(site, one)
         if progress.last.state not in ("waiting", "confirmed"):
             raise _not_taken_up(progress)
+
+    def preview(self, state: PreviewState, subject: str) -> Iterator[Action | Remark]:
+        """Yield the command that starts the switch, for the first service of a set of files."""
+        one = state.context.file_set(subject)
+        if one.installation.folder not in state.activated:
+            state.activated.add(one.installation.folder)
+            yield switching(state.context, one, preview_version_name(state, subject))
 
 
 def switching(site: CaseContext, one: FileSet, name: str) -> Command:
@@ -95,6 +108,11 @@ class Reload:
 
         if not site.wait_until(is_well, site.means.waits.proof_s):
             raise StepBlocked(Cause.PROOF_FAILED, f"{subject} has read its files, and {sentence(faults)}")
+
+    def preview(self, state: PreviewState, subject: str) -> Iterator[Action | Remark]:
+        """Yield the reload."""
+        yield taking_up(state.context, subject)
+        yield Remark(_CONDITION)
 
 
 def _faults(site: CaseContext, service: str) -> tuple[str, ...]:

@@ -1,14 +1,16 @@
-"""What a step of a repair is to the loop that walks it: a look at the world, and an act that makes it so.
+"""The protocol of a step: a look at the world, an act that makes it so, and a preview of that act.
 
-It knows how a step says that it cannot be taken; it refuses to know which steps there are.
+A step that cannot be taken raises StepBlocked.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Protocol
 
 from audit.host.trust import REFUSED
 from remediate.execution.case_context import CaseContext
+from remediate.execution.preview import Action, PreviewState, Remark
 from remediate.hosts.command import Command, CommandResult
 from remediate.hosts.workdir import BUSY
 from remediate.model.case import StepDetail
@@ -57,6 +59,13 @@ class Taking(Protocol):
 
     def act(self, site: CaseContext, subject: str) -> None:
         """Do what makes it so, as often as it is called; raises Stuck."""
+
+    def preview(self, state: PreviewState, subject: str) -> Iterator[Action | Remark]:
+        """Yield every command that `act` runs to change something and every request it makes, in order.
+
+        They come from the functions that `act` calls too. Nothing is run and no issuer is asked. Raises StepBlocked
+        or NotFoundOnHost after the last action, if the step would end there.
+        """
 
 
 def done(site: CaseContext, command: Command) -> CommandResult:

@@ -19,6 +19,7 @@ from audit.x509.member import readable_members
 from audit.x509.path.served_chain import read_chain
 from audit.x509.pem import certificates_in, certificates_of
 from remediate.execution.case_context import CaseContext, FileSet
+from remediate.execution.preview import Action, PreviewState, Remark
 from remediate.execution.steps.base import Satisfied, StepBlocked, done
 from remediate.hosts import script
 from remediate.model.causes import Cause
@@ -49,6 +50,11 @@ class Fetch:
         del subject
         for one in site.file_sets:
             chain_of(site, one)
+
+    def preview(self, state: PreviewState, subject: str) -> Iterator[Action | Remark]:
+        """Yield no action: certificates are only read."""
+        del state, subject
+        yield Remark("certificates of its CAs are looked for on the host, and where they are published")
 
 
 def chain_of(site: CaseContext, one: FileSet) -> InstallableChain:

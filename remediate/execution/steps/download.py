@@ -5,17 +5,20 @@ It knows how long an order is waited for and given up; it touches no service.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from typing import Final
 
 from audit.text import duration, sentence
 from remediate.challenges import Challenge
 from remediate.execution.case_context import CaseContext
+from remediate.execution.preview import PLACED_ORDER, Action, PreviewState, Remark
 from remediate.execution.steps.access_log_notes import visits
 from remediate.execution.steps.base import Satisfied, StepBlocked, done
 from remediate.execution.steps.key import request_of
 from remediate.execution.steps.order import order_of
-from remediate.execution.steps.self_test import placed, publish, withdraw
+from remediate.execution.steps.self_test import placed, preview_publication, preview_withdrawal, publish, withdraw
 from remediate.issuers import Order
 from remediate.model.causes import Cause
 from remediate.pki.host_key import discard_request
@@ -46,6 +49,14 @@ class Collect:
         site.left_behind = withdraw(site)
         site.is_collected = True
 
+    def preview(self, state: PreviewState, subject: str) -> Iterator[Action | Remark]:
+        """Yield the request that is repeated until the certificate is issued, and what takes the file away again."""
+        del subject
+        yield from preview_download(state)
+        if state.order and state.order.status.startswith("pending") and not state.context.is_published:
+            yield from preview_publication(state)
+        yield from preview_withdrawal(state)
+
 
 def installable_of(site: CaseContext) -> InstallableChain:
     """Return what was issued for a case, judged; raises Stuck."""
@@ -58,6 +69,14 @@ def installable_of(site: CaseContext) -> InstallableChain:
             raise _refused(site, order, judged)
         site.installable = judged
     return site.installable
+
+
+def preview_download(state: PreviewState) -> Iterator[Action]:
+    """Yield the request by which `installable_of` gets the certificate, once in a run."""
+    if state.issuer and not state.is_downloaded:
+        request = state.issuer.to_collect(state.order_id or PLACED_ORDER)
+        yield replace(request, why=f"{request.why} until it is issued")
+    state.is_downloaded = True
 
 
 def _refused(site: CaseContext, order: Order, why: Rejection) -> StepBlocked:

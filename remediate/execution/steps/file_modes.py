@@ -15,6 +15,7 @@ from audit.analysis.installed_files import exposures
 from audit.observation import InstalledFile
 from audit.text import listing, sentence
 from remediate.execution.case_context import CaseContext
+from remediate.execution.preview import Action, PreviewState, Remark
 from remediate.execution.steps.base import Satisfied, StepBlocked, done
 from remediate.execution.steps.wire_check import silences
 from remediate.hosts import script
@@ -47,6 +48,11 @@ class Modes:
             done(site, site.premises.locked("give the keys their modes back", script("modes_set"), *before))
             raise StepBlocked(Cause.MODES_NEEDED, f"the modes are as before, as not all answers: {sentence(silent)}")
 
+    def preview(self, state: PreviewState, subject: str) -> Iterator[Action | Remark]:
+        """Yield the command that closes the keys."""
+        del subject
+        yield closing(state.context)
+
 
 class Answers:
     """The proof of a repair that changes no certificate: every address of the endpoint still shakes hands."""
@@ -58,6 +64,11 @@ class Answers:
     def act(self, site: CaseContext, subject: str) -> None:
         """Wait for it."""
         site.wait_until(lambda: not silences(site, subject), site.means.waits.proof_s)
+
+    def preview(self, state: PreviewState, subject: str) -> Iterator[Action | Remark]:
+        """Yield no action: the endpoint is only observed."""
+        del state
+        yield Remark(f"{subject} is observed until it answers on every address")
 
 
 def closing(site: CaseContext) -> Command:

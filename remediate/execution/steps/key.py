@@ -5,7 +5,10 @@ It knows that making them a second time gives the first again; it refuses to see
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from remediate.execution.case_context import CaseContext
+from remediate.execution.preview import Action, PreviewState, Remark
 from remediate.execution.steps.base import Satisfied, StepBlocked, interruption
 from remediate.hosts import script
 from remediate.hosts.command import Command, CommandResult
@@ -29,6 +32,11 @@ class Key:
         del subject
         request_of(site)
 
+    def preview(self, state: PreviewState, subject: str) -> Iterator[Action | Remark]:
+        """Yield the command that makes key and request, unless they are there."""
+        del subject
+        yield from preview_key(state)
+
 
 def request_of(site: CaseContext) -> Csr:
     """Return the request of a case, made on the host where there is none yet; raises Stuck.
@@ -41,6 +49,14 @@ def request_of(site: CaseContext) -> Csr:
         except BadRequest as error:
             raise StepBlocked(Cause.KEY_REQUEST, str(error)) from error
     return site.csr
+
+
+def preview_key(state: PreviewState) -> Iterator[Action]:
+    """Yield the command by which `request_of` makes key and request, unless they are there."""
+    state.uses_csr = True
+    if not state.has_csr:
+        state.has_csr = True
+        yield making(state.context)
 
 
 def waiting_request(site: CaseContext) -> Csr | None:

@@ -5,13 +5,15 @@ It knows the ledger and the issuer's ways to be asked; what comes of the order i
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 from remediate.execution.case_context import CaseContext
+from remediate.execution.preview import PLACED_ORDER, Action, PreviewState, Remark
 from remediate.execution.steps.base import Satisfied, StepBlocked
 from remediate.execution.steps.clock_skew import require_same_time
 from remediate.execution.steps.key import request_of
-from remediate.execution.steps.self_test import publish, unique_value
+from remediate.execution.steps.self_test import preview_publication, publish, unique_value
 from remediate.issuers import IssuerFault, Order, OrderRequest
 from remediate.model.causes import Cause
 from remediate.state.orders import PlacedOrder
@@ -37,6 +39,16 @@ class Ordering:
         _keep(site, entry, answer)
         if isinstance(answer, IssuerFault) and not (answer.leaves_unknown and order_of(site)):
             raise stuck(site, answer)
+
+    def preview(self, state: PreviewState, subject: str) -> Iterator[Action | Remark]:
+        """Yield the requests that look for the order, place it if there is none, and look at it."""
+        del subject
+        context, issuer, known = state.context, state.issuer, state.order_id
+        if known is None:
+            yield from (issuer.to_find(request_of(context)),) if issuer else ()
+            yield from () if context.is_published else preview_publication(state)
+            yield from (issuer.to_order(ordering(context)),) if issuer else ()
+        yield from (issuer.to_collect(known or PLACED_ORDER),) if issuer else ()
 
 
 def order_of(site: CaseContext) -> Order | None:

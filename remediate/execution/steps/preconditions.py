@@ -5,15 +5,17 @@ It knows programs, rights, room and clocks; what an audit finds out was looked a
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Final
 
 from audit.text import sentence
 from remediate.execution.case_context import CaseContext
+from remediate.execution.preview import Action, PreviewState, Remark
 from remediate.execution.steps.base import Satisfied, StepBlocked, done
 from remediate.execution.steps.clock_skew import require_same_time
-from remediate.execution.steps.key import request_of, waiting_request
-from remediate.execution.steps.tlsa import bound, is_asked_for, require_published
+from remediate.execution.steps.key import preview_key, request_of, waiting_request
+from remediate.execution.steps.tlsa import announce, bound, is_asked_for, require_published
 from remediate.execution.steps.wire_check import leaves_of
 from remediate.hosts import script
 from remediate.model.case import VALIDATED
@@ -47,10 +49,21 @@ class Preconditions:
         del subject
         request_of(site)
 
+    def preview(self, state: PreviewState, subject: str) -> Iterator[Action | Remark]:
+        """Yield the command that makes the key if its TLSA record must be published first; the repair waits there."""
+        del subject
+        require_known(state.context)
+        if not _needs_records(state.context):
+            return
+        found = bound(state.context)
+        if found.records and not state.has_csr:
+            yield from preview_key(state)
+            announce(found)
+
 
 def _unbound(site: CaseContext) -> Satisfied | None:
     """Return that no TLSA record stands in the way, or None if there are records and no key yet; raises Stuck."""
-    if site.case.repair not in VALIDATED or not is_asked_for(site):
+    if not _needs_records(site):
         return Satisfied()
     found = bound(site)
     if found.is_without_dns:
@@ -62,6 +75,11 @@ def _unbound(site: CaseContext) -> Satisfied | None:
         return None
     require_published(site, found)
     return Satisfied("the TLSA records match the new key")
+
+
+def _needs_records(site: CaseContext) -> bool:
+    """Return whether TLSA records have to match the key of this repair before anything is ordered."""
+    return site.case.repair in VALIDATED and is_asked_for(site)
 
 
 def require_known(site: CaseContext) -> None:

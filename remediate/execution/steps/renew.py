@@ -5,9 +5,12 @@ It knows before and after; how the agent is run is known elsewhere. What an agen
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from audit.text import listing
 from audit.x509.certificate import Certificate
 from remediate.execution.case_context import CaseContext, NotFoundOnHost
+from remediate.execution.preview import Action, PreviewState, Remark
 from remediate.execution.steps.access_log_notes import visits_since
 from remediate.execution.steps.base import Satisfied, StepBlocked, interruption, said
 from remediate.execution.steps.installed_certificates import leaves_on_disk
@@ -44,6 +47,11 @@ class Renew:
         if self.look(site, subject) is None:
             why = f"{_owner(site).name} left {_left(site)}; {_said(result)}"
             raise StepBlocked(Cause.OWNER_UNCHANGED, "\n".join((why, *site.visits)))
+
+    def preview(self, state: PreviewState, subject: str) -> Iterator[Action | Remark]:
+        """Yield the agent's renewal."""
+        del subject
+        yield renewal(state.context)
 
 
 def renewal(site: CaseContext) -> Command:

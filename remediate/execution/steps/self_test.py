@@ -6,6 +6,7 @@ It knows hosts, docroots and addresses of names; what the proof is and how it is
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from audit.observation.website import Docroot
@@ -14,9 +15,10 @@ from audit.text import listing, sentence
 from remediate.challenges import Challenge, ProbeResult, ProbeSettings
 from remediate.challenges.dns_lookup import LookUp
 from remediate.execution.case_context import CaseContext
+from remediate.execution.preview import Action, PreviewState, Remark
 from remediate.execution.steps.access_log_notes import visits
 from remediate.execution.steps.base import Satisfied, StepBlocked, done, said
-from remediate.execution.steps.key import request_of
+from remediate.execution.steps.key import preview_key, request_of
 from remediate.model.case import Validation
 from remediate.model.causes import Cause
 
@@ -43,6 +45,12 @@ class SelfTest:
         site.seen = tuple(note for one in seen for note in one.notes)
         if bad := [look for one in seen for look in one.bad]:
             raise StepBlocked(Cause(f"dcv.{bad[0].verdict}"), "\n".join((*map(str, bad), *_told(site, seen))))
+
+    def preview(self, state: PreviewState, subject: str) -> Iterator[Action | Remark]:
+        """Yield the commands that put the file there, unless there is an order already."""
+        if self.look(state.context, subject) is None:
+            yield from preview_publication(state)
+            yield Remark("the file is then fetched from every address of each name, as the CA will")
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +101,16 @@ def publish(site: CaseContext) -> None:
     site.is_published = True
 
 
+def preview_publication(state: PreviewState) -> Iterator[Action]:
+    """Yield what `publish` runs. The first file needs the request, and no file is put if a host has no place for it."""
+    found = list[Challenge]()
+    for challenge in challenges(state.context):
+        yield from preview_key(state)
+        found.append(challenge)
+    yield from map(state.context.means.validator.put, found)
+    state.context.is_published = True
+
+
 def withdraw(site: CaseContext) -> tuple[str, ...]:
     """Take the proof away again, and return where it could not be: it harms nobody, and stops no repair."""
     try:
@@ -100,6 +118,12 @@ def withdraw(site: CaseContext) -> tuple[str, ...]:
     except StepBlocked as why:
         return (str(why),)
     return tuple(f"{one.premises.host}: {said(result)}" for one, result in left if not result.ok)
+
+
+def preview_withdrawal(state: PreviewState) -> Iterator[Action]:
+    """Yield what `withdraw` runs."""
+    with suppress(StepBlocked):
+        yield from map(state.context.means.validator.clear, placed(state.context))
 
 
 def unique_value(site: CaseContext) -> str:

@@ -5,50 +5,67 @@ It knows which repair installs what; it touches nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Final
 
 from remediate.deployment.versions import Version, stage
 from remediate.execution.case_context import CaseContext, FileSet
+from remediate.execution.preview import ISSUED_LEAF, LEAF_IN_USE, Action, PreviewState, Remark, placeholder_version
 from remediate.execution.steps.base import Satisfied, done
 from remediate.execution.steps.complete_chain import chain_of, key_in
-from remediate.execution.steps.download import installable_of
+from remediate.execution.steps.download import installable_of, preview_download
 from remediate.hosts import script
-from remediate.model.case import Repair
+from remediate.model.case import VALIDATED, Repair
 from remediate.pki.host_key import key_path
 from remediate.pki.issued_chain import InstallableChain
 
 
-def _issued(site: CaseContext, _one: FileSet) -> tuple[InstallableChain, str]:
-    return installable_of(site), key_path(site.premises)
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """Where certificate, chain and key of a new version come from, and the leaf of its placeholder in a preview."""
+
+    chain: Callable[[CaseContext, FileSet], InstallableChain]
+    key_path: Callable[[CaseContext, FileSet], str]
+    placeholder: str
 
 
-def _in_use(site: CaseContext, one: FileSet) -> tuple[InstallableChain, str]:
-    return chain_of(site, one), key_in(one)
-
-
-_WANTED: Final[Mapping[Repair, Callable[[CaseContext, FileSet], tuple[InstallableChain, str]]]] = {
-    Repair.REKEY: _issued,
-    Repair.REISSUE: _issued,
-    Repair.RECHAIN: _in_use,
+_ISSUED: Final = _Source(lambda site, _: installable_of(site), lambda site, _: key_path(site.premises), ISSUED_LEAF)
+_IN_USE: Final = _Source(chain_of, lambda _, one: key_in(one), LEAF_IN_USE)
+_SOURCES: Final[Mapping[Repair, _Source]] = {
+    Repair.REKEY: _ISSUED,
+    Repair.REISSUE: _ISSUED,
+    Repair.RECHAIN: _IN_USE,
 }
-"""For each repair that switches versions: certificate and chain, and where on the host the key is."""
+"""For each repair that switches versions."""
 
 
 def wanted(site: CaseContext, subject: str) -> InstallableChain:
     """Return certificate and chain that a service or an endpoint is to serve; raises Stuck or Unknown."""
-    return _WANTED[site.case.repair](site, site.file_set(subject))[0]
+    return _SOURCES[site.case.repair].chain(site, site.file_set(subject))
 
 
 def version_of(site: CaseContext, subject: str) -> Version:
     """Return the version to be installed for a service or an endpoint; raises Stuck or Unknown."""
-    installable, key = _WANTED[site.case.repair](site, site.file_set(subject))
-    return Version(installable.leaf_pem, installable.chain_pem, key)
+    source, one = _SOURCES[site.case.repair], site.file_set(subject)
+    installable = source.chain(site, one)
+    return Version(installable.leaf_pem, installable.chain_pem, source.key_path(site, one))
 
 
 def version_name(site: CaseContext, subject: str) -> str:
     """Return what that version is called on the host."""
     return site.file_set(subject).installation.name_of(version_of(site, subject))
+
+
+def preview_version(state: PreviewState, subject: str) -> Version:
+    """Return the placeholder of what `version_of` returns; raises StepBlocked or NotFoundOnHost."""
+    source, one = _SOURCES[state.context.case.repair], state.context.file_set(subject)
+    return placeholder_version(source.placeholder, source.key_path(state.context, one))
+
+
+def preview_version_name(state: PreviewState, subject: str) -> str:
+    """Return the placeholder of what `version_name` returns."""
+    return state.context.file_set(subject).installation.name_of(preview_version(state, subject))
 
 
 class Install:
@@ -64,3 +81,12 @@ class Install:
     def act(self, site: CaseContext, subject: str) -> None:
         """Lay it ready; a key that is not the certificate's is refused there."""
         done(site, stage(site.file_set(subject).installation, version_of(site, subject)))
+
+    def preview(self, state: PreviewState, subject: str) -> Iterator[Action | Remark]:
+        """Yield the command that stages a version, for the first service of a set of files."""
+        installation = state.context.file_set(subject).installation
+        if state.context.case.repair in VALIDATED:
+            yield from preview_download(state)
+        if installation.folder not in state.staged:
+            state.staged.add(installation.folder)
+            yield stage(installation, preview_version(state, subject))

@@ -5,14 +5,16 @@ It knows when a switch is confirmed and when it is called back; it changes nothi
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Final
 
 from audit.text import sentence
 from remediate.deployment.switch import Progress, call_back, confirm
 from remediate.execution.case_context import CaseContext
+from remediate.execution.preview import Action, PreviewState, Remark
 from remediate.execution.steps.activate import service_down, settled
 from remediate.execution.steps.base import Satisfied, StepBlocked, done
-from remediate.execution.steps.stage import version_name
+from remediate.execution.steps.stage import preview_version_name, version_name
 from remediate.execution.steps.wire_check import Look, faults_of, look_at, served
 from remediate.hosts.command import Command
 from remediate.model.case import SWITCHED
@@ -44,11 +46,21 @@ class Proof:
         if look.faults and not (site.wait_until(is_decided, site.means.waits.proof_s) and not look.faults):
             raise _unproven(site, subject, look)
         if confirms(site, subject):
-            progress = _answer(site, subject, confirm(site.file_set(subject).installation, version_name(site, subject)))
+            progress = _answer(site, subject, _confirmation(site, subject, version_name(site, subject)))
             if progress.last.state != "confirmed":
                 raise service_down(progress) or StepBlocked(
                     Cause.INSTALL_WENT_BACK, f"it was not confirmed in time: {progress.last.detail}", went_back=True
                 )
+
+    def preview(self, state: PreviewState, subject: str) -> Iterator[Action | Remark]:
+        """Yield the command that confirms the switch, for the last endpoint of a set of files."""
+        yield Remark(f"{subject} is observed on every address until all is well")
+        if confirms(state.context, subject):
+            yield _confirmation(state.context, subject, preview_version_name(state, subject))
+
+
+def _confirmation(site: CaseContext, endpoint: str, version: str) -> Command:
+    return confirm(site.file_set(endpoint).installation, version)
 
 
 def confirms(site: CaseContext, endpoint: str) -> bool:

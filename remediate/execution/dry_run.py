@@ -1,0 +1,175 @@
+"""The dry run of a case: what each of its steps would run on hosts and ask the issuer. Nothing is run and nobody asked.
+
+The steps themselves yield the commands and requests (`preview`). Printing is in dry_run_lines.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from itertools import chain
+from typing import Final, Literal, NoReturn
+
+from remediate.execution.case_context import CaseContext, NotFoundOnHost
+from remediate.execution.context import RunContext
+from remediate.execution.executor import destroying, phases, require_possible, tidying
+from remediate.execution.preview import (
+    VERSION_BEFORE,
+    Action,
+    PreviewState,
+    Remark,
+    explain_placeholders,
+    placeholder_csr,
+)
+from remediate.execution.steps import TAKINGS, StepBlocked
+from remediate.execution.steps.self_test import ORDERED, preview_withdrawal
+from remediate.hosts.command import Command, CommandResult
+from remediate.issuers import Foretelling, IssuerFault, Order, OrderRequest
+from remediate.model.case import EACH, Case, Step, StepKind
+from remediate.pki.csr import Csr
+from remediate.state.orders import PlacedOrder
+
+
+@dataclass(frozen=True, slots=True)
+class StepPreview:
+    """What a step would do. `blocked_by` says why the repair would stop there; then no step follows.
+
+    The kind is `end` for what is done after the last step, and empty if the repair cannot begin.
+    """
+
+    kind: StepKind | Literal["", "end"]
+    subject: str
+    parts: tuple[Action | Remark, ...]
+    blocked_by: str = ""
+
+    @property
+    def actions(self) -> tuple[Action, ...]:
+        """The commands and requests, without the remarks."""
+        return tuple(part for part in self.parts if not isinstance(part, Remark))
+
+
+class DryRunViolation(RuntimeError):
+    """A dry run was about to run a command or ask the issuer: a bug of ours."""
+
+
+def preview_actions(case: Case, means: RunContext) -> Iterator[Action]:
+    """Yield every command of a repair that changes something, and every request to the issuer, in order.
+
+    Each step is assumed to succeed. What only the repair creates is named in angle brackets.
+    """
+    for step in preview_steps(case, means):
+        yield from step.actions
+
+
+def preview_steps(case: Case, means: RunContext) -> Iterator[StepPreview]:
+    """Yield what each step of a repair would do, up to the first that would stop it."""
+    try:
+        state = preview_state(case, means)
+        require_possible(state.context)
+        steps = tuple(_steps(state))
+    except (StepBlocked, NotFoundOnHost) as why:
+        yield StepPreview("", "", (), str(why))
+        return
+    for kind, subject, parts in steps:
+        preview = _preview(state, kind, subject, parts)
+        yield preview
+        if preview.blocked_by:
+            yield from _after_failure(state, kind)
+            return
+
+
+def preview_state(case: Case, means: RunContext) -> PreviewState:
+    """Return a case as an earlier run left it: its CSR, its order and its staged files are not made again.
+
+    Raises NotFoundOnHost.
+    """
+    context = CaseContext(case, refusing(means), csr=placeholder_csr())
+    order = _order_under_way(case, means)
+    done = [step for step in case.steps if step.state == "done"]
+    staged = {context.file_set(step.subject).installation.folder for step in done if step.kind == "install"}
+    issuer = means.issuer if isinstance(means.issuer, Foretelling) else None
+    has_csr = order is not None or any(step.kind == "key" for step in done)
+    return PreviewState(context, issuer, order, has_csr, staged=staged)
+
+
+def _order_under_way(case: Case, means: RunContext) -> PlacedOrder | None:
+    """Return the order that the repair would find again; None if there is none, or its CSR is not used any more."""
+    last = next(reversed(means.journal.ledger.unused_orders(case.id)), None)
+    return last if last and last.status in ("intended", *ORDERED) else None
+
+
+_Parts = tuple[StepKind | Literal["end"], str, Iterator[Action | Remark]]
+_END: Final = "end"
+
+
+def _steps(state: PreviewState) -> Iterator[_Parts]:
+    """Yield kind and subject of each step that is taken, with what it would do; raises NotFoundOnHost."""
+    for phase in phases(state.context):
+        if any(step.state != "done" for step in phase):
+            yield from ((step.kind, step.subject, _of_step(state, step)) for step in phase)
+    yield _END, "", chain(destroying(state.context, lambda _: VERSION_BEFORE), tidying(state.context))
+
+
+def _of_step(state: PreviewState, step: Step) -> Iterator[Action | Remark]:
+    return TAKINGS[state.context.case.repair][step.kind].preview(state, step.subject)
+
+
+def _after_failure(state: PreviewState, kind: StepKind | Literal["end"]) -> Iterator[StepPreview]:
+    """Yield what is done after a failed step: the challenge files are removed if no service was touched yet."""
+    if state.uses_csr and kind not in EACH:
+        yield _preview(state, _END, "", preview_withdrawal(state))
+
+
+def _preview(
+    state: PreviewState, kind: StepKind | Literal["end"], subject: str, parts: Iterable[Action | Remark]
+) -> StepPreview:
+    """Return what a step would do before it succeeds or is blocked."""
+    known: list[Action | Remark] = []
+    try:
+        for part in parts:
+            known.append(part)  # noqa: PERF402 - the parts before an exception count
+    except (StepBlocked, NotFoundOnHost) as why:
+        return StepPreview(kind, subject, _explained(state, known), str(why))
+    return StepPreview(kind, subject, _explained(state, known))
+
+
+def _explained(state: PreviewState, parts: Iterable[Action | Remark]) -> tuple[Action | Remark, ...]:
+    workdir = state.context.premises
+    return tuple(part if isinstance(part, Remark) else explain_placeholders(part, workdir) for part in parts)
+
+
+def refusing(means: RunContext) -> RunContext:
+    """Return the same context with host sessions and an issuer that raise DryRunViolation."""
+    return replace(means, hands={label: RefusingSession() for label in means.hands}, issuer=RefusingIssuer())
+
+
+class RefusingSession:
+    """A host session that runs no command."""
+
+    def run(self, command: Command) -> CommandResult:
+        """Raise DryRunViolation."""
+        raise DryRunViolation(f"a dry run would have run on {command.host}: {command.why}")
+
+
+class RefusingIssuer:
+    """An issuer that cannot be asked."""
+
+    def find(self, csr: Csr) -> Order | IssuerFault | None:
+        """Raise DryRunViolation."""
+        _refuse(csr)
+
+    def order(self, request: OrderRequest) -> Order | IssuerFault:
+        """Raise DryRunViolation."""
+        _refuse(request.names)
+
+    def collect(self, order_id: str) -> Order | IssuerFault:
+        """Raise DryRunViolation."""
+        _refuse(order_id)
+
+    def cancel(self, order_id: str) -> IssuerFault | None:
+        """Raise DryRunViolation."""
+        _refuse(order_id)
+
+
+def _refuse(subject: object) -> NoReturn:
+    raise DryRunViolation(f"a dry run would have asked the issuer about {subject}")

@@ -1,0 +1,136 @@
+"""Prints a dry run: case by case and step by step, the commands on each host and the requests to the issuer."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+from audit.text import listing, one_line
+from remediate.deployment.access import access_lost
+from remediate.execution.case_context import CaseContext
+from remediate.execution.context import RunContext
+from remediate.execution.dry_run import StepPreview, preview_steps
+from remediate.execution.executor import asks_issuer
+from remediate.execution.placeholder import foretold
+from remediate.execution.placeholder_cases import foretold_for
+from remediate.execution.preview import Action, Remark
+from remediate.execution.scheduler import not_due, turns
+from remediate.hosts.command import Command
+from remediate.issuers import Foretelling
+from remediate.issuers.base import Request
+from remediate.model.case import Case
+from remediate.model.plan import Plan
+
+_WORD: Final = 60  # characters of an argument that is printed whole
+_BEGINNING: Final = 24  # of a longer one
+_WIDTH: Final = 120
+_COLUMN: Final = 14  # for the kind of a step
+_SELF_SIGNED: Final = (
+    "{}: if no certificate is issued, the panel gives {} a self-signed one, because it has none that is valid now"
+)
+
+
+def dry_run_lines(plan: Plan, means: RunContext, *, verbose: bool = False) -> Iterator[str]:
+    """Yield what a run would do now, and last how many commands and requests that is. Nothing is changed.
+
+    With `verbose` each command is printed whole, as it could be typed on its host.
+    """
+    actions: list[Action] = []
+    cases = turns(plan.cases, means)
+    waiting = {case.id: early for case in cases if (early := not_due(case, means))}
+    canary = next((case for case in cases if case.id not in waiting), None)
+    for case in cases:
+        yield from _head(case, "canary: " if case is canary else "", means)
+        if case.id in waiting:
+            yield _line("waits", waiting[case.id].note)
+        for step in () if case.id in waiting else preview_steps(case, means):
+            actions += step.actions
+            yield from _step_lines(step, case, means, verbose=verbose)
+        for service in () if case.id in waiting else foretold(CaseContext(case, means)):
+            yield _line("placeholder", _SELF_SIGNED.format(case.host, service))
+        yield ""
+    for case, service in foretold_for(plan.waiting, means):
+        yield _line("placeholder", f"case {case.id} waits; {_SELF_SIGNED.format(case.host, service)}")
+    yield _total(actions)
+
+
+def _head(case: Case, prefix: str, means: RunContext) -> Iterator[str]:
+    yield one_line(f"{prefix}{case.repair} on {case.host} ({case.hostspec}), case {case.id}")
+    hosts = dict.fromkeys((case.host, *(host for validation in case.validated_on for host in validation.hosts)))
+    yield _line("names", listing(case.names, 100))
+    yield _line("only looks", f"on {listing(tuple(hosts), 100)} before and after each step; they change nothing")
+    yield from (_line("access", lost) for lost in access_lost(case))
+    if asks_issuer(case) and not isinstance(means.issuer, Foretelling):
+        yield _line("issuer", f"the requests to {means.issuer_name} are not known: this issuer has no preview")
+
+
+def _line(label: str, text: str) -> str:
+    return f"  {label:<{_COLUMN}}{one_line(text)}".rstrip()
+
+
+def _step_lines(step: StepPreview, case: Case, means: RunContext, *, verbose: bool) -> Iterator[str]:
+    """Yield the lines of a step; its kind stands once, before the first."""
+    entries: list[tuple[str, Iterable[str]]] = []
+    for part in step.parts:
+        if isinstance(part, Remark):
+            entries.append((part.text, ()))
+            continue
+        actor = part.host if isinstance(part, Command) else means.issuer_name
+        entries.append((f"{actor}: {part.why}", _whole(part) if verbose else _short(part, case, means)))
+    if step.blocked_by:
+        entries.append((f"the repair would stop here: {step.blocked_by}", ()))
+    for number, (entry, details) in enumerate(entries):
+        yield _line("" if number else step.kind, entry)
+        yield from details
+
+
+def _short(action: Action, case: Case, means: RunContext) -> Iterator[str]:
+    """Yield a request, or the arguments of a command without those that all commands of the case have."""
+    indent = " " * (_COLUMN + 4)
+    if isinstance(action, Request):
+        yield from (indent + one_line(text) for text in (str(action), action.body) if text)
+        return
+    common = CaseContext(case, means).premises_on(action.host).given
+    own = action.arguments[len(common) :] if action.arguments[: len(common)] == common else action.arguments
+    line = indent
+    for word in map(_word, own):
+        if len(line) + len(word) > _WIDTH and line != indent:
+            yield line.rstrip()
+            line = indent
+        line += f"{word} "
+    if own:
+        yield line.rstrip()
+
+
+def _word(argument: str) -> str:
+    """Return an argument as it would be typed; of a long one only its beginning."""
+    text = one_line(argument)
+    if len(argument) <= _WORD:
+        return shlex.quote(text)
+    return f"{shlex.quote(text[:_BEGINNING].strip() + '…')} ({len(argument)} characters)"
+
+
+def _whole(action: Action) -> Iterator[str]:
+    """Yield the lines of a whole command as it could be typed, or of a whole request."""
+    text = f"{action}\n{action.body}" if isinstance(action, Request) else str(action)
+    for line in text.strip().split("\n"):
+        yield "".join(
+            character if character.isprintable() or character == "\t" else "\N{REPLACEMENT CHARACTER}"
+            for character in line
+        )
+
+
+def _total(actions: Iterable[Action]) -> str:
+    actions = tuple(actions)
+    commands = [action for action in actions if isinstance(action, Command)]
+    requests = len(actions) - len(commands)
+    hosts = {command.host for command in commands}
+    return (
+        f"nothing was changed; {_count(len(commands), 'command')} on {_count(len(hosts), 'host')}"
+        f" and {_count(requests, 'request')} would be made"
+    )
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
