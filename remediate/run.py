@@ -1,4 +1,4 @@
-"""One run of repairs: the state folder held, findings planned, repaired, and told of; or all of it only rehearsed.
+"""One run of repairs: the state folder held, findings planned, repaired, and told of; or only a dry run of it.
 
 It knows the order of these; each of them is known elsewhere. This is what the plugin and the command line begin with.
 """

@@ -24,7 +24,7 @@ from remediate.execution.preview import (
 from remediate.execution.steps import TAKINGS, StepBlocked
 from remediate.execution.steps.self_test import ORDERED, preview_withdrawal
 from remediate.hosts.command import Command, CommandResult
-from remediate.issuers import Foretelling, IssuerFault, Order, OrderRequest
+from remediate.issuers import IssuerFault, Order, OrderRequest, PreviewsRequests
 from remediate.model.case import EACH, Case, Step, StepKind
 from remediate.pki.csr import Csr
 from remediate.state.orders import PlacedOrder
@@ -87,7 +87,7 @@ def preview_state(case: Case, means: RunContext) -> PreviewState:
     order = _order_under_way(case, means)
     done = [step for step in case.steps if step.state == "done"]
     staged = {context.file_set(step.subject).installation.folder for step in done if step.kind == "install"}
-    issuer = means.issuer if isinstance(means.issuer, Foretelling) else None
+    issuer = means.issuer if isinstance(means.issuer, PreviewsRequests) else None
     has_csr = order is not None or any(step.kind == "key" for step in done)
     return PreviewState(context, issuer, order, has_csr, staged=staged)
 

@@ -12,12 +12,12 @@ from remediate.execution.case_context import CaseContext
 from remediate.execution.context import RunContext
 from remediate.execution.dry_run import StepPreview, preview_steps
 from remediate.execution.executor import asks_issuer
-from remediate.execution.placeholder import foretold
-from remediate.execution.placeholder_cases import foretold_for
+from remediate.execution.placeholder import preview_placeholders
+from remediate.execution.placeholder_cases import preview_waiting
 from remediate.execution.preview import Action, Remark
 from remediate.execution.scheduler import not_due, turns
 from remediate.hosts.command import Command
-from remediate.issuers import Foretelling
+from remediate.issuers import PreviewsRequests
 from remediate.issuers.base import Request
 from remediate.model.case import Case
 from remediate.model.plan import Plan
@@ -47,10 +47,10 @@ def dry_run_lines(plan: Plan, means: RunContext, *, verbose: bool = False) -> It
         for step in () if case.id in waiting else preview_steps(case, means):
             actions += step.actions
             yield from _step_lines(step, case, means, verbose=verbose)
-        for service in () if case.id in waiting else foretold(CaseContext(case, means)):
+        for service in () if case.id in waiting else preview_placeholders(CaseContext(case, means)):
             yield _line("placeholder", _SELF_SIGNED.format(case.host, service))
         yield ""
-    for case, service in foretold_for(plan.waiting, means):
+    for case, service in preview_waiting(plan.waiting, means):
         yield _line("placeholder", f"case {case.id} waits; {_SELF_SIGNED.format(case.host, service)}")
     yield _total(actions)
 
@@ -61,7 +61,7 @@ def _head(case: Case, prefix: str, means: RunContext) -> Iterator[str]:
     yield _line("names", listing(case.names, 100))
     yield _line("only looks", f"on {listing(tuple(hosts), 100)} before and after each step; they change nothing")
     yield from (_line("access", lost) for lost in access_lost(case))
-    if asks_issuer(case) and not isinstance(means.issuer, Foretelling):
+    if asks_issuer(case) and not isinstance(means.issuer, PreviewsRequests):
         yield _line("issuer", f"the requests to {means.issuer_name} are not known: this issuer has no preview")
 
 

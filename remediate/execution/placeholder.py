@@ -39,7 +39,7 @@ def keep_up(site: CaseContext) -> Iterator[str]:
             yield f"no placeholder came to be in use for {service}: {why}"
 
 
-def foretold(site: CaseContext) -> tuple[str, ...]:
+def preview_placeholders(site: CaseContext) -> tuple[str, ...]:
     """Return the services for which a placeholder would be installed if no certificate were had, as they were found."""
     return without(site, leaves_found(site).get) if _is_possible(site) else ()
 

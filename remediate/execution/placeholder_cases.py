@@ -11,7 +11,7 @@ from typing import Final
 
 from remediate.execution.case_context import CaseContext
 from remediate.execution.context import RunContext
-from remediate.execution.placeholder import foretold, keep_up
+from remediate.execution.placeholder import keep_up, preview_placeholders
 from remediate.model.case import Case
 from remediate.model.causes import Cause
 from remediate.model.outcome import CaseResult
@@ -38,11 +38,11 @@ def _stopgap(one: WaitingCase, means: RunContext) -> CaseResult | None:
     return CaseResult(one.case, "failed", cause=cause, note="\n".join((*told, *lines))) if lines else None
 
 
-def foretold_for(waiting: Iterable[WaitingCase], means: RunContext) -> Iterator[tuple[Case, str]]:
+def preview_waiting(waiting: Iterable[WaitingCase], means: RunContext) -> Iterator[tuple[Case, str]]:
     """Yield the services for which that would be done, as they were found, each with the case that waits."""
     for one in waiting:
         if _cause(one) and _may(one.case, means):
-            yield from ((one.case, service) for service in foretold(CaseContext(one.case, means)))
+            yield from ((one.case, service) for service in preview_placeholders(CaseContext(one.case, means)))
 
 
 def _cause(waiting: WaitingCase) -> Cause | None:

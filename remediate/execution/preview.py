@@ -19,7 +19,7 @@ from remediate.deployment.versions import Installation, Version
 from remediate.execution.case_context import CaseContext
 from remediate.hosts.command import Command
 from remediate.hosts.workdir import HostWorkdir
-from remediate.issuers import Foretelling
+from remediate.issuers import PreviewsRequests
 from remediate.issuers.base import Request
 from remediate.pki.csr import Csr, read_csr
 from remediate.state.orders import PlacedOrder
@@ -56,7 +56,7 @@ class PreviewState:
     """A case as its next step would find it. The preview of a step records here what the step leaves to later ones."""
 
     context: CaseContext  # cannot run a command, nor ask the issuer; its CSR is a placeholder
-    issuer: Foretelling | None  # None if the issuer cannot say which requests it makes
+    issuer: PreviewsRequests | None  # None if the issuer cannot say which requests it makes
     order: PlacedOrder | None  # that an earlier run placed
     has_csr: bool  # key and CSR wait on the host
     uses_csr: bool = False  # a step has needed the CSR

@@ -11,12 +11,12 @@ from remediate.issuers.base import (
     BadIssuer,
     Dcv,
     FaultKind,
-    Foretelling,
     Issuer,
     IssuerConfig,
     IssuerFault,
     Order,
     OrderRequest,
+    PreviewsRequests,
     Status,
 )
 from remediate.issuers.none import PanelConfig
@@ -45,12 +45,12 @@ __all__ = [
     "BadIssuer",
     "Dcv",
     "FaultKind",
-    "Foretelling",
     "Issuer",
     "IssuerConfig",
     "IssuerFault",
     "Order",
     "OrderRequest",
+    "PreviewsRequests",
     "Status",
     "read_issuer",
 ]

@@ -134,8 +134,8 @@ class Issuer(Protocol):
 
 
 @runtime_checkable
-class Foretelling(Protocol):
-    """An issuer that can also say which requests it would make, and makes none; without it no rehearsal names them."""
+class PreviewsRequests(Protocol):
+    """An issuer that can return its requests without sending them. No dry run prints those of another issuer."""
 
     def to_find(self, csr: Csr) -> Request:
         """Return the request that `find` makes."""

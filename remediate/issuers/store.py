@@ -73,17 +73,17 @@ class Store:
 
     def to_find(self, csr: Csr) -> Request:
         """Return the request that `find` makes."""
-        return self._foretold("look for an order of this request", _finding(csr))
+        return self._request("look for an order of this request", _finding(csr))
 
     def to_order(self, request: OrderRequest) -> Request:
         """Return the request that `order` makes."""
-        return self._foretold("place the order", _placing(request))
+        return self._request("place the order", _placing(request))
 
     def to_collect(self, order_id: str) -> Request:
         """Return the request that `collect` makes."""
-        return self._foretold("look at the order", HttpRequest("GET", _path(order_id)))
+        return self._request("look at the order", HttpRequest("GET", _path(order_id)))
 
-    def _foretold(self, why: str, ask: HttpRequest) -> Request:
+    def _request(self, why: str, ask: HttpRequest) -> Request:
         return Request(why, ask.method, self._access.base_url.rstrip("/") + ask.path, ask.body.decode("ascii"))
 
     def _ask(self, ask: HttpRequest, read: Callable[[HttpResponse], T]) -> T | IssuerFault:
