@@ -220,9 +220,9 @@ def test_no_mutant_of_an_answer_raises_takes_long_or_is_believed() -> None:
         mutant = bytearray(whole)
         for _ in range(chance.randint(1, 3)):
             mutant[chance.randrange(len(mutant))] ^= 1 << chance.randrange(8)
-        began = time.monotonic()
+        began = time.process_time()
         words.add(told(bytes(mutant)).word)
-        assert time.monotonic() - began < 1
+        assert time.process_time() - began < 1
     assert "good" not in words
 
 

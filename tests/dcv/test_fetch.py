@@ -178,7 +178,7 @@ def flood(connection: socket.socket) -> None:
             "HTTP/1.1",
         ),
         (lambda connection: connection.close(), "blocked", ""),
-        (lambda connection: connection.recv(1), "blocked", "no answer within 0.5 s"),
+        (lambda connection: connection.recv(1), "blocked", "no answer within 1.5 s"),
         (drip, "broken", "no whole answer"),
         (flood, "broken", "no whole answer"),
     ],
@@ -188,9 +188,9 @@ def test_what_is_no_answer_is_told_apart_and_ends_in_time(
     speaking: Callable[[Speak], int], challenge: Challenge, speak: Speak, verdict: str, said: str
 ) -> None:
     begun = time.monotonic()
-    (look,) = HTTP.self_test(challenge, (HERE,), ProbeSettings(speaking(speak), deadline_s=0.5))
+    (look,) = HTTP.self_test(challenge, (HERE,), ProbeSettings(speaking(speak), deadline_s=1.5))
     assert (look.verdict, said in look.detail) == (verdict, True), look
-    assert time.monotonic() - begun < 3
+    assert time.monotonic() - begun < 20
 
 
 def test_a_server_that_keeps_the_connection_open_is_not_waited_for(
@@ -203,8 +203,8 @@ def test_a_server_that_keeps_the_connection_open_is_not_waited_for(
         connection.recv(1)
 
     begun = time.monotonic()
-    (look,) = HTTP.self_test(challenge, (HERE,), ProbeSettings(speaking(keep), deadline_s=8))
-    assert (look.verdict, time.monotonic() - begun < 4) == ("good", True)
+    (look,) = HTTP.self_test(challenge, (HERE,), ProbeSettings(speaking(keep), deadline_s=60))
+    assert (look.verdict, time.monotonic() - begun < 40) == ("good", True)
 
 
 @pytest.mark.parametrize("address", ["169.254.169.254", "fe80::1", "::ffff:169.254.169.254"])

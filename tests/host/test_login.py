@@ -102,9 +102,9 @@ def test_a_login_that_hangs_costs_its_deadline_and_leaves_no_process(
     write_program(tmp_path, "ssh", [f"echo $$ >{tmp_path}/pid", "trap '' INT", "sleep 60 & sleep 60"])
     put_first(monkeypatch, tmp_path)
     began = time.monotonic()
-    failure = failure_of(Login("ssh://web1", timeout_s=0.5))
-    assert (failure.kind, failure.detail) == ("timeout", "ssh://web1 did not finish within 0.5 s")
-    assert time.monotonic() - began < 5
+    failure = failure_of(Login("ssh://web1", timeout_s=2.0))
+    assert (failure.kind, failure.detail) == ("timeout", "ssh://web1 did not finish within 2 s")
+    assert time.monotonic() - began < 40
     assert not is_running((tmp_path / "pid").read_text().strip())
 
 
@@ -191,7 +191,7 @@ def test_a_run_that_is_called_off_ends_its_commands() -> None:
     threading.Timer(0.3, stop.set).start()
     began = time.monotonic()
     assert run_bounded(Command("sleep 30"), 20.0, stop).cut == "stopped"
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 20
 
 
 def test_a_command_that_asks_reads_nothing_and_has_no_terminal() -> None:
@@ -266,10 +266,11 @@ def test_an_answer_that_breaks_off_is_no_answer(tmp_path: Path, monkeypatch: pyt
 
 
 def test_a_transport_that_knows_no_deadline_is_left_behind() -> None:
-    began = time.monotonic()
+    began, ended = time.monotonic(), threading.Event()
     with pytest.raises(TimeoutError):
-        _in_time(lambda: time.sleep(1), 0.1)
-    assert time.monotonic() - began < 0.9
+        _in_time(lambda: ended.wait(60), 0.1)
+    assert time.monotonic() - began < 40
+    ended.set()
 
 
 def test_a_bug_in_a_transport_is_raised_where_it_is_waited_for() -> None:

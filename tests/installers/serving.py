@@ -54,7 +54,7 @@ def progress_of(installation: Installation) -> Progress:
 
 def waited_for(installation: Installation, condition: Callable[[Progress], bool]) -> Progress:
     """Return where the switch of some files is when that has come true."""
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while not condition(progress := progress_of(installation)):
         assert time.monotonic() < deadline, progress
         time.sleep(0.05)

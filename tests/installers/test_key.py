@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import stat
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -105,9 +106,9 @@ def test_after_a_request_is_discarded_there_is_a_new_key(premises: HostWorkdir) 
 
 
 def test_a_locked_host_says_by_whom_and_since_when(premises: HostWorkdir) -> None:
-    holding = premises.locked("hold", "sleep 3 &\n")  # the child keeps the lock
-    assert run(replace(holding, script=holding.script.replace("sleep 3 &", "sleep 3 >&- 2>&- &"))).ok
+    holding = run(premises.locked("hold", "sleep 60 >/dev/null 2>&1 & echo $!\n"))  # the child keeps the lock
     done = run(make_request(premises, NAMES, FAST))
+    os.kill(int(holding.output), signal.SIGTERM)
     assert done.status == BUSY
     word, since, case, owner = done.output.split()
     assert (word, since.isdigit(), case, owner) == ("locked", True, "c4f3", "test")

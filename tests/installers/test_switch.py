@@ -33,7 +33,7 @@ def place(tmp_path: Path, pairs: tuple[Pair, Pair, Pair]) -> Place:
     return new_place(tmp_path, pairs[0])
 
 
-WINDOW_S = 0.2
+WINDOW_S = 1.0
 """A loaded machine has been seen to take 20 ms between the two renames on the way there and on the way back."""
 
 

@@ -16,7 +16,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Final
 
 HUGE_BYTES: Final = 100_000_000
-RETRY_AFTER_S: Final = 7
+RETRY_AFTER_S: Final = 3600
 _DRIBBLE_S: Final = 1.0
 _CHUNK: Final = b'{"id": "' + b"x" * 65_528
 _PAGE: Final = b"<!DOCTYPE html>\n<html><body><h1>It works!</h1></body></html>\n"

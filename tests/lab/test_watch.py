@@ -22,7 +22,7 @@ from tests.lab.leaves import Served
 from tests.lab.quality import verifying
 from tests.lab.servers import listening, make_context
 from tests.lab.sockets import bind
-from tests.lab.watch import PAUSE_S, Watch, Watched, watching
+from tests.lab.watch import Watch, Watched, watching
 
 NAME = "watched.lab.test"
 SOUND = {"good", "good-rsa", "short-lived", "wildcard", "both-keys", "rsa-expired-beside"}
@@ -113,6 +113,14 @@ def test_each_protocol_is_spoken(authorities: Authorities, trust: Path, scheme: 
     assert seen(trust, [RECIPES["good"](authorities, NAME)] * 2, scheme) == []
 
 
+async def looked_on(watch: Watch, times: int) -> None:
+    """Wait until a service was looked at so many times more."""
+    end = watch.looks + times
+    async with asyncio.timeout(60):
+        while watch.looks < end:  # noqa: ASYNC110 - the watch counts and tells no event
+            await asyncio.sleep(0.05)
+
+
 def test_a_service_that_goes_away_is_noted_until_it_is_back(authorities: Authorities, trust: Path) -> None:
     context = make_context(RECIPES["good"](authorities, NAME), "modern")
     file = trust.with_name("downtime.jsonl")
@@ -123,18 +131,21 @@ def test_a_service_that_goes_away_is_noted_until_it_is_back(authorities: Authori
         port = bound.getsockname()[1]
         async with contextlib.AsyncExitStack() as stack:
             async with listening(row, bound, lambda: context):
-                await stack.enter_async_context(watching([Watched("id", "https", NAME, LOCAL, port)], file, trust))
-                await asyncio.sleep(2 * PAUSE_S)
+                watch = await stack.enter_async_context(
+                    watching([Watched("id", "https", NAME, LOCAL, port)], file, trust)
+                )
+                await looked_on(watch, 2)
                 assert noted(file) == []
-            await asyncio.sleep(6 * PAUSE_S)
-            gone = len(noted(file))
+            await looked_on(watch, 3)
+            assert len(noted(file)) > 1
             again = socket.socket()
             again.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             again.bind((LOCAL, port))
             await stack.enter_async_context(listening(row, again, lambda: context))
-            await asyncio.sleep(3 * PAUSE_S)
+            await looked_on(watch, 1)  # it may have begun before
+            gone = len(noted(file))
+            await looked_on(watch, 2)
             return gone
 
     gone = asyncio.run(go_away_and_come_back())
-    assert gone > 1
     assert [line.partition(":")[0] for line in noted(file)] == ["no answer"] * gone

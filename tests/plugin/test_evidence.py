@@ -9,12 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.plugin.evidence import A, keep, rows, unreachable
-
-
-def closed_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
+from tests.probe.servers import closed_port
 
 
 def verdicts(file: Path) -> dict[tuple[str, str], str]:
@@ -22,8 +17,9 @@ def verdicts(file: Path) -> dict[tuple[str, str], str]:
 
 
 def test_the_same_verdicts_without_a_network(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
-    endpoint = f"--audit-endpoint=https://127.0.0.1:{closed_port()}"
-    live = pytester.runpytest("--pyargs", "audit", endpoint, "--audit-evidence=kept", "--audit-results=live.jsonl")
+    with closed_port() as port:
+        endpoint = f"--audit-endpoint=https://127.0.0.1:{port}"
+        live = pytester.runpytest("--pyargs", "audit", endpoint, "--audit-evidence=kept", "--audit-results=live.jsonl")
 
     def refuse(*_arguments: object) -> None:
         raise AssertionError("a connection was opened")

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import os
 import pty
-import socket
 import subprocess
 import sys
+from collections.abc import Iterator
 from contextlib import suppress
 
 import pytest
 
+from tests.probe.servers import closed_port
+
 ARGUMENTS = (sys.executable, "-m", "pytest", "--pyargs", "audit", "-p", "no:cacheprovider")
 
 
-def closed_endpoint() -> str:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return f"--audit-endpoint=https://127.0.0.1:{listener.getsockname()[1]}"
+@pytest.fixture
+def closed_endpoint() -> Iterator[str]:
+    with closed_port() as port:
+        yield f"--audit-endpoint=https://127.0.0.1:{port}"
 
 
 def on_a_terminal(pytester: pytest.Pytester, *arguments: str) -> str:
@@ -33,19 +35,19 @@ def on_a_terminal(pytester: pytest.Pytester, *arguments: str) -> str:
     return written.decode()
 
 
-def test_a_terminal_shows_count_rate_and_slowest(pytester: pytest.Pytester) -> None:
-    said = on_a_terminal(pytester, closed_endpoint())
+def test_a_terminal_shows_count_rate_and_slowest(pytester: pytest.Pytester, closed_endpoint: str) -> None:
+    said = on_a_terminal(pytester, closed_endpoint)
     assert "probing 1/1, " in said
     assert "/s, slowest https://127.0.0.1:" in said
 
 
-def test_a_quiet_terminal_shows_none(pytester: pytest.Pytester) -> None:
-    assert "probing" not in on_a_terminal(pytester, closed_endpoint(), "-q")
+def test_a_quiet_terminal_shows_none(pytester: pytest.Pytester, closed_endpoint: str) -> None:
+    assert "probing" not in on_a_terminal(pytester, closed_endpoint, "-q")
 
 
-def test_a_pipe_gets_none(pytester: pytest.Pytester) -> None:
+def test_a_pipe_gets_none(pytester: pytest.Pytester, closed_endpoint: str) -> None:
     done = subprocess.run(
-        [*ARGUMENTS, closed_endpoint()], cwd=pytester.path, capture_output=True, text=True, check=False, timeout=120
+        [*ARGUMENTS, closed_endpoint], cwd=pytester.path, capture_output=True, text=True, check=False, timeout=120
     )
     assert "svc.unreachable" in done.stdout
     assert "probing" not in done.stdout + done.stderr

@@ -35,6 +35,12 @@ def answering(content: bytes, *headers: str, status: str = "200 OK") -> Say:
     return saying("\r\n".join(lines).encode(), content)
 
 
+def silent(connection: socket.socket) -> None:
+    """Say nothing until the client leaves."""
+    connection.settimeout(60)
+    connection.recv(1)
+
+
 @contextlib.contextmanager
 def conversing(*say: Say, context: ssl.SSLContext | None = None) -> Iterator[Conversation]:
     """Give each connection the next answer, and the last one ever after; over TLS where there is a context."""

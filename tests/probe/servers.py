@@ -65,6 +65,14 @@ def serving(script: Script, *, address: str = "127.0.0.1") -> Iterator[Count]:
             thread.join()
 
 
+@contextlib.contextmanager
+def closed_port() -> Iterator[int]:
+    """Give a port of 127.0.0.1 that refuses connections: it is bound, so no other process gets it meanwhile."""
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        yield bound.getsockname()[1]
+
+
 def _accept(listening: socket.socket, script: Script, count: Count, closing: threading.Event) -> None:
     while not closing.is_set():
         connected, _ = listening.accept()

@@ -76,7 +76,7 @@ def test_a_server_that_closes_at_once_is_closed() -> None:
 def test_a_server_that_talks_on_after_our_goodbye_does_not_hold_us() -> None:
     talk = b"* OK still here\r\n"
     with serving(tls(context(), greeting=talk * 1000)) as server:
-        assert len(look_at(f"imaps://127.0.0.1:{server.port}", HASTY).handshakes) == 1
+        assert len(look_at(f"imaps://127.0.0.1:{server.port}", replace(PATIENT, farewell_s=0.5)).handshakes) == 1
 
 
 @pytest.mark.parametrize("most", [1, 2])
@@ -93,9 +93,9 @@ def test_an_address_has_no_more_connections_at_once_than_allowed(most: int) -> N
 
 def test_a_silent_address_does_not_hold_up_the_others() -> None:
     with serving(hold) as silent, serving(tls(context()), address="127.0.0.2") as lively:
-        urls = [f"tls://127.0.0.1:{silent.port}?sni=www{number}.test" for number in range(3)]
+        urls = [f"tls://127.0.0.1:{silent.port}?sni=www{number}.test" for number in range(2)]
         urls.append(f"tls://127.0.0.2:{lively.port}")
-        limits = Limits(timeout_s=1, concurrency=2, per_address=1, retry_after_s=0)
+        limits = Limits(timeout_s=2, concurrency=2, per_address=1, retry_after_s=0)
         seen = look([Target(parse_endpoint(url)) for url in urls], limits)
     assert str(seen[0].endpoint) == f"tls://127.0.0.2:{lively.port}"
     assert len(seen) == len(urls)

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.probe.looking import failure, look_at
-from tests.probe.servers import serving
+from tests.probe.servers import closed_port, serving
 
 ROOT = Path(__file__).parents[2]
 IN_AN_EMPTY_NETWORK = ["unshare", "--user", "--map-root-user", "--net"]
@@ -29,15 +29,9 @@ def reset(connected: socket.socket) -> None:
     connected.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
-def closed_port() -> int:
-    """Return a port that nothing listens at."""
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        port: int = listening.getsockname()[1]
-    return port
-
-
 def test_a_refused_connection_is_refused_and_tried_once_more() -> None:
-    observation = look_at(f"https://127.0.0.1:{closed_port()}")
+    with closed_port() as port:
+        observation = look_at(f"https://127.0.0.1:{port}")
     assert [(one.stage, one.kind, one.address) for one in observation.failures] == [("connect", "refused", "127.0.0.1")]
     assert observation.connections == 2
 

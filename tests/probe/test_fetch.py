@@ -19,9 +19,10 @@ from audit.probe.http_client import HttpRequest
 from audit.redaction import Secrets
 from tests.lab.ca import Leaf, issue, new_root
 from tests.probe.conversing import Say, answering, conversing, saying
+from tests.probe.servers import closed_port
 
 NOW = datetime.now(UTC).replace(microsecond=0)
-ANYWHERE = FetchPolicy(allow_private=True, deadline_s=5.0, max_bytes=1000)
+ANYWHERE = FetchPolicy(allow_private=True, deadline_s=40.0, max_bytes=1000)
 HEAD = b"HTTP/1.1 200 OK\r\n"
 
 
@@ -100,7 +101,7 @@ def test_a_server_of_one_byte_a_moment_is_given_up_at_the_deadline_and_at_a_stop
         assert fault(Fetcher(FetchPolicy(allow_private=True, deadline_s=0.5)).get(there.url()))[0] == "timeout"
         timer.start()
         assert fault(Fetcher(ANYWHERE, stop).get(there.url()))[0] == "stopped"
-        assert time.monotonic() - began < 3
+        assert time.monotonic() - began < 20
     timer.join()
 
 
@@ -254,9 +255,8 @@ def test_proxy_that_is_not_usable_is_reported_without_its_password(proxy: str) -
 
 
 def test_nobody_there_and_no_such_name_are_values() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port = server.getsockname()[1]
-    assert fault(Fetcher(ANYWHERE).get(f"http://127.0.0.1:{port}/"))[0] == "connect"
+    with closed_port() as port:
+        assert fault(Fetcher(ANYWHERE).get(f"http://127.0.0.1:{port}/"))[0] == "connect"
     assert fault(Fetcher(ANYWHERE).get("http://ca.invalid/"))[0] == "resolve"
 
 

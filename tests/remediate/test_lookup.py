@@ -154,12 +154,15 @@ def test_without_a_root_server_the_resolver_is_asked_and_that_is_noted(resolver:
 def test_root_servers_that_are_silent_are_waited_for_once_in_a_run(tree: Tree, resolver: str) -> None:
     begun, lookups = time.monotonic(), LookUps(roots(tree, RootServer("mute.", (SILENT,)), reach_s=0.6))
     notes = [lookups.of(name, bounds(resolver), GO_ON).notes for name in AT_A_RESOLVER]
-    assert 0.6 <= time.monotonic() - begun < 1.2
+    assert time.monotonic() - begun >= 0.6
     assert notes[0] == notes[1]
     assert [asked.address for asked in tree.asked] == [SILENT]
 
 
-def test_one_root_server_that_answers_is_enough_and_no_more_are_asked_than_need_be(tree: Tree, resolver: str) -> None:
+def test_one_root_server_that_answers_is_enough_and_no_more_are_asked_than_need_be(
+    tree: Tree, resolver: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("audit.probe.dns.root_reachability._NEXT_S", 20.0)
     hints = RootServer("dead.", (DEAD,)), RootServer("a.root.test.", (ROOT,)), RootServer("mute.", (SILENT,))
     led = LookUps(roots(tree, *hints)).of("four.example.test", bounds(resolver), GO_ON)
     assert led.addresses == ("198.18.0.7",)
