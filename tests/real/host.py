@@ -24,7 +24,7 @@ from tests.real.overlay import CHECKOUT, layer_of
 PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 ENVIRONMENT: Final = {"PATH": PATH, "HOME": "/root", "LC_ALL": "C.UTF-8", "PYTHONDONTWRITEBYTECODE": "1"}
 _LISTENS: Final = "0A"  # TCP_LISTEN in the kernel's tables
-_READY_S: Final = 20.0  # daemons need some 50 ms; a busy machine may take a hundred times as long
+_READY_S: Final = 60.0  # daemons need some 50 ms; a busy machine may take a hundred times as long
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from cryptography import x509
 
 from tests.real.host import Host
 
-_TAKEN_UP_S: Final = 30.0  # a reload takes some 100 ms, and old workers of nginx answer as long again; not so when busy
+_TAKEN_UP_S: Final = 60.0  # a reload takes some 100 ms, and old workers of nginx answer as long again; not so when busy
 _PAUSE_S: Final = 0.1  # what is asked is mostly a program to be started
 
 
@@ -19,7 +19,7 @@ def served(host: Host, port: int, name: str, starttls: str | None = None) -> tup
     argv = ["openssl", "s_client", "-connect", f"127.0.0.1:{port}", "-servername", name, "-showcerts"]
     if starttls:
         argv += ["-starttls", starttls]
-    output = host.run("timeout", "5", *argv).stdout
+    output = host.run("timeout", "15", *argv).stdout
     head, begin, rest = output.partition("-----BEGIN CERTIFICATE-----")
     del head
     return tuple(x509.load_pem_x509_certificates((begin + rest).encode())) if begin else ()

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from cryptography import x509
 
-from tests.real.host import HostFile
+from tests.real.host import Host, HostFile
 from tests.real.lab import NAMES, Lab, running_lab, sound
+from tests.real.peer import served, wait_until
 from tests.real.pki import Authority
 
 pytestmark = pytest.mark.real
@@ -23,14 +25,21 @@ def lab(overlays: None, authority: Authority) -> Iterator[Lab]:  # noqa: ARG001 
         yield running
 
 
+def leaves(host: Host, name: str) -> list[x509.Certificate]:
+    """Return the leaf that is served under a name on port 443."""
+    return list(served(host, 443, name)[:1])
+
+
 def test_debians_snake_oil_is_no_certificate_of_the_services_own(lab: Lab) -> None:
     web1 = lab.hosts["main"]
     web1.shell(
         "make-ssl-cert generate-default-snakeoil --force-overwrite;"
         "sed -i 's|/etc/ssl/nginx/main.crt|/etc/ssl/certs/ssl-cert-snakeoil.pem|;"
         "s|/etc/ssl/nginx/main.key|/etc/ssl/private/ssl-cert-snakeoil.key|' /etc/nginx/nginx.conf;"
-        "nginx -s reload; sleep 0.5"
+        "nginx -s reload"
     )
+    oil = web1.read("/etc/ssl/certs/ssl-cert-snakeoil.pem").encode()
+    assert wait_until(lambda: leaves(web1, WEB1) == [x509.load_pem_x509_certificate(oil)])
     run = lab.audit(f"--hosts=ssh://root@{WEB1}")
     assert run.with_verdict("fail") == {(MAIN, "svc.certificate-missing")}, run.explain()
 
@@ -48,8 +57,10 @@ def test_a_certificate_of_certbots_is_named_as_such(lab: Lab) -> None:
         f"ln -s ../../archive/{name}/fullchain1.pem fullchain.pem; ln -s ../../archive/{name}/privkey1.pem privkey.pem;"
         f"sed -i 's|/etc/ssl/nginx/second.crt|/etc/letsencrypt/live/{name}/fullchain.pem|;"
         f"s|/etc/ssl/nginx/second.key|/etc/letsencrypt/live/{name}/privkey.pem|' /etc/nginx/nginx.conf;"
-        "nginx -s reload; sleep 0.5"
+        "nginx -s reload"
     )
+    new = x509.load_pem_x509_certificate(credential.certificate.encode())
+    assert wait_until(lambda: leaves(web1, name) == [new])
     run = lab.audit(f"--hosts=ssh://root@{WEB1}")
     assert run.status == 0, run.explain()
     verdict, message = run.verdict(SECOND, "ops.foreign-agent")

@@ -23,6 +23,7 @@ from tests.issuers.requests import csr
 from tests.real.auditing import AuditRun
 from tests.real.host import Host, HostFile
 from tests.real.lab import NAMES, Lab, running_lab, sound
+from tests.real.peer import wait_until
 from tests.real.pki import Authority
 
 pytestmark = pytest.mark.real
@@ -30,6 +31,7 @@ pytestmark = pytest.mark.real
 WEB1: Final = NAMES["main"].main
 USER: Final = 1001
 HOME: Final = "/home/mallory"
+PROGRAMS: Final = 60
 ATTACK_S: Final = float(os.environ.get("SSLAUDIT_TEST_ATTACK_S", "20"))
 AS_USER: Final = ("setpriv", f"--reuid={USER}", f"--regid={USER}", "--clear-groups", "env", f"HOME={HOME}")
 NAMED: Final = ("nginx", "apache2", "exim4", "dovecot", "proftpd", "vsftpd", "master")
@@ -98,14 +100,21 @@ def prepared(lab: Lab) -> Host:
     return web1
 
 
+def ran_as(web1: Host) -> list[str]:
+    """Return as which users the user's programs ran, a line for each start."""
+    return web1.run("cat", f"{HOME}/ran-as").stdout.splitlines()
+
+
 @contextmanager
 def attacked(web1: Host) -> Iterator[None]:
-    """Let the user run 60 programs and a loop that swaps links; they end with the test."""
+    """Let the user run many programs and a loop that swaps links; they end with the test."""
     started: list[subprocess.Popen[str]] = []
     try:
-        started.extend(web1.start(*AS_USER, f"{HOME}/bin/{NAMED[number % len(NAMED)]}") for number in range(60))
+        started.extend(web1.start(*AS_USER, f"{HOME}/bin/{NAMED[number % len(NAMED)]}") for number in range(PROGRAMS))
         started.append(web1.start(*AS_USER, "sh", "-c", _LOOP))
-        time.sleep(1)
+        assert wait_until(
+            lambda: len(ran_as(web1)) == PROGRAMS and web1.run("test", "-p", f"{HOME}/fifo").returncode == 0
+        )
         yield
     finally:
         web1.run("pkill", "-KILL", "-u", str(USER))
@@ -180,6 +189,6 @@ def test_hostile_user_changes_no_result_no_mode_and_runs_nothing_as_another_user
     assert quiet, loud.explain()
     assert {key: seen.get(key) for key in quiet} == quiet, loud.explain()
     assert {one for one in rights(web1) ^ before if "__pycache__" not in one} == set()
-    assert set(web1.read(f"{HOME}/ran-as").splitlines()) == {f"({USER}, {USER}, {USER})"}
+    assert set(ran_as(web1)) == {f"({USER}, {USER}, {USER})"}
     assert web1.read("/root/secret") == "precious\n"
     assert web1.do("find", "/home/victim").split() == ["/home/victim"]

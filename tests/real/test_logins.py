@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 
 import pytest
@@ -67,10 +66,9 @@ def test_sudo_without_a_password_sees_as_much_as_root(lab: Lab, web1: Host) -> N
 
 
 def test_sudo_that_would_ask_for_a_password_is_not_waited_for(lab: Lab) -> None:
-    started = time.monotonic()
     run = lab.audit(f"--hosts=ssh://asked@{WEB1}", "--sudo")
     assert "sudo" in said_of_host(run)
-    assert time.monotonic() - started < 20
+    assert run.observed(f"{WEB1}/")["elapsed_s"] < 20
 
 
 def test_a_refused_login_is_said_and_no_endpoint_is_lost_elsewhere(lab: Lab) -> None:
@@ -91,10 +89,9 @@ def test_a_login_that_hangs_costs_its_deadline_and_nothing_else(lab: Lab, web1: 
     silent = web1.start("python3", "-c", _SILENT)
     try:
         web1.wait_for(2222)
-        started = time.monotonic()
         run = lab.audit(f"--hosts=ssh://root@{WEB1}:2222")
         said_of_host(run)
-        assert time.monotonic() - started < 60
+        assert run.observed(f"{WEB1}/")["elapsed_s"] < 60
     finally:
         silent.kill()
         silent.communicate()

@@ -24,7 +24,7 @@ from audit.probe.dns.trace import TraceLimits, as_lines, difference, trace
 
 hints, every = read_hints(sys.argv[1], "hints"), {}
 for name in sys.argv[2:]:
-    traced = trace(name, hints=hints, limits=TraceLimits(query_s=0.5))
+    traced = trace(name, hints=hints, limits=TraceLimits(query_s=1))
     told = {"failure": traced.failure and traced.failure.kind, "lines": tuple(as_lines(traced))}
     if traced.addresses:
         told["difference"] = str(difference(traced, resolve(name, Limits(), threading.Event()).addresses) or "none")
@@ -86,7 +86,8 @@ def dig_trace(client: Host, name: str) -> tuple[list[str], set[str]]:
 def test_every_address_is_found_and_the_system_resolver_agrees(traced: Traces, name: str) -> None:
     found = traced[name]
     assert (found["addresses"], found["failures"], found["difference"]) == (FOUND[name], [], "none")
-    assert found["elapsed_s"] < 2
+    assert "silent" not in {step["kind"] for step in found["steps"]}
+    assert found["elapsed_s"] < 20
 
 
 @pytest.mark.parametrize("name", NOT_FOUND)
@@ -94,7 +95,7 @@ def test_a_name_without_address_says_why(traced: Traces, name: str) -> None:
     found, (kind, says) = traced[name], NOT_FOUND[name]
     assert (found["addresses"], found["failure"]) == ([], kind)
     assert says in found["failures"][0]["detail"]
-    assert found["elapsed_s"] < 5
+    assert found["elapsed_s"] < 15
 
 
 @pytest.mark.parametrize("name", ["host.example.test", "www.example.test", "host.glueless.test", "host.six.test"])

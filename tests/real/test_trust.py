@@ -389,7 +389,7 @@ def test_run_trusted_limits_time_and_gives_a_clean_environment(root: Path, shell
     before = time.monotonic()
     # the shell reads limit_s when it reads paths.sh: here the limit itself is set
     done = run_trust(f"limit='timeout -k 1 1'; run_trusted {program}; echo $?", shell)
-    assert time.monotonic() - before < 10, done
+    assert time.monotonic() - before < 40, done
 
 
 @BOTH
@@ -416,4 +416,4 @@ def test_host_without_timeout_has_a_limit_all_the_same(root: Path) -> None:
     before = time.monotonic()
     done = run_trust(f"limit_s=1; run_trusted {program}; echo $?", path=str(folder))
     assert done.stdout.strip() == "137"
-    assert time.monotonic() - before < 20
+    assert time.monotonic() - before < 40

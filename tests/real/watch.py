@@ -30,8 +30,8 @@ from remediate.deployment.switch import TERMINAL
 _PAUSE_S: Final = 0.03
 _QUIET_S: Final = 0.5  # between two looks while nothing moves
 _SETTLED_S: Final = 1.0  # after a switch has come to rest: a reload takes some 100 ms
-_DEADLINE_S: Final = 5.0
-_REPLACED_S: Final = 2.0  # between two renames, as docs/repair.md has it 188 ms at most
+_DEADLINE_S: Final = 20.0
+_REPLACED_S: Final = 5.0  # between two renames, as docs/repair.md has it 188 ms at most
 _MISMATCHED: Final = ("ConnectionResetError", "SSLEOFError", "SMTPResponseException: (454,")  # how exim fails it
 _RECORDS: Final = ("var/lib/sslaudit/*/*/state", "full/x/*/*/state")
 _AT_REST: Final = TERMINAL | {"waiting"}
