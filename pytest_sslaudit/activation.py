@@ -1,14 +1,23 @@
-"""Whether an audit is asked for: the one question that every pytest run has to answer.
+"""What the command line requests: whether there is an audit, and which of its checks are left out.
 
-It imports nothing of the audit, and reads a file only where there is one that may say yes.
+Every pytest run imports this module. It imports nothing of the audit, and reads a file only if it may enable an audit.
 """
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Final
 
 import pytest
+
+IGNORING: Final = ("ignore", "ignore_glob")
+NARROWING: Final = (
+    "keyword", "markexpr", "deselect", "lf", "failedfirst", "stepwise", "maxfail", "collectonly", "audit_check",
+    *IGNORING,
+)  # fmt: skip
+"""The options that leave tests out, as pytest names them."""
 
 
 def is_asked(config: pytest.Config, options: Iterable[str]) -> bool:
@@ -41,6 +50,11 @@ def checks_folder() -> Path:
     return audit_folder() / "checks"
 
 
+def is_built_in(file: Path) -> bool:
+    """Return whether a file holds built-in checks."""
+    return file.name.startswith("test_") and file.suffix == ".py" and file.parent == checks_folder()
+
+
 def _is_enabled(root: Path) -> bool:
     own, shared = root / "sslaudit.toml", root / "pyproject.toml"
     if own.is_file():
@@ -60,3 +74,56 @@ def _says_enabled(file: Path, keys: tuple[str, ...]) -> bool:
     for key in keys:
         table = table.get(key, {})
     return table.get("enabled") is True
+
+
+def follow_moved_checks(config: pytest.Config) -> None:
+    """Let node ids of the time when the checks were files of `audit` itself name the files of `audit/checks`."""
+    config.args[:] = [_moved(argument) for argument in config.args]
+    deselected = config.option.deselect
+    if deselected:
+        config.option.deselect = [*deselected, *(_moved(prefix) for prefix in deselected)]
+
+
+def _moved(node: str) -> str:
+    place, separator, test = node.partition("::")
+    file = Path(place)
+    if place.startswith("audit.test_"):
+        return f"audit.checks.{place.removeprefix('audit.')}{separator}{test}"
+    if file.exists() or not (checks_folder() / file.name).is_file() or file.parent.name not in ("", "audit"):
+        return node
+    return f"{file.parent / checks_folder().name / file.name}{separator}{test}"
+
+
+def command_line(config: pytest.Config) -> argparse.Namespace:
+    """Return the options and arguments of the command line alone."""
+    given = [str(word) for word in config.invocation_params.args]
+    return config._parser.parse_known_args(given, argparse.Namespace())  # noqa: SLF001 - pytest has no public way
+
+
+def ignores_files(config: pytest.Config) -> bool:
+    """Return whether the command line leaves out files by name."""
+    if hasattr(config, "workerinput"):
+        return bool(config.workerinput["sslaudit"]["ignores_files"])
+    return bool(options_given(command_line(config), IGNORING))
+
+
+def names_tests(config: pytest.Config) -> bool:
+    """Return whether the command line says what to collect."""
+    return bool(getattr(command_line(config), "file_or_dir", None))
+
+
+def is_restricted(config: pytest.Config) -> bool:
+    """Return whether the command line itself leaves tests out."""
+    given = command_line(config)
+    places: list[str] = getattr(given, "file_or_dir", None) or []
+    whole = any(names_audit(config, [place]) and _is_whole(place) for place in places)
+    return bool(options_given(given, NARROWING)) or (bool(places) and not whole)
+
+
+def _is_whole(place: str) -> bool:
+    return place == audit_folder().name or Path(place).absolute() == audit_folder()
+
+
+def options_given(options: argparse.Namespace, names: Iterable[str]) -> tuple[str, ...]:
+    """Return which of these options are set."""
+    return tuple(name for name in names if getattr(options, name, None))

@@ -1,9 +1,14 @@
-"""Collects each check once for every endpoint, host or run, in the main process and in workers."""
+"""Collects each check once for every endpoint, host or run, in the main process and in workers.
+
+Only the command line leaves out built-in checks. Neither `addopts` of a configuration file nor the environment
+variable PYTEST_ADDOPTS does, because the next person who starts the audit sees neither of them.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,12 +20,44 @@ from audit.endpoint import Endpoint
 from audit.host.discovery import redacted
 from audit.text import matches_glob
 from pytest_sslaudit import fixtures
-from pytest_sslaudit.activation import audit_folder
+from pytest_sslaudit.activation import audit_folder, checks_folder, ignores_files, is_built_in
 from pytest_sslaudit.evidence import Wanted
 from pytest_sslaudit.run_state import STALE_WAIVER, Run, current_run
 from pytest_sslaudit.settings import INVENTORY, TESTINFRA
 
 TESTINFRA_HOST = "_testinfra_host"
+
+
+class BuiltInCollection:
+    """The hooks that collect the built-in checks, in every process."""
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_ignore_collect(self, collection_path: Path, config: pytest.Config) -> bool | None:
+        """Collect the folders and their files, unless `--ignore` or `--ignore-glob` stands on the command line."""
+        if collection_path not in (audit_folder(), checks_folder()) and not is_built_in(collection_path):
+            return None
+        return None if ignores_files(config) else False
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_collect_file(
+        self, file_path: Path, parent: pytest.Collector
+    ) -> Generator[None, list[pytest.Collector], list[pytest.Collector]]:
+        """Make a module of a file of ours that `python_files` leaves out."""
+        found = yield
+        if found or not is_built_in(file_path):
+            return found
+        module = parent.ihook.pytest_pycollect_makemodule(module_path=file_path, parent=parent)
+        return [module] if module is not None else []
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_pycollect_makeitem(
+        self, collector: pytest.Collector, name: str, obj: object
+    ) -> list[pytest.Item | pytest.Collector] | None:
+        """Make tests of a check of ours, whatever `python_functions` says; a module that imports one is left alone."""
+        is_ours = isinstance(collector, pytest.Module) and is_built_in(collector.path)
+        if not is_ours or check_of(obj) is None:
+            return None
+        return list(collector._genfunctions(name, obj))  # type: ignore[attr-defined]  # noqa: SLF001 - as pytest does
 
 
 class Parametrize:

@@ -23,15 +23,15 @@ from audit.host.discovery import Discovery
 from audit.json_codec import format_time
 from audit.observation import Accident, Observation
 from audit.probe import Inquiry, Target, observe
-from pytest_sslaudit.built_in_checks import ignores_files, sentences_about_gaps
+from pytest_sslaudit.activation import ignores_files
 from pytest_sslaudit.collection import left_out, wanted
 from pytest_sslaudit.evidence import Spool, Wanted, evidence_spool, insist_on_reports, passing_spool
+from pytest_sslaudit.reports.completeness import judge_stale_waivers, sentences_about_gaps
 from pytest_sslaudit.reports.progress import Progress
 from pytest_sslaudit.reports.results_file import ResultsFile, observation_row, result_of
 from pytest_sslaudit.reports.totals import Ended, Tally, exit_status
 from pytest_sslaudit.run_state import KEY, Run
 from pytest_sslaudit.settings import Settings
-from pytest_sslaudit.stale_waivers import judge_stale_waivers
 from pytest_sslaudit.targets import gather, inquiry_of
 
 _PAIR: Final = operator.methodcaller("partition", " ")

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+import pytest
+from _pytest._code.code import ExceptionChainRepr, ReprFileLocation, ReprTracebackNative
+
 from audit.checks import Check
 from audit.endpoint import Endpoint
 from audit.evaluation.evaluate import (
@@ -84,3 +87,26 @@ def _line(assessment: Assessment, check: Check | None) -> str:
     follows = f" (follows from {outcome.because})" if outcome.because else ""
     kind = f"{assessment.severity}: " if outcome.verdict is Verdict.FAIL else f"{outcome.verdict}: "
     return f"{kind}{outcome.message}{follows}{source}"
+
+
+def apply(decision: Decision, location: tuple[str, int | None, str], report: pytest.TestReport) -> None:
+    """Give the report the outcome of the decision; a bug of ours keeps its trace."""
+    path, line_number, _ = location
+    match decision.outcome:
+        case "passed":
+            return
+        case "error":
+            report.outcome = "failed"
+            if decision.trace:
+                report.longrepr = decision.trace
+        case "failed":
+            report.outcome = "failed"
+            place = ReprFileLocation(path, (line_number or 0) + 1, decision.line)
+            report.longrepr = ExceptionChainRepr([(ReprTracebackNative([decision.line + "\n"]), place, None)])
+        case "xfailed":
+            report.outcome = "skipped"
+            report.wasxfail = decision.line
+            report.longrepr = decision.line
+        case "skipped":
+            report.outcome = "skipped"
+            report.longrepr = (path, (line_number or 0) + 1, decision.line)

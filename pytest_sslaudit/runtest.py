@@ -12,23 +12,24 @@ from functools import partial
 from typing import Final
 
 import pytest
-from _pytest._code.code import ExceptionChainRepr, ReprFileLocation, ReprTracebackNative
 
 from audit.endpoint import Endpoint
 from audit.evaluation.chains import JudgedChain, combined
 from audit.evaluation.evaluate import require_enabled, require_observed
 from audit.evaluation.facts import OF_ONE_CHAIN, Facts
 from audit.evaluation.outcome import CheckOutcome, outcome_of
+from audit.evaluation.result import Result
 from audit.verdict import Inconclusive, Judgement, NotApplicable, Verdict
-from pytest_sslaudit.built_in_checks import is_built_in
+from pytest_sslaudit.activation import is_built_in
 from pytest_sslaudit.collection import endpoint_of, judged
-from pytest_sslaudit.outcome import Decision, decide, decide_error
-from pytest_sslaudit.remediation.first_pass import found_before
+from pytest_sslaudit.outcome import Decision, apply, decide, decide_error
 from pytest_sslaudit.reports.results_file import as_properties
 from pytest_sslaudit.run_state import Run, current_run
 
 RAISED: Final = pytest.StashKey[Judgement]()
-JUDGED: Final = pytest.StashKey[tuple[JudgedChain, ...]]()
+JUDGED_CHAINS: Final = pytest.StashKey[tuple[JudgedChain, ...]]()
+RESULT_BEFORE: Final = pytest.StashKey[Result]()
+"""The result of a test before the repair, on the item that is judged again."""
 _FACTS: Final = "sslaudit_facts"
 
 
@@ -100,7 +101,7 @@ def _judge_each(item: pytest.Function, run: Run, chains: Sequence[Facts]) -> tup
     finally:
         run.judge_facts(main)
         _forget_facts(item)
-    item.stash[JUDGED] = judged_chains
+    item.stash[JUDGED_CHAINS] = judged_chains
     return judged_chains
 
 
@@ -152,7 +153,7 @@ def _decision(item: pytest.Item, call: pytest.CallInfo[None]) -> Decision | None
 
 def _decided(item: pytest.Item, error: BaseException | None) -> Decision | None:
     check, endpoint = judged(item)
-    run, of_each = current_run(item.config), item.stash.get(JUDGED, None)
+    run, of_each = current_run(item.config), item.stash.get(JUDGED_CHAINS, None)
     if endpoint is None:
         return None
     if isinstance(error, pytest.skip.Exception) and is_built_in(item.path):  # no built-in check skips itself
@@ -160,7 +161,7 @@ def _decided(item: pytest.Item, error: BaseException | None) -> Decision | None:
     if of_each is None:
         facts, outcome = run.facts_of(endpoint), _outcome(item, error)
     else:
-        del item.stash[JUDGED]
+        del item.stash[JUDGED_CHAINS]
         decisive, outcome = combined(of_each, partial(_outcome, item))
         facts = decisive.facts
     if check is None and outcome.verdict in (Verdict.PASS, Verdict.FAIL, Verdict.ERROR):
@@ -188,24 +189,8 @@ def _without_type(explanation: str, item: pytest.Item) -> str:
     return f"{doc.rstrip('.')}: {text}" if text.startswith("assert ") and doc else text
 
 
-def apply(decision: Decision, location: tuple[str, int | None, str], report: pytest.TestReport) -> None:
-    """Give the report the outcome of the decision; a bug of ours keeps its trace."""
-    path, line_number, _ = location
-    match decision.outcome:
-        case "passed":
-            return
-        case "error":
-            report.outcome = "failed"
-            if decision.trace:
-                report.longrepr = decision.trace
-        case "failed":
-            report.outcome = "failed"
-            place = ReprFileLocation(path, (line_number or 0) + 1, decision.line)
-            report.longrepr = ExceptionChainRepr([(ReprTracebackNative([decision.line + "\n"]), place, None)])
-        case "xfailed":
-            report.outcome = "skipped"
-            report.wasxfail = decision.line
-            report.longrepr = decision.line
-        case "skipped":
-            report.outcome = "skipped"
-            report.longrepr = (path, (line_number or 0) + 1, decision.line)
+def found_before(item: pytest.Item) -> Result | None:
+    """Return what a test found before the repair; None where it was not judged, or well."""
+    result = item.stash.get(RESULT_BEFORE, None)
+    is_well = result is None or result.verdict in (Verdict.PASS, Verdict.NOT_APPLICABLE)
+    return None if is_well else result

@@ -8,14 +8,15 @@ from typing import Final
 
 import pytest
 
+from audit.config import BadConfiguration, Configuration, read_configuration
 from audit.evaluation.key_index import sharing_from
 from audit.json_codec import parse_time
 from pytest_sslaudit import fixtures
-from pytest_sslaudit.activation import audit_folder, names_audit
-from pytest_sslaudit.built_in_checks import BuiltInCollection, follow_moved_checks, names_tests
-from pytest_sslaudit.collection import Parametrize, Worker
+from pytest_sslaudit.activation import audit_folder, follow_moved_checks, names_audit, names_tests
+from pytest_sslaudit.collection import BuiltInCollection, Parametrize, Worker
 from pytest_sslaudit.controller import Controller
 from pytest_sslaudit.evidence import Spool
+from pytest_sslaudit.remediation import register_remediation, require_valid_sections
 from pytest_sslaudit.reports.html import HtmlReport
 from pytest_sslaudit.reports.summary import Summary
 from pytest_sslaudit.run_state import KEY, Run
@@ -33,7 +34,7 @@ PARTS: Final = tuple(
 def start(config: pytest.Config) -> None:
     """Read what was asked for and register the hooks of an audit; raises pytest.UsageError."""
     _refuse_another_audit()
-    settings = read_settings(config)
+    settings = read_settings(config, _configuration(config))
     follow_moved_checks(config)
     _collect_audit(config)
     config.addinivalue_line("markers", "sslaudit: a check of TLS endpoints")
@@ -45,10 +46,7 @@ def start(config: pytest.Config) -> None:
     else:
         controller = Controller(config, settings)
         manager.register(controller, "sslaudit-controller")
-        if settings.repair != "no":
-            from pytest_sslaudit.remediation.hooks import Remediation  # noqa: PLC0415 - an audit alone does not pay for it
-
-            manager.register(Remediation(config, controller), "sslaudit-remediation")
+        register_remediation(config, controller)
         manager.register(Summary(config, controller.tally), "sslaudit-summary")
         if manager.hasplugin("html"):
             manager.register(HtmlReport(controller.tally, "TLS audit", settings.policy), "sslaudit-html")
@@ -56,6 +54,16 @@ def start(config: pytest.Config) -> None:
     manager.register(BuiltInCollection(), "sslaudit-collection")
     manager.register(Parametrize(), "sslaudit-parametrize")
     manager.register(Judging(), "sslaudit-judging")
+
+
+def _configuration(config: pytest.Config) -> Configuration:
+    """Return the configuration file, with the sections of the repair checked in every audit."""
+    try:
+        configuration = read_configuration(config.rootpath, config.option.audit_config)
+        require_valid_sections(configuration)
+    except BadConfiguration as error:
+        raise pytest.UsageError(str(error)) from error
+    return configuration
 
 
 def _refuse_parts_switched_off(manager: pytest.PytestPluginManager) -> None:

@@ -10,10 +10,8 @@ from typing import Any, Literal
 import pytest
 
 from audit.config import (
-    BadConfiguration,
     Configuration,
     profile_named,
-    read_configuration,
     read_waivers,
     state_folder,
     trusted,
@@ -25,7 +23,6 @@ from audit.json_codec import BadRecord, parse_time
 from audit.policy import BadProfile, Profile
 from audit.probe import Limits
 from audit.verdict import Severity
-from pytest_sslaudit.remediation.sections import require_valid_sections
 
 LEVELS = ("low", "medium", "high", "critical")
 TESTINFRA = ("connection", "ssh_config", "ssh_identity_file", "ssh_extra_args", "sudo", "sudo_user")
@@ -73,13 +70,8 @@ class Settings:
     begun: Begun
 
 
-def read_settings(config: pytest.Config) -> Settings:
-    """Read all of it; raises pytest.UsageError."""
-    try:
-        file = read_configuration(config.rootpath, config.option.audit_config)
-        require_valid_sections(file)
-    except BadConfiguration as error:
-        raise pytest.UsageError(str(error)) from error
+def read_settings(config: pytest.Config, file: Configuration) -> Settings:
+    """Return the settings of a run with this configuration file; raises pytest.UsageError."""
     begun: Begun = config.hook.pytest_sslaudit_begun(config=config, configuration=file) or Begun(file)
     asked = _Asked(config, begun.configuration)
     waivers_file = asked.path("waivers")

@@ -8,18 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
-from typing import Final
 
 import pytest
 from _pytest.runner import runtestprotocol
 
-from audit.evaluation.result import Result
-from audit.verdict import Verdict
 from pytest_sslaudit.collection import endpoint_of
 from pytest_sslaudit.reports.results_file import result_of
-
-BEFORE: Final = pytest.StashKey[Result]()
-"""What a test came to before the repair, on the item that is judged again."""
+from pytest_sslaudit.runtest import RESULT_BEFORE
 
 
 class FirstPass:
@@ -53,15 +48,8 @@ class FirstPass:
             for report in self._reports.pop(item.nodeid, ()):
                 result = result_of(report)
                 if result is not None:
-                    item.stash[BEFORE] = result
+                    item.stash[RESULT_BEFORE] = result
 
     def take(self, item: pytest.Item) -> tuple[pytest.TestReport, ...]:
         """Return the reports of a test that is not judged again, once."""
         return self._reports.pop(item.nodeid, ())
-
-
-def found_before(item: pytest.Item) -> Result | None:
-    """Return what a test found before the repair; None where it was not judged, or well."""
-    result = item.stash.get(BEFORE, None)
-    is_well = result is None or result.verdict in (Verdict.PASS, Verdict.NOT_APPLICABLE)
-    return None if is_well else result

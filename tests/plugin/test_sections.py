@@ -61,7 +61,7 @@ def test_repair_is_imported_only_for_its_sections(tmp_path: Path, text: str, is_
     (tmp_path / "sslaudit.toml").write_text(text)
     source = (
         "import sys; from pathlib import Path; from audit.config import read_configuration;"
-        "from pytest_sslaudit.remediation.sections import require_valid_sections;"
+        "from pytest_sslaudit.remediation import require_valid_sections;"
         "require_valid_sections(read_configuration(Path(sys.argv[1]), None));"
         "print(any(name in sys.modules for name in ('remediate', 'requests', 'sqlite3')))"
     )

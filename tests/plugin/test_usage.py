@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from audit.config import read_configuration
 from pytest_sslaudit.settings import read_settings
 from tests.plugin.evidence import A, keep, rows, unreachable
 
@@ -110,4 +111,4 @@ def test_tls12_is_asked_for_where_a_policy_forbids_it(
     pytester: pytest.Pytester, *, policies: list[str], asks: bool
 ) -> None:
     config = pytester.parseconfig("--audit-endpoint=https://a.example", *(f"--audit-policy={one}" for one in policies))
-    assert read_settings(config).limits.asks_tls12 is asks
+    assert read_settings(config, read_configuration(config.rootpath, None)).limits.asks_tls12 is asks

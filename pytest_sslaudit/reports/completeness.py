@@ -1,33 +1,35 @@
-"""Waivers that waived nothing: judged last, in the controller, when every result is known.
+"""What is known only at the end of a whole run: waivers that cover no finding, and built-in checks without a result.
 
-Only a run that nothing restricted can tell; then the check is judged like any other and stands in every report.
+A run that is restricted to some tests or endpoints reports neither.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import Final
 
 import pytest
 
 from audit.checks import check_of, test_run
 from audit.endpoint import RUN
+from audit.engine import built_in_checks
 from audit.evaluation.outcome import outcome_of
 from audit.evaluation.run import AuditRun
 from audit.evaluation.waivers import stale_waivers
 from audit.verdict import Judgement
-from pytest_sslaudit.activation import audit_folder, checks_folder
-from pytest_sslaudit.built_in_checks import NARROWING
-from pytest_sslaudit.outcome import Decision, decide
+from pytest_sslaudit.activation import NARROWING, audit_folder, checks_folder, is_restricted, options_given
+from pytest_sslaudit.outcome import Decision, apply, decide
 from pytest_sslaudit.reports.results_file import as_properties
 from pytest_sslaudit.reports.totals import Tally
-from pytest_sslaudit.run_state import Run
-from pytest_sslaudit.runtest import apply
+from pytest_sslaudit.run_state import STALE_WAIVER, Run
+
+_NAMED: Final = 3  # endpoints in the sentence
 
 
 def judge_stale_waivers(run: Run, config: pytest.Config, tally: Tally) -> None:
     """Judge the check and report it, where there are waivers and nothing restricted the run."""
-    if not run.settings.waivers or _is_restricted(config):
+    if not run.settings.waivers or _selects_tests(config):
         return
     waived = {(result.check, result.endpoint) for result in tally.waived}
     run.judge_stale_waivers(stale_waivers(run.settings.waivers, waived, run.now))
@@ -42,7 +44,7 @@ def judge_stale_waivers(run: Run, config: pytest.Config, tally: Tally) -> None:
     _report(config, decision, time.perf_counter() - started)
 
 
-def _is_restricted(config: pytest.Config) -> bool:
+def _selects_tests(config: pytest.Config) -> bool:
     option = config.option
     narrowed = any(getattr(option, name, None) for name in NARROWING)
     folder = audit_folder()
@@ -67,3 +69,31 @@ def _report(config: pytest.Config, decision: Decision, duration_s: float) -> Non
             apply(decision, location, report)
         config.hook.pytest_runtest_logreport(report=report)
     config.hook.pytest_runtest_logfinish(nodeid=nodeid, location=location)
+
+
+def sentences_about_gaps(config: pytest.Config, run: Run, tally: Tally) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return what fails the run because built-in checks have no result, and what a plugin left out."""
+    if is_restricted(config):
+        return (), ()
+    elsewhere = options_given(config.option, NARROWING)
+    marks = [check for function in built_in_checks() if (check := check_of(function)) and check.id != STALE_WAIVER]
+    gaps = [(check.id, str(endpoint)) for check in marks
+            for endpoint in run.endpoints(check.scopes) if not tally.judged.has(check.id, str(endpoint))]  # fmt: skip
+    left_out = [] if elsewhere else [gap for gap in gaps if gap in tally.left_out]
+    missing = [gap for gap in gaps if elsewhere or gap not in tally.left_out]
+    return (
+        tuple(_missing(missing, elsewhere) for _ in missing[:1]),
+        tuple(f"a plugin left out {_counted(left_out)}" for _ in left_out[:1]),
+    )
+
+
+def _missing(gaps: list[tuple[str, str]], elsewhere: tuple[str, ...]) -> str:
+    cause = f"; addopts or PYTEST_ADDOPTS sets {', '.join(elsewhere)}: say so on the command line" if elsewhere else ""
+    return f"the audit is incomplete: there is no result of {_counted(gaps)}{cause}"
+
+
+def _counted(gaps: list[tuple[str, str]]) -> str:
+    checks, endpoints = (list(dict.fromkeys(column)) for column in zip(*gaps, strict=True))
+    more = f" and {len(endpoints) - _NAMED} more" if len(endpoints) > _NAMED else ""
+    of_which = f"the check {checks[0]}" if len(checks) == 1 else f"{len(checks)} built-in checks, such as {checks[0]},"
+    return f"{of_which} for {', '.join(endpoints[:_NAMED])}{more}"
