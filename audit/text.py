@@ -44,12 +44,15 @@ def sentence(parts: Sequence[str]) -> str:
     return "; ".join(parts)
 
 
-def one_line(text: str) -> str:
-    """Return a text on one line; what came from a server must not write to a terminal but as letters."""
+def one_line(text: str, limit: int | None = None) -> str:
+    """Return a text on one line, shortened to a limit, without any character that moves a cursor or hides another.
+
+    Every text of a server, a CA, a host or a file goes through this before a person sees it.
+    """
     line = " ".join(text.split())
-    if line.isprintable():
-        return line
-    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in line)
+    if not line.isprintable():
+        line = "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in line)
+    return line if limit is None else shortened(line, limit)
 
 
 def matches_glob(glob: str, text: str) -> bool:

@@ -171,7 +171,7 @@ DOUBLED = {
         "Section": "config/sections, services/model",
         "sections_of": "config/sections, host/script",
         # endpoint
-        "PORTS": "endpoint, firewall/ranges, probe/http_client",
+        "PORTS": "endpoint, firewall/ranges",
         # evaluation
         "Facts": "evaluation/facts, host/system",
         "FACTS": "evaluation/facts, x509/certificate",
@@ -211,7 +211,6 @@ DOUBLED = {
         # cli
         "release": "cli/commands, deployment/versions",
         "Moment": "cli/output, deployment/switch",
-        "Access": "cli/rediscovery, issuers/base",
         # deployment
         "State": "deployment/switch, notify/notification",
         # execution
@@ -230,8 +229,8 @@ DOUBLED = {
 """Other names that several modules of a package define, with these modules; this table only shrinks."""
 TOP = ("audit", "remediate", "pytest_sslaudit")
 JUDGES_WITH = frozenset({"badkeys", "cryptography", "idna", "pkilint", "publicsuffixlist"})
-PROBES_WITH = JUDGES_WITH | {"OpenSSL", "certifi", "dns", "requests", "testinfra", "pytest"}
-REPAIRS_WITH = JUDGES_WITH | {"dns", "jinja2", "requests", "testinfra", "urllib3"}
+PROBES_WITH = JUDGES_WITH | {"OpenSSL", "certifi", "dns", "testinfra", "pytest"}
+REPAIRS_WITH = JUDGES_WITH | {"certifi", "dns", "jinja2", "testinfra"}
 PLUGS_IN_WITH = PROBES_WITH | {"certifi", "_pytest", "pluggy", "pytest_html", "xdist", "execnet"}
 
 

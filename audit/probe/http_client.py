@@ -1,6 +1,13 @@
-"""One exchange over HTTP (RFC 9112) with a server nobody vouches for: within a moment, a number of bytes and a wish.
+"""One HTTP/1.1 exchange (RFC 9112) with a server that is not trusted: one request over one connection, bounded.
 
-It knows sockets, TLS and a proxy's two ways; it refuses to know which addresses may be called and what is fetched.
+    with exchange(HttpRequest(url), Route(addresses), limits) as response:
+        content = response.read()
+
+The deadline bounds the whole exchange, and the byte limit the content. No redirect is followed. Which addresses may be
+called, and what is fetched, is the caller's business.
+
+    FetchError    what the server or the network did
+    Stopped       the run was stopped
 """
 
 from __future__ import annotations
@@ -8,189 +15,234 @@ from __future__ import annotations
 import base64
 import http.client
 import io
-import re
-import socket
 import ssl
 import threading
-import time
-from collections.abc import Mapping
-from contextlib import closing, suppress
-from dataclasses import dataclass, replace
-from typing import Any, Final, Literal
-from urllib.parse import SplitResult, quote, unquote, urlsplit
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+from urllib.parse import unquote, urlsplit
 
+from audit.endpoint import to_address
+from audit.probe.deadline import Deadline, Stopped
+from audit.probe.dns.resolver import resolve
+from audit.probe.http_request import FetchError, HttpRequest, ParsedUrl, bracketed, parse_url
+from audit.probe.target import Limits
+from audit.probe.tcp import ProbeError, TcpConnection
+from audit.probe.tls_stream import ByteStream, TlsStream
 from audit.redaction import Secrets, url_password
 
-FetchFault = Literal[
-    "url",  # not one that is fetched
-    "address",  # only addresses that a certificate must not make us call
-    "resolve",
-    "connect",
-    "tls",
-    "timeout",
-    "status",
-    "redirects",
-    "too-much",
-    "broken",  # no whole answer in HTTP
-    "stopped",
-]
-PORTS: Final[Mapping[str, int]] = {"http": 80, "https": 443}
+REDIRECTS: Final = (301, 302, 303, 307, 308)
 
-_SLICE_S: Final = 0.25  # how often a waiting thread looks up to see whether it should stop
 _CONNECT_S: Final = 10.0  # for each address; two SYNs may be lost (RFC 6298: sent again after 1 s and 3 s)
-_HOST: Final = re.compile(r"[A-Za-z0-9._-]+|[0-9A-Fa-f:.]+")
 _HEADERS: Final = 65_536  # bytes beside the content
 _PART: Final = 65_536
-
-
-class FetchError(Exception):
-    """Why nothing was fetched: a stable word and a clause."""
-
-    def __init__(self, kind: FetchFault, detail: str) -> None:
-        """Keep both; what a server said cannot move a terminal's cursor."""
-        super().__init__("".join(each if each.isprintable() else " " for each in detail)[:300])
-        self.kind: FetchFault = kind
+_BEGINNING: Final = 60  # bytes of a response that an error quotes
 
 
 @dataclass(frozen=True, slots=True)
-class ParsedUrl:
-    """A URL taken apart: what is connected to and what is asked there."""
+class Route:
+    """How a server is reached: the addresses that are tried in turn, directly or through a proxy, and whom TLS trusts.
 
-    scheme: str
-    host: str  # a name in ASCII, or an address without brackets
-    port: int
-    target: str  # path and query
+    The request is sent over a connection only if `accepts` returns true for the address at its other end.
+    """
 
-    @property
-    def authority(self) -> str:
-        """The host, with its port where that is not the scheme's."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return host if self.port == PORTS[self.scheme] else f"{host}:{self.port}"
-
-
-@dataclass(frozen=True, slots=True)
-class HttpRequest:
-    """What is asked of a URL; with a body it is posted."""
-
-    url: str
-    body: bytes = b""
-    content_type: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class HttpResponse:
-    """What came back; of a redirect only where to."""
-
-    status: int
-    location: str = ""
-    content: bytes = b""
-    server: str = ""  # as it names itself
+    addresses: tuple[str, ...]  # of the proxy, if there is one
+    port: int | None = None  # None: the port of the URL, or of the proxy
+    proxy: str = field(default="", repr=False)  # URL; may hold a password
+    trust: Callable[[], ssl.SSLContext] = ssl.create_default_context
+    accepts: Callable[[str], bool] = lambda _: True
+    secrets: tuple[str, ...] = field(default=(), repr=False)  # hidden in errors and headers
 
 
 @dataclass(frozen=True, slots=True)
 class RequestLimits:
-    """How long (monotonic seconds), how much, and whether at all.
+    """The deadline of the whole exchange, how many bytes of content are read, and the event that stops it."""
 
-    Who only peeks is told of every answer how it begins, whatever its status and however it ends.
-    """
-
-    ends: float
+    deadline: Deadline
     max_bytes: int
-    stop: threading.Event
-    only_peeks: bool = False
-
-    def left_s(self) -> float:
-        """Return how many seconds are left; raises Refused where none are."""
-        left = self.ends - time.monotonic()
-        if self.stop.is_set():
-            raise FetchError("stopped", "the run was stopped")
-        if left <= 0:
-            raise FetchError("timeout", "no whole answer in time")
-        return left
+    stop: threading.Event = field(default_factory=threading.Event)
 
 
-def parse_url(url: str, *, with_user: bool = False) -> ParsedUrl:
-    """Return what a URL means; raises Refused for one that is not of HTTP, and where it names a user."""
-    try:
-        parts = urlsplit(url)
-        port = parts.port
-        host = (parts.hostname or "").encode("idna").decode("ascii")
-    except ValueError as error:  # UnicodeError is one
-        raise FetchError("url", _hidden(f"{url!a} is not a valid URL: {error}", url)) from error
-    if parts.scheme not in PORTS or not _HOST.fullmatch(host) or (parts.username is not None and not with_user):
-        raise FetchError("url", _hidden(f"{url!a} is not a URL of http or https", url))
-    return ParsedUrl(parts.scheme, host, port or PORTS[parts.scheme], _target(parts))
+class HttpResponse:
+    """A response of which the head has come, while the exchange is open."""
+
+    def __init__(self, stream: ByteStream, max_bytes: int, secrets: Secrets) -> None:
+        """Read the head."""
+        self._reader = _Reader(stream)
+        self._max_bytes = max_bytes
+        self._secrets = secrets
+        self._response = http.client.HTTPResponse(self._reader)  # type: ignore[arg-type]  # makefile is all it calls
+        with self._faults():
+            self._response.begin()
+        self.status = self._response.status
+        self.headers = tuple((name, secrets.hide(value)) for name, value in self._response.headers.items())
+
+    def header(self, name: str) -> str:
+        """Return the first header field of a name; empty if there is none."""
+        return next((value for known, value in self.headers if known.lower() == name.lower()), "")
+
+    def read(self) -> bytes:
+        """Return the whole content; raises FetchError if it is cut short, or longer than the limit."""
+        with self._faults():
+            if (self._response.length or 0) > self._max_bytes:
+                announced = f"{self._response.length} bytes are announced"
+                raise FetchError("too-much", f"{announced}, at most {self._max_bytes} are read")
+            content = bytearray()
+            while part := self._response.read(_PART):
+                content += part
+                if len(content) > self._max_bytes:
+                    raise FetchError("too-much", f"more than {self._max_bytes} bytes came")
+            if self._response.length:
+                raise FetchError("broken", f"the answer is cut short by {self._response.length} bytes")
+            return bytes(content)
+
+    def beginning(self) -> bytes:
+        """Return the content up to the limit, or none if it does not come."""
+        try:
+            with self._faults():
+                return self._response.read(self._max_bytes)
+        except FetchError:
+            return b""
+
+    @contextmanager
+    def _faults(self) -> Iterator[None]:
+        try:
+            yield
+        except FetchError as error:
+            error.beginning = self._reader.beginning
+            raise
+        except (http.client.HTTPException, ValueError) as error:
+            detail = f"no whole answer in HTTP: {error or type(error).__name__}"
+            fault = FetchError("broken", self._secrets.hide(detail))
+            fault.beginning = self._reader.beginning
+            raise fault from error
 
 
-def _target(parts: SplitResult) -> str:
-    safe = "/%:@!$&'()*+,;=~?"
-    return (quote(parts.path, safe) or "/") + (f"?{quote(parts.query, safe)}" if parts.query else "")
+def resolve_host(host: str, dns: Limits, limits: RequestLimits) -> tuple[str, ...]:
+    """Return the addresses of a host, which may be an address itself; raises FetchError, Stopped."""
+    if address := to_address(host):
+        return (address,)
+    within_s = dns.timeout_s * min(1.0, limits.deadline.left_s / dns.resolve_s)
+    view = resolve(host, replace(dns, timeout_s=within_s), limits.stop)
+    if not view.addresses:
+        raise FetchError("resolve", view.detail or f"{host} has no address")
+    return view.addresses
 
 
-def connect(address: str, port: int, bounds: RequestLimits) -> socket.socket:
-    """Return a connection to an address; raises Refused."""
-    try:
-        return socket.create_connection((address, port), min(bounds.left_s(), _CONNECT_S))
-    except TimeoutError as error:
-        raise FetchError("timeout", f"{address} does not answer") from error
-    except OSError as error:
-        raise FetchError("connect", f"{address}: {error.strerror or error}") from error
+@contextmanager
+def exchange(request: HttpRequest, route: Route, limits: RequestLimits) -> Iterator[HttpResponse]:
+    """Send a request over a connection of its own, and give the response once its head has come.
+
+    Raises FetchError, Stopped.
+    """
+    url, secrets = parse_url(request.url), Secrets((*route.secrets, *url_password(route.proxy)))
+    proxy = parse_url(route.proxy, with_user=True) if route.proxy else None
+    with ExitStack() as stack:
+        stream: ByteStream = _connected(stack, route, limits, (proxy or url).port)
+        if proxy and proxy.scheme == "https":
+            stream = TlsStream(stream, route.trust(), proxy.host)
+        if proxy and url.scheme == "https":
+            _open_tunnel(stream, url, _credentials(route.proxy), secrets)
+        if url.scheme == "https":
+            stream = TlsStream(stream, route.trust(), url.host)
+        is_forwarded = proxy is not None and url.scheme == "http"
+        stream.send(_message(url, request, _credentials(route.proxy) if is_forwarded else None))
+        yield HttpResponse(stream, limits.max_bytes, secrets)
 
 
-def tunnel(connection: socket.socket, place: ParsedUrl, proxy: str, bounds: RequestLimits) -> None:
-    """Let a proxy connect us to a place; raises Refused."""
-    host = f"[{place.host}]" if ":" in place.host else place.host
-    there = f"{host}:{place.port}"
-    _send(connection, f"CONNECT {there} HTTP/1.1\r\nHost: {there}\r\n{_credentials(proxy)}\r\n".encode(), bounds)
-    said = _Stream(connection, bounds).line()
-    words = said.split()
-    if len(words) < 2 or words[1] != b"200":
-        raise FetchError("connect", _hidden(f"the proxy says {said!a}", proxy))
+class _Connection:
+    """A TCP connection whose faults are those of an exchange."""
+
+    def __init__(self, tcp: TcpConnection) -> None:
+        self._tcp = tcp
+
+    def send(self, octets: bytes) -> None:
+        """Send all bytes."""
+        try:
+            self._tcp.send(octets)
+        except ProbeError as error:
+            raise _fault_of(error) from error
+
+    def receive(self) -> bytes:
+        """Return the next bytes, or none if the server has closed the connection."""
+        try:
+            return self._tcp.receive()
+        except ProbeError as error:
+            raise _fault_of(error) from error
+        finally:
+            self._tcp.heard.clear()  # a download would lie in memory twice
 
 
-def wrap(connection: socket.socket, host: str, bounds: RequestLimits) -> socket.socket:
-    """Return the connection under TLS, the server's name and path verified but for who only peeks; raises Refused."""
-    connection.settimeout(min(bounds.left_s(), _CONNECT_S))
-    context = ssl.create_default_context()
-    if bounds.only_peeks:  # a CA that is sent to https looks there whatever certificate is shown
-        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    try:
-        return context.wrap_socket(connection, server_hostname=host)
-    except TimeoutError as error:
-        raise FetchError("timeout", f"{host} does not end its handshake") from error
-    except (OSError, ValueError) as error:
-        raise FetchError("tls", f"{host}: {getattr(error, 'verify_message', '') or error}") from error
+def _fault_of(error: ProbeError) -> FetchError:
+    if error.kind == "timeout":
+        return FetchError("timeout", "no whole answer in time")
+    return FetchError("too-much" if error.kind == "too-much" else "broken", error.detail)
 
 
-def send_request(
-    connection: socket.socket, place: ParsedUrl, question: HttpRequest, bounds: RequestLimits, *, proxy: str = ""
-) -> HttpResponse:
-    """Return the answer to a question; raises Refused. With a proxy it is the proxy that is asked."""
-    target = f"{place.scheme}://{place.authority}{place.target}" if proxy else place.target
-    lines = [
-        f"{'POST' if question.body else 'GET'} {target} HTTP/1.1",
-        f"Host: {place.authority}",
-        "User-Agent: sslaudit",
-        "Accept: */*",
-        "Accept-Encoding: identity",
-        "Connection: close",
-    ]
-    if question.body:
-        lines += [f"Content-Type: {question.content_type}", f"Content-Length: {len(question.body)}"]
-    head = "\r\n".join(lines) + "\r\n" + (_credentials(proxy) if proxy else "") + "\r\n"
-    _send(connection, head.encode("ascii", "replace") + question.body, bounds)
-    try:
-        answer = _read(_Stream(connection, bounds), bounds)
-    except (http.client.HTTPException, ValueError) as error:
-        raise FetchError(
-            "broken", _hidden(f"no whole answer in HTTP: {error or type(error).__name__}", proxy)
-        ) from error
-    return replace(answer, location=_hidden(answer.location, proxy), server=_hidden(answer.server, proxy))
+def _connected(stack: ExitStack, route: Route, limits: RequestLimits, port: int) -> _Connection:
+    """Return a connection to the first address that takes one; raises FetchError with the fault of the last."""
+    if limits.stop.is_set():
+        raise Stopped
+    if limits.deadline.has_passed:
+        raise FetchError("timeout", "no whole answer in time")
+    fault = FetchError("resolve", "there is no address to connect to")
+    max_bytes = 2 * limits.max_bytes + 2 * _HEADERS  # chunks and TLS records add to the content
+    for address in route.addresses:
+        tcp = stack.enter_context(TcpConnection(deadline=limits.deadline, stop=limits.stop, max_bytes=max_bytes))
+        try:
+            tcp.connect(address, route.port or port, _CONNECT_S)
+        except (ProbeError, OSError) as error:
+            fault = _connect_fault(error, address)
+        else:
+            if route.accepts(tcp.peer_address):
+                tcp.begin("handshake", limits.deadline.left_s, "a whole answer")
+                return _Connection(tcp)
+            fault = FetchError("address", f"the connection leads to {tcp.peer_address}", address)
+    raise fault
 
 
-def _hidden(text: str, url: str) -> str:
-    """Return a text without the password in a URL: a proxy may repeat what it was sent. Hide before the text is cut."""
-    return Secrets(url_password(url)).hide(text)
+def _connect_fault(error: ProbeError | OSError, address: str) -> FetchError:
+    if isinstance(error, OSError):  # out of file descriptors and the like
+        return FetchError("connect", error.strerror or str(error), address)
+    if error.kind in ("timeout", "no-family"):
+        return FetchError("timeout" if error.kind == "timeout" else "no-family", error.detail, address)
+    return FetchError("connect", error.detail, address)
+
+
+def _open_tunnel(stream: ByteStream, url: ParsedUrl, credentials: str, secrets: Secrets) -> None:
+    """Make a proxy connect to a server; raises FetchError."""
+    server = f"{bracketed(url.host)}:{url.port}"
+    stream.send(f"CONNECT {server} HTTP/1.1\r\nHost: {server}\r\n{credentials}\r\n".encode())
+    head = b""
+    while b"\r\n\r\n" not in head:
+        octets = stream.receive()
+        head += octets
+        if not octets or len(head) > _HEADERS:
+            raise FetchError("broken", secrets.hide(f"the proxy does not answer in HTTP, it begins {head[:40]!a}"))
+    status, rest = head.splitlines()[0], head.partition(b"\r\n\r\n")[2]
+    if status.split()[1:2] != [b"200"]:
+        raise FetchError("connect", secrets.hide(f"the proxy answers {status!a}"))
+    if rest:
+        raise FetchError("broken", "bytes that no TLS server sends follow the proxy's answer")
+
+
+def _message(url: ParsedUrl, request: HttpRequest, credentials: str | None) -> bytes:
+    """Return the request as it is sent; in its absolute form if there are credentials for a proxy, or none needed."""
+    target = url.target if credentials is None else f"{url.scheme}://{url.authority}{url.target}"
+    fields = {
+        "Host": url.authority,
+        "User-Agent": "sslaudit",
+        "Accept": "*/*",
+        "Accept-Encoding": "identity",
+        "Connection": "close",
+    }
+    if request.body:
+        fields |= {"Content-Type": request.content_type, "Content-Length": str(len(request.body))}
+    lines = [f"{name}: {value}\r\n" for name, value in (fields | dict(request.headers)).items()]
+    method = request.method or ("POST" if request.body else "GET")
+    head = f"{method} {target} HTTP/1.1\r\n{''.join(lines)}{credentials or ''}\r\n"
+    return head.encode("ascii", "replace") + request.body
 
 
 def _credentials(proxy: str) -> str:
@@ -201,49 +253,13 @@ def _credentials(proxy: str) -> str:
     return f"Proxy-Authorization: Basic {base64.b64encode(words.encode()).decode('ascii')}\r\n"
 
 
-def _send(connection: socket.socket, octets: bytes, bounds: RequestLimits) -> None:
-    connection.settimeout(bounds.left_s())
-    try:
-        connection.sendall(octets)
-    except TimeoutError as error:
-        raise FetchError("timeout", "the question was not taken in time") from error
-    except OSError as error:
-        raise FetchError("broken", f"the connection was lost: {error.strerror or error}") from error
+class _Reader(io.RawIOBase):
+    """What http.client reads of a stream."""
 
-
-def _read(stream: _Stream, bounds: RequestLimits) -> HttpResponse:
-    with closing(http.client.HTTPResponse(stream)) as response:  # type: ignore[arg-type]  # makefile is all it asks for
-        response.begin()
-        location, server = response.headers.get("Location", ""), response.headers.get("Server", "")
-        if bounds.only_peeks:
-            return HttpResponse(response.status, location, _beginning(response, bounds.max_bytes), server)
-        if response.status != http.client.OK:
-            return HttpResponse(response.status, location, server=server)
-        if response.headers.get("Content-Encoding", "identity") != "identity":
-            raise FetchError("broken", "the answer is encoded in a way that was not asked for")
-        if (response.length or 0) > bounds.max_bytes:
-            raise FetchError("too-much", f"{response.length} bytes are announced, at most {bounds.max_bytes} are read")
-        content = bytearray()
-        while part := response.read(_PART):
-            content += part
-        if response.length:
-            raise FetchError("broken", f"the answer is cut short by {response.length} bytes")
-        return HttpResponse(response.status, location, bytes(content), server)
-
-
-def _beginning(response: http.client.HTTPResponse, most: int) -> bytes:
-    """Return how the content begins, or as much of it as came."""
-    with suppress(http.client.HTTPException, FetchError, ValueError):
-        return response.read(most)
-    return b""
-
-
-class _Stream(io.RawIOBase):
-    """What http.client reads of a connection: to a moment and a number of bytes, and no further."""
-
-    def __init__(self, connection: socket.socket, bounds: RequestLimits) -> None:
-        self._connection, self._bounds = connection, bounds
-        self._left = bounds.max_bytes + _HEADERS
+    def __init__(self, stream: ByteStream) -> None:
+        self._stream = stream
+        self._rest = b""
+        self.beginning = b""
 
     def makefile(self, _mode: str) -> io.BufferedReader:
         """Return itself as a file."""
@@ -254,30 +270,10 @@ class _Stream(io.RawIOBase):
         return True
 
     def readinto(self, buffer: Any) -> int:  # noqa: ANN401 - what can be written to has no name before Python 3.12
-        """Read what there is; raises Refused where time or bytes have run out."""
-        while True:
-            self._connection.settimeout(min(self._bounds.left_s(), _SLICE_S))
-            with suppress(TimeoutError):
-                count = self._received(buffer)
-                self._left -= count
-                if self._left < 0:
-                    raise FetchError("too-much", f"more than {self._bounds.max_bytes} bytes came")
-                return count
-
-    def line(self) -> bytes:
-        """Return the first line of a head, which is read to its end; raises Refused."""
-        head = bytearray()
-        while not head.endswith(b"\r\n\r\n"):
-            octet = bytearray(1)  # byte by byte: what follows is TLS's
-            if not self.readinto(octet) or len(head) > _HEADERS:
-                raise FetchError("broken", f"no answer in HTTP, it begins {bytes(head[:40])!a}")
-            head += octet
-        return bytes(head).splitlines()[0]
-
-    def _received(self, buffer: Any) -> int:  # noqa: ANN401 - as above
-        try:
-            return self._connection.recv_into(buffer)
-        except TimeoutError:
-            raise
-        except OSError as error:
-            raise FetchError("broken", f"the connection was lost: {error.strerror or error}") from error
+        """Read the next bytes; raises FetchError, Stopped."""
+        if not self._rest:
+            self._rest = self._stream.receive()
+            self.beginning += self._rest[: _BEGINNING - len(self.beginning)]
+        count = min(len(self._rest), len(buffer))
+        buffer[:count], self._rest = self._rest[:count], self._rest[count:]
+        return count

@@ -6,7 +6,6 @@ trusted is judged in `audit.analysis.revocation`; `audit.probe.fetch` decides wh
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -27,8 +26,9 @@ from audit.analysis.revocation import (
 from audit.analysis.served_chains import served_chains
 from audit.observation import Observation, RevocationAnswer, RevocationSource
 from audit.policy import Policy
+from audit.probe.deadline import Deadline
 from audit.probe.fetch import Fetched, Fetcher
-from audit.probe.http_client import HttpRequest
+from audit.probe.http_request import HttpRequest
 from audit.x509.der import encode_oid
 from audit.x509.path.served_chain import read_chain
 from audit.x509.path.trust_store import Anchors
@@ -101,9 +101,9 @@ class Inquiry:
 
     def ask(self, observation: Observation) -> Observation:
         """Return the observation with what was answered within the deadline of one endpoint."""
-        ends = time.monotonic() + self._given.deadline_s
+        deadline = Deadline.after(self._given.deadline_s)
         answers = (one for is_leaf, rules, subject in self._asked(observation)
-                   for one in self._about(subject, (rules, ends), observation if is_leaf else None))  # fmt: skip
+                   for one in self._about(subject, (rules, deadline), observation if is_leaf else None))  # fmt: skip
         return replace(observation, revocation=tuple(answers))
 
     def _asked(self, observation: Observation) -> Iterator[tuple[bool, Rules, Subject]]:
@@ -119,10 +119,10 @@ class Inquiry:
         yield from found.values()
 
     def _about(
-        self, subject: Subject, bounds: tuple[Rules, float], stapling: Observation | None
+        self, subject: Subject, bounds: tuple[Rules, Deadline], stapling: Observation | None
     ) -> Iterator[RevocationAnswer]:
         """Yield the answers about a certificate, until one of them can be trusted."""
-        (rules, ends), now = bounds, self._given.clock()
+        (rules, deadline), now = bounds, self._given.clock()
         came = (
             (one.ocsp_der for one in stapling.every_handshake if one.chain_der[:1] == (subject.member.der,))
             if stapling
@@ -132,14 +132,14 @@ class Inquiry:
             return
         so_far: tuple[RevocationAnswer, ...] = ()
         for source, url in places(subject.member, rules):
-            answer = self._answer(subject, (source, url), rules, ends)
+            answer = self._answer(subject, (source, url), rules, deadline)
             so_far = (*so_far, answer)
             yield answer
             if _settles(so_far, subject, rules, now):
                 return
 
     def _answer(
-        self, subject: Subject, place: tuple[RevocationSource, str], rules: Rules, ends: float
+        self, subject: Subject, place: tuple[RevocationSource, str], rules: Rules, deadline: Deadline
     ) -> RevocationAnswer:
         source, url = place
         asked = b"" if source == "crl" else ocsp_question(subject.member, subject.issuer)
@@ -155,7 +155,7 @@ class Inquiry:
             return _settles((told(reply),), subject, rules, self._given.clock())
 
         kept = self._known.get(question) or self._kept(question, is_good)
-        return told(kept or self._fetched((question, ends), subject, is_good))
+        return told(kept or self._fetched((question, deadline), subject, is_good))
 
     def _kept(self, question: HttpRequest, is_good: Callable[[Reply], bool]) -> Reply | None:
         """Return what a former run was answered, where that still holds."""
@@ -163,13 +163,13 @@ class Inquiry:
         return self._known.setdefault(question, reply) if reply and is_good(reply) else None
 
     def _fetched(
-        self, asked: tuple[HttpRequest, float], subject: Subject, is_good: Callable[[Reply], bool]
+        self, asked: tuple[HttpRequest, Deadline], subject: Subject, is_good: Callable[[Reply], bool]
     ) -> Reply:  # fmt: skip
-        question, ends = asked
-        if time.monotonic() >= ends:
+        question, deadline = asked
+        if deadline.has_passed:
             limit = f"{self._given.deadline_s:g} s for the revocation of one endpoint"
             return Reply(self._given.clock(), failure=f"not asked: the {limit} were over")
-        found = self._fetcher.ask(question, ends)
+        found = self._fetcher.ask(question, deadline)
         if not isinstance(found, Fetched):  # the fetcher keeps it, if another try is of no use
             return Reply(self._given.clock(), failure=found.detail)
         reply = self._known.setdefault(question, Reply(self._given.clock(), found.content))

@@ -72,6 +72,11 @@ class TcpConnection:
         if self._socket is not None:
             self._socket.close()
 
+    @property
+    def peer_address(self) -> str:
+        """The address at the other end."""
+        return str(self._open.getpeername()[0])
+
     def begin(self, stage: Stage, seconds: float, awaiting: str) -> None:
         """Enter a stage that may take so many seconds."""
         self.stage = stage

@@ -1,20 +1,16 @@
-"""Knocks where a CA would come in: one request over port 80 for a file that is not there, at every address of a host.
+"""Sends the request a CA would send for HTTP validation: a missing file on port 80, at every address of the host.
 
-It follows a redirect as a CA may, at the same address and under the same name alone; it judges nothing, and what went
-wrong is a value.
+It follows a redirect as a CA may, at the same address and under the same name alone. What went wrong is a value.
 """
 
 from __future__ import annotations
 
-import errno
 import http.client
 import secrets
-import socket
+import ssl
 import threading
-import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, closing
 from dataclasses import replace
 from typing import Final
 from urllib.parse import urljoin
@@ -22,31 +18,22 @@ from urllib.parse import urljoin
 from audit.analysis.addresses import is_link_local
 from audit.observation import Accident, DnsView, Door, Observation
 from audit.observation.website import VALIDATION
-from audit.probe.deadline import Stopped
+from audit.probe.deadline import Deadline, Stopped
 from audit.probe.dns.resolver import resolve
-from audit.probe.http_client import (
-    FetchError,
-    HttpRequest,
-    HttpResponse,
-    ParsedUrl,
-    RequestLimits,
-    connect,
-    parse_url,
-    send_request,
-    wrap,
-)
+from audit.probe.http_client import RequestLimits, Route, exchange
+from audit.probe.http_request import FetchError, HttpRequest, parse_url
 from audit.probe.target import Limits
-from audit.probe.tcp import has_route
+from audit.text import one_line
 from audit.x509.identifiers import host_name_faults
 
 MAX_HOPS: Final = 10  # as many redirects as Let's Encrypt follows
 NEVER_ASKED: Final = "it is a link-local address, to which no CA has a way; it is not asked"
-_ADDRESSES: Final = 16  # of one name that are knocked at
-_PEEK: Final = 200  # bytes of an answer that are looked at
+_ADDRESSES: Final = 16  # of one name that are asked
+_PEEK: Final = 200  # bytes of a response that are read
 _SHOWN: Final = 80  # characters of it that are kept
+_MOST_LOCATION: Final = 500
 _REDIRECTS: Final = range(http.client.MULTIPLE_CHOICES, http.client.BAD_REQUEST)
 _PORTS: Final = (80, 443)
-_NO_WAY: Final = (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
 
 
 def probe_validation_paths(
@@ -84,54 +71,50 @@ def _look(seen: Observation, limits: Limits, stop: threading.Event) -> Observati
 
 
 def probe_validation_path(url: str, address: str, limits: Limits, stop: threading.Event) -> Iterator[Door]:
-    """Yield what answers at an address, and where it redirects what answers there; the last is where that ends."""
-    bounds = RequestLimits(time.monotonic() + limits.timeout_s, _PEEK, stop, only_peeks=True)
+    """Yield what answers at an address, and if it redirects, what answers there, up to the end; raises Stopped."""
     if is_link_local(address):
         yield Door(url, address, detail=NEVER_ASKED)
         return
+    bounds = RequestLimits(Deadline.after(limits.timeout_s), _PEEK, stop)
     asked = set[str]()
     while url and url not in asked and len(asked) <= MAX_HOPS:
         asked.add(url)
-        try:
-            place = parse_url(url)
-            answer = _asked(place, address, url, bounds)
-        except FetchError as error:
-            if error.kind == "stopped":
-                raise Stopped from error
-            yield Door(url, address, detail=str(error), can_tell=not _is_ours(error, address))
-            return
-        location = _printable(answer.location)
-        beginning = _printable(answer.content.decode("utf-8", "replace"))[:_SHOWN]
-        yield Door(url, address, answer.status, location, _printable(answer.server)[:_SHOWN], beginning)
-        url = _led(url, place, answer)
+        door, url = _probe(url, address, bounds)
+        yield door
 
 
-def _asked(place: ParsedUrl, address: str, url: str, bounds: RequestLimits) -> HttpResponse:
-    with ExitStack() as stack:
-        connection = stack.enter_context(closing(connect(address, place.port, bounds)))
-        if place.scheme == "https":
-            connection = stack.enter_context(closing(wrap(connection, place.host, bounds)))
-        return send_request(connection, place, HttpRequest(url), bounds)
-
-
-def _led(url: str, place: ParsedUrl, answer: HttpResponse) -> str:
-    """Return where an answer leads to under the same name; nothing where it leads to none, or elsewhere."""
-    if answer.status not in _REDIRECTS or not answer.location:
-        return ""
+def _probe(url: str, address: str, limits: RequestLimits) -> tuple[Door, str]:
+    """Return what answers at an address, and to which URL it redirects that is asked next; empty if to none."""
     try:
-        led = urljoin(url, answer.location)
-        there = parse_url(led)
+        with exchange(HttpRequest(url), Route((address,), trust=_trust_anyone), limits) as response:
+            location, server = response.header("Location"), response.header("Server")
+            beginning = response.beginning().decode("utf-8", "replace")
+    except FetchError as error:
+        return Door(url, address, detail=str(error), can_tell=error.kind != "no-family"), ""
+    door = Door(
+        url,
+        address,
+        response.status,
+        one_line(location, _MOST_LOCATION),
+        one_line(server, _SHOWN),
+        one_line(beginning)[:_SHOWN],
+    )
+    return door, _next_url(url, location) if response.status in _REDIRECTS else ""
+
+
+def _trust_anyone() -> ssl.SSLContext:
+    """Return a context without verification: a CA that is redirected to https follows whatever certificate is shown."""
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return context
+
+
+def _next_url(url: str, location: str) -> str:
+    """Return the URL of a redirect under the same name; empty if there is no location, or it leads elsewhere."""
+    try:
+        next_url = urljoin(url, location)
+        there, here = parse_url(next_url), parse_url(url)
     except (FetchError, ValueError):
         return ""
-    return led if there.host.lower() == place.host.lower() and there.port in _PORTS else ""
-
-
-def _is_ours(error: FetchError, address: str) -> bool:
-    """Tell whether it failed for this machine's want of a way to addresses of that kind."""
-    cause = error.__cause__
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    return isinstance(cause, OSError) and cause.errno in _NO_WAY and not has_route(family)
-
-
-def _printable(text: str) -> str:
-    return "".join(each if each.isprintable() else " " for each in text)[:500]
+    stays = there.host.lower() == here.host.lower() and there.port in _PORTS
+    return next_url if location and stays else ""

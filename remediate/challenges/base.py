@@ -5,8 +5,9 @@ It knows no way in particular, and no issuer.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Final, Literal, Protocol
 
 from remediate.hosts.command import Command
@@ -79,15 +80,15 @@ class ProbeResult:
 
 @dataclass(frozen=True, slots=True)
 class ProbeSettings:
-    """How the self-test looks: at which port, for how long, and which addresses are known to be the host's own.
+    """How the self-test probes: at which port, for how long, and which addresses are known to be the host's own.
 
-    `stop` tells between two requests whether to go on.
+    Once `stop` is set the probe ends.
     """
 
     port: int = 80  # the CA's port (Baseline Requirements 3.2.2.4.18)
     deadline_s: float = 10.0  # for one request from first to last byte
     own_addresses: frozenset[str] = frozenset()
-    stop: Callable[[], bool] = lambda: False
+    stop: threading.Event = field(default_factory=threading.Event)
 
 
 class Solver(Protocol):

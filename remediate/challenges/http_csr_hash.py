@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from audit.probe.deadline import Stopped
 from remediate.challenges.base import Challenge, ProbeResult, ProbeSettings
 from remediate.challenges.http_probe import Wanted, fetch
 from remediate.hosts import script
@@ -44,9 +46,13 @@ class HttpCsrHash:
     def self_test(
         self, challenge: Challenge, addresses: Sequence[str], vantage: ProbeSettings
     ) -> tuple[ProbeResult, ...]:
-        """Fetch the file from every address over HTTP, as the CA will."""
+        """Request the file from every address, as the CA will; after a stop, return the results so far."""
         wanted = Wanted(challenge.name, path_of(challenge), body_of(challenge))
-        return tuple(fetch(wanted, address, vantage) for address in addresses if not vantage.stop())
+        results: list[ProbeResult] = []
+        with suppress(Stopped):
+            for address in addresses:
+                results.append(fetch(wanted, address, vantage))  # noqa: PERF401 - those before a stop are kept
+        return tuple(results)
 
 
 def path_of(challenge: Challenge) -> str:

@@ -7,12 +7,12 @@ from typing import Final
 
 from audit.config import Section
 from remediate.issuers.base import (
-    Access,
     BadIssuer,
     Dcv,
     FaultKind,
     Issuer,
     IssuerConfig,
+    IssuerEndpoint,
     IssuerFault,
     Order,
     OrderRequest,
@@ -41,12 +41,12 @@ def read_issuer(section: Section) -> IssuerConfig:
 
 __all__ = [
     "ISSUERS",
-    "Access",
     "BadIssuer",
     "Dcv",
     "FaultKind",
     "Issuer",
     "IssuerConfig",
+    "IssuerEndpoint",
     "IssuerFault",
     "Order",
     "OrderRequest",

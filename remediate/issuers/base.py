@@ -152,7 +152,7 @@ class BadIssuer(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Access:
+class IssuerEndpoint:
     """How an issuer is reached. The token is asked for whenever it is needed, and kept nowhere.
 
     `ca_file` is a PEM file of the anchors to trust instead of Mozilla's, `proxy` the URL of an HTTP proxy; nothing of

@@ -1,19 +1,15 @@
-"""One exchange over HTTP (RFC 9110) with an issuer, within a deadline and a limit of bytes.
+"""JSON requests to an issuer with a token, and what its responses say about time.
 
-Nothing is logged. What an issuer repeats of the token, or of the proxy's password, is hidden once the response is
-parsed: before that, any escape of JSON would let it through.
+Nothing is logged. If an issuer repeats the token, or a proxy its password, it is hidden once the response is parsed:
+before that, any escape of JSON would let it through.
 """
 
 from __future__ import annotations
 
-import http.client
-import io
 import json
 import re
-import socket
-import time
+import ssl
 from collections.abc import Mapping
-from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -21,26 +17,36 @@ from functools import partial
 from typing import Any, Final, Literal, NoReturn
 from urllib.parse import SplitResult, urlsplit
 
-import requests
-import urllib3.exceptions
-from requests.adapters import HTTPAdapter
+import certifi
 
 from audit.endpoint import to_address
+from audit.probe.deadline import Deadline
+from audit.probe.http_client import HttpResponse, RequestLimits, Route, exchange, resolve_host
+from audit.probe.http_request import FetchError, HttpRequest, parse_url
+from audit.probe.target import Limits
 from audit.redaction import Secrets, url_password
-from remediate.issuers.base import Access, BadIssuer, IssuerFault
+from remediate.issuers.base import BadIssuer, IssuerEndpoint, IssuerFault
 
 Method = Literal["GET", "POST", "DELETE"]
 
-MAX_ANSWER_BYTES: Final = 1_048_576  # a leaf with a hundred names and its chain has less than 20,000
+MAX_RESPONSE_BYTES: Final = 1_048_576  # a leaf with a hundred names and its chain has less than 20,000
 MAX_RETRY_AFTER_S: Final = 86_400  # a nightly run asks again anyway
-_PART: Final = 65_536
-_CONNECT_S: Final = 10.0  # for each address of the name
 _TOKEN: Final = re.compile(r"[\x21-\x7e]+")
 _HIDDEN: Final = "[token]"
 
 
 @dataclass(frozen=True, slots=True)
-class HttpResponse:
+class JsonRequest:
+    """A path below the base URL, the JSON to send if any, and the key that makes a repetition harmless."""
+
+    method: Method
+    path: str
+    body: bytes = b""
+    idempotency_key: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class JsonResponse:
     """A whole response, its header names in lower case. Neither headers nor JSON nor text holds a secret of ours."""
 
     status: int
@@ -58,13 +64,13 @@ class HttpResponse:
 
     @property
     def date(self) -> datetime | None:
-        """The time by the other side's clock, where it tells."""
+        """The time by the issuer's clock, if the response has one."""
         return http_date(self.headers.get("date", ""))
 
     def retry_after_s(self) -> int | None:
-        """Return in how many seconds to ask again (RFC 9110 10.2.3); None where that is not said, or not readably.
+        """Return in how many seconds to ask again (RFC 9110 10.2.3); None if that is absent or malformed.
 
-        A date counts from the other side's own clock: whose clock is wrong does not matter then.
+        A date counts from the issuer's own clock: then it does not matter whose clock is wrong.
         """
         text = self.headers.get("retry-after", "").strip()
         if re.fullmatch(r"[0-9]{1,12}", text):
@@ -73,6 +79,66 @@ class HttpResponse:
         if until is None or self.date is None:
             return None
         return min(max(round((until - self.date) / timedelta(seconds=1)), 0), MAX_RETRY_AFTER_S)
+
+
+def send(endpoint: IssuerEndpoint, request: JsonRequest) -> JsonResponse | IssuerFault:
+    """Send a request once and return the whole response, or why there is none.
+
+    The outcome of a fault of the kind `unreachable` or `broken` is unknown: the issuer may have received the request.
+    No redirect is followed: the token is for this issuer alone.
+    """
+    token = endpoint.token()
+    if not _TOKEN.fullmatch(token):
+        return IssuerFault("authentication", "the token is empty, or holds what no header field can carry")
+    limits = RequestLimits(Deadline.after(endpoint.deadline_s), MAX_RESPONSE_BYTES)
+    try:
+        route = _route(endpoint, token, limits)
+        with exchange(_with_token(endpoint, request, token), route, limits) as response:
+            return _read(response, Secrets((token, *url_password(endpoint.proxy))))
+    except FetchError as error:
+        return IssuerFault("unreachable", _why(error, endpoint))
+
+
+def _with_token(endpoint: IssuerEndpoint, request: JsonRequest, token: str) -> HttpRequest:
+    headers = {"Authorization": f"Bearer {token}", "Accept": "application/json"}
+    if request.idempotency_key is not None:
+        headers["Idempotency-Key"] = request.idempotency_key
+    url = endpoint.base_url.rstrip("/") + request.path
+    return HttpRequest(url, request.body, "application/json", request.method, tuple(headers.items()))
+
+
+def _route(endpoint: IssuerEndpoint, token: str, limits: RequestLimits) -> Route:
+    first = parse_url(endpoint.proxy or endpoint.base_url, with_user=True)
+    addresses = resolve_host(first.host, Limits(), limits)
+    trust = partial(_trust, endpoint.ca_file or certifi.where())
+    return Route(addresses, proxy=endpoint.proxy or "", trust=trust, secrets=(token,))
+
+
+def _trust(ca_file: str) -> ssl.SSLContext:
+    """Return a context that trusts the anchors in a file alone; raises FetchError."""
+    try:
+        return ssl.create_default_context(cafile=ca_file)
+    except OSError as error:
+        raise FetchError("tls", f"{ca_file}: {error.strerror or error}") from error
+
+
+def _read(response: HttpResponse, secrets: Secrets) -> JsonResponse | IssuerFault:
+    """Return the response; a fault if it is too long."""
+    try:
+        body = response.read()
+    except FetchError as error:
+        if error.kind != "too-much":
+            raise
+        detail = f"an answer of more than {MAX_RESPONSE_BYTES} bytes (HTTP {response.status})"
+        return IssuerFault("broken", detail)
+    headers = {name.lower(): secrets.hide(value, _HIDDEN) for name, value in response.headers}
+    return JsonResponse(response.status, headers, body, secrets)
+
+
+def _why(error: FetchError, endpoint: IssuerEndpoint) -> str:
+    if error.kind == "timeout":
+        return f"no whole answer within {endpoint.deadline_s:g} s"
+    return f"{'TLS' if error.kind == 'tls' else 'no whole answer'}: {error}"
 
 
 def _refuse_constant(text: str) -> NoReturn:
@@ -88,9 +154,9 @@ def http_date(text: str) -> datetime | None:
     return moment if moment.tzinfo else None
 
 
-def require_safe(access: Access) -> None:
+def require_safe(endpoint: IssuerEndpoint) -> None:
     """Raise BadIssuer where a token would travel in the clear, or the URL is no base of others."""
-    url = _split(access.base_url)
+    url = _split(endpoint.base_url)
     place = f"base_url {url.scheme}://{url.hostname}"  # the rest may hold a secret
     if url.username is not None or url.password is not None:
         raise BadIssuer(f"{place}: there is a user in it; the token stands in the configuration as `token`")
@@ -100,7 +166,7 @@ def require_safe(access: Access) -> None:
         )
     if url.scheme == "http" and not _is_loopback(url.hostname):
         raise BadIssuer(f"{place}: the token would travel in the clear; write https:// (http:// is for loopback alone)")
-    if url.scheme == "http" and access.proxy is not None:
+    if url.scheme == "http" and endpoint.proxy is not None:
         raise BadIssuer(f"{place}: the proxy would see the token in the clear; write https://, or leave the proxy out")
 
 
@@ -117,131 +183,3 @@ def _split(base_url: str) -> SplitResult:
 def _is_loopback(host: str) -> bool:
     address = to_address(host)
     return host == "localhost" or address == "::1" or (address or "").startswith("127.")
-
-
-@dataclass(frozen=True, slots=True)
-class HttpRequest:
-    """What is asked: a path below the base URL, JSON to send if any, and the key that makes a repetition harmless."""
-
-    method: Method
-    path: str
-    body: bytes = b""
-    idempotency_key: str | None = None
-
-
-def send(access: Access, ask: HttpRequest) -> HttpResponse | IssuerFault:
-    """Ask once and return the whole answer, or that it was unreachable, broken, or that there is no usable token.
-
-    No redirect is followed: the token is for this issuer alone. Every exchange has a connection of its own.
-    """
-    token = access.token()
-    if not _TOKEN.fullmatch(token):
-        return IssuerFault("authentication", "the token is empty, or holds what no header field can carry")
-    secrets = Secrets((token, *url_password(access.proxy)))
-    deadline = time.monotonic() + access.deadline_s
-    try:
-        with closing(_TimedAdapter(deadline)) as adapter, _send(adapter, _request(access, ask, token), access) as sent:
-            return _read(sent, secrets)
-    except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
-        why = f"no whole answer within {access.deadline_s:g} s" if time.monotonic() >= deadline else _why(error)
-        return IssuerFault("unreachable", secrets.hide(why, _HIDDEN))
-
-
-def _request(access: Access, ask: HttpRequest, token: str) -> requests.PreparedRequest:
-    headers = {
-        "Authorization": f"Bearer {token}",
-        "Accept": "application/json",
-        "Accept-Encoding": "identity",
-        "Connection": "close",
-        "User-Agent": "sslaudit",
-    }
-    if ask.body:
-        headers["Content-Type"] = "application/json"
-    if ask.idempotency_key is not None:
-        headers["Idempotency-Key"] = ask.idempotency_key
-    return requests.Request(ask.method, access.base_url.rstrip("/") + ask.path, headers, data=ask.body).prepare()
-
-
-def _send(adapter: HTTPAdapter, request: requests.PreparedRequest, access: Access) -> requests.Response:
-    """Send by the adapter itself: a session would read proxies and .netrc, and a redirect's body to its very end."""
-    return adapter.send(
-        request,
-        stream=True,
-        timeout=(min(_CONNECT_S, access.deadline_s), access.deadline_s),
-        verify=True if access.ca_file is None else access.ca_file,
-        proxies={} if access.proxy is None else {"https": access.proxy},
-    )
-
-
-def _read(response: requests.Response, secrets: Secrets) -> HttpResponse | IssuerFault:
-    """Return the response; a fault if it is too long."""
-    body = b""
-    while len(body) <= MAX_ANSWER_BYTES and (part := response.raw.read(_PART, decode_content=False)):
-        body += part  # to the declared end: what is cut short raises there
-    if len(body) > MAX_ANSWER_BYTES:
-        return IssuerFault("broken", f"an answer of more than {MAX_ANSWER_BYTES} bytes (HTTP {response.status_code})")
-    headers = {name.lower(): secrets.hide(value, _HIDDEN) for name, value in response.headers.items()}
-    return HttpResponse(response.status_code, headers, body, secrets)
-
-
-def _why(error: BaseException) -> str:
-    """Say what went wrong in the words of the innermost cause: the outer ones repeat the URL and our libraries."""
-    innermost = error
-    while (deeper := innermost.__cause__ or innermost.__context__) is not None:
-        innermost = deeper
-    text = getattr(innermost, "strerror", None) or str(innermost) or type(innermost).__name__
-    stage = "TLS" if isinstance(error, requests.exceptions.SSLError) else "no whole answer"
-    return f"{stage}: {' '.join(str(text).split())}"
-
-
-class _TimedAdapter(HTTPAdapter):
-    """Requests over connections that read until one moment and no longer: requests itself bounds each read alone."""
-
-    def __init__(self, deadline: float) -> None:
-        """Take the deadline, by the monotonic clock."""
-        super().__init__()
-        self._deadline = deadline
-
-    def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - as in requests
-        """Return a pool whose connections make timed answers."""
-        pool: Any = super().get_connection_with_tls_context(*args, **kwargs)
-        make = pool.ConnectionCls
-
-        def connection(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - as in urllib3
-            made = make(*args, **kwargs)
-            made.response_class = partial(_timed_response, self._deadline)
-            return made
-
-        pool.ConnectionCls = connection
-        return pool
-
-
-def _timed_response(deadline: float, sock: socket.socket, *args: Any, **kwargs: Any) -> http.client.HTTPResponse:  # noqa: ANN401 - as in http.client
-    response = http.client.HTTPResponse(sock, *args, **kwargs)
-    response.fp = io.BufferedReader(_TimedBytes(sock, response.fp.detach(), deadline))
-    return response
-
-
-class _TimedBytes(io.RawIOBase):
-    """The bytes of a socket, each read of which may last until the deadline of the whole."""
-
-    def __init__(self, sock: socket.socket, raw: io.RawIOBase, deadline: float) -> None:
-        """Read from a socket by its own raw file, which counts for when it may be closed."""
-        self._sock, self._raw, self._deadline = sock, raw, deadline
-
-    def readable(self) -> bool:
-        """Say that it can be read."""
-        return True
-
-    def readinto(self, buffer: Any) -> int | None:  # noqa: ANN401 - any writable buffer
-        """Read what is there, waiting for it no longer than is left; raises TimeoutError."""
-        left = self._deadline - time.monotonic()
-        if left <= 0:
-            raise TimeoutError("the deadline has passed")
-        self._sock.settimeout(left)
-        return self._raw.readinto(buffer)
-
-    def close(self) -> None:
-        """Close the raw file too."""
-        self._raw.close()
-        super().close()

@@ -15,8 +15,17 @@ from typing import Any, Final, TypeVar, cast, get_args
 
 from audit.config import Secret, Section
 from audit.json_codec import BadRecord, parse_time
-from remediate.issuers.base import Access, FaultKind, IssuerConfig, IssuerFault, Order, OrderRequest, Request, Status
-from remediate.issuers.http import MAX_RETRY_AFTER_S, HttpRequest, HttpResponse, require_safe, send
+from remediate.issuers.base import (
+    FaultKind,
+    IssuerConfig,
+    IssuerEndpoint,
+    IssuerFault,
+    Order,
+    OrderRequest,
+    Request,
+    Status,
+)
+from remediate.issuers.http import MAX_RETRY_AFTER_S, JsonRequest, JsonResponse, require_safe, send
 from remediate.pki.csr import Csr
 
 T = TypeVar("T")
@@ -41,14 +50,14 @@ _PREFERENCE: Final = ("issued", "pending-validation", "pending-review")  # of se
 class Store:
     """A Store at a base URL. Nothing is kept between calls: every answer is the Store's."""
 
-    def __init__(self, access: Access) -> None:
+    def __init__(self, endpoint: IssuerEndpoint) -> None:
         """Take how it is reached; raises BadIssuer where a token would travel in the clear."""
-        require_safe(access)
-        self._access = access
+        require_safe(endpoint)
+        self._endpoint = endpoint
 
     def __repr__(self) -> str:
         """Return the base URL; never the token."""
-        return f"<Store {self._access.base_url}>"
+        return f"<Store {self._endpoint.base_url}>"
 
     def find(self, csr: Csr) -> Order | IssuerFault | None:
         """Return the order that was placed with this request, None where there is none."""
@@ -61,14 +70,14 @@ class Store:
 
     def collect(self, order_id: str) -> Order | IssuerFault:
         """Return the order as it stands now."""
-        order = self._ask(HttpRequest("GET", _path(order_id)), _order)
+        order = self._ask(JsonRequest("GET", _path(order_id)), _order)
         if isinstance(order, Order) and order.id != order_id:
             return IssuerFault("broken", f"asked for the order {order_id}, the answer is about {order.id}")
         return order
 
     def cancel(self, order_id: str) -> IssuerFault | None:
         """Cancel an order that is not issued."""
-        done = self._ask(HttpRequest("DELETE", _path(order_id)), lambda answer: answer)
+        done = self._ask(JsonRequest("DELETE", _path(order_id)), lambda answer: answer)
         return done if isinstance(done, IssuerFault) else None
 
     def to_find(self, csr: Csr) -> Request:
@@ -81,14 +90,14 @@ class Store:
 
     def to_collect(self, order_id: str) -> Request:
         """Return the request that `collect` makes."""
-        return self._request("look at the order", HttpRequest("GET", _path(order_id)))
+        return self._request("look at the order", JsonRequest("GET", _path(order_id)))
 
-    def _request(self, why: str, ask: HttpRequest) -> Request:
-        return Request(why, ask.method, self._access.base_url.rstrip("/") + ask.path, ask.body.decode("ascii"))
+    def _request(self, why: str, ask: JsonRequest) -> Request:
+        return Request(why, ask.method, self._endpoint.base_url.rstrip("/") + ask.path, ask.body.decode("ascii"))
 
-    def _ask(self, ask: HttpRequest, read: Callable[[HttpResponse], T]) -> T | IssuerFault:
+    def _ask(self, ask: JsonRequest, read: Callable[[JsonResponse], T]) -> T | IssuerFault:
         """Ask, and read the answer where it is one of success."""
-        answer = send(self._access, ask)
+        answer = send(self._endpoint, ask)
         if isinstance(answer, IssuerFault):
             return answer
         if answer.status not in (200, 201, 204):
@@ -110,14 +119,14 @@ class StoreConfig(IssuerConfig):
     def open(self, section: Section, proxy: str | None) -> Store:
         """Return the Store; raises BadIssuer, and BadConfiguration if the token cannot be read."""
         token = section.secret("token", self.token)
-        return Store(Access(self.base_url, token, ca_file=section.path(self.ca_file), proxy=proxy))
+        return Store(IssuerEndpoint(self.base_url, token, ca_file=section.path(self.ca_file), proxy=proxy))
 
 
-def _finding(csr: Csr) -> HttpRequest:
-    return HttpRequest("GET", f"/v1/orders?csr_sha256={csr.sha256}")
+def _finding(csr: Csr) -> JsonRequest:
+    return JsonRequest("GET", f"/v1/orders?csr_sha256={csr.sha256}")
 
 
-def _placing(request: OrderRequest) -> HttpRequest:
+def _placing(request: OrderRequest) -> JsonRequest:
     content = {
         "csr": request.csr.pem,
         "names": list(request.names),
@@ -126,7 +135,7 @@ def _placing(request: OrderRequest) -> HttpRequest:
         "unique_value": request.unique_value,
         "replaces": request.replaces,
     }
-    return HttpRequest("POST", "/v1/orders", json.dumps(content).encode("ascii"), request.idempotency_key)
+    return JsonRequest("POST", "/v1/orders", json.dumps(content).encode("ascii"), request.idempotency_key)
 
 
 def _path(order_id: str) -> str:
@@ -145,7 +154,7 @@ def _preferred(orders: tuple[Order, ...]) -> Order | None:
     return min(orders, key=rank, default=None)
 
 
-def _fault(answer: HttpResponse) -> IssuerFault:
+def _fault(answer: JsonResponse) -> IssuerFault:
     """Return what an answer other than of success means."""
     error = _error(answer)
     if answer.status in _FAULTS and (error is not None or answer.status in _SPOKEN_BY_OTHERS):
@@ -166,7 +175,7 @@ def _fault(answer: HttpResponse) -> IssuerFault:
     )
 
 
-def _error(answer: HttpResponse) -> Mapping[str, Any] | None:
+def _error(answer: JsonResponse) -> Mapping[str, Any] | None:
     try:
         return _member(_json(answer), "error", dict)
     except BadRecord:
@@ -181,16 +190,16 @@ def _refused_fields(error: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(_line(str(name)) for name in fields[:20]) if isinstance(fields, list) else ()
 
 
-def _orders(answer: HttpResponse) -> tuple[Order, ...]:
+def _orders(answer: JsonResponse) -> tuple[Order, ...]:
     found = _member(_json(answer), "orders", list)
     return tuple(_to_order(item, answer) for item in found)
 
 
-def _order(answer: HttpResponse) -> Order:
+def _order(answer: JsonResponse) -> Order:
     return _to_order(_json(answer), answer)
 
 
-def _json(answer: HttpResponse) -> Any:  # noqa: ANN401 - any JSON value
+def _json(answer: JsonResponse) -> Any:  # noqa: ANN401 - any JSON value
     """Return the JSON of a response; raises BadRecord."""
     try:
         return answer.json()
@@ -199,7 +208,7 @@ def _json(answer: HttpResponse) -> Any:  # noqa: ANN401 - any JSON value
         raise BadRecord(f"not JSON ({kind}), it begins {_line(answer.text(60))!r}") from error
 
 
-def _to_order(value: Any, answer: HttpResponse) -> Order:  # noqa: ANN401 - any JSON value
+def _to_order(value: Any, answer: JsonResponse) -> Order:  # noqa: ANN401 - any JSON value
     """Return an order of which every field is what the contract says; raises BadRecord."""
     order = Order(
         id=_identifier(_member(value, "id", str)),

@@ -119,11 +119,26 @@ def test_a_redirect_that_names_port_80_is_followed_to_show_where_it_ends(
 
 def test_an_address_of_no_host_that_does_not_answer_is_told_as_such(challenge: Challenge) -> None:
     (look,) = HTTP.self_test(challenge, ("::1",), ProbeSettings(9, own_addresses=frozenset({HERE})))
-    assert (look.verdict, look.detail) == ("blocked", "Connection refused; ::1 is no known address of the host")
+    assert (look.verdict, look.detail) == ("blocked", "connection refused; ::1 is no known address of the host")
 
 
-def test_nobody_is_asked_after_the_stop(website: Website, challenge: Challenge) -> None:
-    assert HTTP.self_test(challenge, (HERE,), ProbeSettings(website.port, stop=lambda: True)) == ()
+def test_no_address_is_asked_after_the_stop(website: Website, challenge: Challenge) -> None:
+    stop = threading.Event()
+    stop.set()
+    assert HTTP.self_test(challenge, (HERE,), ProbeSettings(website.port, stop=stop)) == ()
+    assert website.visitors == []
+
+
+def test_stop_ends_a_request_that_is_under_way(speaking: Callable[[Speak], int], challenge: Challenge) -> None:
+    stop = threading.Event()
+
+    def stop_and_hang(connection: socket.socket) -> None:
+        stop.set()
+        connection.recv(1)
+
+    begun = time.monotonic()
+    assert HTTP.self_test(challenge, (HERE,), ProbeSettings(speaking(stop_and_hang), deadline_s=8, stop=stop)) == ()
+    assert time.monotonic() - begun < 4
 
 
 Speak = Callable[[socket.socket], None]
@@ -175,12 +190,12 @@ def flood(connection: socket.socket) -> None:
         (
             lambda connection: connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nxy"),
             "broken",
-            "HTTP/1.1",
+            "cut short by 7 bytes; the response begins 'HTTP/1.1 200 OK",
         ),
         (lambda connection: connection.close(), "blocked", ""),
         (lambda connection: connection.recv(1), "blocked", "no answer within 1.5 s"),
         (drip, "broken", "no whole answer"),
-        (flood, "broken", "no whole answer"),
+        (flood, "broken", "100000000 bytes are announced, at most 16384 are read"),
     ],
     ids=["denied", "busy", "mail", "cut", "closed", "silent", "drip", "flood"],
 )

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from remediate.issuers import Access, IssuerFault
+from remediate.issuers import IssuerEndpoint, IssuerFault
 from remediate.issuers.store import Store
 from tests.lab.store import Store as StrictStore
 
@@ -17,7 +17,7 @@ TOKEN = "a-token-nobody-may-see"
 def client(store: StrictStore, **changes: Any) -> Store:  # noqa: ANN401 - any field
     """Return a client that trusts the Store's own CA."""
     access: dict[str, Any] = {"ca_file": str(store.ca_file), "deadline_s": 5.0, **changes}
-    return Store(Access(store.base_url, lambda: store.token, **access))
+    return Store(IssuerEndpoint(store.base_url, lambda: store.token, **access))
 
 
 def fault(answer: object) -> IssuerFault:

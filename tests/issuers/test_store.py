@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from remediate.issuers import Access, IssuerFault, Order, OrderRequest
-from remediate.issuers.http import MAX_RETRY_AFTER_S, HttpResponse
+from remediate.issuers import IssuerEndpoint, IssuerFault, Order, OrderRequest
+from remediate.issuers.http import MAX_RETRY_AFTER_S, JsonResponse
 from remediate.issuers.store import Store
 from tests.issuers.canned import Hold, answering, listening
 from tests.issuers.clients import TOKEN, client, fault
@@ -31,7 +31,7 @@ ORDER: dict[str, Any] = {
 def collected(hold: Hold) -> Order | IssuerFault:
     """Return what the client makes of one answer about the order `o-1`."""
     with listening(hold) as listener:
-        return Store(Access(f"http://127.0.0.1:{listener.port}", lambda: TOKEN, deadline_s=5.0)).collect("o-1")
+        return Store(IssuerEndpoint(f"http://127.0.0.1:{listener.port}", lambda: TOKEN, deadline_s=5.0)).collect("o-1")
 
 
 class TestWhatItMakesOfAnAnswer:
@@ -154,13 +154,13 @@ class TestWhatItMakesOfAnAnswer:
         statuses = {"o-1": "canceled", "o-2": "pending-review", "o-3": "rejected"}
         orders = [ORDER | {"id": one, "status": status} for one, status in statuses.items()]
         with listening(answering(json.dumps({"orders": orders}))) as listener:
-            found = Store(Access(f"http://127.0.0.1:{listener.port}", lambda: TOKEN)).find(csr())
+            found = Store(IssuerEndpoint(f"http://127.0.0.1:{listener.port}", lambda: TOKEN)).find(csr())
         assert isinstance(found, Order)
         assert found.id == "o-2"
 
     def test_an_id_that_is_none_is_our_bug(self) -> None:
         with pytest.raises(ValueError, match="no order's id"):
-            Store(Access("https://store.example.com", lambda: TOKEN)).collect("a/b")
+            Store(IssuerEndpoint("https://store.example.com", lambda: TOKEN)).collect("a/b")
 
 
 @pytest.mark.parametrize(
@@ -181,12 +181,12 @@ class TestWhatItMakesOfAnAnswer:
     ],
 )
 def test_when_to_come_back_is_counted_by_the_stores_own_clock(text: str, seconds: int | None) -> None:
-    answer = HttpResponse(503, {"retry-after": text, "date": "Mon, 23 Nov 2026 10:00:00 GMT"}, b"")
+    answer = JsonResponse(503, {"retry-after": text, "date": "Mon, 23 Nov 2026 10:00:00 GMT"}, b"")
     assert answer.retry_after_s() == seconds
 
 
 def test_a_date_to_come_back_says_nothing_where_the_store_has_no_clock() -> None:
-    assert HttpResponse(503, {"retry-after": "Mon, 23 Nov 2026 10:02:00 GMT"}, b"").retry_after_s() is None
+    assert JsonResponse(503, {"retry-after": "Mon, 23 Nov 2026 10:02:00 GMT"}, b"").retry_after_s() is None
 
 
 def test_what_is_sent_is_what_the_contract_says(strict: StrictStore) -> None:

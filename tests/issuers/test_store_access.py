@@ -12,7 +12,7 @@ from typing import Any, Final
 import pytest
 
 from audit.redaction import Secrets
-from remediate.issuers import Access, BadIssuer, Order
+from remediate.issuers import BadIssuer, IssuerEndpoint, Order
 from remediate.issuers.store import Store
 from tests.audit.encodings import SLASHED, encodings
 from tests.issuers.canned import Hold, answering, listening, tunnel
@@ -41,18 +41,18 @@ class TestHowItIsReached:
     )
     def test_a_base_url_that_is_not_safe_is_refused_with_a_clear_sentence(self, url: str, why: str) -> None:
         with pytest.raises(BadIssuer, match=why) as caught:
-            Store(Access(url, lambda: TOKEN))
+            Store(IssuerEndpoint(url, lambda: TOKEN))
         assert "hush" not in str(caught.value)
 
     @pytest.mark.parametrize(
         "url", ["http://127.0.0.1:1", "http://[::1]:1/api", "http://localhost", "https://a.example"]
     )
     def test_loopback_may_be_plain(self, url: str) -> None:
-        assert repr(Store(Access(url, lambda: TOKEN))) == f"<Store {url}>"
+        assert repr(Store(IssuerEndpoint(url, lambda: TOKEN))) == f"<Store {url}>"
 
     def test_a_proxy_is_never_shown_the_token_in_the_clear(self) -> None:
         with pytest.raises(BadIssuer, match="the proxy would see the token"):
-            Store(Access("http://127.0.0.1:1", lambda: TOKEN, proxy="http://proxy.example"))
+            Store(IssuerEndpoint("http://127.0.0.1:1", lambda: TOKEN, proxy="http://proxy.example"))
 
     def test_orders_travel_over_https_by_the_anchors_that_are_named(self, strict: StrictStore) -> None:
         assert isinstance(client(strict).order(request()), Order)
@@ -156,7 +156,7 @@ class TestTheToken:
     @pytest.mark.parametrize("place", PLACES)
     def test_token_is_hidden_wherever_and_however_the_store_repeats_it(self, place: str, form: str) -> None:
         with listening(PLACES[place](encodings(SLASHED)[form])) as store:
-            issuer = Store(Access(f"http://127.0.0.1:{store.port}", lambda: SLASHED, deadline_s=5.0))
+            issuer = Store(IssuerEndpoint(f"http://127.0.0.1:{store.port}", lambda: SLASHED, deadline_s=5.0))
             answer = issuer.collect("order-1")
         assert store.heads[0].count(f"Authorization: Bearer {SLASHED}\r\n".encode()) == 1
         said = f"{answer} {answer!r} {getattr(answer, 'certificate_pem', '')}"
@@ -167,7 +167,7 @@ class TestTheToken:
 
     def test_password_that_the_proxy_repeats_is_hidden(self) -> None:
         with listening(answering("", "407 me:pass word is wrong, bWU6cGFzcyB3b3Jk")) as proxy:
-            access = Access(
+            access = IssuerEndpoint(
                 "https://store.invalid",
                 lambda: TOKEN,
                 proxy=f"http://me:pass%20word@127.0.0.1:{proxy.port}",
@@ -180,7 +180,7 @@ class TestTheToken:
 
     @pytest.mark.parametrize("token", ["", "two words", "line\r\nX-Other: 1", "schlüssel", "\ud800"])
     def test_one_that_no_header_can_carry_is_not_sent(self, strict: StrictStore, token: str) -> None:
-        issuer = Store(Access(strict.base_url, lambda: token, ca_file=str(strict.ca_file)))
+        issuer = Store(IssuerEndpoint(strict.base_url, lambda: token, ca_file=str(strict.ca_file)))
         answer = fault(issuer.find(csr()))
         assert answer.kind == "authentication"
         assert not token or token not in str(answer)
@@ -188,11 +188,11 @@ class TestTheToken:
 
     def test_it_is_asked_for_anew_each_time(self, strict: StrictStore) -> None:
         tokens = iter(["outdated", strict.token])
-        issuer = Store(Access(strict.base_url, lambda: next(tokens), ca_file=str(strict.ca_file)))
+        issuer = Store(IssuerEndpoint(strict.base_url, lambda: next(tokens), ca_file=str(strict.ca_file)))
         assert fault(issuer.find(csr())).kind == "authentication"
         assert issuer.find(csr()) is None
 
     def test_how_it_is_reached_does_not_show_it(self) -> None:
-        access = Access("https://store.example.com", lambda: TOKEN, proxy="http://me:hush@proxy.example")
+        access = IssuerEndpoint("https://store.example.com", lambda: TOKEN, proxy="http://me:hush@proxy.example")
         assert TOKEN not in repr(access)
         assert "hush" not in repr(access)

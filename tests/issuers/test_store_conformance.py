@@ -10,7 +10,7 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from audit.x509.path.trust_store import Anchors
-from remediate.issuers import Access, Issuer, OrderRequest
+from remediate.issuers import Issuer, IssuerEndpoint, OrderRequest
 from remediate.issuers.store import Store as Client
 from tests.issuers.conformance import DEADLINE_S, Conformance
 from tests.issuers.website import Website, serving_website
@@ -52,7 +52,7 @@ class TestStore(Conformance):
             (closed,) = bind(("127.0.0.1",))  # bound, and not listening: nobody else gets the port
 
             def client(url: str, token: str) -> Issuer:
-                return Client(Access(url, lambda: token, deadline_s=DEADLINE_S))
+                return Client(IssuerEndpoint(url, lambda: token, deadline_s=DEADLINE_S))
 
             root = store.authority.root.certificate.public_bytes(Encoding.DER)
             with closed:

@@ -7,13 +7,13 @@ import smtplib
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
+from urllib.request import urlopen
 
 import pytest
-import requests
 from cryptography import x509
 
 from audit.config import Configuration, read_configuration, section, sections_of
-from remediate.issuers import Access, Issuer, Order, OrderRequest
+from remediate.issuers import Issuer, IssuerEndpoint, Order, OrderRequest
 from remediate.issuers.store import Store, StoreConfig
 from tests.issuers.requests import request
 from tests.issuers.website import challenge_of
@@ -36,7 +36,7 @@ def configuration(lab: Lab) -> Configuration:
 def store(configuration: Configuration) -> Issuer:
     table = sections_of(configuration, "issuer")["store"]
     store = table.decode(StoreConfig)
-    return Store(Access(store.base_url, table.secret("token", store.token), deadline_s=10))
+    return Store(IssuerEndpoint(store.base_url, table.secret("token", store.token), deadline_s=10))
 
 
 def collected(store: Issuer, order: OrderRequest) -> Order:
@@ -89,6 +89,7 @@ def test_a_leaf_says_where_its_issuer_is_published(configuration: Configuration)
     service = next(one for one in configuration.service if one.name == "intermediate-ends")
     leaf, ending = x509.load_pem_x509_certificates(Path(service.certificate).read_bytes())
     (access,) = leaf.extensions.get_extension_for_class(x509.AuthorityInformationAccess).value
-    published = x509.load_der_x509_certificate(requests.get(access.access_location.value, timeout=5).content)
+    with urlopen(access.access_location.value, timeout=5) as response:  # noqa: S310 - a URL of the lab's own CA
+        published = x509.load_der_x509_certificate(response.read())
     leaf.verify_directly_issued_by(published)
     assert published.not_valid_after_utc > leaf.not_valid_after_utc > ending.not_valid_after_utc

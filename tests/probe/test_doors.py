@@ -69,7 +69,7 @@ def test_an_answer_is_told_with_status_server_and_beginning_and_no_more() -> Non
     with at_port(80, {"": denied}) as heads:
         (door,) = knocked()
     assert (door.status, door.server, door.url) == (403, "Apache/2.4 (cPanel)", URL)
-    assert door.beginning.startswith("<h1> [2JNo </h1>xxx")
+    assert door.beginning.startswith("<h1>\N{REPLACEMENT CHARACTER}[2JNo </h1>xxx")
     assert len(door.beginning) == 80
     assert heads[0].startswith("GET /.well-known/pki-validation/X.txt HTTP/1.1\r\nHost: panel.test\r\n")
 
@@ -128,7 +128,7 @@ def test_what_is_no_http_is_no_answer(say: Say, detail: str) -> None:
 
 def test_a_port_that_is_closed_is_no_answer_and_is_the_servers() -> None:
     (door,) = knocked()
-    assert (door.status, door.detail, door.can_tell) == (None, "127.0.0.1: Connection refused", True)
+    assert (door.status, door.detail, door.can_tell) == (None, "127.0.0.1: connection refused", True)
 
 
 def test_an_address_of_a_kind_that_this_machine_has_no_way_to_tells_nothing() -> None:

@@ -15,7 +15,7 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from audit.probe.fetch import Fetched, Fetcher, FetchPolicy, Unfetched, may_be_called
-from audit.probe.http_client import HttpRequest
+from audit.probe.http_request import HttpRequest
 from audit.redaction import Secrets
 from tests.lab.ca import Leaf, issue, new_root
 from tests.probe.conversing import Say, answering, conversing, saying

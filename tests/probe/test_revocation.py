@@ -22,8 +22,9 @@ from audit.config.revocation_cache import AnswerCache
 from audit.endpoint import parse_endpoint
 from audit.observation import Observation
 from audit.policy import Policy, load_profile
+from audit.probe.deadline import Deadline
 from audit.probe.fetch import Fetched, Fetcher, FetchPolicy, Unfetched
-from audit.probe.http_client import HttpRequest
+from audit.probe.http_request import HttpRequest
 from audit.probe.revocation import Circumstances, Inquiry, Reply
 from audit.verdict import Judgement
 from audit.x509.path.served_chain import read_chain
@@ -316,10 +317,10 @@ class Hostile(Fetcher):
         super().__init__(ANYWHERE)
         self._chance = chance
 
-    def ask(self, question: HttpRequest, ends: float | None = None) -> Fetched | Unfetched:
-        del ends
-        whole = Answer(status=REVOKED).by(delegate()).der if question.body else crl(CA, LEAF)
-        return Fetched(question.url, mutant(whole, self._chance))
+    def ask(self, request: HttpRequest, deadline: Deadline | None = None) -> Fetched | Unfetched:
+        del deadline
+        whole = Answer(status=REVOKED).by(delegate()).der if request.body else crl(CA, LEAF)
+        return Fetched(request.url, mutant(whole, self._chance))
 
 
 def mutant(whole: bytes, chance: random.Random) -> bytes:

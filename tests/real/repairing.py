@@ -30,7 +30,7 @@ from remediate.execution.scheduler import repair
 from remediate.hosts.session import HostSession
 from remediate.hosts.websites import docroots_of
 from remediate.hosts.workdir import ROOT
-from remediate.issuers import Access
+from remediate.issuers import IssuerEndpoint
 from remediate.issuers.store import Store
 from remediate.model.audit_results import read_audit_results
 from remediate.model.case import Case
@@ -138,7 +138,7 @@ def _means(options: Options, journal: Journal) -> RunContext:
         journal=journal,
         hands={inside.host.label: HostSession(inside.host) for inside in insides if isinstance(inside, HostInside)},
         targets={str(one.endpoint): one for one in targets},
-        issuer=Store(Access(options.base_url, lambda: options.token, deadline_s=10)),
+        issuer=Store(IssuerEndpoint(options.base_url, lambda: options.token, deadline_s=10)),
         issuer_name="store",
         validator=VALIDATORS["http-csr-hash"],
         docroots=(lambda _host, _name: Docroot(options.docroot)) if options.docroot else docroots_of(servers),

@@ -100,4 +100,4 @@ def test_where_the_internets_root_servers_are_out_of_reach_that_costs_seconds_on
 
 def test_an_address_of_a_kind_that_this_machine_has_not_is_not_called_blocked(client: Host) -> None:
     said = client.do(sys.executable, "-c", _LOOK, "2001:db8::1", "127.0.0.1").splitlines()
-    assert said == ["unseen this machine has no IPv6 to look with", "blocked Connection refused"]
+    assert said == ["unseen this machine has no IPv6 to try it with (ENETUNREACH)", "blocked connection refused"]

@@ -59,7 +59,7 @@ CASES: Final = {
     "revoked-key": Case(BY_KEY, noted="R", reason="keyCompromise", verdict="fail", remedy="rekey",
                         says="(keyCompromise), says the OCSP responder"),
     "unknown": Case(DELEGATED, noted="", verdict="inconclusive", says="the responder does not know the certificate"),
-    "nobody": Case(NOBODY, verdict="inconclusive", says="http://127.0.0.1:9/: 127.0.0.1: Connection refused"),
+    "nobody": Case(NOBODY, verdict="inconclusive", says="http://127.0.0.1:9/: 127.0.0.1: connection refused"),
     "listed": Case(crl=CRL, noted="R", reason="keyCompromise", verdict="fail", remedy="rekey",
                    says=f"(keyCompromise), says the CRL {CRL}"),
     "unlisted": Case(crl=CRL),

@@ -28,7 +28,7 @@ from remediate.challenges.dns_lookup import LookUp
 from remediate.execution.context import RunContext
 from remediate.execution.dry_run_lines import dry_run_lines
 from remediate.hosts.command import Command
-from remediate.issuers import Access
+from remediate.issuers import IssuerEndpoint
 from remediate.issuers.base import Request
 from remediate.issuers.store import Store
 from remediate.model.case import Case, Repair, Validation, steps_of
@@ -76,7 +76,7 @@ class Premiere:
     def means(self, journal: Journal, **changes: Any) -> RunContext:  # noqa: ANN401 - any field
         """Return what a run may use here."""
         place = self.place
-        issuer = Store(Access(self.store.base_url, lambda: self.store.token, deadline_s=5.0))
+        issuer = Store(IssuerEndpoint(self.store.base_url, lambda: self.store.token, deadline_s=5.0))
         means = means_of(
             journal, issuer, place, targets=self._targets, issuer_name="store", lookups=Near(),
             docroots=lambda _host, _name: Docroot(str(self.docroot)), http_port=self.website_port,

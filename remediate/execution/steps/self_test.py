@@ -188,7 +188,7 @@ def _looks(site: CaseContext, name: Validation, led: LookUp) -> tuple[ProbeResul
     means = site.means
     known = [means.addresses_of(host) for host in name.hosts]
     own = frozenset[str]().union(*known) if all(known) else frozenset[str]()
-    vantage = ProbeSettings(means.http_port, own_addresses=own, stop=means.stop.is_set)
+    vantage = ProbeSettings(means.http_port, own_addresses=own, stop=means.stop)
     looks = means.validator.self_test(_challenge(site, name.name, name.hosts[0]), led.addresses, vantage)
     for look in looks:
         means.say("\n".join(filter(None, (look.asked, str(look)))))

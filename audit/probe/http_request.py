@@ -1,0 +1,96 @@
+"""URLs and requests of HTTP as values, and why there is no response to one."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final, Literal
+from urllib.parse import SplitResult, quote, urlsplit
+
+from audit.redaction import Secrets, url_password
+from audit.text import one_line
+
+FetchFault = Literal[
+    "url",  # not a URL that can be fetched
+    "address",  # only addresses that a certificate must not make us call
+    "resolve",
+    "connect",
+    "no-family",  # this machine has no IPv4 or no IPv6: says nothing of the server
+    "tls",
+    "timeout",
+    "status",
+    "redirects",
+    "too-much",
+    "broken",  # no whole response in HTTP
+    "stopped",
+]
+DEFAULT_PORTS: Final[Mapping[str, int]] = {"http": 80, "https": 443}
+_HOST: Final = re.compile(r"[A-Za-z0-9._-]+|[0-9A-Fa-f:.]+")
+_MOST_DETAIL: Final = 300
+
+
+class FetchError(Exception):
+    """Why there is no response: a stable word and a sentence; `beginning` is how the response began, if any came."""
+
+    def __init__(self, kind: FetchFault, detail: str, address: str = "") -> None:
+        """Keep the kind and the sentence, which names the address if it is about one of several."""
+        self.kind: FetchFault = kind
+        self.detail = one_line(detail, _MOST_DETAIL)
+        self.beginning = b""
+        super().__init__(f"{address}: {self.detail}" if address else self.detail)
+
+
+@dataclass(frozen=True, slots=True)
+class ParsedUrl:
+    """A URL of http or https in its parts."""
+
+    scheme: str
+    host: str  # a name in ASCII, or an address without brackets
+    port: int
+    target: str  # path and query
+
+    @property
+    def authority(self) -> str:
+        """The host, with the port unless it is the scheme's own."""
+        host = bracketed(self.host)
+        return host if self.port == DEFAULT_PORTS[self.scheme] else f"{host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class HttpRequest:
+    """What is asked of a URL: GET, or POST if there is a body, unless a method is named."""
+
+    url: str
+    body: bytes = b""
+    content_type: str = ""
+    method: str = ""
+    headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)  # may hold a token
+
+
+def parse_url(url: str, *, with_user: bool = False) -> ParsedUrl:
+    """Return the parts of a URL; raises FetchError if it is not one of HTTP, or names a user without permission."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+        host = (parts.hostname or "").encode("idna").decode("ascii")
+    except ValueError as error:  # UnicodeError is one
+        raise FetchError("url", _without_password(f"{url!a} is not a valid URL: {error}", url)) from error
+    if parts.scheme not in DEFAULT_PORTS or not _HOST.fullmatch(host) or (parts.username is not None and not with_user):
+        raise FetchError("url", _without_password(f"{url!a} is not a URL of http or https", url))
+    return ParsedUrl(parts.scheme, host, port or DEFAULT_PORTS[parts.scheme], _target(parts))
+
+
+def bracketed(host: str) -> str:
+    """Return a host as it stands in a URL: an IPv6 address in brackets."""
+    return f"[{host}]" if ":" in host else host
+
+
+def _target(parts: SplitResult) -> str:
+    safe = "/%:@!$&'()*+,;=~?"
+    return (quote(parts.path, safe) or "/") + (f"?{quote(parts.query, safe)}" if parts.query else "")
+
+
+def _without_password(text: str, url: str) -> str:
+    """Return a text without the password of a URL. Hide before the text is cut."""
+    return Secrets(url_password(url)).hide(text)
