@@ -123,9 +123,6 @@ SHORT = {
     "audit/x509/loading.py",
     "audit/x509/public_suffix.py",
     "audit/x509/revocation/sources.py",
-    # remediate/cpanel
-    "remediate/cpanel/service_files.py",
-    "remediate/cpanel/whm_api.py",
     # remediate/deployment
     "remediate/deployment/retention.py",
     # remediate/execution

@@ -29,7 +29,6 @@ READ_WITH_PATTERNS: Final = {
     "host_key.py": "host names",
     "http.py": "tokens and headers",
     "http_probe.py": "headers of an HTTP response",
-    "panel.py": "paths of a panel",
     "parser.py": "lines of access logs",
     "recipients.py": "addresses in files of a host",
     "secret_scan.py": "secrets in any text",

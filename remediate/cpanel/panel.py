@@ -1,32 +1,30 @@
-"""cPanel & WHM: its own API installs the certificates of its services, and its own scripts restart them.
+"""cPanel & WHM: its API installs the certificates of its services, and its own scripts restart them.
 
-The panel's files stay the panel's: none of them is ever written here.
+No file of the panel is written from here.
 """
 
 from __future__ import annotations
 
-import re
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
 from typing import Final
 
 from audit.host.trust import TRUST
-from audit.observation import FileKind, InstalledFile
-from remediate.cpanel.whm_api import whm_api
+from audit.observation import InstalledFile
+from remediate.cpanel.service_files import default_files, default_path, is_panel_file
 from remediate.deployment.base import Deployment
 from remediate.hosts import script
 from remediate.hosts.command import Command
 from remediate.installers import dovecot, exim, proftpd, pure_ftpd
 from remediate.installers.base import Installer
 
-_FOLDER: Final = "/var/cpanel/ssl"
-_FILE: Final = re.compile(r"(?P<folder>/var/cpanel/ssl/(?:cpanel|dovecot|exim|ftp)/)(?P<my>my)?(?P<name>[^/]+)")
-
 
 @dataclass(frozen=True, slots=True)
-class Restarted:
-    """An installer for a service that the panel's own scripts restart; its test is the daemon's own, if it has one."""
+class PanelService:
+    """An installer for a service that the panel's scripts restart. The daemon, if any, checks its configuration."""
 
     name: str
     scripts: tuple[str, ...]  # the first has to be there
@@ -60,52 +58,54 @@ _SERVICES: Final[Mapping[str, tuple[tuple[str, ...], Installer | None]]] = {
     "pure-ftpd": (("ftpserver",), pure_ftpd.INSTALLER),
     "proftpd": (("ftpserver",), proftpd.INSTALLER),
 }
-"""Which scripts restart a service, and whose test it has."""
-
-_USUAL: Final[Mapping[str, tuple[str, str]]] = {
-    "cpanel": ("cpanel/cpanel.pem", "cpanel/cpanel.pem"),
-    "dovecot": ("dovecot/dovecot.crt", "dovecot/dovecot.key"),
-    "exim": ("exim/exim.crt", "exim/exim.key"),
-    "pure-ftpd": ("ftp/pure-ftpd.pem", "ftp/pure-ftpd.pem"),
-    "proftpd": ("ftp/ftpd-rsa.pem", "ftp/ftpd-rsa-key.pem"),
-}
-"""Certificate and key of a service, in the panel's folder."""
+"""The scripts that restart a service, and the daemon that checks its configuration."""
 
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """A cPanel & WHM server. `root` stands before all of its paths, `answers_s` is how long its API may take."""
+    """A cPanel & WHM server. `root` stands before all of its paths; `answers_s` limits the time of one API call."""
 
     root: str = ""
     answers_s: int = 60
 
     def owns(self, path: str) -> bool:
-        """Tell whether a real path is that of a certificate of the panel's services; its accounts' are others."""
-        return path.startswith(self.root) and _FILE.fullmatch(path.removeprefix(self.root)) is not None
+        """Return whether a real path is a certificate file of the panel's services; files of its accounts are not."""
+        return is_panel_file(path, self.root)
 
-    def origin(self, path: str) -> str:
-        """Return by which path a file of a service is known, whether the panel has installed it or made it itself."""
-        match = _FILE.fullmatch(path.removeprefix(self.root)) if self.owns(path) else None
-        return f"{self.root}{match['folder']}{match['name']}" if match else path
+    def default_path(self, path: str) -> str:
+        """Return the default path of a panel's file, whether the panel installed it or made it."""
+        return default_path(path, self.root)
+
+    def default_files(self, service: str) -> tuple[InstalledFile, ...]:
+        """Return the certificate and key files of a service of the panel; none of another service."""
+        return default_files(service, self.root)
 
     def installer(self, service: str) -> Installer | None:
-        """Return what brings a service of the panel's to use its files; None where it is none."""
+        """Return the installer of a service of the panel, None for another service."""
         if service not in _SERVICES:
             return None
         scripts, daemon = _SERVICES[service]
-        return Restarted(service, tuple(f"{self.root}/scripts/restartsrv_{script}" for script in scripts), daemon)
+        return PanelService(service, tuple(f"{self.root}/scripts/restartsrv_{script}" for script in scripts), daemon)
 
-    def usual(self, service: str) -> tuple[InstalledFile, ...]:
-        """Return which files a service has once the panel has installed a certificate for it; none for another's."""
-        paths = _USUAL.get(service, ())
-        kinds: tuple[FileKind, FileKind] = ("certificate", "key")
-        return tuple(
-            InstalledFile(f"{self.root}{_FOLDER}/{path}", kind) for path, kind in zip(paths, kinds, strict=False)
+    @property
+    def whm_api(self) -> str:
+        """WHM API 1 as shell functions.
+
+        They are `ask WANTED FUNCTION…`, `answered VERDICT`, `has_whm` and `put VERSION COUNT PATH…`. `put` gives a
+        certificate and its key to the panel, the key on standard input if this `whmapi1` takes it there.
+        """
+        return (
+            f"panel={shlex.quote(self.root)} whm_s={self.answers_s}\n"
+            f"reading={shlex.quote(_reply_reader())}\n{script('whm')}"
         )
 
     @property
     def deployment(self) -> Deployment:
-        """How a version comes into use: the panel installs it."""
-        api = whm_api(self.root, self.answers_s)
-        files = script("agree", "files") + api
-        return Deployment(files + script("panel_deployment"), api + script("panel_needs"), " by WHM API 1")
+        """The deployment by which the panel itself installs a version."""
+        functions = script("agree", "files") + self.whm_api + script("panel_deployment")
+        return Deployment(functions, self.whm_api + script("panel_needs"), " by WHM API 1")
+
+
+@cache
+def _reply_reader() -> str:
+    return (files("remediate.hosts") / "shell" / "whm_reply.awk").read_text("utf-8")

@@ -140,19 +140,21 @@ def _installation(files: tuple[InstalledFile, ...], premises: HostWorkdir, panel
         return Installation(premises, placed)
     if others := [one.path for one in placed if one.path not in owned]:
         raise NotFoundOnHost(f"{listing(owned)} is the panel's to install, and {listing(others)} is not")
-    return Installation(premises, tuple(replace(one, path=panel.origin(one.path)) for one in placed), panel.deployment)
+    return Installation(
+        premises, tuple(replace(one, path=panel.default_path(one.path)) for one in placed), panel.deployment
+    )
 
 
 def _files_of(case: Case, service: str, means: RunContext) -> tuple[InstalledFile, ...]:
     """Return the files of a service as found now; what a panel has installed meanwhile may be called otherwise."""
     panel = means.panels.get(case.host) or Panel()
-    wanted = {panel.origin(file.path) for file in case.files if file.service == service}
-    if not wanted and case.host in means.panels and panel.usual(service):
-        return panel.usual(service)  # it has none yet
+    wanted = {panel.default_path(file.path) for file in case.files if file.service == service}
+    if not wanted and case.host in means.panels and panel.default_files(service):
+        return panel.default_files(service)  # it has none yet
     servers = [means.targets[one].server for one in case.endpoints if _service_of(means.targets, one) == service]
-    found = {(panel.origin(file.path), file.kind): file for server in servers if server for file in server.files}
+    found = {(panel.default_path(file.path), file.kind): file for server in servers if server for file in server.files}
     known = tuple(found[key] for key in sorted(found) if key[0] in wanted)
-    if {panel.origin(file.path) for file in known} != wanted or not wanted:
+    if {panel.default_path(file.path) for file in known} != wanted or not wanted:
         raise NotFoundOnHost(f"the files of {service} were not found this time")
     return known
 

@@ -11,8 +11,7 @@ from datetime import datetime
 
 from audit.text import sentence
 from audit.x509.certificate import Certificate
-from remediate.cpanel.service_files import successor_of
-from remediate.cpanel.whm_api import whm_api
+from remediate.cpanel.service_files import installed_path
 from remediate.execution.case_context import CaseContext, NotFoundOnHost
 from remediate.execution.steps.activate import taking_up
 from remediate.execution.steps.base import StepBlocked, done
@@ -57,10 +56,10 @@ def without(site: CaseContext, leaf_at: Callable[[str], Certificate | None]) -> 
 def resetting(site: CaseContext, service: str) -> Command:
     """Return the command that has the panel install a self-signed certificate, unless one in force is there."""
     panel = site.means.panels[site.case.host]
-    twice = (each for path in _paths(site, service) for each in (successor_of(path) or path, path))
+    twice = (each for path in _paths(site, service) for each in (installed_path(path) or path, path))
     return site.premises.locked(
         f"have the panel install a self-signed certificate for {service}",
-        whm_api(panel.root, panel.answers_s) + script("placeholder"), _word(site, service), *twice,
+        panel.whm_api + script("placeholder"), _word(site, service), *twice,
         timeout_s=2.0 * panel.answers_s,
     )  # fmt: skip
 
@@ -95,7 +94,7 @@ def _is_over(leaf: Certificate | None, now: datetime) -> bool:
 def _paths(site: CaseContext, service: str) -> tuple[str, ...]:
     """Return where a service has its certificate, or would have it; never none, as no look would be taken then."""
     named = tuple(file.path for file in site.case.files if file.service == service and file.kind == "certificate")
-    usual = site.means.panels[site.case.host].usual(service)
+    usual = site.means.panels[site.case.host].default_files(service)
     return named or tuple(file.path for file in usual if file.kind == "certificate")
 
 

@@ -298,7 +298,7 @@ def test_a_panel_owns_the_certificates_of_its_services_and_no_others() -> None:
     ]
     others = ["/var/cpanel/ssl/domain_tls/a.example/combined", "/etc/exim.crt", "/var/cpanel/ssl/exim/old/exim.crt"]
     assert [panel.owns(path) for path in (*owned, *others)] == [True] * 3 + [False] * 3
-    assert [panel.origin(path) for path in (*owned[:1], *others[1:2])] == [
+    assert [panel.default_path(path) for path in (*owned[:1], *others[1:2])] == [
         "/var/cpanel/ssl/cpanel/cpanel.pem",
         others[1],
     ]

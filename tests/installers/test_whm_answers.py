@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from remediate.cpanel.whm_api import whm_api
+from remediate.cpanel.panel import Panel
 
 BUNDLE = "-----BEGIN CERTIFICATE-----\nMII/b+c=\n-----END CERTIFICATE-----"
 KEY = (
@@ -32,7 +32,9 @@ WHOLE = json.dumps(COMPONENTS)
 
 def read(printed: str, wanted: str = "", status: int = 0) -> str:
     """Return what is read where the program prints that and ends so."""
-    script = whm_api("", 5) + f'within() {{ printf "%s" "$PRINTED"; return {status}; }}\nask "{wanted}" any\n'
+    script = (
+        Panel(answers_s=5).whm_api + f'within() {{ printf "%s" "$PRINTED"; return {status}; }}\nask "{wanted}" any\n'
+    )
     done = subprocess.run(
         ["sh", "-c", script],
         env={"PRINTED": printed, "PATH": "/usr/bin:/bin"},

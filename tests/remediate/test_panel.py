@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from remediate.cpanel.service_files import successor_of
+from remediate.cpanel.service_files import installed_path
 from remediate.model.case import Case, Repair
 from remediate.model.options import Bounds
 from remediate.model.plan import Plan
@@ -178,7 +178,7 @@ def test_other_addresses_of_the_host_s_name_are_left_to_the_self_test() -> None:
     ],
 )
 def test_what_the_panel_installs_takes_the_place_of_its_own_file(path: str, later: str | None) -> None:
-    assert successor_of(path) == later
+    assert installed_path(path) == later
 
 
 def test_what_is_found_of_every_port_is_said_once() -> None:

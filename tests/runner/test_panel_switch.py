@@ -16,7 +16,7 @@ from audit.host.discovery import Discovery
 from audit.observation import HostView, InstalledFile, Observation
 from audit.probe import Target
 from audit.x509.path.trust_store import Anchors
-from remediate.cpanel.panel import Restarted
+from remediate.cpanel.panel import PanelService
 from remediate.deployment.replace import REPLACE
 from remediate.execution.case_context import CaseContext, NotFoundOnHost
 from remediate.execution.dry_run import preview_actions
@@ -189,7 +189,7 @@ def site_of(tmp_path: Path, journal: Journal, service: str, *paths: tuple[str, s
 def test_files_of_the_panel_are_installed_by_it_and_keep_one_name(tmp_path: Path, journal: Journal) -> None:
     site = site_of(tmp_path, journal, "dovecot", ("/etc/dovecot/ssl/dovecot.crt", OWN))
     (one,) = site.file_sets
-    assert isinstance(site.installer("dovecot"), Restarted)
+    assert isinstance(site.installer("dovecot"), PanelService)
     assert one.installation.deployment != REPLACE
     own = site_of(tmp_path, journal, "cpanel", ("/var/cpanel/ssl/cpanel/mycpanel.pem",) * 2)
     assert [placed.path for placed in own.file_sets[0].installation.placements] == ["/var/cpanel/ssl/cpanel/cpanel.pem"]
@@ -210,7 +210,7 @@ def test_a_service_of_the_panel_that_has_no_files_yet_gets_the_usual_ones(tmp_pa
     assert [placed.path for placed in one.installation.placements] == [
         f"{folder}/ftpd-rsa-key.pem", f"{folder}/ftpd-rsa.pem",
     ]  # fmt: skip
-    assert isinstance(site.installer("proftpd"), Restarted)
+    assert isinstance(site.installer("proftpd"), PanelService)
     with pytest.raises(NotFoundOnHost, match="the files of nginx were not found"):
         _ = site_of(tmp_path, journal, "nginx").file_sets
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 
 from audit.x509.certificate import Certificate, read_certificate
 from audit.x509.pem import certificates_in
-from remediate.cpanel.service_files import successor_of
+from remediate.cpanel.service_files import installed_path
 from remediate.execution.case_context import CaseContext
 from remediate.execution.steps.base import done
 from remediate.hosts import script
@@ -19,7 +19,7 @@ def leaves_on_disk(site: CaseContext) -> Mapping[str, Certificate]:
     """Return the leaf in each certificate file of a case, looked at once until somebody changes them; raises Stuck."""
     if site.on_disk is None:
         paths = sorted({file.path for file in site.case.files if file.kind == "certificate"})
-        asked = (*paths, *filter(None, map(successor_of, paths)))
+        asked = (*paths, *filter(None, map(installed_path, paths)))
         command = site.premises.looking("look at the certificates on disk", script("leaves_on_disk"), *asked)
         found = _read(done(site, command).output, asked)
         now = {path: leaf for path in paths if (leaf := _in_force(path, found))}
@@ -37,7 +37,7 @@ def leaves_found(site: CaseContext) -> dict[str, Certificate]:
 
 def _in_force(path: str, found: Mapping[str, Certificate]) -> Certificate | None:
     """Return what a service reads that was seen to read this file: another may have taken its place."""
-    return found.get(successor_of(path) or path) or found.get(path)
+    return found.get(installed_path(path) or path) or found.get(path)
 
 
 def _read(output: str, paths: Sequence[str]) -> dict[str, Certificate]:
