@@ -24,15 +24,15 @@ from remediate.model.case import Case
 from remediate.model.options import Assignment
 from remediate.model.outcome import CaseResult
 from remediate.model.plan import Plan
-from remediate.notify.notifier import tell
+from remediate.notify.notifier import notify
 from remediate.notify.report import RunReport
-from remediate.notify.settings import account_of, known_hosts
 from remediate.planning.planner import plan
 from remediate.retry.resume_job import continuation_of, continue_later
 from remediate.state.database import UnusableState
 from remediate.state.journal import Journal, journal_snapshot, open_journal, require_usable_journal
 from remediate.state.lock import locked
 from remediate.wiring.means import hands_of, issuer_of, means_of, root_hints
+from remediate.wiring.notification import known_hosts, notification_settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,31 +70,32 @@ class Repairs:
             released.append(release_on(premises, hands, *cases) if hands else not_released(host, seen))
         return tuple(replace(one, lines=tuple(map(self.secrets.hide, one.lines))) for one in released)
 
-    def tell(
+    def notify(
         self,
-        upshot: RunReport,
+        report: RunReport,
         discoveries: Iterable[Discovery],
         results: bytes,
         on_refused: Callable[[str], None] = lambda _: None,
     ) -> tuple[str, ...]:
-        """Write to whoever is to know what the run came to, and have it continued where it waits; return what was done.
+        """Notify recipients of the run, queue a job that resumes it if it waits, and return lines about both.
 
-        `results` is the file of the audit; `on_refused` is called with a line about each contact that gets no mail.
+        `results` is the results file of the audit; `on_refused` is called with a line about each contact that gets no
+        mail.
         """
         assignment, hide = self.assignment, self.secrets.hide
         continuation = continuation_of(
             assignment.state, assignment.configuration, assignment.access, again=assignment.again
         )
         continued = continue_later(
-            upshot.endings, continuation, allowed=assignment.may_continue, now=assignment.clock()
+            report.case_results, continuation, allowed=assignment.may_continue, now=assignment.clock()
         )
         seen = tuple(discoveries)
         hands, hosts = hands_of(seen), known_hosts(seen, assignment.configuration)
-        told = tell(
-            upshot, account_of(assignment, hosts), hands=hands, results=results, now=assignment.clock(),
+        notified = notify(
+            report, notification_settings(assignment, hosts), sessions=hands, results=results, now=assignment.clock(),
             on_refused=lambda line: on_refused(hide(line)),
         )  # fmt: skip
-        return tuple(map(hide, (*continued, *told)))
+        return tuple(map(hide, (*continued, *notified)))
 
     def _without_secrets(self, ending: CaseResult) -> CaseResult:
         """Return how a case ended as it may be printed and mailed, whichever party's words are in it."""
@@ -104,7 +105,7 @@ class Repairs:
 def validate_configuration(assignment: Assignment, *, only_looks: bool = False) -> None:
     """Raise BadConfiguration or UnusableState for what would keep a run from repairing anything."""
     issuer_of(assignment)
-    account_of(assignment)
+    notification_settings(assignment)
     root_hints(assignment)
     _insist_on_a_state_of_its_own(assignment)
     if not only_looks:

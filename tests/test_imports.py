@@ -131,8 +131,6 @@ SHORT = {
     "remediate/hosts/command.py",
     # remediate/model
     "remediate/model/text.py",
-    # remediate/notify
-    "remediate/notify/excerpt.py",
     # remediate/wiring
     "remediate/wiring/sections.py",
     # pytest_sslaudit/cli
@@ -208,15 +206,6 @@ DOUBLED = {
         # cli
         "release": "cli/commands, deployment/versions",
         "Moment": "cli/output, deployment/switch",
-        # deployment
-        "State": "deployment/switch, notify/notification",
-        # execution
-        "version_of": "execution/steps/stage, state/migrations",
-        # notify
-        "Outcome": "notify/channels/base, state/journal",
-        "Outbox": "notify/delivery, state/outbox",
-        # state
-        "FILE": "state/database, state/lock",
     },
     "pytest_sslaudit": {
         # cli
@@ -482,7 +471,7 @@ DECIDES = tuple(
     for part in (
         *("model", "planning", "pki/csr.py", "pki/issued_chain.py", "pki/secret_scan.py", "retry/backoff.py"),
         *("access_logs/parser.py", "access_logs/timestamps.py", "access_logs/clients.py", "cpanel/service_files.py"),
-        *("notify/notification.py", "notify/changes.py", "notify/items.py", "notify/account.py", "notify/excerpt.py"),
+        *("notify/notification.py", "notify/changes.py", "notify/items.py", "notify/settings.py", "notify/report.py"),
         *("notify/delivery.py", "notify/channels/base.py", "notify/channels/email_body.py", "cli/output.py"),
     )
     for file in (sources(f"remediate/{part}") if not part.endswith(".py") else (ROOT / "remediate" / part,))
@@ -500,7 +489,7 @@ def test_decision_of_the_repair_does_no_io_and_reads_no_clock(file: Path) -> Non
 MESSAGES = tuple(
     ROOT / "remediate" / name
     for name in (
-        *("notify/account.py", "notify/delivery.py", "notify/notification.py", "notify/recipients.py"),
+        *("notify/settings.py", "notify/delivery.py", "notify/notification.py", "notify/recipients.py"),
         *("notify/channels/base.py", "notify/channels/email_body.py", "notify/channels/email_message.py"),
         *("model/causes.py", "pki/secret_scan.py", "retry/at_queue.py"),
     )

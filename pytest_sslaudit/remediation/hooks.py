@@ -55,7 +55,7 @@ class Remediation:
         self._progress = RepairProgress(config)
         self._rows: list[Mapping[str, Any]] = []
         self._repairs: Repairs | None = None
-        self._upshot: RunReport | None = None
+        self._report: RunReport | None = None
         self._ended: tuple[str, ...] = ()
         self._told: tuple[str, ...] = ()
         self._is_dry_run = controller.settings.repair == "dry-run"
@@ -158,7 +158,7 @@ class Remediation:
         self._repairs, planned = repairs, repairs.plan(evidence)
         self._controller.tally.accidents += planned.accidents
         endings = self._repaired(repairs, planned, evidence)
-        self._upshot = RunReport(planned, endings, evidence, repairs.journal)
+        self._report = RunReport(planned, endings, evidence, repairs.journal)
         ids = touched(endings, self._controller.targets)
         if ids:
             observe_again(self._controller, ids)
@@ -194,13 +194,13 @@ class Remediation:
                     self._controller.results.write("remediation", **row)
 
     def _tell(self, repairs: Repairs) -> tuple[str, ...]:
-        if self._upshot is None:  # interrupted before anything had ended: the next run tells
+        if self._report is None:  # interrupted before anything had ended: the next run tells
             return ()
         after = audit_results_of([*self._rows, {"kind": "summary"}]) if self._controller.run.judged_again else None
         file = self._controller.settings.results
         results = file.read_bytes() if file else "".join(f"{json.dumps(row)}\n" for row in self._rows).encode()
         refuse = self._controller.tally.refused_contacts.append
-        return repairs.tell(replace(self._upshot, after=after), self._controller.discoveries, results, refuse)
+        return repairs.notify(replace(self._report, after=after), self._controller.discoveries, results, refuse)
 
     def _trace(self) -> tuple[str, ...]:
         """Return the trace of the exception that is handled, in lines; other parties' words may be in it."""

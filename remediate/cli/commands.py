@@ -123,7 +123,7 @@ class _Run:
 
 def _done(run: _Run, before: Iterable[str] = ()) -> Done:
     """Tell of a run, and say how it ended."""
-    upshot = RunReport(run.plan, run.endings, AuditResults((), {}, is_complete=False), run.repairs.journal)
-    told = run.repairs.tell(upshot, run.discoveries, b"")
+    report = RunReport(run.plan, run.endings, AuditResults((), {}, is_complete=False), run.repairs.journal)
+    notified = run.repairs.notify(report, run.discoveries, b"")
     is_well = all(ending.kind == "proven" for ending in run.endings)
-    return Done((*down_lines(run.endings), *before, *ending_lines(run.endings), *told), is_well)
+    return Done((*down_lines(run.endings), *before, *ending_lines(run.endings), *notified), is_well)

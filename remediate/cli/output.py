@@ -140,9 +140,9 @@ def status_lines(journal: Journal, now: datetime) -> Iterator[str]:
     """Yield a table of the cases that have not ended: where each stands, for how long, and when it is tried next."""
     rows = [_status(case, journal, now) for case in journal.unfinished()]
     yield from _table((_HEAD, *rows)) if rows else ("no case is open",)
-    waiting = len(journal.outbox.waiting())
-    if waiting:
-        yield f"letters to be handed over: {waiting}"
+    queued = len(journal.outbox.queued())
+    if queued:
+        yield f"notifications to send: {queued}"
 
 
 def _status(case: Case, journal: Journal, now: datetime) -> tuple[str, ...]:

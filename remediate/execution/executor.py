@@ -26,7 +26,7 @@ from remediate.model.case import EACH, NOTHING_SEEN, STEPS, SWITCHED, VALIDATED,
 from remediate.model.causes import Cause
 from remediate.model.outcome import CaseResult
 from remediate.pki.host_key import discard_request
-from remediate.state.journal import Event, Outcome
+from remediate.state.journal import CaseOutcome, Event
 
 _VISITED: Final = ("collect", "renew")
 """The steps at which a CA comes for its file."""
@@ -168,7 +168,7 @@ def _before_installing(site: CaseContext, ending: CaseResult) -> CaseResult:
         return ending
     left = withdraw(site) if site.csr is not None else ()
     note = sentence((ending.note, *(f"left behind: {one}" for one in left)))
-    site.means.journal.end(site.case.id, Outcome("failed", site.means.clock(), note=note))
+    site.means.journal.end(site.case.id, CaseOutcome("failed", site.means.clock(), note=note))
     return replace(ending, note=note)
 
 
@@ -191,7 +191,7 @@ def _finish(site: CaseContext) -> CaseResult:
     done_with = (site.run(command) for command in tidying(site))
     left = (result for result in done_with if not result.ok and result.status != BUSY)
     notes = (*_untaken(site), *(f"not all that is old could be thrown away: {said(result)}" for result in left))
-    journal.end(case.id, Outcome("repaired", site.means.clock(), _leaf(site), sentence(notes)))
+    journal.end(case.id, CaseOutcome("repaired", site.means.clock(), _leaf(site), sentence(notes)))
     return CaseResult(case, "proven", note="\n".join(filter(None, (sentence(notes), *_visits(site)))))
 
 

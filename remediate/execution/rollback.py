@@ -24,7 +24,7 @@ from remediate.execution.steps.wire_check import leaves_of, served, silences
 from remediate.model.case import SWITCHED, Case, Step, StepDetail, StepState
 from remediate.model.causes import Cause
 from remediate.model.outcome import CaseResult
-from remediate.state.journal import Event, Outcome
+from remediate.state.journal import CaseOutcome, Event
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,7 +208,7 @@ def _ended(site: CaseContext, leaves: list[Certificate]) -> CaseResult:
         site.run(command)  # what is left goes with the next success
     note = f"{listing([str(one) for one in leaves])} again" if leaves else "nothing of it was in use"
     leaf = leaves[0].sha256 if leaves else None
-    site.means.journal.end(case.id, Outcome("rolled-back", site.means.clock(), leaf, note))
+    site.means.journal.end(case.id, CaseOutcome("rolled-back", site.means.clock(), leaf, note))
     told = f"{note}; what was wrong is found again: waive it, leave it out, or it is repaired by the next run"
     return CaseResult(case, "undone", cause=Cause.ROLLBACK_DONE, note=told)
 

@@ -19,7 +19,7 @@ from remediate.model.causes import Cause
 from remediate.model.options import Pace
 from remediate.model.outcome import Attempt, CaseResult
 from remediate.retry.backoff import next_try
-from remediate.state.journal import Outcome
+from remediate.state.journal import CaseOutcome
 
 
 def repair(cases: Sequence[Case], means: RunContext, pace: Pace) -> tuple[CaseResult, ...]:
@@ -115,7 +115,7 @@ def _drop(cases: Sequence[Case], means: RunContext) -> None:
     planned = {case.id for case in cases}
     for case in means.journal.unfinished():
         if case.id not in planned and case.host in means.hands and _is_forsaken(case, means):
-            means.journal.end(case.id, Outcome("dropped", means.clock(), note="it is not found any more"))
+            means.journal.end(case.id, CaseOutcome("dropped", means.clock(), note="it is not found any more"))
 
 
 def _early(case: Case, means: RunContext) -> CaseResult | None:

@@ -1,7 +1,6 @@
-"""What a reader was told to be wrong, and what became of it since: well again, still wrong, or not looked at.
+"""What recipients already know, and what has changed since: recovered, unchanged, or not checked this time.
 
-It is kept beside each letter, as the letter's state; what nobody looked at this time counts as it did. It knows no
-mail, and asks nobody.
+It is stored beside each notification as its state. A problem that was not checked this time counts as unchanged.
 """
 
 from __future__ import annotations
@@ -16,109 +15,109 @@ from audit.verdict import Verdict
 from remediate.model.case import FindingKey
 from remediate.model.text import plain
 from remediate.notify.items import by_host, is_silent
-from remediate.notify.notification import ReportItem, Section, is_wrong
+from remediate.notify.notification import HostSection, ReportItem
 from remediate.notify.report import RunReport, host_of
 
-_REASON: Final = 300  # characters that are remembered of a reason
-_WELL: Final = {
-    Verdict.PASS: "it is well now",
-    Verdict.NOT_APPLICABLE: "it is of no concern any more",
-    Verdict.WAIVED: "it is waived now",
+_MAX_REASON: Final = 300  # characters that are stored of a reason
+_RECOVERED: Final = {
+    Verdict.PASS: "the check passes now",
+    Verdict.NOT_APPLICABLE: "the check no longer applies",
+    Verdict.WAIVED: "the finding is waived now",
 }
-_NOT_SEEN: Final = "it could not be looked at this time; this is what was known before"
+_NOT_CHECKED: Final = "not checked this time; this is the last known state"
 
 
 @dataclass(frozen=True, slots=True)
 class NotifiedState:
-    """What readers know to be wrong."""
+    """The problems that these recipients know of."""
 
     to: tuple[str, ...]
-    sections: tuple[Section, ...]
+    sections: tuple[HostSection, ...]
 
     def __str__(self) -> str:
-        """Return it as it is kept."""
-        kept = by_host((one.host, _brief(entry)) for one in self.sections for entry in one.entries if is_wrong(entry))
-        return json.dumps(to_json(replace(self, sections=kept)), sort_keys=True)
+        """Return it as it is stored."""
+        stored = by_host(
+            (section.host, _brief(item)) for section in self.sections for item in section.items if item.is_problem
+        )
+        return json.dumps(to_json(replace(self, sections=stored)), sort_keys=True)
 
 
-def last_told(states: Iterable[str]) -> dict[tuple[str, ...], NotifiedState]:
-    """Return what was told last, by readers, from the states of all letters in their order."""
-    found: dict[tuple[str, ...], NotifiedState] = {}
-    for state in states:
-        told = _read(state)
-        if told:
-            found[told.to] = told
-    return found
+def last_notified(states: Iterable[str]) -> dict[tuple[str, ...], NotifiedState]:
+    """Return what recipients were last notified of, from the states of all notifications in their order."""
+    last: dict[tuple[str, ...], NotifiedState] = {}
+    for text in states:
+        if state := _read(text):
+            last[state.to] = state
+    return last
 
 
-def superseded(letters: Iterable[tuple[int, str]]) -> Iterator[int]:
-    """Yield the numbers of letters, in their order, after which the same readers got another."""
+def superseded(sent: Iterable[tuple[int, str]]) -> Iterator[int]:
+    """Yield the numbers of notifications, in their order, after which the same recipients got another."""
     last: dict[tuple[str, ...], int] = {}
-    for number, state in letters:
-        told = _read(state)
-        if told and told.to in last:
-            yield last[told.to]
-        if told:
-            last[told.to] = number
+    for number, text in sent:
+        if state := _read(text):
+            if state.to in last:
+                yield last[state.to]
+            last[state.to] = number
 
 
-def _read(state: str) -> NotifiedState | None:
+def _read(text: str) -> NotifiedState | None:
     try:
-        return from_json(NotifiedState, json.loads(state))
-    except ValueError:  # of another version: it counts as not told
+        return from_json(NotifiedState, json.loads(text))
+    except ValueError:  # of another version: it counts as not sent
         return None
 
 
-def still_heard(told: NotifiedState | None, upshot: RunReport) -> NotifiedState | None:
-    """Return what was told without what nobody wants to hear of any more: it is no news that it is left out now."""
-    if told is None:
+def without_silenced(state: NotifiedState | None, report: RunReport) -> NotifiedState | None:
+    """Return a state without the findings that are silenced now: that they are missing is no news."""
+    if state is None:
         return None
-    pairs = ((one.host, entry, _heard(entry, upshot)) for one in told.sections for entry in one.entries)
-    kept = by_host(
-        (host, replace(entry, findings=heard)) for host, entry, heard in pairs if heard or not entry.findings
-    )
-    return replace(told, sections=kept)
+    items = ((section.host, item, _audible(item, report)) for section in state.sections for item in section.items)
+    kept = ((host, replace(item, findings=audible)) for host, item, audible in items if audible or not item.findings)
+    return replace(state, sections=by_host(kept))
 
 
-def _heard(entry: ReportItem, upshot: RunReport) -> tuple[FindingKey, ...]:
-    return tuple(finding for finding in entry.findings if not is_silent(finding, upshot))
+def _audible(item: ReportItem, report: RunReport) -> tuple[FindingKey, ...]:
+    return tuple(finding for finding in item.findings if not is_silent(finding, report))
 
 
-def since(told: NotifiedState | None, now: Sequence[Section], upshot: RunReport) -> tuple[Section, ...]:
-    """Return entries for what was told to be wrong and is not found so tonight: recovered, or as it was known.
+def changes_since(
+    last: NotifiedState | None, current: Sequence[HostSection], report: RunReport
+) -> tuple[HostSection, ...]:
+    """Return items for the known problems that are not found now: recovered, or not checked.
 
-    Only what was looked at and found well, or is not there any more, has recovered.
+    A problem has recovered only if it was checked and is gone, or if its endpoint no longer exists.
     """
-    known = {finding for section in now for entry in section.entries for finding in entry.findings}
-    pairs = ((one.host, entry) for one in (told.sections if told else ()) for entry in one.entries)
-    return by_host((host, entry) for host, old in pairs for entry in _became(old, known, upshot))
+    found = {finding for section in current for item in section.items for finding in item.findings}
+    known = ((section.host, item) for section in (last.sections if last else ()) for item in section.items)
+    return by_host((host, new) for host, old in known for new in _split(old, found, report))
 
 
-def _became(old: ReportItem, known: Collection[FindingKey], upshot: RunReport) -> Iterator[ReportItem]:
-    """Yield what became of an entry: of some of its findings this, of others that."""
+def _split(old: ReportItem, found: Collection[FindingKey], report: RunReport) -> Iterator[ReportItem]:
+    """Yield an item for each way in which findings of the old one are gone."""
     ways: dict[str | None, list[FindingKey]] = {}
     for finding in old.findings:
-        if finding not in known:
-            ways.setdefault(_well(finding, upshot), []).append(finding)
+        if finding not in found:
+            ways.setdefault(_recovery(finding, report), []).append(finding)
     for way, findings in ways.items():
         same = replace(old, findings=tuple(findings))
         yield (
-            replace(same, happened=_NOT_SEEN)
+            replace(same, happened=_NOT_CHECKED)
             if way is None
             else replace(same, state="recovered", causes=(), happened=way)
         )
 
 
-def _well(finding: FindingKey, upshot: RunReport) -> str | None:
-    """Return in which way a finding is no more; None where it was not looked at, or could not be told."""
-    verdict = upshot.verdict(finding.endpoint, finding.check)
+def _recovery(finding: FindingKey, report: RunReport) -> str | None:
+    """Return how a finding recovered; None if it was not checked, or the check was inconclusive."""
+    verdict = report.verdict(finding.endpoint, finding.check)
     if verdict is not None:
-        return _WELL.get(verdict)
-    is_gone = finding.endpoint not in upshot.before.seen and upshot.has_looked_at(host_of(finding.endpoint))
-    return "it is not found on the host any more" if is_gone else None
+        return _RECOVERED.get(verdict)
+    is_gone = finding.endpoint not in report.before.seen and report.was_inspected(host_of(finding.endpoint))
+    return "the endpoint is no longer on the host" if is_gone else None
 
 
-def _brief(entry: ReportItem) -> ReportItem:
-    """Return what is remembered of an entry: all that says what is wrong, and a line for a person."""
-    reason = plain(entry.reason, _REASON)
-    return replace(entry, reason=reason, tried="", happened="", to_do="", next_try=None)
+def _brief(item: ReportItem) -> ReportItem:
+    """Return what is stored of an item: what identifies the problem, and one line for a person."""
+    reason = plain(item.reason, _MAX_REASON)
+    return replace(item, reason=reason, tried="", happened="", to_do="", next_try=None)

@@ -1,12 +1,11 @@
-"""The parts a letter is made of: one section a host, an entry for each thing that is or was wrong there, and the run.
-
-It knows which of them is worst; it refuses to know how they are written down.
-"""
+"""A notification: what is or was wrong on each host, the run it comes from, and whether it is to be sent at all."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final, Literal
 
@@ -14,26 +13,27 @@ from audit.verdict import Severity
 from remediate.model.case import FindingKey
 from remediate.model.causes import Cause
 
-State = Literal[
-    "failed",  # wrong, and not repaired
-    "waiting",  # wrong, and something is under way: an order, a name that another host has to prove
-    "repaired",  # by us, and proven
-    "recovered",  # well again, whoever did it
+ReportState = Literal[
+    "failed",  # a problem that was not repaired
+    "waiting",  # a problem whose repair is under way: an order, a name that another host has to validate
+    "repaired",  # by a repair, and verified
+    "recovered",  # fixed by anyone else
 ]
 
-WORST_FIRST: Final[tuple[State, ...]] = ("failed", "waiting", "repaired", "recovered")
+WORST_FIRST: Final[tuple[ReportState, ...]] = ("failed", "waiting", "repaired", "recovered")
+_LOCAL: Final = "local"  # the label of `local://`, which means nothing to a recipient
 
 
 @dataclass(frozen=True, slots=True)
 class ReportItem:
     """One thing about the endpoints of one certificate or service. Texts are lines for a person.
 
-    `check` is the finding's id, `causes` are why it is not repaired: with host, endpoint and state they say what is
-    wrong, whatever the texts say tonight. No services: it is about the host itself. `is_minor` is what is told beside
-    others, and never a reason to write.
+    `check` is the finding's id, `causes` are why it is not repaired. With host, endpoint and state they identify the
+    problem, whatever the texts say. Without services it is about the host itself. An item that is `below_threshold`
+    is listed in a notification, and is never a reason to send one.
     """
 
-    state: State
+    state: ReportState
     services: tuple[str, ...]
     endpoint: str
     check: str
@@ -45,7 +45,7 @@ class ReportItem:
     to_do: str = ""
     next_try: datetime | None = None
     findings: tuple[FindingKey, ...] = ()
-    is_minor: bool = False
+    below_threshold: bool = False
 
     @property
     def service(self) -> str:
@@ -54,47 +54,116 @@ class ReportItem:
 
     @property
     def cause(self) -> str:
-        """The causes in a line; empty where there is none."""
+        """The causes in a line; empty if there is none."""
         return ", ".join(self.causes)
 
     @property
     def is_down(self) -> bool:
-        """Whether a service did not come up again after a repair was taken back: a person has to act now."""
+        """Whether a service did not start again after a rollback: a person has to act now."""
         return self.causes == (Cause.SERVICE_DOWN,)
 
+    @property
+    def is_problem(self) -> bool:
+        """Whether it is still wrong, and a reason to send a notification."""
+        return self.state in ("failed", "waiting") and not self.below_threshold
+
 
 @dataclass(frozen=True, slots=True)
-class Section:
-    """All there is to tell about one host."""
+class HostSection:
+    """The items of one host."""
 
     host: str
-    entries: tuple[ReportItem, ...]
+    items: tuple[ReportItem, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
-    """The run a letter comes from: when, on which host, by which version."""
+class RunOrigin:
+    """The run that a notification comes from: when, on which host, by which version."""
 
     at: datetime
     controller: str
     version: str
 
 
-def is_wrong(entry: ReportItem) -> bool:
-    """Tell whether it is still wrong, and worth a letter."""
-    return entry.state in ("failed", "waiting") and not entry.is_minor
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """A file that is sent with a notification, such as the results of the audit."""
+
+    name: str
+    content: bytes = field(repr=False)
 
 
-def worst_first(sections: Iterable[Section]) -> list[tuple[Section, ReportItem]]:
-    """Return every entry with its section, by state and severity, else in the order given; what is minor last."""
-    pairs = [(section, entry) for section in sections for entry in section.entries]
+@dataclass(frozen=True, slots=True)
+class Notification:
+    """The state as a whole, one section for each host, the run that it comes from, and files.
+
+    `remarks` are lines about the notification itself, such as the contacts of a host that it is not sent to.
+    """
+
+    state: ReportState
+    sections: tuple[HostSection, ...]
+    run: RunOrigin
+    attachments: tuple[Attachment, ...] = ()
+    remarks: tuple[str, ...] = ()
+
+    @property
+    def digest(self) -> str:
+        """A digest of the problems, which is the same as long as they are."""
+        return state_digest(self.sections)
+
+    @property
+    def named_sections(self) -> tuple[HostSection, ...]:
+        """The sections with the name of the controller in place of `local`."""
+        here = self.run.controller
+        return tuple(replace(section, host=here) if section.host == _LOCAL else section for section in self.sections)
+
+
+def state_digest(sections: Iterable[HostSection]) -> str:
+    """Return a digest of the problems: hosts, endpoints, checks and causes; not of times, texts or solved problems.
+
+    It does not depend on how findings are grouped into items.
+    """
+    problems = {
+        (section.host, finding, item.state, item.cause)
+        for section in sections
+        for item in section.items
+        if item.is_problem
+        for finding in _findings(item)
+    }
+    return hashlib.sha256(json.dumps(sorted(problems)).encode()).hexdigest()[:32]
+
+
+def _findings(item: ReportItem) -> Iterator[str]:
+    """Yield each finding of an item as it enters the digest."""
+    for finding in item.findings or (FindingKey(item.endpoint, item.check),):
+        yield f"{finding.endpoint} {finding.check}"
+
+
+NO_PROBLEMS: Final = state_digest(())
+"""The digest if there is no problem."""
+
+
+def should_notify(sections: Sequence[HostSection], last_digest: str | None) -> ReportState | None:
+    """Return the state as a whole if a notification is to be sent, None if there is no news.
+
+    `last_digest` is that of the last notification that was sent or is queued; None if there never was one.
+    """
+    states = {item.state for section in sections for item in section.items if not item.below_threshold}
+    if "repaired" not in states and state_digest(sections) == (last_digest or NO_PROBLEMS):
+        return None
+    return next((state for state in WORST_FIRST if state in states), "recovered")
+
+
+def items_worst_first(sections: Iterable[HostSection]) -> list[tuple[HostSection, ReportItem]]:
+    """Return every item with its section, by state and severity, else in the order given; below the threshold last."""
+    pairs = [(section, item) for section in sections for item in section.items]
     return sorted(pairs, key=lambda pair: _rank(pair[1]))
 
 
-def hosts_worst_first(sections: Iterable[Section]) -> tuple[Section, ...]:
-    """Return the sections by the worst that is told of each, else by host."""
-    return tuple(sorted(sections, key=lambda section: (min(map(_rank, section.entries)), section.host)))
+def hosts_worst_first(sections: Iterable[HostSection]) -> tuple[HostSection, ...]:
+    """Return the sections by the worst item of each, else by host."""
+    return tuple(sorted(sections, key=lambda section: (min(map(_rank, section.items)), section.host)))
 
 
-def _rank(entry: ReportItem) -> tuple[bool, bool, int, int]:
-    return entry.is_minor, not entry.is_down, WORST_FIRST.index(entry.state), -entry.severity.rank
+def _rank(item: ReportItem) -> tuple[bool, bool, int, int]:
+    return item.below_threshold, not item.is_down, WORST_FIRST.index(item.state), -item.severity.rank

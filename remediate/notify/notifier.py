@@ -1,7 +1,6 @@
-"""Tells of a run: what it came to is written to whoever is to read it, kept, and handed over.
+"""Notifies recipients of a run: composes a notification for each group of recipients with news, queues and sends it.
 
-It knows what is news and to whom; how a run came to it, and how mail travels, is known elsewhere. Nothing that goes
-wrong here fails a repair: it is a line for a person, and what was not handed over is tried again by the next run.
+A failure here never fails a repair: it is a line for a person, and the next run sends what could not be sent.
 """
 
 from __future__ import annotations
@@ -16,181 +15,210 @@ from audit.verdict import Severity
 from remediate.hosts.session import CommandRunner
 from remediate.model.case import Case
 from remediate.model.outcome import CaseResult
-from remediate.notify.account import Account
-from remediate.notify.changes import NotifiedState, last_told, since, still_heard, superseded
-from remediate.notify.channels.email_message import Attachment, Letter, compose, should_notify, state_digest, subject
+from remediate.notify.changes import NotifiedState, changes_since, last_notified, superseded, without_silenced
+from remediate.notify.channels.email_message import compose, subject
 from remediate.notify.delivery import deliver
-from remediate.notify.excerpt import excerpt
-from remediate.notify.items import by_host, sections_of
-from remediate.notify.notification import ReportItem, Section, hosts_worst_first
-from remediate.notify.recipients import contacts, group_by_reader
-from remediate.notify.report import RunReport
-from remediate.state.journal import Outcome
-from remediate.state.outbox import Outbox
+from remediate.notify.items import by_host, host_sections
+from remediate.notify.notification import (
+    Attachment,
+    HostSection,
+    Notification,
+    ReportItem,
+    hosts_worst_first,
+    should_notify,
+    state_digest,
+)
+from remediate.notify.recipients import group_by_recipients, permitted_contacts
+from remediate.notify.report import RunReport, results_of_hosts
+from remediate.notify.settings import NotificationSettings
+from remediate.state.journal import CaseOutcome
 
 RESULTS: Final = "results.jsonl"
-_UNASKED: Final = "nobody is written to: there is no [mail] in the configuration"
+_NO_MAIL: Final = "no notification sent: [mail] is not configured"
+_MAX_AGE: Final = timedelta(days=7)
+"""How long a repair is reported after a run that ended before it could report it."""
 
-_LONG_AGO: Final = timedelta(days=7)
-
-Reader = tuple[str, ...]
+Recipients = tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class _Telling:
-    """What is told in one run: all sections, what each reader knew, and per host which of its contacts get no mail."""
+class _News:
+    """What a run has to report: all sections, the known state of each group of recipients, and refused contacts."""
 
-    upshot: RunReport
-    account: Account
-    sections: tuple[Section, ...]
-    told: Mapping[Reader, NotifiedState]
+    report: RunReport
+    settings: NotificationSettings
+    sections: tuple[HostSection, ...]
+    known: Mapping[Recipients, NotifiedState]
     results: bytes
     now: datetime
-    refused: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    last_outcome: int  # its number in the journal
+    refused: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # lines by host
 
 
-def tell(  # noqa: PLR0913 - all but two by keyword
-    upshot: RunReport,
-    account: Account | None,
+def notify(  # noqa: PLR0913 - all but two by keyword
+    report: RunReport,
+    settings: NotificationSettings | None,
     *,
-    hands: Mapping[str, CommandRunner],
+    sessions: Mapping[str, CommandRunner],
     results: bytes,
     now: datetime,
     on_refused: Callable[[str], None] = lambda _: None,
 ) -> tuple[str, ...]:
-    """Write what is news to whoever is to read it, hand over what waits, and return lines for a person.
+    """Queue a notification for all recipients with news, send what is queued, and return lines for a person.
 
-    Without an account nobody is written to and nothing is kept. `hands` are asked for a host's own contact where the
-    configuration names nobody; `results` is the file of the audit, of which everybody gets what is theirs. `on_refused`
-    is called with the line about each contact of a host that gets no mail; it is among the lines as well.
+    Without settings nothing is sent or queued. The contacts of a host are read by its session if the configuration
+    has no recipients. `results` is the results file of the audit; recipients get the lines about their hosts.
+    `on_refused` is called with the line about each contact that gets no mail, which is also among the lines.
     """
-    if account is None:
-        return (_UNASKED,) if should_notify(sections_of(upshot, Severity.MEDIUM), None) else ()
-    outbox = upshot.journal.outbox
-    before = deliver(outbox, account.posts, now)  # first: what nobody took counts as not told
-    untold = upshot.journal.repairs_after(outbox.told_up_to())
-    whole = replace(upshot, endings=(*upshot.endings, *_missed(upshot, untold, now)))
-    told = last_told(outbox.states())
-    telling = _Telling(whole, account, _sections(whole, account), told, results, now)
-    readers, by_host_refused = _by_reader(telling, hands)
-    telling = replace(telling, refused=by_host_refused)
-    refused = tuple(one_line(line) for lines in by_host_refused.values() for line in lines)
+    if settings is None:
+        return (_NO_MAIL,) if should_notify(host_sections(report, Severity.MEDIUM), None) else ()
+    outbox = report.journal.outbox
+    sent_before = deliver(outbox, settings.channel, now)  # first: what no recipient got counts as not sent
+    news, groups = _news(report, settings, sessions, results, now)
+    refused = tuple(one_line(line) for lines in news.refused.values() for line in lines)
     for line in refused:
         on_refused(line)
-    errors: list[Exception] = []
-    with outbox.telling(max((number for number, _, _ in untold), default=outbox.told_up_to())):
-        written = [_written(telling, reader, mine, (outbox, errors)) for reader, mine in readers.items()]
-    after = deliver(outbox, account.posts, now)
-    for number in superseded(outbox.taken()):
-        outbox.lost(number)
-    unusable = (f"{address!r} of [mail] is no address" for address in account.unusable)
-    said = (*unusable, *refused, *map(str, before), *filter(None, written), *map(str, after))
+    queued, errors = _queue_all(news, groups)
+    sent = deliver(outbox, settings.channel, now)
+    for number in superseded(outbox.sent()):
+        outbox.discard(number)
+    unusable = (f"{text!r} in [mail] is not a mail address" for text in settings.unusable)
+    lines = (*unusable, *refused, *map(str, sent_before), *queued, *map(str, sent))
     if errors:
-        errors[0].add_note("\n".join(said))
+        errors[0].add_note("\n".join(lines))
         raise errors[0]
-    return tuple(map(one_line, said))
+    return tuple(map(one_line, lines))
 
 
-def _written(
-    telling: _Telling, reader: Reader, mine: tuple[Section, ...], into: tuple[Outbox, list[Exception]]
-) -> str:  # fmt: skip
-    """Return a line about what was written to a reader; keep an exception of ours until every reader has theirs."""
-    outbox, errors = into
-    try:
-        letter = _letter(telling, reader, mine)
-        return _keep(telling, reader, letter, outbox) if letter else ""
-    except Exception as error:  # noqa: BLE001 - the boundary of one reader: the others still get their mail
-        errors.append(error)
-        return f"no letter to {listing(reader)}: {type(error).__name__}: {error}"
+def _news(
+    report: RunReport,
+    settings: NotificationSettings,
+    sessions: Mapping[str, CommandRunner],
+    results: bytes,
+    now: datetime,
+) -> tuple[_News, Mapping[Recipients, tuple[HostSection, ...]]]:
+    """Return what the run has to report, and the sections of each group of recipients."""
+    outbox = report.journal.outbox
+    unreported = report.journal.repairs_after(outbox.notified_through())
+    last_outcome = max((number for number, _, _ in unreported), default=outbox.notified_through())
+    whole = replace(report, case_results=(*report.case_results, *_missed(report, unreported, now)))
+    sections = host_sections(whole, settings.fail_on, unknown_fails=settings.unknown_fails)
+    news = _News(whole, settings, sections, last_notified(outbox.states()), results, now, last_outcome)
+    groups, refused = _groups(news, sessions)
+    return replace(news, refused=refused), groups
 
 
-def _sections(upshot: RunReport, account: Account) -> tuple[Section, ...]:
-    return sections_of(upshot, account.fail_on, unknown_fails=account.unknown_fails)
-
-
-def _missed(upshot: RunReport, untold: Iterable[tuple[int, Case, Outcome]], now: datetime) -> Iterator[CaseResult]:
-    """Yield the repairs of runs that ended before they could tell of them; what is long ago is left at that."""
-    ended = {ending.case.id for ending in upshot.endings}
-    for _, case, outcome in untold:
-        if case.id not in ended and now - outcome.at < _LONG_AGO:
-            note = f"that was {moment(outcome.at)}, in a run that ended before it could tell"
+def _missed(
+    report: RunReport, unreported: Iterable[tuple[int, Case, CaseOutcome]], now: datetime
+) -> Iterator[CaseResult]:
+    """Yield the recent repairs of runs that ended before they could report them."""
+    ended = {result.case.id for result in report.case_results}
+    for _, case, outcome in unreported:
+        if case.id not in ended and now - outcome.at < _MAX_AGE:
+            note = f"repaired at {moment(outcome.at)}, in a run that ended before it could report it"
             yield CaseResult(case, "proven", note=note)
 
 
-def _by_reader(
-    telling: _Telling, hands: Mapping[str, CommandRunner]
-) -> tuple[Mapping[Reader, tuple[Section, ...]], Mapping[str, tuple[str, ...]]]:
-    """Return who reads which sections, and by host a line about each contact that gets no mail.
+def _groups(
+    news: _News, sessions: Mapping[str, CommandRunner]
+) -> tuple[Mapping[Recipients, tuple[HostSection, ...]], Mapping[str, tuple[str, ...]]]:
+    """Return the sections of each group of recipients, and by host a line about each contact that gets no mail.
 
-    Who was told something before is told what became of it, if they still get mail.
+    Recipients of an earlier notification are notified of what changed since, if they still get mail.
     """
-    account, policy = telling.account, telling.account.contacts
-    if account.readers:
-        return {account.readers: telling.sections}, {}
-    worth = [one for one in telling.sections if any(not entry.is_minor for entry in one.entries)]
-    asked = contacts((section.host for section in worth), hands, policy)
+    settings, policy = news.settings, news.settings.contacts
+    if settings.recipients:
+        return {settings.recipients: news.sections}, {}
+    relevant = [section for section in news.sections if any(not item.below_threshold for item in section.items)]
+    contacts = permitted_contacts((section.host for section in relevant), sessions, policy)
     earlier = {
         section.host: used
-        for told in telling.told.values()
-        for section in told.sections
-        if (used := told.to if told.to == account.otherwise else policy.permit_again(section.host, told.to))
+        for state in news.known.values()
+        for section in state.sections
+        if (
+            used := state.to if state.to == settings.default_recipients else policy.permit_again(section.host, state.to)
+        )
     }
-    found = earlier | {host: permitted.used for host, permitted in asked.items()}
-    grouped = dict(group_by_reader(worth, (), found, account.otherwise))
-    refused = {host: permitted.refused for host, permitted in asked.items()}
-    return dict.fromkeys(telling.told, ()) | grouped, refused
+    used_by_host = earlier | {host: permitted.used for host, permitted in contacts.items()}
+    groups = group_by_recipients(relevant, used_by_host, settings.default_recipients)
+    refused = {host: permitted.refused for host, permitted in contacts.items()}
+    return dict.fromkeys(news.known, ()) | groups, refused
 
 
-def _letter(telling: _Telling, reader: Reader, mine: Sequence[Section]) -> Letter | None:
-    """Return what is to be told, None where nothing is news."""
-    told = still_heard(telling.told.get(reader), telling.upshot)
-    past = since(told, telling.sections, telling.upshot)
-    shown = _merged((*mine, *past))
-    state = should_notify(shown, state_digest(told.sections) if told else None)
-    has_news = mine or any(entry.state == "recovered" for section in past for entry in section.entries)
+def _queue_all(
+    news: _News, groups: Mapping[Recipients, tuple[HostSection, ...]]
+) -> tuple[tuple[str, ...], Sequence[Exception]]:
+    """Queue a notification for each group that has news, all or none; return lines, and exceptions of ours."""
+    outbox, errors = news.report.journal.outbox, list[Exception]()
+    with outbox.record_batch(news.last_outcome):
+        lines = [_queued(news, recipients, sections, errors) for recipients, sections in groups.items()]
+    return tuple(filter(None, lines)), errors
+
+
+def _queued(
+    news: _News, recipients: Recipients, sections: tuple[HostSection, ...], errors: list[Exception]
+) -> str:  # fmt: skip
+    """Return a line about the notification of a group; add an exception of ours to the errors."""
+    try:
+        notification = _notification(news, recipients, sections)
+        return _queue(news, recipients, notification) if notification else ""
+    except Exception as error:  # noqa: BLE001 - the boundary of one group: the others still get their mail
+        errors.append(error)
+        return f"no notification to {listing(recipients)}: {type(error).__name__}: {error}"
+
+
+def _notification(news: _News, recipients: Recipients, sections: Sequence[HostSection]) -> Notification | None:
+    """Return the notification of a group, None if there is no news for it."""
+    known = without_silenced(news.known.get(recipients), news.report)
+    changes = changes_since(known, news.sections, news.report)
+    shown = _merged((*sections, *changes))
+    state = should_notify(shown, state_digest(known.sections) if known else None)
+    has_news = sections or any(item.state == "recovered" for section in changes for item in section.items)
     if state is None or not has_news:
         return None
-    if state not in ("failed", "waiting"):  # all is well, but for what fails no run
-        shown = _without_minor(shown)
+    if state not in ("failed", "waiting"):  # no problem is left but what fails no run
+        shown = _above_threshold(shown)
     hosts = {section.host for section in shown}
-    results = telling.results if telling.account.readers else excerpt(telling.results, hosts)
+    results = news.results if news.settings.recipients else results_of_hosts(news.results, hosts)
     files = (Attachment(RESULTS, results),) if results else ()
-    remarks = tuple(line for host in sorted(hosts) for line in telling.refused.get(host, ()))
-    return Letter(state, hosts_worst_first(shown), telling.account.run(telling.now), files, remarks)
+    remarks = tuple(line for host in sorted(hosts) for line in news.refused.get(host, ()))
+    return Notification(state, hosts_worst_first(shown), news.settings.origin(news.now), files, remarks)
 
 
-def _merged(sections: Sequence[Section]) -> tuple[Section, ...]:
-    return by_host((section.host, entry) for section in sections for entry in section.entries)
+def _merged(sections: Sequence[HostSection]) -> tuple[HostSection, ...]:
+    return by_host((section.host, item) for section in sections for item in section.items)
 
 
-def _without_minor(sections: Sequence[Section]) -> tuple[Section, ...]:
-    pairs = ((section.host, entry) for section in sections for entry in section.entries)
-    return by_host((host, entry) for host, entry in pairs if not entry.is_minor)
+def _above_threshold(sections: Sequence[HostSection]) -> tuple[HostSection, ...]:
+    pairs = ((section.host, item) for section in sections for item in section.items)
+    return by_host((host, item) for host, item in pairs if not item.below_threshold)
 
 
-def _keep(telling: _Telling, reader: Reader, letter: Letter, outbox: Outbox) -> str:
-    """Keep a letter, without what must not be in one, until it is handed over; return a line about it."""
-    account, refused = telling.account, list[str]()
-    for version in _versions(letter):
+def _queue(news: _News, recipients: Recipients, notification: Notification) -> str:
+    """Queue the fullest version of a notification that holds no secret; return a line about it."""
+    settings, outbox, refused = news.settings, news.report.journal.outbox, list[str]()
+    for version in _versions(notification):
         try:
-            message = compose(version, account.sender, reader, secrets=account.secrets).as_bytes()
-            number = outbox.keep(str(NotifiedState(reader, version.sections)), message, telling.now)
+            message = compose(version, settings.sender, recipients, secrets=settings.secrets).as_bytes()
+            number = outbox.add(str(NotifiedState(recipients, version.sections)), message, news.now)
         except ValueError as error:
             refused.append(str(error))
         else:
-            return "; ".join((f"letter {number} to {listing(reader)}: {subject(version)}", *refused))
-    return f"no letter to {listing(reader)}: {'; '.join(refused)}"
+            return "; ".join((f"notification {number} to {listing(recipients)}: {subject(version)}", *refused))
+    return f"no notification to {listing(recipients)}: {'; '.join(refused)}"
 
 
-def _versions(letter: Letter) -> Iterator[Letter]:
-    """Yield a letter whole, then without its files, then without any text that others wrote."""
-    yield letter
-    bare = replace(letter, attachments=())
-    if letter.attachments:
-        yield bare
-    pairs = ((section.host, _withheld(entry)) for section in letter.sections for entry in section.entries)
-    yield replace(bare, sections=hosts_worst_first(by_host(pairs)), remarks=())
+def _versions(notification: Notification) -> Iterator[Notification]:
+    """Yield a notification as it is, then without its files, then without any text of another party."""
+    yield notification
+    without_files = replace(notification, attachments=())
+    if notification.attachments:
+        yield without_files
+    pairs = ((section.host, _withheld(item)) for section in notification.sections for item in section.items)
+    yield replace(without_files, sections=hosts_worst_first(by_host(pairs)), remarks=())
 
 
-def _withheld(entry: ReportItem) -> ReportItem:
-    return replace(entry, reason="(withheld: it would have held a secret; see the run's output)", tried="", happened="")
+def _withheld(item: ReportItem) -> ReportItem:
+    return replace(
+        item, reason="(withheld because it holds a secret; see the output of the run)", tried="", happened=""
+    )

@@ -1,4 +1,4 @@
-"""Who is told about which host: recipients of the configuration, contacts of hosts, and which of them are permitted."""
+"""Recipients: those of the configuration, the contacts that hosts report, and which of these get mail."""
 
 from __future__ import annotations
 
@@ -15,48 +15,45 @@ from remediate.hosts import trusted_script
 from remediate.hosts.command import Command
 from remediate.hosts.session import CommandRunner
 
-MOST: Final = 5
-"""Contacts of one host that get mail."""
+MAX_CONTACTS: Final = 5
+"""The number of contacts of one host that get mail."""
 _DOMAIN: Final = re.compile(
     r"(?=.{1,253}$)[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)+"
 )
 
 
 class _OfHost(Protocol):
-    """What belongs to a host."""
+    """A value about one host."""
 
     @property
     def host(self) -> str:
-        """Its label."""
+        """The label of the host."""
 
 
-About = TypeVar("About", bound=_OfHost)
+OfHost = TypeVar("OfHost", bound=_OfHost)
 
 
-def group_by_reader(
-    abouts: Sequence[About], to: tuple[str, ...], contacts: Mapping[str, tuple[str, ...]], otherwise: tuple[str, ...]
-) -> tuple[tuple[tuple[str, ...], tuple[About, ...]], ...]:
-    """Return who reads about what: `to` about everything where it is configured, else each host's own contacts.
-
-    `otherwise` reads about hosts that name nobody. Nobody reads about a host that is not theirs.
-    """
-    readers: dict[tuple[str, ...], list[About]] = {}
-    for about in abouts:
-        readers.setdefault(to or contacts.get(about.host) or otherwise, []).append(about)
-    return tuple((reader, tuple(theirs)) for reader, theirs in readers.items())
+def group_by_recipients(
+    values: Sequence[OfHost], contacts: Mapping[str, tuple[str, ...]], default: tuple[str, ...]
+) -> dict[tuple[str, ...], tuple[OfHost, ...]]:
+    """Return the values of the hosts of each group of recipients: the contacts of a host, `default` if it has none."""
+    groups: dict[tuple[str, ...], list[OfHost]] = {}
+    for value in values:
+        groups.setdefault(contacts.get(value.host) or default, []).append(value)
+    return {recipients: tuple(group) for recipients, group in groups.items()}
 
 
 @dataclass(frozen=True, slots=True)
 class KnownHost:
-    """A host as the user named it: whether it is this machine, and by which names it is logged into or configured."""
+    """A host as the user wrote it: whether it is this machine, and its names in the login and the configuration."""
 
     is_local: bool = False
     names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class Permitted:
-    """The contacts of a host that get mail, and lines about those that get none."""
+class PermittedContacts:
+    """The contacts of a host that get mail, and lines about the others."""
 
     used: tuple[str, ...]
     refused: tuple[str, ...] = ()
@@ -64,37 +61,37 @@ class Permitted:
 
 @dataclass(frozen=True, slots=True)
 class ContactPolicy:
-    """`domains` may be written to on behalf of any host; `hosts` are what is known of each, by its label."""
+    """Contacts of any host in `domains` get mail. `hosts` are the known hosts by label."""
 
     domains: tuple[str, ...] = ()
     hosts: Mapping[str, KnownHost] = field(default_factory=dict)
 
-    def permit(self, host: str, addresses: Sequence[str], reported: str | None) -> Permitted:
-        """Return which contacts of a host get mail. `reported` is the host's name by its own word, if it gave one.
+    def permit(self, host: str, addresses: Sequence[str], reported: str | None) -> PermittedContacts:
+        """Return which contacts of a host get mail. `reported` is the name that the host reports, if it does.
 
-        That name counts only if the user named the host without a domain.
+        That name counts only if the user wrote the host without a domain.
         """
         known = self.hosts.get(host, KnownHost(names=(host,)))
         if known.is_local:
-            return Permitted(tuple(addresses))
+            return PermittedContacts(tuple(addresses))
         own = _owned(known.names) or _owned(filter(None, [reported]))
-        alike = [address for address in addresses if self._is_permitted(address, own, {host, *known.names})]
-        foreign = [address for address in addresses if address not in alike]
-        beyond = f"at most {MOST} contacts of a host get mail"
-        refused = (_refusal(host, foreign, self._why(own)), _refusal(host, alike[MOST:], beyond))
-        return Permitted(tuple(alike[:MOST]), tuple(filter(None, refused)))
+        permitted = [address for address in addresses if self._is_permitted(address, own, {host, *known.names})]
+        foreign = [address for address in addresses if address not in permitted]
+        too_many = f"at most {MAX_CONTACTS} contacts of a host get mail"
+        refused = (_refusal(host, foreign, self._why(own)), _refusal(host, permitted[MAX_CONTACTS:], too_many))
+        return PermittedContacts(tuple(permitted[:MAX_CONTACTS]), tuple(filter(None, refused)))
 
     def permit_again(self, host: str, addresses: tuple[str, ...]) -> tuple[str, ...]:
-        """Return which addresses that were written to about a host still get mail, if it cannot be asked now.
+        """Return which earlier recipients of a host still get mail, if the host cannot be read now.
 
-        Of a host that the user named without a domain they are what was permitted when it reported its name.
+        For a host that the user wrote without a domain, these are the contacts permitted when it reported its name.
         """
         is_named = _owned(self.hosts.get(host, KnownHost(names=(host,))).names)
         return self.permit(host, addresses, None).used if is_named else addresses
 
     def _is_permitted(self, address: str, own: frozenset[str], names: Iterable[str]) -> bool:
         domain = address.rpartition("@")[2].lower().rstrip(".")
-        is_named = any(domain == one.lower() or domain.endswith(f".{one.lower()}") for one in self.domains)
+        is_named = any(domain == allowed.lower() or domain.endswith(f".{allowed.lower()}") for allowed in self.domains)
         return is_named or domain in names or bool(_owned([domain]) & own)
 
     def _why(self, own: frozenset[str]) -> str:
@@ -103,16 +100,16 @@ class ContactPolicy:
 
 
 def _refusal(host: str, addresses: Sequence[str], why: str) -> str:
-    """Return the line about contacts that get no mail; nothing if there are none."""
+    """Return the line about contacts that get no mail; empty if there are none."""
     if not addresses:
         return ""
-    named = ", ".join(shortened(address, MAX_QUOTED) for address in addresses[:MOST])
-    more = f" and {len(addresses) - MOST} more" if len(addresses) > MOST else ""
+    named = ", ".join(shortened(address, MAX_QUOTED) for address in addresses[:MAX_CONTACTS])
+    more = f" and {len(addresses) - MAX_CONTACTS} more" if len(addresses) > MAX_CONTACTS else ""
     return f"no mail to {named}{more}, which {host} reports as contact{'s'[: len(addresses) > 1]}: {why}"
 
 
 def _owned(names: Iterable[str]) -> frozenset[str]:
-    """Return the domains of one owner that names are in; none for an address, or a name without a domain."""
+    """Return the registrable domains of names; none for an address or a name without a domain."""
     return frozenset(owned_domain(name) for name in names if "." in name.strip(".") and not _is_address(name))
 
 
@@ -124,15 +121,15 @@ def _is_address(name: str) -> bool:
     return True
 
 
-def look_for_contact(host: str) -> Command:
-    """Return the command that reads whom a host's administrator wants told; nothing else of any file is read."""
+def read_contact_command(host: str) -> Command:
+    """Return the command that reads the contacts of a host's administrator; it reads nothing else of any file."""
     return Command(
-        host, "read whom its administrator wants told", trusted_script("contact"), changes=False, timeout_s=20.0
+        host, "read the contacts of its administrator", trusted_script("contact"), changes=False, timeout_s=20.0
     )
 
 
 def read_contact(output: str, label: str) -> tuple[str, ...]:
-    """Return the addresses in the answer, users of the host itself with its name."""
+    """Return the addresses in the output of that command; users of the host get its name as domain."""
     _, _, rest = output.partition("--- panel\n")
     panel, _, forward = rest.partition("--- forward\n")
     host = reported_name(output) or label
@@ -140,21 +137,23 @@ def read_contact(output: str, label: str) -> tuple[str, ...]:
 
 
 def reported_name(output: str) -> str | None:
-    """Return the name that the host gives itself, if it has a domain."""
+    """Return the name that the host reports, if it has a domain."""
     name = output.partition("--- panel\n")[0].strip()
     return name if is_domain(name) else None
 
 
-def contacts(hosts: Iterable[str], hands: Mapping[str, CommandRunner], policy: ContactPolicy) -> dict[str, Permitted]:
-    """Return the contacts of the hosts that can be asked, and which of them get mail."""
-    answers = ((host, hands[host].run(look_for_contact(host))) for host in hosts if host in hands)
+def permitted_contacts(
+    hosts: Iterable[str], sessions: Mapping[str, CommandRunner], policy: ContactPolicy
+) -> dict[str, PermittedContacts]:
+    """Return the contacts of the hosts that have a session, and which of them get mail."""
+    outputs = ((host, sessions[host].run(read_contact_command(host))) for host in hosts if host in sessions)
     return {
         host: policy.permit(host, read_contact(done.output, host), reported_name(done.output))
-        for host, done in answers
+        for host, done in outputs
         if done.ok
     }
 
 
 def is_domain(text: str) -> bool:
-    """Tell whether a text is a name with a domain, to which mail can be addressed."""
+    """Return whether a text is a domain name that mail can be addressed to."""
     return _DOMAIN.fullmatch(text) is not None

@@ -1,10 +1,9 @@
-"""What a run came to: its plan, how each case ended, and what was found before the repair and after it.
-
-It knows verdicts by endpoint and check; it refuses to know who is told what.
-"""
+"""The report of a run: its plan, the result of each case, and the results of the audit before and after the repair."""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from audit.evaluation.result import Result
@@ -17,41 +16,57 @@ from remediate.state.journal import Journal
 
 @dataclass(frozen=True, slots=True)
 class RunReport:
-    """What a run came to. `after` is None where nothing was judged again."""
+    """The report of a run. `after` is None if nothing was evaluated again."""
 
     plan: Plan
-    endings: tuple[CaseResult, ...]
+    case_results: tuple[CaseResult, ...]
     before: AuditResults
     journal: Journal
     after: AuditResults | None = None
 
     def verdict(self, endpoint: str, check: str) -> Verdict | None:
-        """Return how a check ended, after the repair where it was judged again; None where it was not judged."""
-        again = self.after.verdict(endpoint, check) if self.after else None
-        return again or self.before.verdict(endpoint, check)
+        """Return the last verdict of a check, before or after the repair; None if it was not evaluated."""
+        after = self.after.verdict(endpoint, check) if self.after else None
+        return after or self.before.verdict(endpoint, check)
 
-    def found(self, endpoint: str, check: str | None) -> Result | None:
-        """Return what was found before the repair."""
-        return _of(self.before, endpoint, check)
+    def result_before(self, endpoint: str, check: str | None) -> Result | None:
+        """Return the result of a check before the repair."""
+        return _result(self.before, endpoint, check)
 
-    def is_found_again(self, endpoint: str, check: str) -> bool:
-        """Tell whether a finding was judged again after the repair, and is still one."""
-        again = _of(self.after, endpoint, check) if self.after else None
-        return again is not None and again.phase == "after" and again.verdict is Verdict.FAIL
+    def fails_after_repair(self, endpoint: str, check: str) -> bool:
+        """Return whether a check was evaluated again after the repair and still fails."""
+        result = _result(self.after, endpoint, check) if self.after else None
+        return result is not None and result.phase == "after" and result.verdict is Verdict.FAIL
 
-    def has_looked_at(self, host: str) -> bool:
-        """Tell whether a host was logged into and looked at, so that what is not found there is not there."""
+    def was_inspected(self, host: str) -> bool:
+        """Return whether a host was logged in to and inspected: then what was not found there does not exist."""
         return self.before.is_complete and self.verdict(f"{host}/", "svc.unreachable") is Verdict.PASS
 
 
-def _of(evidence: AuditResults, endpoint: str, check: str | None) -> Result | None:
-    return next((one for one in evidence.by_endpoint.get(endpoint, ()) if one.check == check), None)
+def _result(results: AuditResults, endpoint: str, check: str | None) -> Result | None:
+    return next((result for result in results.by_endpoint.get(endpoint, ()) if result.check == check), None)
 
 
 def host_of(endpoint: str) -> str:
-    """Return the host an endpoint's id names: the label it was logged into by, else the name it was asked for."""
+    """Return the host in an endpoint id: the label it was logged in to by, else the name that was connected to."""
     head, slash, rest = endpoint.partition("/")
     if not slash or not head.endswith(":"):
         return head
     name, _, _ = rest.removeprefix("/").partition("+")
     return name.rpartition(":")[0].strip("[]") or name
+
+
+def results_of_hosts(results: bytes, hosts: Collection[str]) -> bytes:
+    """Return the lines of a results file that are about these hosts or the run as a whole; other lines are dropped."""
+    return b"".join(line for line in results.splitlines(keepends=True) if _is_about(line, hosts))
+
+
+def _is_about(line: bytes, hosts: Collection[str]) -> bool:
+    try:
+        row = json.loads(line)
+    except ValueError:
+        return False
+    if not isinstance(row, dict):
+        return False
+    endpoint = row.get("endpoint")
+    return host_of(endpoint) in hosts if isinstance(endpoint, str) else row.get("kind") in ("run", "summary")

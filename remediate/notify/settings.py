@@ -1,56 +1,61 @@
-"""Reads the notification settings of a run from the configuration; a password is read when a server asks for it."""
+"""Notification settings: recipients, sender, channel, and the secrets that no notification may hold."""
 
 from __future__ import annotations
 
-import socket
-from collections.abc import Iterable, Iterator, Mapping
-from importlib.metadata import version
-from urllib.parse import urlsplit
+from dataclasses import dataclass, field
+from datetime import datetime
 
-from audit.config import Configuration, host_of, known_secrets, section
-from audit.host.discovery import Discovery
-from audit.observation import HostView
-from remediate.model.options import Assignment
-from remediate.notify.account import Account
-from remediate.notify.channels import read_mail
-from remediate.notify.recipients import ContactPolicy, KnownHost, is_domain
+from audit.host.cpanel import is_address
+from audit.redaction import Secrets
+from audit.verdict import Severity
+from remediate.notify.channels.base import Channel
+from remediate.notify.notification import RunOrigin
+from remediate.notify.recipients import ContactPolicy
 
 
-def account_of(assignment: Assignment, hosts: Mapping[str, KnownHost] | None = None) -> Account | None:
-    """Return the notification settings of a run, None if the configuration has no `[mail]`; raises BadConfiguration.
+@dataclass(frozen=True, slots=True)
+class NotificationSettings:
+    """Who is notified, by whom and over which channel. If `to` is empty, each host's own contacts are notified.
 
-    `hosts` are those that were logged into, by label.
+    `controller` is the name of the host that audits and repairs, with its domain. `secrets` are those of the
+    configuration. `contacts` decides which contacts of a host get mail. A finding from the level `fail_on` on fails the
+    run, and is a reason to send a notification; `unknown_fails` is whether an inconclusive check is one too.
     """
-    configuration, table = assignment.configuration, section(assignment.configuration, "mail")
-    mail = read_mail(table)
-    if mail is None:
-        return None
-    bad = next((domain for domain in mail.allowed_domains if not is_domain(domain)), None)
-    if bad is not None:
-        raise table.bad(f"allowed_domains: {bad!r} is not a domain; write example.com")
-    return Account(
-        controller=socket.getfqdn(),
-        version=version("pytest-sslaudit"),
-        posts=(mail.open(table),),
-        to=mail.to,
-        from_=mail.from_,
-        secrets=known_secrets(configuration),
-        contacts=ContactPolicy((*mail.allowed_domains, *_domains(mail.to)), hosts or {}),
-        fail_on=assignment.fail_on,
-        unknown_fails=assignment.unknown_fails,
-    )
 
+    controller: str
+    version: str
+    channel: Channel
+    to: tuple[str, ...] = ()
+    from_: str | None = None
+    secrets: Secrets = field(default_factory=Secrets)
+    contacts: ContactPolicy = field(default_factory=ContactPolicy)
+    fail_on: Severity = Severity.MEDIUM
+    unknown_fails: bool = True
 
-def _domains(addresses: Iterable[str]) -> Iterator[str]:
-    yield from (domain for address in addresses if is_domain(domain := address.rpartition("@")[2]))
+    @property
+    def recipients(self) -> tuple[str, ...]:
+        """The configured addresses that mail can be sent to."""
+        return tuple(dict.fromkeys(address for address in self.to if is_address(address)))
 
+    @property
+    def unusable(self) -> tuple[str, ...]:
+        """The configured texts that are not mail addresses."""
+        return tuple(address for address in (*self.to, *filter(None, [self.from_])) if not is_address(address))
 
-def known_hosts(discoveries: Iterable[Discovery], configuration: Configuration) -> Mapping[str, KnownHost]:
-    """Return what the user said of the hosts that were logged into, by label; nothing of it is the host's own word."""
-    servers = (one.host.server for one in discoveries if one.host.server)
-    return {server.label: _known(server, host_of(configuration, server.hostspec).name) for server in servers}
+    @property
+    def sender(self) -> str:
+        """The configured sender, else the user `sslaudit` of the controller."""
+        return self.from_ if self.from_ and is_address(self.from_) else self._local("sslaudit")
 
+    @property
+    def default_recipients(self) -> tuple[str, ...]:
+        """Who is notified about a host without a contact: root of the controller."""
+        return (self._local("root"),)
 
-def _known(server: HostView, name: str | None) -> KnownHost:
-    logged_into = urlsplit(server.hostspec).hostname or server.label
-    return KnownHost(server.hostspec.startswith("local://"), tuple(filter(None, (name, logged_into))))
+    def origin(self, at: datetime) -> RunOrigin:
+        """Return the run that a notification comes from."""
+        return RunOrigin(at, self.controller, self.version)
+
+    def _local(self, user: str) -> str:
+        address = f"{user}@{self.controller}"
+        return address if is_address(address) else f"{user}@localhost"

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from audit.config.private_files import UnsafePath, own_directory, safe_path
-from remediate.state.migrations import SCHEMA, bring_up_to_date, version_of
+from remediate.state.migrations import SCHEMA, bring_up_to_date, schema_version
 
-FILE: Final = "journal.sqlite"
+JOURNAL_FILE: Final = "journal.sqlite"
 BUSY_S: Final = 30.0  # a reader of `status` and a run side by side; two runs are kept apart by the lock
 
 
@@ -112,7 +112,7 @@ def _connected(place: str, *, is_uri: bool = False) -> sqlite3.Connection:
 
 def _known_version(connection: sqlite3.Connection, file: Path) -> int:
     """Return the version of a journal's tables; raises UnusableState for one that is newer than this program."""
-    version = version_of(connection)
+    version = schema_version(connection)
     if version > SCHEMA:
         raise UnusableState(f"{file} is of a newer version (schema {version}, {SCHEMA} is known): upgrade this")
     return version
@@ -128,7 +128,7 @@ def open_database(folder: Path, *, existing: bool = False, migrates: bool = True
             own_directory(folder)
         _insist_on_privacy(folder)
         flags = os.O_RDONLY if existing else os.O_RDWR | os.O_CREAT
-        descriptor = os.open(folder / FILE, flags | os.O_NOFOLLOW, 0o600)
+        descriptor = os.open(folder / JOURNAL_FILE, flags | os.O_NOFOLLOW, 0o600)
         try:
             if not existing:
                 os.fchmod(descriptor, 0o600)
@@ -139,8 +139,8 @@ def open_database(folder: Path, *, existing: bool = False, migrates: bool = True
     except UnsafePath as error:
         raise UnusableState(f"the state folder {folder}: {error.strerror}") from error
     except OSError as error:
-        raise UnusableState(f"{folder / FILE} cannot be opened: {error.strerror}") from error
-    return Database(folder / FILE, reads_only=existing, migrates=migrates)
+        raise UnusableState(f"{folder / JOURNAL_FILE} cannot be opened: {error.strerror}") from error
+    return Database(folder / JOURNAL_FILE, reads_only=existing, migrates=migrates)
 
 
 def _insist_on_privacy(folder: Path) -> None:

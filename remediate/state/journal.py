@@ -21,7 +21,7 @@ from audit.json_codec import format_time, from_json, parse_time, to_json
 from audit.redaction import Secrets
 from remediate.model.case import NOTHING_SEEN, Case, StepDetail, StepState
 from remediate.pki.secret_scan import find_secret
-from remediate.state.database import FILE, Database, UnusableState, open_database
+from remediate.state.database import JOURNAL_FILE, Database, UnusableState, open_database
 from remediate.state.orders import OrderStore, bounded, bounded_lines, withheld
 from remediate.state.outbox import Outbox
 
@@ -38,7 +38,7 @@ def journal_snapshot(folder: Path) -> Iterator[Journal]:
     except UnsafePath as error:
         raise UnusableState(f"the journal in {folder} cannot be copied: {error.strerror}") from error
     with TemporaryDirectory(prefix="sslaudit-", dir=place) as copy:
-        for name in (FILE, f"{FILE}-wal"):  # what was not merged yet after a crash stands in the second
+        for name in (JOURNAL_FILE, f"{JOURNAL_FILE}-wal"):  # what was not merged yet after a crash stands in the second
             with suppress(FileNotFoundError):
                 shutil.copyfile(folder / name, Path(copy, name))
         with open_journal(Path(copy)) as journal:
@@ -73,7 +73,7 @@ class Event:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class CaseOutcome:
     """How a case ended. `leaf_sha256` is what is served then."""
 
     kind: OutcomeKind
@@ -134,7 +134,7 @@ class Journal:
                 case_id, case_id, event.step, event.state, format_time(event.at), self._detail(event.detail),
             )  # fmt: skip
 
-    def end(self, case_id: str, outcome: Outcome) -> None:
+    def end(self, case_id: str, outcome: CaseOutcome) -> None:
         """Record how a case ended; the same case then begins anew, should it be found again.
 
         What was repaired can be taken back, so the last word on a round counts.
@@ -170,20 +170,20 @@ class Journal:
         """Return the records of a case from every time that it was begun, in their order."""
         return self._events(case_id, every_round=True)
 
-    def outcome(self, case_id: str) -> Outcome | None:
+    def outcome(self, case_id: str) -> CaseOutcome | None:
         """Return how a case last ended, in whichever round; None where it never has."""
         rows = self._database.read(
             "SELECT outcome, at, leaf_sha256, note FROM outcomes WHERE case_id = ? ORDER BY round DESC LIMIT 1", case_id
         )
-        return next((Outcome(kind, parse_time(at), leaf, note) for kind, at, leaf, note in rows), None)
+        return next((CaseOutcome(kind, parse_time(at), leaf, note) for kind, at, leaf, note in rows), None)
 
-    def repairs_after(self, number: int) -> tuple[tuple[int, Case, Outcome], ...]:
+    def repairs_after(self, number: int) -> tuple[tuple[int, Case, CaseOutcome], ...]:
         """Return the repairs that have succeeded since the one of that number, with theirs, in their order."""
         rows = self._database.read(
             """SELECT outcomes.rowid, document, outcomes.at, leaf_sha256, note FROM outcomes JOIN cases ON id = case_id
                WHERE outcome = 'repaired' AND outcomes.rowid > ? ORDER BY outcomes.rowid""", number)  # fmt: skip
         return tuple(
-            (row, from_json(Case, json.loads(document)), Outcome("repaired", parse_time(at), leaf, note))
+            (row, from_json(Case, json.loads(document)), CaseOutcome("repaired", parse_time(at), leaf, note))
             for row, document, at, leaf, note in rows
         )
 

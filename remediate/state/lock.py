@@ -17,7 +17,7 @@ from typing import Final
 from audit.json_codec import format_time, parse_time
 from audit.text import duration
 
-FILE: Final = "lock"
+LOCK_FILE: Final = "lock"
 
 
 class LockHeld(Exception):
@@ -34,7 +34,7 @@ class LockHeld(Exception):
 @contextmanager
 def locked(folder: Path, what: str, now: datetime) -> Iterator[None]:
     """Hold the lock of a state folder; `what` says for whom, such as the command that runs. Raises Held."""
-    descriptor = os.open(folder / FILE, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+    descriptor = os.open(folder / LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

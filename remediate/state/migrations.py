@@ -11,7 +11,7 @@ from importlib.resources import files
 from importlib.resources.abc import Traversable
 from typing import Final
 
-SCHEMA: Final = 2
+SCHEMA: Final = 3
 """The version of `schema.sql`, which a journal keeps as SQLite's `user_version`."""
 _FOLDER: Final = files("remediate.state")
 
@@ -21,7 +21,7 @@ def bring_up_to_date(connection: sqlite3.Connection) -> None:
 
     Raises sqlite3.DatabaseError; the transaction is then to be rolled back.
     """
-    version = version_of(connection)
+    version = schema_version(connection)
     if version == SCHEMA:
         return
     if version == 0:
@@ -32,7 +32,7 @@ def bring_up_to_date(connection: sqlite3.Connection) -> None:
     connection.execute(f"PRAGMA user_version = {SCHEMA}")
 
 
-def version_of(connection: sqlite3.Connection) -> int:
+def schema_version(connection: sqlite3.Connection) -> int:
     """Return the version of a journal's tables; 0 where there are none yet."""
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     return int(version)

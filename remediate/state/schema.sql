@@ -1,4 +1,4 @@
--- The journal's schema of today, as version 2. A change adds migrations/NNNN_*.sql, which makes the same of an older
+-- The journal's schema of today, as version 3. A change adds migrations/NNNN_*.sql, which makes the same of an older
 -- journal; a test compares the two.
 
 CREATE TABLE cases (
@@ -60,12 +60,12 @@ CREATE TABLE outcomes (
 );
 
 -- `state` is what a notification says to be wrong, as JSON.
-CREATE TABLE letters (
+CREATE TABLE notifications (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     state TEXT NOT NULL,
     message BLOB,
-    kept_at TEXT NOT NULL,
-    handed_over_at TEXT,
+    queued_at TEXT NOT NULL,
+    sent_at TEXT,
     progress TEXT NOT NULL DEFAULT ''
 );
 

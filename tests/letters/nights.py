@@ -19,10 +19,10 @@ from remediate.model.audit_results import audit_results_of
 from remediate.model.options import Bounds
 from remediate.model.outcome import CaseResult
 from remediate.model.plan import Plan
-from remediate.notify.account import Account
-from remediate.notify.channels.base import Deferred, Delivered, Envelope, Outcome
-from remediate.notify.notifier import tell
+from remediate.notify.channels.base import Deferred, Delivered, DeliveryOutcome, Envelope
+from remediate.notify.notifier import notify
 from remediate.notify.report import RunReport
+from remediate.notify.settings import NotificationSettings
 from remediate.planning.planner import plan
 from remediate.state.journal import Journal
 from tests.remediate.rows import NOW, SUMMARY, Row
@@ -31,13 +31,13 @@ ADMIN = "admin@example.com"
 
 
 @dataclass
-class Letterbox:
+class Mailbox:
     """A post that takes everything, or what it is told to say."""
 
-    outcome: Outcome = field(default_factory=lambda: Delivered("250 OK"))
+    outcome: DeliveryOutcome = field(default_factory=lambda: Delivered("250 OK"))
     sent: list[Envelope] = field(default_factory=list)
 
-    def send(self, envelope: Envelope, commit: Callable[[], None]) -> Mapping[str, Outcome]:
+    def send(self, envelope: Envelope, commit: Callable[[], None]) -> Mapping[str, DeliveryOutcome]:
         if not isinstance(self.outcome, Deferred):
             commit()
         if isinstance(self.outcome, Delivered):
@@ -45,14 +45,14 @@ class Letterbox:
         return dict.fromkeys(envelope.recipients, self.outcome)
 
     @property
-    def letters(self) -> list[EmailMessage]:
+    def emails(self) -> list[EmailMessage]:
         """What has arrived, as it is read."""
         return [email.message_from_bytes(one.message, policy=SMTP) for one in self.sent]
 
     @property
     def subjects(self) -> list[str]:
         """The subjects of what has arrived."""
-        return [str(one["Subject"]) for one in self.letters]
+        return [str(one["Subject"]) for one in self.emails]
 
 
 @dataclass
@@ -74,20 +74,20 @@ class Nights:
     """Runs one night after the other, at three."""
 
     journal: Journal
-    box: Letterbox = field(default_factory=Letterbox)
-    account: Account | None = None
-    hands: Mapping[str, CommandRunner] = field(default_factory=dict)
+    box: Mailbox = field(default_factory=Mailbox)
+    settings: NotificationSettings | None = None
+    sessions: Mapping[str, CommandRunner] = field(default_factory=dict)
     now: datetime = NOW
     results: bytes = b""
     refused: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.account = Account("ctl.example.com", "0.1.0", (self.box,), (ADMIN,))
+        self.settings = NotificationSettings("ctl.example.com", "0.1.0", self.box, (ADMIN,))
 
     def change(self, **differing: Any) -> None:  # noqa: ANN401 - the fields of an account
         """Change the account."""
-        assert self.account
-        self.account = replace(self.account, **differing)
+        assert self.settings
+        self.settings = replace(self.settings, **differing)
 
     def plan(self, *rows: Row) -> Plan:
         """Return what is planned tonight."""
@@ -98,16 +98,21 @@ class Nights:
     ) -> tuple[str, ...]:
         """Tell of a night and go on to the next; return the lines."""
         again = None if after is None else audit_results_of([*after, SUMMARY])
-        upshot = RunReport(self.plan(*rows), tuple(endings), audit_results_of([*rows, SUMMARY]), self.journal, again)
-        lines = tell(
-            upshot, self.account, hands=self.hands, results=self.results, now=self.now, on_refused=self.refused.append
+        report = RunReport(self.plan(*rows), tuple(endings), audit_results_of([*rows, SUMMARY]), self.journal, again)
+        lines = notify(
+            report,
+            self.settings,
+            sessions=self.sessions,
+            results=self.results,
+            now=self.now,
+            on_refused=self.refused.append,
         )
         self.now += timedelta(days=1)
         return lines
 
 
-def text_of(letter: EmailMessage) -> str:
+def text_of(message: EmailMessage) -> str:
     """Return the plain text of a letter, its lines joined."""
-    body = letter.get_body(("plain",))
+    body = message.get_body(("plain",))
     assert body is not None
     return " ".join(str(body.get_content()).split())

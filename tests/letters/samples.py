@@ -14,8 +14,9 @@ from typing import Final
 
 from audit.verdict import Severity
 from remediate.model.causes import Cause
-from remediate.notify.channels.email_message import Letter, compose
-from tests.letters.news import entry, letter, section
+from remediate.notify.channels.email_message import compose
+from remediate.notify.notification import Notification
+from tests.letters.notifications import item, notification, section
 
 FOLDER: Final = Path(__file__).parent / "bodies"
 HOSTILE: Final = (
@@ -27,39 +28,39 @@ _HOPS: Final = (
     "  http://mail.example.com/.well-known/pki-validation/X.txt: 302\n"
     "  http://mail.example.com/" + "a" * 90 + ": 200"
 )
-_WAITING: Final = entry(
+_WAITING: Final = item(
     state="waiting",
     services=("nginx", "dovecot"),
     causes=(Cause.ISSUER_PENDING,),
     happened="store: order 4711 is being looked at",
     to_do="nothing: the issuer is still working",
 )
-_DOWN: Final = entry(
+_DOWN: Final = item(
     causes=(Cause.SERVICE_DOWN,),
     severity=Severity.CRITICAL,
     happened="dovecot did not start with its old files",
     to_do="start the service now",
     next_try=None,
 )
-_REPAIRED: Final = entry(state="repaired", causes=(), happened="proven on every address", to_do="", next_try=None)
-_MINOR: Final = entry(
-    services=(), endpoint="", check="host.clock", causes=(), tried="", severity=Severity.LOW, is_minor=True
+_REPAIRED: Final = item(state="repaired", causes=(), happened="proven on every address", to_do="", next_try=None)
+_MINOR: Final = item(
+    services=(), endpoint="", check="host.clock", causes=(), tried="", severity=Severity.LOW, below_threshold=True
 )
 
-SAMPLES: Final[Mapping[str, Letter]] = {
-    "problem": letter(section(entry(happened=_HOPS, causes=(Cause.DCV_REDIRECTED,)))),
-    "waiting": letter(section(_WAITING), state="waiting", remarks=("no mail to x@example.net, which web1 reports",)),
-    "repaired": letter(section(_REPAIRED), state="repaired"),
-    "recovered": letter(section(entry(state="recovered", causes=(), happened="it is well now")), state="recovered"),
-    "service-down": letter(section(_DOWN)),
-    "several-hosts": letter(
-        section(_WAITING, _REPAIRED, _MINOR, entry(), host="local"),
-        section(entry(services=("exim",), tried="", next_try=datetime(2026, 12, 1, tzinfo=UTC)), host="web2"),
-        section(*(entry(endpoint=f"https://h{number}.example.com:443") for number in range(52)), host="web3"),
+SAMPLES: Final[Mapping[str, Notification]] = {
+    "problem": notification(section(item(happened=_HOPS, causes=(Cause.DCV_REDIRECTED,)))),
+    "waiting": notification(section(_WAITING), state="waiting", remarks=("no mail to x@example.net of web1",)),
+    "repaired": notification(section(_REPAIRED), state="repaired"),
+    "recovered": notification(section(item(state="recovered", causes=(), happened="it passes")), state="recovered"),
+    "service-down": notification(section(_DOWN)),
+    "several-hosts": notification(
+        section(_WAITING, _REPAIRED, _MINOR, item(), host="local"),
+        section(item(services=("exim",), tried="", next_try=datetime(2026, 12, 1, tzinfo=UTC)), host="web2"),
+        section(*(item(endpoint=f"https://h{number}.example.com:443") for number in range(52)), host="web3"),
     ),
-    "hostile": letter(
+    "hostile": notification(
         section(
-            entry(services=(HOSTILE,), **dict.fromkeys(_TEXTS, HOSTILE)),
+            item(services=(HOSTILE,), **dict.fromkeys(_TEXTS, HOSTILE)),
             host=HOSTILE,
         ),
         remarks=(HOSTILE,),
@@ -67,9 +68,9 @@ SAMPLES: Final[Mapping[str, Letter]] = {
 }
 
 
-def bodies_of(notification: Letter) -> dict[str, str]:
+def bodies_of(sample: Notification) -> dict[str, str]:
     """Return the bodies of a notification as they are read at the other end, by their file's suffix."""
-    raw = compose(notification, "sslaudit@example.com", ["admin@example.com"]).as_bytes()
+    raw = compose(sample, "sslaudit@example.com", ["admin@example.com"]).as_bytes()
     message = email.message_from_bytes(raw, policy=SMTP)
     found = {"txt": message.get_body(("plain",)), "html": message.get_body(("html",))}
     return {suffix: body.get_content().replace("\r\n", "\n") for suffix, body in found.items() if body}
@@ -77,8 +78,8 @@ def bodies_of(notification: Letter) -> dict[str, str]:
 
 def main() -> None:
     """Write the bodies of all samples."""
-    for name, notification in SAMPLES.items():
-        for suffix, body in bodies_of(notification).items():
+    for name, sample in SAMPLES.items():
+        for suffix, body in bodies_of(sample).items():
             (FOLDER / f"{name}.{suffix}").write_text(body, encoding="utf-8")
 
 

@@ -18,22 +18,24 @@ from tests.remediate.rows import found, seen
 BOTH = (here("web2"), seen(OTHER), found(OTHER, "tls.old-protocol", message="TLS 1.0 is offered"))
 
 
-def test_letter_that_cannot_be_written_keeps_no_other_back(nights: Nights, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_notification_that_cannot_be_written_keeps_no_other_back(
+    nights: Nights, monkeypatch: pytest.MonkeyPatch
+) -> None:
     nights.change(to=())
-    nights.hands = {"web1": Contacts("one@example.com\n"), "web2": Contacts("two@example.com\n")}
-    real = notifier._letter
+    nights.sessions = {"web1": Contacts("one@example.com\n"), "web2": Contacts("two@example.com\n")}
+    real = notifier._notification
 
-    def letter(now: Any, reader: tuple[str, ...], mine: Any) -> Any:  # noqa: ANN401 - as in the module
+    def notification(now: Any, reader: tuple[str, ...], mine: Any) -> Any:  # noqa: ANN401 - as in the module
         if reader == ("one@example.com",):
             raise ZeroDivisionError("a bug of ours")
         return real(now, reader, mine)
 
-    monkeypatch.setattr(notifier, "_letter", letter)
+    monkeypatch.setattr(notifier, "_notification", notification)
     with pytest.raises(ZeroDivisionError) as raised:
         nights.night(*expired(), *BOTH, endings=[blocked(nights)])
-    assert [str(one["To"]) for one in nights.box.letters] == ["two@example.com"]
+    assert [str(one["To"]) for one in nights.box.emails] == ["two@example.com"]
     (note,) = raised.value.__notes__
-    assert "no letter to one@example.com: ZeroDivisionError: a bug of ours" in note
+    assert "no notification to one@example.com: ZeroDivisionError: a bug of ours" in note
 
 
 def test_case_whose_stopgap_fails_keeps_no_other_back(nights: Nights, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 
 from audit.host.cpanel import is_address, read_forward, read_wwwacct
-from remediate.notify.recipients import group_by_reader
-from tests.letters.news import section
+from remediate.notify.recipients import group_by_recipients
+from tests.letters.nights import ADMIN, Contacts, Nights, text_of
+from tests.letters.notifications import section
+from tests.letters.tonight import expired, on_web2
 
 
 @pytest.mark.parametrize(
@@ -53,17 +55,17 @@ def test_what_is_an_address(text: str) -> None:
     assert is_address(text)
 
 
-def test_configured_readers_read_about_every_host() -> None:
-    hosts = (section(host="web1"), section(host="web2"))
-    assert group_by_reader(hosts, ("a@example.com",), {"web1": ("b@example.com",)}, ("root",)) == (
-        (("a@example.com",), hosts),
-    )
+def test_configured_recipients_are_notified_of_every_host(nights: Nights) -> None:
+    nights.sessions = {"web1": Contacts("one@example.com\n"), "web2": Contacts("two@example.com\n")}
+    nights.night(*expired(), *on_web2())
+    assert [(message["To"], "web1: 1 waiting" in text_of(message)) for message in nights.box.emails] == [(ADMIN, True)]
+    assert "web2: 1 waiting" in text_of(nights.box.emails[0])
 
 
 def test_without_them_each_host_has_its_own_reader_and_nobody_reads_about_anothers_host() -> None:
     hosts = tuple(section(host=name) for name in ("web1", "web2", "web3"))
     contacts = {"web1": ("one@example.com",), "web2": (), "web3": ("one@example.com",)}
-    assert group_by_reader(hosts, (), contacts, ("root",)) == (
-        (("one@example.com",), (hosts[0], hosts[2])),
-        (("root",), (hosts[1],)),
-    )
+    assert group_by_recipients(hosts, contacts, ("root",)) == {
+        ("one@example.com",): (hosts[0], hosts[2]),
+        ("root",): (hosts[1],),
+    }

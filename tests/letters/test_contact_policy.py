@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from html import unescape
 from pathlib import Path
 
 import pytest
@@ -12,8 +13,8 @@ from audit.observation import HostView, Observation
 from audit.x509.path.trust_store import Anchors
 from remediate.model.options import Assignment
 from remediate.notify.channels.email_body import as_remark
-from remediate.notify.recipients import ContactPolicy, KnownHost, Permitted
-from remediate.notify.settings import account_of, known_hosts
+from remediate.notify.recipients import ContactPolicy, KnownHost, PermittedContacts
+from remediate.wiring.notification import known_hosts, notification_settings
 from tests.audit.facts import HOST
 from tests.letters.nights import Contacts, Nights, text_of
 from tests.letters.tonight import expired, on_web2
@@ -70,7 +71,9 @@ def test_contact_gets_mail_if_its_domain_is_the_hosts_or_allowed(
 
 def test_contacts_of_this_machine_are_used_as_they_are() -> None:
     many = tuple(f"u{number}@evil.test" for number in range(20))
-    assert ContactPolicy(hosts={"local": KnownHost(is_local=True)}).permit("local", many, None) == Permitted(many)
+    assert ContactPolicy(hosts={"local": KnownHost(is_local=True)}).permit("local", many, None) == PermittedContacts(
+        many
+    )
 
 
 def test_at_most_five_contacts_of_a_host_get_mail() -> None:
@@ -86,23 +89,26 @@ def test_at_most_five_contacts_of_a_host_get_mail() -> None:
 
 def test_refused_contact_is_reported_and_root_of_the_controller_is_told_instead(nights: Nights) -> None:
     nights.change(to=(), contacts=ContactPolicy(hosts={"web1": FULL}))
-    nights.hands = {"web1": Contacts("victim@evil.test\n", name="web1.evil.test")}
+    nights.sessions = {"web1": Contacts("victim@evil.test\n", name="web1.evil.test")}
     lines = nights.night(*expired())
     assert lines[0].startswith("no mail to victim@evil.test, which web1 reports as contact: the domain is neither")
     assert nights.refused == [lines[0]]
-    assert [str(letter["To"]) for letter in nights.box.letters] == ["root@ctl.example.com"]
-    (letter,) = nights.box.letters
-    html = letter.get_body(("html",))
+    assert [str(message["To"]) for message in nights.box.emails] == ["root@ctl.example.com"]
+    (message,) = nights.box.emails
+    html = message.get_body(("html",))
     assert html
-    for said in text_of(letter), " ".join(html.get_content().replace("&#x27;", "'").split()):
+    for said in text_of(message), " ".join(unescape(html.get_content()).split()):
         assert f"N{lines[0][1:]}." in said
 
 
 def test_refused_contacts_stand_in_the_email_about_their_host_alone(nights: Nights) -> None:
     nights.change(to=(), contacts=ContactPolicy(hosts={"web1": FULL, "web2": KnownHost(names=("web2.example.org",))}))
-    nights.hands = {"web1": Contacts("admin@example.com\nvictim@evil.test\n"), "web2": Contacts("admin@example.org\n")}
+    nights.sessions = {
+        "web1": Contacts("admin@example.com\nvictim@evil.test\n"),
+        "web2": Contacts("admin@example.org\n"),
+    }
     nights.night(*expired(), *on_web2())
-    texts = {str(letter["To"]): text_of(letter) for letter in nights.box.letters}
+    texts = {str(message["To"]): text_of(message) for message in nights.box.emails}
     assert set(texts) == {"admin@example.com", "admin@example.org"}
     assert "No mail to victim@evil.test, which web1 reports as contact" in texts["admin@example.com"]
     assert "victim@evil.test" not in texts["admin@example.org"]
@@ -120,14 +126,14 @@ def test_reason_is_whole_even_if_the_contacts_are_long() -> None:
 
 def test_contact_that_an_earlier_version_wrote_to_is_written_to_no_more(nights: Nights) -> None:
     nights.change(to=(), contacts=ContactPolicy(hosts={"web1": KnownHost(is_local=True)}))
-    nights.hands = {"web1": Contacts("victim@evil.test\n")}
+    nights.sessions = {"web1": Contacts("victim@evil.test\n")}
     nights.night(*expired())
-    assert [str(letter["To"]) for letter in nights.box.letters] == ["victim@evil.test"]
+    assert [str(message["To"]) for message in nights.box.emails] == ["victim@evil.test"]
     nights.change(contacts=ContactPolicy(hosts={"web1": FULL}))
-    nights.hands = {}
+    nights.sessions = {}
     nights.night(*expired())
     nights.night()
-    assert [str(letter["To"]) for letter in nights.box.letters[1:]].count("victim@evil.test") == 0
+    assert [str(message["To"]) for message in nights.box.emails[1:]].count("victim@evil.test") == 0
 
 
 def test_what_is_known_of_a_host_is_the_users_word(tmp_path: Path) -> None:
@@ -145,7 +151,7 @@ def test_what_is_known_of_a_host_is_the_users_word(tmp_path: Path) -> None:
     assert known["local"].is_local
     assert known["web1.example.com:22"] == KnownHost(names=("web1.example.com",))
     assert known["web2"] == KnownHost(names=("web2.example.org", "web2"))
-    account = account_of(Assignment(configuration, tmp_path, Anchors({}), "a test"), known)
+    account = notification_settings(Assignment(configuration, tmp_path, Anchors({}), "a test"), known)
     assert account is not None
     assert account.contacts == ContactPolicy(("allowed.example", "recipient.example"), known)
 
@@ -153,4 +159,4 @@ def test_what_is_known_of_a_host_is_the_users_word(tmp_path: Path) -> None:
 def test_allowed_domain_that_is_not_a_domain_is_refused(tmp_path: Path) -> None:
     (tmp_path / "sslaudit.toml").write_text('[mail]\nallowed_domains = ["@example.com"]\n')
     with pytest.raises(BadConfiguration, match=r"\[mail\]: allowed_domains: '@example.com' is not a domain"):
-        account_of(Assignment(read_configuration(tmp_path, None), tmp_path, Anchors({}), "a test"))
+        notification_settings(Assignment(read_configuration(tmp_path, None), tmp_path, Anchors({}), "a test"))

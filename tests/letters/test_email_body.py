@@ -10,8 +10,8 @@ import pytest
 from jinja2 import StrictUndefined, UndefinedError
 
 from remediate.notify.channels.email_body import _templates
-from remediate.notify.channels.email_message import ReportItem, Run
-from tests.letters.news import AT, entry, letter, section
+from remediate.notify.notification import ReportItem, RunOrigin
+from tests.letters.notifications import AT, item, notification, section
 from tests.letters.samples import FOLDER, SAMPLES, bodies_of
 
 HOSTILE = {
@@ -49,10 +49,10 @@ class Parsed(HTMLParser):
 def bodies_with(field: str, text: str) -> dict[str, str]:
     """Return the bodies of a notification one field of which holds a text."""
     host = text if field == "host" else "web1"
-    run = Run(AT, text if field == "controller" else "ctl.example.com", text if field == "version" else "0.1.0")
+    run = RunOrigin(AT, text if field == "controller" else "ctl.example.com", text if field == "version" else "0.1.0")
     of_item = {field: (text,) if field == "services" else text} if field in ITEM_FIELDS else {}
     remarks = (text,) if field == "remark" else ()
-    return bodies_of(letter(section(entry(**of_item), host=host), run=run, remarks=remarks))
+    return bodies_of(notification(section(item(**of_item), host=host), run=run, remarks=remarks))
 
 
 @pytest.mark.parametrize("name", SAMPLES)

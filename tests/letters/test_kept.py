@@ -9,70 +9,70 @@ import pytest
 
 from audit.redaction import Secrets
 from remediate.model.causes import Cause
-from remediate.notify.channels.base import Deferred, Envelope, Outcome, Refused, Unknown
-from remediate.notify.channels.smtp import Smtp, read_relay
-from tests.letters.nights import ADMIN, Contacts, Letterbox, Nights
+from remediate.notify.channels.base import Deferred, DeliveryOutcome, Envelope, Refused, Uncertain
+from remediate.notify.channels.smtp import Smtp, parse_smtp_url
+from tests.letters.nights import ADMIN, Contacts, Mailbox, Nights
 from tests.letters.sink import serving
 from tests.letters.tonight import OTHER, blocked, expired, here
 from tests.remediate.rows import found, seen
 
 
-def test_a_letter_that_nobody_took_is_kept_and_handed_over_by_the_next_run(nights: Nights) -> None:
-    nights.change(posts=())
+def test_a_notification_that_nobody_took_is_kept_and_handed_over_by_the_next_run(nights: Nights) -> None:
+    nights.change(channel=Mailbox(Deferred("no connection")))
     lines = nights.night(*expired(), endings=[blocked(nights)])
-    assert "deferred: there is no way to send mail; tried again from" in lines[-1]
+    assert "deferred: no connection; next attempt after" in lines[-1]
     with serving() as sink:
-        nights.change(posts=(Smtp(read_relay(f"smtp://localhost:{sink.port}")),))
-        assert nights.night(*expired(), endings=[blocked(nights)]) == ("letter 1: handed over",)
+        nights.change(channel=Smtp(parse_smtp_url(f"smtp://localhost:{sink.port}")))
+        assert nights.night(*expired(), endings=[blocked(nights)]) == ("notification 1 sent",)
         assert nights.night(*expired(), endings=[blocked(nights)]) == ()
     [(sender, recipients, content)] = sink.taken
     assert (sender, recipients) == ("sslaudit@ctl.example.com", (ADMIN,))
     assert b"Subject: web1: certificate for www.example.com expired" in content
 
 
-def test_a_letter_that_was_refused_counts_as_not_told(nights: Nights) -> None:
+def test_a_notification_that_was_refused_counts_as_not_told(nights: Nights) -> None:
     nights.box.outcome = Refused("550 no such user")
     lines = nights.night(*expired(), endings=[blocked(nights)])
-    assert lines[-1] == f"letter 1: {ADMIN}: refused: 550 no such user"
-    nights.box.outcome = Letterbox().outcome
+    assert lines[-1] == f"notification 1: {ADMIN}: refused: 550 no such user"
+    nights.box.outcome = Mailbox().outcome
     nights.night(*expired(), endings=[blocked(nights)])
     assert len(nights.box.sent) == 1
 
 
 def test_killed_between_the_commit_and_its_record_the_next_run_writes_anew(nights: Nights) -> None:
-    class Killed(Letterbox):
-        def send(self, envelope: Envelope, commit: Callable[[], None]) -> Mapping[str, Outcome]:
+    class Killed(Mailbox):
+        def send(self, envelope: Envelope, commit: Callable[[], None]) -> Mapping[str, DeliveryOutcome]:
             commit()
             raise KeyboardInterrupt(envelope.recipients)
 
-    nights.change(posts=(Killed(),))
+    nights.change(channel=Killed())
     with pytest.raises(KeyboardInterrupt):
         nights.night(*expired(), endings=[blocked(nights)])
-    nights.change(posts=(nights.box,))
+    nights.change(channel=nights.box)
     lines = nights.night(*expired(), endings=[blocked(nights)])
-    assert lines[0] == f"letter 1: {ADMIN}: unknown: interrupted before the answer came"
+    assert lines[0] == f"notification 1: {ADMIN}: uncertain: interrupted before the server's response"
     assert len(nights.box.sent) == 1
     assert nights.night(*expired(), endings=[blocked(nights)]) == ()
 
 
-def test_a_letter_whose_answer_was_lost_is_followed_by_one_of_the_next_run(nights: Nights) -> None:
-    nights.box.outcome = Unknown("cut")
+def test_a_notification_whose_answer_was_lost_is_followed_by_one_of_the_next_run(nights: Nights) -> None:
+    nights.box.outcome = Uncertain("cut")
     nights.night(*expired(), endings=[blocked(nights)])
     nights.box.outcome = Deferred("greylisted")
     nights.night(*expired(), endings=[blocked(nights)])
-    nights.box.outcome = Letterbox().outcome
+    nights.box.outcome = Mailbox().outcome
     nights.night(*expired(), endings=[blocked(nights)])
     assert len(nights.box.sent) == 1
 
 
-def test_letters_are_kept_all_or_none_so_that_a_run_killed_between_them_tells_all(nights: Nights) -> None:
+def test_notifications_are_kept_all_or_none_so_that_a_run_killed_between_them_tells_all(nights: Nights) -> None:
     nights.change(to=())
-    nights.hands = {"web1": Contacts("one@example.com\n"), "web2": Contacts("two@example.com\n")}
+    nights.sessions = {"web1": Contacts("one@example.com\n"), "web2": Contacts("two@example.com\n")}
     rows = (*expired(), here("web2"), seen(OTHER), found(OTHER, "tls.old-protocol"))
 
-    class Mortal(type(nights.journal.outbox)):  # type: ignore[misc]  # the outbox itself, killed after its first letter
-        def keep(self, state: str, message: bytes | None, at: Any) -> int:  # noqa: ANN401 - as it is
-            super().keep(state, message, at)
+    class Mortal(type(nights.journal.outbox)):  # type: ignore[misc]  # the outbox itself, killed at its first message
+        def add(self, state: str, message: bytes | None, at: Any) -> int:  # noqa: ANN401 - as it is
+            super().add(state, message, at)
             raise KeyboardInterrupt
 
     alive = nights.journal.outbox
@@ -80,16 +80,16 @@ def test_letters_are_kept_all_or_none_so_that_a_run_killed_between_them_tells_al
     with pytest.raises(KeyboardInterrupt):
         nights.night(*rows, endings=[blocked(nights)])
     nights.journal.outbox = alive
-    assert alive.waiting() == ()
+    assert alive.queued() == ()
     nights.night(*rows, endings=[blocked(nights)])
-    assert sorted(str(letter["To"]) for letter in nights.box.letters) == ["one@example.com", "two@example.com"]
+    assert sorted(str(message["To"]) for message in nights.box.emails) == ["one@example.com", "two@example.com"]
 
 
-def test_letters_that_were_followed_by_another_are_not_kept_for_ever(nights: Nights) -> None:
+def test_notifications_that_were_followed_by_another_are_not_kept_for_ever(nights: Nights) -> None:
     for cause in (Cause.DCV_BLOCKED, Cause.DCV_MISSING, Cause.DCV_BROKEN):
         nights.night(*expired(), endings=[blocked(nights, cause)])
-    assert [number for number, _ in nights.journal.outbox.taken()] == [3]
+    assert [number for number, _ in nights.journal.outbox.sent()] == [3]
     nights.box.outcome = Deferred("greylisted")
     nights.night(*expired(), endings=[blocked(nights, Cause.DCV_ALTERED)])
-    assert len(nights.journal.outbox.taken()) == 1, "what was told last counts until the next is handed over"
-    assert nights.night(*expired(), endings=[blocked(nights, Cause.DCV_ALTERED)])[0].startswith("letter 4: ")
+    assert len(nights.journal.outbox.sent()) == 1, "what was told last counts until the next is handed over"
+    assert nights.night(*expired(), endings=[blocked(nights, Cause.DCV_ALTERED)])[0].startswith("notification 4: ")

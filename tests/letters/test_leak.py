@@ -11,9 +11,10 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 from audit.redaction import Secrets
-from remediate.notify.channels.email_message import Attachment, HoldsSecret, compose
+from remediate.notify.channels.email_message import HoldsSecret, compose
+from remediate.notify.notification import Attachment
 from remediate.pki.secret_scan import find_secret
-from tests.letters.news import entry, letter, section
+from tests.letters.notifications import item, notification, section
 
 NONE = Secrets()
 KEYS: dict[str, rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey] = {
@@ -77,19 +78,19 @@ def test_public_keys_and_ordinary_results_are_no_secret(kind: str) -> None:
     assert find_secret(b"Authorization: Bearer token missing", Secrets(("", "ab"))) is None
 
 
-def test_a_letter_that_would_hold_a_secret_is_not_written_and_the_refusal_does_not_repeat_it() -> None:
+def test_a_notification_that_would_hold_a_secret_is_not_written_and_the_refusal_does_not_repeat_it() -> None:
     pem = KEYS["p-256"].private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
     for said in (
-        letter(section(entry(happened=f"the hook printed {pem}"))),
-        letter(section(entry(tried="x" * 500 + pem))),
-        letter(attachments=(Attachment("results.jsonl", json.dumps({"detail": pem}).encode()),)),
+        notification(section(item(happened=f"the hook printed {pem}"))),
+        notification(section(item(tried="x" * 500 + pem))),
+        notification(attachments=(Attachment("results.jsonl", json.dumps({"detail": pem}).encode()),)),
     ):
         with pytest.raises(HoldsSecret) as refused:
             compose(said, "a@example.com", ["b@example.com"])
         assert pem.splitlines()[1] not in str(refused.value)
-    with pytest.raises(HoldsSecret, match="a secret of the configuration in the letter"):
+    with pytest.raises(HoldsSecret, match="a secret of the configuration is in the message"):
         compose(
-            letter(section(entry(happened="401: tok-1234567 refused"))),
+            notification(section(item(happened="401: tok-1234567 refused"))),
             *("a@example.com", ["b@example.com"]),
             secrets=Secrets(("tok-1234567",)),
         )

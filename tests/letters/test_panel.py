@@ -10,7 +10,7 @@ import pytest
 from remediate.model.case import Case
 from remediate.model.causes import Cause
 from remediate.model.outcome import CaseResult
-from remediate.state.journal import Event, Outcome
+from remediate.state.journal import CaseOutcome, Event
 from tests.letters.nights import Contacts, Nights, text_of
 from tests.letters.tonight import ended
 from tests.remediate.panels import HOST, endpoint, fresh, service, whole
@@ -50,8 +50,8 @@ def wrong(nights: Nights, *how: Any, note: str = "", **differing: Any) -> Any:  
 def test_who_came_for_the_proof_is_told_line_by_line_while_the_order_is_pending(nights: Nights) -> None:
     ending = wrong(nights, "pending", "collect", Cause.ISSUER_PENDING, note="\n".join(VISITS))
     nights.night(here(), *fresh(), endings=[ending])
-    (letter,) = nights.box.letters
-    text = text_of(letter)
+    (message,) = nights.box.emails
+    text = text_of(message)
     assert f"Happened: {VISITS[0]} [issuer.pending]" in text
     for line in VISITS[1:]:
         assert f"- {line}" in text
@@ -61,15 +61,15 @@ def test_what_is_wrong_is_summed_up_by_service(nights: Nights) -> None:
     minor = found(WHOLE, "ops.contact-missing", severity="low", message="nobody is named to be told")
     ending = wrong(nights, "failed", "self-test", Cause.DCV_BLOCKED, note="blocked")
     nights.night(here(), *fresh(), *old_protocol(), minor, endings=[ending])
-    (letter,) = nights.box.letters
-    body = letter.get_body(("plain",))
+    (message,) = nights.box.emails
+    body = message.get_body(("plain",))
     assert body is not None
     lines = [line.strip() for line in str(body.get_content()).splitlines()]
     for name in ending.case.services:
         assert f"{name}: 1 failed" in lines
     assert "nginx: 1 failed" in lines
-    assert "the host itself: 1 to be warned of" in lines
-    html = letter.get_body(("html",))
+    assert "the host itself: 1 below the threshold" in lines
+    html = message.get_body(("html",))
     assert html is not None
     assert "nginx: 1 failed<br>" in str(html.get_content())
 
@@ -82,17 +82,17 @@ def test_what_was_done_in_an_earlier_year_is_not_told_as_tried_tonight(
     ended(nights, case, "proven")
     for step in case.steps:
         nights.journal.record(case.id, Event(step.name, "done", nights.now))
-    nights.journal.end(case.id, Outcome("repaired", nights.now))
+    nights.journal.end(case.id, CaseOutcome("repaired", nights.now))
     nights.now += timedelta(days=200)
     nights.night(here(), *fresh(), endings=[CaseResult(case, kind, cause=Cause.DCV_FIREWALL, note="port 80 is closed")])
-    (letter,) = nights.box.letters
-    assert ("port 80 is closed" in text_of(letter), "Tried" in text_of(letter)) == (True, False)
+    (message,) = nights.box.emails
+    assert ("port 80 is closed" in text_of(message), "Tried" in text_of(message)) == (True, False)
 
 
 def test_one_service_alone_needs_no_sum(nights: Nights) -> None:
     nights.night(here(), *old_protocol())
-    (letter,) = nights.box.letters
-    assert "nginx: 1 failed" not in text_of(letter)
+    (message,) = nights.box.emails
+    assert "nginx: 1 failed" not in text_of(message)
 
 
 def test_where_notices_are_switched_off_nothing_is_written_about_what_expires(nights: Nights) -> None:
@@ -105,7 +105,7 @@ def test_what_was_told_before_notices_were_switched_off_is_not_told_on(nights: N
     nights.night(here(), *expired(), switched(SECOND))
     assert len(nights.box.sent) == 1
     nights.night(here(), *expired(), *old_protocol(), switched(SECOND))
-    first, second = map(text_of, nights.box.letters)
+    first, second = map(text_of, nights.box.emails)
     assert ("cert.expired" in first, "cert.expired" in second, "tls.old-protocol" in second) == (True, False, True)
 
 
@@ -120,18 +120,18 @@ def test_a_repair_that_waits_as_it_was_switched_off_since_is_kept_silent_too(nig
 
 def test_of_a_host_that_names_nobody_whoever_else_is_to_know_is_told(nights: Nights) -> None:
     nights.change(to=())
-    nights.hands = {HOST: Contacts()}
+    nights.sessions = {HOST: Contacts()}
     missing = found(WHOLE, "ops.contact-missing", message="nobody is named to be told")
     nights.night(here(), missing)
-    (letter,) = nights.box.letters
-    assert nights.account is not None
-    assert letter["To"] == nights.account.otherwise[0]
-    assert "nobody is named to be told [ops.contact-missing, high]" in text_of(letter)
+    (message,) = nights.box.emails
+    assert nights.settings is not None
+    assert message["To"] == nights.settings.default_recipients[0]
+    assert "nobody is named to be told [ops.contact-missing, high]" in text_of(message)
 
 
 def test_a_closed_firewall_is_told_with_its_rule_and_what_to_do(nights: Nights) -> None:
     rule = "199.66.201.132 is refused by `tcp dport 80 drop` in table inet filter, chain input"
     nights.night(here(), *fresh(), found(WHOLE, "dcv.firewall", remedy="host", message=rule))
-    text = text_of(nights.box.letters[0])
+    text = text_of(nights.box.emails[0])
     assert rule in text
     assert "What to do: admit TCP port 80 by the rule that is named above" in text

@@ -20,8 +20,8 @@ def test_the_panels_own_program_is_named_and_what_it_said_is_told(nights: Nights
     )
     nights.journal.begin(theirs, nights.now)
     nights.night(*fresh("exim"), endings=[CaseResult(theirs, "failed", "renew", Cause.OWNER_UNCHANGED, note)])
-    [letter] = nights.box.letters
-    text = text_of(letter)
+    [message] = nights.box.emails
+    text = text_of(message)
     assert "Tried: a run of the panel's own program, which orders and installs the certificate itself" in text
     assert "The DCV check failed." in text
     assert "run its renewal by hand" in text

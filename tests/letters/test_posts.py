@@ -14,7 +14,7 @@ from remediate.notify.channels.sendmail import Sendmail
 from remediate.notify.channels.smtp import Smtp
 from tests.letters.sink import PASSWORD, USER, certify, serving
 
-LETTER = Envelope("sslaudit@example.com", ("admin@example.com",), b"Subject: x\r\n\r\nwell\r\n")
+MESSAGE = Envelope("sslaudit@example.com", ("admin@example.com",), b"Subject: x\r\n\r\nwell\r\n")
 
 
 def mail(**table: object) -> Section:
@@ -51,10 +51,10 @@ def test_where_no_server_is_named_the_local_mail_system_is_the_way(table: dict[s
 def test_a_named_server_is_the_only_way(url: str, security: str, port: int) -> None:
     smtp = post(smtp=url)
     assert isinstance(smtp, Smtp)
-    assert (smtp.relay.security, smtp.relay.port) == (security, port)
+    assert (smtp.server.security, smtp.server.port) == (security, port)
 
 
-def test_a_letter_goes_to_the_configured_server_with_its_anchor_and_login(
+def test_a_notification_goes_to_the_configured_server_with_its_anchor_and_login(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SMTP_PASSWORD", PASSWORD)
@@ -62,12 +62,12 @@ def test_a_letter_goes_to_the_configured_server_with_its_anchor_and_login(
     with serving(starttls=certified.context, login=True) as sink:
         login = {"user": USER, "password": {"env": "SMTP_PASSWORD"}}
         smtp = post(smtp=f"smtps://localhost:{sink.port}", ca_file=certified.ca_file, **login)
-        said = smtp.send(LETTER, lambda: None)["admin@example.com"]
+        said = smtp.send(MESSAGE, lambda: None)["admin@example.com"]
         assert isinstance(said, Deferred), "TLS from the start is not spoken there"
     with serving(tls=certified.context) as sink:
         known = post(smtp=f"smtps://localhost:{sink.port}", ca_file=certified.ca_file)
-        assert isinstance(known.send(LETTER, lambda: None)["admin@example.com"], Delivered)
-        said = post(smtp=f"smtps://localhost:{sink.port}").send(LETTER, lambda: None)["admin@example.com"]
+        assert isinstance(known.send(MESSAGE, lambda: None)["admin@example.com"], Delivered)
+        said = post(smtp=f"smtps://localhost:{sink.port}").send(MESSAGE, lambda: None)["admin@example.com"]
     assert isinstance(said, Deferred)
     assert "not trusted" in said.reason
     assert len(sink.taken) == 1

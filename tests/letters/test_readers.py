@@ -8,16 +8,16 @@ from pathlib import Path
 import pytest
 
 from remediate.hosts.command import Command, CommandResult
-from remediate.notify.excerpt import excerpt
 from remediate.notify.recipients import (
     ContactPolicy,
     KnownHost,
-    Permitted,
-    contacts,
+    PermittedContacts,
     is_domain,
-    look_for_contact,
+    permitted_contacts,
     read_contact,
+    read_contact_command,
 )
+from remediate.notify.report import results_of_hosts
 from tests.installers.hands import run
 
 HERE = ContactPolicy(hosts={"web1": KnownHost(is_local=True)})
@@ -47,12 +47,14 @@ def host(folder: Path, **files: str) -> Folder:
 
 def test_a_panels_contact_comes_before_roots_forward(tmp_path: Path) -> None:
     both = host(tmp_path, panel="HOST web1\nCONTACTEMAIL panel@example.com\nSECRET x\n", forward="one@example.com\n")
-    assert contacts(["web1"], {"web1": both}, HERE) == {"web1": Permitted(("panel@example.com",))}
-    assert "SECRET" not in both.run(look_for_contact("web1")).output
+    assert permitted_contacts(["web1"], {"web1": both}, HERE) == {"web1": PermittedContacts(("panel@example.com",))}
+    assert "SECRET" not in both.run(read_contact_command("web1")).output
 
 
 def test_roots_forward_is_who_is_told_where_there_is_no_panel(tmp_path: Path) -> None:
-    found = contacts(["web1"], {"web1": host(tmp_path, forward="one@example.com, \\root\n")}, HERE)["web1"].used
+    found = permitted_contacts(["web1"], {"web1": host(tmp_path, forward="one@example.com, \\root\n")}, HERE)[
+        "web1"
+    ].used
     assert found[0] == "one@example.com"
     assert re.fullmatch(r"root@\S+", found[1])
 
@@ -62,7 +64,9 @@ def test_a_host_that_names_nobody_has_none_and_one_that_cannot_be_asked_is_not_t
         def run(self, command: Command) -> CommandResult:
             return CommandResult(None, "", f"no answer to {command.why}")
 
-    assert contacts(["web1", "web2", "web3"], {"web1": host(tmp_path), "web2": Lost()}, HERE) == {"web1": Permitted(())}
+    assert permitted_contacts(["web1", "web2", "web3"], {"web1": host(tmp_path), "web2": Lost()}, HERE) == {
+        "web1": PermittedContacts(())
+    }
 
 
 @pytest.mark.parametrize("name", ["", "web1", "a b.example.com", "x" * 300, "web1.example.com\nBcc: x", "-.example"])
@@ -87,5 +91,7 @@ def test_the_lines_about_a_host_are_its_own_and_those_about_the_run() -> None:
         b'["web1/"]\n',
         b"{cut",
     ]
-    assert excerpt(b"".join(lines), {"web1"}) == b"".join((lines[0], lines[1], lines[3]))
-    assert excerpt(b"".join(lines), {"2001:db8::1", "c.example.com"}) == b"".join((lines[0], lines[4], lines[5]))
+    assert results_of_hosts(b"".join(lines), {"web1"}) == b"".join((lines[0], lines[1], lines[3]))
+    assert results_of_hosts(b"".join(lines), {"2001:db8::1", "c.example.com"}) == b"".join(
+        (lines[0], lines[4], lines[5])
+    )

@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from remediate.model.case import LeftOut
-from remediate.state.journal import Outcome as CaseOutcome
+from remediate.state.journal import CaseOutcome
 from tests.letters.nights import Nights, text_of
 from tests.letters.tonight import MAIL, OTHER, WEB, blocked, case_of, ended, expired, here, renewed
 from tests.remediate.rows import digest, found, seen
@@ -16,12 +16,12 @@ def test_a_repair_is_told_with_what_was_lost_and_the_next_night_is_silent(nights
     case = case_of(nights, *expired())
     lost = replace(case, left_out=(LeftOut("old.example.com", "it does not resolve"),))
     nights.night(*expired(), endings=[ended(nights, lost, "proven")], after=renewed())
-    [letter] = nights.box.letters
-    assert letter["Subject"] == "web1: certificate for www.example.com expired 3 days ago; repaired"
-    text = text_of(letter)
-    assert "What was wrong has been repaired and is proven on the wire." in text
+    [message] = nights.box.emails
+    assert message["Subject"] == "web1: certificate for www.example.com expired 3 days ago; repaired"
+    text = text_of(message)
+    assert "All problems were repaired and verified by connecting to each address." in text
     assert "it is proven on every address; the certificate is valid until 2026-11-20 00:00 UTC" in text
-    assert "old.example.com is not in it any more: it does not resolve" in text
+    assert "old.example.com is no longer in the certificate: it does not resolve" in text
     assert nights.night(*renewed()) == ()
 
 
@@ -29,22 +29,22 @@ def test_a_repair_that_is_proven_and_did_not_mend_the_finding_is_a_failure(night
     case = case_of(nights, *expired())
     rows = [{**row, "phase": "after"} if row["kind"] == "result" else row for row in expired()]
     nights.night(*expired(), endings=[ended(nights, case, "proven")], after=rows)
-    [letter] = nights.box.letters
-    assert "; repair failed: the repair is proven on the wire, and yet it is found again" in str(letter["Subject"])
+    [message] = nights.box.emails
+    assert "; repair failed: the repair was verified, but the check still fails" in str(message["Subject"])
 
 
 def test_what_is_well_again_is_told_once_whoever_mended_it(nights: Nights) -> None:
     nights.night(*expired(), endings=[blocked(nights)])
     nights.night(*renewed())
-    assert nights.box.subjects[1:] == ["web1: all is well again"]
-    text = text_of(nights.box.letters[1])
+    assert nights.box.subjects[1:] == ["web1: all problems are solved"]
+    text = text_of(nights.box.emails[1])
     assert "RECOVERED dovecot, nginx https://www.example.com:443, imaps://www.example.com:993" in text
     assert "Reason: certificate for www.example.com expired 3 days ago" in text
-    assert "Happened: it is well now" in text
+    assert "Happened: the check passes now" in text
     assert nights.night(*renewed()) == ()
 
 
-def test_a_repair_after_a_failure_is_one_letter_and_no_recovery_beside_it(nights: Nights) -> None:
+def test_a_repair_after_a_failure_is_one_notification_and_no_recovery_beside_it(nights: Nights) -> None:
     nights.night(*expired(), endings=[blocked(nights)])
     case = case_of(nights, *expired())
     nights.night(*expired(), endings=[ended(nights, case, "proven")], after=renewed())
@@ -60,14 +60,14 @@ def test_a_host_that_could_not_be_looked_at_has_not_recovered(nights: Nights) ->
         found("web1/", "svc.unreachable", verdict="inconclusive", message=why, remedy="manual"),
     )
     nights.night(*lost)
-    text = text_of(nights.box.letters[1])
+    text = text_of(nights.box.emails[1])
     assert "web1: 2 failed" in text
     assert why in text
-    assert "it could not be looked at this time; this is what was known before" in text
+    assert "not checked this time; this is the last known state" in text
     assert "RECOVERED" not in text
     assert nights.night(*lost) == (), "and the night after that is silent"
     nights.night(*renewed())
-    assert nights.box.subjects[2:] == ["web1: all is well again"]
+    assert nights.box.subjects[2:] == ["web1: all problems are solved"]
 
 
 def test_a_run_that_did_not_look_at_a_host_at_all_says_nothing_of_it(nights: Nights) -> None:
@@ -79,9 +79,9 @@ def test_a_run_that_did_not_look_at_a_host_at_all_says_nothing_of_it(nights: Nig
 def test_a_service_that_is_not_there_any_more_is_told_as_such(nights: Nights) -> None:
     nights.night(*expired(), endings=[blocked(nights)])
     nights.night(here(), seen(WEB, leaf="new"), found(WEB, "cert.expired", verdict="pass"))
-    text = text_of(nights.box.letters[1])
-    assert "Happened: it is well now" in text
-    assert "Happened: it is not found on the host any more" in text
+    text = text_of(nights.box.emails[1])
+    assert "Happened: the check passes now" in text
+    assert "Happened: the endpoint is no longer on the host" in text
 
 
 def test_one_that_recovers_beside_one_that_is_still_wrong_does_not_make_all_well(nights: Nights) -> None:
@@ -91,15 +91,15 @@ def test_one_that_recovers_beside_one_that_is_still_wrong_does_not_make_all_well
     assert nights.box.subjects[1] == (
         "web2: TLS 1.0 is offered; not repaired: the configuration is to be changed; no certificate would mend it"
     )
-    assert "RECOVERED" in text_of(nights.box.letters[1])
+    assert "RECOVERED" in text_of(nights.box.emails[1])
 
 
-def test_a_letter_that_all_is_well_names_nothing_that_is_not(nights: Nights) -> None:
+def test_a_notification_that_all_is_well_names_nothing_that_is_not(nights: Nights) -> None:
     minor = found(WEB, "tls.old-protocol", severity="low", message="TLS 1.1 is offered")
     nights.night(*expired(), minor, endings=[blocked(nights)])
     nights.night(*renewed(), minor)
-    assert nights.box.subjects[1] == "web1: all is well again"
-    assert "TLS 1.1" not in text_of(nights.box.letters[1])
+    assert nights.box.subjects[1] == "web1: all problems are solved"
+    assert "TLS 1.1" not in text_of(nights.box.emails[1])
 
 
 def test_what_cannot_be_told_tonight_because_of_another_finding_has_not_recovered(nights: Nights) -> None:
@@ -109,7 +109,7 @@ def test_what_cannot_be_told_tonight_because_of_another_finding_has_not_recovere
     ]
     down = [found(one, "svc.unreachable", message="connection refused") for one in (WEB, MAIL)]
     nights.night(here(), seen(WEB, leaf=None), seen(MAIL, leaf=None), *unknown, *down)
-    text = text_of(nights.box.letters[1])
+    text = text_of(nights.box.emails[1])
     assert "web1: 2 failed" in text
     assert "connection refused" in text
     assert "RECOVERED" not in text
@@ -122,7 +122,9 @@ def test_a_repair_of_a_run_that_was_killed_before_it_could_tell_is_told_by_the_n
     nights.now += timedelta(days=1)
     nights.night(*renewed())
     assert nights.box.subjects == ["web1: certificate for www.example.com expired 3 days ago; repaired"]
-    assert "that was 2026-11-23 03:00 UTC, in a run that ended before it could tell" in text_of(nights.box.letters[0])
+    assert "repaired at 2026-11-23 03:00 UTC, in a run that ended before it could report it" in text_of(
+        nights.box.emails[0]
+    )
     assert nights.night(*renewed()) == ()
 
 
@@ -131,5 +133,5 @@ def test_a_repair_that_is_told_is_not_told_by_the_next_run(nights: Nights) -> No
     ending = ended(nights, case, "proven")
     nights.journal.end(case.id, CaseOutcome("repaired", nights.now + timedelta(minutes=5), digest("new")))
     nights.night(*expired(), endings=[ending], after=renewed())
-    assert "web1: 1 repaired" in text_of(nights.box.letters[0])
+    assert "web1: 1 repaired" in text_of(nights.box.emails[0])
     assert nights.night(*renewed()) == ()

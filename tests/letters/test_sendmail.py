@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from remediate.notify.channels.base import Deferred, Delivered, Envelope, Outcome, Refused, Unknown
+from remediate.notify.channels.base import Deferred, Delivered, DeliveryOutcome, Envelope, Refused, Uncertain
 from remediate.notify.channels.sendmail import Sendmail
 
-LETTER = b"Subject: x\r\n\r\n.\r\nafter the dot\r\n"
+NOTIFICATION = b"Subject: x\r\n\r\n.\r\nafter the dot\r\n"
 Program = Callable[[str], Sendmail]
 
 
@@ -29,19 +29,21 @@ def program(tmp_path: Path) -> Program:
     return write
 
 
-def send(post: Sendmail, *recipients: str) -> Outcome:
+def send(post: Sendmail, *recipients: str) -> DeliveryOutcome:
     """Send a letter; return the one outcome."""
-    outcomes = post.send(Envelope("from@example.com", recipients or ("root",), LETTER), lambda: None)
+    outcomes = post.send(Envelope("from@example.com", recipients or ("root",), NOTIFICATION), lambda: None)
     assert set(outcomes) == set(recipients or ("root",))
     return next(iter(outcomes.values()))
 
 
-def test_it_is_given_sender_recipients_and_the_letter_in_lines_of_the_system(program: Program, tmp_path: Path) -> None:
+def test_it_is_given_sender_recipients_and_the_notification_in_lines_of_the_system(
+    program: Program, tmp_path: Path
+) -> None:
     post = program('printf "%s\\n" "$@" > arguments; cat > letter')
     assert isinstance(send(post, "admin@example.com", "-oQ/tmp"), Delivered)
     arguments = (tmp_path / "arguments").read_text().splitlines()
     assert arguments == ["-i", "-f", "from@example.com", "--", "admin@example.com", "-oQ/tmp"]
-    assert (tmp_path / "letter").read_bytes() == LETTER.replace(b"\r\n", b"\n")
+    assert (tmp_path / "letter").read_bytes() == NOTIFICATION.replace(b"\r\n", b"\n")
 
 
 def test_nothing_of_our_environment_goes_along(
@@ -55,10 +57,10 @@ def test_nothing_of_our_environment_goes_along(
 @pytest.mark.parametrize(
     ("status", "kind"), [(0, Delivered), (67, Refused), (65, Refused), (75, Deferred), (69, Deferred), (1, Deferred)]
 )
-def test_the_exit_status_decides(program: Program, status: int, kind: type[Outcome]) -> None:
+def test_the_exit_status_decides(program: Program, status: int, kind: type[DeliveryOutcome]) -> None:
     outcome = send(program(f"cat > /dev/null; printf 'who\\033[2J?\\n' >&2; exit {status}"))
     assert isinstance(outcome, kind)
-    said = outcome.answer if isinstance(outcome, Delivered) else outcome.reason
+    said = outcome.response if isinstance(outcome, Delivered) else outcome.reason
     assert said.endswith(f"ended with {status}: who [2J?")
 
 
@@ -67,21 +69,21 @@ def test_a_program_that_reads_nothing_or_floods_its_output_stops_nobody(program:
     assert isinstance(send(program("yes | head -c 1000000; exit 75")), Deferred)
 
 
-def test_a_program_that_hangs_is_ended_with_all_it_started_and_may_have_taken_the_letter(
+def test_a_program_that_hangs_is_ended_with_all_it_started_and_may_have_taken_the_notification(
     program: Program, tmp_path: Path
 ) -> None:
     outcome = send(replace(program("(sleep 3; touch late) & sleep 60"), timeout_s=1.0))
-    assert isinstance(outcome, Unknown)
+    assert isinstance(outcome, Uncertain)
     assert outcome.reason.endswith("did not end within 1 s")
     time.sleep(2.5)
     assert not (tmp_path / "late").exists()
 
 
-def test_a_program_that_is_killed_may_have_taken_the_letter(program: Program) -> None:
-    assert isinstance(send(program("kill -9 $$")), Unknown)
+def test_a_program_that_is_killed_may_have_taken_the_notification(program: Program) -> None:
+    assert isinstance(send(program("kill -9 $$")), Uncertain)
 
 
-def test_a_program_that_is_not_there_puts_the_letter_off() -> None:
+def test_a_program_that_is_not_there_puts_the_notification_off() -> None:
     assert send(Sendmail("/nonexistent/sendmail")) == Deferred(
-        "/nonexistent/sendmail cannot be run: No such file or directory"
+        "cannot run /nonexistent/sendmail: No such file or directory"
     )

@@ -18,8 +18,8 @@ from remediate.execution.steps.activate import service_down
 from remediate.model.case import Case, Repair, steps_of
 from remediate.model.causes import Cause
 from remediate.model.outcome import CaseResult
-from remediate.notify.channels.email_message import Letter, compose, subject
-from remediate.notify.notification import ReportItem, Run, Section
+from remediate.notify.channels.email_message import compose, subject
+from remediate.notify.notification import HostSection, Notification, ReportItem, RunOrigin
 
 CASE = Case(
     "0123456789abcdef", "web1", "ssh://web1", Repair.REISSUE, ("www.example.org",), ("apache",), ("https://web1:443",),
@@ -29,8 +29,9 @@ NOTE = "the old files are in place again, but a service did not come up with the
 AT = datetime(2026, 7, 1, tzinfo=UTC)
 DOWN = Cause.SERVICE_DOWN
 MINOR = ReportItem("failed", ("nginx",), "a:443", "cert.expired", "it has expired", causes=(Cause.ISSUER_REFUSED,))
-ENTRY = replace(MINOR, services=("apache",), causes=(DOWN,), tried="a new key", happened=NOTE, to_do=DOWN.advice)
-LETTER = Letter("failed", (Section("db1", (MINOR,)), Section("web1", (ENTRY,))), Run(AT, "here", "1"))
+ITEM = replace(MINOR, services=("apache",), causes=(DOWN,), tried="a new key", happened=NOTE, to_do=DOWN.advice)
+ORIGIN = RunOrigin(AT, "here", "1")
+NOTIFICATION = Notification("failed", (HostSection("db1", (MINOR,)), HostSection("web1", (ITEM,))), ORIGIN)
 
 
 def test_broken_switch_is_a_service_that_is_down() -> None:
@@ -48,8 +49,8 @@ def test_line_names_host_service_cause_and_advice() -> None:
 
 
 def test_subject_and_first_paragraph_of_mail_say_it() -> None:
-    assert subject(LETTER).startswith("SERVICE DOWN: web1: apache: repair failed: the old files are in place")
-    message = compose(LETTER, "sslaudit@example.org", ["root@example.org"])
+    assert subject(NOTIFICATION).startswith("SERVICE DOWN: web1: apache: repair failed: the old files are in place")
+    message = compose(NOTIFICATION, "sslaudit@example.org", ["root@example.org"])
     text = message.get_body(("plain",))
     html = message.get_body(("html",))
     assert text

@@ -21,13 +21,13 @@ def night(*files: str) -> tuple[Row, ...]:
 @pytest.mark.parametrize("check", ["cert.self-signed", "cert.revoked"])
 def test_anything_else_is_told(nights: Nights, check: str) -> None:
     nights.night(*night(SECOND), found(endpoint("exim"), check, remedy="reissue"))
-    [letter] = nights.box.letters
-    assert check in text_of(letter)
-    assert "cert.expired" not in text_of(letter)
+    [message] = nights.box.emails
+    assert check in text_of(message)
+    assert "cert.expired" not in text_of(message)
 
 
 def test_the_other_file_silences_nothing(nights: Nights) -> None:
     nights.night(*night(FIRST))
-    [letter] = nights.box.letters
-    assert "cert.expired" in text_of(letter)
-    assert FIRST in text_of(letter)
+    [message] = nights.box.emails
+    assert "cert.expired" in text_of(message)
+    assert FIRST in text_of(message)

@@ -10,14 +10,14 @@ from typing import Any
 
 import pytest
 
-from remediate.notify.channels.base import Deferred, Delivered, Envelope, Refused, Unknown
+from remediate.notify.channels.base import Deferred, Delivered, Envelope, Refused, Uncertain
 from remediate.notify.channels.email_message import compose
-from remediate.notify.channels.smtp import BadRelay, Patience, Relay, Security, Smtp, read_relay
-from tests.letters.news import letter
+from remediate.notify.channels.smtp import BadSmtpServer, Security, Smtp, SmtpServer, SmtpTimeouts, parse_smtp_url
+from tests.letters.notifications import notification
 from tests.letters.sink import PASSWORD, USER, Certified, answering, certify, misbehaving, serving
 
-HASTY = Patience(connect=2, answer=0.3, content=0.5, verdict=0.4)
-PATIENT = Patience(connect=20, answer=20, content=20, verdict=20)
+HASTY = SmtpTimeouts(connect=2, response=0.3, content=0.5, delivery=0.4)
+PATIENT = SmtpTimeouts(connect=20, response=20, content=20, delivery=20)
 TO = "admin@example.com"
 
 
@@ -33,11 +33,11 @@ def stranger(tmp_path_factory: pytest.TempPathFactory) -> Certified:
 
 def envelope(*recipients: str) -> Envelope:
     who = recipients or (TO,)
-    return Envelope("sslaudit@example.com", who, compose(letter(), "sslaudit@example.com", who).as_bytes())
+    return Envelope("sslaudit@example.com", who, compose(notification(), "sslaudit@example.com", who).as_bytes())
 
 
-def relay(port: int, security: Security = "plain", **differing: Any) -> Smtp:  # noqa: ANN401 - the fields of a relay
-    return Smtp(Relay("localhost", port, security, **({"patience": PATIENT} | differing)))
+def smtp(port: int, security: Security = "plain", **differing: Any) -> Smtp:  # noqa: ANN401 - the fields of a server
+    return Smtp(SmtpServer("localhost", port, security, **({"timeouts": PATIENT} | differing)))
 
 
 class Commits:
@@ -55,11 +55,11 @@ def commit() -> Commits:
     return Commits()
 
 
-def test_a_letter_arrives_whole_and_dots_at_the_beginning_of_lines_too(commit: Commits) -> None:
+def test_a_notification_arrives_whole_and_dots_at_the_beginning_of_lines_too(commit: Commits) -> None:
     sent = Envelope("a@example.com", (TO, "root"), b"Subject: x\r\n\r\n.one\n..two\r.three\r\n.\r\nend")
     with serving() as sink:
-        outcomes = relay(sink.port).send(sent, commit)
-    assert outcomes == dict.fromkeys((TO, "root"), Delivered("localhost said 250 OK queued as 4711"))
+        outcomes = smtp(sink.port).send(sent, commit)
+    assert outcomes == dict.fromkeys((TO, "root"), Delivered("localhost responded 250 OK queued as 4711"))
     assert sink.taken == [
         ("a@example.com", (TO, "root"), b"Subject: x\r\n\r\n.one\r\n..two\r\n.three\r\n.\r\nend\r\n"),
     ]
@@ -68,29 +68,29 @@ def test_a_letter_arrives_whole_and_dots_at_the_beginning_of_lines_too(commit: C
 
 def test_starttls_is_used_and_the_login_comes_after_it(certified: Certified, commit: Commits) -> None:
     with serving(starttls=certified.context, login=True) as sink:
-        post = relay(sink.port, "starttls", ca_file=certified.ca_file, user=USER, password=lambda: PASSWORD)
+        post = smtp(sink.port, "starttls", ca_file=certified.ca_file, user=USER, password=lambda: PASSWORD)
         assert isinstance(post.send(envelope(), commit)[TO], Delivered)
     assert (sink.was_secure, sink.logins) == ([True], [True])
 
 
 def test_tls_from_the_start_works_and_login_where_plain_is_not_offered(certified: Certified, commit: Commits) -> None:
     with serving(tls=certified.context) as sink:
-        post = relay(sink.port, "tls", ca_file=certified.ca_file)
+        post = smtp(sink.port, "tls", ca_file=certified.ca_file)
         assert isinstance(post.send(envelope(), commit)[TO], Delivered)
     with serving(starttls=certified.context, login=True, exclude=("PLAIN",)) as sink:
-        post = relay(sink.port, "starttls", ca_file=certified.ca_file, user=USER, password=lambda: PASSWORD)
+        post = smtp(sink.port, "starttls", ca_file=certified.ca_file, user=USER, password=lambda: PASSWORD)
         assert isinstance(post.send(envelope(), commit)[TO], Delivered)
     assert sink.logins == [True]
 
 
 @pytest.mark.parametrize("security", ["starttls", "tls"])
-def test_a_server_that_is_not_the_one_meant_gets_neither_letter_nor_password(
+def test_a_server_that_is_not_the_one_meant_gets_neither_notification_nor_password(
     security: Security, certified: Certified, stranger: Certified, commit: Commits
 ) -> None:
     for context, ca_file in ((stranger.context, stranger.ca_file), (stranger.context, certified.ca_file)):
         how: dict[str, Any] = {"starttls": context, "login": True} if security == "starttls" else {"tls": context}
         with serving(**how) as sink:
-            post = relay(sink.port, security, ca_file=ca_file, user=USER, password=lambda: PASSWORD)
+            post = smtp(sink.port, security, ca_file=ca_file, user=USER, password=lambda: PASSWORD)
             outcome = post.send(envelope(), commit)[TO]
         assert isinstance(outcome, Deferred)
         assert "its certificate is not trusted" in outcome.reason
@@ -99,37 +99,37 @@ def test_a_server_that_is_not_the_one_meant_gets_neither_letter_nor_password(
 
 def test_a_server_without_starttls_gets_nothing(commit: Commits) -> None:
     with serving() as sink:
-        outcome = relay(sink.port, "starttls", user=USER, password=lambda: PASSWORD).send(envelope(), commit)[TO]
-    assert outcome == Deferred("localhost offers no STARTTLS, and nothing is sent in the clear")
+        outcome = smtp(sink.port, "starttls", user=USER, password=lambda: PASSWORD).send(envelope(), commit)[TO]
+    assert outcome == Deferred("localhost offers no STARTTLS; mail is never sent unencrypted")
     assert sink.taken == []
 
 
-def test_a_wrong_login_puts_the_letter_off_and_no_text_holds_the_password(
+def test_a_wrong_login_puts_the_notification_off_and_no_text_holds_the_password(
     certified: Certified, commit: Commits
 ) -> None:
     wrong = "wröng-pass"
     with serving(starttls=certified.context, login=True) as sink:
-        post = relay(sink.port, "starttls", ca_file=certified.ca_file, user=USER, password=lambda: wrong)
+        post = smtp(sink.port, "starttls", ca_file=certified.ca_file, user=USER, password=lambda: wrong)
         outcome = post.send(envelope(), commit)[TO]
         assert wrong not in repr(post)
     assert isinstance(outcome, Deferred)
-    assert outcome.reason.startswith("localhost said 535 ")
+    assert outcome.reason.startswith("localhost responded 535 ")
 
 
 def test_a_password_that_a_server_repeats_is_taken_out(commit: Commits) -> None:
     hello = "250-mx\r\n250 AUTH PLAIN"
     for echo in ("s3cret-word", "AHNzbGF1ZGl0AHMzY3JldC13b3Jk", "czNjcmV0LXdvcmQ="):
         with misbehaving(answering(ehlo=hello, auth=f"535 no: {echo} is wrong")) as port:
-            outcome = relay(port, user=USER, password=lambda: "s3cret-word").send(envelope(), commit)[TO]
-        assert outcome == Deferred("localhost said 535 no: [password] is wrong")
+            outcome = smtp(port, user=USER, password=lambda: "s3cret-word").send(envelope(), commit)[TO]
+        assert outcome == Deferred("localhost responded 535 no: [password] is wrong")
 
 
-def test_a_password_that_cannot_be_read_puts_the_letter_off(commit: Commits) -> None:
+def test_a_password_that_cannot_be_read_puts_the_notification_off(commit: Commits) -> None:
     def unreadable() -> str:
         return Path("/nonexistent/secret").read_text(encoding="utf-8")
 
     with misbehaving(answering()) as port:
-        outcome = relay(port, user=USER, password=unreadable).send(envelope(), commit)[TO]
+        outcome = smtp(port, user=USER, password=unreadable).send(envelope(), commit)[TO]
     assert isinstance(outcome, Deferred)
     assert outcome.reason.endswith("password: No such file or directory")
 
@@ -137,46 +137,46 @@ def test_a_password_that_cannot_be_read_puts_the_letter_off(commit: Commits) -> 
 def test_each_recipient_has_an_outcome_of_its_own(commit: Commits) -> None:
     with serving() as sink:
         sink.answers = {"gone@example.com": "550 5.1.1 no such user", "grey@example.com": "451 4.7.1 come back later"}
-        outcomes = relay(sink.port).send(envelope(TO, "gone@example.com", "grey@example.com"), commit)
+        outcomes = smtp(sink.port).send(envelope(TO, "gone@example.com", "grey@example.com"), commit)
     assert isinstance(outcomes[TO], Delivered)
-    assert outcomes["gone@example.com"] == Refused("localhost said 550 5.1.1 no such user")
-    assert outcomes["grey@example.com"] == Deferred("localhost said 451 4.7.1 come back later")
+    assert outcomes["gone@example.com"] == Refused("localhost responded 550 5.1.1 no such user")
+    assert outcomes["grey@example.com"] == Deferred("localhost responded 451 4.7.1 come back later")
     assert [recipients for _, recipients, _ in sink.taken] == [(TO,)]
 
 
 def test_a_sender_or_content_that_is_refused_is_refused_and_one_put_off_is_put_off(commit: Commits) -> None:
     with serving() as sink:
         sink.sender_answer = "550 5.7.1 not from you"
-        assert relay(sink.port).send(envelope(), commit)[TO] == Refused(
-            "the sender was not taken: localhost said 550 5.7.1 not from you"
+        assert smtp(sink.port).send(envelope(), commit)[TO] == Refused(
+            "the sender was refused: localhost responded 550 5.7.1 not from you"
         )
         assert commit.count == 0
         sink.sender_answer, sink.content_answer = None, "554 5.7.1 this is spam"
-        assert relay(sink.port).send(envelope(), commit)[TO] == Refused("localhost said 554 5.7.1 this is spam")
+        assert smtp(sink.port).send(envelope(), commit)[TO] == Refused("localhost responded 554 5.7.1 this is spam")
         sink.content_answer = "452 4.3.1 disk full"
-        assert relay(sink.port).send(envelope(), commit)[TO] == Deferred("localhost said 452 4.3.1 disk full")
+        assert smtp(sink.port).send(envelope(), commit)[TO] == Deferred("localhost responded 452 4.3.1 disk full")
 
 
 @pytest.mark.parametrize(
     ("answers", "reason"),
     [
-        ({"greeting": "554 no service here"}, "localhost said 554 no service here"),
-        ({"greeting": "421 too busy"}, "localhost said 421 too busy"),
-        ({"greeting": "\x00\xff\x1b[2Jgarbage"}, "localhost said -1"),
+        ({"greeting": "554 no service here"}, "localhost responded 554 no service here"),
+        ({"greeting": "421 too busy"}, "localhost responded 421 too busy"),
+        ({"greeting": "\x00\xff\x1b[2Jgarbage"}, "localhost responded -1"),
         ({"greeting": None}, "greeting: Connection unexpectedly closed"),
-        ({"ehlo": "502 what?"}, "localhost said 502 what?"),
+        ({"ehlo": "502 what?"}, "localhost responded 502 what?"),
         ({"mail": None}, "MAIL FROM: Connection unexpectedly closed"),
         ({"rcpt": None}, "RCPT TO: Connection unexpectedly closed"),
-        ({"data": "451 not now"}, "localhost said 451 not now"),
+        ({"data": "451 not now"}, "localhost responded 451 not now"),
         ({"data": None}, "DATA: Connection unexpectedly closed"),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else None,
 )
-def test_what_goes_wrong_before_the_content_puts_the_letter_off(
+def test_what_goes_wrong_before_the_content_puts_the_notification_off(
     answers: dict[str, str | None], reason: str, commit: Commits
 ) -> None:
     with misbehaving(answering(**answers)) as port:
-        outcome = relay(port).send(envelope(), commit)[TO]
+        outcome = smtp(port).send(envelope(), commit)[TO]
     assert isinstance(outcome, Deferred)
     assert reason in outcome.reason
     assert outcome.reason.isprintable()
@@ -185,15 +185,15 @@ def test_what_goes_wrong_before_the_content_puts_the_letter_off(
 
 def test_a_connection_that_ends_before_the_answer_to_the_content_leaves_it_unknown(commit: Commits) -> None:
     with misbehaving(answering(content=None)) as port:
-        outcome = relay(port).send(envelope(), commit)[TO]
-    assert isinstance(outcome, Unknown)
-    assert "the answer to the content: Connection unexpectedly closed" in outcome.reason
+        outcome = smtp(port).send(envelope(), commit)[TO]
+    assert isinstance(outcome, Uncertain)
+    assert "response to the content: Connection unexpectedly closed" in outcome.reason
     assert commit.count == 1
 
 
-def test_a_letter_that_was_taken_is_taken_though_the_goodbye_fails(commit: Commits) -> None:
+def test_a_notification_that_was_taken_is_taken_though_the_goodbye_fails(commit: Commits) -> None:
     with misbehaving(answering(quit=None)) as port:
-        assert isinstance(relay(port).send(envelope(), commit)[TO], Delivered)
+        assert isinstance(smtp(port).send(envelope(), commit)[TO], Delivered)
 
 
 def dripping(client: socket.socket) -> None:
@@ -225,7 +225,7 @@ def test_a_server_that_drips_floods_or_says_nothing_holds_nobody_up(
 ) -> None:
     began = time.monotonic()
     with misbehaving(conversation) as port:
-        outcome = relay(port, security, patience=HASTY).send(envelope(), commit)[TO]
+        outcome = smtp(port, security, timeouts=HASTY).send(envelope(), commit)[TO]
         assert time.monotonic() - began < 9
     assert isinstance(outcome, Deferred)
     assert re.search(r"(greeting|TLS): \S", outcome.reason)
@@ -238,15 +238,15 @@ def test_half_an_answer_to_the_content_is_none(commit: Commits) -> None:
         client.sendall(b"250 OK queue")
 
     with misbehaving(cut) as port:
-        outcome = relay(port).send(envelope(), commit)[TO]
-    assert isinstance(outcome, Unknown)
-    assert "the connection ended inside an answer" in outcome.reason
+        outcome = smtp(port).send(envelope(), commit)[TO]
+    assert isinstance(outcome, Uncertain)
+    assert "the connection ended within a response" in outcome.reason
 
 
-def test_nothing_that_listens_puts_the_letter_off(commit: Commits) -> None:
+def test_nothing_that_listens_puts_the_notification_off(commit: Commits) -> None:
     with socket.create_server(("127.0.0.1", 0)) as bound:
         port = bound.getsockname()[1]
-    outcome = relay(port).send(envelope(), commit)[TO]
+    outcome = smtp(port).send(envelope(), commit)[TO]
     assert outcome == Deferred(f"localhost:{port}, connect: Connection refused")
 
 
@@ -261,7 +261,7 @@ def test_nothing_that_listens_puts_the_letter_off(commit: Commits) -> None:
     ],
 )
 def test_a_url_says_how_the_way_is_secured(url: str, expected: tuple[str, int, str]) -> None:
-    read = read_relay(url)
+    read = parse_smtp_url(url)
     assert (read.host, read.port, read.security) == expected
 
 
@@ -269,13 +269,13 @@ def test_a_url_says_how_the_way_is_secured(url: str, expected: tuple[str, int, s
     "url", ["relay.example.com", "http://x", "smtp://", "smtp://u:hunter2@x", "smtp://x:99999", "smtp://x/y"]
 )
 def test_a_url_that_cannot_be_used_says_what_would_be_right(url: str) -> None:
-    with pytest.raises(BadRelay) as refused:
-        read_relay(url)
+    with pytest.raises(BadSmtpServer) as refused:
+        parse_smtp_url(url)
     assert "hunter2" not in str(refused.value)
 
 
-def test_letters_and_passwords_never_cross_a_network_in_the_clear() -> None:
-    with pytest.raises(BadRelay, match="in the clear only on loopback"):
-        Relay("relay.example.com", 25, "plain")
-    with pytest.raises(BadRelay, match="go together"):
-        Relay("relay.example.com", 587, "starttls", user="u")
+def test_notifications_and_passwords_never_cross_a_network_in_the_clear() -> None:
+    with pytest.raises(BadSmtpServer, match="only a server on loopback is used without TLS"):
+        SmtpServer("relay.example.com", 25, "plain")
+    with pytest.raises(BadSmtpServer, match="both `user` and `password`"):
+        SmtpServer("relay.example.com", 587, "starttls", user="u")

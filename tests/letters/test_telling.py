@@ -10,7 +10,7 @@ from audit.redaction import Secrets
 from audit.verdict import Severity
 from remediate.model.causes import Cause
 from remediate.model.outcome import CaseResult
-from remediate.state.database import FILE
+from remediate.state.database import JOURNAL_FILE
 from remediate.state.orders import PlacedOrder
 from tests.letters.nights import ADMIN, Nights, text_of
 from tests.letters.tonight import MAIL, WEB, blocked, case_of, ended, expired, here
@@ -21,13 +21,13 @@ def test_a_failure_says_service_port_reason_what_was_tried_what_happened_what_to
     nights: Nights,
 ) -> None:
     lines = nights.night(*expired(), endings=[blocked(nights)])
-    [letter] = nights.box.letters
-    assert letter["Subject"] == (
+    [message] = nights.box.emails
+    assert message["Subject"] == (
         "web1: certificate for www.example.com expired 3 days ago; "
         "repair failed: www.example.com at 192.0.2.7: blocked: nothing listens"
     )
-    assert (letter["From"], letter["To"]) == ("sslaudit@ctl.example.com", ADMIN)
-    text = text_of(letter)
+    assert (message["From"], message["To"]) == ("sslaudit@ctl.example.com", ADMIN)
+    text = text_of(message)
     for said in (
         "web1: 1 failed",
         "FAILED dovecot, nginx https://www.example.com:443, imaps://www.example.com:993",
@@ -36,11 +36,11 @@ def test_a_failure_says_service_port_reason_what_was_tried_what_happened_what_to
         "Happened: www.example.com at 192.0.2.7: blocked: nothing listens [dcv.blocked]",
         "- http://www.example.com/.well-known/pki-validation/X.txt at 2001:db8::7: timed out",
         "What to do: open TCP port 80 to the world",
-        "Next try: by the first run after 2026-11-23 05:00 UTC",
+        "Next try: with the first run after 2026-11-23 05:00 UTC",
     ):
         assert said in text
-    assert lines[-1] == "letter 1: handed over"
-    assert lines[0].startswith(f"letter 1 to {ADMIN}: web1: certificate")
+    assert lines[-1] == "notification 1 sent"
+    assert lines[0].startswith(f"notification 1 to {ADMIN}: web1: certificate")
 
 
 def test_the_same_night_again_is_silent_whenever_the_next_try_is(nights: Nights) -> None:
@@ -62,7 +62,7 @@ def test_another_cause_is_told_again(nights: Nights) -> None:
     nights.night(*expired(), endings=[blocked(nights)])
     nights.night(*expired(), endings=[blocked(nights, Cause.DCV_WRONG_HOST)])
     assert len(nights.box.sent) == 2
-    assert "let every A and AAAA record of the name lead to the host" in text_of(nights.box.letters[1])
+    assert "let every A and AAAA record of the name lead to the host" in text_of(nights.box.emails[1])
 
 
 def test_an_order_that_is_under_way_waits_with_its_number_and_is_told_once(nights: Nights) -> None:
@@ -70,10 +70,10 @@ def test_an_order_that_is_under_way_waits_with_its_number_and_is_told_once(night
     pending = ended(nights, case, "pending", "collect", Cause.ISSUER_PENDING, "store: order 4711 is being looked at")
     nights.journal.ledger.keep_order(PlacedOrder(case.id, 1, "store", digest("csr"), "pending-review", NOW, "4711"))
     nights.night(*expired(), endings=[pending])
-    [letter] = nights.box.letters
-    assert str(letter["Subject"]).endswith("; waiting: store: order 4711 is being looked at")
-    assert "(order 4711 at store)" in text_of(letter)
-    assert "the next run asks about the same order" in text_of(letter)
+    [message] = nights.box.emails
+    assert str(message["Subject"]).endswith("; waiting: store: order 4711 is being looked at")
+    assert "(order 4711 at store)" in text_of(message)
+    assert "the next run asks about the same order" in text_of(message)
     again = CaseResult(case, "waiting", "", Cause.ISSUER_BUSY, "store asked to be left alone", next_at=nights.now)
     assert nights.night(*expired(), endings=[again]) == ()
 
@@ -86,7 +86,7 @@ def test_what_is_explained_is_told_with_what_a_person_is_to_do_and_services_toge
         found(WEB, "chain.incomplete", verdict="inconclusive", detail={"because": "svc.unreachable"}),
     )
     nights.night(here(), seen(WEB), seen(MAIL), *rows, *quiet)
-    text = text_of(nights.box.letters[0])
+    text = text_of(nights.box.emails[0])
     assert "web1: 1 failed" in text
     assert "FAILED exim https://www.example.com:443, imaps://www.example.com:993" in text
     assert "What to do: change the service's configuration as the reason says, test it and reload" in text
@@ -97,7 +97,7 @@ def test_what_does_not_fail_a_run_is_told_beside_others_and_is_no_reason_to_writ
     assert nights.night(here(), seen(WEB), minor) == ()
     nights.night(*expired(), minor, endings=[blocked(nights)])
     assert nights.box.subjects[0].startswith("web1: certificate for www.example.com expired")
-    assert "TLS 1.1 is offered" in text_of(nights.box.letters[0])
+    assert "TLS 1.1 is offered" in text_of(nights.box.emails[0])
     assert nights.night(*expired(), endings=[blocked(nights)]) == (), "that it is gone is no news either"
     nights.change(fail_on=Severity.LOW)
     nights.night(*expired(), minor, endings=[blocked(nights)])
@@ -121,7 +121,7 @@ def test_a_case_that_waits_by_the_plan_names_every_reason(nights: Nights) -> Non
         found(WEB, "dns.not-this-host", message="www.example.com leads to 192.0.2.99"),
     )
     nights.night(*rows)
-    text = text_of(nights.box.letters[0])
+    text = text_of(nights.box.emails[0])
     assert "WAITING nginx https://www.example.com:443" in text
     assert "www.example.com leads to 192.0.2.99 [dns.not-this-host]" in text
     assert "take the name out of the service's configuration" in text
@@ -130,24 +130,26 @@ def test_a_case_that_waits_by_the_plan_names_every_reason(nights: Nights) -> Non
 
 def test_a_planned_case_that_no_run_came_to_is_told(nights: Nights) -> None:
     nights.night(*expired())
-    assert "no repair was begun [run.not-begun]" in text_of(nights.box.letters[0])
+    assert "no repair was begun [run.not-begun]" in text_of(nights.box.emails[0])
 
 
-def test_a_secret_never_gets_into_a_letter_and_the_failure_is_told_all_the_same(nights: Nights, tmp_path: Path) -> None:
+def test_a_secret_never_gets_into_a_notification_and_the_failure_is_told_all_the_same(
+    nights: Nights, tmp_path: Path
+) -> None:
     nights.change(secrets=Secrets(("tok-1234567",)))
     nights.results = b'{"kind":"run","token":"tok-1234567"}\n'
     lines = nights.night(*expired(), endings=[blocked(nights)])
-    assert "there is a secret of the configuration in results.jsonl" in lines[0]
-    assert list(nights.box.letters[0].iter_attachments()) == []
+    assert "a secret of the configuration is in results.jsonl" in lines[0]
+    assert list(nights.box.emails[0].iter_attachments()) == []
     case = case_of(nights, *expired())
     said = ended(nights, case, "failed", "order", Cause.ISSUER_REFUSED, "the Store said tok-1234567 is no good")
     lines = nights.night(*expired(), endings=[said])
-    assert "(withheld: it would have held a secret" in text_of(nights.box.letters[1])
-    assert "what the issuer refuses" in text_of(nights.box.letters[1])
+    assert "(withheld because it holds a secret" in text_of(nights.box.emails[1])
+    assert "what the issuer refuses" in text_of(nights.box.emails[1])
     assert not [line for line in lines if "tok-1234567" in line]
-    assert "tok-1234567" not in "".join(one.as_string() for one in nights.box.letters)
-    with sqlite3.connect(tmp_path / "state" / FILE) as database:
-        kept = str(database.execute("SELECT state, message, progress FROM letters").fetchall())
+    assert "tok-1234567" not in "".join(one.as_string() for one in nights.box.emails)
+    with sqlite3.connect(tmp_path / "state" / JOURNAL_FILE) as database:
+        kept = str(database.execute("SELECT state, message, progress FROM notifications").fetchall())
     assert "tok-1234567" not in kept
 
 
@@ -157,7 +159,7 @@ def test_what_hosts_and_issuers_say_is_text(nights: Nights) -> None:
     lines = nights.night(
         *expired(), endings=[ended(nights, case, "failed", "order", Cause.ISSUER_REFUSED, hostile[:-3])]
     )
-    [letter] = nights.box.letters
-    assert "Bcc" not in letter
-    assert "<script>" not in str(letter.get_body(("html",)))
+    [message] = nights.box.emails
+    assert "Bcc" not in message
+    assert "<script>" not in str(message.get_body(("html",)))
     assert all(line.isprintable() for line in lines)

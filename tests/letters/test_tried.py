@@ -10,8 +10,8 @@ import pytest
 
 from remediate.model.causes import Cause
 from remediate.model.outcome import Attempt, CaseResult
-from remediate.notify.items import as_last_tried
-from remediate.state.journal import Journal, Outcome, open_journal
+from remediate.notify.items import last_attempt
+from remediate.state.journal import CaseOutcome, Journal, open_journal
 from tests.remediate.journals import a_case
 from tests.remediate.rows import NOW
 
@@ -26,7 +26,7 @@ def journal(tmp_path: Path) -> Iterator[Journal]:
 
 def told(journal: Journal) -> Cause | None:
     """Return the cause that is told of the case tonight."""
-    return as_last_tried(CaseResult(a_case(), "waiting", cause=Cause.RUN_CANARY, note="not tried"), journal).cause
+    return last_attempt(CaseResult(a_case(), "waiting", cause=Cause.RUN_CANARY, note="not tried"), journal).cause
 
 
 def test_the_last_try_is_told_where_there_was_none_tonight(journal: Journal) -> None:
@@ -34,6 +34,6 @@ def test_the_last_try_is_told_where_there_was_none_tonight(journal: Journal) -> 
 
 
 def test_a_try_from_before_somebody_else_mended_it_is_not_told(journal: Journal) -> None:
-    journal.end(a_case().id, Outcome("dropped", NOW + timedelta(days=1), note="it is not found any more"))
+    journal.end(a_case().id, CaseOutcome("dropped", NOW + timedelta(days=1), note="it is not found any more"))
     journal.begin(a_case(), NOW + timedelta(days=200))
     assert told(journal) == Cause.RUN_CANARY

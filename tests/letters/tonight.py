@@ -11,8 +11,7 @@ from typing import Any
 from remediate.model.case import Case
 from remediate.model.causes import Cause
 from remediate.model.outcome import Attempt, CaseResult
-from remediate.state.journal import Event
-from remediate.state.journal import Outcome as CaseOutcome
+from remediate.state.journal import CaseOutcome, Event
 from tests.letters.nights import Nights
 from tests.remediate.rows import Row, file, found, seen
 

@@ -51,7 +51,7 @@ def test_what_failed_is_repaired_and_the_last_verdict_counts(pytester: pytest.Py
     verdicts = {(row["check"], row["phase"]): row["verdict"] for row in rows(pytester.path / "results.jsonl", "result")}
     assert (verdicts["cert.expired", "before"], verdicts["cert.expired", "after"]) == ("fail", "pass")
     assert {phase for _, phase in verdicts} == {"before", "after"}
-    result.stdout.fnmatch_lines(["*= repairs =*", f"repaired *{EXPIRED}.lab.test", "letter * handed over"])
+    result.stdout.fnmatch_lines(["*= repairs =*", f"repaired *{EXPIRED}.lab.test", "notification * sent"])
     junit = (pytester.path / "junit.xml").read_text()
     assert (junit.count('name="test_not_expired['), 'failures="0"' in junit) == (1, True)
     assert 'name="before" value="fail (critical): expired' in junit

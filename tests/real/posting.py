@@ -1,7 +1,7 @@
-"""Hands a message on standard input over, on the host it is run on, and prints what became of it.
+"""Sends the message on standard input from the host that it runs on, and prints the outcome.
 
 `python -m tests.real.posting sendmail SENDER RECIPIENT…`, or an smtp:// URL with CA file, user and password in the
-environment (`CA_FILE`, `SMTP_USER`, `SMTP_PASSWORD`). It judges nothing.
+environment (`CA_FILE`, `SMTP_USER`, `SMTP_PASSWORD`).
 """
 
 from __future__ import annotations
@@ -12,24 +12,24 @@ import sys
 
 from remediate.notify.channels.base import Channel, Envelope
 from remediate.notify.channels.sendmail import Sendmail
-from remediate.notify.channels.smtp import Smtp, read_relay
+from remediate.notify.channels.smtp import Smtp, parse_smtp_url
 
 
-def _post(way: str) -> Channel:
+def _channel(way: str) -> Channel:
     if way == "sendmail":
         return Sendmail()
     user, password = os.environ.get("SMTP_USER"), os.environ.get("SMTP_PASSWORD")
-    relay = read_relay(
+    server = parse_smtp_url(
         way, user=user, password=None if password is None else lambda: password, ca_file=os.environ.get("CA_FILE")
     )
-    return Smtp(relay)
+    return Smtp(server)
 
 
 def main(way: str, sender: str, *recipients: str) -> None:
-    """Print an object: for each recipient the kind of outcome and what was said."""
-    outcomes = _post(way).send(Envelope(sender, recipients, sys.stdin.buffer.read()), lambda: None)
+    """Print an object: for each recipient the kind of outcome and its text."""
+    outcomes = _channel(way).send(Envelope(sender, recipients, sys.stdin.buffer.read()), lambda: None)
     rows = {
-        who: [type(what).__name__, getattr(what, "reason", getattr(what, "answer", ""))]
+        who: [type(what).__name__, getattr(what, "reason", getattr(what, "response", ""))]
         for who, what in outcomes.items()
     }
     sys.stdout.write(json.dumps(rows))

@@ -1,4 +1,4 @@
-"""A letter reaches its reader through a real exim: handed to its sendmail, and to its submission port with a login."""
+"""A message reaches its recipient through a real exim: by its sendmail, and by its submission port with a login."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from typing import Final
 
 import pytest
 
-from remediate.notify.channels.email_message import Attachment, compose
-from tests.letters.news import entry, letter, section
+from remediate.notify.channels.email_message import compose
+from remediate.notify.notification import Attachment
+from tests.letters.notifications import item, notification, section
 from tests.real.host import Host, HostFile, running_host
 from tests.real.overlay import CHECKOUT
 from tests.real.peer import wait_until
@@ -82,7 +83,7 @@ def host(overlays: None, authority: Authority) -> Iterator[Host]:  # noqa: ARG00
 
 
 def post(host: Host, way: str, raw: bytes, *recipients: str, **environment: str) -> dict[str, list[str]]:
-    """Hand a letter over on the host; return the kind of outcome and what was said for each recipient."""
+    """Send a message on the host; return the kind of outcome and its text for each recipient."""
     given = [f"{name}={value}" for name, value in environment.items()]
     program = f'cd {CHECKOUT} && exec {sys.executable} -W error -m tests.real.posting "$@"'
     outcomes: dict[str, list[str]] = json.loads(
@@ -104,15 +105,15 @@ def arrived(host: Host, raw: bytes) -> EmailMessage:
 
 
 def written(*recipients: str, service: str) -> bytes:
-    """Return a letter with results attached; what is found, and of which service, makes it another letter."""
-    said = letter(
-        section(entry(services=(service,), check=f"test.{service.replace(' ', '-')}")),
+    """Return a message with results attached; another finding or service makes it another message."""
+    said = notification(
+        section(item(services=(service,), check=f"test.{service.replace(' ', '-')}")),
         attachments=(Attachment("results.jsonl", b"{}\n"),),
     )
     return compose(said, SENDER, recipients).as_bytes()
 
 
-def test_the_local_sendmail_takes_a_letter_and_it_arrives_whole(host: Host) -> None:
+def test_the_local_sendmail_takes_a_message_and_it_arrives_whole(host: Host) -> None:
     raw = written(READER, "second@example.com", service="by sendmail")
     outcomes = post(host, "sendmail", raw, READER, "second@example.com")
     assert {kind for kind, _ in outcomes.values()} == {"Delivered"}
@@ -130,11 +131,11 @@ def login(**differing: str) -> dict[str, str]:
     return {"CA_FILE": "/etc/ssl/lab.pem", "SMTP_USER": "sslaudit", "SMTP_PASSWORD": PASSWORD} | differing
 
 
-def test_a_smarthost_takes_a_letter_by_starttls_and_login(host: Host) -> None:
+def test_a_smarthost_takes_a_message_by_starttls_and_login(host: Host) -> None:
     raw = written(READER, service="by submission")
     outcomes = post(host, f"smtp://{NAME}", raw, READER, **login())
     assert outcomes[READER][0] == "Delivered"
-    assert f"{NAME} said 250 OK id=" in outcomes[READER][1]
+    assert f"{NAME} responded 250 OK id=" in outcomes[READER][1]
     assert "with esmtpsa" in str(arrived(host, raw)["Received"])
 
 
@@ -142,20 +143,20 @@ def test_each_reader_has_what_the_smarthost_said_of_that_one(host: Host) -> None
     raw = written(READER, service="to three")
     outcomes = post(host, f"smtp://{NAME}", raw, READER, "gone@example.com", "grey@example.com", **login())
     assert outcomes[READER][0] == "Delivered"
-    assert outcomes["gone@example.com"] == ["Refused", f"{NAME} said 550 no such user"]
-    assert outcomes["grey@example.com"] == ["Deferred", f"{NAME} said 451 come back later"]
+    assert outcomes["gone@example.com"] == ["Refused", f"{NAME} responded 550 no such user"]
+    assert outcomes["grey@example.com"] == ["Deferred", f"{NAME} responded 451 come back later"]
     assert arrived(host, raw)["X-Recipients"] == READER
 
 
 @pytest.mark.parametrize(
     ("differing", "reason"),
     [
-        ({"SMTP_PASSWORD": "wrong one"}, "said 535 Incorrect authentication data"),
+        ({"SMTP_PASSWORD": "wrong one"}, "responded 535 Incorrect authentication data"),
         ({"CA_FILE": "/etc/ssl/certs/ca-certificates.crt"}, "its certificate is not trusted"),
     ],
     ids=["login", "certificate"],
 )
-def test_a_wrong_login_or_certificate_puts_the_letter_off(differing: dict[str, str], reason: str, host: Host) -> None:
+def test_a_wrong_login_or_certificate_puts_the_message_off(differing: dict[str, str], reason: str, host: Host) -> None:
     raw = written(READER, service="never")
     kind, said = post(host, f"smtp://{NAME}", raw, READER, **login(**differing))[READER]
     assert kind == "Deferred"
@@ -163,7 +164,7 @@ def test_a_wrong_login_or_certificate_puts_the_letter_off(differing: dict[str, s
     assert "wrong one" not in said
 
 
-def test_a_mail_system_that_cannot_start_puts_the_letter_off(host: Host) -> None:
+def test_a_mail_system_that_cannot_start_puts_the_message_off(host: Host) -> None:
     host.shell("cp /etc/exim4/exim4.conf /root/; echo nonsense > /etc/exim4/exim4.conf")
     try:
         kind, said = post(host, "sendmail", written(READER, service="broken"), READER)[READER]

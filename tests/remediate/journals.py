@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from remediate.model.case import Case, StepState
-from remediate.state.journal import Event, Journal, Outcome
+from remediate.state.journal import CaseOutcome, Event, Journal
 from remediate.state.orders import PlacedOrder
 from tests.remediate.rows import NOW, digest, file, found, planned, seen
 
@@ -42,7 +42,7 @@ def walk(journal: Journal, case: Case) -> Iterator[str]:
         if step.kind == "key":
             journal.ledger.keep_order(PlacedOrder(case.id, 1, "store", digest("csr"), "intended", next(clock)))
             yield "order kept"
-    journal.end(case.id, Outcome("repaired", next(clock), digest("new")))
+    journal.end(case.id, CaseOutcome("repaired", next(clock), digest("new")))
     yield "end"
 
 

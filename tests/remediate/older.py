@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from audit.json_codec import format_time, parse_time
-from remediate.state.database import FILE
+from remediate.state.database import JOURNAL_FILE
 
 DUMP: Final = Path(__file__).with_name("journal_of_version_1.sql")
 SECOND_NIGHT: Final = datetime(2026, 12, 1, 4, 34, 19, tzinfo=UTC)
@@ -33,7 +33,7 @@ def older_journal(folder: Path, *, at: datetime = SECOND_NIGHT, placed: Mapping[
     shift = at.replace(microsecond=0) - SECOND_NIGHT
     text = _TIME.sub(lambda match: _shifted(match[0], shift), text)
     folder.mkdir(mode=0o700)
-    file = folder / FILE
+    file = folder / JOURNAL_FILE
     connection = sqlite3.connect(file)
     connection.executescript(f"PRAGMA journal_mode = WAL; {text}")
     connection.close()

@@ -121,13 +121,13 @@ def test_status_is_a_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
         journal.begin(case, now)
         journal.record(case.id, Event("preconditions", "intended", now - timedelta(hours=2)))
         journal.ledger.keep_attempt(case.id, Attempt(now, "failed", next_at=now + timedelta(days=1)))
-        journal.outbox.keep("state", b"letter", now)
+        journal.outbox.add("state", b"message", now)
     assert main(["status", "--state", str(tmp_path / "state")]) == 0
-    head, row, letters = capsys.readouterr().out.splitlines()
+    head, row, queued = capsys.readouterr().out.splitlines()
     assert head.split("  ")[0] == "case"
     assert row.split()[:7] == [case.id, "reissue", "web1", "preconditions", "intended", "2", "h"]
     assert f"{now + timedelta(days=1):%Y-%m-%d %H:%M} UTC" in row
-    assert letters == "letters to be handed over: 1"
+    assert queued == "notifications to send: 1"
 
 
 def test_status_of_a_journal_with_nothing_open(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -19,8 +19,8 @@ import pytest
 from remediate.model.case import Case, StepDetail, StepState
 from remediate.model.causes import Cause
 from remediate.model.outcome import Attempt
-from remediate.state.database import FILE, UnusableState
-from remediate.state.journal import FOLLOWS, Event, Journal, Outcome, open_journal
+from remediate.state.database import JOURNAL_FILE, UnusableState
+from remediate.state.journal import FOLLOWS, CaseOutcome, Event, Journal, open_journal
 from remediate.state.orders import PlacedOrder
 from tests.remediate.journals import a_case, walk
 from tests.remediate.rows import NOW, digest
@@ -116,7 +116,7 @@ def test_a_step_that_a_case_does_not_have_is_not_recorded(journal: Journal) -> N
 
 def test_records_are_neither_changed_nor_removed(folder: Path, journal: Journal) -> None:
     list(walk(journal, CASE))
-    other = sqlite3.connect(folder / FILE)
+    other = sqlite3.connect(folder / JOURNAL_FILE)
     for statement in ("UPDATE steps SET state = 'done'", "DELETE FROM steps"):
         with pytest.raises(sqlite3.IntegrityError, match="a record is never"):
             other.execute(statement)
@@ -152,24 +152,24 @@ def test_what_an_issuer_asked_for_is_remembered_for_every_case(journal: Journal)
     assert journal.ledger.busy_until("another") is None
 
 
-def test_a_letter_is_kept_until_it_is_handed_over(journal: Journal) -> None:
-    assert journal.outbox.told() is None
-    first = journal.outbox.keep("state 1", b"Subject: failed\r\n", NOW)
-    journal.outbox.keep("state 2", None, NOW)
-    assert [letter.message for letter in journal.outbox.waiting()] == [b"Subject: failed\r\n"]
-    assert journal.outbox.told() == "state 2"
-    journal.outbox.handed_over(first, NOW)
-    assert journal.outbox.waiting() == ()
+def test_message_is_queued_until_it_is_sent(journal: Journal) -> None:
+    assert journal.outbox.states() == ()
+    first = journal.outbox.add("state 1", b"Subject: failed\r\n", NOW)
+    journal.outbox.add("state 2", None, NOW)
+    assert [queued.message for queued in journal.outbox.queued()] == [b"Subject: failed\r\n"]
+    assert journal.outbox.states()[-1] == "state 2"
+    journal.outbox.record_sent(first, NOW)
+    assert journal.outbox.queued() == ()
 
 
 def test_no_key_and_no_token_is_in_any_file_of_the_state(folder: Path, journal: Journal) -> None:
     journal.begin(CASE, NOW)
     for secret in (KEY, TOKEN):
         journal.ledger.keep_attempt(CASE.id, Attempt(NOW, "failed", note=f"it said {secret}"))
-        journal.end(CASE.id, Outcome("failed", NOW, note=secret))
+        journal.end(CASE.id, CaseOutcome("failed", NOW, note=secret))
         journal.begin(CASE, NOW)
-        with pytest.raises(ValueError, match="a letter is not kept"):
-            journal.outbox.keep("state", secret.encode(), NOW)
+        with pytest.raises(ValueError, match="the notification is not stored"):
+            journal.outbox.add("state", secret.encode(), NOW)
         with pytest.raises(ValueError, match="a case is not kept"):
             journal.begin(replace(CASE, id=digest(secret), owner=secret), NOW)
     journal.record(CASE.id, Event("key", "intended", NOW, StepDetail(KEY)))
@@ -208,7 +208,7 @@ def test_nobody_else_may_read_it(folder: Path) -> None:
             modes = {file.name: stat.S_IMODE(file.stat().st_mode) for file in (folder, *folder.iterdir())}
     finally:
         os.umask(before)
-    assert modes == {"state": 0o700, FILE: 0o600, f"{FILE}-wal": 0o600, f"{FILE}-shm": 0o600}
+    assert modes == {"state": 0o700, JOURNAL_FILE: 0o600, f"{JOURNAL_FILE}-wal": 0o600, f"{JOURNAL_FILE}-shm": 0o600}
 
 
 def test_a_folder_that_others_may_enter_is_refused_and_left_as_it_is(folder: Path) -> None:
@@ -221,7 +221,7 @@ def test_a_folder_that_others_may_enter_is_refused_and_left_as_it_is(folder: Pat
 
 def test_a_link_in_the_place_of_the_journal_is_refused(folder: Path, tmp_path: Path) -> None:
     folder.mkdir(mode=0o700)
-    (folder / FILE).symlink_to(tmp_path / "elsewhere")
+    (folder / JOURNAL_FILE).symlink_to(tmp_path / "elsewhere")
     with pytest.raises(UnusableState, match="cannot be opened"):
         open_journal(folder)
 
@@ -234,15 +234,15 @@ def test_nothing_is_made_where_a_journal_is_only_to_be_read(folder: Path) -> Non
 
 def test_a_file_that_is_no_journal_is_told_and_kept(folder: Path) -> None:
     folder.mkdir(mode=0o700)
-    (folder / FILE).write_bytes(b"something else\n" * 100)
+    (folder / JOURNAL_FILE).write_bytes(b"something else\n" * 100)
     with pytest.raises(UnusableState, match="is no journal, or damaged"):
         open_journal(folder)
-    assert (folder / FILE).read_bytes().startswith(b"something else")
+    assert (folder / JOURNAL_FILE).read_bytes().startswith(b"something else")
 
 
 def test_a_journal_of_a_newer_version_is_refused(folder: Path) -> None:
     open_journal(folder).__exit__(None, None, None)
-    newer = sqlite3.connect(folder / FILE)
+    newer = sqlite3.connect(folder / JOURNAL_FILE)
     newer.execute("PRAGMA user_version = 99")
     newer.close()
     with pytest.raises(UnusableState, match="newer version"):
@@ -266,7 +266,7 @@ def test_several_threads_write_at_once(journal: Journal) -> None:
 
 def written(folder: Path) -> list[str]:
     """Return the names of the records in a journal, as a walk names them; its file has to be whole."""
-    file = sqlite3.connect(folder / FILE)
+    file = sqlite3.connect(folder / JOURNAL_FILE)
     assert file.execute("PRAGMA integrity_check").fetchone() == ("ok",)
     file.close()
     with open_journal(folder, existing=True) as journal:
@@ -298,7 +298,7 @@ def finish(folder: Path) -> None:
                 journal.record(case.id, Event(step.name, "uncertain", NOW))
             if step.state != "done":
                 journal.record(case.id, Event(step.name, "done", NOW))
-        journal.end(case.id, Outcome("repaired", NOW))
+        journal.end(case.id, CaseOutcome("repaired", NOW))
         assert journal.unfinished() == ()
 
 

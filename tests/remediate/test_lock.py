@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from remediate.state.lock import FILE, LockHeld, locked
+from remediate.state.lock import LOCK_FILE, LockHeld, locked
 from tests.remediate.rows import NOW
 
 ROOT = Path(__file__).parents[2]
@@ -40,7 +40,7 @@ def test_who_holds_it_and_for_how_long_is_told_and_a_killed_holder_holds_it_no_m
         finally:
             holder.kill()
     with locked(tmp_path, "pytest --remediate", NOW):
-        assert "pytest --remediate" in (tmp_path / FILE).read_text(encoding="utf-8")
+        assert "pytest --remediate" in (tmp_path / LOCK_FILE).read_text(encoding="utf-8")
 
 
 def test_it_is_free_again_after_an_exception(tmp_path: Path) -> None:
@@ -52,6 +52,6 @@ def test_it_is_free_again_after_an_exception(tmp_path: Path) -> None:
 
 def test_a_holder_that_has_not_signed_yet_is_another_run(tmp_path: Path) -> None:
     with locked(tmp_path, "first", NOW):
-        (tmp_path / FILE).write_text("", encoding="utf-8")
+        (tmp_path / LOCK_FILE).write_text("", encoding="utf-8")
         with pytest.raises(LockHeld, match="in use by another run: let it end"), locked(tmp_path, "second", NOW):
             pass

@@ -12,13 +12,14 @@ from typing import Any
 
 import pytest
 
+from audit.verdict import Severity
 from remediate.cli.main import main
 from remediate.model.case import FindingKey, StepDetail
 from remediate.model.causes import Cause
-from remediate.notify.changes import last_told
-from remediate.notify.channels.email_message import state_digest
+from remediate.notify.changes import last_notified
+from remediate.notify.notification import state_digest
 from remediate.state import migrations
-from remediate.state.database import FILE, UnusableState
+from remediate.state.database import JOURNAL_FILE, Database, UnusableState
 from remediate.state.journal import Event, Journal, journal_snapshot, open_journal, require_usable_journal
 from remediate.state.orders import PlacedOrder
 from tests.remediate.older import SECOND_NIGHT, A, B, C, D, older_journal
@@ -116,13 +117,13 @@ def test_cases_orders_outcomes_and_numbers_stay_as_they_were(file: Path) -> None
 def test_what_recipients_know_stays_known(file: Path) -> None:
     digests = [json.loads(state) for (state,) in rows(file, "SELECT state FROM letters WHERE state LIKE '{%'")]
     with open_journal(file.parent) as journal:
-        assert journal.outbox.told_up_to() == 1
+        assert journal.outbox.notified_through() == 1
         assert len(journal.outbox.states()) == len(digests) == 2
-        assert [(one.number, one.message[:5]) for one in journal.outbox.waiting()] == [(3, b"From:")]
-        [(recipients, told)] = last_told(journal.outbox.states()).items()
+        assert [(one.number, one.message[:5]) for one in journal.outbox.queued()] == [(3, b"From:")]
+        [(recipients, told)] = last_notified(journal.outbox.states()).items()
     assert recipients == ("admin@example.com",)
     assert {one.host for one in told.sections} == {"a", "b", "d"}
-    [entry] = next(one.entries for one in told.sections if one.host == "a")
+    [entry] = next(one.items for one in told.sections if one.host == "a")
     assert (entry.services, entry.causes) == (("gateway-a",), (Cause.ISSUER_PENDING,))
     assert entry.findings == (FindingKey("a/https://a.example:443+127.0.0.1", "cert.expired"),)
     assert state_digest(told.sections) == digest_of_then(digests[-1])
@@ -151,12 +152,33 @@ def test_several_services_and_causes_in_a_text_become_lists(file: Path) -> None:
     add(file, "UPDATE letters SET state = 'of a version before' WHERE id = 1")
     with open_journal(file.parent) as journal:
         first, latest = journal.outbox.states()
-        [told] = last_told([latest]).values()
+        [told] = last_notified([latest]).values()
     assert first == "of a version before"
-    [several], [none], *_ = (one.entries for one in told.sections)
+    [several], [none], *_ = (one.items for one in told.sections)
     assert several.services == ("dovecot", '"quoted"')
     assert several.causes == (Cause.DNS_UNRESOLVABLE, Cause.RUN_NOT_RECORDED, Cause.SVC_UNREACHABLE)
     assert (none.services, none.causes) == ((), ())
+
+
+def test_notifications_of_version_2_keep_their_states(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(migrations, "SCHEMA", 2)
+        Database(file).close()
+    reason = 'a text with "entries": and "is_minor": in it'
+    item = {"state": "failed", "services": [], "endpoint": "", "check": "cert.expired", "reason": reason,
+            "severity": "low", "causes": [], "findings": [], "is_minor": True}  # fmt: skip
+    state = {"to": ["admin@example.com"], "sections": [{"host": "a", "entries": [item]}]}
+    add(file, "INSERT INTO letters (state, kept_at, handed_over_at) VALUES (?, ?, ?)", json.dumps(state),
+        "2026-12-01T05:00:00Z", "2026-12-01T05:00:01Z")  # fmt: skip
+    before = rows(file, "SELECT id, message, kept_at, handed_over_at, progress FROM letters")
+    with open_journal(file.parent) as journal:
+        *earlier, latest = journal.outbox.states()
+        [notified] = last_notified([latest]).values()
+        assert [one.number for one in journal.outbox.queued()] == [3]
+    assert rows(file, "SELECT id, message, queued_at, sent_at, progress FROM notifications") == before
+    (section,) = notified.sections
+    assert [(one.reason, one.below_threshold, one.severity) for one in section.items] == [(reason, True, Severity.LOW)]
+    assert all(last_notified([one]) for one in earlier)
 
 
 def shape(file: Path) -> object:
@@ -174,7 +196,7 @@ def shape(file: Path) -> object:
 def test_a_migrated_journal_has_the_tables_of_a_new_one(file: Path, tmp_path: Path) -> None:
     open_journal(file.parent).__exit__(None, None, None)
     open_journal(tmp_path / "new").__exit__(None, None, None)
-    assert shape(file) == shape(tmp_path / "new" / FILE)
+    assert shape(file) == shape(tmp_path / "new" / JOURNAL_FILE)
     assert rows(file, "PRAGMA user_version") == [(migrations.SCHEMA,)]
 
 
@@ -199,7 +221,7 @@ def test_a_migration_that_fails_leaves_the_journal_as_it_was(file: Path, monkeyp
     assert dumped(file) == before
     monkeypatch.undo()
     with open_journal(file.parent) as journal:
-        assert journal.outbox.told_up_to() == 1
+        assert journal.outbox.notified_through() == 1
 
 
 def dumped(file: Path) -> list[str]:
@@ -242,7 +264,7 @@ def test_status_reads_an_older_journal_and_leaves_it(
     assert main(["status", "--state", str(file.parent)]) == 0
     said = capsys.readouterr().out
     assert re.search(rf"^{A} +reissue +a +collect +uncertain", said, re.MULTILINE)
-    assert "letters to be handed over: 1" in said
+    assert "notifications to send: 1" in said
     assert file.read_bytes() == before
 
 

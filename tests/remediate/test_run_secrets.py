@@ -21,7 +21,7 @@ from remediate.model.outcome import Attempt, CaseResult
 from remediate.model.plan import Plan
 from remediate.retry.resume_job import continuation_of
 from remediate.run import begin, validate_configuration
-from remediate.state.journal import Event, Outcome
+from remediate.state.journal import CaseOutcome, Event
 from remediate.state.lock import LockHeld, locked
 from remediate.state.migrations import SCHEMA
 from tests.audit.encodings import SLASHED, encodings
@@ -78,12 +78,12 @@ def test_journal_holds_no_secret_of_the_configuration(assignment: Assignment, se
         run.journal.begin(case, NOW)
         run.journal.record(case.id, Event("preconditions", "intended", NOW, StepDetail(f"the Store said {said}")))
         run.journal.ledger.keep_attempt(case.id, Attempt(NOW, "failed", note=f"the Store said {said}"))
-        run.journal.end(case.id, Outcome("failed", NOW, note=f"{'x' * 3995}{secret}"))
+        run.journal.end(case.id, CaseOutcome("failed", NOW, note=f"{'x' * 3995}{secret}"))
         assert run.journal.events(case.id)[0].note.startswith("the Store said [secret]; ")
-        with pytest.raises(ValueError, match="a letter is not kept in the journal: it holds a secret of the config"):
-            run.journal.outbox.keep("state", base64.encodebytes(f"Subject: x\r\n\r\n{secret}".encode()), NOW)
-        with pytest.raises(ValueError, match="a letter is not kept"):
-            run.journal.outbox.keep(secret, None, NOW)
+        with pytest.raises(ValueError, match="not stored in the journal, because it holds a secret of the config"):
+            run.journal.outbox.add("state", base64.encodebytes(f"Subject: x\r\n\r\n{secret}".encode()), NOW)
+        with pytest.raises(ValueError, match="the notification is not stored"):
+            run.journal.outbox.add(secret, None, NOW)
         with pytest.raises(ValueError, match="a case is not kept"):
             run.journal.begin(replace(case, id="another", owner=secret), NOW)
     written = b"".join(file.read_bytes() for file in assignment.state.iterdir())
@@ -107,7 +107,7 @@ def test_older_journal_is_migrated_under_the_lock_alone(assignment: Assignment) 
             pytest.fail("two runs hold one state")
         assert version() == 1, "that run still writes in the form it knows"
     with begin(assignment) as run:
-        assert run.journal.outbox.told_up_to() == 1
+        assert run.journal.outbox.notified_through() == 1
     assert version() == SCHEMA
 
 

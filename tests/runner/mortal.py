@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
-from remediate.state.database import FILE, Database, open_database
+from remediate.state.database import JOURNAL_FILE, Database, open_database
 
 Point = tuple[Literal["before", "after"], int]
 
@@ -41,4 +41,4 @@ class MortalDatabase(Database):
 def mortal_database(folder: Path, at: Point | None, end: Callable[[], object]) -> MortalDatabase:
     """Open the journal's file in a state folder, made as it is made otherwise."""
     open_database(folder).close()
-    return MortalDatabase(folder / FILE, at, end)
+    return MortalDatabase(folder / JOURNAL_FILE, at, end)

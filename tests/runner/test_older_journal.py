@@ -23,13 +23,13 @@ from remediate.model.causes import Cause
 from remediate.model.options import Pace
 from remediate.model.outcome import CaseResult
 from remediate.model.plan import Plan
-from remediate.notify.account import Account
-from remediate.notify.notifier import tell
+from remediate.notify.notifier import notify
 from remediate.notify.report import RunReport
+from remediate.notify.settings import NotificationSettings
 from remediate.pki.csr import Csr
 from remediate.state.journal import Journal, open_journal
 from tests.lab.issuance import Commission, deliver
-from tests.letters.nights import ADMIN, Letterbox
+from tests.letters.nights import ADMIN, Mailbox
 from tests.remediate.older import A, B, older_journal
 from tests.remediate.rows import SUMMARY, found, seen
 from tests.runner.places import AUTHORITY, DAY, NOW, Ca, Place, means_of, running_place
@@ -67,7 +67,7 @@ class World:
     csr: Csr
     folder: Path
     ca: SlowCa = field(default_factory=SlowCa)
-    box: Letterbox = field(default_factory=Letterbox)
+    box: Mailbox = field(default_factory=Mailbox)
 
     @contextmanager
     def journal(self) -> Iterator[Journal]:
@@ -80,9 +80,9 @@ class World:
         with self.journal() as journal:
             endings = repair(cases, self.means(journal), PACE)
             after = evidence((self.a,), "pass", "after") if endings[0].kind == "proven" else None
-            upshot = RunReport(Plan(cases, (), ()), endings, evidence((self.a, self.b)), journal, after)
-            account = Account("ctl.example.com", "0.1.0", (self.box,), (ADMIN,))
-            tell(upshot, account, hands={}, results=b"", now=datetime.now(UTC))
+            report = RunReport(Plan(cases, (), ()), endings, evidence((self.a, self.b)), journal, after)
+            settings = NotificationSettings("ctl.example.com", "0.1.0", self.box, (ADMIN,))
+            notify(report, settings, sessions={}, results=b"", now=datetime.now(UTC))
         return {ending.case.host: ending for ending in endings}
 
     def means(self, journal: Journal) -> RunContext:
@@ -149,7 +149,7 @@ def test_order_that_is_issued_is_installed_and_only_that_is_told(world: World) -
     assert outcome is not None
     assert outcome.kind == "repaired"
     assert len(world.box.sent) == 2
-    text = str(world.box.letters[1].get_body(("plain",)))
+    text = str(world.box.emails[1].get_body(("plain",)))
     assert "REPAIRED  gateway-a" in text
     assert "[issuer.refused]" in text, "b is told beside it, by the cause of its last try"
 

@@ -1,6 +1,6 @@
-"""The channels that notifications are sent over: a mail server, or the local mail system.
+"""The channels that send notifications: a mail server, or the local mail system.
 
-There is never a second channel beside the configured one: it might send over a network in the clear.
+There is never a second channel beside the configured one, because it might send unencrypted over a network.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ CHANNELS: Final[Mapping[str, type[MailConfig]]] = {
     "sendmail": SendmailConfig,
     "smtp": SmtpConfig,
 }
-"""The keys of `[mail]`, and what opens the channel, by the channel's name."""
+"""The keys of `[mail]` for each channel, by its name."""
 
-_OF_A_SERVER: Final = ("user", "password", "ca_file")
+_SERVER_KEYS: Final = ("user", "password", "ca_file")
 
 
 def read_mail(section: Section) -> MailConfig | None:
@@ -29,7 +29,7 @@ def read_mail(section: Section) -> MailConfig | None:
     """
     named = section.table.get("smtp") if isinstance(section.table, dict) else None
     is_local = named in (None, "sendmail")
-    if is_local and (key := next((key for key in _OF_A_SERVER if key in section.table), None)):
+    if is_local and (key := next((key for key in _SERVER_KEYS if key in section.table), None)):
         raise section.bad(f'the key {key!r} is used only with a server; write smtp = "smtp://HOST:PORT"')
     read = section.decode(CHANNELS["sendmail" if is_local else "smtp"])
     return None if read == type(read)() else read

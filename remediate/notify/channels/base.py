@@ -1,7 +1,4 @@
-"""What every way to hand a letter over offers, and what can become of a letter: an outcome for each recipient.
-
-It knows no way itself; it refuses to know what is written, and when it is tried again.
-"""
+"""The interface of a notification channel, and the delivery outcome of each recipient."""
 
 from __future__ import annotations
 
@@ -14,38 +11,38 @@ from audit.config import Section
 
 @dataclass(frozen=True, slots=True)
 class Delivered:
-    """A server, or the local mail system, has taken it and is now responsible for it (RFC 5321 4.2.5)."""
+    """A mail server, or the local mail system, accepted the message and is now responsible for it (RFC 5321 4.2.5)."""
 
-    answer: str
+    response: str
 
 
 @dataclass(frozen=True, slots=True)
 class Deferred:
-    """It was not taken, and may be another time: an unreachable server, a wrong login, greylisting."""
+    """The message was not accepted, and may be later: an unreachable server, a failed login, greylisting."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """It was not taken and never will be."""
+    """The message was not accepted and never will be."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
-class Unknown:
-    """It was sent to its end and no answer came: it may have been taken."""
+class Uncertain:
+    """The whole message was sent and no response came: it may have been accepted."""
 
     reason: str
 
 
-Outcome = Delivered | Deferred | Refused | Unknown
+DeliveryOutcome = Delivered | Deferred | Refused | Uncertain
 
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """A whole message as bytes, who sends it and who is to have it."""
+    """A message as bytes, its sender and its recipients."""
 
     sender: str
     recipients: tuple[str, ...]
@@ -53,12 +50,12 @@ class Envelope:
 
 
 class Channel(Protocol):
-    """A way to hand letters over."""
+    """A way to send messages."""
 
-    def send(self, envelope: Envelope, commit: Callable[[], None]) -> Mapping[str, Outcome]:
-        """Hand a letter over; return what became of it for each recipient, and raise nothing for what others do.
+    def send(self, envelope: Envelope, commit: Callable[[], None]) -> Mapping[str, DeliveryOutcome]:
+        """Send a message and return the outcome for each recipient; no failure of the other side raises.
 
-        `commit` is called once, right before the moment after which the letter may have been taken.
+        `commit` is called once, right before the message may have been accepted.
         """
 
 
@@ -67,7 +64,7 @@ class MailConfig:
     """The keys that `[mail]` has for every channel. Each channel adds its own in a subclass."""
 
     to: tuple[str, ...] = ()
-    allowed_domains: tuple[str, ...] = ()  # to which a contact that a host reports may belong, beside the host's own
+    allowed_domains: tuple[str, ...] = ()  # a host may also report contacts in these domains, beside the host's own
     from_: str | None = None  # `from` in the file
     smtp: str | None = None  # the URL of a mail server, or "sendmail"
 

@@ -16,17 +16,24 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 
 from audit.text import moment
 from remediate.model.text import plain, plain_lines
-from remediate.notify.notification import WORST_FIRST, ReportItem, Run, Section, State, worst_first
+from remediate.notify.notification import (
+    WORST_FIRST,
+    HostSection,
+    ReportItem,
+    ReportState,
+    RunOrigin,
+    items_worst_first,
+)
 
 _COLUMNS: Final = 76
 _MAX_ITEMS: Final = 50  # of one host; the others are in the results file
-_WARNING: Final = "to be warned of"
-_WORDS: Final = (*WORST_FIRST, _WARNING)
-_OPENING: Final[dict[State, str]] = {
-    "failed": "Something is wrong and was not repaired.",
-    "waiting": "Something is wrong and its repair is under way; nothing has to be done now unless it is said below.",
-    "repaired": "What was wrong has been repaired and is proven on the wire.",
-    "recovered": "All is well again.",
+_BELOW: Final = "below the threshold"
+_WORDS: Final = (*WORST_FIRST, _BELOW)
+_OPENING: Final[dict[ReportState, str]] = {
+    "failed": "There are problems that were not repaired.",
+    "waiting": "Repairs are under way. You need to do nothing now unless it is listed below.",
+    "repaired": "All problems were repaired and verified by connecting to each address.",
+    "recovered": "All problems are solved.",
 }
 
 
@@ -65,12 +72,14 @@ class HostPart:
 class ItemPart:
     """One item: its state, its heading, and its rows, each a name and at least one line."""
 
-    state: State
+    state: ReportState
     heading: str
     rows: tuple[tuple[str, Sequence[str]], ...]
 
 
-def email_body(sections: Sequence[Section], state: State, run: Run, remarks: Sequence[str]) -> EmailBody:
+def email_body(
+    sections: Sequence[HostSection], state: ReportState, run: RunOrigin, remarks: Sequence[str]
+) -> EmailBody:
     """Return the body of an email about these hosts; `remarks` are printable sentences about the email itself."""
     hosts = tuple(map(_host_part, sections))
     return EmailBody(tuple(_opening(sections, state)), hosts, (*remarks, *_closing(run)))
@@ -104,74 +113,74 @@ def _wrapped(text: str, first: str = "", rest: str = "") -> str:
     return "\n".join(lines)
 
 
-def _opening(sections: Sequence[Section], state: State) -> Iterator[str]:
+def _opening(sections: Sequence[HostSection], state: ReportState) -> Iterator[str]:
     """Yield the first paragraphs: the services that are down, then the state as a whole."""
-    for section, entry in worst_first(sections):
-        if entry.is_down:
-            first, *_ = [*plain_lines(entry.happened), ""]
-            yield plain(f"SERVICE DOWN: {section.host}: {entry.service}: {first}. To do: {entry.to_do}")
+    for section, item in items_worst_first(sections):
+        if item.is_down:
+            first, *_ = [*plain_lines(item.happened), ""]
+            yield plain(f"SERVICE DOWN: {section.host}: {item.service}: {first}. To do: {item.to_do}")
     yield _OPENING[state]
 
 
-def _closing(run: Run) -> Iterator[str]:
-    yield "The same is not told again until something changes."
+def _closing(run: RunOrigin) -> Iterator[str]:
+    yield "You will get another message only when something changes."
     yield f"sslaudit {plain(run.version, 60)} on {plain(run.controller, 200)}, {moment(run.at)}"
 
 
-def _host_part(section: Section) -> HostPart:
+def _host_part(section: HostSection) -> HostPart:
     host = plain(section.host, 200)
-    shown = [entry for _, entry in worst_first([section])][:_MAX_ITEMS]
-    more = len(section.entries) - len(shown)
+    shown = [item for _, item in items_worst_first([section])][:_MAX_ITEMS]
+    more = len(section.items) - len(shown)
     return HostPart(
         f"{host}: {_counts_by_state(section)}",
         tuple(_counts_by_service(section)),
         tuple(map(_item_part, shown)),
-        f"{more} more of {host} are in the results." if more else "",
+        f"{more} more items of {host} are in the results file." if more else "",
     )
 
 
-def _counts_by_state(section: Section) -> str:
-    counts = Counter(entry.state for entry in section.entries)
-    return ", ".join(f"{counts[state]} {state}" for state in WORST_FIRST if counts[state]) or "nothing is wrong"
+def _counts_by_state(section: HostSection) -> str:
+    counts = Counter(item.state for item in section.items)
+    return ", ".join(f"{counts[state]} {state}" for state in WORST_FIRST if counts[state]) or "no problem"
 
 
-def _counts_by_service(section: Section) -> list[str]:
+def _counts_by_service(section: HostSection) -> list[str]:
     """Return a line for each service with how many items it has of each state; nothing for a single service."""
-    counts = Counter((name, _word(entry)) for entry in section.entries for name in _services(entry))
+    counts = Counter((name, _word(item)) for item in section.items for name in _services(item))
     names = sorted({name for name, _ in counts})
     parts = {name: [f"{counts[name, word]} {word}" for word in _WORDS if counts[name, word]] for name in names}
     return [f"{plain(name, 60)}: {', '.join(parts[name])}" for name in names] if len(names) > 1 else []
 
 
-def _services(entry: ReportItem) -> Sequence[str]:
-    return entry.services or ["the host itself"]
+def _services(item: ReportItem) -> Sequence[str]:
+    return item.services or ["the host itself"]
 
 
-def _word(entry: ReportItem) -> str:
-    return _WARNING if entry.is_minor else entry.state
+def _word(item: ReportItem) -> str:
+    return _BELOW if item.below_threshold else item.state
 
 
-def _item_part(entry: ReportItem) -> ItemPart:
-    heading = f"{plain(entry.service, 60)}  {plain(entry.endpoint, 300)}".strip()
-    return ItemPart(entry.state, heading, tuple(_rows(entry)))
+def _item_part(item: ReportItem) -> ItemPart:
+    heading = f"{plain(item.service, 60)}  {plain(item.endpoint, 300)}".strip()
+    return ItemPart(item.state, heading, tuple(_rows(item)))
 
 
-def _rows(entry: ReportItem) -> Iterator[tuple[str, list[str]]]:
+def _rows(item: ReportItem) -> Iterator[tuple[str, list[str]]]:
     """Yield the rows of an item that have a text."""
     rows = (
-        ("Reason", [f"{plain(entry.reason)} [{plain(entry.check, 60)}, {entry.severity.value}]"]),
-        ("Tried", plain_lines(entry.tried)),
-        ("Happened", _happened(entry)),
-        ("What to do", plain_lines(entry.to_do)),
-        ("Next try", [f"by the first run after {moment(entry.next_try)}"] if entry.next_try else []),
+        ("Reason", [f"{plain(item.reason)} [{plain(item.check, 60)}, {item.severity.value}]"]),
+        ("Tried", plain_lines(item.tried)),
+        ("Happened", _happened(item)),
+        ("What to do", plain_lines(item.to_do)),
+        ("Next try", [f"with the first run after {moment(item.next_try)}"] if item.next_try else []),
     )
     return ((name, texts) for name, texts in rows if texts)
 
 
-def _happened(entry: ReportItem) -> list[str]:
+def _happened(item: ReportItem) -> list[str]:
     """Return what happened, with its causes at the end of the first line."""
-    first, *rest = plain_lines(entry.happened) or [""]
-    with_cause = f"{first} [{plain(entry.cause, 60)}]" if entry.cause else first
+    first, *rest = plain_lines(item.happened) or [""]
+    with_cause = f"{first} [{plain(item.cause, 60)}]" if item.cause else first
     return [line for line in (with_cause.strip(), *rest) if line]
 
 

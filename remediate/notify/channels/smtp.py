@@ -1,6 +1,6 @@
-"""A mail server as it is configured: where it is, how the way there is secured, and how long we wait.
+"""Sends mail over SMTP (RFC 5321) to one configured server, over TLS unless the server is this machine.
 
-It knows what must not be configured, such as letters in the clear over a network; it refuses to connect.
+The text of a server's responses is hostile. Each step of a session has a timeout, and all responses a byte limit.
 """
 
 from __future__ import annotations
@@ -23,39 +23,47 @@ from audit.config import Secret, Section
 from audit.endpoint import to_address
 from audit.redaction import Secrets
 from remediate.model.text import plain
-from remediate.notify.channels.base import Deferred, Delivered, Envelope, MailConfig, Outcome, Refused, Unknown
+from remediate.notify.channels.base import (
+    Deferred,
+    Delivered,
+    DeliveryOutcome,
+    Envelope,
+    MailConfig,
+    Refused,
+    Uncertain,
+)
 
 Security = Literal["starttls", "tls", "plain"]
 
 _PORTS: Final[Mapping[Security, int]] = {"starttls": 587, "tls": 465, "plain": 25}  # RFC 6409 3.1, RFC 8314 3.3
-_MOST_SAID: Final = 100_000  # bytes of all answers together; a talkative server says some 2,000
+_MAX_RESPONSES: Final = 100_000  # bytes of all responses together; a talkative server sends about 2,000
 _HIDDEN: Final = "[password]"
-_GOODBYE_S: Final = 5.0
+_QUIT_S: Final = 5.0
 
 
-class BadRelay(ValueError):
-    """A mail server that cannot be used as it is configured; its message says what would be right."""
+class BadSmtpServer(ValueError):
+    """A mail server that cannot be used as configured; the message says what to write instead."""
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
-    """How long each step may last, in seconds.
+class SmtpTimeouts:
+    """The timeout of each step, in seconds.
 
-    RFC 5321 4.5.3.2 lets a relay wait 5 minutes for an answer; a run has better to do, but who does not wait out the
-    answer to the content sends it twice (4.5.3.2.6).
+    RFC 5321 4.5.3.2 suggests 5 minutes for a response, which is too long for a run. But a client that does not wait
+    for the response to the content sends the message twice (4.5.3.2.6).
     """
 
     connect: float = 20.0
-    answer: float = 60.0
+    response: float = 60.0
     content: float = 180.0
-    verdict: float = 600.0
+    delivery: float = 600.0  # for the response to the content
 
 
 @dataclass(frozen=True, slots=True)
-class Relay:
-    """A mail server, how it is reached, and who we are there. The password is asked for when it is needed.
+class SmtpServer:
+    """A mail server, how it is reached, and our login. The password is read when it is needed.
 
-    `ca_file` is a PEM file of the anchors to trust instead of the system's.
+    `ca_file` is a PEM file of trust anchors that replace the system's.
     """
 
     host: str
@@ -64,36 +72,38 @@ class Relay:
     user: str | None = None
     password: Callable[[], str] | None = field(default=None, repr=False)
     ca_file: str | None = None
-    patience: Patience = field(default_factory=Patience)
+    timeouts: SmtpTimeouts = field(default_factory=SmtpTimeouts)
 
     def __post_init__(self) -> None:
-        """Refuse to send letters, and passwords, in the clear over a network."""
+        """Raise BadSmtpServer if mail or a password would be sent unencrypted over a network."""
         if self.security == "plain" and not _is_loopback(self.host):
-            raise BadRelay(f"{self.host}: in the clear only on loopback; write smtp:// (STARTTLS) or smtps://")
+            raise BadSmtpServer(
+                f"{self.host}: only a server on loopback is used without TLS; write smtp:// (STARTTLS) or smtps://"
+            )
         if (self.user is None) != (self.password is None):
-            raise BadRelay(f"{self.host}: `user` and `password` go together")
+            raise BadSmtpServer(f"{self.host}: write both `user` and `password`, or neither")
 
 
-def read_relay(
+def parse_smtp_url(
     url: str, *, user: str | None = None, password: Callable[[], str] | None = None, ca_file: str | None = None
-) -> Relay:
-    """Return the server a URL names; raises BadRelay.
+) -> SmtpServer:
+    """Return the server of a URL; raises BadSmtpServer.
 
-    `smtps://h` is TLS from the start, `smtp://h` STARTTLS, and in the clear on loopback.
+    `smtps://host` is TLS from the start. `smtp://host` is STARTTLS, or unencrypted if the host is loopback.
     """
     parts = urlsplit(url)
     place = f"smtp = {parts.scheme}://{parts.hostname}"  # the rest may hold a password
     if parts.username is not None or parts.password is not None:
-        raise BadRelay(f"{place}: there is a user in it; write `user` and `password` beside it")
+        raise BadSmtpServer(f"{place}: the URL holds a user; write the keys `user` and `password` instead")
     if parts.scheme not in ("smtp", "smtps") or not parts.hostname or parts.path.strip("/") or parts.query:
-        raise BadRelay(f"{place}: write smtp://HOST:PORT, smtps://HOST:PORT or sendmail")
+        raise BadSmtpServer(f"{place}: write smtp://HOST:PORT, smtps://HOST:PORT or sendmail")
     try:
         port = parts.port
     except ValueError as error:
-        raise BadRelay(f"{place}: its port is no number up to 65535") from error
+        raise BadSmtpServer(f"{place}: the port is not a number up to 65535") from error
     starts: Security = "plain" if _is_loopback(parts.hostname) else "starttls"
     security: Security = "tls" if parts.scheme == "smtps" else starts
-    return Relay(parts.hostname, port or _PORTS[security], security, user, password, ca_file)
+    return SmtpServer(parts.hostname, port or _PORTS[security], security, user, password, ca_file)
 
 
 def _is_loopback(host: str) -> bool:
@@ -103,14 +113,14 @@ def _is_loopback(host: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Smtp:
-    """Hands letters over to one mail server."""
+    """Sends messages to one mail server."""
 
-    relay: Relay
+    server: SmtpServer
 
-    def send(self, envelope: Envelope, commit: Callable[[], None]) -> Mapping[str, Outcome]:
-        """Hand a letter over; return what became of it for each recipient."""
+    def send(self, envelope: Envelope, commit: Callable[[], None]) -> Mapping[str, DeliveryOutcome]:
+        """Send a message and return the outcome for each recipient."""
         try:
-            with _Session(self.relay) as session:
+            with _Session(self.server) as session:
                 return session.transact(envelope, commit)
         except _Ended as ended:
             return dict.fromkeys(envelope.recipients, ended.outcome)
@@ -122,39 +132,41 @@ class SmtpConfig(MailConfig):
 
     user: str | None = None
     password: Secret | None = None
-    ca_file: str | None = None  # PEM file of the anchors to trust instead of the system's
+    ca_file: str | None = None  # PEM file of trust anchors that replace the system's
 
     def open(self, section: Section) -> Smtp:
         """Return the channel to the server; raises BadConfiguration."""
         password = None if self.password is None else section.secret("password", self.password)
         try:
-            relay = read_relay(self.smtp or "", user=self.user, password=password, ca_file=section.path(self.ca_file))
-        except BadRelay as error:
+            server = parse_smtp_url(
+                self.smtp or "", user=self.user, password=password, ca_file=section.path(self.ca_file)
+            )
+        except BadSmtpServer as error:
             raise section.bad(str(error)) from error
-        return Smtp(relay)
+        return Smtp(server)
 
 
 class _Ended(Exception):
-    """The conversation is over for all recipients, with this outcome."""
+    """The session ended, with this outcome for all recipients."""
 
-    def __init__(self, outcome: Outcome) -> None:
+    def __init__(self, outcome: DeliveryOutcome) -> None:
         super().__init__(str(outcome))
         self.outcome = outcome
 
 
-class _Counted:
-    """What a server says, line by line, until it has said too much."""
+class _LimitedReader:
+    """Reads the responses of a server line by line, up to a limit of bytes."""
 
     def __init__(self, file: BinaryIO) -> None:
-        self._file, self._left = file, _MOST_SAID
+        self._file, self._left = file, _MAX_RESPONSES
 
     def readline(self, limit: int) -> bytes:
         line = self._file.readline(limit)
         self._left -= len(line)
         if self._left < 0:
-            raise OSError(f"it said more than {_MOST_SAID} bytes")
+            raise OSError(f"the server sent more than {_MAX_RESPONSES} bytes")
         if line and not line.endswith(b"\n") and len(line) < limit:
-            raise OSError("the connection ended inside an answer")  # half of one may say the contrary
+            raise OSError("the connection ended within a response")  # half of one may mean the opposite
         return line
 
     def close(self) -> None:
@@ -162,183 +174,183 @@ class _Counted:
 
 
 class _Session(smtplib.SMTP):
-    """One connection, up to where letters can be handed over. Raises _Ended for whatever the other side does."""
+    """One connection that is ready to send a message. Raises _Ended for every failure of the other side."""
 
-    def __init__(self, relay: Relay) -> None:
-        """Connect, secure and log in; a session that cannot be used leaves nothing open."""
+    def __init__(self, server: SmtpServer) -> None:
+        """Connect, start TLS and log in; a session that fails leaves nothing open."""
         super().__init__(local_hostname=_own_name())
-        self._relay = relay
-        self._secret = ""
-        self._line: socket.socket | None = None  # a second handle: closing it ends whatever a step waits for
+        self._server = server
+        self._password = ""
+        self._second_handle: socket.socket | None = None  # closing it ends what a step waits for
         try:
             self._begin()
         except BaseException:
-            self._hang_up()
+            self._disconnect()
             raise
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Say goodbye where the conversation went well; what becomes of that changes nothing."""
+        """Send QUIT if the session succeeded; its result does not matter."""
         if kind is None:
-            with suppress(_Ended), self._step("QUIT", _GOODBYE_S):
+            with suppress(_Ended), self._step("QUIT", _QUIT_S):
                 self.docmd("QUIT")
-        self._hang_up()
+        self._disconnect()
 
-    def _hang_up(self) -> None:
+    def _disconnect(self) -> None:
         self.close()
-        if self._line is not None:
-            self._line.close()
+        if self._second_handle is not None:
+            self._second_handle.close()
 
     def _begin(self) -> None:
-        relay, patience = self._relay, self._relay.patience
-        with self._step("connect", patience.connect):
-            self.sock = socket.create_connection((relay.host, relay.port), patience.connect)
-        self.sock.settimeout(None)  # the steps are timed as a whole, however the bytes drip
-        self._line = socket.socket(fileno=os.dup(self.sock.fileno()))
-        if relay.security == "tls":
-            self._shake_hands()
-        with self._step("greeting", patience.answer):
+        server, timeouts = self._server, self._server.timeouts
+        with self._step("connect", timeouts.connect):
+            self.sock = socket.create_connection((server.host, server.port), timeouts.connect)
+        self.sock.settimeout(None)  # a step is limited as a whole, however slowly bytes arrive
+        self._second_handle = socket.socket(fileno=os.dup(self.sock.fileno()))
+        if server.security == "tls":
+            self._handshake()
+        with self._step("greeting", timeouts.response):
             self._expect(220, *self.getreply())
         self._greet()
-        if relay.security == "starttls":
+        if server.security == "starttls":
             self._start_tls()
-        if relay.user is not None and relay.password is not None:
-            with self._step("password", patience.answer):
-                self._secret = relay.password()
-            self._log_in(relay.user, self._secret)
+        if server.user is not None and server.password is not None:
+            with self._step("password", timeouts.response):
+                self._password = server.password()
+            self._log_in(server.user, self._password)
 
     def _greet(self) -> None:
-        with self._step("EHLO", self._relay.patience.answer):
+        with self._step("EHLO", self._server.timeouts.response):
             self._expect(250, *self.ehlo())
 
     def _start_tls(self) -> None:
         if not self.has_extn("starttls"):
-            raise _Ended(Deferred(f"{self._relay.host} offers no STARTTLS, and nothing is sent in the clear"))
-        with self._step("STARTTLS", self._relay.patience.answer):
+            raise _Ended(Deferred(f"{self._server.host} offers no STARTTLS; mail is never sent unencrypted"))
+        with self._step("STARTTLS", self._server.timeouts.response):
             self._expect(220, *self.docmd("STARTTLS"))
-        self._shake_hands()
-        self._greet()  # what was said before TLS is forgotten (RFC 3207 4.2)
+        self._handshake()
+        self._greet()  # what the server sent before TLS is discarded (RFC 3207 4.2)
 
-    def _shake_hands(self) -> None:
-        with self._step("TLS", self._relay.patience.answer):
+    def _handshake(self) -> None:
+        with self._step("TLS", self._server.timeouts.response):
             assert self.sock is not None  # noqa: S101 - for mypy: it was connected above
-            context = ssl.create_default_context(cafile=self._relay.ca_file)
-            self.sock = context.wrap_socket(self.sock, server_hostname=self._relay.host)
+            context = ssl.create_default_context(cafile=self._server.ca_file)
+            self.sock = context.wrap_socket(self.sock, server_hostname=self._server.host)
         if self.file is not None:
             self.file.close()
-            self.file = None  # bytes that came before the handshake are nobody's (CVE-2011-0411)
+            self.file = None  # discards bytes that came before the handshake (CVE-2011-0411)
 
     def _log_in(self, user: str, password: str) -> None:
-        """Log in by PLAIN (RFC 4616) or LOGIN, in UTF-8. Exceptions of the library would carry the password."""
-        ways = self.esmtp_features.get("auth", "").upper().split()
-        with self._step("login", self._relay.patience.answer):
-            if "PLAIN" in ways:
-                answer = self.docmd("AUTH", f"PLAIN {_base64(f'{chr(0)}{user}{chr(0)}{password}')}")
-            elif "LOGIN" in ways:
-                answer = self.docmd("AUTH", "LOGIN")
+        """Log in by PLAIN (RFC 4616) or LOGIN, in UTF-8. Exceptions of smtplib would hold the password."""
+        mechanisms = self.esmtp_features.get("auth", "").upper().split()
+        with self._step("login", self._server.timeouts.response):
+            if "PLAIN" in mechanisms:
+                response = self.docmd("AUTH", f"PLAIN {_base64(f'{chr(0)}{user}{chr(0)}{password}')}")
+            elif "LOGIN" in mechanisms:
+                response = self.docmd("AUTH", "LOGIN")
                 for word in (user, password):
-                    self._expect(334, *answer)
-                    answer = self.docmd(_base64(word))
+                    self._expect(334, *response)
+                    response = self.docmd(_base64(word))
             else:
-                raise _Ended(Deferred(f"{self._relay.host} offers no login by PLAIN or LOGIN"))
-            self._expect(235, *answer)
+                raise _Ended(Deferred(f"{self._server.host} offers no login by PLAIN or LOGIN"))
+            self._expect(235, *response)
 
-    def transact(self, envelope: Envelope, commit: Callable[[], None]) -> Mapping[str, Outcome]:
-        """Hand one letter over to those of its recipients that the server takes."""
-        patience = self._relay.patience
-        with self._step("MAIL FROM", patience.answer):
+    def transact(self, envelope: Envelope, commit: Callable[[], None]) -> Mapping[str, DeliveryOutcome]:
+        """Send one message to those recipients that the server accepts."""
+        timeouts = self._server.timeouts
+        with self._step("MAIL FROM", timeouts.response):
             size = [f"SIZE={len(envelope.message)}"] if self.has_extn("size") else []  # RFC 1870
-            self._judge("the sender was not taken", *self.mail(envelope.sender, size))
-        outcomes: dict[str, Outcome] = {}
+            self._require_accepted("the sender was refused", *self.mail(envelope.sender, size))
+        outcomes: dict[str, DeliveryOutcome] = {}
         for recipient in envelope.recipients:
-            if failure := self._offer(recipient):
+            if failure := self._add_recipient(recipient):
                 outcomes[recipient] = failure
         accepted = [recipient for recipient in envelope.recipients if recipient not in outcomes]
         if accepted:
             outcomes |= dict.fromkeys(accepted, self._send_content(envelope.message, commit))
         return outcomes
 
-    def _offer(self, recipient: str) -> Outcome | None:
-        """Name a recipient; return None where it is accepted."""
-        with self._step("RCPT TO", self._relay.patience.answer):
+    def _add_recipient(self, recipient: str) -> Deferred | Refused | None:
+        """Send RCPT TO; return None if the recipient is accepted."""
+        with self._step("RCPT TO", self._server.timeouts.response):
             code, text = self.rcpt(recipient)
         return None if code in (250, 251, 252) else self._failure(code, text)
 
-    def _send_content(self, message: bytes, commit: Callable[[], None]) -> Outcome:
-        """Send the content; between its end and the answer nobody can tell whether it was taken."""
-        patience = self._relay.patience
-        with self._step("DATA", patience.answer):
+    def _send_content(self, message: bytes, commit: Callable[[], None]) -> DeliveryOutcome:
+        """Send the content; between its end and the response it is uncertain whether it was accepted."""
+        timeouts = self._server.timeouts
+        with self._step("DATA", timeouts.response):
             code, text = self.docmd("DATA")
         if code != 354:
             return self._failure(code, text)
-        with self._step("content", patience.content):
+        with self._step("content", timeouts.content):
             self.send(_stuffed(message))
         commit()
         try:
-            with self._step("the answer to the content", patience.verdict):
+            with self._step("response to the content", timeouts.delivery):
                 self.send(b".\r\n")
                 code, text = self.getreply()
         except _Ended as ended:
-            return Unknown(getattr(ended.outcome, "reason", ""))
-        return Delivered(self._said(code, text)) if code // 100 == 2 else self._failure(code, text)
+            return Uncertain(getattr(ended.outcome, "reason", ""))
+        return Delivered(self._response(code, text)) if code // 100 == 2 else self._failure(code, text)
 
-    def _judge(self, what: str, code: int, text: bytes) -> None:
+    def _require_accepted(self, what: str, code: int, text: bytes) -> None:
         if code // 100 != 2:
             failure = self._failure(code, text)
             raise _Ended(type(failure)(f"{what}: {failure.reason}"))
 
     def _failure(self, code: int, text: bytes) -> Deferred | Refused:
-        """Return what an answer about this letter means: 5yz is for good (RFC 5321 4.2.1)."""
-        return (Refused if code // 100 == 5 else Deferred)(self._said(code, text))
+        """Return what a response about this message means: 5yz is permanent (RFC 5321 4.2.1)."""
+        return (Refused if code // 100 == 5 else Deferred)(self._response(code, text))
 
     def _expect(self, wanted: int, code: int, text: bytes) -> None:
-        """End where a step that has nothing to do with this letter was not answered as it has to be."""
+        """Raise _Ended if a step that does not depend on the message got another response."""
         if code != wanted:
-            raise _Ended(Deferred(self._said(code, text)))
+            raise _Ended(Deferred(self._response(code, text)))
 
-    def _said(self, code: int, text: bytes) -> str:
-        """Return an answer in one line, without the password that a careless server may repeat."""
-        line = self._without_secret(text.decode("utf-8", "replace"))
-        return f"{self._relay.host} said {plain(f'{code} {line}', 300)}"
+    def _response(self, code: int, text: bytes) -> str:
+        """Return a response in one line, without the password, which a careless server may repeat."""
+        line = self._without_password(text.decode("utf-8", "replace"))
+        return f"{self._server.host} responded {plain(f'{code} {line}', 300)}"
 
-    def _without_secret(self, text: str) -> str:
-        """Return what the server said without the password, alone or as AUTH PLAIN sends it."""
-        forms = (self._secret, _base64(f"\0{self._relay.user}\0{self._secret}")) if self._secret else ()
+    def _without_password(self, text: str) -> str:
+        """Return a text of the server without the password, alone or as AUTH PLAIN sends it."""
+        forms = (self._password, _base64(f"\0{self._server.user}\0{self._password}")) if self._password else ()
         return Secrets(forms).hide(text, _HIDDEN)
 
     @contextmanager
     def _step(self, name: str, seconds: float) -> Iterator[None]:
-        """Bound one step as a whole; whatever goes wrong in it with the connection ends the conversation."""
+        """Limit one step as a whole; a failure of the connection in it ends the session."""
         overdue = threading.Event()
-        watch = threading.Timer(seconds, self._cut, [overdue])
-        watch.daemon = True
-        watch.start()
+        timer = threading.Timer(seconds, self._cut, [overdue])
+        timer.daemon = True
+        timer.start()
         try:
             yield
             if overdue.is_set():
                 raise TimeoutError
         except (OSError, smtplib.SMTPException, ValueError) as error:
-            why = f"nothing within {seconds:g} s" if overdue.is_set() else self._without_secret(_why(error))
-            raise _Ended(Deferred(f"{self._relay.host}:{self._relay.port}, {name}: {plain(why, 300)}")) from None
+            why = f"no response within {seconds:g} s" if overdue.is_set() else self._without_password(_reason(error))
+            raise _Ended(Deferred(f"{self._server.host}:{self._server.port}, {name}: {plain(why, 300)}")) from None
         finally:
-            watch.cancel()
+            timer.cancel()
 
     def _cut(self, overdue: threading.Event) -> None:
         overdue.set()
-        if self._line is not None:
+        if self._second_handle is not None:
             with suppress(OSError):
-                self._line.shutdown(socket.SHUT_RDWR)
+                self._second_handle.shutdown(socket.SHUT_RDWR)
 
     def getreply(self) -> tuple[int, bytes]:
-        """Return the next answer, of all of which no more than so much is read."""
+        """Return the next response; all of them together have a byte limit."""
         if self.file is None and self.sock is not None:
-            self.file = _Counted(self.sock.makefile("rb"))
+            self.file = _LimitedReader(self.sock.makefile("rb"))
         return super().getreply()
 
 
 def _own_name() -> str:
-    """Return how we introduce ourselves: our name where it is a full one, else our address (RFC 5321 4.1.3)."""
+    """Return our name for EHLO: the host name if it has a domain, else our address (RFC 5321 4.1.3)."""
     name = socket.gethostname()
     return name if re.fullmatch(r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+", name) else "[127.0.0.1]"
 
@@ -348,14 +360,14 @@ def _base64(text: str) -> str:
 
 
 def _stuffed(message: bytes) -> bytes:
-    """Return a message in lines that end in CRLF alone, dots at their beginning doubled (RFC 5321 4.5.2)."""
+    """Return a message whose lines all end in CRLF, with leading dots doubled (RFC 5321 4.5.2)."""
     lines = re.sub(rb"\r\n|\r|\n", b"\r\n", message)
     whole = lines if lines.endswith(b"\r\n") else lines + b"\r\n"
     return re.sub(rb"(?m)^\.", b"..", whole)
 
 
-def _why(error: Exception) -> str:
-    """Say what went wrong in the words of the system, or of the library."""
+def _reason(error: Exception) -> str:
+    """Return the message of the system, or of the library."""
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"its certificate is not trusted: {error.verify_message}"
     return str(getattr(error, "strerror", None) or error or type(error).__name__)

@@ -6,14 +6,14 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from remediate.model.causes import Cause
-from remediate.notify.channels.email_message import Letter, ReportItem, Run, Section
+from remediate.notify.notification import HostSection, Notification, ReportItem, RunOrigin
 
 AT: Final = datetime(2026, 11, 24, 2, 0, tzinfo=UTC)
-RUN: Final = Run(AT, "ctl.example.com", "0.1.0")
+RUN: Final = RunOrigin(AT, "ctl.example.com", "0.1.0")
 
 
-def entry(**differing: Any) -> ReportItem:  # noqa: ANN401 - the fields of an entry
-    """Return an entry whose repair failed, but for what differs."""
+def item(**differing: Any) -> ReportItem:  # noqa: ANN401 - the fields of an item
+    """Return an item whose repair failed, but for what differs."""
     fields: dict[str, Any] = {
         "state": "failed",
         "services": ("dovecot",),
@@ -29,12 +29,12 @@ def entry(**differing: Any) -> ReportItem:  # noqa: ANN401 - the fields of an en
     return ReportItem(**(fields | differing))
 
 
-def section(*entries: ReportItem, host: str = "web1") -> Section:
+def section(*items: ReportItem, host: str = "web1") -> HostSection:
     """Return the section of a host."""
-    return Section(host, entries or (entry(),))
+    return HostSection(host, items or (item(),))
 
 
-def letter(*sections: Section, **differing: Any) -> Letter:  # noqa: ANN401 - the fields of a letter
+def notification(*sections: HostSection, **differing: Any) -> Notification:  # noqa: ANN401 - the fields of a letter
     """Return a letter about a failure, but for what differs."""
     fields: dict[str, Any] = {"state": "failed", "sections": sections or (section(),), "run": RUN}
-    return Letter(**(fields | differing))
+    return Notification(**(fields | differing))
