@@ -133,9 +133,6 @@ SHORT = {
     "remediate/model/text.py",
     # remediate/wiring
     "remediate/wiring/sections.py",
-    # pytest_sslaudit/cli
-    "pytest_sslaudit/cli/collector.py",
-    "pytest_sslaudit/cli/repair.py",
 }
 """Other short modules. Each is to become part of the module that it belongs to; this set only shrinks."""
 MOST_LEVELS = 12  # within a package
