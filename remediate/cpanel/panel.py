@@ -30,20 +30,20 @@ class PanelService:
     scripts: tuple[str, ...]  # the first has to be there
     daemon: Installer | None = None
 
-    def test(self, host: str) -> Command:
-        """Return the daemon's own test."""
-        nothing = Command(host, f"test the configuration of {self.name}", ":", changes=False)
-        return self.daemon.test(host) if self.daemon else nothing
+    def check_config(self, host: str) -> Command:
+        """Return the daemon's own check."""
+        no_check = Command(host, f"check the configuration of {self.name}", ":", changes=False)
+        return self.daemon.check_config(host) if self.daemon else no_check
 
-    def take_up(self, host: str) -> Command:
+    def reload(self, host: str) -> Command:
         """Return the restart."""
         return Command(host, f"let the panel restart {self.name}", self._script)
 
-    def revive(self, host: str) -> Command:
-        """Return the restart: it starts what has ended too. If it fails, a daemon that still runs is no failure."""
+    def start(self, host: str) -> Command:
+        """Return the restart and, if that fails, the start of the daemon, which succeeds if the daemon still runs."""
         script = self._script
         if self.daemon:
-            script = f"(\n{script}) || {{\n{self.daemon.revive(host).script}}}\n"
+            script = f"(\n{script}) || {{\n{self.daemon.start(host).script}}}\n"
         return Command(host, f"let the panel start {self.name}", script)
 
     @property

@@ -125,7 +125,7 @@ def _without_shared(text: str) -> str:
 
 
 def _texts(service: Installer, host: str) -> tuple[str, ...]:
-    commands = (service.test(host), service.take_up(host), service.revive(host))
+    commands = (service.check_config(host), service.reload(host), service.start(host))
     return (service.name, *(command.script for command in commands))
 
 

@@ -1,4 +1,4 @@
-"""The installers we know: a table of one row each. A new one is one file beside this and one row here."""
+"""The table of installers. To add one, add a file here and a row in the table."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Final
 
 from remediate.installers import apache, dovecot, exim, nginx, postfix, proftpd, pure_ftpd, vsftpd
 from remediate.installers.base import Installer
-from remediate.installers.custom import Declared
+from remediate.installers.custom import CustomInstaller
 
 INSTALLERS: Final[Mapping[str, Installer]] = {
     installer.name: installer
@@ -22,6 +22,6 @@ INSTALLERS: Final[Mapping[str, Installer]] = {
         proftpd.INSTALLER,
     )
 }
-"""What brings a service to use its files, by the name that discovery gives the service."""
+"""The installers, by the name that discovery gives the service."""
 
-__all__ = ["INSTALLERS", "Declared", "Installer"]
+__all__ = ["INSTALLERS", "CustomInstaller", "Installer"]

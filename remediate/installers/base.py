@@ -1,4 +1,4 @@
-"""How a service takes new files into use: test its configuration, reload, start."""
+"""The interface of an installer: how one service is made to use the certificate that its files hold."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from remediate.hosts.command import Command
 
 
 class Installer(Protocol):
-    """How one service is brought to use the certificate that its files hold. It yields commands and runs none."""
+    """Returns the commands for one service, and runs none."""
 
     @property
     def name(self) -> str:
-        """What the service is called."""
+        """The name of the service."""
 
-    def test(self, host: str) -> Command:
-        """Return the command that fails, and says why, where the service would not start with its files as they are."""
+    def check_config(self, host: str) -> Command:
+        """Return the command that fails, and prints why, if the service would not start with its present files."""
 
-    def take_up(self, host: str) -> Command:
-        """Return the command that makes the service use its files as they are; it fails where the service then ends.
+    def reload(self, host: str) -> Command:
+        """Return the command that makes the service load its files; it fails if the service stops because of that.
 
-        Where the service has to be restarted it prints `gap` and the seconds in which nobody answered.
+        If the service has to be restarted, the command prints `gap` and for how many seconds it did not answer.
         """
 
-    def revive(self, host: str) -> Command:
-        """Return the command that starts the service again where taking up has ended it."""
+    def start(self, host: str) -> Command:
+        """Return the command that starts the service after a reload has stopped it."""

@@ -1,7 +1,4 @@
-"""Any service that the configuration declares: its own test and reload commands, run as they are written.
-
-It knows nothing of the service.
-"""
+"""An installer for any service that the configuration declares: it runs the commands as they are written there."""
 
 from __future__ import annotations
 
@@ -11,21 +8,21 @@ from remediate.hosts.command import Command
 
 
 @dataclass(frozen=True, slots=True)
-class Declared:
+class CustomInstaller:
     """An installer made of shell commands; a service without a reload command reads its files by itself."""
 
     name: str
-    tests: str | None = None
-    reload: str | None = None
+    check_command: str | None = None
+    reload_command: str | None = None
 
-    def test(self, host: str) -> Command:
-        """Return the declared test."""
-        return Command(host, f"test the configuration of {self.name}", self.tests or ":", changes=False)
+    def check_config(self, host: str) -> Command:
+        """Return the declared test command."""
+        return Command(host, f"check the configuration of {self.name}", self.check_command or ":", changes=False)
 
-    def take_up(self, host: str) -> Command:
-        """Return the declared reload."""
-        return Command(host, f"let {self.name} take up its files", self.reload or ":")
+    def reload(self, host: str) -> Command:
+        """Return the declared reload command."""
+        return Command(host, f"reload {self.name}", self.reload_command or ":")
 
-    def revive(self, host: str) -> Command:
-        """Return the declared reload: there is no other word for a start."""
-        return Command(host, f"start {self.name} where it has ended", self.reload or ":")
+    def start(self, host: str) -> Command:
+        """Return the declared reload command; no other command for a start is declared."""
+        return Command(host, f"start {self.name} if it has stopped", self.reload_command or ":")

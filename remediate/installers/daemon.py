@@ -1,4 +1,4 @@
-"""What every installer offers, and the installer of a daemon that is found by its processes."""
+"""An installer for a daemon that is found by its processes. Its commands are shell functions, one file a daemon."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ class Daemon:
     """An installer for a daemon that is found by its processes. `shell` names its file in `hosts/shell/`."""
 
     name: str
-    processes: tuple[str, ...]  # what /proc/PID/comm says, at most 15 characters of it
+    processes: tuple[str, ...]  # names in /proc/PID/comm, which has at most 15 characters
     shell: str
 
-    def test(self, host: str) -> Command:
-        """Return the daemon's own test, for each of its instances."""
-        return Command(host, f"test the configuration of {self.name}", self._script('check "$@"'), changes=False)
+    def check_config(self, host: str) -> Command:
+        """Return the daemon's own check, for each of its instances."""
+        return Command(host, f"check the configuration of {self.name}", self._script('check "$@"'), changes=False)
 
-    def take_up(self, host: str) -> Command:
-        """Return what makes each of its instances read its files again; a service that has ended fails it."""
-        return Command(host, f"let {self.name} take up its files", self._script("runs\nreload"))
+    def reload(self, host: str) -> Command:
+        """Return the command that makes each instance load its files; it fails if an instance has stopped."""
+        return Command(host, f"reload {self.name}", self._script("runs\nreload"))
 
-    def revive(self, host: str) -> Command:
-        """Return its start as the machine starts it."""
-        return Command(host, f"start {self.name} where it has ended", self._script("start"))
+    def start(self, host: str) -> Command:
+        """Return the command by which the machine starts the daemon."""
+        return Command(host, f"start {self.name} if it has stopped", self._script("start"))
 
     def _script(self, calls: str) -> str:
         names = f'name="{self.name}" processes=" {" ".join(self.processes)} "\n'

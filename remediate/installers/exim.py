@@ -1,4 +1,4 @@
-"""exim: its own test, then SIGHUP if it does not take its files up by itself. The shell is `hosts/shell/exim.sh`."""
+"""exim: its own check, then SIGHUP if it does not load new files by itself. The shell is `hosts/shell/exim.sh`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""nginx: its own test, then SIGHUP. The shell is `hosts/shell/nginx.sh`."""
+"""nginx: `nginx -t`, then SIGHUP. The shell is `hosts/shell/nginx.sh`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""proftpd: its own test, then SIGHUP. The shell is `hosts/shell/proftpd.sh`."""
+"""proftpd: its own check, then SIGHUP. The shell is `hosts/shell/proftpd.sh`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""pure-ftpd: it has no test and is restarted. The shell is `hosts/shell/pureftpd.sh`."""
+"""pure-ftpd: it has no check and is restarted. The shell is `hosts/shell/pureftpd.sh`."""
 
 from __future__ import annotations
 

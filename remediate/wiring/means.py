@@ -23,7 +23,7 @@ from remediate.cpanel.panel import Panel
 from remediate.execution.context import RunContext
 from remediate.hosts.session import HostSession
 from remediate.hosts.websites import docroots_of, logs_on
-from remediate.installers import Declared
+from remediate.installers import CustomInstaller
 from remediate.issuers import BadIssuer, Issuer, IssuerConfig, read_issuer
 from remediate.issuers.none import Absent
 from remediate.model.options import Assignment
@@ -54,7 +54,7 @@ def means_of(assignment: Assignment, journal: Journal, discoveries: tuple[Discov
         key_type=issuer.key,
         product=issuer.product,
         declared={
-            (label, one.name): Declared(one.name, one.test, one.reload)
+            (label, one.name): CustomInstaller(one.name, one.test, one.reload)
             for label, login in logins.items()
             for one in login.services
         },

@@ -93,7 +93,7 @@ class PanelPlace:
             parts = {"k": pair.key, "l": pair.certificate, "c": bundle}
             path.write_text("".join(parts[part] for part in kept.parts))
             path.chmod(kept.mode)
-        assert run(self.installer.take_up("server")).ok
+        assert run(self.installer.reload("server")).ok
 
     def stage(self, pair: Pair, bundle: str = "") -> str:
         """Lay a version ready and return its name."""

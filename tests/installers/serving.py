@@ -15,7 +15,7 @@ from remediate.deployment.switch import Progress, look, read_progress, start
 from remediate.deployment.versions import FileTarget, Installation, Version, stage
 from remediate.hosts.command import Command, CommandResult
 from remediate.hosts.workdir import HostWorkdir
-from remediate.installers import Declared
+from remediate.installers import CustomInstaller
 from tests.installers.earlier import prune_then, stage_then, start_then
 from tests.installers.hands import run
 
@@ -67,7 +67,7 @@ class Place:
 
     folder: Path
     installation: Installation
-    service: Declared
+    service: CustomInstaller
 
     @property
     def certificate(self) -> Path:
@@ -126,7 +126,7 @@ def new_place(folder: Path, old: Pair, *, test: str = ":", reload: str | None = 
     subprocess.run(["sh", "-c", copying], check=True)
     premises = HostWorkdir("web1", "c4f3", "test", str(folder / "sslaudit"))
     placed = (FileTarget(str(certificate), "lc"), FileTarget(str(key), "k"))
-    service = Declared("gateway", f"cd {folder}; {test}", f"cd {folder}; {reload}" if reload else copying)
+    service = CustomInstaller("gateway", f"cd {folder}; {test}", f"cd {folder}; {reload}" if reload else copying)
     return Place(folder, Installation(premises, placed), service)
 
 
@@ -134,7 +134,7 @@ def leave_links(place: Place, new: Pair) -> None:
     """Repair a place as the earlier version did: its paths become links, and what they were is put away."""
     version = Version(new.certificate, "", str(new.key_path))
     assert run(stage_then(place.installation, version)).ok
-    service = (place.service.name, ":", place.service.reload or ":", ":")
+    service = (place.service.name, ":", place.service.reload_command or ":", ":")
     assert run(start_then(place.installation, place.installation.name_of(version), service)).ok
     place.wait_until(lambda progress: progress.last.state == "confirmed" and progress.holder is None)
     assert run(prune_then(place.installation)).ok

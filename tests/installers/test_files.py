@@ -10,7 +10,7 @@ from audit.observation import FileKind, InstalledFile
 from remediate.deployment.switch import start
 from remediate.deployment.versions import FileTarget, Installation, Version, destroy_keys, placements
 from remediate.hosts.workdir import ROOT, HostWorkdir
-from remediate.installers import INSTALLERS, Declared
+from remediate.installers import INSTALLERS, CustomInstaller
 
 
 def file(path: str, kind: FileKind, real: str | None = None) -> InstalledFile:
@@ -65,20 +65,24 @@ def test_what_is_no_version_is_never_destroyed() -> None:
 @pytest.mark.parametrize("name", INSTALLERS)
 def test_a_test_of_a_configuration_changes_nothing_and_a_reload_does(name: str) -> None:
     installer = INSTALLERS[name]
-    assert (installer.name, installer.test("web1").changes, installer.take_up("web1").changes) == (name, False, True)
+    assert (installer.name, installer.check_config("web1").changes, installer.reload("web1").changes) == (
+        name,
+        False,
+        True,
+    )
 
 
 @pytest.mark.parametrize("name", INSTALLERS)
 def test_every_script_is_good_shell(name: str) -> None:
     one = INSTALLERS[name]
     begun = start(Installation(HostWorkdir("web1", "c4f3", "test"), ()), [one], "proven", patience_s=1)
-    scripts = [command.script for command in (one.test("web1"), one.take_up("web1"), one.revive("web1"), begun)]
+    scripts = [command.script for command in (one.check_config("web1"), one.reload("web1"), one.start("web1"), begun)]
     for script in (*scripts, *(word for word in begun.arguments if "\n" in word)):
         assert subprocess.run(["sh", "-n", "-c", script], capture_output=True, check=False).stderr == b""
 
 
 def test_a_declared_service_is_tested_and_reloaded_by_its_own_commands() -> None:
-    gateway = Declared("gateway", "gateway --check", "kill -HUP 1")
-    assert gateway.test("app1").script == "gateway --check"
-    assert gateway.take_up("app1").script == gateway.revive("app1").script == "kill -HUP 1"
-    assert Declared("plain").take_up("app1").script == ":"
+    gateway = CustomInstaller("gateway", "gateway --check", "kill -HUP 1")
+    assert gateway.check_config("app1").script == "gateway --check"
+    assert gateway.reload("app1").script == gateway.start("app1").script == "kill -HUP 1"
+    assert CustomInstaller("plain").reload("app1").script == ":"

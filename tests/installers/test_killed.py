@@ -89,7 +89,7 @@ def starting(place: Place, name: str, reload: str | None) -> Command:
     """Return the start of a switch that goes through, or of one whose service does not take the new files."""
     if reload is None:
         return place.starting(name, patience_s=0)
-    return replace(place, service=replace(place.service, reload=reload)).starting(name, patience_s=0)
+    return replace(place, service=replace(place.service, reload_command=reload)).starting(name, patience_s=0)
 
 
 def test_killed_while_a_version_is_laid_ready(tmp_path: Path, pairs: tuple[Pair, Pair]) -> None:

@@ -308,18 +308,22 @@ def test_a_panel_owns_the_certificates_of_its_services_and_no_others() -> None:
 def test_each_service_is_restarted_by_the_panels_own_script(service: str) -> None:
     installer = Panel().installer(service)
     assert installer
-    assert (installer.name, installer.test("h").changes, installer.take_up("h").changes) == (service, False, True)
-    assert all("/scripts/restartsrv_" in command.script for command in (installer.take_up("h"), installer.revive("h")))
+    assert (installer.name, installer.check_config("h").changes, installer.reload("h").changes) == (
+        service,
+        False,
+        True,
+    )
+    assert all("/scripts/restartsrv_" in command.script for command in (installer.reload("h"), installer.start("h")))
     assert Panel().installer("nginx") is None
 
 
 def test_a_restart_that_fails_says_why(place: PanelPlace) -> None:
     script = place.root / "scripts/restartsrv_exim"
     script.write_text("#!/bin/sh\necho Waiting; echo 'exim is not set up'; exit 1\n")
-    done = run(place.installer.take_up("server"))
+    done = run(place.installer.reload("server"))
     assert (done.ok, done.output) == (False, f"{script}: exim is not set up\n")
     script.unlink()
-    assert run(place.installer.take_up("server")).output == f"there is no {script} on the host\n"
+    assert run(place.installer.reload("server")).output == f"there is no {script} on the host\n"
 
 
 def test_every_script_is_good_shell(place: PanelPlace) -> None:

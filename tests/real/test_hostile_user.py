@@ -147,8 +147,8 @@ def repairing(web1: Host) -> list[str]:
         done = run(web1, command)
         assert "precious" not in done.output + done.error
         assert "root:" not in done.output + done.error
-    tested = [(name, run(web1, INSTALLERS[name].test(WEB1))) for name in ("apache", "dovecot", "exim")]
-    taken_up = [(name, run(web1, INSTALLERS[name].take_up(WEB1))) for name in ("dovecot", "exim")]
+    tested = [(name, run(web1, INSTALLERS[name].check_config(WEB1))) for name in ("apache", "dovecot", "exim")]
+    taken_up = [(name, run(web1, INSTALLERS[name].reload(WEB1))) for name in ("dovecot", "exim")]
     return [f"{name}: {done}" for name, done in (*tested, *taken_up) if not done.ok]
 
 

@@ -103,11 +103,11 @@ def test_a_server_that_has_ended_is_started_again(daemon: Daemon, host: Host, au
     ports = {*daemon.ports, *(port for port, _ in daemon.starttls)}
     installer = INSTALLERS[daemon.service]
     assert isinstance(installer, Process)
-    untouched = run(host, installer.revive(NAMES.main))
+    untouched = run(host, installer.start(NAMES.main))
     assert untouched.ok, untouched
     host.shell(f"for p in {' '.join(installer.processes)}; do kill $(pidof $p) || :; done")
     assert wait_until(lambda: not ports & host.listening())
-    assert not run(host, installer.test(NAMES.main)).output
-    revived = run(host, installer.revive(NAMES.main))
+    assert not run(host, installer.check_config(NAMES.main)).output
+    revived = run(host, installer.start(NAMES.main))
     assert revived.ok, revived
     host.wait_for(*ports)

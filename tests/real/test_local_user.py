@@ -122,7 +122,7 @@ def test_program_of_a_user_is_neither_tested_signalled_nor_started_as_root(host:
     installer = INSTALLERS[service]
     process = {"exim": "exim4", "apache": "apache2"}.get(service, service)
     with pretending(host, process):
-        tested, taken_up = run(host, installer.test(NAMES.main)), run(host, installer.take_up(NAMES.main))
+        tested, taken_up = run(host, installer.check_config(NAMES.main)), run(host, installer.reload(NAMES.main))
         time.sleep(0.5)
         still_there = host.run("pgrep", "-u", str(MALLORY), "-x", process).returncode == 0
     assert ran_as(host) == {f"({MALLORY}, {MALLORY}, {MALLORY})"}
@@ -138,7 +138,7 @@ def test_restart_touches_roots_daemon_and_leaves_the_users_program_alone(host: H
     first = host.do("pgrep", "-u", "root", "-x", "vsftpd").split()
     with pretending(host, "vsftpd"):
         theirs = host.do("pgrep", "-u", str(MALLORY), "-x", "vsftpd")
-        done = run(host, INSTALLERS["vsftpd"].take_up(NAMES.main))
+        done = run(host, INSTALLERS["vsftpd"].reload(NAMES.main))
         assert done.ok, done
         assert host.do("pgrep", "-u", str(MALLORY), "-x", "vsftpd") == theirs
     assert done.output.count("gap ") == 1
@@ -153,7 +153,7 @@ def test_daemon_whose_file_a_user_can_replace_is_not_started_with_it_again(host:
     process = host.start("vsftpd", f"{HOME}/ftp.conf", "-oseccomp_sandbox=NO", "-ocheck_shell=NO")
     try:
         host.wait_for(2122)
-        done = run(host, INSTALLERS["vsftpd"].take_up(NAMES.main))
+        done = run(host, INSTALLERS["vsftpd"].reload(NAMES.main))
         assert (done.ok, process.poll()) == (False, None), done
         assert f"{HOME} belongs to uid {MALLORY}" in done.output
     finally:

@@ -137,7 +137,7 @@ def test_repair_copies_no_such_file_into_the_table(host: Host, path: str, reason
     table, key = "/etc/postfix/hostile", "/etc/ssl/postfix/second.key"
     host.write(HostFile(table, f"mx.example.test {key} {path}\n"))
     host.shell(f"postconf -e 'tls_server_sni_maps = hash:{table}'; rm -f {table}.db")
-    command = INSTALLERS["postfix"].take_up(MAIL2)
+    command = INSTALLERS["postfix"].reload(MAIL2)
     began = time.monotonic()
     done = host.run("sh", "-c", command.script, "sh", *command.arguments, timeout_s=_RUN_S)
     assert time.monotonic() - began < _RUN_S / 2

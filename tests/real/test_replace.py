@@ -15,7 +15,7 @@ from remediate.deployment.versions import FileTarget, Installation, Version, sta
 from remediate.hosts import script
 from remediate.hosts.command import Command, CommandResult
 from remediate.hosts.workdir import HostWorkdir
-from remediate.installers import Declared
+from remediate.installers import CustomInstaller
 from tests.real.host import Host, HostFile, running_host
 from tests.real.peer import wait_until
 from tests.real.pki import Authority, Credential
@@ -75,7 +75,7 @@ class Web:
 
     def switch(self, version: str) -> Progress:
         """Switch to a version, without a confirmation, and return how that ended."""
-        done = self.run(start(self.installation, (Declared("gateway"),), version, patience_s=0))
+        done = self.run(start(self.installation, (CustomInstaller("gateway"),), version, patience_s=0))
         assert done.ok, done
         assert wait_until(lambda: self.look().holder is None), self.look()
         return self.look()
@@ -191,7 +191,7 @@ def test_links_swapped_under_a_switch_reach_no_file_of_root(web: Web) -> None:
             version = Version(new.certificate, "", KEY)
             web.run(stage(web.installation, version))
             name = web.installation.name_of(version)
-            web.run(start(web.installation, (Declared("gateway"),), name, patience_s=0))
+            web.run(start(web.installation, (CustomInstaller("gateway"),), name, patience_s=0))
             assert wait_until(lambda: web.look().holder is None)
             begun = [moment for moment in web.look().moments if moment.state == "begun"]
             if len(begun) >= 2:

@@ -208,7 +208,7 @@ def test_exim_that_watches_its_files_takes_them_up_without_a_signal(fixed_paths:
 def test_exim_that_does_not_take_its_files_up_is_signalled(fixed_paths: Web1) -> None:
     started = starts(fixed_paths)
     fixed_paths.host.shell(_read_at_start("second"))  # exim does not see it: the directory stays the same
-    done = fixed_paths.run(INSTALLERS["exim"].take_up(NAMES.main))
+    done = fixed_paths.run(INSTALLERS["exim"].reload(NAMES.main))
     assert done.ok, done
     assert wait_until(lambda: starts(fixed_paths) == started + 1)
     fixed_paths.host.wait_for(465)

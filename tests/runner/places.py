@@ -28,7 +28,7 @@ from remediate.challenges.dns_lookup import LookUps
 from remediate.execution.context import RunContext
 from remediate.hosts.command import Command, CommandResult
 from remediate.hosts.websites import docroots_of
-from remediate.installers import Declared
+from remediate.installers import CustomInstaller
 from remediate.issuers import IssuerFault, Order, OrderRequest
 from remediate.model.case import Case, Repair, UsedFile, case_id, steps_of
 from remediate.model.options import Waits
@@ -108,10 +108,10 @@ class Place:
         """What its service is called."""
         return f"gateway-{self.label}"
 
-    def installer(self, *, takes_up: bool = True) -> Declared:
+    def installer(self, *, takes_up: bool = True) -> CustomInstaller:
         """Return what copies the files to where they are served; one that takes nothing up says that all is well."""
         copy = f"cd {self.folder} && cat tls.crt tls.key >served.new && mv served.new served"
-        return Declared(self.service, None, copy if takes_up else ":")
+        return CustomInstaller(self.service, None, copy if takes_up else ":")
 
     def case(self, repair: Repair = Repair.REISSUE, **changes: Any) -> Case:  # noqa: ANN401 - any field
         """Return the case of its certificate."""

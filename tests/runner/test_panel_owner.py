@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from remediate.execution.scheduler import repair
-from remediate.installers import Declared
+from remediate.installers import CustomInstaller
 from remediate.model.case import Repair
 from remediate.model.options import Pace
 from remediate.model.outcome import CaseResult
@@ -71,7 +71,7 @@ def test_a_file_that_the_panel_has_installed_in_the_place_of_another_counts(tmp_
         mine = "; ".join(f"cp {folder}/next/tls.{end} {folder}/mytls.{end}" for end in ("crt", "key"))
         panel.write_program(f"{mine}; {successor(second)[1]}")
         taken = f"cd {folder} && cat mytls.crt mytls.key >new && mv new served"
-        reads = {first.service: Declared(first.service, None, taken), second.service: second.installer()}
+        reads = {first.service: CustomInstaller(first.service, None, taken), second.service: second.installer()}
         case = panel.case(Repair.RUN_OWNER, owner="cpanel")
         [ending] = repair([case], panel.means(journal, installers=reads), PACE)
         assert (ending.kind, first.served) == ("proven", leaf), ending

@@ -12,7 +12,7 @@ import pytest
 from remediate.execution.context import RunContext
 from remediate.execution.rollback import rollback
 from remediate.execution.scheduler import repair
-from remediate.installers import Declared
+from remediate.installers import CustomInstaller
 from remediate.model.options import Pace
 from remediate.state.journal import Journal
 from tests.runner.places import Ca, Place, means_of
@@ -21,10 +21,10 @@ PACE = Pace(hosts_at_once=1, chance=lambda: 0.0)
 PROOF_S = 30.0
 
 
-def without_chain(place: Place) -> Declared:
+def without_chain(place: Place) -> CustomInstaller:
     """Return a service that serves a new certificate without its intermediate."""
     loads = f"cd {place.folder} && {{ cmp -s tls.key old.key && cat tls.crt || openssl x509 -in tls.crt; }} >served.new"
-    return Declared(place.service, None, f"{loads} && cat tls.key >>served.new && mv served.new served")
+    return CustomInstaller(place.service, None, f"{loads} && cat tls.key >>served.new && mv served.new served")
 
 
 @pytest.fixture

@@ -85,7 +85,7 @@ def test_new_certificate_that_clients_refuse_is_not_proven_by_the_other(
 ) -> None:
     prepared(place, repaired)
     loads = f"cd {place.folder} && openssl x509 -in tls.crt >served.new && cat tls.key >>served.new"
-    without_chain = replace(place.installer(), reload=f"{loads} && mv served.new served")
+    without_chain = replace(place.installer(), reload_command=f"{loads} && mv served.new served")
     means = means_for(place, journal, repaired)
     means = replace(means, installers={place.service: without_chain})
     (ending,) = repair([place.case()], means, PACE)

@@ -92,12 +92,12 @@ class Reload:
     def act(self, site: CaseContext, subject: str) -> None:
         """Test its configuration, let it read its files, and start it again where it has ended."""
         installer, host = site.installer(subject), site.case.host
-        done(site, installer.test(host))
+        done(site, installer.check_config(host))
         result = site.run(taking_up(site, subject))
         if result.status in (None, BUSY):
             raise interruption(site, result)
         if not result.ok:
-            done(site, _alone(site, installer.revive(host)))
+            done(site, _alone(site, installer.start(host)))
             raise StepBlocked(Cause.SERVICE_NOT_RELOADED, f"{subject} has ended and was started again: {said(result)}")
         faults: tuple[str, ...] = ()
 
@@ -123,7 +123,7 @@ def _faults(site: CaseContext, service: str) -> tuple[str, ...]:
 
 def taking_up(site: CaseContext, service: str) -> Command:
     """Return the command that lets a service read its files."""
-    return _alone(site, site.installer(service).take_up(site.case.host))
+    return _alone(site, site.installer(service).reload(site.case.host))
 
 
 def settled(site: CaseContext, one: FileSet) -> Progress:
