@@ -1,4 +1,4 @@
-"""Frozen dataclasses to JSON values and back, guided by their annotations.
+"""Frozen dataclasses to JSON values and back, guided by their annotations, and the tables of a TOML file to them.
 
 Dataclasses, tuples, mappings, enums, bytes (base64), aware times (RFC 3339, UTC) and JSON's own types are decoded.
 Every other type, and every value that is not of the type of its field, is refused. `from_json` ignores keys that a
@@ -10,6 +10,8 @@ from __future__ import annotations
 import base64
 import difflib
 import functools
+import re
+import tomllib
 import types
 import typing
 from collections.abc import Callable, Collection, Iterable, Mapping
@@ -61,6 +63,34 @@ def to_json(value: Any) -> Any:  # noqa: ANN401 - a codec takes values of every 
 def from_json(kind: type[T], value: Any) -> T:  # noqa: ANN401 - as above
     """Return the record of that type; raises BadRecord where the value does not fit the annotations."""
     return typing.cast("T", _decoder(kind)(value))  # type: ignore[arg-type]  # every class can be hashed
+
+
+def table_of(content: bytes) -> dict[str, Any]:
+    """Return the table of a TOML file; raises BadRecord with the line, what is wrong, and what would be right."""
+    try:
+        text = content.decode()
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise BadRecord(f"line {line}: it is not in UTF-8; save the file in UTF-8") from error
+    try:
+        return tomllib.loads(text)
+    except RecursionError as error:
+        raise BadRecord("its tables and lists are nested too deeply") from error
+    except tomllib.TOMLDecodeError as error:
+        raise BadRecord(_located(str(error), text)) from error
+
+
+_AT: typing.Final = re.compile(r" \(at (?:line (\d+), column \d+|end of document)\)$")
+
+
+def _located(error: str, text: str) -> str:
+    """Return the error of tomllib with the line first, and how a line of TOML looks."""
+    where = _AT.search(error)
+    line = where[1] if where and where[1] else len(text.splitlines())
+    what = _AT.sub("", error)
+    return (
+        f'line {line}: {what[:1].lower()}{what[1:]}; in TOML a line is [a.table] or key = value, with text in "quotes"'
+    )
 
 
 def from_table(kind: type[T], table: Any) -> T:  # noqa: ANN401 - as above

@@ -63,10 +63,10 @@ def _is_enabled(root: Path) -> bool:
 
 
 def _says_enabled(file: Path, keys: tuple[str, ...]) -> bool:
-    import tomllib  # noqa: PLC0415 - only where a file is there to be read
+    from audit.json_codec import table_of  # noqa: PLC0415 - only where a file is there to be read
 
     try:
-        table = tomllib.loads(file.read_text(encoding="utf-8"))
+        table = table_of(file.read_bytes())
     except ValueError as error:
         if keys:  # a broken pyproject.toml is pytest's to report
             return False

@@ -6,7 +6,6 @@ audit does not own are handed on as they are.
 
 from __future__ import annotations
 
-import tomllib
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, Final
@@ -14,7 +13,7 @@ from typing import Any, Final
 from audit.config.ownership import require_own_configuration
 from audit.config.schema import HANDED_ON, BadConfiguration, Configuration
 from audit.evaluation.waivers import BadWaivers, Waiver, parse_waivers
-from audit.json_codec import BadRecord, from_table, require_known
+from audit.json_codec import BadRecord, from_table, require_known, table_of
 from audit.policy import Profile, load_profile
 from audit.redaction import without_password
 
@@ -54,10 +53,10 @@ def _is_file(file: Path) -> bool:
 def _load(file: Path, place: str, bad: type[Exception]) -> dict[str, Any]:
     """Return the tables of a TOML file; raises `bad` with the place."""
     try:
-        return tomllib.loads(file.read_text(encoding="utf-8"))
+        return table_of(file.read_bytes())
     except OSError as error:
         raise bad(f"{place}: {error.strerror}") from error
-    except ValueError as error:
+    except BadRecord as error:
         raise bad(f"{place}: {error}") from error
 
 

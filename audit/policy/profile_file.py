@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import fields, replace
 from datetime import UTC, date, datetime, time
@@ -13,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from audit import json_codec
-from audit.json_codec import BadRecord, as_written, nearest
+from audit.json_codec import BadRecord, as_written, nearest, table_of
 from audit.policy.controls import CONTROLS_OF
 from audit.policy.thresholds import NEEDED, WORDS, DatedLimit, Profile, Remark, Thresholds
 from audit.text import listing
@@ -159,9 +158,9 @@ def _load(name: str, folder: Path, extended_by: tuple[str, ...]) -> Profile:
     if place in extended_by:
         raise BadProfile(f"profile {place}: it extends itself by way of {' and '.join(extended_by)}")
     try:
-        table = tomllib.loads(content)
-    except tomllib.TOMLDecodeError as error:
-        raise BadProfile(f"profile {place}: not TOML: {error}") from error
+        table = table_of(content)
+    except BadRecord as error:
+        raise BadProfile(f"profile {place}: {error}") from error
     require_known(table, _TOP, place)
     base = Profile("", "", Thresholds())
     if "extends" in table:
@@ -171,17 +170,17 @@ def _load(name: str, folder: Path, extended_by: tuple[str, ...]) -> Profile:
     return profile
 
 
-def _read(name: str, folder: Path) -> tuple[str, str]:
+def _read(name: str, folder: Path) -> tuple[str, bytes]:
     if name in builtin_profiles():
-        return name, resources.files("audit").joinpath("policy", "profiles", f"{name}.toml").read_text(encoding="utf-8")
+        return name, resources.files("audit").joinpath("policy", "profiles", f"{name}.toml").read_bytes()
     if not name.endswith(".toml"):
         known = builtin_profiles()
         raise BadProfile(f"no profile {name!r}{nearest(name, known)}; known are {', '.join(known)}, or a TOML file")
     file = folder / name
     try:
-        return str(file), file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise BadProfile(f"profile {file}: {getattr(error, 'strerror', None) or error}") from error
+        return str(file), file.read_bytes()
+    except OSError as error:
+        raise BadProfile(f"profile {file}: {error.strerror or error}") from error
 
 
 def _extended(base: Profile, name: str, table: Mapping[str, Any], place: str) -> Profile:

@@ -104,7 +104,11 @@ def test_no_file_is_no_configuration(tmp_path: Path) -> None:
         ("hosts = 'web1'", "hosts: 'web1' is not a list"),
         ("[probe]\nconcurrency = 'many'", "probe: concurrency: 'many' is not a whole number"),
         ("enabled = 1", "enabled: 1 is not true or false"),
-        ("fail_on =", "sslaudit.toml"),
+        ("fail_on =", "sslaudit.toml: line 1: invalid value; in TOML a line is [a.table] or key = value, with text in"),
+        ('fail_on = "low"\npolicy = webpki\nstate = "x"', "sslaudit.toml: line 2: invalid value"),
+        ("\n[probe\ntimeout_s = 3", "sslaudit.toml: line 2: expected ']' at the end of a table declaration"),
+        ('fail_on = "low"\nfail_on = "high"', "sslaudit.toml: line 2: cannot overwrite a value"),
+        ("hosts = " + "[" * 20_000, "sslaudit.toml: its tables and lists are nested too deeply"),
     ],
 )
 def test_what_is_wrong_names_key_and_place(tmp_path: Path, text: str, message: str) -> None:
@@ -132,6 +136,12 @@ def test_secret_in_place_of_a_variables_name_is_not_repeated(tmp_path: Path) -> 
     with pytest.raises(BadConfiguration, match="env is not the name of an environment variable") as caught:
         read_secret(Configuration(tmp_path / "sslaudit.toml"), "issuer.s.token", Secret(env="hunter2-secret"))
     assert "hunter2" not in str(caught.value)
+
+
+def test_file_that_is_not_in_utf_8_is_refused_with_the_line(tmp_path: Path) -> None:
+    (tmp_path / "sslaudit.toml").write_bytes(b'fail_on = "low"\nhosts = ["\xfc"]\n')
+    with pytest.raises(BadConfiguration, match=r"sslaudit\.toml: line 2: it is not in UTF-8; save"):
+        read_configuration(tmp_path, None)
 
 
 def test_a_named_file_that_is_not_there_is_said(tmp_path: Path) -> None:

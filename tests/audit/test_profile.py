@@ -148,7 +148,7 @@ def test_a_profile_that_extends_none_says_itself_what_it_admits(tmp_path: Path) 
         ('extends = "webpky"\n', "no profile 'webpky'; did you mean 'webpki'?"),
         ('extends = "corp.toml"\n', "extends itself"),
         ('title = "x"\n', "corp.toml: say signature_digests, curves,"),
-        ("not toml", "not TOML"),
+        ("title =\nnot toml", "line 1: invalid value; in TOML a line is"),
     ],
 )
 def test_a_profile_that_cannot_be_used_says_what_is_wrong_and_where(tmp_path: Path, text: str, says: str) -> None:
