@@ -25,6 +25,7 @@ from OpenSSL import SSL
 from tests.audit.certificates import Draft
 
 Script = Callable[[socket.socket], None]
+_SCRIPT_ENDS_S = 5.0  # a script that waits for its client ends once the probe has hung up
 
 
 @dataclass
@@ -34,6 +35,7 @@ class Count:
     port: int
     connections: int = 0
     changed: threading.Condition = field(default_factory=threading.Condition)
+    threads: list[threading.Thread] = field(default_factory=list)
 
     def wait_for(self, connections: int) -> None:
         """Wait until so many connections have come."""
@@ -63,6 +65,8 @@ def serving(script: Script, *, address: str = "127.0.0.1") -> Iterator[Count]:
             with contextlib.suppress(OSError), socket.create_connection((address, count.port), 1):
                 pass  # wakes the thread up
             thread.join()
+            for script_thread in count.threads:  # what a script notes is there once its server has ended
+                script_thread.join(_SCRIPT_ENDS_S)
 
 
 @contextlib.contextmanager
@@ -76,7 +80,9 @@ def closed_port() -> Iterator[int]:
 def _accept(listening: socket.socket, script: Script, count: Count, closing: threading.Event) -> None:
     while not closing.is_set():
         connected, _ = listening.accept()
-        threading.Thread(target=_play, args=(connected, script, count), daemon=True).start()
+        thread = threading.Thread(target=_play, args=(connected, script, count), daemon=True)
+        count.threads.append(thread)
+        thread.start()
 
 
 def _play(connected: socket.socket, script: Script, count: Count) -> None:
