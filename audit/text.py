@@ -12,6 +12,10 @@ _UNITS: Final = (("day", "days", 86_400), ("h", "h", 3_600), ("min", "min", 60),
 MAX_MESSAGE: Final = 500
 MAX_QUOTED: Final = 120
 MAX_DETAIL: Final = 4000
+MAX_LINE: Final = 1_000
+"""Characters of one line of a text that a person reads beside others; what a CA writes may be a page."""
+_MAX_LINES: Final = 20  # of one text; the hops to a file, an address a line, and who requested it
+_MAX_READ: Final = 20_000  # characters of such a text that are looked at
 _MAX_DEPTH: Final = 8
 _LONG: Final = re.compile(rf"\S{{{MAX_QUOTED + 1},}}|'[^']{{{MAX_QUOTED - 1},}}'|\"[^\"]{{{MAX_QUOTED - 1},}}\"")
 
@@ -53,6 +57,13 @@ def one_line(text: str, limit: int | None = None) -> str:
     if not line.isprintable():
         line = "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in line)
     return line if limit is None else shortened(line, limit)
+
+
+def printable_lines(text: str) -> list[str]:
+    """Return the lines of a text that are not empty, each as `one_line` gives it, and how many more there are."""
+    lines = [line for line in (one_line(part, MAX_LINE) for part in text[:_MAX_READ].split("\n")) if line]
+    more = len(lines) - _MAX_LINES
+    return lines if more <= 0 else [*lines[:_MAX_LINES], f"… and {more} more lines"]
 
 
 def matches_glob(glob: str, text: str) -> bool:

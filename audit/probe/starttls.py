@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from audit.probe.tcp import ProbeError, TcpConnection
+from audit.text import one_line
 
 _OPENING: Final = 4  # bytes that tell the protocols apart: "-ERR"
 _EXCERPT: Final = 80  # characters of a server's answer that a report shows
@@ -194,5 +195,4 @@ def excerpt(octets: bytes) -> str:
     """Return the beginning of what a server said, on one line and safe to print."""
     text = octets[:_EXCERPT].decode("ascii", "backslashreplace")
     line = " / ".join(part.strip() for part in text.splitlines() if part.strip())
-    safe = "".join(char if char.isprintable() else f"\\x{ord(char):02x}" for char in line)
-    return f'"{safe[:_EXCERPT]}"'
+    return f'"{one_line(line)[:_EXCERPT]}"'

@@ -10,9 +10,9 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
+from audit.text import one_line
 from remediate.hosts import trusted_script
 from remediate.hosts.command import Command, CommandResult
-from remediate.model.text import plain
 
 PROGRAM: Final = "/usr/local/cpanel/scripts/try-later"
 ABSENT: Final = 66
@@ -44,7 +44,7 @@ def read_tried(done: CommandResult) -> Tried | None:
     if done.status == ABSENT:
         return None
     ended, rows = _ENDED.search(done.output), "\n".join(_NEW.findall(done.output))
-    words = plain(f"{done.error} {_NEW.sub('', _ENDED.sub('', done.output))}", 200)
+    words = one_line(f"{done.error} {_NEW.sub('', _ENDED.sub('', done.output))}", 200)
     if ended is None or ended[1] != "0":
         status = f"it ended with {ended[1]}" if ended else "it did not finish"
         return Tried(rows, ": ".join(filter(None, (status, words))))

@@ -15,6 +15,7 @@ from typing import Any, Final, TypeVar, cast, get_args
 
 from audit.config import Secret, Section
 from audit.json_codec import BadRecord, parse_time
+from audit.text import one_line
 from remediate.issuers.base import (
     FaultKind,
     IssuerConfig,
@@ -272,6 +273,5 @@ def _seconds(number: float | None) -> int | None:
 
 
 def _line(text: str) -> str:
-    """Return words of the other side as one printable line of bounded length."""
-    printable = "".join(character if character.isprintable() else " " for character in text[:_MAX_TEXT])
-    return " ".join(printable.split())
+    """Return words of the issuer as one line of bounded length."""
+    return one_line(text, _MAX_TEXT)

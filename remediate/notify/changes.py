@@ -11,9 +11,9 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from audit.json_codec import from_json, to_json
+from audit.text import one_line
 from audit.verdict import Verdict
 from remediate.model.case import FindingKey
-from remediate.model.text import plain
 from remediate.notify.items import by_host, is_silent
 from remediate.notify.notification import HostSection, ReportItem
 from remediate.notify.report import RunReport, host_of
@@ -119,5 +119,5 @@ def _recovery(finding: FindingKey, report: RunReport) -> str | None:
 
 def _brief(item: ReportItem) -> ReportItem:
     """Return what is stored of an item: what identifies the problem, and one line for a person."""
-    reason = plain(item.reason, _MAX_REASON)
+    reason = one_line(item.reason, _MAX_REASON)
     return replace(item, reason=reason, tried="", happened="", to_do="", next_try=None)

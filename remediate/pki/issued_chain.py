@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from audit.analysis.chains import distrust
 from audit.analysis.path_faults import DATES, SIGNATURE, UNVERIFIED, USAGE, violations_above_leaf
 from audit.endpoint import to_address
-from audit.text import duration, listing, moment, sentence
+from audit.text import duration, listing, moment, one_line, sentence
 from audit.verdict import Inconclusive
 from audit.x509.certificate import Certificate, read_certificate
 from audit.x509.path.served_chain import FORGEABLE, Chain, read_chain
@@ -111,7 +111,7 @@ def judge_chain(
 
 def _refusal(reasons: list[str]) -> Rejection:
     """Return a refusal in which the CA's words cannot move a terminal's cursor."""
-    return Rejection(tuple("".join(each if each.isprintable() else " " for each in reason) for reason in reasons))
+    return Rejection(tuple(map(one_line, reasons)))
 
 
 def _read(what: str, pem: str) -> tuple[tuple[Certificate, ...], list[str]]:

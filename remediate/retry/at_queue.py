@@ -16,11 +16,11 @@ from itertools import pairwise
 from typing import Final
 
 from audit.redaction import Secrets
+from audit.text import one_line
 from remediate.cpanel.try_later import PROGRAM, Tried, read_tried, trying_later
 from remediate.hosts import script
 from remediate.hosts.command import Command, CommandResult
 from remediate.hosts.session import CommandRunner
-from remediate.model.text import plain
 from remediate.pki.secret_scan import find_secret
 
 QUEUE: Final = "c"  # nicer than at's own `a`; an upper-case letter, and `b`, would wait for a quiet machine
@@ -163,7 +163,7 @@ def _replacing(hands: CommandRunner, continuation: ResumeJob, queued: Queued) ->
 def read_queue(text: str) -> tuple[Job, ...]:
     """Return the jobs that atq lists, by number, but for those that run already (`=`); what is no job is skipped."""
     rows = (match for line in text.splitlines() if (match := _ROW.fullmatch(line.strip())) and match["queue"] != "=")
-    jobs = (Job(int(row["number"]), plain(row["when"], 60), row["queue"], row["user"] or "") for row in rows)
+    jobs = (Job(int(row["number"]), one_line(row["when"], 60), row["queue"], row["user"] or "") for row in rows)
     return tuple(sorted(jobs, key=lambda job: job.number))
 
 
@@ -172,7 +172,7 @@ def _judge(hands: CommandRunner, host: str, done: CommandResult) -> Queued | Not
     said = _SAID.search(done.output)
     if not done.ok or said is None:
         return NotQueued(_why_at_failed(done))
-    return _kept(hands, host, Job(int(said["number"]), plain(said["when"], 60)), done.output)
+    return _kept(hands, host, Job(int(said["number"]), one_line(said["when"], 60)), done.output)
 
 
 def _kept(hands: CommandRunner, host: str, job: Job, said: str) -> Queued | NotQueued:
@@ -200,7 +200,7 @@ def _why_not(continuation: ResumeJob) -> str | None:
 def _why_at_failed(done: CommandResult) -> str:
     if done.status == 127:
         return "at is not installed here: apt-get install at, or dnf install at"
-    words = plain(f"{done.error} {done.output}", 200)
+    words = one_line(f"{done.error} {done.output}", 200)
     if "permission" in words:
         return f"this user may not use at (/etc/at.allow, /etc/at.deny): {words}"
     return f"at did not take it: {words or 'it did not finish'}"

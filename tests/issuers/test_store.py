@@ -44,7 +44,7 @@ class TestWhatItMakesOfAnAnswer:
         assert (order.id, order.status, order.message, order.retry_after_s) == (
             "o-1",
             "pending-validation",
-            "in work [2J",
+            "in work\N{REPLACEMENT CHARACTER}[2J",
             5,
         )
         assert order.created.isoformat() == "2026-11-23T10:00:00+00:00"

@@ -227,7 +227,7 @@ def test_what_was_seen_on_the_way_to_a_file_is_read_hop_by_hop() -> None:
     message = composed(notification(section(item(happened="\n".join((found, *hops)), causes=(Cause.DCV_REDIRECTED,)))))
     text, html = part(message, "plain"), part(message, "html")
     assert f"{found} [dcv.redirected]" in " ".join(text.split())
-    assert "               - http://mail.example.com/0: 302 [2J\n" in text.replace("\r\n", "\n")
+    assert "               - http://mail.example.com/0: 302\N{REPLACEMENT CHARACTER}[2J\n" in text.replace("\r\n", "\n")
     assert "… and 21 more lines" in text
-    assert f"{found} [dcv.redirected]<br>http://mail.example.com/0: 302 [2J<br>" in html
+    assert f"{found} [dcv.redirected]<br>http://mail.example.com/0: 302\N{REPLACEMENT CHARACTER}[2J<br>" in html
     assert str(message["Subject"]).endswith(f"repair failed: {found}")

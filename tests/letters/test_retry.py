@@ -150,7 +150,10 @@ def test_a_job_that_nobody_would_start_is_taken_back() -> None:
     [
         (CommandResult(127, "", "at is not installed"), "at is not installed here"),
         (CommandResult(1, "You do not have permission to use at."), "this user may not use at"),
-        (CommandResult(1, "Cannot open \x1b[2J spool"), "at did not take it: Cannot open [2J spool"),
+        (
+            CommandResult(1, "Cannot open \x1b[2J spool"),
+            "at did not take it: Cannot open \N{REPLACEMENT CHARACTER}[2J spool",
+        ),
         (CommandResult(None, ""), "at did not take it: it did not finish"),
     ],
 )

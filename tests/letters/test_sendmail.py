@@ -61,7 +61,7 @@ def test_the_exit_status_decides(program: Program, status: int, kind: type[Deliv
     outcome = send(program(f"cat > /dev/null; printf 'who\\033[2J?\\n' >&2; exit {status}"))
     assert isinstance(outcome, kind)
     said = outcome.response if isinstance(outcome, Delivered) else outcome.reason
-    assert said.endswith(f"ended with {status}: who [2J?")
+    assert said.endswith(f"ended with {status}: who\N{REPLACEMENT CHARACTER}[2J?")
 
 
 def test_a_program_that_reads_nothing_or_floods_its_output_stops_nobody(program: Program) -> None:

@@ -14,8 +14,7 @@ from typing import Final
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
-from audit.text import moment
-from remediate.model.text import plain, plain_lines
+from audit.text import MAX_LINE, moment, one_line, printable_lines
 from remediate.notify.notification import (
     WORST_FIRST,
     HostSection,
@@ -117,18 +116,18 @@ def _opening(sections: Sequence[HostSection], state: ReportState) -> Iterator[st
     """Yield the first paragraphs: the services that are down, then the state as a whole."""
     for section, item in items_worst_first(sections):
         if item.is_down:
-            first, *_ = [*plain_lines(item.happened), ""]
-            yield plain(f"SERVICE DOWN: {section.host}: {item.service}: {first}. To do: {item.to_do}")
+            first, *_ = [*printable_lines(item.happened), ""]
+            yield one_line(f"SERVICE DOWN: {section.host}: {item.service}: {first}. To do: {item.to_do}", MAX_LINE)
     yield _OPENING[state]
 
 
 def _closing(run: RunOrigin) -> Iterator[str]:
     yield "You will get another message only when something changes."
-    yield f"sslaudit {plain(run.version, 60)} on {plain(run.controller, 200)}, {moment(run.at)}"
+    yield f"sslaudit {one_line(run.version, 60)} on {one_line(run.controller, 200)}, {moment(run.at)}"
 
 
 def _host_part(section: HostSection) -> HostPart:
-    host = plain(section.host, 200)
+    host = one_line(section.host, 200)
     shown = [item for _, item in items_worst_first([section])][:_MAX_ITEMS]
     more = len(section.items) - len(shown)
     return HostPart(
@@ -149,7 +148,7 @@ def _counts_by_service(section: HostSection) -> list[str]:
     counts = Counter((name, _word(item)) for item in section.items for name in _services(item))
     names = sorted({name for name, _ in counts})
     parts = {name: [f"{counts[name, word]} {word}" for word in _WORDS if counts[name, word]] for name in names}
-    return [f"{plain(name, 60)}: {', '.join(parts[name])}" for name in names] if len(names) > 1 else []
+    return [f"{one_line(name, 60)}: {', '.join(parts[name])}" for name in names] if len(names) > 1 else []
 
 
 def _services(item: ReportItem) -> Sequence[str]:
@@ -161,17 +160,17 @@ def _word(item: ReportItem) -> str:
 
 
 def _item_part(item: ReportItem) -> ItemPart:
-    heading = f"{plain(item.service, 60)}  {plain(item.endpoint, 300)}".strip()
+    heading = f"{one_line(item.service, 60)}  {one_line(item.endpoint, 300)}".strip()
     return ItemPart(item.state, heading, tuple(_rows(item)))
 
 
 def _rows(item: ReportItem) -> Iterator[tuple[str, list[str]]]:
     """Yield the rows of an item that have a text."""
     rows = (
-        ("Reason", [f"{plain(item.reason)} [{plain(item.check, 60)}, {item.severity.value}]"]),
-        ("Tried", plain_lines(item.tried)),
+        ("Reason", [f"{one_line(item.reason, MAX_LINE)} [{one_line(item.check, 60)}, {item.severity.value}]"]),
+        ("Tried", printable_lines(item.tried)),
         ("Happened", _happened(item)),
-        ("What to do", plain_lines(item.to_do)),
+        ("What to do", printable_lines(item.to_do)),
         ("Next try", [f"with the first run after {moment(item.next_try)}"] if item.next_try else []),
     )
     return ((name, texts) for name, texts in rows if texts)
@@ -179,12 +178,12 @@ def _rows(item: ReportItem) -> Iterator[tuple[str, list[str]]]:
 
 def _happened(item: ReportItem) -> list[str]:
     """Return what happened, with its causes at the end of the first line."""
-    first, *rest = plain_lines(item.happened) or [""]
-    with_cause = f"{first} [{plain(item.cause, 60)}]" if item.cause else first
+    first, *rest = printable_lines(item.happened) or [""]
+    with_cause = f"{first} [{one_line(item.cause, 60)}]" if item.cause else first
     return [line for line in (with_cause.strip(), *rest) if line]
 
 
 def as_remark(text: str) -> str:
     """Return a line about the email as a sentence of its own."""
-    line = plain(text)
+    line = one_line(text, MAX_LINE)
     return f"{line[:1].upper()}{line[1:]}."

@@ -18,8 +18,7 @@ from typing import Final
 
 from audit.host.cpanel import is_address
 from audit.redaction import Secrets
-from audit.text import listing
-from remediate.model.text import plain, plain_lines
+from audit.text import listing, one_line, printable_lines
 from remediate.notify.channels.email_body import as_remark, email_body
 from remediate.notify.notification import Attachment, Notification, ReportItem, items_worst_first
 from remediate.pki.secret_scan import find_secret
@@ -49,7 +48,7 @@ def compose(
     message["Auto-Submitted"] = "auto-generated"  # RFC 3834 5: no vacation responder replies to it
     message["X-Sslaudit-State"] = f"{notification.state} {notification.digest}"
     files, dropped = _attached(notification.attachments)
-    too_long = f"Too long to be attached: {listing([plain(name, 100) for name in dropped])}."
+    too_long = f"Too long to be attached: {listing([one_line(name, 100) for name in dropped])}."
     remarks = [*map(as_remark, notification.remarks), *([too_long] if dropped else [])]
     body = email_body(notification.named_sections, notification.state, notification.run, remarks)
     text = body.as_text()
@@ -58,7 +57,7 @@ def compose(
     message.add_alternative(body.as_html(), subtype="html", cte="quoted-printable")
     for file in files:
         kind = "gzip" if file.name.endswith(".gz") else "octet-stream"
-        message.add_attachment(file.content, "application", kind, filename=plain(file.name, 100).replace("/", "_"))
+        message.add_attachment(file.content, "application", kind, filename=one_line(file.name, 100).replace("/", "_"))
     return message
 
 
@@ -67,25 +66,25 @@ def subject(notification: Notification) -> str:
     sections = notification.named_sections
     ranked = items_worst_first(sections)
     if notification.state == "recovered" or not ranked:
-        hosts = [plain(section.host, 60) for section in sections] or [plain(notification.run.controller, 60)]
+        hosts = [one_line(section.host, 60) for section in sections] or [one_line(notification.run.controller, 60)]
         return f"{', '.join(hosts[:3])}{' and more' if len(hosts) > 3 else ''}: all problems are solved"
     section, worst = ranked[0]
     count = sum(item.is_problem for _, item in ranked) or sum(item.state == worst.state for _, item in ranked)
     more = f" (and {count - 1} more)" if count > 1 else ""
-    what = plain(worst.service, 60) if worst.is_down else plain(worst.reason, 110)
-    line = f"{plain(section.host, 60)}: {what}{': ' if worst.is_down else '; '}{_result(worst)}"
-    return plain(f"SERVICE DOWN: {line}" if worst.is_down else line, _MAX_SUBJECT - len(more)) + more
+    what = one_line(worst.service, 60) if worst.is_down else one_line(worst.reason, 110)
+    line = f"{one_line(section.host, 60)}: {what}{': ' if worst.is_down else '; '}{_result(worst)}"
+    return one_line(f"SERVICE DOWN: {line}" if worst.is_down else line, _MAX_SUBJECT - len(more)) + more
 
 
 def _result(item: ReportItem) -> str:
     """Return what became of an item, in a few words."""
-    first, *_ = [*plain_lines(item.happened), ""]
+    first, *_ = [*printable_lines(item.happened), ""]
     happened = f": {first}" if first else ""
     match item.state:
         case "failed":
-            return plain(f"{'repair failed' if item.tried else 'not repaired'}{happened}", 110)
+            return one_line(f"{'repair failed' if item.tried else 'not repaired'}{happened}", 110)
         case "waiting":
-            return plain(f"waiting{happened}", 110)
+            return one_line(f"waiting{happened}", 110)
         case "repaired":
             return "repaired"
         case "recovered":
@@ -125,7 +124,7 @@ def _attached(files: tuple[Attachment, ...]) -> tuple[list[Attachment], list[str
 def _require_no_secret(notification: Notification, text: str, secrets: Secrets) -> None:
     """Raise HoldsSecret if the subject, the body or an attachment holds a secret."""
     places = {"the message": f"{subject(notification)}\n{text}".encode()}
-    places |= {plain(file.name, 100): file.content for file in notification.attachments}
+    places |= {one_line(file.name, 100): file.content for file in notification.attachments}
     for place, content in places.items():
         if found := find_secret(content, secrets):
             raise HoldsSecret(f"not sent: {found} is in {place}")

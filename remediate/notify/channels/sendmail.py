@@ -13,7 +13,7 @@ from tempfile import TemporaryFile
 from typing import IO, Final
 
 from audit.config import Section
-from remediate.model.text import plain
+from audit.text import one_line
 from remediate.notify.channels.base import (
     Deferred,
     Delivered,
@@ -77,7 +77,7 @@ class Sendmail:
             process.wait()
             return Uncertain(f"{self.path} did not end within {self.timeout_s:g} s")
         output.seek(0)
-        printed = plain(output.read(_MAX_OUTPUT).decode("utf-8", "replace"), 300)
+        printed = one_line(output.read(_MAX_OUTPUT).decode("utf-8", "replace"), 300)
         reason = f"{self.path} ended with {status}{f': {printed}' if printed else ''}"
         if status < 0:
             return Uncertain(reason)

@@ -22,7 +22,7 @@ from urllib.parse import urlsplit
 from audit.config import Secret, Section
 from audit.endpoint import to_address
 from audit.redaction import Secrets
-from remediate.model.text import plain
+from audit.text import one_line
 from remediate.notify.channels.base import (
     Deferred,
     Delivered,
@@ -312,7 +312,7 @@ class _Session(smtplib.SMTP):
     def _response(self, code: int, text: bytes) -> str:
         """Return a response in one line, without the password, which a careless server may repeat."""
         line = self._without_password(text.decode("utf-8", "replace"))
-        return f"{self._server.host} responded {plain(f'{code} {line}', 300)}"
+        return f"{self._server.host} responded {one_line(f'{code} {line}', 300)}"
 
     def _without_password(self, text: str) -> str:
         """Return a text of the server without the password, alone or as AUTH PLAIN sends it."""
@@ -332,7 +332,7 @@ class _Session(smtplib.SMTP):
                 raise TimeoutError
         except (OSError, smtplib.SMTPException, ValueError) as error:
             why = f"no response within {seconds:g} s" if overdue.is_set() else self._without_password(_reason(error))
-            raise _Ended(Deferred(f"{self._server.host}:{self._server.port}, {name}: {plain(why, 300)}")) from None
+            raise _Ended(Deferred(f"{self._server.host}:{self._server.port}, {name}: {one_line(why, 300)}")) from None
         finally:
             timer.cancel()
 
