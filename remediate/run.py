@@ -21,7 +21,7 @@ from remediate.execution.scheduler import repair
 from remediate.hosts.workdir import ROOT, HostWorkdir
 from remediate.model.audit_results import AuditResults
 from remediate.model.case import Case
-from remediate.model.options import Assignment
+from remediate.model.options import RunOptions
 from remediate.model.outcome import CaseResult
 from remediate.model.plan import Plan
 from remediate.notify.notifier import notify
@@ -31,43 +31,43 @@ from remediate.retry.resume_job import continuation_of, continue_later
 from remediate.state.database import UnusableState
 from remediate.state.journal import Journal, journal_snapshot, open_journal, require_usable_journal
 from remediate.state.lock import locked
-from remediate.wiring.means import hands_of, issuer_of, means_of, root_hints
 from remediate.wiring.notification import known_hosts, notification_settings
+from remediate.wiring.run_context import host_sessions, issuer_of, root_hints, run_context
 
 
 @dataclass(frozen=True, slots=True)
-class Repairs:
+class RepairRun:
     """A run that holds the state folder."""
 
-    assignment: Assignment
+    options: RunOptions
     journal: Journal
     secrets: Secrets = field(default_factory=Secrets)
 
     def plan(self, evidence: AuditResults) -> Plan:
         """Decide what to do about every finding."""
-        return plan(evidence, self.assignment.bounds, self.assignment.clock())
+        return plan(evidence, self.options.run_limits, self.options.clock())
 
     def repair(self, planned: Plan, discoveries: Iterable[Discovery]) -> tuple[CaseResult, ...]:
         """Repair what an earlier run left and what is planned, on hosts that were looked at; return how each ended."""
-        means = means_of(self.assignment, self.journal, tuple(discoveries))
-        endings = (*repair(planned.cases, means, self.assignment.pace), *stopgaps(planned.waiting, means))
+        run = run_context(self.options, self.journal, tuple(discoveries))
+        endings = (*repair(planned.cases, run, self.options.concurrency), *stopgaps(planned.waiting, run))
         return tuple(map(self._without_secrets, endings))
 
     def roll_back(self, case_id: str, discoveries: Iterable[Discovery]) -> CaseResult:
         """Take a case back to what was there before it."""
-        means = means_of(self.assignment, self.journal, tuple(discoveries))
-        return self._without_secrets(rollback(case_id, means))
+        run = run_context(self.options, self.journal, tuple(discoveries))
+        return self._without_secrets(rollback(case_id, run))
 
     def release(self, case: Case | None, discoveries: Iterable[Discovery]) -> tuple[Released, ...]:
         """Make links of earlier versions of this program files again: those of a case, or all on all hosts."""
         seen, cases = tuple(discoveries), (case.id,) if case else ()
-        means = means_of(self.assignment, self.journal, seen)
+        run = run_context(self.options, self.journal, seen)
         released = list[Released]()
         labels = {one.host.endpoint.host for one in seen}
         for host in [case.host] if case else sorted(filter(None, labels)):
-            premises = HostWorkdir(host, case.id if case else ALL, means.owner, means.roots.get(host, means.root))
-            hands = means.hands.get(host)
-            released.append(release_on(premises, hands, *cases) if hands else not_released(host, seen))
+            workdir = HostWorkdir(host, case.id if case else ALL, run.owner, run.roots.get(host, run.root))
+            sessions = run.sessions.get(host)
+            released.append(release_on(workdir, sessions, *cases) if sessions else not_released(host, seen))
         return tuple(replace(one, lines=tuple(map(self.secrets.hide, one.lines))) for one in released)
 
     def notify(
@@ -82,17 +82,13 @@ class Repairs:
         `results` is the results file of the audit; `on_refused` is called with a line about each contact that gets no
         mail.
         """
-        assignment, hide = self.assignment, self.secrets.hide
-        continuation = continuation_of(
-            assignment.state, assignment.configuration, assignment.access, again=assignment.again
-        )
-        continued = continue_later(
-            report.case_results, continuation, allowed=assignment.may_continue, now=assignment.clock()
-        )
+        options, hide = self.options, self.secrets.hide
+        continuation = continuation_of(options.state, options.configuration, options.access, again=options.resume_argv)
+        continued = continue_later(report.case_results, continuation, allowed=options.allow_retry, now=options.clock())
         seen = tuple(discoveries)
-        hands, hosts = hands_of(seen), known_hosts(seen, assignment.configuration)
+        sessions, hosts = host_sessions(seen), known_hosts(seen, options.configuration)
         notified = notify(
-            report, notification_settings(assignment, hosts), sessions=hands, results=results, now=assignment.clock(),
+            report, notification_settings(options, hosts), sessions=sessions, results=results, now=options.clock(),
             on_refused=lambda line: on_refused(hide(line)),
         )  # fmt: skip
         return tuple(map(hide, (*continued, *notified)))
@@ -102,48 +98,48 @@ class Repairs:
         return replace(ending, note=self.secrets.hide(ending.note))
 
 
-def validate_configuration(assignment: Assignment, *, only_looks: bool = False) -> None:
+def validate_configuration(options: RunOptions, *, only_looks: bool = False) -> None:
     """Raise BadConfiguration or UnusableState for what would keep a run from repairing anything."""
-    issuer_of(assignment)
-    notification_settings(assignment)
-    root_hints(assignment)
-    _insist_on_a_state_of_its_own(assignment)
+    issuer_of(options)
+    notification_settings(options)
+    root_hints(options)
+    _insist_on_a_state_of_its_own(options)
     if not only_looks:
-        require_usable_journal(assignment.state)
+        require_usable_journal(options.state)
 
 
-def _insist_on_a_state_of_its_own(assignment: Assignment) -> None:
+def _insist_on_a_state_of_its_own(options: RunOptions) -> None:
     """Refuse a folder that is also where hosts keep versions and their lock: one of them may be this machine."""
-    state, folders = assignment.state.resolve(), {host.folder for host in assignment.configuration.host.values()}
+    state, folders = options.state.resolve(), {host.folder for host in options.configuration.host.values()}
     if any(state == Path(folder) for folder in {ROOT, *filter(None, folders)}):
         raise UnusableState(f"the state folder {state} is where a repaired host keeps its versions: choose another, "
                             f"such as {state / 'state'}")  # fmt: skip
 
 
 @contextmanager
-def begin(assignment: Assignment) -> Iterator[Repairs]:
+def begin(options: RunOptions) -> Iterator[RepairRun]:
     """Hold the state folder for one run; raises UnusableState, and Held where another run has it.
 
     The journal is opened under the lock: a run of an older version may still write to it in the form it knows.
     """
-    secrets = known_secrets(assignment.configuration)
+    secrets = known_secrets(options.configuration)
     shown = replace(
-        assignment,
-        say=lambda text: assignment.say(secrets.hide(text)),
-        watch=lambda case, step, state, note: assignment.watch(case, step, state, secrets.hide(note)),
+        options,
+        log=lambda text: options.log(secrets.hide(text)),
+        on_step=lambda case, step, state, note: options.on_step(case, step, state, secrets.hide(note)),
     )
-    require_usable_journal(assignment.state)
+    require_usable_journal(options.state)
     with (
-        locked(assignment.state, assignment.command, assignment.clock()),
-        open_journal(assignment.state, secrets=secrets) as journal,
+        locked(options.state, options.command, options.clock()),
+        open_journal(options.state, secrets=secrets) as journal,
     ):
-        yield Repairs(shown, journal, secrets)
+        yield RepairRun(shown, journal, secrets)
 
 
 def dry_run(
-    assignment: Assignment, evidence: AuditResults, discoveries: Sequence[Discovery], *, verbose: bool
+    options: RunOptions, evidence: AuditResults, discoveries: Sequence[Discovery], *, verbose: bool
 ) -> Iterator[str]:
     """Give the lines that say what a run would do now; nothing is touched, and the journal is read from a copy."""
-    planned = plan(evidence, assignment.bounds, assignment.clock())
-    with journal_snapshot(assignment.state) as journal:
-        yield from dry_run_lines(planned, means_of(assignment, journal, tuple(discoveries)), verbose=verbose)
+    planned = plan(evidence, options.run_limits, options.clock())
+    with journal_snapshot(options.state) as journal:
+        yield from dry_run_lines(planned, run_context(options, journal, tuple(discoveries)), verbose=verbose)

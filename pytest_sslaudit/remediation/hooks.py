@@ -33,11 +33,11 @@ from pytest_sslaudit.settings import Settings
 from remediate.cli.output import down_lines, ending_lines, ending_row, plan_lines
 from remediate.model.audit_results import AuditResults, audit_results_of
 from remediate.model.causes import Cause
-from remediate.model.options import Assignment
+from remediate.model.options import RunOptions
 from remediate.model.outcome import CaseResult
 from remediate.model.plan import Plan
 from remediate.notify.report import RunReport
-from remediate.run import Repairs, begin, dry_run, validate_configuration
+from remediate.run import RepairRun, begin, dry_run, validate_configuration
 from remediate.state.database import UnusableState
 from remediate.state.journal import Journal
 from remediate.state.lock import LockHeld
@@ -54,13 +54,13 @@ class Remediation:
         self._twice, self._whole, self._stack = FirstPass(), Coverage(), ExitStack()
         self._progress = RepairProgress(config)
         self._rows: list[Mapping[str, Any]] = []
-        self._repairs: Repairs | None = None
+        self._repairs: RepairRun | None = None
         self._report: RunReport | None = None
         self._ended: tuple[str, ...] = ()
         self._told: tuple[str, ...] = ()
         self._is_dry_run = controller.settings.repair == "dry-run"
         try:
-            validate_configuration(self._assignment(Anchors({})), only_looks=self._is_dry_run)
+            validate_configuration(self._run_options(Anchors({})), only_looks=self._is_dry_run)
         except (BadConfiguration, UnusableState) as error:
             raise pytest.UsageError(str(error)) from error
 
@@ -144,13 +144,13 @@ class Remediation:
         return replace(audit_results_of([*self._rows, summary]), unfinished=unfinished)
 
     def _repair(self, evidence: AuditResults, items: Sequence[pytest.Item]) -> None:
-        assignment = self._assignment(self._controller.run.anchors)
+        options = self._run_options(self._controller.run.anchors)
         if self._is_dry_run:
             verbose = self._config.get_verbosity() > 0
-            self._progress.say(dry_run(assignment, evidence, self._controller.discoveries, verbose=verbose))
+            self._progress.say(dry_run(options, evidence, self._controller.discoveries, verbose=verbose))
             return
         try:
-            repairs = self._stack.enter_context(begin(assignment))
+            repairs = self._stack.enter_context(begin(options))
         except LockHeld as held:
             self._controller.tally.failed_repairs += 1
             self._progress.say([f"nothing was repaired: {held}"])
@@ -166,7 +166,7 @@ class Remediation:
             self._twice.judge_again(items, ids)
         self._write(repairs.journal, endings, evidence)
 
-    def _repaired(self, repairs: Repairs, planned: Plan, evidence: AuditResults) -> tuple[CaseResult, ...]:
+    def _repaired(self, repairs: RepairRun, planned: Plan, evidence: AuditResults) -> tuple[CaseResult, ...]:
         tally, progress = self._controller.tally, self._progress
         self._config.hook.pytest_sslaudit_planned(config=self._config, plan=planned, evidence=evidence)
         progress.write(plan_lines(planned) if self._config.get_verbosity() > 0 else list(plan_lines(planned))[:1])
@@ -193,7 +193,7 @@ class Remediation:
                 if self._controller.results:
                     self._controller.results.write("remediation", **row)
 
-    def _tell(self, repairs: Repairs) -> tuple[str, ...]:
+    def _tell(self, repairs: RepairRun) -> tuple[str, ...]:
         if self._report is None:  # interrupted before anything had ended: the next run tells
             return ()
         after = audit_results_of([*self._rows, {"kind": "summary"}]) if self._controller.run.judged_again else None
@@ -207,9 +207,9 @@ class Remediation:
         secrets = known_secrets(self._controller.settings.configuration)
         return tuple(secrets.hide(traceback.format_exc()).splitlines())
 
-    def _assignment(self, anchors: Anchors) -> Assignment:
+    def _run_options(self, anchors: Anchors) -> RunOptions:
         settings = self._controller.settings
-        return Assignment(
+        return RunOptions(
             configuration=settings.configuration,
             state=settings.state,
             anchors=anchors,
@@ -219,11 +219,11 @@ class Remediation:
             profiles=settings.policy,
             fail_on=settings.fail_on,
             unknown_fails=settings.inconclusive == "fail",
-            may_continue=settings.may_continue,
+            allow_retry=settings.may_continue,
             access=access_options(settings),
-            again=settings.begun.again,
-            say=self._progress.detail,
-            watch=self._progress.watch,
+            resume_argv=settings.begun.again,
+            log=self._progress.detail,
+            on_step=self._progress.watch,
             stop=self._controller.stop,
         )
 

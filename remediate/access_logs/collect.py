@@ -17,13 +17,13 @@ _ANY: Final = r"/\.well-known/(pki-validation|acme-challenge)/|/[0-9A-F]{32}\.tx
 _MOST: Final = 40  # lines of one file; several places look, at each address of a name
 
 
-def look_for_visits(premises: HostWorkdir, file: str | None, logs: Iterable[str]) -> Command:
+def look_for_visits(workdir: HostWorkdir, file: str | None, logs: Iterable[str]) -> Command:
     """Return the command that looks for a file's name in logs, and in what was rotated away since it was asked for.
 
     Without a file for all that a CA may ask for.
     """
     why = f"look who has asked for {file or 'a proof'}"
-    return premises.looking(why, script("access_logs"), file or _ANY, str(_MOST), *logs, timeout_s=50.0)
+    return workdir.read_only(why, script("access_logs"), file or _ANY, str(_MOST), *logs, timeout_s=50.0)
 
 
 def read_visits(done: CommandResult, file: str | None, since: datetime | None = None) -> LogScan:

@@ -8,7 +8,7 @@ from typing import Final
 from remediate.challenges.base import Challenge, HttpHop, ProbeResult, ProbeSettings, Solver, Verdict
 from remediate.challenges.http_csr_hash import HttpCsrHash
 
-VALIDATORS: Final[Mapping[str, Solver]] = {
+SOLVERS: Final[Mapping[str, Solver]] = {
     "http-csr-hash": HttpCsrHash(),
 }
 """What proves control over a name, by what an order calls it."""

@@ -37,7 +37,7 @@ class Challenge:
     `below` is where in the docroot those are that a CA asks for; empty where the docroot is that folder itself.
     """
 
-    premises: HostWorkdir
+    workdir: HostWorkdir
     name: str
     csr: Csr
     unique_value: str

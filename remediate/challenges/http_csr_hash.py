@@ -31,12 +31,14 @@ class HttpCsrHash:
     def put(self, challenge: Challenge) -> Command:
         """Return the command that writes the file, whole or not at all."""
         url = f"http://{challenge.name}{path_of(challenge)}"
-        return challenge.premises.locked(f"put the file for {url}", script("http_file"), "put", *_given(challenge))
+        return challenge.workdir.exclusive(f"put the file for {url}", script("http_file"), "put", *_given(challenge))
 
     def clear(self, challenge: Challenge) -> Command:
         """Return the command that removes the file, and the folders that were made for it where they are empty."""
         url = f"http://{challenge.name}{path_of(challenge)}"
-        return challenge.premises.locked(f"remove the file for {url}", script("http_file"), "clear", *_given(challenge))
+        return challenge.workdir.exclusive(
+            f"remove the file for {url}", script("http_file"), "clear", *_given(challenge)
+        )
 
     def place(self, challenge: Challenge) -> str:
         """Return the path of the file on the host."""

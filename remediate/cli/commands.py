@@ -17,13 +17,13 @@ from remediate.cli.output import down_lines, ending_lines, plan_lines, status_li
 from remediate.cli.rediscovery import Access, revisit, revisit_all, seen_now
 from remediate.execution.tlsa_preview import Resolution, with_records
 from remediate.model.audit_results import AuditResults, BadEvidence, read_audit_results
-from remediate.model.options import Assignment, Bounds
+from remediate.model.options import RunLimits, RunOptions
 from remediate.model.outcome import CaseResult
 from remediate.model.plan import Plan
 from remediate.notify.report import RunReport
 from remediate.planning.planner import plan
 from remediate.planning.recheck import stale_reason
-from remediate.run import Repairs, begin
+from remediate.run import RepairRun, begin
 from remediate.state.journal import open_journal
 
 _NOTHING = Plan((), (), ())
@@ -37,11 +37,11 @@ class Done:
     is_well: bool = True
 
 
-def make_plan(results: Path, bounds: Bounds, resolution: Resolution, now: datetime, *, as_json: bool) -> Done:
+def make_plan(results: Path, run_limits: RunLimits, resolution: Resolution, now: datetime, *, as_json: bool) -> Done:
     """Plan what an audit's results call for, and name the TLSA records that block it; raises BadEvidence, OSError."""
     with results.open(encoding="utf-8") as lines:
         evidence = read_audit_results(lines)
-    made = with_records(plan(evidence, bounds, now), evidence, resolution)
+    made = with_records(plan(evidence, run_limits, now), evidence, resolution)
     return Done((json.dumps(to_json(made), indent=2),) if as_json else tuple(plan_lines(made)))
 
 
@@ -53,15 +53,13 @@ def read_plan(text: str, source: str) -> Plan:
         raise BadEvidence(f"{source} is no plan as `plan RESULTS --json` prints it: {error}") from error
 
 
-def apply(planned: Plan, assignment: Assignment, access: Access) -> Done:
+def apply(planned: Plan, options: RunOptions, access: Access) -> Done:
     """Observe what is to be repaired again, drop what is no longer so, and repair the rest."""
-    with begin(assignment) as run:
+    with begin(options) as run:
         cases = (*planned.cases, *run.journal.unfinished())
-        discoveries = revisit(cases, assignment, access)
+        discoveries = revisit(cases, options, access)
         reasons = {
-            case.id: why
-            for case in planned.cases
-            if (why := stale_reason(case, seen_now(case, discoveries, assignment)))
+            case.id: why for case in planned.cases if (why := stale_reason(case, seen_now(case, discoveries, options)))
         }
         kept = replace(planned, cases=tuple(case for case in planned.cases if case.id not in reasons))
         endings = run.repair(kept, discoveries)
@@ -70,13 +68,13 @@ def apply(planned: Plan, assignment: Assignment, access: Access) -> Done:
         return _done(_Run(run, kept, endings, discoveries), before=dropped)
 
 
-def resume(assignment: Assignment, access: Access) -> Done:
+def resume(options: RunOptions, access: Access) -> Done:
     """Take up what earlier runs left unfinished."""
-    with begin(assignment) as run:
+    with begin(options) as run:
         cases = run.journal.unfinished()
         if not cases:
             return _done(_Run(run, _NOTHING, ()), before=("no case is open",))
-        discoveries = revisit(cases, assignment, access)
+        discoveries = revisit(cases, options, access)
         return _done(_Run(run, _NOTHING, run.repair(_NOTHING, discoveries), discoveries))
 
 
@@ -86,25 +84,23 @@ def status(state: Path, now: datetime) -> Done:
         return Done(tuple(status_lines(journal, now)))
 
 
-def roll_back(case_id: str, assignment: Assignment, access: Access) -> Done:
+def roll_back(case_id: str, options: RunOptions, access: Access) -> Done:
     """Take a case back to what was there before it; raises BadEvidence for one that is not known."""
-    with begin(assignment) as run:
+    with begin(options) as run:
         case = run.journal.case(case_id)
         if case is None:
-            raise BadEvidence(
-                f"{assignment.state} knows no case {case_id!r}: reports name cases, `status` the open ones"
-            )
-        ending = run.roll_back(case_id, revisit((case,), assignment, access))
+            raise BadEvidence(f"{options.state} knows no case {case_id!r}: reports name cases, `status` the open ones")
+        ending = run.roll_back(case_id, revisit((case,), options, access))
         return Done((*down_lines((ending,)), *ending_lines((ending,))), ending.kind == "undone")
 
 
-def release(case_id: str | None, assignment: Assignment, access: Access) -> Done:
+def release(case_id: str | None, options: RunOptions, access: Access) -> Done:
     """Make links of earlier versions files again, of a case or everywhere; raises BadEvidence for an unknown case."""
-    with begin(assignment) as run:
+    with begin(options) as run:
         case = run.journal.case(case_id) if case_id else None
         if case_id and case is None:
-            raise BadEvidence(f"{assignment.state} has no case {case_id!r}: use --all to release every case of a host")
-        found = revisit((case,), assignment, access) if case else revisit_all(assignment, access)
+            raise BadEvidence(f"{options.state} has no case {case_id!r}: use --all to release every case of a host")
+        found = revisit((case,), options, access) if case else revisit_all(options, access)
         if not found:
             raise BadEvidence("no host is named: name each in the configuration or by --hosts")
         released = run.release(case, found)
@@ -115,7 +111,7 @@ def release(case_id: str | None, assignment: Assignment, access: Access) -> Done
 class _Run:
     """A run of the command line: what was planned, how it ended, and on which hosts."""
 
-    repairs: Repairs
+    repairs: RepairRun
     plan: Plan
     endings: tuple[CaseResult, ...]
     discoveries: tuple[Discovery, ...] = ()

@@ -33,27 +33,27 @@ from remediate.cli.commands import Done, apply, make_plan, read_plan, release, r
 from remediate.cli.rediscovery import Access
 from remediate.execution.tlsa_preview import Resolution
 from remediate.model.audit_results import BadEvidence
-from remediate.model.options import Assignment
+from remediate.model.options import RunOptions
 from remediate.run import validate_configuration
 from remediate.state.database import UnusableState
 from remediate.state.lock import LockHeld
-from remediate.wiring.means import root_hints
+from remediate.wiring.run_context import root_hints
 from remediate.wiring.sections import require_valid_sections
 
 FAILED: Final = 1  # the exit statuses are pytest's
 INTERRUPTED: Final = 2
 
 
-def main(arguments: Sequence[str] | None = None, program: str = "python -m remediate") -> int:
+def main(argv: Sequence[str] | None = None, program: str = "python -m remediate") -> int:
     """Run one command and return its exit status; `program` is how the user calls it."""
-    options = _parser(program).parse_args(arguments)
+    arguments = _parser(program).parse_args(argv)
     try:
-        done = _do(options)
+        done = _do(arguments)
     except (BadConfiguration, BadEvidence, BadProfile, UnusableState, LockHeld, OSError, UnicodeDecodeError) as error:
-        sys.stderr.write(f"{program} {options.command}: {error}\n")
+        sys.stderr.write(f"{program} {arguments.command}: {error}\n")
         return USAGE_ERROR
     except KeyboardInterrupt:
-        sys.stderr.write(f"{program} {options.command}: interrupted; the next run goes on where this one ended\n")
+        sys.stderr.write(f"{program} {arguments.command}: interrupted; the next run goes on where this one ended\n")
         return INTERRUPTED
     sys.stdout.writelines(f"{line}\n" for line in done.lines)
     return 0 if done.is_well else FAILED
@@ -101,36 +101,36 @@ def _add_access(command: argparse.ArgumentParser) -> None:
     add("--verbose", "-v", action="store_true", help="print what is done, step by step")
 
 
-def _do(options: argparse.Namespace) -> Done:
-    configuration = read_configuration(Path.cwd(), options.config)
+def _do(arguments: argparse.Namespace) -> Done:
+    configuration = read_configuration(Path.cwd(), arguments.config)
     require_valid_sections(configuration)
     now = datetime.now(UTC)
-    if options.command == "plan":
-        assignment = Assignment(configuration, Path(), anchors=read_anchors(()), command="plan", issuer=options.issuer)
-        resolution = Resolution(LookUps(Roots(root_hints(assignment))), _limits(configuration), threading.Event())
-        return make_plan(options.results, assignment.bounds, resolution, now, as_json=options.json)
-    state = options.state or _state(configuration)
-    if options.command == "status":
+    if arguments.command == "plan":
+        options = RunOptions(configuration, Path(), anchors=read_anchors(()), command="plan", issuer=arguments.issuer)
+        resolution = Resolution(LookUps(Roots(root_hints(options))), _limits(configuration), threading.Event())
+        return make_plan(arguments.results, options.run_limits, resolution, now, as_json=arguments.json)
+    state = arguments.state or _state(configuration)
+    if arguments.command == "status":
         return status(state, now)
-    assignment, access = _assignment(options, configuration, state), _access(options)
-    validate_configuration(assignment)
-    if options.command == "resume":
-        return resume(assignment, access)
-    if options.command == "release":
-        if bool(options.case) == options.all:
+    options, access = _run_options(arguments, configuration, state), _access(arguments)
+    validate_configuration(options)
+    if arguments.command == "resume":
+        return resume(options, access)
+    if arguments.command == "release":
+        if bool(arguments.case) == arguments.all:
             raise BadEvidence("release takes either a case or --all")
-        return release(options.case, assignment, access)
-    if options.command == "rollback":
-        return roll_back(options.case, assignment, access)
-    text = sys.stdin.read() if options.plan == "-" else Path(options.plan).read_text(encoding="utf-8")
-    return apply(read_plan(text, options.plan), assignment, access)
+        return release(arguments.case, options, access)
+    if arguments.command == "rollback":
+        return roll_back(arguments.case, options, access)
+    text = sys.stdin.read() if arguments.plan == "-" else Path(arguments.plan).read_text(encoding="utf-8")
+    return apply(read_plan(text, arguments.plan), options, access)
 
 
 def _state(configuration: Configuration) -> Path:
     return configuration.path(configuration.state) if configuration.state else state_folder()
 
 
-def _assignment(options: argparse.Namespace, configuration: Configuration, state: Path) -> Assignment:
+def _run_options(arguments: argparse.Namespace, configuration: Configuration, state: Path) -> RunOptions:
     stop = threading.Event()
 
     def interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
@@ -139,15 +139,15 @@ def _assignment(options: argparse.Namespace, configuration: Configuration, state
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, interrupt)
-    return Assignment(
+    return RunOptions(
         configuration,
         state,
-        anchors=read_anchors(options.trust or trusted(configuration)),
-        command=shlex.join(["remediate", options.command]),
+        anchors=read_anchors(arguments.trust or trusted(configuration)),
+        command=shlex.join(["remediate", arguments.command]),
         limits=_limits(configuration),
-        issuer=options.issuer,
+        issuer=arguments.issuer,
         profiles=tuple(profile_named(name, configuration) for name in configuration.policy),
-        say=_say if options.verbose else lambda _: None,
+        log=_log if arguments.verbose else lambda _: None,
         stop=stop,
     )
 
@@ -162,12 +162,12 @@ def _limits(configuration: Configuration) -> Limits:
     )
 
 
-def _say(text: str) -> None:
+def _log(text: str) -> None:
     sys.stdout.write(f"{text}\n")
     sys.stdout.flush()
 
 
-def _access(options: argparse.Namespace) -> Access:
-    hosts = tuple(host.strip() for host in options.hosts.split(",") if host.strip())
+def _access(arguments: argparse.Namespace) -> Access:
+    hosts = tuple(host.strip() for host in arguments.hosts.split(",") if host.strip())
     names = ("ssh_config", "ssh_identity_file", "ansible_inventory", "sudo")
-    return Access(hosts, {name: getattr(options, name) for name in names})
+    return Access(hosts, {name: getattr(arguments, name) for name in names})

@@ -25,10 +25,10 @@ class Released:
     is_well: bool = True
 
 
-def release_on(premises: HostWorkdir, hands: CommandRunner, *cases: str) -> Released:
+def release_on(workdir: HostWorkdir, session: CommandRunner, *cases: str) -> Released:
     """Release these cases on a host, or all of them."""
-    done = hands.run(release(premises, *cases))
-    lines = tuple(_lines(premises, done, whole=not cases))
+    done = session.run(release(workdir, *cases))
+    lines = tuple(_lines(workdir, done, whole=not cases))
     return Released(lines, done.ok and not any(line.startswith("interrupted ") for line in done.output.splitlines()))
 
 
@@ -50,9 +50,9 @@ def _nothing(host: str, why: str) -> str:
     return one_line(f"{host}: nothing was released: {shortened(why, MAX_MESSAGE)}")
 
 
-def _lines(premises: HostWorkdir, done: CommandResult, *, whole: bool) -> Iterator[str]:
+def _lines(workdir: HostWorkdir, done: CommandResult, *, whole: bool) -> Iterator[str]:
     """Yield each path that became a file again, and what is to be done."""
-    host, is_clean = premises.host, done.ok
+    host, is_clean = workdir.host, done.ok
     if done.status in (None, BUSY):
         said = (done.error or done.output).strip() or "it cannot be reached"
         is_locked = done.status == BUSY and bool(done.output.strip()) and not done.error
@@ -68,6 +68,6 @@ def _lines(premises: HostWorkdir, done: CommandResult, *, whole: bool) -> Iterat
     if not done.ok:
         yield f"{host}: not everything was released: {done.error.strip()[-400:]}"
     elif is_clean and whole:
-        yield f"{host}: no configured path depends on {premises.root} any more; it can be removed"
+        yield f"{host}: no configured path depends on {workdir.root} any more; it can be removed"
     elif is_clean:
-        yield f"{host}: no configured path depends on {premises.folder} any more"
+        yield f"{host}: no configured path depends on {workdir.folder} any more"

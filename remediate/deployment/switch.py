@@ -90,23 +90,28 @@ class Progress:
 
 
 def start(
-    installation: Installation, services: Sequence[Installer], version: str, *, patience_s: int, returns: bool = True
+    installation: Installation,
+    services: Sequence[Installer],
+    version: str,
+    *,
+    confirm_within_s: int,
+    returns: bool = True,
 ) -> Command:
     """Return the command that starts the switch to a version, and returns at once.
 
     `version` is a name, or `proven` or `before`: what was proven last, and what before that. Without a confirmation
-    within `patience_s` (0: none is needed) it goes back; not where `returns` is false, as when the old key is known to
-    others. A script that runs already holds the lock: then this ends with BUSY.
+    within `confirm_within_s` (0: none is needed) it goes back; not if `returns` is false, as when the old key is known
+    to others. A script that runs already holds the lock: then this ends with BUSY.
     """
-    premises, deployment = installation.premises, installation.deployment
-    texts = [_without_shared(text) for service in services for text in _texts(service, premises.host)]
+    workdir, deployment = installation.workdir, installation.deployment
+    texts = [_without_shared(text) for service in services for text in _texts(service, workdir.host)]
     own = installation.folder.rpartition("/")[2]
     library = script("prelude") + deployment.script + script("record")
     shared = (library, script("daemon"), script("switch_detached"))
-    options = (version, str(patience_s), "yes" if returns else "no", str(len(installation.placements)))
+    options = (version, str(confirm_within_s), "yes" if returns else "no", str(len(installation.placements)))
     body = _LIBRARY + script("adopt", "switch_start")
     why = f"switch {', '.join(one.name for one in services)} to version {version}{deployment.how}"
-    return premises.locked(why, body, *shared, own, *options, *installation.pairs, *texts)
+    return workdir.exclusive(why, body, *shared, own, *options, *installation.pairs, *texts)
 
 
 # A login may take a script as one argument, of 128 KiB at most: what all services' scripts begin with is sent once.
@@ -133,7 +138,7 @@ def look(installation: Installation) -> Command:
     """Return the command that tells where the switch is."""
     own = installation.folder.rpartition("/")[2]
     body = installation.deployment.script + script("switch_look", "look")
-    return installation.premises.looking("look where the switch is", body, own, *installation.counted)
+    return installation.workdir.read_only("look where the switch is", body, own, *installation.counted)
 
 
 def confirm(installation: Installation, version: str) -> Command:
@@ -141,7 +146,7 @@ def confirm(installation: Installation, version: str) -> Command:
     return _answer(installation, version, "taken")
 
 
-def call_back(installation: Installation, version: str, *, rejected: bool = False) -> Command:
+def revert(installation: Installation, version: str, *, rejected: bool = False) -> Command:
     """Return the command that lets a waiting script go back now, and waits until it has.
 
     Of a version that every address `rejected` the host keeps a mark.
@@ -150,16 +155,16 @@ def call_back(installation: Installation, version: str, *, rejected: bool = Fals
 
 
 def _answer(installation: Installation, version: str, word: str, mark: str = "") -> Command:
-    premises = installation.premises
+    workdir = installation.workdir
     own = installation.folder.rpartition("/")[2]
     why = f"confirm version {version}" if word == "taken" else f"call version {version} back"
-    given = (*premises.given, own, version, word, mark, *installation.counted)
+    given = (*workdir.given, own, version, word, mark, *installation.counted)
     body = installation.deployment.script + script("switch_look", "record", "switch_answer")
-    return Command(premises.host, why, PROLOGUE + body, given)
+    return Command(workdir.host, why, PROLOGUE + body, given)
 
 
 def read_progress(done: CommandResult) -> Progress:
-    """Return what `look`, `confirm` and `call_back` print; of a host that printed nothing nothing is known."""
+    """Return what `look`, `confirm` and `revert` print; of a host that printed nothing nothing is known."""
     words = [line.partition(" ")[::2] for line in done.output.splitlines()]
     said = dict(words)
     return Progress(

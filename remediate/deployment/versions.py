@@ -44,14 +44,14 @@ class Version:
 class Installation:
     """The files that are switched together."""
 
-    premises: HostWorkdir
+    workdir: HostWorkdir
     placements: tuple[FileTarget, ...]
     deployment: Deployment = REPLACE
 
     @property
     def folder(self) -> str:
         """The folder of these files: other files of the same case have another."""
-        return f"{self.premises.folder}/{_digest(sorted((one.path, one.parts) for one in self.placements))[:12]}"
+        return f"{self.workdir.folder}/{_digest(sorted((one.path, one.parts) for one in self.placements))[:12]}"
 
     def name_of(self, version: Version) -> str:
         """Return the name of a version's folder: the same content has the same."""
@@ -105,13 +105,13 @@ def stage(installation: Installation, version: Version) -> Command:
     own = installation.folder.rpartition("/")[2]
     why = f"lay certificate and key ready as version {name}"
     given = (own, name, version.key_path, version.leaf_pem, version.chain_pem, *installation.pairs)
-    return installation.premises.locked(why, script("agree", "files", "stage"), *given)
+    return installation.workdir.exclusive(why, script("agree", "files", "stage"), *given)
 
 
-def release(premises: HostWorkdir, *cases: str) -> Command:
+def release(workdir: HostWorkdir, *cases: str) -> Command:
     """Return the command that makes links of earlier versions files again, for these cases or for all on the host."""
     why = f"make the links of {', '.join(cases) or 'all cases'} files again"
-    return premises.locked(why, script("agree", "files", "links", "release"), *cases)
+    return workdir.exclusive(why, script("agree", "files", "links", "release"), *cases)
 
 
 def destroy_keys(installation: Installation, name: str) -> Command:
@@ -120,4 +120,4 @@ def destroy_keys(installation: Installation, name: str) -> Command:
         raise ValueError(f"{name!r} is not the name of a version")
     own = installation.folder.rpartition("/")[2]
     why = f"destroy the keys of version {name}"
-    return installation.premises.locked(why, script("agree", "files", "destroy_keys"), own, name, *installation.pairs)
+    return installation.workdir.exclusive(why, script("agree", "files", "destroy_keys"), own, name, *installation.pairs)

@@ -48,7 +48,7 @@ class CaseContext:
     """A case at work. What its steps found out is kept here for the next, and found out anew by the next run."""
 
     case: Case
-    means: RunContext
+    run: RunContext
     csr: Csr | None = None
     installable: InstallableChain | None = None
     chained: dict[str, InstallableChain] = field(default_factory=dict)  # by the folder of their installation
@@ -61,20 +61,20 @@ class CaseContext:
     _file_sets: tuple[FileSet, ...] | None = None
 
     @property
-    def premises(self) -> HostWorkdir:
+    def workdir(self) -> HostWorkdir:
         """Where the case has its things on its host."""
-        return self.premises_on(self.case.host)
+        return self.workdir_on(self.case.host)
 
-    def premises_on(self, host: str) -> HostWorkdir:
+    def workdir_on(self, host: str) -> HostWorkdir:
         """Return where the case has its things on a host of the run."""
-        means = self.means
-        return HostWorkdir(host, self.case.id, means.owner, means.roots.get(host, means.root))
+        run = self.run
+        return HostWorkdir(host, self.case.id, run.owner, run.roots.get(host, run.root))
 
     @property
     def file_sets(self) -> tuple[FileSet, ...]:
         """The sets of files, found once: afterwards the links of ours are there. Raises Unknown."""
         if self._file_sets is None:
-            self._file_sets = tuple(_file_sets(self.case, self.means, self.premises))
+            self._file_sets = tuple(_file_sets(self.case, self.run, self.workdir))
         return self._file_sets
 
     @property
@@ -84,19 +84,19 @@ class CaseContext:
             return tuple(one.services for one in self.file_sets)
         return tuple((service,) for service in self.case.services)
 
-    def run(self, command: Command) -> CommandResult:
+    def execute(self, command: Command) -> CommandResult:
         """Run a command on the case's host."""
-        return self.means.hands[command.host].run(command)
+        return self.run.sessions[command.host].run(command)
 
     def target(self, endpoint: str) -> Target:
         """Return an endpoint of the case as it was found; raises Unknown."""
-        if endpoint not in self.means.targets:
+        if endpoint not in self.run.targets:
             raise NotFoundOnHost(f"{endpoint} was not found this time")
-        return self.means.targets[endpoint]
+        return self.run.targets[endpoint]
 
     def serves(self, endpoint: str) -> str | None:
         """Return the service of an endpoint."""
-        return _service_of(self.means.targets, endpoint)
+        return _service_of(self.run.targets, endpoint)
 
     def file_set(self, subject: str) -> FileSet:
         """Return the set of files that a service or an endpoint belongs to; raises Unknown."""
@@ -107,9 +107,9 @@ class CaseContext:
 
     def installer(self, service: str) -> Installer:
         """Return what brings a service to use its files; raises Unknown."""
-        declared, panel = self.means.declared.get((self.case.host, service)), self.means.panels.get(self.case.host)
-        of_panel = panel.installer(service) if panel and _is_panels(self.case, service, self.means) else None
-        found = declared or of_panel or self.means.installers.get(service)
+        declared, panel = self.run.declared.get((self.case.host, service)), self.run.panels.get(self.case.host)
+        of_panel = panel.installer(service) if panel and _is_panels(self.case, service, self.run) else None
+        found = declared or of_panel or self.run.installers.get(service)
         if found is None:
             raise NotFoundOnHost(f"it is not known how {service} is brought to use its files")
         return found
@@ -118,40 +118,40 @@ class CaseContext:
         """Return whether a condition comes true in time; False too where the run is stopped."""
         deadline = Deadline.after(seconds)
         while not condition():
-            if deadline.has_passed or self.means.stop.wait(self.means.waits.look_s):
+            if deadline.has_passed or self.run.stop.wait(self.run.timeouts.look_s):
                 return False
         return True
 
 
-def _file_sets(case: Case, means: RunContext, premises: HostWorkdir) -> Iterator[FileSet]:
+def _file_sets(case: Case, run: RunContext, workdir: HostWorkdir) -> Iterator[FileSet]:
     """Yield the sets: services that share a file are in one, so that no file is switched twice."""
-    files = {service: _files_of(case, service, means) for service in case.services}
-    for services in sorted(_joined(files, premises.root)):
+    files = {service: _files_of(case, service, run) for service in case.services}
+    for services in sorted(_joined(files, workdir.root)):
         mine = tuple(file for service in services for file in files[service])
-        endpoints = tuple(one for one in case.endpoints if _service_of(means.targets, one) in services)
-        yield FileSet(services, endpoints, _installation(mine, premises, means.panels.get(case.host)), mine)
+        endpoints = tuple(one for one in case.endpoints if _service_of(run.targets, one) in services)
+        yield FileSet(services, endpoints, _installation(mine, workdir, run.panels.get(case.host)), mine)
 
 
-def _installation(files: tuple[InstalledFile, ...], premises: HostWorkdir, panel: Panel | None) -> Installation:
+def _installation(files: tuple[InstalledFile, ...], workdir: HostWorkdir, panel: Panel | None) -> Installation:
     """Return how some files are switched together: those of a panel's services stay its own, none becomes a link."""
-    placed = placements(files, premises.root)
+    placed = placements(files, workdir.root)
     owned = [one.path for one in placed if panel and panel.owns(one.path)]
     if panel is None or not owned:
-        return Installation(premises, placed)
+        return Installation(workdir, placed)
     if others := [one.path for one in placed if one.path not in owned]:
         raise NotFoundOnHost(f"{listing(owned)} is the panel's to install, and {listing(others)} is not")
     return Installation(
-        premises, tuple(replace(one, path=panel.default_path(one.path)) for one in placed), panel.deployment
+        workdir, tuple(replace(one, path=panel.default_path(one.path)) for one in placed), panel.deployment
     )
 
 
-def _files_of(case: Case, service: str, means: RunContext) -> tuple[InstalledFile, ...]:
+def _files_of(case: Case, service: str, run: RunContext) -> tuple[InstalledFile, ...]:
     """Return the files of a service as found now; what a panel has installed meanwhile may be called otherwise."""
-    panel = means.panels.get(case.host) or Panel()
+    panel = run.panels.get(case.host) or Panel()
     wanted = {panel.default_path(file.path) for file in case.files if file.service == service}
-    if not wanted and case.host in means.panels and panel.default_files(service):
+    if not wanted and case.host in run.panels and panel.default_files(service):
         return panel.default_files(service)  # it has none yet
-    servers = [means.targets[one].server for one in case.endpoints if _service_of(means.targets, one) == service]
+    servers = [run.targets[one].server for one in case.endpoints if _service_of(run.targets, one) == service]
     found = {(panel.default_path(file.path), file.kind): file for server in servers if server for file in server.files}
     known = tuple(found[key] for key in sorted(found) if key[0] in wanted)
     if {panel.default_path(file.path) for file in known} != wanted or not wanted:
@@ -159,11 +159,11 @@ def _files_of(case: Case, service: str, means: RunContext) -> tuple[InstalledFil
     return known
 
 
-def _is_panels(case: Case, service: str, means: RunContext) -> bool:
+def _is_panels(case: Case, service: str, run: RunContext) -> bool:
     """Tell whether the files of a service are those of a panel's; False where they were not found."""
-    panel = means.panels.get(case.host)
+    panel = run.panels.get(case.host)
     try:
-        files = _files_of(case, service, means) if panel else ()
+        files = _files_of(case, service, run) if panel else ()
     except NotFoundOnHost:
         files = ()
     return any(panel.owns(file.real_path or file.path) for file in files) if panel else False

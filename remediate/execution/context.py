@@ -20,7 +20,7 @@ from remediate.hosts.workdir import ROOT
 from remediate.installers import INSTALLERS, Installer
 from remediate.issuers import Issuer
 from remediate.model.case import Case, Step, StepState
-from remediate.model.options import Waits, Watch
+from remediate.model.options import OnStep, Timeouts
 from remediate.state.journal import Journal
 
 
@@ -36,11 +36,11 @@ class RunContext:
     """
 
     journal: Journal
-    hands: Mapping[str, CommandRunner]
+    sessions: Mapping[str, CommandRunner]
     targets: Mapping[str, Target]  # by endpoint
     issuer: Issuer
     issuer_name: str
-    validator: Solver
+    solver: Solver
     docroots: Docroots
     anchors: Anchors
     clock: Callable[[], datetime]
@@ -52,19 +52,21 @@ class RunContext:
     panels: Mapping[str, Panel] = field(default_factory=dict)  # by host, where one has such files of its own
     root: str = ROOT
     roots: Mapping[str, str] = field(default_factory=dict)  # of the hosts that have another
-    waits: Waits = field(default_factory=Waits)
+    timeouts: Timeouts = field(default_factory=Timeouts)
     limits: Limits = field(default_factory=Limits)
     stop: threading.Event = field(default_factory=threading.Event)
-    watch: Watch = _nobody
+    on_step: OnStep = _nobody
     lookups: LookUps = field(default_factory=LookUps)
-    say: Callable[[str], None] = lambda _: None  # details, of one or more lines, by several threads
+    log: Callable[[str], None] = lambda _: None  # details, of one or more lines, by several threads
     fetcher: Fetcher = field(default_factory=Fetcher)  # of what certificates point to
     policy: Policy = field(default_factory=lambda: Policy((load_profile("webpki"),)))  # who may own a key
     declared_docroots: Mapping[tuple[str, str], str] = field(default_factory=dict)  # by host and service
     http_port: int = 80  # where a CA asks for the file; another for a CA of one's own
     logs: Logs = no_logs  # where hosts note who asks for it
-    left_alone: Mapping[str, str] = field(default_factory=dict)  # hosts on which nothing is changed, and why
-    first_decides: frozenset[str] = frozenset()  # hosts whose names are judged by their first address, as a panel does
+    excluded_hosts: Mapping[str, str] = field(default_factory=dict)  # hosts on which nothing is changed, and why
+    first_address_only: frozenset[str] = (
+        frozenset()
+    )  # hosts whose names are judged by their first address, as a panel does
 
     def addresses_of(self, host: str) -> frozenset[str]:
         """Return the addresses that a host of this run is known to have."""

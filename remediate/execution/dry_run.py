@@ -21,7 +21,7 @@ from remediate.execution.preview import (
     explain_placeholders,
     placeholder_csr,
 )
-from remediate.execution.steps import TAKINGS, StepBlocked
+from remediate.execution.steps import REPAIR_STEPS, StepBlocked
 from remediate.execution.steps.self_test import ORDERED, preview_withdrawal
 from remediate.hosts.command import Command, CommandResult
 from remediate.issuers import IssuerFault, Order, OrderRequest, PreviewsRequests
@@ -52,19 +52,19 @@ class DryRunViolation(RuntimeError):
     """A dry run was about to run a command or ask the issuer: a bug of ours."""
 
 
-def preview_actions(case: Case, means: RunContext) -> Iterator[Action]:
+def preview_actions(case: Case, run: RunContext) -> Iterator[Action]:
     """Yield every command of a repair that changes something, and every request to the issuer, in order.
 
     Each step is assumed to succeed. What only the repair creates is named in angle brackets.
     """
-    for step in preview_steps(case, means):
+    for step in preview_steps(case, run):
         yield from step.actions
 
 
-def preview_steps(case: Case, means: RunContext) -> Iterator[StepPreview]:
+def preview_steps(case: Case, run: RunContext) -> Iterator[StepPreview]:
     """Yield what each step of a repair would do, up to the first that would stop it."""
     try:
-        state = preview_state(case, means)
+        state = preview_state(case, run)
         require_possible(state.context)
         steps = tuple(_steps(state))
     except (StepBlocked, NotFoundOnHost) as why:
@@ -78,23 +78,23 @@ def preview_steps(case: Case, means: RunContext) -> Iterator[StepPreview]:
             return
 
 
-def preview_state(case: Case, means: RunContext) -> PreviewState:
+def preview_state(case: Case, run: RunContext) -> PreviewState:
     """Return a case as an earlier run left it: its CSR, its order and its staged files are not made again.
 
     Raises NotFoundOnHost.
     """
-    context = CaseContext(case, refusing(means), csr=placeholder_csr())
-    order = _order_under_way(case, means)
+    context = CaseContext(case, refusing(run), csr=placeholder_csr())
+    order = _order_under_way(case, run)
     done = [step for step in case.steps if step.state == "done"]
     staged = {context.file_set(step.subject).installation.folder for step in done if step.kind == "install"}
-    issuer = means.issuer if isinstance(means.issuer, PreviewsRequests) else None
+    issuer = run.issuer if isinstance(run.issuer, PreviewsRequests) else None
     has_csr = order is not None or any(step.kind == "key" for step in done)
     return PreviewState(context, issuer, order, has_csr, staged=staged)
 
 
-def _order_under_way(case: Case, means: RunContext) -> PlacedOrder | None:
+def _order_under_way(case: Case, run: RunContext) -> PlacedOrder | None:
     """Return the order that the repair would find again; None if there is none, or its CSR is not used any more."""
-    last = next(reversed(means.journal.ledger.unused_orders(case.id)), None)
+    last = next(reversed(run.journal.ledger.unused_orders(case.id)), None)
     return last if last and last.status in ("intended", *ORDERED) else None
 
 
@@ -111,7 +111,7 @@ def _steps(state: PreviewState) -> Iterator[_Parts]:
 
 
 def _of_step(state: PreviewState, step: Step) -> Iterator[Action | Remark]:
-    return TAKINGS[state.context.case.repair][step.kind].preview(state, step.subject)
+    return REPAIR_STEPS[state.context.case.repair][step.kind].preview(state, step.subject)
 
 
 def _after_failure(state: PreviewState, kind: StepKind | Literal["end"]) -> Iterator[StepPreview]:
@@ -134,13 +134,13 @@ def _preview(
 
 
 def _explained(state: PreviewState, parts: Iterable[Action | Remark]) -> tuple[Action | Remark, ...]:
-    workdir = state.context.premises
+    workdir = state.context.workdir
     return tuple(part if isinstance(part, Remark) else explain_placeholders(part, workdir) for part in parts)
 
 
-def refusing(means: RunContext) -> RunContext:
+def refusing(run: RunContext) -> RunContext:
     """Return the same context with host sessions and an issuer that raise DryRunViolation."""
-    return replace(means, hands={label: RefusingSession() for label in means.hands}, issuer=RefusingIssuer())
+    return replace(run, sessions={label: RefusingSession() for label in run.sessions}, issuer=RefusingIssuer())
 
 
 class RefusingSession:

@@ -15,7 +15,7 @@ from remediate.execution.executor import asks_issuer
 from remediate.execution.placeholder import preview_placeholders
 from remediate.execution.placeholder_cases import preview_waiting
 from remediate.execution.preview import Action, Remark
-from remediate.execution.scheduler import not_due, turns
+from remediate.execution.scheduler import execution_order, postponed
 from remediate.hosts.command import Command
 from remediate.issuers import PreviewsRequests
 from remediate.issuers.base import Request
@@ -31,53 +31,53 @@ _SELF_SIGNED: Final = (
 )
 
 
-def dry_run_lines(plan: Plan, means: RunContext, *, verbose: bool = False) -> Iterator[str]:
+def dry_run_lines(plan: Plan, run: RunContext, *, verbose: bool = False) -> Iterator[str]:
     """Yield what a run would do now, and last how many commands and requests that is. Nothing is changed.
 
     With `verbose` each command is printed whole, as it could be typed on its host.
     """
     actions: list[Action] = []
-    cases = turns(plan.cases, means)
-    waiting = {case.id: early for case in cases if (early := not_due(case, means))}
+    cases = execution_order(plan.cases, run)
+    waiting = {case.id: early for case in cases if (early := postponed(case, run))}
     canary = next((case for case in cases if case.id not in waiting), None)
     for case in cases:
-        yield from _head(case, "canary: " if case is canary else "", means)
+        yield from _head(case, "canary: " if case is canary else "", run)
         if case.id in waiting:
             yield _line("waits", waiting[case.id].note)
-        for step in () if case.id in waiting else preview_steps(case, means):
+        for step in () if case.id in waiting else preview_steps(case, run):
             actions += step.actions
-            yield from _step_lines(step, case, means, verbose=verbose)
-        for service in () if case.id in waiting else preview_placeholders(CaseContext(case, means)):
+            yield from _step_lines(step, case, run, verbose=verbose)
+        for service in () if case.id in waiting else preview_placeholders(CaseContext(case, run)):
             yield _line("placeholder", _SELF_SIGNED.format(case.host, service))
         yield ""
-    for case, service in preview_waiting(plan.waiting, means):
+    for case, service in preview_waiting(plan.waiting, run):
         yield _line("placeholder", f"case {case.id} waits; {_SELF_SIGNED.format(case.host, service)}")
     yield _total(actions)
 
 
-def _head(case: Case, prefix: str, means: RunContext) -> Iterator[str]:
+def _head(case: Case, prefix: str, run: RunContext) -> Iterator[str]:
     yield one_line(f"{prefix}{case.repair} on {case.host} ({case.hostspec}), case {case.id}")
     hosts = dict.fromkeys((case.host, *(host for validation in case.validated_on for host in validation.hosts)))
     yield _line("names", listing(case.names, 100))
     yield _line("only looks", f"on {listing(tuple(hosts), 100)} before and after each step; they change nothing")
     yield from (_line("access", lost) for lost in access_lost(case))
-    if asks_issuer(case) and not isinstance(means.issuer, PreviewsRequests):
-        yield _line("issuer", f"the requests to {means.issuer_name} are not known: this issuer has no preview")
+    if asks_issuer(case) and not isinstance(run.issuer, PreviewsRequests):
+        yield _line("issuer", f"the requests to {run.issuer_name} are not known: this issuer has no preview")
 
 
 def _line(label: str, text: str) -> str:
     return f"  {label:<{_COLUMN}}{one_line(text)}".rstrip()
 
 
-def _step_lines(step: StepPreview, case: Case, means: RunContext, *, verbose: bool) -> Iterator[str]:
+def _step_lines(step: StepPreview, case: Case, run: RunContext, *, verbose: bool) -> Iterator[str]:
     """Yield the lines of a step; its kind stands once, before the first."""
     entries: list[tuple[str, Iterable[str]]] = []
     for part in step.parts:
         if isinstance(part, Remark):
             entries.append((part.text, ()))
             continue
-        actor = part.host if isinstance(part, Command) else means.issuer_name
-        entries.append((f"{actor}: {part.why}", _whole(part) if verbose else _short(part, case, means)))
+        actor = part.host if isinstance(part, Command) else run.issuer_name
+        entries.append((f"{actor}: {part.why}", _whole(part) if verbose else _short(part, case, run)))
     if step.blocked_by:
         entries.append((f"the repair would stop here: {step.blocked_by}", ()))
     for number, (entry, details) in enumerate(entries):
@@ -85,13 +85,13 @@ def _step_lines(step: StepPreview, case: Case, means: RunContext, *, verbose: bo
         yield from details
 
 
-def _short(action: Action, case: Case, means: RunContext) -> Iterator[str]:
+def _short(action: Action, case: Case, run: RunContext) -> Iterator[str]:
     """Yield a request, or the arguments of a command without those that all commands of the case have."""
     indent = " " * (_COLUMN + 4)
     if isinstance(action, Request):
         yield from (indent + one_line(text) for text in (str(action), action.body) if text)
         return
-    common = CaseContext(case, means).premises_on(action.host).given
+    common = CaseContext(case, run).workdir_on(action.host).given
     own = action.arguments[len(common) :] if action.arguments[: len(common)] == common else action.arguments
     line = indent
     for word in map(_word, own):

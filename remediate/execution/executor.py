@@ -16,7 +16,7 @@ from remediate.deployment.versions import destroy_keys
 from remediate.execution.case_context import CLOCK_TOLERANCE, CaseContext, FileSet, NotFoundOnHost
 from remediate.execution.context import RunContext
 from remediate.execution.placeholder import keep_up
-from remediate.execution.steps import TAKINGS, Satisfied, StepBlocked
+from remediate.execution.steps import REPAIR_STEPS, Satisfied, StepBlocked
 from remediate.execution.steps.activate import settled
 from remediate.execution.steps.base import done, said
 from remediate.execution.steps.self_test import withdraw
@@ -32,21 +32,21 @@ _VISITED: Final = ("collect", "renew")
 """The steps at which a CA comes for its file."""
 
 
-def run_case(case: Case, means: RunContext) -> CaseResult:
+def run_case(case: Case, run: RunContext) -> CaseResult:
     """Take a case as far as it goes. What is not done is taken up again by the next run."""
-    site = CaseContext(means.journal.begin(case, means.clock()), means)
+    context = CaseContext(run.journal.begin(case, run.clock()), run)
     try:
-        require_possible(site)
-        common, *each = phases(site)
+        require_possible(context)
+        common, *each = phases(context)
     except StepBlocked as why:
-        return _ending(site, "", why)
+        return _ending(context, "", why)
     except NotFoundOnHost as why:
-        return _not_as_begun(site, _ending(site, "", why))
-    before = _walk_phase(site, common)
+        return _not_as_begun(context, _ending(context, "", why))
+    before = _walk_phase(context, common)
     if before is not None:
-        return _before_installing(site, _kept_up(site, before))
-    stuck = [ending for phase in each if (ending := _walk_phase(site, phase))]
-    return stuck[0] if stuck else _finish(site)
+        return _before_installing(context, _kept_up(context, before))
+    stuck = [ending for phase in each if (ending := _walk_phase(context, phase))]
+    return stuck[0] if stuck else _finish(context)
 
 
 def asks_issuer(case: Case) -> bool:
@@ -54,192 +54,192 @@ def asks_issuer(case: Case) -> bool:
     return case.repair in VALIDATED and any(step.kind == "collect" and step.state != "done" for step in case.steps)
 
 
-def require_possible(site: CaseContext) -> None:
+def require_possible(context: CaseContext) -> None:
     """Raise Stuck or Unknown for a repair that cannot be made, and for a host whose clock contradicts ours."""
-    if site.case.host not in site.means.hands:
-        raise StepBlocked(Cause.HOST_UNREACHABLE, f"{site.case.host} cannot be logged into now", ended="interrupted")
-    if unknown := {step.kind for step in site.case.steps} - TAKINGS.get(site.case.repair, {}).keys():
+    if context.case.host not in context.run.sessions:
+        raise StepBlocked(Cause.HOST_UNREACHABLE, f"{context.case.host} cannot be logged into now", ended="interrupted")
+    if unknown := {step.kind for step in context.case.steps} - REPAIR_STEPS.get(context.case.repair, {}).keys():
         raise NotFoundOnHost(
-            f"this repair ({site.case.repair}) cannot be made: nobody knows how to {', '.join(sorted(unknown))}"
+            f"this repair ({context.case.repair}) cannot be made: nobody knows how to {', '.join(sorted(unknown))}"
         )
-    for endpoint in site.case.endpoints:
-        server = site.target(endpoint).server
+    for endpoint in context.case.endpoints:
+        server = context.target(endpoint).server
         offset = timedelta(seconds=server.clock_offset_s or 0.0) if server else timedelta(0)
         if abs(offset) > CLOCK_TOLERANCE:
             raise StepBlocked(
                 Cause.OPS_CLOCK_SKEW,
-                f"the clock of {site.case.host} is {duration(offset)} off ours",
+                f"the clock of {context.case.host} is {duration(offset)} off ours",
                 ended="interrupted",
             )
 
 
-def phases(site: CaseContext) -> tuple[tuple[Step, ...], ...]:
+def phases(context: CaseContext) -> tuple[tuple[Step, ...], ...]:
     """Return what is walked whole or not at all: what is for the whole case, then the services by what they share.
 
     Raises Unknown where a step is nobody's: it would never be taken.
     """
-    steps, endpoints = site.case.steps, site.case.endpoints
+    steps, endpoints = context.case.steps, context.case.endpoints
     phases = [tuple(step for step in steps if step.kind not in EACH)]
-    for services in site.together:
-        mine = {*services, *(one for one in endpoints if site.serves(one) in services)}
+    for services in context.together:
+        mine = {*services, *(one for one in endpoints if context.serves(one) in services)}
         phases.append(tuple(step for step in steps if step.kind in EACH and step.subject in mine))
     if left := {step.name for step in steps}.difference(step.name for phase in phases for step in phase):
         raise NotFoundOnHost(f"another service than before answers now: {', '.join(sorted(left))}")
     return tuple(phases)
 
 
-def _walk_phase(site: CaseContext, phase: tuple[Step, ...]) -> CaseResult | None:
+def _walk_phase(context: CaseContext, phase: tuple[Step, ...]) -> CaseResult | None:
     """Take the steps of a phase of which any is not done; return why it could not be walked to its end.
 
     All of them are looked at then: what an earlier run did may have been taken back by the host since.
     """
-    if all(step.state == "done" for step in phase if not _is_beside(site, step)):
+    if all(step.state == "done" for step in phase if not _is_beside(context, step)):
         return None
     for number, step in enumerate(phase):
         try:
-            _take(site, step)
+            _take(context, step)
         except (StepBlocked, NotFoundOnHost) as why:
-            if _is_beside(site, step) and (isinstance(why, NotFoundOnHost) or why.ended == "failed"):
+            if _is_beside(context, step) and (isinstance(why, NotFoundOnHost) or why.ended == "failed"):
                 continue
             if isinstance(why, StepBlocked) and why.went_back:
-                _undo(site, phase[:number])
-            return _ending(site, step.name, why)
+                _undo(context, phase[:number])
+            return _ending(context, step.name, why)
     return None
 
 
-def _is_beside(site: CaseContext, step: Step) -> bool:
+def _is_beside(context: CaseContext, step: Step) -> bool:
     """Tell whether a step is no part of the repair itself: where it fails, that holds nothing up, and is told."""
-    return step.kind not in STEPS[site.case.repair]
+    return step.kind not in STEPS[context.case.repair]
 
 
-def _take(site: CaseContext, step: Step) -> None:
+def _take(context: CaseContext, step: Step) -> None:
     """Take one step; raises Stuck or Unknown once that is recorded."""
-    _record(site, step, "uncertain" if step.state == "intended" else "intended")
+    _record(context, step, "uncertain" if step.state == "intended" else "intended")
     try:
-        so = _made_so(site, step)
+        so = _made_so(context, step)
     except (StepBlocked, NotFoundOnHost) as why:
         is_failure = isinstance(why, NotFoundOnHost) or why.ended == "failed"
         detail = why.detail if isinstance(why, StepBlocked) else StepDetail(str(why))
-        _record(site, step, "failed" if is_failure else "uncertain", detail)
+        _record(context, step, "failed" if is_failure else "uncertain", detail)
         raise
-    _record(site, step, "done", so)
+    _record(context, step, "done", so)
 
 
-def _made_so(site: CaseContext, step: Step) -> Satisfied:
+def _made_so(context: CaseContext, step: Step) -> Satisfied:
     """Look, act where it is not so yet, and look again."""
-    taking = TAKINGS[site.case.repair][step.kind]
-    so = taking.look(site, step.subject)
+    repair_step = REPAIR_STEPS[context.case.repair][step.kind]
+    so = repair_step.check(context, step.subject)
     if so is None:
-        _record(site, step, "intended")
-        taking.act(site, step.subject)
-        so = taking.look(site, step.subject)
+        _record(context, step, "intended")
+        repair_step.apply(context, step.subject)
+        so = repair_step.check(context, step.subject)
     if so is None:
         raise StepBlocked(Cause.STEP_NO_EFFECT, f"{step.name}: what was done had no effect")
     return so
 
 
-def _record(site: CaseContext, step: Step, state: StepState, detail: StepDetail = NOTHING_SEEN) -> None:
+def _record(context: CaseContext, step: Step, state: StepState, detail: StepDetail = NOTHING_SEEN) -> None:
     """Record what a step became, and what was seen then, unless that is on record already."""
-    journal = site.means.journal
-    events = (event for event in reversed(journal.events(site.case.id)) if event.step == step.name)
-    last = next(events, Event(step.name, "planned", site.means.clock()))
+    journal = context.run.journal
+    events = (event for event in reversed(journal.events(context.case.id)) if event.step == step.name)
+    last = next(events, Event(step.name, "planned", context.run.clock()))
     if last.state != state or detail not in (NOTHING_SEEN, last.detail):
-        journal.record(site.case.id, Event(step.name, state, site.means.clock(), detail))
-        site.means.watch(site.case, step, state, detail.note)
+        journal.record(context.case.id, Event(step.name, state, context.run.clock(), detail))
+        context.run.on_step(context.case, step, state, detail.note)
 
 
-def _undo(site: CaseContext, steps: tuple[Step, ...]) -> None:
+def _undo(context: CaseContext, steps: tuple[Step, ...]) -> None:
     """Record that services use what they did before."""
     for step in steps:
         if step.kind == "reload":
-            _record(site, step, "undone")
+            _record(context, step, "undone")
 
 
-def _kept_up(site: CaseContext, ending: CaseResult) -> CaseResult:
+def _kept_up(context: CaseContext, ending: CaseResult) -> CaseResult:
     """Have a panel keep its services up where no certificate was had, and say so: the ending is the same."""
     if ending.kind not in ("failed", "pending"):
         return ending
-    return replace(ending, note="\n".join((ending.note, *keep_up(site))))
+    return replace(ending, note="\n".join((ending.note, *keep_up(context))))
 
 
-def _before_installing(site: CaseContext, ending: CaseResult) -> CaseResult:
+def _before_installing(context: CaseContext, ending: CaseResult) -> CaseResult:
     """End a case that failed before a service was touched: the next run decides anew, and finds key and order again."""
     if ending.kind != "failed":
         return ending
-    left = withdraw(site) if site.csr is not None else ()
+    left = withdraw(context) if context.csr is not None else ()
     note = sentence((ending.note, *(f"left behind: {one}" for one in left)))
-    site.means.journal.end(site.case.id, CaseOutcome("failed", site.means.clock(), note=note))
+    context.run.journal.end(context.case.id, CaseOutcome("failed", context.run.clock(), note=note))
     return replace(ending, note=note)
 
 
-def _not_as_begun(site: CaseContext, ending: CaseResult) -> CaseResult:
+def _not_as_begun(context: CaseContext, ending: CaseResult) -> CaseResult:
     """End a case that cannot be walked as it was decided: the next run decides anew, and what waits here goes back.
 
     But not where the old key is known to others: it is destroyed when the case has come to its end, and not before.
     """
-    return ending if site.case.is_compromised else _before_installing(site, ending)
+    return ending if context.case.is_compromised else _before_installing(context, ending)
 
 
-def _finish(site: CaseContext) -> CaseResult:
+def _finish(context: CaseContext) -> CaseResult:
     """Destroy what must not stay on the host, throw away what is not needed any more, and end the case."""
-    case, journal = site.case, site.means.journal
+    case, journal = context.case, context.run.journal
     try:
-        for command in destroying(site, lambda one: settled(site, one).before):
-            done(site, command)
+        for command in destroying(context, lambda one: settled(context, one).before):
+            done(context, command)
     except StepBlocked as why:
-        return _ending(site, "", why)
-    done_with = (site.run(command) for command in tidying(site))
+        return _ending(context, "", why)
+    done_with = (context.execute(command) for command in tidying(context))
     left = (result for result in done_with if not result.ok and result.status != BUSY)
-    notes = (*_untaken(site), *(f"not all that is old could be thrown away: {said(result)}" for result in left))
-    journal.end(case.id, CaseOutcome("repaired", site.means.clock(), _leaf(site), sentence(notes)))
-    return CaseResult(case, "proven", note="\n".join(filter(None, (sentence(notes), *_visits(site)))))
+    notes = (*_untaken(context), *(f"not all that is old could be thrown away: {said(result)}" for result in left))
+    journal.end(case.id, CaseOutcome("repaired", context.run.clock(), _leaf(context), sentence(notes)))
+    return CaseResult(case, "proven", note="\n".join(filter(None, (sentence(notes), *_visits(context)))))
 
 
-def _leaf(site: CaseContext) -> str | None:
+def _leaf(context: CaseContext) -> str | None:
     """Return the leaf that was installed, None where none was."""
-    done_so = (event.detail for event in site.means.journal.events(site.case.id) if event.state == "done")
+    done_so = (event.detail for event in context.run.journal.events(context.case.id) if event.state == "done")
     leaves = [detail.leaf_sha256 for detail in done_so if detail.leaf_sha256]
     return leaves[-1] if leaves else None
 
 
-def _visits(site: CaseContext) -> tuple[str, ...]:
+def _visits(context: CaseContext) -> tuple[str, ...]:
     """Return who came for the proof of what is installed, a line each: in this run, or in an earlier one."""
-    done_so = (event for event in site.means.journal.events(site.case.id) if event.state == "done")
+    done_so = (event for event in context.run.journal.events(context.case.id) if event.state == "done")
     visits = [event.detail.visits for event in done_so if event.step in _VISITED]
     return visits[-1] if visits else ()
 
 
-def _untaken(site: CaseContext) -> Iterator[str]:
+def _untaken(context: CaseContext) -> Iterator[str]:
     """Yield why a step beside the repair was not taken."""
-    last = {event.step: event for event in site.means.journal.events(site.case.id)}
-    for step in site.case.steps:
+    last = {event.step: event for event in context.run.journal.events(context.case.id)}
+    for step in context.case.steps:
         event = last.get(step.name)
-        if _is_beside(site, step) and event and event.state != "done":
+        if _is_beside(context, step) and event and event.state != "done":
             yield f"{step.name}: {event.note}"
 
 
-def tidying(site: CaseContext) -> Iterator[Command]:
+def tidying(context: CaseContext) -> Iterator[Command]:
     """Yield what removes links of earlier versions of this program, and versions that no way back needs."""
-    if site.case.repair in SWITCHED:
-        others = (case.id for case in site.means.journal.unfinished() if case.id != site.case.id)
-        yield prune(site.premises, others)
+    if context.case.repair in SWITCHED:
+        others = (case.id for case in context.run.journal.unfinished() if case.id != context.case.id)
+        yield prune(context.workdir, others)
 
 
-def destroying(site: CaseContext, before: Callable[[FileSet], str | None]) -> Iterator[Command]:
+def destroying(context: CaseContext, before: Callable[[FileSet], str | None]) -> Iterator[Command]:
     """Yield what destroys the pending key, which is installed now, and an old one that others know.
 
     `before` tells which version some files were of before the repair.
     """
-    if site.case.repair not in VALIDATED:
+    if context.case.repair not in VALIDATED:
         return
-    for one in site.file_sets if site.case.is_compromised else ():
+    for one in context.file_sets if context.case.is_compromised else ():
         version = before(one)
         if version is not None:
             yield destroy_keys(one.installation, version)
-    yield discard_request(site.premises)
+    yield discard_request(context.workdir)
 
 
-def _ending(site: CaseContext, step: str, why: StepBlocked | NotFoundOnHost) -> CaseResult:
+def _ending(context: CaseContext, step: str, why: StepBlocked | NotFoundOnHost) -> CaseResult:
     if isinstance(why, NotFoundOnHost):
-        return CaseResult(site.case, "failed", step, Cause.CASE_UNKNOWN, str(why))
-    return CaseResult(site.case, why.ended, step, why.cause, str(why), why.retry_after_s)
+        return CaseResult(context.case, "failed", step, Cause.CASE_UNKNOWN, str(why))
+    return CaseResult(context.case, why.ended, step, why.cause, str(why), why.retry_after_s)

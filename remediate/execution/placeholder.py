@@ -21,69 +21,69 @@ from remediate.hosts import script
 from remediate.hosts.command import Command
 
 
-def keep_up(site: CaseContext) -> Iterator[str]:
+def keep_up(context: CaseContext) -> Iterator[str]:
     """Have the panel keep those services up that have no certificate of now; say what came of it, a line each."""
-    if not _is_possible(site):
+    if not _is_possible(context):
         return
     try:
-        site.on_disk = None
-        gone = without(site, leaves_on_disk(site).get)
+        context.on_disk = None
+        gone = without(context, leaves_on_disk(context).get)
     except StepBlocked as why:
         yield f"whether a placeholder is called for could not be seen: {why}"
         return
     for service in gone:
         try:
-            yield from _placed(site, service)
+            yield from _placed(context, service)
         except (StepBlocked, NotFoundOnHost) as why:
             yield f"no placeholder came to be in use for {service}: {why}"
 
 
-def preview_placeholders(site: CaseContext) -> tuple[str, ...]:
+def preview_placeholders(context: CaseContext) -> tuple[str, ...]:
     """Return the services for which a placeholder would be installed if no certificate were had, as they were found."""
-    return without(site, leaves_found(site).get) if _is_possible(site) else ()
+    return without(context, leaves_found(context).get) if _is_possible(context) else ()
 
 
-def without(site: CaseContext, leaf_at: Callable[[str], Certificate | None]) -> tuple[str, ...]:
+def without(context: CaseContext, leaf_at: Callable[[str], Certificate | None]) -> tuple[str, ...]:
     """Return the services of a case of whose certificate files none holds a leaf that has not expired."""
-    now = site.means.clock()
+    now = context.run.clock()
     return tuple(
         service
-        for service in site.case.services
-        if _word(site, service) and all(_is_over(leaf_at(path), now) for path in _paths(site, service))
+        for service in context.case.services
+        if _word(context, service) and all(_is_over(leaf_at(path), now) for path in _paths(context, service))
     )
 
 
-def resetting(site: CaseContext, service: str) -> Command:
+def resetting(context: CaseContext, service: str) -> Command:
     """Return the command that has the panel install a self-signed certificate, unless one in force is there."""
-    panel = site.means.panels[site.case.host]
-    twice = (each for path in _paths(site, service) for each in (installed_path(path) or path, path))
-    return site.premises.locked(
+    panel = context.run.panels[context.case.host]
+    twice = (each for path in _paths(context, service) for each in (installed_path(path) or path, path))
+    return context.workdir.exclusive(
         f"have the panel install a self-signed certificate for {service}",
-        panel.whm_api + script("placeholder"), _word(site, service), *twice,
+        panel.whm_api + script("placeholder"), _word(context, service), *twice,
         timeout_s=2.0 * panel.answers_s,
     )  # fmt: skip
 
 
-def _placed(site: CaseContext, service: str) -> Iterator[str]:
+def _placed(context: CaseContext, service: str) -> Iterator[str]:
     """Have it installed and taken up, and say what is served then; raises Stuck and Unknown."""
-    if done(site, resetting(site, service)).output.strip() != "reset":
+    if done(context, resetting(context, service)).output.strip() != "reset":
         return
-    site.on_disk = None
-    done(site, taking_up(site, service))
-    mine = [one for one in site.case.endpoints if site.serves(one) == service]
+    context.on_disk = None
+    done(context, taking_up(context, service))
+    mine = [one for one in context.case.endpoints if context.serves(one) == service]
     faults: list[str] = []
 
     def is_served() -> bool:
-        faults[:] = [fault for endpoint in mine for fault in silences(site, endpoint)]
+        faults[:] = [fault for endpoint in mine for fault in silences(context, endpoint)]
         return not faults
 
-    is_up = is_served() or site.wait_until(is_served, site.means.waits.proof_s)
+    is_up = is_served() or context.wait_until(is_served, context.run.timeouts.proof_s)
     then = "it answers at every address with it" if is_up else sentence(faults)
     yield f"a self-signed placeholder was installed for {service}, as it had no certificate that is valid now: {then}"
 
 
-def _is_possible(site: CaseContext) -> bool:
-    return site.case.is_panel and site.case.host in site.means.panels
+def _is_possible(context: CaseContext) -> bool:
+    return context.case.is_panel and context.case.host in context.run.panels
 
 
 def _is_over(leaf: Certificate | None, now: datetime) -> bool:
@@ -91,14 +91,14 @@ def _is_over(leaf: Certificate | None, now: datetime) -> bool:
     return leaf is None or (leaf.can_ask("not_after") and leaf.not_after < now)
 
 
-def _paths(site: CaseContext, service: str) -> tuple[str, ...]:
+def _paths(context: CaseContext, service: str) -> tuple[str, ...]:
     """Return where a service has its certificate, or would have it; never none, as no look would be taken then."""
-    named = tuple(file.path for file in site.case.files if file.service == service and file.kind == "certificate")
-    usual = site.means.panels[site.case.host].default_files(service)
+    named = tuple(file.path for file in context.case.files if file.service == service and file.kind == "certificate")
+    usual = context.run.panels[context.case.host].default_files(service)
     return named or tuple(file.path for file in usual if file.kind == "certificate")
 
 
-def _word(site: CaseContext, service: str) -> str:
+def _word(context: CaseContext, service: str) -> str:
     """Return what the panel calls a service; an empty text where it is none of the panel's."""
-    servers = (site.means.targets[one].server for one in site.case.endpoints if one in site.means.targets)
+    servers = (context.run.targets[one].server for one in context.case.endpoints if one in context.run.targets)
     return next((one.panel_service for one in servers if one and one.service == service and one.panel_service), "")

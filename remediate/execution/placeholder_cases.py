@@ -21,28 +21,28 @@ _OF_A_NAME: Final = ("dcv", "dns", "host")
 """The families of findings for which no CA issues: it cannot validate a name."""
 
 
-def stopgaps(waiting: Iterable[WaitingCase], means: RunContext) -> Iterator[CaseResult]:
+def stopgaps(waiting: Iterable[WaitingCase], run: RunContext) -> Iterator[CaseResult]:
     """Have placeholders installed for cases that wait because nothing can be ordered; yield those it was done for."""
     for one in waiting:
         try:
-            ending = _stopgap(one, means)
+            ending = _stopgap(one, run)
         except Exception:  # noqa: BLE001 - the boundary of one case: the others are still kept up
             ending = CaseResult(one.case, "failed", cause=Cause.RUN_BUG, note=traceback.format_exc())
         if ending:
             yield ending
 
 
-def _stopgap(one: WaitingCase, means: RunContext) -> CaseResult | None:
+def _stopgap(one: WaitingCase, run: RunContext) -> CaseResult | None:
     cause, told = _cause(one), (blocker.text for blocker in one.blocked_by)
-    lines = tuple(keep_up(CaseContext(one.case, means))) if cause and _may(one.case, means) else ()
+    lines = tuple(keep_up(CaseContext(one.case, run))) if cause and _may(one.case, run) else ()
     return CaseResult(one.case, "failed", cause=cause, note="\n".join((*told, *lines))) if lines else None
 
 
-def preview_waiting(waiting: Iterable[WaitingCase], means: RunContext) -> Iterator[tuple[Case, str]]:
+def preview_waiting(waiting: Iterable[WaitingCase], run: RunContext) -> Iterator[tuple[Case, str]]:
     """Yield the services for which that would be done, as they were found, each with the case that waits."""
     for one in waiting:
-        if _cause(one) and _may(one.case, means):
-            yield from ((one.case, service) for service in preview_placeholders(CaseContext(one.case, means)))
+        if _cause(one) and _may(one.case, run):
+            yield from ((one.case, service) for service in preview_placeholders(CaseContext(one.case, run)))
 
 
 def _cause(waiting: WaitingCase) -> Cause | None:
@@ -56,6 +56,6 @@ def _cause(waiting: WaitingCase) -> Cause | None:
     return None
 
 
-def _may(case: Case, means: RunContext) -> bool:
-    is_begun = any(one.id == case.id for one in means.journal.unfinished())
-    return case.host in means.hands and case.host not in means.left_alone and not is_begun
+def _may(case: Case, run: RunContext) -> bool:
+    is_begun = any(one.id == case.id for one in run.journal.unfinished())
+    return case.host in run.sessions and case.host not in run.excluded_hosts and not is_begun

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from audit.text import listing, moment, sentence
 from audit.x509.certificate import Certificate, read_certificate
 from audit.x509.pem import certificates_in
-from remediate.deployment.retention import leaf_of, strangers
-from remediate.deployment.switch import Progress, call_back, confirm, start
+from remediate.deployment.retention import externally_changed, leaf_of
+from remediate.deployment.switch import Progress, confirm, revert, start
 from remediate.deployment.versions import release
 from remediate.execution.case_context import CaseContext, FileSet, NotFoundOnHost
 from remediate.execution.context import RunContext
@@ -35,35 +35,37 @@ class _Back:
     version: str
 
 
-def rollback(case_id: str, means: RunContext) -> CaseResult:
+def rollback(case_id: str, run: RunContext) -> CaseResult:
     """Take a case back to what was there before it, each set of files that is switched together on its own.
 
     To be called by whoever holds the lock of the state folder. Where a set cannot go back it stays as the repair left
     it, and that is said; to call it again goes on. Raises Unknown where the journal has no such case.
     """
-    case = means.journal.case(case_id)
+    case = run.journal.case(case_id)
     if case is None:
         raise NotFoundOnHost(f"the journal has no case {case_id}")
-    site, leaves, stuck = CaseContext(case, means), list[Certificate](), list[StepBlocked | NotFoundOnHost]()
-    if case.host in means.hands and case.repair in SWITCHED:
-        site.run(release(site.premises, case.id))  # links of earlier versions of this program, if there are any
+    context, leaves, stuck = CaseContext(case, run), list[Certificate](), list[StepBlocked | NotFoundOnHost]()
+    if case.host in run.sessions and case.repair in SWITCHED:
+        context.execute(
+            release(context.workdir, case.id)
+        )  # links of earlier versions of this program, if there are any
     try:
-        _require_way(site)
-        ways = tuple(_ways(site))
+        _require_way(context)
+        ways = tuple(_ways(context))
     except (StepBlocked, NotFoundOnHost) as why:
         return _stuck(case, why)
     for back in ways:
         try:
-            leaves.append(_take_back(site, back))
+            leaves.append(_take_back(context, back))
         except (StepBlocked, NotFoundOnHost) as why:
             stuck.append(why)
-    return _stuck(case, stuck[0]) if stuck else _ended(site, leaves)
+    return _stuck(case, stuck[0]) if stuck else _ended(context, leaves)
 
 
-def _require_way(site: CaseContext) -> None:
+def _require_way(context: CaseContext) -> None:
     """Raise Stuck where there is nothing to go back to, or where that must not be."""
-    case, outcome = site.case, site.means.journal.outcome(site.case.id)
-    if case.host not in site.means.hands:
+    case, outcome = context.case, context.run.journal.outcome(context.case.id)
+    if case.host not in context.run.sessions:
         raise StepBlocked(Cause.HOST_UNREACHABLE, f"{case.host} cannot be logged into now", ended="interrupted")
     if case.repair not in SWITCHED:
         raise StepBlocked(
@@ -73,19 +75,19 @@ def _require_way(site: CaseContext) -> None:
         raise StepBlocked(
             Cause.ROLLBACK_COMPROMISED, "the key that was there before is known to others: it is never used again"
         )
-    is_open = any(one.id == case.id for one in site.means.journal.unfinished())
+    is_open = any(one.id == case.id for one in context.run.journal.unfinished())
     if not is_open and outcome and outcome.kind != "repaired":
         raise StepBlocked(Cause.ROLLBACK_NOTHING, f"the case has ended as {outcome.kind} {moment(outcome.at)}")
 
 
-def _ways(site: CaseContext) -> Iterator[_Back]:
+def _ways(context: CaseContext) -> Iterator[_Back]:
     """Yield the files that the case has switched, and where to; a switch that waits for its proof is called back."""
-    for one in site.file_sets:
-        progress = settled(site, one)
+    for one in context.file_sets:
+        progress = settled(context, one)
         if progress.is_running and progress.last.state == "waiting":
-            done(site, call_back(one.installation, progress.last.version))
-            progress = settled(site, one)
-        version = _noted(site, one) or _before(progress)
+            done(context, revert(one.installation, progress.last.version))
+            progress = settled(context, one)
+        version = _noted(context, one) or _before(progress)
         if version:
             yield _Back(one, version)
 
@@ -96,32 +98,32 @@ def _before(progress: Progress) -> str | None:
     return progress.before if is_proven else None
 
 
-def _noted(site: CaseContext, one: FileSet) -> str | None:
+def _noted(context: CaseContext, one: FileSet) -> str | None:
     """Return where an earlier try wanted these files to go back to: after a crash it is the same version."""
     names = {Step("reload", service).name for service in one.services}
-    events = (event for event in site.means.journal.events(site.case.id) if event.step in names)
+    events = (event for event in context.run.journal.events(context.case.id) if event.step in names)
     return next((event.detail.back_to for event in events if event.detail.back_to), None)
 
 
-def _take_back(site: CaseContext, back: _Back) -> Certificate:
+def _take_back(context: CaseContext, back: _Back) -> Certificate:
     """Let some files go back, see that all answers as before, and return their leaf; raises Stuck or Unknown."""
     one = back.files
-    leaf = _leaf(site, back)
-    silent = {endpoint: silences(site, endpoint) for endpoint in one.endpoints}
+    leaf = _leaf(context, back)
+    silent = {endpoint: silences(context, endpoint) for endpoint in one.endpoints}
     for service in one.services:
         intent = StepDetail(f"back to version {back.version}", back_to=back.version)
-        _record(site, Step("reload", service), "intended", intent)
+        _record(context, Step("reload", service), "intended", intent)
     try:
-        if not _is_back(settled(site, one), back.version):
-            _switch(site, back)
-            _confirm(site, back, leaf, silent)
+        if not _is_back(settled(context, one), back.version):
+            _switch(context, back)
+            _confirm(context, back, leaf, silent)
     except (StepBlocked, NotFoundOnHost) as why:
         for service in one.services:
-            _record(site, Step("reload", service), "failed", StepDetail(str(why)))
+            _record(context, Step("reload", service), "failed", StepDetail(str(why)))
         raise
     taken = [Step("reload", service) for service in one.services] + [Step("proof", each) for each in one.endpoints]
     for step in taken:
-        _record(site, step, "undone", StepDetail(f"version {back.version} is in use again"))
+        _record(context, step, "undone", StepDetail(f"version {back.version} is in use again"))
     return leaf
 
 
@@ -129,15 +131,15 @@ def _is_back(progress: Progress, version: str) -> bool:
     return progress.last.state == "confirmed" and progress.live == progress.proven == version
 
 
-def _switch(site: CaseContext, back: _Back) -> None:
+def _switch(context: CaseContext, back: _Back) -> None:
     """Start the switch and wait until every service has taken it up; what others have put there since is theirs."""
     one = back.files
-    theirs = [path for path in done(site, strangers(one.installation)).output.splitlines() if path]
+    theirs = [path for path in done(context, externally_changed(one.installation)).output.splitlines() if path]
     if theirs:
         raise StepBlocked(Cause.ROLLBACK_CHANGED, f"somebody else has replaced {listing(theirs)} since")
-    services = [site.installer(service) for service in one.services]
-    done(site, start(one.installation, services, back.version, patience_s=site.means.waits.confirmation_s))
-    progress = settled(site, one)
+    services = [context.installer(service) for service in one.services]
+    done(context, start(one.installation, services, back.version, confirm_within_s=context.run.timeouts.confirmation_s))
+    progress = settled(context, one)
     last = progress.last
     if last.state != "waiting":
         if down := service_down(progress):
@@ -147,68 +149,70 @@ def _switch(site: CaseContext, back: _Back) -> None:
         )
 
 
-def _confirm(site: CaseContext, back: _Back, leaf: Certificate, silent: dict[str, tuple[str, ...]]) -> None:
+def _confirm(context: CaseContext, back: _Back, leaf: Certificate, silent: dict[str, tuple[str, ...]]) -> None:
     """Confirm the switch once every endpoint answers as before, with the old leaf; else let it be taken back."""
     one, faults = back.files, list[str]()
 
     def is_well() -> bool:
-        faults[:] = [fault for endpoint in one.endpoints for fault in _faults(site, endpoint, leaf, silent)]
+        faults[:] = [fault for endpoint in one.endpoints for fault in _faults(context, endpoint, leaf, silent)]
         return not faults
 
-    well = is_well() or site.wait_until(is_well, site.means.waits.proof_s)
-    answer = confirm if well else call_back
-    done(site, answer(one.installation, back.version))
-    progress = settled(site, one)
+    well = is_well() or context.wait_until(is_well, context.run.timeouts.proof_s)
+    answer = confirm if well else revert
+    done(context, answer(one.installation, back.version))
+    progress = settled(context, one)
     if not _is_back(progress, back.version):
         if down := service_down(progress):
             raise down
-        now = sentence([served(site, endpoint) for endpoint in one.endpoints])
+        now = sentence([served(context, endpoint) for endpoint in one.endpoints])
         why = sentence(faults) or progress.last.detail
         raise StepBlocked(Cause.ROLLBACK_FAILED, f"{why}; the switch is {progress.last.state}, now {now}")
 
 
-def _faults(site: CaseContext, endpoint: str, leaf: Certificate, silent: dict[str, tuple[str, ...]]) -> Iterator[str]:
+def _faults(
+    context: CaseContext, endpoint: str, leaf: Certificate, silent: dict[str, tuple[str, ...]]
+) -> Iterator[str]:
     """Yield what does not answer that did, and what is served beside the old leaf."""
-    yield from (fault for fault in silences(site, endpoint) if fault not in silent[endpoint])
-    others = leaves_of(site, endpoint) - {leaf.sha256}
+    yield from (fault for fault in silences(context, endpoint) if fault not in silent[endpoint])
+    others = leaves_of(context, endpoint) - {leaf.sha256}
     if others:
         yield f"{endpoint} serves another leaf than that of before ({listing([one[:16] for one in sorted(others)])})"
 
 
-def _leaf(site: CaseContext, back: _Back) -> Certificate:
-    result = site.run(leaf_of(back.files.installation, back.version))
+def _leaf(context: CaseContext, back: _Back) -> Certificate:
+    result = context.execute(leaf_of(back.files.installation, back.version))
     found = certificates_in(result.output) if result.ok else ()
     if result.status is None:
-        raise interruption(site, result)
+        raise interruption(context, result)
     if not found:
         raise StepBlocked(
             Cause.ROLLBACK_NOTHING,
-            f"version {back.version} is not on {site.case.host} any more, or there was no certificate before",
+            f"version {back.version} is not on {context.case.host} any more, or there was no certificate before",
         )
     return read_certificate(found[0])
 
 
-def _record(site: CaseContext, step: Step, state: StepState, detail: StepDetail) -> None:
+def _record(context: CaseContext, step: Step, state: StepState, detail: StepDetail) -> None:
     """Record what a step became, where it was ever begun and is not so on record already."""
-    journal = site.means.journal
-    last = next((one.state for one in reversed(journal.events(site.case.id)) if one.step == step.name), None)
+    journal = context.run.journal
+    last = next((one.state for one in reversed(journal.events(context.case.id)) if one.step == step.name), None)
     if last not in (None, state):
-        journal.record(site.case.id, Event(step.name, state, site.means.clock(), detail))
-        site.means.watch(site.case, step, state, detail.note)
+        journal.record(context.case.id, Event(step.name, state, context.run.clock(), detail))
+        context.run.on_step(context.case, step, state, detail.note)
 
 
-def _ended(site: CaseContext, leaves: list[Certificate]) -> CaseResult:
+def _ended(context: CaseContext, leaves: list[Certificate]) -> CaseResult:
     """End the case; of one that had switched nothing only that is said."""
-    case, is_open = site.case, any(one.id == site.case.id for one in site.means.journal.unfinished())
+    case, is_open = context.case, any(one.id == context.case.id for one in context.run.journal.unfinished())
     if not leaves and not is_open:
         return _stuck(
             case, StepBlocked(Cause.ROLLBACK_NOTHING, "it is not in use, or what was before is not kept any more")
         )
-    for command in tidying(site):
-        site.run(command)  # what is left goes with the next success
+    for command in tidying(context):
+        context.execute(command)  # what is left goes with the next success
     note = f"{listing([str(one) for one in leaves])} again" if leaves else "nothing of it was in use"
     leaf = leaves[0].sha256 if leaves else None
-    site.means.journal.end(case.id, CaseOutcome("rolled-back", site.means.clock(), leaf, note))
+    context.run.journal.end(case.id, CaseOutcome("rolled-back", context.run.clock(), leaf, note))
     told = f"{note}; what was wrong is found again: waive it, leave it out, or it is repaired by the next run"
     return CaseResult(case, "undone", cause=Cause.ROLLBACK_DONE, note=told)
 

@@ -16,31 +16,31 @@ from remediate.execution.context import RunContext
 from remediate.execution.executor import asks_issuer, run_case
 from remediate.model.case import SWITCHED, VALIDATED, Case
 from remediate.model.causes import Cause
-from remediate.model.options import Pace
+from remediate.model.options import Concurrency
 from remediate.model.outcome import Attempt, CaseResult
 from remediate.retry.backoff import next_try
 from remediate.state.journal import CaseOutcome
 
 
-def repair(cases: Sequence[Case], means: RunContext, pace: Pace) -> tuple[CaseResult, ...]:
+def repair(cases: Sequence[Case], run: RunContext, concurrency: Concurrency) -> tuple[CaseResult, ...]:
     """Repair what an earlier run left unfinished and these cases, and return how each ended.
 
     To be called by whoever holds the lock of the state folder. What was begun comes first: a switch may wait for it.
     Until one case is proven they go one by one, and the
     first failure ends the run: it is then more likely that we see wrongly than that all of them are broken.
     """
-    _drop(cases, means)
-    wanted, late = turns(cases, means), overlapping(cases, means)
-    endings = {case.id: early for case in wanted if (early := _early(case, means))}
+    _drop(cases, run)
+    wanted, late = execution_order(cases, run), overlaps(cases, run)
+    endings = {case.id: early for case in wanted if (early := _early(case, run))}
     due = {case.id: case for case in wanted if case.id not in endings}
-    run = _Run(means, pace)
+    scheduler = _Scheduler(run, concurrency)
     for case in due.values():
-        if run.failures or run.has_proof:
+        if scheduler.failures or scheduler.has_proof:
             break
-        endings[case.id] = run.take(case)
-    if run.has_proof:
+        endings[case.id] = scheduler.take(case)
+    if scheduler.has_proof:
         rest = [case for case in due.values() if case.id not in endings]
-        endings |= {ending.case.id: ending for ending in _beside(run, rest, pace.hosts_at_once)}
+        endings |= {ending.case.id: ending for ending in _beside(scheduler, rest, concurrency.hosts_at_once)}
     for case in due.values():
         if case.id not in endings:
             endings[case.id] = CaseResult(
@@ -49,35 +49,35 @@ def repair(cases: Sequence[Case], means: RunContext, pace: Pace) -> tuple[CaseRe
     return (*(endings[one] for one in dict.fromkeys(case.id for case in wanted)), *late)
 
 
-def _beside(run: _Run, cases: Sequence[Case], hosts_at_once: int) -> Iterator[CaseResult]:
+def _beside(scheduler: _Scheduler, cases: Sequence[Case], hosts_at_once: int) -> Iterator[CaseResult]:
     """Yield the endings of cases: hosts beside one another, each host's in their order."""
     by_host: dict[str, list[Case]] = {}
     for case in cases:
         by_host.setdefault(case.host, []).append(case)
 
     def take_all(mine: list[Case]) -> list[CaseResult]:
-        return [run.take(case) for case in mine]
+        return [scheduler.take(case) for case in mine]
 
     with ThreadPoolExecutor(hosts_at_once, thread_name_prefix="sslaudit-repair") as pool:
         for endings in pool.map(take_all, by_host.values()):
             yield from endings
 
 
-def turns(cases: Sequence[Case], means: RunContext) -> tuple[Case, ...]:
+def execution_order(cases: Sequence[Case], run: RunContext) -> tuple[Case, ...]:
     """Return whose turn it is in their order: what an earlier run left unfinished on the hosts of this run, then these.
 
     What was begun is as it was begun, its steps as they are. Nothing is changed by it.
     """
-    begun = {case.id: case for case in means.journal.unfinished()}
-    late = {ending.case.id for ending in overlapping(cases, means)}
+    begun = {case.id: case for case in run.journal.unfinished()}
+    late = {ending.case.id for ending in overlaps(cases, run)}
     mine = sorted((case for case in cases if case.id not in late), key=lambda case: case.id not in begun)
-    return (*_left(cases, means), *(_as_begun(case, begun) for case in mine))
+    return (*_left(cases, run), *(_as_begun(case, begun) for case in mine))
 
 
-def overlapping(cases: Sequence[Case], means: RunContext) -> tuple[CaseResult, ...]:
+def overlaps(cases: Sequence[Case], run: RunContext) -> tuple[CaseResult, ...]:
     """Return the cases that wait for one that was begun and has an endpoint of theirs: it has a key, and an order."""
-    begun = {case.id: case for case in means.journal.unfinished()}
-    first = (*_left(cases, means), *(begun[case.id] for case in cases if case.id in begun))
+    begun = {case.id: case for case in run.journal.unfinished()}
+    first = (*_left(cases, run), *(begun[case.id] for case in cases if case.id in begun))
     held = {endpoint: case for case in first for endpoint in case.endpoints}
     late = ((case, next((held[one] for one in case.endpoints if one in held), None)) for case in cases)
     return tuple(
@@ -89,11 +89,11 @@ def overlapping(cases: Sequence[Case], means: RunContext) -> tuple[CaseResult, .
     )
 
 
-def _left(cases: Sequence[Case], means: RunContext) -> Iterator[Case]:
+def _left(cases: Sequence[Case], run: RunContext) -> Iterator[Case]:
     """Yield what was begun on the hosts of this run and is to be ended, though it was not found tonight."""
     planned = {case.id for case in cases}
-    for case in means.journal.unfinished():
-        if case.id not in planned and case.host in means.hands and not _is_forsaken(case, means):
+    for case in run.journal.unfinished():
+        if case.id not in planned and case.host in run.sessions and not _is_forsaken(case, run):
             yield case
 
 
@@ -103,57 +103,57 @@ def _as_begun(case: Case, begun: Mapping[str, Case]) -> Case:
     return replace(earlier, is_compromised=earlier.is_compromised or case.is_compromised)
 
 
-def _is_forsaken(case: Case, means: RunContext) -> bool:
+def _is_forsaken(case: Case, run: RunContext) -> bool:
     """Return whether nothing was ordered or installed for a case that is not found any more: somebody has mended it."""
     if case.repair in VALIDATED:
-        return not means.journal.ledger.unused_orders(case.id)
+        return not run.journal.ledger.unused_orders(case.id)
     return case.repair in SWITCHED and all(step.state == "planned" for step in case.steps if step.kind == "install")
 
 
-def _drop(cases: Sequence[Case], means: RunContext) -> None:
+def _drop(cases: Sequence[Case], run: RunContext) -> None:
     """End the unfinished cases on the hosts of this run that nobody asks for any more."""
     planned = {case.id for case in cases}
-    for case in means.journal.unfinished():
-        if case.id not in planned and case.host in means.hands and _is_forsaken(case, means):
-            means.journal.end(case.id, CaseOutcome("dropped", means.clock(), note="it is not found any more"))
+    for case in run.journal.unfinished():
+        if case.id not in planned and case.host in run.sessions and _is_forsaken(case, run):
+            run.journal.end(case.id, CaseOutcome("dropped", run.clock(), note="it is not found any more"))
 
 
-def _early(case: Case, means: RunContext) -> CaseResult | None:
+def _early(case: Case, run: RunContext) -> CaseResult | None:
     try:
-        return not_due(case, means)
+        return postponed(case, run)
     except Exception:  # noqa: BLE001 - the boundary of one case: the others are still tried
         return CaseResult(case, "failed", cause=Cause.RUN_BUG, note=traceback.format_exc())
 
 
-def not_due(case: Case, means: RunContext) -> CaseResult | None:
+def postponed(case: Case, run: RunContext) -> CaseResult | None:
     """Return why a case is not tried now, where it is not.
 
     Its host or one that would have to show the proof is switched off, it failed lately, or its issuer asked to be left
     alone.
     """
     hosts = (case.host, *(host for one in case.validated_on for host in one.hosts))
-    alone = next((f"{host}: {means.left_alone[host]}" for host in hosts if host in means.left_alone), None)
+    alone = next((f"{host}: {run.excluded_hosts[host]}" for host in hosts if host in run.excluded_hosts), None)
     if alone:
         return CaseResult(case, "waiting", cause=Cause.HOST_SWITCHED_OFF, note=alone)
-    ledger, now = means.journal.ledger, means.clock()
+    ledger, now = run.journal.ledger, run.clock()
     last = next(reversed(ledger.attempts(case.id)), None)
     if last is not None and last.next_at is not None and last.next_at > now:
         why = ": ".join(filter(None, (last.cause, last.note)))
         note = f"not tried again before {moment(last.next_at)}: {why}"
         return CaseResult(case, "waiting", last.step, Cause.RUN_NOT_DUE, note, next_at=last.next_at)
-    busy = ledger.busy_until(means.issuer_name)
+    busy = ledger.busy_until(run.issuer_name)
     if busy is not None and busy > now and asks_issuer(case):
-        note = f"{means.issuer_name} asked to be left alone until {moment(busy)}"
+        note = f"{run.issuer_name} asked to be left alone until {moment(busy)}"
         return CaseResult(case, "waiting", "", Cause.ISSUER_BUSY, note, next_at=busy)
     return None
 
 
-class _Run:
+class _Scheduler:
     """What the cases of a run have in common: how many failed, and whether one is proven."""
 
-    def __init__(self, means: RunContext, pace: Pace) -> None:
+    def __init__(self, run: RunContext, concurrency: Concurrency) -> None:
         """Begin without either."""
-        self._means, self._pace, self._turn = means, pace, Lock()
+        self._means, self._pace, self._turn = run, concurrency, Lock()
         self.failures = 0
         self.has_proof = False
 

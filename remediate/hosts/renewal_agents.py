@@ -39,11 +39,11 @@ OWNERS: Final[Mapping[str, RenewalAgent]] = {
 """Whose renewal can be run, by the name that the audit gives the agent."""
 
 
-def renewal_command(owner: RenewalAgent, premises: HostWorkdir, paths: tuple[str, ...]) -> Command:
+def renewal_command(owner: RenewalAgent, workdir: HostWorkdir, paths: tuple[str, ...]) -> Command:
     """Return the command that runs the renewal and prints `ended`, its status and what it printed last.
 
     It fails where it cannot be found out which renewal is meant.
     """
     why = f"let {owner.name} renew the certificate in {', '.join(paths)}"
     renewal = script("renew_begin", owner.finds, "renew_run")
-    return premises.locked(why, renewal, str(RENEWAL_S), str(_PRINTED), *paths, timeout_s=RENEWAL_S + 60.0)
+    return workdir.exclusive(why, renewal, str(RENEWAL_S), str(_PRINTED), *paths, timeout_s=RENEWAL_S + 60.0)

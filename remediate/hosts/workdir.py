@@ -51,10 +51,10 @@ class HostWorkdir:
         """The arguments that come before a script's own."""
         return self.root, self.case, self.owner
 
-    def locked(self, why: str, body: str, *arguments: str, timeout_s: float = 60.0) -> Command:
+    def exclusive(self, why: str, body: str, *arguments: str, timeout_s: float = 60.0) -> Command:
         """Return a command that holds the host's lock while its script runs in `$root/$case`."""
         return Command(self.host, why, LOCKED + body, (*self.given, *arguments), timeout_s=timeout_s)
 
-    def looking(self, why: str, body: str, *arguments: str, timeout_s: float = 60.0) -> Command:
+    def read_only(self, why: str, body: str, *arguments: str, timeout_s: float = 60.0) -> Command:
         """Return a command that changes nothing and needs no lock."""
         return Command(self.host, why, PROLOGUE + body, (*self.given, *arguments), changes=False, timeout_s=timeout_s)

@@ -34,7 +34,7 @@ class RemediateConfig:
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
+class Concurrency:
     """How far and how fast a run goes; `chance` gives numbers from 0 up to 1."""
 
     hosts_at_once: int = 8
@@ -43,7 +43,7 @@ class Pace:
 
 
 @dataclass(frozen=True, slots=True)
-class Waits:
+class Timeouts:
     """How long is waited for what, in seconds.
 
     A proof has to be found before the host takes the switch back by itself; what is left is for confirming it.
@@ -56,12 +56,12 @@ class Waits:
     look_s: float = 0.25  # between two looks
 
 
-Watch = Callable[[Case, Step, StepState, str], None]
+OnStep = Callable[[Case, Step, StepState, str], None]
 """Who is told what a step of a case has become, with a note."""
 
 
 @dataclass(frozen=True, slots=True)
-class Bounds:
+class RunLimits:
     """The limits of a run. In `hosts_left_out` (specifications) and `names_left_out` a `*` stands for any text."""
 
     max_cases: int = 20
@@ -110,11 +110,11 @@ def issuer_kind(configuration: Configuration, name: str | None) -> str | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Assignment:
+class RunOptions:
     """A run of repairs. `issuer` is the name of its section; None: what `[remediate]` names.
 
-    From the level `fail_on` on a finding is a reason to write; `may_continue` is whether a continuation may be queued.
-    `say` is told lines for a person in detail, `watch` what every step became; `command` is what began the run.
+    From the level `fail_on` on a finding is a reason to write; `allow_retry` is whether a continuation may be queued.
+    `log` is told lines for a person in detail, `on_step` what every step became; `command` is what began the run.
     """
 
     configuration: Configuration
@@ -126,12 +126,12 @@ class Assignment:
     profiles: tuple[Profile, ...] = ()  # that were named; none: webpki's
     fail_on: Severity = Severity.MEDIUM
     unknown_fails: bool = True  # what could not be told fails the run, and so is a reason to write
-    may_continue: bool = False
+    allow_retry: bool = False
     access: tuple[str, ...] = ()  # the options by which a continuation logs into the same hosts; they hold no secret
-    again: tuple[str, ...] = ()  # the program that began the run, and its arguments, where that is to continue it
+    resume_argv: tuple[str, ...] = ()  # the program that began the run, and its arguments, where that is to continue it
     clock: Callable[[], datetime] = _now
-    say: Callable[[str], None] = _nothing
-    watch: Watch = _nothing
+    log: Callable[[str], None] = _nothing
+    on_step: OnStep = _nothing
     stop: threading.Event = field(default_factory=threading.Event)
 
     @property
@@ -150,11 +150,11 @@ class Assignment:
         return issuer_sections(self.configuration)
 
     @property
-    def bounds(self) -> Bounds:
+    def run_limits(self) -> RunLimits:
         """How far the run may go."""
         written = self.written
         left_out = tuple(glob for glob, host in self.configuration.host.items() if not host.remediate)
-        return Bounds(
+        return RunLimits(
             max_cases=written.max_cases,
             foreign=written.foreign,
             hosts_left_out=left_out,
@@ -164,12 +164,12 @@ class Assignment:
         )
 
     @property
-    def pace(self) -> Pace:
+    def concurrency(self) -> Concurrency:
         """How fast it may go."""
-        return Pace(max_failures=self.written.max_failures)
+        return Concurrency(max_failures=self.written.max_failures)
 
     @property
-    def waits(self) -> Waits:
+    def timeouts(self) -> Timeouts:
         """How long it waits: verification ends well before the host takes the switch back by itself."""
         verify_s = self.written.verify_timeout_s
-        return Waits(max(300, int(3 * verify_s)), verify_s, issuance_s=self.written.issuance_timeout_s)
+        return Timeouts(max(300, int(3 * verify_s)), verify_s, issuance_s=self.written.issuance_timeout_s)

@@ -35,12 +35,12 @@ _NAME: Final = re.compile(r"(?:\*\.)?[a-z0-9_](?:[a-z0-9_-]{0,62})(?:\.[a-z0-9_]
 _MAKE_S: Final = 300.0  # an RSA-4096 key takes a small machine a minute
 
 
-def key_path(premises: HostWorkdir) -> str:
+def key_path(workdir: HostWorkdir) -> str:
     """Return where on the host the key of the case waits to be installed."""
-    return f"{premises.folder}/pending/key.pem"
+    return f"{workdir.folder}/pending/key.pem"
 
 
-def make_request(premises: HostWorkdir, names: Sequence[str], key_type: str) -> Command:
+def make_request(workdir: HostWorkdir, names: Sequence[str], key_type: str) -> Command:
     """Return the command that makes key and request, or finds those it made before, and prints the request.
 
     Raises ValueError for names and key types that were to be refused before.
@@ -48,14 +48,14 @@ def make_request(premises: HostWorkdir, names: Sequence[str], key_type: str) -> 
     _, (algorithm, *options) = KEY_TYPES[key_type]
     given = ("-algorithm", algorithm, *(word for option in options for word in ("-pkeyopt", option)))
     why = f"make a key ({key_type}) and a certification request for {listing(tuple(names))}"
-    return premises.locked(
+    return workdir.exclusive(
         why, script("key_make"), _configuration(names, key_type), _subject(names), *given, timeout_s=_MAKE_S
     )
 
 
-def discard_request(premises: HostWorkdir) -> Command:
+def discard_request(workdir: HostWorkdir) -> Command:
     """Return the command that destroys the pending key and request: no request is ordered with twice."""
-    return premises.locked("destroy the pending key and its request", script("key_discard"))
+    return workdir.exclusive("destroy the pending key and its request", script("key_discard"))
 
 
 def read_request(done: CommandResult, names: Sequence[str], key_type: str) -> Csr:

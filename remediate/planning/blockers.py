@@ -15,7 +15,7 @@ from audit.verdict import Remedy, Severity, Verdict
 from remediate.model.audit_results import AuditResults
 from remediate.model.case import VALIDATED, Case, Repair
 from remediate.model.causes import Cause, cause_of_check
-from remediate.model.options import Bounds
+from remediate.model.options import RunLimits
 from remediate.model.plan import Blocker
 from remediate.planning.fleet import Fleet
 
@@ -57,20 +57,20 @@ def of_endpoints(case: Case, evidence: AuditResults, around: Fleet) -> Iterator[
         yield from _of_neighbours(case, around)
 
 
-def out_of_date(case: Case, evidence: AuditResults, bounds: Bounds, now: datetime) -> Iterator[Blocker]:
+def out_of_date(case: Case, evidence: AuditResults, run_limits: RunLimits, now: datetime) -> Iterator[Blocker]:
     """Yield why what a case was decided from is not of now: it is old, or from a clock that contradicts ours."""
-    if text := _out_of_date(case, evidence, bounds, now):
+    if text := _out_of_date(case, evidence, run_limits, now):
         yield Blocker(Cause.PLAN_OLD_EVIDENCE, text)
 
 
-def _out_of_date(case: Case, evidence: AuditResults, bounds: Bounds, now: datetime) -> str | None:
+def _out_of_date(case: Case, evidence: AuditResults, run_limits: RunLimits, now: datetime) -> str | None:
     times = [evidence.seen[endpoint].observed_at for endpoint in case.endpoints]
     known = [time for time in times if time is not None]
     if len(known) < len(times):
         return "it is not known when it was observed"
-    if max(known) - now > bounds.future:
+    if max(known) - now > run_limits.future:
         return f"it was observed {duration(max(known) - now)} after now: one of the clocks is wrong"
-    if now - min(known) > bounds.max_age:
+    if now - min(known) > run_limits.max_age:
         return f"it was observed {duration(now - min(known))} ago: observe it again first"
     return None
 
@@ -125,7 +125,7 @@ def _of_other_hosts(case: Case, around: Fleet) -> Iterator[Blocker]:
                     "the CA cannot be put there")  # fmt: skip
             yield Blocker(Cause.PLAN_ELSEWHERE, text)
         for host in validation.hosts:
-            if host != case.host and host in around.left_alone:
-                why = around.left_alone[host]
+            if host != case.host and host in around.excluded_hosts:
+                why = around.excluded_hosts[host]
                 text = f"{validation.name} is served by {host} too, where nothing is changed: {why}"
                 yield Blocker(Cause.PLAN_LEFT_ALONE, text)

@@ -14,7 +14,7 @@ from audit.evaluation.result import Result
 from audit.verdict import Remedy, Verdict
 from remediate.model.audit_results import AuditResults, ObservedEndpoint
 from remediate.model.case import AGENT, VALIDATED, Case, Reason, Repair, UsedFile, case_id, steps_of
-from remediate.model.options import Bounds
+from remediate.model.options import RunLimits
 from remediate.planning.certificate_groups import Group, identity, used_files
 from remediate.planning.fleet import Fleet
 from remediate.planning.names import names_to_certify
@@ -43,10 +43,10 @@ class CaseDraft:
         return min((REPAIRS[result.remedy] for result in self.findings), key=lambda repair: repair.rank)
 
 
-def case_of(draft: CaseDraft, evidence: AuditResults, around: Fleet, bounds: Bounds) -> Case:
+def case_of(draft: CaseDraft, evidence: AuditResults, around: Fleet, run_limits: RunLimits) -> Case:
     """Return the case of a certificate: the strongest repair that a finding on it asks for, for all who use it."""
     group, findings, strongest = draft.group, draft.findings, draft.strongest
-    repair, owner = _repair(draft, evidence, bounds)
+    repair, owner = _repair(draft, evidence, run_limits)
     old = _old(draft, strongest)
     old_names, old_spki = identity(old)
     kept, left_out = names_to_certify(group, evidence)
@@ -77,13 +77,13 @@ def case_of(draft: CaseDraft, evidence: AuditResults, around: Fleet, bounds: Bou
     )
 
 
-def _repair(draft: CaseDraft, evidence: AuditResults, bounds: Bounds) -> tuple[Repair, str | None]:
+def _repair(draft: CaseDraft, evidence: AuditResults, run_limits: RunLimits) -> tuple[Repair, str | None]:
     """Return which repair it is, and the agent that owns the certificate: it renews, where that is wanted."""
     strongest, owner = draft.strongest, _owner(draft.group, evidence)
     if draft.group.is_panel and not owner:
-        is_theirs = bounds.is_panels_issuer and strongest in VALIDATED
+        is_theirs = run_limits.is_panels_issuer and strongest in VALIDATED
         return (Repair.RUN_OWNER, AGENT) if is_theirs else (strongest, None)
-    is_owned = owner and strongest in _OWNED and bounds.foreign == "run-owner"
+    is_owned = owner and strongest in _OWNED and run_limits.foreign == "run-owner"
     return Repair.RUN_OWNER if is_owned else strongest, owner
 
 

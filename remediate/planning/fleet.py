@@ -14,7 +14,7 @@ from audit.verdict import Verdict
 from remediate.cpanel.service_files import is_of_panel
 from remediate.model.audit_results import AuditResults, ObservedEndpoint
 from remediate.model.case import Validation
-from remediate.model.options import Bounds, fits
+from remediate.model.options import RunLimits, fits
 
 SWITCHED_OFF: Final = "ops.management-disabled"
 NOT_KNOWN: Final = "it could not be told whether repair is switched off on the host itself"
@@ -27,13 +27,13 @@ _IMAGES: Final = ("docker", "podman", "kubectl", "openshift")
 
 @dataclass(frozen=True, slots=True)
 class Fleet:
-    """`left_alone` says by label why nothing is changed on a host, `serving` which hosts serve a name.
+    """`excluded_hosts` says by label why nothing is changed on a host, `serving` which hosts serve a name.
 
     `unloadable` says by host and service which findings keep it from loading its configuration again, each with its
     endpoint. `resolved` is where each name leads and `own_addresses` what is a host's of this run, as far as known.
     """
 
-    left_alone: Mapping[str, str]
+    excluded_hosts: Mapping[str, str]
     serving: Mapping[str, tuple[str, ...]]
     resolved: Mapping[str, tuple[str, ...]]
     own_addresses: frozenset[str]
@@ -67,7 +67,7 @@ def is_silenced(endpoint: str, check: str, evidence: AuditResults) -> bool:
     return SILENCING in _switches(f"{seen.label}/", evidence)
 
 
-def fleet_of(evidence: AuditResults, bounds: Bounds) -> Fleet:
+def fleet_of(evidence: AuditResults, run_limits: RunLimits) -> Fleet:
     """Return what the evidence says of the hosts of the run."""
     logged_into = [seen for seen in evidence.seen.values() if seen.hostspec and seen.label]
     serving: dict[str, set[str]] = {}
@@ -75,9 +75,9 @@ def fleet_of(evidence: AuditResults, bounds: Bounds) -> Fleet:
     for seen in logged_into:
         serving.setdefault(seen.name, set()).add(str(seen.label))
         resolved.setdefault(seen.name, set()).update(seen.resolved or ())
-    alone = {str(seen.label): why for seen in logged_into if (why := _why_alone(seen, evidence, bounds))}
+    alone = {str(seen.label): why for seen in logged_into if (why := _why_alone(seen, evidence, run_limits))}
     return Fleet(
-        left_alone=alone,
+        excluded_hosts=alone,
         serving={name: tuple(sorted(hosts)) for name, hosts in serving.items()},
         resolved={name: tuple(sorted(addresses)) for name, addresses in resolved.items()},
         own_addresses=frozenset(address for seen in logged_into for address in seen.own_addresses or ()),
@@ -96,11 +96,11 @@ def _unloadable(
     return {place: tuple(faults) for place, faults in found.items()}
 
 
-def _why_alone(seen: ObservedEndpoint, evidence: AuditResults, bounds: Bounds) -> str | None:
+def _why_alone(seen: ObservedEndpoint, evidence: AuditResults, run_limits: RunLimits) -> str | None:
     hostspec = str(seen.hostspec)
     if hostspec.partition("://")[0] in _IMAGES:
         return "an image is not repaired from inside"
-    if fits(hostspec, bounds.hosts_left_out):
+    if fits(hostspec, run_limits.hosts_left_out):
         return "repair is switched off for this host in the configuration"
     return _why_switched_off(f"{seen.label}/", evidence)
 

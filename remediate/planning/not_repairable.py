@@ -70,7 +70,7 @@ def _of_place(result: Result, evidence: AuditResults, around: Fleet) -> tuple[Ki
         return "outside", "seen from outside only: its host was not logged into"
     if seen.is_host:
         return "host", "it concerns the host as a whole"
-    alone = around.left_alone.get(str(seen.label))
+    alone = around.excluded_hosts.get(str(seen.label))
     if alone is not None:
         return "switched-off", alone
     if seen.is_elsewhere(result.leaf_sha256):

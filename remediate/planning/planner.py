@@ -15,7 +15,7 @@ from remediate.hosts.renewal_agents import OWNERS
 from remediate.model.audit_results import AuditResults
 from remediate.model.case import AGENT, VALIDATED, Case, Repair
 from remediate.model.causes import Cause
-from remediate.model.options import Bounds, fits
+from remediate.model.options import RunLimits, fits
 from remediate.model.plan import Blocker, Kind, NotRepairable, Plan, WaitingCase
 from remediate.planning.blockers import obstacles, of_endpoints, out_of_date
 from remediate.planning.case_builder import CaseDraft, case_of
@@ -25,9 +25,9 @@ from remediate.planning.not_repairable import explain
 from remediate.planning.panel_cases import merge_panel_cases
 
 
-def plan(evidence: AuditResults, bounds: Bounds, now: datetime) -> Plan:
+def plan(evidence: AuditResults, run_limits: RunLimits, now: datetime) -> Plan:
     """Decide what to do about every finding; the order of the results makes no difference."""
-    around = fleet_of(evidence, bounds)
+    around = fleet_of(evidence, run_limits)
     explained = list(_well(evidence))
     helped: dict[str, list[Result]] = {}
     for result in _open(evidence):
@@ -40,15 +40,15 @@ def plan(evidence: AuditResults, bounds: Bounds, now: datetime) -> Plan:
 
     def is_held(draft: CaseDraft) -> bool:
         try:
-            return any(of_endpoints(case_of(draft, evidence, around, bounds), evidence, around))
+            return any(of_endpoints(case_of(draft, evidence, around, run_limits), evidence, around))
         except Exception:  # noqa: BLE001 - raised again, and kept, when the draft is planned by itself
             return True
 
     for draft in merge_panel_cases(_drafts(evidence, helped), is_held):
         try:
-            case = case_of(draft, evidence, around, bounds)
-            not_ours = _not_ours(case, bounds)
-            blocked_by = _blocked_by(case, evidence, around, (bounds, now))
+            case = case_of(draft, evidence, around, run_limits)
+            not_ours = _not_ours(case, run_limits)
+            blocked_by = _blocked_by(case, evidence, around, (run_limits, now))
         except Exception as error:  # noqa: BLE001 - the boundary of one case: the others are still planned
             accidents.append(traceback.format_exc())
             explained += _unplanned(draft, error)
@@ -61,9 +61,9 @@ def plan(evidence: AuditResults, bounds: Bounds, now: datetime) -> Plan:
             ready.append(case)
     cases = _in_order(ready)
     return Plan(
-        cases=cases[: bounds.max_cases],
+        cases=cases[: run_limits.max_cases],
         explained=tuple(sorted(explained, key=lambda one: (one.endpoint, one.check or ""))),
-        waiting=(*sorted(waiting, key=lambda one: one.case.id), *_too_many(cases, bounds)),
+        waiting=(*sorted(waiting, key=lambda one: one.case.id), *_too_many(cases, run_limits)),
         accidents=tuple(accidents),
     )
 
@@ -94,33 +94,33 @@ def _drafts(evidence: AuditResults, helped: Mapping[str, list[Result]]) -> Itera
             yield CaseDraft(group, findings)
 
 
-def _not_ours(case: Case, bounds: Bounds) -> tuple[Kind, str] | None:
+def _not_ours(case: Case, run_limits: RunLimits) -> tuple[Kind, str] | None:
     """Say why a certificate is left alone altogether; None where it is not."""
     is_foreign = case.owner and not (case.is_panel and case.owner == AGENT)
-    if is_foreign and bounds.foreign == "explain":
+    if is_foreign and run_limits.foreign == "explain":
         return "foreign", f"{case.owner} owns this certificate and renews it"
     if is_foreign and case.repair is Repair.RUN_OWNER and case.owner == AGENT:
         return "foreign", f"{AGENT} owns this certificate and renews it; its own services are all that is repaired"
     if case.repair is Repair.RUN_OWNER and case.owner not in OWNERS:
         return "foreign", f"{case.owner} owns this certificate, and it is not known how its renewal is run"
-    spared = next((name for name in case.names if fits(name, bounds.names_left_out)), None)
+    spared = next((name for name in case.names if fits(name, run_limits.names_left_out)), None)
     return ("switched-off", f"{spared} is left out by the configuration") if spared else None
 
 
 def _blocked_by(
-    case: Case, evidence: AuditResults, around: Fleet, limits: tuple[Bounds, datetime]
+    case: Case, evidence: AuditResults, around: Fleet, limits: tuple[RunLimits, datetime]
 ) -> tuple[Blocker, ...]:
     dated, unordered = out_of_date(case, evidence, *limits), _unordered(case, limits[0])
     return (*dated, *unordered, *obstacles(case, evidence, around))
 
 
-def _unordered(case: Case, bounds: Bounds) -> Iterator[Blocker]:
+def _unordered(case: Case, run_limits: RunLimits) -> Iterator[Blocker]:
     """Yield why there is no issuer to order from; nothing if there is one, or if nothing is ordered."""
     if case.repair not in VALIDATED:
         return
-    if not bounds.can_order:
+    if not run_limits.can_order:
         yield Blocker(Cause.ISSUER_NONE, "no issuer is chosen: [remediate] issuer, and its section [issuer.NAME]")
-    elif bounds.is_panels_issuer:
+    elif run_limits.is_panels_issuer:
         text = (
             "the issuer that is chosen is the program of a cPanel & WHM server, which orders for the services of that "
             "panel alone"
@@ -141,7 +141,7 @@ def _severity(case: Case) -> int:
     return max(Severity(reason.severity).rank for reason in case.reasons)
 
 
-def _too_many(cases: tuple[Case, ...], bounds: Bounds) -> Iterator[WaitingCase]:
-    text = f"a run repairs at most {bounds.max_cases} certificates (max_cases), and {len(cases)} ask"
-    for case in cases[bounds.max_cases :]:
+def _too_many(cases: tuple[Case, ...], run_limits: RunLimits) -> Iterator[WaitingCase]:
+    text = f"a run repairs at most {run_limits.max_cases} certificates (max_cases), and {len(cases)} ask"
+    for case in cases[run_limits.max_cases :]:
         yield WaitingCase(case, (Blocker(Cause.PLAN_MAX_CASES, text),))

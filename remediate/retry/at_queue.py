@@ -123,37 +123,37 @@ def commands(continuation: ResumeJob) -> tuple[Command, Command, Command]:
     return look, trying_later(host, action, _PATH, continuation.home), queue
 
 
-def queue_resume(hands: CommandRunner, continuation: ResumeJob, *, allowed: bool) -> Queued | NotQueued:
+def queue_resume(session: CommandRunner, continuation: ResumeJob, *, allowed: bool) -> Queued | NotQueued:
     """Queue one continuation unless it is queued; never where that is not allowed or a secret would be in it."""
     refused = _why_not(continuation) if allowed else "--allow-retry was not given"
     if refused:
         return NotQueued(refused)
     look, panel, queue = commands(continuation)
-    found = hands.run(look)
+    found = session.run(look)
     if not found.ok:
         return NotQueued(_why_at_failed(found))
     if waiting := read_queue(found.output):
         return Queued(waiting[0], is_new=False)
-    queued = _queue_anew(hands, continuation.host, panel, queue)
-    return _replacing(hands, continuation, queued) if isinstance(queued, Queued) else queued
+    queued = _queue_anew(session, continuation.host, panel, queue)
+    return _replacing(session, continuation, queued) if isinstance(queued, Queued) else queued
 
 
-def _queue_anew(hands: CommandRunner, host: str, panel: Command, queue: Command) -> Queued | NotQueued:
+def _queue_anew(session: CommandRunner, host: str, panel: Command, queue: Command) -> Queued | NotQueued:
     """Queue a job by the panel's program, or by at if that does not take it."""
-    tried = read_tried(hands.run(panel))
+    tried = read_tried(session.run(panel))
     if tried and (jobs := read_queue(tried.rows)):
-        return _kept(hands, host, jobs[-1], tried.said)
-    return _beside(_judge(hands, host, hands.run(queue)), tried)
+        return _kept(session, host, jobs[-1], tried.said)
+    return _beside(_judge(session, host, session.run(queue)), tried)
 
 
-def _replacing(hands: CommandRunner, continuation: ResumeJob, queued: Queued) -> Queued:
+def _replacing(session: CommandRunner, continuation: ResumeJob, queued: Queued) -> Queued:
     """Remove the jobs that an earlier version queued for the same, now that a new one waits."""
     if continuation.outdated is None:
         return queued
-    found = hands.run(commands(continuation.outdated)[0])
+    found = session.run(commands(continuation.outdated)[0])
     jobs = read_queue(found.output) if found.ok else ()
     for job in jobs:
-        hands.run(
+        session.run(
             Command(continuation.host, "remove the job of an earlier version", script("at_remove"), (str(job.number),))
         )
     notes = (f"; it replaces job {job.number} of an earlier version" for job in jobs)
@@ -167,17 +167,17 @@ def read_queue(text: str) -> tuple[Job, ...]:
     return tuple(sorted(jobs, key=lambda job: job.number))
 
 
-def _judge(hands: CommandRunner, host: str, done: CommandResult) -> Queued | NotQueued:
+def _judge(session: CommandRunner, host: str, done: CommandResult) -> Queued | NotQueued:
     """Return what at said; a job that no atd will ever start is taken back."""
     said = _SAID.search(done.output)
     if not done.ok or said is None:
         return NotQueued(_why_at_failed(done))
-    return _kept(hands, host, Job(int(said["number"]), one_line(said["when"], 60)), done.output)
+    return _kept(session, host, Job(int(said["number"]), one_line(said["when"], 60)), done.output)
 
 
-def _kept(hands: CommandRunner, host: str, job: Job, said: str) -> Queued | NotQueued:
+def _kept(session: CommandRunner, host: str, job: Job, said: str) -> Queued | NotQueued:
     if "signal atd" in said:  # "Can't open /run/atd.pid to signal atd. No atd running?"
-        hands.run(Command(host, "take back a job that nobody would start", script("at_remove"), (str(job.number),)))
+        session.run(Command(host, "take back a job that nobody would start", script("at_remove"), (str(job.number),)))
         return NotQueued("atd does not run here, so that nothing would start it: systemctl enable --now atd")
     return Queued(job)
 

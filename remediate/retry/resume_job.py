@@ -57,13 +57,13 @@ def continue_later(
         return (str(NotQueued(f"the issuer asked to be left alone until {moment(min(due))}")),)
     if not allowed:
         return (str(NotQueued("--allow-retry was not given")),)
-    hands = (local or local_hands)()
-    if isinstance(hands, ProbeFailure):
-        return (str(NotQueued(f"no command can be run here: {hands.detail}")),)
-    return (str(queue_resume(hands, continuation, allowed=allowed)),)
+    session = (local or local_session)()
+    if isinstance(session, ProbeFailure):
+        return (str(NotQueued(f"no command can be run here: {session.detail}")),)
+    return (str(queue_resume(session, continuation, allowed=allowed)),)
 
 
-def local_hands() -> HostSession | ProbeFailure:
+def local_session() -> HostSession | ProbeFailure:
     """Return hands on the machine this runs on."""
     hosts = hosts_of("local://", {}, _LOGIN_S)
     return hosts if isinstance(hosts, ProbeFailure) else HostSession(hosts[0])

@@ -10,20 +10,20 @@ from urllib.parse import urlsplit
 from audit.config import Configuration, host_of, known_secrets, section
 from audit.host.discovery import Discovery
 from audit.observation import HostView
-from remediate.model.options import Assignment
+from remediate.model.options import RunOptions
 from remediate.notify.channels import read_mail
 from remediate.notify.recipients import ContactPolicy, KnownHost, is_domain
 from remediate.notify.settings import NotificationSettings
 
 
 def notification_settings(
-    assignment: Assignment, hosts: Mapping[str, KnownHost] | None = None
+    options: RunOptions, hosts: Mapping[str, KnownHost] | None = None
 ) -> NotificationSettings | None:
     """Return the notification settings of a run, None if the configuration has no `[mail]`; raises BadConfiguration.
 
     `hosts` are those that were logged in to, by label.
     """
-    configuration, table = assignment.configuration, section(assignment.configuration, "mail")
+    configuration, table = options.configuration, section(options.configuration, "mail")
     mail = read_mail(table)
     if mail is None:
         return None
@@ -38,8 +38,8 @@ def notification_settings(
         from_=mail.from_,
         secrets=known_secrets(configuration),
         contacts=ContactPolicy((*mail.allowed_domains, *_domains(mail.to)), hosts or {}),
-        fail_on=assignment.fail_on,
-        unknown_fails=assignment.unknown_fails,
+        fail_on=options.fail_on,
+        unknown_fails=options.unknown_fails,
     )
 
 

@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from remediate.challenges import VALIDATORS, Challenge, ProbeSettings
+from remediate.challenges import SOLVERS, Challenge, ProbeSettings
 from remediate.challenges.http_csr_hash import body_of, path_of
 from remediate.hosts.workdir import HostWorkdir
 from tests.issuers.requests import csr
 from tests.issuers.website import Website, serving_website
 
-HTTP = VALIDATORS["http-csr-hash"]
+HTTP = SOLVERS["http-csr-hash"]
 HERE = "127.0.0.1"
 
 

@@ -15,14 +15,14 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from audit.host.trust import TRUST
-from remediate.challenges import VALIDATORS, Challenge
+from remediate.challenges import SOLVERS, Challenge
 from remediate.challenges.http_csr_hash import body_of, path_of
 from remediate.hosts.workdir import HostWorkdir
-from tests.installers.hands import killed_before, run
+from tests.installers.local_commands import killed_before, run
 from tests.issuers.requests import csr
 from tests.lab import validator
 
-HTTP = VALIDATORS["http-csr-hash"]
+HTTP = SOLVERS["http-csr-hash"]
 
 
 @pytest.fixture
@@ -37,8 +37,8 @@ def docroot() -> Iterator[Path]:
 
 @pytest.fixture
 def challenge(tmp_path: Path, docroot: Path) -> Challenge:
-    premises = HostWorkdir("web1", "c4f3", "test", str(tmp_path / "sslaudit"))
-    return Challenge(premises, "www.shop.example", csr(), "u1q2e3", str(docroot))
+    workdir = HostWorkdir("web1", "c4f3", "test", str(tmp_path / "sslaudit"))
+    return Challenge(workdir, "www.shop.example", csr(), "u1q2e3", str(docroot))
 
 
 def everything(folder: Path) -> list[str]:
@@ -90,8 +90,8 @@ def test_killed_at_a_line_and_run_again_the_file_is_whole_and_alone(tmp_path: Pa
     request = csr()
     lines = HTTP.put(Challenge(HostWorkdir("h", "c", "t", str(tmp_path)), "n", request, "u", "/x")).script.count("\n")
     for line in range(TRUST.count("\n"), lines, 3):
-        premises = HostWorkdir("web1", f"c{line}", "test", str(tmp_path / "sslaudit"))
-        challenge = Challenge(premises, "www.shop.example", request, "u1q2e3", str(docroot))
+        workdir = HostWorkdir("web1", f"c{line}", "test", str(tmp_path / "sslaudit"))
+        challenge = Challenge(workdir, "www.shop.example", request, "u1q2e3", str(docroot))
         run(killed_before(HTTP.put(challenge), line))
         assert all(path.read_text() == body_of(challenge) + "\n" for path in docroot.rglob("*.txt"))
         assert run(HTTP.put(challenge)).ok
@@ -178,7 +178,7 @@ def test_a_folder_of_somebody_else_than_the_docroots_owner_is_refused(docroot: P
 @pytest.mark.parametrize("where", ["nowhere", "/"])
 def test_what_is_no_docroot_is_refused(tmp_path: Path, challenge: Challenge, where: str) -> None:
     folder = str(tmp_path / where) if where != "/" else where
-    wrong = Challenge(challenge.premises, challenge.name, challenge.csr, challenge.unique_value, folder)
+    wrong = Challenge(challenge.workdir, challenge.name, challenge.csr, challenge.unique_value, folder)
     assert not run(HTTP.put(wrong)).ok
 
 

@@ -9,12 +9,12 @@ from contextlib import ExitStack, closing
 
 import pytest
 
-from remediate.challenges import VALIDATORS, Challenge, ProbeResult, ProbeSettings
+from remediate.challenges import SOLVERS, Challenge, ProbeResult, ProbeSettings
 from remediate.challenges.http_csr_hash import body_of, path_of
 from remediate.hosts.workdir import HostWorkdir
 from tests.issuers.requests import csr
 
-HTTP = VALIDATORS["http-csr-hash"]
+HTTP = SOLVERS["http-csr-hash"]
 HERE = "127.0.0.1"
 CHALLENGE = Challenge(HostWorkdir("web1", "c", "test"), "www.shop.example", csr(), "u1q2e3", "/srv/www/")
 ADVICE = "let it pass /.well-known/pki-validation on as it is, or let the CA validate by DNS"

@@ -53,7 +53,7 @@ def test_file_is_looked_at_whatever_is_in_its_name(program: Path, tmp_path: Path
     assert not (tmp_path / "x").exists()
 
 
-def test_handshakes_are_made_at_the_places_of_the_request(program: Path) -> None:
+def test_sessionhakes_are_made_at_the_places_of_the_request(program: Path) -> None:
     script = _script(["0 127.0.0.1:1 www.example.com - -", "0rsa [::1]:1 - smtp rsa"])
     found = sections(program, "".join(f"{line}\n" for line in script.request or ()))
     assert {"0", "0rsa", "done"} == set(found)

@@ -324,9 +324,9 @@ done
 
 
 def _command(installation: Installation, body: str, *arguments: str) -> Command:
-    premises = installation.premises
+    workdir = installation.workdir
     own = installation.folder.rpartition("/")[2]
-    return Command(premises.host, "as before", _LOCKED + body, (*premises.given, own, *arguments))
+    return Command(workdir.host, "as before", _LOCKED + body, (*workdir.given, own, *arguments))
 
 
 def stage_then(installation: Installation, version: Version) -> Command:
@@ -335,13 +335,13 @@ def stage_then(installation: Installation, version: Version) -> Command:
     return _command(installation, _LIBRARY + _STAGE, *given, *installation.pairs)
 
 
-def start_then(installation: Installation, name: str, service: tuple[str, ...], patience_s: int = 0) -> Command:
+def start_then(installation: Installation, name: str, service: tuple[str, ...], confirm_within_s: int = 0) -> Command:
     """Return the command that started a switch; of a service its name, test, reload and start."""
-    options = (name, str(patience_s), "yes", str(len(installation.placements)), _LIBRARY + _DETACHED)
+    options = (name, str(confirm_within_s), "yes", str(len(installation.placements)), _LIBRARY + _DETACHED)
     return _command(installation, _LIBRARY + _START, *options, *installation.pairs, *service)
 
 
 def prune_then(installation: Installation) -> Command:
     """Return the command that put away what was replaced."""
-    premises = installation.premises
-    return Command(premises.host, "as before", _LOCKED + _PRUNE, (*premises.given, "30"))
+    workdir = installation.workdir
+    return Command(workdir.host, "as before", _LOCKED + _PRUNE, (*workdir.given, "30"))

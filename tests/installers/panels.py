@@ -18,7 +18,7 @@ from remediate.hosts.command import Command, CommandResult
 from remediate.hosts.workdir import HostWorkdir
 from remediate.installers import Installer
 from tests.installers import whmapi1
-from tests.installers.hands import run
+from tests.installers.local_commands import run
 from tests.installers.serving import Pair, progress_of, staged, waited_for
 
 # What each service reads when it starts: its certificate file, and its key file.
@@ -58,8 +58,8 @@ class PanelPlace:
             "cpanel": (FileTarget(f"{folder}/cpanel/cpanel.pem", "klc"),),
             "exim": (FileTarget(f"{folder}/exim/exim.crt", "lc"), FileTarget(f"{folder}/exim/exim.key", "k")),
         }
-        premises = HostWorkdir("server", "c4f3", "test", str(self.root / "sslaudit"))
-        return Installation(premises, placed[self.service], self.panel.deployment)
+        workdir = HostWorkdir("server", "c4f3", "test", str(self.root / "sslaudit"))
+        return Installation(workdir, placed[self.service], self.panel.deployment)
 
     @property
     def program(self) -> Path:
@@ -99,13 +99,13 @@ class PanelPlace:
         """Lay a version ready and return its name."""
         return staged(self.installation, pair, bundle)
 
-    def starting(self, version: str, *, patience_s: int = 20) -> Command:
+    def starting(self, version: str, *, confirm_within_s: int = 20) -> Command:
         """Return the command that starts a switch."""
-        return start(self.installation, (self.installer,), version, patience_s=patience_s)
+        return start(self.installation, (self.installer,), version, confirm_within_s=confirm_within_s)
 
-    def start(self, version: str, *, patience_s: int = 20) -> CommandResult:
+    def start(self, version: str, *, confirm_within_s: int = 20) -> CommandResult:
         """Start a switch."""
-        return run(self.starting(version, patience_s=patience_s))
+        return run(self.starting(version, confirm_within_s=confirm_within_s))
 
     def progress(self) -> Progress:
         """Return where the switch is."""

@@ -17,7 +17,7 @@ from remediate.hosts.command import Command, CommandResult
 from remediate.hosts.workdir import HostWorkdir
 from remediate.installers import CustomInstaller
 from tests.installers.earlier import prune_then, stage_then, start_then
-from tests.installers.hands import run
+from tests.installers.local_commands import run
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,13 +93,13 @@ class Place:
         """Lay a version ready and return its name."""
         return staged(self.installation, pair)
 
-    def start(self, version: str, *, patience_s: int = 20, returns: bool = True) -> CommandResult:
+    def start(self, version: str, *, confirm_within_s: int = 20, returns: bool = True) -> CommandResult:
         """Start a switch."""
-        return run(self.starting(version, patience_s=patience_s, returns=returns))
+        return run(self.starting(version, confirm_within_s=confirm_within_s, returns=returns))
 
-    def starting(self, version: str, *, patience_s: int = 20, returns: bool = True) -> Command:
+    def starting(self, version: str, *, confirm_within_s: int = 20, returns: bool = True) -> Command:
         """Return the command that starts a switch."""
-        return start(self.installation, (self.service,), version, patience_s=patience_s, returns=returns)
+        return start(self.installation, (self.service,), version, confirm_within_s=confirm_within_s, returns=returns)
 
     def progress(self) -> Progress:
         """Return where the switch is."""
@@ -124,10 +124,10 @@ def new_place(folder: Path, old: Pair, *, test: str = ":", reload: str | None = 
     key.chmod(0o640)
     copying = f"cp {certificate} {folder}/served.crt && cp {key} {folder}/served.key"
     subprocess.run(["sh", "-c", copying], check=True)
-    premises = HostWorkdir("web1", "c4f3", "test", str(folder / "sslaudit"))
+    workdir = HostWorkdir("web1", "c4f3", "test", str(folder / "sslaudit"))
     placed = (FileTarget(str(certificate), "lc"), FileTarget(str(key), "k"))
     service = CustomInstaller("gateway", f"cd {folder}; {test}", f"cd {folder}; {reload}" if reload else copying)
-    return Place(folder, Installation(premises, placed), service)
+    return Place(folder, Installation(workdir, placed), service)
 
 
 def leave_links(place: Place, new: Pair) -> None:

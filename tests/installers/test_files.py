@@ -45,10 +45,10 @@ def test_a_link_of_ours_is_the_path_it_stands_at() -> None:
 
 
 def test_the_folder_is_the_same_for_the_same_files_and_another_for_more() -> None:
-    premises = HostWorkdir("web1", "c4f3", "test")
+    workdir = HostWorkdir("web1", "c4f3", "test")
     one, two = FileTarget("/a.crt", "lc"), FileTarget("/a.key", "k")
-    assert Installation(premises, (one, two)).folder == Installation(premises, (two, one)).folder
-    assert Installation(premises, (one,)).folder != Installation(premises, (one, two)).folder
+    assert Installation(workdir, (one, two)).folder == Installation(workdir, (two, one)).folder
+    assert Installation(workdir, (one,)).folder != Installation(workdir, (one, two)).folder
 
 
 def test_a_version_is_named_by_what_is_in_it() -> None:
@@ -75,7 +75,7 @@ def test_a_test_of_a_configuration_changes_nothing_and_a_reload_does(name: str) 
 @pytest.mark.parametrize("name", INSTALLERS)
 def test_every_script_is_good_shell(name: str) -> None:
     one = INSTALLERS[name]
-    begun = start(Installation(HostWorkdir("web1", "c4f3", "test"), ()), [one], "proven", patience_s=1)
+    begun = start(Installation(HostWorkdir("web1", "c4f3", "test"), ()), [one], "proven", confirm_within_s=1)
     scripts = [command.script for command in (one.check_config("web1"), one.reload("web1"), one.start("web1"), begun)]
     for script in (*scripts, *(word for word in begun.arguments if "\n" in word)):
         assert subprocess.run(["sh", "-n", "-c", script], capture_output=True, check=False).stderr == b""

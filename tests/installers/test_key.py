@@ -16,7 +16,7 @@ from remediate.hosts.command import Command, CommandResult
 from remediate.hosts.workdir import BUSY, OTHER, HostWorkdir
 from remediate.pki.csr import BadRequest
 from remediate.pki.host_key import KEY_TYPES, discard_request, key_path, make_request, read_request
-from tests.installers.hands import killed_before, run
+from tests.installers.local_commands import killed_before, run
 from tests.issuers.requests import csr_pem
 
 NAMES = ("www.shop.example", "shop.example", "*.shop.example", "2001:db8::1", "192.0.2.7")
@@ -24,23 +24,23 @@ FAST = "ecdsa-p256"
 
 
 @pytest.fixture
-def premises(tmp_path: Path) -> HostWorkdir:
+def workdir(tmp_path: Path) -> HostWorkdir:
     return HostWorkdir("web1", "c4f3", "test", str(tmp_path / "sslaudit"))
 
 
-def secrets_of(premises: HostWorkdir) -> list[str]:
+def secrets_of(workdir: HostWorkdir) -> list[str]:
     """Return the lines of the key that say what it is."""
-    return [line for line in Path(key_path(premises)).read_text().splitlines() if "-----" not in line]
+    return [line for line in Path(key_path(workdir)).read_text().splitlines() if "-----" not in line]
 
 
 @pytest.mark.parametrize("key_type", KEY_TYPES)
-def test_a_request_has_the_names_and_the_key_that_were_asked_for(premises: HostWorkdir, key_type: str) -> None:
-    csr = read_request(run(make_request(premises, NAMES, key_type)), NAMES, key_type)
+def test_a_request_has_the_names_and_the_key_that_were_asked_for(workdir: HostWorkdir, key_type: str) -> None:
+    csr = read_request(run(make_request(workdir, NAMES, key_type)), NAMES, key_type)
     assert set(csr.names) == set(NAMES)
 
 
-def test_a_second_run_gives_the_same_request(premises: HostWorkdir) -> None:
-    first, second = (run(make_request(premises, NAMES, FAST)) for _ in range(2))
+def test_a_second_run_gives_the_same_request(workdir: HostWorkdir) -> None:
+    first, second = (run(make_request(workdir, NAMES, FAST)) for _ in range(2))
     assert first.output == second.output
     assert read_request(second, NAMES, FAST).pem.startswith("-----BEGIN CERTIFICATE REQUEST-----")
 
@@ -57,57 +57,57 @@ def lines_of(command: Command) -> Iterator[int]:
 def test_killed_at_any_line_and_run_again_there_is_one_key_and_its_request(tmp_path: Path) -> None:
     command = make_request(HostWorkdir("web1", "c", "test", str(tmp_path)), NAMES, FAST)
     for line in lines_of(command):
-        premises = HostWorkdir("web1", f"c{line}", "test", str(tmp_path))
-        whole = make_request(premises, NAMES, FAST)
+        workdir = HostWorkdir("web1", f"c{line}", "test", str(tmp_path))
+        whole = make_request(workdir, NAMES, FAST)
         run(killed_before(whole, line))
-        pending = Path(key_path(premises))
+        pending = Path(key_path(workdir))
         before = pending.read_text() if pending.exists() else None
         read_request(run(whole), NAMES, FAST)
         assert before in (None, pending.read_text()), f"another key after a kill before line {line}"
 
 
-def test_what_a_killed_openssl_left_is_not_taken_for_a_key(premises: HostWorkdir) -> None:
-    pending = Path(key_path(premises)).parent
+def test_what_a_killed_openssl_left_is_not_taken_for_a_key(workdir: HostWorkdir) -> None:
+    pending = Path(key_path(workdir)).parent
     pending.mkdir(parents=True, mode=0o700)
     (pending / "key.new").write_text("-----BEGIN PRIVATE KEY-----\nMIGH")
-    read_request(run(make_request(premises, NAMES, FAST)), NAMES, FAST)
+    read_request(run(make_request(workdir, NAMES, FAST)), NAMES, FAST)
 
 
-def test_nobody_else_can_read_the_key_and_no_output_holds_a_byte_of_it(premises: HostWorkdir) -> None:
-    made = run(make_request(premises, NAMES, "rsa-2048"))
-    path = Path(key_path(premises))
+def test_nobody_else_can_read_the_key_and_no_output_holds_a_byte_of_it(workdir: HostWorkdir) -> None:
+    made = run(make_request(workdir, NAMES, "rsa-2048"))
+    path = Path(key_path(workdir))
     assert (stat.S_IMODE(path.stat().st_mode), stat.S_IMODE(path.parent.stat().st_mode)) == (0o600, 0o700)
-    secrets = secrets_of(premises)
+    secrets = secrets_of(workdir)
     assert len(secrets) > 20
-    for file in premises_files(premises):
+    for file in premises_files(workdir):
         assert file == path or not any(line in file.read_text() for line in secrets), file
     assert not any(line in made.output + made.error for line in secrets)
 
 
-def premises_files(premises: HostWorkdir) -> list[Path]:
-    return [file for file in Path(premises.root).rglob("*") if file.is_file()]
+def premises_files(workdir: HostWorkdir) -> list[Path]:
+    return [file for file in Path(workdir.root).rglob("*") if file.is_file()]
 
 
-def test_a_request_for_other_names_is_left_alone_and_said(premises: HostWorkdir) -> None:
-    first = run(make_request(premises, NAMES, FAST))
-    other = run(make_request(premises, ("other.example",), FAST))
+def test_a_request_for_other_names_is_left_alone_and_said(workdir: HostWorkdir) -> None:
+    first = run(make_request(workdir, NAMES, FAST))
+    other = run(make_request(workdir, ("other.example",), FAST))
     assert (other.status, "other names" in other.error) == (OTHER, True)
     with pytest.raises(BadRequest, match=r"the host made no request: .* for other names"):
         read_request(other, ("other.example",), FAST)
-    assert run(make_request(premises, NAMES, FAST)).output == first.output
+    assert run(make_request(workdir, NAMES, FAST)).output == first.output
 
 
-def test_after_a_request_is_discarded_there_is_a_new_key(premises: HostWorkdir) -> None:
-    first = read_request(run(make_request(premises, NAMES, FAST)), NAMES, FAST)
+def test_after_a_request_is_discarded_there_is_a_new_key(workdir: HostWorkdir) -> None:
+    first = read_request(run(make_request(workdir, NAMES, FAST)), NAMES, FAST)
     for _ in range(2):
-        assert run(discard_request(premises)).ok
-    assert not Path(key_path(premises)).exists()
-    assert read_request(run(make_request(premises, NAMES, FAST)), NAMES, FAST).spki_sha256 != first.spki_sha256
+        assert run(discard_request(workdir)).ok
+    assert not Path(key_path(workdir)).exists()
+    assert read_request(run(make_request(workdir, NAMES, FAST)), NAMES, FAST).spki_sha256 != first.spki_sha256
 
 
-def test_a_locked_host_says_by_whom_and_since_when(premises: HostWorkdir) -> None:
-    holding = run(premises.locked("hold", "sleep 60 >/dev/null 2>&1 & echo $!\n"))  # the child keeps the lock
-    done = run(make_request(premises, NAMES, FAST))
+def test_a_locked_host_says_by_whom_and_since_when(workdir: HostWorkdir) -> None:
+    holding = run(workdir.exclusive("hold", "sleep 60 >/dev/null 2>&1 & echo $!\n"))  # the child keeps the lock
+    done = run(make_request(workdir, NAMES, FAST))
     os.kill(int(holding.output), signal.SIGTERM)
     assert done.status == BUSY
     word, since, case, owner = done.output.split()
@@ -117,9 +117,9 @@ def test_a_locked_host_says_by_whom_and_since_when(premises: HostWorkdir) -> Non
 @pytest.mark.parametrize(
     "name", ["a b.example", "x.example\n[v3]", "$ENV::HOME.example", "DNS:a.example", "", "localhost"]
 )
-def test_what_is_no_name_never_reaches_openssl(premises: HostWorkdir, name: str) -> None:
+def test_what_is_no_name_never_reaches_openssl(workdir: HostWorkdir, name: str) -> None:
     with pytest.raises(ValueError, match="no name"):
-        make_request(premises, (name,), FAST)
+        make_request(workdir, (name,), FAST)
 
 
 @pytest.mark.parametrize("case", ["", "../x", "a/b", "-x", "a b", "x\n"])
@@ -134,6 +134,6 @@ def test_a_request_with_another_key_or_other_names_than_asked_is_refused_with_bo
         read_request(answer, ("b.example",), FAST)
 
 
-def test_a_name_too_long_for_a_common_name_is_requested_without_one(premises: HostWorkdir) -> None:
+def test_a_name_too_long_for_a_common_name_is_requested_without_one(workdir: HostWorkdir) -> None:
     name = f"{'a' * 60}.{'b' * 60}.example"
-    assert read_request(run(make_request(premises, (name,), FAST)), (name,), FAST).names == (name,)
+    assert read_request(run(make_request(workdir, (name,), FAST)), (name,), FAST).names == (name,)

@@ -12,7 +12,7 @@ import pytest
 
 from remediate.deployment.versions import Version, stage
 from remediate.hosts.command import Command
-from tests.installers.hands import run
+from tests.installers.local_commands import run
 from tests.installers.serving import Pair, Place, new_pair, new_place
 from tests.sampling import STRIDE
 
@@ -62,7 +62,7 @@ def survived(place: Place, pair: tuple[Pair, Pair], command: Command) -> bool:
     assert place.configured in (of(pair[0]), of(pair[1]))
     assert not place.certificate.parent.joinpath("sslaudit").exists()
     name = place.stage(pair[1])
-    assert place.start(name, patience_s=0).ok
+    assert place.start(name, confirm_within_s=0).ok
     final = place.wait_until(lambda progress: progress.last.state == "confirmed" and progress.holder is None)
     assert (final.live, final.proven) == (name, name)
     assert place.served == place.configured == of(pair[1])
@@ -88,8 +88,8 @@ def kill_everywhere(folder: Path, pair: tuple[Pair, Pair], kill: Kill, reload: s
 def starting(place: Place, name: str, reload: str | None) -> Command:
     """Return the start of a switch that goes through, or of one whose service does not take the new files."""
     if reload is None:
-        return place.starting(name, patience_s=0)
-    return replace(place, service=replace(place.service, reload_command=reload)).starting(name, patience_s=0)
+        return place.starting(name, confirm_within_s=0)
+    return replace(place, service=replace(place.service, reload_command=reload)).starting(name, confirm_within_s=0)
 
 
 def test_killed_while_a_version_is_laid_ready(tmp_path: Path, pairs: tuple[Pair, Pair]) -> None:

@@ -12,7 +12,7 @@ import pytest
 from remediate.deployment.retention import prune
 from remediate.deployment.switch import confirm, read_progress
 from remediate.deployment.versions import Installation, release
-from tests.installers.hands import run
+from tests.installers.local_commands import run
 from tests.installers.serving import Pair, Place, leave_links, new_pair, new_place, staged, waited_for
 
 
@@ -41,7 +41,7 @@ def is_as_configured(place: Place, key_mode: int = 0o640) -> bool:
 
 
 def test_next_repair_makes_links_files_again(place: Place, pairs: tuple[Pair, Pair, Pair]) -> None:
-    again = Installation(replace(place.installation.premises, case="ab12"), place.installation.placements)
+    again = Installation(replace(place.installation.workdir, case="ab12"), place.installation.placements)
     later = replace(place, installation=again)
     name = staged(again, pairs[2])
     assert later.start(name).ok
@@ -50,45 +50,45 @@ def test_next_repair_makes_links_files_again(place: Place, pairs: tuple[Pair, Pa
     assert later.served == later.configured == of(pairs[2])
     assert read_progress(run(confirm(again, name))).last.state == "confirmed"
     waited_for(again, lambda progress: progress.holder is None)
-    shutil.rmtree(place.installation.premises.folder)
+    shutil.rmtree(place.installation.workdir.folder)
     assert later.configured == of(pairs[2])
 
 
 def test_failed_repair_leaves_files_and_no_links(place: Place, pairs: tuple[Pair, Pair, Pair]) -> None:
-    place.start(place.stage(pairs[2]), patience_s=1)
+    place.start(place.stage(pairs[2]), confirm_within_s=1)
     place.wait_for("returned")
     assert is_as_configured(place)
     assert place.served == place.configured == of(pairs[1])
 
 
 def test_rollback_restores_files_that_earlier_version_put_away(place: Place, pairs: tuple[Pair, Pair, Pair]) -> None:
-    assert place.start("before", patience_s=0).ok
+    assert place.start("before", confirm_within_s=0).ok
     place.wait_until(lambda progress: progress.last.state == "confirmed" and progress.holder is None)
     assert is_as_configured(place)
     assert place.served == place.configured == of(pairs[0])
-    shutil.rmtree(place.installation.premises.root)
+    shutil.rmtree(place.installation.workdir.root)
     assert place.configured == of(pairs[0])
 
 
 @pytest.mark.parametrize("cases", [("c4f3",), ()], ids=["one case", "all"])
 def test_release_makes_links_files_again(place: Place, pairs: tuple[Pair, Pair, Pair], cases: tuple[str, ...]) -> None:
     for released in (sorted(map(str, (place.certificate, place.key))), []):
-        done = run(release(replace(place.installation.premises, case="release"), *cases))
+        done = run(release(replace(place.installation.workdir, case="release"), *cases))
         assert done.ok, done
         assert sorted(line.removeprefix("released ") for line in done.output.splitlines()) == released
-    shutil.rmtree(place.installation.premises.root)
+    shutil.rmtree(place.installation.workdir.root)
     assert is_as_configured(place)
     assert place.configured == of(pairs[1])
 
 
 def test_versions_are_for_root_alone_after_release(place: Place) -> None:
-    assert run(release(place.installation.premises, "c4f3")).ok
+    assert run(release(place.installation.workdir, "c4f3")).ok
     folder = Path(place.installation.folder)
     directories = [folder, *(path for path in folder.rglob("*") if path.is_dir() and not path.is_symlink())]
     assert {stat.S_IMODE(path.stat().st_mode) for path in directories} == {0o700}
 
 
 def test_success_of_another_case_makes_links_files_again(place: Place, pairs: tuple[Pair, Pair, Pair]) -> None:
-    assert run(prune(replace(place.installation.premises, case="b" * 16), ())).ok
+    assert run(prune(replace(place.installation.workdir, case="b" * 16), ())).ok
     assert is_as_configured(place)
     assert place.configured == of(pairs[1])

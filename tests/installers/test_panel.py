@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 from remediate.cpanel.panel import Panel
-from remediate.deployment.retention import strangers
-from remediate.deployment.switch import call_back, confirm, read_progress
+from remediate.deployment.retention import externally_changed
+from remediate.deployment.switch import confirm, read_progress, revert
 from remediate.hosts.command import Command
 from remediate.hosts.workdir import PROLOGUE
-from tests.installers.hands import run
+from tests.installers.local_commands import run
 from tests.installers.panels import PanelPlace, new_panel_place
 from tests.installers.serving import Pair, new_pair
 from tests.installers.test_killed import killed_there
@@ -99,7 +99,7 @@ def test_the_panel_installs_it_and_confirmed_it_stays(tmp_path: Path, pairs: Pai
 @pytest.mark.parametrize("service", ["exim", "cpanel"])
 def test_without_a_confirmation_it_goes_back_by_itself(tmp_path: Path, pairs: Pairs, service: str) -> None:
     place = new_panel_place(tmp_path / "host", service, pairs[0])
-    place.start(place.stage(pairs[1]), patience_s=1)
+    place.start(place.stage(pairs[1]), confirm_within_s=1)
     progress = place.wait_for("returned")
     assert (progress.live, progress.proven, progress.last.detail) == ("0", "0", "not confirmed within 1 s")
     assert place.served == of(pairs[0])
@@ -109,7 +109,7 @@ def test_where_there_was_no_certificate_the_way_back_is_one_that_the_panel_signs
     tmp_path: Path, pairs: Pairs
 ) -> None:
     place = new_panel_place(tmp_path / "host", "exim", None)
-    place.start(place.stage(pairs[1]), patience_s=1)
+    place.start(place.stage(pairs[1]), confirm_within_s=1)
     assert place.wait_for("returned").proven == "0"
     assert place.calls[-1] == "reset_service_ssl_certificate exim arguments"
     assert place.served[0] not in (pairs[0].certificate, pairs[1].certificate)
@@ -176,7 +176,7 @@ def test_without_a_way_back_it_says_so_and_does_not_claim_to_be_back(place: Pane
     place.start(name)
     place.wait_for("waiting")
     wrapped(place, ANSWERS + 'echo \'{"metadata":{"result":0,"reason":"no"}}\'')
-    progress = read_progress(run(call_back(place.installation, name)))
+    progress = read_progress(run(revert(place.installation, name)))
     assert (progress.last.state, progress.live) == ("kept", name)
     assert progress.last.detail == "called back; and there is no way back: exim: WHM refuses: no"
 
@@ -194,7 +194,7 @@ def test_no_key_is_in_a_process_list_nor_in_anything_that_is_printed_or_kept(pla
     secrets = secrets_of(*pairs[:2])
     with watching(secrets) as seen:
         name = place.stage(pairs[1])
-        begun = place.starting(name, patience_s=1)
+        begun = place.starting(name, confirm_within_s=1)
         done = [run(begun), run(needs(place))]
         place.wait_for("returned")
     assert seen == []
@@ -208,7 +208,7 @@ def needs(place: PanelPlace, *paths: str) -> Command:
     """Return the command that says what the host lacks."""
     given = paths or tuple(one.path for one in place.installation.placements)
     script = PROLOGUE + 'lacks() { echo "lacks $*"; }\n' + place.panel.deployment.needs
-    return Command("server", "", script, (*place.installation.premises.given, *given))
+    return Command("server", "", script, (*place.installation.workdir.given, *given))
 
 
 def test_what_a_host_lacks_is_said_before_anything_is_ordered(place: PanelPlace, pairs: Pairs) -> None:
@@ -223,13 +223,13 @@ def test_what_a_host_lacks_is_said_before_anything_is_ordered(place: PanelPlace,
 
 
 def test_what_somebody_has_installed_since_is_where_it_goes_back_to(place: PanelPlace, pairs: Pairs) -> None:
-    place.start(place.stage(pairs[1]), patience_s=0)
+    place.start(place.stage(pairs[1]), confirm_within_s=0)
     place.wait_until(lambda progress: progress.last.state == "confirmed" and progress.holder is None)
-    assert run(strangers(place.installation)).output == ""
+    assert run(externally_changed(place.installation)).output == ""
     place.give(pairs[2])
-    assert len(run(strangers(place.installation)).output.splitlines()) == 2
+    assert len(run(externally_changed(place.installation)).output.splitlines()) == 2
     assert place.progress().live is None
-    place.start(place.stage(pairs[1]), patience_s=1)
+    place.start(place.stage(pairs[1]), confirm_within_s=1)
     assert place.wait_for("returned").live not in (None, "0")
     assert place.served == of(pairs[2])
 
@@ -246,7 +246,7 @@ def test_a_chain_that_the_panel_keeps_elsewhere_is_part_of_the_way_back(
     )
     answer.write_text(f'{{"metadata":{{"result":1,"reason":"OK"}},"data":{{"services":{services}}}}}')
     wrapped(place, f'case "$*" in *fetch*) cat {answer}; exit ;; esac\nexec "$real" "$@"\n')
-    place.start(place.stage(pairs[1]), patience_s=1)
+    place.start(place.stage(pairs[1]), confirm_within_s=1)
     place.wait_for("returned")
     assert (place.root / "var/cpanel/ssl/exim/exim.crt").read_text() == signed.certificate + pairs[2].certificate
 
@@ -282,9 +282,9 @@ def test_killed_while_it_switches_the_next_one_switches_and_could_go_back(
     name = place.stage(pairs[1])
     run(killed_there(place.starting(name), number))
     place.wait_until(lambda progress: progress.holder is None or progress.last.state == "waiting")
-    run(call_back(place.installation, name)) if place.progress().is_running else None
+    run(revert(place.installation, name)) if place.progress().is_running else None
     place.wait_until(lambda progress: progress.holder is None)
-    assert place.start(name, patience_s=1).ok
+    assert place.start(name, confirm_within_s=1).ok
     assert place.wait_for("returned").live == "0"
     assert place.served == of(pairs[0])
 

@@ -15,10 +15,10 @@ from pathlib import Path
 
 import pytest
 
-from remediate.deployment.switch import call_back, confirm, look, read_progress
+from remediate.deployment.switch import confirm, look, read_progress, revert
 from remediate.deployment.versions import Version, destroy_keys, release, stage
 from remediate.hosts.workdir import BUSY
-from tests.installers.hands import run
+from tests.installers.local_commands import run
 from tests.installers.serving import Pair, Place, new_pair, new_place
 
 
@@ -43,7 +43,7 @@ def of(pair: Pair) -> tuple[str, str]:
 
 def pid_of(place: Place) -> int:
     """Return the process that holds the host's lock: the script."""
-    script = f"sslaudit-switch {place.installation.premises.root} {place.installation.folder} "
+    script = f"sslaudit-switch {place.installation.workdir.root} {place.installation.folder} "
     said = subprocess.run(["pgrep", "--full", script], capture_output=True, text=True, check=True)
     return min(map(int, said.stdout.split()))
 
@@ -79,7 +79,7 @@ def test_a_confirmed_switch_stays(place: Place, pairs: tuple[Pair, Pair, Pair]) 
 
 def test_without_a_confirmation_it_goes_back_by_itself(place: Place, pairs: tuple[Pair, Pair, Pair]) -> None:
     name = place.stage(pairs[1])
-    assert place.start(name, patience_s=1).ok
+    assert place.start(name, confirm_within_s=1).ok
     progress = place.wait_for("returned")
     assert progress.last.detail == "not confirmed within 1 s"
     assert (progress.live, progress.proven) == ("0", "0")
@@ -92,7 +92,7 @@ def test_it_is_called_back_at_once(place: Place, pairs: tuple[Pair, Pair, Pair])
     name = place.stage(pairs[1])
     place.start(name)
     place.wait_for("waiting")
-    assert read_progress(run(call_back(place.installation, name))).last.state == "returned"
+    assert read_progress(run(revert(place.installation, name))).last.state == "returned"
     assert place.served == of(pairs[0])
 
 
@@ -115,7 +115,7 @@ def test_a_second_start_finds_the_first_and_starts_nothing(place: Place, pairs: 
     assert second.status == BUSY
     assert second.output.split()[-2:] == ["c4f3", "test"]
     assert [moment.state for moment in place.progress().moments].count("begun") == 1
-    run(call_back(place.installation, name))
+    run(revert(place.installation, name))
 
 
 def test_a_key_of_another_certificate_is_refused_before_anything_is_touched(
@@ -148,7 +148,7 @@ def test_a_service_that_does_not_take_the_new_files_gets_the_old_ones_again(
 
 def test_where_the_old_key_is_known_to_others_it_never_goes_back(place: Place, pairs: tuple[Pair, Pair, Pair]) -> None:
     name = place.stage(pairs[1])
-    place.start(name, patience_s=1, returns=False)
+    place.start(name, confirm_within_s=1, returns=False)
     assert place.wait_for("kept").live == name
     assert place.configured == of(pairs[1])
     old_key = Path(f"{place.installation.folder}/0{place.key}")
@@ -162,16 +162,16 @@ def test_where_the_old_key_is_known_to_others_it_never_goes_back(place: Place, p
 def test_a_later_rollback_goes_to_what_was_proven_before(place: Place, pairs: tuple[Pair, Pair, Pair]) -> None:
     for pair in pairs[1:]:
         place.wait_until(lambda progress: progress.holder is None)
-        place.start(place.stage(pair), patience_s=0)
+        place.start(place.stage(pair), confirm_within_s=0)
         place.wait_for("confirmed")
     place.wait_until(lambda progress: progress.holder is None)
-    assert place.start("before", patience_s=0).ok
+    assert place.start("before", confirm_within_s=0).ok
     place.wait_until(lambda progress: progress.last.state == "confirmed" and progress.holder is None)
     assert place.served == place.configured == of(pairs[1])
 
 
 def test_modes_of_files_and_folders_are_the_old_ones(place: Place, pairs: tuple[Pair, Pair, Pair]) -> None:
-    place.start(place.stage(pairs[1]), patience_s=0)
+    place.start(place.stage(pairs[1]), confirm_within_s=0)
     place.wait_for("confirmed")
     real = place.key.resolve()
     assert [stat.S_IMODE(path.stat().st_mode) for path in (real, real.parent)] == [0o640, 0o710]
@@ -181,21 +181,21 @@ def test_modes_of_files_and_folders_are_the_old_ones(place: Place, pairs: tuple[
 def test_files_that_somebody_puts_in_the_place_of_the_links_are_where_it_goes_back_to(
     place: Place, pairs: tuple[Pair, Pair, Pair]
 ) -> None:
-    place.start(place.stage(pairs[1]), patience_s=0)
+    place.start(place.stage(pairs[1]), confirm_within_s=0)
     place.wait_until(lambda progress: progress.last.state == "confirmed" and progress.holder is None)
     for path, content in ((place.certificate, pairs[2].certificate), (place.key, pairs[2].key)):
         path.unlink()
         path.write_text(content)
-    place.start(place.stage(pairs[1]), patience_s=1)
+    place.start(place.stage(pairs[1]), confirm_within_s=1)
     place.wait_for("returned")
     assert place.served == place.configured == of(pairs[2])
 
 
 def test_released_paths_are_files_again(place: Place, pairs: tuple[Pair, Pair, Pair]) -> None:
-    place.start(place.stage(pairs[1]), patience_s=1)
+    place.start(place.stage(pairs[1]), confirm_within_s=1)
     place.wait_until(lambda progress: progress.last.state == "returned" and progress.holder is None)
     for _ in range(2):
-        assert run(release(place.installation.premises, "c4f3")).ok
+        assert run(release(place.installation.workdir, "c4f3")).ok
     assert not place.certificate.is_symlink()
     assert place.configured == of(pairs[0])
     assert stat.S_IMODE(place.key.stat().st_mode) == 0o640
@@ -204,11 +204,11 @@ def test_released_paths_are_files_again(place: Place, pairs: tuple[Pair, Pair, P
 def test_no_byte_of_a_key_is_anywhere_but_in_the_keys(place: Place, pairs: tuple[Pair, Pair, Pair]) -> None:
     version = Version(pairs[1].certificate, "", str(pairs[1].key_path))
     name = place.installation.name_of(version)
-    done = [run(stage(place.installation, version)), place.start(name, patience_s=1)]
+    done = [run(stage(place.installation, version)), place.start(name, confirm_within_s=1)]
     place.wait_for("returned")
-    done += [run(look(place.installation)), run(release(place.installation.premises, "c4f3"))]
+    done += [run(look(place.installation)), run(release(place.installation.workdir, "c4f3"))]
     printed = "".join(each.output + each.error for each in done) + str(place.starting(name))
-    files = [path for path in Path(place.installation.premises.root).rglob("*") if path.is_file()]
+    files = [path for path in Path(place.installation.workdir.root).rglob("*") if path.is_file()]
     assert len(files) > 6
     others = "".join(path.read_text() for path in files if path.name != "tls.key")
     for pair in pairs[:2]:
@@ -258,7 +258,7 @@ def test_mismatched_pairs_are_seen_between_two_renames_only(
     place: Place, pairs: tuple[Pair, Pair, Pair], reader: Reader
 ) -> None:
     name = place.stage(pairs[1])
-    place.start(name, patience_s=1)
+    place.start(name, confirm_within_s=1)
     place.wait_for("returned")
     assert reader.looks > 50
     apart = [after - before for before, after in pairwise(reader.mismatches)]

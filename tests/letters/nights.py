@@ -16,7 +16,7 @@ from typing import Any
 from remediate.hosts.command import Command, CommandResult
 from remediate.hosts.session import CommandRunner
 from remediate.model.audit_results import audit_results_of
-from remediate.model.options import Bounds
+from remediate.model.options import RunLimits
 from remediate.model.outcome import CaseResult
 from remediate.model.plan import Plan
 from remediate.notify.channels.base import Deferred, Delivered, DeliveryOutcome, Envelope
@@ -91,7 +91,7 @@ class Nights:
 
     def plan(self, *rows: Row) -> Plan:
         """Return what is planned tonight."""
-        return plan(audit_results_of([*rows, SUMMARY]), Bounds(), NOW)
+        return plan(audit_results_of([*rows, SUMMARY]), RunLimits(), NOW)
 
     def night(
         self, *rows: Row, endings: Sequence[CaseResult] = (), after: Sequence[Row] | None = None

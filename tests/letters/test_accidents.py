@@ -48,19 +48,19 @@ def test_case_whose_stopgap_fails_keeps_no_other_back(nights: Nights, monkeypatc
         return CaseResult(one.case, "failed", cause=Cause.ISSUER_NONE)
 
     monkeypatch.setattr(placeholder_cases, "_stopgap", kept_up)
-    means: Any = None
-    endings = tuple(placeholder_cases.stopgaps((first, second), means))
+    run: Any = None
+    endings = tuple(placeholder_cases.stopgaps((first, second), run))
     assert [ending.cause for ending in endings] == [Cause.RUN_BUG, Cause.ISSUER_NONE]
     assert "in kept_up" in endings[0].note
 
 
 def test_case_whose_turn_cannot_be_told_ends_with_the_trace(nights: Nights, monkeypatch: pytest.MonkeyPatch) -> None:
-    def not_due(*_arguments: object) -> None:
+    def postponed(*_arguments: object) -> None:
         raise ZeroDivisionError("a bug of ours")
 
-    monkeypatch.setattr(scheduler, "not_due", not_due)
-    means: Any = None
-    ending = scheduler._early(case_of(nights, *expired()), means)
+    monkeypatch.setattr(scheduler, "postponed", postponed)
+    run: Any = None
+    ending = scheduler._early(case_of(nights, *expired()), run)
     assert ending is not None
     assert (ending.kind, ending.cause) == ("failed", Cause.RUN_BUG)
-    assert "in not_due" in ending.note
+    assert "in postponed" in ending.note

@@ -11,7 +11,7 @@ from audit.config import BadConfiguration, read_configuration
 from audit.host.discovery import Discovery
 from audit.observation import HostView, Observation
 from audit.x509.path.trust_store import Anchors
-from remediate.model.options import Assignment
+from remediate.model.options import RunOptions
 from remediate.notify.channels.email_body import as_remark
 from remediate.notify.recipients import ContactPolicy, KnownHost, PermittedContacts
 from remediate.wiring.notification import known_hosts, notification_settings
@@ -151,7 +151,7 @@ def test_what_is_known_of_a_host_is_the_users_word(tmp_path: Path) -> None:
     assert known["local"].is_local
     assert known["web1.example.com:22"] == KnownHost(names=("web1.example.com",))
     assert known["web2"] == KnownHost(names=("web2.example.org", "web2"))
-    account = notification_settings(Assignment(configuration, tmp_path, Anchors({}), "a test"), known)
+    account = notification_settings(RunOptions(configuration, tmp_path, Anchors({}), "a test"), known)
     assert account is not None
     assert account.contacts == ContactPolicy(("allowed.example", "recipient.example"), known)
 
@@ -159,4 +159,4 @@ def test_what_is_known_of_a_host_is_the_users_word(tmp_path: Path) -> None:
 def test_allowed_domain_that_is_not_a_domain_is_refused(tmp_path: Path) -> None:
     (tmp_path / "sslaudit.toml").write_text('[mail]\nallowed_domains = ["@example.com"]\n')
     with pytest.raises(BadConfiguration, match=r"\[mail\]: allowed_domains: '@example.com' is not a domain"):
-        notification_settings(Assignment(read_configuration(tmp_path, None), tmp_path, Anchors({}), "a test"))
+        notification_settings(RunOptions(read_configuration(tmp_path, None), tmp_path, Anchors({}), "a test"))

@@ -14,7 +14,7 @@ from remediate.cpanel.try_later import ABSENT, PROGRAM
 from remediate.hosts.command import Command, CommandResult
 from remediate.model.causes import Cause
 from remediate.model.outcome import CaseResult
-from remediate.retry.resume_job import continuation_of, continue_later, local_hands
+from remediate.retry.resume_job import continuation_of, continue_later, local_session
 from tests.remediate.journals import a_case
 from tests.remediate.rows import NOW
 
@@ -106,6 +106,6 @@ def test_a_secret_that_only_the_environment_has_keeps_a_job_from_being_queued() 
 
 
 def test_commands_are_run_on_this_machine() -> None:
-    hands = local_hands()
-    assert not isinstance(hands, ProbeFailure)
-    assert hands.run(Command("local", "say so", 'echo "$1"', ("here",), changes=False)).output.strip() == "here"
+    session = local_session()
+    assert not isinstance(session, ProbeFailure)
+    assert session.run(Command("local", "say so", 'echo "$1"', ("here",), changes=False)).output.strip() == "here"

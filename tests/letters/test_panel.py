@@ -111,10 +111,12 @@ def test_what_was_told_before_notices_were_switched_off_is_not_told_on(nights: N
 
 def test_a_repair_that_waits_as_it_was_switched_off_since_is_kept_silent_too(nights: Nights) -> None:
     case = case_of(nights, here(), *expired())
-    waits = CaseResult(case, "waiting", cause=Cause.HOST_SWITCHED_OFF, note="repair is switched off on the host itself")
-    nights.night(here(), *expired(), switched(SECOND), endings=[waits])
+    waiting = CaseResult(
+        case, "waiting", cause=Cause.HOST_SWITCHED_OFF, note="repair is switched off on the host itself"
+    )
+    nights.night(here(), *expired(), switched(SECOND), endings=[waiting])
     assert nights.box.sent == []
-    nights.night(here(), *expired(), switched(FIRST), endings=[waits])
+    nights.night(here(), *expired(), switched(FIRST), endings=[waiting])
     assert len(nights.box.sent) == 1
 
 

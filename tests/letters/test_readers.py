@@ -18,7 +18,7 @@ from remediate.notify.recipients import (
     read_contact_command,
 )
 from remediate.notify.report import results_of_hosts
-from tests.installers.hands import run
+from tests.installers.local_commands import run
 
 HERE = ContactPolicy(hosts={"web1": KnownHost(is_local=True)})
 

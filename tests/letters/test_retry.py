@@ -57,17 +57,17 @@ def test_the_queue_is_read_in_order_without_what_runs(text: str, expected: tuple
 
 
 def test_one_is_queued_where_none_is() -> None:
-    hands = Scripted([CommandResult(0, ""), NO_PANEL, QUEUED])
-    said = queue_resume(hands, AGAIN, allowed=True)
+    session = Scripted([CommandResult(0, ""), NO_PANEL, QUEUED])
+    said = queue_resume(session, AGAIN, allowed=True)
     assert said == Queued(Job(7, "Mon Nov 23 15:00:00 2026"))
     assert "at -c 7 shows it, at -c 7 | sh runs it now, atrm 7 removes it" in str(said)
-    assert [command.changes for command in hands.ran] == [False, True, True]
-    assert tuple(hands.ran) == commands(AGAIN), "the dry run prints what is run"
+    assert [command.changes for command in session.ran] == [False, True, True]
+    assert tuple(session.ran) == commands(AGAIN), "the dry run prints what is run"
 
 
 def test_none_is_queued_where_one_waits() -> None:
-    hands = Scripted([CommandResult(0, "7\tMon Nov 23 15:00:00 2026 c root\n")])
-    said = queue_resume(hands, AGAIN, allowed=True)
+    session = Scripted([CommandResult(0, "7\tMon Nov 23 15:00:00 2026 c root\n")])
+    said = queue_resume(session, AGAIN, allowed=True)
     assert said == Queued(Job(7, "Mon Nov 23 15:00:00 2026", "c", "root"), is_new=False)
     assert "was queued already" in str(said)
 
@@ -86,7 +86,7 @@ def test_job_runs_python_without_the_current_directory() -> None:
 def test_job_of_an_earlier_version_is_known_and_replaced() -> None:
     assert PYTHON.outdated is not None
     assert PYTHON.outdated.script == OLD_JOB
-    hands = Scripted(
+    session = Scripted(
         [
             CommandResult(0, ""),
             NO_PANEL,
@@ -95,22 +95,22 @@ def test_job_of_an_earlier_version_is_known_and_replaced() -> None:
             CommandResult(0, ""),
         ]
     )
-    said = queue_resume(hands, PYTHON, allowed=True)
+    said = queue_resume(session, PYTHON, allowed=True)
     assert str(said).endswith("; it replaces job 5 of an earlier version")
-    assert hands.ran[3].arguments == (PYTHON.outdated.marker, PYTHON.outdated.action)
-    assert (hands.ran[4].script, hands.ran[4].arguments) == ('atrm "$1"\n', ("5",))
+    assert session.ran[3].arguments == (PYTHON.outdated.marker, PYTHON.outdated.action)
+    assert (session.ran[4].script, session.ran[4].arguments) == ('atrm "$1"\n', ("5",))
 
 
 def test_job_of_an_earlier_version_stays_if_no_new_one_can_be_queued() -> None:
-    hands = Scripted([CommandResult(0, ""), NO_PANEL, CommandResult(1, "no space left")])
-    assert isinstance(queue_resume(hands, PYTHON, allowed=True), NotQueued)
-    assert hands.answers == []
+    session = Scripted([CommandResult(0, ""), NO_PANEL, CommandResult(1, "no space left")])
+    assert isinstance(queue_resume(session, PYTHON, allowed=True), NotQueued)
+    assert session.answers == []
     assert ResumeJob("ctl", ("/opt/x/bin/checkallsslcerts",)).outdated is None
 
 
 def test_never_without_leave() -> None:
-    hands = Scripted([])
-    said = queue_resume(hands, AGAIN, allowed=False)
+    session = Scripted([])
+    said = queue_resume(session, AGAIN, allowed=False)
     assert isinstance(said, NotQueued)
     assert "the next nightly run resumes the same order" in str(said)
 
@@ -138,11 +138,11 @@ def test_a_secret_is_never_queued() -> None:
 
 def test_a_job_that_nobody_would_start_is_taken_back() -> None:
     text = "job 7 at Mon Nov 23 15:00:00 2026\nCan't open /run/atd.pid to signal atd. No atd running?\n"
-    hands = Scripted([CommandResult(0, ""), NO_PANEL, CommandResult(0, text), CommandResult(0, "")])
-    said = queue_resume(hands, AGAIN, allowed=True)
+    session = Scripted([CommandResult(0, ""), NO_PANEL, CommandResult(0, text), CommandResult(0, "")])
+    said = queue_resume(session, AGAIN, allowed=True)
     assert isinstance(said, NotQueued)
     assert "atd does not run here" in said.why
-    assert (hands.ran[-1].script, hands.ran[-1].arguments) == ('atrm "$1"\n', ("7",))
+    assert (session.ran[-1].script, session.ran[-1].arguments) == ('atrm "$1"\n', ("7",))
 
 
 @pytest.mark.parametrize(
@@ -174,9 +174,9 @@ ROW = "new 9\tMon Nov 23 15:00:00 2026 a root\n"
 
 
 def test_the_panels_program_is_asked_first_and_with_its_documented_arguments_alone() -> None:
-    hands = Scripted([CommandResult(0, ""), CommandResult(0, f"ended 0\n{ROW}")])
-    assert queue_resume(hands, AGAIN, allowed=True) == Queued(Job(9, "Mon Nov 23 15:00:00 2026", "a", "root"))
-    asked = hands.ran[1].arguments
+    session = Scripted([CommandResult(0, ""), CommandResult(0, f"ended 0\n{ROW}")])
+    assert queue_resume(session, AGAIN, allowed=True) == Queued(Job(9, "Mon Nov 23 15:00:00 2026", "a", "root"))
+    asked = session.ran[1].arguments
     assert (asked[0], asked[1], asked[4:]) == (PROGRAM, AGAIN.action, ARGUMENTS)
     assert ARGUMENTS == ("--check", "/bin/sh -c exit 1", "--delay", "60", "--max-retries", "1", "--skip-first")
 
@@ -197,7 +197,7 @@ def test_where_the_panels_program_fails_at_takes_it_and_the_line_says_so(done: C
 
 def test_what_the_panels_program_queues_is_taken_back_where_no_atd_runs() -> None:
     text = f"Can't open /run/atd.pid to signal atd. No atd running?\nended 0\n{ROW}"
-    hands = Scripted([CommandResult(0, ""), CommandResult(0, text), CommandResult(0, "")])
-    said = queue_resume(hands, AGAIN, allowed=True)
+    session = Scripted([CommandResult(0, ""), CommandResult(0, text), CommandResult(0, "")])
+    said = queue_resume(session, AGAIN, allowed=True)
     assert isinstance(said, NotQueued)
-    assert hands.ran[-1].arguments == ("9",)
+    assert session.ran[-1].arguments == ("9",)

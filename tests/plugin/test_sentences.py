@@ -6,7 +6,7 @@ import pytest
 
 from pytest_sslaudit.cli.narrator import Wording, lines_of
 from remediate.model.audit_results import audit_results_of
-from remediate.model.options import Bounds
+from remediate.model.options import RunLimits
 from tests.remediate.panels import endpoint, fresh, service
 from tests.remediate.rows import SUMMARY, Row, found, planned, seen
 
@@ -23,16 +23,16 @@ WEB = "web1/https://www.example.com:443"
 
 
 def told(
-    *rows: Row, issuer: str | None = "store", kind: str | None = "store", bounds: Bounds | None = None
+    *rows: Row, issuer: str | None = "store", kind: str | None = "store", run_limits: RunLimits | None = None
 ) -> list[str]:
     """Return the lines about these rows of a run that finished."""
     evidence = audit_results_of([*rows, SUMMARY])
-    return list(lines_of(planned(*rows, bounds=bounds), Wording(evidence, issuer, kind)))
+    return list(lines_of(planned(*rows, run_limits=run_limits), Wording(evidence, issuer, kind)))
 
 
-@pytest.mark.parametrize(("kind", "bounds"), [("store", Bounds()), ("cpanel", Bounds(is_panels_issuer=True))])
-def test_the_four_services_are_told_of_as_the_panels_own_script_does(kind: str, bounds: Bounds) -> None:
-    assert tuple(told(*fresh(), kind=kind, bounds=bounds)[:4]) == THEIRS
+@pytest.mark.parametrize(("kind", "run_limits"), [("store", RunLimits()), ("cpanel", RunLimits(is_panels_issuer=True))])
+def test_the_four_services_are_told_of_as_the_panels_own_script_does(kind: str, run_limits: RunLimits) -> None:
+    assert tuple(told(*fresh(), kind=kind, run_limits=run_limits)[:4]) == THEIRS
 
 
 def test_the_order_is_the_panels_whatever_comes_first() -> None:
@@ -115,7 +115,7 @@ def test_how_and_why_it_is_done_is_told() -> None:
 
 
 def test_what_waits_is_told_with_its_reason() -> None:
-    lines = told(*fresh("exim"), issuer=None, kind=None, bounds=Bounds(can_order=False))
+    lines = told(*fresh("exim"), issuer=None, kind=None, run_limits=RunLimits(can_order=False))
     assert lines[0] == (
         "The system will not replace the certificate for the exim service now: no issuer is chosen: [remediate] "
         "issuer, and its section [issuer.NAME]."

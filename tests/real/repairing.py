@@ -24,7 +24,7 @@ from audit.host.discovery import Login, assemble, discover
 from audit.host.handshake import HostInside
 from audit.observation.website import Docroot
 from audit.x509.path.trust_store import Anchors
-from remediate.challenges import VALIDATORS
+from remediate.challenges import SOLVERS
 from remediate.execution.context import RunContext
 from remediate.execution.scheduler import repair
 from remediate.hosts.session import HostSession
@@ -34,7 +34,7 @@ from remediate.issuers import IssuerEndpoint
 from remediate.issuers.store import Store
 from remediate.model.audit_results import read_audit_results
 from remediate.model.case import Case
-from remediate.model.options import Bounds, Pace, Waits
+from remediate.model.options import Concurrency, RunLimits, Timeouts
 from remediate.planning.planner import plan
 from remediate.state.journal import Event, Journal
 from remediate.state.lock import LockHeld, locked
@@ -86,8 +86,8 @@ def run(options: Options) -> dict[str, Any]:
     folder.mkdir(mode=0o700, exist_ok=True)
     try:
         with locked(folder, "a test", now), _journal(folder, options) as journal:
-            planned = plan(read_audit_results(Path(options.results).read_text().splitlines()), Bounds(), now)
-            endings = repair(planned.cases, _means(options, journal), Pace(chance=lambda: 0.0))
+            planned = plan(read_audit_results(Path(options.results).read_text().splitlines()), RunLimits(), now)
+            endings = repair(planned.cases, _run_context(options, journal), Concurrency(chance=lambda: 0.0))
             return {
                 "endings": [[ending.kind, ending.step, ending.cause or "", ending.note] for ending in endings],
                 "waiting": [[blocker.text for blocker in waiting.blocked_by] for waiting in planned.waiting],
@@ -128,7 +128,7 @@ def _hold(file: Path) -> None:
         time.sleep(0.02)
 
 
-def _means(options: Options, journal: Journal) -> RunContext:
+def _run_context(options: Options, journal: Journal) -> RunContext:
     discovered = discover([Login(host) for host in options.hosts], clock=lambda: datetime.now(UTC))
     targets = assemble(discovered, ())
     servers = [one.host.server for one in discovered if one.host.server]
@@ -136,18 +136,18 @@ def _means(options: Options, journal: Journal) -> RunContext:
     pems = [x509.load_pem_x509_certificates(Path(file).read_bytes()) for file in options.anchors]
     return RunContext(
         journal=journal,
-        hands={inside.host.label: HostSession(inside.host) for inside in insides if isinstance(inside, HostInside)},
+        sessions={inside.host.label: HostSession(inside.host) for inside in insides if isinstance(inside, HostInside)},
         targets={str(one.endpoint): one for one in targets},
         issuer=Store(IssuerEndpoint(options.base_url, lambda: options.token, deadline_s=10)),
         issuer_name="store",
-        validator=VALIDATORS["http-csr-hash"],
+        solver=SOLVERS["http-csr-hash"],
         docroots=(lambda _host, _name: Docroot(options.docroot)) if options.docroot else docroots_of(servers),
         anchors=Anchors({"lab": [one.public_bytes(Encoding.DER) for pem in pems for one in pem]}),
         clock=lambda: datetime.now(UTC) + timedelta(seconds=options.ahead_s),
         owner=f"test, process {os.getpid()}",
         key_type=options.key_type,
         root=options.root,
-        waits=Waits(options.confirmation_s, options.proof_s, issuance_s=options.issuance_s, look_s=0.05),
+        timeouts=Timeouts(options.confirmation_s, options.proof_s, issuance_s=options.issuance_s, look_s=0.05),
     )  # fmt: skip
 
 

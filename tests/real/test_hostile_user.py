@@ -14,7 +14,7 @@ from typing import Final
 
 import pytest
 
-from remediate.challenges import VALIDATORS, Challenge
+from remediate.challenges import SOLVERS, Challenge
 from remediate.hosts import script
 from remediate.hosts.command import Command, CommandResult
 from remediate.hosts.workdir import HostWorkdir
@@ -133,16 +133,16 @@ def run(web1: Host, command: Command) -> CommandResult:
 
 def repairing(web1: Host) -> list[str]:
     """Do what a repair does at the user's paths and with root's services once; return what failed of root's."""
-    premises = HostWorkdir(WEB1, "c4f3", "test")
+    workdir = HostWorkdir(WEB1, "c4f3", "test")
     key = f"{HOME}/tls.key"
-    token = Challenge(premises, "mallory.example.test", csr(), "u1q2e3", f"{HOME}/www")
-    validator = VALIDATORS["http-csr-hash"]
+    token = Challenge(workdir, "mallory.example.test", csr(), "u1q2e3", f"{HOME}/www")
+    solver = SOLVERS["http-csr-hash"]
     for command in (
-        premises.locked("close a key", script("modes_set"), key, "closed"),
-        validator.put(token),
-        validator.clear(token),
-        premises.looking("read a log", script("access_logs"), "token", "40", f"{HOME}/log/access.log"),
-        premises.looking("read a leaf", script("leaves_on_disk"), f"{HOME}/tls.crt"),
+        workdir.exclusive("close a key", script("modes_set"), key, "closed"),
+        solver.put(token),
+        solver.clear(token),
+        workdir.read_only("read a log", script("access_logs"), "token", "40", f"{HOME}/log/access.log"),
+        workdir.read_only("read a leaf", script("leaves_on_disk"), f"{HOME}/tls.crt"),
     ):
         done = run(web1, command)
         assert "precious" not in done.output + done.error

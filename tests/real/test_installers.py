@@ -9,7 +9,7 @@ import pytest
 from cryptography import x509
 
 from audit.observation import FileKind, InstalledFile
-from remediate.deployment.switch import call_back, look, read_progress, start
+from remediate.deployment.switch import look, read_progress, revert, start
 from remediate.deployment.versions import Installation, Version, placements, stage
 from remediate.hosts.command import Command, CommandResult
 from remediate.hosts.workdir import ROOT, HostWorkdir
@@ -85,11 +85,11 @@ def test_a_new_certificate_is_taken_up_and_the_old_one_again(daemon: Daemon, hos
         return read_progress(run(host, look(installation))).last.state == state
 
     with Watch(host, *daemon.watched("127.0.0.1", NAMES.main).values()) as watch:
-        begun = run(host, start(installation, [INSTALLERS[daemon.service]], name, patience_s=30))
+        begun = run(host, start(installation, [INSTALLERS[daemon.service]], name, confirm_within_s=30))
         assert begun.ok, begun
         assert wait_until(lambda: progress_is("waiting")), run(host, look(installation))
         assert wait_until(lambda: all_serve(new)), run(host, look(installation))
-        assert read_progress(run(host, call_back(installation, name))).last.state == "returned"
+        assert read_progress(run(host, revert(installation, name))).last.state == "returned"
         assert wait_until(lambda: all_serve(old)), run(host, look(installation))
         assert failures(watch) <= (RESTART if daemon.name in RESTARTED else set())
     progress = read_progress(run(host, look(installation)))

@@ -12,7 +12,7 @@ from typing import Any, Final
 import pytest
 
 from remediate.access_logs.collect import look_for_visits
-from remediate.challenges import VALIDATORS, Challenge
+from remediate.challenges import SOLVERS, Challenge
 from remediate.challenges.http_csr_hash import body_of, path_of
 from remediate.execution.steps.file_modes import closing
 from remediate.hosts.command import Command, CommandResult
@@ -34,7 +34,7 @@ VICTIM: Final = 1002
 HOME: Final = "/home/mallory"
 SECRET: Final = "/root/secret"
 PREMISES: Final = HostWorkdir(NAMES.main, "c4f3", "test")
-HTTP: Final = VALIDATORS["http-csr-hash"]
+HTTP: Final = SOLVERS["http-csr-hash"]
 AS_MALLORY: Final = ("setpriv", f"--reuid={MALLORY}", f"--regid={MALLORY}", "--clear-groups")
 _PRETENDER: Final = """#!/usr/bin/python3
 import os, socket, time
@@ -163,7 +163,7 @@ def test_daemon_whose_file_a_user_can_replace_is_not_started_with_it_again(host:
 def closing_of(path: str) -> Command:
     """Return the command that closes a key to others."""
     file = UsedFile("nginx", path, "key", "root", "root", "0604")
-    site: Any = SimpleNamespace(premises=PREMISES, case=SimpleNamespace(files=(file,)))
+    site: Any = SimpleNamespace(workdir=PREMISES, case=SimpleNamespace(files=(file,)))
     return closing(site)
 
 

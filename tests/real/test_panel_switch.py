@@ -9,7 +9,7 @@ import pytest
 
 from audit.observation import InstalledFile
 from remediate.cpanel.panel import Panel
-from remediate.deployment.switch import Progress, call_back, look, read_progress, start
+from remediate.deployment.switch import Progress, look, read_progress, revert, start
 from remediate.deployment.versions import Installation, Version, placements, stage
 from remediate.hosts.command import Command, CommandResult
 from remediate.hosts.workdir import ROOT, HostWorkdir
@@ -58,14 +58,14 @@ def installer(service: str) -> Installer:
     return found
 
 
-def switched(host: Host, service: str, new: Credential, patience_s: int) -> Progress:
+def switched(host: Host, service: str, new: Credential, confirm_within_s: int) -> Progress:
     """Stage and start a switch, and return where it is once it waits or has ended."""
     one = installation(service)
     host.write(HostFile("/root/pending.pem", new.key, 0o600))
     version = Version(new.certificate, new.above, "/root/pending.pem")
     done = run(host, stage(one, version))
     assert done.ok, done
-    done = run(host, start(one, [installer(service)], one.name_of(version), patience_s=patience_s))
+    done = run(host, start(one, [installer(service)], one.name_of(version), confirm_within_s=confirm_within_s))
     assert done.ok, done
     assert wait_until(lambda: at(host, service).last.state not in ("begun", "switching", "switched", "taken-up"))
     return at(host, service)
@@ -85,7 +85,7 @@ def test_a_service_serves_it_on_all_its_ports_and_what_was_there_when_called_bac
     now = server.serials()
     assert (len(now[service]), now[service] == before[service], None in now[service]) == (1, False, False)
     assert now | {service: before[service]} == before
-    done = run(host, call_back(installation(service), progress.last.version))
+    done = run(host, revert(installation(service), progress.last.version))
     assert read_progress(done).last.state == "returned"
     assert server.serials() == before
     assert host.do("find", layout.SSL, "-type", "l") == ""

@@ -46,14 +46,14 @@ def fleet(overlays: None, authority: Authority) -> Iterator[Fleet]:  # noqa: ARG
 
 
 @pytest.mark.parametrize("patience_s", [1, 30], ids=["goes-back-by-itself", "still-waits"])
-def test_a_connection_cut_in_the_middle_of_the_switch_is_no_outage(far: Fleet, patience_s: int) -> None:
+def test_a_connection_cut_in_the_middle_of_the_switch_is_no_outage(far: Fleet, confirm_within_s: int) -> None:
     far.begin_again()
     orders, old = far.orders(), leaf_of(far.planted.old)
-    with far.watching() as watch, far.controller(confirmation_s=patience_s) as controller:
+    with far.watching() as watch, far.controller(confirmation_s=confirm_within_s) as controller:
         far.web1.shell(_CUT)
         ((kind, step, cause, note),) = controller.run()["endings"]
         assert (kind, step.split()[0], cause) == ("interrupted", "reload", "host.unreachable"), note
-        if patience_s == 1:
+        if confirm_within_s == 1:
             assert wait_until(lambda: far.leaves() == {old})
         else:
             assert wait_until(lambda: old not in far.leaves())

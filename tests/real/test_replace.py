@@ -75,7 +75,7 @@ class Web:
 
     def switch(self, version: str) -> Progress:
         """Switch to a version, without a confirmation, and return how that ended."""
-        done = self.run(start(self.installation, (CustomInstaller("gateway"),), version, patience_s=0))
+        done = self.run(start(self.installation, (CustomInstaller("gateway"),), version, confirm_within_s=0))
         assert done.ok, done
         assert wait_until(lambda: self.look().holder is None), self.look()
         return self.look()
@@ -97,7 +97,7 @@ class Web:
         """Return what the preconditions say is missing."""
         paths = [one.path for one in self.installation.placements]
         needed = script("preconditions_begin") + REPLACE.needs + script("preconditions")
-        done = self.run(self.installation.premises.looking("look", needed, "0", "0", *paths))
+        done = self.run(self.installation.workdir.read_only("look", needed, "0", "0", *paths))
         assert done.ok, done
         return "\n".join(line for line in done.output.splitlines() if line.startswith("lacks "))
 
@@ -171,7 +171,7 @@ def test_newline_in_a_directory_name_changes_no_mode(web: Web, new: Credential) 
     web.lay(f"/srv/forged/d\n4755 {tool}")
     web.host.shell(f"chown -R {EVE}:{EVE} /srv/forged/d*")
     assert web.switch(web.stage(new)).last.state == "confirmed"
-    assert web.run(prune(web.installation.premises, ())).ok
+    assert web.run(prune(web.installation.workdir, ())).ok
     assert web.switch("before").last.state == "confirmed"
     assert web.host.do("stat", "-c", "%a %u", tool).split() == ["755", "0"]
     assert web.host.read(web.key) == web.old.key
@@ -191,7 +191,7 @@ def test_links_swapped_under_a_switch_reach_no_file_of_root(web: Web) -> None:
             version = Version(new.certificate, "", KEY)
             web.run(stage(web.installation, version))
             name = web.installation.name_of(version)
-            web.run(start(web.installation, (CustomInstaller("gateway"),), name, patience_s=0))
+            web.run(start(web.installation, (CustomInstaller("gateway"),), name, confirm_within_s=0))
             assert wait_until(lambda: web.look().holder is None)
             begun = [moment for moment in web.look().moments if moment.state == "begun"]
             if len(begun) >= 2:
@@ -199,7 +199,7 @@ def test_links_swapped_under_a_switch_reach_no_file_of_root(web: Web) -> None:
         loop.kill()
     assert begun
     assert web.host.shell(guarded) == before
-    assert web.host.shell(f"find {web.installation.premises.root} -type d ! -user root").strip() == ""
+    assert web.host.shell(f"find {web.installation.workdir.root} -type d ! -user root").strip() == ""
 
 
 def test_file_that_is_a_mount_is_rewritten_in_place(web: Web, new: Credential) -> None:

@@ -9,8 +9,8 @@ import pytest
 
 from remediate.cpanel.try_later import PROGRAM
 from remediate.retry.at_queue import NotQueued, Queued, ResumeJob, queue_resume, read_queue
-from tests.real.hands import LabHands
 from tests.real.host import Host, HostFile, running_host
+from tests.real.lab_session import LabSession
 from tests.real.overlay import CHECKOUT
 from tests.real.peer import wait_until
 
@@ -44,8 +44,8 @@ def queueing(host: Host) -> Host:
 
 
 def test_it_is_queued_once_and_an_administrator_lists_shows_runs_and_removes_it(queueing: Host) -> None:
-    hands = LabHands(queueing)
-    first, second = (queue_resume(hands, AGAIN, allowed=True) for _ in range(2))
+    session = LabSession(queueing)
+    first, second = (queue_resume(session, AGAIN, allowed=True) for _ in range(2))
     assert isinstance(first, Queued)
     assert isinstance(second, Queued)
     assert (first.is_new, second.is_new, second.job.number) == (True, False, first.job.number)
@@ -58,7 +58,7 @@ def test_it_is_queued_once_and_an_administrator_lists_shows_runs_and_removes_it(
     assert queueing.read("/root/continued") == "it's here\n--no-retry\n"
     queueing.do("atrm", number)
     assert queueing.do("atq") == ""
-    assert isinstance(again := queue_resume(hands, AGAIN, allowed=True), Queued)
+    assert isinstance(again := queue_resume(session, AGAIN, allowed=True), Queued)
     assert again.is_new
 
 
@@ -68,30 +68,30 @@ def test_job_that_an_earlier_version_queued_is_listed_and_replaced(queueing: Hos
     queueing.write(HostFile("/root/old-job", new.outdated.script))
     queueing.shell("cd / && at -q c now + 60 minutes < /root/old-job 2>&1")
     (old,) = read_queue(queueing.do("atq"))
-    hands = LabHands(queueing)
-    said = queue_resume(hands, new, allowed=True)
+    session = LabSession(queueing)
+    said = queue_resume(session, new, allowed=True)
     assert isinstance(said, Queued)
     assert f"replaces job {old.number} of an earlier version" in str(said)
     (left,) = read_queue(queueing.do("atq"))
     assert left.number == said.job.number != old.number
     assert "exec /usr/bin/python3 -P -m remediate resume" in queueing.do("at", "-c", str(left.number))
-    again = queue_resume(hands, new, allowed=True)
+    again = queue_resume(session, new, allowed=True)
     assert isinstance(again, Queued)
     assert (again.is_new, again.job.number) == (False, left.number)
 
 
 def test_another_continuation_and_jobs_of_others_are_left_alone(queueing: Host) -> None:
-    hands = LabHands(queueing)
+    session = LabSession(queueing)
     queueing.shell("echo 'echo theirs' | at -q c now + 2 hours 2>&1")
     for continuation in (AGAIN, ResumeJob("ctl", ("/usr/local/bin/again", "another"))):
-        said = queue_resume(hands, continuation, allowed=True)
+        said = queue_resume(session, continuation, allowed=True)
         assert isinstance(said, Queued)
         assert said.is_new
     assert len(read_queue(queueing.do("atq"))) == 3
 
 
 def test_nothing_of_the_callers_environment_is_in_the_spool(queueing: Host) -> None:
-    leaky = LabHands(queueing, ("env", "STORE_TOKEN=tok-1234567"))
+    leaky = LabSession(queueing, ("env", "STORE_TOKEN=tok-1234567"))
     assert isinstance(queue_resume(leaky, AGAIN, allowed=True), Queued)
     number = str(read_queue(queueing.do("atq"))[0].number)
     shown = queueing.do("at", "-c", number)
@@ -102,7 +102,7 @@ def test_nothing_of_the_callers_environment_is_in_the_spool(queueing: Host) -> N
 
 
 def test_atd_runs_it_when_its_time_has_come(queueing: Host) -> None:
-    assert isinstance(queue_resume(LabHands(queueing), AGAIN, allowed=True), Queued)
+    assert isinstance(queue_resume(LabSession(queueing), AGAIN, allowed=True), Queued)
     # The time a job is due stands in its file's name, in minutes since 1970; atd looks when the folder has changed.
     queueing.shell(
         'cd /var/spool/cron/atjobs; for job in c*; do mv "$job" "$(printf %s "$job" | cut -c1-6)00000000"; done;'
@@ -115,8 +115,8 @@ def test_atd_runs_it_when_its_time_has_come(queueing: Host) -> None:
 
 def test_on_a_panels_server_its_own_program_queues_it_once(queueing: Host) -> None:
     queueing.write(HostFile(PROGRAM, _PANEL, 0o755))
-    hands = LabHands(queueing, ("env", "STORE_TOKEN=tok-1234567"))
-    first, second = (queue_resume(hands, AGAIN, allowed=True) for _ in range(2))
+    session = LabSession(queueing, ("env", "STORE_TOKEN=tok-1234567"))
+    first, second = (queue_resume(session, AGAIN, allowed=True) for _ in range(2))
     assert isinstance(first, Queued)
     assert isinstance(second, Queued)
     assert (first.note, first.job.queue, first.is_new) == ("", "a", True)
@@ -133,7 +133,7 @@ def test_on_a_panels_server_its_own_program_queues_it_once(queueing: Host) -> No
 
 def test_where_the_panels_program_is_out_of_order_at_takes_it(queueing: Host) -> None:
     queueing.write(HostFile(PROGRAM, _REFUSING, 0o755))
-    said = queue_resume(LabHands(queueing), AGAIN, allowed=True)
+    said = queue_resume(LabSession(queueing), AGAIN, allowed=True)
     assert isinstance(said, Queued)
     assert said.note == f"; by at, as {PROGRAM} did not take it: it ended with 3: it is out of order"
     assert AGAIN.marker in queueing.do("at", "-c", str(said.job.number))
@@ -148,7 +148,7 @@ def test_the_double_of_the_panels_program_refuses_what_is_not_documented(queuein
 
 
 def test_without_atd_nothing_is_left_in_the_queue_and_the_sentence_says_so(host: Host) -> None:
-    said = queue_resume(LabHands(host), AGAIN, allowed=True)
+    said = queue_resume(LabSession(host), AGAIN, allowed=True)
     assert isinstance(said, NotQueued)
     assert "atd does not run here" in said.why
     assert host.do("atq") == ""
@@ -157,10 +157,10 @@ def test_without_atd_nothing_is_left_in_the_queue_and_the_sentence_says_so(host:
 def test_without_at_and_without_leave_to_use_it_the_sentence_says_so(host: Host) -> None:
     host.shell("useradd plain; echo plain >> /etc/at.deny")
     plain = ("setpriv", "--reuid", "plain", "--regid", "plain", "--clear-groups")
-    refused = queue_resume(LabHands(host, plain), AGAIN, allowed=True)
+    refused = queue_resume(LabSession(host, plain), AGAIN, allowed=True)
     assert isinstance(refused, NotQueued)
     assert "this user may not use at" in refused.why
     host.shell("rm /usr/bin/at")
-    missing = queue_resume(LabHands(host), AGAIN, allowed=True)
+    missing = queue_resume(LabSession(host), AGAIN, allowed=True)
     assert isinstance(missing, NotQueued)
     assert "at is not installed here" in missing.why

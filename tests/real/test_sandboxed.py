@@ -70,7 +70,10 @@ def switched(host: Host, new: Credential) -> Progress:
     host.write(HostFile(KEY, new.key, 0o600))
     version = Version(new.certificate, new.above, KEY)
     name = INSTALLATION.name_of(version)
-    for command in (stage(INSTALLATION, version), start(INSTALLATION, (INSTALLERS["apache"],), name, patience_s=0)):
+    for command in (
+        stage(INSTALLATION, version),
+        start(INSTALLATION, (INSTALLERS["apache"],), name, confirm_within_s=0),
+    ):
         done = run(host, command)
         assert done.ok, done
     assert wait_until(lambda: read_progress(run(host, look(INSTALLATION))).holder is None)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import pytest
 from cryptography import x509
 
-from remediate.deployment.switch import Progress, call_back, confirm, look, read_progress, start
+from remediate.deployment.switch import Progress, confirm, look, read_progress, revert, start
 from remediate.deployment.versions import FileTarget, Installation, Version, stage
 from remediate.hosts.command import Command, CommandResult
 from remediate.hosts.workdir import HostWorkdir
@@ -66,10 +66,10 @@ class Web1:
         assert done.ok, done
         return self.installation.name_of(version)
 
-    def start(self, version: str, patience_s: int) -> None:
+    def start(self, version: str, confirm_within_s: int) -> None:
         """Start a switch of all three."""
         services = [INSTALLERS[daemon.service] for daemon in THREE]
-        done = self.run(start(self.installation, services, version, patience_s=patience_s))
+        done = self.run(start(self.installation, services, version, confirm_within_s=confirm_within_s))
         assert done.ok, done
 
     def wait_for(self, state: str) -> Progress:
@@ -156,7 +156,7 @@ def test_killed_in_the_middle_and_started_again_everything_serves_the_new_certif
     web1.start(name, 30)
     web1.wait_for("waiting")
     assert wait_until(lambda: web1.leaves() == {leaf_of(new)})
-    progress = read_progress(web1.run(call_back(web1.installation, name)))
+    progress = read_progress(web1.run(revert(web1.installation, name)))
     assert progress.last.state == "returned"
     assert wait_until(lambda: None not in web1.leaves() and leaf_of(new) not in web1.leaves())
 
@@ -198,7 +198,7 @@ def test_exim_that_watches_its_files_takes_them_up_without_a_signal(fixed_paths:
         fixed_paths.start(name, 30)
         fixed_paths.wait_for("waiting")
         assert wait_until(lambda: fixed_paths.leaves() == {leaf_of(new)})
-        fixed_paths.run(call_back(fixed_paths.installation, name))
+        fixed_paths.run(revert(fixed_paths.installation, name))
         fixed_paths.wait_for("returned")
         assert wait_until(lambda: fixed_paths.leaves() == before)
         assert {len(set(answers)) for answers in watch.saw_no_failure().values()} == {2}
@@ -220,9 +220,9 @@ def test_a_full_disk_changes_nothing_that_is_served(web1: Web1) -> None:
     new, before = web1.authority.issue(NAMES.main), web1.leaves()
     assert wait_until(web1.is_free)
     web1.host.write(HostFile(KEY, new.key, 0o600))
-    premises = HostWorkdir("web1", "f011", "test", "/full/sslaudit")
+    workdir = HostWorkdir("web1", "f011", "test", "/full/sslaudit")
     web1.host.shell("mkdir /full; mount -t tmpfs -o size=64k,mode=755 tmpfs /full")
-    installation = Installation(premises, web1.installation.placements)
+    installation = Installation(workdir, web1.installation.placements)
     version = Version(new.certificate, new.above, KEY)
     seen = set()
     for filled in range(0, 64, 8):
@@ -233,7 +233,7 @@ def test_a_full_disk_changes_nothing_that_is_served(web1: Web1) -> None:
             web1.host.shell("cat /dev/zero >/full/more 2>/dev/null || :")
             services = [INSTALLERS[daemon.service] for daemon in THREE]
             name = installation.name_of(version)
-            begun = web1.run(start(installation, services, name, patience_s=1))
+            begun = web1.run(start(installation, services, name, confirm_within_s=1))
             assert wait_until(lambda: read_progress(web1.run(look(installation))).holder is None), begun
     assert seen == {True, False}
     web1.host.shell("rm -f /full/more /full/ballast")

@@ -14,21 +14,21 @@ from audit.config import logins, read_anchors, read_configuration
 from audit.host.discovery import discover
 from remediate.execution.scheduler import repair
 from remediate.model.audit_results import read_audit_results
-from remediate.model.options import Assignment
+from remediate.model.options import RunOptions
 from remediate.planning.planner import plan
 from remediate.state.journal import open_journal
-from remediate.wiring.means import means_of
+from remediate.wiring.run_context import run_context
 
 
 def main(configured: str, results: str, state: str) -> None:
     """Do one run."""
     configuration, said = read_configuration(Path(), configured), list[str]()
     trust = read_anchors(configuration.trust)
-    assignment = Assignment(configuration, Path(state), trust, "a test", say=said.append)
+    options = RunOptions(configuration, Path(state), trust, "a test", log=said.append)
     found = discover(logins(configuration.hosts, configuration, {}), clock=lambda: datetime.now(UTC))
-    planned = plan(read_audit_results(Path(results).read_text().splitlines()), assignment.bounds, datetime.now(UTC))
-    with open_journal(assignment.state) as journal:
-        endings = repair(planned.cases, means_of(assignment, journal, found), assignment.pace)
+    planned = plan(read_audit_results(Path(results).read_text().splitlines()), options.run_limits, datetime.now(UTC))
+    with open_journal(options.state) as journal:
+        endings = repair(planned.cases, run_context(options, journal, found), options.concurrency)
         notes = [[event.note for event in journal.events(one.case.id) if event.step == "self-test"] for one in endings]
     json.dump(
         {

@@ -9,7 +9,7 @@ from typing import Any
 
 from audit.json_codec import format_time
 from remediate.model.audit_results import audit_results_of
-from remediate.model.options import Bounds
+from remediate.model.options import RunLimits
 from remediate.model.plan import Plan
 from remediate.planning.planner import plan
 
@@ -105,6 +105,6 @@ def found(endpoint: str, check: str, **further: Any) -> Row:  # noqa: ANN401 - a
     }
 
 
-def planned(*rows: Row, bounds: Bounds | None = None, now: datetime = NOW) -> Plan:
+def planned(*rows: Row, run_limits: RunLimits | None = None, now: datetime = NOW) -> Plan:
     """Return the plan for these rows of a run that finished."""
-    return plan(audit_results_of([*rows, SUMMARY]), bounds or Bounds(), now)
+    return plan(audit_results_of([*rows, SUMMARY]), run_limits or RunLimits(), now)

@@ -9,7 +9,7 @@ import pytest
 
 from audit.config import read_configuration
 from audit.x509.path.trust_store import Anchors
-from remediate.model.options import Assignment, Bounds
+from remediate.model.options import RunLimits, RunOptions
 
 WRITTEN = """
 [host."ssh://root@old*"]
@@ -29,32 +29,32 @@ exclude_names = ["*.legacy.example.com"]
 """
 
 
-def assignment(folder: Path, text: str, issuer: str | None = None) -> Assignment:
+def options(folder: Path, text: str, issuer: str | None = None) -> RunOptions:
     """Return the assignment of a run with this configuration."""
     (folder / "sslaudit.toml").write_text(text)
-    return Assignment(read_configuration(folder, None), folder, Anchors({}), "a test", issuer=issuer)
+    return RunOptions(read_configuration(folder, None), folder, Anchors({}), "a test", issuer=issuer)
 
 
 def test_how_far_a_run_may_go_stands_in_the_configuration(tmp_path: Path) -> None:
-    told = assignment(tmp_path, WRITTEN)
-    assert told.bounds == Bounds(
+    told = options(tmp_path, WRITTEN)
+    assert told.run_limits == RunLimits(
         max_cases=7,
         foreign="run-owner",
         hosts_left_out=("ssh://root@old*",),
         names_left_out=("*.legacy.example.com",),
         can_order=True,
     )
-    assert told.bounds.max_age == timedelta(minutes=30)
-    assert (told.pace.max_failures, told.waits.proof_s, told.waits.issuance_s) == (1, 200.0, 30.0)
+    assert told.run_limits.max_age == timedelta(minutes=30)
+    assert (told.concurrency.max_failures, told.timeouts.proof_s, told.timeouts.issuance_s) == (1, 200.0, 30.0)
 
 
 @pytest.mark.parametrize("proof_s", [1, 60, 200, 1000])
 def test_a_switch_waits_for_its_confirmation_far_longer_than_a_proof_takes(tmp_path: Path, proof_s: int) -> None:
-    waits = assignment(tmp_path, f"[remediate]\nverify_timeout_s = {proof_s}").waits
-    assert waits.confirmation_s >= max(300, 3 * proof_s)
+    timeouts = options(tmp_path, f"[remediate]\nverify_timeout_s = {proof_s}").timeouts
+    assert timeouts.confirmation_s >= max(300, 3 * proof_s)
 
 
 def test_nothing_is_ordered_where_no_issuer_is_chosen_and_the_command_line_wins(tmp_path: Path) -> None:
-    assert not assignment(tmp_path, "").bounds.can_order
-    assert assignment(tmp_path, "", issuer="other").issuer_name == "other"
-    assert assignment(tmp_path, WRITTEN, issuer="other").issuer_name == "other"
+    assert not options(tmp_path, "").run_limits.can_order
+    assert options(tmp_path, "", issuer="other").issuer_name == "other"
+    assert options(tmp_path, WRITTEN, issuer="other").issuer_name == "other"

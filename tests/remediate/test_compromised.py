@@ -10,7 +10,7 @@ from audit.endpoint import Endpoint, parse_endpoint
 from audit.observation import HostView, Observation
 from remediate.model.audit_results import audit_results_of
 from remediate.model.case import Repair
-from remediate.model.options import Bounds
+from remediate.model.options import RunLimits
 from remediate.planning.planner import plan
 from tests.audit.broken_keys import close_primes
 from tests.audit.certificates import leaf, rsa_key
@@ -34,5 +34,5 @@ def test_the_case_knows_whether_the_key_is_lost(pytester: pytest.Pytester, is_we
     [found] = [row for row in rows(file) if row["verdict"] == "fail"]
     assert (found["check"], found["severity"]) == (("key.weak", "high") if is_weak else ("key.compromised", "critical"))
     read = audit_results_of([*rows(file, "observation"), *rows(file), *rows(file, "summary")])
-    [case] = plan(read, Bounds(), NOW + timedelta(minutes=1)).cases
+    [case] = plan(read, RunLimits(), NOW + timedelta(minutes=1)).cases
     assert (case.repair, case.is_compromised) == (Repair.REKEY, not is_weak)

@@ -17,7 +17,7 @@ from remediate.hosts.websites import docroots_of
 from remediate.model.case import Repair, Validation
 from remediate.state.database import open_database
 from remediate.state.journal import Journal
-from tests.runner.places import Ca, means_of, running_place
+from tests.runner.places import Ca, run_context, running_place
 
 AWAY = "nginx answers it by `return 301 https://$host/`, not from a folder"
 SITES = (
@@ -50,14 +50,14 @@ def test_a_declared_docroot_is_that_of_the_names_of_its_service() -> None:
 )
 def test_a_declared_docroot_has_to_be_a_whole_path(docroot: str | None, why: str | None) -> None:
     found = websites_of(DeclaredService("gateway", ("https://api.example.com",), docroot=docroot))
-    assert [site.why for site in found] == ([why] if why else [])
+    assert [context.why for context in found] == ([why] if why else [])
 
 
 def test_a_repair_says_why_no_folder_serves_a_name(tmp_path: Path) -> None:
     with Journal(open_database(tmp_path / "state")) as journal, running_place(tmp_path / "web1", "web1") as place:
         case = place.case(Repair.REISSUE, validated_on=(Validation("away.example.com", ("web1",)),))
-        means = means_of(journal, Ca(), place, docroots=docroots_of([WEB1]))
+        run = run_context(journal, Ca(), place, docroots=docroots_of([WEB1]))
         with pytest.raises(
             StepBlocked, match=f"from which folder web1 serves http://away.example.com/: {re.escape(AWAY)}"
         ):
-            publish(CaseContext(case, means))
+            publish(CaseContext(case, run))

@@ -13,9 +13,9 @@ from audit.host.discovery import Discovery
 from audit.observation import HostView, Observation
 from audit.policy import load_profile
 from audit.x509.path.trust_store import Anchors
-from remediate.model.options import Assignment
+from remediate.model.options import RunOptions
 from remediate.state.journal import open_journal
-from remediate.wiring.means import means_of
+from remediate.wiring.run_context import run_context
 
 
 def found(label: str, *, is_cpanel: bool) -> Discovery:
@@ -31,11 +31,11 @@ def found(label: str, *, is_cpanel: bool) -> Discovery:
 def test_a_panels_host_is_judged_as_by_the_panel_unless_another_policy_is_named(
     tmp_path: Path, policies: tuple[str, ...], hosts: set[str]
 ) -> None:
-    assignment = Assignment(
+    options = RunOptions(
         read_configuration(tmp_path, None), tmp_path, Anchors({}), "a test", profiles=tuple(map(load_profile, policies))
     )
     with open_journal(tmp_path / "state") as journal:
-        means = means_of(assignment, journal, (found("web1", is_cpanel=True), found("web2", is_cpanel=False)))
-    assert means.first_decides == hosts
-    assert means.logs("web2", "a.test") == ()
-    assert "?/etc/apache2/logs/access_log" in means.logs("web1", "a.test")
+        run = run_context(options, journal, (found("web1", is_cpanel=True), found("web2", is_cpanel=False)))
+    assert run.first_address_only == hosts
+    assert run.logs("web2", "a.test") == ()
+    assert "?/etc/apache2/logs/access_log" in run.logs("web1", "a.test")

@@ -48,12 +48,12 @@ def roots(tree: Tree, *hints: RootServer, reach_s: float = 1.0) -> Roots:
     return Roots(hints or HINTS, TraceLimits(timeout_s=10, port=tree.port), reach_s)
 
 
-def bounds(resolver: str) -> Limits:
+def run_limits(resolver: str) -> Limits:
     return Limits(timeout_s=2.0, resolver=(resolver,))
 
 
 def found(name: str, tree: Tree, resolver: str) -> LookUp:
-    return LookUps(roots(tree)).of(name, bounds(resolver), GO_ON)
+    return LookUps(roots(tree)).of(name, run_limits(resolver), GO_ON)
 
 
 def test_what_the_servers_of_the_zone_say_counts_and_the_resolver_is_compared(tree: Tree, resolver: str) -> None:
@@ -111,7 +111,7 @@ def test_a_resolver_that_fails_is_no_difference(tree: Tree, resolver: str) -> No
 
 
 def test_a_resolver_of_ones_own_is_asked_in_place_of_the_internets_root_servers(resolver: str) -> None:
-    led = LookUps().of("both.example.test", bounds(resolver), GO_ON)
+    led = LookUps().of("both.example.test", run_limits(resolver), GO_ON)
     assert (led.trace, led.addresses, led.notes) == (None, ("127.0.0.1", "127.0.0.2", "::1"), ())
     assert led.first_address == "127.0.0.1"
 
@@ -126,7 +126,7 @@ def test_a_resolver_of_ones_own_is_asked_in_place_of_the_internets_root_servers(
     ],
 )
 def test_what_the_resolver_fails_with_is_told_as_its_word(resolver: str, name: str, kind: str) -> None:
-    led = LookUps().of(name, bounds(resolver), GO_ON)
+    led = LookUps().of(name, run_limits(resolver), GO_ON)
     assert led.failure is not None
     assert led.failure.kind == kind
     assert name in led.failure.detail
@@ -143,7 +143,7 @@ def test_without_a_root_server_the_resolver_is_asked_and_that_is_noted(resolver:
     servers[ROOT] = changed(servers[ROOT], pretend_to_resolve)
     with running(servers) as tree:
         hints = RootServer("a.root.test.", (address,))
-        led = LookUps(roots(tree, hints)).of("both.example.test", bounds(resolver), GO_ON)
+        led = LookUps(roots(tree, hints)).of("both.example.test", run_limits(resolver), GO_ON)
     assert (led.trace, led.addresses) == (None, ("127.0.0.1", "127.0.0.2", "::1"))
     (note,) = led.notes
     assert note.startswith("none of 1 addresses of root servers answers: 1 times ")
@@ -153,7 +153,7 @@ def test_without_a_root_server_the_resolver_is_asked_and_that_is_noted(resolver:
 
 def test_root_servers_that_are_silent_are_waited_for_once_in_a_run(tree: Tree, resolver: str) -> None:
     begun, lookups = time.monotonic(), LookUps(roots(tree, RootServer("mute.", (SILENT,)), reach_s=0.6))
-    notes = [lookups.of(name, bounds(resolver), GO_ON).notes for name in AT_A_RESOLVER]
+    notes = [lookups.of(name, run_limits(resolver), GO_ON).notes for name in AT_A_RESOLVER]
     assert time.monotonic() - begun >= 0.6
     assert notes[0] == notes[1]
     assert [asked.address for asked in tree.asked] == [SILENT]
@@ -164,7 +164,7 @@ def test_one_root_server_that_answers_is_enough_and_no_more_are_asked_than_need_
 ) -> None:
     monkeypatch.setattr("audit.probe.dns.root_reachability._NEXT_S", 20.0)
     hints = RootServer("dead.", (DEAD,)), RootServer("a.root.test.", (ROOT,)), RootServer("mute.", (SILENT,))
-    led = LookUps(roots(tree, *hints)).of("four.example.test", bounds(resolver), GO_ON)
+    led = LookUps(roots(tree, *hints)).of("four.example.test", run_limits(resolver), GO_ON)
     assert led.addresses == ("198.18.0.7",)
     assert SILENT not in {asked.address for asked in tree.asked}
 
@@ -172,7 +172,7 @@ def test_one_root_server_that_answers_is_enough_and_no_more_are_asked_than_need_
 def test_threads_that_ask_for_a_name_at_once_look_it_up_once(tree: Tree, resolver: str) -> None:
     lookups = LookUps(roots(tree))
     with ThreadPoolExecutor(8) as pool:
-        led = list(pool.map(lambda name: lookups.of(name, bounds(resolver), GO_ON), 8 * ["four.example.test"]))
+        led = list(pool.map(lambda name: lookups.of(name, run_limits(resolver), GO_ON), 8 * ["four.example.test"]))
     assert all(one is led[0] for one in led)
     assert [asked.rdtype for asked in tree.asked if asked.address == MAIN] == ["A", "AAAA"]
 
@@ -181,9 +181,9 @@ def test_a_run_that_is_stopped_looks_nothing_up_and_keeps_nothing(tree: Tree, re
     lookups, halt = LookUps(roots(tree)), threading.Event()
     halt.set()
     with pytest.raises(Stopped):
-        lookups.of("four.example.test", bounds(resolver), halt)
+        lookups.of("four.example.test", run_limits(resolver), halt)
     assert [asked for asked in tree.asked if asked.address == MAIN] == []
-    assert lookups.of("four.example.test", bounds(resolver), GO_ON).addresses == ("198.18.0.7",)
+    assert lookups.of("four.example.test", run_limits(resolver), GO_ON).addresses == ("198.18.0.7",)
 
 
 def test_the_way_is_printed_with_what_the_resolver_says_and_the_difference(tree: Tree, resolver: str) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from audit.json_codec import from_json, to_json
 from remediate.model.case import Case, LeftOut, case_id
-from remediate.model.options import Bounds
+from remediate.model.options import RunLimits
 from remediate.model.plan import Plan
 from tests.remediate.rows import NOW, REMEDIES, Row, file, found, planned, seen
 
@@ -50,7 +50,7 @@ def random(request: pytest.FixtureRequest) -> Random:
 def test_no_name_is_lost(random: Random) -> None:
     rows = a_fleet(random)
     served = {row["endpoint"]: row["names"] or [] for row in rows if row["kind"] == "observation"}
-    for case in cases_of(planned(*rows, bounds=Bounds(max_cases=random.randint(0, 3)))):
+    for case in cases_of(planned(*rows, run_limits=RunLimits(max_cases=random.randint(0, 3)))):
         told = {one.name for one in case.left_out}
         users = [endpoint for endpoint in served if endpoint in case.endpoints]
         assert {endpoint.partition("://")[2].partition(":")[0] for endpoint in users} <= set(case.names)
@@ -69,7 +69,7 @@ def test_the_order_of_the_results_makes_no_difference(random: Random) -> None:
 
 def test_every_result_is_repaired_explained_or_waits_and_only_once(random: Random) -> None:
     rows = a_fleet(random)
-    outcome = planned(*rows, bounds=Bounds(max_cases=1))
+    outcome = planned(*rows, run_limits=RunLimits(max_cases=1))
     repaired = [(reason.endpoint, reason.check) for case in cases_of(outcome) for reason in case.reasons]
     explained = [(one.endpoint, one.check) for one in outcome.explained if one.check]
     closed = ("pass", "not-applicable")

@@ -6,13 +6,13 @@ import pytest
 
 from remediate.cpanel.service_files import installed_path
 from remediate.model.case import Case, Repair
-from remediate.model.options import Bounds
+from remediate.model.options import RunLimits
 from remediate.model.plan import Plan
 from tests.remediate.panels import HOST, NAME, endpoint, fresh, service, whole
 from tests.remediate.rows import Row, digest, file, found, planned, seen
 
 ALL = ("cpanel", "dovecot", "exim", "pure-ftpd")
-PANELS = Bounds(is_panels_issuer=True)
+PANELS = RunLimits(is_panels_issuer=True)
 
 
 def only(plan: Plan) -> Case:
@@ -156,9 +156,9 @@ def test_names_that_a_ca_has_vouched_for_are_kept_but_for_wildcards() -> None:
         ("dns.not-this-host", endpoint("exim")), ("dns.unresolvable", endpoint("exim")),
     ],
 )  # fmt: skip
-@pytest.mark.parametrize("bounds", [Bounds(), PANELS], ids=["ordered here", "by the panel"])
-def test_nothing_is_ordered_where_the_ca_could_not_see_the_proof(check: str, place: str, bounds: Bounds) -> None:
-    plan = planned(*fresh("exim"), found(place, check), bounds=bounds)
+@pytest.mark.parametrize("run_limits", [RunLimits(), PANELS], ids=["ordered here", "by the panel"])
+def test_nothing_is_ordered_where_the_ca_could_not_see_the_proof(check: str, place: str, run_limits: RunLimits) -> None:
+    plan = planned(*fresh("exim"), found(place, check), run_limits=run_limits)
     assert plan.cases == ()
     assert [one.text for one in plan.waiting[0].blocked_by] == [f"{place}: {check}: {check} it is"]
 
@@ -202,7 +202,7 @@ def test_what_is_only_told_stops_no_order(finding: Row) -> None:
 
 
 def test_the_panels_own_program_is_run_once_for_all_of_its_services() -> None:
-    case = only(planned(*fresh(), bounds=PANELS))
+    case = only(planned(*fresh(), run_limits=PANELS))
     assert (case.repair, case.owner, case.services) == (Repair.RUN_OWNER, "cpanel", ALL)
     assert [step.kind for step in case.steps].count("renew") == 1
     assert case.id == only(planned(*fresh())).id
@@ -210,7 +210,7 @@ def test_the_panels_own_program_is_run_once_for_all_of_its_services() -> None:
 
 def test_the_panels_program_orders_for_nobody_else() -> None:
     web = "web2/https://www.example.com:443"
-    [waiting] = planned(seen(web), found(web, "cert.expired"), bounds=PANELS).waiting
+    [waiting] = planned(seen(web), found(web, "cert.expired"), run_limits=PANELS).waiting
     assert "orders for the services of that panel alone" in waiting.blocked_by[0].text
 
 
@@ -218,7 +218,7 @@ def test_what_the_panel_renews_for_websites_is_left_to_it_whatever_is_asked_for(
     web = f"{HOST}/https://shop.example.com:443"
     theirs = found(web, "ops.foreign-agent", detail={"observed": "cpanel"}, severity="info")
     rows = (seen(web, service="apache"), found(web, "cert.expired"), theirs)
-    for bounds in (Bounds(foreign="run-owner"), Bounds(foreign="run-owner", is_panels_issuer=True), PANELS):
-        plan = planned(*rows, bounds=bounds)
+    for run_limits in (RunLimits(foreign="run-owner"), RunLimits(foreign="run-owner", is_panels_issuer=True), PANELS):
+        plan = planned(*rows, run_limits=run_limits)
         assert (plan.cases, plan.waiting) == ((), ())
         assert {one.kind for one in plan.explained} == {"foreign"}

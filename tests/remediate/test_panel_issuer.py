@@ -9,31 +9,31 @@ import pytest
 from audit.config import BadConfiguration, read_configuration
 from audit.x509.path.trust_store import Anchors
 from remediate.issuers import IssuerFault
-from remediate.model.options import Assignment
-from remediate.wiring.means import issuer_of
+from remediate.model.options import RunOptions
+from remediate.wiring.run_context import issuer_of
 from tests.issuers.requests import csr
 
 CHOSEN = '[remediate]\nissuer = "own"\n[issuer.own]\nkind = "cpanel"\n'
 STORE = '[remediate]\nissuer = "own"\n[issuer.own]\nkind = "store"\n'
 
 
-def assignment(folder: Path, text: str, issuer: str | None = None) -> Assignment:
+def options(folder: Path, text: str, issuer: str | None = None) -> RunOptions:
     """Return the assignment of a run with this configuration."""
     (folder / "sslaudit.toml").write_text(text)
-    return Assignment(read_configuration(folder, None), folder, Anchors({}), "a test", issuer=issuer)
+    return RunOptions(read_configuration(folder, None), folder, Anchors({}), "a test", issuer=issuer)
 
 
 @pytest.mark.parametrize(("text", "issuer"), [(CHOSEN, None), ("", "cpanel")], ids=["a section", "no section"])
 def test_it_is_chosen_like_any_other_and_takes_no_order(tmp_path: Path, text: str, issuer: str | None) -> None:
-    chosen = assignment(tmp_path, text, issuer)
-    assert (chosen.bounds.can_order, chosen.bounds.is_panels_issuer) == (True, True)
+    chosen = options(tmp_path, text, issuer)
+    assert (chosen.run_limits.can_order, chosen.run_limits.is_panels_issuer) == (True, True)
     fault = issuer_of(chosen).find(csr("server.example.com"))
     assert isinstance(fault, IssuerFault)
     assert (fault.kind, "panel's own services alone" in fault.detail) == ("refused", True)
 
 
 def test_a_section_of_its_name_may_be_of_another_kind(tmp_path: Path) -> None:
-    assert not assignment(tmp_path, STORE.replace("own", "cpanel")).bounds.is_panels_issuer
+    assert not options(tmp_path, STORE.replace("own", "cpanel")).run_limits.is_panels_issuer
 
 
 @pytest.mark.parametrize("line", ['base_url = "https://x/api"', 'token = { file = "token" }'])
@@ -41,14 +41,14 @@ def test_what_it_would_make_no_use_of_is_refused(tmp_path: Path, line: str) -> N
     with pytest.raises(
         BadConfiguration, match=rf"\[issuer.own\]: unknown key '{line.split(maxsplit=1)[0]}'; known are key, kind"
     ):
-        issuer_of(assignment(tmp_path, CHOSEN + line))
+        issuer_of(options(tmp_path, CHOSEN + line))
 
 
 def test_another_kind_still_needs_both(tmp_path: Path) -> None:
     with pytest.raises(BadConfiguration, match=r"\[issuer.own\]: the key 'base_url' is missing"):
-        issuer_of(assignment(tmp_path, STORE))
+        issuer_of(options(tmp_path, STORE))
     with pytest.raises(BadConfiguration, match=r"\[issuer.own\]: the key 'token' is missing"):
-        issuer_of(assignment(tmp_path, f'{STORE}base_url = "https://x/api"\n'))
+        issuer_of(options(tmp_path, f'{STORE}base_url = "https://x/api"\n'))
 
 
 def test_an_unknown_kind_names_it_among_the_known(tmp_path: Path) -> None:
@@ -56,4 +56,4 @@ def test_an_unknown_kind_names_it_among_the_known(tmp_path: Path) -> None:
     (tmp_path / "token").chmod(0o600)
     whole = STORE.replace('"store"', '"acme"') + 'base_url = "https://x/api"\ntoken = { file = "token" }\n'
     with pytest.raises(BadConfiguration, match="known are store, cpanel"):
-        issuer_of(assignment(tmp_path, whole))
+        issuer_of(options(tmp_path, whole))

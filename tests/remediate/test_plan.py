@@ -11,7 +11,7 @@ import pytest
 from remediate.cli.output import plan_lines
 from remediate.model.audit_results import audit_results_of
 from remediate.model.case import STEPS, Case, Repair, Step, Validation
-from remediate.model.options import Bounds
+from remediate.model.options import RunLimits
 from remediate.model.plan import WaitingCase
 from remediate.planning import case_builder as draft_module
 from remediate.planning import planner as plan_module
@@ -39,9 +39,9 @@ def texts(waiting: WaitingCase) -> tuple[str, ...]:
     return tuple(blocker.text for blocker in waiting.blocked_by)
 
 
-def why(rows: tuple[Row, ...], bounds: Bounds | None = None) -> tuple[str, ...]:
+def why(rows: tuple[Row, ...], run_limits: RunLimits | None = None) -> tuple[str, ...]:
     """Return why the only case waits."""
-    outcome = planned(*rows, bounds=bounds)
+    outcome = planned(*rows, run_limits=run_limits)
     assert outcome.cases == ()
     [waiting] = outcome.waiting
     return texts(waiting)
@@ -187,8 +187,8 @@ def test_an_image_is_not_repaired_from_inside(hostspec: str) -> None:
 
 
 def test_a_host_left_out_by_a_glob_is_left_alone() -> None:
-    bounds = Bounds(hosts_left_out=("ssh://*@web1",))
-    outcome = planned(*expired(), *expired(host="web2"), bounds=bounds)
+    run_limits = RunLimits(hosts_left_out=("ssh://*@web1",))
+    outcome = planned(*expired(), *expired(host="web2"), run_limits=run_limits)
     assert [case.host for case in outcome.cases] == []  # web2 serves the name together with web1
     assert "web1 too, where nothing is changed" in texts(outcome.waiting[0])[0]
     assert [one.kind for one in outcome.explained] == ["switched-off"]
@@ -200,7 +200,7 @@ def test_a_host_with_the_touch_file_is_left_alone() -> None:
 
 
 def test_a_certificate_with_a_name_that_is_left_out_is_left_alone() -> None:
-    outcome = planned(*expired(), bounds=Bounds(names_left_out=("*.example.com",)))
+    outcome = planned(*expired(), run_limits=RunLimits(names_left_out=("*.example.com",)))
     assert [one.why for one in outcome.explained] == ["www.example.com is left out by the configuration"]
 
 
@@ -215,15 +215,15 @@ def test_a_certificate_that_another_agent_owns_is_left_to_it_with_all_who_use_it
 @pytest.mark.parametrize("verdict", ["fail", "waived"])
 def test_the_owner_renews_it_where_that_is_asked_for(verdict: str) -> None:
     owned = found(WEB, "ops.foreign-agent", detail={"observed": "certbot"}, verdict=verdict)
-    bounds = Bounds(foreign="run-owner")
-    [case] = planned(seen(WEB), found(WEB, "cert.expired"), owned, bounds=bounds).cases
+    run_limits = RunLimits(foreign="run-owner")
+    [case] = planned(seen(WEB), found(WEB, "cert.expired"), owned, run_limits=run_limits).cases
     assert (case.repair, case.owner) == (Repair.RUN_OWNER, "certbot")
     assert [step.kind for step in case.steps] == ["renew", "reload", "proof"]
 
 
 def test_an_owner_whose_renewal_nobody_knows_to_run_is_explained() -> None:
     owned = found(WEB, "ops.foreign-agent", detail={"observed": "plesk"}, severity="info")
-    outcome = planned(seen(WEB), found(WEB, "cert.expired"), owned, bounds=Bounds(foreign="run-owner"))
+    outcome = planned(seen(WEB), found(WEB, "cert.expired"), owned, run_limits=RunLimits(foreign="run-owner"))
     assert outcome.cases == ()
     (explained,) = [one for one in outcome.explained if one.check == "cert.expired"]
     assert (explained.kind, "it is not known how its renewal is run" in explained.why) == ("foreign", True)
@@ -231,8 +231,8 @@ def test_an_owner_whose_renewal_nobody_knows_to_run_is_explained() -> None:
 
 def test_what_the_owner_has_renewed_already_is_reloaded() -> None:
     owned = found(WEB, "ops.foreign-agent", detail={"observed": "certbot"})
-    bounds = Bounds(foreign="run-owner")
-    [case] = planned(seen(WEB), found(WEB, "svc.disk-vs-wire"), owned, bounds=bounds).cases
+    run_limits = RunLimits(foreign="run-owner")
+    [case] = planned(seen(WEB), found(WEB, "svc.disk-vs-wire"), owned, run_limits=run_limits).cases
     assert case.repair is Repair.RELOAD
 
 
@@ -321,14 +321,14 @@ def test_evidence_of_unknown_age_is_not_acted_on() -> None:
 
 
 def test_a_run_that_did_not_finish_repairs_nothing() -> None:
-    outcome = plan(audit_results_of(expired()), Bounds(), NOW)
+    outcome = plan(audit_results_of(expired()), RunLimits(), NOW)
     assert outcome.cases == ()
     assert "did not finish" in texts(outcome.waiting[0])[0]
 
 
 def test_a_run_is_bounded_and_says_what_is_left_for_the_next() -> None:
     rows = [row for number in range(5) for row in expired(name=f"n{number}.example.com")]
-    outcome = planned(*rows, bounds=Bounds(max_cases=2))
+    outcome = planned(*rows, run_limits=RunLimits(max_cases=2))
     assert len(outcome.cases) == 2
     assert len(outcome.waiting) == 3
     assert texts(outcome.waiting[0]) == ("a run repairs at most 2 certificates (max_cases), and 5 ask",)
@@ -392,7 +392,7 @@ def test_every_repair_ends_in_proof() -> None:
 
 def test_nothing_is_ordered_where_no_issuer_is_chosen_and_the_rest_is_repaired() -> None:
     mail = (seen(MAIL, ("mail.example.com",), leaf="mail", key="mail"), found(MAIL, "svc.disk-vs-wire"))
-    outcome = planned(*expired(), *mail, bounds=Bounds(can_order=False))
+    outcome = planned(*expired(), *mail, run_limits=RunLimits(can_order=False))
     assert [case.repair for case in outcome.cases] == [Repair.RELOAD]
     [waiting] = outcome.waiting
     assert texts(waiting)[0].startswith("no issuer is chosen")
@@ -400,7 +400,7 @@ def test_nothing_is_ordered_where_no_issuer_is_chosen_and_the_rest_is_repaired()
 
 def test_an_endpoint_on_which_checks_were_left_out_waits() -> None:
     evidence = replace(audit_results_of([*expired(), SUMMARY]), unfinished=frozenset({WEB}))
-    [waiting] = plan(evidence, Bounds(), NOW).waiting
+    [waiting] = plan(evidence, RunLimits(), NOW).waiting
     assert texts(waiting) == (f"not all checks were run on {WEB}: run it again without -k, -m and --lf",)
 
 

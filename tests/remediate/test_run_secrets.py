@@ -16,7 +16,7 @@ from audit.config import known_secrets, read_configuration
 from audit.redaction import Secrets
 from audit.x509.path.trust_store import Anchors
 from remediate.model.case import StepDetail
-from remediate.model.options import Assignment
+from remediate.model.options import RunOptions
 from remediate.model.outcome import Attempt, CaseResult
 from remediate.model.plan import Plan
 from remediate.retry.resume_job import continuation_of
@@ -58,23 +58,23 @@ ALL = (SLASHED, "other-t0ken", "mail-passw0rd", "proxy word", "proxy%20word")
 
 
 @pytest.fixture
-def assignment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Assignment:
+def options(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunOptions:
     """Return a run whose configuration holds every kind of secret."""
     monkeypatch.setenv("STORE_TOKEN", SLASHED)
     for name, text in (("sslaudit.toml", WRITTEN), ("other-token", ALL[1]), ("mail-password", ALL[2])):
         (tmp_path / name).write_text(text)
         (tmp_path / name).chmod(0o600)
-    return Assignment(read_configuration(tmp_path, None), tmp_path / "state", Anchors({}), "a test")
+    return RunOptions(read_configuration(tmp_path, None), tmp_path / "state", Anchors({}), "a test")
 
 
-def test_every_secret_of_the_configuration_is_known(assignment: Assignment) -> None:
-    assert set(known_secrets(assignment.configuration).values) == set(ALL)
+def test_every_secret_of_the_configuration_is_known(options: RunOptions) -> None:
+    assert set(known_secrets(options.configuration).values) == set(ALL)
 
 
 @pytest.mark.parametrize("secret", ALL)
-def test_journal_holds_no_secret_of_the_configuration(assignment: Assignment, secret: str) -> None:
+def test_journal_holds_no_secret_of_the_configuration(options: RunOptions, secret: str) -> None:
     case, said = a_case(), "; ".join(encodings(secret).values())
-    with begin(assignment) as run:
+    with begin(options) as run:
         run.journal.begin(case, NOW)
         run.journal.record(case.id, Event("preconditions", "intended", NOW, StepDetail(f"the Store said {said}")))
         run.journal.ledger.keep_attempt(case.id, Attempt(NOW, "failed", note=f"the Store said {said}"))
@@ -86,14 +86,14 @@ def test_journal_holds_no_secret_of_the_configuration(assignment: Assignment, se
             run.journal.outbox.add(secret, None, NOW)
         with pytest.raises(ValueError, match="a case is not kept"):
             run.journal.begin(replace(case, id="another", owner=secret), NOW)
-    written = b"".join(file.read_bytes() for file in assignment.state.iterdir())
+    written = b"".join(file.read_bytes() for file in options.state.iterdir())
     assert b"the Store said" in written
     assert not Secrets((secret,)).are_in(written)
     assert secret[:5].encode() not in written
 
 
-def test_older_journal_is_migrated_under_the_lock_alone(assignment: Assignment) -> None:
-    file = older_journal(assignment.state)
+def test_older_journal_is_migrated_under_the_lock_alone(options: RunOptions) -> None:
+    file = older_journal(options.state)
 
     def version() -> int:
         connection = sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True)
@@ -101,17 +101,17 @@ def test_older_journal_is_migrated_under_the_lock_alone(assignment: Assignment) 
         connection.close()
         return int(number)
 
-    with locked(assignment.state, "a run of the version before", NOW):
-        validate_configuration(assignment)
-        with pytest.raises(LockHeld, match="a run of the version before"), begin(assignment):
+    with locked(options.state, "a run of the version before", NOW):
+        validate_configuration(options)
+        with pytest.raises(LockHeld, match="a run of the version before"), begin(options):
             pytest.fail("two runs hold one state")
         assert version() == 1, "that run still writes in the form it knows"
-    with begin(assignment) as run:
+    with begin(options) as run:
         assert run.journal.outbox.notified_through() == 1
     assert version() == SCHEMA
 
 
-def test_nothing_that_is_printed_holds_a_secret(assignment: Assignment, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_that_is_printed_holds_a_secret(options: RunOptions, monkeypatch: pytest.MonkeyPatch) -> None:
     said = list[str]()
     case = a_case()
 
@@ -120,18 +120,18 @@ def test_nothing_that_is_printed_holds_a_secret(assignment: Assignment, monkeypa
 
     monkeypatch.setattr(remediate.run, "repair", repair)
     monkeypatch.setattr(remediate.run, "rollback", lambda *_: repair()[0])
-    say: Callable[[str], None] = said.append
-    watched = Assignment(assignment.configuration, assignment.state, assignment.anchors, "a test", say=say,
-                         watch=lambda _case, _step, _state, note: said.append(note))  # fmt: skip
+    log: Callable[[str], None] = said.append
+    watched = RunOptions(options.configuration, options.state, options.anchors, "a test", log=log,
+                         on_step=lambda _case, _step, _state, note: said.append(note))  # fmt: skip
     with begin(watched) as run:
         endings = (*run.repair(Plan((), (), ()), ()), run.roll_back(case.id, ()))
-        run.assignment.say(f"the Store said {SLASHED}")
-        run.assignment.watch(case, case.steps[0], "failed", f"the Store said {SLASHED}")
+        run.options.log(f"the Store said {SLASHED}")
+        run.options.on_step(case, case.steps[0], "failed", f"the Store said {SLASHED}")
     assert [ending.note for ending in endings] == ["the Store said [secret]"] * 2
     assert said == ["the Store said [secret]"] * 2
 
 
-def test_continuation_is_given_the_secrets(assignment: Assignment) -> None:
-    continuation = continuation_of(assignment.state, assignment.configuration, ("--hosts", "local://"))
+def test_continuation_is_given_the_secrets(options: RunOptions) -> None:
+    continuation = continuation_of(options.state, options.configuration, ("--hosts", "local://"))
     assert continuation.secrets.are_in(SLASHED.encode())
     assert continuation.secret_variables == ("STORE_TOKEN",)

@@ -25,8 +25,8 @@ def test_only_failures_since_the_last_proof_count() -> None:
 
 
 def test_each_failure_doubles_the_wait_up_to_the_longest() -> None:
-    waits = [backoff(count, never) for count in range(6)]
-    assert waits == [timedelta(0), FIRST, FIRST * 2, FIRST * 4, FIRST * 8, LONGEST]
+    timeouts = [backoff(count, never) for count in range(6)]
+    assert timeouts == [timedelta(0), FIRST, FIRST * 2, FIRST * 4, FIRST * 8, LONGEST]
     assert backoff(10**6, never) == LONGEST
 
 

@@ -15,16 +15,16 @@ from audit.observation import HostView, Observation
 from audit.observation.cpanel import Unread, Upkeep
 from audit.x509.path.trust_store import Anchors
 from remediate.model.audit_results import audit_results_of
-from remediate.model.options import Assignment, Bounds
+from remediate.model.options import RunLimits, RunOptions
 from remediate.planning.fleet import is_silenced
 from remediate.state.journal import open_journal
-from remediate.wiring.means import means_of
+from remediate.wiring.run_context import run_context
 from tests.remediate.panels import HOST, NAME, endpoint, fresh
 from tests.remediate.rows import SUMMARY, Row, found, planned, seen
 
 FIRST: Final = "/var/cpanel/ssl/disable_auto_hostname_certificate"
 SECOND: Final = "/var/cpanel/ssl/disable_service_certificate_management"
-PANELS: Final = Bounds(is_panels_issuer=True)
+PANELS: Final = RunLimits(is_panels_issuer=True)
 WEB: Final = f"{HOST}/https://shop.example.com:443"
 
 
@@ -36,9 +36,9 @@ def switched(*files: str, verdict: str = "fail") -> Row:
 
 @pytest.mark.parametrize("file", [FIRST, SECOND])
 @pytest.mark.parametrize("verdict", ["fail", "waived"])
-@pytest.mark.parametrize("bounds", [Bounds(), PANELS, Bounds(foreign="run-owner")])
-def test_nothing_is_replaced_and_the_file_is_named(file: str, verdict: str, bounds: Bounds) -> None:
-    plan = planned(*fresh(), switched(file, verdict=verdict), bounds=bounds)
+@pytest.mark.parametrize("run_limits", [RunLimits(), PANELS, RunLimits(foreign="run-owner")])
+def test_nothing_is_replaced_and_the_file_is_named(file: str, verdict: str, run_limits: RunLimits) -> None:
+    plan = planned(*fresh(), switched(file, verdict=verdict), run_limits=run_limits)
     assert (plan.cases, plan.waiting) == ((), ())
     whys = {one.why for one in plan.explained if one.check == "cert.self-signed"}
     assert whys == {f"repair is switched off on the host itself: {file} is there"}
@@ -90,8 +90,8 @@ def test_a_run_knows_from_the_host_itself_however_old_its_plan_is(
     whole = Endpoint("", "", 0, None, HOST, f"ssh://root@{HOST}")
     view = HostView(HOST, f"ssh://root@{HOST}", fqdn=NAME, upkeep=upkeep)
     discovery = Discovery(Observation(whole, datetime.now(UTC), server=view))
-    assignment = Assignment(read_configuration(tmp_path, None), tmp_path, Anchors({}), "a test")
+    options = RunOptions(read_configuration(tmp_path, None), tmp_path, Anchors({}), "a test")
     with open_journal(tmp_path / "state") as journal:
-        alone = means_of(assignment, journal, (discovery,)).left_alone
+        alone = run_context(options, journal, (discovery,)).excluded_hosts
     assert says in alone.get(HOST, "")
     assert bool(alone) is bool(says)

@@ -19,14 +19,14 @@ from audit.observation import FileFault, InstalledFile
 from remediate.cpanel.panel import Panel
 from remediate.execution.context import RunContext
 from remediate.model.case import Case, Repair, UsedFile, steps_of
-from remediate.model.options import Waits
+from remediate.model.options import Timeouts
 from remediate.state.journal import Journal
 from tests.installers import whmapi1
 from tests.lab.ca import Leaf, issue
 from tests.lab.issuance import to_pem
-from tests.runner.places import AUTHORITY, DAY, NOW, Ca, Place, means_of, running_place
+from tests.runner.places import AUTHORITY, DAY, NOW, Ca, Place, run_context, running_place
 
-WAITS = Waits(confirmation_s=20, proof_s=5.0, issuance_s=0.1, look_s=0.05)
+WAITS = Timeouts(confirmation_s=20, proof_s=5.0, issuance_s=0.1, look_s=0.05)
 RESTART = (
     "#!/bin/sh\ncd {root}/var/cpanel/ssl/exim && cat exim.crt exim.key >{served}.new && mv {served}.new {served}\n"
 )
@@ -68,7 +68,7 @@ class Exim:
         whole = self.place.case(kind, id="panel", services=("exim",), files=files, steps=steps, is_panel=True)
         return replace(whole, **changes)
 
-    def means(self, journal: Journal, ca: Ca, **changes: Any) -> RunContext:  # noqa: ANN401 - any field
+    def run(self, journal: Journal, ca: Ca, **changes: Any) -> RunContext:  # noqa: ANN401 - any field
         """Return what a run may use here."""
         target = self.place.target()
         assert target.server is not None
@@ -79,8 +79,8 @@ class Exim:
                  InstalledFile(str(self.certificate.with_suffix(".key")), "key", fault=fault))  # fmt: skip
         server = replace(target.server, service="exim", panel_service="exim", files=files)
         targets = {str(self.place.endpoint): replace(target, server=server)}
-        given = {"targets": targets, "panels": {self.place.label: Panel(str(self.root), 20)}, "waits": WAITS}
-        return means_of(journal, ca, self.place, **(given | changes))
+        given = {"targets": targets, "panels": {self.place.label: Panel(str(self.root), 20)}, "timeouts": WAITS}
+        return run_context(journal, ca, self.place, **(given | changes))
 
     @property
     def is_self_signed(self) -> bool:

@@ -21,10 +21,10 @@ from audit.probe import Target
 from remediate.cpanel.panel import Panel
 from remediate.execution.context import RunContext
 from remediate.model.case import Case, Repair, UsedFile, steps_of
-from remediate.model.options import Waits
+from remediate.model.options import Timeouts
 from remediate.state.journal import Journal
 from tests.installers import whmapi1
-from tests.runner.places import Ca, LocalHands, Place, means_of, running_place
+from tests.runner.places import Ca, LocalSession, Place, run_context, running_place
 
 LABEL: Final = "server"
 NAME: Final = "server.example"
@@ -49,7 +49,7 @@ class PanelHost:
 
     root: Path
     places: Mapping[str, Place]
-    hands: LocalHands
+    session: LocalSession
 
     @property
     def ssl(self) -> Path:
@@ -109,15 +109,15 @@ class PanelHost:
         )  # fmt: skip
         return replace(whole, **changes)
 
-    def means(self, journal: Journal, ca: Any, **changes: Any) -> RunContext:  # noqa: ANN401 - any issuer, any field
+    def run(self, journal: Journal, ca: Any, **changes: Any) -> RunContext:  # noqa: ANN401 - any issuer, any field
         """Return what a run may use here."""
         place = next(iter(self.places.values()))
         given = {
-            "hands": {LABEL: self.hands}, "targets": self.targets, "root": str(self.root / "sslaudit"),
+            "sessions": {LABEL: self.session}, "targets": self.targets, "root": str(self.root / "sslaudit"),
             "panels": {LABEL: Panel(str(self.root), 20)},
-            "waits": Waits(confirmation_s=20, proof_s=0.5, issuance_s=2.0, look_s=0.2),
+            "timeouts": Timeouts(confirmation_s=20, proof_s=0.5, issuance_s=2.0, look_s=0.2),
         }  # fmt: skip
-        return means_of(journal, ca or Ca(), place, **(given | changes))
+        return run_context(journal, ca or Ca(), place, **(given | changes))
 
 
 @contextmanager
@@ -126,7 +126,7 @@ def running_panel(root: Path) -> Iterator[PanelHost]:
     with ExitStack() as running:
         (root / "scripts").mkdir(parents=True)
         places = {one: running.enter_context(running_place(root / one, "server")) for one in SERVICES}
-        host = PanelHost(root, places, LocalHands())
+        host = PanelHost(root, places, LocalSession())
         host.program.parent.mkdir(parents=True)
         shutil.copy(whmapi1.__file__, host.program)
         for service, place in places.items():

@@ -16,13 +16,13 @@ from remediate.hosts.command import Command, CommandResult
 from remediate.model.case import Case, Repair, steps_of
 from remediate.state.journal import Journal
 from tests.runner.owners import write_agent
-from tests.runner.places import Ca, LocalHands, Place, means_of
+from tests.runner.places import Ca, LocalSession, Place, run_context
 
 PROGRAM = "usr/local/cpanel/bin/checkallsslcerts"
 
 
 @dataclass(slots=True)
-class PanelHands(LocalHands):
+class PanelSession(LocalSession):
     """Hands on this machine, on which the panel's programs are below a folder of the test."""
 
     root: Path = field(default_factory=Path)
@@ -30,7 +30,7 @@ class PanelHands(LocalHands):
     def run(self, command: Command) -> CommandResult:
         """Run a command that finds the panel there."""
         moved = command.script.replace("/usr/local/cpanel/", f"{self.root}/usr/local/cpanel/")
-        return LocalHands.run(self, replace(command, script=moved))
+        return LocalSession.run(self, replace(command, script=moved))
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +59,11 @@ class Panel:
         )  # fmt: skip
         return replace(whole, **changes)
 
-    def means(self, journal: Journal, ca: Any = None, **changes: Any) -> RunContext:  # noqa: ANN401 - any issuer, any field
+    def run(self, journal: Journal, ca: Any = None, **changes: Any) -> RunContext:  # noqa: ANN401 - any issuer, any field
         """Return what a run may use here."""
-        hands = {self.first.label: PanelHands(self.first.hands.commands, self.root)}
-        given = {"targets": self.targets, "hands": hands} | changes
-        return means_of(journal, ca or Ca(), self.first, self.second, **given)
+        sessions = {self.first.label: PanelSession(self.first.session.commands, self.root)}
+        given = {"targets": self.targets, "sessions": sessions} | changes
+        return run_context(journal, ca or Ca(), self.first, self.second, **given)
 
     def write_program(self, does: str) -> Path:
         """Write the panel's own program, which does this; return the file of what it was asked."""

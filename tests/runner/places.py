@@ -23,7 +23,7 @@ from audit.observation import HostView, InstalledFile
 from audit.probe import Limits, Target
 from audit.probe.dns.records import RecordSet, RecordType
 from audit.x509.path.trust_store import Anchors
-from remediate.challenges import VALIDATORS
+from remediate.challenges import SOLVERS
 from remediate.challenges.dns_lookup import LookUps
 from remediate.execution.context import RunContext
 from remediate.hosts.command import Command, CommandResult
@@ -31,10 +31,10 @@ from remediate.hosts.websites import docroots_of
 from remediate.installers import CustomInstaller
 from remediate.issuers import IssuerFault, Order, OrderRequest
 from remediate.model.case import Case, Repair, UsedFile, case_id, steps_of
-from remediate.model.options import Waits
+from remediate.model.options import Timeouts
 from remediate.pki.csr import Csr
 from remediate.state.journal import Journal
-from tests.installers.hands import run
+from tests.installers.local_commands import run
 from tests.lab.ca import Leaf, PrivateKey, issue
 from tests.lab.issuance import Commission, deliver, found_authority, to_pem
 
@@ -75,7 +75,7 @@ class Ca:
 
 
 @dataclass(slots=True)
-class LocalHands:
+class LocalSession:
     """Hands that run on this machine, and count."""
 
     commands: list[Command] = field(default_factory=list)
@@ -96,7 +96,7 @@ class Place:
     label: str
     folder: Path
     port: int
-    hands: LocalHands = field(default_factory=LocalHands)
+    session: LocalSession = field(default_factory=LocalSession)
 
     @property
     def endpoint(self) -> Endpoint:
@@ -205,15 +205,15 @@ class NoRecords(LookUps):
         return True
 
 
-def means_of(journal: Journal, ca: Any, *places: Place, **changes: Any) -> RunContext:  # noqa: ANN401 - any issuer, any field
+def run_context(journal: Journal, ca: Any, *places: Place, **changes: Any) -> RunContext:  # noqa: ANN401 - any issuer, any field
     """Return what a run on these hosts may use."""
-    means = RunContext(
+    run = RunContext(
         journal=journal,
-        hands={place.label: place.hands for place in places},
+        sessions={place.label: place.session for place in places},
         targets={str(place.endpoint): place.target() for place in places},
         issuer=ca,
         issuer_name="ca",
-        validator=VALIDATORS["http-csr-hash"],
+        solver=SOLVERS["http-csr-hash"],
         docroots=docroots_of(()),
         anchors=Anchors({"lab": [AUTHORITY.root.certificate.public_bytes(Encoding.DER)]}),
         clock=lambda: datetime.now(UTC),
@@ -221,6 +221,6 @@ def means_of(journal: Journal, ca: Any, *places: Place, **changes: Any) -> RunCo
         lookups=NoRecords(),
         installers={place.service: place.installer() for place in places},
         root=str(places[0].folder.parent / "sslaudit"),
-        waits=Waits(confirmation_s=20, proof_s=0.5, issuance_s=2.0, look_s=0.05),
+        timeouts=Timeouts(confirmation_s=20, proof_s=0.5, issuance_s=2.0, look_s=0.05),
     )
-    return replace(means, **changes)
+    return replace(run, **changes)

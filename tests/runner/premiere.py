@@ -38,7 +38,7 @@ from tests.lab.issuance import to_pem
 from tests.lab.store import Request as Asked
 from tests.lab.store import Store as StrictStore
 from tests.lab.store import serving
-from tests.runner.places import AUTHORITY, LocalHands, NoRecords, Place, means_of, running_place
+from tests.runner.places import AUTHORITY, LocalSession, NoRecords, Place, run_context, running_place
 
 SECOND = "mail"
 
@@ -73,16 +73,16 @@ class Premiere:
         )  # fmt: skip
         return replace(whole, **changes)
 
-    def means(self, journal: Journal, **changes: Any) -> RunContext:  # noqa: ANN401 - any field
+    def run(self, journal: Journal, **changes: Any) -> RunContext:  # noqa: ANN401 - any field
         """Return what a run may use here."""
         place = self.place
         issuer = Store(IssuerEndpoint(self.store.base_url, lambda: self.store.token, deadline_s=5.0))
-        means = means_of(
+        run = run_context(
             journal, issuer, place, targets=self._targets, issuer_name="store", lookups=Near(),
             docroots=lambda _host, _name: Docroot(str(self.docroot)), http_port=self.website_port,
             installers={place.service: place.installer(), SECOND: replace(place.installer(), name=SECOND)},
         )  # fmt: skip
-        return replace(means, **changes)
+        return replace(run, **changes)
 
     @property
     def docroot(self) -> Path:
@@ -177,9 +177,9 @@ def planned(*cases: Case) -> Plan:
     return Plan(cases, (), ())
 
 
-def printed(case: Case, means: RunContext, *, verbose: bool = False) -> str:
+def printed(case: Case, run: RunContext, *, verbose: bool = False) -> str:
     """Return what a dry run of a case prints."""
-    return "\n".join(dry_run_lines(planned(case), means, verbose=verbose))
+    return "\n".join(dry_run_lines(planned(case), run, verbose=verbose))
 
 
 @contextmanager
@@ -200,7 +200,7 @@ def premiere(folder: Path) -> Iterator[Premiere]:
         tape: list[Any] = []
         store.requests = tape
         try:
-            yield Premiere(replace(place, hands=LocalHands(tape)), store, port, tape)
+            yield Premiere(replace(place, session=LocalSession(tape)), store, port, tape)
         finally:
             site.shutdown()
 

@@ -21,19 +21,19 @@ from remediate.execution.dry_run import DryRunViolation, preview_actions, refusi
 from remediate.execution.executor import run_case
 from remediate.execution.preview import Action, PreviewState, Remark, placeholder_csr
 from remediate.execution.scheduler import repair
-from remediate.execution.steps import TAKINGS, Satisfied, Taking
+from remediate.execution.steps import REPAIR_STEPS, RepairStep, Satisfied
 from remediate.hosts.command import Command
 from remediate.issuers import OrderRequest
 from remediate.issuers.base import Request
 from remediate.model.case import Case, Repair, Validation, steps_of
-from remediate.model.options import Pace
+from remediate.model.options import Concurrency
 from remediate.model.outcome import CaseResult
 from remediate.state.journal import Journal, journal_snapshot, open_journal
 from tests.runner.chains import INTERMEDIATE, plant_chain, write_kept
 from tests.runner.places import plant
 from tests.runner.premiere import SECOND, Premiere, digests, filled_in, printed
 
-PACE = Pace(chance=lambda: 0.0)
+CONCURRENCY = Concurrency(chance=lambda: 0.0)
 
 
 @dataclass(frozen=True)
@@ -46,8 +46,8 @@ class World:
     monkeypatch: pytest.MonkeyPatch
 
     @property
-    def means(self) -> RunContext:
-        return self.there.means(self.journal)
+    def run(self) -> RunContext:
+        return self.there.run(self.journal)
 
 
 @pytest.fixture
@@ -56,18 +56,18 @@ def world(there: Premiere, journal: Journal, tmp_path: Path, monkeypatch: pytest
 
 
 def previewed_and_done(
-    there: Premiere, case: Case, means: RunContext, run: Callable[[Case, RunContext], CaseResult] | None = None
+    there: Premiere, case: Case, run: RunContext, start: Callable[[Case, RunContext], CaseResult] | None = None
 ) -> tuple[list[Any], list[Any]]:
     """Preview a case, print its dry run, repair it. Return what was previewed, with real values, and what was done."""
     begun = len(there.tape)
-    previewed = list(preview_actions(case, means))
-    output = printed(case, means, verbose=True)
+    previewed = list(preview_actions(case, run))
+    output = printed(case, run, verbose=True)
     assert len(there.tape) == begun
-    ending = run(case, means) if run else repair([case], means, PACE)[0]
+    ending = start(case, run) if start else repair([case], run, CONCURRENCY)[0]
     assert (ending.kind, ending.note) == ("proven", "")
-    if run is None:
+    if start is None:
         assert_prints(output, previewed)
-    return filled_in(previewed, there.truth(case, means.root)), there.happened(begun)
+    return filled_in(previewed, there.truth(case, run.root)), there.happened(begun)
 
 
 def assert_prints(output: str, actions: list[Action]) -> None:
@@ -82,10 +82,10 @@ def assert_prints(output: str, actions: list[Action]) -> None:
     assert f"and {len(actions) - len(commands)} request" in output
 
 
-def deaf(means: RunContext, there: Premiere) -> RunContext:
-    """Return the means of a run in which both services go on with what they have."""
+def deaf(run: RunContext, there: Premiere) -> RunContext:
+    """Return the context of a run in which both services go on with what they have."""
     installer = there.place.installer(takes_up=False)
-    return replace(means, installers={installer.name: installer, SECOND: replace(installer, name=SECOND)})
+    return replace(run, installers={installer.name: installer, SECOND: replace(installer, name=SECOND)})
 
 
 def everything(folder: Path) -> dict[str, tuple[int, int, str]]:
@@ -131,7 +131,7 @@ def agent_that_renews(world: World) -> Case:
 def files_not_loaded(world: World) -> Case:
     """Prepare files with a new certificate that the service has not loaded."""
     folder = world.there.place.folder
-    repair([world.there.case()], world.means, PACE)
+    repair([world.there.case()], world.run, CONCURRENCY)
     files = {name: (folder / name).read_bytes() for name in ("tls.crt", "tls.key")}
     plant(folder, "a.example")
     for name, content in files.items():
@@ -159,21 +159,21 @@ PREPARED: Mapping[Repair, tuple[Callable[[World], Case], int]] = {
 def test_dry_run_prints_the_commands_and_requests_of_the_repair(world: World, kind: Repair) -> None:
     prepare, count = PREPARED[kind]
     case = prepare(world)
-    previewed, done = previewed_and_done(world.there, case, world.means)
+    previewed, done = previewed_and_done(world.there, case, world.run)
     assert (previewed, len(previewed)) == (done, count)
 
 
 @pytest.mark.parametrize("kind", [Repair.REISSUE, Repair.REKEY])
 def test_dry_run_of_a_compromised_key_destroys_it_as_the_repair_does(world: World, kind: Repair) -> None:
     case = world.there.case(kind, is_compromised=True)
-    previewed, done = previewed_and_done(world.there, case, world.means)
+    previewed, done = previewed_and_done(world.there, case, world.run)
     assert (previewed, len(done)) == (done, 13)
 
 
 def test_dry_run_of_keys_that_are_closed_as_well_shows_it_first(world: World) -> None:
     case = world.there.case()
     case = replace(case, steps=steps_of(Repair.REISSUE, case.services, case.endpoints, mend_modes=True))
-    previewed, done = previewed_and_done(world.there, case, world.means)
+    previewed, done = previewed_and_done(world.there, case, world.run)
     assert previewed == done
     assert done[0].why == "close the keys to others"
 
@@ -181,18 +181,18 @@ def test_dry_run_of_keys_that_are_closed_as_well_shows_it_first(world: World) ->
 def test_dry_run_of_a_name_on_two_hosts_names_the_commands_on_both(world: World) -> None:
     there = world.there
     case = there.case(validated_on=(Validation("a.example", ("a", "b")),))
-    hands = {"a": there.place.hands, "b": there.place.hands}
-    means = there.means(world.journal, hands=hands, roots={"b": str(world.folder / "of-b")})
-    text = printed(case, means)
+    sessions = {"a": there.place.session, "b": there.place.session}
+    run = there.run(world.journal, sessions=sessions, roots={"b": str(world.folder / "of-b")})
+    text = printed(case, run)
     assert text.endswith("nothing was changed; 10 commands on 2 hosts and 4 requests would be made")
-    previewed, done = previewed_and_done(there, case, means)
+    previewed, done = previewed_and_done(there, case, run)
     assert previewed == done
     assert [one.host for one in done if isinstance(one, Command)] == [*"aab", *"ab", *"aaaaa"]
 
 
 def test_pending_order_is_asked_for_again_and_nothing_else_differs(world: World) -> None:
     world.there.store.misbehave("pending", times=2)
-    previewed, done = previewed_and_done(world.there, world.there.case(), world.means)
+    previewed, done = previewed_and_done(world.there, world.there.case(), world.run)
     last = max(number for number, action in enumerate(previewed) if isinstance(action, Request))
     again = len(done) - len(previewed)
     assert again > 0
@@ -200,17 +200,17 @@ def test_pending_order_is_asked_for_again_and_nothing_else_differs(world: World)
 
 
 def test_dry_run_of_a_renewal_says_when_the_service_is_reloaded(world: World) -> None:
-    text = printed(agent_that_renews(world), world.means)
+    text = printed(agent_that_renews(world), world.run)
     assert "only if it does not serve what is in its files by then" in text
 
 
 def test_dry_run_of_a_resumed_case_shows_what_is_left_to_do(world: World) -> None:
-    there, case, means = world.there, world.there.case(), world.means
-    assert [ending.cause for ending in repair([case], deaf(means, there), PACE)] == ["proof.failed"]
-    assert "  waits         not tried again before" in printed(case, means)
+    there, case, run = world.there, world.there.case(), world.run
+    assert [ending.cause for ending in repair([case], deaf(run, there), CONCURRENCY)] == ["proof.failed"]
+    assert "  waits         not tried again before" in printed(case, run)
     (left,) = world.journal.unfinished()
-    requests = [action.why for action in preview_actions(left, means) if isinstance(action, Request)]
-    previewed, done = previewed_and_done(there, left, means, run_case)
+    requests = [action.why for action in preview_actions(left, run) if isinstance(action, Request)]
+    previewed, done = previewed_and_done(there, left, run, run_case)
     assert (previewed, requests) == (done, ["look at the order until it is issued"])
 
 
@@ -219,29 +219,29 @@ def test_dry_run_touches_no_host_no_issuer_and_no_file(there: Premiere, tmp_path
         journal.begin(there.case(), datetime.now(UTC))
     before = everything(tmp_path)
     with journal_snapshot(tmp_path / "state") as journal:
-        means = there.means(journal)
+        run = there.run(journal)
         for verbose in (False, True):
-            assert printed(there.case(), means, verbose=verbose)
-        assert list(preview_actions(there.case(), means))
+            assert printed(there.case(), run, verbose=verbose)
+        assert list(preview_actions(there.case(), run))
     assert (everything(tmp_path), there.tape, there.store.orders()) == (before, [], [])
 
 
 def test_without_a_state_folder_there_is_none_afterwards(there: Premiere, tmp_path: Path) -> None:
     with journal_snapshot(tmp_path / "state") as journal:
-        assert printed(there.case(), there.means(journal))
+        assert printed(there.case(), there.run(journal))
     assert not (tmp_path / "state").exists()
 
 
 def test_sessions_and_issuer_of_a_dry_run_refuse_everything(there: Premiere, journal: Journal) -> None:
-    means = refusing(there.means(journal))
+    run = refusing(there.run(journal))
     with pytest.raises(DryRunViolation, match="a test"):
-        means.hands["a"].run(Command("a", "a test", "touch /tmp/dry-run"))
+        run.sessions["a"].run(Command("a", "a test", "touch /tmp/dry-run"))
     csr = placeholder_csr()
     asks: list[Callable[[], object]] = [
-        lambda: means.issuer.find(csr),
-        lambda: means.issuer.order(OrderRequest(csr, ("a.example",), "key", "value")),
-        lambda: means.issuer.collect("o-1"),
-        lambda: means.issuer.cancel("o-1"),
+        lambda: run.issuer.find(csr),
+        lambda: run.issuer.order(OrderRequest(csr, ("a.example",), "key", "value")),
+        lambda: run.issuer.collect("o-1"),
+        lambda: run.issuer.cancel("o-1"),
     ]
     for ask in asks:
         with pytest.raises(DryRunViolation, match="asked the issuer"):
@@ -249,32 +249,32 @@ def test_sessions_and_issuer_of_a_dry_run_refuse_everything(there: Premiere, jou
     assert there.tape == []
 
 
-ROWS = {f"{repair}/{kind}": step for repair, steps in TAKINGS.items() for kind, step in steps.items()}
+ROWS = {f"{repair}/{kind}": step for repair, steps in REPAIR_STEPS.items() for kind, step in steps.items()}
 
 
 @pytest.mark.parametrize("name", ROWS)
 def test_step_has_a_preview_of_its_own(name: str) -> None:
     preview = vars(type(ROWS[name]))["preview"]
     assert inspect.isgeneratorfunction(preview)
-    assert inspect.signature(preview) == inspect.signature(Taking.preview)
+    assert inspect.signature(preview) == inspect.signature(RepairStep.preview)
 
 
 class NewStep:
     """A step of one file and one row: it makes a file in the case's directory."""
 
-    def look(self, site: CaseContext, subject: str) -> Satisfied | None:
+    def check(self, context: CaseContext, subject: str) -> Satisfied | None:
         """Return that the file is there."""
         del subject
         return (
             Satisfied("it is there")
-            if site.run(site.premises.looking("look", 'test -e "$root/$case/new"\n')).ok
+            if context.execute(context.workdir.read_only("look", 'test -e "$root/$case/new"\n')).ok
             else None
         )
 
-    def act(self, site: CaseContext, subject: str) -> None:
+    def apply(self, context: CaseContext, subject: str) -> None:
         """Make it."""
         del subject
-        site.run(making(site))
+        context.execute(making(context))
 
     def preview(self, state: PreviewState, subject: str) -> Iterator[Action | Remark]:
         """Yield the command that makes it."""
@@ -283,26 +283,26 @@ class NewStep:
         yield Remark("nothing reads the new file")
 
 
-def making(site: CaseContext) -> Command:
-    return site.premises.locked("make a new file", 'mkdir -p "$root/$case"\n: >"$root/$case/new"\n')
+def making(context: CaseContext) -> Command:
+    return context.workdir.exclusive("make a new file", 'mkdir -p "$root/$case"\n: >"$root/$case/new"\n')
 
 
 def test_new_step_in_the_table_is_previewed_and_run(world: World) -> None:
     case = world.there.case(Repair.HOST, id="new")
-    world.monkeypatch.setitem(TAKINGS[Repair.HOST], "modes", NewStep())
-    text = printed(case, world.means)
+    world.monkeypatch.setitem(REPAIR_STEPS[Repair.HOST], "modes", NewStep())
+    text = printed(case, world.run)
     assert "  modes         a: make a new file" in text
     assert "nothing reads the new file" in text
-    previewed, done = previewed_and_done(world.there, case, world.means)
+    previewed, done = previewed_and_done(world.there, case, world.run)
     assert (previewed, [action.why for action in done]) == (done, ["make a new file"])
 
 
 def test_dry_run_of_a_repair_that_stops_shows_what_is_done_until_then(world: World) -> None:
-    there, means = world.there, world.means
+    there, run = world.there, world.run
     case = there.case(validated_on=(Validation("a.example", ("a", "b")),))  # no login to b
-    previewed = list(preview_actions(case, means))
-    assert [ending.cause for ending in repair([case], means, PACE)] == ["dcv.no-docroot"]
-    csr = x509.load_pem_x509_csr(next(Path(means.root).rglob("csr.pem")).read_bytes())
+    previewed = list(preview_actions(case, run))
+    assert [ending.cause for ending in repair([case], run, CONCURRENCY)] == ["dcv.no-docroot"]
+    csr = x509.load_pem_x509_csr(next(Path(run.root).rglob("csr.pem")).read_bytes())
     assert filled_in(previewed, digests(csr)) == there.happened()
     assert [action.why.partition(" for ")[0] for action in previewed] == [
         "make a key (ecdsa-p256) and a certification request",

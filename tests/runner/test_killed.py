@@ -10,15 +10,15 @@ from typing import Final, NoReturn
 
 from remediate.execution.scheduler import repair
 from remediate.model.case import Case
-from remediate.model.options import Pace
+from remediate.model.options import Concurrency
 from remediate.state.journal import Journal
 from tests.probe.conversing import answering, conversing
 from tests.runner.chains import INTERMEDIATE, fetcher, forms, installed, plant_chain, rechaining
 from tests.runner.mortal import Point, mortal_database
-from tests.runner.places import Ca, Place, means_of, running_place
+from tests.runner.places import Ca, Place, run_context, running_place
 from tests.sampling import sampled
 
-PACE: Final = Pace(chance=lambda: 0.0)
+CONCURRENCY: Final = Concurrency(chance=lambda: 0.0)
 AT_ONCE: Final = 4  # most of a repair is waiting for the host
 
 Killing = Callable[[Path, Point | None], tuple[int, str | None]]
@@ -38,10 +38,10 @@ def walked_twice(place: Place, case: Case, ca: Ca, at: Point | None) -> tuple[in
     before = (place.served, installed(place))
     database = mortal_database(state, at, die)
     with Journal(database) as journal, suppress(Killed):
-        repair([case], means_of(journal, ca, place, fetcher=fetcher()), PACE)
+        repair([case], run_context(journal, ca, place, fetcher=fetcher()), CONCURRENCY)
     found_by_audit = [case] if (place.served, installed(place)) == before else []
     with Journal(mortal_database(state, None, die)) as journal:
-        endings = repair(found_by_audit, means_of(journal, ca, place, fetcher=fetcher()), PACE)
+        endings = repair(found_by_audit, run_context(journal, ca, place, fetcher=fetcher()), CONCURRENCY)
         left = {(ending.kind, ending.note) for ending in endings} - {("proven", "")}
         return database.records, (left, journal.unfinished())
 

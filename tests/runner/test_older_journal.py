@@ -20,7 +20,7 @@ from remediate.issuers import IssuerFault, Order, OrderRequest
 from remediate.model.audit_results import AuditResults, audit_results_of
 from remediate.model.case import Case, Reason
 from remediate.model.causes import Cause
-from remediate.model.options import Pace
+from remediate.model.options import Concurrency
 from remediate.model.outcome import CaseResult
 from remediate.model.plan import Plan
 from remediate.notify.notifier import notify
@@ -32,9 +32,9 @@ from tests.lab.issuance import Commission, deliver
 from tests.letters.nights import ADMIN, Mailbox
 from tests.remediate.older import A, B, older_journal
 from tests.remediate.rows import SUMMARY, found, seen
-from tests.runner.places import AUTHORITY, DAY, NOW, Ca, Place, means_of, running_place
+from tests.runner.places import AUTHORITY, DAY, NOW, Ca, Place, run_context, running_place
 
-PACE = Pace(chance=lambda: 0.0)
+CONCURRENCY = Concurrency(chance=lambda: 0.0)
 HOUR = timedelta(hours=1)
 REFUSED = IssuerFault("refused", "the account has no funds left")
 
@@ -78,16 +78,16 @@ class World:
         """Repair and tell as a run does, and return how the case of each host ended."""
         cases = tuple(map(case_of, (self.a, self.b)))
         with self.journal() as journal:
-            endings = repair(cases, self.means(journal), PACE)
+            endings = repair(cases, self.run(journal), CONCURRENCY)
             after = evidence((self.a,), "pass", "after") if endings[0].kind == "proven" else None
             report = RunReport(Plan(cases, (), ()), endings, evidence((self.a, self.b)), journal, after)
             settings = NotificationSettings("ctl.example.com", "0.1.0", self.box, (ADMIN,))
             notify(report, settings, sessions={}, results=b"", now=datetime.now(UTC))
         return {ending.case.host: ending for ending in endings}
 
-    def means(self, journal: Journal) -> RunContext:
-        """Return the means of a run on both hosts."""
-        return means_of(journal, self.ca, self.a, self.b)
+    def run(self, journal: Journal) -> RunContext:
+        """Return the context of a run on both hosts."""
+        return run_context(journal, self.ca, self.a, self.b)
 
 
 def case_of(place: Place) -> Case:
@@ -112,7 +112,7 @@ def world_after(folder: Path, since: timedelta) -> Iterator[World]:
     """Give a world whose journal's second night was that long ago."""
     with running_place(folder / "a", "a") as a, running_place(folder / "b", "b") as b:
         with open_journal(folder / "scratch") as scratch:
-            csr = request_of(CaseContext(a.case(), means_of(scratch, Ca(), a)))
+            csr = request_of(CaseContext(a.case(), run_context(scratch, Ca(), a)))
         placed = {"FOLDER": folder, "A": a.port, "B": b.port, "CSR": csr.sha256}
         older_journal(folder / "state", at=datetime.now(UTC) - since, placed=placed)
         world = World(a, b, csr, folder)

@@ -11,14 +11,14 @@ import pytest
 from remediate.execution.scheduler import repair
 from remediate.installers import CustomInstaller
 from remediate.model.case import Repair
-from remediate.model.options import Pace
+from remediate.model.options import Concurrency
 from remediate.model.outcome import CaseResult
 from remediate.state.journal import Journal
 from tests.runner.owners import successor
 from tests.runner.panels import Panel
 from tests.runner.places import running_place
 
-PACE = Pace(chance=lambda: 0.0)
+CONCURRENCY = Concurrency(chance=lambda: 0.0)
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def panel(tmp_path: Path) -> Iterator[Panel]:
 
 
 def walked(panel: Panel, journal: Journal) -> CaseResult:
-    (ending,) = repair([panel.case(Repair.RUN_OWNER, owner="cpanel")], panel.means(journal), PACE)
+    (ending,) = repair([panel.case(Repair.RUN_OWNER, owner="cpanel")], panel.run(journal), CONCURRENCY)
     return ending
 
 
@@ -50,7 +50,7 @@ def test_a_service_that_the_panel_itself_has_restarted_is_not_restarted_again(pa
         )
     panel.write_program(" && ".join(shell))
     assert walked(panel, journal).kind == "proven"
-    assert not [one for one in panel.first.hands.commands if "take up" in one.why]
+    assert not [one for one in panel.first.session.commands if "take up" in one.why]
 
 
 def test_a_service_that_the_panel_has_left_out_is_told_with_what_it_said(panel: Panel, journal: Journal) -> None:
@@ -73,7 +73,7 @@ def test_a_file_that_the_panel_has_installed_in_the_place_of_another_counts(tmp_
         taken = f"cd {folder} && cat mytls.crt mytls.key >new && mv new served"
         reads = {first.service: CustomInstaller(first.service, None, taken), second.service: second.installer()}
         case = panel.case(Repair.RUN_OWNER, owner="cpanel")
-        [ending] = repair([case], panel.means(journal, installers=reads), PACE)
+        [ending] = repair([case], panel.run(journal, installers=reads), CONCURRENCY)
         assert (ending.kind, first.served) == ("proven", leaf), ending
 
 

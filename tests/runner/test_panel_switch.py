@@ -24,10 +24,10 @@ from remediate.execution.rollback import rollback
 from remediate.execution.scheduler import repair
 from remediate.installers import INSTALLERS
 from remediate.model.case import Case, Reason, Repair, UsedFile
-from remediate.model.options import Assignment, Pace
+from remediate.model.options import Concurrency, RunOptions
 from remediate.model.outcome import CaseResult
 from remediate.state.journal import Journal
-from remediate.wiring.means import means_of
+from remediate.wiring.run_context import run_context
 from tests.probe.conversing import answering, conversing
 from tests.runner.chains import INTERMEDIATE, fetcher, forms, plant_chain
 from tests.runner.mortal import Point, mortal_database
@@ -37,7 +37,7 @@ from tests.runner.premiere import filled_in
 from tests.runner.test_killed import Killed, die
 from tests.sampling import STRIDE
 
-PACE = Pace(chance=lambda: 0.0)
+CONCURRENCY = Concurrency(chance=lambda: 0.0)
 
 
 @pytest.fixture
@@ -48,7 +48,7 @@ def host(tmp_path: Path) -> Iterator[PanelHost]:
 
 def walked(host: PanelHost, journal: Journal, ca: Ca) -> CaseResult:
     """Repair the certificates of the panel's services."""
-    (ending,) = repair([host.case()], host.means(journal, ca), PACE)
+    (ending,) = repair([host.case()], host.run(journal, ca), CONCURRENCY)
     return ending
 
 
@@ -63,7 +63,7 @@ def test_dry_run_shows_what_is_done_and_rollback_restores_all(
     host: PanelHost, journal: Journal, tmp_path: Path
 ) -> None:
     ca, before, old_keys = Ca(), host.served, keys_of(host)
-    previewed = list(preview_actions(host.case(), host.means(journal, ca)))
+    previewed = list(preview_actions(host.case(), host.run(journal, ca)))
     ending = walked(host, journal, ca)
     assert (ending.kind, ending.note) == ("proven", "")
     assert all(host.served[service] != before[service] for service in before)
@@ -74,13 +74,13 @@ def test_dry_run_shows_what_is_done_and_rollback_restores_all(
         "<the certificates of its CAs>": order.ca_bundle_pem or "",
         "<version>": version,
     }
-    done = [command for command in host.hands.commands if command.changes]
+    done = [command for command in host.session.commands if command.changes]
     assert filled_in(previewed, truth) == done
     assert host.calls[1:] == [f"install_service_ssl_certificate {service} input" for service in host.places]
     assert not [path for path in host.ssl.rglob("*") if path.is_symlink()]
-    told = "".join(map(str, host.hands.commands)) + (tmp_path / "state/journal.sqlite").read_bytes().decode("latin-1")
+    told = "".join(map(str, host.session.commands)) + (tmp_path / "state/journal.sqlite").read_bytes().decode("latin-1")
     assert not [line for line in old_keys | keys_of(host) if line in told]
-    assert rollback("panel", host.means(journal, ca)).kind == "undone"
+    assert rollback("panel", host.run(journal, ca)).kind == "undone"
     assert host.served == before
 
 
@@ -134,7 +134,7 @@ def test_a_chain_is_made_whole_by_the_same_api_and_the_key_stays(host: PanelHost
             files=tuple(one for one in case.files if one.service == "exim"),
             steps=tuple(step for step in case.steps if step.subject in ("", "exim", endpoint)),
         )  # fmt: skip
-        (ending,) = repair([case], host.means(journal, Ca(), fetcher=fetcher()), PACE)
+        (ending,) = repair([case], host.run(journal, Ca(), fetcher=fetcher()), CONCURRENCY)
     assert (ending.kind, ending.note) == ("proven", "")
     installed = (host.ssl / "exim/exim.crt").read_text()
     assert (installed != before, installed.startswith(before)) == (True, True)
@@ -149,10 +149,10 @@ def killed(folder: Path, at: Point | None) -> tuple[int, object]:
         before = host.served
         database = mortal_database(folder / "state", at, die)
         with Journal(database) as journal, suppress(Killed):
-            repair([host.case()], host.means(journal, ca), PACE)
+            repair([host.case()], host.run(journal, ca), CONCURRENCY)
         with Journal(mortal_database(folder / "state", None, die)) as journal:
             case = [host.case()] if host.served == before else []
-            ended = {(one.kind, one.note) for one in repair(case, host.means(journal, ca), PACE)}
+            ended = {(one.kind, one.note) for one in repair(case, host.run(journal, ca), CONCURRENCY)}
             left = journal.unfinished()
         renewed = all(host.served[service] != before[service] for service in before)
         return database.records, (ended - {("proven", "")}, left, len(ca.orders), renewed)
@@ -173,51 +173,51 @@ OWN = "/var/cpanel/ssl/dovecot/dovecot.crt"
 ELSEWHERE = "/etc/ssl/shop.example.pem"
 
 
-def site_of(tmp_path: Path, journal: Journal, service: str, *paths: tuple[str, str]) -> CaseContext:
+def case_context(tmp_path: Path, journal: Journal, service: str, *paths: tuple[str, str]) -> CaseContext:
     """Return a case on a panel's host about these files, each with where it leads, as a run finds it."""
     endpoint = Endpoint("imaps", NAME, 993, None, "server", "ssh://server", service=service)
     files = tuple(InstalledFile(path, "certificate", real) for path, real in paths)
     view = HostView("server", "ssh://server", is_cpanel=True, service=service, files=files)
     whole = Observation(Endpoint.of_host("server", "ssh://server"), datetime.now(UTC), server=view)
-    assignment = Assignment(read_configuration(tmp_path, None), tmp_path, Anchors({}), "a test")
+    options = RunOptions(read_configuration(tmp_path, None), tmp_path, Anchors({}), "a test")
     found = Discovery(whole, (Target(endpoint, server=view),))
     used = tuple(UsedFile(service, path, "certificate") for path, _ in paths)
     case = Case("c4f3", "server", "ssh://server", Repair.REISSUE, (NAME,), (service,), (str(endpoint),), used, (), ())
-    return CaseContext(case, means_of(assignment, journal, (found,)))
+    return CaseContext(case, run_context(options, journal, (found,)))
 
 
 def test_files_of_the_panel_are_installed_by_it_and_keep_one_name(tmp_path: Path, journal: Journal) -> None:
-    site = site_of(tmp_path, journal, "dovecot", ("/etc/dovecot/ssl/dovecot.crt", OWN))
-    (one,) = site.file_sets
-    assert isinstance(site.installer("dovecot"), PanelService)
+    context = case_context(tmp_path, journal, "dovecot", ("/etc/dovecot/ssl/dovecot.crt", OWN))
+    (one,) = context.file_sets
+    assert isinstance(context.installer("dovecot"), PanelService)
     assert one.installation.deployment != REPLACE
-    own = site_of(tmp_path, journal, "cpanel", ("/var/cpanel/ssl/cpanel/mycpanel.pem",) * 2)
+    own = case_context(tmp_path, journal, "cpanel", ("/var/cpanel/ssl/cpanel/mycpanel.pem",) * 2)
     assert [placed.path for placed in own.file_sets[0].installation.placements] == ["/var/cpanel/ssl/cpanel/cpanel.pem"]
     before = replace(own.case, files=(UsedFile("cpanel", "/var/cpanel/ssl/cpanel/cpanel.pem", "certificate"),))
-    assert CaseContext(before, own.means).file_sets[0].installation == own.file_sets[0].installation
+    assert CaseContext(before, own.run).file_sets[0].installation == own.file_sets[0].installation
 
 
 def test_a_service_with_files_of_its_own_is_an_ordinary_one(tmp_path: Path, journal: Journal) -> None:
-    site = site_of(tmp_path, journal, "dovecot", (ELSEWHERE, ELSEWHERE))
-    assert site.installer("dovecot") is INSTALLERS["dovecot"]
-    assert site.file_sets[0].installation.deployment == REPLACE
+    context = case_context(tmp_path, journal, "dovecot", (ELSEWHERE, ELSEWHERE))
+    assert context.installer("dovecot") is INSTALLERS["dovecot"]
+    assert context.file_sets[0].installation.deployment == REPLACE
 
 
 def test_a_service_of_the_panel_that_has_no_files_yet_gets_the_usual_ones(tmp_path: Path, journal: Journal) -> None:
-    site = site_of(tmp_path, journal, "proftpd")
-    (one,) = site.file_sets
+    context = case_context(tmp_path, journal, "proftpd")
+    (one,) = context.file_sets
     folder = "/var/cpanel/ssl/ftp"
     assert [placed.path for placed in one.installation.placements] == [
         f"{folder}/ftpd-rsa-key.pem", f"{folder}/ftpd-rsa.pem",
     ]  # fmt: skip
-    assert isinstance(site.installer("proftpd"), PanelService)
+    assert isinstance(context.installer("proftpd"), PanelService)
     with pytest.raises(NotFoundOnHost, match="the files of nginx were not found"):
-        _ = site_of(tmp_path, journal, "nginx").file_sets
+        _ = case_context(tmp_path, journal, "nginx").file_sets
 
 
 def test_files_of_both_are_not_switched_together(tmp_path: Path, journal: Journal) -> None:
-    site = site_of(tmp_path, journal, "dovecot", (OWN, OWN), (ELSEWHERE, ELSEWHERE))
+    context = case_context(tmp_path, journal, "dovecot", (OWN, OWN), (ELSEWHERE, ELSEWHERE))
     with pytest.raises(
         NotFoundOnHost, match=r"dovecot\.crt is the panel's to install, and /etc/ssl/shop\.example\.pem is not"
     ):
-        _ = site.file_sets
+        _ = context.file_sets

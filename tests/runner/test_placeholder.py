@@ -8,14 +8,14 @@ from typing import Any
 from remediate.execution.scheduler import repair
 from remediate.issuers import IssuerFault, Order, OrderRequest
 from remediate.model.case import Repair
-from remediate.model.options import Pace
+from remediate.model.options import Concurrency
 from remediate.model.outcome import CaseResult
 from remediate.state.journal import Journal
 from tests.runner.panel_exim import Exim
 from tests.runner.places import Ca
 from tests.runner.premiere import printed
 
-PACE = Pace(chance=lambda: 0.0)
+CONCURRENCY = Concurrency(chance=lambda: 0.0)
 REFUSED = IssuerFault("refused", "the account is closed")
 
 
@@ -33,8 +33,8 @@ class SlowCa(Ca):
         return self.orders[request.csr.sha256]
 
 
-def walked(exim: Exim, journal: Journal, ca: Ca, **changes: Any) -> CaseResult:  # noqa: ANN401 - any field of the means
-    [ending] = repair([exim.case()], exim.means(journal, ca, **changes), PACE)
+def walked(exim: Exim, journal: Journal, ca: Ca, **changes: Any) -> CaseResult:  # noqa: ANN401 - any field of the run
+    [ending] = repair([exim.case()], exim.run(journal, ca, **changes), CONCURRENCY)
     return ending
 
 
@@ -52,7 +52,7 @@ def test_what_has_expired_is_replaced_by_a_placeholder_and_the_case_has_failed(e
 def test_the_next_night_finds_it_there_and_installs_no_other(exim: Exim, journal: Journal) -> None:
     walked(exim, journal, Ca(faults=[REFUSED]))
     served = exim.place.served
-    [ending] = repair([exim.case(id="again")], exim.means(journal, Ca(faults=[REFUSED])), PACE)
+    [ending] = repair([exim.case(id="again")], exim.run(journal, Ca(faults=[REFUSED])), CONCURRENCY)
     assert (ending.kind, "placeholder" in ending.note) == ("failed", False)
     assert (exim.place.served, len(exim.calls)) == (served, 1)
 
@@ -86,9 +86,9 @@ def test_a_certificate_that_has_not_expired_is_never_taken_away(exim: Exim, jour
 
 
 def test_nor_is_one_that_somebody_has_installed_in_the_meantime(exim: Exim, journal: Journal) -> None:
-    means = exim.means(journal, Ca(faults=[REFUSED]))
+    run = exim.run(journal, Ca(faults=[REFUSED]))
     exim.install(-1, 90)
-    [ending] = repair([exim.case()], means, PACE)
+    [ending] = repair([exim.case()], run, CONCURRENCY)
     assert ("placeholder" in ending.note, exim.calls) == (False, [])
 
 
@@ -96,8 +96,8 @@ def test_where_a_case_names_no_file_the_one_that_the_panel_would_install_is_look
     exim: Exim, journal: Journal
 ) -> None:
     exim.install(-90, 91)
-    means = exim.means(journal, Ca(faults=[REFUSED]))
-    [ending] = repair([exim.case(files=())], means, PACE)
+    run = exim.run(journal, Ca(faults=[REFUSED]))
+    [ending] = repair([exim.case(files=())], run, CONCURRENCY)
     assert ("placeholder" in ending.note, exim.calls) == (False, [])
 
 
@@ -108,9 +108,9 @@ def test_a_host_without_the_panel_is_left_as_it_is(exim: Exim, journal: Journal)
 
 def test_what_the_panel_refuses_is_printed(exim: Exim, journal: Journal) -> None:
     program = exim.root / "usr/local/cpanel/bin/whmapi1"
-    means = exim.means(journal, Ca(faults=[REFUSED]))
+    run = exim.run(journal, Ca(faults=[REFUSED]))
     program.write_text('#!/bin/sh\necho \'{"data":{},"metadata":{"result":0,"reason":"No license."}}\'\n')
-    [ending] = repair([exim.case(Repair.RUN_OWNER, owner="dehydrated")], means, PACE)
+    [ending] = repair([exim.case(Repair.RUN_OWNER, owner="dehydrated")], run, CONCURRENCY)
     assert (ending.kind, ending.cause) == ("failed", "owner.not-run")
     assert "no placeholder came to be in use for exim" in ending.note
     assert "WHM refuses: No license." in ending.note
@@ -118,6 +118,6 @@ def test_what_the_panel_refuses_is_printed(exim: Exim, journal: Journal) -> None
 
 def test_dry_run_names_the_service_that_may_get_a_self_signed_certificate(exim: Exim, journal: Journal) -> None:
     words = "if no certificate is issued, the panel gives exim a self-signed one"
-    assert words in printed(exim.case(), exim.means(journal, Ca()))
+    assert words in printed(exim.case(), exim.run(journal, Ca()))
     exim.install(-90, 91)
-    assert words not in printed(exim.case(), exim.means(journal, Ca()))
+    assert words not in printed(exim.case(), exim.run(journal, Ca()))

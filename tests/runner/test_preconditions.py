@@ -16,17 +16,17 @@ import pytest
 from remediate.execution.context import RunContext
 from remediate.execution.scheduler import repair
 from remediate.hosts.command import Command, CommandResult
-from remediate.model.options import Pace
+from remediate.model.options import Concurrency
 from remediate.model.outcome import CaseResult
 from remediate.state.journal import Journal
-from tests.runner.places import Ca, LocalHands, Place, means_of, running_place
+from tests.runner.places import Ca, LocalSession, Place, run_context, running_place
 
-PACE = Pace(chance=lambda: 0.0)
+CONCURRENCY = Concurrency(chance=lambda: 0.0)
 NOBODY = pwd.getpwnam("nobody")
 
 
 @dataclass(slots=True)
-class UsersHands(LocalHands):
+class UsersSession(LocalSession):
     """Hands of a user who is not root, wherever the tests are."""
 
     def run(self, command: Command) -> CommandResult:
@@ -57,18 +57,18 @@ def given(*paths: Path) -> None:
             os.chown(path, NOBODY.pw_uid, NOBODY.pw_gid)
 
 
-def walked(place: Place, means: RunContext) -> CaseResult:
-    (ending,) = repair([place.case()], means, PACE)
+def walked(place: Place, run: RunContext) -> CaseResult:
+    (ending,) = repair([place.case()], run, CONCURRENCY)
     return ending
 
 
 def test_a_user_repairs_a_service_of_its_own(folder: Path, journal: Journal) -> None:
     with running_place(folder / "a", "a") as there:
-        place, before = replace(there, hands=UsersHands()), there.served
+        place, before = replace(there, session=UsersSession()), there.served
         given(place.folder, *place.folder.iterdir())
         (folder / "own").mkdir(mode=0o700)
         given(folder / "own")
-        ending = walked(place, means_of(journal, Ca(), place, root=f"{folder}/own/sslaudit"))
+        ending = walked(place, run_context(journal, Ca(), place, root=f"{folder}/own/sslaudit"))
         assert (ending.kind, place.served == before) == ("proven", False), ending
         assert (place.folder / "tls.key").stat().st_uid == (folder / "own").stat().st_uid
 
@@ -76,9 +76,9 @@ def test_a_user_repairs_a_service_of_its_own(folder: Path, journal: Journal) -> 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can make files of others")
 def test_what_a_user_cannot_write_is_named_each_of_it(folder: Path, journal: Journal) -> None:
     with running_place(folder / "a", "a") as there:
-        place, ca = replace(there, hands=UsersHands()), Ca()
+        place, ca = replace(there, session=UsersSession()), Ca()
         (place.folder / "tls.key").chmod(0o600)
-        ending = walked(place, means_of(journal, ca, place, root=f"{folder}/sslaudit"))
+        ending = walked(place, run_context(journal, ca, place, root=f"{folder}/sslaudit"))
     assert (ending.kind, ending.cause, ca.orders) == ("failed", "host.unprepared", {})
     for said in (
         f"nobody cannot write {folder}, to make {folder}/sslaudit/{place.case().id} in it",
@@ -88,7 +88,7 @@ def test_what_a_user_cannot_write_is_named_each_of_it(folder: Path, journal: Jou
         f"{place.folder}/tls.crt is of the group root, to which nobody cannot give another file",
     ):
         assert said in ending.note
-    assert not any(command.changes for command in place.hands.commands)
+    assert not any(command.changes for command in place.session.commands)
 
 
 @pytest.mark.parametrize(
@@ -109,7 +109,7 @@ def test_a_disk_that_is_full_is_told_with_how_much_is_missing(
     monkeypatch.setenv("PATH", f"{tmp_path}/bin:{os.environ['PATH']}")
     with running_place(tmp_path / "a", "a") as place:
         ca = Ca()
-        ending = walked(place, means_of(journal, ca, place))
+        ending = walked(place, run_context(journal, ca, place))
     if words is None:
         assert ending.kind == "proven"
     else:
@@ -119,5 +119,5 @@ def test_a_disk_that_is_full_is_told_with_how_much_is_missing(
 
 def test_a_folder_that_is_not_there_is_named(tmp_path: Path, journal: Journal) -> None:
     with running_place(tmp_path / "a", "a") as place:
-        ending = walked(place, means_of(journal, Ca(), place, root=f"{tmp_path}/no/such"))
+        ending = walked(place, run_context(journal, Ca(), place, root=f"{tmp_path}/no/such"))
     assert (ending.cause, f"there is no directory {tmp_path}/no" in ending.note) == ("host.unprepared", True)

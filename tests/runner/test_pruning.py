@@ -14,12 +14,12 @@ from remediate.execution.context import RunContext
 from remediate.execution.rollback import rollback
 from remediate.execution.scheduler import repair
 from remediate.hosts.workdir import HostWorkdir
-from remediate.model.options import Pace
+from remediate.model.options import Concurrency
 from remediate.state.journal import Journal
-from tests.installers.hands import run
-from tests.runner.places import Ca, Place, means_of
+from tests.installers.local_commands import run
+from tests.runner.places import Ca, Place, run_context
 
-PACE = Pace(chance=lambda: 0.0)
+CONCURRENCY = Concurrency(chance=lambda: 0.0)
 FIRST, SECOND, THIRD = (letter * 16 for letter in "abc")
 
 
@@ -30,10 +30,10 @@ def root(tmp_path: Path) -> Path:
 
 def repaired(place: Place, journal: Journal, case_id: str) -> RunContext:
     """Repair the place's certificate as a case of that id."""
-    means = means_of(journal, Ca(), place)
-    (ending,) = repair([place.case(id=case_id)], means, PACE)
+    run = run_context(journal, Ca(), place)
+    (ending,) = repair([place.case(id=case_id)], run, CONCURRENCY)
     assert (ending.kind, ending.note) == ("proven", ""), ending
-    return means
+    return run
 
 
 def versions(case: Path) -> list[str]:
@@ -77,8 +77,8 @@ def test_what_was_put_away_gets_its_modes_again_on_the_way_back(place: Place, jo
     (place.folder / "tls.key").chmod(0o640)
     (place.folder / "tls.crt").chmod(0o644)
     before = place.served
-    means = repaired(place, journal, FIRST)
-    assert rollback(FIRST, means).kind == "undone"
+    run = repaired(place, journal, FIRST)
+    assert rollback(FIRST, run).kind == "undone"
     assert place.served == before
     assert [stat.S_IMODE((place.folder / f"tls.{end}").stat().st_mode) for end in ("key", "crt")] == [0o640, 0o644]
     in_use = [live.readlink().name for live in root.rglob("live")]

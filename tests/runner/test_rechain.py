@@ -10,7 +10,7 @@ import pytest
 from audit.x509.path.trust_store import Anchors
 from remediate.execution.scheduler import repair
 from remediate.model.case import Repair
-from remediate.model.options import Pace
+from remediate.model.options import Concurrency
 from remediate.model.outcome import CaseResult
 from remediate.state.journal import Journal
 from tests.lab.ca import new_intermediate
@@ -27,16 +27,16 @@ from tests.runner.chains import (
     rechaining,
     write_kept,
 )
-from tests.runner.places import AUTHORITY, DAY, NOW, Ca, Place, means_of
+from tests.runner.places import AUTHORITY, DAY, NOW, Ca, Place, run_context
 
-PACE = Pace(chance=lambda: 0.0)
+CONCURRENCY = Concurrency(chance=lambda: 0.0)
 STRANGER = found_authority(NOW)
 
 
 def walked(place: Place, journal: Journal, check: str = "chain.incomplete") -> CaseResult:
     """Repair the chain and return how that ended."""
-    means = means_of(journal, Ca(), place, fetcher=fetcher())
-    (ending,) = repair([rechaining(place, check)], means, PACE)
+    run = run_context(journal, Ca(), place, fetcher=fetcher())
+    (ending,) = repair([rechaining(place, check)], run, CONCURRENCY)
     return ending
 
 
@@ -136,8 +136,8 @@ def test_an_intermediate_that_ends_too_soon_gives_way_to_a_longer_one_of_the_sam
     assert (ending.cause, "ends" in ending.note, installed(place)) == ("fetch.no-better", True, [short.certificate])
     with conversing(answering(forms(INTERMEDIATE)["DER"])) as ca:
         plant_chain(place, [short.certificate], urls=[ca.url()])
-        means = means_of(journal, Ca(), place, fetcher=fetcher())
-        (ending,) = repair([replace(rechaining(place, "chain.intermediate-expiring"), id="again")], means, PACE)
+        run = run_context(journal, Ca(), place, fetcher=fetcher())
+        (ending,) = repair([replace(rechaining(place, "chain.intermediate-expiring"), id="again")], run, CONCURRENCY)
     assert (ending.kind, installed(place)[0]) == ("proven", INTERMEDIATE), ending
 
 
@@ -148,15 +148,15 @@ def test_expired_intermediate_gives_way_to_the_valid_one_that_the_ca_publishes(p
     assert (ending.cause, "clients refuse the path: intermediate 1" in ending.note) == ("fetch.no-issuer", True), ending
     with conversing(answering(forms(INTERMEDIATE)["DER"])) as ca:
         plant_chain(place, [gone.certificate], urls=[ca.url()])
-        means = means_of(journal, Ca(), place, fetcher=fetcher())
-        (ending,) = repair([replace(rechaining(place, "chain.invalid-path"), id="again")], means, PACE)
+        run = run_context(journal, Ca(), place, fetcher=fetcher())
+        (ending,) = repair([replace(rechaining(place, "chain.invalid-path"), id="again")], run, CONCURRENCY)
     assert (ending.kind, installed(place)) == ("proven", [INTERMEDIATE]), ending
 
 
 def test_path_that_clients_refuse_is_not_proven_on_the_wire(place: Place, journal: Journal) -> None:
     gone = new_intermediate("Store Intermediate", AUTHORITY.root, now=NOW, lasts=-DAY, key=AUTHORITY.intermediate.key)
     plant_chain(place, [gone.certificate])
-    (ending,) = repair([place.case(Repair.RELOAD, id="reload")], means_of(journal, Ca(), place), PACE)
+    (ending,) = repair([place.case(Repair.RELOAD, id="reload")], run_context(journal, Ca(), place), CONCURRENCY)
     assert (ending.cause, "clients refuse the path: intermediate 1" in ending.note) == ("proof.failed", True), ending
 
 
@@ -164,13 +164,13 @@ def test_where_the_new_chain_is_not_served_the_old_files_are_put_back(place: Pla
     with conversing(answering(forms(INTERMEDIATE)["DER"])) as ca:
         plant_chain(place, urls=[ca.url()])
         deaf = {place.service: place.installer(takes_up=False)}
-        means = means_of(journal, Ca(), place, fetcher=fetcher(), installers=deaf)
-        (ending,) = repair([rechaining(place)], means, PACE)
+        run = run_context(journal, Ca(), place, fetcher=fetcher(), installers=deaf)
+        (ending,) = repair([rechaining(place)], run, CONCURRENCY)
     assert (ending.cause, "the switch is returned" in ending.note, installed(place)) == ("proof.failed", True, [])
 
 
 def test_without_an_anchor_nothing_is_touched(place: Place, journal: Journal) -> None:
     plant_chain(place, [INTERMEDIATE, INTERMEDIATE])
-    means = means_of(journal, Ca(), place, anchors=Anchors({}))
-    (ending,) = repair([rechaining(place, "chain.order")], means, PACE)
+    run = run_context(journal, Ca(), place, anchors=Anchors({}))
+    (ending,) = repair([rechaining(place, "chain.order")], run, CONCURRENCY)
     assert (ending.cause, (place.folder / "tls.crt").is_symlink()) == ("fetch.no-issuer", False)

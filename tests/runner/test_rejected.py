@@ -13,11 +13,11 @@ from remediate.execution.context import RunContext
 from remediate.execution.rollback import rollback
 from remediate.execution.scheduler import repair
 from remediate.installers import CustomInstaller
-from remediate.model.options import Pace
+from remediate.model.options import Concurrency
 from remediate.state.journal import Journal
-from tests.runner.places import Ca, Place, means_of
+from tests.runner.places import Ca, Place, run_context
 
-PACE = Pace(hosts_at_once=1, chance=lambda: 0.0)
+CONCURRENCY = Concurrency(hosts_at_once=1, chance=lambda: 0.0)
 PROOF_S = 30.0
 
 
@@ -28,31 +28,31 @@ def without_chain(place: Place) -> CustomInstaller:
 
 
 @pytest.fixture
-def means(place: Place, journal: Journal) -> RunContext:
-    """Return the means of a run in which the service rejects every new key."""
+def run(place: Place, journal: Journal) -> RunContext:
+    """Return the context of a run in which the service rejects every new key."""
     (place.folder / "old.key").write_bytes((place.folder / "tls.key").read_bytes())
-    means = means_of(journal, Ca(), place, installers={place.service: without_chain(place)})
-    return replace(means, waits=replace(means.waits, proof_s=PROOF_S, confirmation_s=60))
+    run = run_context(journal, Ca(), place, installers={place.service: without_chain(place)})
+    return replace(run, timeouts=replace(run.timeouts, proof_s=PROOF_S, confirmation_s=60))
 
 
 def test_rejected_version_goes_back_at_once_and_is_not_tried_again(
-    place: Place, means: RunContext, tmp_path: Path
+    place: Place, run: RunContext, tmp_path: Path
 ) -> None:
     before, began = place.served, time.monotonic()
-    (ending,) = repair([place.case()], means, PACE)
+    (ending,) = repair([place.case()], run, CONCURRENCY)
     assert (ending.kind, ending.cause) == ("failed", "proof.rejected"), ending
     assert time.monotonic() - began < PROOF_S
     assert place.served == before
     (state,) = (tmp_path / "sslaudit").rglob("state")
     switches = state.read_text().count(" begun ")
-    tomorrow = replace(means, clock=lambda: datetime.now(UTC) + timedelta(days=2))
-    (again,) = repair([place.case()], tomorrow, PACE)
+    tomorrow = replace(run, clock=lambda: datetime.now(UTC) + timedelta(days=2))
+    (again,) = repair([place.case()], tomorrow, CONCURRENCY)
     assert (again.kind, again.cause) == ("failed", "install.rejected"), again
     assert (state.read_text().count(" begun "), place.served) == (switches, before)
 
 
-def test_rollback_lets_a_rejected_version_be_tried_again(place: Place, means: RunContext, tmp_path: Path) -> None:
-    repair([place.case()], means, PACE)
+def test_rollback_lets_a_rejected_version_be_tried_again(place: Place, run: RunContext, tmp_path: Path) -> None:
+    repair([place.case()], run, CONCURRENCY)
     assert len(list((tmp_path / "sslaudit").rglob("rejected.*"))) == 1
-    assert rollback(place.case().id, means).kind == "undone"
+    assert rollback(place.case().id, run).kind == "undone"
     assert list((tmp_path / "sslaudit").rglob("rejected.*")) == []

@@ -12,13 +12,13 @@ import pytest
 from audit.x509.path.trust_store import Anchors
 from remediate.execution.scheduler import repair
 from remediate.model.case import Case
-from remediate.model.options import Pace
+from remediate.model.options import Concurrency
 from remediate.model.outcome import CaseResult
 from remediate.state.journal import Journal
 from tests.runner.owners import owned, successor, write_agent
-from tests.runner.places import Ca, Place, means_of, running_place
+from tests.runner.places import Ca, Place, run_context, running_place
 
-PACE = Pace(chance=lambda: 0.0)
+CONCURRENCY = Concurrency(chance=lambda: 0.0)
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def place(tmp_path: Path, places: ExitStack, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def walked(place: Place, journal: Journal, case: Case) -> CaseResult:
-    (ending,) = repair([case], means_of(journal, Ca(), place), PACE)
+    (ending,) = repair([case], run_context(journal, Ca(), place), CONCURRENCY)
     return ending
 
 
@@ -51,8 +51,8 @@ def test_what_is_served_afterwards_and_not_trusted_is_told_and_not_called_withou
 ) -> None:
     leaf, renew = successor(place)
     write_agent(tmp_path / "bin/dehydrated", "--cron", renew)
-    nobody = means_of(journal, Ca(), place, anchors=Anchors({"nobody": []}))
-    (ending,) = repair([owned(place, "dehydrated")], nobody, PACE)
+    nobody = run_context(journal, Ca(), place, anchors=Anchors({"nobody": []}))
+    (ending,) = repair([owned(place, "dehydrated")], nobody, CONCURRENCY)
     assert (ending.kind, ending.cause, place.served) == ("failed", "proof.failed", leaf), ending
     assert "has read its files, and" in ending.note
     assert "no effect" not in ending.note

@@ -12,13 +12,13 @@ from remediate.execution.case_context import NotFoundOnHost
 from remediate.execution.rollback import rollback
 from remediate.execution.scheduler import repair
 from remediate.model.case import Repair
-from remediate.model.options import Pace
+from remediate.model.options import Concurrency
 from remediate.state.journal import Journal, open_journal
 from tests.runner.mortal import Point, mortal_database
-from tests.runner.places import Ca, Place, means_of, plant, running_place
+from tests.runner.places import Ca, Place, plant, run_context, running_place
 from tests.sampling import sampled
 
-PACE = Pace(chance=lambda: 0.0)
+CONCURRENCY = Concurrency(chance=lambda: 0.0)
 
 
 class Killed(BaseException):
@@ -32,7 +32,7 @@ def die() -> None:
 def repaired(place: Place, journal: Journal, by: Repair = Repair.REISSUE, *, is_compromised: bool = False) -> str:
     """Repair the place's case and return its id."""
     case = place.case(by, is_compromised=is_compromised)
-    (ending,) = repair([case], means_of(journal, Ca(), place), PACE)
+    (ending,) = repair([case], run_context(journal, Ca(), place), CONCURRENCY)
     assert ending.kind == "proven", ending
     return case.id
 
@@ -47,14 +47,14 @@ def test_what_was_there_before_is_served_again_and_it_is_on_record(place: Place,
     before = (place.served, (place.folder / "tls.key").read_text())
     case_id = repaired(place, journal)
     new = place.served
-    ending = rollback(case_id, means_of(journal, Ca(), place))
+    ending = rollback(case_id, run_context(journal, Ca(), place))
     assert (ending.kind, "it is repaired by the next run" in ending.note) == ("undone", True), ending
     assert (place.served, (place.folder / "tls.key").read_text()) == before
     outcome, now = journal.outcome(case_id), states(journal, case_id)
     assert (outcome and outcome.kind, now["reload"], now["proof"], now["collect"]) == (
         "rolled-back", "undone", "undone", "done",
     )  # fmt: skip
-    again = rollback(case_id, means_of(journal, Ca(), place))
+    again = rollback(case_id, run_context(journal, Ca(), place))
     assert (again.kind, again.cause, place.served) == ("failed", "rollback.nothing", before[0])
     assert repaired(place, journal) == case_id
     assert place.served not in (before[0], new)
@@ -63,20 +63,20 @@ def test_what_was_there_before_is_served_again_and_it_is_on_record(place: Place,
 def test_a_key_that_others_know_is_not_gone_back_to(place: Place, journal: Journal) -> None:
     case_id = repaired(place, journal, Repair.REKEY, is_compromised=True)
     served = place.served
-    ending = rollback(case_id, means_of(journal, Ca(), place))
+    ending = rollback(case_id, run_context(journal, Ca(), place))
     assert (ending.cause, "never used again" in ending.note, place.served) == ("rollback.compromised", True, served)
 
 
 def test_where_the_service_does_not_take_the_old_files_up_the_new_ones_stay(place: Place, journal: Journal) -> None:
     case_id = repaired(place, journal)
     served = place.served
-    deaf = means_of(journal, Ca(), place, installers={place.service: place.installer(takes_up=False)})
+    deaf = run_context(journal, Ca(), place, installers={place.service: place.installer(takes_up=False)})
     ending = rollback(case_id, deaf)
     assert (ending.kind, ending.cause) == ("failed", "rollback.failed")
     assert "the switch is returned" in ending.note
     outcome = journal.outcome(case_id)
     assert (place.served, outcome and outcome.kind) == (served, "repaired")
-    assert rollback(case_id, means_of(journal, Ca(), place)).kind == "undone"
+    assert rollback(case_id, run_context(journal, Ca(), place)).kind == "undone"
     assert place.served != served
 
 
@@ -86,17 +86,17 @@ def test_files_that_somebody_else_put_there_since_are_left_alone(place: Place, j
         (place.folder / name).unlink()
     plant(place.folder, "a.example")
     served = place.served
-    ending = rollback(case_id, means_of(journal, Ca(), place))
+    ending = rollback(case_id, run_context(journal, Ca(), place))
     assert (ending.cause, place.served) == ("rollback.changed", served)
     assert not (place.folder / "tls.crt").is_symlink()
 
 
 def test_a_case_that_was_never_begun_is_not_known_and_a_reload_has_no_way_back(place: Place, journal: Journal) -> None:
     with pytest.raises(NotFoundOnHost, match="no case c0ffee"):
-        rollback("c0ffee", means_of(journal, Ca(), place))
+        rollback("c0ffee", run_context(journal, Ca(), place))
     case = place.case(Repair.RELOAD, id="reload")
-    journal.begin(case, means_of(journal, Ca(), place).clock())
-    assert rollback("reload", means_of(journal, Ca(), place)).cause == "rollback.nothing"
+    journal.begin(case, run_context(journal, Ca(), place).clock())
+    assert rollback("reload", run_context(journal, Ca(), place)).cause == "rollback.nothing"
 
 
 def test_an_unfinished_case_is_ended_with_what_was_there_before(tmp_path: Path) -> None:
@@ -111,12 +111,12 @@ def ended_at(folder: Path, at: Point | None) -> int:
         before = place.served
         database = mortal_database(folder / "state", at, die)
         with Journal(database) as journal, suppress(Killed):
-            repair([place.case()], means_of(journal, Ca(), place), PACE)
+            repair([place.case()], run_context(journal, Ca(), place), CONCURRENCY)
         assert place.served != before
         with open_journal(folder / "state") as journal:
             unfinished = journal.unfinished()
             assert len(unfinished) == (1 if at else 0)
-            assert [rollback(one.id, means_of(journal, Ca(), place)).kind for one in unfinished] == ["undone"] * len(
+            assert [rollback(one.id, run_context(journal, Ca(), place)).kind for one in unfinished] == ["undone"] * len(
                 unfinished
             )
             assert (journal.unfinished(), place.served == before) == ((), at is not None)
@@ -140,9 +140,9 @@ def rolled_back_twice(folder: Path, at: Point | None) -> int:
             case_id = repaired(place, journal)
         database = mortal_database(folder / "state", at, die)
         with Journal(database) as journal, suppress(Killed):
-            rollback(case_id, means_of(journal, Ca(), place))
+            rollback(case_id, run_context(journal, Ca(), place))
         with open_journal(folder / "state") as journal:
-            rollback(case_id, means_of(journal, Ca(), place))
+            rollback(case_id, run_context(journal, Ca(), place))
             outcome = journal.outcome(case_id)
             assert (place.served, outcome and outcome.kind) == (before, "rolled-back"), at
         return database.records
@@ -150,5 +150,5 @@ def rolled_back_twice(folder: Path, at: Point | None) -> int:
 
 def test_a_host_that_cannot_be_logged_into_is_told(place: Place, journal: Journal) -> None:
     case_id = repaired(place, journal)
-    ending = rollback(case_id, replace(means_of(journal, Ca(), place), hands={}))
+    ending = rollback(case_id, replace(run_context(journal, Ca(), place), sessions={}))
     assert (ending.kind, ending.cause) == ("interrupted", "host.unreachable")

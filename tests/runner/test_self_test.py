@@ -18,13 +18,13 @@ from remediate.execution.context import RunContext
 from remediate.execution.scheduler import repair
 from remediate.issuers import IssuerFault, Order, OrderRequest
 from remediate.model.case import Case, Validation
-from remediate.model.options import Pace
+from remediate.model.options import Concurrency
 from remediate.model.outcome import CaseResult
 from remediate.state.journal import Journal
 from tests.issuers.website import challenge_of
 from tests.lab.validator import Validator
 from tests.probe.names import name_server
-from tests.runner.places import Ca, Place, means_of, running_place
+from tests.runner.places import Ca, Place, run_context, running_place
 from tests.runner.websites import Websites, serving
 from tests.trace.servers import Tree, authoritative, running
 from tests.trace.world import HINTS, MAIN, MAIN_ZONE, world
@@ -33,7 +33,7 @@ SHARED: Final = "shared.example.test"
 A, B, STRANGER = "127.0.0.21", "127.0.0.22", "127.0.0.23"
 ZONE: Final = f"{MAIN_ZONE}shared A {A}\nshared A {B}\nastray A {A}\nastray A {STRANGER}\n"
 ADDRESSES: Final = {"a": A, "b": B}
-PACE: Final = Pace(hosts_at_once=1, chance=lambda: 0.0)
+CONCURRENCY: Final = Concurrency(hosts_at_once=1, chance=lambda: 0.0)
 
 
 @dataclass(slots=True)
@@ -57,7 +57,7 @@ class Stage:
     a: Place
     b: Place
     websites: Websites
-    means: RunContext
+    run: RunContext
     ca: AskingCa
     said: list[str]
 
@@ -68,7 +68,7 @@ class Stage:
 
     def repair(self, name: str = SHARED, **changes: Any) -> CaseResult:  # noqa: ANN401 - any field of Means
         """Repair it."""
-        (ending,) = repair([self.case(name)], replace(self.means, **changes), PACE)
+        (ending,) = repair([self.case(name)], replace(self.run, **changes), CONCURRENCY)
         return ending
 
     def files(self) -> list[str]:
@@ -102,7 +102,7 @@ def stage(tmp_path: Path, journal: Journal) -> Iterator[Stage]:
         limits = Limits(timeout_s=2.0, resolver=(stack.enter_context(name_server()),))
         said: list[str] = []
         ca = AskingCa(port=websites.port)
-        means = means_of(
+        run = run_context(
             journal,
             ca,
             a,
@@ -111,10 +111,10 @@ def stage(tmp_path: Path, journal: Journal) -> Iterator[Stage]:
             docroots=docroot_of(tmp_path),
             limits=limits,
             lookups=LookUps(Roots(HINTS, TraceLimits(port=tree.port))),
-            say=said.append,
+            log=said.append,
             http_port=websites.port,
         )
-        yield Stage(a, b, websites, means, ca, said)
+        yield Stage(a, b, websites, run, ca, said)
 
 
 def test_the_file_lies_on_both_hosts_when_the_ca_looks_and_on_none_afterwards(stage: Stage) -> None:
@@ -126,7 +126,7 @@ def test_the_file_lies_on_both_hosts_when_the_ca_looks_and_on_none_afterwards(st
 
 def test_nothing_is_ordered_where_one_of_two_hosts_serves_another_folder(stage: Stage, tmp_path: Path) -> None:
     (tmp_path / "elsewhere").mkdir()
-    right = stage.means.docroots
+    right = stage.run.docroots
     ending = stage.repair(
         docroots=lambda host, name: right(host, name) if host == "a" else Docroot(str(tmp_path / "elsewhere"))
     )
@@ -142,7 +142,7 @@ def test_no_file_is_written_where_one_of_two_hosts_has_no_place_for_it(stage: St
     ending = stage.repair(docroots=lambda host, _: places[host])
     assert (ending.step, ending.cause) == ("self-test", "dcv.no-docroot")
     assert ending.note == f"it is not known from which folder b serves http://{SHARED}/: nothing listens at port 80"
-    done = [command.why for place in (stage.a, stage.b) for command in place.hands.commands]
+    done = [command.why for place in (stage.a, stage.b) for command in place.session.commands]
     assert not [why for why in done if why.startswith("put the file")]
 
 
@@ -195,18 +195,18 @@ def test_for_a_name_that_leads_nowhere_no_file_is_written(stage: Stage, name: st
     ending = stage.repair(name)
     assert (ending.step, ending.cause) == ("self-test", cause)
     assert says in ending.note
-    done = [command.why for place in (stage.a, stage.b) for command in place.hands.commands]
+    done = [command.why for place in (stage.a, stage.b) for command in place.session.commands]
     assert not [why for why in done if why.startswith("put the file")]
 
 
 def test_what_another_host_has_is_not_this_hosts_but_for_what_both_have(stage: Stage) -> None:
-    assert stage.means.addresses_beside("a") == {B}
-    targets = dict(stage.means.targets)
+    assert stage.run.addresses_beside("a") == {B}
+    targets = dict(stage.run.targets)
     endpoint = str(stage.a.endpoint)
     server = targets[endpoint].server
     assert server
     targets[endpoint] = replace(targets[endpoint], server=replace(server, addresses=(A, B)))
-    shared = replace(stage.means, targets=targets)
+    shared = replace(stage.run, targets=targets)
     assert not shared.addresses_beside("a")
     assert shared.addresses_beside("b") == {A}
 
@@ -214,13 +214,13 @@ def test_what_another_host_has_is_not_this_hosts_but_for_what_both_have(stage: S
 @pytest.fixture
 def in_order(stage: Stage) -> tuple[str, str]:
     """Return the hosts of the shared name: whose address the trace gives first, and the other."""
-    first = stage.means.lookups.of(SHARED, stage.means.limits, stage.means.stop).first_address
+    first = stage.run.lookups.of(SHARED, stage.run.limits, stage.run.stop).first_address
     return ("a", "b") if first == A else ("b", "a")
 
 
 def without(stage: Stage, label: str, folder: Path) -> Any:  # noqa: ANN401 - a function
     """Return docroots of which one is no place that is served."""
-    right = stage.means.docroots
+    right = stage.run.docroots
     return lambda host, name: Docroot(str(folder)) if host == label else right(host, name)
 
 
@@ -228,7 +228,7 @@ def test_on_a_panels_host_the_first_address_decides_and_the_others_are_told(
     stage: Stage, journal: Journal, in_order: tuple[str, str], tmp_path: Path
 ) -> None:
     first, other = in_order
-    ending = stage.repair(first_decides=frozenset("ab"), docroots=without(stage, other, tmp_path))
+    ending = stage.repair(first_address_only=frozenset("ab"), docroots=without(stage, other, tmp_path))
     assert (ending.kind, len(stage.ca.orders)) == ("proven", 1)
     (note,) = (one.note for one in journal.events(ending.case.id) if (one.step, one.state) == ("self-test", "done"))
     assert f"{SHARED}: the first address of the trace, {ADDRESSES[first]}, decides, as the panel has it; " in note
@@ -239,7 +239,7 @@ def test_on_a_panels_host_a_first_address_that_fails_is_enough_and_good_others_a
     stage: Stage, in_order: tuple[str, str], tmp_path: Path
 ) -> None:
     first, other = in_order
-    ending = stage.repair(first_decides=frozenset("ab"), docroots=without(stage, first, tmp_path))
+    ending = stage.repair(first_address_only=frozenset("ab"), docroots=without(stage, first, tmp_path))
     assert (ending.cause, stage.ca.orders) == ("dcv.missing", {})
     assert ending.note.startswith(f"{SHARED} at {ADDRESSES[first]}: missing: ")
     assert f"and from several places ({ADDRESSES[other]}: good: as written)" in ending.note
@@ -249,7 +249,7 @@ def test_a_name_that_a_host_without_the_panel_serves_too_is_decided_by_all_its_a
     stage: Stage, in_order: tuple[str, str], tmp_path: Path
 ) -> None:
     _, other = in_order
-    ending = stage.repair(first_decides=frozenset("a"), docroots=without(stage, other, tmp_path))
+    ending = stage.repair(first_address_only=frozenset("a"), docroots=without(stage, other, tmp_path))
     assert (ending.cause, "decides" in ending.note) == ("dcv.missing", False)
 
 

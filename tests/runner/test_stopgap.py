@@ -20,9 +20,9 @@ CLOSED = Blocker(Cause.DCV_FIREWALL, "a/: dcv.firewall: rule 3 of the chain inpu
 NO_ISSUER = Blocker(Cause.ISSUER_NONE, "no issuer is chosen: [remediate] issuer, and its section [issuer.NAME]")
 
 
-def done(exim: Exim, journal: Journal, *blocked_by: Blocker, **changes: Any) -> tuple[CaseResult, ...]:  # noqa: ANN401 - any field of the means
+def done(exim: Exim, journal: Journal, *blocked_by: Blocker, **changes: Any) -> tuple[CaseResult, ...]:  # noqa: ANN401 - any field of the run
     """Return what is done for its case, which waits for these reasons."""
-    return tuple(stopgaps([WaitingCase(exim.case(), blocked_by)], exim.means(journal, Ca(), **changes)))
+    return tuple(stopgaps([WaitingCase(exim.case(), blocked_by)], exim.run(journal, Ca(), **changes)))
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ def test_where_it_is_not_sure_that_it_has_none_nothing_is_done(exim: Exim, journ
 
 
 def test_where_repair_is_switched_off_nothing_is_done(exim: Exim, journal: Journal) -> None:
-    assert done(exim, journal, CLOSED, left_alone={"a": "switched off"}) == ()
+    assert done(exim, journal, CLOSED, excluded_hosts={"a": "switched off"}) == ()
     assert exim.calls == []
 
 
@@ -73,5 +73,5 @@ def test_a_certificate_that_has_not_expired_stays(exim: Exim, journal: Journal) 
 
 
 def test_dry_run_names_the_service_of_a_waiting_case(exim: Exim, journal: Journal) -> None:
-    waits = Plan((), (), (WaitingCase(exim.case(), (CLOSED,)),))
-    assert "the panel gives exim a self-signed one" in "\n".join(dry_run_lines(waits, exim.means(journal, Ca())))
+    timeouts = Plan((), (), (WaitingCase(exim.case(), (CLOSED,)),))
+    assert "the panel gives exim a self-signed one" in "\n".join(dry_run_lines(timeouts, exim.run(journal, Ca())))

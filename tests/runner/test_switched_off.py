@@ -9,41 +9,41 @@ import pytest
 from remediate.execution.context import RunContext
 from remediate.execution.scheduler import repair
 from remediate.model.case import Repair, Validation
-from remediate.model.options import Pace
+from remediate.model.options import Concurrency
 from remediate.state.journal import Journal
-from tests.runner.places import Ca, Place, means_of
+from tests.runner.places import Ca, Place, run_context
 from tests.runner.premiere import printed
 
-PACE = Pace(chance=lambda: 0.0)
+CONCURRENCY = Concurrency(chance=lambda: 0.0)
 WHY = "repair is switched off on the host itself: /var/cpanel/ssl/disable_auto_hostname_certificate is there"
 
 
 @pytest.fixture
-def means(place: Place, journal: Journal) -> RunContext:
-    """Return the means of a run on a host that says so."""
-    return means_of(journal, Ca(), place, left_alone={place.label: WHY})
+def run(place: Place, journal: Journal) -> RunContext:
+    """Return the context of a run on a host that says so."""
+    return run_context(journal, Ca(), place, excluded_hosts={place.label: WHY})
 
 
 @pytest.mark.parametrize("kind", [Repair.REISSUE, Repair.RUN_OWNER, Repair.RELOAD])
-def test_a_case_of_an_older_plan_is_not_begun(place: Place, journal: Journal, means: RunContext, kind: Repair) -> None:
-    [ending] = repair([place.case(kind, owner="cpanel")], means, PACE)
+def test_a_case_of_an_older_plan_is_not_begun(place: Place, journal: Journal, run: RunContext, kind: Repair) -> None:
+    [ending] = repair([place.case(kind, owner="cpanel")], run, CONCURRENCY)
     assert (ending.kind, ending.cause, ending.note) == ("waiting", "host.switched-off", f"a: {WHY}")
-    assert (place.hands.commands, journal.unfinished()) == ([], ())
+    assert (place.session.commands, journal.unfinished()) == ([], ())
 
 
-def test_a_case_of_an_earlier_night_goes_no_further(place: Place, journal: Journal, means: RunContext) -> None:
+def test_a_case_of_an_earlier_night_goes_no_further(place: Place, journal: Journal, run: RunContext) -> None:
     journal.begin(place.case(Repair.RUN_OWNER, owner="cpanel"), datetime.now(UTC))
-    [ending] = repair([], means, PACE)
-    assert (ending.cause, place.hands.commands, len(journal.unfinished())) == ("host.switched-off", [], 1)
+    [ending] = repair([], run, CONCURRENCY)
+    assert (ending.cause, place.session.commands, len(journal.unfinished())) == ("host.switched-off", [], 1)
 
 
 def test_no_proof_is_put_there_for_another_host(place: Place, journal: Journal) -> None:
-    means = means_of(journal, Ca(), place, left_alone={"b": WHY})
-    [ending] = repair([place.case(validated_on=(Validation("a.example", ("a", "b")),))], means, PACE)
-    assert (ending.note, place.hands.commands) == (f"b: {WHY}", [])
+    run = run_context(journal, Ca(), place, excluded_hosts={"b": WHY})
+    [ending] = repair([place.case(validated_on=(Validation("a.example", ("a", "b")),))], run, CONCURRENCY)
+    assert (ending.note, place.session.commands) == (f"b: {WHY}", [])
 
 
-def test_dry_run_says_that_repair_is_switched_off(place: Place, means: RunContext) -> None:
-    lines = printed(place.case(), means)
+def test_dry_run_says_that_repair_is_switched_off(place: Place, run: RunContext) -> None:
+    lines = printed(place.case(), run)
     assert WHY in lines
     assert "0 commands" in lines

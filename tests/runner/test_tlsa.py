@@ -18,12 +18,12 @@ from remediate.challenges.dns_lookup import LookUp, LookUps
 from remediate.execution.scheduler import repair
 from remediate.model.case import Case, Repair
 from remediate.model.causes import Cause
-from remediate.model.options import Pace
+from remediate.model.options import Concurrency
 from remediate.model.outcome import CaseResult
 from remediate.state.journal import Event, Journal
-from tests.runner.places import Ca, Place, means_of
+from tests.runner.places import Ca, Place, run_context
 
-PACE = Pace(chance=lambda: 0.0)
+CONCURRENCY = Concurrency(chance=lambda: 0.0)
 NAME = "www.shop.example"
 TTL_S = 60  # clocks of host and controller may be further apart
 
@@ -69,8 +69,8 @@ class Stage:
         return self.place.case(Repair.REKEY, names=(NAME,))
 
     def repair(self, case: Case | None = None, **changes: Any) -> CaseResult:  # noqa: ANN401 - any field of Means
-        means = means_of(self.journal, self.ca, self.place, lookups=self.zone, clock=lambda: self.now, **changes)
-        return repair([case or self.case], means, PACE)[0]
+        run = run_context(self.journal, self.ca, self.place, lookups=self.zone, clock=lambda: self.now, **changes)
+        return repair([case or self.case], run, CONCURRENCY)[0]
 
     @property
     def owner(self) -> str:

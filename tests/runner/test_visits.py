@@ -13,21 +13,21 @@ from remediate.execution.case_context import CaseContext
 from remediate.execution.context import RunContext
 from remediate.execution.scheduler import repair
 from remediate.execution.steps.access_log_notes import visits_since
-from remediate.model.options import Pace
+from remediate.model.options import Concurrency
 from remediate.model.outcome import CaseResult
 from remediate.state.journal import Journal
 from tests.runner.premiere import Premiere
 
-PACE = Pace(hosts_at_once=1, chance=lambda: 0.0)
+CONCURRENCY = Concurrency(hosts_at_once=1, chance=lambda: 0.0)
 
 
-def means_of(there: Premiere, journal: Journal, **changes: Any) -> RunContext:  # noqa: ANN401 - any field
-    means = there.means(journal, logs=lambda _host, _name: (str(there.access_log),))
-    return replace(means, **changes)
+def run_context(there: Premiere, journal: Journal, **changes: Any) -> RunContext:  # noqa: ANN401 - any field
+    run = there.run(journal, logs=lambda _host, _name: (str(there.access_log),))
+    return replace(run, **changes)
 
 
-def repaired(there: Premiere, means: RunContext) -> CaseResult:
-    (ending,) = repair([there.case()], means, PACE)
+def repaired(there: Premiere, run: RunContext) -> CaseResult:
+    (ending,) = repair([there.case()], run, CONCURRENCY)
     return ending
 
 
@@ -35,7 +35,7 @@ def test_the_ca_and_our_own_look_are_told_with_what_was_collected_and_how_the_ca
     there: Premiere, journal: Journal
 ) -> None:
     said = list[str]()
-    ending = repaired(there, means_of(there, journal, say=said.append))
+    ending = repaired(there, run_context(there, journal, log=said.append))
     first, second, third = ending.note.splitlines()
     assert ending.kind == "proven"
     assert first.startswith("fetched by 3 addresses of the CA: 127.0.0.2 at 20")
@@ -50,8 +50,8 @@ def test_the_ca_and_our_own_look_are_told_with_what_was_collected_and_how_the_ca
 
 def test_while_an_order_is_pending_it_is_told_who_came_and_who_did_not(there: Premiere, journal: Journal) -> None:
     there.store.misbehave("pending")
-    waits = replace(there.means(journal).waits, issuance_s=0.0)
-    ending = repaired(there, means_of(there, journal, waits=waits))
+    timeouts = replace(there.run(journal).timeouts, issuance_s=0.0)
+    ending = repaired(there, run_context(there, journal, timeouts=timeouts))
     first, *visits = ending.note.splitlines()
     assert (ending.kind, ending.cause) == ("pending", "issuer.pending")
     assert "is pending-validation" in first
@@ -61,20 +61,20 @@ def test_while_an_order_is_pending_it_is_told_who_came_and_who_did_not(there: Pr
 
 def test_without_a_log_it_is_said_where_somebody_waits_and_nowhere_else(there: Premiere, journal: Journal) -> None:
     there.store.misbehave("pending")
-    waits = replace(there.means(journal).waits, issuance_s=0.0)
-    pending = repaired(there, there.means(journal, waits=waits))
+    timeouts = replace(there.run(journal).timeouts, issuance_s=0.0)
+    pending = repaired(there, there.run(journal, timeouts=timeouts))
     assert pending.note.splitlines()[1:] == ["who has come for the file is not known, as no access log is"]
 
 
 def test_a_rejected_order_says_who_came(there: Premiere, journal: Journal) -> None:
     there.store.misbehave("rejected")
-    ending = repaired(there, means_of(there, journal))
+    ending = repaired(there, run_context(there, journal))
     assert (ending.kind, ending.cause) == ("failed", "issuer.rejected")
     assert any(line.startswith("fetched by this audit: 127.0.0.1") for line in ending.note.splitlines())
 
 
 def test_a_log_that_cannot_be_read_fails_nothing(there: Premiere, journal: Journal) -> None:
-    ending = repaired(there, means_of(there, journal, logs=lambda _host, _name: ("/nowhere/access.log",)))
+    ending = repaired(there, run_context(there, journal, logs=lambda _host, _name: ("/nowhere/access.log",)))
     assert (ending.kind, ending.note) == ("proven", "access log: /nowhere/access.log is not there")
 
 
@@ -82,8 +82,8 @@ def test_a_failed_self_test_says_where_the_file_is_where_the_name_leads_and_what
     there: Premiere, journal: Journal, tmp_path: Path
 ) -> None:
     (tmp_path / "elsewhere").mkdir()
-    means = means_of(there, journal, docroots=lambda _host, _name: Docroot(str(tmp_path / "elsewhere")))
-    ending = repaired(there, means)
+    run = run_context(there, journal, docroots=lambda _host, _name: Docroot(str(tmp_path / "elsewhere")))
+    ending = repaired(there, run)
     bad, hop, file, leads, visit = ending.note.splitlines()
     assert (ending.cause, bad) == (
         "dcv.missing",
@@ -101,7 +101,7 @@ def test_where_nothing_got_through_to_the_host_that_is_said(there: Premiere, jou
     quiet = tmp_path / "quiet.log"
     quiet.touch()
     logs = {"logs": lambda _host, _name: (str(quiet),), "docroots": lambda _host, _name: Docroot(str(tmp_path))}
-    ending = repaired(there, means_of(there, journal, **logs))
+    ending = repaired(there, run_context(there, journal, **logs))
     assert ending.note.splitlines()[-1] == f"no request for the file has come in here, says {quiet}"
 
 
@@ -116,10 +116,10 @@ def test_of_a_run_of_the_panels_own_program_all_that_came_since_is_told(there: P
         ):
             when = f"23/Nov/2026:{minute}:00 +0000"
             log.write(f'199.66.201.132 - - [{when}] "GET {path} HTTP/1.1" 200 97 "-" "{agent}"\n')
-    site = CaseContext(there.case(), means_of(there, journal))
-    assert visits_since(site, began) == (
+    context = CaseContext(there.case(), run_context(there, journal))
+    assert visits_since(context, began) == (
         "fetched by the CA: 199.66.201.132 at 2026-11-23 10:02:00 UTC, SECTIGO DCV, 200",
         "fetched by the panel's own client: 199.66.201.132 at 2026-11-23 10:01:00 UTC, Cpanel-HTTP-Client/1.0, 200",
         "listed as Sectigo's by cPanel's documentation: 199.66.201.132",
     )
-    assert visits_since(CaseContext(there.case(), there.means(journal)), began) == ()
+    assert visits_since(CaseContext(there.case(), there.run(journal)), began) == ()

@@ -20,7 +20,7 @@ from remediate.access_logs.parser import LogScan
 from remediate.hosts.command import CommandResult
 from remediate.hosts.websites import logs_on, no_logs
 from remediate.hosts.workdir import HostWorkdir
-from tests.installers.hands import run
+from tests.installers.local_commands import run
 
 FILE: Final = "0A" * 16 + ".txt"
 _PACKED: Final[dict[str, Callable[[bytes], bytes]]] = {".gz": gzip.compress, ".bz2": bz2.compress}
@@ -52,8 +52,8 @@ class Logs:
 
     def look(self, *logs: str) -> LogScan:
         """Look into logs."""
-        premises = HostWorkdir("web1", "c", "a test", str(self.folder / "root"))
-        command = look_for_visits(premises, FILE, logs)
+        workdir = HostWorkdir("web1", "c", "a test", str(self.folder / "root"))
+        command = look_for_visits(workdir, FILE, logs)
         assert not command.changes
         return read_visits(run(command), FILE)
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from remediate.execution.steps.activate import Reload, Switch
-from remediate.execution.steps.base import Satisfied, StepBlocked, Taking
+from remediate.execution.steps.base import RepairStep, Satisfied, StepBlocked
 from remediate.execution.steps.complete_chain import Fetch
 from remediate.execution.steps.download import Collect
 from remediate.execution.steps.file_modes import Answers, Modes
@@ -19,7 +19,7 @@ from remediate.execution.steps.stage import Install
 from remediate.execution.steps.verify import Proof
 from remediate.model.case import Repair, StepKind
 
-_ISSUANCE: Final[Mapping[StepKind, Taking]] = {
+_ISSUANCE: Final[Mapping[StepKind, RepairStep]] = {
     "modes": Modes(),
     "preconditions": Preconditions(),
     "self-test": SelfTest(),
@@ -30,7 +30,7 @@ _ISSUANCE: Final[Mapping[StepKind, Taking]] = {
     "reload": Switch(),
     "proof": Proof(),
 }
-TAKINGS: Final[Mapping[Repair, Mapping[StepKind, Taking]]] = {
+REPAIR_STEPS: Final[Mapping[Repair, Mapping[StepKind, RepairStep]]] = {
     Repair.REKEY: _ISSUANCE,
     Repair.REISSUE: _ISSUANCE,
     Repair.RECHAIN: {
@@ -47,4 +47,4 @@ TAKINGS: Final[Mapping[Repair, Mapping[StepKind, Taking]]] = {
 }
 """How each step of a repair is taken."""
 
-__all__ = ["TAKINGS", "Satisfied", "StepBlocked", "Taking"]
+__all__ = ["REPAIR_STEPS", "RepairStep", "Satisfied", "StepBlocked"]

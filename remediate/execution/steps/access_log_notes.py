@@ -18,43 +18,43 @@ from remediate.execution.case_context import CaseContext
 _EARLY_S: Final = 5.0  # a log's times have no fractions, and two clocks are never one
 
 
-def visits(site: CaseContext, proofs: Sequence[Challenge], *, is_ordered: bool) -> tuple[str, ...]:
+def visits(context: CaseContext, proofs: Sequence[Challenge], *, is_ordered: bool) -> tuple[str, ...]:
     """Return lines about who has asked for these proofs; nothing where no log is known, or the run is stopped."""
     hosts: dict[str, list[Challenge]] = {}
     for proof in proofs:
-        hosts.setdefault(proof.premises.host, []).append(proof)
-    if site.means.stop.wait(site.means.waits.look_s):  # servers answer first, and note it then
+        hosts.setdefault(proof.workdir.host, []).append(proof)
+    if context.run.stop.wait(context.run.timeouts.look_s):  # servers answer first, and note it then
         return ()
-    said = [(host, line) for host, mine in hosts.items() for line in _on_host(site, mine, is_ordered=is_ordered)]
+    said = [(host, line) for host, mine in hosts.items() for line in _on_host(context, mine, is_ordered=is_ordered)]
     return tuple(f"{host}: {line}" if len(hosts) > 1 else line for host, line in said)
 
 
-def visits_since(site: CaseContext, began: datetime) -> tuple[str, ...]:
+def visits_since(context: CaseContext, began: datetime) -> tuple[str, ...]:
     """Return lines about who has come for any proof of the case's names since a time: for whoever else ordered."""
-    servers = [site.means.targets[one].server for one in site.case.endpoints if one in site.means.targets]
+    servers = [context.run.targets[one].server for one in context.case.endpoints if one in context.run.targets]
     offset = next((server.clock_offset_s for server in servers if server and server.clock_offset_s), 0.0)
-    logs = _logs(site, site.case.host, site.case.names)
+    logs = _logs(context, context.case.host, context.case.names)
     if not logs:
         return ()
-    done = site.run(look_for_visits(site.premises, None, logs))
+    done = context.execute(look_for_visits(context.workdir, None, logs))
     noted = read_visits(done, None, began + timedelta(seconds=offset - _EARLY_S))
-    return tuple(_told(site, site.case.host, noted))
+    return tuple(_told(context, context.case.host, noted))
 
 
-def _on_host(site: CaseContext, proofs: Sequence[Challenge], *, is_ordered: bool) -> Iterator[str]:
-    premises = proofs[0].premises
-    file = site.means.validator.place(proofs[0]).rpartition("/")[2]
-    logs = _logs(site, premises.host, [one.name for one in proofs])
+def _on_host(context: CaseContext, proofs: Sequence[Challenge], *, is_ordered: bool) -> Iterator[str]:
+    workdir = proofs[0].workdir
+    file = context.run.solver.place(proofs[0]).rpartition("/")[2]
+    logs = _logs(context, workdir.host, [one.name for one in proofs])
     if logs:
-        noted = read_visits(site.run(look_for_visits(premises, file, logs)), file)
-        yield from _told(site, premises.host, noted, is_ordered=is_ordered)
+        noted = read_visits(context.execute(look_for_visits(workdir, file, logs)), file)
+        yield from _told(context, workdir.host, noted, is_ordered=is_ordered)
 
 
-def _logs(site: CaseContext, host: str, names: Iterable[str]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(log for name in names for log in site.means.logs(host, name)))
+def _logs(context: CaseContext, host: str, names: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(log for name in names for log in context.run.logs(host, name)))
 
 
-def _told(site: CaseContext, host: str, noted: LogScan, *, is_ordered: bool = True) -> Iterator[str]:
+def _told(context: CaseContext, host: str, noted: LogScan, *, is_ordered: bool = True) -> Iterator[str]:
     for visit in noted.visits:
-        site.means.say(f"{host} has noted for the proof: {visit}")
+        context.run.log(f"{host} has noted for the proof: {visit}")
     yield from visitor_lines(noted, is_ordered=is_ordered)

@@ -26,25 +26,25 @@ _CONDITION: Final = "only if it does not serve what is in its files by then"
 class Switch:
     """A new version is switched to; the first service of a set of files does it for all of it."""
 
-    def look(self, site: CaseContext, subject: str) -> Satisfied | None:
+    def check(self, context: CaseContext, subject: str) -> Satisfied | None:
         """Return that the new version is in use and every service has taken it up."""
-        name = version_name(site, subject)
-        progress = settled(site, site.file_set(subject))
+        name = version_name(context, subject)
+        progress = settled(context, context.file_set(subject))
         is_held = progress.last.state == "waiting" and progress.is_running
         if progress.live != name or not (is_held or progress.last.state == "confirmed"):
             return None
         away = "".join(f"; {service} was away for {seconds:g} s" for service, seconds in progress.gaps)
         return Satisfied(sentence((f"version {name} is in use{away}", *progress.notes)))
 
-    def act(self, site: CaseContext, subject: str) -> None:
+    def apply(self, context: CaseContext, subject: str) -> None:
         """Start the switch and wait until every service has taken it up."""
-        one, name = site.file_set(subject), version_name(site, subject)
-        if name in settled(site, one).rejected:
+        one, name = context.file_set(subject), version_name(context, subject)
+        if name in settled(context, one).rejected:
             raise StepBlocked(
                 Cause.INSTALL_REJECTED, f"every address has rejected version {name} before: it is not tried again"
             )
-        done(site, switching(site, one, name))
-        progress = settled(site, one)
+        done(context, switching(context, one, name))
+        progress = settled(context, one)
         if progress.last.state not in ("waiting", "confirmed"):
             raise _not_taken_up(progress)
 
@@ -56,11 +56,11 @@ class Switch:
             yield switching(state.context, one, preview_version_name(state, subject))
 
 
-def switching(site: CaseContext, one: FileSet, name: str) -> Command:
+def switching(context: CaseContext, one: FileSet, name: str) -> Command:
     """Return the command that starts the switch of some files to a version."""
-    services = [site.installer(service) for service in one.services]
-    patience_s, returns = site.means.waits.confirmation_s, not site.case.is_compromised
-    return start(one.installation, services, name, patience_s=patience_s, returns=returns)
+    services = [context.installer(service) for service in one.services]
+    confirm_within_s, returns = context.run.timeouts.confirmation_s, not context.case.is_compromised
+    return start(one.installation, services, name, confirm_within_s=confirm_within_s, returns=returns)
 
 
 def _not_taken_up(progress: Progress) -> StepBlocked:
@@ -85,28 +85,28 @@ def service_down(progress: Progress) -> StepBlocked | None:
 class Reload:
     """The files are right already: the service is told to read them."""
 
-    def look(self, site: CaseContext, subject: str) -> Satisfied | None:
+    def check(self, context: CaseContext, subject: str) -> Satisfied | None:
         """Return that every endpoint of the service serves what is in its files."""
-        return None if _faults(site, subject) else Satisfied("it serves what is in its files")
+        return None if _faults(context, subject) else Satisfied("it serves what is in its files")
 
-    def act(self, site: CaseContext, subject: str) -> None:
+    def apply(self, context: CaseContext, subject: str) -> None:
         """Test its configuration, let it read its files, and start it again where it has ended."""
-        installer, host = site.installer(subject), site.case.host
-        done(site, installer.check_config(host))
-        result = site.run(taking_up(site, subject))
+        installer, host = context.installer(subject), context.case.host
+        done(context, installer.check_config(host))
+        result = context.execute(taking_up(context, subject))
         if result.status in (None, BUSY):
-            raise interruption(site, result)
+            raise interruption(context, result)
         if not result.ok:
-            done(site, _alone(site, installer.start(host)))
+            done(context, _alone(context, installer.start(host)))
             raise StepBlocked(Cause.SERVICE_NOT_RELOADED, f"{subject} has ended and was started again: {said(result)}")
         faults: tuple[str, ...] = ()
 
         def is_well() -> bool:
             nonlocal faults
-            faults = _faults(site, subject)
+            faults = _faults(context, subject)
             return not faults
 
-        if not site.wait_until(is_well, site.means.waits.proof_s):
+        if not context.wait_until(is_well, context.run.timeouts.proof_s):
             raise StepBlocked(Cause.PROOF_FAILED, f"{subject} has read its files, and {sentence(faults)}")
 
     def preview(self, state: PreviewState, subject: str) -> Iterator[Action | Remark]:
@@ -115,35 +115,35 @@ class Reload:
         yield Remark(_CONDITION)
 
 
-def _faults(site: CaseContext, service: str) -> tuple[str, ...]:
+def _faults(context: CaseContext, service: str) -> tuple[str, ...]:
     """Return what is not as it is to be at the first endpoint of a service where something is not."""
-    mine = (one for one in site.case.endpoints if site.serves(one) == service)
-    return next((faults for endpoint in mine if (faults := faults_of(site, endpoint))), ())
+    mine = (one for one in context.case.endpoints if context.serves(one) == service)
+    return next((faults for endpoint in mine if (faults := faults_of(context, endpoint))), ())
 
 
-def taking_up(site: CaseContext, service: str) -> Command:
+def taking_up(context: CaseContext, service: str) -> Command:
     """Return the command that lets a service read its files."""
-    return _alone(site, site.installer(service).reload(site.case.host))
+    return _alone(context, context.installer(service).reload(context.case.host))
 
 
-def settled(site: CaseContext, one: FileSet) -> Progress:
+def settled(context: CaseContext, one: FileSet) -> Progress:
     """Return where the switch of some files is, once it waits or has come to its end."""
-    progress = _progress(site, one)
+    progress = _progress(context, one)
 
     def is_settled() -> bool:
         nonlocal progress
-        progress = _progress(site, one)
+        progress = _progress(context, one)
         return progress.last.state == "waiting" or not progress.is_running
 
     if progress.is_running and progress.last.state != "waiting":
-        site.wait_until(is_settled, site.means.waits.taken_up_s)
+        context.wait_until(is_settled, context.run.timeouts.taken_up_s)
     return progress
 
 
-def _progress(site: CaseContext, one: FileSet) -> Progress:
-    return read_progress(done(site, look(one.installation)))
+def _progress(context: CaseContext, one: FileSet) -> Progress:
+    return read_progress(done(context, look(one.installation)))
 
 
-def _alone(site: CaseContext, command: Command) -> Command:
+def _alone(context: CaseContext, command: Command) -> Command:
     """Return a command that has the host's lock while it runs, and whose children do not."""
-    return site.premises.locked(command.why, 'sh -c "$1" 9>&-\n', command.script, timeout_s=command.timeout_s)
+    return context.workdir.exclusive(command.why, 'sh -c "$1" 9>&-\n', command.script, timeout_s=command.timeout_s)

@@ -51,40 +51,40 @@ class Satisfied(StepDetail):
     __slots__ = ()
 
 
-class Taking(Protocol):
+class RepairStep(Protocol):
     """How a kind of step is taken for one subject: a service, an endpoint, or the whole case."""
 
-    def look(self, site: CaseContext, subject: str) -> Satisfied | None:
+    def check(self, context: CaseContext, subject: str) -> Satisfied | None:
         """Return that it is so already, or None; raises Stuck where it cannot become so. It changes nothing."""
 
-    def act(self, site: CaseContext, subject: str) -> None:
+    def apply(self, context: CaseContext, subject: str) -> None:
         """Do what makes it so, as often as it is called; raises Stuck."""
 
     def preview(self, state: PreviewState, subject: str) -> Iterator[Action | Remark]:
-        """Yield every command that `act` runs to change something and every request it makes, in order.
+        """Yield every command that `apply` runs to change something and every request it makes, in order.
 
-        They come from the functions that `act` calls too. Nothing is run and no issuer is asked. Raises StepBlocked
+        They come from the functions that `apply` calls too. Nothing is run and no issuer is asked. Raises StepBlocked
         or NotFoundOnHost after the last action, if the step would end there.
         """
 
 
-def done(site: CaseContext, command: Command) -> CommandResult:
+def done(context: CaseContext, command: Command) -> CommandResult:
     """Return how a command ended that has to end well; raises Stuck."""
-    result = site.run(command)
+    result = context.execute(command)
     if result.ok:
         return result
     if result.status in (None, BUSY):
-        raise interruption(site, result)
+        raise interruption(context, result)
     if result.status == REFUSED:
         raise StepBlocked(Cause.HOST_UNTRUSTED_PATH, f"{command.why}: {said(result)}")
     raise StepBlocked(Cause.HOST_COMMAND, f"{command.why}: {said(result)}")
 
 
-def interruption(site: CaseContext, result: CommandResult) -> StepBlocked:
+def interruption(context: CaseContext, result: CommandResult) -> StepBlocked:
     """Return why a command was not run: somebody else works on the host, or it cannot be reached."""
     if result.status == BUSY:
-        return StepBlocked(Cause.HOST_LOCKED, f"{site.case.host} is {result.output.strip()}", ended="interrupted")
-    return StepBlocked(Cause.HOST_UNREACHABLE, f"{site.case.host}: {said(result)}", ended="interrupted")
+        return StepBlocked(Cause.HOST_LOCKED, f"{context.case.host} is {result.output.strip()}", ended="interrupted")
+    return StepBlocked(Cause.HOST_UNREACHABLE, f"{context.case.host}: {said(result)}", ended="interrupted")
 
 
 def said(result: CommandResult) -> str:

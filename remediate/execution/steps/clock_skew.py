@@ -13,9 +13,9 @@ from remediate.execution.steps.base import StepBlocked
 from remediate.model.causes import Cause
 
 
-def require_same_time(site: CaseContext, whose: str, theirs: datetime | None) -> None:
+def require_same_time(context: CaseContext, whose: str, theirs: datetime | None) -> None:
     """Raise Stuck where another's clock contradicts ours: nobody knows then what has expired."""
-    ours = site.means.clock()
+    ours = context.run.clock()
     if theirs is not None and abs(theirs - ours) > CLOCK_TOLERANCE:
         relation = "ahead of" if theirs > ours else "behind"
         why = f"the clock of {whose} is {duration(theirs - ours)} {relation} ours"

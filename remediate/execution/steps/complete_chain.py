@@ -34,10 +34,10 @@ _ENDING: Final = "chain.intermediate-expiring"
 class Fetch:
     """What is found is kept for the steps that follow; it is looked for again by the next run."""
 
-    def look(self, site: CaseContext, subject: str) -> Satisfied | None:
+    def check(self, context: CaseContext, subject: str) -> Satisfied | None:
         """Return what there is to install, once it was found for all files."""
         del subject  # it is for the whole case
-        found = [site.chained.get(one.installation.folder) for one in site.file_sets]
+        found = [context.chained.get(one.installation.folder) for one in context.file_sets]
         chained = [one for one in found if one]
         if len(chained) < len(found):
             return None
@@ -45,11 +45,11 @@ class Fetch:
         leaf = chained[0].leaf.sha256
         return Satisfied(f"leaf {leaf}; sent with it: {sentence(sent) or 'nothing more'}", leaf_sha256=leaf)
 
-    def act(self, site: CaseContext, subject: str) -> None:
+    def apply(self, context: CaseContext, subject: str) -> None:
         """Look for them."""
         del subject
-        for one in site.file_sets:
-            chain_of(site, one)
+        for one in context.file_sets:
+            chain_of(context, one)
 
     def preview(self, state: PreviewState, subject: str) -> Iterator[Action | Remark]:
         """Yield no action: certificates are only read."""
@@ -57,12 +57,12 @@ class Fetch:
         yield Remark("certificates of its CAs are looked for on the host, and where they are published")
 
 
-def chain_of(site: CaseContext, one: FileSet) -> InstallableChain:
+def chain_of(context: CaseContext, one: FileSet) -> InstallableChain:
     """Return the certificate in some files with what is to be sent with it; raises Stuck."""
     folder = one.installation.folder
-    if folder not in site.chained:
-        site.chained[folder] = _found(site, one)
-    return site.chained[folder]
+    if folder not in context.chained:
+        context.chained[folder] = _found(context, one)
+    return context.chained[folder]
 
 
 def key_in(one: FileSet) -> str:
@@ -73,26 +73,26 @@ def key_in(one: FileSet) -> str:
     raise StepBlocked(Cause.FETCH_NO_KEY, "it is not known which file has the certificate's key")
 
 
-def _found(site: CaseContext, one: FileSet) -> InstallableChain:
+def _found(context: CaseContext, one: FileSet) -> InstallableChain:
     """Return the first whole chain that outlives its leaf, else a whole one; each source is asked where it must be."""
     leaf, found, faults = _leaf_in(one), list[bytes](), list[str]()
     judged: InstallableChain | Rejection = Rejection(())
-    for source in _sources(site, one, leaf, faults):
+    for source in _sources(context, one, leaf, faults):
         found += source(found)
-        judged = judge_chain(leaf.der, found, site.means.anchors, site.means.clock())
-        if isinstance(judged, InstallableChain) and not _endings(leaf, found, site):
+        judged = judge_chain(leaf.der, found, context.run.anchors, context.run.clock())
+        if isinstance(judged, InstallableChain) and not _endings(leaf, found, context):
             return judged
     if isinstance(judged, Rejection):
         raise StepBlocked(Cause.FETCH_NO_ISSUER, sentence((str(judged), *faults)))
-    if any(reason.check == _ENDING for reason in site.case.reasons):
-        why = ("no other certificates of its CAs are known", *_endings(leaf, found, site), *faults)
+    if any(reason.check == _ENDING for reason in context.case.reasons):
+        why = ("no other certificates of its CAs are known", *_endings(leaf, found, context), *faults)
         raise StepBlocked(Cause.FETCH_NO_BETTER, sentence(why))
     return judged
 
 
-def _endings(leaf: Certificate, found: list[bytes], site: CaseContext) -> list[str]:
+def _endings(leaf: Certificate, found: list[bytes], context: CaseContext) -> list[str]:
     """Return which CA on the path ends before the leaf."""
-    path = read_chain((leaf.der, *dict.fromkeys(found)), site.means.anchors, site.means.clock()).path or ()
+    path = read_chain((leaf.der, *dict.fromkeys(found)), context.run.anchors, context.run.clock()).path or ()
     return [clause for each in path[1:-1] for clause in outlived(each, leaf)]
 
 
@@ -107,42 +107,42 @@ def _leaf_in(one: FileSet) -> Certificate:
 _Source = Callable[[list[bytes]], tuple[bytes, ...]]
 
 
-def _sources(site: CaseContext, one: FileSet, leaf: Certificate, faults: list[str]) -> Iterator[_Source]:
+def _sources(context: CaseContext, one: FileSet, leaf: Certificate, faults: list[str]) -> Iterator[_Source]:
     """Yield where to look: the files themselves, others on the host, what was kept there, what the CAs publish."""
     yield lambda _: tuple(der for file in one.files if file.kind != "key" for der in file.chain_der)
-    yield lambda _: _beside(site)
-    yield lambda _: _kept(site)
+    yield lambda _: _beside(context)
+    yield lambda _: _kept(context)
     asked = set[str]()
     for _ in range(MAX_FETCHES):
-        yield lambda found: _published(site, (leaf, found), asked, faults)
+        yield lambda found: _published(context, (leaf, found), asked, faults)
 
 
-def _beside(site: CaseContext) -> tuple[bytes, ...]:
+def _beside(context: CaseContext) -> tuple[bytes, ...]:
     """Return what the files of all services of the host hold beside leaves."""
-    servers = [target.server for target in site.means.targets.values() if target.endpoint.host == site.case.host]
+    servers = [target.server for target in context.run.targets.values() if target.endpoint.host == context.case.host]
     return tuple(der for server in servers for _, further in bundles(server) for der in further)
 
 
-def _kept(site: CaseContext) -> tuple[bytes, ...]:
+def _kept(context: CaseContext) -> tuple[bytes, ...]:
     """Return what lies in the versions of earlier repairs on the host."""
-    command = site.premises.looking("look for CA certificates of earlier repairs", script("kept_certificates"))
+    command = context.workdir.read_only("look for CA certificates of earlier repairs", script("kept_certificates"))
     try:
-        return certificates_in(done(site, command).output)[:_MAX_KEPT]
+        return certificates_in(done(context, command).output)[:_MAX_KEPT]
     except ValueError:
         return ()
 
 
 def _published(
-    site: CaseContext, known: tuple[Certificate, list[bytes]], asked: set[str], faults: list[str]
+    context: CaseContext, known: tuple[Certificate, list[bytes]], asked: set[str], faults: list[str]
 ) -> tuple[bytes, ...]:
     """Return what the first place gives that was not asked yet: of a certificate whose issuer is not known, if any."""
     leaf, found = known
-    reached = read_chain((leaf.der, *found), site.means.anchors, site.means.clock()).reached
+    reached = read_chain((leaf.der, *found), context.run.anchors, context.run.clock()).reached
     for certificate in sorted(reached, key=lambda one: _is_issued_by(one, (other.der for other in reached))):
         for url in certificate.ca_issuers if certificate.can_ask("ca_issuers") else ():
             if url not in asked:
                 asked.add(url)
-                fetched = site.means.fetcher.get(url)
+                fetched = context.run.fetcher.get(url)
                 if isinstance(fetched, Unfetched):
                     faults.append(str(fetched))
                     return ()

@@ -32,22 +32,22 @@ TOO_OLD: Final = timedelta(days=7)
 class Collect:
     """What is collected is kept for the steps that follow; it is collected again by the next run."""
 
-    def look(self, site: CaseContext, subject: str) -> Satisfied | None:
+    def check(self, context: CaseContext, subject: str) -> Satisfied | None:
         """Return what there is to install, once it has been collected."""
         del subject  # it is for the whole case
-        if not site.is_collected:
+        if not context.is_collected:
             return None
-        leaf = installable_of(site).leaf.sha256
-        left = f"; left behind: {sentence(site.left_behind)}" if site.left_behind else ""
-        return Satisfied(f"leaf {leaf}{left}", site.visits, leaf)
+        leaf = installable_of(context).leaf.sha256
+        left = f"; left behind: {sentence(context.left_behind)}" if context.left_behind else ""
+        return Satisfied(f"leaf {leaf}{left}", context.visits, leaf)
 
-    def act(self, site: CaseContext, subject: str) -> None:
+    def apply(self, context: CaseContext, subject: str) -> None:
         """Ask until the certificate is there or the issuer takes longer than a run waits."""
         del subject
-        installable_of(site)
-        site.visits = visits(site, _proofs(site), is_ordered=True)
-        site.left_behind = withdraw(site)
-        site.is_collected = True
+        installable_of(context)
+        context.visits = visits(context, _proofs(context), is_ordered=True)
+        context.left_behind = withdraw(context)
+        context.is_collected = True
 
     def preview(self, state: PreviewState, subject: str) -> Iterator[Action | Remark]:
         """Yield the request that is repeated until the certificate is issued, and what takes the file away again."""
@@ -58,17 +58,17 @@ class Collect:
         yield from preview_withdrawal(state)
 
 
-def installable_of(site: CaseContext) -> InstallableChain:
+def installable_of(context: CaseContext) -> InstallableChain:
     """Return what was issued for a case, judged; raises Stuck."""
-    if site.installable is None:
-        order = _issued(site)
-        ordered = Expected(request_of(site), site.case.names)
+    if context.installable is None:
+        order = _issued(context)
+        ordered = Expected(request_of(context), context.case.names)
         sent = IssuedPem(order.certificate_pem, order.ca_bundle_pem)
-        judged = check_issued(sent, ordered, site.means.anchors, site.means.clock())
+        judged = check_issued(sent, ordered, context.run.anchors, context.run.clock())
         if isinstance(judged, Rejection):
-            raise _refused(site, order, judged)
-        site.installable = judged
-    return site.installable
+            raise _refused(context, order, judged)
+        context.installable = judged
+    return context.installable
 
 
 def preview_download(state: PreviewState) -> Iterator[Action]:
@@ -79,59 +79,61 @@ def preview_download(state: PreviewState) -> Iterator[Action]:
     state.is_downloaded = True
 
 
-def _refused(site: CaseContext, order: Order, why: Rejection) -> StepBlocked:
+def _refused(context: CaseContext, order: Order, why: Rejection) -> StepBlocked:
     """Return why what was issued is not installed; of what stays so for days the next try orders anew."""
     again = ""
-    if site.means.clock() - order.created > TOO_OLD:
-        done(site, discard_request(site.premises))
-        again = f"; it has been so for {duration(site.means.clock() - order.created)}, and is given up"
-    return StepBlocked(Cause.ISSUER_ANSWER, f"what {site.means.issuer_name} sent is not installed: {why}{again}")
+    if context.run.clock() - order.created > TOO_OLD:
+        done(context, discard_request(context.workdir))
+        again = f"; it has been so for {duration(context.run.clock() - order.created)}, and is given up"
+    return StepBlocked(Cause.ISSUER_ANSWER, f"what {context.run.issuer_name} sent is not installed: {why}{again}")
 
 
-def _issued(site: CaseContext) -> Order:
+def _issued(context: CaseContext) -> Order:
     """Return the order once it is issued; raises Stuck where that does not come to pass in this run."""
     waited, polls = 0.0, 0
     while True:
-        order = order_of(site)
+        order = order_of(context)
         if order is None:
-            raise StepBlocked(Cause.ISSUER_UNKNOWN, f"{site.means.issuer_name} knows no order for {request_of(site)}")
+            raise StepBlocked(
+                Cause.ISSUER_UNKNOWN, f"{context.run.issuer_name} knows no order for {request_of(context)}"
+            )
         if order.status == "issued":
             return order
-        if not order.is_pending or site.means.clock() - order.created > TOO_OLD:
-            raise _given_up(site, order)
-        if not site.is_published:
-            publish(site)
+        if not order.is_pending or context.run.clock() - order.created > TOO_OLD:
+            raise _given_up(context, order)
+        if not context.is_published:
+            publish(context)
         delay_s = poll_delay_s(polls, order.retry_after_s)
-        if waited + delay_s > site.means.waits.issuance_s or site.means.stop.wait(delay_s):
-            why = "\n".join((_said(site, order), *_came(site)))
+        if waited + delay_s > context.run.timeouts.issuance_s or context.run.stop.wait(delay_s):
+            why = "\n".join((_said(context, order), *_came(context)))
             raise StepBlocked(Cause.ISSUER_PENDING, why, ended="pending", retry_after_s=order.retry_after_s)
         waited, polls = waited + delay_s, polls + 1
 
 
-def _given_up(site: CaseContext, order: Order) -> StepBlocked:
+def _given_up(context: CaseContext, order: Order) -> StepBlocked:
     """Return why an order comes to nothing; the next try makes a new request, as none is ordered with twice."""
     age = ""
     if order.is_pending:
-        age = f" after {duration(site.means.clock() - order.created)}, and is canceled"
-        site.means.issuer.cancel(order.id)
-    came = _came(site)
-    done(site, discard_request(site.premises))
-    return StepBlocked(Cause(f"issuer.{order.status}"), "\n".join((f"{_said(site, order)}{age}", *came)))
+        age = f" after {duration(context.run.clock() - order.created)}, and is canceled"
+        context.run.issuer.cancel(order.id)
+    came = _came(context)
+    done(context, discard_request(context.workdir))
+    return StepBlocked(Cause(f"issuer.{order.status}"), "\n".join((f"{_said(context, order)}{age}", *came)))
 
 
-def _said(site: CaseContext, order: Order) -> str:
-    return f"the order {order.id} at {site.means.issuer_name} is {order.status}: {order.message}"
+def _said(context: CaseContext, order: Order) -> str:
+    return f"the order {order.id} at {context.run.issuer_name} is {order.status}: {order.message}"
 
 
-def _came(site: CaseContext) -> tuple[str, ...]:
+def _came(context: CaseContext) -> tuple[str, ...]:
     """Return who has come for the proof, or that this is not known: whoever waits for a CA wants to know whether."""
-    came = visits(site, _proofs(site), is_ordered=True)
-    unknown = () if site.means.stop.is_set() else ("who has come for the file is not known, as no access log is",)
+    came = visits(context, _proofs(context), is_ordered=True)
+    unknown = () if context.run.stop.is_set() else ("who has come for the file is not known, as no access log is",)
     return came or unknown
 
 
-def _proofs(site: CaseContext) -> tuple[Challenge, ...]:
+def _proofs(context: CaseContext) -> tuple[Challenge, ...]:
     try:
-        return tuple(placed(site))
+        return tuple(placed(context))
     except StepBlocked:  # it has a reason of its own, told where the proof is put
         return ()

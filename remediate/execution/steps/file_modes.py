@@ -28,24 +28,24 @@ _TAKEN: Final = 0o027
 class Modes:
     """The modes to give back are those of the plan, so that a killed run gives back the same."""
 
-    def look(self, site: CaseContext, subject: str) -> Satisfied | None:
+    def check(self, context: CaseContext, subject: str) -> Satisfied | None:
         """Return that no key is open to others and every endpoint answers."""
         del subject  # it is for the whole case
-        command = site.premises.looking("look who can read the keys", script("modes_look"), *_keys(site))
-        if done(site, command).output.strip() or _silences(site):
+        command = context.workdir.read_only("look who can read the keys", script("modes_look"), *_keys(context))
+        if done(context, command).output.strip() or _silences(context):
             return None
-        if strange := tuple(_strange(site)):
+        if strange := tuple(_strange(context)):
             raise StepBlocked(Cause.MODES_OWNER, f"nobody else can read or write the keys, but {sentence(strange)}")
-        return Satisfied(f"only owner and group can read {listing(sorted(_keys(site)))}")
+        return Satisfied(f"only owner and group can read {listing(sorted(_keys(context)))}")
 
-    def act(self, site: CaseContext, subject: str) -> None:
+    def apply(self, context: CaseContext, subject: str) -> None:
         """Take from others what they can do with the keys; where an endpoint does not answer then, give it back."""
         del subject
-        keys = _keys(site)
-        done(site, closing(site))
-        if silent := _silences(site):
+        keys = _keys(context)
+        done(context, closing(context))
+        if silent := _silences(context):
             before = (word for path, mode in keys.items() for word in (path, mode))
-            done(site, site.premises.locked("give the keys their modes back", script("modes_set"), *before))
+            done(context, context.workdir.exclusive("give the keys their modes back", script("modes_set"), *before))
             raise StepBlocked(Cause.MODES_NEEDED, f"the modes are as before, as not all answers: {sentence(silent)}")
 
     def preview(self, state: PreviewState, subject: str) -> Iterator[Action | Remark]:
@@ -57,13 +57,13 @@ class Modes:
 class Answers:
     """The proof of a repair that changes no certificate: every address of the endpoint still shakes hands."""
 
-    def look(self, site: CaseContext, subject: str) -> Satisfied | None:
+    def check(self, context: CaseContext, subject: str) -> Satisfied | None:
         """Return that all of them do."""
-        return None if silences(site, subject) else Satisfied("it answers on every address")
+        return None if silences(context, subject) else Satisfied("it answers on every address")
 
-    def act(self, site: CaseContext, subject: str) -> None:
+    def apply(self, context: CaseContext, subject: str) -> None:
         """Wait for it."""
-        site.wait_until(lambda: not silences(site, subject), site.means.waits.proof_s)
+        context.wait_until(lambda: not silences(context, subject), context.run.timeouts.proof_s)
 
     def preview(self, state: PreviewState, subject: str) -> Iterator[Action | Remark]:
         """Yield no action: the endpoint is only observed."""
@@ -71,26 +71,26 @@ class Answers:
         yield Remark(f"{subject} is observed until it answers on every address")
 
 
-def closing(site: CaseContext) -> Command:
+def closing(context: CaseContext) -> Command:
     """Return the command that takes from others what they can do with the keys."""
-    closed = (word for path in _keys(site) for word in (path, "closed"))
-    return site.premises.locked("close the keys to others", script("modes_set"), *closed)
+    closed = (word for path in _keys(context) for word in (path, "closed"))
+    return context.workdir.exclusive("close the keys to others", script("modes_set"), *closed)
 
 
-def _keys(site: CaseContext) -> dict[str, str]:
+def _keys(context: CaseContext) -> dict[str, str]:
     """Return the key files with the modes they had when the case was planned."""
-    return {file.path: file.mode for file in site.case.files if file.kind == "key" and file.mode}
+    return {file.path: file.mode for file in context.case.files if file.kind == "key" and file.mode}
 
 
-def _strange(site: CaseContext) -> Iterator[str]:
+def _strange(context: CaseContext) -> Iterator[str]:
     """Yield who can do with a key what only root and the service should, whatever its mode."""
-    for file in site.case.files:
+    for file in context.case.files:
         if file.kind == "key" and file.mode and file.owner:
             mode = int(file.mode, 8) & ~_TAKEN
             closed = InstalledFile(file.path, "key", owner=file.owner, group=file.group, mode=mode)
             judge = partial(exposures, closed, file.service)
-            yield from (f"{file.path}: {each}" for each, _ in site.means.policy.each(judge))
+            yield from (f"{file.path}: {each}" for each, _ in context.run.policy.each(judge))
 
 
-def _silences(site: CaseContext) -> tuple[str, ...]:
-    return tuple(silence for endpoint in site.case.endpoints for silence in silences(site, endpoint))
+def _silences(context: CaseContext) -> tuple[str, ...]:
+    return tuple(silence for endpoint in context.case.endpoints for silence in silences(context, endpoint))

@@ -15,22 +15,22 @@ from remediate.execution.steps.base import done
 from remediate.hosts import script
 
 
-def leaves_on_disk(site: CaseContext) -> Mapping[str, Certificate]:
+def leaves_on_disk(context: CaseContext) -> Mapping[str, Certificate]:
     """Return the leaf in each certificate file of a case, looked at once until somebody changes them; raises Stuck."""
-    if site.on_disk is None:
-        paths = sorted({file.path for file in site.case.files if file.kind == "certificate"})
+    if context.on_disk is None:
+        paths = sorted({file.path for file in context.case.files if file.kind == "certificate"})
         asked = (*paths, *filter(None, map(installed_path, paths)))
-        command = site.premises.looking("look at the certificates on disk", script("leaves_on_disk"), *asked)
-        found = _read(done(site, command).output, asked)
+        command = context.workdir.read_only("look at the certificates on disk", script("leaves_on_disk"), *asked)
+        found = _read(done(context, command).output, asked)
         now = {path: leaf for path in paths if (leaf := _in_force(path, found))}
-        site.on_disk = leaves_found(site) | now
-    return site.on_disk
+        context.on_disk = leaves_found(context) | now
+    return context.on_disk
 
 
-def leaves_found(site: CaseContext) -> dict[str, Certificate]:
+def leaves_found(context: CaseContext) -> dict[str, Certificate]:
     """Return what this run found in the files: some are DER, which is read there alone."""
-    servers = [site.means.targets[one].server for one in site.case.endpoints if one in site.means.targets]
-    paths = {file.path for file in site.case.files if file.kind == "certificate"}
+    servers = [context.run.targets[one].server for one in context.case.endpoints if one in context.run.targets]
+    paths = {file.path for file in context.case.files if file.kind == "certificate"}
     files = [file for server in servers if server for file in server.files if file.path in paths and file.chain_der]
     return {file.path: read_certificate(file.chain_der[0]) for file in files}
 

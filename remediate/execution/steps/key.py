@@ -21,16 +21,16 @@ from remediate.pki.host_key import make_request, read_request
 class Key:
     """The request is kept for the steps that follow."""
 
-    def look(self, site: CaseContext, subject: str) -> Satisfied | None:
+    def check(self, context: CaseContext, subject: str) -> Satisfied | None:
         """Return which request waits on the host."""
         del subject  # it is for the whole case
-        csr = site.csr or waiting_request(site)
+        csr = context.csr or waiting_request(context)
         return Satisfied(str(csr)) if csr else None
 
-    def act(self, site: CaseContext, subject: str) -> None:
+    def apply(self, context: CaseContext, subject: str) -> None:
         """Make key and request, or finish what was begun."""
         del subject
-        request_of(site)
+        request_of(context)
 
     def preview(self, state: PreviewState, subject: str) -> Iterator[Action | Remark]:
         """Yield the command that makes key and request, unless they are there."""
@@ -38,17 +38,17 @@ class Key:
         yield from preview_key(state)
 
 
-def request_of(site: CaseContext) -> Csr:
+def request_of(context: CaseContext) -> Csr:
     """Return the request of a case, made on the host where there is none yet; raises Stuck.
 
     One that waits is read without the host's lock: a switch that waits for its confirmation holds that.
     """
-    if site.csr is None:
+    if context.csr is None:
         try:
-            site.csr = waiting_request(site) or _read(site, _answered(site, making(site)))
+            context.csr = waiting_request(context) or _read(context, _answered(context, making(context)))
         except BadRequest as error:
             raise StepBlocked(Cause.KEY_REQUEST, str(error)) from error
-    return site.csr
+    return context.csr
 
 
 def preview_key(state: PreviewState) -> Iterator[Action]:
@@ -59,26 +59,26 @@ def preview_key(state: PreviewState) -> Iterator[Action]:
         yield making(state.context)
 
 
-def waiting_request(site: CaseContext) -> Csr | None:
+def waiting_request(context: CaseContext) -> Csr | None:
     """Return the request that waits on the host; None where there is none, or another than is wanted."""
-    result = _answered(site, site.premises.looking("look for a request that waits", script("key_look")))
+    result = _answered(context, context.workdir.read_only("look for a request that waits", script("key_look")))
     try:
-        return _read(site, result) if result.output.strip() else None
+        return _read(context, result) if result.output.strip() else None
     except BadRequest:
         return None  # to make it says what is wrong with it
 
 
-def making(site: CaseContext) -> Command:
+def making(context: CaseContext) -> Command:
     """Return the command that makes key and request."""
-    return make_request(site.premises, site.case.names, site.means.key_type)
+    return make_request(context.workdir, context.case.names, context.run.key_type)
 
 
-def _read(site: CaseContext, result: CommandResult) -> Csr:
-    return read_request(result, site.case.names, site.means.key_type)
+def _read(context: CaseContext, result: CommandResult) -> Csr:
+    return read_request(result, context.case.names, context.run.key_type)
 
 
-def _answered(site: CaseContext, command: Command) -> CommandResult:
-    result = site.run(command)
+def _answered(context: CaseContext, command: Command) -> CommandResult:
+    result = context.execute(command)
     if result.status in (None, BUSY):
-        raise interruption(site, result)
+        raise interruption(context, result)
     return result

@@ -22,23 +22,23 @@ from remediate.state.orders import PlacedOrder
 class Ordering:
     """An order is looked for before it is placed, and again where the answer to placing it was lost."""
 
-    def look(self, site: CaseContext, subject: str) -> Satisfied | None:
+    def check(self, context: CaseContext, subject: str) -> Satisfied | None:
         """Return which order there is at the issuer."""
         del subject  # it is for the whole case
-        order = order_of(site)
+        order = order_of(context)
         return Satisfied(f"{order.id}: {order.status}") if order else None
 
-    def act(self, site: CaseContext, subject: str) -> None:
+    def apply(self, context: CaseContext, subject: str) -> None:
         """Place the order, or be given the one that is there."""
         del subject
-        if not site.is_published:
-            publish(site)
-        entry = _entry(site)
-        site.means.journal.ledger.keep_order(entry)
-        answer = site.means.issuer.order(ordering(site))
-        _keep(site, entry, answer)
-        if isinstance(answer, IssuerFault) and not (answer.leaves_unknown and order_of(site)):
-            raise stuck(site, answer)
+        if not context.is_published:
+            publish(context)
+        entry = _entry(context)
+        context.run.journal.ledger.keep_order(entry)
+        answer = context.run.issuer.order(ordering(context))
+        _keep(context, entry, answer)
+        if isinstance(answer, IssuerFault) and not (answer.leaves_unknown and order_of(context)):
+            raise stuck(context, answer)
 
     def preview(self, state: PreviewState, subject: str) -> Iterator[Action | Remark]:
         """Yield the requests that look for the order, place it if there is none, and look at it."""
@@ -51,54 +51,54 @@ class Ordering:
         yield from (issuer.to_collect(known or PLACED_ORDER),) if issuer else ()
 
 
-def order_of(site: CaseContext) -> Order | None:
+def order_of(context: CaseContext) -> Order | None:
     """Return the order for the request of a case as it stands, None where there is none; raises Stuck."""
-    entry = _entry(site)
-    issuer = site.means.issuer
-    answer = issuer.collect(entry.order_id) if entry.order_id else issuer.find(request_of(site))
+    entry = _entry(context)
+    issuer = context.run.issuer
+    answer = issuer.collect(entry.order_id) if entry.order_id else issuer.find(request_of(context))
     if answer is not None:
-        _keep(site, entry, answer)
+        _keep(context, entry, answer)
     if isinstance(answer, IssuerFault):
-        raise stuck(site, answer)
+        raise stuck(context, answer)
     return answer
 
 
-def stuck(site: CaseContext, fault: IssuerFault) -> StepBlocked:
+def stuck(context: CaseContext, fault: IssuerFault) -> StepBlocked:
     """Return what a fault of the issuer's means for a case."""
     is_theirs_to_mend = fault.kind in ("busy", "unreachable", "broken")
     return StepBlocked(
         Cause(f"issuer.{fault.kind}"),
-        f"{site.means.issuer_name}: {fault}",
+        f"{context.run.issuer_name}: {fault}",
         ended="pending" if is_theirs_to_mend else "failed",
         retry_after_s=fault.retry_after_s,
     )
 
 
-def ordering(site: CaseContext) -> OrderRequest:
+def ordering(context: CaseContext) -> OrderRequest:
     """Return what is ordered."""
-    csr = request_of(site)
+    csr = request_of(context)
     return OrderRequest(
         csr=csr,
-        names=site.case.names,
-        idempotency_key=f"{site.case.id}-{csr.sha256}",
-        unique_value=unique_value(site),
-        product=site.means.product,
-        replaces=site.case.old_leaf_sha256,
+        names=context.case.names,
+        idempotency_key=f"{context.case.id}-{csr.sha256}",
+        unique_value=unique_value(context),
+        product=context.run.product,
+        replaces=context.case.old_leaf_sha256,
     )
 
 
-def _entry(site: CaseContext) -> PlacedOrder:
+def _entry(context: CaseContext) -> PlacedOrder:
     """Return what the ledger has of this request's order, or what it will have."""
-    known, csr = site.means.journal.ledger.orders(site.case.id), request_of(site)
+    known, csr = context.run.journal.ledger.orders(context.case.id), request_of(context)
     last = next((one for one in known if one.csr_sha256 == csr.sha256), None)
     number = max((one.attempt for one in known), default=0) + 1
-    now = site.means.clock()
-    return last or PlacedOrder(site.case.id, number, site.means.issuer_name, csr.sha256, "intended", now)
+    now = context.run.clock()
+    return last or PlacedOrder(context.case.id, number, context.run.issuer_name, csr.sha256, "intended", now)
 
 
-def _keep(site: CaseContext, entry: PlacedOrder, answer: Order | IssuerFault) -> None:
+def _keep(context: CaseContext, entry: PlacedOrder, answer: Order | IssuerFault) -> None:
     """Keep what an answer says of the order; raises Stuck where its time contradicts ours."""
-    require_same_time(site, site.means.issuer_name, answer.answered_at)
+    require_same_time(context, context.run.issuer_name, answer.answered_at)
     if isinstance(answer, Order) and (entry.order_id, entry.status) != (answer.id, answer.status):
-        now = site.means.clock()
-        site.means.journal.ledger.keep_order(replace(entry, order_id=answer.id, status=answer.status, at=now))
+        now = context.run.clock()
+        context.run.journal.ledger.keep_order(replace(entry, order_id=answer.id, status=answer.status, at=now))

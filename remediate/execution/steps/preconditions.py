@@ -28,26 +28,26 @@ _FILES: Final = 64
 class Preconditions:
     """What it finds missing is for a person to fix. All it makes is the key whose TLSA record is to be published."""
 
-    def look(self, site: CaseContext, subject: str) -> Satisfied | None:
+    def check(self, context: CaseContext, subject: str) -> Satisfied | None:
         """Return that all is there, or None if a key is needed first; raises Stuck with everything that is missing."""
         del subject  # it is for the whole case
-        require_known(site)
-        paths = sorted({placed.path for one in site.file_sets for placed in one.installation.placements})
-        ways = dict.fromkeys(one.installation.deployment.needs for one in site.file_sets)
+        require_known(context)
+        paths = sorted({placed.path for one in context.file_sets for placed in one.installation.placements})
+        ways = dict.fromkeys(one.installation.deployment.needs for one in context.file_sets)
         needed = "".join((script("preconditions_begin"), *ways, script("preconditions")))
-        command = site.premises.looking("look for what a repair needs", needed, str(_ROOM), str(_FILES), *paths)
-        said = [line.partition(" ")[::2] for line in done(site, command).output.splitlines()]
-        require_same_time(site, site.case.host, _time(dict(said).get("now", "")))
+        command = context.workdir.read_only("look for what a repair needs", needed, str(_ROOM), str(_FILES), *paths)
+        said = [line.partition(" ")[::2] for line in done(context, command).output.splitlines()]
+        require_same_time(context, context.case.host, _time(dict(said).get("now", "")))
         lacking = tuple(dict.fromkeys(text for word, text in said if word == "lacks"))
         if lacking:
-            raise StepBlocked(Cause.HOST_UNPREPARED, f"{site.case.host}: {sentence(lacking)}")
-        require_still_so(site)
-        return _unbound(site)
+            raise StepBlocked(Cause.HOST_UNPREPARED, f"{context.case.host}: {sentence(lacking)}")
+        require_still_so(context)
+        return _unbound(context)
 
-    def act(self, site: CaseContext, subject: str) -> None:
+    def apply(self, context: CaseContext, subject: str) -> None:
         """Make key and request, so that the TLSA record of the key can be named."""
         del subject
-        request_of(site)
+        request_of(context)
 
     def preview(self, state: PreviewState, subject: str) -> Iterator[Action | Remark]:
         """Yield the command that makes the key if its TLSA record must be published first; the repair waits there."""
@@ -61,45 +61,45 @@ class Preconditions:
             announce(found)
 
 
-def _unbound(site: CaseContext) -> Satisfied | None:
+def _unbound(context: CaseContext) -> Satisfied | None:
     """Return that no TLSA record stands in the way, or None if there are records and no key yet; raises Stuck."""
-    if not _needs_records(site):
+    if not _needs_records(context):
         return Satisfied()
-    found = bound(site)
+    found = bound(context)
     if found.is_without_dns:
         return Satisfied("no name server answers here, so TLSA records could not be looked for")
     if not found.records:
         return Satisfied()
-    site.csr = site.csr or waiting_request(site)
-    if site.csr is None:
+    context.csr = context.csr or waiting_request(context)
+    if context.csr is None:
         return None
-    require_published(site, found)
+    require_published(context, found)
     return Satisfied("the TLSA records match the new key")
 
 
-def _needs_records(site: CaseContext) -> bool:
+def _needs_records(context: CaseContext) -> bool:
     """Return whether TLSA records have to match the key of this repair before anything is ordered."""
-    return site.case.repair in VALIDATED and is_asked_for(site)
+    return context.case.repair in VALIDATED and is_asked_for(context)
 
 
-def require_known(site: CaseContext) -> None:
+def require_known(context: CaseContext) -> None:
     """Raise Unknown where it is not known of a service which files it has, or how it takes them up."""
-    for service in site.case.services:
-        site.installer(service)
-        site.file_set(service)
+    for service in context.case.services:
+        context.installer(service)
+        context.file_set(service)
 
 
-def require_still_so(site: CaseContext) -> None:
+def require_still_so(context: CaseContext) -> None:
     """Raise Stuck where what was to be replaced is served nowhere any more, and nothing is ordered yet.
 
     Between an audit and its repair another controller may have repaired the same.
     """
-    old = site.case.replaced
-    if not old or site.means.journal.ledger.unused_orders(site.case.id):
+    old = context.case.replaced
+    if not old or context.run.journal.ledger.unused_orders(context.case.id):
         return
-    served = frozenset[str]().union(*(leaves_of(site, endpoint) for endpoint in site.case.endpoints))
+    served = frozenset[str]().union(*(leaves_of(context, endpoint) for endpoint in context.case.endpoints))
     if served and not served & old:
-        why = f"{site.case.host} serves another certificate than the audit saw: somebody else has replaced it"
+        why = f"{context.case.host} serves another certificate than the audit saw: somebody else has replaced it"
         raise StepBlocked(Cause.CASE_CHANGED, why, ended="interrupted")
 
 

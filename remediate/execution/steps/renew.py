@@ -23,30 +23,30 @@ from remediate.model.causes import Cause
 class Renew:
     """An agent whose renewal changes nothing has failed, whatever its exit status."""
 
-    def look(self, site: CaseContext, subject: str) -> Satisfied | None:
+    def check(self, context: CaseContext, subject: str) -> Satisfied | None:
         """Return that every file holds another certificate than before, and one of now."""
         del subject  # it is for the whole case
-        site.on_disk = None
-        leaves = leaves_on_disk(site)
-        paths = _paths(site)
-        if not all(path in leaves and _is_renewed(site, leaves[path]) for path in paths):
+        context.on_disk = None
+        leaves = leaves_on_disk(context)
+        paths = _paths(context)
+        if not all(path in leaves and _is_renewed(context, leaves[path]) for path in paths):
             return None
-        renewed = f"{_owner(site).name} has renewed {listing(sorted({leaves[path].sha256[:16] for path in paths}))}"
-        return Satisfied(renewed, site.visits)
+        renewed = f"{_owner(context).name} has renewed {listing(sorted({leaves[path].sha256[:16] for path in paths}))}"
+        return Satisfied(renewed, context.visits)
 
-    def act(self, site: CaseContext, subject: str) -> None:
+    def apply(self, context: CaseContext, subject: str) -> None:
         """Run the renewal, and wait where it goes on behind our back; a panel's CA may be seen in the access log."""
-        began = site.means.clock()
-        result = site.run(renewal(site))
+        began = context.run.clock()
+        result = context.execute(renewal(context))
         if result.status in (None, BUSY):
-            raise interruption(site, result)
+            raise interruption(context, result)
         if not result.ok:
-            raise StepBlocked(Cause.OWNER_NOT_RUN, f"the renewal of {_owner(site).name} was not run: {said(result)}")
-        site.wait_until(lambda: self.look(site, subject) is not None, _owner(site).settles_s)
-        site.visits = visits_since(site, began) if site.case.is_panel else ()
-        if self.look(site, subject) is None:
-            why = f"{_owner(site).name} left {_left(site)}; {_said(result)}"
-            raise StepBlocked(Cause.OWNER_UNCHANGED, "\n".join((why, *site.visits)))
+            raise StepBlocked(Cause.OWNER_NOT_RUN, f"the renewal of {_owner(context).name} was not run: {said(result)}")
+        context.wait_until(lambda: self.check(context, subject) is not None, _owner(context).settles_s)
+        context.visits = visits_since(context, began) if context.case.is_panel else ()
+        if self.check(context, subject) is None:
+            why = f"{_owner(context).name} left {_left(context)}; {_said(result)}"
+            raise StepBlocked(Cause.OWNER_UNCHANGED, "\n".join((why, *context.visits)))
 
     def preview(self, state: PreviewState, subject: str) -> Iterator[Action | Remark]:
         """Yield the agent's renewal."""
@@ -54,36 +54,36 @@ class Renew:
         yield renewal(state.context)
 
 
-def renewal(site: CaseContext) -> Command:
+def renewal(context: CaseContext) -> Command:
     """Return the command that runs the owner's renewal; raises Unknown."""
-    return renewal_command(_owner(site), site.premises, _paths(site))
+    return renewal_command(_owner(context), context.workdir, _paths(context))
 
 
-def _owner(site: CaseContext) -> RenewalAgent:
-    name = site.case.owner or "nobody"
+def _owner(context: CaseContext) -> RenewalAgent:
+    name = context.case.owner or "nobody"
     if name not in OWNERS:
         raise NotFoundOnHost(f"it is not known how {name} is made to renew a certificate")
     return OWNERS[name]
 
 
-def _paths(site: CaseContext) -> tuple[str, ...]:
-    paths = tuple(sorted({file.path for file in site.case.files if file.kind == "certificate"}))
+def _paths(context: CaseContext) -> tuple[str, ...]:
+    paths = tuple(sorted({file.path for file in context.case.files if file.kind == "certificate"}))
     if not paths:
         raise NotFoundOnHost("it is not known which files hold the certificate")
     return paths
 
 
-def _left(site: CaseContext) -> str:
+def _left(context: CaseContext) -> str:
     """Return which files hold no new certificate that is valid now."""
-    leaves = leaves_on_disk(site)
-    left = [path for path in _paths(site) if not (path in leaves and _is_renewed(site, leaves[path]))]
+    leaves = leaves_on_disk(context)
+    left = [path for path in _paths(context) if not (path in leaves and _is_renewed(context, leaves[path]))]
     return f"{listing(left)} without a new certificate that is valid now"
 
 
-def _is_renewed(site: CaseContext, leaf: Certificate) -> bool:
-    if leaf.sha256 in site.case.replaced or not leaf.can_ask("not_before", "not_after"):
+def _is_renewed(context: CaseContext, leaf: Certificate) -> bool:
+    if leaf.sha256 in context.case.replaced or not leaf.can_ask("not_before", "not_after"):
         return False
-    return leaf.not_before <= site.means.clock() <= leaf.not_after
+    return leaf.not_before <= context.run.clock() <= leaf.not_after
 
 
 def _said(result: CommandResult) -> str:

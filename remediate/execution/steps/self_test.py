@@ -28,44 +28,48 @@ ORDERED = ("pending-validation", "pending-review", "issued")
 class SelfTest:
     """Where an order is under way it is the CA that has to find the proof: what we see makes no difference."""
 
-    def look(self, site: CaseContext, subject: str) -> Satisfied | None:
+    def check(self, context: CaseContext, subject: str) -> Satisfied | None:
         """Return that the proof was found, or that there is an order already."""
         del subject  # it is for the whole case
-        orders = site.means.journal.ledger.unused_orders(site.case.id)
+        orders = context.run.journal.ledger.unused_orders(context.case.id)
         if orders and orders[-1].status in ORDERED:
             return Satisfied("there is an order already")
-        return Satisfied(sentence(("the CA would find it at every address", *site.seen))) if site.is_published else None
+        return (
+            Satisfied(sentence(("the CA would find it at every address", *context.seen)))
+            if context.is_published
+            else None
+        )
 
-    def act(self, site: CaseContext, subject: str) -> None:
+    def apply(self, context: CaseContext, subject: str) -> None:
         """Put the proof there and look for it at every address of every name; nothing where a name leads nowhere."""
         del subject
-        found = [(name, _look_up(site, name)) for name in site.case.validated_on]
-        publish(site)
-        seen = [_Seen(name, led, _looks(site, name, led), _first_decides(site, name)) for name, led in found]
-        site.seen = tuple(note for one in seen for note in one.notes)
+        found = [(name, _look_up(context, name)) for name in context.case.validated_on]
+        publish(context)
+        seen = [_Seen(name, led, _looks(context, name, led), _first_address_only(context, name)) for name, led in found]
+        context.seen = tuple(note for one in seen for note in one.notes)
         if bad := [look for one in seen for look in one.bad]:
-            raise StepBlocked(Cause(f"dcv.{bad[0].verdict}"), "\n".join((*map(str, bad), *_told(site, seen))))
+            raise StepBlocked(Cause(f"dcv.{bad[0].verdict}"), "\n".join((*map(str, bad), *_told(context, seen))))
 
     def preview(self, state: PreviewState, subject: str) -> Iterator[Action | Remark]:
         """Yield the commands that put the file there, unless there is an order already."""
-        if self.look(state.context, subject) is None:
+        if self.check(state.context, subject) is None:
             yield from preview_publication(state)
             yield Remark("the file is then fetched from every address of each name, as the CA will")
 
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """What was seen of a name; `first_decides` where its first address does, as in the panel's own script."""
+    """What was seen of a name; `first_address_only` where its first address does, as in the panel's own script."""
 
     name: Validation
     led: LookUp
     looks: tuple[ProbeResult, ...]
-    first_decides: bool
+    first_address_only: bool
 
     @property
     def first(self) -> ProbeResult | None:
         """The look that decides; None where all do, or it could not be had from here."""
-        place = self.led.first_address if self.first_decides else None
+        place = self.led.first_address if self.first_address_only else None
         return next((one for one in self.looks if one.address == place and one.verdict != "unseen"), None)
 
     @property
@@ -90,15 +94,15 @@ class _Seen:
             yield f"a CA of today may ask at any address, and from several places ({sentence(told)})"
 
 
-def publish(site: CaseContext) -> None:
+def publish(context: CaseContext) -> None:
     """Put the proof where the CA will look for it, on all hosts or, where one has no place for it, on none.
 
     Raises Stuck.
     """
-    for challenge in tuple(challenges(site)):
-        done(site, site.means.validator.put(challenge))
-        site.means.say(f"the file lies on {challenge.premises.host} as {site.means.validator.place(challenge)}")
-    site.is_published = True
+    for challenge in tuple(challenges(context)):
+        done(context, context.run.solver.put(challenge))
+        context.run.log(f"the file lies on {challenge.workdir.host} as {context.run.solver.place(challenge)}")
+    context.is_published = True
 
 
 def preview_publication(state: PreviewState) -> Iterator[Action]:
@@ -107,91 +111,93 @@ def preview_publication(state: PreviewState) -> Iterator[Action]:
     for challenge in challenges(state.context):
         yield from preview_key(state)
         found.append(challenge)
-    yield from map(state.context.means.validator.put, found)
+    yield from map(state.context.run.solver.put, found)
     state.context.is_published = True
 
 
-def withdraw(site: CaseContext) -> tuple[str, ...]:
+def withdraw(context: CaseContext) -> tuple[str, ...]:
     """Take the proof away again, and return where it could not be: it harms nobody, and stops no repair."""
     try:
-        left = [(one, site.run(site.means.validator.clear(one))) for one in placed(site)]
+        left = [(one, context.execute(context.run.solver.clear(one))) for one in placed(context)]
     except StepBlocked as why:
         return (str(why),)
-    return tuple(f"{one.premises.host}: {said(result)}" for one, result in left if not result.ok)
+    return tuple(f"{one.workdir.host}: {said(result)}" for one, result in left if not result.ok)
 
 
 def preview_withdrawal(state: PreviewState) -> Iterator[Action]:
     """Yield what `withdraw` runs."""
     with suppress(StepBlocked):
-        yield from map(state.context.means.validator.clear, placed(state.context))
+        yield from map(state.context.run.solver.clear, placed(state.context))
 
 
-def unique_value(site: CaseContext) -> str:
+def unique_value(context: CaseContext) -> str:
     """Return what makes the proof of this request its own: the same in every run, as the order has to be."""
-    return request_of(site).sha256[:20]
+    return request_of(context).sha256[:20]
 
 
-def challenges(site: CaseContext) -> Iterator[Challenge]:
+def challenges(context: CaseContext) -> Iterator[Challenge]:
     """Yield what has to be proven, for each name on each of its hosts; raises Stuck where that cannot be."""
-    for name in site.case.validated_on:
+    for name in context.case.validated_on:
         for host in name.hosts:
-            yield _challenge(site, name.name, host)
+            yield _challenge(context, name.name, host)
 
 
-def placed(site: CaseContext) -> Iterator[Challenge]:
+def placed(context: CaseContext) -> Iterator[Challenge]:
     """Yield what may lie on hosts; where there is no place for it nothing was put."""
-    for name in site.case.validated_on:
+    for name in context.case.validated_on:
         for host in name.hosts:
             try:
-                yield _challenge(site, name.name, host)
+                yield _challenge(context, name.name, host)
             except StepBlocked as why:
                 if why.cause is not Cause.DCV_NO_DOCROOT:
                     raise
 
 
-def _challenge(site: CaseContext, name: str, host: str) -> Challenge:
-    docroot = _docroot(site, name, host) if host in site.means.hands else f"{host} is not logged into"
+def _challenge(context: CaseContext, name: str, host: str) -> Challenge:
+    docroot = _docroot(context, name, host) if host in context.run.sessions else f"{host} is not logged into"
     if isinstance(docroot, str):
         raise StepBlocked(
             Cause.DCV_NO_DOCROOT, f"it is not known from which folder {host} serves http://{name}/: {docroot}"
         )
-    return Challenge(site.premises_on(host), name, request_of(site), unique_value(site), docroot.folder, docroot.below)
+    return Challenge(
+        context.workdir_on(host), name, request_of(context), unique_value(context), docroot.folder, docroot.below
+    )
 
 
-def _docroot(site: CaseContext, name: str, host: str) -> Docroot | str:
+def _docroot(context: CaseContext, name: str, host: str) -> Docroot | str:
     """Return the folder from which a host serves a name, or why none is known.
 
     What is declared for a service holds for every name of its certificates that no website is found for.
     """
-    found = site.means.docroots(host, name)
-    declared = (site.means.declared_docroots.get((host, service)) for service in site.case.services)
+    found = context.run.docroots(host, name)
+    declared = (context.run.declared_docroots.get((host, service)) for service in context.case.services)
     own = next(filter(None, declared), None)
     return Docroot(own) if isinstance(found, str) and own else found
 
 
-def _look_up(site: CaseContext, name: Validation) -> LookUp:
+def _look_up(context: CaseContext, name: Validation) -> LookUp:
     """Return where a name leads; raises Stuck where it leads nowhere, for us or for the CA."""
-    means = site.means
+    run = context.run
     try:
-        found = means.lookups.of(name.name, means.limits, means.stop)
+        found = run.lookups.of(name.name, run.limits, run.stop)
     except Stopped:
         raise StepBlocked(Cause.RUN_STOPPED, f"stopped while {name.name} was looked up", ended="interrupted") from None
-    means.say("\n".join(found.lines()))
+    run.log("\n".join(found.lines()))
     if found.failure:
         why = sentence((f"{name.name}: {found.failure.detail}", *found.notes))
         raise StepBlocked(Cause(f"dns.{found.failure.kind}"), why)
     return found
 
 
-def _looks(site: CaseContext, name: Validation, led: LookUp) -> tuple[ProbeResult, ...]:
+def _looks(context: CaseContext, name: Validation, led: LookUp) -> tuple[ProbeResult, ...]:
     """Return what is seen at every address of a name, whichever of its hosts that is."""
-    means = site.means
-    known = [means.addresses_of(host) for host in name.hosts]
+    run = context.run
+    known = [run.addresses_of(host) for host in name.hosts]
     own = frozenset[str]().union(*known) if all(known) else frozenset[str]()
-    vantage = ProbeSettings(means.http_port, own_addresses=own, stop=means.stop)
-    looks = means.validator.self_test(_challenge(site, name.name, name.hosts[0]), led.addresses, vantage)
+    vantage = ProbeSettings(run.http_port, own_addresses=own, stop=run.stop)
+    looks = run.solver.self_test(_challenge(context, name.name, name.hosts[0]), led.addresses, vantage)
     for look in looks:
-        means.say("\n".join(filter(None, (look.asked, str(look)))))
+        run.log("\n".join(filter(None, (look.asked, str(look)))))
     if len(looks) < len(led.addresses):
         raise StepBlocked(
             Cause.RUN_STOPPED, f"the run was stopped; seen of {name.name}: {listing(looks)}", ended="interrupted"
@@ -199,17 +205,17 @@ def _looks(site: CaseContext, name: Validation, led: LookUp) -> tuple[ProbeResul
     return looks
 
 
-def _first_decides(site: CaseContext, name: Validation) -> bool:
-    return site.means.first_decides.issuperset(name.hosts)
+def _first_address_only(context: CaseContext, name: Validation) -> bool:
+    return context.run.first_address_only.issuperset(name.hosts)
 
 
-def _told(site: CaseContext, seen: Sequence[_Seen]) -> Iterator[str]:
+def _told(context: CaseContext, seen: Sequence[_Seen]) -> Iterator[str]:
     """Yield what helps whoever has to mend it: where the file lies, where the names lead, and who got through to it."""
-    proofs = tuple(challenges(site))
+    proofs = tuple(challenges(context))
     for proof in proofs:
-        yield f"the file lies on {proof.premises.host} as {site.means.validator.place(proof)}"
+        yield f"the file lies on {proof.workdir.host} as {context.run.solver.place(proof)}"
     for one in seen:
         by = "the trace from the root servers" if one.led.trace else "the resolver"
         yield f"{one.led.name} leads to {listing(one.led.addresses)}, says {by}"
-    yield from site.seen
-    yield from visits(site, proofs, is_ordered=False)
+    yield from context.seen
+    yield from visits(context, proofs, is_ordered=False)

@@ -30,7 +30,9 @@ class _Source:
     placeholder: str
 
 
-_ISSUED: Final = _Source(lambda site, _: installable_of(site), lambda site, _: key_path(site.premises), ISSUED_LEAF)
+_ISSUED: Final = _Source(
+    lambda context, _: installable_of(context), lambda context, _: key_path(context.workdir), ISSUED_LEAF
+)
 _IN_USE: Final = _Source(chain_of, lambda _, one: key_in(one), LEAF_IN_USE)
 _SOURCES: Final[Mapping[Repair, _Source]] = {
     Repair.REKEY: _ISSUED,
@@ -40,21 +42,21 @@ _SOURCES: Final[Mapping[Repair, _Source]] = {
 """For each repair that switches versions."""
 
 
-def wanted(site: CaseContext, subject: str) -> InstallableChain:
+def wanted(context: CaseContext, subject: str) -> InstallableChain:
     """Return certificate and chain that a service or an endpoint is to serve; raises Stuck or Unknown."""
-    return _SOURCES[site.case.repair].chain(site, site.file_set(subject))
+    return _SOURCES[context.case.repair].chain(context, context.file_set(subject))
 
 
-def version_of(site: CaseContext, subject: str) -> Version:
+def version_of(context: CaseContext, subject: str) -> Version:
     """Return the version to be installed for a service or an endpoint; raises Stuck or Unknown."""
-    source, one = _SOURCES[site.case.repair], site.file_set(subject)
-    installable = source.chain(site, one)
-    return Version(installable.leaf_pem, installable.chain_pem, source.key_path(site, one))
+    source, one = _SOURCES[context.case.repair], context.file_set(subject)
+    installable = source.chain(context, one)
+    return Version(installable.leaf_pem, installable.chain_pem, source.key_path(context, one))
 
 
-def version_name(site: CaseContext, subject: str) -> str:
+def version_name(context: CaseContext, subject: str) -> str:
     """Return what that version is called on the host."""
-    return site.file_set(subject).installation.name_of(version_of(site, subject))
+    return context.file_set(subject).installation.name_of(version_of(context, subject))
 
 
 def preview_version(state: PreviewState, subject: str) -> Version:
@@ -71,16 +73,18 @@ def preview_version_name(state: PreviewState, subject: str) -> str:
 class Install:
     """The first service of a set of files lays them ready for all of it."""
 
-    def look(self, site: CaseContext, subject: str) -> Satisfied | None:
+    def check(self, context: CaseContext, subject: str) -> Satisfied | None:
         """Return which version lies ready for a service."""
-        installation, name = site.file_set(subject).installation, version_name(site, subject)
+        installation, name = context.file_set(subject).installation, version_name(context, subject)
         folder = installation.folder.rpartition("/")[2]
-        command = site.premises.looking(f"look whether version {name} lies ready", script("version_look"), folder, name)
-        return Satisfied(f"version {name}") if done(site, command).output.strip() else None
+        command = context.workdir.read_only(
+            f"look whether version {name} lies ready", script("version_look"), folder, name
+        )
+        return Satisfied(f"version {name}") if done(context, command).output.strip() else None
 
-    def act(self, site: CaseContext, subject: str) -> None:
+    def apply(self, context: CaseContext, subject: str) -> None:
         """Lay it ready; a key that is not the certificate's is refused there."""
-        done(site, stage(site.file_set(subject).installation, version_of(site, subject)))
+        done(context, stage(context.file_set(subject).installation, version_of(context, subject)))
 
     def preview(self, state: PreviewState, subject: str) -> Iterator[Action | Remark]:
         """Yield the command that stages a version, for the first service of a set of files."""

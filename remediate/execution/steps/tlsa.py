@@ -50,13 +50,13 @@ class Inquiry:
     may_serve_mail: bool
 
 
-def bound(site: CaseContext) -> Bound:
+def bound(context: CaseContext) -> Bound:
     """Return the TLSA records that bind a case at work; raises Stuck as `bound_by` does."""
-    case, means = site.case, site.means
-    ports = (one.endpoint for one in means.targets.values() if one.endpoint.host == case.host)
+    case, run = context.case, context.run
+    ports = (one.endpoint for one in run.targets.values() if one.endpoint.host == case.host)
     at_25 = [str(one) for one in ports if one.port == tlsa.SMTP_PORT]
-    own, may_serve_mail = means.addresses_of(case.host), is_mail_served(case, at_25)
-    return bound_by(Inquiry(case, means.lookups, means.limits, means.stop, own, may_serve_mail))
+    own, may_serve_mail = run.addresses_of(case.host), is_mail_served(case, at_25)
+    return bound_by(Inquiry(case, run.lookups, run.limits, run.stop, own, may_serve_mail))
 
 
 def is_mail_served(case: Case, at_25: Collection[str]) -> bool:
@@ -79,25 +79,25 @@ def bound_by(inquiry: Inquiry) -> Bound:
     return Bound(tuple(one for one in found if one.status == "ok"))
 
 
-def require_published(site: CaseContext, found: Bound) -> None:
+def require_published(context: CaseContext, found: Bound) -> None:
     """Raise Stuck until every set of records has one that matches the new key, and caches have had time to see it."""
-    if site.csr is None:
+    if context.csr is None:
         raise ValueError("the record of a key is named once the key exists")
-    csr = site.csr.pem
+    csr = context.csr.pem
     missing = [one for one in found.records if not tlsa.is_matched(one.records, csr)]
     if missing:
         raise StepBlocked(Cause.DNS_TLSA, sentence(tuple(_missing(missing, csr))), ended="interrupted")
     wait = max((timedelta(seconds=one.ttl_s) for one in found.records), default=timedelta(0))
-    seen_at = _first_seen(site, site.csr.spki_sha256)
-    left = wait if seen_at is None else seen_at + wait - site.means.clock()
+    seen_at = _first_seen(context, context.csr.spki_sha256)
+    left = wait if seen_at is None else seen_at + wait - context.run.clock()
     if left > timedelta(0):
         why = (
-            f"the record of the new key ({site.csr.spki_sha256}) is published; resolvers may hold the old records for "
-            f"{duration(left)} more"
+            f"the record of the new key ({context.csr.spki_sha256}) is published; resolvers may hold the old records "
+            f"for {duration(left)} more"
         )
         raise StepBlocked(
             Cause.DNS_TLSA_SPREADING, why, ended="interrupted", retry_after_s=left.total_seconds(),
-            published_spki_sha256=site.csr.spki_sha256,
+            published_spki_sha256=context.csr.spki_sha256,
         )  # fmt: skip
 
 
@@ -184,12 +184,12 @@ def _ask(inquiry: Inquiry, name: str, record_type: RecordType) -> RecordSet:
     return found
 
 
-def _first_seen(site: CaseContext, spki_sha256: str) -> datetime | None:
+def _first_seen(context: CaseContext, spki_sha256: str) -> datetime | None:
     """Return when the record of a key was first seen to be published; None if it was not seen before."""
-    history = site.means.journal.history(site.case.id)
+    history = context.run.journal.history(context.case.id)
     return min((event.at for event in history if event.detail.published_spki_sha256 == spki_sha256), default=None)
 
 
-def is_asked_for(site: CaseContext) -> bool:
+def is_asked_for(context: CaseContext) -> bool:
     """Return whether a key is still to be made or ordered with."""
-    return not site.means.journal.ledger.unused_orders(site.case.id)
+    return not context.run.journal.ledger.unused_orders(context.case.id)

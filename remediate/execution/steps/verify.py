@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from audit.text import sentence
-from remediate.deployment.switch import Progress, call_back, confirm
+from remediate.deployment.switch import Progress, confirm, revert
 from remediate.execution.case_context import CaseContext
 from remediate.execution.preview import Action, PreviewState, Remark
 from remediate.execution.steps.activate import service_down, settled
@@ -27,26 +27,26 @@ _SURE: Final = 4
 class Proof:
     """The last endpoint of a set of files confirms for all of them: they were proven before it."""
 
-    def look(self, site: CaseContext, subject: str) -> Satisfied | None:
+    def check(self, context: CaseContext, subject: str) -> Satisfied | None:
         """Return that the endpoint is proven, and the last of its set that the switch is confirmed."""
-        if confirms(site, subject) and settled(site, site.file_set(subject)).last.state != "confirmed":
+        if confirms(context, subject) and settled(context, context.file_set(subject)).last.state != "confirmed":
             return None
-        return None if faults_of(site, subject) else Satisfied("proven on every address")
+        return None if faults_of(context, subject) else Satisfied("proven on every address")
 
-    def act(self, site: CaseContext, subject: str) -> None:
+    def apply(self, context: CaseContext, subject: str) -> None:
         """Observe until all is well, and confirm; else let the old version be taken back and say what is served."""
-        look, rejections = look_at(site, subject), 0
+        look, rejections = look_at(context, subject), 0
 
         def is_decided() -> bool:
             nonlocal look, rejections
-            look = look_at(site, subject)
+            look = look_at(context, subject)
             rejections = rejections + 1 if look.is_rejection else 0
             return not look.faults or rejections >= _SURE
 
-        if look.faults and not (site.wait_until(is_decided, site.means.waits.proof_s) and not look.faults):
-            raise _unproven(site, subject, look)
-        if confirms(site, subject):
-            progress = _answer(site, subject, _confirmation(site, subject, version_name(site, subject)))
+        if look.faults and not (context.wait_until(is_decided, context.run.timeouts.proof_s) and not look.faults):
+            raise _unproven(context, subject, look)
+        if confirms(context, subject):
+            progress = _answer(context, subject, _confirmation(context, subject, version_name(context, subject)))
             if progress.last.state != "confirmed":
                 raise service_down(progress) or StepBlocked(
                     Cause.INSTALL_WENT_BACK, f"it was not confirmed in time: {progress.last.detail}", went_back=True
@@ -59,33 +59,33 @@ class Proof:
             yield _confirmation(state.context, subject, preview_version_name(state, subject))
 
 
-def _confirmation(site: CaseContext, endpoint: str, version: str) -> Command:
-    return confirm(site.file_set(endpoint).installation, version)
+def _confirmation(context: CaseContext, endpoint: str, version: str) -> Command:
+    return confirm(context.file_set(endpoint).installation, version)
 
 
-def confirms(site: CaseContext, endpoint: str) -> bool:
+def confirms(context: CaseContext, endpoint: str) -> bool:
     """Return whether an endpoint is the last of its files, whose proof confirms the switch."""
-    return site.case.repair in SWITCHED and endpoint == site.file_set(endpoint).endpoints[-1]
+    return context.case.repair in SWITCHED and endpoint == context.file_set(endpoint).endpoints[-1]
 
 
-def _unproven(site: CaseContext, endpoint: str, look: Look) -> StepBlocked:
+def _unproven(context: CaseContext, endpoint: str, look: Look) -> StepBlocked:
     """Call the switch back, observe again and return what was found; a key that others know does not come back."""
     why = f"{endpoint} is not proven: {sentence(look.faults)}"
-    if site.case.repair not in SWITCHED:
+    if context.case.repair not in SWITCHED:
         return StepBlocked(Cause.PROOF_FAILED, why)
-    back = call_back(site.file_set(endpoint).installation, version_name(site, endpoint), rejected=look.is_rejection)
-    progress = _answer(site, endpoint, back)
+    back = revert(context.file_set(endpoint).installation, version_name(context, endpoint), rejected=look.is_rejection)
+    progress = _answer(context, endpoint, back)
     if down := service_down(progress):
         return StepBlocked(Cause.SERVICE_DOWN, f"{down}; before, {why}", went_back=True)
     last = progress.last
     state = f"{last.state} ({last.detail})" if last.state == "kept" else last.state
-    told = f"{why}; the switch is {state}, now {served(site, endpoint)}"
+    told = f"{why}; the switch is {state}, now {served(context, endpoint)}"
     if look.is_rejection:
         return StepBlocked(Cause.PROOF_REJECTED, told, went_back=last.state == "returned")
     return StepBlocked(Cause.PROOF_FAILED, told, went_back=last.state == "returned")
 
 
-def _answer(site: CaseContext, endpoint: str, command: Command) -> Progress:
+def _answer(context: CaseContext, endpoint: str, command: Command) -> Progress:
     """Return where a switch is after an answer to it, and wait until its script has let go of the host."""
-    done(site, command)
-    return settled(site, site.file_set(endpoint))
+    done(context, command)
+    return settled(context, context.file_set(endpoint))

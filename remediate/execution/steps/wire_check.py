@@ -41,15 +41,15 @@ class Look:
     is_rejection: bool = False
 
 
-def look_at(site: CaseContext, endpoint: str) -> Look:
+def look_at(context: CaseContext, endpoint: str) -> Look:
     """Look at every address of an endpoint."""
-    observation = _observe(site, endpoint)
-    expected = expected_leaves(site, endpoint)
-    shakes, now = _of_each_address(observation, expected), site.means.clock()
-    chains = [read_chain(shake.chain_der, site.means.anchors, now) for shake in shakes]
+    observation = _observe(context, endpoint)
+    expected = expected_leaves(context, endpoint)
+    shakes, now = _of_each_address(observation, expected), context.run.clock()
+    chains = [read_chain(shake.chain_der, context.run.anchors, now) for shake in shakes]
     both = list(zip(shakes, chains, strict=True))
     found = [tuple(_faults(shake, served_chain, expected, now)) for shake, served_chain in both]
-    sent = [tuple(_chain_faults(site, shake, served_chain, endpoint)) for shake, served_chain in both]
+    sent = [tuple(_chain_faults(context, shake, served_chain, endpoint)) for shake, served_chain in both]
     failures = [one for one in observation.failures if one.kind != "no-family"]
     new = (
         bool(faults) and not old_chain and _leaf(shake) in expected
@@ -60,47 +60,47 @@ def look_at(site: CaseContext, endpoint: str) -> Look:
     return Look(faults, bool(hard) and all(hard))
 
 
-def faults_of(site: CaseContext, endpoint: str) -> tuple[str, ...]:
+def faults_of(context: CaseContext, endpoint: str) -> tuple[str, ...]:
     """Return what is not as it is to be at each address of an endpoint, a clause each; none if all is well."""
-    return look_at(site, endpoint).faults
+    return look_at(context, endpoint).faults
 
 
-def silences(site: CaseContext, endpoint: str) -> tuple[str, ...]:
+def silences(context: CaseContext, endpoint: str) -> tuple[str, ...]:
     """Return where no handshake comes about with an endpoint, a clause each."""
-    return _silences(_observe(site, endpoint))
+    return _silences(_observe(context, endpoint))
 
 
-def leaves_of(site: CaseContext, endpoint: str) -> frozenset[str]:
+def leaves_of(context: CaseContext, endpoint: str) -> frozenset[str]:
     """Return the SHA-256 of every leaf that an endpoint serves, on whichever address."""
-    return frozenset(_leaf(one) for one in _observe(site, endpoint).every_handshake)
+    return frozenset(_leaf(one) for one in _observe(context, endpoint).every_handshake)
 
 
-def served(site: CaseContext, endpoint: str) -> str:
+def served(context: CaseContext, endpoint: str) -> str:
     """Return in a clause which leaf each address serves."""
-    observation = _observe(site, endpoint)
+    observation = _observe(context, endpoint)
     leaves = [f"{one.address} serves {_leaf(one)[:16]}…" for one in observation.every_handshake]
     return listing([*leaves, *(f"{one.address}: {one.detail}" for one in observation.failures)])
 
 
-def expected_leaves(site: CaseContext, endpoint: str) -> frozenset[str]:
+def expected_leaves(context: CaseContext, endpoint: str) -> frozenset[str]:
     """Return the SHA-256 of what an endpoint is to serve: what is installed, or what is in its files now."""
-    if site.case.repair in SWITCHED:
-        return frozenset({wanted(site, endpoint).leaf.sha256})
-    server, on_disk = site.target(endpoint).server, leaves_on_disk(site)
+    if context.case.repair in SWITCHED:
+        return frozenset({wanted(context, endpoint).leaf.sha256})
+    server, on_disk = context.target(endpoint).server, leaves_on_disk(context)
     paths = [file.path for file in server.files if file.path in on_disk] if server else []
-    if site.case.is_panel and not paths:  # it had no certificate: the one that the panel installed for the others
+    if context.case.is_panel and not paths:  # it had no certificate: the one that the panel installed for the others
         paths = list(on_disk)
     return frozenset(on_disk[path].sha256 for path in paths)
 
 
-def _observe(site: CaseContext, endpoint: str) -> Observation:
+def _observe(context: CaseContext, endpoint: str) -> Observation:
     """Return what is seen of the case's host; where the name leads to others too, they have certificates of theirs."""
     seen: list[Observation] = []
-    means = site.means
-    observe((site.target(endpoint),), means.limits, clock=means.clock, report=seen.append, stop=means.stop)
+    run = context.run
+    observe((context.target(endpoint),), run.limits, clock=run.clock, report=seen.append, stop=run.stop)
     if not seen:
         raise StepBlocked(Cause.RUN_STOPPED, f"the run was stopped while {endpoint} was observed", ended="interrupted")
-    elsewhere = means.addresses_beside(site.case.host)
+    elsewhere = run.addresses_beside(context.case.host)
     return replace(
         seen[0],
         handshakes=tuple(one for one in seen[0].handshakes if one.address not in elsewhere),
@@ -142,10 +142,10 @@ def _faults(shake: Handshake, served_chain: Chain, expected: frozenset[str], now
         yield f"{shake.address}: clients refuse the path: {sentence([*map(str, violations)])}"
 
 
-def _chain_faults(site: CaseContext, shake: Handshake, served_chain: Chain, endpoint: str) -> Iterator[str]:
+def _chain_faults(context: CaseContext, shake: Handshake, served_chain: Chain, endpoint: str) -> Iterator[str]:
     """Yield that the old chain is served still, where it is the chain that is repaired."""
-    if site.case.repair is Repair.RECHAIN:
-        missing = [str(one) for one in wanted(site, endpoint).intermediates if one.der not in shake.chain_der]
+    if context.case.repair is Repair.RECHAIN:
+        missing = [str(one) for one in wanted(context, endpoint).intermediates if one.der not in shake.chain_der]
         if missing:
             yield f"{shake.address} does not send {listing(missing)}"
         yield from (f"{shake.address}: {fault}" for fault in served_chain.order_faults)

@@ -10,7 +10,7 @@ from tests.real.host import Host
 
 
 @dataclass(frozen=True, slots=True)
-class LabHands:
+class LabSession:
     """Hands on one host; `by` is what a command is started by, such as `env A=b` or `setpriv …`."""
 
     host: Host

@@ -20,7 +20,7 @@ KEY = "printf -- '-----BEGIN PRIVATE KEY-----\\nMIIsecret\\n'"
 
 
 @pytest.fixture
-def hands() -> HostSession:
+def session() -> HostSession:
     hosts = hosts_of("local://", {}, 30.0)
     assert not isinstance(hosts, ProbeFailure)
     return HostSession(hosts[0])
@@ -30,52 +30,52 @@ def command(script: str, *arguments: str) -> Command:
     return Command("local", "a test", script, arguments, timeout_s=20.0)
 
 
-def test_status_output_and_errors_come_back_apart(hands: HostSession) -> None:
+def test_status_output_and_errors_come_back_apart(session: HostSession) -> None:
     asked = command('printf "%s\\n" "$2" "$1"; echo oh >&2; exit 75', "a  b", "it's $HOME")
-    assert hands.run(asked) == CommandResult(75, "it's $HOME\na  b", "oh")
+    assert session.run(asked) == CommandResult(75, "it's $HOME\na  b", "oh")
 
 
-def test_what_is_left_running_does_not_hold_the_answer_back(hands: HostSession) -> None:
+def test_what_is_left_running_does_not_hold_the_answer_back(session: HostSession) -> None:
     began = time.monotonic()
-    done = hands.run(command("sleep 60 >/dev/null 2>&1 &\necho $!"))
+    done = session.run(command("sleep 60 >/dev/null 2>&1 &\necho $!"))
     os.kill(int(done.output), signal.SIGTERM)
     assert done == CommandResult(0, done.output)
     assert time.monotonic() - began < 40
 
 
-def test_a_command_that_outlasts_its_deadline_is_told_from_one_that_failed(hands: HostSession) -> None:
-    done = hands.run(replace(command("echo begun; sleep 20"), timeout_s=1.0))
+def test_a_command_that_outlasts_its_deadline_is_told_from_one_that_failed(session: HostSession) -> None:
+    done = session.run(replace(command("echo begun; sleep 20"), timeout_s=1.0))
     assert (done.status, done.output, "within 1 s" in done.error) == (None, "", True)
-    assert hands.host.timeout_s == 30.0
+    assert session.host.timeout_s == 30.0
 
 
 @pytest.mark.parametrize("stream", ["1", "2"])
-def test_a_key_that_a_command_prints_stays_on_the_host(hands: HostSession, stream: str) -> None:
-    done = hands.run(command(f"{{ {KEY}; echo -----END PRIVATE KEY-----; echo after; }} >&{stream}"))
+def test_a_key_that_a_command_prints_stays_on_the_host(session: HostSession, stream: str) -> None:
+    done = session.run(command(f"{{ {KEY}; echo -----END PRIVATE KEY-----; echo after; }} >&{stream}"))
     assert (done.status, done.output + done.error) == (0, "after")
 
 
-def test_of_a_key_without_an_end_nothing_that_follows_is_believed(hands: HostSession) -> None:
-    done = hands.run(command(KEY))
+def test_of_a_key_without_an_end_nothing_that_follows_is_believed(session: HostSession) -> None:
+    done = session.run(command(KEY))
     assert (done.status, "secret" in str(done)) == (None, False)
 
 
 def test_trace_that_the_login_turned_on_prints_no_key(
-    hands: HostSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    session: HostSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "sh").symlink_to(shutil.which("bash") or "/bin/bash")
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     monkeypatch.setenv("SHELLOPTS", "xtrace")
-    done = hands.run(command('key=$(printf MIIsecret); [ -n "$key" ] && echo fine'))
+    done = session.run(command('key=$(printf MIIsecret); [ -n "$key" ] && echo fine'))
     assert done == CommandResult(0, "fine")
 
 
-def test_key_whose_end_and_next_begin_share_a_line_stays_on_the_host(hands: HostSession) -> None:
+def test_key_whose_end_and_next_begin_share_a_line_stays_on_the_host(session: HostSession) -> None:
     both = "-----END PRIVATE KEY----------BEGIN RSA PRIVATE KEY-----\\nMIIother\\n-----END RSA PRIVATE KEY-----\\n"
-    done = hands.run(command(f"{KEY}; printf -- '{both}'; echo after"))
+    done = session.run(command(f"{KEY}; printf -- '{both}'; echo after"))
     assert (done.status, done.output) == (0, "after")
 
 
-def test_script_and_arguments_are_in_no_list_of_processes(hands: HostSession) -> None:
+def test_script_and_arguments_are_in_no_list_of_processes(session: HostSession) -> None:
     look = "for p in /proc/[0-9]*/cmdline; do tr '\\0' ' ' <$p; echo; done 2>/dev/null | grep -c 'argu[m]ent-4711' || :"
-    assert hands.run(command(look, "argument-4711")).output == "0"
+    assert session.run(command(look, "argument-4711")).output == "0"
