@@ -39,8 +39,7 @@ from audit.observation import DnsView, Handshake, Observation
 from audit.policy import load_profile
 from audit.verdict import Verdict
 from audit.x509.algorithms import is_signed_by
-from audit.x509.certificate import read_certificate
-from audit.x509.member import readable_members
+from audit.x509.certificate import path_members, read_certificate
 from audit.x509.path.trust_store import Anchors
 from bench.paths import CONTRADICTED, OF_WEB, Case, der_of, here, read_cases, time_of
 from tests.documents import checks
@@ -154,7 +153,8 @@ def _endpoint(case: Case, port: int) -> Endpoint:
 def _url(case: Case, port: int) -> str:
     """Return the URL of a server: the name that the case looks for, else the first one that the leaf presents."""
     wanted = case["expected_peer_name"]
-    presented = read_certificate(der_of(case["peer_certificate"])).facts["dns_names"]
+    leaf = read_certificate(der_of(case["peer_certificate"]))
+    presented = leaf.dns_names if leaf.has_readable("dns_names") else None
     name = wanted["value"] if wanted else next(iter(presented if isinstance(presented, tuple) else ()), _NAME)
     if "@" in name:
         name = _NAME
@@ -240,7 +240,7 @@ def _in_order(case: Case) -> list[str]:
 
 
 def _is_issued_by(below: str, above: str) -> bool:
-    members = readable_members(map(der_of, (below, above)))
+    members = path_members(map(der_of, (below, above)))
     return len(members) == 2 and is_signed_by(*members, by_any_algorithm=True) is True
 
 

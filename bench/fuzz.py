@@ -27,7 +27,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Final
 
-from audit.x509.certificate import MALFORMED
+from audit.analysis.chains import MALFORMED
 from tests.audit.hostile import KINDS, read_all
 from tests.audit.hostile_evidence import Attempt, attempt, good_evidence
 

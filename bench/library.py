@@ -41,7 +41,7 @@ def figures(certificates: Iterable[Certificate]) -> tuple[str, ...]:
         f"{len(every)} certificates: the library refuses {len(every) - whole} as a whole and {whole - full} more in a "
         f"field or extension; here none raises, and cert.malformed names {named}"
     )
-    of_keys = f"keys: the library gives {keys} of them, here {sum(one.can_ask('key') for one in every)} are judged"
+    of_keys = f"keys: the library gives {keys} of them, here {sum(one.has_readable('key') for one in every)} are judged"
     return of_fields, of_keys
 
 

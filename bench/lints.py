@@ -24,7 +24,6 @@ from typing import Final
 from audit.analysis.chains import forgeable
 from audit.analysis.validity import validity_excess
 from audit.policy import load_profile
-from audit.verdict import Inconclusive
 from audit.x509.certificate import Certificate, read_certificate
 from audit.x509.lint import Rule, day, is_of_ca, lint
 from audit.x509.lint.extended_key_usage import RULES as CLIENTS
@@ -32,9 +31,9 @@ from audit.x509.lint.extended_key_usage import eku_faults, presents_names
 from audit.x509.lint.names import RULES as NAMES
 from audit.x509.lint.profile import RULES as PROFILE
 from audit.x509.lint.revocation_and_sct import BY_DAYS, REVOCATION, TRANSPARENCY
+from audit.x509.loading import UnreadableField
 from audit.x509.pem import certificates_in
 from audit.x509.public_keys import weaknesses
-from audit.x509.raw import read_outline
 from bench.library import figures, reads
 
 RECALL_MIN: Final = 0.98
@@ -93,7 +92,7 @@ def superseded(since: datetime) -> Reason:
     """Leave out what breaks a shorter limit that was in force when it was issued: the lint knows nothing of it."""
 
     def reason(certificate: Certificate) -> str | None:
-        breaks_it = certificate.can_ask("not_before", "lifetime") and validity_excess(certificate, LIMITS)
+        breaks_it = certificate.has_readable("not_before", "lifetime") and validity_excess(certificate, LIMITS)
         is_later = breaks_it and certificate.not_before >= since
         return f"it breaks a shorter limit, of what is issued from {since:%Y-%m-%d} on" if is_later else None
 
@@ -102,7 +101,7 @@ def superseded(since: datetime) -> Reason:
 
 def other_table(certificate: Certificate) -> str | None:
     """Leave out what has two timestamps and is issued since Apple counts days: the lint still counts months."""
-    reading = read_outline(certificate.der)
+    reading = certificate.raw
     is_between = reading.not_before >= BY_DAYS and len(reading.log_ids) == 2
     return f"what is issued from {BY_DAYS:%Y-%m-%d} on is counted by days, not months" if is_between else None
 
@@ -174,7 +173,7 @@ MAPPING: Final = (
 
 def said(certificate: Certificate) -> dict[str, tuple[str, ...]]:
     """Return by check what we say of a certificate: the id of each rule of a book that it breaks, or a clause."""
-    as_leaf = not is_of_ca(read_outline(certificate.der))
+    as_leaf = not is_of_ca(certificate.raw)
     by_books = {
         check: tuple(violation.rule for violation in lint(certificate.der, rules, as_leaf=as_leaf).violations)
         for check, rules in BOOKS.items()
@@ -186,7 +185,7 @@ def _told(judge: Callable[[Certificate], tuple[str, ...]], certificate: Certific
     """Return what is said, nothing where it cannot be told."""
     try:
         return judge(certificate)
-    except Inconclusive:
+    except UnreadableField:
         return ()
 
 

@@ -20,13 +20,14 @@ from audit.evaluation.facts import OF_ONE_CHAIN, Facts
 from audit.evaluation.outcome import CheckOutcome, outcome_of
 from audit.evaluation.result import Result
 from audit.verdict import Inconclusive, Judgement, NotApplicable, Verdict
+from audit.x509.loading import UnreadableField
 from pytest_sslaudit.activation import is_built_in
 from pytest_sslaudit.collection import endpoint_of, judged
 from pytest_sslaudit.outcome import Decision, apply, decide, decide_error
 from pytest_sslaudit.reports.results_file import as_properties
 from pytest_sslaudit.run_state import Run, current_run
 
-RAISED: Final = pytest.StashKey[Judgement]()
+RAISED: Final = pytest.StashKey[Judgement | UnreadableField]()
 JUDGED_CHAINS: Final = pytest.StashKey[tuple[JudgedChain, ...]]()
 RESULT_BEFORE: Final = pytest.StashKey[Result]()
 """The result of a test before the repair, on the item that is judged again."""
@@ -43,8 +44,8 @@ class Judging:
             return (yield)
         try:
             return (yield)
-        except Judgement as judgement:
-            item.stash[RAISED] = judgement
+        except (Judgement, UnreadableField) as raised:
+            item.stash[RAISED] = raised
             return None
 
     @pytest.hookimpl(tryfirst=True)

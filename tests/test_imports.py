@@ -32,7 +32,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "observation": GROUND,
     "policy": GROUND,
     "checks": GROUND,
-    "x509": (*GROUND, "policy"),
+    "x509": ("endpoint", "text", "policy"),
     "firewall": (*GROUND, "observation"),
     "services": (*GROUND, "observation"),
     "analysis": (*GROUND, "observation", "policy", "firewall", "x509"),
@@ -94,9 +94,7 @@ PLUGIN_MAY_IMPORT: dict[str, tuple[str, ...]] = {
 READS_PACKAGE_DATA = (ROOT / "audit/policy/profile_file.py", ROOT / "audit/services/model.py")
 LOADS_LAZILY = ROOT / "audit/__init__.py"
 MOST_ENTRIES = 17
-CROWDED = {
-    "audit/x509": 19,  # `member` and `outline_facts` become one class with `certificate`
-}
+CROWDED: dict[str, int] = {}
 MOST_LINES = 500
 LEAST_LINES = 40
 SHORT_BY_DESIGN = {
@@ -119,10 +117,6 @@ SHORT = {
     # audit/services
     "audit/services/cpanel/own_certificate.py",
     "audit/services/nginx/logs.py",
-    # audit/x509
-    "audit/x509/loading.py",
-    "audit/x509/public_suffix.py",
-    "audit/x509/revocation/sources.py",
     # remediate/deployment
     "remediate/deployment/retention.py",
     # remediate/execution
@@ -152,7 +146,7 @@ DOUBLED = {
         # analysis
         "completing_file": "analysis/chains, analysis/path_faults",
         "UNVERIFIED": "analysis/path_faults, x509/path/judge",
-        "UNREADABLE": "analysis/path_faults, x509/fields",
+        "UNREADABLE": "analysis/path_faults, x509/loading",
         "require_own": "analysis/placeholder, config/ownership",
         "is_exempt": "analysis/revocation, x509/revocation/ocsp_responder",
         "stapled": "analysis/revocation, analysis/stapling",
@@ -167,7 +161,6 @@ DOUBLED = {
         "PORTS": "endpoint, firewall/ranges",
         # evaluation
         "Facts": "evaluation/facts, host/system",
-        "FACTS": "evaluation/facts, x509/certificate",
         # host
         "RULES": "host/firewall",
         "covers": "host/system, x509/identifiers",
@@ -186,7 +179,6 @@ DOUBLED = {
         "logs_of": "services/apache/logs, services/nginx/logs, services/virtual_hosts",
         "Request": "services/apache/rewrite, x509/path/judge",
         "Block": "services/block_syntax, services/dovecot",
-        "Reading": "services/block_syntax, x509/raw",
         "ANY": "services/model, x509/path/policies",
         # x509
         "CURVES": "x509/algorithms, x509/public_keys",
@@ -197,7 +189,6 @@ DOUBLED = {
         "presented": "x509/identifiers, x509/path/name_constraints",
         "CHECK": "x509/lint/names, x509/lint/profile",
         "Judge": "x509/lint/pkilint, x509/path/judge",
-        "MAX_OCTETS": "x509/member, x509/revocation/ocsp",
         "CLAUSE": "x509/path/name_constraints, x509/revocation/crl_status",
     },
     "remediate": {

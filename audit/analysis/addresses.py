@@ -134,7 +134,7 @@ def _own_leaves(observation: Observation) -> tuple[Certificate, ...]:
 def _is_twin(leaf: Certificate, own: Certificate, at: datetime) -> bool:
     """Tell whether a leaf is in force and differs from a host's own in its key and its time alone."""
     facts = ("canonical_issuer", "dns_names", "ip_addresses", "not_before", "not_after", "spki_sha256")
-    if not all(one.can_ask(fact) for one in (leaf, own) for fact in facts):
+    if not all(one.has_readable(fact) for one in (leaf, own) for fact in facts):
         return False
     is_same = all(_as_set(leaf, fact) == _as_set(own, fact) for fact in ("dns_names", "ip_addresses"))
     is_of_same_issuer = leaf.canonical_issuer == own.canonical_issuer and leaf.spki_sha256 != own.spki_sha256
@@ -147,7 +147,7 @@ def _as_set(leaf: Certificate, fact: str) -> frozenset[str]:
 
 def brief(leaf: Certificate) -> str:
     """Return the beginning of a leaf's SHA-256, which tells it from others, and its end."""
-    until = f" (until {moment(leaf.not_after)})" if leaf.can_ask("not_after") else ""
+    until = f" (until {moment(leaf.not_after)})" if leaf.has_readable("not_after") else ""
     return f"{leaf.sha256[:16]}…{until}"
 
 
@@ -155,9 +155,9 @@ def _own_keys(observation: Observation, server: HostView) -> set[str]:
     """Return the SPKI digests of the certificates in the service's files and of those served by the host itself."""
     installed = {read_certificate(file.chain_der[0]) for file in server.files if file.chain_der}
     served = _keys(one for one in observation.handshakes if is_on_host(one, server))
-    return served | {leaf.spki_sha256 for leaf in installed if leaf.can_ask("spki_sha256")}
+    return served | {leaf.spki_sha256 for leaf in installed if leaf.has_readable("spki_sha256")}
 
 
 def _keys(handshakes: Iterable[Handshake]) -> set[str]:
     leaves = (leaf_of(handshake) for handshake in handshakes)
-    return {leaf.spki_sha256 for leaf in leaves if leaf and leaf.can_ask("spki_sha256")}
+    return {leaf.spki_sha256 for leaf in leaves if leaf and leaf.has_readable("spki_sha256")}

@@ -9,11 +9,20 @@ from audit.observation import HostView
 from audit.policy.thresholds import Thresholds
 from audit.text import moment
 from audit.verdict import Inconclusive
-from audit.x509.certificate import MALFORMED, Certificate
+from audit.x509.certificate import Certificate
+from audit.x509.loading import UnreadableField
 from audit.x509.path.served_chain import Chain
 from audit.x509.path.trust_store import LINKED
 from audit.x509.public_keys import small_factors, weaknesses
 from audit.x509.signatures import ALGORITHMS
+
+MALFORMED: Final = "cert.malformed"
+"""The check that reports what cannot be read in a certificate. What depends on it is inconclusive."""
+
+
+def unreadable_message(error: UnreadableField) -> str:
+    """Return the message of what is inconclusive because a field of a certificate cannot be read."""
+    return f"the certificate cannot be read: {error.reason if error.place == 'Certificate' else error}"
 
 
 def chain_faults(chain: Chain) -> tuple[str, ...]:
@@ -44,7 +53,7 @@ def sent_anchors(chain: Chain) -> tuple[str, ...]:
     """Return the trust anchors that were sent in their self-signed form, after the leaf."""
     return tuple(
         str(one) for one in chain.certificates[1:]
-        if _is_anchor(one, chain) and one.can_ask("is_self_signed") and one.is_self_signed
+        if _is_anchor(one, chain) and one.has_readable("is_self_signed") and one.is_self_signed
     )  # fmt: skip
 
 
@@ -58,7 +67,7 @@ def weak_ca_keys(chain: Chain, limits: Thresholds) -> tuple[str, ...]:
 
 
 def _is_anchor(certificate: Certificate, chain: Chain) -> bool:
-    return certificate.can_ask(*LINKED) and chain.anchors.matching(certificate) is not None
+    return certificate.has_readable(*LINKED) and chain.anchors.matching(certificate) is not None
 
 
 UNVERIFIABLE: Final = ("md2", "md4", "ripemd160")
@@ -66,12 +75,15 @@ UNVERIFIABLE: Final = ("md2", "md4", "ripemd160")
 
 
 def require_names(chain: Chain) -> None:
-    """Raise Inconclusive where the leaf's subject and issuer cannot be read: it leads nowhere then."""
+    """Raise UnreadableField if the leaf's subject or issuer cannot be read: it leads nowhere then."""
     _ = chain.leaf.canonical_subject, chain.leaf.canonical_issuer
 
 
 def distrust(chain: Chain) -> str | None:
-    """Return why the leaf leads to no trust anchor, or None; raises Inconclusive if that is unknown."""
+    """Return why the leaf leads to no trust anchor, or None.
+
+    Raises Inconclusive or UnreadableField if that is unknown.
+    """
     require_names(chain)
     if chain.is_anchored:
         _require_verified(chain)

@@ -83,7 +83,9 @@ def unserved(observation: Observation) -> tuple[tuple[InstalledFile, Certificate
     return tuple(
         (file, leaf)
         for file, leaf in leaves(observation.server)
-        if leaf.der not in served and leaf.can_ask("dns_names", "not_before", "not_after") and covers(leaf, reference)
+        if leaf.der not in served
+        and leaf.has_readable("dns_names", "not_before", "not_after")
+        and covers(leaf, reference)
     )
 
 
@@ -95,14 +97,14 @@ def stale(server: HostView, served: Certificate) -> bool:
 def covering(server: HostView | None, reference: str) -> str | None:
     """Return the path of a certificate on the host that is valid for a name, or None."""
     found = leaves(server) if server else ()
-    return next((file.path for file, leaf in found if leaf.can_ask("dns_names") and covers(leaf, reference)), None)
+    return next((file.path for file, leaf in found if leaf.has_readable("dns_names") and covers(leaf, reference)), None)
 
 
 def successor(server: HostView | None, served: Certificate) -> str | None:
     """Return the path of a certificate on the host for the same names that ends later than the served one, or None."""
     readable = ("not_after", "dns_names", "ip_addresses")
-    for file, leaf in leaves(server) if server and served.can_ask(*readable) else ():
-        if leaf.can_ask(*readable) and leaf.not_after > served.not_after and covers_same(leaf, served):
+    for file, leaf in leaves(server) if server and served.has_readable(*readable) else ():
+        if leaf.has_readable(*readable) and leaf.not_after > served.not_after and covers_same(leaf, served):
             return file.path
     return None
 
@@ -142,7 +144,7 @@ def key_elsewhere(server: HostView, certificate: InstalledFile) -> str | None:
     shuffled = (
         f"certificate {number} in {certificate.path}"
         for number, one in enumerate(further, 2)
-        if one.can_ask("spki_sha256") and one.spki_sha256 in digests
+        if one.has_readable("spki_sha256") and one.spki_sha256 in digests
     )
     return next(chained(matching, shuffled), None)
 

@@ -54,7 +54,7 @@ def key_uses(observation: Observation) -> tuple[KeyUse, ...]:
             domains.setdefault(file.spki_sha256, set())
     ders = dict.fromkeys(handshake.chain_der[0] for handshake in observation.every_handshake if handshake.chain_der)
     for leaf in map(read_certificate, ders):
-        if leaf.can_ask("spki_sha256"):
+        if leaf.has_readable("spki_sha256"):
             domains.setdefault(leaf.spki_sha256, set()).update(_domains(leaf, observation.endpoint))
     endpoint, places = str(observation.endpoint), _places(observation)
     return tuple(KeyUse(digest, endpoint, places, tuple(sorted(found))) for digest, found in domains.items())
@@ -96,8 +96,8 @@ def _places(observation: Observation) -> tuple[str, ...]:
 
 
 def _domains(leaf: Certificate, endpoint: Endpoint) -> set[str]:
-    names = leaf.dns_names if leaf.can_ask("dns_names") else ()
-    addresses = leaf.ip_addresses if leaf.can_ask("ip_addresses") else ()
+    names = leaf.dns_names if leaf.has_readable("dns_names") else ()
+    addresses = leaf.ip_addresses if leaf.has_readable("ip_addresses") else ()
     found = {registered_domain(name.removeprefix("*.")) for name in names} | set(map(str, addresses))
     return found or {endpoint.name}
 

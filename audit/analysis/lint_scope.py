@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from audit.analysis.chains import require_names
+from audit.analysis.chains import MALFORMED, require_names
 from audit.analysis.placeholder import require_own
 from audit.observation import Observation
 from audit.policy import Policy
 from audit.text import listing, moment, sentence
 from audit.verdict import Finding, Inconclusive, NotApplicable, Remedy
-from audit.x509.certificate import MALFORMED, Certificate
+from audit.x509.certificate import Certificate
 from audit.x509.lint import Rule, lint
 from audit.x509.path.served_chain import Chain
 from audit.x509.violation import PathViolation
@@ -22,7 +22,7 @@ def require_bound(chain: Chain, observation: Observation, policy: Policy) -> Non
     require_own(observation, policy)
     if chain.leaf_is_anchor:
         raise NotApplicable(f"the leaf itself is a trust anchor of {chain.anchor_source}")
-    if not chain.is_anchored and chain.leaf.can_ask("is_self_signed") and chain.leaf.is_self_signed:
+    if not chain.is_anchored and chain.leaf.has_readable("is_self_signed") and chain.leaf.is_self_signed:
         raise Inconclusive("no CA issued it", because="cert.self-signed")
     if not policy.is_named:
         require_public(chain)

@@ -14,6 +14,7 @@ from audit.verdict import Inconclusive, Judgement
 from audit.x509.certificate import Certificate
 from audit.x509.identifiers import covers
 from audit.x509.lint.extended_key_usage import eku_faults, presents_names
+from audit.x509.loading import UnreadableField
 from audit.x509.path.served_chain import Chain
 from audit.x509.path.validator import profile_violations_of_server
 from audit.x509.public_keys import leaf_weaknesses, small_factors, weaknesses
@@ -136,5 +137,5 @@ def _fails(check: str, certificate: Certificate, policy: Policy) -> bool:
             case "cert.eku-missing-serverauth":
                 return bool(policy.each(lambda limits: eku_faults(certificate, limits)))
         return not presents_names(certificate)
-    except Judgement:
+    except (Judgement, UnreadableField):
         return True

@@ -48,7 +48,7 @@ def require_own(observation: Observation, policy: Policy) -> None:
 
 def _placeholders(leaf: Certificate, policy: Policy) -> tuple[tuple[str, str], ...]:
     """Return what stands in the subject of a placeholder, each with the profile that knows it."""
-    if not leaf.can_ask("subject"):
+    if not leaf.has_readable("subject"):
         return ()
     attributes = leaf.subject.split(",")
     return policy.each(lambda limits: tuple(name for name in limits.placeholders if name in attributes))

@@ -5,24 +5,34 @@ It knows the policy's order and exemptions; it fetches nothing.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from audit.analysis.chains import distrust
+from audit.analysis.chains import MALFORMED, distrust
 from audit.observation import Observation, RevocationAnswer, RevocationSource
 from audit.policy import Policy
 from audit.policy.thresholds import Thresholds
 from audit.verdict import Finding, Inconclusive, NotApplicable
-from audit.x509.certificate import MALFORMED, UnreadableField
-from audit.x509.member import Member, read_member
+from audit.x509.certificate import Certificate
+from audit.x509.loading import UnreadableField
 from audit.x509.path.served_chain import Chain
 from audit.x509.revocation.crl import RevocationList, read_crl
 from audit.x509.revocation.ocsp import read_ocsp
-from audit.x509.revocation.sources import MAX_URLS, crl_urls, names_source, ocsp_urls
-from audit.x509.revocation.status import Given, Said, Subject, Tolerance, by_crls, by_ocsp, readable
+from audit.x509.revocation.status import (
+    MAX_URLS,
+    Given,
+    Said,
+    Subject,
+    Tolerance,
+    by_crls,
+    by_ocsp,
+    crl_urls,
+    names_source,
+    ocsp_urls,
+    readable,
+)
 
 REVOKED: Final = "cert.revoked"
 SOURCES: Final[tuple[RevocationSource, ...]] = ("crl", "ocsp")
@@ -46,7 +56,7 @@ class Status:
     @property
     def name(self) -> str:
         """The certificate for a person."""
-        return "the leaf" if self.is_leaf else f"the intermediate {self.subject.member}"
+        return "the leaf" if self.is_leaf else f"the intermediate {self.subject.certificate}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,17 +79,19 @@ def rules_of(policy: Policy) -> Rules:
 
 def subjects(chain: Chain, policy: Policy) -> tuple[Subject, ...]:
     """Return the certificates of the path to an anchor that can be asked about, the leaf first; never raises."""
-    return tuple(one for one in _path(chain) if names_source(one.member) and not is_exempt(one.member, policy))
+    return tuple(
+        one for one in _path(chain) if names_source(one.certificate) and not is_exempt(one.certificate, policy)
+    )
 
 
-def is_exempt(member: Member, policy: Policy) -> bool:
+def is_exempt(certificate: Certificate, policy: Policy) -> bool:
     """Tell whether every profile says that a certificate lives too short to be revoked (BR 1.6.1, 4.9.1.1)."""
-    return all(_is_short_lived(member, profile.thresholds) for profile in policy.profiles)
+    return all(_is_short_lived(certificate, profile.thresholds) for profile in policy.profiles)
 
 
-def places(member: Member, rules: Rules) -> tuple[tuple[RevocationSource, str], ...]:
+def places(certificate: Certificate, rules: Rules) -> tuple[tuple[RevocationSource, str], ...]:
     """Return where a certificate says that its status is told, in the policy's order; http alone is asked."""
-    known = {"crl": crl_urls(member), "ocsp": ocsp_urls(member)}
+    known = {"crl": crl_urls(certificate), "ocsp": ocsp_urls(certificate)}
     asked = ((source, [url for url in known[source] if url.lower().startswith("http://")]) for source in rules.order)
     return tuple((source, url) for source, urls in asked for url in urls[:MAX_URLS])
 
@@ -92,7 +104,7 @@ def holds_until(source: RevocationSource, content: bytes, subject: Subject) -> d
     answer = read_ocsp(content)
     if isinstance(answer, UnreadableField):
         return None
-    own = (one.next_update for one in answer.singles if one.is_about(subject.member, subject.issuer))
+    own = (one.next_update for one in answer.singles if one.is_about(subject.certificate, subject.issuer))
     return min((end for end in own if end is not None), default=None)
 
 
@@ -101,7 +113,7 @@ def statuses(chain: Chain, observation: Observation, policy: Policy, now: dateti
     rules, found = rules_of(policy), subjects(chain, policy)
     known = tuple(_status(one, chain, observation, rules, now=now) for one in found)
     leaf = next(iter(_path(chain)), None)
-    if leaf is None or (found and found[0].member is leaf.member) or is_exempt(leaf.member, policy):
+    if leaf is None or (found and found[0].certificate == leaf.certificate) or is_exempt(leaf.certificate, policy):
         return known
     told = tuple(_by_staples(leaf, observation, rules, now))
     return (Status(leaf, True, told), *known) if any(one.word == "revoked" for one in told) else known
@@ -116,11 +128,11 @@ def require_unrevoked(chain: Chain, observation: Observation, policy: Policy, no
         seen = [f"{one.name} {one.verdict}" for one in revoked]
         is_key = any(one.is_leaf and one.verdict.is_for_its_key for one in revoked)
         raise Finding("; ".join(seen), observed=seen, required="not revoked", remedy="rekey" if is_key else "reissue")
-    if any(one.member.lacks_extensions for one in _path(chain)) or not _path(chain):
+    if any(one.certificate.lacks_extensions for one in _path(chain)) or not _path(chain):
         raise Inconclusive("where the status of an intermediate is told cannot be read", because=MALFORMED)
     if not found:
         raise NotApplicable("no certificate of the path names a CRL or an OCSP responder")
-    left = [one for one in found if one.subject.member.not_after >= now]
+    left = [one for one in found if one.subject.certificate.not_after >= now]
     if not left:
         raise NotApplicable("it has expired, and of what has expired nobody tells any more (RFC 5280 3.3)")
     doubts = [f"{one.name}: {said}" for one in left if one.verdict.word != "good" for said in one.said]
@@ -134,10 +146,10 @@ def _require_concerned(chain: Chain, policy: Policy) -> None:
     """Raise where nobody could have revoked anything, or it is not known who could."""
     if chain.leaf_is_anchor:
         raise NotApplicable("the leaf is a trust anchor of the user's: nobody revokes it")
-    if chain.leaf.can_ask("is_self_signed") and chain.leaf.is_self_signed:
+    if chain.leaf.has_readable("is_self_signed") and chain.leaf.is_self_signed:
         raise NotApplicable("the leaf is self-signed: nobody revokes it")
-    leaf = read_member(chain.leaf.der)
-    if not isinstance(leaf, Member) or leaf.lacks_extensions:
+    leaf = chain.leaf
+    if not leaf.is_path_member or leaf.lacks_extensions:
         raise Inconclusive("where its status is told cannot be read", because=MALFORMED)
     if is_exempt(leaf, policy):
         raise NotApplicable("it is a short-lived certificate, which need not be revoked (BR 4.9.1.1)")
@@ -149,17 +161,14 @@ def _require_concerned(chain: Chain, policy: Policy) -> None:
 
 
 def _path(chain: Chain) -> tuple[Subject, ...]:
-    """Return all certificates of the path below the anchor; none where one of it cannot be read."""
-    members = [read_member(one.der) for one in chain.path or ()]
-    path = tuple(one for one in members if isinstance(one, Member))
-    sent = (read_member(one.der) for one in chain.certificates[1:])
-    pool = tuple(one for one in sent if isinstance(one, Member))
-    whole = path if len(path) == len(members) else ()
-    return tuple(Subject(member, whole[index + 1 :], pool) for index, member in enumerate(whole[:-1]))
+    """Return all certificates of the path below the anchor."""
+    path = chain.path or ()
+    pool = tuple(certificate for certificate in chain.certificates[1:] if certificate.is_path_member)
+    return tuple(Subject(certificate, path[index + 1 :], pool) for index, certificate in enumerate(path[:-1]))
 
 
 def _status(subject: Subject, chain: Chain, observation: Observation, rules: Rules, *, now: datetime) -> Status:
-    is_leaf = subject.member.der == chain.leaf.der
+    is_leaf = subject.certificate == chain.leaf
     said = tuple(said_of(subject, observation.revocation or (), rules, now))
     if is_leaf:
         said = (*_by_staples(subject, observation, rules, now), *said)
@@ -168,7 +177,7 @@ def _status(subject: Subject, chain: Chain, observation: Observation, rules: Rul
 
 def _by_staples(leaf: Subject, observation: Observation, rules: Rules, now: datetime) -> Iterator[Said]:
     """Yield what the answers say that came with the leaf from whatever address."""
-    came = (one.ocsp_der for one in observation.every_handshake if one.chain_der[:1] == (leaf.member.der,))
+    came = (one.ocsp_der for one in observation.every_handshake if one.chain_der[:1] == (leaf.certificate.der,))
     for staple in dict.fromkeys(filter(None, came)):
         yield stapled(staple, leaf, max(now, observation.observed_at), rules)
 
@@ -183,7 +192,7 @@ def said_of(subject: Subject, answers: tuple[RevocationAnswer, ...], rules: Rule
 
     What was asked after `now` is judged as of when it was asked: no answer is older than itself.
     """
-    digest = sha256_of(subject)
+    digest = subject.certificate.sha256
     own = [one for one in answers if one.certificate_sha256 == digest]
     crls = [(one.url, one.content) for one in own if one.source == "crl" and one.content is not None]
     if crls:
@@ -198,21 +207,16 @@ def said_of(subject: Subject, answers: tuple[RevocationAnswer, ...], rules: Rule
             yield by_ocsp(given, subject, max(now, one.asked_at), rules.tolerance)
 
 
-def sha256_of(subject: Subject) -> str:
-    """Return the digest by which an answer names the certificate it is about."""
-    return hashlib.sha256(subject.member.der).hexdigest()
-
-
 def _unasked(subject: Subject, observation: Observation, rules: Rules) -> Said:
-    if not places(subject.member, rules):
-        named = ", ".join((*crl_urls(subject.member), *ocsp_urls(subject.member))[:MAX_URLS]) or "no URL"
+    if not places(subject.certificate, rules):
+        named = ", ".join((*crl_urls(subject.certificate), *ocsp_urls(subject.certificate))[:MAX_URLS]) or "no URL"
         return Said("unknown", "only http is asked", f"it names {named}")
     if observation.revocation is None:
         return Said("unknown", "nobody", "no CRL and no OCSP responder was asked when this was observed")
     return Said("unknown", "nobody", "neither its CRL nor its OCSP responder was asked in this run")
 
 
-def _is_short_lived(member: Member, limits: Thresholds) -> bool:
-    life = member.not_after - member.not_before + _SECOND
-    begun = [limit for limit in limits.revocation_exempt if limit.issued_from <= member.not_before]
+def _is_short_lived(certificate: Certificate, limits: Thresholds) -> bool:
+    life = certificate.not_after - certificate.not_before + _SECOND
+    begun = [limit for limit in limits.revocation_exempt if limit.issued_from <= certificate.not_before]
     return bool(begun) and life <= timedelta(days=begun[-1].days)

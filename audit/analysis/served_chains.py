@@ -51,7 +51,7 @@ def served_chains(observation: Observation) -> tuple[ServedChain, ...]:
 def key_type(chain_der: tuple[bytes, ...]) -> str | None:
     """Return the kind of the leaf's key, such as RSA or EC; None if it cannot be read or no certificate was sent."""
     leaf = read_certificate(chain_der[0]) if chain_der else None
-    return leaf.key.kind if leaf is not None and leaf.can_ask("key") else None
+    return leaf.key.kind if leaf is not None and leaf.has_readable("key") else None
 
 
 def _addresses(handshakes: list[Handshake]) -> tuple[str, ...]:

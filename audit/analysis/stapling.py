@@ -8,13 +8,13 @@ from __future__ import annotations
 from typing import Final
 
 from audit.analysis.addresses import leaf_of
+from audit.analysis.chains import MALFORMED
 from audit.analysis.revocation import Rules
 from audit.observation import Handshake, Observation
 from audit.text import listing
 from audit.verdict import Inconclusive, require
-from audit.x509.certificate import MALFORMED, Certificate
+from audit.x509.certificate import Certificate
 from audit.x509.lint import ask
-from audit.x509.member import Member, read_member
 from audit.x509.path.served_chain import Chain
 from audit.x509.revocation.status import Given, Subject, by_ocsp
 
@@ -56,9 +56,8 @@ def staple_faults(chain: Chain, observation: Observation, rules: Rules) -> tuple
 
 def _subject(chain: Chain) -> Subject:
     """Return the leaf with who is above it, up to an anchor or as far as it was sent."""
-    members = [read_member(one.der) for one in chain.path or chain.reached]
-    known = [one for one in members if isinstance(one, Member)]
-    if len(known) < 2 or not isinstance(members[0], Member):
+    known = chain.path or chain.reached
+    if len(known) < 2:
         because = "chain.incomplete" if chain.missing_issuer else MALFORMED if chain.leaf.faults else None
         raise Inconclusive("the issuer, whose answer is to be stapled, is not known", because=because)
-    return Subject(known[0], tuple(known[1:]))
+    return Subject(known[0], known[1:])

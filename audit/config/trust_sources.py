@@ -46,6 +46,6 @@ def _certificates(source: str, file: Path) -> tuple[bytes, ...]:
         raise BadConfiguration(f"trust {source!r}: {file}: {error.strerror}") from error
     except ValueError as error:
         raise BadConfiguration(f"trust {source!r}: {file}: a block in it is not base64") from error
-    if not any(read_certificate(der).can_ask("subject") for der in found):
+    if not any(read_certificate(der).has_readable("subject") for der in found):
         raise BadConfiguration(f"trust {source!r}: {file} holds no readable PEM certificate")
     return found

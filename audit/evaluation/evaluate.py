@@ -19,6 +19,7 @@ from audit.evaluation.run import EvaluationRun
 from audit.evaluation.waivers import Waiver, find_waiver
 from audit.policy.controls import controls_of
 from audit.verdict import Inconclusive, NotApplicable, Remedy, Severity, Verdict
+from audit.x509.loading import UnreadableField
 
 CheckFunction = Callable[..., None]
 """A function that `@check` marked; its parameters are names of `FACTS`."""
@@ -178,5 +179,5 @@ def _leaf(facts: Facts) -> tuple[str | None, datetime | None]:
         return None, None
     try:
         return chain.leaf.sha256, chain.leaf.not_after
-    except Inconclusive:
+    except UnreadableField:
         return chain.leaf.sha256, None

@@ -7,10 +7,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Final
 
+from audit.analysis.chains import MALFORMED, unreadable_message
+from audit.analysis.placeholder import CERTIFICATE_MISSING
 from audit.evaluation.facts import Facts
 from audit.observation import Accident
 from audit.text import MAX_DETAIL, bounded_detail, bounded_message, one_line, strings_in
 from audit.verdict import Finding, Inconclusive, NotApplicable, Remedy, Verdict
+from audit.x509.loading import UnreadableField
+from audit.x509.path.served_chain import EmptyChain
 
 TRACE: Final = "trace"
 """The key of `detail` that holds the trace of an error."""
@@ -54,6 +58,10 @@ def outcome_of(error: BaseException | None, explanation: str | None = None) -> C
         case Inconclusive():
             cause: dict[str, object] = {"because": error.because} if error.because else {}
             return CheckOutcome(Verdict.INCONCLUSIVE, error.reason, cause, because=error.because)
+        case UnreadableField():
+            return outcome_of(Inconclusive(unreadable_message(error), because=MALFORMED))
+        case EmptyChain():
+            return outcome_of(Inconclusive(str(error), because=CERTIFICATE_MISSING))
         case AssertionError():
             return CheckOutcome(Verdict.FAIL, one_line(str(error) if explanation is None else explanation))
         case BrokenObservation():
@@ -92,4 +100,4 @@ def _values(outcome: CheckOutcome, facts: Facts | None) -> Iterator[str]:
     yield from (value for value in (outcome.detail or {}).values() if isinstance(value, str))
     chain = facts.seen_chain if facts else None
     for certificate in chain.certificates if chain else ():
-        yield from strings_in(list(certificate.facts.values()))
+        yield from strings_in(list(certificate.readable_fields().values()))

@@ -57,7 +57,7 @@ def is_snakeoil(files: Iterable[InstalledFile]) -> bool:
 def _is_home_made(der: bytes) -> bool:
     """Return whether a certificate names itself as issuer, or the throw-away CA of RHEL's sscg."""
     certificate = read_certificate(der)
-    if not certificate.can_ask("canonical_issuer", "canonical_subject", "issuer_organization"):
+    if not certificate.has_readable("canonical_issuer", "canonical_subject", "issuer_organization"):
         return False
     is_self_issued = certificate.canonical_issuer == certificate.canonical_subject
     return is_self_issued or certificate.issuer_organization == "Unspecified"

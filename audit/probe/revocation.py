@@ -19,7 +19,6 @@ from audit.analysis.revocation import (
     places,
     rules_of,
     said_of,
-    sha256_of,
     stapled,
     subjects,
 )
@@ -95,7 +94,7 @@ class Inquiry:
         ders = {der for handshake in observation.every_handshake for der in handshake.chain_der}
         if not any(oid in der for der in ders for oid in _OIDS):
             return None  # most of private PKI: not worth a look at the path
-        asked = ((subject.member, rules) for _, rules, subject in self._asked(observation))
+        asked = ((subject.certificate, rules) for _, rules, subject in self._asked(observation))
         urls = (url for member, rules in asked for _, url in places(member, rules))
         return next(("/".join(url.split("/", 3)[:3]) for url in urls), None)
 
@@ -115,7 +114,7 @@ class Inquiry:
         for served in served_chains(observation):
             chain = read_chain(served.chain_der, self._given.anchors, self._given.at or self._given.clock())
             for one in subjects(chain, policy) if chain.certificates else ():
-                found.setdefault(one.member.der, (one.member.der == chain.leaf.der, rules, one))
+                found.setdefault(one.certificate.der, (one.certificate.der == chain.leaf.der, rules, one))
         yield from found.values()
 
     def _about(
@@ -124,14 +123,14 @@ class Inquiry:
         """Yield the answers about a certificate, until one of them can be trusted."""
         (rules, deadline), now = bounds, self._given.clock()
         came = (
-            (one.ocsp_der for one in stapling.every_handshake if one.chain_der[:1] == (subject.member.der,))
+            (one.ocsp_der for one in stapling.every_handshake if one.chain_der[:1] == (subject.certificate.der,))
             if stapling
             else ()
         )
         if any(stapled(staple, subject, now, rules).word != "unknown" for staple in came if staple):
             return
         so_far: tuple[RevocationAnswer, ...] = ()
-        for source, url in places(subject.member, rules):
+        for source, url in places(subject.certificate, rules):
             answer = self._answer(subject, (source, url), rules, deadline)
             so_far = (*so_far, answer)
             yield answer
@@ -142,8 +141,8 @@ class Inquiry:
         self, subject: Subject, place: tuple[RevocationSource, str], rules: Rules, deadline: Deadline
     ) -> RevocationAnswer:
         source, url = place
-        asked = b"" if source == "crl" else ocsp_question(subject.member, subject.issuer)
-        unanswered = RevocationAnswer(sha256_of(subject), source, url, self._given.clock(), asked or b"")
+        asked = b"" if source == "crl" else ocsp_question(subject.certificate, subject.issuer)
+        unanswered = RevocationAnswer(subject.certificate.sha256, source, url, self._given.clock(), asked or b"")
         if asked is None or not self._given.is_on:
             return replace(unanswered, failure=OFF if not self._given.is_on else _UNASKABLE)
         question = HttpRequest(url, asked, _OCSP_REQUEST if asked else "")

@@ -10,8 +10,8 @@ from collections.abc import Hashable, Iterator
 from functools import lru_cache
 from typing import Final, Protocol
 
+from audit.x509.certificate import Certificate
 from audit.x509.loading import unwarned
-from audit.x509.member import Member
 from audit.x509.public_keys import KeyFacts
 from audit.x509.signatures import Signature, SignatureAlgorithm, is_made_by, read_identifier
 from audit.x509.violation import PROFILE, Violation
@@ -42,14 +42,14 @@ ADMITTED: Final = frozenset(
 """The algorithm identifiers with SHA-256, SHA-384 and SHA-512, byte for byte (BR 7.1.3.2.1 and 7.1.3.2.2)."""
 
 
-def key_violations(member: Member) -> Iterator[Violation]:
+def key_violations(certificate: Certificate) -> Iterator[Violation]:
     """Yield why a key must not be in a path."""
-    key = member.key
-    if key is None:
+    if not certificate.has_readable("key"):
         return  # RFC 5280 4.1.2.7: it cannot be read
+    key = certificate.key
     if key.kind == "RSA":
         yield from _rsa_violations(key)
-        if member.key_algorithm is not None and member.key_algorithm.is_pss:
+        if certificate.has_readable("key_algorithm") and certificate.key_algorithm.is_pss:
             yield Violation("BR 7.1.3.1.1", "the key is for RSASSA-PSS alone", PROFILE)
     elif key.kind in EDWARDS:
         yield Violation("BR 6.1.5", f"a key of the kind {key.kind} is not admitted", PROFILE)
@@ -74,11 +74,11 @@ def _rsa_violations(key: KeyFacts) -> Iterator[Violation]:
         yield Violation("BR 6.1.6", "the RSA modulus has a factor below 752", PROFILE)
 
 
-def signature_violations(member: Member) -> Iterator[Violation]:
+def signature_violations(certificate: Certificate) -> Iterator[Violation]:
     """Yield why the algorithm of a signature must not be in a path; an anchor's signature on itself does not count."""
-    if member.inner_algorithm != member.outer_algorithm:
+    if certificate.raw.inner_algorithm != certificate.raw.outer_algorithm:
         yield Violation("RFC 5280 4.1.1.2", "the signature algorithm within is not the one outside")
-    yield from algorithm_violations(member.inner_algorithm)
+    yield from algorithm_violations(certificate.raw.inner_algorithm)
 
 
 @lru_cache(maxsize=256)
@@ -110,10 +110,10 @@ def _shown(algorithm: SignatureAlgorithm) -> str:
     return f"{algorithm.name} ({algorithm.digest})" if algorithm.is_pss else algorithm.name
 
 
-def is_usable(signer: Member, identifier: bytes) -> bool:
+def is_usable(signer: Certificate, identifier: bytes) -> bool:
     """Return whether clients verify signatures of a key by an algorithm."""
     violations = (*key_violations(signer), *algorithm_violations(identifier))
-    return signer.public_key is not None and all(violation.kind == PROFILE for violation in violations)
+    return signer.has_readable("public_key") and all(violation.kind == PROFILE for violation in violations)
 
 
 class Signed(Hashable, Protocol):
@@ -124,18 +124,18 @@ class Signed(Hashable, Protocol):
         """Its signature."""
 
 
-def is_signed_by(signed: Signed, signer: Member, *, by_any_algorithm: bool = False) -> bool | None:
+def is_signed_by(signed: Signed, signer: Certificate, *, by_any_algorithm: bool = False) -> bool | None:
     """Return whether the key of a certificate made a signature; None if that is not known.
 
     A signature is verified only if clients do so, with a key and an algorithm that they accept; for every other one
     the outcome is None. With `by_any_algorithm` it is verified even then, and None means that it cannot be here.
     """
-    verify = _verified_certificate if isinstance(signed, Member) else _verified_status
+    verify = _verified_certificate if isinstance(signed, Certificate) else _verified_status
     verified = verify(signed, signer)
     return _verified_by_any(signed, signer) if verified is None and by_any_algorithm else verified
 
 
-def _verified(signed: Signed, signer: Member) -> bool | None:
+def _verified(signed: Signed, signer: Certificate) -> bool | None:
     signature = signed.signature
     if not signature.is_consistent or not is_usable(signer, signature.algorithm):
         return None
@@ -147,22 +147,23 @@ _verified_status: Final = lru_cache(maxsize=512)(_verified)  # it keeps what is 
 
 
 @lru_cache(maxsize=4096)
-def _verified_by_any(signed: Signed, signer: Member) -> bool | None:
+def _verified_by_any(signed: Signed, signer: Certificate) -> bool | None:
     return _is_made_by(signed.signature, signer)
 
 
-def _is_made_by(signature: Signature, signer: Member) -> bool | None:
+def _is_made_by(signature: Signature, signer: Certificate) -> bool | None:
     algorithm = algorithm_of(signature.algorithm)
-    if signer.public_key is None or algorithm is None:
+    if algorithm is None or not signer.has_readable("public_key"):
         return None
+    of_key = signer.key_algorithm if signer.has_readable("key_algorithm") else None
     with unwarned():
-        return is_made_by(signer.public_key, signer.key_algorithm, algorithm, signature.octets, signature.signed)
+        return is_made_by(signer.public_key, of_key, algorithm, signature.octets, signature.signed)
 
 
-def pairing_violations(member: Member, issuer: Member) -> Iterator[Violation]:
+def pairing_violations(certificate: Certificate, issuer: Certificate) -> Iterator[Violation]:
     """Yield that a digest does not go with the issuer's curve (BR 7.1.3.2.2)."""
-    algorithm = algorithm_of(member.inner_algorithm)
-    if algorithm is None or issuer.key is None or issuer.key.kind != "EC":
+    algorithm = algorithm_of(certificate.raw.inner_algorithm)
+    if algorithm is None or not issuer.has_readable("key") or issuer.key.kind != "EC":
         return
     wanted = CURVES.get(issuer.key.curve or "")
     if wanted and algorithm.digest and algorithm.digest != wanted:

@@ -1,146 +1,308 @@
-"""A certificate as facts, each of which can be asked for; what cannot be read is inconclusive when it is asked for.
+"""A certificate (RFC 5280 4.1), each field of which is read when it is first asked for.
 
-It knows no chain, no trust, no clock and no policy.
+The library reads a field. If the library refuses it, or the whole certificate, `RawCertificate` reads it if it can. A
+field that neither reads raises `UnreadableField`; what the library refuses is a fault of the certificate either way.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import lru_cache
-from typing import Any, Final, Generic, TypeVar, cast, overload
+from datetime import datetime, timedelta
+from functools import cached_property, lru_cache
+from typing import Any, Final, Generic, TypeVar, overload
 
 from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
+from cryptography.x509.oid import NameOID
 
-from audit.verdict import Inconclusive
-from audit.x509 import fields, loading
-from audit.x509.outline_facts import facts_of_outline
-from audit.x509.signatures import read_algorithm
+from audit.x509 import fields
+from audit.x509.der import spki_of
+from audit.x509.extensions import extensions_of
+from audit.x509.fields import CanonicalName, Extensions
+from audit.x509.loading import UNREADABLE, UnreadableField, load_certificate, unreadable, unwarned
+from audit.x509.public_keys import KeyFacts, key_of_spki, public_key_of, read_key
+from audit.x509.raw import RawCertificate, read_raw_certificate
+from audit.x509.signatures import Signature, SignatureAlgorithm, key_algorithm, read_algorithm, verifies
 
-T = TypeVar("T")
-MALFORMED: Final = "cert.malformed"
+_Value = TypeVar("_Value")
+_Extension = TypeVar("_Extension", bound=x509.ExtensionType)
 
-
-@dataclass(frozen=True, slots=True)
-class UnreadableField:
-    """A field that cannot be read, by its name in RFC 5280 (CRLs and OCSP responses included), and the reason."""
-
-    place: str
-    reason: str
-
-    def __str__(self) -> str:
-        """Return both in one clause."""
-        return f"{self.place}: {self.reason}"
+MAX_CERTIFICATE_OCTETS: Final = 256 * 1024  # of one in a path: TLS libraries take 100 kB for a whole chain
+_NEEDED_IN_PATH: Final = ("parsed", "raw", "canonical_subject", "canonical_issuer", "not_before", "not_after")
 
 
-class Fact(Generic[T]):
-    """One fact of a certificate: a value, or Inconclusive because of `cert.malformed` where it cannot be read."""
+class Field(Generic[_Value]):
+    """A field of a certificate: read once, and kept in the certificate; raises UnreadableField.
 
-    def __init__(self, place: str, read: Callable[[x509.Certificate], T]) -> None:
-        """Name the field and how it is read."""
+    `read` is given another field, which `source` names. `read_raw` reads what the library refuses from the DER itself.
+    """
+
+    def __init__(  # noqa: PLR0913 - all but three by keyword
+        self,
+        place: str,
+        read: Callable[[Any], _Value],
+        read_raw: Callable[[RawCertificate], _Value] | None = None,
+        *,
+        source: str = "parsed",
+        warns: bool = False,
+        is_judged: bool = True,
+    ) -> None:
+        """Name the field as RFC 5280 does, and say how it is read; an empty `source` is the certificate itself.
+
+        `warns`: the library may warn of it. `is_judged`: it is a fault of the certificate if the library refuses it.
+        """
         self.place = place
-        self._read = read
         self.name = ""
+        self.is_judged = is_judged
+        self._read = read
+        self._read_raw = read_raw
+        self._source = source
+        self._warns = warns
 
     def __set_name__(self, owner: type, name: str) -> None:
-        """Learn the attribute's name."""
+        """Keep the attribute's name."""
         self.name = name
 
     @overload
-    def __get__(self, certificate: None, owner: type) -> Fact[T]: ...
+    def __get__(self, certificate: None, owner: type) -> Field[_Value]: ...
     @overload
-    def __get__(self, certificate: Certificate, owner: type) -> T: ...
-    def __get__(self, certificate: Certificate | None, owner: type) -> Fact[T] | T:
-        """Return the fact; raises Inconclusive."""
+    def __get__(self, certificate: Certificate, owner: type) -> _Value: ...
+    def __get__(self, certificate: Certificate | None, owner: type) -> Field[_Value] | _Value:
+        """Return the value, which from then on is in the certificate's own dictionary, where Python looks first."""
         if certificate is None:
             return self
-        value = certificate.facts[self.name]
-        if isinstance(value, UnreadableField):
-            raise Inconclusive(f"the certificate cannot be read: {value}", because=MALFORMED)
-        return cast("T", value)
+        fault = certificate.unreadable.get(self.name)
+        if fault is not None:
+            raise UnreadableField(fault.place, fault.reason)  # another one: each has a traceback of its own
+        value: _Value = self._value(certificate)
+        certificate.__dict__[self.name] = value
+        return value
 
-    def read(self, parsed: x509.Certificate) -> T | UnreadableField:
-        """Return what the certificate says, or why that cannot be read."""
+    def _value(self, certificate: Certificate) -> _Value:
         try:
-            return self._read(parsed)
-        except fields.UNREADABLE as error:
-            return UnreadableField(self.place, fields.reason_of(error))
+            return self._by_library(certificate)
+        except UNREADABLE as error:
+            fault = unreadable(self.place, error)
+        certificate.refused[self.name] = fault
+        if self._read_raw is not None:
+            with suppress(*UNREADABLE):
+                return self._read_raw(certificate.raw)
+        certificate.unreadable[self.name] = fault
+        raise UnreadableField(fault.place, fault.reason)
+
+    def _by_library(self, certificate: Certificate) -> _Value:
+        source = getattr(certificate, self._source) if self._source else certificate
+        if not self._warns:
+            return self._read(source)
+        with unwarned():
+            return self._read(source)
 
 
-@dataclass(frozen=True, slots=True, repr=False)
+def _of_extensions(
+    read: Callable[[Extensions], _Value], read_raw: Callable[[RawCertificate], _Value] | None = None
+) -> Field[_Value]:
+    return Field("extensions", read, read_raw, source="extensions")
+
+
+def _read_key(certificate: Certificate) -> KeyFacts:
+    if certificate.has_readable("public_key"):
+        return read_key(certificate.public_key, certificate.raw.spki)
+    return fields.key(certificate.parsed, certificate.raw.spki)
+
+
+def _is_self_signed(certificate: Certificate) -> bool:
+    """Return whether issuer and subject are one and, as far as it can be computed, its own key made the signature."""
+    return certificate.is_self_issued and verifies(certificate.parsed, certificate.parsed) is not False
+
+
+@dataclass(frozen=True, eq=False, repr=False)
 class Certificate:
-    """A certificate; equal to another of the same DER. Names are RFC 4514 text, times aware, digests hex."""
+    """A certificate; equal to another of the same DER. Names are RFC 4514 text, times aware, digests hex.
+
+    `refused` are the fields that the library refuses so far, `unreadable` those that the DER does not give either.
+    """
 
     der: bytes
-    sha256: str = field(compare=False)
-    faults: tuple[UnreadableField, ...] = field(compare=False)
-    facts: Mapping[str, Any] = field(compare=False)  # by attribute name: a value, or an UnreadableField
-    parsed: x509.Certificate | None = field(compare=False)  # for the verification of signatures only
+    refused: dict[str, UnreadableField] = field(default_factory=dict, init=False)
+    unreadable: dict[str, UnreadableField] = field(default_factory=dict, init=False)
 
-    subject = Fact("subject", lambda parsed: parsed.subject.rfc4514_string())
-    issuer = Fact("issuer", lambda parsed: parsed.issuer.rfc4514_string())
-    canonical_subject = Fact("subject", lambda parsed: fields.canonical(parsed.subject))
-    canonical_issuer = Fact("issuer", lambda parsed: fields.canonical(parsed.issuer))
-    subject_common_name = Fact("subject", fields.subject_common_name)
-    issuer_organization = Fact("issuer", fields.issuer_organization)
-    serial = Fact("serialNumber", fields.serial)
-    not_before = Fact("validity", fields.not_before)
-    not_after = Fact("validity", fields.not_after)
-    lifetime = Fact("validity", fields.lifetime)
-    spki_sha256 = Fact("subjectPublicKeyInfo", fields.spki_sha256)
-    key = Fact("subjectPublicKeyInfo", fields.key)
-    is_self_signed = Fact("issuer", fields.is_self_signed)
-    signature_algorithm = Fact("signatureAlgorithm", lambda parsed: read_algorithm(parsed).name)
-    signature_digest = Fact("signatureAlgorithm", lambda parsed: read_algorithm(parsed).digest)
-    is_ca = Fact("extensions", fields.is_ca)
-    has_san = Fact("extensions", fields.has_san)
-    dns_names = Fact("extensions", fields.dns_names)
-    ip_addresses = Fact("extensions", fields.ip_addresses)
-    extended_key_usages = Fact("extensions", fields.extended_key_usages)
-    authority_key_id = Fact("extensions", fields.authority_key_id)
-    subject_key_id = Fact("extensions", fields.subject_key_id)
-    ca_issuers = Fact("extensions", fields.ca_issuers)
+    parsed = Field[x509.Certificate]("Certificate", load_certificate, source="der")
+    raw = Field[RawCertificate]("Certificate", read_raw_certificate, source="der", is_judged=False)
+    subject_name = Field[x509.Name]("subject", lambda parsed: parsed.subject, warns=True)
+    issuer_name = Field[x509.Name]("issuer", lambda parsed: parsed.issuer, warns=True)
+    subject = Field[str]("subject", lambda name: name.rfc4514_string(), source="subject_name")
+    issuer = Field[str]("issuer", lambda name: name.rfc4514_string(), source="issuer_name")
+    canonical_subject = Field[CanonicalName]("subject", fields.canonical, source="subject_name")
+    canonical_issuer = Field[CanonicalName]("issuer", fields.canonical, source="issuer_name")
+    subject_common_name = Field[str | None](
+        "subject", lambda name: fields.attribute(name, NameOID.COMMON_NAME), source="subject_name"
+    )
+    issuer_organization = Field[str | None](
+        "issuer", lambda name: fields.attribute(name, NameOID.ORGANIZATION_NAME), source="issuer_name"
+    )
+    serial = Field[int]("serialNumber", fields.serial, warns=True)
+    not_before = Field[datetime]("validity", lambda parsed: parsed.not_valid_before_utc, lambda raw: raw.not_before)
+    not_after = Field[datetime]("validity", lambda parsed: parsed.not_valid_after_utc, lambda raw: raw.not_after)
+    lifetime = Field[timedelta]("validity", fields.lifetime, fields.raw_lifetime)
+    spki_sha256 = Field[str](
+        "subjectPublicKeyInfo",
+        lambda parsed: fields.spki_sha256(spki_of(parsed.tbs_certificate_bytes)),
+        lambda raw: fields.spki_sha256(raw.spki),
+    )
+    public_key = Field[CertificatePublicKeyTypes]("subjectPublicKeyInfo", public_key_of, warns=True, is_judged=False)
+    key_algorithm = Field[SignatureAlgorithm](
+        "subjectPublicKeyInfo", lambda raw: key_algorithm(raw.spki), source="raw", is_judged=False
+    )
+    key = Field[KeyFacts]("subjectPublicKeyInfo", _read_key, lambda raw: key_of_spki(raw.spki), source="")
+    is_self_signed = Field[bool]("issuer", _is_self_signed, source="")
+    signature_algorithm = Field[str](
+        "signatureAlgorithm", lambda parsed: read_algorithm(parsed).name, lambda raw: fields.raw_signature(raw)[0]
+    )
+    signature_digest = Field[str | None](
+        "signatureAlgorithm", lambda parsed: read_algorithm(parsed).digest, lambda raw: fields.raw_signature(raw)[1]
+    )
+    every_extension = Field[tuple[x509.Extension[x509.ExtensionType], ...]](
+        "extensions", lambda parsed: tuple(extensions_of(parsed)), warns=True
+    )
+    extensions = Field[Extensions]("extensions", lambda every: dict(_by_type(every)), source="every_extension")
+    is_ca = _of_extensions(fields.is_ca, lambda raw: fields.unrepeated(raw).is_ca)
+    has_san = _of_extensions(fields.has_san, lambda raw: any(fields.raw_names(raw)))
+    dns_names = _of_extensions(fields.dns_names, lambda raw: fields.raw_names(raw)[0])
+    ip_addresses = _of_extensions(fields.ip_addresses, lambda raw: fields.raw_names(raw)[1])
+    extended_key_usages = _of_extensions(fields.extended_key_usages, fields.raw_usages)
+    authority_key_id = _of_extensions(fields.authority_key_id)
+    subject_key_id = _of_extensions(fields.subject_key_id)
+    ca_issuers = _of_extensions(fields.ca_issuers)
+
+    def __eq__(self, other: object) -> bool:
+        """Return whether the other is a certificate of the same DER."""
+        return self is other or (isinstance(other, Certificate) and self.der == other.der)
+
+    def __hash__(self) -> int:
+        """Return the hash of the DER."""
+        return hash(self.der)
 
     def __repr__(self) -> str:
         """Return the digest and the subject, if it can be read."""
-        return f"<Certificate {self.sha256[:16]} {self.facts['subject']}>"
+        return f"<Certificate {self.sha256[:16]} {self.unreadable.get('subject') or self}>"
 
     def __str__(self) -> str:
-        """Return the subject for a person, or where it cannot be read the digest."""
-        return self.subject if self.can_ask("subject") and self.subject else f"certificate {self.sha256[:16]}…"
+        """Return the subject for a person, or the digest if the subject is empty or cannot be read."""
+        return self.subject if self.has_readable("subject") and self.subject else f"certificate {self.sha256[:16]}…"
 
-    def can_ask(self, *names: str) -> bool:
-        """Tell whether all these facts can be read."""
-        return not self.faults or not any(isinstance(self.facts[name], UnreadableField) for name in names)
+    @cached_property
+    def sha256(self) -> str:
+        """The SHA-256 of the DER."""
+        return hashlib.sha256(self.der).hexdigest()
+
+    def has_readable(self, *names: str) -> bool:
+        """Return whether all these fields can be read."""
+        return all(name in self.__dict__ or self._is_readable(name) for name in names)
+
+    def _is_readable(self, name: str) -> bool:
+        try:
+            getattr(self, name)
+        except UnreadableField:
+            return False
+        return True
+
+    def fault_of(self, name: str) -> UnreadableField | None:
+        """Return why the library refuses a field, even if it can be read otherwise; None if the library reads it."""
+        self.has_readable(name)
+        return self.refused.get(name)
+
+    @cached_property
+    def faults(self) -> tuple[UnreadableField, ...]:
+        """Everything that the library refuses, once each."""
+        found = (self.fault_of(each.name) for each in FIELDS)
+        return tuple({str(fault): fault for fault in found if fault is not None}.values())
+
+    def readable_fields(self) -> dict[str, object]:
+        """Return by name the fields that can be read."""
+        return {each.name: getattr(self, each.name) for each in FIELDS if self.has_readable(each.name)}
+
+    @cached_property
+    def path_fault(self) -> UnreadableField | None:
+        """Why the certificate cannot be in a path: it is too long, or a field that every rule needs is refused."""
+        if len(self.der) > MAX_CERTIFICATE_OCTETS:
+            return UnreadableField("Certificate", f"it is longer than {MAX_CERTIFICATE_OCTETS} octets")
+        return next((fault for name in _NEEDED_IN_PATH if (fault := self.fault_of(name))), None)
+
+    @property
+    def is_path_member(self) -> bool:
+        """Whether the certificate can be in a path."""
+        return self.path_fault is None
+
+    @property
+    def lacks_extensions(self) -> bool:
+        """Whether the extensions cannot be read, so that no rule about any of them can be applied."""
+        return not self.has_readable("extensions")
+
+    @cached_property
+    def _known(self) -> Extensions:
+        return {} if self.lacks_extensions else self.extensions
+
+    def extension(self, kind: type[_Extension]) -> _Extension | None:
+        """Return the value of an extension; None if it is absent, or the extensions cannot be read."""
+        return fields.extension(self._known, kind)
+
+    def is_critical(self, kind: type[x509.ExtensionType]) -> bool | None:
+        """Return whether an extension is critical; None as `extension` does."""
+        found = self._known.get(kind)
+        return None if found is None else found.critical
+
+    @cached_property
+    def unknown_extensions(self) -> tuple[x509.Extension[x509.ExtensionType], ...]:
+        """The extensions that the library has no type for; none if the extensions cannot be read."""
+        return () if self.lacks_extensions else tuple(filter(_is_unknown, self.every_extension))
+
+    @cached_property
+    def serial_number(self) -> int:
+        """The serial number, of whatever sign."""
+        return self.raw.serial_number
+
+    @property
+    def version(self) -> x509.Version:
+        """The version."""
+        return self.parsed.version
+
+    @property
+    def is_self_issued(self) -> bool:
+        """Whether issuer and subject are one name (RFC 5280 3.2)."""
+        return self.canonical_subject == self.canonical_issuer
+
+    @cached_property
+    def signature(self) -> Signature:
+        """The signature of its issuer."""
+        raw, parsed = self.raw, self.parsed
+        is_consistent = raw.inner_algorithm == raw.outer_algorithm
+        return Signature(raw.outer_algorithm, parsed.signature, parsed.tbs_certificate_bytes, is_consistent)
 
 
-FACTS: Final[tuple[Fact[Any], ...]] = tuple(value for value in vars(Certificate).values() if isinstance(value, Fact))
+FIELDS: Final[tuple[Field[Any], ...]] = tuple(
+    value for value in vars(Certificate).values() if isinstance(value, Field) and value.is_judged
+)
 
 
 @lru_cache(maxsize=4096)
 def read_certificate(der: bytes) -> Certificate:
-    """Read a certificate (RFC 5280 4.1) from DER; never raises: `faults` tells what cannot be read."""
-    with loading.unwarned():
-        parsed = _parse(der)
-        if isinstance(parsed, UnreadableField):
-            facts: dict[str, Any] = {fact.name: parsed for fact in FACTS}
-        else:
-            facts = {fact.name: fact.read(parsed) for fact in FACTS}
-        faults = tuple(dict.fromkeys(value for value in facts.values() if isinstance(value, UnreadableField)))
-        if faults:
-            told = facts_of_outline(der)
-            facts = {
-                name: told.get(name, value) if isinstance(value, UnreadableField) else value
-                for name, value in facts.items()
-            }
-    return Certificate(
-        der, hashlib.sha256(der).hexdigest(), faults, facts, None if isinstance(parsed, UnreadableField) else parsed
-    )
+    """Return the certificate of a DER; never raises. The only cache of certificates: the same DER is parsed once."""
+    return Certificate(der)
 
 
-def _parse(der: bytes) -> x509.Certificate | UnreadableField:
-    try:
-        return loading.parsed(der)
-    except fields.UNREADABLE as error:
-        return UnreadableField("Certificate", fields.reason_of(error))
+def path_members(ders: Iterable[bytes]) -> tuple[Certificate, ...]:
+    """Return those of some certificates (DER) that can be in a path."""
+    return tuple(certificate for certificate in map(read_certificate, ders) if certificate.is_path_member)
+
+
+def _by_type(
+    extensions: Iterable[x509.Extension[x509.ExtensionType]],
+) -> Iterator[tuple[type[x509.ExtensionType], x509.Extension[x509.ExtensionType]]]:
+    return ((type(extension.value), extension) for extension in extensions if not _is_unknown(extension))
+
+
+def _is_unknown(extension: x509.Extension[x509.ExtensionType]) -> bool:
+    return isinstance(extension.value, x509.UnrecognizedExtension)

@@ -7,14 +7,13 @@ and a path length in a certificate that is not a CA's. They are left out of a co
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache
 from typing import Final
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from audit.x509 import loading
 from audit.x509.der import Element, elements, encoded, read_oid
+from audit.x509.loading import load_certificate
 
 TLS_FEATURE: Final = "1.3.6.1.5.5.7.1.24"
 BASIC_CONSTRAINTS: Final = "2.5.29.19"
@@ -34,7 +33,6 @@ def extensions_of(parsed: x509.Certificate) -> x509.Extensions:
             raise error from None  # what the library said of the certificate itself
 
 
-@lru_cache(maxsize=256)
 def _simplified(der: bytes) -> x509.Certificate:
     """Return a certificate without the values that the library refuses; its signature no longer fits."""
     tbs, *signature = elements(elements(der)[0].content)
@@ -44,7 +42,7 @@ def _simplified(der: bytes) -> x509.Certificate:
         else field.whole
         for field in elements(tbs.content)
     ]
-    return loading.parsed(encoded(_SEQUENCE, encoded(_SEQUENCE, *fields), *(part.whole for part in signature)))
+    return load_certificate(encoded(_SEQUENCE, encoded(_SEQUENCE, *fields), *(part.whole for part in signature)))
 
 
 def _inner(whole: bytes) -> list[bytes]:

@@ -1,6 +1,6 @@
-"""Calls the library without its warnings about odd serial numbers and country names, and parses a certificate once.
+"""Calls the library `cryptography`: without its warnings, and with one error for everything that it cannot read.
 
-Nothing else in the audit may change the filters of warnings: they belong to the whole process, and the lock is here.
+The filters of warnings belong to the whole process. No other module of the audit changes them, and the lock is here.
 """
 
 from __future__ import annotations
@@ -9,23 +9,59 @@ import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import lru_cache
+from typing import Final
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 
-_READING = threading.RLock()
+UNREADABLE: Final = (
+    ValueError,
+    TypeError,  # a BIT STRING in a name
+    KeyError,  # a TLS feature (RFC 7633) that the library has no name for
+    UnsupportedAlgorithm,
+    x509.InvalidVersion,  # not a ValueError
+    x509.DuplicateExtension,
+    x509.UnsupportedGeneralNameType,
+)
+"""What the library raises for a certificate, a CRL or an OCSP response that it cannot read."""
+
+_FILTERS: Final = threading.RLock()
+
+
+class UnreadableField(ValueError):
+    """A field of a certificate, a CRL or an OCSP response that cannot be read: its name in RFC 5280, and the reason."""
+
+    def __init__(self, place: str, reason: str) -> None:
+        """Keep both."""
+        super().__init__(place, reason)
+        self.place = place
+        self.reason = reason
+
+    def __str__(self) -> str:
+        """Return both in one message."""
+        return f"{self.place}: {self.reason}"
+
+
+def unreadable(place: str, error: Exception) -> UnreadableField:
+    """Return the fault of a field from what the library raised; the fault of a field within stays as it is."""
+    return error if isinstance(error, UnreadableField) else UnreadableField(place, reason_of(error))
+
+
+def reason_of(error: Exception) -> str:
+    """Return in one line why something could not be read."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    return f"the library does not know the value {text}" if isinstance(error, KeyError) else text
 
 
 @contextmanager
 def unwarned() -> Iterator[None]:
-    """Ignore warnings within; one thread at a time, because the filters belong to the whole process."""
-    with _READING, warnings.catch_warnings():
+    """Ignore warnings within; one thread at a time."""
+    with _FILTERS, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
 
 
-@lru_cache(maxsize=4096)
-def parsed(der: bytes) -> x509.Certificate:
-    """Parse a certificate once for all readers; raises what the library raises."""
+def load_certificate(der: bytes) -> x509.Certificate:
+    """Parse a certificate from DER; raises an error of `UNREADABLE`."""
     with unwarned():
         return x509.load_der_x509_certificate(der)

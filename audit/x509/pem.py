@@ -11,8 +11,7 @@ from typing import Final
 from cryptography.hazmat.primitives.serialization import Encoding, pkcs7
 
 from audit.x509.der import Element, elements, encode_oid
-from audit.x509.fields import UNREADABLE
-from audit.x509.loading import unwarned
+from audit.x509.loading import UNREADABLE, unwarned
 
 MAX_CERTIFICATES: Final = 20  # of one file; a bundle of cross-certificates has some five
 

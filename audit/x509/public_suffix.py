@@ -26,6 +26,11 @@ def owned_domain(domain: str) -> str:
     return _suffixes_of_hosters().privatesuffix(domain.lower().rstrip(".")) or domain.lower().rstrip(".")
 
 
+def is_top_level_domain(label: str) -> bool:
+    """Tell whether a label, an A-label where it is not of ASCII, is a top-level domain of the public DNS."""
+    return label.isascii() and "." not in label and _delegated().publicsuffix(label.lower()) is not None
+
+
 @cache
 def _suffixes() -> PublicSuffixList:
     return PublicSuffixList(only_icann=True)
@@ -34,3 +39,8 @@ def _suffixes() -> PublicSuffixList:
 @cache
 def _suffixes_of_hosters() -> PublicSuffixList:
     return PublicSuffixList()
+
+
+@cache
+def _delegated() -> PublicSuffixList:
+    return PublicSuffixList(only_icann=True, accept_unknown=False)

@@ -47,16 +47,17 @@ class Extension:
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Reading:
-    """The outline of a certificate. Every further field is read when it is asked for, and raises ValueError."""
+class RawCertificate:
+    """The elements of a certificate. Every further field is read when it is asked for, and raises ValueError."""
 
     der: bytes
     serial: bytes  # the contents of the INTEGER
-    issuer: bytes
-    subject: bytes
-    validity: bytes
+    inner_algorithm: bytes  # the signature's in the TBSCertificate: the whole AlgorithmIdentifier
+    issuer: Element
+    validity: bytes  # the contents
+    subject: Element
     spki: bytes  # the whole of it
-    algorithm: bytes  # by which it is signed
+    outer_algorithm: bytes  # beside the signature: the whole AlgorithmIdentifier
     has_unique_id: bool
     extensions: dict[str, Extension]  # by OID, the first of each
     repeated: tuple[str, ...]  # OIDs of the extensions that are there more than once
@@ -80,7 +81,7 @@ class Reading:
     @property
     def algorithm_oid(self) -> str:
         """The OID of the algorithm by which it is signed."""
-        return read_oid(_one(self.algorithm, trailing=True))
+        return read_oid(_one(_one(self.outer_algorithm).content, trailing=True))
 
     @property
     def serial_number(self) -> int:
@@ -90,7 +91,7 @@ class Reading:
     @property
     def common_names(self) -> tuple[str, ...]:
         """The common names of the subject."""
-        return tuple(text for oid, text in _attributes(self.subject) if oid == COMMON_NAME)
+        return tuple(text for oid, text in _attributes(self.subject.content) if oid == COMMON_NAME)
 
     @property
     def is_ca(self) -> bool:
@@ -156,6 +157,11 @@ class Reading:
         lists = _prefixed(_contents(SCTS, self.extensions[SCTS].value, _OCTETS))
         return frozenset(sct[1:33] for listed in lists for sct in _prefixed(listed) if len(sct) > 33)
 
+    def extension_value(self, oid: str) -> bytes | None:
+        """Return the DER that an extension holds; None if it is absent."""
+        found = self.extensions.get(oid)
+        return None if found is None else found.value
+
     def holds_nothing(self, oid: str) -> bool:
         """Tell whether an extension is there and is an empty SEQUENCE."""
         return self._sequence(oid) == ()
@@ -167,9 +173,8 @@ class Reading:
         return _parts(oid, self.extensions[oid].value)
 
 
-@lru_cache(maxsize=4096)
-def read_outline(der: bytes) -> Reading:
-    """Read the outline of a certificate; raises ValueError where even that cannot be read."""
+def read_raw_certificate(der: bytes) -> RawCertificate:
+    """Read the elements of a certificate; raises ValueError if even those cannot be read."""
     certificate = elements(_one(der, trailing=True).content)
     if len(certificate) < 2:
         raise ValueError("a Certificate has a TBSCertificate and an algorithm")
@@ -179,14 +184,15 @@ def read_outline(der: bytes) -> Reading:
     if len(fields) < 6 or fields[0].tag != _INTEGER:
         raise ValueError("a TBSCertificate has a serial number and five fields after it")
     extensions, repeated = _extensions(fields[6:])
-    return Reading(
+    return RawCertificate(
         der=der,
         serial=fields[0].content,
-        issuer=fields[2].content,
+        inner_algorithm=fields[1].whole,
+        issuer=fields[2],
         validity=fields[3].content,
-        subject=fields[4].content,
+        subject=fields[4],
         spki=fields[5].whole,
-        algorithm=certificate[1].content,
+        outer_algorithm=certificate[1].whole,
         has_unique_id=any(field.tag in _UNIQUE_IDS for field in fields[6:]),
         extensions=extensions,
         repeated=repeated,

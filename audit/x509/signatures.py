@@ -161,7 +161,8 @@ def verifies(certificate: x509.Certificate, issuer: x509.Certificate) -> bool | 
 
 def key_algorithm(spki: bytes) -> SignatureAlgorithm:
     """Return the algorithm of a SubjectPublicKeyInfo; raises ValueError."""
-    return read_identifier(elements(elements(spki)[0].content)[0].whole, of_key=True)
+    algorithm, *_ = elements(elements(spki)[0].content)
+    return read_identifier(algorithm.whole, of_key=True)
 
 
 def is_made_by(

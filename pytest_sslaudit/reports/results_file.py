@@ -20,10 +20,10 @@ from audit.evaluation.facts import Facts
 from audit.evaluation.result import Phase, Result, from_row, to_row
 from audit.json_codec import format_time
 from audit.observation import InstalledFile, Observation
-from audit.verdict import Inconclusive, Verdict
+from audit.verdict import Verdict
 from audit.x509.certificate import Certificate, read_certificate
-from audit.x509.member import Member, read_member
-from audit.x509.revocation.sources import crl_urls, ocsp_urls
+from audit.x509.loading import UnreadableField
+from audit.x509.revocation.status import crl_urls, ocsp_urls
 
 ROW: Final = "sslaudit"
 """The user property that holds a result as JSON, without what only its report knows: node id and duration."""
@@ -182,7 +182,6 @@ def _chain_row(facts: Facts) -> dict[str, Any]:
 
 
 def _certificate_row(certificate: Certificate) -> dict[str, Any]:
-    member = read_member(certificate.der)
     return {
         "sha256": certificate.sha256,
         "subject": _known(lambda: certificate.subject),
@@ -194,8 +193,8 @@ def _certificate_row(certificate: Certificate) -> dict[str, Any]:
         "key_type": _known(lambda: certificate.key.kind),
         "key_bits": _known(lambda: certificate.key.bits),
         "signature_algorithm": _known(lambda: certificate.signature_algorithm),
-        "ocsp": list(ocsp_urls(member)) if isinstance(member, Member) else None,
-        "crl": list(crl_urls(member)) if isinstance(member, Member) else None,
+        "ocsp": list(ocsp_urls(certificate)) if certificate.is_path_member else None,
+        "crl": list(crl_urls(certificate)) if certificate.is_path_member else None,
     }
 
 
@@ -203,7 +202,7 @@ def _known(ask: Any) -> Any:  # noqa: ANN401 - a fact of any type
     """Return a fact, or None where it could not be read: the finding says so elsewhere."""
     try:
         return ask()
-    except Inconclusive:
+    except UnreadableField:
         return None
 
 

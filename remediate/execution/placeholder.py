@@ -88,7 +88,7 @@ def _is_possible(context: CaseContext) -> bool:
 
 def _is_over(leaf: Certificate | None, now: datetime) -> bool:
     """Tell whether there is no leaf, or it has expired; of one that cannot be read that is not known."""
-    return leaf is None or (leaf.can_ask("not_after") and leaf.not_after < now)
+    return leaf is None or (leaf.has_readable("not_after") and leaf.not_after < now)
 
 
 def _paths(context: CaseContext, service: str) -> tuple[str, ...]:

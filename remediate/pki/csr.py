@@ -13,7 +13,7 @@ from typing import Final
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from audit.x509.fields import UNREADABLE
+from audit.x509.loading import UNREADABLE
 
 _MAX_BYTES: Final = 65_536  # a request with an RSA-4096 key and a hundred names of full length has 40,000
 _ONE_REQUEST: Final = re.compile(

@@ -13,12 +13,13 @@ from typing import Final
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from audit.analysis.chains import distrust
+from audit.analysis.chains import distrust, unreadable_message
 from audit.analysis.path_faults import DATES, SIGNATURE, UNVERIFIED, USAGE, violations_above_leaf
 from audit.endpoint import to_address
 from audit.text import duration, listing, moment, one_line, sentence
 from audit.verdict import Inconclusive
 from audit.x509.certificate import Certificate, read_certificate
+from audit.x509.loading import UnreadableField
 from audit.x509.path.served_chain import FORGEABLE, Chain, read_chain
 from audit.x509.path.trust_store import Anchors
 from audit.x509.pem import certificate_blocks
@@ -103,7 +104,7 @@ def judge_chain(
     chain = read_chain((leaf_der, *dict.fromkeys(candidates)), anchors, now)
     leaf = chain.leaf
     reasons = [str(fault) for fault in leaf.faults]
-    if leaf.can_ask("not_before", "not_after"):
+    if leaf.has_readable("not_before", "not_after"):
         reasons += _time_faults("the certificate", leaf, now)
     reasons += _path_faults(chain)
     return _refusal(reasons) if reasons else InstallableChain(leaf, _in_order(chain, now))
@@ -137,17 +138,17 @@ def _beginning(text: str) -> str:
 
 def _leaf_faults(leaf: Certificate, ordered: Expected, now: datetime) -> Iterator[str]:
     """Yield what about the leaf is not as ordered; of what cannot be read the fault has been told already."""
-    if leaf.can_ask("spki_sha256") and leaf.spki_sha256 != ordered.csr.spki_sha256:
+    if leaf.has_readable("spki_sha256") and leaf.spki_sha256 != ordered.csr.spki_sha256:
         yield f"the certificate is for another key (SPKI {leaf.spki_sha256[:16]}…) than {ordered.csr}"
-    if leaf.can_ask("dns_names", "ip_addresses"):
+    if leaf.has_readable("dns_names", "ip_addresses"):
         yield from _name_faults(leaf, ordered.names)
-    if leaf.can_ask("not_before", "not_after"):
+    if leaf.has_readable("not_before", "not_after"):
         yield from _time_faults("the certificate", leaf, now)
-    if leaf.can_ask("lifetime") and leaf.lifetime > ordered.lifetime + ROUNDING:
+    if leaf.has_readable("lifetime") and leaf.lifetime > ordered.lifetime + ROUNDING:
         yield f"the certificate lives {duration(leaf.lifetime)}, ordered were {duration(ordered.lifetime)}"
-    if leaf.can_ask("extended_key_usages") and "serverAuth" not in (leaf.extended_key_usages or ()):
+    if leaf.has_readable("extended_key_usages") and "serverAuth" not in (leaf.extended_key_usages or ()):
         yield "the certificate is not for servers: serverAuth is not among its extended key usages"
-    if leaf.can_ask("is_ca") and leaf.is_ca:
+    if leaf.has_readable("is_ca") and leaf.is_ca:
         yield "the certificate is a CA's"
     yield from _digest_faults("the certificate", leaf)
 
@@ -165,9 +166,7 @@ def _name_faults(leaf: Certificate, ordered: tuple[str, ...]) -> Iterator[str]:
 
 def _other_kinds(leaf: Certificate) -> list[str]:
     """Return the kinds of its names that are neither dNSName nor iPAddress; to be asked where names can be read."""
-    if leaf.parsed is None or not leaf.has_san:
-        return []
-    names = leaf.parsed.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    names = leaf.extension(x509.SubjectAlternativeName) or ()
     return sorted({type(name).__name__ for name in names if not isinstance(name, x509.DNSName | x509.IPAddress)})
 
 
@@ -179,7 +178,7 @@ def _time_faults(what: str, certificate: Certificate, now: datetime) -> Iterator
 
 
 def _digest_faults(what: str, certificate: Certificate) -> Iterator[str]:
-    if certificate.can_ask("signature_digest") and certificate.signature_digest in FORGEABLE:
+    if certificate.has_readable("signature_digest") and certificate.signature_digest in FORGEABLE:
         yield f"{what} is signed over {certificate.signature_digest}, of which collisions are known"
 
 
@@ -189,6 +188,8 @@ def _path_faults(chain: Chain) -> Iterator[str]:
         why = distrust(chain)
     except Inconclusive as inconclusive:
         why = str(inconclusive)
+    except UnreadableField as error:
+        why = unreadable_message(error)
     if why is not None:
         yield f"no path leads to a trust anchor: {why}"
     if chain.is_anchored:
@@ -204,14 +205,14 @@ def _refused_leaf(chain: Chain) -> Iterator[str]:
 
 def _unanchored_faults(leaf: Certificate, intermediates: tuple[Certificate, ...]) -> Iterator[str]:
     """Yield that nothing above the leaf came with it, where no anchor could tell whether that is enough."""
-    if not intermediates and leaf.can_ask("issuer"):
+    if not intermediates and leaf.has_readable("issuer"):
         yield f"no usable certificate of the issuer {leaf.issuer} came with it"
 
 
 def _ca_faults(certificate: Certificate, now: datetime) -> Iterator[str]:
     """Yield why a certificate cannot stand between leaf and anchor (RFC 5280 6.1.3, 6.1.4)."""
     what = f"the issuer {certificate}"
-    if not certificate.can_ask("is_ca", "not_before", "not_after"):
+    if not certificate.has_readable("is_ca", "not_before", "not_after"):
         yield f"{what} cannot be read"
         return
     if not certificate.is_ca:
@@ -235,16 +236,16 @@ def _in_order(chain: Chain, now: datetime) -> tuple[Certificate, ...]:
 def _stands_for(one: Certificate, other: Certificate) -> bool:
     """Tell whether a certificate does all that another would: it is of the same CA, by the same issuer."""
     facts = ("canonical_subject", "spki_sha256", "canonical_issuer")
-    if not (one.can_ask(*facts) and other.can_ask(*facts)):
+    if not (one.has_readable(*facts) and other.has_readable(*facts)):
         return one == other
     return all(getattr(one, fact) == getattr(other, fact) for fact in facts)
 
 
 def _is_root(certificate: Certificate) -> bool:
-    return certificate.can_ask("is_self_signed") and certificate.is_self_signed
+    return certificate.has_readable("is_self_signed") and certificate.is_self_signed
 
 
 def _to_pem(certificate: Certificate) -> str:
-    if certificate.parsed is None:
+    if not certificate.has_readable("parsed"):
         raise ValueError(f"{certificate!r} was never judged: it cannot be read")
     return certificate.parsed.public_bytes(Encoding.PEM).decode("ascii")

@@ -12,19 +12,19 @@ from dataclasses import dataclass, replace
 from functools import cache, lru_cache
 from typing import Any, Final
 
+from audit.analysis.chains import MALFORMED, unreadable_message
 from audit.analysis.key_reuse import key_uses, sharing_of
 from audit.analysis.revocation import holds_until, places, rules_of, subjects
 from audit.observation import InstalledFile, Observation, RevocationAnswer
 from audit.policy import Policy, load_profile
 from audit.verdict import Finding, Inconclusive, Judgement
-from audit.x509.certificate import FACTS, MALFORMED, Certificate, read_certificate
+from audit.x509.certificate import FIELDS, Certificate, read_certificate
 from audit.x509.lint import ask, is_of_ca, lint
 from audit.x509.lint.extended_key_usage import RULES as CLIENTS
 from audit.x509.lint.names import RULES as NAMES
 from audit.x509.lint.profile import RULES as PROFILE
 from audit.x509.lint.revocation_and_sct import REVOCATION, TRANSPARENCY
-from audit.x509.member import Member, read_member
-from audit.x509.outline_facts import facts_of_outline
+from audit.x509.loading import UnreadableField
 from audit.x509.path.served_chain import Chain, read_chain, validate_path
 from audit.x509.path.trust_store import Anchors
 from audit.x509.pem import certificates_of
@@ -84,11 +84,11 @@ def read_all(evidence: Evidence, kind: str, *, in_full: bool = False) -> Judgeme
 def read_facts(der: bytes) -> Certificate:
     """Ask for everything that can be told of a certificate by itself."""
     certificate = read_certificate(der)
-    for fact in FACTS:
+    for fact in FIELDS:
         try:
             getattr(certificate, fact.name)
-        except Inconclusive as told:
-            if told.because != MALFORMED or not certificate.faults:
+        except UnreadableField:
+            if not certificate.faults:
                 raise
     if not (str(certificate) and repr(certificate)):
         raise Escaped("it has no name")
@@ -99,11 +99,10 @@ def _read_certificate(der: bytes) -> None:
     certificate = read_facts(der)
     for as_leaf in (True, False):
         lint(der, RULES, as_leaf=as_leaf)
-    facts_of_outline(der)
     certificates_of(der)
     try:
         ask(certificate, is_of_ca)
-    except Inconclusive:
+    except UnreadableField:
         return
 
 
@@ -159,6 +158,8 @@ def _judgements(chain: Chain, observation: Observation, left_out: set[str]) -> J
             function(**{fact: facts[fact] for fact in wanted})
         except Judgement as judgement:
             ended[name] = judgement
+        except UnreadableField as error:
+            ended[name] = Inconclusive(unreadable_message(error), because=MALFORMED)
         else:
             ended[name] = None
     return ended
@@ -178,8 +179,8 @@ def observation_of(evidence: Evidence) -> Observation:
 
 
 def _question(evidence: Evidence) -> bytes:
-    member, issuer = read_member(evidence.leaf), read_member(evidence.intermediate)
-    if isinstance(member, Member) and isinstance(issuer, Member):
+    member, issuer = read_certificate(evidence.leaf), read_certificate(evidence.intermediate)
+    if member.is_path_member and issuer.is_path_member:
         return question(member, issuer, nonce=b"n" * 32) or b""
     return b""
 
@@ -187,7 +188,7 @@ def _question(evidence: Evidence) -> bytes:
 def _read_revocation(chain: Chain, evidence: Evidence) -> None:
     rules = rules_of(POLICY)
     for subject in subjects(chain, POLICY):
-        places(subject.member, rules)
+        places(subject.certificate, rules)
         holds_until("crl", evidence.crl, subject)
         holds_until("ocsp", evidence.answer, subject)
 

@@ -10,9 +10,11 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from audit.verdict import Inconclusive
-from audit.x509.certificate import FACTS, Certificate, read_certificate
+from audit.evaluation.outcome import outcome_of
+from audit.verdict import Verdict
+from audit.x509.certificate import FIELDS, Certificate, read_certificate
 from audit.x509.der import elements, spki_of
+from audit.x509.loading import UnreadableField
 from audit.x509.path.served_chain import read_chain
 from tests.audit.certificates import NOW, ca, leaf, rsa_key
 from tests.audit.conftest import Forge
@@ -46,9 +48,12 @@ def test_certificates_are_equal_by_their_bytes() -> None:
 def test_bytes_that_are_no_certificate_have_one_fault_and_no_facts() -> None:
     facts = read_certificate(b"not a certificate")
     assert [fault.place for fault in facts.faults] == ["Certificate"]
-    with pytest.raises(Inconclusive) as raised:
+    with pytest.raises(UnreadableField) as raised:
         _ = facts.not_after
-    assert raised.value.because == "cert.malformed"
+    assert raised.value.place == "Certificate"
+    ended = outcome_of(raised.value)
+    assert (ended.verdict, ended.because) == (Verdict.INCONCLUSIVE, "cert.malformed")
+    assert ended.message == f"the certificate cannot be read: {raised.value.reason}"
     assert str(facts).startswith("certificate ")
 
 
@@ -81,17 +86,16 @@ def test_no_mutant_of_a_certificate_escapes() -> None:
         mutant = _mutated(chance.choice(models), chance)
         readable += _ask_everything(read_certificate(mutant))
         assert read_chain((mutant, INTERMEDIATE.der), public(), NOW).certificates[0].der == mutant
-    assert 0 < readable < MUTANTS * len(FACTS)
+    assert 0 < readable < MUTANTS * len(FIELDS)
 
 
 def _ask_everything(facts: Certificate) -> int:
     answered = 0
-    for fact in FACTS:
+    for fact in FIELDS:
         try:
             getattr(facts, fact.name)
             answered += 1
-        except Inconclusive as judgement:
-            assert judgement.because == "cert.malformed"  # noqa: PT017 - either end is right, no other is
+        except UnreadableField:
             assert facts.faults
     assert str(facts)
     assert repr(facts)

@@ -11,10 +11,11 @@ from typing import Final
 
 import pytest
 
+from audit.analysis.chains import MALFORMED
 from audit.verdict import Finding, Inconclusive, Judgement, NotApplicable
-from audit.x509.certificate import MALFORMED
+from audit.x509.certificate import read_certificate
 from audit.x509.der import elements
-from audit.x509.raw import Reading, read_outline
+from audit.x509.raw import RawCertificate
 from tests.audit.hostile import KINDS, Judgements, read_all
 from tests.audit.hostile_evidence import attempt, good_evidence, signed_again
 from tests.audit.paths import tlv
@@ -26,13 +27,13 @@ SLOWEST_S: Final = 1.0
 GOOD: Final = good_evidence()[0]
 UTF8_STRING: Final = b"\x0c"  # what none of the fields and extensions is
 
-FIELDS: Final[dict[str, Callable[[Reading], bytes]]] = {
-    "serial": lambda reading: tlv(2, reading.serial),
-    "signature_alg": lambda reading: reading.algorithm,
-    "issuer": lambda reading: reading.issuer,
-    "validity": lambda reading: reading.validity,
-    "subject": lambda reading: reading.subject,
-    "spki": lambda reading: reading.spki,
+FIELDS: Final[dict[str, Callable[[RawCertificate], bytes]]] = {
+    "serial": lambda raw: tlv(2, raw.serial),
+    "signature_alg": lambda raw: elements(raw.outer_algorithm)[0].content,
+    "issuer": lambda raw: raw.issuer.content,
+    "validity": lambda raw: raw.validity,
+    "subject": lambda raw: raw.subject.content,
+    "spki": lambda raw: raw.spki,
 }
 ISSUER: Final = {"cert.untrusted", "cert.self-signed", "cert.revoked", "cert.staple-stale", "cert.profile-br",
                  "cert.internal-name", "cert.no-revocation-info", "cert.sct-insufficient", "cert.eku-clientauth",
@@ -66,7 +67,7 @@ def judged(leaf: bytes) -> Judgements:
 
 def unreadable(place: str) -> bytes:
     """Return the good leaf, signed, with another tag on an extension's value or on a field."""
-    reading = read_outline(GOOD.leaf)
+    reading = read_certificate(GOOD.leaf).raw
     whole = FIELDS[place](reading) if place in FIELDS else reading.extensions[place].value
     return signed_again(GOOD.leaf, lambda body: body.replace(whole, UTF8_STRING + whole[1:]), CA)
 
@@ -109,7 +110,7 @@ def test_what_cannot_be_read_is_a_finding_with_place_and_reason_and_what_needs_i
 
 
 def test_every_extension_of_the_good_leaf_is_tried() -> None:
-    assert set(NEEDED_BY) == {*read_outline(GOOD.leaf).extensions, *FIELDS}
+    assert set(NEEDED_BY) == {*read_certificate(GOOD.leaf).raw.extensions, *FIELDS}
 
 
 @pytest.mark.parametrize("leaf", [b"", b"\0", b"\x30\x00", b"<html>", GOOD.leaf[:200]])
@@ -122,7 +123,7 @@ def test_no_check_of_a_leaf_that_is_none_passes(leaf: bytes) -> None:
 
 def test_a_key_that_the_library_does_not_know_is_weak_and_not_malformed() -> None:
     odd = tlv(0x30, tlv(0x30, b"\x06\x01\x2a"), b"\x03\x01\x00")
-    spki = read_outline(GOOD.leaf).spki
+    spki = read_certificate(GOOD.leaf).raw.spki
     judgements = judged(signed_again(GOOD.leaf, lambda body: _spki_replaced(body, spki, odd), CA))
     assert judgements[MALFORMED] is None
     assert isinstance(judgements["key.weak"], Finding)

@@ -12,9 +12,9 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.x509 import ocsp
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from audit.x509.certificate import UnreadableField
+from audit.x509.certificate import Certificate, read_certificate
 from audit.x509.der import elements, encoded
-from audit.x509.member import Member, read_member
+from audit.x509.loading import UnreadableField
 from audit.x509.revocation.crl import RevocationList, indexed, read_crl
 from audit.x509.revocation.ocsp import nonce_of, question, read_ocsp
 from audit.x509.revocation.status import Given, Said, Subject, Tolerance, by_crls, by_ocsp, readable
@@ -40,9 +40,9 @@ TOLERANCE = Tolerance(timedelta(minutes=5), DAY)
 BY_KEY = ocsp.OCSPResponderEncoding.HASH
 
 
-def member(made: Made) -> Member:
-    found = read_member(made.der)
-    assert isinstance(found, Member)
+def member(made: Made) -> Certificate:
+    found = read_certificate(made.der)
+    assert found.is_path_member
     return found
 
 

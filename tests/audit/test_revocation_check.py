@@ -14,7 +14,7 @@ from audit.checks import test_revocation as checks
 from audit.json_codec import from_json, to_json
 from audit.observation import Observation, RevocationAnswer, RevocationSource
 from audit.policy import Policy, Profile, load_profile
-from audit.x509.member import Member, read_member
+from audit.x509.certificate import read_certificate
 from audit.x509.path.served_chain import Chain, read_chain
 from audit.x509.path.trust_store import Anchors
 from tests.audit.answers import ASKED, CA, CRL_URL, HOUR, LEAF, OCSP_URL, REVOKED, ROOT, ROOT_CRL_URL, Answer
@@ -165,13 +165,13 @@ def test_what_was_asked_after_the_instant_of_judgement_is_judged_as_of_when_it_w
 
 
 def test_only_what_can_be_asked_over_http_is_asked_in_the_order_of_the_policy() -> None:
-    leaf = read_member(ASKED.having(pointing("ldap://ca/x", "https://ca/x", CRL_URL)).der)
-    assert isinstance(leaf, Member)
+    leaf = read_certificate(ASKED.having(pointing("ldap://ca/x", "https://ca/x", CRL_URL)).der)
+    assert leaf.is_path_member
     assert places(leaf, rules_of(WEBPKI)) == (("crl", CRL_URL), ("ocsp", OCSP_URL))
     limits = replace(load_profile("webpki").thresholds, revocation_order=("ocsp",))
     assert places(leaf, rules_of(Policy((Profile("own", "", limits),)))) == (("ocsp", OCSP_URL), ("crl", CRL_URL))
-    many = read_member(LEAF.having(pointing(*(f"http://ca/{number}" for number in range(99)))).der)
-    assert isinstance(many, Member)
+    many = read_certificate(LEAF.having(pointing(*(f"http://ca/{number}" for number in range(99)))).der)
+    assert many.is_path_member
     assert len(places(many, rules_of(WEBPKI))) == 4
 
 

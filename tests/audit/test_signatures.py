@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from audit.x509.algorithms import Signed, is_signed_by
-from audit.x509.member import Member, readable_members
+from audit.x509.certificate import Certificate, path_members
 from audit.x509.path.builder import Search, links_leniently, links_strictly
 from audit.x509.revocation.crl import RevocationList, read_crl
 from audit.x509.revocation.ocsp import OcspAnswer, read_ocsp
@@ -16,8 +16,8 @@ from tests.audit.lists import crl
 from tests.audit.paths import Made
 
 
-def member(made: Made | bytes) -> Member:
-    (found,) = readable_members([made if isinstance(made, bytes) else made.der])
+def member(made: Made | bytes) -> Certificate:
+    (found,) = path_members([made if isinstance(made, bytes) else made.der])
     return found
 
 

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from audit.analysis.chains import MALFORMED, unreadable_message
 from audit.verdict import Finding, Inconclusive, Judgement, NotApplicable
+from audit.x509.loading import UnreadableField
 
 
 def judged(check: Callable[..., None], **facts: object) -> Judgement | None:
-    """Call a check with facts; return how it ended, None where it passed."""
+    """Call a check with facts; return how it ended, as the evaluation says it, None where it passed."""
     try:
         check(**facts)
     except Judgement as judgement:
         return judgement
+    except UnreadableField as error:
+        return Inconclusive(unreadable_message(error), because=MALFORMED)
     return None
 
 

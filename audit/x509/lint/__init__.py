@@ -11,9 +11,9 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import TypeVar
 
-from audit.verdict import Inconclusive
-from audit.x509.certificate import MALFORMED, Certificate
-from audit.x509.raw import KEY_CERT_SIGN, Reading, read_outline
+from audit.x509.certificate import Certificate, read_certificate
+from audit.x509.loading import unreadable
+from audit.x509.raw import KEY_CERT_SIGN, RawCertificate
 from audit.x509.violation import PROFILE, Violation
 
 T = TypeVar("T")
@@ -37,7 +37,7 @@ class Rule:
     book: str
     clause: str
     since: datetime
-    judge: Callable[[Reading], str | None]
+    judge: Callable[[RawCertificate], str | None]
     until: datetime | None = None
     of_leaves: bool = True
 
@@ -60,27 +60,27 @@ class Lint:
     binding: int = 0
 
 
-def ask(certificate: Certificate, question: Callable[[Reading], T]) -> T:
-    """Ask one thing of a certificate; raises Inconclusive where just that cannot be read."""
+def ask(certificate: Certificate, question: Callable[[RawCertificate], T]) -> T:
+    """Return the answer to a question about a certificate; raises UnreadableField if just that cannot be read."""
     try:
-        return question(read_outline(certificate.der))
+        return question(certificate.raw)
     except ValueError as error:
-        raise Inconclusive(f"the certificate cannot be read: {error}", because=MALFORMED) from error
+        raise unreadable("Certificate", error) from error
 
 
 @lru_cache(maxsize=8192)
 def lint(der: bytes, rules: tuple[Rule, ...], *, as_leaf: bool = True) -> Lint:
     """Judge a certificate by rules, as the certificate of a server or of a CA; never raises for any bytes."""
     try:
-        reading = read_outline(der)
-        issued = reading.not_before
+        raw = read_certificate(der).raw
+        issued = raw.not_before
     except ValueError as error:
         return Lint(unread=(str(error),))
     binding = [rule for rule in rules if rule.binds(issued) and (as_leaf or not rule.of_leaves)]
     violations, unread = list[Violation](), list[str]()
     for rule in binding:
         try:
-            how = rule.judge(reading)
+            how = rule.judge(raw)
         except ValueError as error:
             unread.append(f"{rule.source}: {error}")
         else:
@@ -88,7 +88,7 @@ def lint(der: bytes, rules: tuple[Rule, ...], *, as_leaf: bool = True) -> Lint:
     return Lint(tuple(violations), tuple(unread), len(binding))
 
 
-def is_of_ca(reading: Reading) -> bool:
+def is_of_ca(raw: RawCertificate) -> bool:
     """Tell whether a certificate is a CA's: its key may sign certificates (RFC 5280 4.2.1.3, 4.2.1.9)."""
-    usages = reading.key_usages
-    return reading.is_ca and (usages is None or KEY_CERT_SIGN in usages)
+    usages = raw.key_usages
+    return raw.is_ca and (usages is None or KEY_CERT_SIGN in usages)

@@ -12,7 +12,7 @@ from audit.policy.thresholds import Thresholds
 from audit.x509.certificate import Certificate
 from audit.x509.fields import USAGES
 from audit.x509.lint import Rule, ask, day
-from audit.x509.raw import Reading
+from audit.x509.raw import RawCertificate
 
 ONLY_SERVERS: Final = day(2023, 9, 15)  # ballot SC62v2
 FORBIDDEN: Final = ("anyExtendedKeyUsage", "codeSigning", "emailProtection", "timeStamping", "OCSPSigning",
@@ -21,14 +21,14 @@ FORBIDDEN: Final = ("anyExtendedKeyUsage", "codeSigning", "emailProtection", "ti
 
 
 def presents_names(certificate: Certificate) -> bool:
-    """Tell whether the subject alternative name has a dNSName or an iPAddress; raises Inconclusive."""
-    return ask(certificate, lambda reading: bool(reading.dns_names or reading.addresses))
+    """Tell whether the subject alternative name has a dNSName or an iPAddress; raises UnreadableField."""
+    return ask(certificate, lambda raw: bool(raw.dns_names or raw.addresses))
 
 
 def eku_faults(certificate: Certificate, limits: Thresholds) -> tuple[str, ...]:
     """Say why the extended key usage is not a server's; where it may be left out, it may also be any.
 
-    Raises Inconclusive.
+    Raises UnreadableField.
     """
     usages = ask(certificate, _usages)
     if usages is None:
@@ -43,18 +43,18 @@ def eku_faults(certificate: Certificate, limits: Thresholds) -> tuple[str, ...]:
     return (f"{shown}; {', '.join(beside)} is forbidden beside serverAuth",)
 
 
-def admits_clients(reading: Reading) -> str | None:
+def admits_clients(raw: RawCertificate) -> str | None:
     """Forbid a server's certificate to be also a client's."""
-    usages = _usages(reading) or ()
+    usages = _usages(raw) or ()
     return "it is also issued for clients" if {"serverAuth", "clientAuth"} <= set(usages) else None
 
 
-def _usages(reading: Reading) -> tuple[str, ...] | None:
-    return None if reading.usages is None else tuple(USAGES.get(usage, usage) for usage in reading.usages)
+def _usages(raw: RawCertificate) -> tuple[str, ...] | None:
+    return None if raw.usages is None else tuple(USAGES.get(usage, usage) for usage in raw.usages)
 
 
-def _issued(reading: Reading) -> datetime:
-    return reading.not_before
+def _issued(raw: RawCertificate) -> datetime:
+    return raw.not_before
 
 
 CLIENTS: Final = "cert.eku-clientauth"

@@ -8,13 +8,11 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Callable, Iterator
-from functools import cache
 from typing import Final
 
-from publicsuffixlist import PublicSuffixList
-
 from audit.x509.lint import Rule, day
-from audit.x509.raw import Reading
+from audit.x509.public_suffix import is_top_level_domain
+from audit.x509.raw import RawCertificate
 
 _LABEL: Final = re.compile(r"[A-Za-z0-9_-]+")
 _SPECIAL: Final = tuple(map(ipaddress.ip_network, (
@@ -29,49 +27,44 @@ _SPECIAL: Final = tuple(map(ipaddress.ip_network, (
 _REVERSE: Final = (".in-addr.arpa", ".ip6.arpa")
 
 
-def internal_name(reading: Reading) -> str | None:
+def internal_name(raw: RawCertificate) -> str | None:
     """Require of every name that it ends in a top-level domain of the public DNS."""
-    return _first(reading, lambda name: not is_top_level_domain(name.rpartition(".")[2]), "ends in no public domain")
+    return _first(raw, lambda name: not is_top_level_domain(name.rpartition(".")[2]), "ends in no public domain")
 
 
-def bare_suffix(reading: Reading) -> str | None:
+def bare_suffix(raw: RawCertificate) -> str | None:
     """Forbid a name that is a top-level domain itself."""
-    return _first(reading, is_top_level_domain, "is a top-level domain itself")
+    return _first(raw, is_top_level_domain, "is a top-level domain itself")
 
 
-def bad_character(reading: Reading) -> str | None:
+def bad_character(raw: RawCertificate) -> str | None:
     """Require labels of letters, digits, hyphens and underscores; the left-most may be a wildcard."""
-    return _first(reading, lambda name: not _is_spelled(name), "has a label that is not of letters, digits and hyphens")
+    return _first(raw, lambda name: not _is_spelled(name), "has a label that is not of letters, digits and hyphens")
 
 
-def reverse_name(reading: Reading) -> str | None:
+def reverse_name(raw: RawCertificate) -> str | None:
     """Forbid names of the reverse zones."""
-    return _first(reading, lambda name: name.lower().endswith(_REVERSE), "is a name of a reverse zone")
+    return _first(raw, lambda name: name.lower().endswith(_REVERSE), "is a name of a reverse zone")
 
 
-def reserved_address(reading: Reading) -> str | None:
+def reserved_address(raw: RawCertificate) -> str | None:
     """Forbid addresses of the registries of special purposes."""
-    reserved = [str(address) for address in reading.addresses if _is_reserved(address)]
+    reserved = [str(address) for address in raw.addresses if _is_reserved(address)]
     return f"the address {', '.join(reserved)} is reserved" if reserved else None
 
 
-def is_top_level_domain(label: str) -> bool:
-    """Tell whether a label, an A-label where it is not of ASCII, is a top-level domain of the public DNS."""
-    return label.isascii() and "." not in label and _delegated().publicsuffix(label.lower()) is not None
-
-
-def _first(reading: Reading, is_wrong: Callable[[str], bool], fault: str) -> str | None:
+def _first(raw: RawCertificate, is_wrong: Callable[[str], bool], fault: str) -> str | None:
     """Say what is wrong with the first name of which something is."""
-    wrong = next((name for name in _names(reading) if is_wrong(name)), None)
+    wrong = next((name for name in _names(raw) if is_wrong(name)), None)
     return None if wrong is None else f"the name {wrong!r} {fault}"
 
 
-def _names(reading: Reading) -> Iterator[str]:
+def _names(raw: RawCertificate) -> Iterator[str]:
     """Yield the names that a CA vouches for: of the subject alternative name, and common names that are no address."""
-    if reading.is_ca:
+    if raw.is_ca:
         return
-    yield from reading.dns_names
-    yield from (name for name in reading.common_names if name and not _is_address(name))
+    yield from raw.dns_names
+    yield from (name for name in raw.common_names if name and not _is_address(name))
 
 
 def _is_reserved(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
@@ -89,11 +82,6 @@ def _is_address(text: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-@cache
-def _delegated() -> PublicSuffixList:
-    return PublicSuffixList(only_icann=True, accept_unknown=False)
 
 
 CHECK: Final = "cert.internal-name"

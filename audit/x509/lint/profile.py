@@ -10,9 +10,8 @@ from typing import Final
 
 from audit.x509.algorithms import ADMITTED
 from audit.x509.certificate import read_certificate
-from audit.x509.der import encoded
 from audit.x509.lint import Rule, day
-from audit.x509.raw import ACCESS, AUTHORITY_KEY, CRL_SIGN, EKU, KEY_CERT_SIGN, POLICIES, SAN, Reading
+from audit.x509.raw import ACCESS, AUTHORITY_KEY, CRL_SIGN, EKU, KEY_CERT_SIGN, POLICIES, SAN, RawCertificate
 
 RFC2459: Final = day(1999, 1, 1)
 BR: Final = day(2012, 7, 1)
@@ -35,105 +34,105 @@ SEQUENCES: Final = {
 """Extensions that are a SEQUENCE SIZE (1..MAX) in RFC 5280's ASN.1, by OID."""
 
 
-def common_name_outside_san(reading: Reading) -> str | None:
+def common_name_outside_san(raw: RawCertificate) -> str | None:
     """Require every common name to be one of the presented identifiers."""
-    presented = {name.lower() for name in reading.dns_names}
-    addresses = set(reading.addresses)
-    for name in filter(None, reading.common_names):
+    presented = {name.lower() for name in raw.dns_names}
+    addresses = set(raw.addresses)
+    for name in filter(None, raw.common_names):
         if name.lower() not in presented and _address(name) not in addresses:
             return f"the common name {name!r} is not in the subject alternative name"
     return None
 
 
-def common_name_not_copied(reading: Reading) -> str | None:
+def common_name_not_copied(raw: RawCertificate) -> str | None:
     """Require every common name to be a copy of a dNSName, letter by letter, or an address as RFC 5952 writes it."""
-    presented = {*reading.dns_names, *map(str, reading.addresses)}
-    other = next((name for name in filter(None, reading.common_names) if name not in presented), None)
+    presented = {*raw.dns_names, *map(str, raw.addresses)}
+    other = next((name for name in filter(None, raw.common_names) if name not in presented), None)
     return None if other is None else f"the common name {other!r} is no copy of one in the subject alternative name"
 
 
-def serial_too_long(reading: Reading) -> str | None:
+def serial_too_long(raw: RawCertificate) -> str | None:
     """Require a serial number of at most twenty octets, the one of its sign among them."""
-    size = len(reading.serial)
+    size = len(raw.serial)
     return f"a serial number of {size} octets, at most 20 are admitted" if size > 20 else None
 
 
-def serial_not_positive(reading: Reading) -> str | None:
+def serial_not_positive(raw: RawCertificate) -> str | None:
     """Require a positive serial number."""
-    return f"the serial number {reading.serial_number} is not positive" if reading.serial_number <= 0 else None
+    return f"the serial number {raw.serial_number} is not positive" if raw.serial_number <= 0 else None
 
 
-def may_sign_certificates(reading: Reading) -> str | None:
+def may_sign_certificates(raw: RawCertificate) -> str | None:
     """Forbid a server's key to sign certificates."""
-    if reading.is_ca or KEY_CERT_SIGN not in (reading.key_usages or ()):
+    if raw.is_ca or KEY_CERT_SIGN not in (raw.key_usages or ()):
         return None
     return "its key usage has keyCertSign"
 
 
-def may_sign_crls(reading: Reading) -> str | None:
+def may_sign_crls(raw: RawCertificate) -> str | None:
     """Forbid a server's key to sign CRLs."""
-    if reading.is_ca or CRL_SIGN not in (reading.key_usages or ()):
+    if raw.is_ca or CRL_SIGN not in (raw.key_usages or ()):
         return None
     return "its key usage has cRLSign"
 
 
-def is_a_ca(reading: Reading) -> str | None:
+def is_a_ca(raw: RawCertificate) -> str | None:
     """Forbid a server to be a CA."""
-    return "basicConstraints say that it is a CA's" if reading.is_ca else None
+    return "basicConstraints say that it is a CA's" if raw.is_ca else None
 
 
-def without_policies(reading: Reading) -> str | None:
+def without_policies(raw: RawCertificate) -> str | None:
     """Require the policy by which it was issued."""
-    return _of_subscriber(reading, "it has no certificatePolicies", has=bool(reading.policies))
+    return _of_subscriber(raw, "it has no certificatePolicies", has=bool(raw.policies))
 
 
-def without_access(reading: Reading) -> str | None:
+def without_access(raw: RawCertificate) -> str | None:
     """Require the place of its issuer's certificate, or of its status."""
-    return _of_subscriber(reading, "it has no authorityInfoAccess", has=ACCESS in reading.extensions)
+    return _of_subscriber(raw, "it has no authorityInfoAccess", has=ACCESS in raw.extensions)
 
 
-def without_authority_key_id(reading: Reading) -> str | None:
+def without_authority_key_id(raw: RawCertificate) -> str | None:
     """Require the name of its issuer's key; only a CA's own certificate of itself need not have it."""
-    if reading.authority_key_id is not None or (reading.is_ca and _signed_itself(reading)):
+    if raw.authority_key_id is not None or (raw.is_ca and _signed_itself(raw)):
         return None
-    what = "without keyIdentifier" if AUTHORITY_KEY in reading.extensions else "is missing"
+    what = "without keyIdentifier" if AUTHORITY_KEY in raw.extensions else "is missing"
     return f"the authorityKeyIdentifier {what}"
 
 
-def has_unique_id(reading: Reading) -> str | None:
+def has_unique_id(raw: RawCertificate) -> str | None:
     """Forbid unique identifiers of issuer and subject."""
-    return "it has a unique identifier of its issuer or subject" if reading.has_unique_id else None
+    return "it has a unique identifier of its issuer or subject" if raw.has_unique_id else None
 
 
-def empty_sequence(reading: Reading) -> str | None:
+def empty_sequence(raw: RawCertificate) -> str | None:
     """Require of an extension that lists something that it lists at least one thing."""
-    empty = [name for oid, name in SEQUENCES.items() if reading.holds_nothing(oid)]
+    empty = [name for oid, name in SEQUENCES.items() if raw.holds_nothing(oid)]
     return f"the extension {', '.join(empty)} is empty" if empty else None
 
 
-def repeated_extension(reading: Reading) -> str | None:
+def repeated_extension(raw: RawCertificate) -> str | None:
     """Forbid an extension to be there twice."""
-    return f"the extension {', '.join(reading.repeated)} is there more than once" if reading.repeated else None
+    return f"the extension {', '.join(raw.repeated)} is there more than once" if raw.repeated else None
 
 
-def pss_parameters(reading: Reading) -> str | None:
+def pss_parameters(raw: RawCertificate) -> str | None:
     """Require of a signature by RSASSA-PSS one of the encodings that clients know, byte by byte."""
-    if reading.algorithm_oid != _PSS or encoded(0x30, reading.algorithm) in ADMITTED:
+    if raw.algorithm_oid != _PSS or raw.outer_algorithm in ADMITTED:
         return None
     return "the parameters of RSASSA-PSS are not encoded as they must be"
 
 
-def _of_subscriber(reading: Reading, fault: str, *, has: bool) -> str | None:
+def _of_subscriber(raw: RawCertificate, fault: str, *, has: bool) -> str | None:
     """Return the fault of a certificate that a CA issued for somebody else."""
-    return None if has or reading.is_ca else fault
+    return None if has or raw.is_ca else fault
 
 
-def _signed_itself(reading: Reading) -> bool:
+def _signed_itself(raw: RawCertificate) -> bool:
     """Tell whether the certificate's own key signed it; also where that cannot be told."""
-    if reading.issuer != reading.subject:
+    if raw.issuer.content != raw.subject.content:
         return False
-    certificate = read_certificate(reading.der)
-    return not certificate.can_ask("is_self_signed") or certificate.is_self_signed
+    certificate = read_certificate(raw.der)
+    return not certificate.has_readable("is_self_signed") or certificate.is_self_signed
 
 
 def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:

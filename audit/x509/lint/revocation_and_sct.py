@@ -9,37 +9,37 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from audit.x509.lint import Rule, day
-from audit.x509.raw import CRL_POINTS, POISON, Reading
+from audit.x509.raw import CRL_POINTS, POISON, RawCertificate
 
 STRICTER_SHORT_LIVED: Final = day(2026, 3, 15)
 BY_DAYS: Final = day(2021, 4, 21)  # since when Apple counts days of life, and no months
 NO_REVOCATION, FEW_SCTS = "cert.no-revocation-info", "cert.sct-insufficient"
 
 
-def is_short_lived(reading: Reading) -> bool:
+def is_short_lived(raw: RawCertificate) -> bool:
     """Tell whether it lives so briefly that nobody need revoke it (BR 1.6.1)."""
-    days = 7 if reading.not_before >= STRICTER_SHORT_LIVED else 10
-    return reading.lifetime <= timedelta(days=days)
+    days = 7 if raw.not_before >= STRICTER_SHORT_LIVED else 10
+    return raw.lifetime <= timedelta(days=days)
 
 
-def no_revocation(reading: Reading) -> str | None:
+def no_revocation(raw: RawCertificate) -> str | None:
     """Require the place of its CRL or of an OCSP responder, unless it is short-lived."""
-    if reading.is_ca or is_short_lived(reading):
+    if raw.is_ca or is_short_lived(raw):
         return None
-    if not reading.holds_nothing(CRL_POINTS) and CRL_POINTS in reading.extensions:
+    if not raw.holds_nothing(CRL_POINTS) and CRL_POINTS in raw.extensions:
         return None
-    return None if reading.ocsp_urls else "it names neither a CRL nor an OCSP responder, and is not short-lived"
+    return None if raw.ocsp_urls else "it names neither a CRL nor an OCSP responder, and is not short-lived"
 
 
-def too_few_by_months(reading: Reading) -> str | None:
+def too_few_by_months(raw: RawCertificate) -> str | None:
     """Require as many logs as the months of its life ask for."""
-    steps = (_months_after(reading.not_before, months) for months in (15, 27, 39))
-    return _fewer(reading, 2 + sum(reading.not_after >= step for step in steps))
+    steps = (_months_after(raw.not_before, months) for months in (15, 27, 39))
+    return _fewer(raw, 2 + sum(raw.not_after >= step for step in steps))
 
 
-def too_few_by_days(reading: Reading) -> str | None:
+def too_few_by_days(raw: RawCertificate) -> str | None:
     """Require two logs where it lives for 180 days at most, else three."""
-    return _fewer(reading, 2 if reading.lifetime <= timedelta(days=180) else 3)
+    return _fewer(raw, 2 if raw.lifetime <= timedelta(days=180) else 3)
 
 
 def _months_after(start: datetime, months: int) -> datetime:
@@ -48,10 +48,10 @@ def _months_after(start: datetime, months: int) -> datetime:
     return start.replace(year=start.year + years, month=month + 1, day=1) + timedelta(days=start.day - 1)
 
 
-def _fewer(reading: Reading, required: int) -> str | None:
-    if reading.is_ca or POISON in reading.extensions:
+def _fewer(raw: RawCertificate, required: int) -> str | None:
+    if raw.is_ca or POISON in raw.extensions:
         return None
-    seen = len(reading.log_ids)
+    seen = len(raw.log_ids)
     return None if seen >= required else f"timestamps of {seen} logs in it, of {required} are required"
 
 

@@ -19,8 +19,7 @@ from cryptography import x509
 from cryptography.x509.verification import Criticality, ExtensionPolicy, PolicyBuilder, Store, VerificationError
 
 from audit.endpoint import to_address
-from audit.x509.fields import UNREADABLE
-from audit.x509.loading import unwarned
+from audit.x509.loading import UNREADABLE, unwarned
 from audit.x509.path.builder import Path
 from audit.x509.path.name_constraints import constraints_of
 from audit.x509.path.rules import SERVER_AUTH
@@ -36,7 +35,7 @@ def cryptography_violations(path: Path, reference: str | None, purpose: str, at:
         return
     if len(path) == 1 or not _is_within_its_reach(path):
         return
-    leaf, *intermediates, anchor = (member.parsed for member in path)
+    leaf, *intermediates, anchor = (certificate.parsed for certificate in path)
     try:
         with unwarned():
             builder = PolicyBuilder().store(Store([anchor])).time(at).max_chain_depth(len(intermediates))
@@ -47,19 +46,20 @@ def cryptography_violations(path: Path, reference: str | None, purpose: str, at:
 
 
 def _is_within_its_reach(path: Path) -> bool:
-    if any(member.is_self_issued for member in path[1:-1]):
+    if any(certificate.is_self_issued for certificate in path[1:-1]):
         return False
-    if any(member.is_critical(x509.OCSPNoCheck) for member in path):
+    if any(certificate.is_critical(x509.OCSPNoCheck) for certificate in path):
         return False
     # the library loads no such key
-    if any(ca.key_algorithm is not None and ca.key_algorithm.name == RSA_OF_X509 for ca in path[1:]):
+    if any(ca.has_readable("key_algorithm") and ca.key_algorithm.name == RSA_OF_X509 for ca in path[1:]):
         return False
-    if any(extension.critical for ca in path[1:] for extension in ca.unknown):
+    if any(extension.critical for ca in path[1:] for extension in ca.unknown_extensions):
         return False
     if not all(base.kind in _CONSTRAINED and base.value != "" for ca in path[1:] for base in constraints_of(ca)):
         return False
     return all(
-        member.parsed.issuer.public_bytes() == issuer.subject_name.public_bytes() for member, issuer in pairwise(path)
+        certificate.issuer_name.public_bytes() == issuer.subject_name.public_bytes()
+        for certificate, issuer in pairwise(path)
     )
 
 

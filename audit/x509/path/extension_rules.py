@@ -7,9 +7,9 @@ from typing import Final
 
 from cryptography import x509
 
+from audit.x509.certificate import Certificate
 from audit.x509.der import elements, encode_oid
 from audit.x509.extensions import TLS_FEATURE, feature_number
-from audit.x509.member import Member
 from audit.x509.violation import PROFILE, Violation
 
 NEVER_CRITICAL: Final[dict[type[x509.ExtensionType], str]] = {
@@ -50,72 +50,73 @@ _EMPTY: Final = b"\x30\x00"  # a SEQUENCE
 PROCESSED_OIDS: Final = ("2.5.29.33",)  # policyMappings
 
 
-def unread_violations(member: Member) -> Iterator[Violation]:
+def unread_violations(certificate: Certificate) -> Iterator[Violation]:
     """Say which fields of a certificate cannot be read."""
-    for fault in member.unread:
+    places = ("extensions", "public_key", "key_algorithm")
+    for fault in filter(None, map(certificate.fault_of, places)):
         clause = "RFC 5280 4.2" if fault.place == "extensions" else "RFC 5280 4.1.2.7"
         yield Violation(clause, f"the {fault.place} cannot be read: {fault.reason}")
 
 
-def extension_violations(member: Member) -> Iterator[Violation]:
+def extension_violations(certificate: Certificate) -> Iterator[Violation]:
     """Say what is wrong with the extensions of a certificate, whatever its place."""
-    yield from _critical(member)
-    yield from _usage_bits(member)
-    yield from _version(member)
-    yield from _identifier(member)
+    yield from _critical(certificate)
+    yield from _usage_bits(certificate)
+    yield from _version(certificate)
+    yield from _identifier(certificate)
 
 
-def _critical(member: Member) -> Iterator[Violation]:
-    for extension in (*member.extensions.values(), *member.unknown):
+def _critical(certificate: Certificate) -> Iterator[Violation]:
+    for extension in (*certificate.extensions.values(), *certificate.unknown_extensions):
         oid = extension.oid.dotted_string
         if extension.critical and type(extension.value) not in PROCESSED and oid not in PROCESSED_OIDS:
             yield Violation("RFC 5280 4.2", f"the critical extension {oid} is not known")
     for kind, clause in NEVER_CRITICAL.items():
-        if member.is_critical(kind):
+        if certificate.is_critical(kind):
             yield Violation(clause, f"{kind.__name__} is critical")
-    access = member.get(x509.AuthorityInformationAccess)
+    access = certificate.extension(x509.AuthorityInformationAccess)
     if access is not None and not len(access):
         yield Violation("RFC 5280 4.2.2.1", "authorityInfoAccess is empty")
 
 
-def _usage_bits(member: Member) -> Iterator[Violation]:
-    usage = member.get(x509.KeyUsage)
+def _usage_bits(certificate: Certificate) -> Iterator[Violation]:
+    usage = certificate.extension(x509.KeyUsage)
     if usage is not None and not _has_any(usage):
         yield Violation("RFC 5280 4.2.1.3", "no bit of keyUsage is set")
-    usages = member.get(x509.ExtendedKeyUsage)
+    usages = certificate.extension(x509.ExtendedKeyUsage)
     if usages is not None and not len(usages):
         yield Violation("RFC 5280 4.2.1.12", "extKeyUsage is empty")
 
 
-def _version(member: Member) -> Iterator[Violation]:
-    if (member.extensions or member.unknown) and member.version is not x509.Version.v3:
+def _version(certificate: Certificate) -> Iterator[Violation]:
+    if (certificate.extensions or certificate.unknown_extensions) and certificate.version is not x509.Version.v3:
         yield Violation("RFC 5280 4.1.2.1", "it has extensions and is not of version 3")
 
 
-def _identifier(member: Member) -> Iterator[Violation]:
+def _identifier(certificate: Certificate) -> Iterator[Violation]:
     """Say what an authorityKeyIdentifier holds that it must not (BR 7.1.2.1.3 and 7.1.2.11.1)."""
-    identifier = member.get(x509.AuthorityKeyIdentifier)
+    identifier = certificate.extension(x509.AuthorityKeyIdentifier)
     if identifier is None:
         return
-    clause = "BR 7.1.2.1.3" if member.is_self_issued else "BR 7.1.2.11.1"
+    clause = "BR 7.1.2.1.3" if certificate.is_self_issued else "BR 7.1.2.11.1"
     if identifier.authority_cert_issuer is not None:
         yield Violation(clause, "authorityKeyIdentifier holds authorityCertIssuer", PROFILE)
     if identifier.authority_cert_serial_number is not None:
         yield Violation(clause, "authorityKeyIdentifier holds authorityCertSerialNumber", PROFILE)
 
 
-def feature_violations(member: Member, issuer: Member) -> Iterator[Violation]:
+def feature_violations(certificate: Certificate, issuer: Certificate) -> Iterator[Violation]:
     """Yield that a certificate lacks TLS features of its issuer's (RFC 7633 4.2.2)."""
-    lacking = _features(issuer) - _features(member)
+    lacking = _features(issuer) - _features(certificate)
     if lacking:
         listed = ", ".join(map(str, sorted(lacking)))
         yield Violation("RFC 7633 4.2.2", f"the certificate below it lacks TLS features that it requires: {listed}")
 
 
-def _features(member: Member) -> frozenset[int]:
-    if _FEATURE not in member.der or member.lacks_extensions:
+def _features(certificate: Certificate) -> frozenset[int]:
+    if _FEATURE not in certificate.der or certificate.lacks_extensions:
         return frozenset()
-    value = member.raw_extension(TLS_FEATURE) or _EMPTY
+    value = certificate.raw.extension_value(TLS_FEATURE) or _EMPTY
     return frozenset(feature_number(one.content) for one in elements(elements(value)[0].content))
 
 

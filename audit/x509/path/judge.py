@@ -11,10 +11,12 @@ from datetime import datetime
 from itertools import islice, pairwise
 from typing import Final, Literal
 
+from cryptography import x509
+
 from audit.x509.algorithms import is_signed_by, pairing_violations
-from audit.x509.certificate import UnreadableField
-from audit.x509.member import Member
-from audit.x509.path.builder import Path, Search, Work
+from audit.x509.certificate import Certificate
+from audit.x509.loading import UnreadableField
+from audit.x509.path.builder import Path, Search, Work, may_be_key_of
 from audit.x509.path.cryptography_check import cryptography_violations
 from audit.x509.path.extension_rules import feature_violations
 from audit.x509.path.name_constraints import comparisons
@@ -63,7 +65,7 @@ class Judge:
     _constrained: dict[tuple[int, int], tuple[Violation, ...]] = field(default_factory=dict)
     _steps: dict[tuple[tuple[int, ...], bool], tuple[Violation, ...]] = field(default_factory=dict)
 
-    def best(self, leaf: Member) -> Judged:
+    def best(self, leaf: Certificate) -> Judged:
         """Return the best path and everything that is wrong with it, whether or not it refuses the path."""
         own = tuple(placed("leaf", self._leaf(leaf), 0))
         judged = self._valid(leaf, own)
@@ -74,7 +76,7 @@ class Judge:
             return min(judged, key=lambda each: (self._count(each[1]), len(each[1])))
         return (), (*own, self._nowhere(leaf))
 
-    def _valid(self, leaf: Member, own: tuple[PathViolation, ...]) -> list[Judged]:
+    def _valid(self, leaf: Certificate, own: tuple[PathViolation, ...]) -> list[Judged]:
         """Return some paths that nothing but the leaf itself refuses.
 
         Each step is judged when it is taken, which ends the search in a hostile pool early.
@@ -88,33 +90,33 @@ class Judge:
         """Return how many of these refuse a path in the profile that was asked for."""
         return sum(map(self.request.refuses, violations))
 
-    def _linked(self, leaf: Member) -> Iterator[Path]:
+    def _linked(self, leaf: Certificate) -> Iterator[Path]:
         self.search.work = Work()  # the strict search may have used it up
         return islice(self._candidates(leaf, strict=False), _MAX_JUDGED)
 
-    def _candidates(self, leaf: Member, *, strict: bool) -> Iterator[Path]:
+    def _candidates(self, leaf: Certificate, *, strict: bool) -> Iterator[Path]:
         if any(anchor.der == leaf.der for anchor in self.search.anchors):
             yield (leaf,)  # trusted for itself
         yield from self.search.paths((leaf,), self._admits if strict else _admits_all)
 
-    def _admits(self, path: Path, issuer: Member, is_anchor: bool) -> bool:  # noqa: FBT001 - the search's signature
+    def _admits(self, path: Path, issuer: Certificate, is_anchor: bool) -> bool:  # noqa: FBT001 - the search's signature
         return not any(map(self.request.refuses, self._step(path, issuer, is_anchor=is_anchor)))
 
-    def _leaf(self, leaf: Member) -> Iterator[Violation]:
+    def _leaf(self, leaf: Certificate) -> Iterator[Violation]:
         request = self.request
         yield from leaf_violations(leaf, request.purpose, for_name=request.reference is not None)
         yield from self._times(leaf)
         if request.reference is not None and not leaf.lacks_extensions:
             yield from reference_violations(leaf, request.reference)
 
-    def _step(self, path: Path, issuer: Member, *, is_anchor: bool) -> tuple[Violation, ...]:
+    def _step(self, path: Path, issuer: Certificate, *, is_anchor: bool) -> tuple[Violation, ...]:
         """Return what is wrong with the next issuer of a path, in itself and for what is below it."""
         step = (tuple(map(id, (*path, issuer))), is_anchor)
         if step not in self._steps:
             self._steps[step] = tuple(self._step_violations(path, issuer, is_anchor=is_anchor))
         return self._steps[step]
 
-    def _step_violations(self, path: Path, issuer: Member, *, is_anchor: bool) -> Iterator[Violation]:
+    def _step_violations(self, path: Path, issuer: Certificate, *, is_anchor: bool) -> Iterator[Violation]:
         yield from (
             anchor_violations(issuer, self.request.purpose)
             if is_anchor
@@ -123,26 +125,28 @@ class Judge:
         yield from self._times(issuer)
         yield from pairing_violations(path[-1], issuer)
         yield from feature_violations(path[-1], issuer)
-        if None not in (path[-1].issuer_key_id, issuer.key_id) and path[-1].issuer_key_id != issuer.key_id:
+        if not may_be_key_of(path[-1], issuer):
             yield Violation("RFC 5280 4.2.1.2", f"its subjectKeyIdentifier is not the one that {path[-1]} names")
         yield from _length_violations(path, issuer)
-        for member in (path[0], *(one for one in path[1:] if not one.is_self_issued)):
-            yield from self._names(issuer, member)
+        for certificate in (path[0], *(one for one in path[1:] if not one.is_self_issued)):
+            yield from self._names(issuer, certificate)
 
-    def _names(self, ca: Member, below: Member) -> tuple[Violation, ...]:
+    def _names(self, ca: Certificate, below: Certificate) -> tuple[Violation, ...]:
         pair = (id(ca), id(below))
         if pair not in self._constrained:
-            common = self.request.common_names and self.request.reference is None and not below.is_ca
+            common = self.request.common_names and self.request.reference is None and not _is_ca(below)
             enough = self.search.work.spend("comparisons", comparisons(ca, below, common_names=common))
             found = constraint_violations(ca, below, common_names=common) if enough else (TOO_MANY,)
             self._constrained[pair] = tuple(found)
         return self._constrained[pair]
 
-    def _times(self, member: Member) -> Iterator[Violation]:
-        if self.request.at < member.not_before:
-            yield Violation("RFC 5280 4.1.2.5", f"it is not valid before {member.not_before:%Y-%m-%d %H:%M:%S} UTC")
-        if self.request.at > member.not_after:
-            yield Violation("RFC 5280 4.1.2.5", f"it expired {member.not_after:%Y-%m-%d %H:%M:%S} UTC")
+    def _times(self, certificate: Certificate) -> Iterator[Violation]:
+        if self.request.at < certificate.not_before:
+            yield Violation(
+                "RFC 5280 4.1.2.5", f"it is not valid before {certificate.not_before:%Y-%m-%d %H:%M:%S} UTC"
+            )
+        if self.request.at > certificate.not_after:
+            yield Violation("RFC 5280 4.1.2.5", f"it expired {certificate.not_after:%Y-%m-%d %H:%M:%S} UTC")
 
     def _judged(self, path: Path, own: tuple[PathViolation, ...]) -> tuple[PathViolation, ...]:
         """Return everything that is wrong with a whole path and its leaf; the library is called if nothing is."""
@@ -158,8 +162,8 @@ class Judge:
             for index in range(1, last + 1)
             for violation in _at(path, index, self._step(path[:index], path[index], is_anchor=index == last))
         ]
-        for index, (member, issuer) in enumerate(pairwise(path)):
-            if is_signed_by(member, issuer) is not True:
+        for index, (certificate, issuer) in enumerate(pairwise(path)):
+            if is_signed_by(certificate, issuer) is not True:
                 violations += _at(path, index, (UNVERIFIED,))
         violations += placed("path", policy_violations(path))
         strict = self.request.profile == "webpki"
@@ -168,7 +172,7 @@ class Judge:
             violations += _at(path, index, (violation,))
         return tuple(violations)
 
-    def _nowhere(self, leaf: Member) -> PathViolation:
+    def _nowhere(self, leaf: Certificate) -> PathViolation:
         refused = self.search.refused_issuers(leaf)
         if self.search.work.gave_up:
             reason = "no path to a trust anchor was found in as much work as one leaf is worth"
@@ -179,18 +183,25 @@ class Judge:
         return PathViolation("RFC 5280 6.1", "path", reason)
 
 
-def first_expiry(members: Iterable[Member]) -> datetime | None:
+def first_expiry(certificates: Iterable[Certificate]) -> datetime | None:
     """Return when the first of some certificates expires; None where there are none."""
-    return min((member.not_after for member in members), default=None)
+    return min((certificate.not_after for certificate in certificates), default=None)
 
 
-def _admits_all(path: Path, issuer: Member, is_anchor: bool) -> bool:  # noqa: ARG001, FBT001 - the search's signature
+def _admits_all(path: Path, issuer: Certificate, is_anchor: bool) -> bool:  # noqa: ARG001, FBT001 - the search's signature
     return True
 
 
-def _length_violations(path: Path, issuer: Member) -> Iterator[Violation]:
+def _is_ca(certificate: Certificate) -> bool:
+    """Return whether a certificate says that it is a CA's; False if its extensions cannot be read."""
+    constraints = certificate.extension(x509.BasicConstraints)
+    return constraints is not None and constraints.ca
+
+
+def _length_violations(path: Path, issuer: Certificate) -> Iterator[Violation]:
     """Count the intermediates below an issuer that are not self-issued (RFC 5280 4.2.1.9)."""
-    limit = issuer.path_length
+    constraints = issuer.extension(x509.BasicConstraints)
+    limit = None if constraints is None else constraints.path_length
     below = sum(not one.is_self_issued for one in path[1:])
     if limit is not None and below > limit:
         yield Violation("RFC 5280 4.2.1.9", f"{below} intermediates are below it, its path length admits {limit}")

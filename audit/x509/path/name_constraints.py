@@ -14,10 +14,10 @@ from urllib.parse import urlsplit
 from cryptography import x509
 from cryptography.x509.oid import NameOID
 
+from audit.x509.certificate import Certificate
 from audit.x509.der import elements
 from audit.x509.fields import canonical
 from audit.x509.identifiers import is_dns_name, is_mailbox, is_presentable
-from audit.x509.member import Member
 from audit.x509.violation import CLIENT, PROFILE, Violation
 
 CLAUSE: Final = "RFC 5280 4.2.1.10"
@@ -71,34 +71,34 @@ class Subtrees:
         return self.hold(name) or not self.dotted.isdisjoint(_domains(value.partition(".")[2]))
 
 
-def own_violations(member: Member) -> Iterator[Violation]:
+def own_violations(certificate: Certificate) -> Iterator[Violation]:
     """Yield what is wrong with the constraints that a CA's certificate holds, whatever is below it."""
-    if member.get(x509.NameConstraints) is None:
+    if certificate.extension(x509.NameConstraints) is None:
         return
-    for base in constraints_of(member):
+    for base in constraints_of(certificate):
         if not _is_base(base):
             is_dotted = base.kind is x509.DNSName and is_dns_name(base.value.removeprefix("."))
             yield Violation(CLAUSE, f"the name constraint {base} is malformed", PROFILE if is_dotted else CLIENT)
-    lists = elements(elements(member.raw_extension(_OID) or b"\x30\x00")[0].content)
+    lists = elements(elements(certificate.raw.extension_value(_OID) or b"\x30\x00")[0].content)
     if not any(one.content for one in lists):
         yield Violation(CLAUSE, "the name constraints are empty")
     if any(len(elements(subtree.content)) > 1 for one in lists for subtree in elements(one.content)):
         yield Violation(CLAUSE, "a name constraint has a minimum or maximum")
 
 
-def constraints_of(ca: Member) -> tuple[Name, ...]:
+def constraints_of(ca: Certificate) -> tuple[Name, ...]:
     """Return the bases of all subtrees of a CA, permitted and excluded."""
     permitted, excluded = _subtrees(ca)
     return permitted.bases + excluded.bases
 
 
-def comparisons(ca: Member, below: Member, *, common_names: bool = False) -> int:
+def comparisons(ca: Certificate, below: Certificate, *, common_names: bool = False) -> int:
     """Return how many comparisons of names there would be, before they are made; those of DNS names are quick."""
     slow = sum(base.kind is not x509.DNSName for base in constraints_of(ca))
     return (len(constraints_of(ca)) + _SLOWER * slow) * len(presented(below, common_names=common_names))
 
 
-def violations(ca: Member, below: Member, *, common_names: bool = False) -> Iterator[Violation]:
+def violations(ca: Certificate, below: Certificate, *, common_names: bool = False) -> Iterator[Violation]:
     """Yield which names of a certificate below it a CA's constraints do not admit."""
     permitted, excluded = _subtrees(ca)
     kinds = permitted.kinds | excluded.kinds
@@ -116,15 +116,15 @@ def violations(ca: Member, below: Member, *, common_names: bool = False) -> Iter
 
 
 @lru_cache(maxsize=2048)
-def presented(member: Member, *, common_names: bool = False) -> tuple[Name, ...]:
+def presented(certificate: Certificate, *, common_names: bool = False) -> tuple[Name, ...]:
     """Return the names of a certificate that constraints apply to: its subject and its subject alternative names.
 
     E-mail addresses in the subject count as well, as with OpenSSL. If `common_names` are wanted, those that look like a
     DNS name count if there is no dNSName, because a caller could match them.
     """
-    subject = member.subject_name
-    names = [Name(x509.DirectoryName, subject)] if member.subject else []
-    names += _named(member.get(x509.SubjectAlternativeName) or ())
+    subject = certificate.subject_name
+    names = [Name(x509.DirectoryName, subject)] if certificate.canonical_subject else []
+    names += _named(certificate.extension(x509.SubjectAlternativeName) or ())
     names += [Name(x509.RFC822Name, str(one.value)) for one in subject.get_attributes_for_oid(NameOID.EMAIL_ADDRESS)]
     if common_names and not any(name.kind is x509.DNSName for name in names):
         common = (str(one.value) for one in subject.get_attributes_for_oid(NameOID.COMMON_NAME))
@@ -133,9 +133,9 @@ def presented(member: Member, *, common_names: bool = False) -> tuple[Name, ...]
 
 
 @lru_cache(maxsize=2048)
-def _subtrees(ca: Member) -> tuple[Subtrees, Subtrees]:
+def _subtrees(ca: Certificate) -> tuple[Subtrees, Subtrees]:
     """Return the subtrees that a CA permits and those it excludes."""
-    constraints = ca.get(x509.NameConstraints)
+    constraints = ca.extension(x509.NameConstraints)
     if constraints is None:
         return _of(()), _of(())
     return _of(constraints.permitted_subtrees or ()), _of(constraints.excluded_subtrees or ())

@@ -13,8 +13,8 @@ from typing import Final
 from cryptography import x509
 from cryptography.x509.oid import CertificatePoliciesOID
 
+from audit.x509.certificate import Certificate
 from audit.x509.der import elements, read_oid
-from audit.x509.member import Member
 from audit.x509.violation import PROFILE, Violation
 
 ANY: Final = CertificatePoliciesOID.ANY_POLICY.dotted_string
@@ -22,31 +22,33 @@ _MAPPINGS: Final = "2.5.29.33"
 _MAX_POLICIES: Final = 1000  # on one level: mappings could let them grow from CA to CA
 
 
-def own_policy_violations(member: Member) -> Iterator[Violation]:
+def own_policy_violations(certificate: Certificate) -> Iterator[Violation]:
     """Say what is wrong with the policies and their constraints in one certificate."""
-    policies = [one.policy_identifier for one in member.get(x509.CertificatePolicies) or ()]
+    policies = [one.policy_identifier for one in certificate.extension(x509.CertificatePolicies) or ()]
     if len(policies) > len(set(policies)):
         yield Violation("RFC 5280 4.2.1.4", "a certificate policy stands there twice")
-    constraints = member.get(x509.PolicyConstraints)
-    if constraints is not None and not member.is_critical(x509.PolicyConstraints):
+    constraints = certificate.extension(x509.PolicyConstraints)
+    if constraints is not None and not certificate.is_critical(x509.PolicyConstraints):
         yield Violation("RFC 5280 4.2.1.11", "policyConstraints are not critical", PROFILE)
-    if member.is_critical(x509.InhibitAnyPolicy) is False:
+    if certificate.is_critical(x509.InhibitAnyPolicy) is False:
         yield Violation("RFC 5280 4.2.1.14", "inhibitAnyPolicy is not critical", PROFILE)
-    mapped = _mappings(member)
+    mapped = _mappings(certificate)
     if mapped is None:
         yield Violation("RFC 5280 4.2.1.5", "policyMappings cannot be read")
     elif ANY in mapped or any(ANY in one for one in mapped.values()):
         yield Violation("RFC 5280 4.2.1.5", "anyPolicy is mapped")
 
 
-def policy_violations(path: Sequence[Member]) -> Iterator[Violation]:
+def policy_violations(path: Sequence[Certificate]) -> Iterator[Violation]:
     """Say why a path, leaf first and anchor last, has no policy where it needs one."""
     state = _State(len(path) - 1)
-    for index, member in enumerate(reversed(path[:-1]), 1):
+    for index, certificate in enumerate(reversed(path[:-1]), 1):
         is_last = index == len(path) - 1
-        state.take(member, is_last=is_last)
+        state.take(certificate, is_last=is_last)
         if state.explicit <= 0 and not state.valid:
-            yield Violation("RFC 5280 6.1.5 g", f"an explicit policy is required, and none is valid down to {member}")
+            yield Violation(
+                "RFC 5280 6.1.5 g", f"an explicit policy is required, and none is valid down to {certificate}"
+            )
             return
 
 
@@ -63,22 +65,22 @@ class _State:
     def __post_init__(self) -> None:
         self.explicit = self.inhibit_any = self.inhibit_mapping = self.length + 1
 
-    def take(self, member: Member, *, is_last: bool) -> None:
+    def take(self, certificate: Certificate, *, is_last: bool) -> None:
         """Go over one certificate: 6.1.3 d to f, then 6.1.4 a, b, h to j, or 6.1.5 a and b for the last."""
-        admits_any = self.inhibit_any > 0 or (not is_last and member.is_self_issued)
-        self.valid = _narrowed(self.valid, member, admits_any=admits_any)
+        admits_any = self.inhibit_any > 0 or (not is_last and certificate.is_self_issued)
+        self.valid = _narrowed(self.valid, certificate, admits_any=admits_any)
         if is_last:
             self.explicit -= self.explicit > 0
         else:
-            self._map(member)
-            if not member.is_self_issued:
+            self._map(certificate)
+            if not certificate.is_self_issued:
                 self.explicit -= self.explicit > 0
                 self.inhibit_any -= self.inhibit_any > 0
                 self.inhibit_mapping -= self.inhibit_mapping > 0
-        self._constrain(member, is_last=is_last)
+        self._constrain(certificate, is_last=is_last)
 
-    def _map(self, member: Member) -> None:
-        mappings = _mappings(member)
+    def _map(self, certificate: Certificate) -> None:
+        mappings = _mappings(certificate)
         if not mappings:
             return
         mapped = {one for policy in self.valid & set(mappings) for one in mappings[policy]}
@@ -89,22 +91,22 @@ class _State:
         if len(self.valid) > _MAX_POLICIES:
             self.valid = set()
 
-    def _constrain(self, member: Member, *, is_last: bool) -> None:
-        constraints = member.get(x509.PolicyConstraints)
+    def _constrain(self, certificate: Certificate, *, is_last: bool) -> None:
+        constraints = certificate.extension(x509.PolicyConstraints)
         required = None if constraints is None else constraints.require_explicit_policy
         if required is not None and (required == 0 or not is_last):
             self.explicit = min(self.explicit, required)
         inhibited = None if constraints is None else constraints.inhibit_policy_mapping
         if inhibited is not None:
             self.inhibit_mapping = min(self.inhibit_mapping, inhibited)
-        inhibit_any = member.get(x509.InhibitAnyPolicy)
+        inhibit_any = certificate.extension(x509.InhibitAnyPolicy)
         if inhibit_any is not None:
             self.inhibit_any = min(self.inhibit_any, inhibit_any.skip_certs)
 
 
-def _narrowed(valid: set[str], member: Member, *, admits_any: bool) -> set[str]:
+def _narrowed(valid: set[str], certificate: Certificate, *, admits_any: bool) -> set[str]:
     """Return the policies of a certificate that are valid, given those valid above it."""
-    policies = member.get(x509.CertificatePolicies)
+    policies = certificate.extension(x509.CertificatePolicies)
     if policies is None:
         return set()
     own = {one.policy_identifier.dotted_string for one in policies}
@@ -112,9 +114,9 @@ def _narrowed(valid: set[str], member: Member, *, admits_any: bool) -> set[str]:
     return kept | valid if ANY in own and admits_any else kept
 
 
-def _mappings(member: Member) -> Mapping[str, frozenset[str]] | None:
+def _mappings(certificate: Certificate) -> Mapping[str, frozenset[str]] | None:
     """Return the subject domain policies for each issuer domain policy (RFC 5280 4.2.1.5); None where unreadable."""
-    found = next((one.value for one in member.unknown if one.oid.dotted_string == _MAPPINGS), None)
+    found = next((one.value for one in certificate.unknown_extensions if one.oid.dotted_string == _MAPPINGS), None)
     if not isinstance(found, x509.UnrecognizedExtension):
         return {}
     mappings: dict[str, frozenset[str]] = {}

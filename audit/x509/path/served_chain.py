@@ -5,17 +5,14 @@ The path by names and signatures is separate from why clients refuse it: no host
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 from itertools import pairwise
 from typing import Final
 
-from audit.verdict import Inconclusive
 from audit.x509.algorithms import is_signed_by
-from audit.x509.certificate import Certificate, read_certificate
-from audit.x509.member import Member, readable_members
+from audit.x509.certificate import Certificate, path_members, read_certificate
 from audit.x509.path.builder import Path, Search, links_leniently, may_be_key_of
 from audit.x509.path.trust_store import LINKED, Anchors
 from audit.x509.path.validator import Validation, validate_path
@@ -24,6 +21,10 @@ __all__ = ["Anchors", "Chain", "Validation", "read_chain", "validate_path"]
 
 FORGEABLE: Final = ("md2", "md4", "md5", "sha1")
 """Digests of which collisions are known (RFC 6194, RFC 6151): a path without them is preferred."""
+
+
+class EmptyChain(LookupError):
+    """The server sent no certificate."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -50,9 +51,9 @@ class Chain:
 
     @property
     def leaf(self) -> Certificate:
-        """The first certificate sent; raises Inconclusive where none was."""
+        """The first certificate sent; raises EmptyChain if the server sent none."""
         if not self.certificates:
-            raise Inconclusive("the server sent no certificate", because="svc.certificate-missing")
+            raise EmptyChain("the server sent no certificate")
         return self.certificates[0]
 
     @property
@@ -104,17 +105,17 @@ class Chain:
 def read_chain(chain_der: tuple[bytes, ...], anchors: Anchors, at: datetime) -> Chain:
     """Read a chain as sent, leaf first, as of a time; never raises. An unreadable certificate in it leads nowhere."""
     certificates = tuple(map(read_certificate, chain_der))
-    if not certificates or not certificates[0].can_ask(*LINKED):
+    if not certificates or not certificates[0].has_readable(*LINKED):
         return Chain(certificates, anchors, at, Validation((), ()))
     issuing = anchors.issuing(certificates)
     validation = validate_path(chain_der[0], chain_der[1:], issuing, reference=None, at=at, common_names=False)
-    search = Search(readable_members(dict.fromkeys(chain_der)), readable_members(issuing), links=links_leniently)
-    reached = tuple(member for leaf in readable_members(chain_der[:1]) for member in search.reached_from(leaf))
-    path = readable_members(validation.path)
+    search = Search(path_members(dict.fromkeys(chain_der)), path_members(issuing), links=links_leniently)
+    reached = search.reached_from(certificates[0]) if certificates[0].is_path_member else ()
+    path = path_members(validation.path)
     forged = _forged(path)
     if forged:
         path = ()
-    ends_self_signed = not path and any(read_certificate(member.der).is_self_signed for member in reached)
+    ends_self_signed = not path and any(certificate.is_self_signed for certificate in reached)
     ends = () if path or ends_self_signed else tuple(end for end in reached if not search.issuers(end))
     refused = forged or next((issuer for end in ends for issuer in _refused(search, end)), None)
     return Chain(
@@ -122,10 +123,10 @@ def read_chain(chain_der: tuple[bytes, ...], anchors: Anchors, at: datetime) -> 
         anchors,
         at,
         validation,
-        path=_certificates(path) or None,
-        reached=_certificates(reached),
-        missing_issuer=read_certificate(ends[0].der).issuer if ends and refused is None else None,
-        refused_issuer=str(read_certificate(refused.der)) if refused else None,
+        path=path or None,
+        reached=reached,
+        missing_issuer=ends[0].issuer if ends and refused is None else None,
+        refused_issuer=str(refused) if refused else None,
         ends_self_signed=ends_self_signed,
         unverified=_unverified(path),
         order_faults=_order_faults(certificates, reached, search),
@@ -133,16 +134,12 @@ def read_chain(chain_der: tuple[bytes, ...], anchors: Anchors, at: datetime) -> 
     )
 
 
-def _certificates(members: Iterable[Member]) -> tuple[Certificate, ...]:
-    return tuple(read_certificate(member.der) for member in members)
-
-
-def _refused(search: Search, end: Member) -> list[Member]:
+def _refused(search: Search, end: Certificate) -> list[Certificate]:
     """Return the candidates that bear the issuer's name and key identifier, and yet did not sign."""
     return [issuer for issuer in search.candidates(end) if may_be_key_of(end, issuer)]
 
 
-def _forged(path: Path) -> Member | None:
+def _forged(path: Path) -> Certificate | None:
     """Return the issuer in a path whose key did not make the signature below it; None if there is no such issuer.
 
     `validate_path` follows a signature that it does not verify, with an algorithm that no client accepts.
@@ -151,28 +148,28 @@ def _forged(path: Path) -> Member | None:
 
 
 def _unverified(path: Path) -> tuple[Certificate, ...]:
-    return _certificates(below for below, issuer in pairwise(path) if _verified(below, issuer) is None)
+    return tuple(below for below, issuer in pairwise(path) if _verified(below, issuer) is None)
 
 
-def _verified(below: Member, issuer: Member) -> bool | None:
+def _verified(below: Certificate, issuer: Certificate) -> bool | None:
     return is_signed_by(below, issuer, by_any_algorithm=True)
 
 
 def _order_faults(
-    certificates: tuple[Certificate, ...], reached: tuple[Member, ...], search: Search
+    certificates: tuple[Certificate, ...], reached: tuple[Certificate, ...], search: Search
 ) -> tuple[str, ...]:
     """Say of each certificate what is wrong with its place: it has to certify one before it (RFC 5246 7.4.2)."""
     faults = []
-    certified = {member.der: {issuer.der for issuer in search.issuers(member)} for member in reached}
+    certified = {certificate: search.issuers(certificate) for certificate in reached}
     for index, certificate in enumerate(certificates[1:], 1):
         earlier = certificates[:index]
         place = f"certificate {index + 1} ({certificate})"
         if certificate in earlier:
             faults.append(f"{place} is sent again")
-        elif not certificate.can_ask(*LINKED):
+        elif not certificate.has_readable(*LINKED):
             continue  # cert.malformed
-        elif certificate.der not in certified:
+        elif certificate not in certified:
             faults.append(f"{place} has nothing to do with the leaf")
-        elif not any(certificate.der in certified.get(other.der, ()) for other in earlier):
+        elif not any(certificate in certified.get(other, ()) for other in earlier):
             faults.append(f"{place} certifies none that was sent before it")
     return tuple(faults)

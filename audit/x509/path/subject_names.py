@@ -16,8 +16,8 @@ from cryptography import x509
 from cryptography.x509.oid import NameOID
 
 from audit.endpoint import to_address
+from audit.x509.certificate import Certificate
 from audit.x509.identifiers import is_dns_name, is_presentable, matches
-from audit.x509.member import Member
 from audit.x509.public_suffix import is_public_suffix, registered_domain
 from audit.x509.violation import PROFILE, Violation
 
@@ -26,7 +26,7 @@ _MAX_NAME: Final = 253
 _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
-def reference_violations(leaf: Member, reference: str) -> Iterator[Violation]:
+def reference_violations(leaf: Certificate, reference: str) -> Iterator[Violation]:
     """Yield why a leaf is not valid for a reference identifier: a DNS name, an IP address or a mailbox (RFC 9525 6)."""
     if "@" in reference:
         if _mailbox(reference) not in map(_mailbox, _mailboxes(leaf)):
@@ -50,9 +50,9 @@ def _without_underscores(name: str) -> str:
     return name.replace("_", "x")
 
 
-def name_violations(leaf: Member) -> Iterator[Violation]:
+def name_violations(leaf: Certificate) -> Iterator[Violation]:
     """Say what is wrong with the names that a server's certificate presents (BR 7.1.2.7.12, 7.1.4.3, 3.2.2.6)."""
-    alternative = leaf.get(x509.SubjectAlternativeName)
+    alternative = leaf.extension(x509.SubjectAlternativeName)
     dns_names, _ = presented_identifiers(leaf)
     if not alternative:
         yield Violation(SAN_CLAUSE, "it has no subject alternative name", PROFILE)
@@ -64,7 +64,7 @@ def name_violations(leaf: Member) -> Iterator[Violation]:
     yield from _common_name_violations(leaf)
 
 
-def _common_name_violations(leaf: Member) -> Iterator[Violation]:
+def _common_name_violations(leaf: Certificate) -> Iterator[Violation]:
     """Say where a common name is no copy of a name in the subject alternative name (BR 7.1.4.3).
 
     One that is merely not among them is a fault of the certificate's profile; a path is refused for it where it is
@@ -89,8 +89,8 @@ def _common_name_violations(leaf: Member) -> Iterator[Violation]:
             yield Violation("BR 7.1.4.3", f"the common name {name!r} is in a domain of none of the dNSNames", PROFILE)
 
 
-def _mailboxes(leaf: Member) -> list[str]:
-    alternative = leaf.get(x509.SubjectAlternativeName)
+def _mailboxes(leaf: Certificate) -> list[str]:
+    alternative = leaf.extension(x509.SubjectAlternativeName)
     return [] if alternative is None else alternative.get_values_for_type(x509.RFC822Name)
 
 
@@ -121,9 +121,9 @@ def _is_akin(name: str, dns_names: tuple[str, ...]) -> bool:
 
 
 @lru_cache(maxsize=2048)
-def presented_identifiers(leaf: Member) -> tuple[tuple[str, ...], tuple[_Address, ...]]:
+def presented_identifiers(leaf: Certificate) -> tuple[tuple[str, ...], tuple[_Address, ...]]:
     """Return the dNSNames as they stand there, and the iPAddresses."""
-    alternative = leaf.get(x509.SubjectAlternativeName)
+    alternative = leaf.extension(x509.SubjectAlternativeName)
     if alternative is None:
         return (), ()
     addresses = [one for one in alternative.get_values_for_type(x509.IPAddress) if isinstance(one, _Address)]

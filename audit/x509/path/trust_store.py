@@ -30,7 +30,7 @@ class Anchors:
                 self._add(source, read_certificate(der))
 
     def _add(self, source: str, anchor: Certificate) -> None:
-        if anchor.can_ask(*LINKED) and anchor not in self._sources:
+        if anchor.has_readable(*LINKED) and anchor not in self._sources:
             self._sources[anchor] = source
             self._by_subject.setdefault(anchor.canonical_subject, []).append(anchor)
 
@@ -40,7 +40,7 @@ class Anchors:
 
     def issuing(self, certificates: Iterable[Certificate]) -> tuple[bytes, ...]:
         """Return as DER the anchors that bear the issuer's name of one of these, or are one of these themselves."""
-        readable = [certificate for certificate in certificates if certificate.can_ask(*LINKED)]
+        readable = [certificate for certificate in certificates if certificate.has_readable(*LINKED)]
         named = (anchor for certificate in readable for anchor in self.named(certificate.canonical_issuer))
         themselves = (certificate for certificate in readable if certificate in self._sources)
         return tuple(dict.fromkeys(anchor.der for anchor in (*named, *themselves)))
@@ -48,7 +48,7 @@ class Anchors:
     def matching(self, certificate: Certificate) -> Certificate | None:
         """Return the anchor that a certificate is: an anchor is a name and a key (RFC 5280 6.1.1 d), whatever else."""
         for anchor in self.named(certificate.canonical_subject):
-            both_readable = anchor.can_ask("spki_sha256") and certificate.can_ask("spki_sha256")
+            both_readable = anchor.has_readable("spki_sha256") and certificate.has_readable("spki_sha256")
             if anchor == certificate or (both_readable and anchor.spki_sha256 == certificate.spki_sha256):
                 return anchor
         return None

@@ -12,9 +12,8 @@ from datetime import UTC, datetime
 from itertools import islice
 from typing import Final
 
-from audit.x509.certificate import UnreadableField
+from audit.x509.certificate import Certificate, read_certificate
 from audit.x509.fields import USAGES
-from audit.x509.member import Member, issuer_urls, read_member
 from audit.x509.path.builder import MAX_DEPTH, MAX_INTERMEDIATES, Search, Work
 from audit.x509.path.judge import Judge, Profile, Request, first_expiry
 from audit.x509.path.rules import leaf_violations
@@ -85,21 +84,20 @@ def validate_path(  # noqa: PLR0913 - the inputs of RFC 5280 6.1.1, by name
     sent, skipped_pool = _members(_bounded(pool), "pool")
     trusted, skipped_anchors = _members(anchors, "anchors")
     skipped = (*skipped_pool, *skipped_anchors)
-    member = read_member(leaf)
-    if isinstance(member, UnreadableField):
-        return Validation(
-            (), (PathViolation("RFC 5280 4.1", "leaf", f"it cannot be read: {member}", position=0),), skipped=skipped
-        )
-    path, found = Judge(request, Search(sent, trusted, depth, Work())).best(member)
+    certificate = read_certificate(leaf)
+    if certificate.path_fault is not None:
+        reason = f"it cannot be read: {certificate.path_fault}"
+        return Validation((), (PathViolation("RFC 5280 4.1", "leaf", reason, position=0),), skipped=skipped)
+    path, found = Judge(request, Search(sent, trusted, depth, Work())).best(certificate)
     if chase is not None and any(map(request.refuses, found)):
-        more = (*sent, *_chased((member, *sent), chase))
-        path, found = Judge(request, Search(more, trusted, depth, Work())).best(member)
+        more = (*sent, *_chased((certificate, *sent), chase))
+        path, found = Judge(request, Search(more, trusted, depth, Work())).best(certificate)
     return Validation(
         tuple(certificate.der for certificate in path),
         tuple(filter(request.refuses, found)),
         tuple(violation for violation in found if not request.refuses(violation)),
         first_expiry(path),
-        first_expiry((member, *sent)),
+        first_expiry((certificate, *sent)),
         skipped,
     )
 
@@ -109,25 +107,31 @@ def profile_violations_of_server(leaf: bytes) -> tuple[PathViolation, ...]:
 
     `validate_path` says this of a leaf if it is given a reference; whether it matches does not matter here.
     """
-    member = read_member(leaf)
-    if isinstance(member, UnreadableField):
+    certificate = read_certificate(leaf)
+    if not certificate.is_path_member:
         return ()
-    violations = leaf_violations(member, PURPOSES["serverAuth"], for_name=True)
+    violations = leaf_violations(certificate, PURPOSES["serverAuth"], for_name=True)
     return tuple(placed("leaf", (violation for violation in violations if violation.kind == PROFILE), 0))
 
 
-def _chased(members: Sequence[Member], chase: Chase) -> Iterator[Member]:
+def _chased(certificates: Sequence[Certificate], chase: Chase) -> Iterator[Certificate]:
     """Yield what the certificates point to as their issuers, and what those point to in turn, each URL once."""
     asked: set[str] = set()
-    waiting = list(members)
-    for member in waiting:  # grows while it is walked
-        for url in issuer_urls(member):
+    waiting = list(certificates)
+    for certificate in waiting:  # grows while it is walked
+        for url in _issuer_urls(certificate):
             if url in asked or len(asked) == MAX_CHASED:
                 continue
             asked.add(url)
             found, _ = _members(_bounded(chase(url)), url)
             waiting += found
             yield from found
+
+
+def _issuer_urls(certificate: Certificate) -> tuple[str, ...]:
+    """Return where a certificate says that its issuer's is published, by http."""
+    urls = certificate.ca_issuers if certificate.has_readable("ca_issuers") else ()
+    return tuple(url for url in urls if url.lower().startswith("http://"))
 
 
 def _bounded(pool: Iterable[bytes]) -> Iterator[bytes]:
@@ -138,9 +142,9 @@ def _bounded(pool: Iterable[bytes]) -> Iterator[bytes]:
             yield der
 
 
-def _members(ders: Iterable[bytes], source: str) -> tuple[tuple[Member, ...], tuple[str, ...]]:
+def _members(ders: Iterable[bytes], source: str) -> tuple[tuple[Certificate, ...], tuple[str, ...]]:
     """Return the certificates that can be read, each once, and what of the others."""
-    read = {der: read_member(der) for der in ders}
-    members = tuple(one for one in read.values() if isinstance(one, Member))
-    faults = [(index, one) for index, one in enumerate(read.values(), 1) if isinstance(one, UnreadableField)]
-    return members, tuple(f"certificate {index} of the {source}: {fault}" for index, fault in faults)
+    read = {der: read_certificate(der) for der in ders}
+    members = tuple(certificate for certificate in read.values() if certificate.is_path_member)
+    faults = ((index, certificate.path_fault) for index, certificate in enumerate(read.values(), 1))
+    return members, tuple(f"certificate {index} of the {source}: {fault}" for index, fault in faults if fault)

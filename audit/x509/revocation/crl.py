@@ -14,11 +14,10 @@ from typing import Any, Final, TypeVar, cast
 from cryptography import x509
 
 from audit.x509.algorithms import algorithm_violations
-from audit.x509.certificate import UnreadableField
+from audit.x509.certificate import Certificate
 from audit.x509.der import elements
-from audit.x509.fields import UNREADABLE, CanonicalName, canonical
-from audit.x509.loading import unwarned
-from audit.x509.member import Member
+from audit.x509.fields import CanonicalName, canonical
+from audit.x509.loading import UNREADABLE, UnreadableField, unwarned
 from audit.x509.signatures import Signature
 from audit.x509.violation import PROFILE, Violation
 
@@ -71,14 +70,15 @@ class RevocationList:
         elif at > self.next_update:
             yield Violation("RFC 5280 5.1.2.5", f"the next CRL was due {self.next_update:%Y-%m-%d %H:%M}")
 
-    def entry_of(self, member: Member) -> x509.RevokedCertificate | None:
+    def entry_of(self, certificate: Certificate) -> x509.RevokedCertificate | None:
         """Return the entry of a certificate, by serial number and issuer (RFC 5280 5.3.3), or None."""
         if not self.is_indirect:
-            return self.parsed.get_revoked_certificate_by_serial_number(member.serial) if member.serial > 0 else None
+            serial = certificate.serial_number
+            return self.parsed.get_revoked_certificate_by_serial_number(serial) if serial > 0 else None
         of = frozenset((self.issuer,))
         for entry in self.parsed:
             of = _issuers(entry) or of
-            if entry.serial_number == member.serial and member.issuer in of:
+            if entry.serial_number == certificate.serial_number and certificate.canonical_issuer in of:
                 return entry
         return None
 

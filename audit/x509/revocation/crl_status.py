@@ -13,10 +13,9 @@ from typing import Final
 from cryptography import x509
 
 from audit.x509.algorithms import is_signed_by
-from audit.x509.certificate import UnreadableField
-from audit.x509.fields import UNREADABLE, CanonicalName, canonical
-from audit.x509.loading import unwarned
-from audit.x509.member import Member
+from audit.x509.certificate import Certificate
+from audit.x509.fields import CanonicalName, canonical
+from audit.x509.loading import UNREADABLE, UnreadableField, unwarned
 from audit.x509.revocation.crl import RevocationList
 from audit.x509.violation import PROFILE, Violation
 
@@ -41,15 +40,15 @@ class _Lists:
     """The CRLs that were given, the certificates that may have signed them, and the time."""
 
     crls: Sequence[RevocationList | UnreadableField]
-    pool: Sequence[Member]
+    pool: Sequence[Certificate]
     at: datetime
     strict: bool
 
 
 def status_violations(
-    path: Sequence[Member],
+    path: Sequence[Certificate],
     crls: Sequence[RevocationList | UnreadableField],
-    pool: Sequence[Member],
+    pool: Sequence[Certificate],
     at: datetime,
     *,
     strict: bool = False,
@@ -65,13 +64,13 @@ def status_violations(
         )
 
 
-def _of_one(path: Sequence[Member], lists: _Lists, *, is_leaf: bool) -> Iterator[Violation]:
-    member, answer = path[0], _Answer()
+def _of_one(path: Sequence[Certificate], lists: _Lists, *, is_leaf: bool) -> Iterator[Violation]:
+    certificate, answer = path[0], _Answer()
     for crl in lists.crls:
         if isinstance(crl, UnreadableField):
             if is_leaf:
                 answer.doubts.append(Violation(CLAUSE, f"a CRL cannot be read: {crl}"))
-        elif _is_about(crl, member):
+        elif _is_about(crl, certificate):
             revoked = _ask(crl, path, lists, answer)
             if revoked is not None:
                 yield revoked
@@ -83,7 +82,7 @@ def _of_one(path: Sequence[Member], lists: _Lists, *, is_leaf: bool) -> Iterator
     yield from answer.doubts
 
 
-def _ask(crl: RevocationList, path: Sequence[Member], lists: _Lists, answer: _Answer) -> Violation | None:
+def _ask(crl: RevocationList, path: Sequence[Certificate], lists: _Lists, answer: _Answer) -> Violation | None:
     """Add to the answer what a list says; return the violation if it lists the certificate.
 
     Being listed counts even if a list is out of date or not about this certificate: nothing undoes a revocation but a
@@ -105,9 +104,9 @@ def _ask(crl: RevocationList, path: Sequence[Member], lists: _Lists, answer: _An
     return None
 
 
-def _revoked(crl: RevocationList, member: Member) -> Violation | None:
+def _revoked(crl: RevocationList, certificate: Certificate) -> Violation | None:
     try:
-        entry = crl.entry_of(member)
+        entry = crl.entry_of(certificate)
         if entry is None:
             return None
         reason = next((one.value.reason.value for one in entry.extensions if isinstance(one.value, x509.CRLReason)), "")
@@ -119,53 +118,68 @@ def _revoked(crl: RevocationList, member: Member) -> Violation | None:
     return Violation("RFC 5280 6.1.3 a 3", f"it was revoked {entry.revocation_date_utc:%Y-%m-%d %H:%M}{why}")
 
 
-def _is_signed_by_crl_signer(crl: RevocationList, signer: Member) -> bool:
-    usage = signer.get(x509.KeyUsage)
+def _is_signed_by_crl_signer(crl: RevocationList, signer: Certificate) -> bool:
+    usage = signer.extension(x509.KeyUsage)
     return (usage is None or usage.crl_sign) and is_signed_by(crl, signer) is True
 
 
-def _signers(crl: RevocationList, path: Sequence[Member], lists: _Lists) -> Iterator[Member]:
+def _signers(crl: RevocationList, path: Sequence[Certificate], lists: _Lists) -> Iterator[Certificate]:
     """Yield the certificates that may sign a list: a CA of its issuer's name on the path, or one that these certified.
 
     One that is not on the path must be in force and must not be revoked by a CA of the path itself.
     """
     above = path[1:]
-    yield from (member for member in above if member.subject == crl.issuer)
-    named = [member for member in lists.pool if member.subject == crl.issuer and member not in above]
-    for member in named[:_MAX_SIGNERS]:
-        is_certified = any(ca.subject == member.issuer and is_signed_by(member, ca) for ca in above)
-        if is_certified and member.not_before <= lists.at <= member.not_after and not _is_listed(member, above, lists):
-            yield member
+    yield from (certificate for certificate in above if certificate.canonical_subject == crl.issuer)
+    named = [
+        certificate
+        for certificate in lists.pool
+        if certificate.canonical_subject == crl.issuer and certificate not in above
+    ]
+    for certificate in named[:_MAX_SIGNERS]:
+        is_certified = any(
+            ca.canonical_subject == certificate.canonical_issuer and is_signed_by(certificate, ca) for ca in above
+        )
+        if (
+            is_certified
+            and certificate.not_before <= lists.at <= certificate.not_after
+            and not _is_listed(certificate, above, lists)
+        ):
+            yield certificate
 
 
-def _is_listed(signer: Member, above: Sequence[Member], lists: _Lists) -> bool:
+def _is_listed(signer: Certificate, above: Sequence[Certificate], lists: _Lists) -> bool:
     """Return whether a CA of the path revoked the certificate of a signer of lists."""
     return any(
         _revoked(crl, signer) is not None
         for crl in lists.crls
-        if isinstance(crl, RevocationList) and crl.issuer == signer.issuer and lists.at >= crl.this_update
-        if any(ca.subject == crl.issuer and _is_signed_by_crl_signer(crl, ca) for ca in above)
+        if isinstance(crl, RevocationList) and crl.issuer == signer.canonical_issuer and lists.at >= crl.this_update
+        if any(ca.canonical_subject == crl.issuer and _is_signed_by_crl_signer(crl, ca) for ca in above)
     )
 
 
-def _is_about(crl: RevocationList, member: Member) -> bool:
-    return crl.issuer == member.issuer or (
-        crl.is_indirect and any(crl.issuer in _directory_names(point.crl_issuer) for point in _points(member))
+def _is_about(crl: RevocationList, certificate: Certificate) -> bool:
+    return crl.issuer == certificate.canonical_issuer or (
+        crl.is_indirect and any(crl.issuer in _directory_names(point.crl_issuer) for point in _points(certificate))
     )
 
 
-def _reasons(crl: RevocationList, member: Member) -> frozenset[x509.ReasonFlags]:
+def _reasons(crl: RevocationList, certificate: Certificate) -> frozenset[x509.ReasonFlags]:
     """Return for which reasons a list tells whether a certificate is revoked (RFC 5280 6.3.3 b and d)."""
     scope = crl.point
     if scope is None:
-        return EVERY if crl.issuer == member.issuer else frozenset()
-    if (scope.only_contains_user_certs and member.is_ca) or (scope.only_contains_ca_certs and not member.is_ca):
+        return EVERY if crl.issuer == certificate.canonical_issuer else frozenset()
+    is_ca = certificate.has_readable("extensions") and certificate.is_ca
+    if (scope.only_contains_user_certs and is_ca) or (scope.only_contains_ca_certs and not is_ca):
         return frozenset()
     if scope.only_contains_attribute_certs:
         return frozenset()
     own = EVERY & (scope.only_some_reasons or EVERY)
-    found = [own & (point.reasons or EVERY) for point in _points(member) if _admits(crl, scope, point, member)]
-    if crl.issuer == member.issuer and (_is_for_all(scope) or member.issuer in _scope_names(crl, scope)):
+    found = [
+        own & (point.reasons or EVERY) for point in _points(certificate) if _admits(crl, scope, point, certificate)
+    ]
+    if crl.issuer == certificate.canonical_issuer and (
+        _is_for_all(scope) or certificate.canonical_issuer in _scope_names(crl, scope)
+    ):
         found.append(own)  # the point that is assumed where no other tells: the issuer's own, for every reason
     return frozenset().union(*found)
 
@@ -175,13 +189,13 @@ def _is_for_all(scope: x509.IssuingDistributionPoint) -> bool:
 
 
 def _admits(
-    crl: RevocationList, scope: x509.IssuingDistributionPoint, point: x509.DistributionPoint, member: Member
+    crl: RevocationList, scope: x509.IssuingDistributionPoint, point: x509.DistributionPoint, certificate: Certificate
 ) -> bool:
     """Tell whether a list is the one that a distribution point of a certificate points to."""
     if point.crl_issuer:
         if not (scope.indirect_crl and crl.issuer in _directory_names(point.crl_issuer)):
             return False
-    elif crl.issuer != member.issuer:
+    elif crl.issuer != certificate.canonical_issuer:
         return False
     return _is_for_all(scope) or bool(_scope_names(crl, scope) & _point_names(crl, point))
 
@@ -208,5 +222,5 @@ def _directory_names(names: Sequence[x509.GeneralName] | None) -> frozenset[Cano
     return frozenset(canonical(one.value) for one in names or () if isinstance(one, x509.DirectoryName))
 
 
-def _points(member: Member) -> tuple[x509.DistributionPoint, ...]:
-    return tuple(member.get(x509.CRLDistributionPoints) or ())
+def _points(certificate: Certificate) -> tuple[x509.DistributionPoint, ...]:
+    return tuple(certificate.extension(x509.CRLDistributionPoints) or ())

@@ -18,11 +18,10 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import ocsp
 
-from audit.x509.certificate import UnreadableField
+from audit.x509.certificate import Certificate, read_certificate
 from audit.x509.der import Element, elements, read_oid
-from audit.x509.fields import UNREADABLE, CanonicalName, canonical
-from audit.x509.loading import unwarned
-from audit.x509.member import Member, read_member
+from audit.x509.fields import CanonicalName, canonical
+from audit.x509.loading import UNREADABLE, UnreadableField, unwarned
 from audit.x509.signatures import Signature
 from audit.x509.violation import Violation
 
@@ -57,11 +56,11 @@ class Single:
     reason: x509.ReasonFlags | None
     flaws: tuple[Violation, ...]
 
-    def is_about(self, member: Member, issuer: Member) -> bool:
+    def is_about(self, certificate: Certificate, issuer: Certificate) -> bool:
         """Tell whether it is about a certificate of that issuer (RFC 6960 4.1.1)."""
-        if self.digest not in _DIGESTS or self.serial != member.serial:
+        if self.digest not in _DIGESTS or self.serial != certificate.serial_number:
             return False
-        named = _digest(self.digest, issuer_octets(member)), _digest(self.digest, key_octets(issuer))
+        named = _digest(self.digest, issuer_octets(certificate)), _digest(self.digest, key_octets(issuer))
         return named == (self.issuer_name_hash, self.issuer_key_hash)
 
 
@@ -71,21 +70,21 @@ class OcspAnswer:
 
     responder: CanonicalName | bytes
     singles: tuple[Single, ...]
-    certificates: tuple[Member, ...] = field(repr=False)
+    certificates: tuple[Certificate, ...] = field(repr=False)
     signature: Signature = field(repr=False)
     nonce: bytes | None
     flaws: tuple[Violation, ...]  # because of which nothing in it counts
 
 
-def question(member: Member, issuer: Member, *, nonce: bytes | None = None) -> bytes | None:
+def question(certificate: Certificate, issuer: Certificate, *, nonce: bytes | None = None) -> bytes | None:
     """Return the request about a certificate in DER; None where its serial number cannot stand in one.
 
     The digest is SHA-1: every responder knows it (RFC 5019 2.1.1, RFC 6960 4.3), and it keeps nothing secret here.
     """
     try:
-        name, key = _digest("sha1", issuer_octets(member)), _digest("sha1", key_octets(issuer))
+        name, key = _digest("sha1", issuer_octets(certificate)), _digest("sha1", key_octets(issuer))
         sha1 = hashes.SHA1()  # noqa: S303 - as above
-        builder = ocsp.OCSPRequestBuilder().add_certificate_by_hash(name, key, member.serial, sha1)
+        builder = ocsp.OCSPRequestBuilder().add_certificate_by_hash(name, key, certificate.serial_number, sha1)
         builder = builder if nonce is None else builder.add_extension(x509.OCSPNonce(nonce), critical=False)
         return builder.build().public_bytes(Encoding.DER)
     except (*UNREADABLE, IndexError):
@@ -128,14 +127,14 @@ def validity_violations(single: Single, at: datetime, tolerance: timedelta, agel
         yield Violation("RFC 6960 4.2.2.1", f"the next answer was due {single.next_update:%Y-%m-%d %H:%M}")
 
 
-def issuer_octets(member: Member) -> bytes:
+def issuer_octets(certificate: Certificate) -> bytes:
     """Return the issuer's name as it stands in a certificate."""
-    return member.raw[2].whole
+    return certificate.raw.issuer.whole
 
 
-def key_octets(member: Member) -> bytes:
+def key_octets(certificate: Certificate) -> bytes:
     """Return the public key of a certificate without its algorithm: the contents of the BIT STRING."""
-    return elements(elements(member.spki)[0].content)[1].content[1:]
+    return elements(elements(certificate.raw.spki)[0].content)[1].content[1:]
 
 
 def _digest(name: str, octets: bytes) -> bytes:
@@ -152,12 +151,12 @@ def _read(der: bytes) -> OcspAnswer | UnreadableField:
         return UnreadableField("responses", f"there are more than {_MAX_ANSWERS}")
     raw = [elements(one.content) for one in elements(answers.content)]
     singles = (_single(one, fields) for one, fields in zip(parsed.responses, raw, strict=True))
-    members = (read_member(one.public_bytes(Encoding.DER)) for one in parsed.certificates[:_MAX_CERTIFICATES])
+    certificates = (read_certificate(one.public_bytes(Encoding.DER)) for one in parsed.certificates[:_MAX_CERTIFICATES])
     named = parsed.responder_name
     return OcspAnswer(
         canonical(named) if named is not None else parsed.responder_key_hash or b"",
         tuple(singles),
-        tuple(one for one in members if isinstance(one, Member)),
+        tuple(one for one in certificates if one.is_path_member),
         Signature(algorithm.whole, parsed.signature, parsed.tbs_response_bytes),
         _nonce(extensions),
         tuple(_critical(extensions)),

@@ -10,12 +10,14 @@ from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from audit.x509.algorithms import algorithm_violations, is_signed_by
-from audit.x509.member import Member
+from audit.x509.certificate import Certificate
 from audit.x509.revocation.ocsp import OcspAnswer, key_octets
 from audit.x509.violation import PROFILE, Violation
 
 
-def signer_violations(answer: OcspAnswer, issuer: Member, at: datetime, tolerance: timedelta) -> tuple[Violation, ...]:
+def signer_violations(
+    answer: OcspAnswer, issuer: Certificate, at: datetime, tolerance: timedelta
+) -> tuple[Violation, ...]:
     """Return why no admitted signer signed a response about a certificate of an issuer; empty if one did."""
     refused = next(
         (violation for violation in algorithm_violations(answer.signature.algorithm) if violation.kind != PROFILE), None
@@ -33,46 +35,48 @@ def signer_violations(answer: OcspAnswer, issuer: Member, at: datetime, toleranc
     )
 
 
-def delegate_of(answer: OcspAnswer, issuer: Member) -> Member | None:
+def delegate_of(answer: OcspAnswer, issuer: Certificate) -> Certificate | None:
     """Return the responder's own certificate with which an answer was signed; None where the issuer signed it."""
     found = (one for one in _named(answer, issuer) if is_signed_by(answer, one))
-    return next((one for one in found if one.spki != issuer.spki), None)
+    return next((one for one in found if one.raw.spki != issuer.raw.spki), None)
 
 
-def is_exempt(delegate: Member) -> bool:
+def is_exempt(delegate: Certificate) -> bool:
     """Tell whether its issuer says that a responder's certificate is not asked about (RFC 6960 4.2.2.2.1)."""
-    return delegate.get(x509.OCSPNoCheck) is not None
+    return delegate.extension(x509.OCSPNoCheck) is not None
 
 
-def _named(answer: OcspAnswer, issuer: Member) -> Sequence[Member]:
+def _named(answer: OcspAnswer, issuer: Certificate) -> Sequence[Certificate]:
     return [one for one in (issuer, *answer.certificates) if _is_named(answer, one)]
 
 
-def _is_named(answer: OcspAnswer, signer: Member) -> bool:
+def _is_named(answer: OcspAnswer, signer: Certificate) -> bool:
     """Tell whether a certificate is whom the answer names as its responder: by name, or by its key's SHA-1."""
     if isinstance(answer.responder, bytes):
         return hashlib.sha1(key_octets(signer), usedforsecurity=False).digest() == answer.responder
-    return signer.subject == answer.responder
+    return signer.canonical_subject == answer.responder
 
 
 def _violations(
-    answer: OcspAnswer, signer: Member, issuer: Member, when: tuple[datetime, timedelta]
+    answer: OcspAnswer, signer: Certificate, issuer: Certificate, when: tuple[datetime, timedelta]
 ) -> Iterator[Violation]:
     if is_signed_by(answer, signer) is not True:
         yield Violation("RFC 6960 3.2", f"the answer is not signed by the key of {signer}")
-    elif signer.spki != issuer.spki:
+    elif signer.raw.spki != issuer.raw.spki:
         yield from _delegate_violations(signer, issuer, *when)
 
 
-def _delegate_violations(delegate: Member, issuer: Member, at: datetime, tolerance: timedelta) -> Iterator[Violation]:
-    usages = delegate.get(x509.ExtendedKeyUsage)
-    if delegate.issuer != issuer.subject or is_signed_by(delegate, issuer) is not True:
+def _delegate_violations(
+    delegate: Certificate, issuer: Certificate, at: datetime, tolerance: timedelta
+) -> Iterator[Violation]:
+    usages = delegate.extension(x509.ExtendedKeyUsage)
+    if delegate.canonical_issuer != issuer.canonical_subject or is_signed_by(delegate, issuer) is not True:
         yield Violation("RFC 6960 4.2.2.2", f"the responder {delegate} was not certified by the issuer itself")
     if usages is None or ExtendedKeyUsageOID.OCSP_SIGNING not in usages:
         yield Violation("RFC 6960 4.2.2.2", f"the responder {delegate} may not sign answers: it has no OCSPSigning")
-    if delegate.lacks_extensions or any(one.critical for one in delegate.unknown):
+    if delegate.lacks_extensions or any(one.critical for one in delegate.unknown_extensions):
         yield Violation("RFC 5280 4.2", f"an extension of the responder {delegate} cannot be read")
-    usage = delegate.get(x509.KeyUsage)
+    usage = delegate.extension(x509.KeyUsage)
     if usage is not None and not usage.digital_signature:
         yield Violation("RFC 5280 4.2.1.3", f"the key of the responder {delegate} is not for signatures")
     if not delegate.not_before - tolerance <= at <= delegate.not_after + tolerance:

@@ -13,18 +13,18 @@ from typing import Final, Literal
 
 from cryptography import x509
 from cryptography.x509.ocsp import OCSPCertStatus
+from cryptography.x509.oid import AuthorityInformationAccessOID
 
 from audit.text import moment
-from audit.x509.certificate import UnreadableField
-from audit.x509.fields import UNREADABLE
-from audit.x509.loading import unwarned
-from audit.x509.member import Member
+from audit.x509.certificate import Certificate
+from audit.x509.loading import UNREADABLE, UnreadableField, unwarned
 from audit.x509.revocation.crl import RevocationList, indexed, read_crl
 from audit.x509.revocation.crl_status import status_violations
 from audit.x509.revocation.ocsp import OcspAnswer, Single, nonce_of, read_ocsp, validity_violations
 from audit.x509.revocation.ocsp_responder import delegate_of, is_exempt, signer_violations
 from audit.x509.violation import Violation
 
+MAX_URLS: Final = 4  # of each kind that one certificate may have asked; certificates in use name one or two
 _REVOKED: Final = "RFC 5280 6.1.3 a 3"  # the clause of being listed
 
 Word = Literal["good", "revoked", "unknown"]
@@ -34,12 +34,12 @@ Word = Literal["good", "revoked", "unknown"]
 class Subject:
     """A certificate that is asked about, who is above it up to the anchor, and what else was sent."""
 
-    member: Member
-    above: tuple[Member, ...]
-    pool: tuple[Member, ...] = ()
+    certificate: Certificate
+    above: tuple[Certificate, ...]
+    pool: tuple[Certificate, ...] = ()
 
     @property
-    def issuer(self) -> Member:
+    def issuer(self) -> Certificate:
         """Whose key signed it."""
         return self.above[0]
 
@@ -86,13 +86,33 @@ class Said:
         return f"was revoked{since}{reason}, says {self.source}"
 
 
+def crl_urls(certificate: Certificate) -> tuple[str, ...]:
+    """Return the URLs of its CRLs (RFC 5280 4.2.1.13)."""
+    points = certificate.extension(x509.CRLDistributionPoints) or ()
+    names = (name for point in points for name in point.full_name or ())
+    return tuple(dict.fromkeys(name.value for name in names if isinstance(name, x509.UniformResourceIdentifier)))
+
+
+def ocsp_urls(certificate: Certificate) -> tuple[str, ...]:
+    """Return the URLs of its OCSP responders (RFC 5280 4.2.2.1)."""
+    access = [one for one in certificate.extension(x509.AuthorityInformationAccess) or ()
+              if one.access_method == AuthorityInformationAccessOID.OCSP]  # fmt: skip
+    named = (one.access_location for one in access)
+    return tuple(dict.fromkeys(one.value for one in named if isinstance(one, x509.UniformResourceIdentifier)))
+
+
+def names_source(certificate: Certificate) -> bool:
+    """Tell whether a certificate says in any way where its status is told."""
+    return bool(crl_urls(certificate) or ocsp_urls(certificate) or certificate.extension(x509.CRLDistributionPoints))
+
+
 def by_ocsp(given: Given, subject: Subject, at: datetime, tolerance: Tolerance) -> Said:
     """Return what an OCSP answer says of a certificate (RFC 6960 3.2)."""
     source = given.source
     answer = read_ocsp(given.content)
     if isinstance(answer, UnreadableField):
         return Said("unknown", source, str(answer))
-    singles = [one for one in answer.singles if one.is_about(subject.member, subject.issuer)]
+    singles = [one for one in answer.singles if one.is_about(subject.certificate, subject.issuer)]
     if not singles:
         return Said("unknown", source, "the answer is not about this certificate (RFC 6960 3.2)")
     doubts = [
@@ -116,7 +136,7 @@ def by_crls(crls: Sequence[tuple[str, bytes]], subject: Subject, at: datetime, t
         violations = _own_violations(lists, subject, at + moved)
         revoked = any(violation.clause == _REVOKED for violation in violations)
         if revoked:
-            return _listed(lists, subject.member, source)
+            return _listed(lists, subject.certificate, source)
         if not violations:
             return Said("good", source)
         doubts = doubts or violations
@@ -137,19 +157,19 @@ def _own_violations(
     lists: Sequence[RevocationList | UnreadableField], subject: Subject, at: datetime
 ) -> list[Violation]:
     found: list[Violation] = []
-    for index, violation in status_violations((subject.member, *subject.above), lists, subject.pool, at):
+    for index, violation in status_violations((subject.certificate, *subject.above), lists, subject.pool, at):
         if index:
             break
         found.append(violation)
     return found
 
 
-def _listed(lists: Sequence[RevocationList | UnreadableField], member: Member, source: str) -> Said:
+def _listed(lists: Sequence[RevocationList | UnreadableField], certificate: Certificate, source: str) -> Said:
     """Return since when and why a certificate is listed."""
     for crl in lists:
         try:
             with unwarned():
-                entry = crl.entry_of(member) if isinstance(crl, RevocationList) else None
+                entry = crl.entry_of(certificate) if isinstance(crl, RevocationList) else None
                 if entry is not None:
                     reasons = [one.value.reason for one in entry.extensions if isinstance(one.value, x509.CRLReason)]
                     return Said("revoked", source, since=entry.revocation_date_utc, reason=next(iter(reasons), None))

@@ -14,8 +14,7 @@ from audit.analysis.installed_files import bundles
 from audit.probe.fetch import Unfetched
 from audit.text import sentence
 from audit.x509.algorithms import is_signed_by
-from audit.x509.certificate import Certificate, read_certificate
-from audit.x509.member import readable_members
+from audit.x509.certificate import Certificate, path_members, read_certificate
 from audit.x509.path.served_chain import read_chain
 from audit.x509.pem import certificates_in, certificates_of
 from remediate.execution.case_context import CaseContext, FileSet
@@ -139,7 +138,7 @@ def _published(
     leaf, found = known
     reached = read_chain((leaf.der, *found), context.run.anchors, context.run.clock()).reached
     for certificate in sorted(reached, key=lambda one: _is_issued_by(one, (other.der for other in reached))):
-        for url in certificate.ca_issuers if certificate.can_ask("ca_issuers") else ():
+        for url in certificate.ca_issuers if certificate.has_readable("ca_issuers") else ():
             if url not in asked:
                 asked.add(url)
                 fetched = context.run.fetcher.get(url)
@@ -152,8 +151,8 @@ def _published(
 
 def _is_issued_by(subject: Certificate, ders: Iterable[bytes]) -> bool:
     """Return whether the key of any of these certificates (DER) made the signature of another one."""
-    issuers = readable_members(ders)
-    members = readable_members([subject.der])
+    issuers = path_members(ders)
+    members = path_members([subject.der])
     return any(is_signed_by(member, issuer, by_any_algorithm=True) for member in members for issuer in issuers)
 
 

@@ -81,7 +81,7 @@ def _left(context: CaseContext) -> str:
 
 
 def _is_renewed(context: CaseContext, leaf: Certificate) -> bool:
-    if leaf.sha256 in context.case.replaced or not leaf.can_ask("not_before", "not_after"):
+    if leaf.sha256 in context.case.replaced or not leaf.has_readable("not_before", "not_after"):
         return False
     return leaf.not_before <= context.run.clock() <= leaf.not_after
 
