@@ -22,7 +22,7 @@ from audit.x509 import fields
 from audit.x509.der import spki_of
 from audit.x509.extensions import extensions_of
 from audit.x509.fields import CanonicalName, Extensions
-from audit.x509.loading import UNREADABLE, UnreadableField, load_certificate, unreadable, unwarned
+from audit.x509.loading import UNREADABLE, UnreadableField, as_unreadable_field, load_certificate, unwarned
 from audit.x509.public_keys import KeyFacts, key_of_spki, public_key_of, read_key
 from audit.x509.raw import RawCertificate, read_raw_certificate
 from audit.x509.signatures import Signature, SignatureAlgorithm, key_algorithm, read_algorithm, verifies
@@ -85,7 +85,7 @@ class Field(Generic[_Value]):
         try:
             return self._by_library(certificate)
         except UNREADABLE as error:
-            fault = unreadable(self.place, error)
+            fault = as_unreadable_field(self.place, error)
         certificate.refused[self.name] = fault
         if self._read_raw is not None:
             with suppress(*UNREADABLE):

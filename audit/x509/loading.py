@@ -42,7 +42,7 @@ class UnreadableField(ValueError):
         return f"{self.place}: {self.reason}"
 
 
-def unreadable(place: str, error: Exception) -> UnreadableField:
+def as_unreadable_field(place: str, error: Exception) -> UnreadableField:
     """Return the fault of a field from what the library raised; the fault of a field within stays as it is."""
     return error if isinstance(error, UnreadableField) else UnreadableField(place, reason_of(error))
 

@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import TypeVar
 
 from audit.x509.certificate import Certificate, read_certificate
-from audit.x509.loading import unreadable
+from audit.x509.loading import as_unreadable_field
 from audit.x509.raw import KEY_CERT_SIGN, RawCertificate
 from audit.x509.violation import PROFILE, Violation
 
@@ -65,7 +65,7 @@ def ask(certificate: Certificate, question: Callable[[RawCertificate], T]) -> T:
     try:
         return question(certificate.raw)
     except ValueError as error:
-        raise unreadable("Certificate", error) from error
+        raise as_unreadable_field("Certificate", error) from error
 
 
 @lru_cache(maxsize=8192)
