@@ -232,6 +232,39 @@ def test_a_server_that_drips_floods_or_says_nothing_holds_nobody_up(
     assert commit.count == 0
 
 
+def test_session_that_lasts_too_long_as_a_whole_is_deferred_before_anything_is_accepted(commit: Commits) -> None:
+    recipients = tuple(f"user{number}@example.com" for number in range(40))
+
+    def slow(client: socket.socket) -> None:
+        client.sendall(b"220 mx\r\n")
+        while client.recv(4096):
+            time.sleep(0.1)
+            client.sendall(b"250 OK\r\n")
+
+    with misbehaving(slow) as port:
+        limits = SmtpTimeouts(connect=20, response=20, content=20, delivery=20, session=1.5)
+        outcomes = smtp(port, timeouts=limits).send(envelope(*recipients), commit)
+    assert {type(outcome) for outcome in outcomes.values()} == {Deferred}
+    assert re.search(r"RCPT TO: no response within [01]\.?\d* s", str(outcomes[recipients[-1]]))
+    assert commit.count == 0
+
+
+def test_server_that_stops_reading_the_content_is_deferred(commit: Commits) -> None:
+    def stuck(client: socket.socket) -> None:
+        client.sendall(b"220 mx\r\n")
+        while (line := client.recv(4096)) and not line.startswith(b"DATA"):
+            client.sendall(b"250 OK\r\n")
+        client.sendall(b"354 go on\r\n")
+        time.sleep(2)
+
+    long = Envelope("a@example.com", (TO,), b"Subject: x\r\n\r\n" + b"y" * 30_000_000)
+    limits = SmtpTimeouts(connect=20, response=20, content=0.5, delivery=20)
+    with misbehaving(stuck) as port:
+        outcome = smtp(port, timeouts=limits).send(long, commit)[TO]
+    assert outcome == Deferred(f"localhost:{port}, content: no response within 0.5 s")
+    assert commit.count == 0
+
+
 def test_half_an_answer_to_the_content_is_none(commit: Commits) -> None:
     def cut(client: socket.socket) -> None:
         answering(content=None)(client)

@@ -6,21 +6,20 @@ The text of a server's responses is hostile. Each step of a session has a timeou
 from __future__ import annotations
 
 import base64
-import os
 import re
 import smtplib
 import socket
 import ssl
-import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import BinaryIO, Final, Literal
+from typing import Final, Literal
 from urllib.parse import urlsplit
 
 from audit.config import Secret, Section
 from audit.endpoint import to_address
+from audit.probe.deadline import Deadline
 from audit.redaction import Secrets
 from audit.text import one_line
 from remediate.notify.channels.base import (
@@ -39,6 +38,7 @@ _PORTS: Final[Mapping[Security, int]] = {"starttls": 587, "tls": 465, "plain": 2
 _MAX_RESPONSES: Final = 100_000  # bytes of all responses together; a talkative server sends about 2,000
 _HIDDEN: Final = "[password]"
 _QUIT_S: Final = 5.0
+_CHUNK: Final = 16_384  # bytes; of TLS at most one record
 
 
 class BadSmtpServer(ValueError):
@@ -57,6 +57,7 @@ class SmtpTimeouts:
     response: float = 60.0
     content: float = 180.0
     delivery: float = 600.0  # for the response to the content
+    session: float = 900.0  # for all steps before that response together
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,23 +155,30 @@ class _Ended(Exception):
         self.outcome = outcome
 
 
-class _LimitedReader:
-    """Reads the responses of a server line by line, up to a limit of bytes."""
+class _Responses:
+    """Reads what a server sends line by line, until the deadline of the present step and up to a limit of bytes."""
 
-    def __init__(self, file: BinaryIO) -> None:
-        self._file, self._left = file, _MAX_RESPONSES
+    def __init__(self, receive: Callable[[], bytes]) -> None:
+        self._receive, self._buffer, self._left = receive, b"", _MAX_RESPONSES
 
     def readline(self, limit: int) -> bytes:
-        line = self._file.readline(limit)
-        self._left -= len(line)
-        if self._left < 0:
-            raise OSError(f"the server sent more than {_MAX_RESPONSES} bytes")
+        while b"\n" not in self._buffer and len(self._buffer) < limit:
+            received = self._receive()
+            if not received:
+                break
+            self._buffer += received
+            self._left -= len(received)
+            if self._left < 0:
+                raise OSError(f"the server sent more than {_MAX_RESPONSES} bytes")
+        end = min(self._buffer.find(b"\n") + 1 or len(self._buffer), limit)
+        line, self._buffer = self._buffer[:end], self._buffer[end:]
         if line and not line.endswith(b"\n") and len(line) < limit:
             raise OSError("the connection ended within a response")  # half of one may mean the opposite
         return line
 
     def close(self) -> None:
-        self._file.close()
+        """Forget what was not read."""
+        self._buffer = b""
 
 
 class _Session(smtplib.SMTP):
@@ -181,11 +189,12 @@ class _Session(smtplib.SMTP):
         super().__init__(local_hostname=_own_name())
         self._server = server
         self._password = ""
-        self._second_handle: socket.socket | None = None  # closing it ends what a step waits for
+        self._session = Deadline.after(server.timeouts.session)
+        self._deadline = self._session  # of the present step
         try:
             self._begin()
         except BaseException:
-            self._disconnect()
+            self.close()
             raise
 
     def __exit__(
@@ -193,21 +202,14 @@ class _Session(smtplib.SMTP):
     ) -> None:
         """Send QUIT if the session succeeded; its result does not matter."""
         if kind is None:
-            with suppress(_Ended), self._step("QUIT", _QUIT_S):
+            with suppress(_Ended), self._step("QUIT", Deadline.after(_QUIT_S)):
                 self.docmd("QUIT")
-        self._disconnect()
-
-    def _disconnect(self) -> None:
         self.close()
-        if self._second_handle is not None:
-            self._second_handle.close()
 
     def _begin(self) -> None:
         server, timeouts = self._server, self._server.timeouts
         with self._step("connect", timeouts.connect):
-            self.sock = socket.create_connection((server.host, server.port), timeouts.connect)
-        self.sock.settimeout(None)  # a step is limited as a whole, however slowly bytes arrive
-        self._second_handle = socket.socket(fileno=os.dup(self.sock.fileno()))
+            self.sock = socket.create_connection((server.host, server.port), self._deadline.left_s)
         if server.security == "tls":
             self._handshake()
         with self._step("greeting", timeouts.response):
@@ -236,6 +238,7 @@ class _Session(smtplib.SMTP):
         with self._step("TLS", self._server.timeouts.response):
             assert self.sock is not None  # noqa: S101 - for mypy: it was connected above
             context = ssl.create_default_context(cafile=self._server.ca_file)
+            self.sock.settimeout(self._time_left())
             self.sock = context.wrap_socket(self.sock, server_hostname=self._server.host)
         if self.file is not None:
             self.file.close()
@@ -288,7 +291,7 @@ class _Session(smtplib.SMTP):
             self.send(_stuffed(message))
         commit()
         try:
-            with self._step("response to the content", timeouts.delivery):
+            with self._step("response to the content", Deadline.after(timeouts.delivery)):
                 self.send(b".\r\n")
                 code, text = self.getreply()
         except _Ended as ended:
@@ -320,33 +323,46 @@ class _Session(smtplib.SMTP):
         return Secrets(forms).hide(text, _HIDDEN)
 
     @contextmanager
-    def _step(self, name: str, seconds: float) -> Iterator[None]:
-        """Limit one step as a whole; a failure of the connection in it ends the session."""
-        overdue = threading.Event()
-        timer = threading.Timer(seconds, self._cut, [overdue])
-        timer.daemon = True
-        timer.start()
+    def _step(self, name: str, limit: float | Deadline) -> Iterator[None]:
+        """Limit one step as a whole, however slowly bytes arrive; a failure of the connection in it ends the session.
+
+        `limit` is in seconds, within the time of the session, or a deadline of its own.
+        """
+        self._deadline = limit if isinstance(limit, Deadline) else self._session.within(limit)
+        seconds = self._deadline.left_s
         try:
             yield
-            if overdue.is_set():
-                raise TimeoutError
+            self._time_left()
         except (OSError, smtplib.SMTPException, ValueError) as error:
-            why = f"no response within {seconds:g} s" if overdue.is_set() else self._without_password(_reason(error))
+            is_late = self._deadline.has_passed
+            why = f"no response within {seconds:.3g} s" if is_late else self._without_password(_reason(error))
             raise _Ended(Deferred(f"{self._server.host}:{self._server.port}, {name}: {one_line(why, 300)}")) from None
-        finally:
-            timer.cancel()
 
-    def _cut(self, overdue: threading.Event) -> None:
-        overdue.set()
-        if self._second_handle is not None:
-            with suppress(OSError):
-                self._second_handle.shutdown(socket.SHUT_RDWR)
+    def _time_left(self) -> float:
+        """Return the seconds that are left of the step; raises TimeoutError."""
+        if self._deadline.has_passed:
+            raise TimeoutError
+        return self._deadline.left_s
+
+    def send(self, s: bytes | str) -> None:  # type: ignore[override]  # of a stream of bytes, or a command
+        """Send bytes or a command, all of it before the deadline of the step."""
+        if self.sock is None:
+            raise smtplib.SMTPServerDisconnected("the connection is closed")
+        content = s.encode(self.command_encoding) if isinstance(s, str) else s
+        for start in range(0, len(content), _CHUNK):  # TLS sends a chunk at a time, each with the timeout of the socket
+            self.sock.settimeout(self._time_left())
+            self.sock.sendall(content[start : start + _CHUNK])
 
     def getreply(self) -> tuple[int, bytes]:
         """Return the next response; all of them together have a byte limit."""
-        if self.file is None and self.sock is not None:
-            self.file = _LimitedReader(self.sock.makefile("rb"))
+        if self.file is None:
+            self.file = _Responses(self._receive)
         return super().getreply()
+
+    def _receive(self) -> bytes:
+        assert self.sock is not None  # noqa: S101 - as in `_handshake`
+        self.sock.settimeout(self._time_left())
+        return self.sock.recv(_CHUNK)
 
 
 def _own_name() -> str:
