@@ -23,7 +23,7 @@ def pytest_sslaudit_planned(config: pytest.Config, plan: Any, evidence: Any) -> 
     """See what will be repaired, before the first step.
 
     `plan` is a `remediate.model.plan.Plan`, `evidence` a `remediate.model.audit_results.AuditResults`.
-    Called once in a run with `--remediate` that holds the state folder; never in a dry run.
+    Called once in a run with `--remediate` that holds the state directory; never in a dry run.
     """
 
 

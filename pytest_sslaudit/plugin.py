@@ -29,7 +29,7 @@ OPTIONS: Final[tuple[tuple[str, str | None, bool, str], ...]] = (
     ("concurrency", "N", False, "probes at once (default 64)"),
     ("per-address", "N", False, "connections at once to one address (default 2)"),
     ("now", "TIME", False, "judge as of that instant (RFC 3339)"),
-    ("state", "DIR", False, "where the state lies that outlives a run (default: the user's state folder)"),
+    ("state", "DIR", False, "where the state lies that outlives a run (default: the user's state directory)"),
     ("issuer", "NAME", False, "which issuer of the configuration orders: [issuer.NAME]"),
     ("check", "GLOB", True, "only the checks with such an id, as in cert.*"),
     ("config", "FILE", False, "the configuration file (default: sslaudit.toml, or [tool.sslaudit] in pyproject.toml)"),

@@ -1,4 +1,4 @@
-"""One run of repairs: the state folder held, findings planned, repaired, and told of; or only a dry run of it.
+"""One run of repairs: the state directory held, findings planned, repaired, and told of; or only a dry run of it.
 
 It knows the order of these; each of them is known elsewhere. This is what the plugin and the command line begin with.
 """
@@ -37,7 +37,7 @@ from remediate.wiring.run_context import host_sessions, issuer_of, root_hints, r
 
 @dataclass(frozen=True, slots=True)
 class RepairRun:
-    """A run that holds the state folder."""
+    """A run that holds the state directory."""
 
     options: RunOptions
     journal: Journal
@@ -112,13 +112,13 @@ def _insist_on_a_state_of_its_own(options: RunOptions) -> None:
     """Refuse a folder that is also where hosts keep versions and their lock: one of them may be this machine."""
     state, folders = options.state.resolve(), {host.folder for host in options.configuration.host.values()}
     if any(state == Path(folder) for folder in {ROOT, *filter(None, folders)}):
-        raise UnusableState(f"the state folder {state} is where a repaired host keeps its versions: choose another, "
+        raise UnusableState(f"the state directory {state} is where a repaired host keeps its versions: choose another, "
                             f"such as {state / 'state'}")  # fmt: skip
 
 
 @contextmanager
 def begin(options: RunOptions) -> Iterator[RepairRun]:
-    """Hold the state folder for one run; raises UnusableState, and Held where another run has it.
+    """Hold the state directory for one run; raises UnusableState, and Held where another run has it.
 
     The journal is opened under the lock: a run of an older version may still write to it in the form it knows.
     """

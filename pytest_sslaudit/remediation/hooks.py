@@ -121,7 +121,7 @@ class Remediation:
             terminalreporter.write_line(line)
 
     def pytest_unconfigure(self) -> None:
-        """Give the state folder back."""
+        """Give the state directory back."""
         self._stack.close()
 
     def _judge(self, items: Sequence[pytest.Item]) -> None:

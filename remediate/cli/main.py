@@ -81,7 +81,7 @@ def _parser(program: str) -> Parser:
         command.add_argument("--config", metavar="FILE", help="the configuration file")
         command.add_argument("--issuer", metavar="NAME", help="which issuer orders: [issuer.NAME]")
     for command in (applying, resuming, asking, rolling, releasing):
-        command.add_argument("--state", metavar="DIR", type=Path, help="the state folder")
+        command.add_argument("--state", metavar="DIR", type=Path, help="the state directory")
     for command in (applying, resuming, rolling, releasing):
         _add_access(command)
     return parser

@@ -56,8 +56,8 @@ def plan_lines(plan: Plan) -> Iterator[str]:
 def _case_lines(case: Case, prefix: str) -> Iterator[str]:
     yield one_line(f"{prefix}{case.repair} on {case.host} ({case.hostspec}), case {case.id}")
     yield _line("names", f"{listing(case.names, 100)}")
-    for left_out in case.left_out:
-        yield _line("left out", f"{left_out.name}: {left_out.why}")
+    for dropped in case.dropped_names:
+        yield _line("left out", f"{dropped.name}: {dropped.why}")
     shared = [f"{one.name} on {listing(one.hosts)}" for one in case.validated_on if len(one.hosts) > 1]
     if shared:
         yield _line("shared", f"{sentence(shared)}")
@@ -146,7 +146,7 @@ def status_lines(journal: Journal, now: datetime) -> Iterator[str]:
 
 
 def _status(case: Case, journal: Journal, now: datetime) -> tuple[str, ...]:
-    events, attempts = journal.events(case.id), journal.ledger.attempts(case.id)
+    events, attempts = journal.events(case.id), journal.attempts.of_case(case.id)
     last = events[-1] if events else None
     next_at = attempts[-1].next_at if attempts else None
     return (

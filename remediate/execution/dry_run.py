@@ -94,7 +94,7 @@ def preview_state(case: Case, run: RunContext) -> PreviewState:
 
 def _order_under_way(case: Case, run: RunContext) -> PlacedOrder | None:
     """Return the order that the repair would find again; None if there is none, or its CSR is not used any more."""
-    last = next(reversed(run.journal.ledger.unused_orders(case.id)), None)
+    last = next(reversed(run.journal.orders.unused(case.id)), None)
     return last if last and last.status in ("intended", *ORDERED) else None
 
 

@@ -205,7 +205,7 @@ def _leaf(context: CaseContext) -> str | None:
 def _visits(context: CaseContext) -> tuple[str, ...]:
     """Return who came for the proof of what is installed, a line each: in this run, or in an earlier one."""
     done_so = (event for event in context.run.journal.events(context.case.id) if event.state == "done")
-    visits = [event.detail.visits for event in done_so if event.step in _VISITED]
+    visits = [event.detail.request_lines for event in done_so if event.step in _VISITED]
     return visits[-1] if visits else ()
 
 

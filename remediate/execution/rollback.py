@@ -38,7 +38,7 @@ class _Back:
 def rollback(case_id: str, run: RunContext) -> CaseResult:
     """Take a case back to what was there before it, each set of files that is switched together on its own.
 
-    To be called by whoever holds the lock of the state folder. Where a set cannot go back it stays as the repair left
+    The caller holds the lock of the state directory. Where a set cannot go back it stays as the repair left
     it, and that is said; to call it again goes on. Raises Unknown where the journal has no such case.
     """
     case = run.journal.case(case_id)

@@ -25,7 +25,7 @@ from remediate.state.journal import CaseOutcome
 def repair(cases: Sequence[Case], run: RunContext, concurrency: Concurrency) -> tuple[CaseResult, ...]:
     """Repair what an earlier run left unfinished and these cases, and return how each ended.
 
-    To be called by whoever holds the lock of the state folder. What was begun comes first: a switch may wait for it.
+    To be called by whoever holds the lock of the state directory. What was begun comes first: a switch may wait for it.
     Until one case is proven they go one by one, and the
     first failure ends the run: it is then more likely that we see wrongly than that all of them are broken.
     """
@@ -106,7 +106,7 @@ def _as_begun(case: Case, begun: Mapping[str, Case]) -> Case:
 def _is_forsaken(case: Case, run: RunContext) -> bool:
     """Return whether nothing was ordered or installed for a case that is not found any more: somebody has mended it."""
     if case.repair in VALIDATED:
-        return not run.journal.ledger.unused_orders(case.id)
+        return not run.journal.orders.unused(case.id)
     return case.repair in SWITCHED and all(step.state == "planned" for step in case.steps if step.kind == "install")
 
 
@@ -135,13 +135,13 @@ def postponed(case: Case, run: RunContext) -> CaseResult | None:
     alone = next((f"{host}: {run.excluded_hosts[host]}" for host in hosts if host in run.excluded_hosts), None)
     if alone:
         return CaseResult(case, "waiting", cause=Cause.HOST_SWITCHED_OFF, note=alone)
-    ledger, now = run.journal.ledger, run.clock()
-    last = next(reversed(ledger.attempts(case.id)), None)
+    attempts, now = run.journal.attempts, run.clock()
+    last = next(reversed(attempts.of_case(case.id)), None)
     if last is not None and last.next_at is not None and last.next_at > now:
         why = ": ".join(filter(None, (last.cause, last.note)))
         note = f"not tried again before {moment(last.next_at)}: {why}"
         return CaseResult(case, "waiting", last.step, Cause.RUN_NOT_DUE, note, next_at=last.next_at)
-    busy = ledger.busy_until(run.issuer_name)
+    busy = attempts.busy_until(run.issuer_name)
     if busy is not None and busy > now and asks_issuer(case):
         note = f"{run.issuer_name} asked to be left alone until {moment(busy)}"
         return CaseResult(case, "waiting", "", Cause.ISSUER_BUSY, note, next_at=busy)
@@ -179,13 +179,13 @@ class _Scheduler:
             return CaseResult(case, "failed", cause=Cause.RUN_BUG, note=traceback.format_exc())
 
     def _kept(self, ending: CaseResult) -> CaseResult:
-        ledger, now = self._means.journal.ledger, self._means.clock()
+        attempts, now = self._means.journal.attempts, self._means.clock()
         if ending.kind == "waiting" or ending.kind == "undone":  # noqa: PLR1714 - so that a type checker follows
             return ending
         is_theirs = ending.cause is not None and ending.cause.family == "issuer"
         issuer = self._means.issuer_name if is_theirs else None
         tried = Attempt(now, ending.kind, ending.step, ending.cause, ending.note, issuer)
-        earlier = ledger.attempts(ending.case.id)
+        earlier = attempts.of_case(ending.case.id)
         attempt = next_try(earlier, tried, self._pace.chance, ending.retry_after_s)
-        ledger.keep_attempt(ending.case.id, attempt)
+        attempts.add(ending.case.id, attempt)
         return replace(ending, next_at=attempt.next_at)

@@ -90,7 +90,7 @@ class StepDetail:
     """What was seen when a step became something: a text for a person, and as data what is needed of it later."""
 
     text: str = ""
-    visits: tuple[str, ...] = ()  # a line for each request for the file of the CA, told below the text
+    request_lines: tuple[str, ...] = ()  # a line for each logged request for the challenge file
     leaf_sha256: str | None = None  # of the certificate that is installed next
     back_to: str | None = None  # the version that a rollback goes to
     published_spki_sha256: str | None = None  # the new key, whose TLSA record was seen in the zone
@@ -98,7 +98,7 @@ class StepDetail:
     @property
     def note(self) -> str:
         """The text and the lines below it."""
-        return "\n".join((self.text, *self.visits))
+        return "\n".join((self.text, *self.request_lines))
 
 
 NOTHING_SEEN: Final = StepDetail()
@@ -153,8 +153,8 @@ class Validation:
 
 
 @dataclass(frozen=True, slots=True)
-class LeftOut:
-    """A name of the old certificate that the new one will not have, and why: it is told, never lost in silence."""
+class DroppedName:
+    """A name of the old certificate that the new one will not have, and why. Every one is reported."""
 
     name: str
     why: str
@@ -178,9 +178,8 @@ class Case:
     reasons: tuple[Reason, ...]
     steps: tuple[Step, ...]
     validated_on: tuple[Validation, ...] = ()
-    left_out: tuple[LeftOut, ...] = ()
+    dropped_names: tuple[DroppedName, ...] = ()
     old_leaf_sha256: str | None = None
-    old_spki_sha256: str | None = None
     is_compromised: bool = False
     owner: str | None = None  # the agent whose renewal is run
     is_panel: bool = False  # it is of a panel's own services, which may have had a certificate each

@@ -57,7 +57,7 @@ def last_attempt(result: CaseResult, journal: Journal) -> LastAttempt:
     current = LastAttempt(result.case, result.kind, result.step, result.cause, _brief(result), result.next_at)
     if result.kind != "waiting":
         return current
-    last = next(reversed(journal.ledger.attempts(result.case.id)), None)
+    last = next(reversed(journal.attempts.of_case(result.case.id)), None)
     if last is None or last.cause is None or last.ended == "proven" or _is_over(result.case, last.at, journal):
         return current
     # the note of a case that is not due repeats that of the last attempt
@@ -123,7 +123,7 @@ def _verified(attempt: LastAttempt, report: RunReport) -> str:
     served = (seen.get(endpoint) for endpoint in attempt.case.endpoints)
     ends = [endpoint.not_after for endpoint in served if endpoint and endpoint.not_after]
     until = f"; the certificate is valid until {moment(min(ends))}" if ends else ""
-    dropped = [f"{name.name} is no longer in the certificate: {name.why}" for name in attempt.case.left_out]
+    dropped = [f"{name.name} is no longer in the certificate: {name.why}" for name in attempt.case.dropped_names]
     return "\n".join((f"it is proven on every address{until}", *filter(None, [attempt.note]), *dropped))
 
 
@@ -132,7 +132,7 @@ def _tried(attempt: LastAttempt, journal: Journal) -> str:
     begun = journal.case(attempt.case.id)
     if begun is None or (attempt.kind != "proven" and _was_repaired(begun, journal)):
         return ""
-    placed = journal.ledger.orders(begun.id) if begun.repair in VALIDATED else ()
+    placed = journal.orders.of_case(begun.id) if begun.repair in VALIDATED else ()
     order = f" (order {placed[-1].order_id} at {placed[-1].issuer})" if placed and placed[-1].order_id else ""
     kinds = dict.fromkeys(step.kind for step in begun.steps if step.state == "done")
     done = f"; done: {', '.join(kinds)}" if kinds and attempt.kind != "proven" else ""

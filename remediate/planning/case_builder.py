@@ -49,7 +49,7 @@ def case_of(draft: CaseDraft, evidence: AuditResults, around: Fleet, run_limits:
     repair, owner = _repair(draft, evidence, run_limits)
     old = _old(draft, strongest)
     old_names, old_spki = identity(old)
-    kept, left_out = names_to_certify(group, evidence)
+    kept, dropped = names_to_certify(group, evidence)
     members = _concerned(draft, strongest)
     services = _services(members)
     acted_on = _services(_asking(draft, strongest)) if strongest is Repair.RELOAD else services
@@ -67,9 +67,8 @@ def case_of(draft: CaseDraft, evidence: AuditResults, around: Fleet, run_limits:
         reasons=tuple(map(_reason, findings)),
         steps=steps_of(repair, acted_on, endpoints, mend_modes=mend_modes),
         validated_on=around.validations(group.host, kept) if repair in VALIDATED else (),
-        left_out=left_out,
+        dropped_names=dropped,
         old_leaf_sha256=old.leaf_sha256,
-        old_spki_sha256=old_spki,
         is_compromised=any(one.check in _COMPROMISED and one.remedy is Remedy.REKEY for one in findings),
         owner=owner,
         is_panel=group.is_panel,

@@ -14,7 +14,7 @@ from audit.text import sentence
 from audit.verdict import Verdict
 from audit.x509.identifiers import host_name_faults
 from remediate.model.audit_results import AuditResults, ObservedEndpoint
-from remediate.model.case import LeftOut
+from remediate.model.case import DroppedName
 from remediate.planning.certificate_groups import Group, used_files
 
 _NOT_VOUCHED: Final = "no CA has vouched for it, and the panel's services are asked for by the host's name"
@@ -24,7 +24,7 @@ _HOME_MADE: Final = ("cert.self-signed", "cert.untrusted", "svc.certificate-miss
 """Findings on certificates that no CA the clients know has vouched for: any name may stand in them."""
 
 
-def names_to_certify(group: Group, evidence: AuditResults) -> tuple[tuple[str, ...], tuple[LeftOut, ...]]:
+def names_to_certify(group: Group, evidence: AuditResults) -> tuple[tuple[str, ...], tuple[DroppedName, ...]]:
     """Return the names to keep and those left out: all SANs, on disk and served, and what each endpoint is asked for.
 
     Left out is only what no CA may certify, and only where no CA has: no name is lost that a client could rely on. Of
@@ -32,18 +32,18 @@ def names_to_certify(group: Group, evidence: AuditResults) -> tuple[tuple[str, .
     many would leave all of them without a certificate.
     """
     kept = {member.name for member in group.members}
-    left_out: dict[str, str] = {}
+    dropped: dict[str, str] = {}
     for member in group.members:
         if member.names is None:
-            left_out["?"] = f"the names of what {member.endpoint} serves cannot be read"
+            dropped["?"] = f"the names of what {member.endpoint} serves cannot be read"
         fault_of = _judge(member, group, evidence)
         on_disk = (name for file in used_files(member) for name in file.names)
         for name in (*(member.names or ()), *on_disk):
             if fault := fault_of(name):
-                left_out[name] = fault
+                dropped[name] = fault
             else:
                 kept.add(name)
-    return tuple(sorted(kept)), tuple(LeftOut(name, left_out[name]) for name in sorted(left_out) if name not in kept)
+    return tuple(sorted(kept)), tuple(DroppedName(name, dropped[name]) for name in sorted(dropped) if name not in kept)
 
 
 def _judge(member: ObservedEndpoint, group: Group, evidence: AuditResults) -> Callable[[str], str]:

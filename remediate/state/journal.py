@@ -1,6 +1,6 @@
-"""A copy of the journal for who only wants to read: the state folder is left as it is, and need not be there.
+"""The journal of a state directory: cases, what each of their steps became, and how they ended.
 
-It knows which files a journal is made of; what stands in it is known elsewhere.
+Orders, attempts and notifications are in the stores that it holds. `journal_snapshot` opens a copy that may be changed.
 """
 
 from __future__ import annotations
@@ -22,23 +22,26 @@ from audit.redaction import Secrets
 from remediate.model.case import NOTHING_SEEN, Case, StepDetail, StepState
 from remediate.pki.secret_scan import find_secret
 from remediate.state.database import JOURNAL_FILE, Database, UnusableState, open_database
-from remediate.state.orders import OrderStore, bounded, bounded_lines, withheld
+from remediate.state.orders import AttemptStore, OrderStore, bounded, bounded_lines, withheld
 from remediate.state.outbox import Outbox
 
 
 @contextmanager
 def journal_snapshot(folder: Path) -> Iterator[Journal]:
-    """Open a copy of the journal in a state folder, an empty one where there is none; it is gone afterwards.
+    """Open a temporary copy of the journal in a state directory, an empty one if there is none.
 
-    What is written to it is lost. Raises UnusableState, also where a run writes the journal at this moment.
+    What is written to it is lost. Raises UnusableState, also if a run writes the journal at this moment.
     """
     try:
         safe_path(folder)
         place = safe_path(Path(gettempdir()))
     except UnsafePath as error:
-        raise UnusableState(f"the journal in {folder} cannot be copied: {error.strerror}") from error
+        raise UnusableState(f"cannot copy the journal in {folder}: {error.strerror}") from error
     with TemporaryDirectory(prefix="sslaudit-", dir=place) as copy:
-        for name in (JOURNAL_FILE, f"{JOURNAL_FILE}-wal"):  # what was not merged yet after a crash stands in the second
+        for name in (
+            JOURNAL_FILE,
+            f"{JOURNAL_FILE}-wal",
+        ):  # the second: not merged before a crash
             with suppress(FileNotFoundError):
                 shutil.copyfile(folder / name, Path(copy, name))
         with open_journal(Path(copy)) as journal:
@@ -47,19 +50,19 @@ def journal_snapshot(folder: Path) -> Iterator[Journal]:
 
 OutcomeKind = Literal["repaired", "failed", "dropped", "rolled-back"]
 FOLLOWS: Final[Mapping[StepState, frozenset[StepState]]] = {
-    "planned": frozenset({"intended", "done"}),  # done at once: the world was so already
+    "planned": frozenset({"intended", "done"}),  # done at once: nothing had to be changed
     "intended": frozenset({"done", "uncertain", "failed", "undone"}),
-    "uncertain": frozenset({"uncertain", "intended", "done", "failed", "undone"}),  # looked at, and still not known
+    "uncertain": frozenset({"uncertain", "intended", "done", "failed", "undone"}),  # checked again, and still not known
     "failed": frozenset({"intended", "done", "undone"}),
     "done": frozenset({"intended", "undone"}),
     "undone": frozenset({"intended"}),
 }
-"""What a step may become. After a crash what was intended is uncertain, until the world has been looked at."""
+"""What a step may become. After a crash an intended step is uncertain until it is checked."""
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """A record: a step of a case became something."""
+    """A record: a step of a case changed its state."""
 
     step: str
     state: StepState
@@ -68,13 +71,13 @@ class Event:
 
     @property
     def note(self) -> str:
-        """What was seen, for a person."""
+        """The detail as text for a person."""
         return self.detail.note
 
 
 @dataclass(frozen=True, slots=True)
 class CaseOutcome:
-    """How a case ended. `leaf_sha256` is what is served then."""
+    """How a case ended. `leaf_sha256` is the leaf that was served then."""
 
     kind: OutcomeKind
     at: datetime
@@ -83,13 +86,14 @@ class CaseOutcome:
 
 
 class Journal:
-    """The journal of a state folder; orders and tries are in its `ledger`, letters in its `outbox`."""
+    """The journal of a state directory, with its `orders`, `attempts` and `outbox`."""
 
     def __init__(self, database: Database, secrets: Secrets | None = None) -> None:
-        """Keep the database, and the secrets of the configuration, which it must not hold."""
+        """Store the database, and the secrets of the configuration, which the journal must not hold."""
         self._database = database
         self._secrets = secrets or Secrets()
-        self.ledger = OrderStore(database, self._secrets)
+        self.orders = OrderStore(database)
+        self.attempts = AttemptStore(database, self._secrets)
         self.outbox = Outbox(database, self._secrets)
 
     def __enter__(self) -> Self:
@@ -97,14 +101,14 @@ class Journal:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        """Close it."""
+        """Close the file."""
         self._database.close()
 
     def begin(self, case: Case, at: datetime) -> Case:
-        """Take up a case: as it was begun and left where it has not ended, anew where it has, or is not known.
+        """Begin a case, or resume it if it was begun and has not ended; return it with the states of its steps.
 
-        One that has not ended stays as it was decided, whatever was found tonight; only a key that has become known to
-        be compromised since is so from now on.
+        A case that is resumed stays as it was planned, whatever the audit found since. Only a key that was found to be
+        compromised since counts as compromised from now on.
         """
         with self._database.transaction():
             begun = self.case(case.id)
@@ -120,10 +124,10 @@ class Journal:
             return self._with_states(case)
 
     def record(self, case_id: str, event: Event) -> None:
-        """Record what a step of a case became; raises ValueError for what cannot follow what it is."""
+        """Record the new state of a step; raises ValueError if it cannot follow the present one."""
         with self._database.transaction():
             case = self.case(case_id)
-            before = next((one.state for one in case.steps if one.name == event.step), None) if case else None
+            before = next((step.state for step in case.steps if step.name == event.step), None) if case else None
             if before is None:
                 raise ValueError(f"there is no case {case_id} with a step {event.step!r}")
             if event.state not in FOLLOWS[before]:
@@ -135,9 +139,9 @@ class Journal:
             )  # fmt: skip
 
     def end(self, case_id: str, outcome: CaseOutcome) -> None:
-        """Record how a case ended; the same case then begins anew, should it be found again.
+        """Record how a case ended. The same case begins a new round if it is found again.
 
-        What was repaired can be taken back, so the last word on a round counts.
+        A repair can be rolled back, so the last outcome of a round counts.
         """
         self._database.write(
             """INSERT INTO outcomes (case_id, round, at, outcome, leaf_sha256, note)
@@ -149,12 +153,12 @@ class Journal:
         )  # fmt: skip
 
     def case(self, case_id: str) -> Case | None:
-        """Return a case with its steps as they are; None where it is not known."""
+        """Return a case with the states of its steps; None if it is not known."""
         rows = self._database.read("SELECT document FROM cases WHERE id = ?", case_id)
         return self._with_states(from_json(Case, json.loads(rows[0][0]))) if rows else None
 
     def unfinished(self) -> tuple[Case, ...]:
-        """Return the cases that have not ended, the one begun first before the others."""
+        """Return the cases that have not ended, in the order in which they were begun."""
         rows = self._database.read(
             """SELECT document FROM cases WHERE NOT EXISTS
                (SELECT 1 FROM outcomes WHERE case_id = cases.id AND outcomes.round = cases.round)
@@ -167,18 +171,18 @@ class Journal:
         return self._events(case_id, every_round=False)
 
     def history(self, case_id: str) -> tuple[Event, ...]:
-        """Return the records of a case from every time that it was begun, in their order."""
+        """Return the records of all rounds of a case, in their order."""
         return self._events(case_id, every_round=True)
 
     def outcome(self, case_id: str) -> CaseOutcome | None:
-        """Return how a case last ended, in whichever round; None where it never has."""
+        """Return how a case last ended, in any round; None if it never did."""
         rows = self._database.read(
             "SELECT outcome, at, leaf_sha256, note FROM outcomes WHERE case_id = ? ORDER BY round DESC LIMIT 1", case_id
         )
         return next((CaseOutcome(kind, parse_time(at), leaf, note) for kind, at, leaf, note in rows), None)
 
     def repairs_after(self, number: int) -> tuple[tuple[int, Case, CaseOutcome], ...]:
-        """Return the repairs that have succeeded since the one of that number, with theirs, in their order."""
+        """Return the successful repairs after the outcome of that number, with their numbers, in their order."""
         rows = self._database.read(
             """SELECT outcomes.rowid, document, outcomes.at, leaf_sha256, note FROM outcomes JOIN cases ON id = case_id
                WHERE outcome = 'repaired' AND outcomes.rowid > ? ORDER BY outcomes.rowid""", number)  # fmt: skip
@@ -198,39 +202,39 @@ class Journal:
         )
 
     def _detail(self, detail: StepDetail) -> str:
-        """Return a detail as JSON without secrets, its text cut to what is kept of any note."""
-        text, *visits = bounded_lines((detail.text, *detail.visits), self._secrets)
-        kept = replace(detail, text=text, visits=tuple(visits))
-        if found := find_secret(kept.note.encode(), self._secrets):  # one that begins in one line and ends in another
-            kept = replace(detail, text=withheld(found), visits=())
-        return json.dumps(to_json(kept))
+        """Return a detail as JSON without secrets, its text cut to the limit of a note."""
+        text, *lines = bounded_lines((detail.text, *detail.request_lines), self._secrets)
+        stored = replace(detail, text=text, request_lines=tuple(lines))
+        if found := find_secret(stored.note.encode(), self._secrets):  # one that spans two lines
+            stored = replace(detail, text=withheld(found), request_lines=())
+        return json.dumps(to_json(stored))
 
     def _has_ended(self, case_id: str) -> bool:
-        question = "SELECT 1 FROM cases JOIN outcomes ON id = case_id AND cases.round = outcomes.round WHERE id = ?"
-        return bool(self._database.read(question, case_id))
+        query = "SELECT 1 FROM cases JOIN outcomes ON id = case_id AND cases.round = outcomes.round WHERE id = ?"
+        return bool(self._database.read(query, case_id))
 
     def _with_states(self, case: Case) -> Case:
         states: dict[str, StepState] = {event.step: event.state for event in self.events(case.id)}
-        return replace(case, steps=tuple(replace(one, state=states.get(one.name, "planned")) for one in case.steps))
+        return replace(case, steps=tuple(replace(step, state=states.get(step.name, "planned")) for step in case.steps))
 
     def _document(self, case: Case) -> str:
-        """Return a case as JSON, its steps as planned; raises ValueError if it holds a secret, as a bug of ours."""
+        """Return a case as JSON, its steps as planned; raises ValueError if a bug of ours put a secret in."""
         text = json.dumps(to_json(replace(case, steps=tuple(replace(step, state="planned") for step in case.steps))))
         found = find_secret(text.encode(), self._secrets)
         if found:
-            raise ValueError(f"a case is not kept in the journal: it holds {found}")
+            raise ValueError(f"the case is not stored in the journal, because it holds {found}")
         return text
 
 
 def open_journal(folder: Path, *, existing: bool = False, secrets: Secrets | None = None) -> Journal:
-    """Open the journal in a state folder; raises UnusableState. One of an older version becomes one of today.
+    """Open the journal in a state directory, and migrate one of an older version; raises UnusableState.
 
-    With `existing` it is only read: nothing is made if there is none, and nothing in the file is changed. `secrets` are
-    those of the configuration: who writes to the journal gives them.
+    With `existing` it is only read: nothing is created, and nothing in the file is changed. `secrets` are those of the
+    configuration, and required by all that write to the journal.
     """
     return Journal(open_database(folder, existing=existing), secrets)
 
 
 def require_usable_journal(folder: Path) -> None:
-    """Raise UnusableState if the journal in a state folder cannot be written; one of an older version stays so."""
+    """Raise UnusableState if the journal in a state directory cannot be written; an older version is not migrated."""
     open_database(folder, migrates=False).close()

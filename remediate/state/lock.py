@@ -1,6 +1,6 @@
-"""The lock of a state folder: one run at a time, and who holds it for how long.
+"""The lock of a state directory: one run at a time. It records which process holds it, and since when.
 
-The system gives it back whenever its holder ends, however it ends: there is no lock file to delete by hand.
+The kernel releases it when its process ends, however it ends, so there is never a lock file to delete by hand.
 """
 
 from __future__ import annotations
@@ -21,40 +21,40 @@ LOCK_FILE: Final = "lock"
 
 
 class LockHeld(Exception):
-    """Another run holds the lock; `owner` is what it said of itself, `since` when it took it, None where untold."""
+    """Another run holds the lock; `holder` is its process and command, `since` is None if it is not known."""
 
-    def __init__(self, folder: Path, owner: str, since: datetime | None, now: datetime) -> None:
-        """Say who, since when, and that waiting is all there is to do."""
+    def __init__(self, folder: Path, holder: str, since: datetime | None, now: datetime) -> None:
+        """Name the holder and its age."""
         age = f" for {duration(now - since)}" if since else ""
-        super().__init__(f"{folder} is in use by {owner}{age}: let it end")
-        self.owner = owner
+        super().__init__(f"{folder} is in use by {holder}{age}: wait until it ends")
+        self.holder = holder
         self.since = since
 
 
 @contextmanager
 def locked(folder: Path, what: str, now: datetime) -> Iterator[None]:
-    """Hold the lock of a state folder; `what` says for whom, such as the command that runs. Raises Held."""
+    """Hold the lock of a state directory; `what` is the command that runs. Raises LockHeld."""
     descriptor = os.open(folder / LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise LockHeld(folder, *_holder(descriptor), now) from error
-        _sign(descriptor, f"process {os.getpid()} ({what})", now)
+        _record_holder(descriptor, f"process {os.getpid()} ({what})", now)
         yield
     finally:
         os.close(descriptor)
 
 
-def _sign(descriptor: int, owner: str, now: datetime) -> None:
+def _record_holder(descriptor: int, holder: str, now: datetime) -> None:
     os.ftruncate(descriptor, 0)
-    os.pwrite(descriptor, json.dumps({"owner": owner, "since": format_time(now)}).encode(), 0)
+    os.pwrite(descriptor, json.dumps({"owner": holder, "since": format_time(now)}).encode(), 0)
 
 
 def _holder(descriptor: int) -> tuple[str, datetime | None]:
-    """Return what the holder wrote; it may just be about to."""
+    """Return what the holder recorded; it may not have done so yet."""
     try:
-        said = json.loads(os.pread(descriptor, 4096, 0))
-        return str(said["owner"]), parse_time(said["since"])
+        record = json.loads(os.pread(descriptor, 4096, 0))
+        return str(record["owner"]), parse_time(record["since"])
     except (ValueError, KeyError, TypeError):
         return "another run", None

@@ -1,6 +1,6 @@
-"""How the tables of a journal are made, and how those of an older version become the tables of today.
+"""Creates the tables of a journal, and migrates those of an older version.
 
-Each file in `migrations` makes one version of the one before; its number is the version that it makes.
+Each file in `migrations` makes one version from the one before; its number is the version that it makes.
 """
 
 from __future__ import annotations
@@ -11,15 +11,15 @@ from importlib.resources import files
 from importlib.resources.abc import Traversable
 from typing import Final
 
-SCHEMA: Final = 3
+SCHEMA: Final = 4
 """The version of `schema.sql`, which a journal keeps as SQLite's `user_version`."""
 _FOLDER: Final = files("remediate.state")
 
 
-def bring_up_to_date(connection: sqlite3.Connection) -> None:
-    """Make the tables, or those of today of older ones, in the transaction that is open.
+def migrate(connection: sqlite3.Connection) -> None:
+    """Create the tables, or migrate older ones, within the open transaction.
 
-    Raises sqlite3.DatabaseError; the transaction is then to be rolled back.
+    Raises sqlite3.DatabaseError; the caller then rolls the transaction back.
     """
     version = schema_version(connection)
     if version == SCHEMA:
@@ -33,7 +33,7 @@ def bring_up_to_date(connection: sqlite3.Connection) -> None:
 
 
 def schema_version(connection: sqlite3.Connection) -> int:
-    """Return the version of a journal's tables; 0 where there are none yet."""
+    """Return the version of a journal's tables; 0 if there are none yet."""
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     return int(version)
 
@@ -50,7 +50,7 @@ def _run(connection: sqlite3.Connection, file: Traversable) -> None:
 
 
 def _statements(text: str) -> Iterator[str]:
-    """Yield the statements of a file: `executescript` would commit the transaction that is open."""
+    """Yield the statements of a file, because `executescript` would commit the open transaction."""
     statement = ""
     for line in text.splitlines(keepends=True):
         statement += line

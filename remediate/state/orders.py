@@ -1,7 +1,4 @@
-"""The orders and the tries of cases: what keeps a second order from being placed, and a case from being tried too soon.
-
-It knows what was asked of an issuer; when to try again is decided elsewhere.
-"""
+"""The orders and attempts of cases in the journal: no order is placed twice, and no case is tried too soon."""
 
 from __future__ import annotations
 
@@ -17,14 +14,14 @@ from remediate.model.outcome import Attempt
 from remediate.pki.secret_scan import find_secret
 from remediate.state.database import Database
 
-_LONGEST_NOTE: Final = 4000  # characters
+_MAX_NOTE: Final = 4000  # characters
 
 
 @dataclass(frozen=True, slots=True)
 class PlacedOrder:
-    """An order of a case: known by our CSR from before it is placed, by the issuer's id from when it answered.
+    """An order of a case, identified by our CSR before it is placed, and by the issuer's id after its response.
 
-    `at` is when it was first kept, whatever the status is now.
+    `at` is when it was first recorded, whatever its status is now.
     """
 
     case_id: str
@@ -37,26 +34,25 @@ class PlacedOrder:
 
 
 class OrderStore:
-    """The orders and tries in the journal."""
+    """The orders in the journal."""
 
-    def __init__(self, database: Database, secrets: Secrets) -> None:
-        """Keep the database, and the secrets that no note may hold."""
+    def __init__(self, database: Database) -> None:
+        """Store the database."""
         self._database = database
-        self._secrets = secrets
 
-    def keep_order(self, order: PlacedOrder) -> None:
-        """Keep what is known of an order, before it is placed and at every answer.
+    def save(self, order: PlacedOrder) -> None:
+        """Record what is known of an order, before it is placed and at each response.
 
-        Raises ValueError for a CSR of another order, or another CSR for this one: no CSR is used for two.
+        Raises ValueError for the CSR of another order, or another CSR for this one: no CSR is used for two orders.
         """
         with self._database.transaction():
             key = (order.case_id, order.attempt, order.issuer, order.csr_sha256)
-            kept = self._database.read(
+            recorded = self._database.read(
                 """SELECT case_id, attempt, issuer, csr_sha256 FROM orders
                    WHERE (case_id = ? AND attempt = ?) OR (issuer = ? AND csr_sha256 = ?)""", *key)  # fmt: skip
-            if any(row != key for row in kept):
+            if any(row != key for row in recorded):
                 raise ValueError(f"attempt {order.attempt} of {order.case_id} has another CSR, or the CSR "
-                                 f"{order.csr_sha256[:16]}… another order: {kept}")  # fmt: skip
+                                 f"{order.csr_sha256[:16]}… another order: {recorded}")  # fmt: skip
             self._database.write(
                 """INSERT INTO orders (case_id, attempt, issuer, csr_sha256, order_id, status, at)
                    VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (case_id, attempt) DO UPDATE SET
@@ -65,29 +61,38 @@ class OrderStore:
                 format_time(order.at),
             )  # fmt: skip
 
-    def orders(self, case_id: str) -> tuple[PlacedOrder, ...]:
+    def of_case(self, case_id: str) -> tuple[PlacedOrder, ...]:
         """Return the orders of a case, the last one last."""
         rows = self._database.read(
             """SELECT case_id, attempt, issuer, csr_sha256, status, at, order_id FROM orders
                WHERE case_id = ? ORDER BY attempt""", case_id)  # fmt: skip
         return tuple(
-            PlacedOrder(owner, attempt, issuer, csr, status, parse_time(at), order_id)
-            for owner, attempt, issuer, csr, status, at, order_id in rows
+            PlacedOrder(case, attempt, issuer, csr, status, parse_time(at), order_id)
+            for case, attempt, issuer, csr, status, at, order_id in rows
         )
 
-    def unused_orders(self, case_id: str) -> tuple[PlacedOrder, ...]:
-        """Return the orders of a case that nothing has come of: those since it was last repaired, the last one last.
+    def unused(self, case_id: str) -> tuple[PlacedOrder, ...]:
+        """Return the orders of a case since it was last repaired, the last one last.
 
-        A case may be found again long after: what was ordered then says nothing about what is ordered now.
+        The same case may occur again long after a repair; the orders of that repair do not matter then.
         """
         rows = self._database.read(
             "SELECT at FROM outcomes WHERE case_id = ? AND outcome IN ('repaired', 'rolled-back')", case_id
         )
         ended = max((parse_time(at) for (at,) in rows), default=None)
-        return tuple(order for order in self.orders(case_id) if ended is None or order.at > ended)
+        return tuple(order for order in self.of_case(case_id) if ended is None or order.at > ended)
 
-    def keep_attempt(self, case_id: str, attempt: Attempt) -> None:
-        """Keep how a try of a case ended, and when the next may be."""
+
+class AttemptStore:
+    """The attempts in the journal."""
+
+    def __init__(self, database: Database, secrets: Secrets) -> None:
+        """Store the database, and the secrets that no note may hold."""
+        self._database = database
+        self._secrets = secrets
+
+    def add(self, case_id: str, attempt: Attempt) -> None:
+        """Record how an attempt of a case ended, and when the next may be."""
         self._database.write(
             """INSERT INTO attempts (case_id, at, ended, next_at, step, cause, note, issuer, busy_until)
                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)""",
@@ -95,8 +100,8 @@ class OrderStore:
             bounded(attempt.note, self._secrets), attempt.issuer, _time(attempt.busy_until),
         )  # fmt: skip
 
-    def attempts(self, case_id: str) -> tuple[Attempt, ...]:
-        """Return the tries of a case in their order."""
+    def of_case(self, case_id: str) -> tuple[Attempt, ...]:
+        """Return the attempts of a case in their order."""
         rows = self._database.read(
             """SELECT at, ended, next_at, step, cause, note, issuer, busy_until FROM attempts
                WHERE case_id = ? ORDER BY seq""", case_id)  # fmt: skip
@@ -115,7 +120,7 @@ class OrderStore:
         )
 
     def busy_until(self, issuer: str) -> datetime | None:
-        """Return until when an issuer asked to be left alone; None where it never did."""
+        """Return the end of the last Retry-After of an issuer; None if it never sent one."""
         rows = self._database.read("SELECT busy_until FROM attempts WHERE issuer = ? AND busy_until > ''", issuer)
         return max((parse_time(until) for (until,) in rows), default=None)
 
@@ -125,15 +130,15 @@ def _time(moment: datetime | None) -> str | None:
 
 
 def bounded(text: str, secrets: Secrets) -> str:
-    """Return the beginning of what another party said, or of which kind the secret in it was."""
+    """Return the beginning of a foreign text without secrets, or which kind of secret it held."""
     whole = secrets.hide(text).encode(errors="replace")
     found = find_secret(whole, secrets)
-    return withheld(found) if found else whole.decode()[:_LONGEST_NOTE]
+    return withheld(found) if found else whole.decode()[:_MAX_NOTE]
 
 
 def bounded_lines(lines: Iterable[str], secrets: Secrets) -> Iterator[str]:
-    """Yield lines as `bounded` gives each, up to what is kept of all of them together."""
-    room = _LONGEST_NOTE
+    """Yield lines as `bounded` returns each, up to one limit for all of them together."""
+    room = _MAX_NOTE
     for line in lines:
         kept = bounded(line, secrets)[:room]
         room -= len(kept)
@@ -143,5 +148,5 @@ def bounded_lines(lines: Iterable[str], secrets: Secrets) -> Iterator[str]:
 
 
 def withheld(found: str) -> str:
-    """Return what is kept in the place of a text that held a secret."""
+    """Return what is stored in place of a text that held a secret."""
     return f"(withheld: it held {found})"

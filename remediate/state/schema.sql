@@ -1,4 +1,4 @@
--- The journal's schema of today, as version 3. A change adds migrations/NNNN_*.sql, which makes the same of an older
+-- The journal's schema of today, as version 4. A change adds migrations/NNNN_*.sql, which makes the same of an older
 -- journal; a test compares the two.
 
 CREATE TABLE cases (

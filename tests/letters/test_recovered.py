@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 
-from remediate.model.case import LeftOut
+from remediate.model.case import DroppedName
 from remediate.state.journal import CaseOutcome
 from tests.letters.nights import Nights, text_of
 from tests.letters.tonight import MAIL, OTHER, WEB, blocked, case_of, ended, expired, here, renewed
@@ -14,7 +14,7 @@ from tests.remediate.rows import digest, found, seen
 
 def test_a_repair_is_told_with_what_was_lost_and_the_next_night_is_silent(nights: Nights) -> None:
     case = case_of(nights, *expired())
-    lost = replace(case, left_out=(LeftOut("old.example.com", "it does not resolve"),))
+    lost = replace(case, dropped_names=(DroppedName("old.example.com", "it does not resolve"),))
     nights.night(*expired(), endings=[ended(nights, lost, "proven")], after=renewed())
     [message] = nights.box.emails
     assert message["Subject"] == "web1: certificate for www.example.com expired 3 days ago; repaired"

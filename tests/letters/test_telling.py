@@ -68,7 +68,7 @@ def test_another_cause_is_told_again(nights: Nights) -> None:
 def test_an_order_that_is_under_way_waits_with_its_number_and_is_told_once(nights: Nights) -> None:
     case = case_of(nights, *expired())
     pending = ended(nights, case, "pending", "collect", Cause.ISSUER_PENDING, "store: order 4711 is being looked at")
-    nights.journal.ledger.keep_order(PlacedOrder(case.id, 1, "store", digest("csr"), "pending-review", NOW, "4711"))
+    nights.journal.orders.save(PlacedOrder(case.id, 1, "store", digest("csr"), "pending-review", NOW, "4711"))
     nights.night(*expired(), endings=[pending])
     [message] = nights.box.emails
     assert str(message["Subject"]).endswith("; waiting: store: order 4711 is being looked at")

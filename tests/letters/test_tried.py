@@ -20,7 +20,7 @@ from tests.remediate.rows import NOW
 def journal(tmp_path: Path) -> Iterator[Journal]:
     with open_journal(tmp_path) as opened:
         opened.begin(a_case(), NOW)
-        opened.ledger.keep_attempt(a_case().id, Attempt(NOW, "failed", "self-test", Cause.DCV_MISSING, "404"))
+        opened.attempts.add(a_case().id, Attempt(NOW, "failed", "self-test", Cause.DCV_MISSING, "404"))
         yield opened
 
 

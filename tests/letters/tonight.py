@@ -61,7 +61,7 @@ def ended(nights: Nights, case: Case, *how: Any, **differing: Any) -> CaseResult
     begun = nights.journal.begin(case, nights.now)
     if ending.step and begun.steps[0].state == "planned":
         nights.journal.record(case.id, Event("preconditions", "done", nights.now))
-    nights.journal.ledger.keep_attempt(
+    nights.journal.attempts.add(
         case.id, Attempt(nights.now, how[0], ending.step, ending.cause, ending.note, next_at=ending.next_at)
     )
     if ending.kind == "failed":

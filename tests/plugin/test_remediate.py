@@ -166,7 +166,7 @@ def test_a_test_that_is_about_no_endpoint_runs_once(pytester: pytest.Pytester, l
         (("--remediate", "--audit-from-evidence", "."), "--remediate with --audit-from-evidence: only what is so now"),
         (("--remediate", "--allow-retry", "--no-retry"), "--allow-retry and --no-retry: one of both"),
         (("--remediate", "--audit-issuer", "stroe"), r"no \[issuer.stroe\]; there is none"),
-        (("--remediate", "--audit-state", "open"), r"others may enter the state folder .*open.*chmod 700"),
+        (("--remediate", "--audit-state", "open"), r"others may enter the state directory .*open.*chmod it to 700"),
         (("--remediate", "--audit-state", "/var/lib/sslaudit"), "is where a repaired host keeps its versions: choose"),
     ],
 )

@@ -40,7 +40,7 @@ def walk(journal: Journal, case: Case) -> Iterator[str]:
             journal.record(case.id, Event(step.name, as_state(state), next(clock)))
             yield f"{step.name} {state}"
         if step.kind == "key":
-            journal.ledger.keep_order(PlacedOrder(case.id, 1, "store", digest("csr"), "intended", next(clock)))
+            journal.orders.save(PlacedOrder(case.id, 1, "store", digest("csr"), "intended", next(clock)))
             yield "order kept"
     journal.end(case.id, CaseOutcome("repaired", next(clock), digest("new")))
     yield "end"

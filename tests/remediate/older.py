@@ -22,7 +22,7 @@ _TIME: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 
 
 def older_journal(folder: Path, *, at: datetime = SECOND_NIGHT, placed: Mapping[str, object] | None = None) -> Path:
-    """Write the journal into a state folder, its second night at that time, and return its file.
+    """Write the journal into a state directory, its second night at that time, and return its file.
 
     `placed` says what stands in the place of @FOLDER@, @A@ to @D@ and @CSR@.
     """

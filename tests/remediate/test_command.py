@@ -120,7 +120,7 @@ def test_status_is_a_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     with open_journal(tmp_path / "state") as journal:
         journal.begin(case, now)
         journal.record(case.id, Event("preconditions", "intended", now - timedelta(hours=2)))
-        journal.ledger.keep_attempt(case.id, Attempt(now, "failed", next_at=now + timedelta(days=1)))
+        journal.attempts.add(case.id, Attempt(now, "failed", next_at=now + timedelta(days=1)))
         journal.outbox.add("state", b"message", now)
     assert main(["status", "--state", str(tmp_path / "state")]) == 0
     head, row, queued = capsys.readouterr().out.splitlines()

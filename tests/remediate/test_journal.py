@@ -89,7 +89,7 @@ def test_a_case_that_has_ended_begins_anew_when_it_is_found_again(journal: Journ
     again = journal.begin(CASE, NOW + timedelta(days=60))
     assert {step.state for step in again.steps} == {"planned"}
     assert journal.events(CASE.id) == ()
-    assert len(journal.ledger.orders(CASE.id)) == 1
+    assert len(journal.orders.of_case(CASE.id)) == 1
 
 
 @pytest.mark.parametrize(("before", "after"), [(one, other) for one in FOLLOWS for other in FOLLOWS])
@@ -126,30 +126,30 @@ def test_records_are_neither_changed_nor_removed(folder: Path, journal: Journal)
 def test_an_order_is_kept_from_before_it_is_placed_and_learns_its_id(journal: Journal) -> None:
     journal.begin(CASE, NOW)
     before = PlacedOrder(CASE.id, 1, "store", digest("csr"), "intended", NOW)
-    journal.ledger.keep_order(before)
-    journal.ledger.keep_order(replace(before, order_id="77", status="pending-validation"))
-    journal.ledger.keep_order(replace(before, status="issued", at=NOW + timedelta(hours=1)))
-    assert journal.ledger.orders(CASE.id) == (replace(before, order_id="77", status="issued"),)
+    journal.orders.save(before)
+    journal.orders.save(replace(before, order_id="77", status="pending-validation"))
+    journal.orders.save(replace(before, status="issued", at=NOW + timedelta(hours=1)))
+    assert journal.orders.of_case(CASE.id) == (replace(before, order_id="77", status="issued"),)
 
 
 @pytest.mark.parametrize("change", [{"attempt": 2}, {"csr_sha256": digest("another")}])
 def test_no_csr_is_used_for_two_orders(journal: Journal, change: dict[str, int]) -> None:
     journal.begin(CASE, NOW)
     order = PlacedOrder(CASE.id, 1, "store", digest("csr"), "intended", NOW)
-    journal.ledger.keep_order(order)
+    journal.orders.save(order)
     with pytest.raises(ValueError, match="another CSR, or the CSR"):
-        journal.ledger.keep_order(replace(order, **change))  # type: ignore[arg-type]  # one of two fields
+        journal.orders.save(replace(order, **change))  # type: ignore[arg-type]  # one of two fields
 
 
 def test_what_an_issuer_asked_for_is_remembered_for_every_case(journal: Journal) -> None:
     journal.begin(CASE, NOW)
     until = NOW + timedelta(hours=3)
     attempt = Attempt(NOW, "failed", "order", Cause.ISSUER_BUSY, "busy", "store", next_at=until, busy_until=until)
-    journal.ledger.keep_attempt(CASE.id, attempt)
-    journal.ledger.keep_attempt(CASE.id, Attempt(NOW, "interrupted", issuer="store"))
-    assert journal.ledger.attempts(CASE.id) == (attempt, Attempt(NOW, "interrupted", issuer="store"))
-    assert journal.ledger.busy_until("store") == until
-    assert journal.ledger.busy_until("another") is None
+    journal.attempts.add(CASE.id, attempt)
+    journal.attempts.add(CASE.id, Attempt(NOW, "interrupted", issuer="store"))
+    assert journal.attempts.of_case(CASE.id) == (attempt, Attempt(NOW, "interrupted", issuer="store"))
+    assert journal.attempts.busy_until("store") == until
+    assert journal.attempts.busy_until("another") is None
 
 
 def test_message_is_queued_until_it_is_sent(journal: Journal) -> None:
@@ -165,12 +165,12 @@ def test_message_is_queued_until_it_is_sent(journal: Journal) -> None:
 def test_no_key_and_no_token_is_in_any_file_of_the_state(folder: Path, journal: Journal) -> None:
     journal.begin(CASE, NOW)
     for secret in (KEY, TOKEN):
-        journal.ledger.keep_attempt(CASE.id, Attempt(NOW, "failed", note=f"it said {secret}"))
+        journal.attempts.add(CASE.id, Attempt(NOW, "failed", note=f"it said {secret}"))
         journal.end(CASE.id, CaseOutcome("failed", NOW, note=secret))
         journal.begin(CASE, NOW)
         with pytest.raises(ValueError, match="the notification is not stored"):
             journal.outbox.add("state", secret.encode(), NOW)
-        with pytest.raises(ValueError, match="a case is not kept"):
+        with pytest.raises(ValueError, match="the case is not stored"):
             journal.begin(replace(CASE, id=digest(secret), owner=secret), NOW)
     journal.record(CASE.id, Event("key", "intended", NOW, StepDetail(KEY)))
     assert journal.events(CASE.id)[0].note == "(withheld: it held a private key in PEM)"
@@ -213,7 +213,7 @@ def test_nobody_else_may_read_it(folder: Path) -> None:
 
 def test_a_folder_that_others_may_enter_is_refused_and_left_as_it_is(folder: Path) -> None:
     folder.mkdir(mode=0o755)
-    with pytest.raises(UnusableState, match=r"mode 0755.*chmod 700"):
+    with pytest.raises(UnusableState, match=r"mode 0755.*chmod it to 700"):
         open_journal(folder)
     assert stat.S_IMODE(folder.stat().st_mode) == 0o755
     assert list(folder.iterdir()) == []
@@ -222,7 +222,7 @@ def test_a_folder_that_others_may_enter_is_refused_and_left_as_it_is(folder: Pat
 def test_a_link_in_the_place_of_the_journal_is_refused(folder: Path, tmp_path: Path) -> None:
     folder.mkdir(mode=0o700)
     (folder / JOURNAL_FILE).symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(UnusableState, match="cannot be opened"):
+    with pytest.raises(UnusableState, match="cannot open"):
         open_journal(folder)
 
 
@@ -235,7 +235,7 @@ def test_nothing_is_made_where_a_journal_is_only_to_be_read(folder: Path) -> Non
 def test_a_file_that_is_no_journal_is_told_and_kept(folder: Path) -> None:
     folder.mkdir(mode=0o700)
     (folder / JOURNAL_FILE).write_bytes(b"something else\n" * 100)
-    with pytest.raises(UnusableState, match="is no journal, or damaged"):
+    with pytest.raises(UnusableState, match="is not a journal, or is damaged"):
         open_journal(folder)
     assert (folder / JOURNAL_FILE).read_bytes().startswith(b"something else")
 
@@ -245,7 +245,7 @@ def test_a_journal_of_a_newer_version_is_refused(folder: Path) -> None:
     newer = sqlite3.connect(folder / JOURNAL_FILE)
     newer.execute("PRAGMA user_version = 99")
     newer.close()
-    with pytest.raises(UnusableState, match="newer version"):
+    with pytest.raises(UnusableState, match="newer schema"):
         open_journal(folder)
 
 
@@ -254,14 +254,14 @@ def test_several_threads_write_at_once(journal: Journal) -> None:
 
     def write() -> None:
         for _ in range(10):
-            journal.ledger.keep_attempt(CASE.id, Attempt(NOW, "failed"))
+            journal.attempts.add(CASE.id, Attempt(NOW, "failed"))
 
     threads = [threading.Thread(target=write) for _ in range(5)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert len(journal.ledger.attempts(CASE.id)) == 50
+    assert len(journal.attempts.of_case(CASE.id)) == 50
 
 
 def written(folder: Path) -> list[str]:
@@ -273,7 +273,7 @@ def written(folder: Path) -> list[str]:
         if journal.case(CASE.id) is None:
             return []
         names = ["begin", *(f"{event.step} {event.state}" for event in journal.events(CASE.id))]
-        names += ["order kept"] * len(journal.ledger.orders(CASE.id))
+        names += ["order kept"] * len(journal.orders.of_case(CASE.id))
         return [*names, *(["end"] if journal.outcome(CASE.id) else [])]
 
 
@@ -310,6 +310,6 @@ def test_killed_in_the_middle_of_anything_it_has_what_it_said_is_on_disk(folder:
         writer.kill()
         told += [int(line) for line in writer.stdout]
     with open_journal(folder, existing=True) as journal:
-        kept = [int(attempt.note) for attempt in journal.ledger.attempts(CASE.id)]
+        kept = [int(attempt.note) for attempt in journal.attempts.of_case(CASE.id)]
     assert kept[: len(told)] == told
     assert len(kept) - len(told) <= 1  # on disk, and killed before it could say so

@@ -32,7 +32,7 @@ def test_who_holds_it_and_for_how_long_is_told_and_a_killed_holder_holds_it_no_m
         try:
             with (
                 pytest.raises(
-                    LockHeld, match=rf"process {holder.pid} \(python -m remediate apply\) for 3 min: let it end"
+                    LockHeld, match=rf"process {holder.pid} \(python -m remediate apply\) for 3 min: wait until it ends"
                 ),
                 locked(tmp_path, "pytest --remediate", NOW + timedelta(minutes=3)),
             ):
@@ -53,5 +53,8 @@ def test_it_is_free_again_after_an_exception(tmp_path: Path) -> None:
 def test_a_holder_that_has_not_signed_yet_is_another_run(tmp_path: Path) -> None:
     with locked(tmp_path, "first", NOW):
         (tmp_path / LOCK_FILE).write_text("", encoding="utf-8")
-        with pytest.raises(LockHeld, match="in use by another run: let it end"), locked(tmp_path, "second", NOW):
+        with (
+            pytest.raises(LockHeld, match="by another run: wait until it ends"),
+            locked(tmp_path, "second", NOW),
+        ):
             pass

@@ -14,7 +14,7 @@ import pytest
 
 from audit.verdict import Severity
 from remediate.cli.main import main
-from remediate.model.case import FindingKey, StepDetail
+from remediate.model.case import DroppedName, FindingKey, StepDetail
 from remediate.model.causes import Cause
 from remediate.notify.changes import last_notified
 from remediate.notify.notification import state_digest
@@ -58,13 +58,13 @@ def add(file: Path, statement: str, *values: object) -> None:
 
 
 def test_causes_of_attempts_become_data_and_notes_keep_the_rest(journal: Journal) -> None:
-    refused, pending = journal.ledger.attempts(A)
+    refused, pending = journal.attempts.of_case(A)
     assert (refused.ended, refused.cause, refused.note) == ("failed", Cause.ISSUER_REFUSED, REFUSED)
     assert (pending.ended, pending.cause, pending.issuer) == ("pending", Cause.ISSUER_PENDING, "ca")
     assert pending.note.startswith("the order o-a at ca is pending-validation: the CA has not come")
-    assert [one.cause for one in journal.ledger.attempts(D)] == [Cause.DNS_TLSA, Cause.DNS_TLSA_SPREADING]
-    assert [(one.cause, one.note) for one in journal.ledger.attempts(C)] == [(None, "")]
-    assert journal.ledger.attempts(B)[-1].next_at == SECOND_NIGHT + timedelta(hours=4)
+    assert [one.cause for one in journal.attempts.of_case(D)] == [Cause.DNS_TLSA, Cause.DNS_TLSA_SPREADING]
+    assert [(one.cause, one.note) for one in journal.attempts.of_case(C)] == [(None, "")]
+    assert journal.attempts.of_case(B)[-1].next_at == SECOND_NIGHT + timedelta(hours=4)
 
 
 def test_an_attempt_whose_cause_cannot_be_read_keeps_its_text(file: Path) -> None:
@@ -72,7 +72,7 @@ def test_an_attempt_whose_cause_cannot_be_read_keeps_its_text(file: Path) -> Non
         add(file, "INSERT INTO attempts (case_id, at, ended, step, note) VALUES (?, ?, 'failed', '', ?)", A,
             "2026-12-01T05:00:00Z", note)  # fmt: skip
     with open_journal(file.parent) as journal:
-        kept = [(one.cause, one.note) for one in journal.ledger.attempts(A)[2:]]
+        kept = [(one.cause, one.note) for one in journal.attempts.of_case(A)[2:]]
     assert kept == [
         (Cause.RUN_NOT_RECORDED, "something went wrong"),
         (Cause.RUN_NOT_RECORDED, "no.such-cause: of a version between"),
@@ -97,21 +97,35 @@ def test_lines_below_the_first_become_who_came_for_the_file(file: Path, step: st
         "2026-12-01T05:00:00Z", "\n".join((f"leaf {C_LEAF}; left behind: a file", *visits)))  # fmt: skip
     with open_journal(file.parent) as journal:
         detail = journal.events(A)[-1].detail
-    assert (detail.text, detail.visits) == (f"leaf {C_LEAF}; left behind: a file", visits)
+    assert (detail.text, detail.request_lines) == (f"leaf {C_LEAF}; left behind: a file", visits)
     assert detail.leaf_sha256 == (C_LEAF if step == "collect" else None)
 
 
 def test_cases_orders_outcomes_and_numbers_stay_as_they_were(file: Path) -> None:
-    tables = ("cases", "orders", "outcomes")
+    tables = ("orders", "outcomes")
     before = {table: rows(file, f"SELECT rowid, * FROM {table}") for table in tables}  # noqa: S608 - the names above
+    cases = rows(file, "SELECT rowid, id, round, begun_at, document FROM cases")
     numbers = rows(file, "SELECT seq FROM steps ORDER BY seq")
     with open_journal(file.parent) as journal:
         assert [one.id for one in journal.unfinished()] == [D, A]
         order = PlacedOrder(A, 1, "ca", "0" * 64, "pending-validation", FIRST_NIGHT, "o-a")
-        assert journal.ledger.orders(A) == (order,)
+        assert journal.orders.of_case(A) == (order,)
         journal.record(A, Event("collect", "intended", SECOND_NIGHT))
     assert {table: rows(file, f"SELECT rowid, * FROM {table}") for table in tables} == before  # noqa: S608 - as above
     assert rows(file, "SELECT seq FROM steps ORDER BY seq") == [*numbers, (57,)]
+    renamed = [(*row, document.replace('"left_out"', '"dropped_names"')) for *row, document in cases]
+    assert rows(file, "SELECT rowid, id, round, begun_at, document FROM cases") == renamed
+
+
+def test_names_that_a_case_drops_stay_known(file: Path) -> None:
+    [(text,)] = rows(file, "SELECT document FROM cases WHERE id = ?", A)
+    why = 'a text with "left_out": in it'
+    document = json.dumps(json.loads(text) | {"left_out": [{"name": "old.example", "why": why}]})
+    add(file, "UPDATE cases SET document = ? WHERE id = ?", document, A)
+    with open_journal(file.parent) as journal:
+        case = journal.case(A)
+    assert case is not None
+    assert case.dropped_names == (DroppedName("old.example", why),)
 
 
 def test_what_recipients_know_stays_known(file: Path) -> None:
@@ -238,8 +252,9 @@ def test_a_newer_journal_is_refused_in_a_sentence_with_file_and_versions(file: P
     before = file.read_bytes()
     with pytest.raises(UnusableState) as raised:
         open_journal(file.parent, existing=existing)
-    assert str(raised.value) == f"{file} is of a newer version (schema 7, {migrations.SCHEMA} is known): upgrade this"
-    with pytest.raises(UnusableState, match="schema 7"):
+    known = migrations.SCHEMA
+    assert str(raised.value) == f"{file} has a newer schema (7, this program knows {known}): upgrade this program"
+    with pytest.raises(UnusableState, match=r"newer schema \(7"):
         require_usable_journal(file.parent)
     assert file.read_bytes() == before
 
@@ -247,7 +262,7 @@ def test_a_newer_journal_is_refused_in_a_sentence_with_file_and_versions(file: P
 def test_reading_an_older_journal_does_not_change_it(file: Path) -> None:
     before = file.read_bytes()
     with open_journal(file.parent, existing=True) as journal:
-        assert journal.ledger.attempts(A)[-1].cause is Cause.ISSUER_PENDING
+        assert journal.attempts.of_case(A)[-1].cause is Cause.ISSUER_PENDING
         assert [one.id for one in journal.unfinished()] == [D, A]
     with journal_snapshot(file.parent) as journal:
         assert journal.events(C)[-2].detail.back_to == "0"

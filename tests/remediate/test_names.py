@@ -7,7 +7,7 @@ from random import Random
 import pytest
 
 from audit.json_codec import from_json, to_json
-from remediate.model.case import Case, LeftOut, case_id
+from remediate.model.case import Case, DroppedName, case_id
 from remediate.model.options import RunLimits
 from remediate.model.plan import Plan
 from tests.remediate.rows import NOW, REMEDIES, Row, file, found, planned, seen
@@ -51,7 +51,7 @@ def test_no_name_is_lost(random: Random) -> None:
     rows = a_fleet(random)
     served = {row["endpoint"]: row["names"] or [] for row in rows if row["kind"] == "observation"}
     for case in cases_of(planned(*rows, run_limits=RunLimits(max_cases=random.randint(0, 3)))):
-        told = {one.name for one in case.left_out}
+        told = {one.name for one in case.dropped_names}
         users = [endpoint for endpoint in served if endpoint in case.endpoints]
         assert {endpoint.partition("://")[2].partition(":")[0] for endpoint in users} <= set(case.names)
         assert {name for endpoint in users for name in served[endpoint]} <= {*case.names, *told}
@@ -138,10 +138,10 @@ def test_what_no_ca_certifies_is_left_out_of_a_placeholder_and_told() -> None:
     rows = (seen(WEB, ["localhost", "db", "10.0.0.1", "8.8.8.8"]), found(WEB, "svc.certificate-missing"))
     case = only(*rows)
     assert case.names == ("8.8.8.8", "www.example.com")
-    assert case.left_out == (
-        LeftOut("10.0.0.1", "it is an address that is nobody's own"),
-        LeftOut("db", "it has no domain"),
-        LeftOut("localhost", "it has no domain; localhost is reserved and names no host"),
+    assert case.dropped_names == (
+        DroppedName("10.0.0.1", "it is an address that is nobody's own"),
+        DroppedName("db", "it has no domain"),
+        DroppedName("localhost", "it has no domain; localhost is reserved and names no host"),
     )
 
 
@@ -156,7 +156,7 @@ def test_a_ca_of_ones_own_may_have_certified_any_name_and_all_are_kept() -> None
 def test_names_that_cannot_be_read_are_told() -> None:
     case = only(seen(WEB, None), found(WEB, "cert.malformed", remedy="reissue"))
     assert case.names == ("www.example.com",)
-    assert case.left_out == (LeftOut("?", f"the names of what {WEB} serves cannot be read"),)
+    assert case.dropped_names == (DroppedName("?", f"the names of what {WEB} serves cannot be read"),)
 
 
 def test_the_instant_changes_what_waits_and_nothing_of_the_case() -> None:

@@ -127,7 +127,7 @@ def test_what_needs_no_new_certificate_is_repaired_for_that_service_alone(check:
 def test_names_that_only_a_self_signed_certificate_had_are_left_out_and_told(name: str) -> None:
     home_made = service("exim", (NAME, name))
     case = only(planned(whole(), home_made, found(endpoint("exim"), "cert.self-signed")))
-    assert (case.names, [one.name for one in case.left_out]) == ((NAME,), [name])
+    assert (case.names, [one.name for one in case.dropped_names]) == ((NAME,), [name])
 
 
 def test_what_the_host_was_called_before_is_left_out_unless_it_still_leads_here() -> None:
@@ -138,14 +138,14 @@ def test_what_the_host_was_called_before_is_left_out_unless_it_still_leads_here(
     web = seen(f"{HOST}/https://mail.example.com:443", ("mail.example.com",), leaf="web", key="web",
                resolved=own, own_addresses=own)  # fmt: skip
     case = only(planned(whole(), bought, wrong, web))
-    assert (case.names, [one.name for one in case.left_out]) == (("mail.example.com", NAME), ["old.example.com"])
+    assert (case.names, [one.name for one in case.dropped_names]) == (("mail.example.com", NAME), ["old.example.com"])
 
 
 def test_names_that_a_ca_has_vouched_for_are_kept_but_for_wildcards() -> None:
     bought = service("exim", (NAME, "mail.example.com", "*.example.com"))
     case = only(planned(whole(), bought, found(endpoint("exim"), "cert.expiring", remedy="reissue")))
     assert case.names == ("mail.example.com", NAME)
-    assert [one.name for one in case.left_out] == ["*.example.com"]
+    assert [one.name for one in case.dropped_names] == ["*.example.com"]
 
 
 @pytest.mark.parametrize(

@@ -77,14 +77,14 @@ def test_journal_holds_no_secret_of_the_configuration(options: RunOptions, secre
     with begin(options) as run:
         run.journal.begin(case, NOW)
         run.journal.record(case.id, Event("preconditions", "intended", NOW, StepDetail(f"the Store said {said}")))
-        run.journal.ledger.keep_attempt(case.id, Attempt(NOW, "failed", note=f"the Store said {said}"))
+        run.journal.attempts.add(case.id, Attempt(NOW, "failed", note=f"the Store said {said}"))
         run.journal.end(case.id, CaseOutcome("failed", NOW, note=f"{'x' * 3995}{secret}"))
         assert run.journal.events(case.id)[0].note.startswith("the Store said [secret]; ")
         with pytest.raises(ValueError, match="not stored in the journal, because it holds a secret of the config"):
             run.journal.outbox.add("state", base64.encodebytes(f"Subject: x\r\n\r\n{secret}".encode()), NOW)
         with pytest.raises(ValueError, match="the notification is not stored"):
             run.journal.outbox.add(secret, None, NOW)
-        with pytest.raises(ValueError, match="a case is not kept"):
+        with pytest.raises(ValueError, match="the case is not stored"):
             run.journal.begin(replace(case, id="another", owner=secret), NOW)
     written = b"".join(file.read_bytes() for file in options.state.iterdir())
     assert b"the Store said" in written

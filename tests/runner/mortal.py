@@ -39,6 +39,6 @@ class MortalDatabase(Database):
 
 
 def mortal_database(folder: Path, at: Point | None, end: Callable[[], object]) -> MortalDatabase:
-    """Open the journal's file in a state folder, made as it is made otherwise."""
+    """Open the journal's file in a state directory, made as it is made otherwise."""
     open_database(folder).close()
     return MortalDatabase(folder / JOURNAL_FILE, at, end)

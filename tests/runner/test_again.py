@@ -47,7 +47,7 @@ def test_dry_run_finds_the_pending_order_and_no_earlier_one(place: Place, journa
     assert preview_state(case, run).order is None
     pending = PlacedOrder(case.id, 2, "ca", "f" * 64, "pending-validation", datetime.now(UTC) + timedelta(seconds=1))
     journal.begin(case, pending.at)
-    journal.ledger.keep_order(pending)
+    journal.orders.save(pending)
     assert preview_state(case, run).order == pending
 
 

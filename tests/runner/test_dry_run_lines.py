@@ -44,7 +44,7 @@ def test_dry_run_prints_cases_in_order_and_those_that_wait(there: Premiere, jour
     elsewhere = ("a/https://other.example:443",)
     begun = there.case(Repair.HOST, id="begun", endpoints=elsewhere, steps=steps_of(Repair.HOST, (), elsewhere))
     journal.begin(begun, datetime.now(UTC))
-    journal.ledger.keep_attempt("begun", Attempt(NOW, "failed", "modes", Cause.MODES_NEEDED, "no", next_at=NOW + DAY))
+    journal.attempts.add("begun", Attempt(NOW, "failed", "modes", Cause.MODES_NEEDED, "no", next_at=NOW + DAY))
     lines = list(dry_run_lines(planned(first, second), there.run(journal)))
     heads = [line.partition(" on ")[0] + line.partition(", case")[2] for line in lines if ", case " in line]
     assert heads == ["host begun", "canary: host first", "host second"]

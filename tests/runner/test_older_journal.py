@@ -144,7 +144,7 @@ def test_order_that_is_issued_is_installed_and_only_that_is_told(world: World) -
     endings = world.night()
     assert (endings["a"].kind, world.a.served == before, world.ca.asked) == ("proven", False, [])
     with world.journal() as journal:
-        assert [(one.attempt, one.order_id, one.status) for one in journal.ledger.orders(A)] == [(1, "o-a", "issued")]
+        assert [(one.attempt, one.order_id, one.status) for one in journal.orders.of_case(A)] == [(1, "o-a", "issued")]
         outcome = journal.outcome(A)
     assert outcome is not None
     assert outcome.kind == "repaired"
@@ -159,7 +159,7 @@ def test_backoff_goes_on_from_the_failures_of_then(tmp_path: Path) -> None:
         ending = world.night()["b"]
         assert (ending.kind, ending.cause, world.ca.asked) == ("failed", Cause.ISSUER_REFUSED, ["b.example"])
         with world.journal() as journal:
-            attempts = journal.ledger.attempts(B)
+            attempts = journal.attempts.of_case(B)
         last = attempts[-1]
         assert [one.ended for one in attempts] == ["failed"] * 3
         assert last.next_at == last.at + 8 * HOUR

@@ -43,7 +43,7 @@ def test_what_has_expired_is_replaced_by_a_placeholder_and_the_case_has_failed(e
     assert (ending.kind, ending.cause) == ("failed", "issuer.refused")
     assert "a self-signed placeholder was installed for exim" in ending.note
     assert (exim.is_self_signed, exim.calls) == (True, ["reset_service_ssl_certificate exim arguments"])
-    outcome, [attempt] = journal.outcome("panel"), journal.ledger.attempts("panel")
+    outcome, [attempt] = journal.outcome("panel"), journal.attempts.of_case("panel")
     assert outcome is not None
     assert "placeholder was installed" in outcome.note
     assert "placeholder was installed" in attempt.note

@@ -1,6 +1,6 @@
 """The step `order`: the issuer has one order for the request of the case, whatever happened before.
 
-It knows the ledger and the issuer's ways to be asked; what comes of the order is the next step's.
+It knows the orders in the journal and the issuer's ways to be asked; what comes of the order is the next step's.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Ordering:
         if not context.is_published:
             publish(context)
         entry = _entry(context)
-        context.run.journal.ledger.keep_order(entry)
+        context.run.journal.orders.save(entry)
         answer = context.run.issuer.order(ordering(context))
         _keep(context, entry, answer)
         if isinstance(answer, IssuerFault) and not (answer.leaves_unknown and order_of(context)):
@@ -88,8 +88,8 @@ def ordering(context: CaseContext) -> OrderRequest:
 
 
 def _entry(context: CaseContext) -> PlacedOrder:
-    """Return what the ledger has of this request's order, or what it will have."""
-    known, csr = context.run.journal.ledger.orders(context.case.id), request_of(context)
+    """Return what the journal has of this request's order, or what it will have."""
+    known, csr = context.run.journal.orders.of_case(context.case.id), request_of(context)
     last = next((one for one in known if one.csr_sha256 == csr.sha256), None)
     number = max((one.attempt for one in known), default=0) + 1
     now = context.run.clock()
@@ -101,4 +101,4 @@ def _keep(context: CaseContext, entry: PlacedOrder, answer: Order | IssuerFault)
     require_same_time(context, context.run.issuer_name, answer.answered_at)
     if isinstance(answer, Order) and (entry.order_id, entry.status) != (answer.id, answer.status):
         now = context.run.clock()
-        context.run.journal.ledger.keep_order(replace(entry, order_id=answer.id, status=answer.status, at=now))
+        context.run.journal.orders.save(replace(entry, order_id=answer.id, status=answer.status, at=now))

@@ -31,7 +31,7 @@ class SelfTest:
     def check(self, context: CaseContext, subject: str) -> Satisfied | None:
         """Return that the proof was found, or that there is an order already."""
         del subject  # it is for the whole case
-        orders = context.run.journal.ledger.unused_orders(context.case.id)
+        orders = context.run.journal.orders.unused(context.case.id)
         if orders and orders[-1].status in ORDERED:
             return Satisfied("there is an order already")
         return (

@@ -192,4 +192,4 @@ def _first_seen(context: CaseContext, spki_sha256: str) -> datetime | None:
 
 def is_asked_for(context: CaseContext) -> bool:
     """Return whether a key is still to be made or ordered with."""
-    return not context.run.journal.ledger.unused_orders(context.case.id)
+    return not context.run.journal.orders.unused(context.case.id)
