@@ -1,6 +1,6 @@
-"""What makes a case wait: findings that would make its repair fail, hosts that are not ours, evidence that is old.
+"""What makes a case wait: findings that would make its repair fail, hosts outside the run, results that are old.
 
-Each is a blocker: a cause, and a sentence a person can act on. How many cases a run may repair is not decided here.
+Each is a blocker: a cause, and a sentence that a person can act on.
 """
 
 from __future__ import annotations
@@ -25,22 +25,22 @@ _MISSING: Final = ("svc.certificate-missing", "svc.config-missing-file")
 _OF_THE_NETWORK: Final = frozenset({"resolve", "connect"})  # stages of a probe before anything is said
 _PROVEN_ON_THE_WIRE: Final = frozenset(Repair) - {Repair.HOST}
 _OBSTACLES: Final[tuple[tuple[str, frozenset[Repair]], ...]] = (
-    ("dns.not-this-host", _PROVEN_ON_THE_WIRE),  # what answers there is not what is repaired
+    ("dns.not-this-host", _PROVEN_ON_THE_WIRE),  # another host answers there
     ("dns.", _ORDERING),
-    ("dcv.firewall-narrow", frozenset()),  # those whom the firewall lists may come; that others may not is told
+    ("dcv.firewall-narrow", frozenset()),  # the CA is allowed; only a report says that others are not
     ("dcv.", _ORDERING),
     (_NAMED, _ORDERING),
-    ("ops.clock-skew", _PROVEN_ON_THE_WIRE),  # by a wrong clock anything may look expired, or well
-    ("cert.not-yet-valid", _PROVEN_ON_THE_WIRE),  # the clock's fault only where its remedy is the host
-    ("svc.unreachable", _PROVEN_ON_THE_WIRE),  # nothing could be proven afterwards
+    ("ops.clock-skew", _PROVEN_ON_THE_WIRE),  # a wrong clock makes good certificates look expired, and the reverse
+    ("cert.not-yet-valid", _PROVEN_ON_THE_WIRE),  # caused by the clock only if its remedy is the host
+    ("svc.unreachable", _PROVEN_ON_THE_WIRE),  # nothing could be verified afterwards
 )
-"""The beginning of a check's id, and the repairs that its finding keeps from succeeding. The first that fits counts."""
+"""The beginning of a check's id, and the repairs that its finding prevents. The first match counts."""
 
 
 def obstacles(case: Case, evidence: AuditResults, around: Fleet) -> Iterator[Blocker]:
-    """Yield everything that keeps a case from being repaired now; old evidence and bounds apart."""
+    """Yield everything that prevents the repair of a case now, except old results and limits of the run."""
     if not evidence.is_complete:
-        yield Blocker(Cause.PLAN_UNFINISHED, "the audit did not finish: what it would have found is not known")
+        yield Blocker(Cause.PLAN_UNFINISHED, "the audit did not finish, so its results are incomplete")
     if left_out := evidence.unfinished.intersection(case.endpoints):
         text = f"not all checks were run on {listing(sorted(left_out))}: run it again without -k, -m and --lf"
         yield Blocker(Cause.PLAN_UNFINISHED, text)
@@ -51,14 +51,14 @@ def obstacles(case: Case, evidence: AuditResults, around: Fleet) -> Iterator[Blo
 
 
 def of_endpoints(case: Case, evidence: AuditResults, around: Fleet) -> Iterator[Blocker]:
-    """Yield what keeps the endpoints of a case from being repaired, and does not concern its whole host."""
+    """Yield what prevents the repair of the endpoints of a case and does not concern its whole host."""
     yield from _of_findings(case, evidence, case.endpoints)
     if case.repair in _PROVEN_ON_THE_WIRE:
         yield from _of_neighbours(case, around)
 
 
 def out_of_date(case: Case, evidence: AuditResults, run_limits: RunLimits, now: datetime) -> Iterator[Blocker]:
-    """Yield why what a case was decided from is not of now: it is old, or from a clock that contradicts ours."""
+    """Yield why the results of a case cannot be used: they are old, or from a clock that differs from ours."""
     if text := _out_of_date(case, evidence, run_limits, now):
         yield Blocker(Cause.PLAN_OLD_EVIDENCE, text)
 
@@ -67,16 +67,18 @@ def _out_of_date(case: Case, evidence: AuditResults, run_limits: RunLimits, now:
     times = [evidence.seen[endpoint].observed_at for endpoint in case.endpoints]
     known = [time for time in times if time is not None]
     if len(known) < len(times):
-        return "it is not known when it was observed"
+        return "the time of its observation is not known"
     if max(known) - now > run_limits.future:
-        return f"it was observed {duration(max(known) - now)} after now: one of the clocks is wrong"
+        return f"its observation is {duration(max(known) - now)} in the future, so one of the clocks is wrong"
     if now - min(known) > run_limits.max_age:
-        return f"it was observed {duration(now - min(known))} ago: observe it again first"
+        return (
+            f"the audit is {duration(now - min(known))} old (limit {duration(run_limits.max_age)}): run the audit again"
+        )
     return None
 
 
 def _of_findings(case: Case, evidence: AuditResults, endpoints: Iterable[str]) -> Iterator[Blocker]:
-    """Yield the findings that keep a case from being repaired; what is found of several endpoints is said once."""
+    """Yield the findings that prevent the repair of a case; the same finding of several endpoints once."""
     found = set[tuple[str, str]]()
     for endpoint in endpoints:
         for result in evidence.by_endpoint.get(endpoint, ()):
@@ -93,23 +95,23 @@ def _keeps(result: Result, case: Case, evidence: AuditResults) -> bool:
     if case.repair not in kept:
         return False
     if result.endpoint.endswith("/") and (result.check.startswith("dns.") or result.check == _NAMED):
-        return case.is_panel  # about the host's own name: another certificate has it where an endpoint says so too
+        return case.is_panel  # about the host's own name, which only a panel's certificate has
     if result.check == "cert.not-yet-valid":
         return result.remedy is Remedy.HOST
     if result.check != "svc.unreachable":
         return True
     is_without = any(evidence.verdict(result.endpoint, check) is Verdict.FAIL for check in _MISSING)
-    return _is_of_network(result) and not (case.is_panel and is_without)  # without one a service may not even start
+    return _is_of_network(result) and not (case.is_panel and is_without)  # without one a service may not start
 
 
 def _is_of_network(result: Result) -> bool:
-    """Tell whether an address could not even be connected to; a failing handshake may be the certificate's fault."""
+    """Return whether no connection was made; a handshake that fails may be caused by the certificate."""
     stages = result.detail.get("stages")
     return isinstance(stages, list) and not _OF_THE_NETWORK.isdisjoint(stages)
 
 
 def _of_neighbours(case: Case, around: Fleet) -> Iterator[Blocker]:
-    """Yield what keeps the services from loading their configuration again, but for what the case itself replaces."""
+    """Yield what prevents a reload of the services, except what the case itself replaces."""
     for service in case.services:
         for endpoint, fault in around.unloadable.get((case.host, service), ()):
             if endpoint not in case.endpoints or not (case.repair in VALIDATED or case.is_panel):
@@ -120,9 +122,9 @@ def _of_neighbours(case: Case, around: Fleet) -> Iterator[Blocker]:
 def _of_other_hosts(case: Case, around: Fleet) -> Iterator[Blocker]:
     for validation in case.validated_on:
         elsewhere = around.elsewhere(validation.name)
-        if elsewhere and not case.is_panel:  # of a panel's name the first address decides, and the self-test looks
-            text = (f"{validation.name} leads to {listing(elsewhere)} too, which is no host of this run: the file for "
-                    "the CA cannot be put there")  # fmt: skip
+        if elsewhere and not case.is_panel:  # for a panel the first address decides, and the self-test checks it
+            text = (f"{validation.name} leads to {listing(elsewhere)} too, which is not a host of this run: the file "
+                    "for the CA cannot be there")  # fmt: skip
             yield Blocker(Cause.PLAN_ELSEWHERE, text)
         for host in validation.hosts:
             if host != case.host and host in around.excluded_hosts:

@@ -1,7 +1,4 @@
-"""From one certificate and the findings on it to the case that repairs them.
-
-It decides which repair and for whom; whether and when it is done is not known here.
-"""
+"""Builds the case that repairs the findings on one certificate: which repair, for which services."""
 
 from __future__ import annotations
 
@@ -22,15 +19,15 @@ from remediate.planning.not_repairable import FILE_MODES, FOREIGN, REPAIRS
 
 _COMPROMISED: Final = ("key.compromised", "cert.revoked")
 _OWNED: Final = (Repair.REKEY, Repair.REISSUE, Repair.RECHAIN)
-"""Repairs that change the certificate itself, which where another agent owns it only that agent may do."""
+"""Repairs that change the certificate itself. If another agent owns it, only that agent may do so."""
 _FAR: Final = datetime.max.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
 class CaseDraft:
-    """The users of a certificate with the findings on it that a repair would help; there is at least one.
+    """The endpoints that use a certificate, and the findings on it that a repair would fix; at least one.
 
-    `id` is what the case is known by where that is not its certificate.
+    `id` is the id of the case if it does not derive from the certificate.
     """
 
     group: Group
@@ -44,7 +41,7 @@ class CaseDraft:
 
 
 def case_of(draft: CaseDraft, evidence: AuditResults, around: Fleet, run_limits: RunLimits) -> Case:
-    """Return the case of a certificate: the strongest repair that a finding on it asks for, for all who use it."""
+    """Return the case of a certificate: the strongest repair that a finding requires, for all its endpoints."""
     group, findings, strongest = draft.group, draft.findings, draft.strongest
     repair, owner = _repair(draft, evidence, run_limits)
     old = _old(draft, strongest)
@@ -77,7 +74,7 @@ def case_of(draft: CaseDraft, evidence: AuditResults, around: Fleet, run_limits:
 
 
 def _repair(draft: CaseDraft, evidence: AuditResults, run_limits: RunLimits) -> tuple[Repair, str | None]:
-    """Return which repair it is, and the agent that owns the certificate: it renews, where that is wanted."""
+    """Return the repair, and the agent that owns the certificate and renews it if the configuration says so."""
     strongest, owner = draft.strongest, _owner(draft.group, evidence)
     if draft.group.is_panel and not owner:
         is_theirs = run_limits.is_panels_issuer and strongest in VALIDATED
@@ -87,7 +84,7 @@ def _repair(draft: CaseDraft, evidence: AuditResults, run_limits: RunLimits) -> 
 
 
 def _owner(group: Group, evidence: AuditResults) -> str | None:
-    """Return the agent that owns the certificate; a waiver of that finding makes it nobody else's."""
+    """Return the agent that owns the certificate, also if that finding is waived."""
     for member in group.members:
         for result in evidence.by_endpoint.get(member.endpoint, ()):
             if result.check == FOREIGN and result.verdict in (Verdict.FAIL, Verdict.WAIVED):
@@ -96,15 +93,15 @@ def _owner(group: Group, evidence: AuditResults) -> str | None:
 
 
 def _asking(draft: CaseDraft, repair: Repair) -> tuple[ObservedEndpoint, ...]:
-    """Return the members with a finding that asks for that repair."""
+    """Return the members with a finding that requires that repair."""
     asking = {result.endpoint for result in draft.findings if REPAIRS[result.remedy] is repair}
     return tuple(member for member in draft.group.members if member.endpoint in asking)
 
 
 def _old(draft: CaseDraft, repair: Repair) -> ObservedEndpoint:
-    """Return where the certificate that is to be replaced is served: what ends first, of those that ask for it.
+    """Return where the certificate to replace is served: of the members that require it, the one that ends first.
 
-    What an interrupted repair has replaced already asks for nothing, so that the case stays the same.
+    A member that an interrupted repair has replaced requires nothing any more, so the case stays the same.
     """
     return min(_asking(draft, repair), key=lambda seen: (seen.not_after or _FAR, seen.leaf_sha256 or "", seen.endpoint))
 
@@ -114,7 +111,7 @@ def _old_leaves(draft: CaseDraft, repair: Repair) -> tuple[str, ...]:
 
 
 def _concerned(draft: CaseDraft, repair: Repair) -> tuple[ObservedEndpoint, ...]:
-    """Return who is touched: all users of a certificate that changes, else those services that need it."""
+    """Return the members that are changed: all if the certificate changes, else those whose service needs it."""
     if repair not in (Repair.RELOAD, Repair.HOST):
         return draft.group.members
     with_findings = {result.endpoint for result in draft.findings}

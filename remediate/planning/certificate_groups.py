@@ -1,7 +1,4 @@
-"""Which endpoints of a host have one certificate: by what they serve, and by the files they are configured with.
-
-It knows nothing of findings: what is wrong with a certificate does not change who uses it.
-"""
+"""Groups the endpoints of a host that use one certificate: by what they serve and by their configured files."""
 
 from __future__ import annotations
 
@@ -12,12 +9,12 @@ from remediate.cpanel.service_files import is_of_panel
 from remediate.model.audit_results import ObservedEndpoint, ObservedFile
 
 Identity = tuple[tuple[str, ...], str | None]
-"""Names and SPKI digest of a certificate: what stays when it is renewed with its key, and when a copy of it is made."""
+"""Names and SPKI digest of a certificate, which stay the same in a renewal with the same key and in a copy."""
 
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """The endpoints of one host that have one certificate, by id; there is at least one."""
+    """The endpoints of one host that use one certificate, sorted by id; at least one."""
 
     host: str
     hostspec: str
@@ -25,12 +22,12 @@ class Group:
 
     @property
     def is_panel(self) -> bool:
-        """Whether they are a panel's own services."""
+        """Whether all of them are a panel's own services."""
         return all(map(is_of_panel, self.members))
 
 
 def group_by_certificate(seen: Iterable[ObservedEndpoint]) -> tuple[Group, ...]:
-    """Return each endpoint that was found on a host in one group; hosts as a whole and what is outside in none."""
+    """Return each endpoint that was found on a host in one group; not hosts as a whole, nor endpoints outside."""
     members = sorted((one for one in seen if one.hostspec and one.label and not one.is_host), key=lambda m: m.endpoint)
     parent: dict[Hashable, Hashable] = {}
     for member in members:
@@ -45,8 +42,8 @@ def group_by_certificate(seen: Iterable[ObservedEndpoint]) -> tuple[Group, ...]:
 def identity(seen: ObservedEndpoint) -> Identity:
     """Return the identity of an endpoint's certificate.
 
-    The key is that of the file where another is served: what is served then is not, or no longer, its own. A leaf
-    without names, or none at all, is known by the name that it is served for.
+    If the served key is not that of the key file, the key file counts: the served certificate is not, or no longer, the
+    endpoint's own. Without a leaf, or names in it, the name of the endpoint counts.
     """
     keys = sorted({file.spki_sha256 for file in seen.files if file.kind == "key" and file.spki_sha256})
     spki = seen.spki_sha256 if seen.spki_sha256 in keys or not keys else keys[0]
@@ -54,7 +51,7 @@ def identity(seen: ObservedEndpoint) -> Identity:
 
 
 def used_files(seen: ObservedEndpoint) -> tuple[ObservedFile, ...]:
-    """Return the files of the certificate that is served: all, but for a pair of another key (RSA beside ECDSA)."""
+    """Return the files of the served certificate: all except those of another key (RSA beside ECDSA)."""
     keys = {file.spki_sha256 for file in seen.files if file.kind == "key"}
     if seen.spki_sha256 is None or seen.spki_sha256 not in keys or len(keys) == 1:  # a key may not be readable either
         return seen.files
@@ -62,7 +59,7 @@ def used_files(seen: ObservedEndpoint) -> tuple[ObservedFile, ...]:
 
 
 def _of_key(files: tuple[ObservedFile, ...], spki_sha256: str) -> Iterator[ObservedFile]:
-    """Yield the key, the certificates whose next key (else the last) it is, and every chain file."""
+    """Yield the key, the certificates before it (or, if no key follows, after it), and every chain file."""
     for place, file in enumerate(files):
         following = [one for one in files[place:] if one.kind == "key"]
         key = following[0] if following else next(one for one in reversed(files) if one.kind == "key")
@@ -71,9 +68,9 @@ def _of_key(files: tuple[ObservedFile, ...], spki_sha256: str) -> Iterator[Obser
 
 
 def _traits(seen: ObservedEndpoint) -> Iterator[Hashable]:
-    """Yield what only users of one certificate have in common on a host.
+    """Yield what only endpoints with the same certificate have in common on a host.
 
-    What has a copy of a panel's certificate is not one of the panel's services: another agent may own it.
+    A service with a copy of a panel's certificate is not one of the panel's services: another agent may own it.
     """
     place = seen.label, is_of_panel(seen)
     yield place, identity(seen)
@@ -83,7 +80,7 @@ def _traits(seen: ObservedEndpoint) -> Iterator[Hashable]:
 
 
 def _root(parent: dict[Hashable, Hashable], trait: Hashable) -> Hashable:
-    """Return what stands for all that a trait has been joined with; the way there is shortened."""
+    """Return the root of the tree that a trait belongs to, and shorten the path to it (union-find)."""
     path = []
     while parent.get(trait, trait) != trait:
         path.append(trait)

@@ -1,6 +1,6 @@
-"""The hosts of a run beside each other: which of them serve a name, which are left alone, whose an address is.
+"""The hosts of a run together: which of them serve a name, which are excluded, and which has an address.
 
-It knows what was seen and configured; it resolves and asks nothing.
+All of it comes from audit results and configuration; no name is resolved here.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from remediate.model.case import Validation
 from remediate.model.options import RunLimits, fits
 
 SWITCHED_OFF: Final = "ops.management-disabled"
-NOT_KNOWN: Final = "it could not be told whether repair is switched off on the host itself"
+NOT_KNOWN: Final = "could not check whether repair is switched off on the host itself"
 SILENCING: Final = "/var/cpanel/ssl/disable_service_certificate_management"
-"""The touch file with which an administrator also asks for silence about what expires."""
+"""The touch file by which an administrator also asks for no messages about expiry."""
 _EXPIRES: Final = ("cert.expired", "cert.expiring", "cert.renewal-due")
 _NOT_LOADABLE: Final = ("key.mismatch", "svc.config-missing-file")
 _IMAGES: Final = ("docker", "podman", "kubectl", "openshift")
@@ -44,9 +44,9 @@ class Fleet:
         return tuple(Validation(name, tuple(sorted({host, *self.serving.get(name, ())}))) for name in names)
 
     def elsewhere(self, name: str) -> tuple[str, ...]:
-        """Return the addresses of a name that are no host's of this run; none where the evidence does not say.
+        """Return the addresses of a name that no host of this run has; nothing if the results do not show that.
 
-        The self-test asks every address in any case: what cannot be told here costs no order.
+        The self-test asks every address anyway, before an order is placed.
         """
         if not self.own_addresses:
             return ()
@@ -54,13 +54,13 @@ class Fleet:
 
 
 def switched_off(files: Iterable[str]) -> str:
-    """Say that nothing is replaced on a host, and by which files its administrator says so."""
+    """Return the sentence that repair is switched off on a host, with the touch files of its administrator."""
     which = listing(sorted(files))
     return f"repair is switched off on the host itself: {which or 'a file that says so'} is there"
 
 
 def is_silenced(endpoint: str, check: str, evidence: AuditResults) -> bool:
-    """Tell whether nobody wants to hear of a finding: that a certificate of a panel's services expires or has."""
+    """Return whether the administrator asked for no messages about this finding: a panel's certificate that expires."""
     seen = evidence.seen.get(endpoint)
     if check not in _EXPIRES or seen is None or not is_of_panel(seen):
         return False
@@ -68,7 +68,7 @@ def is_silenced(endpoint: str, check: str, evidence: AuditResults) -> bool:
 
 
 def fleet_of(evidence: AuditResults, run_limits: RunLimits) -> Fleet:
-    """Return what the evidence says of the hosts of the run."""
+    """Return what the results say about the hosts of the run."""
     logged_into = [seen for seen in evidence.seen.values() if seen.hostspec and seen.label]
     serving: dict[str, set[str]] = {}
     resolved: dict[str, set[str]] = {}
@@ -106,9 +106,9 @@ def _why_alone(seen: ObservedEndpoint, evidence: AuditResults, run_limits: RunLi
 
 
 def _why_switched_off(host: str, evidence: AuditResults) -> str | None:
-    """Say why repair is switched off on a host itself; None where it is not.
+    """Return why repair is switched off on a host itself; None if it is not.
 
-    A waiver makes it no less so; where it could not be read nobody may act as if it were not.
+    A waiver changes nothing about it. If the check has no result, repair counts as switched off.
     """
     match evidence.verdict(host, SWITCHED_OFF):
         case Verdict.FAIL | Verdict.WAIVED:

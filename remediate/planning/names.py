@@ -1,6 +1,6 @@
-"""Which names a new certificate has to be valid for: all that a client could rely on with the old one, and more.
+"""The names that a new certificate must have: all that a client could rely on with the old one, and more.
 
-It knows what was served and asked for; it refuses to lose a name without a word.
+Every dropped name is reported.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ from remediate.model.audit_results import AuditResults, ObservedEndpoint
 from remediate.model.case import DroppedName
 from remediate.planning.certificate_groups import Group, used_files
 
-_NOT_VOUCHED: Final = "no CA has vouched for it, and the panel's services are asked for by the host's name"
-_NO_FILE: Final = "no file shows that all names it stands for are ours (Baseline Requirements 3.2.2.4.18)"
-_NOT_HERE: Final = "the certificate was not for the host's name, and nothing is known to lead here by this one"
+_NOT_VOUCHED: Final = "no CA has issued it, and clients of the panel's services use the host's name"
+_NO_FILE: Final = "a file cannot show control of all names of a wildcard (Baseline Requirements 3.2.2.4.18)"
+_NOT_HERE: Final = "the certificate was not for the host's name, and no service here is known to use this name"
 _HOME_MADE: Final = ("cert.self-signed", "cert.untrusted", "svc.certificate-missing")
-"""Findings on certificates that no CA the clients know has vouched for: any name may stand in them."""
+"""Findings on certificates that no CA known to clients has issued: they may contain any name."""
 
 
 def names_to_certify(group: Group, evidence: AuditResults) -> tuple[tuple[str, ...], tuple[DroppedName, ...]]:
-    """Return the names to keep and those left out: all SANs, on disk and served, and what each endpoint is asked for.
+    """Return the names to keep and the names to drop, of all SANs on disk and served and the names of the endpoints.
 
-    Left out is only what no CA may certify, and only where no CA has: no name is lost that a client could rely on. Of
-    a panel's own services it is what no CA has vouched for, wildcards, and what a host was called before: one name too
-    many would leave all of them without a certificate.
+    A name is dropped only if no CA may certify it and none has, so no name is lost that a client could rely on. For a
+    panel's own services the names that no CA has certified, wildcards and earlier names of the host are dropped as
+    well: one name that fails would leave all of them without a certificate.
     """
     kept = {member.name for member in group.members}
     dropped: dict[str, str] = {}
@@ -47,7 +47,7 @@ def names_to_certify(group: Group, evidence: AuditResults) -> tuple[tuple[str, .
 
 
 def _judge(member: ObservedEndpoint, group: Group, evidence: AuditResults) -> Callable[[str], str]:
-    """Return what says in a clause why a name of a certificate is left out, and nothing of one that is kept."""
+    """Return a function that gives the reason why a name is dropped; an empty text for a name that is kept."""
     is_home_made = any(evidence.verdict(member.endpoint, check) is Verdict.FAIL for check in _HOME_MADE)
     if not group.is_panel:
         return _uncertifiable if is_home_made else lambda _: ""
@@ -59,14 +59,14 @@ def _judge(member: ObservedEndpoint, group: Group, evidence: AuditResults) -> Ca
 
 
 def _names_here(group: Group, evidence: AuditResults) -> frozenset[str]:
-    """Return the names that are known to lead to the host: something else there is asked for by them."""
+    """Return the names that are known to resolve to the host, because other services there use them."""
     mine = (seen for seen in evidence.seen.values() if seen.label == group.host and seen.own_addresses)
     return frozenset(one.name for one in mine if set(one.resolved or ()).intersection(one.own_addresses or ()))
 
 
 def _uncertifiable(name: str) -> str:
-    """Say in a clause each why no CA may certify a name (BR 4.2.2, 7.1.2.7.12); an empty text where one may."""
+    """Return why no CA may certify a name (BR 4.2.2, 7.1.2.7.12); an empty text if one may."""
     address = to_address(name)
     if address is not None:
-        return "" if is_public(address) else "it is an address that is nobody's own"
+        return "" if is_public(address) else "it is not a public address"
     return sentence(host_name_faults(name.removeprefix("*.")))

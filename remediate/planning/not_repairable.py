@@ -1,7 +1,4 @@
-"""Which findings are somebody else's to mend, and why: what no repair of ours would help.
-
-It explains what a person has to do or may leave; it decides nothing about a certificate.
-"""
+"""The findings that no repair of ours fixes, and why: what a person has to do, or may leave as it is."""
 
 from __future__ import annotations
 
@@ -22,19 +19,19 @@ REPAIRS: Final = {
     Remedy.HOST: Repair.HOST,
 }
 FILE_MODES: Final = "key.permissions"
-"""The one finding about a host that is repaired; its name and its clock are its administrator's."""
+"""The only finding about a host that is repaired; its administrator sets its name and its clock."""
 FOREIGN: Final = "ops.foreign-agent"
 
 _TOLD: Final[dict[Remedy, tuple[Kind, str]]] = {
-    Remedy.CONFIGURE: ("configure", "the configuration is to be changed; no certificate would mend it"),
-    Remedy.DNS: ("dns", "the zone is to be changed; no certificate would mend it"),
-    Remedy.MANUAL: ("manual", "a person has to look at it"),
-    Remedy.NONE: ("manual", "nothing is known that mends it"),
+    Remedy.CONFIGURE: ("configure", "the configuration has to be changed; a new certificate does not fix this"),
+    Remedy.DNS: ("dns", "the zone has to be changed; a new certificate does not fix this"),
+    Remedy.MANUAL: ("manual", "a person has to investigate this"),
+    Remedy.NONE: ("manual", "no fix is known"),
 }
 
 
 def explain(result: Result, evidence: AuditResults, around: Fleet) -> NotRepairable | None:
-    """Return why a result that is no pass is left as it is; None where it is a finding that a repair would help."""
+    """Return why a result that is not a pass is left as it is; None for a finding that a repair would fix."""
     kind_and_why = _of_verdict(result) or _of_remedy(result) or _of_place(result, evidence, around)
     if kind_and_why is None:
         return None
@@ -46,11 +43,11 @@ def _of_verdict(result: Result) -> tuple[Kind, str] | None:
     if result.verdict is Verdict.WAIVED:
         return "waived", f"waived by {waiver.owner} until {waiver.expires}: {waiver.reason}" if waiver else "waived"
     if result.verdict is not Verdict.FAIL:
-        return "unknown", f"it could not be told ({result.verdict})"
+        return "unknown", f"the check has no result ({result.verdict})"
     if result.check == SWITCHED_OFF:
         return "switched-off", "repair is switched off on the host itself"
     if result.check == FOREIGN:
-        return "foreign", "it is that agent's to renew"
+        return "foreign", "that agent renews it"
     return None
 
 
@@ -58,16 +55,16 @@ def _of_remedy(result: Result) -> tuple[Kind, str] | None:
     if result.remedy in _TOLD:
         return _TOLD[result.remedy]
     if result.severity is Severity.INFO:
-        return "note", "of severity info: told, and not worth a change"
+        return "note", "severity info: reported, and not changed"
     if result.remedy is Remedy.HOST and result.check != FILE_MODES:
-        return "host", "something of the host itself, for its administrator to change"
+        return "host", "the administrator of the host has to change this"
     return None
 
 
 def _of_place(result: Result, evidence: AuditResults, around: Fleet) -> tuple[Kind, str] | None:
     seen = evidence.seen.get(result.endpoint)
     if result.host is None or seen is None or seen.hostspec is None:
-        return "outside", "seen from outside only: its host was not logged into"
+        return "outside", "seen from outside only: there is no login to its host"
     if seen.is_host:
         return "host", "it concerns the host as a whole"
     alone = around.excluded_hosts.get(str(seen.label))

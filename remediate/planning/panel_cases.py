@@ -1,7 +1,4 @@
-"""Which certificates of a host are replaced by one: those of a panel's own services, whichever keys they had.
-
-It knows what the panel's services are and what is asked for them; when a service has to wait is told to it.
-"""
+"""Merges the cases of a panel's own services into one case a host: they get one certificate, whatever keys they had."""
 
 from __future__ import annotations
 
@@ -14,9 +11,9 @@ from remediate.planning.certificate_groups import Group
 
 
 def merge_panel_cases(drafts: Iterable[CaseDraft], is_held: Callable[[CaseDraft], bool]) -> Iterator[CaseDraft]:
-    """Yield the drafts, those of a panel's services that are to have a new certificate as one for each host.
+    """Yield the drafts; those of a panel's services that need a new certificate are merged into one for each host.
 
-    A service that something keeps from being repaired holds up no other: such wait together.
+    Services whose repair has to wait (`is_held`) form a case of their own, so that they hold up no other.
     """
     panels: dict[str, list[CaseDraft]] = {}
     for draft in drafts:

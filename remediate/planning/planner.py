@@ -1,13 +1,11 @@
-"""From results to cases: what is repaired and in which order, what is left as it is and why, what has to wait.
-
-A function of the evidence, the bounds and the instant. It refuses to know hosts, issuers and the clock.
-"""
+"""From results to a plan: what is repaired and in which order, what has to wait, and what is left as it is."""
 
 from __future__ import annotations
 
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
+from typing import Final
 
 from audit.evaluation.result import Result
 from audit.verdict import Severity, Verdict
@@ -24,9 +22,13 @@ from remediate.planning.fleet import Fleet, fleet_of
 from remediate.planning.not_repairable import explain
 from remediate.planning.panel_cases import merge_panel_cases
 
+_OF_PANEL: Final = (
+    "the chosen issuer is the program of a cPanel & WHM server: it orders only for services of that panel"
+)
+
 
 def plan(evidence: AuditResults, run_limits: RunLimits, now: datetime) -> Plan:
-    """Decide what to do about every finding; the order of the results makes no difference."""
+    """Return what to do about every finding; the order of the results makes no difference."""
     around = fleet_of(evidence, run_limits)
     explained = list(_well(evidence))
     helped: dict[str, list[Result]] = {}
@@ -75,7 +77,7 @@ def _unplanned(draft: CaseDraft, error: Exception) -> Iterator[NotRepairable]:
 
 
 def _open(evidence: AuditResults) -> Iterator[Result]:
-    """Yield the results that are neither well nor without concern."""
+    """Yield the results that are neither a pass nor not applicable."""
     closed = (Verdict.PASS, Verdict.NOT_APPLICABLE)
     yield from (result for result in evidence.results if result.verdict not in closed)
 
@@ -95,16 +97,16 @@ def _drafts(evidence: AuditResults, helped: Mapping[str, list[Result]]) -> Itera
 
 
 def _not_ours(case: Case, run_limits: RunLimits) -> tuple[Kind, str] | None:
-    """Say why a certificate is left alone altogether; None where it is not."""
+    """Return why a certificate is not repaired at all; None if it is."""
     is_foreign = case.owner and not (case.is_panel and case.owner == AGENT)
     if is_foreign and run_limits.foreign == "explain":
         return "foreign", f"{case.owner} owns this certificate and renews it"
     if is_foreign and case.repair is Repair.RUN_OWNER and case.owner == AGENT:
-        return "foreign", f"{AGENT} owns this certificate and renews it; its own services are all that is repaired"
+        return "foreign", f"{AGENT} owns this certificate and renews it; only its own services are repaired"
     if case.repair is Repair.RUN_OWNER and case.owner not in OWNERS:
-        return "foreign", f"{case.owner} owns this certificate, and it is not known how its renewal is run"
+        return "foreign", f"{case.owner} owns this certificate, and the command of its renewal is not known"
     spared = next((name for name in case.names if fits(name, run_limits.names_left_out)), None)
-    return ("switched-off", f"{spared} is left out by the configuration") if spared else None
+    return ("switched-off", f"{spared} is excluded in the configuration") if spared else None
 
 
 def _blocked_by(
@@ -121,15 +123,11 @@ def _unordered(case: Case, run_limits: RunLimits) -> Iterator[Blocker]:
     if not run_limits.can_order:
         yield Blocker(Cause.ISSUER_NONE, "no issuer is chosen: [remediate] issuer, and its section [issuer.NAME]")
     elif run_limits.is_panels_issuer:
-        text = (
-            "the issuer that is chosen is the program of a cPanel & WHM server, which orders for the services of that "
-            "panel alone"
-        )
-        yield Blocker(Cause.ISSUER_PANEL_ONLY, text)
+        yield Blocker(Cause.ISSUER_PANEL_ONLY, _OF_PANEL)
 
 
 def _in_order(cases: Sequence[Case]) -> tuple[Case, ...]:
-    """Return the cases with the canary first, then the worst: it tries the strongest repair on the fewest endpoints."""
+    """Return the canary, which is the strongest repair on the fewest endpoints, and the others by severity."""
     if not cases:
         return ()
     canary = min(cases, key=lambda case: (case.repair.rank, len(case.endpoints), case.id))
@@ -142,6 +140,6 @@ def _severity(case: Case) -> int:
 
 
 def _too_many(cases: tuple[Case, ...], run_limits: RunLimits) -> Iterator[WaitingCase]:
-    text = f"a run repairs at most {run_limits.max_cases} certificates (max_cases), and {len(cases)} ask"
+    text = f"a run repairs at most {run_limits.max_cases} certificates (max_cases), and {len(cases)} need it"
     for case in cases[run_limits.max_cases :]:
         yield WaitingCase(case, (Blocker(Cause.PLAN_MAX_CASES, text),))

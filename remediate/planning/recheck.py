@@ -1,7 +1,4 @@
-"""Whether a case is still as it was planned: a plan may be hours old, and somebody else may have mended it.
-
-It compares what is seen now with the case; it judges no certificate.
-"""
+"""Checks that a saved plan is still valid: it may be hours old, and the problem may have been fixed meanwhile."""
 
 from __future__ import annotations
 
@@ -13,17 +10,17 @@ from remediate.model.case import Case, Repair
 
 
 def stale_reason(case: Case, seen: Mapping[str, Observation]) -> str | None:
-    """Say why a case is not what was planned any more; None where it is. `seen` is what is there now, by endpoint."""
+    """Return why a case is not valid any more; None if it is. `seen` has the present observations by endpoint."""
     if gone := [endpoint for endpoint in case.endpoints if endpoint not in seen]:
         return f"{gone[0]} was not found this time"
     match case.repair:
         case Repair.HOST:
             modes = {file.path: _mode(file) for one in seen.values() for file in _files(one)}
             changed = [file.path for file in case.files if file.mode and modes.get(file.path, file.mode) != file.mode]
-            return f"the mode of {changed[0]} is another now" if changed else None
+            return f"the mode of {changed[0]} has changed" if changed else None
         case Repair.RELOAD:
             behind = [one for one in seen.values() if _served(one) - _on_disk(one)]
-            return None if behind else "what is on disk is served now"
+            return None if behind else "the service now serves the certificate on disk"
     served = frozenset[str]().union(*map(_served, seen.values()))
     if not case.replaced:
         return "a certificate is served now" if served else None

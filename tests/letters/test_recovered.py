@@ -89,7 +89,8 @@ def test_one_that_recovers_beside_one_that_is_still_wrong_does_not_make_all_well
     nights.night(*expired(), here("web2"), *old, endings=[blocked(nights)])
     nights.night(*renewed(), here("web2"), *old)
     assert nights.box.subjects[1] == (
-        "web2: TLS 1.0 is offered; not repaired: the configuration is to be changed; no certificate would mend it"
+        "web2: TLS 1.0 is offered; not repaired: the configuration has to be changed; a new certificate does not fix "
+        "this"
     )
     assert "RECOVERED" in text_of(nights.box.emails[1])
 

@@ -126,8 +126,8 @@ def test_what_waits_is_told_with_its_reason() -> None:
 def test_what_is_left_as_it_is_is_told_with_its_reason() -> None:
     lines = told(seen(WEB), found(WEB, "tls.old-protocol"))
     assert lines[0] == (
-        f"{WEB}: tls.old-protocol: tls.old-protocol it is; left as it is: the configuration is to be changed; no "
-        "certificate would mend it"
+        f"{WEB}: tls.old-protocol: tls.old-protocol it is; left as it is: the configuration has to be changed; "
+        "a new certificate does not fix this"
     )
 
 

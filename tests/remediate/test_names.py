@@ -139,7 +139,7 @@ def test_what_no_ca_certifies_is_left_out_of_a_placeholder_and_told() -> None:
     case = only(*rows)
     assert case.names == ("8.8.8.8", "www.example.com")
     assert case.dropped_names == (
-        DroppedName("10.0.0.1", "it is an address that is nobody's own"),
+        DroppedName("10.0.0.1", "it is not a public address"),
         DroppedName("db", "it has no domain"),
         DroppedName("localhost", "it has no domain; localhost is reserved and names no host"),
     )

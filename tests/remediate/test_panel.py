@@ -211,7 +211,7 @@ def test_the_panels_own_program_is_run_once_for_all_of_its_services() -> None:
 def test_the_panels_program_orders_for_nobody_else() -> None:
     web = "web2/https://www.example.com:443"
     [waiting] = planned(seen(web), found(web, "cert.expired"), run_limits=PANELS).waiting
-    assert "orders for the services of that panel alone" in waiting.blocked_by[0].text
+    assert "orders only for services of that panel" in waiting.blocked_by[0].text
 
 
 def test_what_the_panel_renews_for_websites_is_left_to_it_whatever_is_asked_for() -> None:

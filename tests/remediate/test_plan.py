@@ -201,7 +201,7 @@ def test_a_host_with_the_touch_file_is_left_alone() -> None:
 
 def test_a_certificate_with_a_name_that_is_left_out_is_left_alone() -> None:
     outcome = planned(*expired(), run_limits=RunLimits(names_left_out=("*.example.com",)))
-    assert [one.why for one in outcome.explained] == ["www.example.com is left out by the configuration"]
+    assert [one.why for one in outcome.explained] == ["www.example.com is excluded in the configuration"]
 
 
 def test_a_certificate_that_another_agent_owns_is_left_to_it_with_all_who_use_it() -> None:
@@ -226,7 +226,7 @@ def test_an_owner_whose_renewal_nobody_knows_to_run_is_explained() -> None:
     outcome = planned(seen(WEB), found(WEB, "cert.expired"), owned, run_limits=RunLimits(foreign="run-owner"))
     assert outcome.cases == ()
     (explained,) = [one for one in outcome.explained if one.check == "cert.expired"]
-    assert (explained.kind, "it is not known how its renewal is run" in explained.why) == ("foreign", True)
+    assert (explained.kind, "the command of its renewal is not known" in explained.why) == ("foreign", True)
 
 
 def test_what_the_owner_has_renewed_already_is_reloaded() -> None:
@@ -292,7 +292,7 @@ def test_a_key_that_does_not_match_is_no_obstacle_to_the_reissue_that_replaces_i
 def test_a_name_that_leads_to_a_host_outside_the_run_waits() -> None:
     shared = seen(WEB, resolved=["192.0.2.1", "192.0.2.9"], own_addresses=["192.0.2.1"])
     assert why((shared, found(WEB, "cert.expired"))) == (
-        "www.example.com leads to 192.0.2.9 too, which is no host of this run: the file for the CA cannot be put there",
+        "www.example.com leads to 192.0.2.9 too, which is not a host of this run: the file for the CA cannot be there",
     )
 
 
@@ -306,10 +306,10 @@ def test_a_name_whose_addresses_are_all_of_hosts_of_the_run_does_not_wait() -> N
     assert len(planned(*rows).cases) == 1
 
 
-def test_old_evidence_is_observed_again_first() -> None:
+def test_case_with_old_results_waits_for_a_new_audit() -> None:
     outcome = planned(*expired(), now=NOW + timedelta(hours=3))
     assert outcome.cases == ()
-    assert texts(outcome.waiting[0]) == ("it was observed 3 h 5 min ago: observe it again first",)
+    assert texts(outcome.waiting[0]) == ("the audit is 3 h 5 min old (limit 30 min): run the audit again",)
 
 
 def test_evidence_from_the_future_is_a_wrong_clock() -> None:
@@ -317,7 +317,7 @@ def test_evidence_from_the_future_is_a_wrong_clock() -> None:
 
 
 def test_evidence_of_unknown_age_is_not_acted_on() -> None:
-    assert why(expired(observed_at=None)) == ("it is not known when it was observed",)
+    assert why(expired(observed_at=None)) == ("the time of its observation is not known",)
 
 
 def test_a_run_that_did_not_finish_repairs_nothing() -> None:
@@ -331,7 +331,7 @@ def test_a_run_is_bounded_and_says_what_is_left_for_the_next() -> None:
     outcome = planned(*rows, run_limits=RunLimits(max_cases=2))
     assert len(outcome.cases) == 2
     assert len(outcome.waiting) == 3
-    assert texts(outcome.waiting[0]) == ("a run repairs at most 2 certificates (max_cases), and 5 ask",)
+    assert texts(outcome.waiting[0]) == ("a run repairs at most 2 certificates (max_cases), and 5 need it",)
 
 
 def test_the_canary_tries_the_strongest_repair_on_the_fewest_endpoints() -> None:

@@ -48,7 +48,7 @@ def test_nothing_is_replaced_and_the_file_is_named(file: str, verdict: str, run_
 def test_where_it_could_not_be_read_nothing_is_replaced_either(verdict: str) -> None:
     plan = planned(*fresh(), switched(verdict=verdict))
     assert (plan.cases, plan.waiting) == ((), ())
-    assert "it could not be told whether" in next(one.why for one in plan.explained if one.check == "cert.self-signed")
+    assert "could not check whether" in next(one.why for one in plan.explained if one.check == "cert.self-signed")
 
 
 @pytest.mark.parametrize("verdict", ["pass", "not-applicable"])
@@ -79,7 +79,7 @@ def test_the_second_file_asks_for_silence_about_what_expires_of_the_panel(
     ("upkeep", "says"),
     [
         (Upkeep("11.130", (SECOND,)), SECOND),
-        (Upkeep("11.130", unread=(Unread("switches", "not root"),)), "it could not be told whether"),
+        (Upkeep("11.130", unread=(Unread("switches", "not root"),)), "could not check whether"),
         (Upkeep("11.130"), ""),
         (None, ""),
     ],
