@@ -1,14 +1,18 @@
-"""Builds the case that repairs the findings on one certificate: which repair, for which services."""
+"""Builds the case that repairs the findings on one certificate: which repair, for which services.
+
+A panel's own services get one certificate, whatever keys they had, so their drafts are merged into one case a host.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
 from audit.evaluation.result import Result
 from audit.verdict import Remedy, Verdict
+from remediate.cpanel.service_files import panel_case_id
 from remediate.model.audit_results import AuditResults, ObservedEndpoint
 from remediate.model.case import AGENT, VALIDATED, Case, Reason, Repair, UsedFile, case_id, steps_of
 from remediate.model.options import RunLimits
@@ -38,6 +42,33 @@ class CaseDraft:
     def strongest(self) -> Repair:
         """The strongest repair that a finding asks for."""
         return min((REPAIRS[result.remedy] for result in self.findings), key=lambda repair: repair.rank)
+
+
+def merge_panel_cases(drafts: Iterable[CaseDraft], is_held: Callable[[CaseDraft], bool]) -> Iterator[CaseDraft]:
+    """Yield the drafts; those of a panel's services that need a new certificate are merged into one for each host.
+
+    Services whose repair has to wait (`is_held`) form a case of their own, so that they hold up no other.
+    """
+    panels: dict[str, list[CaseDraft]] = {}
+    for draft in drafts:
+        if draft.group.is_panel and draft.strongest in VALIDATED:
+            panels.setdefault(draft.group.host, []).append(draft)
+        else:
+            yield draft
+    for host, mine in panels.items():
+        held = [draft for draft in mine if is_held(draft)]
+        free = [draft for draft in mine if draft not in held]
+        if free:
+            yield _merged(free, panel_case_id(host, is_held=False))
+        if held:
+            yield _merged(held, panel_case_id(host, is_held=bool(free)))
+
+
+def _merged(drafts: Sequence[CaseDraft], case_id: str) -> CaseDraft:
+    members = sorted((member for draft in drafts for member in draft.group.members), key=lambda one: one.endpoint)
+    findings = tuple(finding for draft in drafts for finding in draft.findings)
+    first = drafts[0].group
+    return CaseDraft(Group(first.host, first.hostspec, tuple(members)), findings, case_id)
 
 
 def case_of(draft: CaseDraft, evidence: AuditResults, around: Fleet, run_limits: RunLimits) -> Case:

@@ -16,11 +16,10 @@ from remediate.model.causes import Cause
 from remediate.model.options import RunLimits, fits
 from remediate.model.plan import Blocker, Kind, NotRepairable, Plan, WaitingCase
 from remediate.planning.blockers import obstacles, of_endpoints, out_of_date
-from remediate.planning.case_builder import CaseDraft, case_of
+from remediate.planning.case_builder import CaseDraft, case_of, merge_panel_cases
 from remediate.planning.certificate_groups import group_by_certificate
 from remediate.planning.fleet import Fleet, fleet_of
 from remediate.planning.not_repairable import explain
-from remediate.planning.panel_cases import merge_panel_cases
 
 _OF_PANEL: Final = (
     "the chosen issuer is the program of a cPanel & WHM server: it orders only for services of that panel"
