@@ -25,11 +25,10 @@ from audit.analysis.chains import forgeable
 from audit.analysis.validity import validity_excess
 from audit.policy import load_profile
 from audit.x509.certificate import Certificate, read_certificate
-from audit.x509.lint import Rule, day, is_of_ca, lint
-from audit.x509.lint.extended_key_usage import RULES as CLIENTS
-from audit.x509.lint.extended_key_usage import eku_faults, presents_names
-from audit.x509.lint.names import RULES as NAMES
-from audit.x509.lint.profile import RULES as PROFILE
+from audit.x509.lint import LintRule, day, is_of_ca, lint
+from audit.x509.lint.extended_key_usage import CLIENT_AUTH_RULES, eku_faults, presents_names
+from audit.x509.lint.names import NAME_RULES
+from audit.x509.lint.profile import PROFILE_RULES
 from audit.x509.lint.revocation_and_sct import BY_DAYS, REVOCATION, TRANSPARENCY
 from audit.x509.loading import UnreadableField
 from audit.x509.pem import certificates_in
@@ -116,12 +115,12 @@ USAGE, SIGNATURE, KEY, VALIDITY = (
     "key.weak",
     "cert.validity-too-long",
 )
-BOOKS: Final[dict[str, tuple[Rule, ...]]] = {
-    "cert.profile-br": PROFILE,
-    "cert.internal-name": NAMES,
+BOOKS: Final[dict[str, tuple[LintRule, ...]]] = {
+    "cert.profile-br": PROFILE_RULES,
+    "cert.internal-name": NAME_RULES,
     "cert.no-revocation-info": REVOCATION,
     "cert.sct-insufficient": TRANSPARENCY,
-    "cert.eku-clientauth": CLIENTS,
+    "cert.eku-clientauth": CLIENT_AUTH_RULES,
 }
 OWN: Final[dict[str, Callable[[Certificate], tuple[str, ...]]]] = {
     "cert.san-missing": lambda certificate: () if presents_names(certificate) else ("san",),

@@ -136,7 +136,6 @@ BY_CONVENTION = {
     "INSTALLER": ("remediate/installers/*", "what the table of installers takes from the file of a service"),
     "SERVICE": ("audit/services/*", "what the table of services takes from the file of a service"),
     "read": ("audit/services/*", "the reader of a service's configuration"),
-    "RULES": ("audit/x509/lint/*", "what `lint` takes from the file of a subject"),
     "T": ("*", "a type variable"),
     "main": ("pytest_sslaudit/cli/*", "the start of a program"),
 }
@@ -145,10 +144,7 @@ DOUBLED = {
     "audit": {
         # analysis
         "completing_file": "analysis/chains, analysis/path_faults",
-        "UNVERIFIED": "analysis/path_faults, x509/path/judge",
-        "UNREADABLE": "analysis/path_faults, x509/loading",
         "require_own": "analysis/placeholder, config/ownership",
-        "is_exempt": "analysis/revocation, x509/revocation/ocsp_responder",
         "stapled": "analysis/revocation, analysis/stapling",
         # config
         "read_configuration": "config/loader, services/apache/syntax, services/nginx/syntax",
@@ -162,34 +158,20 @@ DOUBLED = {
         # evaluation
         "Facts": "evaluation/facts, host/system",
         # host
-        "RULES": "host/firewall",
-        "covers": "host/system, x509/identifiers",
         # json_codec
         "of_kind": "json_codec, policy/profile_file",
         "require_known": "json_codec, policy/profile_file",
         # observation
-        "Rule": "observation/firewall, observation/website, x509/lint/__init__, x509/path/rules",
+        "Rule": "observation/firewall, observation/website",
         "Chain": "observation/firewall, x509/path/served_chain",
         "ANY_IPV4": "observation/website, services/model",
         "ANY_IPV6": "observation/website, services/model",
         # policy
-        "Profile": "policy/thresholds, x509/path/judge",
         # services
         "Directive": "services/apache/docroot, services/nginx/syntax",
         "logs_of": "services/apache/logs, services/nginx/logs, services/virtual_hosts",
-        "Request": "services/apache/rewrite, x509/path/judge",
         "Block": "services/block_syntax, services/dovecot",
-        "ANY": "services/model, x509/path/policies",
         # x509
-        "CURVES": "x509/algorithms, x509/public_keys",
-        "FORGEABLE": "x509/algorithms, x509/path/served_chain",
-        "INSTALL": "x509/compromised_keys, x509/lint/pkilint",
-        "TLS_FEATURE": "x509/extensions, x509/raw",
-        "BASIC_CONSTRAINTS": "x509/extensions, x509/raw",
-        "presented": "x509/identifiers, x509/path/name_constraints",
-        "CHECK": "x509/lint/names, x509/lint/profile",
-        "Judge": "x509/lint/pkilint, x509/path/judge",
-        "CLAUSE": "x509/path/name_constraints, x509/revocation/crl_status",
     },
     "remediate": {
         # cli

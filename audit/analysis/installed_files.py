@@ -14,7 +14,7 @@ from audit.policy import Policy
 from audit.policy.thresholds import Thresholds
 from audit.verdict import Inconclusive, NotApplicable
 from audit.x509.certificate import Certificate, read_certificate
-from audit.x509.identifiers import covers, covers_same
+from audit.x509.identifiers import covers_name, covers_names_of
 
 BROKEN: Final[dict[FileFault, str]] = {
     "missing": "does not exist",
@@ -85,7 +85,7 @@ def unserved(observation: Observation) -> tuple[tuple[InstalledFile, Certificate
         for file, leaf in leaves(observation.server)
         if leaf.der not in served
         and leaf.has_readable("dns_names", "not_before", "not_after")
-        and covers(leaf, reference)
+        and covers_name(leaf, reference)
     )
 
 
@@ -97,14 +97,16 @@ def stale(server: HostView, served: Certificate) -> bool:
 def covering(server: HostView | None, reference: str) -> str | None:
     """Return the path of a certificate on the host that is valid for a name, or None."""
     found = leaves(server) if server else ()
-    return next((file.path for file, leaf in found if leaf.has_readable("dns_names") and covers(leaf, reference)), None)
+    return next(
+        (file.path for file, leaf in found if leaf.has_readable("dns_names") and covers_name(leaf, reference)), None
+    )
 
 
 def successor(server: HostView | None, served: Certificate) -> str | None:
     """Return the path of a certificate on the host for the same names that ends later than the served one, or None."""
     readable = ("not_after", "dns_names", "ip_addresses")
     for file, leaf in leaves(server) if server and served.has_readable(*readable) else ():
-        if leaf.has_readable(*readable) and leaf.not_after > served.not_after and covers_same(leaf, served):
+        if leaf.has_readable(*readable) and leaf.not_after > served.not_after and covers_names_of(leaf, served):
             return file.path
     return None
 

@@ -9,7 +9,7 @@ from audit.policy import Policy
 from audit.text import listing, moment, sentence
 from audit.verdict import Finding, Inconclusive, NotApplicable, Remedy
 from audit.x509.certificate import Certificate
-from audit.x509.lint import Rule, lint
+from audit.x509.lint import LintRule, lint
 from audit.x509.path.served_chain import Chain
 from audit.x509.violation import PathViolation
 
@@ -39,7 +39,7 @@ def require_public(chain: Chain) -> None:
 
 
 def require_rules(
-    certificate: Certificate, rules: tuple[Rule, ...], violations: tuple[PathViolation, ...] = ()
+    certificate: Certificate, rules: tuple[LintRule, ...], violations: tuple[PathViolation, ...] = ()
 ) -> None:
     """Raise what a check of these rules ends with, unless the certificate keeps them all.
 

@@ -12,7 +12,7 @@ from audit.observation import HostView
 from audit.policy import Policy
 from audit.verdict import Inconclusive, Judgement
 from audit.x509.certificate import Certificate
-from audit.x509.identifiers import covers
+from audit.x509.identifiers import covers_name
 from audit.x509.lint.extended_key_usage import eku_faults, presents_names
 from audit.x509.loading import UnreadableField
 from audit.x509.path.served_chain import Chain
@@ -45,7 +45,7 @@ def require_sound(chains: Iterable[Chain], endpoint: Endpoint, policy: Policy) -
             ("chain.invalid-path", bool(violations_of_path(chain, policy))),
             ("cert.expired", leaf.not_after < chain.at),
             ("cert.not-yet-valid", leaf.not_before > chain.at),
-            ("cert.name-mismatch", not covers(leaf, endpoint.reference)),
+            ("cert.name-mismatch", not covers_name(leaf, endpoint.reference)),
         )
         for check, is_wrong in unsound:
             if is_wrong:

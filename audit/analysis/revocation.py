@@ -22,16 +22,16 @@ from audit.x509.revocation.crl import RevocationList, read_crl
 from audit.x509.revocation.ocsp import read_ocsp
 from audit.x509.revocation.status import (
     MAX_URLS,
-    Given,
-    Said,
-    Subject,
+    OcspEvidence,
+    SourceStatus,
+    StatusSubject,
     Tolerance,
-    by_crls,
-    by_ocsp,
     crl_urls,
     names_source,
     ocsp_urls,
-    readable,
+    readable_crls,
+    status_from_crls,
+    status_from_ocsp,
 )
 
 REVOKED: Final = "cert.revoked"
@@ -44,12 +44,12 @@ _SECOND: Final = timedelta(seconds=1)
 class Status:
     """What is known of one certificate of a path: what each source said, the best of it first."""
 
-    subject: Subject
+    subject: StatusSubject
     is_leaf: bool
-    said: tuple[Said, ...]
+    said: tuple[SourceStatus, ...]
 
     @property
-    def verdict(self) -> Said:
+    def verdict(self) -> SourceStatus:
         """What counts: revoked before good, and good before unknown."""
         return min(self.said, key=lambda said: ("revoked", "good", "unknown").index(said.word))
 
@@ -77,7 +77,7 @@ def rules_of(policy: Policy) -> Rules:
     return Rules(order, Tolerance(timedelta(seconds=clocks), timedelta(seconds=ageless)))
 
 
-def subjects(chain: Chain, policy: Policy) -> tuple[Subject, ...]:
+def subjects(chain: Chain, policy: Policy) -> tuple[StatusSubject, ...]:
     """Return the certificates of the path to an anchor that can be asked about, the leaf first; never raises."""
     return tuple(
         one for one in _path(chain) if names_source(one.certificate) and not is_exempt(one.certificate, policy)
@@ -96,7 +96,7 @@ def places(certificate: Certificate, rules: Rules) -> tuple[tuple[RevocationSour
     return tuple((source, url) for source, urls in asked for url in urls[:MAX_URLS])
 
 
-def holds_until(source: RevocationSource, content: bytes, subject: Subject) -> datetime | None:
+def holds_until(source: RevocationSource, content: bytes, subject: StatusSubject) -> datetime | None:
     """Return when the next answer is due; None where it does not say so or cannot be read."""
     if source == "crl":
         crl = read_crl(content)
@@ -160,14 +160,14 @@ def _require_concerned(chain: Chain, policy: Policy) -> None:
         raise Inconclusive(f"who may revoke it is not known: {why}", because="cert.untrusted")
 
 
-def _path(chain: Chain) -> tuple[Subject, ...]:
+def _path(chain: Chain) -> tuple[StatusSubject, ...]:
     """Return all certificates of the path below the anchor."""
     path = chain.path or ()
     pool = tuple(certificate for certificate in chain.certificates[1:] if certificate.is_path_member)
-    return tuple(Subject(certificate, path[index + 1 :], pool) for index, certificate in enumerate(path[:-1]))
+    return tuple(StatusSubject(certificate, path[index + 1 :], pool) for index, certificate in enumerate(path[:-1]))
 
 
-def _status(subject: Subject, chain: Chain, observation: Observation, rules: Rules, *, now: datetime) -> Status:
+def _status(subject: StatusSubject, chain: Chain, observation: Observation, rules: Rules, *, now: datetime) -> Status:
     is_leaf = subject.certificate == chain.leaf
     said = tuple(said_of(subject, observation.revocation or (), rules, now))
     if is_leaf:
@@ -175,19 +175,21 @@ def _status(subject: Subject, chain: Chain, observation: Observation, rules: Rul
     return Status(subject, is_leaf, said or (_unasked(subject, observation, rules),))
 
 
-def _by_staples(leaf: Subject, observation: Observation, rules: Rules, now: datetime) -> Iterator[Said]:
+def _by_staples(leaf: StatusSubject, observation: Observation, rules: Rules, now: datetime) -> Iterator[SourceStatus]:
     """Yield what the answers say that came with the leaf from whatever address."""
     came = (one.ocsp_der for one in observation.every_handshake if one.chain_der[:1] == (leaf.certificate.der,))
     for staple in dict.fromkeys(filter(None, came)):
         yield stapled(staple, leaf, max(now, observation.observed_at), rules)
 
 
-def stapled(staple: bytes, subject: Subject, at: datetime, rules: Rules) -> Said:
+def stapled(staple: bytes, subject: StatusSubject, at: datetime, rules: Rules) -> SourceStatus:
     """Return what a stapled answer says of the leaf."""
-    return by_ocsp(Given(staple, "the stapled answer"), subject, at, rules.tolerance)
+    return status_from_ocsp(OcspEvidence(staple, "the stapled answer"), subject, at, rules.tolerance)
 
 
-def said_of(subject: Subject, answers: tuple[RevocationAnswer, ...], rules: Rules, now: datetime) -> Iterator[Said]:
+def said_of(
+    subject: StatusSubject, answers: tuple[RevocationAnswer, ...], rules: Rules, now: datetime
+) -> Iterator[SourceStatus]:
     """Yield what each answer about a certificate says, and of those that did not come why.
 
     What was asked after `now` is judged as of when it was asked: no answer is older than itself.
@@ -197,23 +199,23 @@ def said_of(subject: Subject, answers: tuple[RevocationAnswer, ...], rules: Rule
     crls = [(one.url, one.content) for one in own if one.source == "crl" and one.content is not None]
     if crls:
         at = max(now, *(one.asked_at for one in own if one.source == "crl"))
-        yield by_crls(crls, subject, at, rules.tolerance)
+        yield status_from_crls(crls, subject, at, rules.tolerance)
     for one in own:
         name = f"the {'CRL' if one.source == 'crl' else 'OCSP responder'} {one.url}"
         if one.content is None:
-            yield Said("unknown", name, one.failure)
+            yield SourceStatus("unknown", name, one.failure)
         elif one.source == "ocsp":
-            given = Given(one.content, name, one.question, readable(crls))
-            yield by_ocsp(given, subject, max(now, one.asked_at), rules.tolerance)
+            given = OcspEvidence(one.content, name, one.question, readable_crls(crls))
+            yield status_from_ocsp(given, subject, max(now, one.asked_at), rules.tolerance)
 
 
-def _unasked(subject: Subject, observation: Observation, rules: Rules) -> Said:
+def _unasked(subject: StatusSubject, observation: Observation, rules: Rules) -> SourceStatus:
     if not places(subject.certificate, rules):
         named = ", ".join((*crl_urls(subject.certificate), *ocsp_urls(subject.certificate))[:MAX_URLS]) or "no URL"
-        return Said("unknown", "only http is asked", f"it names {named}")
+        return SourceStatus("unknown", "only http is asked", f"it names {named}")
     if observation.revocation is None:
-        return Said("unknown", "nobody", "no CRL and no OCSP responder was asked when this was observed")
-    return Said("unknown", "nobody", "neither its CRL nor its OCSP responder was asked in this run")
+        return SourceStatus("unknown", "nobody", "no CRL and no OCSP responder was asked when this was observed")
+    return SourceStatus("unknown", "nobody", "neither its CRL nor its OCSP responder was asked in this run")
 
 
 def _is_short_lived(certificate: Certificate, limits: Thresholds) -> bool:

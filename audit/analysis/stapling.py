@@ -16,7 +16,7 @@ from audit.verdict import Inconclusive, require
 from audit.x509.certificate import Certificate
 from audit.x509.lint import ask
 from audit.x509.path.served_chain import Chain
-from audit.x509.revocation.status import Given, Subject, by_ocsp
+from audit.x509.revocation.status import OcspEvidence, StatusSubject, status_from_ocsp
 
 STATUS_REQUEST: Final = 5  # the TLS extension (RFC 7633 4.1)
 
@@ -48,16 +48,18 @@ def staple_faults(chain: Chain, observation: Observation, rules: Rules) -> tuple
     """
     subject = _subject(chain)
     said = (
-        by_ocsp(Given(one.ocsp_der or b"", one.address), subject, observation.observed_at, rules.tolerance)
+        status_from_ocsp(
+            OcspEvidence(one.ocsp_der or b"", one.address), subject, observation.observed_at, rules.tolerance
+        )
         for one in stapled(chain.leaf, observation)
     )
     return tuple(str(one) for one in said if one.word == "unknown")
 
 
-def _subject(chain: Chain) -> Subject:
+def _subject(chain: Chain) -> StatusSubject:
     """Return the leaf with who is above it, up to an anchor or as far as it was sent."""
     known = chain.path or chain.reached
     if len(known) < 2:
         because = "chain.incomplete" if chain.missing_issuer else MALFORMED if chain.leaf.faults else None
         raise Inconclusive("the issuer, whose answer is to be stapled, is not known", because=because)
-    return Subject(known[0], known[1:])
+    return StatusSubject(known[0], known[1:])

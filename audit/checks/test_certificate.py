@@ -19,10 +19,9 @@ from audit.policy import Policy
 from audit.text import duration, listing, moment, sentence
 from audit.verdict import inconclusive, not_applicable, require, require_none
 from audit.x509.certificate import Certificate
-from audit.x509.lint.extended_key_usage import RULES as CLIENTS
-from audit.x509.lint.extended_key_usage import eku_faults, presents_names
-from audit.x509.lint.pkilint import INSTALL, full_lint, is_installed
-from audit.x509.lint.profile import RULES as PROFILE
+from audit.x509.lint.extended_key_usage import CLIENT_AUTH_RULES, eku_faults, presents_names
+from audit.x509.lint.pkilint import INSTALL_PKILINT, full_lint, is_installed
+from audit.x509.lint.profile import PROFILE_RULES
 from audit.x509.lint.revocation_and_sct import REVOCATION, TRANSPARENCY
 from audit.x509.path.served_chain import Chain
 
@@ -145,7 +144,7 @@ def test_profile_is_a_servers(certificate: Certificate, chain: Chain, observatio
     The path keeps the rule books too, in what clients accept although the books forbid it.
     """
     require_bound(chain, observation, policy)
-    require_rules(certificate, PROFILE, profile_violations(chain, policy))
+    require_rules(certificate, PROFILE_RULES, profile_violations(chain, policy))
 
 
 @check("cert.lint-br", severity="low", remedy="reissue", source="BR 7.1, as pkilint has it")
@@ -155,7 +154,7 @@ def test_baseline_requirements_in_full(
     """A linter of the Baseline Requirements finds no error: the optional extra `lint`."""
     require_bound(chain, observation, policy)
     if not is_installed():
-        not_applicable(INSTALL)
+        not_applicable(INSTALL_PKILINT)
     try:
         errors = full_lint(certificate.der)
     except ValueError as error:
@@ -169,7 +168,7 @@ def test_not_issued_for_clients_too(
 ) -> None:
     """What is issued from 2027-03-15 on for servers is not also for clients: browsers drop CAs that go on doing so."""
     require_bound(chain, observation, policy)
-    require_rules(certificate, CLIENTS)
+    require_rules(certificate, CLIENT_AUTH_RULES)
 
 
 @check("cert.no-revocation-info", severity="medium", remedy="reissue", source="BR 7.1.2.11.2")

@@ -13,8 +13,8 @@ from audit.policy import Policy
 from audit.text import listing, sentence
 from audit.verdict import inconclusive, not_applicable, require
 from audit.x509.certificate import Certificate
-from audit.x509.identifiers import covers, host_name_faults, presented, wildcard_faults, wildcards
-from audit.x509.lint.names import RULES as NAMES
+from audit.x509.identifiers import covers_name, host_name_faults, presented_identifiers, wildcard_faults, wildcards
+from audit.x509.lint.names import NAME_RULES
 from audit.x509.path.served_chain import Chain
 
 
@@ -24,10 +24,10 @@ def test_name_matches(endpoint: Endpoint, certificate: Certificate, observation:
     require_own(observation, policy)
     if not certificate.has_san:
         inconclusive("no name that clients look at is in the certificate", because="cert.san-missing")
-    fitting, names = covering(observation.server, endpoint.reference), listing(presented(certificate))
+    fitting, names = covering(observation.server, endpoint.reference), listing(presented_identifiers(certificate))
     at_hand = f"; {fitting} on the host is valid for it" if fitting else ""
-    require(covers(certificate, endpoint.reference), f"valid for {names}, not for {endpoint.reference}{at_hand}",
-            observed=presented(certificate), required=endpoint.reference,
+    require(covers_name(certificate, endpoint.reference), f"valid for {names}, not for {endpoint.reference}{at_hand}",
+            observed=presented_identifiers(certificate), required=endpoint.reference,
             remedy="configure" if fitting else "reissue")  # fmt: skip
 
 
@@ -35,7 +35,7 @@ def test_name_matches(endpoint: Endpoint, certificate: Certificate, observation:
 def test_names_are_public(certificate: Certificate, chain: Chain, observation: Observation, policy: Policy) -> None:
     """Every name is one of the public DNS and every address a public one: no public CA may certify any other."""
     require_bound(chain, observation, policy)
-    require_rules(certificate, NAMES)
+    require_rules(certificate, NAME_RULES)
 
 
 @check("cert.wildcard-scope", severity="low", source="NSA U/OO/203408-21 (ALPACA); BR 3.2.2.6")

@@ -32,8 +32,8 @@ from audit.x509.der import encode_oid
 from audit.x509.path.served_chain import read_chain
 from audit.x509.path.trust_store import Anchors
 from audit.x509.raw import CRL_POINTS, OCSP
-from audit.x509.revocation.ocsp import question as ocsp_question
-from audit.x509.revocation.status import Subject
+from audit.x509.revocation.ocsp import ocsp_request
+from audit.x509.revocation.status import StatusSubject
 
 _OCSP_REQUEST: Final = "application/ocsp-request"
 _OIDS: Final = (encode_oid(CRL_POINTS), encode_oid(OCSP))
@@ -105,12 +105,12 @@ class Inquiry:
                    for one in self._about(subject, (rules, deadline), observation if is_leaf else None))  # fmt: skip
         return replace(observation, revocation=tuple(answers))
 
-    def _asked(self, observation: Observation) -> Iterator[tuple[bool, Rules, Subject]]:
+    def _asked(self, observation: Observation) -> Iterator[tuple[bool, Rules, StatusSubject]]:
         """Yield the certificates of every chain that is served, each once."""
         policy = self._given.policy_of(observation)
         if not policy.applies(REVOKED):
             return
-        rules, found = rules_of(policy), dict[bytes, tuple[bool, Rules, Subject]]()
+        rules, found = rules_of(policy), dict[bytes, tuple[bool, Rules, StatusSubject]]()
         for served in served_chains(observation):
             chain = read_chain(served.chain_der, self._given.anchors, self._given.at or self._given.clock())
             for one in subjects(chain, policy) if chain.certificates else ():
@@ -118,7 +118,7 @@ class Inquiry:
         yield from found.values()
 
     def _about(
-        self, subject: Subject, bounds: tuple[Rules, Deadline], stapling: Observation | None
+        self, subject: StatusSubject, bounds: tuple[Rules, Deadline], stapling: Observation | None
     ) -> Iterator[RevocationAnswer]:
         """Yield the answers about a certificate, until one of them can be trusted."""
         (rules, deadline), now = bounds, self._given.clock()
@@ -138,10 +138,10 @@ class Inquiry:
                 return
 
     def _answer(
-        self, subject: Subject, place: tuple[RevocationSource, str], rules: Rules, deadline: Deadline
+        self, subject: StatusSubject, place: tuple[RevocationSource, str], rules: Rules, deadline: Deadline
     ) -> RevocationAnswer:
         source, url = place
-        asked = b"" if source == "crl" else ocsp_question(subject.certificate, subject.issuer)
+        asked = b"" if source == "crl" else ocsp_request(subject.certificate, subject.issuer)
         unanswered = RevocationAnswer(subject.certificate.sha256, source, url, self._given.clock(), asked or b"")
         if asked is None or not self._given.is_on:
             return replace(unanswered, failure=OFF if not self._given.is_on else _UNASKABLE)
@@ -162,7 +162,7 @@ class Inquiry:
         return self._known.setdefault(question, reply) if reply and is_good(reply) else None
 
     def _fetched(
-        self, asked: tuple[HttpRequest, Deadline], subject: Subject, is_good: Callable[[Reply], bool]
+        self, asked: tuple[HttpRequest, Deadline], subject: StatusSubject, is_good: Callable[[Reply], bool]
     ) -> Reply:  # fmt: skip
         question, deadline = asked
         if deadline.has_passed:
@@ -178,5 +178,5 @@ class Inquiry:
         return reply
 
 
-def _settles(answers: tuple[RevocationAnswer, ...], subject: Subject, rules: Rules, now: datetime) -> bool:
+def _settles(answers: tuple[RevocationAnswer, ...], subject: StatusSubject, rules: Rules, now: datetime) -> bool:
     return any(said.word != "unknown" for said in said_of(subject, answers, rules, now))

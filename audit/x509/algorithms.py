@@ -16,13 +16,13 @@ from audit.x509.public_keys import KeyFacts
 from audit.x509.signatures import Signature, SignatureAlgorithm, is_made_by, read_identifier
 from audit.x509.violation import PROFILE, Violation
 
-CURVES: Final = {"P-256": "sha256", "P-384": "sha384", "P-521": "sha512"}
+DIGEST_OF_CURVE: Final = {"P-256": "sha256", "P-384": "sha384", "P-521": "sha512"}
 """The curves of public CAs, and the digest that goes with each (BR 7.1.3.2.2)."""
 EDWARDS: Final = ("Ed25519", "Ed448")
 RSA_BITS: Final = range(2048, 16385)  # OpenSSL's level of security 2 and its largest modulus
 CURVE_BITS: Final = 224
 RSA_EXPONENTS: Final = range(3, 1 << 256, 2)
-FORGEABLE: Final = ("md2", "md4", "md5", "sha1", "ripemd160")
+FORGEABLE_DIGESTS: Final = ("md2", "md4", "md5", "sha1", "ripemd160")
 """Digests that clients no longer accept in signatures (RFC 6151, RFC 6194, RFC 9155)."""
 
 
@@ -59,7 +59,7 @@ def key_violations(certificate: Certificate) -> Iterator[Violation]:
         yield Violation("RFC 5480 2.1.1", "the curve of its key is given by parameters instead of by name")
     elif (key.bits or 0) < CURVE_BITS:
         yield Violation("BR 6.1.5", f"a key on the curve {key.curve} is too short")
-    elif key.curve not in CURVES:
+    elif key.curve not in DIGEST_OF_CURVE:
         yield Violation("BR 6.1.5", f"a key on the curve {key.curve} is not admitted", PROFILE)
 
 
@@ -89,7 +89,7 @@ def algorithm_violations(identifier: bytes) -> tuple[Violation, ...]:
     algorithm = algorithm_of(identifier)
     if algorithm is None:
         return (Violation("RFC 4055 3.1", "the parameters of the signature algorithm cannot be read"),)
-    if algorithm.digest in FORGEABLE:
+    if algorithm.digest in FORGEABLE_DIGESTS:
         return (Violation("BR 7.1.3.2", f"the signature algorithm {_shown(algorithm)} can be forged"),)
     if algorithm.is_pss and algorithm.mask_digest != algorithm.digest:
         return (Violation("RFC 4055 3.1", "RSASSA-PSS masks by another digest than it signs"),)
@@ -165,7 +165,7 @@ def pairing_violations(certificate: Certificate, issuer: Certificate) -> Iterato
     algorithm = algorithm_of(certificate.raw.inner_algorithm)
     if algorithm is None or not issuer.has_readable("key") or issuer.key.kind != "EC":
         return
-    wanted = CURVES.get(issuer.key.curve or "")
+    wanted = DIGEST_OF_CURVE.get(issuer.key.curve or "")
     if wanted and algorithm.digest and algorithm.digest != wanted:
         reason = f"it is signed with {algorithm.name} by a key on the curve {issuer.key.curve}"
         yield Violation("BR 7.1.3.2.2", reason, PROFILE)

@@ -22,7 +22,7 @@ from audit.x509 import fields
 from audit.x509.der import spki_of
 from audit.x509.extensions import extensions_of
 from audit.x509.fields import CanonicalName, Extensions
-from audit.x509.loading import UNREADABLE, UnreadableField, as_unreadable_field, load_certificate, unwarned
+from audit.x509.loading import LIBRARY_ERRORS, UnreadableField, as_unreadable_field, load_certificate, unwarned
 from audit.x509.public_keys import KeyFacts, key_of_spki, public_key_of, read_key
 from audit.x509.raw import RawCertificate, read_raw_certificate
 from audit.x509.signatures import Signature, SignatureAlgorithm, key_algorithm, read_algorithm, verifies
@@ -84,11 +84,11 @@ class Field(Generic[_Value]):
     def _value(self, certificate: Certificate) -> _Value:
         try:
             return self._by_library(certificate)
-        except UNREADABLE as error:
+        except LIBRARY_ERRORS as error:
             fault = as_unreadable_field(self.place, error)
         certificate.refused[self.name] = fault
         if self._read_raw is not None:
-            with suppress(*UNREADABLE):
+            with suppress(*LIBRARY_ERRORS):
                 return self._read_raw(certificate.raw)
         certificate.unreadable[self.name] = fault
         raise UnreadableField(fault.place, fault.reason)

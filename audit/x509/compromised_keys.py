@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from audit.x509.public_keys import KeyFacts, small_factors
 
-INSTALL: Final = "pip install 'pytest-sslaudit[keys]'"
+_INSTALL: Final = "pip install 'pytest-sslaudit[keys]'"
 ATTACKS: Final[Mapping[str, str]] = {
     "fermat": "the two primes are so close that Fermat's method finds them",
     "roca": "made by a library whose primes can be found (ROCA, CVE-2017-15361)",
@@ -48,7 +48,7 @@ def flaws_of(key: KeyFacts, *, has_list: bool) -> Flaws:
         return Flaws(small_factors(key))
     library = _library()
     if library is None:
-        return Flaws(unchecked=f"the library badkeys, which knows such keys, is not installed: {INSTALL}")
+        return Flaws(unchecked=f"the library badkeys, which knows such keys, is not installed: {_INSTALL}")
     if key.number is None or (key.kind != "RSA" and not has_list):
         why = f"only a list of known keys would tell of {key}, and there is none here: badkeys --update-bl"
         return Flaws(unchecked=why)

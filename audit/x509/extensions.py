@@ -14,9 +14,8 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from audit.x509.der import Element, elements, encoded, read_oid
 from audit.x509.loading import load_certificate
+from audit.x509.raw import BASIC_CONSTRAINTS, TLS_FEATURE
 
-TLS_FEATURE: Final = "1.3.6.1.5.5.7.1.24"
-BASIC_CONSTRAINTS: Final = "2.5.29.19"
 _KNOWN_FEATURES: Final = frozenset(feature.value for feature in x509.TLSFeatureType)
 _EMPTY: Final = b"\x30\x00"  # a SEQUENCE
 _BOOLEAN, _INTEGER, _OCTETS, _SEQUENCE, _EXTENSIONS = 0x01, 0x02, 0x04, 0x30, 0xA3

@@ -1,6 +1,6 @@
 """The fields of one certificate (RFC 5280 4.1 and 4.2), a function each: from the library, or from the DER itself.
 
-Each raises an error of `UNREADABLE` for what cannot be read. None of them judges a value.
+Each raises an error of `LIBRARY_ERRORS` for what cannot be read. None of them judges a value.
 """
 
 from __future__ import annotations

@@ -34,7 +34,7 @@ def is_mailbox(text: str) -> bool:
     return bool(local) and local.isprintable() and " " not in local and is_dns_name(host)
 
 
-def covers(certificate: Certificate, reference: str) -> bool:
+def covers_name(certificate: Certificate, reference: str) -> bool:
     """Tell whether a presented identifier matches the reference identifier, a name as A-labels or an IP address."""
     if to_address(reference) is not None:
         return to_address(reference) in certificate.ip_addresses  # the whole address, exactly (RFC 9525 6.4)
@@ -52,13 +52,13 @@ def matches(presented: str, reference: str) -> bool:
     return shown == wanted and "*" not in presented.removeprefix("*.")
 
 
-def covers_same(certificate: Certificate, other: Certificate) -> bool:
+def covers_names_of(certificate: Certificate, other: Certificate) -> bool:
     """Tell whether a certificate is valid for every name that the other presents."""
     names = (*other.dns_names, *other.ip_addresses)
     return set(names) <= {*certificate.dns_names, *certificate.ip_addresses}
 
 
-def presented(certificate: Certificate) -> tuple[str, ...]:
+def presented_identifiers(certificate: Certificate) -> tuple[str, ...]:
     """Return every presented identifier that clients compare with."""
     return (*certificate.dns_names, *certificate.ip_addresses)
 

@@ -14,7 +14,7 @@ from typing import Final
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 
-UNREADABLE: Final = (
+LIBRARY_ERRORS: Final = (
     ValueError,
     TypeError,  # a BIT STRING in a name
     KeyError,  # a TLS feature (RFC 7633) that the library has no name for
@@ -62,6 +62,6 @@ def unwarned() -> Iterator[None]:
 
 
 def load_certificate(der: bytes) -> x509.Certificate:
-    """Parse a certificate from DER; raises an error of `UNREADABLE`."""
+    """Parse a certificate from DER; raises an error of `LIBRARY_ERRORS`."""
     with unwarned():
         return x509.load_der_x509_certificate(der)

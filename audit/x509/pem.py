@@ -11,7 +11,7 @@ from typing import Final
 from cryptography.hazmat.primitives.serialization import Encoding, pkcs7
 
 from audit.x509.der import Element, elements, encode_oid
-from audit.x509.loading import UNREADABLE, unwarned
+from audit.x509.loading import LIBRARY_ERRORS, unwarned
 
 MAX_CERTIFICATES: Final = 20  # of one file; a bundle of cross-certificates has some five
 
@@ -71,13 +71,13 @@ def _whole(blocks: tuple[bytes | None, ...]) -> tuple[bytes, ...]:
 def _of_der(content: bytes) -> tuple[bytes, ...]:
     """Return the certificate or those of a SignedData; raises ValueError if the content is neither."""
     for read in (_by_library, _by_elements):
-        with suppress(*UNREADABLE):
+        with suppress(*LIBRARY_ERRORS):
             return _without_line_end(content, read)
     raise ValueError("neither a certificate nor PKCS#7")
 
 
 def _by_library(content: bytes) -> tuple[bytes, ...]:
-    """Return the certificates of a SignedData, in BER too; raises an error of `UNREADABLE` if any is malformed."""
+    """Return the certificates of a SignedData, in BER too; raises an error of `LIBRARY_ERRORS` if any is malformed."""
     if _SIGNED_DATA not in content[:32]:
         raise ValueError("not PKCS#7")
     with unwarned():
@@ -102,7 +102,7 @@ def _without_line_end(content: bytes, read: Callable[[bytes], tuple[bytes, ...]]
     """Read a file as it is, else without its last line break: some CAs add one, and a signature may end in one."""
     for end in _LINE_ENDS:
         if content.endswith(end):
-            with suppress(*UNREADABLE):
+            with suppress(*LIBRARY_ERRORS):
                 return read(content.removesuffix(end))
     raise ValueError("not DER")
 

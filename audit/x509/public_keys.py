@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.serialization import load_der_public_key
 from audit.policy.thresholds import Thresholds
 from audit.x509.der import elements, encoded, spki_of
 
-CURVES: Final = {
+NIST_CURVES: Final = {
     "secp192r1": "P-192",
     "secp224r1": "P-224",
     "secp256r1": "P-256",
@@ -63,7 +63,7 @@ def read_key(key: CertificatePublicKeyTypes, spki: bytes = b"") -> KeyFacts:
         numbers = key.public_numbers()
         return rsa_facts(numbers.n, numbers.e)
     if isinstance(key, ec.EllipticCurvePublicKey):
-        curve = CURVES.get(key.curve.name, key.curve.name)
+        curve = NIST_CURVES.get(key.curve.name, key.curve.name)
         return KeyFacts(
             "EC",
             key.key_size,

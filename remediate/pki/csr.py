@@ -13,7 +13,7 @@ from typing import Final
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from audit.x509.loading import UNREADABLE
+from audit.x509.loading import LIBRARY_ERRORS
 
 _MAX_BYTES: Final = 65_536  # a request with an RSA-4096 key and a hundred names of full length has 40,000
 _ONE_REQUEST: Final = re.compile(
@@ -48,7 +48,7 @@ def read_csr(pem: str) -> Csr:
     try:
         request = x509.load_pem_x509_csr(pem.encode("ascii"))
         return _facts(pem.strip() + "\n", request)
-    except UNREADABLE as error:
+    except LIBRARY_ERRORS as error:
         why = " ".join(str(error).split()) or type(error).__name__
         raise BadRequest(f"a certification request that cannot be read: {why}") from error
 

@@ -18,9 +18,10 @@ from audit.analysis.path_faults import DATES, SIGNATURE, UNVERIFIED, USAGE, viol
 from audit.endpoint import to_address
 from audit.text import duration, listing, moment, one_line, sentence
 from audit.verdict import Inconclusive
+from audit.x509.algorithms import FORGEABLE_DIGESTS
 from audit.x509.certificate import Certificate, read_certificate
 from audit.x509.loading import UnreadableField
-from audit.x509.path.served_chain import FORGEABLE, Chain, read_chain
+from audit.x509.path.served_chain import Chain, read_chain
 from audit.x509.path.trust_store import Anchors
 from audit.x509.pem import certificate_blocks
 from remediate.pki.csr import Csr
@@ -178,7 +179,7 @@ def _time_faults(what: str, certificate: Certificate, now: datetime) -> Iterator
 
 
 def _digest_faults(what: str, certificate: Certificate) -> Iterator[str]:
-    if certificate.has_readable("signature_digest") and certificate.signature_digest in FORGEABLE:
+    if certificate.has_readable("signature_digest") and certificate.signature_digest in FORGEABLE_DIGESTS:
         yield f"{what} is signed over {certificate.signature_digest}, of which collisions are known"
 
 

@@ -20,22 +20,22 @@ from audit.policy import Policy, load_profile
 from audit.verdict import Finding, Inconclusive, Judgement
 from audit.x509.certificate import FIELDS, Certificate, read_certificate
 from audit.x509.lint import ask, is_of_ca, lint
-from audit.x509.lint.extended_key_usage import RULES as CLIENTS
-from audit.x509.lint.names import RULES as NAMES
-from audit.x509.lint.profile import RULES as PROFILE
+from audit.x509.lint.extended_key_usage import CLIENT_AUTH_RULES
+from audit.x509.lint.names import NAME_RULES
+from audit.x509.lint.profile import PROFILE_RULES
 from audit.x509.lint.revocation_and_sct import REVOCATION, TRANSPARENCY
 from audit.x509.loading import UnreadableField
 from audit.x509.path.served_chain import Chain, read_chain, validate_path
 from audit.x509.path.trust_store import Anchors
 from audit.x509.pem import certificates_of
 from audit.x509.revocation.crl import RevocationList, read_crl
-from audit.x509.revocation.ocsp import nonce_of, question, read_ocsp
+from audit.x509.revocation.ocsp import nonce_of, ocsp_request, read_ocsp
 from tests.audit.answers import CRL_URL, OCSP_URL
 from tests.audit.certificates import NOW
 from tests.audit.facts import ENDPOINT, host, served
 from tests.documents import checks
 
-RULES: Final = (*NAMES, *PROFILE, *REVOCATION, *TRANSPARENCY, *CLIENTS)
+RULES: Final = (*NAME_RULES, *PROFILE_RULES, *REVOCATION, *TRANSPARENCY, *CLIENT_AUTH_RULES)
 POLICY: Final = Policy((load_profile("webpki"), load_profile("private-pki")))
 FULL_LINT: Final = "cert.lint-br"
 
@@ -181,7 +181,7 @@ def observation_of(evidence: Evidence) -> Observation:
 def _question(evidence: Evidence) -> bytes:
     member, issuer = read_certificate(evidence.leaf), read_certificate(evidence.intermediate)
     if member.is_path_member and issuer.is_path_member:
-        return question(member, issuer, nonce=b"n" * 32) or b""
+        return ocsp_request(member, issuer, nonce=b"n" * 32) or b""
     return b""
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from audit.checks import test_certificate as checks
 from audit.x509.lint import pkilint
-from audit.x509.lint.pkilint import INSTALL, _errors, full_lint
+from audit.x509.lint.pkilint import INSTALL_PKILINT, _errors, full_lint
 from tests.audit.facts import GOOD, NAMED_WEBPKI, PRIVATE, certificate, chain, observed, served
 from tests.audit.test_rules import SOUND
 from tests.audit.verdicts import finding, inconclusive, not_applicable
@@ -56,7 +56,7 @@ def test_without_the_extra_it_is_not_applicable_and_says_how_to_have_it(monkeypa
     monkeypatch.setitem(sys.modules, "pkilint", None)
     monkeypatch.setattr(pkilint, "_loaded", pkilint._loaded.__wrapped__)  # without what it remembers
     ended = not_applicable(checks.test_baseline_requirements_in_full, policy=NAMED_WEBPKI, **FACTS)
-    assert ended.reason == INSTALL
+    assert ended.reason == INSTALL_PKILINT
     with pytest.raises(LookupError, match="pip install"):
         full_lint(SOUND.der)
 

@@ -18,7 +18,7 @@ from audit.observation import Handshake
 from audit.policy import Policy, load_profile
 from audit.verdict import Finding
 from audit.x509.lint import day
-from audit.x509.lint.profile import RULES as PROFILE
+from audit.x509.lint.profile import PROFILE_RULES
 from audit.x509.path.served_chain import Chain, read_chain
 from audit.x509.path.trust_store import Anchors
 from audit.x509.violation import PathViolation
@@ -275,7 +275,7 @@ def test_without_an_intermediate_there_is_no_key_to_judge() -> None:
 
 def test_path_that_breaks_rule_book_is_finding_even_if_no_rule_binds_the_leaf() -> None:
     """A rule that came after the issue of a leaf does not end the check before its path is looked at."""
-    later = tuple(replace(rule, since=day(2099, 1, 1)) for rule in PROFILE)
+    later = tuple(replace(rule, since=day(2099, 1, 1)) for rule in PROFILE_RULES)
     violation = PathViolation("BR 7.1.4.3", "leaf", "the common name is not a copy of a name", "profile", 0)
     with pytest.raises(Finding, match="the common name is not a copy") as found:
         require_rules(certificate(SOUND), later, (violation,))

@@ -10,7 +10,7 @@ from cryptography import x509
 from audit.checks import test_names as checks
 from audit.endpoint import Endpoint, parse_endpoint
 from audit.policy import Policy
-from audit.x509.identifiers import covers, host_name_faults, matches
+from audit.x509.identifiers import covers_name, host_name_faults, matches
 from tests.audit.certificates import Draft, leaf
 from tests.audit.facts import ENDPOINT, GOOD, HOST, WEBPKI, certificate, certificate_file, host, observed, served
 from tests.audit.verdicts import finding, inconclusive, passes
@@ -66,14 +66,14 @@ def test_a_wildcard_is_one_whole_left_most_label(presented: str, reference: str)
 
 def test_an_address_is_compared_whole_with_the_addresses() -> None:
     seen = certificate(GOOD.named("192.0.2.7", "2001:db8::1"))
-    assert covers(seen, "192.0.2.7")
-    assert covers(seen, "2001:0db8:0::1")
-    assert not covers(seen, "192.0.2.8")
+    assert covers_name(seen, "192.0.2.7")
+    assert covers_name(seen, "2001:0db8:0::1")
+    assert not covers_name(seen, "192.0.2.8")
 
 
 def test_an_address_written_as_a_name_is_none() -> None:
     san = x509.SubjectAlternativeName([x509.DNSName("192.0.2.7"), x509.DNSName("*.0.2.7")])
-    assert not covers(certificate(replace(GOOD.named(), extra=(san,))), "192.0.2.7")
+    assert not covers_name(certificate(replace(GOOD.named(), extra=(san,))), "192.0.2.7")
 
 
 def test_a_certificate_for_the_name_matches_it() -> None:

@@ -16,8 +16,16 @@ from audit.x509.certificate import Certificate, read_certificate
 from audit.x509.der import elements, encoded
 from audit.x509.loading import UnreadableField
 from audit.x509.revocation.crl import RevocationList, indexed, read_crl
-from audit.x509.revocation.ocsp import nonce_of, question, read_ocsp
-from audit.x509.revocation.status import Given, Said, Subject, Tolerance, by_crls, by_ocsp, readable
+from audit.x509.revocation.ocsp import nonce_of, ocsp_request, read_ocsp
+from audit.x509.revocation.status import (
+    OcspEvidence,
+    SourceStatus,
+    StatusSubject,
+    Tolerance,
+    readable_crls,
+    status_from_crls,
+    status_from_ocsp,
+)
 from tests.audit.answers import (
     ASKED,
     CA,
@@ -46,17 +54,17 @@ def member(made: Made) -> Certificate:
     return found
 
 
-def subject(leaf: Made = ASKED, *above: Made) -> Subject:
-    return Subject(member(leaf), tuple(member(one) for one in above or (CA, ROOT)))
+def subject(leaf: Made = ASKED, *above: Made) -> StatusSubject:
+    return StatusSubject(member(leaf), tuple(member(one) for one in above or (CA, ROOT)))
 
 
-def told(content: bytes, *, asked: bytes = b"", crls: tuple[bytes, ...] = (), leaf: Made = ASKED) -> Said:
-    given = Given(content, "the responder", asked, readable([("", one) for one in crls]))
-    return by_ocsp(given, subject(leaf), NOW, TOLERANCE)
+def told(content: bytes, *, asked: bytes = b"", crls: tuple[bytes, ...] = (), leaf: Made = ASKED) -> SourceStatus:
+    given = OcspEvidence(content, "the responder", asked, readable_crls([("", one) for one in crls]))
+    return status_from_ocsp(given, subject(leaf), NOW, TOLERANCE)
 
 
-def listed(*crls: bytes, leaf: Made = ASKED) -> Said:
-    return by_crls([(CRL_URL, one) for one in crls], subject(leaf), NOW, TOLERANCE)
+def listed(*crls: bytes, leaf: Made = ASKED) -> SourceStatus:
+    return status_from_crls([(CRL_URL, one) for one in crls], subject(leaf), NOW, TOLERANCE)
 
 
 @pytest.mark.parametrize("digest", [hashes.SHA1(), hashes.SHA256(), hashes.SHA384(), hashes.SHA512()])  # noqa: S303
@@ -66,7 +74,7 @@ def test_issuer_or_its_responder_is_believed_by_name_and_by_key_with_any_digest(
     digest: hashes.HashAlgorithm, named: ocsp.OCSPResponderEncoding, signer: Made | None
 ) -> None:
     answer = Answer(digest=digest, named=named)
-    assert told((answer.by(signer) if signer else answer).der) == Said("good", "the responder")
+    assert told((answer.by(signer) if signer else answer).der) == SourceStatus("good", "the responder")
 
 
 def test_a_revoked_certificate_is_revoked_since_then_and_for_that_reason() -> None:
@@ -144,23 +152,23 @@ def test_an_answer_without_an_end_holds_for_a_day() -> None:
 
 
 def test_the_question_names_the_certificate_and_a_nonce_is_compared_where_both_have_one() -> None:
-    asked = question(member(ASKED), member(CA))
+    asked = ocsp_request(member(ASKED), member(CA))
     assert asked is not None
     request = ocsp.load_der_ocsp_request(asked)
     assert (request.serial_number, request.hash_algorithm.name) == (ASKED.number, "sha1")
     assert told(Answer().der, asked=asked).word == "good"
-    with_nonce = question(member(ASKED), member(CA), nonce=b"n" * 32) or b""
+    with_nonce = ocsp_request(member(ASKED), member(CA), nonce=b"n" * 32) or b""
     assert (nonce_of(with_nonce), nonce_of(asked), nonce_of(b"\x30")) == (b"n" * 32, None, None)
     ours, theirs = (((x509.OCSPNonce(letter * 32), False),) for letter in (b"n", b"m"))
     assert told(Answer().der, asked=with_nonce).word == "good"  # a responder may leave it out
     assert told(Answer(extensions=ours).der, asked=with_nonce).word == "good"
-    assert told(Answer(extensions=theirs).der, asked=asked).word == "good"  # kept from another question
+    assert told(Answer(extensions=theirs).der, asked=asked).word == "good"  # kept from another request
     said = told(Answer(extensions=theirs).der, asked=with_nonce)
     assert (said.word, "its nonce is not ours" in said.why) == ("unknown", True)
 
 
 def test_nonce_of_a_request_about_two_certificates_is_read() -> None:
-    asked = question(member(ASKED), member(CA), nonce=b"n" * 32) or b""
+    asked = ocsp_request(member(ASKED), member(CA), nonce=b"n" * 32) or b""
     requests, extensions = elements(elements(elements(asked)[0].content)[0].content)
     both = encoded(0x30, encoded(0x30, encoded(0x30, requests.content * 2), extensions.whole))
     with pytest.raises(NotImplementedError):
@@ -194,16 +202,16 @@ def test_a_weak_signature_and_a_weak_key_are_not_believed() -> None:
     assert told(sha1).word == "unknown"
     weak = rekeyed(new_ca(ROOT, "CN=Weak CA"), rsa_key(1024))
     leaf = new_leaf(weak)
-    given = Given(Answer(about=leaf, issuer=weak).der, "the responder")
-    assert by_ocsp(given, subject(leaf, weak, ROOT), NOW, TOLERANCE).word == "unknown"
+    given = OcspEvidence(Answer(about=leaf, issuer=weak).der, "the responder")
+    assert status_from_ocsp(given, subject(leaf, weak, ROOT), NOW, TOLERANCE).word == "unknown"
 
 
 def test_an_rsa_issuer_is_believed() -> None:
     authority = rekeyed(new_ca(ROOT, "CN=RSA CA"), rsa_key(2048))
     leaf = new_leaf(authority)
     for named in ocsp.OCSPResponderEncoding:
-        given = Given(Answer(about=leaf, issuer=authority, named=named).der, "the responder")
-        assert by_ocsp(given, subject(leaf, authority, ROOT), NOW, TOLERANCE).word == "good"
+        given = OcspEvidence(Answer(about=leaf, issuer=authority, named=named).der, "the responder")
+        assert status_from_ocsp(given, subject(leaf, authority, ROOT), NOW, TOLERANCE).word == "good"
 
 
 @pytest.mark.parametrize("content", [b"", b"\x30", b"\x30\x80", b"<html>", b"\x30\x03\x0a\x01\x09", b"\0" * 300_000])
@@ -227,7 +235,7 @@ def test_no_mutant_of_an_answer_raises_takes_long_or_is_believed() -> None:
 
 
 def test_a_crl_in_force_that_does_not_list_it_says_good() -> None:
-    assert listed(crl(CA)) == Said("good", f"the CRL {CRL_URL}")
+    assert listed(crl(CA)) == SourceStatus("good", f"the CRL {CRL_URL}")
 
 
 @pytest.mark.parametrize("reason", [one for one in x509.ReasonFlags if one is not x509.ReasonFlags.unspecified])
@@ -275,7 +283,7 @@ def test_lists_for_some_reasons_each_are_believed_together() -> None:
 
 def test_what_cannot_be_read_is_named() -> None:
     assert isinstance(read_ocsp(b"x"), UnreadableField)
-    assert str(Said("good", "the CRL")) == "the CRL"
+    assert str(SourceStatus("good", "the CRL")) == "the CRL"
 
 
 def test_a_serial_number_is_looked_up_as_the_library_does() -> None:

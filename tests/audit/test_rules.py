@@ -12,7 +12,7 @@ from cryptography import x509
 from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID
 
 from audit.x509.certificate import read_certificate
-from audit.x509.lint import Rule, day, extended_key_usage, is_of_ca, lint, profile, revocation_and_sct
+from audit.x509.lint import LintRule, day, extended_key_usage, is_of_ca, lint, profile, revocation_and_sct
 from audit.x509.lint import names as rules_names
 from audit.x509.raw import ACCESS, POISON, SCTS, Extension, RawCertificate
 from tests.audit.certificates import DAY, NOW, Draft, ca, leaf
@@ -21,11 +21,11 @@ from tests.audit.paths import tlv
 
 MUTANTS = 1500
 ALL = (
-    *rules_names.RULES,
-    *profile.RULES,
+    *rules_names.NAME_RULES,
+    *profile.PROFILE_RULES,
     *revocation_and_sct.REVOCATION,
     *revocation_and_sct.TRANSPARENCY,
-    *extended_key_usage.RULES,
+    *extended_key_usage.CLIENT_AUTH_RULES,
 )
 CLIENT, SERVER = ExtendedKeyUsageOID.CLIENT_AUTH, ExtendedKeyUsageOID.SERVER_AUTH
 OCSP = AuthorityInformationAccessOID.OCSP
@@ -174,7 +174,7 @@ def test_any_other_address_is_public(address: str) -> None:
 def test_what_the_library_would_not_write_is_judged_too(
     rule: str, change: Callable[[RawCertificate], RawCertificate]
 ) -> None:
-    judge = next(one.judge for one in profile.RULES if one.id == rule)
+    judge = next(one.judge for one in profile.PROFILE_RULES if one.id == rule)
     assert judge(outline()) is None
     assert judge(change(outline()))
 
@@ -240,7 +240,7 @@ def test_what_is_for_clients_too_is_found_from_its_date_on() -> None:
 
 
 def test_a_rule_binds_neither_before_its_date_nor_after_its_end() -> None:
-    rule = Rule("a", "b.c", "BR", "1", day(2020, 1, 1), lambda reading: "broken", until=day(2021, 1, 1))  # noqa: ARG005
+    rule = LintRule("a", "b.c", "BR", "1", day(2020, 1, 1), lambda reading: "broken", until=day(2021, 1, 1))  # noqa: ARG005
     violations = [bool(lint(GOOD.starting(start).der, (rule,)).violations)
                 for start in (day(2019, 12, 31), day(2020, 1, 1), day(2020, 12, 31), day(2021, 1, 1))]  # fmt: skip
     assert violations == [False, True, True, False]

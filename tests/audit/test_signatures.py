@@ -8,7 +8,7 @@ from audit.x509.algorithms import Signed, is_signed_by
 from audit.x509.certificate import Certificate, path_members
 from audit.x509.path.builder import Search, links_leniently, links_strictly
 from audit.x509.revocation.crl import RevocationList, read_crl
-from audit.x509.revocation.ocsp import OcspAnswer, read_ocsp
+from audit.x509.revocation.ocsp import OcspResponse, read_ocsp
 from tests.audit.answers import ASKED, CA, ROOT, Answer
 from tests.audit.certificates import ca, leaf, rsa_key
 from tests.audit.conftest import Forge
@@ -26,7 +26,7 @@ def signed_by_ca(kind: str) -> Signed:
     if kind == "certificate":
         return member(ASKED)
     found = read_crl(crl(CA)) if kind == "CRL" else read_ocsp(Answer().der)
-    assert isinstance(found, RevocationList | OcspAnswer)
+    assert isinstance(found, RevocationList | OcspResponse)
     return found
 
 

@@ -16,7 +16,7 @@ from audit.x509.loading import as_unreadable_field
 from audit.x509.raw import KEY_CERT_SIGN, RawCertificate
 from audit.x509.violation import PROFILE, Violation
 
-T = TypeVar("T")
+_Answer = TypeVar("_Answer")
 
 
 def day(year: int, month: int, of_month: int) -> datetime:
@@ -25,7 +25,7 @@ def day(year: int, month: int, of_month: int) -> datetime:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Rule:
+class LintRule:
     """One rule of a book; equal to itself only.
 
     `judge` says in a clause how a certificate breaks it, and None where it does not. It binds what was issued at or
@@ -60,7 +60,7 @@ class Lint:
     binding: int = 0
 
 
-def ask(certificate: Certificate, question: Callable[[RawCertificate], T]) -> T:
+def ask(certificate: Certificate, question: Callable[[RawCertificate], _Answer]) -> _Answer:
     """Return the answer to a question about a certificate; raises UnreadableField if just that cannot be read."""
     try:
         return question(certificate.raw)
@@ -69,7 +69,7 @@ def ask(certificate: Certificate, question: Callable[[RawCertificate], T]) -> T:
 
 
 @lru_cache(maxsize=8192)
-def lint(der: bytes, rules: tuple[Rule, ...], *, as_leaf: bool = True) -> Lint:
+def lint(der: bytes, rules: tuple[LintRule, ...], *, as_leaf: bool = True) -> Lint:
     """Judge a certificate by rules, as the certificate of a server or of a CA; never raises for any bytes."""
     try:
         raw = read_certificate(der).raw

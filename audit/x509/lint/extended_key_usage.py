@@ -11,7 +11,7 @@ from typing import Final
 from audit.policy.thresholds import Thresholds
 from audit.x509.certificate import Certificate
 from audit.x509.fields import USAGES
-from audit.x509.lint import Rule, ask, day
+from audit.x509.lint import LintRule, ask, day
 from audit.x509.raw import RawCertificate
 
 ONLY_SERVERS: Final = day(2023, 9, 15)  # ballot SC62v2
@@ -58,4 +58,6 @@ def _issued(raw: RawCertificate) -> datetime:
 
 
 CLIENTS: Final = "cert.eku-clientauth"
-RULES: Final = (Rule("clients", CLIENTS, "Chrome Root Program", "1.3.2", day(2027, 3, 15), admits_clients),)
+CLIENT_AUTH_RULES: Final = (
+    LintRule("clients", CLIENTS, "Chrome Root Program", "1.3.2", day(2027, 3, 15), admits_clients),
+)

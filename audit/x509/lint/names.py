@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from audit.x509.lint import Rule, day
+from audit.x509.lint import LintRule, day
 from audit.x509.public_suffix import is_top_level_domain
 from audit.x509.raw import RawCertificate
 
@@ -84,11 +84,11 @@ def _is_address(text: str) -> bool:
     return True
 
 
-CHECK: Final = "cert.internal-name"
-RULES: Final = (
-    Rule("internal", CHECK, "BR", "4.2.2", day(2012, 7, 1), internal_name),
-    Rule("bare-suffix", CHECK, "BR", "7.1.2.7.12", day(2012, 7, 1), bare_suffix),
-    Rule("character", CHECK, "BR", "7.1.2.7.12", day(2012, 7, 1), bad_character),
-    Rule("reserved-address", CHECK, "BR", "4.2.2", day(2012, 7, 1), reserved_address),
-    Rule("reverse-zone", CHECK, "BR", "7.1.2.7.12", day(2026, 3, 15), reverse_name),
+_CHECK: Final = "cert.internal-name"
+NAME_RULES: Final = (
+    LintRule("internal", _CHECK, "BR", "4.2.2", day(2012, 7, 1), internal_name),
+    LintRule("bare-suffix", _CHECK, "BR", "7.1.2.7.12", day(2012, 7, 1), bare_suffix),
+    LintRule("character", _CHECK, "BR", "7.1.2.7.12", day(2012, 7, 1), bad_character),
+    LintRule("reserved-address", _CHECK, "BR", "4.2.2", day(2012, 7, 1), reserved_address),
+    LintRule("reverse-zone", _CHECK, "BR", "7.1.2.7.12", day(2026, 3, 15), reverse_name),
 )

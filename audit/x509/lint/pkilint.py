@@ -11,9 +11,9 @@ from typing import Any, Final
 
 from audit.x509.loading import unwarned
 
-INSTALL: Final = "pkilint is not installed: pip install pytest-sslaudit[lint]"
+INSTALL_PKILINT: Final = "pkilint is not installed: pip install pytest-sslaudit[lint]"
 
-Judge = Callable[[bytes], tuple[str, ...]]
+_Linter = Callable[[bytes], tuple[str, ...]]
 
 
 def is_installed() -> bool:
@@ -28,13 +28,13 @@ def full_lint(der: bytes) -> tuple[str, ...]:
     """
     judge = _loaded()
     if judge is None:
-        raise LookupError(INSTALL)
+        raise LookupError(INSTALL_PKILINT)
     with unwarned():
         return judge(der)
 
 
 @cache
-def _loaded() -> Judge | None:
+def _loaded() -> _Linter | None:
     """Return what judges a certificate with the library; None where it is not installed."""
     try:
         with unwarned():

@@ -10,7 +10,7 @@ from typing import Final
 
 from audit.x509.algorithms import ADMITTED
 from audit.x509.certificate import read_certificate
-from audit.x509.lint import Rule, day
+from audit.x509.lint import LintRule, day
 from audit.x509.raw import ACCESS, AUTHORITY_KEY, CRL_SIGN, EKU, KEY_CERT_SIGN, POLICIES, SAN, RawCertificate
 
 RFC2459: Final = day(1999, 1, 1)
@@ -142,20 +142,20 @@ def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
         return None
 
 
-CHECK: Final = "cert.profile-br"
-RULES: Final = (
-    Rule("common-name", CHECK, "BR", "7.1.4.3", BR, common_name_outside_san, until=COPIED),
-    Rule("common-name-copy", CHECK, "BR", "7.1.4.3", COPIED, common_name_not_copied),
-    Rule("serial-octets", CHECK, "RFC 5280", "4.1.2.2", RFC2459, serial_too_long, of_leaves=False),
-    Rule("serial-positive", CHECK, "RFC 5280", "4.1.2.2", RFC2459, serial_not_positive, of_leaves=False),
-    Rule("key-cert-sign", CHECK, "BR", "7.1.2.7.11", BR, may_sign_certificates),
-    Rule("crl-sign", CHECK, "BR", "7.1.2.7.11", BR, may_sign_crls),
-    Rule("ca", CHECK, "BR", "7.1.2.7.8", BR, is_a_ca),
-    Rule("policies", CHECK, "BR", "7.1.2.7.9", BR, without_policies),
-    Rule("access", CHECK, "BR", "7.1.2.7.7", BR, without_access),
-    Rule("authority-key", CHECK, "RFC 5280", "4.2.1.1", RFC2459, without_authority_key_id, of_leaves=False),
-    Rule("unique-id", CHECK, "RFC 5280", "4.1.2.8", RFC2459, has_unique_id, of_leaves=False),
-    Rule("empty-sequence", CHECK, "RFC 5280", "4.2.1", RFC2459, empty_sequence, of_leaves=False),
-    Rule("pss", CHECK, "BR", "7.1.3.2.1", day(2020, 1, 1), pss_parameters, of_leaves=False),
-    Rule("repeated", CHECK, "RFC 5280", "4.2", RFC2459, repeated_extension, of_leaves=False),
+_CHECK: Final = "cert.profile-br"
+PROFILE_RULES: Final = (
+    LintRule("common-name", _CHECK, "BR", "7.1.4.3", BR, common_name_outside_san, until=COPIED),
+    LintRule("common-name-copy", _CHECK, "BR", "7.1.4.3", COPIED, common_name_not_copied),
+    LintRule("serial-octets", _CHECK, "RFC 5280", "4.1.2.2", RFC2459, serial_too_long, of_leaves=False),
+    LintRule("serial-positive", _CHECK, "RFC 5280", "4.1.2.2", RFC2459, serial_not_positive, of_leaves=False),
+    LintRule("key-cert-sign", _CHECK, "BR", "7.1.2.7.11", BR, may_sign_certificates),
+    LintRule("crl-sign", _CHECK, "BR", "7.1.2.7.11", BR, may_sign_crls),
+    LintRule("ca", _CHECK, "BR", "7.1.2.7.8", BR, is_a_ca),
+    LintRule("policies", _CHECK, "BR", "7.1.2.7.9", BR, without_policies),
+    LintRule("access", _CHECK, "BR", "7.1.2.7.7", BR, without_access),
+    LintRule("authority-key", _CHECK, "RFC 5280", "4.2.1.1", RFC2459, without_authority_key_id, of_leaves=False),
+    LintRule("unique-id", _CHECK, "RFC 5280", "4.1.2.8", RFC2459, has_unique_id, of_leaves=False),
+    LintRule("empty-sequence", _CHECK, "RFC 5280", "4.2.1", RFC2459, empty_sequence, of_leaves=False),
+    LintRule("pss", _CHECK, "BR", "7.1.3.2.1", day(2020, 1, 1), pss_parameters, of_leaves=False),
+    LintRule("repeated", _CHECK, "RFC 5280", "4.2", RFC2459, repeated_extension, of_leaves=False),
 )

@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Final
 
-from audit.x509.lint import Rule, day
+from audit.x509.lint import LintRule, day
 from audit.x509.raw import CRL_POINTS, POISON, RawCertificate
 
 STRICTER_SHORT_LIVED: Final = day(2026, 3, 15)
@@ -55,9 +55,9 @@ def _fewer(raw: RawCertificate, required: int) -> str | None:
     return None if seen >= required else f"timestamps of {seen} logs in it, of {required} are required"
 
 
-REVOCATION: Final = (Rule("revocation", NO_REVOCATION, "BR", "7.1.2.11.2", day(2024, 3, 15), no_revocation),)
+REVOCATION: Final = (LintRule("revocation", NO_REVOCATION, "BR", "7.1.2.11.2", day(2024, 3, 15), no_revocation),)
 TRANSPARENCY: Final = (
-    Rule("logs-by-months", FEW_SCTS, "Apple 103214", "embedded SCTs", day(2018, 10, 15), too_few_by_months,
+    LintRule("logs-by-months", FEW_SCTS, "Apple 103214", "embedded SCTs", day(2018, 10, 15), too_few_by_months,
          until=BY_DAYS),
-    Rule("logs", FEW_SCTS, "Apple 103214", "embedded SCTs", BY_DAYS, too_few_by_days),
+    LintRule("logs", FEW_SCTS, "Apple 103214", "embedded SCTs", BY_DAYS, too_few_by_days),
 )  # fmt: skip

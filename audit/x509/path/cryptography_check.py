@@ -19,7 +19,7 @@ from cryptography import x509
 from cryptography.x509.verification import Criticality, ExtensionPolicy, PolicyBuilder, Store, VerificationError
 
 from audit.endpoint import to_address
-from audit.x509.loading import UNREADABLE, unwarned
+from audit.x509.loading import LIBRARY_ERRORS, unwarned
 from audit.x509.path.builder import Path
 from audit.x509.path.name_constraints import constraints_of
 from audit.x509.path.rules import SERVER_AUTH
@@ -41,7 +41,7 @@ def cryptography_violations(path: Path, reference: str | None, purpose: str, at:
             builder = PolicyBuilder().store(Store([anchor])).time(at).max_chain_depth(len(intermediates))
             builder = builder.extension_policies(ca_policy=_ca_policy(), ee_policy=ExtensionPolicy.webpki_defaults_ee())
             builder.build_server_verifier(_subject(reference)).verify(leaf, intermediates)
-    except (VerificationError, *UNREADABLE) as error:
+    except (VerificationError, *LIBRARY_ERRORS) as error:
         yield Violation("RFC 5280 6.1", f"the library's validator refuses it: {' '.join(str(error).split())[:200]}")
 
 

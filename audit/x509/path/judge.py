@@ -28,9 +28,11 @@ from audit.x509.revocation.crl import RevocationList
 from audit.x509.revocation.crl_status import status_violations
 from audit.x509.violation import PROFILE, PathViolation, Violation, placed
 
-TOO_MANY: Final = Violation("RFC 5280 4.2.1.10", "there are too many names and name constraints to compare")
-UNVERIFIED: Final = Violation("RFC 5280 6.1.3 a 1", "its signature is not verified with a key and algorithm like these")
-Profile = Literal["rfc5280", "webpki"]
+_TOO_MANY: Final = Violation("RFC 5280 4.2.1.10", "there are too many names and name constraints to compare")
+_UNVERIFIED: Final = Violation(
+    "RFC 5280 6.1.3 a 1", "its signature is not verified with a key and algorithm like these"
+)
+PathProfile = Literal["rfc5280", "webpki"]
 """What refuses a path: what clients refuse, or what the rule book for public CAs forbids as well."""
 
 _MAX_VALID: Final = 4  # valid paths that are compared by how long they last
@@ -41,14 +43,14 @@ Judged = tuple[Path, tuple[PathViolation, ...]]
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class PathRequest:
     """What a path is validated for."""
 
     reference: str | None
     at: datetime
     purpose: str  # the OID of an extended key usage
     crls: tuple[RevocationList | UnreadableField, ...]
-    profile: Profile = "rfc5280"
+    profile: PathProfile = "rfc5280"
     common_names: bool = True  # whether the caller may match them if it gives no reference
 
     def refuses(self, violation: Violation | PathViolation) -> bool:
@@ -57,10 +59,10 @@ class Request:
 
 
 @dataclass(slots=True)
-class Judge:
+class PathJudge:
     """Judges the paths that a search finds for one request."""
 
-    request: Request
+    request: PathRequest
     search: Search
     _constrained: dict[tuple[int, int], tuple[Violation, ...]] = field(default_factory=dict)
     _steps: dict[tuple[tuple[int, ...], bool], tuple[Violation, ...]] = field(default_factory=dict)
@@ -136,7 +138,7 @@ class Judge:
         if pair not in self._constrained:
             common = self.request.common_names and self.request.reference is None and not _is_ca(below)
             enough = self.search.work.spend("comparisons", comparisons(ca, below, common_names=common))
-            found = constraint_violations(ca, below, common_names=common) if enough else (TOO_MANY,)
+            found = constraint_violations(ca, below, common_names=common) if enough else (_TOO_MANY,)
             self._constrained[pair] = tuple(found)
         return self._constrained[pair]
 
@@ -164,7 +166,7 @@ class Judge:
         ]
         for index, (certificate, issuer) in enumerate(pairwise(path)):
             if is_signed_by(certificate, issuer) is not True:
-                violations += _at(path, index, (UNVERIFIED,))
+                violations += _at(path, index, (_UNVERIFIED,))
         violations += placed("path", policy_violations(path))
         strict = self.request.profile == "webpki"
         found = status_violations(path, self.request.crls, self.search.pool, self.request.at, strict=strict)

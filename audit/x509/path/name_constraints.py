@@ -20,7 +20,7 @@ from audit.x509.fields import canonical
 from audit.x509.identifiers import is_dns_name, is_mailbox, is_presentable
 from audit.x509.violation import CLIENT, PROFILE, Violation
 
-CLAUSE: Final = "RFC 5280 4.2.1.10"
+_CLAUSE: Final = "RFC 5280 4.2.1.10"
 _SLOWER: Final = 3
 _OID: Final = "2.5.29.30"
 
@@ -78,12 +78,12 @@ def own_violations(certificate: Certificate) -> Iterator[Violation]:
     for base in constraints_of(certificate):
         if not _is_base(base):
             is_dotted = base.kind is x509.DNSName and is_dns_name(base.value.removeprefix("."))
-            yield Violation(CLAUSE, f"the name constraint {base} is malformed", PROFILE if is_dotted else CLIENT)
+            yield Violation(_CLAUSE, f"the name constraint {base} is malformed", PROFILE if is_dotted else CLIENT)
     lists = elements(elements(certificate.raw.extension_value(_OID) or b"\x30\x00")[0].content)
     if not any(one.content for one in lists):
-        yield Violation(CLAUSE, "the name constraints are empty")
+        yield Violation(_CLAUSE, "the name constraints are empty")
     if any(len(elements(subtree.content)) > 1 for one in lists for subtree in elements(one.content)):
-        yield Violation(CLAUSE, "a name constraint has a minimum or maximum")
+        yield Violation(_CLAUSE, "a name constraint has a minimum or maximum")
 
 
 def constraints_of(ca: Certificate) -> tuple[Name, ...]:
@@ -95,28 +95,28 @@ def constraints_of(ca: Certificate) -> tuple[Name, ...]:
 def comparisons(ca: Certificate, below: Certificate, *, common_names: bool = False) -> int:
     """Return how many comparisons of names there would be, before they are made; those of DNS names are quick."""
     slow = sum(base.kind is not x509.DNSName for base in constraints_of(ca))
-    return (len(constraints_of(ca)) + _SLOWER * slow) * len(presented(below, common_names=common_names))
+    return (len(constraints_of(ca)) + _SLOWER * slow) * len(names_of(below, common_names=common_names))
 
 
 def violations(ca: Certificate, below: Certificate, *, common_names: bool = False) -> Iterator[Violation]:
     """Yield which names of a certificate below it a CA's constraints do not admit."""
     permitted, excluded = _subtrees(ca)
     kinds = permitted.kinds | excluded.kinds
-    for name in presented(below, common_names=common_names) if kinds else ():
+    for name in names_of(below, common_names=common_names) if kinds else ():
         if name.kind not in kinds:
             continue
         if name.kind not in _WITHIN:
-            yield Violation(CLAUSE, f"the constraint of {ca} on names such as {name} cannot be processed")
+            yield Violation(_CLAUSE, f"the constraint of {ca} on names such as {name} cannot be processed")
         elif not _is_name(name):
-            yield Violation(CLAUSE, f"the name {name}, which {ca} constrains, is malformed")
+            yield Violation(_CLAUSE, f"the name {name}, which {ca} constrains, is malformed")
         elif excluded.touch(name):
-            yield Violation(CLAUSE, f"the name {name} is excluded by {ca}")
+            yield Violation(_CLAUSE, f"the name {name} is excluded by {ca}")
         elif name.kind in permitted.kinds and not permitted.hold(name):
-            yield Violation(CLAUSE, f"the name {name} is not among those permitted by {ca}")
+            yield Violation(_CLAUSE, f"the name {name} is not among those permitted by {ca}")
 
 
 @lru_cache(maxsize=2048)
-def presented(certificate: Certificate, *, common_names: bool = False) -> tuple[Name, ...]:
+def names_of(certificate: Certificate, *, common_names: bool = False) -> tuple[Name, ...]:
     """Return the names of a certificate that constraints apply to: its subject and its subject alternative names.
 
     E-mail addresses in the subject count as well, as with OpenSSL. If `common_names` are wanted, those that look like a

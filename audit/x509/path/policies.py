@@ -17,7 +17,7 @@ from audit.x509.certificate import Certificate
 from audit.x509.der import elements, read_oid
 from audit.x509.violation import PROFILE, Violation
 
-ANY: Final = CertificatePoliciesOID.ANY_POLICY.dotted_string
+ANY_POLICY: Final = CertificatePoliciesOID.ANY_POLICY.dotted_string
 _MAPPINGS: Final = "2.5.29.33"
 _MAX_POLICIES: Final = 1000  # on one level: mappings could let them grow from CA to CA
 
@@ -35,7 +35,7 @@ def own_policy_violations(certificate: Certificate) -> Iterator[Violation]:
     mapped = _mappings(certificate)
     if mapped is None:
         yield Violation("RFC 5280 4.2.1.5", "policyMappings cannot be read")
-    elif ANY in mapped or any(ANY in one for one in mapped.values()):
+    elif ANY_POLICY in mapped or any(ANY_POLICY in one for one in mapped.values()):
         yield Violation("RFC 5280 4.2.1.5", "anyPolicy is mapped")
 
 
@@ -57,7 +57,7 @@ class _State:
     """The state variables of RFC 5280 6.1.2; `valid` are the policies expected on the next level."""
 
     length: int
-    valid: set[str] = field(default_factory=lambda: {ANY})
+    valid: set[str] = field(default_factory=lambda: {ANY_POLICY})
     explicit: int = field(init=False)
     inhibit_any: int = field(init=False)
     inhibit_mapping: int = field(init=False)
@@ -84,7 +84,9 @@ class _State:
         if not mappings:
             return
         mapped = {one for policy in self.valid & set(mappings) for one in mappings[policy]}
-        if ANY in self.valid:  # 6.1.4 b 1, the case of anyPolicy: every policy stands for itself until it is mapped
+        if (
+            ANY_POLICY in self.valid
+        ):  # 6.1.4 b 1, the case of anyPolicy: every policy stands for itself until it is mapped
             mapped |= {one for each in mappings.values() for one in each}
         kept = self.valid - set(mappings)
         self.valid = kept | mapped if self.inhibit_mapping > 0 else kept
@@ -110,8 +112,8 @@ def _narrowed(valid: set[str], certificate: Certificate, *, admits_any: bool) ->
     if policies is None:
         return set()
     own = {one.policy_identifier.dotted_string for one in policies}
-    kept = own - {ANY} if ANY in valid else own & valid
-    return kept | valid if ANY in own and admits_any else kept
+    kept = own - {ANY_POLICY} if ANY_POLICY in valid else own & valid
+    return kept | valid if ANY_POLICY in own and admits_any else kept
 
 
 def _mappings(certificate: Certificate) -> Mapping[str, frozenset[str]] | None:

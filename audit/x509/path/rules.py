@@ -16,12 +16,12 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from audit.x509.algorithms import is_signed_by, key_violations, signature_violations
 from audit.x509.certificate import Certificate
 from audit.x509.der import elements
-from audit.x509.extensions import BASIC_CONSTRAINTS
 from audit.x509.fields import USAGES
 from audit.x509.path.extension_rules import NEVER_CRITICAL_OF_SERVERS, extension_violations, unread_violations
 from audit.x509.path.name_constraints import own_violations
 from audit.x509.path.policies import own_policy_violations
 from audit.x509.path.subject_names import name_violations
+from audit.x509.raw import BASIC_CONSTRAINTS
 from audit.x509.violation import PROFILE, Violation
 
 ANY_USAGE: Final = ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE.dotted_string
@@ -33,7 +33,7 @@ _USUAL_CONSTRAINTS: Final = tuple(bytes.fromhex(f"0603551d13{flag}04023000") for
 """How basicConstraints of leaves are encoded that say nothing, critical or not: found at once."""
 _INTEGER: Final = 0x02
 
-Rule = Callable[[Certificate], Iterator[Violation]]
+_Rule = Callable[[Certificate], Iterator[Violation]]
 
 
 @lru_cache(maxsize=2048)
@@ -81,7 +81,7 @@ def anchor_violations(anchor: Certificate, purpose: str) -> tuple[Violation, ...
     return tuple(found)
 
 
-def _found(certificate: Certificate, *rules: Rule) -> Iterator[Violation]:
+def _found(certificate: Certificate, *rules: _Rule) -> Iterator[Violation]:
     return (violation for rule in rules for violation in rule(certificate))
 
 
@@ -216,9 +216,9 @@ def _usages(certificate: Certificate) -> tuple[str, ...] | None:
     return None if usages is None else tuple(usage.dotted_string for usage in usages)
 
 
-_EVERY: Final[tuple[Rule, ...]] = (unread_violations, extension_violations)
-_PLAIN: Final[tuple[Rule, ...]] = (_issuer, key_violations)
-_ISSUED: Final[tuple[Rule, ...]] = (_times, _serial, _unique_identifiers, signature_violations)
-_LEAF: Final[tuple[Rule, ...]] = (_is_end_entity, _has_issuer_key_id, _subject, _alternative, own_policy_violations)
-_SERVER: Final[tuple[Rule, ...]] = (_server, _server_key_usage)
-_CA: Final[tuple[Rule, ...]] = (_is_authority, _issuing, _has_issuer_key_id, own_violations, own_policy_violations)
+_EVERY: Final[tuple[_Rule, ...]] = (unread_violations, extension_violations)
+_PLAIN: Final[tuple[_Rule, ...]] = (_issuer, key_violations)
+_ISSUED: Final[tuple[_Rule, ...]] = (_times, _serial, _unique_identifiers, signature_violations)
+_LEAF: Final[tuple[_Rule, ...]] = (_is_end_entity, _has_issuer_key_id, _subject, _alternative, own_policy_violations)
+_SERVER: Final[tuple[_Rule, ...]] = (_server, _server_key_usage)
+_CA: Final[tuple[_Rule, ...]] = (_is_authority, _issuing, _has_issuer_key_id, own_violations, own_policy_violations)

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 from itertools import pairwise
-from typing import Final
 
 from audit.x509.algorithms import is_signed_by
 from audit.x509.certificate import Certificate, path_members, read_certificate
@@ -18,9 +17,6 @@ from audit.x509.path.trust_store import LINKED, Anchors
 from audit.x509.path.validator import Validation, validate_path
 
 __all__ = ["Anchors", "Chain", "Validation", "read_chain", "validate_path"]
-
-FORGEABLE: Final = ("md2", "md4", "md5", "sha1")
-"""Digests of which collisions are known (RFC 6194, RFC 6151): a path without them is preferred."""
 
 
 class EmptyChain(LookupError):

@@ -5,10 +5,8 @@ Common names are never matched (RFC 9525 2); what a public CA puts there is chec
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from collections.abc import Iterator
-from functools import lru_cache
 from typing import Final
 
 import idna
@@ -23,7 +21,6 @@ from audit.x509.violation import PROFILE, Violation
 
 SAN_CLAUSE: Final = "BR 7.1.2.7.12"
 _MAX_NAME: Final = 253
-_Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 def reference_violations(leaf: Certificate, reference: str) -> Iterator[Violation]:
@@ -32,16 +29,15 @@ def reference_violations(leaf: Certificate, reference: str) -> Iterator[Violatio
         if _mailbox(reference) not in map(_mailbox, _mailboxes(leaf)):
             yield Violation("RFC 5280 4.2.1.6", f"no rfc822Name is {reference}")
         return
-    dns_names, addresses = presented_identifiers(leaf)
     address = to_address(reference)
     if address is not None:
-        if address not in {str(one) for one in addresses}:
+        if address not in leaf.ip_addresses:
             yield Violation("RFC 9525 6.4", f"no iPAddress is {reference}")
     elif not is_dns_name(_without_underscores(reference.removesuffix("."))):
         yield Violation(
             "RFC 9525 6.1.2", f"the reference identifier {reference!r} is neither a DNS name nor an address"
         )
-    elif not any(is_presentable(_without_underscores(name)) and matches(name, reference) for name in dns_names):
+    elif not any(is_presentable(_without_underscores(name)) and matches(name, reference) for name in leaf.dns_names):
         yield Violation("RFC 9525 6.3", f"no dNSName matches {reference}")
 
 
@@ -53,10 +49,9 @@ def _without_underscores(name: str) -> str:
 def name_violations(leaf: Certificate) -> Iterator[Violation]:
     """Say what is wrong with the names that a server's certificate presents (BR 7.1.2.7.12, 7.1.4.3, 3.2.2.6)."""
     alternative = leaf.extension(x509.SubjectAlternativeName)
-    dns_names, _ = presented_identifiers(leaf)
     if not alternative:
         yield Violation(SAN_CLAUSE, "it has no subject alternative name", PROFILE)
-    for name in dns_names:
+    for name in leaf.dns_names:
         if not is_presentable(name):
             yield Violation(SAN_CLAUSE, f"the dNSName {name!r} is no DNS name in its preferred syntax", PROFILE)
         elif name.startswith("*.") and is_public_suffix(name[2:]):
@@ -71,8 +66,7 @@ def _common_name_violations(leaf: Certificate) -> Iterator[Violation]:
     another spelling of one, or names a domain of somebody else for whoever still reads common names.
     """
     common_names = [str(one.value) for one in leaf.subject_name.get_attributes_for_oid(NameOID.COMMON_NAME)]
-    dns_names, addresses = presented_identifiers(leaf)
-    copies = {*dns_names, *map(str, addresses)}
+    copies = {*leaf.dns_names, *leaf.ip_addresses}
     if len(common_names) > 1:
         yield Violation("BR 7.1.4.3", "the subject has several common names", PROFILE)
     for name in common_names:
@@ -83,10 +77,14 @@ def _common_name_violations(leaf: Certificate) -> Iterator[Violation]:
             yield Violation(
                 "BR 7.1.4.3", f"the common name {name!r} is an address and no copy of an iPAddress", PROFILE
             )
-        elif ascii_name in {one.lower() for one in dns_names}:
+        elif ascii_name in {name.lower() for name in leaf.dns_names}:
             yield Violation("BR 7.1.4.3", f"the common name {name!r} is not an exact copy of its dNSName", PROFILE)
-        elif dns_names and "." in ascii_name and is_presentable(ascii_name) and not _is_akin(ascii_name, dns_names):
+        elif _names_another_domain(ascii_name, leaf.dns_names):
             yield Violation("BR 7.1.4.3", f"the common name {name!r} is in a domain of none of the dNSNames", PROFILE)
+
+
+def _names_another_domain(name: str, dns_names: tuple[str, ...]) -> bool:
+    return bool(dns_names) and "." in name and is_presentable(name) and not _is_akin(name, dns_names)
 
 
 def _mailboxes(leaf: Certificate) -> list[str]:
@@ -118,13 +116,3 @@ def _is_akin(name: str, dns_names: tuple[str, ...]) -> bool:
     """Tell whether a name is in the registered domain of one of others."""
     own = registered_domain(name.removeprefix("*."))
     return own in {registered_domain(one.lower().removeprefix("*.")) for one in dns_names}
-
-
-@lru_cache(maxsize=2048)
-def presented_identifiers(leaf: Certificate) -> tuple[tuple[str, ...], tuple[_Address, ...]]:
-    """Return the dNSNames as they stand there, and the iPAddresses."""
-    alternative = leaf.extension(x509.SubjectAlternativeName)
-    if alternative is None:
-        return (), ()
-    addresses = [one for one in alternative.get_values_for_type(x509.IPAddress) if isinstance(one, _Address)]
-    return tuple(alternative.get_values_for_type(x509.DNSName)), tuple(addresses)

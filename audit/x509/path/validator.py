@@ -15,7 +15,7 @@ from typing import Final
 from audit.x509.certificate import Certificate, read_certificate
 from audit.x509.fields import USAGES
 from audit.x509.path.builder import MAX_DEPTH, MAX_INTERMEDIATES, Search, Work
-from audit.x509.path.judge import Judge, Profile, Request, first_expiry
+from audit.x509.path.judge import PathJudge, PathProfile, PathRequest, first_expiry
 from audit.x509.path.rules import leaf_violations
 from audit.x509.revocation.crl import read_crl
 from audit.x509.violation import PROFILE, PathViolation, placed
@@ -61,7 +61,7 @@ def validate_path(  # noqa: PLR0913 - the inputs of RFC 5280 6.1.1, by name
     reference: str | None,
     at: datetime,
     purpose: str = "serverAuth",
-    profile: Profile = "rfc5280",
+    profile: PathProfile = "rfc5280",
     max_depth: int | None = None,
     crls: Iterable[bytes] = (),
     chase: Chase | None = None,
@@ -79,7 +79,7 @@ def validate_path(  # noqa: PLR0913 - the inputs of RFC 5280 6.1.1, by name
     """
     moment = (at if at.tzinfo else at.replace(tzinfo=UTC)).replace(microsecond=0)  # times in certificates have none
     usage, lists = PURPOSES.get(purpose, purpose), tuple(map(read_crl, crls))
-    request = Request(reference, moment, usage, lists, profile, common_names=common_names)
+    request = PathRequest(reference, moment, usage, lists, profile, common_names=common_names)
     depth = MAX_INTERMEDIATES if max_depth is None else min(max_depth, MAX_DEPTH)
     sent, skipped_pool = _members(_bounded(pool), "pool")
     trusted, skipped_anchors = _members(anchors, "anchors")
@@ -88,10 +88,10 @@ def validate_path(  # noqa: PLR0913 - the inputs of RFC 5280 6.1.1, by name
     if certificate.path_fault is not None:
         reason = f"it cannot be read: {certificate.path_fault}"
         return Validation((), (PathViolation("RFC 5280 4.1", "leaf", reason, position=0),), skipped=skipped)
-    path, found = Judge(request, Search(sent, trusted, depth, Work())).best(certificate)
+    path, found = PathJudge(request, Search(sent, trusted, depth, Work())).best(certificate)
     if chase is not None and any(map(request.refuses, found)):
         more = (*sent, *_chased((certificate, *sent), chase))
-        path, found = Judge(request, Search(more, trusted, depth, Work())).best(certificate)
+        path, found = PathJudge(request, Search(more, trusted, depth, Work())).best(certificate)
     return Validation(
         tuple(certificate.der for certificate in path),
         tuple(filter(request.refuses, found)),

@@ -17,7 +17,7 @@ from audit.x509.algorithms import algorithm_violations
 from audit.x509.certificate import Certificate
 from audit.x509.der import elements
 from audit.x509.fields import CanonicalName, canonical
-from audit.x509.loading import UNREADABLE, UnreadableField, unwarned
+from audit.x509.loading import LIBRARY_ERRORS, UnreadableField, unwarned
 from audit.x509.signatures import Signature
 from audit.x509.violation import PROFILE, Violation
 
@@ -89,7 +89,7 @@ def read_crl(der: bytes) -> RevocationList | UnreadableField:
     with unwarned():
         try:
             return _read(der)
-        except UNREADABLE as error:
+        except LIBRARY_ERRORS as error:
             return UnreadableField("CertificateList", " ".join(str(error).split()) or type(error).__name__)
 
 

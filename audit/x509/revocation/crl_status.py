@@ -15,11 +15,11 @@ from cryptography import x509
 from audit.x509.algorithms import is_signed_by
 from audit.x509.certificate import Certificate
 from audit.x509.fields import CanonicalName, canonical
-from audit.x509.loading import UNREADABLE, UnreadableField, unwarned
+from audit.x509.loading import LIBRARY_ERRORS, UnreadableField, unwarned
 from audit.x509.revocation.crl import RevocationList
 from audit.x509.violation import PROFILE, Violation
 
-CLAUSE: Final = "RFC 5280 6.3.3"
+_CLAUSE: Final = "RFC 5280 6.3.3"
 EVERY: Final = frozenset(x509.ReasonFlags) - {x509.ReasonFlags.unspecified, x509.ReasonFlags.remove_from_crl}
 """The reasons for which a list, or several together, must speak (RFC 5280 5.2.5)."""
 _MAX_SIGNERS: Final = 8
@@ -69,7 +69,7 @@ def _of_one(path: Sequence[Certificate], lists: _Lists, *, is_leaf: bool) -> Ite
     for crl in lists.crls:
         if isinstance(crl, UnreadableField):
             if is_leaf:
-                answer.doubts.append(Violation(CLAUSE, f"a CRL cannot be read: {crl}"))
+                answer.doubts.append(Violation(_CLAUSE, f"a CRL cannot be read: {crl}"))
         elif _is_about(crl, certificate):
             revoked = _ask(crl, path, lists, answer)
             if revoked is not None:
@@ -78,7 +78,7 @@ def _of_one(path: Sequence[Certificate], lists: _Lists, *, is_leaf: bool) -> Ite
     if answer.covered >= EVERY:
         return
     if is_leaf or answer.doubts:
-        yield Violation(CLAUSE, "no CRL that was given shows that it is not revoked")
+        yield Violation(_CLAUSE, "no CRL that was given shows that it is not revoked")
     yield from answer.doubts
 
 
@@ -110,7 +110,7 @@ def _revoked(crl: RevocationList, certificate: Certificate) -> Violation | None:
         if entry is None:
             return None
         reason = next((one.value.reason.value for one in entry.extensions if isinstance(one.value, x509.CRLReason)), "")
-    except UNREADABLE as error:
+    except LIBRARY_ERRORS as error:
         return Violation("RFC 5280 5.3", f"an entry of the CRL cannot be read: {error}")
     if reason == x509.ReasonFlags.remove_from_crl.value and x509.DeltaCRLIndicator in crl.extensions:
         return None

@@ -1,4 +1,4 @@
-"""OCSP answers (RFC 6960): the question about a certificate, and what an answer says of it, from bytes alone.
+"""OCSP (RFC 6960): the request about a certificate, and what a response says of it, from bytes alone.
 
 It fetches nothing and reads no clock. An answer that is not signed by who may sign it, or not about the certificate,
 says nothing; it never raises for any bytes.
@@ -21,11 +21,11 @@ from cryptography.x509 import ocsp
 from audit.x509.certificate import Certificate, read_certificate
 from audit.x509.der import Element, elements, read_oid
 from audit.x509.fields import CanonicalName, canonical
-from audit.x509.loading import UNREADABLE, UnreadableField, unwarned
+from audit.x509.loading import LIBRARY_ERRORS, UnreadableField, unwarned
 from audit.x509.signatures import Signature
 from audit.x509.violation import Violation
 
-MAX_OCTETS: Final = 256 * 1024  # an answer about one certificate is some 500 bytes, with its signer's some 2,000
+MAX_OCSP_OCTETS: Final = 256 * 1024  # an answer about one certificate is some 500 bytes, with its signer's some 2,000
 _MAX_CERTIFICATES: Final = 8
 _MAX_ANSWERS: Final = 256
 _NONCE: Final = "1.3.6.1.5.5.7.48.1.2"  # id-pkix-ocsp-nonce (RFC 9654)
@@ -33,7 +33,7 @@ _EXTENSIONS: Final = 0xA1  # [1]: of the answer as a whole, and of each single o
 _REQUEST_EXTENSIONS: Final = 0xA2  # [2] of a TBSRequest
 _DIGESTS: Final = ("sha1", "sha256", "sha384", "sha512")
 _STATUSES: Final = {
-    ocsp.OCSPResponseStatus.MALFORMED_REQUEST: "malformedRequest: the responder did not understand the question",
+    ocsp.OCSPResponseStatus.MALFORMED_REQUEST: "malformedRequest: the responder did not understand the request",
     ocsp.OCSPResponseStatus.INTERNAL_ERROR: "internalError: the responder is not well",
     ocsp.OCSPResponseStatus.TRY_LATER: "tryLater: the responder has no answer now",
     ocsp.OCSPResponseStatus.SIG_REQUIRED: "sigRequired: the responder wants signed questions",
@@ -42,7 +42,7 @@ _STATUSES: Final = {
 
 
 @dataclass(frozen=True, slots=True)
-class Single:
+class SingleResponse:
     """What an answer says of one certificate, which it names by digests of its issuer's name and key."""
 
     digest: str
@@ -65,18 +65,18 @@ class Single:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class OcspAnswer:
+class OcspResponse:
     """An answer that was given and can be read; equal to itself only. `responder` is a name or a key's SHA-1."""
 
     responder: CanonicalName | bytes
-    singles: tuple[Single, ...]
+    singles: tuple[SingleResponse, ...]
     certificates: tuple[Certificate, ...] = field(repr=False)
     signature: Signature = field(repr=False)
     nonce: bytes | None
     flaws: tuple[Violation, ...]  # because of which nothing in it counts
 
 
-def question(certificate: Certificate, issuer: Certificate, *, nonce: bytes | None = None) -> bytes | None:
+def ocsp_request(certificate: Certificate, issuer: Certificate, *, nonce: bytes | None = None) -> bytes | None:
     """Return the request about a certificate in DER; None where its serial number cannot stand in one.
 
     The digest is SHA-1: every responder knows it (RFC 5019 2.1.1, RFC 6960 4.3), and it keeps nothing secret here.
@@ -87,7 +87,7 @@ def question(certificate: Certificate, issuer: Certificate, *, nonce: bytes | No
         builder = ocsp.OCSPRequestBuilder().add_certificate_by_hash(name, key, certificate.serial_number, sha1)
         builder = builder if nonce is None else builder.add_extension(x509.OCSPNonce(nonce), critical=False)
         return builder.build().public_bytes(Encoding.DER)
-    except (*UNREADABLE, IndexError):
+    except (*LIBRARY_ERRORS, IndexError):
         return None
 
 
@@ -100,18 +100,20 @@ def nonce_of(request: bytes) -> bytes | None:
 
 
 @lru_cache(maxsize=1024)
-def read_ocsp(der: bytes) -> OcspAnswer | UnreadableField:
+def read_ocsp(der: bytes) -> OcspResponse | UnreadableField:
     """Read a response from DER; an UnreadableField if it cannot be read or reports an error. Never raises."""
-    if len(der) > MAX_OCTETS:
-        return UnreadableField("OCSPResponse", f"it is longer than {MAX_OCTETS} octets")
+    if len(der) > MAX_OCSP_OCTETS:
+        return UnreadableField("OCSPResponse", f"it is longer than {MAX_OCSP_OCTETS} octets")
     with unwarned():
         try:
             return _read(der)
-        except (*UNREADABLE, IndexError) as error:
+        except (*LIBRARY_ERRORS, IndexError) as error:
             return UnreadableField("OCSPResponse", " ".join(str(error).split()) or type(error).__name__)
 
 
-def validity_violations(single: Single, at: datetime, tolerance: timedelta, ageless: timedelta) -> Iterator[Violation]:
+def validity_violations(
+    single: SingleResponse, at: datetime, tolerance: timedelta, ageless: timedelta
+) -> Iterator[Violation]:
     """Say why what is said of a certificate does not hold at a time (RFC 6960 3.2, 4.2.2.1).
 
     `tolerance` is what clocks may differ by, `ageless` how long an answer holds that does not say how long.
@@ -141,7 +143,7 @@ def _digest(name: str, octets: bytes) -> bytes:
     return hashlib.new(name, octets, usedforsecurity=False).digest()
 
 
-def _read(der: bytes) -> OcspAnswer | UnreadableField:
+def _read(der: bytes) -> OcspResponse | UnreadableField:
     parsed = ocsp.load_der_ocsp_response(der)
     if parsed.response_status is not ocsp.OCSPResponseStatus.SUCCESSFUL:
         return UnreadableField("responseStatus", _STATUSES[parsed.response_status])
@@ -153,7 +155,7 @@ def _read(der: bytes) -> OcspAnswer | UnreadableField:
     singles = (_single(one, fields) for one, fields in zip(parsed.responses, raw, strict=True))
     certificates = (read_certificate(one.public_bytes(Encoding.DER)) for one in parsed.certificates[:_MAX_CERTIFICATES])
     named = parsed.responder_name
-    return OcspAnswer(
+    return OcspResponse(
         canonical(named) if named is not None else parsed.responder_key_hash or b"",
         tuple(singles),
         tuple(one for one in certificates if one.is_path_member),
@@ -175,8 +177,8 @@ def _after_version(signed: Element) -> list[Element]:
     return fields[1:] if fields[0].tag == 0xA0 else fields
 
 
-def _single(one: ocsp.OCSPSingleResponse, fields: Sequence[Element]) -> Single:
-    return Single(
+def _single(one: ocsp.OCSPSingleResponse, fields: Sequence[Element]) -> SingleResponse:
+    return SingleResponse(
         one.hash_algorithm.name,
         one.issuer_name_hash,
         one.issuer_key_hash,

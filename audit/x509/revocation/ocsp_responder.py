@@ -11,12 +11,12 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from audit.x509.algorithms import algorithm_violations, is_signed_by
 from audit.x509.certificate import Certificate
-from audit.x509.revocation.ocsp import OcspAnswer, key_octets
+from audit.x509.revocation.ocsp import OcspResponse, key_octets
 from audit.x509.violation import PROFILE, Violation
 
 
 def signer_violations(
-    answer: OcspAnswer, issuer: Certificate, at: datetime, tolerance: timedelta
+    answer: OcspResponse, issuer: Certificate, at: datetime, tolerance: timedelta
 ) -> tuple[Violation, ...]:
     """Return why no admitted signer signed a response about a certificate of an issuer; empty if one did."""
     refused = next(
@@ -35,22 +35,22 @@ def signer_violations(
     )
 
 
-def delegate_of(answer: OcspAnswer, issuer: Certificate) -> Certificate | None:
+def delegate_of(answer: OcspResponse, issuer: Certificate) -> Certificate | None:
     """Return the responder's own certificate with which an answer was signed; None where the issuer signed it."""
     found = (one for one in _named(answer, issuer) if is_signed_by(answer, one))
     return next((one for one in found if one.raw.spki != issuer.raw.spki), None)
 
 
-def is_exempt(delegate: Certificate) -> bool:
+def has_no_check(delegate: Certificate) -> bool:
     """Tell whether its issuer says that a responder's certificate is not asked about (RFC 6960 4.2.2.2.1)."""
     return delegate.extension(x509.OCSPNoCheck) is not None
 
 
-def _named(answer: OcspAnswer, issuer: Certificate) -> Sequence[Certificate]:
+def _named(answer: OcspResponse, issuer: Certificate) -> Sequence[Certificate]:
     return [one for one in (issuer, *answer.certificates) if _is_named(answer, one)]
 
 
-def _is_named(answer: OcspAnswer, signer: Certificate) -> bool:
+def _is_named(answer: OcspResponse, signer: Certificate) -> bool:
     """Tell whether a certificate is whom the answer names as its responder: by name, or by its key's SHA-1."""
     if isinstance(answer.responder, bytes):
         return hashlib.sha1(key_octets(signer), usedforsecurity=False).digest() == answer.responder
@@ -58,7 +58,7 @@ def _is_named(answer: OcspAnswer, signer: Certificate) -> bool:
 
 
 def _violations(
-    answer: OcspAnswer, signer: Certificate, issuer: Certificate, when: tuple[datetime, timedelta]
+    answer: OcspResponse, signer: Certificate, issuer: Certificate, when: tuple[datetime, timedelta]
 ) -> Iterator[Violation]:
     if is_signed_by(answer, signer) is not True:
         yield Violation("RFC 6960 3.2", f"the answer is not signed by the key of {signer}")

@@ -17,21 +17,21 @@ from cryptography.x509.oid import AuthorityInformationAccessOID
 
 from audit.text import moment
 from audit.x509.certificate import Certificate
-from audit.x509.loading import UNREADABLE, UnreadableField, unwarned
+from audit.x509.loading import LIBRARY_ERRORS, UnreadableField, unwarned
 from audit.x509.revocation.crl import RevocationList, indexed, read_crl
 from audit.x509.revocation.crl_status import status_violations
-from audit.x509.revocation.ocsp import OcspAnswer, Single, nonce_of, read_ocsp, validity_violations
-from audit.x509.revocation.ocsp_responder import delegate_of, is_exempt, signer_violations
+from audit.x509.revocation.ocsp import OcspResponse, SingleResponse, nonce_of, read_ocsp, validity_violations
+from audit.x509.revocation.ocsp_responder import delegate_of, has_no_check, signer_violations
 from audit.x509.violation import Violation
 
 MAX_URLS: Final = 4  # of each kind that one certificate may have asked; certificates in use name one or two
 _REVOKED: Final = "RFC 5280 6.1.3 a 3"  # the clause of being listed
 
-Word = Literal["good", "revoked", "unknown"]
+RevocationState = Literal["good", "revoked", "unknown"]
 
 
 @dataclass(frozen=True, slots=True)
-class Subject:
+class StatusSubject:
     """A certificate that is asked about, who is above it up to the anchor, and what else was sent."""
 
     certificate: Certificate
@@ -53,7 +53,7 @@ class Tolerance:
 
 
 @dataclass(frozen=True, slots=True)
-class Given:
+class OcspEvidence:
     """An OCSP answer and whose it is, the request if there was one, and CRLs that may list its responder."""
 
     content: bytes
@@ -63,10 +63,10 @@ class Given:
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class SourceStatus:
     """What one source says of a certificate, and of a revocation since when and why."""
 
-    word: Word
+    word: RevocationState
     source: str
     why: str = ""
     since: datetime | None = None
@@ -106,15 +106,15 @@ def names_source(certificate: Certificate) -> bool:
     return bool(crl_urls(certificate) or ocsp_urls(certificate) or certificate.extension(x509.CRLDistributionPoints))
 
 
-def by_ocsp(given: Given, subject: Subject, at: datetime, tolerance: Tolerance) -> Said:
+def status_from_ocsp(given: OcspEvidence, subject: StatusSubject, at: datetime, tolerance: Tolerance) -> SourceStatus:
     """Return what an OCSP answer says of a certificate (RFC 6960 3.2)."""
     source = given.source
     answer = read_ocsp(given.content)
     if isinstance(answer, UnreadableField):
-        return Said("unknown", source, str(answer))
+        return SourceStatus("unknown", source, str(answer))
     singles = [one for one in answer.singles if one.is_about(subject.certificate, subject.issuer)]
     if not singles:
-        return Said("unknown", source, "the answer is not about this certificate (RFC 6960 3.2)")
+        return SourceStatus("unknown", source, "the answer is not about this certificate (RFC 6960 3.2)")
     doubts = [
         *answer.flaws,
         *_nonce_violations(answer, given.question),
@@ -122,12 +122,14 @@ def by_ocsp(given: Given, subject: Subject, at: datetime, tolerance: Tolerance) 
         *_revoked_responder(answer, subject, at, given.crls),
     ]
     if doubts:
-        return Said("unknown", source, _told(doubts))
+        return SourceStatus("unknown", source, _told(doubts))
     told = [_by_single(one, at, tolerance, source) for one in singles]
     return min(told, key=lambda said: ("revoked", "good", "unknown").index(said.word))
 
 
-def by_crls(crls: Sequence[tuple[str, bytes]], subject: Subject, at: datetime, tolerance: Tolerance) -> Said:
+def status_from_crls(
+    crls: Sequence[tuple[str, bytes]], subject: StatusSubject, at: datetime, tolerance: Tolerance
+) -> SourceStatus:
     """Return what CRLs say of a certificate together, each with its URL (RFC 5280 6.3.3)."""
     source = "the CRL " + " and ".join(url for url, _ in crls)
     lists = [_read(der) for _, der in crls]
@@ -138,12 +140,12 @@ def by_crls(crls: Sequence[tuple[str, bytes]], subject: Subject, at: datetime, t
         if revoked:
             return _listed(lists, subject.certificate, source)
         if not violations:
-            return Said("good", source)
+            return SourceStatus("good", source)
         doubts = doubts or violations
-    return Said("unknown", source, _told(doubts[1:] or doubts))  # the first only says that there are others
+    return SourceStatus("unknown", source, _told(doubts[1:] or doubts))  # the first only says that there are others
 
 
-def readable(crls: Sequence[tuple[str, bytes]]) -> list[RevocationList]:
+def readable_crls(crls: Sequence[tuple[str, bytes]]) -> list[RevocationList]:
     """Return those of the CRLs that can be read."""
     return [one for one in (_read(der) for _, der in crls) if isinstance(one, RevocationList)]
 
@@ -154,7 +156,7 @@ def _read(der: bytes) -> RevocationList | UnreadableField:
 
 
 def _own_violations(
-    lists: Sequence[RevocationList | UnreadableField], subject: Subject, at: datetime
+    lists: Sequence[RevocationList | UnreadableField], subject: StatusSubject, at: datetime
 ) -> list[Violation]:
     found: list[Violation] = []
     for index, violation in status_violations((subject.certificate, *subject.above), lists, subject.pool, at):
@@ -164,7 +166,7 @@ def _own_violations(
     return found
 
 
-def _listed(lists: Sequence[RevocationList | UnreadableField], certificate: Certificate, source: str) -> Said:
+def _listed(lists: Sequence[RevocationList | UnreadableField], certificate: Certificate, source: str) -> SourceStatus:
     """Return since when and why a certificate is listed."""
     for crl in lists:
         try:
@@ -172,44 +174,46 @@ def _listed(lists: Sequence[RevocationList | UnreadableField], certificate: Cert
                 entry = crl.entry_of(certificate) if isinstance(crl, RevocationList) else None
                 if entry is not None:
                     reasons = [one.value.reason for one in entry.extensions if isinstance(one.value, x509.CRLReason)]
-                    return Said("revoked", source, since=entry.revocation_date_utc, reason=next(iter(reasons), None))
-        except UNREADABLE:
+                    return SourceStatus(
+                        "revoked", source, since=entry.revocation_date_utc, reason=next(iter(reasons), None)
+                    )
+        except LIBRARY_ERRORS:
             continue
-    return Said("revoked", source)
+    return SourceStatus("revoked", source)
 
 
-def _by_single(single: Single, at: datetime, tolerance: Tolerance, source: str) -> Said:
+def _by_single(single: SingleResponse, at: datetime, tolerance: Tolerance, source: str) -> SourceStatus:
     violations = [*single.flaws, *validity_violations(single, at, tolerance.clocks, tolerance.ageless)]
     if single.status is OCSPCertStatus.REVOKED and not single.flaws and _is_lasting(single, at, tolerance):
-        return Said("revoked", source, since=single.revoked_at, reason=single.reason)
+        return SourceStatus("revoked", source, since=single.revoked_at, reason=single.reason)
     if violations:
-        return Said("unknown", source, _told(violations))
+        return SourceStatus("unknown", source, _told(violations))
     if single.status is OCSPCertStatus.REVOKED:
-        return Said("revoked", source, since=single.revoked_at, reason=single.reason)
+        return SourceStatus("revoked", source, since=single.revoked_at, reason=single.reason)
     if single.status is OCSPCertStatus.GOOD:
-        return Said("good", source)
-    return Said("unknown", source, "the responder does not know the certificate (RFC 6960 2.2)")
+        return SourceStatus("good", source)
+    return SourceStatus("unknown", source, "the responder does not know the certificate (RFC 6960 2.2)")
 
 
-def _is_lasting(single: Single, at: datetime, tolerance: Tolerance) -> bool:
+def _is_lasting(single: SingleResponse, at: datetime, tolerance: Tolerance) -> bool:
     """Tell whether a revocation counts even where the answer is old: nothing but a hold is ever lifted."""
     is_hold = single.reason is x509.ReasonFlags.certificate_hold
     return not is_hold and single.this_update <= at + tolerance.clocks
 
 
-def _nonce_violations(answer: OcspAnswer, question: bytes) -> Iterator[Violation]:
+def _nonce_violations(answer: OcspResponse, question: bytes) -> Iterator[Violation]:
     asked = nonce_of(question) if question else None
     if asked is not None and answer.nonce is not None and asked != answer.nonce:
         yield Violation("RFC 9654 2.1", "the answer is to another question: its nonce is not ours")
 
 
 def _revoked_responder(
-    answer: OcspAnswer, subject: Subject, at: datetime, crls: Sequence[RevocationList]
+    answer: OcspResponse, subject: StatusSubject, at: datetime, crls: Sequence[RevocationList]
 ) -> Iterator[Violation]:
     delegate = delegate_of(answer, subject.issuer)
-    if delegate is None or is_exempt(delegate) or not crls:
+    if delegate is None or has_no_check(delegate) or not crls:
         return
-    asked = Subject(delegate, subject.above, subject.pool)
+    asked = StatusSubject(delegate, subject.above, subject.pool)
     if any(violation.clause == _REVOKED for violation in _own_violations(crls, asked, at)):
         yield Violation("RFC 6960 4.2.2.2.1", f"the responder's certificate {delegate} is revoked itself")
 
