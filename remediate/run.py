@@ -32,7 +32,8 @@ from remediate.state.database import UnusableState
 from remediate.state.journal import Journal, journal_snapshot, open_journal, require_usable_journal
 from remediate.state.lock import locked
 from remediate.wiring.notification import known_hosts, notification_settings
-from remediate.wiring.run_context import host_sessions, issuer_of, root_hints, run_context
+from remediate.wiring.run_context import host_sessions, run_context
+from remediate.wiring.sections import issuer_of, root_hints
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +66,9 @@ class RepairRun:
         released = list[Released]()
         labels = {one.host.endpoint.host for one in seen}
         for host in [case.host] if case else sorted(filter(None, labels)):
-            workdir = HostWorkdir(host, case.id if case else ALL, run.owner, run.roots.get(host, run.root))
-            sessions = run.sessions.get(host)
-            released.append(release_on(workdir, sessions, *cases) if sessions else not_released(host, seen))
+            session, root = run.host(host).session, run.host(host).workdir_root
+            workdir = HostWorkdir(host, case.id if case else ALL, run.lock_holder, root)
+            released.append(release_on(workdir, session, *cases) if session else not_released(host, seen))
         return tuple(replace(one, lines=tuple(map(self.secrets.hide, one.lines))) for one in released)
 
     def notify(

@@ -119,12 +119,6 @@ SHORT = {
     "audit/services/nginx/logs.py",
     # remediate/deployment
     "remediate/deployment/retention.py",
-    # remediate/execution
-    "remediate/execution/steps/clock_skew.py",
-    # remediate/hosts
-    "remediate/hosts/command.py",
-    # remediate/wiring
-    "remediate/wiring/sections.py",
     # pytest_sslaudit/cli
     "pytest_sslaudit/cli/collector.py",
     "pytest_sslaudit/cli/repair.py",

@@ -37,8 +37,7 @@ from remediate.model.options import RunOptions
 from remediate.run import validate_configuration
 from remediate.state.database import UnusableState
 from remediate.state.lock import LockHeld
-from remediate.wiring.run_context import root_hints
-from remediate.wiring.sections import require_valid_sections
+from remediate.wiring.sections import require_valid_sections, root_hints
 
 FAILED: Final = 1  # the exit statuses are pytest's
 INTERRUPTED: Final = 2

@@ -9,8 +9,7 @@ from typing import Final
 from audit.host.discovery import Discovery
 from audit.text import MAX_MESSAGE, one_line, shortened
 from remediate.deployment.versions import release
-from remediate.hosts.command import CommandResult
-from remediate.hosts.session import CommandRunner
+from remediate.hosts.command import CommandResult, CommandRunner
 from remediate.hosts.workdir import BUSY, HostWorkdir
 
 ALL: Final = "release"

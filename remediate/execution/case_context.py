@@ -7,26 +7,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
-from typing import Final
+from datetime import datetime
 
-from audit.observation import InstalledFile
+from audit.observation import HostView, InstalledFile
 from audit.probe import Target
 from audit.probe.deadline import Deadline
 from audit.text import listing
 from audit.x509.certificate import Certificate
 from remediate.cpanel.panel import Panel
 from remediate.deployment.versions import Installation, origin, placements
-from remediate.execution.context import RunContext
+from remediate.execution.context import ConfiguredIssuer, RunContext
+from remediate.execution.host_context import HostContext
 from remediate.hosts.command import Command, CommandResult
 from remediate.hosts.workdir import HostWorkdir
 from remediate.installers import Installer
 from remediate.model.case import SWITCHED, Case
 from remediate.pki.csr import Csr
 from remediate.pki.issued_chain import InstallableChain
-
-CLOCK_TOLERANCE: Final = timedelta(minutes=5)
-"""How far two clocks may be apart (Kerberos' usual bound): beyond it one of them makes good certificates look bad."""
+from remediate.state.orders import OrderStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,14 +65,41 @@ class CaseContext:
 
     def workdir_on(self, host: str) -> HostWorkdir:
         """Return where the case has its things on a host of the run."""
-        run = self.run
-        return HostWorkdir(host, self.case.id, run.owner, run.roots.get(host, run.root))
+        return HostWorkdir(host, self.case.id, self.run.lock_holder, self.run.host(host).workdir_root)
+
+    @property
+    def host(self) -> HostContext:
+        """The host of the case."""
+        return self.run.host(self.case.host)
+
+    @property
+    def servers(self) -> tuple[HostView, ...]:
+        """What was found behind the endpoints of the case."""
+        return self.host.servers(self.case.endpoints)
+
+    @property
+    def issuer(self) -> ConfiguredIssuer:
+        """The issuer of the run."""
+        return self.run.issuer
+
+    @property
+    def orders(self) -> OrderStore:
+        """The orders of all runs."""
+        return self.run.journal.orders
+
+    def now(self) -> datetime:
+        """Return the time of the run's clock."""
+        return self.run.clock()
+
+    def log(self, text: str) -> None:
+        """Report a detail to the user, of one or more lines."""
+        self.run.log(text)
 
     @property
     def file_sets(self) -> tuple[FileSet, ...]:
         """The sets of files, found once: afterwards the links of ours are there. Raises Unknown."""
         if self._file_sets is None:
-            self._file_sets = tuple(_file_sets(self.case, self.run, self.workdir))
+            self._file_sets = tuple(_file_sets(self.case, self.host, self.workdir))
         return self._file_sets
 
     @property
@@ -85,18 +110,19 @@ class CaseContext:
         return tuple((service,) for service in self.case.services)
 
     def execute(self, command: Command) -> CommandResult:
-        """Run a command on the case's host."""
-        return self.run.sessions[command.host].run(command)
+        """Run a command on its host; where nobody is logged in it counts as cut off."""
+        session = self.run.host(command.host).session
+        return session.run(command) if session else CommandResult(None, "", "no session on it in this run")
 
     def target(self, endpoint: str) -> Target:
         """Return an endpoint of the case as it was found; raises Unknown."""
-        if endpoint not in self.run.targets:
+        if endpoint not in self.host.targets:
             raise NotFoundOnHost(f"{endpoint} was not found this time")
-        return self.run.targets[endpoint]
+        return self.host.targets[endpoint]
 
     def serves(self, endpoint: str) -> str | None:
         """Return the service of an endpoint."""
-        return _service_of(self.run.targets, endpoint)
+        return self.host.service_of(endpoint)
 
     def file_set(self, subject: str) -> FileSet:
         """Return the set of files that a service or an endpoint belongs to; raises Unknown."""
@@ -107,9 +133,9 @@ class CaseContext:
 
     def installer(self, service: str) -> Installer:
         """Return what brings a service to use its files; raises Unknown."""
-        declared, panel = self.run.declared.get((self.case.host, service)), self.run.panels.get(self.case.host)
-        of_panel = panel.installer(service) if panel and _is_panels(self.case, service, self.run) else None
-        found = declared or of_panel or self.run.installers.get(service)
+        host, panel = self.host, self.host.panel
+        of_panel = panel.installer(service) if panel and _is_panels(self.case, service, host) else None
+        found = host.declared_installers.get(service) or of_panel or host.installers.get(service)
         if found is None:
             raise NotFoundOnHost(f"it is not known how {service} is brought to use its files")
         return found
@@ -123,13 +149,13 @@ class CaseContext:
         return True
 
 
-def _file_sets(case: Case, run: RunContext, workdir: HostWorkdir) -> Iterator[FileSet]:
+def _file_sets(case: Case, host: HostContext, workdir: HostWorkdir) -> Iterator[FileSet]:
     """Yield the sets: services that share a file are in one, so that no file is switched twice."""
-    files = {service: _files_of(case, service, run) for service in case.services}
+    files = {service: _files_of(case, service, host) for service in case.services}
     for services in sorted(_joined(files, workdir.root)):
         mine = tuple(file for service in services for file in files[service])
-        endpoints = tuple(one for one in case.endpoints if _service_of(run.targets, one) in services)
-        yield FileSet(services, endpoints, _installation(mine, workdir, run.panels.get(case.host)), mine)
+        endpoints = tuple(one for one in case.endpoints if host.service_of(one) in services)
+        yield FileSet(services, endpoints, _installation(mine, workdir, host.panel), mine)
 
 
 def _installation(files: tuple[InstalledFile, ...], workdir: HostWorkdir, panel: Panel | None) -> Installation:
@@ -145,33 +171,28 @@ def _installation(files: tuple[InstalledFile, ...], workdir: HostWorkdir, panel:
     )
 
 
-def _files_of(case: Case, service: str, run: RunContext) -> tuple[InstalledFile, ...]:
+def _files_of(case: Case, service: str, host: HostContext) -> tuple[InstalledFile, ...]:
     """Return the files of a service as found now; what a panel has installed meanwhile may be called otherwise."""
-    panel = run.panels.get(case.host) or Panel()
+    panel = host.panel or Panel()
     wanted = {panel.default_path(file.path) for file in case.files if file.service == service}
-    if not wanted and case.host in run.panels and panel.default_files(service):
+    if not wanted and host.panel and panel.default_files(service):
         return panel.default_files(service)  # it has none yet
-    servers = [run.targets[one].server for one in case.endpoints if _service_of(run.targets, one) == service]
-    found = {(panel.default_path(file.path), file.kind): file for server in servers if server for file in server.files}
+    servers = [server for server in host.servers(case.endpoints) if server.service == service]
+    found = {(panel.default_path(file.path), file.kind): file for server in servers for file in server.files}
     known = tuple(found[key] for key in sorted(found) if key[0] in wanted)
     if {panel.default_path(file.path) for file in known} != wanted or not wanted:
         raise NotFoundOnHost(f"the files of {service} were not found this time")
     return known
 
 
-def _is_panels(case: Case, service: str, run: RunContext) -> bool:
+def _is_panels(case: Case, service: str, host: HostContext) -> bool:
     """Tell whether the files of a service are those of a panel's; False where they were not found."""
-    panel = run.panels.get(case.host)
+    panel = host.panel
     try:
-        files = _files_of(case, service, run) if panel else ()
+        files = _files_of(case, service, host) if panel else ()
     except NotFoundOnHost:
         files = ()
     return any(panel.owns(file.real_path or file.path) for file in files) if panel else False
-
-
-def _service_of(targets: Mapping[str, Target], endpoint: str) -> str | None:
-    server = targets[endpoint].server if endpoint in targets else None
-    return server.service if server else None
 
 
 def _joined(files: Mapping[str, Iterable[InstalledFile]], root: str) -> Iterator[tuple[str, ...]]:

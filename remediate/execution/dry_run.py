@@ -13,6 +13,7 @@ from typing import Final, Literal, NoReturn
 from remediate.execution.case_context import CaseContext, NotFoundOnHost
 from remediate.execution.context import RunContext
 from remediate.execution.executor import destroying, phases, require_possible, tidying
+from remediate.execution.host_context import HostContext
 from remediate.execution.preview import (
     VERSION_BEFORE,
     Action,
@@ -87,7 +88,8 @@ def preview_state(case: Case, run: RunContext) -> PreviewState:
     order = _order_under_way(case, run)
     done = [step for step in case.steps if step.state == "done"]
     staged = {context.file_set(step.subject).installation.folder for step in done if step.kind == "install"}
-    issuer = run.issuer if isinstance(run.issuer, PreviewsRequests) else None
+    client = run.issuer.client
+    issuer = client if isinstance(client, PreviewsRequests) else None
     has_csr = order is not None or any(step.kind == "key" for step in done)
     return PreviewState(context, issuer, order, has_csr, staged=staged)
 
@@ -140,7 +142,12 @@ def _explained(state: PreviewState, parts: Iterable[Action | Remark]) -> tuple[A
 
 def refusing(run: RunContext) -> RunContext:
     """Return the same context with host sessions and an issuer that raise DryRunViolation."""
-    return replace(run, sessions={label: RefusingSession() for label in run.sessions}, issuer=RefusingIssuer())
+    hosts = {label: _refusing(host) for label, host in run.hosts.items()}
+    return replace(run, hosts=hosts, issuer=replace(run.issuer, client=RefusingIssuer()))
+
+
+def _refusing(host: HostContext) -> HostContext:
+    return replace(host, session=RefusingSession()) if host.is_logged_in else host
 
 
 class RefusingSession:

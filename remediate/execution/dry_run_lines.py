@@ -61,8 +61,8 @@ def _head(case: Case, prefix: str, run: RunContext) -> Iterator[str]:
     yield _line("names", listing(case.names, 100))
     yield _line("only looks", f"on {listing(tuple(hosts), 100)} before and after each step; they change nothing")
     yield from (_line("access", lost) for lost in access_lost(case))
-    if asks_issuer(case) and not isinstance(run.issuer, PreviewsRequests):
-        yield _line("issuer", f"the requests to {run.issuer_name} are not known: this issuer has no preview")
+    if asks_issuer(case) and not isinstance(run.issuer.client, PreviewsRequests):
+        yield _line("issuer", f"the requests to {run.issuer.name} are not known: this issuer has no preview")
 
 
 def _line(label: str, text: str) -> str:
@@ -76,7 +76,7 @@ def _step_lines(step: StepPreview, case: Case, run: RunContext, *, verbose: bool
         if isinstance(part, Remark):
             entries.append((part.text, ()))
             continue
-        actor = part.host if isinstance(part, Command) else run.issuer_name
+        actor = part.host if isinstance(part, Command) else run.issuer.name
         entries.append((f"{actor}: {part.why}", _whole(part) if verbose else _short(part, case, run)))
     if step.blocked_by:
         entries.append((f"the repair would stop here: {step.blocked_by}", ()))

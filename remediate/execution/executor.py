@@ -7,18 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from datetime import timedelta
 from typing import Final
 
-from audit.text import duration, sentence
+from audit.text import sentence
 from remediate.deployment.retention import prune
 from remediate.deployment.versions import destroy_keys
-from remediate.execution.case_context import CLOCK_TOLERANCE, CaseContext, FileSet, NotFoundOnHost
+from remediate.execution.case_context import CaseContext, FileSet, NotFoundOnHost
 from remediate.execution.context import RunContext
 from remediate.execution.placeholder import keep_up
 from remediate.execution.steps import REPAIR_STEPS, Satisfied, StepBlocked
 from remediate.execution.steps.activate import settled
 from remediate.execution.steps.base import done, said
+from remediate.execution.steps.clock_skew import require_host_clock
 from remediate.execution.steps.self_test import withdraw
 from remediate.hosts.command import Command
 from remediate.hosts.workdir import BUSY
@@ -56,21 +56,13 @@ def asks_issuer(case: Case) -> bool:
 
 def require_possible(context: CaseContext) -> None:
     """Raise Stuck or Unknown for a repair that cannot be made, and for a host whose clock contradicts ours."""
-    if context.case.host not in context.run.sessions:
+    if not context.host.is_logged_in:
         raise StepBlocked(Cause.HOST_UNREACHABLE, f"{context.case.host} cannot be logged into now", ended="interrupted")
     if unknown := {step.kind for step in context.case.steps} - REPAIR_STEPS.get(context.case.repair, {}).keys():
         raise NotFoundOnHost(
             f"this repair ({context.case.repair}) cannot be made: nobody knows how to {', '.join(sorted(unknown))}"
         )
-    for endpoint in context.case.endpoints:
-        server = context.target(endpoint).server
-        offset = timedelta(seconds=server.clock_offset_s or 0.0) if server else timedelta(0)
-        if abs(offset) > CLOCK_TOLERANCE:
-            raise StepBlocked(
-                Cause.OPS_CLOCK_SKEW,
-                f"the clock of {context.case.host} is {duration(offset)} off ours",
-                ended="interrupted",
-            )
+    require_host_clock(context)
 
 
 def phases(context: CaseContext) -> tuple[tuple[Step, ...], ...]:
@@ -142,9 +134,9 @@ def _record(context: CaseContext, step: Step, state: StepState, detail: StepDeta
     """Record what a step became, and what was seen then, unless that is on record already."""
     journal = context.run.journal
     events = (event for event in reversed(journal.events(context.case.id)) if event.step == step.name)
-    last = next(events, Event(step.name, "planned", context.run.clock()))
+    last = next(events, Event(step.name, "planned", context.now()))
     if last.state != state or detail not in (NOTHING_SEEN, last.detail):
-        journal.record(context.case.id, Event(step.name, state, context.run.clock(), detail))
+        journal.record(context.case.id, Event(step.name, state, context.now(), detail))
         context.run.on_step(context.case, step, state, detail.note)
 
 
@@ -168,7 +160,7 @@ def _before_installing(context: CaseContext, ending: CaseResult) -> CaseResult:
         return ending
     left = withdraw(context) if context.csr is not None else ()
     note = sentence((ending.note, *(f"left behind: {one}" for one in left)))
-    context.run.journal.end(context.case.id, CaseOutcome("failed", context.run.clock(), note=note))
+    context.run.journal.end(context.case.id, CaseOutcome("failed", context.now(), note=note))
     return replace(ending, note=note)
 
 
@@ -191,7 +183,7 @@ def _finish(context: CaseContext) -> CaseResult:
     done_with = (context.execute(command) for command in tidying(context))
     left = (result for result in done_with if not result.ok and result.status != BUSY)
     notes = (*_untaken(context), *(f"not all that is old could be thrown away: {said(result)}" for result in left))
-    journal.end(case.id, CaseOutcome("repaired", context.run.clock(), _leaf(context), sentence(notes)))
+    journal.end(case.id, CaseOutcome("repaired", context.now(), _leaf(context), sentence(notes)))
     return CaseResult(case, "proven", note="\n".join(filter(None, (sentence(notes), *_visits(context)))))
 
 

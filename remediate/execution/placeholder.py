@@ -11,6 +11,7 @@ from datetime import datetime
 
 from audit.text import sentence
 from audit.x509.certificate import Certificate
+from remediate.cpanel.panel import Panel
 from remediate.cpanel.service_files import installed_path
 from remediate.execution.case_context import CaseContext, NotFoundOnHost
 from remediate.execution.steps.activate import taking_up
@@ -45,7 +46,7 @@ def preview_placeholders(context: CaseContext) -> tuple[str, ...]:
 
 def without(context: CaseContext, leaf_at: Callable[[str], Certificate | None]) -> tuple[str, ...]:
     """Return the services of a case of whose certificate files none holds a leaf that has not expired."""
-    now = context.run.clock()
+    now = context.now()
     return tuple(
         service
         for service in context.case.services
@@ -55,7 +56,7 @@ def without(context: CaseContext, leaf_at: Callable[[str], Certificate | None]) 
 
 def resetting(context: CaseContext, service: str) -> Command:
     """Return the command that has the panel install a self-signed certificate, unless one in force is there."""
-    panel = context.run.panels[context.case.host]
+    panel = _panel(context)
     twice = (each for path in _paths(context, service) for each in (installed_path(path) or path, path))
     return context.workdir.exclusive(
         f"have the panel install a self-signed certificate for {service}",
@@ -82,8 +83,15 @@ def _placed(context: CaseContext, service: str) -> Iterator[str]:
     yield f"a self-signed placeholder was installed for {service}, as it had no certificate that is valid now: {then}"
 
 
+def _panel(context: CaseContext) -> Panel:
+    """Return the panel of the host, which `_is_possible` has found."""
+    if context.host.panel is None:
+        raise ValueError(f"{context.case.host} has no panel")
+    return context.host.panel
+
+
 def _is_possible(context: CaseContext) -> bool:
-    return context.case.is_panel and context.case.host in context.run.panels
+    return context.case.is_panel and context.host.panel is not None
 
 
 def _is_over(leaf: Certificate | None, now: datetime) -> bool:
@@ -94,11 +102,11 @@ def _is_over(leaf: Certificate | None, now: datetime) -> bool:
 def _paths(context: CaseContext, service: str) -> tuple[str, ...]:
     """Return where a service has its certificate, or would have it; never none, as no look would be taken then."""
     named = tuple(file.path for file in context.case.files if file.service == service and file.kind == "certificate")
-    usual = context.run.panels[context.case.host].default_files(service)
+    usual = _panel(context).default_files(service)
     return named or tuple(file.path for file in usual if file.kind == "certificate")
 
 
 def _word(context: CaseContext, service: str) -> str:
     """Return what the panel calls a service; an empty text where it is none of the panel's."""
-    servers = (context.run.targets[one].server for one in context.case.endpoints if one in context.run.targets)
-    return next((one.panel_service for one in servers if one and one.service == service and one.panel_service), "")
+    servers = (server for server in context.servers if server.service == service)
+    return next((server.panel_service for server in servers if server.panel_service), "")

@@ -58,4 +58,5 @@ def _cause(waiting: WaitingCase) -> Cause | None:
 
 def _may(case: Case, run: RunContext) -> bool:
     is_begun = any(one.id == case.id for one in run.journal.unfinished())
-    return case.host in run.sessions and case.host not in run.excluded_hosts and not is_begun
+    host = run.host(case.host)
+    return host.is_logged_in and host.excluded is None and not is_begun

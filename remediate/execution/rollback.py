@@ -45,10 +45,8 @@ def rollback(case_id: str, run: RunContext) -> CaseResult:
     if case is None:
         raise NotFoundOnHost(f"the journal has no case {case_id}")
     context, leaves, stuck = CaseContext(case, run), list[Certificate](), list[StepBlocked | NotFoundOnHost]()
-    if case.host in run.sessions and case.repair in SWITCHED:
-        context.execute(
-            release(context.workdir, case.id)
-        )  # links of earlier versions of this program, if there are any
+    if context.host.is_logged_in and case.repair in SWITCHED:
+        context.execute(release(context.workdir, case.id))  # links of earlier versions of this program
     try:
         _require_way(context)
         ways = tuple(_ways(context))
@@ -65,7 +63,7 @@ def rollback(case_id: str, run: RunContext) -> CaseResult:
 def _require_way(context: CaseContext) -> None:
     """Raise Stuck where there is nothing to go back to, or where that must not be."""
     case, outcome = context.case, context.run.journal.outcome(context.case.id)
-    if case.host not in context.run.sessions:
+    if not context.host.is_logged_in:
         raise StepBlocked(Cause.HOST_UNREACHABLE, f"{case.host} cannot be logged into now", ended="interrupted")
     if case.repair not in SWITCHED:
         raise StepBlocked(
@@ -197,7 +195,7 @@ def _record(context: CaseContext, step: Step, state: StepState, detail: StepDeta
     journal = context.run.journal
     last = next((one.state for one in reversed(journal.events(context.case.id)) if one.step == step.name), None)
     if last not in (None, state):
-        journal.record(context.case.id, Event(step.name, state, context.run.clock(), detail))
+        journal.record(context.case.id, Event(step.name, state, context.now(), detail))
         context.run.on_step(context.case, step, state, detail.note)
 
 
@@ -212,7 +210,7 @@ def _ended(context: CaseContext, leaves: list[Certificate]) -> CaseResult:
         context.execute(command)  # what is left goes with the next success
     note = f"{listing([str(one) for one in leaves])} again" if leaves else "nothing of it was in use"
     leaf = leaves[0].sha256 if leaves else None
-    context.run.journal.end(case.id, CaseOutcome("rolled-back", context.run.clock(), leaf, note))
+    context.run.journal.end(case.id, CaseOutcome("rolled-back", context.now(), leaf, note))
     told = f"{note}; what was wrong is found again: waive it, leave it out, or it is repaired by the next run"
     return CaseResult(case, "undone", cause=Cause.ROLLBACK_DONE, note=told)
 

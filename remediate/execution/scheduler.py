@@ -93,7 +93,7 @@ def _left(cases: Sequence[Case], run: RunContext) -> Iterator[Case]:
     """Yield what was begun on the hosts of this run and is to be ended, though it was not found tonight."""
     planned = {case.id for case in cases}
     for case in run.journal.unfinished():
-        if case.id not in planned and case.host in run.sessions and not _is_forsaken(case, run):
+        if case.id not in planned and run.host(case.host).is_logged_in and not _is_forsaken(case, run):
             yield case
 
 
@@ -114,7 +114,7 @@ def _drop(cases: Sequence[Case], run: RunContext) -> None:
     """End the unfinished cases on the hosts of this run that nobody asks for any more."""
     planned = {case.id for case in cases}
     for case in run.journal.unfinished():
-        if case.id not in planned and case.host in run.sessions and _is_forsaken(case, run):
+        if case.id not in planned and run.host(case.host).is_logged_in and _is_forsaken(case, run):
             run.journal.end(case.id, CaseOutcome("dropped", run.clock(), note="it is not found any more"))
 
 
@@ -132,7 +132,7 @@ def postponed(case: Case, run: RunContext) -> CaseResult | None:
     alone.
     """
     hosts = (case.host, *(host for one in case.validated_on for host in one.hosts))
-    alone = next((f"{host}: {run.excluded_hosts[host]}" for host in hosts if host in run.excluded_hosts), None)
+    alone = next((f"{host}: {why}" for host in hosts if (why := run.host(host).excluded)), None)
     if alone:
         return CaseResult(case, "waiting", cause=Cause.HOST_SWITCHED_OFF, note=alone)
     attempts, now = run.journal.attempts, run.clock()
@@ -141,9 +141,9 @@ def postponed(case: Case, run: RunContext) -> CaseResult | None:
         why = ": ".join(filter(None, (last.cause, last.note)))
         note = f"not tried again before {moment(last.next_at)}: {why}"
         return CaseResult(case, "waiting", last.step, Cause.RUN_NOT_DUE, note, next_at=last.next_at)
-    busy = attempts.busy_until(run.issuer_name)
+    busy = attempts.busy_until(run.issuer.name)
     if busy is not None and busy > now and asks_issuer(case):
-        note = f"{run.issuer_name} asked to be left alone until {moment(busy)}"
+        note = f"{run.issuer.name} asked to be left alone until {moment(busy)}"
         return CaseResult(case, "waiting", "", Cause.ISSUER_BUSY, note, next_at=busy)
     return None
 
@@ -153,15 +153,15 @@ class _Scheduler:
 
     def __init__(self, run: RunContext, concurrency: Concurrency) -> None:
         """Begin without either."""
-        self._means, self._pace, self._turn = run, concurrency, Lock()
+        self._run, self._concurrency, self._turn = run, concurrency, Lock()
         self.failures = 0
         self.has_proof = False
 
     def take(self, case: Case) -> CaseResult:
         """Take a case, unless the run has come to its end, and keep how that ended."""
-        if self._means.stop.is_set():
+        if self._run.stop.is_set():
             return CaseResult(case, "waiting", cause=Cause.RUN_STOPPED, note="the run was stopped")
-        if self.failures >= self._pace.max_failures:
+        if self.failures >= self._concurrency.max_failures:
             return CaseResult(
                 case, "waiting", cause=Cause.RUN_FAILURES, note=f"{self.failures} repairs of this run have failed"
             )
@@ -174,18 +174,18 @@ class _Scheduler:
     def _walked(self, case: Case) -> CaseResult:
         """Walk through a case; a bug of ours ends this case with its trace, and no other."""
         try:
-            return run_case(case, self._means)
+            return run_case(case, self._run)
         except Exception:  # noqa: BLE001 - one of the two boundaries: one host's failure never stops another
             return CaseResult(case, "failed", cause=Cause.RUN_BUG, note=traceback.format_exc())
 
     def _kept(self, ending: CaseResult) -> CaseResult:
-        attempts, now = self._means.journal.attempts, self._means.clock()
+        attempts, now = self._run.journal.attempts, self._run.clock()
         if ending.kind == "waiting" or ending.kind == "undone":  # noqa: PLR1714 - so that a type checker follows
             return ending
         is_theirs = ending.cause is not None and ending.cause.family == "issuer"
-        issuer = self._means.issuer_name if is_theirs else None
+        issuer = self._run.issuer.name if is_theirs else None
         tried = Attempt(now, ending.kind, ending.step, ending.cause, ending.note, issuer)
         earlier = attempts.of_case(ending.case.id)
-        attempt = next_try(earlier, tried, self._pace.chance, ending.retry_after_s)
+        attempt = next_try(earlier, tried, self._concurrency.chance, ending.retry_after_s)
         attempts.add(ending.case.id, attempt)
         return replace(ending, next_at=attempt.next_at)

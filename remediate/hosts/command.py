@@ -1,9 +1,10 @@
-"""A command for a host, and what came of it."""
+"""A command for a host, its result, and the interface of what runs it."""
 
 from __future__ import annotations
 
 import shlex
 from dataclasses import dataclass
+from typing import Protocol
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +28,7 @@ class Command:
 
 @dataclass(frozen=True, slots=True)
 class CommandResult:
-    """What a command came to: its exit status and what it printed, decoded and bounded; None where it was cut off."""
+    """The exit status of a command, None if it was cut off, and what it printed, decoded and bounded."""
 
     status: int | None
     output: str
@@ -35,5 +36,12 @@ class CommandResult:
 
     @property
     def ok(self) -> bool:
-        """Whether it ended, and well."""
+        """Whether the command ended with status 0."""
         return self.status == 0
+
+
+class CommandRunner(Protocol):
+    """Runs commands on one host."""
+
+    def run(self, command: Command) -> CommandResult:
+        """Run a command until it ends or its deadline passes; if the host cannot be reached, it was cut off."""

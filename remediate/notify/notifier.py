@@ -12,7 +12,7 @@ from typing import Final
 
 from audit.text import listing, moment, one_line
 from audit.verdict import Severity
-from remediate.hosts.session import CommandRunner
+from remediate.hosts.command import CommandRunner
 from remediate.model.case import Case
 from remediate.model.outcome import CaseResult
 from remediate.notify.changes import NotifiedState, changes_since, last_notified, superseded, without_silenced

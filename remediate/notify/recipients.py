@@ -12,8 +12,7 @@ from audit.host.cpanel import read_forward, read_wwwacct
 from audit.text import MAX_QUOTED, listing, shortened
 from audit.x509.public_suffix import owned_domain
 from remediate.hosts import trusted_script
-from remediate.hosts.command import Command
-from remediate.hosts.session import CommandRunner
+from remediate.hosts.command import Command, CommandRunner
 
 MAX_CONTACTS: Final = 5
 """The number of contacts of one host that get mail."""

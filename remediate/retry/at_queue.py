@@ -19,8 +19,7 @@ from audit.redaction import Secrets
 from audit.text import one_line
 from remediate.cpanel.try_later import PROGRAM, Tried, read_tried, trying_later
 from remediate.hosts import script
-from remediate.hosts.command import Command, CommandResult
-from remediate.hosts.session import CommandRunner
+from remediate.hosts.command import Command, CommandResult, CommandRunner
 from remediate.pki.secret_scan import find_secret
 
 QUEUE: Final = "c"  # nicer than at's own `a`; an upper-case letter, and `b`, would wait for a quiet machine

@@ -16,7 +16,8 @@ from audit.config.schema import Configuration, secrets_in
 from audit.host.login import hosts_of
 from audit.observation import ProbeFailure
 from audit.text import moment
-from remediate.hosts.session import CommandRunner, HostSession
+from remediate.hosts.command import CommandRunner
+from remediate.hosts.session import HostSession
 from remediate.model.causes import Cause
 from remediate.model.outcome import CaseResult
 from remediate.retry.at_queue import DELAY_MIN, NotQueued, ResumeJob, queue_resume

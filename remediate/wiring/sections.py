@@ -1,6 +1,6 @@
-"""The sections of the configuration that the repair owns, read in every run so that a wrong key is found before it.
+"""Reads the sections of the configuration that the repair owns, and builds the issuer and the network access from them.
 
-No connection is opened and no secret is read.
+No connection is opened. A secret is read to report at the start that it is missing, and again whenever it is used.
 """
 
 from __future__ import annotations
@@ -8,9 +8,21 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from audit.config import BadConfiguration, Configuration, require_private_secrets, section, sections_of
-from remediate.issuers import read_issuer
-from remediate.model.options import RemediateConfig
+from audit.config import (
+    BadConfiguration,
+    Configuration,
+    Section,
+    require_private_secrets,
+    section,
+    sections_of,
+)
+from audit.probe.dns.root_servers import BadHints, RootServer, read_hints
+from audit.probe.fetch import Fetcher, FetchPolicy
+from remediate.challenges.dns_lookup import LookUps, Roots
+from remediate.execution.context import ConfiguredIssuer, Network
+from remediate.issuers import BadIssuer, Issuer, read_issuer
+from remediate.issuers.none import Absent
+from remediate.model.options import RemediateConfig, RunOptions
 from remediate.notify.channels import read_mail
 
 
@@ -24,13 +36,63 @@ SECTIONS: Final[Mapping[str, Callable[[Configuration], object]]] = {
     "remediate": lambda configuration: section(configuration, "remediate").decode(RemediateConfig),
     "mail": lambda configuration: read_mail(section(configuration, "mail")),
 }
-"""What decodes a section, by its key."""
+"""The function that decodes a section, by its key."""
 
 
 def require_valid_sections(configuration: Configuration) -> None:
-    """Raise BadConfiguration for a wrong key or value, and for the file of a secret that others can read."""
+    """Raise BadConfiguration for a wrong key or value, and for a file of a secret that other users can read."""
     for key in configuration.handed_on:
         if key not in SECTIONS:
             raise BadConfiguration(f"{configuration.file}: unknown key {key!r}; known are {', '.join(SECTIONS)}")
         SECTIONS[key](configuration)
     require_private_secrets(configuration)
+
+
+def issuer_of(options: RunOptions) -> Issuer:
+    """Return the issuer that is chosen, or one that takes no order; raises BadConfiguration."""
+    chosen = _issuer_section(options)
+    if chosen is None:
+        return Absent()
+    try:
+        return read_issuer(chosen).open(chosen, options.configuration.fetch.proxy)
+    except BadIssuer as error:
+        raise chosen.bad(str(error)) from error
+
+
+def configured_issuer(options: RunOptions) -> ConfiguredIssuer:
+    """Return the issuer that is chosen with what is ordered from it; raises BadConfiguration."""
+    client, chosen = issuer_of(options), _issuer_section(options)
+    if chosen is None:
+        return ConfiguredIssuer(client, "no issuer")
+    config = read_issuer(chosen)
+    return ConfiguredIssuer(client, options.issuer_name or "no issuer", config.key, config.product)
+
+
+def _issuer_section(options: RunOptions) -> Section | None:
+    """Return the section of the issuer that is chosen, None if none is; raises BadConfiguration if it is missing."""
+    name, known = options.issuer_name, options.issuers
+    if name is not None and name not in known:
+        written = sorted(sections_of(options.configuration, "issuer"))
+        there_are = f"there are {', '.join(written)}" if written else "there is none"
+        raise BadConfiguration(f"{options.configuration.file or 'configuration'}: no [issuer.{name}]; {there_are}")
+    return None if name is None else known[name]
+
+
+def network_of(options: RunOptions) -> Network:
+    """Return how a run uses the network, as `[fetch]`, `[probe]` and `[remediate]` allow; raises BadConfiguration."""
+    written = options.configuration.fetch
+    policy = FetchPolicy(allow_private=written.allow_private, proxy=written.proxy, limits=options.limits)
+    lookups, fetcher = LookUps(Roots(root_hints(options))), Fetcher(policy, options.stop)
+    return Network(lookups, fetcher, options.limits, options.written.http_port)
+
+
+def root_hints(options: RunOptions) -> tuple[RootServer, ...]:
+    """Return the root servers that are configured, none for those of the Internet; raises BadConfiguration."""
+    configuration = options.configuration
+    if configuration.probe.root_hints is None:
+        return ()
+    file = configuration.path(configuration.probe.root_hints)
+    try:
+        return read_hints(file.read_text(encoding="utf-8"), str(file))
+    except (OSError, UnicodeDecodeError, BadHints) as error:
+        raise BadConfiguration(f"{configuration.file}: probe.root_hints: {error}") from error

@@ -13,8 +13,7 @@ from email.message import EmailMessage
 from email.policy import SMTP
 from typing import Any
 
-from remediate.hosts.command import Command, CommandResult
-from remediate.hosts.session import CommandRunner
+from remediate.hosts.command import Command, CommandResult, CommandRunner
 from remediate.model.audit_results import audit_results_of
 from remediate.model.options import RunLimits
 from remediate.model.outcome import CaseResult

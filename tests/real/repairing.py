@@ -11,24 +11,26 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from audit.host.discovery import Login, assemble, discover
+from audit.host.discovery import Discovery, Login, assemble, discover
 from audit.host.handshake import HostInside
 from audit.observation.website import Docroot
+from audit.probe import Target
 from audit.x509.path.trust_store import Anchors
 from remediate.challenges import SOLVERS
-from remediate.execution.context import RunContext
+from remediate.execution.context import ConfiguredIssuer, RunContext
+from remediate.execution.host_context import HostContext, docroot_on
 from remediate.execution.scheduler import repair
 from remediate.hosts.session import HostSession
-from remediate.hosts.websites import docroots_of
 from remediate.hosts.workdir import ROOT
 from remediate.issuers import IssuerEndpoint
 from remediate.issuers.store import Store
@@ -131,24 +133,34 @@ def _hold(file: Path) -> None:
 def _run_context(options: Options, journal: Journal) -> RunContext:
     discovered = discover([Login(host) for host in options.hosts], clock=lambda: datetime.now(UTC))
     targets = assemble(discovered, ())
-    servers = [one.host.server for one in discovered if one.host.server]
-    insides = [one.inside for one in targets]
     pems = [x509.load_pem_x509_certificates(Path(file).read_bytes()) for file in options.anchors]
+    store = Store(IssuerEndpoint(options.base_url, lambda: options.token, deadline_s=10))
     return RunContext(
         journal=journal,
-        sessions={inside.host.label: HostSession(inside.host) for inside in insides if isinstance(inside, HostInside)},
-        targets={str(one.endpoint): one for one in targets},
-        issuer=Store(IssuerEndpoint(options.base_url, lambda: options.token, deadline_s=10)),
-        issuer_name="store",
+        hosts=_hosts(options, discovered, targets),
+        issuer=ConfiguredIssuer(store, "store", options.key_type),
         solver=SOLVERS["http-csr-hash"],
-        docroots=(lambda _host, _name: Docroot(options.docroot)) if options.docroot else docroots_of(servers),
         anchors=Anchors({"lab": [one.public_bytes(Encoding.DER) for pem in pems for one in pem]}),
         clock=lambda: datetime.now(UTC) + timedelta(seconds=options.ahead_s),
-        owner=f"test, process {os.getpid()}",
-        key_type=options.key_type,
-        root=options.root,
+        lock_holder=f"test, process {os.getpid()}",
         timeouts=Timeouts(options.confirmation_s, options.proof_s, issuance_s=options.issuance_s, look_s=0.05),
     )  # fmt: skip
+
+
+def _hosts(options: Options, discovered: Sequence[Discovery], targets: Sequence[Target]) -> Mapping[str, HostContext]:
+    """Return the hosts that were found, each with its session, its targets and its docroots."""
+    views = {one.host.server.label: one.host.server for one in discovered if one.host.server}
+    insides = {one.inside.host.label: one.inside for one in targets if isinstance(one.inside, HostInside)}
+    return {
+        label: HostContext(
+            label,
+            HostSession(insides[label].host) if label in insides else None,
+            {str(one.endpoint): one for one in targets if one.endpoint.host == label},
+            docroot_of=(lambda _: Docroot(options.docroot)) if options.docroot else partial(docroot_on, view, 80),
+            workdir_root=options.root,
+        )
+        for label, view in views.items()
+    }
 
 
 def in_a_child(options: Options) -> dict[str, Any]:

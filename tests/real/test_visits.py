@@ -15,8 +15,8 @@ from audit.observation import HostView
 from remediate.access_logs.clients import classify_client, visitor_lines
 from remediate.access_logs.collect import look_for_visits, read_visits
 from remediate.access_logs.parser import LogScan
+from remediate.execution.host_context import access_logs_on
 from remediate.hosts.command import CommandResult
-from remediate.hosts.websites import logs_on
 from remediate.hosts.workdir import HostWorkdir
 from tests.real.fetching import looked_at
 from tests.real.host import Host, HostFile, running_host
@@ -125,7 +125,7 @@ def look(host: Host, view: HostView, name: str, least: int = 0) -> LogScan:
 
 
 def _look(host: Host, view: HostView, name: str) -> LogScan:
-    command = look_for_visits(HostWorkdir(view.label, "c", "a test"), FILE, logs_on([view])(view.label, name))
+    command = look_for_visits(HostWorkdir(view.label, "c", "a test"), FILE, access_logs_on(view, 80, name))
     done = host.run("sh", "-c", command.script, "sh", *command.arguments)
     return read_visits(CommandResult(done.returncode, done.stdout, done.stderr), FILE)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -11,9 +12,9 @@ from audit.observation import HostView
 from audit.observation.website import Docroot, Website
 from audit.services.declared import DeclaredService, websites_of
 from remediate.execution.case_context import CaseContext
+from remediate.execution.host_context import docroot_on, unknown_docroot
 from remediate.execution.steps.base import StepBlocked
 from remediate.execution.steps.self_test import publish
-from remediate.hosts.websites import docroots_of
 from remediate.model.case import Repair, Validation
 from remediate.state.database import open_database
 from remediate.state.journal import Journal
@@ -29,19 +30,19 @@ WEB1 = HostView("web1", "ssh://web1", websites=SITES)
 
 
 def test_each_host_has_its_own_docroots_at_the_port_that_the_ca_asks() -> None:
-    docroots = docroots_of([WEB1, HostView("web2", "ssh://web2")])
-    assert docroots("web1", "www.example.com") == Docroot("/srv/www")
-    assert docroots("web1", "away.example.com") == AWAY
-    assert docroots("web2", "www.example.com") == "no web server that is known listens on its port 80"
-    assert docroots("web3", "www.example.com") == "web3 was not looked at from inside this time"
-    assert docroots_of([WEB1], 8080)("web1", "www.example.com") == Docroot("/srv/8080")
+    assert docroot_on(WEB1, 80, "www.example.com") == Docroot("/srv/www")
+    assert docroot_on(WEB1, 80, "away.example.com") == AWAY
+    web2 = HostView("web2", "ssh://web2")
+    assert docroot_on(web2, 80, "www.example.com") == "no web server that is known listens on its port 80"
+    assert unknown_docroot("www.example.com") == "the host was not inspected in this run"
+    assert docroot_on(WEB1, 8080, "www.example.com") == Docroot("/srv/8080")
 
 
 def test_a_declared_docroot_is_that_of_the_names_of_its_service() -> None:
     service = DeclaredService("gateway", ("https://API.example.com:8443", "https://b.example.com"), docroot="/srv/api")
-    docroots = docroots_of([HostView("web1", "ssh://web1", websites=(*SITES, *websites_of(service)))])
-    assert docroots("web1", "api.example.com") == docroots("web1", "b.example.com") == Docroot("/srv/api")
-    assert docroots("web1", "www.example.com") == Docroot("/srv/www")
+    view = HostView("web1", "ssh://web1", websites=(*SITES, *websites_of(service)))
+    assert docroot_on(view, 80, "api.example.com") == docroot_on(view, 80, "b.example.com") == Docroot("/srv/api")
+    assert docroot_on(view, 80, "www.example.com") == Docroot("/srv/www")
 
 
 @pytest.mark.parametrize(
@@ -56,7 +57,7 @@ def test_a_declared_docroot_has_to_be_a_whole_path(docroot: str | None, why: str
 def test_a_repair_says_why_no_folder_serves_a_name(tmp_path: Path) -> None:
     with Journal(open_database(tmp_path / "state")) as journal, running_place(tmp_path / "web1", "web1") as place:
         case = place.case(Repair.REISSUE, validated_on=(Validation("away.example.com", ("web1",)),))
-        run = run_context(journal, Ca(), place, docroots=docroots_of([WEB1]))
+        run = run_context(journal, Ca(), place, docroot_of=partial(docroot_on, WEB1, 80))
         with pytest.raises(
             StepBlocked, match=f"from which folder web1 serves http://away.example.com/: {re.escape(AWAY)}"
         ):

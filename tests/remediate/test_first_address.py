@@ -36,6 +36,6 @@ def test_a_panels_host_is_judged_as_by_the_panel_unless_another_policy_is_named(
     )
     with open_journal(tmp_path / "state") as journal:
         run = run_context(options, journal, (found("web1", is_cpanel=True), found("web2", is_cpanel=False)))
-    assert run.first_address_only == hosts
-    assert run.logs("web2", "a.test") == ()
-    assert "?/etc/apache2/logs/access_log" in run.logs("web1", "a.test")
+    assert {label for label, host in run.hosts.items() if host.first_address_only} == hosts
+    assert run.host("web2").access_logs_of("a.test") == ()
+    assert "?/etc/apache2/logs/access_log" in run.host("web1").access_logs_of("a.test")

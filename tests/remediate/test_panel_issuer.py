@@ -10,7 +10,7 @@ from audit.config import BadConfiguration, read_configuration
 from audit.x509.path.trust_store import Anchors
 from remediate.issuers import IssuerFault
 from remediate.model.options import RunOptions
-from remediate.wiring.run_context import issuer_of
+from remediate.wiring.sections import issuer_of
 from tests.issuers.requests import csr
 
 CHOSEN = '[remediate]\nissuer = "own"\n[issuer.own]\nkind = "cpanel"\n'

@@ -92,6 +92,6 @@ def test_a_run_knows_from_the_host_itself_however_old_its_plan_is(
     discovery = Discovery(Observation(whole, datetime.now(UTC), server=view))
     options = RunOptions(read_configuration(tmp_path, None), tmp_path, Anchors({}), "a test")
     with open_journal(tmp_path / "state") as journal:
-        alone = run_context(options, journal, (discovery,)).excluded_hosts
-    assert says in alone.get(HOST, "")
-    assert bool(alone) is bool(says)
+        excluded = run_context(options, journal, (discovery,)).host(HOST).excluded
+    assert says in (excluded or "")
+    assert bool(excluded) is bool(says)

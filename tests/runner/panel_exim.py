@@ -79,7 +79,7 @@ class Exim:
                  InstalledFile(str(self.certificate.with_suffix(".key")), "key", fault=fault))  # fmt: skip
         server = replace(target.server, service="exim", panel_service="exim", files=files)
         targets = {str(self.place.endpoint): replace(target, server=server)}
-        given = {"targets": targets, "panels": {self.place.label: Panel(str(self.root), 20)}, "timeouts": WAITS}
+        given = {"targets": targets, "panel": Panel(str(self.root), 20), "timeouts": WAITS}
         return run_context(journal, ca, self.place, **(given | changes))
 
     @property

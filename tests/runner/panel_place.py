@@ -113,8 +113,8 @@ class PanelHost:
         """Return what a run may use here."""
         place = next(iter(self.places.values()))
         given = {
-            "sessions": {LABEL: self.session}, "targets": self.targets, "root": str(self.root / "sslaudit"),
-            "panels": {LABEL: Panel(str(self.root), 20)},
+            "session": self.session, "targets": self.targets, "workdir_root": str(self.root / "sslaudit"),
+            "panel": Panel(str(self.root), 20),
             "timeouts": Timeouts(confirmation_s=20, proof_s=0.5, issuance_s=2.0, look_s=0.2),
         }  # fmt: skip
         return run_context(journal, ca or Ca(), place, **(given | changes))

@@ -61,9 +61,10 @@ class Panel:
 
     def run(self, journal: Journal, ca: Any = None, **changes: Any) -> RunContext:  # noqa: ANN401 - any issuer, any field
         """Return what a run may use here."""
-        sessions = {self.first.label: PanelSession(self.first.session.commands, self.root)}
-        given = {"targets": self.targets, "sessions": sessions} | changes
-        return run_context(journal, ca or Ca(), self.first, self.second, **given)
+        session = PanelSession(self.first.session.commands, self.root)
+        installers = {place.service: place.installer() for place in (self.first, self.second)}
+        given = {"targets": self.targets, "session": session, "installers": installers} | changes
+        return run_context(journal, ca or Ca(), self.first, **given)
 
     def write_program(self, does: str) -> Path:
         """Write the panel's own program, which does this; return the file of what it was asked."""

@@ -9,11 +9,11 @@ import contextlib
 import socket
 import ssl
 import threading
-from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
@@ -25,9 +25,9 @@ from audit.probe.dns.records import RecordSet, RecordType
 from audit.x509.path.trust_store import Anchors
 from remediate.challenges import SOLVERS
 from remediate.challenges.dns_lookup import LookUps
-from remediate.execution.context import RunContext
+from remediate.execution.context import ConfiguredIssuer, Network, RunContext
+from remediate.execution.host_context import HostContext
 from remediate.hosts.command import Command, CommandResult
-from remediate.hosts.websites import docroots_of
 from remediate.installers import CustomInstaller
 from remediate.issuers import IssuerFault, Order, OrderRequest
 from remediate.model.case import Case, Repair, UsedFile, case_id, steps_of
@@ -206,21 +206,51 @@ class NoRecords(LookUps):
 
 
 def run_context(journal: Journal, ca: Any, *places: Place, **changes: Any) -> RunContext:  # noqa: ANN401 - any issuer, any field
-    """Return what a run on these hosts may use."""
+    """Return what a run on these hosts may use; `changes` as in `changed`."""
+    installers = {place.service: place.installer() for place in places}
+    root = str(places[0].folder.parent / "sslaudit")
     run = RunContext(
         journal=journal,
-        sessions={place.label: place.session for place in places},
-        targets={str(place.endpoint): place.target() for place in places},
-        issuer=ca,
-        issuer_name="ca",
+        hosts={
+            place.label: HostContext(
+                place.label,
+                place.session,
+                {str(place.endpoint): place.target()},
+                installers=installers,
+                workdir_root=root,
+            )
+            for place in places
+        },
+        issuer=ConfiguredIssuer(ca, "ca"),
         solver=SOLVERS["http-csr-hash"],
-        docroots=docroots_of(()),
         anchors=Anchors({"lab": [AUTHORITY.root.certificate.public_bytes(Encoding.DER)]}),
         clock=lambda: datetime.now(UTC),
-        owner="a test",
-        lookups=NoRecords(),
-        installers={place.service: place.installer() for place in places},
-        root=str(places[0].folder.parent / "sslaudit"),
+        lock_holder="a test",
+        network=Network(NoRecords()),
         timeouts=Timeouts(confirmation_s=20, proof_s=0.5, issuance_s=2.0, look_s=0.05),
     )
-    return replace(run, **changes)
+    return changed(run, **changes)
+
+
+def changed(run: RunContext, **changes: Any) -> RunContext:  # noqa: ANN401 - any field
+    """Return a run with other values for fields of itself, of its issuer, of its network or of each of its hosts."""
+    targets: Mapping[str, Target] | None = changes.pop("targets", None)
+    parts = {kind: {name: changes.pop(name) for name in [*changes] if name in names} for kind, names in _FIELDS.items()}
+    hosts = {label: replace(host, **parts[HostContext]) for label, host in run.hosts.items()}
+    if targets is not None:
+        hosts = {label: replace(host, targets=_on(label, targets)) for label, host in hosts.items()}
+    issuer, network = replace(run.issuer, **parts[ConfiguredIssuer]), replace(run.network, **parts[Network])
+    whole: dict[str, Any] = {"hosts": hosts, "issuer": issuer, "network": network}
+    return replace(run, **(whole | changes))
+
+
+_FIELDS: Final = {kind: {one.name for one in fields(kind)} for kind in (HostContext, ConfiguredIssuer, Network)}
+
+
+def _on(label: str, targets: Mapping[str, Target]) -> dict[str, Target]:
+    return {name: target for name, target in targets.items() if target.endpoint.host == label}
+
+
+def host_changed(run: RunContext, label: str, **changes: Any) -> RunContext:  # noqa: ANN401 - any field
+    """Return a run with other values for fields of one of its hosts, which may be a new one."""
+    return replace(run, hosts={**run.hosts, label: replace(run.host(label), **changes)})

@@ -38,7 +38,7 @@ from tests.lab.issuance import to_pem
 from tests.lab.store import Request as Asked
 from tests.lab.store import Store as StrictStore
 from tests.lab.store import serving
-from tests.runner.places import AUTHORITY, LocalSession, NoRecords, Place, run_context, running_place
+from tests.runner.places import AUTHORITY, LocalSession, NoRecords, Place, changed, run_context, running_place
 
 SECOND = "mail"
 
@@ -78,11 +78,11 @@ class Premiere:
         place = self.place
         issuer = Store(IssuerEndpoint(self.store.base_url, lambda: self.store.token, deadline_s=5.0))
         run = run_context(
-            journal, issuer, place, targets=self._targets, issuer_name="store", lookups=Near(),
-            docroots=lambda _host, _name: Docroot(str(self.docroot)), http_port=self.website_port,
+            journal, issuer, place, targets=self._targets, name="store", lookups=Near(),
+            docroot_of=lambda _: Docroot(str(self.docroot)), http_port=self.website_port,
             installers={place.service: place.installer(), SECOND: replace(place.installer(), name=SECOND)},
         )  # fmt: skip
-        return replace(run, **changes)
+        return changed(run, **changes)
 
     @property
     def docroot(self) -> Path:

@@ -30,7 +30,7 @@ from remediate.model.options import Concurrency
 from remediate.model.outcome import CaseResult
 from remediate.state.journal import Journal, journal_snapshot, open_journal
 from tests.runner.chains import INTERMEDIATE, plant_chain, write_kept
-from tests.runner.places import plant
+from tests.runner.places import changed, plant
 from tests.runner.premiere import SECOND, Premiere, digests, filled_in, printed
 
 CONCURRENCY = Concurrency(chance=lambda: 0.0)
@@ -67,7 +67,7 @@ def previewed_and_done(
     assert (ending.kind, ending.note) == ("proven", "")
     if start is None:
         assert_prints(output, previewed)
-    return filled_in(previewed, there.truth(case, run.root)), there.happened(begun)
+    return filled_in(previewed, there.truth(case, run.host("a").workdir_root)), there.happened(begun)
 
 
 def assert_prints(output: str, actions: list[Action]) -> None:
@@ -85,7 +85,7 @@ def assert_prints(output: str, actions: list[Action]) -> None:
 def deaf(run: RunContext, there: Premiere) -> RunContext:
     """Return the context of a run in which both services go on with what they have."""
     installer = there.place.installer(takes_up=False)
-    return replace(run, installers={installer.name: installer, SECOND: replace(installer, name=SECOND)})
+    return changed(run, installers={installer.name: installer, SECOND: replace(installer, name=SECOND)})
 
 
 def everything(folder: Path) -> dict[str, tuple[int, int, str]]:
@@ -181,8 +181,9 @@ def test_dry_run_of_keys_that_are_closed_as_well_shows_it_first(world: World) ->
 def test_dry_run_of_a_name_on_two_hosts_names_the_commands_on_both(world: World) -> None:
     there = world.there
     case = there.case(validated_on=(Validation("a.example", ("a", "b")),))
-    sessions = {"a": there.place.session, "b": there.place.session}
-    run = there.run(world.journal, sessions=sessions, roots={"b": str(world.folder / "of-b")})
+    first = there.run(world.journal)
+    other = replace(first.host("a"), label="b", targets={}, workdir_root=str(world.folder / "of-b"))
+    run = replace(first, hosts={**first.hosts, "b": other})
     text = printed(case, run)
     assert text.endswith("nothing was changed; 10 commands on 2 hosts and 4 requests would be made")
     previewed, done = previewed_and_done(there, case, run)
@@ -235,13 +236,13 @@ def test_without_a_state_folder_there_is_none_afterwards(there: Premiere, tmp_pa
 def test_sessions_and_issuer_of_a_dry_run_refuse_everything(there: Premiere, journal: Journal) -> None:
     run = refusing(there.run(journal))
     with pytest.raises(DryRunViolation, match="a test"):
-        run.sessions["a"].run(Command("a", "a test", "touch /tmp/dry-run"))
+        CaseContext(there.case(), run).execute(Command("a", "a test", "touch /tmp/dry-run"))
     csr = placeholder_csr()
     asks: list[Callable[[], object]] = [
-        lambda: run.issuer.find(csr),
-        lambda: run.issuer.order(OrderRequest(csr, ("a.example",), "key", "value")),
-        lambda: run.issuer.collect("o-1"),
-        lambda: run.issuer.cancel("o-1"),
+        lambda: run.issuer.client.find(csr),
+        lambda: run.issuer.client.order(OrderRequest(csr, ("a.example",), "key", "value")),
+        lambda: run.issuer.client.collect("o-1"),
+        lambda: run.issuer.client.cancel("o-1"),
     ]
     for ask in asks:
         with pytest.raises(DryRunViolation, match="asked the issuer"):
@@ -302,7 +303,7 @@ def test_dry_run_of_a_repair_that_stops_shows_what_is_done_until_then(world: Wor
     case = there.case(validated_on=(Validation("a.example", ("a", "b")),))  # no login to b
     previewed = list(preview_actions(case, run))
     assert [ending.cause for ending in repair([case], run, CONCURRENCY)] == ["dcv.no-docroot"]
-    csr = x509.load_pem_x509_csr(next(Path(run.root).rglob("csr.pem")).read_bytes())
+    csr = x509.load_pem_x509_csr(next(Path(run.host("a").workdir_root).rglob("csr.pem")).read_bytes())
     assert filled_in(previewed, digests(csr)) == there.happened()
     assert [action.why.partition(" for ")[0] for action in previewed] == [
         "make a key (ecdsa-p256) and a certification request",

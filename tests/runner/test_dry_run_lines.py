@@ -72,13 +72,13 @@ def test_dry_run_prints_no_placeholder_value_and_no_token(there: Premiere, journ
 
 
 def test_dry_run_says_that_an_issuer_has_no_preview(there: Premiere, journal: Journal) -> None:
-    text = printed(there.case(), there.run(journal, issuer=Ca(), issuer_name="other"))
+    text = printed(there.case(), there.run(journal, client=Ca(), name="other"))
     assert "the requests to other are not known: this issuer has no preview" in text
     assert text.endswith("nothing was changed; 8 commands on 1 host and 0 requests would be made")
 
 
 def test_dry_run_prints_a_repair_up_to_the_step_that_stops_it(there: Premiere, journal: Journal) -> None:
-    nowhere = there.run(journal, docroots=lambda _host, _name: "no web server was found")
+    nowhere = there.run(journal, docroot_of=lambda _: "no web server was found")
     text = printed(there.case(), nowhere)
     assert "the repair would stop here: it is not known from which folder a serves http://a.example/" in text
     assert text.endswith("nothing was changed; 0 commands on 0 hosts and 0 requests would be made")

@@ -102,7 +102,7 @@ def test_where_a_case_names_no_file_the_one_that_the_panel_would_install_is_look
 
 
 def test_a_host_without_the_panel_is_left_as_it_is(exim: Exim, journal: Journal) -> None:
-    ending = walked(exim, journal, Ca(faults=[REFUSED]), panels={})
+    ending = walked(exim, journal, Ca(faults=[REFUSED]), panel=None)
     assert (ending.kind, "placeholder" in ending.note, exim.calls) == ("failed", False, [])
 
 

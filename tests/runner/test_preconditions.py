@@ -68,7 +68,7 @@ def test_a_user_repairs_a_service_of_its_own(folder: Path, journal: Journal) -> 
         given(place.folder, *place.folder.iterdir())
         (folder / "own").mkdir(mode=0o700)
         given(folder / "own")
-        ending = walked(place, run_context(journal, Ca(), place, root=f"{folder}/own/sslaudit"))
+        ending = walked(place, run_context(journal, Ca(), place, workdir_root=f"{folder}/own/sslaudit"))
         assert (ending.kind, place.served == before) == ("proven", False), ending
         assert (place.folder / "tls.key").stat().st_uid == (folder / "own").stat().st_uid
 
@@ -78,7 +78,7 @@ def test_what_a_user_cannot_write_is_named_each_of_it(folder: Path, journal: Jou
     with running_place(folder / "a", "a") as there:
         place, ca = replace(there, session=UsersSession()), Ca()
         (place.folder / "tls.key").chmod(0o600)
-        ending = walked(place, run_context(journal, ca, place, root=f"{folder}/sslaudit"))
+        ending = walked(place, run_context(journal, ca, place, workdir_root=f"{folder}/sslaudit"))
     assert (ending.kind, ending.cause, ca.orders) == ("failed", "host.unprepared", {})
     for said in (
         f"nobody cannot write {folder}, to make {folder}/sslaudit/{place.case().id} in it",
@@ -119,5 +119,5 @@ def test_a_disk_that_is_full_is_told_with_how_much_is_missing(
 
 def test_a_folder_that_is_not_there_is_named(tmp_path: Path, journal: Journal) -> None:
     with running_place(tmp_path / "a", "a") as place:
-        ending = walked(place, run_context(journal, Ca(), place, root=f"{tmp_path}/no/such"))
+        ending = walked(place, run_context(journal, Ca(), place, workdir_root=f"{tmp_path}/no/such"))
     assert (ending.cause, f"there is no directory {tmp_path}/no" in ending.note) == ("host.unprepared", True)

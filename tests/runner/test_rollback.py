@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -150,5 +149,5 @@ def rolled_back_twice(folder: Path, at: Point | None) -> int:
 
 def test_a_host_that_cannot_be_logged_into_is_told(place: Place, journal: Journal) -> None:
     case_id = repaired(place, journal)
-    ending = rollback(case_id, replace(run_context(journal, Ca(), place), sessions={}))
+    ending = rollback(case_id, run_context(journal, Ca(), place, session=None))
     assert (ending.kind, ending.cause) == ("interrupted", "host.unreachable")

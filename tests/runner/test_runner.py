@@ -19,7 +19,7 @@ from remediate.model.case import Repair, steps_of
 from remediate.model.causes import Cause
 from remediate.model.options import Concurrency
 from remediate.state.journal import Journal
-from tests.runner.places import NOW, Ca, Place, plant, run_context, running_place
+from tests.runner.places import NOW, Ca, Place, changed, plant, run_context, running_place
 
 CONCURRENCY = Concurrency(hosts_at_once=1, chance=lambda: 0.0)  # these hosts are folders of one machine, with one lock
 
@@ -34,7 +34,7 @@ def places(tmp_path: Path) -> Iterator[tuple[Place, Place, Place]]:
 def never_taken_up(run: RunContext, *places: Place) -> RunContext:
     """Return the context of a run in which these hosts' services go on with what they have."""
     deaf = {place.service: place.installer(takes_up=False) for place in places}
-    return replace(run, installers={**run.installers, **deaf})
+    return changed(run, installers={**run.host(places[0].label).installers, **deaf})
 
 
 def later(run: RunContext) -> RunContext:
@@ -127,7 +127,7 @@ def test_a_clock_that_contradicts_ours_changes_nothing(
     places: tuple[Place, Place, Place], journal: Journal, offset_s: float
 ) -> None:
     a = places[0]
-    run = replace(run_context(journal, Ca(), a), targets={str(a.endpoint): a.target(offset_s)})
+    run = run_context(journal, Ca(), a, targets={str(a.endpoint): a.target(offset_s)})
     assert kinds(run, a) == [("interrupted", "ops.clock-skew")]
     assert a.session.commands == []
 
@@ -151,7 +151,7 @@ def test_a_key_that_others_know_is_not_put_back_and_is_destroyed_once_the_new_on
     assert (ending.kind, "the switch is kept" in ending.note) == ("failed", True)
     assert (a.folder / "tls.key").read_text() != old
     assert [one.kind for one in repair([case], later(run), CONCURRENCY)] == ["proven"]
-    kept = [file for file in Path(run.root).rglob("*") if file.is_file() and old in file.read_text()]
+    kept = [file for file in Path(run.host("a").workdir_root).rglob("*") if file.is_file() and old in file.read_text()]
     assert kept == []
 
 
@@ -257,7 +257,7 @@ def test_what_was_begun_and_cannot_be_walked_any_more_makes_room_for_what_is_fou
     a, ca = places[0], Ca()
     run = run_context(journal, ca, a)
     (ending,) = repair([a.case()], never_taken_up(run, a), CONCURRENCY)
-    gone = replace(later(run), targets={})
+    gone = changed(later(run), targets={})
     (ending,) = repair((), gone, CONCURRENCY)
     assert (ending.kind, ending.cause, journal.unfinished()) == ("failed", "case.unknown", ())
     assert [one.kind for one in repair([a.case(id="anew")], run, CONCURRENCY)] == ["proven"]

@@ -24,7 +24,7 @@ from remediate.state.journal import Journal
 from tests.issuers.website import challenge_of
 from tests.lab.validator import Validator
 from tests.probe.names import name_server
-from tests.runner.places import Ca, Place, run_context, running_place
+from tests.runner.places import Ca, Place, changed, host_changed, run_context, running_place
 from tests.runner.websites import Websites, serving
 from tests.trace.servers import Tree, authoritative, running
 from tests.trace.world import HINTS, MAIN, MAIN_ZONE, world
@@ -66,9 +66,9 @@ class Stage:
         names = (self.a.endpoint.name, name)
         return self.a.case(names=names, validated_on=(Validation(name, ("a", "b")),))
 
-    def repair(self, name: str = SHARED, **changes: Any) -> CaseResult:  # noqa: ANN401 - any field of Means
+    def repair(self, name: str = SHARED, run: RunContext | None = None, **changes: Any) -> CaseResult:  # noqa: ANN401 - any field
         """Repair it."""
-        (ending,) = repair([self.case(name)], replace(self.run, **changes), CONCURRENCY)
+        (ending,) = repair([self.case(name)], changed(run or self.run, **changes), CONCURRENCY)
         return ending
 
     def files(self) -> list[str]:
@@ -76,8 +76,9 @@ class Stage:
         return [str(file) for file in (self.a.folder.parent / "www").rglob("*") if file.is_file()]
 
 
-def docroot_of(folder: Path) -> Any:  # noqa: ANN401 - a function
-    return lambda label, _: Docroot(str(folder / "www" / label))
+def served_from(run: RunContext, label: str, docroot: Docroot | str) -> RunContext:
+    """Return a run in which a host serves every name from this folder, or says why it serves none."""
+    return host_changed(run, label, docroot_of=lambda _: docroot)
 
 
 def at_their_addresses(*places: Place) -> dict[str, Target]:
@@ -108,12 +109,13 @@ def stage(tmp_path: Path, journal: Journal) -> Iterator[Stage]:
             a,
             b,
             targets=at_their_addresses(a, b),
-            docroots=docroot_of(tmp_path),
             limits=limits,
             lookups=LookUps(Roots(HINTS, TraceLimits(port=tree.port))),
             log=said.append,
             http_port=websites.port,
         )
+        for label in "ab":
+            run = served_from(run, label, Docroot(str(tmp_path / "www" / label)))
         yield Stage(a, b, websites, run, ca, said)
 
 
@@ -126,10 +128,7 @@ def test_the_file_lies_on_both_hosts_when_the_ca_looks_and_on_none_afterwards(st
 
 def test_nothing_is_ordered_where_one_of_two_hosts_serves_another_folder(stage: Stage, tmp_path: Path) -> None:
     (tmp_path / "elsewhere").mkdir()
-    right = stage.run.docroots
-    ending = stage.repair(
-        docroots=lambda host, name: right(host, name) if host == "a" else Docroot(str(tmp_path / "elsewhere"))
-    )
+    ending = stage.repair(run=served_from(stage.run, "b", Docroot(str(tmp_path / "elsewhere"))))
     assert (ending.kind, ending.step, ending.cause) == ("failed", "self-test", "dcv.missing")
     assert f"{SHARED} at {B}: missing: the server answers 404: it serves another folder" in ending.note
     assert f"at {B}: 404" in ending.note
@@ -137,9 +136,8 @@ def test_nothing_is_ordered_where_one_of_two_hosts_serves_another_folder(stage: 
     assert (stage.ca.orders, stage.files(), list((tmp_path / "elsewhere").rglob("*.txt"))) == ({}, [], [])
 
 
-def test_no_file_is_written_where_one_of_two_hosts_has_no_place_for_it(stage: Stage, tmp_path: Path) -> None:
-    places = {"a": Docroot(str(tmp_path / "www" / "a")), "b": "nothing listens at port 80"}
-    ending = stage.repair(docroots=lambda host, _: places[host])
+def test_no_file_is_written_where_one_of_two_hosts_has_no_place_for_it(stage: Stage) -> None:
+    ending = stage.repair(run=served_from(stage.run, "b", "nothing listens at port 80"))
     assert (ending.step, ending.cause) == ("self-test", "dcv.no-docroot")
     assert ending.note == f"it is not known from which folder b serves http://{SHARED}/: nothing listens at port 80"
     done = [command.why for place in (stage.a, stage.b) for command in place.session.commands]
@@ -147,8 +145,11 @@ def test_no_file_is_written_where_one_of_two_hosts_has_no_place_for_it(stage: St
 
 
 def test_a_declared_docroot_holds_for_the_names_that_no_website_is_found_for(stage: Stage, tmp_path: Path) -> None:
-    declared = {(place.label, stage.a.service): str(tmp_path / "www" / place.label) for place in (stage.a, stage.b)}
-    ending = stage.repair(docroots=lambda _host, _name: "no website has that name", declared_docroots=declared)
+    run = stage.run
+    for label in "ab":
+        declared = {stage.a.service: str(tmp_path / "www" / label)}
+        run = host_changed(run, label, docroot_of=lambda _: "no website has that name", declared_docroots=declared)
+    ending = stage.repair(run=run)
     assert (ending.kind, stage.ca.faults_seen, stage.files()) == ("proven", [], [])
 
 
@@ -201,12 +202,10 @@ def test_for_a_name_that_leads_nowhere_no_file_is_written(stage: Stage, name: st
 
 def test_what_another_host_has_is_not_this_hosts_but_for_what_both_have(stage: Stage) -> None:
     assert stage.run.addresses_beside("a") == {B}
-    targets = dict(stage.run.targets)
-    endpoint = str(stage.a.endpoint)
-    server = targets[endpoint].server
-    assert server
-    targets[endpoint] = replace(targets[endpoint], server=replace(server, addresses=(A, B)))
-    shared = replace(stage.run, targets=targets)
+    ((endpoint, target),) = stage.run.host("a").targets.items()
+    assert target.server
+    both = replace(target, server=replace(target.server, addresses=(A, B)))
+    shared = host_changed(stage.run, "a", targets={endpoint: both})
     assert not shared.addresses_beside("a")
     assert shared.addresses_beside("b") == {A}
 
@@ -214,21 +213,21 @@ def test_what_another_host_has_is_not_this_hosts_but_for_what_both_have(stage: S
 @pytest.fixture
 def in_order(stage: Stage) -> tuple[str, str]:
     """Return the hosts of the shared name: whose address the trace gives first, and the other."""
-    first = stage.run.lookups.of(SHARED, stage.run.limits, stage.run.stop).first_address
+    network = stage.run.network
+    first = network.lookups.of(SHARED, network.limits, stage.run.stop).first_address
     return ("a", "b") if first == A else ("b", "a")
 
 
-def without(stage: Stage, label: str, folder: Path) -> Any:  # noqa: ANN401 - a function
-    """Return docroots of which one is no place that is served."""
-    right = stage.run.docroots
-    return lambda host, name: Docroot(str(folder)) if host == label else right(host, name)
+def without(stage: Stage, label: str, folder: Path) -> RunContext:
+    """Return a run in which the folder of one host is not the one that is served."""
+    return served_from(stage.run, label, Docroot(str(folder)))
 
 
 def test_on_a_panels_host_the_first_address_decides_and_the_others_are_told(
     stage: Stage, journal: Journal, in_order: tuple[str, str], tmp_path: Path
 ) -> None:
     first, other = in_order
-    ending = stage.repair(first_address_only=frozenset("ab"), docroots=without(stage, other, tmp_path))
+    ending = stage.repair(run=without(stage, other, tmp_path), first_address_only=True)
     assert (ending.kind, len(stage.ca.orders)) == ("proven", 1)
     (note,) = (one.note for one in journal.events(ending.case.id) if (one.step, one.state) == ("self-test", "done"))
     assert f"{SHARED}: the first address of the trace, {ADDRESSES[first]}, decides, as the panel has it; " in note
@@ -239,7 +238,7 @@ def test_on_a_panels_host_a_first_address_that_fails_is_enough_and_good_others_a
     stage: Stage, in_order: tuple[str, str], tmp_path: Path
 ) -> None:
     first, other = in_order
-    ending = stage.repair(first_address_only=frozenset("ab"), docroots=without(stage, first, tmp_path))
+    ending = stage.repair(run=without(stage, first, tmp_path), first_address_only=True)
     assert (ending.cause, stage.ca.orders) == ("dcv.missing", {})
     assert ending.note.startswith(f"{SHARED} at {ADDRESSES[first]}: missing: ")
     assert f"and from several places ({ADDRESSES[other]}: good: as written)" in ending.note
@@ -249,7 +248,7 @@ def test_a_name_that_a_host_without_the_panel_serves_too_is_decided_by_all_its_a
     stage: Stage, in_order: tuple[str, str], tmp_path: Path
 ) -> None:
     _, other = in_order
-    ending = stage.repair(first_address_only=frozenset("a"), docroots=without(stage, other, tmp_path))
+    ending = stage.repair(run=host_changed(without(stage, other, tmp_path), "a", first_address_only=True))
     assert (ending.cause, "decides" in ending.note) == ("dcv.missing", False)
 
 

@@ -58,7 +58,7 @@ def test_where_it_is_not_sure_that_it_has_none_nothing_is_done(exim: Exim, journ
 
 
 def test_where_repair_is_switched_off_nothing_is_done(exim: Exim, journal: Journal) -> None:
-    assert done(exim, journal, CLOSED, excluded_hosts={"a": "switched off"}) == ()
+    assert done(exim, journal, CLOSED, excluded="switched off") == ()
     assert exim.calls == []
 
 

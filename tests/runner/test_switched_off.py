@@ -11,7 +11,7 @@ from remediate.execution.scheduler import repair
 from remediate.model.case import Repair, Validation
 from remediate.model.options import Concurrency
 from remediate.state.journal import Journal
-from tests.runner.places import Ca, Place, run_context
+from tests.runner.places import Ca, Place, host_changed, run_context
 from tests.runner.premiere import printed
 
 CONCURRENCY = Concurrency(chance=lambda: 0.0)
@@ -21,7 +21,7 @@ WHY = "repair is switched off on the host itself: /var/cpanel/ssl/disable_auto_h
 @pytest.fixture
 def run(place: Place, journal: Journal) -> RunContext:
     """Return the context of a run on a host that says so."""
-    return run_context(journal, Ca(), place, excluded_hosts={place.label: WHY})
+    return run_context(journal, Ca(), place, excluded=WHY)
 
 
 @pytest.mark.parametrize("kind", [Repair.REISSUE, Repair.RUN_OWNER, Repair.RELOAD])
@@ -38,7 +38,7 @@ def test_a_case_of_an_earlier_night_goes_no_further(place: Place, journal: Journ
 
 
 def test_no_proof_is_put_there_for_another_host(place: Place, journal: Journal) -> None:
-    run = run_context(journal, Ca(), place, excluded_hosts={"b": WHY})
+    run = host_changed(run_context(journal, Ca(), place), "b", excluded=WHY)
     [ending] = repair([place.case(validated_on=(Validation("a.example", ("a", "b")),))], run, CONCURRENCY)
     assert (ending.note, place.session.commands) == (f"b: {WHY}", [])
 

@@ -18,7 +18,7 @@ from remediate.model.options import Concurrency
 from remediate.state.journal import Journal
 from tests.lab.ca import Leaf, PrivateKey, new_key, new_rsa_key
 from tests.probe.looking import look_at
-from tests.runner.places import DAY, NOW, Ca, Place, pems_of, plant, run_context
+from tests.runner.places import DAY, NOW, Ca, Place, changed, pems_of, plant, run_context
 
 CONCURRENCY = Concurrency(chance=lambda: 0.0)
 NEW_KEYS: dict[str, Callable[[], PrivateKey]] = {"rsa-2048": lambda: new_rsa_key(2048), "ecdsa-p256": new_key}
@@ -41,10 +41,10 @@ def digest(pem: str) -> str:
     return sha256(x509.load_pem_x509_certificate(pem.encode()).public_bytes(Encoding.DER)).hexdigest()
 
 
-def means_for(place: Place, journal: Journal, repaired: str, *, takes_up: bool = True) -> RunContext:
+def run_for(place: Place, journal: Journal, repaired: str, *, takes_up: bool = True) -> RunContext:
     """Return the context of a run that makes keys of the repaired type."""
     installers = {place.service: place.installer(takes_up=takes_up)}
-    return replace(run_context(journal, Ca(), place, installers=installers), key_type=repaired)
+    return run_context(journal, Ca(), place, installers=installers, key_type=repaired)
 
 
 def seen(place: Place) -> dict[str, x509.Certificate]:
@@ -59,7 +59,7 @@ def test_new_certificate_is_proven_and_the_other_is_served_as_before(
 ) -> None:
     beside = prepared(place, repaired)
     assert seen(place).keys() == {beside, digest((place.folder / "tls.crt").read_text())}
-    (ending,) = repair([place.case()], means_for(place, journal, repaired), CONCURRENCY)
+    (ending,) = repair([place.case()], run_for(place, journal, repaired), CONCURRENCY)
     assert ending.kind == "proven", ending
     installed = digest((place.folder / "tls.crt").read_text())
     served = seen(place)
@@ -72,7 +72,7 @@ def test_good_certificate_of_other_key_does_not_prove_the_repaired_one(
     place: Place, journal: Journal, repaired: str
 ) -> None:
     beside, old = prepared(place, repaired), (place.folder / "tls.crt").read_text()
-    (ending,) = repair([place.case()], means_for(place, journal, repaired, takes_up=False), CONCURRENCY)
+    (ending,) = repair([place.case()], run_for(place, journal, repaired, takes_up=False), CONCURRENCY)
     assert (ending.kind, ending.cause) == ("failed", "proof.failed"), ending
     assert "127.0.0.1 serves another leaf" in ending.note
     assert (place.folder / "tls.crt").read_text() == old
@@ -86,8 +86,8 @@ def test_new_certificate_that_clients_refuse_is_not_proven_by_the_other(
     prepared(place, repaired)
     loads = f"cd {place.folder} && openssl x509 -in tls.crt >served.new && cat tls.key >>served.new"
     without_chain = replace(place.installer(), reload_command=f"{loads} && mv served.new served")
-    run = means_for(place, journal, repaired)
-    run = replace(run, installers={place.service: without_chain})
+    run = run_for(place, journal, repaired)
+    run = changed(run, installers={place.service: without_chain})
     (ending,) = repair([place.case()], run, CONCURRENCY)
     assert (ending.kind, "no path leads to a trust anchor" in ending.note) == ("failed", True), ending
     assert list((tmp_path / "sslaudit").rglob("rejected.*"))

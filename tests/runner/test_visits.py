@@ -16,14 +16,15 @@ from remediate.execution.steps.access_log_notes import visits_since
 from remediate.model.options import Concurrency
 from remediate.model.outcome import CaseResult
 from remediate.state.journal import Journal
+from tests.runner.places import changed
 from tests.runner.premiere import Premiere
 
 CONCURRENCY = Concurrency(hosts_at_once=1, chance=lambda: 0.0)
 
 
 def run_context(there: Premiere, journal: Journal, **changes: Any) -> RunContext:  # noqa: ANN401 - any field
-    run = there.run(journal, logs=lambda _host, _name: (str(there.access_log),))
-    return replace(run, **changes)
+    run = there.run(journal, access_logs_of=lambda _: (str(there.access_log),))
+    return changed(run, **changes)
 
 
 def repaired(there: Premiere, run: RunContext) -> CaseResult:
@@ -74,7 +75,7 @@ def test_a_rejected_order_says_who_came(there: Premiere, journal: Journal) -> No
 
 
 def test_a_log_that_cannot_be_read_fails_nothing(there: Premiere, journal: Journal) -> None:
-    ending = repaired(there, run_context(there, journal, logs=lambda _host, _name: ("/nowhere/access.log",)))
+    ending = repaired(there, run_context(there, journal, access_logs_of=lambda _: ("/nowhere/access.log",)))
     assert (ending.kind, ending.note) == ("proven", "access log: /nowhere/access.log is not there")
 
 
@@ -82,7 +83,7 @@ def test_a_failed_self_test_says_where_the_file_is_where_the_name_leads_and_what
     there: Premiere, journal: Journal, tmp_path: Path
 ) -> None:
     (tmp_path / "elsewhere").mkdir()
-    run = run_context(there, journal, docroots=lambda _host, _name: Docroot(str(tmp_path / "elsewhere")))
+    run = run_context(there, journal, docroot_of=lambda _: Docroot(str(tmp_path / "elsewhere")))
     ending = repaired(there, run)
     bad, hop, file, leads, visit = ending.note.splitlines()
     assert (ending.cause, bad) == (
@@ -100,7 +101,7 @@ def test_a_failed_self_test_says_where_the_file_is_where_the_name_leads_and_what
 def test_where_nothing_got_through_to_the_host_that_is_said(there: Premiere, journal: Journal, tmp_path: Path) -> None:
     quiet = tmp_path / "quiet.log"
     quiet.touch()
-    logs = {"logs": lambda _host, _name: (str(quiet),), "docroots": lambda _host, _name: Docroot(str(tmp_path))}
+    logs = {"access_logs_of": lambda _: (str(quiet),), "docroot_of": lambda _: Docroot(str(tmp_path))}
     ending = repaired(there, run_context(there, journal, **logs))
     assert ending.note.splitlines()[-1] == f"no request for the file has come in here, says {quiet}"
 

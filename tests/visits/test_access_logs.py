@@ -17,8 +17,8 @@ from audit.observation import HostView
 from audit.observation.website import Website
 from remediate.access_logs.collect import look_for_visits, read_visits
 from remediate.access_logs.parser import LogScan
+from remediate.execution.host_context import access_logs_on, no_access_logs
 from remediate.hosts.command import CommandResult
-from remediate.hosts.websites import logs_on, no_logs
 from remediate.hosts.workdir import HostWorkdir
 from tests.installers.local_commands import run
 
@@ -152,16 +152,15 @@ def test_the_logs_of_a_panel_are_looked_for_where_they_are_documented() -> None:
         HostView(f"web{int(is_cpanel)}", "local://", is_cpanel=is_cpanel, websites=(site,))
         for is_cpanel in (False, True)
     )
-    logs = logs_on([plain, panel])
-    assert logs("web0", "a.test") == ("/l/own",)
-    assert logs("web1", "a.test") == (
+    assert access_logs_on(plain, 80, "a.test") == ("/l/own",)
+    assert access_logs_on(panel, 80, "a.test") == (
         "/l/own",
         "?/etc/apache2/logs/access_log",
         "?/etc/apache2/logs/access",
         "?/usr/local/apache/logs/access_log",
         "?/usr/local/apache/domlogs/a.test",
     )
-    assert logs("nobodys", "a.test") == no_logs("web1", "a.test") == ()
+    assert no_access_logs("a.test") == ()
 
 
 @pytest.mark.parametrize(

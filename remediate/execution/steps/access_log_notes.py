@@ -31,8 +31,7 @@ def visits(context: CaseContext, proofs: Sequence[Challenge], *, is_ordered: boo
 
 def visits_since(context: CaseContext, began: datetime) -> tuple[str, ...]:
     """Return lines about who has come for any proof of the case's names since a time: for whoever else ordered."""
-    servers = [context.run.targets[one].server for one in context.case.endpoints if one in context.run.targets]
-    offset = next((server.clock_offset_s for server in servers if server and server.clock_offset_s), 0.0)
+    offset = next((server.clock_offset_s for server in context.servers if server.clock_offset_s), 0.0)
     logs = _logs(context, context.case.host, context.case.names)
     if not logs:
         return ()
@@ -51,10 +50,10 @@ def _on_host(context: CaseContext, proofs: Sequence[Challenge], *, is_ordered: b
 
 
 def _logs(context: CaseContext, host: str, names: Iterable[str]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(log for name in names for log in context.run.logs(host, name)))
+    return tuple(dict.fromkeys(log for name in names for log in context.run.host(host).access_logs_of(name)))
 
 
 def _told(context: CaseContext, host: str, noted: LogScan, *, is_ordered: bool = True) -> Iterator[str]:
     for visit in noted.visits:
-        context.run.log(f"{host} has noted for the proof: {visit}")
+        context.log(f"{host} has noted for the proof: {visit}")
     yield from visitor_lines(noted, is_ordered=is_ordered)

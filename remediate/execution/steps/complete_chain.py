@@ -78,7 +78,7 @@ def _found(context: CaseContext, one: FileSet) -> InstallableChain:
     judged: InstallableChain | Rejection = Rejection(())
     for source in _sources(context, one, leaf, faults):
         found += source(found)
-        judged = judge_chain(leaf.der, found, context.run.anchors, context.run.clock())
+        judged = judge_chain(leaf.der, found, context.run.anchors, context.now())
         if isinstance(judged, InstallableChain) and not _endings(leaf, found, context):
             return judged
     if isinstance(judged, Rejection):
@@ -91,7 +91,7 @@ def _found(context: CaseContext, one: FileSet) -> InstallableChain:
 
 def _endings(leaf: Certificate, found: list[bytes], context: CaseContext) -> list[str]:
     """Return which CA on the path ends before the leaf."""
-    path = read_chain((leaf.der, *dict.fromkeys(found)), context.run.anchors, context.run.clock()).path or ()
+    path = read_chain((leaf.der, *dict.fromkeys(found)), context.run.anchors, context.now()).path or ()
     return [clause for each in path[1:-1] for clause in outlived(each, leaf)]
 
 
@@ -118,7 +118,7 @@ def _sources(context: CaseContext, one: FileSet, leaf: Certificate, faults: list
 
 def _beside(context: CaseContext) -> tuple[bytes, ...]:
     """Return what the files of all services of the host hold beside leaves."""
-    servers = [target.server for target in context.run.targets.values() if target.endpoint.host == context.case.host]
+    servers = context.host.servers(context.host.targets)
     return tuple(der for server in servers for _, further in bundles(server) for der in further)
 
 
@@ -136,12 +136,12 @@ def _published(
 ) -> tuple[bytes, ...]:
     """Return what the first place gives that was not asked yet: of a certificate whose issuer is not known, if any."""
     leaf, found = known
-    reached = read_chain((leaf.der, *found), context.run.anchors, context.run.clock()).reached
+    reached = read_chain((leaf.der, *found), context.run.anchors, context.now()).reached
     for certificate in sorted(reached, key=lambda one: _is_issued_by(one, (other.der for other in reached))):
         for url in certificate.ca_issuers if certificate.has_readable("ca_issuers") else ():
             if url not in asked:
                 asked.add(url)
-                fetched = context.run.fetcher.get(url)
+                fetched = context.run.network.fetcher.get(url)
                 if isinstance(fetched, Unfetched):
                     faults.append(str(fetched))
                     return ()

@@ -64,7 +64,7 @@ def installable_of(context: CaseContext) -> InstallableChain:
         order = _issued(context)
         ordered = Expected(request_of(context), context.case.names)
         sent = IssuedPem(order.certificate_pem, order.ca_bundle_pem)
-        judged = check_issued(sent, ordered, context.run.anchors, context.run.clock())
+        judged = check_issued(sent, ordered, context.run.anchors, context.now())
         if isinstance(judged, Rejection):
             raise _refused(context, order, judged)
         context.installable = judged
@@ -82,10 +82,10 @@ def preview_download(state: PreviewState) -> Iterator[Action]:
 def _refused(context: CaseContext, order: Order, why: Rejection) -> StepBlocked:
     """Return why what was issued is not installed; of what stays so for days the next try orders anew."""
     again = ""
-    if context.run.clock() - order.created > TOO_OLD:
+    if context.now() - order.created > TOO_OLD:
         done(context, discard_request(context.workdir))
-        again = f"; it has been so for {duration(context.run.clock() - order.created)}, and is given up"
-    return StepBlocked(Cause.ISSUER_ANSWER, f"what {context.run.issuer_name} sent is not installed: {why}{again}")
+        again = f"; it has been so for {duration(context.now() - order.created)}, and is given up"
+    return StepBlocked(Cause.ISSUER_ANSWER, f"what {context.issuer.name} sent is not installed: {why}{again}")
 
 
 def _issued(context: CaseContext) -> Order:
@@ -94,12 +94,10 @@ def _issued(context: CaseContext) -> Order:
     while True:
         order = order_of(context)
         if order is None:
-            raise StepBlocked(
-                Cause.ISSUER_UNKNOWN, f"{context.run.issuer_name} knows no order for {request_of(context)}"
-            )
+            raise StepBlocked(Cause.ISSUER_UNKNOWN, f"{context.issuer.name} knows no order for {request_of(context)}")
         if order.status == "issued":
             return order
-        if not order.is_pending or context.run.clock() - order.created > TOO_OLD:
+        if not order.is_pending or context.now() - order.created > TOO_OLD:
             raise _given_up(context, order)
         if not context.is_published:
             publish(context)
@@ -114,15 +112,15 @@ def _given_up(context: CaseContext, order: Order) -> StepBlocked:
     """Return why an order comes to nothing; the next try makes a new request, as none is ordered with twice."""
     age = ""
     if order.is_pending:
-        age = f" after {duration(context.run.clock() - order.created)}, and is canceled"
-        context.run.issuer.cancel(order.id)
+        age = f" after {duration(context.now() - order.created)}, and is canceled"
+        context.issuer.client.cancel(order.id)
     came = _came(context)
     done(context, discard_request(context.workdir))
     return StepBlocked(Cause(f"issuer.{order.status}"), "\n".join((f"{_said(context, order)}{age}", *came)))
 
 
 def _said(context: CaseContext, order: Order) -> str:
-    return f"the order {order.id} at {context.run.issuer_name} is {order.status}: {order.message}"
+    return f"the order {order.id} at {context.issuer.name} is {order.status}: {order.message}"
 
 
 def _came(context: CaseContext) -> tuple[str, ...]:

@@ -29,9 +29,8 @@ def leaves_on_disk(context: CaseContext) -> Mapping[str, Certificate]:
 
 def leaves_found(context: CaseContext) -> dict[str, Certificate]:
     """Return what this run found in the files: some are DER, which is read there alone."""
-    servers = [context.run.targets[one].server for one in context.case.endpoints if one in context.run.targets]
     paths = {file.path for file in context.case.files if file.kind == "certificate"}
-    files = [file for server in servers if server for file in server.files if file.path in paths and file.chain_der]
+    files = [file for server in context.servers for file in server.files if file.path in paths and file.chain_der]
     return {file.path: read_certificate(file.chain_der[0]) for file in files}
 
 

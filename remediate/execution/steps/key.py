@@ -70,11 +70,11 @@ def waiting_request(context: CaseContext) -> Csr | None:
 
 def making(context: CaseContext) -> Command:
     """Return the command that makes key and request."""
-    return make_request(context.workdir, context.case.names, context.run.key_type)
+    return make_request(context.workdir, context.case.names, context.issuer.key_type)
 
 
 def _read(context: CaseContext, result: CommandResult) -> Csr:
-    return read_request(result, context.case.names, context.run.key_type)
+    return read_request(result, context.case.names, context.issuer.key_type)
 
 
 def _answered(context: CaseContext, command: Command) -> CommandResult:

@@ -34,8 +34,8 @@ class Ordering:
         if not context.is_published:
             publish(context)
         entry = _entry(context)
-        context.run.journal.orders.save(entry)
-        answer = context.run.issuer.order(ordering(context))
+        context.orders.save(entry)
+        answer = context.issuer.client.order(ordering(context))
         _keep(context, entry, answer)
         if isinstance(answer, IssuerFault) and not (answer.leaves_unknown and order_of(context)):
             raise stuck(context, answer)
@@ -54,7 +54,7 @@ class Ordering:
 def order_of(context: CaseContext) -> Order | None:
     """Return the order for the request of a case as it stands, None where there is none; raises Stuck."""
     entry = _entry(context)
-    issuer = context.run.issuer
+    issuer = context.issuer.client
     answer = issuer.collect(entry.order_id) if entry.order_id else issuer.find(request_of(context))
     if answer is not None:
         _keep(context, entry, answer)
@@ -68,7 +68,7 @@ def stuck(context: CaseContext, fault: IssuerFault) -> StepBlocked:
     is_theirs_to_mend = fault.kind in ("busy", "unreachable", "broken")
     return StepBlocked(
         Cause(f"issuer.{fault.kind}"),
-        f"{context.run.issuer_name}: {fault}",
+        f"{context.issuer.name}: {fault}",
         ended="pending" if is_theirs_to_mend else "failed",
         retry_after_s=fault.retry_after_s,
     )
@@ -82,23 +82,23 @@ def ordering(context: CaseContext) -> OrderRequest:
         names=context.case.names,
         idempotency_key=f"{context.case.id}-{csr.sha256}",
         unique_value=unique_value(context),
-        product=context.run.product,
+        product=context.issuer.product,
         replaces=context.case.old_leaf_sha256,
     )
 
 
 def _entry(context: CaseContext) -> PlacedOrder:
     """Return what the journal has of this request's order, or what it will have."""
-    known, csr = context.run.journal.orders.of_case(context.case.id), request_of(context)
+    known, csr = context.orders.of_case(context.case.id), request_of(context)
     last = next((one for one in known if one.csr_sha256 == csr.sha256), None)
     number = max((one.attempt for one in known), default=0) + 1
-    now = context.run.clock()
-    return last or PlacedOrder(context.case.id, number, context.run.issuer_name, csr.sha256, "intended", now)
+    now = context.now()
+    return last or PlacedOrder(context.case.id, number, context.issuer.name, csr.sha256, "intended", now)
 
 
 def _keep(context: CaseContext, entry: PlacedOrder, answer: Order | IssuerFault) -> None:
     """Keep what an answer says of the order; raises Stuck where its time contradicts ours."""
-    require_same_time(context, context.run.issuer_name, answer.answered_at)
+    require_same_time(context, context.issuer.name, answer.answered_at)
     if isinstance(answer, Order) and (entry.order_id, entry.status) != (answer.id, answer.status):
-        now = context.run.clock()
-        context.run.journal.orders.save(replace(entry, order_id=answer.id, status=answer.status, at=now))
+        now = context.now()
+        context.orders.save(replace(entry, order_id=answer.id, status=answer.status, at=now))

@@ -95,7 +95,7 @@ def require_still_so(context: CaseContext) -> None:
     Between an audit and its repair another controller may have repaired the same.
     """
     old = context.case.replaced
-    if not old or context.run.journal.orders.unused(context.case.id):
+    if not old or context.orders.unused(context.case.id):
         return
     served = frozenset[str]().union(*(leaves_of(context, endpoint) for endpoint in context.case.endpoints))
     if served and not served & old:

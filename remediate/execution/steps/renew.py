@@ -36,7 +36,7 @@ class Renew:
 
     def apply(self, context: CaseContext, subject: str) -> None:
         """Run the renewal, and wait where it goes on behind our back; a panel's CA may be seen in the access log."""
-        began = context.run.clock()
+        began = context.now()
         result = context.execute(renewal(context))
         if result.status in (None, BUSY):
             raise interruption(context, result)
@@ -83,7 +83,7 @@ def _left(context: CaseContext) -> str:
 def _is_renewed(context: CaseContext, leaf: Certificate) -> bool:
     if leaf.sha256 in context.case.replaced or not leaf.has_readable("not_before", "not_after"):
         return False
-    return leaf.not_before <= context.run.clock() <= leaf.not_after
+    return leaf.not_before <= context.now() <= leaf.not_after
 
 
 def _said(result: CommandResult) -> str:

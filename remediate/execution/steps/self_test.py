@@ -9,7 +9,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
-from audit.observation.website import Docroot
 from audit.probe.deadline import Stopped
 from audit.text import listing, sentence
 from remediate.challenges import Challenge, ProbeResult, ProbeSettings
@@ -31,7 +30,7 @@ class SelfTest:
     def check(self, context: CaseContext, subject: str) -> Satisfied | None:
         """Return that the proof was found, or that there is an order already."""
         del subject  # it is for the whole case
-        orders = context.run.journal.orders.unused(context.case.id)
+        orders = context.orders.unused(context.case.id)
         if orders and orders[-1].status in ORDERED:
             return Satisfied("there is an order already")
         return (
@@ -101,7 +100,7 @@ def publish(context: CaseContext) -> None:
     """
     for challenge in tuple(challenges(context)):
         done(context, context.run.solver.put(challenge))
-        context.run.log(f"the file lies on {challenge.workdir.host} as {context.run.solver.place(challenge)}")
+        context.log(f"the file lies on {challenge.workdir.host} as {context.run.solver.place(challenge)}")
     context.is_published = True
 
 
@@ -154,7 +153,7 @@ def placed(context: CaseContext) -> Iterator[Challenge]:
 
 
 def _challenge(context: CaseContext, name: str, host: str) -> Challenge:
-    docroot = _docroot(context, name, host) if host in context.run.sessions else f"{host} is not logged into"
+    docroot = context.run.host(host).docroot(name, context.case.services)
     if isinstance(docroot, str):
         raise StepBlocked(
             Cause.DCV_NO_DOCROOT, f"it is not known from which folder {host} serves http://{name}/: {docroot}"
@@ -164,22 +163,11 @@ def _challenge(context: CaseContext, name: str, host: str) -> Challenge:
     )
 
 
-def _docroot(context: CaseContext, name: str, host: str) -> Docroot | str:
-    """Return the folder from which a host serves a name, or why none is known.
-
-    What is declared for a service holds for every name of its certificates that no website is found for.
-    """
-    found = context.run.docroots(host, name)
-    declared = (context.run.declared_docroots.get((host, service)) for service in context.case.services)
-    own = next(filter(None, declared), None)
-    return Docroot(own) if isinstance(found, str) and own else found
-
-
 def _look_up(context: CaseContext, name: Validation) -> LookUp:
     """Return where a name leads; raises Stuck where it leads nowhere, for us or for the CA."""
     run = context.run
     try:
-        found = run.lookups.of(name.name, run.limits, run.stop)
+        found = run.network.lookups.of(name.name, run.network.limits, run.stop)
     except Stopped:
         raise StepBlocked(Cause.RUN_STOPPED, f"stopped while {name.name} was looked up", ended="interrupted") from None
     run.log("\n".join(found.lines()))
@@ -192,9 +180,9 @@ def _look_up(context: CaseContext, name: Validation) -> LookUp:
 def _looks(context: CaseContext, name: Validation, led: LookUp) -> tuple[ProbeResult, ...]:
     """Return what is seen at every address of a name, whichever of its hosts that is."""
     run = context.run
-    known = [run.addresses_of(host) for host in name.hosts]
+    known = [run.host(host).addresses for host in name.hosts]
     own = frozenset[str]().union(*known) if all(known) else frozenset[str]()
-    vantage = ProbeSettings(run.http_port, own_addresses=own, stop=run.stop)
+    vantage = ProbeSettings(run.network.http_port, own_addresses=own, stop=run.stop)
     looks = run.solver.self_test(_challenge(context, name.name, name.hosts[0]), led.addresses, vantage)
     for look in looks:
         run.log("\n".join(filter(None, (look.asked, str(look)))))
@@ -206,7 +194,7 @@ def _looks(context: CaseContext, name: Validation, led: LookUp) -> tuple[ProbeRe
 
 
 def _first_address_only(context: CaseContext, name: Validation) -> bool:
-    return context.run.first_address_only.issuperset(name.hosts)
+    return all(context.run.host(host).first_address_only for host in name.hosts)
 
 
 def _told(context: CaseContext, seen: Sequence[_Seen]) -> Iterator[str]:

@@ -53,10 +53,9 @@ class Inquiry:
 def bound(context: CaseContext) -> Bound:
     """Return the TLSA records that bind a case at work; raises Stuck as `bound_by` does."""
     case, run = context.case, context.run
-    ports = (one.endpoint for one in run.targets.values() if one.endpoint.host == case.host)
-    at_25 = [str(one) for one in ports if one.port == tlsa.SMTP_PORT]
-    own, may_serve_mail = run.addresses_of(case.host), is_mail_served(case, at_25)
-    return bound_by(Inquiry(case, run.lookups, run.limits, run.stop, own, may_serve_mail))
+    at_25 = [name for name, target in context.host.targets.items() if target.endpoint.port == tlsa.SMTP_PORT]
+    lookups, limits = run.network.lookups, run.network.limits
+    return bound_by(Inquiry(case, lookups, limits, run.stop, context.host.addresses, is_mail_served(case, at_25)))
 
 
 def is_mail_served(case: Case, at_25: Collection[str]) -> bool:
@@ -89,7 +88,7 @@ def require_published(context: CaseContext, found: Bound) -> None:
         raise StepBlocked(Cause.DNS_TLSA, sentence(tuple(_missing(missing, csr))), ended="interrupted")
     wait = max((timedelta(seconds=one.ttl_s) for one in found.records), default=timedelta(0))
     seen_at = _first_seen(context, context.csr.spki_sha256)
-    left = wait if seen_at is None else seen_at + wait - context.run.clock()
+    left = wait if seen_at is None else seen_at + wait - context.now()
     if left > timedelta(0):
         why = (
             f"the record of the new key ({context.csr.spki_sha256}) is published; resolvers may hold the old records "
@@ -192,4 +191,4 @@ def _first_seen(context: CaseContext, spki_sha256: str) -> datetime | None:
 
 def is_asked_for(context: CaseContext) -> bool:
     """Return whether a key is still to be made or ordered with."""
-    return not context.run.journal.orders.unused(context.case.id)
+    return not context.orders.unused(context.case.id)

@@ -46,7 +46,7 @@ def look_at(context: CaseContext, endpoint: str) -> Look:
     """Look at every address of an endpoint."""
     observation = _observe(context, endpoint)
     expected = expected_leaves(context, endpoint)
-    shakes, now = _of_each_address(observation, expected), context.run.clock()
+    shakes, now = _of_each_address(observation, expected), context.now()
     chains = [read_chain(shake.chain_der, context.run.anchors, now) for shake in shakes]
     both = list(zip(shakes, chains, strict=True))
     found = [tuple(_faults(shake, served_chain, expected, now)) for shake, served_chain in both]
@@ -98,7 +98,7 @@ def _observe(context: CaseContext, endpoint: str) -> Observation:
     """Return what is seen of the case's host; where the name leads to others too, they have certificates of theirs."""
     seen: list[Observation] = []
     run = context.run
-    observe((context.target(endpoint),), run.limits, clock=run.clock, report=seen.append, stop=run.stop)
+    observe((context.target(endpoint),), run.network.limits, clock=run.clock, report=seen.append, stop=run.stop)
     if not seen:
         raise StepBlocked(Cause.RUN_STOPPED, f"the run was stopped while {endpoint} was observed", ended="interrupted")
     elsewhere = run.addresses_beside(context.case.host)
