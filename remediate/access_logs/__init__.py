@@ -1,1 +1,1 @@
-"""The access logs of a host: who fetched a file, and when."""
+"""The access logs of a host: which clients requested a challenge file, and when."""

@@ -1,7 +1,6 @@
-"""Who has come for the proof: the CA, the panel's own client, this audit, others; and what that is evidence of.
+"""Classifies the clients that requested a challenge file: the CA, the panel, this audit, and others.
 
-It knows user agents and the addresses that the panel's documentation lists; it reads no log. Anybody can call himself
-what he likes: it says what was noted, and proves nothing.
+It goes by user agents, which a client can choose freely: the result is a report and no evidence.
 """
 
 from __future__ import annotations
@@ -15,9 +14,9 @@ from audit.text import listing, sentence
 from remediate.access_logs.parser import LoggedRequest, LogScan
 from remediate.challenges.base import SELF_TEST
 
-Who = Literal["ca", "panel", "ours", "other"]
+Client = Literal["ca", "panel", "ours", "other"]
 
-_NAMES: Final[Mapping[Who, str]] = {
+_NAMES: Final[Mapping[Client, str]] = {
     "ca": "the CA",
     "panel": "the panel's own client",
     "ours": "this audit",
@@ -26,66 +25,65 @@ _NAMES: Final[Mapping[Who, str]] = {
 _SECTIGO: Final = re.compile(r"\bsectigo\W*dcv\b", re.IGNORECASE)
 _OTHER_CA: Final = re.compile(r"let's encrypt validation|letsencrypt\.org", re.IGNORECASE)
 _PANEL: Final = re.compile(r"cpanel-http-client", re.IGNORECASE)
-_SHOWN: Final = 4  # addresses of one kind of visitors
+_MAX_SHOWN: Final = 4  # addresses of one kind of client
 _LISTED: Final = "listed as Sectigo's by cPanel's documentation"
 
 
-def classify_client(visit: LoggedRequest) -> Who:
-    """Return who says to have come."""
-    if visit.agent.startswith(SELF_TEST):
+def classify_client(request: LoggedRequest) -> Client:
+    """Return which client sent a request, by its user agent."""
+    if request.agent.startswith(SELF_TEST):
         return "ours"
-    if _SECTIGO.search(visit.agent) or _OTHER_CA.search(visit.agent):
+    if _SECTIGO.search(request.agent) or _OTHER_CA.search(request.agent):
         return "ca"
-    return "panel" if _PANEL.search(visit.agent) else "other"
+    return "panel" if _PANEL.search(request.agent) else "other"
 
 
-def visitor_lines(noted: LogScan, *, is_ordered: bool = True) -> tuple[str, ...]:
-    """Return what logs say, a line each: who has fetched the file, whether the CA came, and what could not be read.
+def client_lines(scan: LogScan, *, is_ordered: bool = True) -> tuple[str, ...]:
+    """Return lines about which clients requested the file, whether the CA did, and which logs cannot be read.
 
-    Before an order (`is_ordered`) the CA has no reason to come; what counts is whether any request got to the host.
+    Before an order (not `is_ordered`) the CA has no reason to request it; then only the lack of any request is a line.
     """
-    return tuple(_lines(noted, is_ordered=is_ordered))
+    return tuple(_lines(scan, is_ordered=is_ordered))
 
 
-def _lines(noted: LogScan, *, is_ordered: bool) -> Iterator[str]:
-    by: dict[Who, list[LoggedRequest]] = {kind: [] for kind in _NAMES}
-    for visit in noted.visits:
-        by[classify_client(visit)].append(visit)
-    if noted.logs and not by["ca"] and (is_ordered or not noted.visits):
-        rest = f" and {len(noted.logs) - 1} more" if len(noted.logs) > 1 else ""
-        nobody = "the CA has not come for the file" if is_ordered else "no request for the file has come in here"
-        yield f"{nobody}, says {noted.logs[0]}{rest}"
+def _lines(scan: LogScan, *, is_ordered: bool) -> Iterator[str]:
+    by_client: dict[Client, list[LoggedRequest]] = {kind: [] for kind in _NAMES}
+    for request in scan.requests:
+        by_client[classify_client(request)].append(request)
+    if scan.logs and not by_client["ca"] and (is_ordered or not scan.requests):
+        by_ca = " by the CA" if is_ordered else ""
+        yield f"no request{by_ca} for the file in {listing(scan.logs, 1)}"
     for kind, name in _NAMES.items():
-        yield from _fetched(by[kind], name)
-    yield from _of_places(by["ca"])
-    if noted.unread:
-        yield f"{noted.unread} lines of the access log name the file and could not be read"
-    if noted.faults:
-        yield f"access log: {sentence(noted.faults)}"
+        yield from _requested(by_client[kind], name)
+    yield from _documented(by_client["ca"])
+    if scan.unparsed:
+        yield f"cannot parse {scan.unparsed} lines of the access log that name the file"
+    if scan.faults:
+        yield f"access log: {sentence(scan.faults)}"
 
 
-def _fetched(visits: Sequence[LoggedRequest], name: str) -> Iterator[str]:
-    if not visits:
+def _requested(requests: Sequence[LoggedRequest], name: str) -> Iterator[str]:
+    if not requests:
         return
-    places = {visit.address: visit for visit in visits}  # of each the last
-    count = f"{len(places)} addresses of {name}" if len(places) > 1 else name
-    is_served = any(visit.status is not None and 200 <= visit.status < 300 for visit in visits)
-    came_to = "fetched by" if is_served else "asked for, and not served: by"
-    told = [_told(last, visits) for last in places.values()]
-    more = [f"and {len(told) - _SHOWN} more"] if len(told) > _SHOWN else []
-    yield f"{came_to} {count}: {sentence([*told[:_SHOWN], *more])}"
+    last = {request.address: request for request in requests}  # of each address
+    clients = f"{len(last)} addresses of {name}" if len(last) > 1 else name
+    is_served = any(request.status is not None and 200 <= request.status < 300 for request in requests)
+    verb = "fetched by" if is_served else "requested, but not served, by"
+    texts = [_counted(request, requests) for request in last.values()]
+    more = [f"and {len(texts) - _MAX_SHOWN} more"] if len(texts) > _MAX_SHOWN else []
+    yield f"{verb} {clients}: {sentence([*texts[:_MAX_SHOWN], *more])}"
 
 
-def _told(last: LoggedRequest, visits: Sequence[LoggedRequest]) -> str:
-    times = sum(visit.address == last.address for visit in visits)
+def _counted(last: LoggedRequest, requests: Sequence[LoggedRequest]) -> str:
+    times = sum(request.address == last.address for request in requests)
     return f"{last}{f', {times} times' if times > 1 else ''}"
 
 
-def _of_places(visits: Iterable[LoggedRequest]) -> Iterator[str]:
-    """Yield which of Sectigo's addresses are listed, and what is so today where one is not."""
-    places = list(dict.fromkeys(visit.address for visit in visits if _SECTIGO.search(visit.agent)))
-    listed = [one for one in places if one in LISTED]
-    others = [one for one in places if one not in LISTED]
+def _documented(requests: Iterable[LoggedRequest]) -> Iterator[str]:
+    """Yield which of Sectigo's addresses cPanel's documentation lists, and the present state if one is not listed."""
+    addresses = dict.fromkeys(request.address for request in requests if _SECTIGO.search(request.agent))
+    listed = [address for address in addresses if address in LISTED]
+    others = [address for address in addresses if address not in LISTED]
     if listed:
         yield f"{_LISTED}: {listing(listed)}"
     if others:

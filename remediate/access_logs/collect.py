@@ -7,54 +7,60 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Final
 
-from remediate.access_logs.parser import ANY, LoggedRequest, LogScan, Unreadable, only, read_line
+from remediate.access_logs.parser import (
+    ANY_CHALLENGE,
+    LoggedRequest,
+    LogScan,
+    UnparsedLine,
+    parse_line,
+    paths_ending_in,
+)
 from remediate.access_logs.timestamps import zone_of
 from remediate.hosts import script
 from remediate.hosts.command import Command, CommandResult
 from remediate.hosts.workdir import HostWorkdir
 
 _ANY: Final = r"/\.well-known/(pki-validation|acme-challenge)/|/[0-9A-F]{32}\.txt"
-_MOST: Final = 40  # lines of one file; several places look, at each address of a name
+_MAX_LINES: Final = 40  # of one file; CAs request from several networks, at each address of a name
 
 
-def look_for_visits(workdir: HostWorkdir, file: str | None, logs: Iterable[str]) -> Command:
-    """Return the command that looks for a file's name in logs, and in what was rotated away since it was asked for.
+def scan_command(workdir: HostWorkdir, file: str | None, logs: Iterable[str]) -> Command:
+    """Return the command that searches logs, also those rotated since the CSR was made, for the name of a file.
 
-    Without a file for all that a CA may ask for.
+    Without a file it searches for all that a CA may request.
     """
-    why = f"look who has asked for {file or 'a proof'}"
-    return workdir.read_only(why, script("access_logs"), file or _ANY, str(_MOST), *logs, timeout_s=50.0)
+    why = f"search the access logs for requests for {file or 'a challenge file'}"
+    return workdir.read_only(why, script("access_logs"), file or _ANY, str(_MAX_LINES), *logs, timeout_s=50.0)
 
 
-def read_visits(done: CommandResult, file: str | None, since: datetime | None = None) -> LogScan:
-    """Return what a host's logs say, its visits by time; what two logs note is one visit.
+def read_scan(done: CommandResult, file: str | None, since: datetime | None = None) -> LogScan:
+    """Return the requests in the output of that command, by time; a request in two logs counts once.
 
-    Without a file those for any proof; `since` leaves out what came before.
+    Without a file they are those for any challenge; `since` excludes earlier ones.
     """
     if not done.ok:
-        return LogScan(
-            faults=(f"the access log could not be looked at: {(done.error or 'it takes too long').strip()}",)
-        )
+        return LogScan(faults=(f"cannot read the access log: {(done.error or 'it takes too long').strip()}",))
     lines = done.output.splitlines()
     zone = next((zone_of(line.removeprefix("zone ")) for line in lines if line.startswith("zone ")), UTC)
-    proof = only(file) if file else ANY
-    whole, of_one, unread = Counter[LoggedRequest](), Counter[LoggedRequest](), 0
+    path = paths_ending_in(file) if file else ANY_CHALLENGE
+    requests, of_one_log, unparsed = Counter[LoggedRequest](), Counter[LoggedRequest](), 0
     for line in lines:
         if line.startswith("== "):
-            whole, of_one = whole | of_one, Counter()
+            requests, of_one_log = requests | of_one_log, Counter()
         if line.startswith("> "):
             try:
-                of_one.update(filter(None, [read_line(line.removeprefix("> "), proof, zone)]))
-            except Unreadable:
-                unread += 1
-    visits = (one for one in (whole | of_one).elements() if since is None or one.at is None or one.at >= since)
+                of_one_log.update(filter(None, [parse_line(line.removeprefix("> "), path, zone)]))
+            except UnparsedLine:
+                unparsed += 1
+    all_requests = (requests | of_one_log).elements()
+    recent = (request for request in all_requests if since is None or request.at is None or request.at >= since)
     return LogScan(
-        tuple(sorted(visits, key=_when)),
-        unread,
+        tuple(sorted(recent, key=_timestamp)),
+        unparsed,
         tuple(line.removeprefix("== ") for line in lines if line.startswith("== ")),
         tuple(dict.fromkeys(line.removeprefix("!! ") for line in lines if line.startswith("!! "))),
     )
 
 
-def _when(visit: LoggedRequest) -> float:
-    return visit.at.timestamp() if visit.at else 0.0
+def _timestamp(request: LoggedRequest) -> float:
+    return request.at.timestamp() if request.at else 0.0

@@ -1,7 +1,4 @@
-"""The times in access logs, in whichever way they are written, as aware times in UTC.
-
-It knows how times look; where in a line they stand is known elsewhere.
-"""
+"""Parses the times in access logs, in every common format, to aware times in UTC."""
 
 from __future__ import annotations
 
@@ -26,12 +23,12 @@ _EPOCH: Final = re.compile(r"(?<![\d.])(\d{10})(\d{3}|\d{6}|\d{9})?(?:\.\d+)?(?!
 
 
 def time_of(texts: Iterable[str], zone: tzinfo = UTC) -> datetime | None:
-    """Return the first time in these texts, in UTC; `zone` is that of one that names none."""
+    """Return the first time in these texts, in UTC; `zone` applies to a time without one."""
     return next((found for text in texts if (found := first_time(text, zone))), None)
 
 
 def first_time(text: str, zone: tzinfo = UTC) -> datetime | None:
-    """Return a time that stands in a text, in UTC; None for none, and for a 31 February."""
+    """Return the first time in a text, in UTC; None if there is none, or for a 31 February."""
     match = next((found for form in _FORMS if (found := form.search(text))), None)
     since = None if match else _EPOCH.search(text)
     try:
@@ -43,7 +40,7 @@ def first_time(text: str, zone: tzinfo = UTC) -> datetime | None:
 
 
 def zone_of(text: str) -> tzinfo:
-    """Return the zone that `+0100` or `-05:00` stands for; UTC where it stands for none."""
+    """Return the zone of `+0100` or `-05:00`; UTC for any other text."""
     match = re.fullmatch(r"([+-])(\d\d):?(\d\d)", text.strip())
     if not match or int(match[2]) > 15 or int(match[3]) > 59:
         return UTC

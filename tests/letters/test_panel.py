@@ -20,7 +20,7 @@ from tests.remediate.test_switched_off import FIRST, SECOND, WEB, switched
 MAIL, WHOLE = endpoint("exim"), f"{HOST}/"
 VISITS = (
     "the order o-1 at store is pending-validation: the CA is working on it",
-    "the CA has not come for the file, says /etc/apache2/logs/access_log and 1 more",
+    "no request by the CA for the file in /etc/apache2/logs/access_log and 1 more",
     "fetched by this audit: 198.51.100.1 at 2026-11-23 02:59:00 UTC, sslaudit (self-test) SECTIGO DCV, 200",
 )
 

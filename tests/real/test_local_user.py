@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import pytest
 
-from remediate.access_logs.collect import look_for_visits
+from remediate.access_logs.collect import scan_command
 from remediate.challenges import SOLVERS, Challenge
 from remediate.challenges.http_csr_hash import body_of, path_of
 from remediate.execution.steps.file_modes import closing
@@ -296,10 +296,10 @@ def test_log_that_became_a_link_to_roots_file_is_not_read_as_root(host: Host) ->
     )
     logs = [f"{HOME}/log/access.log", f"{HOME}/log/own.log"]
     host.shell("chmod 700 /root")
-    noted = run(host, look_for_visits(PREMISES, "T.txt", logs))
+    noted = run(host, scan_command(PREMISES, "T.txt", logs))
     assert "precious" not in noted.output, noted
     assert f"!! {HOME}/log/access.log is not read: {HOME} belongs to uid {MALLORY}" in noted.output
     assert f"== {HOME}/log/own.log\n> 192.0.2.7" in noted.output
     assert host.run(*AS_MALLORY, "cat", "/root/secret.log").returncode != 0
     as_mallory(host, f"rm {HOME}/log/access.log; mkfifo {HOME}/log/access.log")
-    assert run(host, look_for_visits(PREMISES, "T.txt", logs)).ok
+    assert run(host, scan_command(PREMISES, "T.txt", logs)).ok

@@ -12,8 +12,8 @@ from typing import Final
 import pytest
 
 from audit.observation import HostView
-from remediate.access_logs.clients import classify_client, visitor_lines
-from remediate.access_logs.collect import look_for_visits, read_visits
+from remediate.access_logs.clients import classify_client, client_lines
+from remediate.access_logs.collect import read_scan, scan_command
 from remediate.access_logs.parser import LogScan
 from remediate.execution.host_context import access_logs_on
 from remediate.hosts.command import CommandResult
@@ -119,15 +119,15 @@ def view(web: Host) -> HostView:
 def look(host: Host, view: HostView, name: str, least: int = 0) -> LogScan:
     """Return what the host's own logs say, once they note so many visits: servers answer first, and note it then."""
     end = time.monotonic() + _NOTED_S
-    while len((noted := _look(host, view, name)).visits) < least and time.monotonic() < end:
+    while len((noted := _look(host, view, name)).requests) < least and time.monotonic() < end:
         time.sleep(0.05)
     return noted
 
 
 def _look(host: Host, view: HostView, name: str) -> LogScan:
-    command = look_for_visits(HostWorkdir(view.label, "c", "a test"), FILE, access_logs_on(view, 80, name))
+    command = scan_command(HostWorkdir(view.label, "c", "a test"), FILE, access_logs_on(view, 80, name))
     done = host.run("sh", "-c", command.script, "sh", *command.arguments)
-    return read_visits(CommandResult(done.returncode, done.stdout, done.stderr), FILE)
+    return read_scan(CommandResult(done.returncode, done.stdout, done.stderr), FILE)
 
 
 def test_in_every_format_each_visitor_is_told_with_its_address_and_time(web: Host, view: HostView) -> None:
@@ -136,16 +136,16 @@ def test_in_every_format_each_visitor_is_told_with_its_address_and_time(web: Hos
     for name in NAMES:
         noted = look(web, view, name, least=7)
         # the workers of a server log in any order, and times have no fractions of a second
-        assert sorted(visit.address for visit in noted.visits) == _ASKED, name
-        assert {visit.address: classify_client(visit) for visit in noted.visits} == CLIENTS, name
-        assert {visit.status for visit in noted.visits} == {200}, name
-        times = [visit.at.timestamp() for visit in noted.visits if visit.at]
+        assert sorted(visit.address for visit in noted.requests) == _ASKED, name
+        assert {visit.address: classify_client(visit) for visit in noted.requests} == CLIENTS, name
+        assert {visit.status for visit in noted.requests} == {200}, name
+        times = [visit.at.timestamp() for visit in noted.requests if visit.at]
         assert len(times) == len(_ASKED), name
         assert began - 2 < times[0], name
         assert times == sorted(times), name
         assert times[-1] < int(web.do("date", "+%s")) + 2, name
-        assert (noted.unread, noted.faults) == (0, ()), name
-        lines = visitor_lines(noted)
+        assert (noted.unparsed, noted.faults) == (0, ()), name
+        lines = client_lines(noted)
         assert lines[0].startswith("fetched by 4 addresses of the CA: "), name
         assert all(f"{address} at 20" in lines[0] for address in CA), name
         said, _, addresses = lines[-1].partition(": ")
@@ -166,7 +166,7 @@ def test_what_was_rotated_and_packed_since_is_told_with_what_came_after(web: Hos
         look(web, view, name, least=4)  # a worker may log to the file that it has open after that was moved
         web.shell(f"gzip {shlex.join(moved)}")
         noted = look(web, view, name)
-        assert sorted(visit.address for visit in noted.visits) == sorted(CA), (name, noted)
+        assert sorted(visit.address for visit in noted.requests) == sorted(CA), (name, noted)
         assert len(noted.logs) == 4
 
 
@@ -174,6 +174,6 @@ def test_where_nobody_came_that_is_said_of_the_log_that_was_read(web: Host, view
     web.shell(
         "rm -f /var/log/nginx/json.log*; nginx -s reopen; until [ -e /var/log/nginx/json.log ]; do sleep 0.05; done"
     )
-    assert visitor_lines(look(web, view, "json.test")) == (
-        "the CA has not come for the file, says /var/log/nginx/json.log",
+    assert client_lines(look(web, view, "json.test")) == (
+        "no request by the CA for the file in /var/log/nginx/json.log",
     )

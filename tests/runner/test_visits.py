@@ -56,7 +56,7 @@ def test_while_an_order_is_pending_it_is_told_who_came_and_who_did_not(there: Pr
     first, *visits = ending.note.splitlines()
     assert (ending.kind, ending.cause) == ("pending", "issuer.pending")
     assert "is pending-validation" in first
-    assert visits[0] == f"the CA has not come for the file, says {there.access_log}"
+    assert visits[0] == f"no request by the CA for the file in {there.access_log}"
     assert visits[1].startswith("fetched by this audit: 127.0.0.1 at 20")
 
 
@@ -94,7 +94,7 @@ def test_a_failed_self_test_says_where_the_file_is_where_the_name_leads_and_what
     assert file.startswith(f"the file lies on a as {tmp_path}/elsewhere/.well-known/pki-validation/")
     assert file.endswith(".txt")
     assert leads == "a.example leads to 127.0.0.1, says the resolver"
-    assert visit.startswith("asked for, and not served: by this audit: 127.0.0.1 at 20")
+    assert visit.startswith("requested, but not served, by this audit: 127.0.0.1 at 20")
     assert visit.endswith(", 404")
 
 
@@ -103,7 +103,7 @@ def test_where_nothing_got_through_to_the_host_that_is_said(there: Premiere, jou
     quiet.touch()
     logs = {"access_logs_of": lambda _: (str(quiet),), "docroot_of": lambda _: Docroot(str(tmp_path))}
     ending = repaired(there, run_context(there, journal, **logs))
-    assert ending.note.splitlines()[-1] == f"no request for the file has come in here, says {quiet}"
+    assert ending.note.splitlines()[-1] == f"no request for the file in {quiet}"
 
 
 def test_of_a_run_of_the_panels_own_program_all_that_came_since_is_told(there: Premiere, journal: Journal) -> None:

@@ -15,7 +15,7 @@ import pytest
 
 from audit.observation import HostView
 from audit.observation.website import Website
-from remediate.access_logs.collect import look_for_visits, read_visits
+from remediate.access_logs.collect import read_scan, scan_command
 from remediate.access_logs.parser import LogScan
 from remediate.execution.host_context import access_logs_on, no_access_logs
 from remediate.hosts.command import CommandResult
@@ -53,9 +53,9 @@ class Logs:
     def look(self, *logs: str) -> LogScan:
         """Look into logs."""
         workdir = HostWorkdir("web1", "c", "a test", str(self.folder / "root"))
-        command = look_for_visits(workdir, FILE, logs)
+        command = scan_command(workdir, FILE, logs)
         assert not command.changes
-        return read_visits(run(command), FILE)
+        return read_scan(run(command), FILE)
 
 
 @pytest.fixture
@@ -68,7 +68,7 @@ def logs(tmp_path: Path) -> Logs:
 
 
 def addresses(noted: LogScan) -> list[str]:
-    return [visit.address for visit in noted.visits]
+    return [visit.address for visit in noted.requests]
 
 
 @pytest.mark.parametrize(
@@ -92,7 +92,7 @@ def test_a_log_that_was_not_written_to_since_says_that_nobody_came(logs: Logs) -
     quiet = logs.write("access.log", "192.0.2.1", age_s=3600)
     logs.write("access.log.1", "192.0.2.2", age_s=7200)
     noted = logs.look(quiet)
-    assert (noted.logs, noted.visits, noted.faults) == ((quiet,), (), ())
+    assert (noted.logs, noted.requests, noted.faults) == ((quiet,), (), ())
 
 
 def test_a_log_that_two_paths_lead_to_is_counted_once(logs: Logs) -> None:
@@ -136,14 +136,14 @@ def test_lines_that_cannot_be_read_are_counted_and_a_binary_log_is_text(logs: Lo
     path = Path(logs.write("access.log", "192.0.2.1"))
     path.write_bytes(b"\0\0\xff\n== /etc/shadow\n!! x\nnoise about " + FILE.encode() + b"\n" + path.read_bytes())
     noted = logs.look(str(path))
-    assert (addresses(noted), noted.unread, noted.logs, noted.faults) == (["192.0.2.1"], 1, (str(path),), ())
+    assert (addresses(noted), noted.unparsed, noted.logs, noted.faults) == (["192.0.2.1"], 1, (str(path),), ())
 
 
 def test_of_a_flood_the_newest_lines_are_read_and_of_a_long_line_its_beginning(logs: Logs) -> None:
     path = logs.write("access.log", *(f"10.0.{number // 250}.{number % 250}" for number in range(1000)))
     Path(path).write_text(Path(path).read_text() + line("192.0.2.1").rstrip("\n") + "x" * 9000 + "\n")
     noted = logs.look(path)
-    assert (len(noted.visits), addresses(noted)[-1], noted.unread) == (40, "192.0.2.1", 0)
+    assert (len(noted.requests), addresses(noted)[-1], noted.unparsed) == (40, "192.0.2.1", 0)
 
 
 def test_the_logs_of_a_panel_are_looked_for_where_they_are_documented() -> None:
@@ -168,4 +168,4 @@ def test_the_logs_of_a_panel_are_looked_for_where_they_are_documented() -> None:
     [(CommandResult(None, "", "the login ended"), "the login ended"), (CommandResult(1, ""), "it takes too long")],
 )
 def test_a_host_that_does_not_answer_is_a_clause(done: CommandResult, said: str) -> None:
-    assert read_visits(done, FILE) == LogScan(faults=(f"the access log could not be looked at: {said}",))
+    assert read_scan(done, FILE) == LogScan(faults=(f"cannot read the access log: {said}",))

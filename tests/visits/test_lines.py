@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from remediate.access_logs.parser import ANY, LoggedRequest, Unreadable, only, read_line
+from remediate.access_logs.parser import ANY_CHALLENGE, LoggedRequest, UnparsedLine, parse_line, paths_ending_in
 
 FILE = "4221C402112E4831C72C2E004614C47C.txt"
 OTHER = "4F571E4CB76F46E37B8118CEA1DB42BA.txt"
@@ -38,7 +38,7 @@ SEED = (
 
 @pytest.mark.parametrize(("line", "file", "visit"), SEED, ids=["panel", "sectigo"])
 def test_the_panels_own_two_samples_are_read(line: str, file: str, visit: LoggedRequest) -> None:
-    assert read_line(line, only(file)) == visit
+    assert parse_line(line, paths_ending_in(file)) == visit
 
 
 GET = f'"GET {PATH} HTTP/1.1"'
@@ -93,13 +93,15 @@ SAME = {
 
 @pytest.mark.parametrize("line", SAME.values(), ids=SAME)
 def test_whatever_the_format_the_visit_is_the_same(line: str) -> None:
-    assert read_line(line, only(FILE)) == CA
+    assert parse_line(line, paths_ending_in(FILE)) == CA
 
 
 def test_without_an_agent_or_a_status_the_rest_is_read() -> None:
-    assert read_line(f"199.66.201.132 - - [{TIME}] {GET} 200 97", only(FILE)) == LoggedRequest(CA.address, AT, 200)
-    assert read_line(f"199.66.201.132 - - [{TIME}] {GET} - 97", only(FILE)) == LoggedRequest(CA.address, AT)
-    assert read_line(f'199.66.201.132 - - [{TIME}] {GET} 404 9 "-" "-"', only(FILE)) == LoggedRequest(
+    assert parse_line(f"199.66.201.132 - - [{TIME}] {GET} 200 97", paths_ending_in(FILE)) == LoggedRequest(
+        CA.address, AT, 200
+    )
+    assert parse_line(f"199.66.201.132 - - [{TIME}] {GET} - 97", paths_ending_in(FILE)) == LoggedRequest(CA.address, AT)
+    assert parse_line(f'199.66.201.132 - - [{TIME}] {GET} 404 9 "-" "-"', paths_ending_in(FILE)) == LoggedRequest(
         CA.address, AT, 404
     )
 
@@ -115,28 +117,30 @@ def test_without_an_agent_or_a_status_the_rest_is_read() -> None:
     ],
 )
 def test_addresses_of_ipv6_and_names_that_were_looked_up_are_read(text: str, address: str) -> None:
-    visit = read_line(f'{text} - - [{TIME}] {GET} 200 97 "-" "SECTIGO DCV"', only(FILE))
+    visit = parse_line(f'{text} - - [{TIME}] {GET} 200 97 "-" "SECTIGO DCV"', paths_ending_in(FILE))
     assert visit == LoggedRequest(address, AT, 200, "SECTIGO DCV")
 
 
 def test_a_name_of_a_visitor_that_is_no_name_is_unreadable() -> None:
-    with pytest.raises(Unreadable):
-        read_line(f"a.{'9' * 300} - - [{TIME}] {GET} 200 97", only(FILE))
+    with pytest.raises(UnparsedLine):
+        parse_line(f"a.{'9' * 300} - - [{TIME}] {GET} 200 97", paths_ending_in(FILE))
 
 
 def test_a_time_without_a_zone_is_of_the_hosts_and_one_that_is_none_is_not_known() -> None:
     zone = timezone(timedelta(hours=-5))
     line = f'2026-11-23 05:03:04 199.66.201.132 {GET} 200 97 "-" "SECTIGO DCV"'
-    assert read_line(line, only(FILE), zone) == CA
+    assert parse_line(line, paths_ending_in(FILE), zone) == CA
     for written in ("31/Feb/2026:10:03:04 +0000", "23/Nov/0000:10:03:04 +0000", "23/Nix/2026:10:03:04 +0000", "soon"):
-        visit = read_line(f"199.66.201.132 - - [{written}] {GET} 200 97", only(FILE))
+        visit = parse_line(f"199.66.201.132 - - [{written}] {GET} 200 97", paths_ending_in(FILE))
         assert visit == LoggedRequest(CA.address, None, 200), written
 
 
 def test_a_proxy_on_the_hosts_own_network_is_believed_and_no_other() -> None:
-    near = read_line(f'127.0.0.1 - - [{TIME}] {GET} 200 97 "-" "SECTIGO DCV" "199.66.201.132, 10.0.0.1"', only(FILE))
-    assert near == LoggedRequest("199.66.201.132", AT, 200, "SECTIGO DCV", through="127.0.0.1")
-    far = read_line(f'8.8.8.8 - - [{TIME}] {GET} 200 97 "-" "SECTIGO DCV" "199.66.201.132"', only(FILE))
+    near = parse_line(
+        f'127.0.0.1 - - [{TIME}] {GET} 200 97 "-" "SECTIGO DCV" "199.66.201.132, 10.0.0.1"', paths_ending_in(FILE)
+    )
+    assert near == LoggedRequest("199.66.201.132", AT, 200, "SECTIGO DCV", proxy="127.0.0.1")
+    far = parse_line(f'8.8.8.8 - - [{TIME}] {GET} 200 97 "-" "SECTIGO DCV" "199.66.201.132"', paths_ending_in(FILE))
     assert far == LoggedRequest("8.8.8.8", AT, 200, "SECTIGO DCV")
 
 
@@ -151,7 +155,7 @@ def test_a_proxy_on_the_hosts_own_network_is_believed_and_no_other() -> None:
     ],
 )
 def test_a_line_that_names_the_file_and_asks_for_something_else_is_no_visit(line: str) -> None:
-    assert read_line(line, only(FILE)) is None
+    assert parse_line(line, paths_ending_in(FILE)) is None
 
 
 @pytest.mark.parametrize(
@@ -168,13 +172,13 @@ def test_a_line_that_names_the_file_and_asks_for_something_else_is_no_visit(line
     ],
 )
 def test_a_line_that_is_no_request_is_unreadable(line: str) -> None:
-    with pytest.raises(Unreadable):
-        read_line(line, only(FILE))
+    with pytest.raises(UnparsedLine):
+        parse_line(line, paths_ending_in(FILE))
 
 
 def test_what_a_visitor_says_of_itself_is_shortened_and_moves_no_cursor() -> None:
     hostile = 'x\\" 200 53 \\"-\\" \\"SECTIGO DCV \x1b[2J\u202e\r' + "A" * 300
-    visit = read_line(f'8.8.8.8 - - [{TIME}] {GET} 403 97 "-" "{hostile}"', only(FILE))
+    visit = parse_line(f'8.8.8.8 - - [{TIME}] {GET} 403 97 "-" "{hostile}"', paths_ending_in(FILE))
     assert visit is not None
     assert (visit.address, visit.status, len(visit.agent)) == ("8.8.8.8", 403, 80)
     assert visit.agent.isprintable()
@@ -185,16 +189,16 @@ def test_what_a_visitor_says_of_itself_is_shortened_and_moves_no_cursor() -> Non
 @pytest.mark.parametrize("begins", ["", 'time="x ', "1.2.3.4 - - ["])
 def test_a_line_made_to_take_long_does_not(begins: str, piece: str) -> None:
     begun = time.process_time()
-    with pytest.raises(Unreadable):
-        read_line(f"{begins}{piece * 4000}"[:4000] + FILE, only(FILE))
+    with pytest.raises(UnparsedLine):
+        parse_line(f"{begins}{piece * 4000}"[:4000] + FILE, paths_ending_in(FILE))
     assert time.process_time() - begun < 0.2
 
 
 @pytest.mark.parametrize("blank", [" ", "\t"])
 def test_nor_does_one_that_ends_in_blanks(blank: str) -> None:
     begun = time.process_time()
-    with pytest.raises(Unreadable):
-        read_line(f"{FILE}{blank * 4000}", only(FILE))
+    with pytest.raises(UnparsedLine):
+        parse_line(f"{FILE}{blank * 4000}", paths_ending_in(FILE))
     assert time.process_time() - begun < 0.2
 
 
@@ -212,5 +216,5 @@ def test_nor_does_one_that_ends_in_blanks(blank: str) -> None:
     ],
 )
 def test_of_any_proof_the_path_is_known(path: str, *, is_proof: bool) -> None:
-    visit = read_line(f'199.66.201.132 - - [{TIME}] "GET {path} HTTP/1.1" 200 97 "-" "SECTIGO DCV"', ANY)
+    visit = parse_line(f'199.66.201.132 - - [{TIME}] "GET {path} HTTP/1.1" 200 97 "-" "SECTIGO DCV"', ANY_CHALLENGE)
     assert visit == (CA if is_proof else None)

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from audit.firewall.exposure import TODAY_SAYS
-from remediate.access_logs.clients import classify_client, visitor_lines
+from remediate.access_logs.clients import classify_client, client_lines
 from remediate.access_logs.parser import LoggedRequest, LogScan
 
 AT = datetime(2026, 11, 23, 10, 3, 4, tzinfo=UTC)
@@ -17,7 +17,7 @@ OURS = LoggedRequest("198.51.100.1", AT, 200, "sslaudit (self-test) SECTIGO DCV"
 
 
 def told(*visits: LoggedRequest, is_ordered: bool = True) -> tuple[str, ...]:
-    return visitor_lines(LogScan(visits, logs=(LOG,)), is_ordered=is_ordered)
+    return client_lines(LogScan(visits, logs=(LOG,)), is_ordered=is_ordered)
 
 
 @pytest.mark.parametrize(
@@ -63,16 +63,16 @@ def test_several_addresses_are_counted_and_each_is_told_once() -> None:
 
 def test_a_ca_that_was_not_served_and_one_that_did_not_come_are_told_apart() -> None:
     denied = LoggedRequest("203.0.113.7", AT, 403, "Sectigo DCV")
-    assert told(denied)[0].startswith("asked for, and not served: by the CA: 203.0.113.7 at ")
-    assert told() == (f"the CA has not come for the file, says {LOG}",)
-    assert told(OURS)[0] == f"the CA has not come for the file, says {LOG}"
-    assert visitor_lines(LogScan(logs=(LOG, f"{LOG}.1", f"{LOG}.2.gz"))) == (
-        f"the CA has not come for the file, says {LOG} and 2 more",
+    assert told(denied)[0].startswith("requested, but not served, by the CA: 203.0.113.7 at ")
+    assert told() == (f"no request by the CA for the file in {LOG}",)
+    assert told(OURS)[0] == f"no request by the CA for the file in {LOG}"
+    assert client_lines(LogScan(logs=(LOG, f"{LOG}.1", f"{LOG}.2.gz"))) == (
+        f"no request by the CA for the file in {LOG} and 2 more",
     )
 
 
 def test_before_an_order_what_counts_is_whether_anything_got_through() -> None:
-    assert told(is_ordered=False) == (f"no request for the file has come in here, says {LOG}",)
+    assert told(is_ordered=False) == (f"no request for the file in {LOG}",)
     (only,) = told(OURS, is_ordered=False)
     assert only.startswith("fetched by this audit: 198.51.100.1")
 
@@ -81,14 +81,14 @@ def test_what_could_not_be_read_is_told_and_where_nothing_was_nothing_is_said_of
     noted = LogScan(
         (SECTIGO,), 3, (LOG,), (f"{LOG}.1 may not be read by www", "it goes to syslog:user, which is no file")
     )
-    assert visitor_lines(noted)[-2:] == (
-        "3 lines of the access log name the file and could not be read",
+    assert client_lines(noted)[-2:] == (
+        "cannot parse 3 lines of the access log that name the file",
         f"access log: {LOG}.1 may not be read by www; it goes to syslog:user, which is no file",
     )
-    assert visitor_lines(LogScan(faults=("/l is not there",))) == ("access log: /l is not there",)
-    assert visitor_lines(LogScan()) == ()
+    assert client_lines(LogScan(faults=("/l is not there",))) == ("access log: /l is not there",)
+    assert client_lines(LogScan()) == ()
 
 
 def test_what_is_not_known_of_a_visit_is_said() -> None:
-    assert str(LoggedRequest("192.0.2.1")) == "192.0.2.1 at a time that is not known, no user agent, no status"
+    assert str(LoggedRequest("192.0.2.1")) == "192.0.2.1 at an unknown time, no user agent, no status"
     assert str(LoggedRequest("192.0.2.1", AT, 200, "x", "127.0.0.1")).startswith("192.0.2.1 through 127.0.0.1 at 2026-")

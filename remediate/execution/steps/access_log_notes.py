@@ -9,8 +9,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
-from remediate.access_logs.clients import visitor_lines
-from remediate.access_logs.collect import look_for_visits, read_visits
+from remediate.access_logs.clients import client_lines
+from remediate.access_logs.collect import read_scan, scan_command
 from remediate.access_logs.parser import LogScan
 from remediate.challenges import Challenge
 from remediate.execution.case_context import CaseContext
@@ -35,8 +35,8 @@ def visits_since(context: CaseContext, began: datetime) -> tuple[str, ...]:
     logs = _logs(context, context.case.host, context.case.names)
     if not logs:
         return ()
-    done = context.execute(look_for_visits(context.workdir, None, logs))
-    noted = read_visits(done, None, began + timedelta(seconds=offset - _EARLY_S))
+    done = context.execute(scan_command(context.workdir, None, logs))
+    noted = read_scan(done, None, began + timedelta(seconds=offset - _EARLY_S))
     return tuple(_told(context, context.case.host, noted))
 
 
@@ -45,7 +45,7 @@ def _on_host(context: CaseContext, proofs: Sequence[Challenge], *, is_ordered: b
     file = context.run.solver.place(proofs[0]).rpartition("/")[2]
     logs = _logs(context, workdir.host, [one.name for one in proofs])
     if logs:
-        noted = read_visits(context.execute(look_for_visits(workdir, file, logs)), file)
+        noted = read_scan(context.execute(scan_command(workdir, file, logs)), file)
         yield from _told(context, workdir.host, noted, is_ordered=is_ordered)
 
 
@@ -54,6 +54,6 @@ def _logs(context: CaseContext, host: str, names: Iterable[str]) -> tuple[str, .
 
 
 def _told(context: CaseContext, host: str, noted: LogScan, *, is_ordered: bool = True) -> Iterator[str]:
-    for visit in noted.visits:
+    for visit in noted.requests:
         context.log(f"{host} has noted for the proof: {visit}")
-    yield from visitor_lines(noted, is_ordered=is_ordered)
+    yield from client_lines(noted, is_ordered=is_ordered)
