@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 import idna
 
-PORTS: Final[dict[str, int]] = {
+SCHEME_PORTS: Final[dict[str, int]] = {
     "https": 443,
     "tls": 0,  # no port is assigned to bare TLS: the user names it
     "smtp": 25,
@@ -27,6 +27,9 @@ PORTS: Final[dict[str, int]] = {
 }
 """Default port of each scheme (IANA service names and port numbers)."""
 
+_ID: Final = re.compile(
+    r"(?:(?P<host>.+(?<!:/))/)?(?:(?P<scheme>[a-z0-9]+)://(?P<name>\[[^\]]+\]|[^/:\[\]]+):(?P<port>[0-9]+)(?:\+(?P<address>.+))?)?"
+)
 _LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)")
 _NO_ZONE: Final = (
     "has a zone id, which has a meaning on one machine only: name an address without one, or audit the host by a login"
@@ -138,6 +141,22 @@ RUN: Final = Endpoint.of_host("run", None)
 """What stands for the run itself: `run/`."""
 
 
+def parse_id(text: str) -> Endpoint:
+    """Return the endpoint that `str()` writes as this id; raises BadEndpoint. How its host is reached is unknown."""
+    found = _ID.fullmatch(text)
+    if not text or found is None:
+        raise BadEndpoint(f"{text!r} is not the id of an endpoint, such as web1/https://www.example.com:443")
+    if found["scheme"] is None:
+        return Endpoint.of_host(found["host"], None)
+    name = found["name"].strip("[]")
+    return Endpoint(found["scheme"], name, int(found["port"]), found["address"], found["host"])
+
+
+def is_host_id(text: str) -> bool:
+    """Return whether an id stands for a host or the run as a whole."""
+    return text.endswith("/")
+
+
 def parse_endpoint(url: str) -> Endpoint:
     """Parse `SCHEME://NAME[:PORT][?sni=NAME][&address=IP]`; raises BadEndpoint naming the text and the fix."""
     text = url.strip()
@@ -146,8 +165,10 @@ def parse_endpoint(url: str) -> Endpoint:
     scheme, separator, _ = text.partition("://")
     if not separator:
         raise BadEndpoint(f"{url!r} has no scheme: write for example https://{text or 'www.example.com'}")
-    if scheme.lower() not in PORTS:
-        raise BadEndpoint(f"{_redacted(text)!r}: the scheme {scheme!r} is not known; known are {', '.join(PORTS)}")
+    if scheme.lower() not in SCHEME_PORTS:
+        raise BadEndpoint(
+            f"{_redacted(text)!r}: the scheme {scheme!r} is not known; known are {', '.join(SCHEME_PORTS)}"
+        )
     try:
         parts = urlsplit(text)
     except ValueError as error:
@@ -166,7 +187,7 @@ def parse_endpoint(url: str) -> Endpoint:
 
 
 def _port_of(url: str, scheme: str, host: str, port: int | None) -> int:
-    number = PORTS[scheme] if port is None else port
+    number = SCHEME_PORTS[scheme] if port is None else port
     if number == 0:
         why = "port 0 cannot be connected to" if port == 0 else f"{scheme}:// has no port of its own"
         raise BadEndpoint(f"{url!r}: {why}: write {scheme}://{host}:PORT with a port from 1 to 65535")

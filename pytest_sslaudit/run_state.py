@@ -11,7 +11,7 @@ import pytest
 
 from audit.checks import Scope
 from audit.config import BadConfiguration, read_anchors
-from audit.config.paths import has_key_list
+from audit.config.trust_sources import has_key_list
 from audit.endpoint import RUN, Endpoint
 from audit.evaluation.facts import Facts
 from audit.evaluation.key_index import SharingOf

@@ -11,8 +11,8 @@ from typing import Final
 
 import pytest
 
-from audit.config import read_configuration, sections_of
-from audit.endpoint import PORTS
+from audit.config import read_configuration, subsections
+from audit.endpoint import SCHEME_PORTS
 from audit.observation import Observation
 from pytest_sslaudit.cli import checkallsslcerts, program
 from remediate.cli.main import main as repair_program
@@ -100,7 +100,7 @@ def test_every_option_of_the_readme_is_known(pytester: pytest.Pytester) -> None:
 
 def test_the_readme_knows_every_scheme_and_port() -> None:
     rows = re.findall(r"`(\w+)`(?: \([^)]+\))? \| (\d+|name it)", text("README.md"))
-    assert dict(rows) == {scheme: str(port) if port else "name it" for scheme, port in PORTS.items()}
+    assert dict(rows) == {scheme: str(port) if port else "name it" for scheme, port in SCHEME_PORTS.items()}
 
 
 def test_the_configuration_of_a_repair_can_be_read(tmp_path: Path) -> None:
@@ -126,7 +126,7 @@ def test_the_configuration_of_a_panels_server_can_be_read(tmp_path: Path) -> Non
     (tmp_path / "sslaudit.toml").write_text(block_with("docs/cpanel.md", "[issuer.panel]"))
     configuration = read_configuration(tmp_path, None)
     require_valid_sections(configuration)
-    kinds = {name: read_issuer(table).kind for name, table in sections_of(configuration, "issuer").items()}
+    kinds = {name: read_issuer(table).kind for name, table in subsections(configuration, "issuer").items()}
     assert kinds == {"panel": "cpanel", "store": "store"}
     assert chosen_issuer(configuration, None) == "panel"
 

@@ -103,6 +103,7 @@ SHORT_BY_DESIGN = {
     "*/base.py": "the interface of a table's rows, which each row imports",
     "audit/checks/test_*.py": "one file a subject",
     "remediate/installers/*.py": "one file a service",
+    "audit/config/arguments.py": "the parser of all programs: `remediate` may not import that of the plugin",
     "remediate/deployment/replace.py": "one file a kind of deployment",
     "pytest_sslaudit/checkallsslcerts.py": "installed timers and jobs start a module of this name",
     "pytest_sslaudit/hookspecs.py": "pluggy reads the hooks of a plugin from a module of their own",
@@ -111,9 +112,6 @@ SHORT_BY_DESIGN = {
 SHORT = {
     # audit/analysis
     "audit/analysis/protocol_versions.py",
-    # audit/config
-    "audit/config/arguments.py",
-    "audit/config/paths.py",
     # audit/services
     "audit/services/cpanel/own_certificate.py",
     "audit/services/nginx/logs.py",
@@ -138,17 +136,12 @@ DOUBLED = {
     "audit": {
         # analysis
         "completing_file": "analysis/chains, analysis/path_faults",
-        "require_own": "analysis/placeholder, config/ownership",
         "stapled": "analysis/revocation, analysis/stapling",
         # config
         "read_configuration": "config/loader, services/apache/syntax, services/nginx/syntax",
-        "Host": "config/schema, host/login, services/apache/docroot",
-        "Service": "config/schema, services/model",
+        "Host": "host/login, services/apache/docroot",
         "Configuration": "config/schema, services/apache/syntax, services/nginx/syntax",
-        "Section": "config/sections, services/model",
-        "sections_of": "config/sections, host/script",
         # endpoint
-        "PORTS": "endpoint, firewall/ranges",
         # evaluation
         "Facts": "evaluation/facts, host/system",
         # host

@@ -7,17 +7,17 @@ from __future__ import annotations
 
 from audit.config.loader import profile_named, read_configuration, read_waivers
 from audit.config.logins import host_of, logins
-from audit.config.paths import state_folder
+from audit.config.private_files import state_folder
 from audit.config.schema import BadConfiguration, Configuration, Secret
 from audit.config.secret import known_secrets, read_secret, require_private_secrets
-from audit.config.sections import Section, section, sections_of
+from audit.config.sections import ConfigSection, section, subsections
 from audit.config.trust_sources import read_anchors, trusted
 
 __all__ = [
     "BadConfiguration",
+    "ConfigSection",
     "Configuration",
     "Secret",
-    "Section",
     "host_of",
     "known_secrets",
     "logins",
@@ -28,7 +28,7 @@ __all__ = [
     "read_waivers",
     "require_private_secrets",
     "section",
-    "sections_of",
     "state_folder",
+    "subsections",
     "trusted",
 ]

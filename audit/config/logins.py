@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from audit.config.schema import BadConfiguration, Configuration, Host, Service
+from audit.config.schema import BadConfiguration, Configuration, HostSettings, ServiceSettings
 from audit.endpoint import BadEndpoint, parse_endpoint
 from audit.host.discovery import Login
 from audit.services.declared import DeclaredService
@@ -20,9 +20,9 @@ def logins(hosts: Iterable[str], configuration: Configuration, testinfra: Mappin
     return tuple(_login(hostspec, configuration, testinfra) for hostspec in hosts)
 
 
-def host_of(configuration: Configuration, hostspec: str) -> Host:
+def host_of(configuration: Configuration, hostspec: str) -> HostSettings:
     """Return what the configuration says of a host: the first `[host."GLOB"]` that fits."""
-    return next((known for glob, known in configuration.host.items() if matches_glob(glob, hostspec)), Host())
+    return next((known for glob, known in configuration.host.items() if matches_glob(glob, hostspec)), HostSettings())
 
 
 def _login(hostspec: str, configuration: Configuration, testinfra: Mapping[str, Any]) -> Login:
@@ -37,7 +37,7 @@ def _login(hostspec: str, configuration: Configuration, testinfra: Mapping[str, 
     )
 
 
-def _declared(service: Service, configuration: Configuration) -> DeclaredService:
+def _declared(service: ServiceSettings, configuration: Configuration) -> DeclaredService:
     try:
         for url in service.endpoints:
             parse_endpoint(url)

@@ -13,7 +13,7 @@ from audit.config.private_files import UnsafePath, require_own_file
 from audit.config.schema import BadConfiguration, Configuration, files_in, secrets_in
 
 
-def require_own(file: Path, place: str, names: str = "") -> None:
+def require_unchanged_by_others(file: Path, place: str, names: str = "") -> None:
     """Raise BadConfiguration if another user can change a file.
 
     `place` is what it is, or where it is named; `names` is what stands in it that matters.
@@ -32,9 +32,9 @@ def require_own_configuration(configuration: Configuration) -> None:
     what = next(_powers(configuration), None)
     if what is None or configuration.file is None:
         return
-    require_own(configuration.file, f"configuration {configuration.file}", what)
+    require_unchanged_by_others(configuration.file, f"configuration {configuration.file}", what)
     for key, name in _files(configuration):
-        require_own(configuration.path(name), f"{configuration.file}: {key}")
+        require_unchanged_by_others(configuration.path(name), f"{configuration.file}: {key}")
 
 
 def _powers(configuration: Configuration) -> Iterator[str]:

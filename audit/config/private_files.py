@@ -32,6 +32,12 @@ class UnsafePath(OSError):
         super().__init__(0, reason)
 
 
+def state_folder() -> Path:
+    """Return the user's own folder for state (XDG Base Directory Specification 0.8)."""
+    base = os.environ.get("XDG_STATE_HOME") or "~/.local/state"
+    return Path(base).expanduser() / "sslaudit"
+
+
 def safe_path(path: Path) -> Path:
     """Return the real path of a file or directory, which may be missing; raises UnsafePath, OSError."""
     return _Walk(path).end()

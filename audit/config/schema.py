@@ -38,7 +38,7 @@ class Fetch:
 
 
 @dataclass(frozen=True, slots=True)
-class Host:
+class HostSettings:
     """`[host."GLOB"]`: what is to be known of hosts that are logged into."""
 
     name: str | None = None
@@ -50,7 +50,7 @@ class Host:
 
 
 @dataclass(frozen=True, slots=True)
-class Service:
+class ServiceSettings:
     """`[[service]]`: a service that is not known here."""
 
     host: str
@@ -113,8 +113,8 @@ class Configuration:
     state: str | None = None
     probe: Probe = field(default_factory=Probe)
     fetch: Fetch = field(default_factory=Fetch)
-    host: Mapping[str, Host] = field(default_factory=dict)
-    service: tuple[Service, ...] = ()
+    host: Mapping[str, HostSettings] = field(default_factory=dict)
+    service: tuple[ServiceSettings, ...] = ()
     handed_on: Mapping[str, Any] = field(default_factory=dict, repr=False)  # sections by key, as TOML holds them
 
     def path(self, text: str) -> Path:

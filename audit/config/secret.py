@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from audit.config.ownership import require_own
+from audit.config.ownership import require_unchanged_by_others
 from audit.config.schema import REFERENCE, BadConfiguration, Configuration, Secret, secrets_in
 from audit.redaction import Secrets, url_password
 
@@ -60,7 +60,7 @@ def _require_private(file: Path, status: os.stat_result, place: str) -> None:
     if status.st_mode & 0o077 or status.st_uid not in (0, os.geteuid()):
         mode = stat.S_IMODE(status.st_mode)
         raise BadConfiguration(f"{place}: others can read or change {file} (mode {mode:04o}): chmod 600 {file}")
-    require_own(file, place)
+    require_unchanged_by_others(file, place)
 
 
 def require_private_secrets(configuration: Configuration) -> None:

@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class Section:
+class ConfigSection:
     """A table as TOML holds it, and its key: `mail`, or `issuer.NAME`."""
 
     configuration: Configuration
@@ -47,13 +47,13 @@ class Section:
         return lambda: read_secret(self.configuration, key, secret)
 
 
-def section(configuration: Configuration, key: str) -> Section:
+def section(configuration: Configuration, key: str) -> ConfigSection:
     """Return the section of that key, an empty one if the file does not have it."""
-    return Section(configuration, key, configuration.handed_on.get(key, {}))
+    return ConfigSection(configuration, key, configuration.handed_on.get(key, {}))
 
 
-def sections_of(configuration: Configuration, key: str) -> Mapping[str, Section]:
+def subsections(configuration: Configuration, key: str) -> Mapping[str, ConfigSection]:
     """Return the sections `[KEY.NAME]` by name; raises BadConfiguration if `KEY` is not a table."""
     whole = section(configuration, key)
     names = whole.decode(dict[str, Any])
-    return {name: Section(configuration, f"{key}.{name}", table) for name, table in names.items()}
+    return {name: ConfigSection(configuration, f"{key}.{name}", table) for name, table in names.items()}

@@ -1,7 +1,8 @@
-"""Trust anchors by name of their source: `mozilla`, `system`, or a PEM file."""
+"""What this machine has of trust and distrust: anchors by name of their source, and the list of compromised keys."""
 
 from __future__ import annotations
 
+import os
 import ssl
 from collections.abc import Iterable
 from pathlib import Path
@@ -15,7 +16,8 @@ from audit.x509.path.served_chain import Anchors
 from audit.x509.pem import certificates_in
 
 _NAMED: Final = ("mozilla", "system")
-"""Sources that are no files."""
+"""Sources that are not files."""
+_KEY_LIST: Final = ("badkeysdata.json", "blocklist.dat")
 
 
 def trusted(configuration: Configuration) -> tuple[str, ...]:
@@ -49,3 +51,9 @@ def _certificates(source: str, file: Path) -> tuple[bytes, ...]:
     if not any(read_certificate(der).has_readable("subject") for der in found):
         raise BadConfiguration(f"trust {source!r}: {file} holds no readable PEM certificate")
     return found
+
+
+def has_key_list() -> bool:
+    """Return whether the list of compromised keys is where `badkeys --update-bl` puts it."""
+    cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")  # noqa: PTH111 - there may be no home
+    return all(Path(cache, "badkeys", name).is_file() for name in _KEY_LIST)

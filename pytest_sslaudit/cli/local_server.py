@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from audit.config import BadConfiguration, Configuration, section, state_folder
-from audit.config.ownership import require_own
+from audit.config.ownership import require_unchanged_by_others
 from audit.config.private_files import own_directory
 from remediate.model.options import chosen_issuer
 from remediate.notify.channels import read_mail
@@ -29,7 +29,7 @@ def find_configuration(named: str | None) -> Path | None:
     file = Path(named).expanduser().absolute() if named else next((one for one in PLACES if one.exists()), None)
     if file is None:
         return None
-    require_own(file, f"configuration {file}")
+    require_unchanged_by_others(file, f"configuration {file}")
     try:
         file.stat()
     except OSError as error:

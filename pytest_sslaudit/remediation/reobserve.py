@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
+from audit.endpoint import parse_id
 from audit.host.discovery import Discovery, Login, discover
 from audit.probe import Target
 from pytest_sslaudit.controller import Controller
@@ -33,7 +34,7 @@ def touched(endings: Iterable[CaseResult], targets: Sequence[Target]) -> frozens
 
 def observe_again(controller: Controller, ids: frozenset[str]) -> None:
     """Look at the hosts of these ids once more, and observe the endpoints among them."""
-    hosts = {one.partition("/")[0] for one in ids if one.endswith("/")}
+    hosts = {str(endpoint.host) for endpoint in map(parse_id, ids) if endpoint.is_host}
     seen = discover(_logins(controller.discoveries, hosts), clock=lambda: datetime.now(UTC))
     found = knocked(seen, controller.settings)
     fresh = {str(target.endpoint): target for one in found for target in one.targets}

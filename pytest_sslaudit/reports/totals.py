@@ -9,7 +9,7 @@ from typing import Final
 
 from pytest import ExitCode  # noqa: PT013 - the name is the point
 
-from audit.endpoint import RUN
+from audit.endpoint import RUN, is_host_id
 from audit.evaluation.result import Result
 from audit.verdict import Severity, Verdict
 from pytest_sslaudit.reports.repairs import RepairRow
@@ -68,7 +68,7 @@ class Tally:
         """Count one result."""
         self.verdicts[result.verdict.value] += 1
         self.judged.add(result.check, result.endpoint)
-        if "://" in result.endpoint:
+        if not is_host_id(result.endpoint):
             self.endpoints.add(result.endpoint)
         elif result.endpoint != str(RUN):
             self.hosts.add(result.endpoint)

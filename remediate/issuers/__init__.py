@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from audit.config import Section
+from audit.config import ConfigSection
 from remediate.issuers.base import (
     BadIssuer,
     Dcv,
@@ -29,7 +29,7 @@ ISSUERS: Final[Mapping[str, type[IssuerConfig]]] = {
 """The keys of an issuer's section, and what opens it, by the `kind` of the section."""
 
 
-def read_issuer(section: Section) -> IssuerConfig:
+def read_issuer(section: ConfigSection) -> IssuerConfig:
     """Return the decoded section `[issuer.NAME]`; raises BadConfiguration."""
     kind = section.table.get("kind") if isinstance(section.table, dict) else None
     if not isinstance(kind, str):

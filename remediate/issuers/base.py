@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final, Literal, Protocol, runtime_checkable
 
-from audit.config import Section
+from audit.config import ConfigSection
 from remediate.pki.csr import Csr
 
 
@@ -174,6 +174,6 @@ class IssuerConfig:
     key: Literal["rsa-2048", "rsa-3072", "rsa-4096", "ecdsa-p256", "ecdsa-p384"] = "ecdsa-p256"
     product: str = "90-day"
 
-    def open(self, section: Section, proxy: str | None) -> Issuer:
+    def open(self, section: ConfigSection, proxy: str | None) -> Issuer:
         """Return the issuer; raises BadIssuer, and BadConfiguration if a secret cannot be read."""
         raise NotImplementedError

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from audit.config import Section
+from audit.config import ConfigSection
 from remediate.issuers.base import IssuerConfig, IssuerFault, OrderRequest
 from remediate.pki.csr import Csr
 
@@ -50,7 +50,7 @@ class Absent:
 class PanelConfig(IssuerConfig):
     """`[issuer.NAME]` of the kind `cpanel`: the panel's own program, which needs neither address nor token."""
 
-    def open(self, section: Section, proxy: str | None) -> Absent:
+    def open(self, section: ConfigSection, proxy: str | None) -> Absent:
         """Return an issuer that places no orders: only the panel does."""
         del section, proxy
         return Absent(_PANELS)

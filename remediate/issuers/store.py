@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, TypeVar, cast, get_args
 
-from audit.config import Secret, Section
+from audit.config import ConfigSection, Secret
 from audit.json_codec import BadRecord, parse_time
 from audit.text import one_line
 from remediate.issuers.base import (
@@ -117,7 +117,7 @@ class StoreConfig(IssuerConfig):
     token: Secret
     ca_file: str | None = None  # PEM file of the anchors to trust instead of Mozilla's
 
-    def open(self, section: Section, proxy: str | None) -> Store:
+    def open(self, section: ConfigSection, proxy: str | None) -> Store:
         """Return the Store; raises BadIssuer, and BadConfiguration if the token cannot be read."""
         token = section.secret("token", self.token)
         return Store(IssuerEndpoint(self.base_url, token, ca_file=section.path(self.ca_file), proxy=proxy))

@@ -10,7 +10,7 @@ from pathlib import Path
 from random import SystemRandom
 from typing import Literal
 
-from audit.config import Configuration, Section, section, sections_of
+from audit.config import ConfigSection, Configuration, section, subsections
 from audit.policy import Profile
 from audit.probe import Limits
 from audit.text import matches_glob
@@ -97,10 +97,10 @@ def chosen_issuer(configuration: Configuration, named: str | None) -> str | None
     return named or written_options(configuration).issuer
 
 
-def issuer_sections(configuration: Configuration) -> Mapping[str, Section]:
+def issuer_sections(configuration: Configuration) -> Mapping[str, ConfigSection]:
     """Return the sections of the issuers by name: a panel's own program needs none."""
-    panel = Section(configuration, f"issuer.{AGENT}", {"kind": AGENT})
-    return {AGENT: panel, **sections_of(configuration, "issuer")}
+    panel = ConfigSection(configuration, f"issuer.{AGENT}", {"kind": AGENT})
+    return {AGENT: panel, **subsections(configuration, "issuer")}
 
 
 def issuer_kind(configuration: Configuration, name: str | None) -> str | None:
@@ -145,7 +145,7 @@ class RunOptions:
         return chosen_issuer(self.configuration, self.issuer)
 
     @property
-    def issuers(self) -> Mapping[str, Section]:
+    def issuers(self) -> Mapping[str, ConfigSection]:
         """The sections of the issuers to choose from, by name."""
         return issuer_sections(self.configuration)
 

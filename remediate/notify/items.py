@@ -12,6 +12,7 @@ from datetime import datetime
 from itertools import groupby
 from typing import Final
 
+from audit.endpoint import parse_id
 from audit.evaluation.result import Result
 from audit.text import listing, moment
 from audit.verdict import Severity, Verdict
@@ -186,9 +187,8 @@ def _item(case: Case, **differing: object) -> ReportItem:
 
 def ports(endpoints: Iterable[str]) -> str:
     """Return endpoints without the host, which is in the title of the section."""
-    rests = ((endpoint, endpoint.partition("/")[2]) for endpoint in endpoints)
-    short = (rest if "://" in rest else endpoint for endpoint, rest in rests)
-    return ", ".join(dict.fromkeys(short))
+    parsed = map(parse_id, endpoints)
+    return ", ".join(dict.fromkeys(str(one if one.is_host else replace(one, host=None)) for one in parsed))
 
 
 def host_sections(report: RunReport, level: Severity, *, unknown_fails: bool = True) -> tuple[HostSection, ...]:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Collection
 from dataclasses import dataclass
 
+from audit.endpoint import BadEndpoint, parse_id
 from audit.evaluation.result import Result
 from audit.verdict import Verdict
 from remediate.model.audit_results import AuditResults
@@ -49,11 +50,11 @@ def _result(results: AuditResults, endpoint: str, check: str | None) -> Result |
 
 def host_of(endpoint: str) -> str:
     """Return the host in an endpoint id: the label it was logged in to by, else the name that was connected to."""
-    head, slash, rest = endpoint.partition("/")
-    if not slash or not head.endswith(":"):
-        return head
-    name, _, _ = rest.removeprefix("/").partition("+")
-    return name.rpartition(":")[0].strip("[]") or name
+    try:
+        parsed = parse_id(endpoint)
+    except BadEndpoint:  # a row that is not of this version
+        return endpoint
+    return parsed.host or parsed.name
 
 
 def results_of_hosts(results: bytes, hosts: Collection[str]) -> bytes:

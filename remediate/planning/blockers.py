@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Final
 
+from audit.endpoint import is_host_id
 from audit.evaluation.result import Result
 from audit.text import duration, listing
 from audit.verdict import Remedy, Severity, Verdict
@@ -94,7 +95,7 @@ def _keeps(result: Result, case: Case, evidence: AuditResults) -> bool:
     kept = next((kept for beginning, kept in _OBSTACLES if result.check.startswith(beginning)), frozenset[Repair]())
     if case.repair not in kept:
         return False
-    if result.endpoint.endswith("/") and (result.check.startswith("dns.") or result.check == _NAMED):
+    if is_host_id(result.endpoint) and (result.check.startswith("dns.") or result.check == _NAMED):
         return case.is_panel  # about the host's own name, which only a panel's certificate has
     if result.check == "cert.not-yet-valid":
         return result.remedy is Remedy.HOST

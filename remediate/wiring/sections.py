@@ -10,11 +10,11 @@ from typing import Final
 
 from audit.config import (
     BadConfiguration,
+    ConfigSection,
     Configuration,
-    Section,
     require_private_secrets,
     section,
-    sections_of,
+    subsections,
 )
 from audit.probe.dns.root_servers import BadHints, RootServer, read_hints
 from audit.probe.fetch import Fetcher, FetchPolicy
@@ -27,7 +27,7 @@ from remediate.notify.channels import read_mail
 
 
 def _read_issuers(configuration: Configuration) -> None:
-    for issuer in sections_of(configuration, "issuer").values():
+    for issuer in subsections(configuration, "issuer").values():
         read_issuer(issuer)
 
 
@@ -68,11 +68,11 @@ def configured_issuer(options: RunOptions) -> ConfiguredIssuer:
     return ConfiguredIssuer(client, options.issuer_name or "no issuer", config.key, config.product)
 
 
-def _issuer_section(options: RunOptions) -> Section | None:
+def _issuer_section(options: RunOptions) -> ConfigSection | None:
     """Return the section of the issuer that is chosen, None if none is; raises BadConfiguration if it is missing."""
     name, known = options.issuer_name, options.issuers
     if name is not None and name not in known:
-        written = sorted(sections_of(options.configuration, "issuer"))
+        written = sorted(subsections(options.configuration, "issuer"))
         there_are = f"there are {', '.join(written)}" if written else "there is none"
         raise BadConfiguration(f"{options.configuration.file or 'configuration'}: no [issuer.{name}]; {there_are}")
     return None if name is None else known[name]

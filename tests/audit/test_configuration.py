@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from audit.config import BadConfiguration, Configuration, Secret, read_configuration, read_secret, section
-from audit.config.schema import Host
+from audit.config.schema import HostSettings
 
 FULL = """
 enabled = true
@@ -75,7 +75,7 @@ def read(folder: Path, text: str, name: str = "sslaudit.toml") -> Configuration:
 def test_the_full_example_is_understood(tmp_path: Path) -> None:
     parsed = read(tmp_path, FULL)
     assert parsed.probe.timeout_s == 10.0
-    assert parsed.host["ssh://root@web1"] == Host("web1.example.com", ("203.0.113.10",), remediate=False)
+    assert parsed.host["ssh://root@web1"] == HostSettings("web1.example.com", ("203.0.113.10",), remediate=False)
     assert parsed.service[0].name == "gateway"
     assert section(parsed, "issuer").table["store"]["token"] == {"env": "STORE_TOKEN"}
     assert section(parsed, "mail").table["from"] == "sslaudit@example.com"

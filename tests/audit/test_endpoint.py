@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from audit.endpoint import RUN, BadEndpoint, Endpoint, parse_endpoint, to_address, to_name
+from audit.endpoint import RUN, BadEndpoint, Endpoint, is_host_id, parse_endpoint, parse_id, to_address, to_name
 
 
 @pytest.mark.parametrize(
@@ -58,6 +58,30 @@ def test_a_text_that_names_no_endpoint_says_what_would_be_right(url: str, says: 
         parse_endpoint(url)
     assert says in str(raised.value)
     assert "secret" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    "endpoint",
+    [
+        Endpoint("https", "www.example.com", 443),
+        Endpoint("pop3s", "mail.example.com", 995, host="web1"),
+        Endpoint("https", "2001:db8::1", 443, "2001:db8::2", "team/web1"),
+        Endpoint("smtp", "192.0.2.7", 25, "192.0.2.8"),
+        Endpoint("https", "www.example.com", 443, host="cdn.example.net"),
+        Endpoint.of_host("web1", None),
+        RUN,
+    ],
+    ids=str,
+)
+def test_id_is_parsed_to_the_endpoint_that_prints_it(endpoint: Endpoint) -> None:
+    assert parse_id(str(endpoint)) == endpoint
+    assert is_host_id(str(endpoint)) == endpoint.is_host
+
+
+@pytest.mark.parametrize("text", ["", "web1", "https://", "https://www.example.com", "web1/https://a:b", "a b"])
+def test_text_that_is_not_an_id_is_refused(text: str) -> None:
+    with pytest.raises(BadEndpoint, match="is not the id of an endpoint, such as"):
+        parse_id(text)
 
 
 def test_names_and_addresses_are_told_apart() -> None:

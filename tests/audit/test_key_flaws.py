@@ -27,7 +27,7 @@ ASK = """
 import sys
 from audit.x509.compromised_keys import flaws_of
 from audit.x509.public_keys import KeyFacts, rsa_facts
-from audit.config.paths import has_key_list
+from audit.config.trust_sources import has_key_list
 
 kind, number = sys.argv[1], int(sys.argv[2])
 key = rsa_facts(number, 65537) if kind == "RSA" else KeyFacts(kind, number=number)

@@ -21,7 +21,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from OpenSSL import SSL
 
-from audit.endpoint import PORTS
+from audit.endpoint import SCHEME_PORTS
 from tests.lab.authorities import Authorities, found_authorities
 from tests.lab.certificates import CONTENTS, RECIPES
 from tests.lab.control import control
@@ -169,7 +169,7 @@ def _build(rows: Iterable[Planted], authorities: Authorities) -> Iterator[_Built
     for planted in rows:
         sockets: tuple[socket.socket, ...] = ()
         if planted.lookup in _TROUBLES:
-            port = PORTS[planted.scheme]
+            port = SCHEME_PORTS[planted.scheme]
         elif planted.beside:
             port = ports[planted.beside]
         else:

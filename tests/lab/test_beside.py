@@ -12,7 +12,7 @@ from urllib.request import urlopen
 import pytest
 from cryptography import x509
 
-from audit.config import Configuration, read_configuration, section, sections_of
+from audit.config import Configuration, read_configuration, section, subsections
 from remediate.issuers import Issuer, IssuerEndpoint, Order, OrderRequest
 from remediate.issuers.store import Store, StoreConfig
 from tests.issuers.requests import request
@@ -34,7 +34,7 @@ def configuration(lab: Lab) -> Configuration:
 
 @pytest.fixture(scope="module")
 def store(configuration: Configuration) -> Issuer:
-    table = sections_of(configuration, "issuer")["store"]
+    table = subsections(configuration, "issuer")["store"]
     store = table.decode(StoreConfig)
     return Store(IssuerEndpoint(store.base_url, table.secret("token", store.token), deadline_s=10))
 

@@ -18,8 +18,8 @@ import pytest
 
 import audit
 from audit.checks import Check, check_of
-from audit.config import read_configuration, sections_of
-from audit.endpoint import PORTS, parse_endpoint
+from audit.config import read_configuration, subsections
+from audit.endpoint import SCHEME_PORTS, parse_endpoint
 from audit.host.discovery import Login, discover
 from audit.verdict import Remedy, Severity
 from remediate.issuers.store import StoreConfig
@@ -75,7 +75,7 @@ def test_the_host_is_called_as_the_audit_calls_it() -> None:
 
 
 def test_every_scheme_has_a_sound_endpoint() -> None:
-    assert {row.scheme for row in SOUND} == set(PORTS)
+    assert {row.scheme for row in SOUND} == set(SCHEME_PORTS)
     assert not any(row.finds for row in SOUND)
 
 
@@ -111,7 +111,7 @@ def test_the_configuration_is_one_that_the_audit_reads(tmp_path: Path) -> None:
         configuration = read_configuration(tmp_path, None)
         assert configuration.hosts == lab.hosts
         assert len(configuration.service) == len([row for row in (*SOUND, *FAULTY) if row.files])
-        store = sections_of(configuration, "issuer")["store"]
+        store = subsections(configuration, "issuer")["store"]
         assert store.secret("token", store.decode(StoreConfig).token)()
         assert stat.S_IMODE((tmp_path / "token").stat().st_mode) == 0o600
 

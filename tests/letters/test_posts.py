@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from audit.config import BadConfiguration, Configuration, Section
+from audit.config import BadConfiguration, ConfigSection, Configuration
 from remediate.notify.channels import read_mail
 from remediate.notify.channels.base import Channel, Deferred, Delivered, Envelope
 from remediate.notify.channels.sendmail import Sendmail
@@ -17,9 +17,9 @@ from tests.letters.sink import PASSWORD, USER, certify, serving
 MESSAGE = Envelope("sslaudit@example.com", ("admin@example.com",), b"Subject: x\r\n\r\nwell\r\n")
 
 
-def mail(**table: object) -> Section:
+def mail(**table: object) -> ConfigSection:
     """Return the section `[mail]` with these keys."""
-    return Section(Configuration(), "mail", table)
+    return ConfigSection(Configuration(), "mail", table)
 
 
 def post(**table: object) -> Channel:

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from audit.config import read_anchors, read_waivers
-from audit.config.paths import has_key_list
+from audit.config.trust_sources import has_key_list
 from audit.endpoint import parse_endpoint
 from audit.engine import AuditSettings, EndpointAudit, audit
 from audit.evaluation.result import to_row

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from audit.config import BadConfiguration, Configuration, Secret, read_configuration, section, sections_of
+from audit.config import BadConfiguration, Configuration, Secret, read_configuration, section, subsections
 from audit.config.schema import HANDED_ON
 from remediate.issuers import ISSUERS, read_issuer
 from remediate.issuers.store import StoreConfig
@@ -33,7 +33,7 @@ def test_section_is_decoded_by_the_type_of_its_owner(tmp_path: Path) -> None:
     mail = 'from = "sslaudit@example.com"\nuser = "me"\npassword = { file = "pw" }\n'
     written = read(tmp_path, f"{STORE}{TOKEN}[remediate]\nverify_timeout_s = 30\n{SERVER}{mail}")
     require_valid_sections(written)
-    (store,) = sections_of(written, "issuer").values()
+    (store,) = subsections(written, "issuer").values()
     assert read_issuer(store) == StoreConfig(
         kind="store", base_url="https://store.example.com", token=Secret(env="STORE_TOKEN")
     )

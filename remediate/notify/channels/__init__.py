@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from audit.config import Section
+from audit.config import ConfigSection
 from remediate.notify.channels.base import MailConfig
 from remediate.notify.channels.sendmail import SendmailConfig
 from remediate.notify.channels.smtp import SmtpConfig
@@ -22,7 +22,7 @@ CHANNELS: Final[Mapping[str, type[MailConfig]]] = {
 _SERVER_KEYS: Final = ("user", "password", "ca_file")
 
 
-def read_mail(section: Section) -> MailConfig | None:
+def read_mail(section: ConfigSection) -> MailConfig | None:
     """Return the decoded `[mail]`, None if it is absent or empty: then no notification is sent.
 
     Raises BadConfiguration. The channel is the local mail system unless `smtp` is the URL of a server.

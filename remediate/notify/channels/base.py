@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from audit.config import Section
+from audit.config import ConfigSection
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +68,6 @@ class MailConfig:
     from_: str | None = None  # `from` in the file
     smtp: str | None = None  # the URL of a mail server, or "sendmail"
 
-    def open(self, section: Section) -> Channel:
+    def open(self, section: ConfigSection) -> Channel:
         """Return the channel; raises BadConfiguration."""
         raise NotImplementedError

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from tempfile import TemporaryFile
 from typing import IO, Final
 
-from audit.config import Section
+from audit.config import ConfigSection
 from audit.text import one_line
 from remediate.notify.channels.base import (
     Deferred,
@@ -90,7 +90,7 @@ class Sendmail:
 class SendmailConfig(MailConfig):
     """`[mail]` with the local mail system."""
 
-    def open(self, section: Section) -> Sendmail:
+    def open(self, section: ConfigSection) -> Sendmail:
         """Return the channel to the local mail system."""
         del section
         return Sendmail()

@@ -17,7 +17,7 @@ from types import TracebackType
 from typing import Final, Literal
 from urllib.parse import urlsplit
 
-from audit.config import Secret, Section
+from audit.config import ConfigSection, Secret
 from audit.endpoint import to_address
 from audit.probe.deadline import Deadline
 from audit.redaction import Secrets
@@ -135,7 +135,7 @@ class SmtpConfig(MailConfig):
     password: Secret | None = None
     ca_file: str | None = None  # PEM file of trust anchors that replace the system's
 
-    def open(self, section: Section) -> Smtp:
+    def open(self, section: ConfigSection) -> Smtp:
         """Return the channel to the server; raises BadConfiguration."""
         password = None if self.password is None else section.secret("password", self.password)
         try:
