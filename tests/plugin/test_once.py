@@ -123,11 +123,11 @@ def test_a_signal_ends_the_run_cleanly(
         stderr=subprocess.STDOUT,
         text=True,
     )
-    deadline = time.monotonic() + 60
-    while not silent.count and time.monotonic() < deadline:
-        time.sleep(0.05)
+    deadline, results = time.monotonic() + 120, pytester.path / "results.jsonl"
+    while not (silent.count and results.exists() and results.stat().st_size) and time.monotonic() < deadline:
+        time.sleep(0.05)  # another process may connect to the port before the run has begun
     process.send_signal(number)
-    said, _ = process.communicate(timeout=60)
+    said, _ = process.communicate(timeout=120)
     assert process.returncode == pytest.ExitCode.INTERRUPTED, said
     (summary,) = rows(pytester.path / "results.jsonl", "summary")
     assert summary["exit_status"] == 2
