@@ -126,7 +126,7 @@ def test_a_run_that_is_interrupted_ends_its_files_and_leaves_no_process(lab: Lab
     judged = lambda: MAIN in judged_endpoints(lab.auditor)  # noqa: E731 - said once
     assert wait_until(judged)
     interrupt(lab.auditor, signal)
-    output, errors = running.communicate(timeout=60)
+    output, errors = running.communicate(timeout=240)
     assert running.returncode == 2, output + errors
     assert results_of(lab.auditor)[-1]["kind"] == "summary"
     left = [line for line in lab.auditor.ps().splitlines()[1:] if line.split()[3] not in ("cat", "ps")]

@@ -59,7 +59,7 @@ def test_when_the_panels_own_run_has_ended_the_host_is_looked_at(panel: Host) ->
         assert begun.stdout
         assert begun.stdout.readline().endswith("is running: waiting up to 1 min for its end\n")
         panel.shell(_END)
-        output, errors = begun.communicate(timeout=60)
+        output, errors = begun.communicate(timeout=240)
     assert begun.returncode in (0, 1), errors
     assert "the report: /var/log/sslaudit/report.html" in output
 
