@@ -25,7 +25,7 @@ from remediate.hosts.workdir import BUSY
 from remediate.model.case import EACH, NOTHING_SEEN, STEPS, SWITCHED, VALIDATED, Case, Step, StepDetail, StepState
 from remediate.model.causes import Cause
 from remediate.model.outcome import CaseResult
-from remediate.pki.host_key import discard_request
+from remediate.pki.host_key import discard_key_command
 from remediate.state.journal import CaseOutcome, Event
 
 _VISITED: Final = ("collect", "renew")
@@ -228,7 +228,7 @@ def destroying(context: CaseContext, before: Callable[[FileSet], str | None]) ->
         version = before(one)
         if version is not None:
             yield destroy_keys(one.installation, version)
-    yield discard_request(context.workdir)
+    yield discard_key_command(context.workdir)
 
 
 def _ending(context: CaseContext, step: str, why: StepBlocked | NotFoundOnHost) -> CaseResult:

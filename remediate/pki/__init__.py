@@ -1,1 +1,1 @@
-"""Keys and requests made on a host, what a CA issued, and the search for secrets in what leaves us."""
+"""Keys and CSRs made on a host, the chains that a CA issued, and the search for secrets in output."""

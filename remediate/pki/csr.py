@@ -1,6 +1,6 @@
-"""A certification request (PKCS #10, RFC 2986) as facts: its digests, its key's digest and the names in it.
+"""Parses a CSR (PKCS #10, RFC 2986) to facts: its digest, the digest of its key, and its names.
 
-It refuses everything that is not one request, a private key above all: what it holds may leave this machine.
+Anything but one CSR is refused, above all a private key, because a CSR is sent to the issuer.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ _ONE_REQUEST: Final = re.compile(
 )
 
 
-class BadRequest(ValueError):
-    """A text that is not one readable certification request; its message never quotes the text."""
+class BadCsr(ValueError):
+    """A text that is not one readable CSR; the message never quotes the text."""
 
 
 @dataclass(frozen=True, slots=True)
 class Csr:
-    """A certification request whose own signature is right. Digests in lower-case hex; names as they stand in it."""
+    """A CSR with a valid signature. Digests are lower-case hex; names are in the order of the CSR."""
 
     pem: str
     sha256: str
@@ -35,27 +35,27 @@ class Csr:
     names: tuple[str, ...]
 
     def __str__(self) -> str:
-        """Return the beginning of its digest, which tells it from others."""
+        """Return the beginning of its digest."""
         return f"CSR {self.sha256[:16]}…"
 
 
 def read_csr(pem: str) -> Csr:
-    """Read a request from PEM (RFC 7468 7); raises BadRequest."""
+    """Parse a CSR from PEM (RFC 7468 7); raises BadCsr."""
     if "PRIVATE KEY" in pem:
-        raise BadRequest("there is a private key in it, and a key never travels: hand over the request alone")
+        raise BadCsr("it holds a private key, which must never leave its host: send only the CSR")
     if len(pem) > _MAX_BYTES or not _ONE_REQUEST.fullmatch(pem):
-        raise BadRequest("not one block of PEM that begins with -----BEGIN CERTIFICATE REQUEST-----")
+        raise BadCsr("not one PEM block that begins with -----BEGIN CERTIFICATE REQUEST-----")
     try:
         request = x509.load_pem_x509_csr(pem.encode("ascii"))
         return _facts(pem.strip() + "\n", request)
     except LIBRARY_ERRORS as error:
         why = " ".join(str(error).split()) or type(error).__name__
-        raise BadRequest(f"a certification request that cannot be read: {why}") from error
+        raise BadCsr(f"the CSR cannot be read: {why}") from error
 
 
 def _facts(pem: str, request: x509.CertificateSigningRequest) -> Csr:
     if not request.is_signature_valid:
-        raise BadRequest("its signature was not made by the key in it (RFC 2986 4.2)")
+        raise BadCsr("its signature was not made by the key in it (RFC 2986 4.2)")
     spki = request.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     der = request.public_bytes(Encoding.DER)
     return Csr(pem, hashlib.sha256(der).hexdigest(), hashlib.sha256(spki).hexdigest(), _names(request))

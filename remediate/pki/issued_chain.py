@@ -1,6 +1,6 @@
-"""Judges what a CA sent back before any service is touched: whether it is what was ordered and can be served.
+"""Checks what a CA issued before any service is changed: that it is what was ordered, and that it can be served.
 
-It takes every byte for hostile; it refuses to know the network, files, the clock and who the CA is.
+Every byte of the CA is hostile input.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ from remediate.pki.csr import Csr
 MAX_PEM: Final = 262_144  # characters; a leaf with a hundred names and its chain has less than 20,000
 MAX_CERTIFICATES: Final = 10  # in a bundle; the longest public paths have five
 ROUNDING: Final = timedelta(days=1)
-"""How much longer than asked a certificate may live: CAs count from midnight to the last second of a day."""
+"""How much longer than ordered a certificate may be valid: CAs round to whole days."""
 
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """What a certificate has to be: for the key of this request, these names, and at most this long."""
+    """What was ordered: a certificate for the key of this CSR, these names, and at most this lifetime."""
 
     csr: Csr
     names: tuple[str, ...]
@@ -43,7 +43,7 @@ class Expected:
 
 @dataclass(frozen=True, slots=True)
 class IssuedPem:
-    """What the CA sent, as PEM text."""
+    """What the CA issued, as PEM text."""
 
     certificate_pem: str | None
     ca_bundle_pem: str | None = None
@@ -51,83 +51,85 @@ class IssuedPem:
 
 @dataclass(frozen=True, slots=True)
 class InstallableChain:
-    """A certificate that is what was ordered, and the CAs to send with it: each certifies one before it, no root."""
+    """A checked leaf, and the intermediates to serve with it: each certifies one before it, and none is a root."""
 
     leaf: Certificate
     intermediates: tuple[Certificate, ...]
 
     @property
     def leaf_pem(self) -> str:
-        """The certificate, encoded anew: nothing of the CA's text is installed."""
+        """The leaf, encoded anew, so that no text of the CA is installed."""
         return _to_pem(self.leaf)
 
     @property
     def chain_pem(self) -> str:
-        """The certificates of the CAs."""
+        """The intermediates, encoded likewise."""
         return "".join(map(_to_pem, self.intermediates))
 
 
 @dataclass(frozen=True, slots=True)
 class Rejection:
-    """Why what the CA sent must not be installed: every reason, a clause each."""
+    """Every reason why an issued certificate must not be installed."""
 
     reasons: tuple[str, ...]
 
     def __str__(self) -> str:
-        """Return them in one line."""
+        """Return the reasons in one line."""
         return sentence(self.reasons)
 
 
 def check_issued(
-    sent: IssuedPem, ordered: Expected, anchors: Anchors | None, now: datetime
+    issued: IssuedPem, expected: Expected, anchors: Anchors | None, now: datetime
 ) -> InstallableChain | Rejection:
-    """Return what to install, or every reason not to. Without anchors the path has to lead past the leaf's issuer."""
-    certificates, faults = _read("the certificate", sent.certificate_pem or "")
-    bundle, bundle_faults = _read("the CA bundle", sent.ca_bundle_pem) if sent.ca_bundle_pem else ((), [])
+    """Return the chain to install, or every reason not to. Without anchors only the leaf's issuer must be there."""
+    certificates, faults = _read("the certificate", issued.certificate_pem or "")
+    bundle, bundle_faults = _read("the CA bundle", issued.ca_bundle_pem) if issued.ca_bundle_pem else ((), [])
     reasons = [*faults, *bundle_faults]
     if not certificates:
-        return _refusal(reasons)
-    leaf, *beside = certificates
-    chain = read_chain((leaf.der, *(each.der for each in (*beside, *bundle))), anchors or Anchors({}), now)
+        return _rejection(reasons)
+    leaf, *others = certificates
+    chain = read_chain(
+        (leaf.der, *(certificate.der for certificate in (*others, *bundle))), anchors or Anchors({}), now
+    )
     intermediates = _in_order(chain, now)
-    reasons += _leaf_faults(leaf, ordered, now)
+    reasons += _leaf_faults(leaf, expected, now)
     if anchors is None:
         reasons += _unanchored_faults(leaf, intermediates)
     else:
         reasons += (*_path_faults(chain), *_refused_leaf(chain))
-    return _refusal(reasons) if reasons else InstallableChain(leaf, intermediates)
+    return _rejection(reasons) if reasons else InstallableChain(leaf, intermediates)
 
 
-def judge_chain(
+def check_chain(
     leaf_der: bytes, candidates: Iterable[bytes], anchors: Anchors, now: datetime
 ) -> InstallableChain | Rejection:
-    """Return a certificate that is in use with the CAs to send with it, of candidates from anywhere; else why not."""
+    """Return an installed leaf with the intermediates to serve with it, from foreign candidates; else why not."""
     chain = read_chain((leaf_der, *dict.fromkeys(candidates)), anchors, now)
     leaf = chain.leaf
     reasons = [str(fault) for fault in leaf.faults]
     if leaf.has_readable("not_before", "not_after"):
         reasons += _time_faults("the certificate", leaf, now)
     reasons += _path_faults(chain)
-    return _refusal(reasons) if reasons else InstallableChain(leaf, _in_order(chain, now))
+    return _rejection(reasons) if reasons else InstallableChain(leaf, _in_order(chain, now))
 
 
-def _refusal(reasons: list[str]) -> Rejection:
-    """Return a refusal in which the CA's words cannot move a terminal's cursor."""
+def _rejection(reasons: list[str]) -> Rejection:
+    """Return a rejection without control characters in the CA's text."""
     return Rejection(tuple(map(one_line, reasons)))
 
 
 def _read(what: str, pem: str) -> tuple[tuple[Certificate, ...], list[str]]:
-    """Return the certificates in a text and what is wrong with the text, which is quoted only where it is no PEM."""
+    """Return the certificates in a text and its faults; the text is quoted only if it is not PEM."""
     if len(pem) > MAX_PEM:
-        return (), [f"{what} has {len(pem)} characters, at most {MAX_PEM} are read"]
+        return (), [f"{what} has {len(pem)} characters (limit {MAX_PEM})"]
     if "PRIVATE KEY" in pem:
-        return (), [f"there is a private key in {what}: the CA knows a key, so it must never be used"]
+        return (), [f"{what} holds a private key: the CA knows that key, so it must never be used"]
     blocks = certificate_blocks(pem)
     if not blocks:
         begins = f"it begins {_beginning(pem)!r}" if pem.strip() else "it is empty"
-        return (), [f"{what} is no certificate in PEM: {begins}"]
+        return (), [f"{what} is not a PEM certificate: {begins}"]
     if len(blocks) > MAX_CERTIFICATES:
-        return (), [f"{what} holds {len(blocks)} certificates, at most {MAX_CERTIFICATES} are read"]
+        return (), [f"{what} holds {len(blocks)} certificates (limit {MAX_CERTIFICATES})"]
     certificates = tuple(read_certificate(der or b"") for der in blocks)
     unreadable = [fault for certificate in certificates for fault in certificate.faults]
     return certificates, [f"{what} cannot be read: {listing(unreadable, 3)}"] if unreadable else []
@@ -137,36 +139,36 @@ def _beginning(text: str) -> str:
     return " ".join(text[:80].split())[:40]
 
 
-def _leaf_faults(leaf: Certificate, ordered: Expected, now: datetime) -> Iterator[str]:
-    """Yield what about the leaf is not as ordered; of what cannot be read the fault has been told already."""
-    if leaf.has_readable("spki_sha256") and leaf.spki_sha256 != ordered.csr.spki_sha256:
-        yield f"the certificate is for another key (SPKI {leaf.spki_sha256[:16]}…) than {ordered.csr}"
+def _leaf_faults(leaf: Certificate, expected: Expected, now: datetime) -> Iterator[str]:
+    """Yield every difference of the leaf from the order; unreadable fields are reported before."""
+    if leaf.has_readable("spki_sha256") and leaf.spki_sha256 != expected.csr.spki_sha256:
+        yield f"the certificate is for another key (SPKI {leaf.spki_sha256[:16]}…) than {expected.csr}"
     if leaf.has_readable("dns_names", "ip_addresses"):
-        yield from _name_faults(leaf, ordered.names)
+        yield from _name_faults(leaf, expected.names)
     if leaf.has_readable("not_before", "not_after"):
         yield from _time_faults("the certificate", leaf, now)
-    if leaf.has_readable("lifetime") and leaf.lifetime > ordered.lifetime + ROUNDING:
-        yield f"the certificate lives {duration(leaf.lifetime)}, ordered were {duration(ordered.lifetime)}"
+    if leaf.has_readable("lifetime") and leaf.lifetime > expected.lifetime + ROUNDING:
+        yield f"the certificate is valid for {duration(leaf.lifetime)} (ordered: {duration(expected.lifetime)})"
     if leaf.has_readable("extended_key_usages") and "serverAuth" not in (leaf.extended_key_usages or ()):
         yield "the certificate is not for servers: serverAuth is not among its extended key usages"
     if leaf.has_readable("is_ca") and leaf.is_ca:
-        yield "the certificate is a CA's"
+        yield "the certificate is a CA certificate"
     yield from _digest_faults("the certificate", leaf)
 
 
-def _name_faults(leaf: Certificate, ordered: tuple[str, ...]) -> Iterator[str]:
-    wanted = {to_address(name) or name.lower().rstrip(".") for name in ordered}
+def _name_faults(leaf: Certificate, expected: tuple[str, ...]) -> Iterator[str]:
+    ordered = {to_address(name) or name.lower().rstrip(".") for name in expected}
     presented = {*(name.lower() for name in leaf.dns_names), *leaf.ip_addresses}
-    if missing := sorted(wanted - presented):
+    if missing := sorted(ordered - presented):
         yield f"the certificate lacks {listing(missing)}"
-    if extra := sorted(presented - wanted):
-        yield f"the certificate also holds {listing(extra)}, not ordered"
+    if extra := sorted(presented - ordered):
+        yield f"the certificate also holds {listing(extra)}, which was not ordered"
     if others := _other_kinds(leaf):
         yield f"the certificate also holds names of other kinds: {listing(others)}"
 
 
 def _other_kinds(leaf: Certificate) -> list[str]:
-    """Return the kinds of its names that are neither dNSName nor iPAddress; to be asked where names can be read."""
+    """Return the kinds of names that are neither dNSName nor iPAddress; the names must be readable."""
     names = leaf.extension(x509.SubjectAlternativeName) or ()
     return sorted({type(name).__name__ for name in names if not isinstance(name, x509.DNSName | x509.IPAddress)})
 
@@ -175,7 +177,7 @@ def _time_faults(what: str, certificate: Certificate, now: datetime) -> Iterator
     if now < certificate.not_before:
         yield f"{what} is not valid before {moment(certificate.not_before)}"
     if now > certificate.not_after:
-        yield f"{what} has been expired since {moment(certificate.not_after)}"
+        yield f"{what} expired at {moment(certificate.not_after)}"
 
 
 def _digest_faults(what: str, certificate: Certificate) -> Iterator[str]:
@@ -198,14 +200,16 @@ def _path_faults(chain: Chain) -> Iterator[str]:
 
 
 def _refused_leaf(chain: Chain) -> Iterator[str]:
-    """Yield what of the leaf itself clients refuse, but for its dates, digest and usages, which are compared before."""
-    told = (*DATES, *SIGNATURE, *USAGE, *UNVERIFIED)
+    """Yield why clients refuse the leaf itself, except dates, digest and usages, which are checked before."""
+    checked = (*DATES, *SIGNATURE, *USAGE, *UNVERIFIED)
     violations = chain.validation.violations if chain.is_anchored else ()
-    yield from (str(violation) for violation in violations if violation.position == 0 and violation.clause not in told)
+    yield from (
+        str(violation) for violation in violations if violation.position == 0 and violation.clause not in checked
+    )
 
 
 def _unanchored_faults(leaf: Certificate, intermediates: tuple[Certificate, ...]) -> Iterator[str]:
-    """Yield that nothing above the leaf came with it, where no anchor could tell whether that is enough."""
+    """Yield that no intermediate came with the leaf; without anchors it is unknown whether that is enough."""
     if not intermediates and leaf.has_readable("issuer"):
         yield f"no usable certificate of the issuer {leaf.issuer} came with it"
 
@@ -217,29 +221,31 @@ def _ca_faults(certificate: Certificate, now: datetime) -> Iterator[str]:
         yield f"{what} cannot be read"
         return
     if not certificate.is_ca:
-        yield f"{what} is no CA by its basicConstraints"
+        yield f"{what} is not a CA according to its basicConstraints"
     yield from _time_faults(what, certificate, now)
     yield from _digest_faults(what, certificate)
 
 
 def _in_order(chain: Chain, now: datetime) -> tuple[Certificate, ...]:
-    """Return the usable CAs that came, the path's first and then those of other paths; roots are not sent.
+    """Return the usable intermediates, those of the path first and then those of other paths; roots are not served.
 
-    A CA that certifies another way up is kept: clients with older anchors need it.
+    An intermediate of another path is kept because clients with older anchors need it.
     """
     on_path = (chain.path or ())[1:-1]
     others = (
-        each for each in chain.reached[1:] if not _is_root(each) and not any(_stands_for(one, each) for one in on_path)
+        certificate
+        for certificate in chain.reached[1:]
+        if not _is_root(certificate) and not any(_replaces(used, certificate) for used in on_path)
     )
-    return (*on_path, *(each for each in others if not any(_ca_faults(each, now))))
+    return (*on_path, *(certificate for certificate in others if not any(_ca_faults(certificate, now))))
 
 
-def _stands_for(one: Certificate, other: Certificate) -> bool:
-    """Tell whether a certificate does all that another would: it is of the same CA, by the same issuer."""
+def _replaces(used: Certificate, other: Certificate) -> bool:
+    """Return whether a certificate makes another unnecessary: both are of the same CA, by the same issuer."""
     facts = ("canonical_subject", "spki_sha256", "canonical_issuer")
-    if not (one.has_readable(*facts) and other.has_readable(*facts)):
-        return one == other
-    return all(getattr(one, fact) == getattr(other, fact) for fact in facts)
+    if not (used.has_readable(*facts) and other.has_readable(*facts)):
+        return used == other
+    return all(getattr(used, fact) == getattr(other, fact) for fact in facts)
 
 
 def _is_root(certificate: Certificate) -> bool:

@@ -1,4 +1,4 @@
-"""Finds private keys, tokens and passwords in what is about to be kept or sent: the last check before that."""
+"""Finds private keys, tokens and passwords in content: the last check before it is stored or sent."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ _KEYS: Final[tuple[tuple[str, re.Pattern[bytes]], ...]] = (
     ("a private key as a JWK", re.compile(rb'"kty":.{0,2000}"d":"[A-Za-z0-9_-]{20}', re.DOTALL)),
     ("a private key as openssl prints it", re.compile(rb"(privateExponent|priv):([0-9a-f]{2}:){8}")),
 )
-"""How keys look with all white space taken out; base64 as it begins for RSA, P-256, P-384, P-521 and Ed25519."""
+"""Keys in text without white space; base64 by the beginnings of RSA, P-256, P-384, P-521 and Ed25519 keys."""
 
 _PASSWORDS: Final[tuple[tuple[str, re.Pattern[bytes]], ...]] = (
     ("a token", re.compile(rb"authorization:\s*\"?(bearer|basic)\s+[a-z0-9+/=._~-]{12}", re.IGNORECASE)),
     ("a password in a URL", re.compile(rb"://[^\s/@:\"'<>]{1,64}:[^\s/@\"'<>]{1,256}@")),
 )
-"""How tokens and passwords look in text as it is."""
+"""Tokens and passwords in unchanged text."""
 
 _DER: Final[tuple[bytes, ...]] = (
     bytes.fromhex("020100300d06092a864886f70d01010105000482"),  # PKCS #8, RSA
@@ -36,7 +36,7 @@ _DER: Final[tuple[bytes, ...]] = (
 
 
 def find_secret(content: bytes, secrets: Secrets) -> str | None:
-    """Return what content must not be kept or sent for, in words that do not repeat it; None if nothing was found.
+    """Return which kind of secret content holds, without repeating it; None if it holds none.
 
     `secrets` are those of the configuration, which are found in every common encoding.
     """

@@ -14,8 +14,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from audit.host.trust import TRUST
 from remediate.hosts.command import Command, CommandResult
 from remediate.hosts.workdir import BUSY, OTHER, HostWorkdir
-from remediate.pki.csr import BadRequest
-from remediate.pki.host_key import KEY_TYPES, discard_request, key_path, make_request, read_request
+from remediate.pki.csr import BadCsr
+from remediate.pki.host_key import KEY_TYPES, discard_key_command, key_path, make_csr_command, read_host_csr
 from tests.installers.local_commands import killed_before, run
 from tests.issuers.requests import csr_pem
 
@@ -35,14 +35,14 @@ def secrets_of(workdir: HostWorkdir) -> list[str]:
 
 @pytest.mark.parametrize("key_type", KEY_TYPES)
 def test_a_request_has_the_names_and_the_key_that_were_asked_for(workdir: HostWorkdir, key_type: str) -> None:
-    csr = read_request(run(make_request(workdir, NAMES, key_type)), NAMES, key_type)
+    csr = read_host_csr(run(make_csr_command(workdir, NAMES, key_type)), NAMES, key_type)
     assert set(csr.names) == set(NAMES)
 
 
 def test_a_second_run_gives_the_same_request(workdir: HostWorkdir) -> None:
-    first, second = (run(make_request(workdir, NAMES, FAST)) for _ in range(2))
+    first, second = (run(make_csr_command(workdir, NAMES, FAST)) for _ in range(2))
     assert first.output == second.output
-    assert read_request(second, NAMES, FAST).pem.startswith("-----BEGIN CERTIFICATE REQUEST-----")
+    assert read_host_csr(second, NAMES, FAST).pem.startswith("-----BEGIN CERTIFICATE REQUEST-----")
 
 
 def lines_of(command: Command) -> Iterator[int]:
@@ -55,14 +55,14 @@ def lines_of(command: Command) -> Iterator[int]:
 
 
 def test_killed_at_any_line_and_run_again_there_is_one_key_and_its_request(tmp_path: Path) -> None:
-    command = make_request(HostWorkdir("web1", "c", "test", str(tmp_path)), NAMES, FAST)
+    command = make_csr_command(HostWorkdir("web1", "c", "test", str(tmp_path)), NAMES, FAST)
     for line in lines_of(command):
         workdir = HostWorkdir("web1", f"c{line}", "test", str(tmp_path))
-        whole = make_request(workdir, NAMES, FAST)
+        whole = make_csr_command(workdir, NAMES, FAST)
         run(killed_before(whole, line))
         pending = Path(key_path(workdir))
         before = pending.read_text() if pending.exists() else None
-        read_request(run(whole), NAMES, FAST)
+        read_host_csr(run(whole), NAMES, FAST)
         assert before in (None, pending.read_text()), f"another key after a kill before line {line}"
 
 
@@ -70,11 +70,11 @@ def test_what_a_killed_openssl_left_is_not_taken_for_a_key(workdir: HostWorkdir)
     pending = Path(key_path(workdir)).parent
     pending.mkdir(parents=True, mode=0o700)
     (pending / "key.new").write_text("-----BEGIN PRIVATE KEY-----\nMIGH")
-    read_request(run(make_request(workdir, NAMES, FAST)), NAMES, FAST)
+    read_host_csr(run(make_csr_command(workdir, NAMES, FAST)), NAMES, FAST)
 
 
 def test_nobody_else_can_read_the_key_and_no_output_holds_a_byte_of_it(workdir: HostWorkdir) -> None:
-    made = run(make_request(workdir, NAMES, "rsa-2048"))
+    made = run(make_csr_command(workdir, NAMES, "rsa-2048"))
     path = Path(key_path(workdir))
     assert (stat.S_IMODE(path.stat().st_mode), stat.S_IMODE(path.parent.stat().st_mode)) == (0o600, 0o700)
     secrets = secrets_of(workdir)
@@ -89,25 +89,25 @@ def premises_files(workdir: HostWorkdir) -> list[Path]:
 
 
 def test_a_request_for_other_names_is_left_alone_and_said(workdir: HostWorkdir) -> None:
-    first = run(make_request(workdir, NAMES, FAST))
-    other = run(make_request(workdir, ("other.example",), FAST))
+    first = run(make_csr_command(workdir, NAMES, FAST))
+    other = run(make_csr_command(workdir, ("other.example",), FAST))
     assert (other.status, "other names" in other.error) == (OTHER, True)
-    with pytest.raises(BadRequest, match=r"the host made no request: .* for other names"):
-        read_request(other, ("other.example",), FAST)
-    assert run(make_request(workdir, NAMES, FAST)).output == first.output
+    with pytest.raises(BadCsr, match=r"the host made no CSR: .* for other names"):
+        read_host_csr(other, ("other.example",), FAST)
+    assert run(make_csr_command(workdir, NAMES, FAST)).output == first.output
 
 
 def test_after_a_request_is_discarded_there_is_a_new_key(workdir: HostWorkdir) -> None:
-    first = read_request(run(make_request(workdir, NAMES, FAST)), NAMES, FAST)
+    first = read_host_csr(run(make_csr_command(workdir, NAMES, FAST)), NAMES, FAST)
     for _ in range(2):
-        assert run(discard_request(workdir)).ok
+        assert run(discard_key_command(workdir)).ok
     assert not Path(key_path(workdir)).exists()
-    assert read_request(run(make_request(workdir, NAMES, FAST)), NAMES, FAST).spki_sha256 != first.spki_sha256
+    assert read_host_csr(run(make_csr_command(workdir, NAMES, FAST)), NAMES, FAST).spki_sha256 != first.spki_sha256
 
 
 def test_a_locked_host_says_by_whom_and_since_when(workdir: HostWorkdir) -> None:
     holding = run(workdir.exclusive("hold", "sleep 60 >/dev/null 2>&1 & echo $!\n"))  # the child keeps the lock
-    done = run(make_request(workdir, NAMES, FAST))
+    done = run(make_csr_command(workdir, NAMES, FAST))
     os.kill(int(holding.output), signal.SIGTERM)
     assert done.status == BUSY
     word, since, case, owner = done.output.split()
@@ -118,8 +118,8 @@ def test_a_locked_host_says_by_whom_and_since_when(workdir: HostWorkdir) -> None
     "name", ["a b.example", "x.example\n[v3]", "$ENV::HOME.example", "DNS:a.example", "", "localhost"]
 )
 def test_what_is_no_name_never_reaches_openssl(workdir: HostWorkdir, name: str) -> None:
-    with pytest.raises(ValueError, match="no name"):
-        make_request(workdir, (name,), FAST)
+    with pytest.raises(ValueError, match="is not a name"):
+        make_csr_command(workdir, (name,), FAST)
 
 
 @pytest.mark.parametrize("case", ["", "../x", "a/b", "-x", "a b", "x\n"])
@@ -130,10 +130,10 @@ def test_a_case_that_is_no_folder_is_refused(case: str) -> None:
 
 def test_a_request_with_another_key_or_other_names_than_asked_is_refused_with_both() -> None:
     answer = CommandResult(0, csr_pem("a.example", key=ec.generate_private_key(ec.SECP384R1())))
-    with pytest.raises(BadRequest, match=r"for a\.example, not for b\.example; its key is EC P-384, not EC P-256"):
-        read_request(answer, ("b.example",), FAST)
+    with pytest.raises(BadCsr, match=r"for a\.example, not for b\.example; its key is EC P-384, not EC P-256"):
+        read_host_csr(answer, ("b.example",), FAST)
 
 
 def test_a_name_too_long_for_a_common_name_is_requested_without_one(workdir: HostWorkdir) -> None:
     name = f"{'a' * 60}.{'b' * 60}.example"
-    assert read_request(run(make_request(workdir, (name,), FAST)), (name,), FAST).names == (name,)
+    assert read_host_csr(run(make_csr_command(workdir, (name,), FAST)), (name,), FAST).names == (name,)

@@ -105,11 +105,11 @@ def test_an_anchor_that_issued_the_leaf_itself_needs_no_bundle() -> None:
         (GOOD.named("mail.example.com"), f"lacks {NAME}; the certificate also holds mail.example.com"),
         (GOOD.named(), f"lacks {NAME}"),
         (GOOD.starting(NOW + DAY), "not valid before 2026-11-24"),
-        (GOOD.starting(NOW - 100 * DAY), "expired since 2026-11-13"),
-        (GOOD.lasting(91 * DAY + timedelta(seconds=1)), "ordered were 90 days"),
+        (GOOD.starting(NOW - 100 * DAY), "expired at 2026-11-13"),
+        (GOOD.lasting(91 * DAY + timedelta(seconds=1)), "(ordered: 90 days)"),
         (GOOD.used_for(ExtendedKeyUsageOID.CLIENT_AUTH), "serverAuth"),
         (GOOD.used_for(), "serverAuth"),
-        (replace(GOOD, is_ca=True), "is a CA's"),
+        (replace(GOOD, is_ca=True), "is a CA certificate"),
         (leaf(NAME), "self-signed"),
     ],
 )
@@ -145,7 +145,7 @@ def test_names_are_compared_as_names_and_addresses_as_addresses() -> None:
         (INTERMEDIATE.starting(NOW + DAY), "intermediate 1 (CN=Intermediate): it is not valid before"),
         (replace(INTERMEDIATE, is_ca=False), "its basicConstraints do not say that it is a CA's"),
         (replace(INTERMEDIATE, extra=(OUTSIDE,)), "is not among those permitted by CN=Intermediate"),
-        ("<html>502 Bad Gateway</html>", "the CA bundle is no certificate in PEM: it begins '<html>502 Bad"),
+        ("<html>502 Bad Gateway</html>", "the CA bundle is not a PEM certificate: it begins '<html>502 Bad"),
         (block(b"\x30\x03\x02\x01\x01"), "the CA bundle cannot be read"),
         ("-----BEGIN CERTIFICATE-----\n!!\n-----END CERTIFICATE-----", "the CA bundle cannot be read"),
     ],
@@ -163,15 +163,18 @@ def test_without_anchors_the_leaf_has_to_lead_to_an_issuer_that_came_with_it() -
 @pytest.mark.parametrize(
     ("text", "why"),
     [
-        (None, "the certificate is no certificate in PEM: it is empty"),
+        (None, "the certificate is not a PEM certificate: it is empty"),
         (" \n", "it is empty"),
         ("<!DOCTYPE html><title>Error</title>", "it begins '<!DOCTYPE html><title>Error</title>'"),
-        ("x" * (MAX_PEM + 1), "at most 262144 are read"),
+        ("x" * (MAX_PEM + 1), "(limit 262144)"),
         (pem(GOOD) * (MAX_CERTIFICATES + 1), "holds 11 certificates"),
         (block(GOOD.der + b"\x00"), "cannot be read"),
         (block(GOOD.der[:-9]), "cannot be read"),
-        (pem(GOOD)[:-20], "is no certificate in PEM"),
-        (pem(GOOD) + "-----BEGIN PRIVATE KEY-----\nMIIsecret\n-----END PRIVATE KEY-----", "a private key in"),
+        (pem(GOOD)[:-20], "is not a PEM certificate"),
+        (
+            pem(GOOD) + "-----BEGIN PRIVATE KEY-----\nMIIsecret\n-----END PRIVATE KEY-----",
+            "a private key: the CA knows",
+        ),
     ],
 )
 def test_a_text_that_is_no_certificate_is_refused(text: str | None, why: str) -> None:

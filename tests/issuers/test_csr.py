@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from remediate.issuers import OrderRequest
-from remediate.pki.csr import BadRequest, read_csr
+from remediate.pki.csr import BadCsr, read_csr
 from tests.issuers.requests import NAME, csr, csr_pem, request
 
 
@@ -31,20 +31,20 @@ def test_a_private_key_is_refused_and_not_repeated() -> None:
     key = ec.generate_private_key(ec.SECP256R1())
     secret = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
     for text in (secret, csr_pem(NAME, key=key) + secret):
-        with pytest.raises(BadRequest, match="private key") as caught:
+        with pytest.raises(BadCsr, match="private key") as caught:
             read_csr(text)
         assert secret.splitlines()[1] not in str(caught.value)
 
 
 @pytest.mark.parametrize("text", ["", "hello", "x" * 70_000, csr_pem(NAME) * 2, csr_pem(NAME) + "more"])
 def test_what_is_not_one_request_is_refused(text: str) -> None:
-    with pytest.raises(BadRequest, match="not one block of PEM"):
+    with pytest.raises(BadCsr, match="not one PEM block"):
         read_csr(text)
 
 
 def test_a_request_that_cannot_be_read_is_refused() -> None:
     lines = csr_pem(NAME).splitlines()
-    with pytest.raises(BadRequest, match="cannot be read"):
+    with pytest.raises(BadCsr, match="cannot be read"):
         read_csr("\n".join([lines[0], *lines[2:]]))
 
 
@@ -52,7 +52,7 @@ def test_a_request_that_its_key_did_not_sign_is_refused() -> None:
     one, other = (
         x509.load_pem_x509_csr(csr_pem(name, key=key).encode()) for name, key in (("a.example", K1), ("b.example", K2))
     )
-    with pytest.raises(BadRequest, match=r"RFC 2986 4\.2"):
+    with pytest.raises(BadCsr, match=r"RFC 2986 4\.2"):
         read_csr(forged(one, other))
 
 

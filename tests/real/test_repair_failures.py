@@ -88,7 +88,7 @@ INJECTIONS: Final = (
     ),
     Injection("other-key", "issuer.answer", ("for another key",), misdeed="other-key", then="failed"),
     Injection("other-names", "issuer.answer", (f"other-{WEB1}",), misdeed="other-names"),
-    Injection("error-page", "issuer.answer", ("no certificate in PEM", "<!DOCTYPE html>"), misdeed="error-page"),
+    Injection("error-page", "issuer.answer", ("not a PEM certificate", "<!DOCTYPE html>"), misdeed="error-page"),
     Injection(
         "broken-configuration",
         "install.not-taken-up",

@@ -22,7 +22,7 @@ from remediate.execution.preview import Action, PreviewState, Remark
 from remediate.execution.steps.base import Satisfied, StepBlocked, done
 from remediate.hosts import script
 from remediate.model.causes import Cause
-from remediate.pki.issued_chain import InstallableChain, Rejection, judge_chain
+from remediate.pki.issued_chain import InstallableChain, Rejection, check_chain
 
 MAX_FETCHES: Final = 8  # for one certificate; a path has five, with a second place for some
 _MAX_KEPT: Final = 100  # certificates in the versions that lie on a host
@@ -78,7 +78,7 @@ def _found(context: CaseContext, one: FileSet) -> InstallableChain:
     judged: InstallableChain | Rejection = Rejection(())
     for source in _sources(context, one, leaf, faults):
         found += source(found)
-        judged = judge_chain(leaf.der, found, context.run.anchors, context.now())
+        judged = check_chain(leaf.der, found, context.run.anchors, context.now())
         if isinstance(judged, InstallableChain) and not _endings(leaf, found, context):
             return judged
     if isinstance(judged, Rejection):

@@ -21,7 +21,7 @@ from remediate.execution.steps.order import order_of
 from remediate.execution.steps.self_test import placed, preview_publication, preview_withdrawal, publish, withdraw
 from remediate.issuers import Order
 from remediate.model.causes import Cause
-from remediate.pki.host_key import discard_request
+from remediate.pki.host_key import discard_key_command
 from remediate.pki.issued_chain import Expected, InstallableChain, IssuedPem, Rejection, check_issued
 from remediate.retry.backoff import poll_delay_s
 
@@ -83,7 +83,7 @@ def _refused(context: CaseContext, order: Order, why: Rejection) -> StepBlocked:
     """Return why what was issued is not installed; of what stays so for days the next try orders anew."""
     again = ""
     if context.now() - order.created > TOO_OLD:
-        done(context, discard_request(context.workdir))
+        done(context, discard_key_command(context.workdir))
         again = f"; it has been so for {duration(context.now() - order.created)}, and is given up"
     return StepBlocked(Cause.ISSUER_ANSWER, f"what {context.issuer.name} sent is not installed: {why}{again}")
 
@@ -115,7 +115,7 @@ def _given_up(context: CaseContext, order: Order) -> StepBlocked:
         age = f" after {duration(context.now() - order.created)}, and is canceled"
         context.issuer.client.cancel(order.id)
     came = _came(context)
-    done(context, discard_request(context.workdir))
+    done(context, discard_key_command(context.workdir))
     return StepBlocked(Cause(f"issuer.{order.status}"), "\n".join((f"{_said(context, order)}{age}", *came)))
 
 

@@ -14,8 +14,8 @@ from remediate.hosts import script
 from remediate.hosts.command import Command, CommandResult
 from remediate.hosts.workdir import BUSY
 from remediate.model.causes import Cause
-from remediate.pki.csr import BadRequest, Csr
-from remediate.pki.host_key import make_request, read_request
+from remediate.pki.csr import BadCsr, Csr
+from remediate.pki.host_key import make_csr_command, read_host_csr
 
 
 class Key:
@@ -46,7 +46,7 @@ def request_of(context: CaseContext) -> Csr:
     if context.csr is None:
         try:
             context.csr = waiting_request(context) or _read(context, _answered(context, making(context)))
-        except BadRequest as error:
+        except BadCsr as error:
             raise StepBlocked(Cause.KEY_REQUEST, str(error)) from error
     return context.csr
 
@@ -64,17 +64,17 @@ def waiting_request(context: CaseContext) -> Csr | None:
     result = _answered(context, context.workdir.read_only("look for a request that waits", script("key_look")))
     try:
         return _read(context, result) if result.output.strip() else None
-    except BadRequest:
+    except BadCsr:
         return None  # to make it says what is wrong with it
 
 
 def making(context: CaseContext) -> Command:
     """Return the command that makes key and request."""
-    return make_request(context.workdir, context.case.names, context.issuer.key_type)
+    return make_csr_command(context.workdir, context.case.names, context.issuer.key_type)
 
 
 def _read(context: CaseContext, result: CommandResult) -> Csr:
-    return read_request(result, context.case.names, context.issuer.key_type)
+    return read_host_csr(result, context.case.names, context.issuer.key_type)
 
 
 def _answered(context: CaseContext, command: Command) -> CommandResult:
