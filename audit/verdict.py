@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any, Final, NoReturn
 
@@ -115,19 +115,6 @@ def require(  # noqa: PLR0913 - all but two by keyword
     """
     if not holds:
         raise Finding(reason, observed=observed, required=required, remedy=remedy, policy=policy, facts=facts)
-
-
-def require_none(
-    faults: Collection[tuple[str, str]],
-    *,
-    required: Any = None,  # noqa: ANN401 - any JSON value
-    remedy: str | None = None,
-) -> None:
-    """Raise Finding unless there are no faults, given each with the profile whose rule it breaks."""
-    if faults:
-        seen = [fault for fault, _ in faults]
-        policies = "+".join(dict.fromkeys(policy for _, policy in faults))
-        raise Finding("; ".join(seen), observed=seen, required=required, remedy=remedy, policy=policies)
 
 
 def not_applicable(reason: str) -> NoReturn:

@@ -35,8 +35,8 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "x509": ("endpoint", "text", "policy"),
     "firewall": (*GROUND, "observation"),
     "services": (*GROUND, "observation"),
-    "analysis": (*GROUND, "observation", "policy", "firewall", "x509"),
-    "checks/test_*": (*GROUND, "checks", "observation", "policy", "firewall", "x509", "analysis"),
+    "analysis": ("endpoint", "text", "observation", "policy", "firewall", "x509"),
+    "checks/*": (*GROUND, "checks", "observation", "policy", "firewall", "x509", "analysis"),
     "evaluation": (*GROUND, "checks", "observation", "policy", "x509", "analysis"),
     "probe": (*GROUND, "observation", "policy", "x509", "analysis"),
     "host": (*GROUND, "observation", "firewall", "services", "x509", "probe"),
@@ -110,8 +110,6 @@ SHORT_BY_DESIGN = {
 }
 """The modules that may be short, by a pattern of their path, with the reason."""
 SHORT = {
-    # audit/analysis
-    "audit/analysis/protocol_versions.py",
     # audit/services
     "audit/services/cpanel/own_certificate.py",
     "audit/services/nginx/logs.py",
@@ -135,8 +133,6 @@ BY_CONVENTION = {
 DOUBLED = {
     "audit": {
         # analysis
-        "completing_file": "analysis/chains, analysis/path_faults",
-        "stapled": "analysis/revocation, analysis/stapling",
         # config
         "read_configuration": "config/loader, services/apache/syntax, services/nginx/syntax",
         "Host": "host/login, services/apache/docroot",
@@ -193,7 +189,7 @@ def pure() -> tuple[Path, ...]:
 def part_of(file: Path) -> str:
     """Return the part of `audit` that a file belongs to: a row of MAY_IMPORT."""
     first, *rest = file.relative_to(ROOT / "audit").with_suffix("").parts
-    return "checks/test_*" if first == "checks" and rest[0].startswith("test_") else first
+    return "checks/*" if first == "checks" and rest != ["__init__"] else first
 
 
 def imported(file: Path) -> Iterator[str]:

@@ -1,1 +1,31 @@
-"""Pure analysis: from an observation to what a check asserts."""
+"""Pure analysis: from an observation to what a check asserts. Nothing here raises a verdict."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Uncertain:
+    """Why an observation does not answer a question.
+
+    `because` is the id of the finding of the same endpoint that is the cause, if there is one.
+    """
+
+    reason: str
+    because: str | None = None
+
+    def __str__(self) -> str:
+        """Return the reason."""
+        return self.reason
+
+
+@dataclass(frozen=True, slots=True)
+class Exempt:
+    """Why a requirement does not apply to what was observed."""
+
+    reason: str
+
+
+Obstacle = Uncertain | Exempt
+"""What keeps a check from passing or failing."""

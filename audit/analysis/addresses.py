@@ -1,7 +1,4 @@
-"""Whose the addresses are that a name leads to, and whether they all serve the same.
-
-It resolves and connects to nothing.
-"""
+"""Whether a name leads to the host that was logged into, and whether all its addresses serve the same certificate."""
 
 from __future__ import annotations
 
@@ -10,11 +7,13 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Final, Literal
 
-from audit.observation import Handshake, HostView, Observation
-from audit.text import moment
+from audit.analysis import Exempt, Obstacle, Uncertain
+from audit.analysis.reachability import UNRESOLVABLE, is_unresolved
+from audit.observation import DnsView, Handshake, HostView, Observation
+from audit.text import listing, moment
 from audit.x509.certificate import Certificate, read_certificate
 
-_IN_THE_LAST_BITS: Final = tuple(
+_IPV4_IN_LAST_BITS: Final = tuple(
     map(
         ipaddress.IPv6Network,
         (
@@ -31,17 +30,17 @@ Direction = Literal["here", "elsewhere", "unknown"]
 
 
 def leaf_of(handshake: Handshake) -> Certificate | None:
-    """Return the leaf that was served; None where no certificate was."""
+    """Return the leaf that was served; None if no certificate was."""
     return read_certificate(handshake.chain_der[0]) if handshake.chain_der else None
 
 
 def own_addresses(server: HostView) -> tuple[str, ...]:
-    """Return the addresses that are the host's: its interfaces', and those that the user says it is reached by."""
+    """Return the addresses of the host: those of its interfaces, and those that the user configured for it."""
     return (*server.addresses, *server.configured_addresses)
 
 
 def is_on_host(handshake: Handshake, server: HostView) -> bool:
-    """Tell whether a handshake was certainly with that host."""
+    """Return whether a handshake was certainly with that host."""
     return (
         handshake.from_host
         or handshake.address in own_addresses(server)
@@ -50,20 +49,20 @@ def is_on_host(handshake: Handshake, server: HostView) -> bool:
 
 
 def with_host(handshakes: Iterable[Handshake], server: HostView) -> tuple[Handshake, ...]:
-    """Return the handshakes with the host itself, or all where none is known to be (behind NAT)."""
+    """Return the handshakes with the host itself, or all if none is known to be with it (behind NAT)."""
     every = tuple(handshakes)
-    return tuple(one for one in every if is_on_host(one, server)) or every
+    return tuple(handshake for handshake in every if is_on_host(handshake, server)) or every
 
 
 def direction(observation: Observation, server: HostView) -> Direction:
-    """Tell whether the endpoint's name leads to the host: by address, else by the key that answers there.
+    """Return whether the endpoint's name leads to the host: by address, else by the key that is served there.
 
-    Unknown where nothing tells: behind NAT, with no address configured and the host's own key not seen.
+    It is unknown behind NAT, with no address configured, if the host's own key was not seen.
     """
     resolved = set(observation.dns.addresses) if observation.dns else set()
     if resolved & set(own_addresses(server)):
         return "here"
-    answering = _keys(one for one in observation.handshakes if one.address in resolved and not one.from_host)
+    answering = _keys(shake for shake in observation.handshakes if shake.address in resolved and not shake.from_host)
     own = _own_keys(observation, server)
     if answering & own:
         return "here"
@@ -71,35 +70,66 @@ def direction(observation: Observation, server: HostView) -> Direction:
     return "elsewhere" if is_reachable or (answering and own) else "unknown"
 
 
+def resolved_name(observation: Observation) -> DnsView | Obstacle:
+    """Return what the endpoint's name resolves to, or why there is no address to compare."""
+    if observation.dns is None or observation.dns.status == "not-asked":
+        return Exempt("there is no name to resolve")
+    if is_unresolved(observation):
+        return Uncertain("the name has no address that could be compared", because=UNRESOLVABLE)
+    return observation.dns
+
+
+def unknown_direction(observation: Observation, server: HostView) -> Uncertain | None:
+    """Return that it is not known whether the name leads to the host, and what the user can do; None if it is."""
+    if observation.dns is None or direction(observation, server) != "unknown":
+        return None
+    found, own = listing(observation.dns.addresses), listing(own_addresses(server)) or "none"
+    fix = 'if it is behind NAT, configure the addresses by which it is reached: [host."…"] addresses = [...]'
+    return Uncertain(f"the name leads to {found}, and the host's own addresses are {own}: {fix}")
+
+
+def one_address_only(observation: Observation) -> Exempt | None:
+    """Return that only one address of the endpoint was observed; None if there are more to compare."""
+    seen = {*observation.addresses, *(handshake.address for handshake in observation.handshakes)}
+    return Exempt("only one address was observed") if len(seen) < 2 else None
+
+
+def leads_elsewhere(observation: Observation) -> Uncertain | None:
+    """Return that the name leads to another host, which is a finding of its own; None if that is not known."""
+    if observation.server is None or direction(observation, observation.server) != "elsewhere":
+        return None
+    return Uncertain("the name leads to another host than the one logged into", because="dns.not-this-host")
+
+
 def is_public(address: str) -> bool:
     """Return whether an address can be reached from the Internet (IANA's special-purpose registries).
 
-    An IPv6 address that holds an IPv4 address is as public as that.
+    An IPv6 address that holds an IPv4 address is public if the IPv4 address is.
     """
-    return all(one.is_global for one in _meant(address))
+    return all(meant.is_global for meant in _meant(address))
 
 
 def is_link_local(address: str) -> bool:
-    """Return whether an address is, or holds, a link-local one: 169.254.0.0/16 or fe80::/10.
+    """Return whether an address is or holds a link-local address: 169.254.0.0/16 or fe80::/10.
 
-    Cloud providers give out credentials there.
+    Cloud providers serve credentials there.
     """
-    return any(one.is_link_local for one in _meant(address))
+    return any(meant.is_link_local for meant in _meant(address))
 
 
 def _meant(address: str) -> tuple[ipaddress.IPv4Address | ipaddress.IPv6Address, ...]:
-    """Return the IPv4 addresses that an IPv6 address holds for whatever translates it, else the address itself."""
+    """Return the IPv4 addresses that an IPv6 address holds for a translator, else the address itself."""
     parsed = ipaddress.ip_address(address.partition("%")[0])
     if isinstance(parsed, ipaddress.IPv4Address):
         return (parsed,)
     number = int(parsed)
-    if parsed in _TRANSLATED_LOCALLY:  # by a prefix of 48, 56, 64 or 96 bits (RFC 6052 2.2), and public by none
+    if parsed in _TRANSLATED_LOCALLY:  # with a prefix of 48, 56, 64 or 96 bits (RFC 6052 2.2); never public itself
         held = (
             (number >> 64 & 0xFFFF) << 16 | number >> 40 & 0xFFFF,
             (number >> 64 & 0xFF) << 24 | number >> 32 & 0xFFFFFF,
         )
         return (parsed, *map(ipaddress.IPv4Address, (*held, number >> 24 & 0xFFFFFFFF, number & 0xFFFFFFFF)))
-    if any(parsed in network for network in _IN_THE_LAST_BITS) and number > 1:  # 0 and 1 are `::` and `::1`
+    if any(parsed in network for network in _IPV4_IN_LAST_BITS) and number > 1:  # 0 and 1 are `::` and `::1`
         return (ipaddress.IPv4Address(number & 0xFFFFFFFF),)
     if parsed.sixtofour is not None:
         return (parsed.sixtofour,)
@@ -107,16 +137,16 @@ def _meant(address: str) -> tuple[ipaddress.IPv4Address | ipaddress.IPv6Address,
 
 
 def leaves_by_address(observation: Observation) -> dict[str, list[str]]:
-    """Return the addresses that served each leaf, sorted, by what tells the leaf from others to a person.
+    """Return the addresses that served each leaf, sorted, by the short form of the leaf.
 
-    Hosts that share a name and no key have a certificate each: another's counts as this one's where it is its twin.
+    Hosts that share a name but no key have a certificate each: the twin of a host's own leaf counts as that leaf.
     """
     found: dict[str, list[str]] = {}
-    own = _own_leaves(observation)
-    shown: dict[str, list[str]] = {}  # by address: it may serve one certificate for each type of key
-    for handshake in sorted(observation.every_handshake, key=lambda one: one.address):
+    own_leaves = _own_leaves(observation)
+    shown: dict[str, list[str]] = {}  # by address, which may serve one certificate for each type of key
+    for handshake in sorted(observation.every_handshake, key=lambda shake: shake.address):
         leaf = leaf_of(handshake)
-        same = next((one for one in own if leaf and _is_twin(leaf, one, observation.observed_at)), leaf)
+        same = next((own for own in own_leaves if leaf and _is_twin(leaf, own, observation.observed_at)), leaf)
         shown.setdefault(handshake.address, []).append(brief(same) if same else "no certificate")
     for address, leaves in shown.items():
         found.setdefault(" and ".join(sorted(dict.fromkeys(leaves))), []).append(address)
@@ -124,17 +154,17 @@ def leaves_by_address(observation: Observation) -> dict[str, list[str]]:
 
 
 def _own_leaves(observation: Observation) -> tuple[Certificate, ...]:
-    """Return what the host itself serves; nothing where that is not all the same, or no host is known."""
+    """Return the leaf that the host itself serves; nothing if it serves several, or if no host is known."""
     server = observation.server
-    mine = [one for one in observation.handshakes if server and is_on_host(one, server)]
-    leaves = {leaf.sha256: leaf for one in mine if (leaf := leaf_of(one))}
+    handshakes = [handshake for handshake in observation.handshakes if server and is_on_host(handshake, server)]
+    leaves = {leaf.sha256: leaf for handshake in handshakes if (leaf := leaf_of(handshake))}
     return tuple(leaves.values()) if len(leaves) == 1 else ()
 
 
 def _is_twin(leaf: Certificate, own: Certificate, at: datetime) -> bool:
-    """Tell whether a leaf is in force and differs from a host's own in its key and its time alone."""
+    """Return whether a leaf is in force and differs from a host's own only in key and time."""
     facts = ("canonical_issuer", "dns_names", "ip_addresses", "not_before", "not_after", "spki_sha256")
-    if not all(one.has_readable(fact) for one in (leaf, own) for fact in facts):
+    if not (leaf.has_readable(*facts) and own.has_readable(*facts)):
         return False
     is_same = all(_as_set(leaf, fact) == _as_set(own, fact) for fact in ("dns_names", "ip_addresses"))
     is_of_same_issuer = leaf.canonical_issuer == own.canonical_issuer and leaf.spki_sha256 != own.spki_sha256
@@ -146,15 +176,15 @@ def _as_set(leaf: Certificate, fact: str) -> frozenset[str]:
 
 
 def brief(leaf: Certificate) -> str:
-    """Return the beginning of a leaf's SHA-256, which tells it from others, and its end."""
+    """Return the short form of a leaf: the beginning of its SHA-256, and when it ends."""
     until = f" (until {moment(leaf.not_after)})" if leaf.has_readable("not_after") else ""
     return f"{leaf.sha256[:16]}…{until}"
 
 
 def _own_keys(observation: Observation, server: HostView) -> set[str]:
-    """Return the SPKI digests of the certificates in the service's files and of those served by the host itself."""
+    """Return the SPKI digests of the certificates in the service's files, and of those that the host itself served."""
     installed = {read_certificate(file.chain_der[0]) for file in server.files if file.chain_der}
-    served = _keys(one for one in observation.handshakes if is_on_host(one, server))
+    served = _keys(handshake for handshake in observation.handshakes if is_on_host(handshake, server))
     return served | {leaf.spki_sha256 for leaf in installed if leaf.has_readable("spki_sha256")}
 
 

@@ -1,14 +1,14 @@
-"""Why a chain is not trusted, weak or badly sent: one message per fault."""
+"""Why a chain is untrusted, weak or not sent as required: one message per fault."""
 
 from __future__ import annotations
 
 from typing import Final
 
+from audit.analysis import Uncertain
 from audit.analysis.installed_files import bundles
 from audit.observation import HostView
 from audit.policy.thresholds import Thresholds
 from audit.text import moment
-from audit.verdict import Inconclusive
 from audit.x509.certificate import Certificate
 from audit.x509.loading import UnreadableField
 from audit.x509.path.served_chain import Chain
@@ -26,7 +26,7 @@ def unreadable_message(error: UnreadableField) -> str:
 
 
 def chain_faults(chain: Chain) -> tuple[str, ...]:
-    """Say in a clause each what cannot be read in the certificates sent; a trust anchor is trusted as it is."""
+    """Return one message per unreadable field of the certificates sent; a trust anchor is trusted as it is."""
     return tuple(
         f"the leaf's {fault}" if index == 0 else f"certificate {index + 1}, {fault}"
         for index, certificate in enumerate(chain.certificates)
@@ -36,12 +36,13 @@ def chain_faults(chain: Chain) -> tuple[str, ...]:
 
 
 def forgeable_signatures(chain: Chain, limits: Thresholds) -> tuple[str, ...]:
-    """Say in a clause each which of leaf and intermediates is signed with a digest that is not admitted."""
-    return tuple(clause for one in (chain.leaf, *chain.intermediates) for clause in forgeable(one, limits))
+    """Return one message per certificate, of leaf and intermediates, that is signed with a digest not admitted."""
+    signed = (chain.leaf, *chain.intermediates)
+    return tuple(fault for certificate in signed for fault in forgeable(certificate, limits))
 
 
 def forgeable(certificate: Certificate, limits: Thresholds) -> tuple[str, ...]:
-    """Say that a certificate is signed with a digest that is not admitted, if so."""
+    """Return a message if a certificate is signed with a digest that is not admitted."""
     name, digest = certificate.signature_algorithm, certificate.signature_digest
     if (digest or name) in limits.signature_digests:
         return ()
@@ -50,19 +51,20 @@ def forgeable(certificate: Certificate, limits: Thresholds) -> tuple[str, ...]:
 
 
 def sent_anchors(chain: Chain) -> tuple[str, ...]:
-    """Return the trust anchors that were sent in their self-signed form, after the leaf."""
+    """Return the trust anchors that were sent in their self-signed form after the leaf."""
     return tuple(
-        str(one) for one in chain.certificates[1:]
-        if _is_anchor(one, chain) and one.has_readable("is_self_signed") and one.is_self_signed
-    )  # fmt: skip
+        str(certificate)
+        for certificate in chain.certificates[1:]
+        if _is_anchor(certificate, chain) and certificate.has_readable("is_self_signed") and certificate.is_self_signed
+    )
 
 
 def weak_ca_keys(chain: Chain, limits: Thresholds) -> tuple[str, ...]:
-    """Say in a clause each what is wrong with the key of an intermediate."""
+    """Return one message per weakness of the key of an intermediate."""
     return tuple(
-        f"{one}: {clause}"
-        for one in chain.intermediates
-        for clause in (*weaknesses(one.key, limits), *small_factors(one.key))
+        f"{certificate}: {weakness}"
+        for certificate in chain.intermediates
+        for weakness in (*weaknesses(certificate.key, limits), *small_factors(certificate.key))
     )
 
 
@@ -74,60 +76,78 @@ UNVERIFIABLE: Final = ("md2", "md4", "ripemd160")
 """Digests that the library no longer computes; none is admitted by any policy."""
 
 
-def require_names(chain: Chain) -> None:
-    """Raise UnreadableField if the leaf's subject or issuer cannot be read: it leads nowhere then."""
-    _ = chain.leaf.canonical_subject, chain.leaf.canonical_issuer
+def unreadable_field(certificate: Certificate, *names: str) -> Uncertain | None:
+    """Return which of these facts of a certificate cannot be read, which `cert.malformed` reports; None if all can."""
+    for name in names:
+        if not certificate.has_readable(name):
+            return Uncertain(unreadable_message(certificate.unreadable[name]), because=MALFORMED)
+    return None
 
 
-def distrust(chain: Chain) -> str | None:
-    """Return why the leaf leads to no trust anchor, or None.
+def unreadable_names(chain: Chain) -> Uncertain | None:
+    """Return that subject or issuer of the leaf cannot be read, without which it has no path; None if both can."""
+    return unreadable_field(chain.leaf, "canonical_subject", "canonical_issuer")
 
-    Raises Inconclusive or UnreadableField if that is unknown.
+
+def too_many_issuers(chain: Chain) -> Uncertain | None:
+    """Return that the search for a path was given up; None if it was not."""
+    return Uncertain("there are too many candidates for issuers to verify them all") if chain.gave_up else None
+
+
+def untrusted_reason(chain: Chain) -> str | Uncertain | None:
+    """Return why no path by names and signatures leads from the leaf to a trust anchor; None if one does.
+
+    It is uncertain if a signature cannot be verified here, or if another finding reports the cause.
     """
-    require_names(chain)
     if chain.is_anchored:
-        _require_verified(chain)
-        return None
+        return unreadable_names(chain) or _unverified_signature(chain)
+    unread = unreadable_names(chain) or unreadable_field(chain.leaf, "is_self_signed")
+    if unread:
+        return unread
     if chain.leaf.is_self_signed:
-        raise Inconclusive("a self-signed leaf leads nowhere", because="cert.self-signed")
+        return Uncertain("a self-signed leaf has no path", because="cert.self-signed")
     if chain.ends_self_signed:
-        return f"the path ends in {chain.reached[-1]}, which signed itself and is no trust anchor"
+        return f"the path ends in {chain.reached[-1]}, which signed itself and is not a trust anchor"
     if chain.refused_issuer:
-        return f"the key of {chain.refused_issuer} did not make the signature that bears its name"
-    if chain.gave_up:
-        raise Inconclusive("there are too many candidates for issuers to verify them all")
+        return f"the signature does not verify with the key of {chain.refused_issuer}, which is named as its issuer"
+    return (
+        too_many_issuers(chain) or _missing_issuer(chain) or "no path by names and signatures leads to a trust anchor"
+    )
+
+
+def _missing_issuer(chain: Chain) -> Uncertain | None:
     if chain.missing_issuer:
-        raise Inconclusive(f"the issuer {chain.missing_issuer} was not sent", because="chain.incomplete")
-    unreadable = next((certificate for certificate in chain.reached if certificate.faults), None)
-    if unreadable:
-        raise Inconclusive(f"{unreadable} cannot be read: {unreadable.faults[0]}", because=MALFORMED)
-    return "no path by names and signatures leads to a trust anchor"
+        return Uncertain(f"the issuer {chain.missing_issuer} was not sent", because="chain.incomplete")
+    faulty = next((certificate for certificate in chain.reached if certificate.faults), None)
+    return Uncertain(f"{faulty} cannot be read: {faulty.faults[0]}", because=MALFORMED) if faulty else None
 
 
-def _require_verified(chain: Chain) -> None:
-    """Raise Inconclusive where names and key identifiers lead to an anchor and a signature cannot be verified here."""
+def _unverified_signature(chain: Chain) -> Uncertain | None:
+    """Return which signature cannot be verified here though names and key identifiers lead to a trust anchor."""
     for certificate in chain.unverified:
         is_odd = certificate.signature_algorithm not in {name for name, _ in ALGORITHMS.values()}
         because = "cert.weak-signature" if is_odd or certificate.signature_digest in UNVERIFIABLE else None
         why = f"names lead to a trust anchor, but the signature of {certificate} cannot be verified here"
-        raise Inconclusive(f"{why} ({certificate.signature_algorithm})", because=because)
+        return Uncertain(f"{why} ({certificate.signature_algorithm})", because=because)
+    return None
 
 
 def unexpired(chain: Chain) -> tuple[Certificate, ...]:
-    """Return the intermediates without those of a path to a trust anchor that have expired."""
-    intermediates = chain.intermediates
-    return tuple(one for one in intermediates if not chain.is_anchored or one.not_after >= chain.at)
+    """Return the intermediates; of a path to a trust anchor only those that have not expired."""
+    if not chain.is_anchored:
+        return chain.intermediates
+    return tuple(certificate for certificate in chain.intermediates if certificate.not_after >= chain.at)
 
 
-def outlived(intermediate: Certificate, leaf: Certificate) -> tuple[str, ...]:
-    """Say that an intermediate ends before the leaf does, if so."""
+def expires_before_leaf(intermediate: Certificate, leaf: Certificate) -> tuple[str, ...]:
+    """Return a message if an intermediate ends before the leaf does."""
     if intermediate.not_after >= leaf.not_after:
         return ()
     return (f"{intermediate} ends {moment(intermediate.not_after)}, before the leaf ({moment(leaf.not_after)})",)
 
 
 def completing_file(chain: Chain, server: HostView | None) -> str | None:
-    """Return the path of a file on the host with which a path to a trust anchor is complete, or None."""
+    """Return the file on the host whose certificates complete a path to a trust anchor, or None."""
     if chain.is_anchored:
         return None
     return next((path for path, bundle in bundles(server) if chain.is_completed_by(bundle)), None)

@@ -1,59 +1,82 @@
-"""What checks of a panel's server begin with: that it is one, was looked at, and let itself be read.
-
-It reads nothing itself.
-"""
+"""What the checks of a cPanel & WHM server need first: its state, and the rights to read it."""
 
 from __future__ import annotations
 
-from typing import NoReturn
-
-from audit.analysis.reachability import UNREACHABLE, UNRESOLVABLE, is_unresolved
-from audit.firewall.exposure import narrowness, shortcomings
+from audit.analysis import Exempt, Obstacle, Uncertain
+from audit.analysis.addresses import own_addresses
+from audit.analysis.host_facts import host_view
+from audit.analysis.reachability import UNRESOLVABLE, is_unresolved
+from audit.firewall.exposure import LISTED, narrowness, openness, shortcomings
 from audit.observation import Door, Observation
 from audit.observation.cpanel import Matter, Upkeep
 from audit.observation.firewall import Firewall
 from audit.text import sentence
-from audit.verdict import inconclusive, not_applicable
 from audit.x509.identifiers import host_name_faults
 
 
-def seen_upkeep(observation: Observation) -> Upkeep:
-    """Return how the host keeps its certificates up; ends the check where it is no cPanel & WHM server."""
-    if observation.server is None:
-        inconclusive("the host was not logged into", because=UNREACHABLE)
-    if observation.server.upkeep is None:
-        if observation.server.is_cpanel:
-            inconclusive("how this cPanel & WHM server keeps its certificates up was not looked at")
-        not_applicable("the host is no cPanel & WHM server")
-    return observation.server.upkeep
+def cpanel_state(observation: Observation) -> Upkeep | Obstacle:
+    """Return the state of certificate maintenance on a cPanel & WHM server, or why there is none to judge."""
+    server = host_view(observation)
+    if isinstance(server, Uncertain):
+        return server
+    if server.upkeep is None and server.is_cpanel:
+        return Uncertain("the certificate maintenance of this cPanel & WHM server was not observed")
+    return server.upkeep or Exempt("the host is not a cPanel & WHM server")
 
 
-def show_rights(upkeep: Upkeep, matter: Matter) -> None:
-    """End a check that cannot be told because the login may not read what it would be told by."""
+def unreadable_part(upkeep: Upkeep, matter: Matter) -> Uncertain | None:
+    """Return which part of the state the login may not read; None if it read all of it."""
     missing = upkeep.missing(matter)
-    if missing:
-        inconclusive(f"it cannot be told by this login: {sentence(missing)}")
+    return Uncertain(f"this login cannot read all of it: {sentence(missing)}") if missing else None
 
 
-def knocked_at(observation: Observation) -> tuple[Door, ...]:
-    """Return what answers where a CA would come in; ends the check where nobody could ask."""
-    if not observation.doors:
-        _tell_why_nobody_knocked(observation)
-    return observation.doors or ()
-
-
-def _tell_why_nobody_knocked(observation: Observation) -> NoReturn:
+def http_probes(observation: Observation) -> tuple[Door, ...] | Uncertain:
+    """Return the HTTP responses at port 80 of the host's name, or why there are none."""
+    if observation.doors:
+        return observation.doors
     if is_unresolved(observation):
-        inconclusive("the host's name has no address that could be asked", because=UNRESOLVABLE)
+        return Uncertain("the host's name has no address that could be probed", because=UNRESOLVABLE)
     name = observation.server.fqdn if observation.server else None
     if name is None or host_name_faults(name):
-        inconclusive("the host's own name is none that could be resolved", because="host.name-invalid")
-    inconclusive("nobody asked at port 80")
+        return Uncertain("the host's own name cannot be resolved", because="host.name-invalid")
+    return Uncertain("port 80 was not probed")
 
 
-def blame_firewall(firewall: Firewall, own: tuple[str, ...]) -> None:
-    """End a check of what gives no answer where that is the firewall's doing, which is a finding of its own."""
+def addresses_of(observation: Observation) -> tuple[str, ...]:
+    """Return the addresses that connections to the host may be sent to."""
+    return own_addresses(observation.server) if observation.server else ()
+
+
+def closed_by_firewall(firewall: Firewall, own: tuple[str, ...]) -> Uncertain | None:
+    """Return that the firewall closes port 80, so that a missing response is its finding; None if it does not."""
     if shortcomings(firewall, own):
-        inconclusive("there is no answer, as the firewall closes the port", because="dcv.firewall")
+        return Uncertain("there is no response, as the firewall closes the port", because="dcv.firewall")
     if narrowness(firewall, own, (4, 6))[0]:
-        inconclusive("there is no answer, as the firewall closes the port to most", because="dcv.firewall-narrow")
+        return Uncertain("there is no response, as the firewall closes the port to most", because="dcv.firewall-narrow")
+    return None
+
+
+def closed_to_listed(firewall: Firewall, own: tuple[str, ...]) -> Uncertain | None:
+    """Return that the firewall refuses all listed addresses, which is a finding of its own; None if it does not."""
+    if len(openness(firewall, LISTED, own).refused) < len(LISTED):
+        return None
+    return Uncertain("it is closed to the listed addresses too", because="dcv.firewall")
+
+
+def refused_world(firewall: Firewall, observation: Observation) -> tuple[tuple[str, ...], Uncertain | None]:
+    """Return one message per IP version for which too much of the Internet is refused, and why that is not certain.
+
+    IPv6 is judged if the host's name has such an address.
+    """
+    has_ipv6 = observation.dns is not None and any(":" in address for address in observation.dns.addresses)
+    faults, doubt = narrowness(firewall, addresses_of(observation), (4, 6) if has_ipv6 else (4,))
+    if not doubt:
+        return faults, None
+    return faults, Uncertain(f"it is not known whether all the Internet is admitted to TCP port 80: {doubt}")
+
+
+def undecided_rule(firewall: Firewall, own: tuple[str, ...]) -> Uncertain | None:
+    """Return the first listed address that a rule may or may not admit; None if all are decided."""
+    for address, rule in openness(firewall, LISTED, own).unknown.items():
+        return Uncertain(f"it is not known whether {address} is admitted to TCP port 80: {rule}")
+    return None

@@ -1,7 +1,4 @@
-"""What is wrong with the way on which a CA comes to a proof: answers that keep it out, redirects it does not follow.
-
-It knows the Baseline Requirements for that way (3.2.2.4.18); it asks nobody.
-"""
+"""What keeps a CA from a token on port 80: blocked responses, and redirects that no CA follows (BR 3.2.2.4.18)."""
 
 from __future__ import annotations
 
@@ -10,85 +7,114 @@ from dataclasses import dataclass
 from typing import Final, Literal
 from urllib.parse import urljoin, urlsplit
 
+from audit.analysis import Uncertain
+from audit.analysis.cpanel import closed_by_firewall
 from audit.observation import Door
+from audit.observation.firewall import Firewall
+from audit.text import sentence
 
 _FOLLOWED: Final = (301, 302, 307, 308)
 _PORTS: Final = {"http": 80, "https": 443}
 _MISSING: Final = (404, 410)
-"""What is well: the file that was asked for is not there."""
+"""The expected statuses: the requested file is not there."""
 
-Mending = Literal["host", "configure"]
+RedirectChain = tuple[Door, ...]
+"""The responses of one address, from the first request to the last redirect that was followed."""
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
-    """What keeps a CA from the proof at one address, in a clause; without an answer it is `silent`."""
+class ValidationFault:
+    """What keeps a CA from the token at one address; `is_silent` if there was no response."""
 
-    address: str
     why: str
-    remedy: Mending
+    remedy: Literal["host", "configure"]
     is_silent: bool = False
 
 
-def ways(doors: Iterable[Door]) -> tuple[tuple[Door, ...], ...]:
-    """Return the doors of each address in the order in which they lead on."""
+def redirect_chains(probes: Iterable[Door]) -> tuple[RedirectChain, ...]:
+    """Return the responses of each address in the order in which one redirects to the next."""
     found: dict[str, list[Door]] = {}
-    for door in doors:
-        found.setdefault(door.address, []).append(door)
+    for probe in probes:
+        found.setdefault(probe.address, []).append(probe)
     return tuple(map(tuple, found.values()))
 
 
-def barred(way: Sequence[Door]) -> Fault | None:
-    """Return what bars the way at its end; None where it is open, or leads on to where nobody looked."""
-    last = way[-1]
-    led = f"{way[0].url} at {last.address}" + (f" leads to {last.url}, which" if len(way) > 1 else "")
+def blocking_faults(chains: Iterable[RedirectChain]) -> list[ValidationFault]:
+    """Return why last responses block validation; addresses that this machine cannot reach are left out."""
+    return [fault for chain in chains if chain[-1].can_tell and (fault := _blocking_fault(chain))]
+
+
+def invalid_redirects(chains: Iterable[RedirectChain]) -> list[str]:
+    """Return one message per address that redirects as a CA does not follow."""
+    return [message for chain in chains if (message := _invalid_redirect(chain))]
+
+
+def closed_because(faults: Sequence[ValidationFault], firewall: Firewall, own: tuple[str, ...]) -> Uncertain | None:
+    """Return that the firewall explains the faults: no address responds; None if it does not, or if one responds."""
+    return closed_by_firewall(firewall, own) if faults and all(fault.is_silent for fault in faults) else None
+
+
+def unprobed(chains: Sequence[RedirectChain]) -> Uncertain | None:
+    """Return which addresses and which targets of redirects were not probed; None if all were."""
+    ends = [chain[-1] for chain in chains]
+    unseen = [f"{end.address} cannot be probed from here: {end.detail}" for end in ends if not end.can_tell]
+    unseen += [
+        f"{chain[0].address} redirects to {target!r}, which was not probed"
+        for chain in chains
+        if (target := _unfollowed_location(chain))
+    ]
+    return Uncertain(sentence(unseen)) if unseen else None
+
+
+def _blocking_fault(chain: RedirectChain) -> ValidationFault | None:
+    """Return why the last response blocks validation; None if it does not, or redirects to what was not probed."""
+    last = chain[-1]
+    request = f"{chain[0].url} at {last.address}" + (f" redirects to {last.url}, which" if len(chain) > 1 else "")
     if last.status is None:
-        return Fault(last.address, f"{led} gives no answer: {last.detail}", "host", is_silent=True)
+        return ValidationFault(f"{request} gives no response: {last.detail}", "host", is_silent=True)
     if last.status in _MISSING or last.status < 400:
         return None
-    by = f" of {last.server!r}" if last.server else ""
-    begins = f", it begins {last.beginning!r}" if last.beginning.strip() else ""
-    return Fault(last.address, f"{led} is answered {last.status}{by}{begins}", "configure")
+    by = f" by {last.server!r}" if last.server else ""
+    begins = f", and the response begins {last.beginning!r}" if last.beginning.strip() else ""
+    return ValidationFault(f"{request} is answered {last.status}{by}{begins}", "configure")
 
 
-def misled(way: Sequence[Door]) -> Fault | None:
-    """Return which redirect on the way is one that a CA does not follow."""
-    for door in way:
-        why = _unfollowed(door, way)
+def _invalid_redirect(chain: RedirectChain) -> str | None:
+    """Return the first redirect that a CA does not follow, and why."""
+    for probe in chain:
+        why = _unfollowed(probe, chain)
         if why:
-            sent = f"{door.url} at {door.address} sends with {door.status} to {door.location!r}"
-            return Fault(door.address, f"{sent}: {why}", "configure")
+            return f"{probe.url} at {probe.address} redirects with {probe.status} to {probe.location!r}: {why}"
     return None
 
 
-def elsewhere(way: Sequence[Door]) -> str:
-    """Return where a way leads to that nobody looked at; "" where it ends before."""
-    last = way[-1]
-    if not _redirects(last) or misled(way):
+def _unfollowed_location(chain: RedirectChain) -> str | None:
+    """Return where the last response redirects to, if a CA follows there and it was not probed."""
+    last = chain[-1]
+    return urljoin(last.url, last.location) if _redirects(last) and not _invalid_redirect(chain) else None
+
+
+def _redirects(probe: Door) -> bool:
+    return probe.status is not None and 300 <= probe.status < 400 and probe.status != 304 and bool(probe.location)
+
+
+def _unfollowed(probe: Door, chain: RedirectChain) -> str:
+    """Return why a CA does not follow a redirect; "" if it does, or if there is none."""
+    if not _redirects(probe):
         return ""
-    return urljoin(last.url, last.location)
-
-
-def _redirects(door: Door) -> bool:
-    return door.status is not None and 300 <= door.status < 400 and door.status != 304 and bool(door.location)
-
-
-def _unfollowed(door: Door, way: Sequence[Door]) -> str:
-    if not _redirects(door):
-        return ""
-    if door.status not in _FOLLOWED:
-        return "a CA follows 301, 302, 307 and 308 alone"
+    if probe.status not in _FOLLOWED:
+        return "a CA follows only 301, 302, 307 and 308"
     try:
-        there = urlsplit(led := urljoin(door.url, door.location))
-        port = there.port
+        target = urlsplit(location := urljoin(probe.url, probe.location))
+        port = target.port
     except ValueError as error:
-        return f"it is no URL: {error}"
-    if there.scheme not in _PORTS or not there.hostname:
-        return "a CA follows to http and https alone"
-    if (port or _PORTS[there.scheme]) not in _PORTS.values():
-        return "a CA follows to the ports 80 and 443 alone"
-    if led in [one.url for one in way[: way.index(door) + 1]]:
-        return "it goes in circles"
-    if door is way[-1] and there.hostname == urlsplit(door.url).hostname:
-        return f"after {len(way)} redirects it is still not at its end"
+        return f"it is not a URL: {error}"
+    if target.scheme not in _PORTS or not target.hostname:
+        return "a CA follows only to http and https"
+    if (port or _PORTS[target.scheme]) not in _PORTS.values():
+        return "a CA follows only to the ports 80 and 443"
+    if location in [earlier.url for earlier in chain[: chain.index(probe) + 1]]:
+        return "it is a loop"
+    if probe is chain[-1] and target.hostname == urlsplit(probe.url).hostname:
+        return f"after {len(chain)} redirects there is still another one"
     return ""

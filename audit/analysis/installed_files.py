@@ -1,18 +1,18 @@
-"""The certificate, key and chain files that a service's configuration names: what is wrong with them, what fits what.
+"""The certificate, key and chain files that a service's configuration names: their faults, and which belong together.
 
-It reads no file: owner, mode and digests were taken on the host.
+Owner, mode and digests were read on the host.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from itertools import chain as chained
+from collections.abc import Iterator, Mapping
+from datetime import datetime
 from typing import Final
 
+from audit.analysis import Exempt, Obstacle, Uncertain
+from audit.analysis.addresses import brief, leaf_of, with_host
 from audit.observation import FileFault, FileKind, HostView, InstalledFile, Observation
-from audit.policy import Policy
-from audit.policy.thresholds import Thresholds
-from audit.verdict import Inconclusive, NotApplicable
+from audit.text import listing, moment, sentence
 from audit.x509.certificate import Certificate, read_certificate
 from audit.x509.identifiers import covers_name, covers_names_of
 
@@ -23,9 +23,7 @@ BROKEN: Final[dict[FileFault, str]] = {
     "empty": "is empty",
     "not-regular": "is not a regular file",
 }
-"""Faults that keep a service from its next start; a file that only the login cannot read is not one of them."""
-
-_GROUP, _GROUP_READ, _GROUP_WRITE, _OTHER_READ, _OTHER_WRITE = 0o070, 0o040, 0o020, 0o004, 0o002
+"""Faults with which a service cannot start again; a file that only the login cannot read is not one of them."""
 
 
 def files(server: HostView, *kinds: FileKind) -> tuple[InstalledFile, ...]:
@@ -33,34 +31,33 @@ def files(server: HostView, *kinds: FileKind) -> tuple[InstalledFile, ...]:
     return tuple(file for file in server.files if file.kind in kinds)
 
 
-def leaves(server: HostView) -> tuple[tuple[InstalledFile, Certificate], ...]:
+def installed_leaves(server: HostView) -> tuple[tuple[InstalledFile, Certificate], ...]:
     """Return each certificate file that could be read, with its first certificate."""
     certificates = files(server, "certificate")
     return tuple((file, read_certificate(file.chain_der[0])) for file in certificates if file.chain_der)
 
 
-def unread(server: HostView, *kinds: FileKind) -> tuple[str, ...]:
-    """Say in a clause each what could not be read of the files of these kinds, and which right is missing."""
+def unread_files(server: HostView, *kinds: FileKind) -> tuple[str, ...]:
+    """Return one message per file of these kinds that could not be read; without such a file the missing rights."""
     named = files(server, *kinds)
     denied = (file for file in named if file.fault is not None and file.fault not in BROKEN)
-    clauses = tuple(f"{file.path} cannot be read here: {file.detail or file.fault}" for file in denied)
-    return clauses if named else server.missing_rights
+    messages = tuple(f"{file.path} cannot be read here: {file.detail or file.fault}" for file in denied)
+    return messages if named else server.missing_rights
 
 
-def require_read(server: HostView, *kinds: FileKind) -> None:
-    """End the check where files of these kinds are not named, are broken, or could not be read."""
+def file_obstacle(server: HostView, *kinds: FileKind) -> Obstacle | None:
+    """Return whether files of these kinds are broken, could not be read, or are not named; None if they were read."""
     broken = broken_files(server, *kinds)
     if broken:
-        raise Inconclusive("; ".join(broken), because="svc.config-missing-file")
-    missing = unread(server, *kinds)
+        return Uncertain(sentence(broken), because="svc.config-missing-file")
+    missing = unread_files(server, *kinds)
     if missing:
-        raise Inconclusive("; ".join(missing))
-    if not files(server, *kinds):
-        raise NotApplicable(f"the configuration names no {' and no '.join(kinds)} file")
+        return Uncertain(sentence(missing))
+    return None if files(server, *kinds) else Exempt(f"the configuration names no {' and no '.join(kinds)} file")
 
 
 def broken_files(server: HostView, *kinds: FileKind) -> tuple[str, ...]:
-    """Say in a clause each which file that the configuration names keeps the service from its next start."""
+    """Return one message per file of the configuration with which the service cannot start again."""
     return tuple(
         f"the {file.kind} file {file.path} {BROKEN[file.fault]}" + (f" ({file.detail})" if file.detail else "")
         for file in files(server, *kinds)
@@ -68,8 +65,19 @@ def broken_files(server: HostView, *kinds: FileKind) -> tuple[str, ...]:
     )
 
 
-def uninstalled(server: HostView | None) -> tuple[str, ...]:
-    """Say in a clause each which certificate is not there that a panel installs: it is had by installing one."""
+def unloadable_reason(server: HostView) -> Obstacle | None:
+    """Return why it is not known which files the service would load at its next start; None if it is."""
+    hidden = [file for file in server.files if file.fault in ("denied", "too-large")]
+    obstacle = None if server.files and not hidden else file_obstacle(server, "certificate", "key", "chain")
+    if obstacle or server.config_test is None or server.config_test.ok:
+        return obstacle
+    test = server.config_test
+    return Uncertain(f"it is not known what the next start would load: {test.command} fails: {test.detail}")
+
+
+def uninstalled(observation: Observation) -> tuple[str, ...]:
+    """Return one message per missing certificate of a panel's service that serves nothing; installing one fixes it."""
+    server = None if observation.handshakes else observation.server
     named = files(server, "certificate") if server and server.panel_service else ()
     return tuple(f"{file.path} does not exist" for file in named if file.fault == "missing")
 
@@ -82,21 +90,68 @@ def unserved(observation: Observation) -> tuple[tuple[InstalledFile, Certificate
     reference = observation.endpoint.reference
     return tuple(
         (file, leaf)
-        for file, leaf in leaves(observation.server)
+        for file, leaf in installed_leaves(observation.server)
         if leaf.der not in served
         and leaf.has_readable("dns_names", "not_before", "not_after")
         and covers_name(leaf, reference)
     )
 
 
-def stale(server: HostView, served: Certificate) -> bool:
-    """Tell whether what is served is in no certificate file: one of several (RSA and ECDSA) is enough."""
-    return all(leaf != served for _, leaf in leaves(server))
+def expired_unserved(observation: Observation, now: datetime) -> list[str]:
+    """Return one message per certificate that is configured, not served yet, and expired."""
+    return [
+        f"{file.path}, which is not served yet, expired {moment(leaf.not_after)}"
+        for file, leaf in unserved(observation)
+        if leaf.not_after < now
+    ]
+
+
+def early_unserved(observation: Observation, latest: datetime) -> list[str]:
+    """Return one message per certificate that is configured, not served yet, and begins after an instant."""
+    return [
+        f"{file.path}, which is not served yet, is valid only from {moment(leaf.not_before)} on"
+        for file, leaf in unserved(observation)
+        if leaf.not_before > latest
+    ]
+
+
+def is_not_installed(server: HostView, served: Certificate) -> bool:
+    """Return whether a served certificate is in none of the certificate files (of RSA and ECDSA one is enough)."""
+    return all(leaf != served for _, leaf in installed_leaves(server))
+
+
+def differing_leaves(server: HostView, observation: Observation) -> dict[str, Certificate]:
+    """Return the served leaves that are in no certificate file of the service, by address of the host."""
+    others = with_host(observation.other_key_handshakes, server)
+    handshakes = (*with_host(observation.handshakes, server), *others)
+    served = ((handshake.address, leaf_of(handshake)) for handshake in handshakes)
+    return {address: leaf for address, leaf in served if leaf and is_not_installed(server, leaf)}
+
+
+def no_installed_leaf(server: HostView) -> Obstacle | None:
+    """Return why no certificate file of the service could be read; None if one was."""
+    return None if installed_leaves(server) else file_obstacle(server, "certificate")
+
+
+def reload_obstacle(server: HostView, observation: Observation, now: datetime) -> Obstacle | None:
+    """Return why it is not known that a reload would serve a valid certificate; None if it is."""
+    obstacle = file_obstacle(server, "certificate") if unread_files(server, "certificate") else None
+    waiting = [leaf for _, leaf in unserved(observation)]
+    if obstacle or not waiting or any(leaf.not_after >= now for leaf in waiting):
+        return obstacle
+    return Uncertain("what is installed has expired, and a reload would serve it", because="cert.expired")
+
+
+def described_difference(differing: Mapping[str, Certificate], server: HostView) -> str:
+    """Return what is served and what is installed instead, and until when each is valid."""
+    seen = [f"{address} serves {brief(leaf)}" for address, leaf in differing.items()]
+    installed = [f"{file.path} is {brief(leaf)}" for file, leaf in installed_leaves(server)]
+    return f"{listing(seen)}; {listing(installed)}: reload {server.service or 'the service'}"
 
 
 def covering(server: HostView | None, reference: str) -> str | None:
     """Return the path of a certificate on the host that is valid for a name, or None."""
-    found = leaves(server) if server else ()
+    found = installed_leaves(server) if server else ()
     return next(
         (file.path for file, leaf in found if leaf.has_readable("dns_names") and covers_name(leaf, reference)), None
     )
@@ -105,109 +160,15 @@ def covering(server: HostView | None, reference: str) -> str | None:
 def successor(server: HostView | None, served: Certificate) -> str | None:
     """Return the path of a certificate on the host for the same names that ends later than the served one, or None."""
     readable = ("not_after", "dns_names", "ip_addresses")
-    for file, leaf in leaves(server) if server and served.has_readable(*readable) else ():
+    for file, leaf in installed_leaves(server) if server and served.has_readable(*readable) else ():
         if leaf.has_readable(*readable) and leaf.not_after > served.not_after and covers_names_of(leaf, served):
             return file.path
     return None
 
 
 def bundles(server: HostView | None) -> Iterator[tuple[str, tuple[bytes, ...]]]:
-    """Yield the path and the certificates of every file on the host that holds any but a leaf alone."""
+    """Yield path and certificates of every file on the host that holds more than a leaf."""
     for file in files(server, "chain", "certificate") if server else ():
         further = file.chain_der if file.kind == "chain" else file.chain_der[1:]
         if further:
             yield file.path, further
-
-
-def pairs(server: HostView) -> tuple[tuple[InstalledFile, InstalledFile | None], ...]:
-    """Return each certificate file with its key file: the next one that the configuration names, else the last."""
-    found, pending = list[tuple[InstalledFile, InstalledFile | None]](), list[InstalledFile]()
-    last_key: InstalledFile | None = None
-    for file in server.files:
-        if file.kind == "certificate":
-            pending.append(file)
-        elif file.kind == "key":
-            last_key = file
-            found += [(certificate, file) for certificate in pending]
-            pending.clear()
-    return (*found, *((certificate, last_key) for certificate in pending))
-
-
-def fits(certificate: InstalledFile, key: InstalledFile) -> bool:
-    """Tell whether the key is that of the first certificate in the file, by SPKI digest."""
-    return read_certificate(certificate.chain_der[0]).spki_sha256 == key.spki_sha256
-
-
-def key_elsewhere(server: HostView, certificate: InstalledFile) -> str | None:
-    """Return what on the host has the certificate's key, or is a certificate in the file that has the named key."""
-    matching = (key.path for key in files(server, "key") if key.spki_sha256 and fits(certificate, key))
-    digests = {key.spki_sha256 for key in files(server, "key")}
-    further = (read_certificate(der) for der in certificate.chain_der[1:])
-    shuffled = (
-        f"certificate {number} in {certificate.path}"
-        for number, one in enumerate(further, 2)
-        if one.has_readable("spki_sha256") and one.spki_sha256 in digests
-    )
-    return next(chained(matching, shuffled), None)
-
-
-def clock_is_off(server: HostView | None, policy: Policy) -> bool:
-    """Tell whether the host's clock is known to be wrong."""
-    offset_s = (server.clock_offset_s or 0.0) if server else 0.0
-    limit_s, _ = policy.least(lambda limits: limits.clock_offset_max_s)
-    return bool(abs(offset_s) > limit_s)
-
-
-def exposures(file: InstalledFile, service: str | None, limits: Thresholds) -> tuple[str, ...]:
-    """Return one message per user or group, beside its owner and the service, that can read or replace a key file."""
-    mode, found = file.mode or 0, list[str]()
-    if mode & _OTHER_READ:
-        found.append("every user may read it: treat the key as compromised, and replace it")
-    if mode & _OTHER_WRITE:
-        found.append("every user may write it")
-    found += _group_exposures(file, _group_rights(file), service, limits)
-    for kind, name, rights in _named(file):
-        if name not in (*(limits.key_owners if kind == "user" else limits.key_groups), service):
-            may = [what for right, what in (("r", "read"), ("w", "write")) if right in rights]
-            found += [f"its ACL lets the {kind} {name} {what} it" for what in may]
-    if file.owner not in (*limits.key_owners, service):
-        found.append(f"it belongs to {file.owner}")
-    if file.open_folder:
-        found.append(f"others may write to the folder {file.open_folder} and replace it")
-    return tuple(found)
-
-
-def has_unread_acl(file: InstalledFile) -> bool:
-    """Return whether an ACL that the host could not list may give rights to others than owner and group."""
-    return file.acl is None and bool((file.mode or 0) & _GROUP)
-
-
-def _group_exposures(
-    file: InstalledFile, rights: str, service: str | None, limits: Thresholds
-) -> Iterator[str]:  # fmt: skip
-    is_admitted = file.group in (*limits.key_groups, service)
-    if "r" in rights and not is_admitted:
-        yield f"the group {file.group} may read it"
-    if "w" in rights and (file.owner == "root" or not is_admitted):  # a daemon's own group may write the daemon's file
-        yield f"the group {file.group} may write it"
-
-
-def _group_rights(file: InstalledFile) -> str:
-    """Return what the file's group may do; with an ACL the group's bits of the mode are the mask of others too."""
-    mode = file.mode or 0
-    if file.acl is None:
-        return ""
-    given = [rights for kind, name, rights in _entries(file) if kind == "group" and not name]
-    return given[0] if given else ("r" if mode & _GROUP_READ else "") + ("w" if mode & _GROUP_WRITE else "")
-
-
-def _named(file: InstalledFile) -> Iterator[tuple[str, str, str]]:
-    return ((kind, name, rights) for kind, name, rights in _entries(file) if name)
-
-
-def _entries(file: InstalledFile) -> Iterator[tuple[str, str, str]]:
-    """Yield kind, name and rights of each entry of the ACL."""
-    for entry in file.acl or ():
-        kind, _, rest = entry.partition(":")
-        name, _, rights = rest.rpartition(":")
-        yield kind, name, rights

@@ -1,63 +1,90 @@
-"""Which issuers the rule books bind, and what rules say of a certificate in the words of a check."""
+"""Which issuers the rules of the public PKI bind, and which rules a certificate and its path break."""
 
 from __future__ import annotations
 
-from audit.analysis.chains import MALFORMED, require_names
-from audit.analysis.placeholder import require_own
+from dataclasses import dataclass
+
+from audit.analysis import Exempt, Obstacle, Uncertain
+from audit.analysis.chains import MALFORMED, unreadable_names
+from audit.analysis.placeholder import no_own_certificate
 from audit.observation import Observation
 from audit.policy import Policy
-from audit.text import listing, moment, sentence
-from audit.verdict import Finding, Inconclusive, NotApplicable, Remedy
+from audit.text import moment, sentence
 from audit.x509.certificate import Certificate
-from audit.x509.lint import LintRule, lint
+from audit.x509.lint import Lint, LintRule, lint
+from audit.x509.lint.pkilint import INSTALL_PKILINT, full_lint, is_installed
 from audit.x509.path.served_chain import Chain
-from audit.x509.violation import PathViolation
+from audit.x509.violation import PathViolation, Violation
 
 
-def require_bound(chain: Chain, observation: Observation, policy: Policy) -> None:
-    """End the check unless the rules of the public PKI bind the issuer: publicly trusted ones, or all where named.
+@dataclass(frozen=True, slots=True)
+class RuleFaults:
+    """Which rules a certificate and its path break; without a violation, why they might still not be kept."""
 
-    A certificate that is no CA's work, a placeholder or a self-signed one, is one finding, and not also these.
+    violations: tuple[Violation | PathViolation, ...]
+    clauses: tuple[str, ...]
+    are_of_leaf: bool
+    obstacle: Obstacle | None
+
+
+def unbound_issuer(chain: Chain, observation: Observation, policy: Policy) -> Obstacle | None:
+    """Return why the rules of the public PKI do not bind the issuer; None if they do.
+
+    They bind publicly trusted issuers, and every issuer if the user named the policy. A placeholder and a self-signed
+    certificate have a finding of their own, and none of these.
     """
-    require_own(observation, policy)
+    missing = no_own_certificate(observation, policy)
+    if missing:
+        return missing
     if chain.leaf_is_anchor:
-        raise NotApplicable(f"the leaf itself is a trust anchor of {chain.anchor_source}")
+        return Exempt(f"the leaf itself is a trust anchor of {chain.anchor_source}")
     if not chain.is_anchored and chain.leaf.has_readable("is_self_signed") and chain.leaf.is_self_signed:
-        raise Inconclusive("no CA issued it", because="cert.self-signed")
-    if not policy.is_named:
-        require_public(chain)
+        return Uncertain("no CA issued it", because="cert.self-signed")
+    return None if policy.is_named else not_publicly_trusted(chain)
 
 
-def require_public(chain: Chain) -> None:
-    """End the check unless the path ends in a publicly trusted anchor; where a name cannot be read, nobody can tell."""
+def not_publicly_trusted(chain: Chain) -> Obstacle | None:
+    """Return why the path does not end in a publicly trusted anchor, or why that is not known; None if it does."""
     if chain.anchor_is_public:
-        return
+        return None
     if chain.missing_issuer:
-        raise Inconclusive("whether its issuer is publicly trusted cannot be told", because="chain.incomplete")
-    require_names(chain)
-    raise NotApplicable("its issuer is not publicly trusted, and the rules bind only those that are")
+        return Uncertain("it is not known whether its issuer is publicly trusted", because="chain.incomplete")
+    exempt = Exempt("its issuer is not publicly trusted, and the rules bind only publicly trusted issuers")
+    return unreadable_names(chain) or exempt
 
 
-def require_rules(
-    certificate: Certificate, rules: tuple[LintRule, ...], violations: tuple[PathViolation, ...] = ()
-) -> None:
-    """Raise what a check of these rules ends with, unless the certificate keeps them all.
+def rule_faults(
+    certificate: Certificate, rules: tuple[LintRule, ...], in_path: tuple[PathViolation, ...] = ()
+) -> RuleFaults:  # fmt: skip
+    """Return which rules a certificate breaks. `in_path` are the clauses of the rule books that its path breaks.
 
-    `violations` are what the rule books forbid in its path; of one clause what a rule says of the leaf is enough. If
-    only certificates above the leaf break them, no new leaf helps.
+    A clause that a rule reports for the leaf is not reported again for the path.
     """
-    seen = lint(certificate.der, rules)
-    broken = dict.fromkeys(violation.clause for violation in seen.violations)
-    others = [violation for violation in violations if violation.position or violation.clause not in broken]
-    found = (*seen.violations, *others)
-    if found:
-        clauses = list(dict.fromkeys((*broken, *(violation.clause for violation in others))))
-        of_leaf = seen.violations or any(not violation.position for violation in others)
-        raise Finding(
-            listing(found), observed=list(map(str, found)), required=clauses, remedy=None if of_leaf else Remedy.MANUAL
-        )
-    if seen.unread:
-        raise Inconclusive(f"the certificate cannot be read: {sentence(seen.unread)}", because=MALFORMED)
-    if not seen.binding:
-        since = min(rule.since for rule in rules)
-        raise NotApplicable(f"issued {moment(certificate.not_before)}, the rule binds from {since:%Y-%m-%d} on")
+    judged = lint(certificate.der, rules)
+    broken = dict.fromkeys(violation.clause for violation in judged.violations)
+    others = tuple(violation for violation in in_path if violation.position or violation.clause not in broken)
+    return RuleFaults(
+        (*judged.violations, *others),
+        tuple(dict.fromkeys((*broken, *(violation.clause for violation in others)))),
+        bool(judged.violations) or any(not violation.position for violation in others),
+        _obstacle(certificate, rules, judged),
+    )
+
+
+def pkilint_errors(certificate: Certificate) -> tuple[str, ...] | Obstacle:
+    """Return the errors that the library pkilint finds, or why it cannot judge the certificate."""
+    if not is_installed():
+        return Exempt(INSTALL_PKILINT)
+    try:
+        return full_lint(certificate.der)
+    except ValueError as error:
+        return Uncertain(f"pkilint cannot read the certificate: {error}")
+
+
+def _obstacle(certificate: Certificate, rules: tuple[LintRule, ...], judged: Lint) -> Obstacle | None:
+    if judged.unread:
+        return Uncertain(f"the certificate cannot be read: {sentence(judged.unread)}", because=MALFORMED)
+    if judged.binding:
+        return None
+    since = min(rule.since for rule in rules)
+    return Exempt(f"it was issued {moment(certificate.not_before)}, and the rule binds from {since:%Y-%m-%d} on")

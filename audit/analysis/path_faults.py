@@ -1,16 +1,16 @@
-"""Why clients refuse the path of a served chain, and which of the reasons another check reports."""
+"""Why clients refuse the path of a served chain, and which of the violations another check reports."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from audit.analysis.chains import distrust, forgeable
+from audit.analysis import Uncertain
+from audit.analysis.chains import forgeable, untrusted_reason
 from audit.analysis.installed_files import bundles
 from audit.endpoint import Endpoint
 from audit.observation import HostView
 from audit.policy import Policy
-from audit.verdict import Inconclusive, Judgement
 from audit.x509.certificate import Certificate
 from audit.x509.identifiers import covers_name
 from audit.x509.lint.extended_key_usage import eku_faults, presents_names
@@ -20,45 +20,52 @@ from audit.x509.path.validator import profile_violations_of_server
 from audit.x509.public_keys import leaf_weaknesses, small_factors, weaknesses
 from audit.x509.violation import PathViolation
 
-UNVERIFIED: Final = ("RFC 5280 6.1.3 a 1",)  # follows from an algorithm or a key that is refused itself
+UNVERIFIED_SIGNATURE: Final = ("RFC 5280 6.1.3 a 1",)  # follows from an algorithm or a key that is refused itself
 DATES: Final = ("RFC 5280 4.1.2.5",)
 KEY: Final = ("BR 6.1.5", "BR 6.1.6", "RFC 5480 2.1.1")
 SIGNATURE: Final = ("BR 7.1.3.2", "RFC 4055 3.1")
 USAGE: Final = ("RFC 5280 4.2.1.12", "BR 7.1.2.7.6", "BR 7.1.2.7.10")
 NAMES: Final = ("RFC 5280 4.2.1.6", "RFC 5280 4.1.2.6", "BR 7.1.2.7.12")
-UNREADABLE: Final = ("RFC 5280 4.1", "RFC 5280 4.1.2.7", "RFC 5280 4.2", "RFC 5280 4.1.2.2")
+UNREADABLE_FIELDS: Final = ("RFC 5280 4.1", "RFC 5280 4.1.2.7", "RFC 5280 4.2", "RFC 5280 4.1.2.2")
 
 
-def require_anchored(chain: Chain) -> None:
-    """Raise Inconclusive unless a path by names and signatures leads to a trust anchor."""
-    why = distrust(chain)
-    if why is not None:
-        raise Inconclusive(why, because="cert.untrusted")
+def unanchored(chain: Chain) -> Uncertain | None:
+    """Return why no path by names and signatures leads to a trust anchor, which `cert.untrusted` reports."""
+    why = untrusted_reason(chain)
+    return Uncertain(why, because="cert.untrusted") if isinstance(why, str) else why
 
 
-def require_sound(chains: Iterable[Chain], endpoint: Endpoint, policy: Policy) -> None:
-    """Raise Inconclusive because of the finding that is reported about a chain by itself, if there is one."""
+def faulty_chain(chains: Iterable[Chain], endpoint: Endpoint, policy: Policy) -> Uncertain | None:
+    """Return the first chain that has a finding of its own; None if each of them is sound by itself."""
     for chain in chains:
-        require_anchored(chain)
-        leaf = chain.leaf
-        unsound = (
-            ("chain.invalid-path", bool(violations_of_path(chain, policy))),
-            ("cert.expired", leaf.not_after < chain.at),
-            ("cert.not-yet-valid", leaf.not_before > chain.at),
-            ("cert.name-mismatch", not covers_name(leaf, endpoint.reference)),
-        )
-        for check, is_wrong in unsound:
-            if is_wrong:
-                raise Inconclusive(f"the certificate {leaf} is not sound by itself", because=check)
+        obstacle = unanchored(chain)
+        if obstacle:
+            return obstacle
+        check = _finding_of(chain, endpoint, policy)
+        if check:
+            return Uncertain(f"the certificate {chain.leaf} is not sound by itself", because=check)
+    return None
+
+
+def _finding_of(chain: Chain, endpoint: Endpoint, policy: Policy) -> str | None:
+    """Return the id of the check that reports a fault of an anchored chain, or None."""
+    leaf = chain.leaf
+    faults = (
+        ("chain.invalid-path", bool(violations_of_path(chain, policy))),
+        ("cert.expired", leaf.not_after < chain.at),
+        ("cert.not-yet-valid", leaf.not_before > chain.at),
+        ("cert.name-mismatch", not covers_name(leaf, endpoint.reference)),
+    )
+    return next((check for check, is_wrong in faults if is_wrong), None)
 
 
 def violations_of_path(chain: Chain, policy: Policy) -> tuple[PathViolation, ...]:
-    """Return why clients refuse the path, but for what another check of the endpoint reports."""
+    """Return why clients refuse the path, without what another check of the endpoint reports."""
     return tuple(violation for violation in chain.validation.violations if not is_reported(violation, chain, policy))
 
 
 def profile_violations(chain: Chain, policy: Policy) -> tuple[PathViolation, ...]:
-    """Return what only a rule book forbids in a path that clients accept, but for what another check reports."""
+    """Return what only a rule book forbids in a path that clients accept, without what another check reports."""
     if chain.validation.violations:
         return ()
     above = (violation for violation in chain.validation.profile_violations if violation.position != 0)
@@ -68,28 +75,29 @@ def profile_violations(chain: Chain, policy: Policy) -> tuple[PathViolation, ...
 
 def violations_above_leaf(chain: Chain) -> tuple[PathViolation, ...]:
     """Return why clients refuse the path whatever its leaf is."""
-    violations = chain.validation.violations
-    return tuple(one for one in violations if one.position != 0 and one.clause not in UNVERIFIED)
+    above = (violation for violation in chain.validation.violations if violation.position != 0)
+    return tuple(violation for violation in above if violation.clause not in UNVERIFIED_SIGNATURE)
 
 
 def remedy_of(violations: tuple[PathViolation, ...], chain: Chain, policy: Policy, server: HostView | None) -> str:
-    """Return `rechain` if other certificates of the CAs are at hand or can be published, else `reissue`.
+    """Return `rechain` if other certificates of the CAs are on the host or may be published, else `reissue`.
 
-    An intermediate that is not valid now may have been replaced by its CA, under the same name and key.
+    A CA may have replaced an intermediate that is not valid now by one with the same name and key.
     """
     are_dates = all(violation.clause in DATES and _is_of_intermediate(violation, chain) for violation in violations)
-    return "rechain" if are_dates or completing_file(chain, policy, server) else "reissue"
+    return "rechain" if are_dates or _accepted_file(chain, policy, server) else "reissue"
 
 
-def completing_file(chain: Chain, policy: Policy, server: HostView | None) -> str | None:
-    """Return the path of a file on the host with whose certificates clients accept the path, or None."""
-    extended = ((path, chain.extended_by(bundle)) for path, bundle in bundles(server))
-    return next((path for path, one in extended if one.is_anchored and not violations_of_path(one, policy)), None)
+def _accepted_file(chain: Chain, policy: Policy, server: HostView | None) -> str | None:
+    """Return the file on the host with whose certificates clients accept the path, or None."""
+    chains = ((file, chain.extended_by(bundle)) for file, bundle in bundles(server))
+    anchored = ((file, longer) for file, longer in chains if longer.is_anchored)
+    return next((file for file, longer in anchored if not violations_of_path(longer, policy)), None)
 
 
 def is_reported(violation: PathViolation, chain: Chain, policy: Policy) -> bool:
-    """Return whether another check reports what a violation says of one certificate of the path."""
-    if violation.clause in UNVERIFIED:
+    """Return whether another check reports this violation of one certificate of the path."""
+    if violation.clause in UNVERIFIED_SIGNATURE:
         return True
     if violation.position is None or chain.path is None:
         return False
@@ -109,12 +117,12 @@ def _checks_of_leaf(violation: PathViolation) -> Iterator[str]:
     by_clause = ((DATES, "cert.expired"), (KEY, "key.weak"), (SIGNATURE, "cert.weak-signature"),
                  (USAGE, "cert.eku-missing-serverauth"), (NAMES, "cert.san-missing"))  # fmt: skip
     yield from (check for clauses, check in by_clause if violation.clause in clauses)
-    if violation.clause in UNREADABLE:
+    if violation.clause in UNREADABLE_FIELDS:
         yield "cert.malformed"
 
 
 def _checks_of_intermediate(violation: PathViolation) -> Iterator[str]:
-    by_clause = ((KEY, "chain.weak-ca-key"), (SIGNATURE, "cert.weak-signature"), (UNREADABLE, "cert.malformed"))
+    by_clause = ((KEY, "chain.weak-ca-key"), (SIGNATURE, "cert.weak-signature"), (UNREADABLE_FIELDS, "cert.malformed"))
     yield from (check for clauses, check in by_clause if violation.clause in clauses)
 
 
@@ -137,5 +145,5 @@ def _fails(check: str, certificate: Certificate, policy: Policy) -> bool:
             case "cert.eku-missing-serverauth":
                 return bool(policy.each(lambda limits: eku_faults(certificate, limits)))
         return not presents_names(certificate)
-    except (Judgement, UnreadableField):
+    except UnreadableField:
         return True

@@ -1,13 +1,16 @@
-"""Which forbidden TLS versions a service accepts, and which could not be tried."""
+"""Which forbidden TLS versions a service accepts, and which were not tried."""
 
 from __future__ import annotations
 
+from audit.analysis import Uncertain
 from audit.observation import Handshake
+from audit.policy import Policy
 from audit.policy.thresholds import Thresholds
+from audit.text import listing
 
 
 def old_versions(handshakes: tuple[Handshake, ...], limits: Thresholds) -> tuple[str, ...]:
-    """Say in a clause each which address accepts which version of the protocol that must not be used."""
+    """Return one message per address and forbidden version that it accepts."""
     accepted = ((handshake.address, _accepted(handshake)) for handshake in handshakes)
     return tuple(
         f"{address} accepts {version}"
@@ -17,17 +20,22 @@ def old_versions(handshakes: tuple[Handshake, ...], limits: Thresholds) -> tuple
     )
 
 
-def untold_versions(handshakes: tuple[Handshake, ...], limits: Thresholds) -> tuple[str, ...]:
-    """Say in a clause each of which address it could not be told whether it accepts versions that must not be used."""
+def untested_versions(handshakes: tuple[Handshake, ...], policy: Policy) -> Uncertain | None:
+    """Return which forbidden versions could not be tried, and at which address; None if all were."""
+    untested = policy.each(lambda limits: _untested(handshakes, limits))
+    return Uncertain(listing([message for message, _ in untested])) if untested else None
+
+
+def _untested(handshakes: tuple[Handshake, ...], limits: Thresholds) -> tuple[str, ...]:
     forbids_tls12 = "TLSv1.2" in limits.protocols_forbidden
     return tuple(
-        f"whether {version} is accepted could not be told at {handshake.address}"
+        f"it is not known whether {handshake.address} accepts {version}"
         for handshake in handshakes
-        for version, is_untold in (
+        for version, is_untested in (
             ("TLS 1.0 or 1.1", handshake.old_protocols is None),
             ("TLS 1.2", forbids_tls12 and handshake.version == "TLSv1.3" and handshake.tls12 is None),
         )
-        if is_untold
+        if is_untested
     )
 
 

@@ -1,15 +1,16 @@
-"""What it means that an endpoint was not reached, or not at every address, and which finding stands for it.
+"""Why an endpoint or host was not reached, or not at every address, and which finding reports it.
 
-It reaches nothing. One fault gives one finding: a name without an address is `dns.unresolvable`, a service that speaks
-without TLS is `svc.plaintext`, and every other fault on the way to a handshake is `svc.unreachable`.
+One fault gives one finding: a name without an address is `dns.unresolvable`, a service without TLS is `svc.plaintext`,
+and every other fault on the way to a handshake is `svc.unreachable`.
 """
 
 from __future__ import annotations
 
 from typing import Final
 
+from audit.analysis import Uncertain
 from audit.observation import DnsStatus, Observation, ProbeFailure
-from audit.verdict import Inconclusive
+from audit.text import listing, sentence
 
 UNREACHABLE: Final = "svc.unreachable"
 PLAINTEXT: Final = "svc.plaintext"
@@ -17,42 +18,52 @@ UNRESOLVABLE: Final = "dns.unresolvable"
 
 NOT_RESOLVED: Final[tuple[DnsStatus, ...]] = ("nxdomain", "no-address", "servfail", "timeout")
 _WITHOUT_TLS: Final = ("not-offered", "plaintext")
-_SAYS_NOTHING: Final = ("no-family", "busy")
-"""Faults of this machine or of the moment: they tell nothing of the server."""
+_NOT_OF_SERVER: Final = ("no-family", "busy")
+"""Faults of this machine or of the moment, from which nothing follows for the server."""
 
 
 def is_plaintext(failure: ProbeFailure) -> bool:
-    """Tell whether the service was reached and does not offer TLS."""
+    """Return whether the service was reached and does not offer TLS."""
     return failure.kind in _WITHOUT_TLS
 
 
 def is_unresolved(observation: Observation) -> bool:
-    """Tell whether the resolver was asked and gave no address."""
+    """Return whether the resolver was asked and returned no address."""
     return observation.dns is not None and observation.dns.status in NOT_RESOLVED
 
 
 def cause_of(observation: Observation) -> str:
-    """Return the id of the finding that stands for the missing handshake."""
+    """Return the id of the finding that reports the missing handshake."""
     if observation.failure is not None and is_plaintext(observation.failure):
         return PLAINTEXT
     return UNRESOLVABLE if is_unresolved(observation) and not observation.addresses else UNREACHABLE
 
 
-def unreached(observation: Observation) -> Inconclusive:
-    """Return what every check that needs a handshake ends with where there was none."""
+def no_handshake(observation: Observation) -> Uncertain | None:
+    """Return why there is no handshake to judge; None if there is one."""
+    return None if observation.handshakes else unreached(observation)
+
+
+def unreached(observation: Observation) -> Uncertain:
+    """Return why no handshake was completed."""
     failure = observation.failure
     why = described(failure) if failure else "nothing was observed on the wire"
-    return Inconclusive(f"there was no handshake to judge: {why}", because=cause_of(observation))
+    return Uncertain(f"there was no handshake to judge: {why}", because=cause_of(observation))
+
+
+def reported_elsewhere(observation: Observation) -> Uncertain | None:
+    """Return why there is no handshake if another finding than `svc.unreachable` reports it."""
+    return None if cause_of(observation) == UNREACHABLE else no_handshake(observation)
 
 
 def described(failure: ProbeFailure) -> str:
-    """Return a failure in words: where, at which stage, how."""
+    """Return the message of a failure: address, stage, detail."""
     where = ", ".join(filter(None, (failure.address, failure.stage)))
     return f"{where}: {failure.detail or failure.kind}"
 
 
 def missed(observation: Observation) -> tuple[ProbeFailure, ...]:
-    """Return the failures at addresses; a name that does not resolve and a lack of TLS are findings of their own."""
+    """Return the failures at addresses; an unresolved name and a lack of TLS are findings of their own."""
     return tuple(
         failure
         for failure in observation.failures
@@ -60,6 +71,35 @@ def missed(observation: Observation) -> tuple[ProbeFailure, ...]:
     )
 
 
-def says_something(failure: ProbeFailure) -> bool:
-    """Tell whether a failure is the server's, rather than this machine's, the moment's or the login's."""
-    return failure.kind not in _SAYS_NOTHING and failure.stage not in ("login", "host")
+def faults_of_server(observation: Observation) -> tuple[ProbeFailure, ...]:
+    """Return the failures of the server itself, not of this machine, the moment or the login."""
+    return tuple(
+        failure
+        for failure in missed(observation)
+        if failure.kind not in _NOT_OF_SERVER and failure.stage not in ("login", "host")
+    )
+
+
+def unreachable_message(observation: Observation) -> str:
+    """Return one message for all failures of the server, and which addresses answered."""
+    answered = [handshake.address for handshake in observation.handshakes]
+    note = [f"{listing(answered)} answered"] if answered else []
+    return sentence([*map(described, faults_of_server(observation)), *note])
+
+
+def unreached_addresses(observation: Observation) -> Uncertain | None:
+    """Return which addresses were not reached, which `svc.unreachable` reports; None if all were."""
+    failures = missed(observation)
+    return Uncertain(sentence([*map(described, failures)]), because=UNREACHABLE) if failures else None
+
+
+def unobserved(observation: Observation) -> Uncertain | None:
+    """Return what was not observed of the endpoint or host; None if all of it was."""
+    endpoint, server = observation.endpoint, observation.server
+    others = (f"a second certificate may be served: {described(failure)}" for failure in observation.other_key_failures)
+    rights = server.missing_rights if endpoint.is_host and server else ()
+    unseen = (*map(described, missed(observation)), *others, *rights)
+    if unseen:
+        return Uncertain(sentence(unseen))
+    is_seen = bool(observation.handshakes) or endpoint.is_host
+    return None if is_seen else Uncertain("nothing was observed on the wire")

@@ -1,18 +1,14 @@
-"""Whether a server staples an OCSP answer where its certificate binds it to (RFC 7633), and one that clients can use.
-
-It fetches nothing; whether an answer says that the certificate is revoked is not its affair.
-"""
+"""Whether a server staples an OCSP response that clients can use, if its certificate requires one (RFC 7633)."""
 
 from __future__ import annotations
 
 from typing import Final
 
+from audit.analysis import Uncertain
 from audit.analysis.addresses import leaf_of
 from audit.analysis.chains import MALFORMED
 from audit.analysis.revocation import Rules
 from audit.observation import Handshake, Observation
-from audit.text import listing
-from audit.verdict import Inconclusive, require
 from audit.x509.certificate import Certificate
 from audit.x509.lint import ask
 from audit.x509.path.served_chain import Chain
@@ -22,44 +18,47 @@ STATUS_REQUEST: Final = 5  # the TLS extension (RFC 7633 4.1)
 
 
 def must_staple(certificate: Certificate) -> bool:
-    """Tell whether the certificate binds the server to staple; raises Inconclusive."""
+    """Return whether the certificate requires the server to staple."""
     return ask(certificate, lambda reading: STATUS_REQUEST in reading.features)
 
 
-def stapled(certificate: Certificate, observation: Observation) -> tuple[Handshake, ...]:
-    """Return the handshakes in which an OCSP answer came with that certificate."""
-    return tuple(one for one in observation.every_handshake if one.ocsp_der and leaf_of(one) == certificate)
+def has_responder(certificate: Certificate) -> bool:
+    """Return whether the certificate names an OCSP responder: without one, no server can staple a response."""
+    return ask(certificate, lambda reading: bool(reading.ocsp_urls))
 
 
-def require_staples(certificate: Certificate, observation: Observation) -> None:
-    """Raise Finding where an address serves the certificate without an answer; without a responder none can."""
-    bare = [one.address for one in observation.every_handshake if not one.ocsp_der and leaf_of(one) == certificate]
-    has_responder = bool(ask(certificate, lambda reading: reading.ocsp_urls))
-    why = "" if has_responder else ", and the certificate names no OCSP responder to have one from"
-    remedy = "configure" if has_responder else "reissue"
-    require(not bare, f"{listing(bare)} staples no OCSP answer though the certificate demands it{why}",
-            observed=bare, required="a stapled OCSP answer", remedy=remedy)  # fmt: skip
+def stapled_handshakes(certificate: Certificate, observation: Observation) -> tuple[Handshake, ...]:
+    """Return the handshakes in which an OCSP response was stapled to that certificate."""
+    return tuple(shake for shake in observation.every_handshake if shake.ocsp_der and leaf_of(shake) == certificate)
 
 
-def staple_faults(chain: Chain, observation: Observation, rules: Rules) -> tuple[str, ...]:
-    """Say in a clause each why clients cannot use an answer that was stapled, as of when it came (RFC 6960 3.2).
+def unstapled_addresses(certificate: Certificate, observation: Observation) -> list[str]:
+    """Return the addresses that serve the certificate without an OCSP response."""
+    handshakes = observation.every_handshake
+    return [shake.address for shake in handshakes if not shake.ocsp_der and leaf_of(shake) == certificate]
 
-    Raises Inconclusive where the issuer, whose answer it should be, is not known.
+
+def staple_faults(chain: Chain, observation: Observation, rules: Rules) -> tuple[str, ...] | Uncertain:
+    """Return one message per stapled response that clients cannot use, as of when it came (RFC 6960 3.2).
+
+    It is uncertain if the issuer, who must have signed the response, is not known.
     """
     subject = _subject(chain)
-    said = (
+    if isinstance(subject, Uncertain):
+        return subject
+    statuses = (
         status_from_ocsp(
-            OcspEvidence(one.ocsp_der or b"", one.address), subject, observation.observed_at, rules.tolerance
+            OcspEvidence(shake.ocsp_der or b"", shake.address), subject, observation.observed_at, rules.tolerance
         )
-        for one in stapled(chain.leaf, observation)
+        for shake in stapled_handshakes(chain.leaf, observation)
     )
-    return tuple(str(one) for one in said if one.word == "unknown")
+    return tuple(str(status) for status in statuses if status.word == "unknown")
 
 
-def _subject(chain: Chain) -> StatusSubject:
-    """Return the leaf with who is above it, up to an anchor or as far as it was sent."""
-    known = chain.path or chain.reached
-    if len(known) < 2:
+def _subject(chain: Chain) -> StatusSubject | Uncertain:
+    """Return the leaf with its issuers, up to an anchor or as far as they were sent."""
+    leaf_first = chain.path or chain.reached
+    if len(leaf_first) < 2:
         because = "chain.incomplete" if chain.missing_issuer else MALFORMED if chain.leaf.faults else None
-        raise Inconclusive("the issuer, whose answer is to be stapled, is not known", because=because)
-    return StatusSubject(known[0], known[1:])
+        return Uncertain("the issuer, who must have signed the stapled response, is not known", because=because)
+    return StatusSubject(leaf_first[0], leaf_first[1:])

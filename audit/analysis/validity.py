@@ -1,7 +1,4 @@
-"""How long before its end a certificate is to be renewed, from when it is late, and how long it may live at all.
-
-It knows no clock: the instant is the caller's.
-"""
+"""When a certificate must be renewed, when renewal is late, and how long a certificate may be valid."""
 
 from __future__ import annotations
 
@@ -9,6 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from fractions import Fraction
 
+from audit.analysis import Obstacle
+from audit.analysis.lint_scope import not_publicly_trusted
 from audit.policy import Policy
 from audit.policy.thresholds import Thresholds
 from audit.text import duration, moment
@@ -18,7 +17,7 @@ from audit.x509.path.served_chain import Chain
 
 @dataclass(frozen=True, slots=True, order=True)
 class Margin:
-    """A time before the end of a certificate, the rule behind it in words, and whose rule it is."""
+    """A time before the end of a certificate, the rule that sets it, and the policy of the rule."""
 
     span: timedelta
     rule: str  # "third-party certificates 3 days before"
@@ -30,44 +29,58 @@ class Margin:
 
 
 def renewal_margin(certificate: Certificate, policy: Policy) -> Margin:
-    """Return how long before its end a certificate is due for renewal, by the strictest profile."""
+    """Return how long before its end the strictest profile renews a certificate."""
     margin, whose = policy.greatest(lambda limits: _renewal(certificate, limits))
     return Margin(margin.span, margin.rule, whose)
 
 
 def expiring_margin(certificate: Certificate, policy: Policy) -> Margin:
-    """Return how long before its end a certificate that was not renewed is late, by the strictest profile."""
+    """Return how long before its end the strictest profile reports a certificate that was not renewed."""
     margin, whose = policy.greatest(lambda limits: _expiring(certificate, limits))
     return Margin(margin.span, margin.rule, whose)
 
 
 def time_left(certificate: Certificate, now: datetime) -> timedelta:
-    """Return what is left of a validity; below zero if the certificate has expired."""
+    """Return the rest of the validity; below zero if the certificate has expired."""
     return certificate.not_after - now
 
 
 def expires(certificate: Certificate, now: datetime, margin: Margin) -> str:
-    """Return when a certificate expires and which rule that breaks, for a person."""
+    """Return the message: when a certificate expires, and which rule that breaks."""
     when = f"expires in {duration(certificate.not_after - now)} ({moment(certificate.not_after)})"
     return f"{when}; the policy {margin.policy} renews {margin.rule}"
 
 
-def validity_excesses(certificate: Certificate, chain: Chain, policy: Policy) -> tuple[tuple[str, str], ...] | None:
-    """Say by how much the validity exceeds the limit of each profile that binds the issuer, and whose limit it is.
+def clock_tolerance(policy: Policy) -> tuple[timedelta, str]:
+    """Return by how much a validity may begin in the future, and the strictest profile, which sets it."""
+    tolerance_s, whose = policy.least(lambda limits: limits.not_before_tolerance_s)
+    return timedelta(seconds=tolerance_s), whose
 
-    None where no profile binds it: a limit of the public PKI binds publicly trusted issuers, and everybody where the
-    user named that policy.
+
+def not_yet_valid(certificate: Certificate, now: datetime, *, is_clock_off: bool) -> str:
+    """Return the message of a certificate that is not valid yet."""
+    start = certificate.not_before
+    advice = "; the host's clock is off: fix that first (ops.clock-skew)" if is_clock_off else ""
+    return f"valid only in {duration(start - now)}, from {moment(start)} on{advice}"
+
+
+def validity_excesses(
+    certificate: Certificate, chain: Chain, policy: Policy
+) -> tuple[tuple[str, str], ...] | Obstacle:  # fmt: skip
+    """Return one message per profile whose limit the validity exceeds, with the name of the profile.
+
+    A limit of the public PKI binds publicly trusted issuers, and every issuer if the user named that policy.
     """
     is_bound = policy.is_named or chain.anchor_is_public
     if not is_bound and all(profile.thresholds.validity_of_public_only for profile in policy.profiles):
-        return None
+        return not_publicly_trusted(chain) or ()
     return policy.each(
         lambda limits: validity_excess(certificate, limits) if is_bound or not limits.validity_of_public_only else ()
     )
 
 
 def validity_excess(certificate: Certificate, limits: Thresholds) -> tuple[str, ...]:
-    """Compare with the limit of the date of issue, both ends of the validity included (BR 6.3.2)."""
+    """Return a message if the validity, both ends included, exceeds the limit of the date of issue (BR 6.3.2)."""
     applying = [limit for limit in limits.validity_max if limit.issued_from <= certificate.not_before]
     if not applying:
         return ()
@@ -75,7 +88,7 @@ def validity_excess(certificate: Certificate, limits: Thresholds) -> tuple[str, 
     excess = certificate.lifetime - timedelta(days=limit.days)
     if excess <= timedelta(0):
         return ()
-    rule = f"{limit.days} days are admitted for what is issued from {limit.issued_from:%Y-%m-%d} on"
+    rule = f"{limit.days} days are admitted for certificates issued from {limit.issued_from:%Y-%m-%d} on"
     return (f"valid for {duration(certificate.lifetime)}, {duration(excess)} too long: {rule}",)
 
 

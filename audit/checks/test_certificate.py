@@ -1,4 +1,4 @@
-"""Checks of the leaf itself: its dates, its signature, what it may be used for, who vouches for it."""
+"""Checks of the leaf itself: its dates, its signature, its names and usages, its issuer."""
 
 from __future__ import annotations
 
@@ -6,21 +6,36 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from audit.analysis.chains import chain_faults, forgeable_signatures
-from audit.analysis.installed_files import clock_is_off, successor, unserved
-from audit.analysis.lint_scope import require_bound, require_public, require_rules
+from audit.analysis.host_facts import clock_is_off
+from audit.analysis.installed_files import early_unserved, expired_unserved, successor
+from audit.analysis.lint_scope import not_publicly_trusted, pkilint_errors, rule_faults, unbound_issuer
 from audit.analysis.path_faults import profile_violations
-from audit.analysis.placeholder import require_own
+from audit.analysis.placeholder import no_own_certificate
 from audit.analysis.revocation import rules_of
-from audit.analysis.stapling import must_staple, require_staples, staple_faults, stapled
-from audit.analysis.validity import expires, expiring_margin, renewal_margin, time_left, validity_excesses
+from audit.analysis.stapling import (
+    has_responder,
+    must_staple,
+    staple_faults,
+    stapled_handshakes,
+    unstapled_addresses,
+)
+from audit.analysis.validity import (
+    clock_tolerance,
+    expires,
+    expiring_margin,
+    not_yet_valid,
+    renewal_margin,
+    time_left,
+    validity_excesses,
+)
 from audit.checks import check
+from audit.checks.assertions import end_if, known, require_none, require_rules
 from audit.observation import Observation
 from audit.policy import Policy
 from audit.text import duration, listing, moment, sentence
-from audit.verdict import inconclusive, not_applicable, require, require_none
+from audit.verdict import not_applicable, require
 from audit.x509.certificate import Certificate
 from audit.x509.lint.extended_key_usage import CLIENT_AUTH_RULES, eku_faults, presents_names
-from audit.x509.lint.pkilint import INSTALL_PKILINT, full_lint, is_installed
 from audit.x509.lint.profile import PROFILE_RULES
 from audit.x509.lint.revocation_and_sct import REVOCATION, TRANSPARENCY
 from audit.x509.path.served_chain import Chain
@@ -30,7 +45,7 @@ _EXPIRED: Final = "it has expired already: that is cert.expired"
 
 @check("cert.malformed", severity="high", remedy="reissue", source="RFC 5280 4.1, 4.2")
 def test_readable(chain: Chain) -> None:
-    """Every field of every certificate that was sent can be read; which one cannot, and why, is named."""
+    """Every field of every certificate that was sent can be read (RFC 5280 4.1, 4.2)."""
     faults = chain_faults(chain)
     remedy = "reissue" if chain.leaf.faults else "rechain"
     require(not faults, sentence(faults), observed=faults, required="DER as in RFC 5280", remedy=remedy)
@@ -38,19 +53,21 @@ def test_readable(chain: Chain) -> None:
 
 @check("cert.expired", severity="critical", remedy="reissue", source="RFC 5280 4.1.2.5")
 def test_not_expired(certificate: Certificate, observation: Observation, now: datetime) -> None:
-    """The last instant of the validity, which is part of it, has not passed; nor of a certificate yet to be served."""
+    """The certificate has not expired, nor has one that is installed but not served yet (RFC 5280 4.1.2.5).
+
+    The last instant of the validity is part of it.
+    """
     ago = f"expired {duration(now - certificate.not_after)} ago ({moment(certificate.not_after)})"
     require(now.replace(microsecond=0) <= certificate.not_after, ago,
             observed=moment(certificate.not_after), required=f"after {moment(now)}",
             remedy=_reload_or_reissue(observation, certificate))  # fmt: skip
-    ended = [f"{file.path}, which is not served yet, expired {moment(leaf.not_after)}"
-             for file, leaf in unserved(observation) if leaf.not_after < now]  # fmt: skip
-    require(not ended, sentence(ended), observed=ended, required=f"after {moment(now)}")
+    unserved = expired_unserved(observation, now)
+    require(not unserved, sentence(unserved), observed=unserved, required=f"after {moment(now)}")
 
 
 @check("cert.expiring", severity="high", remedy="reissue", source="the policy's thresholds")
 def test_not_expiring(certificate: Certificate, policy: Policy, observation: Observation, now: datetime) -> None:
-    """The certificate is renewed before it is late. What is expired is not also expiring."""
+    """The certificate is renewed before the policy's thresholds say that it is late. An expired one is not judged."""
     left = time_left(certificate, now)
     if left < timedelta(0):
         not_applicable(_EXPIRED)
@@ -61,7 +78,7 @@ def test_not_expiring(certificate: Certificate, policy: Policy, observation: Obs
 
 @check("cert.renewal-due", severity="low", remedy="reissue", source="RFC 9773 1; the policy's thresholds")
 def test_not_due_for_renewal(certificate: Certificate, policy: Policy, observation: Observation, now: datetime) -> None:
-    """The renewal point has not passed. Nothing is late yet; what is late is `cert.expiring` and not also this."""
+    """The renewal time of the policy's thresholds has not come (RFC 9773 1). A late renewal is `cert.expiring`."""
     left = time_left(certificate, now)
     if left < timedelta(0):
         not_applicable(_EXPIRED)
@@ -74,32 +91,30 @@ def test_not_due_for_renewal(certificate: Certificate, policy: Policy, observati
 
 @check("cert.not-yet-valid", severity="high", remedy="reissue", source="RFC 5280 4.1.2.5")
 def test_already_valid(certificate: Certificate, policy: Policy, observation: Observation, now: datetime) -> None:
-    """The validity has begun, allowing for clock skew. If the host's clock is wrong, fix that first."""
-    tolerance_s, whose = policy.least(lambda limits: limits.not_before_tolerance_s)
-    start, is_off = certificate.not_before, clock_is_off(observation.server, policy)
-    blamed = "; the host's clock is off, which is to be mended first (ops.clock-skew)" if is_off else ""
-    when = f"valid only in {duration(start - now)}, from {moment(start)} on{blamed}"
-    tolerance = timedelta(seconds=tolerance_s)
-    require(start - now <= tolerance, when,
-            observed=moment(start), required=f"before {moment(now)}", remedy="host" if is_off else "reissue",
-            policy=whose)  # fmt: skip
-    early = [f"{file.path}, which is not served yet, is valid only from {moment(leaf.not_before)} on"
-             for file, leaf in unserved(observation) if leaf.not_before - now > tolerance]  # fmt: skip
-    require(not early, sentence(early), observed=early, required=f"before {moment(now)}")
+    """NotBefore is not in the future, allowing for clock skew (RFC 5280 4.1.2.5)."""
+    (tolerance, whose), is_off = clock_tolerance(policy), clock_is_off(observation.server, policy)
+    require(certificate.not_before - now <= tolerance, not_yet_valid(certificate, now, is_clock_off=is_off),
+            observed=moment(certificate.not_before), required=f"before {moment(now)}",
+            remedy="host" if is_off else "reissue", policy=whose)  # fmt: skip
+    unserved = early_unserved(observation, now + tolerance)
+    require(not unserved, sentence(unserved), observed=unserved, required=f"before {moment(now)}")
 
 
 @check("cert.weak-signature", severity="critical", remedy="reissue", source="BR 7.1.3.2; RFC 9155 2; CWE-327")
 def test_signed_strongly(chain: Chain, policy: Policy) -> None:
-    """Leaf and intermediates are signed with an admitted digest; nobody relies on the signature of a trust anchor."""
+    """Leaf and intermediates are signed with an admitted digest (BR 7.1.3.2; RFC 9155 2).
+
+    Clients do not verify the signature of a trust anchor.
+    """
     if chain.leaf_is_anchor:
-        not_applicable("the leaf is a trust anchor of the user's: nobody relies on its signature")
+        not_applicable("the leaf is a trust anchor of the user's, and clients do not verify its signature")
     require_none(policy.each(lambda limits: forgeable_signatures(chain, limits)))
 
 
 @check("cert.san-missing", severity="high", remedy="reissue", source="BR 7.1.2.7.12; RFC 9525 6.2")
 def test_names_in_san(certificate: Certificate, observation: Observation, policy: Policy) -> None:
-    """The subject alternative name has a dNSName or an iPAddress: clients look nowhere else."""
-    require_own(observation, policy)
+    """The subject alternative name has a dNSName or an iPAddress (BR 7.1.2.7.12; RFC 9525 6.2)."""
+    end_if(no_own_certificate(observation, policy))
     required = "a subject alternative name with a dNSName or an iPAddress"
     require(presents_names(certificate), f"{required} is missing, and clients look for names nowhere else",
             observed=f"subject {certificate.subject}", required=required)  # fmt: skip
@@ -107,15 +122,18 @@ def test_names_in_san(certificate: Certificate, observation: Observation, policy
 
 @check("cert.eku-missing-serverauth", severity="high", remedy="reissue", source="RFC 5280 4.2.1.12; BR 7.1.2.7.10")
 def test_issued_for_servers(certificate: Certificate, observation: Observation, policy: Policy) -> None:
-    """The extended key usage is a server's; whether it may be left out, or be any or more, the policy says."""
-    require_own(observation, policy)
+    """The extended key usage admits TLS servers (RFC 5280 4.2.1.12; BR 7.1.2.7.10).
+
+    The policy says whether the extension may be missing and whether it may admit more.
+    """
+    end_if(no_own_certificate(observation, policy))
     require_none(policy.each(lambda limits: eku_faults(certificate, limits)), required="serverAuth")
 
 
 @check("cert.self-signed", severity="high", remedy="reissue", source="PCI DSS 4.2.1; RFC 5280 3.2")
 def test_not_self_signed(certificate: Certificate, chain: Chain, observation: Observation, policy: Policy) -> None:
-    """Somebody else than the server vouches for it, unless it was itself named as a trust anchor."""
-    require_own(observation, policy)
+    """The certificate is not self-signed, unless it is a configured trust anchor (PCI DSS 4.2.1; RFC 5280 3.2)."""
+    end_if(no_own_certificate(observation, policy))
     if chain.leaf_is_anchor:
         not_applicable(f"the leaf itself is a trust anchor of {chain.anchor_source}")
     require(not certificate.is_self_signed, f"self-signed: issuer and subject are both {certificate}",
@@ -126,39 +144,31 @@ def test_not_self_signed(certificate: Certificate, chain: Chain, observation: Ob
 def test_validity_within_limit(
     certificate: Certificate, chain: Chain, observation: Observation, policy: Policy
 ) -> None:
-    """The validity, both ends included, is not longer than was admitted on the day of issue.
+    """The validity, both ends included, does not exceed the limit of the day of issue (BR 6.3.2).
 
-    A limit of the public PKI binds publicly trusted issuers only, or everybody where the user named that policy.
+    A limit of the public PKI binds publicly trusted issuers, and every issuer if the user named that policy.
     """
-    require_own(observation, policy)
-    faults = validity_excesses(certificate, chain, policy)
-    if faults is None:
-        require_public(chain)
-    require_none(faults or ())
+    end_if(no_own_certificate(observation, policy))
+    require_none(known(validity_excesses(certificate, chain, policy)))
 
 
 @check("cert.profile-br", severity="low", remedy="reissue", source="BR 7.1.2.7; RFC 5280 4.1.2, 4.2")
 def test_profile_is_a_servers(certificate: Certificate, chain: Chain, observation: Observation, policy: Policy) -> None:
-    """Serial number, common name, key usage and extensions are those of a server's certificate, as of its issue.
+    """Serial number, common name, key usage and extensions have a server's profile (BR 7.1.2.7; RFC 5280 4.1.2, 4.2).
 
-    The path keeps the rule books too, in what clients accept although the books forbid it.
+    The rules of the day of issue apply. Faults of the path that only the rule books forbid are reported here too.
     """
-    require_bound(chain, observation, policy)
-    require_rules(certificate, PROFILE_RULES, profile_violations(chain, policy))
+    end_if(unbound_issuer(chain, observation, policy))
+    require_rules(rule_faults(certificate, PROFILE_RULES, profile_violations(chain, policy)))
 
 
 @check("cert.lint-br", severity="low", remedy="reissue", source="BR 7.1, as pkilint has it")
 def test_baseline_requirements_in_full(
     certificate: Certificate, chain: Chain, observation: Observation, policy: Policy
 ) -> None:
-    """A linter of the Baseline Requirements finds no error: the optional extra `lint`."""
-    require_bound(chain, observation, policy)
-    if not is_installed():
-        not_applicable(INSTALL_PKILINT)
-    try:
-        errors = full_lint(certificate.der)
-    except ValueError as error:
-        inconclusive(f"pkilint cannot read the certificate: {error}")
+    """Pkilint finds no error against the Baseline Requirements (BR 7.1); it comes with the optional extra `lint`."""
+    end_if(unbound_issuer(chain, observation, policy))
+    errors = known(pkilint_errors(certificate))
     require(not errors, listing(errors), observed=errors, required="no error of pkilint")
 
 
@@ -166,45 +176,48 @@ def test_baseline_requirements_in_full(
 def test_not_issued_for_clients_too(
     certificate: Certificate, chain: Chain, observation: Observation, policy: Policy
 ) -> None:
-    """What is issued from 2027-03-15 on for servers is not also for clients: browsers drop CAs that go on doing so."""
-    require_bound(chain, observation, policy)
-    require_rules(certificate, CLIENT_AUTH_RULES)
+    """A server's certificate that is issued from 2027-03-15 on is not for clients too (Chrome Root Program 1.3.2)."""
+    end_if(unbound_issuer(chain, observation, policy))
+    require_rules(rule_faults(certificate, CLIENT_AUTH_RULES))
 
 
 @check("cert.no-revocation-info", severity="medium", remedy="reissue", source="BR 7.1.2.11.2")
 def test_revocable(certificate: Certificate, chain: Chain, observation: Observation, policy: Policy) -> None:
-    """It says where its CRL is or where OCSP is answered, unless it is short-lived."""
-    require_bound(chain, observation, policy)
-    require_rules(certificate, REVOCATION)
+    """The certificate names its CRL or an OCSP responder, unless it is short-lived (BR 7.1.2.11.2)."""
+    end_if(unbound_issuer(chain, observation, policy))
+    require_rules(rule_faults(certificate, REVOCATION))
 
 
 @check(
     "cert.sct-insufficient", severity="high", remedy="reissue", source="https://support.apple.com/103214; RFC 6962 3.3"
 )
 def test_logged_enough(certificate: Certificate, chain: Chain, observation: Observation, policy: Policy) -> None:
-    """It holds timestamps of as many logs as browsers ask of publicly trusted certificates, whatever the policy."""
-    require_bound(chain, observation, policy)
-    require_public(chain)
-    require_rules(certificate, TRANSPARENCY)
+    """A publicly trusted certificate holds as many SCTs as browsers require (RFC 6962 3.3), whatever the policy."""
+    end_if(unbound_issuer(chain, observation, policy) or not_publicly_trusted(chain))
+    require_rules(rule_faults(certificate, TRANSPARENCY))
 
 
 @check("cert.must-staple-no-staple", severity="high", remedy="configure", source="RFC 7633 4.2.3")
 def test_stapled_where_it_must(certificate: Certificate, observation: Observation) -> None:
-    """Where the certificate binds the server to staple an OCSP answer, every address does."""
+    """Every address staples an OCSP response if the certificate requires one (RFC 7633 4.2.3)."""
     if not must_staple(certificate):
-        not_applicable("the certificate does not bind the server to staple")
-    require_staples(certificate, observation)
+        not_applicable("the certificate does not require the server to staple")
+    bare, names_responder = unstapled_addresses(certificate, observation), has_responder(certificate)
+    why = "" if names_responder else ", and the certificate names no OCSP responder to fetch it from"
+    require(not bare, f"{listing(bare)} staples no OCSP response though the certificate requires one{why}",
+            observed=bare, required="a stapled OCSP response",
+            remedy="configure" if names_responder else "reissue")  # fmt: skip
 
 
 @check("cert.staple-stale", severity="medium", remedy="configure", source="RFC 6960 3.2, 4.2.2.1; RFC 6066 8")
 def test_staple_can_be_used(chain: Chain, observation: Observation, policy: Policy) -> None:
-    """A stapled OCSP answer is in force, signed by who may, about the certificate and knows it; else none is better."""
-    if not stapled(chain.leaf, observation):
-        not_applicable("no OCSP answer is stapled")
-    faults = staple_faults(chain, observation, rules_of(policy))
-    require(not faults, f"stapled at {sentence(faults)}", observed=faults, required="an answer that clients can use")
+    """A stapled response is current, by an authorized responder and gives this certificate's status (RFC 6960 3.2)."""
+    if not stapled_handshakes(chain.leaf, observation):
+        not_applicable("no OCSP response is stapled")
+    faults = known(staple_faults(chain, observation, rules_of(policy)))
+    require(not faults, f"stapled at {sentence(faults)}", observed=faults, required="a response that clients can use")
 
 
 def _reload_or_reissue(observation: Observation, certificate: Certificate) -> str:
-    """Return the remedy of an old certificate: the host may have its successor already, and only not serve it."""
+    """Return the remedy of an old certificate: a reload is enough if the host has its successor already."""
     return "reload" if successor(observation.server, certificate) else "reissue"

@@ -1,21 +1,29 @@
-"""Checks of whether a CA would get to see, on a panel's server, the proof that the host's name is its own."""
+"""Checks of whether a CA can validate, on a cPanel & WHM server, that the host's name is its own."""
 
 from __future__ import annotations
 
 from datetime import datetime, timedelta
 from typing import Final
 
-from audit.analysis.addresses import own_addresses
-from audit.analysis.cpanel import blame_firewall, knocked_at, seen_upkeep, show_rights
-from audit.analysis.http_validation import barred, elsewhere, misled, ways
+from audit.analysis.cpanel import (
+    addresses_of,
+    closed_to_listed,
+    cpanel_state,
+    http_probes,
+    refused_world,
+    undecided_rule,
+    unreadable_part,
+)
+from audit.analysis.http_validation import blocking_faults, closed_because, invalid_redirects, redirect_chains, unprobed
 from audit.checks import check
-from audit.firewall.exposure import LISTED, PORT, SEED_SAYS, TODAY_SAYS, mending, narrowness, openness, shortcomings
+from audit.checks.assertions import end_if, known
+from audit.firewall.exposure import LISTED, PORT, SEED_SAYS, TODAY_SAYS, mending, shortcomings
 from audit.observation import Observation
 from audit.text import duration, listing, sentence
-from audit.verdict import inconclusive, require
+from audit.verdict import require
 
 TOKEN_AGE_MAX: Final = timedelta(days=30)
-"""How long a CA may use a proof (Baseline Requirements 3.2.2.4.18): what is older serves nobody."""
+"""How long a CA may use a token (Baseline Requirements 3.2.2.4.18)."""
 
 
 @check(
@@ -25,40 +33,36 @@ TOKEN_AGE_MAX: Final = timedelta(days=30)
     source="BR 3.2.2.4.18, 3.2.2.4.19",
     scopes=("host",),
 )
-def test_door_is_open(observation: Observation) -> None:
-    """At every address of the host's name a request over port 80 for a proof that is not there is answered so.
+def test_missing_token_is_answered_404(observation: Observation) -> None:
+    """Every address of the host's name answers 404 at port 80 for a token that is not there (BR 3.2.2.4.18).
 
-    Neither nothing nor a denial nor an error: that is what a CA would get too that comes for a proof that is there.
+    A CA that fetches an existing token would also get no response, a denial or an error.
     """
-    upkeep, found = seen_upkeep(observation), ways(knocked_at(observation))
-    faults = [fault for way in found if way[-1].can_tell and (fault := barred(way))]
-    if faults and all(fault.is_silent for fault in faults):
-        blame_firewall(upkeep.firewall, _own(observation))
+    state, chains = known(cpanel_state(observation)), redirect_chains(known(http_probes(observation)))
+    faults = blocking_faults(chains)
+    end_if(closed_because(faults, state.firewall, addresses_of(observation)))
     require(not faults, sentence([fault.why for fault in faults]), observed=[fault.why for fault in faults],
             required="404 for a file that is not there", remedy=faults[0].remedy if faults else None)  # fmt: skip
-    unseen = [f"{way[-1].address} cannot be asked from here: {way[-1].detail}" for way in found if not way[-1].can_tell]
-    unseen += [f"{way[0].address} sends on to {led!r}, where nobody looked" for way in found if (led := elsewhere(way))]
-    if unseen:
-        inconclusive(sentence(unseen))
+    end_if(unprobed(chains))
 
 
 @check("dcv.redirect-illegal", severity="medium", remedy="configure", source="BR 3.2.2.4.18", scopes=("host",))
-def test_door_leads_nowhere_else(observation: Observation) -> None:
-    """Where a request for a proof is redirected, it is as a CA follows: by 301, 302, 307 or 308, to port 80 or 443."""
-    seen_upkeep(observation)
-    faults = [fault.why for way in ways(knocked_at(observation)) if (fault := misled(way))]
+def test_redirects_are_followed_by_cas(observation: Observation) -> None:
+    """A request for a token is redirected only by 301, 302, 307 or 308, to port 80 or 443 (BR 3.2.2.4.18)."""
+    known(cpanel_state(observation))
+    faults = invalid_redirects(redirect_chains(known(http_probes(observation))))
     require(not faults, sentence(faults), observed=faults, required="no redirect, or one that a CA follows")
 
 
 @check("dcv.stale-token", severity="info", remedy="host", source="BR 3.2.2.4.18", scopes=("host",))
-def test_no_old_proofs_are_left(observation: Observation, now: datetime) -> None:
-    """In the folder of proofs lies none that no CA may use any more: each tells strangers of an order."""
-    upkeep = seen_upkeep(observation)
-    stale = [token for token in upkeep.tokens if now - token.modified > TOKEN_AGE_MAX]
-    shown = [f"{token.path} ({duration(now - token.modified)} old)" for token in stale]
-    require(not stale, f"no CA may use what is older than {TOKEN_AGE_MAX.days} days, and it can be removed: "
-            f"{listing(shown)}", observed=[token.path for token in stale], required="none")  # fmt: skip
-    show_rights(upkeep, "tokens")
+def test_no_old_tokens_are_left(observation: Observation, now: datetime) -> None:
+    """The token folder holds no token that is too old for any CA (BR 3.2.2.4.18): each one reveals an order."""
+    state = known(cpanel_state(observation))
+    stale = [token for token in state.tokens if now - token.modified > TOKEN_AGE_MAX]
+    shown = listing([f"{token.path} ({duration(now - token.modified)} old)" for token in stale])
+    require(not stale, f"no CA may use a token that is older than {TOKEN_AGE_MAX.days} days; remove {shown}",
+            observed=[token.path for token in stale], required="none")  # fmt: skip
+    end_if(unreadable_part(state, "tokens"))
 
 
 @check(
@@ -69,14 +73,12 @@ def test_no_old_proofs_are_left(observation: Observation, now: datetime) -> None
     scopes=("host",),
 )
 def test_firewall_admits_the_listed_addresses(observation: Observation) -> None:
-    """The host's firewall admits the four addresses that the panel's script names to port 80, all of them."""
-    upkeep, own = seen_upkeep(observation), _own(observation)
-    closed = shortcomings(upkeep.firewall, own)
-    require(not closed, sentence((*closed, mending(upkeep.firewall.kept_by), SEED_SAYS, TODAY_SAYS)), observed=closed,
+    """The host's firewall admits to port 80 all four addresses that cPanel's script names (BR 3.2.2.4.18)."""
+    state, own = known(cpanel_state(observation)), addresses_of(observation)
+    closed = shortcomings(state.firewall, own)
+    require(not closed, sentence((*closed, mending(state.firewall.kept_by), SEED_SAYS, TODAY_SAYS)), observed=closed,
             required=f"{listing(LISTED)} admitted to TCP port {PORT}")  # fmt: skip
-    show_rights(upkeep, "firewall")
-    for address, rule in openness(upkeep.firewall, LISTED, own).unknown.items():
-        inconclusive(f"whether {address} is admitted to TCP port {PORT} cannot be told: {rule}")
+    end_if(unreadable_part(state, "firewall") or undecided_rule(state.firewall, own))
 
 
 @check(
@@ -87,22 +89,13 @@ def test_firewall_admits_the_listed_addresses(observation: Observation) -> None:
     scopes=("host",),
 )
 def test_firewall_admits_the_world(observation: Observation) -> None:
-    """The firewall admits not only listed addresses or countries to port 80: a CA looks from several, unlisted places.
+    """The firewall admits nine tenths of the Internet to port 80: a CA validates from unlisted places (BR 3.2.2.9).
 
-    Judged for IPv4, and for IPv6 where the host's name has such an address: nine tenths of the Internet are admitted.
+    IPv4 is judged, and IPv6 if the host's name has such an address.
     """
-    upkeep, own = seen_upkeep(observation), _own(observation)
-    if len(openness(upkeep.firewall, LISTED, own).refused) == len(LISTED):
-        inconclusive("it is closed to the listed addresses too", because="dcv.firewall")
-    has_ipv6 = observation.dns is not None and any(":" in address for address in observation.dns.addresses)
-    faults, doubt = narrowness(upkeep.firewall, own, (4, 6) if has_ipv6 else (4,))
-    require(not faults, sentence((*faults, mending(upkeep.firewall.kept_by), TODAY_SAYS, SEED_SAYS)), observed=faults,
+    state, own = known(cpanel_state(observation)), addresses_of(observation)
+    end_if(closed_to_listed(state.firewall, own))
+    faults, doubt = refused_world(state.firewall, observation)
+    require(not faults, sentence((*faults, mending(state.firewall.kept_by), TODAY_SAYS, SEED_SAYS)), observed=faults,
             required=f"TCP port {PORT} is open to all")  # fmt: skip
-    show_rights(upkeep, "firewall")
-    if doubt:
-        inconclusive(f"whether all the world is admitted to TCP port {PORT} cannot be told: {doubt}")
-
-
-def _own(observation: Observation) -> tuple[str, ...]:
-    """Return the addresses that connections to the host may be sent to."""
-    return own_addresses(observation.server) if observation.server else ()
+    end_if(unreadable_part(state, "firewall") or doubt)

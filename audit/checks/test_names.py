@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from audit.analysis.host_facts import own_host_name
 from audit.analysis.installed_files import covering
-from audit.analysis.lint_scope import require_bound, require_rules
-from audit.analysis.placeholder import require_own
-from audit.analysis.reachability import UNREACHABLE
+from audit.analysis.lint_scope import rule_faults, unbound_issuer
+from audit.analysis.placeholder import no_own_certificate
 from audit.checks import check
+from audit.checks.assertions import end_if, known, require_rules
 from audit.endpoint import Endpoint
 from audit.observation import Observation
 from audit.policy import Policy
@@ -20,11 +21,11 @@ from audit.x509.path.served_chain import Chain
 
 @check("cert.name-mismatch", severity="critical", remedy="reissue", source="RFC 9525 6; CWE-297")
 def test_name_matches(endpoint: Endpoint, certificate: Certificate, observation: Observation, policy: Policy) -> None:
-    """A presented identifier matches the name or address that clients mean to talk to."""
-    require_own(observation, policy)
+    """A presented_identifiers identifier matches the name or address that clients connect to (RFC 9525 6)."""
+    end_if(no_own_certificate(observation, policy))
     if not certificate.has_san:
-        inconclusive("no name that clients look at is in the certificate", because="cert.san-missing")
-    fitting, names = covering(observation.server, endpoint.reference), listing(presented_identifiers(certificate))
+        inconclusive("the certificate has no name that clients look at", because="cert.san-missing")
+    names, fitting = listing(presented_identifiers(certificate)), covering(observation.server, endpoint.reference)
     at_hand = f"; {fitting} on the host is valid for it" if fitting else ""
     require(covers_name(certificate, endpoint.reference), f"valid for {names}, not for {endpoint.reference}{at_hand}",
             observed=presented_identifiers(certificate), required=endpoint.reference,
@@ -33,14 +34,17 @@ def test_name_matches(endpoint: Endpoint, certificate: Certificate, observation:
 
 @check("cert.internal-name", severity="medium", remedy="reissue", source="BR 4.2.2, 7.1.2.7.12")
 def test_names_are_public(certificate: Certificate, chain: Chain, observation: Observation, policy: Policy) -> None:
-    """Every name is one of the public DNS and every address a public one: no public CA may certify any other."""
-    require_bound(chain, observation, policy)
-    require_rules(certificate, NAME_RULES)
+    """Every name is in the public DNS and every address is public, as public CAs may certify no other (BR 4.2.2)."""
+    end_if(unbound_issuer(chain, observation, policy))
+    require_rules(rule_faults(certificate, NAME_RULES))
 
 
 @check("cert.wildcard-scope", severity="low", source="NSA U/OO/203408-21 (ALPACA); BR 3.2.2.6")
 def test_wildcard_is_of_one_service(endpoint: Endpoint, certificate: Certificate) -> None:
-    """A wildcard is for web sites of one domain: the key of another service is not also that of all of them."""
+    """Wildcards are used only for web servers (NSA U/OO/203408-21): a mail or FTP server should not hold their key.
+
+    The key of a wildcard is valid for every site of the domain.
+    """
     if not wildcards(certificate):
         not_applicable("the certificate has no wildcard")
     faults = wildcard_faults(certificate, endpoint)
@@ -49,11 +53,8 @@ def test_wildcard_is_of_one_service(endpoint: Endpoint, certificate: Certificate
 
 @check("host.name-invalid", severity="high", remedy="host", source="RFC 1123 2.1; RFC 1035 2.3.4", scopes=("host",))
 def test_host_name_is_fully_qualified(observation: Observation) -> None:
-    """The host's own name is a legal host name with a domain."""
-    if observation.server is None:
-        inconclusive("the host was not logged into", because=UNREACHABLE)
-    if observation.server.fqdn is None:
-        inconclusive(sentence(("the host's own name could not be told", *observation.server.missing_rights)))
-    faults = host_name_faults(observation.server.fqdn)
-    require(not faults, f"the host calls itself {observation.server.fqdn!r}: {sentence(faults)}",
-            observed=observation.server.fqdn, required="a fully qualified host name")  # fmt: skip
+    """The host's own name is a valid host name with a domain (RFC 1123 2.1; RFC 1035 2.3.4)."""
+    name = known(own_host_name(observation))
+    faults = host_name_faults(name)
+    require(not faults, f"the host calls itself {name!r}: {sentence(faults)}",
+            observed=name, required="a fully qualified host name")  # fmt: skip

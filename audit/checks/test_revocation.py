@@ -1,21 +1,28 @@
-"""The check of revocation: who issued a certificate may have withdrawn it."""
+"""The check of revocation: the CA may have revoked a certificate of the path."""
 
 from __future__ import annotations
 
 from datetime import datetime
 
-from audit.analysis.revocation import REVOKED, require_unrevoked
+from audit.analysis.revocation import REVOKED, revocation_of
 from audit.checks import check
+from audit.checks.assertions import end_if
 from audit.observation import Observation
 from audit.policy import Policy
+from audit.text import sentence
+from audit.verdict import require
 from audit.x509.path.served_chain import Chain
 
 
 @check(REVOKED, severity="critical", remedy="reissue",
        source="RFC 6960 3.2; RFC 5280 6.3; BR 4.9.1.1; PCI DSS 4.2.1; CWE-299")  # fmt: skip
 def test_not_revoked(chain: Chain, observation: Observation, policy: Policy, now: datetime) -> None:
-    """Neither leaf nor intermediates are revoked: so say the stapled answer, or a CRL or OCSP responder they name.
+    """Neither leaf nor intermediates are revoked, by stapled response, CRL or OCSP (RFC 6960 3.2; RFC 5280 6.3).
 
-    Who names none, or lives too short for it, is not asked about; where no answer can be believed, it cannot be told.
+    Certificates without revocation pointers and short-lived ones are skipped. Without a trustworthy response the result
+    is inconclusive.
     """
-    require_unrevoked(chain, observation, policy, now)
+    found = revocation_of(chain, observation, policy, now)
+    require(not found.revoked, sentence(found.revoked), observed=list(found.revoked), required="not revoked",
+            remedy="rekey" if found.is_leaf_key_compromised else "reissue")  # fmt: skip
+    end_if(found.obstacle)

@@ -73,7 +73,8 @@ class Facts:
     def handshake(self) -> Handshake:
         """The first handshake, with the chain that is judged."""
         if self.served is None:
-            raise unreached(self.observation)
+            missing = unreached(self.observation)
+            raise Inconclusive(missing.reason, because=missing.because)
         return self.served.handshakes[0]
 
     @property

@@ -18,8 +18,8 @@ from audit.analysis.revocation import (
     holds_until,
     places,
     rules_of,
-    said_of,
-    stapled,
+    status_of_staple,
+    statuses_from_responses,
     subjects,
 )
 from audit.analysis.served_chains import served_chains
@@ -127,7 +127,7 @@ class Inquiry:
             if stapling
             else ()
         )
-        if any(stapled(staple, subject, now, rules).word != "unknown" for staple in came if staple):
+        if any(status_of_staple(staple, subject, now, rules).word != "unknown" for staple in came if staple):
             return
         so_far: tuple[RevocationAnswer, ...] = ()
         for source, url in places(subject.certificate, rules):
@@ -179,4 +179,4 @@ class Inquiry:
 
 
 def _settles(answers: tuple[RevocationAnswer, ...], subject: StatusSubject, rules: Rules, now: datetime) -> bool:
-    return any(said.word != "unknown" for said in said_of(subject, answers, rules, now))
+    return any(said.word != "unknown" for said in statuses_from_responses(subject, answers, rules, now))

@@ -13,14 +13,12 @@ from typing import Final
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from audit.analysis.chains import distrust, unreadable_message
-from audit.analysis.path_faults import DATES, SIGNATURE, UNVERIFIED, USAGE, violations_above_leaf
+from audit.analysis.chains import untrusted_reason
+from audit.analysis.path_faults import DATES, SIGNATURE, UNVERIFIED_SIGNATURE, USAGE, violations_above_leaf
 from audit.endpoint import to_address
 from audit.text import duration, listing, moment, one_line, sentence
-from audit.verdict import Inconclusive
 from audit.x509.algorithms import FORGEABLE_DIGESTS
 from audit.x509.certificate import Certificate, read_certificate
-from audit.x509.loading import UnreadableField
 from audit.x509.path.served_chain import Chain, read_chain
 from audit.x509.path.trust_store import Anchors
 from audit.x509.pem import certificate_blocks
@@ -187,12 +185,7 @@ def _digest_faults(what: str, certificate: Certificate) -> Iterator[str]:
 
 def _path_faults(chain: Chain) -> Iterator[str]:
     """Yield why clients refuse the path from the leaf to an anchor, by `validate_path`."""
-    try:
-        why = distrust(chain)
-    except Inconclusive as inconclusive:
-        why = str(inconclusive)
-    except UnreadableField as error:
-        why = unreadable_message(error)
+    why = untrusted_reason(chain)
     if why is not None:
         yield f"no path leads to a trust anchor: {why}"
     if chain.is_anchored:
@@ -201,7 +194,7 @@ def _path_faults(chain: Chain) -> Iterator[str]:
 
 def _refused_leaf(chain: Chain) -> Iterator[str]:
     """Yield why clients refuse the leaf itself, except dates, digest and usages, which are checked before."""
-    checked = (*DATES, *SIGNATURE, *USAGE, *UNVERIFIED)
+    checked = (*DATES, *SIGNATURE, *USAGE, *UNVERIFIED_SIGNATURE)
     violations = chain.validation.violations if chain.is_anchored else ()
     yield from (
         str(violation) for violation in violations if violation.position == 0 and violation.clause not in checked

@@ -140,12 +140,12 @@ def test_a_validity_may_begin_as_much_later_as_clocks_differ() -> None:
     assert found.remedy == "reissue"
 
 
-def test_a_host_whose_clock_is_off_is_mended_before_its_certificate() -> None:
+def test_wrong_clock_of_host_is_fixed_before_its_certificate() -> None:
     seen = observed(served(), server=replace(host(), clock_offset_s=-7200.0))
     facts = dates(GOOD.starting(NOW + DAY)) | {"observation": seen}
     found = finding(checks.test_already_valid, **facts)
     assert found.remedy == "host"
-    assert found.reason.endswith("the host's clock is off, which is to be mended first (ops.clock-skew)")
+    assert found.reason.endswith("the host's clock is off: fix that first (ops.clock-skew)")
 
 
 def test_a_digest_that_is_admitted_is_strong() -> None:

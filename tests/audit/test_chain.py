@@ -88,7 +88,7 @@ def test_a_file_on_the_host_that_completes_the_path_is_named() -> None:
 def test_a_chain_that_ends_in_an_unknown_root_is_untrusted_and_complete() -> None:
     seen = chain(FOREIGN, FOREIGN.issuer or FOREIGN, FOREIGN_ROOT)
     found = finding(test_chain.test_trusted, **trust(seen))
-    assert found.reason == "the path ends in CN=Foreign Root, which signed itself and is no trust anchor"
+    assert found.reason == "the path ends in CN=Foreign Root, which signed itself and is not a trust anchor"
     assert found.remedy == "reissue"
     assert passes(test_chain.test_complete, chain=seen, observation=SEEN)
 
@@ -112,7 +112,7 @@ def test_a_signature_that_the_named_issuer_did_not_make_is_untrusted() -> None:
     broken = bytearray(GOOD.der)
     broken[-1] ^= 1
     seen = read_chain((bytes(broken), INTERMEDIATE.der), public(), NOW)
-    assert "did not make the signature" in finding(test_chain.test_trusted, **trust(seen)).reason
+    assert "does not verify with the key of" in finding(test_chain.test_trusted, **trust(seen)).reason
     assert passes(test_chain.test_complete, chain=seen, observation=SEEN)
 
 

@@ -11,6 +11,7 @@ import pytest
 import audit.checks
 from audit import check
 from audit.checks import Check, check_of
+from audit.checks.assertions import require_none
 from audit.verdict import (
     Finding,
     Inconclusive,
@@ -20,7 +21,6 @@ from audit.verdict import (
     inconclusive,
     not_applicable,
     require,
-    require_none,
 )
 from tests.audit.facts import observed, served
 

@@ -87,9 +87,8 @@ def test_addresses_that_were_blocked_for_cause_are_no_finding() -> None:
 def test_countries_leave_the_listed_addresses_open_and_are_narrow() -> None:
     geo = (Rule("refuse", (Condition("country"),), text="CC_DENY"),)
     seen = panel(Firewall((Chain("csf", "TCP_IN", geo, 0),), ('CC_DENY = "CN" in /etc/csf/csf.conf',), "csf"))
-    assert (
-        "178.255.81.12 is admitted to TCP port 80 cannot be told" in inconclusive(LISTED_FIRST, observation=seen).reason
-    )
+    doubt = inconclusive(LISTED_FIRST, observation=seen).reason
+    assert "it is not known whether 178.255.81.12 is admitted to TCP port 80" in doubt
     said = finding(WORLD, observation=seen).reason
     assert 'not every country gets through to TCP port 80: CC_DENY = "CN"' in said
     assert "run `csf -r`" in said
@@ -140,7 +139,7 @@ def test_a_firewall_comes_back_from_evidence_as_it_was() -> None:
 
 URL = "http://web1.example.com/.well-known/pki-validation/X.txt"
 MISSING = Door(URL, "192.0.2.7", 404)
-DOOR_OPEN, DOOR_LEADS = test_dcv.test_door_is_open, test_dcv.test_door_leads_nowhere_else
+DOOR_OPEN, DOOR_LEADS = test_dcv.test_missing_token_is_answered_404, test_dcv.test_redirects_are_followed_by_cas
 
 
 def at_doors(*doors: Door, firewall: Firewall = OPEN) -> Observation:
@@ -166,13 +165,13 @@ def test_a_door_that_says_the_file_is_not_there_is_open(door: Door) -> None:
 def test_a_denial_or_an_error_is_found_with_server_and_beginning(status: int) -> None:
     door = Door(URL, "192.0.2.7", status, server="Apache", beginning="<h1>No</h1>")
     said = finding(DOOR_OPEN, observation=at_doors(MISSING, replace(door, address="192.0.2.8")))
-    assert said.reason == f"{URL} at 192.0.2.8 is answered {status} of 'Apache', it begins '<h1>No</h1>'"
+    assert said.reason == f"{URL} at 192.0.2.8 is answered {status} by 'Apache', and the response begins '<h1>No</h1>'"
     assert said.remedy == "configure"
 
 
 def test_an_address_without_an_answer_is_found_and_named() -> None:
     said = finding(DOOR_OPEN, observation=at_doors(MISSING, replace(silent(), address="2001:db8::7")))
-    assert said.reason == f"{URL} at 2001:db8::7 gives no answer: 192.0.2.7 does not answer"
+    assert said.reason == f"{URL} at 2001:db8::7 gives no response: 192.0.2.7 does not answer"
     assert said.remedy == "host"
 
 
@@ -190,7 +189,7 @@ def test_a_port_that_the_firewall_closes_is_one_finding(firewall: Firewall, caus
 
 def test_where_this_machine_has_no_way_to_an_address_it_cannot_be_told() -> None:
     seen = at_doors(MISSING, replace(silent(can_tell=False), address="2001:db8::7"))
-    assert "2001:db8::7 cannot be asked from here" in inconclusive(DOOR_OPEN, observation=seen).reason
+    assert "2001:db8::7 cannot be probed from here" in inconclusive(DOOR_OPEN, observation=seen).reason
     assert passes(DOOR_LEADS, observation=seen)
 
 
@@ -204,32 +203,30 @@ def test_a_way_that_ends_well_behind_redirects_is_well() -> None:
 def test_a_way_that_ends_in_nothing_names_both_ends() -> None:
     https = "https://web1.example.com/x"
     said = finding(DOOR_OPEN, observation=at_doors(sent(https), silent(https))).reason
-    assert said == f"{URL} at 192.0.2.7 leads to {https}, which gives no answer: 192.0.2.7 does not answer"
+    assert said == f"{URL} at 192.0.2.7 redirects to {https}, which gives no response: 192.0.2.7 does not answer"
 
 
 def test_a_way_to_another_host_is_not_known_to_be_well() -> None:
     seen = at_doors(sent("//cdn.example.net/x"))
-    assert (
-        "sends on to 'http://cdn.example.net/x', where nobody looked"
-        in inconclusive(DOOR_OPEN, observation=seen).reason
-    )
+    doubt = inconclusive(DOOR_OPEN, observation=seen).reason
+    assert "redirects to 'http://cdn.example.net/x', which was not probed" in doubt
     assert passes(DOOR_LEADS, observation=seen)
 
 
 @pytest.mark.parametrize(
     ("door", "why"),
     [
-        (sent("/b", 303), "a CA follows 301, 302, 307 and 308 alone"),
-        (sent("/b", 300), "a CA follows 301, 302, 307 and 308 alone"),
-        (sent("http://web1.example.com:8080/"), "a CA follows to the ports 80 and 443 alone"),
-        (sent("ftp://web1.example.com/"), "a CA follows to http and https alone"),
-        (sent("http://web1.example.com:port/"), "it is no URL"),
-        (sent(URL), "it goes in circles"),
+        (sent("/b", 303), "a CA follows only 301, 302, 307 and 308"),
+        (sent("/b", 300), "a CA follows only 301, 302, 307 and 308"),
+        (sent("http://web1.example.com:8080/"), "a CA follows only to the ports 80 and 443"),
+        (sent("ftp://web1.example.com/"), "a CA follows only to http and https"),
+        (sent("http://web1.example.com:port/"), "it is not a URL"),
+        (sent(URL), "it is a loop"),
     ],
 )
 def test_a_redirect_that_no_ca_follows_is_one_finding_with_the_hop(door: Door, why: str) -> None:
     said = finding(DOOR_LEADS, observation=at_doors(door)).reason
-    assert said.startswith(f"{URL} at 192.0.2.7 sends with {door.status} to {door.location!r}: {why}")
+    assert said.startswith(f"{URL} at 192.0.2.7 redirects with {door.status} to {door.location!r}: {why}")
     assert passes(DOOR_OPEN, observation=at_doors(door))
 
 

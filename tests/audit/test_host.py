@@ -21,8 +21,8 @@ KEPT = Upkeep(
 OF_A_PANEL: list[tuple[Callable[..., None], dict[str, object], Matter]] = [
     (test_host.test_management_is_on, {}, "switches"),
     (test_host.test_renewal_is_scheduled, {}, "schedules"),
-    (test_host.test_somebody_is_told, {}, "contacts"),
-    (test_dcv.test_no_old_proofs_are_left, {"now": NOW}, "tokens"),
+    (test_host.test_failures_are_reported, {}, "contacts"),
+    (test_dcv.test_no_old_tokens_are_left, {"now": NOW}, "tokens"),
 ]
 
 
@@ -64,13 +64,13 @@ def test_what_was_seen_counts_though_not_all_could_be_read() -> None:
     unread = (Unread("schedules", "nobody may not read /var/spool/cron"), Unread("contacts", "nor /root"))
     seen = panel(replace(KEPT, unread=unread))
     assert passes(test_host.test_renewal_is_scheduled, observation=seen)
-    assert passes(test_host.test_somebody_is_told, observation=seen)
+    assert passes(test_host.test_failures_are_reported, observation=seen)
 
 
 def test_a_touch_file_is_named() -> None:
     path = "/var/cpanel/ssl/disable_auto_hostname_certificate"
     said = finding(test_host.test_management_is_on, observation=panel(replace(KEPT, switched_off=(path,))))
-    assert said.reason == f"certificates are not replaced on this host: {path} is there"
+    assert said.reason == f"certificates are not replaced on this host, because {path} exists"
     assert said.observed == (path,)
 
 
@@ -80,7 +80,7 @@ def test_a_panel_that_nothing_runs_nightly_on_is_found() -> None:
 
 
 def test_a_panel_that_tells_nobody_is_found_and_says_where_an_address_goes() -> None:
-    said = finding(test_host.test_somebody_is_told, observation=panel(replace(KEPT, contacts=())))
+    said = finding(test_host.test_failures_are_reported, observation=panel(replace(KEPT, contacts=())))
     assert "CONTACTEMAIL in /etc/wwwacct.conf" in said.reason
     assert "/root/.forward" in said.reason
 
@@ -89,9 +89,9 @@ def test_a_panel_that_tells_nobody_is_found_and_says_where_an_address_goes() -> 
 def test_a_proof_is_old_after_thirty_days(age: timedelta, is_stale: bool) -> None:  # noqa: FBT001 - a parameter
     seen = panel(replace(KEPT, tokens=(Token("/x/a.txt", NOW - age), Token("/x/b.txt", NOW))))
     if is_stale:
-        assert finding(test_dcv.test_no_old_proofs_are_left, observation=seen, now=NOW).observed == ["/x/a.txt"]
+        assert finding(test_dcv.test_no_old_tokens_are_left, observation=seen, now=NOW).observed == ["/x/a.txt"]
     else:
-        assert passes(test_dcv.test_no_old_proofs_are_left, observation=seen, now=NOW)
+        assert passes(test_dcv.test_no_old_tokens_are_left, observation=seen, now=NOW)
 
 
 @pytest.mark.parametrize("offset_s", [-120.0, 0.4, 120.0])

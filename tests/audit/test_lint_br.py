@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import pytest
 
+from audit.analysis import lint_scope
 from audit.checks import test_certificate as checks
 from audit.x509.lint import pkilint
 from audit.x509.lint.pkilint import INSTALL_PKILINT, _errors, full_lint
@@ -72,7 +73,7 @@ def test_bytes_that_it_cannot_read_are_an_error_of_the_value() -> None:
 
 
 def test_certificate_that_it_cannot_read_is_inconclusive(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(checks, "full_lint", lambda _: full_lint(b"garbage"))
+    monkeypatch.setattr(lint_scope, "full_lint", lambda _: full_lint(b"garbage"))
     ended = inconclusive(checks.test_baseline_requirements_in_full, policy=NAMED_WEBPKI, **FACTS)
     assert ended.reason.startswith("pkilint cannot read the certificate: ")
 

@@ -9,10 +9,11 @@ import pytest
 from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from audit.analysis.lint_scope import require_rules
+from audit.analysis.lint_scope import rule_faults
 from audit.checks import test_certificate as checks
 from audit.checks import test_chain as chains
 from audit.checks import test_names as names
+from audit.checks.assertions import require_rules
 from audit.endpoint import parse_endpoint
 from audit.observation import Handshake
 from audit.policy import Policy, load_profile
@@ -278,9 +279,9 @@ def test_path_that_breaks_rule_book_is_finding_even_if_no_rule_binds_the_leaf() 
     later = tuple(replace(rule, since=day(2099, 1, 1)) for rule in PROFILE_RULES)
     violation = PathViolation("BR 7.1.4.3", "leaf", "the common name is not a copy of a name", "profile", 0)
     with pytest.raises(Finding, match="the common name is not a copy") as found:
-        require_rules(certificate(SOUND), later, (violation,))
+        require_rules(rule_faults(certificate(SOUND), later, (violation,)))
     assert found.value.remedy is None
     above = replace(violation, place="anchor (CN=Root)", position=2)
     with pytest.raises(Finding) as found:
-        require_rules(certificate(SOUND), later, (above,))
+        require_rules(rule_faults(certificate(SOUND), later, (above,)))
     assert found.value.remedy == "manual"

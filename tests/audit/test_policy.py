@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from audit.analysis.installed_files import clock_is_off
+from audit.analysis.host_facts import clock_is_off
 from audit.analysis.key_reuse import Sharing
 from audit.analysis.revocation import rules_of
 from audit.checks import (

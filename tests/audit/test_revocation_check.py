@@ -131,7 +131,7 @@ def test_an_expired_certificate_that_is_listed_is_revoked_all_the_same() -> None
         (seen(answer(b"<html>")), "cannot be read"),
         (seen(answer(crl(CA, this_update=NOW - 30 * DAY))), "the next CRL was due"),
         (seen(answer(Answer(issuer=CA).der[:-9], source="ocsp")), f"the OCSP responder {OCSP_URL}: OCSPResponse"),
-        (seen(staple=b"garbage"), "the stapled answer: "),
+        (seen(staple=b"garbage"), "the stapled response: "),
         (seen(), "was asked in this run"),
         (replace(seen(), revocation=None), "was asked when this was observed"),
     ],
@@ -177,7 +177,7 @@ def test_only_what_can_be_asked_over_http_is_asked_in_the_order_of_the_policy() 
 
 def test_a_certificate_that_names_only_what_is_not_asked_is_inconclusive() -> None:
     of = chain(LEAF.having(pointing("ldap://ca.example.com/cn=x")))
-    assert "only http is asked" in inconclusive(checks.test_not_revoked, **facts(seen(), of)).reason
+    assert "only http is fetched" in inconclusive(checks.test_not_revoked, **facts(seen(), of)).reason
 
 
 def test_an_observation_with_answers_is_the_same_after_a_round_trip() -> None:

@@ -139,7 +139,7 @@ def test_names_are_compared_as_names_and_addresses_as_addresses() -> None:
         (ca("CN=Stranger"), "the issuer CN=Intermediate was not sent"),
         (
             INTERMEDIATE.with_key(key_named("impostor")).without_key_ids(),
-            "the key of CN=Intermediate did not make the signature",
+            "the signature does not verify with the key of CN=Intermediate",
         ),
         (INTERMEDIATE.ending(NOW - DAY), "intermediate 1 (CN=Intermediate): it expired 2026-11-22"),
         (INTERMEDIATE.starting(NOW + DAY), "intermediate 1 (CN=Intermediate): it is not valid before"),

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
-from audit.analysis.chains import outlived
+from audit.analysis.chains import expires_before_leaf
 from audit.analysis.installed_files import bundles
 from audit.probe.fetch import Unfetched
 from audit.text import sentence
@@ -92,7 +92,7 @@ def _found(context: CaseContext, one: FileSet) -> InstallableChain:
 def _endings(leaf: Certificate, found: list[bytes], context: CaseContext) -> list[str]:
     """Return which CA on the path ends before the leaf."""
     path = read_chain((leaf.der, *dict.fromkeys(found)), context.run.anchors, context.now()).path or ()
-    return [clause for each in path[1:-1] for clause in outlived(each, leaf)]
+    return [clause for each in path[1:-1] for clause in expires_before_leaf(each, leaf)]
 
 
 def _leaf_in(one: FileSet) -> Certificate:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Final
 
-from audit.analysis.installed_files import exposures
+from audit.analysis.key_files import exposures
 from audit.observation import InstalledFile
 from audit.text import listing, sentence
 from remediate.execution.case_context import CaseContext

@@ -12,13 +12,11 @@ from hashlib import sha256
 from itertools import chain
 from typing import Final
 
-from audit.analysis.chains import distrust, unreadable_message
+from audit.analysis.chains import untrusted_reason
 from audit.analysis.path_faults import violations_above_leaf
 from audit.observation import Handshake, Observation
 from audit.probe import observe
 from audit.text import listing, moment, sentence
-from audit.verdict import Inconclusive
-from audit.x509.loading import UnreadableField
 from audit.x509.path.served_chain import Chain, read_chain
 from remediate.execution.case_context import CaseContext
 from remediate.execution.steps.base import StepBlocked
@@ -133,12 +131,7 @@ def _faults(shake: Handshake, served_chain: Chain, expected: frozenset[str], now
     leaf = served_chain.leaf
     if not leaf.not_before <= now <= leaf.not_after:
         yield f"{shake.address}: valid only from {moment(leaf.not_before)} to {moment(leaf.not_after)}"
-    try:
-        why = distrust(served_chain)
-    except Inconclusive as inconclusive:
-        why = str(inconclusive)
-    except UnreadableField as error:
-        why = unreadable_message(error)
+    why = untrusted_reason(served_chain)
     if why:
         yield f"{shake.address}: no path leads to a trust anchor: {why}"
     elif violations := violations_above_leaf(served_chain):
