@@ -16,18 +16,41 @@ timeout*) limit="${limit% *} 3" ;;
 esac
 
 one_line() {
-  printf %s "$1" | tr "\000-\037\177" "?"
-  echo
+  case $1 in
+  *[![:print:]]*) printf %s "$1" | tr "\000-\037\177" "?" && echo ;;
+  *) print "$1" ;;
+  esac
 }
-# Directories above a file with mode, owner and group, from the file's own up; "+" marks an ACL.
+# Directories above a file with mode, owner and group, from the file's own up; "+" marks an ACL. One ls(1) and one stat(1) look at
+# all of them. ls sorts its lines, so the last is that of the file's own directory.
 above() {
-  set -- "${1%/*}"
-  while [ -n "$1" ]; do
-    t_marks=$($limit ls -ld -- "$1" 2>/dev/null)
-    case ${t_marks%% *} in *+) t_marks=+ ;; *) t_marks=- ;; esac
-    printf "folder %s $t_marks %s\n" "$($limit stat -c "%a %u %g" -- "$1")" "$(one_line "$1")"
-    set -- "${1%/*}"
+  up=${1%/*}
+  set --
+  while [ -n "$up" ]; do
+    set -- "$@" "$up"
+    folder=${folder%/*}
   done
+  [ $# -gt 0 ] || return 0
+  marks='' count=0 rest=$($limit ls -ld -- "$@" 2>/dev/null) modes=$($limit stat -c "%a %u %g" -- "$@" 2>/dev/null)
+  left=$modes
+  while [ -n "$rest" ] && [ -n "$left" ]; do
+    case ${rest%%[ "$t_line"]*} in *+) marks="+$marks" ;; *) marks="-$marks" ;; esac
+    case $rest in *"$t_line"*) rest=${rest#*"$t_line"} ;; *) rest='' ;; esac
+    case $left in *"$t_line"*) left=${left#*"$t_line"} ;; *) left='' ;; esac
+    count=$((count + 1))
+  done
+  if [ "$count$rest$left" != $# ]; then # a directory has gone, or there is a line break in a name
+    for up in "$@"; do only_above "$up"; done
+    return
+  fi
+  for up in "$@"; do
+    print "folder ${modes%%"$t_line"*} ${marks%"${marks#?}"} $(one_line "$up")"
+    modes=${modes#*"$t_line"} marks=${marks#?}
+  done
+}
+only_above() {
+  case $($limit ls -ld -- "$1" 2>/dev/null) in ??????????+*) marks=+ ;; *) marks=- ;; esac
+  print "folder $($limit stat -c "%a %u %g" -- "$1" 2>/dev/null) $marks $(one_line "$1")"
 }
 nearest() {
   d=$1
