@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 import pkgutil
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Final
@@ -20,7 +20,7 @@ from audit.checks import check_of
 from audit.endpoint import RUN, Endpoint
 from audit.evaluation.evaluate import CheckFunction, evaluate
 from audit.evaluation.facts import Facts
-from audit.evaluation.key_index import KeyIndex
+from audit.evaluation.key_index import KeyIndex, SharingOf
 from audit.evaluation.result import Result
 from audit.evaluation.run import AuditRun, EvaluationRun
 from audit.evaluation.waivers import Waiver, expired_waivers, stale_waivers
@@ -88,14 +88,36 @@ def probe_limits(limits: Limits, profiles: Iterable[Profile]) -> Limits:
     return replace(limits, asks_tls12="TLSv1.2" in forbidden)
 
 
-def make_inquiry(
-    run: EvaluationRun,
-    fetching: tuple[RevocationSettings, Limits],
-    is_wanted: Callable[[Observation], bool],
-    stop: threading.Event,
-) -> Inquiry:
-    """Return the inquiry that fetches CRLs and OCSP responses for the endpoints whose revocation is judged."""
-    revocation, limits = fetching
+def make_run(settings: AuditSettings, sharing_of: SharingOf) -> EvaluationRun:
+    """Return the values that every check of an audit with these settings is evaluated with."""
+    return EvaluationRun(
+        now=settings.now or _now(),
+        anchors=settings.anchors,
+        profiles=settings.profiles,
+        waivers=settings.waivers,
+        sharing_of=sharing_of,
+        has_list_of_keys=settings.has_list_of_keys,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Observer:
+    """Observes endpoints on the network, with the revocation of the certificates that they serve."""
+
+    limits: Limits
+    inquiry: Inquiry
+    stop: threading.Event
+
+    def observe(self, targets: Sequence[Target], report: Callable[[Observation], None]) -> None:
+        """Report an observation of each target as it is made; none of those not begun when `stop` is set."""
+        observe(targets, self.limits, clock=_now, report=report, stop=self.stop, inquiry=self.inquiry)
+
+
+def make_observer(
+    run: EvaluationRun, settings: AuditSettings, is_wanted: Callable[[Observation], bool], stop: threading.Event
+) -> Observer:
+    """Return the observer of an audit; `is_wanted` returns whether the revocation of that endpoint is judged."""
+    limits, revocation = probe_limits(settings.limits, settings.profiles), settings.revocation
     policy = FetchPolicy(
         allow_private=revocation.allow_private,
         proxy=revocation.proxy,
@@ -110,7 +132,7 @@ def make_inquiry(
         is_on=revocation.is_on,
         at=run.now,
     )
-    return Inquiry(Fetcher(policy, stop), circumstances, revocation.cache)
+    return Observer(limits, Inquiry(Fetcher(policy, stop), circumstances, revocation.cache), stop)
 
 
 def audit(
@@ -129,31 +151,21 @@ def audit(
     Once `stop` is set, endpoints that were not observed yet are left out.
     """
     functions, keys = tuple(built_in_checks() if checks is None else checks), KeyIndex()
-    run = EvaluationRun(
-        now=settings.now or _now(),
-        anchors=settings.anchors,
-        profiles=settings.profiles,
-        waivers=settings.waivers,
-        sharing_of=keys.sharing,
-        has_list_of_keys=settings.has_list_of_keys,
-    )
+    run = make_run(settings, keys.sharing)
     is_revocation_judged = any(check.id == REVOKED for function in functions if (check := check_of(function)))
-    limits, halt = probe_limits(settings.limits, settings.profiles), stop or threading.Event()
-    inquiry = make_inquiry(run, (settings.revocation, limits), lambda _: is_revocation_judged, halt)
-    seen = (*observed, *_observe(tuple(targets), limits, inquiry, halt))
+    observer = make_observer(run, settings, lambda _: is_revocation_judged, stop or threading.Event())
+    seen = (*observed, *_observed(tuple(targets), observer))
     yield from _judged([_indexed(keys, observation) for observation in seen], functions, run)
 
 
-def _observe(
-    targets: tuple[Target, ...], limits: Limits, inquiry: Inquiry, stop: threading.Event
-) -> tuple[Observation, ...]:  # fmt: skip
+def _observed(targets: tuple[Target, ...], observer: Observer) -> tuple[Observation, ...]:
     """Return the observations in the order of their targets."""
     found = dict[Endpoint, Observation]()
 
     def keep(observation: Observation) -> None:
         found[observation.endpoint] = observation
 
-    observe(targets, limits, clock=_now, report=keep, stop=stop, inquiry=inquiry)
+    observer.observe(targets, keep)
     return tuple(found[target.endpoint] for target in targets if target.endpoint in found)
 
 

@@ -16,13 +16,14 @@ from typing import Any, Final
 
 import pytest
 
+from audit.engine import make_observer
 from audit.evaluation.facts import Facts
 from audit.evaluation.key_index import KeyIndex
 from audit.evaluation.result import Phase
 from audit.host.discovery import Discovery
 from audit.json_codec import format_time
 from audit.observation import Accident, Observation
-from audit.probe import Inquiry, Target, observe
+from audit.probe import Target
 from pytest_sslaudit.activation import ignores_files
 from pytest_sslaudit.collection import left_out, wanted
 from pytest_sslaudit.evidence import Spool, Wanted, evidence_spool, insist_on_reports, passing_spool
@@ -32,7 +33,7 @@ from pytest_sslaudit.reports.results_file import ResultsFile, observation_row, r
 from pytest_sslaudit.reports.totals import Ended, Tally, exit_status
 from pytest_sslaudit.run_state import KEY, Run
 from pytest_sslaudit.settings import Settings
-from pytest_sslaudit.targets import gather, inquiry_of
+from pytest_sslaudit.targets import gather
 
 _PAIR: Final = operator.methodcaller("partition", " ")
 
@@ -50,7 +51,6 @@ class Controller:
         self.discoveries: tuple[Discovery, ...] = ()
         self.writes_results = True  # as they are reported; else somebody has written them already
         self.stop = threading.Event()
-        self.inquiry: Inquiry | None = None  # once it is known whose revocation is judged
         self.interrupted = self.broken_collection = self.probed = False
         self._undo: list[Callable[[], object]] = []
         insist_on_reports(config)
@@ -138,14 +138,16 @@ class Controller:
 
     def _look(self, asked: Wanted) -> None:
         ids = frozenset(asked.endpoints)
-        self.inquiry = inquiry_of(self.settings, self.run.evaluation, frozenset(asked.revocation), self.stop)
         if self.settings.from_evidence:
             for endpoint in self.run.manifest.endpoints:
                 if str(endpoint) in ids:
                     self._write_observation(self.run.observation_of(endpoint))
             return
-        chosen = [target for target in self.targets if str(target.endpoint) in ids]
-        self.observe(chosen)
+        judged = frozenset(asked.revocation)
+        self.observer = make_observer(
+            self.run.evaluation, self.run.for_engine, lambda seen: str(seen.endpoint) in judged, self.stop
+        )
+        self.observe([target for target in self.targets if str(target.endpoint) in ids])
 
     def observe(self, targets: Sequence[Target], phase: Phase = "before") -> None:
         """Observe these and keep what was seen."""
@@ -155,14 +157,7 @@ class Controller:
                 self.keep(observation, phase)
                 progress.advance(observation)
 
-            observe(
-                targets,
-                self.settings.limits,
-                clock=lambda: datetime.now(UTC),
-                report=keep,
-                stop=self.stop,
-                inquiry=self.inquiry,
-            )
+            self.observer.observe(targets, keep)
 
     def keep(self, observation: Observation, phase: Phase = "before") -> None:
         """Keep what was seen of an endpoint or host."""

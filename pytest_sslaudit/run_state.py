@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
 from typing import Final
@@ -11,8 +11,8 @@ import pytest
 
 from audit.checks import Scope
 from audit.config import BadConfiguration, read_anchors
-from audit.config.trust_sources import has_key_list
 from audit.endpoint import RUN, Endpoint
+from audit.engine import AuditSettings, make_run
 from audit.evaluation.facts import Facts
 from audit.evaluation.key_index import SharingOf
 from audit.evaluation.run import AuditRun, EvaluationRun
@@ -52,17 +52,17 @@ class Run:
     @cached_property
     def evaluation(self) -> EvaluationRun:
         """The values that every check is evaluated with; made anew when one of them changes."""
-        return EvaluationRun(
-            now=self.now,
-            anchors=self.anchors,
-            profiles=self.settings.policy,
-            waivers=self.settings.waivers,
-            sharing_of=self.sharing_of,
-            has_list_of_keys=has_key_list(),
+        return replace(
+            make_run(self.for_engine, self.sharing_of),
             itself=self.about_itself(),
             is_judged=self.is_judged,
             judged_again=self.judged_again,
         )
+
+    @property
+    def for_engine(self) -> AuditSettings:
+        """The settings of the run, as `audit.engine` takes them."""
+        return self.settings.for_engine(self.anchors, self.now)
 
     def observation_of(self, endpoint: Endpoint) -> Observation:
         """Return what was seen of an endpoint or host, or of the run itself, of which nothing is observed."""

@@ -16,13 +16,16 @@ from audit.config import (
     state_folder,
     trusted,
 )
+from audit.config.revocation_cache import AnswerCache
+from audit.config.trust_sources import has_key_list
 from audit.endpoint import BadEndpoint, Endpoint, parse_endpoint
-from audit.engine import probe_limits
+from audit.engine import AuditSettings, RevocationSettings, probe_limits
 from audit.evaluation.waivers import BadWaivers, Waiver
 from audit.json_codec import BadRecord, parse_time
 from audit.policy import BadProfile, Profile
 from audit.probe import Limits
 from audit.verdict import Severity
+from audit.x509.path.trust_store import Anchors
 
 LEVELS = ("low", "medium", "high", "critical")
 TESTINFRA = ("connection", "ssh_config", "ssh_identity_file", "ssh_extra_args", "sudo", "sudo_user")
@@ -68,6 +71,19 @@ class Settings:
     may_continue: bool
     issuer: str | None
     begun: Begun
+
+    def for_engine(self, anchors: Anchors, now: datetime) -> AuditSettings:
+        """Return the part that `audit.engine` takes, with these trust anchors, as of that instant."""
+        fetch, cache = self.configuration.fetch, AnswerCache(self.state / "revocation")
+        return AuditSettings(
+            anchors=anchors,
+            now=now,
+            profiles=self.policy,
+            waivers=self.waivers,
+            limits=self.limits,
+            revocation=RevocationSettings(fetch.revocation, fetch.allow_private, fetch.proxy, cache),
+            has_list_of_keys=has_key_list(),
+        )
 
 
 def read_settings(config: pytest.Config, file: Configuration) -> Settings:

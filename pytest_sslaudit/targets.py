@@ -1,4 +1,4 @@
-"""What a run audits, and how it fetches revocation information."""
+"""What a run audits: the endpoints that are named, and those that are found on hosts."""
 
 from __future__ import annotations
 
@@ -13,12 +13,9 @@ from typing import Any
 import pytest
 
 from audit.config import BadConfiguration, logins
-from audit.config.revocation_cache import AnswerCache
 from audit.endpoint import Endpoint, UnusableLine, parse_endpoints
-from audit.engine import RevocationSettings, make_inquiry
-from audit.evaluation.run import EvaluationRun
 from audit.host.discovery import Discovery, assemble, discover
-from audit.probe import Inquiry, Target
+from audit.probe import Target
 from audit.probe.validation_request import probe_validation_paths
 from pytest_sslaudit.evidence import Manifest
 from pytest_sslaudit.settings import Settings
@@ -92,11 +89,3 @@ def _standard_input(config: pytest.Config) -> str:
         return sys.stdin.read()
     finally:
         capture.resume_global_capture()
-
-
-def inquiry_of(settings: Settings, run: EvaluationRun, wanted: frozenset[str], stop: threading.Event) -> Inquiry:
-    """Return what asks CRLs and OCSP responders about the endpoints of these ids."""
-    written = settings.configuration.fetch
-    cache = AnswerCache(settings.state / "revocation")
-    revocation = RevocationSettings(written.revocation, written.allow_private, written.proxy, cache)
-    return make_inquiry(run, (revocation, settings.limits), lambda seen: str(seen.endpoint) in wanted, stop)

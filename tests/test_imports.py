@@ -115,9 +115,6 @@ SHORT = {
     "audit/services/nginx/logs.py",
     # remediate/deployment
     "remediate/deployment/retention.py",
-    # pytest_sslaudit/cli
-    "pytest_sslaudit/cli/collector.py",
-    "pytest_sslaudit/cli/repair.py",
 }
 """Other short modules. Each is to become part of the module that it belongs to; this set only shrinks."""
 MOST_LEVELS = 12  # within a package

@@ -6,22 +6,26 @@ import argparse
 import sys
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
-from typing import Final
+from typing import Any, Final
 
 from audit.config.arguments import Parser
-from pytest_sslaudit.cli.collector import add_collector
-from pytest_sslaudit.cli.repair import REPAIR, add_repair, repair
+from audit.host.collector import PATH, collector_text
 from pytest_sslaudit.cli.timer import add_timer
 from pytest_sslaudit.cli.timer_files import Machine
 
 PROGRAM: Final = "sslaudit"
+REPAIR: Final = "repair"
+_COLLECTOR: Final = f"""\
+Print one program without arguments that makes all observations of an audit on a host. Write it to {PATH} as
+root (owner root, mode 0755), allow a login to run it with a line in sudoers, LOGIN ALL=(root) NOPASSWD: {PATH} "",
+and set collector = "{PATH}" in [host."GLOB"] of the configuration file."""
 
 
 def main(arguments: Sequence[str] | None = None, machine: Machine | None = None) -> int:
     """Run one command and return its exit status. `machine` is where a timer is installed."""
     words = tuple(sys.argv[1:] if arguments is None else arguments)
     if words[:1] == (REPAIR,):  # the whole command line of `python -m remediate`, help included
-        return repair(words[1:], f"{PROGRAM} {REPAIR}")
+        return _repair(words[1:])
     options = _parser(machine or Machine()).parse_args(words)
     run: Callable[[argparse.Namespace], int] = options.run
     return run(options)
@@ -32,9 +36,30 @@ def _parser(machine: Machine) -> Parser:
     parser.add_argument("--version", action="version", version=f"{PROGRAM} {version('pytest-sslaudit')}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     add_timer(commands, machine)
-    add_repair(commands)
-    add_collector(commands)
+    commands.add_parser(REPAIR, add_help=False, help="plan, apply, resume, take back or release repairs")
+    _add_collector(commands)
     return parser
+
+
+def _repair(arguments: Sequence[str]) -> int:
+    """Do what `python -m remediate` does with these arguments."""
+    from remediate.cli.main import main as repair  # noqa: PLC0415 - the other commands do not load the repair
+
+    return repair(arguments, f"{PROGRAM} {REPAIR}")
+
+
+def _add_collector(commands: argparse._SubParsersAction[Any]) -> None:
+    parser = commands.add_parser(
+        "collector", allow_abbrev=False, description=_COLLECTOR, help="print the program for logins without root"
+    )
+    parser.add_argument("--print", action="store_true", required=True, help="print the program to standard output")
+    parser.set_defaults(run=_print_collector)
+
+
+def _print_collector(options: argparse.Namespace) -> int:
+    del options
+    sys.stdout.write(collector_text())
+    return 0
 
 
 if __name__ == "__main__":
