@@ -20,18 +20,18 @@ NARROWING: Final = (
 """The options that leave tests out, as pytest names them."""
 
 
-def is_asked(config: pytest.Config, options: Iterable[str]) -> bool:
-    """Say whether `audit` is among the arguments, one of our options is given, or the configuration says enabled."""
+def is_requested(config: pytest.Config, options: Iterable[str]) -> bool:
+    """Return whether an argument names `audit`, an option of the plugin is given, or the configuration enables it."""
     given = any(getattr(config.option, name, None) for name in options)
     return given or names_audit(config, config.args) or _is_enabled(config.rootpath)
 
 
 def names_audit(config: pytest.Config, arguments: Sequence[str]) -> bool:
-    """Say whether an argument names the package `audit` (with --pyargs), or its folder or a file in it."""
-    return any(_names_audit(argument, pyargs=bool(config.option.pyargs)) for argument in arguments)
+    """Return whether an argument names the package `audit` (with --pyargs), or its folder or a file in it."""
+    return any(_is_in_audit(argument, pyargs=bool(config.option.pyargs)) for argument in arguments)
 
 
-def _names_audit(argument: str, *, pyargs: bool) -> bool:
+def _is_in_audit(argument: str, *, pyargs: bool) -> bool:
     place = argument.partition("::")[0].partition("[")[0]
     if pyargs and (place == "audit" or place.startswith("audit.")):
         return True
@@ -41,7 +41,7 @@ def _names_audit(argument: str, *, pyargs: bool) -> bool:
 
 
 def audit_folder() -> Path:
-    """Return the folder of our package `audit`, which is installed beside this one."""
+    """Return the folder of the package `audit`, which is installed beside this one."""
     return Path(__file__).absolute().parent.parent / "audit"
 
 
@@ -58,17 +58,17 @@ def is_built_in(file: Path) -> bool:
 def _is_enabled(root: Path) -> bool:
     own, shared = root / "sslaudit.toml", root / "pyproject.toml"
     if own.is_file():
-        return _says_enabled(own, ())
-    return shared.is_file() and b"sslaudit" in shared.read_bytes() and _says_enabled(shared, ("tool", "sslaudit"))
+        return _enables_audit(own, ())
+    return shared.is_file() and b"sslaudit" in shared.read_bytes() and _enables_audit(shared, ("tool", "sslaudit"))
 
 
-def _says_enabled(file: Path, keys: tuple[str, ...]) -> bool:
-    from audit.json_codec import table_of  # noqa: PLC0415 - only where a file is there to be read
+def _enables_audit(file: Path, keys: tuple[str, ...]) -> bool:
+    from audit.json_codec import table_of  # noqa: PLC0415 - only if there is a file to read
 
     try:
         table = table_of(file.read_bytes())
     except ValueError as error:
-        if keys:  # a broken pyproject.toml is pytest's to report
+        if keys:  # pytest reports a broken pyproject.toml
             return False
         raise pytest.UsageError(f"{file}: {error}") from error
     for key in keys:
@@ -77,7 +77,7 @@ def _says_enabled(file: Path, keys: tuple[str, ...]) -> bool:
 
 
 def follow_moved_checks(config: pytest.Config) -> None:
-    """Let node ids of the time when the checks were files of `audit` itself name the files of `audit/checks`."""
+    """Replace node ids of earlier versions, whose checks were files of `audit`, by those of `audit/checks`."""
     config.args[:] = [_moved(argument) for argument in config.args]
     deselected = config.option.deselect
     if deselected:
@@ -108,7 +108,7 @@ def ignores_files(config: pytest.Config) -> bool:
 
 
 def names_tests(config: pytest.Config) -> bool:
-    """Return whether the command line says what to collect."""
+    """Return whether the command line names tests to collect."""
     return bool(getattr(command_line(config), "file_or_dir", None))
 
 

@@ -33,7 +33,7 @@ class BuiltInCollection:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_ignore_collect(self, collection_path: Path, config: pytest.Config) -> bool | None:
-        """Collect the folders and their files, unless `--ignore` or `--ignore-glob` stands on the command line."""
+        """Collect the folders and their files, unless the command line has `--ignore` or `--ignore-glob`."""
         if collection_path not in (audit_folder(), checks_folder()) and not is_built_in(collection_path):
             return None
         return None if ignores_files(config) else False
@@ -42,7 +42,7 @@ class BuiltInCollection:
     def pytest_collect_file(
         self, file_path: Path, parent: pytest.Collector
     ) -> Generator[None, list[pytest.Collector], list[pytest.Collector]]:
-        """Make a module of a file of ours that `python_files` leaves out."""
+        """Collect the file of a built-in check if `python_files` leaves it out."""
         found = yield
         if found or not is_built_in(file_path):
             return found
@@ -53,7 +53,7 @@ class BuiltInCollection:
     def pytest_pycollect_makeitem(
         self, collector: pytest.Collector, name: str, obj: object
     ) -> list[pytest.Item | pytest.Collector] | None:
-        """Make tests of a check of ours, whatever `python_functions` says; a module that imports one is left alone."""
+        """Collect a built-in check where it is defined, even if `python_functions` does not match its name."""
         is_ours = isinstance(collector, pytest.Module) and is_built_in(collector.path)
         if not is_ours or check_of(obj) is None:
             return None
@@ -67,7 +67,7 @@ class Parametrize:
     def pytest_pycollect_makeitem(
         self, collector: pytest.Module | pytest.Class, obj: object
     ) -> list[pytest.Item] | None:
-        """Leave out a check that there is nothing to judge for: it is neither passed nor skipped."""
+        """Leave out a check that applies to no endpoint of the run: it neither passes nor is skipped."""
         check = check_of(obj)
         if check is None:
             return None
@@ -76,10 +76,10 @@ class Parametrize:
 
     @pytest.hookimpl(wrapper=True)
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> Generator[None, None, None]:
-        """Parametrize over the endpoints, and keep testinfra from crossing them with its hosts."""
+        """Parametrize over the endpoints; keep testinfra from combining each of them with each host."""
         run = current_run(metafunc.config)
         if audit_folder() in metafunc.definition.path.parents:
-            _insist_on_ours(metafunc)
+            _require_own_fixtures(metafunc)
         if not _is_ours(metafunc):
             return (yield)
         check = check_of(metafunc.function)
@@ -88,14 +88,14 @@ class Parametrize:
             metafunc.parametrize(fixtures.OURS, endpoints, ids=str, scope="session", indirect=True)
             return (yield)
         _pair_with_hosts(metafunc, run, endpoints)
-        metafunc.fixturenames.remove(TESTINFRA_HOST)  # or testinfra crosses every endpoint with every host
+        metafunc.fixturenames.remove(TESTINFRA_HOST)  # or testinfra combines every endpoint with every host
         try:
             return (yield)
         finally:
             metafunc.fixturenames.append(TESTINFRA_HOST)
 
     def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
-        """Note what is judged, and refuse two checks of one id."""
+        """Leave out what `--audit-check` does not name, and refuse two checks with the same id."""
         _keep_named_checks(config, items)
         run, functions = current_run(config), dict[str, Any]()
         for item in items:
@@ -104,12 +104,12 @@ class Parametrize:
                 continue
             function = getattr(item, "function", None)
             if functions.setdefault(check.id, function) is not function:
-                run.usage_errors.append(f"two checks have the id {check.id!r}: {item.nodeid} is the second")
+                run.usage_errors.append(f"two checks have the id {check.id!r}; the second is {item.nodeid}")
         if run.usage_errors and not hasattr(config, "workerinput"):
             raise pytest.UsageError(*dict.fromkeys(run.usage_errors))
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
-        """Note which checks are judged for which endpoints, after everything that deselects."""
+        """Note which checks run for which endpoints, after everything that deselects tests."""
         run = current_run(session.config)
         for item in session.items:
             check, endpoint = judged(item)
@@ -118,7 +118,7 @@ class Parametrize:
 
 
 def _keep_named_checks(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Deselect what `--audit-check` does not name."""
+    """Deselect the tests that `--audit-check` does not name."""
     globs: list[str] = config.option.audit_check or []
     if not globs:
         return
@@ -133,22 +133,22 @@ def _keep_named_checks(config: pytest.Config, items: list[pytest.Item]) -> None:
 
 
 def judged(item: pytest.Item) -> tuple[Check | None, Endpoint | None]:
-    """Return the check and the endpoint of a test; None where it is no check, or not parametrized by us."""
+    """Return the check and the endpoint of a test; None if it is not a check, or not parametrized by this plugin."""
     return check_of(getattr(item, "function", None)), endpoint_of(item)
 
 
 def endpoint_of(item: pytest.Item) -> Endpoint | None:
-    """Return the endpoint of a test; None where it is not parametrized by us."""
+    """Return the endpoint of a test; None if it is not parametrized by this plugin."""
     callspec = getattr(item, "callspec", None)
     endpoint = None if callspec is None else callspec.params.get(fixtures.OURS)
     return endpoint if isinstance(endpoint, Endpoint) else None
 
 
 def wanted(items: list[pytest.Item], run: Run) -> Wanted:
-    """Return which endpoints collected tests want observed."""
+    """Return the endpoints that the collected tests need to be observed."""
     endpoints = dict.fromkeys(str(endpoint) for item in items if (endpoint := endpoint_of(item)) is not None)
-    asked = dict.fromkeys(str(endpoint) for check, endpoint in map(judged, items) if check and check.id == REVOKED)
-    return Wanted(tuple(endpoints), tuple(dict.fromkeys(run.usage_errors)), tuple(asked))
+    revocation = dict.fromkeys(str(endpoint) for check, endpoint in map(judged, items) if check and check.id == REVOKED)
+    return Wanted(tuple(endpoints), tuple(dict.fromkeys(run.usage_errors)), tuple(revocation))
 
 
 def left_out(items: Iterable[pytest.Item]) -> Iterator[tuple[str, str]]:
@@ -160,15 +160,15 @@ def left_out(items: Iterable[pytest.Item]) -> Iterator[tuple[str, str]]:
 
 
 def _is_ours(metafunc: pytest.Metafunc) -> bool:
-    return _are_ours(metafunc._arg2fixturedefs.get(fixtures.OURS))  # noqa: SLF001 - pytest has no public way to ask
+    return _are_ours(metafunc._arg2fixturedefs.get(fixtures.OURS))  # noqa: SLF001 - pytest has no public way to read it
 
 
 def _are_ours(definitions: Sequence[pytest.FixtureDef[Any]] | None) -> bool:
     return bool(definitions and definitions[-1].func.__module__ == fixtures.__name__)
 
 
-def _insist_on_ours(metafunc: pytest.Metafunc) -> None:
-    """Give a built-in check our facts even where a conftest above it has fixtures of the same names."""
+def _require_own_fixtures(metafunc: pytest.Metafunc) -> None:
+    """Give a built-in check the facts of this plugin, even if a conftest has fixtures of the same names."""
     found = metafunc._arg2fixturedefs  # noqa: SLF001 - pytest has no public way to choose a fixture
     if all(_are_ours(found[name]) for name in fixtures.FACTS if name in found):
         return
@@ -184,8 +184,8 @@ def _pair_with_hosts(metafunc: pytest.Metafunc, run: Run, endpoints: tuple[Endpo
     pairs = [(endpoint, _host_of(endpoint, run)) for endpoint in endpoints if endpoint.hostspec]
     if not pairs:
         run.usage_errors.append(
-            f"{metafunc.definition.nodeid} asks for 'host' beside 'endpoint', and no endpoint of this run was found by "
-            "logging into a host: name the host with --hosts=ssh://NAME"
+            f"{metafunc.definition.nodeid} uses 'host' together with 'endpoint', but no endpoint of this run was found "
+            "by logging into a host: name the host with --hosts=ssh://NAME"
         )
     ids = [str(endpoint) for endpoint, _ in pairs]
     metafunc.parametrize((fixtures.OURS, TESTINFRA_HOST), pairs, ids=ids, scope="session", indirect=True)
@@ -203,15 +203,15 @@ def _host_of(endpoint: Endpoint, run: Run) -> testinfra.host.Host | UnusableHost
 
 
 class UnusableHost:
-    """What a test gets in place of a host that testinfra has no login for: the first use of it raises the reason."""
+    """A stand-in for a host that testinfra cannot log into: its first use raises the reason."""
 
     def __init__(self, error: Exception) -> None:
         """Keep the reason."""
         self._error = error
 
-    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever a test asks the host for
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - any attribute of a host
         """Raise the reason."""
-        if name.startswith("_"):  # what pytest itself asks every parameter for
+        if name.startswith("_"):  # pytest reads such attributes of every parameter
             raise AttributeError(name)
         raise self._error
 
@@ -227,10 +227,10 @@ class Worker:
         """Note which checks are left out, by pytest's own options or by a plugin."""
         self._left_out += left_out(items)
 
-    @pytest.hookimpl(tryfirst=True)  # xdist tells the controller in the same hook
+    @pytest.hookimpl(tryfirst=True)  # xdist reports to the controller in the same hook
     def pytest_collection_finish(self, session: pytest.Session) -> None:
-        """Leave word for the controller, which probes before anything is scheduled."""
+        """Write what the tests want for the controller, which probes before it schedules anything."""
         config: Any = session.config
         run = current_run(config)
-        asked = replace(wanted(session.items, run), left_out=tuple(map(" ".join, self._left_out)))
-        run.spool.keep_wanted(config.workerinput["workerid"], asked)
+        of_tests = replace(wanted(session.items, run), left_out=tuple(map(" ".join, self._left_out)))
+        run.spool.keep_wanted(config.workerinput["workerid"], of_tests)

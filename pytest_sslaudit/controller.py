@@ -1,4 +1,4 @@
-"""The controller of an audit: it discovers and probes once, gathers the results, and answers for the exit status."""
+"""The hooks of the main process: discover and probe once, collect the results, and set the exit status."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ from audit.observation import Accident, Observation
 from audit.probe import Target
 from pytest_sslaudit.activation import ignores_files
 from pytest_sslaudit.collection import left_out, wanted
-from pytest_sslaudit.evidence import Spool, Wanted, evidence_spool, insist_on_reports, passing_spool
-from pytest_sslaudit.reports.completeness import judge_stale_waivers, sentences_about_gaps
+from pytest_sslaudit.evidence import Spool, Wanted, evidence_spool, require_writable_reports, temporary_spool
+from pytest_sslaudit.reports.completeness import completeness_messages, judge_stale_waivers
 from pytest_sslaudit.reports.progress import Progress
 from pytest_sslaudit.reports.results_file import ResultsFile, observation_row, result_of
-from pytest_sslaudit.reports.totals import Ended, Tally, exit_status
+from pytest_sslaudit.reports.totals import SessionEnd, Tally, exit_status
 from pytest_sslaudit.run_state import KEY, Run
 from pytest_sslaudit.settings import Settings
 from pytest_sslaudit.targets import gather
@@ -42,18 +42,18 @@ class Controller:
     """The hooks of the process that the user started."""
 
     def __init__(self, config: pytest.Config, settings: Settings) -> None:
-        """Open what will be written to, before anything is observed; raises pytest.UsageError."""
+        """Open every output file before anything is observed; raises pytest.UsageError."""
         self.config = config
         self.settings = settings
         self.tally = Tally()
         self.keys = KeyIndex()
         self.targets: tuple[Target, ...] = ()
         self.discoveries: tuple[Discovery, ...] = ()
-        self.writes_results = True  # as they are reported; else somebody has written them already
+        self.writes_results = True  # as they are reported; False while results that were written before are reported
         self.stop = threading.Event()
         self.interrupted = self.broken_collection = self.probed = False
         self._undo: list[Callable[[], object]] = []
-        insist_on_reports(config)
+        require_writable_reports(config)
         writes = settings.results is not None and not config.option.collectonly
         self.results = ResultsFile(settings.results) if settings.results and writes else None
         self.spool = self._make_spool()
@@ -64,13 +64,13 @@ class Controller:
             return Spool(self.settings.from_evidence)
         if self.settings.evidence and not self.config.option.collectonly:
             return evidence_spool(self.settings.evidence)
-        spool = passing_spool()
+        spool = temporary_spool()
         self._undo.append(lambda: shutil.rmtree(spool.folder, ignore_errors=True))
         return spool
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionstart(self) -> None:
-        """Find what is to be audited: before anything is collected, and before xdist starts its workers."""
+        """Find what to audit before anything is collected, and before xdist starts its workers."""
         self._end_cleanly_on_sigterm()
         if self.settings.from_evidence:
             manifest = self.spool.manifest()
@@ -100,7 +100,7 @@ class Controller:
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:  # noqa: ANN401 - xdist has no types
-        """Hand a worker what was found: endpoints are the same, in the same order, everywhere."""
+        """Pass to a worker where the endpoints are: they are the same, in the same order, in every process."""
         node.workerinput["sslaudit"] = {
             "spool": str(self.spool.folder),
             "now": format_time(self.run.now),
@@ -110,15 +110,15 @@ class Controller:
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_node_collection_finished(self, node: Any) -> None:  # noqa: ANN401 - xdist has no types
         """Probe before anything is scheduled; every worker has collected the same."""
-        asked = self.spool.wanted(node.workerinput["workerid"])
-        if asked.usage_errors:
-            raise pytest.UsageError(*asked.usage_errors)
-        self.tally.left_out.update((check, endpoint) for check, _, endpoint in map(_PAIR, asked.left_out))
-        self._probe(asked)
+        wanted_by_tests = self.spool.wanted(node.workerinput["workerid"])
+        if wanted_by_tests.usage_errors:
+            raise pytest.UsageError(*wanted_by_tests.usage_errors)
+        self.tally.left_out.update((check, endpoint) for check, _, endpoint in map(_PAIR, wanted_by_tests.left_out))
+        self._probe(wanted_by_tests)
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, object, object]:
-        """Probe what the collected tests want, let them be judged, and judge the waivers last."""
+        """Observe the endpoints that the collected tests want, before they run; judge the waivers after them."""
         runs_here = not self.config.pluginmanager.hasplugin("dsession") and not self.config.option.collectonly
         if runs_here and not session.testsfailed:
             self._probe(wanted(session.items, self.run))
@@ -127,30 +127,30 @@ class Controller:
             judge_stale_waivers(self.run, self.config, self.tally)
         return done
 
-    def _probe(self, asked: Wanted) -> None:
-        """Observe every wanted endpoint, once in the whole run, and tell workers what only all together tell."""
+    def _probe(self, wanted_by_tests: Wanted) -> None:
+        """Observe every wanted endpoint once in the run; write for the workers which keys are shared."""
         if self.probed:
             return
         self.probed = True
-        self._look(asked)
+        self._look(wanted_by_tests)
         if self.config.pluginmanager.hasplugin("dsession"):
             self.spool.keep_shared_keys(self.keys.shared())
 
-    def _look(self, asked: Wanted) -> None:
-        ids = frozenset(asked.endpoints)
+    def _look(self, wanted_by_tests: Wanted) -> None:
+        ids = frozenset(wanted_by_tests.endpoints)
         if self.settings.from_evidence:
             for endpoint in self.run.manifest.endpoints:
                 if str(endpoint) in ids:
                     self._write_observation(self.run.observation_of(endpoint))
             return
-        judged = frozenset(asked.revocation)
+        judged = frozenset(wanted_by_tests.revocation)
         self.observer = make_observer(
             self.run.evaluation, self.run.for_engine, lambda seen: str(seen.endpoint) in judged, self.stop
         )
         self.observe([target for target in self.targets if str(target.endpoint) in ids])
 
     def observe(self, targets: Sequence[Target], phase: Phase = "before") -> None:
-        """Observe these and keep what was seen."""
+        """Observe these targets and keep their observations."""
         with Progress(self.config, len(targets)) as progress:
 
             def keep(observation: Observation) -> None:
@@ -160,7 +160,7 @@ class Controller:
             self.observer.observe(targets, keep)
 
     def keep(self, observation: Observation, phase: Phase = "before") -> None:
-        """Keep what was seen of an endpoint or host."""
+        """Keep the observation of an endpoint or host."""
         self.spool.keep(observation)
         self._write_observation(observation, phase)
 
@@ -175,7 +175,7 @@ class Controller:
             self.results.write("observation", **row)
 
     def _row_of_accident(self, seen: Observation, accident: Accident, phase: Phase) -> dict[str, Any]:
-        """Let an observation that cannot be written down be judged as an accident; return the row of that."""
+        """Record an observation that cannot be written as an accident; return its row."""
         blank = Observation(seen.endpoint, seen.observed_at, accident=accident)
         if not self.settings.from_evidence:
             self.spool.keep(replace(seen, accident=seen.accident or accident))
@@ -184,7 +184,7 @@ class Controller:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Count and write every result as it comes."""
+        """Count and write each result when it is reported."""
         result = result_of(report)
         if result is None:
             return
@@ -193,25 +193,25 @@ class Controller:
             self.results.result(report)
 
     def pytest_deselected(self, items: Sequence[pytest.Item]) -> None:
-        """Note which checks are left out, by pytest's own options or by a plugin."""
+        """Note which checks were deselected, by pytest's options or by a plugin."""
         self.tally.left_out.update(left_out(items))
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
-        """Note that something could not be collected: a bug in a check, not an interruption."""
+        """Note that a module could not be collected: that is a bug in a check, not an interruption."""
         self.broken_collection = self.broken_collection or report.failed
 
     def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
-        """Note that a person or a signal ended the run."""
+        """Note that the user or a signal ended the run."""
         self.interrupted = self.interrupted or excinfo.type is KeyboardInterrupt
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        """Answer for the exit status, and close the results file with its summary line."""
+        """Set the exit status, and close the results file with its summary line."""
         if not self.interrupted and KEY in self.config.stash:
-            self.tally.gaps, self.tally.notes = sentences_about_gaps(self.config, self.run, self.tally)
+            self.tally.gaps, self.tally.notes = completeness_messages(self.config, self.run, self.tally)
         if self.results and self.results.failure:
             self.tally.gaps = (*self.tally.gaps, self.results.failure)
-        ended = Ended(self.interrupted, self.broken_collection)
+        ended = SessionEnd(self.interrupted, self.broken_collection)
         session.exitstatus = exit_status(int(session.exitstatus), ended, self.tally)
         if self.results:
             self.results.close(
@@ -223,7 +223,7 @@ class Controller:
             )
 
     def pytest_unconfigure(self) -> None:
-        """Leave nothing behind."""
+        """Remove temporary files and restore the signal handlers."""
         while self._undo:
             self._undo.pop()()
 

@@ -1,4 +1,4 @@
-"""The directory of observations: written once, read by every worker, or given as evidence of an earlier run."""
+"""The directory of observations: written once, read by every worker, or kept as evidence for a later run."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ MANIFEST = "run.json"
 SHARED_KEYS: Final = "shared-keys.json"
 CONTENT: Final = re.compile(r"[0-9a-f]{64}\.der")
 APART: Final = "content_in"
-"""The key under which stands in which file the content of an answer lies."""
+"""The key that names the file with the content of a response."""
 DIGEST: Final = "sha256"
-"""The key under which an observation's own digest stands: a file that was changed is not judged."""
+"""The key of the digest of the observation itself: a file that was changed is not judged."""
 _CHANGED: Final = "its content has changed since it was kept"
 _INLINE_BYTES: Final = 4096
 _MAX_BYTES: Final = 256 * 1024 * 1024  # of one file: evidence may come from another machine
 Record = TypeVar("Record")
 _TRIAL: Final = ".writable"
-REPORTS = (("--html", "htmlpath"), ("--junit-xml", "xmlpath"))
+REPORT_OPTIONS = (("--html", "htmlpath"), ("--junit-xml", "xmlpath"))
 OBSERVATION = re.compile(r"[0-9a-f]{32}\.json")
 
 
@@ -44,7 +44,7 @@ class BadEvidence(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """What a run is about: its endpoints in order, the hosts among them, and the lines that name no endpoint."""
+    """What a run audits: its endpoints in order, its hosts, and the lines that name no endpoint."""
 
     started: datetime
     endpoints: tuple[Endpoint, ...]
@@ -55,12 +55,12 @@ class Manifest:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """The ids of the endpoints that collected tests want, and what is wrong with how those tests are written."""
+    """The ids of the endpoints that the collected tests need, and what is wrong with these tests."""
 
     endpoints: tuple[str, ...]
     usage_errors: tuple[str, ...] = ()
-    revocation: tuple[str, ...] = ()  # those whose revocation is judged
-    left_out: tuple[str, ...] = ()  # check and endpoint, with a space between, of what was deselected
+    revocation: tuple[str, ...] = ()  # of these, those whose revocation is judged
+    left_out: tuple[str, ...] = ()  # of each deselected test: check and endpoint, with a space between them
     schema: int = SCHEMA
 
 
@@ -71,18 +71,18 @@ class Spool:
     folder: Path
 
     def keep_manifest(self, manifest: Manifest) -> None:
-        """Write what the run is about."""
+        """Write the manifest of the run."""
         self._write(MANIFEST, to_json(manifest))
 
     def manifest(self) -> Manifest:
-        """Read what the run is about; raises pytest.UsageError if the folder holds no evidence."""
+        """Read the manifest of the run; raises pytest.UsageError if the folder holds no evidence."""
         try:
             return self._read(MANIFEST, Manifest)
         except BadEvidence as error:
             raise pytest.UsageError(str(error)) from error
 
     def keep(self, observation: Observation) -> None:
-        """Write what was seen of one endpoint; a large CRL, which many endpoints have, once in a file of its own."""
+        """Write an observation; a large CRL, which many endpoints share, is written once in a file of its own."""
         answers = observation.revocation or ()
         apart = tuple(self._set_apart(one) for one in answers)
         left = tuple(replace(one, content=None) if name else one for one, name in zip(answers, apart, strict=True))
@@ -93,19 +93,19 @@ class Spool:
         self._write(_name_of(observation.endpoint), {**value, DIGEST: _digest(value)})
 
     def observation(self, endpoint: Endpoint) -> Observation | None:
-        """Read what was seen of an endpoint; None if it was not observed. Raises BadEvidence."""
+        """Read the observation of an endpoint; None if it was not observed. Raises BadEvidence."""
         file = self.file_of(endpoint)
         if not file.exists():
             return None
         found = self._with_contents(file.name)
         if str(found.endpoint) != str(endpoint):
-            raise BadEvidence(f"evidence {file}: it is about {found.endpoint}, not about {endpoint}")
+            raise BadEvidence(f"evidence {file}: it is the observation of {found.endpoint}, not of {endpoint}")
         return found
 
     def observation_or_accident(self, endpoint: Endpoint, *, is_kept: bool = False) -> Observation:
-        """Read what was seen of an endpoint; an observation that is missing or cannot be read is an accident.
+        """Read the observation of an endpoint; an observation that is missing or cannot be read is an accident.
 
-        `is_kept` says that the folder is the evidence of an earlier run.
+        `is_kept`: the directory is the evidence of an earlier run.
         """
         try:
             return self.observation(endpoint) or self._blank(endpoint, self._missing(endpoint, is_kept=is_kept))
@@ -124,11 +124,11 @@ class Spool:
         return Observation(endpoint, self.manifest().started, accident=accident)
 
     def file_of(self, endpoint: Endpoint) -> Path:
-        """Return the file that what was seen of an endpoint is kept in."""
+        """Return the file of the observation of an endpoint."""
         return self.folder / _name_of(endpoint)
 
     def _set_apart(self, answer: RevocationAnswer) -> str:
-        """Write an answer's content to a file by its digest, where it is large; return the file's name, or nothing."""
+        """Write the content of a large response to a file named by its digest; return the name, else nothing."""
         if answer.content is None or len(answer.content) <= _INLINE_BYTES:
             return ""
         name = hashlib.sha256(answer.content).hexdigest() + ".der"
@@ -137,7 +137,7 @@ class Spool:
         return name
 
     def _with_contents(self, name: str) -> Observation:
-        """Read an observation, and what of it lies in files of their own."""
+        """Read an observation, with the contents that have files of their own."""
         value = self._value(name)
         observation = self._decoded(name, value, Observation)
         if value.get(DIGEST, "") not in ("", _digest(value)):
@@ -157,11 +157,11 @@ class Spool:
             raise BadEvidence(f"evidence {self.folder / name}: {error.strerror}") from error
 
     def keep_wanted(self, worker: str, wanted: Wanted) -> None:
-        """Write what the collected tests of a worker want."""
+        """Write what the collected tests of a worker need."""
         self._write(f"wanted-{worker}.json", to_json(wanted))
 
     def wanted(self, worker: str) -> Wanted:
-        """Read what the collected tests of a worker want."""
+        """Read what the collected tests of a worker need."""
         return self._read(f"wanted-{worker}.json", Wanted)
 
     def keep_shared_keys(self, keys: SharedKeys) -> None:
@@ -176,7 +176,7 @@ class Spool:
         self._put(name, json.dumps(value, separators=(",", ":")).encode())
 
     def _put(self, name: str, content: bytes) -> None:
-        """Write a file under a temporary name, which no run has left there, and rename it."""
+        """Write a file under a temporary name of this process, and rename it."""
         partial = self.folder / f"{name}.{os.getpid()}.part"
         partial.unlink(missing_ok=True)
         with os.fdopen(create(partial), "wb") as stream:
@@ -222,22 +222,22 @@ def _name_of(endpoint: Endpoint) -> str:
     return hashlib.sha256(str(endpoint).encode()).hexdigest()[:32] + ".json"
 
 
-def insist_on_reports(config: pytest.Config) -> None:
-    """Refuse a report that cannot be written, or that another user could redirect, before anything is observed."""
-    for flag, option in REPORTS:
+def require_writable_reports(config: pytest.Config) -> None:
+    """Raise pytest.UsageError for a report that cannot be written, or that another user could redirect."""
+    for flag, option in REPORT_OPTIONS:
         path = getattr(config.option, option, None)
         if path:
-            _insist(flag, _place(path))
+            _require_writable(flag, _place(path))
     html = getattr(config.option, "htmlpath", None)
     if html and not config.option.self_contained_html:
-        _insist_on_assets(_place(html).parent / "assets")
+        _make_assets_folder(_place(html).parent / "assets")
 
 
 def _place(path: str) -> Path:
     return Path(os.path.expandvars(path)).expanduser().absolute()
 
 
-def _insist_on_assets(folder: Path) -> None:
+def _make_assets_folder(folder: Path) -> None:
     """Make the directory that pytest-html writes beside its report, so that no other user makes it first."""
     try:
         safe_path(folder).mkdir(exist_ok=True)
@@ -247,23 +247,23 @@ def _insist_on_assets(folder: Path) -> None:
         raise pytest.UsageError(message) from error
 
 
-def _insist(flag: str, file: Path) -> None:
+def _require_writable(flag: str, file: Path) -> None:
     try:
         safe_path(file)
         file.parent.mkdir(parents=True, exist_ok=True)  # as the report itself would
         if file.is_dir():
-            raise IsADirectoryError(0, "that is a folder; name a file")
+            raise IsADirectoryError(0, "it is a directory; give the name of a file")
         if not os.access(file if file.exists() else file.parent, os.W_OK):
             raise PermissionError(0, "it cannot be written (permission denied)")
         reserve(file)
     except FileExistsError as error:
-        raise pytest.UsageError(f"{flag} {file}: {error.filename} is not a folder") from error
+        raise pytest.UsageError(f"{flag} {file}: {error.filename} is not a directory") from error
     except OSError as error:
         raise pytest.UsageError(f"{flag} {file}: {error.strerror}") from error
 
 
 def evidence_spool(folder: Path) -> Spool:
-    """Make the folder that evidence is kept in (0700), without what an earlier run observed."""
+    """Make the directory of evidence (0700), and delete the observations of an earlier run in it."""
     try:
         own = own_directory(folder)
         for file in own.iterdir():
@@ -277,11 +277,13 @@ def evidence_spool(folder: Path) -> Spool:
     return Spool(own)
 
 
-def passing_spool() -> Spool:
+def temporary_spool() -> Spool:
     """Make the directory of observations that are not kept (0700), in the system's directory for temporary files."""
     place = Path(tempfile.gettempdir())
     try:
         safe_path(place)
         return Spool(Path(tempfile.mkdtemp(prefix="sslaudit-", dir=place)))
     except OSError as error:
-        raise pytest.UsageError(f"temporary files in {place}: {error.strerror}: set TMPDIR to another place") from error
+        raise pytest.UsageError(
+            f"temporary files in {place}: {error.strerror}: set TMPDIR to another directory"
+        ) from error

@@ -1,6 +1,6 @@
-"""The facts as fixtures, for the built-in checks and for everybody's own.
+"""The facts as fixtures, for the built-in checks and for the tests of users.
 
-Each resolves through the run's fact source; a test that asks for one is parametrized over the endpoints.
+A test that uses one of them is parametrized over the endpoints.
 """
 
 from __future__ import annotations
@@ -52,13 +52,13 @@ def sslaudit_facts(endpoint: Endpoint, request: pytest.FixtureRequest) -> Facts:
 
 @pytest.fixture(scope="session")
 def observation(sslaudit_facts: Facts) -> Observation:
-    """Return all that was seen of the endpoint."""
+    """Return the observation of the endpoint."""
     return sslaudit_facts.observation
 
 
 @pytest.fixture(scope="session")
 def handshake(sslaudit_facts: Facts) -> Handshake:
-    """Return the first TLS handshake; inconclusive where there was none."""
+    """Return the first TLS handshake; inconclusive if there was none."""
     return sslaudit_facts.handshake
 
 
@@ -82,7 +82,7 @@ def chains(sslaudit_facts: Facts) -> tuple[Chain, ...]:
 
 @pytest.fixture(scope="session")
 def server(sslaudit_facts: Facts) -> HostView:
-    """Return the view from inside the host; not applicable where the host was not logged into."""
+    """Return the view from inside the host; not applicable if the audit did not log into the host."""
     return sslaudit_facts.server
 
 
@@ -94,7 +94,7 @@ def policy(sslaudit_facts: Facts) -> Policy:
 
 @pytest.fixture(scope="session")
 def now(endpoint: Endpoint, request: pytest.FixtureRequest) -> datetime:  # noqa: ARG001 - the same for every endpoint
-    """Return the instant as of which the run judges."""
+    """Return the time at which certificates are judged."""
     return current_run(request.config).now
 
 
@@ -112,5 +112,5 @@ def has_list_of_keys(request: pytest.FixtureRequest) -> bool:
 
 @pytest.fixture(scope="session")
 def audit_run(endpoint: Endpoint, request: pytest.FixtureRequest) -> AuditRun:  # noqa: ARG001 - judged for `run/`
-    """Return what is to be judged of the run itself."""
+    """Return the facts of the run itself."""
     return current_run(request.config).about_itself()

@@ -46,7 +46,7 @@ def decide_error(run: Run, endpoint: Endpoint, check: Check | None, error: Excep
 
 
 def decide(run: Run, facts: Facts, check: Check | None, outcome: CheckOutcome) -> Decision:
-    """Return the decision on a check that ended so."""
+    """Return the decision on a check with this outcome."""
     if check is None:
         assessment, result = Assessment(bounded(outcome, facts), Severity.MEDIUM), None
     else:
@@ -90,7 +90,7 @@ def _line(assessment: Assessment, check: Check | None) -> str:
 
 
 def apply(decision: Decision, location: tuple[str, int | None, str], report: pytest.TestReport) -> None:
-    """Give the report the outcome of the decision; a bug of ours keeps its trace."""
+    """Give the report the outcome of the decision; an error keeps its trace."""
     path, line_number, _ = location
     match decision.outcome:
         case "passed":

@@ -1,6 +1,6 @@
-"""The hooks that are always there: the options, and the question whether an audit is asked for.
+"""The hooks of every pytest run: the options, and the start of an audit if one is requested.
 
-Cheap on purpose: nothing of the audit is imported, and nothing changes in a run, until the answer is yes.
+Cheap on purpose: without an audit nothing of it is imported, and the run does not change.
 """
 
 from __future__ import annotations
@@ -10,41 +10,41 @@ from typing import Final
 import pytest
 
 from pytest_sslaudit import hookspecs
-from pytest_sslaudit.activation import is_asked
+from pytest_sslaudit.activation import is_requested
 
 PREFIX: Final = "audit_"
 OPTIONS: Final[tuple[tuple[str, str | None, bool, str], ...]] = (
     # flag, metavar, repeatable, help
     ("endpoint", "URL", True, "audit this endpoint from outside: https://h, tls://h:port, smtp://h, imaps://h, …"),
-    ("endpoints", "FILE", True, "the same, one a line; # comments; - for standard input"),
+    ("endpoints", "FILE", True, "the same, one per line; # comments; - for standard input"),
     ("trust", "SOURCE", True, "trust anchors: mozilla (default), system, or a PEM file"),
     ("policy", "NAME", True, "policy profile, applied to every endpoint; the strictest of several applies"),
     ("fail-on", "LEVEL", False, "lowest severity that fails the run: low, medium (default), high, critical"),
     ("inconclusive", "MODE", False, "what an inconclusive verdict does: fail (default) or report"),
     ("waivers", "FILE", False, "TOML file of [[waiver]] tables: check, endpoint, reason, owner, expires"),
-    ("results", "FILE", False, "write the results there, one JSON object a line"),
-    ("evidence", "DIR", False, "keep what was observed there"),
-    ("from-evidence", "DIR", False, "judge what was kept there, with no network"),
+    ("results", "FILE", False, "write the results there, one JSON object per line"),
+    ("evidence", "DIR", False, "keep the observations there"),
+    ("from-evidence", "DIR", False, "judge the observations kept there, without network"),
     ("timeout", "S", False, "deadline of one probe in seconds (default 10)"),
     ("concurrency", "N", False, "probes at once (default 64)"),
     ("per-address", "N", False, "connections at once to one address (default 2)"),
     ("now", "TIME", False, "judge as of that instant (RFC 3339)"),
-    ("state", "DIR", False, "where the state lies that outlives a run (default: the user's state directory)"),
-    ("issuer", "NAME", False, "which issuer of the configuration orders: [issuer.NAME]"),
-    ("check", "GLOB", True, "only the checks with such an id, as in cert.*"),
+    ("state", "DIR", False, "directory of the state that outlives a run (default: the user's state directory)"),
+    ("issuer", "NAME", False, "issuer that takes the orders: [issuer.NAME] of the configuration"),
+    ("check", "GLOB", True, "only the checks with a matching id, such as cert.*"),
     ("config", "FILE", False, "the configuration file (default: sslaudit.toml, or [tool.sslaudit] in pyproject.toml)"),
 )
 
 SWITCHES: Final = (
-    ("remediate", "after the audit, repair what failed and can be repaired, and judge those endpoints again"),
+    ("remediate", "after the audit, repair the findings that can be repaired, and judge those endpoints again"),
     ("remediate-dry-run", "print what --remediate would do, and change nothing anywhere"),
-    ("allow-retry", "where the issuer is still working, queue one continuation in an hour (atd)"),
+    ("allow-retry", "if the issuer is still working, queue one continuation in an hour (atd)"),
     ("no-retry", "never queue a continuation"),
 )
 NAMES: Final = tuple(
     [PREFIX + flag.replace("-", "_") for flag, *_ in OPTIONS] + [flag.replace("-", "_") for flag, _ in SWITCHES]
 )
-"""What pytest calls them."""
+"""Their names in `config.option`."""
 
 
 def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
@@ -64,9 +64,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
-    """Bring the audit in where one is asked for."""
-    if not is_asked(config, NAMES):
+    """Start an audit if one is requested."""
+    if not is_requested(config, NAMES):
         return
-    from pytest_sslaudit.session import start  # noqa: PLC0415 - a run without an audit must not pay for it
+    from pytest_sslaudit.session import start  # noqa: PLC0415 - a run without an audit must not load it
 
     start(config)

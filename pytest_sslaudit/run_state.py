@@ -1,4 +1,4 @@
-"""The state of one audit: what was asked for, where observations lie, and the facts of the endpoint under judgement."""
+"""The state of one audit: its settings, its observations, and the facts of the endpoint that is judged."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Run:
     selected: dict[str, set[str]] = field(default_factory=dict)
     usage_errors: list[str] = field(default_factory=list)
     stale_waivers: tuple[str, ...] = ()
-    judged_again: frozenset[str] = frozenset()  # the ids of the endpoints that a repair touched
+    judged_again: frozenset[str] = frozenset()  # the ids of the endpoints that a repair affected
     _last: Facts | None = None
 
     @cached_property
@@ -51,7 +51,7 @@ class Run:
 
     @cached_property
     def evaluation(self) -> EvaluationRun:
-        """The values that every check is evaluated with; made anew when one of them changes."""
+        """The values that every check is evaluated with; made again when one of them changes."""
         return replace(
             make_run(self.for_engine, self.sharing_of),
             itself=self.about_itself(),
@@ -65,7 +65,7 @@ class Run:
         return self.settings.for_engine(self.anchors, self.now)
 
     def observation_of(self, endpoint: Endpoint) -> Observation:
-        """Return what was seen of an endpoint or host, or of the run itself, of which nothing is observed."""
+        """Return the observation of an endpoint or host; that of the run itself is empty."""
         if endpoint == RUN:
             return Observation(RUN, self.now)
         return self.spool.observation_or_accident(endpoint, is_kept=self.settings.from_evidence is not None)
@@ -77,11 +77,11 @@ class Run:
         return self._last
 
     def judge_facts(self, facts: Facts) -> None:
-        """Have these facts judged from now on: those of another chain of the same endpoint."""
+        """Judge these facts from now on: those of another chain of the same endpoint."""
         self._last = facts
 
     def judge_again(self, endpoints: frozenset[str], now: datetime) -> None:
-        """Judge these endpoints as they are now: they were observed anew."""
+        """Judge these endpoints as of now: they were observed again."""
         self.judged_again, self.now = endpoints, now
         self._forget()
 
@@ -95,19 +95,19 @@ class Run:
         self.__dict__.pop("evaluation", None)
 
     def endpoints(self, scopes: tuple[Scope, ...]) -> tuple[Endpoint, ...]:
-        """Return what a check of those scopes is judged for, in order."""
+        """Return the endpoints that a check of these scopes runs for, in order."""
         has_files = self.settings.endpoints_files or self.settings.waivers or self.manifest.unusable
         itself = (RUN,) if has_files else ()
         chosen = {"endpoint": self.manifest.endpoints, "host": self.manifest.hosts, "run": itself}
         return tuple(endpoint for scope in ("run", "host", "endpoint") if scope in scopes for endpoint in chosen[scope])
 
     def about_itself(self) -> AuditRun:
-        """Return what is judged of the run itself."""
+        """Return the facts of the run itself."""
         expired = expired_waivers(self.settings.waivers, self.now)
         return AuditRun(self.manifest.unusable, expired, self.stale_waivers)
 
     def is_judged(self, check: str, endpoint: Endpoint) -> bool:
-        """Return whether that check of that endpoint is among the collected tests."""
+        """Return whether the collected tests include that check for that endpoint."""
         return str(endpoint) in self.selected.get(check, ())
 
 

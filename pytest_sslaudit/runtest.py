@@ -1,8 +1,8 @@
 """The hooks that run one test: the exception that it raises becomes a verdict, and the verdict pytest's outcome.
 
-What a fixture raises is judged like what the test itself raises: a fact that could not be had is the test's own
-outcome, not an error of its set-up. A test that asks for `certificate` or `chain`, itself or through a fixture, is
-called once for every distinct chain that its endpoint serves, with all of its fixtures set up anew.
+What a fixture raises is judged like what the test itself raises: a fact that was not observed is an
+outcome of the test, not an error of its set-up. A test that uses `certificate` or `chain`, itself or through a fixture,
+is called once for every distinct chain that its endpoint serves, with all of its fixtures set up again.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _FACTS: Final = "sslaudit_facts"
 
 
 class Judging:
-    """The hooks of the test protocol, in whichever process runs the test."""
+    """The hooks of the test protocol, in the process that runs the test."""
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> Generator[None, None, None]:
@@ -57,7 +57,7 @@ class Judging:
             require_observed(run.facts_of(endpoint), check, run.evaluation)
         raised = pyfuncitem.stash.get(RAISED, None)
         if raised is not None:
-            del pyfuncitem.stash[RAISED]  # its traceback holds frames, and pytest holds the item
+            del pyfuncitem.stash[RAISED]  # its traceback holds frames, and pytest keeps the item
         chains = _chains_to_judge(pyfuncitem, run, endpoint)
         if len(chains) > 1:
             decisive, _ = combined(_judge_each(pyfuncitem, run, chains), partial(_outcome, pyfuncitem))
@@ -88,7 +88,7 @@ class Judging:
 
 
 def _chains_to_judge(item: pytest.Function, run: Run, endpoint: Endpoint | None) -> tuple[Facts, ...]:
-    """Return the facts of every chain of an endpoint if a test asks for a chain, else nothing."""
+    """Return the facts of every chain of an endpoint if a test uses a chain, else nothing."""
     if endpoint is None or not OF_ONE_CHAIN & set(item.fixturenames):
         return ()
     return run.facts_of(endpoint).of_each_chain
@@ -107,7 +107,7 @@ def _judge_each(item: pytest.Function, run: Run, chains: Sequence[Facts]) -> tup
 
 
 def _error(item: pytest.Function, run: Run, facts: Facts) -> BaseException | None:
-    """Return what a test raises for one chain; its fixtures are set up anew."""
+    """Return what a test raises for one chain; its fixtures are set up again."""
     run.judge_facts(facts)
     _forget_facts(item)
     item._initrequest()  # noqa: SLF001 - what pytest itself does before it sets up a test
@@ -158,7 +158,7 @@ def _decided(item: pytest.Item, error: BaseException | None) -> Decision | None:
     if endpoint is None:
         return None
     if isinstance(error, pytest.skip.Exception) and is_built_in(item.path):  # no built-in check skips itself
-        error = Inconclusive(f"it was skipped by what is not part of the audit: {error.msg}")
+        error = Inconclusive(f"it was skipped by code outside the audit: {error.msg}")
     if of_each is None:
         facts, outcome = run.facts_of(endpoint), _outcome(item, error)
     else:
@@ -166,12 +166,12 @@ def _decided(item: pytest.Item, error: BaseException | None) -> Decision | None:
         decisive, outcome = combined(of_each, partial(_outcome, item))
         facts = decisive.facts
     if check is None and outcome.verdict in (Verdict.PASS, Verdict.FAIL, Verdict.ERROR):
-        return None  # a test that is not a check passes and fails as pytest says
+        return None  # the outcome of a test that is not a check is pytest's own
     return decide(run, facts, check, outcome)
 
 
 def _outcome(item: pytest.Item, error: BaseException | None) -> CheckOutcome:
-    """Return how a test ended that raised this: pytest's own exceptions are translated first."""
+    """Return the outcome of a test that raised this. Exceptions of pytest are translated first."""
     match error:
         case Judgement():
             return outcome_of(error)
@@ -191,7 +191,7 @@ def _without_type(explanation: str, item: pytest.Item) -> str:
 
 
 def found_before(item: pytest.Item) -> Result | None:
-    """Return what a test found before the repair; None where it was not judged, or well."""
+    """Return the result of a test before the repair; None if there was none, or nothing to repair."""
     result = item.stash.get(RESULT_BEFORE, None)
     is_well = result is None or result.verdict in (Verdict.PASS, Verdict.NOT_APPLICABLE)
     return None if is_well else result

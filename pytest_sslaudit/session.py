@@ -1,4 +1,4 @@
-"""One audit brought into a pytest run: settings read, plugins registered, `audit` collected."""
+"""Starts an audit in a pytest run: reads the settings, registers the hooks, and has `audit` collected."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ PARTS: Final = tuple(
     for part in ("worker", "controller", "remediation", "summary", "html", "fixtures", "collection", "parametrize",
                  "judging")
 )  # fmt: skip
-"""The names that the parts of an audit are registered by."""
+"""The names under which the parts of an audit are registered."""
 
 
 def start(config: pytest.Config) -> None:
-    """Read what was asked for and register the hooks of an audit; raises pytest.UsageError."""
+    """Read the settings and register the hooks of an audit; raises pytest.UsageError."""
     _refuse_another_audit()
     settings = read_settings(config, _configuration(config))
     follow_moved_checks(config)
@@ -77,13 +77,13 @@ def _refuse_another_audit() -> None:
     origin = None if found is None or found.origin is None else Path(found.origin).absolute().parent
     if origin != audit_folder():
         raise pytest.UsageError(
-            f"the package `audit` that Python finds is {origin}, not ours ({audit_folder()}): rename that folder, or "
-            "start pytest elsewhere"
+            f"the package `audit` that Python finds is {origin}, not that of this plugin ({audit_folder()}): rename "
+            "that directory, or start pytest in another one"
         )
 
 
 def _collect_audit(config: pytest.Config) -> None:
-    """Add the built-in checks if no argument of the command line says what to collect."""
+    """Add the built-in checks if the command line names no tests to collect."""
     if not names_tests(config) and not names_audit(config, config.args):
         config.args.append(str(audit_folder()))
 

@@ -1,4 +1,4 @@
-"""The settings of a run: options of the command line over the configuration file, and how the run was begun."""
+"""The settings of a run: options of the command line over the configuration file, and how the run was started."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ Repair = Literal["no", "dry-run", "yes"]
 
 
 @dataclass(frozen=True, slots=True)
-class Begun:
-    """By which command a run was begun, and with which configuration.
+class Invocation:
+    """The command that started a run, and its configuration.
 
-    `again` are the program and the arguments that continue the run where the issuer is still working; none:
-    `python -m remediate resume` does.
+    `again` is the command line that continues the run if the issuer is still working; empty: `python -m remediate
+    resume` continues it.
     """
 
     configuration: Configuration
@@ -48,7 +48,7 @@ class Begun:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """All that was asked for: the command line, then the file, then the defaults."""
+    """All settings: the command line, then the file, then the defaults."""
 
     configuration: Configuration
     hosts: tuple[str, ...]
@@ -70,7 +70,7 @@ class Settings:
     repair: Repair
     may_continue: bool
     issuer: str | None
-    begun: Begun
+    invocation: Invocation
 
     def for_engine(self, anchors: Anchors, now: datetime) -> AuditSettings:
         """Return the part that `audit.engine` takes, with these trust anchors, as of that instant."""
@@ -88,37 +88,38 @@ class Settings:
 
 def read_settings(config: pytest.Config, file: Configuration) -> Settings:
     """Return the settings of a run with this configuration file; raises pytest.UsageError."""
-    begun: Begun = config.hook.pytest_sslaudit_begun(config=config, configuration=file) or Begun(file)
-    asked = _Asked(config, begun.configuration)
-    waivers_file = asked.path("waivers")
-    policy = tuple(_profile(name, asked.file) for name in asked.names("policy"))
+    found: Invocation | None = config.hook.pytest_sslaudit_invocation(config=config, configuration=file)
+    invocation = found or Invocation(file)
+    options = _Options(config, invocation.configuration)
+    waivers_file = options.path("waivers")
+    policy = tuple(_profile(name, options.file) for name in options.names("policy"))
     return Settings(
-        configuration=asked.file,
-        hosts=_hosts(config) or asked.file.hosts,
+        configuration=options.file,
+        hosts=_hosts(config) or options.file.hosts,
         testinfra={key: getattr(config.option, key, None) for key in (*TESTINFRA, *INVENTORY)},
-        endpoints=_endpoints(config, asked.file),
-        endpoints_files=asked.paths("endpoints", "endpoints_file"),
+        endpoints=_endpoints(config, options.file),
+        endpoints_files=options.paths("endpoints", "endpoints_file"),
         policy=policy,
-        trust=_trust(config, asked.file),
-        fail_on=Severity(asked.choice("fail_on", LEVELS, "medium")),
-        inconclusive="report" if asked.choice("inconclusive", ("fail", "report"), "fail") == "report" else "fail",
+        trust=_trust(config, options.file),
+        fail_on=Severity(options.choice("fail_on", LEVELS, "medium")),
+        inconclusive="report" if options.choice("inconclusive", ("fail", "report"), "fail") == "report" else "fail",
         waivers=_waivers(waivers_file) if waivers_file else (),
         waivers_file=waivers_file,
-        results=asked.path("results"),
-        evidence=asked.path("evidence"),
-        from_evidence=asked.path("from_evidence"),
-        limits=probe_limits(_limits(config, asked.file), policy),
-        now=_now(asked.text("now")),
-        state=asked.path("state") or state_folder(),
-        repair=_repair(config, asked),
+        results=options.path("results"),
+        evidence=options.path("evidence"),
+        from_evidence=options.path("from_evidence"),
+        limits=probe_limits(_limits(config, options.file), policy),
+        now=_now(options.text("now")),
+        state=options.path("state") or state_folder(),
+        repair=_repair(config, options),
         may_continue=_may_continue(config),
         issuer=config.option.audit_issuer,
-        begun=begun,
+        invocation=invocation,
     )
 
 
-class _Asked:
-    """The command line above the configuration file."""
+class _Options:
+    """The options of the command line, which override the configuration file."""
 
     def __init__(self, config: pytest.Config, file: Configuration) -> None:
         self.option = config.option
@@ -148,29 +149,29 @@ class _Asked:
         value = self.text(key) or default
         if value not in choices:
             flag = key.replace("_", "-")
-            raise pytest.UsageError(f"--audit-{flag} {value!r}: one of {', '.join(choices)} is needed")
+            raise pytest.UsageError(f"--audit-{flag} {value!r}: use one of {', '.join(choices)}")
         return value
 
 
-def _repair(config: pytest.Config, asked: _Asked) -> Repair:
-    """Return whether is repaired; raises UsageError beside options that leave it nothing to be sure of."""
+def _repair(config: pytest.Config, options: _Options) -> Repair:
+    """Return whether to repair; raises UsageError with options under which the current state is not observed."""
     wanted = config.option.remediate or config.option.remediate_dry_run
     if not wanted:
         return "no"
     flag = "--remediate" if config.option.remediate else "--remediate-dry-run"
     if config.option.remediate and config.option.remediate_dry_run:
-        raise pytest.UsageError("--remediate and --remediate-dry-run: one of both")
+        raise pytest.UsageError("--remediate and --remediate-dry-run exclude each other: use one of them")
     if getattr(config.option, "numprocesses", None) or hasattr(config, "workerinput"):
-        raise pytest.UsageError(f"{flag} with -n: repairs are made by one process; leave out -n")
+        raise pytest.UsageError(f"{flag} with -n: one process makes all repairs; leave out -n")
     for other, name in (("now", "--audit-now"), ("from_evidence", "--audit-from-evidence")):
-        if asked.text(other) is not None:
-            raise pytest.UsageError(f"{flag} with {name}: only what is so now is repaired; leave out {name}")
+        if options.text(other) is not None:
+            raise pytest.UsageError(f"{flag} with {name}: only the current state is repaired; leave out {name}")
     return "yes" if config.option.remediate else "dry-run"
 
 
 def _may_continue(config: pytest.Config) -> bool:
     if config.option.allow_retry and config.option.no_retry:
-        raise pytest.UsageError("--allow-retry and --no-retry: one of both")
+        raise pytest.UsageError("--allow-retry and --no-retry exclude each other: use one of them")
     return bool(config.option.allow_retry)
 
 
@@ -224,7 +225,7 @@ def _number(given: str | None, written: float | None, default: float, flag: str)
     except ValueError:
         number = 0.0
     if not 0 < number < float("inf"):
-        raise pytest.UsageError(f"--audit-{flag} {text!r}: a number above 0 is needed")
+        raise pytest.UsageError(f"--audit-{flag} {text!r}: it must be a number above 0")
     return number
 
 

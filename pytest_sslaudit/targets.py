@@ -28,7 +28,7 @@ NOTHING = (
 
 @dataclass(frozen=True, slots=True)
 class Gathered:
-    """What is to be audited, and what discovery already saw of the hosts as a whole."""
+    """The targets of a run, and the discovered hosts with their observations."""
 
     manifest: Manifest
     targets: tuple[Target, ...]
@@ -47,7 +47,7 @@ def gather(config: pytest.Config, settings: Settings, clock: Callable[[], dateti
         wanted = logins(settings.hosts, settings.configuration, settings.testinfra)
     except BadConfiguration as error:
         raise pytest.UsageError(str(error)) from error
-    discoveries = knocked(discover(wanted, clock=clock), settings)
+    discoveries = with_validation_probes(discover(wanted, clock=clock), settings)
     if not endpoints and not discoveries:
         pytest.exit(NOTHING, returncode=pytest.ExitCode.NO_TESTS_COLLECTED)
     targets = assemble(discoveries, endpoints)
@@ -55,8 +55,8 @@ def gather(config: pytest.Config, settings: Settings, clock: Callable[[], dateti
     return Gathered(Manifest(started, tuple(t.endpoint for t in targets), hosts, unusable), targets, discoveries)
 
 
-def knocked(discoveries: Sequence[Discovery], settings: Settings) -> tuple[Discovery, ...]:
-    """Return the discoveries with what answers where a CA would come in to a panel's server."""
+def with_validation_probes(discoveries: Sequence[Discovery], settings: Settings) -> tuple[Discovery, ...]:
+    """Return the discoveries with the HTTP probes of each panel's server: the requests that a CA would send."""
     hosts = probe_validation_paths([one.host for one in discoveries], settings.limits, threading.Event())
     return tuple(replace(one, host=host) for one, host in zip(discoveries, hosts, strict=True))
 
@@ -84,7 +84,7 @@ def _standard_input(config: pytest.Config) -> str:
     capture: Any = config.pluginmanager.getplugin("capturemanager")
     if capture is None:
         return sys.stdin.read()
-    capture.suspend_global_capture(in_=True)  # pytest has put /dev/null in its place
+    capture.suspend_global_capture(in_=True)  # pytest replaced it by /dev/null
     try:
         return sys.stdin.read()
     finally:

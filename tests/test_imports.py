@@ -158,10 +158,7 @@ DOUBLED = {
         "release": "cli/commands, deployment/versions",
         "Moment": "cli/output, deployment/switch",
     },
-    "pytest_sslaudit": {
-        # cli
-        "REPORTS": "cli/local_server, evidence",
-    },
+    "pytest_sslaudit": {},
 }
 """Other names that several modules of a package define, with these modules; this table only shrinks."""
 TOP = ("audit", "remediate", "pytest_sslaudit")

@@ -154,7 +154,7 @@ class _Walk:
         except FileNotFoundError:
             return entry, True
         except NotADirectoryError as error:
-            raise NotADirectoryError(0, f"{entry.parent} is not a folder") from error
+            raise NotADirectoryError(0, f"{entry.parent} is not a directory") from error
         _require_trusted_owner(entry, status)
         if stat.S_ISLNK(status.st_mode):
             return self._follow(entry), False

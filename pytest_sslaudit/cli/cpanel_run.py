@@ -1,7 +1,4 @@
-"""The panel's own nightly run: whether it is under way on this machine, and its end awaited for a bounded time.
-
-It knows processes as /proc shows them; it starts and ends none.
-"""
+"""Finds the nightly run of cPanel in /proc, and waits for its end for a limited time."""
 
 from __future__ import annotations
 
@@ -24,7 +21,7 @@ _PROGRAMS: Final = (
     "/scripts/upcp",  # a link to the folder above
 )
 _INTERPRETER: Final = re.compile(r"(?:.*/)?(?:perl|sh|bash|dash|python)[0-9.]*")
-"""What a script is run by, and then stands before it; an editor of the same file is no run of it."""
+"""The interpreters whose command line has the script after them; an editor with the same file is not a run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,22 +32,22 @@ class PanelRun:
     program: str
 
     def __str__(self) -> str:
-        """Name it as an administrator finds it."""
+        """Return the program and its process id."""
         return f"the panel's own {self.program} (process {self.process})"
 
 
 def panel_run(proc: Path = _PROC) -> PanelRun | None:
-    """Return the panel's run that is under way, None where there is none or where it is what started us."""
-    ours = set(_ancestors(proc, os.getpid()))
+    """Return the current run of the panel; None if there is none, or if it started this process."""
+    ancestors = set(_ancestors(proc, os.getpid()))
     runs = (run for folder in proc.iterdir() if folder.name.isdecimal() and (run := _run_of(folder)))
-    return next((run for run in runs if run.process not in ours), None)
+    return next((run for run in runs if run.process not in ancestors), None)
 
 
-def wait_for_panel(told: Callable[[PanelRun], object], wait_s: float = WAIT_S) -> PanelRun | None:
-    """Wait for the end of the panel's run; return the one that has not ended by then. `told` hears of the first."""
+def wait_for_panel(report: Callable[[PanelRun], object], wait_s: float = WAIT_S) -> PanelRun | None:
+    """Wait for the end of the panel's run; return it if it has not ended by then. `report` is called with the first."""
     deadline, run = Deadline.after(wait_s), panel_run()
     if run:
-        told(run)
+        report(run)
     while run and (left_s := deadline.left_s):
         time.sleep(min(EVERY_S, left_s))
         run = panel_run()
@@ -73,7 +70,7 @@ def _ancestors(proc: Path, process: int) -> Iterator[int]:
 
 
 def _read(file: Path) -> str:
-    """Return what a file of a process holds; nothing where it has ended meanwhile or is hidden from us."""
+    """Return the content of a file of a process; empty if the process has ended or is hidden."""
     try:
         return file.read_text(encoding="utf-8", errors="replace")
     except OSError:

@@ -1,4 +1,4 @@
-"""Where this server keeps its configuration, reports and program."""
+"""Finds the configuration, the directory of reports and the program on this server."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from remediate.model.options import chosen_issuer
 from remediate.notify.channels import read_mail
 
 PLACES: Final = (Path("/etc/sslaudit/sslaudit.toml"), Path("/etc/sslaudit.toml"))
-"""Where the configuration is looked for; the first that is there holds."""
-REPORTS: Final = Path("/var/log/sslaudit")
+"""The paths of the configuration file; the first that exists is used."""
+REPORT_FOLDER: Final = Path("/var/log/sslaudit")
 PANEL_PROGRAM: Final = Path("/usr/local/cpanel/bin/checkallsslcerts")
 _PANEL: Final = "cpanel"  # the name of the issuer that runs the panel's program, and its kind
 
@@ -24,7 +24,7 @@ _PANEL: Final = "cpanel"  # the name of the issuer that runs the panel's program
 def find_configuration(named: str | None) -> Path | None:
     """Return the configuration file, None if there is none; raises BadConfiguration if another user can change it.
 
-    It can have root run commands: `[[service]]` names them.
+    Root runs the commands in it: those of `[[service]]`.
     """
     file = Path(named).expanduser().absolute() if named else next((one for one in PLACES if one.exists()), None)
     if file is None:
@@ -38,10 +38,10 @@ def find_configuration(named: str | None) -> Path | None:
 
 
 def with_defaults(configuration: Configuration, folder: Path, program: Path = PANEL_PROGRAM) -> Configuration:
-    """Return a configuration in which the host's contact is told and the panel's own program issues, unless said.
+    """Return a configuration with defaults: notify the contact of the host, and let the program of the panel issue.
 
-    The results are kept in the folder of the reports. `program` is the panel's; where there is none and no issuer is
-    configured, nothing can be ordered.
+    The results are written to the directory of the reports. If `program`, that of the panel, does not exist and no
+    issuer is configured, nothing can be ordered.
     """
     filled = {**configuration.handed_on}
     if read_mail(section(configuration, "mail")) is None:
@@ -55,12 +55,12 @@ def with_defaults(configuration: Configuration, folder: Path, program: Path = PA
 
 
 def report_folder() -> Path:
-    """Return the folder of the reports of the last run (0700), made where it is not there; raises OSError.
+    """Return the directory of the reports of the last run (0700), made if it does not exist; raises OSError.
 
-    Where systemd starts us it names one (LOGS_DIRECTORY); who is not root has it beside the state.
+    systemd names it in LOGS_DIRECTORY. For a user other than root it is in the state directory.
     """
     named = os.environ.get("LOGS_DIRECTORY", "").partition(":")[0]
-    folder = Path(named) if named else REPORTS if os.geteuid() == 0 else state_folder() / "reports"
+    folder = Path(named) if named else REPORT_FOLDER if os.geteuid() == 0 else state_folder() / "reports"
     own = own_directory(folder)
     own.chmod(0o700)
     return own

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Final
+from threading import Lock
+from typing import Final, TextIO
 
 import pytest
 
 from audit.text import listing, moment, one_line, sentence
 from audit.verdict import Verdict
-from pytest_sslaudit.cli.console import Console
 from pytest_sslaudit.cli.local_server import with_defaults
 from pytest_sslaudit.controller import Controller
 from pytest_sslaudit.reports.results_file import result_of
 from pytest_sslaudit.reports.summary import lines_of_endpoints, lines_of_totals
 from pytest_sslaudit.reports.totals import Tally
 from pytest_sslaudit.run_state import KEY, Run
-from pytest_sslaudit.settings import Begun
+from pytest_sslaudit.settings import Invocation
 from remediate.cli.output import Moment, moment_line
 from remediate.model.audit_results import AuditResults
 from remediate.model.case import Case, Reason, Repair, Step, StepState
@@ -48,7 +50,7 @@ _CONDITIONS: Final[Mapping[str, str]] = {
     "cert.expiring": "certificate that expires soon",
     "cert.renewal-due": "certificate that is due for renewal",
 }
-"""What a certificate is called for its finding; the first that fits is said. The seed's word is the first."""
+"""What a certificate is called for its finding; the first that applies is used. The seed's word is the first."""
 _MISSING: Final = "svc.certificate-missing"
 _WITHOUT_ISSUER: Final[Mapping[Repair, str]] = {
     Repair.RECHAIN: "The system will attempt to complete the certificate chain",
@@ -59,14 +61,14 @@ _WITHOUT_ISSUER: Final[Mapping[Repair, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Wording:
-    """What was seen of each service, and who issues: the name and the kind of its section."""
+    """The wording of sentences about a plan: what each service serves, and the name and kind of the issuer."""
 
     evidence: AuditResults
     issuer: str | None
     kind: str | None
 
     def attempt(self, case: Case, service: str) -> str:
-        """Say what is attempted for a service of a case."""
+        """Return what is attempted for a service of a case."""
         where, checks = self.named(case, service), {reason.check for reason in self._reasons(case, service)}
         if case.repair in _WITHOUT_ISSUER:
             return f"{_WITHOUT_ISSUER[case.repair]} for the {where}."
@@ -76,16 +78,16 @@ class Wording:
         what = next(fits, f"certificate ({', '.join(sorted(checks))})" if checks else "certificate")
         return f"The system will attempt to replace the {what} for the {where} with a signed certificate from {self._from(case)}."  # noqa: E501 - the sentence, as it is printed
 
-    def word(self, endpoints: Iterable[str], service: str) -> str:
-        """Return the panel's word for a service where it is the panel's, else its own."""
+    def service_name(self, endpoints: Iterable[str], service: str) -> str:
+        """Return the name by which the panel knows a service, else its own name."""
         seen = (self.evidence.seen.get(one) for one in endpoints)
         words = (one.panel_service for one in seen if one and one.service == service and one.panel_service)
         return next(words, service)
 
     def named(self, case: Case, service: str) -> str:
-        """Return a service with the names that tell its certificates apart, where it may have several."""
-        word = self.word(case.endpoints, service)
-        return f"{word} service" if case.is_panel else f"{word} service ({listing(case.names)})"
+        """Return a service with the names of its certificate, unless the panel has one certificate for it."""
+        name = self.service_name(case.endpoints, service)
+        return f"{name} service" if case.is_panel else f"{name} service ({listing(case.names)})"
 
     def service(self, endpoint: str) -> str:
         """Return the service of an endpoint."""
@@ -93,7 +95,7 @@ class Wording:
         return seen.service if seen else ""
 
     def _from(self, case: Case) -> str:
-        """Say who issues: on a panel's server the Store is the panel's."""
+        """Return who issues: on a panel's server that is the Store of cPanel."""
         if case.is_panel and self.kind in _OF_STORE:
             return STORE
         if case.repair is Repair.RUN_OWNER:
@@ -101,60 +103,60 @@ class Wording:
         return f"the issuer {self.issuer}" if self.issuer else "an issuer"
 
     def _reasons(self, case: Case, service: str) -> tuple[Reason, ...]:
-        """Return what speaks for a repair on a service itself, else on any other that has the same certificate."""
+        """Return the reasons for a repair on this service, else on any service with the same certificate."""
         return tuple(one for one in case.reasons if self.service(one.endpoint) == service) or case.reasons
 
 
-def lines_of(plan: Plan, teller: Wording) -> Iterator[str]:
-    """Yield what is attempted, then why and how; what waits and why; what is left as it is and why."""
-    attempts = sorted(_attempts(plan, teller))
+def plan_sentences(plan: Plan, wording: Wording) -> Iterator[str]:
+    """Yield what is attempted, with reasons and steps; what waits and why; what is not repaired and why."""
+    attempts = sorted(_attempts(plan, wording))
     yield from (text for _, _, text in attempts)
     for case in plan.cases:
-        yield from _how(case)
+        yield from _case_steps(case)
     for waiting in plan.waiting:
-        yield from _waits(waiting, teller)
-    yield from _well(plan.explained, teller)
-    yield from _left(plan)
+        yield from _waiting(waiting, wording)
+    yield from _valid(plan.explained, wording)
+    yield from _not_repaired(plan)
     if not attempts:
         yield "There is nothing that the system will attempt to replace."
 
 
-def _attempts(plan: Plan, teller: Wording) -> Iterator[tuple[int, str, str]]:
-    """Yield for each service of each case its place in the panel's order, its name, and the sentence."""
+def _attempts(plan: Plan, wording: Wording) -> Iterator[tuple[int, str, str]]:
+    """Yield for each service of each case its position in the panel's order, its name, and the sentence."""
     for case in plan.cases:
         for service in case.services:
-            word = teller.word(case.endpoints, service)
-            place = PANEL.index(word) if case.is_panel and word in PANEL else len(PANEL)
-            yield place, word, one_line(teller.attempt(case, service))
+            name = wording.service_name(case.endpoints, service)
+            position = PANEL.index(name) if case.is_panel and name in PANEL else len(PANEL)
+            yield position, name, one_line(wording.attempt(case, service))
 
 
-def _how(case: Case) -> Iterator[str]:
+def _case_steps(case: Case) -> Iterator[str]:
     steps = ", ".join(dict.fromkeys(step.kind for step in case.steps))
     yield one_line(f"Case {case.id} on {case.host}, for {listing(case.names, 100)}: {steps}.")
     for reason in case.reasons:
         yield f"  because {one_line(f'{reason.endpoint}: {reason.check}: {reason.message}')}"
 
 
-def _waits(waiting: WaitingCase, teller: Wording) -> Iterator[str]:
+def _waiting(waiting: WaitingCase, wording: Wording) -> Iterator[str]:
     why = sentence([blocker.text for blocker in waiting.blocked_by])
     for service in waiting.case.services:
-        where = teller.named(waiting.case, service)
+        where = wording.named(waiting.case, service)
         yield one_line(f"The system will not replace the certificate for the {where} now: {why}.")
 
 
-def _well(explained: Iterable[NotRepairable], teller: Wording) -> Iterator[str]:
-    """Yield a line for each service of which an endpoint is well."""
+def _valid(explained: Iterable[NotRepairable], wording: Wording) -> Iterator[str]:
+    """Yield a line for each service with a valid certificate."""
     found: dict[str, list[datetime]] = {}
     for one in explained:
-        seen = teller.evidence.seen.get(one.endpoint) if one.kind == "well" else None
+        seen = wording.evidence.seen.get(one.endpoint) if one.kind == "well" else None
         if seen and seen.not_after:
-            found.setdefault(teller.word([one.endpoint], seen.service), []).append(seen.not_after)
-    for word, ends in sorted(found.items()):
-        yield f"Nothing is wrong with the certificate of the {word} service, which is valid until {moment(min(ends))}."
+            found.setdefault(wording.service_name([one.endpoint], seen.service), []).append(seen.not_after)
+    for name, ends in sorted(found.items()):
+        yield f"Nothing is wrong with the certificate of the {name} service, which is valid until {moment(min(ends))}."
 
 
-def _left(plan: Plan) -> Iterator[str]:
-    """Yield what is left as it is; but not what could not be told of an endpoint where something else is found."""
+def _not_repaired(plan: Plan) -> Iterator[str]:
+    """Yield what is not repaired; not what is inconclusive at an endpoint that has another finding."""
     found = {one.endpoint for one in plan.explained if one.kind not in ("well", "unknown")}
     found |= {endpoint for case in (*plan.cases, *(one.case for one in plan.waiting)) for endpoint in case.endpoints}
     for one in plan.explained:
@@ -164,35 +166,63 @@ def _left(plan: Plan) -> Iterator[str]:
         yield one_line(f"{one.endpoint}: {one.check}: {finding}")
 
 
+@dataclass
+class Console:
+    """Lines to a stream and to a log; details only to the log, unless the output is verbose."""
+
+    stream: TextIO
+    log: TextIO
+    is_verbose: bool
+    _turn: Lock = field(default_factory=Lock)
+
+    def say(self, line: str, *, is_detail: bool = False) -> None:
+        """Write a line. A closed stream or a full disk does not end a repair."""
+        with self._turn:
+            write_line(self.log, line)
+            if self.is_verbose or not is_detail:
+                write_line(self.stream, line)
+
+
+def write_line(stream: TextIO, line: str) -> None:
+    """Write a line, also to a closed stream; characters that its encoding lacks are escaped."""
+    encoding = stream.encoding or "utf-8"
+    try:
+        stream.write(f"{line.encode(encoding, 'backslashreplace').decode(encoding)}\n")
+        stream.flush()
+    except OSError:
+        with suppress(OSError), Path(os.devnull).open("wb") as nowhere:
+            os.dup2(nowhere.fileno(), stream.fileno())  # else Python fails to flush the buffer when it exits
+
+
 class Narrator:
-    """The hooks of a run that the command began. `again` is what continues it, `folder` where its reports are kept."""
+    """The hooks of a run that the command started. `again` continues it; `folder` has its reports."""
 
-    def __init__(self, voice: Console, again: tuple[str, ...], folder: Path) -> None:
-        """Say nothing yet."""
-        self._voice, self._again, self._folder = voice, again, folder
+    def __init__(self, console: Console, again: tuple[str, ...], folder: Path) -> None:
+        """Keep the console; nothing is printed yet."""
+        self._console, self._again, self._folder = console, again, folder
         self._traces: list[str] = []
-        self._has_spoken = False
+        self._has_printed = False
 
-    def pytest_sslaudit_begun(self, configuration: object) -> Begun:
-        """Fill in what the server's configuration leaves open."""
-        return Begun(with_defaults(configuration, self._folder), "checkallsslcerts", self._again)  # type: ignore[arg-type]  # hooks have no types
+    def pytest_sslaudit_invocation(self, configuration: object) -> Invocation:
+        """Add the defaults of a server to its configuration."""
+        return Invocation(with_defaults(configuration, self._folder), "checkallsslcerts", self._again)  # type: ignore[arg-type]  # hooks have no types
 
-    def pytest_sslaudit_planned(self, config: pytest.Config, plan: Plan, evidence: AuditResults) -> None:
-        """Say what is attempted, before it is."""
-        for line in lines_of(plan, teller_of(config.stash[KEY], evidence)):
-            self._voice.say(line, is_detail=True)
+    def pytest_sslaudit_plan(self, config: pytest.Config, plan: Plan, evidence: AuditResults) -> None:
+        """Print what will be attempted."""
+        for line in plan_sentences(plan, wording_for(config.stash[KEY], evidence)):
+            self._console.say(line, is_detail=True)
 
-    def pytest_sslaudit_stepped(self, case: Case, step: Step, state: StepState, note: str) -> None:
-        """Say what a step has become."""
-        self._voice.say(moment_line(Moment(case, step, state, note)), is_detail=True)
+    def pytest_sslaudit_step(self, case: Case, step: Step, state: StepState, note: str) -> None:
+        """Print the new state of a step."""
+        self._console.say(moment_line(Moment(case, step, state, note)), is_detail=True)
 
-    def pytest_sslaudit_said(self, line: str, is_detail: bool) -> None:  # noqa: FBT001 - hooks are called by name
-        """Say a line about the repair."""
-        self._has_spoken |= not is_detail
-        self._voice.say(line, is_detail=is_detail)
+    def pytest_sslaudit_message(self, line: str, is_detail: bool) -> None:  # noqa: FBT001 - hooks are called by name
+        """Print a line about the repair."""
+        self._has_printed |= not is_detail
+        self._console.say(line, is_detail=is_detail)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Keep the trace of a bug of ours."""
+        """Keep the trace of an error."""
         result = result_of(report)
         if result and result.verdict is Verdict.ERROR:
             self._traces.append(report.longreprtext)
@@ -204,26 +234,26 @@ class Narrator:
 
     @pytest.hookimpl(trylast=True)
     def pytest_unconfigure(self, config: pytest.Config) -> None:
-        """Say what the run came to: one line where all is well and nothing was done."""
+        """Print the result of the run: one line if all is well and nothing was done."""
         controller = config.pluginmanager.getplugin("sslaudit-controller")
         if not isinstance(controller, Controller) or not controller.tally.verdicts:
             return
         for trace in self._traces:
-            self._voice.say(trace)
-        for line in self._ended(controller.tally):
-            self._voice.say(line)
+            self._console.say(trace)
+        for line in self._totals(controller.tally):
+            self._console.say(line)
 
-    def _ended(self, tally: Tally) -> Iterator[str]:
+    def _totals(self, tally: Tally) -> Iterator[str]:
         totals, where = tuple(lines_of_totals(tally)), f"the report: {self._folder / 'report.html'}"
         failed = tuple(lines_of_endpoints(tally))
-        if failed or self._has_spoken or self._traces:
+        if failed or self._has_printed or self._traces:
             yield from (*failed, *totals, where)
         else:
             yield "; ".join((*totals, where))
 
 
-def teller_of(run: Run, evidence: AuditResults) -> Wording:
-    """Return what tells of a run's plan: what was seen, and who issues."""
+def wording_for(run: Run, evidence: AuditResults) -> Wording:
+    """Return the wording for the plan of a run."""
     settings = run.settings
     name = chosen_issuer(settings.configuration, settings.issuer)
     return Wording(evidence, name, issuer_kind(settings.configuration, name))

@@ -1,6 +1,6 @@
 """`sslaudit install-timer | remove-timer | timer-status`: runs `checkallsslcerts` on this server every night.
 
-The texts of the files are in `timer_texts`, writing and removing them in `timer_files`.
+The texts of the files are in `timer_units`; `timer_files` writes and removes them.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ Command = Callable[[argparse.Namespace], int]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the program as console scripts of earlier installations do: the whole of it, not the timer alone."""
+    """Run the whole program: console scripts of earlier installations start it by this name."""
     from pytest_sslaudit.cli.program import main as run_program  # noqa: PLC0415 - it imports this module
 
     return run_program(arguments)
@@ -45,8 +45,8 @@ def add_timer(commands: argparse._SubParsersAction[Parser], machine: Machine) ->
     asking = commands.add_parser(
         "timer-status", allow_abbrev=False, help="print whether it runs every night (exit status 0 or 1)"
     )
-    installing.set_defaults(run=_guarded(lambda options: _said(_install(options, machine))))
-    removing.set_defaults(run=_guarded(lambda _: _said(_removed(machine))))
+    installing.set_defaults(run=_guarded(lambda options: _print(_install(options, machine))))
+    removing.set_defaults(run=_guarded(lambda _: _print(_removed(machine))))
     asking.set_defaults(run=_guarded(lambda _: _status(machine)))
 
 
@@ -59,7 +59,7 @@ def _guarded(command: Command) -> Command:
         except (BadConfiguration, BadTime, Refused) as error:
             return _refuse(options.command, str(error))
         except PermissionError as error:
-            return _refuse(options.command, f"{error.filename}: {error.strerror}: only root may do that")
+            return _refuse(options.command, f"{error.filename}: {error.strerror}: only root can do that")
         except OSError as error:
             return _refuse(options.command, f"{error.filename}: {error.strerror}")
 
@@ -76,7 +76,7 @@ def _install(options: argparse.Namespace, machine: Machine) -> Iterator[str]:
         yield from (f"{path}:\n{text}" for path, text in texts.items())
         return
     yield from machine.install(texts)
-    yield f"checkallsslcerts runs {wanted.said(None if is_systemd else machine.id)}; its log: /var/log/sslaudit"
+    yield f"checkallsslcerts runs {wanted.schedule(None if is_systemd else machine.id)}; its log: /var/log/sslaudit"
 
 
 def _texts(wanted: Nightly, machine: Machine, *, is_systemd: bool) -> dict[str, str]:
@@ -86,38 +86,38 @@ def _texts(wanted: Nightly, machine: Machine, *, is_systemd: bool) -> dict[str, 
 
 
 def _removed(machine: Machine) -> Iterator[str]:
-    yield from machine.remove() or ("there is no timer of ours",)
-    yield from (f"{path}: left alone, as it was not written by us" for path in machine.strangers())
+    yield from machine.remove() or ("no timer of sslaudit is installed",)
+    yield from (f"{path}: kept, because sslaudit did not write it" for path in machine.foreign_files())
 
 
 def _status(machine: Machine) -> int:
-    """Say what is there; what is installed and cannot run is no timer."""
+    """Print what is installed; return 0 if it runs this program every night."""
     installed = machine.installed()
     for path in installed:
         sys.stdout.write(f"{path}: {_when(machine.place(path))}\n")
-    for path in machine.strangers():
-        sys.stdout.write(f"{path}: not written by us\n")
+    for path in machine.foreign_files():
+        sys.stdout.write(f"{path}: not written by sslaudit\n")
     command = own_command("checkallsslcerts")
     is_scheduled = CRON in installed or {SERVICE, TIMER} <= set(installed)
     if not is_scheduled:
-        sys.stdout.write("checkallsslcerts does not run every night: `sslaudit install-timer` has it do so\n")
+        sys.stdout.write("checkallsslcerts does not run every night: run `sslaudit install-timer`\n")
     named = [path for path in installed if path != TIMER]
     others = [path for path in named if not is_started_by(machine.place(path).read_text(encoding="utf-8"), command)]
     for path in others:
         sys.stdout.write(
-            f"{path} runs another program than {shlex.join(command)}: `sslaudit install-timer` writes it anew\n"
+            f"{path} runs another program than {shlex.join(command)}: run `sslaudit install-timer` to replace it\n"
         )
     return 0 if is_scheduled and not others else ABSENT
 
 
 def _when(file: Path) -> str:
-    """Return the line of one of our files that says what runs or when."""
+    """Return the line of a file that has the command or the time."""
     begins = ("ExecStart=", "OnCalendar=")
     lines = file.read_text(encoding="utf-8").splitlines()
     return next((line for line in lines if line.startswith(begins) or " root " in line), "unreadable")
 
 
-def _said(lines: Iterator[str]) -> int:
+def _print(lines: Iterator[str]) -> int:
     for line in lines:
         sys.stdout.write(f"{line.rstrip(os.linesep)}\n")
     return 0

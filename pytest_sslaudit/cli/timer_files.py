@@ -1,7 +1,4 @@
-"""The files of a timer on a machine: written whole or not at all, known again by their first line, and removed.
-
-It knows files and systemctl; what stands in them is known beside it.
-"""
+"""Installs and removes the files of a timer: they are written atomically, and recognized by their first line."""
 
 from __future__ import annotations
 
@@ -18,19 +15,19 @@ from pytest_sslaudit.cli.timer_units import CRON, MARKER, SERVICE, TIMER, UNITS
 
 _UNIT: Final = f"{UNITS}.timer"
 _LEFT: Final = (
-    f"/etc/systemd/system/timers.target.wants/{_UNIT}",  # where systemctl cannot take it away
+    f"/etc/systemd/system/timers.target.wants/{_UNIT}",  # systemctl may be unable to remove it
     f"/var/lib/systemd/timers/stamp-{_UNIT}",  # when it ran last (systemd.timer(5), Persistent=)
 )
 _SYSTEMCTL_S: Final = 60.0
 
 
 class Refused(Exception):
-    """What stands in the way, in a line that names the file and what is to be done."""
+    """Why a timer cannot be installed, with the file and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """A machine by the root of its files; where that is not our own, systemd is not running on it."""
+    """A machine, by the root of its file system; systemd runs only on this one, with the root `/`."""
 
     root: Path = Path("/")
 
@@ -45,21 +42,21 @@ class Machine:
 
     @property
     def id(self) -> str:
-        """What tells it apart from others, the same for as long as it is there."""
+        """The machine id, else the host name: it spreads the minutes at which machines start."""
         with suppress(OSError):
             return self.place("/etc/machine-id").read_text(encoding="ascii").strip()
         return os.uname().nodename
 
     def installed(self) -> tuple[str, ...]:
-        """Return the paths of our files that are there."""
+        """Return the paths of the files of sslaudit that exist."""
         return tuple(path for path in (CRON, SERVICE, TIMER) if is_ours(self.place(path)))
 
     def install(self, texts: Mapping[str, str]) -> tuple[str, ...]:
-        """Write these files and let them take effect; remove those of the other kind. Return what was done, in lines.
+        """Write these files and let them take effect; remove those of the other kind. Return one line per file.
 
         Raises Refused and OSError; then the files are as they were.
         """
-        self._insist_on_ours(texts)
+        self._require_installable(texts)
         before = {path: _content(self.place(path)) for path in texts}
         try:
             for path, text in texts.items():
@@ -75,31 +72,30 @@ class Machine:
         return (*done, *(self.remove(others) if others else ()))
 
     def remove(self, paths: set[str] | None = None) -> tuple[str, ...]:
-        """Remove our files, or those of them; return what was done, in lines. Raises OSError."""
+        """Remove the files of sslaudit, or only these paths; return one line per file. Raises OSError."""
         ours = [path for path in self.installed() if paths is None or path in paths]
-        said = tuple(self._disable()) if TIMER in ours else ()
+        lines = tuple(self._disable()) if TIMER in ours else ()
         for path in ours:
             self.place(path).unlink()
         if TIMER in ours:
             for path in _LEFT:
                 self.place(path).unlink(missing_ok=True)
             self._reload()
-        return (*said, *(f"{path}: removed" for path in ours))
+        return (*lines, *(f"{path}: removed" for path in ours))
 
-    def strangers(self) -> tuple[str, ...]:
-        """Return the paths at which there is something that is not ours."""
+    def foreign_files(self) -> tuple[str, ...]:
+        """Return the paths of files that exist and that sslaudit did not write."""
         there = (path for path in (CRON, SERVICE, TIMER) if os.path.lexists(self.place(path)))
         return tuple(path for path in there if not is_ours(self.place(path)))
 
-    def _insist_on_ours(self, texts: Mapping[str, str]) -> None:
+    def _require_installable(self, texts: Mapping[str, str]) -> None:
         for path in texts:
             folder = self.place(path).parent
             if not folder.is_dir():
-                raise Refused(
-                    f"there is no {folder}: install {'cron' if path == CRON else 'systemd'}, or use the other"
-                )
-            if path in self.strangers():
-                raise Refused(f"{path} is there and was not written by us: look at it, and move it away")
+                kind = "cron" if path == CRON else "systemd"
+                raise Refused(f"the directory {folder} does not exist: install {kind}, or use the other kind")
+            if path in self.foreign_files():
+                raise Refused(f"{path} exists and was not written by sslaudit: look at it and move it away")
 
     def _enable(self) -> None:
         self._reload()
@@ -129,7 +125,7 @@ class Machine:
 
 
 def is_ours(file: Path) -> bool:
-    """Tell whether a file is there and was written by us; a link never was."""
+    """Return whether sslaudit wrote this file; it never writes a symbolic link."""
     if file.is_symlink() or not file.is_file():
         return False
     return (_content(file) or "").startswith(f"{MARKER}\n")
@@ -150,7 +146,7 @@ def _put_back(file: Path, content: str | None) -> None:
 
 
 def _write(file: Path, text: str) -> None:
-    """Write a file for all to read by a name that neither cron nor systemd reads, and rename it."""
+    """Write a file with mode 0644 under a name that cron and systemd ignore, and rename it."""
     descriptor, temporary = tempfile.mkstemp(dir=file.parent, prefix=".sslaudit-")
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8") as stream:

@@ -10,45 +10,45 @@ from dataclasses import dataclass
 from typing import Final
 
 MARKER: Final = "# Written by `sslaudit install-timer`; `sslaudit remove-timer` removes it."
-"""The first line of every file that is ours."""
+"""The first line of every file that sslaudit writes."""
 CRON: Final = "/etc/cron.d/sslaudit"
 UNITS: Final = "sslaudit-checkallsslcerts"
 SERVICE: Final = f"/etc/systemd/system/{UNITS}.service"
 TIMER: Final = f"/etc/systemd/system/{UNITS}.timer"
 WINDOW_MIN: Final = 60
-"""Within so many minutes after its time a server begins: not all of them ask the same issuer at once."""
+"""A server starts within this time after the configured one: not all servers contact the issuer at once."""
 _PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _PYTHONS: Final = ("PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP", "PYTHONUSERBASE")
-"""Variables by which an environment would have our program import other modules."""
+"""Environment variables that would make the program import other modules."""
 _TIME: Final = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])")
 
 
 class BadTime(ValueError):
-    """A time of day that is none."""
+    """An invalid time of day or command."""
 
 
 @dataclass(frozen=True, slots=True)
 class Nightly:
-    """The command that runs, with its full path, and the time of day from which it may begin."""
+    """The command with its full path, and the earliest time of day at which it starts."""
 
     command: tuple[str, ...]
     hour: int
     minute: int
 
     def cron(self, machine: str) -> str:
-        """Return the cron file. The minute is the machine's own, the same every night.
+        """Return the cron file. The minute differs by machine, and is the same every night.
 
-        What the command prints is in its log; cron mails what is on standard error: that it cannot be used as asked.
+        The output of the command is in its log; cron mails its standard error, which is for usage errors.
         """
         hour, minute = self._of(machine)
-        line = shlex.join(self.command).replace("%", r"\%")  # crontab(5): else a new line
-        clean = "".join(f'{name}=""\n' for name in _PYTHONS)  # crontab(5) takes an empty value in quotes alone
+        line = shlex.join(self.command).replace("%", r"\%")  # crontab(5): % is a line break
+        clean = "".join(f'{name}=""\n' for name in _PYTHONS)  # crontab(5): an empty value needs quotes
         return (
             f"{MARKER}\nSHELL=/bin/sh\nPATH={_PATH}\nMAILTO=root\n{clean}{minute} {hour} * * * root {line} >/dev/null\n"
         )
 
     def service(self) -> str:
-        """Return the systemd service; 75 is that somebody else was at work."""
+        """Return the systemd service; status 75 means that another run is in progress."""
         return (
             f"{MARKER}\n[Unit]\nDescription=Audit and replace the TLS certificates of this server\n"
             "Wants=network-online.target\nAfter=network-online.target\n\n"
@@ -58,15 +58,15 @@ class Nightly:
         )
 
     def timer(self) -> str:
-        """Return the systemd timer; a night that the server was switched off for is made up for."""
+        """Return the systemd timer; a night that was missed while the server was off is made up for."""
         return (
             f"{MARKER}\n[Unit]\nDescription=Audit and replace the TLS certificates of this server every night\n\n"
             f"[Timer]\nOnCalendar=*-*-* {self.hour:02}:{self.minute:02}:00\nRandomizedDelaySec={WINDOW_MIN}min\n"
             "FixedRandomDelay=true\nPersistent=true\n\n[Install]\nWantedBy=timers.target\n"
         )
 
-    def said(self, machine: str | None) -> str:
-        """Return when it begins: at the minute of a machine, or within the hour."""
+    def schedule(self, machine: str | None) -> str:
+        """Return when it starts: at the minute of a machine, or within the hour."""
         if machine is None:
             return f"every night within {WINDOW_MIN} min from {self.hour:02}:{self.minute:02}"
         hour, minute = self._of(machine)
@@ -79,12 +79,12 @@ class Nightly:
 
 
 def nightly(command: Sequence[str], at: str) -> Nightly:
-    """Return a nightly run of a command from a time `HH:MM` on; raises BadTime."""
+    """Return the nightly run of a command at a time `HH:MM` or later; raises BadTime."""
     match = _TIME.fullmatch(at)
     if match is None:
-        raise BadTime(f"{at!r} is no time of day: HH:MM is needed, from 00:00 to 23:59")
+        raise BadTime(f"{at!r} is not a time of day: use HH:MM, from 00:00 to 23:59")
     if any(not word.isprintable() for word in command):
-        raise BadTime(f"{shlex.join(command)}: a path with a line break in it cannot stand in a timer")
+        raise BadTime(f"{shlex.join(command)}: a path with a line break cannot be used in a timer")
     return Nightly(tuple(command), int(match[1]), int(match[2]))
 
 

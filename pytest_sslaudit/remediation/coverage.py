@@ -1,6 +1,6 @@
-"""Which endpoints all built-in checks are run on: only they are known well enough to be repaired.
+"""Which endpoints are judged by all built-in checks: only these may be repaired.
 
-With `-k`, `-m`, `--lf` or a single file among the arguments nobody knows what the checks left out would have said.
+With `-k`, `-m`, `--lf` or a single file as argument, the results of the other checks are unknown.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _OF_NO_ENDPOINT: Final = ("test_dcv.py", "test_host.py", "test_run.py")  # of ho
 
 
 class Coverage:
-    """What was left out, as far as pytest has told."""
+    """The endpoints of the tests that pytest left out."""
 
     def __init__(self) -> None:
         """Begin with nothing left out."""
@@ -31,17 +31,17 @@ class Coverage:
     def unfinished(
         self, config: pytest.Config, items: Sequence[pytest.Item], targets: Iterable[Target]
     ) -> frozenset[str]:
-        """Return the endpoints on which not all checks are run, and those that have a file in common with one."""
+        """Return the endpoints on which not all checks run, and those that share a file with one of them."""
         wanted = {file for file in checks_folder().glob("test_*.py") if file.name not in _OF_NO_ENDPOINT}
         is_whole = wanted <= {item.path for item in items} and not any("::" in argument for argument in config.args)
         left_out = self._left_out if is_whole else {*self._left_out, *_endpoints(items)}
         files = {str(target.endpoint): _files(target) for target in targets}
-        theirs = {file for endpoint in left_out for file in files.get(endpoint, ())}
-        return frozenset(left_out | {endpoint for endpoint, mine in files.items() if mine & theirs})
+        shared = {file for endpoint in left_out for file in files.get(endpoint, ())}
+        return frozenset(left_out | {endpoint for endpoint, of_endpoint in files.items() if of_endpoint & shared})
 
 
 def _files(target: Target) -> frozenset[tuple[str | None, str]]:
-    """Return the files of a service by host: whoever shares one is repaired together with it."""
+    """Return the files of a service with their host: endpoints that share a file are repaired together."""
     server = target.server
     return frozenset((target.endpoint.host, file.real_path or file.path) for file in (server.files if server else ()))
 

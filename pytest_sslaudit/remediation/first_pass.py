@@ -1,7 +1,6 @@
-"""Tests judged before a repair and, where it touched what they judge, once more after it: the last verdict counts.
+"""Runs tests before a repair, and runs those again whose endpoints the repair affected: the last verdict counts.
 
-What was judged first and is still so is reported as it was, once; nothing is reported before the repair is over. It
-knows pytest's protocol, and no repair.
+The reports of the first run are kept until the repair is over. Each test is reported once.
 """
 
 from __future__ import annotations
@@ -18,16 +17,16 @@ from pytest_sslaudit.runtest import RESULT_BEFORE
 
 
 class FirstPass:
-    """The first reports of the tests that are about endpoints, until they are given out."""
+    """The reports of the first run of the tests with an endpoint, until they are taken."""
 
     def __init__(self) -> None:
         """Begin with none."""
         self._reports: dict[str, tuple[pytest.TestReport, ...]] = {}
 
     def judge(self, items: Sequence[pytest.Item]) -> Iterator[pytest.TestReport]:
-        """Run the tests that are about endpoints without reporting them; give each report."""
-        ours: list[pytest.Item | None] = [item for item in items if endpoint_of(item) is not None]
-        for item, following in pairwise((*ours, None)):
+        """Run the tests with an endpoint without reporting them; yield each report."""
+        chosen: list[pytest.Item | None] = [item for item in items if endpoint_of(item) is not None]
+        for item, following in pairwise((*chosen, None)):
             if item is not None:
                 yield from self._judge(item, following)
 
@@ -40,7 +39,7 @@ class FirstPass:
         return reports
 
     def judge_again(self, items: Iterable[pytest.Item], endpoints: frozenset[str]) -> None:
-        """Let the tests of these endpoints be run anew, each knowing what it came to first."""
+        """Run the tests of these endpoints again; keep the first result of each on its item."""
         for item in items:
             endpoint = endpoint_of(item)
             if endpoint is None or str(endpoint) not in endpoints:

@@ -1,7 +1,4 @@
-"""The audit's one way into the repair: what failed is repaired between two judgements, and what came of it is told.
-
-It knows pytest's hooks and a run of repairs; how anything is repaired is not known here.
-"""
+"""The hooks of a run with `--remediate`: judge, repair what failed, judge again, and send the notifications."""
 
 from __future__ import annotations
 
@@ -24,7 +21,7 @@ from pytest_sslaudit.controller import Controller
 from pytest_sslaudit.remediation.coverage import Coverage
 from pytest_sslaudit.remediation.first_pass import FirstPass
 from pytest_sslaudit.remediation.progress import RepairProgress
-from pytest_sslaudit.remediation.reobserve import observe_again, touched
+from pytest_sslaudit.remediation.reobserve import affected_ids, observe_again
 from pytest_sslaudit.remediation.result_rows import remediation_rows
 from pytest_sslaudit.reports.repairs import RepairRow, counted
 from pytest_sslaudit.reports.results_file import observation_row, row_of
@@ -49,15 +46,15 @@ class Remediation:
     """The hooks of a run with `--remediate` or `--remediate-dry-run`."""
 
     def __init__(self, config: pytest.Config, controller: Controller) -> None:
-        """Refuse what cannot be used before anything is observed; raises pytest.UsageError."""
+        """Validate the configuration of the repair before anything is observed; raises pytest.UsageError."""
         self._config, self._controller = config, controller
-        self._twice, self._whole, self._stack = FirstPass(), Coverage(), ExitStack()
+        self._first_pass, self._coverage, self._stack = FirstPass(), Coverage(), ExitStack()
         self._progress = RepairProgress(config)
         self._rows: list[Mapping[str, Any]] = []
         self._repairs: RepairRun | None = None
         self._report: RunReport | None = None
-        self._ended: tuple[str, ...] = ()
-        self._told: tuple[str, ...] = ()
+        self._case_lines: tuple[str, ...] = ()
+        self._notice_lines: tuple[str, ...] = ()
         self._is_dry_run = controller.settings.repair == "dry-run"
         try:
             validate_configuration(self._run_options(Anchors({})), only_looks=self._is_dry_run)
@@ -65,25 +62,25 @@ class Remediation:
             raise pytest.UsageError(str(error)) from error
 
     def pytest_deselected(self, items: Sequence[pytest.Item]) -> None:
-        """Note what is not judged: what is not known well enough is not repaired."""
-        self._whole.leave_out(items)
+        """Note the endpoints of tests that do not run: they are not repaired."""
+        self._coverage.leave_out(items)
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, object, object]:
-        """Judge, repair and observe again; then let pytest report what was judged, and judge again what was touched."""
+        """Judge, repair and observe again; then let pytest report, and judge again what the repair affected."""
         if not self._config.option.collectonly and not session.testsfailed:
             self._judge(session.items)
             try:
                 self._repair(self._evidence(session.items), session.items)
-            except Exception:  # noqa: BLE001 - a bug in the repair does not cost the audit its report
+            except Exception:  # noqa: BLE001 - the audit is reported even if the repair has a bug
                 self._controller.tally.repairs_broken = True
                 self._progress.say(self._trace())
         return (yield)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> bool | None:
-        """Report what was judged already; what a repair has touched is run anew."""
-        reports = self._twice.take(item)
+        """Report a test that has run already; run a test again if the repair affected its endpoint."""
+        reports = self._first_pass.take(item)
         if not reports:
             return None
         item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
@@ -95,39 +92,39 @@ class Remediation:
         return True
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Keep what was judged again."""
+        """Keep the rows of the tests that run again."""
         row = row_of(report) if self._controller.writes_results else None
         if row is not None:
             self._rows.append(row)
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        """Tell of the repairs once everything is judged and the results are written."""
+        """Send the notifications when everything is judged and the results are written."""
         if self._repairs is None:
             return
         try:
-            self._told = self._tell(self._repairs)
+            self._notice_lines = self._notify(self._repairs)
         except Exception:  # noqa: BLE001 - as above
             session.exitstatus = BUG
-            self._told = self._trace()
-        self._progress.mention((*self._ended, *self._told))
+            self._notice_lines = self._trace()
+        self._progress.mention((*self._case_lines, *self._notice_lines))
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        """Print what came of the repairs, and who was told."""
-        lines = (*self._ended, *self._told)
+        """Print the results of the repairs, and who was notified."""
+        lines = (*self._case_lines, *self._notice_lines)
         if lines:
             terminalreporter.write_sep("=", "repairs")
         for line in lines:
             terminalreporter.write_line(line)
 
     def pytest_unconfigure(self) -> None:
-        """Give the state directory back."""
+        """Release the lock of the state directory."""
         self._stack.close()
 
     def _judge(self, items: Sequence[pytest.Item]) -> None:
-        """Judge everything for the first time, and write it down."""
+        """Run all tests for the first time, and write their results."""
         results = self._controller.results
-        for report in self._twice.judge(items):
+        for report in self._first_pass.judge(items):
             row = row_of(report)
             if row is not None:
                 self._rows.append(row)
@@ -139,7 +136,7 @@ class Remediation:
         endpoints = (*run.manifest.hosts, *run.manifest.endpoints)
         seen = (run.facts_of(one) for one in endpoints if self._controller.spool.observation(one))
         self._rows += ({"kind": "observation", **observation_row(facts)} for facts in seen)
-        unfinished = self._whole.unfinished(self._config, items, self._controller.targets)
+        unfinished = self._coverage.unfinished(self._config, items, self._controller.targets)
         unfinished |= {str(row["endpoint"]) for row in self._rows if row.get("verdict") == Verdict.ERROR}
         return replace(audit_results_of([*self._rows, summary]), unfinished=unfinished)
 
@@ -157,44 +154,44 @@ class Remediation:
             return
         self._repairs, planned = repairs, repairs.plan(evidence)
         self._controller.tally.accidents += planned.accidents
-        endings = self._repaired(repairs, planned, evidence)
-        self._report = RunReport(planned, endings, evidence, repairs.journal)
-        ids = touched(endings, self._controller.targets)
+        case_results = self._repaired(repairs, planned, evidence)
+        self._report = RunReport(planned, case_results, evidence, repairs.journal)
+        ids = affected_ids(case_results, self._controller.targets)
         if ids:
             observe_again(self._controller, ids)
             self._controller.run.judge_again(ids, datetime.now(UTC))
-            self._twice.judge_again(items, ids)
-        self._write(repairs.journal, endings, evidence)
+            self._first_pass.judge_again(items, ids)
+        self._write(repairs.journal, case_results, evidence)
 
     def _repaired(self, repairs: RepairRun, planned: Plan, evidence: AuditResults) -> tuple[CaseResult, ...]:
         tally, progress = self._controller.tally, self._progress
-        self._config.hook.pytest_sslaudit_planned(config=self._config, plan=planned, evidence=evidence)
+        self._config.hook.pytest_sslaudit_plan(config=self._config, plan=planned, evidence=evidence)
         progress.write(plan_lines(planned) if self._config.get_verbosity() > 0 else list(plan_lines(planned))[:1])
         with progress.shown(planned):
-            endings = repairs.repair(planned, self._controller.discoveries)
-        tally.repairs += (RepairRow(*ending_row(ending)) for ending in endings)
+            case_results = repairs.repair(planned, self._controller.discoveries)
+        tally.repairs += (RepairRow(*ending_row(case_result)) for case_result in case_results)
         tally.findings_before = sum(row["verdict"] == "fail" for row in self._rows if row["kind"] == "result")
-        self._ended = (*down_lines(endings), *ending_lines(endings))
-        tally.services_down += tuple(down_lines(endings))
-        progress.write([f"{counted(tally.repairs)}; what was touched is judged again"] if endings else [])
-        tally.failed_repairs += sum(ending.kind == "failed" for ending in endings)
-        tally.repairs_broken |= any(ending.cause is Cause.RUN_BUG for ending in endings)
-        return endings
+        self._case_lines = (*down_lines(case_results), *ending_lines(case_results))
+        tally.services_down += tuple(down_lines(case_results))
+        progress.write([f"{counted(tally.repairs)}; the affected endpoints are judged again"] if case_results else [])
+        tally.failed_repairs += sum(case_result.kind == "failed" for case_result in case_results)
+        tally.repairs_broken |= any(case_result.cause is Cause.RUN_BUG for case_result in case_results)
+        return case_results
 
-    def _write(self, journal: Journal, endings: Iterable[CaseResult], evidence: AuditResults) -> None:
-        """Write what was done to each endpoint, and what it serves now."""
+    def _write(self, journal: Journal, case_results: Iterable[CaseResult], evidence: AuditResults) -> None:
+        """Write the steps of the repair for each endpoint, and the leaf that it serves now."""
         run = self._controller.run
         seen = (run.facts_of(one) for one in run.manifest.endpoints if str(one) in run.judged_again)
         after = {str(facts.endpoint): observation_row(facts, "after") for facts in seen}
         self._rows += ({"kind": "observation", **row} for row in after.values())
         leaves = {one: row["chain"][0]["sha256"] if row["chain"] else None for one, row in after.items()}
-        for ending in endings:
-            for row in remediation_rows(ending, journal.events(ending.case.id), evidence, leaves):
+        for case_result in case_results:
+            for row in remediation_rows(case_result, journal.events(case_result.case.id), evidence, leaves):
                 if self._controller.results:
                     self._controller.results.write("remediation", **row)
 
-    def _tell(self, repairs: RepairRun) -> tuple[str, ...]:
-        if self._report is None:  # interrupted before anything had ended: the next run tells
+    def _notify(self, repairs: RepairRun) -> tuple[str, ...]:
+        if self._report is None:  # interrupted before the first case ended: the next run notifies
             return ()
         after = audit_results_of([*self._rows, {"kind": "summary"}]) if self._controller.run.judged_again else None
         file = self._controller.settings.results
@@ -203,7 +200,7 @@ class Remediation:
         return repairs.notify(replace(self._report, after=after), self._controller.discoveries, results, refuse)
 
     def _trace(self) -> tuple[str, ...]:
-        """Return the trace of the exception that is handled, in lines; other parties' words may be in it."""
+        """Return the lines of the trace of the current exception, without the secrets that it may hold."""
         secrets = known_secrets(self._controller.settings.configuration)
         return tuple(secrets.hide(traceback.format_exc()).splitlines())
 
@@ -213,7 +210,7 @@ class Remediation:
             configuration=settings.configuration,
             state=settings.state,
             anchors=anchors,
-            command=settings.begun.command,
+            command=settings.invocation.command,
             limits=settings.limits,
             issuer=settings.issuer,
             profiles=settings.policy,
@@ -221,7 +218,7 @@ class Remediation:
             unknown_fails=settings.inconclusive == "fail",
             allow_retry=settings.may_continue,
             access=access_options(settings),
-            resume_argv=settings.begun.again,
+            resume_argv=settings.invocation.again,
             log=self._progress.detail,
             on_step=self._progress.watch,
             stop=self._controller.stop,

@@ -1,6 +1,6 @@
-"""What a person sees of a repair: each case as it goes on a terminal, what came of it everywhere.
+"""Shows a repair to the user: its current step in one line of a terminal, its messages everywhere.
 
-It writes through pytest's terminal reporter, from whichever thread; it decides nothing.
+It writes through the terminal reporter of pytest, from any thread.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from remediate.model.plan import Plan
 
 
 class RepairProgress:
-    """Lines that stay, and one that is rewritten in place as long as a repair lasts."""
+    """Lines that stay, and one line that is rewritten while a repair runs."""
 
     def __init__(self, config: pytest.Config) -> None:
         """Draw nothing yet."""
@@ -27,18 +27,18 @@ class RepairProgress:
         self._places: dict[str, int] = {}
 
     def say(self, lines: Iterable[str]) -> None:
-        """Write lines that stay, and have them heard."""
+        """Write lines that stay, and call the hook for messages with each."""
         kept = tuple(lines)
         self.write(kept)
         self.mention(kept)
 
     def mention(self, lines: Iterable[str], *, is_detail: bool = False) -> None:
-        """Have lines heard by whoever listens."""
+        """Call the hook for messages with each line."""
         for line in lines:
-            self._config.hook.pytest_sslaudit_said(config=self._config, line=line, is_detail=is_detail)
+            self._config.hook.pytest_sslaudit_message(config=self._config, line=line, is_detail=is_detail)
 
     def write(self, lines: Iterable[str]) -> None:
-        """Write lines that stay on the terminal alone."""
+        """Write lines that stay on the terminal."""
         reporter = self._config.pluginmanager.getplugin("terminalreporter")
         with self._turn:
             self._draw("")
@@ -48,7 +48,7 @@ class RepairProgress:
                     reporter.write_line(line)
 
     def detail(self, text: str) -> None:
-        """Write what only who asks for details wants to see."""
+        """Call the hook with details; write them only with `-v`."""
         lines = text.splitlines()
         self.mention(lines, is_detail=True)
         if self._config.get_verbosity() > 0:
@@ -56,7 +56,7 @@ class RepairProgress:
 
     @contextmanager
     def shown(self, planned: Plan) -> Iterator[None]:
-        """Show where each case is, on a terminal."""
+        """Show the step of each case on a terminal."""
         self._line = OneLine(self._config)
         self._places = {case.id: number for number, case in enumerate(planned.cases, 1)}
         try:
@@ -67,12 +67,12 @@ class RepairProgress:
                 self._line = None
 
     def watch(self, case: Case, step: Step, state: StepState, note: str) -> None:
-        """Draw what a step of a case became."""
+        """Draw the new state of a step, and call the hook for steps."""
         place = f"{self._places.get(case.id, '-')}/{len(self._places)}"
         line = f"repairing {place}  {moment_line(Moment(case, step, state, note))}"
         with self._turn:
             self._draw(line)
-        self._config.hook.pytest_sslaudit_stepped(config=self._config, case=case, step=step, state=state, note=note)
+        self._config.hook.pytest_sslaudit_step(config=self._config, case=case, step=step, state=state, note=note)
 
     def _draw(self, text: str) -> None:
         if self._line:

@@ -1,7 +1,4 @@
-"""What a repair has touched, looked at anew: hosts from inside, endpoints on the wire.
-
-It knows cases and targets; it judges nothing.
-"""
+"""Observes again what a repair affected: the hosts from inside, the endpoints from outside."""
 
 from __future__ import annotations
 
@@ -12,16 +9,16 @@ from audit.endpoint import parse_id
 from audit.host.discovery import Discovery, Login, discover
 from audit.probe import Target
 from pytest_sslaudit.controller import Controller
-from pytest_sslaudit.targets import knocked
+from pytest_sslaudit.targets import with_validation_probes
 from remediate.model.outcome import CaseResult
 
 
-def touched(endings: Iterable[CaseResult], targets: Sequence[Target]) -> frozenset[str]:
+def affected_ids(case_results: Iterable[CaseResult], targets: Sequence[Target]) -> frozenset[str]:
     """Return the ids of all endpoints of the services that were worked on, and of their hosts.
 
     A service that was reloaded may serve something else on every endpoint, not only on those that were repaired.
     """
-    cases = [ending.case for ending in endings if ending.kind != "waiting"]
+    cases = [case_result.case for case_result in case_results if case_result.kind != "waiting"]
     services = {(case.host, service) for case in cases for service in case.services}
     endpoints = {one for case in cases for one in case.endpoints}
     for target in targets:
@@ -33,10 +30,10 @@ def touched(endings: Iterable[CaseResult], targets: Sequence[Target]) -> frozens
 
 
 def observe_again(controller: Controller, ids: frozenset[str]) -> None:
-    """Look at the hosts of these ids once more, and observe the endpoints among them."""
+    """Inspect the hosts of these ids again, and observe the endpoints among them."""
     hosts = {str(endpoint.host) for endpoint in map(parse_id, ids) if endpoint.is_host}
     seen = discover(_logins(controller.discoveries, hosts), clock=lambda: datetime.now(UTC))
-    found = knocked(seen, controller.settings)
+    found = with_validation_probes(seen, controller.settings)
     fresh = {str(target.endpoint): target for one in found for target in one.targets}
     for discovery in found:
         if str(discovery.host.endpoint) in ids:
@@ -46,7 +43,7 @@ def observe_again(controller: Controller, ids: frozenset[str]) -> None:
 
 
 def _logins(discoveries: Iterable[Discovery], hosts: set[str]) -> tuple[Login, ...]:
-    """Return how these hosts are logged into; all, where labels depend on who else is looked at."""
+    """Return the logins of these hosts; of all hosts if a label depends on the other hosts."""
     known = [(one.login, str(one.host.endpoint.host)) for one in discoveries if one.login]
     is_numbered = any("+" in label for _, label in known)
     return tuple({login.hostspec: login for login, label in known if is_numbered or label in hosts}.values())

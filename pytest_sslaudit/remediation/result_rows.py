@@ -1,4 +1,4 @@
-"""What was done to each endpoint of a case, as rows of the results file."""
+"""The steps of a repair for each endpoint of a case, as rows of the results file."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ from remediate.state.journal import Event
 
 
 def remediation_rows(
-    ending: CaseResult, events: Iterable[Event], before: AuditResults, after: Mapping[str, str | None]
+    case_result: CaseResult, events: Iterable[Event], before: AuditResults, after: Mapping[str, str | None]
 ) -> Iterator[dict[str, Any]]:
-    """Give a row for each endpoint of a case; `after` are the leaves that are served now."""
-    case = ending.case
+    """Yield a row for each endpoint of a case; `after` are the digests of the leaves that are served now."""
+    case = case_result.case
     subjects = {step.name: step.subject for step in case.steps}
     for endpoint in case.endpoints:
         seen = before.seen.get(endpoint)
         service = seen.service if seen else None
-        mine = [event for event in events if subjects.get(event.step, "") in ("", endpoint, service)]
+        own_events = [event for event in events if subjects.get(event.step, "") in ("", endpoint, service)]
         leaf = seen.leaf_sha256 if seen else None
         yield {
             "case": case.id,
             "endpoint": endpoint,
             "repair": case.repair.value,
-            "steps": [_step(event) for event in mine],
+            "steps": [_step(event) for event in own_events],
             "before": leaf,
             "after": after.get(endpoint, leaf),
-            "outcome": ending.kind,
-            "cause": ending.cause or None,
-            "note": ending.note,
-            "next_try": format_time(ending.next_at) if ending.next_at else None,
+            "outcome": case_result.kind,
+            "cause": case_result.cause or None,
+            "note": case_result.note,
+            "next_try": format_time(case_result.next_at) if case_result.next_at else None,
         }
 
 

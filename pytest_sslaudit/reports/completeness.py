@@ -24,11 +24,11 @@ from pytest_sslaudit.reports.results_file import as_properties
 from pytest_sslaudit.reports.totals import Tally
 from pytest_sslaudit.run_state import STALE_WAIVER, Run
 
-_NAMED: Final = 3  # endpoints in the sentence
+_NAMED: Final = 3  # endpoints in the message
 
 
 def judge_stale_waivers(run: Run, config: pytest.Config, tally: Tally) -> None:
-    """Judge the check and report it, where there are waivers and nothing restricted the run."""
+    """Judge the waivers and report the result, if there are waivers and the run is not restricted."""
     if not run.settings.waivers or _selects_tests(config):
         return
     waived = {(result.check, result.endpoint) for result in tally.waived}
@@ -71,8 +71,8 @@ def _report(config: pytest.Config, decision: Decision, duration_s: float) -> Non
     config.hook.pytest_runtest_logfinish(nodeid=nodeid, location=location)
 
 
-def sentences_about_gaps(config: pytest.Config, run: Run, tally: Tally) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return what fails the run because built-in checks have no result, and what a plugin left out."""
+def completeness_messages(config: pytest.Config, run: Run, tally: Tally) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return messages that fail the run, for built-in checks without a result, and notes on those a plugin left out."""
     if is_restricted(config):
         return (), ()
     elsewhere = options_given(config.option, NARROWING)
@@ -88,7 +88,7 @@ def sentences_about_gaps(config: pytest.Config, run: Run, tally: Tally) -> tuple
 
 
 def _missing(gaps: list[tuple[str, str]], elsewhere: tuple[str, ...]) -> str:
-    cause = f"; addopts or PYTEST_ADDOPTS sets {', '.join(elsewhere)}: say so on the command line" if elsewhere else ""
+    cause = f"; addopts or PYTEST_ADDOPTS sets {', '.join(elsewhere)}: give it on the command line" if elsewhere else ""
     return f"the audit is incomplete: there is no result of {_counted(gaps)}{cause}"
 
 

@@ -1,6 +1,6 @@
-"""The HTML report: pytest-html's table with our columns, worst rows first, and true totals on top.
+"""The HTML report: the table of pytest-html with columns of the audit, worst rows first, and the totals on top.
 
-Everything that came from a host, a server or a certificate is escaped: it is hostile input. It judges nothing.
+Everything that came from a host, a server or a certificate is escaped: it is hostile input.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from pytest_sslaudit.reports.summary import lines_of_totals
 from pytest_sslaudit.reports.totals import Tally
 from pytest_sslaudit.run_state import KEY, Run
 
-MOST_GOOD_ROWS: Final = 5000  # of what passed or did not apply: a larger page no browser opens
+MOST_GOOD_ROWS: Final = 5000  # of what passed or did not apply: browsers do not open a larger page
 COLUMNS: Final = ("Severity", "Endpoint", "Check", "Finding", "Expiry", "Remedy")
 SORTED: Final = frozenset({"Severity", "Endpoint", "Check", "Expiry", "Remedy"})
 COUNTED: Final = {
@@ -36,16 +36,16 @@ COUNTED: Final = {
 }
 FINDINGS: Final = frozenset({Verdict.FAIL, Verdict.INCONCLUSIVE, Verdict.WAIVED})
 GOOD: Final = frozenset({Verdict.PASS, Verdict.NOT_APPLICABLE})
-BREAK: Final = "<wbr>"  # where an id may be broken into lines
-_NOT_DRAWN: Final = "this row could not be drawn: see the end of the run's output"
-EMPTY: Final = "\N{ZERO WIDTH SPACE}"  # sorts behind digits, letters and comments
+BREAK: Final = "<wbr>"  # an id may be broken into lines here
+_NOT_DRAWN: Final = "this row could not be drawn: see the end of the output of the run"
+EMPTY: Final = "\N{ZERO WIDTH SPACE}"  # sorts after digits, letters and comments
 
 
 class HtmlReport:
     """The hooks of pytest-html."""
 
     def __init__(self, tally: Tally, title: str, profiles: Sequence[Profile] = ()) -> None:
-        """Keep the tally that the run fills, and the profiles that were named."""
+        """Keep the tally of the run, and the profiles that the user named."""
         self._tally, self._title, self._remarks = tally, title, Remarks(profiles)
         self._good_rows = self._left_out = 0
         self._places: dict[str, tuple[int, int, str, str]] = {}
@@ -53,20 +53,20 @@ class HtmlReport:
         self._has_failed = False
 
     def pytest_html_report_title(self, report: Any) -> None:  # noqa: ANN401 - pytest-html has no types
-        """Name the report, keep the order of rows that we give it, and fold what explains a row."""
+        """Set the title, keep the order of the rows, and fold the explanation of each row."""
         self._report = report
         report.title = self._title
         report.data["initialSort"] = "original"
         report.data["renderCollapsed"] = ["all"]
-        report.outcomes["skipped"]["label"] = "Skipped (does not apply, or not told in consequence)"
+        report.outcomes["skipped"]["label"] = "Skipped (does not apply, or inconclusive because of another finding)"
         report.outcomes["xfailed"]["label"] = "Waived or below the level"
 
     def pytest_html_results_table_header(self, cells: list[str]) -> None:
-        """Put our columns beside the result."""
+        """Add the columns of the audit after the result."""
         cells[1:] = [_header(name) for name in COLUMNS]
 
     def pytest_html_results_table_row(self, report: pytest.TestReport, cells: list[str]) -> None:
-        """Fill our columns; leave out what passed beyond the limit, and set-up and clean-up with nothing to say."""
+        """Fill the columns; leave out passed rows beyond the limit, and set-up and clean-up without output."""
         if report.when in ("setup", "teardown") and report.passed and not report.sections:
             cells.clear()
             return
@@ -78,7 +78,7 @@ class HtmlReport:
             self._places[report.nodeid] = (0, 0, "", report.nodeid)
 
     def _note(self, error: Exception, what: str) -> None:
-        """Let the run end as one with an exception of ours; one trace is enough of many rows."""
+        """Record the exception, which sets the exit status; the trace of the first row is enough."""
         if not self._has_failed:
             self._has_failed = True
             self._tally.accidents.append(f"HTML report, {what}: {Accident.of(error).trace}")
@@ -88,7 +88,11 @@ class HtmlReport:
         values = _values(result, report) if result else (EMPTY, _id(report.nodeid), "", "", EMPTY, EMPTY)
         cells[1:] = map(_cell, COLUMNS, values)
         endpoint = result.endpoint if result else ""
-        place = (*_rank(result, report), endpoint, report.nodeid)  # not as they came: workers are not of equal speed
+        place = (
+            *_rank(result, report),
+            endpoint,
+            report.nodeid,
+        )  # not in the order of reports: workers differ in speed
         self._places[report.nodeid] = min(place, self._places.get(report.nodeid, place))
         if _is_good(result, report):
             self._good_rows += 1
@@ -97,7 +101,7 @@ class HtmlReport:
                 cells.clear()
 
     def pytest_html_results_table_html(self, report: pytest.TestReport, data: list[str]) -> None:
-        """Explain a result where it is unfolded; what is no check, and a bug of ours, keeps its log and trace."""
+        """Explain a result when it is unfolded; a test that is not a check, and an error, keep their log and trace."""
         try:
             self._explain(report, data)
         except Exception as error:  # noqa: BLE001 - as above
@@ -112,21 +116,21 @@ class HtmlReport:
             data[:] = [escape("\n".join(lines))]
 
     def pytest_html_results_summary(self, prefix: list[str], session: pytest.Session) -> None:
-        """Put the true totals on top, and the worst rows first."""
+        """Put the totals of all results on top, and the worst rows first."""
         css = files("pytest_sslaudit.reports").joinpath("html.css").read_text(encoding="utf-8")
         counts = "".join(_count(verdict, self._tally.verdicts[verdict.value]) for verdict in COUNTED)
         lines = [*lines_of_totals(self._tally), *_lines_of_run(session.config.stash.get(KEY, None))]
         if self._left_out:
-            lines.append(f"{self._left_out} rows of what passed or did not apply are left out of the table")
+            lines.append(f"{self._left_out} rows that passed or did not apply are left out of the table")
         down = "".join(f'<p class="sslaudit-down">{escape(line)}</p>' for line in self._tally.services_down)
         text = "".join(f"<p>{escape(line)}</p>" for line in lines)
         repairs = f"{repair_table(self._tally.repairs)}{refused_contacts(self._tally.refused_contacts)}"
-        told = f"{text}{repairs}{self._remarks.table()}"
-        prefix.append(f'<style>{css}</style><div class="sslaudit">{down}<ul>{counts}</ul>{told}</div>')
+        tables = f"{text}{repairs}{self._remarks.table()}"
+        prefix.append(f'<style>{css}</style><div class="sslaudit">{down}<ul>{counts}</ul>{tables}</div>')
         self._order_rows(self._report.data["tests"])
 
     def _order_rows(self, tests: dict[str, list[Any]]) -> None:
-        """Put the worst first; pytest-html keeps an empty list for what was left out."""
+        """Put the worst rows first; pytest-html keeps an empty list for each row that was left out."""
         ordered = sorted(filter(tests.__getitem__, tests), key=self._places.__getitem__)
         rows = {nodeid: tests[nodeid] for nodeid in ordered}
         tests.clear()
@@ -138,7 +142,7 @@ def _result(report: pytest.TestReport | pytest.CollectReport) -> Result | None:
 
 
 def _is_good(result: Result | None, report: pytest.TestReport) -> bool:
-    """Say whether a row is one of those that are left out where they are too many."""
+    """Return whether a row is left out if there are too many of them."""
     if result:
         return result.verdict in GOOD and not first_of(report)
     return not report.failed and (report.when == "call" or report.skipped)
@@ -189,21 +193,21 @@ def _finding(result: Result, report: pytest.TestReport) -> str:
 
 
 def _before(result: Result, report: pytest.TestReport) -> str:
-    """Return what was found before the repair, and whether that is mended."""
+    """Return the finding before the repair, and whether it is repaired."""
     first = first_of(report)
     if not first:
         return ""
-    mark = '<span class="sslaudit-repaired">repaired</span> ' if _is_mended(result, report) else ""
+    mark = '<span class="sslaudit-repaired">repaired</span> ' if _is_repaired(result, report) else ""
     return f' {mark}<span class="sslaudit-before">before: {escape(first)}</span>'
 
 
-def _is_mended(result: Result, report: pytest.TestReport) -> bool:
-    """Tell whether a finding is none any more."""
+def _is_repaired(result: Result, report: pytest.TestReport) -> bool:
+    """Return whether a finding is repaired."""
     return result.verdict in GOOD and first_verdict_of(report) is Verdict.FAIL
 
 
 def _rank(result: Result | None, report: pytest.TestReport) -> tuple[int, int]:
-    """Return the place of a row: bugs, what fails, what was repaired, what follows, what is waived, what passed."""
+    """Return the rank of a row: errors, failed, repaired, consequences, waived, passed."""
     if result is None:
         return (0 if report.failed else 5), 0
     worst_first = -result.severity.rank
@@ -216,13 +220,13 @@ def _rank(result: Result | None, report: pytest.TestReport) -> tuple[int, int]:
             return 1, worst_first
         case Verdict.WAIVED:
             return 4, worst_first
-    if _is_mended(result, report):
+    if _is_repaired(result, report):
         return 2, worst_first
     return (5 if result.verdict is Verdict.PASS else 6), 0
 
 
 def _explained(result: Result) -> list[str]:
-    """Return what stands under an unfolded row, one thing a line."""
+    """Return the lines of an unfolded row, one fact each."""
     severity = result.detail.get("severity_policy")
     waiver = result.waiver and f"{result.waiver.reason} ({result.waiver.owner}, until {result.waiver.expires})"
     facts = {
@@ -231,7 +235,7 @@ def _explained(result: Result) -> list[str]:
         "required": _text(result.detail.get("required")),
         "source": result.source,
         "policy": result.policy,
-        "severity": severity and f"{result.severity.value}, as the policy {severity} says",
+        "severity": severity and f"{result.severity.value}, set by the policy {severity}",
         "controls": ", ".join(result.controls),
         "waiver": waiver,
         "host": result.host,
@@ -243,14 +247,14 @@ def _explained(result: Result) -> list[str]:
 
 
 def _text(value: object) -> str:
-    """Return a JSON value as a person writes it."""
+    """Return a JSON value as plain text."""
     if isinstance(value, list):
         return ", ".join(map(str, value))
     return "" if value is None else str(value)
 
 
 def _lines_of_run(run: Run | None) -> list[str]:
-    if run is None:  # it ended before it began
+    if run is None:  # the session ended before the audit started
         return []
     policies = ", ".join(profile.name for profile in run.settings.policy) or "by kind of certificate"
     trust, level = ", ".join(run.settings.trust), run.settings.fail_on.value

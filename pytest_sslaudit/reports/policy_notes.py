@@ -1,6 +1,6 @@
-"""What a policy remarks on a check, for the report: what the rule of old says, and what is so today.
+"""The notes of a policy on its checks, for the report: the rule that the policy follows, and current practice.
 
-It judges nothing. The texts are the policy's, which may be the user's own file: they are escaped.
+The texts come from the profile, which may be a file of the user: they are escaped.
 """
 
 from __future__ import annotations
@@ -17,27 +17,27 @@ _HEAD: Final = ("Check", "What the policy goes by", "Today's world", "Source")
 
 
 class Remarks:
-    """The remarks of the policies of a run."""
+    """The notes of the policies of a run."""
 
     def __init__(self, named: Sequence[Profile] = ()) -> None:
-        """Keep the profiles that the user named; the others are those that come along."""
+        """Keep the profiles that the user named; the others are built in."""
         self._named = {profile.name: profile for profile in named}
         self._used: dict[str, Profile] = {}
 
     def of(self, result: Result) -> Remark | None:
-        """Return what is remarked on a result, and keep in mind whose it was."""
+        """Return the note on a result, and remember its profile."""
         found = [profile for name in result.policy.split("+") if (profile := self._profile(name))]
         return next((profile.remarks[result.check] for profile in found if result.check in profile.remarks), None)
 
     def lines(self, result: Result) -> Iterator[tuple[str, str]]:
-        """Yield what stands under a result, each with its name."""
+        """Yield the lines under a result, each with its label."""
         remark = self.of(result)
         if remark:
             yield "rule says", remark.seed
             yield "today", f"{remark.today} ({remark.source})"
 
     def table(self) -> str:
-        """Return each remark of the policies that were named or used, once; nothing where none has any."""
+        """Return the table of the notes of all policies that were named or used; empty without notes."""
         profiles = [one for one in {**self._named, **self._used}.values() if one.remarks]
         rows = dict.fromkeys(_rows(profiles))
         if not rows:

@@ -1,4 +1,4 @@
-"""One line in the terminal that says how far the observation is."""
+"""A line in the terminal that shows the progress of the observation."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ INTERVAL_S: Final = 0.2
 
 
 class OneLine:
-    """The line. `is_shown` tells whether there is a terminal to draw it on."""
+    """A line that is rewritten in place; `is_shown`: whether there is a terminal to draw it on."""
 
     def __init__(self, config: pytest.Config) -> None:
         """Find the terminal."""
@@ -30,14 +30,14 @@ class OneLine:
         return self._stream is not None
 
     def draw(self, text: str) -> None:
-        """Put this text in the place of what was drawn; a line that wraps could not be taken back."""
+        """Replace the line by this text, cut to the width: a line that wraps cannot be replaced."""
         if self._stream:
             self._stream.write(f"\r\x1b[K{text[: self._width]}")
             self._stream.flush()
 
 
 class Progress:
-    """One line that is removed at the end."""
+    """The line of a probe; it is removed at the end."""
 
     def __init__(self, config: pytest.Config, total: int) -> None:
         """Begin with nothing probed."""
@@ -51,7 +51,7 @@ class Progress:
         return self
 
     def advance(self, observation: Observation) -> None:
-        """Count one observation, and draw where the last drawing is old."""
+        """Count an observation, and draw the line if it is out of date."""
         self._done += 1
         self._slowest = max(self._slowest, (observation.elapsed_s, str(observation.endpoint)))
         moment = time.monotonic()

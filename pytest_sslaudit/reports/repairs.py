@@ -1,6 +1,6 @@
-"""The repairs of a run as a part of the HTML report: what was repaired, what was not, why, and who gets no mail.
+"""The repairs of a run as a table of the HTML report, and the contacts that get no email.
 
-What hosts and issuers said is escaped. It decides nothing.
+Texts of hosts and issuers are escaped.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _HEAD: Final = ("Outcome", "Repair", "Host", "Names", "What happened")
 
 @dataclass(frozen=True, slots=True)
 class RepairRow:
-    """How one case ended; `happened` may have several lines."""
+    """The result of a case; `happened` may have several lines."""
 
     outcome: str
     repair: str
@@ -32,14 +32,14 @@ class RepairRow:
 
 
 def counted(rows: Sequence[RepairRow]) -> str:
-    """Return how many ended how, in a line; what went well last."""
+    """Return how many cases have each outcome, in a line; the repaired ones last."""
     counts = Counter(row.outcome for row in rows)
     ordered = sorted(counts.items(), key=lambda pair: (pair[0] == "repaired", pair[0]))
     return ", ".join(f"{count} {outcome}" for outcome, count in ordered) or "nothing to repair"
 
 
 def repair_table(rows: Sequence[RepairRow]) -> str:
-    """Return the table, the worst rows first; folded where it is long."""
+    """Return the table, the worst rows first; folded if it is long and all are repaired."""
     if not rows:
         return ""
     head = "".join(f"<th>{name}</th>" for name in _HEAD)

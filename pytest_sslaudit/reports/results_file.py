@@ -1,6 +1,6 @@
-"""The results file, and how a result travels: on the test's user properties, which survive xdist and stand in JUnit.
+"""The results file, and the user properties that carry a result through xdist and into JUnit reports.
 
-It writes lines as they come, so that what was judged is there whatever ends the run.
+Each line is written when its result is reported, so that a run that is killed leaves them.
 """
 
 from __future__ import annotations
@@ -26,20 +26,20 @@ from audit.x509.loading import UnreadableField
 from audit.x509.revocation.status import crl_urls, ocsp_urls
 
 ROW: Final = "sslaudit"
-"""The user property that holds a result as JSON, without what only its report knows: node id and duration."""
+"""The user property with a result as JSON, without node id and duration, which the report has."""
 FIRST: Final = "before"
-"""The user property that says in a line what was found before a repair."""
+"""The user property with the finding before a repair, in a line."""
 FIRST_VERDICT: Final = "before_verdict"
-"""The user property that has the verdict of then."""
+"""The user property with the verdict before a repair."""
 BESIDE: Final = ("endpoint", "check", "verdict", "severity", "message", "remedy", "policy", "source")
-"""What stands beside it for people and JUnit's readers, where there is something to be read: JUnit's report holds every
-property in memory to the end, and most results are passes."""
+"""The further user properties of a result that did not pass, for readers of JUnit reports. Passes have none: pytest
+keeps all properties in memory to the end of the run."""
 
 
 def as_properties(result: Result, before: Result | None = None) -> list[tuple[str, object]]:
-    """Return a result as user properties: the whole of it as JSON, and of one that did not pass its parts by name.
+    """Return a result as user properties: as JSON and, if it did not pass, its main fields by name.
 
-    `before` is what was found before a repair.
+    `before` is the result before a repair.
     """
     row = to_row(result)
     del row["nodeid"], row["duration_s"]
@@ -54,12 +54,12 @@ def _in_a_line(result: Result) -> str:
 
 
 def first_of(report: pytest.TestReport) -> str | None:
-    """Return in a line what a test found before the repair; None where it was judged once, or well."""
+    """Return the finding of a test before the repair, in a line; None if there was none."""
     return next((str(value) for name, value in report.user_properties if name == FIRST), None)
 
 
 def first_verdict_of(report: pytest.TestReport) -> Verdict | None:
-    """Return the verdict of a test before the repair; None where it was judged once, or well."""
+    """Return the verdict of a test before the repair; None if there was no finding."""
     return next((Verdict(str(value)) for name, value in report.user_properties if name == FIRST_VERDICT), None)
 
 
@@ -103,9 +103,9 @@ class ResultsFile:
     """The file; opened before anything is observed, and closed with a summary line."""
 
     def __init__(self, file: Path) -> None:
-        """Open the file anew; `failure` says later why it is incomplete. Raises pytest.UsageError."""
+        """Create the file; `failure` is later the reason why it is incomplete. Raises pytest.UsageError."""
         self._file, self.failure = file, ""
-        try:  # line by line, so that a run that is killed leaves what it judged
+        try:  # line by line, so that a run that is killed leaves its results
             self._stream: TextIO = os.fdopen(open_anew(file), "w", encoding="utf-8", buffering=1)
         except OSError as error:
             raise pytest.UsageError(f"--audit-results {file}: {error.strerror}") from error
@@ -115,7 +115,7 @@ class ResultsFile:
         self._write(_json({"kind": kind, **values}))
 
     def result(self, report: pytest.TestReport) -> None:
-        """Write the result that a report carries: its text is JSON already, and there are some forty to an endpoint."""
+        """Write the result that a report carries: its text is JSON already, which saves encoding it again."""
         text = _text_of(report)
         if text:
             self._write(f'{{"kind":"result",{text[1:-1]},{_json(_known_of(report))[1:]}')
@@ -138,7 +138,7 @@ class ResultsFile:
 
 
 def observation_row(facts: Facts, phase: Phase = "before") -> dict[str, Any]:
-    """Return what the results file says of an observation."""
+    """Return the row of an observation."""
     seen, endpoint = facts.observation, facts.endpoint
     first = seen.handshakes[0] if seen.handshakes else None
     chain = facts.seen_chain
@@ -170,7 +170,7 @@ def observation_row(facts: Facts, phase: Phase = "before") -> dict[str, Any]:
 
 
 def _chain_row(facts: Facts) -> dict[str, Any]:
-    """Return what the results file says of the chain that facts are of."""
+    """Return the part of the row about the chain of these facts."""
     certificates = facts.seen_chain.certificates if facts.seen_chain else ()
     leaf = next(iter(certificates), None)
     return {
@@ -198,16 +198,16 @@ def _certificate_row(certificate: Certificate) -> dict[str, Any]:
     }
 
 
-def _known(ask: Any) -> Any:  # noqa: ANN401 - a fact of any type
-    """Return a fact, or None where it could not be read: the finding says so elsewhere."""
+def _known(read: Any) -> Any:  # noqa: ANN401 - a fact of any type
+    """Return a fact, or None if it could not be read: that is a finding of a check."""
     try:
-        return ask()
+        return read()
     except UnreadableField:
         return None
 
 
 def _names(certificate: Certificate) -> list[str] | None:
-    """Return the names and addresses of a certificate; None where they cannot be read."""
+    """Return the names and addresses of a certificate; None if they cannot be read."""
     names: list[str] | None = _known(lambda: [*certificate.dns_names, *certificate.ip_addresses])
     return names
 

@@ -18,43 +18,43 @@ ORDER = (Verdict.ERROR, Verdict.FAIL, Verdict.INCONCLUSIVE)
 
 
 class Summary:
-    """The hooks of the terminal; they read the tally and judge nothing."""
+    """The hooks of the terminal summary."""
 
     def __init__(self, config: pytest.Config, tally: Tally) -> None:
         """Keep the tally that the run fills."""
         self._config, self._tally = config, tally
 
     def pytest_collection_finish(self) -> None:
-        """Print no line for each file: checks run endpoint by endpoint, which would repeat all files for each."""
+        """Print no line per file: checks run endpoint by endpoint, which would repeat all files for each."""
         reporter = self._config.pluginmanager.getplugin("terminalreporter")
         if reporter and self._config.get_verbosity() == 0:
             reporter.showfspath = False
 
     @pytest.hookimpl(trylast=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Let go of what pytest keeps of set-up and clean-up: nothing prints it, and there are two to a check."""
+        """Drop the reports of set-up and clean-up that pytest keeps: nothing prints them, and each check has two."""
         reporter = self._config.pluginmanager.getplugin("terminalreporter")
         if reporter and report.when == "teardown":
             reporter.stats.pop("", None)
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        """Print what an operator wants to know last."""
+        """Print the summary of the audit last."""
         for line in self._tally.services_down:
             terminalreporter.write_line(line, red=True, bold=True)
         for accident in self._tally.accidents:
             terminalreporter.write_sep("=", "an exception of the audit itself")
             terminalreporter.write_line(accident)
-        told = (*self._tally.notes, *self._tally.gaps)
-        if not self._tally.verdicts and not told:
+        completeness = (*self._tally.notes, *self._tally.gaps)
+        if not self._tally.verdicts and not completeness:
             return
         terminalreporter.write_sep("=", "sslaudit")
         totals = lines_of_totals(self._tally) if self._tally.verdicts else ()
-        for line in (*lines_of_endpoints(self._tally), *lines_of_unknowns(self._tally), *totals, *told):
+        for line in (*lines_of_endpoints(self._tally), *lines_of_unknowns(self._tally), *totals, *completeness):
             terminalreporter.write_line(line)
 
 
 def lines_of_endpoints(tally: Tally) -> Iterator[str]:
-    """Give one line for each endpoint that failed the run: its worst finding, and how many more there are."""
+    """Yield a line for each endpoint that failed the run: its worst finding, and how many more there are."""
     failed = [result for result, outcome in tally.failing if outcome == "failed"]
     for endpoint, group in groupby(sorted(failed, key=_by_endpoint), key=lambda result: result.endpoint):
         worst, *others = group
@@ -64,7 +64,7 @@ def lines_of_endpoints(tally: Tally) -> Iterator[str]:
 
 
 def lines_of_unknowns(tally: Tally) -> Iterator[str]:
-    """Give one line for each inconclusive check that fails nothing and follows from nothing, up to a limit."""
+    """Yield a line for each inconclusive check that neither fails the run nor follows from a finding, up to a limit."""
     unknown = [
         result
         for result, outcome in tally.failing
@@ -77,21 +77,21 @@ def lines_of_unknowns(tally: Tally) -> Iterator[str]:
 
 
 def lines_of_totals(tally: Tally) -> Iterator[str]:
-    """Give the counts by severity, what could not be told, what is waived, and the earliest expiry."""
+    """Yield the counts by severity and verdict, and the earliest expiry."""
     findings = ", ".join(f"{count} {level.value}" for level, count in tally.by_severity()) or "none"
     parts = [f"findings: {findings}"]
     counts = (
-        (tally.verdicts[Verdict.INCONCLUSIVE.value] - tally.follow, "could not be told"),
-        (tally.follow, "not told in consequence"),
+        (tally.verdicts[Verdict.INCONCLUSIVE.value] - tally.consequential, "inconclusive"),
+        (tally.consequential, "inconclusive because of another finding"),
         (tally.verdicts[Verdict.WAIVED.value], "waived"),
-        (tally.verdicts[Verdict.ERROR.value], "ended by a bug of ours, see the trace"),
+        (tally.verdicts[Verdict.ERROR.value], "ended by a bug, see the trace"),
     )
     parts += [f"{count} {words}" for count, words in counts if count]
     places = ((len(tally.hosts), "host"), (len(tally.endpoints), "endpoint"))
-    looked_at = [f"{count} {name}{'' if count == 1 else 's'}" for count, name in places if count]
-    yield "; ".join([", ".join(looked_at) or "no endpoint", *parts])
-    if not tally.told_something:
-        yield "nothing could be audited: no check came to pass or fail"
+    audited = [f"{count} {name}{'' if count == 1 else 's'}" for count, name in places if count]
+    yield "; ".join([", ".join(audited) or "no endpoint", *parts])
+    if not tally.judged_anything:
+        yield "nothing was audited: no check passed or failed"
     if tally.findings_before is not None:
         now = tally.verdicts[Verdict.FAIL.value]
         yield f"findings before the repairs: {tally.findings_before}, after them: {now}; {counted(tally.repairs)}"

@@ -16,12 +16,12 @@ from pytest_sslaudit.reports.repairs import RepairRow
 
 JUDGED: Final = (Verdict.PASS, Verdict.FAIL, Verdict.WAIVED)
 REACHABILITY: Final = ("svc.unreachable", "dns.unresolvable", "dns.not-this-host")
-"""What these say of an endpoint that could not be reached is no audit of it."""
+"""An endpoint that only these checks judged was not audited: it could not be reached."""
 BUG = 3
 
 
-class Judged:
-    """Which checks of which endpoints have a result: one number for each endpoint, with one bit for each check."""
+class JudgedChecks:
+    """Which checks of which endpoints have a result: a number for each endpoint, with a bit for each check."""
 
     def __init__(self) -> None:
         """Begin with none."""
@@ -40,29 +40,29 @@ class Judged:
 
 @dataclass
 class Tally:
-    """Filled as results come in; `failing` holds what failed or could not be told, waived ones apart."""
+    """Counts of results as they are reported; `failing` holds findings, inconclusive results and errors."""
 
     verdicts: Counter[str] = field(default_factory=Counter)
     severities: Counter[str] = field(default_factory=Counter)
     failing: list[tuple[Result, str]] = field(default_factory=list)  # with pytest's outcome
     waived: list[Result] = field(default_factory=list)
-    follow: int = 0  # inconclusive because of another finding of their endpoint
+    consequential: int = 0  # inconclusive because of another finding of their endpoint
     hosts: set[str] = field(default_factory=set)
     endpoints: set[str] = field(default_factory=set)
     earliest: tuple[datetime, str] | None = None  # not_after, endpoint
     connections: int = 0
     repairs: list[RepairRow] = field(default_factory=list)
-    findings_before: int | None = None  # the repair; None where nothing was to be repaired
+    findings_before: int | None = None  # before the repair; None if there was no repair
     failed_repairs: int = 0
-    services_down: tuple[str, ...] = ()  # a line for each case after which a service did not come up again
-    refused_contacts: list[str] = field(default_factory=list)  # a line for contacts of a host that get no mail
-    repairs_broken: bool = False  # a bug of ours in the repair
-    accidents: list[str] = field(default_factory=list)  # exceptions of ours beside every result, with their traces
-    judged: Judged = field(default_factory=Judged)
+    services_down: tuple[str, ...] = ()  # a message for each service that did not start again
+    refused_contacts: list[str] = field(default_factory=list)  # a message for each contact of a host that gets no email
+    repairs_broken: bool = False  # an exception in the repair
+    accidents: list[str] = field(default_factory=list)  # other exceptions, with their traces
+    judged: JudgedChecks = field(default_factory=JudgedChecks)
     left_out: set[tuple[str, str]] = field(default_factory=set)  # check and endpoint of what was deselected
-    gaps: tuple[str, ...] = ()  # sentences: built-in checks without a result, which fails the run
-    notes: tuple[str, ...] = ()  # sentences: built-in checks that a plugin left out
-    told_something: bool = False  # an audit in which nothing at all could be judged is never well
+    gaps: tuple[str, ...] = ()  # messages about built-in checks without a result; they fail the run
+    notes: tuple[str, ...] = ()  # messages about built-in checks that a plugin left out
+    judged_anything: bool = False  # a run in which no check passed or failed fails
 
     def add(self, result: Result, outcome: str) -> None:
         """Count one result."""
@@ -73,11 +73,11 @@ class Tally:
         elif result.endpoint != str(RUN):
             self.hosts.add(result.endpoint)
         is_of_substance = result.endpoint != str(RUN) and result.check not in REACHABILITY
-        self.told_something |= is_of_substance and result.verdict in JUDGED
+        self.judged_anything |= is_of_substance and result.verdict in JUDGED
         if result.verdict in (Verdict.FAIL, Verdict.INCONCLUSIVE, Verdict.ERROR):
             self.failing.append((result, outcome))
         if result.verdict is Verdict.INCONCLUSIVE and "because" in result.detail:
-            self.follow += 1
+            self.consequential += 1
         if result.verdict is Verdict.FAIL:
             self.severities[result.severity.value] += 1
         if result.verdict is Verdict.WAIVED:
@@ -87,7 +87,7 @@ class Tally:
 
     @property
     def has_bug(self) -> bool:
-        """Whether a check, a repair or a report ended by an exception of ours."""
+        """Whether a check, a repair or a report raised an exception."""
         return self.verdicts[Verdict.ERROR.value] > 0 or self.repairs_broken or bool(self.accidents)
 
     def by_severity(self) -> list[tuple[Severity, int]]:
@@ -96,15 +96,15 @@ class Tally:
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
-    """How the session ended: by a person or signal, and whether something could not be collected."""
+class SessionEnd:
+    """How the session ended: by the user or a signal, and whether a module could not be collected."""
 
     interrupted: bool
     broken_collection: bool
 
 
-def exit_status(pytest_status: int, ended: Ended, tally: Tally) -> int:
-    """Return the status of the interface: 0 well, 1 failed, 2 interrupted, 3 our bug, 4 usage, 5 nothing to audit."""
+def exit_status(pytest_status: int, ended: SessionEnd, tally: Tally) -> int:
+    """Return the exit status: 0 passed, 1 failed, 2 interrupted, 3 a bug, 4 usage error, 5 nothing to audit."""
     if pytest_status == ExitCode.NO_TESTS_COLLECTED and tally.gaps:
         return ExitCode.TESTS_FAILED
     if pytest_status in (ExitCode.USAGE_ERROR, ExitCode.NO_TESTS_COLLECTED):
@@ -113,7 +113,7 @@ def exit_status(pytest_status: int, ended: Ended, tally: Tally) -> int:
         return ExitCode.INTERRUPTED
     if tally.has_bug or ended.broken_collection or pytest_status == ExitCode.INTERNAL_ERROR:
         return BUG
-    is_empty = bool(tally.verdicts) and not tally.told_something
+    is_empty = bool(tally.verdicts) and not tally.judged_anything
     if pytest_status == ExitCode.OK and (tally.failed_repairs or tally.gaps or is_empty):
         return ExitCode.TESTS_FAILED
     return pytest_status

@@ -301,7 +301,7 @@ class TestEvidence:
 
     def test_exchanged(self, pytester: pytest.Pytester, spoiled: tuple[Path, Endpoint]) -> None:
         spoiled[0].write_bytes(Spool(spoiled[0].parent).file_of(B).read_bytes())
-        assert "is about imaps://b.example" in self.inconclusive(pytester, spoiled)
+        assert "is the observation of imaps://b.example" in self.inconclusive(pytester, spoiled)
 
     def test_unreadable(self, pytester: pytest.Pytester, spoiled: tuple[Path, Endpoint]) -> None:
         spoiled[0].unlink()

@@ -71,7 +71,7 @@ def test_another_package_of_that_name_in_the_way_is_refused(pytester: pytest.Pyt
     pytester.mkpydir("audit").joinpath("test_books.py").write_text("def test_sums(): pass\n")
     result = pytester.run(sys.executable, "-m", "pytest", "--pyargs", "audit")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    result.stderr.fnmatch_lines(["ERROR: the package `audit` that Python finds is *, not ours*rename that folder*"])
+    result.stderr.fnmatch_lines(["ERROR: the package `audit` that Python finds is *, not that of this plugin*rename*"])
 
 
 @pytest.mark.parametrize(

@@ -18,8 +18,8 @@ import pytest
 from audit.config import BadConfiguration, Configuration
 from pytest_sslaudit.cli import local_server
 from pytest_sslaudit.cli.checkallsslcerts import again, main
-from pytest_sslaudit.cli.console import Console
 from pytest_sslaudit.cli.local_server import find_configuration, own_command, report_folder, with_defaults
+from pytest_sslaudit.cli.narrator import Console
 from remediate.state.lock import locked
 from tests.lab.demo import served
 from tests.plugin.evidence import rows
@@ -109,7 +109,7 @@ def test_nothing_lenient(arguments: list[str], line: str, capsys: pytest.Capture
 
 
 def test_it_says_its_options_its_statuses_and_its_version(capsys: pytest.CaptureFixture[str]) -> None:
-    for option, said in (("--help", "75 somebody else is at"), ("--version", "checkallsslcerts 0.1.0\n")):
+    for option, said in (("--help", "75 another run is in"), ("--version", "checkallsslcerts 0.1.0\n")):
         with pytest.raises(SystemExit) as ended:
             main([option])
         assert ended.value.code == 0

@@ -31,9 +31,9 @@ class Meter:
 
     def pytest_configure(self, config):
         plugin, began = config.pluginmanager.get_plugin("pytest_sslaudit.plugin"), time.process_time()
-        is_asked = plugin.is_asked(config, plugin.NAMES)
+        is_requested = plugin.is_requested(config, plugin.NAMES)
         ms = 1000 * (self.loading_s + time.process_time() - began)
-        print(json.dumps({"is_asked": is_asked, "ms": ms, "modules": self.modules}))
+        print(json.dumps({"is_requested": is_requested, "ms": ms, "modules": self.modules}))
 
 pytest.main(["--collect-only", "-q", "-s", "-p", "no:cacheprovider"], plugins=[Meter()])
 """
@@ -56,7 +56,7 @@ def _run(folder: Path) -> dict[str, Any]:
     line = next((line for line in done.stdout.splitlines() if line.startswith("{")), None)
     assert line, done.stdout + done.stderr
     found: dict[str, Any] = json.loads(line)
-    assert found["is_asked"] is False
+    assert found["is_requested"] is False
     return found
 
 

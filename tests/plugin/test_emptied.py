@@ -106,7 +106,7 @@ def test_what_narrows_elsewhere_fails_the_run_with_a_sentence(
         monkeypatch.setenv("PYTEST_ADDOPTS", option)
     ended = audit(pytester, "--pyargs", "audit")
     assert ended.ret == pytest.ExitCode.TESTS_FAILED
-    ended.stdout.fnmatch_lines([f"{INCOMPLETE}; addopts or PYTEST_ADDOPTS sets {name}: say so on the command line"])
+    ended.stdout.fnmatch_lines([f"{INCOMPLETE}; addopts or PYTEST_ADDOPTS sets {name}: give it on the command line"])
     if "--collect-only" not in option:
         (summary,) = rows(pytester.path / "results.jsonl", "summary")
         assert summary["exit_status"] == 1

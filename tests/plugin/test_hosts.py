@@ -40,7 +40,7 @@ def test_without_a_host_to_log_into_it_is_a_usage_error(pytester: pytest.Pyteste
     pytester.makepyfile(test_pair=PAIRED)
     result = pytester.runpytest("test_pair.py", "--audit-from-evidence", str(evidence))
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    assert "asks for 'host' beside 'endpoint'" in result.stderr.str()
+    assert "uses 'host' together with 'endpoint'" in result.stderr.str()
 
 
 def test_a_test_that_asks_for_host_alone_is_testinfras(pytester: pytest.Pytester) -> None:

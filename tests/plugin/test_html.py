@@ -106,7 +106,7 @@ def test_the_worst_stands_first(page: Page) -> None:
 def test_the_totals_are_those_of_verdicts(page: Page) -> None:
     text = " ".join(page.words)
     assert "1 error 2 findings 2 inconclusive 1 waived" in text
-    assert "1 endpoint; findings: 1 high, 1 low; 1 could not be told; 1 not told in consequence" in text
+    assert "1 endpoint; findings: 1 high, 1 low; 1 inconclusive; 1 inconclusive because of another finding" in text
 
 
 def test_a_finding_says_how_it_counts(page: Page) -> None:
@@ -154,4 +154,4 @@ def test_no_more_rows_of_passes_than_a_browser_can_show() -> None:
     prefix: list[str] = []
     report.pytest_html_report_title(page)
     report.pytest_html_results_summary(prefix, session)
-    assert "3 rows of what passed or did not apply are left out of the table" in prefix[0]
+    assert "3 rows that passed or did not apply are left out of the table" in prefix[0]

@@ -53,7 +53,7 @@ def test_the_highest_severity_counts_and_the_result_says_whose_it_is(judge: Judg
     row = judge("webpki", "corp.toml", workers=workers)[str(A), "svc.unreachable"]
     assert (row["severity"], row["detail"]["severity_policy"]) == ("critical", "corp")
     assert row["policy"] == "webpki+corp"
-    assert "severity  critical, as the policy corp says" in Path("report.html").read_text(encoding="utf-8")
+    assert "severity  critical, set by the policy corp" in Path("report.html").read_text(encoding="utf-8")
 
 
 def test_of_one_policy_the_result_says_its_name_alone(judge: Judge) -> None:

@@ -227,7 +227,7 @@ class TestDirectories:
         monkeypatch.setattr(tempfile, "tempdir", str(shared / "theirs"))
         status, said = audit(pytester)
         assert status == pytest.ExitCode.USAGE_ERROR
-        assert "set TMPDIR to another place" in said
+        assert "set TMPDIR to another directory" in said
         assert not list((shared / "theirs").iterdir())
 
     def test_missing_directory_is_made_for_its_owner_alone(self, tmp_path: Path) -> None:

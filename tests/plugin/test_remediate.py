@@ -159,12 +159,12 @@ def test_a_test_that_is_about_no_endpoint_runs_once(pytester: pytest.Pytester, l
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--remediate", "--remediate-dry-run"), "--remediate and --remediate-dry-run: one of both"),
+        (("--remediate", "--remediate-dry-run"), "--remediate and --remediate-dry-run exclude each other"),
         (("--remediate", "-n", "2"), "--remediate with -n: repairs are made by one process; leave out -n"),
         (("--remediate-dry-run", "-n", "2"), "--remediate-dry-run with -n"),
         (("--remediate", "--audit-now", "2026-11-23T10:00:00Z"), "--remediate with --audit-now: only what is so now"),
         (("--remediate", "--audit-from-evidence", "."), "--remediate with --audit-from-evidence: only what is so now"),
-        (("--remediate", "--allow-retry", "--no-retry"), "--allow-retry and --no-retry: one of both"),
+        (("--remediate", "--allow-retry", "--no-retry"), "--allow-retry and --no-retry exclude each other"),
         (("--remediate", "--audit-issuer", "stroe"), r"no \[issuer.stroe\]; there is none"),
         (("--remediate", "--audit-state", "open"), r"others may enter the state directory .*open.*chmod it to 700"),
         (("--remediate", "--audit-state", "/var/lib/sslaudit"), "is where a repaired host keeps its versions: choose"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_sslaudit.cli.narrator import Wording, lines_of
+from pytest_sslaudit.cli.narrator import Wording, plan_sentences
 from remediate.model.audit_results import audit_results_of
 from remediate.model.options import RunLimits
 from tests.remediate.panels import endpoint, fresh, service
@@ -27,7 +27,7 @@ def told(
 ) -> list[str]:
     """Return the lines about these rows of a run that finished."""
     evidence = audit_results_of([*rows, SUMMARY])
-    return list(lines_of(planned(*rows, run_limits=run_limits), Wording(evidence, issuer, kind)))
+    return list(plan_sentences(planned(*rows, run_limits=run_limits), Wording(evidence, issuer, kind)))
 
 
 @pytest.mark.parametrize(("kind", "run_limits"), [("store", RunLimits()), ("cpanel", RunLimits(is_panels_issuer=True))])

@@ -121,7 +121,7 @@ def test_a_command_with_odd_letters_stays_one_command() -> None:
 @pytest.mark.parametrize("at", ["4:00", "24:00", "04:60", "0400", "04:00 ", "", "now", "\u0966\u096a:\u0966\u0966"])
 def test_a_time_that_is_none_is_refused(machine: Machine, at: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["install-timer", "--at", at], machine) == 4
-    assert "is no time of day: HH:MM is needed" in capsys.readouterr().err
+    assert "is not a time of day: use HH:MM" in capsys.readouterr().err
     assert set(files(machine)) == {"etc/machine-id"}
 
 
@@ -181,10 +181,10 @@ def test_a_file_that_is_not_ours_is_neither_overwritten_nor_removed(
     machine.place(path).write_text("# theirs\n")
     before = files(machine)
     assert main(["install-timer", kind], machine) == 4
-    assert f"sslaudit install-timer: {path} is there and was not written by us" in capsys.readouterr().err
+    assert f"sslaudit install-timer: {path} exists and was not written by sslaudit" in capsys.readouterr().err
     assert main(["remove-timer"], machine) == 0
     assert main(["timer-status"], machine) == 1
-    assert f"{path}: not written by us" in capsys.readouterr().out
+    assert f"{path}: not written by sslaudit" in capsys.readouterr().out
     assert files(machine) == before
 
 
@@ -207,7 +207,7 @@ def test_where_systemd_does_not_take_it_the_files_are_as_they_were(machine: Mach
 def test_without_cron_it_is_said_in_a_line(machine: Machine, capsys: pytest.CaptureFixture[str]) -> None:
     machine.place("/etc/cron.d").rmdir()
     assert main(["install-timer", "--cron"], machine) == 4
-    assert "etc/cron.d: install cron, or use the other" in capsys.readouterr().err
+    assert "etc/cron.d does not exist: install cron, or use the other kind" in capsys.readouterr().err
 
 
 def test_a_configuration_is_named_by_its_full_path_and_has_to_be_there(
@@ -269,7 +269,7 @@ def test_timer_that_starts_python_without_p_is_not_well(
     assert main(["timer-status"], machine) == 1
     said = capsys.readouterr().out
     assert (
-        "runs another program than /opt/x/bin/python -P -m pytest_sslaudit.cli.checkallsslcerts: `sslaudit install"
+        "runs another program than /opt/x/bin/python -P -m pytest_sslaudit.cli.checkallsslcerts: run `sslaudit install"
         in said
     )
     if kind == "--cron":

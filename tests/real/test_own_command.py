@@ -50,7 +50,7 @@ def test_while_the_panels_own_run_lasts_nothing_is_done(panel: Host) -> None:
     named = f"the panel's own {UPDATE} (process {number})"
     assert done.returncode == 75
     assert done.stdout == f"{named} is running: waiting up to 0 min for its end\n"
-    assert done.stderr == f"checkallsslcerts: nothing was done: {named} is still running; the next run looks again\n"
+    assert done.stderr == f"checkallsslcerts: nothing was done: {named} is still running; the next run tries again\n"
     assert panel.shell("ls /var/log/sslaudit") == "lock\n"
 
 
