@@ -16,7 +16,7 @@ from audit.json_codec import BadRecord, from_json, to_json
 from remediate.cli.output import down_lines, ending_lines, plan_lines, status_lines
 from remediate.cli.rediscovery import Access, revisit, revisit_all, seen_now
 from remediate.execution.tlsa_preview import Resolution, with_records
-from remediate.model.audit_results import AuditResults, BadEvidence, read_audit_results
+from remediate.model.audit_results import AuditResults, BadAuditResults, read_audit_results
 from remediate.model.options import RunLimits, RunOptions
 from remediate.model.outcome import CaseResult
 from remediate.model.plan import Plan
@@ -38,7 +38,7 @@ class Done:
 
 
 def make_plan(results: Path, run_limits: RunLimits, resolution: Resolution, now: datetime, *, as_json: bool) -> Done:
-    """Plan what an audit's results call for, and name the TLSA records that block it; raises BadEvidence, OSError."""
+    """Plan repairs from results, and name the TLSA records that block one; raises BadAuditResults, OSError."""
     with results.open(encoding="utf-8") as lines:
         evidence = read_audit_results(lines)
     made = with_records(plan(evidence, run_limits, now), evidence, resolution)
@@ -46,11 +46,11 @@ def make_plan(results: Path, run_limits: RunLimits, resolution: Resolution, now:
 
 
 def read_plan(text: str, source: str) -> Plan:
-    """Return a plan that was printed as JSON; raises BadEvidence."""
+    """Return a plan that was printed as JSON; raises BadAuditResults."""
     try:
         return from_json(Plan, json.loads(text))
     except (ValueError, BadRecord) as error:
-        raise BadEvidence(f"{source} is no plan as `plan RESULTS --json` prints it: {error}") from error
+        raise BadAuditResults(f"{source} is no plan as `plan RESULTS --json` prints it: {error}") from error
 
 
 def apply(planned: Plan, options: RunOptions, access: Access) -> Done:
@@ -85,24 +85,26 @@ def status(state: Path, now: datetime) -> Done:
 
 
 def roll_back(case_id: str, options: RunOptions, access: Access) -> Done:
-    """Take a case back to what was there before it; raises BadEvidence for one that is not known."""
+    """Take a case back to what was there before it; raises BadAuditResults for one that is not known."""
     with begin(options) as run:
         case = run.journal.case(case_id)
         if case is None:
-            raise BadEvidence(f"{options.state} knows no case {case_id!r}: reports name cases, `status` the open ones")
+            raise BadAuditResults(
+                f"{options.state} knows no case {case_id!r}: reports name cases, `status` the open ones"
+            )
         ending = run.roll_back(case_id, revisit((case,), options, access))
         return Done((*down_lines((ending,)), *ending_lines((ending,))), ending.kind == "undone")
 
 
 def release(case_id: str | None, options: RunOptions, access: Access) -> Done:
-    """Make links of earlier versions files again, of a case or everywhere; raises BadEvidence for an unknown case."""
+    """Make links of earlier versions files again, of a case or everywhere; raises BadAuditResults."""
     with begin(options) as run:
         case = run.journal.case(case_id) if case_id else None
         if case_id and case is None:
-            raise BadEvidence(f"{options.state} has no case {case_id!r}: use --all to release every case of a host")
+            raise BadAuditResults(f"{options.state} has no case {case_id!r}: use --all to release every case of a host")
         found = revisit((case,), options, access) if case else revisit_all(options, access)
         if not found:
-            raise BadEvidence("no host is named: name each in the configuration or by --hosts")
+            raise BadAuditResults("no host is named: name each in the configuration or by --hosts")
         released = run.release(case, found)
         return Done(tuple(line for one in released for line in one.lines), all(one.is_well for one in released))
 

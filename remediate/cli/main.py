@@ -32,7 +32,7 @@ from remediate.challenges.dns_lookup import LookUps, Roots
 from remediate.cli.commands import Done, apply, make_plan, read_plan, release, resume, roll_back, status
 from remediate.cli.rediscovery import Access
 from remediate.execution.tlsa_preview import Resolution
-from remediate.model.audit_results import BadEvidence
+from remediate.model.audit_results import BadAuditResults
 from remediate.model.options import RunOptions
 from remediate.run import validate_configuration
 from remediate.state.database import UnusableState
@@ -48,7 +48,15 @@ def main(argv: Sequence[str] | None = None, program: str = "python -m remediate"
     arguments = _parser(program).parse_args(argv)
     try:
         done = _do(arguments)
-    except (BadConfiguration, BadEvidence, BadProfile, UnusableState, LockHeld, OSError, UnicodeDecodeError) as error:
+    except (
+        BadConfiguration,
+        BadAuditResults,
+        BadProfile,
+        UnusableState,
+        LockHeld,
+        OSError,
+        UnicodeDecodeError,
+    ) as error:
         sys.stderr.write(f"{program} {arguments.command}: {error}\n")
         return USAGE_ERROR
     except KeyboardInterrupt:
@@ -117,7 +125,7 @@ def _do(arguments: argparse.Namespace) -> Done:
         return resume(options, access)
     if arguments.command == "release":
         if bool(arguments.case) == arguments.all:
-            raise BadEvidence("release takes either a case or --all")
+            raise BadAuditResults("release takes either a case or --all")
         return release(arguments.case, options, access)
     if arguments.command == "rollback":
         return roll_back(arguments.case, options, access)

@@ -1,7 +1,4 @@
-"""What an audit left behind for the repair: the last verdict of every check, and what was seen of every endpoint.
-
-It knows the lines of the results file; it refuses to know where they are kept, and what is to be done about them.
-"""
+"""The results of an audit as the repair reads them: the last verdict of each check, and each observed endpoint."""
 
 from __future__ import annotations
 
@@ -25,16 +22,16 @@ _ID: Final = re.compile(
 
 
 _OF_A_LEAF: Final = (Remedy.REISSUE, Remedy.REKEY, Remedy.RECHAIN)
-"""The remedies that change one certificate of several."""
+"""The remedies that replace one certificate of several."""
 
 
-class BadEvidence(ValueError):
-    """A results file that cannot be used; its message names the line and what is wrong with it."""
+class BadAuditResults(ValueError):
+    """A results file that cannot be used; the message names the line and its fault."""
 
 
 @dataclass(frozen=True, slots=True)
 class ObservedFile:
-    """A file that the configuration of a service names; of a key only the SPKI digest is known here."""
+    """A file that the configuration of a service names; of a key only the SPKI digest is known."""
 
     path: str
     kind: str  # certificate, key, chain
@@ -42,14 +39,14 @@ class ObservedFile:
     group: str | None = None
     mode: str | None = None  # "0600"
     spki_sha256: str | None = None
-    names: tuple[str, ...] = ()  # SANs, where the results say them
-    real_path: str | None = None  # where links lead
+    names: tuple[str, ...] = ()  # SANs, if the results have them
+    real_path: str | None = None  # after links
     acl: tuple[str, ...] | None = ()  # as in InstalledFile
 
 
 @dataclass(frozen=True, slots=True)
 class ObservedLeaf:
-    """One of the leaves that an endpoint serves, and at which addresses."""
+    """One leaf that an endpoint serves, and the addresses that serve it."""
 
     sha256: str
     spki_sha256: str | None
@@ -60,14 +57,14 @@ class ObservedLeaf:
 
 @dataclass(frozen=True, slots=True)
 class ObservedEndpoint:
-    """What was seen of one endpoint. `names` are the SANs of the served leaf, None where they cannot be read.
+    """One observed endpoint. `names` are the SANs of the served leaf, None if they cannot be read.
 
-    `resolved` and `own_addresses` are where its name leads and what the host is reached by; None where it is not said.
+    `resolved` are the addresses of its name, and `own_addresses` those of the host; None if the results lack them.
     """
 
     endpoint: str
     label: str | None  # of the host
-    hostspec: str | None  # None: seen from outside only
+    hostspec: str | None  # None: observed from outside only
     service: str
     name: str  # the reference identifier
     observed_at: datetime | None
@@ -78,16 +75,16 @@ class ObservedEndpoint:
     files: tuple[ObservedFile, ...] = ()
     resolved: tuple[str, ...] | None = None
     own_addresses: tuple[str, ...] | None = None
-    panel_service: str | None = None  # what the panel of its host calls it, where that installs its certificate
-    leaves: tuple[ObservedLeaf, ...] = ()  # all that are served; the one that is meant is told by `leaf_sha256`
+    panel_service: str | None = None  # its name in the panel of its host, if that installs its certificate
+    leaves: tuple[ObservedLeaf, ...] = ()  # all that are served; `leaf_sha256` is the one to repair
 
     def is_elsewhere(self, leaf_sha256: str | None) -> bool:
-        """Return whether a leaf is certainly another host's: served at addresses that are not this host's alone."""
+        """Return whether a leaf is certainly another host's: only addresses of other hosts serve it."""
         own = {leaf.sha256 for leaf in self.leaves if any(map(self._is_own, leaf.addresses))}
         return bool(own) and leaf_sha256 not in own and leaf_sha256 in {leaf.sha256 for leaf in self.leaves}
 
-    def meaning(self, leaf: ObservedLeaf) -> ObservedEndpoint:
-        """Return the same endpoint with another of its leaves as the one that is meant."""
+    def with_leaf(self, leaf: ObservedLeaf) -> ObservedEndpoint:
+        """Return the same endpoint with another of its leaves as the one to repair."""
         return replace(
             self, leaf_sha256=leaf.sha256, spki_sha256=leaf.spki_sha256, not_after=leaf.not_after, names=leaf.names
         )
@@ -97,48 +94,49 @@ class ObservedEndpoint:
 
     @property
     def is_host(self) -> bool:
-        """Whether this stands for a host, or the run, as a whole."""
+        """Whether this is a host or the run as a whole."""
         return not self.name
 
 
 @dataclass(frozen=True)
 class AuditResults:
-    """All that the repair is decided from: each check of each endpoint once, by the last phase that judged it."""
+    """The input of the repair: the result of each check of each endpoint, of its last phase."""
 
     results: tuple[Result, ...]
     seen: Mapping[str, ObservedEndpoint]
-    is_complete: bool  # a file without a summary is of a run that did not finish
-    unfinished: frozenset[str] = frozenset()  # endpoints on which not all checks were run
+    is_complete: bool  # a run that did not finish has no summary
+    unfinished: frozenset[str] = frozenset()  # endpoints for which some checks were not run
 
     @cached_property
     def by_endpoint(self) -> Mapping[str, tuple[Result, ...]]:
-        """The results of each endpoint, in order of their checks."""
+        """The results of each endpoint, in the order of their checks."""
         found: dict[str, list[Result]] = {}
         for result in self.results:
             found.setdefault(result.endpoint, []).append(result)
         return {endpoint: tuple(results) for endpoint, results in found.items()}
 
     def verdict(self, endpoint: str, check: str) -> Verdict | None:
-        """Return how a check of an endpoint ended; None where it was not judged."""
-        return next((one.verdict for one in self.by_endpoint.get(endpoint, ()) if one.check == check), None)
+        """Return the verdict of a check of an endpoint; None if it was not evaluated."""
+        results = self.by_endpoint.get(endpoint, ())
+        return next((result.verdict for result in results if result.check == check), None)
 
 
 def read_audit_results(lines: Iterable[str]) -> AuditResults:
-    """Return the evidence in the lines of a results file; raises BadEvidence."""
+    """Return the results in the lines of a results file; raises BadAuditResults."""
     rows = []
     for number, line in enumerate(lines, start=1):
         try:
             row = json.loads(line)
         except ValueError as error:
-            raise BadEvidence(f"line {number} is not JSON: {error}") from error
+            raise BadAuditResults(f"line {number} is not JSON: {error}") from error
         if not isinstance(row, dict):
-            raise BadEvidence(f"line {number} is no object")
+            raise BadAuditResults(f"line {number} is not an object")
         rows.append(row)
     return audit_results_of(rows)
 
 
 def audit_results_of(rows: Iterable[Mapping[str, Any]]) -> AuditResults:
-    """Return the evidence in the rows of a run, in whatever order they come; raises BadEvidence."""
+    """Return the results in the rows of a run, in any order; raises BadAuditResults."""
     results: dict[tuple[str, str], Result] = {}
     seen: dict[str, tuple[str, ObservedEndpoint]] = {}
     is_complete = False
@@ -152,35 +150,35 @@ def audit_results_of(rows: Iterable[Mapping[str, Any]]) -> AuditResults:
                 if earlier is None or result.phase == "after":
                     results[result.endpoint, result.check] = result
             elif kind == "observation":
-                one, phase = seen_of(row), row.get("phase", "before")
-                if one.endpoint not in seen or phase == "after":
-                    seen[one.endpoint] = (phase, one)
+                endpoint, phase = observed_endpoint(row), row.get("phase", "before")
+                if endpoint.endpoint not in seen or phase == "after":
+                    seen[endpoint.endpoint] = (phase, endpoint)
         except (KeyError, TypeError, ValueError) as error:
-            raise BadEvidence(f"row {number} is no {kind} of an audit: {error}") from error
+            raise BadAuditResults(f"row {number} is not a valid {kind} of an audit: {error}") from error
     ordered = tuple(results[key] for key in sorted(results))
-    meant = {endpoint: _meant(seen[endpoint][1], ordered) for endpoint in sorted(seen)}
-    return AuditResults(ordered, meant, is_complete)
+    endpoints = {endpoint: _with_failing_leaf(seen[endpoint][1], ordered) for endpoint in sorted(seen)}
+    return AuditResults(ordered, endpoints, is_complete)
 
 
-def _meant(seen: ObservedEndpoint, results: Iterable[Result]) -> ObservedEndpoint:
-    """Return an endpoint with the leaf that is wrong as the one that is meant, if the first that is served is not.
+def _with_failing_leaf(seen: ObservedEndpoint, results: Iterable[Result]) -> ObservedEndpoint:
+    """Return an endpoint with a failing leaf as the one to repair, if the first that is served does not fail.
 
     A server with RSA and ECDSA has two certificates; each is repaired by itself.
     """
-    found = [one for one in results if one.endpoint == seen.endpoint and one.verdict is Verdict.FAIL]
-    wrong = dict.fromkeys(one.leaf_sha256 for one in found if one.remedy in _OF_A_LEAF)
+    failures = [result for result in results if result.endpoint == seen.endpoint and result.verdict is Verdict.FAIL]
+    wrong = dict.fromkeys(result.leaf_sha256 for result in failures if result.remedy in _OF_A_LEAF)
     if seen.leaf_sha256 in wrong:
         return seen
     leaves = (leaf for leaf in seen.leaves if leaf.sha256 in wrong and not seen.is_elsewhere(leaf.sha256))
     leaf = next(leaves, None)
-    return seen if leaf is None else seen.meaning(leaf)
+    return seen if leaf is None else seen.with_leaf(leaf)
 
 
-def seen_of(row: Mapping[str, Any]) -> ObservedEndpoint:
-    """Return what an observation row says; raises KeyError, TypeError or ValueError where it is none."""
+def observed_endpoint(row: Mapping[str, Any]) -> ObservedEndpoint:
+    """Return the endpoint of an observation row; raises KeyError, TypeError or ValueError if it is not one."""
     match = _ID.fullmatch(row["endpoint"])
     if match is None:
-        raise ValueError(f"{row['endpoint']!r} is no endpoint")
+        raise ValueError(f"{row['endpoint']!r} is not an endpoint id")
     leaf = row["chain"][0] if row["chain"] else {}
     return ObservedEndpoint(
         endpoint=row["endpoint"],
@@ -193,11 +191,11 @@ def seen_of(row: Mapping[str, Any]) -> ObservedEndpoint:
         spki_sha256=leaf.get("spki_sha256"),
         not_after=_time(leaf.get("not_after")),
         names=None if row["names"] is None else tuple(sorted(row["names"])),
-        files=tuple(_file(one) for one in row["installed"]),
+        files=tuple(_file(file) for file in row["installed"]),
         resolved=_addresses(row.get("resolved")),
         own_addresses=_addresses(row.get("own_addresses")),
         panel_service=row.get("panel_service"),
-        leaves=tuple(_leaf(one) for one in row.get("chains") or () if one["certificates"]),
+        leaves=tuple(_leaf(chain) for chain in row.get("chains") or () if chain["certificates"]),
     )
 
 

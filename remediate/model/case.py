@@ -1,7 +1,4 @@
-"""The services of a cPanel & WHM server that have a certificate of the panel itself: as audited, or by their files.
-
-It knows the panel's folders; it refuses to know what is wrong with a certificate.
-"""
+"""A case: one certificate on one host, its findings, the repair, and its steps with their states."""
 
 from __future__ import annotations
 
@@ -12,7 +9,7 @@ from enum import StrEnum
 from typing import Final, Literal
 
 AGENT: Final = "cpanel"
-"""The panel as an agent, as an issuer, and as the owner of a certificate."""
+"""The panel as a renewal agent, as an issuer, and as the owner of a certificate."""
 
 StepKind = Literal[
     "modes",  # owner and mode of the key files
@@ -31,7 +28,7 @@ StepState = Literal["planned", "intended", "done", "uncertain", "failed", "undon
 
 
 class Repair(StrEnum):
-    """What is done about a certificate, the strongest first: each does what those below it would."""
+    """The repairs of a certificate, the strongest first: each includes the effect of those below it."""
 
     REKEY = "rekey"
     REISSUE = "reissue"
@@ -62,18 +59,18 @@ EACH: Final[Mapping[StepKind, Literal["service", "endpoint"]]] = {
     "reload": "service",
     "proof": "endpoint",
 }
-"""What a step is taken for, each retried on its own; those not here are taken once for the case."""
+"""What a step is repeated for, each with its own retries; other steps are taken once for the case."""
 
 VALIDATED: Final = frozenset({Repair.REKEY, Repair.REISSUE})
-"""Repairs for which we show the CA that the names are ours."""
+"""Repairs for which the CA validates the names."""
 
 SWITCHED: Final = frozenset(repair for repair, kinds in STEPS.items() if "install" in kinds)
-"""Repairs that lay a version of the files ready and switch to it, so that there is a way back."""
+"""Repairs that stage a version of the files and switch to it, so that they can be rolled back."""
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One step, for one service or endpoint or (no subject) for the whole case."""
+    """One step, for one service or endpoint, or without a subject for the whole case."""
 
     kind: StepKind
     subject: str = ""
@@ -81,19 +78,19 @@ class Step:
 
     @property
     def name(self) -> str:
-        """What it is called in the journal and for a person; unique within a case."""
+        """The name of the step in the journal and in messages; unique within a case."""
         return f"{self.kind} {self.subject}".strip()
 
 
 @dataclass(frozen=True, slots=True)
 class StepDetail:
-    """What was seen when a step became something: a text for a person, and as data what is needed of it later."""
+    """The detail of a step's new state: a text for a person, and the data that later steps need."""
 
     text: str = ""
     request_lines: tuple[str, ...] = ()  # a line for each logged request for the challenge file
-    leaf_sha256: str | None = None  # of the certificate that is installed next
-    back_to: str | None = None  # the version that a rollback goes to
-    published_spki_sha256: str | None = None  # the new key, whose TLSA record was seen in the zone
+    leaf_sha256: str | None = None  # of the certificate that will be installed
+    back_to: str | None = None  # the version that a rollback restores
+    published_spki_sha256: str | None = None  # of the new key whose TLSA record is in the zone
 
     @property
     def note(self) -> str:
@@ -122,7 +119,7 @@ class UsedFile:
 
 @dataclass(frozen=True, slots=True, order=True)
 class FindingKey:
-    """Which finding: a check of an endpoint."""
+    """The key of a finding: the check and the endpoint."""
 
     endpoint: str
     check: str
@@ -140,13 +137,13 @@ class Reason:
 
     @property
     def key(self) -> FindingKey:
-        """Which finding it is."""
+        """The key of the finding."""
         return FindingKey(self.endpoint, self.check)
 
 
 @dataclass(frozen=True, slots=True)
 class Validation:
-    """A name and the hosts (labels) that serve it: the CA may ask any of them, so the DCV file goes to all at once."""
+    """A name and the labels of the hosts that serve it. All publish the challenge file: the CA may ask any."""
 
     name: str
     hosts: tuple[str, ...]
@@ -162,9 +159,9 @@ class DroppedName:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """What is to be repaired. `names` are what the certificate must be valid for, sorted.
+    """One certificate to repair. `names` are the sorted names that the new certificate must have.
 
-    The old certificate and key are put back when a proof fails, unless `is_compromised`: then the key never is.
+    If verification fails, the old certificate and key are restored, unless the key `is_compromised`.
     """
 
     id: str
@@ -182,35 +179,35 @@ class Case:
     old_leaf_sha256: str | None = None
     is_compromised: bool = False
     owner: str | None = None  # the agent whose renewal is run
-    is_panel: bool = False  # it is of a panel's own services, which may have had a certificate each
-    old_leaves: tuple[str, ...] = ()  # all of them, where they are several
+    is_panel: bool = False  # of a panel's own services, which may have had a certificate each
+    old_leaves: tuple[str, ...] = ()  # all of them, if there are several
 
     def kind_of(self, step_name: str) -> str:
-        """Return the kind of the step of that name, such as `reload`; of another case's step the name."""
+        """Return the kind of the step of that name, such as `reload`; the name itself if the case has no such step."""
         return next((step.kind for step in self.steps if step.name == step_name), step_name)
 
     @property
     def replaced(self) -> frozenset[str]:
-        """The SHA-256 of every leaf that is to be served no more."""
+        """The SHA-256 of every leaf that must no longer be served."""
         return frozenset(filter(None, (*self.old_leaves, self.old_leaf_sha256)))
 
 
 def case_id(host: str, names: Iterable[str], spki_sha256: str | None) -> str:
-    """Return the id of a case: the same every night, whichever services are found, until the certificate is another.
+    """Return the id of a case: the same in each run, whichever services are found, until the certificate changes.
 
-    `names` are those of the old certificate, or where there is none the one that it is served for.
+    `names` are those of the old certificate; without one, the name that the endpoint is audited by.
     """
     text = "\n".join((host, spki_sha256 or "", *sorted(set(names))))
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def steps_of(
-    repair: Repair, services: Iterable[str], endpoints: Iterable[str], *, mend_modes: bool = False
+    repair: Repair, services: Iterable[str], endpoints: Iterable[str], *, fix_modes: bool = False
 ) -> tuple[Step, ...]:
-    """Return the steps of a repair in their order; the modes of key files first, where they are to be mended too."""
+    """Return the steps of a repair in their order; first the modes of key files, if they are to be fixed too."""
     subjects = {"service": tuple(services), "endpoint": tuple(endpoints)}
     kinds = STEPS[repair]
-    first: tuple[StepKind, ...] = ("modes",) if mend_modes and "modes" not in kinds else ()
+    first: tuple[StepKind, ...] = ("modes",) if fix_modes and "modes" not in kinds else ()
     return tuple(
         Step(kind, subject)
         for kind in (*first, *kinds)

@@ -35,7 +35,7 @@ class RemediateConfig:
 
 @dataclass(frozen=True, slots=True)
 class Concurrency:
-    """How far and how fast a run goes; `chance` gives numbers from 0 up to 1."""
+    """How many hosts are repaired at once, and when a run stops; `chance` returns numbers from 0 up to 1."""
 
     hosts_at_once: int = 8
     max_failures: int = 3
@@ -44,39 +44,39 @@ class Concurrency:
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """How long is waited for what, in seconds.
+    """The timeouts of a run, in seconds.
 
-    A proof has to be found before the host takes the switch back by itself; what is left is for confirming it.
+    Verification must succeed before the host reverts the switch by itself, with time left to confirm it.
     """
 
     confirmation_s: int = 300
-    proof_s: float = 120.0  # old workers of a busy web server answer for a while
-    taken_up_s: float = 150.0  # a test and a reload, each of which the host allows 60 s
+    proof_s: float = 120.0  # old workers of a busy web server still answer for a while
+    taken_up_s: float = 150.0  # a test and a reload, which the host limits to 60 s each
     issuance_s: float = 600.0  # in this run; the next one asks about the same order
-    look_s: float = 0.25  # between two looks
+    look_s: float = 0.25  # between two observations
 
 
 OnStep = Callable[[Case, Step, StepState, str], None]
-"""Who is told what a step of a case has become, with a note."""
+"""Called with each new state of a step, and a note."""
 
 
 @dataclass(frozen=True, slots=True)
 class RunLimits:
-    """The limits of a run. In `hosts_left_out` (specifications) and `names_left_out` a `*` stands for any text."""
+    """The limits of a run. In `excluded_hosts` (specifications) and `excluded_names` a `*` stands for any text."""
 
     max_cases: int = 20
     foreign: Literal["explain", "run-owner"] = "explain"
-    hosts_left_out: tuple[str, ...] = ()
-    names_left_out: tuple[str, ...] = ()
+    excluded_hosts: tuple[str, ...] = ()
+    excluded_names: tuple[str, ...] = ()
     max_age: timedelta = timedelta(minutes=30)  # an audit of a thousand endpoints is done in half of it
     future: timedelta = timedelta(minutes=2)  # as much as a clock may be off (ops.clock-skew: 120 s)
     can_order: bool = True  # an issuer is configured
     is_panels_issuer: bool = False  # it is a panel's own program, which orders for the panel's services alone
 
 
-def fits(text: str, globs: Iterable[str]) -> bool:
-    """Tell whether a text is one of these."""
-    return any(matches_glob(one, text) for one in globs)
+def matches_any(text: str, globs: Iterable[str]) -> bool:
+    """Return whether a text matches one of these patterns."""
+    return any(matches_glob(glob, text) for glob in globs)
 
 
 def _now() -> datetime:
@@ -153,12 +153,12 @@ class RunOptions:
     def run_limits(self) -> RunLimits:
         """How far the run may go."""
         written = self.written
-        left_out = tuple(glob for glob, host in self.configuration.host.items() if not host.remediate)
+        excluded = tuple(glob for glob, host in self.configuration.host.items() if not host.remediate)
         return RunLimits(
             max_cases=written.max_cases,
             foreign=written.foreign,
-            hosts_left_out=left_out,
-            names_left_out=written.exclude_names,
+            excluded_hosts=excluded,
+            excluded_names=written.exclude_names,
             can_order=self.issuer_name is not None,
             is_panels_issuer=issuer_kind(self.configuration, self.issuer_name) == AGENT,
         )

@@ -12,16 +12,16 @@ from remediate.model.causes import Cause
 Ended = Literal[
     "proven",
     "failed",
-    "pending",  # the issuer is still working: no failure, and no backoff
-    "interrupted",  # we were killed, or stopped for a reason that is not the case's
+    "pending",  # the issuer is still working: not a failure, no backoff
+    "interrupted",  # the run was killed, or stopped for a reason outside the case
 ]
 
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One try of a case: when and how it ended, at which step, and when the next may be.
+    """One attempt of a case: when and how it ended, at which step, and when the next may be.
 
-    `busy_until` is until when its issuer asked to be left alone, for this and every other case.
+    `busy_until` is the end of the issuer's Retry-After, which holds for every other case too.
     """
 
     at: datetime
@@ -38,7 +38,7 @@ class Attempt:
 class CaseResult:
     """How a case ended in this run: the cause if it is not repaired, and a note for a person.
 
-    `waiting` was not begun: it is not due yet, or the run had come to its limit. `undone` was taken back as told.
+    A case that is `waiting` was not begun: it is not due, or the run reached its limit. `undone` was rolled back.
     """
 
     case: Case
@@ -51,5 +51,5 @@ class CaseResult:
 
     @property
     def is_down(self) -> bool:
-        """Whether a service did not come up again with its old files: a person has to act now."""
+        """Whether a service did not start again with its old files: a person has to act now."""
         return self.cause is Cause.SERVICE_DOWN

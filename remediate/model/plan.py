@@ -18,16 +18,16 @@ class Blocker:
 
 
 Kind = Literal[
-    "configure",  # the service's configuration is wrong, and a person's to mend
+    "configure",  # the service's configuration is wrong, and a person has to fix it
     "dns",
-    "host",  # something of the host that is not the mode of a file
+    "host",  # a setting of the host, other than the mode of a file
     "manual",
     "waived",
-    "unknown",  # it could not be told, or the check itself failed
+    "unknown",  # inconclusive, or the check itself failed
     "switched-off",
-    "outside",  # not logged into
+    "outside",  # on a host that was not logged in to
     "foreign",  # another agent owns the certificate
-    "no-help",  # what would mend it elsewhere does not here
+    "no-help",  # the usual repair does not help here
     "note",  # of severity info
     "well",
 ]
@@ -35,7 +35,7 @@ Kind = Literal[
 
 @dataclass(frozen=True, slots=True)
 class NotRepairable:
-    """Something that is left as it is, and why. Without a check it is the endpoint as a whole."""
+    """A finding that no repair helps, and why. Without a check it is the endpoint as a whole."""
 
     endpoint: str
     check: str | None
@@ -54,7 +54,7 @@ class WaitingCase:
 
 @dataclass(frozen=True, slots=True)
 class Blocked:
-    """A case whose repair would begin and then wait, and for what."""
+    """A case whose repair would begin and then wait, and why."""
 
     case_id: str
     by: Blocker
@@ -62,10 +62,10 @@ class Blocked:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The cases in the order of their repair, the canary first; what is explained; what waits.
+    """The cases in the order of their repair, the canary first; the findings that no repair helps; the cases that wait.
 
-    Every result that is no pass is in exactly one of the three. `blocked` are those of the cases that DNS would block,
-    as far as it was asked; `notes` are sentences about the plan as a whole.
+    Every result other than a pass is in exactly one of the three. `blocked` are the cases that DNS would block, as far
+    as it was queried; `notes` are sentences about the plan as a whole.
     """
 
     cases: tuple[Case, ...]
@@ -77,5 +77,5 @@ class Plan:
 
     @property
     def canary(self) -> Case | None:
-        """The case that has to be proven before any other is begun."""
+        """The case that must be verified before any other begins."""
         return self.cases[0] if self.cases else None

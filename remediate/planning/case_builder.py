@@ -82,7 +82,7 @@ def case_of(draft: CaseDraft, evidence: AuditResults, around: Fleet, run_limits:
     services = _services(members)
     acted_on = _services(_asking(draft, strongest)) if strongest is Repair.RELOAD else services
     endpoints = tuple(member.endpoint for member in members)
-    mend_modes = any(result.check == FILE_MODES for result in findings)
+    fix_modes = any(result.check == FILE_MODES for result in findings)
     return Case(
         id=draft.id or case_id(group.host, old_names, old_spki),
         host=group.host,
@@ -93,7 +93,7 @@ def case_of(draft: CaseDraft, evidence: AuditResults, around: Fleet, run_limits:
         endpoints=endpoints,
         files=_files(members),
         reasons=tuple(map(_reason, findings)),
-        steps=steps_of(repair, acted_on, endpoints, mend_modes=mend_modes),
+        steps=steps_of(repair, acted_on, endpoints, fix_modes=fix_modes),
         validated_on=around.validations(group.host, kept) if repair in VALIDATED else (),
         dropped_names=dropped,
         old_leaf_sha256=old.leaf_sha256,

@@ -14,7 +14,7 @@ from audit.verdict import Verdict
 from remediate.cpanel.service_files import is_of_panel
 from remediate.model.audit_results import AuditResults, ObservedEndpoint
 from remediate.model.case import Validation
-from remediate.model.options import RunLimits, fits
+from remediate.model.options import RunLimits, matches_any
 
 SWITCHED_OFF: Final = "ops.management-disabled"
 NOT_KNOWN: Final = "could not check whether repair is switched off on the host itself"
@@ -100,7 +100,7 @@ def _why_alone(seen: ObservedEndpoint, evidence: AuditResults, run_limits: RunLi
     hostspec = str(seen.hostspec)
     if hostspec.partition("://")[0] in _IMAGES:
         return "an image is not repaired from inside"
-    if fits(hostspec, run_limits.hosts_left_out):
+    if matches_any(hostspec, run_limits.excluded_hosts):
         return "repair is switched off for this host in the configuration"
     return _why_switched_off(f"{seen.label}/", evidence)
 

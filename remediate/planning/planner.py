@@ -13,7 +13,7 @@ from remediate.hosts.renewal_agents import OWNERS
 from remediate.model.audit_results import AuditResults
 from remediate.model.case import AGENT, VALIDATED, Case, Repair
 from remediate.model.causes import Cause
-from remediate.model.options import RunLimits, fits
+from remediate.model.options import RunLimits, matches_any
 from remediate.model.plan import Blocker, Kind, NotRepairable, Plan, WaitingCase
 from remediate.planning.blockers import obstacles, of_endpoints, out_of_date
 from remediate.planning.case_builder import CaseDraft, case_of, merge_panel_cases
@@ -104,7 +104,7 @@ def _not_ours(case: Case, run_limits: RunLimits) -> tuple[Kind, str] | None:
         return "foreign", f"{AGENT} owns this certificate and renews it; only its own services are repaired"
     if case.repair is Repair.RUN_OWNER and case.owner not in OWNERS:
         return "foreign", f"{case.owner} owns this certificate, and the command of its renewal is not known"
-    spared = next((name for name in case.names if fits(name, run_limits.names_left_out)), None)
+    spared = next((name for name in case.names if matches_any(name, run_limits.excluded_names)), None)
     return ("switched-off", f"{spared} is excluded in the configuration") if spared else None
 
 

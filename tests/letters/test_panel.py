@@ -136,4 +136,4 @@ def test_a_closed_firewall_is_told_with_its_rule_and_what_to_do(nights: Nights) 
     nights.night(here(), *fresh(), found(WHOLE, "dcv.firewall", remedy="host", message=rule))
     text = text_of(nights.box.emails[0])
     assert rule in text
-    assert "What to do: admit TCP port 80 by the rule that is named above" in text
+    assert "What to do: allow TCP port 80 in the rule above" in text

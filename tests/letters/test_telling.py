@@ -35,7 +35,7 @@ def test_a_failure_says_service_port_reason_what_was_tried_what_happened_what_to
         "Tried: a new certificate for www.example.com; done: preconditions; stopped at: self-test",
         "Happened: www.example.com at 192.0.2.7: blocked: nothing listens [dcv.blocked]",
         "- http://www.example.com/.well-known/pki-validation/X.txt at 2001:db8::7: timed out",
-        "What to do: open TCP port 80 to the world",
+        "What to do: open TCP port 80 of the address above",
         "Next try: with the first run after 2026-11-23 05:00 UTC",
     ):
         assert said in text
@@ -62,7 +62,7 @@ def test_another_cause_is_told_again(nights: Nights) -> None:
     nights.night(*expired(), endings=[blocked(nights)])
     nights.night(*expired(), endings=[blocked(nights, Cause.DCV_WRONG_HOST)])
     assert len(nights.box.sent) == 2
-    assert "let every A and AAAA record of the name lead to the host" in text_of(nights.box.emails[1])
+    assert "point every A and AAAA record of the name to the host" in text_of(nights.box.emails[1])
 
 
 def test_an_order_that_is_under_way_waits_with_its_number_and_is_told_once(nights: Nights) -> None:
@@ -124,7 +124,7 @@ def test_a_case_that_waits_by_the_plan_names_every_reason(nights: Nights) -> Non
     text = text_of(nights.box.emails[0])
     assert "WAITING nginx https://www.example.com:443" in text
     assert "www.example.com leads to 192.0.2.99 [dns.not-this-host]" in text
-    assert "take the name out of the service's configuration" in text
+    assert "remove it from the service's configuration" in text
     assert nights.night(*rows) == ()
 
 

@@ -40,8 +40,8 @@ def test_how_far_a_run_may_go_stands_in_the_configuration(tmp_path: Path) -> Non
     assert told.run_limits == RunLimits(
         max_cases=7,
         foreign="run-owner",
-        hosts_left_out=("ssh://root@old*",),
-        names_left_out=("*.legacy.example.com",),
+        excluded_hosts=("ssh://root@old*",),
+        excluded_names=("*.legacy.example.com",),
         can_order=True,
     )
     assert told.run_limits.max_age == timedelta(minutes=30)

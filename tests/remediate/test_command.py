@@ -13,7 +13,7 @@ import pytest
 from audit.json_codec import format_time
 from remediate.challenges.dns_lookup import LookUps
 from remediate.cli.main import main
-from remediate.model.audit_results import BadEvidence, read_audit_results
+from remediate.model.audit_results import BadAuditResults, read_audit_results
 from remediate.model.outcome import Attempt
 from remediate.state.journal import Event, open_journal
 from tests.remediate.journals import MAIL, WEB, a_case
@@ -149,11 +149,11 @@ def test_what_cannot_be_used_is_a_usage_error_in_one_sentence(arguments: list[st
     ("line", "why"),
     [
         ("{", "line 1 is not JSON"),
-        ("[]", "line 1 is no object"),
-        ('{"kind": "result"}', "row 1 is no result of an audit"),
-        ('{"kind": "observation", "endpoint": "x y"}', "row 1 is no observation of an audit"),
+        ("[]", "line 1 is not an object"),
+        ('{"kind": "result"}', "row 1 is not a valid result of an audit"),
+        ('{"kind": "observation", "endpoint": "x y"}', "row 1 is not a valid observation of an audit"),
     ],
 )
 def test_a_line_that_no_audit_wrote_is_named(line: str, why: str) -> None:
-    with pytest.raises(BadEvidence, match=why):
+    with pytest.raises(BadAuditResults, match=why):
         read_audit_results([line])

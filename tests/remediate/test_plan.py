@@ -187,7 +187,7 @@ def test_an_image_is_not_repaired_from_inside(hostspec: str) -> None:
 
 
 def test_a_host_left_out_by_a_glob_is_left_alone() -> None:
-    run_limits = RunLimits(hosts_left_out=("ssh://*@web1",))
+    run_limits = RunLimits(excluded_hosts=("ssh://*@web1",))
     outcome = planned(*expired(), *expired(host="web2"), run_limits=run_limits)
     assert [case.host for case in outcome.cases] == []  # web2 serves the name together with web1
     assert "web1 too, where nothing is changed" in texts(outcome.waiting[0])[0]
@@ -200,7 +200,7 @@ def test_a_host_with_the_touch_file_is_left_alone() -> None:
 
 
 def test_a_certificate_with_a_name_that_is_left_out_is_left_alone() -> None:
-    outcome = planned(*expired(), run_limits=RunLimits(names_left_out=("*.example.com",)))
+    outcome = planned(*expired(), run_limits=RunLimits(excluded_names=("*.example.com",)))
     assert [one.why for one in outcome.explained] == ["www.example.com is excluded in the configuration"]
 
 

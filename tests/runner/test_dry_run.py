@@ -172,7 +172,7 @@ def test_dry_run_of_a_compromised_key_destroys_it_as_the_repair_does(world: Worl
 
 def test_dry_run_of_keys_that_are_closed_as_well_shows_it_first(world: World) -> None:
     case = world.there.case()
-    case = replace(case, steps=steps_of(Repair.REISSUE, case.services, case.endpoints, mend_modes=True))
+    case = replace(case, steps=steps_of(Repair.REISSUE, case.services, case.endpoints, fix_modes=True))
     previewed, done = previewed_and_done(world.there, case, world.run)
     assert previewed == done
     assert done[0].why == "close the keys to others"

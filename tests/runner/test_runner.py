@@ -196,7 +196,7 @@ def test_a_certificate_is_replaced_and_its_new_key_is_closed_to_others(
     places: tuple[Place, Place, Place], journal: Journal
 ) -> None:
     a = places[0]
-    case = a.case(steps=steps_of(Repair.REISSUE, (a.service,), (str(a.endpoint),), mend_modes=True))
+    case = a.case(steps=steps_of(Repair.REISSUE, (a.service,), (str(a.endpoint),), fix_modes=True))
     assert [one.kind for one in repair([case], run_context(journal, Ca(), a), CONCURRENCY)] == ["proven"]
     assert mode(a) == 0o640
 
@@ -216,7 +216,7 @@ def test_a_key_that_is_somebody_elses_does_not_hold_a_new_certificate_up_and_is_
     before = a.served
 
     files = tuple(replace(file, owner="bob", group="root") for file in a.case().files)
-    case = a.case(files=files, steps=steps_of(Repair.REISSUE, (a.service,), (str(a.endpoint),), mend_modes=True))
+    case = a.case(files=files, steps=steps_of(Repair.REISSUE, (a.service,), (str(a.endpoint),), fix_modes=True))
     (ending,) = repair([case], run_context(journal, Ca(), a), CONCURRENCY)
     assert (ending.kind, "it belongs to bob" in ending.note, a.served == before) == ("proven", True, False), ending
     outcome, states = journal.outcome(case.id), journal.case(case.id)
