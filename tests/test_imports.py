@@ -113,8 +113,6 @@ SHORT = {
     # audit/services
     "audit/services/cpanel/own_certificate.py",
     "audit/services/nginx/logs.py",
-    # remediate/deployment
-    "remediate/deployment/retention.py",
 }
 """Other short modules. Each is to become part of the module that it belongs to; this set only shrinks."""
 MOST_LEVELS = 12  # within a package
@@ -153,11 +151,7 @@ DOUBLED = {
         "Block": "services/block_syntax, services/dovecot",
         # x509
     },
-    "remediate": {
-        # cli
-        "release": "cli/commands, deployment/versions",
-        "Moment": "cli/output, deployment/switch",
-    },
+    "remediate": {},
     "pytest_sslaudit": {},
 }
 """Other names that several modules of a package define, with these modules; this table only shrinks."""

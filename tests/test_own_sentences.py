@@ -58,7 +58,7 @@ TAKE_APART: Final = frozenset(
 MATCH: Final = frozenset({"findall", "finditer", "fullmatch", "match", "search", "split", "sub"})
 
 NOT_OURS: Final = {
-    "moment.detail.split()": "two columns of a record that a switch wrote: a service and seconds",
+    "event.detail.split()": "two columns of a record that a switch wrote: a service and seconds",
     "'because' in result.detail": "a key of the detail, which is a mapping",
     "'because' not in result.detail": "as above",
     "self.why.startswith('process ')": "decides nothing but whether a sentence says its subject already",

@@ -8,8 +8,8 @@ from typing import Final
 
 from audit.host.discovery import Discovery
 from audit.text import MAX_MESSAGE, one_line, shortened
-from remediate.deployment.versions import release
-from remediate.hosts.command import CommandResult, CommandRunner
+from remediate.hosts import script
+from remediate.hosts.command import Command, CommandResult, CommandRunner
 from remediate.hosts.workdir import BUSY, HostWorkdir
 
 ALL: Final = "release"
@@ -24,9 +24,15 @@ class Released:
     is_well: bool = True
 
 
+def release_command(workdir: HostWorkdir, *cases: str) -> Command:
+    """Return the command that makes links of earlier versions files again, for these cases or for all on the host."""
+    why = f"make the links of {', '.join(cases) or 'all cases'} regular files again"
+    return workdir.exclusive(why, script("agree", "files", "links", "release"), *cases)
+
+
 def release_on(workdir: HostWorkdir, session: CommandRunner, *cases: str) -> Released:
     """Release these cases on a host, or all of them."""
-    done = session.run(release(workdir, *cases))
+    done = session.run(release_command(workdir, *cases))
     lines = tuple(_lines(workdir, done, whole=not cases))
     return Released(lines, done.ok and not any(line.startswith("interrupted ") for line in done.output.splitlines()))
 

@@ -1,8 +1,8 @@
-"""The switch: a detached script on the host brings a version into use, and goes back unless it is confirmed in time.
+"""The switch: a detached script on the host activates a version, and reverts it unless it is confirmed in time.
 
-It outlives the controller. Its state is a file; it runs as long as it holds the host's lock. The rename of one file
-decides whether a confirmation or the end of its patience comes first. A process that opens certificate and key on
-either side of the renames sees a mismatch: docs/repair.md says for how long.
+The script survives the controller. Its state is a file, and it runs as long as it holds the host's lock. The rename of
+one file decides whether the confirmation or the timeout came first. A process that opens certificate and key on either
+side of the renames sees a mismatch; docs/repair.md says for how long.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from dataclasses import dataclass
 from typing import Final, Literal, get_args
 
 from audit.host.trust import TRUST
-from remediate.deployment.versions import Installation
+from remediate.deployment.versions import FileSet
 from remediate.hosts import script
 from remediate.hosts.command import Command, CommandResult
 from remediate.hosts.workdir import PROLOGUE
 from remediate.installers.base import Installer
 
-State = Literal[
-    "none",  # nothing was switched here yet
+SwitchState = Literal[
+    "none",  # nothing has been switched here yet
     "begun",
     "switching",  # from here on another version may be in use
     "switched",
@@ -28,17 +28,17 @@ State = Literal[
     "waiting",  # for a confirmation
     "confirmed",
     "returning",
-    "returned",  # to the version that was proven last
-    "broken",  # returned, and a service did not come up again
-    "refused",  # before anything was touched
-    "kept",  # not confirmed, and told never to go back, or without a way back
+    "returned",  # to the version that was verified last
+    "broken",  # returned, but a service did not start again
+    "refused",  # before anything was changed
+    "kept",  # not confirmed, and not reverted: it must not, or cannot be
 ]
 TERMINAL: Final = frozenset({"none", "confirmed", "returned", "broken", "refused", "kept"})
 
 
 @dataclass(frozen=True, slots=True)
-class Moment:
-    """One line of what the script noted: when by the host's clock, of which version, what and why."""
+class SwitchEvent:
+    """One line that the script recorded: the time of the host's clock, the version, its state and the reason."""
 
     at: int  # seconds since 1970
     version: str
@@ -48,9 +48,9 @@ class Moment:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Where a switch is. `holder` is who has the host's lock and since when, None where it is free."""
+    """The progress of a switch. `holder` is who holds the host's lock and since when, None if it is free."""
 
-    moments: tuple[Moment, ...] = ()
+    events: tuple[SwitchEvent, ...] = ()
     live: str | None = None
     proven: str | None = None
     before: str | None = None
@@ -59,38 +59,33 @@ class Progress:
     rejected: frozenset[str] = frozenset()  # versions that every address rejected
 
     @property
-    def last(self) -> Moment:
-        """The last state that was noted."""
-        states = get_args(State)
-        found = (moment for moment in reversed(self.moments) if moment.state in states)
-        return next(found, Moment(0, "", "none", ""))
+    def last(self) -> SwitchEvent:
+        """The last state that was recorded."""
+        states = get_args(SwitchState)
+        found = (event for event in reversed(self.events) if event.state in states)
+        return next(found, SwitchEvent(0, "", "none", ""))
 
     @property
     def is_running(self) -> bool:
-        """Whether the script still has something to do and somebody holds the lock."""
+        """Whether the switch is not finished and the lock is held."""
         return self.last.state not in TERMINAL and self.holder is not None
 
     @property
-    def was_interrupted(self) -> bool:
-        """Whether the script ended before its end: to start it again is right."""
-        return self.last.state not in TERMINAL and self.holder is None
-
-    @property
     def gaps(self) -> tuple[tuple[str, float], ...]:
-        """The services that had to be restarted since the switch began, and for how many seconds each was away."""
-        begun = max((number for number, moment in enumerate(self.moments) if moment.state == "begun"), default=0)
-        found = (moment.detail.split() for moment in self.moments[begun:] if moment.state == "gap")
+        """The services that were restarted since the switch began, and for how many seconds each did not answer."""
+        begun = max((number for number, event in enumerate(self.events) if event.state == "begun"), default=0)
+        found = (event.detail.split() for event in self.events[begun:] if event.state == "gap")
         return tuple((words[0], float(words[1])) for words in found if len(words) > 1)
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What else there was to tell since the switch began."""
-        begun = max((number for number, moment in enumerate(self.moments) if moment.state == "begun"), default=0)
-        return tuple(dict.fromkeys(moment.detail for moment in self.moments[begun:] if moment.state == "note"))
+        """The notes since the switch began."""
+        begun = max((number for number, event in enumerate(self.events) if event.state == "begun"), default=0)
+        return tuple(dict.fromkeys(event.detail for event in self.events[begun:] if event.state == "note"))
 
 
 def start(
-    installation: Installation,
+    file_set: FileSet,
     services: Sequence[Installer],
     version: str,
     *,
@@ -99,28 +94,27 @@ def start(
 ) -> Command:
     """Return the command that starts the switch to a version, and returns at once.
 
-    `version` is a name, or `proven` or `before`: what was proven last, and what before that. Without a confirmation
-    within `confirm_within_s` (0: none is needed) it goes back; not if `returns` is false, as when the old key is known
-    to others. A script that runs already holds the lock: then this ends with BUSY.
+    `version` is a name, or `proven` or `before`: the version that was verified last, or the one before that. Without a
+    confirmation within `confirm_within_s` (0: none is needed) it is reverted, but never if `returns` is false: the old
+    key may be compromised. If a switch is running, it holds the lock and the command ends with BUSY.
     """
-    workdir, deployment = installation.workdir, installation.deployment
+    workdir, deployment = file_set.workdir, file_set.deployment
     texts = [_without_shared(text) for service in services for text in _texts(service, workdir.host)]
-    own = installation.folder.rpartition("/")[2]
     library = script("prelude") + deployment.script + script("record")
     shared = (library, script("daemon"), script("switch_detached"))
-    options = (version, str(confirm_within_s), "yes" if returns else "no", str(len(installation.placements)))
+    options = (version, str(confirm_within_s), "yes" if returns else "no", str(len(file_set.targets)))
     body = _LIBRARY + script("adopt", "switch_start")
-    why = f"switch {', '.join(one.name for one in services)} to version {version}{deployment.how}"
-    return workdir.exclusive(why, body, *shared, own, *options, *installation.pairs, *texts)
+    why = f"switch {', '.join(service.name for service in services)} to version {version}{deployment.how}"
+    return workdir.exclusive(why, body, *shared, file_set.folder_name, *options, *file_set.pairs, *texts)
 
 
-# A login may take a script as one argument, of 128 KiB at most: what all services' scripts begin with is sent once.
+# A login may pass a script as one argument, at most 128 KiB. The beginning of all services' scripts is sent once.
 _LIBRARY: Final = 'library=$1\neval "$library"\n'
 _SHARED: Final = (
     (TRUST, 'trust_text=$trust_sh\nunset trust_sh\ntrust_sh=$trust_text\neval "$trust_sh"\n'),
     (script("daemon"), 'daemon_text=$daemon_sh\nunset daemon_sh\neval "$daemon_text"\n'),
 )
-"""Texts that the detached script gives to each service's script by an environment variable, and how they are read."""
+"""Texts that the detached script passes to the script of a service in a variable, and the shell that reads them."""
 
 
 def _without_shared(text: str) -> str:
@@ -134,52 +128,50 @@ def _texts(service: Installer, host: str) -> tuple[str, ...]:
     return (service.name, *(command.script for command in commands))
 
 
-def look(installation: Installation) -> Command:
-    """Return the command that tells where the switch is."""
-    own = installation.folder.rpartition("/")[2]
-    body = installation.deployment.script + script("switch_look", "look")
-    return installation.workdir.read_only("look where the switch is", body, own, *installation.counted)
+def look(file_set: FileSet) -> Command:
+    """Return the command that prints the progress of the switch."""
+    body = file_set.deployment.script + script("switch_look", "look")
+    return file_set.workdir.read_only("read the progress of the switch", body, file_set.folder_name, *file_set.counted)
 
 
-def confirm(installation: Installation, version: str) -> Command:
-    """Return the command that confirms a version and waits until that is noted; what it prints is for read_progress."""
-    return _answer(installation, version, "taken")
+def confirm(file_set: FileSet, version: str) -> Command:
+    """Return the command that confirms a version and waits until that is recorded; it prints the progress."""
+    return _answer(file_set, version, "taken")
 
 
-def revert(installation: Installation, version: str, *, rejected: bool = False) -> Command:
-    """Return the command that lets a waiting script go back now, and waits until it has.
+def revert(file_set: FileSet, version: str, *, rejected: bool = False) -> Command:
+    """Return the command that makes a waiting switch revert now, and waits until it has.
 
-    Of a version that every address `rejected` the host keeps a mark.
+    A version that every address `rejected` is marked as such on the host.
     """
-    return _answer(installation, version, "withdrawn", "rejected" if rejected else "")
+    return _answer(file_set, version, "withdrawn", "rejected" if rejected else "")
 
 
-def _answer(installation: Installation, version: str, word: str, mark: str = "") -> Command:
-    workdir = installation.workdir
-    own = installation.folder.rpartition("/")[2]
-    why = f"confirm version {version}" if word == "taken" else f"call version {version} back"
-    given = (*workdir.given, own, version, word, mark, *installation.counted)
-    body = installation.deployment.script + script("switch_look", "record", "switch_answer")
+def _answer(file_set: FileSet, version: str, word: str, mark: str = "") -> Command:
+    workdir = file_set.workdir
+    why = f"confirm version {version}" if word == "taken" else f"revert version {version}"
+    given = (*workdir.given, file_set.folder_name, version, word, mark, *file_set.counted)
+    body = file_set.deployment.script + script("switch_look", "record", "switch_answer")
     return Command(workdir.host, why, PROLOGUE + body, given)
 
 
 def read_progress(done: CommandResult) -> Progress:
-    """Return what `look`, `confirm` and `revert` print; of a host that printed nothing nothing is known."""
+    """Parse what `look`, `confirm` and `revert` print; an empty output gives an empty progress."""
     words = [line.partition(" ")[::2] for line in done.output.splitlines()]
-    said = dict(words)
+    values = dict(words)
     return Progress(
-        tuple(_moments(rest for word, rest in words if word == "state")),
-        said.get("live") or None,
-        said.get("proven") or None,
-        said.get("before") or None,
-        None if said.get("lock", "free") == "free" else said["lock"],
-        int(said["now"]) if said.get("now", "").isdigit() else 0,
+        tuple(_events(rest for word, rest in words if word == "state")),
+        values.get("live") or None,
+        values.get("proven") or None,
+        values.get("before") or None,
+        None if values.get("lock", "free") == "free" else values["lock"],
+        int(values["now"]) if values.get("now", "").isdigit() else 0,
         frozenset(rest for word, rest in words if word == "rejected"),
     )
 
 
-def _moments(lines: Iterable[str]) -> Iterator[Moment]:
+def _events(lines: Iterable[str]) -> Iterator[SwitchEvent]:
     for line in lines:
         match = re.fullmatch(r"(?P<at>\d+) (?P<version>\S+) (?P<state>\S+) (?P<detail>.*)", line)
         if match:
-            yield Moment(int(match["at"]), match["version"], match["state"], match["detail"])
+            yield SwitchEvent(int(match["at"]), match["version"], match["state"], match["detail"])

@@ -1,7 +1,7 @@
-"""Versions of a service's certificate files, and where they lie on a host.
+"""Versions of a set of certificate files, and the commands that stage, keep and destroy them on a host.
 
-Each case and set of files has a directory, which root alone enters. In it each version has a directory with the files
-at their full paths, and links name the versions that are in use, proven last, and proven before that.
+Each case and set of files has a directory, which only root can enter. In it each version has a directory with the
+files at their full paths, and links name the versions that are in use, verified last, and verified before that.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import json
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Final
 
 from audit.observation import InstalledFile
@@ -20,20 +21,35 @@ from remediate.hosts import script
 from remediate.hosts.command import Command
 from remediate.hosts.workdir import HostWorkdir
 
+UNUSED_DAYS: Final = 30
+"""How long the directory of a case stays after its versions are not used any more, so that a person can look at it."""
 _VERSION: Final = re.compile(r"[0-9a-z][0-9a-z-]*")
+
+
+class Part(StrEnum):
+    """A part of a file, in the order in which a file holds them; the letter is what the scripts take."""
+
+    KEY = "k"
+    LEAF = "l"
+    CHAIN = "c"
 
 
 @dataclass(frozen=True, slots=True)
 class FileTarget:
-    """A file of a service: its real path, and of what it is made: `k` key, `l` leaf, `c` certificates of the CAs."""
+    """A file that services are configured to load: its real path and what it holds."""
 
     path: str
-    parts: str
+    parts: frozenset[Part]
+
+    @property
+    def letters(self) -> str:
+        """The parts as the scripts take them."""
+        return "".join(part for part in Part if part in self.parts)
 
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """What is to be installed: the certificate and the CAs' as PEM, and where on the host its key is."""
+    """What is to be installed: the certificate and its chain as PEM, and the path of its key on the host."""
 
     leaf_pem: str
     chain_pem: str
@@ -41,52 +57,58 @@ class Version:
 
 
 @dataclass(frozen=True, slots=True)
-class Installation:
+class FileSet:
     """The files that are switched together."""
 
     workdir: HostWorkdir
-    placements: tuple[FileTarget, ...]
+    targets: tuple[FileTarget, ...]
     deployment: Deployment = REPLACE
 
     @property
     def folder(self) -> str:
-        """The folder of these files: other files of the same case have another."""
-        return f"{self.workdir.folder}/{_digest(sorted((one.path, one.parts) for one in self.placements))[:12]}"
+        """The directory of these files; other files of the same case have another."""
+        return f"{self.workdir.folder}/{self.folder_name}"
+
+    @property
+    def folder_name(self) -> str:
+        """The name of that directory."""
+        return _digest(sorted((target.path, target.letters) for target in self.targets))[:12]
 
     def name_of(self, version: Version) -> str:
-        """Return the name of a version's folder: the same content has the same."""
+        """Return the name of a version's directory; the same content has the same name."""
         return _digest([version.leaf_pem, version.chain_pem])[:16]
 
     @property
     def pairs(self) -> tuple[str, ...]:
         """Paths and parts in turn, as the scripts take them."""
-        return tuple(word for one in self.placements for word in (one.path, one.parts))
+        return tuple(word for target in self.targets for word in (target.path, target.letters))
 
     @property
     def counted(self) -> tuple[str, ...]:
-        """How many paths there are, and the pairs: as the functions of a way take them."""
-        return str(len(self.placements)), *self.pairs
+        """How many paths there are, and the pairs, as the functions of a deployment take them."""
+        return str(len(self.targets)), *self.pairs
 
 
-def placements(files: Iterable[InstalledFile], root: str) -> tuple[FileTarget, ...]:
+def file_targets(files: Iterable[InstalledFile], root: str) -> tuple[FileTarget, ...]:
     """Return what has to be at the real path of each file, by what services use it for.
 
-    A path may be used for several purposes, by one service or by several. Where no file is named for the chain it
-    follows the leaf. Links are followed as they were found on the host, but for our own: what leads there now will be
-    led elsewhere.
+    A path may be used for several purposes, by one service or by several. If no file is named for the chain, the chain
+    follows the leaf. Links are followed as they were found on the host, except links of earlier versions of this
+    program: they lead to a version.
     """
-    uses: dict[str, set[str]] = {}
+    uses: dict[str, set[Part]] = {}
     found = tuple(files)
-    with_chain = {origin(file, root) for file in found if file.kind == "certificate"}
-    apart = {origin(file, root) for file in found if file.kind == "chain"} - with_chain
+    with_chain = {original_path(file, root) for file in found if file.kind == "certificate"}
+    apart = {original_path(file, root) for file in found if file.kind == "chain"} - with_chain
+    leaf = {Part.LEAF} if apart else {Part.LEAF, Part.CHAIN}
     for file in found:
-        letters = {"key": "k", "chain": "c", "certificate": "l" if apart else "lc"}[file.kind]
-        uses.setdefault(origin(file, root), set()).update(letters)
-    return tuple(FileTarget(path, "".join(sorted(uses[path], key="klc".index))) for path in sorted(uses))
+        parts = {"key": {Part.KEY}, "chain": {Part.CHAIN}, "certificate": leaf}[file.kind]
+        uses.setdefault(original_path(file, root), set()).update(parts)
+    return tuple(FileTarget(path, frozenset(uses[path])) for path in sorted(uses))
 
 
-def origin(file: InstalledFile, root: str) -> str:
-    """Return the path that a file had before we made a link of it, its real path where we never did."""
+def original_path(file: InstalledFile, root: str) -> str:
+    """Return the path of a file before an earlier version of this program made it a link; else its real path."""
     real = file.real_path or file.path
     match = re.fullmatch(rf"{re.escape(root)}/[^/]+/[^/]+/[^/]+(?P<path>/.+)", real)
     return match["path"] if match else real
@@ -96,28 +118,40 @@ def _digest(content: object) -> str:
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
 
-def stage(installation: Installation, version: Version) -> Command:
-    """Return the command that lays a version ready beside the others; nothing leads to it yet.
+def stage(file_set: FileSet, version: Version) -> Command:
+    """Return the command that stages a version beside the others; no service uses it yet.
 
-    It fails, and leaves nothing, where a key is not the certificate's.
+    It fails, and leaves nothing, if the key does not belong to the certificate.
     """
-    name = installation.name_of(version)
-    own = installation.folder.rpartition("/")[2]
-    why = f"lay certificate and key ready as version {name}"
-    given = (own, name, version.key_path, version.leaf_pem, version.chain_pem, *installation.pairs)
-    return installation.workdir.exclusive(why, script("agree", "files", "stage"), *given)
+    name = file_set.name_of(version)
+    why = f"stage certificate and key as version {name}"
+    given = (file_set.folder_name, name, version.key_path, version.leaf_pem, version.chain_pem, *file_set.pairs)
+    return file_set.workdir.exclusive(why, script("agree", "files", "stage"), *given)
 
 
-def release(workdir: HostWorkdir, *cases: str) -> Command:
-    """Return the command that makes links of earlier versions files again, for these cases or for all on the host."""
-    why = f"make the links of {', '.join(cases) or 'all cases'} files again"
-    return workdir.exclusive(why, script("agree", "files", "links", "release"), *cases)
+def leaf_of(file_set: FileSet, name: str) -> Command:
+    """Return the command that prints the leaf of a version."""
+    given = (file_set.folder_name, name, *file_set.pairs)
+    return file_set.workdir.read_only(f"read version {name}", script("leaf"), *given)
 
 
-def destroy_keys(installation: Installation, name: str) -> Command:
-    """Return the command that destroys the keys of a version that is not in use: after it none can go back to it."""
+def externally_changed(file_set: FileSet) -> Command:
+    """Return the command that prints the paths that another party has changed."""
+    body = file_set.deployment.script + script("changed_paths")
+    why = "look for files that another party has changed"
+    return file_set.workdir.read_only(why, body, file_set.folder_name, *file_set.pairs)
+
+
+def destroy_keys(file_set: FileSet, name: str) -> Command:
+    """Return the command that destroys the keys of a version that is not in use; it can never be used again."""
     if not _VERSION.fullmatch(name):
         raise ValueError(f"{name!r} is not the name of a version")
-    own = installation.folder.rpartition("/")[2]
-    why = f"destroy the keys of version {name}"
-    return installation.workdir.exclusive(why, script("agree", "files", "destroy_keys"), own, name, *installation.pairs)
+    given = (file_set.folder_name, name, *file_set.pairs)
+    body = script("agree", "files", "destroy_keys")
+    return file_set.workdir.exclusive(f"destroy the keys of version {name}", body, *given)
+
+
+def prune(workdir: HostWorkdir, spared: Iterable[str]) -> Command:
+    """Return the command that removes the versions that no rollback needs; none of the spared cases."""
+    body = script("agree", "files", "links", "prune")
+    return workdir.exclusive("remove versions that no rollback needs", body, str(UNUSED_DAYS), *sorted(set(spared)))

@@ -15,7 +15,7 @@ from audit.probe.deadline import Deadline
 from audit.text import listing
 from audit.x509.certificate import Certificate
 from remediate.cpanel.panel import Panel
-from remediate.deployment.versions import Installation, origin, placements
+from remediate.deployment.versions import FileSet, file_targets, original_path
 from remediate.execution.context import ConfiguredIssuer, RunContext
 from remediate.execution.host_context import HostContext
 from remediate.hosts.command import Command, CommandResult
@@ -28,12 +28,12 @@ from remediate.state.orders import OrderStore
 
 
 @dataclass(frozen=True, slots=True)
-class FileSet:
+class SwitchGroup:
     """Files that are switched together, the services that load them and the endpoints that show what is in them."""
 
     services: tuple[str, ...]
     endpoints: tuple[str, ...]
-    installation: Installation
+    file_set: FileSet
     files: tuple[InstalledFile, ...] = ()
 
 
@@ -56,7 +56,7 @@ class CaseContext:
     left_behind: tuple[str, ...] = ()
     seen: tuple[str, ...] = ()  # beside the looks of the self-test, a clause each
     visits: tuple[str, ...] = ()  # who has come for the proof, a line each
-    _file_sets: tuple[FileSet, ...] | None = None
+    _switch_groups: tuple[SwitchGroup, ...] | None = None
 
     @property
     def workdir(self) -> HostWorkdir:
@@ -96,17 +96,17 @@ class CaseContext:
         self.run.log(text)
 
     @property
-    def file_sets(self) -> tuple[FileSet, ...]:
+    def switch_groups(self) -> tuple[SwitchGroup, ...]:
         """The sets of files, found once: afterwards the links of ours are there. Raises Unknown."""
-        if self._file_sets is None:
-            self._file_sets = tuple(_file_sets(self.case, self.host, self.workdir))
-        return self._file_sets
+        if self._switch_groups is None:
+            self._switch_groups = tuple(_switch_groups(self.case, self.host, self.workdir))
+        return self._switch_groups
 
     @property
     def together(self) -> tuple[tuple[str, ...], ...]:
         """The services that are repaired together; raises Unknown."""
         if self.case.repair in SWITCHED:
-            return tuple(one.services for one in self.file_sets)
+            return tuple(one.services for one in self.switch_groups)
         return tuple((service,) for service in self.case.services)
 
     def execute(self, command: Command) -> CommandResult:
@@ -124,9 +124,9 @@ class CaseContext:
         """Return the service of an endpoint."""
         return self.host.service_of(endpoint)
 
-    def file_set(self, subject: str) -> FileSet:
+    def switch_group(self, subject: str) -> SwitchGroup:
         """Return the set of files that a service or an endpoint belongs to; raises Unknown."""
-        for one in self.file_sets:
+        for one in self.switch_groups:
             if subject in one.services or subject in one.endpoints:
                 return one
         raise NotFoundOnHost(f"no files of {subject} were found this time")
@@ -149,26 +149,24 @@ class CaseContext:
         return True
 
 
-def _file_sets(case: Case, host: HostContext, workdir: HostWorkdir) -> Iterator[FileSet]:
+def _switch_groups(case: Case, host: HostContext, workdir: HostWorkdir) -> Iterator[SwitchGroup]:
     """Yield the sets: services that share a file are in one, so that no file is switched twice."""
     files = {service: _files_of(case, service, host) for service in case.services}
     for services in sorted(_joined(files, workdir.root)):
         mine = tuple(file for service in services for file in files[service])
         endpoints = tuple(one for one in case.endpoints if host.service_of(one) in services)
-        yield FileSet(services, endpoints, _installation(mine, workdir, host.panel), mine)
+        yield SwitchGroup(services, endpoints, _file_set(mine, workdir, host.panel), mine)
 
 
-def _installation(files: tuple[InstalledFile, ...], workdir: HostWorkdir, panel: Panel | None) -> Installation:
+def _file_set(files: tuple[InstalledFile, ...], workdir: HostWorkdir, panel: Panel | None) -> FileSet:
     """Return how some files are switched together: those of a panel's services stay its own, none becomes a link."""
-    placed = placements(files, workdir.root)
+    placed = file_targets(files, workdir.root)
     owned = [one.path for one in placed if panel and panel.owns(one.path)]
     if panel is None or not owned:
-        return Installation(workdir, placed)
+        return FileSet(workdir, placed)
     if others := [one.path for one in placed if one.path not in owned]:
         raise NotFoundOnHost(f"{listing(owned)} is the panel's to install, and {listing(others)} is not")
-    return Installation(
-        workdir, tuple(replace(one, path=panel.default_path(one.path)) for one in placed), panel.deployment
-    )
+    return FileSet(workdir, tuple(replace(one, path=panel.default_path(one.path)) for one in placed), panel.deployment)
 
 
 def _files_of(case: Case, service: str, host: HostContext) -> tuple[InstalledFile, ...]:
@@ -197,7 +195,7 @@ def _is_panels(case: Case, service: str, host: HostContext) -> bool:
 
 def _joined(files: Mapping[str, Iterable[InstalledFile]], root: str) -> Iterator[tuple[str, ...]]:
     """Yield the services by what they share."""
-    paths = {service: {origin(file, root) for file in mine} for service, mine in files.items()}
+    paths = {service: {original_path(file, root) for file in mine} for service, mine in files.items()}
     left = dict(paths)
     while left:
         first, reached = left.popitem()

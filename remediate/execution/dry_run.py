@@ -87,7 +87,7 @@ def preview_state(case: Case, run: RunContext) -> PreviewState:
     context = CaseContext(case, refusing(run), csr=placeholder_csr())
     order = _order_under_way(case, run)
     done = [step for step in case.steps if step.state == "done"]
-    staged = {context.file_set(step.subject).installation.folder for step in done if step.kind == "install"}
+    staged = {context.switch_group(step.subject).file_set.folder for step in done if step.kind == "install"}
     client = run.issuer.client
     issuer = client if isinstance(client, PreviewsRequests) else None
     has_csr = order is not None or any(step.kind == "key" for step in done)

@@ -10,9 +10,8 @@ from dataclasses import replace
 from typing import Final
 
 from audit.text import sentence
-from remediate.deployment.retention import prune
-from remediate.deployment.versions import destroy_keys
-from remediate.execution.case_context import CaseContext, FileSet, NotFoundOnHost
+from remediate.deployment.versions import destroy_keys, prune
+from remediate.execution.case_context import CaseContext, NotFoundOnHost, SwitchGroup
 from remediate.execution.context import RunContext
 from remediate.execution.placeholder import keep_up
 from remediate.execution.steps import REPAIR_STEPS, Satisfied, StepBlocked
@@ -217,17 +216,17 @@ def tidying(context: CaseContext) -> Iterator[Command]:
         yield prune(context.workdir, others)
 
 
-def destroying(context: CaseContext, before: Callable[[FileSet], str | None]) -> Iterator[Command]:
+def destroying(context: CaseContext, before: Callable[[SwitchGroup], str | None]) -> Iterator[Command]:
     """Yield what destroys the pending key, which is installed now, and an old one that others know.
 
     `before` tells which version some files were of before the repair.
     """
     if context.case.repair not in VALIDATED:
         return
-    for one in context.file_sets if context.case.is_compromised else ():
+    for one in context.switch_groups if context.case.is_compromised else ():
         version = before(one)
         if version is not None:
-            yield destroy_keys(one.installation, version)
+            yield destroy_keys(one.file_set, version)
     yield discard_key_command(context.workdir)
 
 

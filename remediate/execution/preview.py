@@ -15,7 +15,7 @@ from typing import Final, TypeAlias
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from remediate.deployment.versions import Installation, Version
+from remediate.deployment.versions import FileSet, Version
 from remediate.execution.case_context import CaseContext
 from remediate.hosts.command import Command
 from remediate.hosts.workdir import HostWorkdir
@@ -108,5 +108,5 @@ def _meanings(workdir: HostWorkdir) -> Mapping[str, str]:
         md5.upper(): "<MD5 of the request>",
         PLACED_ORDER: "<the order>",
         VERSION_BEFORE: "<the version before>",
-        **{Installation(workdir, ()).name_of(version): "<version>" for version in versions},
+        **{FileSet(workdir, ()).name_of(version): "<version>" for version in versions},
     }

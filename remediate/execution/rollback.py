@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from audit.text import listing, moment, sentence
 from audit.x509.certificate import Certificate, read_certificate
 from audit.x509.pem import certificates_in
-from remediate.deployment.retention import externally_changed, leaf_of
+from remediate.deployment.release import release_command
 from remediate.deployment.switch import Progress, confirm, revert, start
-from remediate.deployment.versions import release
-from remediate.execution.case_context import CaseContext, FileSet, NotFoundOnHost
+from remediate.deployment.versions import externally_changed, leaf_of
+from remediate.execution.case_context import CaseContext, NotFoundOnHost, SwitchGroup
 from remediate.execution.context import RunContext
 from remediate.execution.executor import tidying
 from remediate.execution.steps import StepBlocked
@@ -31,7 +31,7 @@ from remediate.state.journal import CaseOutcome, Event
 class _Back:
     """Files that go back, and to which version."""
 
-    files: FileSet
+    files: SwitchGroup
     version: str
 
 
@@ -46,7 +46,7 @@ def rollback(case_id: str, run: RunContext) -> CaseResult:
         raise NotFoundOnHost(f"the journal has no case {case_id}")
     context, leaves, stuck = CaseContext(case, run), list[Certificate](), list[StepBlocked | NotFoundOnHost]()
     if context.host.is_logged_in and case.repair in SWITCHED:
-        context.execute(release(context.workdir, case.id))  # links of earlier versions of this program
+        context.execute(release_command(context.workdir, case.id))  # links of earlier versions of this program
     try:
         _require_way(context)
         ways = tuple(_ways(context))
@@ -80,10 +80,10 @@ def _require_way(context: CaseContext) -> None:
 
 def _ways(context: CaseContext) -> Iterator[_Back]:
     """Yield the files that the case has switched, and where to; a switch that waits for its proof is called back."""
-    for one in context.file_sets:
+    for one in context.switch_groups:
         progress = settled(context, one)
         if progress.is_running and progress.last.state == "waiting":
-            done(context, revert(one.installation, progress.last.version))
+            done(context, revert(one.file_set, progress.last.version))
             progress = settled(context, one)
         version = _noted(context, one) or _before(progress)
         if version:
@@ -96,7 +96,7 @@ def _before(progress: Progress) -> str | None:
     return progress.before if is_proven else None
 
 
-def _noted(context: CaseContext, one: FileSet) -> str | None:
+def _noted(context: CaseContext, one: SwitchGroup) -> str | None:
     """Return where an earlier try wanted these files to go back to: after a crash it is the same version."""
     names = {Step("reload", service).name for service in one.services}
     events = (event for event in context.run.journal.events(context.case.id) if event.step in names)
@@ -132,11 +132,11 @@ def _is_back(progress: Progress, version: str) -> bool:
 def _switch(context: CaseContext, back: _Back) -> None:
     """Start the switch and wait until every service has taken it up; what others have put there since is theirs."""
     one = back.files
-    theirs = [path for path in done(context, externally_changed(one.installation)).output.splitlines() if path]
+    theirs = [path for path in done(context, externally_changed(one.file_set)).output.splitlines() if path]
     if theirs:
         raise StepBlocked(Cause.ROLLBACK_CHANGED, f"somebody else has replaced {listing(theirs)} since")
     services = [context.installer(service) for service in one.services]
-    done(context, start(one.installation, services, back.version, confirm_within_s=context.run.timeouts.confirmation_s))
+    done(context, start(one.file_set, services, back.version, confirm_within_s=context.run.timeouts.confirmation_s))
     progress = settled(context, one)
     last = progress.last
     if last.state != "waiting":
@@ -157,7 +157,7 @@ def _confirm(context: CaseContext, back: _Back, leaf: Certificate, silent: dict[
 
     well = is_well() or context.wait_until(is_well, context.run.timeouts.proof_s)
     answer = confirm if well else revert
-    done(context, answer(one.installation, back.version))
+    done(context, answer(one.file_set, back.version))
     progress = settled(context, one)
     if not _is_back(progress, back.version):
         if down := service_down(progress):
@@ -178,7 +178,7 @@ def _faults(
 
 
 def _leaf(context: CaseContext, back: _Back) -> Certificate:
-    result = context.execute(leaf_of(back.files.installation, back.version))
+    result = context.execute(leaf_of(back.files.file_set, back.version))
     found = certificates_in(result.output) if result.ok else ()
     if result.status is None:
         raise interruption(context, result)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from remediate.deployment.versions import Installation, Version
+from remediate.deployment.versions import FileSet, Version
 from remediate.hosts.command import Command
 
 _LOCKED: Final = r"""
@@ -323,25 +323,25 @@ done
 """
 
 
-def _command(installation: Installation, body: str, *arguments: str) -> Command:
-    workdir = installation.workdir
-    own = installation.folder.rpartition("/")[2]
+def _command(file_set: FileSet, body: str, *arguments: str) -> Command:
+    workdir = file_set.workdir
+    own = file_set.folder.rpartition("/")[2]
     return Command(workdir.host, "as before", _LOCKED + body, (*workdir.given, own, *arguments))
 
 
-def stage_then(installation: Installation, version: Version) -> Command:
+def stage_then(file_set: FileSet, version: Version) -> Command:
     """Return the command that laid a version ready."""
-    given = (installation.name_of(version), version.key_path, version.leaf_pem, version.chain_pem)
-    return _command(installation, _LIBRARY + _STAGE, *given, *installation.pairs)
+    given = (file_set.name_of(version), version.key_path, version.leaf_pem, version.chain_pem)
+    return _command(file_set, _LIBRARY + _STAGE, *given, *file_set.pairs)
 
 
-def start_then(installation: Installation, name: str, service: tuple[str, ...], confirm_within_s: int = 0) -> Command:
+def start_then(file_set: FileSet, name: str, service: tuple[str, ...], confirm_within_s: int = 0) -> Command:
     """Return the command that started a switch; of a service its name, test, reload and start."""
-    options = (name, str(confirm_within_s), "yes", str(len(installation.placements)), _LIBRARY + _DETACHED)
-    return _command(installation, _LIBRARY + _START, *options, *installation.pairs, *service)
+    options = (name, str(confirm_within_s), "yes", str(len(file_set.targets)), _LIBRARY + _DETACHED)
+    return _command(file_set, _LIBRARY + _START, *options, *file_set.pairs, *service)
 
 
-def prune_then(installation: Installation) -> Command:
+def prune_then(file_set: FileSet) -> Command:
     """Return the command that put away what was replaced."""
-    workdir = installation.workdir
+    workdir = file_set.workdir
     return Command(workdir.host, "as before", _LOCKED + _PRUNE, (*workdir.given, "30"))

@@ -13,13 +13,13 @@ from typing import Final
 
 from remediate.cpanel.panel import Panel
 from remediate.deployment.switch import Progress, start
-from remediate.deployment.versions import FileTarget, Installation
+from remediate.deployment.versions import FileSet
 from remediate.hosts.command import Command, CommandResult
 from remediate.hosts.workdir import HostWorkdir
 from remediate.installers import Installer
 from tests.installers import whmapi1
 from tests.installers.local_commands import run
-from tests.installers.serving import Pair, progress_of, staged, waited_for
+from tests.installers.serving import Pair, progress_of, staged, target, waited_for
 
 # What each service reads when it starts: its certificate file, and its key file.
 SERVED: Final = {
@@ -51,15 +51,15 @@ class PanelPlace:
         return Panel(str(self.root), self.answers_s)
 
     @property
-    def installation(self) -> Installation:
+    def file_set(self) -> FileSet:
         """The files of the service, as they are switched."""
         folder = f"{self.root}/var/cpanel/ssl"
         placed = {
-            "cpanel": (FileTarget(f"{folder}/cpanel/cpanel.pem", "klc"),),
-            "exim": (FileTarget(f"{folder}/exim/exim.crt", "lc"), FileTarget(f"{folder}/exim/exim.key", "k")),
+            "cpanel": (target(f"{folder}/cpanel/cpanel.pem", "klc"),),
+            "exim": (target(f"{folder}/exim/exim.crt", "lc"), target(f"{folder}/exim/exim.key", "k")),
         }
         workdir = HostWorkdir("server", "c4f3", "test", str(self.root / "sslaudit"))
-        return Installation(workdir, placed[self.service], self.panel.deployment)
+        return FileSet(workdir, placed[self.service], self.panel.deployment)
 
     @property
     def program(self) -> Path:
@@ -97,11 +97,11 @@ class PanelPlace:
 
     def stage(self, pair: Pair, bundle: str = "") -> str:
         """Lay a version ready and return its name."""
-        return staged(self.installation, pair, bundle)
+        return staged(self.file_set, pair, bundle)
 
     def starting(self, version: str, *, confirm_within_s: int = 20) -> Command:
         """Return the command that starts a switch."""
-        return start(self.installation, (self.installer,), version, confirm_within_s=confirm_within_s)
+        return start(self.file_set, (self.installer,), version, confirm_within_s=confirm_within_s)
 
     def start(self, version: str, *, confirm_within_s: int = 20) -> CommandResult:
         """Start a switch."""
@@ -109,7 +109,7 @@ class PanelPlace:
 
     def progress(self) -> Progress:
         """Return where the switch is."""
-        return progress_of(self.installation)
+        return progress_of(self.file_set)
 
     def wait_for(self, *states: str) -> Progress:
         """Return where the switch is when it has come to one of these states."""
@@ -117,7 +117,7 @@ class PanelPlace:
 
     def wait_until(self, condition: Callable[[Progress], bool]) -> Progress:
         """Return where the switch is when that has come true."""
-        return waited_for(self.installation, condition)
+        return waited_for(self.file_set, condition)
 
 
 def new_panel_place(root: Path, service: str, old: Pair | None, **changes: int) -> PanelPlace:

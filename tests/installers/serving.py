@@ -11,8 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from remediate.deployment.switch import Progress, look, read_progress, start
-from remediate.deployment.versions import FileTarget, Installation, Version, stage
+from remediate.deployment.switch import TERMINAL, Progress, look, read_progress, start
+from remediate.deployment.versions import FileSet, FileTarget, Part, Version, stage
 from remediate.hosts.command import Command, CommandResult
 from remediate.hosts.workdir import HostWorkdir
 from remediate.installers import CustomInstaller
@@ -39,23 +39,33 @@ def new_pair(folder: Path, name: str) -> Pair:
     return Pair(certificate.read_text(), key.read_text(), key)
 
 
-def staged(installation: Installation, pair: Pair, bundle: str = "") -> str:
+def target(path: str, letters: str) -> FileTarget:
+    """Return a file that holds the parts of these letters."""
+    return FileTarget(path, frozenset(map(Part, letters)))
+
+
+def was_interrupted(progress: Progress) -> bool:
+    """Return whether a switch ended before it was finished, so that it has to be started again."""
+    return progress.last.state not in TERMINAL and progress.holder is None
+
+
+def staged(file_set: FileSet, pair: Pair, bundle: str = "") -> str:
     """Lay a version of some files ready and return its name."""
     version = Version(pair.certificate, bundle, str(pair.key_path))
-    done = run(stage(installation, version))
+    done = run(stage(file_set, version))
     assert done.ok, done
-    return installation.name_of(version)
+    return file_set.name_of(version)
 
 
-def progress_of(installation: Installation) -> Progress:
+def progress_of(file_set: FileSet) -> Progress:
     """Return where the switch of some files is."""
-    return read_progress(run(look(installation)))
+    return read_progress(run(look(file_set)))
 
 
-def waited_for(installation: Installation, condition: Callable[[Progress], bool]) -> Progress:
+def waited_for(file_set: FileSet, condition: Callable[[Progress], bool]) -> Progress:
     """Return where the switch of some files is when that has come true."""
     deadline = time.monotonic() + 60
-    while not condition(progress := progress_of(installation)):
+    while not condition(progress := progress_of(file_set)):
         assert time.monotonic() < deadline, progress
         time.sleep(0.05)
     return progress
@@ -66,7 +76,7 @@ class Place:
     """A host that is a folder: certificate and key of a service, and what the service took up of them last."""
 
     folder: Path
-    installation: Installation
+    file_set: FileSet
     service: CustomInstaller
 
     @property
@@ -91,7 +101,7 @@ class Place:
 
     def stage(self, pair: Pair) -> str:
         """Lay a version ready and return its name."""
-        return staged(self.installation, pair)
+        return staged(self.file_set, pair)
 
     def start(self, version: str, *, confirm_within_s: int = 20, returns: bool = True) -> CommandResult:
         """Start a switch."""
@@ -99,11 +109,11 @@ class Place:
 
     def starting(self, version: str, *, confirm_within_s: int = 20, returns: bool = True) -> Command:
         """Return the command that starts a switch."""
-        return start(self.installation, (self.service,), version, confirm_within_s=confirm_within_s, returns=returns)
+        return start(self.file_set, (self.service,), version, confirm_within_s=confirm_within_s, returns=returns)
 
     def progress(self) -> Progress:
         """Return where the switch is."""
-        return progress_of(self.installation)
+        return progress_of(self.file_set)
 
     def wait_for(self, *states: str) -> Progress:
         """Return where the switch is when it has come to one of these states, and its script has let go if it ends."""
@@ -111,7 +121,7 @@ class Place:
 
     def wait_until(self, condition: Callable[[Progress], bool]) -> Progress:
         """Return where the switch is when that has come true."""
-        return waited_for(self.installation, condition)
+        return waited_for(self.file_set, condition)
 
 
 def new_place(folder: Path, old: Pair, *, test: str = ":", reload: str | None = None) -> Place:
@@ -125,18 +135,18 @@ def new_place(folder: Path, old: Pair, *, test: str = ":", reload: str | None = 
     copying = f"cp {certificate} {folder}/served.crt && cp {key} {folder}/served.key"
     subprocess.run(["sh", "-c", copying], check=True)
     workdir = HostWorkdir("web1", "c4f3", "test", str(folder / "sslaudit"))
-    placed = (FileTarget(str(certificate), "lc"), FileTarget(str(key), "k"))
+    placed = (target(str(certificate), "lc"), target(str(key), "k"))
     service = CustomInstaller("gateway", f"cd {folder}; {test}", f"cd {folder}; {reload}" if reload else copying)
-    return Place(folder, Installation(workdir, placed), service)
+    return Place(folder, FileSet(workdir, placed), service)
 
 
 def leave_links(place: Place, new: Pair) -> None:
     """Repair a place as the earlier version did: its paths become links, and what they were is put away."""
     version = Version(new.certificate, "", str(new.key_path))
-    assert run(stage_then(place.installation, version)).ok
+    assert run(stage_then(place.file_set, version)).ok
     service = (place.service.name, ":", place.service.reload_command or ":", ":")
-    assert run(start_then(place.installation, place.installation.name_of(version), service)).ok
+    assert run(start_then(place.file_set, place.file_set.name_of(version), service)).ok
     place.wait_until(lambda progress: progress.last.state == "confirmed" and progress.holder is None)
-    assert run(prune_then(place.installation)).ok
+    assert run(prune_then(place.file_set)).ok
     assert (place.certificate.is_symlink(), place.key.is_symlink()) == (True, True)
-    assert Path(f"{place.installation.folder}/0.modes").exists()
+    assert Path(f"{place.file_set.folder}/0.modes").exists()

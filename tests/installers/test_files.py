@@ -8,9 +8,10 @@ import pytest
 
 from audit.observation import FileKind, InstalledFile
 from remediate.deployment.switch import start
-from remediate.deployment.versions import FileTarget, Installation, Version, destroy_keys, placements
+from remediate.deployment.versions import FileSet, Version, destroy_keys, file_targets
 from remediate.hosts.workdir import ROOT, HostWorkdir
 from remediate.installers import INSTALLERS, CustomInstaller
+from tests.installers.serving import target
 
 
 def file(path: str, kind: FileKind, real: str | None = None) -> InstalledFile:
@@ -31,35 +32,35 @@ def file(path: str, kind: FileKind, real: str | None = None) -> InstalledFile:
     ids=["two", "combined", "chain apart", "chain in the same"],
 )
 def test_a_file_is_made_of_what_it_is_used_for(files: list[InstalledFile], expected: dict[str, str]) -> None:
-    assert {one.path: one.parts for one in placements(files, ROOT)} == expected
+    assert {one.path: one.letters for one in file_targets(files, ROOT)} == expected
 
 
 def test_a_link_of_the_hosts_own_is_followed_to_the_file() -> None:
-    found = placements([file("/etc/exim.crt", "certificate", "/var/panel/exim.crt")], ROOT)
-    assert found == (FileTarget("/var/panel/exim.crt", "lc"),)
+    found = file_targets([file("/etc/exim.crt", "certificate", "/var/panel/exim.crt")], ROOT)
+    assert found == (target("/var/panel/exim.crt", "lc"),)
 
 
 def test_a_link_of_ours_is_the_path_it_stands_at() -> None:
     ours = f"{ROOT}/c0ffee/0123456789ab/4f5e6d7c8b9a0f1e/etc/ssl/a.crt"
-    assert placements([file("/etc/ssl/a.crt", "certificate", ours)], ROOT) == (FileTarget("/etc/ssl/a.crt", "lc"),)
+    assert file_targets([file("/etc/ssl/a.crt", "certificate", ours)], ROOT) == (target("/etc/ssl/a.crt", "lc"),)
 
 
 def test_the_folder_is_the_same_for_the_same_files_and_another_for_more() -> None:
     workdir = HostWorkdir("web1", "c4f3", "test")
-    one, two = FileTarget("/a.crt", "lc"), FileTarget("/a.key", "k")
-    assert Installation(workdir, (one, two)).folder == Installation(workdir, (two, one)).folder
-    assert Installation(workdir, (one,)).folder != Installation(workdir, (one, two)).folder
+    one, two = target("/a.crt", "lc"), target("/a.key", "k")
+    assert FileSet(workdir, (one, two)).folder == FileSet(workdir, (two, one)).folder
+    assert FileSet(workdir, (one,)).folder != FileSet(workdir, (one, two)).folder
 
 
 def test_a_version_is_named_by_what_is_in_it() -> None:
-    installation = Installation(HostWorkdir("web1", "c4f3", "test"), ())
-    assert installation.name_of(Version("a", "b", "/k")) == installation.name_of(Version("a", "b", "/other"))
-    assert installation.name_of(Version("a", "b", "/k")) != installation.name_of(Version("ab", "", "/k"))
+    file_set = FileSet(HostWorkdir("web1", "c4f3", "test"), ())
+    assert file_set.name_of(Version("a", "b", "/k")) == file_set.name_of(Version("a", "b", "/other"))
+    assert file_set.name_of(Version("a", "b", "/k")) != file_set.name_of(Version("ab", "", "/k"))
 
 
 def test_what_is_no_version_is_never_destroyed() -> None:
     with pytest.raises(ValueError, match="is not the name of a version"):
-        destroy_keys(Installation(HostWorkdir("web1", "c4f3", "test"), ()), "../x")
+        destroy_keys(FileSet(HostWorkdir("web1", "c4f3", "test"), ()), "../x")
 
 
 @pytest.mark.parametrize("name", INSTALLERS)
@@ -75,7 +76,7 @@ def test_a_test_of_a_configuration_changes_nothing_and_a_reload_does(name: str) 
 @pytest.mark.parametrize("name", INSTALLERS)
 def test_every_script_is_good_shell(name: str) -> None:
     one = INSTALLERS[name]
-    begun = start(Installation(HostWorkdir("web1", "c4f3", "test"), ()), [one], "proven", confirm_within_s=1)
+    begun = start(FileSet(HostWorkdir("web1", "c4f3", "test"), ()), [one], "proven", confirm_within_s=1)
     scripts = [command.script for command in (one.check_config("web1"), one.reload("web1"), one.start("web1"), begun)]
     for script in (*scripts, *(word for word in begun.arguments if "\n" in word)):
         assert subprocess.run(["sh", "-n", "-c", script], capture_output=True, check=False).stderr == b""

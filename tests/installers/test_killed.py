@@ -13,7 +13,7 @@ import pytest
 from remediate.deployment.versions import Version, stage
 from remediate.hosts.command import Command
 from tests.installers.local_commands import run
-from tests.installers.serving import Pair, Place, new_pair, new_place
+from tests.installers.serving import Pair, Place, new_pair, new_place, was_interrupted
 from tests.sampling import STRIDE
 
 _VERBS = ("mv", "cp", "ln", "rm", "mkdir", "chmod", "exec", "cat", "flock", "say", "try", "durable")
@@ -32,7 +32,7 @@ def pairs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Pair, Pair]:
 
 
 def staging(place: Place, pair: Pair) -> Command:
-    return stage(place.installation, Version(pair.certificate, "", str(pair.key_path)))
+    return stage(place.file_set, Version(pair.certificate, "", str(pair.key_path)))
 
 
 def killed_here(command: Command, number: int) -> Command:
@@ -58,7 +58,7 @@ def survived(place: Place, pair: tuple[Pair, Pair], command: Command) -> bool:
     """Run a command that is to be killed, run everything again, and return whether it came to its own end."""
     done = run(command, "bash")
     place.wait_until(lambda progress: progress.holder is None)
-    interrupted = place.progress().was_interrupted
+    interrupted = was_interrupted(place.progress())
     assert place.configured in (of(pair[0]), of(pair[1]))
     assert not place.certificate.parent.joinpath("sslaudit").exists()
     name = place.stage(pair[1])

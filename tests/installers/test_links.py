@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from remediate.deployment.retention import prune
+from remediate.deployment.release import release_command
 from remediate.deployment.switch import confirm, read_progress
-from remediate.deployment.versions import Installation, release
+from remediate.deployment.versions import FileSet, prune
 from tests.installers.local_commands import run
 from tests.installers.serving import Pair, Place, leave_links, new_pair, new_place, staged, waited_for
 
@@ -41,8 +41,8 @@ def is_as_configured(place: Place, key_mode: int = 0o640) -> bool:
 
 
 def test_next_repair_makes_links_files_again(place: Place, pairs: tuple[Pair, Pair, Pair]) -> None:
-    again = Installation(replace(place.installation.workdir, case="ab12"), place.installation.placements)
-    later = replace(place, installation=again)
+    again = FileSet(replace(place.file_set.workdir, case="ab12"), place.file_set.targets)
+    later = replace(place, file_set=again)
     name = staged(again, pairs[2])
     assert later.start(name).ok
     later.wait_for("waiting")
@@ -50,7 +50,7 @@ def test_next_repair_makes_links_files_again(place: Place, pairs: tuple[Pair, Pa
     assert later.served == later.configured == of(pairs[2])
     assert read_progress(run(confirm(again, name))).last.state == "confirmed"
     waited_for(again, lambda progress: progress.holder is None)
-    shutil.rmtree(place.installation.workdir.folder)
+    shutil.rmtree(place.file_set.workdir.folder)
     assert later.configured == of(pairs[2])
 
 
@@ -66,29 +66,29 @@ def test_rollback_restores_files_that_earlier_version_put_away(place: Place, pai
     place.wait_until(lambda progress: progress.last.state == "confirmed" and progress.holder is None)
     assert is_as_configured(place)
     assert place.served == place.configured == of(pairs[0])
-    shutil.rmtree(place.installation.workdir.root)
+    shutil.rmtree(place.file_set.workdir.root)
     assert place.configured == of(pairs[0])
 
 
 @pytest.mark.parametrize("cases", [("c4f3",), ()], ids=["one case", "all"])
 def test_release_makes_links_files_again(place: Place, pairs: tuple[Pair, Pair, Pair], cases: tuple[str, ...]) -> None:
     for released in (sorted(map(str, (place.certificate, place.key))), []):
-        done = run(release(replace(place.installation.workdir, case="release"), *cases))
+        done = run(release_command(replace(place.file_set.workdir, case="release"), *cases))
         assert done.ok, done
         assert sorted(line.removeprefix("released ") for line in done.output.splitlines()) == released
-    shutil.rmtree(place.installation.workdir.root)
+    shutil.rmtree(place.file_set.workdir.root)
     assert is_as_configured(place)
     assert place.configured == of(pairs[1])
 
 
 def test_versions_are_for_root_alone_after_release(place: Place) -> None:
-    assert run(release(place.installation.workdir, "c4f3")).ok
-    folder = Path(place.installation.folder)
+    assert run(release_command(place.file_set.workdir, "c4f3")).ok
+    folder = Path(place.file_set.folder)
     directories = [folder, *(path for path in folder.rglob("*") if path.is_dir() and not path.is_symlink())]
     assert {stat.S_IMODE(path.stat().st_mode) for path in directories} == {0o700}
 
 
 def test_success_of_another_case_makes_links_files_again(place: Place, pairs: tuple[Pair, Pair, Pair]) -> None:
-    assert run(prune(replace(place.installation.workdir, case="b" * 16), ())).ok
+    assert run(prune(replace(place.file_set.workdir, case="b" * 16), ())).ok
     assert is_as_configured(place)
     assert place.configured == of(pairs[1])

@@ -15,11 +15,12 @@ from pathlib import Path
 
 import pytest
 
+from remediate.deployment.release import release_command
 from remediate.deployment.switch import confirm, look, read_progress, revert
-from remediate.deployment.versions import Version, destroy_keys, release, stage
+from remediate.deployment.versions import Version, destroy_keys, stage
 from remediate.hosts.workdir import BUSY
 from tests.installers.local_commands import run
-from tests.installers.serving import Pair, Place, new_pair, new_place
+from tests.installers.serving import Pair, Place, new_pair, new_place, was_interrupted
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +44,7 @@ def of(pair: Pair) -> tuple[str, str]:
 
 def pid_of(place: Place) -> int:
     """Return the process that holds the host's lock: the script."""
-    script = f"sslaudit-switch {place.installation.workdir.root} {place.installation.folder} "
+    script = f"sslaudit-switch {place.file_set.workdir.root} {place.file_set.folder} "
     said = subprocess.run(["pgrep", "--full", script], capture_output=True, text=True, check=True)
     return min(map(int, said.stdout.split()))
 
@@ -64,7 +65,7 @@ def test_parameters_of_a_key_exchange_stay_in_the_file_they_are_in(
     assert place.start(name).ok
     place.wait_for("waiting")
     assert place.configured == (pairs[1].certificate, pairs[1].key + parameters)
-    run(confirm(place.installation, name))
+    run(confirm(place.file_set, name))
 
 
 def test_a_confirmed_switch_stays(place: Place, pairs: tuple[Pair, Pair, Pair]) -> None:
@@ -72,7 +73,7 @@ def test_a_confirmed_switch_stays(place: Place, pairs: tuple[Pair, Pair, Pair]) 
     assert place.start(name).ok
     assert place.wait_for("waiting").is_running
     assert place.served == place.configured == of(pairs[1])
-    done = read_progress(run(confirm(place.installation, name)))
+    done = read_progress(run(confirm(place.file_set, name)))
     assert (done.last.state, done.live, done.proven, done.before) == ("confirmed", name, name, "0")
     assert place.wait_until(lambda progress: progress.holder is None).live == name
 
@@ -84,7 +85,7 @@ def test_without_a_confirmation_it_goes_back_by_itself(place: Place, pairs: tupl
     assert progress.last.detail == "not confirmed within 1 s"
     assert (progress.live, progress.proven) == ("0", "0")
     assert place.served == place.configured == of(pairs[0])
-    late = run(confirm(place.installation, name))
+    late = run(confirm(place.file_set, name))
     assert read_progress(late).last.state == "returned"
 
 
@@ -92,7 +93,7 @@ def test_it_is_called_back_at_once(place: Place, pairs: tuple[Pair, Pair, Pair])
     name = place.stage(pairs[1])
     place.start(name)
     place.wait_for("waiting")
-    assert read_progress(run(revert(place.installation, name))).last.state == "returned"
+    assert read_progress(run(revert(place.file_set, name))).last.state == "returned"
     assert place.served == of(pairs[0])
 
 
@@ -114,17 +115,17 @@ def test_a_second_start_finds_the_first_and_starts_nothing(place: Place, pairs: 
     second = place.start(name)
     assert second.status == BUSY
     assert second.output.split()[-2:] == ["c4f3", "test"]
-    assert [moment.state for moment in place.progress().moments].count("begun") == 1
-    run(revert(place.installation, name))
+    assert [event.state for event in place.progress().events].count("begun") == 1
+    run(revert(place.file_set, name))
 
 
 def test_a_key_of_another_certificate_is_refused_before_anything_is_touched(
     place: Place, pairs: tuple[Pair, Pair, Pair]
 ) -> None:
-    done = run(stage(place.installation, Version(pairs[1].certificate, "", str(pairs[2].key_path))))
+    done = run(stage(place.file_set, Version(pairs[1].certificate, "", str(pairs[2].key_path))))
     assert (done.ok, "the key does not belong to the certificate" in done.error) == (False, True)
     name = place.stage(pairs[1])
-    Path(f"{place.installation.folder}/{name}{place.key}").write_text(pairs[2].key)
+    Path(f"{place.file_set.folder}/{name}{place.key}").write_text(pairs[2].key)
     done = place.start(name)
     assert (done.ok, "the key does not belong" in done.error) == (False, True)
     assert not place.certificate.is_symlink()
@@ -151,8 +152,8 @@ def test_where_the_old_key_is_known_to_others_it_never_goes_back(place: Place, p
     place.start(name, confirm_within_s=1, returns=False)
     assert place.wait_for("kept").live == name
     assert place.configured == of(pairs[1])
-    old_key = Path(f"{place.installation.folder}/0{place.key}")
-    assert run(destroy_keys(place.installation, "0")).ok
+    old_key = Path(f"{place.file_set.folder}/0{place.key}")
+    assert run(destroy_keys(place.file_set, "0")).ok
     assert not old_key.exists()
     place.wait_until(lambda progress: progress.holder is None)
     assert not place.start("0").ok
@@ -195,7 +196,7 @@ def test_released_paths_are_files_again(place: Place, pairs: tuple[Pair, Pair, P
     place.start(place.stage(pairs[1]), confirm_within_s=1)
     place.wait_until(lambda progress: progress.last.state == "returned" and progress.holder is None)
     for _ in range(2):
-        assert run(release(place.installation.workdir, "c4f3")).ok
+        assert run(release_command(place.file_set.workdir, "c4f3")).ok
     assert not place.certificate.is_symlink()
     assert place.configured == of(pairs[0])
     assert stat.S_IMODE(place.key.stat().st_mode) == 0o640
@@ -203,12 +204,12 @@ def test_released_paths_are_files_again(place: Place, pairs: tuple[Pair, Pair, P
 
 def test_no_byte_of_a_key_is_anywhere_but_in_the_keys(place: Place, pairs: tuple[Pair, Pair, Pair]) -> None:
     version = Version(pairs[1].certificate, "", str(pairs[1].key_path))
-    name = place.installation.name_of(version)
-    done = [run(stage(place.installation, version)), place.start(name, confirm_within_s=1)]
+    name = place.file_set.name_of(version)
+    done = [run(stage(place.file_set, version)), place.start(name, confirm_within_s=1)]
     place.wait_for("returned")
-    done += [run(look(place.installation)), run(release(place.installation.workdir, "c4f3"))]
+    done += [run(look(place.file_set)), run(release_command(place.file_set.workdir, "c4f3"))]
     printed = "".join(each.output + each.error for each in done) + str(place.starting(name))
-    files = [path for path in Path(place.installation.workdir.root).rglob("*") if path.is_file()]
+    files = [path for path in Path(place.file_set.workdir.root).rglob("*") if path.is_file()]
     assert len(files) > 6
     others = "".join(path.read_text() for path in files if path.name != "tls.key")
     for pair in pairs[:2]:
@@ -229,7 +230,7 @@ class Reader:
 
     def is_moving(self) -> bool:
         """Return whether the host's record says that renames are under way."""
-        return Path(f"{self.place.installation.folder}/moving").is_symlink()
+        return Path(f"{self.place.file_set.folder}/moving").is_symlink()
 
     def look_on(self) -> None:
         """Open both files with nothing between, read, compare, until told to stop."""
@@ -274,4 +275,4 @@ def test_service_that_does_not_come_up_with_its_old_files_is_broken(
     progress = place.wait_for("broken")
     assert progress.last.detail == "not taken up: gateway: it is gone ; after the way back gateway: it is gone "
     assert (progress.live, place.configured) == ("0", of(pairs[0]))
-    assert not progress.was_interrupted
+    assert not was_interrupted(progress)

@@ -13,7 +13,7 @@ import pytest
 from pytest_sslaudit.reports.totals import Tally
 from remediate.cli import commands
 from remediate.cli.output import down_lines
-from remediate.deployment.switch import Moment, Progress
+from remediate.deployment.switch import Progress, SwitchEvent
 from remediate.execution.steps.activate import service_down
 from remediate.model.case import Case, Repair, steps_of
 from remediate.model.causes import Cause
@@ -35,10 +35,10 @@ NOTIFICATION = Notification("failed", (HostSection("db1", (MINOR,)), HostSection
 
 
 def test_broken_switch_is_a_service_that_is_down() -> None:
-    stuck = service_down(Progress((Moment(0, "v", "broken", "apache: cannot open"),)))
+    stuck = service_down(Progress((SwitchEvent(0, "v", "broken", "apache: cannot open"),)))
     assert stuck
     assert (stuck.cause, stuck.went_back, "apache: cannot open" in str(stuck)) == (DOWN, True, True)
-    assert service_down(Progress((Moment(0, "v", "returned", "late"),))) is None
+    assert service_down(Progress((SwitchEvent(0, "v", "returned", "late"),))) is None
 
 
 def test_line_names_host_service_cause_and_advice() -> None:

@@ -10,7 +10,7 @@ from cryptography import x509
 
 from audit.observation import FileKind, InstalledFile
 from remediate.deployment.switch import look, read_progress, revert, start
-from remediate.deployment.versions import Installation, Version, placements, stage
+from remediate.deployment.versions import FileSet, Version, file_targets, stage
 from remediate.hosts.command import Command, CommandResult
 from remediate.hosts.workdir import ROOT, HostWorkdir
 from remediate.installers import INSTALLERS
@@ -48,10 +48,10 @@ def run(host: Host, command: Command) -> CommandResult:
     return CommandResult(done.returncode, done.stdout, done.stderr)
 
 
-def installed(daemon: Daemon) -> Installation:
+def installed(daemon: Daemon) -> FileSet:
     kinds: dict[str, FileKind] = {"certificate": "certificate", "key": "key"}
     files = [InstalledFile(path, kinds[kind]) for kind, path in daemon.kept(is_second=False)]
-    return Installation(HostWorkdir("web1", "c4f3", "test"), placements(files, ROOT))
+    return FileSet(HostWorkdir("web1", "c4f3", "test"), file_targets(files, ROOT))
 
 
 def leaf_of(credential: Credential) -> x509.Certificate:
@@ -75,26 +75,26 @@ def test_a_new_certificate_is_taken_up_and_the_old_one_again(daemon: Daemon, hos
         return all(chain == (leaf_of(credential), authority.intermediate.certificate) for chain in chains)
 
     assert all_serve(old)
-    installation = installed(daemon)
+    file_set = installed(daemon)
     host.write(HostFile("/root/pending.pem", new.key, 0o600))
     version = Version(new.certificate, new.above, "/root/pending.pem")
-    name = installation.name_of(version)
-    assert run(host, stage(installation, version)).ok
+    name = file_set.name_of(version)
+    assert run(host, stage(file_set, version)).ok
 
     def progress_is(state: str) -> bool:
-        return read_progress(run(host, look(installation))).last.state == state
+        return read_progress(run(host, look(file_set))).last.state == state
 
     with Watch(host, *daemon.watched("127.0.0.1", NAMES.main).values()) as watch:
-        begun = run(host, start(installation, [INSTALLERS[daemon.service]], name, confirm_within_s=30))
+        begun = run(host, start(file_set, [INSTALLERS[daemon.service]], name, confirm_within_s=30))
         assert begun.ok, begun
-        assert wait_until(lambda: progress_is("waiting")), run(host, look(installation))
-        assert wait_until(lambda: all_serve(new)), run(host, look(installation))
-        assert read_progress(run(host, revert(installation, name))).last.state == "returned"
-        assert wait_until(lambda: all_serve(old)), run(host, look(installation))
+        assert wait_until(lambda: progress_is("waiting")), run(host, look(file_set))
+        assert wait_until(lambda: all_serve(new)), run(host, look(file_set))
+        assert read_progress(run(host, revert(file_set, name))).last.state == "returned"
+        assert wait_until(lambda: all_serve(old)), run(host, look(file_set))
         assert failures(watch) <= (RESTART if daemon.name in RESTARTED else set())
-    progress = read_progress(run(host, look(installation)))
+    progress = read_progress(run(host, look(file_set)))
     assert [service for service, _ in progress.gaps] == [daemon.service] * (2 if daemon.name in RESTARTED else 0)
-    assert not [moment for moment in progress.moments if moment.state == "failed"], progress
+    assert not [event for event in progress.events if event.state == "failed"], progress
 
 
 def test_a_server_that_has_ended_is_started_again(daemon: Daemon, host: Host, authority: Authority) -> None:

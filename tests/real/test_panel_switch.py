@@ -10,7 +10,7 @@ import pytest
 from audit.observation import InstalledFile
 from remediate.cpanel.panel import Panel
 from remediate.deployment.switch import Progress, look, read_progress, revert, start
-from remediate.deployment.versions import Installation, Version, placements, stage
+from remediate.deployment.versions import FileSet, Version, file_targets, stage
 from remediate.hosts.command import Command, CommandResult
 from remediate.hosts.workdir import ROOT, HostWorkdir
 from remediate.installers import Installer
@@ -46,10 +46,10 @@ def run(host: Host, command: Command) -> CommandResult:
     return CommandResult(done.returncode, done.stdout, done.stderr)
 
 
-def installation(service: str) -> Installation:
+def file_set(service: str) -> FileSet:
     certificate, key = (f"{layout.SSL}/{path}" for path in FILES[service])
-    placed = placements((InstalledFile(certificate, "certificate"), InstalledFile(key, "key")), ROOT)
-    return Installation(HostWorkdir("server", "c4f3", "test"), placed, PANEL.deployment)
+    placed = file_targets((InstalledFile(certificate, "certificate"), InstalledFile(key, "key")), ROOT)
+    return FileSet(HostWorkdir("server", "c4f3", "test"), placed, PANEL.deployment)
 
 
 def installer(service: str) -> Installer:
@@ -60,7 +60,7 @@ def installer(service: str) -> Installer:
 
 def switched(host: Host, service: str, new: Credential, confirm_within_s: int) -> Progress:
     """Stage and start a switch, and return where it is once it waits or has ended."""
-    one = installation(service)
+    one = file_set(service)
     host.write(HostFile("/root/pending.pem", new.key, 0o600))
     version = Version(new.certificate, new.above, "/root/pending.pem")
     done = run(host, stage(one, version))
@@ -72,7 +72,7 @@ def switched(host: Host, service: str, new: Credential, confirm_within_s: int) -
 
 
 def at(host: Host, service: str) -> Progress:
-    return read_progress(run(host, look(installation(service))))
+    return read_progress(run(host, look(file_set(service))))
 
 
 @pytest.mark.parametrize("service", layout.SERVICES)
@@ -85,7 +85,7 @@ def test_a_service_serves_it_on_all_its_ports_and_what_was_there_when_called_bac
     now = server.serials()
     assert (len(now[service]), now[service] == before[service], None in now[service]) == (1, False, False)
     assert now | {service: before[service]} == before
-    done = run(host, revert(installation(service), progress.last.version))
+    done = run(host, revert(file_set(service), progress.last.version))
     assert read_progress(done).last.state == "returned"
     assert server.serials() == before
     assert host.do("find", layout.SSL, "-type", "l") == ""

@@ -9,13 +9,13 @@ from shlex import quote
 import pytest
 
 from remediate.deployment.replace import REPLACE
-from remediate.deployment.retention import prune
 from remediate.deployment.switch import Progress, look, read_progress, start
-from remediate.deployment.versions import FileTarget, Installation, Version, stage
+from remediate.deployment.versions import FileSet, Version, prune, stage
 from remediate.hosts import script
 from remediate.hosts.command import Command, CommandResult
 from remediate.hosts.workdir import HostWorkdir
 from remediate.installers import CustomInstaller
+from tests.installers.serving import target
 from tests.real.host import Host, HostFile, running_host
 from tests.real.peer import wait_until
 from tests.real.pki import Authority, Credential
@@ -55,10 +55,10 @@ class Web:
         return f"{self.folder}/tls.key"
 
     @property
-    def installation(self) -> Installation:
+    def file_set(self) -> FileSet:
         """Both files, in a case of their own."""
-        placed = FileTarget(f"{self.folder}/tls.crt", "lc"), FileTarget(self.key, "k")
-        return Installation(HostWorkdir("web1", f"{self.number:016x}", "test"), placed)
+        placed = target(f"{self.folder}/tls.crt", "lc"), target(self.key, "k")
+        return FileSet(HostWorkdir("web1", f"{self.number:016x}", "test"), placed)
 
     def run(self, command: Command) -> CommandResult:
         """Run a command as a login does."""
@@ -69,20 +69,20 @@ class Web:
         """Lay a certificate ready and return the version's name."""
         self.host.write(HostFile(KEY, new.key, 0o600))
         version = Version(new.certificate, "", KEY)
-        done = self.run(stage(self.installation, version))
+        done = self.run(stage(self.file_set, version))
         assert done.ok, done
-        return self.installation.name_of(version)
+        return self.file_set.name_of(version)
 
     def switch(self, version: str) -> Progress:
         """Switch to a version, without a confirmation, and return how that ended."""
-        done = self.run(start(self.installation, (CustomInstaller("gateway"),), version, confirm_within_s=0))
+        done = self.run(start(self.file_set, (CustomInstaller("gateway"),), version, confirm_within_s=0))
         assert done.ok, done
         assert wait_until(lambda: self.look().holder is None), self.look()
         return self.look()
 
     def look(self) -> Progress:
         """Return where the switch is."""
-        return read_progress(self.run(look(self.installation)))
+        return read_progress(self.run(look(self.file_set)))
 
     def attributes(self, path: str) -> str:
         """Return everything about a file but its content."""
@@ -95,9 +95,9 @@ class Web:
 
     def lacks(self) -> str:
         """Return what the preconditions say is missing."""
-        paths = [one.path for one in self.installation.placements]
+        paths = [one.path for one in self.file_set.targets]
         needed = script("preconditions_begin") + REPLACE.needs + script("preconditions")
-        done = self.run(self.installation.workdir.read_only("look", needed, "0", "0", *paths))
+        done = self.run(self.file_set.workdir.read_only("look", needed, "0", "0", *paths))
         assert done.ok, done
         return "\n".join(line for line in done.output.splitlines() if line.startswith("lacks "))
 
@@ -151,7 +151,7 @@ def test_directory_of_another_user_is_written_with_that_users_rights(web: Web, n
     assert web.host.shell("ls -A /srv/eve/tls").split() == ["tls.crt", "tls.key"]
     assert web.switch("before").last.state == "confirmed"
     assert web.host.read(web.key) == web.old.key
-    versions = web.host.shell(f"find {web.installation.folder} -type d ! -user root -o -type d -perm /077")
+    versions = web.host.shell(f"find {web.file_set.folder} -type d ! -user root -o -type d -perm /077")
     assert versions.strip() == ""
 
 
@@ -171,7 +171,7 @@ def test_newline_in_a_directory_name_changes_no_mode(web: Web, new: Credential) 
     web.lay(f"/srv/forged/d\n4755 {tool}")
     web.host.shell(f"chown -R {EVE}:{EVE} /srv/forged/d*")
     assert web.switch(web.stage(new)).last.state == "confirmed"
-    assert web.run(prune(web.installation.workdir, ())).ok
+    assert web.run(prune(web.file_set.workdir, ())).ok
     assert web.switch("before").last.state == "confirmed"
     assert web.host.do("stat", "-c", "%a %u", tool).split() == ["755", "0"]
     assert web.host.read(web.key) == web.old.key
@@ -189,17 +189,17 @@ def test_links_swapped_under_a_switch_reach_no_file_of_root(web: Web) -> None:
             new = web.authority.issue("web1.example.test")
             web.host.write(HostFile(KEY, new.key, 0o600))
             version = Version(new.certificate, "", KEY)
-            web.run(stage(web.installation, version))
-            name = web.installation.name_of(version)
-            web.run(start(web.installation, (CustomInstaller("gateway"),), name, confirm_within_s=0))
+            web.run(stage(web.file_set, version))
+            name = web.file_set.name_of(version)
+            web.run(start(web.file_set, (CustomInstaller("gateway"),), name, confirm_within_s=0))
             assert wait_until(lambda: web.look().holder is None)
-            begun = [moment for moment in web.look().moments if moment.state == "begun"]
+            begun = [event for event in web.look().events if event.state == "begun"]
             if len(begun) >= 2:
                 break
         loop.kill()
     assert begun
     assert web.host.shell(guarded) == before
-    assert web.host.shell(f"find {web.installation.workdir.root} -type d ! -user root").strip() == ""
+    assert web.host.shell(f"find {web.file_set.workdir.root} -type d ! -user root").strip() == ""
 
 
 def test_file_that_is_a_mount_is_rewritten_in_place(web: Web, new: Credential) -> None:

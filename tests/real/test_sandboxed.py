@@ -7,10 +7,11 @@ from collections.abc import Iterator
 import pytest
 
 from remediate.deployment.switch import Progress, look, read_progress, start
-from remediate.deployment.versions import FileTarget, Installation, Version, stage
+from remediate.deployment.versions import FileSet, Version, stage
 from remediate.hosts.command import Command, CommandResult
 from remediate.hosts.workdir import HostWorkdir
 from remediate.installers import INSTALLERS
+from tests.installers.serving import target
 from tests.real.host import Host, HostFile
 from tests.real.peer import wait_until
 from tests.real.pki import Authority, Credential
@@ -20,8 +21,8 @@ pytestmark = [pytest.mark.real, pytest.mark.usefixtures("overlays")]
 
 NAME = "web1.example.test"
 KEY = "/root/pending.pem"
-INSTALLATION = Installation(
-    HostWorkdir("web1", "c4f3", "test"), (FileTarget("/etc/tls/main.crt", "lc"), FileTarget("/etc/tls/main.key", "k"))
+INSTALLATION = FileSet(
+    HostWorkdir("web1", "c4f3", "test"), (target("/etc/tls/main.crt", "lc"), target("/etc/tls/main.key", "k"))
 )
 SITE = f"""Listen 9443
 <VirtualHost *:9443>

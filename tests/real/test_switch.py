@@ -11,10 +11,11 @@ import pytest
 from cryptography import x509
 
 from remediate.deployment.switch import Progress, confirm, look, read_progress, revert, start
-from remediate.deployment.versions import FileTarget, Installation, Version, stage
+from remediate.deployment.versions import FileSet, Version, stage
 from remediate.hosts.command import Command, CommandResult
 from remediate.hosts.workdir import HostWorkdir
 from remediate.installers import INSTALLERS
+from tests.installers.serving import target, was_interrupted
 from tests.real.daemons import DAEMONS, Names
 from tests.real.fleet import Watch
 from tests.real.host import Host, HostFile, running_host
@@ -33,24 +34,24 @@ EXIM_OPTIONS = (("tls_certificate", "crt"), ("tls_privatekey", "key"))
 
 @dataclass(frozen=True, slots=True)
 class Web1:
-    """The host with its three servers, and the installation of the certificate that all of them serve."""
+    """The host with its three servers, and the files of the certificate that all of them serve."""
 
     host: Host
     authority: Authority
     old: Credential
 
     @property
-    def installation(self) -> Installation:
+    def file_set(self) -> FileSet:
         """Certificate and key of the host's own name, for each server in files of its own."""
         files = tuple(
             placement
             for daemon in THREE
             for placement in (
-                FileTarget(f"/etc/ssl/{daemon.name}/main.crt", "lc"),
-                FileTarget(f"/etc/ssl/{daemon.name}/main.key", "k"),
+                target(f"/etc/ssl/{daemon.name}/main.crt", "lc"),
+                target(f"/etc/ssl/{daemon.name}/main.key", "k"),
             )
         )
-        return Installation(HostWorkdir("web1", "c4f3", "test"), files)
+        return FileSet(HostWorkdir("web1", "c4f3", "test"), files)
 
     def run(self, command: Command) -> CommandResult:
         """Run a command as a login does."""
@@ -62,14 +63,14 @@ class Web1:
         assert wait_until(self.is_free)
         self.host.write(HostFile(KEY, credential.key, 0o600))
         version = Version(credential.certificate, credential.above, KEY)
-        done = self.run(stage(self.installation, version))
+        done = self.run(stage(self.file_set, version))
         assert done.ok, done
-        return self.installation.name_of(version)
+        return self.file_set.name_of(version)
 
     def start(self, version: str, confirm_within_s: int) -> None:
         """Start a switch of all three."""
         services = [INSTALLERS[daemon.service] for daemon in THREE]
-        done = self.run(start(self.installation, services, version, confirm_within_s=confirm_within_s))
+        done = self.run(start(self.file_set, services, version, confirm_within_s=confirm_within_s))
         assert done.ok, done
 
     def wait_for(self, state: str) -> Progress:
@@ -79,7 +80,7 @@ class Web1:
 
     def look(self) -> Progress:
         """Return where the switch is."""
-        return read_progress(self.run(look(self.installation)))
+        return read_progress(self.run(look(self.file_set)))
 
     def is_free(self) -> bool:
         """Return whether nobody holds the host's lock."""
@@ -118,7 +119,7 @@ def test_not_confirmed_it_goes_back_by_itself_and_confirmed_it_stays(web1: Web1)
     web1.start(name, 30)
     web1.wait_for("waiting")
     assert wait_until(lambda: web1.leaves() == {leaf_of(new)})
-    progress = read_progress(web1.run(confirm(web1.installation, name)))
+    progress = read_progress(web1.run(confirm(web1.file_set, name)))
     assert (progress.last.state, progress.proven) == ("confirmed", name)
     assert web1.leaves() == {leaf_of(new)}
     assert web1.host.do("stat", "-L", "-c", "%a %G", "/etc/ssl/exim/main.key").split() == ["640", "Debian-exim"]
@@ -128,7 +129,7 @@ def test_a_mismatched_key_is_refused_before_anything_is_touched(web1: Web1) -> N
     new = web1.authority.issue(NAMES.main).with_key_of(web1.old)
     before, links = web1.leaves(), web1.host.do("sh", "-c", "ls -l --time-style=full-iso /etc/ssl/*/main.*")
     web1.host.write(HostFile(KEY, new.key, 0o600))
-    done = web1.run(stage(web1.installation, Version(new.certificate, new.above, KEY)))
+    done = web1.run(stage(web1.file_set, Version(new.certificate, new.above, KEY)))
     assert (done.ok, "the key does not belong to the certificate" in done.error) == (False, True)
     assert web1.leaves() == before
     assert web1.host.do("sh", "-c", "ls -l --time-style=full-iso /etc/ssl/*/main.*") == links
@@ -152,11 +153,11 @@ def test_killed_in_the_middle_and_started_again_everything_serves_the_new_certif
     web1.start(name, 30)
     time.sleep(0.2)
     web1.host.shell("kill -KILL $(pgrep -f '^sh.* sslaudit-switch' | head -n 1)")
-    assert wait_until(lambda: web1.look().was_interrupted)
+    assert wait_until(lambda: was_interrupted(web1.look()))
     web1.start(name, 30)
     web1.wait_for("waiting")
     assert wait_until(lambda: web1.leaves() == {leaf_of(new)})
-    progress = read_progress(web1.run(revert(web1.installation, name)))
+    progress = read_progress(web1.run(revert(web1.file_set, name)))
     assert progress.last.state == "returned"
     assert wait_until(lambda: None not in web1.leaves() and leaf_of(new) not in web1.leaves())
 
@@ -198,7 +199,7 @@ def test_exim_that_watches_its_files_takes_them_up_without_a_signal(fixed_paths:
         fixed_paths.start(name, 30)
         fixed_paths.wait_for("waiting")
         assert wait_until(lambda: fixed_paths.leaves() == {leaf_of(new)})
-        fixed_paths.run(revert(fixed_paths.installation, name))
+        fixed_paths.run(revert(fixed_paths.file_set, name))
         fixed_paths.wait_for("returned")
         assert wait_until(lambda: fixed_paths.leaves() == before)
         assert {len(set(answers)) for answers in watch.saw_no_failure().values()} == {2}
@@ -222,19 +223,19 @@ def test_a_full_disk_changes_nothing_that_is_served(web1: Web1) -> None:
     web1.host.write(HostFile(KEY, new.key, 0o600))
     workdir = HostWorkdir("web1", "f011", "test", "/full/sslaudit")
     web1.host.shell("mkdir /full; mount -t tmpfs -o size=64k,mode=755 tmpfs /full")
-    installation = Installation(workdir, web1.installation.placements)
+    file_set = FileSet(workdir, web1.file_set.targets)
     version = Version(new.certificate, new.above, KEY)
     seen = set()
     for filled in range(0, 64, 8):
         web1.host.shell(f"rm -rf /full/*; dd if=/dev/zero of=/full/ballast bs=1k count={filled} 2>/dev/null")
-        done = web1.run(stage(installation, version))
+        done = web1.run(stage(file_set, version))
         seen.add(done.ok)
         if done.ok:
             web1.host.shell("cat /dev/zero >/full/more 2>/dev/null || :")
             services = [INSTALLERS[daemon.service] for daemon in THREE]
-            name = installation.name_of(version)
-            begun = web1.run(start(installation, services, name, confirm_within_s=1))
-            assert wait_until(lambda: read_progress(web1.run(look(installation))).holder is None), begun
+            name = file_set.name_of(version)
+            begun = web1.run(start(file_set, services, name, confirm_within_s=1))
+            assert wait_until(lambda: read_progress(web1.run(look(file_set))).holder is None), begun
     assert seen == {True, False}
     web1.host.shell("rm -f /full/more /full/ballast")
-    assert wait_until(lambda: web1.leaves() == before), web1.run(look(installation))
+    assert wait_until(lambda: web1.leaves() == before), web1.run(look(file_set))

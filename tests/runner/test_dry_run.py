@@ -306,6 +306,6 @@ def test_dry_run_of_a_repair_that_stops_shows_what_is_done_until_then(world: Wor
     csr = x509.load_pem_x509_csr(next(Path(run.host("a").workdir_root).rglob("csr.pem")).read_bytes())
     assert filled_in(previewed, digests(csr)) == there.happened()
     assert [action.why.partition(" for ")[0] for action in previewed] == [
-        "make a key (ecdsa-p256) and a certification request",
+        "make a key (ecdsa-p256) and a CSR",
         "remove the file",
     ]

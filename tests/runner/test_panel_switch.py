@@ -188,31 +188,31 @@ def case_context(tmp_path: Path, journal: Journal, service: str, *paths: tuple[s
 
 def test_files_of_the_panel_are_installed_by_it_and_keep_one_name(tmp_path: Path, journal: Journal) -> None:
     context = case_context(tmp_path, journal, "dovecot", ("/etc/dovecot/ssl/dovecot.crt", OWN))
-    (one,) = context.file_sets
+    (one,) = context.switch_groups
     assert isinstance(context.installer("dovecot"), PanelService)
-    assert one.installation.deployment != REPLACE
+    assert one.file_set.deployment != REPLACE
     own = case_context(tmp_path, journal, "cpanel", ("/var/cpanel/ssl/cpanel/mycpanel.pem",) * 2)
-    assert [placed.path for placed in own.file_sets[0].installation.placements] == ["/var/cpanel/ssl/cpanel/cpanel.pem"]
+    assert [placed.path for placed in own.switch_groups[0].file_set.targets] == ["/var/cpanel/ssl/cpanel/cpanel.pem"]
     before = replace(own.case, files=(UsedFile("cpanel", "/var/cpanel/ssl/cpanel/cpanel.pem", "certificate"),))
-    assert CaseContext(before, own.run).file_sets[0].installation == own.file_sets[0].installation
+    assert CaseContext(before, own.run).switch_groups[0].file_set == own.switch_groups[0].file_set
 
 
 def test_a_service_with_files_of_its_own_is_an_ordinary_one(tmp_path: Path, journal: Journal) -> None:
     context = case_context(tmp_path, journal, "dovecot", (ELSEWHERE, ELSEWHERE))
     assert context.installer("dovecot") is INSTALLERS["dovecot"]
-    assert context.file_sets[0].installation.deployment == REPLACE
+    assert context.switch_groups[0].file_set.deployment == REPLACE
 
 
 def test_a_service_of_the_panel_that_has_no_files_yet_gets_the_usual_ones(tmp_path: Path, journal: Journal) -> None:
     context = case_context(tmp_path, journal, "proftpd")
-    (one,) = context.file_sets
+    (one,) = context.switch_groups
     folder = "/var/cpanel/ssl/ftp"
-    assert [placed.path for placed in one.installation.placements] == [
+    assert [placed.path for placed in one.file_set.targets] == [
         f"{folder}/ftpd-rsa-key.pem", f"{folder}/ftpd-rsa.pem",
     ]  # fmt: skip
     assert isinstance(context.installer("proftpd"), PanelService)
     with pytest.raises(NotFoundOnHost, match="the files of nginx were not found"):
-        _ = case_context(tmp_path, journal, "nginx").file_sets
+        _ = case_context(tmp_path, journal, "nginx").switch_groups
 
 
 def test_files_of_both_are_not_switched_together(tmp_path: Path, journal: Journal) -> None:
@@ -220,4 +220,4 @@ def test_files_of_both_are_not_switched_together(tmp_path: Path, journal: Journa
     with pytest.raises(
         NotFoundOnHost, match=r"dovecot\.crt is the panel's to install, and /etc/ssl/shop\.example\.pem is not"
     ):
-        _ = context.file_sets
+        _ = context.switch_groups

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from remediate.deployment.retention import FORGOTTEN_DAYS, prune
+from remediate.deployment.versions import UNUSED_DAYS, prune
 from remediate.execution.context import RunContext
 from remediate.execution.rollback import rollback
 from remediate.execution.scheduler import repair
@@ -99,7 +99,7 @@ def test_of_the_versions_of_a_case_those_are_left_that_a_way_back_needs(
 
 def test_a_case_whose_version_is_in_use_stays_whatever_its_age(place: Place, journal: Journal, root: Path) -> None:
     repaired(place, journal, FIRST)
-    age(root / FIRST, 10 * FORGOTTEN_DAYS)
+    age(root / FIRST, 10 * UNUSED_DAYS)
     assert pruned(root, SECOND) == {FIRST, SECOND}
     assert (place.folder / "tls.crt").read_text()
 
@@ -111,7 +111,7 @@ def test_a_case_that_no_path_uses_goes_after_a_month_unless_it_is_spared(
     for name in ("tls.crt", "tls.key"):
         (place.folder / name).write_text("of another program")
     assert FIRST in pruned(root, SECOND)
-    age(root / FIRST, FORGOTTEN_DAYS + 2)
+    age(root / FIRST, UNUSED_DAYS + 2)
     assert FIRST in pruned(root, SECOND, FIRST)
     assert pruned(root, SECOND) == {SECOND}
 
@@ -120,7 +120,7 @@ def test_a_pending_key_goes_with_its_case_after_a_month(root: Path) -> None:
     (root / THIRD / "pending").mkdir(parents=True)
     (root / THIRD / "pending" / "key.pem").write_text("key")
     assert THIRD in pruned(root, SECOND)
-    age(root / THIRD, FORGOTTEN_DAYS + 2)
+    age(root / THIRD, UNUSED_DAYS + 2)
     assert pruned(root, SECOND) == {SECOND}
 
 
@@ -128,7 +128,7 @@ def test_a_pending_key_goes_with_its_case_after_a_month(root: Path) -> None:
 def test_what_is_not_ours_is_never_touched(root: Path, made: str) -> None:
     (root / made).mkdir(parents=True)
     (root / made / "file").write_text("somebody's")
-    age(root, 10 * FORGOTTEN_DAYS)
+    age(root, 10 * UNUSED_DAYS)
     assert (root / made / "file").exists()
     pruned(root, SECOND)
     assert (root / made / "file").read_text() == "somebody's"
@@ -138,6 +138,6 @@ def test_a_link_to_elsewhere_is_not_followed(root: Path, tmp_path: Path) -> None
     (tmp_path / "other" / "pending").mkdir(parents=True)
     root.mkdir()
     (root / THIRD).symlink_to(tmp_path / "other")
-    age(tmp_path / "other", 10 * FORGOTTEN_DAYS)
+    age(tmp_path / "other", 10 * UNUSED_DAYS)
     pruned(root, SECOND)
     assert (tmp_path / "other" / "pending").is_dir()

@@ -11,7 +11,7 @@ from typing import Final
 
 from audit.text import sentence
 from remediate.deployment.switch import TERMINAL, Progress, look, read_progress, start
-from remediate.execution.case_context import CaseContext, FileSet
+from remediate.execution.case_context import CaseContext, SwitchGroup
 from remediate.execution.preview import Action, PreviewState, Remark
 from remediate.execution.steps.base import Satisfied, StepBlocked, done, interruption, said
 from remediate.execution.steps.stage import preview_version_name, version_name
@@ -29,7 +29,7 @@ class Switch:
     def check(self, context: CaseContext, subject: str) -> Satisfied | None:
         """Return that the new version is in use and every service has taken it up."""
         name = version_name(context, subject)
-        progress = settled(context, context.file_set(subject))
+        progress = settled(context, context.switch_group(subject))
         is_held = progress.last.state == "waiting" and progress.is_running
         if progress.live != name or not (is_held or progress.last.state == "confirmed"):
             return None
@@ -38,7 +38,7 @@ class Switch:
 
     def apply(self, context: CaseContext, subject: str) -> None:
         """Start the switch and wait until every service has taken it up."""
-        one, name = context.file_set(subject), version_name(context, subject)
+        one, name = context.switch_group(subject), version_name(context, subject)
         if name in settled(context, one).rejected:
             raise StepBlocked(
                 Cause.INSTALL_REJECTED, f"every address has rejected version {name} before: it is not tried again"
@@ -50,17 +50,17 @@ class Switch:
 
     def preview(self, state: PreviewState, subject: str) -> Iterator[Action | Remark]:
         """Yield the command that starts the switch, for the first service of a set of files."""
-        one = state.context.file_set(subject)
-        if one.installation.folder not in state.activated:
-            state.activated.add(one.installation.folder)
+        one = state.context.switch_group(subject)
+        if one.file_set.folder not in state.activated:
+            state.activated.add(one.file_set.folder)
             yield switching(state.context, one, preview_version_name(state, subject))
 
 
-def switching(context: CaseContext, one: FileSet, name: str) -> Command:
+def switching(context: CaseContext, one: SwitchGroup, name: str) -> Command:
     """Return the command that starts the switch of some files to a version."""
     services = [context.installer(service) for service in one.services]
     confirm_within_s, returns = context.run.timeouts.confirmation_s, not context.case.is_compromised
-    return start(one.installation, services, name, confirm_within_s=confirm_within_s, returns=returns)
+    return start(one.file_set, services, name, confirm_within_s=confirm_within_s, returns=returns)
 
 
 def _not_taken_up(progress: Progress) -> StepBlocked:
@@ -126,7 +126,7 @@ def taking_up(context: CaseContext, service: str) -> Command:
     return _alone(context, context.installer(service).reload(context.case.host))
 
 
-def settled(context: CaseContext, one: FileSet) -> Progress:
+def settled(context: CaseContext, one: SwitchGroup) -> Progress:
     """Return where the switch of some files is, once it waits or has come to its end."""
     progress = _progress(context, one)
 
@@ -140,8 +140,8 @@ def settled(context: CaseContext, one: FileSet) -> Progress:
     return progress
 
 
-def _progress(context: CaseContext, one: FileSet) -> Progress:
-    return read_progress(done(context, look(one.installation)))
+def _progress(context: CaseContext, one: SwitchGroup) -> Progress:
+    return read_progress(done(context, look(one.file_set)))
 
 
 def _alone(context: CaseContext, command: Command) -> Command:

@@ -17,7 +17,7 @@ from audit.x509.algorithms import is_signed_by
 from audit.x509.certificate import Certificate, path_members, read_certificate
 from audit.x509.path.served_chain import read_chain
 from audit.x509.pem import certificates_in, certificates_of
-from remediate.execution.case_context import CaseContext, FileSet
+from remediate.execution.case_context import CaseContext, SwitchGroup
 from remediate.execution.preview import Action, PreviewState, Remark
 from remediate.execution.steps.base import Satisfied, StepBlocked, done
 from remediate.hosts import script
@@ -36,7 +36,7 @@ class Fetch:
     def check(self, context: CaseContext, subject: str) -> Satisfied | None:
         """Return what there is to install, once it was found for all files."""
         del subject  # it is for the whole case
-        found = [context.chained.get(one.installation.folder) for one in context.file_sets]
+        found = [context.chained.get(one.file_set.folder) for one in context.switch_groups]
         chained = [one for one in found if one]
         if len(chained) < len(found):
             return None
@@ -47,7 +47,7 @@ class Fetch:
     def apply(self, context: CaseContext, subject: str) -> None:
         """Look for them."""
         del subject
-        for one in context.file_sets:
+        for one in context.switch_groups:
             chain_of(context, one)
 
     def preview(self, state: PreviewState, subject: str) -> Iterator[Action | Remark]:
@@ -56,15 +56,15 @@ class Fetch:
         yield Remark("certificates of its CAs are looked for on the host, and where they are published")
 
 
-def chain_of(context: CaseContext, one: FileSet) -> InstallableChain:
+def chain_of(context: CaseContext, one: SwitchGroup) -> InstallableChain:
     """Return the certificate in some files with what is to be sent with it; raises Stuck."""
-    folder = one.installation.folder
+    folder = one.file_set.folder
     if folder not in context.chained:
         context.chained[folder] = _found(context, one)
     return context.chained[folder]
 
 
-def key_in(one: FileSet) -> str:
+def key_in(one: SwitchGroup) -> str:
     """Return where among some files the key is; raises Stuck. It stays there: nobody here reads it."""
     for file in one.files:
         if file.kind == "key":
@@ -72,7 +72,7 @@ def key_in(one: FileSet) -> str:
     raise StepBlocked(Cause.FETCH_NO_KEY, "it is not known which file has the certificate's key")
 
 
-def _found(context: CaseContext, one: FileSet) -> InstallableChain:
+def _found(context: CaseContext, one: SwitchGroup) -> InstallableChain:
     """Return the first whole chain that outlives its leaf, else a whole one; each source is asked where it must be."""
     leaf, found, faults = _leaf_in(one), list[bytes](), list[str]()
     judged: InstallableChain | Rejection = Rejection(())
@@ -95,7 +95,7 @@ def _endings(leaf: Certificate, found: list[bytes], context: CaseContext) -> lis
     return [clause for each in path[1:-1] for clause in expires_before_leaf(each, leaf)]
 
 
-def _leaf_in(one: FileSet) -> Certificate:
+def _leaf_in(one: SwitchGroup) -> Certificate:
     leaves = {file.chain_der[0] for file in one.files if file.kind == "certificate" and file.chain_der}
     if len(leaves) != 1:
         count = f"{len(leaves)} certificates" if leaves else "no certificate that can be read"
@@ -106,7 +106,7 @@ def _leaf_in(one: FileSet) -> Certificate:
 _Source = Callable[[list[bytes]], tuple[bytes, ...]]
 
 
-def _sources(context: CaseContext, one: FileSet, leaf: Certificate, faults: list[str]) -> Iterator[_Source]:
+def _sources(context: CaseContext, one: SwitchGroup, leaf: Certificate, faults: list[str]) -> Iterator[_Source]:
     """Yield where to look: the files themselves, others on the host, what was kept there, what the CAs publish."""
     yield lambda _: tuple(der for file in one.files if file.kind != "key" for der in file.chain_der)
     yield lambda _: _beside(context)

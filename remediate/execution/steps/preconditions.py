@@ -32,8 +32,8 @@ class Preconditions:
         """Return that all is there, or None if a key is needed first; raises Stuck with everything that is missing."""
         del subject  # it is for the whole case
         require_known(context)
-        paths = sorted({placed.path for one in context.file_sets for placed in one.installation.placements})
-        ways = dict.fromkeys(one.installation.deployment.needs for one in context.file_sets)
+        paths = sorted({placed.path for one in context.switch_groups for placed in one.file_set.targets})
+        ways = dict.fromkeys(one.file_set.deployment.needs for one in context.switch_groups)
         needed = "".join((script("preconditions_begin"), *ways, script("preconditions")))
         command = context.workdir.read_only("look for what a repair needs", needed, str(_ROOM), str(_FILES), *paths)
         said = [line.partition(" ")[::2] for line in done(context, command).output.splitlines()]
@@ -86,7 +86,7 @@ def require_known(context: CaseContext) -> None:
     """Raise Unknown where it is not known of a service which files it has, or how it takes them up."""
     for service in context.case.services:
         context.installer(service)
-        context.file_set(service)
+        context.switch_group(service)
 
 
 def require_still_so(context: CaseContext) -> None:

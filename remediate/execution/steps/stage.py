@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from remediate.deployment.versions import Version, stage
-from remediate.execution.case_context import CaseContext, FileSet
+from remediate.execution.case_context import CaseContext, SwitchGroup
 from remediate.execution.preview import ISSUED_LEAF, LEAF_IN_USE, Action, PreviewState, Remark, placeholder_version
 from remediate.execution.steps.base import Satisfied, done
 from remediate.execution.steps.complete_chain import chain_of, key_in
@@ -25,8 +25,8 @@ from remediate.pki.issued_chain import InstallableChain
 class _Source:
     """Where certificate, chain and key of a new version come from, and the leaf of its placeholder in a preview."""
 
-    chain: Callable[[CaseContext, FileSet], InstallableChain]
-    key_path: Callable[[CaseContext, FileSet], str]
+    chain: Callable[[CaseContext, SwitchGroup], InstallableChain]
+    key_path: Callable[[CaseContext, SwitchGroup], str]
     placeholder: str
 
 
@@ -44,30 +44,30 @@ _SOURCES: Final[Mapping[Repair, _Source]] = {
 
 def wanted(context: CaseContext, subject: str) -> InstallableChain:
     """Return certificate and chain that a service or an endpoint is to serve; raises Stuck or Unknown."""
-    return _SOURCES[context.case.repair].chain(context, context.file_set(subject))
+    return _SOURCES[context.case.repair].chain(context, context.switch_group(subject))
 
 
-def version_of(context: CaseContext, subject: str) -> Version:
+def new_version(context: CaseContext, subject: str) -> Version:
     """Return the version to be installed for a service or an endpoint; raises Stuck or Unknown."""
-    source, one = _SOURCES[context.case.repair], context.file_set(subject)
+    source, one = _SOURCES[context.case.repair], context.switch_group(subject)
     installable = source.chain(context, one)
     return Version(installable.leaf_pem, installable.chain_pem, source.key_path(context, one))
 
 
 def version_name(context: CaseContext, subject: str) -> str:
     """Return what that version is called on the host."""
-    return context.file_set(subject).installation.name_of(version_of(context, subject))
+    return context.switch_group(subject).file_set.name_of(new_version(context, subject))
 
 
 def preview_version(state: PreviewState, subject: str) -> Version:
-    """Return the placeholder of what `version_of` returns; raises StepBlocked or NotFoundOnHost."""
-    source, one = _SOURCES[state.context.case.repair], state.context.file_set(subject)
+    """Return the placeholder of what `new_version` returns; raises StepBlocked or NotFoundOnHost."""
+    source, one = _SOURCES[state.context.case.repair], state.context.switch_group(subject)
     return placeholder_version(source.placeholder, source.key_path(state.context, one))
 
 
 def preview_version_name(state: PreviewState, subject: str) -> str:
     """Return the placeholder of what `version_name` returns."""
-    return state.context.file_set(subject).installation.name_of(preview_version(state, subject))
+    return state.context.switch_group(subject).file_set.name_of(preview_version(state, subject))
 
 
 class Install:
@@ -75,8 +75,8 @@ class Install:
 
     def check(self, context: CaseContext, subject: str) -> Satisfied | None:
         """Return which version lies ready for a service."""
-        installation, name = context.file_set(subject).installation, version_name(context, subject)
-        folder = installation.folder.rpartition("/")[2]
+        file_set, name = context.switch_group(subject).file_set, version_name(context, subject)
+        folder = file_set.folder_name
         command = context.workdir.read_only(
             f"look whether version {name} lies ready", script("version_look"), folder, name
         )
@@ -84,13 +84,13 @@ class Install:
 
     def apply(self, context: CaseContext, subject: str) -> None:
         """Lay it ready; a key that is not the certificate's is refused there."""
-        done(context, stage(context.file_set(subject).installation, version_of(context, subject)))
+        done(context, stage(context.switch_group(subject).file_set, new_version(context, subject)))
 
     def preview(self, state: PreviewState, subject: str) -> Iterator[Action | Remark]:
         """Yield the command that stages a version, for the first service of a set of files."""
-        installation = state.context.file_set(subject).installation
+        file_set = state.context.switch_group(subject).file_set
         if state.context.case.repair in VALIDATED:
             yield from preview_download(state)
-        if installation.folder not in state.staged:
-            state.staged.add(installation.folder)
-            yield stage(installation, preview_version(state, subject))
+        if file_set.folder not in state.staged:
+            state.staged.add(file_set.folder)
+            yield stage(file_set, preview_version(state, subject))

@@ -29,7 +29,7 @@ class Proof:
 
     def check(self, context: CaseContext, subject: str) -> Satisfied | None:
         """Return that the endpoint is proven, and the last of its set that the switch is confirmed."""
-        if confirms(context, subject) and settled(context, context.file_set(subject)).last.state != "confirmed":
+        if confirms(context, subject) and settled(context, context.switch_group(subject)).last.state != "confirmed":
             return None
         return None if faults_of(context, subject) else Satisfied("proven on every address")
 
@@ -60,12 +60,12 @@ class Proof:
 
 
 def _confirmation(context: CaseContext, endpoint: str, version: str) -> Command:
-    return confirm(context.file_set(endpoint).installation, version)
+    return confirm(context.switch_group(endpoint).file_set, version)
 
 
 def confirms(context: CaseContext, endpoint: str) -> bool:
     """Return whether an endpoint is the last of its files, whose proof confirms the switch."""
-    return context.case.repair in SWITCHED and endpoint == context.file_set(endpoint).endpoints[-1]
+    return context.case.repair in SWITCHED and endpoint == context.switch_group(endpoint).endpoints[-1]
 
 
 def _unproven(context: CaseContext, endpoint: str, look: Look) -> StepBlocked:
@@ -73,7 +73,7 @@ def _unproven(context: CaseContext, endpoint: str, look: Look) -> StepBlocked:
     why = f"{endpoint} is not proven: {sentence(look.faults)}"
     if context.case.repair not in SWITCHED:
         return StepBlocked(Cause.PROOF_FAILED, why)
-    back = revert(context.file_set(endpoint).installation, version_name(context, endpoint), rejected=look.is_rejection)
+    back = revert(context.switch_group(endpoint).file_set, version_name(context, endpoint), rejected=look.is_rejection)
     progress = _answer(context, endpoint, back)
     if down := service_down(progress):
         return StepBlocked(Cause.SERVICE_DOWN, f"{down}; before, {why}", went_back=True)
@@ -88,4 +88,4 @@ def _unproven(context: CaseContext, endpoint: str, look: Look) -> StepBlocked:
 def _answer(context: CaseContext, endpoint: str, command: Command) -> Progress:
     """Return where a switch is after an answer to it, and wait until its script has let go of the host."""
     done(context, command)
-    return settled(context, context.file_set(endpoint))
+    return settled(context, context.switch_group(endpoint))
