@@ -28,7 +28,7 @@ above() {
   set --
   while [ -n "$up" ]; do
     set -- "$@" "$up"
-    folder=${folder%/*}
+    up=${up%/*}
   done
   [ $# -gt 0 ] || return 0
   marks='' count=0 rest=$($limit ls -ld -- "$@" 2>/dev/null) modes=$($limit stat -c "%a %u %g" -- "$@" 2>/dev/null)
