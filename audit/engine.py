@@ -26,9 +26,9 @@ from audit.evaluation.run import AuditRun, EvaluationRun
 from audit.evaluation.waivers import Waiver, expired_waivers, stale_waivers
 from audit.observation import Accident, Observation
 from audit.policy import Profile
-from audit.probe import Inquiry, Limits, Target, observe
+from audit.probe import Limits, RevocationFetcher, Target, observe
 from audit.probe.fetch import Fetcher, FetchPolicy
-from audit.probe.revocation import Circumstances, ReplyCache
+from audit.probe.revocation import ReplyCache, RevocationContext
 from audit.verdict import Verdict
 from audit.x509.path.trust_store import Anchors
 
@@ -105,12 +105,12 @@ class Observer:
     """Observes endpoints on the network, with the revocation of the certificates that they serve."""
 
     limits: Limits
-    inquiry: Inquiry
+    revocation_fetcher: RevocationFetcher
     stop: threading.Event
 
     def observe(self, targets: Sequence[Target], report: Callable[[Observation], None]) -> None:
         """Report an observation of each target as it is made; none of those not begun when `stop` is set."""
-        observe(targets, self.limits, clock=_now, report=report, stop=self.stop, inquiry=self.inquiry)
+        observe(targets, self.limits, clock=_now, report=report, stop=self.stop, revocation=self.revocation_fetcher)
 
 
 def make_observer(
@@ -124,7 +124,7 @@ def make_observer(
         deadline_s=_FETCH_DEADLINES * limits.timeout_s,
         limits=limits,
     )
-    circumstances = Circumstances(
+    context = RevocationContext(
         anchors=run.anchors,
         policy_of=lambda observation: Facts(observation, run).policy,
         clock=_now,
@@ -132,7 +132,7 @@ def make_observer(
         is_on=revocation.is_on,
         at=run.now,
     )
-    return Observer(limits, Inquiry(Fetcher(policy, stop), circumstances, revocation.cache), stop)
+    return Observer(limits, RevocationFetcher(Fetcher(policy, stop), context, revocation.cache), stop)
 
 
 def audit(

@@ -1,6 +1,6 @@
-"""What the user has written down: the configuration file, the secrets it points to, anchors and logins.
+"""What the user wrote: the configuration file, the secrets it points to, anchors and logins.
 
-It reads files; it opens no connection and logs in nowhere.
+This package reads files; it opens no connection and logs in nowhere.
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""The command lines of our own programs: what is wrong with one is said and ends as pytest's usage errors do.
-
-It knows no option of any program.
-"""
+"""The parser of the command lines of our own programs: a wrong one ends with pytest's exit status."""
 
 from __future__ import annotations
 
@@ -13,9 +10,9 @@ USAGE_ERROR: Final = 4  # pytest's exit status
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser whose usage errors end as pytest's do."""
+    """A parser whose usage errors have the exit status of pytest's."""
 
     def error(self, message: str) -> NoReturn:
-        """Say what is wrong and end."""
+        """Print what is wrong and exit."""
         self.print_usage(sys.stderr)
         self.exit(USAGE_ERROR, f"{self.prog}: {message}\n")

@@ -1,7 +1,4 @@
-"""How hosts are logged into and what the configuration says of each: what discovery is given.
-
-It logs in nowhere.
-"""
+"""How hosts are logged into, and what the configuration says of each: the input of discovery."""
 
 from __future__ import annotations
 
@@ -21,7 +18,7 @@ def logins(hosts: Iterable[str], configuration: Configuration, testinfra: Mappin
 
 
 def host_of(configuration: Configuration, hostspec: str) -> HostSettings:
-    """Return what the configuration says of a host: the first `[host."GLOB"]` that fits."""
+    """Return the settings of a host: the first `[host."GLOB"]` that matches it."""
     return next((known for glob, known in configuration.host.items() if matches_glob(glob, hostspec)), HostSettings())
 
 

@@ -1,7 +1,7 @@
 """Whether another local user can change the configuration, or a file that it names.
 
-Whoever can change a configuration that names hosts, services or secrets decides what is run on those hosts, and where
-secrets are sent. So it belongs to root or to the user of the run, and so does every directory on the way to it.
+A user who can change a configuration that names hosts, services or secrets decides what is run on those hosts, and
+where secrets are sent. So the file belongs to root or to the user of the run, and so does every directory above it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from audit.config.schema import BadConfiguration, Configuration, files_in, secre
 def require_unchanged_by_others(file: Path, place: str, names: str = "") -> None:
     """Raise BadConfiguration if another user can change a file.
 
-    `place` is what it is, or where it is named; `names` is what stands in it that matters.
+    `place` is what the file is, or where it is named; `names` is what it names that matters.
     """
     try:
         require_own_file(file)
@@ -28,7 +28,7 @@ def require_unchanged_by_others(file: Path, place: str, names: str = "") -> None
 
 
 def require_own_configuration(configuration: Configuration) -> None:
-    """Raise BadConfiguration if another user can change a configuration that others must not, or a file it names."""
+    """Raise BadConfiguration if another user can change the configuration, or a file it names, and gain power by it."""
     what = next(_powers(configuration), None)
     if what is None or configuration.file is None:
         return

@@ -1,7 +1,7 @@
-"""CRLs and OCSP answers kept on disk until the next is due, each in a file of its own.
+"""Keeps CRLs and OCSP responses on disk until the next is due, each in a file of its own.
 
-A file appears whole or not at all. It knows no judgement: whoever asks believes what was kept no more than what comes
-over a network. Where nothing can be kept or read, nothing was kept.
+A file appears whole or not at all. A response from here is trusted no more than one from the network. If the folder
+cannot be read or written, nothing was kept.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ from audit.probe.revocation import Reply
 _SUFFIX: Final = ".answer"
 _PARTIAL: Final = ".partial"
 _MAX_BYTES: Final = 32 * 1024 * 1024
-_ABANDONED_S: Final = 3600.0  # after which a half-written file is somebody's who died
+_ABANDONED_S: Final = 3600.0  # after which a half-written file belongs to a process that has died
 
 
 class AnswerCache:
-    """The folder of answers; made (0700) when the first one is kept."""
+    """The folder of responses; created (0700) when the first one is kept."""
 
     def __init__(self, folder: Path) -> None:
-        """Touch nothing yet."""
+        """Create nothing yet."""
         self._folder = folder
         self._is_made = False
 
     def get(self, question: HttpRequest, at: datetime) -> Reply | None:
-        """Return what was answered, unless the next answer is due by then."""
+        """Return the response, unless the next one is due by then."""
         try:
             with open(self._folder / _name(question), "rb", opener=_without_following) as file:
                 kept = os.fstat(file.fileno())
@@ -45,7 +45,7 @@ class AnswerCache:
             return None
 
     def keep(self, question: HttpRequest, reply: Reply, until: datetime) -> None:
-        """Keep an answer until the next one is due."""
+        """Keep a response until the next one is due."""
         partial = None
         try:
             self._make(reply.asked_at)
@@ -59,7 +59,7 @@ class AnswerCache:
                 Path(partial).unlink(missing_ok=True)
 
     def _make(self, now: datetime) -> None:
-        """Make the folder, and forget in it what is out of date."""
+        """Create the folder, and delete in it what is out of date."""
         if self._is_made:
             return
         own_directory(self._folder).chmod(0o700)

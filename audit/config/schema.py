@@ -1,7 +1,4 @@
-"""The schema of the configuration file: what can be said in it, and what holds where nothing is.
-
-It knows names and types; where the file is found is known beside it, and what a value means to whoever uses it.
-"""
+"""The schema of the configuration file: its keys, their types, and their default values."""
 
 from __future__ import annotations
 
@@ -14,12 +11,12 @@ from audit.json_codec import BadRecord, require_known
 
 
 class BadConfiguration(ValueError):
-    """A configuration that cannot be used; its message names the key, the place and what would be right."""
+    """A configuration that cannot be used; its message names the key, the place and the fix."""
 
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """`[probe]`: the bounds of probing."""
+    """`[probe]`: the limits of probing."""
 
     timeout_s: float | None = None
     concurrency: int | None = None
@@ -30,28 +27,28 @@ class Probe:
 
 @dataclass(frozen=True, slots=True)
 class Fetch:
-    """`[fetch]`: addresses a certificate may make us call."""
+    """`[fetch]`: what a certificate may make us fetch."""
 
-    revocation: bool = True  # whether CRLs and OCSP responders are asked at all
+    revocation: bool = True  # whether CRLs and OCSP responses are fetched at all
     allow_private: bool = False
     proxy: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class HostSettings:
-    """`[host."GLOB"]`: what is to be known of hosts that are logged into."""
+    """`[host."GLOB"]`: settings of hosts that are logged into."""
 
     name: str | None = None
     addresses: tuple[str, ...] = ()
     remediate: bool = True
-    discover: bool = True  # else only the services that are declared here are audited on it
+    discover: bool = True  # false: only the services that are declared here are audited
     folder: str | None = None  # where repairs keep keys and versions on it
     collector: str | None = None  # path of the only program that the login may run as root (sslaudit collector)
 
 
 @dataclass(frozen=True, slots=True)
 class ServiceSettings:
-    """`[[service]]`: a service that is not known here."""
+    """`[[service]]`: a service that discovery does not know."""
 
     host: str
     name: str
@@ -65,12 +62,12 @@ class ServiceSettings:
 
 
 REFERENCE: Final = 'write { env = "NAME" } or { file = "path" }'
-"""How a secret stands in the configuration."""
+"""How a secret is written in the configuration."""
 
 
 @dataclass(frozen=True, slots=True)
 class Secret:
-    """Where a secret is found: an environment variable, or a file that no other user can read."""
+    """Where a secret is: in an environment variable, or a file that no other user can read."""
 
     env: str | None = None
     file: str | None = None
@@ -79,7 +76,7 @@ class Secret:
     def from_value(cls, value: Any) -> Secret:  # noqa: ANN401 - what TOML holds
         """Return the reference that a table holds; raises BadRecord, which does not repeat a secret written there."""
         if not _is_table_of_texts(value):
-            raise BadRecord(f"{REFERENCE}; a secret itself never stands in the file")
+            raise BadRecord(f"{REFERENCE}; never write the secret itself into the file")
         require_known(value, ("env", "file"))
         return cls(**value)
 
@@ -94,7 +91,7 @@ HANDED_ON: Final[tuple[str, ...]] = ("issuer", "remediate", "mail", "notify", "d
 
 @dataclass(frozen=True, slots=True)
 class Configuration:
-    """The whole file. What is absent is None or empty; `file` is None where there is no file."""
+    """The whole file. What is absent is None or empty; `file` is None if there is no file."""
 
     file: Path | None = None
     enabled: bool = False
@@ -126,7 +123,7 @@ class Configuration:
 def secrets_in(value: Any, place: str = "") -> Iterator[tuple[str, Secret]]:  # noqa: ANN401 - any value of TOML
     """Yield every secret that a part of `handed_on` refers to, with its key.
 
-    What a key means is known elsewhere: every table that has the form of a reference is one.
+    Each table that has the form of a reference counts, whatever its key means.
     """
     if isinstance(value, Mapping):
         if value and value.keys() <= {"env", "file"} and _is_table_of_texts(value):

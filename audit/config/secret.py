@@ -21,9 +21,9 @@ _LONGEST: Final = 65_536  # bytes; a token is some hundreds
 
 
 def read_secret(configuration: Configuration, key: str, secret: Secret) -> str:
-    """Return a secret; raises BadConfiguration where it is not there or others can read it.
+    """Return a secret; raises BadConfiguration if it is missing or others can read it.
 
-    `key` is where it stands in the configuration.
+    `key` is its place in the configuration.
     """
     place = f"{configuration.file or 'configuration'}: {key}"
     if (secret.env is None) == (secret.file is None):
@@ -43,7 +43,7 @@ def read_secret(configuration: Configuration, key: str, secret: Secret) -> str:
 
 
 def _read(file: Path, place: str) -> str:
-    """Return what is in a file that belongs to us or root and that no other user can read, or put another for."""
+    """Return the content of a file that belongs to us or root and that no other user can read or replace."""
     try:
         with os.fdopen(os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as stream:
             _require_private(file, os.fstat(stream.fileno()), place)

@@ -21,13 +21,13 @@ _KEY_LIST: Final = ("badkeysdata.json", "blocklist.dat")
 
 
 def trusted(configuration: Configuration) -> tuple[str, ...]:
-    """Return the sources of anchors that the configuration names, `mozilla` where it names none."""
+    """Return the sources of anchors that the configuration names, `mozilla` if it names none."""
     named = (source if source in _NAMED else str(configuration.path(source)) for source in configuration.trust)
     return tuple(named) or ("mozilla",)
 
 
 def read_anchors(sources: Iterable[str]) -> Anchors:
-    """Read the anchors; raises BadConfiguration where a source holds none."""
+    """Read the anchors; raises BadConfiguration if a source holds none."""
     return Anchors({source: _certificates(source, _file_of(source)) for source in sources})
 
 

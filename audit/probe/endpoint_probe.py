@@ -29,16 +29,16 @@ _UNKNOWN: Final = ("timeout", "too-much")  # a second certificate may be there
 
 @dataclass(frozen=True, slots=True)
 class ProbeContext:
-    """What all probes of a run share; `halt` set means drop what is under way."""
+    """What all probes of a run share; once `stop` is set, what is under way is dropped."""
 
     limits: Limits
     offers: Offers
-    halt: threading.Event
+    stop: threading.Event
 
 
 @dataclass(frozen=True, slots=True)
 class AddressResult:
-    """What one address answered, after how many connections and seconds."""
+    """The result of one address, with the number of connections and seconds it took."""
 
     address: str
     shown: Handshake | ProbeFailure
@@ -47,17 +47,17 @@ class AddressResult:
     other_key: Handshake | ProbeFailure | None = None  # with a second certificate; why that is unknown; None: has none
 
 
-def probe_address(endpoint: Endpoint, address: str, means: ProbeContext) -> AddressResult:
-    """Probe an endpoint at one address; raises Stopped where `halt` is set meanwhile."""
-    return _Probe(endpoint, address, means).run()
+def probe_address(endpoint: Endpoint, address: str, context: ProbeContext) -> AddressResult:
+    """Probe an endpoint at one address; raises Stopped if `stop` is set meanwhile."""
+    return _Probe(endpoint, address, context).run()
 
 
 class _Probe:
-    def __init__(self, endpoint: Endpoint, address: str, means: ProbeContext) -> None:
+    def __init__(self, endpoint: Endpoint, address: str, context: ProbeContext) -> None:
         self._endpoint = endpoint
         self._address = address
-        self._means = means
-        self._limits = means.limits
+        self._context = context
+        self._limits = context.limits
         self._began = time.monotonic()
         self._connections = 0
 
@@ -81,7 +81,7 @@ class _Probe:
         kind = key_type(first.chain_der)
         if kind is None:
             return None
-        offers = self._means.offers
+        offers = self._context.offers
         try:
             second = self._observe(offers.ecdsa if kind == "RSA" else offers.rsa)
         except ProbeError as fault:
@@ -90,8 +90,8 @@ class _Probe:
         return second if second.chain_der[:1] != first.chain_der[:1] else None
 
     def _observe(self, offer: SSL.Context | None = None) -> Handshake:
-        with self._conversation(offer or self._means.offers.everything) as conversation:
-            handshake = conversation.shake_hands(self._address, self._began)
+        with self._connection(offer or self._context.offers.everything) as tls:
+            handshake = tls.handshake(self._address, self._began)
         certificates, most = len(handshake.chain_der), self._limits.max_certificates
         if certificates > most:
             raise ProbeError(
@@ -100,11 +100,11 @@ class _Probe:
         return handshake
 
     def _old_protocols(self, version: str) -> tuple[str, ...] | None:
-        """Return which of TLS 1.0 and 1.1 are accepted; None where it could not be told.
+        """Return which of TLS 1.0 and 1.1 are accepted; None if that is unknown.
 
-        A server picks the newest it has of what is offered (RFC 5246 E.1): where it picks 1.0, it has no 1.1.
+        A server picks the newest version that is offered and that it has (RFC 5246 E.1): after 1.0 it has no 1.1.
         """
-        offers = self._means.offers
+        offers = self._context.offers
         try:
             newest = version if version in _OLD else self._accepted(offers.old)
             if newest is None:
@@ -115,50 +115,50 @@ class _Probe:
         return _OLD[not has_oldest : 1 + (newest != "TLSv1")]
 
     def _has_tls12(self, version: str) -> bool | None:
-        """Tell whether TLS 1.2 is accepted, by the newest that a server picks; None where it could not be told."""
+        """Return whether TLS 1.2 is accepted, by the newest version that a server picks; None if that is unknown."""
         try:
-            newest = self._accepted(self._means.offers.before_tls13) if version == "TLSv1.3" else version
+            newest = self._accepted(self._context.offers.before_tls13) if version == "TLSv1.3" else version
         except ProbeError:
             return None
         return newest == "TLSv1.2"
 
     def _accepted(self, context: SSL.Context) -> str | None:
-        """Return the version agreed on, or None where the server refuses, by an alert or by hanging up."""
-        with self._conversation(context) as conversation:
+        """Return the version agreed on, or None if the server refuses, by an alert or by closing the connection."""
+        with self._connection(context) as tls:
             try:
-                return conversation.shake_hands(self._address, self._began).version
+                return tls.handshake(self._address, self._began).version
             except ProbeError as fault:
                 if fault.stage != "handshake" or fault.kind == "timeout":
                     raise
                 return None
 
     @contextlib.contextmanager
-    def _conversation(self, context: SSL.Context) -> Iterator[TlsConnection]:
-        """Open a connection up to where TLS begins; take leave of the server in its own protocol at the end."""
-        limits, dialect = self._limits, UPGRADES.get(self._endpoint.scheme)
+    def _connection(self, context: SSL.Context) -> Iterator[TlsConnection]:
+        """Open a connection up to where TLS begins; at the end say goodbye in the server's own protocol."""
+        limits, protocol = self._limits, UPGRADES.get(self._endpoint.scheme)
         deadline = Deadline(self._began + limits.timeout_s)
-        with TcpConnection(deadline=deadline, stop=self._means.halt, max_bytes=limits.max_bytes) as wire:
+        with TcpConnection(deadline=deadline, stop=self._context.stop, max_bytes=limits.max_bytes) as tcp:
             self._connections += 1
-            wire.connect(self._address, self._endpoint.port, limits.connect_s)
-            if dialect:
-                wire.begin("starttls", limits.starttls_s, "a greeting")
-                negotiate(wire, dialect)
-            wire.begin("handshake", limits.handshake_s, "a TLS handshake")
-            conversation = TlsConnection(wire, context, self._endpoint, is_upgrade=dialect is not None)
-            yield conversation
-            if conversation.is_open:
+            tcp.connect(self._address, self._endpoint.port, limits.connect_s)
+            if protocol:
+                tcp.begin("starttls", limits.starttls_s, "a greeting")
+                negotiate(tcp, protocol)
+            tcp.begin("handshake", limits.handshake_s, "a TLS handshake")
+            tls = TlsConnection(tcp, context, self._endpoint, is_upgrade=protocol is not None)
+            yield tls
+            if tls.is_open:
                 with contextlib.suppress(ProbeError):
-                    self._take_leave(wire, conversation)
+                    self._say_goodbye(tcp, tls)
 
-    def _take_leave(self, wire: TcpConnection, conversation: TlsConnection) -> None:
-        """Say goodbye, so that the server logs a visit and not an abuse, and wait for it to hang up, but not long."""
-        wire.begin("handshake", self._limits.farewell_s, "a goodbye")
+    def _say_goodbye(self, tcp: TcpConnection, tls: TlsConnection) -> None:
+        """Say goodbye, so that the server logs no abuse, and wait shortly until it closes the connection."""
+        tcp.begin("handshake", self._limits.farewell_s, "a goodbye")
         scheme = self._endpoint.scheme
-        dialect = WITHIN.get(scheme) or UPGRADES.get(scheme)
+        protocol = WITHIN.get(scheme) or UPGRADES.get(scheme)
         if scheme in WITHIN:
-            conversation.listen()  # who speaks before the greeting is taken for a spammer
-        if dialect:
-            conversation.say(dialect.farewell)
-            while conversation.listen():
+            tls.receive()  # a client that speaks before the greeting is taken for a spammer
+        if protocol:
+            tls.send(protocol.farewell)
+            while tls.receive():
                 pass
-        conversation.close()
+        tls.close()

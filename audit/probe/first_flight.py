@@ -1,7 +1,7 @@
-"""The certificates in the first flight of a TLS server, taken from the bytes it sent, for when OpenSSL refuses them.
+"""Takes the certificates out of the first flight of a TLS server, from the bytes it sent, if OpenSSL refuses them.
 
-It knows records and handshake messages of TLS 1.0 to 1.3 (RFC 5246 6.2 and 7.4, RFC 8446 5 and 7.3) and reads no
-certificate: what cannot be parsed is shown all the same.
+It reads records and handshake messages of TLS 1.0 to 1.3 (RFC 5246 6.2 and 7.4, RFC 8446 5 and 7.3). The certificates
+stay bytes: one that cannot be parsed is returned all the same.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.hashes import SHA256, SHA384, HashAlgorithm
 from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 
 _CHANGE_CIPHER_SPEC, _HANDSHAKE = 20, 22  # record types
-_APPLICATION_DATA = 23  # what the encrypted handshake of TLS 1.3 passes for
+_APPLICATION_DATA = 23  # the record type under which TLS 1.3 encrypts the handshake
 _SERVER_HELLO, _CERTIFICATE = 2, 11  # handshake messages
 _SUITE_OFFSET: Final = 2 + 32  # of a ServerHello, after version and random and before the session id's length
 _SUITES: Final[dict[int, tuple[str, type[AESGCM | ChaCha20Poly1305], int, type[HashAlgorithm]]]] = {
@@ -36,9 +36,9 @@ class ServerFlight:
     chain_der: tuple[bytes, ...]
 
 
-def read_flight(heard: bytes, key_log: Sequence[bytes]) -> ServerFlight | None:
-    """Read what a server sent; None where there is no certificate in it. `key_log` in the form of SSLKEYLOGFILE."""
-    records = tuple(_records(heard))
+def read_flight(received: bytes, key_log: Sequence[bytes]) -> ServerFlight | None:
+    """Return what a server sent, None without a certificate. `key_log` has the form of SSLKEYLOGFILE."""
+    records = tuple(_records(received))
     readable = itertools.takewhile(lambda record: record[1] != _CHANGE_CIPHER_SPEC, records)
     plain = b"".join(body for _, kind, body in readable if kind == _HANDSHAKE)
     suite = _suite(plain)
@@ -53,12 +53,12 @@ def read_flight(heard: bytes, key_log: Sequence[bytes]) -> ServerFlight | None:
     return None
 
 
-def _records(heard: bytes) -> Iterator[tuple[bytes, int, bytes]]:
+def _records(received: bytes) -> Iterator[tuple[bytes, int, bytes]]:
     position = 0
-    while position + 5 <= len(heard):
-        header = heard[position : position + 5]
+    while position + 5 <= len(received):
+        header = received[position : position + 5]
         length = int.from_bytes(header[3:5], "big")
-        yield header, header[0], heard[position + 5 : position + 5 + length]
+        yield header, header[0], received[position + 5 : position + 5 + length]
         position += 5 + length
 
 

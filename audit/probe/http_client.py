@@ -171,7 +171,7 @@ class _Connection:
         except ProbeError as error:
             raise _fault_of(error) from error
         finally:
-            self._tcp.heard.clear()  # a download would lie in memory twice
+            self._tcp.received.clear()  # a download would lie in memory twice
 
 
 def _fault_of(error: ProbeError) -> FetchError:

@@ -43,7 +43,7 @@ _UNASKABLE: Final = "its serial number cannot stand in a question"
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What was answered and when, or why nothing was."""
+    """A response and when it was requested, or why there is none."""
 
     asked_at: datetime
     content: bytes | None = field(default=None, repr=False)
@@ -61,11 +61,11 @@ class ReplyCache(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Circumstances:
-    """What an inquiry depends on beside the network: anchors and policy of an observation, the clock, the user's wish.
+class RevocationContext:
+    """What fetching depends on beside the network: anchors and policy of an observation, the clock, the configuration.
 
-    `is_wanted` tells whether anybody will judge the answers; where `is_on` is false nobody is called, and that is what
-    the answers say.
+    `is_wanted` returns whether a check will judge the responses. If `is_on` is false nothing is requested, and the
+    answers say so.
     """
 
     anchors: Anchors
@@ -77,18 +77,18 @@ class Circumstances:
     deadline_s: float = 20.0  # for all questions about one endpoint together
 
 
-class Inquiry:
-    """What was asked in a run: each question once, whoever asks. Threads may ask at the same time."""
+class RevocationFetcher:
+    """What was fetched in a run: each request is sent once. Threads may ask at the same time."""
 
-    def __init__(self, fetcher: Fetcher, circumstances: Circumstances, cache: ReplyCache | None = None) -> None:
-        """Begin with nothing asked but what the cache has."""
+    def __init__(self, fetcher: Fetcher, context: RevocationContext, cache: ReplyCache | None = None) -> None:
+        """Begin with what the cache has."""
         self._fetcher = fetcher
-        self._given = circumstances
+        self._given = context
         self._cache = cache
         self._known: dict[HttpRequest, Reply] = {}
 
     def place(self, observation: Observation) -> str | None:
-        """Return where there is something to ask about an observation: a host; None where there is nothing."""
+        """Return the first server that is asked about an observation; None if there is nothing to ask."""
         if not (observation.handshakes and self._given.is_wanted(observation)):
             return None
         ders = {der for handshake in observation.every_handshake for der in handshake.chain_der}
@@ -99,14 +99,14 @@ class Inquiry:
         return next(("/".join(url.split("/", 3)[:3]) for url in urls), None)
 
     def ask(self, observation: Observation) -> Observation:
-        """Return the observation with what was answered within the deadline of one endpoint."""
+        """Return the observation with the responses that came within the deadline of one endpoint."""
         deadline = Deadline.after(self._given.deadline_s)
         answers = (one for is_leaf, rules, subject in self._asked(observation)
                    for one in self._about(subject, (rules, deadline), observation if is_leaf else None))  # fmt: skip
         return replace(observation, revocation=tuple(answers))
 
     def _asked(self, observation: Observation) -> Iterator[tuple[bool, Rules, StatusSubject]]:
-        """Yield the certificates of every chain that is served, each once."""
+        """Yield the certificates of every chain that is served, each once, with the rules for them."""
         policy = self._given.policy_of(observation)
         if not policy.applies(REVOKED):
             return
@@ -157,7 +157,7 @@ class Inquiry:
         return told(kept or self._fetched((question, deadline), subject, is_good))
 
     def _kept(self, question: HttpRequest, is_good: Callable[[Reply], bool]) -> Reply | None:
-        """Return what a former run was answered, where that still holds."""
+        """Return the response that an earlier run kept, if it is still valid."""
         reply = self._cache.get(question, self._given.clock()) if self._cache else None
         return self._known.setdefault(question, reply) if reply and is_good(reply) else None
 

@@ -1,6 +1,6 @@
-"""How each protocol is taken from plain text to the point where the TLS handshake begins: a table row each.
+"""STARTTLS: takes each protocol from plain text to the point where the TLS handshake begins; one table row each.
 
-It knows RFC 3207 (SMTP), RFC 9051 and 2595 (IMAP), RFC 2595 (POP3) and RFC 4217 (FTP); it knows no TLS.
+RFC 3207 (SMTP), RFC 9051 and 2595 (IMAP), RFC 2595 (POP3) and RFC 4217 (FTP).
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Final
 from audit.probe.tcp import ProbeError, TcpConnection
 from audit.text import one_line
 
-_OPENING: Final = 4  # bytes that tell the protocols apart: "-ERR"
+_OPENING: Final = 4  # bytes by which the protocols differ: "-ERR"
 _EXCERPT: Final = 80  # characters of a server's answer that a report shows
 
 
@@ -99,51 +99,51 @@ WITHIN: Final[dict[str, StarttlsProtocol]] = {"smtps": _SMTP, "imaps": _IMAP, "p
 """The schemes that speak a protocol inside TLS, where leaving without a word would be logged as a fault."""
 
 
-def negotiate(wire: TcpConnection, dialect: StarttlsProtocol) -> None:
-    """Take a connection to the server's consent to begin TLS; raises Fault."""
-    talk = _Talk(wire, dialect)
+def negotiate(tcp: TcpConnection, protocol: StarttlsProtocol) -> None:
+    """Take a connection to the server's consent to begin TLS; raises ProbeError."""
+    talk = _Talk(tcp, protocol)
     talk.greet()
     try:
         announced = talk.is_announced()
         talk.start_tls(announced=announced)
     except ProbeError as fault:
         if fault.kind in ("not-offered", "rejected"):
-            wire.send(dialect.farewell)
+            tcp.send(protocol.farewell)
         raise
 
 
 class _Talk:
     """The plain part of one connection; `_rest` is what came after the last line of a reply."""
 
-    def __init__(self, wire: TcpConnection, dialect: StarttlsProtocol) -> None:
-        self._wire = wire
-        self._dialect = dialect
+    def __init__(self, tcp: TcpConnection, protocol: StarttlsProtocol) -> None:
+        self._tcp = tcp
+        self._protocol = protocol
         self._rest = b""
 
     def greet(self) -> None:
-        step = self._dialect.greeting
+        step = self._protocol.greeting
         reply = self._exchange(step, "a greeting")
         if not step.good.search(reply):
             raise ProbeError("starttls", "rejected", f"the server greets with {excerpt(reply)}")
 
     def is_announced(self) -> bool:
-        """Whether the capabilities have it; a server that lists them properly without it is taken at its word."""
-        step = self._dialect.capabilities
+        """Return whether the capabilities have it; raises ProbeError if they are well-formed and lack it."""
+        step = self._protocol.capabilities
         reply = self._exchange(step, f"an answer to {_verb(step)}")
-        announced = bool(self._dialect.offered.search(reply))
-        if step.good.search(reply) and not announced and self._dialect.must_announce:
-            wanted = _verb(self._dialect.starttls)
+        announced = bool(self._protocol.offered.search(reply))
+        if step.good.search(reply) and not announced and self._protocol.must_announce:
+            wanted = _verb(self._protocol.starttls)
             raise ProbeError("starttls", "not-offered", f"{wanted} is not among what the server announces")
         return announced
 
     def start_tls(self, *, announced: bool) -> None:
-        step = self._dialect.starttls
+        step = self._protocol.starttls
         reply = self._exchange(step, f"an answer to {_verb(step)}")
         if not step.good.search(reply):
-            is_unknown = not announced and self._dialect.unknown.search(reply)
+            is_unknown = not announced and self._protocol.unknown.search(reply)
             answer = f"{_verb(step)} is answered with {excerpt(reply)}"
             raise ProbeError("starttls", "not-offered" if is_unknown else "rejected", answer)
-        early = self._rest + self._wire.pending()
+        early = self._rest + self._tcp.pending()
         if early:
             raise ProbeError(
                 "starttls", "injected", f"plain bytes follow the consent to {_verb(step)}: {excerpt(early)}"
@@ -151,14 +151,14 @@ class _Talk:
 
     def _exchange(self, step: StarttlsStep, awaited: str) -> bytes:
         if step.command:
-            self._wire.send(step.command.replace(b"%s", _literal(self._wire.local_address)))
+            self._tcp.send(step.command.replace(b"%s", _literal(self._tcp.local_address)))
         reply = self._listen(step, awaited)
-        if self._dialect.busy.search(reply):
+        if self._protocol.busy.search(reply):
             raise ProbeError("starttls", "busy", f"the server says come back later: {excerpt(reply)}")
         return reply
 
     def _listen(self, step: StarttlsStep, awaited: str) -> bytes:
-        self._wire.awaiting = awaited
+        self._tcp.awaiting = awaited
         lines: list[bytes] = []
         while not (lines and step.last.match(lines[-1])):
             line, newline, rest = self._rest.partition(b"\n")
@@ -172,14 +172,14 @@ class _Talk:
         return b"\n".join(lines)
 
     def _hear_more(self) -> None:
-        octets = self._wire.receive()
+        octets = self._tcp.receive()
         if not octets:
-            raise self._wire.closed()
+            raise self._tcp.closed()
         self._rest += octets
 
     def _require_dialect(self, opening: bytes) -> None:
         """Refuse a greeting of another protocol at its first bytes: it may have no line end to wait for."""
-        if len(opening) >= _OPENING and not self._dialect.speaks.match(opening):
+        if len(opening) >= _OPENING and not self._protocol.speaks.match(opening):
             raise ProbeError("starttls", "garbage", f"not a greeting of this protocol: {excerpt(opening)}")
 
 
@@ -192,7 +192,7 @@ def _literal(address: str) -> bytes:
 
 
 def excerpt(octets: bytes) -> str:
-    """Return the beginning of what a server said, on one line and safe to print."""
+    """Return the beginning of what a server sent, quoted, on one line and safe to print."""
     text = octets[:_EXCERPT].decode("ascii", "backslashreplace")
     line = " / ".join(part.strip() for part in text.splitlines() if part.strip())
     return f'"{one_line(line)[:_EXCERPT]}"'

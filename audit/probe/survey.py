@@ -1,6 +1,6 @@
-"""Observes many endpoints: resolves their names, probes every address, asks a host about what is closed from here.
+"""Schedules the observation of many endpoints: resolves names, probes every address, and asks hosts about the rest.
 
-It knows in which order this is done, and nothing of how a probe is made.
+The rest are the addresses that cannot be reached from here.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from audit.probe.endpoint_probe import AddressResult, ProbeContext, probe_addres
 from audit.probe.target import Inside, Target
 from audit.probe.thread_pool import BoundedThreadPool, Job
 
-_ASKED_AGAIN: Final = ("busy", "refused")  # may be otherwise a little later
+_ASKED_AGAIN: Final = ("busy", "refused")  # may have changed a little later
 _CLOSED_FROM_HERE: Final = ("refused", "timeout", "unreachable", "no-family")
 _Shown = Handshake | ProbeFailure
 _SeenInside = Mapping[tuple[Endpoint, str], tuple[_Shown, ...]]
@@ -27,7 +27,7 @@ _SeenInside = Mapping[tuple[Endpoint, str], tuple[_Shown, ...]]
 
 @dataclass(slots=True)
 class PartialObservation:
-    """What is known so far of one target. `shown` has a key for each address; None where it is still awaited."""
+    """What is known so far of one target. `shown` has a key for each address; None until its result has come."""
 
     target: Target
     dns: DnsView = field(default_factory=lambda: DnsView("not-asked"))
@@ -39,13 +39,13 @@ class PartialObservation:
     accident: Accident | None = None  # the first one
 
     def suffer(self, error: Exception) -> Accident:
-        """Keep an exception of ours: the boundary of one endpoint."""
+        """Keep an exception of our own, which ends with this endpoint."""
         accident = Accident.of(error)
         self.accident = self.accident or accident
         return accident
 
     def note(self, answer: AddressResult) -> None:
-        """Keep what an address answered."""
+        """Keep the result of an address."""
         self.connections += answer.connections
         self.elapsed_s += answer.elapsed_s
         self.shown[answer.address] = answer.shown
@@ -57,7 +57,7 @@ class PartialObservation:
         return (*closed, *self.target.inside_addresses)
 
     def observation(self, observed_at: datetime) -> Observation:
-        """Return it as an observation."""
+        """Return the observation as it is now."""
         shown, others = tuple(self.shown.values()), tuple(self.other_keys.values())
         return Observation(
             endpoint=self.target.endpoint,
@@ -82,14 +82,14 @@ class PartialObservation:
 
 
 class ObservationScheduler:
-    """The observation of many targets by one crew. All but the probes themselves happens in the calling thread."""
+    """The observation of many targets by one thread pool. All but the probes happens in the calling thread."""
 
     def __init__(
-        self, crew: BoundedThreadPool, means: ProbeContext, complete: Callable[[PartialObservation], None]
+        self, pool: BoundedThreadPool, context: ProbeContext, complete: Callable[[PartialObservation], None]
     ) -> None:
-        """Take who does the work and by which means, and what is called with each sighting that is complete."""
-        self._crew = crew
-        self._means = means
+        """Take the threads, what all probes share, and what is called with each observation that is complete."""
+        self._pool = pool
+        self._context = context
         self._complete = complete
         self._unsettled: Counter[int] = Counter()  # by identity of an Inside: its targets still asked from here
         self._settled: defaultdict[int, list[PartialObservation]] = defaultdict(list)
@@ -97,110 +97,110 @@ class ObservationScheduler:
     def begin(self, targets: Iterable[Target]) -> None:
         """Submit the first jobs for all targets; each name is resolved once."""
         by_name: defaultdict[str, list[PartialObservation]] = defaultdict(list)
-        sightings = [PartialObservation(target) for target in targets]
-        self._unsettled.update(id(sighting.target.inside) for sighting in sightings)
-        for sighting in sightings:
-            goal = sighting.target.endpoint.connect_to
-            if not _is_asked_from_here(sighting.target):
-                self._settle(sighting)
+        partials = [PartialObservation(target) for target in targets]
+        self._unsettled.update(id(partial.target.inside) for partial in partials)
+        for partial in partials:
+            goal = partial.target.endpoint.connect_to
+            if not _is_asked_from_here(partial.target):
+                self._settle(partial)
             elif to_address(goal) is not None:
-                self._probe_all(sighting, (goal,))
+                self._probe_all(partial, (goal,))
             else:
-                by_name[goal].append(sighting)
+                by_name[goal].append(partial)
         for name, named in by_name.items():
             self._resolve(name, named)
 
-    def _resolve(self, name: str, sightings: list[PartialObservation]) -> None:
+    def _resolve(self, name: str, partials: list[PartialObservation]) -> None:
         def then(view: DnsView) -> None:
-            for sighting in sightings:
-                sighting.dns = view
-                self._probe_all(sighting, view.addresses)
+            for partial in partials:
+                partial.dns = view
+                self._probe_all(partial, view.addresses)
 
         def failed(error: Exception) -> None:
-            for sighting in sightings:
-                sighting.suffer(error)
-                self._settle(sighting)
+            for partial in partials:
+                partial.suffer(error)
+                self._settle(partial)
 
-        self._crew.submit(Job(None, lambda: resolve(name, self._means.limits, self._means.halt), then, failed))
+        self._pool.submit(Job(None, lambda: resolve(name, self._context.limits, self._context.stop), then, failed))
 
-    def _probe_all(self, sighting: PartialObservation, addresses: tuple[str, ...]) -> None:
-        target = sighting.target
+    def _probe_all(self, partial: PartialObservation, addresses: tuple[str, ...]) -> None:
+        target = partial.target
         own = () if target.endpoint.address else target.addresses
-        sighting.shown = dict.fromkeys((*addresses, *own))
-        for address in sighting.shown:
-            self._probe(sighting, address)
-        if not sighting.shown:
-            self._settle(sighting)
+        partial.shown = dict.fromkeys((*addresses, *own))
+        for address in partial.shown:
+            self._probe(partial, address)
+        if not partial.shown:
+            self._settle(partial)
 
-    def _probe(self, sighting: PartialObservation, address: str, *, after_s: float = 0.0) -> None:
-        work = functools.partial(probe_address, sighting.target.endpoint, address, self._means)
+    def _probe(self, partial: PartialObservation, address: str, *, after_s: float = 0.0) -> None:
+        work = functools.partial(probe_address, partial.target.endpoint, address, self._context)
 
         def failed(error: Exception) -> None:
-            reason = sighting.suffer(error).reason
-            self._note(sighting, AddressResult(address, ProbeFailure("host", "broken", reason, address), 0, 0.0))
+            reason = partial.suffer(error).reason
+            self._note(partial, AddressResult(address, ProbeFailure("host", "broken", reason, address), 0, 0.0))
 
-        self._crew.submit(Job(address, work, functools.partial(self._note, sighting), failed), after_s=after_s)
+        self._pool.submit(Job(address, work, functools.partial(self._note, partial), failed), after_s=after_s)
 
-    def _note(self, sighting: PartialObservation, answer: AddressResult) -> None:
-        sighting.note(answer)
-        if _kind_of(answer.shown) in _ASKED_AGAIN and answer.address not in sighting.asked_again:
-            sighting.asked_again.add(answer.address)
-            sighting.shown[answer.address] = None
-            self._probe(sighting, answer.address, after_s=self._means.limits.retry_after_s)
-        elif None not in sighting.shown.values():
-            self._settle(sighting)
+    def _note(self, partial: PartialObservation, answer: AddressResult) -> None:
+        partial.note(answer)
+        if _kind_of(answer.shown) in _ASKED_AGAIN and answer.address not in partial.asked_again:
+            partial.asked_again.add(answer.address)
+            partial.shown[answer.address] = None
+            self._probe(partial, answer.address, after_s=self._context.limits.retry_after_s)
+        elif None not in partial.shown.values():
+            self._settle(partial)
 
-    def _settle(self, sighting: PartialObservation) -> None:
-        """Report what was seen from here, or put it aside until the host can be asked about all the rest at once."""
-        inside, wanted = sighting.target.inside, sighting.wanted_inside()
+    def _settle(self, partial: PartialObservation) -> None:
+        """Report what was seen from here, or keep it until the host can be asked about all the rest in one command."""
+        inside, wanted = partial.target.inside, partial.wanted_inside()
         if inside is None:
-            self._finish(sighting, wanted, {})
+            self._finish(partial, wanted, {})
             return
         if wanted:
-            self._settled[id(inside)].append(sighting)
+            self._settled[id(inside)].append(partial)
         else:
-            self._complete(sighting)
+            self._complete(partial)
         self._unsettled[id(inside)] -= 1
         if not self._unsettled[id(inside)] and self._settled[id(inside)]:
             self._ask_inside(inside, self._settled[id(inside)])
 
-    def _ask_inside(self, inside: Inside, sightings: list[PartialObservation]) -> None:
-        wanted = [(one.target.endpoint, address) for one in sightings for address in one.wanted_inside()]
+    def _ask_inside(self, inside: Inside, partials: list[PartialObservation]) -> None:
+        wanted = [(one.target.endpoint, address) for one in partials for address in one.wanted_inside()]
 
         def then(seen: _SeenInside) -> None:
-            for sighting in sightings:
-                self._finish(sighting, sighting.wanted_inside(), seen)
+            for partial in partials:
+                self._finish(partial, partial.wanted_inside(), seen)
 
         def failed(error: Exception) -> None:
-            for sighting in sightings:
-                sighting.suffer(error)
+            for partial in partials:
+                partial.suffer(error)
             then({})
 
-        self._crew.submit(Job(None, lambda: inside.shake_hands(wanted), then, failed))
+        self._pool.submit(Job(None, lambda: inside.shake_hands(wanted), then, failed))
 
-    def _finish(self, sighting: PartialObservation, wanted: tuple[str, ...], seen: _SeenInside) -> None:
+    def _finish(self, partial: PartialObservation, wanted: tuple[str, ...], seen: _SeenInside) -> None:
         for address in wanted:
-            _note_inside(sighting, address, seen.get((sighting.target.endpoint, address), ()))
-        self._complete(sighting)
+            _note_inside(partial, address, seen.get((partial.target.endpoint, address), ()))
+        self._complete(partial)
 
 
-def _note_inside(sighting: PartialObservation, address: str, all_seen: tuple[_Shown, ...]) -> None:
-    """Keep what the host saw of itself; if it saw nothing, what was seen from here stands."""
+def _note_inside(partial: PartialObservation, address: str, all_seen: tuple[_Shown, ...]) -> None:
+    """Keep what the host saw of itself; if it saw nothing, keep what was seen from here."""
     seen = all_seen[0] if all_seen else None
     for second in all_seen[1:]:
         if isinstance(second, Handshake):
-            sighting.other_keys[address] = replace(second, address=address, from_host=True)
+            partial.other_keys[address] = replace(second, address=address, from_host=True)
     if isinstance(seen, Handshake):
-        sighting.shown[address] = replace(seen, address=address, from_host=True)
+        partial.shown[address] = replace(seen, address=address, from_host=True)
     elif seen is not None:
-        sighting.shown[address] = replace(seen, address=address)
-    elif sighting.shown.get(address) is None:
+        partial.shown[address] = replace(seen, address=address)
+    elif partial.shown.get(address) is None:
         why = "it can be reached on the host only, and the host could not be asked"
-        sighting.shown[address] = ProbeFailure("host", "unreachable", why, address)
+        partial.shown[address] = ProbeFailure("host", "unreachable", why, address)
 
 
 def _is_asked_from_here(target: Target) -> bool:
-    """Whether there is something to connect to, and not only on the host itself."""
+    """Return whether there is an address to connect to from here."""
     return not target.endpoint.is_host and (bool(target.addresses) or not target.inside_addresses)
 
 

@@ -1,7 +1,4 @@
-"""What a probe is given: endpoints with the addresses to try, the bounds to keep, and a host that can ask itself.
-
-It knows no protocol and opens no connection.
-"""
+"""What a probe is given: endpoints with the addresses to try, the limits, and a host that can probe itself."""
 
 from __future__ import annotations
 
@@ -15,11 +12,11 @@ from audit.observation import Handshake, HostView, ProbeFailure
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The bounds of every probe, in seconds where they end in `_s`; those of its stages are shares of `timeout_s`."""
+    """The limits of every probe; names in `_s` are seconds. The deadlines of the stages are shares of `timeout_s`."""
 
     timeout_s: float = 10.0  # one address of one endpoint, all its connections together; and one name
     concurrency: int = 64  # addresses probed at once; the speed levels off between 32 and 64 threads
-    per_address: int = 2  # connections at once to one address: mail servers ban who opens more than a few
+    per_address: int = 2  # connections at once to one address: mail servers ban clients that open more than a few
     resolver: tuple[str, ...] = ()  # "192.0.2.53", "127.0.0.1:5353", "[2001:db8::53]:53"; empty: the system's
     retry_after_s: float = 2.0  # when a busy or refusing server is asked once more, at the earliest
     farewell_s: float = 1.0  # how long a server is given to answer our goodbye
@@ -53,7 +50,7 @@ class Target:
     """An endpoint and what is known of how to reach it.
 
     `addresses` are the host's own that can be connected to from here, beside those its name resolves to;
-    `inside_addresses` can only be reached on the host itself. Where there are only these, nothing is asked from here.
+    `inside_addresses` can only be reached on the host itself. If there are no others, nothing is probed from here.
     """
 
     endpoint: Endpoint
@@ -64,10 +61,10 @@ class Target:
 
 
 class Inside(Protocol):
-    """A host that shakes hands with its own services: an openssl client run there, one command for all wanted."""
+    """A host that probes its own services: an openssl client that runs there, one command for all of them."""
 
     def shake_hands(
         self, wanted: Sequence[tuple[Endpoint, str]]
     ) -> Mapping[tuple[Endpoint, str], tuple[Handshake | ProbeFailure, ...]]:
-        """Return what each endpoint at each address answered; what is missing from it could not be asked."""
+        """Return the results of each endpoint at each address; one that is missing could not be probed."""
         ...

@@ -1,7 +1,4 @@
-"""One TCP connection under deadlines: bytes in and out, counted, with every way it can end as a named fault.
-
-It knows no TLS and no protocol.
-"""
+"""One TCP connection under deadlines: counts the bytes, and names every way in which it can fail."""
 
 from __future__ import annotations
 
@@ -18,7 +15,7 @@ from audit.probe.deadline import Deadline
 
 _CHUNK: Final = 16_384  # the most a TLS record holds (RFC 8446 5.1)
 _ELSEWHERE: Final = {socket.AF_INET: ("198.41.0.4", 53), socket.AF_INET6: ("2001:503:ba3e::2:30", 53)}
-"""An address far away (a.root-servers.net) of each family: asked of the routing table only, nothing is sent there."""
+"""An address far away (a.root-servers.net) of each family, for the routing table only: nothing is sent there."""
 
 _RESET: Final = (errno.ECONNRESET, errno.EPIPE, errno.ECONNABORTED)
 _KINDS: Final[dict[int, FailureKind]] = {
@@ -30,31 +27,31 @@ _KINDS: Final[dict[int, FailureKind]] = {
 
 
 class ProbeError(Exception):
-    """What went wrong at an address, at which stage, in one line."""
+    """What went wrong at an address: the stage, the kind, and one line for people."""
 
     def __init__(self, stage: Stage, kind: FailureKind, detail: str) -> None:
-        """Keep the three."""
+        """Keep the stage, the kind and the line."""
         super().__init__(detail)
         self.stage = stage
         self.kind = kind
         self.detail = detail
 
     def at(self, address: str) -> ProbeFailure:
-        """Return it as the failure of that address."""
+        """Return the failure of that address."""
         return ProbeFailure(self.stage, self.kind, self.detail, address)
 
 
 class TcpConnection:
-    """A connection to one address; `begin` sets the stage and its deadline, `heard` is what came since then."""
+    """A connection to one address; `begin` sets the stage and its deadline, `received` is what came since then."""
 
     def __init__(self, *, deadline: Deadline, stop: threading.Event, max_bytes: int) -> None:
         """Take the deadline of the whole probe, the event that stops it, and the byte limit."""
         self.stage: Stage = "connect"
-        self.heard = bytearray()
+        self.received = bytearray()
         self.local_address = ""
         self._whole = deadline
         self._stop = stop
-        self.awaiting = "an answer"  # what a timeout says did not come
+        self.awaiting = "an answer"  # what did not come, in the message of a timeout
         self._max_bytes = max_bytes
         self._received = 0
         self._has_spoken = False
@@ -64,7 +61,7 @@ class TcpConnection:
         self._poll = select.poll()
 
     def __enter__(self) -> Self:
-        """Return itself, to be closed at the end of the block."""
+        """Return the connection, which is closed at the end of the block."""
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -80,7 +77,7 @@ class TcpConnection:
     def begin(self, stage: Stage, seconds: float, awaiting: str) -> None:
         """Enter a stage that may take so many seconds."""
         self.stage = stage
-        self.heard.clear()
+        self.received.clear()
         self._began = time.monotonic()
         self._deadline = self._whole.within(seconds)
         self.awaiting = awaiting
@@ -119,7 +116,7 @@ class TcpConnection:
                 self._lost(error)
 
     def receive(self) -> bytes:
-        """Return what came next; nothing where the server has closed."""
+        """Return the next bytes, or none if the server has closed the connection."""
         while True:
             self._wait(select.POLLIN)
             try:
@@ -128,22 +125,22 @@ class TcpConnection:
                 continue
             except OSError as error:
                 self._lost(error)
-            self.heard += octets
+            self.received += octets
             self._received += len(octets)
             if self._received > self._max_bytes:
                 raise ProbeError(self.stage, "too-much", f"{self._received} bytes came, and still not {self.awaiting}")
             return octets
 
     def pending(self) -> bytes:
-        """Return what has come already, without waiting."""
+        """Return the bytes that have come already, without waiting."""
         try:
             return self._open.recv(_CHUNK)
         except OSError:
             return b""
 
     def closed(self) -> ProbeError:
-        """Return the fault of a server that has closed here."""
-        came = f"after {len(self.heard)} bytes" if self.heard else "without a word"
+        """Return the fault of a server that has closed the connection now."""
+        came = f"after {len(self.received)} bytes" if self.received else "without a word"
         return ProbeError(self.stage, "closed", f"the server closed the connection {came}, instead of {self.awaiting}")
 
     @property
@@ -161,13 +158,13 @@ class TcpConnection:
 
     def _too_late(self) -> str:
         waited = f"{time.monotonic() - self._began:.3g} s"
-        came = f", only {len(self.heard)} bytes" if self.heard else ""
+        came = f", only {len(self.received)} bytes" if self.received else ""
         return f"no sign of {self.awaiting} within {waited}{came}"
 
     def _lost(self, error: OSError) -> NoReturn:
         if error.errno not in _RESET:
             raise ProbeError(self.stage, "closed", f"the connection was lost: {error.strerror}") from error
-        if self._received or self._has_spoken:  # one that closes with our words unread resets, too
+        if self._received or self._has_spoken:  # closing with unread bytes resets, too
             raise ProbeError(
                 self.stage, "closed", f"the server reset the connection instead of {self.awaiting}"
             ) from error
@@ -186,6 +183,6 @@ class TcpConnection:
 
 
 def has_route(family: socket.AddressFamily) -> bool:
-    """Whether this machine knows a way out in that family; connecting a datagram socket sends nothing."""
+    """Return whether this machine has a route in that family; connecting a datagram socket sends nothing."""
     with socket.socket(family, socket.SOCK_DGRAM) as datagram:
         return datagram.connect_ex(_ELSEWHERE[family]) == 0

@@ -1,6 +1,6 @@
-"""Runs blocking jobs in a bounded number of threads, and at most so many at once at one place.
+"""A bounded thread pool with a limit of concurrent jobs per key, such as an address.
 
-It knows no network. A job for a place that is busy waits in a list, not in a thread.
+A job whose key is busy waits in a list, not in a thread.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ from typing import Any, Final, Generic, TypeVar
 from audit.probe.deadline import Deadline, Stopped
 
 Outcome = TypeVar("Outcome")
-_LOOK_S: Final = 0.1  # how often the calling thread looks whether it should stop, while nothing ends
-_GOODBYE_S: Final = 0.8  # how long threads are waited for in the end: they look up four times a second
+_LOOK_S: Final = 0.1  # how often the calling thread checks whether it should stop, while no job ends
+_GOODBYE_S: Final = 0.8  # how long threads are waited for at the end: they check four times a second
 
 
 @dataclass(frozen=True, slots=True)
 class Job(Generic[Outcome]):
-    """Something to do in a thread, and what then to do with its outcome in the calling one.
+    """Work for a thread, and what the calling thread does with its outcome.
 
-    `place` is where; None is nowhere in particular and has no bound of its own. An exception of `work` is handed to
-    `failed` in the calling thread: it belongs to what the job is about, and the other jobs go on.
+    Jobs with the same `key` are limited; None has no limit of its own. The calling thread gives an exception of `work`
+    to `failed`: it belongs to the subject of the job, and the other jobs go on.
     """
 
-    place: str | None
+    key: str | None
     work: Callable[[], Outcome]
     then: Callable[[Outcome], None]
     failed: Callable[[Exception], None] | None = None
@@ -41,20 +41,20 @@ class _Raised:
     error: BaseException
 
     def hand_over(self, job: Job[Any]) -> None:
-        """Give the exception to the job's own boundary; raise it if the job has none."""
+        """Give the exception to the job's own handler; raise it if the job has none."""
         if job.failed is None or not isinstance(self.error, Exception):
             raise self.error
         job.failed(self.error)
 
 
 class BoundedThreadPool:
-    """Threads for jobs. Only the calling thread uses it; `halt` makes the jobs under way end early."""
+    """Threads for jobs. Only one thread calls it; `stop_jobs` makes the jobs under way end early."""
 
-    def __init__(self, size: int, per_place: int, halt: threading.Event) -> None:
-        """Start nothing yet: a thread is started with a job, until there are `size`."""
+    def __init__(self, size: int, per_key: int, stop_jobs: threading.Event) -> None:
+        """Start no thread yet: each job starts one, until there are `size`."""
         self._size = size
-        self._per_place = per_place
-        self._halt = halt
+        self._per_key = per_key
+        self._stop_jobs = stop_jobs
         self._threads: list[threading.Thread] = []
         self._ready: queue.SimpleQueue[Job[Any] | None] = queue.SimpleQueue()
         self._done: queue.SimpleQueue[tuple[Job[Any], Any]] = queue.SimpleQueue()
@@ -65,7 +65,7 @@ class BoundedThreadPool:
         self._open_jobs = 0
 
     def submit(self, job: Job[Any], *, after_s: float = 0.0) -> None:
-        """Have a job done, not before so many seconds have passed."""
+        """Add a job, which begins after so many seconds at the earliest."""
         self._open_jobs += 1
         if after_s > 0:
             heapq.heappush(self._later, (time.monotonic() + after_s, next(self._number), job))
@@ -73,9 +73,9 @@ class BoundedThreadPool:
             self._admit(job)
 
     def run(self, stop: threading.Event) -> None:
-        """Have the jobs done, those too that are submitted meanwhile, until `stop` is set.
+        """Run the jobs, with those that are submitted meanwhile, until all have ended or `stop` is set.
 
-        Raises what a job without a boundary of its own raises.
+        Raises the exception of a job that has no handler.
         """
         while self._open_jobs and not stop.is_set():
             self._admit_due()
@@ -90,9 +90,9 @@ class BoundedThreadPool:
             else:
                 job.then(outcome)
 
-    def dismiss(self) -> None:
-        """End all threads; one that hangs in a call that cannot be interrupted is left behind as a daemon."""
-        self._halt.set()
+    def shutdown(self) -> None:
+        """End all threads; one that hangs in a call that cannot be interrupted stays behind as a daemon."""
+        self._stop_jobs.set()
         deadline = Deadline.after(_GOODBYE_S)
         for _ in self._threads:
             self._ready.put(None)
@@ -100,11 +100,11 @@ class BoundedThreadPool:
             thread.join(deadline.left_s)
 
     def _admit(self, job: Job[Any]) -> None:
-        if job.place is not None:
-            if self._busy[job.place] >= self._per_place:
-                self._waiting[job.place].append(job)
+        if job.key is not None:
+            if self._busy[job.key] >= self._per_key:
+                self._waiting[job.key].append(job)
                 return
-            self._busy[job.place] += 1
+            self._busy[job.key] += 1
         self._ready.put(job)
         if len(self._threads) < self._size:
             self._threads.append(threading.Thread(target=self._work, name="probe", daemon=True))
@@ -115,14 +115,14 @@ class BoundedThreadPool:
             self._admit(heapq.heappop(self._later)[2])
 
     def _release(self, job: Job[Any]) -> None:
-        if job.place is None:
+        if job.key is None:
             return
-        self._busy[job.place] -= 1
-        if self._waiting[job.place]:
-            self._admit(self._waiting[job.place].popleft())
+        self._busy[job.key] -= 1
+        if self._waiting[job.key]:
+            self._admit(self._waiting[job.key].popleft())
 
     def _work(self) -> None:
-        while (job := self._ready.get()) is not None and not self._halt.is_set():
+        while (job := self._ready.get()) is not None and not self._stop_jobs.is_set():
             try:
                 self._done.put((job, job.work()))
             except Stopped:

@@ -1,6 +1,6 @@
-"""One TLS handshake over a wire, at the lowest security level and verifying nothing, and what it showed.
+"""One TLS handshake over a TCP connection, at the lowest security level and without verification, and its facts.
 
-It parses no certificate and judges nothing: the chain is bytes, in the order they were sent.
+The chain is bytes, in the order they were sent: no certificate is parsed here.
 """
 
 from __future__ import annotations
@@ -95,15 +95,15 @@ def _note_secret(connection: SSL.Connection, line: bytes) -> None:
 
 
 class TlsConnection:
-    """TLS over a wire. `is_upgrade`: it follows plain text, so that plain text within it has been injected."""
+    """TLS over a TCP connection. With `is_upgrade` it follows plain text: plain text within it has been injected."""
 
     def __init__(
-        self, wire: TcpConnection, context: SSL.Context, endpoint: Endpoint, *, is_upgrade: bool = False
+        self, tcp: TcpConnection, context: SSL.Context, endpoint: Endpoint, *, is_upgrade: bool = False
     ) -> None:
         """Prepare the ClientHello: with SNI for a name, without for an address (RFC 6066 3)."""
-        self._wire = wire
+        self._tcp = tcp
         self._is_upgrade = is_upgrade
-        self.is_open = False  # whether there is something to say goodbye through
+        self.is_open = False  # whether a goodbye can be sent
         self._notes = _Notes()
         self._tls = SSL.Connection(context, None)
         self._tls.set_app_data(self._notes)
@@ -119,16 +119,16 @@ class TlsConnection:
         """The version agreed on, such as `TLSv1.3`."""
         return self._tls.get_protocol_version_name()
 
-    def shake_hands(self, address: str, began: float) -> Handshake:
-        """Shake hands and return what was shown; raises Fault.
+    def handshake(self, address: str, began: float) -> Handshake:
+        """Complete the handshake and return its facts; raises ProbeError.
 
-        A server that hangs up after it has shown its certificate disliked that we showed none; and a certificate that
-        OpenSSL cannot read is there for the reader: both have been observed.
+        A server that closes the connection after it has sent its certificate wanted one of ours; and a certificate that
+        OpenSSL cannot read may be readable for others: both count as observed.
         """
         try:
             self.complete()
         except ProbeError as fault:
-            shown = read_flight(bytes(self._wire.heard), self._notes.key_log)
+            shown = read_flight(bytes(self._tcp.received), self._notes.key_log)
             if shown is None or not _is_observed(fault):
                 raise
             return self._facts(address, began, shown.chain_der, cipher=shown.cipher)
@@ -137,8 +137,8 @@ class TlsConnection:
         return self._facts(address, began, der)
 
     def complete(self) -> None:
-        """Go through the handshake to its end; raises Fault."""
-        self._wire.awaiting = "a TLS handshake"
+        """Complete the handshake; raises ProbeError."""
+        self._tcp.awaiting = "a TLS handshake"
         try:
             while not self._advance():
                 self._feed()
@@ -146,14 +146,14 @@ class TlsConnection:
             raise _fault_of(error) from error
         self.is_open = True
 
-    def say(self, octets: bytes) -> None:
+    def send(self, octets: bytes) -> None:
         """Send application data."""
         with contextlib.suppress(SSL.Error):  # the server has closed already
             self._tls.send(octets)
         self._flush()
 
-    def listen(self) -> bytes:
-        """Return the next application data; nothing where the server has closed."""
+    def receive(self) -> bytes:
+        """Return the next application data, or none if the server has closed the connection."""
         while True:
             try:
                 return self._tls.recv(_LISTEN)
@@ -161,14 +161,14 @@ class TlsConnection:
                 self._flush()
             except SSL.Error:
                 return b""
-            octets = self._wire.receive()
+            octets = self._tcp.receive()
             if not octets:
                 return b""
             self._tls.bio_write(octets)
 
     def close(self) -> None:
-        """Say that nothing more will come (close_notify, RFC 8446 6.1)."""
-        with contextlib.suppress(SSL.Error):  # the server has closed in a way that leaves nothing to say
+        """Send close_notify (RFC 8446 6.1)."""
+        with contextlib.suppress(SSL.Error):  # the server has closed the connection already
             self._tls.shutdown()
         self._flush()
 
@@ -186,7 +186,7 @@ class TlsConnection:
         )
 
     def _advance(self) -> bool:
-        """Do what can be done with what has come, send what there is to send; whether the handshake is complete."""
+        """Process what has come and send what is due; return whether the handshake is complete."""
         try:
             self._tls.do_handshake()
         except SSL.WantReadError:
@@ -204,18 +204,18 @@ class TlsConnection:
             octets = self._tls.bio_read(_FLIGHT)
         except SSL.WantReadError:
             return  # nothing to send
-        self._wire.send(octets)
+        self._tcp.send(octets)
 
     def _feed(self) -> None:
-        is_first = not self._wire.heard
-        octets = self._wire.receive()
-        while is_first and octets and len(self._wire.heard) < _HEADER:
-            more = self._wire.receive()
+        is_first = not self._tcp.received
+        octets = self._tcp.receive()
+        while is_first and octets and len(self._tcp.received) < _HEADER:
+            more = self._tcp.receive()
             if not more:
                 break
             octets += more
         if not octets:
-            raise self._wire.closed()
+            raise self._tcp.closed()
         if is_first and not _RECORD.match(octets):
             raise _not_tls(octets, is_upgrade=self._is_upgrade)
         self._tls.bio_write(octets)

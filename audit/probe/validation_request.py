@@ -27,7 +27,7 @@ from audit.text import one_line
 from audit.x509.identifiers import host_name_faults
 
 MAX_HOPS: Final = 10  # as many redirects as Let's Encrypt follows
-NEVER_ASKED: Final = "it is a link-local address, to which no CA has a way; it is not asked"
+NEVER_ASKED: Final = "it is a link-local address, which no CA can reach; it is not asked"
 _ADDRESSES: Final = 16  # of one name that are asked
 _PEEK: Final = 200  # bytes of a response that are read
 _SHOWN: Final = 80  # characters of it that are kept
@@ -39,9 +39,9 @@ _PORTS: Final = (80, 443)
 def probe_validation_paths(
     hosts: Sequence[Observation], limits: Limits, stop: threading.Event
 ) -> tuple[Observation, ...]:
-    """Return the observations, those of panel's servers with where their names lead and what answers there.
+    """Return the observations; those of panel's servers have the addresses of their names and what answers there.
 
-    Hosts are asked at the same time, the addresses of one as well; raises Stopped where `stop` is set meanwhile.
+    All hosts, and all addresses of a host, are asked at the same time. Raises Stopped if `stop` is set meanwhile.
     """
     with ThreadPoolExecutor(max(1, min(len(hosts), limits.concurrency)), "sslaudit-doors") as pool:
         return tuple(pool.map(lambda seen: _looked(seen, limits, stop), hosts))

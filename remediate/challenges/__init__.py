@@ -1,4 +1,4 @@
-"""The ways of validation we know: a table of one row each. A new one is one file beside this and one row here."""
+"""The challenge types: a table of one row each. A new one is one file beside this and one row here."""
 
 from __future__ import annotations
 
@@ -11,6 +11,6 @@ from remediate.challenges.http_csr_hash import HttpCsrHash
 SOLVERS: Final[Mapping[str, Solver]] = {
     "http-csr-hash": HttpCsrHash(),
 }
-"""What proves control over a name, by what an order calls it."""
+"""The solver of each challenge type, by the name that an order uses."""
 
 __all__ = ["VALIDATORS", "Challenge", "HttpHop", "ProbeResult", "ProbeSettings", "Solver", "Verdict"]

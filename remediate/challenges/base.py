@@ -1,7 +1,4 @@
-"""What every way of domain control validation offers: put the proof there, look as the CA will, take it away.
-
-It knows no way in particular, and no issuer.
-"""
+"""The interface of a challenge type: publish the token, request it as the CA will, remove it."""
 
 from __future__ import annotations
 
@@ -15,26 +12,26 @@ from remediate.hosts.workdir import HostWorkdir
 from remediate.pki.csr import Csr
 
 SELF_TEST: Final = "sslaudit (self-test)"
-"""What our own looks call themselves first, so that nobody who reads an access log takes them for the CA's."""
+"""How the user agent of our own probes begins, so that a reader of an access log can tell them from the CA's."""
 
 Verdict = Literal[
     "good",
-    "blocked",  # no answer at all: nothing listens, or something between drops it
-    "forbidden",  # the server answers and denies
-    "missing",  # the host's own server answers, from another folder than the one we wrote to
-    "altered",  # it answers with something else
-    "redirected",  # where the CA does not follow
-    "wrong-host",  # what answers is not the host we wrote to
-    "broken",  # an answer that is none
-    "unseen",  # this machine has no such network: it says nothing of the server
+    "blocked",  # no response: the port is closed, or a firewall drops the packets
+    "forbidden",  # the server denies access
+    "missing",  # the host's own server responds, from another folder than the token is in
+    "altered",  # another content
+    "redirected",  # the CA does not follow
+    "wrong-host",  # another host responds
+    "broken",  # not a valid response
+    "unseen",  # this machine has no such network: says nothing of the server
 ]
 
 
 @dataclass(frozen=True, slots=True)
 class Challenge:
-    """What has to be proven for one name: with which request, and where on the host its website has its files.
+    """What proves control over one name: by which CSR, and where on the host the files of its website are.
 
-    `below` is where in the docroot those are that a CA asks for; empty where the docroot is that folder itself.
+    `below` is the folder of the token within the docroot; empty if the docroot is that folder itself.
     """
 
     workdir: HostWorkdir
@@ -47,20 +44,20 @@ class Challenge:
 
 @dataclass(frozen=True, slots=True)
 class HttpHop:
-    """One request on the way: what was asked for at which address, and what came back in a line."""
+    """One request: the URL, the address it was sent to, and the response in a line."""
 
     url: str
     address: str
     answer: str
 
     def __str__(self) -> str:
-        """Return it as a person reads it."""
+        """Return the request and the response in one line."""
         return f"{self.url} at {self.address}: {self.answer}"
 
 
 @dataclass(frozen=True, slots=True)
 class ProbeResult:
-    """What a CA would see of a challenge at one address, hop by hop, and what to make of it.
+    """What a CA would see of a challenge at one address, hop by hop, and what it means.
 
     `asked` is the request as a person would type it.
     """
@@ -92,18 +89,18 @@ class ProbeSettings:
 
 
 class Solver(Protocol):
-    """A way to prove control over a name. Commands are yielded, and only the self-test touches the network."""
+    """A challenge type. Commands are values for the executor; only the self-test uses the network."""
 
     def put(self, challenge: Challenge) -> Command:
-        """Return the command that puts the proof there."""
+        """Return the command that publishes the token."""
 
     def clear(self, challenge: Challenge) -> Command:
-        """Return the command that takes it away, and what was made for it."""
+        """Return the command that removes the token and the folders that were made for it."""
 
     def place(self, challenge: Challenge) -> str:
-        """Return where on the host the proof lies."""
+        """Return the path of the token on the host."""
 
     def self_test(
         self, challenge: Challenge, addresses: Sequence[str], vantage: ProbeSettings
     ) -> tuple[ProbeResult, ...]:
-        """Look at every address as the CA will."""
+        """Probe every address as the CA will."""

@@ -1,6 +1,6 @@
-"""Where a name leads as a CA sees it: from the root servers down, and by the resolver where that is not the way.
+"""The addresses of a name as a CA sees them: traced from the root servers, else as the resolver returns them.
 
-It knows which of the two counts and how they differ; it refuses to know what is looked for at the addresses.
+A configured resolver counts, because the root servers know nothing of a private DNS. Both results are compared.
 """
 
 from __future__ import annotations
@@ -40,9 +40,9 @@ _SERVER_FAULTS: Final = ("lame", "servfail", "broken", "silent", "unreachable")
 
 @dataclass(frozen=True, slots=True)
 class LookUp:
-    """Where a name leads. What was traced counts where it could be, else what the resolver said.
+    """The addresses of a name: as traced if a trace could begin, else as the resolver returned them.
 
-    `untraced` says why no trace could begin where one was wanted.
+    `untraced` is why no trace could begin, if one was wanted.
     """
 
     name: str
@@ -57,14 +57,14 @@ class LookUp:
 
     @property
     def first_address(self) -> str | None:
-        """The first A as it was answered; a resolver's order says nothing, so there it is the lowest."""
+        """The first A of the trace; without a trace the lowest, because the order of a resolver means nothing."""
         if self.trace:
             return self.trace.first_address
         return next((address for address in self.resolved.addresses if ":" not in address), None)
 
     @property
     def failure(self) -> TraceFailure | None:
-        """Why a CA finds no address, and which server said so; None where it finds one."""
+        """Why a CA finds no address, and which server is the cause; None if it finds one."""
         if self.addresses:
             return None
         if self.trace:
@@ -74,18 +74,18 @@ class LookUp:
 
     @property
     def difference(self) -> Difference | None:
-        """How the resolver's addresses differ from the traced ones; one that gives no answer has none to compare."""
+        """How the resolver's addresses differ from the traced ones; None if the resolver returned no result."""
         if self.trace is None or self.resolved.status in ("servfail", "timeout", "not-asked"):
             return None
         return difference(self.trace, self.resolved.addresses)
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What a reader should know beside the addresses, a clause each."""
+        """What a reader should know beside the addresses, one clause each."""
         return tuple(self._notes())
 
     def lines(self) -> Iterator[str]:
-        """Yield the way as `dig +trace` prints it, what the resolver says, and the notes."""
+        """Yield the trace as `dig +trace` prints it, the addresses of the resolver, and the notes."""
         if self.trace:
             yield from as_lines(self.trace)
         said = listing(self.resolved.addresses) or f"{self.resolved.status} ({self.resolved.detail})"
@@ -113,7 +113,7 @@ def _told(step: ResolutionStep) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Roots:
-    """Where traces begin and what bounds them. `hints` are those that were configured, in place of the Internet's."""
+    """Where traces begin, and their limits. `hints` are the configured root servers, instead of the Internet's."""
 
     hints: tuple[RootServer, ...] = ()
     limits: TraceLimits = field(default_factory=TraceLimits)
@@ -123,11 +123,11 @@ class Roots:
 class LookUps:
     """What was looked up in a run, each name once; whether root servers can be reached is tried once too.
 
-    Threads may ask at the same time: they wait for one another only where they ask for the same name.
+    Threads may ask at the same time: they wait for one another only if they ask for the same name.
     """
 
     def __init__(self, roots: Roots | None = None) -> None:
-        """Begin with nothing known."""
+        """Begin with no results."""
         self._roots = roots or Roots()
         self._turn = threading.Lock()
         self._turns: dict[str, threading.Lock] = {}
@@ -136,46 +136,46 @@ class LookUps:
         self._has_dns: bool | None = None  # None: not tried
         self._untraced: str | None = None  # why there is no trace in this run; empty where there is; None: not tried
 
-    def of(self, name: str, limits: Limits, halt: threading.Event) -> LookUp:
-        """Return where a name leads; raises Stopped where `halt` is set meanwhile."""
+    def of(self, name: str, limits: Limits, stop: threading.Event) -> LookUp:
+        """Return the addresses of a name; raises Stopped if `stop` is set meanwhile."""
         with self._turn:
             turn = self._turns.setdefault(name, threading.Lock())
         with turn:
             if name not in self._known:
-                self._known[name] = self._look_up(name, limits, halt)
+                self._known[name] = self._look_up(name, limits, stop)
             return self._known[name]
 
-    def records(self, name: str, record_type: RecordType, limits: Limits, halt: threading.Event) -> RecordSet:
+    def records(self, name: str, record_type: RecordType, limits: Limits, stop: threading.Event) -> RecordSet:
         """Return the records of a name by the resolver, asked each time; raises Stopped."""
-        return records_of(name, record_type, limits, halt)
+        return records_of(name, record_type, limits, stop)
 
     def has_dns(self, limits: Limits) -> bool:
-        """Return whether a resolver answers here; a configured one is taken to. The system's is tried once a run.
+        """Return whether a resolver answers here. A configured one counts; the system's is tried once a run.
 
-        Without any, names come from a hosts file, and there is no zone to read records from.
+        Without one, names come from a hosts file, and there are no records to read.
         """
         with self._reach:
             if self._has_dns is None:
                 self._has_dns = bool(limits.resolver) or is_answered(limits)
             return self._has_dns
 
-    def _look_up(self, name: str, limits: Limits, halt: threading.Event) -> LookUp:
-        if limits.resolver and not self._roots.hints:  # a DNS of one's own, that the root servers know nothing of
-            return LookUp(name, resolve(name, limits, halt))
-        return look_up(name, limits, self._roots, halt, untraced=self._why_untraced(halt))
+    def _look_up(self, name: str, limits: Limits, stop: threading.Event) -> LookUp:
+        if limits.resolver and not self._roots.hints:  # a private DNS, which the root servers do not know
+            return LookUp(name, resolve(name, limits, stop))
+        return look_up(name, limits, self._roots, stop, untraced=self._why_untraced(stop))
 
-    def _why_untraced(self, halt: threading.Event) -> str:
+    def _why_untraced(self, stop: threading.Event) -> str:
         with self._reach:
             if self._untraced is None:
                 roots = self._roots
-                self._untraced = why_unreached(_hints(roots), roots.limits, halt, within_s=roots.reach_s) or ""
+                self._untraced = why_unreached(_hints(roots), roots.limits, stop, within_s=roots.reach_s) or ""
             return self._untraced
 
 
-def look_up(name: str, limits: Limits, roots: Roots, halt: threading.Event, *, untraced: str = "") -> LookUp:
-    """Return where a name leads, traced unless there is a reason why it cannot be; raises Stopped."""
-    resolved = resolve(name, limits, halt)
-    traced = None if untraced else trace(name, hints=_hints(roots), limits=roots.limits, halt=halt)
+def look_up(name: str, limits: Limits, roots: Roots, stop: threading.Event, *, untraced: str = "") -> LookUp:
+    """Return the addresses of a name, traced unless `untraced` says why that is impossible; raises Stopped."""
+    resolved = resolve(name, limits, stop)
+    traced = None if untraced else trace(name, hints=_hints(roots), limits=roots.limits, stop=stop)
     return LookUp(name, resolved, traced, untraced)
 
 

@@ -1,7 +1,7 @@
-"""Validation by a file whose name and content derive from the request: what is in it, and how it comes and goes.
+"""The challenge type `http-csr-hash`: a file whose name and content derive from the CSR.
 
-The form is the one that Sectigo and the Store ask for (Baseline Requirements 3.2.2.4.18). The file is written and
-removed with the rights of the docroot's owner.
+The form is the one of Sectigo and the Store (Baseline Requirements 3.2.2.4.18). The file is written and removed with
+the rights of the docroot's owner.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ FOLDER: Final = "/.well-known/pki-validation"
 
 @dataclass(frozen=True, slots=True)
 class HttpCsrHash:
-    """The validator. It follows no redirect, as the Store's CA does not."""
+    """The solver. The CA of the Store follows no redirect, so neither does a good result."""
 
     def put(self, challenge: Challenge) -> Command:
         """Return the command that writes the file, whole or not at all."""
@@ -58,19 +58,19 @@ class HttpCsrHash:
 
 
 def path_of(challenge: Challenge) -> str:
-    """Return the path of the file below the docroot, as it stands in the URL."""
+    """Return the path of the file in the URL."""
     return f"{FOLDER}/{_digest('md5', challenge).upper()}.txt"
 
 
 def body_of(challenge: Challenge) -> str:
-    """Return the lines of the file, without the end of the last."""
+    """Return the content of the file, without the last line end."""
     return f"{_digest('sha256', challenge)}\nsectigo.com\n{challenge.unique_value}"
 
 
 def _given(challenge: Challenge) -> tuple[str, ...]:
-    """Return what the script is given; the directories below the docroot a word each, all of them known here.
+    """Return the arguments of the script; the directories below the docroot are one argument each, all known here.
 
-    Which of them were made is kept for each docroot, under a name that holds nothing of its path.
+    The script records which directories it made, for each docroot, under a name without the path.
     """
     below = challenge.below.split("/")
     if not set(below) <= {"", *FOLDER.split("/")}:

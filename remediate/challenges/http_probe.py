@@ -44,7 +44,7 @@ class _NoResponse(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """The file as it has to be found: under which name, at which path, with which body (the last line's end apart)."""
+    """The expected file: its host name, its path, and its content without the last line end."""
 
     name: str
     path: str
@@ -83,7 +83,7 @@ def fetch(wanted: Wanted, address: str, settings: ProbeSettings) -> ProbeResult:
         verdict, detail = "redirected", f"the CA follows no redirect: {detail}"
     if verdict != "good" and settings.own_addresses and address not in settings.own_addresses:
         verdict = "wrong-host" if verdict in ("missing", "altered") else verdict
-        detail = f"{detail}; {address} is no known address of the host"
+        detail = f"{detail}; {address} is not a known address of the host"
     asked = as_typed(wanted, address, settings.port)
     return ProbeResult(wanted.name, address, verdict, one_line(detail, _MOST_DETAIL), tuple(hops), asked)
 

@@ -1,4 +1,4 @@
-"""The issuers we know: a table of one row each. A new one is one file beside this and one row here."""
+"""The issuers: a table of one row each. A new one is one file beside this and one row here."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ ISSUERS: Final[Mapping[str, type[IssuerConfig]]] = {
     "store": StoreConfig,
     "cpanel": PanelConfig,
 }
-"""The keys of an issuer's section, and what opens it, by the `kind` of the section."""
+"""The settings of an issuer's section, which open the issuer, by the `kind` of the section."""
 
 
 def read_issuer(section: ConfigSection) -> IssuerConfig:

@@ -1,7 +1,4 @@
-"""What a repair does, as values: commands on a host and requests to an issuer.
-
-The plan yields them, the runner runs them, and the dry run prints the same list. Nothing is done here.
-"""
+"""The interface of an issuer, and the values that it takes and returns."""
 
 from __future__ import annotations
 
@@ -17,7 +14,7 @@ from remediate.pki.csr import Csr
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A request to an issuer; the token is not in it."""
+    """A request to an issuer, to be shown; the token is not in it."""
 
     why: str
     method: str
@@ -32,17 +29,17 @@ class Request:
 Status = Literal["pending-validation", "pending-review", "issued", "rejected", "canceled", "revoked"]
 Dcv = Literal["http-csr-hash", "cname-csr-hash"]
 FaultKind = Literal[
-    "authentication",  # the token is missing, wrong, or not allowed to do this
-    "refused",  # the names or the request itself; asking again with the same gives the same
+    "authentication",  # the token is missing, wrong, or has no permission
+    "refused",  # the names or the request itself; the same request will be refused again
     "unknown",  # there is no such order
-    "conflict",  # the same reference with other content, or an order that is past being changed
-    "busy",  # come back later: too many requests, or out of service for a while
-    "unreachable",  # no whole answer was had
-    "broken",  # an answer that cannot be understood
+    "conflict",  # the same idempotency key with other content, or an order that cannot be changed any more
+    "busy",  # try later: too many requests, or out of service for a while
+    "unreachable",  # no whole response
+    "broken",  # a response that cannot be understood
 ]
 
 _UNIQUE_VALUE: Final = re.compile(r"[A-Za-z0-9]{1,20}")
-_IDEMPOTENCY_KEY: Final = re.compile(r"[A-Za-z0-9._-]{1,128}")  # it travels as a header field
+_IDEMPOTENCY_KEY: Final = re.compile(r"[A-Za-z0-9._-]{1,128}")  # it is sent as a header field
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 
 
@@ -50,8 +47,8 @@ _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 class OrderRequest:
     """What is ordered. The idempotency key derives from the case and the CSR: the same one gives the same order.
 
-    `replaces` is the SHA-256 of the certificate that the new one takes the place of. Raises ValueError for what would
-    be a bug of ours to send.
+    `replaces` is the SHA-256 of the certificate that the new one replaces. Raises ValueError for a request that would
+    be a bug of ours.
     """
 
     csr: Csr
@@ -63,7 +60,7 @@ class OrderRequest:
     replaces: str | None = None
 
     def __post_init__(self) -> None:
-        """Refuse what no issuer can take."""
+        """Refuse a request that no issuer can accept."""
         if not self.names or len(set(self.names)) != len(self.names):
             raise ValueError(f"names to order: {self.names!r}; at least one is required, and each once")
         if not _IDEMPOTENCY_KEY.fullmatch(self.idempotency_key):
@@ -76,7 +73,7 @@ class OrderRequest:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """An order as the issuer sees it. What is in `certificate_pem` and `ca_bundle_pem` is hostile until judged."""
+    """An order as the issuer returns it. `certificate_pem` and `ca_bundle_pem` are untrusted until they are checked."""
 
     id: str
     status: Status
@@ -89,15 +86,15 @@ class Order:
 
     @property
     def is_pending(self) -> bool:
-        """Whether the issuer is still working on it."""
+        """Whether the issuer has not decided yet."""
         return self.status in ("pending-validation", "pending-review")
 
 
 @dataclass(frozen=True, slots=True)
 class IssuerFault:
-    """Why an issuer did not do what it was asked: the kind, a line for a person, and what goes with the kind.
+    """Why an issuer did not do what was requested: the kind, a line for a person, and what belongs to the kind.
 
-    `fields` say what was refused, a clause each; `retry_after_s` is when a busy issuer wants to be asked again.
+    `fields` are the refused fields, one clause each; `retry_after_s` is when a busy issuer accepts the next request.
     """
 
     kind: FaultKind
@@ -108,26 +105,26 @@ class IssuerFault:
 
     @property
     def leaves_unknown(self) -> bool:
-        """Whether what was asked may have been done all the same: find the order before it is placed again."""
+        """Whether the request may have been carried out: find the order before it is placed again."""
         return self.kind in ("unreachable", "broken")
 
     def __str__(self) -> str:
-        """Return it in one line."""
+        """Return the fault in one line."""
         named = f" ({'; '.join(self.fields)})" if self.fields else ""
         return f"{self.kind}: {self.detail}{named}"
 
 
 class Issuer(Protocol):
-    """A certification authority, or a broker in front of one. What goes wrong there is returned, never raised."""
+    """A certification authority, or a broker in front of one. Faults there are returned, never raised."""
 
     def find(self, csr: Csr) -> Order | IssuerFault | None:
-        """Return the order that was placed with this request, None where there is none."""
+        """Return the order that was placed with this CSR, None if there is none."""
 
     def order(self, request: OrderRequest) -> Order | IssuerFault:
-        """Place an order, or return the one that the same idempotency key, or a valid certificate, already gave."""
+        """Place an order, or return one with the same idempotency key or a certificate that is still valid."""
 
     def collect(self, order_id: str) -> Order | IssuerFault:
-        """Return the order as it stands now."""
+        """Return the order as it is now."""
 
     def cancel(self, order_id: str) -> IssuerFault | None:
         """Cancel an order that is not issued."""
@@ -148,15 +145,15 @@ class PreviewsRequests(Protocol):
 
 
 class BadIssuer(ValueError):
-    """An issuer that cannot be used as it is configured; its message says what would be right."""
+    """An issuer that cannot be used as it is configured; its message names the fix."""
 
 
 @dataclass(frozen=True, slots=True)
 class IssuerEndpoint:
-    """How an issuer is reached. The token is asked for whenever it is needed, and kept nowhere.
+    """How an issuer is reached. The token is read each time it is needed, and never kept.
 
     `ca_file` is a PEM file of the anchors to trust instead of Mozilla's, `proxy` the URL of an HTTP proxy; nothing of
-    either is taken from the environment. `deadline_s` bounds one exchange from first to last byte.
+    either is taken from the environment. `deadline_s` bounds one exchange from the first to the last byte.
     """
 
     base_url: str

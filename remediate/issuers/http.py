@@ -155,7 +155,7 @@ def http_date(text: str) -> datetime | None:
 
 
 def require_safe(endpoint: IssuerEndpoint) -> None:
-    """Raise BadIssuer where a token would travel in the clear, or the URL is no base of others."""
+    """Raise BadIssuer if the token would be sent in the clear, or the URL is not a base URL."""
     url = _split(endpoint.base_url)
     place = f"base_url {url.scheme}://{url.hostname}"  # the rest may hold a secret
     if url.username is not None or url.password is not None:

@@ -1,6 +1,6 @@
-"""Issuers that take no order and say why: none where none is configured, and a panel's own program.
+"""Issuers that take no order and return why: there is none, or it is the panel's own program.
 
-That one makes key, order and installation itself. How it is run is known where the agents are that own certificates.
+That program makes key, order and installation itself.
 """
 
 from __future__ import annotations
@@ -21,27 +21,27 @@ _PANELS: Final = IssuerFault(
 
 @dataclass(frozen=True, slots=True)
 class Absent:
-    """The issuer where there is none, or none that could be asked."""
+    """The issuer if none is configured, or none can take orders."""
 
     fault: IssuerFault = _NOT_CHOSEN
 
     def find(self, csr: Csr) -> IssuerFault:
-        """Say why there is no order."""
+        """Return why there is no order."""
         del csr
         return self.fault
 
     def order(self, request: OrderRequest) -> IssuerFault:
-        """Say why there is no order."""
+        """Return why there is no order."""
         del request
         return self.fault
 
     def collect(self, order_id: str) -> IssuerFault:
-        """Say why there is no order."""
+        """Return why there is no order."""
         del order_id
         return self.fault
 
     def cancel(self, order_id: str) -> IssuerFault:
-        """Say why there is no order."""
+        """Return why there is no order."""
         del order_id
         return self.fault
 

@@ -1,7 +1,4 @@
-"""The issuer `store`: orders over a small JSON interface that any broker in front of a CA can offer.
-
-It knows that interface's paths, fields and errors; it refuses to know what a certificate is.
-"""
+"""The issuer `store`: orders over a small JSON interface that any broker in front of a CA can offer."""
 
 from __future__ import annotations
 
@@ -32,7 +29,7 @@ from remediate.pki.csr import Csr
 T = TypeVar("T")
 
 _ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")  # it becomes a segment of a path
-_MAX_TEXT: Final = 500  # characters of the issuer's own words that are passed on
+_MAX_TEXT: Final = 500  # characters of a text of the issuer that are passed on
 _FAULTS: Final[Mapping[int, FaultKind]] = {
     400: "refused",
     401: "authentication",
@@ -43,16 +40,16 @@ _FAULTS: Final[Mapping[int, FaultKind]] = {
     429: "busy",
     503: "busy",
 }
-_SPOKEN_BY_OTHERS: Final = (401, 403, 429, 503)  # a gateway in front says these as well, in HTML
+_SPOKEN_BY_OTHERS: Final = (401, 403, 429, 503)  # a gateway in front returns these as well, in HTML
 _STATUSES: Final = get_args(Status)
-_PREFERENCE: Final = ("issued", "pending-validation", "pending-review")  # of several orders of one request
+_PREFERENCE: Final = ("issued", "pending-validation", "pending-review")  # of several orders for one CSR
 
 
 class Store:
-    """A Store at a base URL. Nothing is kept between calls: every answer is the Store's."""
+    """A Store at a base URL. Nothing is kept between calls."""
 
     def __init__(self, endpoint: IssuerEndpoint) -> None:
-        """Take how it is reached; raises BadIssuer where a token would travel in the clear."""
+        """Take how it is reached; raises BadIssuer if the token would be sent in the clear."""
         require_safe(endpoint)
         self._endpoint = endpoint
 
@@ -61,16 +58,16 @@ class Store:
         return f"<Store {self._endpoint.base_url}>"
 
     def find(self, csr: Csr) -> Order | IssuerFault | None:
-        """Return the order that was placed with this request, None where there is none."""
+        """Return the order that was placed with this CSR, None if there is none."""
         found = self._ask(_finding(csr), _orders)
         return _preferred(found) if isinstance(found, tuple) else found
 
     def order(self, request: OrderRequest) -> Order | IssuerFault:
-        """Place an order, or return the one that the same idempotency key, or a valid certificate, already gave."""
+        """Place an order, or return one with the same idempotency key or a certificate that is still valid."""
         return self._ask(_placing(request), _order)
 
     def collect(self, order_id: str) -> Order | IssuerFault:
-        """Return the order as it stands now."""
+        """Return the order as it is now."""
         order = self._ask(JsonRequest("GET", _path(order_id)), _order)
         if isinstance(order, Order) and order.id != order_id:
             return IssuerFault("broken", f"asked for the order {order_id}, the answer is about {order.id}")
@@ -97,7 +94,7 @@ class Store:
         return Request(why, ask.method, self._endpoint.base_url.rstrip("/") + ask.path, ask.body.decode("ascii"))
 
     def _ask(self, ask: JsonRequest, read: Callable[[JsonResponse], T]) -> T | IssuerFault:
-        """Ask, and read the answer where it is one of success."""
+        """Send a request, and read the response if it is one of success."""
         answer = send(self._endpoint, ask)
         if isinstance(answer, IssuerFault):
             return answer
@@ -146,7 +143,7 @@ def _path(order_id: str) -> str:
 
 
 def _preferred(orders: tuple[Order, ...]) -> Order | None:
-    """Return the one that gets furthest, else the newest: there is one at most where the Store keeps its contract."""
+    """Return the order that got furthest, else the newest; a Store that keeps its contract returns one at most."""
 
     def rank(order: Order) -> tuple[int, float]:
         place = _PREFERENCE.index(order.status) if order.status in _PREFERENCE else len(_PREFERENCE)
@@ -156,7 +153,7 @@ def _preferred(orders: tuple[Order, ...]) -> Order | None:
 
 
 def _fault(answer: JsonResponse) -> IssuerFault:
-    """Return what an answer other than of success means."""
+    """Return what a response other than one of success means."""
     error = _error(answer)
     if answer.status in _FAULTS and (error is not None or answer.status in _SPOKEN_BY_OTHERS):
         kind, detail = _FAULTS[answer.status], f"HTTP {answer.status}"
@@ -184,7 +181,7 @@ def _error(answer: JsonResponse) -> Mapping[str, Any] | None:
 
 
 def _refused_fields(error: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return what was refused, a clause each; the Store names fields alone or each with the reason."""
+    """Return the refused fields, one clause each; the Store names fields alone or each with the reason."""
     fields = error.get("fields")
     if isinstance(fields, dict):
         return tuple(_line(f"{name}: {why}") for name, why in list(fields.items())[:20])
@@ -210,7 +207,7 @@ def _json(answer: JsonResponse) -> Any:  # noqa: ANN401 - any JSON value
 
 
 def _to_order(value: Any, answer: JsonResponse) -> Order:  # noqa: ANN401 - any JSON value
-    """Return an order of which every field is what the contract says; raises BadRecord."""
+    """Return an order; raises BadRecord unless every field is as in the contract."""
     order = Order(
         id=_identifier(_member(value, "id", str)),
         status=_status(_member(value, "status", str)),
@@ -227,7 +224,7 @@ def _to_order(value: Any, answer: JsonResponse) -> Order:  # noqa: ANN401 - any 
 
 
 def _member(value: Any, name: str, kind: type[T]) -> T:  # noqa: ANN401 - any JSON value
-    """Return a member that must be there and of that type."""
+    """Return a member that must exist and have that type."""
     if not isinstance(value, dict):
         raise BadRecord(f"a JSON {type(value).__name__} where an object was expected")
     if not isinstance(value.get(name), kind):
@@ -236,7 +233,7 @@ def _member(value: Any, name: str, kind: type[T]) -> T:  # noqa: ANN401 - any JS
 
 
 def _optional(value: Any, name: str, kind: type[T] | tuple[type[T], ...]) -> T | None:  # noqa: ANN401 - any JSON value
-    """Return a member that may be null, but must be there."""
+    """Return a member that must exist and may be null."""
     if name not in value:
         raise BadRecord(f"no {name!r}")
     found = value[name]

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from audit.observation import Handshake, Observation
 from audit.probe.fetch import Fetcher, FetchPolicy
-from audit.probe.revocation import Circumstances, Inquiry
+from audit.probe.revocation import RevocationContext, RevocationFetcher
 from audit.x509.path.trust_store import Anchors
 from bench.evidence import sources, to_der
 from bench.judgement import counted
@@ -39,11 +39,11 @@ def test_endpoints_of_one_ca_fetch_its_crl_once() -> None:
             for _ in range(ENDPOINTS)
         ]
         anchors = Anchors({"corp.pem": [to_der(root.certificate)]})
-        circumstances = Circumstances(anchors, lambda _: WEBPKI, lambda: datetime.now(UTC))
-        inquiry = Inquiry(Fetcher(FetchPolicy(allow_private=True)), circumstances)
+        context = RevocationContext(anchors, lambda _: WEBPKI, lambda: datetime.now(UTC))
+        revocation = RevocationFetcher(Fetcher(FetchPolicy(allow_private=True)), context)
         chains = [(to_der(leaf.certificate), to_der(intermediate.certificate)) for leaf in leaves]
         with ThreadPoolExecutor(8) as threads:
-            told = list(threads.map(inquiry.ask, [seen(chain, now) for chain in chains]))
+            told = list(threads.map(revocation.ask, [seen(chain, now) for chain in chains]))
     assert [[one.content is not None for one in each.revocation or ()] for each in told] == [[True]] * ENDPOINTS
     assert publisher.fetched == 1
 

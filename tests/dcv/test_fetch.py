@@ -119,7 +119,7 @@ def test_a_redirect_that_names_port_80_is_followed_to_show_where_it_ends(
 
 def test_an_address_of_no_host_that_does_not_answer_is_told_as_such(challenge: Challenge) -> None:
     (look,) = HTTP.self_test(challenge, ("::1",), ProbeSettings(9, own_addresses=frozenset({HERE})))
-    assert (look.verdict, look.detail) == ("blocked", "connection refused; ::1 is no known address of the host")
+    assert (look.verdict, look.detail) == ("blocked", "connection refused; ::1 is not a known address of the host")
 
 
 def test_no_address_is_asked_after_the_stop(website: Website, challenge: Challenge) -> None:

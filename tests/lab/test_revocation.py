@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from audit.checks.test_revocation import test_not_revoked as check
 from audit.probe.fetch import Fetcher, FetchPolicy
-from audit.probe.revocation import Circumstances, Inquiry
+from audit.probe.revocation import RevocationContext, RevocationFetcher
 from audit.verdict import Finding, Inconclusive, Judgement
 from audit.x509.path.served_chain import read_chain
 from audit.x509.path.trust_store import Anchors
@@ -45,9 +45,9 @@ class Ca:
         seen = replace(
             observed(replace(served(), chain_der=chain_der, ocsp_der=given.staple)), observed_at=self.authorities.now
         )
-        circumstances = Circumstances(anchors, lambda _: WEBPKI, lambda: datetime.now(UTC))
-        inquiry = Inquiry(Fetcher(FetchPolicy(allow_private=True, deadline_s=5.0)), circumstances)
-        told = inquiry.ask(seen) if inquiry.place(seen) else seen
+        context = RevocationContext(anchors, lambda _: WEBPKI, lambda: datetime.now(UTC))
+        revocation = RevocationFetcher(Fetcher(FetchPolicy(allow_private=True, deadline_s=5.0)), context)
+        told = revocation.ask(seen) if revocation.place(seen) else seen
         chain = read_chain(chain_der, anchors, datetime.now(UTC))
         return judged(check, chain=chain, observation=told, policy=WEBPKI, now=self.authorities.now)
 

@@ -25,7 +25,7 @@ from audit.policy import Policy, load_profile
 from audit.probe.deadline import Deadline
 from audit.probe.fetch import Fetched, Fetcher, FetchPolicy, Unfetched
 from audit.probe.http_request import HttpRequest
-from audit.probe.revocation import Circumstances, Inquiry, Reply
+from audit.probe.revocation import Reply, RevocationContext, RevocationFetcher
 from audit.verdict import Judgement
 from audit.x509.path.served_chain import read_chain
 from audit.x509.path.trust_store import Anchors
@@ -40,7 +40,7 @@ from tests.probe.servers import closed_port
 
 ANCHORS = Anchors({"corp.pem": [ROOT.der]})
 ANYWHERE = FetchPolicy(allow_private=True, deadline_s=30.0)
-GIVEN = Circumstances(ANCHORS, lambda _: WEBPKI, lambda: NOW)
+GIVEN = RevocationContext(ANCHORS, lambda _: WEBPKI, lambda: NOW)
 QUESTION = HttpRequest("http://ca.example.com/ca.crl")
 
 
@@ -49,8 +49,10 @@ def seen(leaf: Made, *, staple: bytes | None = None, name: str = "www.example.co
     return observed(handshake, endpoint=parse_endpoint(f"https://{name}"))
 
 
-def asking(cache: AnswerCache | None = None, policy: FetchPolicy = ANYWHERE, given: Circumstances = GIVEN) -> Inquiry:
-    return Inquiry(Fetcher(policy), given, cache)
+def asking(
+    cache: AnswerCache | None = None, policy: FetchPolicy = ANYWHERE, given: RevocationContext = GIVEN
+) -> RevocationFetcher:
+    return RevocationFetcher(Fetcher(policy), given, cache)
 
 
 def verdict(observation: Observation, policy: Policy = WEBPKI) -> Judgement | None:
@@ -78,10 +80,10 @@ def closed() -> Iterator[str]:
 def test_a_thousand_endpoints_of_one_ca_make_one_fetch(ca: Conversation) -> None:
     leaves = [new_leaf(CA).having(pointing(ca.url("/ca.crl"))) for _ in range(20)]
     observations = [seen(leaves[number % 20], name=f"h{number}.example.com") for number in range(1000)]
-    inquiry = asking()
+    revocation = asking()
     began = time.process_time()
     with ThreadPoolExecutor(8) as pool:
-        answered = list(pool.map(inquiry.ask, observations))
+        answered = list(pool.map(revocation.ask, observations))
     spent = time.process_time() - began
     assert [head.partition("\r\n")[0] for head in ca.heads] == ["GET /ca.crl HTTP/1.1"]
     assert spent < 5, f"{spent:.2f} s of CPU"
@@ -185,9 +187,9 @@ def test_all_questions_about_one_endpoint_share_one_deadline() -> None:
 def test_url_that_had_too_little_time_is_asked_again_for_the_next_endpoint() -> None:
     with conversing(silent, answering(crl(CA))) as there:
         leaf = LEAF.having(pointing(there.url("/ca.crl")))
-        inquiry = asking(policy=FetchPolicy(allow_private=True), given=replace(GIVEN, deadline_s=2.0))
-        assert told(verdict(inquiry.ask(seen(leaf)))).startswith("Inconclusive: ")
-        assert verdict(inquiry.ask(seen(leaf, name="other.example.com"))) is None
+        revocation = asking(policy=FetchPolicy(allow_private=True), given=replace(GIVEN, deadline_s=2.0))
+        assert told(verdict(revocation.ask(seen(leaf)))).startswith("Inconclusive: ")
+        assert verdict(revocation.ask(seen(leaf, name="other.example.com"))) is None
 
 
 def test_a_certificate_makes_us_call_nobody_who_is_not_on_the_internet(ca: Conversation) -> None:
@@ -344,9 +346,9 @@ def test_no_mutant_of_certificate_staple_or_answer_raises_or_takes_long() -> Non
         else:
             sent[2] = b""
         handshake = replace(served(), chain_der=(sent[0], sent[1]), ocsp_der=sent[2] or None)
-        began, inquiry = time.process_time(), Inquiry(Hostile(chance), GIVEN)
+        began, revocation = time.process_time(), RevocationFetcher(Hostile(chance), GIVEN)
         observation = observed(handshake)
-        if inquiry.place(observation):
-            observation = inquiry.ask(observation)
+        if revocation.place(observation):
+            observation = revocation.ask(observation)
         verdict(observation)
         assert time.process_time() - began < 1

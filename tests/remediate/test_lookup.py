@@ -178,10 +178,10 @@ def test_threads_that_ask_for_a_name_at_once_look_it_up_once(tree: Tree, resolve
 
 
 def test_a_run_that_is_stopped_looks_nothing_up_and_keeps_nothing(tree: Tree, resolver: str) -> None:
-    lookups, halt = LookUps(roots(tree)), threading.Event()
-    halt.set()
+    lookups, stop = LookUps(roots(tree)), threading.Event()
+    stop.set()
     with pytest.raises(Stopped):
-        lookups.of("four.example.test", run_limits(resolver), halt)
+        lookups.of("four.example.test", run_limits(resolver), stop)
     assert [asked for asked in tree.asked if asked.address == MAIN] == []
     assert lookups.of("four.example.test", run_limits(resolver), GO_ON).addresses == ("198.18.0.7",)
 

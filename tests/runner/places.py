@@ -196,8 +196,8 @@ def _serve(server: socket.socket, folder: Path) -> None:
 class NoRecords(LookUps):
     """A zone in which no name has TLSA or MX records."""
 
-    def records(self, name: str, record_type: RecordType, limits: Limits, halt: threading.Event) -> RecordSet:
-        del limits, halt
+    def records(self, name: str, record_type: RecordType, limits: Limits, stop: threading.Event) -> RecordSet:
+        del limits, stop
         return RecordSet(name, record_type, "none")
 
     def has_dns(self, limits: Limits) -> bool:

@@ -46,8 +46,8 @@ SECOND = "mail"
 class Near(NoRecords):
     """Every name is at this machine."""
 
-    def of(self, name: str, limits: Limits, halt: threading.Event) -> LookUp:
-        del limits, halt
+    def of(self, name: str, limits: Limits, stop: threading.Event) -> LookUp:
+        del limits, stop
         return LookUp(name, DnsView("ok", ("127.0.0.1",)))
 
 

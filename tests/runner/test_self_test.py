@@ -156,7 +156,7 @@ def test_a_declared_docroot_holds_for_the_names_that_no_website_is_found_for(sta
 def test_an_address_that_is_neither_hosts_is_a_wrong_host_and_the_resolver_is_quoted(stage: Stage) -> None:
     ending = stage.repair("astray.example.test")
     assert ending.cause == "dcv.wrong-host"
-    assert f"{STRANGER} is no known address of the host" in ending.note
+    assert f"{STRANGER} is not a known address of the host" in ending.note
     assert f"astray.example.test: only the authoritative servers gave {A}, {STRANGER}" in ending.note
 
 

@@ -37,8 +37,8 @@ class Zone(LookUps):
     asked: list[str] = field(default_factory=list)
     answers: bool = True
 
-    def records(self, name: str, record_type: RecordType, limits: Limits, halt: threading.Event) -> RecordSet:
-        del limits, halt
+    def records(self, name: str, record_type: RecordType, limits: Limits, stop: threading.Event) -> RecordSet:
+        del limits, stop
         self.asked.append(f"{name} {record_type}")
         found = self.records_of.get((name, record_type), ())
         if isinstance(found, str):
@@ -49,8 +49,8 @@ class Zone(LookUps):
         del limits
         return self.answers
 
-    def of(self, name: str, limits: Limits, halt: threading.Event) -> LookUp:
-        del limits, halt
+    def of(self, name: str, limits: Limits, stop: threading.Event) -> LookUp:
+        del limits, stop
         return LookUp(name, DnsView("ok", self.leads_to))
 
 

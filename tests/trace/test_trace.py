@@ -56,12 +56,12 @@ def test_the_server_that_says_a_name_is_missing_is_named_once_for_both_types(tre
 
 
 def test_a_trace_ends_with_the_run() -> None:
-    halt = threading.Event()
+    stop = threading.Event()
     servers = world()
-    servers[TLD] = changed(servers[TLD], lambda _: halt.set())
+    servers[TLD] = changed(servers[TLD], lambda _: stop.set())
     with running(servers) as tree:
         with pytest.raises(Stopped):
-            trace("host.example.test", hints=HINTS, limits=TraceLimits(port=tree.port), halt=halt)
+            trace("host.example.test", hints=HINTS, limits=TraceLimits(port=tree.port), stop=stop)
         assert MAIN not in {asked.address for asked in tree.asked}
 
 

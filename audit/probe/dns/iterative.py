@@ -1,7 +1,6 @@
-"""The way down from the root servers to a name's addresses: zone by zone, server by server, alias by alias.
+"""Iterative resolution from the root servers: follows referrals and CNAMEs, and tries every server of a zone.
 
-It knows the limits of the whole and what each answer means for the way on. It sends nothing itself, keeps nothing from
-one name for the next and judges no result.
+It sends no query itself, and keeps nothing from one name for the next.
 """
 
 from __future__ import annotations
@@ -22,13 +21,13 @@ from audit.probe.dns.query import AnswerKind, DnsQuery, DnsResponse, Nameserver,
 from audit.probe.dns.root_servers import RootServer
 
 TraceFault = Literal[
-    "nxdomain",  # the name, or one its aliases lead to, does not exist
+    "nxdomain",  # the name, or the target of an alias, does not exist
     "no-address",  # it exists and has neither A nor AAAA
-    "servfail",  # the servers of a zone answer with an error, or with what is no answer
+    "servfail",  # the servers of a zone return an error, or no valid response
     "lame",  # the servers of a zone do not serve it, or have no address themselves
-    "timeout",  # no server of a zone answers or can be reached, or the whole took too long
+    "timeout",  # no server of a zone answers or can be reached, or the trace took too long
     "loop",  # aliases or delegations lead back to themselves
-    "too-long",  # more aliases, questions or servers found through servers than the limit
+    "too-long",  # more aliases, queries or servers found through servers than the limit
 ]
 _TYPES: Final = (dns.rdatatype.A, dns.rdatatype.AAAA)
 _OF_ANSWER: Final[dict[AnswerKind, TraceFault]] = {
@@ -38,19 +37,19 @@ _OF_ANSWER: Final[dict[AnswerKind, TraceFault]] = {
     "silent": "timeout",
     "unreachable": "timeout",
 }
-"""What a server's failure is a failure of a zone as; other kinds of answers lead on."""
+"""The fault of a zone that a failure of its server is; after other kinds of responses the trace goes on."""
 _OF_SERVER_NAME: Final[dict[TraceFault, TraceFault]] = {"nxdomain": "lame", "no-address": "lame"}
-"""The same of a server whose address cannot be found, where it is not what it is for the name itself."""
+"""The same if the address of a server cannot be found, unless it is the same fault as for the name itself."""
 _WORST_FIRST: Final[tuple[TraceFault, ...]] = ("servfail", "lame", "loop", "too-long", "timeout")
-_TOLD: Final = 4  # servers named in one sentence; the steps name them all
+_TOLD: Final = 4  # servers named in one sentence; the steps name all
 
 
 @dataclass(frozen=True, slots=True)
 class TraceLimits:
-    """The bounds of one trace, in seconds where they end in `_s`."""
+    """The limits of one trace; names in `_s` are seconds."""
 
-    query_s: float = 2.0  # one question to one server: the least that RFC 1035 4.2.1 lets a client wait
-    timeout_s: float = 20.0  # the whole: a resolver gives up one type after 10 s (BIND's resolver-query-timeout)
+    query_s: float = 2.0  # one query to one server: the shortest that RFC 1035 4.2.1 allows
+    timeout_s: float = 20.0  # the whole trace: a resolver gives up one type after 10 s (BIND's resolver-query-timeout)
     max_queries: int = 100  # to servers, one by datagram and over TCP counted once: BIND's max-recursion-queries
     max_aliases: int = 11  # BIND's max-restarts
     max_depth: int = 7  # servers looked up to look up servers: BIND's max-recursion-depth
@@ -60,7 +59,7 @@ class TraceLimits:
 
 @dataclass(frozen=True, slots=True)
 class ResolutionStep:
-    """One question to one server and its answer. Names end in a dot; `records` as a zone file has them."""
+    """One query to one server and its response. Names end in a dot; `records` as in a zone file."""
 
     zone: str
     server: str
@@ -68,7 +67,7 @@ class ResolutionStep:
     name: str
     rdtype: str
     kind: AnswerKind
-    rcode: str | None  # None where no message came
+    rcode: str | None  # None if no message came
     rtt_s: float
     octets: int = 0
     over_tcp: bool = False
@@ -86,7 +85,7 @@ class TraceFailure:
 
 
 class _ResolutionFailed(Exception):
-    """There is no way on: the failure says why."""
+    """The resolution cannot go on; the failure says why."""
 
     def __init__(self, kind: TraceFault, detail: str) -> None:
         super().__init__(detail)
@@ -95,7 +94,7 @@ class _ResolutionFailed(Exception):
 
 @dataclass(slots=True)
 class _Zone:
-    """A zone and its servers: with their addresses, or by name alone where no glue came."""
+    """A zone and its servers: with their addresses, or by name alone if no glue came."""
 
     name: dns.name.Name
     servers: list[tuple[str, str]]  # name and address
@@ -104,7 +103,7 @@ class _Zone:
     unfound: list[TraceFailure] = field(default_factory=list)  # why servers have no address
 
     def untried(self, asked: Collection[tuple[str, str]]) -> list[tuple[str, str]]:
-        """Return the servers not asked yet: those that never failed first, IPv4 before IPv6."""
+        """Return the servers not asked yet: first those that never failed, IPv4 before IPv6."""
         left = [server for server in self.servers if server not in asked]
         return sorted(left, key=lambda server: (server[1] in self.failed, ":" in server[1]))
 
@@ -112,11 +111,11 @@ class _Zone:
 class IterativeResolver:
     """The state of one trace: what was asked, which zones and aliases are known by now, and the time left."""
 
-    def __init__(self, hints: tuple[RootServer, ...], limits: TraceLimits, halt: threading.Event) -> None:
-        """Begin at the servers of the hints; the time of the whole runs from here. Ends with Stopped after `halt`."""
+    def __init__(self, hints: tuple[RootServer, ...], limits: TraceLimits, stop: threading.Event) -> None:
+        """Begin at the servers of the hints; the deadline of the whole runs from here. `stop` ends it with Stopped."""
         self.steps: list[ResolutionStep] = []
         self._limits = limits
-        self._halt = halt
+        self._stop = stop
         self._deadline = Deadline.after(limits.timeout_s)
         roots = [(server.name, address) for server in hints for address in server.addresses]
         self._zones = {dns.name.root: _Zone(dns.name.root, roots)}
@@ -139,14 +138,14 @@ class IterativeResolver:
         return found, tuple(dict.fromkeys(failures))
 
     def aliases_of(self, name: dns.name.Name) -> list[dns.name.Name]:
-        """Return what the CNAMEs seen lead to, one after the other, each once."""
+        """Return the targets of the CNAMEs that were followed, in order, each once."""
         chain: list[dns.name.Name] = []
         while (target := self._aliases.get(name)) is not None and target not in chain:
             chain.append(name := target)
         return chain
 
     def _look_up(self, name: dns.name.Name, rdtype: dns.rdatatype.RdataType) -> list[str]:
-        """Return the addresses of one type, none where the name exists without; raises _Ended."""
+        """Return the addresses of one type, none if the name exists without; raises _ResolutionFailed."""
         seen: list[dns.name.Name] = []
         while name not in seen:
             if len(seen) > self._limits.max_aliases:
@@ -163,7 +162,7 @@ class IterativeResolver:
         raise _ResolutionFailed("loop", f"the aliases of {seen[0]} lead back to {name}")
 
     def _descend(self, name: dns.name.Name, rdtype: dns.rdatatype.RdataType) -> DnsResponse:
-        """Follow referrals from the closest zone known to the one that has the name; raises _Ended."""
+        """Follow referrals from the closest zone known to the one that has the name; raises _ResolutionFailed."""
         zone = self._closest_zone(name)
         while name not in self._missing:
             answer = self._ask_zone(zone, name, rdtype)
@@ -186,7 +185,7 @@ class IterativeResolver:
         return self._zones[name]
 
     def _ask_zone(self, zone: _Zone, name: dns.name.Name, rdtype: dns.rdatatype.RdataType) -> DnsResponse:
-        """Return the first answer that one of the zone's servers gives; raises _Ended where none does."""
+        """Return the first valid response of a server of the zone; raises _ResolutionFailed if there is none."""
         faults = list(zone.unfound)
         for server, address in self._servers(zone, faults):
             if is_link_local(address):
@@ -219,7 +218,7 @@ class IterativeResolver:
                 yield server  # a datagram may have been lost
 
     def _find(self, zone: _Zone, server: dns.name.Name, faults: list[TraceFailure]) -> None:
-        """Look up the addresses of a server that was named without; what keeps it from that is a fault of the zone."""
+        """Look up the addresses of a server that was named without; if that fails, it is a fault of the zone."""
         addresses: list[str] = []
         try:
             addresses = self._addresses_of_server(server)
@@ -227,13 +226,13 @@ class IterativeResolver:
             kind = _OF_SERVER_NAME.get(ended.failure.kind, ended.failure.kind)
             faults.append(TraceFailure(kind, f"{server} has no address that could be found ({ended.failure.kind})"))
             if kind == "loop":
-                return  # that way it may be found by another time
+                return  # another path may find it
             zone.unfound.append(faults[-1])
         zone.nameonly.remove(server)
         zone.servers += [(server.to_text(), address) for address in addresses]
 
     def _check_limits(self) -> None:
-        if self._halt.is_set():
+        if self._stop.is_set():
             raise Stopped
         if self._deadline.has_passed:
             raise _ResolutionFailed("timeout", f"not at the end after {self._limits.timeout_s:g} s")
@@ -242,7 +241,7 @@ class IterativeResolver:
 
     def _addresses_of_server(self, server: dns.name.Name) -> list[str]:
         self._check_limits()
-        self._sought += 1  # where servers are named by one another in circles, there are searches without a question
+        self._sought += 1  # servers that name one another in circles cause searches without a query
         if server in self._seeking:
             raise _ResolutionFailed("loop", f"the address of {server} is known only to itself")
         if len(self._seeking) >= self._limits.max_depth:
@@ -258,19 +257,19 @@ class IterativeResolver:
             raise _ResolutionFailed("no-address", f"{server} has neither A nor AAAA")
         return found
 
-    def _ask(self, question: DnsQuery, server: str, address: str) -> DnsResponse:
-        """Ask one server and note the step; raises _Ended where a limit of the whole is reached."""
+    def _ask(self, query: DnsQuery, server: str, address: str) -> DnsResponse:
+        """Ask one server and note the step; raises _ResolutionFailed if a limit of the whole is reached."""
         self._check_limits()
         began = time.monotonic()
         deadline = self._deadline.within(self._limits.query_s)
-        answer = send_query(question, Nameserver(address, self._limits.port, deadline, self._limits.max_bytes))
+        answer = send_query(query, Nameserver(address, self._limits.port, deadline, self._limits.max_bytes))
         self.steps.append(
             ResolutionStep(
-                zone=question.zone.to_text(),
+                zone=query.zone.to_text(),
                 server=server,
                 address=address,
-                name=question.name.to_text(),
-                rdtype=question.rdtype.name,
+                name=query.name.to_text(),
+                rdtype=query.rdtype.name,
                 kind=answer.kind,
                 rcode=answer.rcode,
                 rtt_s=time.monotonic() - began,

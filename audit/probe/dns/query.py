@@ -1,8 +1,4 @@
-"""One question to one authoritative server, and what its answer is to a trace: a referral, records, or a fault.
-
-It keeps a deadline and a limit of size, and takes from an answer what that server may speak of and nothing else. It
-knows no path, asks no second server and validates no signature.
-"""
+"""One query to one authoritative server, and what its response is to a trace: a referral, records, or a fault."""
 
 from __future__ import annotations
 
@@ -27,11 +23,11 @@ AnswerKind = Literal[
     "referral",  # to the servers of a zone further down
     "addresses",  # the records asked for
     "alias",  # a CNAME in their place
-    "no-data",  # the name is there, without such records
+    "no-data",  # the name exists, without such records
     "nxdomain",  # the name does not exist
-    "lame",  # the server refuses, or speaks for another zone than it was said to serve
-    "servfail",  # SERVFAIL, FORMERR, NOTIMP and whatever else is no answer
-    "broken",  # bytes that are no answer, or more of them than the limit
+    "lame",  # the server refuses, or answers for another zone than it was said to serve
+    "servfail",  # SERVFAIL, FORMERR, NOTIMP and every other code without an answer
+    "broken",  # not a valid response, or longer than the limit
     "silent",  # nothing within the deadline
     "unreachable",  # refused, or no route
 ]
@@ -39,12 +35,17 @@ _PAYLOAD: Final = 1232  # octets over UDP that no path fragments (https://www.dn
 _DATAGRAM: Final = 65_535
 _LENGTH: Final = 2  # octets of length before a message over TCP (RFC 1035 4.2.2)
 _KNOWS_NO_EDNS: Final = ("FORMERR", "NOTIMP", "BADVERS")  # RFC 6891 6.1.3 and 7
-_OURS: Final = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)  # this machine's want, not a server's fault
+_OURS: Final = (
+    errno.EMFILE,
+    errno.ENFILE,
+    errno.ENOBUFS,
+    errno.ENOMEM,
+)  # faults of this machine
 
 
 @dataclass(frozen=True, slots=True)
 class DnsQuery:
-    """What is asked of a server of `zone`."""
+    """A query to a server of `zone`."""
 
     zone: dns.name.Name
     name: dns.name.Name
@@ -53,7 +54,7 @@ class DnsQuery:
 
 @dataclass(frozen=True, slots=True)
 class Nameserver:
-    """A server's address and port, and until when and how many bytes may come from there."""
+    """A server's address and port, and the deadline and byte limit of its response."""
 
     address: str
     port: int
@@ -63,7 +64,7 @@ class Nameserver:
 
 @dataclass(frozen=True, slots=True)
 class DnsResponse:
-    """What a server answered. `records` are those that count: NS of a referral, a CNAME, or addresses."""
+    """A response. `records` are the relevant ones: NS of a referral, a CNAME, or addresses."""
 
     kind: AnswerKind
     detail: str = ""
@@ -81,24 +82,24 @@ class _Heard:
 
 
 class _Broken(Exception):
-    """What came is no answer to the question."""
+    """What came is not a valid response to the query."""
 
 
-def send_query(question: DnsQuery, door: Nameserver) -> DnsResponse:
-    """Ask a server, by TCP too where its answer does not fit into a datagram; never later than its deadline."""
-    answer = _ask_once(question, door, dns.message.make_query(question.name, question.rdtype, payload=_PAYLOAD))
+def send_query(query: DnsQuery, nameserver: Nameserver) -> DnsResponse:
+    """Send a query, over TCP if the response does not fit into a datagram; return within the deadline."""
+    answer = _ask_once(query, nameserver, dns.message.make_query(query.name, query.rdtype, payload=_PAYLOAD))
     if answer.rcode in _KNOWS_NO_EDNS:
-        return _ask_once(question, door, dns.message.make_query(question.name, question.rdtype, use_edns=False))
+        return _ask_once(query, nameserver, dns.message.make_query(query.name, query.rdtype, use_edns=False))
     return answer
 
 
-def _ask_once(question: DnsQuery, door: Nameserver, query: dns.message.Message) -> DnsResponse:
-    query.flags &= ~dns.flags.RD  # only what the server itself knows
+def _ask_once(query: DnsQuery, nameserver: Nameserver, message: dns.message.Message) -> DnsResponse:
+    message.flags &= ~dns.flags.RD  # only what the server itself knows
     over_tcp = False
     try:
-        heard = _by_datagram(query, door)
+        heard = _by_datagram(message, nameserver)
         if over_tcp := heard is None:
-            heard = _by_stream(query, door)
+            heard = _by_stream(message, nameserver)
     except _Broken as error:
         return DnsResponse("broken", str(error), over_tcp=over_tcp)
     except TimeoutError:
@@ -107,19 +108,19 @@ def _ask_once(question: DnsQuery, door: Nameserver, query: dns.message.Message) 
         if error.errno in _OURS:
             raise
         return DnsResponse("unreachable", (error.strerror or str(error)).lower(), over_tcp=over_tcp)
-    return replace(_sort(question, heard.response), octets=heard.octets, over_tcp=over_tcp)
+    return replace(_sort(query, heard.response), octets=heard.octets, over_tcp=over_tcp)
 
 
-def _by_datagram(query: dns.message.Message, door: Nameserver) -> _Heard | None:
-    """Return the first datagram that answers, None where it was cut off; whatever else comes is passed over."""
+def _by_datagram(message: dns.message.Message, nameserver: Nameserver) -> _Heard | None:
+    """Return the first datagram that answers, None if it was truncated; other datagrams are ignored."""
     broken = None
-    with _connected(socket.SOCK_DGRAM, door) as connection:
-        connection.send(query.to_wire())
-        while left_s := door.deadline.left_s:
+    with _connected(socket.SOCK_DGRAM, nameserver) as connection:
+        connection.send(message.to_wire())
+        while left_s := nameserver.deadline.left_s:
             connection.settimeout(left_s)
             try:
                 wire = connection.recv(_DATAGRAM)
-                return None if _is_cut_off(query, wire) else _read(query, wire, door)
+                return None if _is_cut_off(message, wire) else _read(message, wire, nameserver)
             except TimeoutError:
                 break
             except _Broken as error:
@@ -127,23 +128,23 @@ def _by_datagram(query: dns.message.Message, door: Nameserver) -> _Heard | None:
     raise broken or TimeoutError
 
 
-def _by_stream(query: dns.message.Message, door: Nameserver) -> _Heard:
-    with _connected(socket.SOCK_STREAM, door) as connection:
-        wire = query.to_wire()
-        connection.settimeout(_left_s(door.deadline))
+def _by_stream(message: dns.message.Message, nameserver: Nameserver) -> _Heard:
+    with _connected(socket.SOCK_STREAM, nameserver) as connection:
+        wire = message.to_wire()
+        connection.settimeout(_left_s(nameserver.deadline))
         connection.sendall(len(wire).to_bytes(_LENGTH, "big") + wire)
-        octets = int.from_bytes(_receive(connection, _LENGTH, door.deadline), "big")
-        if octets > door.max_bytes:
-            raise _Broken(f"an answer of {octets} octets, more than {door.max_bytes}")
-        return _read(query, _receive(connection, octets, door.deadline), door)
+        octets = int.from_bytes(_receive(connection, _LENGTH, nameserver.deadline), "big")
+        if octets > nameserver.max_bytes:
+            raise _Broken(f"an answer of {octets} octets, more than {nameserver.max_bytes}")
+        return _read(message, _receive(connection, octets, nameserver.deadline), nameserver)
 
 
-def _connected(kind: socket.SocketKind, door: Nameserver) -> socket.socket:
-    """Return a socket that takes datagrams from that address and port only, and is told where nobody listens."""
-    connection = socket.socket(socket.AF_INET6 if ":" in door.address else socket.AF_INET, kind)
+def _connected(kind: socket.SocketKind, nameserver: Nameserver) -> socket.socket:
+    """Return a socket that receives from that address and port only, and gets an error if the port is closed."""
+    connection = socket.socket(socket.AF_INET6 if ":" in nameserver.address else socket.AF_INET, kind)
     try:
-        connection.settimeout(_left_s(door.deadline))
-        connection.connect((door.address, door.port))
+        connection.settimeout(_left_s(nameserver.deadline))
+        connection.connect((nameserver.address, nameserver.port))
     except BaseException:
         connection.close()
         raise
@@ -171,34 +172,34 @@ def _header_flags(wire: bytes) -> int:
     return int.from_bytes(wire[2:4], "big")  # RFC 1035 4.1.1
 
 
-def _is_cut_off(query: dns.message.Message, wire: bytes) -> bool:
-    """Tell whether an answer did not fit: what is left of it need not be readable, so its header is enough."""
-    is_answer = wire[:2] == query.id.to_bytes(2, "big") and bool(_header_flags(wire) & dns.flags.QR)
+def _is_cut_off(message: dns.message.Message, wire: bytes) -> bool:
+    """Return whether a response is truncated, by its header alone: the rest may be unreadable."""
+    is_answer = wire[:2] == message.id.to_bytes(2, "big") and bool(_header_flags(wire) & dns.flags.QR)
     return is_answer and bool(_header_flags(wire) & dns.flags.TC)
 
 
-def _read(query: dns.message.Message, wire: bytes, door: Nameserver) -> _Heard:
-    if len(wire) > door.max_bytes:
-        raise _Broken(f"an answer of {len(wire)} octets, more than {door.max_bytes}")
+def _read(message: dns.message.Message, wire: bytes, nameserver: Nameserver) -> _Heard:
+    if len(wire) > nameserver.max_bytes:
+        raise _Broken(f"an answer of {len(wire)} octets, more than {nameserver.max_bytes}")
     try:
         response = dns.message.from_wire(wire)
     except (dns.exception.DNSException, ValueError) as error:
         raise _Broken("what came is no DNS message") from error
-    if not query.is_response(response):
+    if not message.is_response(response):
         raise _Broken("what came answers another question")
     return _Heard(response, len(wire))
 
 
-def _sort(question: DnsQuery, response: dns.message.Message) -> DnsResponse:
-    """Return what a response is to the question, with what is wrong with it where something is."""
+def _sort(query: DnsQuery, response: dns.message.Message) -> DnsResponse:
+    """Return what a response is to the query, and what is wrong with it if something is."""
     rcode = dns.rcode.to_text(response.rcode())
     if fault := _fault(response):
         return DnsResponse(*fault, rcode)
-    if records := _at(response.answer, question.name, question.rdtype):
+    if records := _at(response.answer, query.name, query.rdtype):
         return DnsResponse("addresses", "", rcode, records)
-    if records := _at(response.answer, question.name, dns.rdatatype.CNAME):
+    if records := _at(response.answer, query.name, dns.rdatatype.CNAME):
         return DnsResponse("alias", "", rcode, records)
-    return replace(_sort_without_records(question, response), rcode=rcode)
+    return replace(_sort_without_records(query, response), rcode=rcode)
 
 
 def _fault(response: dns.message.Message) -> tuple[AnswerKind, str] | None:
@@ -212,10 +213,10 @@ def _fault(response: dns.message.Message) -> tuple[AnswerKind, str] | None:
     return None
 
 
-def _sort_without_records(question: DnsQuery, response: dns.message.Message) -> DnsResponse:
-    has_soa = _has_own_soa(question, response)
-    if response.rcode() == dns.rcode.NOERROR and not has_soa and (referral := _referral(question, response)):
-        return DnsResponse("referral", records=referral, glue=tuple(_glue(question.zone, referral, response)))
+def _sort_without_records(query: DnsQuery, response: dns.message.Message) -> DnsResponse:
+    has_soa = _has_own_soa(query, response)
+    if response.rcode() == dns.rcode.NOERROR and not has_soa and (referral := _referral(query, response)):
+        return DnsResponse("referral", records=referral, glue=tuple(_glue(query.zone, referral, response)))
     if not has_soa and not response.flags & dns.flags.AA:
         return DnsResponse("lame", "it is not authoritative and refers to no zone further down")
     return DnsResponse("nxdomain" if response.rcode() == dns.rcode.NXDOMAIN else "no-data")
@@ -226,15 +227,15 @@ def _at(section: list[dns.rrset.RRset], name: dns.name.Name, rdtype: dns.rdataty
     return next(found, None)
 
 
-def _referral(question: DnsQuery, response: dns.message.Message) -> dns.rrset.RRset | None:
-    """Return the NS records of a zone between the server's own and the name: every other way leads nowhere new."""
+def _referral(query: DnsQuery, response: dns.message.Message) -> dns.rrset.RRset | None:
+    """Return the NS records of a zone between the server's own and the name: no other referral leads further."""
     for records in response.authority:
         if (
             records.rdtype == dns.rdatatype.NS
             and records.rdclass == dns.rdataclass.IN
-            and records.name != question.zone
-            and records.name.is_subdomain(question.zone)
-            and question.name.is_subdomain(records.name)
+            and records.name != query.zone
+            and records.name.is_subdomain(query.zone)
+            and query.name.is_subdomain(records.name)
         ):
             return records
     return None
@@ -249,11 +250,11 @@ def _glue(zone: dns.name.Name, referral: dns.rrset.RRset, response: dns.message.
             yield records
 
 
-def _has_own_soa(question: DnsQuery, response: dns.message.Message) -> bool:
-    """Tell whether a negative answer carries the SOA of a zone that the server serves (RFC 2308 2.1, 2.2)."""
+def _has_own_soa(query: DnsQuery, response: dns.message.Message) -> bool:
+    """Return whether a negative answer carries the SOA of a zone that the server serves (RFC 2308 2.1, 2.2)."""
     return any(
         records.rdtype == dns.rdatatype.SOA
-        and records.name.is_subdomain(question.zone)
-        and question.name.is_subdomain(records.name)
+        and records.name.is_subdomain(query.zone)
+        and query.name.is_subdomain(records.name)
         for records in response.authority
     )

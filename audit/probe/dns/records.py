@@ -22,7 +22,7 @@ from audit.probe.target import Limits
 
 RecordType = Literal["CNAME", "MX", "TLSA"]
 RecordStatus = Literal["ok", "none", "servfail", "timeout"]
-_REACH_S: Final = 1.5  # for one name server of the system to answer anything at all
+_REACH_S: Final = 1.5  # for any response from one name server of the system
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +40,9 @@ class RecordSet:
     detail: str = ""
 
 
-def records_of(name: str, record_type: RecordType, limits: Limits, halt: threading.Event) -> RecordSet:
-    """Return the records of a name; raises Stopped if `halt` is set before the question is sent."""
-    if halt.is_set():
+def records_of(name: str, record_type: RecordType, limits: Limits, stop: threading.Event) -> RecordSet:
+    """Return the records of a name; raises Stopped if `stop` is set before the question is sent."""
+    if stop.is_set():
         raise Stopped
     resolver = _resolver(limits)
     if isinstance(resolver, str):
@@ -63,7 +63,7 @@ def records_of(name: str, record_type: RecordType, limits: Limits, halt: threadi
 
 
 def is_answered(limits: Limits) -> bool:
-    """Return whether any name server of the resolver answers anything: names may come from a hosts file alone."""
+    """Return whether any name server of the resolver responds at all: names may come from a hosts file alone."""
     resolver = _resolver(limits)
     if isinstance(resolver, str):
         return False

@@ -23,21 +23,21 @@ from audit.probe.deadline import Deadline
 from audit.probe.target import Limits
 
 _PORT: Final = 53
-_TYPE_SHARE: Final = 0.45  # of the deadline for A and for AAAA: what one gives is not lost by the other's silence
+_TYPE_SHARE: Final = 0.45  # of the deadline for A and for AAAA: if one times out, the answer to the other is not lost
 _SYSTEM: Final[dict[int, DnsStatus]] = {
     socket.EAI_NONAME: "nxdomain",
     socket.EAI_NODATA: "no-address",
-    socket.EAI_AGAIN: "servfail",  # glibc says the same of SERVFAIL and of servers that do not answer
+    socket.EAI_AGAIN: "servfail",  # glibc returns the same for SERVFAIL and for servers that do not answer
     socket.EAI_FAIL: "servfail",
 }
 
 
-def resolve(name: str, limits: Limits, halt: threading.Event) -> DnsView:
-    """Return what the resolver says of a name; raises Stopped where `halt` is set meanwhile."""
+def resolve(name: str, limits: Limits, stop: threading.Event) -> DnsView:
+    """Return the addresses that the resolver returns for a name; raises Stopped if `stop` is set meanwhile."""
     views: queue.SimpleQueue[DnsView | Exception] = queue.SimpleQueue()
-    # getaddrinfo can be neither bounded nor interrupted: where it hangs, its thread is left behind.
+    # getaddrinfo has no deadline and cannot be interrupted: if it hangs, its thread stays behind.
     threading.Thread(target=_resolve_into, args=(views, name, limits), daemon=True).start()
-    for wait_s in Deadline.after(limits.resolve_s).waits(halt):
+    for wait_s in Deadline.after(limits.resolve_s).waits(stop):
         with suppress(queue.Empty):
             view = views.get(timeout=wait_s)
             if isinstance(view, Exception):
@@ -92,7 +92,7 @@ def _ask_type(resolver: dns.resolver.Resolver, name: str, kind: dns.rdatatype.Rd
 
 
 def _in_order(addresses: Iterable[str]) -> tuple[str, ...]:
-    """Return each address once, IPv4 first: resolvers turn the order about, and runs are to be compared."""
+    """Return each address once, IPv4 first: resolvers change the order, and runs are compared."""
     unique = {ipaddress.ip_address(address): address for address in addresses}
     return tuple(unique[one] for one in sorted(unique, key=lambda one: (one.version, one)))
 

@@ -20,16 +20,16 @@ from audit.probe.dns.query import DnsQuery, DnsResponse, Nameserver, send_query
 from audit.probe.dns.root_servers import RootServer
 
 REACH_S: Final = 4.0
-"""How long is waited for a first answer: one from the other side of the world takes a third of a second."""
+"""How long a first response is waited for: one from the other side of the world takes a third of a second."""
 
-_NEXT_S: Final = 0.1  # between two servers: one that is near has answered by then, so that few are asked
+_NEXT_S: Final = 0.1  # between two servers: a near one has responded by then, so few are asked
 _QUESTION: Final = DnsQuery(dns.name.root, dns.name.root, dns.rdatatype.NS)
 
 
 def why_unreached(
-    hints: tuple[RootServer, ...], limits: TraceLimits, halt: threading.Event, *, within_s: float = REACH_S
+    hints: tuple[RootServer, ...], limits: TraceLimits, stop: threading.Event, *, within_s: float = REACH_S
 ) -> str | None:
-    """Say why no trace can begin, None where a root server answers as one; raises Stopped.
+    """Return why no trace can begin, None if a root server responds as one; raises Stopped.
 
     In closed networks nothing comes back, or a resolver answers in their place.
     """
@@ -38,12 +38,12 @@ def why_unreached(
     answers: queue.SimpleQueue[DnsResponse] = queue.SimpleQueue()
     faults: list[str] = []
     begun = 0
-    for wait_s in deadline.waits(halt, _NEXT_S):
+    for wait_s in deadline.waits(stop, _NEXT_S):
         if len(faults) == len(addresses):
             break
         if begun < len(addresses):
-            door = Nameserver(addresses[begun], limits.port, deadline, limits.max_bytes)
-            threading.Thread(target=_ask_into, args=(answers, door), daemon=True).start()
+            nameserver = Nameserver(addresses[begun], limits.port, deadline, limits.max_bytes)
+            threading.Thread(target=_ask_into, args=(answers, nameserver), daemon=True).start()
             begun += 1
         try:
             answer = answers.get(timeout=wait_s)
@@ -55,10 +55,10 @@ def why_unreached(
     return _told(faults, len(addresses))
 
 
-def _ask_into(answers: queue.SimpleQueue[DnsResponse], door: Nameserver) -> None:
+def _ask_into(answers: queue.SimpleQueue[DnsResponse], nameserver: Nameserver) -> None:
     try:
-        answers.put(send_query(_QUESTION, door))
-    except OSError as error:  # sockets or memory are short: nothing can be asked either
+        answers.put(send_query(_QUESTION, nameserver))
+    except OSError as error:  # out of sockets or memory: no query can be sent either
         answers.put(DnsResponse("unreachable", str(error)))
 
 

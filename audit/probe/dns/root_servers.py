@@ -15,7 +15,7 @@ import dns.zone
 
 
 class BadHints(Exception):
-    """A hints file that cannot be used: where in it, and why."""
+    """A hints file that cannot be used: the line, and why."""
 
 
 @dataclass(frozen=True, slots=True)

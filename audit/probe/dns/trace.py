@@ -48,19 +48,19 @@ class Trace:
 
     @property
     def failure(self) -> TraceFailure | None:
-        """Why no address at all was found; None where one was."""
+        """Why no address at all was found; None if one was."""
         return self.failures[0] if self.failures and not self.addresses else None
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """What a resolver says of a name and its authoritative servers do not, and the other way round."""
+    """The addresses that only a resolver or only the authoritative servers return."""
 
     only_traced: tuple[str, ...]
     only_resolved: tuple[str, ...]
 
     def __str__(self) -> str:
-        """Return both in a sentence."""
+        """Return both differences in a sentence."""
         sides = (("the authoritative servers", self.only_traced), ("the resolver", self.only_resolved))
         return "; ".join(f"only {who} gave {', '.join(addresses)}" for who, addresses in sides if addresses)
 
@@ -70,18 +70,18 @@ def trace(
     *,
     hints: tuple[RootServer, ...] = ROOT_SERVERS,
     limits: TraceLimits | None = None,
-    halt: threading.Event | None = None,
+    stop: threading.Event | None = None,
 ) -> Trace:
     """Follow a name from the root servers to all its addresses, within the limits whatever a server does.
 
-    Raises Stopped where `halt` is set meanwhile.
+    Raises Stopped if `stop` is set meanwhile.
     """
     began = time.monotonic()
     try:
         wanted = dns.name.from_text(name, idna_codec=dns.name.IDNA_2008_Practical)
     except (dns.exception.DNSException, UnicodeError) as error:
         return Trace(name, failures=(TraceFailure("nxdomain", f"{name!a} is no domain name: {error}"),))
-    descent = IterativeResolver(hints, limits or TraceLimits(), halt or threading.Event())
+    descent = IterativeResolver(hints, limits or TraceLimits(), stop or threading.Event())
     found, failures = descent.ask_for_all(wanted)
     return Trace(
         wanted.to_text(omit_final_dot=True),
@@ -95,7 +95,7 @@ def trace(
 
 
 def difference(traced: Trace, resolved: Iterable[str]) -> Difference | None:
-    """Return how the addresses that a resolver gave differ from the traced ones; None where they are the same."""
+    """Return how the addresses that a resolver gave differ from the traced ones; None if they are the same."""
     theirs, ours = (set(map(ipaddress.ip_address, addresses)) for addresses in (resolved, traced.addresses))
     if theirs == ours:
         return None
