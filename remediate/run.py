@@ -27,7 +27,7 @@ from remediate.model.plan import Plan
 from remediate.notify.notifier import notify
 from remediate.notify.report import RunReport
 from remediate.planning.planner import plan
-from remediate.retry.resume_job import continuation_of, continue_later
+from remediate.retry.resume_job import queue_if_pending, resume_job_of
 from remediate.state.database import UnusableState
 from remediate.state.journal import Journal, journal_snapshot, open_journal, require_usable_journal
 from remediate.state.lock import locked
@@ -84,8 +84,8 @@ class RepairRun:
         mail.
         """
         options, hide = self.options, self.secrets.hide
-        continuation = continuation_of(options.state, options.configuration, options.access, again=options.resume_argv)
-        continued = continue_later(report.case_results, continuation, allowed=options.allow_retry, now=options.clock())
+        resume_job = resume_job_of(options.state, options.configuration, options.access, again=options.resume_argv)
+        continued = queue_if_pending(report.case_results, resume_job, allowed=options.allow_retry, now=options.clock())
         seen = tuple(discoveries)
         sessions, hosts = host_sessions(seen), known_hosts(seen, options.configuration)
         notified = notify(

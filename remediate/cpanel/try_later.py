@@ -1,7 +1,7 @@
-"""The panel's own way to try something later: its program `try-later`, which keeps a job in atd's queue.
+"""The panel's program `try-later`, which queues a command in atd.
 
-It knows the arguments that are documented for a certificate that is still being issued, and no other; it refuses to
-know what is tried. What the program prints is not documented: the queue is compared before and after.
+Only the arguments that are documented for a certificate that is still being issued are used. The output of the program
+is not documented, so the queue is compared before and after.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from remediate.hosts.command import Command, CommandResult
 PROGRAM: Final = "/usr/local/cpanel/scripts/try-later"
 ABSENT: Final = 66
 ARGUMENTS: Final = ("--check", "/bin/sh -c exit 1", "--delay", "60", "--max-retries", "1", "--skip-first")
-"""What follows `--action` and what is to be run, to the letter: once, an hour from now."""
+"""The arguments after `--action` and its command: once, an hour from now."""
 
 _ENDED: Final = re.compile(r"^ended ([0-9]+)$", re.MULTILINE)
 _NEW: Final = re.compile(r"^new (.+)$", re.MULTILINE)
@@ -25,14 +25,14 @@ _NEW: Final = re.compile(r"^new (.+)$", re.MULTILINE)
 
 @dataclass(frozen=True, slots=True)
 class Tried:
-    """What the program came to: the lines of atq that are new, and why there is none."""
+    """The result of the program: the new lines of atq, and why there are none."""
 
     rows: str
     said: str = ""
 
 
 def trying_later(host: str, action: str, path: str, home: str) -> Command:
-    """Return the command that has the panel run an action in an hour; it ends with ABSENT where there is no panel."""
+    """Return the command that makes the panel run an action in an hour; it ends with ABSENT if there is no panel."""
     arguments = (PROGRAM, action, path, home, *ARGUMENTS)
     return Command(
         host, "have the panel's try-later ask the issuer again in 60 minutes", trusted_script("try_later"), arguments
@@ -40,7 +40,7 @@ def trying_later(host: str, action: str, path: str, home: str) -> Command:
 
 
 def read_tried(done: CommandResult) -> Tried | None:
-    """Return what the program came to; None where the panel has none."""
+    """Return the result of the program; None if the panel does not have it."""
     if done.status == ABSENT:
         return None
     ended, rows = _ENDED.search(done.output), "\n".join(_NEW.findall(done.output))

@@ -1,4 +1,4 @@
-"""Queues one continuation an hour from now as a job of atd, if the issuer is still working when a run ends.
+"""Queues a job of atd that continues a run an hour from now, if the issuer is still working when a run ends.
 
 An administrator lists, reads, runs and removes it by at(1), atq(1) and atrm(1). The panel's own program is asked first
 if there is one. A job holds the whole environment it was queued with, so it is queued with none; and it runs a program
@@ -27,12 +27,12 @@ DELAY_MIN: Final = 60  # the seed: checks the Store again in an hour
 _PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 _ROW: Final = re.compile(r"(?P<number>[0-9]{1,9})\s+(?P<when>\S.*\S)\s+(?P<queue>[A-Za-z=])(?:\s+(?P<user>\S+))?\s*")
-_SAID: Final = re.compile(r"^job (?P<number>[0-9]{1,9}) at (?P<when>.+)$", re.MULTILINE)
+_QUEUED: Final = re.compile(r"^job (?P<number>[0-9]{1,9}) at (?P<when>.+)$", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A job that waits in atd's queue, as atq shows it; the time is the host's own."""
+    """A job in atd's queue, as atq shows it; the time is that of the host."""
 
     number: int
     when: str
@@ -42,10 +42,10 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class ResumeJob:
-    """What is continued: a program and its arguments, and the folders it needs to find what it had begun.
+    """The program that a job runs with its arguments, and the home directory it needs.
 
-    `secret_variables` are the names of environment variables that the configuration takes secrets from: a job has none.
-    `secrets` are those that no job may hold.
+    `secret_variables` are the environment variables from which the configuration takes secrets; a job has none of
+    them. `secrets` are those that must not be in a job.
     """
 
     host: str
@@ -56,18 +56,18 @@ class ResumeJob:
 
     @property
     def marker(self) -> str:
-        """The line by which a job is known for ours, and for a continuation of the same."""
+        """The line that identifies a job as ours, and for the same program and arguments."""
         digest = hashlib.sha256(self.action.encode()).hexdigest()
         return f"# sslaudit continuation {digest[:16]}"
 
     @property
     def action(self) -> str:
-        """What is run in an hour, as a shell reads it: it queues nothing itself."""
+        """The command that runs in an hour, quoted for a shell. It never queues another job."""
         return shlex.join(without_retry(self.arguments))
 
     @property
     def outdated(self) -> ResumeJob | None:
-        """The same as earlier versions queued it, which called python without -P; None if it does not call python."""
+        """The job as earlier versions queued it, which called python without -P; None if it does not call python."""
         words = self.arguments
         at = next((number for number, pair in enumerate(pairwise(words)) if pair == ("-P", "-m")), None)
         return None if at is None else replace(self, arguments=(*words[:at], *words[at + 1 :]))
@@ -75,20 +75,20 @@ class ResumeJob:
     @property
     def script(self) -> str:
         """The job."""
-        said = "# The issuer was still working: this asks once more. The next nightly run does so too."
-        return f"{self.marker}\n{said}\nexec {self.action}"
+        comment = "# The issuer was still working: this asks once more. The next nightly run does so too."
+        return f"{self.marker}\n{comment}\nexec {self.action}"
 
 
 @dataclass(frozen=True, slots=True)
 class Queued:
-    """A continuation waits; `is_new` is false where it already did, `note` what is to be said beside it."""
+    """A job is queued; `is_new` is false if it was queued already, and `note` is added to the sentence."""
 
     job: Job
     is_new: bool = True
     note: str = ""
 
     def __str__(self) -> str:
-        """Say it, and what can be done with it."""
+        """Return the sentence, with the commands that show, run and remove the job."""
         number = self.job.number
         began = "asks the issuer again" if self.is_new else "was queued already and asks the issuer again"
         uses = f"at -c {number} shows it, at -c {number} | sh runs it now, atrm {number} removes it"
@@ -97,44 +97,44 @@ class Queued:
 
 @dataclass(frozen=True, slots=True)
 class NotQueued:
-    """Why none waits, in a sentence; the next nightly run resumes the same order either way."""
+    """Why no job is queued. The next nightly run resumes the same order anyway."""
 
     why: str
 
     def __str__(self) -> str:
-        """Say it."""
+        """Return the sentence."""
         return f"no continuation is queued: {self.why}; the next nightly run resumes the same order"
 
 
 def without_retry(arguments: Sequence[str]) -> tuple[str, ...]:
-    """Return the arguments of a continuation: the same, but it never queues another."""
+    """Return the arguments of a resume job: those of the run, but it never queues another job."""
     kept = (each for each in arguments if each not in ("--allow-retry", "--no-retry"))
     return (*kept, "--no-retry")
 
 
-def commands(continuation: ResumeJob) -> tuple[Command, Command, Command]:
-    """Return what looks for a continuation that waits, and what queues one: the panel's way, and at's own."""
-    host, action = continuation.host, continuation.action
-    known = (continuation.marker, action)
-    look = Command(host, "look for a continuation that is queued already", script("at_look"), known, changes=False)
-    arguments = (QUEUE, continuation.script, str(DELAY_MIN), _PATH, continuation.home)
+def commands(resume_job: ResumeJob) -> tuple[Command, Command, Command]:
+    """Return the commands that look for a queued job, and queue one by the panel's program and by at."""
+    host, action = resume_job.host, resume_job.action
+    known = (resume_job.marker, action)
+    look = Command(host, "look for a queued job", script("at_look"), known, changes=False)
+    arguments = (QUEUE, resume_job.script, str(DELAY_MIN), _PATH, resume_job.home)
     queue = Command(host, f"ask the issuer again in {DELAY_MIN} minutes", script("at_queue"), arguments)
-    return look, trying_later(host, action, _PATH, continuation.home), queue
+    return look, trying_later(host, action, _PATH, resume_job.home), queue
 
 
-def queue_resume(session: CommandRunner, continuation: ResumeJob, *, allowed: bool) -> Queued | NotQueued:
-    """Queue one continuation unless it is queued; never where that is not allowed or a secret would be in it."""
-    refused = _why_not(continuation) if allowed else "--allow-retry was not given"
+def queue_resume(session: CommandRunner, resume_job: ResumeJob, *, allowed: bool) -> Queued | NotQueued:
+    """Queue one job unless it is queued already; none if that is not allowed or a secret would be in it."""
+    refused = _why_not(resume_job) if allowed else "--allow-retry was not given"
     if refused:
         return NotQueued(refused)
-    look, panel, queue = commands(continuation)
+    look, panel, queue = commands(resume_job)
     found = session.run(look)
     if not found.ok:
         return NotQueued(_why_at_failed(found))
     if waiting := read_queue(found.output):
         return Queued(waiting[0], is_new=False)
-    queued = _queue_anew(session, continuation.host, panel, queue)
-    return _replacing(session, continuation, queued) if isinstance(queued, Queued) else queued
+    queued = _queue_anew(session, resume_job.host, panel, queue)
+    return _replacing(session, resume_job, queued) if isinstance(queued, Queued) else queued
 
 
 def _queue_anew(session: CommandRunner, host: str, panel: Command, queue: Command) -> Queued | NotQueued:
@@ -145,54 +145,54 @@ def _queue_anew(session: CommandRunner, host: str, panel: Command, queue: Comman
     return _beside(_judge(session, host, session.run(queue)), tried)
 
 
-def _replacing(session: CommandRunner, continuation: ResumeJob, queued: Queued) -> Queued:
-    """Remove the jobs that an earlier version queued for the same, now that a new one waits."""
-    if continuation.outdated is None:
+def _replacing(session: CommandRunner, resume_job: ResumeJob, queued: Queued) -> Queued:
+    """Remove the jobs that an earlier version queued for the same order, because a new one is queued."""
+    if resume_job.outdated is None:
         return queued
-    found = session.run(commands(continuation.outdated)[0])
+    found = session.run(commands(resume_job.outdated)[0])
     jobs = read_queue(found.output) if found.ok else ()
     for job in jobs:
         session.run(
-            Command(continuation.host, "remove the job of an earlier version", script("at_remove"), (str(job.number),))
+            Command(resume_job.host, "remove the job of an earlier version", script("at_remove"), (str(job.number),))
         )
     notes = (f"; it replaces job {job.number} of an earlier version" for job in jobs)
     return replace(queued, note=f"{queued.note}{''.join(notes)}")
 
 
 def read_queue(text: str) -> tuple[Job, ...]:
-    """Return the jobs that atq lists, by number, but for those that run already (`=`); what is no job is skipped."""
+    """Return the jobs that atq lists, by number, without those that are running (`=`); other lines are skipped."""
     rows = (match for line in text.splitlines() if (match := _ROW.fullmatch(line.strip())) and match["queue"] != "=")
     jobs = (Job(int(row["number"]), one_line(row["when"], 60), row["queue"], row["user"] or "") for row in rows)
     return tuple(sorted(jobs, key=lambda job: job.number))
 
 
 def _judge(session: CommandRunner, host: str, done: CommandResult) -> Queued | NotQueued:
-    """Return what at said; a job that no atd will ever start is taken back."""
-    said = _SAID.search(done.output)
-    if not done.ok or said is None:
+    """Return the job that at queued; a job that no atd would start is removed."""
+    queued = _QUEUED.search(done.output)
+    if not done.ok or queued is None:
         return NotQueued(_why_at_failed(done))
-    return _kept(session, host, Job(int(said["number"]), one_line(said["when"], 60)), done.output)
+    return _kept(session, host, Job(int(queued["number"]), one_line(queued["when"], 60)), done.output)
 
 
 def _kept(session: CommandRunner, host: str, job: Job, said: str) -> Queued | NotQueued:
     if "signal atd" in said:  # "Can't open /run/atd.pid to signal atd. No atd running?"
-        session.run(Command(host, "take back a job that nobody would start", script("at_remove"), (str(job.number),)))
-        return NotQueued("atd does not run here, so that nothing would start it: systemctl enable --now atd")
+        session.run(Command(host, "remove a job that no atd would start", script("at_remove"), (str(job.number),)))
+        return NotQueued("atd does not run here, so no job would start: systemctl enable --now atd")
     return Queued(job)
 
 
 def _beside(queued: Queued | NotQueued, tried: Tried | None) -> Queued | NotQueued:
-    """Say beside what at did that the panel's program would not."""
+    """Add to what at did that the panel's program did not queue the job."""
     if tried is None or isinstance(queued, NotQueued):
         return queued
     return replace(queued, note=f"; by at, as {PROGRAM} did not take it: {tried.said}")
 
 
-def _why_not(continuation: ResumeJob) -> str | None:
-    if continuation.secret_variables:
-        names = ", ".join(continuation.secret_variables)
-        return f"{names} of the environment would not be there, as a job holds no secret: use {{ file = … }} instead"
-    found = find_secret(continuation.script.encode(), continuation.secrets)
+def _why_not(resume_job: ResumeJob) -> str | None:
+    if resume_job.secret_variables:
+        names = ", ".join(resume_job.secret_variables)
+        return f"{names} of the environment would be missing, because a job holds no secret: use {{ file = … }} instead"
+    found = find_secret(resume_job.script.encode(), resume_job.secrets)
     return f"there is {found} among the arguments, and jobs are kept in files" if found else None
 
 

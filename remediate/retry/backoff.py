@@ -1,7 +1,4 @@
-"""When a case is tried again: backoff across runs with jitter, what an issuer asked for, and how often it is polled.
-
-Functions of what was tried before; the instant and the chance are arguments.
-"""
+"""When a case is tried again: backoff across runs with jitter, Retry-After of an issuer, and polling of an order."""
 
 from __future__ import annotations
 
@@ -14,14 +11,14 @@ from remediate.model.outcome import Attempt
 
 FIRST: Final = timedelta(hours=2)  # validations that fail are limited by the hour (Let's Encrypt: 5 for a name)
 LONGEST: Final = timedelta(hours=24)
-"""With jitter that only shortens, a case that fails every time is still due in every nightly run."""
+"""Jitter only shortens it, so a case that fails every time is still due in every nightly run."""
 LONGEST_ASKED: Final = timedelta(days=7)
-"""What an issuer asks for beyond it is taken for a fault: an order that old is placed anew in any case."""
+"""A longer Retry-After counts as a fault of the issuer: an order that old is placed again anyway."""
 _POLL_S: Final = (5.0, 10.0, 20.0, 40.0, 60.0)
 
 
 def failures(attempts: Iterable[Attempt]) -> int:
-    """Return how often a case has failed since it was last proven; attempts in the order of their time."""
+    """Return how often a case has failed since it was last repaired; the oldest attempt comes first."""
     count = 0
     for attempt in attempts:
         count = 0 if attempt.ended == "proven" else count + (attempt.ended == "failed")
@@ -29,9 +26,9 @@ def failures(attempts: Iterable[Attempt]) -> int:
 
 
 def backoff(failed: int, chance: Callable[[], float]) -> timedelta:
-    """Return how long to leave a case alone after so many failures in a row; `chance` gives numbers from 0 up to 1.
+    """Return how long a case waits after so many failures in a row; `chance` gives numbers from 0 up to 1.
 
-    Doubling from the first to the longest, and at random down to half of it, so that a fleet does not come at once.
+    The time doubles from FIRST to LONGEST and is shortened at random, down to half, to spread the requests of a fleet.
     """
     if failed <= 0:
         return timedelta(0)
@@ -40,16 +37,16 @@ def backoff(failed: int, chance: Callable[[], float]) -> timedelta:
 
 
 def asked(retry_after_s: float | None) -> timedelta:
-    """Return what a Retry-After asks for: never less than nothing, nor more than can be meant."""
+    """Return the time of a Retry-After, at least 0 and at most LONGEST_ASKED."""
     return timedelta(seconds=min(max(retry_after_s or 0.0, 0.0), LONGEST_ASKED.total_seconds()))
 
 
 def next_try(
     earlier: Iterable[Attempt], attempt: Attempt, chance: Callable[[], float], retry_after_s: float | None = None
 ) -> Attempt:
-    """Return an attempt with when the next may be: only a failure earns backoff, a Retry-After is always obeyed.
+    """Return an attempt with the time of the next one: only a failure causes backoff; Retry-After is always honored.
 
-    `earlier` are those of the same case before it.
+    `earlier` are the previous attempts of the same case.
     """
     wait = backoff(failures((*earlier, attempt)) if attempt.ended == "failed" else 0, chance)
     busy_until = attempt.at + asked(retry_after_s) if attempt.issuer and retry_after_s else None
@@ -57,7 +54,7 @@ def next_try(
 
 
 def poll_delay_s(polls: int, retry_after_s: float | None = None) -> float:
-    """Return how many seconds after so many polls an order is looked at again: as asked, else from 5 s up to 60 s."""
+    """Return the seconds until the next poll of an order: its Retry-After, else 5 s rising to 60 s."""
     if retry_after_s is not None:
         return asked(retry_after_s).total_seconds()
     return _POLL_S[min(polls, len(_POLL_S) - 1)]

@@ -1,7 +1,4 @@
-"""Whether a run is to be continued in an hour, and what is started then: where the issuer is still working.
-
-It knows endings, the configuration's variables and the local machine; how a job is queued is known elsewhere.
-"""
+"""Whether a run is continued in an hour because the issuer is still working, and which program does that."""
 
 from __future__ import annotations
 
@@ -25,12 +22,12 @@ from remediate.retry.at_queue import DELAY_MIN, NotQueued, ResumeJob, queue_resu
 _LOGIN_S: Final = 30.0
 
 
-def continuation_of(
+def resume_job_of(
     state: Path, configuration: Configuration, options: Iterable[str] = (), *, again: tuple[str, ...] = ()
 ) -> ResumeJob:
-    """Return what continues a run: the program that began it where it names itself, with its arguments.
+    """Return the job that continues a run: the program that began it and its arguments, if they are given (`again`).
 
-    Else `python -P -m remediate resume` with its state, configuration and further options.
+    Else it is `python -P -m remediate resume` with the state, the configuration and further options.
     """
     written = ("--config", str(configuration.file)) if configuration.file else ()
     resume = (sys.executable, "-P", "-m", "remediate", "resume", "--state", str(state.absolute()), *written, *options)
@@ -38,34 +35,34 @@ def continuation_of(
     return ResumeJob("local", again or resume, str(Path.home()), variables, known_secrets(configuration))
 
 
-def continue_later(
+def queue_if_pending(
     endings: Sequence[CaseResult],
-    continuation: ResumeJob,
+    resume_job: ResumeJob,
     *,
     allowed: bool,
     now: datetime,
     local: Callable[[], CommandRunner | ProbeFailure] | None = None,
 ) -> tuple[str, ...]:
-    """Queue one continuation where the issuer is still working; return lines for a person, none where it is not.
+    """Queue one job if the issuer is still working on an order; return lines for a person, none if it is not.
 
-    `local` gives hands on this machine, and is asked only where a job is to be queued.
+    `local` opens a session on this machine, only if a job is to be queued.
     """
     waiting = [one for one in endings if one.kind == "pending" or one.cause is Cause.ISSUER_BUSY]
     if not waiting:
         return ()
     due = [one.next_at or now for one in waiting]
     if min(due) > now + timedelta(minutes=DELAY_MIN):
-        return (str(NotQueued(f"the issuer asked to be left alone until {moment(min(due))}")),)
+        return (str(NotQueued(f"the issuer asked us to retry after {moment(min(due))}")),)
     if not allowed:
         return (str(NotQueued("--allow-retry was not given")),)
     session = (local or local_session)()
     if isinstance(session, ProbeFailure):
         return (str(NotQueued(f"no command can be run here: {session.detail}")),)
-    return (str(queue_resume(session, continuation, allowed=allowed)),)
+    return (str(queue_resume(session, resume_job, allowed=allowed)),)
 
 
 def local_session() -> HostSession | ProbeFailure:
-    """Return hands on the machine this runs on."""
+    """Return a session on this machine."""
     hosts = hosts_of("local://", {}, _LOGIN_S)
     return hosts if isinstance(hosts, ProbeFailure) else HostSession(hosts[0])
 

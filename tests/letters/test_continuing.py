@@ -14,11 +14,11 @@ from remediate.cpanel.try_later import ABSENT, PROGRAM
 from remediate.hosts.command import Command, CommandResult
 from remediate.model.causes import Cause
 from remediate.model.outcome import CaseResult
-from remediate.retry.resume_job import continuation_of, continue_later, local_session
+from remediate.retry.resume_job import local_session, queue_if_pending, resume_job_of
 from tests.remediate.journals import a_case
 from tests.remediate.rows import NOW
 
-AGAIN = continuation_of(Path("/var/lib/state"), Configuration(file=Path("/etc/sslaudit.toml")), ("--issuer", "store"))
+AGAIN = resume_job_of(Path("/var/lib/state"), Configuration(file=Path("/etc/sslaudit.toml")), ("--issuer", "store"))
 PENDING = CaseResult(a_case(), "pending", "collect", Cause.ISSUER_PENDING, "still working", next_at=NOW)
 FAILED = CaseResult(a_case(), "failed", "self-test", Cause.DCV_BLOCKED, "closed")
 
@@ -39,7 +39,7 @@ class Atd:
 def continued(*endings: CaseResult, allowed: bool = True) -> tuple[tuple[str, ...], list[Command]]:
     """Return the lines, and what was run."""
     atd = Atd()
-    return continue_later(endings, AGAIN, allowed=allowed, now=NOW, local=lambda: atd), atd.ran
+    return queue_if_pending(endings, AGAIN, allowed=allowed, now=NOW, local=lambda: atd), atd.ran
 
 
 @pytest.mark.parametrize(
@@ -58,8 +58,8 @@ def test_an_issuer_that_is_still_working_is_asked_again_in_an_hour(ending: CaseR
 
 def test_a_program_that_names_itself_is_what_continues_its_run() -> None:
     again = ("/opt/bin/checkallsslcerts", "--no-retry", "--config", "/etc/sslaudit.toml")
-    continuation = continuation_of(Path("/state"), Configuration(), ("--hosts", "local://"), again=again)
-    assert continuation.action == "/opt/bin/checkallsslcerts --config /etc/sslaudit.toml --no-retry"
+    resume_job = resume_job_of(Path("/state"), Configuration(), ("--hosts", "local://"), again=again)
+    assert resume_job.action == "/opt/bin/checkallsslcerts --config /etc/sslaudit.toml --no-retry"
 
 
 def test_what_failed_or_is_repaired_is_no_reason() -> None:
@@ -77,13 +77,13 @@ def test_without_leave_nothing_is_run_and_it_is_said() -> None:
 def test_an_issuer_that_asked_for_longer_than_an_hour_is_left_alone() -> None:
     late = CaseResult(a_case(), "pending", "collect", Cause.ISSUER_PENDING, "later", next_at=NOW + timedelta(hours=8))
     lines, ran = continued(late)
-    assert "the issuer asked to be left alone until 2026-11-23 11:00 UTC" in lines[0]
+    assert "the issuer asked us to retry after 2026-11-23 11:00 UTC" in lines[0]
     assert ran == []
     assert continued(late, PENDING)[1], "another order is looked at sooner"
 
 
 def test_a_machine_on_which_nothing_can_be_run_is_said() -> None:
-    lines = continue_later(
+    lines = queue_if_pending(
         [PENDING], AGAIN, allowed=True, now=NOW, local=lambda: ProbeFailure("login", "refused", "no shell")
     )
     assert "no command can be run here: no shell" in lines[0]
@@ -96,11 +96,11 @@ def test_a_secret_that_only_the_environment_has_keeps_a_job_from_being_queued() 
             "mail": {"password": {"env": "SMTP_PASSWORD"}},
         }
     )
-    continuation = continuation_of(Path("state"), configuration)
-    assert continuation.secret_variables == ("SMTP_PASSWORD", "STORE_TOKEN")
-    assert str(Path("state").absolute()) in continuation.arguments, "a job begins in another folder"
+    resume_job = resume_job_of(Path("state"), configuration)
+    assert resume_job.secret_variables == ("SMTP_PASSWORD", "STORE_TOKEN")
+    assert str(Path("state").absolute()) in resume_job.arguments, "a job begins in another folder"
     atd = Atd()
-    lines = continue_later([PENDING], continuation, allowed=True, now=NOW, local=lambda: atd)
+    lines = queue_if_pending([PENDING], resume_job, allowed=True, now=NOW, local=lambda: atd)
     assert "SMTP_PASSWORD, STORE_TOKEN of the environment would not be there" in lines[0]
     assert atd.ran == []
 

@@ -125,12 +125,12 @@ def test_a_continuation_queues_no_other() -> None:
 
 def test_a_secret_is_never_queued() -> None:
     token = Secrets(("tok-1234567",))
-    for continuation, said in (
+    for resume_job, said in (
         (ResumeJob("ctl", ("x",), secret_variables=("STORE_TOKEN",)), "STORE_TOKEN of the environment"),
         (ResumeJob("ctl", ("x", "--hosts=ssh://root:hunter2@web1")), "a password in a URL"),
         (ResumeJob("ctl", ("x", "--token=tok-1234567"), secrets=token), "a secret of the configuration"),
     ):
-        refused = queue_resume(Scripted([]), continuation, allowed=True)
+        refused = queue_resume(Scripted([]), resume_job, allowed=True)
         assert isinstance(refused, NotQueued)
         assert said in refused.why
         assert "hunter2" not in refused.why

@@ -19,7 +19,7 @@ from remediate.model.case import StepDetail
 from remediate.model.options import RunOptions
 from remediate.model.outcome import Attempt, CaseResult
 from remediate.model.plan import Plan
-from remediate.retry.resume_job import continuation_of
+from remediate.retry.resume_job import resume_job_of
 from remediate.run import begin, validate_configuration
 from remediate.state.journal import CaseOutcome, Event
 from remediate.state.lock import LockHeld, locked
@@ -132,6 +132,6 @@ def test_nothing_that_is_printed_holds_a_secret(options: RunOptions, monkeypatch
 
 
 def test_continuation_is_given_the_secrets(options: RunOptions) -> None:
-    continuation = continuation_of(options.state, options.configuration, ("--hosts", "local://"))
-    assert continuation.secrets.are_in(SLASHED.encode())
-    assert continuation.secret_variables == ("STORE_TOKEN",)
+    resume_job = resume_job_of(options.state, options.configuration, ("--hosts", "local://"))
+    assert resume_job.secrets.are_in(SLASHED.encode())
+    assert resume_job.secret_variables == ("STORE_TOKEN",)
