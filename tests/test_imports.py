@@ -109,11 +109,7 @@ SHORT_BY_DESIGN = {
     "pytest_sslaudit/hookspecs.py": "pluggy reads the hooks of a plugin from a module of their own",
 }
 """The modules that may be short, by a pattern of their path, with the reason."""
-SHORT = {
-    # audit/services
-    "audit/services/cpanel/own_certificate.py",
-    "audit/services/nginx/logs.py",
-}
+SHORT: set[str] = set()
 """Other short modules. Each is to become part of the module that it belongs to; this set only shrinks."""
 MOST_LEVELS = 12  # within a package
 LEVELS_OF_ALL = 21  # from `pytest_sslaudit.plugin` down to `audit.text`; to shrink
@@ -129,12 +125,8 @@ DOUBLED = {
     "audit": {
         # analysis
         # config
-        "read_configuration": "config/loader, services/apache/syntax, services/nginx/syntax",
-        "Host": "host/login, services/apache/docroot",
-        "Configuration": "config/schema, services/apache/syntax, services/nginx/syntax",
         # endpoint
         # evaluation
-        "Facts": "evaluation/facts, host/system",
         # host
         # json_codec
         "of_kind": "json_codec, policy/profile_file",
@@ -142,13 +134,8 @@ DOUBLED = {
         # observation
         "Rule": "observation/firewall, observation/website",
         "Chain": "observation/firewall, x509/path/served_chain",
-        "ANY_IPV4": "observation/website, services/model",
-        "ANY_IPV6": "observation/website, services/model",
         # policy
         # services
-        "Directive": "services/apache/docroot, services/nginx/syntax",
-        "logs_of": "services/apache/logs, services/nginx/logs, services/virtual_hosts",
-        "Block": "services/block_syntax, services/dovecot",
         # x509
     },
     "remediate": {},

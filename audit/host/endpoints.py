@@ -11,9 +11,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from audit.endpoint import BadEndpoint, Endpoint, to_address, to_name
-from audit.host.system import Facts, covers
+from audit.host.system import HostFacts, covers
 from audit.observation import HostView
-from audit.services.model import ANY_IPV4, ANY_IPV6, Listener
+from audit.observation.website import ANY_IPV4, ANY_IPV6
+from audit.services.model import Listener
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,7 @@ def host_name(view: HostView) -> str:
     return "localhost"
 
 
-def endpoints_of(founds: Iterable[Found], own_name: str, facts: Facts, view: HostView) -> Iterator[Placed]:
+def endpoints_of(founds: Iterable[Found], own_name: str, facts: HostFacts, view: HostView) -> Iterator[Placed]:
     """Yield each endpoint once, sorted; where one name and port have several meanings each is pinned to its address."""
     by_id: dict[str, list[Placed]] = {}
     for found in (one for one in founds if 0 < one.listener.port < 65_536):  # a configuration takes any number
@@ -102,7 +103,7 @@ def _pinned(one: Placed, address: str) -> Placed:
     )
 
 
-def _reach(listener: Listener, facts: Facts, view: HostView) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def _reach(listener: Listener, facts: HostFacts, view: HostView) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return where a listener is connected to from here, and where only from the host itself."""
     wanted = list(dict.fromkeys(_meant(listener, view)))
     live = facts.listening(listener.port)

@@ -22,7 +22,7 @@ from audit.host.handshake import HostInside
 from audit.host.login import Host
 from audit.host.panels import FoundPanel, FoundService, panel_of, unread_marks
 from audit.host.script import COMMAND_LIMIT_S, cut_sections, instances, script_of, whole_script
-from audit.host.system import Facts, read_facts
+from audit.host.system import HostFacts, read_facts
 from audit.host.trust import listening, messages, read_untrusted
 from audit.host.unknown_sockets import TRY, places_to_try, read_unknown_sockets, script_for_unknown_sockets, untried
 from audit.observation import Accident, ConfigTest, HostView, InstalledFile, Observation, ProbeFailure
@@ -100,7 +100,7 @@ def _guarded(
 
 def _found(
     answer: Mapping[str, Section],
-    facts: Facts,
+    facts: HostFacts,
     wishes: HostOptions,
     panel: FoundPanel | None,
     accidents: list[Accident],
@@ -111,7 +111,7 @@ def _found(
     return (*(panel.arranged(known, declared) if panel else known), *declared)
 
 
-def _instances(answer: Mapping[str, Section], facts: Facts, accidents: list[Accident]) -> Iterator[FoundService]:
+def _instances(answer: Mapping[str, Section], facts: HostFacts, accidents: list[Accident]) -> Iterator[FoundService]:
     for row, pid, sections in _answers(answer):
         dump = ConfigDump(sections, facts.ports_of(pid))
         listeners = _guarded(accidents, row.read, dump)
@@ -134,7 +134,7 @@ def _unread_configurations(answer: Mapping[str, Section]) -> Iterator[str]:
 
 
 def _websites(
-    answer: Mapping[str, Section], facts: Facts, services: tuple[DeclaredService, ...], accidents: list[Accident]
+    answer: Mapping[str, Section], facts: HostFacts, services: tuple[DeclaredService, ...], accidents: list[Accident]
 ) -> tuple[Website, ...]:  # fmt: skip
     """Return what answers to plain HTTP: what is declared, and of what runs the websites on ports it listens on."""
     found = [site for service in services for site in websites_of(service)]
@@ -168,7 +168,7 @@ def _short(text: str) -> str:
     return " ".join(errors or lines)[-_DETAIL:]
 
 
-def _declared(services: tuple[DeclaredService, ...], facts: Facts) -> Iterator[FoundService]:
+def _declared(services: tuple[DeclaredService, ...], facts: HostFacts) -> Iterator[FoundService]:
     for service in services:
         listeners = listeners_of(service)
         runs = any(facts.listening(one.port) for one in listeners)
@@ -176,7 +176,7 @@ def _declared(services: tuple[DeclaredService, ...], facts: Facts) -> Iterator[F
 
 
 def _second_look(
-    host: Host, found: Sequence[FoundService], facts: Facts, wishes: HostOptions
+    host: Host, found: Sequence[FoundService], facts: HostFacts, wishes: HostOptions
 ) -> dict[str, Section] | ProbeFailure:
     """Ask about all named files, try the sockets of nobody we know, and run the declared tests, in one command.
 
@@ -203,7 +203,7 @@ def _declared_tests(wishes: HostOptions) -> Iterator[str]:
             yield f"section test.{index} sh -c {shlex.quote(service.test)}\n"
 
 
-def _claims(found: Sequence[FoundService], facts: Facts) -> set[tuple[str, int]]:
+def _claims(found: Sequence[FoundService], facts: HostFacts) -> set[tuple[str, int]]:
     """Return the (address, port) that known services hold or are configured to hold."""
     held = {place for one in found if one.pid > 0 for place in facts.ports_of(one.pid)}
     ports = {listener.port for one in found for listener in one.listeners}
@@ -214,7 +214,7 @@ def _claims(found: Sequence[FoundService], facts: Facts) -> set[tuple[str, int]]
 class _Outside:
     """What listens on a host, and why the service at an address and port was not inspected."""
 
-    facts: Facts
+    facts: HostFacts
     untrusted: Mapping[tuple[str, int], str]
 
 
@@ -252,7 +252,7 @@ def _missing(found: Sequence[FoundService], files: Mapping[NamedFile, InstalledF
     return tuple(dict.fromkeys([*said, *missing_rights(files.values())]))
 
 
-def _view(host: Host, facts: Facts, wishes: HostOptions, *, missing: tuple[str, ...] = ()) -> HostView:
+def _view(host: Host, facts: HostFacts, wishes: HostOptions, *, missing: tuple[str, ...] = ()) -> HostView:
     return HostView(
         host.label, host.hostspec, wishes.name or facts.fqdn, facts.addresses, wishes.addresses,
         facts.clock_offset_s, facts.is_cpanel, missing_rights=missing,
@@ -268,7 +268,7 @@ class _Seen:
     panel: FoundPanel | None
 
 
-def _targets(host: Host, view: HostView, facts: Facts, seen: _Seen) -> Iterator[Target]:
+def _targets(host: Host, view: HostView, facts: HostFacts, seen: _Seen) -> Iterator[Target]:
     inside = HostInside(host)
     founds = [Found(one.name, one.pid, listener) for one in seen.found for listener in one.listeners]
     by_place = {(one.name, one.pid): one for one in seen.found}

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from audit.host.script import layout_in, sections_of
-from audit.host.system import Facts
+from audit.host.system import HostFacts
 from audit.observation import ConfigTest, InstalledFile
 from audit.observation.website import Website
 from audit.services import LAYOUTS, ConfigDump, Panel, PanelService, Section
@@ -60,7 +60,7 @@ def _laid(one: FoundService) -> PanelService:
     return PanelService(one.name, one.listeners, one.pid != 0)
 
 
-def panel_of(answer: Mapping[str, Section], facts: Facts) -> FoundPanel | None:
+def panel_of(answer: Mapping[str, Section], facts: HostFacts) -> FoundPanel | None:
     """Return the panel of the host that answered; None where there is none that we know."""
     layout = layout_in(answer, LAYOUTS)
     if layout is None:
@@ -69,7 +69,7 @@ def panel_of(answer: Mapping[str, Section], facts: Facts) -> FoundPanel | None:
     return FoundPanel(layout, ConfigDump(sections_of(answer, layout), listening))
 
 
-def unread_marks(answer: Mapping[str, Section], facts: Facts) -> tuple[str, ...]:
+def unread_marks(answer: Mapping[str, Section], facts: HostFacts) -> tuple[str, ...]:
     """Say in a clause each of which panel it cannot be told whether it is there, and which right is missing."""
     there = (one for one in LAYOUTS if one.name in answer and layout_in(answer, (one,)) is None)
     return tuple(f"{facts.user} may not read {one.mark}: the host is taken for one without {one.name}" for one in there)

@@ -14,14 +14,15 @@ from pathlib import Path
 from typing import Final
 
 from audit.endpoint import BadEndpoint, to_address, to_name
-from audit.services.model import ANY_IPV4, ANY_IPV6, Section
+from audit.observation.website import ANY_IPV4, ANY_IPV6
+from audit.services.model import Section
 
 _NOT_OUTSIDE: Final = re.compile(r"^(docker|br-|veth|virbr|cni|flannel|cali|podman|lxcbr|lxdbr)")  # containers' bridges
 _PLACE: Final = re.compile(r"([0-9A-Fa-f]{8}|[0-9A-Fa-f]{32}):([0-9A-Fa-f]{4})")  # of /proc/net/tcp
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class HostFacts:
     """A host as it describes itself; `sockets` are what listens: address, port, the processes that hold it."""
 
     fqdn: str | None
@@ -51,14 +52,14 @@ class Facts:
         return tuple((address, port) for address, port, owners in self.sockets if pid in owners)
 
 
-def read_facts(sections: Mapping[str, Section], sent: datetime, received: datetime) -> Facts:
+def read_facts(sections: Mapping[str, Section], sent: datetime, received: datetime) -> HostFacts:
     """Return the facts in a host's answer; `sent` and `received` are our times of asking it and of its answer."""
 
     def text(name: str) -> str:
         section = sections.get(name)
         return section.text.strip() if section and section.rc == 0 else ""
 
-    return Facts(
+    return HostFacts(
         fqdn=_name(text("fqdn")),
         user=text("uid") or "?",
         addresses=tuple(dict.fromkeys(_addresses(text("addresses")))),

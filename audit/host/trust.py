@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from importlib.resources import files
 from typing import Final
 
-from audit.host.system import Facts
+from audit.host.system import HostFacts
 from audit.services.model import Section
 
 FILES: Final = ("paths", "processes", "acts", "owner")
@@ -65,7 +65,7 @@ def messages(sections: Mapping[str, Section]) -> tuple[str, ...]:
     return (*(process.message for process in read_untrusted(sections)), *rest)
 
 
-def listening(processes: Sequence[UntrustedProcess], facts: Facts) -> Iterator[tuple[tuple[str, int], str]]:
+def listening(processes: Sequence[UntrustedProcess], facts: HostFacts) -> Iterator[tuple[tuple[str, int], str]]:
     """Yield the address and port of each untrusted process that listens, and why its service was not inspected."""
     for process in processes:
         for place in facts.ports_of(process.pid):

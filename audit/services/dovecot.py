@@ -24,15 +24,15 @@ _OPEN = re.compile(r"^(?P<kind>[a-z_0-9]+)(?:\s+(?P<name>[^{=]*?))?\s*\{(?P<rest
 
 
 @dataclass(slots=True)
-class Block:
+class DovecotBlock:
     """A block of settings while it is read: its kind and name, what it sets, and the blocks in it."""
 
     kind: str = ""
     name: str = ""
     settings: dict[str, str] = field(default_factory=dict)
-    blocks: list[Block] = field(default_factory=list)
+    blocks: list[DovecotBlock] = field(default_factory=list)
 
-    def of(self, kind: str) -> Iterator[Block]:
+    def of(self, kind: str) -> Iterator[DovecotBlock]:
         """Yield the blocks of that kind."""
         return (block for block in self.blocks if block.kind == kind)
 
@@ -53,12 +53,16 @@ def read(dump: ConfigDump) -> tuple[Listener, ...]:
     return tuple(found)
 
 
-def _of_service(root: Block, service: str, protocol: str, usual: dict[str, tuple[int, bool]]) -> Iterator[Listener]:
+def _of_service(
+    root: DovecotBlock, service: str, protocol: str, usual: dict[str, tuple[int, bool]]
+) -> Iterator[Listener]:
     blocks = [block for block in root.of("service") if block.name == service]
-    listeners = {name: Block("inet_listener", name) for name in usual}
+    listeners = {name: DovecotBlock("inet_listener", name) for name in usual}
     for block in blocks:
         for listener in block.of("inet_listener"):
-            listeners.setdefault(listener.name, Block("inet_listener", listener.name)).settings |= listener.settings
+            listeners.setdefault(
+                listener.name, DovecotBlock("inet_listener", listener.name)
+            ).settings |= listener.settings
     has_tls = root.settings.get("ssl", "yes") != "no"
     for name, listener in listeners.items():
         port, implicit = usual.get(name, (0, False))
@@ -69,13 +73,13 @@ def _of_service(root: Block, service: str, protocol: str, usual: dict[str, tuple
             yield from _named(root, scheme, number, _addresses(listener, root))
 
 
-def _addresses(listener: Block, root: Block) -> tuple[str, ...]:
+def _addresses(listener: DovecotBlock, root: DovecotBlock) -> tuple[str, ...]:
     text = listener.settings.get("address") or listener.settings.get("listen") or root.settings.get("listen") or "*, ::"
     found = [word for word in re.split(r"[\s,]+", text) if word]
     return tuple(ANY[0] if word == "*" else word.strip("[]") for word in found) or ANY
 
 
-def _named(root: Block, scheme: str, port: int, addresses: tuple[str, ...]) -> Iterator[Listener]:
+def _named(root: DovecotBlock, scheme: str, port: int, addresses: tuple[str, ...]) -> Iterator[Listener]:
     files, unread = _files(root, root)
     yield Listener(scheme, port, addresses, (), files, unread)
     for block in root.of("local_name"):
@@ -85,7 +89,7 @@ def _named(root: Block, scheme: str, port: int, addresses: tuple[str, ...]) -> I
                 yield Listener(scheme, port, addresses, (name,), files, unread)
 
 
-def _files(block: Block, root: Block) -> tuple[tuple[NamedFile, ...], tuple[str, ...]]:
+def _files(block: DovecotBlock, root: DovecotBlock) -> tuple[tuple[NamedFile, ...], tuple[str, ...]]:
     named: list[NamedFile] = []
     unread: list[str] = []
     if root.settings.get("ssl") == "no":
@@ -107,13 +111,13 @@ def _path(value: str) -> str | None:
     return path if path.startswith("/") else None
 
 
-def _parse(text: str) -> Block:
-    stack = [Block()]
+def _parse(text: str) -> DovecotBlock:
+    stack = [DovecotBlock()]
     for raw in text.splitlines():
         line = raw.strip()
         opened = _OPEN.match(line)
         if opened:
-            block = Block(opened["kind"], (opened["name"] or "").strip().strip('"'))
+            block = DovecotBlock(opened["kind"], (opened["name"] or "").strip().strip('"'))
             stack[-1].blocks.append(block)
             _set(block, opened["rest"])
             if not opened["closed"]:
@@ -125,13 +129,13 @@ def _parse(text: str) -> Block:
     return stack[0]
 
 
-def _fold(block: Block, into: Block) -> None:
+def _fold(block: DovecotBlock, into: DovecotBlock) -> None:
     """Put what 2.4 prints as `ssl_server { cert_file = … }` where `ssl_server_cert_file = …` would stand."""
     if block.kind == "ssl_server":
         into.settings |= {f"ssl_server_{key}": value for key, value in block.settings.items()}
 
 
-def _set(block: Block, line: str) -> None:
+def _set(block: DovecotBlock, line: str) -> None:
     key, equals, value = line.partition("=")
     if equals and key.strip() in _NEEDED:
         block.settings[key.strip()] = value.strip()

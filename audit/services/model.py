@@ -10,10 +10,8 @@ from importlib.resources import files
 from typing import Final
 
 from audit.observation import FileKind, InstalledFile
-from audit.observation.website import Website
+from audit.observation.website import ANY_IPV4, ANY_IPV6, Website
 
-ANY_IPV4: Final = "0.0.0.0"  # noqa: S104 - the unspecified address as configurations write it; nothing is bound here
-ANY_IPV6: Final = "::"
 ANY: Final = (ANY_IPV4, ANY_IPV6)
 
 

@@ -10,8 +10,9 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Final
 
+from audit.observation.website import ANY_IPV4, ANY_IPV6
 from audit.services.config_files import to_port
-from audit.services.model import ANY, ANY_IPV4, ANY_IPV6, ConfigDump, Listener, NamedFile, Section, Service, pair
+from audit.services.model import ANY, ConfigDump, Listener, NamedFile, Section, Service, pair
 
 _PORTS: Final = {"smtp": 25, "smtps": 465, "submission": 587, "submissions": 465}
 _PAIRS: Final = (

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from typing import Final
 
+from audit.observation.website import ANY_IPV4, ANY_IPV6
 from audit.services.config_files import split_files, to_port, unreadable
-from audit.services.model import ANY_IPV4, ANY_IPV6, ConfigDump, Listener, NamedFile, Service, pair
+from audit.services.model import ConfigDump, Listener, NamedFile, Service, pair
 
 _DEFAULT_FILE: Final = "/usr/share/ssl/certs/vsftpd.pem"
 

@@ -9,13 +9,13 @@ import pytest
 
 from audit.host.certificate_owner import is_snakeoil, owner_of
 from audit.host.endpoints import Found, Placed, endpoints_of, host_name
-from audit.host.system import Facts
+from audit.host.system import HostFacts
 from audit.host.unknown_sockets import places_to_try, read_unknown_sockets, script_for_unknown_sockets
 from audit.observation import HostView, InstalledFile
 from audit.services.model import Listener, Section, pair
 from tests.host.test_local import certificate
 
-FACTS = Facts(
+FACTS = HostFacts(
     "web1.example.com", "root", ("192.0.2.1", "2001:db8::1"), 0.0, None, 100, is_cpanel=False, shares_network=False,
     sockets=(), acme_sh=frozenset(),
 )  # fmt: skip
@@ -23,7 +23,7 @@ VIEW = HostView("web1", "ssh://root@web1", "web1.example.com", FACTS.addresses)
 NOBODY: frozenset[int] = frozenset()
 
 
-def placed(*listeners: Listener, facts: Facts = FACTS, view: HostView = VIEW) -> list[Placed]:
+def placed(*listeners: Listener, facts: HostFacts = FACTS, view: HostView = VIEW) -> list[Placed]:
     founds = [Found("nginx", 7, listener) for listener in listeners]
     return list(endpoints_of(founds, host_name(view), facts, view))
 

@@ -7,8 +7,7 @@ import pytest
 from audit.observation import InstalledFile
 from audit.observation.website import Docroot, Website
 from audit.services import Listener, PanelService
-from audit.services.cpanel import kept, services, websites, word
-from audit.services.cpanel.own_certificate import INSTALLED, OWN, own_file
+from audit.services.cpanel import INSTALLED, OWN, kept, own_file, services, websites, word
 from audit.services.model import ConfigDump, pair
 from audit.services.virtual_hosts import docroot_of
 from tests.services.dumps import brief, dump, paths

@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Final
 
 from audit.services.apache import sites
-from audit.services.apache.syntax import names, place, read_configuration, speaks_tls
+from audit.services.apache.syntax import names, place, read_apache_configuration, speaks_tls
 from audit.services.block_syntax import Block
 from audit.services.config_files import absolute
 from audit.services.model import ANY, ConfigDump, Listener, NamedFile, Service, pair
@@ -19,7 +19,7 @@ from audit.services.model import ANY, ConfigDump, Listener, NamedFile, Service, 
 
 def read(dump: ConfigDump) -> tuple[Listener, ...]:
     """Return the TLS listeners of an apache configuration: the virtual hosts with `SSLEngine on`."""
-    configuration = read_configuration(dump)
+    configuration = read_apache_configuration(dump)
     if configuration is None:
         return ()
     root, base = configuration.root, configuration.base

@@ -14,7 +14,7 @@ from typing import Final
 
 from audit.observation.website import Docroot
 from audit.services.apache.rewrite import Request, rewritten
-from audit.services.apache.syntax import Configuration
+from audit.services.apache.syntax import ApacheConfiguration
 from audit.services.block_syntax import Block
 from audit.services.challenge_path import SAMPLES, aliased, takes
 from audit.services.config_files import absolute
@@ -26,7 +26,7 @@ _STATUS: Final = re.compile(r"permanent|temp|seeother|gone|\d{3}", re.IGNORECASE
 _REDIRECTS: Final = ("redirect", "redirectpermanent", "redirecttemp", "redirectmatch")
 _SHOWN: Final = 100  # characters of a directive
 
-Directive = tuple[str, tuple[str, ...]]
+ApacheDirective = tuple[str, tuple[str, ...]]
 
 
 class _Unserved(Exception):
@@ -34,11 +34,11 @@ class _Unserved(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Host:
+class VirtualHost:
     """A virtual host, or the main server, at one port, and the path it is asked for."""
 
     part: Block
-    configuration: Configuration
+    configuration: ApacheConfiguration
     port: int
     path: str = SAMPLES[0]
 
@@ -48,7 +48,7 @@ class Host:
         root = self.configuration.root
         return (self.part,) if self.part is root else (self.part, root)
 
-    def directives(self, *wanted: str) -> Iterator[Directive]:
+    def directives(self, *wanted: str) -> Iterator[ApacheDirective]:
         """Yield the directives of these names, the host's own first."""
         yield from (one for part in self.parts for one in part.directives if one[0] in wanted)
 
@@ -58,13 +58,13 @@ class Host:
         yield from (one for one in (*own, *self.configuration.sections) if one.kind in kinds)
 
 
-def hosts_in(part: Block, configuration: Configuration) -> list[Block]:
+def hosts_in(part: Block, configuration: ApacheConfiguration) -> list[Block]:
     """Return the virtual hosts that a part is, or makes as the use of a macro."""
     made = [inner for macro in _macros(configuration, part) for inner in macro.parts]
     return [one for one in (part, *made) if one.kind == "virtualhost"]
 
 
-def folder_of(host: Host) -> Docroot | str:
+def folder_of(host: VirtualHost) -> Docroot | str:
     """Return the folder that a host answers from, or in a clause why there is none."""
     if host.configuration.unread:
         return f"apache's configuration is not known whole: {host.configuration.unread[0]}"
@@ -72,7 +72,7 @@ def folder_of(host: Host) -> Docroot | str:
     return found.pop() if len(found) == 1 else "apache answers one file below it from elsewhere than another"
 
 
-def _folder(host: Host) -> Docroot | str:
+def _folder(host: VirtualHost) -> Docroot | str:
     try:
         _require_known(host)
         _require_not_sent_away(host, host.directives(*_REDIRECTS))
@@ -87,7 +87,7 @@ def _folder(host: Host) -> Docroot | str:
     return docroot
 
 
-def _require_known(host: Host) -> None:
+def _require_known(host: VirtualHost) -> None:
     """Raise where a macro, an `<If>` or the name that is asked for has a say."""
     if host.part.kind == "use":
         raise _Unserved(f"apache makes it of the macro `Use {' '.join(host.part.arguments)}`")
@@ -109,7 +109,7 @@ def _places_of(part: Block) -> Iterator[str]:
     yield from (word for word in part.arguments if word.count(":") < 2 and not word.startswith(("_default_", "[")))
 
 
-def _macros(configuration: Configuration, use: Block) -> list[Block]:
+def _macros(configuration: ApacheConfiguration, use: Block) -> list[Block]:
     if use.kind != "use" or not use.arguments:
         return []
     name = use.arguments[0].lower()
@@ -123,7 +123,9 @@ def _matters(part: Block) -> bool:
     return any(_MATTERS.fullmatch(name) for name, _ in part.directives) or any(map(_matters, inner))
 
 
-def _require_not_sent_away(host: Host, directives: Iterable[Directive], *, in_section: bool = False) -> None:
+def _require_not_sent_away(
+    host: VirtualHost, directives: Iterable[ApacheDirective], *, in_section: bool = False
+) -> None:
     for name, arguments in directives:
         words = arguments[1:] if arguments and _STATUS.fullmatch(arguments[0]) else arguments
         if name == "redirectmatch":
@@ -134,7 +136,7 @@ def _require_not_sent_away(host: Host, directives: Iterable[Directive], *, in_se
             raise _instead(name, arguments)
 
 
-def _require_not_proxied(host: Host) -> None:
+def _require_not_proxied(host: VirtualHost) -> None:
     """Raise where a path is passed on, by the first that takes it; those of the main server come first."""
     passing = [one for part in reversed(host.parts) for one in part.directives if one[0].startswith("proxypass")]
     for name, arguments in passing:
@@ -149,7 +151,7 @@ def _require_not_proxied(host: Host) -> None:
             raise _instead(name, arguments)
 
 
-def _alias(host: Host) -> Docroot | None:
+def _alias(host: VirtualHost) -> Docroot | None:
     """Return the folder of the first alias that takes the path."""
     for name, arguments in host.directives("alias", "aliasmatch", "scriptalias", "scriptaliasmatch"):
         if len(arguments) < 2 or (_is_under if name.endswith("alias") else takes)(arguments[0], host.path) is False:
@@ -163,7 +165,7 @@ def _alias(host: Host) -> Docroot | None:
     return None
 
 
-def _document_root(host: Host) -> Docroot:
+def _document_root(host: VirtualHost) -> Docroot:
     written = next((last for part in host.parts if (last := part.last("DocumentRoot"))), None)
     if written is None:
         raise _Unserved("apache has no DocumentRoot in its configuration, and the one it was built with is not known")
@@ -172,7 +174,7 @@ def _document_root(host: Host) -> Docroot:
     return Docroot(absolute(host.configuration.base, written))
 
 
-def _require_not_rewritten(host: Host, *, has_alias: bool) -> None:
+def _require_not_rewritten(host: VirtualHost, *, has_alias: bool) -> None:
     files = {f"%{{DOCUMENT_ROOT}}%{{REQUEST_{word}}}" for word in ("URI", "FILENAME") if not has_alias}
     variables = {**_variables(host), "REQUEST_FILENAME": host.path}  # not yet a file, where these rules are asked
     said = rewritten(_rules(host), Request(host.path, variables, frozenset(files)))
@@ -180,7 +182,7 @@ def _require_not_rewritten(host: Host, *, has_alias: bool) -> None:
         raise _Unserved(said)
 
 
-def _rules(host: Host) -> list[Directive]:
+def _rules(host: VirtualHost) -> list[ApacheDirective]:
     """Return the rewriting rules of a host; with the main server's where anything is said of inheriting them."""
     inherits = any("inherit" in word.lower() for _, words in host.directives("rewriteoptions") for word in words)
     parts = host.parts if inherits else (host.part,)
@@ -188,14 +190,14 @@ def _rules(host: Host) -> list[Directive]:
     return [one for part in parts for one in part.directives] if is_on else []
 
 
-def _variables(host: Host) -> dict[str, str]:
+def _variables(host: VirtualHost) -> dict[str, str]:
     return {
         "HTTPS": "off", "ENV:HTTPS": "", "REQUEST_SCHEME": "http", "SERVER_PORT": str(host.port),
         "REQUEST_METHOD": "GET", "REQUEST_URI": host.path, "QUERY_STRING": "",
     }  # fmt: skip
 
 
-def _require_no_location(host: Host) -> None:
+def _require_no_location(host: VirtualHost) -> None:
     """Raise where a `<Location>` that takes the path does more than to allow or refuse it."""
     for one in host.sections("location", "locationmatch"):
         is_expression, word = _subject(one)
@@ -203,7 +205,7 @@ def _require_no_location(host: Host) -> None:
             _require_plain(host, one, None)
 
 
-def _require_plain_folder(host: Host, docroot: Docroot) -> None:
+def _require_plain_folder(host: VirtualHost, docroot: Docroot) -> None:
     """Raise where a `<Directory>` that the folder is in does more than to allow or refuse what is asked for."""
     file = f"{docroot}/{host.path.rpartition('/')[2]}"
     for one in host.sections("directory", "directorymatch"):
@@ -220,7 +222,7 @@ def _subject(section: Block) -> tuple[bool, str]:
     return is_expression, words[0] if words else ""
 
 
-def _require_plain(host: Host, section: Block, below: str | None) -> None:
+def _require_plain(host: VirtualHost, section: Block, below: str | None) -> None:
     """Raise where a section leads elsewhere; its rules see the path `below` its folder, and there is the file."""
     _require_not_sent_away(host, (one for one in section.directives if one[0] in _REDIRECTS), in_section=True)
     for name, arguments in section.directives:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import PurePosixPath
 from typing import Final
 
-from audit.services.apache.syntax import Configuration
+from audit.services.apache.syntax import ApacheConfiguration
 from audit.services.block_syntax import Block
 from audit.services.config_files import absolute
 
@@ -21,7 +21,7 @@ _ROTATING: Final = ("rotatelogs", "rotatelogs2", "cronolog")
 _WITH_A_WORD: Final = ("-L", "-n", "-p", "-S", "-P", "-H")  # options of theirs whose value is the next word
 
 
-def logs_of(parts: list[Block], configuration: Configuration) -> tuple[str, ...]:
+def apache_logs(parts: list[Block], configuration: ApacheConfiguration) -> tuple[str, ...]:
     """Return the files that requests to a host are noted in, `*` for what its name takes from the time.
 
     `parts` are the host's blocks, none for the main server's alone: its logs count where a host names none. What is no

@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
-from audit.observation.website import Website
-from audit.services.apache.docroot import Host, folder_of, hosts_in
-from audit.services.apache.logs import logs_of
-from audit.services.apache.syntax import Configuration, names, place, read_configuration, speaks_tls
+from audit.observation.website import ANY_IPV4, ANY_IPV6, Website
+from audit.services.apache.docroot import VirtualHost, folder_of, hosts_in
+from audit.services.apache.logs import apache_logs
+from audit.services.apache.syntax import ApacheConfiguration, names, place, read_apache_configuration, speaks_tls
 from audit.services.block_syntax import Block
 from audit.services.config_files import to_port
-from audit.services.model import ANY, ANY_IPV4, ANY_IPV6, ConfigDump
+from audit.services.model import ANY, ConfigDump
 
 Places = Mapping[int, Sequence[tuple[str | None, int | None]]]
 """Where each part is bound, by its identity: None is every address, and every port."""
@@ -23,11 +23,11 @@ _ANYWHERE: Final = "?"  # an address that is not known
 
 def read(dump: ConfigDump) -> tuple[Website, ...]:
     """Return the websites of an apache configuration."""
-    configuration = read_configuration(dump)
+    configuration = read_apache_configuration(dump)
     return tuple(_websites(configuration)) if configuration else ()
 
 
-def _websites(configuration: Configuration) -> Iterator[Website]:
+def _websites(configuration: ApacheConfiguration) -> Iterator[Website]:
     plain = [words for words in configuration.root.values("Listen") if words and words[1:] != ("https",)]
     listening = [(words[0], found) for words in plain if (found := place(words[0]))]
     for port in dict.fromkeys(number for _, (_, number) in listening if number):
@@ -43,7 +43,7 @@ def _bound(written: str) -> tuple[str, ...]:
     return ANY if address in (None, ANY_IPV6) else (address,)
 
 
-def _at_port(configuration: Configuration, port: int, bound: list[str]) -> Iterator[Website]:
+def _at_port(configuration: ApacheConfiguration, port: int, bound: list[str]) -> Iterator[Website]:
     """Yield the websites at one port in the order of the configuration; the main server where there are no others."""
     root = configuration.root
     places = {id(part): list(_places(part, configuration, port)) for part in root.parts}
@@ -60,10 +60,10 @@ def _at_port(configuration: Configuration, port: int, bound: list[str]) -> Itera
         for is_default in (True, False):
             addresses = sockets.get((id(part), is_default))
             if addresses and not speaks_tls(part, root):
-                yield _website(Host(part, configuration, port), tuple(addresses), is_default=is_default)
+                yield _website(VirtualHost(part, configuration, port), tuple(addresses), is_default=is_default)
 
 
-def _places(part: Block, configuration: Configuration, port: int) -> Iterator[tuple[str | None, int | None]]:
+def _places(part: Block, configuration: ApacheConfiguration, port: int) -> Iterator[tuple[str | None, int | None]]:
     """Yield where a virtual host is bound at a port, or at all of them; what is bound to a name may be anywhere."""
     for word in (word for one in hosts_in(part, configuration) for word in one.arguments):
         written = word.rpartition(":")[2]
@@ -86,7 +86,7 @@ def _chain(hosts: Sequence[Block], places: Places, address: str | None) -> list[
     return []
 
 
-def _website(host: Host, addresses: tuple[str, ...], *, is_default: bool) -> Website:
+def _website(host: VirtualHost, addresses: tuple[str, ...], *, is_default: bool) -> Website:
     """Return a website; a host without a name goes by the main server's."""
     written = names(host.part) or names(host.configuration.root)
     if host.part.kind == "use":
@@ -95,5 +95,5 @@ def _website(host: Host, addresses: tuple[str, ...], *, is_default: bool) -> Web
     found = folder_of(host)
     docroot, why = (None, found) if isinstance(found, str) else (found, "")
     own = [] if host.part is host.configuration.root else hosts_in(host.part, host.configuration)
-    logs = logs_of(own, host.configuration)
+    logs = apache_logs(own, host.configuration)
     return Website("apache", "first", host.port, addresses, known, is_default, docroot, why, logs)

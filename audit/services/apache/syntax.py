@@ -11,13 +11,14 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import PurePosixPath
 
+from audit.observation.website import ANY_IPV4
 from audit.services.block_syntax import Block, Reading, parse
 from audit.services.config_files import split_files, unreadable
-from audit.services.model import ANY_IPV4, ConfigDump
+from audit.services.model import ConfigDump
 
 
 @dataclass(frozen=True, slots=True)
-class Configuration:
+class ApacheConfiguration:
     """A whole configuration: `base` is the folder of relative names, `unread` a clause for each file that was denied.
 
     `sections` are those of the main server: all but the virtual hosts.
@@ -34,7 +35,7 @@ class Configuration:
         return [part for part in self.root.parts if part.kind == "virtualhost"]
 
 
-def read_configuration(dump: ConfigDump) -> Configuration | None:
+def read_apache_configuration(dump: ConfigDump) -> ApacheConfiguration | None:
     """Return the configuration in a dump; None where there is none."""
     text = dump.text("files")
     files = split_files(text)
@@ -49,7 +50,7 @@ def read_configuration(dump: ConfigDump) -> Configuration | None:
     reading = Reading(files, base, defined | joined, _defines(text, variables))
     root = parse(reading, main)
     sections = tuple(part for part in root.parts if part.kind != "virtualhost")
-    return Configuration(root, base, unreadable(text), sections)
+    return ApacheConfiguration(root, base, unreadable(text), sections)
 
 
 def _defines(text: str, environment: Mapping[str, str]) -> dict[str, str]:

@@ -6,15 +6,19 @@ configuration, as on any host; it refuses to know better than they do.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from audit.observation import InstalledFile
 from audit.observation.website import Docroot, Website
-from audit.services.cpanel.own_certificate import INSTALLED, OWN, OWN_PORTS, own_file
 from audit.services.model import ConfigDump, Listener, Panel, PanelService, pair
 
+_SECONDS: Final = re.compile(r"[0-9]{1,11}")
+OWN_PORTS: Final = (2083, 2087, 2096, 2078, 2080)  # cPanel, WHM, webmail, web disk, calendars
+OWN: Final = "/var/cpanel/ssl/cpanel/cpanel.pem"
+INSTALLED: Final = "/var/cpanel/ssl/cpanel/mycpanel.pem"
 _FOLDER: Final = "/var/cpanel/ssl/"
 _USUAL_PORTS: Final = OWN_PORTS[:3]  # cPanel, WHM and webmail are one daemon: where it has to be found
 _WORDS: Final = {"cpanel": "cpanel", "dovecot": "dovecot", "exim": "exim", "pure-ftpd": "ftp", "proftpd": "ftp"}
@@ -102,6 +106,28 @@ def _own(dump: ConfigDump, taken: Collection[int]) -> Iterator[PanelService]:
     if bound.keys().isdisjoint(_USUAL_PORTS):
         usual = (Listener("https", port, files=pair(path, path)) for port in _USUAL_PORTS if port not in taken)
         yield PanelService("cpanel", tuple(usual), is_running=False)
+
+
+def own_file(there: Collection[str], served: str) -> str:
+    """Return the file that the panel's own services are configured with.
+
+    One that was installed takes the place of the panel's. Only a daemon that began after it was there, and still has
+    the panel's, says that it does not; one that began before is to be restarted, and that is another's finding.
+    """
+    if INSTALLED not in there:
+        return OWN
+    if OWN not in there:
+        return INSTALLED
+    lines = {line.partition(" ")[0]: line.split()[1:] for line in served.splitlines()}
+    (own, _), (installed, since) = (_leaf_and_time(lines, path) for path in (OWN, INSTALLED))
+    has_other = lines.get("served") == [own] and own != installed
+    began = [int(second) for second in re.findall(r"^began ([0-9]{1,11})$", served, re.MULTILINE)]
+    return OWN if has_other and began and since is not None and min(began) > since else INSTALLED
+
+
+def _leaf_and_time(lines: Mapping[str, list[str]], path: str) -> tuple[str, int | None]:
+    leaf, time = [*lines.get(path, ()), "", ""][:2]
+    return leaf, int(time) if _SECONDS.fullmatch(time) else None
 
 
 def _expected(dump: ConfigDump, expected: _Expected, taken: Collection[int]) -> PanelService:

@@ -17,7 +17,7 @@ from audit.services.nginx.syntax import (
     Directive,
     Listen,
     listens,
-    read_configuration,
+    read_nginx_configuration,
     server_names,
     tls_sockets,
     values,
@@ -28,7 +28,7 @@ _MAIL: Final = {"imap": ("imaps", "imap"), "pop3": ("pop3s", "pop3"), "smtp": ("
 
 def read(dump: ConfigDump) -> tuple[Listener, ...]:
     """Return the TLS listeners of an nginx configuration."""
-    configuration = read_configuration(dump)
+    configuration = read_nginx_configuration(dump)
     if configuration is None:
         return ()
     found = (

@@ -8,7 +8,7 @@ serve, so it is left to whoever asks.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -16,8 +16,7 @@ from audit.observation.website import Docroot, Website
 from audit.services.challenge_path import SAMPLES, aliased, takes
 from audit.services.config_files import absolute
 from audit.services.model import ConfigDump
-from audit.services.nginx.logs import logs_of
-from audit.services.nginx.syntax import Directive, listens, read_configuration, server_names, tls_sockets, values
+from audit.services.nginx.syntax import Directive, listens, read_nginx_configuration, server_names, tls_sockets, values
 
 _NO_FILE: Final = re.compile(r".+_pass|internal|stub_status|empty_gif|perl|js_content|(rewrite|content)_by_lua.*")
 _OTHER_FOLDER: Final = re.compile(r"root|alias|.+_pass")
@@ -40,7 +39,7 @@ class _Location:
 
 def read(dump: ConfigDump) -> tuple[Website, ...]:
     """Return the websites of an nginx configuration."""
-    configuration = read_configuration(dump)
+    configuration = read_nginx_configuration(dump)
     if configuration is None:
         return ()
     unread = f"nginx's configuration is not known whole: {configuration.unread[0]}" if configuration.unread else ""
@@ -78,7 +77,7 @@ def _websites(http: Directive, dump: ConfigDump, prefix: str | None, unread: str
         sockets.setdefault((id(server), port, is_default), []).append(address)
     used = {id(server): server for server, *_ in plain}
     answers = {key: unread or _answer(server, outer, prefix) for key, server in used.items()}
-    logs = {key: logs_of(_asked(server, outer), prefix, dump) for key, server in used.items()}
+    logs = {key: nginx_logs(_asked(server, outer), prefix, dump) for key, server in used.items()}
     for (key, port, is_default), addresses in sockets.items():
         answer, at, names = answers[key], tuple(dict.fromkeys(addresses)), _names(used[key])
         docroot, why = (None, answer) if isinstance(answer, str) else (answer, "")
@@ -249,3 +248,25 @@ def _instead(one: Directive) -> _Unserved:
 def _shown(one: Directive) -> str:
     text = str(one)
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
+
+
+def nginx_logs(blocks: Iterable[Directive], prefix: str | None, dump: ConfigDump) -> tuple[str, ...]:
+    """Return the files that requests are noted in, `*` for what nginx works out while it serves; blocks from inside.
+
+    None where that is switched off. What is no file (syslog) is as it was written.
+    """
+    written = values(blocks, "access_log") or [_built_log(dump)]
+    if "off" in written:
+        return ()
+    return tuple(dict.fromkeys(_log_path(word, prefix) for word in written))
+
+
+def _built_log(dump: ConfigDump) -> str:
+    match = re.search(r"--http-log-path=(\S+)", dump.text("built"))
+    return match[1] if match else "logs/access.log"
+
+
+def _log_path(word: str, prefix: str | None) -> str:
+    if word.startswith("syslog:") or (prefix is None and not word.startswith("/")):
+        return word
+    return absolute(prefix or "/", re.sub(r"\$(\w+|\{\w+\})", "*", word))

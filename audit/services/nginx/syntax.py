@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Final
 
+from audit.observation.website import ANY_IPV4, ANY_IPV6
 from audit.services.config_files import INCLUDE_DEPTH, included, split_files, unreadable
-from audit.services.model import ANY_IPV4, ANY_IPV6, ConfigDump
+from audit.services.model import ConfigDump
 
 _TOKEN = re.compile(
     r"""\s+|\#[^\n]*
@@ -54,7 +55,7 @@ class Listen:
 
 
 @dataclass(frozen=True, slots=True)
-class Configuration:
+class NginxConfiguration:
     """A whole configuration; `base` is the folder of its main file, `unread` a clause for each file that was denied."""
 
     whole: Directive
@@ -62,7 +63,7 @@ class Configuration:
     unread: tuple[str, ...]
 
 
-def read_configuration(dump: ConfigDump) -> Configuration | None:
+def read_nginx_configuration(dump: ConfigDump) -> NginxConfiguration | None:
     """Return the configuration in a dump; None where there is none."""
     text = dump.text("dump") if "# configuration file " in dump.text("dump") else dump.text("files")
     files = split_files(text)
@@ -70,7 +71,7 @@ def read_configuration(dump: ConfigDump) -> Configuration | None:
         return None
     main = next(iter(files))
     base = str(PurePosixPath(main).parent)
-    return Configuration(Directive("", (), tuple(_parse(files, base, main, 0))), base, unreadable(text))
+    return NginxConfiguration(Directive("", (), tuple(_parse(files, base, main, 0))), base, unreadable(text))
 
 
 def listens(server: Directive) -> Iterator[Listen]:
