@@ -15,7 +15,7 @@ from audit.host.discovery import Discovery
 from audit.redaction import Secrets
 from remediate.deployment.release import ALL, Released, not_released, release_on
 from remediate.execution.dry_run_lines import dry_run_lines
-from remediate.execution.placeholder_cases import stopgaps
+from remediate.execution.placeholder_cases import install_waiting_placeholders
 from remediate.execution.rollback import rollback
 from remediate.execution.scheduler import repair
 from remediate.hosts.workdir import ROOT, HostWorkdir
@@ -51,8 +51,11 @@ class RepairRun:
     def repair(self, planned: Plan, discoveries: Iterable[Discovery]) -> tuple[CaseResult, ...]:
         """Repair what an earlier run left and what is planned, on hosts that were looked at; return how each ended."""
         run = run_context(self.options, self.journal, tuple(discoveries))
-        endings = (*repair(planned.cases, run, self.options.concurrency), *stopgaps(planned.waiting, run))
-        return tuple(map(self._without_secrets, endings))
+        results = (
+            *repair(planned.cases, run, self.options.concurrency),
+            *install_waiting_placeholders(planned.waiting, run),
+        )
+        return tuple(map(self._without_secrets, results))
 
     def roll_back(self, case_id: str, discoveries: Iterable[Discovery]) -> CaseResult:
         """Take a case back to what was there before it."""
@@ -94,9 +97,9 @@ class RepairRun:
         )  # fmt: skip
         return tuple(map(hide, (*continued, *notified)))
 
-    def _without_secrets(self, ending: CaseResult) -> CaseResult:
+    def _without_secrets(self, result: CaseResult) -> CaseResult:
         """Return how a case ended as it may be printed and mailed, whichever party's words are in it."""
-        return replace(ending, note=self.secrets.hide(ending.note))
+        return replace(result, note=self.secrets.hide(result.note))
 
 
 def validate_configuration(options: RunOptions, *, only_looks: bool = False) -> None:

@@ -1,7 +1,4 @@
-"""A case at work: what it may use, where it works, and which of its files are switched together.
-
-It knows the targets of this run and keeps what the steps have found out; it refuses to know in which order they go.
-"""
+"""A case that runs: what its steps may use, what they have found out, and which of its files are switched together."""
 
 from __future__ import annotations
 
@@ -29,7 +26,7 @@ from remediate.state.orders import OrderStore
 
 @dataclass(frozen=True, slots=True)
 class SwitchGroup:
-    """Files that are switched together, the services that load them and the endpoints that show what is in them."""
+    """Files that are switched together, the services that load them and the endpoints that serve what is in them."""
 
     services: tuple[str, ...]
     endpoints: tuple[str, ...]
@@ -38,33 +35,33 @@ class SwitchGroup:
 
 
 class NotFoundOnHost(LookupError):
-    """Something of a case that was not found on its host in this run; its message names it."""
+    """Something of a case was not found on its host in this run; the message names it."""
 
 
 @dataclass(slots=True)
 class CaseContext:
-    """A case at work. What its steps found out is kept here for the next, and found out anew by the next run."""
+    """A case that runs. What a step finds out is kept here for the next steps; the next run finds it out again."""
 
     case: Case
     run: RunContext
     csr: Csr | None = None
     installable: InstallableChain | None = None
     chained: dict[str, InstallableChain] = field(default_factory=dict)  # by the folder of their installation
-    on_disk: Mapping[str, Certificate] | None = None  # the leaf in each file, as it was looked at last
+    on_disk: Mapping[str, Certificate] | None = None  # the leaf in each file, as it was read last
     is_published: bool = False
     is_collected: bool = False
     left_behind: tuple[str, ...] = ()
-    seen: tuple[str, ...] = ()  # beside the looks of the self-test, a clause each
-    visits: tuple[str, ...] = ()  # who has come for the proof, a line each
+    seen: tuple[str, ...] = ()  # what the self-test reports beside its results
+    request_lines: tuple[str, ...] = ()  # requests for the challenge file, from access logs
     _switch_groups: tuple[SwitchGroup, ...] | None = None
 
     @property
     def workdir(self) -> HostWorkdir:
-        """Where the case has its things on its host."""
+        """The work directory of the case on its host."""
         return self.workdir_on(self.case.host)
 
     def workdir_on(self, host: str) -> HostWorkdir:
-        """Return where the case has its things on a host of the run."""
+        """Return the work directory of the case on a host of the run."""
         return HostWorkdir(host, self.case.id, self.run.lock_holder, self.run.host(host).workdir_root)
 
     @property
@@ -97,27 +94,27 @@ class CaseContext:
 
     @property
     def switch_groups(self) -> tuple[SwitchGroup, ...]:
-        """The sets of files, found once: afterwards the links of ours are there. Raises Unknown."""
+        """The switch groups, found once, before a switch changes them; raises NotFoundOnHost."""
         if self._switch_groups is None:
             self._switch_groups = tuple(_switch_groups(self.case, self.host, self.workdir))
         return self._switch_groups
 
     @property
     def together(self) -> tuple[tuple[str, ...], ...]:
-        """The services that are repaired together; raises Unknown."""
+        """The services that are repaired together; raises NotFoundOnHost."""
         if self.case.repair in SWITCHED:
             return tuple(one.services for one in self.switch_groups)
         return tuple((service,) for service in self.case.services)
 
     def execute(self, command: Command) -> CommandResult:
-        """Run a command on its host; where nobody is logged in it counts as cut off."""
+        """Run a command on its host; without a session there, it counts as cut off."""
         session = self.run.host(command.host).session
         return session.run(command) if session else CommandResult(None, "", "no session on it in this run")
 
     def target(self, endpoint: str) -> Target:
-        """Return an endpoint of the case as it was found; raises Unknown."""
+        """Return an endpoint of the case as it was found; raises NotFoundOnHost."""
         if endpoint not in self.host.targets:
-            raise NotFoundOnHost(f"{endpoint} was not found this time")
+            raise NotFoundOnHost(f"{endpoint} was not found in this run")
         return self.host.targets[endpoint]
 
     def serves(self, endpoint: str) -> str | None:
@@ -125,23 +122,23 @@ class CaseContext:
         return self.host.service_of(endpoint)
 
     def switch_group(self, subject: str) -> SwitchGroup:
-        """Return the set of files that a service or an endpoint belongs to; raises Unknown."""
+        """Return the switch group that a service or an endpoint belongs to; raises NotFoundOnHost."""
         for one in self.switch_groups:
             if subject in one.services or subject in one.endpoints:
                 return one
         raise NotFoundOnHost(f"no files of {subject} were found this time")
 
     def installer(self, service: str) -> Installer:
-        """Return what brings a service to use its files; raises Unknown."""
+        """Return the installer of a service; raises NotFoundOnHost."""
         host, panel = self.host, self.host.panel
         of_panel = panel.installer(service) if panel and _is_panels(self.case, service, host) else None
         found = host.declared_installers.get(service) or of_panel or host.installers.get(service)
         if found is None:
-            raise NotFoundOnHost(f"it is not known how {service} is brought to use its files")
+            raise NotFoundOnHost(f"no installer for service {service}. Declare its reload command in [[service]]")
         return found
 
     def wait_until(self, condition: Callable[[], bool], seconds: float) -> bool:
-        """Return whether a condition comes true in time; False too where the run is stopped."""
+        """Wait until a condition is true and return True; return False at the timeout, or if the run is stopped."""
         deadline = Deadline.after(seconds)
         while not condition():
             if deadline.has_passed or self.run.stop.wait(self.run.timeouts.look_s):
@@ -150,41 +147,43 @@ class CaseContext:
 
 
 def _switch_groups(case: Case, host: HostContext, workdir: HostWorkdir) -> Iterator[SwitchGroup]:
-    """Yield the sets: services that share a file are in one, so that no file is switched twice."""
+    """Yield the switch groups: services that share a file are in one group, so that no file is switched twice."""
     files = {service: _files_of(case, service, host) for service in case.services}
     for services in sorted(_joined(files, workdir.root)):
-        mine = tuple(file for service in services for file in files[service])
+        own = tuple(file for service in services for file in files[service])
         endpoints = tuple(one for one in case.endpoints if host.service_of(one) in services)
-        yield SwitchGroup(services, endpoints, _file_set(mine, workdir, host.panel), mine)
+        yield SwitchGroup(services, endpoints, _file_set(own, workdir, host.panel), own)
 
 
 def _file_set(files: tuple[InstalledFile, ...], workdir: HostWorkdir, panel: Panel | None) -> FileSet:
-    """Return how some files are switched together: those of a panel's services stay its own, none becomes a link."""
-    placed = file_targets(files, workdir.root)
-    owned = [one.path for one in placed if panel and panel.owns(one.path)]
+    """Return how files are switched together: files of a panel are installed by the panel itself."""
+    placed_challenges = file_targets(files, workdir.root)
+    owned = [one.path for one in placed_challenges if panel and panel.owns(one.path)]
     if panel is None or not owned:
-        return FileSet(workdir, placed)
-    if others := [one.path for one in placed if one.path not in owned]:
-        raise NotFoundOnHost(f"{listing(owned)} is the panel's to install, and {listing(others)} is not")
-    return FileSet(workdir, tuple(replace(one, path=panel.default_path(one.path)) for one in placed), panel.deployment)
+        return FileSet(workdir, placed_challenges)
+    if others := [one.path for one in placed_challenges if one.path not in owned]:
+        raise NotFoundOnHost(f"{listing(owned)} is installed by the panel, and {listing(others)} is not")
+    return FileSet(
+        workdir, tuple(replace(one, path=panel.default_path(one.path)) for one in placed_challenges), panel.deployment
+    )
 
 
 def _files_of(case: Case, service: str, host: HostContext) -> tuple[InstalledFile, ...]:
-    """Return the files of a service as found now; what a panel has installed meanwhile may be called otherwise."""
+    """Return the files of a service as found now; a panel may have installed one under another name since the audit."""
     panel = host.panel or Panel()
-    wanted = {panel.default_path(file.path) for file in case.files if file.service == service}
-    if not wanted and host.panel and panel.default_files(service):
-        return panel.default_files(service)  # it has none yet
+    chain_to_install = {panel.default_path(file.path) for file in case.files if file.service == service}
+    if not chain_to_install and host.panel and panel.default_files(service):
+        return panel.default_files(service)  # the panel has installed none yet
     servers = [server for server in host.servers(case.endpoints) if server.service == service]
     found = {(panel.default_path(file.path), file.kind): file for server in servers for file in server.files}
-    known = tuple(found[key] for key in sorted(found) if key[0] in wanted)
-    if {panel.default_path(file.path) for file in known} != wanted or not wanted:
-        raise NotFoundOnHost(f"the files of {service} were not found this time")
+    known = tuple(found[key] for key in sorted(found) if key[0] in chain_to_install)
+    if {panel.default_path(file.path) for file in known} != chain_to_install or not chain_to_install:
+        raise NotFoundOnHost(f"the files of {service} were not found in this run")
     return known
 
 
 def _is_panels(case: Case, service: str, host: HostContext) -> bool:
-    """Tell whether the files of a service are those of a panel's; False where they were not found."""
+    """Return whether the files of a service belong to the panel; False if they were not found."""
     panel = host.panel
     try:
         files = _files_of(case, service, host) if panel else ()
@@ -194,8 +193,8 @@ def _is_panels(case: Case, service: str, host: HostContext) -> bool:
 
 
 def _joined(files: Mapping[str, Iterable[InstalledFile]], root: str) -> Iterator[tuple[str, ...]]:
-    """Yield the services by what they share."""
-    paths = {service: {original_path(file, root) for file in mine} for service, mine in files.items()}
+    """Yield the services in groups that share files."""
+    paths = {service: {original_path(file, root) for file in own} for service, own in files.items()}
     left = dict(paths)
     while left:
         first, reached = left.popitem()

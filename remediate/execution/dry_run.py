@@ -12,7 +12,7 @@ from typing import Final, Literal, NoReturn
 
 from remediate.execution.case_context import CaseContext, NotFoundOnHost
 from remediate.execution.context import RunContext
-from remediate.execution.executor import destroying, phases, require_possible, tidying
+from remediate.execution.executor import cleanup_commands, destruction_commands, phases, require_possible
 from remediate.execution.host_context import HostContext
 from remediate.execution.preview import (
     VERSION_BEFORE,
@@ -109,7 +109,11 @@ def _steps(state: PreviewState) -> Iterator[_Parts]:
     for phase in phases(state.context):
         if any(step.state != "done" for step in phase):
             yield from ((step.kind, step.subject, _of_step(state, step)) for step in phase)
-    yield _END, "", chain(destroying(state.context, lambda _: VERSION_BEFORE), tidying(state.context))
+    yield (
+        _END,
+        "",
+        chain(destruction_commands(state.context, lambda _: VERSION_BEFORE), cleanup_commands(state.context)),
+    )
 
 
 def _of_step(state: PreviewState, step: Step) -> Iterator[Action | Remark]:

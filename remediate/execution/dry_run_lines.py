@@ -94,7 +94,7 @@ def _short(action: Action, case: Case, run: RunContext) -> Iterator[str]:
     common = CaseContext(case, run).workdir_on(action.host).given
     own = action.arguments[len(common) :] if action.arguments[: len(common)] == common else action.arguments
     line = indent
-    for word in map(_word, own):
+    for word in map(_panel_name, own):
         if len(line) + len(word) > _WIDTH and line != indent:
             yield line.rstrip()
             line = indent
@@ -103,7 +103,7 @@ def _short(action: Action, case: Case, run: RunContext) -> Iterator[str]:
         yield line.rstrip()
 
 
-def _word(argument: str) -> str:
+def _panel_name(argument: str) -> str:
     """Return an argument as it would be typed; of a long one only its beginning."""
     text = one_line(argument)
     if len(argument) <= _WORD:

@@ -1,6 +1,6 @@
-"""The run: the canary first, then the hosts beside one another and the cases of a host one after another.
+"""Runs the cases: the canary first, then the hosts in parallel, and the cases of a host one after another.
 
-It knows when a case is due and when a run ends itself; it refuses to know steps, hosts and issuers.
+It decides which cases are due, and when a run stops. Running one case is in executor.py.
 """
 
 from __future__ import annotations
@@ -23,118 +23,121 @@ from remediate.state.journal import CaseOutcome
 
 
 def repair(cases: Sequence[Case], run: RunContext, concurrency: Concurrency) -> tuple[CaseResult, ...]:
-    """Repair what an earlier run left unfinished and these cases, and return how each ended.
+    """Run the unfinished cases of earlier runs and these cases, and return the result of each.
 
-    To be called by whoever holds the lock of the state directory. What was begun comes first: a switch may wait for it.
-    Until one case is proven they go one by one, and the
-    first failure ends the run: it is then more likely that we see wrongly than that all of them are broken.
+    The caller holds the lock of the state directory. Unfinished cases come first, because a switch may wait for them.
+    Until one case succeeds, they run one at a time. If the first repair fails, our view of the fleet is probably
+    wrong, so the run stops.
     """
-    _drop(cases, run)
-    wanted, late = execution_order(cases, run), overlaps(cases, run)
-    endings = {case.id: early for case in wanted if (early := _early(case, run))}
-    due = {case.id: case for case in wanted if case.id not in endings}
+    _drop_obsolete(cases, run)
+    chain_to_install, late = execution_order(cases, run), overlaps(cases, run)
+    results = {case.id: not_started for case in chain_to_install if (not_started := _not_started(case, run))}
+    due = {case.id: case for case in chain_to_install if case.id not in results}
     scheduler = _Scheduler(run, concurrency)
     for case in due.values():
-        if scheduler.failures or scheduler.has_proof:
+        if scheduler.failures or scheduler.has_success:
             break
-        endings[case.id] = scheduler.take(case)
-    if scheduler.has_proof:
-        rest = [case for case in due.values() if case.id not in endings]
-        endings |= {ending.case.id: ending for ending in _beside(scheduler, rest, concurrency.hosts_at_once)}
+        results[case.id] = scheduler.run(case)
+    if scheduler.has_success:
+        rest = [case for case in due.values() if case.id not in results]
+        results |= {result.case.id: result for result in _in_parallel(scheduler, rest, concurrency.hosts_at_once)}
     for case in due.values():
-        if case.id not in endings:
-            endings[case.id] = CaseResult(
+        if case.id not in results:
+            results[case.id] = CaseResult(
                 case, "waiting", cause=Cause.RUN_CANARY, note="the first repair of this run failed"
             )
-    return (*(endings[one] for one in dict.fromkeys(case.id for case in wanted)), *late)
+    return (*(results[one] for one in dict.fromkeys(case.id for case in chain_to_install)), *late)
 
 
-def _beside(scheduler: _Scheduler, cases: Sequence[Case], hosts_at_once: int) -> Iterator[CaseResult]:
-    """Yield the endings of cases: hosts beside one another, each host's in their order."""
+def _in_parallel(scheduler: _Scheduler, cases: Sequence[Case], hosts_at_once: int) -> Iterator[CaseResult]:
+    """Yield the results of cases: hosts in parallel, and the cases of a host in order."""
     by_host: dict[str, list[Case]] = {}
     for case in cases:
         by_host.setdefault(case.host, []).append(case)
 
-    def take_all(mine: list[Case]) -> list[CaseResult]:
-        return [scheduler.take(case) for case in mine]
+    def take_all(own: list[Case]) -> list[CaseResult]:
+        return [scheduler.run(case) for case in own]
 
     with ThreadPoolExecutor(hosts_at_once, thread_name_prefix="sslaudit-repair") as pool:
-        for endings in pool.map(take_all, by_host.values()):
-            yield from endings
+        for results in pool.map(take_all, by_host.values()):
+            yield from results
 
 
 def execution_order(cases: Sequence[Case], run: RunContext) -> tuple[Case, ...]:
-    """Return whose turn it is in their order: what an earlier run left unfinished on the hosts of this run, then these.
+    """Return the cases in the order in which they run: the unfinished ones on the hosts of this run, then these.
 
-    What was begun is as it was begun, its steps as they are. Nothing is changed by it.
+    An unfinished case keeps its plan and the state of its steps. Nothing is changed.
     """
     begun = {case.id: case for case in run.journal.unfinished()}
-    late = {ending.case.id for ending in overlaps(cases, run)}
-    mine = sorted((case for case in cases if case.id not in late), key=lambda case: case.id not in begun)
-    return (*_left(cases, run), *(_as_begun(case, begun) for case in mine))
+    late = {result.case.id for result in overlaps(cases, run)}
+    own = sorted((case for case in cases if case.id not in late), key=lambda case: case.id not in begun)
+    return (*_unfinished(cases, run), *(_as_begun(case, begun) for case in own))
 
 
 def overlaps(cases: Sequence[Case], run: RunContext) -> tuple[CaseResult, ...]:
-    """Return the cases that wait for one that was begun and has an endpoint of theirs: it has a key, and an order."""
+    """Return the cases that wait because an unfinished case, with its key and order, repairs one of their endpoints."""
     begun = {case.id: case for case in run.journal.unfinished()}
-    first = (*_left(cases, run), *(begun[case.id] for case in cases if case.id in begun))
+    first = (*_unfinished(cases, run), *(begun[case.id] for case in cases if case.id in begun))
     held = {endpoint: case for case in first for endpoint in case.endpoints}
     late = ((case, next((held[one] for one in case.endpoints if one in held), None)) for case in cases)
     return tuple(
         CaseResult(
-            case, "waiting", cause=Cause.RUN_OVERLAP, note=f"case {other.id} is not at its end, and repairs it as well"
+            case,
+            "waiting",
+            cause=Cause.RUN_OVERLAP,
+            note=f"case {other.id} is unfinished and repairs the same endpoint",
         )
         for case, other in late
         if other is not None and case.id not in begun
     )
 
 
-def _left(cases: Sequence[Case], run: RunContext) -> Iterator[Case]:
-    """Yield what was begun on the hosts of this run and is to be ended, though it was not found tonight."""
+def _unfinished(cases: Sequence[Case], run: RunContext) -> Iterator[Case]:
+    """Yield the unfinished cases on the hosts of this run that this audit did not find and that have to be finished."""
     planned = {case.id for case in cases}
     for case in run.journal.unfinished():
-        if case.id not in planned and run.host(case.host).is_logged_in and not _is_forsaken(case, run):
+        if case.id not in planned and run.host(case.host).is_logged_in and not _is_obsolete(case, run):
             yield case
 
 
 def _as_begun(case: Case, begun: Mapping[str, Case]) -> Case:
-    """Return a case as the journal will take it up."""
+    """Return a case as the journal will resume it."""
     earlier = begun.get(case.id, case)
     return replace(earlier, is_compromised=earlier.is_compromised or case.is_compromised)
 
 
-def _is_forsaken(case: Case, run: RunContext) -> bool:
-    """Return whether nothing was ordered or installed for a case that is not found any more: somebody has mended it."""
+def _is_obsolete(case: Case, run: RunContext) -> bool:
+    """Return whether a case that this audit did not find can be dropped, because nothing was ordered or installed."""
     if case.repair in VALIDATED:
         return not run.journal.orders.unused(case.id)
     return case.repair in SWITCHED and all(step.state == "planned" for step in case.steps if step.kind == "install")
 
 
-def _drop(cases: Sequence[Case], run: RunContext) -> None:
-    """End the unfinished cases on the hosts of this run that nobody asks for any more."""
+def _drop_obsolete(cases: Sequence[Case], run: RunContext) -> None:
+    """End the unfinished cases on the hosts of this run that are not needed any more."""
     planned = {case.id for case in cases}
     for case in run.journal.unfinished():
-        if case.id not in planned and run.host(case.host).is_logged_in and _is_forsaken(case, run):
-            run.journal.end(case.id, CaseOutcome("dropped", run.clock(), note="it is not found any more"))
+        if case.id not in planned and run.host(case.host).is_logged_in and _is_obsolete(case, run):
+            run.journal.end(case.id, CaseOutcome("dropped", run.clock(), note="this audit did not find it any more"))
 
 
-def _early(case: Case, run: RunContext) -> CaseResult | None:
+def _not_started(case: Case, run: RunContext) -> CaseResult | None:
     try:
         return postponed(case, run)
-    except Exception:  # noqa: BLE001 - the boundary of one case: the others are still tried
+    except Exception:  # noqa: BLE001 - the boundary of one case: the other cases are still run
         return CaseResult(case, "failed", cause=Cause.RUN_BUG, note=traceback.format_exc())
 
 
 def postponed(case: Case, run: RunContext) -> CaseResult | None:
-    """Return why a case is not tried now, where it is not.
+    """Return why a case is not run now; None if it is due.
 
-    Its host or one that would have to show the proof is switched off, it failed lately, or its issuer asked to be left
-    alone.
+    Repairs are disabled on its host or on another host of its names, it failed recently, or its issuer asked us to
+    retry later.
     """
     hosts = (case.host, *(host for one in case.validated_on for host in one.hosts))
-    alone = next((f"{host}: {why}" for host in hosts if (why := run.host(host).excluded)), None)
-    if alone:
-        return CaseResult(case, "waiting", cause=Cause.HOST_SWITCHED_OFF, note=alone)
+    excluded = next((f"{host}: {why}" for host in hosts if (why := run.host(host).excluded)), None)
+    if excluded:
+        return CaseResult(case, "waiting", cause=Cause.HOST_SWITCHED_OFF, note=excluded)
     attempts, now = run.journal.attempts, run.clock()
     last = next(reversed(attempts.of_case(case.id)), None)
     if last is not None and last.next_at is not None and last.next_at > now:
@@ -143,49 +146,52 @@ def postponed(case: Case, run: RunContext) -> CaseResult | None:
         return CaseResult(case, "waiting", last.step, Cause.RUN_NOT_DUE, note, next_at=last.next_at)
     busy = attempts.busy_until(run.issuer.name)
     if busy is not None and busy > now and asks_issuer(case):
-        note = f"{run.issuer.name} asked to be left alone until {moment(busy)}"
+        note = f"{run.issuer.name} asked us to retry after {moment(busy)}"
         return CaseResult(case, "waiting", "", Cause.ISSUER_BUSY, note, next_at=busy)
     return None
 
 
 class _Scheduler:
-    """What the cases of a run have in common: how many failed, and whether one is proven."""
+    """Runs cases and counts: how many failed, and whether one has succeeded."""
 
     def __init__(self, run: RunContext, concurrency: Concurrency) -> None:
-        """Begin without either."""
+        """Begin with no failure and no success."""
         self._run, self._concurrency, self._turn = run, concurrency, Lock()
         self.failures = 0
-        self.has_proof = False
+        self.has_success = False
 
-    def take(self, case: Case) -> CaseResult:
-        """Take a case, unless the run has come to its end, and keep how that ended."""
+    def run(self, case: Case) -> CaseResult:
+        """Run a case, unless the run is stopping, and record the attempt."""
         if self._run.stop.is_set():
             return CaseResult(case, "waiting", cause=Cause.RUN_STOPPED, note="the run was stopped")
         if self.failures >= self._concurrency.max_failures:
             return CaseResult(
-                case, "waiting", cause=Cause.RUN_FAILURES, note=f"{self.failures} repairs of this run have failed"
+                case,
+                "waiting",
+                cause=Cause.RUN_FAILURES,
+                note=f"{self.failures} repairs of this run have failed (limit {self._concurrency.max_failures})",
             )
-        ending = self._kept(self._walked(case))
+        result = self._with_attempt(self._run_safely(case))
         with self._turn:
-            self.failures += ending.kind == "failed"
-            self.has_proof |= ending.kind == "proven"
-        return ending
+            self.failures += result.kind == "failed"
+            self.has_success |= result.kind == "proven"
+        return result
 
-    def _walked(self, case: Case) -> CaseResult:
-        """Walk through a case; a bug of ours ends this case with its trace, and no other."""
+    def _run_safely(self, case: Case) -> CaseResult:
+        """Run a case; a bug of ours ends this case with its traceback, and no other case."""
         try:
             return run_case(case, self._run)
         except Exception:  # noqa: BLE001 - one of the two boundaries: one host's failure never stops another
             return CaseResult(case, "failed", cause=Cause.RUN_BUG, note=traceback.format_exc())
 
-    def _kept(self, ending: CaseResult) -> CaseResult:
+    def _with_attempt(self, result: CaseResult) -> CaseResult:
         attempts, now = self._run.journal.attempts, self._run.clock()
-        if ending.kind == "waiting" or ending.kind == "undone":  # noqa: PLR1714 - so that a type checker follows
-            return ending
-        is_theirs = ending.cause is not None and ending.cause.family == "issuer"
+        if result.kind == "waiting" or result.kind == "undone":  # noqa: PLR1714 - so that a type checker follows
+            return result
+        is_theirs = result.cause is not None and result.cause.family == "issuer"
         issuer = self._run.issuer.name if is_theirs else None
-        tried = Attempt(now, ending.kind, ending.step, ending.cause, ending.note, issuer)
-        earlier = attempts.of_case(ending.case.id)
-        attempt = next_try(earlier, tried, self._concurrency.chance, ending.retry_after_s)
-        attempts.add(ending.case.id, attempt)
-        return replace(ending, next_at=attempt.next_at)
+        tried = Attempt(now, result.kind, result.step, result.cause, result.note, issuer)
+        earlier = attempts.of_case(result.case.id)
+        attempt = next_try(earlier, tried, self._concurrency.chance, result.retry_after_s)
+        attempts.add(result.case.id, attempt)
+        return replace(result, next_at=attempt.next_at)

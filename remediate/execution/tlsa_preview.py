@@ -15,7 +15,7 @@ from typing import Final
 from audit.probe import Limits
 from remediate.challenges.dns_lookup import LookUps
 from remediate.execution.steps.base import StepBlocked
-from remediate.execution.steps.tlsa import Inquiry, announced, bound_by, is_mail_served
+from remediate.execution.steps.tlsa import RecordQuery, describe_records, is_mail_served, records_of
 from remediate.model.audit_results import AuditResults, ObservedEndpoint
 from remediate.model.case import VALIDATED, Case
 from remediate.model.causes import Cause
@@ -60,10 +60,10 @@ def _blocker(evidence: AuditResults, resolution: Resolution, case: Case) -> Bloc
     may_serve_mail = is_mail_served(case, [one.endpoint for one in seen if tlsa.is_at_smtp_port(one.endpoint)])
     lookups, limits, stop = resolution.lookups, resolution.limits, resolution.stop
     try:
-        found = bound_by(Inquiry(case, lookups, limits, stop, own, may_serve_mail))
-    except StepBlocked as stuck:
-        return Blocker(stuck.cause, str(stuck))
-    return Blocker(Cause.DNS_TLSA, announced(found)) if found.records else None
+        found = records_of(RecordQuery(case, lookups, limits, stop, own, may_serve_mail))
+    except StepBlocked as blocked:
+        return Blocker(blocked.cause, str(blocked))
+    return Blocker(Cause.DNS_TLSA, describe_records(found)) if found.records else None
 
 
 def _on_host(evidence: AuditResults, label: str) -> Iterator[ObservedEndpoint]:

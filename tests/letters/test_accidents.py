@@ -47,9 +47,9 @@ def test_case_whose_stopgap_fails_keeps_no_other_back(nights: Nights, monkeypatc
             raise ZeroDivisionError("a bug of ours")
         return CaseResult(one.case, "failed", cause=Cause.ISSUER_NONE)
 
-    monkeypatch.setattr(placeholder_cases, "_stopgap", kept_up)
+    monkeypatch.setattr(placeholder_cases, "_install_for", kept_up)
     run: Any = None
-    endings = tuple(placeholder_cases.stopgaps((first, second), run))
+    endings = tuple(placeholder_cases.install_waiting_placeholders((first, second), run))
     assert [ending.cause for ending in endings] == [Cause.RUN_BUG, Cause.ISSUER_NONE]
     assert "in kept_up" in endings[0].note
 
@@ -60,7 +60,7 @@ def test_case_whose_turn_cannot_be_told_ends_with_the_trace(nights: Nights, monk
 
     monkeypatch.setattr(scheduler, "postponed", postponed)
     run: Any = None
-    ending = scheduler._early(case_of(nights, *expired()), run)
+    ending = scheduler._not_started(case_of(nights, *expired()), run)
     assert ending is not None
     assert (ending.kind, ending.cause) == ("failed", Cause.RUN_BUG)
     assert "in postponed" in ending.note

@@ -14,7 +14,7 @@ import pytest
 from remediate.access_logs.collect import scan_command
 from remediate.challenges import SOLVERS, Challenge
 from remediate.challenges.http_csr_hash import body_of, path_of
-from remediate.execution.steps.file_modes import closing
+from remediate.execution.steps.file_modes import close_command
 from remediate.hosts.command import Command, CommandResult
 from remediate.hosts.renewal_agents import OWNERS, renewal_command
 from remediate.hosts.workdir import HostWorkdir
@@ -164,7 +164,7 @@ def closing_of(path: str) -> Command:
     """Return the command that closes a key to others."""
     file = UsedFile("nginx", path, "key", "root", "root", "0604")
     site: Any = SimpleNamespace(workdir=PREMISES, case=SimpleNamespace(files=(file,)))
-    return closing(site)
+    return close_command(site)
 
 
 def test_mode_of_roots_file_stays_where_a_key_became_a_link(host: Host) -> None:

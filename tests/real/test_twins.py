@@ -35,7 +35,7 @@ def test_the_file_lies_on_both_hosts_whatever_the_system_says_of_the_name(twins:
     assert sorted(ending[:2] for ending in said["endings"]) == [[host, "proven"] for host in HOSTS], said
     assert said["validated_on"] == 2 * [[[SHARED, HOSTS]]]
     told = f"{SHARED}: only the authoritative servers gave {WEB2}; only the resolver gave 10.0.0.7"
-    assert said["notes"] == 2 * [f"the CA would find it at every address; {told}"]
+    assert said["notes"] == 2 * [f"the file was found at every address; {told}"]
     lines = "\n".join(said["said"]).splitlines()
     for address in (WEB1, WEB2):
         assert lines.count(f";; {SHARED} has address {address}") == 2

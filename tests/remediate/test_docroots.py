@@ -59,6 +59,6 @@ def test_a_repair_says_why_no_folder_serves_a_name(tmp_path: Path) -> None:
         case = place.case(Repair.REISSUE, validated_on=(Validation("away.example.com", ("web1",)),))
         run = run_context(journal, Ca(), place, docroot_of=partial(docroot_on, WEB1, 80))
         with pytest.raises(
-            StepBlocked, match=f"from which folder web1 serves http://away.example.com/: {re.escape(AWAY)}"
+            StepBlocked, match=f"root of http://away.example.com/ on web1 is not known: {re.escape(AWAY)}"
         ):
             publish(CaseContext(case, run))

@@ -80,7 +80,7 @@ def test_dry_run_says_that_an_issuer_has_no_preview(there: Premiere, journal: Jo
 def test_dry_run_prints_a_repair_up_to_the_step_that_stops_it(there: Premiere, journal: Journal) -> None:
     nowhere = there.run(journal, docroot_of=lambda _: "no web server was found")
     text = printed(there.case(), nowhere)
-    assert "the repair would stop here: it is not known from which folder a serves http://a.example/" in text
+    assert "the repair would stop here: the document root of http://a.example/ on a is not known" in text
     assert text.endswith("nothing was changed; 0 commands on 0 hosts and 0 requests would be made")
     unknown = there.run(journal, installers={})
-    assert "the repair would stop here: it is not known how" in printed(there.case(), unknown)
+    assert "the repair would stop here: no installer for service" in printed(there.case(), unknown)

@@ -218,6 +218,6 @@ def test_a_service_of_the_panel_that_has_no_files_yet_gets_the_usual_ones(tmp_pa
 def test_files_of_both_are_not_switched_together(tmp_path: Path, journal: Journal) -> None:
     context = case_context(tmp_path, journal, "dovecot", (OWN, OWN), (ELSEWHERE, ELSEWHERE))
     with pytest.raises(
-        NotFoundOnHost, match=r"dovecot\.crt is the panel's to install, and /etc/ssl/shop\.example\.pem is not"
+        NotFoundOnHost, match=r"dovecot\.crt is installed by the panel, and /etc/ssl/shop\.example\.pem is not"
     ):
         _ = context.switch_groups

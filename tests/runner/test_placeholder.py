@@ -112,7 +112,7 @@ def test_what_the_panel_refuses_is_printed(exim: Exim, journal: Journal) -> None
     program.write_text('#!/bin/sh\necho \'{"data":{},"metadata":{"result":0,"reason":"No license."}}\'\n')
     [ending] = repair([exim.case(Repair.RUN_OWNER, owner="dehydrated")], run, CONCURRENCY)
     assert (ending.kind, ending.cause) == ("failed", "owner.not-run")
-    assert "no placeholder came to be in use for exim" in ending.note
+    assert "no placeholder is in use for exim" in ending.note
     assert "WHM refuses: No license." in ending.note
 
 

@@ -54,7 +54,7 @@ def test_what_is_served_afterwards_and_not_trusted_is_told_and_not_called_withou
     nobody = run_context(journal, Ca(), place, anchors=Anchors({"nobody": []}))
     (ending,) = repair([owned(place, "dehydrated")], nobody, CONCURRENCY)
     assert (ending.kind, ending.cause, place.served) == ("failed", "proof.failed", leaf), ending
-    assert "has read its files, and" in ending.note
+    assert "was reloaded, but" in ending.note
     assert "no effect" not in ending.note
 
 
@@ -94,7 +94,7 @@ def test_an_owner_that_is_not_there_is_told(place: Place, journal: Journal) -> N
 
 def test_an_owner_nobody_knows_how_to_run_is_told(place: Place, journal: Journal) -> None:
     ending = walked(place, journal, owned(place, "plesk"))
-    assert (ending.cause, "it is not known how plesk is made to renew" in ending.note) == ("case.unknown", True)
+    assert (ending.cause, "no renewal command is known for plesk" in ending.note) == ("case.unknown", True)
 
 
 @pytest.mark.parametrize(("folder", "ecc"), [("a.example", ""), ("a.example_ecc", " --ecc")])

@@ -91,7 +91,7 @@ def test_a_failed_proof_puts_everything_back_and_is_tried_again_without_a_new_or
     before, certificate = a.served, (a.folder / "tls.crt").read_text()
     run = run_context(journal, ca, a)
     (ending,) = repair([a.case()], never_taken_up(run, a), CONCURRENCY)
-    assert (ending.kind, "is not proven" in ending.note, "the switch is returned" in ending.note) == (
+    assert (ending.kind, "failed verification" in ending.note, "the switch is returned" in ending.note) == (
         "failed",
         True,
         True,
@@ -293,4 +293,4 @@ def test_a_certificate_that_is_refused_for_days_is_given_up_and_ordered_anew(
     [ending] = repair([place.case()], run_context(journal, ca, place, anchors=Anchors({"other": []})), CONCURRENCY)
     assert ending.cause == "issuer.answer"
     pending = place.folder.parent / "sslaudit" / place.case().id / "pending"
-    assert (ending.note.endswith("and is given up"), pending.exists()) == (bool(age), not age)
+    assert (ending.note.endswith("it is given up"), pending.exists()) == (bool(age), not age)

@@ -139,7 +139,7 @@ def test_nothing_is_ordered_where_one_of_two_hosts_serves_another_folder(stage: 
 def test_no_file_is_written_where_one_of_two_hosts_has_no_place_for_it(stage: Stage) -> None:
     ending = stage.repair(run=served_from(stage.run, "b", "nothing listens at port 80"))
     assert (ending.step, ending.cause) == ("self-test", "dcv.no-docroot")
-    assert ending.note == f"it is not known from which folder b serves http://{SHARED}/: nothing listens at port 80"
+    assert ending.note == f"the document root of http://{SHARED}/ on b is not known: nothing listens at port 80"
     done = [command.why for place in (stage.a, stage.b) for command in place.session.commands]
     assert not [why for why in done if why.startswith("put the file")]
 
@@ -166,7 +166,7 @@ def test_what_the_resolver_says_otherwise_is_noted_with_the_step(stage: Stage, j
         event.note for event in journal.events(stage.case().id) if event.step == "self-test" and event.state == "done"
     ]
     told = f"{SHARED}: only the authoritative servers gave {A}, {B}"
-    assert notes == [f"the CA would find it at every address; {told}"]
+    assert notes == [f"the file was found at every address; {told}"]
 
 
 def test_every_question_and_every_hop_is_said(stage: Stage) -> None:
@@ -230,8 +230,10 @@ def test_on_a_panels_host_the_first_address_decides_and_the_others_are_told(
     ending = stage.repair(run=without(stage, other, tmp_path), first_address_only=True)
     assert (ending.kind, len(stage.ca.orders)) == ("proven", 1)
     (note,) = (one.note for one in journal.events(ending.case.id) if (one.step, one.state) == ("self-test", "done"))
-    assert f"{SHARED}: the first address of the trace, {ADDRESSES[first]}, decides, as the panel has it; " in note
-    assert f"a CA of today may ask at any address, and from several places ({ADDRESSES[other]}: missing: " in note
+    assert (
+        f"{SHARED}: the first address of the trace, {ADDRESSES[first]}, decides, as in the panel's own script;" in note
+    )
+    assert f"a CA may ask at any address and from several networks ({ADDRESSES[other]}: missing: " in note
 
 
 def test_on_a_panels_host_a_first_address_that_fails_is_enough_and_good_others_are_told(
@@ -241,7 +243,7 @@ def test_on_a_panels_host_a_first_address_that_fails_is_enough_and_good_others_a
     ending = stage.repair(run=without(stage, first, tmp_path), first_address_only=True)
     assert (ending.cause, stage.ca.orders) == ("dcv.missing", {})
     assert ending.note.startswith(f"{SHARED} at {ADDRESSES[first]}: missing: ")
-    assert f"and from several places ({ADDRESSES[other]}: good: as written)" in ending.note
+    assert f"and from several networks ({ADDRESSES[other]}: good: as written)" in ending.note
 
 
 def test_a_name_that_a_host_without_the_panel_serves_too_is_decided_by_all_its_addresses(

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from remediate.execution.dry_run_lines import dry_run_lines
-from remediate.execution.placeholder_cases import stopgaps
+from remediate.execution.placeholder_cases import install_waiting_placeholders
 from remediate.model.causes import Cause
 from remediate.model.outcome import CaseResult
 from remediate.model.plan import Blocker, Plan, WaitingCase
@@ -22,7 +22,9 @@ NO_ISSUER = Blocker(Cause.ISSUER_NONE, "no issuer is chosen: [remediate] issuer,
 
 def done(exim: Exim, journal: Journal, *blocked_by: Blocker, **changes: Any) -> tuple[CaseResult, ...]:  # noqa: ANN401 - any field of the run
     """Return what is done for its case, which waits for these reasons."""
-    return tuple(stopgaps([WaitingCase(exim.case(), blocked_by)], exim.run(journal, Ca(), **changes)))
+    return tuple(
+        install_waiting_placeholders([WaitingCase(exim.case(), blocked_by)], exim.run(journal, Ca(), **changes))
+    )
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from remediate.cli.output import ending_row
 from remediate.execution.case_context import CaseContext
 from remediate.execution.context import RunContext
 from remediate.execution.scheduler import repair
-from remediate.execution.steps.access_log_notes import visits_since
+from remediate.execution.steps.access_log_notes import request_notes_since
 from remediate.model.options import Concurrency
 from remediate.model.outcome import CaseResult
 from remediate.state.journal import Journal
@@ -46,7 +46,7 @@ def test_the_ca_and_our_own_look_are_told_with_what_was_collected_and_how_the_ca
     (note,) = (one.note for one in journal.events(there.case().id) if (one.step, one.state) == ("collect", "done"))
     assert note.splitlines()[1:] == [first, second, third]
     assert ending_row(ending)[-1].splitlines() == [first, second, third]
-    assert len([line for line in said if line.startswith("a has noted for ")]) == 4
+    assert len([line for line in said if line.startswith("a logged a request for ")]) == 4
 
 
 def test_while_an_order_is_pending_it_is_told_who_came_and_who_did_not(there: Premiere, journal: Journal) -> None:
@@ -118,9 +118,9 @@ def test_of_a_run_of_the_panels_own_program_all_that_came_since_is_told(there: P
             when = f"23/Nov/2026:{minute}:00 +0000"
             log.write(f'199.66.201.132 - - [{when}] "GET {path} HTTP/1.1" 200 97 "-" "{agent}"\n')
     context = CaseContext(there.case(), run_context(there, journal))
-    assert visits_since(context, began) == (
+    assert request_notes_since(context, began) == (
         "fetched by the CA: 199.66.201.132 at 2026-11-23 10:02:00 UTC, SECTIGO DCV, 200",
         "fetched by the panel's own client: 199.66.201.132 at 2026-11-23 10:01:00 UTC, Cpanel-HTTP-Client/1.0, 200",
         "listed as Sectigo's by cPanel's documentation: 199.66.201.132",
     )
-    assert visits_since(CaseContext(there.case(), there.run(journal)), began) == ()
+    assert request_notes_since(CaseContext(there.case(), there.run(journal)), began) == ()

@@ -1,50 +1,50 @@
-"""The kinds of steps we know how to take, by repair: a new one is one file beside this and one row here."""
+"""The table of steps by repair. A new kind of step is one file beside this one and a row here."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Final
 
-from remediate.execution.steps.activate import Reload, Switch
+from remediate.execution.steps.activate import Activate, Reload
 from remediate.execution.steps.base import RepairStep, Satisfied, StepBlocked
-from remediate.execution.steps.complete_chain import Fetch
-from remediate.execution.steps.download import Collect
-from remediate.execution.steps.file_modes import Answers, Modes
-from remediate.execution.steps.key import Key
-from remediate.execution.steps.order import Ordering
+from remediate.execution.steps.complete_chain import CompleteChain
+from remediate.execution.steps.download import Download
+from remediate.execution.steps.file_modes import FileModes, StillAnswers
+from remediate.execution.steps.key import MakeKey
+from remediate.execution.steps.order import PlaceOrder
 from remediate.execution.steps.preconditions import Preconditions
 from remediate.execution.steps.renew import Renew
 from remediate.execution.steps.self_test import SelfTest
-from remediate.execution.steps.stage import Install
-from remediate.execution.steps.verify import Proof
+from remediate.execution.steps.stage import StageFiles
+from remediate.execution.steps.verify import Verify
 from remediate.model.case import Repair, StepKind
 
 _ISSUANCE: Final[Mapping[StepKind, RepairStep]] = {
-    "modes": Modes(),
+    "modes": FileModes(),
     "preconditions": Preconditions(),
     "self-test": SelfTest(),
-    "key": Key(),
-    "order": Ordering(),
-    "collect": Collect(),
-    "install": Install(),
-    "reload": Switch(),
-    "proof": Proof(),
+    "key": MakeKey(),
+    "order": PlaceOrder(),
+    "collect": Download(),
+    "install": StageFiles(),
+    "reload": Activate(),
+    "proof": Verify(),
 }
 REPAIR_STEPS: Final[Mapping[Repair, Mapping[StepKind, RepairStep]]] = {
     Repair.REKEY: _ISSUANCE,
     Repair.REISSUE: _ISSUANCE,
     Repair.RECHAIN: {
-        "modes": Modes(),
+        "modes": FileModes(),
         "preconditions": Preconditions(),
-        "fetch": Fetch(),
-        "install": Install(),
-        "reload": Switch(),
-        "proof": Proof(),
+        "fetch": CompleteChain(),
+        "install": StageFiles(),
+        "reload": Activate(),
+        "proof": Verify(),
     },
-    Repair.RUN_OWNER: {"modes": Modes(), "renew": Renew(), "reload": Reload(), "proof": Proof()},
-    Repair.RELOAD: {"modes": Modes(), "reload": Reload(), "proof": Proof()},
-    Repair.HOST: {"modes": Modes(), "proof": Answers()},
+    Repair.RUN_OWNER: {"modes": FileModes(), "renew": Renew(), "reload": Reload(), "proof": Verify()},
+    Repair.RELOAD: {"modes": FileModes(), "reload": Reload(), "proof": Verify()},
+    Repair.HOST: {"modes": FileModes(), "proof": StillAnswers()},
 }
-"""How each step of a repair is taken."""
+"""The step of each kind, by repair."""
 
 __all__ = ["REPAIR_STEPS", "RepairStep", "Satisfied", "StepBlocked"]

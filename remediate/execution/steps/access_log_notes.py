@@ -1,6 +1,6 @@
-"""Who has come for the proof, by the access logs of the hosts it lies on: told beside a step, never a reason to stop.
+"""Reports who requested the challenge file, from the access logs of its hosts. A log never stops a repair.
 
-It knows hosts, names and logs; what a line of one says is read elsewhere.
+Reading a line of a log is in `remediate/access_logs`.
 """
 
 from __future__ import annotations
@@ -15,45 +15,45 @@ from remediate.access_logs.parser import LogScan
 from remediate.challenges import Challenge
 from remediate.execution.case_context import CaseContext
 
-_EARLY_S: Final = 5.0  # a log's times have no fractions, and two clocks are never one
+_EARLY_S: Final = 5.0  # the times of a log have no fractions, and two clocks always differ
 
 
-def visits(context: CaseContext, proofs: Sequence[Challenge], *, is_ordered: bool) -> tuple[str, ...]:
-    """Return lines about who has asked for these proofs; nothing where no log is known, or the run is stopped."""
+def request_notes(context: CaseContext, challenges: Sequence[Challenge], *, is_ordered: bool) -> tuple[str, ...]:
+    """Return lines about who requested these files; none if no log is known, or the run is stopped."""
     hosts: dict[str, list[Challenge]] = {}
-    for proof in proofs:
-        hosts.setdefault(proof.workdir.host, []).append(proof)
-    if context.run.stop.wait(context.run.timeouts.look_s):  # servers answer first, and note it then
+    for challenge in challenges:
+        hosts.setdefault(challenge.workdir.host, []).append(challenge)
+    if context.run.stop.wait(context.run.timeouts.look_s):  # servers answer before they write the log
         return ()
-    said = [(host, line) for host, mine in hosts.items() for line in _on_host(context, mine, is_ordered=is_ordered)]
-    return tuple(f"{host}: {line}" if len(hosts) > 1 else line for host, line in said)
+    lines = [(host, line) for host, own in hosts.items() for line in _on_host(context, own, is_ordered=is_ordered)]
+    return tuple(f"{host}: {line}" if len(hosts) > 1 else line for host, line in lines)
 
 
-def visits_since(context: CaseContext, began: datetime) -> tuple[str, ...]:
-    """Return lines about who has come for any proof of the case's names since a time: for whoever else ordered."""
+def request_notes_since(context: CaseContext, began: datetime) -> tuple[str, ...]:
+    """Return lines about who requested any challenge file of the names since a time: another agent ordered."""
     offset = next((server.clock_offset_s for server in context.servers if server.clock_offset_s), 0.0)
     logs = _logs(context, context.case.host, context.case.names)
     if not logs:
         return ()
-    done = context.execute(scan_command(context.workdir, None, logs))
-    noted = read_scan(done, None, began + timedelta(seconds=offset - _EARLY_S))
-    return tuple(_told(context, context.case.host, noted))
+    result = context.execute(scan_command(context.workdir, None, logs))
+    scan = read_scan(result, None, began + timedelta(seconds=offset - _EARLY_S))
+    return tuple(_notes(context, context.case.host, scan))
 
 
-def _on_host(context: CaseContext, proofs: Sequence[Challenge], *, is_ordered: bool) -> Iterator[str]:
-    workdir = proofs[0].workdir
-    file = context.run.solver.place(proofs[0]).rpartition("/")[2]
-    logs = _logs(context, workdir.host, [one.name for one in proofs])
+def _on_host(context: CaseContext, challenges: Sequence[Challenge], *, is_ordered: bool) -> Iterator[str]:
+    workdir = challenges[0].workdir
+    file = context.run.solver.place(challenges[0]).rpartition("/")[2]
+    logs = _logs(context, workdir.host, [one.name for one in challenges])
     if logs:
-        noted = read_scan(context.execute(scan_command(workdir, file, logs)), file)
-        yield from _told(context, workdir.host, noted, is_ordered=is_ordered)
+        scan = read_scan(context.execute(scan_command(workdir, file, logs)), file)
+        yield from _notes(context, workdir.host, scan, is_ordered=is_ordered)
 
 
 def _logs(context: CaseContext, host: str, names: Iterable[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(log for name in names for log in context.run.host(host).access_logs_of(name)))
 
 
-def _told(context: CaseContext, host: str, noted: LogScan, *, is_ordered: bool = True) -> Iterator[str]:
-    for visit in noted.requests:
-        context.log(f"{host} has noted for the proof: {visit}")
-    yield from client_lines(noted, is_ordered=is_ordered)
+def _notes(context: CaseContext, host: str, scan: LogScan, *, is_ordered: bool = True) -> Iterator[str]:
+    for request in scan.requests:
+        context.log(f"{host} logged a request for the challenge file: {request}")
+    yield from client_lines(scan, is_ordered=is_ordered)

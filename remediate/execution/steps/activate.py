@@ -1,7 +1,7 @@
-"""The step `reload`: a service has taken up the files that it is to use.
+"""The step `reload`: a service uses the files that it is to use.
 
-It knows the switch on the host, which goes back by itself, and the reload of a service that has the right files
-already. What is served then is the next step's to see.
+Either a new version is switched to by a script on the host, which goes back by itself unless it is confirmed, or a
+service that has the right files already is reloaded. What is served then is checked by the step `proof`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from audit.text import sentence
 from remediate.deployment.switch import TERMINAL, Progress, look, read_progress, start
 from remediate.execution.case_context import CaseContext, SwitchGroup
 from remediate.execution.preview import Action, PreviewState, Remark
-from remediate.execution.steps.base import Satisfied, StepBlocked, done, interruption, said
+from remediate.execution.steps.base import Satisfied, StepBlocked, interruption, output_tail, require_success
 from remediate.execution.steps.stage import preview_version_name, version_name
 from remediate.execution.steps.wire_check import faults_of
 from remediate.hosts.command import Command
@@ -23,13 +23,13 @@ from remediate.model.causes import Cause
 _CONDITION: Final = "only if it does not serve what is in its files by then"
 
 
-class Switch:
-    """A new version is switched to; the first service of a set of files does it for all of it."""
+class Activate:
+    """Switches to a new version; the first service of a switch group does it for all of its services."""
 
     def check(self, context: CaseContext, subject: str) -> Satisfied | None:
-        """Return that the new version is in use and every service has taken it up."""
+        """Return that the new version is in use and every service has reloaded."""
         name = version_name(context, subject)
-        progress = settled(context, context.switch_group(subject))
+        progress = settled_progress(context, context.switch_group(subject))
         is_held = progress.last.state == "waiting" and progress.is_running
         if progress.live != name or not (is_held or progress.last.state == "confirmed"):
             return None
@@ -37,36 +37,36 @@ class Switch:
         return Satisfied(sentence((f"version {name} is in use{away}", *progress.notes)))
 
     def apply(self, context: CaseContext, subject: str) -> None:
-        """Start the switch and wait until every service has taken it up."""
-        one, name = context.switch_group(subject), version_name(context, subject)
-        if name in settled(context, one).rejected:
+        """Start the switch and wait until every service has reloaded."""
+        switch_group, name = context.switch_group(subject), version_name(context, subject)
+        if name in settled_progress(context, switch_group).rejected:
             raise StepBlocked(
-                Cause.INSTALL_REJECTED, f"every address has rejected version {name} before: it is not tried again"
+                Cause.INSTALL_REJECTED, f"every address rejected version {name} before, so it is not tried again"
             )
-        done(context, switching(context, one, name))
-        progress = settled(context, one)
+        require_success(context, switch_command(context, switch_group, name))
+        progress = settled_progress(context, switch_group)
         if progress.last.state not in ("waiting", "confirmed"):
             raise _not_taken_up(progress)
 
     def preview(self, state: PreviewState, subject: str) -> Iterator[Action | Remark]:
-        """Yield the command that starts the switch, for the first service of a set of files."""
-        one = state.context.switch_group(subject)
-        if one.file_set.folder not in state.activated:
-            state.activated.add(one.file_set.folder)
-            yield switching(state.context, one, preview_version_name(state, subject))
+        """Yield the command that starts the switch, for the first service of a switch group."""
+        switch_group = state.context.switch_group(subject)
+        if switch_group.file_set.folder not in state.activated:
+            state.activated.add(switch_group.file_set.folder)
+            yield switch_command(state.context, switch_group, preview_version_name(state, subject))
 
 
-def switching(context: CaseContext, one: SwitchGroup, name: str) -> Command:
-    """Return the command that starts the switch of some files to a version."""
-    services = [context.installer(service) for service in one.services]
+def switch_command(context: CaseContext, switch_group: SwitchGroup, name: str) -> Command:
+    """Return the command that starts the switch of a file set to a version."""
+    services = [context.installer(service) for service in switch_group.services]
     confirm_within_s, returns = context.run.timeouts.confirmation_s, not context.case.is_compromised
-    return start(one.file_set, services, name, confirm_within_s=confirm_within_s, returns=returns)
+    return start(switch_group.file_set, services, name, confirm_within_s=confirm_within_s, returns=returns)
 
 
 def _not_taken_up(progress: Progress) -> StepBlocked:
-    """Return why a switch did not come to wait for its confirmation."""
+    """Return why a switch is not waiting for its confirmation."""
     last = progress.last
-    why = f"the switch is {last.state}: {last.detail or 'nothing more is known'}"
+    why = f"the switch is {last.state}: {last.detail or 'it gave no reason'}"
     if last.state not in TERMINAL:
         return StepBlocked(Cause.INSTALL_INTERRUPTED, why, ended="interrupted")
     if down := service_down(progress):
@@ -75,7 +75,7 @@ def _not_taken_up(progress: Progress) -> StepBlocked:
 
 
 def service_down(progress: Progress) -> StepBlocked | None:
-    """Return that a service did not come up again when its old files were back, if that is so."""
+    """Return that a service did not start again with its old files, None if all did."""
     if progress.last.state != "broken":
         return None
     why = f"the old files are in place again, but a service did not come up with them: {progress.last.detail}"
@@ -83,22 +83,25 @@ def service_down(progress: Progress) -> StepBlocked | None:
 
 
 class Reload:
-    """The files are right already: the service is told to read them."""
+    """Reloads a service that has the right files already."""
 
     def check(self, context: CaseContext, subject: str) -> Satisfied | None:
         """Return that every endpoint of the service serves what is in its files."""
         return None if _faults(context, subject) else Satisfied("it serves what is in its files")
 
     def apply(self, context: CaseContext, subject: str) -> None:
-        """Test its configuration, let it read its files, and start it again where it has ended."""
+        """Check its configuration and reload it; if it has ended, start it."""
         installer, host = context.installer(subject), context.case.host
-        done(context, installer.check_config(host))
-        result = context.execute(taking_up(context, subject))
+        require_success(context, installer.check_config(host))
+        result = context.execute(reload_command(context, subject))
         if result.status in (None, BUSY):
             raise interruption(context, result)
         if not result.ok:
-            done(context, _alone(context, installer.start(host)))
-            raise StepBlocked(Cause.SERVICE_NOT_RELOADED, f"{subject} has ended and was started again: {said(result)}")
+            require_success(context, _locked(context, installer.start(host)))
+            raise StepBlocked(
+                Cause.SERVICE_NOT_RELOADED,
+                f"{subject} ended at its reload and was started again: {output_tail(result)}",
+            )
         faults: tuple[str, ...] = ()
 
         def is_well() -> bool:
@@ -107,32 +110,32 @@ class Reload:
             return not faults
 
         if not context.wait_until(is_well, context.run.timeouts.proof_s):
-            raise StepBlocked(Cause.PROOF_FAILED, f"{subject} has read its files, and {sentence(faults)}")
+            raise StepBlocked(Cause.PROOF_FAILED, f"{subject} was reloaded, but {sentence(faults)}")
 
     def preview(self, state: PreviewState, subject: str) -> Iterator[Action | Remark]:
         """Yield the reload."""
-        yield taking_up(state.context, subject)
+        yield reload_command(state.context, subject)
         yield Remark(_CONDITION)
 
 
 def _faults(context: CaseContext, service: str) -> tuple[str, ...]:
-    """Return what is not as it is to be at the first endpoint of a service where something is not."""
-    mine = (one for one in context.case.endpoints if context.serves(one) == service)
-    return next((faults for endpoint in mine if (faults := faults_of(context, endpoint))), ())
+    """Return the faults of the first endpoint of a service that has any."""
+    own = (switch_group for switch_group in context.case.endpoints if context.serves(switch_group) == service)
+    return next((faults for endpoint in own if (faults := faults_of(context, endpoint))), ())
 
 
-def taking_up(context: CaseContext, service: str) -> Command:
-    """Return the command that lets a service read its files."""
-    return _alone(context, context.installer(service).reload(context.case.host))
+def reload_command(context: CaseContext, service: str) -> Command:
+    """Return the command that reloads a service."""
+    return _locked(context, context.installer(service).reload(context.case.host))
 
 
-def settled(context: CaseContext, one: SwitchGroup) -> Progress:
-    """Return where the switch of some files is, once it waits or has come to its end."""
-    progress = _progress(context, one)
+def settled_progress(context: CaseContext, switch_group: SwitchGroup) -> Progress:
+    """Return the progress of the switch of a file set once it waits or has ended."""
+    progress = _progress(context, switch_group)
 
     def is_settled() -> bool:
         nonlocal progress
-        progress = _progress(context, one)
+        progress = _progress(context, switch_group)
         return progress.last.state == "waiting" or not progress.is_running
 
     if progress.is_running and progress.last.state != "waiting":
@@ -140,10 +143,10 @@ def settled(context: CaseContext, one: SwitchGroup) -> Progress:
     return progress
 
 
-def _progress(context: CaseContext, one: SwitchGroup) -> Progress:
-    return read_progress(done(context, look(one.file_set)))
+def _progress(context: CaseContext, switch_group: SwitchGroup) -> Progress:
+    return read_progress(require_success(context, look(switch_group.file_set)))
 
 
-def _alone(context: CaseContext, command: Command) -> Command:
-    """Return a command that has the host's lock while it runs, and whose children do not."""
+def _locked(context: CaseContext, command: Command) -> Command:
+    """Return a command that holds the lock of the host while it runs; its children do not hold it."""
     return context.workdir.exclusive(command.why, 'sh -c "$1" 9>&-\n', command.script, timeout_s=command.timeout_s)

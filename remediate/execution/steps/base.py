@@ -1,4 +1,4 @@
-"""The protocol of a step: a look at the world, an act that makes it so, and a preview of that act.
+"""The protocol of a step: check whether it is satisfied, apply it, and preview what applying it would do.
 
 A step that cannot be taken raises StepBlocked.
 """
@@ -19,11 +19,11 @@ from remediate.model.outcome import Ended
 
 
 class StepBlocked(Exception):
-    """Why a step cannot be taken now: the cause, a sentence for a person, and what that means for the next try.
+    """Why a step cannot be done now: the cause, a sentence for the user, and what that means for the next attempt.
 
-    `failed` earns backoff, `pending` is the issuer's time, `interrupted` is nobody's fault: a lock, a lost connection.
-    `went_back` tells that the services use what they did before, `published_spki_sha256` which key's TLSA record was
-    seen in the zone.
+    After `failed` comes backoff; `pending` means that the issuer is still working; `interrupted` is not a failure: the
+    host was locked or the connection lost. With `went_back` the services use their previous files; the TLSA record of
+    the key `published_spki_sha256` was seen in the zone.
     """
 
     def __init__(  # noqa: PLR0913 - all but two by keyword
@@ -36,7 +36,7 @@ class StepBlocked(Exception):
         went_back: bool = False,
         published_spki_sha256: str | None = None,
     ) -> None:
-        """Keep all of it."""
+        """Keep the cause, and the sentence as the detail of the step."""
         super().__init__(why)
         self.cause = cause
         self.detail = StepDetail(why, published_spki_sha256=published_spki_sha256)
@@ -46,19 +46,19 @@ class StepBlocked(Exception):
 
 
 class Satisfied(StepDetail):
-    """The world is as the step wants it, and what was seen of it."""
+    """The step is satisfied, and what was seen."""
 
     __slots__ = ()
 
 
 class RepairStep(Protocol):
-    """How a kind of step is taken for one subject: a service, an endpoint, or the whole case."""
+    """A kind of step, done for one subject: a service, an endpoint, or the whole case."""
 
     def check(self, context: CaseContext, subject: str) -> Satisfied | None:
-        """Return that it is so already, or None; raises Stuck where it cannot become so. It changes nothing."""
+        """Return that the step is satisfied, or None; raises StepBlocked if it cannot be. Nothing is changed."""
 
     def apply(self, context: CaseContext, subject: str) -> None:
-        """Do what makes it so, as often as it is called; raises Stuck."""
+        """Satisfy the step. It may be applied several times. Raises StepBlocked."""
 
     def preview(self, state: PreviewState, subject: str) -> Iterator[Action | Remark]:
         """Yield every command that `apply` runs to change something and every request it makes, in order.
@@ -68,26 +68,26 @@ class RepairStep(Protocol):
         """
 
 
-def done(context: CaseContext, command: Command) -> CommandResult:
-    """Return how a command ended that has to end well; raises Stuck."""
+def require_success(context: CaseContext, command: Command) -> CommandResult:
+    """Run a command that has to succeed and return its result; raises StepBlocked."""
     result = context.execute(command)
     if result.ok:
         return result
     if result.status in (None, BUSY):
         raise interruption(context, result)
     if result.status == REFUSED:
-        raise StepBlocked(Cause.HOST_UNTRUSTED_PATH, f"{command.why}: {said(result)}")
-    raise StepBlocked(Cause.HOST_COMMAND, f"{command.why}: {said(result)}")
+        raise StepBlocked(Cause.HOST_UNTRUSTED_PATH, f"{command.why}: {output_tail(result)}")
+    raise StepBlocked(Cause.HOST_COMMAND, f"{command.why}: {output_tail(result)}")
 
 
 def interruption(context: CaseContext, result: CommandResult) -> StepBlocked:
-    """Return why a command was not run: somebody else works on the host, or it cannot be reached."""
+    """Return why a command did not run: another run holds the lock of the host, or the host cannot be reached."""
     if result.status == BUSY:
         return StepBlocked(Cause.HOST_LOCKED, f"{context.case.host} is {result.output.strip()}", ended="interrupted")
-    return StepBlocked(Cause.HOST_UNREACHABLE, f"{context.case.host}: {said(result)}", ended="interrupted")
+    return StepBlocked(Cause.HOST_UNREACHABLE, f"{context.case.host}: {output_tail(result)}", ended="interrupted")
 
 
-def said(result: CommandResult) -> str:
-    """Return the end of what a command said, in one line."""
-    lines = (result.error.strip() or result.output.strip() or "it said nothing").splitlines()
+def output_tail(result: CommandResult) -> str:
+    """Return the last lines of what a command printed, as one line."""
+    lines = (result.error.strip() or result.output.strip() or "it printed nothing").splitlines()
     return " ".join(lines[-3:])[-400:]

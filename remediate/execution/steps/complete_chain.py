@@ -1,7 +1,7 @@
-"""The step `fetch`: the certificates of the CAs that belong with a certificate in use are in our hands.
+"""The step `fetch`: we have the CA certificates that belong to a certificate in use.
 
-It knows where they may be found, the nearest first; what of them is sent is judged elsewhere, as everything here is
-hostile. The certificate and its key stay as they are.
+They are looked for in several places, the nearest first. All of them are hostile input: `pki/issued_chain.py` decides
+which are sent. The certificate and its key stay as they are.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from audit.x509.path.served_chain import read_chain
 from audit.x509.pem import certificates_in, certificates_of
 from remediate.execution.case_context import CaseContext, SwitchGroup
 from remediate.execution.preview import Action, PreviewState, Remark
-from remediate.execution.steps.base import Satisfied, StepBlocked, done
+from remediate.execution.steps.base import Satisfied, StepBlocked, require_success
 from remediate.hosts import script
 from remediate.model.causes import Cause
 from remediate.pki.issued_chain import InstallableChain, Rejection, check_chain
@@ -30,11 +30,11 @@ _MAX_KEPT: Final = 100  # certificates in the versions that lie on a host
 _ENDING: Final = "chain.intermediate-expiring"
 
 
-class Fetch:
-    """What is found is kept for the steps that follow; it is looked for again by the next run."""
+class CompleteChain:
+    """Keeps what it finds for the next steps; the next run looks again."""
 
     def check(self, context: CaseContext, subject: str) -> Satisfied | None:
-        """Return what there is to install, once it was found for all files."""
+        """Return the leaf and what is sent with it, once the chain of every file set is known."""
         del subject  # it is for the whole case
         found = [context.chained.get(one.file_set.folder) for one in context.switch_groups]
         chained = [one for one in found if one]
@@ -45,7 +45,7 @@ class Fetch:
         return Satisfied(f"leaf {leaf}; sent with it: {sentence(sent) or 'nothing more'}", leaf_sha256=leaf)
 
     def apply(self, context: CaseContext, subject: str) -> None:
-        """Look for them."""
+        """Look for the CA certificates of every file set."""
         del subject
         for one in context.switch_groups:
             chain_of(context, one)
@@ -57,7 +57,7 @@ class Fetch:
 
 
 def chain_of(context: CaseContext, one: SwitchGroup) -> InstallableChain:
-    """Return the certificate in some files with what is to be sent with it; raises Stuck."""
+    """Return the certificate of a file set with what is to be sent with it; raises StepBlocked."""
     folder = one.file_set.folder
     if folder not in context.chained:
         context.chained[folder] = _found(context, one)
@@ -65,15 +65,15 @@ def chain_of(context: CaseContext, one: SwitchGroup) -> InstallableChain:
 
 
 def key_in(one: SwitchGroup) -> str:
-    """Return where among some files the key is; raises Stuck. It stays there: nobody here reads it."""
+    """Return the path of the key in a file set, which is not read; raises StepBlocked."""
     for file in one.files:
         if file.kind == "key":
             return file.path
-    raise StepBlocked(Cause.FETCH_NO_KEY, "it is not known which file has the certificate's key")
+    raise StepBlocked(Cause.FETCH_NO_KEY, "no file of the key of this certificate was found")
 
 
 def _found(context: CaseContext, one: SwitchGroup) -> InstallableChain:
-    """Return the first whole chain that outlives its leaf, else a whole one; each source is asked where it must be."""
+    """Return the first complete chain that outlives its leaf, else a complete one; no source is read needlessly."""
     leaf, found, faults = _leaf_in(one), list[bytes](), list[str]()
     judged: InstallableChain | Rejection = Rejection(())
     for source in _sources(context, one, leaf, faults):
@@ -107,7 +107,7 @@ _Source = Callable[[list[bytes]], tuple[bytes, ...]]
 
 
 def _sources(context: CaseContext, one: SwitchGroup, leaf: Certificate, faults: list[str]) -> Iterator[_Source]:
-    """Yield where to look: the files themselves, others on the host, what was kept there, what the CAs publish."""
+    """Yield the sources: the files themselves, others on the host, earlier versions there, what the CAs publish."""
     yield lambda _: tuple(der for file in one.files if file.kind != "key" for der in file.chain_der)
     yield lambda _: _beside(context)
     yield lambda _: _kept(context)
@@ -117,16 +117,16 @@ def _sources(context: CaseContext, one: SwitchGroup, leaf: Certificate, faults: 
 
 
 def _beside(context: CaseContext) -> tuple[bytes, ...]:
-    """Return what the files of all services of the host hold beside leaves."""
+    """Return the certificates, other than leaves, in the files of all services of the host."""
     servers = context.host.servers(context.host.targets)
     return tuple(der for server in servers for _, further in bundles(server) for der in further)
 
 
 def _kept(context: CaseContext) -> tuple[bytes, ...]:
-    """Return what lies in the versions of earlier repairs on the host."""
+    """Return the CA certificates in the versions of earlier repairs on the host."""
     command = context.workdir.read_only("look for CA certificates of earlier repairs", script("kept_certificates"))
     try:
-        return certificates_in(done(context, command).output)[:_MAX_KEPT]
+        return certificates_in(require_success(context, command).output)[:_MAX_KEPT]
     except ValueError:
         return ()
 
@@ -134,7 +134,7 @@ def _kept(context: CaseContext) -> tuple[bytes, ...]:
 def _published(
     context: CaseContext, known: tuple[Certificate, list[bytes]], asked: set[str], faults: list[str]
 ) -> tuple[bytes, ...]:
-    """Return what the first place gives that was not asked yet: of a certificate whose issuer is not known, if any."""
+    """Return the certificates behind the next URL; certificates whose issuer is unknown come first."""
     leaf, found = known
     reached = read_chain((leaf.der, *found), context.run.anchors, context.now()).reached
     for certificate in sorted(reached, key=lambda one: _is_issued_by(one, (other.der for other in reached))):
@@ -157,7 +157,7 @@ def _is_issued_by(subject: Certificate, ders: Iterable[bytes]) -> bool:
 
 
 def _issuers(subject: Certificate, found: tuple[bytes, ...], url: str, faults: list[str]) -> tuple[bytes, ...]:
-    """Return what was found where any of it has made the signature; nothing of it else."""
+    """Return the certificates that were fetched if one of them issued the subject, else none."""
     if _is_issued_by(subject, found):
         return found
     faults.append(f"{url!a}: {'none of it has issued' if found else 'it is no certificate for'} {subject}")

@@ -1,8 +1,7 @@
-"""The step `modes`: nobody but its owner and group can read a key, and none but its owner can write it.
+"""The step `modes`: only owner and group can read a key, and only its owner can write it.
 
-It knows what is taken away and when it is given back: a service that reads its key as somebody else would no longer
-answer. Owner and group of a file are its administrator's: where they are not the service's, that is told. Beside
-another repair it holds nothing up: what it cannot do is told once that is proven.
+Rights are given back if an endpoint does not answer without them. Owner and group of a file are not changed: if they
+are not the service's, that is reported. Beside another repair a failure of this step stops nothing.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from audit.observation import InstalledFile
 from audit.text import listing, sentence
 from remediate.execution.case_context import CaseContext
 from remediate.execution.preview import Action, PreviewState, Remark
-from remediate.execution.steps.base import Satisfied, StepBlocked, done
+from remediate.execution.steps.base import Satisfied, StepBlocked, require_success
 from remediate.execution.steps.wire_check import silences
 from remediate.hosts import script
 from remediate.hosts.command import Command
@@ -25,44 +24,48 @@ from remediate.model.causes import Cause
 _TAKEN: Final = 0o027
 
 
-class Modes:
-    """The modes to give back are those of the plan, so that a killed run gives back the same."""
+class FileModes:
+    """Restores the modes of the plan if it has to, so that a killed run restores the same ones."""
 
     def check(self, context: CaseContext, subject: str) -> Satisfied | None:
-        """Return that no key is open to others and every endpoint answers."""
+        """Return that no other user can read or write a key, and every endpoint answers."""
         del subject  # it is for the whole case
         command = context.workdir.read_only("look who can read the keys", script("modes_look"), *_keys(context))
-        if done(context, command).output.strip() or _silences(context):
+        if require_success(context, command).output.strip() or _silences(context):
             return None
         if strange := tuple(_strange(context)):
-            raise StepBlocked(Cause.MODES_OWNER, f"nobody else can read or write the keys, but {sentence(strange)}")
+            raise StepBlocked(Cause.MODES_OWNER, f"no other user can read or write the keys, but {sentence(strange)}")
         return Satisfied(f"only owner and group can read {listing(sorted(_keys(context)))}")
 
     def apply(self, context: CaseContext, subject: str) -> None:
-        """Take from others what they can do with the keys; where an endpoint does not answer then, give it back."""
+        """Remove the rights of other users on the keys; restore them if an endpoint does not answer then."""
         del subject
         keys = _keys(context)
-        done(context, closing(context))
+        require_success(context, close_command(context))
         if silent := _silences(context):
             before = (word for path, mode in keys.items() for word in (path, mode))
-            done(context, context.workdir.exclusive("give the keys their modes back", script("modes_set"), *before))
-            raise StepBlocked(Cause.MODES_NEEDED, f"the modes are as before, as not all answers: {sentence(silent)}")
+            require_success(
+                context, context.workdir.exclusive("give the keys their modes back", script("modes_set"), *before)
+            )
+            raise StepBlocked(
+                Cause.MODES_NEEDED, f"the modes were restored because an endpoint did not answer: {sentence(silent)}"
+            )
 
     def preview(self, state: PreviewState, subject: str) -> Iterator[Action | Remark]:
         """Yield the command that closes the keys."""
         del subject
-        yield closing(state.context)
+        yield close_command(state.context)
 
 
-class Answers:
-    """The proof of a repair that changes no certificate: every address of the endpoint still shakes hands."""
+class StillAnswers:
+    """The step `proof` of a repair that changes no certificate: every address of the endpoint completes a handshake."""
 
     def check(self, context: CaseContext, subject: str) -> Satisfied | None:
         """Return that all of them do."""
         return None if silences(context, subject) else Satisfied("it answers on every address")
 
     def apply(self, context: CaseContext, subject: str) -> None:
-        """Wait for it."""
+        """Wait until all of them do."""
         context.wait_until(lambda: not silences(context, subject), context.run.timeouts.proof_s)
 
     def preview(self, state: PreviewState, subject: str) -> Iterator[Action | Remark]:
@@ -71,8 +74,8 @@ class Answers:
         yield Remark(f"{subject} is observed until it answers on every address")
 
 
-def closing(context: CaseContext) -> Command:
-    """Return the command that takes from others what they can do with the keys."""
+def close_command(context: CaseContext) -> Command:
+    """Return the command that removes the rights of other users on the keys."""
     closed = (word for path in _keys(context) for word in (path, "closed"))
     return context.workdir.exclusive("close the keys to others", script("modes_set"), *closed)
 
@@ -83,7 +86,7 @@ def _keys(context: CaseContext) -> dict[str, str]:
 
 
 def _strange(context: CaseContext) -> Iterator[str]:
-    """Yield who can do with a key what only root and the service should, whatever its mode."""
+    """Yield who, besides root and the service, has rights on a key through its owner or group."""
     for file in context.case.files:
         if file.kind == "key" and file.mode and file.owner:
             mode = int(file.mode, 8) & ~_TAKEN

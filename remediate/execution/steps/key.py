@@ -1,6 +1,6 @@
-"""The step `key`: a key and its certification request wait on the host.
+"""The step `key`: a key and its CSR wait on the host.
 
-It knows that making them a second time gives the first again; it refuses to see the key.
+Making them a second time returns the first. The key is never read.
 """
 
 from __future__ import annotations
@@ -18,58 +18,58 @@ from remediate.pki.csr import BadCsr, Csr
 from remediate.pki.host_key import make_csr_command, read_host_csr
 
 
-class Key:
-    """The request is kept for the steps that follow."""
+class MakeKey:
+    """Keeps the CSR for the next steps."""
 
     def check(self, context: CaseContext, subject: str) -> Satisfied | None:
-        """Return which request waits on the host."""
+        """Return which CSR waits on the host."""
         del subject  # it is for the whole case
         csr = context.csr or waiting_request(context)
         return Satisfied(str(csr)) if csr else None
 
     def apply(self, context: CaseContext, subject: str) -> None:
-        """Make key and request, or finish what was begun."""
+        """Make key and CSR, or finish what an earlier run began."""
         del subject
         request_of(context)
 
     def preview(self, state: PreviewState, subject: str) -> Iterator[Action | Remark]:
-        """Yield the command that makes key and request, unless they are there."""
+        """Yield the command that makes key and CSR, unless they exist."""
         del subject
         yield from preview_key(state)
 
 
 def request_of(context: CaseContext) -> Csr:
-    """Return the request of a case, made on the host where there is none yet; raises Stuck.
+    """Return the CSR of a case, made on the host if there is none yet; raises StepBlocked.
 
-    One that waits is read without the host's lock: a switch that waits for its confirmation holds that.
+    A CSR that exists is read without the lock of the host, which a waiting switch may hold.
     """
     if context.csr is None:
         try:
-            context.csr = waiting_request(context) or _read(context, _answered(context, making(context)))
+            context.csr = waiting_request(context) or _read(context, _answered(context, make_command(context)))
         except BadCsr as error:
             raise StepBlocked(Cause.KEY_REQUEST, str(error)) from error
     return context.csr
 
 
 def preview_key(state: PreviewState) -> Iterator[Action]:
-    """Yield the command by which `request_of` makes key and request, unless they are there."""
+    """Yield the command by which `request_of` makes key and CSR, unless they exist."""
     state.uses_csr = True
     if not state.has_csr:
         state.has_csr = True
-        yield making(state.context)
+        yield make_command(state.context)
 
 
 def waiting_request(context: CaseContext) -> Csr | None:
-    """Return the request that waits on the host; None where there is none, or another than is wanted."""
+    """Return the CSR that waits on the host; None if there is none, or one for other names or another key type."""
     result = _answered(context, context.workdir.read_only("look for a request that waits", script("key_look")))
     try:
         return _read(context, result) if result.output.strip() else None
     except BadCsr:
-        return None  # to make it says what is wrong with it
+        return None  # making it reports what is wrong
 
 
-def making(context: CaseContext) -> Command:
-    """Return the command that makes key and request."""
+def make_command(context: CaseContext) -> Command:
+    """Return the command that makes key and CSR."""
     return make_csr_command(context.workdir, context.case.names, context.issuer.key_type)
 
 

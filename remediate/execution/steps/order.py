@@ -1,6 +1,6 @@
-"""The step `order`: the issuer has one order for the request of the case, whatever happened before.
+"""The step `order`: the issuer has exactly one order for the CSR of the case, also after a crash.
 
-It knows the orders in the journal and the issuer's ways to be asked; what comes of the order is the next step's.
+Waiting for the certificate is in download.py.
 """
 
 from __future__ import annotations
@@ -19,26 +19,26 @@ from remediate.model.causes import Cause
 from remediate.state.orders import PlacedOrder
 
 
-class Ordering:
-    """An order is looked for before it is placed, and again where the answer to placing it was lost."""
+class PlaceOrder:
+    """Looks for an order before placing one, and again if the response to placing it was lost."""
 
     def check(self, context: CaseContext, subject: str) -> Satisfied | None:
-        """Return which order there is at the issuer."""
+        """Return the order that the issuer has."""
         del subject  # it is for the whole case
         order = order_of(context)
         return Satisfied(f"{order.id}: {order.status}") if order else None
 
     def apply(self, context: CaseContext, subject: str) -> None:
-        """Place the order, or be given the one that is there."""
+        """Place the order, or receive the existing one."""
         del subject
         if not context.is_published:
             publish(context)
         entry = _entry(context)
         context.orders.save(entry)
-        answer = context.issuer.client.order(ordering(context))
+        answer = context.issuer.client.order(order_request(context))
         _keep(context, entry, answer)
         if isinstance(answer, IssuerFault) and not (answer.leaves_unknown and order_of(context)):
-            raise stuck(context, answer)
+            raise blocked(context, answer)
 
     def preview(self, state: PreviewState, subject: str) -> Iterator[Action | Remark]:
         """Yield the requests that look for the order, place it if there is none, and look at it."""
@@ -47,34 +47,34 @@ class Ordering:
         if known is None:
             yield from (issuer.to_find(request_of(context)),) if issuer else ()
             yield from () if context.is_published else preview_publication(state)
-            yield from (issuer.to_order(ordering(context)),) if issuer else ()
+            yield from (issuer.to_order(order_request(context)),) if issuer else ()
         yield from (issuer.to_collect(known or PLACED_ORDER),) if issuer else ()
 
 
 def order_of(context: CaseContext) -> Order | None:
-    """Return the order for the request of a case as it stands, None where there is none; raises Stuck."""
+    """Return the current order for the CSR of a case, None if there is none; raises StepBlocked."""
     entry = _entry(context)
     issuer = context.issuer.client
     answer = issuer.collect(entry.order_id) if entry.order_id else issuer.find(request_of(context))
     if answer is not None:
         _keep(context, entry, answer)
     if isinstance(answer, IssuerFault):
-        raise stuck(context, answer)
+        raise blocked(context, answer)
     return answer
 
 
-def stuck(context: CaseContext, fault: IssuerFault) -> StepBlocked:
-    """Return what a fault of the issuer's means for a case."""
-    is_theirs_to_mend = fault.kind in ("busy", "unreachable", "broken")
+def blocked(context: CaseContext, fault: IssuerFault) -> StepBlocked:
+    """Return why the case is blocked by an error of the issuer."""
+    is_temporary = fault.kind in ("busy", "unreachable", "broken")
     return StepBlocked(
         Cause(f"issuer.{fault.kind}"),
         f"{context.issuer.name}: {fault}",
-        ended="pending" if is_theirs_to_mend else "failed",
+        ended="pending" if is_temporary else "failed",
         retry_after_s=fault.retry_after_s,
     )
 
 
-def ordering(context: CaseContext) -> OrderRequest:
+def order_request(context: CaseContext) -> OrderRequest:
     """Return what is ordered."""
     csr = request_of(context)
     return OrderRequest(
@@ -88,7 +88,7 @@ def ordering(context: CaseContext) -> OrderRequest:
 
 
 def _entry(context: CaseContext) -> PlacedOrder:
-    """Return what the journal has of this request's order, or what it will have."""
+    """Return what the journal has of the order for this CSR, or what it will have."""
     known, csr = context.orders.of_case(context.case.id), request_of(context)
     last = next((one for one in known if one.csr_sha256 == csr.sha256), None)
     number = max((one.attempt for one in known), default=0) + 1
@@ -97,7 +97,7 @@ def _entry(context: CaseContext) -> PlacedOrder:
 
 
 def _keep(context: CaseContext, entry: PlacedOrder, answer: Order | IssuerFault) -> None:
-    """Keep what an answer says of the order; raises Stuck where its time contradicts ours."""
+    """Save the status of the order in a response; raises StepBlocked if its time contradicts ours."""
     require_same_time(context, context.issuer.name, answer.answered_at)
     if isinstance(answer, Order) and (entry.order_id, entry.status) != (answer.id, answer.status):
         now = context.now()

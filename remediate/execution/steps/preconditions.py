@@ -1,6 +1,6 @@
-"""The step `preconditions`: the host has what a repair needs, we may write where we have to, and the clocks agree.
+"""The step `preconditions`: the host has what a repair needs, we can write where we have to, and the clocks agree.
 
-It knows programs, rights, room and clocks; what an audit finds out was looked at when the case was planned.
+Programs, rights, disk space and clocks are checked here; findings of the audit were considered by planning.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from typing import Final
 from audit.text import sentence
 from remediate.execution.case_context import CaseContext
 from remediate.execution.preview import Action, PreviewState, Remark
-from remediate.execution.steps.base import Satisfied, StepBlocked, done
+from remediate.execution.steps.base import Satisfied, StepBlocked, require_success
 from remediate.execution.steps.clock_skew import require_same_time
 from remediate.execution.steps.key import preview_key, request_of, waiting_request
-from remediate.execution.steps.tlsa import announce, bound, is_asked_for, require_published
+from remediate.execution.steps.tlsa import announce, bound_records, needs_key, require_published
 from remediate.execution.steps.wire_check import leaves_of
 from remediate.hosts import script
 from remediate.model.case import VALIDATED
@@ -29,14 +29,16 @@ class Preconditions:
     """What it finds missing is for a person to fix. All it makes is the key whose TLSA record is to be published."""
 
     def check(self, context: CaseContext, subject: str) -> Satisfied | None:
-        """Return that all is there, or None if a key is needed first; raises Stuck with everything that is missing."""
+        """Return that nothing is missing, or None if a key is needed first; raises StepBlocked with all that is."""
         del subject  # it is for the whole case
         require_known(context)
-        paths = sorted({placed.path for one in context.switch_groups for placed in one.file_set.targets})
-        ways = dict.fromkeys(one.file_set.deployment.needs for one in context.switch_groups)
-        needed = "".join((script("preconditions_begin"), *ways, script("preconditions")))
+        paths = sorted(
+            {target.path for switch_group in context.switch_groups for target in switch_group.file_set.targets}
+        )
+        requirements = dict.fromkeys(switch_group.file_set.deployment.needs for switch_group in context.switch_groups)
+        needed = "".join((script("preconditions_begin"), *requirements, script("preconditions")))
         command = context.workdir.read_only("look for what a repair needs", needed, str(_ROOM), str(_FILES), *paths)
-        said = [line.partition(" ")[::2] for line in done(context, command).output.splitlines()]
+        said = [line.partition(" ")[::2] for line in require_success(context, command).output.splitlines()]
         require_same_time(context, context.case.host, _time(dict(said).get("now", "")))
         lacking = tuple(dict.fromkeys(text for word, text in said if word == "lacks"))
         if lacking:
@@ -55,17 +57,17 @@ class Preconditions:
         require_known(state.context)
         if not _needs_records(state.context):
             return
-        found = bound(state.context)
+        found = bound_records(state.context)
         if found.records and not state.has_csr:
             yield from preview_key(state)
             announce(found)
 
 
 def _unbound(context: CaseContext) -> Satisfied | None:
-    """Return that no TLSA record stands in the way, or None if there are records and no key yet; raises Stuck."""
+    """Return that no TLSA record stands in the way, or None if there are records and no key yet; raises StepBlocked."""
     if not _needs_records(context):
         return Satisfied()
-    found = bound(context)
+    found = bound_records(context)
     if found.is_without_dns:
         return Satisfied("no name server answers here, so TLSA records could not be looked for")
     if not found.records:
@@ -79,27 +81,27 @@ def _unbound(context: CaseContext) -> Satisfied | None:
 
 def _needs_records(context: CaseContext) -> bool:
     """Return whether TLSA records have to match the key of this repair before anything is ordered."""
-    return context.case.repair in VALIDATED and is_asked_for(context)
+    return context.case.repair in VALIDATED and needs_key(context)
 
 
 def require_known(context: CaseContext) -> None:
-    """Raise Unknown where it is not known of a service which files it has, or how it takes them up."""
+    """Raise NotFoundOnHost if the files of a service or its installer are unknown."""
     for service in context.case.services:
         context.installer(service)
         context.switch_group(service)
 
 
 def require_still_so(context: CaseContext) -> None:
-    """Raise Stuck where what was to be replaced is served nowhere any more, and nothing is ordered yet.
+    """Raise StepBlocked if the certificate to replace is not served any more and nothing is ordered yet.
 
-    Between an audit and its repair another controller may have repaired the same.
+    Another controller may have repaired the finding since the audit.
     """
     old = context.case.replaced
     if not old or context.orders.unused(context.case.id):
         return
     served = frozenset[str]().union(*(leaves_of(context, endpoint) for endpoint in context.case.endpoints))
     if served and not served & old:
-        why = f"{context.case.host} serves another certificate than the audit saw: somebody else has replaced it"
+        why = f"{context.case.host} does not serve the certificate that the audit saw any more. Run the audit again"
         raise StepBlocked(Cause.CASE_CHANGED, why, ended="interrupted")
 
 

@@ -1,6 +1,6 @@
-"""The step `renew`: the agent that owns the certificate has renewed it, as the files on disk tell.
+"""The step `renew`: the agent that owns the certificate has renewed it, as the files on disk show.
 
-It knows before and after; how the agent is run is known elsewhere. What an agent says of its success is not believed.
+How an agent is run is in `hosts/renewal_agents.py`. The exit status of an agent is not trusted.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from audit.text import listing
 from audit.x509.certificate import Certificate
 from remediate.execution.case_context import CaseContext, NotFoundOnHost
 from remediate.execution.preview import Action, PreviewState, Remark
-from remediate.execution.steps.access_log_notes import visits_since
-from remediate.execution.steps.base import Satisfied, StepBlocked, interruption, said
+from remediate.execution.steps.access_log_notes import request_notes_since
+from remediate.execution.steps.base import Satisfied, StepBlocked, interruption, output_tail
 from remediate.execution.steps.installed_certificates import leaves_on_disk
 from remediate.hosts.command import Command, CommandResult
 from remediate.hosts.renewal_agents import OWNERS, RenewalAgent, renewal_command
@@ -21,59 +21,61 @@ from remediate.model.causes import Cause
 
 
 class Renew:
-    """An agent whose renewal changes nothing has failed, whatever its exit status."""
+    """Fails if the renewal changed nothing, whatever the exit status of the agent."""
 
     def check(self, context: CaseContext, subject: str) -> Satisfied | None:
-        """Return that every file holds another certificate than before, and one of now."""
+        """Return that every file holds another certificate than before, and that it is valid now."""
         del subject  # it is for the whole case
         context.on_disk = None
         leaves = leaves_on_disk(context)
         paths = _paths(context)
         if not all(path in leaves and _is_renewed(context, leaves[path]) for path in paths):
             return None
-        renewed = f"{_owner(context).name} has renewed {listing(sorted({leaves[path].sha256[:16] for path in paths}))}"
-        return Satisfied(renewed, context.visits)
+        renewed = f"{_agent(context).name} has renewed {listing(sorted({leaves[path].sha256[:16] for path in paths}))}"
+        return Satisfied(renewed, context.request_lines)
 
     def apply(self, context: CaseContext, subject: str) -> None:
-        """Run the renewal, and wait where it goes on behind our back; a panel's CA may be seen in the access log."""
+        """Run the renewal and wait if the agent goes on in the background; report requests of a panel's CA."""
         began = context.now()
-        result = context.execute(renewal(context))
+        result = context.execute(agent_command(context))
         if result.status in (None, BUSY):
             raise interruption(context, result)
         if not result.ok:
-            raise StepBlocked(Cause.OWNER_NOT_RUN, f"the renewal of {_owner(context).name} was not run: {said(result)}")
-        context.wait_until(lambda: self.check(context, subject) is not None, _owner(context).settles_s)
-        context.visits = visits_since(context, began) if context.case.is_panel else ()
+            raise StepBlocked(
+                Cause.OWNER_NOT_RUN, f"the renewal of {_agent(context).name} was not run: {output_tail(result)}"
+            )
+        context.wait_until(lambda: self.check(context, subject) is not None, _agent(context).settles_s)
+        context.request_lines = request_notes_since(context, began) if context.case.is_panel else ()
         if self.check(context, subject) is None:
-            why = f"{_owner(context).name} left {_left(context)}; {_said(result)}"
-            raise StepBlocked(Cause.OWNER_UNCHANGED, "\n".join((why, *context.visits)))
+            why = f"{_agent(context).name} left {_unrenewed(context)}; {_agent_output(result)}"
+            raise StepBlocked(Cause.OWNER_UNCHANGED, "\n".join((why, *context.request_lines)))
 
     def preview(self, state: PreviewState, subject: str) -> Iterator[Action | Remark]:
-        """Yield the agent's renewal."""
+        """Yield the renewal of the agent."""
         del subject
-        yield renewal(state.context)
+        yield agent_command(state.context)
 
 
-def renewal(context: CaseContext) -> Command:
-    """Return the command that runs the owner's renewal; raises Unknown."""
-    return renewal_command(_owner(context), context.workdir, _paths(context))
+def agent_command(context: CaseContext) -> Command:
+    """Return the command that runs the renewal of the agent; raises NotFoundOnHost."""
+    return renewal_command(_agent(context), context.workdir, _paths(context))
 
 
-def _owner(context: CaseContext) -> RenewalAgent:
-    name = context.case.owner or "nobody"
+def _agent(context: CaseContext) -> RenewalAgent:
+    name = context.case.owner or "no agent"
     if name not in OWNERS:
-        raise NotFoundOnHost(f"it is not known how {name} is made to renew a certificate")
+        raise NotFoundOnHost(f"no renewal command is known for {name}")
     return OWNERS[name]
 
 
 def _paths(context: CaseContext) -> tuple[str, ...]:
     paths = tuple(sorted({file.path for file in context.case.files if file.kind == "certificate"}))
     if not paths:
-        raise NotFoundOnHost("it is not known which files hold the certificate")
+        raise NotFoundOnHost("no file of the certificate was found")
     return paths
 
 
-def _left(context: CaseContext) -> str:
+def _unrenewed(context: CaseContext) -> str:
     """Return which files hold no new certificate that is valid now."""
     leaves = leaves_on_disk(context)
     left = [path for path in _paths(context) if not (path in leaves and _is_renewed(context, leaves[path]))]
@@ -86,7 +88,7 @@ def _is_renewed(context: CaseContext, leaf: Certificate) -> bool:
     return leaf.not_before <= context.now() <= leaf.not_after
 
 
-def _said(result: CommandResult) -> str:
-    """Return how the agent ended and what it printed, on lines of their own."""
+def _agent_output(result: CommandResult) -> str:
+    """Return the exit status of the agent and what it printed, on separate lines."""
     first, _, printed = result.output.partition("\n")
-    return f"it ended with {first.removeprefix('ended ')}:\n{printed.strip() or 'it said nothing'}"
+    return f"it ended with {first.removeprefix('ended ')}:\n{printed.strip() or 'it output_tail nothing'}"

@@ -1,6 +1,6 @@
-"""What is to be installed in the files of a service or an endpoint: what was issued, or what is there with its chain.
+"""The step `install`: a new version of a file set is staged on the host; no configured path uses it yet.
 
-It knows which repair installs what; it touches nothing.
+The version is the issued certificate, or the certificate in use with its completed chain.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Final
 from remediate.deployment.versions import Version, stage
 from remediate.execution.case_context import CaseContext, SwitchGroup
 from remediate.execution.preview import ISSUED_LEAF, LEAF_IN_USE, Action, PreviewState, Remark, placeholder_version
-from remediate.execution.steps.base import Satisfied, done
+from remediate.execution.steps.base import Satisfied, require_success
 from remediate.execution.steps.complete_chain import chain_of, key_in
 from remediate.execution.steps.download import installable_of, preview_download
 from remediate.hosts import script
@@ -33,36 +33,36 @@ class _Source:
 _ISSUED: Final = _Source(
     lambda context, _: installable_of(context), lambda context, _: key_path(context.workdir), ISSUED_LEAF
 )
-_IN_USE: Final = _Source(chain_of, lambda _, one: key_in(one), LEAF_IN_USE)
+_IN_USE: Final = _Source(chain_of, lambda _, switch_group: key_in(switch_group), LEAF_IN_USE)
 _SOURCES: Final[Mapping[Repair, _Source]] = {
     Repair.REKEY: _ISSUED,
     Repair.REISSUE: _ISSUED,
     Repair.RECHAIN: _IN_USE,
 }
-"""For each repair that switches versions."""
+"""The source of each repair that switches versions."""
 
 
-def wanted(context: CaseContext, subject: str) -> InstallableChain:
-    """Return certificate and chain that a service or an endpoint is to serve; raises Stuck or Unknown."""
+def chain_to_install(context: CaseContext, subject: str) -> InstallableChain:
+    """Return the chain that a service or an endpoint is to serve; raises StepBlocked or NotFoundOnHost."""
     return _SOURCES[context.case.repair].chain(context, context.switch_group(subject))
 
 
 def new_version(context: CaseContext, subject: str) -> Version:
-    """Return the version to be installed for a service or an endpoint; raises Stuck or Unknown."""
-    source, one = _SOURCES[context.case.repair], context.switch_group(subject)
-    installable = source.chain(context, one)
-    return Version(installable.leaf_pem, installable.chain_pem, source.key_path(context, one))
+    """Return the version to be installed for a service or an endpoint; raises StepBlocked or NotFoundOnHost."""
+    source, switch_group = _SOURCES[context.case.repair], context.switch_group(subject)
+    installable = source.chain(context, switch_group)
+    return Version(installable.leaf_pem, installable.chain_pem, source.key_path(context, switch_group))
 
 
 def version_name(context: CaseContext, subject: str) -> str:
-    """Return what that version is called on the host."""
+    """Return the name of that version on the host."""
     return context.switch_group(subject).file_set.name_of(new_version(context, subject))
 
 
 def preview_version(state: PreviewState, subject: str) -> Version:
     """Return the placeholder of what `new_version` returns; raises StepBlocked or NotFoundOnHost."""
-    source, one = _SOURCES[state.context.case.repair], state.context.switch_group(subject)
-    return placeholder_version(source.placeholder, source.key_path(state.context, one))
+    source, switch_group = _SOURCES[state.context.case.repair], state.context.switch_group(subject)
+    return placeholder_version(source.placeholder, source.key_path(state.context, switch_group))
 
 
 def preview_version_name(state: PreviewState, subject: str) -> str:
@@ -70,24 +70,24 @@ def preview_version_name(state: PreviewState, subject: str) -> str:
     return state.context.switch_group(subject).file_set.name_of(preview_version(state, subject))
 
 
-class Install:
-    """The first service of a set of files lays them ready for all of it."""
+class StageFiles:
+    """Stages the version; the first service of a switch group does it for all of its services."""
 
     def check(self, context: CaseContext, subject: str) -> Satisfied | None:
-        """Return which version lies ready for a service."""
+        """Return which version is staged for a service."""
         file_set, name = context.switch_group(subject).file_set, version_name(context, subject)
-        folder = file_set.folder_name
+        folder = file_set.folder.rpartition("/")[2]
         command = context.workdir.read_only(
-            f"look whether version {name} lies ready", script("version_look"), folder, name
+            f"check whether version {name} is staged", script("version_look"), folder, name
         )
-        return Satisfied(f"version {name}") if done(context, command).output.strip() else None
+        return Satisfied(f"version {name}") if require_success(context, command).output.strip() else None
 
     def apply(self, context: CaseContext, subject: str) -> None:
-        """Lay it ready; a key that is not the certificate's is refused there."""
-        done(context, stage(context.switch_group(subject).file_set, new_version(context, subject)))
+        """Stage it; the host refuses a key that does not belong to the certificate."""
+        require_success(context, stage(context.switch_group(subject).file_set, new_version(context, subject)))
 
     def preview(self, state: PreviewState, subject: str) -> Iterator[Action | Remark]:
-        """Yield the command that stages a version, for the first service of a set of files."""
+        """Yield the command that stages a version, for the first service of a switch group."""
         file_set = state.context.switch_group(subject).file_set
         if state.context.case.repair in VALIDATED:
             yield from preview_download(state)

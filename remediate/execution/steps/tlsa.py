@@ -1,7 +1,7 @@
-"""No key is replaced under a TLSA record that does not match it: the case waits with the exact record to publish.
+"""Blocks a repair with a new key until matching TLSA records are published, and names the exact records.
 
-Clients that use DANE see what no handshake shows. The questions are asked before a key is made; if any of them is
-answered by records, the key is made so that its record can be named, and nothing is ordered until that is published.
+Clients that use DANE see what no handshake shows. The records are looked up before a key is made. If there are any,
+the key is made so that its record can be named, and nothing is ordered until that record is published.
 """
 
 from __future__ import annotations
@@ -28,16 +28,16 @@ _MOST_SHOWN: Final = 4  # of the records that are there now
 
 
 @dataclass(frozen=True, slots=True)
-class Bound:
-    """The TLSA records that bind a case, and whether no name server answered here at all."""
+class BoundRecords:
+    """The TLSA records for the names of a case, and whether no name server answered here at all."""
 
     records: tuple[RecordSet, ...]
     is_without_dns: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class Inquiry:
-    """A case, and by whom its records are looked up.
+class RecordQuery:
+    """A case, and how its records are looked up.
 
     `own` are the addresses of its host; `may_serve_mail` is whether its certificate may be the one at port 25 there.
     """
@@ -50,12 +50,12 @@ class Inquiry:
     may_serve_mail: bool
 
 
-def bound(context: CaseContext) -> Bound:
-    """Return the TLSA records that bind a case at work; raises Stuck as `bound_by` does."""
+def bound_records(context: CaseContext) -> BoundRecords:
+    """Return the TLSA records for a case that runs; raises StepBlocked as `records_of` does."""
     case, run = context.case, context.run
     at_25 = [name for name, target in context.host.targets.items() if target.endpoint.port == tlsa.SMTP_PORT]
     lookups, limits = run.network.lookups, run.network.limits
-    return bound_by(Inquiry(case, lookups, limits, run.stop, context.host.addresses, is_mail_served(case, at_25)))
+    return records_of(RecordQuery(case, lookups, limits, run.stop, context.host.addresses, is_mail_served(case, at_25)))
 
 
 def is_mail_served(case: Case, at_25: Collection[str]) -> bool:
@@ -66,20 +66,20 @@ def is_mail_served(case: Case, at_25: Collection[str]) -> bool:
     return not at_25 or not set(case.endpoints).isdisjoint(at_25)
 
 
-def bound_by(inquiry: Inquiry) -> Bound:
+def records_of(query: RecordQuery) -> BoundRecords:
     """Return the TLSA records of every name and port of a case, and of each MX that leads to its host.
 
-    Raises Stuck if any question has no answer: records may be there that cannot be seen now.
+    Raises StepBlocked if any question has no answer: records may be there that cannot be seen now.
     """
-    if not inquiry.lookups.has_dns(inquiry.limits):
-        return Bound((), is_without_dns=True)
-    owners = (*tlsa.questions(inquiry.case), *_of_aliases(inquiry), *_of_mail(inquiry))
-    found = tuple(_ask(inquiry, owner, "TLSA") for owner in dict.fromkeys(owners))
-    return Bound(tuple(one for one in found if one.status == "ok"))
+    if not query.lookups.has_dns(query.limits):
+        return BoundRecords((), is_without_dns=True)
+    owners = (*tlsa.questions(query.case), *_of_aliases(query), *_of_mail(query))
+    found = tuple(_ask(query, owner, "TLSA") for owner in dict.fromkeys(owners))
+    return BoundRecords(tuple(one for one in found if one.status == "ok"))
 
 
-def require_published(context: CaseContext, found: Bound) -> None:
-    """Raise Stuck until every set of records has one that matches the new key, and caches have had time to see it."""
+def require_published(context: CaseContext, found: BoundRecords) -> None:
+    """Raise StepBlocked until every record set matches the new key and the TTL of the old one has passed."""
     if context.csr is None:
         raise ValueError("the record of a key is named once the key exists")
     csr = context.csr.pem
@@ -100,12 +100,12 @@ def require_published(context: CaseContext, found: Bound) -> None:
         )  # fmt: skip
 
 
-def announce(found: Bound) -> None:
-    """Raise Stuck as a repair would once it has made the key: its record cannot be named before."""
-    raise StepBlocked(Cause.DNS_TLSA, announced(found), ended="interrupted")
+def announce(found: BoundRecords) -> None:
+    """Raise StepBlocked as a repair would once it has made the key: its record cannot be named before."""
+    raise StepBlocked(Cause.DNS_TLSA, describe_records(found), ended="interrupted")
 
 
-def announced(found: Bound) -> str:
+def describe_records(found: BoundRecords) -> str:
     """Return which records bind a case whose key is not made yet, and what a repair does then."""
     shown = listing(tuple(_shown(one) for one in found.records))
     return f"{shown}: the key is made, its record is named, and nothing is ordered until that is published"
@@ -129,18 +129,18 @@ def _brief(record: str) -> str:
     return record if len(record) <= 75 else f"{record[:60]}…"
 
 
-def _of_aliases(inquiry: Inquiry) -> Iterator[str]:
+def _of_aliases(query: RecordQuery) -> Iterator[str]:
     """Yield the owners for where the names of a case are aliases for: clients ask there first (RFC 7671 7)."""
-    ports = {owner.partition("._tcp.")[0] for owner in tlsa.questions(inquiry.case)}
-    for name in tlsa.dns_names(inquiry.case):
-        for alias in _aliases(inquiry, name):
+    ports = {owner.partition("._tcp.")[0] for owner in tlsa.questions(query.case)}
+    for name in tlsa.dns_names(query.case):
+        for alias in _aliases(query, name):
             yield from (f"{port}._tcp.{alias}" for port in sorted(ports))
 
 
-def _aliases(inquiry: Inquiry, name: str) -> Iterator[str]:
+def _aliases(query: RecordQuery, name: str) -> Iterator[str]:
     known = {name}
     for _ in range(_MOST_ALIASES):
-        led = next(iter(_ask(inquiry, name, "CNAME").records), "").rstrip(".").lower()
+        led = next(iter(_ask(query, name, "CNAME").records), "").rstrip(".").lower()
         if not led or led in known:
             return
         known.add(led)
@@ -148,33 +148,33 @@ def _aliases(inquiry: Inquiry, name: str) -> Iterator[str]:
         name = led
 
 
-def _of_mail(inquiry: Inquiry) -> Iterator[str]:
+def _of_mail(query: RecordQuery) -> Iterator[str]:
     """Yield the owners for the mail servers of the case's names that are its host."""
-    if not inquiry.may_serve_mail:
+    if not query.may_serve_mail:
         return
-    for name in tlsa.dns_names(inquiry.case):
-        for server in tlsa.mail_servers(_ask(inquiry, name, "MX").records):
-            if _leads_here(inquiry, server):
+    for name in tlsa.dns_names(query.case):
+        for server in tlsa.mail_servers(_ask(query, name, "MX").records):
+            if _leads_here(query, server):
                 yield f"_{tlsa.SMTP_PORT}._tcp.{server}"
 
 
-def _leads_here(inquiry: Inquiry, server: str) -> bool:
+def _leads_here(query: RecordQuery, server: str) -> bool:
     """Return whether a name is one of the case, or leads to an address of its host."""
-    if server in tlsa.dns_names(inquiry.case):
+    if server in tlsa.dns_names(query.case):
         return True
     try:
-        led = inquiry.lookups.of(server, inquiry.limits, inquiry.stop)
+        led = query.lookups.of(server, query.limits, query.stop)
     except Stopped:
         raise StepBlocked(Cause.RUN_STOPPED, f"stopped while {server} was looked up", ended="interrupted") from None
     if led.failure and led.failure.kind in ("servfail", "timeout"):
         why = f"{server} is an MX of the case's names, and its addresses are not known: {led.failure.detail}"
         raise StepBlocked(Cause.DNS_TLSA_UNANSWERED, why, ended="interrupted")
-    return bool(inquiry.own.intersection(led.addresses))
+    return bool(query.own.intersection(led.addresses))
 
 
-def _ask(inquiry: Inquiry, name: str, record_type: RecordType) -> RecordSet:
+def _ask(query: RecordQuery, name: str, record_type: RecordType) -> RecordSet:
     try:
-        found = inquiry.lookups.records(name, record_type, inquiry.limits, inquiry.stop)
+        found = query.lookups.records(name, record_type, query.limits, query.stop)
     except Stopped:
         raise StepBlocked(Cause.RUN_STOPPED, f"stopped while {name} was looked up", ended="interrupted") from None
     if found.status in ("servfail", "timeout"):
@@ -189,6 +189,6 @@ def _first_seen(context: CaseContext, spki_sha256: str) -> datetime | None:
     return min((event.at for event in history if event.detail.published_spki_sha256 == spki_sha256), default=None)
 
 
-def is_asked_for(context: CaseContext) -> bool:
-    """Return whether a key is still to be made or ordered with."""
+def needs_key(context: CaseContext) -> bool:
+    """Return whether a key is still to be made or used for an order."""
     return not context.orders.unused(context.case.id)
