@@ -101,7 +101,7 @@ def test_a_secret_that_only_the_environment_has_keeps_a_job_from_being_queued() 
     assert str(Path("state").absolute()) in resume_job.arguments, "a job begins in another folder"
     atd = Atd()
     lines = queue_if_pending([PENDING], resume_job, allowed=True, now=NOW, local=lambda: atd)
-    assert "SMTP_PASSWORD, STORE_TOKEN of the environment would not be there" in lines[0]
+    assert "SMTP_PASSWORD, STORE_TOKEN of the environment would be missing" in lines[0]
     assert atd.ran == []
 
 
