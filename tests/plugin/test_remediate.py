@@ -136,9 +136,9 @@ def bug(): ...
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_sessionstart():
-    from remediate.run import Repairs
+    from remediate.run import RepairRun
     def broken(*_): raise KeyError("a bug of ours")
-    Repairs.repair = broken
+    RepairRun.repair = broken
 """
 
 
@@ -160,10 +160,16 @@ def test_a_test_that_is_about_no_endpoint_runs_once(pytester: pytest.Pytester, l
     ("arguments", "message"),
     [
         (("--remediate", "--remediate-dry-run"), "--remediate and --remediate-dry-run exclude each other"),
-        (("--remediate", "-n", "2"), "--remediate with -n: repairs are made by one process; leave out -n"),
+        (("--remediate", "-n", "2"), "--remediate with -n: one process makes all repairs; leave out -n"),
         (("--remediate-dry-run", "-n", "2"), "--remediate-dry-run with -n"),
-        (("--remediate", "--audit-now", "2026-11-23T10:00:00Z"), "--remediate with --audit-now: only what is so now"),
-        (("--remediate", "--audit-from-evidence", "."), "--remediate with --audit-from-evidence: only what is so now"),
+        (
+            ("--remediate", "--audit-now", "2026-11-23T10:00:00Z"),
+            "--remediate with --audit-now: only the current state is repaired",
+        ),
+        (
+            ("--remediate", "--audit-from-evidence", "."),
+            "--remediate with --audit-from-evidence: only the current state is repaired",
+        ),
         (("--remediate", "--allow-retry", "--no-retry"), "--allow-retry and --no-retry exclude each other"),
         (("--remediate", "--audit-issuer", "stroe"), r"no \[issuer.stroe\]; there is none"),
         (("--remediate", "--audit-state", "open"), r"others may enter the state directory .*open.*chmod it to 700"),
@@ -213,17 +219,17 @@ import pytest
 @pytest.hookimpl(tryfirst=True)
 def pytest_sessionstart():
     from remediate.model.causes import Cause
-    from remediate.run import Repairs
+    from remediate.run import RepairRun
     from remediate.model.outcome import CaseResult
 
     def repair(self, planned, discoveries):
         return tuple(CaseResult(case, "failed", "reload", Cause.SERVICE_DOWN, {note!r}) for case in planned.cases)
 
-    def tell(self, upshot, discoveries, results, on_refused):
+    def notify(self, report, discoveries, results, on_refused):
         on_refused({refused!r})
         return ({refused!r},)
 
-    Repairs.repair, Repairs.tell = repair, tell
+    RepairRun.repair, RepairRun.notify = repair, notify
 """
 NOTE: Final = "a service did not come up with the old files: cannot open <tls.key>"
 NO_MAIL: Final = "no mail to <b>@evil.test, which web1 reports as contact: the domain is neither"
