@@ -7,33 +7,33 @@ from audit.analysis.addresses import own_addresses
 from audit.analysis.host_facts import host_view
 from audit.analysis.reachability import UNRESOLVABLE, is_unresolved
 from audit.firewall.exposure import LISTED, narrowness, openness, shortcomings
-from audit.observation import Door, Observation
-from audit.observation.cpanel import Matter, Upkeep
+from audit.observation import HttpProbe, Observation
+from audit.observation.cpanel import CpanelState, Matter
 from audit.observation.firewall import Firewall
 from audit.text import sentence
 from audit.x509.identifiers import host_name_faults
 
 
-def cpanel_state(observation: Observation) -> Upkeep | Obstacle:
+def cpanel_state(observation: Observation) -> CpanelState | Obstacle:
     """Return the state of certificate maintenance on a cPanel & WHM server, or why there is none to judge."""
     server = host_view(observation)
     if isinstance(server, Uncertain):
         return server
-    if server.upkeep is None and server.is_cpanel:
+    if server.cpanel is None and server.is_cpanel:
         return Uncertain("the certificate maintenance of this cPanel & WHM server was not observed")
-    return server.upkeep or Exempt("the host is not a cPanel & WHM server")
+    return server.cpanel or Exempt("the host is not a cPanel & WHM server")
 
 
-def unreadable_part(upkeep: Upkeep, matter: Matter) -> Uncertain | None:
+def unreadable_part(state: CpanelState, matter: Matter) -> Uncertain | None:
     """Return which part of the state the login may not read; None if it read all of it."""
-    missing = upkeep.missing(matter)
+    missing = state.missing(matter)
     return Uncertain(f"this login cannot read all of it: {sentence(missing)}") if missing else None
 
 
-def http_probes(observation: Observation) -> tuple[Door, ...] | Uncertain:
+def http_probes(observation: Observation) -> tuple[HttpProbe, ...] | Uncertain:
     """Return the HTTP responses at port 80 of the host's name, or why there are none."""
-    if observation.doors:
-        return observation.doors
+    if observation.http_probes:
+        return observation.http_probes
     if is_unresolved(observation):
         return Uncertain("the host's name has no address that could be probed", because=UNRESOLVABLE)
     name = observation.server.fqdn if observation.server else None

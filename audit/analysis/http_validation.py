@@ -9,7 +9,7 @@ from urllib.parse import urljoin, urlsplit
 
 from audit.analysis import Uncertain
 from audit.analysis.cpanel import closed_by_firewall
-from audit.observation import Door
+from audit.observation import HttpProbe
 from audit.observation.firewall import Firewall
 from audit.text import sentence
 
@@ -18,7 +18,7 @@ _PORTS: Final = {"http": 80, "https": 443}
 _MISSING: Final = (404, 410)
 """The expected statuses: the requested file is not there."""
 
-RedirectChain = tuple[Door, ...]
+RedirectChain = tuple[HttpProbe, ...]
 """The responses of one address, from the first request to the last redirect that was followed."""
 
 
@@ -31,9 +31,9 @@ class ValidationFault:
     is_silent: bool = False
 
 
-def redirect_chains(probes: Iterable[Door]) -> tuple[RedirectChain, ...]:
+def redirect_chains(probes: Iterable[HttpProbe]) -> tuple[RedirectChain, ...]:
     """Return the responses of each address in the order in which one redirects to the next."""
-    found: dict[str, list[Door]] = {}
+    found: dict[str, list[HttpProbe]] = {}
     for probe in probes:
         found.setdefault(probe.address, []).append(probe)
     return tuple(map(tuple, found.values()))
@@ -94,11 +94,11 @@ def _unfollowed_location(chain: RedirectChain) -> str | None:
     return urljoin(last.url, last.location) if _redirects(last) and not _invalid_redirect(chain) else None
 
 
-def _redirects(probe: Door) -> bool:
+def _redirects(probe: HttpProbe) -> bool:
     return probe.status is not None and 300 <= probe.status < 400 and probe.status != 304 and bool(probe.location)
 
 
-def _unfollowed(probe: Door, chain: RedirectChain) -> str:
+def _unfollowed(probe: HttpProbe, chain: RedirectChain) -> str:
     """Return why a CA does not follow a redirect; "" if it does, or if there is none."""
     if not _redirects(probe):
         return ""

@@ -12,7 +12,7 @@ from typing import Final
 
 from audit.firewall.nftables import HOOKS
 from audit.firewall.ranges import MAYBE, condensed, of_addresses, of_ports, spans_of
-from audit.observation.firewall import Chain, Condition, Rule
+from audit.observation.firewall import Condition, PacketRule, RuleChain
 
 CONFIGURATION: Final = "/etc/csf/csf.conf"
 SETTINGS: Final = (
@@ -25,14 +25,14 @@ CHAIN: Final = "LOCALINPUT"
 _LINE: Final = re.compile(r'(?P<file>/etc/csf/[a-z.]+): (?P<name>[A-Z0-9_]+) *= *"(?P<value>[^"]*)"')
 
 
-def read_csf(text: str) -> tuple[Chain, ...]:
+def read_csf(text: str) -> tuple[RuleChain, ...]:
     """Return the chains that these lines stand for, one for each IP version; none where csf is not set up."""
     settings = _settings(text)
     if "TCP_IN" not in settings:
         return ()
     versions = (4, 6) if settings.get("IPV6") == "1" else (4,)
     return tuple(
-        Chain("csf", "TCP_IN", tuple(condensed(_rules(text, settings, version))), HOOKS["input"], "refuse", version)
+        RuleChain("csf", "TCP_IN", tuple(condensed(_rules(text, settings, version))), HOOKS["input"], "refuse", version)
         for version in versions
     )
 
@@ -59,26 +59,28 @@ def _ports(text: str) -> tuple[tuple[int, ...], ...]:
     return spans_of(of_ports(one) for one in re.findall(r"\d+(?::\d+)?", text))
 
 
-def _rules(text: str, settings: Mapping[str, str], version: int) -> Iterator[Rule]:
+def _rules(text: str, settings: Mapping[str, str], version: int) -> Iterator[PacketRule]:
     """Yield the rules in the order in which csf makes them."""
     country = Condition("country")
     if settings.get("CC_ALLOW"):
-        yield Rule("accept", (country,), text=f'CC_ALLOW = "{settings["CC_ALLOW"]}"')
+        yield PacketRule("accept", (country,), text=f'CC_ALLOW = "{settings["CC_ALLOW"]}"')
     for file, action in LISTS.items():
         for entry in re.findall(rf"^{re.escape(file)}: (.+)$", text, re.MULTILINE):
             conditions = _of_entry(entry.strip(), version)
             if conditions:
-                yield Rule("accept" if action == "accept" else "refuse", conditions, text=f"{entry.strip()} in {file}")
+                yield PacketRule(
+                    "accept" if action == "accept" else "refuse", conditions, text=f"{entry.strip()} in {file}"
+                )
     yield from (
-        Rule("refuse", (country,), text=f'{name} = "{settings[name]}"')
+        PacketRule("refuse", (country,), text=f'{name} = "{settings[name]}"')
         for name in ("CC_DENY", "CC_ALLOW_FILTER")
         if settings.get(name)
     )
     ports = settings.get("TCP6_IN" if version == 6 else "TCP_IN", "")
-    yield Rule("accept", (Condition("port", _ports(ports)),), text=f'TCP_IN = "{ports}"')
+    yield PacketRule("accept", (Condition("port", _ports(ports)),), text=f'TCP_IN = "{ports}"')
     if settings.get("CC_ALLOW_PORTS"):
         admitted = Condition("port", _ports(settings.get("CC_ALLOW_PORTS_TCP", "")))
-        yield Rule("accept", (country, admitted), text=f'CC_ALLOW_PORTS = "{settings["CC_ALLOW_PORTS"]}"')
+        yield PacketRule("accept", (country, admitted), text=f'CC_ALLOW_PORTS = "{settings["CC_ALLOW_PORTS"]}"')
 
 
 def _of_entry(entry: str, version: int) -> tuple[Condition, ...]:

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
-from audit.observation.firewall import Chain, Condition, Firewall, Rule, Span
+from audit.observation.firewall import Condition, Firewall, PacketRule, RuleChain, Span
 
 _DEPTH: Final = 16  # jumps within jumps, as many as nftables admits
 
@@ -83,7 +83,7 @@ class _Walk:
     seen: Packet
     known: dict[tuple[str, str], Walked] = field(default_factory=dict)
 
-    def chain(self, chain: Chain, depth: int = 0) -> Walked:
+    def chain(self, chain: RuleChain, depth: int = 0) -> Walked:
         """Return how a chain may end."""
         key = (chain.table, chain.name)
         if key not in self.known:
@@ -93,7 +93,7 @@ class _Walk:
             self.known[key] = self._through(chain, depth)
         return self.known[key]
 
-    def _through(self, chain: Chain, depth: int) -> Walked:
+    def _through(self, chain: RuleChain, depth: int) -> Walked:
         ends, doubt, returns = dict[End, None](), "", False
         for rule in chain.rules:
             holds = _all(_holds(one, self.seen) for one in rule.conditions)
@@ -108,7 +108,7 @@ class _Walk:
                 return Walked(tuple(ends), returns, doubt)
         return Walked(tuple(ends), falls=True, doubt=doubt)
 
-    def _step(self, chain: Chain, rule: Rule, place: str, depth: int) -> Walked:
+    def _step(self, chain: RuleChain, rule: PacketRule, place: str, depth: int) -> Walked:
         """Return how a rule ends that holds."""
         match rule.action:
             case "accept" | "refuse" | "elsewhere":
@@ -120,15 +120,15 @@ class _Walk:
                 return self.chain(target, depth + 1)
         return Walked()
 
-    def _target(self, chain: Chain, name: str) -> Chain | None:
+    def _target(self, chain: RuleChain, name: str) -> RuleChain | None:
         return next((one for one in self.firewall.chains if (one.table, one.name) == (chain.table, name)), None)
 
 
-def _place(chain: Chain) -> str:
+def _place(chain: RuleChain) -> str:
     return f"{chain.table}, chain {chain.name}"
 
 
-def _place_of(chain: Chain, rule: Rule) -> str:
+def _place_of(chain: RuleChain, rule: PacketRule) -> str:
     number = f", rule {rule.number}" if rule.number else ""
     return f"{_place(chain)}{number}: {rule.text}"
 

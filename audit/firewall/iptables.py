@@ -13,7 +13,7 @@ from typing import Final
 
 from audit.firewall.nftables import HOOKS
 from audit.firewall.ranges import MAYBE, condensed, folded, of_addresses, of_ports, spans_of
-from audit.observation.firewall import Action, Chain, Condition, Rule
+from audit.observation.firewall import Action, Condition, PacketRule, RuleChain
 
 _STAGES: Final[Mapping[tuple[str, str], int]] = {
     ("raw", "PREROUTING"): HOOKS["prerouting"] - 300, ("mangle", "PREROUTING"): HOOKS["prerouting"] - 150,
@@ -37,7 +37,7 @@ _BEYOND: Final = ("--hashlimit-above", "--connlimit-above")  # and beyond none
 _COUNTRY: Final = re.compile(r"cc_|geo|country", re.IGNORECASE)  # how sets of a country's addresses are called
 
 
-def read_iptables(text: str, version: int, interfaces: Sequence[str] = ()) -> tuple[Chain, ...]:
+def read_iptables(text: str, version: int, interfaces: Sequence[str] = ()) -> tuple[RuleChain, ...]:
     """Return the chains of an IP version; `interfaces` are those that connections come in by.
 
     Raises ValueError for what is no output of iptables-save.
@@ -68,16 +68,16 @@ class _Reader:
     def __init__(self, version: int, interfaces: Sequence[str], names: frozenset[tuple[str, str]]) -> None:
         self._version, self._interfaces, self._names = version, interfaces, names
 
-    def chain(self, table: str, name: str, policy: str, lines: Sequence[str]) -> Chain:
+    def chain(self, table: str, name: str, policy: str, lines: Sequence[str]) -> RuleChain:
         """Return a chain with its rules."""
         program = "ip6tables" if self._version == 6 else "iptables"
         rules = tuple(condensed(self._rule(table, line, number) for number, line in enumerate(lines, 1)))
         stage = _STAGES.get((table, name))
-        return Chain(
+        return RuleChain(
             f"{program}, table {table}", name, rules, stage, "refuse" if policy == "DROP" else "accept", self._version
         )
 
-    def _rule(self, table: str, line: str, number: int) -> Rule:
+    def _rule(self, table: str, line: str, number: int) -> PacketRule:
         conditions: list[Condition] = []
         text = line.partition(" ")[2].partition(" ")[2][:160]
         for option, values, is_negated in _options(shlex.split(line)[2:]):
@@ -85,10 +85,10 @@ class _Reader:
                 action: Action = "goto" if option in ("-g", "--goto") else "jump"
                 if (table, values[0]) not in self._names:
                     action = _TARGETS.get(values[0], "elsewhere")
-                return Rule(action, tuple(conditions), values[0], text, number)
+                return PacketRule(action, tuple(conditions), values[0], text, number)
             if option not in _SILENT:
                 conditions.append(self._condition(option, values, is_negated=is_negated))
-        return Rule("pass", tuple(conditions), "", text, number)
+        return PacketRule("pass", tuple(conditions), "", text, number)
 
     def _condition(self, option: str, values: Sequence[str], *, is_negated: bool) -> Condition:
         try:

@@ -14,7 +14,7 @@ from typing import Any, Final
 from audit.firewall.nftables_match import Sets, Table
 from audit.firewall.nftables_text import said
 from audit.firewall.ranges import ALWAYS, MAYBE, NEVER, condensed
-from audit.observation.firewall import Action, Chain, Condition, Rule
+from audit.observation.firewall import Action, Condition, PacketRule, RuleChain
 
 _VERSIONS: Final = {"ip": 4, "ip6": 6, "inet": 0, "netdev": 0}
 HOOKS: Final = {"ingress": -1_000_000, "prerouting": 0, "input": 1_000_000}  # further apart than priorities
@@ -26,7 +26,7 @@ _ENDS: Final[Mapping[str, Action]] = {
 }  # fmt: skip
 
 
-def read_nftables(text: str, interfaces: Sequence[str] = ()) -> tuple[Chain, ...]:
+def read_nftables(text: str, interfaces: Sequence[str] = ()) -> tuple[RuleChain, ...]:
     """Return the chains that connections meet; `interfaces` are those they come in by.
 
     Raises ValueError for what is no ruleset.
@@ -37,10 +37,10 @@ def read_nftables(text: str, interfaces: Sequence[str] = ()) -> tuple[Chain, ...
         raise ValueError(f"no ruleset of nftables: {error!r}") from error
 
 
-def _read(entries: Sequence[Mapping[str, Any]], interfaces: Sequence[str]) -> tuple[Chain, ...]:
+def _read(entries: Sequence[Mapping[str, Any]], interfaces: Sequence[str]) -> tuple[RuleChain, ...]:
     asleep = {(one["family"], one["name"]) for one in _of(entries, "table") if "dormant" in one.get("flags", ())}
     sets: Sets = {_key(one): one.get("elem", ()) for kind in ("set", "map") for one in _of(entries, kind)}
-    found: dict[tuple[str, str, str], tuple[Mapping[str, Any], list[Rule]]] = {
+    found: dict[tuple[str, str, str], tuple[Mapping[str, Any], list[PacketRule]]] = {
         _key(one): (one, [])
         for one in _of(entries, "chain")
         if one["family"] in _VERSIONS and (one["family"], one["table"]) not in asleep
@@ -63,9 +63,9 @@ def _key(one: Mapping[str, Any]) -> tuple[str, str, str]:
     return one["family"], one["table"], one["name"]
 
 
-def _chain(one: Mapping[str, Any], rules: Sequence[Rule]) -> Chain:
+def _chain(one: Mapping[str, Any], rules: Sequence[PacketRule]) -> RuleChain:
     hook = one.get("hook")
-    return Chain(
+    return RuleChain(
         f"nftables, table {one['family']} {one['table']}",
         one["name"],
         tuple(condensed(rules)),
@@ -75,7 +75,7 @@ def _chain(one: Mapping[str, Any], rules: Sequence[Rule]) -> Chain:
     )
 
 
-def _rules(expression: Sequence[Mapping[str, Any]], table: Table) -> Iterator[Rule]:
+def _rules(expression: Sequence[Mapping[str, Any]], table: Table) -> Iterator[PacketRule]:
     """Yield what a rule of nftables is: one of ours, or for a map of verdicts one for each of its elements."""
     conditions: list[Condition] = []
     text = said(expression)
@@ -84,10 +84,10 @@ def _rules(expression: Sequence[Mapping[str, Any]], table: Table) -> Iterator[Ru
         if kind == "vmap":
             yield from _mapped(value, conditions, table, text)
         elif kind in _ENDS:
-            yield Rule(_ENDS[kind], tuple(conditions), _target(kind, value), text)
+            yield PacketRule(_ENDS[kind], tuple(conditions), _target(kind, value), text)
             return
         elif kind == "xt" and value.get("type") == "target":  # of iptables: which it is stands in iptables-save
-            yield Rule("elsewhere", (*conditions, MAYBE), text=text)
+            yield PacketRule("elsewhere", (*conditions, MAYBE), text=text)
         elif kind not in _NOTHING:
             conditions.append(_condition(kind, value, table))
 
@@ -107,17 +107,17 @@ def _condition(kind: str, value: Any, table: Table) -> Condition:  # noqa: ANN40
     return MAYBE
 
 
-def _mapped(value: Mapping[str, Any], before: Sequence[Condition], table: Table, text: str) -> Iterator[Rule]:
+def _mapped(value: Mapping[str, Any], before: Sequence[Condition], table: Table, text: str) -> Iterator[PacketRule]:
     """Yield a rule for each element of a map of verdicts; one whose elements are not known may do anything."""
     elements = table.elements(value["data"])
     if elements is None:
-        yield Rule("elsewhere", (*before, MAYBE), text=text)
+        yield PacketRule("elsewhere", (*before, MAYBE), text=text)
         return
     for key, verdict in elements:
         ((kind, target),) = verdict.items()
         keys = [one for one in table.elements(key) or () if one != "*"]
         condition = table.match(value["key"], "==", {"set": keys}) if keys else ALWAYS
-        yield Rule(_ENDS.get(kind, "elsewhere"), (*before, condition), _target(kind, target), text)
+        yield PacketRule(_ENDS.get(kind, "elsewhere"), (*before, condition), _target(kind, target), text)
 
 
 def _target(kind: str, value: Any) -> str:  # noqa: ANN401 - any JSON value

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from itertools import groupby
 from typing import Final
 
-from audit.observation.firewall import Action, Condition, Rule, Span
+from audit.observation.firewall import Action, Condition, PacketRule, Span
 
 LAST: Final = {4: 2**32 - 1, 6: 2**128 - 1}
 MAYBE: Final = Condition("unknown")
@@ -54,14 +54,14 @@ def folded(holds: bool, *, is_negated: bool = False) -> Condition:  # noqa: FBT0
     return ALWAYS if holds is not is_negated else NEVER
 
 
-def condensed(rules: Iterable[Rule]) -> Iterator[Rule]:
+def condensed(rules: Iterable[PacketRule]) -> Iterator[PacketRule]:
     """Yield the rules, those of a long run as one that has the number and the text of the first."""
     for kind, group in groupby(rules, key=_kind):
         run = tuple(group)
         yield from run if kind is None or len(run) < _READABLE else (_as_one(run),)
 
 
-def _kind(rule: Rule) -> tuple[Action, int] | None:
+def _kind(rule: PacketRule) -> tuple[Action, int] | None:
     """Return what rules of one run have in common; None for one that is of none."""
     match rule.conditions:
         case (Condition(asked="source", is_negated=False, version=version),) if version and rule.action in _ALIKE:
@@ -69,12 +69,12 @@ def _kind(rule: Rule) -> tuple[Action, int] | None:
     return None
 
 
-def _as_one(run: tuple[Rule, ...]) -> Rule:
+def _as_one(run: tuple[PacketRule, ...]) -> PacketRule:
     first = run[0]
     spans = spans_of(span for rule in run for span in rule.conditions[0].spans)
     condition = Condition("source", spans, version=first.conditions[0].version)
     text = f"one of {len(run)} rules for addresses, the first of which is {first.text}"
-    return Rule(first.action, (condition,), first.target, text, first.number)
+    return PacketRule(first.action, (condition,), first.target, text, first.number)
 
 
 def spans_of(ranges: Iterable[Span]) -> tuple[Span, ...]:

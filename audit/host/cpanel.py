@@ -13,7 +13,7 @@ from typing import Final
 
 from audit.host.firewall import RULES, read_rules
 from audit.host.trust import load_shell
-from audit.observation.cpanel import Matter, Token, Unread, Upkeep
+from audit.observation.cpanel import CpanelState, Matter, Token, Unread
 from audit.services.model import Section
 
 TOUCH_FILES: Final = (
@@ -32,14 +32,14 @@ _ADDRESS: Final = re.compile(rf"{_LOCAL_PART}(?:@{_DOMAIN})?")
 _MOST: Final = 20  # addresses of one host
 
 
-def read_upkeep(sections: Mapping[str, Section]) -> Upkeep | None:
+def read_upkeep(sections: Mapping[str, Section]) -> CpanelState | None:
     """Return what the host says; None where it is no such server."""
     version = sections.get("cpanel", Section("", 1))
     if version.rc != 0 or not version.text.strip():
         return None
     user = _text(sections, "uid").strip() or "this login"
     firewall, hidden = read_rules(sections)
-    return Upkeep(
+    return CpanelState(
         version.text.strip(),
         tuple(_lines(sections, "upkeep.switches")),
         _contacts(sections),

@@ -15,7 +15,7 @@ from audit.firewall.csf import CHAIN, CONFIGURATION, LISTS, SETTINGS, read_count
 from audit.firewall.iptables import read_iptables
 from audit.firewall.nftables import read_nftables
 from audit.host.trust import load_shell
-from audit.observation.firewall import Chain, Firewall
+from audit.observation.firewall import Firewall, RuleChain
 from audit.services.model import Section
 
 _PICK: Final = "|".join(SETTINGS).replace("|", r"\|")
@@ -31,7 +31,7 @@ RULES: Final = (
 def read_rules(sections: Mapping[str, Section]) -> tuple[Firewall, tuple[str, ...]]:
     """Return the firewall, and in a clause each what could not be read of it (whose subject is the login)."""
     interfaces, hidden = _interfaces(sections), list[str]()
-    tables: list[Chain] = []
+    tables: list[RuleChain] = []
     for name, version in (("iptables", 4), ("ip6tables", 6), ("iptables_legacy", 4), ("ip6tables_legacy", 6)):
         tables += _read(
             sections, f"upkeep.{name}", hidden, partial(read_iptables, version=version, interfaces=interfaces)
@@ -51,8 +51,8 @@ def read_rules(sections: Mapping[str, Section]) -> tuple[Firewall, tuple[str, ..
 
 
 def _read(
-    sections: Mapping[str, Section], name: str, hidden: list[str], read: Callable[[str], Sequence[Chain]]
-) -> Sequence[Chain]:
+    sections: Mapping[str, Section], name: str, hidden: list[str], read: Callable[[str], Sequence[RuleChain]]
+) -> Sequence[RuleChain]:
     """Return what a program lists; where it lists nothing that can be read, note why."""
     section = sections.get(name)
     if section is None:
@@ -71,7 +71,7 @@ def _read(
     return ()
 
 
-def _not_of_iptables(chains: Sequence[Chain], sections: Mapping[str, Section]) -> Iterator[Chain]:
+def _not_of_iptables(chains: Sequence[RuleChain], sections: Mapping[str, Section]) -> Iterator[RuleChain]:
     """Yield the chains of nftables that are not iptables' own: those it lists itself, with the names of its matches."""
     theirs = {
         f"nftables, table {family} {table}"

@@ -75,7 +75,7 @@ def inspect(host: Host, wishes: HostOptions, clock: Clock) -> tuple[Observation,
     view = _view(host, facts, wishes, missing=tuple(dict.fromkeys((*unread, *_missing(found, files)))))
     websites = _websites(answer, facts, wishes.services, accidents)
     websites += panel.websites(host_name(view), websites) if panel else ()
-    whole_view = replace(view, websites=websites, upkeep=read_upkeep(answer), not_trusted=messages(answer))
+    whole_view = replace(view, websites=websites, cpanel=read_upkeep(answer), not_trusted=messages(answer))
     elapsed = (clock() - sent).total_seconds()
     observation = Observation(
         whole, received, server=whole_view, connections=host.commands, elapsed_s=elapsed,

@@ -1,7 +1,4 @@
-"""What answers at the port that a CA comes to: one request for a file that is not there, at one address of a name.
-
-Values alone: it judges nothing and asks nobody.
-"""
+"""Values for everything that was observed of an endpoint or of a host, from outside and from inside."""
 
 from __future__ import annotations
 
@@ -11,25 +8,25 @@ from datetime import datetime
 from typing import Final, Literal
 
 from audit.endpoint import Endpoint
-from audit.observation.cpanel import Upkeep
+from audit.observation.cpanel import CpanelState
 from audit.observation.website import Website
 
 
 @dataclass(frozen=True, slots=True)
-class Door:
-    """One answer over plain HTTP. Without a status `detail` says why there was none."""
+class HttpProbe:
+    """One HTTP response to the request that a CA would send for validation. Without a status `detail` says why."""
 
     url: str
     address: str
     status: int | None = None
-    location: str = ""  # where it sends whoever asks
-    server: str = ""  # as the answer names it
+    location: str = ""  # of a redirect
+    server: str = ""  # as the response names it
     beginning: str = ""  # of the body, printable
     detail: str = ""
-    can_tell: bool = True  # else this machine has no way to addresses of that kind
+    can_tell: bool = True  # False: this machine has no route to addresses of that family
 
 
-SCHEMA: Final = 1
+SCHEMA: Final = 2
 
 Stage = Literal["resolve", "connect", "starttls", "handshake", "login", "host"]
 FailureKind = Literal[
@@ -37,12 +34,12 @@ FailureKind = Literal[
     "refused",  # connection refused or reset before a byte
     "timeout",  # the deadline of that stage passed
     "unreachable",  # no route to the address
-    "no-family",  # this machine has no IPv4 or no IPv6 of its own: says nothing of the server
-    "closed",  # closed in the middle
-    "busy",  # a polite "come back later": SMTP 421, FTP 421, too many connections
+    "no-family",  # this machine has no IPv4 or no IPv6; not a fault of the server
+    "closed",  # closed before the end
+    "busy",  # the server asks to come back later: SMTP 421, FTP 421, too many connections
     "not-offered",  # STARTTLS is not among the capabilities
     "rejected",  # STARTTLS was asked for and refused
-    "injected",  # plain text came after the server's consent to STARTTLS
+    "injected",  # plain text came after the server accepted STARTTLS
     "plaintext",  # the port speaks the protocol without TLS
     "garbage",  # not the protocol at all
     "too-much",  # more bytes than the limit
@@ -52,7 +49,7 @@ FailureKind = Literal[
     "host-key",  # the host's key is unknown or has changed
     "sudo",  # sudo wants a password
     "no-command",  # a program that is needed is not on the host
-    "broken",  # an answer that cannot be understood
+    "broken",  # a response that cannot be parsed
 ]
 FileKind = Literal["certificate", "key", "chain"]
 FileFault = Literal[
@@ -64,7 +61,7 @@ DnsStatus = Literal["ok", "nxdomain", "no-address", "servfail", "timeout", "not-
 
 @dataclass(frozen=True, slots=True)
 class ProbeFailure:
-    """Why something could not be observed: stage, kind, one line of detail, and the address it was at, if any."""
+    """Why something could not be observed: stage, kind, one line of detail, and the address, if any."""
 
     stage: Stage
     kind: FailureKind
@@ -84,14 +81,14 @@ class Handshake:
     chain_der: tuple[bytes, ...]
     ocsp_der: bytes | None
     elapsed_s: float
-    old_protocols: tuple[str, ...] | None = None  # of TLSv1 and TLSv1.1 those accepted; None: could not be told
+    old_protocols: tuple[str, ...] | None = None  # of TLSv1 and TLSv1.1 those accepted; None: not known
     from_host: bool = False  # observed from the host itself, not from here
-    tls12: bool | None = None  # whether TLS 1.2 is accepted; None: not asked, or could not be told
+    tls12: bool | None = None  # whether TLS 1.2 is accepted; None: not tried, or not known
 
 
 @dataclass(frozen=True, slots=True)
 class DnsView:
-    """What the resolver said of the endpoint's name."""
+    """What the resolver returned for the endpoint's name."""
 
     status: DnsStatus
     addresses: tuple[str, ...] = ()
@@ -100,12 +97,12 @@ class DnsView:
 
 @dataclass(frozen=True, slots=True)
 class RevocationAnswer:
-    """What was asked about one certificate where it says so itself, and what came: DER as it was, or why nothing."""
+    """One request to a CRL or OCSP URL of a certificate, and the response as DER, or why there is none."""
 
     certificate_sha256: str
     source: RevocationSource
     url: str
-    asked_at: datetime  # or when it was fetched, where it was kept since
+    asked_at: datetime  # of a cached response, when it was fetched
     question: bytes = b""  # the OCSP request
     content: bytes | None = None
     failure: str = ""
@@ -113,7 +110,7 @@ class RevocationAnswer:
 
 @dataclass(frozen=True, slots=True)
 class InstalledFile:
-    """A file that the service's configuration names. Of a key only owner, mode and SPKI digest are known here.
+    """A file that the service's configuration names. Of a key only owner, mode and SPKI digest are kept.
 
     `mode` in permission bits (0o600), `chain_der` the certificates in it in order. With an ACL the group's bits of
     `mode` are its mask, and `acl` has the rights after that mask: of named users and groups, and of the file's group
@@ -130,13 +127,13 @@ class InstalledFile:
     spki_sha256: str | None = None
     fault: FileFault | None = None
     detail: str = ""
-    open_folder: str | None = None  # a folder above it that others than its owner may write to
+    open_folder: str | None = None  # a directory above it that others than its owner may write to
     acl: tuple[str, ...] | None = ()
 
 
 @dataclass(frozen=True, slots=True)
 class ConfigTest:
-    """What the daemon's own test of its configuration said."""
+    """The result of the daemon's own test of its configuration."""
 
     command: str
     ok: bool
@@ -145,13 +142,13 @@ class ConfigTest:
 
 @dataclass(frozen=True, slots=True)
 class HostView:
-    """The view from inside a host: of the host, and of the one service where the observation is of one."""
+    """The view from inside a host: of the host, and of one service if the observation is of one."""
 
     label: str
     hostspec: str
     fqdn: str | None = None
-    addresses: tuple[str, ...] = ()  # its own, loopback left out
-    configured_addresses: tuple[str, ...] = ()  # what the user says it is reached by (behind NAT)
+    addresses: tuple[str, ...] = ()  # its own, without loopback
+    configured_addresses: tuple[str, ...] = ()  # configured by the user: the host is reached by them (behind NAT)
     clock_offset_s: float | None = None  # its clock minus ours
     is_cpanel: bool = False
     service: str | None = None
@@ -159,21 +156,21 @@ class HostView:
     service_since: datetime | None = None
     config_test: ConfigTest | None = None
     files: tuple[InstalledFile, ...] = ()
-    agent: str | None = None  # who owns the certificate: certbot, acme.sh, lego, caddy, …
-    panel_service: str | None = None  # the panel's own word for it, where the panel installs its certificate
+    agent: str | None = None  # the agent that owns the certificate: certbot, acme.sh, lego, caddy, …
+    panel_service: str | None = None  # the panel's own name for it, if the panel installs its certificate
     snakeoil: bool = False  # the distribution's own placeholder certificate
-    missing_rights: tuple[str, ...] = ()  # what could not be read, and which right is missing
+    missing_rights: tuple[str, ...] = ()  # one message per thing that could not be read, with the missing right
     not_trusted: tuple[str, ...] = ()  # processes that root does not inspect; only of the host as a whole
-    websites: tuple[Website, ...] = ()  # what answers to plain HTTP; only of the host as a whole
-    upkeep: Upkeep | None = None  # of a cPanel & WHM server; only of the host as a whole
+    websites: tuple[Website, ...] = ()  # the sites of its web servers for plain HTTP; only of the host as a whole
+    cpanel: CpanelState | None = None  # of a cPanel & WHM server; only of the host as a whole
 
 
 @dataclass(frozen=True, slots=True)
 class Accident:
-    """Why an endpoint or host was not observed, or not as a whole, though that is not its own fault.
+    """Why an endpoint or host was not fully observed, through no fault of its own.
 
-    With a trace it is an exception of ours, and a verdict `error`. Without one the evidence cannot be used, and the
-    checks are inconclusive.
+    With a trace it is an exception of ours, and the verdict is `error`. Without one the evidence cannot be used, and
+    the checks are inconclusive.
     """
 
     reason: str
@@ -187,17 +184,17 @@ class Accident:
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """All that was seen of one endpoint (or of a host as a whole) in one run."""
+    """Everything that was observed of one endpoint, or of a host as a whole, in one run."""
 
     endpoint: Endpoint
     observed_at: datetime
-    addresses: tuple[str, ...] = ()  # what was connected to
+    addresses: tuple[str, ...] = ()  # that were connected to
     handshakes: tuple[Handshake, ...] = ()  # one per address that answered
-    failures: tuple[ProbeFailure, ...] = ()  # one per address that did not, or one in all
+    failures: tuple[ProbeFailure, ...] = ()  # one per address that did not, or a single one
     dns: DnsView | None = None
     server: HostView | None = None
-    revocation: tuple[RevocationAnswer, ...] | None = None  # None: nobody was asked
-    doors: tuple[Door, ...] | None = None  # where a CA would come in; None: nobody looked
+    revocation: tuple[RevocationAnswer, ...] | None = None  # None: nothing was fetched
+    http_probes: tuple[HttpProbe, ...] | None = None  # at port 80 of a host's name; None: not probed
     connections: int = 0
     elapsed_s: float = 0.0
     schema: int = SCHEMA
@@ -217,5 +214,5 @@ class Observation:
 
     @property
     def failure(self) -> ProbeFailure | None:
-        """Why nothing at all was seen on the wire; None where at least one address answered, or none was asked."""
+        """Why no handshake was completed; None if at least one was, or if none was tried."""
         return self.failures[0] if self.failures and not self.handshakes else None

@@ -1,7 +1,4 @@
-"""How a panel's server keeps its certificates up, as it says itself: what is switched off, run nightly, and to whom.
-
-Values alone: it judges nothing and reads nothing.
-"""
+"""The state of certificate maintenance on a cPanel & WHM server: switches, schedules, contacts, tokens, firewall."""
 
 from __future__ import annotations
 
@@ -16,7 +13,7 @@ Matter = Literal["switches", "contacts", "schedules", "tokens", "firewall"]
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """A file in the folder that a CA fetches proofs from."""
+    """A file in the directory that a CA fetches tokens from."""
 
     path: str
     modified: datetime
@@ -24,18 +21,18 @@ class Token:
 
 @dataclass(frozen=True, slots=True)
 class Unread:
-    """What the login could not read, and which right is missing, in a clause."""
+    """A part of the state that the login could not read, and the message with the missing right."""
 
     matter: Matter
     why: str
 
 
 @dataclass(frozen=True, slots=True)
-class Upkeep:
-    """What a cPanel & WHM server says of how it keeps its certificates up.
+class CpanelState:
+    """The state of certificate maintenance on a cPanel & WHM server.
 
-    `switched_off` are the touch files that are there, `contacts` who is told, `schedules` the lines that run the
-    panel's nightly update or ours, each with its file, `firewall` the rules that a connection to it meets.
+    `switched_off` are the touch files that exist, `contacts` the addresses that failures are reported to, `schedules`
+    the lines that run the panel's nightly update or ours, each with its file, `firewall` the rules for connections.
     """
 
     version: str
@@ -47,5 +44,5 @@ class Upkeep:
     unread: tuple[Unread, ...] = ()
 
     def missing(self, matter: Matter) -> tuple[str, ...]:
-        """Return what could not be read of a matter, in a clause each."""
-        return tuple(one.why for one in self.unread if one.matter == matter)
+        """Return one message per thing that could not be read of a part of the state."""
+        return tuple(unread.why for unread in self.unread if unread.matter == matter)

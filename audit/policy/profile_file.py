@@ -33,13 +33,13 @@ def typed(key: str, value: Any, place: str) -> Any:  # noqa: ANN401 - any TOML v
     """Return a value in the type of that threshold; raises BadProfile."""
     default = getattr(Thresholds(), key)
     if key in _DATED:
-        limits = [_dated(item, place) for item in of_kind(list, value, place)]
+        limits = [_dated(item, place) for item in _of_kind(list, value, place)]
         return tuple(sorted(limits, key=lambda limit: limit.issued_from))
     if isinstance(default, tuple):
-        return tuple(_word(key, item, place) for item in of_kind(list, value, place))
+        return tuple(_word(key, item, place) for item in _of_kind(list, value, place))
     if isinstance(default, Fraction):
         return _fraction(value, place)
-    given = of_kind(type(default), value, place)
+    given = _of_kind(type(default), value, place)
     if given < _LEAST.get(key, 0):
         raise BadProfile(f"profile {place}: {value!r} is less than {_LEAST[key]}")
     return given
@@ -49,7 +49,7 @@ def sourced(value: Any, default: str | None, place: str) -> tuple[Any, str]:  # 
     """Split `{ value = …, source = … }`, or take a plain value with the source of the whole file; raises BadProfile."""
     plain, source = value, default
     if isinstance(value, dict):
-        require_known(value, ("value", "source"), place)
+        _require_known(value, ("value", "source"), place)
         if "value" not in value:
             raise BadProfile(f'profile {place}: it has no value; write {{ value = …, source = "…" }}')
         plain, source = value["value"], value.get("source", default)
@@ -69,8 +69,8 @@ def severity(value: Any, place: str) -> Severity:  # noqa: ANN401 - any TOML val
 def remark(value: Any, place: str) -> Remark:  # noqa: ANN401 - any TOML value
     """Return what is told beside a result; raises BadProfile."""
     known = tuple(one.name for one in fields(Remark))
-    given = of_kind(dict, value, place)
-    require_known(given, known, place)
+    given = _of_kind(dict, value, place)
+    _require_known(given, known, place)
     unsaid = [name for name in known if name not in given]
     if unsaid:
         raise BadProfile(f"profile {place}: it has no {listing(unsaid)}; a remark is a sentence each, and a source")
@@ -79,13 +79,13 @@ def remark(value: Any, place: str) -> Remark:  # noqa: ANN401 - any TOML value
 
 def text(value: Any, place: str) -> str:  # noqa: ANN401 - any TOML value
     """Return a text that is not empty; raises BadProfile."""
-    given: str = of_kind(str, value, place)
+    given: str = _of_kind(str, value, place)
     if not given.strip():
         raise BadProfile(f"profile {place}: it is empty")
     return given
 
 
-def of_kind(kind: type[Any], value: Any, place: str) -> Any:  # noqa: ANN401 - any TOML value
+def _of_kind(kind: type[Any], value: Any, place: str) -> Any:  # noqa: ANN401 - any TOML value
     """Return a value that is of that kind; raises BadProfile."""
     try:
         json_codec.of_kind(kind, value)
@@ -96,7 +96,7 @@ def of_kind(kind: type[Any], value: Any, place: str) -> Any:  # noqa: ANN401 - a
     return value
 
 
-def require_known(given: Iterable[str], known: Iterable[str], place: str) -> None:
+def _require_known(given: Iterable[str], known: Iterable[str], place: str) -> None:
     """Raise BadProfile for the first key that is not known, with the nearest that is."""
     for key in given:
         if key not in known:
@@ -117,18 +117,18 @@ def _word(key: str, item: Any, place: str) -> str:  # noqa: ANN401 - any TOML va
 
 
 def _one_of(value: Any, known: tuple[str, ...], place: str) -> str:  # noqa: ANN401 - any TOML value
-    word: str = of_kind(str, value, place)
+    word: str = _of_kind(str, value, place)
     if word not in known:
         raise BadProfile(f"profile {place}: {word!r} is not one of {', '.join(known)}{nearest(word, known)}")
     return word
 
 
 def _dated(item: Any, place: str) -> DatedLimit:  # noqa: ANN401 - any TOML value
-    require_known(of_kind(dict, item, place), ("issued_from", "days"), place)
+    _require_known(_of_kind(dict, item, place), ("issued_from", "days"), place)
     if item.keys() != {"issued_from", "days"}:
         raise BadProfile(f"profile {place}: write {{ issued_from = 2026-03-15, days = 200 }}")
-    start = datetime.combine(of_kind(date, item["issued_from"], place), time(), UTC)
-    return DatedLimit(start, of_kind(int, item["days"], place))
+    start = datetime.combine(_of_kind(date, item["issued_from"], place), time(), UTC)
+    return DatedLimit(start, _of_kind(int, item["days"], place))
 
 
 def _fraction(value: Any, place: str) -> Fraction:  # noqa: ANN401 - any TOML value
@@ -161,7 +161,7 @@ def _load(name: str, folder: Path, extended_by: tuple[str, ...]) -> Profile:
         table = table_of(content)
     except BadRecord as error:
         raise BadProfile(f"profile {place}: {error}") from error
-    require_known(table, _TOP, place)
+    _require_known(table, _TOP, place)
     base = Profile("", "", Thresholds())
     if "extends" in table:
         base = _load(text(table["extends"], f"{place}, extends"), Path(place).parent, (*extended_by, place))
@@ -186,7 +186,7 @@ def _read(name: str, folder: Path) -> tuple[str, bytes]:
 def _extended(base: Profile, name: str, table: Mapping[str, Any], place: str) -> Profile:
     source = text(table["source"], f"{place}, source") if "source" in table else None
     given = _table(table, "thresholds", place)
-    require_known(given, THRESHOLDS, f"{place}, [thresholds]")
+    _require_known(given, THRESHOLDS, f"{place}, [thresholds]")
     thresholds = _sourced(given, source, f"{place}, [thresholds]")
     values = {key: typed(key, value, f"{place}, [thresholds] {key}") for key, (value, _) in thresholds.items()}
     judged, disabled = _of_checks(table, "severities", place), _of_checks(table, "disabled", place)
@@ -230,5 +230,5 @@ def _require_enough(profile: Profile, place: str) -> None:
 
 
 def _table(table: Mapping[str, Any], key: str, place: str) -> Mapping[str, Any]:
-    found: Mapping[str, Any] = of_kind(dict, table.get(key, {}), f"{place}, [{key}]")
+    found: Mapping[str, Any] = _of_kind(dict, table.get(key, {}), f"{place}, [{key}]")
     return found

@@ -16,7 +16,7 @@ from typing import Final
 from urllib.parse import urljoin
 
 from audit.analysis.addresses import is_link_local
-from audit.observation import Accident, DnsView, Door, Observation
+from audit.observation import Accident, DnsView, HttpProbe, Observation
 from audit.observation.website import VALIDATION
 from audit.probe.deadline import Deadline, Stopped
 from audit.probe.dns.resolver import resolve
@@ -58,7 +58,7 @@ def _looked(seen: Observation, limits: Limits, stop: threading.Event) -> Observa
 
 def _look(seen: Observation, limits: Limits, stop: threading.Event) -> Observation:
     server = seen.server
-    if server is None or server.upkeep is None or server.fqdn is None or host_name_faults(server.fqdn):
+    if server is None or server.cpanel is None or server.fqdn is None or host_name_faults(server.fqdn):
         return seen
     view: DnsView = resolve(server.fqdn, limits, stop)
     url = f"http://{server.fqdn}{VALIDATION}{secrets.token_hex(16).upper()}.txt"
@@ -67,13 +67,13 @@ def _look(seen: Observation, limits: Limits, stop: threading.Event) -> Observati
             lambda address: tuple(probe_validation_path(url, address, limits, stop)), view.addresses[:_ADDRESSES]
         )
         doors = tuple(door for doors in found for door in doors)
-    return replace(seen, dns=view, doors=doors, connections=seen.connections + len(doors))
+    return replace(seen, dns=view, http_probes=doors, connections=seen.connections + len(doors))
 
 
-def probe_validation_path(url: str, address: str, limits: Limits, stop: threading.Event) -> Iterator[Door]:
+def probe_validation_path(url: str, address: str, limits: Limits, stop: threading.Event) -> Iterator[HttpProbe]:
     """Yield what answers at an address, and if it redirects, what answers there, up to the end; raises Stopped."""
     if is_link_local(address):
-        yield Door(url, address, detail=NEVER_ASKED)
+        yield HttpProbe(url, address, detail=NEVER_ASKED)
         return
     bounds = RequestLimits(Deadline.after(limits.timeout_s), _PEEK, stop)
     asked = set[str]()
@@ -83,15 +83,15 @@ def probe_validation_path(url: str, address: str, limits: Limits, stop: threadin
         yield door
 
 
-def _probe(url: str, address: str, limits: RequestLimits) -> tuple[Door, str]:
+def _probe(url: str, address: str, limits: RequestLimits) -> tuple[HttpProbe, str]:
     """Return what answers at an address, and to which URL it redirects that is asked next; empty if to none."""
     try:
         with exchange(HttpRequest(url), Route((address,), trust=_trust_anyone), limits) as response:
             location, server = response.header("Location"), response.header("Server")
             beginning = response.beginning().decode("utf-8", "replace")
     except FetchError as error:
-        return Door(url, address, detail=str(error), can_tell=error.kind != "no-family"), ""
-    door = Door(
+        return HttpProbe(url, address, detail=str(error), can_tell=error.kind != "no-family"), ""
+    door = HttpProbe(
         url,
         address,
         response.status,

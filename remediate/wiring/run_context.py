@@ -91,11 +91,11 @@ def _follows_panel_rules(options: RunOptions) -> bool:
 
 def _excluded(view: HostView) -> str | None:
     """Return why nothing is changed on a host: its administrator disabled repairs, or that could not be checked."""
-    if view.upkeep is None:
+    if view.cpanel is None:
         return None
-    if view.upkeep.switched_off:
-        return switched_off(view.upkeep.switched_off)
-    return NOT_KNOWN if view.upkeep.missing("switches") else None
+    if view.cpanel.switched_off:
+        return switched_off(view.cpanel.switched_off)
+    return NOT_KNOWN if view.cpanel.missing("switches") else None
 
 
 def _as_configured(host: HostContext, login: Login | None, options: RunOptions) -> HostContext:

@@ -11,7 +11,7 @@ from itertools import product
 from typing import Literal
 
 from audit.firewall.evaluate import Packet
-from audit.observation.firewall import Action, Asked, Chain, Condition, Firewall, Rule
+from audit.observation.firewall import Action, Asked, Condition, Firewall, PacketRule, RuleChain
 
 ACTIONS: tuple[Action, ...] = ("accept", "accept", "refuse", "refuse", "jump", "goto", "return", "pass")
 ASKED: tuple[Asked, ...] = ("source", "source", "port", "destination", "unknown")
@@ -22,7 +22,7 @@ def generated(seed: int) -> Firewall:
     """Return a firewall of two chains that every connection meets, and two that are jumped to, in no circle."""
     dice = random.Random(seed)  # noqa: S311 - a rule set of a test
     chains = [
-        Chain("t", name, tuple(_rule(dice, name) for _ in range(dice.randint(0, 4))), stage, _policy(dice))
+        RuleChain("t", name, tuple(_rule(dice, name) for _ in range(dice.randint(0, 4))), stage, _policy(dice))
         for name, stage in zip(CHAINS, (0, 1, None, None), strict=True)
     ]
     dice.shuffle(chains)
@@ -33,13 +33,13 @@ def _policy(dice: random.Random) -> Literal["accept", "refuse"]:
     return "accept" if dice.random() < 0.5 else "refuse"
 
 
-def _rule(dice: random.Random, chain: str) -> Rule:
+def _rule(dice: random.Random, chain: str) -> PacketRule:
     action = dice.choice(ACTIONS)
     further = {"base": ("a", "b"), "late": ("a", "b"), "a": ("b",), "b": ()}[chain]
     if action in ("jump", "goto") and not further:
         action = "return"
     target = dice.choice(further) if action in ("jump", "goto") else ""
-    return Rule(action, tuple(_condition(dice) for _ in range(dice.randint(0, 2))), target, f"{action} {target}")
+    return PacketRule(action, tuple(_condition(dice) for _ in range(dice.randint(0, 2))), target, f"{action} {target}")
 
 
 def _condition(dice: random.Random) -> Condition:
@@ -86,7 +86,9 @@ def _outcome(firewall: Firewall, seen: Packet, guess: dict[tuple[str, int, int],
     return "admitted"
 
 
-def _verdict(named: dict[str, Chain], chain: Chain, seen: Packet, guess: dict[tuple[str, int, int], bool]) -> str:
+def _verdict(
+    named: dict[str, RuleChain], chain: RuleChain, seen: Packet, guess: dict[tuple[str, int, int], bool]
+) -> str:
     """Follow a connection rule by rule with a stack of where to come back to, as the kernel does."""
     stack: list[tuple[str, int]] = []
     here, number = chain.name, 0

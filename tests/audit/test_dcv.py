@@ -12,9 +12,9 @@ from audit.checks import test_dcv
 from audit.firewall.exposure import LISTED, REFUSED_MAX, world
 from audit.firewall.iptables import read_iptables
 from audit.json_codec import from_json, to_json
-from audit.observation import DnsView, Door, Observation
-from audit.observation.cpanel import Unread, Upkeep
-from audit.observation.firewall import Chain, Condition, Firewall, Rule
+from audit.observation import DnsView, HttpProbe, Observation
+from audit.observation.cpanel import CpanelState, Unread
+from audit.observation.firewall import Condition, Firewall, PacketRule, RuleChain
 from tests.audit.facts import HOST, host, observed
 from tests.audit.verdicts import finding, inconclusive, not_applicable, passes
 
@@ -33,7 +33,7 @@ def rules(*lines: str, policy: str = "DROP") -> Firewall:
 
 def panel(firewall: Firewall, unread: tuple[Unread, ...] = ()) -> Observation:
     """Return what is seen of a panel's server with that firewall."""
-    return observed(server=replace(host(), upkeep=Upkeep("1", firewall=firewall, unread=unread)), endpoint=HOST)
+    return observed(server=replace(host(), cpanel=CpanelState("1", firewall=firewall, unread=unread)), endpoint=HOST)
 
 
 def admitted(address: str) -> str:
@@ -85,8 +85,8 @@ def test_addresses_that_were_blocked_for_cause_are_no_finding() -> None:
 
 
 def test_countries_leave_the_listed_addresses_open_and_are_narrow() -> None:
-    geo = (Rule("refuse", (Condition("country"),), text="CC_DENY"),)
-    seen = panel(Firewall((Chain("csf", "TCP_IN", geo, 0),), ('CC_DENY = "CN" in /etc/csf/csf.conf',), "csf"))
+    geo = (PacketRule("refuse", (Condition("country"),), text="CC_DENY"),)
+    seen = panel(Firewall((RuleChain("csf", "TCP_IN", geo, 0),), ('CC_DENY = "CN" in /etc/csf/csf.conf',), "csf"))
     doubt = inconclusive(LISTED_FIRST, observation=seen).reason
     assert "it is not known whether 178.255.81.12 is admitted to TCP port 80" in doubt
     said = finding(WORLD, observation=seen).reason
@@ -116,7 +116,7 @@ def test_what_is_refused_counts_though_not_all_rules_could_be_read() -> None:
 
 
 def test_ipv6_is_judged_where_the_name_has_such_an_address() -> None:
-    closed = (Chain("ip6tables, table filter", "INPUT", (), 0, "refuse", 6),)
+    closed = (RuleChain("ip6tables, table filter", "INPUT", (), 0, "refuse", 6),)
     seen = panel(Firewall((*OPEN.chains, *closed)))
     assert passes(WORLD, observation=seen)
     said = finding(WORLD, observation=replace(seen, dns=DnsView("ok", ("192.0.2.7", "2001:db8::7"))))
@@ -138,32 +138,32 @@ def test_a_firewall_comes_back_from_evidence_as_it_was() -> None:
 
 
 URL = "http://web1.example.com/.well-known/pki-validation/X.txt"
-MISSING = Door(URL, "192.0.2.7", 404)
+MISSING = HttpProbe(URL, "192.0.2.7", 404)
 DOOR_OPEN, DOOR_LEADS = test_dcv.test_missing_token_is_answered_404, test_dcv.test_redirects_are_followed_by_cas
 
 
-def at_doors(*doors: Door, firewall: Firewall = OPEN) -> Observation:
+def at_doors(*doors: HttpProbe, firewall: Firewall = OPEN) -> Observation:
     """Return what is seen of a panel's server where these doors are knocked at."""
-    return replace(panel(firewall), doors=doors, dns=DnsView("ok", ("192.0.2.7",)))
+    return replace(panel(firewall), http_probes=doors, dns=DnsView("ok", ("192.0.2.7",)))
 
 
-def sent(to: str, status: int = 301, url: str = URL) -> Door:
-    return Door(url, "192.0.2.7", status, to)
+def sent(to: str, status: int = 301, url: str = URL) -> HttpProbe:
+    return HttpProbe(url, "192.0.2.7", status, to)
 
 
-def silent(url: str = URL, *, can_tell: bool = True) -> Door:
-    return Door(url, "192.0.2.7", detail="192.0.2.7 does not answer", can_tell=can_tell)
+def silent(url: str = URL, *, can_tell: bool = True) -> HttpProbe:
+    return HttpProbe(url, "192.0.2.7", detail="192.0.2.7 does not answer", can_tell=can_tell)
 
 
 @pytest.mark.parametrize("door", [MISSING, replace(MISSING, status=410), replace(MISSING, status=200)])
-def test_a_door_that_says_the_file_is_not_there_is_open(door: Door) -> None:
+def test_a_door_that_says_the_file_is_not_there_is_open(door: HttpProbe) -> None:
     assert passes(DOOR_OPEN, observation=at_doors(door))
     assert passes(DOOR_LEADS, observation=at_doors(door))
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 405, 421, 451, 500, 503])
 def test_a_denial_or_an_error_is_found_with_server_and_beginning(status: int) -> None:
-    door = Door(URL, "192.0.2.7", status, server="Apache", beginning="<h1>No</h1>")
+    door = HttpProbe(URL, "192.0.2.7", status, server="Apache", beginning="<h1>No</h1>")
     said = finding(DOOR_OPEN, observation=at_doors(MISSING, replace(door, address="192.0.2.8")))
     assert said.reason == f"{URL} at 192.0.2.8 is answered {status} by 'Apache', and the response begins '<h1>No</h1>'"
     assert said.remedy == "configure"
@@ -224,7 +224,7 @@ def test_a_way_to_another_host_is_not_known_to_be_well() -> None:
         (sent(URL), "it is a loop"),
     ],
 )
-def test_a_redirect_that_no_ca_follows_is_one_finding_with_the_hop(door: Door, why: str) -> None:
+def test_a_redirect_that_no_ca_follows_is_one_finding_with_the_hop(door: HttpProbe, why: str) -> None:
     said = finding(DOOR_LEADS, observation=at_doors(door)).reason
     assert said.startswith(f"{URL} at 192.0.2.7 redirects with {door.status} to {door.location!r}: {why}")
     assert passes(DOOR_OPEN, observation=at_doors(door))
@@ -238,8 +238,8 @@ def test_a_redirect_without_end_is_one_that_no_ca_follows() -> None:
 @pytest.mark.parametrize("check", [DOOR_OPEN, DOOR_LEADS])
 def test_a_door_that_nobody_knocked_at_is_neither_open_nor_closed(check: Callable[..., None]) -> None:
     assert inconclusive(check, observation=panel(OPEN)).because is None
-    lost = replace(panel(OPEN), dns=DnsView("nxdomain"), doors=())
+    lost = replace(panel(OPEN), dns=DnsView("nxdomain"), http_probes=())
     assert inconclusive(check, observation=lost).because == "dns.unresolvable"
-    nameless = replace(host(), fqdn="localhost", upkeep=Upkeep("1"))
+    nameless = replace(host(), fqdn="localhost", cpanel=CpanelState("1"))
     assert inconclusive(check, observation=observed(server=nameless, endpoint=HOST)).because == "host.name-invalid"
     assert not_applicable(check, observation=observed(server=host(), endpoint=HOST))

@@ -12,7 +12,7 @@ from audit.firewall.csf import read_countries, read_csf
 from audit.firewall.evaluate import answer, packet
 from audit.firewall.iptables import read_iptables
 from audit.firewall.nftables import read_nftables
-from audit.observation.firewall import Chain, Firewall
+from audit.observation.firewall import Firewall, RuleChain
 
 CA, OTHER, SIX = "178.255.81.12", "198.51.100.7", "2001:db8::1"
 DPORT, SADDR = ({"payload": {"protocol": p, "field": f}} for p, f in (("tcp", "dport"), ("ip", "saddr")))
@@ -20,7 +20,7 @@ SYN = {"&": [{"payload": {"protocol": "tcp", "field": "flags"}}, ["fin", "syn", 
 DROP: dict[str, object] = {"drop": None}
 
 
-def verdicts(chains: tuple[Chain, ...], *addresses: str, port: int = 80) -> list[str]:
+def verdicts(chains: tuple[RuleChain, ...], *addresses: str, port: int = 80) -> list[str]:
     """Return what becomes of connections from these addresses."""
     return [answer(Firewall(chains), packet(one, port, ["192.0.2.7", "2001:db8::7"])).verdict for one in addresses]
 

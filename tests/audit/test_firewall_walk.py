@@ -8,11 +8,11 @@ import pytest
 
 from audit.firewall.evaluate import Answer, Packet, answer, packet
 from audit.firewall.ranges import condensed, spans_of
-from audit.observation.firewall import Chain, Condition, Firewall, Rule
+from audit.observation.firewall import Condition, Firewall, PacketRule, RuleChain
 from tests.audit.rulebook import generated, is_open, outcomes, packets
 
 MAYBE = Condition("unknown")
-ACCEPT, REFUSE = Rule("accept", text="accept"), Rule("refuse", text="drop", number=3)
+ACCEPT, REFUSE = PacketRule("accept", text="accept"), PacketRule("refuse", text="drop", number=3)
 
 
 @pytest.mark.parametrize("part", range(4))
@@ -39,51 +39,57 @@ def test_without_any_rule_everybody_is_admitted() -> None:
 
 def test_the_rule_that_refuses_is_named_with_its_chain() -> None:
     chains = (
-        Chain("table t", "in", (Rule("pass"), Rule("jump", target="deny", text="jump deny")), 0),
-        Chain("table t", "deny", (REFUSE,)),
+        RuleChain("table t", "in", (PacketRule("pass"), PacketRule("jump", target="deny", text="jump deny")), 0),
+        RuleChain("table t", "deny", (REFUSE,)),
     )
     assert answer(Firewall(chains), packet("192.0.2.1", 80)) == Answer("refused", "table t, chain deny, rule 3: drop")
 
 
 def test_a_policy_that_refuses_is_named() -> None:
-    found = answer(Firewall((Chain("t", "in", (), 0, "refuse"),)), packet("192.0.2.1", 80))
+    found = answer(Firewall((RuleChain("t", "in", (), 0, "refuse"),)), packet("192.0.2.1", 80))
     assert found == Answer("refused", "t, chain in: no rule admits it, and the policy is to refuse")
 
 
 def test_a_chain_of_another_ip_version_is_not_met() -> None:
-    firewall = Firewall((Chain("t", "in", (), 0, "refuse", version=6),))
+    firewall = Firewall((RuleChain("t", "in", (), 0, "refuse", version=6),))
     assert answer(firewall, packet("192.0.2.1", 80)).verdict == "admitted"
     assert answer(firewall, packet("2001:db8::1", 80)).verdict == "refused"
 
 
 def test_an_accept_in_one_chain_does_not_keep_a_later_one_from_refusing() -> None:
-    late, early = Chain("t", "late", (REFUSE,), 5), Chain("t", "early", (ACCEPT,), -5)
+    late, early = RuleChain("t", "late", (REFUSE,), 5), RuleChain("t", "early", (ACCEPT,), -5)
     assert answer(Firewall((late, early)), packet("192.0.2.1", 80)).verdict == "refused"
 
 
 def test_what_leaves_it_open_is_named() -> None:
-    rules = (Rule("accept", (MAYBE,), text="@geo accept", number=1), REFUSE)
-    found = answer(Firewall((Chain("t", "in", rules, 0),)), packet("192.0.2.1", 80))
+    rules = (PacketRule("accept", (MAYBE,), text="@geo accept", number=1), REFUSE)
+    found = answer(Firewall((RuleChain("t", "in", rules, 0),)), packet("192.0.2.1", 80))
     assert found == Answer("unknown", "t, chain in, rule 1: @geo accept")
 
 
 def test_both_ways_to_the_same_end_are_no_doubt() -> None:
-    rules = (Rule("refuse", (MAYBE,), text="maybe", number=1), REFUSE)
-    assert answer(Firewall((Chain("t", "in", rules, 0),)), packet("192.0.2.1", 80)).verdict == "refused"
+    rules = (PacketRule("refuse", (MAYBE,), text="maybe", number=1), REFUSE)
+    assert answer(Firewall((RuleChain("t", "in", rules, 0),)), packet("192.0.2.1", 80)).verdict == "refused"
 
 
 @pytest.mark.parametrize(
-    "rule", [Rule("elsewhere", text="queue"), Rule("jump", target="gone"), Rule("goto", target="in")]
+    "rule",
+    [PacketRule("elsewhere", text="queue"), PacketRule("jump", target="gone"), PacketRule("goto", target="in")],
 )
-def test_what_becomes_of_it_elsewhere_or_in_circles_is_not_known(rule: Rule) -> None:
-    assert answer(Firewall((Chain("t", "in", (rule,), 0),)), packet("192.0.2.1", 80)).verdict == "unknown"
+def test_what_becomes_of_it_elsewhere_or_in_circles_is_not_known(rule: PacketRule) -> None:
+    assert answer(Firewall((RuleChain("t", "in", (rule,), 0),)), packet("192.0.2.1", 80)).verdict == "unknown"
 
 
 def test_a_ladder_of_jumps_is_walked_once_and_not_twice_as_often_at_each_rung() -> None:
     rungs = [
-        Chain("t", str(n), (Rule("jump", (MAYBE,), str(n + 1)), Rule("jump", target=str(n + 1)))) for n in range(1, 15)
+        RuleChain("t", str(n), (PacketRule("jump", (MAYBE,), str(n + 1)), PacketRule("jump", target=str(n + 1))))
+        for n in range(1, 15)
     ]
-    ladder = (Chain("t", "in", (Rule("jump", target="1"),), 0), *rungs, Chain("t", "15", (REFUSE,)))
+    ladder = (
+        RuleChain("t", "in", (PacketRule("jump", target="1"),), 0),
+        *rungs,
+        RuleChain("t", "15", (REFUSE,)),
+    )
     assert answer(Firewall(ladder), packet("192.0.2.1", 80)).verdict == "refused"
 
 
@@ -92,12 +98,12 @@ def test_spans_that_touch_are_one() -> None:
 
 
 def test_a_long_list_of_addresses_is_one_rule_and_refuses_whom_it_refused() -> None:
-    def blocking(numbers: Iterable[int]) -> list[Rule]:
+    def blocking(numbers: Iterable[int]) -> list[PacketRule]:
         spans = ((n, (Condition("source", ((n, n),), version=4),)) for n in numbers)
-        return [Rule("refuse", asked, text=f"-s {n}", number=n) for n, asked in spans]
+        return [PacketRule("refuse", asked, text=f"-s {n}", number=n) for n, asked in spans]
 
     few, many = blocking(range(1, 5)), blocking(range(10, 500, 2))
-    rules = [*few, ACCEPT, *many, Rule("refuse", (MAYBE,), text="maybe"), *blocking([999])]
+    rules = [*few, ACCEPT, *many, PacketRule("refuse", (MAYBE,), text="maybe"), *blocking([999])]
     found = tuple(condensed(rules))
     assert [rule.text for rule in found] == [
         *(rule.text for rule in few), "accept", "one of 245 rules for addresses, the first of which is -s 10", "maybe",
@@ -106,5 +112,5 @@ def test_a_long_list_of_addresses_is_one_rule_and_refuses_whom_it_refused() -> N
     for source in (*range(12), *range(12, 1010, 31), 998, 999):
         seen = Packet(source, 4, 80)
         for each in (rules[5:], rules):
-            whole, short = (Firewall((Chain("t", "in", tuple(one), 0),)) for one in (each, condensed(each)))
+            whole, short = (Firewall((RuleChain("t", "in", tuple(one), 0),)) for one in (each, condensed(each)))
             assert answer(whole, seen).verdict == answer(short, seen).verdict

@@ -10,12 +10,12 @@ import pytest
 
 from audit.checks import test_dcv, test_host
 from audit.observation import Observation
-from audit.observation.cpanel import Matter, Token, Unread, Upkeep
+from audit.observation.cpanel import CpanelState, Matter, Token, Unread
 from tests.audit.certificates import DAY, NOW
 from tests.audit.facts import HOST, WEBPKI, host, observed
 from tests.audit.verdicts import finding, inconclusive, not_applicable, passes
 
-KEPT = Upkeep(
+KEPT = CpanelState(
     "11.130.0.5", contacts=("admin@example.com",), schedules=("/var/spool/cron/root: 1 2 * * * /scripts/upcp --cron",)
 )
 OF_A_PANEL: list[tuple[Callable[..., None], dict[str, object], Matter]] = [
@@ -26,9 +26,9 @@ OF_A_PANEL: list[tuple[Callable[..., None], dict[str, object], Matter]] = [
 ]
 
 
-def panel(upkeep: Upkeep | None = KEPT) -> Observation:
+def panel(state: CpanelState | None = KEPT) -> Observation:
     """Return what is seen of a panel's server as a whole."""
-    return observed(server=replace(host(), upkeep=upkeep, is_cpanel=True), endpoint=HOST)
+    return observed(server=replace(host(), cpanel=state, is_cpanel=True), endpoint=HOST)
 
 
 @pytest.mark.parametrize(("check", "more", "matter"), OF_A_PANEL)

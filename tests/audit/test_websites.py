@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from audit.observation.website import Docroot, Rule, Website
+from audit.observation.website import Docroot, SiteSelection, Website
 from audit.services.virtual_hosts import docroot_of
 
 V4, V6 = ("0.0.0.0",), ("::",)
 
 
-def site(folder: str, *names: str, at: tuple[str, ...] = V4, default: bool = False, rule: Rule = "best") -> Website:
+def site(
+    folder: str, *names: str, at: tuple[str, ...] = V4, default: bool = False, rule: SiteSelection = "best"
+) -> Website:
     service = {"best": "nginx", "first": "apache", "declared": "gateway"}[rule]
     return Website(service, rule, 80, at, names, default, Docroot(folder))
 

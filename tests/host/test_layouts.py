@@ -114,8 +114,8 @@ def test_the_hosts_own_website_is_the_panels_where_no_web_server_tells_another()
     observation, _ = ask({**ANSWERS, **FILES})
     assert observation.server
     assert docroot_of(observation.server.websites, "server.example.com") == Docroot("/var/www/html")
-    assert observation.server.upkeep is not None
-    assert observation.server.upkeep.version == "11.120.0.10"
+    assert observation.server.cpanel is not None
+    assert observation.server.cpanel.version == "11.120.0.10"
 
 
 def test_a_missing_certificate_is_had_by_installing_one() -> None:

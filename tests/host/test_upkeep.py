@@ -17,7 +17,7 @@ from audit.host.cpanel import UPKEEP, read_upkeep
 from audit.host.script import prologue, read_sections
 from audit.json_codec import from_json, to_json
 from audit.observation import HostView, Observation
-from audit.observation.cpanel import Token, Upkeep
+from audit.observation.cpanel import CpanelState, Token
 from audit.observation.firewall import Firewall
 from tests.audit.facts import HOST
 from tests.plugin.evidence import NOW
@@ -56,12 +56,12 @@ def asked(root: Path, shell: str = "sh", *, as_nobody: bool = False) -> str:
     return done.stdout.replace(str(root), "")
 
 
-def told(root: Path, shell: str = "sh", *, as_nobody: bool = False) -> Upkeep | None:
+def told(root: Path, shell: str = "sh", *, as_nobody: bool = False) -> CpanelState | None:
     """Return what is read of what the host prints."""
     return read_upkeep(read_sections("WORD", asked(root, shell, as_nobody=as_nobody)))
 
 
-def panel(root: Path, files: Mapping[str, str]) -> Upkeep:
+def panel(root: Path, files: Mapping[str, str]) -> CpanelState:
     """Return what a panel's server with these files tells, whichever shell it has."""
     put(root, {VERSION: "11.130.0.5\n", **files})
     first, second = told(root, "dash"), told(root, "bash")
@@ -77,7 +77,7 @@ def test_a_host_without_the_panel_is_asked_nothing(root: Path) -> None:
 
 
 def test_a_panel_where_nothing_is_set_up_says_so(root: Path) -> None:
-    assert panel(root, {}) == Upkeep("11.130.0.5")
+    assert panel(root, {}) == CpanelState("11.130.0.5")
 
 
 def test_touch_files_are_found(root: Path) -> None:
@@ -184,7 +184,7 @@ def test_an_answer_that_was_cut_off_says_nothing_of_what_is_missing(root: Path) 
 
 def test_what_was_told_comes_back_from_evidence_as_it_was(root: Path) -> None:
     seen = panel(root, {OFF: "", "/var/www/html/.well-known/pki-validation/x.txt": ""})
-    observation = Observation(HOST, NOW, server=HostView("web1", "ssh://root@web1", upkeep=seen))
+    observation = Observation(HOST, NOW, server=HostView("web1", "ssh://root@web1", cpanel=seen))
     assert from_json(Observation, to_json(observation)) == observation
 
 

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from audit.endpoint import Endpoint
-from audit.observation import DnsView, Door, Handshake, HostView, Observation, RevocationAnswer
-from audit.observation.cpanel import Upkeep
+from audit.observation import DnsView, Handshake, HostView, HttpProbe, Observation, RevocationAnswer
+from audit.observation.cpanel import CpanelState
 from tests.audit.answers import ASKED, CA, CRL_URL
 from tests.audit.answers import ROOT as ASKED_ROOT
 from tests.audit.certificates import DAY, Draft, ca, leaf, rsa_key
@@ -25,7 +25,7 @@ __all__ = ["forge"]
 PANEL = HostView(
     "panel", "ssh://root@panel", "panel.example.com", ("192.0.2.7",), clock_offset_s=0.1, is_cpanel=True
 )  # fmt: skip
-WELL_KEPT = Upkeep("11.130.0.5", contacts=("admin@example.com",), schedules=("/var/spool/cron/root: upcp",))
+WELL_KEPT = CpanelState("11.130.0.5", contacts=("admin@example.com",), schedules=("/var/spool/cron/root: upcp",))
 OWN_CA = ca("CN=cPanel\\, LLC ECC Certification Authority,O=cPanel\\, LLC", ROOT)
 RSA_ROOT = ca("CN=RSA Root").with_key(rsa_key(2048))
 REPAIRS = {"reissue", "rekey"}
@@ -96,10 +96,10 @@ def observed(name: str, condition: Condition) -> Observation:
 
 def host(**changes: Any) -> Observation:  # noqa: ANN401 - fields of any type
     """Return what is seen of a panel's server as a whole that is well, but for these."""
-    door = Door("http://panel.example.com/x.txt", "192.0.2.7", 404)
+    door = HttpProbe("http://panel.example.com/x.txt", "192.0.2.7", 404)
     seen = Observation(
-        Endpoint.of_host("panel", "ssh://root@panel"), NOW, server=replace(PANEL, upkeep=WELL_KEPT),
-        dns=DnsView("ok", ("192.0.2.7",)), doors=(door,),
+        Endpoint.of_host("panel", "ssh://root@panel"), NOW, server=replace(PANEL, cpanel=WELL_KEPT),
+        dns=DnsView("ok", ("192.0.2.7",)), http_probes=(door,),
     )  # fmt: skip
     return replace(seen, **changes)
 
@@ -140,22 +140,22 @@ def test_what_is_none_of_the_scripts_conditions_is_told_all_the_same(pytester: p
 
 def kept(**changes: Any) -> dict[str, Any]:  # noqa: ANN401 - fields of any type
     """Return a panel's server that is well kept but for these."""
-    return {"server": replace(PANEL, upkeep=replace(WELL_KEPT, **changes))}
+    return {"server": replace(PANEL, cpanel=replace(WELL_KEPT, **changes))}
 
 
 HOSTS: dict[tuple[str, str], dict[str, Any]] = {
-    ("host.name-invalid", "host"): {"server": replace(PANEL, upkeep=WELL_KEPT, fqdn="localhost")},
-    ("dns.unresolvable", "dns"): {"dns": DnsView("nxdomain"), "doors": ()},
+    ("host.name-invalid", "host"): {"server": replace(PANEL, cpanel=WELL_KEPT, fqdn="localhost")},
+    ("dns.unresolvable", "dns"): {"dns": DnsView("nxdomain"), "http_probes": ()},
     ("dns.not-this-host", "dns"): {
-        "dns": DnsView("ok", ("8.8.8.8",)), "server": replace(PANEL, upkeep=WELL_KEPT, addresses=("9.9.9.9",)),
+        "dns": DnsView("ok", ("8.8.8.8",)), "server": replace(PANEL, cpanel=WELL_KEPT, addresses=("9.9.9.9",)),
     },
     ("dcv.http-unreachable", "configure"): {
-        "doors": (Door("http://panel.example.com/x.txt", "192.0.2.7", 403),),
+        "http_probes": (HttpProbe("http://panel.example.com/x.txt", "192.0.2.7", 403),),
     },
     ("ops.management-disabled", "none"): kept(switched_off=("/var/cpanel/ssl/x",)),
     ("ops.contact-missing", "configure"): kept(contacts=()),
     ("ops.renewal-unscheduled", "configure"): kept(schedules=()),
-    ("ops.clock-skew", "host"): {"server": replace(PANEL, upkeep=WELL_KEPT, clock_offset_s=999.0)},
+    ("ops.clock-skew", "host"): {"server": replace(PANEL, cpanel=WELL_KEPT, clock_offset_s=999.0)},
 }  # fmt: skip
 
 

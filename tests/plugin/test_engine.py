@@ -20,7 +20,7 @@ from audit.endpoint import parse_endpoint
 from audit.engine import AuditSettings, EndpointAudit, audit
 from audit.evaluation.result import to_row
 from audit.observation import Accident, DnsView, Observation, ProbeFailure
-from audit.observation.cpanel import Upkeep
+from audit.observation.cpanel import CpanelState
 from audit.policy import load_profile
 from audit.probe import Limits, Target
 from audit.x509.lint.pkilint import full_lint
@@ -69,7 +69,7 @@ def recorded() -> list[Observation]:
     """Return observations in which checks pass, fail, do not apply, are inconclusive and raise errors."""
     shared = [leaf(name).with_key(KEY).by(INTERMEDIATE) for name in ("one.example", "two.example")]
     bug = Accident("ZeroDivisionError: a bug of ours", "Traceback: a bug of ours")
-    panel = replace(host(), upkeep=Upkeep("110.0"))
+    panel = replace(host(), cpanel=CpanelState("110.0"))
     two = (served(GOOD, INTERMEDIATE, address="192.0.2.1"), served(EXPIRED, address="192.0.2.2"))
     return [
         seen("www.example.com", server=host(certificate_file(), key_file())),

@@ -11,7 +11,7 @@ import pytest
 
 from audit.endpoint import parse_endpoint
 from audit.json_codec import from_json, to_json
-from audit.observation import Handshake, Observation, RevocationAnswer
+from audit.observation import SCHEMA, Handshake, Observation, RevocationAnswer
 from tests.audit.answers import ASKED, CA, CRL_URL
 from tests.audit.answers import ROOT as ASKED_ROOT
 from tests.audit.certificates import DAY, Draft, rsa_key
@@ -188,7 +188,7 @@ def test_address_that_serves_no_certificate_leaves_the_others_judged(audit: Audi
 def test_evidence_that_was_kept_before_second_handshakes_is_read_as_before() -> None:
     seen = Observation(WWW, NOW, (FIRST,), (shake(FIRST, EXPIRED, INTERMEDIATE),))
     kept = to_json(seen)
-    assert kept["schema"] == 1
+    assert kept["schema"] == SCHEMA
     del kept["other_key_handshakes"], kept["other_key_failures"]
     assert from_json(Observation, json.loads(json.dumps(kept))) == seen
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from audit.observation import SCHEMA
 from tests.plugin.evidence import A, keep, rows, unreachable
 from tests.probe.servers import closed_port
 
@@ -46,7 +47,7 @@ def test_evidence_of_another_schema_is_refused(pytester: pytest.Pytester) -> Non
     (kept / "run.json").write_text(json.dumps({**manifest, "schema": 99}))
     result = pytester.runpytest("--pyargs", "audit", "--audit-from-evidence=kept")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    assert "written with schema 99; this version reads schema 1" in result.stderr.str() + result.stdout.str()
+    assert f"written with schema 99; this version reads schema {SCHEMA}" in result.stderr.str() + result.stdout.str()
 
 
 def test_damaged_evidence_is_refused(pytester: pytest.Pytester) -> None:

@@ -12,8 +12,8 @@ from dataclasses import replace
 import pytest
 
 from audit.json_codec import from_json, to_json
-from audit.observation import DnsView, Door, HostView, Observation
-from audit.observation.cpanel import Upkeep
+from audit.observation import DnsView, HostView, HttpProbe, Observation
+from audit.observation.cpanel import CpanelState
 from audit.probe.deadline import Stopped
 from audit.probe.target import Limits
 from audit.probe.validation_request import MAX_HOPS, probe_validation_path, probe_validation_paths
@@ -60,7 +60,7 @@ def sent_on(to: str, status: str = "301 Moved") -> Say:
     return answering(b"", f"Location: {to}", status=status)
 
 
-def knocked(limits: Limits = LIMITS, address: str = "127.0.0.1") -> list[Door]:
+def knocked(limits: Limits = LIMITS, address: str = "127.0.0.1") -> list[HttpProbe]:
     return list(probe_validation_path(URL, address, limits, threading.Event()))
 
 
@@ -163,7 +163,7 @@ def test_a_run_that_is_stopped_is_not_an_answer() -> None:
 
 def panel(fqdn: str | None = "both.example.test") -> Observation:
     """Return what was seen of a panel's server of that name."""
-    return Observation(HOST, NOW, server=HostView("web1", "ssh://root@web1", fqdn, upkeep=Upkeep("1")))
+    return Observation(HOST, NOW, server=HostView("web1", "ssh://root@web1", fqdn, cpanel=CpanelState("1")))
 
 
 def test_only_panels_servers_with_a_name_are_knocked_at() -> None:
@@ -178,7 +178,7 @@ def test_every_address_of_the_name_is_knocked_at_for_a_file_that_nobody_knows() 
         limits = replace(LIMITS, resolver=(resolver,))
         (seen,) = probe_validation_paths([panel()], limits, threading.Event())
     assert (seen.dns, seen.connections) == (DnsView("ok", ("127.0.0.1", "127.0.0.2", "::1")), 3)
-    assert [(door.address, door.status) for door in seen.doors or ()] == [
+    assert [(door.address, door.status) for door in seen.http_probes or ()] == [
         ("127.0.0.1", 404), ("127.0.0.2", None), ("::1", 404),
     ]  # fmt: skip
     path = first[0].split()[1]

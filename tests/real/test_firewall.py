@@ -14,7 +14,7 @@ import pytest
 from audit.firewall.evaluate import answer, packet
 from audit.firewall.iptables import read_iptables
 from audit.firewall.nftables import read_nftables
-from audit.observation.firewall import Chain, Firewall
+from audit.observation.firewall import Firewall, RuleChain
 from tests.host.conftest import own_network
 from tests.real.conftest import overlays
 from tests.real.overlay import layer_of
@@ -69,7 +69,7 @@ def gets_through(source: str) -> bool:
         return connection.connect_ex((HERE, 80)) == 0
 
 
-def compared(chains: tuple[Chain, ...], rules: str) -> int:
+def compared(chains: tuple[RuleChain, ...], rules: str) -> int:
     """Compare what is told with what happens, for each source; return how many could be told."""
     told = 0
     for source in SOURCES:

@@ -46,7 +46,7 @@ json.dump({
         "policy": policy(one.server),
     } for one in found.targets},
     "docroot": str(docroot_of(host.websites, sys.argv[1])),
-    "missing": host.missing_rights, "version": host.upkeep.version,
+    "missing": host.missing_rights, "version": host.cpanel.version,
 }, sys.stdout)
 """
 _WEB: Final = (

@@ -12,7 +12,7 @@ from audit.config import read_configuration
 from audit.endpoint import Endpoint
 from audit.host.discovery import Discovery
 from audit.observation import HostView, Observation
-from audit.observation.cpanel import Unread, Upkeep
+from audit.observation.cpanel import CpanelState, Unread
 from audit.x509.path.trust_store import Anchors
 from remediate.model.audit_results import audit_results_of
 from remediate.model.options import RunLimits, RunOptions
@@ -76,19 +76,19 @@ def test_the_second_file_asks_for_silence_about_what_expires_of_the_panel(
 
 
 @pytest.mark.parametrize(
-    ("upkeep", "says"),
+    ("state", "says"),
     [
-        (Upkeep("11.130", (SECOND,)), SECOND),
-        (Upkeep("11.130", unread=(Unread("switches", "not root"),)), "could not check whether"),
-        (Upkeep("11.130"), ""),
+        (CpanelState("11.130", (SECOND,)), SECOND),
+        (CpanelState("11.130", unread=(Unread("switches", "not root"),)), "could not check whether"),
+        (CpanelState("11.130"), ""),
         (None, ""),
     ],
 )
 def test_a_run_knows_from_the_host_itself_however_old_its_plan_is(
-    tmp_path: Path, upkeep: Upkeep | None, says: str
+    tmp_path: Path, state: CpanelState | None, says: str
 ) -> None:
     whole = Endpoint("", "", 0, None, HOST, f"ssh://root@{HOST}")
-    view = HostView(HOST, f"ssh://root@{HOST}", fqdn=NAME, upkeep=upkeep)
+    view = HostView(HOST, f"ssh://root@{HOST}", fqdn=NAME, cpanel=state)
     discovery = Discovery(Observation(whole, datetime.now(UTC), server=view))
     options = RunOptions(read_configuration(tmp_path, None), tmp_path, Anchors({}), "a test")
     with open_journal(tmp_path / "state") as journal:
