@@ -54,7 +54,7 @@ def key_violations(certificate: Certificate) -> Iterator[Violation]:
     elif key.kind in EDWARDS:
         yield Violation("BR 6.1.5", f"a key of the kind {key.kind} is not admitted", PROFILE)
     elif key.kind != "EC":
-        yield Violation("BR 6.1.5", f"a key of the kind {key.kind} is accepted by no client")
+        yield Violation("BR 6.1.5", f"no client accepts a key of the kind {key.kind}")
     elif key.is_explicit:
         yield Violation("RFC 5480 2.1.1", "the curve of its key is given by parameters instead of by name")
     elif (key.bits or 0) < CURVE_BITS:
@@ -94,8 +94,10 @@ def algorithm_violations(identifier: bytes) -> tuple[Violation, ...]:
     if algorithm.is_pss and algorithm.mask_digest != algorithm.digest:
         return (Violation("RFC 4055 3.1", "RSASSA-PSS masks by another digest than it signs"),)
     if algorithm.digest is None and algorithm.name not in EDWARDS:
-        return (Violation("BR 7.1.3.2", f"the signature algorithm {algorithm.name} is accepted by no client"),)
-    return (Violation("BR 7.1.3.2", f"the signature algorithm {_shown(algorithm)} is not admitted so", PROFILE),)
+        return (Violation("BR 7.1.3.2", f"no client accepts the signature algorithm {algorithm.name}"),)
+    return (
+        Violation("BR 7.1.3.2", f"the signature algorithm {_shown(algorithm)} is not encoded as it must be", PROFILE),
+    )
 
 
 def algorithm_of(identifier: bytes) -> SignatureAlgorithm | None:
@@ -167,5 +169,5 @@ def pairing_violations(certificate: Certificate, issuer: Certificate) -> Iterato
         return
     wanted = DIGEST_OF_CURVE.get(issuer.key.curve or "")
     if wanted and algorithm.digest and algorithm.digest != wanted:
-        reason = f"it is signed with {algorithm.name} by a key on the curve {issuer.key.curve}"
+        reason = f"it is signed with {algorithm.name} and a key on the curve {issuer.key.curve}"
         yield Violation("BR 7.1.3.2.2", reason, PROFILE)

@@ -220,12 +220,12 @@ class Certificate:
     @cached_property
     def faults(self) -> tuple[UnreadableField, ...]:
         """Everything that the library refuses, once each."""
-        found = (self.fault_of(each.name) for each in FIELDS)
+        found = (self.fault_of(known.name) for known in FIELDS)
         return tuple({str(fault): fault for fault in found if fault is not None}.values())
 
     def readable_fields(self) -> dict[str, object]:
         """Return by name the fields that can be read."""
-        return {each.name: getattr(self, each.name) for each in FIELDS if self.has_readable(each.name)}
+        return {known.name: getattr(self, known.name) for known in FIELDS if self.has_readable(known.name)}
 
     @cached_property
     def path_fault(self) -> UnreadableField | None:

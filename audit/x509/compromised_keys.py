@@ -1,6 +1,7 @@
-"""Whether others can have a private key: its public half gives it away, or it stands on a list of known ones.
+"""Whether others may have a private key: the public key is weak enough to compute it, or it is on a list of known keys.
 
-The library `badkeys` is asked, where it is installed. No factor and no private key that it computes is kept or told.
+The library `badkeys` does the checks if it is installed. Factors and private keys that it computes are neither kept nor
+reported.
 """
 
 from __future__ import annotations
@@ -23,8 +24,8 @@ ATTACKS: Final[Mapping[str, str]] = {
 }
 """The library's checks of an RSA key that prove it broken, and what each means (BR 6.1.1.3(5)).
 
-Left out: `pattern` and `rsabias` find keys that are odd and not broken, `rsainvalid` and `rsawarnings` what a policy's
-thresholds tell.
+`pattern` and `rsabias` are left out because they find unusual keys that are not broken; `rsainvalid` and `rsawarnings`
+because the thresholds of a policy cover them.
 """
 _LIST: Final = "blocklist"
 _UNREADABLE: Final = (SystemExit, OSError, ValueError, KeyError, TypeError)  # the library ends the program for a file
@@ -40,24 +41,24 @@ class Flaws:
 
 
 def flaws_of(key: KeyFacts, *, has_list: bool) -> Flaws:
-    """Return why others can have the private key.
+    """Return why others may have the private key.
 
-    `has_list` says whether the library's list of known keys lies on this machine.
+    `has_list`: the library's list of known keys is on this machine.
     """
     if key.has_small_factor:
         return Flaws(small_factors(key))
     library = _library()
     if library is None:
-        return Flaws(unchecked=f"the library badkeys, which knows such keys, is not installed: {_INSTALL}")
+        return Flaws(unchecked=f"the library badkeys, which finds compromised keys, is not installed: {_INSTALL}")
     if key.number is None or (key.kind != "RSA" and not has_list):
-        why = f"only a list of known keys would tell of {key}, and there is none here: badkeys --update-bl"
+        why = f"{key} can only be checked against a list of known keys; none is installed (run badkeys --update-bl)"
         return Flaws(unchecked=why)
-    return _asked(key, has_list=has_list)
+    return _check_key(key, has_list=has_list)
 
 
 @lru_cache(maxsize=4096)
-def _asked(key: KeyFacts, *, has_list: bool) -> Flaws:
-    """Ask once about each key."""
+def _check_key(key: KeyFacts, *, has_list: bool) -> Flaws:
+    """Check each key once."""
     library: Any = _library()
     found = list(_broken(library, key)) if key.kind == "RSA" else []
     try:
@@ -71,14 +72,14 @@ def _asked(key: KeyFacts, *, has_list: bool) -> Flaws:
 
 def _broken(library: Any, key: KeyFacts) -> tuple[str, ...]:  # noqa: ANN401 - the library has no types
     if key.number is None or key.number < 1:
-        return ()  # no modulus at all, whatever stands there
+        return ()  # not a modulus
     results = library.checkrsa(key.number, e=key.exponent or 0, checks=tuple(ATTACKS))
-    return tuple(clause for name, clause in ATTACKS.items() if name in results)
+    return tuple(message for name, message in ATTACKS.items() if name in results)
 
 
 @cache
 def _library() -> Any:  # noqa: ANN401 - as above
-    """Return the library; None where it is not installed, or not with what it needs."""
+    """Return the library; None if it, or something that it needs, is not installed."""
     try:
         import badkeys  # noqa: PLC0415 - takes 20 ms, and most runs of pytest are no audit
     except ImportError:

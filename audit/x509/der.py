@@ -12,7 +12,7 @@ _SPKI = 5  # after serialNumber, signature, issuer, validity, subject (RFC 5280 
 
 
 class Element(NamedTuple):
-    """One element: its tag octet, its contents, and the whole of it."""
+    """One element: its tag octet, its contents, and the whole encoding."""
 
     tag: int
     content: bytes
@@ -20,7 +20,7 @@ class Element(NamedTuple):
 
 
 def elements(contents: bytes) -> list[Element]:
-    """Split contents into the elements they consist of; raises ValueError where they do not."""
+    """Split contents into the elements they consist of; raises ValueError if they are malformed."""
     found, start = [], 0
     while start < len(contents):
         element = _at(contents, start)
@@ -30,7 +30,7 @@ def elements(contents: bytes) -> list[Element]:
 
 
 def spki_of(tbs_certificate: bytes) -> bytes:
-    """Return the SubjectPublicKeyInfo of a TBSCertificate as it stands there; raises ValueError."""
+    """Return the SubjectPublicKeyInfo of a TBSCertificate as encoded; raises ValueError."""
     return tbs_fields(tbs_certificate)[_SPKI].whole
 
 
@@ -56,7 +56,7 @@ def encoded(tag: int, *contents: bytes) -> bytes:
 def read_oid(element: Element) -> str:
     """Return an OBJECT IDENTIFIER in dotted form (X.690 8.19); raises ValueError for any other element."""
     if element.tag != _OID:
-        raise ValueError(f"tag {element.tag:#04x} where an OBJECT IDENTIFIER is to be")
+        raise ValueError(f"tag {element.tag:#04x} instead of an OBJECT IDENTIFIER")
     return _dotted(element.content)
 
 
@@ -88,7 +88,7 @@ def _dotted(content: bytes) -> str:
 
 
 def _at(contents: bytes, begin: int) -> Element:
-    """Return the element that begins there; what comes before and after it is not copied."""
+    """Return the element that begins at an offset; nothing else is copied."""
     if len(contents) < begin + 2:
         raise ValueError("an element is cut short")
     size, start = contents[begin + 1], begin + 2

@@ -1,4 +1,4 @@
-"""Reads the extensions of a certificate, also if the library does not know a value that clients pass over.
+"""Reads the extensions of a certificate, even if the library refuses a value that clients ignore.
 
 Two values make the library refuse all extensions of a certificate: a TLS feature (RFC 7633) that it has no name for,
 and a path length in a certificate that is not a CA's. They are left out of a copy, and the copy is read instead.
@@ -22,18 +22,18 @@ _BOOLEAN, _INTEGER, _OCTETS, _SEQUENCE, _EXTENSIONS = 0x01, 0x02, 0x04, 0x30, 0x
 
 
 def extensions_of(parsed: x509.Certificate) -> x509.Extensions:
-    """Return the extensions of a certificate; raises what the library raises for what is malformed."""
+    """Return the extensions of a certificate; raises an error of `LIBRARY_ERRORS` if they are malformed."""
     try:
         return parsed.extensions
     except (KeyError, ValueError) as error:
         try:
             return _simplified(parsed.public_bytes(Encoding.DER)).extensions
         except (KeyError, TypeError, ValueError):
-            raise error from None  # what the library said of the certificate itself
+            raise error from None  # the error about the certificate itself
 
 
 def _simplified(der: bytes) -> x509.Certificate:
-    """Return a certificate without the values that the library refuses; its signature no longer fits."""
+    """Return a certificate without the values that the library refuses; its signature is no longer valid."""
     tbs, *signature = elements(elements(der)[0].content)
     fields = [
         encoded(_EXTENSIONS, encoded(_SEQUENCE, *filter(None, map(_extension, _inner(_inner(field.whole)[0])))))
@@ -56,7 +56,7 @@ def _sequence(whole: bytes) -> list[Element]:
 
 
 def _extension(whole: bytes) -> bytes:
-    """Return an extension as it is to be read; empty if it has no meaning then and is not critical."""
+    """Return an extension without such values; nothing if it is then empty and not critical."""
     oid, *flag, value = _sequence(whole)
     simplify = _SIMPLER.get(read_oid(oid))
     if simplify is None:
@@ -64,14 +64,16 @@ def _extension(whole: bytes) -> bytes:
     simpler = simplify(value.content)
     if simpler == _EMPTY and read_oid(oid) == TLS_FEATURE and not flag:
         return b""
-    return encoded(_SEQUENCE, oid.whole, *(one.whole for one in flag), encoded(_OCTETS, simpler))
+    return encoded(_SEQUENCE, oid.whole, *(element.whole for element in flag), encoded(_OCTETS, simpler))
 
 
 def _features(value: bytes) -> bytes:
     features = _sequence(value)
     if not features:
         raise ValueError("the TLS features are empty")
-    return encoded(_SEQUENCE, *(one.whole for one in features if feature_number(one.content) in _KNOWN_FEATURES))
+    return encoded(
+        _SEQUENCE, *(feature.whole for feature in features if feature_number(feature.content) in _KNOWN_FEATURES)
+    )
 
 
 def feature_number(content: bytes) -> int:

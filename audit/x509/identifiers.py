@@ -14,35 +14,35 @@ _LABEL: Final = re.compile(r"(?!-)[a-zA-Z0-9-]{1,63}(?<!-)", re.ASCII)
 _MAX_LENGTH: Final = 253
 _PRESENTED_LABEL: Final = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)", re.IGNORECASE)
 _NOT_PUBLIC_HOSTS: Final = ("localhost", "localdomain", "invalid")  # RFC 6761 6.3 and 6.4; Red Hat's default name
-_WEB: Final = ("https", "tls")  # what a wildcard is made for, and what does not say what it speaks
+_WEB: Final = ("https", "tls")  # web servers, and services of unknown protocol
 
 
 def is_dns_name(text: str) -> bool:
-    """Tell whether a text is a name in the preferred syntax, relative to the root and without a last dot."""
+    """Return whether a text is a DNS name in preferred syntax, without a trailing dot."""
     labels = text.split(".")
     return len(text) <= _MAX_LENGTH and all(map(_LABEL.fullmatch, labels)) and not labels[-1].isdigit()
 
 
 def is_presentable(text: str) -> bool:
-    """Tell whether a text is such a name, or a wildcard as the whole left-most label before one (RFC 9525 6.3)."""
+    """Return whether a text is a DNS name, or a wildcard label followed by one (RFC 9525 6.3)."""
     return is_dns_name(text.removeprefix("*."))
 
 
 def is_mailbox(text: str) -> bool:
-    """Tell whether a text is an address of one local part and one host (RFC 5280 4.2.1.6, RFC 5321 4.1.2)."""
+    """Return whether a text is an address of one local part and one host (RFC 5280 4.2.1.6, RFC 5321 4.1.2)."""
     local, _, host = text.partition("@")
     return bool(local) and local.isprintable() and " " not in local and is_dns_name(host)
 
 
 def covers_name(certificate: Certificate, reference: str) -> bool:
-    """Tell whether a presented identifier matches the reference identifier, a name as A-labels or an IP address."""
+    """Return whether a presented identifier matches the reference identifier, a name as A-labels or an IP address."""
     if to_address(reference) is not None:
         return to_address(reference) in certificate.ip_addresses  # the whole address, exactly (RFC 9525 6.4)
     return any(matches(presented, reference) for presented in certificate.dns_names)
 
 
 def matches(presented: str, reference: str) -> bool:
-    """Tell whether a dNSName matches a name: label by label without regard to case (RFC 9525 6.3).
+    """Return whether a dNSName matches a name: label by label without regard to case (RFC 9525 6.3).
 
     A wildcard is one `*` that is the whole left-most label, and stands for exactly one label.
     """
@@ -53,7 +53,7 @@ def matches(presented: str, reference: str) -> bool:
 
 
 def covers_names_of(certificate: Certificate, other: Certificate) -> bool:
-    """Tell whether a certificate is valid for every name that the other presents."""
+    """Return whether a certificate is valid for every name that the other presents."""
     names = (*other.dns_names, *other.ip_addresses)
     return set(names) <= {*certificate.dns_names, *certificate.ip_addresses}
 
@@ -64,7 +64,7 @@ def presented_identifiers(certificate: Certificate) -> tuple[str, ...]:
 
 
 def host_name_faults(name: str) -> tuple[str, ...]:
-    """Say in a clause each why a name is no fully qualified host name (RFC 1123 2.1, RFC 1035 2.3.4)."""
+    """Return one message per reason why a name is not a fully qualified host name (RFC 1123 2.1, RFC 1035 2.3.4)."""
     if to_address(name) is not None:
         return ("it is an address, not a name",)
     labels = name.rstrip(".").split(".")
@@ -90,10 +90,10 @@ def wildcards(certificate: Certificate) -> tuple[str, ...]:
 
 
 def wildcard_faults(certificate: Certificate, endpoint: Endpoint) -> tuple[str, ...]:
-    """Say in a clause each how far a wildcard reaches beyond what one service needs."""
+    """Return one message per wildcard scope that is wider than one service needs."""
     found = wildcards(certificate)
     suffixes = [name for name in found if is_public_suffix(name.removeprefix("*."))]
     faults = [f"{name} stands for every domain below a public suffix" for name in suffixes]
     if found and endpoint.scheme not in _WEB:
-        faults.append(f"the key of a service of {endpoint.scheme} is good for every web site below {', '.join(found)}")
+        faults.append(f"the key of a service of {endpoint.scheme} is valid for every website below {', '.join(found)}")
     return tuple(faults)

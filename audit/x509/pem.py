@@ -38,7 +38,7 @@ def certificates_in(text: str) -> tuple[bytes, ...]:
 
 
 def certificates_of(content: bytes) -> tuple[bytes, ...]:
-    """Return the first `MAX_CERTIFICATES` certificates of a file in PEM, DER or PKCS#7; () if it is none of them."""
+    """Return the first `MAX_CERTIFICATES` certificates of a file in PEM, DER or PKCS#7; () for any other format."""
     try:
         if b"-----BEGIN" in content:
             blocks = _whole(_blocks(content.decode("ascii", "replace"), (*_CERTIFICATE, *_PKCS7)))
@@ -81,7 +81,9 @@ def _by_library(content: bytes) -> tuple[bytes, ...]:
     if _SIGNED_DATA not in content[:32]:
         raise ValueError("not PKCS#7")
     with unwarned():
-        return tuple(one.public_bytes(Encoding.DER) for one in pkcs7.load_der_pkcs7_certificates(content))
+        return tuple(
+            certificate.public_bytes(Encoding.DER) for certificate in pkcs7.load_der_pkcs7_certificates(content)
+        )
 
 
 def _by_elements(content: bytes) -> tuple[bytes, ...]:

@@ -1,4 +1,4 @@
-"""What a public key is, and what is wrong with it by size, curve and exponent. No private key is read here."""
+"""The kind, size, curve and exponent of a public key, and its weaknesses."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _SMALL_PRIMES: Final = math.prod(
 class KeyFacts:
     """A public key: `kind` RSA, EC, DSA, Ed25519, Ed448 or the algorithm's OID; what does not apply is None.
 
-    `has_small_factor` tells whether an RSA modulus is even or has a prime factor below 752.
+    `has_small_factor`: an RSA modulus is even or has a prime factor below 752.
     """
 
     kind: str
@@ -47,9 +47,9 @@ class KeyFacts:
     curve: str | None = None
     exponent: int | None = None
     has_small_factor: bool = False
-    unsupported: str | None = None  # why the key cannot be used here, as the library says it
+    unsupported: str | None = None  # why the key cannot be used here, in the words of the library
     is_explicit: bool = False  # the curve is given by its parameters instead of by its name
-    number: int | None = None  # an RSA modulus, a point's x, the octets of an Ed25519 or Ed448 key: what it is known by
+    number: int | None = None  # an RSA modulus, a point's x, the octets of an Ed25519 or Ed448 key: what identifies it
 
     def __str__(self) -> str:
         """Return `RSA 2048`, `EC P-256`, `Ed25519`."""
@@ -118,16 +118,16 @@ def rsa_facts(modulus: int, exponent: int) -> KeyFacts:
 
 
 def weaknesses(key: KeyFacts, limits: Thresholds) -> tuple[str, ...]:
-    """Say in a clause each what is wrong with a key's size, curve and exponent (Baseline Requirements 6.1.5 and 6.1.6).
+    """Return one message per weakness of a key: size, curve, exponent (Baseline Requirements 6.1.5 and 6.1.6).
 
-    Ed25519 and Ed448 stand among the curves: a policy that does not name them does not admit them.
+    Ed25519 and Ed448 count as curves: a policy that does not list them does not accept them.
     """
     if key.unsupported:
         return (f"the key cannot be used: {key.unsupported}",)
     if key.kind == "RSA":
         return tuple(_of_rsa(key, limits))
     if key.curve is None:
-        return (f"a key of the kind {key.kind} is admitted by no client",)
+        return (f"no client accepts a key of the kind {key.kind}",)
     if key.is_explicit:
         return ("the curve is given by its parameters, and clients accept named curves only (RFC 5480 2.1.1)",)
     if key.curve not in limits.curves:
@@ -136,7 +136,7 @@ def weaknesses(key: KeyFacts, limits: Thresholds) -> tuple[str, ...]:
 
 
 def leaf_weaknesses(key: KeyFacts, limits: Thresholds) -> tuple[str, ...]:
-    """Say in a clause each what is wrong with a leaf's key: its kind, else its size, curve and exponent."""
+    """Return one message per weakness of a leaf's key: its kind, else its size, curve and exponent."""
     if limits.key_kinds and key.kind not in limits.key_kinds:
         return (f"a key of the kind {key.kind}; admitted are {', '.join(limits.key_kinds)}",)
     return weaknesses(key, limits)
@@ -157,5 +157,5 @@ def _of_rsa(key: KeyFacts, limits: Thresholds) -> Iterator[str]:
 
 
 def small_factors(key: KeyFacts) -> tuple[str, ...]:
-    """Say that an RSA modulus is no product of two large primes (Baseline Requirements 6.1.6)."""
+    """Return a message if an RSA modulus has a small prime factor (Baseline Requirements 6.1.6)."""
     return ("the RSA modulus has a prime factor below 752",) if key.has_small_factor else ()

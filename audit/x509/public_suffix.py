@@ -1,7 +1,7 @@
-"""Whether a domain is a public suffix, by the list that comes with the package `publicsuffixlist`.
+"""Whether a domain is a public suffix or a top-level domain, by the list of the package `publicsuffixlist`.
 
-Only suffixes delegated by registries count, as the Baseline Requirements (3.2.2.6) and browsers have it: a wildcard
-below a suffix that its owner lists for other purposes is the owner's own affair. It knows no certificate.
+Only suffixes that registries delegate count, as in the Baseline Requirements (3.2.2.6) and browsers. A wildcard below a
+suffix that its owner listed for other purposes concerns only the owner.
 """
 
 from __future__ import annotations
@@ -12,22 +12,22 @@ from publicsuffixlist import PublicSuffixList
 
 
 def is_public_suffix(domain: str) -> bool:
-    """Tell whether a domain, as A-labels or U-labels, is one below which a registry registers; an unknown TLD is."""
+    """Return whether a registry registers domains below a domain (A-labels or U-labels); True for an unknown TLD."""
     return _suffixes().publicsuffix(domain.lower()) == domain.lower()
 
 
 def registered_domain(domain: str) -> str:
-    """Return the domain of a registry that a name is in: its public suffix and one label; itself where it is one."""
+    """Return the registered domain of a name: its public suffix and one label, or the suffix itself."""
     return _suffixes().privatesuffix(domain.lower()) or domain.lower()
 
 
 def owned_domain(domain: str) -> str:
-    """Return the domain of one owner that a name is in: as registered, but below what hosters list as a suffix."""
+    """Return the domain of the owner of a name: as registered, or the one below a suffix that a hoster lists."""
     return _suffixes_of_hosters().privatesuffix(domain.lower().rstrip(".")) or domain.lower().rstrip(".")
 
 
 def is_top_level_domain(label: str) -> bool:
-    """Tell whether a label, an A-label where it is not of ASCII, is a top-level domain of the public DNS."""
+    """Return whether a label (an A-label if it is not ASCII) is a top-level domain of the public DNS."""
     return label.isascii() and "." not in label and _delegated().publicsuffix(label.lower()) is not None
 
 

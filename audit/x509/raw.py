@@ -1,6 +1,6 @@
-"""A certificate read element by element, so that a field that cannot be read hides no other from the rules of books.
+"""Reads a certificate element by element (RFC 5280 4.1 and 4.2), so that a malformed field does not hide the others.
 
-It knows the syntax of RFC 5280 4.1 and 4.2 and judges nothing; what of it cannot be read raises ValueError when asked.
+A field that cannot be read raises ValueError when it is asked for.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _BOOLEAN, _INTEGER, _BITS, _OCTETS, _UTC_TIME, _SEQUENCE = 0x01, 0x02, 0x03, 0x0
 _KINDS: Final = {_BITS: "BIT STRING", _OCTETS: "OCTET STRING", _SEQUENCE: "SEQUENCE"}
 _DNS_NAME, _URI, _IP_ADDRESS = 0x82, 0x86, 0x87  # of a GeneralName (RFC 5280 4.2.1.6)
 _VERSION, _UNIQUE_IDS, _EXTENSIONS = 0xA0, (0x81, 0x82, 0xA1, 0xA2), 0xA3
-_STRINGS: Final = {0x0C: "utf-8", 0x1E: "utf-16-be", 0x1C: "utf-32-be"}  # the others: one octet a letter
+_STRINGS: Final = {0x0C: "utf-8", 0x1E: "utf-16-be", 0x1C: "utf-32-be"}  # the others: one octet per character
 _TIME = re.compile(r"(\d{2}|\d{4})(\d{2})(\d{2})(\d{2})(\d{2})(\d{2})?(?:\.\d+)?(?:Z|([+-]\d{2})(\d{2}))?")
 
 
@@ -56,11 +56,11 @@ class RawCertificate:
     issuer: Element
     validity: bytes  # the contents
     subject: Element
-    spki: bytes  # the whole of it
+    spki: bytes  # the whole element
     outer_algorithm: bytes  # beside the signature: the whole AlgorithmIdentifier
     has_unique_id: bool
     extensions: dict[str, Extension]  # by OID, the first of each
-    repeated: tuple[str, ...]  # OIDs of the extensions that are there more than once
+    repeated: tuple[str, ...]  # OIDs of the extensions that occur more than once
 
     @property
     def not_before(self) -> datetime:
@@ -95,13 +95,13 @@ class RawCertificate:
 
     @property
     def is_ca(self) -> bool:
-        """Whether basicConstraints say that it is a CA's."""
+        """Whether basicConstraints mark it as a CA."""
         parts = self._sequence(BASIC_CONSTRAINTS) or ()
         return bool(parts) and parts[0].tag == _BOOLEAN and parts[0].content != b"\0"
 
     @property
     def key_usages(self) -> frozenset[int] | None:
-        """The bits of the key usage that are set; None where the extension is not there."""
+        """The bits of the key usage that are set; None if the extension is absent."""
         if KEY_USAGE not in self.extensions:
             return None
         octets = _contents(KEY_USAGE, self.extensions[KEY_USAGE].value, _BITS)[
@@ -111,13 +111,13 @@ class RawCertificate:
 
     @property
     def usages(self) -> tuple[str, ...] | None:
-        """The OIDs of the extended key usage; None where the extension is not there."""
+        """The OIDs of the extended key usage; None if the extension is absent."""
         parts = self._sequence(EKU)
         return None if parts is None else tuple(read_oid(part) for part in parts)
 
     @property
     def dns_names(self) -> tuple[str, ...]:
-        """The dNSNames of the subject alternative name, as they stand there."""
+        """The dNSNames of the subject alternative name, as encoded."""
         return tuple(part.content.decode("latin-1") for part in self._sequence(SAN) or () if part.tag == _DNS_NAME)
 
     @property
@@ -139,19 +139,19 @@ class RawCertificate:
 
     @property
     def ocsp_urls(self) -> tuple[str, ...]:
-        """Where OCSP of this certificate is answered (RFC 5280 4.2.2.1)."""
+        """The URLs of the OCSP responders (RFC 5280 4.2.2.1)."""
         pairs = (elements(part.content) for part in self._sequence(ACCESS) or ())
         places = (place for method, place in pairs if read_oid(method) == OCSP)
         return tuple(place.content.decode("latin-1") for place in places if place.tag == _URI)
 
     @property
     def features(self) -> tuple[int, ...]:
-        """The TLS features that the server is bound to (RFC 7633 4.1); 5 is a stapled OCSP answer."""
+        """The TLS features that the server must support (RFC 7633 4.1); 5 is a stapled OCSP response."""
         return tuple(int.from_bytes(part.content) for part in self._sequence(TLS_FEATURE) or ())
 
     @property
     def log_ids(self) -> frozenset[bytes]:
-        """The logs whose signed certificate timestamps are in it (RFC 6962 3.3)."""
+        """The ids of the logs whose timestamps are embedded (RFC 6962 3.3)."""
         if SCTS not in self.extensions:
             return frozenset()
         lists = _prefixed(_contents(SCTS, self.extensions[SCTS].value, _OCTETS))
@@ -163,11 +163,11 @@ class RawCertificate:
         return None if found is None else found.value
 
     def holds_nothing(self, oid: str) -> bool:
-        """Tell whether an extension is there and is an empty SEQUENCE."""
+        """Return whether an extension is present and is an empty SEQUENCE."""
         return self._sequence(oid) == ()
 
     def _sequence(self, oid: str) -> tuple[Element, ...] | None:
-        """Return the elements of an extension that is a SEQUENCE; None where it is not there."""
+        """Return the elements of an extension that is a SEQUENCE; None if it is absent."""
         if oid not in self.extensions:
             return None
         return _parts(oid, self.extensions[oid].value)
@@ -215,7 +215,7 @@ def _extensions(fields: list[Element]) -> tuple[dict[str, Extension], tuple[str,
 
 @lru_cache(maxsize=512)
 def _parts(oid: str, der: bytes) -> tuple[Element, ...]:
-    """Return the elements of an extension that is a SEQUENCE; many rules ask for those of the same one."""
+    """Return the elements of an extension that is a SEQUENCE; cached because many rules read the same one."""
     return tuple(elements(_contents(oid, der, _SEQUENCE)))
 
 
@@ -223,22 +223,22 @@ def _contents(oid: str, der: bytes, tag: int) -> bytes:
     """Return the contents of an extension that is one element of that kind."""
     whole = _one(der)
     if whole.tag != tag:
-        raise ValueError(f"the extension {oid} is no {_KINDS[tag]}")
+        raise ValueError(f"the extension {oid} is not a {_KINDS[tag]}")
     return whole.content
 
 
 def _one(der: bytes, *, trailing: bool = False) -> Element:
-    """Return the first element; anything after it is refused unless it belongs to what holds it."""
+    """Return the first element; raises ValueError if another follows, unless `trailing` elements are expected."""
     found = elements(der)
     if not found or (len(found) > 1 and not trailing):
-        raise ValueError(f"{len(found)} elements where there is to be one")
+        raise ValueError(f"{len(found)} elements instead of one")
     return found[0]
 
 
 @lru_cache(maxsize=512)
 def _attributes(name: bytes) -> tuple[tuple[str, str], ...]:
     """Return the attributes of a name, as OID and text."""
-    pairs = (elements(one.content) for rdn in elements(name) for one in elements(rdn.content))
+    pairs = (elements(part.content) for rdn in elements(name) for part in elements(rdn.content))
     return tuple((read_oid(kind), text.content.decode(_STRINGS.get(text.tag, "latin-1"))) for kind, text in pairs)
 
 
@@ -249,10 +249,10 @@ def _validity(content: bytes) -> tuple[datetime, datetime]:
 
 
 def _time(element: Element) -> datetime:
-    """Return an instant, also of one that is written as RFC 5280 4.1.2.5 forbids."""
+    """Return a time, even one in a form that RFC 5280 4.1.2.5 forbids."""
     match = _TIME.fullmatch(element.content.decode("ascii"))
     if match is None:
-        raise ValueError(f"{element.content!r} is no time")
+        raise ValueError(f"{element.content!r} is not a time")
     year, *rest, hours, minutes = match.groups()
     if element.tag == _UTC_TIME:
         year = ("20" if int(year) < 50 else "19") + year  # RFC 5280 4.1.2.5.1
@@ -261,11 +261,11 @@ def _time(element: Element) -> datetime:
     try:
         return datetime(int(year), month, day, hour, minute, second, tzinfo=timezone(offset)).astimezone(UTC)
     except OverflowError as error:
-        raise ValueError(f"{element.content!r} is beyond all times") from error
+        raise ValueError(f"{element.content!r} is out of range") from error
 
 
 def _prefixed(octets: bytes) -> list[bytes]:
-    """Split what has a length of two octets before each part (RFC 8446 3.4)."""
+    """Split a list whose parts each begin with a length of two octets (RFC 8446 3.4)."""
     found, start = list[bytes](), 0
     while start < len(octets):
         size = int.from_bytes(octets[start : start + 2])

@@ -43,4 +43,6 @@ class PathViolation:
 
 def placed(place: str, violations: Iterable[Violation], position: int | None = None) -> Iterator[PathViolation]:
     """Yield violations of one certificate of a path, or of the path as a whole."""
-    return (PathViolation(one.clause, place, one.reason, one.kind, position) for one in violations)
+    return (
+        PathViolation(violation.clause, place, violation.reason, violation.kind, position) for violation in violations
+    )

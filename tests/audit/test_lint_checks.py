@@ -244,7 +244,7 @@ def test_a_wildcard_of_a_web_site_is_no_finding() -> None:
 @pytest.mark.parametrize(
     ("url", "name", "says"),
     [
-        ("smtp://www.example.com", "*.example.com", "every web site"),
+        ("smtp://www.example.com", "*.example.com", "every website"),
         ("https://www.example.com", "*.co.uk", "public suffix"),
     ],
 )

@@ -91,8 +91,8 @@ def test_a_revocation_is_found_with_its_reason(ca: Ca, reason: x509.ReasonFlags)
     ("way", "why"),
     [
         ("wrong-signer", "it has no OCSPSigning"),
-        ("expired", "the next answer was due"),
-        ("of-tomorrow", "later than that"),
+        ("expired", "the next response was due"),
+        ("of-tomorrow", "in the future"),
         ("unknown", "does not know the certificate"),
         ("of-another", "not about this certificate"),
         ("try-later", "tryLater"),
@@ -115,7 +115,7 @@ def test_a_responder_that_cannot_be_believed_is_neither_good_nor_bad(ca: Ca, way
     ("name", "why"),
     [
         ("expired", "the next CRL was due"),
-        ("of-tomorrow", "later than that"),
+        ("of-tomorrow", "in the future"),
         ("wrong-signer", "not signed by a key that may sign it"),
         ("delta", "delta CRL"),
         ("garbage", "cannot be read"),

@@ -1,6 +1,6 @@
 """Judges a certificate by rules, each with its rule book, its clause and the date from which it applies.
 
-It knows the rules of no book: those are in `audit/rules_*.py`. A certificate issued before a rule's date is not bound.
+The rules are in the other modules of this package. A rule does not apply to a certificate issued before its date.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ def day(year: int, month: int, of_month: int) -> datetime:
 class LintRule:
     """One rule of a book; equal to itself only.
 
-    `judge` says in a clause how a certificate breaks it, and None where it does not. It binds what was issued at or
-    after `since` and before `until`; with `of_leaves` the certificates of servers and not of CAs; else every one.
+    `judge` returns a message if a certificate breaks the rule, else None. The rule applies to certificates that were
+    issued at or after `since` and before `until`; with `of_leaves` only to those of servers, not of CAs.
     """
 
     id: str
@@ -47,13 +47,13 @@ class LintRule:
         return f"{self.book} {self.clause}"
 
     def binds(self, issued: datetime) -> bool:
-        """Tell whether the rule was in force at the date of issue."""
+        """Return whether the rule was in force at the date of issue."""
         return self.since <= issued and (self.until is None or issued < self.until)
 
 
 @dataclass(frozen=True, slots=True)
 class Lint:
-    """What rules say of one certificate: what it breaks, what could not be read for them, and how many bind it."""
+    """The outcome for one certificate: broken rules, what could not be read, and how many rules apply."""
 
     violations: tuple[Violation, ...] = ()
     unread: tuple[str, ...] = ()
@@ -89,6 +89,6 @@ def lint(der: bytes, rules: tuple[LintRule, ...], *, as_leaf: bool = True) -> Li
 
 
 def is_of_ca(raw: RawCertificate) -> bool:
-    """Tell whether a certificate is a CA's: its key may sign certificates (RFC 5280 4.2.1.3, 4.2.1.9)."""
+    """Return whether a certificate is a CA's, whose key may sign certificates (RFC 5280 4.2.1.3, 4.2.1.9)."""
     usages = raw.key_usages
     return raw.is_ca and (usages is None or KEY_CERT_SIGN in usages)

@@ -1,7 +1,4 @@
-"""What a certificate is for: the names it presents and the usages it admits, read apart from its other extensions.
-
-It compares no name with that of an endpoint.
-"""
+"""What a certificate may be used for: its extended key usages, read independently of its other extensions."""
 
 from __future__ import annotations
 
@@ -21,14 +18,14 @@ FORBIDDEN: Final = ("anyExtendedKeyUsage", "codeSigning", "emailProtection", "ti
 
 
 def presents_names(certificate: Certificate) -> bool:
-    """Tell whether the subject alternative name has a dNSName or an iPAddress; raises UnreadableField."""
+    """Return whether the subject alternative name has a dNSName or an iPAddress; raises UnreadableField."""
     return ask(certificate, lambda raw: bool(raw.dns_names or raw.addresses))
 
 
 def eku_faults(certificate: Certificate, limits: Thresholds) -> tuple[str, ...]:
-    """Say why the extended key usage is not a server's; where it may be left out, it may also be any.
+    """Return why the extended key usage is not that of a server.
 
-    Raises UnreadableField.
+    A policy that does not require one also accepts anyExtendedKeyUsage. Raises UnreadableField.
     """
     usages = ask(certificate, _usages)
     if usages is None:
@@ -37,14 +34,14 @@ def eku_faults(certificate: Certificate, limits: Thresholds) -> tuple[str, ...]:
     shown = f"extended key usage {', '.join(usages) or 'of nothing'}"
     if not admitted & set(usages):
         return (f"{shown}; serverAuth is required",)
-    beside = [usage for usage in usages if usage in FORBIDDEN]
-    if not (limits.eku_required and beside and ask(certificate, _issued) >= ONLY_SERVERS):
+    others = [usage for usage in usages if usage in FORBIDDEN]
+    if not (limits.eku_required and others and ask(certificate, _issued) >= ONLY_SERVERS):
         return ()
-    return (f"{shown}; {', '.join(beside)} is forbidden beside serverAuth",)
+    return (f"{shown}; {', '.join(others)} is forbidden beside serverAuth",)
 
 
 def admits_clients(raw: RawCertificate) -> str | None:
-    """Forbid a server's certificate to be also a client's."""
+    """Forbid that the certificate of a server is also for clients."""
     usages = _usages(raw) or ()
     return "it is also issued for clients" if {"serverAuth", "clientAuth"} <= set(usages) else None
 

@@ -1,6 +1,6 @@
-"""Names that no public CA may certify: internal ones, reserved addresses, and what is no host name.
+"""Rules for names that a public CA must not certify: internal names, reserved addresses, invalid host names.
 
-It resolves nothing. A top-level domain is one that the list of public suffixes has; since when, the list does not say.
+A top-level domain is one on the list of public suffixes. The list does not say since when it exists.
 """
 
 from __future__ import annotations
@@ -28,8 +28,10 @@ _REVERSE: Final = (".in-addr.arpa", ".ip6.arpa")
 
 
 def internal_name(raw: RawCertificate) -> str | None:
-    """Require of every name that it ends in a top-level domain of the public DNS."""
-    return _first(raw, lambda name: not is_top_level_domain(name.rpartition(".")[2]), "ends in no public domain")
+    """Require every name to end in a top-level domain of the public DNS."""
+    return _first(
+        raw, lambda name: not is_top_level_domain(name.rpartition(".")[2]), "does not end in a public top-level domain"
+    )
 
 
 def bare_suffix(raw: RawCertificate) -> str | None:
@@ -48,19 +50,19 @@ def reverse_name(raw: RawCertificate) -> str | None:
 
 
 def reserved_address(raw: RawCertificate) -> str | None:
-    """Forbid addresses of the registries of special purposes."""
+    """Forbid addresses of the special-purpose registries."""
     reserved = [str(address) for address in raw.addresses if _is_reserved(address)]
     return f"the address {', '.join(reserved)} is reserved" if reserved else None
 
 
 def _first(raw: RawCertificate, is_wrong: Callable[[str], bool], fault: str) -> str | None:
-    """Say what is wrong with the first name of which something is."""
+    """Return the fault of the first wrong name, or None."""
     wrong = next((name for name in _names(raw) if is_wrong(name)), None)
     return None if wrong is None else f"the name {wrong!r} {fault}"
 
 
 def _names(raw: RawCertificate) -> Iterator[str]:
-    """Yield the names that a CA vouches for: of the subject alternative name, and common names that are no address."""
+    """Yield the DNS names that a CA certifies: dNSNames, and common names that are not addresses."""
     if raw.is_ca:
         return
     yield from raw.dns_names

@@ -1,6 +1,6 @@
-"""The Baseline Requirements in full, through the library `pkilint`, where it is installed.
+"""Checks a certificate against the whole Baseline Requirements with the library `pkilint`, if it is installed.
 
-It is slow, and so an extra of its own: nothing of it is imported before a certificate is judged by it.
+The library is slow and an optional extra, so it is imported only when the first certificate is checked.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def full_lint(der: bytes) -> tuple[str, ...]:
 
 @cache
 def _loaded() -> _Linter | None:
-    """Return what judges a certificate with the library; None where it is not installed."""
+    """Return the function that lints a certificate with the library; None if it is not installed."""
     try:
         with unwarned():
             from pkilint import finding_filter, loader  # noqa: PLC0415 - an extra, and a second to import
@@ -45,7 +45,7 @@ def _loaded() -> _Linter | None:
         return None
 
     @cache
-    def validator_of(kind: Any) -> tuple[Any, Any]:  # noqa: ANN401 - the library says no types
+    def validator_of(kind: Any) -> tuple[Any, Any]:  # noqa: ANN401 - the library has no types
         validators = serverauth.create_decoding_validators(), serverauth.create_validators(kind)
         container = certificate.create_pkix_certificate_validator_container(*validators)
         return container, serverauth.create_serverauth_finding_filters(kind)
@@ -55,17 +55,18 @@ def _loaded() -> _Linter | None:
         document = loader.RFC5280CertificateDocumentLoader().load_der_document(der, "leaf", "leaf")
         container, filters = validator_of(serverauth.determine_certificate_type(document))
         results, _ = finding_filter.filter_results(filters, container.validate(document.root))
-        return _errors([one for result in results for one in result.finding_descriptions])
+        return _errors([description for result in results for description in result.finding_descriptions])
 
     return judge
 
 
 def _errors(descriptions: list[Any]) -> tuple[str, ...]:
-    """Return the errors among findings; raises ValueError where there are none and one could not be told."""
+    """Return the errors; raises ValueError if there is none and the library could not finish."""
     by_severity: dict[str, list[str]] = {}
-    for one in descriptions:
-        text = f"{one.finding.code}: {one.message}" if one.message else one.finding.code
-        by_severity.setdefault(one.finding.severity.name, []).append(text)
+    for description in descriptions:
+        code, message = description.finding.code, description.message
+        text = f"{code}: {message}" if message else code
+        by_severity.setdefault(description.finding.severity.name, []).append(text)
     errors = tuple(dict.fromkeys(by_severity.get("ERROR", ())))
     if not errors and "FATAL" in by_severity:
         raise ValueError("; ".join(by_severity["FATAL"]))

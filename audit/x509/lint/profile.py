@@ -1,7 +1,4 @@
-"""The profile of a server's certificate: the Baseline Requirements' (7.1.2.7) and RFC 5280's below it.
-
-It judges no name but the common name, and no key.
-"""
+"""Rules for the profile of a server's certificate, from the Baseline Requirements (7.1.2.7) and RFC 5280."""
 
 from __future__ import annotations
 
@@ -45,10 +42,12 @@ def common_name_outside_san(raw: RawCertificate) -> str | None:
 
 
 def common_name_not_copied(raw: RawCertificate) -> str | None:
-    """Require every common name to be a copy of a dNSName, letter by letter, or an address as RFC 5952 writes it."""
+    """Require every common name to be an exact copy of a dNSName, or an address as RFC 5952 writes it."""
     presented = {*raw.dns_names, *map(str, raw.addresses)}
     other = next((name for name in filter(None, raw.common_names) if name not in presented), None)
-    return None if other is None else f"the common name {other!r} is no copy of one in the subject alternative name"
+    return (
+        None if other is None else f"the common name {other!r} is not a copy of a name in the subject alternative name"
+    )
 
 
 def serial_too_long(raw: RawCertificate) -> str | None:
@@ -82,17 +81,17 @@ def is_a_ca(raw: RawCertificate) -> str | None:
 
 
 def without_policies(raw: RawCertificate) -> str | None:
-    """Require the policy by which it was issued."""
+    """Require certificatePolicies."""
     return _of_subscriber(raw, "it has no certificatePolicies", has=bool(raw.policies))
 
 
 def without_access(raw: RawCertificate) -> str | None:
-    """Require the place of its issuer's certificate, or of its status."""
+    """Require authorityInfoAccess."""
     return _of_subscriber(raw, "it has no authorityInfoAccess", has=ACCESS in raw.extensions)
 
 
 def without_authority_key_id(raw: RawCertificate) -> str | None:
-    """Require the name of its issuer's key; only a CA's own certificate of itself need not have it."""
+    """Require the key identifier of the issuer, except in a self-signed CA certificate."""
     if raw.authority_key_id is not None or (raw.is_ca and _signed_itself(raw)):
         return None
     what = "without keyIdentifier" if AUTHORITY_KEY in raw.extensions else "is missing"
@@ -105,30 +104,30 @@ def has_unique_id(raw: RawCertificate) -> str | None:
 
 
 def empty_sequence(raw: RawCertificate) -> str | None:
-    """Require of an extension that lists something that it lists at least one thing."""
+    """Require an extension that is a list to have at least one entry."""
     empty = [name for oid, name in SEQUENCES.items() if raw.holds_nothing(oid)]
     return f"the extension {', '.join(empty)} is empty" if empty else None
 
 
 def repeated_extension(raw: RawCertificate) -> str | None:
-    """Forbid an extension to be there twice."""
+    """Forbid that an extension occurs twice."""
     return f"the extension {', '.join(raw.repeated)} is there more than once" if raw.repeated else None
 
 
 def pss_parameters(raw: RawCertificate) -> str | None:
-    """Require of a signature by RSASSA-PSS one of the encodings that clients know, byte by byte."""
+    """Require the parameters of RSASSA-PSS to be byte for byte one of the encodings that clients know."""
     if raw.algorithm_oid != _PSS or raw.outer_algorithm in ADMITTED:
         return None
     return "the parameters of RSASSA-PSS are not encoded as they must be"
 
 
 def _of_subscriber(raw: RawCertificate, fault: str, *, has: bool) -> str | None:
-    """Return the fault of a certificate that a CA issued for somebody else."""
+    """Return the fault of the certificate of a subscriber."""
     return None if has or raw.is_ca else fault
 
 
 def _signed_itself(raw: RawCertificate) -> bool:
-    """Tell whether the certificate's own key signed it; also where that cannot be told."""
+    """Return whether the certificate is self-signed; True also if that is unknown."""
     if raw.issuer.content != raw.subject.content:
         return False
     certificate = read_certificate(raw.der)

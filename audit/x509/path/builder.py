@@ -2,7 +2,7 @@
 
 `validate_path` searches with strict steps: no signature is verified that clients do not verify. Order and completeness
 of a served chain are found with lenient steps, which verify a signature by any algorithm. The work for one leaf is
-bounded, because a hostile pool could ask for every order of its certificates.
+bounded, because a hostile pool could demand every order of its certificates.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def _key_id(certificate: Certificate) -> bytes | None:
 
 @dataclass(slots=True)
 class Work:
-    """What may still be done for one leaf."""
+    """The work that is still allowed for one leaf."""
 
     signatures: int = MAX_SIGNATURES
     steps: int = MAX_STEPS
@@ -64,7 +64,7 @@ class Work:
     gave_up: bool = False
 
     def spend(self, kind: str, amount: int = 1) -> bool:
-        """Take from what is left of a kind, and tell whether there was enough."""
+        """Spend work of a kind; return whether enough was left."""
         left = getattr(self, kind) - amount
         if left < 0:
             self.gave_up = True
@@ -151,15 +151,19 @@ class Search:
 
     def refused_issuers(self, certificate: Certificate) -> list[Certificate]:
         """Return those that bear the issuer's name and whose key did not make the signature."""
-        return [one for one in self.candidates(certificate) if not self._linked.get((id(certificate), id(one)), True)]
+        return [
+            issuer
+            for issuer in self.candidates(certificate)
+            if not self._linked.get((id(certificate), id(issuer)), True)
+        ]
 
     def _is_too_deep(self, path: Path) -> bool:
-        """Tell whether there are too many intermediates; self-issued ones count only in the end (RFC 5280 6.1.4 l)."""
+        """Return whether there are too many intermediates; self-issued ones count only later (RFC 5280 6.1.4 l)."""
         counted = sum(not certificate.is_self_issued for certificate in path[1:])
         return counted > self.max_depth or len(path) - 1 > self.max_depth + MAX_INTERMEDIATES
 
     def _may_follow(self, path: Path, issuer: Certificate) -> bool:
-        """Tell whether an issuer is not in the path already, by name and key (RFC 4158 2.4.2)."""
+        """Return whether an issuer is not in the path already, by name and key (RFC 4158 2.4.2)."""
         if not self.work.spend("steps"):
             return False
         return all(

@@ -1,4 +1,4 @@
-"""What the library's own validator says of a path that breaks no rule here.
+"""Checks a path that breaks no rule here with the library's own validator.
 
 It is called for one path alone, so it has nothing to choose, and only if the name of a server is looked for: its rules
 for leaves are those of servers. It is not called if it is known to be stricter than RFC 5280: it counts self-issued
@@ -65,7 +65,7 @@ def _is_within_its_reach(path: Path) -> bool:
 
 @cache
 def _ca_policy() -> ExtensionPolicy:
-    """Return the library's policy for CAs, and what is processed here beside it."""
+    """Return the library's policy for CAs, with the extensions that are processed here."""
     policy = ExtensionPolicy.webpki_defaults_ca()
     for kind in (x509.PolicyConstraints, x509.InhibitAnyPolicy, x509.CertificatePolicies, x509.CRLDistributionPoints):
         policy = policy.may_be_present(kind, Criticality.AGNOSTIC, None)

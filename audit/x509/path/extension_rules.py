@@ -1,4 +1,4 @@
-"""The rules for extensions of every certificate of a path: which may be critical, and none is empty."""
+"""The rules for extensions of every certificate of a path: which may be critical, and that none is empty."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ PROCESSED_OIDS: Final = ("2.5.29.33",)  # policyMappings
 
 
 def unread_violations(certificate: Certificate) -> Iterator[Violation]:
-    """Say which fields of a certificate cannot be read."""
+    """Yield which fields of a certificate cannot be read."""
     places = ("extensions", "public_key", "key_algorithm")
     for fault in filter(None, map(certificate.fault_of, places)):
         clause = "RFC 5280 4.2" if fault.place == "extensions" else "RFC 5280 4.1.2.7"
@@ -60,7 +60,7 @@ def unread_violations(certificate: Certificate) -> Iterator[Violation]:
 
 
 def extension_violations(certificate: Certificate) -> Iterator[Violation]:
-    """Say what is wrong with the extensions of a certificate, whatever its place."""
+    """Yield what is wrong with the extensions of a certificate at any place in a path."""
     yield from _critical(certificate)
     yield from _usage_bits(certificate)
     yield from _version(certificate)
@@ -95,7 +95,7 @@ def _version(certificate: Certificate) -> Iterator[Violation]:
 
 
 def _identifier(certificate: Certificate) -> Iterator[Violation]:
-    """Say what an authorityKeyIdentifier holds that it must not (BR 7.1.2.1.3 and 7.1.2.11.1)."""
+    """Yield what an authorityKeyIdentifier must not hold (BR 7.1.2.1.3 and 7.1.2.11.1)."""
     identifier = certificate.extension(x509.AuthorityKeyIdentifier)
     if identifier is None:
         return
@@ -118,11 +118,11 @@ def _features(certificate: Certificate) -> frozenset[int]:
     if _FEATURE not in certificate.der or certificate.lacks_extensions:
         return frozenset()
     value = certificate.raw.extension_value(TLS_FEATURE) or _EMPTY
-    return frozenset(feature_number(one.content) for one in elements(elements(value)[0].content))
+    return frozenset(feature_number(feature.content) for feature in elements(elements(value)[0].content))
 
 
 def _has_any(usage: x509.KeyUsage) -> bool:
-    """Tell whether any bit of a key usage is set."""
+    """Return whether any bit of a key usage is set."""
     return any(
         (
             usage.digital_signature,

@@ -1,6 +1,6 @@
 """Judges paths for one request: applies every rule to every certificate and chooses the best of several paths.
 
-The paths come from `path_search`.
+The paths come from the search in `audit.x509.path.builder`.
 """
 
 from __future__ import annotations
@@ -72,10 +72,10 @@ class PathJudge:
         own = tuple(placed("leaf", self._leaf(leaf), 0))
         judged = self._valid(leaf, own)
         if judged:
-            return max(judged, key=lambda each: first_expiry(each[0]) or self.request.at)
+            return max(judged, key=lambda outcome: first_expiry(outcome[0]) or self.request.at)
         judged = [(path, self._judged(path, own)) for path in self._linked(leaf)]
         if judged:
-            return min(judged, key=lambda each: (self._count(each[1]), len(each[1])))
+            return min(judged, key=lambda outcome: (self._count(outcome[1]), len(outcome[1])))
         return (), (*own, self._nowhere(leaf))
 
     def _valid(self, leaf: Certificate, own: tuple[PathViolation, ...]) -> list[Judged]:
@@ -86,10 +86,10 @@ class PathJudge:
         tried = islice(self._candidates(leaf, strict=True), _MAX_TRIED)
         judged = ((path, self._judged(path, own)) for path in tried)
         refused_by_leaf = self._count(own)
-        return list(islice((each for each in judged if self._count(each[1]) == refused_by_leaf), _MAX_VALID))
+        return list(islice((outcome for outcome in judged if self._count(outcome[1]) == refused_by_leaf), _MAX_VALID))
 
     def _count(self, violations: Iterable[PathViolation]) -> int:
-        """Return how many of these refuse a path in the profile that was asked for."""
+        """Return how many of these refuse a path in the requested profile."""
         return sum(map(self.request.refuses, violations))
 
     def _linked(self, leaf: Certificate) -> Iterator[Path]:
@@ -130,7 +130,7 @@ class PathJudge:
         if not may_be_key_of(path[-1], issuer):
             yield Violation("RFC 5280 4.2.1.2", f"its subjectKeyIdentifier is not the one that {path[-1]} names")
         yield from _length_violations(path, issuer)
-        for certificate in (path[0], *(one for one in path[1:] if not one.is_self_issued)):
+        for certificate in (path[0], *(ca for ca in path[1:] if not ca.is_self_issued)):
             yield from self._names(issuer, certificate)
 
     def _names(self, ca: Certificate, below: Certificate) -> tuple[Violation, ...]:
@@ -177,9 +177,11 @@ class PathJudge:
     def _nowhere(self, leaf: Certificate) -> PathViolation:
         refused = self.search.refused_issuers(leaf)
         if self.search.work.gave_up:
-            reason = "no path to a trust anchor was found in as much work as one leaf is worth"
+            reason = "no path to a trust anchor was found within the limit of work"
         elif refused:
-            reason = f"the key of {refused[0]} did not make the leaf's signature, and none else bears its name"
+            reason = (
+                f"the key of {refused[0]} did not make the leaf's signature, and no other certificate has that name"
+            )
         else:
             reason = "no path by names and signatures leads to a trust anchor"
         return PathViolation("RFC 5280 6.1", "path", reason)
@@ -195,7 +197,7 @@ def _admits_all(path: Path, issuer: Certificate, is_anchor: bool) -> bool:  # no
 
 
 def _is_ca(certificate: Certificate) -> bool:
-    """Return whether a certificate says that it is a CA's; False if its extensions cannot be read."""
+    """Return whether basicConstraints mark a certificate as a CA's; False if its extensions cannot be read."""
     constraints = certificate.extension(x509.BasicConstraints)
     return constraints is not None and constraints.ca
 
@@ -204,7 +206,7 @@ def _length_violations(path: Path, issuer: Certificate) -> Iterator[Violation]:
     """Count the intermediates below an issuer that are not self-issued (RFC 5280 4.2.1.9)."""
     constraints = issuer.extension(x509.BasicConstraints)
     limit = None if constraints is None else constraints.path_length
-    below = sum(not one.is_self_issued for one in path[1:])
+    below = sum(not ca.is_self_issued for ca in path[1:])
     if limit is not None and below > limit:
         yield Violation("RFC 5280 4.2.1.9", f"{below} intermediates are below it, its path length admits {limit}")
 

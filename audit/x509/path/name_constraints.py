@@ -51,7 +51,7 @@ class Subtrees:
         return {base.kind for base in self.bases}
 
     def hold(self, name: Name) -> bool:
-        """Tell whether a name, as it stands there, lies within one of them."""
+        """Return whether a name, taken literally, lies within one of them."""
         if name.kind is x509.DNSName:
             return not self.dns.isdisjoint(_domains(name.value.lower()))
         return any(name.kind is base.kind and _WITHIN[base.kind](name.value, base.value) for base in self.bases)
@@ -80,9 +80,9 @@ def own_violations(certificate: Certificate) -> Iterator[Violation]:
             is_dotted = base.kind is x509.DNSName and is_dns_name(base.value.removeprefix("."))
             yield Violation(_CLAUSE, f"the name constraint {base} is malformed", PROFILE if is_dotted else CLIENT)
     lists = elements(elements(certificate.raw.extension_value(_OID) or b"\x30\x00")[0].content)
-    if not any(one.content for one in lists):
+    if not any(subtrees.content for subtrees in lists):
         yield Violation(_CLAUSE, "the name constraints are empty")
-    if any(len(elements(subtree.content)) > 1 for one in lists for subtree in elements(one.content)):
+    if any(len(elements(subtree.content)) > 1 for subtrees in lists for subtree in elements(subtrees.content)):
         yield Violation(_CLAUSE, "a name constraint has a minimum or maximum")
 
 
@@ -125,9 +125,9 @@ def names_of(certificate: Certificate, *, common_names: bool = False) -> tuple[N
     subject = certificate.subject_name
     names = [Name(x509.DirectoryName, subject)] if certificate.canonical_subject else []
     names += _named(certificate.extension(x509.SubjectAlternativeName) or ())
-    names += [Name(x509.RFC822Name, str(one.value)) for one in subject.get_attributes_for_oid(NameOID.EMAIL_ADDRESS)]
+    names += [Name(x509.RFC822Name, str(part.value)) for part in subject.get_attributes_for_oid(NameOID.EMAIL_ADDRESS)]
     if common_names and not any(name.kind is x509.DNSName for name in names):
-        common = (str(one.value) for one in subject.get_attributes_for_oid(NameOID.COMMON_NAME))
+        common = (str(part.value) for part in subject.get_attributes_for_oid(NameOID.COMMON_NAME))
         names += [Name(x509.DNSName, name) for name in common if "." in name and is_presentable(name)]
     return tuple(names)
 
@@ -144,8 +144,8 @@ def _subtrees(ca: Certificate) -> tuple[Subtrees, Subtrees]:
 def _of(names: Iterable[x509.GeneralName]) -> Subtrees:
     bases = _named(names)
     dns = frozenset(base.value.lower() for base in bases if base.kind is x509.DNSName)
-    dotted = frozenset(one.removeprefix(".") for one in dns if one.startswith("."))
-    return Subtrees(bases, dns, dotted, frozenset(one.partition(".")[2] for one in dns if one))
+    dotted = frozenset(base.removeprefix(".") for base in dns if base.startswith("."))
+    return Subtrees(bases, dns, dotted, frozenset(base.partition(".")[2] for base in dns if base))
 
 
 def _domains(name: str) -> Iterator[str]:

@@ -1,7 +1,6 @@
-"""Certificate policies along a path (RFC 5280 6.1), for a client that asks for no policy of its own.
+"""Certificate policies along a path (RFC 5280 6.1), for a client that requires no policy of its own.
 
-Such a client refuses a path only where a CA requires an explicit policy and no policy is valid all the way. It knows no
-meaning of any policy.
+Such a client refuses a path only if a CA requires an explicit policy and no policy is valid along the whole path.
 """
 
 from __future__ import annotations
@@ -23,10 +22,10 @@ _MAX_POLICIES: Final = 1000  # on one level: mappings could let them grow from C
 
 
 def own_policy_violations(certificate: Certificate) -> Iterator[Violation]:
-    """Say what is wrong with the policies and their constraints in one certificate."""
-    policies = [one.policy_identifier for one in certificate.extension(x509.CertificatePolicies) or ()]
+    """Yield what is wrong with the policies and their constraints in one certificate."""
+    policies = [policy.policy_identifier for policy in certificate.extension(x509.CertificatePolicies) or ()]
     if len(policies) > len(set(policies)):
-        yield Violation("RFC 5280 4.2.1.4", "a certificate policy stands there twice")
+        yield Violation("RFC 5280 4.2.1.4", "a certificate policy is listed twice")
     constraints = certificate.extension(x509.PolicyConstraints)
     if constraints is not None and not certificate.is_critical(x509.PolicyConstraints):
         yield Violation("RFC 5280 4.2.1.11", "policyConstraints are not critical", PROFILE)
@@ -35,12 +34,12 @@ def own_policy_violations(certificate: Certificate) -> Iterator[Violation]:
     mapped = _mappings(certificate)
     if mapped is None:
         yield Violation("RFC 5280 4.2.1.5", "policyMappings cannot be read")
-    elif ANY_POLICY in mapped or any(ANY_POLICY in one for one in mapped.values()):
+    elif ANY_POLICY in mapped or any(ANY_POLICY in policies for policies in mapped.values()):
         yield Violation("RFC 5280 4.2.1.5", "anyPolicy is mapped")
 
 
 def policy_violations(path: Sequence[Certificate]) -> Iterator[Violation]:
-    """Say why a path, leaf first and anchor last, has no policy where it needs one."""
+    """Yield why a path, leaf first and anchor last, has no valid policy although it needs one."""
     state = _State(len(path) - 1)
     for index, certificate in enumerate(reversed(path[:-1]), 1):
         is_last = index == len(path) - 1
@@ -66,7 +65,7 @@ class _State:
         self.explicit = self.inhibit_any = self.inhibit_mapping = self.length + 1
 
     def take(self, certificate: Certificate, *, is_last: bool) -> None:
-        """Go over one certificate: 6.1.3 d to f, then 6.1.4 a, b, h to j, or 6.1.5 a and b for the last."""
+        """Process one certificate: 6.1.3 d to f, then 6.1.4 a, b, h to j, or 6.1.5 a and b for the last."""
         admits_any = self.inhibit_any > 0 or (not is_last and certificate.is_self_issued)
         self.valid = _narrowed(self.valid, certificate, admits_any=admits_any)
         if is_last:
@@ -83,11 +82,11 @@ class _State:
         mappings = _mappings(certificate)
         if not mappings:
             return
-        mapped = {one for policy in self.valid & set(mappings) for one in mappings[policy]}
+        mapped = {subject for issuer in self.valid & set(mappings) for subject in mappings[issuer]}
         if (
             ANY_POLICY in self.valid
         ):  # 6.1.4 b 1, the case of anyPolicy: every policy stands for itself until it is mapped
-            mapped |= {one for each in mappings.values() for one in each}
+            mapped |= {subject for subjects in mappings.values() for subject in subjects}
         kept = self.valid - set(mappings)
         self.valid = kept | mapped if self.inhibit_mapping > 0 else kept
         if len(self.valid) > _MAX_POLICIES:
@@ -111,7 +110,7 @@ def _narrowed(valid: set[str], certificate: Certificate, *, admits_any: bool) ->
     policies = certificate.extension(x509.CertificatePolicies)
     if policies is None:
         return set()
-    own = {one.policy_identifier.dotted_string for one in policies}
+    own = {policy.policy_identifier.dotted_string for policy in policies}
     kept = own - {ANY_POLICY} if ANY_POLICY in valid else own & valid
     return kept | valid if ANY_POLICY in own and admits_any else kept
 
@@ -129,4 +128,4 @@ def _mappings(certificate: Certificate) -> Mapping[str, frozenset[str]] | None:
             mappings[issuer] = mappings.get(issuer, frozenset()) | {subject}
     except ValueError:
         return None
-    return mappings or None  # one at least stands there
+    return mappings or None  # an empty list is malformed

@@ -30,7 +30,7 @@ _NOT_OF_SERVERS: Final = ("codeSigning", "emailProtection", "timeStamping", "OCS
 _MAX_SERIAL: Final = 1 << 159  # 20 octets, the first bit of which is the sign
 _EMPTY: Final = b"\x30\x00"  # a SEQUENCE
 _USUAL_CONSTRAINTS: Final = tuple(bytes.fromhex(f"0603551d13{flag}04023000") for flag in ("", "0101ff"))
-"""How basicConstraints of leaves are encoded that say nothing, critical or not: found at once."""
+"""The encodings of empty basicConstraints, critical or not: they are quick to find."""
 _INTEGER: Final = 0x02
 
 _Rule = Callable[[Certificate], Iterator[Violation]]
@@ -91,12 +91,12 @@ def _issuer(certificate: Certificate) -> Iterator[Violation]:
 
 
 def _times(certificate: Certificate) -> Iterator[Violation]:
-    """Say where a date through 2049 is not of the type UTCTime, or a later one not of GeneralizedTime."""
+    """Yield the dates through 2049 that are not of type UTCTime, and the later ones that are not of GeneralizedTime."""
     for element, moment in zip(
         elements(certificate.raw.validity), (certificate.not_before, certificate.not_after), strict=False
     ):
         if (element.tag == 0x17) != (moment.year < 2050):
-            yield Violation("RFC 5280 4.1.2.5", f"the time {moment:%Y-%m-%d} is encoded as of another century", PROFILE)
+            yield Violation("RFC 5280 4.1.2.5", f"the time {moment:%Y-%m-%d} has the type of another century", PROFILE)
 
 
 def _serial(certificate: Certificate) -> Iterator[Violation]:
@@ -176,13 +176,13 @@ def _server_key_usage(leaf: Certificate) -> Iterator[Violation]:
     if leaf.has_readable("key") and leaf.key.kind == "EC" and not usage.digital_signature:
         yield Violation("BR 7.1.2.7.11", "keyUsage of its EC key does not admit digital signatures", PROFILE)
     elif not (usage.digital_signature or usage.key_encipherment or usage.key_agreement):
-        yield Violation("RFC 5280 4.2.1.12", "keyUsage admits nothing that a server does")
+        yield Violation("RFC 5280 4.2.1.12", "keyUsage allows nothing that a server does")
 
 
 def _usage_violations(certificate: Certificate, purpose: str) -> Iterator[Violation]:
     usages = _usages(certificate)
     if usages is not None and not {purpose, ANY_USAGE} & set(usages):
-        yield Violation("RFC 5280 4.2.1.12", f"its extended key usages leave {USAGES.get(purpose, purpose)} out")
+        yield Violation("RFC 5280 4.2.1.12", f"its extended key usages do not include {USAGES.get(purpose, purpose)}")
 
 
 def _is_authority(ca: Certificate) -> Iterator[Violation]:

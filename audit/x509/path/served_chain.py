@@ -27,7 +27,7 @@ class EmptyChain(LookupError):
 class Chain:
     """A chain as served, leaf first and nothing left out, and the best path from its leaf to a trust anchor.
 
-    `path` is linked by names and signatures; `validation` says why clients refuse it at the time `at`, if they do.
+    `path` is linked by names and signatures; `validation` holds why clients refuse it at the time `at`, if they do.
     `reached` is what was sent and the leaf leads to, the leaf first. `missing_issuer` is the issuer that was neither
     sent nor is an anchor, `refused_issuer` the one whose key did not make a signature though it bears the name.
     """
@@ -89,7 +89,7 @@ class Chain:
         return self.anchors.matching(self.path[-1]) if self.path else None
 
     def is_completed_by(self, bundle: tuple[bytes, ...]) -> bool:
-        """Tell whether these further certificates (DER) would complete a path."""
+        """Return whether these additional certificates (DER) would complete a path."""
         return self.extended_by(bundle).is_anchored
 
     def extended_by(self, bundle: tuple[bytes, ...]) -> Chain:
@@ -154,7 +154,7 @@ def _verified(below: Certificate, issuer: Certificate) -> bool | None:
 def _order_faults(
     certificates: tuple[Certificate, ...], reached: tuple[Certificate, ...], search: Search
 ) -> tuple[str, ...]:
-    """Say of each certificate what is wrong with its place: it has to certify one before it (RFC 5246 7.4.2)."""
+    """Return one message per certificate at a wrong place: each must have issued an earlier one (RFC 5246 7.4.2)."""
     faults = []
     certified = {certificate: search.issuers(certificate) for certificate in reached}
     for index, certificate in enumerate(certificates[1:], 1):

@@ -42,30 +42,30 @@ def reference_violations(leaf: Certificate, reference: str) -> Iterator[Violatio
 
 
 def _without_underscores(name: str) -> str:
-    """Return a name with letters for underscores: no host name has any, but clients let them through."""
+    """Return a name with letters in place of underscores, which host names must not have and clients accept."""
     return name.replace("_", "x")
 
 
 def name_violations(leaf: Certificate) -> Iterator[Violation]:
-    """Say what is wrong with the names that a server's certificate presents (BR 7.1.2.7.12, 7.1.4.3, 3.2.2.6)."""
+    """Yield what is wrong with the names that a server's certificate presents (BR 7.1.2.7.12, 7.1.4.3, 3.2.2.6)."""
     alternative = leaf.extension(x509.SubjectAlternativeName)
     if not alternative:
         yield Violation(SAN_CLAUSE, "it has no subject alternative name", PROFILE)
     for name in leaf.dns_names:
         if not is_presentable(name):
-            yield Violation(SAN_CLAUSE, f"the dNSName {name!r} is no DNS name in its preferred syntax", PROFILE)
+            yield Violation(SAN_CLAUSE, f"the dNSName {name!r} is not a DNS name in preferred syntax", PROFILE)
         elif name.startswith("*.") and is_public_suffix(name[2:]):
             yield Violation("BR 3.2.2.6", f"the wildcard {name} stands for every domain of a public suffix", PROFILE)
     yield from _common_name_violations(leaf)
 
 
 def _common_name_violations(leaf: Certificate) -> Iterator[Violation]:
-    """Say where a common name is no copy of a name in the subject alternative name (BR 7.1.4.3).
+    """Yield the common names that are not a copy of a name in the subject alternative name (BR 7.1.4.3).
 
-    One that is merely not among them is a fault of the certificate's profile; a path is refused for it where it is
-    another spelling of one, or names a domain of somebody else for whoever still reads common names.
+    Only those are reported that are an address, another spelling of a dNSName, or a name in another domain: a client
+    that still reads common names could take the certificate for another server's.
     """
-    common_names = [str(one.value) for one in leaf.subject_name.get_attributes_for_oid(NameOID.COMMON_NAME)]
+    common_names = [str(part.value) for part in leaf.subject_name.get_attributes_for_oid(NameOID.COMMON_NAME)]
     copies = {*leaf.dns_names, *leaf.ip_addresses}
     if len(common_names) > 1:
         yield Violation("BR 7.1.4.3", "the subject has several common names", PROFILE)
@@ -75,16 +75,16 @@ def _common_name_violations(leaf: Certificate) -> Iterator[Violation]:
         ascii_name = _as_ascii(name)
         if _looks_like_address(name):
             yield Violation(
-                "BR 7.1.4.3", f"the common name {name!r} is an address and no copy of an iPAddress", PROFILE
+                "BR 7.1.4.3", f"the common name {name!r} is an address and not a copy of an iPAddress", PROFILE
             )
         elif ascii_name in {name.lower() for name in leaf.dns_names}:
             yield Violation("BR 7.1.4.3", f"the common name {name!r} is not an exact copy of its dNSName", PROFILE)
         elif _names_another_domain(ascii_name, leaf.dns_names):
-            yield Violation("BR 7.1.4.3", f"the common name {name!r} is in a domain of none of the dNSNames", PROFILE)
+            yield Violation("BR 7.1.4.3", f"the common name {name!r} is in another domain than every dNSName", PROFILE)
 
 
 def _names_another_domain(name: str, dns_names: tuple[str, ...]) -> bool:
-    return bool(dns_names) and "." in name and is_presentable(name) and not _is_akin(name, dns_names)
+    return bool(dns_names) and "." in name and is_presentable(name) and not _shares_domain(name, dns_names)
 
 
 def _mailboxes(leaf: Certificate) -> list[str]:
@@ -99,7 +99,7 @@ def _mailbox(address: str) -> tuple[str, str]:
 
 
 def _as_ascii(name: str) -> str:
-    """Return a name as lower-case A-labels, or unchanged where it is none."""
+    """Return a name as lower-case A-labels; only in lower case if it is not a valid name."""
     try:
         return idna.encode(name[:_MAX_NAME], uts46=True).decode("ascii").lower()
     except idna.IDNAError:
@@ -107,12 +107,12 @@ def _as_ascii(name: str) -> str:
 
 
 def _looks_like_address(text: str) -> bool:
-    """Tell whether a text is meant as an address, in whatever notation: with a colon, or a number as last label."""
+    """Return whether a text is meant as an address, in whatever notation: with a colon, or a number as last label."""
     last = text.rpartition(".")[2]
     return ":" in text or last.isdigit() or re.fullmatch(r"0[xX][0-9a-fA-F]+", last) is not None
 
 
-def _is_akin(name: str, dns_names: tuple[str, ...]) -> bool:
-    """Tell whether a name is in the registered domain of one of others."""
+def _shares_domain(name: str, dns_names: tuple[str, ...]) -> bool:
+    """Return whether a name is in the same registered domain as one of the dNSNames."""
     own = registered_domain(name.removeprefix("*."))
-    return own in {registered_domain(one.lower().removeprefix("*.")) for one in dns_names}
+    return own in {registered_domain(other.lower().removeprefix("*.")) for other in dns_names}

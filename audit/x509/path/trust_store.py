@@ -1,6 +1,6 @@
 """The trust anchors of a run, by name of their source and by subject.
 
-It reads no file, and judges no anchor: whoever named the source trusts what is in it.
+No anchor is judged: the user who named a source trusts what is in it.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from audit.x509.certificate import Certificate, read_certificate
 from audit.x509.fields import CanonicalName
 
 PUBLIC: Final = ("mozilla", "system")
-"""The sources of publicly trusted anchors; every other one is a file of the user's own."""
+"""The sources of publicly trusted anchors. Every other source is a file of the user."""
 
 LINKED = ("canonical_subject", "canonical_issuer")
-"""The facts without which a certificate has no place in a path."""
+"""The fields without which a certificate cannot be in a path."""
 
 
 class Anchors:
@@ -46,7 +46,7 @@ class Anchors:
         return tuple(dict.fromkeys(anchor.der for anchor in (*named, *themselves)))
 
     def matching(self, certificate: Certificate) -> Certificate | None:
-        """Return the anchor that a certificate is: an anchor is a name and a key (RFC 5280 6.1.1 d), whatever else."""
+        """Return the anchor that a certificate is: an anchor is a name and a key (RFC 5280 6.1.1 d)."""
         for anchor in self.named(certificate.canonical_subject):
             both_readable = anchor.has_readable("spki_sha256") and certificate.has_readable("spki_sha256")
             if anchor == certificate or (both_readable and anchor.spki_sha256 == certificate.spki_sha256):
@@ -54,9 +54,9 @@ class Anchors:
         return None
 
     def source_of(self, anchor: Certificate) -> str:
-        """Return the name of the source an anchor came from; a publicly trusted one where it is in several."""
+        """Return the name of the source an anchor came from; a publicly trusted source if it is in several."""
         return self._sources[anchor]
 
     def is_public(self, anchor: Certificate) -> bool:
-        """Tell whether an anchor is publicly trusted."""
+        """Return whether an anchor is publicly trusted."""
         return self.source_of(anchor) in PUBLIC

@@ -23,10 +23,10 @@ from audit.x509.violation import PROFILE, PathViolation, placed
 PURPOSES: Final = {name: oid for oid, name in USAGES.items()}
 MAX_POOL: Final = 300  # certificates that are looked at, and their octets; more than any server sends
 MAX_POOL_OCTETS: Final = 1024 * 1024
-MAX_CHASED: Final = 8  # URLs that one validation asks for
+MAX_CHASED: Final = 8  # URLs that are fetched for one validation
 
 Chase = Callable[[str], Iterable[bytes]]
-"""Returns the certificates, as DER, that a URL of a certificate leads to; none where it leads nowhere."""
+"""Returns the certificates, as DER, that are published at a URL; none if it cannot be fetched."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class Validation:
     """The outcome: `path` as DER, leaf first and anchor last, and why it is refused.
 
     Of several valid paths it is the one that lasts longest, of several refused ones the one with the fewest violations.
-    It is empty if names and signatures lead to no anchor. Refusals at the place `leaf` say what is wrong with the leaf
+    It is empty if names and signatures lead to no anchor. Violations at the place `leaf` are of the leaf
     alone: the path above it is the best one for a leaf without fault. Times are aware.
     """
 
@@ -75,7 +75,7 @@ def validate_path(  # noqa: PLR0913 - the inputs of RFC 5280 6.1.1, by name
     `webpki` the rules for public CAs do so too. If `crls` are given, one of them has to show that the leaf is not
     revoked. `chase` is called for what a certificate's authorityInfoAccess points to if the path is refused without it.
     What cannot be read in the pool is skipped. Name constraints apply to `common_names` of a leaf without dNSNames if
-    there is no reference, as with OpenSSL; a caller that never matches them says so.
+    there is no reference, as with OpenSSL; a caller that never matches common names passes False.
     """
     moment = (at if at.tzinfo else at.replace(tzinfo=UTC)).replace(microsecond=0)  # times in certificates have none
     usage, lists = PURPOSES.get(purpose, purpose), tuple(map(read_crl, crls))
@@ -105,7 +105,7 @@ def validate_path(  # noqa: PLR0913 - the inputs of RFC 5280 6.1.1, by name
 def profile_violations_of_server(leaf: bytes) -> tuple[PathViolation, ...]:
     """Return what the rule book for public CAs forbids in the leaf (DER) of a server, its names included.
 
-    `validate_path` says this of a leaf if it is given a reference; whether it matches does not matter here.
+    `validate_path` reports the same if it is given a reference; whether the names match does not matter here.
     """
     certificate = read_certificate(leaf)
     if not certificate.is_path_member:
@@ -116,20 +116,20 @@ def profile_violations_of_server(leaf: bytes) -> tuple[PathViolation, ...]:
 
 def _chased(certificates: Sequence[Certificate], chase: Chase) -> Iterator[Certificate]:
     """Yield what the certificates point to as their issuers, and what those point to in turn, each URL once."""
-    asked: set[str] = set()
+    fetched: set[str] = set()
     waiting = list(certificates)
     for certificate in waiting:  # grows while it is walked
         for url in _issuer_urls(certificate):
-            if url in asked or len(asked) == MAX_CHASED:
+            if url in fetched or len(fetched) == MAX_CHASED:
                 continue
-            asked.add(url)
+            fetched.add(url)
             found, _ = _members(_bounded(chase(url)), url)
             waiting += found
             yield from found
 
 
 def _issuer_urls(certificate: Certificate) -> tuple[str, ...]:
-    """Return where a certificate says that its issuer's is published, by http."""
+    """Return the http URLs at which the issuer's certificate is published."""
     urls = certificate.ca_issuers if certificate.has_readable("ca_issuers") else ()
     return tuple(url for url in urls if url.lower().startswith("http://"))
 

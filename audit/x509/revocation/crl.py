@@ -1,4 +1,4 @@
-"""A certificate revocation list: what stands in it, whether it may be used at a time, and what it lists (RFC 5280 5).
+"""A certificate revocation list: its contents, whether it may be used at a time, and what it lists (RFC 5280 5).
 
 Whose signature a list needs, and which list is about which certificate, is judged in `crl_status`.
 """
@@ -61,12 +61,12 @@ class RevocationList:
         return self.point is not None and self.point.indirect_crl
 
     def violations(self, at: datetime) -> Iterator[Violation]:
-        """Say why the list may not be used at a time."""
+        """Yield why the list may not be used at a time."""
         yield from self.flaws
         if at < self.this_update:
-            yield Violation("RFC 5280 5.1.2.4", f"the CRL is of {self.this_update:%Y-%m-%d %H:%M}, later than that")
+            yield Violation("RFC 5280 5.1.2.4", f"the CRL is dated {self.this_update:%Y-%m-%d %H:%M}, in the future")
         if self.next_update is None:
-            yield Violation("RFC 5280 5.1.2.5", "the CRL does not say when the next one comes")
+            yield Violation("RFC 5280 5.1.2.5", "the CRL has no nextUpdate")
         elif at > self.next_update:
             yield Violation("RFC 5280 5.1.2.5", f"the next CRL was due {self.next_update:%Y-%m-%d %H:%M}")
 
@@ -101,7 +101,7 @@ def _read(der: bytes) -> RevocationList:
         canonical(parsed.issuer),
         parsed.last_update_utc,
         parsed.next_update_utc,
-        {type(one.value): one for one in extensions},
+        {type(extension.value): extension for extension in extensions},
         elements(elements(der)[0].content)[1].whole,
         (*_algorithm_flaws(der), *_flaws(extensions), *_entry_flaws(parsed, extensions)),
     )
@@ -111,7 +111,7 @@ def _read(der: bytes) -> RevocationList:
 
 def _algorithm_flaws(der: bytes) -> Iterator[Violation]:
     signed, outer, *_ = elements(elements(der)[0].content)
-    inner = next(one for one in elements(signed.content) if one.tag == 0x30)  # after the version, which may lack
+    inner = next(element for element in elements(signed.content) if element.tag == 0x30)  # after the optional version
     if inner.whole != outer.whole:
         yield Violation("RFC 5280 5.1.1.2", "the signature algorithm within the CRL is not the one outside")
     for violation in algorithm_violations(outer.whole):
@@ -119,17 +119,18 @@ def _algorithm_flaws(der: bytes) -> Iterator[Violation]:
 
 
 def _flaws(extensions: tuple[x509.Extension[x509.ExtensionType], ...]) -> Iterator[Violation]:
-    critical = {type(one.value): one.critical for one in extensions}
-    for one in extensions:
-        if one.critical and type(one.value) not in _PROCESSED:
-            yield Violation("RFC 5280 5.2", f"the critical extension {one.oid.dotted_string} of the CRL is not known")
+    critical = {type(extension.value): extension.critical for extension in extensions}
+    for extension in extensions:
+        if extension.critical and type(extension.value) not in _PROCESSED:
+            reason = f"the critical extension {extension.oid.dotted_string} of the CRL is not known"
+            yield Violation("RFC 5280 5.2", reason)
     for kind, clause in ((x509.AuthorityKeyIdentifier, "RFC 5280 5.2.1"), (x509.CRLNumber, "RFC 5280 5.2.3")):
         if kind not in critical:
             yield Violation(clause, f"the CRL has no {kind.__name__}", PROFILE)
         elif critical[kind]:
             yield Violation(clause, f"{kind.__name__} of the CRL is critical")
     if x509.DeltaCRLIndicator in critical:
-        yield Violation("RFC 5280 5.2.4", "it is a delta CRL, which says nothing without its base")
+        yield Violation("RFC 5280 5.2.4", "it is a delta CRL, which cannot be used without its base")
     if critical.get(x509.IssuingDistributionPoint) is False:
         yield Violation("RFC 5280 5.2.5", "IssuingDistributionPoint of the CRL is not critical", PROFILE)
 
@@ -137,21 +138,21 @@ def _flaws(extensions: tuple[x509.Extension[x509.ExtensionType], ...]) -> Iterat
 def _entry_flaws(
     parsed: x509.CertificateRevocationList, extensions: tuple[x509.Extension[x509.ExtensionType], ...]
 ) -> Iterator[Violation]:
-    """Look at the entries' extensions where any is critical: lists of a million entries without one are quick."""
-    if parsed.tbs_certlist_bytes.count(_TRUE) <= sum(one.critical for one in extensions):
+    """Yield an unknown critical extension of an entry; lists of a million entries without a critical one are quick."""
+    if parsed.tbs_certlist_bytes.count(_TRUE) <= sum(extension.critical for extension in extensions):
         return
     for entry in parsed:
-        for one in entry.extensions:
-            if one.critical and not isinstance(one.value, _PROCESSED_OF_ENTRIES):
-                yield Violation(
-                    "RFC 5280 5.3", f"the critical extension {one.oid.dotted_string} of an entry is not known"
-                )
+        for extension in entry.extensions:
+            if extension.critical and not isinstance(extension.value, _PROCESSED_OF_ENTRIES):
+                reason = f"the critical extension {extension.oid.dotted_string} of an entry is not known"
+                yield Violation("RFC 5280 5.3", reason)
                 return
 
 
 def _issuers(entry: x509.RevokedCertificate) -> frozenset[CanonicalName]:
     """Return the issuers that an entry of an indirect list names; none where the one before goes on."""
-    named = next((one.value for one in entry.extensions if isinstance(one.value, x509.CertificateIssuer)), None)
+    values = (extension.value for extension in entry.extensions)
+    named = next((value for value in values if isinstance(value, x509.CertificateIssuer)), None)
     return (
         frozenset(canonical(name) for name in named.get_values_for_type(x509.DirectoryName)) if named else frozenset()
     )

@@ -21,15 +21,15 @@ from audit.x509.violation import PROFILE, Violation
 
 _CLAUSE: Final = "RFC 5280 6.3.3"
 EVERY: Final = frozenset(x509.ReasonFlags) - {x509.ReasonFlags.unspecified, x509.ReasonFlags.remove_from_crl}
-"""The reasons for which a list, or several together, must speak (RFC 5280 5.2.5)."""
+"""The reasons that a list, or several together, must cover (RFC 5280 5.2.5)."""
 _MAX_SIGNERS: Final = 8
 
 _Names = frozenset[object]
 
 
 @dataclass(slots=True)
-class _Answer:
-    """What the lists say of one certificate so far."""
+class _Findings:
+    """What the lists show about one certificate so far."""
 
     covered: frozenset[x509.ReasonFlags] = frozenset()
     doubts: list[Violation] = field(default_factory=list)
@@ -65,31 +65,31 @@ def status_violations(
 
 
 def _of_one(path: Sequence[Certificate], lists: _Lists, *, is_leaf: bool) -> Iterator[Violation]:
-    certificate, answer = path[0], _Answer()
+    certificate, findings = path[0], _Findings()
     for crl in lists.crls:
         if isinstance(crl, UnreadableField):
             if is_leaf:
-                answer.doubts.append(Violation(_CLAUSE, f"a CRL cannot be read: {crl}"))
+                findings.doubts.append(Violation(_CLAUSE, f"a CRL cannot be read: {crl}"))
         elif _is_about(crl, certificate):
-            revoked = _ask(crl, path, lists, answer)
+            revoked = _consult(crl, path, lists, findings)
             if revoked is not None:
                 yield revoked
                 return
-    if answer.covered >= EVERY:
+    if findings.covered >= EVERY:
         return
-    if is_leaf or answer.doubts:
+    if is_leaf or findings.doubts:
         yield Violation(_CLAUSE, "no CRL that was given shows that it is not revoked")
-    yield from answer.doubts
+    yield from findings.doubts
 
 
-def _ask(crl: RevocationList, path: Sequence[Certificate], lists: _Lists, answer: _Answer) -> Violation | None:
-    """Add to the answer what a list says; return the violation if it lists the certificate.
+def _consult(crl: RevocationList, path: Sequence[Certificate], lists: _Lists, findings: _Findings) -> Violation | None:
+    """Add what a list shows to the findings; return the violation if it lists the certificate.
 
     Being listed counts even if a list is out of date or not about this certificate: nothing undoes a revocation but a
     hold that was lifted, and only a list in force would show that.
     """
     if not any(_is_signed_by_crl_signer(crl, signer) for signer in _signers(crl, path, lists)):
-        answer.doubts.append(Violation("RFC 5280 6.3.3 f", "a CRL is not signed by a key that may sign it"))
+        findings.doubts.append(Violation("RFC 5280 6.3.3 f", "a CRL is not signed by a key that may sign it"))
         return None
     flaws = tuple(flaw for flaw in crl.violations(lists.at) if lists.strict or flaw.kind != PROFILE)
     if lists.at >= crl.this_update and not any(flaw.clause in ("RFC 5280 5.2", "RFC 5280 5.3") for flaw in flaws):
@@ -98,9 +98,9 @@ def _ask(crl: RevocationList, path: Sequence[Certificate], lists: _Lists, answer
             return revoked
     reasons = _reasons(crl, path[0])
     if reasons and flaws:
-        answer.doubts += flaws
+        findings.doubts += flaws
     elif reasons:
-        answer.covered |= reasons
+        findings.covered |= reasons
     return None
 
 
@@ -109,13 +109,18 @@ def _revoked(crl: RevocationList, certificate: Certificate) -> Violation | None:
         entry = crl.entry_of(certificate)
         if entry is None:
             return None
-        reason = next((one.value.reason.value for one in entry.extensions if isinstance(one.value, x509.CRLReason)), "")
+        reason = _reason(entry)
     except LIBRARY_ERRORS as error:
         return Violation("RFC 5280 5.3", f"an entry of the CRL cannot be read: {error}")
     if reason == x509.ReasonFlags.remove_from_crl.value and x509.DeltaCRLIndicator in crl.extensions:
         return None
     why = f", {reason}" if reason else ""
     return Violation("RFC 5280 6.1.3 a 3", f"it was revoked {entry.revocation_date_utc:%Y-%m-%d %H:%M}{why}")
+
+
+def _reason(entry: x509.RevokedCertificate) -> str:
+    values = (extension.value for extension in entry.extensions)
+    return next((value.reason.value for value in values if isinstance(value, x509.CRLReason)), "")
 
 
 def _is_signed_by_crl_signer(crl: RevocationList, signer: Certificate) -> bool:
@@ -164,7 +169,7 @@ def _is_about(crl: RevocationList, certificate: Certificate) -> bool:
 
 
 def _reasons(crl: RevocationList, certificate: Certificate) -> frozenset[x509.ReasonFlags]:
-    """Return for which reasons a list tells whether a certificate is revoked (RFC 5280 6.3.3 b and d)."""
+    """Return the revocation reasons that a list covers for a certificate (RFC 5280 6.3.3 b and d)."""
     scope = crl.point
     if scope is None:
         return EVERY if crl.issuer == certificate.canonical_issuer else frozenset()
@@ -180,7 +185,7 @@ def _reasons(crl: RevocationList, certificate: Certificate) -> frozenset[x509.Re
     if crl.issuer == certificate.canonical_issuer and (
         _is_for_all(scope) or certificate.canonical_issuer in _scope_names(crl, scope)
     ):
-        found.append(own)  # the point that is assumed where no other tells: the issuer's own, for every reason
+        found.append(own)  # the default distribution point: the issuer's own, for every reason
     return frozenset().union(*found)
 
 
@@ -191,7 +196,7 @@ def _is_for_all(scope: x509.IssuingDistributionPoint) -> bool:
 def _admits(
     crl: RevocationList, scope: x509.IssuingDistributionPoint, point: x509.DistributionPoint, certificate: Certificate
 ) -> bool:
-    """Tell whether a list is the one that a distribution point of a certificate points to."""
+    """Return whether a list is the one that a distribution point of a certificate points to."""
     if point.crl_issuer:
         if not (scope.indirect_crl and crl.issuer in _directory_names(point.crl_issuer)):
             return False
@@ -215,11 +220,11 @@ def _relative(issuer: CanonicalName, part: x509.RelativeDistinguishedName | None
 
 
 def _names(names: Sequence[x509.GeneralName] | None) -> _Names:
-    return frozenset(canonical(one.value) if isinstance(one.value, x509.Name) else one.value for one in names or ())
+    return frozenset(canonical(name.value) if isinstance(name.value, x509.Name) else name.value for name in names or ())
 
 
 def _directory_names(names: Sequence[x509.GeneralName] | None) -> frozenset[CanonicalName]:
-    return frozenset(canonical(one.value) for one in names or () if isinstance(one, x509.DirectoryName))
+    return frozenset(canonical(name.value) for name in names or () if isinstance(name, x509.DirectoryName))
 
 
 def _points(certificate: Certificate) -> tuple[x509.DistributionPoint, ...]:

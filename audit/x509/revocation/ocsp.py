@@ -1,7 +1,7 @@
 """OCSP (RFC 6960): the request about a certificate, and what a response says of it, from bytes alone.
 
-It fetches nothing and reads no clock. An answer that is not signed by who may sign it, or not about the certificate,
-says nothing; it never raises for any bytes.
+A response counts only if it is about the certificate and an authorized responder signed it. Nothing here raises for any
+bytes.
 """
 
 from __future__ import annotations
@@ -25,25 +25,25 @@ from audit.x509.loading import LIBRARY_ERRORS, UnreadableField, unwarned
 from audit.x509.signatures import Signature
 from audit.x509.violation import Violation
 
-MAX_OCSP_OCTETS: Final = 256 * 1024  # an answer about one certificate is some 500 bytes, with its signer's some 2,000
+MAX_OCSP_OCTETS: Final = 256 * 1024  # a response has some 500 bytes, with the signer's certificate some 2,000
 _MAX_CERTIFICATES: Final = 8
-_MAX_ANSWERS: Final = 256
+_MAX_RESPONSES: Final = 256
 _NONCE: Final = "1.3.6.1.5.5.7.48.1.2"  # id-pkix-ocsp-nonce (RFC 9654)
-_EXTENSIONS: Final = 0xA1  # [1]: of the answer as a whole, and of each single one
+_EXTENSIONS: Final = 0xA1  # [1]: of the response as a whole, and of each single response
 _REQUEST_EXTENSIONS: Final = 0xA2  # [2] of a TBSRequest
 _DIGESTS: Final = ("sha1", "sha256", "sha384", "sha512")
 _STATUSES: Final = {
     ocsp.OCSPResponseStatus.MALFORMED_REQUEST: "malformedRequest: the responder did not understand the request",
-    ocsp.OCSPResponseStatus.INTERNAL_ERROR: "internalError: the responder is not well",
-    ocsp.OCSPResponseStatus.TRY_LATER: "tryLater: the responder has no answer now",
-    ocsp.OCSPResponseStatus.SIG_REQUIRED: "sigRequired: the responder wants signed questions",
-    ocsp.OCSPResponseStatus.UNAUTHORIZED: "unauthorized: the responder does not answer for that certificate",
+    ocsp.OCSPResponseStatus.INTERNAL_ERROR: "internalError: the responder has an internal error",
+    ocsp.OCSPResponseStatus.TRY_LATER: "tryLater: the responder has no response now",
+    ocsp.OCSPResponseStatus.SIG_REQUIRED: "sigRequired: the responder requires signed requests",
+    ocsp.OCSPResponseStatus.UNAUTHORIZED: "unauthorized: the responder does not serve this certificate",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class SingleResponse:
-    """What an answer says of one certificate, which it names by digests of its issuer's name and key."""
+    """The status of one certificate, which is identified by digests of its issuer's name and key."""
 
     digest: str
     issuer_name_hash: bytes
@@ -57,7 +57,7 @@ class SingleResponse:
     flaws: tuple[Violation, ...]
 
     def is_about(self, certificate: Certificate, issuer: Certificate) -> bool:
-        """Tell whether it is about a certificate of that issuer (RFC 6960 4.1.1)."""
+        """Return whether it is about a certificate of that issuer (RFC 6960 4.1.1)."""
         if self.digest not in _DIGESTS or self.serial != certificate.serial_number:
             return False
         named = _digest(self.digest, issuer_octets(certificate)), _digest(self.digest, key_octets(issuer))
@@ -66,20 +66,20 @@ class SingleResponse:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class OcspResponse:
-    """An answer that was given and can be read; equal to itself only. `responder` is a name or a key's SHA-1."""
+    """A readable response; equal to itself only. `responder` is a name, or the SHA-1 of a key."""
 
     responder: CanonicalName | bytes
     singles: tuple[SingleResponse, ...]
     certificates: tuple[Certificate, ...] = field(repr=False)
     signature: Signature = field(repr=False)
     nonce: bytes | None
-    flaws: tuple[Violation, ...]  # because of which nothing in it counts
+    flaws: tuple[Violation, ...]  # the response cannot be used because of these
 
 
 def ocsp_request(certificate: Certificate, issuer: Certificate, *, nonce: bytes | None = None) -> bytes | None:
-    """Return the request about a certificate in DER; None where its serial number cannot stand in one.
+    """Return the request about a certificate in DER; None if its serial number cannot be encoded in one.
 
-    The digest is SHA-1: every responder knows it (RFC 5019 2.1.1, RFC 6960 4.3), and it keeps nothing secret here.
+    The digest is SHA-1: every responder knows it (RFC 5019 2.1.1, RFC 6960 4.3), and no security depends on it here.
     """
     try:
         name, key = _digest("sha1", issuer_octets(certificate)), _digest("sha1", key_octets(issuer))
@@ -114,19 +114,21 @@ def read_ocsp(der: bytes) -> OcspResponse | UnreadableField:
 def validity_violations(
     single: SingleResponse, at: datetime, tolerance: timedelta, ageless: timedelta
 ) -> Iterator[Violation]:
-    """Say why what is said of a certificate does not hold at a time (RFC 6960 3.2, 4.2.2.1).
+    """Yield why the status of a certificate is not current at a time (RFC 6960 3.2, 4.2.2.1).
 
-    `tolerance` is what clocks may differ by, `ageless` how long an answer holds that does not say how long.
+    `tolerance` is how far clocks may differ, `ageless` how long a response without nextUpdate is current.
     """
     if single.this_update > at + tolerance:
-        yield Violation("RFC 6960 4.2.2.1", f"the answer is of {single.this_update:%Y-%m-%d %H:%M}, later than that")
+        yield Violation("RFC 6960 4.2.2.1", f"the response is dated {single.this_update:%Y-%m-%d %H:%M}, in the future")
     if single.next_update is None:
         if at - single.this_update > ageless + tolerance:
-            yield Violation("RFC 6960 3.2", f"the answer is of {single.this_update:%Y-%m-%d %H:%M} and names no end")
+            yield Violation(
+                "RFC 6960 3.2", f"the response is of {single.this_update:%Y-%m-%d %H:%M} and has no nextUpdate"
+            )
     elif single.next_update < single.this_update:
-        yield Violation("RFC 6960 4.2.2.1", "the answer ends before it begins")
+        yield Violation("RFC 6960 4.2.2.1", "nextUpdate is before thisUpdate")
     elif single.next_update < at - tolerance:
-        yield Violation("RFC 6960 4.2.2.1", f"the next answer was due {single.next_update:%Y-%m-%d %H:%M}")
+        yield Violation("RFC 6960 4.2.2.1", f"the next response was due {single.next_update:%Y-%m-%d %H:%M}")
 
 
 def issuer_octets(certificate: Certificate) -> bytes:
@@ -148,17 +150,19 @@ def _read(der: bytes) -> OcspResponse | UnreadableField:
     if parsed.response_status is not ocsp.OCSPResponseStatus.SUCCESSFUL:
         return UnreadableField("responseStatus", _STATUSES[parsed.response_status])
     signed, algorithm, *_ = elements(elements(_basic(der))[0].content)
-    _, _, answers, *extensions = _after_version(signed)
-    if len(elements(answers.content)) > _MAX_ANSWERS:
-        return UnreadableField("responses", f"there are more than {_MAX_ANSWERS}")
-    raw = [elements(one.content) for one in elements(answers.content)]
-    singles = (_single(one, fields) for one, fields in zip(parsed.responses, raw, strict=True))
-    certificates = (read_certificate(one.public_bytes(Encoding.DER)) for one in parsed.certificates[:_MAX_CERTIFICATES])
+    _, _, responses, *extensions = _after_version(signed)
+    if len(elements(responses.content)) > _MAX_RESPONSES:
+        return UnreadableField("responses", f"there are more than {_MAX_RESPONSES}")
+    raw = [elements(response.content) for response in elements(responses.content)]
+    singles = (_single(response, fields) for response, fields in zip(parsed.responses, raw, strict=True))
+    certificates = (
+        read_certificate(sent.public_bytes(Encoding.DER)) for sent in parsed.certificates[:_MAX_CERTIFICATES]
+    )
     named = parsed.responder_name
     return OcspResponse(
         canonical(named) if named is not None else parsed.responder_key_hash or b"",
         tuple(singles),
-        tuple(one for one in certificates if one.is_path_member),
+        tuple(certificate for certificate in certificates if certificate.is_path_member),
         Signature(algorithm.whole, parsed.signature, parsed.tbs_response_bytes),
         _nonce(extensions),
         tuple(_critical(extensions)),
@@ -177,25 +181,25 @@ def _after_version(signed: Element) -> list[Element]:
     return fields[1:] if fields[0].tag == 0xA0 else fields
 
 
-def _single(one: ocsp.OCSPSingleResponse, fields: Sequence[Element]) -> SingleResponse:
+def _single(response: ocsp.OCSPSingleResponse, fields: Sequence[Element]) -> SingleResponse:
     return SingleResponse(
-        one.hash_algorithm.name,
-        one.issuer_name_hash,
-        one.issuer_key_hash,
-        one.serial_number,
-        one.certificate_status,
-        one.this_update_utc,
-        one.next_update_utc,
-        one.revocation_time_utc,
-        one.revocation_reason,
+        response.hash_algorithm.name,
+        response.issuer_name_hash,
+        response.issuer_key_hash,
+        response.serial_number,
+        response.certificate_status,
+        response.this_update_utc,
+        response.next_update_utc,
+        response.revocation_time_utc,
+        response.revocation_reason,
         tuple(_critical(fields[3:])),
     )
 
 
 def _extensions(fields: Sequence[Element], tag: int = _EXTENSIONS) -> Iterator[tuple[str, bool, bytes]]:
-    """Yield object identifier, whether it is critical, and contents of the extensions that stand last in fields."""
-    for one in filter(lambda field: field.tag == tag, fields):
-        for extension in elements(elements(one.content)[0].content):
+    """Yield object identifier, whether it is critical, and contents of the extensions among fields."""
+    for tagged in (element for element in fields if element.tag == tag):
+        for extension in elements(elements(tagged.content)[0].content):
             name, *flag, content = elements(extension.content)
             yield read_oid(name), any(flag[0].content) if flag else False, content.content
 
@@ -203,7 +207,7 @@ def _extensions(fields: Sequence[Element], tag: int = _EXTENSIONS) -> Iterator[t
 def _critical(fields: Sequence[Element]) -> Iterator[Violation]:
     for name, is_critical, _ in _extensions(fields):
         if is_critical and name != _NONCE:
-            yield Violation("RFC 6960 4.4", f"a critical extension of the answer is not known ({name})")
+            yield Violation("RFC 6960 4.4", f"the response has an unknown critical extension ({name})")
 
 
 def _nonce(fields: Sequence[Element], tag: int = _EXTENSIONS) -> bytes | None:

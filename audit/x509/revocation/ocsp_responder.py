@@ -16,52 +16,53 @@ from audit.x509.violation import PROFILE, Violation
 
 
 def signer_violations(
-    answer: OcspResponse, issuer: Certificate, at: datetime, tolerance: timedelta
+    response: OcspResponse, issuer: Certificate, at: datetime, tolerance: timedelta
 ) -> tuple[Violation, ...]:
     """Return why no admitted signer signed a response about a certificate of an issuer; empty if one did."""
     refused = next(
-        (violation for violation in algorithm_violations(answer.signature.algorithm) if violation.kind != PROFILE), None
+        (violation for violation in algorithm_violations(response.signature.algorithm) if violation.kind != PROFILE),
+        None,
     )
     if refused is not None:
         return (refused,)
     found: list[Violation] = []
-    for signer in _named(answer, issuer):
-        violations = tuple(_violations(answer, signer, issuer, (at, tolerance)))
+    for signer in _named(response, issuer):
+        violations = tuple(_violations(response, signer, issuer, (at, tolerance)))
         if not violations:
             return ()
         found += violations
     return tuple(found) or (
-        Violation("RFC 6960 4.2.2.2", "the responder is neither the issuer nor sent with the answer"),
+        Violation("RFC 6960 4.2.2.2", "the signer is neither the issuer nor sent with the response"),
     )
 
 
-def delegate_of(answer: OcspResponse, issuer: Certificate) -> Certificate | None:
-    """Return the responder's own certificate with which an answer was signed; None where the issuer signed it."""
-    found = (one for one in _named(answer, issuer) if is_signed_by(answer, one))
-    return next((one for one in found if one.raw.spki != issuer.raw.spki), None)
+def delegate_of(response: OcspResponse, issuer: Certificate) -> Certificate | None:
+    """Return the certificate of the delegated responder that signed a response; None if the issuer signed it."""
+    signers = (signer for signer in _named(response, issuer) if is_signed_by(response, signer))
+    return next((signer for signer in signers if signer.raw.spki != issuer.raw.spki), None)
 
 
 def has_no_check(delegate: Certificate) -> bool:
-    """Tell whether its issuer says that a responder's certificate is not asked about (RFC 6960 4.2.2.2.1)."""
+    """Return whether a responder's certificate has OCSPNoCheck: its own status is not checked (RFC 6960 4.2.2.2.1)."""
     return delegate.extension(x509.OCSPNoCheck) is not None
 
 
-def _named(answer: OcspResponse, issuer: Certificate) -> Sequence[Certificate]:
-    return [one for one in (issuer, *answer.certificates) if _is_named(answer, one)]
+def _named(response: OcspResponse, issuer: Certificate) -> Sequence[Certificate]:
+    return [signer for signer in (issuer, *response.certificates) if _is_named(response, signer)]
 
 
-def _is_named(answer: OcspResponse, signer: Certificate) -> bool:
-    """Tell whether a certificate is whom the answer names as its responder: by name, or by its key's SHA-1."""
-    if isinstance(answer.responder, bytes):
-        return hashlib.sha1(key_octets(signer), usedforsecurity=False).digest() == answer.responder
-    return signer.canonical_subject == answer.responder
+def _is_named(response: OcspResponse, signer: Certificate) -> bool:
+    """Return whether a response names a certificate as its responder: by name, or by the SHA-1 of its key."""
+    if isinstance(response.responder, bytes):
+        return hashlib.sha1(key_octets(signer), usedforsecurity=False).digest() == response.responder
+    return signer.canonical_subject == response.responder
 
 
 def _violations(
-    answer: OcspResponse, signer: Certificate, issuer: Certificate, when: tuple[datetime, timedelta]
+    response: OcspResponse, signer: Certificate, issuer: Certificate, when: tuple[datetime, timedelta]
 ) -> Iterator[Violation]:
-    if is_signed_by(answer, signer) is not True:
-        yield Violation("RFC 6960 3.2", f"the answer is not signed by the key of {signer}")
+    if is_signed_by(response, signer) is not True:
+        yield Violation("RFC 6960 3.2", f"the response is not signed with the key of {signer}")
     elif signer.raw.spki != issuer.raw.spki:
         yield from _delegate_violations(signer, issuer, *when)
 
@@ -73,8 +74,8 @@ def _delegate_violations(
     if delegate.canonical_issuer != issuer.canonical_subject or is_signed_by(delegate, issuer) is not True:
         yield Violation("RFC 6960 4.2.2.2", f"the responder {delegate} was not certified by the issuer itself")
     if usages is None or ExtendedKeyUsageOID.OCSP_SIGNING not in usages:
-        yield Violation("RFC 6960 4.2.2.2", f"the responder {delegate} may not sign answers: it has no OCSPSigning")
-    if delegate.lacks_extensions or any(one.critical for one in delegate.unknown_extensions):
+        yield Violation("RFC 6960 4.2.2.2", f"the responder {delegate} may not sign responses: it has no OCSPSigning")
+    if delegate.lacks_extensions or any(extension.critical for extension in delegate.unknown_extensions):
         yield Violation("RFC 5280 4.2", f"an extension of the responder {delegate} cannot be read")
     usage = delegate.extension(x509.KeyUsage)
     if usage is not None and not usage.digital_signature:

@@ -1,7 +1,7 @@
-"""Whether the certificates of a path are revoked, by the answers that were observed (RFC 6960 3.2, RFC 5280 6.3).
+"""Whether the certificates of a path are revoked, by the OCSP responses and CRLs that were observed.
 
-It fetches nothing and reads no clock. Who says "revoked" and may say so is believed before all who say "good"; what
-cannot be believed, or did not come, leaves the status unknown, with the reason.
+An authorized "revoked" overrides any "good". A missing or untrusted response leaves the status unknown, with a reason
+(RFC 6960 3.2, RFC 5280 6.3).
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from cryptography.x509.oid import AuthorityInformationAccessOID
 
 from audit.text import moment
 from audit.x509.certificate import Certificate
+from audit.x509.fields import access_urls
 from audit.x509.loading import LIBRARY_ERRORS, UnreadableField, unwarned
 from audit.x509.revocation.crl import RevocationList, indexed, read_crl
 from audit.x509.revocation.crl_status import status_violations
@@ -24,7 +25,7 @@ from audit.x509.revocation.ocsp import OcspResponse, SingleResponse, nonce_of, r
 from audit.x509.revocation.ocsp_responder import delegate_of, has_no_check, signer_violations
 from audit.x509.violation import Violation
 
-MAX_URLS: Final = 4  # of each kind that one certificate may have asked; certificates in use name one or two
+MAX_URLS: Final = 4  # of each kind that are fetched for one certificate; most certificates name one or two
 _REVOKED: Final = "RFC 5280 6.1.3 a 3"  # the clause of being listed
 
 RevocationState = Literal["good", "revoked", "unknown"]
@@ -32,7 +33,7 @@ RevocationState = Literal["good", "revoked", "unknown"]
 
 @dataclass(frozen=True, slots=True)
 class StatusSubject:
-    """A certificate that is asked about, who is above it up to the anchor, and what else was sent."""
+    """A certificate whose status is wanted, the CAs above it up to the anchor, and what else was sent."""
 
     certificate: Certificate
     above: tuple[Certificate, ...]
@@ -46,7 +47,7 @@ class StatusSubject:
 
 @dataclass(frozen=True, slots=True)
 class Tolerance:
-    """By how much clocks may differ, and how long an OCSP answer holds that does not say how long."""
+    """How far clocks may differ, and how long an OCSP response without nextUpdate is current."""
 
     clocks: timedelta
     ageless: timedelta
@@ -54,7 +55,7 @@ class Tolerance:
 
 @dataclass(frozen=True, slots=True)
 class OcspEvidence:
-    """An OCSP answer and whose it is, the request if there was one, and CRLs that may list its responder."""
+    """An OCSP response and its source, the request if there was one, and CRLs that may list its responder."""
 
     content: bytes
     source: str
@@ -64,7 +65,7 @@ class OcspEvidence:
 
 @dataclass(frozen=True, slots=True)
 class SourceStatus:
-    """What one source says of a certificate, and of a revocation since when and why."""
+    """The status of a certificate by one source; of a revocation also since when and why."""
 
     word: RevocationState
     source: str
@@ -74,11 +75,11 @@ class SourceStatus:
 
     @property
     def is_for_its_key(self) -> bool:
-        """Whether the key is known to somebody else, so that a new one is needed."""
+        """Whether the key is compromised, so that a new key is needed."""
         return self.reason is x509.ReasonFlags.key_compromise
 
     def __str__(self) -> str:
-        """Return it as a clause."""
+        """Return it as part of a message."""
         if self.word != "revoked":
             return f"{self.source}: {self.why}" if self.why else self.source
         since = f" {moment(self.since)}" if self.since else ""
@@ -95,42 +96,41 @@ def crl_urls(certificate: Certificate) -> tuple[str, ...]:
 
 def ocsp_urls(certificate: Certificate) -> tuple[str, ...]:
     """Return the URLs of its OCSP responders (RFC 5280 4.2.2.1)."""
-    access = [one for one in certificate.extension(x509.AuthorityInformationAccess) or ()
-              if one.access_method == AuthorityInformationAccessOID.OCSP]  # fmt: skip
-    named = (one.access_location for one in access)
-    return tuple(dict.fromkeys(one.value for one in named if isinstance(one, x509.UniformResourceIdentifier)))
+    if certificate.lacks_extensions:
+        return ()
+    return tuple(dict.fromkeys(access_urls(certificate.extensions, AuthorityInformationAccessOID.OCSP)))
 
 
 def names_source(certificate: Certificate) -> bool:
-    """Tell whether a certificate says in any way where its status is told."""
+    """Return whether a certificate names a source of its status."""
     return bool(crl_urls(certificate) or ocsp_urls(certificate) or certificate.extension(x509.CRLDistributionPoints))
 
 
 def status_from_ocsp(given: OcspEvidence, subject: StatusSubject, at: datetime, tolerance: Tolerance) -> SourceStatus:
-    """Return what an OCSP answer says of a certificate (RFC 6960 3.2)."""
+    """Return the status of a certificate by an OCSP response (RFC 6960 3.2)."""
     source = given.source
-    answer = read_ocsp(given.content)
-    if isinstance(answer, UnreadableField):
-        return SourceStatus("unknown", source, str(answer))
-    singles = [one for one in answer.singles if one.is_about(subject.certificate, subject.issuer)]
+    response = read_ocsp(given.content)
+    if isinstance(response, UnreadableField):
+        return SourceStatus("unknown", source, str(response))
+    singles = [single for single in response.singles if single.is_about(subject.certificate, subject.issuer)]
     if not singles:
-        return SourceStatus("unknown", source, "the answer is not about this certificate (RFC 6960 3.2)")
+        return SourceStatus("unknown", source, "the response is not about this certificate (RFC 6960 3.2)")
     doubts = [
-        *answer.flaws,
-        *_nonce_violations(answer, given.question),
-        *signer_violations(answer, subject.issuer, at, tolerance.clocks),
-        *_revoked_responder(answer, subject, at, given.crls),
+        *response.flaws,
+        *_nonce_violations(response, given.question),
+        *signer_violations(response, subject.issuer, at, tolerance.clocks),
+        *_revoked_responder(response, subject, at, given.crls),
     ]
     if doubts:
-        return SourceStatus("unknown", source, _told(doubts))
-    told = [_by_single(one, at, tolerance, source) for one in singles]
-    return min(told, key=lambda said: ("revoked", "good", "unknown").index(said.word))
+        return SourceStatus("unknown", source, _joined(doubts))
+    statuses = [_by_single(single, at, tolerance, source) for single in singles]
+    return min(statuses, key=lambda status: ("revoked", "good", "unknown").index(status.word))
 
 
 def status_from_crls(
     crls: Sequence[tuple[str, bytes]], subject: StatusSubject, at: datetime, tolerance: Tolerance
 ) -> SourceStatus:
-    """Return what CRLs say of a certificate together, each with its URL (RFC 5280 6.3.3)."""
+    """Return the status of a certificate by CRLs together, each given with its URL (RFC 5280 6.3.3)."""
     source = "the CRL " + " and ".join(url for url, _ in crls)
     lists = [_read(der) for _, der in crls]
     doubts: list[Violation] = []
@@ -142,12 +142,12 @@ def status_from_crls(
         if not violations:
             return SourceStatus("good", source)
         doubts = doubts or violations
-    return SourceStatus("unknown", source, _told(doubts[1:] or doubts))  # the first only says that there are others
+    return SourceStatus("unknown", source, _joined(doubts[1:] or doubts))  # the first one only introduces the others
 
 
 def readable_crls(crls: Sequence[tuple[str, bytes]]) -> list[RevocationList]:
     """Return those of the CRLs that can be read."""
-    return [one for one in (_read(der) for _, der in crls) if isinstance(one, RevocationList)]
+    return [crl for crl in (_read(der) for _, der in crls) if isinstance(crl, RevocationList)]
 
 
 def _read(der: bytes) -> RevocationList | UnreadableField:
@@ -173,7 +173,11 @@ def _listed(lists: Sequence[RevocationList | UnreadableField], certificate: Cert
             with unwarned():
                 entry = crl.entry_of(certificate) if isinstance(crl, RevocationList) else None
                 if entry is not None:
-                    reasons = [one.value.reason for one in entry.extensions if isinstance(one.value, x509.CRLReason)]
+                    reasons = [
+                        extension.value.reason
+                        for extension in entry.extensions
+                        if isinstance(extension.value, x509.CRLReason)
+                    ]
                     return SourceStatus(
                         "revoked", source, since=entry.revocation_date_utc, reason=next(iter(reasons), None)
                     )
@@ -187,7 +191,7 @@ def _by_single(single: SingleResponse, at: datetime, tolerance: Tolerance, sourc
     if single.status is OCSPCertStatus.REVOKED and not single.flaws and _is_lasting(single, at, tolerance):
         return SourceStatus("revoked", source, since=single.revoked_at, reason=single.reason)
     if violations:
-        return SourceStatus("unknown", source, _told(violations))
+        return SourceStatus("unknown", source, _joined(violations))
     if single.status is OCSPCertStatus.REVOKED:
         return SourceStatus("revoked", source, since=single.revoked_at, reason=single.reason)
     if single.status is OCSPCertStatus.GOOD:
@@ -196,28 +200,28 @@ def _by_single(single: SingleResponse, at: datetime, tolerance: Tolerance, sourc
 
 
 def _is_lasting(single: SingleResponse, at: datetime, tolerance: Tolerance) -> bool:
-    """Tell whether a revocation counts even where the answer is old: nothing but a hold is ever lifted."""
+    """Return whether a revocation counts even if the response is old: only a hold is ever lifted."""
     is_hold = single.reason is x509.ReasonFlags.certificate_hold
     return not is_hold and single.this_update <= at + tolerance.clocks
 
 
-def _nonce_violations(answer: OcspResponse, question: bytes) -> Iterator[Violation]:
-    asked = nonce_of(question) if question else None
-    if asked is not None and answer.nonce is not None and asked != answer.nonce:
-        yield Violation("RFC 9654 2.1", "the answer is to another question: its nonce is not ours")
+def _nonce_violations(response: OcspResponse, request: bytes) -> Iterator[Violation]:
+    nonce = nonce_of(request) if request else None
+    if nonce is not None and response.nonce is not None and nonce != response.nonce:
+        yield Violation("RFC 9654 2.1", "the response is to another request: its nonce differs")
 
 
 def _revoked_responder(
-    answer: OcspResponse, subject: StatusSubject, at: datetime, crls: Sequence[RevocationList]
+    response: OcspResponse, subject: StatusSubject, at: datetime, crls: Sequence[RevocationList]
 ) -> Iterator[Violation]:
-    delegate = delegate_of(answer, subject.issuer)
+    delegate = delegate_of(response, subject.issuer)
     if delegate is None or has_no_check(delegate) or not crls:
         return
-    asked = StatusSubject(delegate, subject.above, subject.pool)
-    if any(violation.clause == _REVOKED for violation in _own_violations(crls, asked, at)):
+    responder = StatusSubject(delegate, subject.above, subject.pool)
+    if any(violation.clause == _REVOKED for violation in _own_violations(crls, responder, at)):
         yield Violation("RFC 6960 4.2.2.2.1", f"the responder's certificate {delegate} is revoked itself")
 
 
-def _told(violations: Sequence[Violation]) -> str:
-    unlike = dict.fromkeys(map(str, violations))
-    return "; ".join(list(unlike)[:3])
+def _joined(violations: Sequence[Violation]) -> str:
+    different = dict.fromkeys(map(str, violations))
+    return "; ".join(list(different)[:3])
