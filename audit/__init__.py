@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from audit.probe import observe
     from audit.verdict import Finding, Remedy, Severity, Verdict
     from audit.x509.certificate import Certificate, read_certificate
+    from audit.x509.loading import UnreadableField
     from audit.x509.path.served_chain import Chain
     from audit.x509.path.validator import validate_path
 
@@ -36,6 +37,7 @@ _MODULES: Final = {
     "Remedy": "audit.verdict",
     "Result": "audit.evaluation.result",
     "Severity": "audit.verdict",
+    "UnreadableField": "audit.x509.loading",
     "Verdict": "audit.verdict",
     "evaluate": "audit.evaluation.evaluate",
     "load_profile": "audit.policy",
@@ -58,6 +60,7 @@ __all__ = [
     "Remedy",
     "Result",
     "Severity",
+    "UnreadableField",
     "Verdict",
     "check",
     "evaluate",

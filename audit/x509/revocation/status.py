@@ -59,7 +59,7 @@ class OcspEvidence:
 
     content: bytes
     source: str
-    question: bytes = b""
+    request: bytes = b""
     crls: Sequence[RevocationList] = ()
 
 
@@ -117,7 +117,7 @@ def status_from_ocsp(given: OcspEvidence, subject: StatusSubject, at: datetime, 
         return SourceStatus("unknown", source, "the response is not about this certificate (RFC 6960 3.2)")
     doubts = [
         *response.flaws,
-        *_nonce_violations(response, given.question),
+        *_nonce_violations(response, given.request),
         *signer_violations(response, subject.issuer, at, tolerance.clocks),
         *_revoked_responder(response, subject, at, given.crls),
     ]
