@@ -228,7 +228,7 @@ def _open_tunnel(stream: ByteStream, url: ParsedUrl, credentials: str, secrets: 
 
 
 def _message(url: ParsedUrl, request: HttpRequest, credentials: str | None) -> bytes:
-    """Return the request as it is sent; in its absolute form if there are credentials for a proxy, or none needed."""
+    """Return the request as it is sent; for a proxy that forwards it, with the whole URL and the credentials."""
     target = url.target if credentials is None else f"{url.scheme}://{url.authority}{url.target}"
     fields = {
         "Host": url.authority,

@@ -13,4 +13,4 @@ SOLVERS: Final[Mapping[str, Solver]] = {
 }
 """The solver of each challenge type, by the name that an order uses."""
 
-__all__ = ["VALIDATORS", "Challenge", "HttpHop", "ProbeResult", "ProbeSettings", "Solver", "Verdict"]
+__all__ = ["SOLVERS", "Challenge", "HttpHop", "ProbeResult", "ProbeSettings", "Solver", "Verdict"]

@@ -91,16 +91,16 @@ class ProbeSettings:
 class Solver(Protocol):
     """A challenge type. Commands are values for the executor; only the self-test uses the network."""
 
-    def put(self, challenge: Challenge) -> Command:
+    def present(self, challenge: Challenge) -> Command:
         """Return the command that publishes the token."""
 
-    def clear(self, challenge: Challenge) -> Command:
+    def clean_up(self, challenge: Challenge) -> Command:
         """Return the command that removes the token and the folders that were made for it."""
 
-    def place(self, challenge: Challenge) -> str:
+    def location(self, challenge: Challenge) -> str:
         """Return the path of the token on the host."""
 
     def self_test(
-        self, challenge: Challenge, addresses: Sequence[str], vantage: ProbeSettings
+        self, challenge: Challenge, addresses: Sequence[str], settings: ProbeSettings
     ) -> tuple[ProbeResult, ...]:
         """Probe every address as the CA will."""

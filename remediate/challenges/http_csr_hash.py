@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from audit.probe.deadline import Stopped
 from remediate.challenges.base import Challenge, ProbeResult, ProbeSettings
-from remediate.challenges.http_probe import Wanted, fetch
+from remediate.challenges.http_probe import ExpectedFile, probe_file
 from remediate.hosts import script
 from remediate.hosts.command import Command
 
@@ -28,32 +28,32 @@ FOLDER: Final = "/.well-known/pki-validation"
 class HttpCsrHash:
     """The solver. The CA of the Store follows no redirect, so neither does a good result."""
 
-    def put(self, challenge: Challenge) -> Command:
+    def present(self, challenge: Challenge) -> Command:
         """Return the command that writes the file, whole or not at all."""
         url = f"http://{challenge.name}{path_of(challenge)}"
         return challenge.workdir.exclusive(f"put the file for {url}", script("http_file"), "put", *_given(challenge))
 
-    def clear(self, challenge: Challenge) -> Command:
+    def clean_up(self, challenge: Challenge) -> Command:
         """Return the command that removes the file, and the folders that were made for it where they are empty."""
         url = f"http://{challenge.name}{path_of(challenge)}"
         return challenge.workdir.exclusive(
             f"remove the file for {url}", script("http_file"), "clear", *_given(challenge)
         )
 
-    def place(self, challenge: Challenge) -> str:
+    def location(self, challenge: Challenge) -> str:
         """Return the path of the file on the host."""
         folder = "/".join(part for part in (challenge.docroot.rstrip("/"), challenge.below.strip("/")) if part)
         return f"{folder}/{path_of(challenge).rpartition('/')[2]}"
 
     def self_test(
-        self, challenge: Challenge, addresses: Sequence[str], vantage: ProbeSettings
+        self, challenge: Challenge, addresses: Sequence[str], settings: ProbeSettings
     ) -> tuple[ProbeResult, ...]:
         """Request the file from every address, as the CA will; after a stop, return the results so far."""
-        wanted = Wanted(challenge.name, path_of(challenge), body_of(challenge))
+        expected = ExpectedFile(challenge.name, path_of(challenge), body_of(challenge))
         results: list[ProbeResult] = []
         with suppress(Stopped):
             for address in addresses:
-                results.append(fetch(wanted, address, vantage))  # noqa: PERF401 - those before a stop are kept
+                results.append(probe_file(expected, address, settings))  # noqa: PERF401 - those before a stop are kept
         return tuple(results)
 
 

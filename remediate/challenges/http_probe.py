@@ -43,7 +43,7 @@ class _NoResponse(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class ExpectedFile:
     """The expected file: its host name, its path, and its content without the last line end."""
 
     name: str
@@ -68,29 +68,29 @@ class _Response:
         return ascii(self.content[:60].decode("utf-8", "replace"))
 
 
-def fetch(wanted: Wanted, address: str, settings: ProbeSettings) -> ProbeResult:
+def probe_file(expected: ExpectedFile, address: str, settings: ProbeSettings) -> ProbeResult:
     """Return what a CA would see that requests a file from one address; raises Stopped."""
     hops: list[HttpHop] = []
     try:
-        response = _follow(f"http://{wanted.name}{wanted.path}", address, settings, hops)
+        response = _follow(f"http://{expected.name}{expected.path}", address, settings, hops)
     except _NoResponse as error:
         verdict, detail = error.verdict, str(error)
     else:
-        verdict, detail = _judge(response, wanted.body)
+        verdict, detail = _judge(response, expected.body)
         if response.proxy and (verdict != "good" or len(hops) > 1):
-            detail = f"{detail}; {_PROXIED.format(response.proxy, wanted.path.rpartition('/')[0])}"
+            detail = f"{detail}; {_PROXIED.format(response.proxy, expected.path.rpartition('/')[0])}"
     if len(hops) > 1 or verdict == "redirected":
         verdict, detail = "redirected", f"the CA follows no redirect: {detail}"
     if verdict != "good" and settings.own_addresses and address not in settings.own_addresses:
         verdict = "wrong-host" if verdict in ("missing", "altered") else verdict
         detail = f"{detail}; {address} is not a known address of the host"
-    asked = as_typed(wanted, address, settings.port)
-    return ProbeResult(wanted.name, address, verdict, one_line(detail, _MOST_DETAIL), tuple(hops), asked)
+    asked = as_typed(expected, address, settings.port)
+    return ProbeResult(expected.name, address, verdict, one_line(detail, _MOST_DETAIL), tuple(hops), asked)
 
 
-def as_typed(wanted: Wanted, address: str, port: int) -> str:
+def as_typed(expected: ExpectedFile, address: str, port: int) -> str:
     """Return the first request as a person would type it."""
-    url = f"http://{wanted.name}{wanted.path}"
+    url = f"http://{expected.name}{expected.path}"
     return shlex.join(
         ("curl", "--include", "--user-agent", _AGENT, "--connect-to", f"::{bracketed(address)}:{port}", url)
     )

@@ -20,7 +20,7 @@ _PANELS: Final = IssuerFault(
 
 
 @dataclass(frozen=True, slots=True)
-class Absent:
+class NoIssuer:
     """The issuer if none is configured, or none can take orders."""
 
     fault: IssuerFault = _NOT_CHOSEN
@@ -50,7 +50,7 @@ class Absent:
 class PanelConfig(IssuerConfig):
     """`[issuer.NAME]` of the kind `cpanel`: the panel's own program, which needs neither address nor token."""
 
-    def open(self, section: ConfigSection, proxy: str | None) -> Absent:
+    def open(self, section: ConfigSection, proxy: str | None) -> NoIssuer:
         """Return an issuer that places no orders: only the panel does."""
         del section, proxy
-        return Absent(_PANELS)
+        return NoIssuer(_PANELS)

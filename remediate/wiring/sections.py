@@ -21,7 +21,7 @@ from audit.probe.fetch import Fetcher, FetchPolicy
 from remediate.challenges.dns_lookup import LookUps, Roots
 from remediate.execution.context import ConfiguredIssuer, Network
 from remediate.issuers import BadIssuer, Issuer, read_issuer
-from remediate.issuers.none import Absent
+from remediate.issuers.none import NoIssuer
 from remediate.model.options import RemediateConfig, RunOptions
 from remediate.notify.channels import read_mail
 
@@ -52,7 +52,7 @@ def issuer_of(options: RunOptions) -> Issuer:
     """Return the issuer that is chosen, or one that takes no order; raises BadConfiguration."""
     chosen = _issuer_section(options)
     if chosen is None:
-        return Absent()
+        return NoIssuer()
     try:
         return read_issuer(chosen).open(chosen, options.configuration.fetch.proxy)
     except BadIssuer as error:

@@ -54,13 +54,13 @@ def test_name_and_lines_are_what_the_ca_computes(challenge: Challenge) -> None:
 
 def test_the_file_comes_readable_for_the_server_and_goes_with_its_folders(docroot: Path, challenge: Challenge) -> None:
     for _ in range(2):
-        assert run(HTTP.put(challenge)).ok
+        assert run(HTTP.present(challenge)).ok
     path = docroot / path_of(challenge).lstrip("/")
     assert path.read_text() == body_of(challenge) + "\n"
     assert stat.S_IMODE(path.stat().st_mode) == 0o644
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o755
     for _ in range(2):
-        assert run(HTTP.clear(challenge)).ok
+        assert run(HTTP.clean_up(challenge)).ok
     assert everything(docroot) == []
 
 
@@ -71,9 +71,9 @@ def test_two_names_of_a_case_leave_nothing_in_either_docroot(
     other.mkdir(mode=0o755)
     both = challenge, replace(challenge, name="shop.example", docroot=str(other))
     for one in both:
-        assert run(HTTP.put(one)).ok
+        assert run(HTTP.present(one)).ok
     for one in both:
-        assert run(HTTP.clear(one)).ok
+        assert run(HTTP.clean_up(one)).ok
     assert (everything(docroot), everything(other)) == ([], [])
     assert everything(tmp_path / "sslaudit" / "c4f3") == []
 
@@ -81,22 +81,24 @@ def test_two_names_of_a_case_leave_nothing_in_either_docroot(
 def test_what_others_have_there_stays(docroot: Path, challenge: Challenge) -> None:
     (docroot / ".well-known").mkdir()
     (docroot / ".well-known/security.txt").write_text("x")
-    run(HTTP.put(challenge))
-    run(HTTP.clear(challenge))
+    run(HTTP.present(challenge))
+    run(HTTP.clean_up(challenge))
     assert everything(docroot) == [".well-known", ".well-known/security.txt"]
 
 
 def test_killed_at_a_line_and_run_again_the_file_is_whole_and_alone(tmp_path: Path, docroot: Path) -> None:
     request = csr()
-    lines = HTTP.put(Challenge(HostWorkdir("h", "c", "t", str(tmp_path)), "n", request, "u", "/x")).script.count("\n")
+    lines = HTTP.present(Challenge(HostWorkdir("h", "c", "t", str(tmp_path)), "n", request, "u", "/x")).script.count(
+        "\n"
+    )
     for line in range(TRUST.count("\n"), lines, 3):
         workdir = HostWorkdir("web1", f"c{line}", "test", str(tmp_path / "sslaudit"))
         challenge = Challenge(workdir, "www.shop.example", request, "u1q2e3", str(docroot))
-        run(killed_before(HTTP.put(challenge), line))
+        run(killed_before(HTTP.present(challenge), line))
         assert all(path.read_text() == body_of(challenge) + "\n" for path in docroot.rglob("*.txt"))
-        assert run(HTTP.put(challenge)).ok
+        assert run(HTTP.present(challenge)).ok
         assert [path.name for path in docroot.rglob("*") if path.is_file()] == [path_of(challenge).rpartition("/")[2]]
-        assert run(HTTP.clear(challenge)).ok
+        assert run(HTTP.clean_up(challenge)).ok
         assert [path for path in docroot.rglob("*") if path.is_file()] == []
 
 
@@ -108,7 +110,7 @@ def test_a_link_that_leaves_the_docroot_is_refused(
     elsewhere.mkdir()
     (docroot / link).parent.mkdir(exist_ok=True)
     (docroot / link).symlink_to(elsewhere)
-    for command in (HTTP.put(challenge), HTTP.clear(challenge)):
+    for command in (HTTP.present(challenge), HTTP.clean_up(challenge)):
         done = run(command)
         assert (done.ok, "leads out of the docroot" in done.error) == (False, True), done
     assert everything(elsewhere) == []
@@ -118,9 +120,9 @@ def test_a_link_that_stays_in_the_docroot_is_followed(docroot: Path, challenge: 
     (docroot / "validation").mkdir()
     (docroot / ".well-known").mkdir()
     (docroot / ".well-known/pki-validation").symlink_to("../validation")
-    assert run(HTTP.put(challenge)).ok
+    assert run(HTTP.present(challenge)).ok
     assert [path.suffix for path in (docroot / "validation").iterdir()] == [".txt"]
-    assert run(HTTP.clear(challenge)).ok
+    assert run(HTTP.clean_up(challenge)).ok
     assert everything(docroot) == [".well-known", ".well-known/pki-validation", "validation"]
 
 
@@ -132,7 +134,7 @@ def test_a_link_in_the_place_of_the_file_is_replaced_and_not_written_through(
     path = docroot / path_of(challenge).lstrip("/")
     path.parent.mkdir(parents=True)
     path.symlink_to(target)
-    assert run(HTTP.put(challenge)).ok
+    assert run(HTTP.present(challenge)).ok
     assert (target.read_text(), path.is_symlink()) == ("precious", False)
 
 
@@ -143,7 +145,7 @@ def test_a_folder_that_others_can_write_to_is_refused(
 ) -> None:
     (docroot / folder).mkdir(parents=True, exist_ok=True)
     (docroot / folder).chmod(mode)
-    done = run(HTTP.put(challenge))
+    done = run(HTTP.present(challenge))
     assert (done.ok, "others can write to" in done.error) == (False, True), done
     assert [path for path in docroot.rglob("*") if path.is_file()] == []
 
@@ -155,11 +157,11 @@ def test_docroot_that_a_group_can_write_is_used_without_the_rights_of_root(
 ) -> None:
     os.chown(docroot, user, 34)
     docroot.chmod(0o2775)
-    done = run(HTTP.put(challenge))
+    done = run(HTTP.present(challenge))
     path = docroot / path_of(challenge).lstrip("/")
     assert (done.ok, path.stat().st_uid) == (True, writer), done
     assert path.read_text() == body_of(challenge) + "\n"
-    assert run(HTTP.clear(challenge)).ok
+    assert run(HTTP.clean_up(challenge)).ok
     assert everything(docroot) == []
 
 
@@ -167,19 +169,19 @@ def test_docroot_that_a_group_can_write_is_used_without_the_rights_of_root(
 def test_a_folder_of_somebody_else_than_the_docroots_owner_is_refused(docroot: Path, challenge: Challenge) -> None:
     (docroot / ".well-known").mkdir()
     os.chown(docroot, 33, 33)
-    done = run(HTTP.put(challenge))
+    done = run(HTTP.present(challenge))
     assert (done.ok, "uid 33 cannot make" in done.error) == (False, True), done
     os.chown(docroot / ".well-known", 33, 33)
-    assert run(HTTP.put(challenge)).ok
+    assert run(HTTP.present(challenge)).ok
     os.chown(docroot / ".well-known", 34, 34)
-    assert "belongs to neither" in run(HTTP.put(challenge)).error
+    assert "belongs to neither" in run(HTTP.present(challenge)).error
 
 
 @pytest.mark.parametrize("where", ["nowhere", "/"])
 def test_what_is_no_docroot_is_refused(tmp_path: Path, challenge: Challenge, where: str) -> None:
     folder = str(tmp_path / where) if where != "/" else where
     wrong = Challenge(challenge.workdir, challenge.name, challenge.csr, challenge.unique_value, folder)
-    assert not run(HTTP.put(wrong)).ok
+    assert not run(HTTP.present(wrong)).ok
 
 
 @pytest.mark.parametrize("below", ["", "pki-validation"])
@@ -187,12 +189,12 @@ def test_the_file_goes_to_where_an_alias_leads_and_the_folder_itself_stays(
     docroot: Path, challenge: Challenge, below: str
 ) -> None:
     at_alias = replace(challenge, below=below)
-    assert run(HTTP.put(at_alias)).ok
+    assert run(HTTP.present(at_alias)).ok
     assert (docroot / below / path_of(challenge).rpartition("/")[2]).read_text() == body_of(challenge) + "\n"
-    assert run(HTTP.clear(at_alias)).ok
+    assert run(HTTP.clean_up(at_alias)).ok
     assert everything(docroot) == []
 
 
 def test_a_folder_that_no_ca_asks_for_is_a_fault_of_ours(challenge: Challenge) -> None:
     with pytest.raises(ValueError, match="not a part of"):
-        HTTP.put(replace(challenge, below="../.."))
+        HTTP.present(replace(challenge, below="../.."))

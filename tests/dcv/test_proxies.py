@@ -83,4 +83,4 @@ def test_of_a_proxy_that_passes_the_file_on_and_of_a_server_of_ones_own_nothing_
 
 def test_the_file_is_placed_below_its_folder() -> None:
     name = path_of(CHALLENGE).rpartition("/")[2]
-    assert HTTP.place(CHALLENGE) == f"/srv/www/.well-known/pki-validation/{name}"
+    assert HTTP.location(CHALLENGE) == f"/srv/www/.well-known/pki-validation/{name}"

@@ -139,8 +139,8 @@ def repairing(web1: Host) -> list[str]:
     solver = SOLVERS["http-csr-hash"]
     for command in (
         workdir.exclusive("close a key", script("modes_set"), key, "closed"),
-        solver.put(token),
-        solver.clear(token),
+        solver.present(token),
+        solver.clean_up(token),
         workdir.read_only("read a log", script("access_logs"), "token", "40", f"{HOME}/log/access.log"),
         workdir.read_only("read a leaf", script("leaves_on_disk"), f"{HOME}/tls.crt"),
     ):

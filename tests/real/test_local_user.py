@@ -205,7 +205,7 @@ def challenge(docroot: str) -> Challenge:
 
 def test_docroot_that_leads_to_another_users_directory_is_refused_by_name(host: Host) -> None:
     as_mallory(host, f"ln -s /home/victim {HOME}/www")
-    done = run(host, HTTP.put(challenge(f"{HOME}/www")))
+    done = run(host, HTTP.present(challenge(f"{HOME}/www")))
     assert done.status == 77, done
     assert "belongs to uid" in done.error
     assert host.do("find", "/home/victim").split() == ["/home/victim"]
@@ -218,7 +218,7 @@ def test_docroot_that_a_user_swaps_makes_nothing_elsewhere(host: Host, target: s
     as_mallory(host, f"mkdir {HOME}/own {HOME}/www")
     with swapping(host, target, f"{HOME}/own", f"{HOME}/www"):
         for _ in range(15):
-            run(host, HTTP.put(challenge(f"{HOME}/www")))
+            run(host, HTTP.present(challenge(f"{HOME}/www")))
     assert host.do("find", target).split() == [target]
     assert state_of(host, "/root/private", "/home/victim") == before
 
@@ -233,7 +233,7 @@ def test_fifo_and_link_in_the_place_of_a_token_are_never_written_through(host: H
     reader = host.start(*AS_MALLORY, "sh", "-c", f"exec cat {HOME}/fifo >{HOME}/heard")
     before = state_of(host, SECRET)
     try:
-        done = run(host, HTTP.put(one))
+        done = run(host, HTTP.present(one))
         assert done.ok, done
         assert host.read(f"{folder}/{file}") == body_of(one) + "\n"
         assert host.do("stat", "-c", "%F %u", f"{folder}/{file}").strip() == f"regular file {MALLORY}"
@@ -247,17 +247,17 @@ def test_what_was_made_in_a_docroot_is_kept_under_no_name_of_the_users(host: Hos
     evil = f"{HOME}/w\nw"
     as_mallory(host, 'mkdir "$1"', evil)
     one = challenge(evil)
-    assert run(host, HTTP.put(one)).ok
+    assert run(host, HTTP.present(one)).ok
     made = host.do("sh", "-c", "cat /var/lib/sslaudit/c4f3/made-*").split()
     assert made == [".well-known", ".well-known/pki-validation"]
-    assert run(host, HTTP.clear(one)).ok
+    assert run(host, HTTP.clean_up(one)).ok
     assert host.do("find", evil, "-mindepth", "1") == ""
 
 
 def test_token_of_a_docroot_that_its_group_can_write_is_its_owners(host: Host) -> None:
     host.shell(f"mkdir -p /srv/www; chown {VICTIM}:{MALLORY} /srv/www; chmod 2775 /srv/www")
     one = challenge("/srv/www")
-    done = run(host, HTTP.put(one))
+    done = run(host, HTTP.present(one))
     assert done.ok, done
     path = f"/srv/www{path_of(one)}"
     assert (host.read(path), host.do("stat", "-c", "%u %a", path).split()) == (

@@ -34,11 +34,11 @@ json.dump(every, sys.stdout)
 """
 _LOOK: Final = """
 import sys
-from remediate.challenges.http_probe import Wanted, fetch
+from remediate.challenges.http_probe import ExpectedFile, probe_file
 from remediate.challenges.base import ProbeSettings
 
 for address in sys.argv[1:]:
-    look = fetch(Wanted("host.example.test", "/file.txt", "right"), address, ProbeSettings(deadline_s=2))
+    look = probe_file(ExpectedFile("host.example.test", "/file.txt", "right"), address, ProbeSettings(deadline_s=2))
     print(look.verdict, look.detail)
 """
 BOTH: Final = ["198.18.0.7", "198.18.0.77", "fd53::7"]

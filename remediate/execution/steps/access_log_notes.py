@@ -42,7 +42,7 @@ def request_notes_since(context: CaseContext, began: datetime) -> tuple[str, ...
 
 def _on_host(context: CaseContext, challenges: Sequence[Challenge], *, is_ordered: bool) -> Iterator[str]:
     workdir = challenges[0].workdir
-    file = context.run.solver.place(challenges[0]).rpartition("/")[2]
+    file = context.run.solver.location(challenges[0]).rpartition("/")[2]
     logs = _logs(context, workdir.host, [one.name for one in challenges])
     if logs:
         scan = read_scan(context.execute(scan_command(workdir, file, logs)), file)

@@ -104,8 +104,8 @@ class _NameResult:
 def publish(context: CaseContext) -> None:
     """Publish the challenge file on all hosts, or on none if one of them has no document root; raises StepBlocked."""
     for challenge in tuple(challenges(context)):
-        require_success(context, context.run.solver.put(challenge))
-        context.log(f"the file lies on {challenge.workdir.host} as {context.run.solver.place(challenge)}")
+        require_success(context, context.run.solver.present(challenge))
+        context.log(f"the file lies on {challenge.workdir.host} as {context.run.solver.location(challenge)}")
     context.is_published = True
 
 
@@ -115,14 +115,14 @@ def preview_publication(state: PreviewState) -> Iterator[Action]:
     for challenge in challenges(state.context):
         yield from preview_key(state)
         found.append(challenge)
-    yield from map(state.context.run.solver.put, found)
+    yield from map(state.context.run.solver.present, found)
     state.context.is_published = True
 
 
 def withdraw(context: CaseContext) -> tuple[str, ...]:
     """Remove the challenge files, and return where that failed, which does no harm and stops no repair."""
     try:
-        left = [(one, context.execute(context.run.solver.clear(one))) for one in placed_challenges(context)]
+        left = [(one, context.execute(context.run.solver.clean_up(one))) for one in placed_challenges(context)]
     except StepBlocked as why:
         return (str(why),)
     return tuple(f"{one.workdir.host}: {output_tail(result)}" for one, result in left if not result.ok)
@@ -131,7 +131,7 @@ def withdraw(context: CaseContext) -> tuple[str, ...]:
 def preview_withdrawal(state: PreviewState) -> Iterator[Action]:
     """Yield what `withdraw` runs."""
     with suppress(StepBlocked):
-        yield from map(state.context.run.solver.clear, placed_challenges(state.context))
+        yield from map(state.context.run.solver.clean_up, placed_challenges(state.context))
 
 
 def unique_value(context: CaseContext) -> str:
@@ -187,8 +187,8 @@ def _probe_addresses(context: CaseContext, name: Validation, lookup: LookUp) -> 
     run = context.run
     known = [run.host(host).addresses for host in name.hosts]
     own = frozenset[str]().union(*known) if all(known) else frozenset[str]()
-    vantage = ProbeSettings(run.network.http_port, own_addresses=own, stop=run.stop)
-    results = run.solver.self_test(_challenge(context, name.name, name.hosts[0]), lookup.addresses, vantage)
+    settings = ProbeSettings(run.network.http_port, own_addresses=own, stop=run.stop)
+    results = run.solver.self_test(_challenge(context, name.name, name.hosts[0]), lookup.addresses, settings)
     for result in results:
         run.log("\n".join(filter(None, (result.asked, str(result)))))
     if len(results) < len(lookup.addresses):
@@ -206,7 +206,7 @@ def _failure_details(context: CaseContext, seen: Sequence[_NameResult]) -> Itera
     """Yield what helps to fix a failure: where the file is, the addresses of the names, and who requested the file."""
     published = tuple(challenges(context))
     for challenge in published:
-        yield f"the file lies on {challenge.workdir.host} as {context.run.solver.place(challenge)}"
+        yield f"the file lies on {challenge.workdir.host} as {context.run.solver.location(challenge)}"
     for one in seen:
         by = "the trace from the root servers" if one.lookup.trace else "the resolver"
         yield f"{one.lookup.name} leads to {listing(one.lookup.addresses)}, says {by}"
