@@ -1,4 +1,4 @@
-"""How a version of files comes to be what services find at their configured paths."""
+"""The interface of a deployment: the shell by which a version of files comes into use at their configured paths."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """The shell functions that a switch is made of; each takes how many paths there are, then paths and parts in turn.
+    """The shell functions that a switch calls, each with the number of paths and then each path with its parts.
 
     They work with the directory of the files, which is in `$folder`. `script` defines
-    `is_ours PATH PARTS`: no other party has changed the path; `in_use`: prints the version in use;
-    `known`: the paths hold a known version; `keep`: copies what they hold to `$old.part`;
-    `bring VERSION` and `recall`, which brings `way-back`: leave in `$said` why they failed;
-    `untouched`: a failed `bring` changed nothing; `recover`: reverts a `bring` that was interrupted;
-    `reform`: makes links of earlier versions of this program files again.
+    `is_unchanged PATH PARTS`: no other party has changed the path; `version_in_use`: prints the version in use;
+    `holds_known_version`: the paths hold a version that is kept; `keep_copy`: copies what they hold to `$old.part`;
+    `activate VERSION`, and `revert`, which activates `way-back`: they leave in `$said` why they failed;
+    `is_untouched`: a failed `activate` changed nothing; `recover`: undoes an `activate` that was interrupted;
+    `replace_links`: makes links of earlier versions of this program regular files again.
     """
 
     script: str
-    needs: str = ""  # shell that reports by `lacks` what a host lacks
-    how: str = ""  # is added to the reason of a switch
+    requirements: str = ""  # shell that reports by `lacks` what a host lacks
+    label: str = ""  # is added to the reason of a switch

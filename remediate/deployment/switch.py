@@ -104,7 +104,7 @@ def start(
     shared = (library, script("daemon"), script("switch_detached"))
     options = (version, str(confirm_within_s), "yes" if returns else "no", str(len(file_set.targets)))
     body = _LIBRARY + script("adopt", "switch_start")
-    why = f"switch {', '.join(service.name for service in services)} to version {version}{deployment.how}"
+    why = f"switch {', '.join(service.name for service in services)} to version {version}{deployment.label}"
     return workdir.exclusive(why, body, *shared, file_set.folder_name, *options, *file_set.pairs, *texts)
 
 

@@ -207,7 +207,7 @@ def test_no_key_is_in_a_process_list_nor_in_anything_that_is_printed_or_kept(pla
 def needs(place: PanelPlace, *paths: str) -> Command:
     """Return the command that says what the host lacks."""
     given = paths or tuple(one.path for one in place.file_set.targets)
-    script = PROLOGUE + 'lacks() { echo "lacks $*"; }\n' + place.panel.deployment.needs
+    script = PROLOGUE + 'lacks() { echo "lacks $*"; }\n' + place.panel.deployment.requirements
     return Command("server", "", script, (*place.file_set.workdir.given, *given))
 
 

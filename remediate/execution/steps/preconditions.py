@@ -35,7 +35,9 @@ class Preconditions:
         paths = sorted(
             {target.path for switch_group in context.switch_groups for target in switch_group.file_set.targets}
         )
-        requirements = dict.fromkeys(switch_group.file_set.deployment.needs for switch_group in context.switch_groups)
+        requirements = dict.fromkeys(
+            switch_group.file_set.deployment.requirements for switch_group in context.switch_groups
+        )
         needed = "".join((script("preconditions_begin"), *requirements, script("preconditions")))
         command = context.workdir.read_only("look for what a repair needs", needed, str(_ROOM), str(_FILES), *paths)
         said = [line.partition(" ")[::2] for line in require_success(context, command).output.splitlines()]

@@ -3,11 +3,11 @@
 # What is found at the paths now is the truth: it becomes version 0, or one more of that kind if another party has
 # changed them since. No configured path is changed. Prepended: the shell of a deployment.
 adopt() {
-  ! known "$@" || return 0
+  ! holds_known_version "$@" || return 0
   old=$folder/0
   [ ! -e "$old" ] || old=$folder/0-$(date +%s)-$$
   discard_parts
-  make_directory 700 "$old.part" && keep "$@" || return 1
+  make_directory 700 "$old.part" && keep_copy "$@" || return 1
   durable "$folder"
   rename_file "$old.part" "$old"
   point_link "$folder/proven" "${old##*/}"

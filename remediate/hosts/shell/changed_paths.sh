@@ -4,5 +4,5 @@
 folder=$root/$case/$1
 cd "$folder" 2>/dev/null || :
 shift
-print_changed() { is_ours "$1" "$2" || printf '%s\n' "$1"; }
+print_changed() { is_unchanged "$1" "$2" || printf '%s\n' "$1"; }
 for_each print_changed $(($# / 2)) "$@"

@@ -8,17 +8,17 @@ is_our_link() {
   [ -L "$1" ] || return 1
   case $(readlink "$1") in "$root"/*/*/live"$1") ;; *) return 1 ;; esac
 }
-# reform COUNT PATH PARTS …: puts files in the place of such links, with what they lead to.
-reform() { for_each reform_one "$@" && close_versions; }
-reform_one() {
+# replace_links COUNT PATH PARTS …: puts files in the place of such links, with what they lead to.
+replace_links() { for_each replace_link "$@" && close_versions; }
+replace_link() {
   is_our_link "$1" || return 0
   temporary=${1%/*}/.sslaudit-$(od -An -N8 -tx1 /dev/urandom | tr -d ' \n')
   if [ ! -e "$1" ]; then take_away "$1"
   elif can_reach "$1"; then copy_file "$real" "$temporary" && rename_files "$temporary" "$1"
-  else reform_as_owner "$1" "$(readlink -f "$1")"
+  else replace_link_as_owner "$1" "$(readlink -f "$1")"
   fi
 }
-reform_as_owner() {
+replace_link_as_owner() {
   # shellcheck disable=SC2016 # it is the owner's shell that expands them
   content_of "$1" | as_owner "${1%/*}" 'new_file_like "$4" "$2" "$3" && rename_file "$2" "$1"' \
     "$1" "$temporary" "$(mode_of "$1")" "$2"
@@ -58,7 +58,7 @@ unseal() {
 release_path() {
   path=${1#"$version"}
   is_our_link "$path" || return 0
-  reform_one "$path" && printf 'released %s\n' "$path" | tr -c '[:print:]\n' '?'
+  replace_link "$path" && printf 'released %s\n' "$path" | tr -c '[:print:]\n' '?'
 }
 release_folder() {
   folder=$1

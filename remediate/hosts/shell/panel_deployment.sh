@@ -18,11 +18,11 @@ holds() {
   shift
   for_each holds_one "$@"
 }
-is_ours() {
+is_unchanged() {
   held=$folder/$(readlink "$folder/live")
   holds_one "$1" "$2"
 }
-in_use() {
+version_in_use() {
   for link in live proven before; do
     [ -L "$folder/$link" ] && holds "$(readlink "$folder/$link")" "$@" && readlink "$folder/$link" && return
   done
@@ -39,14 +39,14 @@ fits_one() {
   case $2 in *l*) same_key "$1" "$(public_of_certificate "$(at "$1")")" || return 1 ;; esac
   case $2 in *k*) same_key "$1" "$(public_of_key "$(at "$1")")" || return 1 ;; esac
 }
-known() {
+holds_known_version() {
   [ -L "$folder/live" ] && [ -L "$folder/proven" ] || return 1
   live_now=$(readlink "$folder/live") proven_now=$(readlink "$folder/proven")
   holds "$live_now" "$@" && return
   [ "$live_now" != "$proven_now" ] || return 1
   holds "$proven_now" "$@" || ! fits "$@"
 }
-keep() { for_each keep_one "$@"; }
+keep_copy() { for_each keep_one "$@"; }
 keep_one() {
   now=$(at "$1") kept=$old.part$1
   make_way "$kept" 700 || return 1
@@ -66,20 +66,20 @@ bundle_of() {
   [ "$2" != "$3" ] || return 0
   ask "bundle $1" fetch_service_ssl_components </dev/null | sed -n "/^-----BEGIN CERT/,/^-----END CERT/p"
 }
-bring() {
+activate() {
   point_link "$folder/live" "$1" 2>/dev/null && put "$@" && return
   [ "$(readlink "$folder/live")" = "$1" ] || said="the link cannot be changed"
   return 1
 }
-recall() {
+revert() {
   for attempt in 1 2; do
     put "$(readlink "$folder/way-back")" "$@" && rename_file "$folder/way-back" "$folder/live" && return
     sleep 1
   done
   return 1
 }
-untouched() {
+is_untouched() {
   if [ -L "$folder/way-back" ]; then holds "$(readlink "$folder/way-back")" "$@"; else holds "$name" "$@"; fi
 }
-reform() { :; }
+replace_links() { :; }
 recover() { :; }

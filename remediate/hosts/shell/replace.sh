@@ -13,9 +13,9 @@ holds() {
   for_each holds_one "$@"
 }
 holds_one() { same_as "$held$1" "$1"; }
-is_ours() { [ -L "$folder/live" ] && same_as "$folder/$(readlink "$folder/live")$1" "$1"; }
-in_use() { [ -L "$folder/moving" ] || readlink "$folder/live"; }
-known() {
+is_unchanged() { [ -L "$folder/live" ] && same_as "$folder/$(readlink "$folder/live")$1" "$1"; }
+version_in_use() { [ -L "$folder/moving" ] || readlink "$folder/live"; }
+holds_known_version() {
   [ -L "$folder/live" ] && [ -L "$folder/proven" ] || return 1
   if [ -L "$folder/moving" ]; then for_each is_known "$@"
   else holds "$(readlink "$folder/live")" "$@" || holds "$(readlink "$folder/proven")" "$@"
@@ -27,11 +27,11 @@ is_known() {
   done
   return 1
 }
-keep() { for_each keep_one "$@"; }
+keep_copy() { for_each keep_one "$@"; }
 keep_one() { take_copy "$1" "$old.part$1"; }
 
-# bring VERSION COUNT PATH PARTS …: leaves in $said why it failed.
-bring() {
+# activate VERSION COUNT PATH PARTS …: leaves in $said why it failed.
+activate() {
   to=$folder/$1
   shift
   discard_prepared "$@"
@@ -144,9 +144,9 @@ discard_tree() {
   # shellcheck disable=SC2016 # the owner's shell expands $1
   if trusted_path "${1%/*}"; then remove_tree "$1"; else as_owner "${1%/*}" 'remove_tree "$1"' "$1" </dev/null; fi
 }
-recall() { bring "$(readlink "$folder/way-back")" "$@" && remove_file "$folder/way-back"; }
-untouched() {
+revert() { activate "$(readlink "$folder/way-back")" "$@" && remove_file "$folder/way-back"; }
+is_untouched() {
   [ ! -L "$folder/moving" ] || return 1
   if [ -L "$folder/way-back" ]; then holds "$(readlink "$folder/way-back")" "$@"; else holds "$name" "$@"; fi
 }
-recover() { [ ! -L "$folder/moving" ] || bring "$(readlink "$folder/proven")" "$@"; }
+recover() { [ ! -L "$folder/moving" ] || activate "$(readlink "$folder/proven")" "$@"; }

@@ -58,13 +58,13 @@ go_back() {
   shift
   [ "$returns" = yes ] && [ -L "$folder/way-back" ] || { say kept "$cause"; exit 1; }
   say returning "$cause"
-  recall "$files" "$@" || { say kept "$cause; and there is no way back: $said"; exit 1; }
+  revert "$files" "$@" || { say kept "$cause; and there is no way back: $said"; exit 1; }
   if [ "$is_told" = no ] || services return "$@"; then say returned "$cause"; else say broken "$cause; after the way back $failed"; fi
   exit 1
 }
-not_brought() {
+not_activated() {
   cause=$said
-  untouched "$files" "$@" || go_back "$cause" "$@"
+  is_untouched "$files" "$@" || go_back "$cause" "$@"
   [ ! -L "$folder/way-back" ] || rename_file "$folder/way-back" "$folder/live"
   say refused "$cause"
   exit 1
@@ -86,7 +86,7 @@ for left in "$folder"/offer.* "$folder"/taken.* "$folder"/withdrawn.* "$folder/w
 back=$(readlink "$folder/proven")
 [ "$back" = "$name" ] || point_link "$folder/way-back" "$back" || { say refused "no way back can be laid"; exit 1; }
 
-said=$(agree "$folder/$name" "$files" "$@") || not_brought "$@"
+said=$(agree "$folder/$name" "$files" "$@") || not_activated "$@"
 left=$files
 for path in "$@"; do
   [ "$left" -gt 0 ] || break
@@ -94,10 +94,10 @@ for path in "$@"; do
   printf '%s\0' "$path"
   is_parts=yes left=$((left - 1))
 done | write_file 600 "$folder/paths"
-services see "$@" || not_brought "$@"
+services see "$@" || not_activated "$@"
 services test "$@" && before='' || before=" (nor was it before)"
 say switching "from $live"
-bring "$name" "$files" "$@" || not_brought "$@"
+activate "$name" "$files" "$@" || not_activated "$@"
 say switched ""
 services see "$@" || go_back "$said" "$@"
 services test "$@" || go_back "the configuration is not good$before: $said" "$@"

@@ -7,6 +7,6 @@ tell() {
   if flock -n "$root/lock" true; then echo "lock free"; else echo "lock $(cat "$root/lock")"; fi
   [ ! -e "$folder/state" ] || tail -n 50 "$folder/state" | sed "s/^/state /"
   for mark in "$folder"/rejected.*; do [ ! -e "$mark" ] || echo "rejected ${mark##*/rejected.}"; done
-  echo "live $(in_use "$@")"
+  echo "live $(version_in_use "$@")"
   for link in proven before; do echo "$link $(readlink "$folder/$link")"; done
 }
