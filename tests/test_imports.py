@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import subprocess
 import sys
 from collections import defaultdict
@@ -347,6 +348,12 @@ def test_name_that_another_module_uses_has_no_leading_underscore(file: Path) -> 
     tree = ast.walk(ast.parse(file.read_text(encoding="utf-8")))
     reached = [node for node in tree if isinstance(node, ast.Attribute) and is_private(node.attr)]
     assert [node.attr for node in reached if isinstance(node.value, ast.Name) and node.value.id in ours] == []
+
+
+@pytest.mark.parametrize("file", named(tuple(file for file in every_source() if "__all__" in file.read_text("utf-8"))))
+def test_module_has_every_name_that_it_exports(file: Path) -> None:
+    module = importlib.import_module(".".join(file.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"))
+    assert [name for name in module.__all__ if is_private(name) or not hasattr(module, name)] == []
 
 
 def imports_between_parts() -> dict[str, set[str]]:

@@ -199,7 +199,7 @@ def test_check_that_a_conftest_skips_is_inconclusive(pytester: pytest.Pytester) 
     assert ended.ret == pytest.ExitCode.TESTS_FAILED
     found = rows(pytester.path / "results.jsonl")
     assert {row["verdict"] for row in found} == {"inconclusive"}
-    assert all(row["message"].endswith("not part of the audit: too slow") for row in found)
+    assert all(row["message"].endswith("by code outside the audit: too slow") for row in found)
 
 
 @pytest.mark.usefixtures("evidence")
