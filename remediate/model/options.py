@@ -113,8 +113,8 @@ def issuer_kind(configuration: Configuration, name: str | None) -> str | None:
 class RunOptions:
     """A run of repairs. `issuer` is the name of its section; None: what `[remediate]` names.
 
-    From the level `fail_on` on a finding is a reason to write; `allow_retry` is whether a continuation may be queued.
-    `log` is told lines for a person in detail, `on_step` what every step became; `command` is what began the run.
+    A finding from the level `fail_on` on is a reason to notify; `allow_retry` is whether a resume job may be queued.
+    `log` gets detailed lines for a person, `on_step` each new state of a step; `command` is what began the run.
     """
 
     configuration: Configuration
@@ -125,9 +125,9 @@ class RunOptions:
     issuer: str | None = None
     profiles: tuple[Profile, ...] = ()  # that were named; none: webpki's
     fail_on: Severity = Severity.MEDIUM
-    unknown_fails: bool = True  # what could not be told fails the run, and so is a reason to write
+    unknown_fails: bool = True  # an inconclusive check fails the run, and is a reason to notify
     allow_retry: bool = False
-    access: tuple[str, ...] = ()  # the options by which a continuation logs into the same hosts; they hold no secret
+    access: tuple[str, ...] = ()  # the options by which a resume job logs in to the same hosts; they hold no secret
     resume_argv: tuple[str, ...] = ()  # the program that began the run, and its arguments, where that is to continue it
     clock: Callable[[], datetime] = _now
     log: Callable[[str], None] = _nothing

@@ -74,7 +74,7 @@ def notify(  # noqa: PLR0913 - all but two by keyword
         return (_NO_MAIL,) if should_notify(host_sections(report, Severity.MEDIUM), None) else ()
     outbox = report.journal.outbox
     sent_before = deliver(outbox, settings.channel, now)  # first: what no recipient got counts as not sent
-    news, groups = _news(report, settings, sessions, results, now)
+    news, groups = _news(report, settings, sessions, results=results, now=now)
     refused = tuple(one_line(line) for lines in news.refused.values() for line in lines)
     for line in refused:
         on_refused(line)
@@ -94,6 +94,7 @@ def _news(
     report: RunReport,
     settings: NotificationSettings,
     sessions: Mapping[str, CommandRunner],
+    *,
     results: bytes,
     now: datetime,
 ) -> tuple[_News, Mapping[Recipients, tuple[HostSection, ...]]]:

@@ -1,1 +1,1 @@
-"""What is told to the administrator, how it is handed over, and how the next try is queued."""
+"""Notifications: what they say, how they are sent, and how the next attempt is queued."""

@@ -1,4 +1,4 @@
-"""What tests of letters begin with: a journal, and nights over it."""
+"""Fixtures of the tests of notifications: a journal, and nights over it."""
 
 from __future__ import annotations
 

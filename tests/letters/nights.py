@@ -1,6 +1,6 @@
-"""Nights of a fleet for tests: what an audit found, what the repair came to, and the letters that were sent.
+"""Nights of a fleet for tests: what an audit found, how the repair ended, and the emails that were sent.
 
-It knows one journal and one post; every night is a run of its own over both.
+Each night is a run of its own with the same journal and channel.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ ADMIN = "admin@example.com"
 
 @dataclass
 class Mailbox:
-    """A post that takes everything, or what it is told to say."""
+    """A channel that delivers everything, or returns the outcome that a test sets."""
 
     outcome: DeliveryOutcome = field(default_factory=lambda: Delivered("250 OK"))
     sent: list[Envelope] = field(default_factory=list)
@@ -111,7 +111,7 @@ class Nights:
 
 
 def text_of(message: EmailMessage) -> str:
-    """Return the plain text of a letter, its lines joined."""
+    """Return the plain text of an email, its lines joined."""
     body = message.get_body(("plain",))
     assert body is not None
     return " ".join(str(body.get_content()).split())

@@ -34,7 +34,7 @@ def section(*items: ReportItem, host: str = "web1") -> HostSection:
     return HostSection(host, items or (item(),))
 
 
-def notification(*sections: HostSection, **differing: Any) -> Notification:  # noqa: ANN401 - the fields of a letter
-    """Return a letter about a failure, but for what differs."""
+def notification(*sections: HostSection, **differing: Any) -> Notification:  # noqa: ANN401 - the fields of a notification
+    """Return a notification about a failure, but for what differs."""
     fields: dict[str, Any] = {"state": "failed", "sections": sections or (section(),), "run": RUN}
     return Notification(**(fields | differing))

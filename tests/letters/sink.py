@@ -1,6 +1,6 @@
 """Mail servers on loopback: real ones that keep what they take, and one that says whatever a test wants.
 
-It knows SMTP's server side; it knows nothing of letters.
+They are the server side of SMTP alone.
 """
 
 from __future__ import annotations

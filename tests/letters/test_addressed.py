@@ -1,4 +1,4 @@
-"""Each letter goes to those whose hosts it tells of, with what is theirs."""
+"""Each notification goes to the contacts of its hosts, with the results of these hosts alone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A letter is kept until it is handed over, whatever the post says and whenever the run is killed."""
+"""A notification is queued until it is sent, whatever the channel returns and whenever the run is killed."""
 
 from __future__ import annotations
 

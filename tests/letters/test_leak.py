@@ -1,4 +1,4 @@
-"""No letter holds key bytes or a secret, in whatever form, and ordinary results never look like one."""
+"""No notification holds key bytes or a secret, in any form, and ordinary results never look like one."""
 
 from __future__ import annotations
 

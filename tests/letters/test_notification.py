@@ -1,4 +1,4 @@
-"""A letter says the worst first, on every host what was tried and what to do, and holds nothing hostile."""
+"""A notification has the worst item first, on every host what was tried and what to do, and nothing hostile."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ HOSTILE = "x\r\nBcc: victim@example.com\r\n\r\n<script>alert(1)</script> \x1b[2J
 
 
 def composed(said: Notification, *recipients: str) -> EmailMessage:
-    """Return the letter as it is read at the other end."""
+    """Return the message as a recipient reads it."""
     raw = compose(said, "sslaudit@example.com", recipients or ("admin@example.com",)).as_bytes()
     assert max(map(len, raw.split(b"\r\n"))) <= 998, "RFC 5322 2.1.1"
     return email.message_from_bytes(raw, policy=SMTP)

@@ -1,4 +1,4 @@
-"""Letters about a panel's host: what is told by service, whom it is told, what is kept silent, and who came."""
+"""Notifications about a panel's host: items by service, recipients, silenced findings, and requests for the file."""
 
 from __future__ import annotations
 

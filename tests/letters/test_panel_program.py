@@ -1,4 +1,4 @@
-"""A letter about a run of the panel's own program says whose program it was, and what it printed."""
+"""A notification about a run of the panel's own program names the program and what it printed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A letter goes to the local mail system by its program, whose exit status decides what becomes of it."""
+"""A message is sent by the program of the local mail system, whose exit status decides the outcome."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ def program(tmp_path: Path) -> Program:
     return write
 
 
-def send(post: Sendmail, *recipients: str) -> DeliveryOutcome:
-    """Send a letter; return the one outcome."""
-    outcomes = post.send(Envelope("from@example.com", recipients or ("root",), NOTIFICATION), lambda: None)
+def send(channel: Sendmail, *recipients: str) -> DeliveryOutcome:
+    """Send a message; return the one outcome."""
+    outcomes = channel.send(Envelope("from@example.com", recipients or ("root",), NOTIFICATION), lambda: None)
     assert set(outcomes) == set(recipients or ("root",))
     return next(iter(outcomes.values()))
 
@@ -39,11 +39,11 @@ def send(post: Sendmail, *recipients: str) -> DeliveryOutcome:
 def test_it_is_given_sender_recipients_and_the_notification_in_lines_of_the_system(
     program: Program, tmp_path: Path
 ) -> None:
-    post = program('printf "%s\\n" "$@" > arguments; cat > letter')
-    assert isinstance(send(post, "admin@example.com", "-oQ/tmp"), Delivered)
+    channel = program('printf "%s\\n" "$@" > arguments; cat > message')
+    assert isinstance(send(channel, "admin@example.com", "-oQ/tmp"), Delivered)
     arguments = (tmp_path / "arguments").read_text().splitlines()
     assert arguments == ["-i", "-f", "from@example.com", "--", "admin@example.com", "-oQ/tmp"]
-    assert (tmp_path / "letter").read_bytes() == NOTIFICATION.replace(b"\r\n", b"\n")
+    assert (tmp_path / "message").read_bytes() == NOTIFICATION.replace(b"\r\n", b"\n")
 
 
 def test_nothing_of_our_environment_goes_along(

@@ -1,4 +1,4 @@
-"""A letter goes to a mail server over TLS that is verified, and what that server does decides what becomes of it."""
+"""A message goes to a mail server over verified TLS, and the server's responses decide the outcome."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def smtp(port: int, security: Security = "plain", **differing: Any) -> Smtp:  # 
 
 
 class Commits:
-    """Counts how often a letter was about to be taken."""
+    """Counts how often a message was about to be accepted."""
 
     def __init__(self) -> None:
         self.count = 0
@@ -68,18 +68,18 @@ def test_a_notification_arrives_whole_and_dots_at_the_beginning_of_lines_too(com
 
 def test_starttls_is_used_and_the_login_comes_after_it(certified: Certified, commit: Commits) -> None:
     with serving(starttls=certified.context, login=True) as sink:
-        post = smtp(sink.port, "starttls", ca_file=certified.ca_file, user=USER, password=lambda: PASSWORD)
-        assert isinstance(post.send(envelope(), commit)[TO], Delivered)
+        channel = smtp(sink.port, "starttls", ca_file=certified.ca_file, user=USER, password=lambda: PASSWORD)
+        assert isinstance(channel.send(envelope(), commit)[TO], Delivered)
     assert (sink.was_secure, sink.logins) == ([True], [True])
 
 
 def test_tls_from_the_start_works_and_login_where_plain_is_not_offered(certified: Certified, commit: Commits) -> None:
     with serving(tls=certified.context) as sink:
-        post = smtp(sink.port, "tls", ca_file=certified.ca_file)
-        assert isinstance(post.send(envelope(), commit)[TO], Delivered)
+        channel = smtp(sink.port, "tls", ca_file=certified.ca_file)
+        assert isinstance(channel.send(envelope(), commit)[TO], Delivered)
     with serving(starttls=certified.context, login=True, exclude=("PLAIN",)) as sink:
-        post = smtp(sink.port, "starttls", ca_file=certified.ca_file, user=USER, password=lambda: PASSWORD)
-        assert isinstance(post.send(envelope(), commit)[TO], Delivered)
+        channel = smtp(sink.port, "starttls", ca_file=certified.ca_file, user=USER, password=lambda: PASSWORD)
+        assert isinstance(channel.send(envelope(), commit)[TO], Delivered)
     assert sink.logins == [True]
 
 
@@ -90,8 +90,8 @@ def test_a_server_that_is_not_the_one_meant_gets_neither_notification_nor_passwo
     for context, ca_file in ((stranger.context, stranger.ca_file), (stranger.context, certified.ca_file)):
         how: dict[str, Any] = {"starttls": context, "login": True} if security == "starttls" else {"tls": context}
         with serving(**how) as sink:
-            post = smtp(sink.port, security, ca_file=ca_file, user=USER, password=lambda: PASSWORD)
-            outcome = post.send(envelope(), commit)[TO]
+            channel = smtp(sink.port, security, ca_file=ca_file, user=USER, password=lambda: PASSWORD)
+            outcome = channel.send(envelope(), commit)[TO]
         assert isinstance(outcome, Deferred)
         assert "its certificate is not trusted" in outcome.reason
         assert (sink.taken, sink.logins, commit.count) == ([], [], 0)
@@ -109,9 +109,9 @@ def test_a_wrong_login_puts_the_notification_off_and_no_text_holds_the_password(
 ) -> None:
     wrong = "wröng-pass"
     with serving(starttls=certified.context, login=True) as sink:
-        post = smtp(sink.port, "starttls", ca_file=certified.ca_file, user=USER, password=lambda: wrong)
-        outcome = post.send(envelope(), commit)[TO]
-        assert wrong not in repr(post)
+        channel = smtp(sink.port, "starttls", ca_file=certified.ca_file, user=USER, password=lambda: wrong)
+        outcome = channel.send(envelope(), commit)[TO]
+        assert wrong not in repr(channel)
     assert isinstance(outcome, Deferred)
     assert outcome.reason.startswith("localhost responded 535 ")
 

@@ -1,4 +1,4 @@
-"""What `[mail]` says decides how letters are handed over, and without it nobody is written to."""
+"""`[mail]` decides over which channel notifications are sent, and without it none is sent."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def mail(**table: object) -> ConfigSection:
     return ConfigSection(Configuration(), "mail", table)
 
 
-def post(**table: object) -> Channel:
+def channel(**table: object) -> Channel:
     """Return the channel that `[mail]` with these keys opens."""
     section = mail(**table)
     read = read_mail(section)
@@ -37,7 +37,7 @@ def test_without_mail_nobody_is_written_to() -> None:
 
 @pytest.mark.parametrize("table", [{"to": ["admin@example.com"]}, {"smtp": "sendmail"}])
 def test_where_no_server_is_named_the_local_mail_system_is_the_way(table: dict[str, Any]) -> None:
-    assert post(**table) == Sendmail()
+    assert channel(**table) == Sendmail()
 
 
 @pytest.mark.parametrize(
@@ -49,7 +49,7 @@ def test_where_no_server_is_named_the_local_mail_system_is_the_way(table: dict[s
     ],
 )
 def test_a_named_server_is_the_only_way(url: str, security: str, port: int) -> None:
-    smtp = post(smtp=url)
+    smtp = channel(smtp=url)
     assert isinstance(smtp, Smtp)
     assert (smtp.server.security, smtp.server.port) == (security, port)
 
@@ -61,13 +61,13 @@ def test_a_notification_goes_to_the_configured_server_with_its_anchor_and_login(
     certified = certify(tmp_path, "localhost")
     with serving(starttls=certified.context, login=True) as sink:
         login = {"user": USER, "password": {"env": "SMTP_PASSWORD"}}
-        smtp = post(smtp=f"smtps://localhost:{sink.port}", ca_file=certified.ca_file, **login)
+        smtp = channel(smtp=f"smtps://localhost:{sink.port}", ca_file=certified.ca_file, **login)
         said = smtp.send(MESSAGE, lambda: None)["admin@example.com"]
         assert isinstance(said, Deferred), "TLS from the start is not spoken there"
     with serving(tls=certified.context) as sink:
-        known = post(smtp=f"smtps://localhost:{sink.port}", ca_file=certified.ca_file)
+        known = channel(smtp=f"smtps://localhost:{sink.port}", ca_file=certified.ca_file)
         assert isinstance(known.send(MESSAGE, lambda: None)["admin@example.com"], Delivered)
-        said = post(smtp=f"smtps://localhost:{sink.port}").send(MESSAGE, lambda: None)["admin@example.com"]
+        said = channel(smtp=f"smtps://localhost:{sink.port}").send(MESSAGE, lambda: None)["admin@example.com"]
     assert isinstance(said, Deferred)
     assert "not trusted" in said.reason
     assert len(sink.taken) == 1
@@ -85,5 +85,5 @@ def test_a_server_that_cannot_be_used_as_written_is_refused_before_anything_is_s
     table: dict[str, Any],
 ) -> None:
     with pytest.raises(BadConfiguration, match=r"\[mail\]: ") as refused:
-        post(**table)
+        channel(**table)
     assert "hunter2" not in str(refused.value)
