@@ -25,7 +25,7 @@ _NAMED: Final = "host.name-invalid"
 _MISSING: Final = ("svc.certificate-missing", "svc.config-missing-file")
 _OF_THE_NETWORK: Final = frozenset({"resolve", "connect"})  # stages of a probe before anything is said
 _PROVEN_ON_THE_WIRE: Final = frozenset(Repair) - {Repair.HOST}
-_OBSTACLES: Final[tuple[tuple[str, frozenset[Repair]], ...]] = (
+_PREVENTS: Final[tuple[tuple[str, frozenset[Repair]], ...]] = (
     ("dns.not-this-host", _PROVEN_ON_THE_WIRE),  # another host answers there
     ("dns.", _ORDERING),
     ("dcv.firewall-narrow", frozenset()),  # the CA is allowed; only a report says that others are not
@@ -38,33 +38,33 @@ _OBSTACLES: Final[tuple[tuple[str, frozenset[Repair]], ...]] = (
 """The beginning of a check's id, and the repairs that its finding prevents. The first match counts."""
 
 
-def obstacles(case: Case, evidence: AuditResults, around: Fleet) -> Iterator[Blocker]:
+def blockers_of(case: Case, evidence: AuditResults, fleet: Fleet) -> Iterator[Blocker]:
     """Yield everything that prevents the repair of a case now, except old results and limits of the run."""
     if not evidence.is_complete:
         yield Blocker(Cause.PLAN_UNFINISHED, "the audit did not finish, so its results are incomplete")
     if left_out := evidence.unfinished.intersection(case.endpoints):
         text = f"not all checks were run on {listing(sorted(left_out))}: run it again without -k, -m and --lf"
         yield Blocker(Cause.PLAN_UNFINISHED, text)
-    yield from of_endpoints(case, evidence, around)
+    yield from endpoint_blockers(case, evidence, fleet)
     yield from _of_findings(case, evidence, (f"{case.host}/",))
     if case.repair in VALIDATED:
-        yield from _of_other_hosts(case, around)
+        yield from _of_other_hosts(case, fleet)
 
 
-def of_endpoints(case: Case, evidence: AuditResults, around: Fleet) -> Iterator[Blocker]:
+def endpoint_blockers(case: Case, evidence: AuditResults, fleet: Fleet) -> Iterator[Blocker]:
     """Yield what prevents the repair of the endpoints of a case and does not concern its whole host."""
     yield from _of_findings(case, evidence, case.endpoints)
     if case.repair in _PROVEN_ON_THE_WIRE:
-        yield from _of_neighbours(case, around)
+        yield from _of_neighbours(case, fleet)
 
 
-def out_of_date(case: Case, evidence: AuditResults, run_limits: RunLimits, now: datetime) -> Iterator[Blocker]:
+def staleness(case: Case, evidence: AuditResults, run_limits: RunLimits, now: datetime) -> Iterator[Blocker]:
     """Yield why the results of a case cannot be used: they are old, or from a clock that differs from ours."""
-    if text := _out_of_date(case, evidence, run_limits, now):
+    if text := _staleness(case, evidence, run_limits, now):
         yield Blocker(Cause.PLAN_OLD_EVIDENCE, text)
 
 
-def _out_of_date(case: Case, evidence: AuditResults, run_limits: RunLimits, now: datetime) -> str | None:
+def _staleness(case: Case, evidence: AuditResults, run_limits: RunLimits, now: datetime) -> str | None:
     times = [evidence.seen[endpoint].observed_at for endpoint in case.endpoints]
     known = [time for time in times if time is not None]
     if len(known) < len(times):
@@ -83,17 +83,17 @@ def _of_findings(case: Case, evidence: AuditResults, endpoints: Iterable[str]) -
     found = set[tuple[str, str]]()
     for endpoint in endpoints:
         for result in evidence.by_endpoint.get(endpoint, ()):
-            if _keeps(result, case, evidence) and (result.check, result.message) not in found:
+            if _prevents(result, case, evidence) and (result.check, result.message) not in found:
                 found.add((result.check, result.message))
                 text = f"{result.endpoint}: {result.check}: {result.message}"
                 yield Blocker(cause_of_check(result.check), text)
 
 
-def _keeps(result: Result, case: Case, evidence: AuditResults) -> bool:
+def _prevents(result: Result, case: Case, evidence: AuditResults) -> bool:
     if result.verdict is not Verdict.FAIL or result.severity.rank < Severity.MEDIUM.rank:
         return False
-    kept = next((kept for beginning, kept in _OBSTACLES if result.check.startswith(beginning)), frozenset[Repair]())
-    if case.repair not in kept:
+    repairs = next((found for start, found in _PREVENTS if result.check.startswith(start)), frozenset[Repair]())
+    if case.repair not in repairs:
         return False
     if is_host_id(result.endpoint) and (result.check.startswith("dns.") or result.check == _NAMED):
         return case.is_panel  # about the host's own name, which only a panel's certificate has
@@ -111,24 +111,24 @@ def _is_of_network(result: Result) -> bool:
     return isinstance(stages, list) and not _OF_THE_NETWORK.isdisjoint(stages)
 
 
-def _of_neighbours(case: Case, around: Fleet) -> Iterator[Blocker]:
+def _of_neighbours(case: Case, fleet: Fleet) -> Iterator[Blocker]:
     """Yield what prevents a reload of the services, except what the case itself replaces."""
     for service in case.services:
-        for endpoint, fault in around.unloadable.get((case.host, service), ()):
+        for endpoint, fault in fleet.unloadable.get((case.host, service), ()):
             if endpoint not in case.endpoints or not (case.repair in VALIDATED or case.is_panel):
                 text = f"{service} would not load its configuration: {endpoint}: {fault}"
                 yield Blocker(Cause.PLAN_UNLOADABLE, text)
 
 
-def _of_other_hosts(case: Case, around: Fleet) -> Iterator[Blocker]:
+def _of_other_hosts(case: Case, fleet: Fleet) -> Iterator[Blocker]:
     for validation in case.validated_on:
-        elsewhere = around.elsewhere(validation.name)
+        elsewhere = fleet.elsewhere(validation.name)
         if elsewhere and not case.is_panel:  # for a panel the first address decides, and the self-test checks it
             text = (f"{validation.name} leads to {listing(elsewhere)} too, which is not a host of this run: the file "
                     "for the CA cannot be there")  # fmt: skip
             yield Blocker(Cause.PLAN_ELSEWHERE, text)
         for host in validation.hosts:
-            if host != case.host and host in around.excluded_hosts:
-                why = around.excluded_hosts[host]
+            if host != case.host and host in fleet.excluded_hosts:
+                why = fleet.excluded_hosts[host]
                 text = f"{validation.name} is served by {host} too, where nothing is changed: {why}"
                 yield Blocker(Cause.PLAN_LEFT_ALONE, text)

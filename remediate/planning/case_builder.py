@@ -71,7 +71,7 @@ def _merged(drafts: Sequence[CaseDraft], case_id: str) -> CaseDraft:
     return CaseDraft(Group(first.host, first.hostspec, tuple(members)), findings, case_id)
 
 
-def case_of(draft: CaseDraft, evidence: AuditResults, around: Fleet, run_limits: RunLimits) -> Case:
+def case_of(draft: CaseDraft, evidence: AuditResults, fleet: Fleet, run_limits: RunLimits) -> Case:
     """Return the case of a certificate: the strongest repair that a finding requires, for all its endpoints."""
     group, findings, strongest = draft.group, draft.findings, draft.strongest
     repair, owner = _repair(draft, evidence, run_limits)
@@ -94,7 +94,7 @@ def case_of(draft: CaseDraft, evidence: AuditResults, around: Fleet, run_limits:
         files=_files(members),
         reasons=tuple(map(_reason, findings)),
         steps=steps_of(repair, acted_on, endpoints, fix_modes=fix_modes),
-        validated_on=around.validations(group.host, kept) if repair in VALIDATED else (),
+        validated_on=fleet.validations(group.host, kept) if repair in VALIDATED else (),
         dropped_names=dropped,
         old_leaf_sha256=old.leaf_sha256,
         is_compromised=any(one.check in _COMPROMISED and one.remedy is Remedy.REKEY for one in findings),

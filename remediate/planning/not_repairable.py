@@ -30,9 +30,9 @@ _TOLD: Final[dict[Remedy, tuple[Kind, str]]] = {
 }
 
 
-def explain(result: Result, evidence: AuditResults, around: Fleet) -> NotRepairable | None:
+def not_repairable(result: Result, evidence: AuditResults, fleet: Fleet) -> NotRepairable | None:
     """Return why a result that is not a pass is left as it is; None for a finding that a repair would fix."""
-    kind_and_why = _of_verdict(result) or _of_remedy(result) or _of_place(result, evidence, around)
+    kind_and_why = _of_verdict(result) or _of_remedy(result) or _of_place(result, evidence, fleet)
     if kind_and_why is None:
         return None
     return NotRepairable(result.endpoint, result.check, *kind_and_why, result.message)
@@ -61,15 +61,15 @@ def _of_remedy(result: Result) -> tuple[Kind, str] | None:
     return None
 
 
-def _of_place(result: Result, evidence: AuditResults, around: Fleet) -> tuple[Kind, str] | None:
+def _of_place(result: Result, evidence: AuditResults, fleet: Fleet) -> tuple[Kind, str] | None:
     seen = evidence.seen.get(result.endpoint)
     if result.host is None or seen is None or seen.hostspec is None:
         return "outside", "seen from outside only: there is no login to its host"
     if seen.is_host:
         return "host", "it concerns the host as a whole"
-    alone = around.excluded_hosts.get(str(seen.label))
-    if alone is not None:
-        return "switched-off", alone
+    excluded = fleet.excluded_hosts.get(str(seen.label))
+    if excluded is not None:
+        return "switched-off", excluded
     if seen.is_elsewhere(result.leaf_sha256):
         return "no-help", "the certificate is served at addresses that are not this host's"
     is_of_addresses = result.check == "svc.multi-address" and result.remedy is Remedy.RELOAD

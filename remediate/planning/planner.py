@@ -15,11 +15,11 @@ from remediate.model.case import AGENT, VALIDATED, Case, Repair
 from remediate.model.causes import Cause
 from remediate.model.options import RunLimits, matches_any
 from remediate.model.plan import Blocker, Kind, NotRepairable, Plan, WaitingCase
-from remediate.planning.blockers import obstacles, of_endpoints, out_of_date
+from remediate.planning.blockers import blockers_of, endpoint_blockers, staleness
 from remediate.planning.case_builder import CaseDraft, case_of, merge_panel_cases
 from remediate.planning.certificate_groups import group_by_certificate
 from remediate.planning.fleet import Fleet, fleet_of
-from remediate.planning.not_repairable import explain
+from remediate.planning.not_repairable import not_repairable
 
 _OF_PANEL: Final = (
     "the chosen issuer is the program of a cPanel & WHM server: it orders only for services of that panel"
@@ -28,11 +28,11 @@ _OF_PANEL: Final = (
 
 def plan(evidence: AuditResults, run_limits: RunLimits, now: datetime) -> Plan:
     """Return what to do about every finding; the order of the results makes no difference."""
-    around = fleet_of(evidence, run_limits)
+    fleet = fleet_of(evidence, run_limits)
     explained = list(_well(evidence))
     helped: dict[str, list[Result]] = {}
     for result in _open(evidence):
-        why = explain(result, evidence, around)
+        why = not_repairable(result, evidence, fleet)
         if why is None:
             helped.setdefault(result.endpoint, []).append(result)
         else:
@@ -41,15 +41,15 @@ def plan(evidence: AuditResults, run_limits: RunLimits, now: datetime) -> Plan:
 
     def is_held(draft: CaseDraft) -> bool:
         try:
-            return any(of_endpoints(case_of(draft, evidence, around, run_limits), evidence, around))
+            return any(endpoint_blockers(case_of(draft, evidence, fleet, run_limits), evidence, fleet))
         except Exception:  # noqa: BLE001 - raised again, and kept, when the draft is planned by itself
             return True
 
     for draft in merge_panel_cases(_drafts(evidence, helped), is_held):
         try:
-            case = case_of(draft, evidence, around, run_limits)
+            case = case_of(draft, evidence, fleet, run_limits)
             not_ours = _not_ours(case, run_limits)
-            blocked_by = _blocked_by(case, evidence, around, (run_limits, now))
+            blocked_by = _blocked_by(case, evidence, fleet, (run_limits, now))
         except Exception as error:  # noqa: BLE001 - the boundary of one case: the others are still planned
             accidents.append(traceback.format_exc())
             explained += _unplanned(draft, error)
@@ -109,10 +109,10 @@ def _not_ours(case: Case, run_limits: RunLimits) -> tuple[Kind, str] | None:
 
 
 def _blocked_by(
-    case: Case, evidence: AuditResults, around: Fleet, limits: tuple[RunLimits, datetime]
+    case: Case, evidence: AuditResults, fleet: Fleet, limits: tuple[RunLimits, datetime]
 ) -> tuple[Blocker, ...]:
-    dated, unordered = out_of_date(case, evidence, *limits), _unordered(case, limits[0])
-    return (*dated, *unordered, *obstacles(case, evidence, around))
+    dated, unordered = staleness(case, evidence, *limits), _unordered(case, limits[0])
+    return (*dated, *unordered, *blockers_of(case, evidence, fleet))
 
 
 def _unordered(case: Case, run_limits: RunLimits) -> Iterator[Blocker]:

@@ -15,7 +15,7 @@ from remediate.challenges.base import Verdict
 from remediate.issuers.base import FaultKind, Status
 from remediate.model.causes import Cause, cause_of_check, recorded_cause
 from remediate.model.plan import Kind
-from remediate.planning.blockers import _OBSTACLES
+from remediate.planning.blockers import _PREVENTS
 from tests.documents import checks
 from tests.test_imports import sources
 
@@ -27,7 +27,7 @@ COMPOSED: Final = {
 }
 """Causes that are put together: the family, and the values that follow it."""
 BLOCKING: Final = sorted(
-    mark.id for mark, _ in checks() if any(mark.id.startswith(beginning) for beginning, _ in _OBSTACLES)
+    mark.id for mark, _ in checks() if any(mark.id.startswith(beginning) for beginning, _ in _PREVENTS)
 )
 
 
