@@ -1,6 +1,6 @@
-"""One run of repairs: the state directory held, findings planned, repaired, and told of; or only a dry run of it.
+"""One run of repairs: hold the state directory, plan, repair and notify; or a dry run of it.
 
-It knows the order of these; each of them is known elsewhere. This is what the plugin and the command line begin with.
+The plugin and the command line use only this module to repair.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class RepairRun:
         return plan(evidence, self.options.run_limits, self.options.clock())
 
     def repair(self, planned: Plan, discoveries: Iterable[Discovery]) -> tuple[CaseResult, ...]:
-        """Repair what an earlier run left and what is planned, on hosts that were looked at; return how each ended."""
+        """Run unfinished and planned cases on the discovered hosts, and return the result of each."""
         run = run_context(self.options, self.journal, tuple(discoveries))
         results = (
             *repair(planned.cases, run, self.options.concurrency),
@@ -58,12 +58,12 @@ class RepairRun:
         return tuple(map(self._without_secrets, results))
 
     def roll_back(self, case_id: str, discoveries: Iterable[Discovery]) -> CaseResult:
-        """Take a case back to what was there before it."""
+        """Roll a case back to the version before it."""
         run = run_context(self.options, self.journal, tuple(discoveries))
         return self._without_secrets(rollback(case_id, run))
 
     def release(self, case: Case | None, discoveries: Iterable[Discovery]) -> tuple[Released, ...]:
-        """Make links of earlier versions of this program files again: those of a case, or all on all hosts."""
+        """Replace links of earlier versions of this program by files: those of a case, or all on all hosts."""
         seen, cases = tuple(discoveries), (case.id,) if case else ()
         run = run_context(self.options, self.journal, seen)
         released = list[Released]()
@@ -98,22 +98,22 @@ class RepairRun:
         return tuple(map(hide, (*continued, *notified)))
 
     def _without_secrets(self, result: CaseResult) -> CaseResult:
-        """Return how a case ended as it may be printed and mailed, whichever party's words are in it."""
+        """Return a result without secrets, which may be in the text of another party."""
         return replace(result, note=self.secrets.hide(result.note))
 
 
 def validate_configuration(options: RunOptions, *, only_looks: bool = False) -> None:
-    """Raise BadConfiguration or UnusableState for what would keep a run from repairing anything."""
+    """Raise BadConfiguration or UnusableState if the configuration or the state directory makes repairs impossible."""
     issuer_of(options)
     notification_settings(options)
     root_hints(options)
-    _insist_on_a_state_of_its_own(options)
+    _require_separate_state(options)
     if not only_looks:
         require_usable_journal(options.state)
 
 
-def _insist_on_a_state_of_its_own(options: RunOptions) -> None:
-    """Refuse a folder that is also where hosts keep versions and their lock: one of them may be this machine."""
+def _require_separate_state(options: RunOptions) -> None:
+    """Refuse a state directory that is also the work directory of hosts, one of which may be this machine."""
     state, folders = options.state.resolve(), {host.folder for host in options.configuration.host.values()}
     if any(state == Path(folder) for folder in {ROOT, *filter(None, folders)}):
         raise UnusableState(f"the state directory {state} is where a repaired host keeps its versions: choose another, "
@@ -121,10 +121,10 @@ def _insist_on_a_state_of_its_own(options: RunOptions) -> None:
 
 
 @contextmanager
-def begin(options: RunOptions) -> Iterator[RepairRun]:
-    """Hold the state directory for one run; raises UnusableState, and Held where another run has it.
+def repair_run(options: RunOptions) -> Iterator[RepairRun]:
+    """Hold the state directory for one run; raises UnusableState, and LockHeld if another run holds it.
 
-    The journal is opened under the lock: a run of an older version may still write to it in the form it knows.
+    The journal is opened under the lock, because a run of an older version may still write its own schema to it.
     """
     secrets = known_secrets(options.configuration)
     shown = replace(
@@ -143,7 +143,7 @@ def begin(options: RunOptions) -> Iterator[RepairRun]:
 def dry_run(
     options: RunOptions, evidence: AuditResults, discoveries: Sequence[Discovery], *, verbose: bool
 ) -> Iterator[str]:
-    """Give the lines that say what a run would do now; nothing is touched, and the journal is read from a copy."""
+    """Yield the lines of a dry run. Nothing is changed, and the journal is read from a copy."""
     planned = plan(evidence, options.run_limits, options.clock())
     with journal_snapshot(options.state) as journal:
         yield from dry_run_lines(planned, run_context(options, journal, tuple(discoveries)), verbose=verbose)

@@ -27,14 +27,14 @@ from pytest_sslaudit.reports.repairs import RepairRow, counted
 from pytest_sslaudit.reports.results_file import observation_row, row_of
 from pytest_sslaudit.reports.totals import BUG
 from pytest_sslaudit.settings import Settings
-from remediate.cli.output import down_lines, ending_lines, ending_row, plan_lines
+from remediate.cli.output import case_result_lines, case_result_row, down_lines, plan_lines
 from remediate.model.audit_results import AuditResults, audit_results_of
 from remediate.model.causes import Cause
 from remediate.model.options import RunOptions
 from remediate.model.outcome import CaseResult
 from remediate.model.plan import Plan
 from remediate.notify.report import RunReport
-from remediate.run import RepairRun, begin, dry_run, validate_configuration
+from remediate.run import RepairRun, dry_run, repair_run, validate_configuration
 from remediate.state.database import UnusableState
 from remediate.state.journal import Journal
 from remediate.state.lock import LockHeld
@@ -147,7 +147,7 @@ class Remediation:
             self._progress.say(dry_run(options, evidence, self._controller.discoveries, verbose=verbose))
             return
         try:
-            repairs = self._stack.enter_context(begin(options))
+            repairs = self._stack.enter_context(repair_run(options))
         except LockHeld as held:
             self._controller.tally.failed_repairs += 1
             self._progress.say([f"nothing was repaired: {held}"])
@@ -169,9 +169,9 @@ class Remediation:
         progress.write(plan_lines(planned) if self._config.get_verbosity() > 0 else list(plan_lines(planned))[:1])
         with progress.shown(planned):
             case_results = repairs.repair(planned, self._controller.discoveries)
-        tally.repairs += (RepairRow(*ending_row(case_result)) for case_result in case_results)
+        tally.repairs += (RepairRow(*case_result_row(case_result)) for case_result in case_results)
         tally.findings_before = sum(row["verdict"] == "fail" for row in self._rows if row["kind"] == "result")
-        self._case_lines = (*down_lines(case_results), *ending_lines(case_results))
+        self._case_lines = (*down_lines(case_results), *case_result_lines(case_results))
         tally.services_down += tuple(down_lines(case_results))
         progress.write([f"{counted(tally.repairs)}; the affected endpoints are judged again"] if case_results else [])
         tally.failed_repairs += sum(case_result.kind == "failed" for case_result in case_results)

@@ -1,7 +1,4 @@
-"""The commands of `python -m remediate`. Each returns lines and whether all is well.
-
-It knows the order of things; how they are asked for is known in `__main__`.
-"""
+"""The commands of `python -m remediate`. Each returns lines to print and whether it succeeded."""
 
 from __future__ import annotations
 
@@ -13,8 +10,8 @@ from pathlib import Path
 
 from audit.host.discovery import Discovery
 from audit.json_codec import BadRecord, from_json, to_json
-from remediate.cli.output import down_lines, ending_lines, plan_lines, status_lines
-from remediate.cli.rediscovery import Access, revisit, revisit_all, seen_now
+from remediate.cli.output import case_result_lines, down_lines, plan_lines, status_lines
+from remediate.cli.rediscovery import Access, observe_case, rediscover, rediscover_all
 from remediate.execution.tlsa_preview import Resolution, with_records
 from remediate.model.audit_results import AuditResults, BadAuditResults, read_audit_results
 from remediate.model.options import RunLimits, RunOptions
@@ -23,26 +20,28 @@ from remediate.model.plan import Plan
 from remediate.notify.report import RunReport
 from remediate.planning.planner import plan
 from remediate.planning.recheck import stale_reason
-from remediate.run import RepairRun, begin
+from remediate.run import RepairRun, repair_run
 from remediate.state.journal import open_journal
 
 _NOTHING = Plan((), (), ())
 
 
 @dataclass(frozen=True, slots=True)
-class Done:
-    """What is printed, and whether everything went well."""
+class CliResult:
+    """What a command prints, and whether it succeeded."""
 
     lines: tuple[str, ...]
     is_well: bool = True
 
 
-def make_plan(results: Path, run_limits: RunLimits, resolution: Resolution, now: datetime, *, as_json: bool) -> Done:
+def make_plan(
+    results: Path, run_limits: RunLimits, resolution: Resolution, now: datetime, *, as_json: bool
+) -> CliResult:
     """Plan repairs from results, and name the TLSA records that block one; raises BadAuditResults, OSError."""
     with results.open(encoding="utf-8") as lines:
         evidence = read_audit_results(lines)
     made = with_records(plan(evidence, run_limits, now), evidence, resolution)
-    return Done((json.dumps(to_json(made), indent=2),) if as_json else tuple(plan_lines(made)))
+    return CliResult((json.dumps(to_json(made), indent=2),) if as_json else tuple(plan_lines(made)))
 
 
 def read_plan(text: str, source: str) -> Plan:
@@ -50,78 +49,80 @@ def read_plan(text: str, source: str) -> Plan:
     try:
         return from_json(Plan, json.loads(text))
     except (ValueError, BadRecord) as error:
-        raise BadAuditResults(f"{source} is no plan as `plan RESULTS --json` prints it: {error}") from error
+        raise BadAuditResults(f"{source} is not a plan as `plan RESULTS --json` prints it: {error}") from error
 
 
-def apply(planned: Plan, options: RunOptions, access: Access) -> Done:
-    """Observe what is to be repaired again, drop what is no longer so, and repair the rest."""
-    with begin(options) as run:
+def apply(planned: Plan, options: RunOptions, access: Access) -> CliResult:
+    """Observe the planned cases again, drop those that are out of date, and repair the others."""
+    with repair_run(options) as run:
         cases = (*planned.cases, *run.journal.unfinished())
-        discoveries = revisit(cases, options, access)
+        discoveries = rediscover(cases, options, access)
         reasons = {
-            case.id: why for case in planned.cases if (why := stale_reason(case, seen_now(case, discoveries, options)))
+            case.id: why
+            for case in planned.cases
+            if (why := stale_reason(case, observe_case(case, discoveries, options)))
         }
         kept = replace(planned, cases=tuple(case for case in planned.cases if case.id not in reasons))
-        endings = run.repair(kept, discoveries)
+        results = run.repair(kept, discoveries)
         dropped = (f"dropped: {case.repair} on {case.host}, case {case.id}: {reasons[case.id]}"
                    for case in planned.cases if case.id in reasons)  # fmt: skip
-        return _done(_Run(run, kept, endings, discoveries), before=dropped)
+        return _cli_result(_FinishedRun(run, kept, results, discoveries), before=dropped)
 
 
-def resume(options: RunOptions, access: Access) -> Done:
-    """Take up what earlier runs left unfinished."""
-    with begin(options) as run:
+def resume(options: RunOptions, access: Access) -> CliResult:
+    """Resume the unfinished cases of earlier runs."""
+    with repair_run(options) as run:
         cases = run.journal.unfinished()
         if not cases:
-            return _done(_Run(run, _NOTHING, ()), before=("no case is open",))
-        discoveries = revisit(cases, options, access)
-        return _done(_Run(run, _NOTHING, run.repair(_NOTHING, discoveries), discoveries))
+            return _cli_result(_FinishedRun(run, _NOTHING, ()), before=("no case is open",))
+        discoveries = rediscover(cases, options, access)
+        return _cli_result(_FinishedRun(run, _NOTHING, run.repair(_NOTHING, discoveries), discoveries))
 
 
-def status(state: Path, now: datetime) -> Done:
-    """Say where the cases stand that have not ended; raises UnusableState where there is no journal."""
+def status(state: Path, now: datetime) -> CliResult:
+    """Print the unfinished cases; raises UnusableState if there is no journal."""
     with open_journal(state, existing=True) as journal:
-        return Done(tuple(status_lines(journal, now)))
+        return CliResult(tuple(status_lines(journal, now)))
 
 
-def roll_back(case_id: str, options: RunOptions, access: Access) -> Done:
-    """Take a case back to what was there before it; raises BadAuditResults for one that is not known."""
-    with begin(options) as run:
+def roll_back(case_id: str, options: RunOptions, access: Access) -> CliResult:
+    """Roll a case back to the version before it; raises BadAuditResults if the journal does not have it."""
+    with repair_run(options) as run:
         case = run.journal.case(case_id)
         if case is None:
             raise BadAuditResults(
-                f"{options.state} knows no case {case_id!r}: reports name cases, `status` the open ones"
+                f"{options.state} has no case {case_id!r}: reports name cases, `status` lists the open ones"
             )
-        ending = run.roll_back(case_id, revisit((case,), options, access))
-        return Done((*down_lines((ending,)), *ending_lines((ending,))), ending.kind == "undone")
+        result = run.roll_back(case_id, rediscover((case,), options, access))
+        return CliResult((*down_lines((result,)), *case_result_lines((result,))), result.kind == "undone")
 
 
-def release(case_id: str | None, options: RunOptions, access: Access) -> Done:
-    """Make links of earlier versions files again, of a case or everywhere; raises BadAuditResults."""
-    with begin(options) as run:
+def release(case_id: str | None, options: RunOptions, access: Access) -> CliResult:
+    """Replace links of earlier versions by files, of a case or on all hosts; raises BadAuditResults."""
+    with repair_run(options) as run:
         case = run.journal.case(case_id) if case_id else None
         if case_id and case is None:
             raise BadAuditResults(f"{options.state} has no case {case_id!r}: use --all to release every case of a host")
-        found = revisit((case,), options, access) if case else revisit_all(options, access)
+        found = rediscover((case,), options, access) if case else rediscover_all(options, access)
         if not found:
             raise BadAuditResults("no host is named: name each in the configuration or by --hosts")
         released = run.release(case, found)
-        return Done(tuple(line for one in released for line in one.lines), all(one.is_well for one in released))
+        return CliResult(tuple(line for one in released for line in one.lines), all(one.is_well for one in released))
 
 
 @dataclass(frozen=True, slots=True)
-class _Run:
-    """A run of the command line: what was planned, how it ended, and on which hosts."""
+class _FinishedRun:
+    """A finished run: its plan, the results, and the hosts that were discovered."""
 
     repairs: RepairRun
     plan: Plan
-    endings: tuple[CaseResult, ...]
+    results: tuple[CaseResult, ...]
     discoveries: tuple[Discovery, ...] = ()
 
 
-def _done(run: _Run, before: Iterable[str] = ()) -> Done:
-    """Tell of a run, and say how it ended."""
-    report = RunReport(run.plan, run.endings, AuditResults((), {}, is_complete=False), run.repairs.journal)
+def _cli_result(run: _FinishedRun, before: Iterable[str] = ()) -> CliResult:
+    """Notify the recipients of a run and return what is printed."""
+    report = RunReport(run.plan, run.results, AuditResults((), {}, is_complete=False), run.repairs.journal)
     notified = run.repairs.notify(report, run.discoveries, b"")
-    is_well = all(ending.kind == "proven" for ending in run.endings)
-    return Done((*down_lines(run.endings), *before, *ending_lines(run.endings), *notified), is_well)
+    is_well = all(result.kind == "proven" for result in run.results)
+    return CliResult((*down_lines(run.results), *before, *case_result_lines(run.results), *notified), is_well)

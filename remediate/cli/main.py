@@ -1,6 +1,6 @@
-"""`python -m remediate`, which is `sslaudit repair` too: plans repairs from an audit's results, runs and lists them.
+"""The program `python -m remediate`, also called `sslaudit repair`: its arguments and exit status.
 
-It reads the clock and the arguments; the commands are in `commands`.
+The commands are in commands.py.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from audit.config.arguments import USAGE_ERROR, Parser
 from audit.policy import BadProfile
 from audit.probe import Limits
 from remediate.challenges.dns_lookup import LookUps, Roots
-from remediate.cli.commands import Done, apply, make_plan, read_plan, release, resume, roll_back, status
+from remediate.cli.commands import CliResult, apply, make_plan, read_plan, release, resume, roll_back, status
 from remediate.cli.rediscovery import Access
 from remediate.execution.tlsa_preview import Resolution
 from remediate.model.audit_results import BadAuditResults
@@ -47,7 +47,7 @@ def main(argv: Sequence[str] | None = None, program: str = "python -m remediate"
     """Run one command and return its exit status; `program` is how the user calls it."""
     arguments = _parser(program).parse_args(argv)
     try:
-        done = _do(arguments)
+        result = _do(arguments)
     except (
         BadConfiguration,
         BadAuditResults,
@@ -60,10 +60,10 @@ def main(argv: Sequence[str] | None = None, program: str = "python -m remediate"
         sys.stderr.write(f"{program} {arguments.command}: {error}\n")
         return USAGE_ERROR
     except KeyboardInterrupt:
-        sys.stderr.write(f"{program} {arguments.command}: interrupted; the next run goes on where this one ended\n")
+        sys.stderr.write(f"{program} {arguments.command}: interrupted; the next run resumes the unfinished repairs\n")
         return INTERRUPTED
-    sys.stdout.writelines(f"{line}\n" for line in done.lines)
-    return 0 if done.is_well else FAILED
+    sys.stdout.writelines(f"{line}\n" for line in result.lines)
+    return 0 if result.is_well else FAILED
 
 
 def _parser(program: str) -> Parser:
@@ -95,7 +95,7 @@ def _parser(program: str) -> Parser:
 
 
 def _add_access(command: argparse.ArgumentParser) -> None:
-    """Add the options of what is logged into."""
+    """Add the options that say which hosts to log in to, and how."""
     add = command.add_argument
     add("--hosts", default="", help="hosts as for pytest, with commas between them")
     add("--ssh-config", metavar="FILE", help="as for pytest")
@@ -108,7 +108,7 @@ def _add_access(command: argparse.ArgumentParser) -> None:
     add("--verbose", "-v", action="store_true", help="print what is done, step by step")
 
 
-def _do(arguments: argparse.Namespace) -> Done:
+def _do(arguments: argparse.Namespace) -> CliResult:
     configuration = read_configuration(Path.cwd(), arguments.config)
     require_valid_sections(configuration)
     now = datetime.now(UTC)

@@ -1,7 +1,4 @@
-"""What a plan, a run and a journal say, as lines for a person.
-
-It decides nothing, and writes nowhere.
-"""
+"""Formats plans, results and the journal as lines for a terminal. Nothing is printed here."""
 
 from __future__ import annotations
 
@@ -19,7 +16,7 @@ from remediate.model.plan import Plan
 from remediate.state.journal import Journal
 
 _COUNTED: Final = ("well", "unknown")
-"""Kinds of explanation that are counted, not listed: there are thousands in a healthy fleet."""
+"""Kinds of findings that are counted, not listed, because a healthy fleet has thousands of them."""
 _ENDED: Final = {
     "proven": "repaired",
     "failed": "failed",
@@ -32,7 +29,7 @@ _HEAD: Final = ("case", "repair", "host", "step", "state", "age", "next try")
 
 
 def plan_lines(plan: Plan) -> Iterator[str]:
-    """Yield what a plan would repair, in that order, what waits and why, and what is explained."""
+    """Yield the cases of a plan in order, those that wait and why, and the findings that are not repaired."""
     yield f"{len(plan.cases)} to repair, {len(plan.waiting)} waiting, {len(plan.explained)} explained"
     for case in plan.cases:
         yield from ("", *_case_lines(case, "canary: " if case is plan.canary else ""))
@@ -77,7 +74,7 @@ def _line(what: str, text: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """What a step of a case has become while a run goes on."""
+    """The new state of a step during a run."""
 
     case: Case
     step: Step
@@ -86,58 +83,58 @@ class Moment:
 
 
 def moment_line(now: Moment) -> str:
-    """Return in a line where a case is."""
-    told = f" ({now.note.splitlines()[0]})" if now.note.strip() else ""
-    return one_line(f"{now.case.host} {listing(now.case.names)}: {now.step.name} {now.state}{told}")
+    """Return the current step of a case, as a line."""
+    note = f" ({now.note.splitlines()[0]})" if now.note.strip() else ""
+    return one_line(f"{now.case.host} {listing(now.case.names)}: {now.step.name} {now.state}{note}")
 
 
-def ending_lines(endings: Iterable[CaseResult]) -> Iterator[str]:
-    """Yield how each case ended, a line each; below it what else was seen, such as the hops of a self-test."""
-    ended = tuple(endings)
-    rows = [(_ENDED[one.kind], one.case.repair.value, one.case.host, _told(one)) for one in ended]
-    for ending, row in zip(ended, _table(rows), strict=True):
+def case_result_lines(results: Iterable[CaseResult]) -> Iterator[str]:
+    """Yield a line for the result of each case, and below it the details, such as the hops of a self-test."""
+    ended = tuple(results)
+    rows = [(_ENDED[one.kind], one.case.repair.value, one.case.host, _summary(one)) for one in ended]
+    for result, row in zip(ended, _table(rows), strict=True):
         yield row
-        yield from (f"    {one_line(line)}" for line in ending.note.splitlines()[1:])
+        yield from (f"    {one_line(line)}" for line in result.note.splitlines()[1:])
 
 
-def down_lines(endings: Iterable[CaseResult]) -> Iterator[str]:
-    """Yield a line for each case that left a service down; they stand before everything else."""
-    for ending in endings:
-        if ending.is_down:
-            first = next(iter(ending.note.splitlines()), "")
-            services = listing(ending.case.services)
-            yield one_line(f"SERVICE DOWN: {ending.case.host}: {services}: {first}. To do: {_to_do(ending)}")
+def down_lines(results: Iterable[CaseResult]) -> Iterator[str]:
+    """Yield a line for each case that left a service down; they are printed first."""
+    for result in results:
+        if result.is_down:
+            first = next(iter(result.note.splitlines()), "")
+            services = listing(result.case.services)
+            yield one_line(f"SERVICE DOWN: {result.case.host}: {services}: {first}. To do: {_to_do(result)}")
 
 
-def _to_do(ending: CaseResult) -> str:
-    return ending.cause.advice if ending.cause else ""
+def _to_do(result: CaseResult) -> str:
+    return result.cause.advice if result.cause else ""
 
 
-def ending_row(ending: CaseResult) -> tuple[str, str, str, str, str]:
-    """Return how a case ended in parts: outcome, repair, host, names, and what happened, in lines."""
-    case = ending.case
-    return _ENDED[ending.kind], case.repair.value, case.host, listing(case.names, 100), "\n".join(_happened(ending))
+def case_result_row(result: CaseResult) -> tuple[str, str, str, str, str]:
+    """Return the parts of a result: outcome, repair, host, names, and the lines of what happened."""
+    case = result.case
+    return _ENDED[result.kind], case.repair.value, case.host, listing(case.names, 100), "\n".join(_happened(result))
 
 
-def _happened(ending: CaseResult) -> Iterator[str]:
-    first, *others = ending.note.splitlines() or [""]
-    yield ": ".join(part for part in (ending.case.kind_of(ending.step), ending.cause, first) if part)
+def _happened(result: CaseResult) -> Iterator[str]:
+    first, *others = result.note.splitlines() or [""]
+    yield ": ".join(part for part in (result.case.kind_of(result.step), result.cause, first) if part)
     yield from others
-    if ending.next_at and ending.kind != "proven":
-        yield f"next try {moment(ending.next_at)}"
+    if result.next_at and result.kind != "proven":
+        yield f"next try {moment(result.next_at)}"
 
 
-def _told(ending: CaseResult) -> str:
+def _summary(result: CaseResult) -> str:
     """Return names, step, cause, the first line of the note and the next try of a case."""
-    where = ending.case.kind_of(ending.step)
-    why = next(iter(ending.note.splitlines()), "")
-    parts = [": ".join(part for part in (where, ending.cause, why) if part)]
-    parts += [f"next try {moment(ending.next_at)}"] if ending.next_at and ending.kind != "proven" else []
-    return ": ".join(part for part in (listing(ending.case.names), sentence([part for part in parts if part])) if part)
+    where = result.case.kind_of(result.step)
+    why = next(iter(result.note.splitlines()), "")
+    parts = [": ".join(part for part in (where, result.cause, why) if part)]
+    parts += [f"next try {moment(result.next_at)}"] if result.next_at and result.kind != "proven" else []
+    return ": ".join(part for part in (listing(result.case.names), sentence([part for part in parts if part])) if part)
 
 
 def status_lines(journal: Journal, now: datetime) -> Iterator[str]:
-    """Yield a table of the cases that have not ended: where each stands, for how long, and when it is tried next."""
+    """Yield a table of the unfinished cases: the current step, its age, and the next try."""
     rows = [_status(case, journal, now) for case in journal.unfinished()]
     yield from _table((_HEAD, *rows)) if rows else ("no case is open",)
     queued = len(journal.outbox.queued())
@@ -161,7 +158,7 @@ def _status(case: Case, journal: Journal, now: datetime) -> tuple[str, ...]:
 
 
 def _table(rows: Iterable[tuple[str, ...]]) -> Iterator[str]:
-    """Yield rows with their columns in line."""
+    """Yield rows with aligned columns."""
     clean = [tuple(one_line(cell) for cell in row) for row in rows]
     widths = [max(map(len, column)) for column in zip(*clean, strict=True)]
     for row in clean:

@@ -1,7 +1,4 @@
-"""The hosts of cases looked at anew, without an audit: how they are logged into, and what is there now.
-
-It knows configuration and discovery; it judges nothing.
-"""
+"""Discovers the hosts of cases again, without an audit, and observes their endpoints."""
 
 from __future__ import annotations
 
@@ -19,17 +16,17 @@ from remediate.model.options import RunOptions
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """How hosts are logged into: the specifications that were given, and testinfra's own options."""
+    """How to log in to hosts: the host specifications that were given, and the options of testinfra."""
 
     hosts: tuple[str, ...] = field(default=(), repr=False)  # they may hold passwords
     testinfra: Mapping[str, Any] = field(default_factory=dict)
 
 
-def revisit(cases: Iterable[Case], options: RunOptions, access: Access) -> tuple[Discovery, ...]:
-    """Look at the hosts of these cases; raises BadConfiguration.
+def rediscover(cases: Iterable[Case], options: RunOptions, access: Access) -> tuple[Discovery, ...]:
+    """Discover the hosts of these cases; raises BadConfiguration.
 
-    A case knows its host without the password that may be needed: the one that was given for it is taken. Where a label
-    tells two hosts of one name apart, all hosts are looked at, or it would be another's.
+    A case stores its host without a password, so the password comes from the specification that was given. If a label
+    distinguishes two hosts of the same name, all hosts are discovered, so that labels stay the same.
     """
     known = {redacted(host): host for host in (*options.configuration.hosts, *access.hosts)}
     wanted = {case.hostspec: known.get(case.hostspec, case.hostspec) for case in cases}
@@ -38,14 +35,14 @@ def revisit(cases: Iterable[Case], options: RunOptions, access: Access) -> tuple
     return discover(logins(wanted.values(), options.configuration, access.testinfra), clock=options.clock)
 
 
-def revisit_all(options: RunOptions, access: Access) -> tuple[Discovery, ...]:
-    """Look at every host that is configured or given; raises BadConfiguration."""
+def rediscover_all(options: RunOptions, access: Access) -> tuple[Discovery, ...]:
+    """Discover every host that is configured or given; raises BadConfiguration."""
     hosts = dict.fromkeys((*options.configuration.hosts, *access.hosts))
     return discover(logins(hosts, options.configuration, access.testinfra), clock=options.clock)
 
 
-def seen_now(case: Case, discoveries: Iterable[Discovery], options: RunOptions) -> dict[str, Observation]:
-    """Return what is seen of the endpoints of a case now, those that are there."""
+def observe_case(case: Case, discoveries: Iterable[Discovery], options: RunOptions) -> dict[str, Observation]:
+    """Observe the endpoints of a case that were found; return the observations by endpoint."""
     found = {str(target.endpoint): target for one in discoveries for target in one.targets}
     targets: list[Target] = [found[endpoint] for endpoint in case.endpoints if endpoint in found]
     seen: dict[str, Observation] = {}

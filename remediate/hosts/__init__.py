@@ -1,4 +1,4 @@
-"""What a repair does on hosts; the shell of it lies in `shell/`, one file a subject, checked by shellcheck."""
+"""Commands of a repair on hosts. Their shell is in `shell/`, one file a subject, checked by shellcheck."""
 
 from __future__ import annotations
 
@@ -20,5 +20,5 @@ def script(*names: str) -> str:
 
 
 def trusted_script(*names: str) -> str:
-    """Return the shell of these files after the verbs by which alone anything is trusted, changed or run on a host."""
+    """Return the shell of these files after the functions that alone may trust, change or run anything on a host."""
     return TRUST + script(*names)

@@ -1,4 +1,4 @@
-"""The agents that own certificates and how each is made to renew one now: a table with a row for each."""
+"""The agents that own certificates and the renewal of each: a table with a row for each agent."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from remediate.hosts.workdir import HostWorkdir
 from remediate.model.case import AGENT
 
 RENEWAL_S: Final = 1500
-"""How long a renewal may take: certbot waits for DNS to spread, and for other runs of its own."""
+"""The deadline of a renewal: certbot waits for DNS to propagate, and for other runs of its own."""
 _PRINTED: Final = 3000  # characters of what it printed last
 
 
 @dataclass(frozen=True, slots=True)
 class RenewalAgent:
-    """An agent and the file of shell that finds its renewal; `settles_s`: how long after its end it may still renew."""
+    """An agent and the shell file that finds its renewal; it may still renew for `settles_s` after it has ended."""
 
     name: str
     finds: str
     settles_s: float = 0.0
 
 
-OWNERS: Final[Mapping[str, RenewalAgent]] = {
-    owner.name: owner
-    for owner in (
+RENEWAL_AGENTS: Final[Mapping[str, RenewalAgent]] = {
+    agent.name: agent
+    for agent in (
         RenewalAgent("certbot", "renew_certbot"),
         RenewalAgent("acme.sh", "renew_acme_sh"),
         RenewalAgent("lego", "renew_lego"),
@@ -36,14 +36,14 @@ OWNERS: Final[Mapping[str, RenewalAgent]] = {
         RenewalAgent(AGENT, "renew_cpanel"),
     )
 }
-"""Whose renewal can be run, by the name that the audit gives the agent."""
+"""The agents whose renewal can be run, by the name that the audit gives them."""
 
 
-def renewal_command(owner: RenewalAgent, workdir: HostWorkdir, paths: tuple[str, ...]) -> Command:
+def renewal_command(agent: RenewalAgent, workdir: HostWorkdir, paths: tuple[str, ...]) -> Command:
     """Return the command that runs the renewal and prints `ended`, its status and what it printed last.
 
-    It fails where it cannot be found out which renewal is meant.
+    It fails if the agent has no renewal for exactly these files.
     """
-    why = f"let {owner.name} renew the certificate in {', '.join(paths)}"
-    renewal = script("renew_begin", owner.finds, "renew_run")
+    why = f"let {agent.name} renew the certificate in {', '.join(paths)}"
+    renewal = script("renew_begin", agent.finds, "renew_run")
     return workdir.exclusive(why, renewal, str(RENEWAL_S), str(_PRINTED), *paths, timeout_s=RENEWAL_S + 60.0)

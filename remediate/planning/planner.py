@@ -9,7 +9,7 @@ from typing import Final
 
 from audit.evaluation.result import Result
 from audit.verdict import Severity, Verdict
-from remediate.hosts.renewal_agents import OWNERS
+from remediate.hosts.renewal_agents import RENEWAL_AGENTS
 from remediate.model.audit_results import AuditResults
 from remediate.model.case import AGENT, VALIDATED, Case, Repair
 from remediate.model.causes import Cause
@@ -102,7 +102,7 @@ def _not_ours(case: Case, run_limits: RunLimits) -> tuple[Kind, str] | None:
         return "foreign", f"{case.owner} owns this certificate and renews it"
     if is_foreign and case.repair is Repair.RUN_OWNER and case.owner == AGENT:
         return "foreign", f"{AGENT} owns this certificate and renews it; only its own services are repaired"
-    if case.repair is Repair.RUN_OWNER and case.owner not in OWNERS:
+    if case.repair is Repair.RUN_OWNER and case.owner not in RENEWAL_AGENTS:
         return "foreign", f"{case.owner} owns this certificate, and the command of its renewal is not known"
     spared = next((name for name in case.names if matches_any(name, run_limits.excluded_names)), None)
     return ("switched-off", f"{spared} is excluded in the configuration") if spared else None

@@ -62,8 +62,8 @@ def test_subject_and_first_paragraph_of_mail_say_it() -> None:
 def test_rollback_that_leaves_a_service_down_says_it_first_and_fails(monkeypatch: pytest.MonkeyPatch) -> None:
     ending = CaseResult(CASE, "failed", cause=DOWN, note=NOTE)
     run = SimpleNamespace(journal=SimpleNamespace(case=lambda _: CASE), roll_back=lambda *_: ending)
-    monkeypatch.setattr(commands, "begin", lambda _: nullcontext(run))
-    monkeypatch.setattr(commands, "revisit", lambda *_: ())
+    monkeypatch.setattr(commands, "repair_run", lambda _: nullcontext(run))
+    monkeypatch.setattr(commands, "rediscover", lambda *_: ())
     unused: Any = None
     done = commands.roll_back(CASE.id, unused, unused)
     assert done.lines[0] == f"SERVICE DOWN: web1: apache: {NOTE}. To do: {DOWN.advice}"

@@ -16,7 +16,7 @@ from remediate.challenges import SOLVERS, Challenge
 from remediate.challenges.http_csr_hash import body_of, path_of
 from remediate.execution.steps.file_modes import close_command
 from remediate.hosts.command import Command, CommandResult
-from remediate.hosts.renewal_agents import OWNERS, renewal_command
+from remediate.hosts.renewal_agents import RENEWAL_AGENTS, renewal_command
 from remediate.hosts.workdir import HostWorkdir
 from remediate.installers import INSTALLERS
 from remediate.model.case import UsedFile
@@ -269,7 +269,7 @@ def test_token_of_a_docroot_that_its_group_can_write_is_its_owners(host: Host) -
 def test_agent_in_a_users_home_is_not_run_as_root(host: Host) -> None:
     as_mallory(host, f"mkdir -p {HOME}/.acme.sh/x; : >{HOME}/.acme.sh/x/fullchain.cer; : >{HOME}/ran-as")
     host.write(HostFile(f"{HOME}/.acme.sh/acme.sh", f"#!/bin/sh\nid -u >>{HOME}/ran-as\n", 0o755))
-    done = run(host, renewal_command(OWNERS["acme.sh"], PREMISES, (f"{HOME}/.acme.sh/x/fullchain.cer",)))
+    done = run(host, renewal_command(RENEWAL_AGENTS["acme.sh"], PREMISES, (f"{HOME}/.acme.sh/x/fullchain.cer",)))
     assert (done.status, host.read(f"{HOME}/ran-as")) == (77, ""), done
     assert f"{HOME} belongs to uid {MALLORY}" in done.error
 
@@ -277,7 +277,7 @@ def test_agent_in_a_users_home_is_not_run_as_root(host: Host) -> None:
 def test_agent_of_roots_in_which_a_user_can_write_a_file_is_not_run(host: Host) -> None:
     host.write(HostFile("/root/.acme.sh/acme.sh", "#!/bin/sh\ntouch /root/has-run\n", 0o755))
     host.write(HostFile("/root/.acme.sh/x/x.conf", "Le_Domain=x\n"), HostFile("/root/.acme.sh/x/fullchain.cer", ""))
-    renewal = renewal_command(OWNERS["acme.sh"], PREMISES, ("/root/.acme.sh/x/fullchain.cer",))
+    renewal = renewal_command(RENEWAL_AGENTS["acme.sh"], PREMISES, ("/root/.acme.sh/x/fullchain.cer",))
     host.shell(f"chown {MALLORY} /root/.acme.sh/x/x.conf")
     refused = run(host, renewal)
     assert (refused.status, "/root/.acme.sh/x/x.conf" in refused.error) == (77, True), refused

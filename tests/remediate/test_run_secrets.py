@@ -20,7 +20,7 @@ from remediate.model.options import RunOptions
 from remediate.model.outcome import Attempt, CaseResult
 from remediate.model.plan import Plan
 from remediate.retry.resume_job import resume_job_of
-from remediate.run import begin, validate_configuration
+from remediate.run import repair_run, validate_configuration
 from remediate.state.journal import CaseOutcome, Event
 from remediate.state.lock import LockHeld, locked
 from remediate.state.migrations import SCHEMA
@@ -74,7 +74,7 @@ def test_every_secret_of_the_configuration_is_known(options: RunOptions) -> None
 @pytest.mark.parametrize("secret", ALL)
 def test_journal_holds_no_secret_of_the_configuration(options: RunOptions, secret: str) -> None:
     case, said = a_case(), "; ".join(encodings(secret).values())
-    with begin(options) as run:
+    with repair_run(options) as run:
         run.journal.begin(case, NOW)
         run.journal.record(case.id, Event("preconditions", "intended", NOW, StepDetail(f"the Store said {said}")))
         run.journal.attempts.add(case.id, Attempt(NOW, "failed", note=f"the Store said {said}"))
@@ -103,10 +103,10 @@ def test_older_journal_is_migrated_under_the_lock_alone(options: RunOptions) -> 
 
     with locked(options.state, "a run of the version before", NOW):
         validate_configuration(options)
-        with pytest.raises(LockHeld, match="a run of the version before"), begin(options):
+        with pytest.raises(LockHeld, match="a run of the version before"), repair_run(options):
             pytest.fail("two runs hold one state")
         assert version() == 1, "that run still writes in the form it knows"
-    with begin(options) as run:
+    with repair_run(options) as run:
         assert run.journal.outbox.notified_through() == 1
     assert version() == SCHEMA
 
@@ -123,7 +123,7 @@ def test_nothing_that_is_printed_holds_a_secret(options: RunOptions, monkeypatch
     log: Callable[[str], None] = said.append
     watched = RunOptions(options.configuration, options.state, options.anchors, "a test", log=log,
                          on_step=lambda _case, _step, _state, note: said.append(note))  # fmt: skip
-    with begin(watched) as run:
+    with repair_run(watched) as run:
         endings = (*run.repair(Plan((), (), ()), ()), run.roll_back(case.id, ()))
         run.options.log(f"the Store said {SLASHED}")
         run.options.on_step(case, case.steps[0], "failed", f"the Store said {SLASHED}")

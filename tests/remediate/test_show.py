@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from remediate.cli.output import Moment, ending_lines, moment_line
+from remediate.cli.output import Moment, case_result_lines, moment_line
 from remediate.model.case import Case, Repair, Step, steps_of
 from remediate.model.causes import Cause
 from remediate.model.outcome import CaseResult
@@ -23,7 +23,7 @@ NEXT = datetime(2026, 11, 24, 3, 30, tzinfo=UTC)
 
 def test_the_beginnings_of_lines_stand_below_one_another() -> None:
     assert list(
-        ending_lines([CaseResult(CASE, "proven"), CaseResult(OTHER, "waiting", cause=Cause.RUN_CANARY, note="no")])
+        case_result_lines([CaseResult(CASE, "proven"), CaseResult(OTHER, "waiting", cause=Cause.RUN_CANARY, note="no")])
     ) == [
         "repaired  reissue  web1          example.com, www.example.com",
         "waiting   host     mail-gateway  mail.example.com: run.canary: no",
@@ -33,7 +33,7 @@ def test_the_beginnings_of_lines_stand_below_one_another() -> None:
 def test_a_failure_is_told_with_step_cause_and_next_try_and_its_hops_below() -> None:
     note = "www.example.com at 192.0.2.1: missing: 404\n  http://www.example.com/x at 192.0.2.1: 404\nthe \x1b[2Jsecond"
     ending = CaseResult(CASE, "failed", "self-test", Cause.DCV_MISSING, note, next_at=NEXT)
-    assert list(ending_lines([ending])) == [
+    assert list(case_result_lines([ending])) == [
         (
             "failed  reissue  web1  example.com, www.example.com: self-test: dcv.missing: "
             "www.example.com at 192.0.2.1: missing: 404; next try 2026-11-24 03:30 UTC"
@@ -44,18 +44,18 @@ def test_a_failure_is_told_with_step_cause_and_next_try_and_its_hops_below() -> 
 
 
 def test_step_of_a_service_is_named_by_its_kind() -> None:
-    (line,) = ending_lines([CaseResult(CASE, "failed", "reload nginx", Cause.PROOF_FAILED, "another leaf")])
+    (line,) = case_result_lines([CaseResult(CASE, "failed", "reload nginx", Cause.PROOF_FAILED, "another leaf")])
     assert line.endswith("www.example.com: reload: proof.failed: another leaf")
 
 
 def test_of_what_is_proven_no_next_try_is_told() -> None:
-    assert list(ending_lines([CaseResult(OTHER, "proven", next_at=NEXT)])) == [
+    assert list(case_result_lines([CaseResult(OTHER, "proven", next_at=NEXT)])) == [
         "repaired  host  mail-gateway  mail.example.com"
     ]
 
 
 def test_no_endings_are_no_lines() -> None:
-    assert list(ending_lines([])) == []
+    assert list(case_result_lines([])) == []
 
 
 @pytest.mark.parametrize(

@@ -84,7 +84,7 @@ def test_a_plan_is_applied_once_and_can_be_taken_back(lab: Lab) -> None:
 @pytest.mark.parametrize(
     ("command", "arguments", "message"),
     [
-        ("rollback", ("nothing",), "knows no case 'nothing'"),
+        ("rollback", ("nothing",), "has no case 'nothing'"),
         ("apply", ("/none.json",), "No such file"),
         ("resume", ("--issuer", "stroe"), "no [issuer.stroe]; there are store"),
         ("resume", ("--trust", "/none.pem"), "/none.pem: No such file"),
@@ -101,4 +101,4 @@ def test_what_cannot_be_used_is_said_in_a_sentence(
 def test_what_is_no_plan_is_refused(lab: Lab) -> None:
     status, said = lab.remediate("apply", given="{}")
     assert status == 4
-    assert "- is no plan as `plan RESULTS --json` prints it" in said[-1]
+    assert "- is not a plan as `plan RESULTS --json` prints it" in said[-1]

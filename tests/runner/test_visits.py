@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from audit.observation.website import Docroot
-from remediate.cli.output import ending_row
+from remediate.cli.output import case_result_row
 from remediate.execution.case_context import CaseContext
 from remediate.execution.context import RunContext
 from remediate.execution.scheduler import repair
@@ -45,7 +45,7 @@ def test_the_ca_and_our_own_look_are_told_with_what_was_collected_and_how_the_ca
     assert third.startswith("not listed as Sectigo's by cPanel's documentation: 127.0.0.2, 127.0.0.3, 127.0.0.4; ")
     (note,) = (one.note for one in journal.events(there.case().id) if (one.step, one.state) == ("collect", "done"))
     assert note.splitlines()[1:] == [first, second, third]
-    assert ending_row(ending)[-1].splitlines() == [first, second, third]
+    assert case_result_row(ending)[-1].splitlines() == [first, second, third]
     assert len([line for line in said if line.startswith("a logged a request for ")]) == 4
 
 

@@ -15,7 +15,7 @@ from remediate.execution.steps.access_log_notes import request_notes_since
 from remediate.execution.steps.base import Satisfied, StepBlocked, interruption, output_tail
 from remediate.execution.steps.installed_certificates import leaves_on_disk
 from remediate.hosts.command import Command, CommandResult
-from remediate.hosts.renewal_agents import OWNERS, RenewalAgent, renewal_command
+from remediate.hosts.renewal_agents import RENEWAL_AGENTS, RenewalAgent, renewal_command
 from remediate.hosts.workdir import BUSY
 from remediate.model.causes import Cause
 
@@ -63,9 +63,9 @@ def agent_command(context: CaseContext) -> Command:
 
 def _agent(context: CaseContext) -> RenewalAgent:
     name = context.case.owner or "no agent"
-    if name not in OWNERS:
+    if name not in RENEWAL_AGENTS:
         raise NotFoundOnHost(f"no renewal command is known for {name}")
-    return OWNERS[name]
+    return RENEWAL_AGENTS[name]
 
 
 def _paths(context: CaseContext) -> tuple[str, ...]:
