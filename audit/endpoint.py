@@ -1,7 +1,4 @@
-"""What an endpoint is called: one value that parses from a URL, prints as the id used everywhere, and orders.
-
-It knows nothing about how the endpoint is reached or what it serves.
-"""
+"""The endpoint: a value that is parsed from a URL, is printed as the id that is used everywhere, and can be sorted."""
 
 from __future__ import annotations
 
@@ -38,7 +35,7 @@ _MAX_NAME = 253  # RFC 1035 2.3.4, in presentation form without the trailing dot
 
 
 class BadEndpoint(ValueError):
-    """A text that names no endpoint; its message names the text, what is wrong in it and what would be right."""
+    """A text that is not an endpoint; the message names the text, what is wrong with it and how to write it."""
 
 
 def to_address(text: str) -> str | None:

@@ -65,7 +65,7 @@ class Secrets:
         return value
 
     def are_in(self, content: bytes) -> bool:
-        """Return whether a content holds a secret that is long enough to be told from ordinary words."""
+        """Return whether a content holds a secret that is long enough to differ from ordinary words."""
         return bool(self._distinct and self._distinct.search(content.decode("utf-8", "surrogateescape")))
 
     @cached_property

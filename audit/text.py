@@ -44,7 +44,7 @@ def listing(items: Sequence[object], limit: int = 5) -> str:
 
 
 def sentence(parts: Sequence[str]) -> str:
-    """Join what was found, a clause each, into one line."""
+    """Join messages into one line."""
     return "; ".join(parts)
 
 
@@ -67,7 +67,7 @@ def printable_lines(text: str) -> list[str]:
 
 
 def matches_glob(glob: str, text: str) -> bool:
-    """Tell whether the whole text is of that form; only `*` is special, as brackets stand in IPv6 addresses."""
+    """Return whether a glob matches the whole text; only `*` is special, because IPv6 addresses have brackets."""
     return re.fullmatch(".*".join(map(re.escape, glob.split("*"))), text) is not None
 
 

@@ -28,7 +28,7 @@ _RANKS: Final = {severity: rank for rank, severity in enumerate(Severity)}
 
 
 class Remedy(StrEnum):
-    """What would mend a finding."""
+    """What fixes a finding."""
 
     REISSUE = "reissue"
     REKEY = "rekey"
@@ -62,9 +62,9 @@ class Judgement(Exception):
 
 
 class Finding(Judgement, AssertionError):
-    """What was seen is not what is required; `remedy` where it differs from the check's own.
+    """What was seen is not what is required; `remedy` if it differs from the check's own.
 
-    `policy` names the profile whose rule it was, where it was one profile's among several.
+    `policy` names the profile whose rule it was, if it was one of several.
     """
 
     def __init__(  # noqa: PLR0913 - all but one by keyword
@@ -91,7 +91,7 @@ class NotApplicable(Judgement):
 
 
 class Inconclusive(Judgement):
-    """It could not be told; `because` is the id of the finding of the same endpoint that is the cause, if one is."""
+    """The requirement cannot be decided; `because` is the id of the endpoint's finding that is the cause, if any."""
 
     def __init__(self, reason: str, *, because: str | None = None) -> None:
         """Keep the reason and the id of the finding behind it."""
@@ -111,7 +111,7 @@ def require(  # noqa: PLR0913 - all but two by keyword
 ) -> None:
     """Raise Finding unless it holds: the message names what was seen and what is required.
 
-    `facts` go into the detail of the result for other programs: what they need of it, they must not read in a sentence.
+    `facts` go into the detail of the result for other programs, which must not parse the message.
     """
     if not holds:
         raise Finding(reason, observed=observed, required=required, remedy=remedy, policy=policy, facts=facts)
@@ -123,5 +123,5 @@ def not_applicable(reason: str) -> NoReturn:
 
 
 def inconclusive(reason: str, *, because: str | None = None) -> NoReturn:
-    """End a check that cannot be told, with the reason and the id of the finding of this endpoint that is the cause."""
+    """End a check that cannot be decided, with the reason and the id of the endpoint's finding that is the cause."""
     raise Inconclusive(reason, because=because)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Final, Literal
 
 from audit.analysis import Exempt, Obstacle, Uncertain
 from audit.analysis.reachability import UNRESOLVABLE, is_unresolved
 from audit.observation import DnsView, Handshake, HostView, Observation
-from audit.text import listing, moment
+from audit.text import listing, moment, sentence
 from audit.x509.certificate import Certificate, read_certificate
 
 _IPV4_IN_LAST_BITS: Final = tuple(
@@ -151,6 +151,11 @@ def leaves_by_address(observation: Observation) -> dict[str, list[str]]:
     for address, leaves in shown.items():
         found.setdefault(" and ".join(sorted(dict.fromkeys(leaves))), []).append(address)
     return found
+
+
+def described_leaves(leaves: Mapping[str, Sequence[str]]) -> str:
+    """Return which addresses served each leaf."""
+    return sentence([f"{listing(addresses)}: {leaf}" for leaf, addresses in leaves.items()])
 
 
 def _own_leaves(observation: Observation) -> tuple[Certificate, ...]:

@@ -1,8 +1,7 @@
-"""On how many hosts, and in how many subscribers' certificates, one key is: what leaks once is lost everywhere.
+"""On how many hosts, and in how many subscribers' certificates, one key is used: a leak affects all of them.
 
 It keeps digests and labels, no certificate. Hosts that serve one name are one service, whose replicas share its key,
-and so are the services of one host. Two certificates are of one subscriber where they have a registered domain in
-common.
+and so are the services of one host. Two certificates belong to one subscriber if they share a registered domain.
 """
 
 from __future__ import annotations
@@ -20,9 +19,9 @@ from audit.x509.public_suffix import registered_domain
 
 @dataclass(frozen=True, slots=True)
 class KeyUse:
-    """One place where a key is: at which endpoint, `places` what tells the host, `domains` what its certificate is for.
+    """One use of a key: at an endpoint, on the host that `places` identify, for the domains of its certificate.
 
-    Without domains it is a key file of which no certificate was seen.
+    Without domains it is a key file whose certificate was not seen.
     """
 
     spki_sha256: str
@@ -40,7 +39,7 @@ class Sharing:
 
     @property
     def is_shared(self) -> bool:
-        """Tell whether there is more than one of either."""
+        """Return whether there is more than one of either."""
         return len(self.hosts) > 1 or len(self.subscribers) > 1
 
 
@@ -61,7 +60,7 @@ def key_uses(observation: Observation) -> tuple[KeyUse, ...]:
 
 
 def sharing_of(uses: Iterable[KeyUse]) -> Sharing:
-    """Return how far a key is shared that is used in these places."""
+    """Return how far a key with these uses is shared."""
     ordered = sorted(uses, key=lambda use: use.endpoint)
     hosts = _first_of_each(ordered, lambda use: use.places)
     subscribers = _first_of_each((use for use in ordered if use.domains), lambda use: use.domains)
@@ -69,7 +68,7 @@ def sharing_of(uses: Iterable[KeyUse]) -> Sharing:
 
 
 def reuse_faults(sharing: Sharing, limits: Thresholds) -> tuple[str, ...]:
-    """Say in a clause each by how much a key is shared too far."""
+    """Return one message per limit that the sharing of a key exceeds."""
     return tuple(_too_far(sharing, limits))
 
 
@@ -84,9 +83,9 @@ def _too_far(sharing: Sharing, limits: Thresholds) -> Iterator[str]:
 
 
 def _places(observation: Observation) -> tuple[str, ...]:
-    """Return the name, and what tells the host: its label and own addresses, else every address that was connected to.
+    """Return the name, and what identifies the host: its label and own addresses, else every address connected to.
 
-    The address of a host that was logged into may be a load balancer's, and then tells nothing.
+    The address of a host that was logged into may be a load balancer's, and then does not identify it.
     """
     endpoint, server = observation.endpoint, observation.server
     if server is None:
@@ -103,7 +102,7 @@ def _domains(leaf: Certificate, endpoint: Endpoint) -> set[str]:
 
 
 def _first_of_each(uses: Iterable[KeyUse], labels: Callable[[KeyUse], tuple[str, ...]]) -> tuple[KeyUse, ...]:
-    """Return the first use of each group, in which every one has a label in common with another."""
+    """Return the first use of each group; the uses of a group are connected by labels that they share."""
     above: dict[str, str] = {}
 
     def top(label: str) -> str:

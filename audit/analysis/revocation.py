@@ -45,6 +45,7 @@ class Status:
     subject: StatusSubject
     is_leaf: bool
     said: tuple[SourceStatus, ...]
+    is_disabled: bool = False  # by the configuration: no source was used
 
     @property
     def verdict(self) -> SourceStatus:
@@ -181,9 +182,9 @@ def _doubt(found: tuple[Status, ...], path: tuple[StatusSubject, ...], now: date
     doubted = [status for status in in_force if status.verdict.word != "good"]
     if not doubted:
         return None
-    doubts = [f"{status.name}: {said}" for status in doubted for said in status.said]
-    if all(OFF in doubt for doubt in doubts):
+    if all(status.is_disabled for status in doubted):
         return Exempt(OFF)
+    doubts = [f"{status.name}: {said}" for status in doubted for said in status.said]
     return Uncertain(f"it is not known whether it is revoked: {sentence(doubts[:6])}")
 
 
@@ -196,10 +197,11 @@ def _path(chain: Chain) -> tuple[StatusSubject, ...]:
 
 def _status(subject: StatusSubject, chain: Chain, observation: Observation, rules: Rules, *, now: datetime) -> Status:
     is_leaf = subject.certificate == chain.leaf
-    said = tuple(statuses_from_responses(subject, observation.revocation or (), rules, now))
-    if is_leaf:
-        said = (*_by_staples(subject, observation, rules, now), *said)
-    return Status(subject, is_leaf, said or (_unasked(subject, observation, rules),))
+    answers = observation.revocation or ()
+    said = tuple(statuses_from_responses(subject, answers, rules, now))
+    staples = tuple(_by_staples(subject, observation, rules, now)) if is_leaf else ()
+    is_disabled = bool(said) and not staples and all(answer.is_disabled for answer in _about(subject, answers))
+    return Status(subject, is_leaf, (*staples, *said) or (_unasked(subject, observation, rules),), is_disabled)
 
 
 def _by_staples(leaf: StatusSubject, observation: Observation, rules: Rules, now: datetime) -> Iterator[SourceStatus]:
@@ -222,8 +224,7 @@ def statuses_from_responses(
 
     A response that was fetched after `now` is judged as of when it was fetched.
     """
-    digest = subject.certificate.sha256
-    own = [answer for answer in answers if answer.certificate_sha256 == digest]
+    own = _about(subject, answers)
     crls = [(answer.url, answer.content) for answer in own if answer.source == "crl" and answer.content is not None]
     if crls:
         at = max(now, *(answer.asked_at for answer in own if answer.source == "crl"))
@@ -235,6 +236,11 @@ def statuses_from_responses(
         elif answer.source == "ocsp":
             given = OcspEvidence(answer.content, name, answer.question, readable_crls(crls))
             yield status_from_ocsp(given, subject, max(now, answer.asked_at), rules.tolerance)
+
+
+def _about(subject: StatusSubject, answers: tuple[RevocationAnswer, ...]) -> list[RevocationAnswer]:
+    digest = subject.certificate.sha256
+    return [answer for answer in answers if answer.certificate_sha256 == digest]
 
 
 def _unasked(subject: StatusSubject, observation: Observation, rules: Rules) -> SourceStatus:

@@ -17,7 +17,7 @@ _ID = re.compile(r"[a-z]+\.[a-z0-9-]+")
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """What `@check` says of a test function; `scopes` are the kinds of thing it is judged for.
+    """The declaration of a check; `scopes` are the kinds of thing it is evaluated for.
 
     `controls` are those of an owner's own check: `audit.policy.controls` has those of the built-in ones.
     """
@@ -39,9 +39,9 @@ def check(  # noqa: PLR0913 - all but one by keyword
     scopes: tuple[Scope, ...] = ("endpoint",),
     controls: Sequence[str] = (),
 ) -> Callable[[Function], Function]:
-    """Mark a test function as the check of that id; raises ValueError for an id, severity or remedy that is none."""
+    """Mark a test function as the check of that id; raises ValueError if the id, severity or remedy is invalid."""
     if not _ID.fullmatch(check_id):
-        raise ValueError(f"check id {check_id!r}: write group.name in small letters, digits and hyphens")
+        raise ValueError(f"check id {check_id!r}: write group.name in lower-case letters, digits and hyphens")
     mark = Check(check_id, Severity(severity), Remedy(remedy), source, scopes, tuple(controls))
 
     def decorate(function: Function) -> Function:
@@ -52,5 +52,5 @@ def check(  # noqa: PLR0913 - all but one by keyword
 
 
 def check_of(function: object) -> Check | None:
-    """Return what `@check` said of a function, or None where it is no check."""
+    """Return the declaration of a check, or None if the function is not marked with `@check`."""
     return getattr(function, MARK, None)

@@ -166,7 +166,7 @@ def test_profile_is_a_servers(certificate: Certificate, chain: Chain, observatio
 def test_baseline_requirements_in_full(
     certificate: Certificate, chain: Chain, observation: Observation, policy: Policy
 ) -> None:
-    """Pkilint finds no error against the Baseline Requirements (BR 7.1); it comes with the optional extra `lint`."""
+    """The linter pkilint, of the optional extra `lint`, finds no error against the Baseline Requirements (BR 7.1)."""
     end_if(unbound_issuer(chain, observation, policy))
     errors = known(pkilint_errors(certificate))
     require(not errors, listing(errors), observed=errors, required="no error of pkilint")
@@ -176,7 +176,7 @@ def test_baseline_requirements_in_full(
 def test_not_issued_for_clients_too(
     certificate: Certificate, chain: Chain, observation: Observation, policy: Policy
 ) -> None:
-    """A server's certificate that is issued from 2027-03-15 on is not for clients too (Chrome Root Program 1.3.2)."""
+    """A server's certificate issued from 2027-03-15 on is not for clients too (Chrome Root Program Policy 1.3.2)."""
     end_if(unbound_issuer(chain, observation, policy))
     require_rules(rule_faults(certificate, CLIENT_AUTH_RULES))
 

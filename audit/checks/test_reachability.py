@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from audit.analysis.addresses import leads_elsewhere, leaves_by_address, one_address_only
+from audit.analysis.addresses import described_leaves, leads_elsewhere, leaves_by_address, one_address_only
 from audit.analysis.path_faults import faulty_chain
 from audit.analysis.reachability import (
     described,
@@ -18,7 +18,7 @@ from audit.checks import check
 from audit.checks.assertions import end_if
 from audit.observation import Observation
 from audit.policy import Policy
-from audit.text import listing, sentence
+from audit.text import sentence
 from audit.verdict import require
 from audit.x509.path.served_chain import Chain
 
@@ -63,6 +63,6 @@ def test_same_certificate_at_every_address(observation: Observation, chains: tup
     found = leaves_by_address(observation)
     if len(found) > 1:
         end_if(leads_elsewhere(observation) or faulty_chain(chains, observation.endpoint, policy))
-    shown = sentence([f"{listing(addresses)}: {leaf}" for leaf, addresses in found.items()])
-    require(len(found) == 1, f"different certificates: {shown}", observed=found, required="one certificate")
+    require(len(found) == 1, f"different certificates: {described_leaves(found)}", observed=found,
+            required="one certificate")  # fmt: skip
     end_if(unreached_addresses(observation))

@@ -1,4 +1,4 @@
-"""Checks of the run itself: what was asked for and could not be used."""
+"""Checks of the run itself: the endpoints file and the waivers file."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ class Line(Protocol):
 
 
 class RunFacts(Protocol):
-    """What is to be judged of a run."""
+    """The facts of a run that are judged."""
 
     @property
     def unusable_lines(self) -> Sequence[Line]: ...  # noqa: D102 - see Line
     @property
-    def expired_waivers(self) -> Sequence[str]: ...  # noqa: D102 - each in a clause
+    def expired_waivers(self) -> Sequence[str]: ...  # noqa: D102 - one message each
     @property
-    def stale_waivers(self) -> Sequence[str]: ...  # noqa: D102 - each in a clause
+    def stale_waivers(self) -> Sequence[str]: ...  # noqa: D102 - one message each
 
 
 @check("ops.endpoint-unusable", severity="medium", remedy="manual", source="the endpoints file", scopes=("run",))
@@ -41,13 +41,13 @@ def test_every_line_is_usable(audit_run: RunFacts) -> None:
 
 @check("ops.waiver-expired", severity="medium", remedy="manual", source="the waivers file", scopes=("run",))
 def test_no_waiver_expired(audit_run: RunFacts) -> None:
-    """Every waiver is still good: an expired one waives nothing."""
+    """No waiver in the waivers file has expired: an expired one waives nothing."""
     waivers = list(audit_run.expired_waivers)
     require(not waivers, f"expired: {listing(waivers, 10)}", observed=waivers)
 
 
 @check("ops.waiver-stale", severity="medium", remedy="manual", source="the waivers file", scopes=("run",))
 def test_no_waiver_stale(audit_run: RunFacts) -> None:
-    """Every waiver has matched a finding of this run: one that waives nothing hides the next fault."""
+    """Every waiver in the waivers file matches a finding of this run: an unused one would hide the next fault."""
     waivers = list(audit_run.stale_waivers)
     require(not waivers, f"matched nothing: {listing(waivers, 10)}", observed=waivers)

@@ -63,7 +63,7 @@ def require_enabled(check: Check, facts: Facts) -> None:
     """Raise NotApplicable if every profile of the endpoint's policy disables the check."""
     policy = facts.policy
     if not policy.applies(check.id):
-        raise NotApplicable(f"the policy {policy.name} does not have this check: {policy.why_not(check.id)}")
+        raise NotApplicable(f"disabled by the policy {policy.name}: {policy.why_not(check.id)}")
 
 
 def assess(outcome: CheckOutcome, check: Check, facts: Facts, run: EvaluationRun) -> Assessment:
@@ -126,7 +126,7 @@ def _check(function: CheckFunction) -> Check:
         raise TypeError(f"{function!r} is not marked with @check")
     unknown = [name for name in _parameters(function) if name not in FACTS]
     if unknown:
-        raise TypeError(f"the check {check.id} asks for {unknown[0]!r}, which is not a fact: {', '.join(FACTS)}")
+        raise TypeError(f"the check {check.id} uses {unknown[0]!r}, which is not a fact: {', '.join(FACTS)}")
     return check
 
 
@@ -144,7 +144,7 @@ def _result(check: Check, function: CheckFunction, facts: Facts, run: Evaluation
 
 
 def _judged(check: Check, function: CheckFunction, facts: Facts, run: EvaluationRun) -> tuple[JudgedChain, ...]:
-    """Return what a check raises, for every chain if it asks for one."""
+    """Return what a check raises, for every chain if it uses one."""
     try:
         require_observed(facts, check, run)
     except (BrokenObservation, Inconclusive) as error:

@@ -1,6 +1,6 @@
 """A result: one check of one endpoint in one phase, as one line of the results file.
 
-The contract between the audit, its reports and the repair. It knows no pytest and writes no file.
+It is the contract between the audit, its reports and the repair.
 """
 
 from __future__ import annotations

@@ -106,6 +106,7 @@ class RevocationAnswer:
     question: bytes = b""  # the OCSP request
     content: bytes | None = None
     failure: str = ""
+    is_disabled: bool = False  # by the configuration: nothing was sent
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,4 @@
-"""The policy of one endpoint: one profile or several, of which the strictest threshold counts, and whose it is.
-
-It knows no check and reads no file.
-"""
+"""The policy of one endpoint: one or more profiles, of which the strictest threshold applies."""
 
 from __future__ import annotations
 
@@ -50,24 +47,24 @@ class Policy:
     def severity_of(self, check_id: str, default: Severity) -> tuple[Severity, str]:
         """Return the highest severity that a profile gives a check, and the name of that profile.
 
-        A profile that says nothing of it gives the check's own, which has no name.
+        A profile that does not set it gives the check's own severity, without a name.
         """
         given = [(profile.severities.get(check_id, default), profile) for profile in self.having(check_id).profiles]
         named = [(severity, profile.name if check_id in profile.severities else "") for severity, profile in given]
         return max(named, key=lambda pair: (pair[0].rank, pair[1] != ""), default=(default, ""))
 
     def applies(self, check_id: str) -> bool:
-        """Tell whether a check is judged: not where every profile disables it."""
+        """Return whether a check is evaluated: it is not if every profile disables it."""
         return not all(check_id in profile.disabled for profile in self.profiles)
 
     def having(self, check_id: str) -> Policy:
-        """Return the profiles by which a check is judged: what one disables, its thresholds do not judge either."""
+        """Return the policy without the profiles that disable a check: their thresholds do not apply to it."""
         if not any(check_id in profile.disabled for profile in self.profiles):
             return self
         return replace(self, profiles=tuple(one for one in self.profiles if check_id not in one.disabled))
 
     def why_not(self, check_id: str) -> str:
-        """Return why a check is not judged that every profile disables, in the words of each."""
+        """Return why a check is disabled, by the reason of each profile."""
         return "; ".join(dict.fromkeys(profile.disabled[check_id] for profile in self.profiles))
 
 

@@ -1,6 +1,6 @@
-"""Which controls of NIST SP 800-53 and requirements of PCI DSS each built-in check bears on.
+"""The controls of NIST SP 800-53 and the requirements of PCI DSS that each built-in check bears on.
 
-Only those stand here whose own text was read. It judges nothing, and says of no control that it is fulfilled.
+A pass is evidence for a control, and does not fulfil it alone.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ _PCI: Final = "PCI DSS v4.0.1, https://www.pcisecuritystandards.org/document_lib
 
 @dataclass(frozen=True, slots=True)
 class Control:
-    """A control: its title, or of a requirement what it asks, and where it is written."""
+    """A control with its title, or a requirement in short, and its source."""
 
     id: str
     title: str
@@ -23,7 +23,7 @@ class Control:
 
     @property
     def name(self) -> str:
-        """What results call it: `NIST 800-53 SC-17`, `PCI DSS 4.2.1`."""
+        """The name in results: `NIST 800-53 SC-17`, `PCI DSS 4.2.1`."""
         return f"{'PCI DSS' if self.source is _PCI else 'NIST 800-53'} {self.id}"
 
 

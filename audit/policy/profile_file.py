@@ -67,13 +67,13 @@ def severity(value: Any, place: str) -> Severity:  # noqa: ANN401 - any TOML val
 
 
 def remark(value: Any, place: str) -> Remark:  # noqa: ANN401 - any TOML value
-    """Return what is told beside a result; raises BadProfile."""
+    """Return the remark that is shown with a result; raises BadProfile."""
     known = tuple(one.name for one in fields(Remark))
     given = _of_kind(dict, value, place)
     _require_known(given, known, place)
     unsaid = [name for name in known if name not in given]
     if unsaid:
-        raise BadProfile(f"profile {place}: it has no {listing(unsaid)}; a remark is a sentence each, and a source")
+        raise BadProfile(f"profile {place}: it has no {listing(unsaid)}; a remark has two sentences and a source")
     return Remark(*(text(given[name], f"{place}, {name}") for name in known))
 
 
@@ -104,7 +104,7 @@ def _require_known(given: Iterable[str], known: Iterable[str], place: str) -> No
 
 
 def require_checks(given: Iterable[str], place: str) -> None:
-    """Raise BadProfile for the first id that no check has: of a group of the built-in ones it must be one of them."""
+    """Raise BadProfile for the first id without a check; an id in a group of the built-in checks must be built in."""
     groups = {check.partition(".")[0] for check in CONTROLS_OF}
     for check in given:
         group, _, name = check.partition(".")
@@ -223,7 +223,7 @@ def _sourced(given: Mapping[str, Any], source: str | None, place: str) -> dict[s
 
 
 def _require_enough(profile: Profile, place: str) -> None:
-    """Refuse a profile of which a silence would be a rule: that nothing is admitted."""
+    """Refuse a profile without a threshold whose default would admit nothing."""
     unsaid = [key for key in NEEDED if key not in profile.sources]
     if unsaid:
         raise BadProfile(f'profile {place}: say {", ".join(unsaid)} in [thresholds], or extends = "webpki"')

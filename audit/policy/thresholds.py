@@ -1,7 +1,4 @@
-"""What a policy compares with: every threshold by name, with its unit, and the profile that holds them.
-
-It knows no values of any policy and no file.
-"""
+"""The thresholds of a policy by name, each with its unit, and the profile that holds them."""
 
 from __future__ import annotations
 
@@ -23,7 +20,7 @@ NEEDED: Final = (
     "revocation_exempt",
     "ocsp_ageless_s",
 )
-"""What a profile that extends none has to say: to say nothing of these would be to admit nothing."""
+"""The thresholds that a profile without `extends` must set, because their defaults would admit nothing."""
 
 _HASHES: Final = ("md5", "sha1", "sha224", "sha256", "sha384", "sha512", "sha3-224", "sha3-256", "sha3-384", "sha3-512")
 _EDWARDS: Final = ("Ed25519", "Ed448")
@@ -35,7 +32,7 @@ WORDS: Final[Mapping[str, tuple[str, ...]]] = {
     "protocols_forbidden": ("SSLv2", "SSLv3", "TLSv1", "TLSv1.1", "TLSv1.2"),
     "revocation_order": ("crl", "ocsp"),
 }  # fmt: skip
-"""The words of which a list may consist: one that is misspelt would never match."""
+"""The words that a list may contain; a misspelt one would never match."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +45,11 @@ class DatedLimit:
 
 @dataclass(frozen=True, slots=True)
 class Thresholds:
-    """Every number and list that a check compares with. The defaults say nothing; profiles do."""
+    """Every number and list that a check compares with. Profiles set the values; the defaults require nothing."""
 
     signature_digests: tuple[str, ...] = ()  # digests, or the names of algorithms that have none of their own
     curves: tuple[str, ...] = ()
-    key_kinds: tuple[str, ...] = ()  # of a leaf's key; empty: every kind that clients know
+    key_kinds: tuple[str, ...] = ()  # of a leaf's key; empty: every kind that clients support
     rsa_bits_min: int = 0
     rsa_bits_multiple: int = 1
     rsa_exponent_min: int = 0
@@ -69,21 +66,21 @@ class Thresholds:
     expiring_days: int = 0
     expiring_days_short_lived: int = 0
     expiring_days_own: int = 0
-    own_issuers: tuple[str, ...] = ()  # what stands in the issuer's name of a certificate of the panel's own provider
+    own_issuers: tuple[str, ...] = ()  # parts of the issuer name of certificates from the panel's own provider
     protocols_forbidden: tuple[str, ...] = ()
     key_owners: tuple[str, ...] = ()
     key_groups: tuple[str, ...] = ()
     key_hosts_max: int = 0  # how many hosts may have one key, those of one service counted as one; 0: however many
     key_subscribers_max: int = 0  # in how many subscribers' certificates one key may be; 0: however many
-    revocation_order: tuple[str, ...] = ()  # "crl", "ocsp": which is asked first, after the stapled answer
+    revocation_order: tuple[str, ...] = ()  # "crl", "ocsp": which is fetched first, after the stapled response
     revocation_exempt: tuple[DatedLimit, ...] = ()  # up to how many days a certificate need not be revoked
-    ocsp_ageless_s: int = 0  # how long an OCSP answer without nextUpdate holds
-    placeholders: tuple[str, ...] = ()  # what stands in the subject of a placeholder certificate
+    ocsp_ageless_s: int = 0  # how long an OCSP response without nextUpdate is current
+    placeholders: tuple[str, ...] = ()  # attributes in the subject of a placeholder certificate
 
 
 @dataclass(frozen=True, slots=True)
 class Remark:
-    """Where a rule of old and today's world contradict each other: a sentence each, and where the latter stands."""
+    """A legacy rule and current practice that contradict it: one sentence each, and the source of the latter."""
 
     seed: str
     today: str
@@ -92,10 +89,10 @@ class Remark:
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """A named set of thresholds, with the source of each, and what it says of single checks.
+    """A named set of thresholds with their sources, and the settings of single checks.
 
     `severities` by check id; `disabled` the reason by check id; `sources` by threshold, `severity_sources` by check id.
-    `remarks` by check id: what is told beside a result that was judged by this profile.
+    `remarks` by check id: shown with a result of this profile.
     """
 
     name: str

@@ -144,7 +144,8 @@ class RevocationFetcher:
         asked = b"" if source == "crl" else ocsp_request(subject.certificate, subject.issuer)
         unanswered = RevocationAnswer(subject.certificate.sha256, source, url, self._given.clock(), asked or b"")
         if asked is None or not self._given.is_on:
-            return replace(unanswered, failure=OFF if not self._given.is_on else _UNASKABLE)
+            is_disabled = not self._given.is_on
+            return replace(unanswered, failure=OFF if is_disabled else _UNASKABLE, is_disabled=is_disabled)
         question = HttpRequest(url, asked, _OCSP_REQUEST if asked else "")
 
         def told(reply: Reply) -> RevocationAnswer:

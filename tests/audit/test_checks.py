@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
 import inspect
 import pkgutil
+import textwrap
+from collections.abc import Callable
 
 import pytest
 
@@ -22,6 +25,7 @@ from audit.verdict import (
     not_applicable,
     require,
 )
+from tests import documents
 from tests.audit.facts import observed, served
 
 CATALOGUE = {
@@ -133,3 +137,12 @@ def test_severities_are_ordered() -> None:
 def test_an_observation_failed_only_where_no_address_answered() -> None:
     assert observed(served()).failure is None
     assert observed().failure is None
+
+
+@pytest.mark.parametrize(("mark", "function"), [pytest.param(*pair, id=pair[0].id) for pair in documents.checks()])
+def test_check_is_short_and_its_docstring_names_the_clause(mark: Check, function: Callable[..., None]) -> None:
+    (definition,) = ast.parse(textwrap.dedent(inspect.getsource(function))).body
+    assert isinstance(definition, ast.FunctionDef)
+    assert len(definition.body) - 1 <= 5  # without the docstring; an `if` counts as one
+    text = " ".join((function.__doc__ or "").split())
+    assert any(source.partition(",")[0].partition(" (")[0].strip() in text for source in mark.source.split(";"))

@@ -141,7 +141,7 @@ def test_a_profile_that_extends_none_says_itself_what_it_admits(tmp_path: Path) 
         ('[disabled]\n"expired" = "so"\n', "no check is called 'expired'"),
         ('extends = "webpki"\n[disabled]\n"cert.expired" = ""\n', "[disabled] cert.expired: it is empty"),
         ('[remarks."cert.expird"]\nseed = "a"\n', "[remarks]: no check is called 'cert.expird'; did you mean"),
-        ('[remarks."cert.expired"]\nseed = "a"\n', "[remarks] cert.expired: it has no today, source; a remark is"),
+        ('[remarks."cert.expired"]\nseed = "a"\n', "[remarks] cert.expired: it has no today, source; a remark has"),
         ('[remarks."cert.expired"]\nseeds = "a"\n', "cert.expired: unknown key 'seeds'; did you mean 'seed'?"),
         ('[remarks."cert.expired"]\nseed = ""\ntoday = "b"\nsource = "c"\n', "cert.expired, seed: it is empty"),
         ('[remarks]\n"cert.expired" = "so"\n', "[remarks] cert.expired: 'so' is not a table"),

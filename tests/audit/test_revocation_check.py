@@ -154,8 +154,9 @@ def test_who_may_revoke_must_be_known() -> None:
 
 
 def test_where_the_user_does_not_want_it_asked_it_does_not_apply() -> None:
-    assert not_applicable(checks.test_not_revoked, **facts(seen(answer(None, failure=OFF)))).reason == OFF
-    assert finding(checks.test_not_revoked, **facts(seen(answer(None, failure=OFF), staple=Answer(status=REVOKED).der)))
+    off = replace(answer(None, failure=OFF), is_disabled=True)
+    assert not_applicable(checks.test_not_revoked, **facts(seen(off))).reason == OFF
+    assert finding(checks.test_not_revoked, **facts(seen(off, staple=Answer(status=REVOKED).der)))
 
 
 def test_what_was_asked_after_the_instant_of_judgement_is_judged_as_of_when_it_was_asked() -> None:

@@ -74,4 +74,4 @@ def test_a_policy_that_disables_a_check_does_not_judge_by_it(judge: Judge) -> No
 def test_a_check_that_every_policy_disables_does_not_apply_and_says_why(judge: Judge) -> None:
     row = judge("corp.toml", disabled='"key.weak" = "our keys are our affair"')[str(B), "key.weak"]
     assert row["verdict"] == "not-applicable"
-    assert row["message"] == "the policy corp does not have this check: our keys are our affair"
+    assert row["message"] == "disabled by the policy corp: our keys are our affair"
