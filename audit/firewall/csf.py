@@ -1,7 +1,7 @@
-"""Reads what the firewall csf is set up to do: its `csf.conf`, `csf.allow` and `csf.deny`, a line each with its file.
+"""Reads the settings of the firewall csf that concern port 80: `csf.conf`, `csf.allow` and `csf.deny`, a line each.
 
-It knows the settings that are about connections to port 80. What csf has made of them stands in iptables; this is for
-a login that may not see that, and for the countries that iptables knows by sets of addresses only.
+csf translates them into iptables rules. They are read for a login that may not list those rules, and for countries,
+which the rules name only by sets of addresses.
 """
 
 from __future__ import annotations

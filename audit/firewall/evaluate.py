@@ -1,6 +1,6 @@
-"""What becomes of a new TCP connection that meets a host's rules: admitted, refused by which rule, or not to be told.
+"""Evaluates firewall rules for a new TCP connection: admitted, refused by a rule, or undecided.
 
-It knows chains as values; it refuses to guess: where a rule asks what is not known here, both ways are followed.
+If a rule depends on something that is unknown here, both outcomes are followed.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ def answer(firewall: Firewall, seen: Packet) -> Answer:
 
 @dataclass(frozen=True, slots=True)
 class _Walk:
-    """One connection on its way; each chain is walked once, whoever jumps to it."""
+    """One connection on its way; each chain is walked once, even if several rules jump to it."""
 
     firewall: Firewall
     seen: Packet
@@ -144,7 +144,7 @@ def _all(each: Iterable[bool | None]) -> bool | None:
 
 
 def _holds(condition: Condition, seen: Packet) -> bool | None:
-    """Return whether a condition holds; None where it cannot be told."""
+    """Return whether a condition holds; None if that is undecided."""
     if condition.version not in (0, seen.version):
         return False
     found: bool | None = None

@@ -1,6 +1,6 @@
-"""Who would get through to the port that a CA comes to: the addresses that the panel's script names, and the world.
+"""Decides who can connect to the port that a CA uses: the addresses in the panel's script, and the whole Internet.
 
-It walks rules that were read; it connects to nothing.
+The rules were read before. No connection is made.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ TODAY_SAYS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Openness:
-    """How many addresses were tried, which of them are refused and by what, and which cannot be told and why."""
+    """How many addresses were tried, which of them are refused and by what, and which are undecided and why."""
 
     tried: int
     refused: Mapping[str, str]
@@ -48,18 +48,18 @@ class Openness:
 
 
 def openness(firewall: Firewall, addresses: Iterable[str], own: Iterable[str]) -> Openness:
-    """Return how open port 80 is to these addresses; `own` are those that the host is reached by."""
-    mine, tried = tuple(own), tuple(addresses)
-    answers: dict[str, Answer] = {one: answer(firewall, packet(one, PORT, mine)) for one in tried}
+    """Return how open port 80 is to these addresses; `own` are the addresses of the host."""
+    own, clients = tuple(own), tuple(addresses)
+    answers: dict[str, Answer] = {client: answer(firewall, packet(client, PORT, own)) for client in clients}
     return Openness(
-        len(tried),
-        {one: found.because for one, found in answers.items() if found.verdict == "refused"},
-        {one: found.because for one, found in answers.items() if found.verdict == "unknown"},
+        len(clients),
+        {client: found.because for client, found in answers.items() if found.verdict == "refused"},
+        {client: found.because for client, found in answers.items() if found.verdict == "unknown"},
     )
 
 
 def shortcomings(firewall: Firewall, own: Iterable[str]) -> tuple[str, ...]:
-    """Say in a clause for each rule to which of the listed addresses it closes the port."""
+    """Return a message for each rule that closes the port to listed addresses."""
     by_rule: dict[str, list[str]] = {}
     for address, rule in openness(firewall, LISTED, own).refused.items():
         by_rule.setdefault(rule, []).append(address)
@@ -67,10 +67,10 @@ def shortcomings(firewall: Firewall, own: Iterable[str]) -> tuple[str, ...]:
 
 
 def narrowness(firewall: Firewall, own: Iterable[str], versions: Iterable[int]) -> tuple[tuple[str, ...], str]:
-    """Say in clauses to whom of the world the port is closed, and why that cannot be told for sure; "" where it can."""
-    mine = tuple(own)
-    each = [openness(firewall, world(version), mine) for version in versions]
-    faults = [f"not every country gets through to TCP port {PORT}: {one}" for one in firewall.countries]
+    """Return to which parts of the Internet the port is closed, and why that is uncertain ("" if it is certain)."""
+    own = tuple(own)
+    each = [openness(firewall, world(version), own) for version in versions]
+    faults = [f"not every country gets through to TCP port {PORT}: {country}" for country in firewall.countries]
     faults += [
         f"of {seen.tried} addresses all over the Internet {len(seen.refused)} are refused at TCP port {PORT}, as "
         f"{address} by {rule}"
@@ -81,8 +81,8 @@ def narrowness(firewall: Firewall, own: Iterable[str], versions: Iterable[int]) 
     return tuple(faults), next((reason for seen in each if not seen.is_open for reason in seen.unknown.values()), "")
 
 
-def mending(kept_by: str) -> str:
-    """Say what a person has to do, in the words of what keeps the rules."""
+def fix_hint(kept_by: str) -> str:
+    """Return what an administrator has to do, for the program that keeps the rules."""
     return {
         "csf": "put 80 into TCP_IN of /etc/csf/csf.conf, take the countries out, and run `csf -r`",
         "firewalld": "run `firewall-cmd --permanent --add-service=http` and `firewall-cmd --reload`",

@@ -1,7 +1,7 @@
 """Reads the rules of iptables and ip6tables as `iptables-save` prints them.
 
-It knows the options of the matches in common use; any other becomes a condition that may hold or not. A set of
-addresses (ipset) is not read: whether an address is in it is not known. It walks nothing.
+Matches in common use are read; any other becomes a condition that may hold or not. A set of addresses (ipset) is not
+read, so whether an address is in it is unknown.
 """
 
 from __future__ import annotations
@@ -158,7 +158,7 @@ def _decided(option: str, values: Sequence[str]) -> bool | None:
             return bool({"LOCAL", "UNICAST"} & set(values[0].split(",")))
         case "--src-type":
             return "UNICAST" in values[0].split(",")
-        case "-f" | "--invert":  # a fragment; of rpfilter: no way back to whoever comes from outside
+        case "-f" | "--invert":  # a fragment; of rpfilter: no route back to a client outside
             return False
     if option in _WITHIN:
         return True

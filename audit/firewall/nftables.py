@@ -1,7 +1,4 @@
-"""Reads the rules of nftables as `nft -j list ruleset` prints them.
-
-It knows the chains and verdicts of libnftables' JSON, and walks nothing.
-"""
+"""Reads the rules of nftables as `nft -j list ruleset` prints them: chains and verdicts of libnftables' JSON."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""What a match of nftables means to a new TCP connection from outside, as a condition that can be walked.
+"""Reads a match of nftables as a condition on a new TCP connection from outside.
 
-What does not tell one such connection from another is decided here (it is in state new, comes in by no loopback, is
-within any rate); whatever is not known may hold or not.
+Conditions that hold for all connections of this kind are decided here: the state is new, the interface is not
+loopback, rates are not exceeded. Unknown matches may hold or not.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _SO: Final[Mapping[str, frozenset[object]]] = {
     "state": frozenset({"new"}),
     "flags": frozenset({"syn"}),
     "status": frozenset(),  # of connections that are under way, or were turned aside on the way
-    "way back": frozenset({True, "exists"}),  # there is a route to whoever comes from outside
+    "way back": frozenset({True, "exists"}),  # there is a route back to a client outside
 }
 _BOUNDS: Final = ("<", "<=", ">", ">=")
 Sets = Mapping[tuple[str, str, str], Sequence[Any]]
@@ -100,7 +100,7 @@ class Table:
 
 
 def _bare(one: Any) -> Any:  # noqa: ANN401 - any JSON value
-    """Return an element of a set without what is told of it beside: its age, a comment, a counter."""
+    """Return an element of a set without its age, comment and counter."""
     return _bare(one["elem"]["val"]) if isinstance(one, Mapping) and "elem" in one else one
 
 

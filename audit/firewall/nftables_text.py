@@ -1,6 +1,6 @@
-"""A rule of nftables in about its own words, for a person: libnftables' JSON has no text of it.
+"""Prints a rule of nftables in about the words of nft, because libnftables' JSON has no text of it.
 
-It judges nothing, and says of what it does not know that it is there.
+What is unknown is printed by its name alone.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Asks a cPanel & WHM server how it keeps its certificates up: the shell for it, and how the answer is read.
+"""Reads the state of a cPanel & WHM server: how the panel keeps its certificates valid.
 
-It knows the panel's files; what is right is judged elsewhere. Of every file only the lines leave the host that are
-asked for, and where there is no such panel nothing is asked.
+The shell prints only the lines of the panel's files that are needed, and nothing on a host without the panel. The
+checks judge what is found.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ FOLDERS: Final = ("/var/www/html", "/usr/local/apache/htdocs")  # of EasyApache 
 _CANNOT: Final = "# cannot read "
 
 _VARIABLES: Final = f"touch_files='{' '.join(TOUCH_FILES)}' web_folders='{' '.join(FOLDERS)}'\n"
-UPKEEP: Final = _VARIABLES + RULES + load_shell("audit.host", "cpanel")
+CPANEL_SCRIPT: Final = _VARIABLES + RULES + load_shell("audit.host", "cpanel")
 """What the host runs beside the rest of the first command."""
 _LOCAL_PART: Final = r"[A-Za-z0-9_+][A-Za-z0-9_+!#$%&'*=?^{}~.-]{0,63}"  # less than RFC 5322 3.2.3: no pipe, no path
 _DOMAIN: Final = r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?"
@@ -32,8 +32,8 @@ _ADDRESS: Final = re.compile(rf"{_LOCAL_PART}(?:@{_DOMAIN})?")
 _MOST: Final = 20  # addresses of one host
 
 
-def read_upkeep(sections: Mapping[str, Section]) -> CpanelState | None:
-    """Return what the host says; None where it is no such server."""
+def read_cpanel_state(sections: Mapping[str, Section]) -> CpanelState | None:
+    """Return the state that the host reported, or None if it is not a cPanel server."""
     version = sections.get("cpanel", Section("", 1))
     if version.rc != 0 or not version.text.strip():
         return None
@@ -41,9 +41,9 @@ def read_upkeep(sections: Mapping[str, Section]) -> CpanelState | None:
     firewall, hidden = read_rules(sections)
     return CpanelState(
         version.text.strip(),
-        tuple(_lines(sections, "upkeep.switches")),
+        tuple(_lines(sections, "state.switches")),
         _contacts(sections),
-        tuple(_lines(sections, "upkeep.schedules")),
+        tuple(_lines(sections, "state.schedules")),
         tuple(_tokens(sections)),
         firewall,
         (*_unread(sections, user), *(Unread("firewall", f"{user} {why}") for why in hidden)),
@@ -61,29 +61,29 @@ def _lines(sections: Mapping[str, Section], name: str) -> Iterator[str]:
 
 
 def _contacts(sections: Mapping[str, Section]) -> tuple[str, ...]:
-    """Return who is told: the panel's contact, else whom root's mail is forwarded to."""
+    """Return who gets notifications: the panel's contact or, without one, the addresses that root's mail goes to."""
     host = (_text(sections, "fqdn").strip().splitlines() or ["localhost"])[0]
     panel, forward = (
         "\n".join(line.partition(": ")[2] for line in _lines(sections, name))
-        for name in ("upkeep.panel", "upkeep.forward")
+        for name in ("state.panel", "state.forward")
     )
     return read_wwwacct(panel, host) or read_forward(forward, host)
 
 
 def _tokens(sections: Mapping[str, Section]) -> Iterator[Token]:
-    for line in _lines(sections, "upkeep.tokens"):
+    for line in _lines(sections, "state.tokens"):
         seconds, _, path = line.partition(" ")
         if seconds.isascii() and seconds.isdigit() and len(seconds) < 12 and path.startswith("/"):
             yield Token(path, datetime.fromtimestamp(int(seconds), tz=UTC))
 
 
 def _unread(sections: Mapping[str, Section], user: str) -> Iterator[Unread]:
-    """Yield what the login may not read, each thing once; and what was not answered to its end."""
+    """Yield each part that the login may not read, and each part whose output was cut off."""
     matters: tuple[tuple[Matter, tuple[str, ...]], ...] = (
-        ("switches", ("upkeep.switches",)),
-        ("contacts", ("upkeep.panel", "upkeep.forward")),
-        ("schedules", ("upkeep.schedules",)),
-        ("tokens", ("upkeep.tokens",)),
+        ("switches", ("state.switches",)),
+        ("contacts", ("state.panel", "state.forward")),
+        ("schedules", ("state.schedules",)),
+        ("tokens", ("state.tokens",)),
     )
     for matter, names in matters:
         said = "\n".join(_text(sections, name) for name in names).splitlines()
@@ -94,14 +94,14 @@ def _unread(sections: Mapping[str, Section], user: str) -> Iterator[Unread]:
 
 
 def is_address(text: str) -> bool:
-    """Tell whether a text is an address to send to: `user@domain` or a local user; never an option or a command."""
+    """Return whether a text is a mail address: `user@domain` or a local user, never an option or a command."""
     return _ADDRESS.fullmatch(text) is not None
 
 
 def read_forward(text: str, host: str) -> tuple[str, ...]:
     """Return the addresses in a `.forward`; users of the host itself get its name.
 
-    Files, pipes, lists and filters that stand there too take mail, and are nobody that can be written to.
+    Files, pipes, lists and filters in it are not addresses, and are left out.
     """
     if re.match(r"#\s*(exim|sieve) filter", text, re.IGNORECASE):
         return ()

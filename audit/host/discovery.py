@@ -1,6 +1,6 @@
-"""From hosts and endpoint URLs to what is audited: each host looked at once, each endpoint named once, in one order.
+"""Turns hosts and endpoint URLs into targets: each host and each endpoint once, in a fixed order.
 
-It asks the network only through `audit.probe`, and knows neither options nor pytest.
+The network is used only through `audit.probe`. Options of pytest are unknown here.
 """
 
 from __future__ import annotations

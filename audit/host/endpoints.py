@@ -1,6 +1,6 @@
-"""From what listens to what is audited: the endpoint of each name, the addresses it is reached at, and from where.
+"""Turns listening sockets into endpoints: one for each name, with the addresses that reach it.
 
-It knows no service and does no I/O.
+This module does no I/O and does not depend on the service.
 """
 
 from __future__ import annotations
@@ -108,7 +108,7 @@ def _reach(listener: Listener, facts: HostFacts, view: HostView) -> tuple[tuple[
     wanted = list(dict.fromkeys(_meant(listener, view)))
     live = facts.listening(listener.port)
     answering = [address for address in wanted if any(covers(bound, address) for bound in live)]
-    # behind NAT the address is not the host's: what listens there cannot be told from its sockets
+    # behind NAT the host does not have the address, so its sockets do not show what listens there
     chosen = [address for address in wanted if address in answering or address in view.configured_addresses] or wanted
     loopback = [address for address in chosen if ipaddress.ip_address(address).is_loopback]
     others = tuple(address for address in chosen if address not in loopback)

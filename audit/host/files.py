@@ -50,13 +50,13 @@ def section_of(path: str) -> str:
 def _uses(named: Iterable[NamedFile]) -> dict[str, str]:
     uses: dict[str, str] = {}
     for one in named:
-        letter = "k" if one.kind == "key" else "c"
-        uses[one.path] = "".join(sorted({*uses.get(one.path, ""), letter}))
+        use = "k" if one.kind == "key" else "c"
+        uses[one.path] = "".join(sorted({*uses.get(one.path, ""), use}))
     return uses
 
 
 def read_file(one: NamedFile, sections: Mapping[str, Section]) -> InstalledFile:
-    """Return what is known of a file for its use; a file nobody answered for is denied, with that reason."""
+    """Return a file as it was seen; one that is missing in the output is denied, with the reason."""
     section = sections.get(section_of(one.path))
     if section is None:
         return InstalledFile(one.path, one.kind, fault="denied", detail="the host did not answer for it")

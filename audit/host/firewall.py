@@ -1,6 +1,6 @@
-"""Asks a panel's server for the rules that a connection to it meets: the shell for it, and which reader reads what.
+"""Reads the firewall rules that a connection to a panel's server meets, with one reader for each program.
 
-It knows the programs that keep such rules; what a rule means is known where its words are, in `audit.firewall_*`.
+The readers, and what a rule means, are in `audit.firewall`.
 """
 
 from __future__ import annotations
@@ -29,16 +29,16 @@ RULES: Final = (
 
 
 def read_rules(sections: Mapping[str, Section]) -> tuple[Firewall, tuple[str, ...]]:
-    """Return the firewall, and in a clause each what could not be read of it (whose subject is the login)."""
+    """Return the firewall, and a message for each part that could not be read (its subject is the login)."""
     interfaces, hidden = _interfaces(sections), list[str]()
     tables: list[RuleChain] = []
     for name, version in (("iptables", 4), ("ip6tables", 6), ("iptables_legacy", 4), ("ip6tables_legacy", 6)):
         tables += _read(
-            sections, f"upkeep.{name}", hidden, partial(read_iptables, version=version, interfaces=interfaces)
+            sections, f"firewall.{name}", hidden, partial(read_iptables, version=version, interfaces=interfaces)
         )
-    native = _read(sections, "upkeep.nft", hidden, partial(read_nftables, interfaces=interfaces))
+    native = _read(sections, "firewall.nft", hidden, partial(read_nftables, interfaces=interfaces))
     chains = (*_not_of_iptables(native, sections), *tables)
-    csf = sections.get("upkeep.csf", Section("", 1)).text
+    csf = sections.get("firewall.csf", Section("", 1)).text
     in_force = any(one.name == CHAIN for one in tables)
     is_hidden = bool(hidden) and not in_force
     hidden += [f"may not read {path}" for path in re.findall(r"^# cannot read (.+)$", csf, re.MULTILINE)]
@@ -53,7 +53,7 @@ def read_rules(sections: Mapping[str, Section]) -> tuple[Firewall, tuple[str, ..
 def _read(
     sections: Mapping[str, Section], name: str, hidden: list[str], read: Callable[[str], Sequence[RuleChain]]
 ) -> Sequence[RuleChain]:
-    """Return what a program lists; where it lists nothing that can be read, note why."""
+    """Return the rules that a program lists; if they cannot be read, add the reason to `hidden`."""
     section = sections.get(name)
     if section is None:
         return ()
@@ -72,18 +72,18 @@ def _read(
 
 
 def _not_of_iptables(chains: Sequence[RuleChain], sections: Mapping[str, Section]) -> Iterator[RuleChain]:
-    """Yield the chains of nftables that are not iptables' own: those it lists itself, with the names of its matches."""
+    """Yield the chains of nftables without those of iptables, because iptables-save lists them with its own matches."""
     theirs = {
         f"nftables, table {family} {table}"
         for name, family in (("iptables", "ip"), ("ip6tables", "ip6"))
-        if (section := sections.get(f"upkeep.{name}")) and section.rc == 0 and "(nf_tables)" in section.text
+        if (section := sections.get(f"firewall.{name}")) and section.rc == 0 and "(nf_tables)" in section.text
         for table in re.findall(r"^\*(\S+)$", section.text, re.MULTILINE)
     }
     yield from (one for one in chains if one.table not in theirs)
 
 
 def _interfaces(sections: Mapping[str, Section]) -> tuple[str, ...]:
-    """Return the interfaces that connections from outside come in by: those with an address that leads anywhere."""
+    """Return the interfaces of connections from outside: those with an address that is not local."""
     listed = re.findall(
         r"^\d+:\s+(\S+)\s+inet6?\s+([^/\s]+)", sections.get("addresses", Section("")).text, re.MULTILINE
     )

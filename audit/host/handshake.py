@@ -1,7 +1,7 @@
-"""Handshakes made on a host itself, by one command for all that is wanted: so what only listens there is seen too.
+"""Makes TLS handshakes on a host itself, all by one command, so that sockets of loopback are observed too.
 
-It knows what `openssl s_client` prints. Which old protocols are accepted it refuses to tell: that client's own system
-policy may forbid them.
+`openssl s_client` does not show which old protocols a server accepts, because the system policy of the client may
+forbid them. They are left out.
 """
 
 from __future__ import annotations

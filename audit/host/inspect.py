@@ -1,7 +1,6 @@
-"""Looks at a host from inside by two commands: what it is, what serves TLS there, and the files that are named for it.
+"""Inspects a host by two commands: what the host is, which services use TLS, and the files that they name.
 
-It knows how to ask and how to put the answers together; what a configuration means is known in `audit.services`, what
-is right is judged elsewhere.
+`audit.services` reads the configurations, and the checks judge what is found.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from typing import Final, TypeVar
 
 from audit.endpoint import Endpoint
 from audit.host.certificate_owner import is_snakeoil, owner_of
-from audit.host.cpanel import read_upkeep
+from audit.host.cpanel import read_cpanel_state
 from audit.host.endpoints import Found, endpoints_of, host_name
 from audit.host.files import PER_COMMAND, file_functions, look_at, missing_rights, read_file, request_for
 from audit.host.handshake import HostInside
@@ -75,7 +74,7 @@ def inspect(host: Host, wishes: HostOptions, clock: Clock) -> tuple[Observation,
     view = _view(host, facts, wishes, missing=tuple(dict.fromkeys((*unread, *_missing(found, files)))))
     websites = _websites(answer, facts, wishes.services, accidents)
     websites += panel.websites(host_name(view), websites) if panel else ()
-    whole_view = replace(view, websites=websites, cpanel=read_upkeep(answer), not_trusted=messages(answer))
+    whole_view = replace(view, websites=websites, cpanel=read_cpanel_state(answer), not_trusted=messages(answer))
     elapsed = (clock() - sent).total_seconds()
     observation = Observation(
         whole, received, server=whole_view, connections=host.commands, elapsed_s=elapsed,
@@ -178,7 +177,7 @@ def _declared(services: tuple[DeclaredService, ...], facts: HostFacts) -> Iterat
 def _second_look(
     host: Host, found: Sequence[FoundService], facts: HostFacts, wishes: HostOptions
 ) -> dict[str, Section] | ProbeFailure:
-    """Ask about all named files, try the sockets of nobody we know, and run the declared tests, in one command.
+    """Look at all named files, try unknown sockets and run the declared tests, all by one command.
 
     A host with more than 300 files costs one command more for each 300.
     """
@@ -230,10 +229,10 @@ def _finish(
             found[index] = FoundService(one.name, one.pid, one.since, test, one.listeners)
     sockets = outside.facts.sockets if wishes.discover else ()
     claims = _claims(found, outside.facts)
-    strangers = read_unknown_sockets(sockets, claims, second.get("strangers"))
+    unknown = read_unknown_sockets(sockets, claims, second.get("unknown_sockets"))
     limits = untried(sockets, claims)
-    if strangers or limits:
-        marked = tuple(_with_reason(one, outside.untrusted) for one in strangers)
+    if unknown or limits:
+        marked = tuple(_with_reason(one, outside.untrusted) for one in unknown)
         yield FoundService("unknown", -1, None, None, marked, limits)
 
 
@@ -282,7 +281,7 @@ def _targets(host: Host, view: HostView, facts: HostFacts, seen: _Seen) -> Itera
 
 
 def _server(view: HostView, one: FoundService, listener: Listener, installed: tuple[InstalledFile, ...]) -> HostView:
-    """Return the view of one service through one of its listeners; who owns its certificate is not told by it."""
+    """Return the view of one service through one of its listeners; without the owner of its certificate."""
     return replace(
         view, service=one.name, service_running=one.pid != 0, service_since=one.since, config_test=one.test,
         files=installed, snakeoil=is_snakeoil(installed),

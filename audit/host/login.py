@@ -1,6 +1,6 @@
-"""Why a login did not come about: what ssh, sudo and the other programs say, put into one line with what to do.
+"""Logs into hosts by testinfra, and explains in one line why a login failed and what to do.
 
-It knows their words in the C locale, and refuses to guess from any others.
+The explanations are made from what ssh, sudo and other programs print in the C locale.
 """
 
 from __future__ import annotations
@@ -339,7 +339,7 @@ def _make_silent(backend: Any) -> None:  # noqa: ANN401 - backends differ
 
 
 def distinguish(hosts: Sequence[Host]) -> tuple[Host, ...]:
-    """Return the hosts with labels of their own: a second `web1` is told by its port, kind of login or number."""
+    """Return the hosts with labels of their own: a second `web1` gets its port, kind of login or a number."""
     taken: set[str] = set()
     for host in hosts:
         backend: Any = host.backend

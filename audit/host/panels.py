@@ -1,7 +1,4 @@
-"""One service on a host as it was found: running as a process, or only configured.
-
-Values alone: how it was found is its finder's to know.
-"""
+"""Values for a service that was found on a host, running or only configured, and for the panel that arranges it."""
 
 from __future__ import annotations
 
@@ -48,7 +45,7 @@ class FoundPanel:
             yield FoundService(service.service, -1 if service.is_running else 0, None, None, service.listeners)
 
     def websites(self, name: str, found: Sequence[Website]) -> tuple[Website, ...]:
-        """Return the websites of the host's name that the layout knows and nothing else told."""
+        """Return the websites of the host's own name that no service has and that are known by the panel's layout."""
         return self.layout.websites(self.dump, name, found)
 
     def word(self, service: str, files: Sequence[InstalledFile]) -> str | None:
@@ -70,6 +67,6 @@ def panel_of(answer: Mapping[str, Section], facts: HostFacts) -> FoundPanel | No
 
 
 def unread_marks(answer: Mapping[str, Section], facts: HostFacts) -> tuple[str, ...]:
-    """Say in a clause each of which panel it cannot be told whether it is there, and which right is missing."""
+    """Return a message for each panel that cannot be detected because the login lacks a right."""
     there = (one for one in LAYOUTS if one.name in answer and layout_in(answer, (one,)) is None)
     return tuple(f"{facts.user} may not read {one.mark}: the host is taken for one without {one.name}" for one in there)

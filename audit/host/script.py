@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Final
 
-from audit.host.cpanel import UPKEEP
+from audit.host.cpanel import CPANEL_SCRIPT
 from audit.host.trust import TRUST, load_shell
 from audit.services.model import Panel, Section, Service
 
@@ -175,8 +175,8 @@ def whole_script(services: Sequence[Service], layouts: Sequence[Panel]) -> Scrip
     functions += f"service_of() {{\n  case $1 in\n{cases}  *) return 1 ;;\n  esac\n}}\n"
     about = f"services='{names}' most_processes={MAX_PROCESSES}\n{ABOUT_SERVICES}"
     panels = "".join(filled(ABOUT_LAYOUT, NAME=one.name, MARK=one.mark, BODY=one.script) for one in layouts)
-    body = ABOUT_HOST + panels + UPKEEP + READERS + functions + about
-    sections = (*section_names(ABOUT_HOST + UPKEEP + about), *_of_services(services), *_of_layouts(layouts))
+    body = ABOUT_HOST + panels + CPANEL_SCRIPT + READERS + functions + about
+    sections = (*section_names(ABOUT_HOST + CPANEL_SCRIPT + about), *_of_services(services), *_of_layouts(layouts))
     return Script(body, sections, ("services",) if services else ("host",))
 
 
@@ -216,8 +216,8 @@ def _told(version: Section | None) -> bool:
 
 def sections_of(sections: Mapping[str, Section], layout: Panel) -> dict[str, Section]:
     """Return the sections of a panel's own script by their names in it."""
-    mine = f"{layout.name}."
-    return {name.removeprefix(mine): section for name, section in sections.items() if name.startswith(mine)}
+    prefix = f"{layout.name}."
+    return {name.removeprefix(prefix): section for name, section in sections.items() if name.startswith(prefix)}
 
 
 def instances(sections: Mapping[str, Section]) -> dict[tuple[str, int], dict[str, Section]]:

@@ -1,6 +1,6 @@
-"""What a host's own answer says of the host: its name, addresses, clock, listening sockets and who owns them.
+"""Reads what a host reports of itself: name, addresses, clock, listening sockets and the processes that hold them.
 
-It knows the formats of `/proc` and `ip`, and nothing of services.
+The formats are those of `/proc` and of `ip`.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ def _name(text: str) -> str | None:
     try:
         return to_name(text.splitlines()[0].strip()) if text else None
     except BadEndpoint:
-        return text.splitlines()[0][:253]  # judged, not mended: host.name-invalid says what is wrong with it
+        return text.splitlines()[0][:253]  # kept as it is: host.name-invalid says what is wrong with it
 
 
 def _addresses(text: str) -> Iterator[str]:

@@ -1,6 +1,6 @@
-"""Sockets that belong to no service we know: which of them speak TLS, told by one handshake from the host itself.
+"""Finds the TLS sockets that belong to no known service, by one handshake each from the host itself.
 
-It knows well-known ports and refuses to touch those of protocols that have no TLS of their own.
+Well-known ports come first. Ports of protocols without TLS are not tried.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def places_to_try(sockets: Sequence[Socket], claims: Collection[tuple[str, int]]
 def script_for_unknown_sockets(places: Sequence[str]) -> Iterator[str]:
     """Yield the script line that tries these places."""
     if places:
-        yield f"section strangers strangers {' '.join(map(shlex.quote, places))}\n"
+        yield f"section unknown_sockets try_sockets {' '.join(map(shlex.quote, places))}\n"
 
 
 def untried(sockets: Sequence[Socket], claims: Collection[tuple[str, int]]) -> tuple[str, ...]:

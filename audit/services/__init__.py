@@ -1,4 +1,4 @@
-"""The services and panels we know: a table of one row each. A new one is one file beside this and one row here."""
+"""The table of known services and panels. A new one is one file beside this and one row here."""
 
 from __future__ import annotations
 

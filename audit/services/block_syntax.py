@@ -1,6 +1,6 @@
-"""The syntax apache and proftpd share: a directive a line, sections in angle brackets, includes.
+"""Reads the syntax that apache and proftpd share: a directive a line, sections in angle brackets, includes.
 
-It knows how lines and sections nest; what a directive means is its service's to know.
+The module of a service interprets the directives.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _WRITTEN = re.compile(r"\\([\\\"'])")
 
 @dataclass(slots=True)
 class Block:
-    """The main configuration or a section: its kind in small letters, its arguments, its directives and sections."""
+    """The main configuration or a section: its kind in lower case, its arguments, its directives and sections."""
 
     kind: str = ""
     arguments: tuple[str, ...] = ()

@@ -1,6 +1,6 @@
-"""The path below which a CA asks for its proof, as configurations meet it: prefixes, aliases and expressions.
+"""Compares the path that a CA requests for validation with the prefixes, aliases and expressions of a configuration.
 
-It knows the path, and no syntax of any server.
+The syntax of the servers is read elsewhere.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _UNBOUNDED: Final = re.compile(r"[*+]|\{\d*,\}")
 
 
 def takes(expression: str, path: str, *, ignores_case: bool = False) -> bool | None:
-    """Return whether a regular expression of a server's takes a path; None where that cannot be told here.
+    """Return whether a regular expression of a server's matches a path, or None if that is undecided here.
 
     Expressions come from a host: one that could take long, or means something else here, is not tried.
     """

@@ -1,6 +1,6 @@
-"""Configuration files as a host printed them: each under a line that names it, with the includes that join them.
+"""Splits the configuration files that a host printed, each under a line with its name, and follows their includes.
 
-It knows no syntax but that line; each service brings its own.
+The module of a service reads their syntax.
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""Services we do not know, declared in the configuration file: their endpoints and files are what the user says.
-
-It knows nothing of any daemon.
-"""
+"""Services that the configuration file of the user declares: their endpoints and files are what the user says."""
 
 from __future__ import annotations
 

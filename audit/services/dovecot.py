@@ -1,6 +1,6 @@
-"""dovecot: `doveconf`, in the notations of 2.3 (`ssl_cert = </path`) and 2.4 (`ssl_server_cert_file = /path`).
+"""dovecot: reads `doveconf`, in the syntax of 2.3 (`ssl_cert = </path`) and 2.4 (`ssl_server_cert_file = /path`).
 
-It knows listeners, names (`local_name`) and files, and refuses to know any other setting: passwords stay on the host.
+Only listeners, names (`local_name`) and files are read. Passwords stay on the host.
 """
 
 from __future__ import annotations

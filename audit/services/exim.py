@@ -1,6 +1,6 @@
-"""exim: `exim -bP`, with certificate and key expanded by exim itself, for no SNI and for each name compared with it.
+"""exim: reads `exim -bP`. exim itself expands certificate and key, without SNI and for each name that it compares.
 
-It knows what an expansion gives for a name and refuses to run one that would start programs or open connections.
+An expansion that would start a program or open a connection is not run.
 """
 
 from __future__ import annotations

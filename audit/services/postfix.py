@@ -1,7 +1,6 @@
-"""postfix: `postconf` for the main settings and the services of master.cf with what each overrides.
+"""postfix: reads `postconf`, the main settings and the services of master.cf with what each overrides.
 
-It knows which of them speak TLS from the start and which by STARTTLS, and of tables by name only those with a text
-file that `postmap` is run on.
+A service uses TLS from the start or by STARTTLS. Of the tables by name, those with a text file for `postmap` are read.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
-"""proftpd: its configuration files by their includes, server by server.
+"""proftpd: reads its configuration files with their includes, server by server.
 
-It knows mod_tls's directives, and refuses to tell the configuration of a process that hid its command line and listens
-elsewhere than the usual file says.
+A process that hid its command line and listens on other ports than the usual file says is not read.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""pure-ftpd: its command line where the process still shows it, else the configuration its start script makes one from.
+"""pure-ftpd: reads its command line or, if the process hides it, the settings that its start script makes one from.
 
-It knows that certificate and key lie in one PEM file unless told apart, and refuses to tell the file of a process that
-hid its command line and listens elsewhere than its configuration says.
+Certificate and key are in one PEM file unless the options name two. A process that hid its command line and listens
+on other ports than its configuration says is not read.
 """
 
 from __future__ import annotations

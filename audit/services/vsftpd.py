@@ -1,6 +1,6 @@
-"""vsftpd: its configuration file, whose settings have no spaces and no sections.
+"""vsftpd: reads its configuration file, whose settings have no spaces and no sections.
 
-It knows the defaults of vsftpd.conf(5); a daemon that has no dumper and no test of its own is read as it stands.
+The defaults are those of vsftpd.conf(5). vsftpd has no command that prints or tests its configuration.
 """
 
 from __future__ import annotations

@@ -55,6 +55,6 @@ def sections(*listening: int, there: str = "", exim_dump: str = "") -> dict[str,
         "byte_order": "1", "booted": "1790000000", "ticks": "100", "acme_sh": "", "sockets": "\n".join(rows),
         "owners": "pid 7\n4025\n4465\n4587", "cpanel": "11.120.0.10", "cpanel.there": there, "cpanel.served": "",
         "exim#7.since": "4242", "exim#7.words": "exim\n-bd", "exim#7.test": "", "exim#7.dump": exim_dump,
-        "clock.end": f"{ANSWERED.timestamp()}", "strangers": "",
+        "clock.end": f"{ANSWERED.timestamp()}", "unknown_sockets": "",
     }  # fmt: skip
     return {name: Section(text) for name, text in told.items()}

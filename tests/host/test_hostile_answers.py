@@ -20,8 +20,13 @@ GARBAGE: Final = (
     "local_interfaces = <; ::: ; 300.1.1.1 ; [fe80::1%eth0]:25 ; %", "served\nbegan \N{SUPERSCRIPT TWO}\nbegan -1",
     "-----BEGIN CERTIFICATE-----\n!!!\n-----END CERTIFICATE-----", "Listen 99999\n<VirtualHost", "\n" * 2000,
 )  # fmt: skip
-_UPKEEP: Final = ("switches", "panel", "forward", "schedules", "tokens", "firewall")
-GOOD: Final = {**ANSWERS, **FILES, **{f"upkeep.{name}": Section("") for name in _UPKEEP}}
+_CPANEL_STATE: Final = ("switches", "panel", "forward", "schedules", "tokens")
+GOOD: Final = {
+    **ANSWERS,
+    **FILES,
+    **{f"state.{name}": Section("") for name in _CPANEL_STATE},
+    "firewall.nft": Section(""),
+}
 
 
 @pytest.mark.parametrize("name", sorted(GOOD))

@@ -98,10 +98,10 @@ def test_a_name_no_client_can_ask_for_is_not_an_endpoint() -> None:
     assert str(placed(Listener("https", 443, names=("a b",)))[0].endpoint) == "web1/https://web1.example.com:443"
 
 
-def test_strangers_are_tried_unless_their_port_has_no_tls() -> None:
+def test_unknown_sockets_are_tried_unless_their_port_has_no_tls() -> None:
     sockets = [("0.0.0.0", port, NOBODY) for port in (22, 25, 443, 5000)] + [("::1", 6000, NOBODY)]
     (line,) = script_for_unknown_sockets(places_to_try(sockets, {("0.0.0.0", 443)}))
-    assert line == "section strangers strangers 127.0.0.1:5000 '[::1]:6000'\n"
+    assert line == "section unknown_sockets try_sockets 127.0.0.1:5000 '[::1]:6000'\n"
     found = read_unknown_sockets(sockets, {("0.0.0.0", 443)}, Section("[::1]:6000"))
     assert [(one.scheme, one.port, one.addresses) for one in found] == [
         ("smtp", 25, ("0.0.0.0",)),

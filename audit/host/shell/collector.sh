@@ -83,7 +83,7 @@ for line in "$@"; do
     ;;
   esac
 done
-[ -z "$tried" ] || section strangers strangers $tried
+[ -z "$tried" ] || section unknown_sockets try_sockets $tried
 set +f
 [ -z "$is_handshake" ] || end_handshakes
 section "done" :

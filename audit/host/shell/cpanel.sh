@@ -99,10 +99,10 @@ tokens() {
 }
 
 if [ -f /usr/local/cpanel/version ]; then
-  section upkeep.switches switched_off
-  section upkeep.panel lines_of '/^[[:space:]]*CONTACTEMAIL[[:space:]]/p' /etc/wwwacct.conf
-  section upkeep.forward lines_of p /root/.forward
-  section upkeep.schedules schedules
-  section upkeep.tokens tokens
+  section state.switches switched_off
+  section state.panel lines_of '/^[[:space:]]*CONTACTEMAIL[[:space:]]/p' /etc/wwwacct.conf
+  section state.forward lines_of p /root/.forward
+  section state.schedules schedules
+  section state.tokens tokens
   firewall
 fi

@@ -96,7 +96,7 @@ s/[[:space:]]*$//
 p
 }"
 }
-# Sets $r, the file itself, and $reader: us, the owner of $folder, or nobody.
+# Sets $r, the file itself, and $reader: us, the owner of $folder, or none.
 find_reader() {
   r='' reader=us refusal=''
   if trusted_entry "$f"; then
@@ -106,14 +106,14 @@ find_reader() {
   refusal=$why
   r=$($limit readlink -f -- "$f") || r=$f
   [ "$me" = 0 ] || return
-  reader=nobody
+  reader=none
   owner_of "$f" || return
   user=$owner_uid
   for folder in "${f%/*}" "${r%/*}"; do
     trusted_path "$folder" && continue
     owner_of "$folder" && [ "$owner_uid" = "$user" ] && reader=owner && break
   done
-  [ $(($(date +%s) - began)) -lt 12 ] || reader=nobody refusal="reading the files of other users took too long"
+  [ $(($(date +%s) - began)) -lt 12 ] || reader=none refusal="reading the files of other users took too long"
 }
 # look USES PATH: "k" in USES asks for the digest of a key, "c" for certificates.
 look() {
@@ -134,7 +134,7 @@ look() {
   bytes=$($limit stat -L -c %s -- "$f") || return
   [ "$bytes" -le "$file_bytes" ] || { echo "large $bytes"; return; }
   [ "$bytes" != 0 ] || { echo empty; return; }
-  [ "$reader" != nobody ] || { echo "refused $(one_line "$refusal")"; return; }
+  [ "$reader" != none ] || { echo "refused $(one_line "$refusal")"; return; }
   [ -r "$f" ] || { echo denied; return; }
   case $reader in
   owner) reading 'test -r "$1"' 2>/dev/null || { echo "unreadable $(one_line "$refusal")"; return; } ;; esac

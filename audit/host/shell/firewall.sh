@@ -19,14 +19,14 @@ csf() {
 
 firewall() {
   # shellcheck disable=SC2086  # $limit is a command and its words
-  has nft && { section upkeep.nft $limit nft -j list ruleset || section upkeep.nft_text $limit nft list ruleset; }
+  has nft && { section firewall.nft $limit nft -j list ruleset || section firewall.nft_text $limit nft list ruleset; }
   for v in '' 6; do
     # shellcheck disable=SC2086
-    has "ip${v}tables-save" && section "upkeep.ip${v}tables" $limit "ip${v}tables-save"
+    has "ip${v}tables-save" && section "firewall.ip${v}tables" $limit "ip${v}tables-save"
     # shellcheck disable=SC2086
     [ -s "/proc/net/ip${v}_tables_names" ] && has "ip${v}tables-legacy-save" &&
-      section "upkeep.ip${v}tables_legacy" $limit "ip${v}tables-legacy-save"
+      section "firewall.ip${v}tables_legacy" $limit "ip${v}tables-legacy-save"
   done
-  [ -f "$csf_configuration" ] && [ ! -e /etc/csf/csf.disable ] && section upkeep.csf csf
+  [ -f "$csf_configuration" ] && [ ! -e /etc/csf/csf.disable ] && section firewall.csf csf
   return 0
 }

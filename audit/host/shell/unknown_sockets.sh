@@ -10,7 +10,7 @@ tls_at() {
   "$@" openssl s_client -connect "$place" </dev/null 2>/dev/null | grep -q 'BEGIN CERTIFICATE' && echo "$place"
 }
 
-strangers() {
+try_sockets() {
   command -v openssl >/dev/null || {
     echo no-openssl
     return

@@ -1,6 +1,6 @@
-"""apache: the files that `-D DUMP_INCLUDES` lists, or those found by following its includes, read by virtual host.
+"""apache: reads the files that `-D DUMP_INCLUDES` lists, or those that its includes name, by virtual host.
 
-It knows `Listen`, `VirtualHost` and the certificate directives, and refuses to evaluate `<If>` and macros.
+`Listen`, `VirtualHost` and the certificate directives are read. `<If>` and macros are not evaluated.
 """
 
 from __future__ import annotations

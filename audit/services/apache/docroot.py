@@ -1,7 +1,7 @@
-"""From which folder a virtual host of apache answers below the path of a validation, or what answers instead.
+"""Returns the folder from which an apache virtual host answers below the path of a validation, or why there is none.
 
-It knows aliases, redirects, proxies and rewriting, and expands no macro. `.htaccess`, `<Files>` and what may only
-refuse a request (`Require`, a login, a redirect on conditions) it leaves to whoever asks: no other folder serves by it.
+Aliases, redirects, proxies and rewriting are evaluated; macros are not expanded. `.htaccess`, `<Files>` and what can
+only refuse a request (`Require`, a login, a conditional redirect) are ignored, because they make no other folder serve.
 """
 
 from __future__ import annotations

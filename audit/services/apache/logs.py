@@ -1,6 +1,6 @@
-"""Where apache notes the requests to a virtual host: `CustomLog`, `TransferLog` and `GlobalLog`, piped ones too.
+"""Returns the access logs of an apache virtual host: `CustomLog`, `TransferLog` and `GlobalLog`, with their pipes.
 
-It knows which of them counts for a host, and what `rotatelogs` and `cronolog` call their files; it reads no log.
+For `rotatelogs` and `cronolog` the names of the files are worked out. No log is read here.
 """
 
 from __future__ import annotations

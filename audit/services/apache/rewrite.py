@@ -1,6 +1,6 @@
-"""What apache's rewriting rules make of a path that a CA asks for: nothing, or an answer from elsewhere.
+"""Evaluates apache's rewriting rules for a path that a CA requests: unchanged, or answered from elsewhere.
 
-It knows RewriteRule and RewriteCond as far as the path alone decides them; what depends on more it does not guess.
+`RewriteRule` and `RewriteCond` are evaluated as far as they depend on the path alone.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def _flags(arguments: tuple[str, ...]) -> frozenset[str]:
 def _leads_away(target: str, flags: frozenset[str]) -> bool:
     """Return whether a rule can only refuse the request, send the client elsewhere or answer with one fixed page.
 
-    From no other folder is the file served then, so it is left to whoever asks whether the rule is taken.
+    The file is not served from another folder then, so it does not matter here whether the rule applies.
     """
     return bool(flags & _AWAY) or bool(re.match(r"https?://", target)) or not re.search(r"[$%]", target)
 

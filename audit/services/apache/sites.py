@@ -1,6 +1,6 @@
-"""apache's websites of plain HTTP: which virtual host answers at which socket, under which names.
+"""Returns apache's websites of plain HTTP: which virtual host answers at which socket, under which names.
 
-It knows how apache chooses by address and port; from which folder a host answers is known beside this.
+apache chooses by address and port. `docroot.py` finds the folder from which a virtual host answers.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""apache's configuration as a tree of sections, with what its environment and command line define in place.
+"""Reads apache's configuration into a tree of sections, with variables of its environment and command line.
 
-It knows where it listens and how a virtual host says where it answers; what is served there is its readers' to know.
+It also reads where a virtual host listens, which names it has and whether it uses TLS.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""cPanel & WHM: the services of the panel itself, where it keeps their certificates, and what it has switched off.
+"""cPanel & WHM: the panel's own services, the files of their certificates, and the services that are switched off.
 
-It knows files, ports and touch files that are publicly described. Mail, FTP and web servers are found by their own
-configuration, as on any host; it refuses to know better than they do.
+Files, ports and touch files are those of the public documentation. Mail, FTP and web servers are found by their own
+configuration, as on any host.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ def services(dump: ConfigDump, found: Sequence[PanelService]) -> tuple[PanelServ
 def _own(dump: ConfigDump, taken: Collection[int]) -> Iterator[PanelService]:
     """Yield the panel's own service at the ports that something listens on, whatever its process is called.
 
-    Where that is none of its usual ports, it does not run there.
+    If it listens on none of its usual ports, it does not run.
     """
     path = own_file(_there(dump), dump.text("served"))
     bound: dict[int, tuple[str, ...]] = {}

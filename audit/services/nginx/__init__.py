@@ -1,6 +1,6 @@
-"""nginx: `nginx -T`, or its files where that fails (no rights, no certificate), read as nginx nests and inherits.
+"""nginx: reads `nginx -T`, or the files if that fails (no rights, no certificate), with nginx's rules of inheritance.
 
-It knows the directives that concern TLS and refuses to guess what a variable will hold, but for `$ssl_server_name`.
+Variables in the directives of TLS are not evaluated, except `$ssl_server_name`.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ def _files(
 
 
 def _is_concrete(name: str) -> bool:
-    """Return whether a server name is one name: no wildcard, expression or catch-all (`_` is a name of nobody)."""
+    """Return whether a server name is one name: no wildcard, expression or catch-all (usually `_`)."""
     return name not in ("", "_", "localhost") and not re.search(r"[*~$]", name)
 
 

@@ -1,8 +1,7 @@
-"""nginx's websites of plain HTTP: which server answers where, and from which folder below the path of a validation.
+"""Returns nginx's websites of plain HTTP: which server answers where, from which folder, and where it logs requests.
 
-It knows how nginx chooses a location and what keeps it from answering with a file; a variable it refuses to guess.
-What can only refuse a request (`return` in an `if` nobody here can decide, `deny`, a login) makes no other folder
-serve, so it is left to whoever asks.
+A location is chosen as nginx does it; variables are not evaluated. What can only refuse a request (`deny`, a login,
+`return` in an `if` that cannot be decided here) is ignored, because it makes no other folder serve.
 """
 
 from __future__ import annotations
@@ -210,7 +209,7 @@ def _holds(one: Directive) -> bool | None:
 
 
 def _rewrites(one: Directive, path: str) -> bool:
-    """Return whether a `rewrite` takes a path; one that cannot be told is taken to, unless it can only refuse."""
+    """Return whether a `rewrite` takes a path; an undecided one counts as one that does, unless it can only refuse."""
     taken = takes(one.arguments[0], path) if one.arguments else False
     if taken is None and not _leads_away(one):
         raise _Unserved(f"what `{_shown(one)}` of nginx makes of it cannot be told")

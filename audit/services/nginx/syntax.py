@@ -1,6 +1,6 @@
-"""nginx's configuration as a tree of directives: `nginx -T`, or its files where that fails, with includes in place.
+"""Reads nginx's configuration into a tree of directives, from `nginx -T` or from its files with includes.
 
-It knows how blocks nest, and what `listen` and `server_name` say; what is served there is its readers' to know.
+It also reads `listen` and `server_name`.
 """
 
 from __future__ import annotations
@@ -129,7 +129,7 @@ def _block(
             continue
         if word == "{" and level == _NESTING:
             _skip(tokens)
-        elif word == "{" and words:  # a block is read even where nobody asks: its end has to be found
+        elif word == "{" and words:  # each block is read, to find its end
             yield Directive(words[0], tuple(words[1:]), tuple(_block(tokens, place, level + 1)))
         elif word == "}":
             return

@@ -40,7 +40,7 @@ t_not_link() {
   [ ! -L "$1" ] || t_refuse "$1 is left as it is: it is a symbolic link"
 }
 
-# Prints a name beside PATH that nobody can guess: with noclobber no link can be there before us.
+# Prints a random name beside PATH. No other process can guess it, so with noclobber no link can be there before us.
 t_beside() { mktemp -u "${1%/*}/.${t_name_of_temp:-sslaudit}.XXXXXXXXXX"; }
 
 # Renames over what is no directory. With -T a link to a directory is replaced and not entered.

@@ -127,7 +127,7 @@ t_words() {
 # Prints the words that trusted_process set: none if they cannot be trusted.
 use_words() { printf '%s\n' "$words"; }
 
-# runs_program PID PROGRAM: the process runs this program of the host, which only root can change, whoever started it.
+# runs_program PID PROGRAM: the process runs this program of the host, which only root can change. Any user may have started it.
 runs_program() {
   trusted_path "$2" || return 1
   [ "$real" -ef "/proc/$1/exe" ] || t_no "process $1 does not run $2"

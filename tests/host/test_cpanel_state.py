@@ -1,4 +1,4 @@
-"""What a panel's server tells of its upkeep: by files as they lie there, and of each only what is asked for."""
+"""What a panel's server reports of its state: from its files, of each only the lines that are needed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from audit.host.cpanel import UPKEEP, read_upkeep
+from audit.host.cpanel import CPANEL_SCRIPT, read_cpanel_state
 from audit.host.script import prologue, read_sections
 from audit.json_codec import from_json, to_json
 from audit.observation import HostView, Observation
@@ -31,7 +31,7 @@ NOBODY = 65534
 @pytest.fixture
 def root() -> Iterator[Path]:
     """Give a folder that stands for `/`, into which everybody may look."""
-    folder = Path(tempfile.mkdtemp(prefix="upkeep-"))
+    folder = Path(tempfile.mkdtemp(prefix="cpanel-"))
     folder.chmod(0o755)
     yield folder
     shutil.rmtree(folder)
@@ -48,7 +48,7 @@ def put(root: Path, files: Mapping[str, str]) -> None:
 def asked(root: Path, shell: str = "sh", *, as_nobody: bool = False) -> str:
     """Return what the host would print whose `/` is that folder."""
     beside = f"section uid id -un\nsection cpanel cat {VERSION}\nsection fqdn echo panel.example.com\n"
-    below = re.sub(r"(?<![\w$}@])/(?=(?:etc|root|var|usr|lib|proc)/)", f"{root}/", beside + UPKEEP)
+    below = re.sub(r"(?<![\w$}@])/(?=(?:etc|root|var|usr|lib|proc)/)", f"{root}/", beside + CPANEL_SCRIPT)
     below = f"PATH={root}/bin:/usr/bin:/bin\n{below}"  # the machine's own firewall is nobody's business here
     user = NOBODY if as_nobody else None
     whole = prologue("WORD") + below
@@ -58,7 +58,7 @@ def asked(root: Path, shell: str = "sh", *, as_nobody: bool = False) -> str:
 
 def told(root: Path, shell: str = "sh", *, as_nobody: bool = False) -> CpanelState | None:
     """Return what is read of what the host prints."""
-    return read_upkeep(read_sections("WORD", asked(root, shell, as_nobody=as_nobody)))
+    return read_cpanel_state(read_sections("WORD", asked(root, shell, as_nobody=as_nobody)))
 
 
 def panel(root: Path, files: Mapping[str, str]) -> CpanelState:
@@ -72,7 +72,7 @@ def panel(root: Path, files: Mapping[str, str]) -> CpanelState:
 
 def test_a_host_without_the_panel_is_asked_nothing(root: Path) -> None:
     put(root, {"/etc/wwwacct.conf": "CONTACTEMAIL admin@example.com\n", OFF: ""})
-    assert "upkeep" not in asked(root)
+    assert not re.search("begin (state|firewall)[.]", asked(root))
     assert told(root) is None
 
 
@@ -176,7 +176,7 @@ def test_what_a_login_may_not_read_is_named(root: Path) -> None:
 def test_an_answer_that_was_cut_off_says_nothing_of_what_is_missing(root: Path) -> None:
     put(root, {VERSION: "1"})
     whole = asked(root)
-    cut = read_upkeep(read_sections("WORD", whole[: whole.index("begin upkeep.schedules") + 30]))
+    cut = read_cpanel_state(read_sections("WORD", whole[: whole.index("begin state.schedules") + 30]))
     assert cut
     assert cut.missing("contacts") == ()
     assert cut.missing("schedules") == ("the host's answer about it was cut off",)
