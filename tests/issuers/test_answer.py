@@ -20,6 +20,7 @@ from remediate.pki.issued_chain import (
     InstallableChain,
     IssuedPem,
     Rejection,
+    check_chain,
     check_issued,
 )
 from tests.audit.certificates import DAY, NOW, Draft, ca, key_named, leaf
@@ -205,3 +206,15 @@ def test_a_signature_that_could_be_forged_is_refused() -> None:
     judged = check_issued(sent, ORDERED, anchors, NOW)
     assert isinstance(judged, Rejection)
     assert judged.reasons == ("the certificate is signed over sha1, of which collisions are known",)
+
+
+def test_certificate_in_use_with_unreadable_issuer_is_refused() -> None:
+    name = x509.Name.from_rfc4514_string("CN=Intermediate").public_bytes()
+    assert (count := GOOD.der.count(name)) == 1, count
+    malformed = GOOD.der.replace(name, name.replace(b"\x0c", b"\x03", 1), 1)  # a BIT STRING
+    refused = check_chain(malformed, [INTERMEDIATE.der], ANCHORS, NOW)
+    assert isinstance(refused, Rejection)
+    assert any(
+        reason.startswith("no path leads to a trust anchor: the certificate cannot be read: ")
+        for reason in refused.reasons
+    )
