@@ -67,7 +67,7 @@ CASES: Final = {
     "crl-missing": Case(DELEGATED, "http://127.0.0.1/missing.crl"),
     "stapled": Case(GONE, staples="nginx"),
     "stapled-revoked": Case(GONE, noted="R", reason="superseded", verdict="fail", remedy="reissue", staples="file",
-                            says="(superseded), says the stapled answer"),
+                            says="(superseded), says the stapled response"),
     "stapled-apache": Case(GONE, staples="apache"),
 }  # fmt: skip
 
