@@ -24,4 +24,4 @@ def test_the_panels_own_program_is_named_and_what_it_said_is_told(nights: Nights
     text = text_of(message)
     assert "Tried: a run of the panel's own program, which orders and installs the certificate itself" in text
     assert "The DCV check failed." in text
-    assert "run its renewal by hand" in text
+    assert "run its renewal manually" in text
