@@ -47,7 +47,7 @@ def test_what_was_there_before_is_served_again_and_it_is_on_record(place: Place,
     case_id = repaired(place, journal)
     new = place.served
     ending = rollback(case_id, run_context(journal, Ca(), place))
-    assert (ending.kind, "it is repaired by the next run" in ending.note) == ("undone", True), ending
+    assert (ending.kind, "The next run repairs the finding again" in ending.note) == ("undone", True), ending
     assert (place.served, (place.folder / "tls.key").read_text()) == before
     outcome, now = journal.outcome(case_id), states(journal, case_id)
     assert (outcome and outcome.kind, now["reload"], now["proof"], now["collect"]) == (
