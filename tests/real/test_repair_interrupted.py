@@ -45,7 +45,7 @@ def fleet(overlays: None, authority: Authority) -> Iterator[Fleet]:  # noqa: ARG
         yield running
 
 
-@pytest.mark.parametrize("patience_s", [1, 30], ids=["goes-back-by-itself", "still-waits"])
+@pytest.mark.parametrize("confirm_within_s", [1, 30], ids=["goes-back-by-itself", "still-waits"])
 def test_a_connection_cut_in_the_middle_of_the_switch_is_no_outage(far: Fleet, confirm_within_s: int) -> None:
     far.begin_again()
     orders, old = far.orders(), leaf_of(far.planted.old)
