@@ -154,6 +154,7 @@ def test_the_metadata_asks_for_what_is_imported_and_nothing_else(installed: Inst
         "pytest",
         "pytest-html",
         "pytest-testinfra",
+        "requests",
     }
     extras = ("keys", "lint", "test")
     assert {str(one.marker) for one in asked if one.marker} == {f'extra == "{extra}"' for extra in extras}

@@ -18,6 +18,7 @@ from typing import Any, Final, Literal, NoReturn
 from urllib.parse import SplitResult, urlsplit
 
 import certifi
+import requests
 
 from audit.endpoint import to_address
 from audit.probe.deadline import Deadline
@@ -100,11 +101,18 @@ def send(endpoint: IssuerEndpoint, request: JsonRequest) -> JsonResponse | Issue
 
 
 def _with_token(endpoint: IssuerEndpoint, request: JsonRequest, token: str) -> HttpRequest:
+    """Return what is sent. `requests` encodes the URL, and refuses a header field that would split the request."""
     headers = {"Authorization": f"Bearer {token}", "Accept": "application/json"}
     if request.idempotency_key is not None:
         headers["Idempotency-Key"] = request.idempotency_key
     url = endpoint.base_url.rstrip("/") + request.path
-    return HttpRequest(url, request.body, "application/json", request.method, tuple(headers.items()))
+    try:
+        prepared = requests.Request(request.method, url, headers, data=request.body).prepare()
+    except requests.RequestException as error:
+        raise FetchError("url", str(error)) from error
+    return HttpRequest(
+        prepared.url or url, request.body, "application/json", request.method, tuple(prepared.headers.items())
+    )
 
 
 def _route(endpoint: IssuerEndpoint, token: str, limits: RequestLimits) -> Route:
