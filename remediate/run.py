@@ -67,12 +67,12 @@ class RepairRun:
         seen, cases = tuple(discoveries), (case.id,) if case else ()
         run = run_context(self.options, self.journal, seen)
         released = list[Released]()
-        labels = {one.host.endpoint.host for one in seen}
+        labels = {discovery.host.endpoint.host for discovery in seen}
         for host in [case.host] if case else sorted(filter(None, labels)):
             session, root = run.host(host).session, run.host(host).workdir_root
             workdir = HostWorkdir(host, case.id if case else ALL, run.lock_holder, root)
             released.append(release_on(workdir, session, *cases) if session else not_released(host, seen))
-        return tuple(replace(one, lines=tuple(map(self.secrets.hide, one.lines))) for one in released)
+        return tuple(replace(result, lines=tuple(map(self.secrets.hide, result.lines))) for result in released)
 
     def notify(
         self,
@@ -102,13 +102,13 @@ class RepairRun:
         return replace(result, note=self.secrets.hide(result.note))
 
 
-def validate_configuration(options: RunOptions, *, only_looks: bool = False) -> None:
+def validate_configuration(options: RunOptions, *, is_dry_run: bool = False) -> None:
     """Raise BadConfiguration or UnusableState if the configuration or the state directory makes repairs impossible."""
     issuer_of(options)
     notification_settings(options)
     root_hints(options)
     _require_separate_state(options)
-    if not only_looks:
+    if not is_dry_run:
         require_usable_journal(options.state)
 
 
@@ -122,12 +122,12 @@ def _require_separate_state(options: RunOptions) -> None:
 
 @contextmanager
 def repair_run(options: RunOptions) -> Iterator[RepairRun]:
-    """Hold the state directory for one run; raises UnusableState, and LockHeld if another run holds it.
+    """Hold the state directory for a run; raises UnusableState, and LockHeld if another run holds it.
 
     The journal is opened under the lock, because a run of an older version may still write its own schema to it.
     """
     secrets = known_secrets(options.configuration)
-    shown = replace(
+    redacted_options = replace(
         options,
         log=lambda text: options.log(secrets.hide(text)),
         on_step=lambda case, step, state, note: options.on_step(case, step, state, secrets.hide(note)),
@@ -137,7 +137,7 @@ def repair_run(options: RunOptions) -> Iterator[RepairRun]:
         locked(options.state, options.command, options.clock()),
         open_journal(options.state, secrets=secrets) as journal,
     ):
-        yield RepairRun(shown, journal, secrets)
+        yield RepairRun(redacted_options, journal, secrets)
 
 
 def dry_run(

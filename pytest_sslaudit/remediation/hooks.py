@@ -57,7 +57,7 @@ class Remediation:
         self._notice_lines: tuple[str, ...] = ()
         self._is_dry_run = controller.settings.repair == "dry-run"
         try:
-            validate_configuration(self._run_options(Anchors({})), only_looks=self._is_dry_run)
+            validate_configuration(self._run_options(Anchors({})), is_dry_run=self._is_dry_run)
         except (BadConfiguration, UnusableState) as error:
             raise pytest.UsageError(str(error)) from error
 
@@ -134,8 +134,10 @@ class Remediation:
     def _evidence(self, items: Sequence[pytest.Item]) -> AuditResults:
         run, summary = self._controller.run, {"kind": "summary"}
         endpoints = (*run.manifest.hosts, *run.manifest.endpoints)
-        seen = (run.facts_of(one) for one in endpoints if self._controller.spool.observation(one))
-        self._rows += ({"kind": "observation", **observation_row(facts)} for facts in seen)
+        facts_of_each = (
+            run.facts_of(endpoint) for endpoint in endpoints if self._controller.spool.observation(endpoint)
+        )
+        self._rows += ({"kind": "observation", **observation_row(facts)} for facts in facts_of_each)
         unfinished = self._coverage.unfinished(self._config, items, self._controller.targets)
         unfinished |= {str(row["endpoint"]) for row in self._rows if row.get("verdict") == Verdict.ERROR}
         return replace(audit_results_of([*self._rows, summary]), unfinished=unfinished)
@@ -181,10 +183,12 @@ class Remediation:
     def _write(self, journal: Journal, case_results: Iterable[CaseResult], evidence: AuditResults) -> None:
         """Write the steps of the repair for each endpoint, and the leaf that it serves now."""
         run = self._controller.run
-        seen = (run.facts_of(one) for one in run.manifest.endpoints if str(one) in run.judged_again)
-        after = {str(facts.endpoint): observation_row(facts, "after") for facts in seen}
+        facts_of_each = (
+            run.facts_of(endpoint) for endpoint in run.manifest.endpoints if str(endpoint) in run.judged_again
+        )
+        after = {str(facts.endpoint): observation_row(facts, "after") for facts in facts_of_each}
         self._rows += ({"kind": "observation", **row} for row in after.values())
-        leaves = {one: row["chain"][0]["sha256"] if row["chain"] else None for one, row in after.items()}
+        leaves = {endpoint: row["chain"][0]["sha256"] if row["chain"] else None for endpoint, row in after.items()}
         for case_result in case_results:
             for row in remediation_rows(case_result, journal.events(case_result.case.id), evidence, leaves):
                 if self._controller.results:

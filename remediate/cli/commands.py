@@ -40,8 +40,8 @@ def make_plan(
     """Plan repairs from results, and name the TLSA records that block one; raises BadAuditResults, OSError."""
     with results.open(encoding="utf-8") as lines:
         evidence = read_audit_results(lines)
-    made = with_records(plan(evidence, run_limits, now), evidence, resolution)
-    return CliResult((json.dumps(to_json(made), indent=2),) if as_json else tuple(plan_lines(made)))
+    planned = with_records(plan(evidence, run_limits, now), evidence, resolution)
+    return CliResult((json.dumps(to_json(planned), indent=2),) if as_json else tuple(plan_lines(planned)))
 
 
 def read_plan(text: str, source: str) -> Plan:
@@ -58,9 +58,9 @@ def apply(planned: Plan, options: RunOptions, access: Access) -> CliResult:
         cases = (*planned.cases, *run.journal.unfinished())
         discoveries = rediscover(cases, options, access)
         reasons = {
-            case.id: why
+            case.id: reason
             for case in planned.cases
-            if (why := stale_reason(case, observe_case(case, discoveries, options)))
+            if (reason := stale_reason(case, observe_case(case, discoveries, options)))
         }
         kept = replace(planned, cases=tuple(case for case in planned.cases if case.id not in reasons))
         results = run.repair(kept, discoveries)
@@ -103,11 +103,13 @@ def release(case_id: str | None, options: RunOptions, access: Access) -> CliResu
         case = run.journal.case(case_id) if case_id else None
         if case_id and case is None:
             raise BadAuditResults(f"{options.state} has no case {case_id!r}: use --all to release every case of a host")
-        found = rediscover((case,), options, access) if case else rediscover_all(options, access)
-        if not found:
+        discoveries = rediscover((case,), options, access) if case else rediscover_all(options, access)
+        if not discoveries:
             raise BadAuditResults("no host is named: name each in the configuration or by --hosts")
-        released = run.release(case, found)
-        return CliResult(tuple(line for one in released for line in one.lines), all(one.is_well for one in released))
+        released = run.release(case, discoveries)
+        return CliResult(
+            tuple(line for result in released for line in result.lines), all(result.is_well for result in released)
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,10 +44,10 @@ INTERRUPTED: Final = 2
 
 
 def main(argv: Sequence[str] | None = None, program: str = "python -m remediate") -> int:
-    """Run one command and return its exit status; `program` is how the user calls it."""
+    """Run one command and return its exit status; `program` is its name in messages."""
     arguments = _parser(program).parse_args(argv)
     try:
-        result = _do(arguments)
+        result = _run_command(arguments)
     except (
         BadConfiguration,
         BadAuditResults,
@@ -67,27 +67,29 @@ def main(argv: Sequence[str] | None = None, program: str = "python -m remediate"
 
 
 def _parser(program: str) -> Parser:
-    about = "Plan repairs from the results of an audit, run them, list them and take them back."
+    about = "Plan repairs from the results of an audit, run them, list them and roll them back."
     parser = Parser(prog=program, description=about)
     commands = parser.add_subparsers(dest="command", required=True)
-    planning = commands.add_parser("plan", help="print what the results of an audit call for; change nothing")
+    planning = commands.add_parser(
+        "plan", help="print the repairs that the results of an audit require; change nothing"
+    )
     planning.add_argument("results", type=Path, help="the file that --audit-results wrote")
     planning.add_argument("--json", action="store_true", help="print one JSON object, as `apply` reads it")
-    applying = commands.add_parser("apply", help="repair what a plan says, and what is unfinished")
+    applying = commands.add_parser("apply", help="make the repairs of a plan, and resume unfinished repairs")
     applying.add_argument(
         "plan", nargs="?", default="-", help="what `plan RESULTS --json` printed; - is standard input"
     )
-    resuming = commands.add_parser("resume", help="take up the repairs that have not ended")
-    asking = commands.add_parser("status", help="print the repairs that have not ended; change nothing")
-    rolling = commands.add_parser("rollback", help="go back to what was there before a repair")
+    resuming = commands.add_parser("resume", help="resume the unfinished repairs")
+    listing = commands.add_parser("status", help="print the unfinished repairs; change nothing")
+    rolling = commands.add_parser("rollback", help="restore the files that were installed before a repair")
     rolling.add_argument("case", help="the case's id, as `status` and the reports name it")
-    releasing = commands.add_parser("release", help="leave the product: make links of earlier versions files again")
+    releasing = commands.add_parser("release", help="replace links of earlier versions by regular files")
     releasing.add_argument("case", nargs="?", help="the case's id, as `status` and the reports name it")
     releasing.add_argument("--all", action="store_true", help="every case on every host")
-    for command in (planning, applying, resuming, asking, rolling, releasing):
+    for command in (planning, applying, resuming, listing, rolling, releasing):
         command.add_argument("--config", metavar="FILE", help="the configuration file")
-        command.add_argument("--issuer", metavar="NAME", help="which issuer orders: [issuer.NAME]")
-    for command in (applying, resuming, asking, rolling, releasing):
+        command.add_argument("--issuer", metavar="NAME", help="the issuer for orders: [issuer.NAME]")
+    for command in (applying, resuming, listing, rolling, releasing):
         command.add_argument("--state", metavar="DIR", type=Path, help="the state directory")
     for command in (applying, resuming, rolling, releasing):
         _add_access(command)
@@ -97,18 +99,18 @@ def _parser(program: str) -> Parser:
 def _add_access(command: argparse.ArgumentParser) -> None:
     """Add the options that say which hosts to log in to, and how."""
     add = command.add_argument
-    add("--hosts", default="", help="hosts as for pytest, with commas between them")
+    add("--hosts", default="", help="hosts as for pytest, separated by commas")
     add("--ssh-config", metavar="FILE", help="as for pytest")
     add("--ssh-identity-file", metavar="FILE", help="as for pytest")
     add("--ansible-inventory", metavar="FILE", help="as for pytest")
     add("--sudo", action="store_true", help="as for pytest")
     add("--trust", metavar="SOURCE", action="append", help="trust anchors: mozilla (default), system, or a PEM file")
-    add("--allow-retry", action="store_true", help="queue one continuation where the issuer is still working (atd)")
+    add("--allow-retry", action="store_true", help="if the issuer is still working, queue one continuation (atd)")
     add("--no-retry", action="store_true", help="never queue a continuation")
-    add("--verbose", "-v", action="store_true", help="print what is done, step by step")
+    add("--verbose", "-v", action="store_true", help="print each step")
 
 
-def _do(arguments: argparse.Namespace) -> CliResult:
+def _run_command(arguments: argparse.Namespace) -> CliResult:
     configuration = read_configuration(Path.cwd(), arguments.config)
     require_valid_sections(configuration)
     now = datetime.now(UTC)

@@ -17,7 +17,7 @@ from remediate.state.journal import Journal
 
 _COUNTED: Final = ("well", "unknown")
 """Kinds of findings that are counted, not listed, because a healthy fleet has thousands of them."""
-_ENDED: Final = {
+_OUTCOMES: Final = {
     "proven": "repaired",
     "failed": "failed",
     "pending": "pending",
@@ -25,24 +25,25 @@ _ENDED: Final = {
     "waiting": "waiting",
     "undone": "taken back",
 }
-_HEAD: Final = ("case", "repair", "host", "step", "state", "age", "next try")
+_COLUMNS: Final = ("case", "repair", "host", "step", "state", "age", "next try")
 
 
 def plan_lines(plan: Plan) -> Iterator[str]:
-    """Yield the cases of a plan in order, those that wait and why, and the findings that are not repaired."""
+    """Yield the cases of a plan in order, the waiting cases and why they wait, and the other findings."""
     yield f"{len(plan.cases)} to repair, {len(plan.waiting)} waiting, {len(plan.explained)} explained"
     for case in plan.cases:
         yield from ("", *_case_lines(case, "canary: " if case is plan.canary else ""))
-        yield from (_line("blocked", one.by.text) for one in plan.blocked if one.case_id == case.id)
+        yield from (_line("blocked", blocked.by.text) for blocked in plan.blocked if blocked.case_id == case.id)
     for waiting in plan.waiting:
         yield from ("", *_case_lines(waiting.case, "waiting: "))
         yield from (_line("waits", blocker.text) for blocker in waiting.blocked_by)
-    listed = [one for one in plan.explained if one.kind not in _COUNTED]
+    listed = [finding for finding in plan.explained if finding.kind not in _COUNTED]
     if listed:
         yield ""
-    for one in listed:
-        yield f"{one.kind:<12}  {one_line(f'{one.endpoint}: {one.check}: {sentence([one.message, one.why])}')}"
-    for kind, count in sorted(Counter(one.kind for one in plan.explained if one.kind in _COUNTED).items()):
+    for finding in listed:
+        text = f"{finding.endpoint}: {finding.check}: {sentence([finding.message, finding.why])}"
+        yield f"{finding.kind:<12}  {one_line(text)}"
+    for kind, count in sorted(Counter(finding.kind for finding in plan.explained if finding.kind in _COUNTED).items()):
         yield f"{kind:<12}  {count}"
     if plan.notes:
         yield from ("", *map(one_line, plan.notes))
@@ -55,7 +56,11 @@ def _case_lines(case: Case, prefix: str) -> Iterator[str]:
     yield _line("names", f"{listing(case.names, 100)}")
     for dropped in case.dropped_names:
         yield _line("left out", f"{dropped.name}: {dropped.why}")
-    shared = [f"{one.name} on {listing(one.hosts)}" for one in case.validated_on if len(one.hosts) > 1]
+    shared = [
+        f"{validation.name} on {listing(validation.hosts)}"
+        for validation in case.validated_on
+        if len(validation.hosts) > 1
+    ]
     if shared:
         yield _line("shared", f"{sentence(shared)}")
     yield _line("services", f"{listing(case.services, 100)}")
@@ -68,8 +73,8 @@ def _case_lines(case: Case, prefix: str) -> Iterator[str]:
     yield _line("steps", f"{', '.join(step.name for step in case.steps)}")
 
 
-def _line(what: str, text: str) -> str:
-    return f"  {what:<9} {one_line(text)}"
+def _line(label: str, text: str) -> str:
+    return f"  {label:<9} {one_line(text)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,16 +87,16 @@ class Moment:
     note: str = ""
 
 
-def moment_line(now: Moment) -> str:
+def moment_line(current: Moment) -> str:
     """Return the current step of a case, as a line."""
-    note = f" ({now.note.splitlines()[0]})" if now.note.strip() else ""
-    return one_line(f"{now.case.host} {listing(now.case.names)}: {now.step.name} {now.state}{note}")
+    note = f" ({current.note.splitlines()[0]})" if current.note.strip() else ""
+    return one_line(f"{current.case.host} {listing(current.case.names)}: {current.step.name} {current.state}{note}")
 
 
 def case_result_lines(results: Iterable[CaseResult]) -> Iterator[str]:
     """Yield a line for the result of each case, and below it the details, such as the hops of a self-test."""
     ended = tuple(results)
-    rows = [(_ENDED[one.kind], one.case.repair.value, one.case.host, _summary(one)) for one in ended]
+    rows = [(_OUTCOMES[result.kind], result.case.repair.value, result.case.host, _summary(result)) for result in ended]
     for result, row in zip(ended, _table(rows), strict=True):
         yield row
         yield from (f"    {one_line(line)}" for line in result.note.splitlines()[1:])
@@ -111,12 +116,13 @@ def _to_do(result: CaseResult) -> str:
 
 
 def case_result_row(result: CaseResult) -> tuple[str, str, str, str, str]:
-    """Return the parts of a result: outcome, repair, host, names, and the lines of what happened."""
+    """Return the parts of a result: outcome, repair, host, names, and the lines about the steps."""
     case = result.case
-    return _ENDED[result.kind], case.repair.value, case.host, listing(case.names, 100), "\n".join(_happened(result))
+    lines = "\n".join(_event_lines(result))
+    return _OUTCOMES[result.kind], case.repair.value, case.host, listing(case.names, 100), lines
 
 
-def _happened(result: CaseResult) -> Iterator[str]:
+def _event_lines(result: CaseResult) -> Iterator[str]:
     first, *others = result.note.splitlines() or [""]
     yield ": ".join(part for part in (result.case.kind_of(result.step), result.cause, first) if part)
     yield from others
@@ -125,18 +131,18 @@ def _happened(result: CaseResult) -> Iterator[str]:
 
 
 def _summary(result: CaseResult) -> str:
-    """Return names, step, cause, the first line of the note and the next try of a case."""
-    where = result.case.kind_of(result.step)
-    why = next(iter(result.note.splitlines()), "")
-    parts = [": ".join(part for part in (where, result.cause, why) if part)]
+    """Return names, step, cause, the first line of the note and the next attempt of a case."""
+    step = result.case.kind_of(result.step)
+    first = next(iter(result.note.splitlines()), "")
+    parts = [": ".join(part for part in (step, result.cause, first) if part)]
     parts += [f"next try {moment(result.next_at)}"] if result.next_at and result.kind != "proven" else []
     return ": ".join(part for part in (listing(result.case.names), sentence([part for part in parts if part])) if part)
 
 
 def status_lines(journal: Journal, now: datetime) -> Iterator[str]:
-    """Yield a table of the unfinished cases: the current step, its age, and the next try."""
+    """Yield a table of the unfinished cases: the current step, its age, and the next attempt."""
     rows = [_status(case, journal, now) for case in journal.unfinished()]
-    yield from _table((_HEAD, *rows)) if rows else ("no case is open",)
+    yield from _table((_COLUMNS, *rows)) if rows else ("no case is open",)
     queued = len(journal.outbox.queued())
     if queued:
         yield f"notifications to send: {queued}"

@@ -29,10 +29,10 @@ def rediscover(cases: Iterable[Case], options: RunOptions, access: Access) -> tu
     distinguishes two hosts of the same name, all hosts are discovered, so that labels stay the same.
     """
     known = {redacted(host): host for host in (*options.configuration.hosts, *access.hosts)}
-    wanted = {case.hostspec: known.get(case.hostspec, case.hostspec) for case in cases}
+    hostspecs = {case.hostspec: known.get(case.hostspec, case.hostspec) for case in cases}
     if any("+" in case.host for case in cases):
-        wanted = {**known, **wanted}
-    return discover(logins(wanted.values(), options.configuration, access.testinfra), clock=options.clock)
+        hostspecs = {**known, **hostspecs}
+    return discover(logins(hostspecs.values(), options.configuration, access.testinfra), clock=options.clock)
 
 
 def rediscover_all(options: RunOptions, access: Access) -> tuple[Discovery, ...]:
@@ -43,8 +43,8 @@ def rediscover_all(options: RunOptions, access: Access) -> tuple[Discovery, ...]
 
 def observe_case(case: Case, discoveries: Iterable[Discovery], options: RunOptions) -> dict[str, Observation]:
     """Observe the endpoints of a case that were found; return the observations by endpoint."""
-    found = {str(target.endpoint): target for one in discoveries for target in one.targets}
-    targets: list[Target] = [found[endpoint] for endpoint in case.endpoints if endpoint in found]
+    targets_by_id = {str(target.endpoint): target for discovery in discoveries for target in discovery.targets}
+    targets: list[Target] = [targets_by_id[endpoint] for endpoint in case.endpoints if endpoint in targets_by_id]
     seen: dict[str, Observation] = {}
 
     def keep(observation: Observation) -> None:

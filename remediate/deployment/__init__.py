@@ -1,1 +1,1 @@
-"""How a version of a certificate comes into use on a host and goes back; a module for each kind of deployment."""
+"""Activates a version of a certificate on a host and reverts it; each kind of deployment has a module."""

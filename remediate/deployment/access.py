@@ -1,4 +1,4 @@
-"""Who loses access to a key when a new one is installed: a new key is readable by its owner and its group at most.
+"""Finds who loses access to a key when a new one is installed: only its owner and its group may read a new key.
 
 The users and groups that an ACL names keep their right to read, and lose the right to write.
 """
@@ -24,22 +24,22 @@ def access_lost(case: Case) -> Iterator[str]:
     for path, file in {file.path: file for file in case.files if file.kind == "key" and file.mode}.items():
         mode = int(file.mode or "0", 8) & 0o777
         new = f"mode {mode & WIDEST:04o}, owner {file.owner or 'as before'}, group {file.group or 'as before'}"
-        for who, does in _losers(file, mode):
-            yield f"{path}: {who} can {does} it (mode {mode:04o}) and will not be able to {does} the new key ({new})"
+        for user, right in _lost_rights(file, mode):
+            yield f"{path}: {user} can {right} it (mode {mode:04o}) and will not be able to {right} the new key ({new})"
 
 
-def _losers(file: UsedFile, mode: int) -> Iterator[tuple[str, str]]:
-    """Yield who loses access, and what they can do now."""
+def _lost_rights(file: UsedFile, mode: int) -> Iterator[tuple[str, str]]:
+    """Yield each user or group that loses access, and the rights that it has now."""
     rights = ((_OTHER_READ, "read"), (_OTHER_WRITE, "write"))
-    does = " and ".join(word for bit, word in rights if mode & bit)
-    if does:
-        yield "every user", does
+    lost = " and ".join(word for bit, word in rights if mode & bit)
+    if lost:
+        yield "every user", lost
     if mode & _GROUP_WRITE and not mode & _OTHER_WRITE:
-        yield from ((who, "write") for who in _writers(file))
+        yield from ((writer, "write") for writer in _writers(file))
 
 
 def _writers(file: UsedFile) -> Iterator[str]:
-    """Yield who can write a file by the group's bits of its mode, which are the mask of an ACL."""
+    """Yield the users and groups that the group bits of the mode let write; with an ACL these bits are its mask."""
     if file.acl is None:
         yield "each user and group that its ACL lets write (the host has no getfacl to list them)"
     for entry in file.acl if file.acl is not None else ():

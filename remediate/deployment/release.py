@@ -1,4 +1,4 @@
-"""Makes links of earlier versions of this program files again, and reports what became of them."""
+"""Makes links of earlier versions of this program files again, and reports the result for each path."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from remediate.hosts.command import Command, CommandResult, CommandRunner
 from remediate.hosts.workdir import BUSY, HostWorkdir
 
 ALL: Final = "release"
-"""The directory that a release of all cases holds the lock with; it is removed again."""
+"""The name of the case that holds the lock while all cases are released; its directory is removed again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,13 +39,13 @@ def release_on(workdir: HostWorkdir, session: CommandRunner, *cases: str) -> Rel
 
 def not_released(host: str, discoveries: Iterable[Discovery]) -> Released:
     """Return that a host could not be worked on, and why."""
-    found = next((one.host for one in discoveries if one.host.endpoint.host == host), None)
-    if found is None:
+    observation = next((discovery.host for discovery in discoveries if discovery.host.endpoint.host == host), None)
+    if observation is None:
         why = "it is not among the hosts that are named"
-    elif found.failures:
-        why = found.failures[0].detail
-    elif found.accident:
-        why = found.accident.reason
+    elif observation.failures:
+        why = observation.failures[0].detail
+    elif observation.accident:
+        why = observation.accident.reason
     else:
         why = "no service with TLS was found on it"
     return Released((_nothing(host, why),), is_well=False)
@@ -56,12 +56,12 @@ def _nothing(host: str, why: str) -> str:
 
 
 def _lines(workdir: HostWorkdir, done: CommandResult, *, whole: bool) -> Iterator[str]:
-    """Yield each path that became a file again, and what is to be done."""
+    """Yield each path that is a file again, and what the user has to do."""
     host, is_clean = workdir.host, done.ok
     if done.status in (None, BUSY):
-        said = (done.error or done.output).strip() or "it cannot be reached"
+        output = (done.error or done.output).strip() or "it cannot be reached"
         is_locked = done.status == BUSY and bool(done.output.strip()) and not done.error
-        yield _nothing(host, f"another run works on it ({said})" if is_locked else said)
+        yield _nothing(host, f"another run works on it ({output})" if is_locked else output)
         return
     for line in done.output.splitlines():
         word, _, path = line.partition(" ")

@@ -48,7 +48,7 @@ class SwitchEvent:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """The progress of a switch. `holder` is who holds the host's lock and since when, None if it is free."""
+    """The progress of a switch. `holder` names who holds the host's lock and since when, None if it is free."""
 
     events: tuple[SwitchEvent, ...] = ()
     live: str | None = None
@@ -62,8 +62,8 @@ class Progress:
     def last(self) -> SwitchEvent:
         """The last state that was recorded."""
         states = get_args(SwitchState)
-        found = (event for event in reversed(self.events) if event.state in states)
-        return next(found, SwitchEvent(0, "", "none", ""))
+        recorded = (event for event in reversed(self.events) if event.state in states)
+        return next(recorded, SwitchEvent(0, "", "none", ""))
 
     @property
     def is_running(self) -> bool:
@@ -74,8 +74,8 @@ class Progress:
     def gaps(self) -> tuple[tuple[str, float], ...]:
         """The services that were restarted since the switch began, and for how many seconds each did not answer."""
         begun = max((number for number, event in enumerate(self.events) if event.state == "begun"), default=0)
-        found = (event.detail.split() for event in self.events[begun:] if event.state == "gap")
-        return tuple((words[0], float(words[1])) for words in found if len(words) > 1)
+        recorded = (event.detail.split() for event in self.events[begun:] if event.state == "gap")
+        return tuple((words[0], float(words[1])) for words in recorded if len(words) > 1)
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -94,9 +94,9 @@ def start(
 ) -> Command:
     """Return the command that starts the switch to a version, and returns at once.
 
-    `version` is a name, or `proven` or `before`: the version that was verified last, or the one before that. Without a
-    confirmation within `confirm_within_s` (0: none is needed) it is reverted, but never if `returns` is false: the old
-    key may be compromised. If a switch is running, it holds the lock and the command ends with BUSY.
+    `version` is a name, or `proven` or `before`: the version that was verified last, or the version before that.
+    Without a confirmation within `confirm_within_s` (0: none is needed) it is reverted, but never if `returns` is
+    false: the old key may be compromised. If a switch is running, it holds the lock and the command ends with BUSY.
     """
     workdir, deployment = file_set.workdir, file_set.deployment
     texts = [_without_shared(text) for service in services for text in _texts(service, workdir.host)]
@@ -135,12 +135,12 @@ def look(file_set: FileSet) -> Command:
 
 
 def confirm(file_set: FileSet, version: str) -> Command:
-    """Return the command that confirms a version and waits until that is recorded; it prints the progress."""
+    """Return the command that confirms a version, waits until that is recorded, and prints the progress."""
     return _answer(file_set, version, "taken")
 
 
 def revert(file_set: FileSet, version: str, *, rejected: bool = False) -> Command:
-    """Return the command that makes a waiting switch revert now, and waits until it has.
+    """Return the command that makes a waiting switch revert now, and waits until it has reverted.
 
     A version that every address `rejected` is marked as such on the host.
     """
@@ -150,9 +150,9 @@ def revert(file_set: FileSet, version: str, *, rejected: bool = False) -> Comman
 def _answer(file_set: FileSet, version: str, word: str, mark: str = "") -> Command:
     workdir = file_set.workdir
     why = f"confirm version {version}" if word == "taken" else f"revert version {version}"
-    given = (*workdir.given, file_set.folder_name, version, word, mark, *file_set.counted)
+    arguments = (*workdir.given, file_set.folder_name, version, word, mark, *file_set.counted)
     body = file_set.deployment.script + script("switch_look", "record", "switch_answer")
-    return Command(workdir.host, why, PROLOGUE + body, given)
+    return Command(workdir.host, why, PROLOGUE + body, arguments)
 
 
 def read_progress(done: CommandResult) -> Progress:

@@ -22,12 +22,12 @@ from remediate.hosts.command import Command
 from remediate.hosts.workdir import HostWorkdir
 
 UNUSED_DAYS: Final = 30
-"""How long the directory of a case stays after its versions are not used any more, so that a person can look at it."""
+"""How long the directory of a case stays after its versions are not used any more, so that a person can inspect it."""
 _VERSION: Final = re.compile(r"[0-9a-z][0-9a-z-]*")
 
 
 class Part(StrEnum):
-    """A part of a file, in the order in which a file holds them; the letter is what the scripts take."""
+    """A part of a file, in the order in which a file holds them; the scripts take the letter."""
 
     KEY = "k"
     LEAF = "l"
@@ -49,7 +49,7 @@ class FileTarget:
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """What is to be installed: the certificate and its chain as PEM, and the path of its key on the host."""
+    """A version to install: the certificate and its chain as PEM, and the path of its key on the host."""
 
     leaf_pem: str
     chain_pem: str
@@ -90,18 +90,18 @@ class FileSet:
 
 
 def file_targets(files: Iterable[InstalledFile], root: str) -> tuple[FileTarget, ...]:
-    """Return what has to be at the real path of each file, by what services use it for.
+    """Return the parts that the real path of each file has to hold, by the use of the file.
 
     A path may be used for several purposes, by one service or by several. If no file is named for the chain, the chain
     follows the leaf. Links are followed as they were found on the host, except links of earlier versions of this
     program: they lead to a version.
     """
     uses: dict[str, set[Part]] = {}
-    found = tuple(files)
-    with_chain = {original_path(file, root) for file in found if file.kind == "certificate"}
-    apart = {original_path(file, root) for file in found if file.kind == "chain"} - with_chain
-    leaf = {Part.LEAF} if apart else {Part.LEAF, Part.CHAIN}
-    for file in found:
+    installed = tuple(files)
+    with_chain = {original_path(file, root) for file in installed if file.kind == "certificate"}
+    separate = {original_path(file, root) for file in installed if file.kind == "chain"} - with_chain
+    leaf = {Part.LEAF} if separate else {Part.LEAF, Part.CHAIN}
+    for file in installed:
         parts = {"key": {Part.KEY}, "chain": {Part.CHAIN}, "certificate": leaf}[file.kind]
         uses.setdefault(original_path(file, root), set()).update(parts)
     return tuple(FileTarget(path, frozenset(uses[path])) for path in sorted(uses))

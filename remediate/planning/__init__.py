@@ -1,1 +1,1 @@
-"""From what an audit found to what is repaired: functions of their arguments, without I/O."""
+"""Plans repairs from the results of an audit. The functions depend only on their arguments; they do no I/O."""

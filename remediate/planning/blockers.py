@@ -1,4 +1,4 @@
-"""What makes a case wait: findings that would make its repair fail, hosts outside the run, results that are old.
+"""Finds what makes a case wait: findings that would make its repair fail, hosts outside the run, old results.
 
 Each is a blocker: a cause, and a sentence that a person can act on.
 """
@@ -20,20 +20,20 @@ from remediate.model.options import RunLimits
 from remediate.model.plan import Blocker
 from remediate.planning.fleet import Fleet
 
-_ORDERING: Final = VALIDATED | {Repair.RUN_OWNER}
-_NAMED: Final = "host.name-invalid"
-_MISSING: Final = ("svc.certificate-missing", "svc.config-missing-file")
-_OF_THE_NETWORK: Final = frozenset({"resolve", "connect"})  # stages of a probe before anything is said
-_PROVEN_ON_THE_WIRE: Final = frozenset(Repair) - {Repair.HOST}
+_ORDERS: Final = VALIDATED | {Repair.RUN_OWNER}
+_NAME_INVALID: Final = "host.name-invalid"
+_WITHOUT_CERTIFICATE: Final = ("svc.certificate-missing", "svc.config-missing-file")
+_NETWORK_STAGES: Final = frozenset({"resolve", "connect"})  # stages of a probe before the TLS handshake
+_VERIFIED_BY_HANDSHAKE: Final = frozenset(Repair) - {Repair.HOST}
 _PREVENTS: Final[tuple[tuple[str, frozenset[Repair]], ...]] = (
-    ("dns.not-this-host", _PROVEN_ON_THE_WIRE),  # another host answers there
-    ("dns.", _ORDERING),
-    ("dcv.firewall-narrow", frozenset()),  # the CA is allowed; only a report says that others are not
-    ("dcv.", _ORDERING),
-    (_NAMED, _ORDERING),
-    ("ops.clock-skew", _PROVEN_ON_THE_WIRE),  # a wrong clock makes good certificates look expired, and the reverse
-    ("cert.not-yet-valid", _PROVEN_ON_THE_WIRE),  # caused by the clock only if its remedy is the host
-    ("svc.unreachable", _PROVEN_ON_THE_WIRE),  # nothing could be verified afterwards
+    ("dns.not-this-host", _VERIFIED_BY_HANDSHAKE),  # another host answers there
+    ("dns.", _ORDERS),
+    ("dcv.firewall-narrow", frozenset()),  # the CA is allowed; a report says that other addresses are not
+    ("dcv.", _ORDERS),
+    (_NAME_INVALID, _ORDERS),
+    ("ops.clock-skew", _VERIFIED_BY_HANDSHAKE),  # by a wrong clock, valid certificates look expired or not yet valid
+    ("cert.not-yet-valid", _VERIFIED_BY_HANDSHAKE),  # caused by the clock only if its remedy is the host
+    ("svc.unreachable", _VERIFIED_BY_HANDSHAKE),  # nothing could be verified afterwards
 )
 """The beginning of a check's id, and the repairs that its finding prevents. The first match counts."""
 
@@ -42,20 +42,20 @@ def blockers_of(case: Case, evidence: AuditResults, fleet: Fleet) -> Iterator[Bl
     """Yield everything that prevents the repair of a case now, except old results and limits of the run."""
     if not evidence.is_complete:
         yield Blocker(Cause.PLAN_UNFINISHED, "the audit did not finish, so its results are incomplete")
-    if left_out := evidence.unfinished.intersection(case.endpoints):
-        text = f"not all checks were run on {listing(sorted(left_out))}: run it again without -k, -m and --lf"
+    if unfinished := evidence.unfinished.intersection(case.endpoints):
+        text = f"not all checks were run on {listing(sorted(unfinished))}: run it again without -k, -m and --lf"
         yield Blocker(Cause.PLAN_UNFINISHED, text)
     yield from endpoint_blockers(case, evidence, fleet)
-    yield from _of_findings(case, evidence, (f"{case.host}/",))
+    yield from _finding_blockers(case, evidence, (f"{case.host}/",))
     if case.repair in VALIDATED:
-        yield from _of_other_hosts(case, fleet)
+        yield from _other_host_blockers(case, fleet)
 
 
 def endpoint_blockers(case: Case, evidence: AuditResults, fleet: Fleet) -> Iterator[Blocker]:
     """Yield what prevents the repair of the endpoints of a case and does not concern its whole host."""
-    yield from _of_findings(case, evidence, case.endpoints)
-    if case.repair in _PROVEN_ON_THE_WIRE:
-        yield from _of_neighbours(case, fleet)
+    yield from _finding_blockers(case, evidence, case.endpoints)
+    if case.repair in _VERIFIED_BY_HANDSHAKE:
+        yield from _configuration_blockers(case, fleet)
 
 
 def staleness(case: Case, evidence: AuditResults, run_limits: RunLimits, now: datetime) -> Iterator[Blocker]:
@@ -78,13 +78,13 @@ def _staleness(case: Case, evidence: AuditResults, run_limits: RunLimits, now: d
     return None
 
 
-def _of_findings(case: Case, evidence: AuditResults, endpoints: Iterable[str]) -> Iterator[Blocker]:
+def _finding_blockers(case: Case, evidence: AuditResults, endpoints: Iterable[str]) -> Iterator[Blocker]:
     """Yield the findings that prevent the repair of a case; the same finding of several endpoints once."""
-    found = set[tuple[str, str]]()
+    reported = set[tuple[str, str]]()
     for endpoint in endpoints:
         for result in evidence.by_endpoint.get(endpoint, ()):
-            if _prevents(result, case, evidence) and (result.check, result.message) not in found:
-                found.add((result.check, result.message))
+            if _prevents(result, case, evidence) and (result.check, result.message) not in reported:
+                reported.add((result.check, result.message))
                 text = f"{result.endpoint}: {result.check}: {result.message}"
                 yield Blocker(cause_of_check(result.check), text)
 
@@ -92,27 +92,28 @@ def _of_findings(case: Case, evidence: AuditResults, endpoints: Iterable[str]) -
 def _prevents(result: Result, case: Case, evidence: AuditResults) -> bool:
     if result.verdict is not Verdict.FAIL or result.severity.rank < Severity.MEDIUM.rank:
         return False
-    repairs = next((found for start, found in _PREVENTS if result.check.startswith(start)), frozenset[Repair]())
-    if case.repair not in repairs:
+    prevented = next((repairs for start, repairs in _PREVENTS if result.check.startswith(start)), frozenset[Repair]())
+    if case.repair not in prevented:
         return False
-    if is_host_id(result.endpoint) and (result.check.startswith("dns.") or result.check == _NAMED):
-        return case.is_panel  # about the host's own name, which only a panel's certificate has
+    if is_host_id(result.endpoint) and (result.check.startswith("dns.") or result.check == _NAME_INVALID):
+        return case.is_panel  # the host's own name is only in a panel's certificate
     if result.check == "cert.not-yet-valid":
         return result.remedy is Remedy.HOST
     if result.check != "svc.unreachable":
         return True
-    is_without = any(evidence.verdict(result.endpoint, check) is Verdict.FAIL for check in _MISSING)
-    return _is_of_network(result) and not (case.is_panel and is_without)  # without one a service may not start
+    has_no_certificate = any(evidence.verdict(result.endpoint, check) is Verdict.FAIL for check in _WITHOUT_CERTIFICATE)
+    may_not_start = case.is_panel and has_no_certificate  # a service may not start without a certificate
+    return _has_no_connection(result) and not may_not_start
 
 
-def _is_of_network(result: Result) -> bool:
+def _has_no_connection(result: Result) -> bool:
     """Return whether no connection was made; a handshake that fails may be caused by the certificate."""
     stages = result.detail.get("stages")
-    return isinstance(stages, list) and not _OF_THE_NETWORK.isdisjoint(stages)
+    return isinstance(stages, list) and not _NETWORK_STAGES.isdisjoint(stages)
 
 
-def _of_neighbours(case: Case, fleet: Fleet) -> Iterator[Blocker]:
-    """Yield what prevents a reload of the services, except what the case itself replaces."""
+def _configuration_blockers(case: Case, fleet: Fleet) -> Iterator[Blocker]:
+    """Yield what prevents a reload of the services, except faults of files that the case itself replaces."""
     for service in case.services:
         for endpoint, fault in fleet.unloadable.get((case.host, service), ()):
             if endpoint not in case.endpoints or not (case.repair in VALIDATED or case.is_panel):
@@ -120,15 +121,15 @@ def _of_neighbours(case: Case, fleet: Fleet) -> Iterator[Blocker]:
                 yield Blocker(Cause.PLAN_UNLOADABLE, text)
 
 
-def _of_other_hosts(case: Case, fleet: Fleet) -> Iterator[Blocker]:
+def _other_host_blockers(case: Case, fleet: Fleet) -> Iterator[Blocker]:
     for validation in case.validated_on:
         elsewhere = fleet.elsewhere(validation.name)
-        if elsewhere and not case.is_panel:  # for a panel the first address decides, and the self-test checks it
+        if elsewhere and not case.is_panel:  # a panel is validated at the first address, which the self-test checks
             text = (f"{validation.name} leads to {listing(elsewhere)} too, which is not a host of this run: the file "
                     "for the CA cannot be there")  # fmt: skip
             yield Blocker(Cause.PLAN_ELSEWHERE, text)
         for host in validation.hosts:
             if host != case.host and host in fleet.excluded_hosts:
-                why = fleet.excluded_hosts[host]
-                text = f"{validation.name} is served by {host} too, where nothing is changed: {why}"
+                reason = fleet.excluded_hosts[host]
+                text = f"{validation.name} is served by {host} too, where nothing is changed: {reason}"
                 yield Blocker(Cause.PLAN_LEFT_ALONE, text)

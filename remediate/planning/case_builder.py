@@ -1,6 +1,7 @@
 """Builds the case that repairs the findings on one certificate: which repair, for which services.
 
-A panel's own services get one certificate, whatever keys they had, so their drafts are merged into one case a host.
+A panel's own services get one certificate, even if they had several keys, so the drafts of a host are merged into one
+case.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from remediate.planning.not_repairable import FILE_MODES, FOREIGN, REPAIRS
 _COMPROMISED: Final = ("key.compromised", "cert.revoked")
 _OWNED: Final = (Repair.REKEY, Repair.REISSUE, Repair.RECHAIN)
 """Repairs that change the certificate itself. If another agent owns it, only that agent may do so."""
-_FAR: Final = datetime.max.replace(tzinfo=UTC)
+_NEVER: Final = datetime.max.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,14 +41,14 @@ class CaseDraft:
 
     @property
     def strongest(self) -> Repair:
-        """The strongest repair that a finding asks for."""
+        """The strongest repair that a finding requires."""
         return min((REPAIRS[result.remedy] for result in self.findings), key=lambda repair: repair.rank)
 
 
 def merge_panel_cases(drafts: Iterable[CaseDraft], is_held: Callable[[CaseDraft], bool]) -> Iterator[CaseDraft]:
     """Yield the drafts; those of a panel's services that need a new certificate are merged into one for each host.
 
-    Services whose repair has to wait (`is_held`) form a case of their own, so that they hold up no other.
+    Services whose repair has to wait (`is_held`) form a case of their own, so that they delay no other service.
     """
     panels: dict[str, list[CaseDraft]] = {}
     for draft in drafts:
@@ -55,9 +56,9 @@ def merge_panel_cases(drafts: Iterable[CaseDraft], is_held: Callable[[CaseDraft]
             panels.setdefault(draft.group.host, []).append(draft)
         else:
             yield draft
-    for host, mine in panels.items():
-        held = [draft for draft in mine if is_held(draft)]
-        free = [draft for draft in mine if draft not in held]
+    for host, panel_drafts in panels.items():
+        held = [draft for draft in panel_drafts if is_held(draft)]
+        free = [draft for draft in panel_drafts if draft not in held]
         if free:
             yield _merged(free, panel_case_id(host, is_held=False))
         if held:
@@ -65,7 +66,7 @@ def merge_panel_cases(drafts: Iterable[CaseDraft], is_held: Callable[[CaseDraft]
 
 
 def _merged(drafts: Sequence[CaseDraft], case_id: str) -> CaseDraft:
-    members = sorted((member for draft in drafts for member in draft.group.members), key=lambda one: one.endpoint)
+    members = sorted((member for draft in drafts for member in draft.group.members), key=lambda member: member.endpoint)
     findings = tuple(finding for draft in drafts for finding in draft.findings)
     first = drafts[0].group
     return CaseDraft(Group(first.host, first.hostspec, tuple(members)), findings, case_id)
@@ -75,12 +76,12 @@ def case_of(draft: CaseDraft, evidence: AuditResults, fleet: Fleet, run_limits: 
     """Return the case of a certificate: the strongest repair that a finding requires, for all its endpoints."""
     group, findings, strongest = draft.group, draft.findings, draft.strongest
     repair, owner = _repair(draft, evidence, run_limits)
-    old = _old(draft, strongest)
+    old = _replaced_member(draft, strongest)
     old_names, old_spki = identity(old)
     kept, dropped = names_to_certify(group, evidence)
-    members = _concerned(draft, strongest)
+    members = _changed_members(draft, strongest)
     services = _services(members)
-    acted_on = _services(_asking(draft, strongest)) if strongest is Repair.RELOAD else services
+    acted_on = _services(_requiring(draft, strongest)) if strongest is Repair.RELOAD else services
     endpoints = tuple(member.endpoint for member in members)
     fix_modes = any(result.check == FILE_MODES for result in findings)
     return Case(
@@ -97,7 +98,7 @@ def case_of(draft: CaseDraft, evidence: AuditResults, fleet: Fleet, run_limits: 
         validated_on=fleet.validations(group.host, kept) if repair in VALIDATED else (),
         dropped_names=dropped,
         old_leaf_sha256=old.leaf_sha256,
-        is_compromised=any(one.check in _COMPROMISED and one.remedy is Remedy.REKEY for one in findings),
+        is_compromised=any(finding.check in _COMPROMISED and finding.remedy is Remedy.REKEY for finding in findings),
         owner=owner,
         is_panel=group.is_panel,
         old_leaves=_old_leaves(draft, strongest) if group.is_panel else (),
@@ -106,15 +107,15 @@ def case_of(draft: CaseDraft, evidence: AuditResults, fleet: Fleet, run_limits: 
 
 def _repair(draft: CaseDraft, evidence: AuditResults, run_limits: RunLimits) -> tuple[Repair, str | None]:
     """Return the repair, and the agent that owns the certificate and renews it if the configuration says so."""
-    strongest, owner = draft.strongest, _owner(draft.group, evidence)
+    strongest, owner = draft.strongest, _owner_of(draft.group, evidence)
     if draft.group.is_panel and not owner:
-        is_theirs = run_limits.is_panels_issuer and strongest in VALIDATED
-        return (Repair.RUN_OWNER, AGENT) if is_theirs else (strongest, None)
+        is_panels = run_limits.is_panels_issuer and strongest in VALIDATED
+        return (Repair.RUN_OWNER, AGENT) if is_panels else (strongest, None)
     is_owned = owner and strongest in _OWNED and run_limits.foreign == "run-owner"
     return Repair.RUN_OWNER if is_owned else strongest, owner
 
 
-def _owner(group: Group, evidence: AuditResults) -> str | None:
+def _owner_of(group: Group, evidence: AuditResults) -> str | None:
     """Return the agent that owns the certificate, also if that finding is waived."""
     for member in group.members:
         for result in evidence.by_endpoint.get(member.endpoint, ()):
@@ -123,26 +124,29 @@ def _owner(group: Group, evidence: AuditResults) -> str | None:
     return None
 
 
-def _asking(draft: CaseDraft, repair: Repair) -> tuple[ObservedEndpoint, ...]:
-    """Return the members with a finding that requires that repair."""
-    asking = {result.endpoint for result in draft.findings if REPAIRS[result.remedy] is repair}
-    return tuple(member for member in draft.group.members if member.endpoint in asking)
+def _requiring(draft: CaseDraft, repair: Repair) -> tuple[ObservedEndpoint, ...]:
+    """Return the members that have a finding that requires this repair."""
+    endpoints = {result.endpoint for result in draft.findings if REPAIRS[result.remedy] is repair}
+    return tuple(member for member in draft.group.members if member.endpoint in endpoints)
 
 
-def _old(draft: CaseDraft, repair: Repair) -> ObservedEndpoint:
-    """Return where the certificate to replace is served: of the members that require it, the one that ends first.
+def _replaced_member(draft: CaseDraft, repair: Repair) -> ObservedEndpoint:
+    """Return the member whose certificate is replaced: the one that expires first of those that require it.
 
-    A member that an interrupted repair has replaced requires nothing any more, so the case stays the same.
+    A member whose certificate an interrupted repair has replaced requires no repair, so the case stays the same.
     """
-    return min(_asking(draft, repair), key=lambda seen: (seen.not_after or _FAR, seen.leaf_sha256 or "", seen.endpoint))
+    return min(
+        _requiring(draft, repair),
+        key=lambda member: (member.not_after or _NEVER, member.leaf_sha256 or "", member.endpoint),
+    )
 
 
 def _old_leaves(draft: CaseDraft, repair: Repair) -> tuple[str, ...]:
-    return tuple(sorted({one.leaf_sha256 for one in _asking(draft, repair) if one.leaf_sha256}))
+    return tuple(sorted({member.leaf_sha256 for member in _requiring(draft, repair) if member.leaf_sha256}))
 
 
-def _concerned(draft: CaseDraft, repair: Repair) -> tuple[ObservedEndpoint, ...]:
-    """Return the members that are changed: all if the certificate changes, else those whose service needs it."""
+def _changed_members(draft: CaseDraft, repair: Repair) -> tuple[ObservedEndpoint, ...]:
+    """Return the members that are changed: all if the certificate changes, else those of services with a finding."""
     if repair not in (Repair.RELOAD, Repair.HOST):
         return draft.group.members
     with_findings = {result.endpoint for result in draft.findings}
@@ -155,14 +159,14 @@ def _services(members: Sequence[ObservedEndpoint]) -> tuple[str, ...]:
 
 
 def _files(members: Sequence[ObservedEndpoint]) -> tuple[UsedFile, ...]:
-    found = {
+    files = {
         (member.service, file.path, file.kind): UsedFile(
             member.service, file.path, file.kind, file.owner, file.group, file.mode, file.acl
         )
         for member in members
         for file in used_files(member)
     }
-    return tuple(found[key] for key in sorted(found))
+    return tuple(files[key] for key in sorted(files))
 
 
 def _reason(result: Result) -> Reason:

@@ -22,13 +22,14 @@ class Group:
 
     @property
     def is_panel(self) -> bool:
-        """Whether all of them are a panel's own services."""
+        """Whether all members are a panel's own services."""
         return all(map(is_of_panel, self.members))
 
 
-def group_by_certificate(seen: Iterable[ObservedEndpoint]) -> tuple[Group, ...]:
-    """Return each endpoint that was found on a host in one group; not hosts as a whole, nor endpoints outside."""
-    members = sorted((one for one in seen if one.hostspec and one.label and not one.is_host), key=lambda m: m.endpoint)
+def group_by_certificate(endpoints: Iterable[ObservedEndpoint]) -> tuple[Group, ...]:
+    """Return each endpoint that was found on a host in one group, without hosts as a whole and endpoints outside."""
+    on_hosts = (member for member in endpoints if member.hostspec and member.label and not member.is_host)
+    members = sorted(on_hosts, key=lambda member: member.endpoint)
     parent: dict[Hashable, Hashable] = {}
     for member in members:
         for trait in _traits(member):
@@ -60,9 +61,9 @@ def used_files(seen: ObservedEndpoint) -> tuple[ObservedFile, ...]:
 
 def _of_key(files: tuple[ObservedFile, ...], spki_sha256: str) -> Iterator[ObservedFile]:
     """Yield the key, the certificates before it (or, if no key follows, after it), and every chain file."""
-    for place, file in enumerate(files):
-        following = [one for one in files[place:] if one.kind == "key"]
-        key = following[0] if following else next(one for one in reversed(files) if one.kind == "key")
+    for index, file in enumerate(files):
+        following = [candidate for candidate in files[index:] if candidate.kind == "key"]
+        key = following[0] if following else next(candidate for candidate in reversed(files) if candidate.kind == "key")
         if file.kind == "chain" or key.spki_sha256 == spki_sha256:
             yield file
 
@@ -72,11 +73,11 @@ def _traits(seen: ObservedEndpoint) -> Iterator[Hashable]:
 
     A service with a copy of a panel's certificate is not one of the panel's services: another agent may own it.
     """
-    place = seen.label, is_of_panel(seen)
-    yield place, identity(seen)
+    scope = seen.label, is_of_panel(seen)
+    yield scope, identity(seen)
     for file in used_files(seen):
         if file.kind == "certificate":
-            yield place, file.path
+            yield scope, file.path
 
 
 def _root(parent: dict[Hashable, Hashable], trait: Hashable) -> Hashable:

@@ -1,4 +1,4 @@
-"""The names that a new certificate must have: all that a client could rely on with the old one, and more.
+"""Finds the names for a new certificate: every name that a client could rely on with the old one, and more.
 
 Every dropped name is reported.
 """
@@ -17,7 +17,7 @@ from remediate.model.audit_results import AuditResults, ObservedEndpoint
 from remediate.model.case import DroppedName
 from remediate.planning.certificate_groups import Group, used_files
 
-_NOT_VOUCHED: Final = "no CA has issued it, and clients of the panel's services use the host's name"
+_NOT_CERTIFIED: Final = "no CA has issued it, and clients of the panel's services use the host's name"
 _NO_FILE: Final = "a file cannot show control of all names of a wildcard (Baseline Requirements 3.2.2.4.18)"
 _NOT_HERE: Final = "the certificate was not for the host's name, and no service here is known to use this name"
 _HOME_MADE: Final = ("cert.self-signed", "cert.untrusted", "svc.certificate-missing")
@@ -36,7 +36,7 @@ def names_to_certify(group: Group, evidence: AuditResults) -> tuple[tuple[str, .
     for member in group.members:
         if member.names is None:
             dropped["?"] = f"the names of what {member.endpoint} serves cannot be read"
-        fault_of = _judge(member, group, evidence)
+        fault_of = _fault_function(member, group, evidence)
         on_disk = (name for file in used_files(member) for name in file.names)
         for name in (*(member.names or ()), *on_disk):
             if fault := fault_of(name):
@@ -46,26 +46,27 @@ def names_to_certify(group: Group, evidence: AuditResults) -> tuple[tuple[str, .
     return tuple(sorted(kept)), tuple(DroppedName(name, dropped[name]) for name in sorted(dropped) if name not in kept)
 
 
-def _judge(member: ObservedEndpoint, group: Group, evidence: AuditResults) -> Callable[[str], str]:
+def _fault_function(member: ObservedEndpoint, group: Group, evidence: AuditResults) -> Callable[[str], str]:
     """Return a function that gives the reason why a name is dropped; an empty text for a name that is kept."""
     is_home_made = any(evidence.verdict(member.endpoint, check) is Verdict.FAIL for check in _HOME_MADE)
     if not group.is_panel:
-        return _uncertifiable if is_home_made else lambda _: ""
+        return _certification_fault if is_home_made else lambda _: ""
     if is_home_made:
-        return lambda _: _NOT_VOUCHED
+        return lambda _: _NOT_CERTIFIED
     is_for_others = evidence.verdict(member.endpoint, "cert.name-mismatch") is Verdict.FAIL
-    here = _names_here(group, evidence) if is_for_others else frozenset()
-    return lambda name: _NO_FILE if name.startswith("*.") else _NOT_HERE if is_for_others and name not in here else ""
+    host_names = _names_of_host(group, evidence) if is_for_others else frozenset()
+    unknown = _NOT_HERE if is_for_others else ""
+    return lambda name: _NO_FILE if name.startswith("*.") else unknown if name not in host_names else ""
 
 
-def _names_here(group: Group, evidence: AuditResults) -> frozenset[str]:
+def _names_of_host(group: Group, evidence: AuditResults) -> frozenset[str]:
     """Return the names that are known to resolve to the host, because other services there use them."""
-    mine = (seen for seen in evidence.seen.values() if seen.label == group.host and seen.own_addresses)
-    return frozenset(one.name for one in mine if set(one.resolved or ()).intersection(one.own_addresses or ()))
+    endpoints = (seen for seen in evidence.seen.values() if seen.label == group.host and seen.own_addresses)
+    return frozenset(seen.name for seen in endpoints if set(seen.resolved or ()).intersection(seen.own_addresses or ()))
 
 
-def _uncertifiable(name: str) -> str:
-    """Return why no CA may certify a name (BR 4.2.2, 7.1.2.7.12); an empty text if one may."""
+def _certification_fault(name: str) -> str:
+    """Return why no CA may certify a name (BR 4.2.2, 7.1.2.7.12); an empty text if a CA may."""
     address = to_address(name)
     if address is not None:
         return "" if is_public(address) else "it is not a public address"

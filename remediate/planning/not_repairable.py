@@ -1,4 +1,4 @@
-"""The findings that no repair of ours fixes, and why: what a person has to do, or may leave as it is."""
+"""Explains the findings that no repair fixes: what a person has to do, or may leave as it is."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ FILE_MODES: Final = "key.permissions"
 """The only finding about a host that is repaired; its administrator sets its name and its clock."""
 FOREIGN: Final = "ops.foreign-agent"
 
-_TOLD: Final[dict[Remedy, tuple[Kind, str]]] = {
+_FOR_A_PERSON: Final[dict[Remedy, tuple[Kind, str]]] = {
     Remedy.CONFIGURE: ("configure", "the configuration has to be changed; a new certificate does not fix this"),
     Remedy.DNS: ("dns", "the zone has to be changed; a new certificate does not fix this"),
     Remedy.MANUAL: ("manual", "a person has to investigate this"),
@@ -52,8 +52,8 @@ def _of_verdict(result: Result) -> tuple[Kind, str] | None:
 
 
 def _of_remedy(result: Result) -> tuple[Kind, str] | None:
-    if result.remedy in _TOLD:
-        return _TOLD[result.remedy]
+    if result.remedy in _FOR_A_PERSON:
+        return _FOR_A_PERSON[result.remedy]
     if result.severity is Severity.INFO:
         return "note", "severity info: reported, and not changed"
     if result.remedy is Remedy.HOST and result.check != FILE_MODES:

@@ -1,4 +1,4 @@
-"""From results to a plan: what is repaired and in which order, what has to wait, and what is left as it is."""
+"""Makes a plan from results: what is repaired and in which order, what has to wait, and what is left as it is."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from remediate.planning.certificate_groups import group_by_certificate
 from remediate.planning.fleet import Fleet, fleet_of
 from remediate.planning.not_repairable import not_repairable
 
-_OF_PANEL: Final = (
+_PANEL_ONLY: Final = (
     "the chosen issuer is the program of a cPanel & WHM server: it orders only for services of that panel"
 )
 
@@ -29,14 +29,14 @@ _OF_PANEL: Final = (
 def plan(evidence: AuditResults, run_limits: RunLimits, now: datetime) -> Plan:
     """Return what to do about every finding; the order of the results makes no difference."""
     fleet = fleet_of(evidence, run_limits)
-    explained = list(_well(evidence))
-    helped: dict[str, list[Result]] = {}
-    for result in _open(evidence):
-        why = not_repairable(result, evidence, fleet)
-        if why is None:
-            helped.setdefault(result.endpoint, []).append(result)
+    explained = list(_healthy_endpoints(evidence))
+    repairable: dict[str, list[Result]] = {}
+    for result in _open_results(evidence):
+        explanation = not_repairable(result, evidence, fleet)
+        if explanation is None:
+            repairable.setdefault(result.endpoint, []).append(result)
         else:
-            explained.append(why)
+            explained.append(explanation)
     ready, waiting, accidents = list[Case](), list[WaitingCase](), list[str]()
 
     def is_held(draft: CaseDraft) -> bool:
@@ -45,17 +45,19 @@ def plan(evidence: AuditResults, run_limits: RunLimits, now: datetime) -> Plan:
         except Exception:  # noqa: BLE001 - raised again, and kept, when the draft is planned by itself
             return True
 
-    for draft in merge_panel_cases(_drafts(evidence, helped), is_held):
+    for draft in merge_panel_cases(_drafts(evidence, repairable), is_held):
         try:
             case = case_of(draft, evidence, fleet, run_limits)
-            not_ours = _not_ours(case, run_limits)
+            exclusion = _exclusion(case, run_limits)
             blocked_by = _blocked_by(case, evidence, fleet, (run_limits, now))
         except Exception as error:  # noqa: BLE001 - the boundary of one case: the others are still planned
             accidents.append(traceback.format_exc())
             explained += _unplanned(draft, error)
             continue
-        if not_ours:
-            explained += [NotRepairable(one.endpoint, one.check, *not_ours, one.message) for one in case.reasons]
+        if exclusion:
+            explained += [
+                NotRepairable(reason.endpoint, reason.check, *exclusion, reason.message) for reason in case.reasons
+            ]
         elif blocked_by:
             waiting.append(WaitingCase(case, blocked_by))
         else:
@@ -63,8 +65,8 @@ def plan(evidence: AuditResults, run_limits: RunLimits, now: datetime) -> Plan:
     cases = _in_order(ready)
     return Plan(
         cases=cases[: run_limits.max_cases],
-        explained=tuple(sorted(explained, key=lambda one: (one.endpoint, one.check or ""))),
-        waiting=(*sorted(waiting, key=lambda one: one.case.id), *_too_many(cases, run_limits)),
+        explained=tuple(sorted(explained, key=lambda finding: (finding.endpoint, finding.check or ""))),
+        waiting=(*sorted(waiting, key=lambda waiting_case: waiting_case.case.id), *_too_many(cases, run_limits)),
         accidents=tuple(accidents),
     )
 
@@ -72,31 +74,32 @@ def plan(evidence: AuditResults, run_limits: RunLimits, now: datetime) -> Plan:
 def _unplanned(draft: CaseDraft, error: Exception) -> Iterator[NotRepairable]:
     """Yield the findings that are left as they are because planning their repair raised an exception."""
     why = f"its repair could not be planned: {type(error).__name__}: {error}"
-    yield from (NotRepairable(one.endpoint, one.check, "manual", why, one.message) for one in draft.findings)
+    for finding in draft.findings:
+        yield NotRepairable(finding.endpoint, finding.check, "manual", why, finding.message)
 
 
-def _open(evidence: AuditResults) -> Iterator[Result]:
+def _open_results(evidence: AuditResults) -> Iterator[Result]:
     """Yield the results that are neither a pass nor not applicable."""
     closed = (Verdict.PASS, Verdict.NOT_APPLICABLE)
     yield from (result for result in evidence.results if result.verdict not in closed)
 
 
-def _well(evidence: AuditResults) -> Iterator[NotRepairable]:
-    unwell = {result.endpoint for result in _open(evidence)}
+def _healthy_endpoints(evidence: AuditResults) -> Iterator[NotRepairable]:
+    with_findings = {result.endpoint for result in _open_results(evidence)}
     for endpoint in evidence.by_endpoint:
-        if endpoint not in unwell:
+        if endpoint not in with_findings:
             yield NotRepairable(endpoint, None, "well", "nothing is wrong")
 
 
-def _drafts(evidence: AuditResults, helped: Mapping[str, list[Result]]) -> Iterator[CaseDraft]:
+def _drafts(evidence: AuditResults, repairable: Mapping[str, list[Result]]) -> Iterator[CaseDraft]:
     for group in group_by_certificate(evidence.seen.values()):
-        findings = tuple(result for member in group.members for result in helped.get(member.endpoint, ()))
+        findings = tuple(result for member in group.members for result in repairable.get(member.endpoint, ()))
         if findings:
             yield CaseDraft(group, findings)
 
 
-def _not_ours(case: Case, run_limits: RunLimits) -> tuple[Kind, str] | None:
-    """Return why a certificate is not repaired at all; None if it is."""
+def _exclusion(case: Case, run_limits: RunLimits) -> tuple[Kind, str] | None:
+    """Return why a certificate is not repaired at all; None if it is repaired."""
     is_foreign = case.owner and not (case.is_panel and case.owner == AGENT)
     if is_foreign and run_limits.foreign == "explain":
         return "foreign", f"{case.owner} owns this certificate and renews it"
@@ -104,25 +107,25 @@ def _not_ours(case: Case, run_limits: RunLimits) -> tuple[Kind, str] | None:
         return "foreign", f"{AGENT} owns this certificate and renews it; only its own services are repaired"
     if case.repair is Repair.RUN_OWNER and case.owner not in RENEWAL_AGENTS:
         return "foreign", f"{case.owner} owns this certificate, and the command of its renewal is not known"
-    spared = next((name for name in case.names if matches_any(name, run_limits.excluded_names)), None)
-    return ("switched-off", f"{spared} is excluded in the configuration") if spared else None
+    excluded = next((name for name in case.names if matches_any(name, run_limits.excluded_names)), None)
+    return ("switched-off", f"{excluded} is excluded in the configuration") if excluded else None
 
 
 def _blocked_by(
     case: Case, evidence: AuditResults, fleet: Fleet, limits: tuple[RunLimits, datetime]
 ) -> tuple[Blocker, ...]:
-    dated, unordered = staleness(case, evidence, *limits), _unordered(case, limits[0])
-    return (*dated, *unordered, *blockers_of(case, evidence, fleet))
+    stale, no_issuer = staleness(case, evidence, *limits), _order_blockers(case, limits[0])
+    return (*stale, *no_issuer, *blockers_of(case, evidence, fleet))
 
 
-def _unordered(case: Case, run_limits: RunLimits) -> Iterator[Blocker]:
+def _order_blockers(case: Case, run_limits: RunLimits) -> Iterator[Blocker]:
     """Yield why there is no issuer to order from; nothing if there is one, or if nothing is ordered."""
     if case.repair not in VALIDATED:
         return
     if not run_limits.can_order:
         yield Blocker(Cause.ISSUER_NONE, "no issuer is chosen: [remediate] issuer, and its section [issuer.NAME]")
     elif run_limits.is_panels_issuer:
-        yield Blocker(Cause.ISSUER_PANEL_ONLY, _OF_PANEL)
+        yield Blocker(Cause.ISSUER_PANEL_ONLY, _PANEL_ONLY)
 
 
 def _in_order(cases: Sequence[Case]) -> tuple[Case, ...]:

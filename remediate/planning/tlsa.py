@@ -1,10 +1,10 @@
-"""TLSA records (RFC 6698): which ones bind the endpoints of a case, and which record a new key needs.
+"""TLSA records (RFC 6698): which records bind the endpoints of a case, and which record a new key needs.
 
 Clients that use DANE refuse a new certificate unless one record of the set matches it. The record of a new key is
-always `3 1 1`, the SHA-256 of its SPKI: it is known once the key exists and before anything is ordered, it matches
-whichever CA issues and however often the certificate is renewed with that key, and it is valid beside records of any
-other usage (RFC 7671 5.1, 8.1). A record of the CA (usage 0 or 2) or of a whole certificate (selector 0) cannot be
-compared before the certificate is issued, so it never lets an order through by itself.
+always `3 1 1`, the SHA-256 of its SPKI: it is known once the key exists and before anything is ordered, it matches the
+certificate of any CA and every renewal with that key, and it is valid beside records of any other usage (RFC 7671 5.1,
+8.1). A record of the CA (usage 0 or 2) or of a whole certificate (selector 0) cannot be compared before the certificate
+is issued, so it alone never permits an order.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _NAME: Final = re.compile(r"://(?P<name>[^\[\]:/+]+):\d+(?:\+.*)?$")
 
 def questions(case: Case) -> tuple[str, ...]:
     """Return the owner names of the TLSA records of every name and port of a case: `_443._tcp.www.example.com`."""
-    ports = sorted({int(match["port"]) for one in case.endpoints if (match := _PORT.search(one))})
+    ports = sorted({int(match["port"]) for endpoint in case.endpoints if (match := _PORT.search(endpoint))})
     return tuple(f"_{port}._tcp.{name}" for name in dns_names(case) for port in ports)
 
 
@@ -38,8 +38,8 @@ def is_at_smtp_port(endpoint: str) -> bool:
 
 
 def dns_names(case: Case) -> tuple[str, ...]:
-    """Return the names of a case that have records: no addresses, and of a wildcard the name that it is below."""
-    served = (match["name"] for one in case.endpoints if (match := _NAME.search(one)))
+    """Return the DNS names of a case, without addresses; a wildcard is replaced by the name below its `*.`."""
+    served = (match["name"] for endpoint in case.endpoints if (match := _NAME.search(endpoint)))
     names = (name.removeprefix("*.").rstrip(".").lower() for name in (*case.names, *served))
     return tuple(sorted({name for name in names if "." in name and to_address(name) is None}))
 
@@ -58,7 +58,7 @@ def record_of(owner: str, csr_pem: str) -> str:
 def is_matched(records: Iterable[str], csr_pem: str) -> bool:
     """Return whether one of these records matches every certificate with the key of this request.
 
-    Those are the records of an end entity (usage 1 or 3) that hold its SPKI (selector 1), whole or as a digest.
+    These are the records of an end entity (usage 1 or 3) that hold its SPKI (selector 1), whole or as a digest.
     """
     digests = _digests(csr_pem)
     return any(usage in (1, 3) and selector == 1 and data == digests.get(kind) for usage, selector, kind, data in

@@ -1,8 +1,8 @@
 """Queues a job of atd that continues a run an hour from now, if the issuer is still working when a run ends.
 
-An administrator lists, reads, runs and removes it by at(1), atq(1) and atrm(1). The panel's own program is asked first
-if there is one. A job holds the whole environment it was queued with, so it is queued with none; and it runs a program
-by its full path, or `python -P`, which does not import from the current directory.
+An administrator lists, reads, runs and removes it by at(1), atq(1) and atrm(1). If the panel has a program of its own
+for this, that program is tried first. A job holds the whole environment it was queued with, so it is queued with none;
+and it runs a program by its full path, or `python -P`, which does not import from the current directory.
 """
 
 from __future__ import annotations
@@ -69,8 +69,8 @@ class ResumeJob:
     def outdated(self) -> ResumeJob | None:
         """The job as earlier versions queued it, which called python without -P; None if it does not call python."""
         words = self.arguments
-        at = next((number for number, pair in enumerate(pairwise(words)) if pair == ("-P", "-m")), None)
-        return None if at is None else replace(self, arguments=(*words[:at], *words[at + 1 :]))
+        index = next((number for number, pair in enumerate(pairwise(words)) if pair == ("-P", "-m")), None)
+        return None if index is None else replace(self, arguments=(*words[:index], *words[index + 1 :]))
 
     @property
     def script(self) -> str:
@@ -108,7 +108,7 @@ class NotQueued:
 
 def without_retry(arguments: Sequence[str]) -> tuple[str, ...]:
     """Return the arguments of a resume job: those of the run, but it never queues another job."""
-    kept = (each for each in arguments if each not in ("--allow-retry", "--no-retry"))
+    kept = (argument for argument in arguments if argument not in ("--allow-retry", "--no-retry"))
     return (*kept, "--no-retry")
 
 
@@ -123,34 +123,34 @@ def commands(resume_job: ResumeJob) -> tuple[Command, Command, Command]:
 
 
 def queue_resume(session: CommandRunner, resume_job: ResumeJob, *, allowed: bool) -> Queued | NotQueued:
-    """Queue one job unless it is queued already; none if that is not allowed or a secret would be in it."""
-    refused = _why_not(resume_job) if allowed else "--allow-retry was not given"
+    """Queue one job unless it is queued already; queue none if that is not allowed or the job would hold a secret."""
+    refused = _refusal(resume_job) if allowed else "--allow-retry was not given"
     if refused:
         return NotQueued(refused)
     look, panel, queue = commands(resume_job)
-    found = session.run(look)
-    if not found.ok:
-        return NotQueued(_why_at_failed(found))
-    if waiting := read_queue(found.output):
+    look_result = session.run(look)
+    if not look_result.ok:
+        return NotQueued(_why_at_failed(look_result))
+    if waiting := read_queue(look_result.output):
         return Queued(waiting[0], is_new=False)
     queued = _queue_anew(session, resume_job.host, panel, queue)
-    return _replacing(session, resume_job, queued) if isinstance(queued, Queued) else queued
+    return _replace_outdated(session, resume_job, queued) if isinstance(queued, Queued) else queued
 
 
 def _queue_anew(session: CommandRunner, host: str, panel: Command, queue: Command) -> Queued | NotQueued:
     """Queue a job by the panel's program, or by at if that does not take it."""
     tried = read_tried(session.run(panel))
     if tried and (jobs := read_queue(tried.rows)):
-        return _kept(session, host, jobs[-1], tried.said)
-    return _beside(_judge(session, host, session.run(queue)), tried)
+        return _kept_if_atd_runs(session, host, jobs[-1], tried.said)
+    return _with_note(_read_queued(session, host, session.run(queue)), tried)
 
 
-def _replacing(session: CommandRunner, resume_job: ResumeJob, queued: Queued) -> Queued:
+def _replace_outdated(session: CommandRunner, resume_job: ResumeJob, queued: Queued) -> Queued:
     """Remove the jobs that an earlier version queued for the same order, because a new one is queued."""
     if resume_job.outdated is None:
         return queued
-    found = session.run(commands(resume_job.outdated)[0])
-    jobs = read_queue(found.output) if found.ok else ()
+    look_result = session.run(commands(resume_job.outdated)[0])
+    jobs = read_queue(look_result.output) if look_result.ok else ()
     for job in jobs:
         session.run(
             Command(resume_job.host, "remove the job of an earlier version", script("at_remove"), (str(job.number),))
@@ -166,34 +166,34 @@ def read_queue(text: str) -> tuple[Job, ...]:
     return tuple(sorted(jobs, key=lambda job: job.number))
 
 
-def _judge(session: CommandRunner, host: str, done: CommandResult) -> Queued | NotQueued:
+def _read_queued(session: CommandRunner, host: str, done: CommandResult) -> Queued | NotQueued:
     """Return the job that at queued; a job that no atd would start is removed."""
     queued = _QUEUED.search(done.output)
     if not done.ok or queued is None:
         return NotQueued(_why_at_failed(done))
-    return _kept(session, host, Job(int(queued["number"]), one_line(queued["when"], 60)), done.output)
+    return _kept_if_atd_runs(session, host, Job(int(queued["number"]), one_line(queued["when"], 60)), done.output)
 
 
-def _kept(session: CommandRunner, host: str, job: Job, said: str) -> Queued | NotQueued:
-    if "signal atd" in said:  # "Can't open /run/atd.pid to signal atd. No atd running?"
+def _kept_if_atd_runs(session: CommandRunner, host: str, job: Job, output: str) -> Queued | NotQueued:
+    if "signal atd" in output:  # "Can't open /run/atd.pid to signal atd. No atd running?"
         session.run(Command(host, "remove a job that no atd would start", script("at_remove"), (str(job.number),)))
         return NotQueued("atd does not run here, so no job would start: systemctl enable --now atd")
     return Queued(job)
 
 
-def _beside(queued: Queued | NotQueued, tried: Tried | None) -> Queued | NotQueued:
-    """Add to what at did that the panel's program did not queue the job."""
+def _with_note(queued: Queued | NotQueued, tried: Tried | None) -> Queued | NotQueued:
+    """Add a note to a job of at: the panel's program did not queue it."""
     if tried is None or isinstance(queued, NotQueued):
         return queued
     return replace(queued, note=f"; by at, as {PROGRAM} did not take it: {tried.said}")
 
 
-def _why_not(resume_job: ResumeJob) -> str | None:
+def _refusal(resume_job: ResumeJob) -> str | None:
     if resume_job.secret_variables:
         names = ", ".join(resume_job.secret_variables)
         return f"{names} of the environment would be missing, because a job holds no secret: use {{ file = … }} instead"
-    found = find_secret(resume_job.script.encode(), resume_job.secrets)
-    return f"there is {found} among the arguments, and jobs are kept in files" if found else None
+    secret = find_secret(resume_job.script.encode(), resume_job.secrets)
+    return f"there is {secret} among the arguments, and jobs are kept in files" if secret else None
 
 
 def _why_at_failed(done: CommandResult) -> str:

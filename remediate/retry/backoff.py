@@ -1,4 +1,4 @@
-"""When a case is tried again: backoff across runs with jitter, Retry-After of an issuer, and polling of an order."""
+"""Computes when a case is tried again: backoff across runs with jitter, Retry-After of an issuer, polls of an order."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from remediate.model.outcome import Attempt
 FIRST: Final = timedelta(hours=2)  # validations that fail are limited by the hour (Let's Encrypt: 5 for a name)
 LONGEST: Final = timedelta(hours=24)
 """Jitter only shortens it, so a case that fails every time is still due in every nightly run."""
-LONGEST_ASKED: Final = timedelta(days=7)
-"""A longer Retry-After counts as a fault of the issuer: an order that old is placed again anyway."""
+LONGEST_RETRY_AFTER: Final = timedelta(days=7)
+"""A longer Retry-After counts as a fault of the issuer: after this time the order is placed again anyway."""
 _POLL_S: Final = (5.0, 10.0, 20.0, 40.0, 60.0)
 
 
@@ -36,9 +36,9 @@ def backoff(failed: int, chance: Callable[[], float]) -> timedelta:
     return timedelta(seconds=whole_s * (1 - chance() / 2))
 
 
-def asked(retry_after_s: float | None) -> timedelta:
-    """Return the time of a Retry-After, at least 0 and at most LONGEST_ASKED."""
-    return timedelta(seconds=min(max(retry_after_s or 0.0, 0.0), LONGEST_ASKED.total_seconds()))
+def retry_after(retry_after_s: float | None) -> timedelta:
+    """Return the time of a Retry-After, at least 0 and at most LONGEST_RETRY_AFTER."""
+    return timedelta(seconds=min(max(retry_after_s or 0.0, 0.0), LONGEST_RETRY_AFTER.total_seconds()))
 
 
 def next_try(
@@ -49,12 +49,12 @@ def next_try(
     `earlier` are the previous attempts of the same case.
     """
     wait = backoff(failures((*earlier, attempt)) if attempt.ended == "failed" else 0, chance)
-    busy_until = attempt.at + asked(retry_after_s) if attempt.issuer and retry_after_s else None
-    return replace(attempt, next_at=attempt.at + max(wait, asked(retry_after_s)), busy_until=busy_until)
+    busy_until = attempt.at + retry_after(retry_after_s) if attempt.issuer and retry_after_s else None
+    return replace(attempt, next_at=attempt.at + max(wait, retry_after(retry_after_s)), busy_until=busy_until)
 
 
 def poll_delay_s(polls: int, retry_after_s: float | None = None) -> float:
     """Return the seconds until the next poll of an order: its Retry-After, else 5 s rising to 60 s."""
     if retry_after_s is not None:
-        return asked(retry_after_s).total_seconds()
+        return retry_after(retry_after_s).total_seconds()
     return _POLL_S[min(polls, len(_POLL_S) - 1)]

@@ -1,4 +1,4 @@
-"""Whether a run is continued in an hour because the issuer is still working, and which program does that."""
+"""Decides whether a run is continued in an hour because the issuer is still working, and by which program."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _LOGIN_S: Final = 30.0
 def resume_job_of(
     state: Path, configuration: Configuration, options: Iterable[str] = (), *, again: tuple[str, ...] = ()
 ) -> ResumeJob:
-    """Return the job that continues a run: the program that began it and its arguments, if they are given (`again`).
+    """Return the job that continues a run: the command `again`, which began the run, if it is given.
 
     Else it is `python -P -m remediate resume` with the state, the configuration and further options.
     """
@@ -43,14 +43,14 @@ def queue_if_pending(
     now: datetime,
     local: Callable[[], CommandRunner | ProbeFailure] | None = None,
 ) -> tuple[str, ...]:
-    """Queue one job if the issuer is still working on an order; return lines for a person, none if it is not.
+    """Queue one job if the issuer is still working on an order; return lines for a person, none if it has finished.
 
     `local` opens a session on this machine, only if a job is to be queued.
     """
-    waiting = [one for one in endings if one.kind == "pending" or one.cause is Cause.ISSUER_BUSY]
+    waiting = [result for result in endings if result.kind == "pending" or result.cause is Cause.ISSUER_BUSY]
     if not waiting:
         return ()
-    due = [one.next_at or now for one in waiting]
+    due = [result.next_at or now for result in waiting]
     if min(due) > now + timedelta(minutes=DELAY_MIN):
         return (str(NotQueued(f"the issuer asked us to retry after {moment(min(due))}")),)
     if not allowed:

@@ -1,1 +1,1 @@
-"""From the configuration to what a run of repairs may use."""
+"""Builds what a run of repairs uses from the configuration."""

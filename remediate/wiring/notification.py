@@ -1,4 +1,4 @@
-"""Reads the notification settings of a run from the configuration. A password is read when the server asks for it."""
+"""Reads the notification settings of a run from the configuration. A password is read when the server requires it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def notification_settings(
 ) -> NotificationSettings | None:
     """Return the notification settings of a run, None if the configuration has no `[mail]`; raises BadConfiguration.
 
-    `hosts` are those that were logged in to, by label.
+    `hosts` are the hosts that were logged in to, by label.
     """
     configuration, table = options.configuration, section(options.configuration, "mail")
     mail = read_mail(table)

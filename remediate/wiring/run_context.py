@@ -50,26 +50,31 @@ def run_context(options: RunOptions, journal: Journal, discoveries: Sequence[Dis
 
 
 def host_contexts(options: RunOptions, discoveries: Sequence[Discovery]) -> Mapping[str, HostContext]:
-    """Return the hosts of a run by label: those that were logged into, and those that a service was found on."""
-    sessions, targets = host_sessions(discoveries), [target for one in discoveries for target in one.targets]
-    views = {one.host.server.label: one.host.server for one in discoveries if one.host.server}
-    logins = {label: one.login for one in discoveries if one.login and (label := one.host.endpoint.host)}
+    """Return the hosts of a run by label: those that were logged into, and those with a service that was found."""
+    sessions = host_sessions(discoveries)
+    targets = [target for discovery in discoveries for target in discovery.targets]
+    views = {discovery.host.server.label: discovery.host.server for discovery in discoveries if discovery.host.server}
+    logins = {
+        label: discovery.login
+        for discovery in discoveries
+        if discovery.login and (label := discovery.host.endpoint.host)
+    }
     hosts = dict[str, HostContext]()
     for label in filter(None, (*sessions, *views, *logins, *(target.endpoint.host for target in targets))):
         own = {str(target.endpoint): target for target in targets if target.endpoint.host == label}
-        found = _as_found(HostContext(label, sessions.get(label), own), views.get(label), options)
-        hosts[label] = _as_configured(found, logins.get(label), options)
+        host = _with_inspection(HostContext(label, sessions.get(label), own), views.get(label), options)
+        hosts[label] = _with_declarations(host, logins.get(label), options)
     return hosts
 
 
 def host_sessions(discoveries: Iterable[Discovery]) -> Mapping[str, HostSession]:
     """Return the sessions on the hosts that were logged into, by label."""
-    insides = (target.inside for one in discoveries for target in one.targets)
+    insides = (target.inside for discovery in discoveries for target in discovery.targets)
     return {inside.host.label: HostSession(inside.host) for inside in insides if isinstance(inside, HostInside)}
 
 
-def _as_found(host: HostContext, view: HostView | None, options: RunOptions) -> HostContext:
-    """Return a host with what its inspection found: websites, a panel, and whether repairs are disabled on it."""
+def _with_inspection(host: HostContext, view: HostView | None, options: RunOptions) -> HostContext:
+    """Return a host with the results of its inspection: websites, a panel, and whether repairs are disabled on it."""
     if view is None:
         return host
     port = options.written.http_port
@@ -84,7 +89,7 @@ def _as_found(host: HostContext, view: HostView | None, options: RunOptions) -> 
 
 
 def _follows_panel_rules(options: RunOptions) -> bool:
-    """Return whether hosts of a panel are judged by its own rules: no policy is named, or the panel's is."""
+    """Return whether hosts of a panel are judged by its own rules: no policy is named, or the panel's policy is."""
     named = {profile.name for profile in options.profiles}
     return not named or "cpanel" in named
 
@@ -98,15 +103,17 @@ def _excluded(view: HostView) -> str | None:
     return NOT_KNOWN if view.cpanel.missing("switches") else None
 
 
-def _as_configured(host: HostContext, login: Login | None, options: RunOptions) -> HostContext:
-    """Return a host with what the configuration declares of it and of its services."""
+def _with_declarations(host: HostContext, login: Login | None, options: RunOptions) -> HostContext:
+    """Return a host with the declarations of the configuration for it and its services."""
     if login is None:
         return host
     services = login.services
     return replace(
         host,
-        declared_installers={one.name: CustomInstaller(one.name, one.test, one.reload) for one in services},
-        declared_docroots={one.name: one.docroot for one in services if one.docroot},
+        declared_installers={
+            service.name: CustomInstaller(service.name, service.test, service.reload) for service in services
+        },
+        declared_docroots={service.name: service.docroot for service in services if service.docroot},
         workdir_root=host_of(options.configuration, login.hostspec).folder or ROOT,
     )
 

@@ -1,6 +1,6 @@
 """Reads the sections of the configuration that the repair owns, and builds the issuer and the network access from them.
 
-No connection is opened. A secret is read to report at the start that it is missing, and again whenever it is used.
+No connection is opened. A secret is read at the start, to report a missing one, and again whenever it is used.
 """
 
 from __future__ import annotations
@@ -69,12 +69,12 @@ def configured_issuer(options: RunOptions) -> ConfiguredIssuer:
 
 
 def _issuer_section(options: RunOptions) -> ConfigSection | None:
-    """Return the section of the issuer that is chosen, None if none is; raises BadConfiguration if it is missing."""
+    """Return the section of the chosen issuer, None without one; raises BadConfiguration if it is missing."""
     name, known = options.issuer_name, options.issuers
     if name is not None and name not in known:
         written = sorted(subsections(options.configuration, "issuer"))
-        there_are = f"there are {', '.join(written)}" if written else "there is none"
-        raise BadConfiguration(f"{options.configuration.file or 'configuration'}: no [issuer.{name}]; {there_are}")
+        available = f"there are {', '.join(written)}" if written else "there is none"
+        raise BadConfiguration(f"{options.configuration.file or 'configuration'}: no [issuer.{name}]; {available}")
     return None if name is None else known[name]
 
 

@@ -8,7 +8,7 @@ from random import Random
 import pytest
 
 from remediate.model.outcome import Attempt, Ended
-from remediate.retry.backoff import FIRST, LONGEST, LONGEST_ASKED, backoff, failures, next_try, poll_delay_s
+from remediate.retry.backoff import FIRST, LONGEST, LONGEST_RETRY_AFTER, backoff, failures, next_try, poll_delay_s
 from tests.remediate.rows import NOW
 
 
@@ -57,7 +57,7 @@ def test_a_retry_after_shorter_than_the_backoff_does_not_shorten_it() -> None:
     assert (attempt.next_at, attempt.busy_until) == (NOW + FIRST, NOW + timedelta(minutes=1))
 
 
-@pytest.mark.parametrize(("asked_s", "waited"), [(1e300, LONGEST_ASKED), (-5.0, timedelta(0))])
+@pytest.mark.parametrize(("asked_s", "waited"), [(1e300, LONGEST_RETRY_AFTER), (-5.0, timedelta(0))])
 def test_a_retry_after_that_cannot_be_meant_is_bounded(asked_s: float, waited: timedelta) -> None:
     assert next_try((), Attempt(NOW, "pending"), never, asked_s).next_at == NOW + waited
 
