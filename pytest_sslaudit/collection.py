@@ -1,7 +1,7 @@
 """Collects each check once for every endpoint, host or run, in the main process and in workers.
 
 Only the command line leaves out built-in checks. Neither `addopts` of a configuration file nor the environment
-variable PYTEST_ADDOPTS does, because the next person who starts the audit sees neither of them.
+variable PYTEST_ADDOPTS does, because the next user who starts the audit sees neither of them.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from audit.host.discovery import redacted
 from audit.text import matches_glob
 from pytest_sslaudit import fixtures
 from pytest_sslaudit.activation import audit_folder, checks_folder, ignores_files, is_built_in
-from pytest_sslaudit.evidence import Wanted
+from pytest_sslaudit.evidence import CollectedTests
 from pytest_sslaudit.run_state import STALE_WAIVER, Run, current_run
 from pytest_sslaudit.settings import INVENTORY, TESTINFRA
 
@@ -43,9 +43,9 @@ class BuiltInCollection:
         self, file_path: Path, parent: pytest.Collector
     ) -> Generator[None, list[pytest.Collector], list[pytest.Collector]]:
         """Collect the file of a built-in check if `python_files` leaves it out."""
-        found = yield
-        if found or not is_built_in(file_path):
-            return found
+        collectors = yield
+        if collectors or not is_built_in(file_path):
+            return collectors
         module = parent.ihook.pytest_pycollect_makemodule(module_path=file_path, parent=parent)
         return [module] if module is not None else []
 
@@ -144,14 +144,14 @@ def endpoint_of(item: pytest.Item) -> Endpoint | None:
     return endpoint if isinstance(endpoint, Endpoint) else None
 
 
-def wanted(items: list[pytest.Item], run: Run) -> Wanted:
-    """Return the endpoints that the collected tests need to be observed."""
+def collected_tests(items: list[pytest.Item], run: Run) -> CollectedTests:
+    """Return the endpoints that the collected tests need, and the usage errors of these tests."""
     endpoints = dict.fromkeys(str(endpoint) for item in items if (endpoint := endpoint_of(item)) is not None)
     revocation = dict.fromkeys(str(endpoint) for check, endpoint in map(judged, items) if check and check.id == REVOKED)
-    return Wanted(tuple(endpoints), tuple(dict.fromkeys(run.usage_errors)), tuple(revocation))
+    return CollectedTests(tuple(endpoints), tuple(dict.fromkeys(run.usage_errors)), tuple(revocation))
 
 
-def left_out(items: Iterable[pytest.Item]) -> Iterator[tuple[str, str]]:
+def deselected_checks(items: Iterable[pytest.Item]) -> Iterator[tuple[str, str]]:
     """Yield the check and the endpoint of each of these tests that is a check."""
     for item in items:
         check, endpoint = judged(item)
@@ -169,13 +169,13 @@ def _are_ours(definitions: Sequence[pytest.FixtureDef[Any]] | None) -> bool:
 
 def _require_own_fixtures(metafunc: pytest.Metafunc) -> None:
     """Give a built-in check the facts of this plugin, even if a conftest has fixtures of the same names."""
-    found = metafunc._arg2fixturedefs  # noqa: SLF001 - pytest has no public way to choose a fixture
-    if all(_are_ours(found[name]) for name in fixtures.FACTS if name in found):
+    definitions_by_name = metafunc._arg2fixturedefs  # noqa: SLF001 - pytest has no public way to choose a fixture
+    if all(_are_ours(definitions_by_name[name]) for name in fixtures.FACTS if name in definitions_by_name):
         return
     session = metafunc.definition.session
     for name in fixtures.FACTS:
         known = session._fixturemanager.getfixturedefs(name, session) or ()  # noqa: SLF001 - as above
-        found[name] = [definition for definition in known if _are_ours([definition])]
+        definitions_by_name[name] = [definition for definition in known if _are_ours([definition])]
     if fixtures.OURS not in metafunc.fixturenames:
         metafunc.fixturenames.append(fixtures.OURS)
 
@@ -195,7 +195,7 @@ def _host_of(endpoint: Endpoint, run: Run) -> testinfra.host.Host | UnusableHost
     given = run.settings.testinfra
     options = {key: given[key] for key in (*TESTINFRA, *INVENTORY) if key != "ssh_extra_args"}
     shown = endpoint.hostspec or "local://"
-    hostspec = next((one for one in run.settings.hosts if redacted(one) == shown), shown)  # with its password
+    hostspec = next((host for host in run.settings.hosts if redacted(host) == shown), shown)  # with its password
     try:
         return testinfra.get_host(hostspec, **options)
     except Exception as error:  # noqa: BLE001 - the boundary of one host: it is raised when that host's test is run
@@ -220,17 +220,18 @@ class Worker:
     """The hooks of a worker."""
 
     def __init__(self) -> None:
-        """Begin with nothing left out."""
-        self._left_out: list[tuple[str, str]] = []
+        """Begin without deselected tests."""
+        self._deselected: list[tuple[str, str]] = []
 
     def pytest_deselected(self, items: Sequence[pytest.Item]) -> None:
-        """Note which checks are left out, by pytest's own options or by a plugin."""
-        self._left_out += left_out(items)
+        """Note which checks are deselected, by pytest's own options or by a plugin."""
+        self._deselected += deselected_checks(items)
 
     @pytest.hookimpl(tryfirst=True)  # xdist reports to the controller in the same hook
     def pytest_collection_finish(self, session: pytest.Session) -> None:
-        """Write what the tests want for the controller, which probes before it schedules anything."""
+        """Write what the tests need for the controller, which probes before it schedules anything."""
         config: Any = session.config
         run = current_run(config)
-        of_tests = replace(wanted(session.items, run), left_out=tuple(map(" ".join, self._left_out)))
-        run.spool.keep_wanted(config.workerinput["workerid"], of_tests)
+        deselected = tuple(map(" ".join, self._deselected))
+        collected = replace(collected_tests(session.items, run), deselected=deselected)
+        run.spool.keep_collected(config.workerinput["workerid"], collected)

@@ -25,8 +25,8 @@ from audit.json_codec import format_time
 from audit.observation import Accident, Observation
 from audit.probe import Target
 from pytest_sslaudit.activation import ignores_files
-from pytest_sslaudit.collection import left_out, wanted
-from pytest_sslaudit.evidence import Spool, Wanted, evidence_spool, require_writable_reports, temporary_spool
+from pytest_sslaudit.collection import collected_tests, deselected_checks
+from pytest_sslaudit.evidence import CollectedTests, Spool, evidence_spool, require_writable_reports, temporary_spool
 from pytest_sslaudit.reports.completeness import completeness_messages, judge_stale_waivers
 from pytest_sslaudit.reports.progress import Progress
 from pytest_sslaudit.reports.results_file import ResultsFile, observation_row, result_of
@@ -49,7 +49,7 @@ class Controller:
         self.keys = KeyIndex()
         self.targets: tuple[Target, ...] = ()
         self.discoveries: tuple[Discovery, ...] = ()
-        self.writes_results = True  # as they are reported; False while results that were written before are reported
+        self.writes_results = True  # when they are reported; False while results are reported that are written already
         self.stop = threading.Event()
         self.interrupted = self.broken_collection = self.probed = False
         self._undo: list[Callable[[], object]] = []
@@ -70,7 +70,7 @@ class Controller:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionstart(self) -> None:
-        """Find what to audit before anything is collected, and before xdist starts its workers."""
+        """Find the endpoints before anything is collected, and before xdist starts its workers."""
         self._end_cleanly_on_sigterm()
         if self.settings.from_evidence:
             manifest = self.spool.manifest()
@@ -100,7 +100,7 @@ class Controller:
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:  # noqa: ANN401 - xdist has no types
-        """Pass to a worker where the endpoints are: they are the same, in the same order, in every process."""
+        """Pass the directory of the observations to a worker; all processes have the same endpoints in one order."""
         node.workerinput["sslaudit"] = {
             "spool": str(self.spool.folder),
             "now": format_time(self.run.now),
@@ -110,40 +110,40 @@ class Controller:
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_node_collection_finished(self, node: Any) -> None:  # noqa: ANN401 - xdist has no types
         """Probe before anything is scheduled; every worker has collected the same."""
-        wanted_by_tests = self.spool.wanted(node.workerinput["workerid"])
-        if wanted_by_tests.usage_errors:
-            raise pytest.UsageError(*wanted_by_tests.usage_errors)
-        self.tally.left_out.update((check, endpoint) for check, _, endpoint in map(_PAIR, wanted_by_tests.left_out))
-        self._probe(wanted_by_tests)
+        collected = self.spool.collected(node.workerinput["workerid"])
+        if collected.usage_errors:
+            raise pytest.UsageError(*collected.usage_errors)
+        self.tally.deselected.update((check, endpoint) for check, _, endpoint in map(_PAIR, collected.deselected))
+        self._probe(collected)
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, object, object]:
-        """Observe the endpoints that the collected tests want, before they run; judge the waivers after them."""
+        """Observe the endpoints that the collected tests need, before they run; judge the waivers after them."""
         runs_here = not self.config.pluginmanager.hasplugin("dsession") and not self.config.option.collectonly
         if runs_here and not session.testsfailed:
-            self._probe(wanted(session.items, self.run))
+            self._probe(collected_tests(session.items, self.run))
         done = yield
         if not self.config.option.collectonly and not self.broken_collection:
             judge_stale_waivers(self.run, self.config, self.tally)
         return done
 
-    def _probe(self, wanted_by_tests: Wanted) -> None:
-        """Observe every wanted endpoint once in the run; write for the workers which keys are shared."""
+    def _probe(self, collected: CollectedTests) -> None:
+        """Observe every endpoint that the tests need, once in the run; write the shared keys for the workers."""
         if self.probed:
             return
         self.probed = True
-        self._look(wanted_by_tests)
+        self._observe_needed(collected)
         if self.config.pluginmanager.hasplugin("dsession"):
             self.spool.keep_shared_keys(self.keys.shared())
 
-    def _look(self, wanted_by_tests: Wanted) -> None:
-        ids = frozenset(wanted_by_tests.endpoints)
+    def _observe_needed(self, collected: CollectedTests) -> None:
+        ids = frozenset(collected.endpoints)
         if self.settings.from_evidence:
             for endpoint in self.run.manifest.endpoints:
                 if str(endpoint) in ids:
                     self._write_observation(self.run.observation_of(endpoint))
             return
-        judged = frozenset(wanted_by_tests.revocation)
+        judged = frozenset(collected.revocation)
         self.observer = make_observer(
             self.run.evaluation, self.run.for_engine, lambda seen: str(seen.endpoint) in judged, self.stop
         )
@@ -194,7 +194,7 @@ class Controller:
 
     def pytest_deselected(self, items: Sequence[pytest.Item]) -> None:
         """Note which checks were deselected, by pytest's options or by a plugin."""
-        self.tally.left_out.update(left_out(items))
+        self.tally.deselected.update(deselected_checks(items))
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         """Note that a module could not be collected: that is a bug in a check, not an interruption."""

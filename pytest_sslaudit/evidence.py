@@ -25,7 +25,7 @@ from audit.observation import SCHEMA, Accident, Observation, RevocationAnswer
 MANIFEST = "run.json"
 SHARED_KEYS: Final = "shared-keys.json"
 CONTENT: Final = re.compile(r"[0-9a-f]{64}\.der")
-APART: Final = "content_in"
+CONTENT_FILE: Final = "content_in"
 """The key that names the file with the content of a response."""
 DIGEST: Final = "sha256"
 """The key of the digest of the observation itself: a file that was changed is not judged."""
@@ -54,13 +54,13 @@ class Manifest:
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class CollectedTests:
     """The ids of the endpoints that the collected tests need, and what is wrong with these tests."""
 
     endpoints: tuple[str, ...]
     usage_errors: tuple[str, ...] = ()
-    revocation: tuple[str, ...] = ()  # of these, those whose revocation is judged
-    left_out: tuple[str, ...] = ()  # of each deselected test: check and endpoint, with a space between them
+    revocation: tuple[str, ...] = ()  # the endpoints whose revocation is judged
+    deselected: tuple[str, ...] = ()  # check and endpoint of each deselected test, with a space between them
     schema: int = SCHEMA
 
 
@@ -84,12 +84,14 @@ class Spool:
     def keep(self, observation: Observation) -> None:
         """Write an observation; a large CRL, which many endpoints share, is written once in a file of its own."""
         answers = observation.revocation or ()
-        apart = tuple(self._set_apart(one) for one in answers)
-        left = tuple(replace(one, content=None) if name else one for one, name in zip(answers, apart, strict=True))
-        value = to_json(replace(observation, revocation=left if answers else observation.revocation))
-        for index, name in enumerate(apart):
+        names = tuple(self._write_content(answer) for answer in answers)
+        inline = tuple(
+            replace(answer, content=None) if name else answer for answer, name in zip(answers, names, strict=True)
+        )
+        value = to_json(replace(observation, revocation=inline if answers else observation.revocation))
+        for index, name in enumerate(names):
             if name:
-                value["revocation"][index][APART] = name
+                value["revocation"][index][CONTENT_FILE] = name
         self._write(_name_of(observation.endpoint), {**value, DIGEST: _digest(value)})
 
     def observation(self, endpoint: Endpoint) -> Observation | None:
@@ -97,10 +99,10 @@ class Spool:
         file = self.file_of(endpoint)
         if not file.exists():
             return None
-        found = self._with_contents(file.name)
-        if str(found.endpoint) != str(endpoint):
-            raise BadEvidence(f"evidence {file}: it is the observation of {found.endpoint}, not of {endpoint}")
-        return found
+        observation = self._with_contents(file.name)
+        if str(observation.endpoint) != str(endpoint):
+            raise BadEvidence(f"evidence {file}: it is the observation of {observation.endpoint}, not of {endpoint}")
+        return observation
 
     def observation_or_accident(self, endpoint: Endpoint, *, is_kept: bool = False) -> Observation:
         """Read the observation of an endpoint; an observation that is missing or cannot be read is an accident.
@@ -127,7 +129,7 @@ class Spool:
         """Return the file of the observation of an endpoint."""
         return self.folder / _name_of(endpoint)
 
-    def _set_apart(self, answer: RevocationAnswer) -> str:
+    def _write_content(self, answer: RevocationAnswer) -> str:
         """Write the content of a large response to a file named by its digest; return the name, else nothing."""
         if answer.content is None or len(answer.content) <= _INLINE_BYTES:
             return ""
@@ -143,8 +145,8 @@ class Spool:
         if value.get(DIGEST, "") not in ("", _digest(value)):
             raise BadEvidence(f"evidence {self.folder / name}: {_CHANGED}")
         answers = tuple(
-            replace(one, content=self._content(file)) if (file := str(raw.get(APART, ""))) else one
-            for one, raw in zip(observation.revocation or (), value.get("revocation") or (), strict=True)
+            replace(answer, content=self._content(file)) if (file := str(raw.get(CONTENT_FILE, ""))) else answer
+            for answer, raw in zip(observation.revocation or (), value.get("revocation") or (), strict=True)
         )
         return replace(observation, revocation=answers) if answers else observation
 
@@ -156,13 +158,13 @@ class Spool:
         except OSError as error:
             raise BadEvidence(f"evidence {self.folder / name}: {error.strerror}") from error
 
-    def keep_wanted(self, worker: str, wanted: Wanted) -> None:
-        """Write what the collected tests of a worker need."""
-        self._write(f"wanted-{worker}.json", to_json(wanted))
+    def keep_collected(self, worker: str, collected: CollectedTests) -> None:
+        """Write the endpoints that the collected tests of a worker need."""
+        self._write(f"collected-{worker}.json", to_json(collected))
 
-    def wanted(self, worker: str) -> Wanted:
-        """Read what the collected tests of a worker need."""
-        return self._read(f"wanted-{worker}.json", Wanted)
+    def collected(self, worker: str) -> CollectedTests:
+        """Read the endpoints that the collected tests of a worker need."""
+        return self._read(f"collected-{worker}.json", CollectedTests)
 
     def keep_shared_keys(self, keys: SharedKeys) -> None:
         """Write which keys are shared."""
@@ -214,7 +216,7 @@ def _read_once(file: Path) -> bytes:
 
 def _digest(value: Mapping[str, Any]) -> str:
     """Return the digest of an observation as it is kept, without the key that holds it."""
-    text = json.dumps({key: one for key, one in value.items() if key != DIGEST}, separators=(",", ":"))
+    text = json.dumps({key: item for key, item in value.items() if key != DIGEST}, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -238,7 +240,7 @@ def _place(path: str) -> Path:
 
 
 def _make_assets_folder(folder: Path) -> None:
-    """Make the directory that pytest-html writes beside its report, so that no other user makes it first."""
+    """Make the directory that pytest-html writes beside its report, so that no other user creates it first."""
     try:
         safe_path(folder).mkdir(exist_ok=True)
         reserve(folder / "style.css")

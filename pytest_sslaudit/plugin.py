@@ -1,6 +1,6 @@
 """The hooks of every pytest run: the options, and the start of an audit if one is requested.
 
-Cheap on purpose: without an audit nothing of it is imported, and the run does not change.
+Without an audit this module imports nothing of it, and the run does not change.
 """
 
 from __future__ import annotations

@@ -65,7 +65,7 @@ class Run:
         return self.settings.for_engine(self.anchors, self.now)
 
     def observation_of(self, endpoint: Endpoint) -> Observation:
-        """Return the observation of an endpoint or host; that of the run itself is empty."""
+        """Return the observation of an endpoint or host; the observation of the run itself is empty."""
         if endpoint == RUN:
             return Observation(RUN, self.now)
         return self.spool.observation_or_accident(endpoint, is_kept=self.settings.from_evidence is not None)

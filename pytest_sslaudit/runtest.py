@@ -73,17 +73,17 @@ class Judging:
     def pytest_runtest_makereport(
         self, item: pytest.Item, call: pytest.CallInfo[None]
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-        """Turn the verdict into pytest's outcome, and let the result travel on the user properties."""
+        """Turn the verdict into pytest's outcome, and attach the result to the user properties."""
         decision = _decision(item, call)
         if decision and decision.result:
-            item.user_properties.extend(as_properties(decision.result, found_before(item)))
+            item.user_properties.extend(as_properties(decision.result, finding_before(item)))
         if decision and decision.outcome != "error" and not item.config.getoption("usepdb", default=False):
-            call.excinfo = None  # or pytest draws a stack trace for each, at ten times the cost of the judgement
+            call.excinfo = None  # else pytest formats a stack trace for each, at ten times the cost of the judgement
         report = yield
         if decision:
             apply(decision, item.location, report)
         if endpoint_of(item) is not None:
-            report.keywords = {}  # pytest keeps every report to the end, some forty to an endpoint
+            report.keywords = {}  # pytest keeps every report to the end, about forty for each endpoint
         return report
 
 
@@ -129,7 +129,7 @@ def _forget_facts(item: pytest.Function) -> None:
 
 
 def _prepare(item: pytest.Function) -> None:
-    """Raise NotApplicable if every profile disables the check; let only the profiles judge that do not."""
+    """Raise NotApplicable if every profile disables the check; else keep only the profiles that enable it."""
     check, endpoint = judged(item)
     if check is not None and endpoint is not None:
         facts = current_run(item.config).facts_of(endpoint)
@@ -139,8 +139,8 @@ def _prepare(item: pytest.Function) -> None:
 
 
 def _decision(item: pytest.Item, call: pytest.CallInfo[None]) -> Decision | None:
-    ends_here = call.when == "call" or (call.when == "setup" and call.excinfo is not None)
-    check, endpoint = judged(item) if ends_here else (None, None)
+    is_last_phase = call.when == "call" or (call.when == "setup" and call.excinfo is not None)
+    check, endpoint = judged(item) if is_last_phase else (None, None)
     if endpoint is None:
         return None
     error = call.excinfo.value if call.excinfo else None
@@ -154,16 +154,16 @@ def _decision(item: pytest.Item, call: pytest.CallInfo[None]) -> Decision | None
 
 def _decided(item: pytest.Item, error: BaseException | None) -> Decision | None:
     check, endpoint = judged(item)
-    run, of_each = current_run(item.config), item.stash.get(JUDGED_CHAINS, None)
+    run, judged_chains = current_run(item.config), item.stash.get(JUDGED_CHAINS, None)
     if endpoint is None:
         return None
     if isinstance(error, pytest.skip.Exception) and is_built_in(item.path):  # no built-in check skips itself
         error = Inconclusive(f"it was skipped by code outside the audit: {error.msg}")
-    if of_each is None:
+    if judged_chains is None:
         facts, outcome = run.facts_of(endpoint), _outcome(item, error)
     else:
         del item.stash[JUDGED_CHAINS]
-        decisive, outcome = combined(of_each, partial(_outcome, item))
+        decisive, outcome = combined(judged_chains, partial(_outcome, item))
         facts = decisive.facts
     if check is None and outcome.verdict in (Verdict.PASS, Verdict.FAIL, Verdict.ERROR):
         return None  # the outcome of a test that is not a check is pytest's own
@@ -190,8 +190,8 @@ def _without_type(explanation: str, item: pytest.Item) -> str:
     return f"{doc.rstrip('.')}: {text}" if text.startswith("assert ") and doc else text
 
 
-def found_before(item: pytest.Item) -> Result | None:
-    """Return the result of a test before the repair; None if there was none, or nothing to repair."""
+def finding_before(item: pytest.Item) -> Result | None:
+    """Return the result of a test before the repair; None without one, or if it needs no repair."""
     result = item.stash.get(RESULT_BEFORE, None)
     is_well = result is None or result.verdict in (Verdict.PASS, Verdict.NOT_APPLICABLE)
     return None if is_well else result

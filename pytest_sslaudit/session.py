@@ -73,8 +73,8 @@ def _refuse_parts_switched_off(manager: pytest.PytestPluginManager) -> None:
 
 
 def _refuse_another_audit() -> None:
-    found = importlib.util.find_spec("audit")
-    origin = None if found is None or found.origin is None else Path(found.origin).absolute().parent
+    spec = importlib.util.find_spec("audit")
+    origin = None if spec is None or spec.origin is None else Path(spec.origin).absolute().parent
     if origin != audit_folder():
         raise pytest.UsageError(
             f"the package `audit` that Python finds is {origin}, not that of this plugin ({audit_folder()}): rename "
@@ -88,6 +88,6 @@ def _collect_audit(config: pytest.Config) -> None:
         config.args.append(str(audit_folder()))
 
 
-def _run_of_worker(settings: Settings, handed: dict[str, str]) -> Run:
-    spool = Spool(Path(handed["spool"]))
-    return Run(settings, spool, spool.manifest(), parse_time(handed["now"]), sharing_from(spool.shared_keys))
+def _run_of_worker(settings: Settings, worker_input: dict[str, str]) -> Run:
+    spool = Spool(Path(worker_input["spool"]))
+    return Run(settings, spool, spool.manifest(), parse_time(worker_input["now"]), sharing_from(spool.shared_keys))

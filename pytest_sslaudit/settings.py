@@ -73,7 +73,7 @@ class Settings:
     invocation: Invocation
 
     def for_engine(self, anchors: Anchors, now: datetime) -> AuditSettings:
-        """Return the part that `audit.engine` takes, with these trust anchors, as of that instant."""
+        """Return the settings that `audit.engine` takes, with these trust anchors, as of that instant."""
         fetch, cache = self.configuration.fetch, AnswerCache(self.state / "revocation")
         return AuditSettings(
             anchors=anchors,
@@ -88,8 +88,8 @@ class Settings:
 
 def read_settings(config: pytest.Config, file: Configuration) -> Settings:
     """Return the settings of a run with this configuration file; raises pytest.UsageError."""
-    found: Invocation | None = config.hook.pytest_sslaudit_invocation(config=config, configuration=file)
-    invocation = found or Invocation(file)
+    given: Invocation | None = config.hook.pytest_sslaudit_invocation(config=config, configuration=file)
+    invocation = given or Invocation(file)
     options = _Options(config, invocation.configuration)
     waivers_file = options.path("waivers")
     policy = tuple(_profile(name, options.file) for name in options.names("policy"))
@@ -155,8 +155,7 @@ class _Options:
 
 def _repair(config: pytest.Config, options: _Options) -> Repair:
     """Return whether to repair; raises UsageError with options under which the current state is not observed."""
-    wanted = config.option.remediate or config.option.remediate_dry_run
-    if not wanted:
+    if not (config.option.remediate or config.option.remediate_dry_run):
         return "no"
     flag = "--remediate" if config.option.remediate else "--remediate-dry-run"
     if config.option.remediate and config.option.remediate_dry_run:

@@ -1,4 +1,4 @@
-"""What a run audits: the endpoints that are named, and those that are found on hosts."""
+"""Finds what a run audits: the endpoints that the user names, and those that are found on hosts."""
 
 from __future__ import annotations
 
@@ -44,10 +44,10 @@ def gather(config: pytest.Config, settings: Settings, clock: Callable[[], dateti
         first = unusable[0]
         raise pytest.UsageError(f"no line names an endpoint; {first.source}, line {first.number}: {first.why}")
     try:
-        wanted = logins(settings.hosts, settings.configuration, settings.testinfra)
+        host_logins = logins(settings.hosts, settings.configuration, settings.testinfra)
     except BadConfiguration as error:
         raise pytest.UsageError(str(error)) from error
-    discoveries = with_validation_probes(discover(wanted, clock=clock), settings)
+    discoveries = with_validation_probes(discover(host_logins, clock=clock), settings)
     if not endpoints and not discoveries:
         pytest.exit(NOTHING, returncode=pytest.ExitCode.NO_TESTS_COLLECTED)
     targets = assemble(discoveries, endpoints)
@@ -57,8 +57,8 @@ def gather(config: pytest.Config, settings: Settings, clock: Callable[[], dateti
 
 def with_validation_probes(discoveries: Sequence[Discovery], settings: Settings) -> tuple[Discovery, ...]:
     """Return the discoveries with the HTTP probes of each panel's server: the requests that a CA would send."""
-    hosts = probe_validation_paths([one.host for one in discoveries], settings.limits, threading.Event())
-    return tuple(replace(one, host=host) for one, host in zip(discoveries, hosts, strict=True))
+    hosts = probe_validation_paths([discovery.host for discovery in discoveries], settings.limits, threading.Event())
+    return tuple(replace(discovery, host=host) for discovery, host in zip(discoveries, hosts, strict=True))
 
 
 def _read_files(config: pytest.Config, settings: Settings) -> tuple[list[Endpoint], tuple[UnusableLine, ...]]:

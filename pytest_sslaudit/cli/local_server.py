@@ -26,7 +26,7 @@ def find_configuration(named: str | None) -> Path | None:
 
     Root runs the commands in it: those of `[[service]]`.
     """
-    file = Path(named).expanduser().absolute() if named else next((one for one in PLACES if one.exists()), None)
+    file = Path(named).expanduser().absolute() if named else next((place for place in PLACES if place.exists()), None)
     if file is None:
         return None
     require_unchanged_by_others(file, f"configuration {file}")

@@ -75,14 +75,14 @@ class Wording:
         if _MISSING in checks:
             return f"The system will attempt to install a signed certificate from {self._from(case)} for the {where}."
         fits = (words for check, words in _CONDITIONS.items() if check in checks)
-        what = next(fits, f"certificate ({', '.join(sorted(checks))})" if checks else "certificate")
-        return f"The system will attempt to replace the {what} for the {where} with a signed certificate from {self._from(case)}."  # noqa: E501 - the sentence, as it is printed
+        condition = next(fits, f"certificate ({', '.join(sorted(checks))})" if checks else "certificate")
+        return f"The system will attempt to replace the {condition} for the {where} with a signed certificate from {self._from(case)}."  # noqa: E501 - the sentence, as it is printed
 
     def service_name(self, endpoints: Iterable[str], service: str) -> str:
-        """Return the name by which the panel knows a service, else its own name."""
-        seen = (self.evidence.seen.get(one) for one in endpoints)
-        words = (one.panel_service for one in seen if one and one.service == service and one.panel_service)
-        return next(words, service)
+        """Return the name that the panel uses for a service, else its own name."""
+        observed = (self.evidence.seen.get(endpoint) for endpoint in endpoints)
+        names = (endpoint.panel_service for endpoint in observed if endpoint and endpoint.service == service)
+        return next(filter(None, names), service)
 
     def named(self, case: Case, service: str) -> str:
         """Return a service with the names of its certificate, unless the panel has one certificate for it."""
@@ -95,7 +95,7 @@ class Wording:
         return seen.service if seen else ""
 
     def _from(self, case: Case) -> str:
-        """Return who issues: on a panel's server that is the Store of cPanel."""
+        """Return the name of the issuer: on a panel's server the Store of cPanel."""
         if case.is_panel and self.kind in _OF_STORE:
             return STORE
         if case.repair is Repair.RUN_OWNER:
@@ -104,7 +104,7 @@ class Wording:
 
     def _reasons(self, case: Case, service: str) -> tuple[Reason, ...]:
         """Return the reasons for a repair on this service, else on any service with the same certificate."""
-        return tuple(one for one in case.reasons if self.service(one.endpoint) == service) or case.reasons
+        return tuple(reason for reason in case.reasons if self.service(reason.endpoint) == service) or case.reasons
 
 
 def plan_sentences(plan: Plan, wording: Wording) -> Iterator[str]:
@@ -146,24 +146,27 @@ def _waiting(waiting: WaitingCase, wording: Wording) -> Iterator[str]:
 
 def _valid(explained: Iterable[NotRepairable], wording: Wording) -> Iterator[str]:
     """Yield a line for each service with a valid certificate."""
-    found: dict[str, list[datetime]] = {}
-    for one in explained:
-        seen = wording.evidence.seen.get(one.endpoint) if one.kind == "well" else None
+    ends_by_service: dict[str, list[datetime]] = {}
+    for finding in explained:
+        seen = wording.evidence.seen.get(finding.endpoint) if finding.kind == "well" else None
         if seen and seen.not_after:
-            found.setdefault(wording.service_name([one.endpoint], seen.service), []).append(seen.not_after)
-    for name, ends in sorted(found.items()):
+            ends_by_service.setdefault(wording.service_name([finding.endpoint], seen.service), []).append(
+                seen.not_after
+            )
+    for name, ends in sorted(ends_by_service.items()):
         yield f"Nothing is wrong with the certificate of the {name} service, which is valid until {moment(min(ends))}."
 
 
 def _not_repaired(plan: Plan) -> Iterator[str]:
     """Yield what is not repaired; not what is inconclusive at an endpoint that has another finding."""
-    found = {one.endpoint for one in plan.explained if one.kind not in ("well", "unknown")}
-    found |= {endpoint for case in (*plan.cases, *(one.case for one in plan.waiting)) for endpoint in case.endpoints}
-    for one in plan.explained:
-        if one.kind == "well" or (one.kind == "unknown" and one.endpoint in found):
+    cases = (*plan.cases, *(waiting.case for waiting in plan.waiting))
+    with_finding = {finding.endpoint for finding in plan.explained if finding.kind not in ("well", "unknown")}
+    with_finding |= {endpoint for case in cases for endpoint in case.endpoints}
+    for finding in plan.explained:
+        if finding.kind == "well" or (finding.kind == "unknown" and finding.endpoint in with_finding):
             continue
-        finding = sentence([part for part in (one.message, f"left as it is: {one.why}") if part])
-        yield one_line(f"{one.endpoint}: {one.check}: {finding}")
+        text = sentence([part for part in (finding.message, f"left as it is: {finding.why}") if part])
+        yield one_line(f"{finding.endpoint}: {finding.check}: {text}")
 
 
 @dataclass

@@ -36,18 +36,18 @@ def add_timer(commands: argparse._SubParsersAction[Parser], machine: Machine) ->
     """Add the three commands of the timer of a machine."""
     installing = commands.add_parser("install-timer", allow_abbrev=False, help="run checkallsslcerts every night")
     kind = installing.add_mutually_exclusive_group()
-    kind.add_argument("--cron", action="store_true", help=f"by {CRON} (default where systemd does not run)")
-    kind.add_argument("--systemd", action="store_true", help=f"by {TIMER} (default where systemd runs)")
+    kind.add_argument("--cron", action="store_true", help=f"by {CRON} (default if systemd does not run)")
+    kind.add_argument("--systemd", action="store_true", help=f"by {TIMER} (default if systemd runs)")
     installing.add_argument("--at", metavar="HH:MM", default=_AT, help=f"it begins within the hour after ({_AT})")
     installing.add_argument("--config", metavar="FILE", help="the configuration file of checkallsslcerts")
     installing.add_argument("--dry-run", action="store_true", help="print what would be written, and write nothing")
     removing = commands.add_parser("remove-timer", allow_abbrev=False, help="remove the timer and its files")
-    asking = commands.add_parser(
+    showing = commands.add_parser(
         "timer-status", allow_abbrev=False, help="print whether it runs every night (exit status 0 or 1)"
     )
     installing.set_defaults(run=_guarded(lambda options: _print(_install(options, machine))))
     removing.set_defaults(run=_guarded(lambda _: _print(_removed(machine))))
-    asking.set_defaults(run=_guarded(lambda _: _status(machine)))
+    showing.set_defaults(run=_guarded(lambda _: _status(machine)))
 
 
 def _guarded(command: Command) -> Command:
@@ -69,20 +69,20 @@ def _guarded(command: Command) -> Command:
 def _install(options: argparse.Namespace, machine: Machine) -> Iterator[str]:
     config = find_configuration(options.config) if options.config else None
     configured = ("--config", str(config)) if config else ()
-    wanted = nightly((*own_command("checkallsslcerts"), "--allow-retry", *configured), options.at)
+    run = nightly((*own_command("checkallsslcerts"), "--allow-retry", *configured), options.at)
     is_systemd = options.systemd or (machine.runs_systemd and not options.cron)
-    texts = _texts(wanted, machine, is_systemd=is_systemd)
+    texts = _texts(run, machine, is_systemd=is_systemd)
     if options.dry_run:
         yield from (f"{path}:\n{text}" for path, text in texts.items())
         return
     yield from machine.install(texts)
-    yield f"checkallsslcerts runs {wanted.schedule(None if is_systemd else machine.id)}; its log: /var/log/sslaudit"
+    yield f"checkallsslcerts runs {run.schedule(None if is_systemd else machine.id)}; its log: /var/log/sslaudit"
 
 
-def _texts(wanted: Nightly, machine: Machine, *, is_systemd: bool) -> dict[str, str]:
+def _texts(run: Nightly, machine: Machine, *, is_systemd: bool) -> dict[str, str]:
     if is_systemd:
-        return {SERVICE: wanted.service(), TIMER: wanted.timer()}
-    return {CRON: wanted.cron(machine.id)}
+        return {SERVICE: run.service(), TIMER: run.timer()}
+    return {CRON: run.cron(machine.id)}
 
 
 def _removed(machine: Machine) -> Iterator[str]:

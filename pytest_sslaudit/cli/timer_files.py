@@ -14,7 +14,7 @@ from typing import Final
 from pytest_sslaudit.cli.timer_units import CRON, MARKER, SERVICE, TIMER, UNITS
 
 _UNIT: Final = f"{UNITS}.timer"
-_LEFT: Final = (
+_REMNANTS: Final = (
     f"/etc/systemd/system/timers.target.wants/{_UNIT}",  # systemctl may be unable to remove it
     f"/var/lib/systemd/timers/stamp-{_UNIT}",  # when it ran last (systemd.timer(5), Persistent=)
 )
@@ -78,15 +78,15 @@ class Machine:
         for path in ours:
             self.place(path).unlink()
         if TIMER in ours:
-            for path in _LEFT:
+            for path in _REMNANTS:
                 self.place(path).unlink(missing_ok=True)
             self._reload()
         return (*lines, *(f"{path}: removed" for path in ours))
 
     def foreign_files(self) -> tuple[str, ...]:
         """Return the paths of files that exist and that sslaudit did not write."""
-        there = (path for path in (CRON, SERVICE, TIMER) if os.path.lexists(self.place(path)))
-        return tuple(path for path in there if not is_ours(self.place(path)))
+        existing = (path for path in (CRON, SERVICE, TIMER) if os.path.lexists(self.place(path)))
+        return tuple(path for path in existing if not is_ours(self.place(path)))
 
     def _require_installable(self, texts: Mapping[str, str]) -> None:
         for path in texts:
@@ -116,8 +116,8 @@ class Machine:
         return ("--now",) if self.root == Path("/") and self.runs_systemd else ()
 
     def _systemctl(self, *words: str) -> subprocess.CompletedProcess[str]:
-        elsewhere = () if self.root == Path("/") else (f"--root={self.root}",)
-        argv = ("systemctl", *elsewhere, *words)
+        root_option = () if self.root == Path("/") else (f"--root={self.root}",)
+        argv = ("systemctl", *root_option, *words)
         try:
             return subprocess.run(argv, capture_output=True, text=True, check=False, timeout=_SYSTEMCTL_S)
         except (OSError, subprocess.TimeoutExpired) as error:

@@ -1,4 +1,4 @@
-"""Which endpoints are judged by all built-in checks: only these may be repaired.
+"""Finds the endpoints that all built-in checks judge: only these may be repaired.
 
 With `-k`, `-m`, `--lf` or a single file as argument, the results of the other checks are unknown.
 """
@@ -14,14 +14,14 @@ from audit.probe import Target
 from pytest_sslaudit.activation import checks_folder
 from pytest_sslaudit.collection import endpoint_of
 
-_OF_NO_ENDPOINT: Final = ("test_dcv.py", "test_host.py", "test_run.py")  # of hosts and the run: -k may leave them out
+_WITHOUT_ENDPOINT: Final = ("test_dcv.py", "test_host.py", "test_run.py")  # of hosts and the run: -k may leave them out
 
 
 class Coverage:
     """The endpoints of the tests that pytest left out."""
 
     def __init__(self) -> None:
-        """Begin with nothing left out."""
+        """Begin without tests that are left out."""
         self._left_out: set[str] = set()
 
     def leave_out(self, items: Sequence[pytest.Item]) -> None:
@@ -32,8 +32,10 @@ class Coverage:
         self, config: pytest.Config, items: Sequence[pytest.Item], targets: Iterable[Target]
     ) -> frozenset[str]:
         """Return the endpoints on which not all checks run, and those that share a file with one of them."""
-        wanted = {file for file in checks_folder().glob("test_*.py") if file.name not in _OF_NO_ENDPOINT}
-        is_whole = wanted <= {item.path for item in items} and not any("::" in argument for argument in config.args)
+        check_files = {file for file in checks_folder().glob("test_*.py") if file.name not in _WITHOUT_ENDPOINT}
+        is_whole = check_files <= {item.path for item in items} and not any(
+            "::" in argument for argument in config.args
+        )
         left_out = self._left_out if is_whole else {*self._left_out, *_endpoints(items)}
         files = {str(target.endpoint): _files(target) for target in targets}
         shared = {file for endpoint in left_out for file in files.get(endpoint, ())}

@@ -20,7 +20,7 @@ class FirstPass:
     """The reports of the first run of the tests with an endpoint, until they are taken."""
 
     def __init__(self) -> None:
-        """Begin with none."""
+        """Begin without reports."""
         self._reports: dict[str, tuple[pytest.TestReport, ...]] = {}
 
     def judge(self, items: Sequence[pytest.Item]) -> Iterator[pytest.TestReport]:

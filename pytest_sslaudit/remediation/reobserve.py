@@ -20,7 +20,7 @@ def affected_ids(case_results: Iterable[CaseResult], targets: Sequence[Target]) 
     """
     cases = [case_result.case for case_result in case_results if case_result.kind != "waiting"]
     services = {(case.host, service) for case in cases for service in case.services}
-    endpoints = {one for case in cases for one in case.endpoints}
+    endpoints = {endpoint for case in cases for endpoint in case.endpoints}
     for target in targets:
         service = target.server.service if target.server else target.endpoint.service
         if (target.endpoint.host, service) in services:
@@ -33,17 +33,17 @@ def observe_again(controller: Controller, ids: frozenset[str]) -> None:
     """Inspect the hosts of these ids again, and observe the endpoints among them."""
     hosts = {str(endpoint.host) for endpoint in map(parse_id, ids) if endpoint.is_host}
     seen = discover(_logins(controller.discoveries, hosts), clock=lambda: datetime.now(UTC))
-    found = with_validation_probes(seen, controller.settings)
-    fresh = {str(target.endpoint): target for one in found for target in one.targets}
-    for discovery in found:
+    discoveries = with_validation_probes(seen, controller.settings)
+    fresh = {str(target.endpoint): target for discovery in discoveries for target in discovery.targets}
+    for discovery in discoveries:
         if str(discovery.host.endpoint) in ids:
             controller.keep(discovery.host, "after")
-    chosen = [fresh.get(str(one.endpoint), one) for one in controller.targets if str(one.endpoint) in ids]
+    chosen = [fresh.get(str(target.endpoint), target) for target in controller.targets if str(target.endpoint) in ids]
     controller.observe(chosen, "after")
 
 
 def _logins(discoveries: Iterable[Discovery], hosts: set[str]) -> tuple[Login, ...]:
     """Return the logins of these hosts; of all hosts if a label depends on the other hosts."""
-    known = [(one.login, str(one.host.endpoint.host)) for one in discoveries if one.login]
+    known = [(discovery.login, str(discovery.host.endpoint.host)) for discovery in discoveries if discovery.login]
     is_numbered = any("+" in label for _, label in known)
     return tuple({login.hostspec: login for login, label in known if is_numbered or label in hosts}.values())

@@ -1,4 +1,4 @@
-"""What is known only at the end of a whole run: waivers that cover no finding, and built-in checks without a result.
+"""Finds at the end of a whole run the waivers that cover no finding, and the built-in checks without a result.
 
 A run that is restricted to some tests or endpoints reports neither.
 """
@@ -72,15 +72,15 @@ def _report(config: pytest.Config, decision: Decision, duration_s: float) -> Non
 
 
 def completeness_messages(config: pytest.Config, run: Run, tally: Tally) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return messages that fail the run, for built-in checks without a result, and notes on those a plugin left out."""
+    """Return messages on built-in checks without a result, which fail the run, and on checks that a plugin left out."""
     if is_restricted(config):
         return (), ()
     elsewhere = options_given(config.option, NARROWING)
     marks = [check for function in built_in_checks() if (check := check_of(function)) and check.id != STALE_WAIVER]
     gaps = [(check.id, str(endpoint)) for check in marks
             for endpoint in run.endpoints(check.scopes) if not tally.judged.has(check.id, str(endpoint))]  # fmt: skip
-    left_out = [] if elsewhere else [gap for gap in gaps if gap in tally.left_out]
-    missing = [gap for gap in gaps if elsewhere or gap not in tally.left_out]
+    left_out = [] if elsewhere else [gap for gap in gaps if gap in tally.deselected]
+    missing = [gap for gap in gaps if elsewhere or gap not in tally.deselected]
     return (
         tuple(_missing(missing, elsewhere) for _ in missing[:1]),
         tuple(f"a plugin left out {_counted(left_out)}" for _ in left_out[:1]),
@@ -95,5 +95,5 @@ def _missing(gaps: list[tuple[str, str]], elsewhere: tuple[str, ...]) -> str:
 def _counted(gaps: list[tuple[str, str]]) -> str:
     checks, endpoints = (list(dict.fromkeys(column)) for column in zip(*gaps, strict=True))
     more = f" and {len(endpoints) - _NAMED} more" if len(endpoints) > _NAMED else ""
-    of_which = f"the check {checks[0]}" if len(checks) == 1 else f"{len(checks)} built-in checks, such as {checks[0]},"
-    return f"{of_which} for {', '.join(endpoints[:_NAMED])}{more}"
+    counted = f"the check {checks[0]}" if len(checks) == 1 else f"{len(checks)} built-in checks, such as {checks[0]},"
+    return f"{counted} for {', '.join(endpoints[:_NAMED])}{more}"

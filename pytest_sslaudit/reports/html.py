@@ -77,11 +77,11 @@ class HtmlReport:
             cells[1:] = map(_cell, COLUMNS, (EMPTY, _id(report.nodeid), "", _NOT_DRAWN, EMPTY, EMPTY))
             self._places[report.nodeid] = (0, 0, "", report.nodeid)
 
-    def _note(self, error: Exception, what: str) -> None:
+    def _note(self, error: Exception, source: str) -> None:
         """Record the exception, which sets the exit status; the trace of the first row is enough."""
         if not self._has_failed:
             self._has_failed = True
-            self._tally.accidents.append(f"HTML report, {what}: {Accident.of(error).trace}")
+            self._tally.accidents.append(f"HTML report, {source}: {Accident.of(error).trace}")
 
     def _fill(self, report: pytest.TestReport, cells: list[str]) -> None:
         result = _result(report)
@@ -169,7 +169,7 @@ def _severity(result: Result) -> str:
     if result.verdict not in FINDINGS:
         return EMPTY
     level = result.severity
-    mark = f"sslaudit-{level.value}" if result.verdict is Verdict.FAIL else "sslaudit-told"
+    mark = f"sslaudit-{level.value}" if result.verdict is Verdict.FAIL else "sslaudit-reported"
     return f'<!--{len(Severity) - level.rank}--><span class="{mark}">{level.value}</span>'
 
 

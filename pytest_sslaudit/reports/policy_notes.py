@@ -26,8 +26,8 @@ class Remarks:
 
     def of(self, result: Result) -> Remark | None:
         """Return the note on a result, and remember its profile."""
-        found = [profile for name in result.policy.split("+") if (profile := self._profile(name))]
-        return next((profile.remarks[result.check] for profile in found if result.check in profile.remarks), None)
+        profiles = [profile for name in result.policy.split("+") if (profile := self._profile(name))]
+        return next((profile.remarks[result.check] for profile in profiles if result.check in profile.remarks), None)
 
     def lines(self, result: Result) -> Iterator[tuple[str, str]]:
         """Yield the lines under a result, each with its label."""
@@ -38,7 +38,7 @@ class Remarks:
 
     def table(self) -> str:
         """Return the table of the notes of all policies that were named or used; empty without notes."""
-        profiles = [one for one in {**self._named, **self._used}.values() if one.remarks]
+        profiles = [profile for profile in {**self._named, **self._used}.values() if profile.remarks]
         rows = dict.fromkeys(_rows(profiles))
         if not rows:
             return ""

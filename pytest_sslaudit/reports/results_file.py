@@ -127,7 +127,7 @@ class ResultsFile:
             self._stream.write(line + "\n")
         except OSError as error:
             self.failure = f"the results are incomplete: {self._file}: {error.strerror}"
-            with suppress(OSError):  # what is left in the buffer cannot be written either
+            with suppress(OSError):  # the rest of the buffer cannot be written either
                 self._stream.close()
 
     def close(self, **summary: object) -> None:
@@ -142,8 +142,11 @@ def observation_row(facts: Facts, phase: Phase = "before") -> dict[str, Any]:
     seen, endpoint = facts.observation, facts.endpoint
     first = seen.handshakes[0] if seen.handshakes else None
     chain = facts.seen_chain
-    of_each = [one for one in facts.of_each_chain if one.served]
-    chains = [_chain_row(one) for one in of_each]
+    served = [chain_facts for chain_facts in facts.of_each_chain if chain_facts.served]
+    chains = [_chain_row(chain_facts) for chain_facts in served]
+    main: list[dict[str, Any]] = next(
+        (row["certificates"] for row, chain_facts in zip(chains, served, strict=True) if chain_facts is facts), []
+    )
     return {
         "endpoint": str(endpoint),
         "host": endpoint.hostspec,
@@ -157,7 +160,7 @@ def observation_row(facts: Facts, phase: Phase = "before") -> dict[str, Any]:
         "protocol": first and first.version,
         "cipher": first and first.cipher,
         "group": first and first.group,
-        "chain": next((row["certificates"] for one, row in zip(of_each, chains, strict=True) if one is facts), []),
+        "chain": main,
         "chains": chains,
         "names": _names(chain.leaf) if chain and chain.certificates else [],
         "installed": [_file_row(file) for file in (seen.server.files if seen.server else ())],

@@ -24,7 +24,7 @@ class JudgedChecks:
     """Which checks of which endpoints have a result: a number for each endpoint, with a bit for each check."""
 
     def __init__(self) -> None:
-        """Begin with none."""
+        """Begin without results."""
         self._bits: dict[str, int] = {}
         self._of_endpoint: dict[str, int] = {}
 
@@ -59,7 +59,7 @@ class Tally:
     repairs_broken: bool = False  # an exception in the repair
     accidents: list[str] = field(default_factory=list)  # other exceptions, with their traces
     judged: JudgedChecks = field(default_factory=JudgedChecks)
-    left_out: set[tuple[str, str]] = field(default_factory=set)  # check and endpoint of what was deselected
+    deselected: set[tuple[str, str]] = field(default_factory=set)  # check and endpoint of each deselected test
     gaps: tuple[str, ...] = ()  # messages about built-in checks without a result; they fail the run
     notes: tuple[str, ...] = ()  # messages about built-in checks that a plugin left out
     judged_anything: bool = False  # a run in which no check passed or failed fails
