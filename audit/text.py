@@ -14,8 +14,8 @@ MAX_QUOTED: Final = 120
 MAX_DETAIL: Final = 4000
 MAX_LINE: Final = 1_000
 """Characters of one line of a text that a person reads beside others; what a CA writes may be a page."""
-_MAX_LINES: Final = 20  # of one text; the hops to a file, an address a line, and who requested it
-_MAX_READ: Final = 20_000  # characters of such a text that are looked at
+_MAX_LINES: Final = 20  # of one text, such as the hops of a self-test
+_MAX_READ: Final = 20_000  # characters of a text that are read
 _MAX_DEPTH: Final = 8
 _LONG: Final = re.compile(rf"\S{{{MAX_QUOTED + 1},}}|'[^']{{{MAX_QUOTED - 1},}}'|\"[^\"]{{{MAX_QUOTED - 1},}}\"")
 
@@ -25,16 +25,16 @@ def duration(span: timedelta) -> str:
     seconds = round(abs(span).total_seconds())
     largest = next((index for index, (_, _, size) in enumerate(_UNITS) if seconds >= size), len(_UNITS) - 1)
     parts: list[str] = []
-    for one, many, size in _UNITS[largest : largest + 2]:
+    for singular, plural, size in _UNITS[largest : largest + 2]:
         count, seconds = divmod(seconds, size)
         if count or not parts:
-            parts.append(f"{count} {one if count == 1 else many}")
+            parts.append(f"{count} {singular if count == 1 else plural}")
     return " ".join(parts)
 
 
-def moment(when: datetime) -> str:
+def moment(time: datetime) -> str:
     """Return an aware time to the minute, in UTC: `2026-11-25 10:00 UTC`."""
-    return f"{when.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+    return f"{time.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
 
 
 def listing(items: Sequence[object], limit: int = 5) -> str:
@@ -49,7 +49,7 @@ def sentence(parts: Sequence[str]) -> str:
 
 
 def one_line(text: str, limit: int | None = None) -> str:
-    """Return a text on one line, shortened to a limit, without any character that moves a cursor or hides another.
+    """Return a text on one line, shortened to a limit, without characters that move the cursor or hide others.
 
     Every text of a server, a CA, a host or a file goes through this before a person sees it.
     """
@@ -72,17 +72,17 @@ def matches_glob(glob: str, text: str) -> bool:
 
 
 def shortened(text: str, limit: int) -> str:
-    """Return a text of at most so many characters; an ellipsis ends one that was cut."""
+    """Return a text of at most `limit` characters; a text that was cut ends in an ellipsis."""
     return text if len(text) <= limit else f"{text[: limit - 1]}…"
 
 
 def bounded_message(message: str, values: Iterable[str] = ()) -> str:
-    """Return a message within its bounds; `values` are what it may quote, beside what stands in quotation marks."""
+    """Return a message within its bounds; `values` are texts that it may quote without quotation marks."""
     if len(message) <= MAX_QUOTED:
         return message
-    for value in sorted({one for one in values if len(one) > MAX_QUOTED}, key=len, reverse=True):
+    for value in sorted({value for value in values if len(value) > MAX_QUOTED}, key=len, reverse=True):
         message = message.replace(value, shortened(value, MAX_QUOTED))
-    message = _LONG.sub(lambda found: shortened(found[0], MAX_QUOTED), message)
+    message = _LONG.sub(lambda match: shortened(match[0], MAX_QUOTED), message)
     return shortened(message, MAX_MESSAGE)
 
 
@@ -96,24 +96,24 @@ def strings_in(value: Any, depth: int = _MAX_DEPTH) -> Iterator[str]:  # noqa: A
     if isinstance(value, str):
         yield value
     elif isinstance(value, Mapping) and depth:
-        for key, one in value.items():
+        for key, item in value.items():
             yield str(key)
-            yield from strings_in(one, depth - 1)
+            yield from strings_in(item, depth - 1)
     elif isinstance(value, list | tuple | set | frozenset) and depth:
-        for one in value:
-            yield from strings_in(one, depth - 1)
+        for item in value:
+            yield from strings_in(item, depth - 1)
 
 
 def _bounded(value: Any, room: int, depth: int) -> Any:  # noqa: ANN401 - any value in, a JSON value out
     if value is None or isinstance(value, bool | int) or (isinstance(value, float) and math.isfinite(value)):
         return value
     if isinstance(value, Mapping) and depth:
-        kept = _fitting(((str(key), one) for key, one in value.items()), room, depth)
+        kept = _fitting(((str(key), item) for key, item in value.items()), room, depth)
         return dict(kept) | ({"…": f"{len(value)} entries"} if len(kept) < len(value) else {})
     if isinstance(value, list | tuple | set | frozenset) and depth:
         items = sorted(value, key=str) if isinstance(value, set | frozenset) else value
-        kept = _fitting((("", one) for one in items), room, depth)
-        return [one for _, one in kept] + ([f"… ({len(items)} in all)"] if len(kept) < len(items) else [])
+        kept = _fitting((("", item) for item in items), room, depth)
+        return [item for _, item in kept] + ([f"… ({len(items)} in all)"] if len(kept) < len(items) else [])
     text = value if isinstance(value, str) else str(value)
     return text if len(text) <= room else f"{text[:room]}… ({len(text)} characters)"
 
@@ -124,7 +124,7 @@ def _fitting(pairs: Iterable[tuple[str, Any]], room: int, depth: int) -> list[tu
     for key, value in pairs:
         if room <= 0:
             break
-        one = _bounded(value, room, depth - 1)
-        kept.append((shortened(key, MAX_QUOTED), one))
-        room -= len(key) + sum(map(len, strings_in(one))) + 4
+        bounded = _bounded(value, room, depth - 1)
+        kept.append((shortened(key, MAX_QUOTED), bounded))
+        room -= len(key) + sum(map(len, strings_in(bounded))) + 4
     return kept

@@ -62,7 +62,7 @@ NOT_OURS: Final = {
     "'because' in result.detail": "a key of the detail, which is a mapping",
     "'because' not in result.detail": "as above",
     "self.why.startswith('process ')": "decides nothing but whether a sentence says its subject already",
-    "_LONG.sub(lambda found: shortened(found[0], MAX_QUOTED), message)": "cuts quotations",
+    "_LONG.sub(lambda match: shortened(match[0], MAX_QUOTED), message)": "cuts quotations",
     "_METHOD.match(token.text)": "a part of a line of an access log",
     "token.text.partition(',')": "as above",
     "section.text.partition('-----BEGIN')": "what a host printed",

@@ -1,4 +1,4 @@
-"""Pure analysis: from an observation to what a check asserts. Nothing here raises a verdict."""
+"""Computes from an observation what a check asserts, without I/O. Nothing here raises a verdict."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 class Uncertain:
     """Why an observation does not answer a question.
 
-    `because` is the id of the finding of the same endpoint that is the cause, if there is one.
+    `because` is the id of the finding of the same endpoint that is the cause, if another finding is.
     """
 
     reason: str
@@ -28,4 +28,4 @@ class Exempt:
 
 
 Obstacle = Uncertain | Exempt
-"""What keeps a check from passing or failing."""
+"""What prevents a check from passing or failing."""

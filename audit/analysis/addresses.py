@@ -1,4 +1,4 @@
-"""Whether a name leads to the host that was logged into, and whether all its addresses serve the same certificate."""
+"""Finds whether a name leads to the host that was logged into, and whether all its addresses serve one certificate."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def is_on_host(handshake: Handshake, server: HostView) -> bool:
 
 
 def with_host(handshakes: Iterable[Handshake], server: HostView) -> tuple[Handshake, ...]:
-    """Return the handshakes with the host itself, or all if none is known to be with it (behind NAT)."""
+    """Return the handshakes with the host itself, or all if no handshake is known to be with it (behind NAT)."""
     every = tuple(handshakes)
     return tuple(handshake for handshake in every if is_on_host(handshake, server)) or every
 
@@ -62,7 +62,9 @@ def direction(observation: Observation, server: HostView) -> Direction:
     resolved = set(observation.dns.addresses) if observation.dns else set()
     if resolved & set(own_addresses(server)):
         return "here"
-    answering = _keys(shake for shake in observation.handshakes if shake.address in resolved and not shake.from_host)
+    answering = _keys(
+        handshake for handshake in observation.handshakes if handshake.address in resolved and not handshake.from_host
+    )
     own = _own_keys(observation, server)
     if answering & own:
         return "here"
@@ -80,12 +82,12 @@ def resolved_name(observation: Observation) -> DnsView | Obstacle:
 
 
 def unknown_direction(observation: Observation, server: HostView) -> Uncertain | None:
-    """Return that it is not known whether the name leads to the host, and what the user can do; None if it is."""
+    """Return that it is not known whether the name leads to the host, and what the user can do; None if it is known."""
     if observation.dns is None or direction(observation, server) != "unknown":
         return None
-    found, own = listing(observation.dns.addresses), listing(own_addresses(server)) or "none"
+    resolved, own = listing(observation.dns.addresses), listing(own_addresses(server)) or "none"
     fix = 'if it is behind NAT, configure the addresses by which it is reached: [host."…"] addresses = [...]'
-    return Uncertain(f"the name leads to {found}, and the host's own addresses are {own}: {fix}")
+    return Uncertain(f"the name leads to {resolved}, and the host's own addresses are {own}: {fix}")
 
 
 def one_address_only(observation: Observation) -> Exempt | None:
@@ -106,7 +108,7 @@ def is_public(address: str) -> bool:
 
     An IPv6 address that holds an IPv4 address is public if the IPv4 address is.
     """
-    return all(meant.is_global for meant in _meant(address))
+    return all(effective.is_global for effective in _effective_addresses(address))
 
 
 def is_link_local(address: str) -> bool:
@@ -114,10 +116,10 @@ def is_link_local(address: str) -> bool:
 
     Cloud providers serve credentials there.
     """
-    return any(meant.is_link_local for meant in _meant(address))
+    return any(effective.is_link_local for effective in _effective_addresses(address))
 
 
-def _meant(address: str) -> tuple[ipaddress.IPv4Address | ipaddress.IPv6Address, ...]:
+def _effective_addresses(address: str) -> tuple[ipaddress.IPv4Address | ipaddress.IPv6Address, ...]:
     """Return the IPv4 addresses that an IPv6 address holds for a translator, else the address itself."""
     parsed = ipaddress.ip_address(address.partition("%")[0])
     if isinstance(parsed, ipaddress.IPv4Address):
@@ -141,16 +143,16 @@ def leaves_by_address(observation: Observation) -> dict[str, list[str]]:
 
     Hosts that share a name but no key have a certificate each: the twin of a host's own leaf counts as that leaf.
     """
-    found: dict[str, list[str]] = {}
+    addresses_by_leaf: dict[str, list[str]] = {}
     own_leaves = _own_leaves(observation)
     shown: dict[str, list[str]] = {}  # by address, which may serve one certificate for each type of key
-    for handshake in sorted(observation.every_handshake, key=lambda shake: shake.address):
+    for handshake in sorted(observation.every_handshake, key=lambda handshake: handshake.address):
         leaf = leaf_of(handshake)
-        same = next((own for own in own_leaves if leaf and _is_twin(leaf, own, observation.observed_at)), leaf)
-        shown.setdefault(handshake.address, []).append(brief(same) if same else "no certificate")
+        counted = next((own for own in own_leaves if leaf and _is_twin(leaf, own, observation.observed_at)), leaf)
+        shown.setdefault(handshake.address, []).append(brief(counted) if counted else "no certificate")
     for address, leaves in shown.items():
-        found.setdefault(" and ".join(sorted(dict.fromkeys(leaves))), []).append(address)
-    return found
+        addresses_by_leaf.setdefault(" and ".join(sorted(dict.fromkeys(leaves))), []).append(address)
+    return addresses_by_leaf
 
 
 def described_leaves(leaves: Mapping[str, Sequence[str]]) -> str:

@@ -1,4 +1,4 @@
-"""Why a chain is untrusted, weak or not sent as required: one message per fault."""
+"""Finds why a chain is untrusted, weak or not sent as required: one message per fault."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from audit.x509.public_keys import small_factors, weaknesses
 from audit.x509.signatures import ALGORITHMS
 
 MALFORMED: Final = "cert.malformed"
-"""The check that reports what cannot be read in a certificate. What depends on it is inconclusive."""
+"""The check that reports unreadable fields of a certificate. Checks that depend on such a field are inconclusive."""
 
 
 def unreadable_message(error: UnreadableField) -> str:
@@ -90,7 +90,7 @@ def unreadable_names(chain: Chain) -> Uncertain | None:
 
 
 def too_many_issuers(chain: Chain) -> Uncertain | None:
-    """Return that the search for a path was given up; None if it was not."""
+    """Return that the search for a path was given up; None if it was completed."""
     return Uncertain("there are too many candidates for issuers to verify them all") if chain.gave_up else None
 
 

@@ -1,4 +1,4 @@
-"""What the checks of a cPanel & WHM server need first: its state, and the rights to read it."""
+"""Returns what the checks of a cPanel & WHM server need first: its state, and the rights to read it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from audit.x509.identifiers import host_name_faults
 
 
 def cpanel_state(observation: Observation) -> CpanelState | Obstacle:
-    """Return the state of certificate maintenance on a cPanel & WHM server, or why there is none to judge."""
+    """Return the state of certificate maintenance on a cPanel & WHM server, or why there is no state to judge."""
     server = host_view(observation)
     if isinstance(server, Uncertain):
         return server
@@ -31,7 +31,7 @@ def unreadable_part(state: CpanelState, matter: Matter) -> Uncertain | None:
 
 
 def http_probes(observation: Observation) -> tuple[HttpProbe, ...] | Uncertain:
-    """Return the HTTP responses at port 80 of the host's name, or why there are none."""
+    """Return the HTTP responses at port 80 of the host's name, or why there are no responses."""
     if observation.http_probes:
         return observation.http_probes
     if is_unresolved(observation):
@@ -50,9 +50,12 @@ def addresses_of(observation: Observation) -> tuple[str, ...]:
 def closed_by_firewall(firewall: Firewall, own: tuple[str, ...]) -> Uncertain | None:
     """Return that the firewall closes port 80, so that a missing response is its finding; None if it does not."""
     if shortcomings(firewall, own):
-        return Uncertain("there is no response, as the firewall closes the port", because="dcv.firewall")
+        return Uncertain("there is no response, because the firewall closes the port", because="dcv.firewall")
     if narrowness(firewall, own, (4, 6))[0]:
-        return Uncertain("there is no response, as the firewall closes the port to most", because="dcv.firewall-narrow")
+        return Uncertain(
+            "there is no response, because the firewall closes the port to most addresses",
+            because="dcv.firewall-narrow",
+        )
     return None
 
 

@@ -1,4 +1,4 @@
-"""What was observed from inside a host: its view, its own name, and the offset of its clock."""
+"""Returns what was observed from inside a host: its view, its own name, and the offset of its clock."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ def clock_offset_s(observation: Observation) -> float | Uncertain:
 
 def clock_limit_s(policy: Policy) -> tuple[int, str]:
     """Return the admitted offset in seconds, and the strictest profile, which sets it."""
-    limit_s, whose = policy.least(lambda limits: limits.clock_offset_max_s)
-    return int(limit_s), whose
+    limit_s, profile = policy.least(lambda limits: limits.clock_offset_max_s)
+    return int(limit_s), profile
 
 
 def clock_is_off(server: HostView | None, policy: Policy) -> bool:

@@ -1,4 +1,4 @@
-"""What keeps a CA from a token on port 80: blocked responses, and redirects that no CA follows (BR 3.2.2.4.18)."""
+"""Finds what blocks a CA at port 80: responses without the token, and redirects that no CA follows (BR 3.2.2.4.18)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from audit.text import sentence
 _FOLLOWED: Final = (301, 302, 307, 308)
 _PORTS: Final = {"http": 80, "https": 443}
 _MISSING: Final = (404, 410)
-"""The expected statuses: the requested file is not there."""
+"""The expected statuses: the requested file does not exist."""
 
 RedirectChain = tuple[HttpProbe, ...]
 """The responses of one address, from the first request to the last redirect that was followed."""
@@ -33,10 +33,10 @@ class ValidationFault:
 
 def redirect_chains(probes: Iterable[HttpProbe]) -> tuple[RedirectChain, ...]:
     """Return the responses of each address in the order in which one redirects to the next."""
-    found: dict[str, list[HttpProbe]] = {}
+    by_address: dict[str, list[HttpProbe]] = {}
     for probe in probes:
-        found.setdefault(probe.address, []).append(probe)
-    return tuple(map(tuple, found.values()))
+        by_address.setdefault(probe.address, []).append(probe)
+    return tuple(map(tuple, by_address.values()))
 
 
 def blocking_faults(chains: Iterable[RedirectChain]) -> list[ValidationFault]:
@@ -45,7 +45,7 @@ def blocking_faults(chains: Iterable[RedirectChain]) -> list[ValidationFault]:
 
 
 def invalid_redirects(chains: Iterable[RedirectChain]) -> list[str]:
-    """Return one message per address that redirects as a CA does not follow."""
+    """Return one message per address with a redirect that a CA does not follow."""
     return [message for chain in chains if (message := _invalid_redirect(chain))]
 
 

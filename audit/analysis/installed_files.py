@@ -1,4 +1,4 @@
-"""The certificate, key and chain files that a service's configuration names: their faults, and which belong together.
+"""Judges the certificate, key and chain files of a service's configuration, also compared with what is served.
 
 Owner, mode and digests were read on the host.
 """
@@ -23,7 +23,7 @@ BROKEN: Final[dict[FileFault, str]] = {
     "empty": "is empty",
     "not-regular": "is not a regular file",
 }
-"""Faults with which a service cannot start again; a file that only the login cannot read is not one of them."""
+"""Faults with which a service cannot start again, so without files that only the login cannot read."""
 
 
 def files(server: HostView, *kinds: FileKind) -> tuple[InstalledFile, ...]:
@@ -66,7 +66,7 @@ def broken_files(server: HostView, *kinds: FileKind) -> tuple[str, ...]:
 
 
 def unloadable_reason(server: HostView) -> Obstacle | None:
-    """Return why it is not known which files the service would load at its next start; None if it is."""
+    """Return why it is not known which files the service would load at its next start; None if it is known."""
     hidden = [file for file in server.files if file.fault in ("denied", "too-large")]
     obstacle = None if server.files and not hidden else file_obstacle(server, "certificate", "key", "chain")
     if obstacle or server.config_test is None or server.config_test.ok:
@@ -129,12 +129,12 @@ def differing_leaves(server: HostView, observation: Observation) -> dict[str, Ce
 
 
 def no_installed_leaf(server: HostView) -> Obstacle | None:
-    """Return why no certificate file of the service could be read; None if one was."""
+    """Return why no certificate file of the service could be read; None if one was read."""
     return None if installed_leaves(server) else file_obstacle(server, "certificate")
 
 
 def reload_obstacle(server: HostView, observation: Observation, now: datetime) -> Obstacle | None:
-    """Return why it is not known that a reload would serve a valid certificate; None if it is."""
+    """Return why it is not known that a reload would serve a valid certificate; None if it is known."""
     obstacle = file_obstacle(server, "certificate") if unread_files(server, "certificate") else None
     waiting = [leaf for _, leaf in unserved(observation)]
     if obstacle or not waiting or any(leaf.not_after >= now for leaf in waiting):
@@ -151,9 +151,9 @@ def described_difference(differing: Mapping[str, Certificate], server: HostView)
 
 def covering(server: HostView | None, reference: str) -> str | None:
     """Return the path of a certificate on the host that is valid for a name, or None."""
-    found = installed_leaves(server) if server else ()
+    leaves = installed_leaves(server) if server else ()
     return next(
-        (file.path for file, leaf in found if leaf.has_readable("dns_names") and covers_name(leaf, reference)), None
+        (file.path for file, leaf in leaves if leaf.has_readable("dns_names") and covers_name(leaf, reference)), None
     )
 
 

@@ -1,4 +1,4 @@
-"""The key files of a service: which certificate each belongs to, and who can read or replace it."""
+"""Judges the key files of a service: which certificate each belongs to, and who can read or replace it."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ _GROUP, _GROUP_READ, _GROUP_WRITE, _OTHER_READ, _OTHER_WRITE = 0o070, 0o040, 0o0
 
 def pairs(server: HostView) -> tuple[tuple[InstalledFile, InstalledFile | None], ...]:
     """Return each certificate file with its key file: the next one that the configuration names, else the last."""
-    found, pending = list[tuple[InstalledFile, InstalledFile | None]](), list[InstalledFile]()
+    known, pending = list[tuple[InstalledFile, InstalledFile | None]](), list[InstalledFile]()
     last_key: InstalledFile | None = None
     for file in server.files:
         if file.kind == "certificate":
             pending.append(file)
         elif file.kind == "key":
             last_key = file
-            found += [(certificate, file) for certificate in pending]
+            known += [(certificate, file) for certificate in pending]
             pending.clear()
-    return (*found, *((certificate, last_key) for certificate in pending))
+    return (*known, *((certificate, last_key) for certificate in pending))
 
 
 @dataclass(frozen=True, slots=True)
 class KeyMismatch:
-    """Paths of a certificate and a key that do not belong together, and where the matching half is, if known."""
+    """Paths of a certificate and a key that do not belong together, and the place of the matching half, if known."""
 
     certificate: str
     key: str
@@ -95,7 +95,7 @@ def key_exposures(server: HostView, policy: Policy) -> tuple[tuple[str, str], ..
 
 
 def unknown_permissions(server: HostView) -> Obstacle | None:
-    """Return why it is not known who can read a key file; None if it is known of all of them."""
+    """Return why it is not known who can read a key file; None if it is known for all of them."""
     keys = _keys_with_mode(server)
     hidden = [key.path for key in keys if has_unread_acl(key)]
     if hidden:
@@ -111,21 +111,21 @@ def _keys_with_mode(server: HostView) -> list[InstalledFile]:
 
 def exposures(file: InstalledFile, service: str | None, limits: Thresholds) -> tuple[str, ...]:
     """Return one message per user or group, other than owner and service, that can read or replace a key file."""
-    mode, found = file.mode or 0, list[str]()
+    mode, messages = file.mode or 0, list[str]()
     if mode & _OTHER_READ:
-        found.append("every user may read it: treat the key as compromised, and replace it")
+        messages.append("every user may read it: treat the key as compromised, and replace it")
     if mode & _OTHER_WRITE:
-        found.append("every user may write it")
-    found += _group_exposures(file, _group_rights(file), service, limits)
+        messages.append("every user may write it")
+    messages += _group_exposures(file, _group_rights(file), service, limits)
     for kind, name, rights in _named(file):
         if name not in (*(limits.key_owners if kind == "user" else limits.key_groups), service):
-            may = [what for right, what in (("r", "read"), ("w", "write")) if right in rights]
-            found += [f"its ACL lets the {kind} {name} {what} it" for what in may]
+            may = [verb for right, verb in (("r", "read"), ("w", "write")) if right in rights]
+            messages += [f"its ACL lets the {kind} {name} {verb} it" for verb in may]
     if file.owner not in (*limits.key_owners, service):
-        found.append(f"it belongs to {file.owner}")
+        messages.append(f"it belongs to {file.owner}")
     if file.open_folder:
-        found.append(f"others may write to the folder {file.open_folder} and replace it")
-    return tuple(found)
+        messages.append(f"others may write to the folder {file.open_folder} and replace it")
+    return tuple(messages)
 
 
 def has_unread_acl(file: InstalledFile) -> bool:
@@ -148,8 +148,10 @@ def _group_rights(file: InstalledFile) -> str:
     mode = file.mode or 0
     if file.acl is None:
         return ""
-    given = [rights for kind, name, rights in _entries(file) if kind == "group" and not name]
-    return given[0] if given else ("r" if mode & _GROUP_READ else "") + ("w" if mode & _GROUP_WRITE else "")
+    group_rights = [rights for kind, name, rights in _entries(file) if kind == "group" and not name]
+    return (
+        group_rights[0] if group_rights else ("r" if mode & _GROUP_READ else "") + ("w" if mode & _GROUP_WRITE else "")
+    )
 
 
 def _named(file: InstalledFile) -> Iterator[tuple[str, str, str]]:

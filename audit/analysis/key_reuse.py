@@ -1,7 +1,7 @@
-"""On how many hosts, and in how many subscribers' certificates, one key is used: a leak affects all of them.
+"""Counts on how many hosts, and in how many subscribers' certificates, one key is used: a leak affects all of them.
 
-It keeps digests and labels, no certificate. Hosts that serve one name are one service, whose replicas share its key,
-and so are the services of one host. Two certificates belong to one subscriber if they share a registered domain.
+It keeps digests and labels, and no certificates. Hosts that serve one name are one service, whose replicas share its
+key, and so are the services of one host. Two certificates belong to one subscriber if they share a registered domain.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Sharing:
 
     @property
     def is_shared(self) -> bool:
-        """Return whether there is more than one of either."""
+        """Whether the key is on several hosts, or of several subscribers."""
         return len(self.hosts) > 1 or len(self.subscribers) > 1
 
 
@@ -56,7 +56,7 @@ def key_uses(observation: Observation) -> tuple[KeyUse, ...]:
         if leaf.has_readable("spki_sha256"):
             domains.setdefault(leaf.spki_sha256, set()).update(_domains(leaf, observation.endpoint))
     endpoint, places = str(observation.endpoint), _places(observation)
-    return tuple(KeyUse(digest, endpoint, places, tuple(sorted(found))) for digest, found in domains.items())
+    return tuple(KeyUse(digest, endpoint, places, tuple(sorted(names))) for digest, names in domains.items())
 
 
 def sharing_of(uses: Iterable[KeyUse]) -> Sharing:
@@ -97,26 +97,26 @@ def _places(observation: Observation) -> tuple[str, ...]:
 def _domains(leaf: Certificate, endpoint: Endpoint) -> set[str]:
     names = leaf.dns_names if leaf.has_readable("dns_names") else ()
     addresses = leaf.ip_addresses if leaf.has_readable("ip_addresses") else ()
-    found = {registered_domain(name.removeprefix("*.")) for name in names} | set(map(str, addresses))
-    return found or {endpoint.name}
+    domains = {registered_domain(name.removeprefix("*.")) for name in names} | set(map(str, addresses))
+    return domains or {endpoint.name}
 
 
 def _first_of_each(uses: Iterable[KeyUse], labels: Callable[[KeyUse], tuple[str, ...]]) -> tuple[KeyUse, ...]:
     """Return the first use of each group; the uses of a group are connected by labels that they share."""
-    above: dict[str, str] = {}
+    parent: dict[str, str] = {}
 
-    def top(label: str) -> str:
-        while above.setdefault(label, label) != label:
-            above[label] = above[above[label]]
-            label = above[label]
+    def root(label: str) -> str:
+        while parent.setdefault(label, label) != label:
+            parent[label] = parent[parent[label]]
+            label = parent[label]
         return label
 
     listed = list(uses)
     for use in listed:
         first, *others = labels(use)
         for other in others:
-            above[top(other)] = top(first)
+            parent[root(other)] = root(first)
     firsts: dict[str, KeyUse] = {}
     for use in listed:
-        firsts.setdefault(top(labels(use)[0]), use)
+        firsts.setdefault(root(labels(use)[0]), use)
     return tuple(firsts.values())

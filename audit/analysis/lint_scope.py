@@ -1,4 +1,4 @@
-"""Which issuers the rules of the public PKI bind, and which rules a certificate and its path break."""
+"""Finds which issuers the rules of the public PKI bind, and which rules a certificate and its path break."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from audit.x509.violation import PathViolation, Violation
 
 @dataclass(frozen=True, slots=True)
 class RuleFaults:
-    """Which rules a certificate and its path break; without a violation, why they might still not be kept."""
+    """Which rules a certificate and its path break; without a violation, why that is not certain."""
 
     violations: tuple[Violation | PathViolation, ...]
     clauses: tuple[str, ...]
@@ -31,7 +31,7 @@ def unbound_issuer(chain: Chain, observation: Observation, policy: Policy) -> Ob
     """Return why the rules of the public PKI do not bind the issuer; None if they do.
 
     They bind publicly trusted issuers, and every issuer if the user named the policy. A placeholder and a self-signed
-    certificate have a finding of their own, and none of these.
+    certificate have another finding, and none of these.
     """
     missing = no_own_certificate(observation, policy)
     if missing:
@@ -60,14 +60,14 @@ def rule_faults(
 
     A clause that a rule reports for the leaf is not reported again for the path.
     """
-    judged = lint(certificate.der, rules)
-    broken = dict.fromkeys(violation.clause for violation in judged.violations)
+    linted = lint(certificate.der, rules)
+    broken = dict.fromkeys(violation.clause for violation in linted.violations)
     others = tuple(violation for violation in in_path if violation.position or violation.clause not in broken)
     return RuleFaults(
-        (*judged.violations, *others),
+        (*linted.violations, *others),
         tuple(dict.fromkeys((*broken, *(violation.clause for violation in others)))),
-        bool(judged.violations) or any(not violation.position for violation in others),
-        _obstacle(certificate, rules, judged),
+        bool(linted.violations) or any(not violation.position for violation in others),
+        _obstacle(certificate, rules, linted),
     )
 
 
@@ -81,10 +81,10 @@ def pkilint_errors(certificate: Certificate) -> tuple[str, ...] | Obstacle:
         return Uncertain(f"pkilint cannot read the certificate: {error}")
 
 
-def _obstacle(certificate: Certificate, rules: tuple[LintRule, ...], judged: Lint) -> Obstacle | None:
-    if judged.unread:
-        return Uncertain(f"the certificate cannot be read: {sentence(judged.unread)}", because=MALFORMED)
-    if judged.binding:
+def _obstacle(certificate: Certificate, rules: tuple[LintRule, ...], linted: Lint) -> Obstacle | None:
+    if linted.unread:
+        return Uncertain(f"the certificate cannot be read: {sentence(linted.unread)}", because=MALFORMED)
+    if linted.binding:
         return None
     since = min(rule.since for rule in rules)
     return Exempt(f"it was issued {moment(certificate.not_before)}, and the rule binds from {since:%Y-%m-%d} on")

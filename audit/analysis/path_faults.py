@@ -1,4 +1,4 @@
-"""Why clients refuse the path of a served chain, and which of the violations another check reports."""
+"""Finds why clients refuse the path of a served chain, and which violations another check reports."""
 
 from __future__ import annotations
 
@@ -60,12 +60,12 @@ def _finding_of(chain: Chain, endpoint: Endpoint, policy: Policy) -> str | None:
 
 
 def violations_of_path(chain: Chain, policy: Policy) -> tuple[PathViolation, ...]:
-    """Return why clients refuse the path, without what another check of the endpoint reports."""
+    """Return the violations for which clients refuse the path and that no other check of the endpoint reports."""
     return tuple(violation for violation in chain.validation.violations if not is_reported(violation, chain, policy))
 
 
 def profile_violations(chain: Chain, policy: Policy) -> tuple[PathViolation, ...]:
-    """Return what only a rule book forbids in a path that clients accept, without what another check reports."""
+    """Return the violations of rule books alone, in a path that clients accept, that no other check reports."""
     if chain.validation.violations:
         return ()
     above = (violation for violation in chain.validation.profile_violations if violation.position != 0)
@@ -74,7 +74,7 @@ def profile_violations(chain: Chain, policy: Policy) -> tuple[PathViolation, ...
 
 
 def violations_above_leaf(chain: Chain) -> tuple[PathViolation, ...]:
-    """Return why clients refuse the path whatever its leaf is."""
+    """Return the violations for which clients refuse the path with any leaf."""
     above = (violation for violation in chain.validation.violations if violation.position != 0)
     return tuple(violation for violation in above if violation.clause not in UNVERIFIED_SIGNATURE)
 

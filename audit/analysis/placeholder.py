@@ -1,4 +1,4 @@
-"""Whether a service has a certificate of its own, or none, or a placeholder that came with its software.
+"""Finds services without a certificate of their own: they have none, or a placeholder that came with the software.
 
 A placeholder lacks many things; all of them are one finding, `svc.certificate-missing`.
 """
@@ -34,9 +34,9 @@ def missing_certificate(observation: Observation, policy: Policy) -> MissingCert
         leaf = leaf_of(handshake)
         if leaf is None:
             return MissingCertificate(f"{handshake.address} served no certificate")
-        known = _placeholders(leaf, policy)
-        if known:
-            return MissingCertificate(f"{handshake.address} serves the placeholder {leaf}", known[0][1])
+        placeholders = _placeholders(leaf, policy)
+        if placeholders:
+            return MissingCertificate(f"{handshake.address} serves the placeholder {leaf}", placeholders[0][1])
     return None
 
 

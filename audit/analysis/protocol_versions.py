@@ -1,4 +1,4 @@
-"""Which forbidden TLS versions a service accepts, and which were not tried."""
+"""Finds which forbidden TLS versions a service accepts, and which were not tried."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def old_versions(handshakes: tuple[Handshake, ...], limits: Thresholds) -> tuple
 
 
 def untested_versions(handshakes: tuple[Handshake, ...], policy: Policy) -> Uncertain | None:
-    """Return which forbidden versions could not be tried, and at which address; None if all were."""
+    """Return which forbidden versions could not be tried, and at which address; None if all were tried."""
     untested = policy.each(lambda limits: _untested(handshakes, limits))
     return Uncertain(listing([message for message, _ in untested])) if untested else None
 

@@ -1,4 +1,4 @@
-"""Why an endpoint or host was not reached, or not at every address, and which finding reports it.
+"""Returns why an endpoint or host was not reached, or not at every address, and which finding reports it.
 
 One fault gives one finding: a name without an address is `dns.unresolvable`, a service without TLS is `svc.plaintext`,
 and every other fault on the way to a handshake is `svc.unreachable`.
@@ -19,7 +19,7 @@ UNRESOLVABLE: Final = "dns.unresolvable"
 NOT_RESOLVED: Final[tuple[DnsStatus, ...]] = ("nxdomain", "no-address", "servfail", "timeout")
 _WITHOUT_TLS: Final = ("not-offered", "plaintext")
 _NOT_OF_SERVER: Final = ("no-family", "busy")
-"""Faults of this machine or of the moment, from which nothing follows for the server."""
+"""Faults of this machine or of the moment, which are not faults of the server."""
 
 
 def is_plaintext(failure: ProbeFailure) -> bool:
@@ -28,7 +28,7 @@ def is_plaintext(failure: ProbeFailure) -> bool:
 
 
 def is_unresolved(observation: Observation) -> bool:
-    """Return whether the resolver was asked and returned no address."""
+    """Return whether the name was looked up and the resolver returned no address."""
     return observation.dns is not None and observation.dns.status in NOT_RESOLVED
 
 
@@ -58,8 +58,8 @@ def reported_elsewhere(observation: Observation) -> Uncertain | None:
 
 def described(failure: ProbeFailure) -> str:
     """Return the message of a failure: address, stage, detail."""
-    where = ", ".join(filter(None, (failure.address, failure.stage)))
-    return f"{where}: {failure.detail or failure.kind}"
+    place = ", ".join(filter(None, (failure.address, failure.stage)))
+    return f"{place}: {failure.detail or failure.kind}"
 
 
 def missed(observation: Observation) -> tuple[ProbeFailure, ...]:
@@ -82,8 +82,8 @@ def faults_of_server(observation: Observation) -> tuple[ProbeFailure, ...]:
 
 def unreachable_message(observation: Observation) -> str:
     """Return one message for all failures of the server, and which addresses answered."""
-    answered = [handshake.address for handshake in observation.handshakes]
-    note = [f"{listing(answered)} answered"] if answered else []
+    reached = [handshake.address for handshake in observation.handshakes]
+    note = [f"{listing(reached)} answered"] if reached else []
     return sentence([*map(described, faults_of_server(observation)), *note])
 
 

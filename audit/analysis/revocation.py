@@ -1,4 +1,4 @@
-"""Which certificates of a chain need a revocation status, where to fetch it, and what all sources say together."""
+"""Finds which certificates of a chain need a revocation status, where to fetch it, and what it is by all sources."""
 
 from __future__ import annotations
 
@@ -40,17 +40,17 @@ _SECOND: Final = timedelta(seconds=1)
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """What each source says of one certificate of a path."""
+    """The status of one certificate of a path, from each source."""
 
     subject: StatusSubject
     is_leaf: bool
-    said: tuple[SourceStatus, ...]
+    statuses: tuple[SourceStatus, ...]
     is_disabled: bool = False  # by the configuration: no source was used
 
     @property
     def verdict(self) -> SourceStatus:
         """The status that decides: revoked before good, and good before unknown."""
-        return min(self.said, key=lambda said: ("revoked", "good", "unknown").index(said.word))
+        return min(self.statuses, key=lambda status: ("revoked", "good", "unknown").index(status.word))
 
     @property
     def name(self) -> str:
@@ -77,11 +77,11 @@ class Rules:
 
 def rules_of(policy: Policy) -> Rules:
     """Return the rules of a policy: the order of the first profile that sets one, and the least tolerances."""
-    given = next((profile.thresholds.revocation_order for profile in policy.profiles
+    chosen = next((profile.thresholds.revocation_order for profile in policy.profiles
                   if profile.thresholds.revocation_order), SOURCES)  # fmt: skip
     clocks, _ = policy.least(lambda limits: limits.not_before_tolerance_s)
     ageless, _ = policy.least(lambda limits: limits.ocsp_ageless_s)
-    order = tuple(dict.fromkeys(source for word in (*given, *SOURCES) for source in SOURCES if source == word))
+    order = tuple(dict.fromkeys(source for word in (*chosen, *SOURCES) for source in SOURCES if source == word))
     return Rules(order, Tolerance(timedelta(seconds=clocks), timedelta(seconds=ageless)))
 
 
@@ -101,9 +101,11 @@ def is_exempt_from_revocation(certificate: Certificate, policy: Policy) -> bool:
 
 def places(certificate: Certificate, rules: Rules) -> tuple[tuple[RevocationSource, str], ...]:
     """Return the URLs of CRLs and OCSP responders of a certificate, in the policy's order; only http is fetched."""
-    known = {"crl": crl_urls(certificate), "ocsp": ocsp_urls(certificate)}
-    asked = ((source, [url for url in known[source] if url.lower().startswith("http://")]) for source in rules.order)
-    return tuple((source, url) for source, urls in asked for url in urls[:MAX_URLS])
+    urls_by_source = {"crl": crl_urls(certificate), "ocsp": ocsp_urls(certificate)}
+    fetchable = (
+        (source, [url for url in urls_by_source[source] if url.lower().startswith("http://")]) for source in rules.order
+    )
+    return tuple((source, url) for source, urls in fetchable for url in urls[:MAX_URLS])
 
 
 def holds_until(source: RevocationSource, content: bytes, subject: StatusSubject) -> datetime | None:
@@ -120,17 +122,17 @@ def holds_until(source: RevocationSource, content: bytes, subject: StatusSubject
 
 def statuses(chain: Chain, observation: Observation, policy: Policy, now: datetime) -> tuple[Status, ...]:
     """Return the status of each certificate that needs one, and of a leaf whose stapled response says revoked."""
-    rules, found = rules_of(policy), subjects(chain, policy)
-    known = tuple(_status(subject, chain, observation, rules, now=now) for subject in found)
+    rules, judged = rules_of(policy), subjects(chain, policy)
+    of_path = tuple(_status(subject, chain, observation, rules, now=now) for subject in judged)
     leaf = next(iter(_path(chain)), None)
     if (
         leaf is None
-        or (found and found[0].certificate == leaf.certificate)
+        or (judged and judged[0].certificate == leaf.certificate)
         or is_exempt_from_revocation(leaf.certificate, policy)
     ):
-        return known
+        return of_path
     stapled = tuple(_by_staples(leaf, observation, rules, now))
-    return (Status(leaf, True, stapled), *known) if any(said.word == "revoked" for said in stapled) else known
+    return (Status(leaf, True, stapled), *of_path) if any(status.word == "revoked" for status in stapled) else of_path
 
 
 def revocation_of(chain: Chain, observation: Observation, policy: Policy, now: datetime) -> Revocation:
@@ -138,12 +140,12 @@ def revocation_of(chain: Chain, observation: Observation, policy: Policy, now: d
     exempt = _exemption(chain, policy) or _unknown_issuer(chain)
     if exempt:
         return Revocation(obstacle=exempt)
-    found = statuses(chain, observation, policy, now)
-    revoked = [status for status in found if status.verdict.word == "revoked"]
+    certificates = statuses(chain, observation, policy, now)
+    revoked = [status for status in certificates if status.verdict.word == "revoked"]
     return Revocation(
         tuple(f"{status.name} {status.verdict}" for status in revoked),
         is_leaf_key_compromised=any(status.is_leaf and status.verdict.is_for_its_key for status in revoked),
-        obstacle=_doubt(found, _path(chain), now),
+        obstacle=_doubt(certificates, _path(chain), now),
     )
 
 
@@ -170,13 +172,13 @@ def _unknown_issuer(chain: Chain) -> Uncertain | None:
     return why
 
 
-def _doubt(found: tuple[Status, ...], path: tuple[StatusSubject, ...], now: datetime) -> Obstacle | None:
+def _doubt(certificates: tuple[Status, ...], path: tuple[StatusSubject, ...], now: datetime) -> Obstacle | None:
     """Return why certificates that are not known to be revoked may still be; None if all are known to be good."""
     if any(subject.certificate.lacks_extensions for subject in path) or not path:
         return Uncertain("the revocation pointers of an intermediate cannot be read", because=MALFORMED)
-    if not found:
+    if not certificates:
         return Exempt("no certificate of the path names a CRL or an OCSP responder")
-    in_force = [status for status in found if status.subject.certificate.not_after >= now]
+    in_force = [status for status in certificates if status.subject.certificate.not_after >= now]
     if not in_force:
         return Exempt("it has expired, and CAs do not report the status of expired certificates (RFC 5280 3.3)")
     doubted = [status for status in in_force if status.verdict.word != "good"]
@@ -184,7 +186,7 @@ def _doubt(found: tuple[Status, ...], path: tuple[StatusSubject, ...], now: date
         return None
     if all(status.is_disabled for status in doubted):
         return Exempt(OFF)
-    doubts = [f"{status.name}: {said}" for status in doubted for said in status.said]
+    doubts = [f"{status.name}: {source_status}" for status in doubted for source_status in status.statuses]
     return Uncertain(f"it is not known whether it is revoked: {sentence(doubts[:6])}")
 
 
@@ -198,14 +200,14 @@ def _path(chain: Chain) -> tuple[StatusSubject, ...]:
 def _status(subject: StatusSubject, chain: Chain, observation: Observation, rules: Rules, *, now: datetime) -> Status:
     is_leaf = subject.certificate == chain.leaf
     answers = observation.revocation or ()
-    said = tuple(statuses_from_responses(subject, answers, rules, now))
+    fetched = tuple(statuses_from_responses(subject, answers, rules, now))
     staples = tuple(_by_staples(subject, observation, rules, now)) if is_leaf else ()
-    is_disabled = bool(said) and not staples and all(answer.is_disabled for answer in _about(subject, answers))
-    return Status(subject, is_leaf, (*staples, *said) or (_unasked(subject, observation, rules),), is_disabled)
+    is_disabled = bool(fetched) and not staples and all(answer.is_disabled for answer in _about(subject, answers))
+    return Status(subject, is_leaf, (*staples, *fetched) or (_not_fetched(subject, observation, rules),), is_disabled)
 
 
 def _by_staples(leaf: StatusSubject, observation: Observation, rules: Rules, now: datetime) -> Iterator[SourceStatus]:
-    """Yield what the responses say that any address stapled to the leaf."""
+    """Yield the status in each response that an address stapled to the leaf."""
     handshakes = observation.every_handshake
     staples = (shake.ocsp_der for shake in handshakes if shake.chain_der[:1] == (leaf.certificate.der,))
     for staple in dict.fromkeys(filter(None, staples)):
@@ -213,14 +215,14 @@ def _by_staples(leaf: StatusSubject, observation: Observation, rules: Rules, now
 
 
 def status_of_staple(staple: bytes, subject: StatusSubject, at: datetime, rules: Rules) -> SourceStatus:
-    """Return what a stapled OCSP response says of the leaf."""
+    """Return the status of the leaf in a stapled OCSP response."""
     return status_from_ocsp(OcspEvidence(staple, "the stapled response"), subject, at, rules.tolerance)
 
 
 def statuses_from_responses(
     subject: StatusSubject, answers: tuple[RevocationAnswer, ...], rules: Rules, now: datetime
 ) -> Iterator[SourceStatus]:
-    """Yield what each response about a certificate says, or why it could not be fetched.
+    """Yield the status in each response about a certificate, or why it could not be fetched.
 
     A response that was fetched after `now` is judged as of when it was fetched.
     """
@@ -234,8 +236,8 @@ def statuses_from_responses(
         if answer.content is None:
             yield SourceStatus("unknown", name, answer.failure)
         elif answer.source == "ocsp":
-            given = OcspEvidence(answer.content, name, answer.question, readable_crls(crls))
-            yield status_from_ocsp(given, subject, max(now, answer.asked_at), rules.tolerance)
+            evidence = OcspEvidence(answer.content, name, answer.question, readable_crls(crls))
+            yield status_from_ocsp(evidence, subject, max(now, answer.asked_at), rules.tolerance)
 
 
 def _about(subject: StatusSubject, answers: tuple[RevocationAnswer, ...]) -> list[RevocationAnswer]:
@@ -243,13 +245,15 @@ def _about(subject: StatusSubject, answers: tuple[RevocationAnswer, ...]) -> lis
     return [answer for answer in answers if answer.certificate_sha256 == digest]
 
 
-def _unasked(subject: StatusSubject, observation: Observation, rules: Rules) -> SourceStatus:
+def _not_fetched(subject: StatusSubject, observation: Observation, rules: Rules) -> SourceStatus:
     if not places(subject.certificate, rules):
         named = ", ".join((*crl_urls(subject.certificate), *ocsp_urls(subject.certificate))[:MAX_URLS]) or "no URL"
         return SourceStatus("unknown", "only http is fetched", f"it names {named}")
     if observation.revocation is None:
-        return SourceStatus("unknown", "not fetched", "no CRL and no OCSP responder was asked when this was observed")
-    return SourceStatus("unknown", "not fetched", "neither its CRL nor its OCSP responder was asked in this run")
+        return SourceStatus(
+            "unknown", "not fetched", "neither a CRL nor an OCSP response was fetched when this was observed"
+        )
+    return SourceStatus("unknown", "not fetched", "neither its CRL nor an OCSP response was fetched in this run")
 
 
 def _lives_shortly(certificate: Certificate, limits: Thresholds) -> bool:

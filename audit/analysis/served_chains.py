@@ -31,20 +31,20 @@ class ServedChain:
 
 def served_chains(observation: Observation) -> tuple[ServedChain, ...]:
     """Return every distinct chain of an endpoint, the one of the first handshake first."""
-    found: dict[tuple[bytes, ...], list[Handshake]] = {}
+    by_chain: dict[tuple[bytes, ...], list[Handshake]] = {}
     for handshake in observation.every_handshake:
-        found.setdefault(handshake.chain_der, []).append(handshake)
-    if len(found) < 2:
-        return tuple(ServedChain(tuple(same), _addresses(same)) for same in found.values())
+        by_chain.setdefault(handshake.chain_der, []).append(handshake)
+    if len(by_chain) < 2:
+        return tuple(ServedChain(tuple(handshakes), _addresses(handshakes)) for handshakes in by_chain.values())
     chains_at: dict[str, set[tuple[bytes, ...]]] = {}
     for handshake in observation.every_handshake:
         chains_at.setdefault(handshake.address, set()).add(handshake.chain_der)
     return tuple(
         ServedChain(
-            tuple(same),
-            tuple(_place(address, der, is_shared=len(chains_at[address]) > 1) for address in _addresses(same)),
+            tuple(handshakes),
+            tuple(_place(address, der, is_shared=len(chains_at[address]) > 1) for address in _addresses(handshakes)),
         )
-        for der, same in found.items()
+        for der, handshakes in by_chain.items()
     )
 
 

@@ -1,4 +1,4 @@
-"""Whether a server staples an OCSP response that clients can use, if its certificate requires one (RFC 7633)."""
+"""Finds whether a server staples an OCSP response that clients can use, if its certificate requires it (RFC 7633)."""
 
 from __future__ import annotations
 
@@ -29,28 +29,37 @@ def has_responder(certificate: Certificate) -> bool:
 
 def stapled_handshakes(certificate: Certificate, observation: Observation) -> tuple[Handshake, ...]:
     """Return the handshakes in which an OCSP response was stapled to that certificate."""
-    return tuple(shake for shake in observation.every_handshake if shake.ocsp_der and leaf_of(shake) == certificate)
+    return tuple(
+        handshake
+        for handshake in observation.every_handshake
+        if handshake.ocsp_der and leaf_of(handshake) == certificate
+    )
 
 
 def unstapled_addresses(certificate: Certificate, observation: Observation) -> list[str]:
     """Return the addresses that serve the certificate without an OCSP response."""
     handshakes = observation.every_handshake
-    return [shake.address for shake in handshakes if not shake.ocsp_der and leaf_of(shake) == certificate]
+    return [
+        handshake.address for handshake in handshakes if not handshake.ocsp_der and leaf_of(handshake) == certificate
+    ]
 
 
 def staple_faults(chain: Chain, observation: Observation, rules: Rules) -> tuple[str, ...] | Uncertain:
     """Return one message per stapled response that clients cannot use, as of when it came (RFC 6960 3.2).
 
-    It is uncertain if the issuer, who must have signed the response, is not known.
+    It is uncertain if the issuer, which must have signed the response, is not known.
     """
     subject = _subject(chain)
     if isinstance(subject, Uncertain):
         return subject
     statuses = (
         status_from_ocsp(
-            OcspEvidence(shake.ocsp_der or b"", shake.address), subject, observation.observed_at, rules.tolerance
+            OcspEvidence(handshake.ocsp_der or b"", handshake.address),
+            subject,
+            observation.observed_at,
+            rules.tolerance,
         )
-        for shake in stapled_handshakes(chain.leaf, observation)
+        for handshake in stapled_handshakes(chain.leaf, observation)
     )
     return tuple(str(status) for status in statuses if status.word == "unknown")
 

@@ -1,4 +1,4 @@
-"""When a certificate must be renewed, when renewal is late, and how long a certificate may be valid."""
+"""Computes when a certificate must be renewed, when renewal is late, and how long a certificate may be valid."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ class Margin:
 
 def renewal_margin(certificate: Certificate, policy: Policy) -> Margin:
     """Return how long before its end the strictest profile renews a certificate."""
-    margin, whose = policy.greatest(lambda limits: _renewal(certificate, limits))
-    return Margin(margin.span, margin.rule, whose)
+    margin, profile = policy.greatest(lambda limits: _renewal(certificate, limits))
+    return Margin(margin.span, margin.rule, profile)
 
 
 def expiring_margin(certificate: Certificate, policy: Policy) -> Margin:
     """Return how long before its end the strictest profile reports a certificate that was not renewed."""
-    margin, whose = policy.greatest(lambda limits: _expiring(certificate, limits))
-    return Margin(margin.span, margin.rule, whose)
+    margin, profile = policy.greatest(lambda limits: _expiring(certificate, limits))
+    return Margin(margin.span, margin.rule, profile)
 
 
 def time_left(certificate: Certificate, now: datetime) -> timedelta:
@@ -47,14 +47,14 @@ def time_left(certificate: Certificate, now: datetime) -> timedelta:
 
 def expires(certificate: Certificate, now: datetime, margin: Margin) -> str:
     """Return the message: when a certificate expires, and which rule that breaks."""
-    when = f"expires in {duration(certificate.not_after - now)} ({moment(certificate.not_after)})"
-    return f"{when}; the policy {margin.policy} renews {margin.rule}"
+    expiry = f"expires in {duration(certificate.not_after - now)} ({moment(certificate.not_after)})"
+    return f"{expiry}; the policy {margin.policy} renews {margin.rule}"
 
 
 def clock_tolerance(policy: Policy) -> tuple[timedelta, str]:
     """Return by how much a validity may begin in the future, and the strictest profile, which sets it."""
-    tolerance_s, whose = policy.least(lambda limits: limits.not_before_tolerance_s)
-    return timedelta(seconds=tolerance_s), whose
+    tolerance_s, profile = policy.least(lambda limits: limits.not_before_tolerance_s)
+    return timedelta(seconds=tolerance_s), profile
 
 
 def not_yet_valid(certificate: Certificate, now: datetime, *, is_clock_off: bool) -> str:
@@ -84,7 +84,7 @@ def validity_excess(certificate: Certificate, limits: Thresholds) -> tuple[str, 
     applying = [limit for limit in limits.validity_max if limit.issued_from <= certificate.not_before]
     if not applying:
         return ()
-    limit = max(applying, key=lambda dated: dated.issued_from)
+    limit = max(applying, key=lambda limit: limit.issued_from)
     excess = certificate.lifetime - timedelta(days=limit.days)
     if excess <= timedelta(0):
         return ()
@@ -112,9 +112,9 @@ def _expiring(certificate: Certificate, limits: Thresholds) -> Margin:
     return Margin(share, f"certificates {duration(share)} before their end at the latest ({percent})")
 
 
-def _days(days: int, whose: str) -> Margin:
+def _days(days: int, certificates: str) -> Margin:
     span = timedelta(days=days)
-    return Margin(span, f"{whose} {duration(span)} before")
+    return Margin(span, f"{certificates} {duration(span)} before")
 
 
 def _is_short_lived(certificate: Certificate, limits: Thresholds) -> bool:

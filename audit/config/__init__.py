@@ -1,6 +1,6 @@
-"""What the user wrote: the configuration file, the secrets it points to, anchors and logins.
+"""Reads what the user configured: the configuration file, the secrets it points to, anchors and logins.
 
-This package reads files; it opens no connection and logs in nowhere.
+This package reads files. It opens no connection and logs into no host.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ from audit.json_codec import BadRecord, from_table, require_known, table_of
 from audit.policy import Profile, load_profile
 from audit.redaction import without_password
 
-_OWN: Final = tuple(one.name for one in fields(Configuration) if one.name not in ("file", "handed_on"))
+_OWN: Final = tuple(field.name for field in fields(Configuration) if field.name not in ("file", "handed_on"))
 
 
 def read_configuration(root: Path, named: str | None) -> Configuration:

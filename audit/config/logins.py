@@ -1,4 +1,4 @@
-"""How hosts are logged into, and what the configuration says of each: the input of discovery."""
+"""Builds the input of discovery: how each host is logged into, and its settings in the configuration."""
 
 from __future__ import annotations
 
@@ -19,7 +19,9 @@ def logins(hosts: Iterable[str], configuration: Configuration, testinfra: Mappin
 
 def host_of(configuration: Configuration, hostspec: str) -> HostSettings:
     """Return the settings of a host: the first `[host."GLOB"]` that matches it."""
-    return next((known for glob, known in configuration.host.items() if matches_glob(glob, hostspec)), HostSettings())
+    return next(
+        (settings for glob, settings in configuration.host.items() if matches_glob(glob, hostspec)), HostSettings()
+    )
 
 
 def _login(hostspec: str, configuration: Configuration, testinfra: Mapping[str, Any]) -> Login:

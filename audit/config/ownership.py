@@ -1,7 +1,7 @@
-"""Whether another local user can change the configuration, or a file that it names.
+"""Checks that no other local user can change the configuration, or a file that it names.
 
-A user who can change a configuration that names hosts, services or secrets decides what is run on those hosts, and
-where secrets are sent. So the file belongs to root or to the user of the run, and so does every directory above it.
+A user who can change a configuration that names hosts, services or secrets decides which commands run on those hosts,
+and where secrets are sent. So the file belongs to root or to the user of the run, and so does every directory above it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from audit.config.schema import BadConfiguration, Configuration, files_in, secre
 def require_unchanged_by_others(file: Path, place: str, names: str = "") -> None:
     """Raise BadConfiguration if another user can change a file.
 
-    `place` is what the file is, or where it is named; `names` is what it names that matters.
+    `place` is the file with its purpose, or the place that names it; `names` is the kind of things that it names.
     """
     try:
         require_own_file(file)
@@ -28,11 +28,11 @@ def require_unchanged_by_others(file: Path, place: str, names: str = "") -> None
 
 
 def require_own_configuration(configuration: Configuration) -> None:
-    """Raise BadConfiguration if another user can change the configuration, or a file it names, and gain power by it."""
-    what = next(_powers(configuration), None)
-    if what is None or configuration.file is None:
+    """Raise BadConfiguration if another user can gain rights by a change of the configuration or of a file it names."""
+    power = next(_powers(configuration), None)
+    if power is None or configuration.file is None:
         return
-    require_unchanged_by_others(configuration.file, f"configuration {configuration.file}", what)
+    require_unchanged_by_others(configuration.file, f"configuration {configuration.file}", power)
     for key, name in _files(configuration):
         require_unchanged_by_others(configuration.path(name), f"{configuration.file}: {key}")
 

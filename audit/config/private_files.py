@@ -1,7 +1,8 @@
-"""Files and directories of this machine that the audit writes, so that no other local user redirects what is written.
+"""Writes files and directories of this machine so that no other local user can redirect what is written.
 
 Every component of a path belongs to root or to the user of the audit, and others cannot write to it; in a directory
-with the sticky bit, such as /tmp, the entry itself does. Then no other user can put a link where a name is opened.
+with the sticky bit, such as /tmp, the entry itself does. Then no other user can replace a name that is opened by a
+link.
 
     UnsafePath
 """
@@ -25,7 +26,7 @@ _NEW: Final = os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class UnsafePath(OSError):
-    """A path that another local user could redirect; its message names the component and whose it is."""
+    """A path that another local user could redirect; its message names the component and its owner."""
 
     def __init__(self, reason: str) -> None:
         """Keep the reason."""
@@ -44,7 +45,7 @@ def safe_path(path: Path) -> Path:
 
 
 def require_own_file(file: Path) -> None:
-    """Raise UnsafePath if another user can change what a name leads to; nothing if it is missing. Raises OSError."""
+    """Raise UnsafePath if another user can change the file of a name; a missing file is accepted. Raises OSError."""
     real = safe_path(file)
     try:
         status = real.lstat()
@@ -60,9 +61,9 @@ def own_directory(folder: Path) -> Path:
     An existing one may be read by others, and not be written to. Raises UnsafePath, OSError.
     """
     real = safe_path(folder)
-    missing = [one for one in (real, *real.parents) if not one.exists()]
-    for one in reversed(missing):
-        one.mkdir(0o700)
+    missing = [directory for directory in (real, *real.parents) if not directory.exists()]
+    for directory in reversed(missing):
+        directory.mkdir(0o700)
     if missing:
         return real
     status = real.lstat()
@@ -81,18 +82,18 @@ def create(file: Path, mode: int = 0o600) -> int:
 
 
 def open_anew(file: Path, mode: int = 0o666) -> int:
-    """Create a file, or empty the one that is there, for writing; return its descriptor. Raises UnsafePath, OSError."""
+    """Create a file, or empty the existing one, for writing; return its descriptor. Raises UnsafePath, OSError."""
     real = safe_path(file)
-    if _is_own_descriptor(real):  # /dev/stdout, or what a shell calls <(…)
+    if _is_own_descriptor(real):  # /dev/stdout, or a process substitution <(…) of a shell
         return os.open(real, os.O_WRONLY | os.O_CLOEXEC)
     if not real.exists():
         return os.open(real, os.O_WRONLY | _NEW, mode)
     descriptor = os.open(real, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
     with _closed_on_error(descriptor):
-        found = os.fstat(descriptor)
-        _require_trusted_owner(real, found)
-        if stat.S_ISREG(found.st_mode):
-            _require_one_name(real, found)
+        status = os.fstat(descriptor)
+        _require_trusted_owner(real, status)
+        if stat.S_ISREG(status.st_mode):
+            _require_one_name(real, status)
             os.ftruncate(descriptor, 0)
     return descriptor
 
@@ -114,14 +115,14 @@ def reserve(file: Path) -> None:
 
 
 def read_regular(file: Path, limit: int) -> bytes:
-    """Return the content of a regular file of at most so many bytes, of this name and no link. Raises OSError."""
+    """Return the content of a regular file of at most `limit` bytes; it is not a link. Raises OSError."""
     descriptor = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     with os.fdopen(descriptor, "rb") as stream:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
             raise OSError(0, "it is not a regular file")
         if status.st_size > limit:
-            raise OSError(0, f"it has {status.st_size} bytes, and {limit} are the limit")
+            raise OSError(0, f"it has {status.st_size} bytes (limit {limit})")
         return stream.read(limit + 1)
 
 
@@ -186,7 +187,7 @@ def _require_one_name(file: Path, status: os.stat_result) -> None:
 
 
 def _is_open(entry: Path, status: os.stat_result) -> bool:
-    """Return whether users can write that are neither the owner nor administrators."""
+    """Return whether users other than the owner and administrators can write."""
     by_group = status.st_mode & stat.S_IWGRP and (_has_acl(entry) or not _is_trusted_group(status.st_gid))
     return bool(status.st_mode & stat.S_IWOTH or by_group)
 

@@ -1,7 +1,7 @@
 """Keeps CRLs and OCSP responses on disk until the next is due, each in a file of its own.
 
-A file appears whole or not at all. A response from here is trusted no more than one from the network. If the folder
-cannot be read or written, nothing was kept.
+A file appears whole or not at all. A response from the cache is verified like one from the network. If the folder
+cannot be read or written, no response is kept.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class AnswerCache:
                 Path(partial).unlink(missing_ok=True)
 
     def _make(self, now: datetime) -> None:
-        """Create the folder, and delete in it what is out of date."""
+        """Create the folder, and delete responses in it that are out of date."""
         if self._is_made:
             return
         own_directory(self._folder).chmod(0o700)
@@ -78,5 +78,5 @@ def _without_following(path: str, flags: int) -> int:
     return os.open(path, flags | os.O_NOFOLLOW | os.O_CLOEXEC)
 
 
-def _is_ours(found: os.stat_result) -> bool:
-    return found.st_uid == os.geteuid()
+def _is_ours(status: os.stat_result) -> bool:
+    return status.st_uid == os.geteuid()

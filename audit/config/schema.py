@@ -27,7 +27,7 @@ class Probe:
 
 @dataclass(frozen=True, slots=True)
 class Fetch:
-    """`[fetch]`: what a certificate may make us fetch."""
+    """`[fetch]`: what is fetched from URLs in certificates."""
 
     revocation: bool = True  # whether CRLs and OCSP responses are fetched at all
     allow_private: bool = False
@@ -42,7 +42,7 @@ class HostSettings:
     addresses: tuple[str, ...] = ()
     remediate: bool = True
     discover: bool = True  # false: only the services that are declared here are audited
-    folder: str | None = None  # where repairs keep keys and versions on it
+    folder: str | None = None  # the directory on it for keys and versions of repairs
     collector: str | None = None  # path of the only program that the login may run as root (sslaudit collector)
 
 
@@ -91,7 +91,7 @@ HANDED_ON: Final[tuple[str, ...]] = ("issuer", "remediate", "mail", "notify", "d
 
 @dataclass(frozen=True, slots=True)
 class Configuration:
-    """The whole file. What is absent is None or empty; `file` is None if there is no file."""
+    """The whole file. A missing key is None or empty; `file` is None if there is no file."""
 
     file: Path | None = None
     enabled: bool = False
@@ -123,7 +123,7 @@ class Configuration:
 def secrets_in(value: Any, place: str = "") -> Iterator[tuple[str, Secret]]:  # noqa: ANN401 - any value of TOML
     """Yield every secret that a part of `handed_on` refers to, with its key.
 
-    Each table that has the form of a reference counts, whatever its key means.
+    Each table with the form of a reference counts, under any key.
     """
     if isinstance(value, Mapping):
         if value and value.keys() <= {"env", "file"} and _is_table_of_texts(value):

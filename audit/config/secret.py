@@ -31,14 +31,14 @@ def read_secret(configuration: Configuration, key: str, secret: Secret) -> str:
     if secret.env is not None:
         if not _VARIABLE.fullmatch(secret.env):
             raise BadConfiguration(f"{place}: env is not the name of an environment variable, such as STORE_TOKEN")
-        found = os.environ.get(secret.env, "")
-        what = f"the environment variable {secret.env}"
+        content = os.environ.get(secret.env, "")
+        source = f"the environment variable {secret.env}"
     else:
         file = configuration.path(str(secret.file))
-        found, what = _read(file, place), str(file)
-    text = found.strip("\r\n")
+        content, source = _read(file, place), str(file)
+    text = content.strip("\r\n")
     if not text or not text.isprintable():
-        raise BadConfiguration(f"{place}: {what} {'holds more than one line' if text else 'is empty or not there'}")
+        raise BadConfiguration(f"{place}: {source} {'holds more than one line' if text else 'is empty or not there'}")
     return text
 
 
@@ -80,8 +80,8 @@ def known_secrets(configuration: Configuration) -> Secrets:
 
     A secret that cannot be read cannot be in any output.
     """
-    found = list[str]()
+    secrets = list[str]()
     for key, secret in secrets_in(configuration.handed_on):
         with suppress(BadConfiguration):
-            found.append(read_secret(configuration, key, secret))
-    return Secrets((*found, *url_password(configuration.fetch.proxy)))
+            secrets.append(read_secret(configuration, key, secret))
+    return Secrets((*secrets, *url_password(configuration.fetch.proxy)))

@@ -41,7 +41,7 @@ class ConfigSection:
         return str(self.configuration.path(name)) if name else None
 
     def secret(self, name: str, secret: Secret) -> Callable[[], str]:
-        """Return what reads a secret of the section; raises BadConfiguration if it cannot be read now."""
+        """Return a function that reads a secret of the section; raises BadConfiguration if it cannot be read now."""
         key = f"{self.key}.{name}"
         read_secret(self.configuration, key, secret)
         return lambda: read_secret(self.configuration, key, secret)

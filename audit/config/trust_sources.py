@@ -1,4 +1,4 @@
-"""What this machine has of trust and distrust: anchors by name of their source, and the list of compromised keys."""
+"""Reads the trust anchors by the name of their source, and finds this machine's list of compromised keys."""
 
 from __future__ import annotations
 
@@ -41,16 +41,16 @@ def _file_of(source: str) -> Path:
 
 
 def _certificates(source: str, file: Path) -> tuple[bytes, ...]:
-    """Read the blocks as bytes: real stores hold certificates that a strict parser refuses or warns of."""
+    """Read the blocks as bytes, because real stores hold certificates that a strict parser refuses or warns of."""
     try:
-        found = certificates_in(file.read_text(encoding="utf-8", errors="replace"))
+        certificates = certificates_in(file.read_text(encoding="utf-8", errors="replace"))
     except OSError as error:
         raise BadConfiguration(f"trust {source!r}: {file}: {error.strerror}") from error
     except ValueError as error:
         raise BadConfiguration(f"trust {source!r}: {file}: a block in it is not base64") from error
-    if not any(read_certificate(der).has_readable("subject") for der in found):
+    if not any(read_certificate(der).has_readable("subject") for der in certificates):
         raise BadConfiguration(f"trust {source!r}: {file} holds no readable PEM certificate")
-    return found
+    return certificates
 
 
 def has_key_list() -> bool:

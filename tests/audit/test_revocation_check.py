@@ -132,8 +132,8 @@ def test_an_expired_certificate_that_is_listed_is_revoked_all_the_same() -> None
         (seen(answer(crl(CA, this_update=NOW - 30 * DAY))), "the next CRL was due"),
         (seen(answer(Answer(issuer=CA).der[:-9], source="ocsp")), f"the OCSP responder {OCSP_URL}: OCSPResponse"),
         (seen(staple=b"garbage"), "the stapled response: "),
-        (seen(), "was asked in this run"),
-        (replace(seen(), revocation=None), "was asked when this was observed"),
+        (seen(), "was fetched in this run"),
+        (replace(seen(), revocation=None), "was fetched when this was observed"),
     ],
     ids=["unreachable", "page", "stale", "cut", "garbage stapled", "not asked", "old evidence"],
 )
