@@ -1,4 +1,4 @@
-"""What the command line requests: whether there is an audit, and which of its checks are left out.
+"""Reads from the command line whether an audit is requested, and which of its checks are left out.
 
 Every pytest run imports this module. It imports nothing of the audit, and reads a file only if it may enable an audit.
 """

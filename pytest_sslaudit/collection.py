@@ -174,8 +174,8 @@ def _require_own_fixtures(metafunc: pytest.Metafunc) -> None:
         return
     session = metafunc.definition.session
     for name in fixtures.FACTS:
-        known = session._fixturemanager.getfixturedefs(name, session) or ()  # noqa: SLF001 - as above
-        definitions_by_name[name] = [definition for definition in known if _are_ours([definition])]
+        definitions = session._fixturemanager.getfixturedefs(name, session) or ()  # noqa: SLF001 - as above
+        definitions_by_name[name] = [definition for definition in definitions if _are_ours([definition])]
     if fixtures.OURS not in metafunc.fixturenames:
         metafunc.fixturenames.append(fixtures.OURS)
 

@@ -1,4 +1,4 @@
-"""The directory of observations: written once, read by every worker, or kept as evidence for a later run."""
+"""Writes the directory of observations once; every worker reads it, and a later run if it is kept as evidence."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ OBSERVATION = re.compile(r"[0-9a-f]{32}\.json")
 
 
 class BadEvidence(ValueError):
-    """A file of the evidence that cannot be used; its message names the file and what is wrong with it."""
+    """A file of the evidence that cannot be used; its message names the file and the fault."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ class Manifest:
 
 @dataclass(frozen=True, slots=True)
 class CollectedTests:
-    """The ids of the endpoints that the collected tests need, and what is wrong with these tests."""
+    """The ids of the endpoints that the collected tests need, and the usage errors of these tests."""
 
     endpoints: tuple[str, ...]
     usage_errors: tuple[str, ...] = ()

@@ -1,4 +1,4 @@
-"""From a verdict to pytest's outcome: whether a test passes, fails or is skipped, and the line that pytest prints."""
+"""Turns a verdict into pytest's outcome: a test passes, fails or is skipped, and pytest prints a line."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Decision:
     outcome: Outcome
     line: str
     result: Result | None
-    trace: str = ""  # of an exception that pytest has no trace of
+    trace: str = ""  # of an exception for which pytest has no trace
 
 
 def decide_error(run: Run, endpoint: Endpoint, check: Check | None, error: Exception) -> Decision:
@@ -58,7 +58,7 @@ def decide(run: Run, facts: Facts, check: Check | None, outcome: CheckOutcome) -
 
 
 def _pytest_outcome(run: Run, endpoint: Endpoint, assessment: Assessment) -> Outcome:
-    """Return pytest's outcome of a verdict: the table of the interface."""
+    """Return pytest's outcome of a verdict, as the table in the documentation lists it."""
     counts = assessment.severity.rank >= run.settings.fail_on.rank
     match Verdict.WAIVED if assessment.waiver else assessment.outcome.verdict:
         case Verdict.PASS:

@@ -50,7 +50,7 @@ class Judging:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_pyfunc_call(self, pyfuncitem: pytest.Function) -> bool | None:
-        """Raise what a fixture raised; call the test here if it is judged for more than one chain, else let pytest."""
+        """Raise the verdict of a fixture; call the test here if it is judged for several chains."""
         check, endpoint = judged(pyfuncitem)
         run = current_run(pyfuncitem.config)
         if endpoint is not None:
@@ -95,7 +95,7 @@ def _chains_to_judge(item: pytest.Function, run: Run, endpoint: Endpoint | None)
 
 
 def _judge_each(item: pytest.Function, run: Run, chains: Sequence[Facts]) -> tuple[JudgedChain, ...]:
-    """Call a test for each chain; keep on the item, and return, what it raised."""
+    """Call a test for each chain; return the exceptions that it raised, and keep them on the item."""
     main = run.facts_of(chains[0].endpoint)
     try:
         judged_chains = tuple(JudgedChain(facts, _error(item, run, facts)) for facts in chains)
@@ -107,7 +107,7 @@ def _judge_each(item: pytest.Function, run: Run, chains: Sequence[Facts]) -> tup
 
 
 def _error(item: pytest.Function, run: Run, facts: Facts) -> BaseException | None:
-    """Return what a test raises for one chain; its fixtures are set up again."""
+    """Return the exception that a test raises for one chain; its fixtures are set up again."""
     run.judge_facts(facts)
     _forget_facts(item)
     item._initrequest()  # noqa: SLF001 - what pytest itself does before it sets up a test

@@ -113,7 +113,7 @@ def validate_configuration(options: RunOptions, *, is_dry_run: bool = False) -> 
 
 
 def _require_separate_state(options: RunOptions) -> None:
-    """Refuse a state directory that is also the work directory of hosts, one of which may be this machine."""
+    """Refuse a state directory that is also the work directory of a host: this machine may be that host."""
     state, folders = options.state.resolve(), {host.folder for host in options.configuration.host.values()}
     if any(state == Path(folder) for folder in {ROOT, *filter(None, folders)}):
         raise UnusableState(f"the state directory {state} is where a repaired host keeps its versions: choose another, "

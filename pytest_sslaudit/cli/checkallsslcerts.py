@@ -92,13 +92,13 @@ def _session(arguments: Sequence[str], narrator: Narrator) -> int:
 
 def _arguments(options: argparse.Namespace, configuration: Path | None, folder: Path) -> tuple[str, ...]:
     plugins = (word for name in _PLUGINS for word in ("-p", name))
-    apart = ("-c", os.devnull, f"--rootdir={folder}", "--noconftest", "-p", "no:cacheprovider")
+    isolated = ("-c", os.devnull, f"--rootdir={folder}", "--noconftest", "-p", "no:cacheprovider")
     silent = ("-p", "no:terminalreporter")
     reports = (f"--html={folder / 'report.html'}", "--self-contained-html")
     configured = (f"--audit-config={configuration}",) if configuration else ()
     retry = ("--allow-retry",) if options.allow_retry else ("--no-retry",) if options.no_retry else ()
     selection = ("--pyargs", "audit", "--hosts=local://", "--remediate")
-    return (*plugins, *apart, *silent, *selection, *reports, *configured, *retry)
+    return (*plugins, *isolated, *silent, *selection, *reports, *configured, *retry)
 
 
 def again(configuration: Path | None) -> tuple[str, ...]:

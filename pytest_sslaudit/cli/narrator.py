@@ -1,4 +1,4 @@
-"""What `checkallsslcerts` prints: each finding, fetch, step and result as a sentence."""
+"""Prints the output of `checkallsslcerts`: each finding, fetch, step and result as a sentence."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ _CONDITIONS: Final[Mapping[str, str]] = {
     "cert.expiring": "certificate that expires soon",
     "cert.renewal-due": "certificate that is due for renewal",
 }
-"""What a certificate is called for its finding; the first that applies is used. The seed's word is the first."""
+"""The words for a certificate with a finding; the first that applies is used. The first is the word of the seed."""
 _MISSING: Final = "svc.certificate-missing"
 _WITHOUT_ISSUER: Final[Mapping[Repair, str]] = {
     Repair.RECHAIN: "The system will attempt to complete the certificate chain",

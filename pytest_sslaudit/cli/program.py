@@ -1,4 +1,4 @@
-"""`sslaudit`: the one program of the product beside pytest. Each command is a subparser that names what runs it."""
+"""`sslaudit`: the program of the product beside pytest. Each command is a subparser that names its function."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ and set collector = "{PATH}" in [host."GLOB"] of the configuration file."""
 
 
 def main(arguments: Sequence[str] | None = None, machine: Machine | None = None) -> int:
-    """Run one command and return its exit status. `machine` is where a timer is installed."""
+    """Run one command and return its exit status. `machine` is the machine for a timer."""
     words = tuple(sys.argv[1:] if arguments is None else arguments)
     if words[:1] == (REPAIR,):  # the whole command line of `python -m remediate`, help included
         return _repair(words[1:])

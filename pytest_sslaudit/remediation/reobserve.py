@@ -25,8 +25,8 @@ def affected_ids(case_results: Iterable[CaseResult], targets: Sequence[Target]) 
         service = target.server.service if target.server else target.endpoint.service
         if (target.endpoint.host, service) in services:
             endpoints.add(str(target.endpoint))
-    known = {str(target.endpoint) for target in targets}
-    return frozenset(endpoints & known | {f"{case.host}/" for case in cases})
+    target_ids = {str(target.endpoint) for target in targets}
+    return frozenset(endpoints & target_ids | {f"{case.host}/" for case in cases})
 
 
 def observe_again(controller: Controller, ids: frozenset[str]) -> None:
@@ -44,6 +44,6 @@ def observe_again(controller: Controller, ids: frozenset[str]) -> None:
 
 def _logins(discoveries: Iterable[Discovery], hosts: set[str]) -> tuple[Login, ...]:
     """Return the logins of these hosts; of all hosts if a label depends on the other hosts."""
-    known = [(discovery.login, str(discovery.host.endpoint.host)) for discovery in discoveries if discovery.login]
-    is_numbered = any("+" in label for _, label in known)
-    return tuple({login.hostspec: login for login, label in known if is_numbered or label in hosts}.values())
+    labelled = [(discovery.login, str(discovery.host.endpoint.host)) for discovery in discoveries if discovery.login]
+    is_numbered = any("+" in label for _, label in labelled)
+    return tuple({login.hostspec: login for login, label in labelled if is_numbered or label in hosts}.values())

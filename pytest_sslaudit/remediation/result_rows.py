@@ -1,4 +1,4 @@
-"""The steps of a repair for each endpoint of a case, as rows of the results file."""
+"""Formats the steps of a repair for each endpoint of a case as rows of the results file."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """The HTML report: the table of pytest-html with columns of the audit, worst rows first, and the totals on top.
 
-Everything that came from a host, a server or a certificate is escaped: it is hostile input.
+Texts from hosts, servers and certificates are escaped, because they are hostile input.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The notes of a policy on its checks, for the report: the rule that the policy follows, and current practice.
+"""Formats the notes of a policy on its checks for the report: the rule that the policy follows, and current practice.
 
 The texts come from the profile, which may be a file of the user: they are escaped.
 """
@@ -13,7 +13,7 @@ from audit.evaluation.result import Result
 from audit.policy import Profile, builtin_profiles, load_profile
 from audit.policy.thresholds import Remark
 
-_HEAD: Final = ("Check", "What the policy goes by", "Today's world", "Source")
+_COLUMNS: Final = ("Check", "Rule of the policy", "Current practice", "Source")
 
 
 class Remarks:
@@ -42,9 +42,9 @@ class Remarks:
         rows = dict.fromkeys(_rows(profiles))
         if not rows:
             return ""
-        head = "".join(f"<th>{name}</th>" for name in _HEAD)
+        head = "".join(f"<th>{name}</th>" for name in _COLUMNS)
         names = ", ".join(profile.name for profile in profiles)
-        summary = f"<summary>Policy {escape(names)}: where its rules and today's world differ</summary>"
+        summary = f"<summary>Policy {escape(names)}: where its rules and current practice differ</summary>"
         return f'<details class="sslaudit-remarks">{summary}<table><tr>{head}</tr>{"".join(rows)}</table></details>'
 
     def _profile(self, name: str) -> Profile | None:

@@ -1,4 +1,4 @@
-"""The repairs of a run as a table of the HTML report, and the contacts that get no email.
+"""Formats the repairs of a run as a table of the HTML report, and the contacts that get no email.
 
 Texts of hosts and issuers are escaped.
 """

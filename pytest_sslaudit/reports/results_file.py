@@ -1,4 +1,4 @@
-"""The results file, and the user properties that carry a result through xdist and into JUnit reports.
+"""Writes the results file, and the user properties that carry a result through xdist and into JUnit reports.
 
 Each line is written when its result is reported, so that a run that is killed leaves them.
 """

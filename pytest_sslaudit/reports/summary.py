@@ -1,4 +1,4 @@
-"""The last lines on the terminal: one for each failing endpoint, then counts by severity and the earliest expiry."""
+"""Prints the last lines on the terminal: the failing endpoints, the counts by severity and the earliest expiry."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Summary:
         self._config, self._tally = config, tally
 
     def pytest_collection_finish(self) -> None:
-        """Print no line per file: checks run endpoint by endpoint, which would repeat all files for each."""
+        """Print no line per file: the checks run endpoint by endpoint, and pytest would print all files for each."""
         reporter = self._config.pluginmanager.getplugin("terminalreporter")
         if reporter and self._config.get_verbosity() == 0:
             reporter.showfspath = False

@@ -28,10 +28,10 @@ def rediscover(cases: Iterable[Case], options: RunOptions, access: Access) -> tu
     A case stores its host without a password, so the password comes from the specification that was given. If a label
     distinguishes two hosts of the same name, all hosts are discovered, so that labels stay the same.
     """
-    known = {redacted(host): host for host in (*options.configuration.hosts, *access.hosts)}
-    hostspecs = {case.hostspec: known.get(case.hostspec, case.hostspec) for case in cases}
+    with_passwords = {redacted(host): host for host in (*options.configuration.hosts, *access.hosts)}
+    hostspecs = {case.hostspec: with_passwords.get(case.hostspec, case.hostspec) for case in cases}
     if any("+" in case.host for case in cases):
-        hostspecs = {**known, **hostspecs}
+        hostspecs = {**with_passwords, **hostspecs}
     return discover(logins(hostspecs.values(), options.configuration, access.testinfra), clock=options.clock)
 
 

@@ -125,14 +125,14 @@ def stage(file_set: FileSet, version: Version) -> Command:
     """
     name = file_set.name_of(version)
     why = f"stage certificate and key as version {name}"
-    given = (file_set.folder_name, name, version.key_path, version.leaf_pem, version.chain_pem, *file_set.pairs)
-    return file_set.workdir.exclusive(why, script("agree", "files", "stage"), *given)
+    arguments = (file_set.folder_name, name, version.key_path, version.leaf_pem, version.chain_pem, *file_set.pairs)
+    return file_set.workdir.exclusive(why, script("agree", "files", "stage"), *arguments)
 
 
 def leaf_of(file_set: FileSet, name: str) -> Command:
     """Return the command that prints the leaf of a version."""
-    given = (file_set.folder_name, name, *file_set.pairs)
-    return file_set.workdir.read_only(f"read version {name}", script("leaf"), *given)
+    arguments = (file_set.folder_name, name, *file_set.pairs)
+    return file_set.workdir.read_only(f"read version {name}", script("leaf"), *arguments)
 
 
 def externally_changed(file_set: FileSet) -> Command:
@@ -146,9 +146,9 @@ def destroy_keys(file_set: FileSet, name: str) -> Command:
     """Return the command that destroys the keys of a version that is not in use; it can never be used again."""
     if not _VERSION.fullmatch(name):
         raise ValueError(f"{name!r} is not the name of a version")
-    given = (file_set.folder_name, name, *file_set.pairs)
+    arguments = (file_set.folder_name, name, *file_set.pairs)
     body = script("agree", "files", "destroy_keys")
-    return file_set.workdir.exclusive(f"destroy the keys of version {name}", body, *given)
+    return file_set.workdir.exclusive(f"destroy the keys of version {name}", body, *arguments)
 
 
 def prune(workdir: HostWorkdir, spared: Iterable[str]) -> Command:

@@ -66,15 +66,14 @@ def staleness(case: Case, evidence: AuditResults, run_limits: RunLimits, now: da
 
 def _staleness(case: Case, evidence: AuditResults, run_limits: RunLimits, now: datetime) -> str | None:
     times = [evidence.seen[endpoint].observed_at for endpoint in case.endpoints]
-    known = [time for time in times if time is not None]
-    if len(known) < len(times):
+    known_times = [time for time in times if time is not None]
+    if len(known_times) < len(times):
         return "the time of its observation is not known"
-    if max(known) - now > run_limits.future:
-        return f"its observation is {duration(max(known) - now)} in the future, so one of the clocks is wrong"
-    if now - min(known) > run_limits.max_age:
-        return (
-            f"the audit is {duration(now - min(known))} old (limit {duration(run_limits.max_age)}): run the audit again"
-        )
+    if max(known_times) - now > run_limits.future:
+        return f"its observation is {duration(max(known_times) - now)} in the future, so one of the clocks is wrong"
+    if now - min(known_times) > run_limits.max_age:
+        age, limit = duration(now - min(known_times)), duration(run_limits.max_age)
+        return f"the audit is {age} old (limit {limit}): run the audit again"
     return None
 
 

@@ -75,7 +75,7 @@ class ResumeJob:
     @property
     def script(self) -> str:
         """The job."""
-        comment = "# The issuer was still working: this asks once more. The next nightly run does so too."
+        comment = "# The issuer was still working: this job contacts it again. The next nightly run does so too."
         return f"{self.marker}\n{comment}\nexec {self.action}"
 
 
@@ -90,9 +90,9 @@ class Queued:
     def __str__(self) -> str:
         """Return the sentence, with the commands that show, run and remove the job."""
         number = self.job.number
-        began = "asks the issuer again" if self.is_new else "was queued already and asks the issuer again"
+        action = "contacts the issuer again" if self.is_new else "was queued already and contacts the issuer again"
         uses = f"at -c {number} shows it, at -c {number} | sh runs it now, atrm {number} removes it"
-        return f"job {number} {began} at {self.job.when} ({uses}){self.note}"
+        return f"job {number} {action} at {self.job.when} ({uses}){self.note}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,10 +115,10 @@ def without_retry(arguments: Sequence[str]) -> tuple[str, ...]:
 def commands(resume_job: ResumeJob) -> tuple[Command, Command, Command]:
     """Return the commands that look for a queued job, and queue one by the panel's program and by at."""
     host, action = resume_job.host, resume_job.action
-    known = (resume_job.marker, action)
-    look = Command(host, "look for a queued job", script("at_look"), known, changes=False)
+    marks = (resume_job.marker, action)
+    look = Command(host, "look for a queued job", script("at_look"), marks, changes=False)
     arguments = (QUEUE, resume_job.script, str(DELAY_MIN), _PATH, resume_job.home)
-    queue = Command(host, f"ask the issuer again in {DELAY_MIN} minutes", script("at_queue"), arguments)
+    queue = Command(host, f"contact the issuer again in {DELAY_MIN} minutes", script("at_queue"), arguments)
     return look, trying_later(host, action, _PATH, resume_job.home), queue
 
 

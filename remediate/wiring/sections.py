@@ -70,12 +70,12 @@ def configured_issuer(options: RunOptions) -> ConfiguredIssuer:
 
 def _issuer_section(options: RunOptions) -> ConfigSection | None:
     """Return the section of the chosen issuer, None without one; raises BadConfiguration if it is missing."""
-    name, known = options.issuer_name, options.issuers
-    if name is not None and name not in known:
+    name, issuers = options.issuer_name, options.issuers
+    if name is not None and name not in issuers:
         written = sorted(subsections(options.configuration, "issuer"))
         available = f"there are {', '.join(written)}" if written else "there is none"
         raise BadConfiguration(f"{options.configuration.file or 'configuration'}: no [issuer.{name}]; {available}")
-    return None if name is None else known[name]
+    return None if name is None else issuers[name]
 
 
 def network_of(options: RunOptions) -> Network:

@@ -49,7 +49,7 @@ def continued(*endings: CaseResult, allowed: bool = True) -> tuple[tuple[str, ..
 def test_an_issuer_that_is_still_working_is_asked_again_in_an_hour(ending: CaseResult) -> None:
     lines, ran = continued(FAILED, ending)
     uses = "at -c 7 shows it, at -c 7 | sh runs it now, atrm 7 removes it"
-    assert lines == (f"job 7 asks the issuer again at Mon Nov 23 15:00:00 2026 ({uses})",)
+    assert lines == (f"job 7 contacts the issuer again at Mon Nov 23 15:00:00 2026 ({uses})",)
     assert (
         "-m remediate resume --state /var/lib/state --config /etc/sslaudit.toml --issuer store --no-retry"
         in (ran[-1].arguments[1])

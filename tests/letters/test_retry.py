@@ -75,7 +75,7 @@ def test_none_is_queued_where_one_waits() -> None:
 PYTHON = ResumeJob("ctl", ("/opt/x/bin/python", "-P", "-m", "remediate", "resume", "--state", "/var/lib/state"))
 OLD_JOB = """\
 # sslaudit continuation 06d294850f2f8d5e
-# The issuer was still working: this asks once more. The next nightly run does so too.
+# The issuer was still working: this job contacts it again. The next nightly run does so too.
 exec /opt/x/bin/python -m remediate resume --state /var/lib/state --no-retry"""
 
 

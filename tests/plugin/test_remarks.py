@@ -38,7 +38,7 @@ def test_a_result_has_both_sentences_beside_it_and_the_page_each_remark_once(pyt
     assert f"today     {EXPIRING.today} ({EXPIRING.source})" in unescape(log)
     assert text.count('<details class="sslaudit-remarks">') == 1
     table = unescape(text.split('<details class="sslaudit-remarks">')[1].split("</details>")[0])
-    assert "Policy cpanel: where its rules and today's world differ" in table
+    assert "Policy cpanel: where its rules and current practice differ" in table
     for check, remark in load_profile("cpanel").remarks.items():
         assert f"<code>{check}</code>" in table
         assert table.count(remark.today) == 1

@@ -36,7 +36,7 @@ def test_a_pending_order_is_continued_by_one_job_that_takes_up_the_same_order(fl
     (row,) = rows(first, "remediation")
     assert (first.status, row["outcome"], row["cause"]) == (1, "pending", "issuer.pending"), first.explain()
     (job,) = read_queue(fleet.near.do("atq"))
-    assert f"job {job.number} asks the issuer again at " in first.output
+    assert f"job {job.number} contacts the issuer again at " in first.output
 
     again = night.run("--allow-retry")
     assert f"job {job.number} was queued already" in again.output
