@@ -1,4 +1,4 @@
-"""One run of repairs: hold the state directory, plan, repair and notify; or a dry run of it.
+"""Makes a run of repairs: holds the state directory, plans, repairs and notifies. Makes a dry run as well.
 
 The plugin and the command line use only this module to repair.
 """
@@ -45,7 +45,7 @@ class RepairRun:
     secrets: Secrets = field(default_factory=Secrets)
 
     def plan(self, evidence: AuditResults) -> Plan:
-        """Decide what to do about every finding."""
+        """Return the plan for every finding."""
         return plan(evidence, self.options.run_limits, self.options.clock())
 
     def repair(self, planned: Plan, discoveries: Iterable[Discovery]) -> tuple[CaseResult, ...]:

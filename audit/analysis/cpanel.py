@@ -25,7 +25,7 @@ def cpanel_state(observation: Observation) -> CpanelState | Obstacle:
 
 
 def unreadable_part(state: CpanelState, matter: Matter) -> Uncertain | None:
-    """Return which part of the state the login may not read; None if it read all of it."""
+    """Return which part of the state the login may not read; None if it read the whole state."""
     missing = state.missing(matter)
     return Uncertain(f"this login cannot read all of it: {sentence(missing)}") if missing else None
 

@@ -144,7 +144,7 @@ def _group_exposures(
 
 
 def _group_rights(file: InstalledFile) -> str:
-    """Return what the file's group may do; with an ACL the group's bits of the mode are the mask of others too."""
+    """Return the rights of the file's group; with an ACL the group bits of the mode are the mask of its entries."""
     mode = file.mode or 0
     if file.acl is None:
         return ""

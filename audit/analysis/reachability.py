@@ -94,7 +94,7 @@ def unreached_addresses(observation: Observation) -> Uncertain | None:
 
 
 def unobserved(observation: Observation) -> Uncertain | None:
-    """Return what was not observed of the endpoint or host; None if all of it was."""
+    """Return which parts of the endpoint or host were not observed; None if all parts were."""
     endpoint, server = observation.endpoint, observation.server
     others = (f"a second certificate may be served: {described(failure)}" for failure in observation.other_key_failures)
     rights = server.missing_rights if endpoint.is_host and server else ()

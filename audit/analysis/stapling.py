@@ -69,5 +69,5 @@ def _subject(chain: Chain) -> StatusSubject | Uncertain:
     leaf_first = chain.path or chain.reached
     if len(leaf_first) < 2:
         because = "chain.incomplete" if chain.missing_issuer else MALFORMED if chain.leaf.faults else None
-        return Uncertain("the issuer, who must have signed the stapled response, is not known", because=because)
+        return Uncertain("the issuer, which must have signed the stapled response, is not known", because=because)
     return StatusSubject(leaf_first[0], leaf_first[1:])

@@ -38,7 +38,7 @@ def require_own_configuration(configuration: Configuration) -> None:
 
 
 def _powers(configuration: Configuration) -> Iterator[str]:
-    """Yield what a configuration names that gives power over hosts, or over files of the user of the run."""
+    """Yield the kinds of things in a configuration that give rights on hosts, or on files of the user of the run."""
     if configuration.hosts or configuration.host:
         yield "hosts"
     if configuration.service:

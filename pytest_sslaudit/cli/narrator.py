@@ -68,7 +68,7 @@ class Wording:
     kind: str | None
 
     def attempt(self, case: Case, service: str) -> str:
-        """Return what is attempted for a service of a case."""
+        """Return the sentence about the attempt to repair a service of a case."""
         where, checks = self.named(case, service), {reason.check for reason in self._reasons(case, service)}
         if case.repair in _WITHOUT_ISSUER:
             return f"{_WITHOUT_ISSUER[case.repair]} for the {where}."
@@ -108,7 +108,7 @@ class Wording:
 
 
 def plan_sentences(plan: Plan, wording: Wording) -> Iterator[str]:
-    """Yield what is attempted, with reasons and steps; what waits and why; what is not repaired and why."""
+    """Yield sentences about the attempts with reasons and steps, the waiting cases, and the other findings."""
     attempts = sorted(_attempts(plan, wording))
     yield from (text for _, _, text in attempts)
     for case in plan.cases:
@@ -158,7 +158,7 @@ def _valid(explained: Iterable[NotRepairable], wording: Wording) -> Iterator[str
 
 
 def _not_repaired(plan: Plan) -> Iterator[str]:
-    """Yield what is not repaired; not what is inconclusive at an endpoint that has another finding."""
+    """Yield the findings that are not repaired; no inconclusive check of an endpoint with another finding."""
     cases = (*plan.cases, *(waiting.case for waiting in plan.waiting))
     with_finding = {finding.endpoint for finding in plan.explained if finding.kind not in ("well", "unknown")}
     with_finding |= {endpoint for case in cases for endpoint in case.endpoints}

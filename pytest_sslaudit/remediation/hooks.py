@@ -110,7 +110,7 @@ class Remediation:
         self._progress.mention((*self._case_lines, *self._notice_lines))
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        """Print the results of the repairs, and who was notified."""
+        """Print the results of the repairs, and the notified recipients."""
         lines = (*self._case_lines, *self._notice_lines)
         if lines:
             terminalreporter.write_sep("=", "repairs")

@@ -39,7 +39,7 @@ _PREVENTS: Final[tuple[tuple[str, frozenset[Repair]], ...]] = (
 
 
 def blockers_of(case: Case, evidence: AuditResults, fleet: Fleet) -> Iterator[Blocker]:
-    """Yield everything that prevents the repair of a case now, except old results and limits of the run."""
+    """Yield every blocker of a case except old results and limits of the run."""
     if not evidence.is_complete:
         yield Blocker(Cause.PLAN_UNFINISHED, "the audit did not finish, so its results are incomplete")
     if unfinished := evidence.unfinished.intersection(case.endpoints):
@@ -52,7 +52,7 @@ def blockers_of(case: Case, evidence: AuditResults, fleet: Fleet) -> Iterator[Bl
 
 
 def endpoint_blockers(case: Case, evidence: AuditResults, fleet: Fleet) -> Iterator[Blocker]:
-    """Yield what prevents the repair of the endpoints of a case and does not concern its whole host."""
+    """Yield the blockers of the endpoints of a case, without those of its whole host."""
     yield from _finding_blockers(case, evidence, case.endpoints)
     if case.repair in _VERIFIED_BY_HANDSHAKE:
         yield from _configuration_blockers(case, fleet)

@@ -69,7 +69,7 @@ def _of_key(files: tuple[ObservedFile, ...], spki_sha256: str) -> Iterator[Obser
 
 
 def _traits(seen: ObservedEndpoint) -> Iterator[Hashable]:
-    """Yield what only endpoints with the same certificate have in common on a host.
+    """Yield the traits that only endpoints with the same certificate share on a host.
 
     A service with a copy of a panel's certificate is not one of the panel's services: another agent may own it.
     """

@@ -1,4 +1,4 @@
-"""The hosts of a run together: which of them serve a name, which are excluded, and which has an address.
+"""Collects facts about all hosts of a run: the hosts that serve a name, the excluded hosts, and their addresses.
 
 It uses audit results and the configuration, and resolves no name.
 """
@@ -68,7 +68,7 @@ def is_silenced(endpoint: str, check: str, evidence: AuditResults) -> bool:
 
 
 def fleet_of(evidence: AuditResults, run_limits: RunLimits) -> Fleet:
-    """Return what the results say about the hosts of the run."""
+    """Return the facts about the hosts of the run that the results contain."""
     logged_into = [seen for seen in evidence.seen.values() if seen.hostspec and seen.label]
     serving: dict[str, set[str]] = {}
     resolved: dict[str, set[str]] = {}

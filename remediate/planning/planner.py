@@ -27,7 +27,7 @@ _PANEL_ONLY: Final = (
 
 
 def plan(evidence: AuditResults, run_limits: RunLimits, now: datetime) -> Plan:
-    """Return what to do about every finding; the order of the results makes no difference."""
+    """Return the plan for every finding; it does not depend on the order of the results."""
     fleet = fleet_of(evidence, run_limits)
     explained = list(_healthy_endpoints(evidence))
     repairable: dict[str, list[Result]] = {}

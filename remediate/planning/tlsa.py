@@ -51,7 +51,7 @@ def mail_servers(records: Iterable[str]) -> tuple[str, ...]:
 
 
 def record_of(owner: str, csr_pem: str) -> str:
-    """Return the record that a new key needs, as it stands in a zone file."""
+    """Return the record that a new key needs, in the form of a zone file."""
     return f"{owner}. IN TLSA 3 1 1 {_digests(csr_pem)[1]}"
 
 

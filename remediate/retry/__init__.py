@@ -1,1 +1,1 @@
-"""When a case is tried again, and the job that does it."""
+"""Computes when a case is tried again, and queues the job that continues a run."""

@@ -26,7 +26,7 @@ def failures(attempts: Iterable[Attempt]) -> int:
 
 
 def backoff(failed: int, chance: Callable[[], float]) -> timedelta:
-    """Return how long a case waits after so many failures in a row; `chance` gives numbers from 0 up to 1.
+    """Return how long a case waits after `failed` failures in a row; `chance` returns numbers from 0 up to 1.
 
     The time doubles from FIRST to LONGEST and is shortened at random, down to half, to spread the requests of a fleet.
     """

@@ -31,7 +31,7 @@ from remediate.wiring.sections import configured_issuer, network_of
 
 
 def run_context(options: RunOptions, journal: Journal, discoveries: Sequence[Discovery]) -> RunContext:
-    """Return what a run may use; raises BadConfiguration."""
+    """Return the context of a run; raises BadConfiguration."""
     return RunContext(
         journal=journal,
         hosts=host_contexts(options, discoveries),
@@ -119,5 +119,5 @@ def _with_declarations(host: HostContext, login: Login | None, options: RunOptio
 
 
 def lock_holder() -> str:
-    """Return who holds the lock of a host, for another run that finds it locked."""
+    """Return the name of this run as the holder of a lock, for another run that finds the host locked."""
     return f"{getpass.getuser()}@{socket.getfqdn()}, process {os.getpid()}"
