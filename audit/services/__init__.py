@@ -1,4 +1,4 @@
-"""The table of known services and panels. A new one is one file beside this and one row here."""
+"""The tables of known services and panels. To add one, add a module to this package and a row here."""
 
 from __future__ import annotations
 

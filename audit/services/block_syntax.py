@@ -1,4 +1,4 @@
-"""Reads the syntax that apache and proftpd share: a directive a line, sections in angle brackets, includes.
+"""Reads the syntax that apache and proftpd share: one directive a line, sections in angle brackets, and includes.
 
 The module of a service interprets the directives.
 """
@@ -13,8 +13,8 @@ from typing import Final
 from audit.services.config_files import INCLUDE_DEPTH, included
 
 _WORD = re.compile(r"""\s*(?:"((?:\\["\\]|[^"])*)(?:"|$)|'((?:\\['\\]|[^'])*)(?:'|$)|(\S+))""")
-_NESTING: Final = 64  # sections in sections; people write four, and what lies deeper is not read
-_WRITTEN = re.compile(r"\\([\\\"'])")
+_NESTING: Final = 64  # levels of sections; deeper sections are not read (real configurations have about four levels)
+_ESCAPED = re.compile(r"\\([\\\"'])")
 
 
 @dataclass(slots=True)
@@ -24,21 +24,21 @@ class Block:
     kind: str = ""
     arguments: tuple[str, ...] = ()
     directives: list[tuple[str, tuple[str, ...]]] = field(default_factory=list)
-    parts: list[Block] = field(default_factory=list)
+    sections: list[Block] = field(default_factory=list)
 
     def values(self, name: str) -> list[tuple[str, ...]]:
         """Return the arguments of each directive of that name, in order."""
-        return [arguments for known, arguments in self.directives if known == name.lower()]
+        return [arguments for directive, arguments in self.directives if directive == name.lower()]
 
     def last(self, name: str) -> str | None:
         """Return the first argument of the last directive of that name."""
-        found = [arguments[0] for arguments in self.values(name) if arguments]
-        return found[-1] if found else None
+        values = [arguments[0] for arguments in self.values(name) if arguments]
+        return values[-1] if values else None
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What is needed to read one configuration: its files, the folder of relative names, what is defined."""
+    """The files of one configuration, the directory of its relative paths, and its defined names and variables."""
 
     files: Mapping[str, str]
     base: str
@@ -47,61 +47,62 @@ class Reading:
 
 
 def parse(reading: Reading, path: str) -> Block:
-    """Return the whole configuration that begins in a file, its includes put in place."""
+    """Return the configuration that starts in a file, with the included files in place."""
     root = Block()
     stack = [root]
     for line in _lines(reading, path, 0):
-        opened = re.fullmatch(r"<(?P<kind>\w+)\s*(?P<rest>.*?)>?", line)
+        opening = re.fullmatch(r"<(?P<kind>\w+)\s*(?P<rest>.*?)>?", line)
         if line.startswith("</"):
             if len(stack) > 1:
                 stack.pop()
-        elif opened:
-            above = stack[-1] if len(stack) <= _NESTING else Block()
-            stack.append(_section(reading, above, opened["kind"].lower(), _words(opened["rest"])))
+        elif opening:
+            parent = stack[-1] if len(stack) <= _NESTING else Block()
+            stack.append(_section(reading, parent, opening["kind"].lower(), _words(opening["rest"])))
         else:
             name, *arguments = _words(line) or [""]
             stack[-1].directives.append((name.lower(), tuple(arguments)))
-            if name.lower() == "use":  # a macro makes parts too, and their order matters
-                stack[-1].parts.append(Block("use", tuple(arguments)))
+            if name.lower() == "use":  # a macro creates sections too, and their order matters
+                stack[-1].sections.append(Block("use", tuple(arguments)))
     return root
 
 
-def _section(reading: Reading, above: Block, kind: str, arguments: list[str]) -> Block:
-    """Return where the directives of a section go: into the part above where its condition holds, or nowhere."""
+def _section(reading: Reading, parent: Block, kind: str, arguments: list[str]) -> Block:
+    """Return the block for the directives of a section: the parent if its condition is met, else a block to drop."""
     if kind in ("ifmodule", "ifversion", "ifclass", "iffile", "global"):
-        negated = bool(arguments) and arguments[0].startswith("!")
-        return Block() if negated else above  # a module that is configured is taken to be loaded
+        is_negated = bool(arguments) and arguments[0].startswith("!")
+        return Block() if is_negated else parent  # a module that is configured is assumed to be loaded
     if kind == "ifdefine":
         name = arguments[0] if arguments else ""
-        holds = (name.lstrip("!") in reading.defined) != name.startswith("!")
-        return above if holds else Block()
-    part = Block(kind, tuple(arguments))
-    above.parts.append(part)
-    return part
+        is_met = (name.lstrip("!") in reading.defined) != name.startswith("!")
+        return parent if is_met else Block()
+    section = Block(kind, tuple(arguments))
+    parent.sections.append(section)
+    return section
 
 
 def _lines(reading: Reading, path: str, depth: int) -> Iterator[str]:
-    joined = re.sub(r"\\\r?\n", " ", reading.files.get(path, ""))
-    for raw in joined.splitlines():
-        line = _substituted(raw.strip(), reading.variables)
+    text = re.sub(r"\\\r?\n", " ", reading.files.get(path, ""))
+    for raw_line in text.splitlines():
+        line = _substitute_variables(raw_line.strip(), reading.variables)
         if not line or line.startswith("#"):
             continue
         match = re.fullmatch(r"(?:include|includeoptional)\s+(?P<pattern>.+)", line, re.IGNORECASE)
         if not match:
             yield line
         elif depth < INCLUDE_DEPTH:
-            for inner in included(reading.files, reading.base, "".join(_words(match["pattern"])[:1])):
-                yield from _lines(reading, inner, depth + 1)
+            for included_path in included(reading.files, reading.base, "".join(_words(match["pattern"])[:1])):
+                yield from _lines(reading, included_path, depth + 1)
 
 
-def _substituted(line: str, variables: Mapping[str, str]) -> str:
+def _substitute_variables(line: str, variables: Mapping[str, str]) -> str:
     return re.sub(r"\$\{(\w+)\}", lambda match: variables.get(match[1], match[0]), line) if "${" in line else line
 
 
 def _words(line: str) -> list[str]:
-    """Return the words of a line; a backslash stands for itself but before another, or the quote it is in."""
-    if not any(mark in line for mark in "\"'\\"):
+    """Return the words of a line. A backslash escapes a backslash or the surrounding quote, else it is a character."""
+    if not any(character in line for character in "\"'\\"):
         return line.split()
     return [
-        _WRITTEN.sub(r"\1", next(part for part in match.groups() if part is not None)) for match in _WORD.finditer(line)
+        _ESCAPED.sub(r"\1", next(group for group in match.groups() if group is not None))
+        for match in _WORD.finditer(line)
     ]

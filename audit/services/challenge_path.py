@@ -1,6 +1,6 @@
 """Compares the path that a CA requests for validation with the prefixes, aliases and expressions of a configuration.
 
-The syntax of the servers is read elsewhere.
+Other modules read the syntax of the servers.
 """
 
 from __future__ import annotations
@@ -14,18 +14,18 @@ SAMPLES: Final = tuple(
     f"{VALIDATION}{name}.txt"
     for name in ("0123456789ABCDEF0123456789ABCDEF", "FEDCBA9876543210FEDCBA9876543210", "A" * 32, "1" * 32)
 )
-"""Paths that a CA may ask for. The name of the file is a digest: what depends on it is not known."""
+"""Paths that a CA may request. The file name is a digest: a result that depends on the name is not known."""
 
 _LENGTH: Final = 400
-_QUANTIFIERS: Final = 4  # each may try every length of some 65 characters
-_UNCLEAR: Final = re.compile(r"\)[*+{]|\[[:\[]|--|&&|~~|\|\|")  # slow without bound, or not the same in every dialect
+_QUANTIFIERS: Final = 4  # each may match any length of up to 65 characters
+_UNCLEAR: Final = re.compile(r"\)[*+{]|\[[:\[]|--|&&|~~|\|\|")  # may take very long, or differs between dialects
 _UNBOUNDED: Final = re.compile(r"[*+]|\{\d*,\}")
 
 
-def takes(expression: str, path: str, *, ignores_case: bool = False) -> bool | None:
-    """Return whether a regular expression of a server's matches a path, or None if that is undecided here.
+def expression_matches(expression: str, path: str, *, ignores_case: bool = False) -> bool | None:
+    """Return whether a regular expression of a server matches a path, or None if this is not decided here.
 
-    Expressions come from a host: one that could take long, or means something else here, is not tried.
+    Expressions come from a host. An expression that could take long, or has another meaning in Python, is not tried.
     """
     if len(expression) > _LENGTH or _UNCLEAR.search(expression):
         return None
@@ -37,8 +37,8 @@ def takes(expression: str, path: str, *, ignores_case: bool = False) -> bool | N
         return None
 
 
-def aliased(prefix: str, target: str) -> Docroot | None:
-    """Return the docroot where `target` takes the place of `prefix` in a path; None where no folder comes of it."""
+def alias_docroot(prefix: str, target: str) -> Docroot | None:
+    """Return the docroot if `target` replaces `prefix` in a path, or None if the result is not a folder."""
     rest = VALIDATION.removeprefix(prefix)
     is_whole = rest.startswith("/") or (prefix.endswith("/") and target.endswith("/"))
     if not VALIDATION.startswith(prefix) or not is_whole:

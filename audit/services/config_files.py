@@ -1,4 +1,4 @@
-"""Splits the configuration files that a host printed, each under a line with its name, and follows their includes.
+"""Splits the configuration files that a host printed, each after a line with its path, and resolves their includes.
 
 The module of a service reads their syntax.
 """
@@ -12,7 +12,7 @@ from typing import Final
 
 _FILE = re.compile(r"^# configuration file (?P<path>.+):$", re.MULTILINE)  # as `nginx -T` writes it
 _UNREADABLE = re.compile(r"^# cannot read (?P<path>.+)$", re.MULTILINE)
-INCLUDE_DEPTH: Final = 16  # a file that includes itself ends here
+INCLUDE_DEPTH: Final = 16  # so a file that includes itself is read to this depth
 
 
 def split_files(text: str) -> dict[str, str]:
@@ -22,28 +22,30 @@ def split_files(text: str) -> dict[str, str]:
 
 
 def unreadable(text: str) -> tuple[str, ...]:
-    """Return a clause for each configuration file that the login may not read."""
+    """Return a message for each configuration file that the login may not read."""
     return tuple(f"may not read {path}" for path in _UNREADABLE.findall(text))
 
 
 def included(files: Mapping[str, str], base: str, pattern: str) -> list[str]:
-    """Return the dumped files that an include of that pattern means, sorted as a glob is; `base` is for a relative one.
+    """Return the dumped files that an include pattern matches, sorted like a glob; `base` is for a relative pattern.
 
-    A pattern that ends in a folder means all files below it (apache's Include).
+    A pattern that ends in a folder matches all files below it (apache's Include).
     """
-    whole = absolute(base, pattern)
+    full_pattern = absolute(base, pattern)
     return sorted(
         path
         for path in files
-        if path == whole or PurePosixPath(path).match(whole) or (whole != "/" and path.startswith(f"{whole}/"))
+        if path == full_pattern
+        or PurePosixPath(path).match(full_pattern)
+        or (full_pattern != "/" and path.startswith(f"{full_pattern}/"))
     )
 
 
 def to_port(text: str) -> int | None:
-    """Return a port number; None for what is none, as a daemon takes any text for one until it starts."""
+    """Return a port number, or None if the text is not a number: a daemon checks it only when it starts."""
     return int(text) if re.fullmatch(r"[0-9]{1,5}", text) else None
 
 
 def absolute(base: str, path: str) -> str:
-    """Return a path as it stands where it is absolute, else below `base`; without `.` and doubled slashes."""
+    """Return an absolute path as it is and a relative path below `base`, without `.` and double slashes."""
     return str(PurePosixPath(base or "/") / path)

@@ -1,4 +1,4 @@
-"""Services that the configuration file of the user declares: their endpoints and files are what the user says."""
+"""Reads the services that the user declares in the configuration file, with their endpoints and files."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from audit.services.model import ANY, Listener, pair
 
 @dataclass(frozen=True, slots=True)
 class DeclaredService:
-    """One `[[service]]` of the configuration, as it applies to a host; `test` is a shell command run there."""
+    """One `[[service]]` of the configuration, as it applies to a host; `test` is a shell command for that host."""
 
     name: str
     endpoints: tuple[str, ...]
@@ -25,23 +25,27 @@ class DeclaredService:
 
 
 def listeners_of(service: DeclaredService) -> tuple[Listener, ...]:
-    """Return the listeners of a declared service; raises BadEndpoint where one of its URLs is none."""
+    """Return the listeners of a declared service; raises BadEndpoint if one of its URLs is not valid."""
     files = pair(service.certificate, service.key, service.chain)
-    base = Listener("tls", 0, files=files)
+    template = Listener("tls", 0, files=files)
     return tuple(
         dataclasses.replace(
-            base, scheme=one.scheme, port=one.port, names=(one.name,), addresses=(one.address,) if one.address else ANY
+            template,
+            scheme=endpoint.scheme,
+            port=endpoint.port,
+            names=(endpoint.name,),
+            addresses=(endpoint.address,) if endpoint.address else ANY,
         )
-        for one in map(parse_endpoint, service.endpoints)
+        for endpoint in map(parse_endpoint, service.endpoints)
     )
 
 
 def websites_of(service: DeclaredService) -> tuple[Website, ...]:
-    """Return the website whose folder the user names: it holds for the names of all its endpoints."""
+    """Return the website of the docroot that the user names. It has the names of all endpoints of the service."""
     if service.docroot is None:
         return ()
     names = tuple(dict.fromkeys(parse_endpoint(url).name for url in service.endpoints))
     if service.docroot.startswith("/"):
         return (Website(service.name, "declared", 0, names=names, docroot=Docroot(service.docroot)),)
-    why = f"the docroot {service.docroot!r} that is declared for {service.name} is no absolute path"
-    return (Website(service.name, "declared", 0, names=names, why=why),)
+    reason = f"the docroot {service.docroot!r} that is declared for {service.name} is no absolute path"
+    return (Website(service.name, "declared", 0, names=names, why=reason),)

@@ -25,7 +25,7 @@ _OPEN = re.compile(r"^(?P<kind>[a-z_0-9]+)(?:\s+(?P<name>[^{=]*?))?\s*\{(?P<rest
 
 @dataclass(slots=True)
 class DovecotBlock:
-    """A block of settings while it is read: its kind and name, what it sets, and the blocks in it."""
+    """A block of settings while it is read: its kind and name, its settings, and the blocks in it."""
 
     kind: str = ""
     name: str = ""
@@ -39,25 +39,27 @@ class DovecotBlock:
 
 def read(dump: ConfigDump) -> tuple[Listener, ...]:
     """Return the listeners of imap, pop3 and submission: TLS from the start or by STARTTLS."""
-    whole = dump.sections.get("dump", Section("", None))
-    text = whole.text if whole.rc == 0 else dump.text("files")
+    section = dump.sections.get("dump", Section("", None))
+    text = section.text if section.rc == 0 else dump.text("files")
     if not text:
         return ()
     root = _parse(text)
-    protocols = re.split(r"[\s,]+", root.settings.get("protocols", "imap pop3").strip('" '))  # doveconf quotes it
-    found: list[Listener] = []
-    for service, (protocol, usual) in _SERVICES.items():
-        wanted = "submission" if protocol == "smtp" else protocol
-        if wanted in protocols:
-            found += _of_service(root, service, protocol, usual)
-    return tuple(found)
+    protocols = re.split(
+        r"[\s,]+", root.settings.get("protocols", "imap pop3").strip('" ')
+    )  # doveconf quotes the value
+    listeners: list[Listener] = []
+    for service, (protocol, default_ports) in _SERVICES.items():
+        name = "submission" if protocol == "smtp" else protocol
+        if name in protocols:
+            listeners += _service_listeners(root, service, protocol, default_ports)
+    return tuple(listeners)
 
 
-def _of_service(
-    root: DovecotBlock, service: str, protocol: str, usual: dict[str, tuple[int, bool]]
+def _service_listeners(
+    root: DovecotBlock, service: str, protocol: str, default_ports: dict[str, tuple[int, bool]]
 ) -> Iterator[Listener]:
     blocks = [block for block in root.of("service") if block.name == service]
-    listeners = {name: DovecotBlock("inet_listener", name) for name in usual}
+    listeners = {name: DovecotBlock("inet_listener", name) for name in default_ports}
     for block in blocks:
         for listener in block.of("inet_listener"):
             listeners.setdefault(
@@ -65,21 +67,21 @@ def _of_service(
             ).settings |= listener.settings
     has_tls = root.settings.get("ssl", "yes") != "no"
     for name, listener in listeners.items():
-        port, implicit = usual.get(name, (0, False))
+        port, implicit = default_ports.get(name, (0, False))
         number = to_port(listener.settings.get("port", str(port)))
         implicit = listener.settings.get("ssl", "yes" if implicit else "no") == "yes"
         if number and (has_tls or not implicit):
             scheme = f"{protocol}s" if implicit else protocol
-            yield from _named(root, scheme, number, _addresses(listener, root))
+            yield from _listeners_by_name(root, scheme, number, _addresses(listener, root))
 
 
 def _addresses(listener: DovecotBlock, root: DovecotBlock) -> tuple[str, ...]:
     text = listener.settings.get("address") or listener.settings.get("listen") or root.settings.get("listen") or "*, ::"
-    found = [word for word in re.split(r"[\s,]+", text) if word]
-    return tuple(ANY[0] if word == "*" else word.strip("[]") for word in found) or ANY
+    addresses = [word for word in re.split(r"[\s,]+", text) if word]
+    return tuple(ANY[0] if address == "*" else address.strip("[]") for address in addresses) or ANY
 
 
-def _named(root: DovecotBlock, scheme: str, port: int, addresses: tuple[str, ...]) -> Iterator[Listener]:
+def _listeners_by_name(root: DovecotBlock, scheme: str, port: int, addresses: tuple[str, ...]) -> Iterator[Listener]:
     files, unread = _files(root, root)
     yield Listener(scheme, port, addresses, (), files, unread)
     for block in root.of("local_name"):
@@ -90,20 +92,20 @@ def _named(root: DovecotBlock, scheme: str, port: int, addresses: tuple[str, ...
 
 
 def _files(block: DovecotBlock, root: DovecotBlock) -> tuple[tuple[NamedFile, ...], tuple[str, ...]]:
-    named: list[NamedFile] = []
+    files: list[NamedFile] = []
     unread: list[str] = []
     if root.settings.get("ssl") == "no":
         return (), ()
     for certificate, key in (("ssl_cert", "ssl_key"), ("ssl_alt_cert", "ssl_alt_key"),
                              ("ssl_server_cert_file", "ssl_server_key_file")):  # fmt: skip
         paths = [_path(block.settings.get(name, "")) for name in (certificate, key)]
-        named += pair(*paths)
+        files += pair(*paths)
         unread += [
             f"dovecot has {name} written into its configuration"
             for name, path in zip((certificate, key), paths, strict=True)
             if path is None and block.settings.get(name)
         ]
-    return tuple(named), tuple(unread)
+    return tuple(files), tuple(unread)
 
 
 def _path(value: str) -> str | None:
@@ -113,26 +115,26 @@ def _path(value: str) -> str | None:
 
 def _parse(text: str) -> DovecotBlock:
     stack = [DovecotBlock()]
-    for raw in text.splitlines():
-        line = raw.strip()
-        opened = _OPEN.match(line)
-        if opened:
-            block = DovecotBlock(opened["kind"], (opened["name"] or "").strip().strip('"'))
+    for raw_line in text.splitlines():
+        line = raw_line.strip()
+        opening = _OPEN.match(line)
+        if opening:
+            block = DovecotBlock(opening["kind"], (opening["name"] or "").strip().strip('"'))
             stack[-1].blocks.append(block)
-            _set(block, opened["rest"])
-            if not opened["closed"]:
+            _set(block, opening["rest"])
+            if not opening["closed"]:
                 stack.append(block)
         elif line == "}" and len(stack) > 1:
-            _fold(stack.pop(), stack[-1])
+            _merge_ssl_server(stack.pop(), stack[-1])
         else:
             _set(stack[-1], line)
     return stack[0]
 
 
-def _fold(block: DovecotBlock, into: DovecotBlock) -> None:
-    """Put what 2.4 prints as `ssl_server { cert_file = … }` where `ssl_server_cert_file = …` would stand."""
+def _merge_ssl_server(block: DovecotBlock, parent: DovecotBlock) -> None:
+    """Add the settings of a block `ssl_server { cert_file = … }` (2.4) to its parent as `ssl_server_cert_file = …`."""
     if block.kind == "ssl_server":
-        into.settings |= {f"ssl_server_{key}": value for key, value in block.settings.items()}
+        parent.settings |= {f"ssl_server_{key}": value for key, value in block.settings.items()}
 
 
 def _set(block: DovecotBlock, line: str) -> None:

@@ -16,16 +16,16 @@ _PORTS: Final = {"smtp": 25, "smtps": 465, "ssmtp": 465, "submission": 587, "sub
 
 
 def read(dump: ConfigDump) -> tuple[Listener, ...]:
-    """Return the listeners of exim's daemon: SMTP by STARTTLS, and TLS from the start where it is so configured."""
+    """Return the listeners of exim's daemon: SMTP by STARTTLS, and TLS from the start if that is configured."""
     options = _options(dump.text("dump"))
     if not options and not dump.words:
         return ()
     implicit = set(_ports(options.get("tls_on_connect_ports", ""))) if "-tls-on-connect" not in dump.words else None
-    found: list[Listener] = []
-    for address, port in dict.fromkeys(_bound(options, dump.words)):
+    listeners: list[Listener] = []
+    for address, port in dict.fromkeys(_sockets(options, dump.words)):
         scheme = "smtps" if implicit is None or port in implicit else "smtp"
-        found += _named(dump, options, scheme, (port, (address,)))
-    return tuple(found)
+        listeners += _listeners_by_name(dump, options, scheme, (port, (address,)))
+    return tuple(listeners)
 
 
 def _options(text: str) -> dict[str, str]:
@@ -33,32 +33,32 @@ def _options(text: str) -> dict[str, str]:
     return {key.strip(): value.strip() for key, equals, value in pairs if equals}
 
 
-def _bound(options: dict[str, str], words: tuple[str, ...]) -> Iterator[tuple[str, int]]:
+def _sockets(options: dict[str, str], words: tuple[str, ...]) -> Iterator[tuple[str, int]]:
     ports = options.get("daemon_smtp_ports", "smtp")
     interfaces = options.get("local_interfaces", "")
-    for given in _values_of("-oX", words):  # items with a dot or colon are interfaces, the others ports
-        items = _items(given)
+    for value in _option_values("-oX", words):  # items with a dot or colon are interfaces, the others ports
+        items = _items(value)
         ports = ":".join(item for item in items if _is_port(item)) or ports
-        named = [item for item in items if not _is_port(item)]
-        interfaces = f"<; {';'.join(named)}" if named else interfaces
+        addresses = [item for item in items if not _is_port(item)]
+        interfaces = f"<; {';'.join(addresses)}" if addresses else interfaces
     for item in _items(interfaces) or ANY:
         address, port = _split(item)
         for number in [port] if port else _ports(ports):
             yield address, number
 
 
-def _values_of(option: str, words: tuple[str, ...]) -> Iterator[str]:
-    for word, after in zip(words, [*words[1:], ""], strict=False):
+def _option_values(option: str, words: tuple[str, ...]) -> Iterator[str]:
+    for word, next_word in zip(words, [*words[1:], ""], strict=False):
         if word.startswith(option):
-            yield word.removeprefix(option) or after
+            yield word.removeprefix(option) or next_word
 
 
 def _items(text: str) -> list[str]:
-    """Split an exim list: `<;` names another separator than the colon, and a doubled one is the character itself."""
+    """Split an exim list. `<;` replaces the colon as the separator; a double separator is the character itself."""
     match = re.match(r"\s*<(?P<separator>\S)\s*(?P<rest>.*)", text, re.DOTALL)
     separator, rest = (match["separator"], match["rest"]) if match else (":", text)
-    doubled = rest.replace(separator * 2, "\0")
-    return [item.strip().replace("\0", separator) for item in doubled.split(separator) if item.strip()]
+    escaped = rest.replace(separator * 2, "\0")
+    return [item.strip().replace("\0", separator) for item in escaped.split(separator) if item.strip()]
 
 
 def _split(item: str) -> tuple[str, int | None]:
@@ -78,37 +78,37 @@ def _ports(text: str) -> list[int]:
     return [to_port(item) or _PORTS.get(item, 0) for item in _items(text) if _is_port(item)]
 
 
-def _named(
-    dump: ConfigDump, options: dict[str, str], scheme: str, place: tuple[int, tuple[str, ...]]
+def _listeners_by_name(
+    dump: ConfigDump, options: dict[str, str], scheme: str, socket: tuple[int, tuple[str, ...]]
 ) -> Iterator[Listener]:
-    port, addresses = place
-    base = _files(dump, options, "")
-    yield Listener(scheme, port, addresses, (), *base)
+    port, addresses = socket
+    default_files, default_unread = _files(dump, options, "")
+    yield Listener(scheme, port, addresses, (), default_files, default_unread)
     for name in sorted({section.partition(":")[2] for section in dump.sections if section.startswith("tls_")} - {""}):
         files, unread = _files(dump, options, name)
-        if files and files != base[0]:
+        if files and files != default_files:
             yield Listener(scheme, port, addresses, (name,), files, unread)
 
 
 def _files(dump: ConfigDump, options: dict[str, str], name: str) -> tuple[tuple[NamedFile, ...], tuple[str, ...]]:
-    certificates, unread = _expanded(dump, options, "tls_certificate", name)
-    keys, also = _expanded(dump, options, "tls_privatekey", name)
+    certificates, unread = _expand(dump, options, "tls_certificate", name)
+    keys, keys_unread = _expand(dump, options, "tls_privatekey", name)
     files: list[NamedFile] = []
     for index, certificate in enumerate(certificates):
-        # without a key of its own the certificate's file holds it
-        files += pair(certificate, keys[index] if index < len(keys) else None if also else certificate)
-    return tuple(files), (*unread, *also)
+        # without a key file of its own, the certificate's file contains the key
+        files += pair(certificate, keys[index] if index < len(keys) else None if keys_unread else certificate)
+    return tuple(files), (*unread, *keys_unread)
 
 
-def _expanded(dump: ConfigDump, options: dict[str, str], option: str, name: str) -> tuple[list[str], tuple[str, ...]]:
-    raw = options.get(option, "")
-    if "$" not in raw:
-        return [path for path in _items(raw) if path.startswith("/")], ()
+def _expand(dump: ConfigDump, options: dict[str, str], option: str, name: str) -> tuple[list[str], tuple[str, ...]]:
+    value = options.get(option, "")
+    if "$" not in value:
+        return [path for path in _items(value) if path.startswith("/")], ()
     section = dump.sections.get(f"{option}:{name}") or dump.sections.get(f"{option}:")
     paths = [path for path in _items(section.text.strip()) if path.startswith("/")] if section else []
     if paths and section and section.rc == 0:
         return paths, ()
-    return [], (f"exim works out {option} for each connection: {raw}",)
+    return [], (f"exim works out {option} for each connection: {value}",)
 
 
 SERVICE: Final = Service("exim", ("exim4", "exim"), ("-C",), read)

@@ -1,4 +1,4 @@
-"""What a service and a panel are: process names, the script for the host, listeners, and a configuration dump."""
+"""The types of services and panels: process names, the script for the host, listeners, and the configuration dump."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ANY: Final = (ANY_IPV4, ANY_IPV6)
 
 @dataclass(frozen=True, slots=True)
 class NamedFile:
-    """A file that a configuration names, and what for; a combined PEM file is named once for each use."""
+    """A file that a configuration names, and its use; a combined PEM file appears once for each use."""
 
     kind: FileKind
     path: str
@@ -27,9 +27,9 @@ class NamedFile:
 class Listener:
     """One scheme on one port under the names of one configuration block.
 
-    `addresses` as bound (`0.0.0.0` and `::` for every one of a family), `names` concrete only: where there is none the
-    host's own name is meant. `files` in pairs as configured: certificate, key, certificate, key. `unread` says in a
-    clause each what the configuration leaves to run time or hides.
+    `addresses` are as bound (`0.0.0.0` and `::` for all addresses of a family). `names` are concrete names; without
+    one, the listener has the name of the host. `files` are in pairs as configured: certificate, key, certificate, key.
+    `unread` has a message for each value that the configuration leaves to run time or hides.
     """
 
     scheme: str
@@ -42,29 +42,29 @@ class Listener:
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """What one command on the host printed; `rc` is None if the end is missing, as it is where `is_cut`."""
+    """The output of one command on the host; `rc` is None if the end is missing, for example if `is_cut`."""
 
     text: str
     rc: int | None = 0
     command: str = ""
-    is_cut: bool = False  # it printed more than is kept
+    is_cut: bool = False  # the output was longer than the limit
 
 
 @dataclass(frozen=True, slots=True)
 class ConfigDump:
-    """What the script of one service printed for one running instance of it, or for its configuration at rest."""
+    """The output of the script of one service, for one running instance or for the configuration if none runs."""
 
     sections: Mapping[str, Section] = field(default_factory=dict)
-    ports: tuple[tuple[str, int], ...] = ()  # (address, port) its own processes listen on, as far as could be seen
+    ports: tuple[tuple[str, int], ...] = ()  # (address, port) of the visible sockets of its processes
 
     def text(self, name: str) -> str:
-        """Return what the section of that name printed; nothing where there is none."""
+        """Return the text of the section of that name; empty if there is no such section."""
         section = self.sections.get(name)
         return section.text if section else ""
 
     @property
     def words(self) -> tuple[str, ...]:
-        """The command line of the instance, word by word; empty where it does not run."""
+        """The words of the command line of the instance; empty if it does not run."""
         return tuple(word for word in self.text("words").split("\n") if word)
 
 
@@ -76,7 +76,7 @@ def shell_script(name: str) -> str:
 
 
 def no_websites(dump: ConfigDump) -> tuple[Website, ...]:
-    """Return the websites of a service that is no web server."""
+    """Return no websites, for a service that is not a web server."""
     del dump
     return ()
 
@@ -85,11 +85,11 @@ def no_websites(dump: ConfigDump) -> tuple[Website, ...]:
 class Service:
     """A row of the table of services.
 
-    `options` are those of its command line that name files. `read` and `websites` (of plain HTTP) are pure.
+    `options` are the options of its command line that name files. `read` and `websites` (of plain HTTP) are pure.
     """
 
     name: str
-    processes: tuple[str, ...]  # what /proc/PID/comm says, at most 15 characters of it
+    processes: tuple[str, ...]  # as in /proc/PID/comm, at most 15 characters
     options: tuple[str, ...]
     read: Callable[[ConfigDump], tuple[Listener, ...]]
     websites: Callable[[ConfigDump], tuple[Website, ...]] = no_websites
@@ -98,21 +98,21 @@ class Service:
     def script(self) -> str:
         """The body of a POSIX shell function: `shell/NAME.sh`.
 
-        It finds `$bin` (the program), `$pid`, `$words` (its command line, a word a line) and the functions of
-        `audit/host/shell`; it prints at least a section `test` if the daemon can test its configuration.
+        It can use `$bin` (the program), `$pid`, `$words` (its command line, a word a line) and the functions of
+        `audit/host/shell`. It prints at least a section `test` if the daemon can test its configuration.
         """
         return shell_script(self.name)
 
 
 def pair(certificate: str | None, key: str | None = None, chain: str | None = None) -> tuple[NamedFile, ...]:
-    """Return the files of one certificate in the order certificate, key, chain, leaving out what is not named."""
-    named: tuple[tuple[FileKind, str | None], ...] = (("certificate", certificate), ("key", key), ("chain", chain))
-    return tuple(NamedFile(kind, path) for kind, path in named if path)
+    """Return the files of one certificate in the order certificate, key, chain, without those that are None."""
+    paths: tuple[tuple[FileKind, str | None], ...] = (("certificate", certificate), ("key", key), ("chain", chain))
+    return tuple(NamedFile(kind, path) for kind, path in paths if path)
 
 
 @dataclass(frozen=True, slots=True)
 class PanelService:
-    """A service on a host: what it listens on or would, and whether it runs."""
+    """A service on a host: the listeners that it has or should have, and whether it runs."""
 
     service: str
     listeners: tuple[Listener, ...]
@@ -121,15 +121,16 @@ class PanelService:
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """A row of the table of layouts.
+    """A row of the table of panels.
 
-    `mark` is a file that is there where the panel is, and says its version. `values` are the variables, as words, of
-    its script, which runs only there and is written as a service's is, but for a program. The functions are pure: the
-    dump they are given is of the layout's own sections, and its `ports` are all that anything on the host listens on.
+    `mark` is a file that exists only on a host with the panel and contains its version. `values` are the variables of
+    its script, as words. The script runs only on such a host; it is like that of a service, but without a program. The
+    functions are pure. Their dump has the sections of this script, and its `ports` are all sockets of the host.
 
-    `kept` leaves of a service that was found what is not switched off and not the panel's own. `services` are the
-    panel's own, and those that it expects and that are not among the found. `websites` answer for the host's own name
-    where none that was found does. `word` is the panel's own for a service whose certificate is installed through it.
+    `kept` returns the listeners of a found service that are not switched off and not the panel's own. `services`
+    returns the panel's own services, and the expected services that were not found. `websites` returns the website for
+    the host's own name if no found website has it. `word` returns the panel's name for a service whose certificate the
+    panel installs.
     """
 
     name: str

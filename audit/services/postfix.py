@@ -1,6 +1,6 @@
-"""postfix: reads `postconf`, the main settings and the services of master.cf with what each overrides.
+"""postfix: reads `postconf`, the main settings and the services of master.cf with the settings that each overrides.
 
-A service uses TLS from the start or by STARTTLS. Of the tables by name, those with a text file for `postmap` are read.
+A service uses TLS from the start or by STARTTLS. Tables of certificates by name are read from their text files.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ _PAIRS: Final = (
 
 
 def read(dump: ConfigDump) -> tuple[Listener, ...]:
-    """Return the smtpd services of master.cf as listeners, each as it is and under each name with a certificate."""
+    """Return the listeners of the smtpd services of master.cf: one without a name, and one for each name in a table."""
     main = dict(_settings(dump.text("main")))
     overrides = dict(_settings(dump.text("overrides")))
-    found: list[Listener] = []
+    listeners: list[Listener] = []
     for line in dump.text("master").splitlines():
         fields = line.split()
         if len(fields) < 8 or fields[1] != "inet" or fields[7] not in ("smtpd", "postscreen"):
             continue
         prefix = f"{fields[0]}/{fields[1]}/"
-        own = {key.removeprefix(prefix): value for key, value in overrides.items() if key.startswith(prefix)}
-        found += _listeners(dump, fields[0], main | own)
-    return tuple(found)
+        own_settings = {key.removeprefix(prefix): value for key, value in overrides.items() if key.startswith(prefix)}
+        listeners += _listeners(dump, fields[0], main | own_settings)
+    return tuple(listeners)
 
 
 def _settings(text: str) -> Iterator[tuple[str, str]]:
@@ -50,32 +50,32 @@ def _listeners(dump: ConfigDump, service: str, settings: Mapping[str, str]) -> I
     if match is None or number is None:
         return
     scheme = "smtps" if settings.get("smtpd_tls_wrappermode") == "yes" else "smtp"
-    maps = _words(settings.get("tls_server_sni_maps", ""))
-    unread = tuple(clause for one in maps for clause in _unread(dump, one))
+    tables = _words(settings.get("tls_server_sni_maps", ""))
+    unread = tuple(message for table in tables for message in _unread(dump, table))
     addresses = _addresses(match["host"], settings)
     yield Listener(scheme, number, addresses, (), _files(dump, settings), unread)
-    for name, files in _by_name(dump, maps).items():
+    for name, files in _files_by_name(dump, tables).items():
         yield Listener(scheme, number, addresses, (name,), files)
 
 
 def _unread(dump: ConfigDump, table: str) -> Iterator[str]:
-    """Yield that certificates are looked up in a table whose text was not read, and why if the host printed that."""
+    """Yield a message if the text of a table of certificates was not read, with the reason that the host printed."""
     section = dump.sections.get(f"sni:{table}", Section(""))
     if section.rc or not section.text:
-        why = f", which is not read: {section.text}" if section.rc and section.text else ""
-        yield f"postfix looks certificates up by name in {table}{why}"
+        reason = f", which is not read: {section.text}" if section.rc and section.text else ""
+        yield f"postfix looks certificates up by name in {table}{reason}"
 
 
-def _by_name(dump: ConfigDump, maps: list[str]) -> dict[str, tuple[NamedFile, ...]]:
-    """Return the files of each concrete name; the first table that has a name decides, a leading dot is a pattern."""
-    found: dict[str, tuple[NamedFile, ...]] = {}
-    tables = (dump.sections.get(f"sni:{one}", Section("")) for one in maps)
-    for text in (table.text for table in tables if not table.rc):
+def _files_by_name(dump: ConfigDump, tables: list[str]) -> dict[str, tuple[NamedFile, ...]]:
+    """Return the files of each concrete name, from the first table that has it; a leading dot makes a pattern."""
+    files: dict[str, tuple[NamedFile, ...]] = {}
+    sections = (dump.sections.get(f"sni:{table}", Section("")) for table in tables)
+    for text in (section.text for section in sections if not section.rc):
         for line in re.sub(r"\n[ \t]+", " ", text).splitlines():
             name, *paths = _words(line)[:50] or [""]
             if paths and not name.startswith(("#", ".")):
-                found.setdefault(name, _chain_files(dump, paths))
-    return found
+                files.setdefault(name, _chain_files(dump, paths))
+    return files
 
 
 def _words(text: str) -> list[str]:
@@ -90,15 +90,15 @@ def _files(dump: ConfigDump, settings: Mapping[str, str]) -> tuple[NamedFile, ..
     for certificate, key in _PAIRS:
         path = settings.get(certificate, "")
         if path and path != "none":
-            named = settings.get(key, "")
-            files += pair(path, named if named and "$" not in named else path)
+            key_path = settings.get(key, "")
+            files += pair(path, key_path if key_path and "$" not in key_path else path)
     return tuple(files)
 
 
 def _chain_files(dump: ConfigDump, paths: list[str]) -> tuple[NamedFile, ...]:
-    """Return the pairs in a list of files: a key, then its certificates, in one file or in one after another.
+    """Return the pairs in a list of files: a key and then its certificates, in one file or in several.
 
-    What could not be looked into may hold either.
+    A file that could not be read may contain a key, certificates or both.
     """
     keys, certificates = dump.text("keys").splitlines(), dump.text("certificates").splitlines()
     files: list[NamedFile] = []
@@ -119,15 +119,16 @@ def _addresses(host: str | None, settings: Mapping[str, str]) -> tuple[str, ...]
         address for address, name in ((ANY_IPV4, "ipv4"), (ANY_IPV6, "ipv6")) if name in protocols or "all" in protocols
     )
     interfaces = [host.strip("[]")] if host else re.split(r"[\s,]+", settings.get("inet_interfaces", "all"))
-    found: list[str] = []
-    for one in interfaces:
-        if one == "all":
-            found += families
-        elif one in ("loopback-only", "localhost"):
-            found += [loop for loop, any_ in (("127.0.0.1", ANY_IPV4), ("::1", ANY_IPV6)) if any_ in families]
-        elif re.fullmatch(r"[0-9a-fA-F.:]+", one):
-            found.append(one)
-    return tuple(dict.fromkeys(found)) or ANY
+    addresses: list[str] = []
+    for interface in interfaces:
+        if interface == "all":
+            addresses += families
+        elif interface in ("loopback-only", "localhost"):
+            loopbacks = (("127.0.0.1", ANY_IPV4), ("::1", ANY_IPV6))
+            addresses += [loopback for loopback, wildcard in loopbacks if wildcard in families]
+        elif re.fullmatch(r"[0-9a-fA-F.:]+", interface):
+            addresses.append(interface)
+    return tuple(dict.fromkeys(addresses)) or ANY
 
 
 SERVICE: Final = Service("postfix", ("master",), ("-c",), read)

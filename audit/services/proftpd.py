@@ -1,6 +1,6 @@
 """proftpd: reads its configuration files with their includes, server by server.
 
-A process that hid its command line and listens on other ports than the usual file says is not read.
+If a process hides its command line and does not listen on the ports of the usual file, no files are read for it.
 """
 
 from __future__ import annotations
@@ -29,35 +29,36 @@ def read(dump: ConfigDump) -> tuple[Listener, ...]:
         return ()
     main = next(iter(files))
     root = parse(Reading(files, str(PurePosixPath(main).parent)), main)
-    found = [one for part in [root, *(p for p in root.parts if p.kind == "virtualhost")] for one in _of(root, part)]
+    servers = [root, *(section for section in root.sections if section.kind == "virtualhost")]
+    listeners = [listener for server in servers for listener in _listeners(root, server)]
     ports = {port for _, port in dump.ports}
-    is_hidden = bool(dump.words) and dump.words[0] == "proftpd:"  # its title is written over its arguments
-    if is_hidden and ports and not ports & {one.port for one in found}:
+    is_hidden = bool(dump.words) and dump.words[0] == "proftpd:"  # proftpd overwrites its arguments with a title
+    if is_hidden and ports and not ports & {listener.port for listener in listeners}:
         unread = ("proftpd hides its command line, which names its configuration",)
         return tuple(Listener("ftp", port, (address,), unread=unread) for address, port in dump.ports)
-    return tuple(replace(one, unread=unreadable(text)) for one in found)
+    return tuple(replace(listener, unread=unreadable(text)) for listener in listeners)
 
 
-def _of(root: Block, part: Block) -> Iterator[Listener]:
-    port = to_port(part.last("Port") or "21")
+def _listeners(root: Block, server: Block) -> Iterator[Listener]:
+    port = to_port(server.last("Port") or "21")
     if not port:
         return
-    addresses = part.arguments or ((part.last("DefaultAddress"),) if part.last("DefaultAddress") else ANY)
-    has_tls = (part.last("TLSEngine") or "off").lower() == "on"
-    options = {option.lower() for arguments in part.values("TLSOptions") for option in arguments}
+    addresses = server.arguments or ((server.last("DefaultAddress"),) if server.last("DefaultAddress") else ANY)
+    has_tls = (server.last("TLSEngine") or "off").lower() == "on"
+    options = {option.lower() for arguments in server.values("TLSOptions") for option in arguments}
     scheme = "ftps" if has_tls and "useimplicitssl" in options else "ftp"
-    names = (part.last("ServerAlias") or "",) if part is not root else ()
-    files = _files(part) if has_tls else ()
+    names = (server.last("ServerAlias") or "",) if server is not root else ()
+    files = _files(server) if has_tls else ()
     yield Listener(scheme, port, tuple(filter(None, addresses)), tuple(filter(None, names)), files)
 
 
-def _files(part: Block) -> tuple[NamedFile, ...]:
-    chain = part.last("TLSCertificateChainFile")
+def _files(server: Block) -> tuple[NamedFile, ...]:
+    chain = server.last("TLSCertificateChainFile")
     files: list[NamedFile] = []
     for certificate, key in _PAIRS:
-        path = part.last(certificate)
+        path = server.last(certificate)
         if path:
-            files += pair(path, part.last(key) or path, None if files else chain)
+            files += pair(path, server.last(key) or path, None if files else chain)
     return tuple(files)
 
 

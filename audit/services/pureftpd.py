@@ -1,7 +1,7 @@
-"""pure-ftpd: reads its command line or, if the process hides it, the settings that its start script makes one from.
+"""pure-ftpd: reads its command line or, if the process hides it, the settings from which its start script makes it.
 
-Certificate and key are in one PEM file unless the options name two. A process that hid its command line and listens
-on other ports than its configuration says is not read.
+Certificate and key are in one PEM file unless the options name two. If a process hides its command line and does not
+listen on the port of its configuration, no files are read for it.
 """
 
 from __future__ import annotations
@@ -21,44 +21,44 @@ _OPTIONS: Final = {
 
 
 def read(dump: ConfigDump) -> tuple[Listener, ...]:
-    """Return the listener of pure-ftpd: FTP with AUTH TLS; without a certificate where TLS is off."""
+    """Return the listener of pure-ftpd: FTP with AUTH TLS; without a certificate if TLS is off."""
     words = dump.words
-    hidden = "(SERVER)" in words  # pure-ftpd writes its role over its arguments
-    if words and not hidden:
-        return (_listener(_given(words)),)
+    is_hidden = "(SERVER)" in words  # pure-ftpd overwrites its arguments with its role
+    if words and not is_hidden:
+        return (_listener(_option_values(words)),)
     if not words and "conf" not in dump.sections:
         return ()
     configured = _listener(_settings(dump.text("conf")))
     if not dump.ports or configured.port in {port for _, port in dump.ports}:
         return (configured,)
     unread = ("pure-ftpd hides its command line, which names its certificate",)
-    places = dict.fromkeys((port, address) for address, port in dump.ports)
-    return tuple(Listener("ftp", port, (address,), unread=unread) for port, address in places)
+    sockets = dict.fromkeys((port, address) for address, port in dump.ports)
+    return tuple(Listener("ftp", port, (address,), unread=unread) for port, address in sockets)
 
 
-def _given(words: tuple[str, ...]) -> dict[str, str]:
-    given: dict[str, str] = {}
-    for word, after in zip(words, [*words[1:], ""], strict=False):
+def _option_values(words: tuple[str, ...]) -> dict[str, str]:
+    values: dict[str, str] = {}
+    for word, next_word in zip(words, [*words[1:], ""], strict=False):
         name, equals, value = word.partition("=")
-        short = word[:2]
+        short_option = word[:2]
         if equals and name in _OPTIONS:
-            given[_OPTIONS[name]] = value
+            values[_OPTIONS[name]] = value
         elif word in _OPTIONS:
-            given[_OPTIONS[word]] = after
-        elif short in _OPTIONS and not word.startswith("--"):
-            given[_OPTIONS[short]] = word[2:]
-    return given
+            values[_OPTIONS[word]] = next_word
+        elif short_option in _OPTIONS and not word.startswith("--"):
+            values[_OPTIONS[short_option]] = word[2:]
+    return values
 
 
 def _settings(text: str) -> dict[str, str]:
     """Return the settings of `pure-ftpd.conf` (`TLS 1`), or of Debian's folder of files (`…/conf/TLS:1`)."""
-    found: dict[str, str] = {}
+    settings: dict[str, str] = {}
     for line in text.splitlines():
         match = re.match(r"(?:\S*/conf/(?P<file>\w+):\s*|(?P<name>[A-Za-z]\w*)\s+)(?P<value>[^#]*)", line)
         if match:
-            found[(match["file"] or match["name"]).lower()] = match["value"].strip().strip('"')
-    certificate, _, key = found.pop("certfileandkey", "").partition(" ")
-    return found | ({"certfile": certificate.strip('"'), "keyfile": key.strip(' "')} if certificate else {})
+            settings[(match["file"] or match["name"]).lower()] = match["value"].strip().strip('"')
+    certificate, _, key = settings.pop("certfileandkey", "").partition(" ")
+    return settings | ({"certfile": certificate.strip('"'), "keyfile": key.strip(' "')} if certificate else {})
 
 
 def _listener(settings: Mapping[str, str]) -> Listener:

@@ -1,4 +1,4 @@
-"""Which website of a host answers a request for a name."""
+"""Selects the website of a host that serves a name over plain HTTP."""
 
 from __future__ import annotations
 
@@ -12,111 +12,122 @@ from audit.text import listing
 
 
 @dataclass(frozen=True, slots=True)
-class _Answer:
-    """What answers at one socket; `is_named` where it has the name, and does not just take what is left."""
+class _Selection:
+    """The website that serves a name at one address; `has_name` is false if it is only the default there.
 
-    at: str
-    is_named: bool
-    found: Docroot | str
+    `docroot` is a sentence if there is no docroot, or if it is not known.
+    """
+
+    address: str
+    has_name: bool
+    docroot: Docroot | str
     site: Website | None = None
 
 
 def docroot_of(websites: Iterable[Website], name: str, port: int = 80, address: str | None = None) -> Docroot | str:
-    """Return the folder from which a host serves a name over plain HTTP, or in a sentence why there is none.
+    """Return the folder from which a host serves a name over plain HTTP, or a sentence that says why there is none.
 
-    Without an address it has to be one folder at all of those where a website has the name; where none has it, at all
-    there are.
+    Without an address, the folder has to be the same at all addresses where a website has the name. If no website has
+    the name, it has to be the same at all addresses of the host.
     """
-    every, wanted = tuple(websites), name.lower().rstrip(".")
-    for site in every:
-        if site.rule == "declared" and wanted in site.names:
-            return _found(site)
-    there = [site for site in every if site.rule != "declared" and site.port == port]
-    if not there:
+    sites, host_name = tuple(websites), name.lower().rstrip(".")
+    for site in sites:
+        if site.rule == "declared" and host_name in site.names:
+            return _docroot_or_reason(site)
+    candidates = _sites_at_port(sites, port)
+    if not candidates:
         return f"no web server that is known listens on its port {port}"
-    places = [to_address(address) or address] if address else _places(there)
-    return _agreed(_answers(there, places, wanted))
+    addresses = [to_address(address) or address] if address else _bound_addresses(candidates)
+    return _common_docroot(_selections(candidates, addresses, host_name))
 
 
 def logs_of(websites: Iterable[Website], name: str, port: int = 80) -> tuple[str, ...]:
-    """Return where a host notes what is asked of it over plain HTTP under a name, at whichever of its addresses."""
-    there = [site for site in websites if site.rule != "declared" and site.port == port]
-    answers = _answers(there, _places(there), name.lower().rstrip("."))
-    return tuple(dict.fromkeys(log for one in answers if one.site for log in one.site.logs))
+    """Return the logs of requests over plain HTTP for a name, at all addresses of a host."""
+    candidates = _sites_at_port(websites, port)
+    selections = _selections(candidates, _bound_addresses(candidates), name.lower().rstrip("."))
+    return tuple(dict.fromkeys(log for selection in selections if selection.site for log in selection.site.logs))
 
 
-def _answers(there: Sequence[Website], places: Iterable[str], name: str) -> list[_Answer]:
-    """Return what answers at these addresses: where a website has the name, else everywhere."""
-    answers = [_at(there, place, name) for place in places]
-    return [one for one in answers if one.is_named] or answers
+def _sites_at_port(websites: Iterable[Website], port: int) -> list[Website]:
+    return [site for site in websites if site.rule != "declared" and site.port == port]
 
 
-def _places(sites: Iterable[Website]) -> list[str]:
-    """Return the addresses that sockets are bound to; loopback, which no CA asks, where there are no others."""
-    bound = list(dict.fromkeys(address for site in sites for address in site.addresses))
-    return [one for one in bound if one != "::1" and not one.startswith("127.")] or bound
+def _selections(sites: Sequence[Website], addresses: Iterable[str], name: str) -> list[_Selection]:
+    """Return the selections at the addresses where a website has the name, or at all if no website has it."""
+    selections = [_select(sites, address, name) for address in addresses]
+    return [selection for selection in selections if selection.has_name] or selections
 
 
-def _agreed(answers: Sequence[_Answer]) -> Docroot | str:
-    """Return what all answers say; of several the first that is no folder, as a CA may ask at any address."""
-    failed = [one.found for one in answers if isinstance(one.found, str)]
-    if failed:
-        return failed[0]
-    if len({one.found for one in answers}) > 1:
-        return f"it depends on the address asked: {listing([f'{one.found} at {one.at}' for one in answers])}"
-    return answers[0].found
+def _bound_addresses(sites: Iterable[Website]) -> list[str]:
+    """Return the addresses of the sockets, without loopback (no CA connects to it) if there are others."""
+    addresses = list(dict.fromkeys(address for site in sites for address in site.addresses))
+    return [address for address in addresses if address != "::1" and not address.startswith("127.")] or addresses
 
 
-def _at(sites: Sequence[Website], address: str, name: str) -> _Answer:
-    """Return what answers at one address: a socket bound to it is asked before one that is bound to all."""
+def _common_docroot(selections: Sequence[_Selection]) -> Docroot | str:
+    """Return the docroot of all selections, else the first reason: a CA may connect to any address."""
+    reasons = [selection.docroot for selection in selections if isinstance(selection.docroot, str)]
+    if reasons:
+        return reasons[0]
+    if len({selection.docroot for selection in selections}) > 1:
+        by_address = listing([f"{selection.docroot} at {selection.address}" for selection in selections])
+        return f"it depends on the address asked: {by_address}"
+    return selections[0].docroot
+
+
+def _select(sites: Sequence[Website], address: str, name: str) -> _Selection:
+    """Return the website at one address: a socket that is bound to it comes before one that is bound to all."""
     wildcard = ANY_IPV6 if ":" in address else ANY_IPV4
-    bound = [site for site in sites if address in site.addresses] or [s for s in sites if wildcard in s.addresses]
+    bound = [site for site in sites if address in site.addresses]
+    bound = bound or [site for site in sites if wildcard in site.addresses]
     if not bound:
-        return _Answer(address, is_named=False, found=f"no web server that is known listens at {address}")
+        return _Selection(address, has_name=False, docroot=f"no web server that is known listens at {address}")
     services = list(dict.fromkeys(site.service for site in bound))
     if len(services) > 1:
-        return _Answer(address, is_named=False, found=f"{listing(services)} are configured for one address and port")
-    named = (_first if bound[0].rule == "first" else _best)(bound, name)
-    if isinstance(named, str):
-        return _Answer(address, is_named=True, found=named)
-    if named:
-        return _Answer(address, is_named=True, found=_found(named), site=named)
+        return _Selection(
+            address, has_name=False, docroot=f"{listing(services)} are configured for one address and port"
+        )
+    match = (_first_match if bound[0].rule == "first" else _best_match)(bound, name)
+    if isinstance(match, str):
+        return _Selection(address, has_name=True, docroot=match)
+    if match:
+        return _Selection(address, has_name=True, docroot=_docroot_or_reason(match), site=match)
     default = next((site for site in bound if site.is_default), None)
-    found = _found(default) if default else f"no website of {bound[0].service} answers there for {name}"
-    return _Answer(address, is_named=False, found=found, site=default)
+    docroot = _docroot_or_reason(default) if default else f"no website of {bound[0].service} answers there for {name}"
+    return _Selection(address, has_name=False, docroot=docroot, site=default)
 
 
-def _found(site: Website) -> Docroot | str:
+def _docroot_or_reason(site: Website) -> Docroot | str:
     return site.docroot or site.why
 
 
-def _first(sites: Sequence[Website], name: str) -> Website | str | None:
-    """Return the first website that has the name; one before it that may have it leaves that open."""
-    doubt: str | None = None
+def _first_match(sites: Sequence[Website], name: str) -> Website | str | None:
+    """Return the first website that has the name, or why a website before it may have the name."""
+    reason: str | None = None
     for site in sites:
-        if any(_fits(name, pattern) for pattern in site.names):
-            return doubt or site
-        doubt = doubt or _doubt(site)
-    return doubt
+        if any(_matches_pattern(name, pattern) for pattern in site.names):
+            return reason or site
+        reason = reason or _undecided_reason(site)
+    return reason
 
 
-def _fits(name: str, pattern: str) -> bool:
-    """Return whether a name is one of those that apache's pattern stands for."""
+def _matches_pattern(name: str, pattern: str) -> bool:
+    """Return whether a name matches a pattern of apache."""
     if "*" in pattern or "?" in pattern:
         return not pattern.startswith("~") and fnmatchcase(name, pattern.replace("[", "[[]"))
     return name == pattern
 
 
-def _best(sites: Sequence[Website], name: str) -> Website | str | None:
-    """Return the website whose name fits best; expressions come after all wildcards, so only then they matter."""
+def _best_match(sites: Sequence[Website], name: str) -> Website | str | None:
+    """Return the website with the best match; nginx tries expressions only after all names and wildcards."""
     ranked = [(rank, -index, site) for index, site in enumerate(sites) for rank in _ranks(site, name)]
     if ranked:
-        return max(ranked, key=lambda one: one[:2])[2]
-    return next(filter(None, map(_doubt, sites)), None)
+        return max(ranked, key=lambda entry: entry[:2])[2]
+    return next(filter(None, map(_undecided_reason, sites)), None)
 
 
 def _ranks(site: Website, name: str) -> Iterable[tuple[int, int]]:
-    """Yield how well each name of a website fits: exactly, by a wildcard in front, by one at the end; by length."""
+    """Yield the rank of each match: exact, wildcard in front, wildcard at the end; a longer pattern ranks higher."""
     for pattern in site.names:
         if name in (pattern, pattern.removeprefix(".")):
             yield 3, 0
@@ -126,7 +137,7 @@ def _ranks(site: Website, name: str) -> Iterable[tuple[int, int]]:
             yield 1, len(pattern)
 
 
-def _doubt(site: Website) -> str | None:
+def _undecided_reason(site: Website) -> str | None:
     """Return why a website may have a name that it does not list."""
     pattern = next((pattern[1:] for pattern in site.names if pattern.startswith("~")), None)
     return pattern and f"whether {site.service} answers for it by the name {pattern!r} is known only while it serves"

@@ -1,4 +1,4 @@
-"""apache: reads the files that `-D DUMP_INCLUDES` lists, or those that its includes name, by virtual host.
+"""apache: reads its main configuration file and the files that it includes, by virtual host.
 
 `Listen`, `VirtualHost` and the certificate directives are read. `<If>` and macros are not evaluated.
 """
@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Final
 
 from audit.services.apache import sites
-from audit.services.apache.syntax import names, place, read_apache_configuration, speaks_tls
+from audit.services.apache.syntax import address_and_port, host_names, read_apache_configuration, uses_tls
 from audit.services.block_syntax import Block
 from audit.services.config_files import absolute
 from audit.services.model import ANY, ConfigDump, Listener, NamedFile, Service, pair
@@ -23,25 +23,25 @@ def read(dump: ConfigDump) -> tuple[Listener, ...]:
     if configuration is None:
         return ()
     root, base = configuration.root, configuration.base
-    found = (one for part in [root, *configuration.hosts] for one in _of_host(root, part, base))
-    return tuple(replace(one, unread=(*one.unread, *configuration.unread)) for one in found)
+    listeners = (listener for host in [root, *configuration.hosts] for listener in _host_listeners(root, host, base))
+    return tuple(replace(listener, unread=(*listener.unread, *configuration.unread)) for listener in listeners)
 
 
-def _of_host(root: Block, part: Block, base: str) -> Iterator[Listener]:
-    if not speaks_tls(part, root):
+def _host_listeners(root: Block, host: Block, base: str) -> Iterator[Listener]:
+    if not uses_tls(host, root):
         return
-    files = _files(part, base) or _files(root, base)
-    odd = tuple(f"apache leaves {file.path!r} to its variables" for file in files if "${" in file.path)
-    kept = tuple(file for file in files if "${" not in file.path)
-    concrete = tuple(name for name in names(part) if not re.search(r"[*?$]", name))
-    for port, addresses in _places(root, part):
-        yield Listener("https", port, addresses, concrete, kept, odd)
+    files = _files(host, base) or _files(root, base)
+    unread = tuple(f"apache leaves {file.path!r} to its variables" for file in files if "${" in file.path)
+    known_files = tuple(file for file in files if "${" not in file.path)
+    names = tuple(name for name in host_names(host) if not re.search(r"[*?$]", name))
+    for port, addresses in _sockets(root, host):
+        yield Listener("https", port, addresses, names, known_files, unread)
 
 
-def _files(part: Block, base: str) -> tuple[NamedFile, ...]:
-    """Return the pairs of a host: the first key belongs to the first certificate, and one without holds its own."""
+def _files(host: Block, base: str) -> tuple[NamedFile, ...]:
+    """Return the pairs of a host: the keys in the order of the certificates; a file without a key contains its own."""
     certificates, keys, chains = (
-        [absolute(base, arguments[0]) for arguments in part.values(name) if arguments and ":" not in arguments[0][:8]]
+        [absolute(base, arguments[0]) for arguments in host.values(name) if arguments and ":" not in arguments[0][:8]]
         for name in ("SSLCertificateFile", "SSLCertificateKeyFile", "SSLCertificateChainFile")
     )
     files: list[NamedFile] = []
@@ -51,25 +51,31 @@ def _files(part: Block, base: str) -> tuple[NamedFile, ...]:
     return tuple(files)
 
 
-def _places(root: Block, part: Block) -> Iterator[tuple[int, tuple[str, ...]]]:
-    """Yield where a virtual host answers: at the `Listen` sockets that its own addresses and ports take in."""
-    listens = [found for arguments in root.values("Listen") if arguments and (found := place(arguments[0]))]
-    wanted = [found for argument in part.arguments if (found := place(argument))] or [(None, None)]
+def _sockets(root: Block, host: Block) -> Iterator[tuple[int, tuple[str, ...]]]:
+    """Yield the port and addresses of each `Listen` socket that the addresses and ports of a virtual host include."""
+    listens = [
+        socket for arguments in root.values("Listen") if arguments and (socket := address_and_port(arguments[0]))
+    ]
+    hosts = [pair for argument in host.arguments if (pair := address_and_port(argument))] or [(None, None)]
     for port in dict.fromkeys(number for _, number in listens if number):
         bound = [address for address, number in listens if number == port]
         addresses = [
-            address for on in bound for at, number in wanted if number in (None, port) for address in _meeting(on, at)
+            address
+            for socket_address in bound
+            for host_address, number in hosts
+            if number in (None, port)
+            for address in _common_addresses(socket_address, host_address)
         ]
         if addresses:
             yield port, tuple(dict.fromkeys(addresses))
 
 
-def _meeting(on: str | None, at: str | None) -> tuple[str, ...]:
-    """Return the addresses that a socket (`on`) and a virtual host (`at`) have in common; None is every address."""
-    if on is not None and at is not None and on != at:
+def _common_addresses(socket_address: str | None, host_address: str | None) -> tuple[str, ...]:
+    """Return the addresses that a socket and a virtual host have in common; None is every address."""
+    if socket_address is not None and host_address is not None and socket_address != host_address:
         return ()
-    one = at or on
-    return ANY if one is None else (one,)
+    address = host_address or socket_address
+    return ANY if address is None else (address,)
 
 
 SERVICE: Final = Service("apache", ("apache2", "httpd"), ("-f", "-d"), read, sites.read)

@@ -1,7 +1,8 @@
-"""Returns the folder from which an apache virtual host answers below the path of a validation, or why there is none.
+"""Returns the folder from which an apache virtual host serves the path of a validation, or why there is none.
 
-Aliases, redirects, proxies and rewriting are evaluated; macros are not expanded. `.htaccess`, `<Files>` and what can
-only refuse a request (`Require`, a login, a conditional redirect) are ignored, because they make no other folder serve.
+Aliases, redirects, proxies and rewriting are evaluated; macros are not expanded. `.htaccess`, `<Files>` and directives
+that can only refuse a request (`Require`, a login, a conditional redirect) are ignored, because they never make apache
+serve another folder.
 """
 
 from __future__ import annotations
@@ -13,13 +14,13 @@ from fnmatch import fnmatchcase
 from typing import Final
 
 from audit.observation.website import Docroot
-from audit.services.apache.rewrite import Request, rewritten
+from audit.services.apache.rewrite import Request, rewrite_result
 from audit.services.apache.syntax import ApacheConfiguration
 from audit.services.block_syntax import Block
-from audit.services.challenge_path import SAMPLES, aliased, takes
+from audit.services.challenge_path import SAMPLES, alias_docroot, expression_matches
 from audit.services.config_files import absolute
 
-_MATTERS: Final = re.compile(
+_RELEVANT: Final = re.compile(
     r"(script)?alias(match)?|documentroot|virtual\w+|redirect\w*|rewriterule|proxypass(match)?|sethandler|use"
 )
 _STATUS: Final = re.compile(r"permanent|temp|seeother|gone|\d{3}", re.IGNORECASE)
@@ -29,165 +30,173 @@ _SHOWN: Final = 100  # characters of a directive
 ApacheDirective = tuple[str, tuple[str, ...]]
 
 
-class _Unserved(Exception):
-    """No folder answers, or none that is known; its message says why."""
+class _NoDocroot(Exception):
+    """apache serves the path from no folder, or from one that is not known; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
 class VirtualHost:
-    """A virtual host, or the main server, at one port, and the path it is asked for."""
+    """A virtual host, or the main server, at one port, and the path of a request to it."""
 
-    part: Block
+    block: Block
     configuration: ApacheConfiguration
     port: int
     path: str = SAMPLES[0]
 
     @property
-    def parts(self) -> tuple[Block, ...]:
-        """The blocks whose directives hold, the host's own first."""
+    def blocks(self) -> tuple[Block, ...]:
+        """The blocks whose directives apply, the host's own first."""
         root = self.configuration.root
-        return (self.part,) if self.part is root else (self.part, root)
+        return (self.block,) if self.block is root else (self.block, root)
 
-    def directives(self, *wanted: str) -> Iterator[ApacheDirective]:
+    def directives(self, *names: str) -> Iterator[ApacheDirective]:
         """Yield the directives of these names, the host's own first."""
-        yield from (one for part in self.parts for one in part.directives if one[0] in wanted)
+        yield from (directive for block in self.blocks for directive in block.directives if directive[0] in names)
 
     def sections(self, *kinds: str) -> Iterator[Block]:
         """Yield the sections of these kinds."""
-        own = () if self.part is self.configuration.root else self.part.parts
-        yield from (one for one in (*own, *self.configuration.sections) if one.kind in kinds)
+        own = () if self.block is self.configuration.root else self.block.sections
+        yield from (section for section in (*own, *self.configuration.sections) if section.kind in kinds)
 
 
-def hosts_in(part: Block, configuration: ApacheConfiguration) -> list[Block]:
-    """Return the virtual hosts that a part is, or makes as the use of a macro."""
-    made = [inner for macro in _macros(configuration, part) for inner in macro.parts]
-    return [one for one in (part, *made) if one.kind == "virtualhost"]
+def virtual_hosts_in(block: Block, configuration: ApacheConfiguration) -> list[Block]:
+    """Return the block if it is a virtual host, or the virtual hosts that it creates if it uses a macro."""
+    created = [section for macro in _macros(configuration, block) for section in macro.sections]
+    return [section for section in (block, *created) if section.kind == "virtualhost"]
 
 
-def folder_of(host: VirtualHost) -> Docroot | str:
-    """Return the folder that a host answers from, or in a clause why there is none."""
+def host_docroot(host: VirtualHost) -> Docroot | str:
+    """Return the folder that a host serves, or a message that says why there is none."""
     if host.configuration.unread:
         return f"apache's configuration is not known whole: {host.configuration.unread[0]}"
-    found = {_folder(replace(host, path=path)) for path in SAMPLES}
-    return found.pop() if len(found) == 1 else "apache answers one file below it from elsewhere than another"
+    docroots = {_docroot(replace(host, path=path)) for path in SAMPLES}
+    return docroots.pop() if len(docroots) == 1 else "apache answers one file below it from elsewhere than another"
 
 
-def _folder(host: VirtualHost) -> Docroot | str:
+def _docroot(host: VirtualHost) -> Docroot | str:
     try:
-        _require_known(host)
-        _require_not_sent_away(host, host.directives(*_REDIRECTS))
+        _require_decidable(host)
+        _require_not_redirected(host, host.directives(*_REDIRECTS))
         _require_not_proxied(host)
         alias = _alias(host)
         _require_not_rewritten(host, has_alias=alias is not None)
         _require_no_location(host)
         docroot = alias or _document_root(host)
         _require_plain_folder(host, docroot)
-    except _Unserved as why:
-        return str(why)
+    except _NoDocroot as reason:
+        return str(reason)
     return docroot
 
 
-def _require_known(host: VirtualHost) -> None:
-    """Raise where a macro, an `<If>` or the name that is asked for has a say."""
-    if host.part.kind == "use":
-        raise _Unserved(f"apache makes it of the macro `Use {' '.join(host.part.arguments)}`")
-    if host.part.kind == "virtualhost" and any(re.search(r"[^\W\d_]", word) for word in _places_of(host.part)):
-        raise _Unserved(f"apache binds `<VirtualHost {' '.join(host.part.arguments)}>` to a name")
-    for one in host.sections("use"):
-        macros = _macros(host.configuration, one)
-        if not macros or any(map(_matters, macros)):
-            raise _Unserved(f"apache puts the macro `Use {' '.join(one.arguments)}` there, which is not expanded here")
-    for one in host.sections("if", "elseif", "else"):
-        if _matters(one):
-            raise _Unserved(f"apache decides it by `<{one.kind} {' '.join(one.arguments)}>` while it serves")
+def _require_decidable(host: VirtualHost) -> None:
+    """Raise if the folder depends on a macro, an `<If>` or the name in the request."""
+    block = host.block
+    if block.kind == "use":
+        raise _NoDocroot(f"apache makes it of the macro `Use {' '.join(block.arguments)}`")
+    if block.kind == "virtualhost" and any(re.search(r"[^\W\d_]", word) for word in _possible_names(block)):
+        raise _NoDocroot(f"apache binds `<VirtualHost {' '.join(block.arguments)}>` to a name")
+    for section in host.sections("use"):
+        macros = _macros(host.configuration, section)
+        if not macros or any(map(_is_relevant, macros)):
+            use = f"`Use {' '.join(section.arguments)}`"
+            raise _NoDocroot(f"apache puts the macro {use} there, which is not expanded here")
+    for section in host.sections("if", "elseif", "else"):
+        if _is_relevant(section):
+            raise _NoDocroot(f"apache decides it by `<{section.kind} {' '.join(section.arguments)}>` while it serves")
     for name, arguments in host.directives("virtualdocumentroot", "virtualdocumentrootip"):
-        raise _Unserved(f"apache works out the folder from {_shown(name, arguments)} while it serves")
+        raise _NoDocroot(f"apache works out the folder from {_shown(name, arguments)} while it serves")
 
 
-def _places_of(part: Block) -> Iterator[str]:
-    """Yield the arguments of a virtual host that may be names: no addresses, and no words for all of them."""
-    yield from (word for word in part.arguments if word.count(":") < 2 and not word.startswith(("_default_", "[")))
+def _possible_names(block: Block) -> Iterator[str]:
+    """Yield the arguments of a virtual host that may be names: neither IPv6 addresses nor `_default_`."""
+    yield from (word for word in block.arguments if word.count(":") < 2 and not word.startswith(("_default_", "[")))
 
 
 def _macros(configuration: ApacheConfiguration, use: Block) -> list[Block]:
     if use.kind != "use" or not use.arguments:
         return []
     name = use.arguments[0].lower()
-    macros = [one for one in configuration.sections if one.kind == "macro" and one.arguments]
-    return [one for one in macros if one.arguments[0].lower() == name]
+    macros = [section for section in configuration.sections if section.kind == "macro" and section.arguments]
+    return [macro for macro in macros if macro.arguments[0].lower() == name]
 
 
-def _matters(part: Block) -> bool:
-    """Return whether anything in a section may lead a request elsewhere; a virtual host in it is one for itself."""
-    inner = (one for one in part.parts if one.kind != "virtualhost")
-    return any(_MATTERS.fullmatch(name) for name, _ in part.directives) or any(map(_matters, inner))
+def _is_relevant(block: Block) -> bool:
+    """Return whether a section may change the folder; virtual hosts in it do not count, because they are separate."""
+    sections = (section for section in block.sections if section.kind != "virtualhost")
+    return any(_RELEVANT.fullmatch(name) for name, _ in block.directives) or any(map(_is_relevant, sections))
 
 
-def _require_not_sent_away(
+def _require_not_redirected(
     host: VirtualHost, directives: Iterable[ApacheDirective], *, in_section: bool = False
 ) -> None:
     for name, arguments in directives:
         words = arguments[1:] if arguments and _STATUS.fullmatch(arguments[0]) else arguments
         if name == "redirectmatch":
-            taken = bool(words and takes(words[0], host.path))
+            applies = bool(words and expression_matches(words[0], host.path))
         else:
-            taken = bool(words) and (_is_under(words[0], host.path) or (in_section and len(words) == 1))
-        if taken:
-            raise _instead(name, arguments)
+            applies = bool(words) and (_is_under(words[0], host.path) or (in_section and len(words) == 1))
+        if applies:
+            raise _answered_by(name, arguments)
 
 
 def _require_not_proxied(host: VirtualHost) -> None:
-    """Raise where a path is passed on, by the first that takes it; those of the main server come first."""
-    passing = [one for part in reversed(host.parts) for one in part.directives if one[0].startswith("proxypass")]
-    for name, arguments in passing:
+    """Raise if apache forwards the path. The first directive that applies decides; the main server's come first."""
+    proxies = [
+        directive
+        for block in reversed(host.blocks)
+        for directive in block.directives
+        if directive[0].startswith("proxypass")
+    ]
+    for name, arguments in proxies:
         if name not in ("proxypass", "proxypassmatch") or len(arguments) < 2:
             continue
-        taken = (_is_under if name == "proxypass" else takes)(arguments[0], host.path)
-        if taken is None:
-            raise _Unserved(f"whether apache answers it by {_shown(name, arguments)} cannot be told")
-        if taken and arguments[1] == "!":
+        applies = (_is_under if name == "proxypass" else expression_matches)(arguments[0], host.path)
+        if applies is None:
+            raise _NoDocroot(f"whether apache answers it by {_shown(name, arguments)} cannot be told")
+        if applies and arguments[1] == "!":
             return
-        if taken:
-            raise _instead(name, arguments)
+        if applies:
+            raise _answered_by(name, arguments)
 
 
 def _alias(host: VirtualHost) -> Docroot | None:
-    """Return the folder of the first alias that takes the path."""
+    """Return the folder of the first alias that applies to the path."""
     for name, arguments in host.directives("alias", "aliasmatch", "scriptalias", "scriptaliasmatch"):
-        if len(arguments) < 2 or (_is_under if name.endswith("alias") else takes)(arguments[0], host.path) is False:
+        matches = _is_under if name.endswith("alias") else expression_matches
+        if len(arguments) < 2 or matches(arguments[0], host.path) is False:
             continue
         target = arguments[1]
         slash = "/" if target.endswith("/") else ""
-        found = aliased(arguments[0], absolute(host.configuration.base, target).rstrip("/") + slash)
-        if name != "alias" or found is None or "${" in target:
-            raise _Unserved(f"{_shown(name, arguments)} of apache leads to no folder that is known")
-        return found
+        docroot = alias_docroot(arguments[0], absolute(host.configuration.base, target).rstrip("/") + slash)
+        if name != "alias" or docroot is None or "${" in target:
+            raise _NoDocroot(f"{_shown(name, arguments)} of apache leads to no folder that is known")
+        return docroot
     return None
 
 
 def _document_root(host: VirtualHost) -> Docroot:
-    written = next((last for part in host.parts if (last := part.last("DocumentRoot"))), None)
-    if written is None:
-        raise _Unserved("apache has no DocumentRoot in its configuration, and the one it was built with is not known")
-    if "${" in written:
-        raise _Unserved(f"apache leaves the DocumentRoot {written!r} to its variables")
-    return Docroot(absolute(host.configuration.base, written))
+    path = next((last for block in host.blocks if (last := block.last("DocumentRoot"))), None)
+    if path is None:
+        raise _NoDocroot("apache has no DocumentRoot in its configuration, and the one it was built with is not known")
+    if "${" in path:
+        raise _NoDocroot(f"apache leaves the DocumentRoot {path!r} to its variables")
+    return Docroot(absolute(host.configuration.base, path))
 
 
 def _require_not_rewritten(host: VirtualHost, *, has_alias: bool) -> None:
-    files = {f"%{{DOCUMENT_ROOT}}%{{REQUEST_{word}}}" for word in ("URI", "FILENAME") if not has_alias}
-    variables = {**_variables(host), "REQUEST_FILENAME": host.path}  # not yet a file, where these rules are asked
-    said = rewritten(_rules(host), Request(host.path, variables, frozenset(files)))
-    if said:
-        raise _Unserved(said)
+    files = {f"%{{DOCUMENT_ROOT}}%{{REQUEST_{suffix}}}" for suffix in ("URI", "FILENAME") if not has_alias}
+    variables = {**_variables(host), "REQUEST_FILENAME": host.path}  # it is not a file yet when these rules apply
+    reason = rewrite_result(_rules(host), Request(host.path, variables, frozenset(files)))
+    if reason:
+        raise _NoDocroot(reason)
 
 
 def _rules(host: VirtualHost) -> list[ApacheDirective]:
-    """Return the rewriting rules of a host; with the main server's where anything is said of inheriting them."""
+    """Return the rewriting rules of a host, with the main server's if an option mentions inheritance."""
     inherits = any("inherit" in word.lower() for _, words in host.directives("rewriteoptions") for word in words)
-    parts = host.parts if inherits else (host.part,)
-    is_on = any((part.last("RewriteEngine") or "off").lower() == "on" for part in parts)
-    return [one for part in parts for one in part.directives] if is_on else []
+    blocks = host.blocks if inherits else (host.block,)
+    is_on = any((block.last("RewriteEngine") or "off").lower() == "on" for block in blocks)
+    return [directive for block in blocks for directive in block.directives] if is_on else []
 
 
 def _variables(host: VirtualHost) -> dict[str, str]:
@@ -198,58 +207,61 @@ def _variables(host: VirtualHost) -> dict[str, str]:
 
 
 def _require_no_location(host: VirtualHost) -> None:
-    """Raise where a `<Location>` that takes the path does more than to allow or refuse it."""
-    for one in host.sections("location", "locationmatch"):
-        is_expression, word = _subject(one)
-        if (takes if is_expression else _is_under)(word, host.path) is not False:
-            _require_plain(host, one, None)
+    """Raise if a `<Location>` of the path does more than to allow or refuse the request."""
+    for section in host.sections("location", "locationmatch"):
+        is_expression, pattern = _pattern(section)
+        if (expression_matches if is_expression else _is_under)(pattern, host.path) is not False:
+            _require_plain(host, section, None)
 
 
 def _require_plain_folder(host: VirtualHost, docroot: Docroot) -> None:
-    """Raise where a `<Directory>` that the folder is in does more than to allow or refuse what is asked for."""
+    """Raise if a `<Directory>` that contains the folder does more than to allow or refuse the request."""
     file = f"{docroot}/{host.path.rpartition('/')[2]}"
-    for one in host.sections("directory", "directorymatch"):
-        is_expression, word = _subject(one)
-        if (takes if is_expression else _is_under)(word, file) is not False:
-            parts = file.split("/")[word.rstrip("/").count("/") + 1 :]
-            _require_plain(host, one, None if is_expression else "/".join(parts))
+    for section in host.sections("directory", "directorymatch"):
+        is_expression, pattern = _pattern(section)
+        if (expression_matches if is_expression else _is_under)(pattern, file) is not False:
+            components = file.split("/")[pattern.rstrip("/").count("/") + 1 :]
+            _require_plain(host, section, None if is_expression else "/".join(components))
 
 
-def _subject(section: Block) -> tuple[bool, str]:
-    """Return whether a section is for an expression, and what it is for."""
+def _pattern(section: Block) -> tuple[bool, str]:
+    """Return whether the pattern of a section is a regular expression, and the pattern."""
     is_expression = section.kind.endswith("match") or section.arguments[:1] == ("~",)
     words = section.arguments[1:] if section.arguments[:1] == ("~",) else section.arguments
     return is_expression, words[0] if words else ""
 
 
-def _require_plain(host: VirtualHost, section: Block, below: str | None) -> None:
-    """Raise where a section leads elsewhere; its rules see the path `below` its folder, and there is the file."""
-    _require_not_sent_away(host, (one for one in section.directives if one[0] in _REDIRECTS), in_section=True)
+def _require_plain(host: VirtualHost, section: Block, relative_path: str | None) -> None:
+    """Raise if a section changes the folder. Its rules see the path relative to its directory (None: not known)."""
+    redirects = (directive for directive in section.directives if directive[0] in _REDIRECTS)
+    _require_not_redirected(host, redirects, in_section=True)
     for name, arguments in section.directives:
         is_default = name == "sethandler" and "".join(arguments).lower() in ("none", "default-handler")
-        if _MATTERS.fullmatch(name) and name != "rewriterule" and name not in _REDIRECTS and not is_default:
-            raise _instead(name, arguments)
+        if _RELEVANT.fullmatch(name) and name != "rewriterule" and name not in _REDIRECTS and not is_default:
+            raise _answered_by(name, arguments)
     if (section.last("RewriteEngine") or "off").lower() == "on":
-        request = Request(below or "", _variables(host), frozenset({"%{REQUEST_FILENAME}"}))
-        said = rewritten(section.directives, request)
-        if said:
-            raise _Unserved(said)
-        if below is None and section.values("RewriteRule"):
+        request = Request(relative_path or "", _variables(host), frozenset({"%{REQUEST_FILENAME}"}))
+        reason = rewrite_result(section.directives, request)
+        if reason:
+            raise _NoDocroot(reason)
+        if relative_path is None and section.values("RewriteRule"):
             shown = _shown(f"<{section.kind}", section.arguments)
-            raise _Unserved(f"what the rules in {shown} of apache make of it is not known")
+            raise _NoDocroot(f"what the rules in {shown} of apache make of it is not known")
 
 
 def _is_under(prefix: str, path: str) -> bool:
-    """Return whether a path is a prefix, or below it, part by part; `*` and `?` stand for anything but a slash."""
+    """Return whether a path is a prefix or below it; `*` and `?` in the prefix match any characters except a slash."""
     if re.search(r"[*?]", prefix):
-        wanted, parts = prefix.rstrip("/").split("/"), path.split("/")
-        pairs = zip(parts, wanted, strict=False)
-        return len(parts) >= len(wanted) and all(fnmatchcase(part, one.replace("[", "[[]")) for part, one in pairs)
+        patterns, components = prefix.rstrip("/").split("/"), path.split("/")
+        pairs = zip(components, patterns, strict=False)
+        return len(components) >= len(patterns) and all(
+            fnmatchcase(component, pattern.replace("[", "[[]")) for component, pattern in pairs
+        )
     return path.startswith(prefix) and (prefix.endswith("/") or path[len(prefix) : len(prefix) + 1] in ("", "/"))
 
 
-def _instead(name: str, arguments: tuple[str, ...]) -> _Unserved:
-    return _Unserved(f"apache answers it by {_shown(name, arguments)}, not from a folder")
+def _answered_by(name: str, arguments: tuple[str, ...]) -> _NoDocroot:
+    return _NoDocroot(f"apache answers it by {_shown(name, arguments)}, not from a folder")
 
 
 def _shown(name: str, arguments: tuple[str, ...]) -> str:

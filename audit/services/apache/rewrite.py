@@ -1,4 +1,4 @@
-"""Evaluates apache's rewriting rules for a path that a CA requests: unchanged, or answered from elsewhere.
+"""Evaluates apache's rewriting rules for a path that a CA requests.
 
 `RewriteRule` and `RewriteCond` are evaluated as far as they depend on the path alone.
 """
@@ -10,11 +10,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from audit.services.challenge_path import takes
+from audit.services.challenge_path import expression_matches
 
 Directives = Iterable[tuple[str, tuple[str, ...]]]
 
-_AWAY: Final = {"R", "REDIRECT", "F", "FORBIDDEN", "G", "GONE"}
+_REFUSES_OR_REDIRECTS: Final = {"R", "REDIRECT", "F", "FORBIDDEN", "G", "GONE"}
 _PROXIES: Final = {"P", "PROXY"}
 _LAST: Final = {"L", "LAST", "END"}
 _JUMPS: Final = {"S", "SKIP", "C", "CHAIN", "N", "NEXT"}
@@ -23,36 +23,36 @@ _FILE_TESTS: Final = {"-f": True, "-s": True, "-d": False, "-l": False, "-h": Fa
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A request for the proof: its path as the rules see it, what variables hold, and texts that name its file."""
+    """A request for the token: its path as the rules see it, the values of variables, and texts for its file."""
 
     path: str
     variables: Mapping[str, str]
     files: frozenset[str] = field(default_factory=frozenset)
 
 
-def rewritten(directives: Directives, request: Request) -> str | None:
-    """Return what a list of directives makes of a request, in a clause; None where it leaves it alone."""
-    is_sure = True
+def rewrite_result(directives: Directives, request: Request) -> str | None:
+    """Return a message that says how a list of directives changes a request, or None if it does not change it."""
+    is_decided = True
     for conditions, arguments in _rules(directives):
         flags = _flags(arguments[2:3])
-        taken = _both((_taken(arguments[0], request, flags), _hold(conditions, request)))
+        applies = _all_true((_rule_matches(arguments[0], request, flags), _conditions_met(conditions, request)))
         rule = f"`RewriteRule {' '.join(arguments)}`"
-        if taken is False and not flags & {"C", "CHAIN"}:
+        if applies is False and not flags & {"C", "CHAIN"}:
             continue
         if flags & _JUMPS:
             return f"what {rule} of apache makes of it cannot be told"
-        if taken and is_sure and (arguments[1] != "-" or flags & (_AWAY | _PROXIES)):
+        if applies and is_decided and (arguments[1] != "-" or flags & (_REFUSES_OR_REDIRECTS | _PROXIES)):
             return f"apache answers it by {rule}, not from a folder"
-        if arguments[1] != "-" and not _leads_away(arguments[1], flags):
+        if arguments[1] != "-" and not _changes_no_folder(arguments[1], flags):
             return f"whether apache answers it by {rule} is known only while it serves"
-        if taken and is_sure and flags & _LAST:
+        if applies and is_decided and flags & _LAST:
             return None
-        is_sure = is_sure and not flags & _LAST
+        is_decided = is_decided and not flags & _LAST
     return None
 
 
 def _rules(directives: Directives) -> Iterator[tuple[list[tuple[str, ...]], tuple[str, ...]]]:
-    """Yield each rule with the conditions before it."""
+    """Yield each rule with its conditions."""
     conditions: list[tuple[str, ...]] = []
     for name, arguments in directives:
         if name == "rewritecond" and len(arguments) > 1:
@@ -66,55 +66,56 @@ def _flags(arguments: tuple[str, ...]) -> frozenset[str]:
     return frozenset(flag.partition("=")[0].strip().upper() for flag in "".join(arguments).strip("[]").split(","))
 
 
-def _leads_away(target: str, flags: frozenset[str]) -> bool:
-    """Return whether a rule can only refuse the request, send the client elsewhere or answer with one fixed page.
+def _changes_no_folder(target: str, flags: frozenset[str]) -> bool:
+    """Return whether a rule can only refuse the request, redirect the client or answer with one fixed page.
 
-    The file is not served from another folder then, so it does not matter here whether the rule applies.
+    apache then serves the file from no other folder, so it does not matter here whether the rule applies.
     """
-    return bool(flags & _AWAY) or bool(re.match(r"https?://", target)) or not re.search(r"[$%]", target)
+    return bool(flags & _REFUSES_OR_REDIRECTS) or bool(re.match(r"https?://", target)) or not re.search(r"[$%]", target)
 
 
-def _taken(pattern: str, request: Request, flags: frozenset[str]) -> bool | None:
-    found = takes(pattern.removeprefix("!"), request.path, ignores_case=bool(flags & {"NC", "NOCASE"}))
-    return found if found is None or not pattern.startswith("!") else not found
+def _rule_matches(pattern: str, request: Request, flags: frozenset[str]) -> bool | None:
+    ignores_case = bool(flags & {"NC", "NOCASE"})
+    result = expression_matches(pattern.removeprefix("!"), request.path, ignores_case=ignores_case)
+    return result if result is None or not pattern.startswith("!") else not result
 
 
-def _hold(conditions: Iterable[tuple[str, ...]], request: Request) -> bool | None:
-    """Return whether conditions hold: all of them, but of those joined by [OR] one."""
-    joined: list[list[bool | None]] = [[]]
+def _conditions_met(conditions: Iterable[tuple[str, ...]], request: Request) -> bool | None:
+    """Return whether conditions are met. All have to be met, and at least one of those that [OR] joins."""
+    groups: list[list[bool | None]] = [[]]
     for arguments in conditions:
         flags = _flags(arguments[2:3])
-        joined[-1].append(_holds(arguments, request, flags))
+        groups[-1].append(_is_met(arguments, request, flags))
         if not flags & {"OR", "ORNEXT"}:
-            joined.append([])
-    return _both(_either(each) for each in joined if each)
+            groups.append([])
+    return _all_true(_any_true(group) for group in groups if group)
 
 
-def _holds(arguments: tuple[str, ...], request: Request, flags: frozenset[str]) -> bool | None:
+def _is_met(arguments: tuple[str, ...], request: Request, flags: frozenset[str]) -> bool | None:
     text, pattern = arguments[0], arguments[1].removeprefix("!")
     if pattern in _FILE_TESTS:
-        found: bool | None = _FILE_TESTS[pattern] if text in request.files else None
+        result: bool | None = _FILE_TESTS[pattern] if text in request.files else None
     elif (value := _value(text, request.variables)) is None or pattern[:1] in ("<", ">", "-"):
-        found = None
+        result = None
     elif pattern.startswith("="):
-        found = value == pattern[1:].strip('"')
+        result = value == pattern[1:].strip('"')
     else:
-        found = takes(pattern, value, ignores_case=bool(flags & {"NC", "NOCASE"}))
-    return found if found is None or not arguments[1].startswith("!") else not found
+        result = expression_matches(pattern, value, ignores_case=bool(flags & {"NC", "NOCASE"}))
+    return result if result is None or not arguments[1].startswith("!") else not result
 
 
 def _value(text: str, variables: Mapping[str, str]) -> str | None:
-    """Return what a text with variables holds; None where one of them is not known."""
-    filled = re.sub(r"%\{([\w:]+)\}", lambda match: variables.get(match[1].upper(), match[0]), text)
-    return None if re.search(r"[%$][{\d]", filled) or text == "expr" else filled
+    """Return a text with the values of its variables, or None if one of them is not known."""
+    value = re.sub(r"%\{([\w:]+)\}", lambda match: variables.get(match[1].upper(), match[0]), text)
+    return None if re.search(r"[%$][{\d]", value) or text == "expr" else value
 
 
-def _both(each: Iterable[bool | None]) -> bool | None:
-    """Return whether all are true; None where that depends on what is not known."""
-    found = set(each)
-    return False if False in found else None if None in found else True
+def _all_true(results: Iterable[bool | None]) -> bool | None:
+    """Return whether all results are true, or None if this depends on an unknown result."""
+    values = set(results)
+    return False if False in values else None if None in values else True
 
 
-def _either(each: Iterable[bool | None]) -> bool | None:
-    found = set(each)
-    return True if True in found else None if None in found else False
+def _any_true(results: Iterable[bool | None]) -> bool | None:
+    values = set(results)
+    return True if True in values else None if None in values else False

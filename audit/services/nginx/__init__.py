@@ -1,4 +1,4 @@
-"""nginx: reads `nginx -T`, or the files if that fails (no rights, no certificate), with nginx's rules of inheritance.
+"""nginx: reads `nginx -T`, or the files if `nginx -T` fails, and applies nginx's rules of inheritance.
 
 Variables in the directives of TLS are not evaluated, except `$ssl_server_name`.
 """
@@ -31,28 +31,29 @@ def read(dump: ConfigDump) -> tuple[Listener, ...]:
     configuration = read_nginx_configuration(dump)
     if configuration is None:
         return ()
-    found = (
+    listeners = (
         listener
         for kind in ("http", "stream", "mail")
-        for context in configuration.whole.all(kind)
-        for listener in _read_context(kind, context, configuration.base)
+        for context in configuration.root.all(kind)
+        for listener in _context_listeners(kind, context, configuration.base)
     )
-    return tuple(replace(listener, unread=(*listener.unread, *configuration.unread)) for listener in found)
+    return tuple(replace(listener, unread=(*listener.unread, *configuration.unread)) for listener in listeners)
 
 
-def _read_context(kind: str, context: Directive, base: str) -> Iterator[Listener]:
+def _context_listeners(kind: str, context: Directive, base: str) -> Iterator[Listener]:
     servers = context.all("server")
-    bound = {id(server): tuple(listens(server)) for server in servers}
-    tls = tls_sockets(bound)
-    outer = replace(context, block=tuple(one for one in context.block if one.name != "server"))
+    sockets = {id(server): tuple(listens(server)) for server in servers}
+    tls = tls_sockets(sockets)
+    outer = replace(context, block=tuple(directive for directive in context.block if directive.name != "server"))
     for server in servers:
         if _last(server, outer, "ssl_reject_handshake") == "on":
             continue
-        legacy = _last(server, outer, "ssl") == "on"  # until nginx 1.25
-        for one in bound[id(server)]:
-            scheme = _scheme(kind, server, outer, is_tls=legacy or (one.addresses, one.port) in tls)
+        has_ssl_on = _last(server, outer, "ssl") == "on"  # until nginx 1.25
+        for socket in sockets[id(server)]:
+            is_tls = has_ssl_on or (socket.addresses, socket.port) in tls
+            scheme = _scheme(kind, server, outer, is_tls=is_tls)
             if scheme:
-                yield from _listeners(scheme, one, (server, outer), base)
+                yield from _listeners(scheme, socket, (server, outer), base)
 
 
 def _scheme(kind: str, server: Directive, context: Directive, *, is_tls: bool) -> str | None:
@@ -64,18 +65,18 @@ def _scheme(kind: str, server: Directive, context: Directive, *, is_tls: bool) -
     return ("https" if kind == "http" else "tls") if is_tls else None
 
 
-def _listeners(scheme: str, one: Listen, blocks: tuple[Directive, Directive], base: str) -> Iterator[Listener]:
-    # ".example.com" is "example.com *.example.com" in short
+def _listeners(scheme: str, socket: Listen, blocks: tuple[Directive, Directive], base: str) -> Iterator[Listener]:
+    # ".example.com" is short for "example.com *.example.com"
     names = tuple(name.removeprefix(".") for name in server_names(blocks[0]) if _is_concrete(name))
     certificates = values(blocks, "ssl_certificate")
     keys = values(blocks, "ssl_certificate_key")
     if any("$ssl_server_name" in path for path in certificates) and names:
-        for name in names:  # one file a name: nginx puts in what the client asks for
+        for name in names:  # one file for each name: nginx inserts the name that the client sends
             files, unread = _files(certificates, keys, base, name)
-            yield Listener(scheme, one.port, one.addresses, (name,), files, unread)
+            yield Listener(scheme, socket.port, socket.addresses, (name,), files, unread)
         return
     files, unread = _files(certificates, keys, base, None)
-    yield Listener(scheme, one.port, one.addresses, names, files, unread)
+    yield Listener(scheme, socket.port, socket.addresses, names, files, unread)
 
 
 def _files(
@@ -85,9 +86,9 @@ def _files(
     unread: list[str] = []
     for certificate, key in zip(certificates, keys, strict=False):
         paths = [path.replace("$ssl_server_name", name) if name else path for path in (certificate, key)]
-        odd = [path for path in paths if "$" in path or path.startswith(("data:", "engine:", "store:"))]
-        if odd:
-            unread.append(f"nginx takes the certificate from {odd[0]!r}, known only while it serves")
+        undecidable = [path for path in paths if "$" in path or path.startswith(("data:", "engine:", "store:"))]
+        if undecidable:
+            unread.append(f"nginx takes the certificate from {undecidable[0]!r}, known only while it serves")
         else:
             files += pair(*(absolute(base, path) for path in paths))
     return tuple(files), tuple(unread)
@@ -99,8 +100,8 @@ def _is_concrete(name: str) -> bool:
 
 
 def _last(server: Directive, context: Directive, name: str) -> str | None:
-    found = values((server, context), name)
-    return found[-1] if found else None
+    arguments = values((server, context), name)
+    return arguments[-1] if arguments else None
 
 
 SERVICE: Final = Service("nginx", ("nginx",), ("-c", "-p"), read, sites.read)

@@ -1,7 +1,8 @@
-"""Returns nginx's websites of plain HTTP: which server answers where, from which folder, and where it logs requests.
+"""Returns nginx's websites of plain HTTP: the servers, their sockets, their folders and their access logs.
 
-A location is chosen as nginx does it; variables are not evaluated. What can only refuse a request (`deny`, a login,
-`return` in an `if` that cannot be decided here) is ignored, because it makes no other folder serve.
+Locations are selected as nginx selects them; variables are not evaluated. Directives that can only refuse a request
+(`deny`, a login, `return` in an `if` that cannot be decided here) are ignored, because they never make nginx serve
+another folder.
 """
 
 from __future__ import annotations
@@ -12,26 +13,26 @@ from dataclasses import dataclass
 from typing import Final
 
 from audit.observation.website import Docroot, Website
-from audit.services.challenge_path import SAMPLES, aliased, takes
+from audit.services.challenge_path import SAMPLES, alias_docroot, expression_matches
 from audit.services.config_files import absolute
 from audit.services.model import ConfigDump
 from audit.services.nginx.syntax import Directive, listens, read_nginx_configuration, server_names, tls_sockets, values
 
 _NO_FILE: Final = re.compile(r".+_pass|internal|stub_status|empty_gif|perl|js_content|(rewrite|content)_by_lua.*")
 _OTHER_FOLDER: Final = re.compile(r"root|alias|.+_pass")
-_KNOWN: Final = {"scheme": "http", "https": ""}
+_VALUES: Final = {"scheme": "http", "https": ""}
 _SHOWN: Final = 100  # characters of a directive
 
 
-class _Unserved(Exception):
-    """No folder answers, or none that is known; its message says why."""
+class _NoDocroot(Exception):
+    """nginx serves the path from no folder, or from one that is not known; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Location:
-    """A location: how it is compared (`^~`, `~`, `~*` or nothing), with what, and its block."""
+    """A location: its modifier (`^~`, `~`, `~*`, `=` or empty), its pattern, and its directive."""
 
-    how: str
+    modifier: str
     pattern: str
     directive: Directive
 
@@ -43,229 +44,236 @@ def read(dump: ConfigDump) -> tuple[Website, ...]:
         return ()
     unread = f"nginx's configuration is not known whole: {configuration.unread[0]}" if configuration.unread else ""
     prefix = _prefix(dump)
-    return tuple(site for http in configuration.whole.all("http") for site in _websites(http, dump, prefix, unread))
+    return tuple(site for http in configuration.root.all("http") for site in _websites(http, dump, prefix, unread))
 
 
 def _prefix(dump: ConfigDump) -> str | None:
-    """Return the folder that relative docroots are below."""
-    started = re.search(r"(?:^|\n)-p\n?(/[^\n]+)", dump.text("words"))
+    """Return the directory of relative docroots."""
+    option = re.search(r"(?:^|\n)-p\n?(/[^\n]+)", dump.text("words"))
     built = re.search(r"--prefix=(/\S*)", dump.text("built"))
-    return (started or built or [None, None])[1]
+    return (option or built or [None, None])[1]
 
 
 def _websites(http: Directive, dump: ConfigDump, prefix: str | None, unread: str) -> Iterator[Website]:
     servers = http.all("server")
-    bound = {id(server): tuple(listens(server)) for server in servers}
-    tls = tls_sockets(bound)
+    listen_sockets = {id(server): tuple(listens(server)) for server in servers}
+    tls = tls_sockets(listen_sockets)
     # `ssl on` (until nginx 1.25) makes all sockets of its server TLS
-    legacy = {id(server) for server in servers if values((server, http), "ssl")[-1:] == ["on"]}
-    outer = Directive("http", (), tuple(one for one in http.block if one.name != "server"))
+    with_ssl_on = {id(server) for server in servers if values((server, http), "ssl")[-1:] == ["on"]}
+    outer = Directive("http", (), tuple(directive for directive in http.block if directive.name != "server"))
     plain = [
-        (server, address, one.port, one.is_default)
+        (server, address, socket.port, socket.is_default)
         for server in servers
-        for one in bound[id(server)]
-        if (one.addresses, one.port) not in tls and id(server) not in legacy
-        for address in one.addresses
+        for socket in listen_sockets[id(server)]
+        if (socket.addresses, socket.port) not in tls and id(server) not in with_ssl_on
+        for address in socket.addresses
     ]
     defaults: dict[tuple[str, int], int] = {}
-    for server, address, port, _ in sorted(plain, key=lambda one: not one[3]):  # the one that says so, else the first
+    for server, address, port, _ in sorted(plain, key=lambda entry: not entry[3]):  # `default_server`, else the first
         defaults.setdefault((address, port), id(server))
     sockets: dict[tuple[int, int, bool], list[str]] = {}
     for server, address, port, _ in plain:
         is_default = defaults[address, port] == id(server)
         sockets.setdefault((id(server), port, is_default), []).append(address)
-    used = {id(server): server for server, *_ in plain}
-    answers = {key: unread or _answer(server, outer, prefix) for key, server in used.items()}
-    logs = {key: nginx_logs(_asked(server, outer), prefix, dump) for key, server in used.items()}
+    plain_servers = {id(server): server for server, *_ in plain}
+    docroots = {key: unread or _docroot(server, outer, prefix) for key, server in plain_servers.items()}
+    logs = {key: nginx_logs(_validation_blocks(server, outer), prefix, dump) for key, server in plain_servers.items()}
     for (key, port, is_default), addresses in sockets.items():
-        answer, at, names = answers[key], tuple(dict.fromkeys(addresses)), _names(used[key])
-        docroot, why = (None, answer) if isinstance(answer, str) else (answer, "")
-        yield Website("nginx", "best", port, at, names, is_default, docroot, why, logs[key])
+        bound, names = tuple(dict.fromkeys(addresses)), _names(plain_servers[key])
+        result = docroots[key]
+        docroot, reason = (None, result) if isinstance(result, str) else (result, "")
+        yield Website("nginx", "best", port, bound, names, is_default, docroot, reason, logs[key])
 
 
-def _asked(server: Directive, http: Directive) -> list[Directive]:
-    """Return the blocks that a validation comes to, from the inside out."""
+def _validation_blocks(server: Directive, http: Directive) -> list[Directive]:
+    """Return the blocks that apply to the path of a validation, from the inside out."""
     try:
-        chain, _ = _find((_Location("", "", http), _Location("", "", server)), SAMPLES[0])
-    except _Unserved:
+        blocks, _ = _select((_Location("", "", http), _Location("", "", server)), SAMPLES[0])
+    except _NoDocroot:
         return [server, http]
-    return [one.directive for one in reversed(chain)]
+    return [location.directive for location in reversed(blocks)]
 
 
 def _names(server: Directive) -> tuple[str, ...]:
-    """Return the names of a server; `$hostname` is as little known here as what an expression takes."""
+    """Return the names of a server; a name with a variable, such as `$hostname`, is not known here."""
     names = (name if name.startswith("~") else name.lower() for name in server_names(server) if name not in ("", "_"))
     return tuple(f"~{name}" if "$" in name and not name.startswith("~") else name for name in names)
 
 
-def _answer(server: Directive, http: Directive, prefix: str | None) -> Docroot | str:
-    answers = {_answer_to(path, server, http, prefix) for path in SAMPLES}
-    return answers.pop() if len(answers) == 1 else "nginx answers one file below it from elsewhere than another"
+def _docroot(server: Directive, http: Directive, prefix: str | None) -> Docroot | str:
+    docroots = {_docroot_of_path(path, server, http, prefix) for path in SAMPLES}
+    return docroots.pop() if len(docroots) == 1 else "nginx answers one file below it from elsewhere than another"
 
 
-def _answer_to(path: str, server: Directive, http: Directive, prefix: str | None) -> Docroot | str:
+def _docroot_of_path(path: str, server: Directive, http: Directive, prefix: str | None) -> Docroot | str:
     try:
-        _require_not_sent_away(server, path)
-        chain, _ = _find((_Location("", "", http), _Location("", "", server)), path)
-        return _folder(chain, path, prefix)
-    except _Unserved as why:
-        return str(why)
+        _require_not_redirected(server, path)
+        blocks, _ = _select((_Location("", "", http), _Location("", "", server)), path)
+        return _folder(blocks, path, prefix)
+    except _NoDocroot as reason:
+        return str(reason)
 
 
-def _find(chain: tuple[_Location, ...], path: str) -> tuple[tuple[_Location, ...], bool]:
-    """Return the blocks from outside in that a path comes to, and whether an expression chose the last.
+def _select(blocks: tuple[_Location, ...], path: str) -> tuple[tuple[_Location, ...], bool]:
+    """Return the blocks that apply to a path, from the outside in, and whether an expression selected the last.
 
-    The longest prefix is chosen, and in it likewise; then the first expression, unless the prefix forbids it.
+    nginx selects the longest prefix, and the longest prefix in that location, and so on. Then it selects the first
+    expression that matches, unless the prefix has `^~`.
     """
-    locations = [_location(one) for one in chain[-1].directive.all("location") if one.arguments]
-    prefixes = [one for one in locations if one.how in ("", "^~") and path.startswith(one.pattern)]
-    best = max(prefixes, key=lambda one: len(one.pattern), default=None)
-    found, is_final = _find((*chain, best), path) if best else (chain, False)
-    if is_final or (best and best.how == "^~"):
-        return found, is_final
-    for one in locations:
-        if one.how not in ("~", "~*"):
+    locations = [_location(directive) for directive in blocks[-1].directive.all("location") if directive.arguments]
+    prefixes = [
+        location for location in locations if location.modifier in ("", "^~") and path.startswith(location.pattern)
+    ]
+    longest = max(prefixes, key=lambda location: len(location.pattern), default=None)
+    selected, is_final = _select((*blocks, longest), path) if longest else (blocks, False)
+    if is_final or (longest and longest.modifier == "^~"):
+        return selected, is_final
+    for location in locations:
+        if location.modifier not in ("~", "~*"):
             continue
-        taken = takes(one.pattern, path, ignores_case=one.how == "~*")
-        if taken is None:
-            raise _Unserved(f"whether nginx takes `{_shown(one.directive)}` for it cannot be told")
-        if taken:
-            return _find((*chain, one), path)[0], True
-    return found, False
+        matches = expression_matches(location.pattern, path, ignores_case=location.modifier == "~*")
+        if matches is None:
+            raise _NoDocroot(f"whether nginx takes `{_shown(location.directive)}` for it cannot be told")
+        if matches:
+            return _select((*blocks, location), path)[0], True
+    return selected, False
 
 
 def _location(directive: Directive) -> _Location:
     first, *rest = directive.arguments
     if rest:
         return _Location(first, rest[0], directive)
-    match = re.match(r"=|\^~|~\*?|@", first)  # they may be written together
-    how = match[0] if match else ""
-    return _Location(how, first[len(how) :], directive)
+    match = re.match(r"=|\^~|~\*?|@", first)  # the modifier and the pattern may be one word
+    modifier = match[0] if match else ""
+    return _Location(modifier, first[len(modifier) :], directive)
 
 
-def _folder(chain: tuple[_Location, ...], path: str, prefix: str | None) -> Docroot:
+def _folder(blocks: tuple[_Location, ...], path: str, prefix: str | None) -> Docroot:
     """Return the folder of the innermost block."""
-    innermost = chain[-1].directive
-    if len(chain) > 2:
-        _require_not_sent_away(innermost, path)
-    for one in innermost.block:
-        if _NO_FILE.fullmatch(one.name):
-            raise _instead(one)
-    _require_tried(innermost)
-    _require_not_denied(chain)
-    for location in reversed(chain):
-        for one in location.directive.block:
-            if one.name in ("root", "alias") and one.arguments:
-                return _placed(one, location, prefix)
-    return _absolute("html", prefix)
+    innermost = blocks[-1].directive
+    if len(blocks) > 2:
+        _require_not_redirected(innermost, path)
+    for directive in innermost.block:
+        if _NO_FILE.fullmatch(directive.name):
+            raise _answered_by(directive)
+    _require_file_tried(innermost)
+    _require_not_denied(blocks)
+    for location in reversed(blocks):
+        for directive in location.directive.block:
+            if directive.name in ("root", "alias") and directive.arguments:
+                return _root_or_alias(directive, location, prefix)
+    return _relative_docroot("html", prefix)
 
 
-def _placed(one: Directive, location: _Location, prefix: str | None) -> Docroot:
-    target = one.arguments[0]
+def _root_or_alias(directive: Directive, location: _Location, prefix: str | None) -> Docroot:
+    target = directive.arguments[0]
     if "$" in target:
-        raise _Unserved(f"nginx works out the folder from {_shown(one)!r} while it serves")
-    if one.name == "root":
-        return _absolute(target, prefix)
+        raise _NoDocroot(f"nginx works out the folder from {_shown(directive)!r} while it serves")
+    if directive.name == "root":
+        return _relative_docroot(target, prefix)
     slash = "/" if target.endswith("/") else ""
-    found = aliased(location.pattern, _absolute(target, prefix).folder + slash) if location.how in ("", "^~") else None
-    if found is None:
-        raise _Unserved(f"`{_shown(one)}` in `{_shown(location.directive)}` of nginx leads to no folder")
-    return found
+    docroot = None
+    if location.modifier in ("", "^~"):
+        docroot = alias_docroot(location.pattern, _relative_docroot(target, prefix).folder + slash)
+    if docroot is None:
+        raise _NoDocroot(f"`{_shown(directive)}` in `{_shown(location.directive)}` of nginx leads to no folder")
+    return docroot
 
 
-def _absolute(target: str, prefix: str | None) -> Docroot:
+def _relative_docroot(target: str, prefix: str | None) -> Docroot:
     if prefix is None and not target.startswith("/"):
-        raise _Unserved(f"it is not known where {target!r} lies, from which nginx answers")
+        raise _NoDocroot(f"it is not known where {target!r} lies, from which nginx answers")
     return Docroot(absolute(prefix or "/", target))
 
 
-def _require_not_sent_away(block: Directive, path: str) -> None:
-    """Raise where a `return` or `rewrite` of a block, or of an `if` in it, comes before any file."""
-    for one in block.block:
-        if one.name == "break":
+def _require_not_redirected(block: Directive, path: str) -> None:
+    """Raise if a `return` or `rewrite` of a block, or of an `if` in it, applies before nginx looks for a file."""
+    for directive in block.block:
+        if directive.name == "break":
             return
-        if one.name == "return" or (one.name == "rewrite" and _rewrites(one, path)):
-            raise _instead(one)
-        if one.name == "if":
-            _require_if_harmless(one, path)
+        if directive.name == "return" or (directive.name == "rewrite" and _rewrites(directive, path)):
+            raise _answered_by(directive)
+        if directive.name == "if":
+            _require_if_harmless(directive, path)
 
 
-def _require_if_harmless(one: Directive, path: str) -> None:
-    holds = _holds(one)
-    if holds:
-        _require_not_sent_away(one, path)
-    if holds is False:
+def _require_if_harmless(condition: Directive, path: str) -> None:
+    is_met = _is_met(condition)
+    if is_met:
+        _require_not_redirected(condition, path)
+    if is_met is False:
         return
-    for inner in one.block:
-        rewrites = inner.name == "rewrite" and not _leads_away(inner) and _rewrites(inner, path)
-        if rewrites or _OTHER_FOLDER.fullmatch(inner.name):
-            raise _Unserved(f"nginx may answer it by `{_shown(inner)}`: `{_shown(one)}` decides that while it serves")
+    for directive in condition.block:
+        rewrites = directive.name == "rewrite" and not _changes_no_folder(directive) and _rewrites(directive, path)
+        if rewrites or _OTHER_FOLDER.fullmatch(directive.name):
+            decides = f"`{_shown(condition)}` decides that while it serves"
+            raise _NoDocroot(f"nginx may answer it by `{_shown(directive)}`: {decides}")
 
 
-def _holds(one: Directive) -> bool | None:
-    """Return whether an `if` holds for every request in plain HTTP; None where that cannot be told."""
-    match = re.fullmatch(r"\(\s*\$(scheme|https)\s*(!?=)\s*(\S*?)\s*\)", " ".join(one.arguments))
-    return (_KNOWN[match[1]] == match[3]) == (match[2] == "=") if match else None
+def _is_met(condition: Directive) -> bool | None:
+    """Return whether an `if` applies to every request in plain HTTP, or None if that cannot be decided here."""
+    match = re.fullmatch(r"\(\s*\$(scheme|https)\s*(!?=)\s*(\S*?)\s*\)", " ".join(condition.arguments))
+    return (_VALUES[match[1]] == match[3]) == (match[2] == "=") if match else None
 
 
-def _rewrites(one: Directive, path: str) -> bool:
-    """Return whether a `rewrite` takes a path; an undecided one counts as one that does, unless it can only refuse."""
-    taken = takes(one.arguments[0], path) if one.arguments else False
-    if taken is None and not _leads_away(one):
-        raise _Unserved(f"what `{_shown(one)}` of nginx makes of it cannot be told")
-    return bool(taken)
+def _rewrites(rewrite: Directive, path: str) -> bool:
+    """Return whether a `rewrite` applies to a path; raises if this is not decided and it may change the folder."""
+    matches = expression_matches(rewrite.arguments[0], path) if rewrite.arguments else False
+    if matches is None and not _changes_no_folder(rewrite):
+        raise _NoDocroot(f"what `{_shown(rewrite)}` of nginx makes of it cannot be told")
+    return bool(matches)
 
 
-def _leads_away(one: Directive) -> bool:
-    """Return whether a `rewrite` can only send the client elsewhere, or answer with one fixed page."""
-    target = "".join(one.arguments[1:2])
-    is_redirect = one.arguments[2:] in (("redirect",), ("permanent",)) or re.match(r"https?://|\$scheme", target)
+def _changes_no_folder(rewrite: Directive) -> bool:
+    """Return whether a `rewrite` can only redirect the client, or answer with one fixed page."""
+    target = "".join(rewrite.arguments[1:2])
+    is_redirect = rewrite.arguments[2:] in (("redirect",), ("permanent",)) or re.match(r"https?://|\$scheme", target)
     return bool(is_redirect) or "$" not in target
 
 
-def _require_tried(block: Directive) -> None:
-    """Raise where `try_files` does not look for the file itself; what it looks for first is nearly never there."""
-    for one in block.all("try_files"):
-        if "$uri" not in one.arguments[:-1]:
-            raise _instead(one)
+def _require_file_tried(block: Directive) -> None:
+    """Raise if `try_files` does not try the file itself. Files that it tries before are assumed not to exist."""
+    for directive in block.all("try_files"):
+        if "$uri" not in directive.arguments[:-1]:
+            raise _answered_by(directive)
 
 
-def _require_not_denied(chain: tuple[_Location, ...]) -> None:
-    """Raise where the innermost block with rules about addresses denies all."""
-    for location in reversed(chain):
-        rules = [one for one in location.directive.block if one.name in ("allow", "deny")]
+def _require_not_denied(blocks: tuple[_Location, ...]) -> None:
+    """Raise if the innermost block with rules about addresses denies all."""
+    for location in reversed(blocks):
+        rules = [directive for directive in location.directive.block if directive.name in ("allow", "deny")]
         if rules:
             if (rules[0].name, rules[0].arguments) == ("deny", ("all",)):
-                raise _instead(rules[0])
+                raise _answered_by(rules[0])
             return
 
 
-def _instead(one: Directive) -> _Unserved:
-    return _Unserved(f"nginx answers it by `{_shown(one)}`, not from a folder")
+def _answered_by(directive: Directive) -> _NoDocroot:
+    return _NoDocroot(f"nginx answers it by `{_shown(directive)}`, not from a folder")
 
 
-def _shown(one: Directive) -> str:
-    text = str(one)
+def _shown(directive: Directive) -> str:
+    text = str(directive)
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
 
 
 def nginx_logs(blocks: Iterable[Directive], prefix: str | None, dump: ConfigDump) -> tuple[str, ...]:
-    """Return the files that requests are noted in, `*` for what nginx works out while it serves; blocks from inside.
+    """Return the log files of requests, with `*` for variables; the blocks are in the order from the inside out.
 
-    None where that is switched off. What is no file (syslog) is as it was written.
+    The result is empty if logging is off. A log that is not a file (syslog) is returned as it is in the configuration.
     """
-    written = values(blocks, "access_log") or [_built_log(dump)]
-    if "off" in written:
+    targets = values(blocks, "access_log") or [_default_log(dump)]
+    if "off" in targets:
         return ()
-    return tuple(dict.fromkeys(_log_path(word, prefix) for word in written))
+    return tuple(dict.fromkeys(_log_path(target, prefix) for target in targets))
 
 
-def _built_log(dump: ConfigDump) -> str:
+def _default_log(dump: ConfigDump) -> str:
     match = re.search(r"--http-log-path=(\S+)", dump.text("built"))
     return match[1] if match else "logs/access.log"
 
 
-def _log_path(word: str, prefix: str | None) -> str:
-    if word.startswith("syslog:") or (prefix is None and not word.startswith("/")):
-        return word
-    return absolute(prefix or "/", re.sub(r"\$(\w+|\{\w+\})", "*", word))
+def _log_path(target: str, prefix: str | None) -> str:
+    if target.startswith("syslog:") or (prefix is None and not target.startswith("/")):
+        return target
+    return absolute(prefix or "/", re.sub(r"\$(\w+|\{\w+\})", "*", target))

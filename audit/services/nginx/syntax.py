@@ -24,12 +24,12 @@ _TOKEN = re.compile(
     |.""",
     re.VERBOSE | re.DOTALL,
 )
-_NESTING: Final = 64  # blocks in blocks; people write five, and what lies deeper is not read
+_NESTING: Final = 64  # levels of blocks; deeper blocks are not read (real configurations have about five levels)
 
 
 @dataclass(frozen=True, slots=True)
 class Directive:
-    """A directive with its arguments and, where it opens a block, the directives in it."""
+    """A directive with its arguments and, if it opens a block, the directives in the block."""
 
     name: str
     arguments: tuple[str, ...]
@@ -40,13 +40,13 @@ class Directive:
         return [directive for directive in self.block if directive.name == name]
 
     def __str__(self) -> str:
-        """Return it as it was written, without its block."""
+        """Return the directive as in the configuration, without its block."""
         return " ".join((self.name, *self.arguments))
 
 
 @dataclass(frozen=True, slots=True)
 class Listen:
-    """One `listen`: where, whether it is TLS by its own word, and whether its server takes what no other does."""
+    """One `listen`: the addresses and port, whether it has `ssl`, and whether its server is the default there."""
 
     addresses: tuple[str, ...]
     port: int
@@ -56,15 +56,15 @@ class Listen:
 
 @dataclass(frozen=True, slots=True)
 class NginxConfiguration:
-    """A whole configuration; `base` is the folder of its main file, `unread` a clause for each file that was denied."""
+    """A configuration: `base` is the directory of its main file, `unread` has a message for each unreadable file."""
 
-    whole: Directive
+    root: Directive
     base: str
     unread: tuple[str, ...]
 
 
 def read_nginx_configuration(dump: ConfigDump) -> NginxConfiguration | None:
-    """Return the configuration in a dump; None where there is none."""
+    """Return the configuration in a dump, or None if there is none."""
     text = dump.text("dump") if "# configuration file " in dump.text("dump") else dump.text("files")
     files = split_files(text)
     if not files:
@@ -76,12 +76,12 @@ def read_nginx_configuration(dump: ConfigDump) -> NginxConfiguration | None:
 
 def listens(server: Directive) -> Iterator[Listen]:
     """Yield the TCP sockets of a server."""
-    found = [directive.arguments for directive in server.all("listen") if directive.arguments]
-    for where, *options in found or [("80",)]:
-        if where.startswith("unix:") or "quic" in options:  # no TCP
+    directives = [directive.arguments for directive in server.all("listen") if directive.arguments]
+    for socket, *options in directives or [("80",)]:
+        if socket.startswith("unix:") or "quic" in options:  # not TCP
             continue
-        match = re.fullmatch(r"(?:(?P<host>\[[^\]]*\]|[^:]*):)?(?P<port>[0-9]{1,5})", where)
-        host, port = (match["host"], int(match["port"])) if match else (where, 80)
+        match = re.fullmatch(r"(?:(?P<host>\[[^\]]*\]|[^:]*):)?(?P<port>[0-9]{1,5})", socket)
+        host, port = (match["host"], int(match["port"])) if match else (socket, 80)
         is_default = "default_server" in options or "default" in options
         yield Listen(_addresses(host, options), port, "ssl" in options, is_default)
 
@@ -95,21 +95,21 @@ def _addresses(host: str | None, options: list[str]) -> tuple[str, ...]:
 
 
 def tls_sockets(servers: Mapping[int, Iterable[Listen]]) -> set[tuple[tuple[str, ...], int]]:
-    """Return the sockets of TLS: `ssl` on one server's socket holds for every server on that socket."""
-    return {(one.addresses, one.port) for found in servers.values() for one in found if one.is_tls}
+    """Return the TLS sockets: `ssl` in the `listen` of one server applies to every server on that socket."""
+    return {(socket.addresses, socket.port) for sockets in servers.values() for socket in sockets if socket.is_tls}
 
 
 def server_names(server: Directive) -> list[str]:
-    """Return the names of a server as they are written."""
+    """Return the names of a server as in the configuration."""
     return [name for directive in server.all("server_name") for name in directive.arguments]
 
 
 def values(blocks: Iterable[Directive], name: str) -> list[str]:
     """Return the first arguments of a directive in the innermost block that has it; blocks from the inside out."""
-    for block in blocks:  # an inner block's values replace the outer's, they are not added to
-        found = [one.arguments[0] for one in block.all(name) if one.arguments]
-        if found:
-            return found
+    for block in blocks:  # the values of an inner block replace those of the outer block
+        arguments = [directive.arguments[0] for directive in block.all(name) if directive.arguments]
+        if arguments:
+            return arguments
     return []
 
 
@@ -119,18 +119,18 @@ def _parse(files: Mapping[str, str], base: str, path: str, depth: int) -> Iterat
 
 
 def _block(
-    tokens: Iterator[tuple[str, bool]], place: tuple[Mapping[str, str], str, int], level: int
+    tokens: Iterator[tuple[str, bool]], source: tuple[Mapping[str, str], str, int], level: int
 ) -> Iterator[Directive]:
-    files, base, depth = place
+    files, base, depth = source
     words: list[str] = []
     for word, is_mark in tokens:
         if not is_mark:
             words.append(word)
             continue
         if word == "{" and level == _NESTING:
-            _skip(tokens)
-        elif word == "{" and words:  # each block is read, to find its end
-            yield Directive(words[0], tuple(words[1:]), tuple(_block(tokens, place, level + 1)))
+            _skip_block(tokens)
+        elif word == "{" and words:  # every block is read, to find where it ends
+            yield Directive(words[0], tuple(words[1:]), tuple(_block(tokens, source, level + 1)))
         elif word == "}":
             return
         elif words[:1] == ["include"] and depth < INCLUDE_DEPTH:
@@ -141,12 +141,12 @@ def _block(
         words = []
 
 
-def _skip(tokens: Iterator[tuple[str, bool]]) -> None:
-    """Read to the end of a block that was just opened."""
-    opened = 1
+def _skip_block(tokens: Iterator[tuple[str, bool]]) -> None:
+    """Read to the end of a block whose opening brace was read."""
+    depth = 1
     for word, is_mark in tokens:
-        opened += {"{": 1, "}": -1}.get(word, 0) if is_mark else 0
-        if not opened:
+        depth += {"{": 1, "}": -1}.get(word, 0) if is_mark else 0
+        if not depth:
             return
 
 
