@@ -47,5 +47,5 @@ def websites_of(service: DeclaredService) -> tuple[Website, ...]:
     names = tuple(dict.fromkeys(parse_endpoint(url).name for url in service.endpoints))
     if service.docroot.startswith("/"):
         return (Website(service.name, "declared", 0, names=names, docroot=Docroot(service.docroot)),)
-    reason = f"the docroot {service.docroot!r} that is declared for {service.name} is no absolute path"
+    reason = f"the docroot {service.docroot!r} that is declared for {service.name} is not an absolute path"
     return (Website(service.name, "declared", 0, names=names, why=reason),)

@@ -101,7 +101,7 @@ def _files(block: DovecotBlock, root: DovecotBlock) -> tuple[tuple[NamedFile, ..
         paths = [_path(block.settings.get(name, "")) for name in (certificate, key)]
         files += pair(*paths)
         unread += [
-            f"dovecot has {name} written into its configuration"
+            f"dovecot has the value of {name} in its configuration, not in a file"
             for name, path in zip((certificate, key), paths, strict=True)
             if path is None and block.settings.get(name)
         ]

@@ -108,7 +108,7 @@ def _expand(dump: ConfigDump, options: dict[str, str], option: str, name: str) -
     paths = [path for path in _items(section.text.strip()) if path.startswith("/")] if section else []
     if paths and section and section.rc == 0:
         return paths, ()
-    return [], (f"exim works out {option} for each connection: {value}",)
+    return [], (f"exim expands {option} for each connection: {value}",)
 
 
 SERVICE: Final = Service("exim", ("exim4", "exim"), ("-C",), read)

@@ -36,7 +36,7 @@ def docroot_of(websites: Iterable[Website], name: str, port: int = 80, address: 
             return _docroot_or_reason(site)
     candidates = _sites_at_port(sites, port)
     if not candidates:
-        return f"no web server that is known listens on its port {port}"
+        return f"no known web server listens on port {port}"
     addresses = [to_address(address) or address] if address else _bound_addresses(candidates)
     return _common_docroot(_selections(candidates, addresses, host_name))
 
@@ -71,7 +71,7 @@ def _common_docroot(selections: Sequence[_Selection]) -> Docroot | str:
         return reasons[0]
     if len({selection.docroot for selection in selections}) > 1:
         by_address = listing([f"{selection.docroot} at {selection.address}" for selection in selections])
-        return f"it depends on the address asked: {by_address}"
+        return f"the folder depends on the address: {by_address}"
     return selections[0].docroot
 
 
@@ -81,7 +81,7 @@ def _select(sites: Sequence[Website], address: str, name: str) -> _Selection:
     bound = [site for site in sites if address in site.addresses]
     bound = bound or [site for site in sites if wildcard in site.addresses]
     if not bound:
-        return _Selection(address, has_name=False, docroot=f"no web server that is known listens at {address}")
+        return _Selection(address, has_name=False, docroot=f"no known web server listens at {address}")
     services = list(dict.fromkeys(site.service for site in bound))
     if len(services) > 1:
         return _Selection(
@@ -140,4 +140,4 @@ def _ranks(site: Website, name: str) -> Iterable[tuple[int, int]]:
 def _undecided_reason(site: Website) -> str | None:
     """Return why a website may have a name that it does not list."""
     pattern = next((pattern[1:] for pattern in site.names if pattern.startswith("~")), None)
-    return pattern and f"whether {site.service} answers for it by the name {pattern!r} is known only while it serves"
+    return pattern and f"whether {site.service} answers for it by the name {pattern!r} is known only at run time"

@@ -53,7 +53,7 @@ def test_the_best_name_is_exact_then_the_longest_wildcard_in_front_then_at_the_e
 
 
 def test_a_name_left_to_an_expression_is_not_guessed_and_without_one_the_default_answers() -> None:
-    assert "by the name '^shop' is known only while it serves" in folder(NAMES, "nobodys.test")
+    assert "by the name '^shop' is known only at run time" in folder(NAMES, "nobodys.test")
     assert folder([one for one in NAMES if one.docroot != Docroot("/regex")], "nobodys.test") == "/default"
 
 
@@ -98,7 +98,7 @@ def test_a_socket_of_one_address_is_asked_before_one_of_all() -> None:
     assert folder(sites, "a.example", "192.0.2.7") == "/one"
     assert folder(sites, "a.example", "192.0.2.8") == "/all"
     assert folder(sites, "a.example", "2001:DB8::1") == "/six"
-    assert folder(sites[:2], "a.example", "2001:db8::1") == "no web server that is known listens at 2001:db8::1"
+    assert folder(sites[:2], "a.example", "2001:db8::1") == "no known web server listens at 2001:db8::1"
 
 
 def test_without_an_address_those_count_where_the_name_is_known_and_loopback_only_where_it_is_all() -> None:
@@ -112,7 +112,7 @@ def test_without_an_address_those_count_where_the_name_is_known_and_loopback_onl
 
 def test_several_folders_at_several_addresses_are_said_not_chosen() -> None:
     sites = [site("/a", "a.example"), site("/b", "a.example", at=V6)]
-    assert folder(sites, "a.example").startswith("it depends on the address asked: /a/.well-known/")
+    assert folder(sites, "a.example").startswith("the folder depends on the address: /a/.well-known/")
     away = Website("nginx", "best", 80, V6, ("a.example",), why="nginx answers it by `return 301`, not from a folder")
     assert folder([sites[0], away], "a.example") == away.why
 
@@ -124,10 +124,8 @@ def test_the_users_word_comes_first_at_every_port_and_for_its_names_alone() -> N
 
 
 def test_only_the_port_that_is_asked_counts() -> None:
-    assert docroot_of([site("/a", "a.example")], "a.example", 8080) == (
-        "no web server that is known listens on its port 8080"
-    )
-    assert docroot_of([], "a.example") == "no web server that is known listens on its port 80"
+    assert docroot_of([site("/a", "a.example")], "a.example", 8080) == "no known web server listens on port 8080"
+    assert docroot_of([], "a.example") == "no known web server listens on port 80"
 
 
 def test_two_services_configured_for_one_socket_are_not_chosen_between() -> None:

@@ -33,7 +33,7 @@ def test_each_host_has_its_own_docroots_at_the_port_that_the_ca_asks() -> None:
     assert docroot_on(WEB1, 80, "www.example.com") == Docroot("/srv/www")
     assert docroot_on(WEB1, 80, "away.example.com") == AWAY
     web2 = HostView("web2", "ssh://web2")
-    assert docroot_on(web2, 80, "www.example.com") == "no web server that is known listens on its port 80"
+    assert docroot_on(web2, 80, "www.example.com") == "no known web server listens on port 80"
     assert unknown_docroot("www.example.com") == "the host was not inspected in this run"
     assert docroot_on(WEB1, 8080, "www.example.com") == Docroot("/srv/8080")
 
@@ -47,7 +47,7 @@ def test_a_declared_docroot_is_that_of_the_names_of_its_service() -> None:
 
 @pytest.mark.parametrize(
     ("docroot", "why"),
-    [("public", "the docroot 'public' that is declared for gateway is no absolute path"), (None, None)],
+    [("public", "the docroot 'public' that is declared for gateway is not an absolute path"), (None, None)],
 )
 def test_a_declared_docroot_has_to_be_a_whole_path(docroot: str | None, why: str | None) -> None:
     found = websites_of(DeclaredService("gateway", ("https://api.example.com",), docroot=docroot))

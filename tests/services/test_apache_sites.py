@@ -93,21 +93,21 @@ def test_the_folder_is_the_one_that_apache_comes_to(lines: str, expected: str) -
         (HTTPS, "by `RewriteRule ^ https://%{HTTP_HOST}%{REQUEST_URI} [R=301,L]`"),
         ("RewriteEngine On\nRewriteRule ^/(.*) /app/$1", "by `RewriteRule ^/(.*) /app/$1`"),
         ("RewriteEngine On\nRewriteRule . - [F]", "by `RewriteRule . - [F]`"),
-        ("RewriteEngine On\nRewriteCond %{HTTP_HOST} ^(.*)$\nRewriteRule ^(.*) /%1$1", "known only while it serves"),
+        ("RewriteEngine On\nRewriteCond %{HTTP_HOST} ^(.*)$\nRewriteRule ^(.*) /%1$1", "known only at run time"),
         (
             "RewriteEngine On\nRewriteCond %{X} a [OR]\nRewriteCond %{HTTPS} off\nRewriteRule ^ /p [L]",
             "by `RewriteRule",
         ),
-        ("RewriteEngine On\nRewriteRule ^ - [S=1]\nRewriteRule ^ /x", "cannot be told"),
-        ("RewriteEngine On\nRewriteRule (a+)+ /x$1", "known only while it serves"),
-        ("Alias /.well-known/ /d", "`alias /.well-known/ /d` of apache leads to no folder that is known"),
-        ("AliasMatch ^/\\.well-known/(.*) /d/$1", "leads to no folder that is known"),
-        ("Alias /.well-known ${D}", "leads to no folder that is known"),
-        ("ScriptAlias /.well-known /d", "leads to no folder that is known"),
-        ("DocumentRoot ${D}", "leaves the DocumentRoot '${D}' to its variables"),
-        ("VirtualDocumentRoot /v/%0", "from `virtualdocumentroot /v/%0` while it serves"),
-        ("<If \"%{HTTP_HOST} == 'a'\">\nRedirect / https://x/\n</If>", "by `<if %{HTTP_HOST} == 'a'>` while it serves"),
-        ("Use Something", "the macro `Use Something` there, which is not expanded here"),
+        ("RewriteEngine On\nRewriteRule ^ - [S=1]\nRewriteRule ^ /x", "is not known"),
+        ("RewriteEngine On\nRewriteRule (a+)+ /x$1", "known only at run time"),
+        ("Alias /.well-known/ /d", "`alias /.well-known/ /d` of apache does not lead to a known folder"),
+        ("AliasMatch ^/\\.well-known/(.*) /d/$1", "does not lead to a known folder"),
+        ("Alias /.well-known ${D}", "does not lead to a known folder"),
+        ("ScriptAlias /.well-known /d", "does not lead to a known folder"),
+        ("DocumentRoot ${D}", "the DocumentRoot '${D}' of apache contains an unknown variable"),
+        ("VirtualDocumentRoot /v/%0", "from `virtualdocumentroot /v/%0` at run time"),
+        ("<If \"%{HTTP_HOST} == 'a'\">\nRedirect / https://x/\n</If>", "apache evaluates `<if %{HTTP_HOST} == 'a'>` at run time"),
+        ("Use Something", "the macro `Use Something` there, which cannot be evaluated here"),
     ],
 )
 def test_what_answers_instead_or_is_not_known_is_said(lines: str, says: str) -> None:
@@ -136,7 +136,7 @@ def test_the_first_virtual_host_with_the_name_answers_else_the_first_of_all() ->
     )
     names = ("a.example", "b.example", "x.b.example", "c1.example")
     assert [folder(websites, name) for name in names] == ["/a", "/b", "/b", "/b"]
-    assert "by the name '${NAME}' is known only while it serves" in folder(websites, "nobodys.example")
+    assert "by the name '${NAME}' is known only at run time" in folder(websites, "nobodys.example")
     assert folder(websites[:3], "nobodys.example") == "/a"
 
 
@@ -192,7 +192,7 @@ def test_a_macro_that_makes_virtual_hosts_leaves_open_what_comes_after_it() -> N
     websites = sites(MACRO, first, "Use Site c.example", second)
     assert folder(websites, "a.example") == "/a"
     for name in ("b.example", "c.example"):
-        assert "'Use Site c.example' is known only while it serves" in folder(websites, name)
+        assert "'Use Site c.example' is known only at run time" in folder(websites, name)
 
 
 def test_a_macro_whose_addresses_are_known_is_asked_there_alone() -> None:
@@ -218,7 +218,7 @@ def test_a_virtual_host_that_is_bound_to_a_name_is_not_placed() -> None:
 
 def test_what_may_not_be_read_leaves_all_of_it_unknown() -> None:
     (only,) = sites(host("DocumentRoot /w"), "# cannot read /etc/apache2/x.conf")
-    assert only.why == "apache's configuration is not known whole: may not read /etc/apache2/x.conf"
+    assert only.why == "apache's configuration could not be read completely: may not read /etc/apache2/x.conf"
 
 
 @pytest.mark.parametrize(

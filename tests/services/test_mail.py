@@ -108,7 +108,7 @@ def test_dovecot_without_tls_is_still_an_endpoint_in_plain_text() -> None:
 
 def test_a_key_written_into_dovecots_configuration_is_said_not_shown() -> None:
     (_, found) = dovecot.read(dump(dump="protocols = imap\nssl_cert = </c\nssl_key = secret\n"))
-    assert found.unread == ("dovecot has ssl_key written into its configuration",)
+    assert found.unread == ("dovecot has the value of ssl_key in its configuration, not in a file",)
 
 
 def test_exim_serves_its_interfaces_and_the_ports_of_those_without_one() -> None:
@@ -134,7 +134,7 @@ def test_exims_own_expansion_tells_the_files_of_each_name() -> None:
 def test_an_expansion_that_was_not_made_leaves_the_files_unread() -> None:
     first = exim.read(dump(dump=EXIM))[0]
     assert first.files == ()
-    assert first.unread[0].startswith("exim works out tls_certificate for each connection: /t/${if")
+    assert first.unread[0].startswith("exim expands tls_certificate for each connection: /t/${if")
 
 
 @pytest.mark.parametrize(

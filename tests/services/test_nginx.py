@@ -83,7 +83,7 @@ def test_the_name_asked_for_is_put_into_a_path_that_takes_it() -> None:
 def test_a_path_in_another_variable_is_not_guessed() -> None:
     listener = nginx.read(dump(dump=MAIN + SITES))[5]
     assert listener.files == ()
-    assert listener.unread == ("nginx takes the certificate from '$certificate', known only while it serves",)
+    assert listener.unread == ("nginx takes the certificate from '$certificate', known only at run time",)
 
 
 def test_files_are_read_where_the_dump_failed_and_say_what_they_may_not_read() -> None:

@@ -73,22 +73,22 @@ def test_the_folder_is_that_of_the_location_that_is_chosen(server: str, folder: 
         ("root /w; rewrite ^/(.*)$ /index.php?q=$1 last;", "by `rewrite"),
         ("root /w; if ($scheme = http) { return 301 https://x; }", "by `return 301 https://x`"),
         ("root /w; if ($scheme != 'https') { rewrite ^ https://x; }", "by `rewrite ^ https://x`"),
-        ("root /w; if ($x = 1) { rewrite ^ /new$uri last; }", "`if ($x = 1)` decides that while it serves"),
-        ("root /w; location / { if ($x) { proxy_pass http://y; } }", "`if ($x)` decides that while it serves"),
+        ("root /w; if ($x = 1) { rewrite ^ /new$uri last; }", "depending on `if ($x = 1)`"),
+        ("root /w; location / { if ($x) { proxy_pass http://y; } }", "depending on `if ($x)`"),
         (r"root /w; location ~ /\. { deny all; }", "by `deny all`"),
         ("root /w; location /.well-known { internal; }", "by `internal`"),
         ("root /w; location / { try_files /index.html =404; }", "by `try_files /index.html =404`"),
         ("root /w; location / { content_by_lua_file x; }", "by `content_by_lua_file x`"),
-        ("root /var/www/$host;", "works out the folder from 'root /var/www/$host'"),
-        ("location ~ ^/(.*)$ { alias /d/$1; }", "works out the folder from 'alias /d/$1'"),
-        ("location ~ known { alias /d; }", "leads to no folder"),
-        ("location /.well-known/ { alias /d; }", "leads to no folder"),
-        ("location /.well-kn { alias /d/; }", "leads to no folder"),
-        ("root /w; location ~ 0123 { root /n; }", "one file below it from elsewhere than another"),
-        ("root /w; location ~ (a+)+$ { root /n; }", "whether nginx takes `location ~ (a+)+$` for it cannot be told"),
-        ("root /w; location ~ [[:alpha:]] { root /n; }", "cannot be told"),
-        ("root /w; location ~ (unclosed { root /n; }", "cannot be told"),
-        (f"root /w; location ~ {'a*' * 50}$ {{ root /n; }}", "…` for it cannot be told"),
+        ("root /var/www/$host;", "derives the folder from 'root /var/www/$host'"),
+        ("location ~ ^/(.*)$ { alias /d/$1; }", "derives the folder from 'alias /d/$1'"),
+        ("location ~ known { alias /d; }", "does not lead to a folder"),
+        ("location /.well-known/ { alias /d; }", "does not lead to a folder"),
+        ("location /.well-kn { alias /d/; }", "does not lead to a folder"),
+        ("root /w; location ~ 0123 { root /n; }", "does not serve all files below it from one folder"),
+        ("root /w; location ~ (a+)+$ { root /n; }", "it is not known whether nginx selects `location ~ (a+)+$` for it"),
+        ("root /w; location ~ [[:alpha:]] { root /n; }", "it is not known whether nginx selects"),
+        ("root /w; location ~ (unclosed { root /n; }", "it is not known whether nginx selects"),
+        (f"root /w; location ~ {'a*' * 50}$ {{ root /n; }}", "…` for it"),
     ],
 )
 def test_what_answers_instead_or_is_not_known_is_said(server: str, says: str) -> None:
@@ -97,7 +97,7 @@ def test_what_answers_instead_or_is_not_known_is_said(server: str, says: str) ->
 
 def test_a_relative_folder_is_below_what_nginx_was_built_with_or_started_with() -> None:
     assert found("root html;", words="nginx:\nmaster\nprocess\nnginx\n-p\n/opt/n/") == "/opt/n/html" + PROOF
-    assert found("root html;", built="") == "it is not known where 'html' lies, from which nginx answers"
+    assert found("root html;", built="") == "nginx serves 'html', but the directory that contains it is not known"
 
 
 def test_names_are_as_nginx_compares_them() -> None:
@@ -139,7 +139,7 @@ def test_what_may_not_be_read_leaves_all_of_it_unknown() -> None:
     text = "# configuration file /n.conf:\nhttp { server { root /w; } }\n# cannot read /etc/nginx/conf.d/x.conf\n"
     (only,) = nginx.SERVICE.websites(dump(files=text))
     assert (only.docroot, only.why) == (
-        None, "nginx's configuration is not known whole: may not read /etc/nginx/conf.d/x.conf",
+        None, "nginx's configuration could not be read completely: may not read /etc/nginx/conf.d/x.conf",
     )  # fmt: skip
 
 

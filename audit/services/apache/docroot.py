@@ -68,9 +68,9 @@ def virtual_hosts_in(block: Block, configuration: ApacheConfiguration) -> list[B
 def host_docroot(host: VirtualHost) -> Docroot | str:
     """Return the folder that a host serves, or a message that says why there is none."""
     if host.configuration.unread:
-        return f"apache's configuration is not known whole: {host.configuration.unread[0]}"
+        return f"apache's configuration could not be read completely: {host.configuration.unread[0]}"
     docroots = {_docroot(replace(host, path=path)) for path in SAMPLES}
-    return docroots.pop() if len(docroots) == 1 else "apache answers one file below it from elsewhere than another"
+    return docroots.pop() if len(docroots) == 1 else "apache does not serve all files below it from one folder"
 
 
 def _docroot(host: VirtualHost) -> Docroot | str:
@@ -92,19 +92,19 @@ def _require_decidable(host: VirtualHost) -> None:
     """Raise if the folder depends on a macro, an `<If>` or the name in the request."""
     block = host.block
     if block.kind == "use":
-        raise _NoDocroot(f"apache makes it of the macro `Use {' '.join(block.arguments)}`")
+        raise _NoDocroot(f"apache creates it from the macro `Use {' '.join(block.arguments)}`")
     if block.kind == "virtualhost" and any(re.search(r"[^\W\d_]", word) for word in _possible_names(block)):
         raise _NoDocroot(f"apache binds `<VirtualHost {' '.join(block.arguments)}>` to a name")
     for section in host.sections("use"):
         macros = _macros(host.configuration, section)
         if not macros or any(map(_is_relevant, macros)):
             use = f"`Use {' '.join(section.arguments)}`"
-            raise _NoDocroot(f"apache puts the macro {use} there, which is not expanded here")
+            raise _NoDocroot(f"apache expands the macro {use} there, which cannot be evaluated here")
     for section in host.sections("if", "elseif", "else"):
         if _is_relevant(section):
-            raise _NoDocroot(f"apache decides it by `<{section.kind} {' '.join(section.arguments)}>` while it serves")
+            raise _NoDocroot(f"apache evaluates `<{section.kind} {' '.join(section.arguments)}>` at run time")
     for name, arguments in host.directives("virtualdocumentroot", "virtualdocumentrootip"):
-        raise _NoDocroot(f"apache works out the folder from {_shown(name, arguments)} while it serves")
+        raise _NoDocroot(f"apache derives the folder from {_shown(name, arguments)} at run time")
 
 
 def _possible_names(block: Block) -> Iterator[str]:
@@ -152,7 +152,7 @@ def _require_not_proxied(host: VirtualHost) -> None:
             continue
         applies = (_is_under if name == "proxypass" else expression_matches)(arguments[0], host.path)
         if applies is None:
-            raise _NoDocroot(f"whether apache answers it by {_shown(name, arguments)} cannot be told")
+            raise _NoDocroot(f"it is not known whether apache answers it by {_shown(name, arguments)}")
         if applies and arguments[1] == "!":
             return
         if applies:
@@ -169,7 +169,7 @@ def _alias(host: VirtualHost) -> Docroot | None:
         slash = "/" if target.endswith("/") else ""
         docroot = alias_docroot(arguments[0], absolute(host.configuration.base, target).rstrip("/") + slash)
         if name != "alias" or docroot is None or "${" in target:
-            raise _NoDocroot(f"{_shown(name, arguments)} of apache leads to no folder that is known")
+            raise _NoDocroot(f"{_shown(name, arguments)} of apache does not lead to a known folder")
         return docroot
     return None
 
@@ -179,7 +179,7 @@ def _document_root(host: VirtualHost) -> Docroot:
     if path is None:
         raise _NoDocroot("apache has no DocumentRoot in its configuration, and the one it was built with is not known")
     if "${" in path:
-        raise _NoDocroot(f"apache leaves the DocumentRoot {path!r} to its variables")
+        raise _NoDocroot(f"the DocumentRoot {path!r} of apache contains an unknown variable")
     return Docroot(absolute(host.configuration.base, path))
 
 
@@ -246,7 +246,7 @@ def _require_plain(host: VirtualHost, section: Block, relative_path: str | None)
             raise _NoDocroot(reason)
         if relative_path is None and section.values("RewriteRule"):
             shown = _shown(f"<{section.kind}", section.arguments)
-            raise _NoDocroot(f"what the rules in {shown} of apache make of it is not known")
+            raise _NoDocroot(f"the effect of the rules in {shown} of apache is not known")
 
 
 def _is_under(prefix: str, path: str) -> bool:

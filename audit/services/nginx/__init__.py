@@ -88,7 +88,7 @@ def _files(
         paths = [path.replace("$ssl_server_name", name) if name else path for path in (certificate, key)]
         undecidable = [path for path in paths if "$" in path or path.startswith(("data:", "engine:", "store:"))]
         if undecidable:
-            unread.append(f"nginx takes the certificate from {undecidable[0]!r}, known only while it serves")
+            unread.append(f"nginx takes the certificate from {undecidable[0]!r}, known only at run time")
         else:
             files += pair(*(absolute(base, path) for path in paths))
     return tuple(files), tuple(unread)

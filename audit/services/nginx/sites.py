@@ -42,7 +42,7 @@ def read(dump: ConfigDump) -> tuple[Website, ...]:
     configuration = read_nginx_configuration(dump)
     if configuration is None:
         return ()
-    unread = f"nginx's configuration is not known whole: {configuration.unread[0]}" if configuration.unread else ""
+    unread = f"nginx's configuration could not be read completely: {configuration.unread[0]}" if configuration.unread else ""
     prefix = _prefix(dump)
     return tuple(site for http in configuration.root.all("http") for site in _websites(http, dump, prefix, unread))
 
@@ -102,7 +102,7 @@ def _names(server: Directive) -> tuple[str, ...]:
 
 def _docroot(server: Directive, http: Directive, prefix: str | None) -> Docroot | str:
     docroots = {_docroot_of_path(path, server, http, prefix) for path in SAMPLES}
-    return docroots.pop() if len(docroots) == 1 else "nginx answers one file below it from elsewhere than another"
+    return docroots.pop() if len(docroots) == 1 else "nginx does not serve all files below it from one folder"
 
 
 def _docroot_of_path(path: str, server: Directive, http: Directive, prefix: str | None) -> Docroot | str:
@@ -133,7 +133,7 @@ def _select(blocks: tuple[_Location, ...], path: str) -> tuple[tuple[_Location, 
             continue
         matches = expression_matches(location.pattern, path, ignores_case=location.modifier == "~*")
         if matches is None:
-            raise _NoDocroot(f"whether nginx takes `{_shown(location.directive)}` for it cannot be told")
+            raise _NoDocroot(f"it is not known whether nginx selects `{_shown(location.directive)}` for it")
         if matches:
             return _select((*blocks, location), path)[0], True
     return selected, False
@@ -168,7 +168,7 @@ def _folder(blocks: tuple[_Location, ...], path: str, prefix: str | None) -> Doc
 def _root_or_alias(directive: Directive, location: _Location, prefix: str | None) -> Docroot:
     target = directive.arguments[0]
     if "$" in target:
-        raise _NoDocroot(f"nginx works out the folder from {_shown(directive)!r} while it serves")
+        raise _NoDocroot(f"nginx derives the folder from {_shown(directive)!r} at run time")
     if directive.name == "root":
         return _relative_docroot(target, prefix)
     slash = "/" if target.endswith("/") else ""
@@ -176,13 +176,13 @@ def _root_or_alias(directive: Directive, location: _Location, prefix: str | None
     if location.modifier in ("", "^~"):
         docroot = alias_docroot(location.pattern, _relative_docroot(target, prefix).folder + slash)
     if docroot is None:
-        raise _NoDocroot(f"`{_shown(directive)}` in `{_shown(location.directive)}` of nginx leads to no folder")
+        raise _NoDocroot(f"`{_shown(directive)}` in `{_shown(location.directive)}` of nginx does not lead to a folder")
     return docroot
 
 
 def _relative_docroot(target: str, prefix: str | None) -> Docroot:
     if prefix is None and not target.startswith("/"):
-        raise _NoDocroot(f"it is not known where {target!r} lies, from which nginx answers")
+        raise _NoDocroot(f"nginx serves {target!r}, but the directory that contains it is not known")
     return Docroot(absolute(prefix or "/", target))
 
 
@@ -206,8 +206,7 @@ def _require_if_harmless(condition: Directive, path: str) -> None:
     for directive in condition.block:
         rewrites = directive.name == "rewrite" and not _changes_no_folder(directive) and _rewrites(directive, path)
         if rewrites or _OTHER_FOLDER.fullmatch(directive.name):
-            decides = f"`{_shown(condition)}` decides that while it serves"
-            raise _NoDocroot(f"nginx may answer it by `{_shown(directive)}`: {decides}")
+            raise _NoDocroot(f"nginx may answer it by `{_shown(directive)}`, depending on `{_shown(condition)}`")
 
 
 def _is_met(condition: Directive) -> bool | None:
@@ -220,7 +219,7 @@ def _rewrites(rewrite: Directive, path: str) -> bool:
     """Return whether a `rewrite` applies to a path; raises if this is not decided and it may change the folder."""
     matches = expression_matches(rewrite.arguments[0], path) if rewrite.arguments else False
     if matches is None and not _changes_no_folder(rewrite):
-        raise _NoDocroot(f"what `{_shown(rewrite)}` of nginx makes of it cannot be told")
+        raise _NoDocroot(f"the effect of `{_shown(rewrite)}` of nginx is not known")
     return bool(matches)
 
 
