@@ -1,1 +1,1 @@
-"""Tests of how services' configurations are read."""
+"""Tests of the readers of services' configurations."""

@@ -1,4 +1,4 @@
-"""What hosts print, made up for tests: a dump from a few sections, and the paths of a listener's files."""
+"""Dumps for tests, made from a few sections, and short forms of listeners."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from audit.services.model import ConfigDump, Listener, Section
 
 
 def dump(ports: tuple[tuple[str, int], ...] = (), /, **sections: str) -> ConfigDump:
-    """Return a dump of sections that all ended well; `tls_certificate__www` stands for `tls_certificate:www`."""
+    """Return a dump whose commands all succeeded; `tls_certificate__www` stands for `tls_certificate:www`."""
     return ConfigDump({name.replace("__", ":"): Section(text) for name, text in sections.items()}, ports)
 
 
@@ -17,4 +17,4 @@ def paths(listener: Listener) -> list[tuple[str, str]]:
 
 def brief(listeners: tuple[Listener, ...]) -> list[tuple[str, int, tuple[str, ...]]]:
     """Return scheme, port and names of each listener."""
-    return [(one.scheme, one.port, one.names) for one in listeners]
+    return [(listener.scheme, listener.port, listener.names) for listener in listeners]

@@ -1,4 +1,4 @@
-"""Which virtual host of apache answers, and from which folder: aliases, redirects, proxies, rules and macros."""
+"""Tests of apache's websites: the virtual host for a name, and its folder after aliases, redirects and rules."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ def host(*lines: str, at: str = "*:80") -> str:
     return "\n".join((f"<VirtualHost {at}>", *lines, "</VirtualHost>"))
 
 
-def found(*lines: str, main: str = "") -> str:
-    """Return the folder of the one virtual host, or why there is none."""
-    (only,) = sites(main, host("DocumentRoot /w", *lines))
-    return str(only.docroot or only.why)
+def docroot(*lines: str, main: str = "") -> str:
+    """Return the folder of the only virtual host, or why there is none."""
+    (site,) = sites(main, host("DocumentRoot /w", *lines))
+    return str(site.docroot or site.why)
 
 
 def folder(websites: tuple[Website, ...], name: str, address: str | None = None) -> str:
-    answer = docroot_of(websites, name, address=address)
-    return answer.folder if isinstance(answer, Docroot) else answer
+    result = docroot_of(websites, name, address=address)
+    return result.folder if isinstance(result, Docroot) else result
 
 
 SPA = "RewriteEngine On\nRewriteCond %{DOCUMENT_ROOT}%{REQUEST_FILENAME} !-f\nRewriteRule ^ /index.php [L]"
@@ -73,11 +73,11 @@ WORDPRESS = (
     ],
 )
 def test_the_folder_is_the_one_that_apache_comes_to(lines: str, expected: str) -> None:
-    assert found(lines) == expected
+    assert docroot(lines) == expected
 
 
 @pytest.mark.parametrize(
-    ("lines", "says"),
+    ("lines", "reason"),
     [
         ("Redirect permanent / https://x/", "by `redirect permanent / https://x/`, not from a folder"),
         ("Redirect /.well-known https://x/", "by `redirect /.well-known https://x/`"),
@@ -106,25 +106,28 @@ def test_the_folder_is_the_one_that_apache_comes_to(lines: str, expected: str) -
         ("ScriptAlias /.well-known /d", "does not lead to a known folder"),
         ("DocumentRoot ${D}", "the DocumentRoot '${D}' of apache contains an unknown variable"),
         ("VirtualDocumentRoot /v/%0", "from `virtualdocumentroot /v/%0` at run time"),
-        ("<If \"%{HTTP_HOST} == 'a'\">\nRedirect / https://x/\n</If>", "apache evaluates `<if %{HTTP_HOST} == 'a'>` at run time"),
+        (
+            "<If \"%{HTTP_HOST} == 'a'\">\nRedirect / https://x/\n</If>",
+            "apache evaluates `<if %{HTTP_HOST} == 'a'>` at run time",
+        ),
         ("Use Something", "the macro `Use Something` there, which cannot be evaluated here"),
     ],
 )
-def test_what_answers_instead_or_is_not_known_is_said(lines: str, says: str) -> None:
-    assert says in found(lines)
+def test_what_answers_instead_or_is_not_known_is_said(lines: str, reason: str) -> None:
+    assert reason in docroot(lines)
 
 
 @pytest.mark.parametrize(
     "main", ["Redirect / https://x/", "Alias /.well-known /d", "<Location />\nProxyPass http://x/\n</Location>"]
 )
 def test_what_the_main_server_says_holds_for_its_virtual_hosts(main: str) -> None:
-    assert found(main=main) != "/w" + PROOF
+    assert docroot(main=main) != "/w" + PROOF
 
 
 def test_rules_of_the_main_server_are_its_own_unless_they_are_inherited() -> None:
     rules = "RewriteEngine On\nRewriteRule ^/(.*) /app/$1"
-    assert found(main=rules) == "/w" + PROOF
-    assert "by `RewriteRule" in found("RewriteEngine On\nRewriteOptions Inherit", main=rules)
+    assert docroot(main=rules) == "/w" + PROOF
+    assert "by `RewriteRule" in docroot("RewriteEngine On\nRewriteOptions Inherit", main=rules)
 
 
 def test_the_first_virtual_host_with_the_name_answers_else_the_first_of_all() -> None:
@@ -175,8 +178,8 @@ def test_a_virtual_host_without_a_name_has_that_of_the_main_server() -> None:
     ],
 )
 def test_a_virtual_host_answers_at_the_sockets_of_its_server(listen: str, addresses: tuple[str, ...]) -> None:
-    (only,) = sites(host("DocumentRoot /w"), listen=listen)
-    assert (only.addresses, only.is_default) == (addresses, True)
+    (site,) = sites(host("DocumentRoot /w"), listen=listen)
+    assert (site.addresses, site.is_default) == (addresses, True)
 
 
 def test_virtual_hosts_of_tls_are_no_websites_here() -> None:
@@ -196,29 +199,29 @@ def test_a_macro_that_makes_virtual_hosts_leaves_open_what_comes_after_it() -> N
 
 
 def test_a_macro_whose_addresses_are_known_is_asked_there_alone() -> None:
-    one = host("DocumentRoot /one", at="192.0.2.7:80")
-    assert folder(sites(MACRO, "Use Site c.example", one), "c.example", "192.0.2.7") == "/one"
+    other = host("DocumentRoot /one", at="192.0.2.7:80")
+    assert folder(sites(MACRO, "Use Site c.example", other), "c.example", "192.0.2.7") == "/one"
     anywhere = MACRO.replace("*:80", "$name:80")
-    assert "'Use Site" in folder(sites(anywhere, "Use Site c.example", one), "c.example", "192.0.2.7")
+    assert "'Use Site" in folder(sites(anywhere, "Use Site c.example", other), "c.example", "192.0.2.7")
     tls = sites(MACRO.replace("*:80", "*:443"), "Use Site c.example", host("DocumentRoot /w"))
     assert folder(tls, "c.example") == "/w"
 
 
 def test_a_macro_that_makes_nothing_of_the_kind_does_not_matter() -> None:
     headers = "<Macro Safe>\nHeader set X y\n</Macro>\n<Macro Away>\nRedirect / https://x/\n</Macro>"
-    assert found("Use Safe", main=headers) == "/w" + PROOF
-    assert "`Use Away`" in found("Use Away", main=headers)
-    assert "`Use Away`" in found(main=f"{headers}\nUse Away")
+    assert docroot("Use Safe", main=headers) == "/w" + PROOF
+    assert "`Use Away`" in docroot("Use Away", main=headers)
+    assert "`Use Away`" in docroot(main=f"{headers}\nUse Away")
 
 
 def test_a_virtual_host_that_is_bound_to_a_name_is_not_placed() -> None:
-    (only,) = sites(host("DocumentRoot /w", at="www.a.example:80"))
-    assert only.why == "apache binds `<VirtualHost www.a.example:80>` to a name"
+    (site,) = sites(host("DocumentRoot /w", at="www.a.example:80"))
+    assert site.why == "apache binds `<VirtualHost www.a.example:80>` to a name"
 
 
 def test_what_may_not_be_read_leaves_all_of_it_unknown() -> None:
-    (only,) = sites(host("DocumentRoot /w"), "# cannot read /etc/apache2/x.conf")
-    assert only.why == "apache's configuration could not be read completely: may not read /etc/apache2/x.conf"
+    (site,) = sites(host("DocumentRoot /w"), "# cannot read /etc/apache2/x.conf")
+    assert site.why == "apache's configuration could not be read completely: may not read /etc/apache2/x.conf"
 
 
 @pytest.mark.parametrize(
@@ -235,11 +238,11 @@ def test_what_may_not_be_read_leaves_all_of_it_unknown() -> None:
     ],
 )
 def test_a_configuration_that_is_none_breaks_nothing(lines: str) -> None:
-    for one in (*sites(lines), *sites(host(lines))):
-        assert one.docroot or one.why
+    for site in (*sites(lines), *sites(host(lines))):
+        assert site.docroot or site.why
 
 
 def test_a_word_keeps_its_backslashes() -> None:
-    assert 'by `RewriteRule "' not in found('RewriteEngine On\nRewriteRule "^/\\.x" /y')
-    (only,) = sites(host('DocumentRoot "C:\\\\w \\"x\\""'))
-    assert only.docroot == Docroot('/etc/apache2/C:\\w "x"')
+    assert 'by `RewriteRule "' not in docroot('RewriteEngine On\nRewriteRule "^/\\.x" /y')
+    (site,) = sites(host('DocumentRoot "C:\\\\w \\"x\\""'))
+    assert site.docroot == Docroot('/etc/apache2/C:\\w "x"')

@@ -1,4 +1,4 @@
-"""What cPanel & WHM makes of a host: its own services, those that are switched off, and where the files lie."""
+"""Tests of cPanel & WHM: its own services, services that are switched off, and the paths of their files."""
 
 from __future__ import annotations
 
@@ -22,30 +22,30 @@ SWITCHES = "/etc/eximdisable\n/etc/imapdisable\n/etc/popdisable\n/etc/ftpddisabl
 
 
 def at(*ports: int, **sections: str) -> ConfigDump:
-    """Return what a panel's host printed where something listens on these ports at every address."""
+    """Return the dump of a host of the panel on which these ports are open at every address."""
     return dump(tuple(("0.0.0.0", port) for port in ports), **sections)
 
 
 def named(services_of: tuple[PanelService, ...]) -> dict[str, list[int]]:
     """Return the ports of each service."""
-    return {one.service: [listener.port for listener in one.listeners] for one in services_of}
+    return {service.service: [listener.port for listener in service.listeners] for service in services_of}
 
 
 def fingerprints(*, own: str = "AA", installed: str = "BB", served: str = "AA", began: int = 500) -> str:
-    """Return what the host says of two files; the installed one was written at 400."""
+    """Return the section about the two files; the installed file was written at 400."""
     return f"{OWN} {own} 100\n{INSTALLED} {installed} 400\nserved {served}\nbegan {began + 90}\nbegan {began}"
 
 
 def test_the_panels_own_service_is_what_listens_on_its_ports_whatever_it_is_called() -> None:
-    (found,) = services(at(2087, 2083, 2080, 443, there=OWN), EVERYTHING)
-    assert (found.service, found.is_running) == ("cpanel", True)
-    assert brief(found.listeners) == [("https", 2083, ()), ("https", 2087, ()), ("https", 2080, ())]
-    assert paths(found.listeners[0]) == [("certificate", OWN), ("key", OWN)]
+    (service,) = services(at(2087, 2083, 2080, 443, there=OWN), EVERYTHING)
+    assert (service.service, service.is_running) == ("cpanel", True)
+    assert brief(service.listeners) == [("https", 2083, ()), ("https", 2087, ()), ("https", 2080, ())]
+    assert paths(service.listeners[0]) == [("certificate", OWN), ("key", OWN)]
 
 
 def test_a_panel_that_does_not_run_is_still_looked_for_where_it_has_to_be() -> None:
-    (found,) = services(at(443), EVERYTHING)
-    assert (found.is_running, named((found,))) == (False, {"cpanel": [2083, 2087, 2096]})
+    (service,) = services(at(443), EVERYTHING)
+    assert (service.is_running, named((service,))) == (False, {"cpanel": [2083, 2087, 2096]})
 
 
 def test_one_of_its_daemons_that_does_not_run_is_not_hidden_by_the_other() -> None:
@@ -55,9 +55,9 @@ def test_one_of_its_daemons_that_does_not_run_is_not_hidden_by_the_other() -> No
 
 
 def test_its_socket_of_one_address_is_at_that_address_only() -> None:
-    places = (("192.0.2.1", 2083), ("::1", 2083), ("192.0.2.1", 2083))
-    (found,) = services(dump(places, there=OWN), EVERYTHING)
-    assert found.listeners[0].addresses == ("192.0.2.1", "::1")
+    sockets = (("192.0.2.1", 2083), ("::1", 2083), ("192.0.2.1", 2083))
+    (service,) = services(dump(sockets, there=OWN), EVERYTHING)
+    assert service.listeners[0].addresses == ("192.0.2.1", "::1")
 
 
 def test_what_is_known_to_be_another_service_at_one_of_its_ports_stays_that() -> None:
@@ -82,8 +82,8 @@ def test_a_server_with_the_panels_own_file_at_its_ports_is_the_panel() -> None:
         (INSTALLED, "", INSTALLED),
         (f"{OWN}\n{INSTALLED}", "", INSTALLED),
         (f"{OWN}\n{INSTALLED}", fingerprints(served="BB"), INSTALLED),
-        (f"{OWN}\n{INSTALLED}", fingerprints(), OWN),  # it began after the other was there, and does not have it
-        (f"{OWN}\n{INSTALLED}", fingerprints(began=300), INSTALLED),  # it has not been restarted: disk-vs-wire says so
+        (f"{OWN}\n{INSTALLED}", fingerprints(), OWN),  # started after the installation, and does not serve it
+        (f"{OWN}\n{INSTALLED}", fingerprints(began=300), INSTALLED),  # not restarted: disk-vs-wire reports this
         (f"{OWN}\n{INSTALLED}", fingerprints(own="BB", served="BB"), INSTALLED),
         (f"{OWN}\n{INSTALLED}", fingerprints(served="CC"), INSTALLED),
         (f"{OWN}\n{INSTALLED}", f"{OWN}\nserved\nbegan x\nbegan\n{INSTALLED} B \N{SUPERSCRIPT TWO}", INSTALLED),
@@ -91,15 +91,15 @@ def test_a_server_with_the_panels_own_file_at_its_ports_is_the_panel() -> None:
 )
 def test_of_two_files_the_one_is_named_that_the_panel_was_told_to_serve(there: str, served: str, file: str) -> None:
     assert own_file(there.splitlines(), served) == file
-    (found, *_) = services(at(2087, there=there, served=served), EVERYTHING)
-    assert {path for _, path in paths(found.listeners[0])} == {file}
+    (service, *_) = services(at(2087, there=there, served=served), EVERYTHING)
+    assert {path for _, path in paths(service.listeners[0])} == {file}
 
 
 def test_what_is_switched_off_and_does_not_run_is_left_out() -> None:
     off = at(2087, there=SWITCHES)
-    for one in EVERYTHING:
-        at_rest = PanelService(one.service, one.listeners, is_running=False)
-        assert kept(off, at_rest) == ()
+    for service in EVERYTHING:
+        stopped = PanelService(service.service, service.listeners, is_running=False)
+        assert kept(off, stopped) == ()
     assert named(services(off, ())) == {"cpanel": [2087]}
 
 
@@ -109,8 +109,8 @@ def test_what_is_switched_off_and_runs_all_the_same_is_looked_at() -> None:
 
 def test_a_protocol_of_dovecot_that_is_switched_off_is_left_out_and_the_other_stays() -> None:
     assert brief(kept(at(143, there="/etc/popdisable"), DOVECOT)) == [("imap", 143, ())]
-    found = services(at(2087, there="/etc/popdisable"), (EXIM, FTP))
-    assert named(found) == {"cpanel": [2087], "dovecot": [993, 143]}
+    added = services(at(2087, there="/etc/popdisable"), (EXIM, FTP))
+    assert named(added) == {"cpanel": [2087], "dovecot": [993, 143]}
 
 
 def test_a_switch_is_of_the_panels_service_and_of_nobody_elses() -> None:
@@ -121,9 +121,9 @@ def test_a_switch_is_of_the_panels_service_and_of_nobody_elses() -> None:
 def test_what_should_run_and_is_not_found_is_expected_at_its_ports_with_its_files() -> None:
     own, *expected = services(at(2087, there="/var/cpanel/ssl/exim/myexim.crt\n/var/cpanel/ssl/exim/myexim.key"), ())
     assert own.is_running
-    assert not any(one.is_running for one in expected)
+    assert not any(service.is_running for service in expected)
     assert named(tuple(expected)) == {"dovecot": [993, 143, 995, 110], "exim": [465, 25, 587], "pure-ftpd": [21]}
-    assert [path for one in expected for _, path in paths(one.listeners[0])] == [
+    assert [path for service in expected for _, path in paths(service.listeners[0])] == [
         "/var/cpanel/ssl/dovecot/dovecot.crt",
         "/var/cpanel/ssl/dovecot/dovecot.key",
         "/var/cpanel/ssl/exim/myexim.crt",
@@ -154,9 +154,9 @@ def test_nothing_is_expected_at_the_port_of_another_service() -> None:
     ],
 )
 def test_the_generations_of_easyapache_are_told_apart(there: str, folder: str) -> None:
-    found = websites(at(80, there=there), HOST, ())
-    assert docroot_of(found, HOST) == Docroot(folder)
-    assert docroot_of(found, "www.example.com") != Docroot(folder)
+    panel_sites = websites(at(80, there=there), HOST, ())
+    assert docroot_of(panel_sites, HOST) == Docroot(folder)
+    assert docroot_of(panel_sites, "www.example.com") != Docroot(folder)
 
 
 def test_the_web_servers_own_word_counts_before_the_panels() -> None:
@@ -178,7 +178,7 @@ def installed(path: str, real: str | None = None, **more: str) -> InstalledFile:
 
 
 @pytest.mark.parametrize(
-    ("service", "file", "said"),
+    ("service", "file", "name"),
     [
         ("cpanel", installed(OWN), "cpanel"),
         ("dovecot", installed("/etc/dovecot/ssl/dovecot.crt", "/var/cpanel/ssl/dovecot/dovecot.crt"), "dovecot"),
@@ -186,13 +186,13 @@ def installed(path: str, real: str | None = None, **more: str) -> InstalledFile:
         ("pure-ftpd", installed("/etc/ssl/private/pure-ftpd.pem", "/var/cpanel/ssl/ftp/pure-ftpd.pem"), "ftp"),
         ("proftpd", installed("/var/cpanel/ssl/ftp/ftpd-rsa.pem"), "ftp"),
         ("exim", installed("/etc/exim.crt", "/etc/exim.crt", fault="missing"), "exim"),
-        ("exim", installed("/etc/exim.crt", "/etc/exim.crt"), None),  # somebody's own file in the place of the link
+        ("exim", installed("/etc/exim.crt", "/etc/exim.crt"), None),  # a file of the user instead of the link
         ("dovecot", installed("/etc/ssl/own.crt"), None),
         ("dovecot", installed("/var/cpanel/ssl/exim/exim.crt"), None),
         ("dovecot", installed("/var/cpanel/ssl/domain_tls/www.example.com/combined"), None),
         ("apache", installed("/var/cpanel/ssl/cpanel/cpanel.pem"), None),
     ],
 )
-def test_the_panels_word_is_for_what_it_installs(service: str, file: InstalledFile, said: str | None) -> None:
-    assert word(service, [file]) == said
+def test_the_panels_word_is_for_what_it_installs(service: str, file: InstalledFile, name: str | None) -> None:
+    assert word(service, [file]) == name
     assert word(service, []) is None

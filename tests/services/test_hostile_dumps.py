@@ -1,4 +1,4 @@
-"""Configurations with numbers that are none: each service is still read, and no reader falls over one."""
+"""Tests of configurations with invalid numbers: no reader raises an exception."""
 
 from __future__ import annotations
 
@@ -30,6 +30,6 @@ SAMPLES: Final = {
 def test_a_number_that_is_none_stops_no_reader(row: Service, number: str) -> None:
     for name, text in SAMPLES[row.name].items():
         garbled = SAMPLES[row.name] | {name: re.sub(r"(?<![\w.])[0-9]+(?![\w.])", number, text)}
-        dump = ConfigDump({key: Section(one) for key, one in garbled.items()})
-        assert all(isinstance(one.port, int) for one in row.read(dump))
-        assert all(isinstance(one.port, int) for one in row.websites(dump))
+        dump = ConfigDump({section: Section(content) for section, content in garbled.items()})
+        assert all(isinstance(listener.port, int) for listener in row.read(dump))
+        assert all(isinstance(site.port, int) for site in row.websites(dump))

@@ -1,4 +1,4 @@
-"""Where apache and nginx note what is asked of a website: their directives, what is inherited, and what is no file."""
+"""Tests of the access logs of apache and nginx: directives, inheritance, and logs that are not files."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from tests.services.test_nginx_sites import BUILT
 LOGS = "ServerName x\nCustomLog /l/main.log combined"
 
 
-def of_apache(*lines: str, environment: str = "") -> tuple[Website, ...]:
+def apache_sites(*lines: str, environment: str = "") -> tuple[Website, ...]:
     head = ("# configuration file /etc/apache2/apache2.conf:", "ServerRoot /etc/apache2", "Listen 80")
     text = "\n".join((*head, *lines))
     return apache.SERVICE.websites(dump(files=text, base="/etc/apache2", environment=environment))
 
 
-def of_nginx(http: str, built: str = BUILT) -> tuple[Website, ...]:
+def nginx_sites(http: str, built: str = BUILT) -> tuple[Website, ...]:
     text = f"# configuration file /etc/nginx/nginx.conf:\nevents {{}}\nhttp {{ {http} }}\n"
     return nginx.SERVICE.websites(dump(dump=text, built=built))
 
@@ -45,7 +45,7 @@ def of_nginx(http: str, built: str = BUILT) -> tuple[Website, ...]:
 def test_a_virtual_host_of_apache_notes_in_its_own_logs_else_in_the_main_servers(
     lines: str, logs: tuple[str, ...]
 ) -> None:
-    (site,) = of_apache(LOGS, host("ServerName y", lines), environment="APACHE_LOG_DIR=/var/log/apache2")
+    (site,) = apache_sites(LOGS, host("ServerName y", lines), environment="APACHE_LOG_DIR=/var/log/apache2")
     assert site.logs == logs
 
 
@@ -53,11 +53,11 @@ def test_a_global_log_takes_all_and_a_macro_leaves_its_words_open() -> None:
     macro = (
         "<Macro Site $name>\n<VirtualHost *:80>\nServerName $name\nCustomLog /l/$name.log x\n</VirtualHost>\n</Macro>"
     )
-    own, made = of_apache(LOGS, "GlobalLog /l/all x", macro, host("CustomLog /l/own x"), "Use Site a.test")
+    own, made = apache_sites(LOGS, "GlobalLog /l/all x", macro, host("CustomLog /l/own x"), "Use Site a.test")
     assert own.logs == ("/l/own", "/l/all")
     assert made.logs == ("/l/*.log", "/l/all")
-    (alone,) = of_apache(LOGS)
-    assert alone.logs == ("/l/main.log",)
+    (only_main,) = apache_sites(LOGS)
+    assert only_main.logs == ("/l/main.log",)
 
 
 @pytest.mark.parametrize(
@@ -78,14 +78,14 @@ def test_a_global_log_takes_all_and_a_macro_leaves_its_words_open() -> None:
 def test_nginx_notes_where_the_innermost_block_says_that_a_validation_comes_to(
     http: str, logs: tuple[str, ...]
 ) -> None:
-    (site,) = of_nginx(http)
+    (site,) = nginx_sites(http)
     assert site.logs == logs
 
 
 def test_without_a_word_nginx_notes_where_it_was_built_to() -> None:
-    (site,) = of_nginx("server { listen 80; }", built="--prefix=/x --http-log-path=/var/log/nginx/access.log --y")
+    (site,) = nginx_sites("server { listen 80; }", built="--prefix=/x --http-log-path=/var/log/nginx/access.log --y")
     assert site.logs == ("/var/log/nginx/access.log",)
-    (site,) = of_nginx("server { listen 80; }", built="")
+    (site,) = nginx_sites("server { listen 80; }", built="")
     assert site.logs == ("logs/access.log",)
 
 

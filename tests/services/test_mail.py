@@ -1,4 +1,4 @@
-"""What is read from the configuration of mail servers."""
+"""Tests of the readers of mail servers."""
 
 from __future__ import annotations
 
@@ -70,50 +70,50 @@ POSTFIX = {
 
 
 def test_dovecot_listens_where_its_blocks_say_and_a_port_of_0_is_off() -> None:
-    found = dovecot.read(dump(dump=DOVECOT))
-    assert brief(found)[:4] == [
+    listeners = dovecot.read(dump(dump=DOVECOT))
+    assert brief(listeners)[:4] == [
         ("imaps", 10993, ()),
         ("imaps", 10993, ("imap.example.org",)),
         ("imap", 144, ()),
         ("imap", 144, ("imap.example.org",)),
     ]
-    assert found[0].addresses == ("192.0.2.1", "2001:db8::1")
-    assert found[2].addresses == ("127.0.0.1",)
-    assert {one.scheme for one in found[4:]} == {"smtp", "smtps"}
+    assert listeners[0].addresses == ("192.0.2.1", "2001:db8::1")
+    assert listeners[2].addresses == ("127.0.0.1",)
+    assert {listener.scheme for listener in listeners[4:]} == {"smtp", "smtps"}
 
 
 def test_dovecot_names_both_certificates_and_those_of_a_name() -> None:
-    found = dovecot.read(dump(dump=DOVECOT))
-    assert [path for _, path in paths(found[0])] == ["/etc/ssl/mail.crt", "/etc/ssl/mail.key", "/etc/ssl/ec.crt",
+    listeners = dovecot.read(dump(dump=DOVECOT))
+    assert [path for _, path in paths(listeners[0])] == ["/etc/ssl/mail.crt", "/etc/ssl/mail.key", "/etc/ssl/ec.crt",
                                                      "/etc/ssl/ec.key"]  # fmt: skip
-    assert [path for _, path in paths(found[1])] == ["/etc/ssl/org.crt", "/etc/ssl/org.key"]
+    assert [path for _, path in paths(listeners[1])] == ["/etc/ssl/org.crt", "/etc/ssl/org.key"]
 
 
 def test_dovecot_2_4_names_files_in_its_own_way() -> None:
-    found = dovecot.read(dump(dump=DOVECOT_24))
-    assert brief(found) == [
+    listeners = dovecot.read(dump(dump=DOVECOT_24))
+    assert brief(listeners) == [
         ("imap", 143, ()),
         ("imap", 143, ("imap.example.org",)),
         ("imaps", 993, ()),
         ("imaps", 993, ("imap.example.org",)),
     ]
-    assert [path for _, path in paths(found[0])] == ["/etc/ssl/mail.crt", "/etc/ssl/mail.key"]
-    assert [path for _, path in paths(found[1])] == ["/etc/ssl/org.crt", "/etc/ssl/org.key"]
+    assert [path for _, path in paths(listeners[0])] == ["/etc/ssl/mail.crt", "/etc/ssl/mail.key"]
+    assert [path for _, path in paths(listeners[1])] == ["/etc/ssl/org.crt", "/etc/ssl/org.key"]
 
 
 def test_dovecot_without_tls_is_still_an_endpoint_in_plain_text() -> None:
-    found = dovecot.read(dump(dump="protocols = imap\nssl = no\nssl_cert = </etc/ssl/mail.crt\n"))
-    assert [(one.scheme, one.files) for one in found] == [("imap", ())]
+    listeners = dovecot.read(dump(dump="protocols = imap\nssl = no\nssl_cert = </etc/ssl/mail.crt\n"))
+    assert [(listener.scheme, listener.files) for listener in listeners] == [("imap", ())]
 
 
 def test_a_key_written_into_dovecots_configuration_is_said_not_shown() -> None:
-    (_, found) = dovecot.read(dump(dump="protocols = imap\nssl_cert = </c\nssl_key = secret\n"))
-    assert found.unread == ("dovecot has the value of ssl_key in its configuration, not in a file",)
+    (_, listener) = dovecot.read(dump(dump="protocols = imap\nssl_cert = </c\nssl_key = secret\n"))
+    assert listener.unread == ("dovecot has the value of ssl_key in its configuration, not in a file",)
 
 
 def test_exim_serves_its_interfaces_and_the_ports_of_those_without_one() -> None:
-    found = exim.read(dump(dump=EXIM, tls_certificate__="/t/a.crt", tls_privatekey__="/t/a.key"))
-    assert [(one.scheme, one.port, one.addresses) for one in found] == [
+    listeners = exim.read(dump(dump=EXIM, tls_certificate__="/t/a.crt", tls_privatekey__="/t/a.key"))
+    assert [(listener.scheme, listener.port, listener.addresses) for listener in listeners] == [
         ("smtp", 25, ("::",)),
         ("smtps", 465, ("192.0.2.1",)),
         ("smtp", 25, ("192.0.2.1",)),
@@ -122,13 +122,13 @@ def test_exim_serves_its_interfaces_and_the_ports_of_those_without_one() -> None
 
 
 def test_exims_own_expansion_tells_the_files_of_each_name() -> None:
-    found = exim.read(
+    listeners = exim.read(
         dump(dump=EXIM, tls_certificate__="/t/a.crt", tls_privatekey__="/t/a.key",
              **{"tls_certificate__b.example.com": "/t/b.crt", "tls_privatekey__b.example.com": "/t/b.key"})
     )  # fmt: skip
-    assert paths(found[0]) == [("certificate", "/t/a.crt"), ("key", "/t/a.key")]
-    assert found[1].names == ("b.example.com",)
-    assert paths(found[1]) == [("certificate", "/t/b.crt"), ("key", "/t/b.key")]
+    assert paths(listeners[0]) == [("certificate", "/t/a.crt"), ("key", "/t/a.key")]
+    assert listeners[1].names == ("b.example.com",)
+    assert paths(listeners[1]) == [("certificate", "/t/b.crt"), ("key", "/t/b.key")]
 
 
 def test_an_expansion_that_was_not_made_leaves_the_files_unread() -> None:
@@ -146,18 +146,18 @@ def test_an_expansion_that_was_not_made_leaves_the_files_unread() -> None:
     ],
 )
 def test_exims_command_line_overrides_its_ports(words: str, expected: list[tuple[str, int]]) -> None:
-    found = exim.read(dump(dump="tls_on_connect_ports = 465\nlocal_interfaces = 0.0.0.0", words=words))
-    assert [(one.scheme, one.port) for one in found] == expected
+    listeners = exim.read(dump(dump="tls_on_connect_ports = 465\nlocal_interfaces = 0.0.0.0", words=words))
+    assert [(listener.scheme, listener.port) for listener in listeners] == expected
 
 
 def test_exim_takes_the_key_from_the_certificates_file_where_none_is_named() -> None:
-    (found, _) = exim.read(dump(dump="tls_certificate = /both.pem\ntls_privatekey =\n"))
-    assert paths(found) == [("certificate", "/both.pem"), ("key", "/both.pem")]
+    (listener, _) = exim.read(dump(dump="tls_certificate = /both.pem\ntls_privatekey =\n"))
+    assert paths(listener) == [("certificate", "/both.pem"), ("key", "/both.pem")]
 
 
 def test_postfix_reads_master_cf_with_its_overrides() -> None:
-    found = postfix.read(dump(**POSTFIX))
-    assert [(one.scheme, one.port, one.addresses) for one in found] == [
+    listeners = postfix.read(dump(**POSTFIX))
+    assert [(listener.scheme, listener.port, listener.addresses) for listener in listeners] == [
         ("smtp", 25, ("0.0.0.0",)),
         ("smtps", 465, ("0.0.0.0",)),
         ("smtp", 10026, ("127.0.0.1",)),
@@ -166,6 +166,6 @@ def test_postfix_reads_master_cf_with_its_overrides() -> None:
 
 
 def test_postfix_takes_chain_files_before_the_older_settings() -> None:
-    found = postfix.read(dump(**POSTFIX))
-    assert paths(found[0]) == [("certificate", "/c.crt"), ("key", "/c.crt")]
-    assert [path for _, path in paths(found[1])] == ["/k.pem", "/k.pem", "/e.pem", "/e.pem"]
+    listeners = postfix.read(dump(**POSTFIX))
+    assert paths(listeners[0]) == [("certificate", "/c.crt"), ("key", "/c.crt")]
+    assert [path for _, path in paths(listeners[1])] == ["/k.pem", "/k.pem", "/e.pem", "/e.pem"]

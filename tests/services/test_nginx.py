@@ -1,4 +1,4 @@
-"""What is read from nginx's configuration."""
+"""Tests of the reader of nginx."""
 
 from __future__ import annotations
 
@@ -72,8 +72,8 @@ def test_a_server_without_a_certificate_inherits_that_of_http_below_the_folder_o
 
 
 def test_addresses_are_those_of_the_listen_directive() -> None:
-    found = nginx.read(dump(dump=MAIN + SITES))
-    assert [one.addresses for one in found[:4]] == [("0.0.0.0",), ("::",), ("0.0.0.0",), ("127.0.0.1",)]
+    listeners = nginx.read(dump(dump=MAIN + SITES))
+    assert [listener.addresses for listener in listeners[:4]] == [("0.0.0.0",), ("::",), ("0.0.0.0",), ("127.0.0.1",)]
 
 
 def test_the_name_asked_for_is_put_into_a_path_that_takes_it() -> None:
@@ -88,8 +88,8 @@ def test_a_path_in_another_variable_is_not_guessed() -> None:
 
 def test_files_are_read_where_the_dump_failed_and_say_what_they_may_not_read() -> None:
     text = SITES.replace("/etc/nginx/sites-enabled/b", "/etc/nginx/x") + "# cannot read /etc/nginx/secret.conf\n"
-    found = nginx.read(dump(dump="nginx: [emerg] cannot load certificate", files=MAIN + text))
-    assert found[0].unread == ("may not read /etc/nginx/secret.conf",)
+    listeners = nginx.read(dump(dump="nginx: [emerg] cannot load certificate", files=MAIN + text))
+    assert listeners[0].unread == ("may not read /etc/nginx/secret.conf",)
 
 
 def test_a_file_that_includes_itself_ends() -> None:

@@ -1,4 +1,4 @@
-"""Which folder nginx answers a validation from: the location it chooses, and what keeps it from a folder."""
+"""Tests of nginx's websites: the location for a validation, and its folder or the reason why there is none."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ def sites(http: str, **sections: str) -> tuple[Website, ...]:
     return nginx.SERVICE.websites(dump(dump=text, **({"built": BUILT} | sections)))
 
 
-def found(server: str, **sections: str) -> str:
-    """Return the folder of the one server, or why there is none."""
-    (only,) = sites(f"server {{ listen 80; {server} }}", **sections)
-    return str(only.docroot or only.why)
+def docroot(server: str, **sections: str) -> str:
+    """Return the folder of the only server, or why there is none."""
+    (site,) = sites(f"server {{ listen 80; {server} }}", **sections)
+    return str(site.docroot or site.why)
 
 
 PROOF = "/.well-known/pki-validation"
@@ -61,11 +61,11 @@ PROOF = "/.well-known/pki-validation"
     ],
 )
 def test_the_folder_is_that_of_the_location_that_is_chosen(server: str, folder: str) -> None:
-    assert found(server) == folder
+    assert docroot(server) == folder
 
 
 @pytest.mark.parametrize(
-    ("server", "says"),
+    ("server", "reason"),
     [
         ("return 301 https://$host$request_uri;", "by `return 301 https://$host$request_uri`, not from a folder"),
         ("root /w; location / { proxy_pass http://127.0.0.1:8080; }", "by `proxy_pass http://127.0.0.1:8080`"),
@@ -91,36 +91,36 @@ def test_the_folder_is_that_of_the_location_that_is_chosen(server: str, folder: 
         (f"root /w; location ~ {'a*' * 50}$ {{ root /n; }}", "…` for it"),
     ],
 )
-def test_what_answers_instead_or_is_not_known_is_said(server: str, says: str) -> None:
-    assert says in found(server)
+def test_what_answers_instead_or_is_not_known_is_said(server: str, reason: str) -> None:
+    assert reason in docroot(server)
 
 
 def test_a_relative_folder_is_below_what_nginx_was_built_with_or_started_with() -> None:
-    assert found("root html;", words="nginx:\nmaster\nprocess\nnginx\n-p\n/opt/n/") == "/opt/n/html" + PROOF
-    assert found("root html;", built="") == "nginx serves 'html', but the directory that contains it is not known"
+    assert docroot("root html;", words="nginx:\nmaster\nprocess\nnginx\n-p\n/opt/n/") == "/opt/n/html" + PROOF
+    assert docroot("root html;", built="") == "nginx serves 'html', but the directory that contains it is not known"
 
 
 def test_names_are_as_nginx_compares_them() -> None:
-    (only,) = sites(r'server { server_name WWW.a.example .b.example *.c.example ~^x\.(?<n>.+)$ $hostname _ ""; }')
-    assert only.names == ("www.a.example", ".b.example", "*.c.example", r"~^x\.(?<n>.+)$", "~$hostname")
+    (site,) = sites(r'server { server_name WWW.a.example .b.example *.c.example ~^x\.(?<n>.+)$ $hostname _ ""; }')
+    assert site.names == ("www.a.example", ".b.example", "*.c.example", r"~^x\.(?<n>.+)$", "~$hostname")
 
 
 def test_the_default_of_a_socket_is_the_one_that_says_so_or_the_first() -> None:
-    found = sites(
+    websites = sites(
         "server { listen 80; listen [::]:80; root /a; server_name a.example; }"
         "server { listen 80 default_server; listen [::]:80; root /b; server_name b.example; }"
     )
-    assert [(site.addresses, site.is_default) for site in found] == [
+    assert [(site.addresses, site.is_default) for site in websites] == [
         (("0.0.0.0",), False), (("::",), True), (("0.0.0.0",), True), (("::",), False),
     ]  # fmt: skip
-    assert docroot_of(found, "x.example", address="192.0.2.1") == Docroot("/b")
-    assert docroot_of(found, "x.example", address="2001:db8::1") == Docroot("/a")
-    assert docroot_of(found, "b.example") == Docroot("/b")
+    assert docroot_of(websites, "x.example", address="192.0.2.1") == Docroot("/b")
+    assert docroot_of(websites, "x.example", address="2001:db8::1") == Docroot("/a")
+    assert docroot_of(websites, "b.example") == Docroot("/b")
 
 
 def test_a_server_with_several_sockets_answers_at_all_of_them() -> None:
-    (only,) = sites("server { listen 80; listen [::]:80; listen 443 ssl; listen unix:/x; }")
-    assert (only.port, only.addresses) == (80, ("0.0.0.0", "::"))
+    (site,) = sites("server { listen 80; listen [::]:80; listen 443 ssl; listen unix:/x; }")
+    assert (site.port, site.addresses) == (80, ("0.0.0.0", "::"))
 
 
 @pytest.mark.parametrize(
@@ -131,14 +131,14 @@ def test_a_socket_of_tls_is_no_website_here(server: str) -> None:
 
 
 def test_docroots_come_from_the_outer_blocks() -> None:
-    (one, two) = sites("root /http; server { listen 80; } server { listen 81; root /own; }")
-    assert (one.docroot, two.docroot) == (Docroot("/http"), Docroot("/own"))
+    (first, second) = sites("root /http; server { listen 80; } server { listen 81; root /own; }")
+    assert (first.docroot, second.docroot) == (Docroot("/http"), Docroot("/own"))
 
 
 def test_what_may_not_be_read_leaves_all_of_it_unknown() -> None:
     text = "# configuration file /n.conf:\nhttp { server { root /w; } }\n# cannot read /etc/nginx/conf.d/x.conf\n"
-    (only,) = nginx.SERVICE.websites(dump(files=text))
-    assert (only.docroot, only.why) == (
+    (site,) = nginx.SERVICE.websites(dump(files=text))
+    assert (site.docroot, site.why) == (
         None, "nginx's configuration could not be read completely: may not read /etc/nginx/conf.d/x.conf",
     )  # fmt: skip
 
@@ -158,5 +158,5 @@ def test_no_configuration_is_no_website_and_no_http_neither() -> None:
     ],
 )
 def test_a_configuration_that_is_none_breaks_nothing(http: str) -> None:
-    for one in sites(http):
-        assert one.docroot or one.why
+    for site in sites(http):
+        assert site.docroot or site.why

@@ -1,4 +1,4 @@
-"""postfix's lists of key and certificate files, and its tables of certificates by name."""
+"""Tests of postfix's lists of key and certificate files, and of its tables of certificates by name."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ MASTER = "smtp inet n - y - - smtpd\n"
 
 
 def read(main: str, **sections: str) -> list[tuple[tuple[str, ...], list[tuple[str, str]], tuple[str, ...]]]:
-    """Return names, files and what was left unread of each listener."""
+    """Return the names, the files and the unread values of each listener."""
     texts = {"main": main, "master": MASTER, **{name.replace("__", ":"): text for name, text in sections.items()}}
-    found = postfix.read(ConfigDump({name: Section(text) for name, text in texts.items()}))
-    return [(one.names, [(file.kind, file.path) for file in one.files], one.unread) for one in found]
+    listeners = postfix.read(ConfigDump({name: Section(text) for name, text in texts.items()}))
+    return [
+        (listener.names, [(file.kind, file.path) for file in listener.files], listener.unread) for listener in listeners
+    ]
 
 
 def test_a_key_in_a_file_of_its_own_belongs_to_the_certificates_after_it() -> None:

@@ -1,4 +1,4 @@
-"""What is read from the configuration of apache and of the FTP servers."""
+"""Tests of the readers of apache and of the FTP servers."""
 
 from __future__ import annotations
 
@@ -65,10 +65,10 @@ TLSCertificateChainFile /chain.crt
 
 
 def test_apache_reads_virtual_hosts_where_its_sockets_are() -> None:
-    found = apache.read(dump(files=APACHE))
+    listeners = apache.read(dump(files=APACHE))
     names = ("www.example.com", "example.com", "example.org")
-    assert brief(found) == [("https", 443, names), ("https", 8443, names), ("https", 443, ())]
-    assert [one.addresses for one in found] == [("0.0.0.0", "::"), ("2001:db8::1",), ("192.0.2.7",)]
+    assert brief(listeners) == [("https", 443, names), ("https", 8443, names), ("https", 443, ())]
+    assert [listener.addresses for listener in listeners] == [("0.0.0.0", "::"), ("2001:db8::1",), ("192.0.2.7",)]
 
 
 def test_apache_pairs_each_certificate_with_its_key() -> None:
@@ -93,37 +93,37 @@ def test_a_defined_section_is_read_where_apache_was_started_with_it() -> None:
 
 def test_pure_ftpd_is_read_from_its_command_line() -> None:
     words = "pure-ftpd\n-S\n127.0.0.1,10021\n-Y\n1\n-2\n/x/good.pem\n-H"
-    (found,) = pureftpd.read(dump(words=words))
-    assert (found.scheme, found.port, found.addresses) == ("ftp", 10021, ("127.0.0.1",))
-    assert paths(found) == [("certificate", "/x/good.pem"), ("key", "/x/good.pem")]
+    (listener,) = pureftpd.read(dump(words=words))
+    assert (listener.scheme, listener.port, listener.addresses) == ("ftp", 10021, ("127.0.0.1",))
+    assert paths(listener) == [("certificate", "/x/good.pem"), ("key", "/x/good.pem")]
 
 
 def test_pure_ftpd_is_read_from_debians_folder_and_from_a_file() -> None:
     debian = "/etc/pure-ftpd/conf/TLS:1\n/etc/pure-ftpd/conf/Bind:,2121\n"
-    (found,) = pureftpd.read(dump((("0.0.0.0", 2121),), conf=debian, words="pure-ftpd\n(SERVER)"))
-    assert (found.port, paths(found)[0][1]) == (2121, "/etc/ssl/private/pure-ftpd.pem")
-    (found,) = pureftpd.read(dump(conf='# x\nTLS   2\nCertFileAndKey "/a.pem" "/a.key"\n'))
-    assert [path for _, path in paths(found)] == ["/a.pem", "/a.key"]
+    (listener,) = pureftpd.read(dump((("0.0.0.0", 2121),), conf=debian, words="pure-ftpd\n(SERVER)"))
+    assert (listener.port, paths(listener)[0][1]) == (2121, "/etc/ssl/private/pure-ftpd.pem")
+    (listener,) = pureftpd.read(dump(conf='# x\nTLS   2\nCertFileAndKey "/a.pem" "/a.key"\n'))
+    assert [path for _, path in paths(listener)] == ["/a.pem", "/a.key"]
 
 
 def test_pure_ftpd_that_listens_elsewhere_than_configured_hides_its_files() -> None:
-    (found,) = pureftpd.read(dump((("127.0.0.1", 10021),), conf="TLS 1\n", words="pure-ftpd\n(SERVER)"))
-    assert (found.port, found.files) == (10021, ())
-    assert found.unread == ("pure-ftpd hides its command line, which names its certificate",)
+    (listener,) = pureftpd.read(dump((("127.0.0.1", 10021),), conf="TLS 1\n", words="pure-ftpd\n(SERVER)"))
+    assert (listener.port, listener.files) == (10021, ())
+    assert listener.unread == ("pure-ftpd hides its command line, which names its certificate",)
 
 
 def test_pure_ftpd_without_tls_is_an_endpoint_without_files() -> None:
-    (found,) = pureftpd.read(dump(words="pure-ftpd\n-B"))
-    assert (found.scheme, found.port, found.files) == ("ftp", 21, ())
+    (listener,) = pureftpd.read(dump(words="pure-ftpd\n-B"))
+    assert (listener.scheme, listener.port, listener.files) == ("ftp", 21, ())
 
 
 def test_vsftpd_is_read_with_its_defaults() -> None:
     text = "# configuration file /etc/vsftpd.conf:\n#ssl_enable=NO\nlisten=YES\nssl_enable=YES\nrsa_cert_file=/c.pem\n"
-    (found,) = vsftpd.read(dump(files=text))
-    assert (found.scheme, found.port) == ("ftp", 21)
-    assert paths(found) == [("certificate", "/c.pem"), ("key", "/c.pem")]
-    (found,) = vsftpd.read(dump(files=text + "implicit_ssl=YES\nlisten_port=990\nlisten_ipv6=YES\n"))
-    assert (found.scheme, found.port, found.addresses) == ("ftps", 990, ("::",))
+    (listener,) = vsftpd.read(dump(files=text))
+    assert (listener.scheme, listener.port) == ("ftp", 21)
+    assert paths(listener) == [("certificate", "/c.pem"), ("key", "/c.pem")]
+    (listener,) = vsftpd.read(dump(files=text + "implicit_ssl=YES\nlisten_port=990\nlisten_ipv6=YES\n"))
+    assert (listener.scheme, listener.port, listener.addresses) == ("ftps", 990, ("::",))
 
 
 def test_proftpd_reads_each_server() -> None:
@@ -135,12 +135,12 @@ def test_proftpd_reads_each_server() -> None:
 
 
 def test_proftpd_that_listens_elsewhere_than_configured_hides_its_files() -> None:
-    (found,) = proftpd.read(dump((("127.0.0.1", 10221),), files=PROFTPD, words="proftpd:\n(accepting\nconnections)"))
-    assert (found.port, found.files) == (10221, ())
+    (listener,) = proftpd.read(dump((("127.0.0.1", 10221),), files=PROFTPD, words="proftpd:\n(accepting\nconnections)"))
+    assert (listener.port, listener.files) == (10221, ())
 
 
 def test_a_declared_service_is_what_the_user_says() -> None:
     service = DeclaredService("gateway", ("https://api.example.com:8443",), "/g.crt", "/g.key", "/g.chain")
-    (found,) = listeners_of(service)
-    assert brief((found,)) == [("https", 8443, ("api.example.com",))]
-    assert [kind for kind, _ in paths(found)] == ["certificate", "key", "chain"]
+    (listener,) = listeners_of(service)
+    assert brief((listener,)) == [("https", 8443, ("api.example.com",))]
+    assert [kind for kind, _ in paths(listener)] == ["certificate", "key", "chain"]

@@ -31,7 +31,9 @@ def _host_listeners(root: Block, host: Block, base: str) -> Iterator[Listener]:
     if not uses_tls(host, root):
         return
     files = _files(host, base) or _files(root, base)
-    unread = tuple(f"the path {file.path!r} of apache contains an unknown variable" for file in files if "${" in file.path)
+    unread = tuple(
+        f"the path {file.path!r} of apache contains an unknown variable" for file in files if "${" in file.path
+    )
     known_files = tuple(file for file in files if "${" not in file.path)
     names = tuple(name for name in host_names(host) if not re.search(r"[*?$]", name))
     for port, addresses in _sockets(root, host):

@@ -42,7 +42,9 @@ def read(dump: ConfigDump) -> tuple[Website, ...]:
     configuration = read_nginx_configuration(dump)
     if configuration is None:
         return ()
-    unread = f"nginx's configuration could not be read completely: {configuration.unread[0]}" if configuration.unread else ""
+    unread = (
+        f"nginx's configuration could not be read completely: {configuration.unread[0]}" if configuration.unread else ""
+    )
     prefix = _prefix(dump)
     return tuple(site for http in configuration.root.all("http") for site in _websites(http, dump, prefix, unread))
 

@@ -13,7 +13,7 @@ built=$(run_trusted "$bin" -V 2>/dev/null)
 section built printf '%s\n' "$built"
 root=$(printf '%s\n' "$built" | sed -n 's/.*HTTPD_ROOT="\(.*\)"/\1/p')
 [ -n "$c" ] || c=$(printf '%s\n' "$built" | sed -n 's/.*SERVER_CONFIG_FILE="\(.*\)"/\1/p')
-# another program of that name does not say where its configuration is
+# another program of that name does not print the path of its configuration
 case $c,${r:-$root} in
 ,* | *,) run_env='' && return 0 ;;
 /*) ;;

@@ -1,6 +1,6 @@
 # shellcheck shell=sh disable=SC2154
-# Which files of the panel are there; where there are two for its own services, the leaf and the time of each, the leaf that is
-# served, and when its process began. $looked_for, $own, $in_its_place and $own_ports come from the lines above.
+# The files of the panel that exist. If its own services have two: the leaf and the time of each, the leaf that is served, and
+# the start of its process. $looked_for, $own, $in_its_place and $own_ports are set in the lines above this script.
 there() {
   for f in "$@"; do [ -e "$f" ] && echo "$f"; done
   return 0

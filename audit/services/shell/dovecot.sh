@@ -1,6 +1,6 @@
 # shellcheck shell=sh disable=SC2154,SC2034,SC2148
 # dovecot: the test of its configuration and its settings, or its files.
-# -P shows where a key is read from, and it would show passwords: only the lines of blocks, listeners and TLS leave the host.
+# -P prints the path of a key, but also passwords. So only the lines of blocks, listeners and TLS leave the host.
 [ -n "$bin" ] || return 0
 continues=backslash
 program=${bin%/sbin/*}/bin/doveconf

@@ -1,6 +1,6 @@
 # shellcheck shell=sh disable=SC2154,SC2034,SC2148
 # postfix: the settings that concern TLS, the services of master.cf, and the tables of certificates by name.
-# `master` is the name of many programs: only the one that lies with postfix is meant.
+# `master` is the name of many programs. Only the one in the directory of postfix is used.
 continues=indented
 case $bin in
 */postfix*/master) ;;
@@ -63,7 +63,7 @@ IFS=$t_line
 set -- $good
 unset IFS
 set +f
-# marked FOUND PATTERN FILE…: prints the names that were found, and the files in which the pattern is.
+# marked PATHS PATTERN FILE…: prints the paths, and the files that contain the pattern.
 marked() {
   printf %s "$1"
   shift

@@ -1,7 +1,7 @@
 # shellcheck shell=sh disable=SC2154,SC2148
 # pure-ftpd: the settings of its start script or its file.
 [ -n "$bin" ] || return 0
-# Debian's start script reads the folder; it ships the file too, and nothing reads that
+# Debian's start script reads the folder. Debian also installs the file, but no program reads it.
 if [ -d /etc/pure-ftpd/conf ]; then
   walk /etc/pure-ftpd '' 'conf/*'
   IFS=$t_line
