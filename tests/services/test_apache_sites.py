@@ -72,7 +72,7 @@ WORDPRESS = (
         ("<IfModule mod_alias.c>\nAlias /.well-known /d\n</IfModule>", "/d/pki-validation"),
     ],
 )
-def test_the_folder_is_the_one_that_apache_comes_to(lines: str, expected: str) -> None:
+def test_folder_follows_directives_of_apache(lines: str, expected: str) -> None:
     assert docroot(lines) == expected
 
 
@@ -113,24 +113,24 @@ def test_the_folder_is_the_one_that_apache_comes_to(lines: str, expected: str) -
         ("Use Something", "the macro `Use Something` there, which cannot be evaluated here"),
     ],
 )
-def test_what_answers_instead_or_is_not_known_is_said(lines: str, reason: str) -> None:
+def test_other_response_or_unknown_folder_is_reported(lines: str, reason: str) -> None:
     assert reason in docroot(lines)
 
 
 @pytest.mark.parametrize(
     "main", ["Redirect / https://x/", "Alias /.well-known /d", "<Location />\nProxyPass http://x/\n</Location>"]
 )
-def test_what_the_main_server_says_holds_for_its_virtual_hosts(main: str) -> None:
+def test_directive_of_main_server_applies_to_virtual_hosts(main: str) -> None:
     assert docroot(main=main) != "/w" + PROOF
 
 
-def test_rules_of_the_main_server_are_its_own_unless_they_are_inherited() -> None:
+def test_rules_of_main_server_apply_only_if_inherited() -> None:
     rules = "RewriteEngine On\nRewriteRule ^/(.*) /app/$1"
     assert docroot(main=rules) == "/w" + PROOF
     assert "by `RewriteRule" in docroot("RewriteEngine On\nRewriteOptions Inherit", main=rules)
 
 
-def test_the_first_virtual_host_with_the_name_answers_else_the_first_of_all() -> None:
+def test_first_virtual_host_with_name_answers_else_first() -> None:
     websites = sites(
         host("ServerName a.example:80", "DocumentRoot /a"),
         host("ServerName http://B.example", "ServerAlias *.b.example c?.example", "DocumentRoot /b"),
@@ -143,7 +143,7 @@ def test_the_first_virtual_host_with_the_name_answers_else_the_first_of_all() ->
     assert folder(websites[:3], "nobodys.example") == "/a"
 
 
-def test_a_virtual_host_of_one_address_is_asked_there_alone_and_others_elsewhere() -> None:
+def test_virtual_host_of_one_address_answers_only_there() -> None:
     websites = sites(
         host("ServerName a.example", "DocumentRoot /a"),
         host("ServerName b.example", "DocumentRoot /b", at="192.0.2.7:80"),
@@ -155,14 +155,14 @@ def test_a_virtual_host_of_one_address_is_asked_there_alone_and_others_elsewhere
     assert folder(websites, "b.example", "2001:db8::8") == "/a"
 
 
-def test_the_main_server_answers_where_there_is_no_virtual_host() -> None:
+def test_main_server_answers_without_virtual_host() -> None:
     other = host("DocumentRoot /b", at="192.0.2.7:80")
     assert folder(sites("DocumentRoot /m", other), "a.example", "192.0.2.1") == "/m"
     assert folder(sites("DocumentRoot /m", host("DocumentRoot /b", at="*:8080")), "a.example") == "/m"
     assert folder(sites(), "a.example").startswith("apache has no DocumentRoot")
 
 
-def test_a_virtual_host_without_a_name_has_that_of_the_main_server() -> None:
+def test_virtual_host_without_name_has_name_of_main_server() -> None:
     websites = sites("ServerName main.example", host("ServerName a.example"), host("DocumentRoot /n"))
     assert folder(websites, "main.example") == "/n"
 
@@ -177,12 +177,12 @@ def test_a_virtual_host_without_a_name_has_that_of_the_main_server() -> None:
         ("Listen 192.0.2.7:80\nListen 127.0.0.1:80", ("192.0.2.7", "127.0.0.1")),
     ],
 )
-def test_a_virtual_host_answers_at_the_sockets_of_its_server(listen: str, addresses: tuple[str, ...]) -> None:
+def test_virtual_host_answers_at_sockets_of_listen(listen: str, addresses: tuple[str, ...]) -> None:
     (site,) = sites(host("DocumentRoot /w"), listen=listen)
     assert (site.addresses, site.is_default) == (addresses, True)
 
 
-def test_virtual_hosts_of_tls_are_no_websites_here() -> None:
+def test_tls_virtual_host_is_not_a_website() -> None:
     assert sites(host("SSLEngine on", "DocumentRoot /w")) == ()
     assert sites(host("DocumentRoot /w", at="*:443"), listen="Listen 443 https") == ()
 
@@ -190,7 +190,7 @@ def test_virtual_hosts_of_tls_are_no_websites_here() -> None:
 MACRO = "<Macro Site $name>\n<VirtualHost *:80>\nServerName $name\nDocumentRoot /m\n</VirtualHost>\n</Macro>"
 
 
-def test_a_macro_that_makes_virtual_hosts_leaves_open_what_comes_after_it() -> None:
+def test_macro_with_virtual_host_makes_later_hosts_unknown() -> None:
     first, second = (host(f"ServerName {name}.example", f"DocumentRoot /{name}") for name in "ab")
     websites = sites(MACRO, first, "Use Site c.example", second)
     assert folder(websites, "a.example") == "/a"
@@ -198,7 +198,7 @@ def test_a_macro_that_makes_virtual_hosts_leaves_open_what_comes_after_it() -> N
         assert "'Use Site c.example' is known only at run time" in folder(websites, name)
 
 
-def test_a_macro_whose_addresses_are_known_is_asked_there_alone() -> None:
+def test_macro_with_known_address_applies_only_there() -> None:
     other = host("DocumentRoot /one", at="192.0.2.7:80")
     assert folder(sites(MACRO, "Use Site c.example", other), "c.example", "192.0.2.7") == "/one"
     anywhere = MACRO.replace("*:80", "$name:80")
@@ -207,19 +207,19 @@ def test_a_macro_whose_addresses_are_known_is_asked_there_alone() -> None:
     assert folder(tls, "c.example") == "/w"
 
 
-def test_a_macro_that_makes_nothing_of_the_kind_does_not_matter() -> None:
+def test_macro_without_relevant_directive_is_ignored() -> None:
     headers = "<Macro Safe>\nHeader set X y\n</Macro>\n<Macro Away>\nRedirect / https://x/\n</Macro>"
     assert docroot("Use Safe", main=headers) == "/w" + PROOF
     assert "`Use Away`" in docroot("Use Away", main=headers)
     assert "`Use Away`" in docroot(main=f"{headers}\nUse Away")
 
 
-def test_a_virtual_host_that_is_bound_to_a_name_is_not_placed() -> None:
+def test_virtual_host_bound_to_name_has_no_folder() -> None:
     (site,) = sites(host("DocumentRoot /w", at="www.a.example:80"))
     assert site.why == "apache binds `<VirtualHost www.a.example:80>` to a name"
 
 
-def test_what_may_not_be_read_leaves_all_of_it_unknown() -> None:
+def test_unreadable_file_makes_folders_unknown() -> None:
     (site,) = sites(host("DocumentRoot /w"), "# cannot read /etc/apache2/x.conf")
     assert site.why == "apache's configuration could not be read completely: may not read /etc/apache2/x.conf"
 
@@ -237,12 +237,12 @@ def test_what_may_not_be_read_leaves_all_of_it_unknown() -> None:
         "<If x>\n" * 5000,
     ],
 )
-def test_a_configuration_that_is_none_breaks_nothing(lines: str) -> None:
+def test_invalid_configuration_raises_nothing(lines: str) -> None:
     for site in (*sites(lines), *sites(host(lines))):
         assert site.docroot or site.why
 
 
-def test_a_word_keeps_its_backslashes() -> None:
+def test_word_keeps_backslashes() -> None:
     assert 'by `RewriteRule "' not in docroot('RewriteEngine On\nRewriteRule "^/\\.x" /y')
     (site,) = sites(host('DocumentRoot "C:\\\\w \\"x\\""'))
     assert site.docroot == Docroot('/etc/apache2/C:\\w "x"')

@@ -36,38 +36,38 @@ def fingerprints(*, own: str = "AA", installed: str = "BB", served: str = "AA", 
     return f"{OWN} {own} 100\n{INSTALLED} {installed} 400\nserved {served}\nbegan {began + 90}\nbegan {began}"
 
 
-def test_the_panels_own_service_is_what_listens_on_its_ports_whatever_it_is_called() -> None:
+def test_open_ports_of_panel_are_its_own_service() -> None:
     (service,) = services(at(2087, 2083, 2080, 443, there=OWN), EVERYTHING)
     assert (service.service, service.is_running) == ("cpanel", True)
     assert brief(service.listeners) == [("https", 2083, ()), ("https", 2087, ()), ("https", 2080, ())]
     assert paths(service.listeners[0]) == [("certificate", OWN), ("key", OWN)]
 
 
-def test_a_panel_that_does_not_run_is_still_looked_for_where_it_has_to_be() -> None:
+def test_stopped_panel_is_expected_at_its_main_ports() -> None:
     (service,) = services(at(443), EVERYTHING)
     assert (service.is_running, named((service,))) == (False, {"cpanel": [2083, 2087, 2096]})
 
 
-def test_one_of_its_daemons_that_does_not_run_is_not_hidden_by_the_other() -> None:
+def test_stopped_daemon_is_listed_beside_running_daemon() -> None:
     (running, down) = services(at(2078), EVERYTHING)
     assert (running.is_running, named((running,))) == (True, {"cpanel": [2078]})
     assert (down.is_running, named((down,))) == (False, {"cpanel": [2083, 2087, 2096]})
 
 
-def test_its_socket_of_one_address_is_at_that_address_only() -> None:
+def test_socket_of_one_address_keeps_that_address() -> None:
     sockets = (("192.0.2.1", 2083), ("::1", 2083), ("192.0.2.1", 2083))
     (service,) = services(dump(sockets, there=OWN), EVERYTHING)
     assert service.listeners[0].addresses == ("192.0.2.1", "::1")
 
 
-def test_what_is_known_to_be_another_service_at_one_of_its_ports_stays_that() -> None:
+def test_other_service_at_port_of_panel_is_kept() -> None:
     listener = Listener("https", 2083, files=pair("/etc/nginx/a.crt", "/etc/nginx/a.key"))
     proxy = PanelService("nginx", (listener,), is_running=True)
     assert kept(at(2083, 2087), proxy) == (listener,)
     assert named(services(at(2083, 2087), (*EVERYTHING, proxy))) == {"cpanel": [2087]}
 
 
-def test_a_server_with_the_panels_own_file_at_its_ports_is_the_panel() -> None:
+def test_server_with_file_of_panel_at_its_port_is_the_panel() -> None:
     front = PanelService(
         "nginx", (Listener("https", 2083, files=pair(OWN, OWN)), Listener("https", 443)), is_running=True
     )
@@ -89,13 +89,13 @@ def test_a_server_with_the_panels_own_file_at_its_ports_is_the_panel() -> None:
         (f"{OWN}\n{INSTALLED}", f"{OWN}\nserved\nbegan x\nbegan\n{INSTALLED} B \N{SUPERSCRIPT TWO}", INSTALLED),
     ],
 )
-def test_of_two_files_the_one_is_named_that_the_panel_was_told_to_serve(there: str, served: str, file: str) -> None:
+def test_own_file_is_the_one_that_panel_is_configured_with(there: str, served: str, file: str) -> None:
     assert own_file(there.splitlines(), served) == file
     (service, *_) = services(at(2087, there=there, served=served), EVERYTHING)
     assert {path for _, path in paths(service.listeners[0])} == {file}
 
 
-def test_what_is_switched_off_and_does_not_run_is_left_out() -> None:
+def test_stopped_and_switched_off_service_is_dropped() -> None:
     off = at(2087, there=SWITCHES)
     for service in EVERYTHING:
         stopped = PanelService(service.service, service.listeners, is_running=False)
@@ -103,22 +103,22 @@ def test_what_is_switched_off_and_does_not_run_is_left_out() -> None:
     assert named(services(off, ())) == {"cpanel": [2087]}
 
 
-def test_what_is_switched_off_and_runs_all_the_same_is_looked_at() -> None:
+def test_running_service_is_kept_if_switched_off() -> None:
     assert kept(at(25, 465, 587, there=SWITCHES), EXIM) == EXIM.listeners
 
 
-def test_a_protocol_of_dovecot_that_is_switched_off_is_left_out_and_the_other_stays() -> None:
+def test_only_switched_off_protocol_of_dovecot_is_dropped() -> None:
     assert brief(kept(at(143, there="/etc/popdisable"), DOVECOT)) == [("imap", 143, ())]
     added = services(at(2087, there="/etc/popdisable"), (EXIM, FTP))
     assert named(added) == {"cpanel": [2087], "dovecot": [993, 143]}
 
 
-def test_a_switch_is_of_the_panels_service_and_of_nobody_elses() -> None:
+def test_switch_does_not_apply_to_other_service() -> None:
     postfix = PanelService("postfix", (Listener("smtp", 25),), is_running=False)
     assert kept(at(there=SWITCHES), postfix) == postfix.listeners
 
 
-def test_what_should_run_and_is_not_found_is_expected_at_its_ports_with_its_files() -> None:
+def test_missing_services_are_expected_with_ports_and_files() -> None:
     own, *expected = services(at(2087, there="/var/cpanel/ssl/exim/myexim.crt\n/var/cpanel/ssl/exim/myexim.key"), ())
     assert own.is_running
     assert not any(service.is_running for service in expected)
@@ -138,7 +138,7 @@ def test_either_ftp_server_is_the_panels() -> None:
     assert named(services(at(2087), (EXIM, DOVECOT, proftpd))) == {"cpanel": [2087]}
 
 
-def test_nothing_is_expected_at_the_port_of_another_service() -> None:
+def test_no_service_is_expected_at_port_of_another() -> None:
     postfix = PanelService("postfix", (Listener("smtp", 25),), is_running=True)
     assert named(services(at(2087, 25), (DOVECOT, FTP, postfix)))["exim"] == [465, 587]
 
@@ -159,7 +159,7 @@ def test_the_generations_of_easyapache_are_told_apart(there: str, folder: str) -
     assert docroot_of(panel_sites, "www.example.com") != Docroot(folder)
 
 
-def test_the_web_servers_own_word_counts_before_the_panels() -> None:
+def test_website_of_web_server_replaces_that_of_panel() -> None:
     assert websites(at(80, there="/var/www/html"), HOST, (SITE,)) == ()
     proxy = Website("apache", "first", 80, ("0.0.0.0",), (HOST,), why="apache passes it on")
     assert websites(at(80, there="/var/www/html"), HOST, (proxy,)) == ()
@@ -167,7 +167,7 @@ def test_the_web_servers_own_word_counts_before_the_panels() -> None:
     assert len(websites(at(80, there="/var/www/html"), HOST, (elsewhere,))) == 1
 
 
-def test_without_a_web_server_or_a_folder_there_is_no_website() -> None:
+def test_no_website_without_web_server_or_folder() -> None:
     assert websites(at(443, there="/var/www/html"), HOST, ()) == ()
     assert websites(at(80), HOST, ()) == ()
 
@@ -193,6 +193,6 @@ def installed(path: str, real: str | None = None, **more: str) -> InstalledFile:
         ("apache", installed("/var/cpanel/ssl/cpanel/cpanel.pem"), None),
     ],
 )
-def test_the_panels_word_is_for_what_it_installs(service: str, file: InstalledFile, name: str | None) -> None:
+def test_word_is_returned_for_paths_that_panel_installs_to(service: str, file: InstalledFile, name: str | None) -> None:
     assert word(service, [file]) == name
     assert word(service, []) is None

@@ -27,7 +27,7 @@ SAMPLES: Final = {
 
 @pytest.mark.parametrize("number", NUMBERS, ids=ascii)
 @pytest.mark.parametrize("row", SERVICES, ids=lambda row: row.name)
-def test_a_number_that_is_none_stops_no_reader(row: Service, number: str) -> None:
+def test_invalid_number_stops_no_reader(row: Service, number: str) -> None:
     for name, text in SAMPLES[row.name].items():
         garbled = SAMPLES[row.name] | {name: re.sub(r"(?<![\w.])[0-9]+(?![\w.])", number, text)}
         dump = ConfigDump({section: Section(content) for section, content in garbled.items()})

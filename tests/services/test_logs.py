@@ -42,14 +42,12 @@ def nginx_sites(http: str, built: str = BUILT) -> tuple[Website, ...]:
         ("CustomLog syslog:user combined", ("syslog:user",)),
     ],
 )
-def test_a_virtual_host_of_apache_notes_in_its_own_logs_else_in_the_main_servers(
-    lines: str, logs: tuple[str, ...]
-) -> None:
+def test_apache_uses_logs_of_host_else_of_main_server(lines: str, logs: tuple[str, ...]) -> None:
     (site,) = apache_sites(LOGS, host("ServerName y", lines), environment="APACHE_LOG_DIR=/var/log/apache2")
     assert site.logs == logs
 
 
-def test_a_global_log_takes_all_and_a_macro_leaves_its_words_open() -> None:
+def test_global_log_is_added_and_macro_parameter_is_wildcard() -> None:
     macro = (
         "<Macro Site $name>\n<VirtualHost *:80>\nServerName $name\nCustomLog /l/$name.log x\n</VirtualHost>\n</Macro>"
     )
@@ -75,21 +73,19 @@ def test_a_global_log_takes_all_and_a_macro_leaves_its_words_open() -> None:
         ("access_log /l/http; server { listen 80; location ~ a**b { } }", ("/l/http",)),
     ],
 )  # fmt: skip
-def test_nginx_notes_where_the_innermost_block_says_that_a_validation_comes_to(
-    http: str, logs: tuple[str, ...]
-) -> None:
+def test_nginx_uses_logs_of_innermost_block(http: str, logs: tuple[str, ...]) -> None:
     (site,) = nginx_sites(http)
     assert site.logs == logs
 
 
-def test_without_a_word_nginx_notes_where_it_was_built_to() -> None:
+def test_nginx_without_access_log_uses_built_in_path() -> None:
     (site,) = nginx_sites("server { listen 80; }", built="--prefix=/x --http-log-path=/var/log/nginx/access.log --y")
     assert site.logs == ("/var/log/nginx/access.log",)
     (site,) = nginx_sites("server { listen 80; }", built="")
     assert site.logs == ("logs/access.log",)
 
 
-def test_the_logs_of_a_name_are_those_of_the_websites_that_answer_for_it_at_any_address() -> None:
+def test_logs_of_name_are_those_of_its_websites() -> None:
     sites = (
         Website("nginx", "best", 80, ("0.0.0.0",), ("a.test",), logs=("/l/a", "/l/all")),
         Website("nginx", "best", 80, ("::",), ("a.test",), logs=("/l/a6", "/l/all")),

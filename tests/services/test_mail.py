@@ -69,7 +69,7 @@ POSTFIX = {
 }
 
 
-def test_dovecot_listens_where_its_blocks_say_and_a_port_of_0_is_off() -> None:
+def test_dovecot_listens_as_configured_and_port_0_is_off() -> None:
     listeners = dovecot.read(dump(dump=DOVECOT))
     assert brief(listeners)[:4] == [
         ("imaps", 10993, ()),
@@ -82,14 +82,14 @@ def test_dovecot_listens_where_its_blocks_say_and_a_port_of_0_is_off() -> None:
     assert {listener.scheme for listener in listeners[4:]} == {"smtp", "smtps"}
 
 
-def test_dovecot_names_both_certificates_and_those_of_a_name() -> None:
+def test_dovecot_has_files_of_both_key_types_and_of_names() -> None:
     listeners = dovecot.read(dump(dump=DOVECOT))
     assert [path for _, path in paths(listeners[0])] == ["/etc/ssl/mail.crt", "/etc/ssl/mail.key", "/etc/ssl/ec.crt",
                                                      "/etc/ssl/ec.key"]  # fmt: skip
     assert [path for _, path in paths(listeners[1])] == ["/etc/ssl/org.crt", "/etc/ssl/org.key"]
 
 
-def test_dovecot_2_4_names_files_in_its_own_way() -> None:
+def test_dovecot_2_4_settings_are_read() -> None:
     listeners = dovecot.read(dump(dump=DOVECOT_24))
     assert brief(listeners) == [
         ("imap", 143, ()),
@@ -101,17 +101,17 @@ def test_dovecot_2_4_names_files_in_its_own_way() -> None:
     assert [path for _, path in paths(listeners[1])] == ["/etc/ssl/org.crt", "/etc/ssl/org.key"]
 
 
-def test_dovecot_without_tls_is_still_an_endpoint_in_plain_text() -> None:
+def test_dovecot_without_tls_is_plain_text_endpoint() -> None:
     listeners = dovecot.read(dump(dump="protocols = imap\nssl = no\nssl_cert = </etc/ssl/mail.crt\n"))
     assert [(listener.scheme, listener.files) for listener in listeners] == [("imap", ())]
 
 
-def test_a_key_written_into_dovecots_configuration_is_said_not_shown() -> None:
+def test_inline_key_of_dovecot_is_reported_without_its_value() -> None:
     (_, listener) = dovecot.read(dump(dump="protocols = imap\nssl_cert = </c\nssl_key = secret\n"))
     assert listener.unread == ("dovecot has the value of ssl_key in its configuration, not in a file",)
 
 
-def test_exim_serves_its_interfaces_and_the_ports_of_those_without_one() -> None:
+def test_exim_listens_on_interfaces_with_own_or_default_ports() -> None:
     listeners = exim.read(dump(dump=EXIM, tls_certificate__="/t/a.crt", tls_privatekey__="/t/a.key"))
     assert [(listener.scheme, listener.port, listener.addresses) for listener in listeners] == [
         ("smtp", 25, ("::",)),
@@ -121,7 +121,7 @@ def test_exim_serves_its_interfaces_and_the_ports_of_those_without_one() -> None
     ]
 
 
-def test_exims_own_expansion_tells_the_files_of_each_name() -> None:
+def test_expansion_of_exim_gives_files_of_each_name() -> None:
     listeners = exim.read(
         dump(dump=EXIM, tls_certificate__="/t/a.crt", tls_privatekey__="/t/a.key",
              **{"tls_certificate__b.example.com": "/t/b.crt", "tls_privatekey__b.example.com": "/t/b.key"})
@@ -131,7 +131,7 @@ def test_exims_own_expansion_tells_the_files_of_each_name() -> None:
     assert paths(listeners[1]) == [("certificate", "/t/b.crt"), ("key", "/t/b.key")]
 
 
-def test_an_expansion_that_was_not_made_leaves_the_files_unread() -> None:
+def test_missing_expansion_of_exim_leaves_files_unread() -> None:
     first = exim.read(dump(dump=EXIM))[0]
     assert first.files == ()
     assert first.unread[0].startswith("exim expands tls_certificate for each connection: /t/${if")
@@ -145,17 +145,17 @@ def test_an_expansion_that_was_not_made_leaves_the_files_unread() -> None:
         ("exim\n-bd\n-tls-on-connect\n-oX465", [("smtps", 465)]),
     ],
 )
-def test_exims_command_line_overrides_its_ports(words: str, expected: list[tuple[str, int]]) -> None:
+def test_command_line_of_exim_overrides_ports(words: str, expected: list[tuple[str, int]]) -> None:
     listeners = exim.read(dump(dump="tls_on_connect_ports = 465\nlocal_interfaces = 0.0.0.0", words=words))
     assert [(listener.scheme, listener.port) for listener in listeners] == expected
 
 
-def test_exim_takes_the_key_from_the_certificates_file_where_none_is_named() -> None:
+def test_exim_without_key_file_uses_certificate_file() -> None:
     (listener, _) = exim.read(dump(dump="tls_certificate = /both.pem\ntls_privatekey =\n"))
     assert paths(listener) == [("certificate", "/both.pem"), ("key", "/both.pem")]
 
 
-def test_postfix_reads_master_cf_with_its_overrides() -> None:
+def test_postfix_reads_master_cf_with_overrides() -> None:
     listeners = postfix.read(dump(**POSTFIX))
     assert [(listener.scheme, listener.port, listener.addresses) for listener in listeners] == [
         ("smtp", 25, ("0.0.0.0",)),
@@ -165,7 +165,7 @@ def test_postfix_reads_master_cf_with_its_overrides() -> None:
     ]
 
 
-def test_postfix_takes_chain_files_before_the_older_settings() -> None:
+def test_postfix_prefers_chain_files_to_older_settings() -> None:
     listeners = postfix.read(dump(**POSTFIX))
     assert paths(listeners[0]) == [("certificate", "/c.crt"), ("key", "/c.crt")]
     assert [path for _, path in paths(listeners[1])] == ["/k.pem", "/k.pem", "/e.pem", "/e.pem"]

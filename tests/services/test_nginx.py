@@ -43,7 +43,7 @@ server { listen 8444 ssl; ssl_certificate $certificate; ssl_certificate_key /etc
 """
 
 
-def test_every_tls_server_of_http_mail_and_stream_is_found() -> None:
+def test_tls_servers_of_http_mail_and_stream_are_read() -> None:
     assert brief(nginx.read(dump(dump=MAIN + SITES))) == [
         ("https", 443, ("www.example.com", "example.org")),
         ("https", 443, ("www.example.com", "example.org")),
@@ -57,7 +57,7 @@ def test_every_tls_server_of_http_mail_and_stream_is_found() -> None:
     ]
 
 
-def test_both_certificates_of_a_dual_server_are_named_in_pairs() -> None:
+def test_two_certificates_of_a_server_are_in_pairs() -> None:
     assert paths(nginx.read(dump(dump=MAIN + SITES))[0]) == [
         ("certificate", "/etc/ssl/rsa.crt"),
         ("key", "/etc/ssl/rsa.key"),
@@ -66,37 +66,37 @@ def test_both_certificates_of_a_dual_server_are_named_in_pairs() -> None:
     ]
 
 
-def test_a_server_without_a_certificate_inherits_that_of_http_below_the_folder_of_the_configuration() -> None:
+def test_server_without_certificate_inherits_that_of_http() -> None:
     late = nginx.read(dump(dump=MAIN + SITES))[2]
     assert paths(late) == [("certificate", "/etc/nginx/fallback.pem"), ("key", "/etc/nginx/tls/fallback.key")]
 
 
-def test_addresses_are_those_of_the_listen_directive() -> None:
+def test_addresses_are_those_of_listen() -> None:
     listeners = nginx.read(dump(dump=MAIN + SITES))
     assert [listener.addresses for listener in listeners[:4]] == [("0.0.0.0",), ("::",), ("0.0.0.0",), ("127.0.0.1",)]
 
 
-def test_the_name_asked_for_is_put_into_a_path_that_takes_it() -> None:
+def test_ssl_server_name_in_path_is_replaced_by_each_name() -> None:
     assert paths(nginx.read(dump(dump=MAIN + SITES))[3])[0] == ("certificate", "/etc/ssl/a.example.com.crt")
 
 
-def test_a_path_in_another_variable_is_not_guessed() -> None:
+def test_path_with_other_variable_is_unread() -> None:
     listener = nginx.read(dump(dump=MAIN + SITES))[5]
     assert listener.files == ()
     assert listener.unread == ("nginx takes the certificate from '$certificate', known only at run time",)
 
 
-def test_files_are_read_where_the_dump_failed_and_say_what_they_may_not_read() -> None:
+def test_files_are_read_if_dump_failed() -> None:
     text = SITES.replace("/etc/nginx/sites-enabled/b", "/etc/nginx/x") + "# cannot read /etc/nginx/secret.conf\n"
     listeners = nginx.read(dump(dump="nginx: [emerg] cannot load certificate", files=MAIN + text))
     assert listeners[0].unread == ("may not read /etc/nginx/secret.conf",)
 
 
-def test_a_file_that_includes_itself_ends() -> None:
+def test_file_that_includes_itself_ends() -> None:
     assert nginx.read(dump(dump="# configuration file /n.conf:\nhttp { include /n.conf; }")) == ()
 
 
-def test_a_configuration_that_does_not_parse_gives_what_can_be_read() -> None:
+def test_invalid_configuration_is_read_as_far_as_possible() -> None:
     broken = "# configuration file /n.conf:\nhttp { server { listen 443 ssl; server_name a.example.com; ssl_certificate"
     assert brief(nginx.read(dump(files=broken))) == [("https", 443, ("a.example.com",))]
     assert nginx.read(dump(files="")) == ()

@@ -60,7 +60,7 @@ PROOF = "/.well-known/pki-validation"
         ("root /w; set $x 1; add_header X-Y return; auth_basic on;", "/w" + PROOF),
     ],
 )
-def test_the_folder_is_that_of_the_location_that_is_chosen(server: str, folder: str) -> None:
+def test_folder_is_that_of_selected_location(server: str, folder: str) -> None:
     assert docroot(server) == folder
 
 
@@ -91,21 +91,21 @@ def test_the_folder_is_that_of_the_location_that_is_chosen(server: str, folder: 
         (f"root /w; location ~ {'a*' * 50}$ {{ root /n; }}", "…` for it"),
     ],
 )
-def test_what_answers_instead_or_is_not_known_is_said(server: str, reason: str) -> None:
+def test_other_response_or_unknown_folder_is_reported(server: str, reason: str) -> None:
     assert reason in docroot(server)
 
 
-def test_a_relative_folder_is_below_what_nginx_was_built_with_or_started_with() -> None:
+def test_relative_folder_is_below_prefix() -> None:
     assert docroot("root html;", words="nginx:\nmaster\nprocess\nnginx\n-p\n/opt/n/") == "/opt/n/html" + PROOF
     assert docroot("root html;", built="") == "nginx serves 'html', but the directory that contains it is not known"
 
 
-def test_names_are_as_nginx_compares_them() -> None:
+def test_names_are_in_the_form_that_nginx_compares() -> None:
     (site,) = sites(r'server { server_name WWW.a.example .b.example *.c.example ~^x\.(?<n>.+)$ $hostname _ ""; }')
     assert site.names == ("www.a.example", ".b.example", "*.c.example", r"~^x\.(?<n>.+)$", "~$hostname")
 
 
-def test_the_default_of_a_socket_is_the_one_that_says_so_or_the_first() -> None:
+def test_default_of_socket_is_default_server_else_first() -> None:
     websites = sites(
         "server { listen 80; listen [::]:80; root /a; server_name a.example; }"
         "server { listen 80 default_server; listen [::]:80; root /b; server_name b.example; }"
@@ -118,7 +118,7 @@ def test_the_default_of_a_socket_is_the_one_that_says_so_or_the_first() -> None:
     assert docroot_of(websites, "b.example") == Docroot("/b")
 
 
-def test_a_server_with_several_sockets_answers_at_all_of_them() -> None:
+def test_server_answers_at_all_its_sockets() -> None:
     (site,) = sites("server { listen 80; listen [::]:80; listen 443 ssl; listen unix:/x; }")
     assert (site.port, site.addresses) == (80, ("0.0.0.0", "::"))
 
@@ -126,16 +126,16 @@ def test_a_server_with_several_sockets_answers_at_all_of_them() -> None:
 @pytest.mark.parametrize(
     "server", ["listen 80 ssl;", "listen 80; ssl on;", "listen 80; } server { listen 80 ssl;", "listen 443 quic;"]
 )
-def test_a_socket_of_tls_is_no_website_here(server: str) -> None:
+def test_tls_socket_is_not_a_website(server: str) -> None:
     assert sites(f"server {{ {server} }}") == ()
 
 
-def test_docroots_come_from_the_outer_blocks() -> None:
+def test_docroot_is_inherited_from_outer_block() -> None:
     (first, second) = sites("root /http; server { listen 80; } server { listen 81; root /own; }")
     assert (first.docroot, second.docroot) == (Docroot("/http"), Docroot("/own"))
 
 
-def test_what_may_not_be_read_leaves_all_of_it_unknown() -> None:
+def test_unreadable_file_makes_folders_unknown() -> None:
     text = "# configuration file /n.conf:\nhttp { server { root /w; } }\n# cannot read /etc/nginx/conf.d/x.conf\n"
     (site,) = nginx.SERVICE.websites(dump(files=text))
     assert (site.docroot, site.why) == (
@@ -143,7 +143,7 @@ def test_what_may_not_be_read_leaves_all_of_it_unknown() -> None:
     )  # fmt: skip
 
 
-def test_no_configuration_is_no_website_and_no_http_neither() -> None:
+def test_no_website_without_configuration_or_http() -> None:
     assert nginx.SERVICE.websites(dump(dump="nginx: [emerg] broken")) == ()
     assert nginx.SERVICE.websites(dump(files="# configuration file /n.conf:\nstream { server { listen 80; } }")) == ()
 
@@ -157,6 +157,6 @@ def test_no_configuration_is_no_website_and_no_http_neither() -> None:
         "server { listen 80; root /w; location ~ ",
     ],
 )
-def test_a_configuration_that_is_none_breaks_nothing(http: str) -> None:
+def test_invalid_configuration_raises_nothing(http: str) -> None:
     for site in sites(http):
         assert site.docroot or site.why

@@ -17,13 +17,13 @@ def read(main: str, **sections: str) -> list[tuple[tuple[str, ...], list[tuple[s
     ]
 
 
-def test_a_key_in_a_file_of_its_own_belongs_to_the_certificates_after_it() -> None:
+def test_key_file_belongs_to_next_certificates() -> None:
     main = "smtpd_tls_chain_files = /a.key, /a.crt /both.pem"
     ((_, files, _),) = read(main, keys="/a.key\n/both.pem", certificates="/a.crt\n/both.pem")
     assert files == [("certificate", "/a.crt"), ("key", "/a.key"), ("certificate", "/both.pem"), ("key", "/both.pem")]
 
 
-def test_each_concrete_name_of_a_table_is_a_listener_with_its_files() -> None:
+def test_each_name_of_table_is_listener_with_its_files() -> None:
     table = ConfigDump(
         {
             "main": Section("tls_server_sni_maps = hash:/etc/postfix/sni"),
@@ -41,12 +41,12 @@ def test_each_concrete_name_of_a_table_is_a_listener_with_its_files() -> None:
     )
 
 
-def test_a_table_without_a_text_is_said_not_to_be_looked_into() -> None:
+def test_table_without_text_is_reported_as_unread() -> None:
     ((_, _, unread),) = read("tls_server_sni_maps = ldap:/etc/postfix/ldap.cf")
     assert unread == ("postfix looks certificates up by name in ldap:/etc/postfix/ldap.cf",)
 
 
-def test_a_table_that_the_host_refuses_to_read_is_said_with_the_reason() -> None:
+def test_refused_table_is_reported_with_reason() -> None:
     refused = Section("/home/eve belongs to uid 1001", 1)
     main = Section("tls_server_sni_maps = hash:/home/eve/sni")
     (listener,) = postfix.read(ConfigDump({"main": main, "master": Section(MASTER), "sni:hash:/home/eve/sni": refused}))

@@ -64,14 +64,14 @@ TLSCertificateChainFile /chain.crt
 """
 
 
-def test_apache_reads_virtual_hosts_where_its_sockets_are() -> None:
+def test_apache_has_virtual_hosts_at_their_sockets() -> None:
     listeners = apache.read(dump(files=APACHE))
     names = ("www.example.com", "example.com", "example.org")
     assert brief(listeners) == [("https", 443, names), ("https", 8443, names), ("https", 443, ())]
     assert [listener.addresses for listener in listeners] == [("0.0.0.0", "::"), ("2001:db8::1",), ("192.0.2.7",)]
 
 
-def test_apache_pairs_each_certificate_with_its_key() -> None:
+def test_apache_pairs_certificates_with_keys() -> None:
     assert paths(apache.read(dump(files=APACHE))[0]) == [
         ("certificate", "/etc/ssl/rsa.crt"),
         ("key", "/etc/ssl/rsa.key"),
@@ -81,24 +81,24 @@ def test_apache_pairs_each_certificate_with_its_key() -> None:
     ]
 
 
-def test_a_variable_apache_alone_knows_is_not_guessed() -> None:
+def test_path_with_unknown_variable_of_apache_is_unread() -> None:
     last = apache.read(dump(files=APACHE))[-1]
     assert last.files == ()
     assert "${UNKNOWN}/both.pem" in last.unread[0]
 
 
-def test_a_defined_section_is_read_where_apache_was_started_with_it() -> None:
+def test_ifdefine_section_is_read_if_defined_on_command_line() -> None:
     assert len(apache.read(dump(files=APACHE, words="apache2\n-D\nMaintenance"))) == 4
 
 
-def test_pure_ftpd_is_read_from_its_command_line() -> None:
+def test_pure_ftpd_is_read_from_command_line() -> None:
     words = "pure-ftpd\n-S\n127.0.0.1,10021\n-Y\n1\n-2\n/x/good.pem\n-H"
     (listener,) = pureftpd.read(dump(words=words))
     assert (listener.scheme, listener.port, listener.addresses) == ("ftp", 10021, ("127.0.0.1",))
     assert paths(listener) == [("certificate", "/x/good.pem"), ("key", "/x/good.pem")]
 
 
-def test_pure_ftpd_is_read_from_debians_folder_and_from_a_file() -> None:
+def test_pure_ftpd_is_read_from_debian_folder_or_file() -> None:
     debian = "/etc/pure-ftpd/conf/TLS:1\n/etc/pure-ftpd/conf/Bind:,2121\n"
     (listener,) = pureftpd.read(dump((("0.0.0.0", 2121),), conf=debian, words="pure-ftpd\n(SERVER)"))
     assert (listener.port, paths(listener)[0][1]) == (2121, "/etc/ssl/private/pure-ftpd.pem")
@@ -106,18 +106,18 @@ def test_pure_ftpd_is_read_from_debians_folder_and_from_a_file() -> None:
     assert [path for _, path in paths(listener)] == ["/a.pem", "/a.key"]
 
 
-def test_pure_ftpd_that_listens_elsewhere_than_configured_hides_its_files() -> None:
+def test_pure_ftpd_at_other_port_than_configured_has_no_files() -> None:
     (listener,) = pureftpd.read(dump((("127.0.0.1", 10021),), conf="TLS 1\n", words="pure-ftpd\n(SERVER)"))
     assert (listener.port, listener.files) == (10021, ())
     assert listener.unread == ("pure-ftpd hides its command line, which names its certificate",)
 
 
-def test_pure_ftpd_without_tls_is_an_endpoint_without_files() -> None:
+def test_pure_ftpd_without_tls_has_no_files() -> None:
     (listener,) = pureftpd.read(dump(words="pure-ftpd\n-B"))
     assert (listener.scheme, listener.port, listener.files) == ("ftp", 21, ())
 
 
-def test_vsftpd_is_read_with_its_defaults() -> None:
+def test_vsftpd_is_read_with_defaults() -> None:
     text = "# configuration file /etc/vsftpd.conf:\n#ssl_enable=NO\nlisten=YES\nssl_enable=YES\nrsa_cert_file=/c.pem\n"
     (listener,) = vsftpd.read(dump(files=text))
     assert (listener.scheme, listener.port) == ("ftp", 21)
@@ -134,12 +134,12 @@ def test_proftpd_reads_each_server() -> None:
     assert [path for _, path in paths(implicit)] == ["/e.pem", "/e.pem"]
 
 
-def test_proftpd_that_listens_elsewhere_than_configured_hides_its_files() -> None:
+def test_proftpd_at_other_port_than_configured_has_no_files() -> None:
     (listener,) = proftpd.read(dump((("127.0.0.1", 10221),), files=PROFTPD, words="proftpd:\n(accepting\nconnections)"))
     assert (listener.port, listener.files) == (10221, ())
 
 
-def test_a_declared_service_is_what_the_user_says() -> None:
+def test_declared_service_has_endpoints_and_files_of_user() -> None:
     service = DeclaredService("gateway", ("https://api.example.com:8443",), "/g.crt", "/g.key", "/g.chain")
     (listener,) = listeners_of(service)
     assert brief((listener,)) == [("https", 8443, ("api.example.com",))]
