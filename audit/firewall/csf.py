@@ -1,7 +1,7 @@
-"""Reads the settings of the firewall csf that concern port 80: `csf.conf`, `csf.allow` and `csf.deny`, a line each.
+"""Reads the settings of the firewall csf about port 80 from lines of `csf.conf`, `csf.allow` and `csf.deny`.
 
-csf translates them into iptables rules. They are read for a login that may not list those rules, and for countries,
-which the rules name only by sets of addresses.
+csf translates them into iptables rules. They are read if the login may not list those rules. They are also read for
+countries, because the rules name a country only by a set of addresses.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ SETTINGS: Final = (
 )  # fmt: skip
 LISTS: Final = {"/etc/csf/csf.allow": "accept", "/etc/csf/csf.deny": "refuse"}
 CHAIN: Final = "LOCALINPUT"
-"""A chain that csf makes in iptables: where it is, csf is in force."""
+"""A chain that csf makes in iptables: if it exists, csf is in force."""
 _LINE: Final = re.compile(r'(?P<file>/etc/csf/[a-z.]+): (?P<name>[A-Z0-9_]+) *= *"(?P<value>[^"]*)"')
 
 
 def read_csf(text: str) -> tuple[RuleChain, ...]:
-    """Return the chains that these lines stand for, one for each IP version; none where csf is not set up."""
+    """Return the chains that these lines stand for, one for each IP version; none if csf is not configured."""
     settings = _settings(text)
     if "TCP_IN" not in settings:
         return ()
@@ -38,16 +38,16 @@ def read_csf(text: str) -> tuple[RuleChain, ...]:
 
 
 def read_countries(text: str, port: int = 80) -> tuple[str, ...]:
-    """Return the settings by which only some countries get through to a port, each with its file."""
+    """Return the settings that restrict a port to some countries, each with its file."""
     settings = _settings(text)
-    found = [name for name in ("CC_DENY", "CC_ALLOW_FILTER") if settings.get(name)]
+    names = [name for name in ("CC_DENY", "CC_ALLOW_FILTER") if settings.get(name)]
     if settings.get("CC_ALLOW_PORTS") and not _has(settings.get("TCP_IN", ""), port):
-        found += ["CC_ALLOW_PORTS"] if _has(settings.get("CC_ALLOW_PORTS_TCP", ""), port) else []
-    return tuple(f'{name} = "{settings[name]}" in {CONFIGURATION}' for name in found)
+        names += ["CC_ALLOW_PORTS"] if _has(settings.get("CC_ALLOW_PORTS_TCP", ""), port) else []
+    return tuple(f'{name} = "{settings[name]}" in {CONFIGURATION}' for name in names)
 
 
 def _settings(text: str) -> Mapping[str, str]:
-    return {found["name"]: found["value"].strip() for found in _LINE.finditer(text)}
+    return {match["name"]: match["value"].strip() for match in _LINE.finditer(text)}
 
 
 def _has(ports: str, port: int) -> bool:
@@ -55,8 +55,8 @@ def _has(ports: str, port: int) -> bool:
 
 
 def _ports(text: str) -> tuple[tuple[int, ...], ...]:
-    """Return the ports of `20,21,30000:35000`; what is none is left out."""
-    return spans_of(of_ports(one) for one in re.findall(r"\d+(?::\d+)?", text))
+    """Return the ports of `20,21,30000:35000`; other text is ignored."""
+    return spans_of(of_ports(ports) for ports in re.findall(r"\d+(?::\d+)?", text))
 
 
 def _rules(text: str, settings: Mapping[str, str], version: int) -> Iterator[PacketRule]:
@@ -84,23 +84,23 @@ def _rules(text: str, settings: Mapping[str, str], version: int) -> Iterator[Pac
 
 
 def _of_entry(entry: str, version: int) -> tuple[Condition, ...]:
-    """Return the conditions of a line of a list; none for one that is not about connections that come in."""
+    """Return the conditions of a line of a list; none if the line is not about incoming connections."""
     parts = entry.split("|")
     try:
         if len(parts) == 1:
             return (_from(entry, version),)
         if parts[0] != "tcp" or "in" not in parts[1:2]:
             return ()
-        asked = dict(part.split("=", 1) for part in parts[2:])
+        fields = dict(part.split("=", 1) for part in parts[2:])
     except ValueError:
         return (MAYBE,)  # a name, a file to include
-    conditions = [Condition("port", _ports(asked["d"].replace("_", ":")))] if asked.get("d", "")[:1].isdigit() else []
+    conditions = [Condition("port", _ports(fields["d"].replace("_", ":")))] if fields.get("d", "")[:1].isdigit() else []
     try:
-        return (*conditions, *([_from(asked["s"], version)] if "s" in asked else []))
+        return (*conditions, *([_from(fields["s"], version)] if "s" in fields else []))
     except ValueError:
         return (*conditions, MAYBE)
 
 
 def _from(text: str, version: int) -> Condition:
-    found, span = of_addresses(text)
-    return Condition("source", (span,) if found == version else (), version=found)
+    address_version, span = of_addresses(text)
+    return Condition("source", (span,) if address_version == version else (), version=address_version)

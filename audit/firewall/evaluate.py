@@ -1,6 +1,6 @@
 """Evaluates firewall rules for a new TCP connection: admitted, refused by a rule, or undecided.
 
-If a rule depends on something that is unknown here, both outcomes are followed.
+If it is unknown whether a rule holds, both outcomes are followed.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _DEPTH: Final = 16  # jumps within jumps, as many as nftables admits
 
 @dataclass(frozen=True, slots=True)
 class Packet:
-    """The first packet of a connection; `destinations` are the addresses of the host it may be sent to."""
+    """The first packet of a connection; `destinations` are the host's addresses to which it may be sent."""
 
     source: int
     version: int
@@ -28,7 +28,7 @@ class Packet:
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """One way in which a chain may end, and by which rule."""
+    """One way in which a chain may end, and the rule that ends it."""
 
     kind: Literal["accept", "refuse", "elsewhere"]
     because: str
@@ -36,7 +36,7 @@ class End:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What becomes of a connection; `because` names the rule, or the one that leaves it open."""
+    """The verdict on a connection; `because` names the rule that refuses it or that is undecided."""
 
     verdict: Literal["admitted", "refused", "unknown"]
     because: str = ""
@@ -44,7 +44,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Walked:
-    """All ways in which a chain may end; `falls` where none of them may be taken, `doubt` is what leaves it open."""
+    """All ways in which a chain may end; `falls` if it may end without a verdict, `doubt` names an undecided rule."""
 
     ends: tuple[End, ...] = ()
     falls: bool = True
@@ -54,15 +54,16 @@ class Walked:
 def packet(address: str, port: int, destinations: Iterable[str] = ()) -> Packet:
     """Return the first packet of a connection from an address."""
     source = ipaddress.ip_address(address)
-    own = (ipaddress.ip_address(one) for one in destinations)
-    return Packet(int(source), source.version, port, tuple(int(one) for one in own if one.version == source.version))
+    parsed = map(ipaddress.ip_address, destinations)
+    own = tuple(int(destination) for destination in parsed if destination.version == source.version)
+    return Packet(int(source), source.version, port, own)
 
 
-def answer(firewall: Firewall, seen: Packet) -> Answer:
-    """Return what becomes of a connection: each chain with a stage has to accept it, and one that refuses is enough."""
-    walk, doubt = _Walk(firewall, seen), ""
-    base = [one for one in firewall.chains if one.stage is not None and one.version in (0, seen.version)]
-    for chain in sorted(base, key=lambda one: one.stage or 0):
+def answer(firewall: Firewall, connection: Packet) -> Answer:
+    """Return the verdict on a connection: each chain with a stage must accept it, and any of them can refuse it."""
+    walk, doubt = _Walk(firewall, connection), ""
+    base = [chain for chain in firewall.chains if chain.stage is not None and chain.version in (0, connection.version)]
+    for chain in sorted(base, key=lambda chain: chain.stage or 0):
         walked = walk.chain(chain)
         policy = f"{_place(chain)}: no rule admits it, and the policy is to refuse"
         ends = (*walked.ends, *([End(chain.policy, policy)] if walked.falls else []))
@@ -77,26 +78,24 @@ def answer(firewall: Firewall, seen: Packet) -> Answer:
 
 @dataclass(frozen=True, slots=True)
 class _Walk:
-    """One connection on its way; each chain is walked once, even if several rules jump to it."""
+    """The evaluation of one connection; each chain is walked once, even if several rules jump to it."""
 
     firewall: Firewall
-    seen: Packet
+    connection: Packet
     known: dict[tuple[str, str], Walked] = field(default_factory=dict)
 
     def chain(self, chain: RuleChain, depth: int = 0) -> Walked:
         """Return how a chain may end."""
         key = (chain.table, chain.name)
         if key not in self.known:
-            self.known[key] = Walked(
-                (End("elsewhere", f"{_place(chain)} jumps in circles"),)
-            )  # as long as it is walked
+            self.known[key] = Walked((End("elsewhere", f"{_place(chain)} jumps in circles"),))  # while it is walked
             self.known[key] = self._through(chain, depth)
         return self.known[key]
 
     def _through(self, chain: RuleChain, depth: int) -> Walked:
         ends, doubt, returns = dict[End, None](), "", False
         for rule in chain.rules:
-            holds = _all(_holds(one, self.seen) for one in rule.conditions)
+            holds = _all(_holds(condition, self.connection) for condition in rule.conditions)
             if holds is False or rule.action == "pass":
                 continue
             place = _place_of(chain, rule)
@@ -109,7 +108,7 @@ class _Walk:
         return Walked(tuple(ends), falls=True, doubt=doubt)
 
     def _step(self, chain: RuleChain, rule: PacketRule, place: str, depth: int) -> Walked:
-        """Return how a rule ends that holds."""
+        """Return how a rule that holds ends."""
         match rule.action:
             case "accept" | "refuse" | "elsewhere":
                 return Walked((End(rule.action, place),), falls=False)
@@ -121,7 +120,8 @@ class _Walk:
         return Walked()
 
     def _target(self, chain: RuleChain, name: str) -> RuleChain | None:
-        return next((one for one in self.firewall.chains if (one.table, one.name) == (chain.table, name)), None)
+        chains = (candidate for candidate in self.firewall.chains if candidate.table == chain.table)
+        return next((candidate for candidate in chains if candidate.name == name), None)
 
 
 def _place(chain: RuleChain) -> str:
@@ -133,29 +133,29 @@ def _place_of(chain: RuleChain, rule: PacketRule) -> str:
     return f"{_place(chain)}{number}: {rule.text}"
 
 
-def _all(each: Iterable[bool | None]) -> bool | None:
-    """Return whether all hold: one that does not is enough, and else one that is not known."""
+def _all(conditions: Iterable[bool | None]) -> bool | None:
+    """Return whether all conditions hold: False if any does not, else None if any is undecided."""
     whole: bool | None = True
-    for one in each:
-        if one is False:
+    for holds in conditions:
+        if holds is False:
             return False
-        whole = whole if one else None
+        whole = whole if holds else None
     return whole
 
 
-def _holds(condition: Condition, seen: Packet) -> bool | None:
+def _holds(condition: Condition, connection: Packet) -> bool | None:
     """Return whether a condition holds; None if that is undecided."""
-    if condition.version not in (0, seen.version):
+    if condition.version not in (0, connection.version):
         return False
-    found: bool | None = None
+    holds: bool | None = None
     if condition.asked == "source":
-        found = _within(condition.spans, seen.source)
+        holds = _within(condition.spans, connection.source)
     elif condition.asked == "port":
-        found = _within(condition.spans, seen.port)
+        holds = _within(condition.spans, connection.port)
     elif condition.asked == "destination":
-        each = {_within(condition.spans, one) for one in seen.destinations}
-        found = each.pop() if len(each) == 1 else None
-    return found if found is None else found is not condition.is_negated
+        results = {_within(condition.spans, address) for address in connection.destinations}
+        holds = results.pop() if len(results) == 1 else None
+    return holds if holds is None else holds is not condition.is_negated
 
 
 def _within(spans: tuple[Span, ...], number: int) -> bool:

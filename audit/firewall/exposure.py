@@ -1,6 +1,6 @@
-"""Decides who can connect to the port that a CA uses: the addresses in the panel's script, and the whole Internet.
+"""Decides which clients can connect to the port that a CA uses: the listed addresses, and the whole Internet.
 
-The rules were read before. No connection is made.
+It evaluates rules that were read before. It makes no connection.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from audit.text import listing
 
 PORT: Final = 80
 LISTED: Final = ("178.255.81.12", "178.255.81.13", "91.199.212.132", "199.66.201.132")
-"""From where Sectigo fetches the proof, as the documentation of the panel's script has it."""
+"""The addresses from which Sectigo fetches the token, by the documentation of the panel's script."""
 REFUSED_MAX: Final = 0.1
 """The share of the world that may be refused: a CA looks from six places or more, and with a tenth of the Internet
-refused it loses one of them about as often as not. What is blocked for cause is never so much."""
+refused it loses one of them about as often as not. Blocklists of abusive networks refuse far less."""
 SEED_SAYS: Final = "cPanel's script: Sectigo fetches the proof from four addresses, which the firewall has to admit"
 TODAY_SAYS: Final = (
     "today: a CA fetches it from several places of the world that it does not publish (BR 3.2.2.9), so port 80 has to "
@@ -30,7 +30,7 @@ TODAY_SAYS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Openness:
-    """How many addresses were tried, which of them are refused and by what, and which are undecided and why."""
+    """How many addresses were tried, which are refused by which rule, and which are undecided by which rule."""
 
     tried: int
     refused: Mapping[str, str]
@@ -38,12 +38,12 @@ class Openness:
 
     @property
     def is_narrow(self) -> bool:
-        """Whether more are refused than one that is to be seen by the world can afford."""
+        """Whether more addresses are refused than the limit."""
         return len(self.refused) > REFUSED_MAX * self.tried
 
     @property
     def is_open(self) -> bool:
-        """Whether it is known that not so many are refused."""
+        """Whether the refused and the undecided addresses together are within the limit."""
         return len(self.refused) + len(self.unknown) <= REFUSED_MAX * self.tried
 
 
@@ -53,8 +53,8 @@ def openness(firewall: Firewall, addresses: Iterable[str], own: Iterable[str]) -
     answers: dict[str, Answer] = {client: answer(firewall, packet(client, PORT, own)) for client in clients}
     return Openness(
         len(clients),
-        {client: found.because for client, found in answers.items() if found.verdict == "refused"},
-        {client: found.because for client, found in answers.items() if found.verdict == "unknown"},
+        {client: result.because for client, result in answers.items() if result.verdict == "refused"},
+        {client: result.because for client, result in answers.items() if result.verdict == "unknown"},
     )
 
 
@@ -63,26 +63,27 @@ def shortcomings(firewall: Firewall, own: Iterable[str]) -> tuple[str, ...]:
     by_rule: dict[str, list[str]] = {}
     for address, rule in openness(firewall, LISTED, own).refused.items():
         by_rule.setdefault(rule, []).append(address)
-    return tuple(f"TCP port {PORT} is closed to {listing(found)}: {rule}" for rule, found in by_rule.items())
+    return tuple(f"TCP port {PORT} is closed to {listing(addresses)}: {rule}" for rule, addresses in by_rule.items())
 
 
 def narrowness(firewall: Firewall, own: Iterable[str], versions: Iterable[int]) -> tuple[tuple[str, ...], str]:
-    """Return to which parts of the Internet the port is closed, and why that is uncertain ("" if it is certain)."""
+    """Return a message for each part of the Internet to which the port is closed, and a doubt ("" if there is none)."""
     own = tuple(own)
-    each = [openness(firewall, world(version), own) for version in versions]
+    results = [openness(firewall, world(version), own) for version in versions]
     faults = [f"not every country gets through to TCP port {PORT}: {country}" for country in firewall.countries]
     faults += [
-        f"of {seen.tried} addresses all over the Internet {len(seen.refused)} are refused at TCP port {PORT}, as "
+        f"of {result.tried} addresses all over the Internet {len(result.refused)} are refused at TCP port {PORT}, as "
         f"{address} by {rule}"
-        for seen in each
-        if seen.is_narrow
-        for address, rule in (next(iter(seen.refused.items())),)
+        for result in results
+        if result.is_narrow
+        for address, rule in (next(iter(result.refused.items())),)
     ]
-    return tuple(faults), next((reason for seen in each if not seen.is_open for reason in seen.unknown.values()), "")
+    doubts = (reason for result in results if not result.is_open for reason in result.unknown.values())
+    return tuple(faults), next(doubts, "")
 
 
 def fix_hint(kept_by: str) -> str:
-    """Return what an administrator has to do, for the program that keeps the rules."""
+    """Return the next action of an administrator, for the program that keeps the rules."""
     return {
         "csf": "put 80 into TCP_IN of /etc/csf/csf.conf, take the countries out, and run `csf -r`",
         "firewalld": "run `firewall-cmd --permanent --add-service=http` and `firewall-cmd --reload`",
@@ -91,9 +92,9 @@ def fix_hint(kept_by: str) -> str:
 
 @cache
 def world(version: int) -> tuple[str, ...]:
-    """Return addresses that stand for the Internet: one in each block that registries have been given, none listed.
+    """Return addresses that stand for the Internet: one in each block of the registries, and no listed one.
 
-    The lower digits are spread, so that no two are the first of their blocks: rules name networks by those.
+    The lower digits are spread, because rules name networks by the first address of a block.
     """
     if version == 6:
         blocks = (0x2001_0200, 0x2001_0600, 0x2001_1200, 0x2001_4200, 0x2003_0000, 0x2400_0000, 0x2600_0000,
@@ -103,8 +104,8 @@ def world(version: int) -> tuple[str, ...]:
             for block in blocks
             for number in (1, 2)
         )
-    found = (
-        ipaddress.IPv4Address(f"{one}.{one * 73 % 251 + 1}.{one * 29 % 241 + 7}.{one % 97 + 101}")
-        for one in range(1, 224)
+    addresses = (
+        ipaddress.IPv4Address(f"{octet}.{octet * 73 % 251 + 1}.{octet * 29 % 241 + 7}.{octet % 97 + 101}")
+        for octet in range(1, 224)
     )
-    return tuple(str(one) for one in found if one.is_global)
+    return tuple(str(address) for address in addresses if address.is_global)

@@ -1,7 +1,7 @@
 """Reads the rules of iptables and ip6tables as `iptables-save` prints them.
 
-Matches in common use are read; any other becomes a condition that may hold or not. A set of addresses (ipset) is not
-read, so whether an address is in it is unknown.
+Matches in common use are read; any other match becomes a condition that may hold or not. A set of addresses (ipset) is
+not read, so it is unknown whether an address is in it.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ _SILENT: Final = (
     "--accept-local",
 )  # fmt: skip
 _WITHIN: Final = ("--limit", "--hashlimit-upto", "--connlimit-upto")  # one connection is within any rate
-_BEYOND: Final = ("--hashlimit-above", "--connlimit-above")  # and beyond none
-_COUNTRY: Final = re.compile(r"cc_|geo|country", re.IGNORECASE)  # how sets of a country's addresses are called
+_BEYOND: Final = ("--hashlimit-above", "--connlimit-above")  # and not beyond any
+_COUNTRY: Final = re.compile(r"cc_|geo|country", re.IGNORECASE)  # usual names of sets of a country's addresses
 
 
 def read_iptables(text: str, version: int, interfaces: Sequence[str] = ()) -> tuple[RuleChain, ...]:
-    """Return the chains of an IP version; `interfaces` are those that connections come in by.
+    """Return the chains of an IP version; `interfaces` are those through which connections come in.
 
-    Raises ValueError for what is no output of iptables-save.
+    Raises ValueError if the text is not output of iptables-save.
     """
     chains: dict[tuple[str, str], tuple[str, list[str]]] = {}
     table = ""
@@ -54,16 +54,16 @@ def read_iptables(text: str, version: int, interfaces: Sequence[str] = ()) -> tu
             words = re.sub(r"^\[[0-9:]+\] ", "", line)
             chain = "".join(words.split()[1:2])
             if (table, chain) not in chains:
-                raise ValueError(f"a rule of a chain that is not there: {line[:80]!r}")
+                raise ValueError(f"a rule is in a chain that is not declared: {line[:80]!r}")
             chains[table, chain][1].append(words)
         elif line.strip() and not line.startswith(("#", "COMMIT")):
-            raise ValueError(f"no output of iptables-save: {line[:80]!r}")
-    look = _Reader(version, interfaces, frozenset(chains))
-    return tuple(look.chain(*key, *found) for key, found in chains.items())
+            raise ValueError(f"not output of iptables-save: {line[:80]!r}")
+    reader = _Reader(version, interfaces, frozenset(chains))
+    return tuple(reader.chain(*key, *chain_text) for key, chain_text in chains.items())
 
 
 class _Reader:
-    """What rules mean in a set of tables of one IP version."""
+    """Reads the rules in a set of tables of one IP version."""
 
     def __init__(self, version: int, interfaces: Sequence[str], names: frozenset[tuple[str, str]]) -> None:
         self._version, self._interfaces, self._names = version, interfaces, names
@@ -94,7 +94,7 @@ class _Reader:
         try:
             return self._known(option, values, is_negated=is_negated)
         except (ValueError, IndexError):
-            return MAYBE  # in words that are not known
+            return MAYBE  # values in an unknown form
 
     def _known(self, option: str, values: Sequence[str], *, is_negated: bool) -> Condition:
         match option:
@@ -136,11 +136,11 @@ def _options(words: Sequence[str]) -> Iterator[tuple[str, Sequence[str], bool]]:
 
 
 def _addresses(text: str) -> tuple[tuple[int, ...], ...]:
-    return spans_of(of_addresses(one)[1] for one in text.split(","))
+    return spans_of(of_addresses(part)[1] for part in text.split(","))
 
 
 def _decided(option: str, values: Sequence[str]) -> bool | None:
-    """Return whether an option holds for every new TCP connection from outside, or for none; None where it depends."""
+    """Return whether an option holds for every new TCP connection from outside, or for none; None if that depends."""
     match option:
         case "-p" | "--protocol":
             return values[0] in ("tcp", "6", "all", "0")
@@ -150,9 +150,9 @@ def _decided(option: str, values: Sequence[str]) -> bool | None:
             return True
         case "--tcp-flags":
             mask = {flag for flag in values[0].split(",") if flag != "NONE"}
-            wanted = {flag for flag in values[1].split(",") if flag != "NONE"}
-            return ({"SYN"} & mask or ({"SYN"} if "ALL" in mask else set())) == wanted
-        case "--ctstatus":  # of connections that are under way, or were turned aside on the way
+            required = {flag for flag in values[1].split(",") if flag != "NONE"}
+            return ({"SYN"} & mask or ({"SYN"} if "ALL" in mask else set())) == required
+        case "--ctstatus":  # set only for connections under way, and for redirected ones
             return "NONE" in values[0].split(",")
         case "--dst-type":
             return bool({"LOCAL", "UNICAST"} & set(values[0].split(",")))

@@ -22,13 +22,13 @@ _FIELDS: Final[Mapping[tuple[str, str], str]] = {
 _KEYS: Final = {
     "l4proto": "protocol", "nfproto": "version", "protocol": "version", "iif": "interface", "iifname": "interface",
 }  # fmt: skip
-_OTHERS: Final = ("udp", "udplite", "sctp", "dccp", "icmp", "icmpv6", "igmp", "arp", "ah", "esp")  # no TCP
+_OTHERS: Final = ("udp", "udplite", "sctp", "dccp", "icmp", "icmpv6", "igmp", "arp", "ah", "esp")  # not TCP
 _VERSIONS: Final = {"ipv4": 4, "ipv6": 6, "ip": 4, "ip6": 6, 2: 4, 10: 6}
-_SO: Final[Mapping[str, frozenset[object]]] = {
+_HOLDING_VALUES: Final[Mapping[str, frozenset[object]]] = {
     "protocol": frozenset({"tcp", 6, "6"}),
     "state": frozenset({"new"}),
     "flags": frozenset({"syn"}),
-    "status": frozenset(),  # of connections that are under way, or were turned aside on the way
+    "status": frozenset(),  # set only for connections under way, and for redirected ones
     "way back": frozenset({True, "exists"}),  # there is a route back to a client outside
 }
 _BOUNDS: Final = ("<", "<=", ">", ">=")
@@ -37,7 +37,7 @@ Sets = Mapping[tuple[str, str, str], Sequence[Any]]
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Where a rule stands: its table, the named sets there are, and the interfaces that connections come in by."""
+    """The scope of a rule: its table, all named sets, and the interfaces through which connections come in."""
 
     family: str
     name: str
@@ -45,67 +45,67 @@ class Table:
     interfaces: Sequence[str]
 
     def elements(self, right: Any) -> Sequence[Any] | None:  # noqa: ANN401 - any JSON value
-        """Return what stands on the right of a match, element by element; None where it is not known."""
+        """Return the elements on the right of a match; None if they are unknown."""
         match right:
             case str() if right.startswith("@"):
-                found = self.sets.get((self.family, self.name, right[1:]))
-                return None if found is None else [_bare(one) for one in found]
+                elements = self.sets.get((self.family, self.name, right[1:]))
+                return None if elements is None else [_bare(element) for element in elements]
             case {"set": list(inner)}:
-                return [_bare(one) for one in inner]
+                return [_bare(element) for element in inner]
             case {"set": inner}:
                 return self.elements(inner)
             case {"|": list(inner)}:
-                return [one for each in inner for one in self.elements(each) or ()]
+                return [element for part in inner for element in self.elements(part) or ()]
             case list():
                 return right
         return [right]
 
     def match(self, left: Any, op: str, right: Any) -> Condition:  # noqa: ANN401 - any JSON value
         """Return the condition of a match."""
-        values, asked = self.elements(right), _asked(left)
-        if asked == "never":
+        values, subject = self.elements(right), _subject(left)
+        if subject == "never":
             return NEVER
-        if op in _BOUNDS and asked == "port" and isinstance(right, int):
+        if op in _BOUNDS and subject == "port" and isinstance(right, int):
             return _bounded(op, right)
         if values is None or op not in ("==", "!=", "in"):
             return MAYBE
         return self.one_of(left, values, is_negated=op == "!=")
 
     def one_of(self, left: Any, values: Sequence[Any], *, is_negated: bool = False) -> Condition:  # noqa: ANN401 - any JSON value
-        """Return the condition that what is looked at is one of these."""
-        asked = _asked(left)
+        """Return the condition that the left side is one of these values."""
+        subject = _subject(left)
         try:
-            match asked:
+            match subject:
                 case "source" | "destination":
-                    return _addressed(asked, _version_of(left), map(written, values), is_negated=is_negated)
+                    return _addressed(subject, _version_of(left), map(written, values), is_negated=is_negated)
                 case "port":
-                    return Condition("port", spans_of(of_ports(written(one)) for one in values), is_negated)
+                    return Condition("port", spans_of(of_ports(written(value)) for value in values), is_negated)
                 case "version":
-                    return _versioned({_VERSIONS[one] for one in values}, is_negated=is_negated)
+                    return _versioned({_VERSIONS[value] for value in values}, is_negated=is_negated)
                 case "interface":
                     return self._by_interface(list(map(str, values)), is_negated=is_negated)
-                case _ if asked in _SO:
-                    seen = _masked(left, _SO[asked], self)
-                    return folded(bool(seen & set(values)) or (not seen and values == [0]), is_negated=is_negated)
+                case _ if subject in _HOLDING_VALUES:
+                    bits = _masked(left, _HOLDING_VALUES[subject], self)
+                    return folded(bool(bits & set(values)) or (not bits and values == [0]), is_negated=is_negated)
         except (ValueError, KeyError, TypeError):
-            return MAYBE  # in words that are not known
+            return MAYBE  # values in an unknown form
         return MAYBE
 
     def _by_interface(self, values: Sequence[str], *, is_negated: bool) -> Condition:
-        if all(one == "lo" for one in values):
+        if all(interface == "lo" for interface in values):
             return folded(False, is_negated=is_negated)
-        if len(self.interfaces) != 1 or any("*" in one for one in values):
+        if len(self.interfaces) != 1 or any("*" in interface for interface in values):
             return MAYBE
         return folded(self.interfaces[0] in values, is_negated=is_negated)
 
 
-def _bare(one: Any) -> Any:  # noqa: ANN401 - any JSON value
+def _bare(element: Any) -> Any:  # noqa: ANN401 - any JSON value
     """Return an element of a set without its age, comment and counter."""
-    return _bare(one["elem"]["val"]) if isinstance(one, Mapping) and "elem" in one else one
+    return _bare(element["elem"]["val"]) if isinstance(element, Mapping) and "elem" in element else element
 
 
-def _asked(left: Any) -> str:  # noqa: ANN401 - any JSON value
-    """Return in our words what a match looks at."""
+def _subject(left: Any) -> str:  # noqa: ANN401 - any JSON value
+    """Return our word for the field that a match examines."""
     match left:
         case {"payload": {"protocol": protocol}} if protocol in _OTHERS:
             return "never"
@@ -117,7 +117,7 @@ def _asked(left: Any) -> str:  # noqa: ANN401 - any JSON value
             return str(key)
         case {"fib": {"result": "oif", "flags": list(flags)}} if "saddr" in flags:
             return "way back"
-        case {"&": [inner, _]} if _asked(inner) == "flags":
+        case {"&": [inner, _]} if _subject(inner) == "flags":
             return "flags"
     return "unknown"
 
@@ -126,27 +126,27 @@ def _version_of(left: Mapping[str, Any]) -> int:
     return 6 if left["payload"]["protocol"] == "ip6" else 4
 
 
-def _masked(left: Any, seen: frozenset[object], table: Table) -> frozenset[object]:  # noqa: ANN401 - any JSON value
-    """Return what is left of the bits that are set where only some are looked at."""
+def _masked(left: Any, bits: frozenset[object], table: Table) -> frozenset[object]:  # noqa: ANN401 - any JSON value
+    """Return the set bits, after the mask if the match has one."""
     match left:
         case {"&": [_, mask]}:
-            return seen & frozenset(table.elements(mask) or ())
-    return seen
+            return bits & frozenset(table.elements(mask) or ())
+    return bits
 
 
 def _addressed(
-    asked: Literal["source", "destination"], version: int, texts: Iterable[str], *, is_negated: bool
+    subject: Literal["source", "destination"], version: int, texts: Iterable[str], *, is_negated: bool
 ) -> Condition:
-    """Return the condition of addresses; a packet of the other IP version has none there, negated or not."""
+    """Return the condition of addresses; it never holds for a packet of the other IP version, negated or not."""
     read = [of_addresses(text) for text in texts]
-    if any(one != version for one, _ in read):
+    if any(address_version != version for address_version, _ in read):
         raise ValueError("an address of the other IP version")
-    return Condition(asked, spans_of(span for _, span in read), is_negated, version)
+    return Condition(subject, spans_of(span for _, span in read), is_negated, version)
 
 
 def _versioned(versions: set[int], *, is_negated: bool) -> Condition:
-    found = {4, 6} - versions if is_negated else versions
-    return ALWAYS if len(found) == 2 else whole(found.pop()) if found else NEVER
+    admitted = {4, 6} - versions if is_negated else versions
+    return ALWAYS if len(admitted) == 2 else whole(admitted.pop()) if admitted else NEVER
 
 
 def _bounded(op: str, number: int) -> Condition:

@@ -1,6 +1,6 @@
-"""Prints a rule of nftables in about the words of nft, because libnftables' JSON has no text of it.
+"""Prints a rule of nftables roughly as nft does, because libnftables' JSON has no text of the rule.
 
-What is unknown is printed by its name alone.
+An unknown statement is printed by its name alone.
 """
 
 from __future__ import annotations
@@ -8,16 +8,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-_MOST: Final = 160  # characters of a rule
+_MAX_CHARACTERS: Final = 160  # characters of a rule
 _ELEMENTS: Final = 4  # of a set that is written out
 _SILENT: Final = ("counter", "comment", "log", "last")
 
 
-def said(expression: Sequence[Mapping[str, Any]]) -> str:
-    """Return a rule in words."""
-    parts = [_part(*next(iter(one.items()))) for one in expression if one]
+def rule_text(expression: Sequence[Mapping[str, Any]]) -> str:
+    """Return the text of a rule."""
+    parts = [_part(*next(iter(statement.items()))) for statement in expression if statement]
     text = " ".join(filter(None, parts))
-    return text if len(text) <= _MOST else f"{text[: _MOST - 1]}…"
+    return text if len(text) <= _MAX_CHARACTERS else f"{text[: _MAX_CHARACTERS - 1]}…"
 
 
 def written(value: Any) -> str:  # noqa: ANN401 - any JSON value

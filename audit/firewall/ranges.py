@@ -50,19 +50,19 @@ def whole(version: int) -> Condition:
 
 
 def folded(holds: bool, *, is_negated: bool = False) -> Condition:  # noqa: FBT001 - what it folds
-    """Return the condition that is decided already."""
+    """Return the condition that always or never holds."""
     return ALWAYS if holds is not is_negated else NEVER
 
 
 def condensed(rules: Iterable[PacketRule]) -> Iterator[PacketRule]:
-    """Yield the rules, those of a long run as one that has the number and the text of the first."""
+    """Yield the rules; a long run becomes one rule with the number and the text of the first."""
     for kind, group in groupby(rules, key=_kind):
         run = tuple(group)
         yield from run if kind is None or len(run) < _READABLE else (_as_one(run),)
 
 
 def _kind(rule: PacketRule) -> tuple[Action, int] | None:
-    """Return what rules of one run have in common; None for one that is of none."""
+    """Return what the rules of one run have in common; None if a rule is in no run."""
     match rule.conditions:
         case (Condition(asked="source", is_negated=False, version=version),) if version and rule.action in _ALIKE:
             return rule.action, version
@@ -78,9 +78,9 @@ def _as_one(run: tuple[PacketRule, ...]) -> PacketRule:
 
 
 def spans_of(ranges: Iterable[Span]) -> tuple[Span, ...]:
-    """Return ranges in order, those that touch as one."""
+    """Return the ranges in order, with ranges that touch merged."""
     merged: list[Span] = []
-    for first, last in sorted((one[0], one[1]) for one in ranges):
+    for first, last in sorted((span[0], span[1]) for span in ranges):
         if merged and first <= merged[-1][1] + 1:
             merged[-1] = (merged[-1][0], max(last, merged[-1][1]))
         else:

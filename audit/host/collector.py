@@ -1,10 +1,10 @@
-"""The collector: all that an audit runs on a host, as one program that a rule of sudo can name.
+"""Builds the collector: all that an audit runs on a host, as one program that a rule of sudo can name.
 
-A login that may run only this program as root is audited like root's own login. What a request can ask for is data that
-the program verifies: the host and its services, files by their path, and handshakes. Of a file it prints whether it
-exists, its owner, mode and ACL, the certificates in it, and the digest of the public key in it. A user with that right
-can learn these of any path, because which files are configured is known only after configurations are parsed, on the
-controller. It can run no other command, read no other content and write no file.
+A login that may run only this program as root is audited like root's own login. A request is data that the program
+verifies: it names the host and its services, files by their path, or handshakes. For a file the program prints whether
+it exists, its owner, mode and ACL, the certificates in it, and the digest of the public key in it. A user with that
+right can read these facts about any path, because only the controller parses the configurations that name the files.
+The user can run no other command, read no other content and write no file.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from audit.host.unknown_sockets import TRY
 from audit.services import LAYOUTS, SERVICES
 
 PATH: Final = "/usr/local/sbin/sslaudit-collector"
-"""Where the documentation puts the program."""
+"""The path of the program in the documentation."""
 
 
 @cache
@@ -51,7 +51,7 @@ def collector_text() -> str:
 
 @cache
 def collector_version() -> str:
-    """Return the digest of what the program does: controller and host must agree on the sections it prints."""
+    """Return the digest of the program: controller and host must agree on the sections it prints."""
     texts = (_body(), TRUST, shell_text("prologue"), shell_text("settings"), shell_text("collector"))
     return hashlib.sha256("".join(texts).encode()).hexdigest()[:16]
 

@@ -1,7 +1,7 @@
 """Reads the state of a cPanel & WHM server: how the panel keeps its certificates valid.
 
 The shell prints only the lines of the panel's files that are needed, and nothing on a host without the panel. The
-checks judge what is found.
+checks judge the state.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ _CANNOT: Final = "# cannot read "
 
 _VARIABLES: Final = f"touch_files='{' '.join(TOUCH_FILES)}' web_folders='{' '.join(FOLDERS)}'\n"
 CPANEL_SCRIPT: Final = _VARIABLES + RULES + load_shell("audit.host", "cpanel")
-"""What the host runs beside the rest of the first command."""
+"""The part of the first command that prints the panel's state."""
 _LOCAL_PART: Final = r"[A-Za-z0-9_+][A-Za-z0-9_+!#$%&'*=?^{}~.-]{0,63}"  # less than RFC 5322 3.2.3: no pipe, no path
 _DOMAIN: Final = r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?"
 _ADDRESS: Final = re.compile(rf"{_LOCAL_PART}(?:@{_DOMAIN})?")
-_MOST: Final = 20  # addresses of one host
+_MAX_ADDRESSES: Final = 20  # addresses of one host
 
 
 def read_cpanel_state(sections: Mapping[str, Section]) -> CpanelState | None:
@@ -46,7 +46,7 @@ def read_cpanel_state(sections: Mapping[str, Section]) -> CpanelState | None:
         tuple(_lines(sections, "state.schedules")),
         tuple(_tokens(sections)),
         firewall,
-        (*_unread(sections, user), *(Unread("firewall", f"{user} {why}") for why in hidden)),
+        (*_unread(sections, user), *(Unread("firewall", f"{user} {reason}") for reason in hidden)),
     )
 
 
@@ -61,7 +61,7 @@ def _lines(sections: Mapping[str, Section], name: str) -> Iterator[str]:
 
 
 def _contacts(sections: Mapping[str, Section]) -> tuple[str, ...]:
-    """Return who gets notifications: the panel's contact or, without one, the addresses that root's mail goes to."""
+    """Return the recipients of notifications: the panel's contact, else the addresses to which root's mail goes."""
     host = (_text(sections, "fqdn").strip().splitlines() or ["localhost"])[0]
     panel, forward = (
         "\n".join(line.partition(": ")[2] for line in _lines(sections, name))
@@ -86,8 +86,8 @@ def _unread(sections: Mapping[str, Section], user: str) -> Iterator[Unread]:
         ("tokens", ("state.tokens",)),
     )
     for matter, names in matters:
-        said = "\n".join(_text(sections, name) for name in names).splitlines()
-        denied = dict.fromkeys(line.removeprefix(_CANNOT) for line in said if line.startswith(_CANNOT))
+        lines = "\n".join(_text(sections, name) for name in names).splitlines()
+        denied = dict.fromkeys(line.removeprefix(_CANNOT) for line in lines if line.startswith(_CANNOT))
         yield from (Unread(matter, f"{user} may not read {path}") for path in denied)
         if any(sections.get(name, Section("", None)).rc is None for name in names):
             yield Unread(matter, "the host's answer about it was cut off")
@@ -99,9 +99,9 @@ def is_address(text: str) -> bool:
 
 
 def read_forward(text: str, host: str) -> tuple[str, ...]:
-    """Return the addresses in a `.forward`; users of the host itself get its name.
+    """Return the addresses in a `.forward`; local users get the host's name as their domain.
 
-    Files, pipes, lists and filters in it are not addresses, and are left out.
+    Files, pipes, lists and filters are not addresses and are skipped.
     """
     if re.match(r"#\s*(exim|sieve) filter", text, re.IGNORECASE):
         return ()
@@ -118,4 +118,4 @@ def read_wwwacct(text: str, host: str) -> tuple[str, ...]:
 def _usable(parts: Iterator[str], host: str) -> tuple[str, ...]:
     words = (part.strip().strip("\"'<>") for part in parts)
     full = (word if "@" in word else f"{word}@{host}" for word in words if is_address(word))
-    return tuple(dict.fromkeys(full))[:_MOST]
+    return tuple(dict.fromkeys(full))[:_MAX_ADDRESSES]

@@ -1,6 +1,6 @@
 """Turns hosts and endpoint URLs into targets: each host and each endpoint once, in a fixed order.
 
-The network is used only through `audit.probe`. Options of pytest are unknown here.
+This module does not depend on pytest.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class Login:
-    """How a host is logged into; the specification may mean many hosts of an inventory, and may hold a password.
+    """A login to a host; the specification may match many hosts of an inventory, and may hold a password.
 
-    `testinfra` are the keyword arguments of `testinfra.get_hosts`, `name` and `addresses` what the configuration says
-    of the host, `timeout_s` the deadline of one command there. Without `discover` only those
-    services are looked at.
+    `testinfra` holds the keyword arguments of `testinfra.get_hosts`. `name` and `addresses` of the host come from the
+    configuration. `timeout_s` is the deadline of one command on the host. If `discover` is false, only `services` are
+    inspected.
     """
 
     hostspec: str
@@ -54,9 +54,9 @@ class Login:
 
 @dataclass(frozen=True, slots=True)
 class Discovery:
-    """What one host gave: the observation of the host as a whole, or why there is none, and the targets found on it.
+    """The result of one host: the observation of the host as a whole, and the targets found on it.
 
-    `login` is what it was logged into by.
+    A failed login is in the observation. `login` is the login that was used.
     """
 
     host: Observation
@@ -65,29 +65,28 @@ class Discovery:
 
 
 def discover(logins: Sequence[Login], *, clock: Callable[[], datetime], workers: int = 16) -> tuple[Discovery, ...]:
-    """Look at each host once, several at a time, in the order of the logins; `clock` is the real time.
+    """Inspect each host once, several at a time, in the order of the logins; `clock` is the real time.
 
-    A host's fault, or an exception of ours about it, is in its own Discovery and costs no other host more than a place
-    among the workers.
+    A host's fault, or an exception of ours about it, is in its own Discovery and does not affect other hosts.
     """
-    wanted = list({login.hostspec: login for login in logins}.values())
-    expanded = [_hosts_of(login) for login in wanted]
-    hosts = distinguish([host for hosts in expanded if isinstance(hosts, tuple) for host in hosts])
+    unique_logins = list({login.hostspec: login for login in logins}.values())
+    expansions = [_hosts_of(login) for login in unique_logins]
+    hosts = distinguish([host for hosts in expansions if isinstance(hosts, tuple) for host in hosts])
     taken = {host.label for host in hosts}
     stop = threading.Event()
     pool = ThreadPoolExecutor(max(1, workers), thread_name_prefix="sslaudit-host")
     try:
-        seen: list[Future[Discovery] | Discovery] = []
-        for login, found in zip(wanted, expanded, strict=True):
-            if not isinstance(found, tuple):
-                seen.append(_refused(login, found, clock(), taken))
+        pending: list[Future[Discovery] | Discovery] = []
+        for login, expansion in zip(unique_logins, expansions, strict=True):
+            if not isinstance(expansion, tuple):
+                pending.append(_discovery_of_failure(login, expansion, clock(), taken))
                 continue
-            for host in found:
+            for host in expansion:
                 host.stop = stop
-                seen.append(pool.submit(_look, host, login, clock))
-        return tuple(one if isinstance(one, Discovery) else one.result() for one in seen)
+                pending.append(pool.submit(_inspect_host, host, login, clock))
+        return tuple(result if isinstance(result, Discovery) else result.result() for result in pending)
     except BaseException:
-        stop.set()  # an interrupt: what still runs is ended, not waited for
+        stop.set()  # an interrupt: commands that still run are ended, not awaited
         raise
     finally:
         pool.shutdown(cancel_futures=True)
@@ -95,40 +94,41 @@ def discover(logins: Sequence[Login], *, clock: Callable[[], datetime], workers:
 
 def _hosts_of(login: Login) -> tuple[Host, ...] | ProbeFailure | Accident:
     try:
-        found = hosts_of(login.hostspec, login.testinfra, login.timeout_s)
-    except Exception as error:  # noqa: BLE001 - the boundary of one host: the others are still looked at
+        hosts = hosts_of(login.hostspec, login.testinfra, login.timeout_s)
+    except Exception as error:  # noqa: BLE001 - the boundary of one host: the others are still inspected
         accident, shown = Accident.of(error), redacted(login.hostspec)
         return Accident(*(text.replace(login.hostspec, shown) for text in (accident.reason, accident.trace)))
-    if login.collector and not isinstance(found, ProbeFailure):
+    if login.collector and not isinstance(hosts, ProbeFailure):
         from audit.host.collector import collector_at  # noqa: PLC0415 - it is made of parts that import this module
 
-        return tuple(limited_to(host, collector_at(login.collector)) for host in found)
-    return found
+        return tuple(limited_to(host, collector_at(login.collector)) for host in hosts)
+    return hosts
 
 
-def _look(host: Host, login: Login, clock: Callable[[], datetime]) -> Discovery:
-    wishes = HostOptions(login.name, login.addresses, login.services, login.discover)
+def _inspect_host(host: Host, login: Login, clock: Callable[[], datetime]) -> Discovery:
+    options = HostOptions(login.name, login.addresses, login.services, login.discover)
     try:
-        return Discovery(*inspect(host, wishes, clock), login)
-    except Exception as error:  # noqa: BLE001 - the boundary of one host: the others are still looked at
-        whole = Endpoint.of_host(host.label, host.hostspec)
-        return Discovery(Observation(whole, clock(), accident=Accident.of(error)), login=login)
+        return Discovery(*inspect(host, options, clock), login)
+    except Exception as error:  # noqa: BLE001 - the boundary of one host: the others are still inspected
+        host_endpoint = Endpoint.of_host(host.label, host.hostspec)
+        return Discovery(Observation(host_endpoint, clock(), accident=Accident.of(error)), login=login)
 
 
-def _refused(login: Login, why: ProbeFailure | Accident, now: datetime, taken: set[str]) -> Discovery:
+def _discovery_of_failure(login: Login, cause: ProbeFailure | Accident, now: datetime, taken: set[str]) -> Discovery:
     shown = redacted(login.hostspec)
     name = shown.rpartition("://")[2].partition("?")[0].rpartition("@")[2]
     plain = re.sub(r"[^\w.-]+", "-", name).strip("-") or "host"
-    label = next(one for one in chain([plain], (f"{plain}+{number}" for number in count(2))) if one not in taken)
+    candidates = chain([plain], (f"{plain}+{number}" for number in count(2)))
+    label = next(candidate for candidate in candidates if candidate not in taken)
     taken.add(label)
-    whole = Endpoint.of_host(label, shown)
-    if isinstance(why, Accident):
-        return Discovery(Observation(whole, now, accident=why))
-    return Discovery(Observation(whole, now, failures=(why,)))
+    host_endpoint = Endpoint.of_host(label, shown)
+    if isinstance(cause, Accident):
+        return Discovery(Observation(host_endpoint, now, accident=cause))
+    return Discovery(Observation(host_endpoint, now, failures=(cause,)))
 
 
 def assemble(discoveries: Iterable[Discovery], endpoints: Iterable[Endpoint]) -> tuple[Target, ...]:
-    """Return all that is to be probed, sorted and each once: what was found on hosts, and what was named."""
-    named = {str(endpoint): Target(endpoint) for endpoint in endpoints}
-    found = {str(target.endpoint): target for discovery in discoveries for target in discovery.targets}
-    return tuple(sorted((named | found).values(), key=lambda target: target.endpoint.order))
+    """Return all targets to probe, sorted and each once: those found on hosts, and the endpoints that were named."""
+    declared = {str(endpoint): Target(endpoint) for endpoint in endpoints}
+    discovered = {str(target.endpoint): target for discovery in discoveries for target in discovery.targets}
+    return tuple(sorted((declared | discovered).values(), key=lambda target: target.endpoint.order))

@@ -18,8 +18,8 @@ from audit.services.model import Listener
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """A listener and the instance of the service it is of."""
+class ServiceListener:
+    """A listener, and the service and process that it belongs to."""
 
     service: str
     pid: int
@@ -27,17 +27,17 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True)
-class Placed:
-    """An endpoint with the addresses to connect to from here, and those that only the host itself reaches."""
+class PlacedEndpoint:
+    """An endpoint with the addresses to connect to from here, and those that only the host itself can reach."""
 
     endpoint: Endpoint
-    found: Found
+    source: ServiceListener
     addresses: tuple[str, ...]
     inside_addresses: tuple[str, ...]
 
 
 def host_name(view: HostView) -> str:
-    """Return the name to expect where a service has none of its own: the host's, or its label where that is no name."""
+    """Return the name to expect of a service without a name: the host's, or its label if the host has no valid name."""
     for name in (view.fqdn, view.label.strip("[]").partition("+")[0]):
         try:
             return to_name(name or "")
@@ -46,19 +46,23 @@ def host_name(view: HostView) -> str:
     return "localhost"
 
 
-def endpoints_of(founds: Iterable[Found], own_name: str, facts: HostFacts, view: HostView) -> Iterator[Placed]:
-    """Yield each endpoint once, sorted; where one name and port have several meanings each is pinned to its address."""
-    by_id: dict[str, list[Placed]] = {}
-    for found in (one for one in founds if 0 < one.listener.port < 65_536):  # a configuration takes any number
-        addresses, inside = _reach(found.listener, facts, view)
-        for name in _names(found.listener, own_name):
-            listener = found.listener
+def endpoints_of(
+    sources: Iterable[ServiceListener], own_name: str, facts: HostFacts, view: HostView
+) -> Iterator[PlacedEndpoint]:
+    """Yield each endpoint once, sorted; if several services share a name and port, each is pinned to its address."""
+    by_id: dict[str, list[PlacedEndpoint]] = {}
+    for source in sources:
+        if not 0 < source.listener.port < 65_536:  # a configuration may contain any number
+            continue
+        addresses, inside = _reach(source.listener, facts, view)
+        for name in _names(source.listener, own_name):
+            listener = source.listener
             endpoint = Endpoint(
-                listener.scheme, name, listener.port, host=view.label, hostspec=view.hostspec, service=found.service
+                listener.scheme, name, listener.port, host=view.label, hostspec=view.hostspec, service=source.service
             )
-            by_id.setdefault(str(endpoint), []).append(Placed(endpoint, found, addresses, inside))
-    placed = (one for group in by_id.values() for one in _resolved(group))
-    yield from sorted(placed, key=lambda one: one.endpoint.order)
+            by_id.setdefault(str(endpoint), []).append(PlacedEndpoint(endpoint, source, addresses, inside))
+    resolved = (placed for group in by_id.values() for placed in _resolved(group))
+    yield from sorted(resolved, key=lambda placed: placed.endpoint.order)
 
 
 def _names(listener: Listener, own_name: str) -> Iterator[str]:
@@ -66,50 +70,51 @@ def _names(listener: Listener, own_name: str) -> Iterator[str]:
     for name in listener.names:
         try:
             usable.append(to_name(name))
-        except BadEndpoint:  # a daemon takes any text for a name; no client can ask for this one
+        except BadEndpoint:  # a daemon accepts any text as a name; no client can send this one
             continue
     yield from dict.fromkeys(usable or [own_name])
 
 
-def _resolved(group: Sequence[Placed]) -> Iterator[Placed]:
-    """Join listeners that are one service with one certificate; pin to their addresses those that are not."""
-    kinds: dict[tuple[str, int, object], list[Placed]] = {}
-    for one in group:
-        kinds.setdefault((one.found.service, one.found.pid, one.found.listener.files), []).append(one)
-    joined = [_joined(same) for same in kinds.values()]
+def _resolved(group: Sequence[PlacedEndpoint]) -> Iterator[PlacedEndpoint]:
+    """Join the listeners of one service with one certificate; pin all others to their addresses."""
+    kinds: dict[tuple[str, int, object], list[PlacedEndpoint]] = {}
+    for placed in group:
+        kinds.setdefault((placed.source.service, placed.source.pid, placed.source.listener.files), []).append(placed)
+    joined = [_joined(listeners) for listeners in kinds.values()]
     if len(joined) == 1:
         yield from joined
         return
-    seen: set[str] = set()
-    for one in joined:
-        for address in (*one.addresses, *one.inside_addresses):
-            if address not in seen:
-                seen.add(address)
-                yield _pinned(one, address)
+    pinned: set[str] = set()
+    for placed in joined:
+        for address in (*placed.addresses, *placed.inside_addresses):
+            if address not in pinned:
+                pinned.add(address)
+                yield _pinned(placed, address)
 
 
-def _joined(same: Sequence[Placed]) -> Placed:
-    addresses = tuple(dict.fromkeys(address for one in same for address in one.addresses))
-    inside = tuple(dict.fromkeys(address for one in same for address in one.inside_addresses))
-    return dataclasses.replace(same[0], addresses=addresses, inside_addresses=inside)
+def _joined(group: Sequence[PlacedEndpoint]) -> PlacedEndpoint:
+    addresses = tuple(dict.fromkeys(address for placed in group for address in placed.addresses))
+    inside = tuple(dict.fromkeys(address for placed in group for address in placed.inside_addresses))
+    return dataclasses.replace(group[0], addresses=addresses, inside_addresses=inside)
 
 
-def _pinned(one: Placed, address: str) -> Placed:
-    return Placed(
-        dataclasses.replace(one.endpoint, address=address),
-        one.found,
-        (address,) if address in one.addresses else (),
-        (address,) if address in one.inside_addresses else (),
+def _pinned(placed: PlacedEndpoint, address: str) -> PlacedEndpoint:
+    return PlacedEndpoint(
+        dataclasses.replace(placed.endpoint, address=address),
+        placed.source,
+        (address,) if address in placed.addresses else (),
+        (address,) if address in placed.inside_addresses else (),
     )
 
 
 def _reach(listener: Listener, facts: HostFacts, view: HostView) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return where a listener is connected to from here, and where only from the host itself."""
-    wanted = list(dict.fromkeys(_meant(listener, view)))
+    """Return the addresses of a listener that can be reached from here, and those only the host itself can reach."""
+    candidates = list(dict.fromkeys(_meant(listener, view)))
     live = facts.listening(listener.port)
-    answering = [address for address in wanted if any(covers(bound, address) for bound in live)]
+    answering = [address for address in candidates if any(covers(bound, address) for bound in live)]
     # behind NAT the host does not have the address, so its sockets do not show what listens there
-    chosen = [address for address in wanted if address in answering or address in view.configured_addresses] or wanted
+    usable = {*answering, *view.configured_addresses}
+    chosen = [address for address in candidates if address in usable] or candidates
     loopback = [address for address in chosen if ipaddress.ip_address(address).is_loopback]
     others = tuple(address for address in chosen if address not in loopback)
     if facts.shares_network:
@@ -118,12 +123,12 @@ def _reach(listener: Listener, facts: HostFacts, view: HostView) -> tuple[tuple[
 
 
 def _meant(listener: Listener, view: HostView) -> Iterator[str]:
-    """Yield the addresses a listener means: a wildcard the host's own, or its loopback where it has none."""
-    own = view.configured_addresses or view.addresses
+    """Yield the addresses of a listener; a wildcard stands for the host's own, or for loopback if it has none."""
+    own_addresses = view.configured_addresses or view.addresses
     for text in listener.addresses:
         address = to_address(text)
         if address in (ANY_IPV4, ANY_IPV6):
-            family = [one for one in own if (":" in one) == (address == ANY_IPV6)]
-            yield from family or ([] if own else ["127.0.0.1" if address == ANY_IPV4 else "::1"])
+            family = [own_address for own_address in own_addresses if (":" in own_address) == (address == ANY_IPV6)]
+            yield from family or ([] if own_addresses else ["127.0.0.1" if address == ANY_IPV4 else "::1"])
         elif address and not ipaddress.ip_address(address).is_link_local:
             yield address

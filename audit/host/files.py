@@ -1,7 +1,7 @@
-"""The certificate, chain and key files of a host, looked at by one command for all of them.
+"""Reads the certificate, chain and key files of a host, all by one command.
 
 A host sends owners, modes, ACLs, certificates and the digest of each key's SPKI, never the bytes of a key.
-`audit/host/shell/files.sh` says how it reads a file that another user can replace.
+`audit/host/shell/files.sh` describes how it reads a file that another user can replace.
 """
 
 from __future__ import annotations
@@ -26,60 +26,60 @@ _FAULTS: Final[tuple[FileFault, ...]] = ("directory", "denied", "empty")
 
 
 def file_functions() -> str:
-    """Return the shell functions by which a host looks at files."""
+    """Return the shell functions with which a host inspects files."""
     return filled(shell_text("files"), FILE_BYTES=FILE_BYTES)
 
 
-def look_at(named: Iterable[NamedFile]) -> Iterator[str]:
-    """Yield the lines of script that look at the files: one for each path, whatever it is used for."""
-    for path, wanted in _uses(named).items():
-        yield f"section {section_of(path)} look {wanted} {shlex.quote(path)}\n"
+def look_at(files: Iterable[NamedFile]) -> Iterator[str]:
+    """Yield the script lines that inspect the files: one for each path, with all its uses."""
+    for path, use in _uses(files).items():
+        yield f"section {section_of(path)} look {use} {shlex.quote(path)}\n"
 
 
-def request_for(named: Iterable[NamedFile]) -> tuple[str, ...]:
-    """Return the lines that ask a collector for the same; a path with a line end cannot be asked for."""
-    uses = ((path, wanted) for path, wanted in _uses(named).items() if path.startswith("/") and path.isprintable())
-    return tuple(f"file {section_of(path).removeprefix('file.')} {wanted} {path}" for path, wanted in uses)
+def request_for(files: Iterable[NamedFile]) -> tuple[str, ...]:
+    """Return the request to a collector for the same files; a path with a line end cannot be requested."""
+    uses = ((path, use) for path, use in _uses(files).items() if path.startswith("/") and path.isprintable())
+    return tuple(f"file {section_of(path).removeprefix('file.')} {use} {path}" for path, use in uses)
 
 
 def section_of(path: str) -> str:
-    """Return the name of the section about a path: one word, whatever is in the path."""
+    """Return the name of the section about a path: one word for any path."""
     return f"file.{hashlib.sha256(path.encode('utf-8', 'surrogateescape')).hexdigest()[:32]}"
 
 
-def _uses(named: Iterable[NamedFile]) -> dict[str, str]:
+def _uses(files: Iterable[NamedFile]) -> dict[str, str]:
     uses: dict[str, str] = {}
-    for one in named:
-        use = "k" if one.kind == "key" else "c"
-        uses[one.path] = "".join(sorted({*uses.get(one.path, ""), use}))
+    for file in files:
+        use = "k" if file.kind == "key" else "c"
+        uses[file.path] = "".join(sorted({*uses.get(file.path, ""), use}))
     return uses
 
 
-def read_file(one: NamedFile, sections: Mapping[str, Section]) -> InstalledFile:
-    """Return a file as it was seen; one that is missing in the output is denied, with the reason."""
-    section = sections.get(section_of(one.path))
+def read_file(file: NamedFile, sections: Mapping[str, Section]) -> InstalledFile:
+    """Return a file as the host reported it; a file that is missing in the answer is denied, with the reason."""
+    section = sections.get(section_of(file.path))
     if section is None:
-        return InstalledFile(one.path, one.kind, fault="denied", detail="the host did not answer for it")
+        return InstalledFile(file.path, file.kind, fault="denied", detail="the host did not report it")
     lines = section.text.partition("-----BEGIN")[0].split("\n")
     words = {line.partition(" ")[0]: line.partition(" ")[2] for line in lines if not line.startswith("folder ")}
     mode, owner, group, _ = [*words.get("stat", "").split(" ", 3), "", "", "", ""][:4]
     mode = mode if re.fullmatch(r"[0-7]{1,5}", mode) else ""
-    fault, detail = _fault(one, words)
-    chain, bad = _certificates(section.text) if one.kind != "key" else ((), False)
-    if fault is None and one.kind != "key" and (bad or not chain):
-        fault, detail = "unparseable", "a certificate in it is broken off" if bad else "there is no certificate in it"
+    fault, detail = _fault(file, words)
+    chain, bad = _certificates(section.text) if file.kind != "key" else ((), False)
+    if fault is None and file.kind != "key" and (bad or not chain):
+        fault, detail = "unparseable", "a certificate in it is truncated" if bad else "there is no certificate in it"
     return InstalledFile(
-        one.path, one.kind, words.get("real") or None, owner or None, group or None, int(mode, 8) if mode else None,
-        chain, _digest(one, words), fault, detail, _open_folder(lines), _acl(lines),
+        file.path, file.kind, words.get("real") or None, owner or None, group or None, int(mode, 8) if mode else None,
+        chain, _digest(file, words), fault, detail, _open_folder(lines), _acl(lines),
     )  # fmt: skip
 
 
-def _digest(one: NamedFile, words: Mapping[str, str]) -> str | None:
+def _digest(file: NamedFile, words: Mapping[str, str]) -> str | None:
     digest = words.get("key", "")
-    return digest if one.kind == "key" and re.fullmatch(r"[0-9a-f]{64}", digest) else None
+    return digest if file.kind == "key" and re.fullmatch(r"[0-9a-f]{64}", digest) else None
 
 
-def _fault(one: NamedFile, words: Mapping[str, str]) -> tuple[FileFault | None, str]:
+def _fault(file: NamedFile, words: Mapping[str, str]) -> tuple[FileFault | None, str]:
     if "closed" in words:
         return "denied", f"the login may not search {words['closed']}"
     if "missing" in words:
@@ -97,7 +97,7 @@ def _fault(one: NamedFile, words: Mapping[str, str]) -> tuple[FileFault | None, 
     for fault in _FAULTS:
         if fault in words:
             return fault, "the login may not read it" if fault == "denied" else ""
-    if one.kind != "key":
+    if file.kind != "key":
         return None, ""
     return {
         "encrypted": ("encrypted", "the key is encrypted: its passphrase is not asked for"),
@@ -114,10 +114,10 @@ def _certificates(text: str) -> tuple[tuple[bytes, ...], bool]:
 
 
 def _open_folder(lines: Iterable[str]) -> str | None:
-    """Return the nearest directory above a file where others than its owner may replace what is in it.
+    """Return the nearest directory above a file in which users other than its owner may replace files.
 
-    A sticky directory is closed: in it a user may only replace its own files. A group counts as others unless it is
-    root's, and with an ACL the group's bits are those of named users and groups too.
+    A sticky directory is not open: a user may replace only its own files in it. A group other than root's counts as
+    other users. With an ACL, the group's bits are also those of named users and groups.
     """
     for line in lines:
         match = re.fullmatch(r"folder (?P<mode>[0-7]+) \d+ (?P<group>\d+) (?P<acl>[+-]) (?P<path>.+)", line)

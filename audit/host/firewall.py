@@ -1,6 +1,6 @@
 """Reads the firewall rules that a connection to a panel's server meets, with one reader for each program.
 
-The readers, and what a rule means, are in `audit.firewall`.
+`audit.firewall` has the readers, and evaluates the rules.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ RULES: Final = (
     f"csf_configuration='{CONFIGURATION}' csf_lists='{' '.join(LISTS)}' csf_settings='{_PICK}'\n"
     + load_shell("audit.host", "firewall")
 )
-"""What lists the rules; `firewall` is its function."""
+"""The shell that lists the rules; its function is `firewall`."""
 
 
 def read_rules(sections: Mapping[str, Section]) -> tuple[Firewall, tuple[str, ...]]:
@@ -39,13 +39,13 @@ def read_rules(sections: Mapping[str, Section]) -> tuple[Firewall, tuple[str, ..
     native = _read(sections, "firewall.nft", hidden, partial(read_nftables, interfaces=interfaces))
     chains = (*_not_of_iptables(native, sections), *tables)
     csf = sections.get("firewall.csf", Section("", 1)).text
-    in_force = any(one.name == CHAIN for one in tables)
+    in_force = any(chain.name == CHAIN for chain in tables)
     is_hidden = bool(hidden) and not in_force
     hidden += [f"may not read {path}" for path in re.findall(r"^# cannot read (.+)$", csf, re.MULTILINE)]
     if is_hidden:
         chains = (*chains, *read_csf(csf))
     is_csf = in_force or (is_hidden and bool(csf))
-    is_firewalld = any("firewalld" in one.table for one in native)
+    is_firewalld = any("firewalld" in chain.table for chain in native)
     kept_by = "csf" if is_csf else "firewalld" if is_firewalld else ""
     return Firewall(chains, read_countries(csf) if is_csf else (), kept_by), tuple(hidden)
 
@@ -61,25 +61,25 @@ def _read(
         try:
             return read(section.text)
         except ValueError as error:
-            hidden.append(f"cannot make sense of what {section.command!r} lists: {error}")
+            hidden.append(f"cannot read the output of {section.command!r}: {error}")
             return ()
     plain = sections.get(f"{name}_text")
     if plain and plain.rc == 0 and not _HOOKED.search(plain.text):
-        return ()  # an old nft that cannot print JSON, and has nothing that a connection would meet
-    said = " ".join((plain or section).text.split())[-160:] if (plain or section).rc else "it cannot print JSON"
-    hidden.append(f"gets no list of rules by {section.command!r}: {said}")
+        return ()  # an old nft that cannot print JSON, without a chain that a connection would meet
+    reason = " ".join((plain or section).text.split())[-160:] if (plain or section).rc else "it cannot print JSON"
+    hidden.append(f"gets no list of rules by {section.command!r}: {reason}")
     return ()
 
 
 def _not_of_iptables(chains: Sequence[RuleChain], sections: Mapping[str, Section]) -> Iterator[RuleChain]:
     """Yield the chains of nftables without those of iptables, because iptables-save lists them with its own matches."""
-    theirs = {
+    iptables_tables = {
         f"nftables, table {family} {table}"
         for name, family in (("iptables", "ip"), ("ip6tables", "ip6"))
         if (section := sections.get(f"firewall.{name}")) and section.rc == 0 and "(nf_tables)" in section.text
         for table in re.findall(r"^\*(\S+)$", section.text, re.MULTILINE)
     }
-    yield from (one for one in chains if one.table not in theirs)
+    yield from (chain for chain in chains if chain.table not in iptables_tables)
 
 
 def _interfaces(sections: Mapping[str, Section]) -> tuple[str, ...]:
@@ -87,8 +87,8 @@ def _interfaces(sections: Mapping[str, Section]) -> tuple[str, ...]:
     listed = re.findall(
         r"^\d+:\s+(\S+)\s+inet6?\s+([^/\s]+)", sections.get("addresses", Section("")).text, re.MULTILINE
     )
-    found = [name for name, address in listed if name != "lo" and not _is_local(address)]
-    return tuple(dict.fromkeys(found))
+    names = [name for name, address in listed if name != "lo" and not _is_local(address)]
+    return tuple(dict.fromkeys(names))
 
 
 def _is_local(address: str) -> bool:

@@ -1,7 +1,6 @@
 """Makes TLS handshakes on a host itself, all by one command, so that sockets of loopback are observed too.
 
-`openssl s_client` does not show which old protocols a server accepts, because the system policy of the client may
-forbid them. They are left out.
+Old protocols are not tried, because the system policy of the client may forbid them.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ from audit.services.model import Section
 from audit.x509.pem import certificates_in
 
 _STARTTLS: Final = {"smtp": "smtp", "imap": "imap", "pop3": "pop3", "ftp": "ftp"}
-_MOST: Final = 200  # handshakes in one command; the rest is not asked, and so not known
+_MAX_HANDSHAKES: Final = 200  # handshakes in one command; the rest are not made
 _OFFERS: Final = ("", "rsa", "ecdsa")
 """The types of key that a client offers to verify: all, RSA alone, and ECDSA alone."""
 _FAILURES: Final[tuple[tuple[str, Stage, FailureKind, str], ...]] = (
@@ -40,32 +39,36 @@ _FAILURES: Final[tuple[tuple[str, Stage, FailureKind, str], ...]] = (
 
 @dataclass(frozen=True, slots=True)
 class HostInside:
-    """A host that shakes hands with its own services (the `Inside` of the probe)."""
+    """A host that makes handshakes with its own services (the `Inside` of the probe)."""
 
     host: Host
 
     def shake_hands(
-        self, wanted: Sequence[tuple[Endpoint, str]]
+        self, places: Sequence[tuple[Endpoint, str]]
     ) -> Mapping[tuple[Endpoint, str], tuple[Handshake | ProbeFailure, ...]]:
-        """Return what each endpoint at each address answered to the host itself, and a second certificate after it."""
-        asked = list(dict.fromkeys(wanted))[:_MOST]
-        lines = [f"{index}{key} {_words(*one)} {key or '-'}" for index, one in enumerate(asked) for key in _OFFERS]
+        """Return the result for each endpoint at each address, then any handshake with a second certificate."""
+        distinct_places = list(dict.fromkeys(places))[:_MAX_HANDSHAKES]
+        lines = [
+            f"{index}{key} {_words(*place)} {key or '-'}"
+            for index, place in enumerate(distinct_places)
+            for key in _OFFERS
+        ]
         answer = self.host.run(_script(lines))
         if isinstance(answer, ProbeFailure):
-            return dict.fromkeys(asked, (answer,))
+            return dict.fromkeys(distinct_places, (answer,))
         return {
-            one: _distinct([_read(one[1], answer.get(f"{index}{key}")) for key in _OFFERS])
-            for index, one in enumerate(asked)
+            place: _distinct([_read(place[1], answer.get(f"{index}{key}")) for key in _OFFERS])
+            for index, place in enumerate(distinct_places)
         }
 
 
-def _distinct(shown: Sequence[Handshake | ProbeFailure]) -> tuple[Handshake | ProbeFailure, ...]:
-    """Return the first of what was shown, and the handshakes with another certificate for another type of key."""
-    first, *others = shown
+def _distinct(results: Sequence[Handshake | ProbeFailure]) -> tuple[Handshake | ProbeFailure, ...]:
+    """Return the first result, and the handshakes with another certificate for another type of key."""
+    first, *others = results
     if not isinstance(first, Handshake):
         return (first,)
-    further = (one for one in others if isinstance(one, Handshake) and one.chain_der[:1] != first.chain_der[:1])
-    return (first, *further)
+    handshakes = (result for result in others if isinstance(result, Handshake))
+    return (first, *(result for result in handshakes if result.chain_der[:1] != first.chain_der[:1]))
 
 
 def _script(lines: Sequence[str]) -> Script:
@@ -84,7 +87,7 @@ def _words(endpoint: Endpoint, address: str) -> str:
 
 def _read(address: str, section: Section | None) -> Handshake | ProbeFailure:
     if section is None:
-        return ProbeFailure("host", "broken", "the host did not answer for it", address)
+        return ProbeFailure("host", "broken", "the host did not report it", address)
     chain = _chain(section.text)
     version = _field(section.text, r"(?:^New, (?P<v>TLSv[\d.]+),|Protocol(?: version)? *: (?P<w>TLSv[\d.]+))")
     cipher = _field(section.text, r"Cipher is (?P<v>[\w-]+)|Cipher *: (?P<w>[\w-]+)")
@@ -102,7 +105,7 @@ def _field(text: str, pattern: str) -> str | None:
 
 
 def _chain(text: str) -> tuple[bytes, ...]:
-    """Return the certificates as sent; the leaf is printed once more after them, under `Server certificate`."""
+    """Return the certificates as sent, without the second copy of the leaf under `Server certificate`."""
     listed = text.partition("Server certificate")[0] or text
     try:
         return certificates_in(listed)
@@ -114,9 +117,9 @@ def _failure(address: str, section: Section) -> ProbeFailure:
     for pattern, stage, kind, meaning in _FAILURES:
         match = re.search(pattern, section.text)
         if match:
-            named = match.groupdict().get("name")
+            name = match.groupdict().get("name")
             return ProbeFailure(
-                stage, kind, f"from the host itself: {meaning}{f' {named.strip()}' if named else ''}", address
+                stage, kind, f"from the host itself: {meaning}{f' {name.strip()}' if name else ''}", address
             )
     if section.rc in (124, 137, 143, None):
         return ProbeFailure("handshake", "timeout", "from the host itself: no answer in time", address)

@@ -1,6 +1,6 @@
-"""Inspects a host by two commands: what the host is, which services use TLS, and the files that they name.
+"""Inspects a host by two commands: the host itself and its services with TLS, then the files that these name.
 
-`audit.services` reads the configurations, and the checks judge what is found.
+`audit.services` reads the configurations, and the checks judge the result.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Final, TypeVar
 from audit.endpoint import Endpoint
 from audit.host.certificate_owner import is_snakeoil, owner_of
 from audit.host.cpanel import read_cpanel_state
-from audit.host.endpoints import Found, endpoints_of, host_name
+from audit.host.endpoints import ServiceListener, endpoints_of, host_name
 from audit.host.files import PER_COMMAND, file_functions, look_at, missing_rights, read_file, request_for
 from audit.host.handshake import HostInside
 from audit.host.login import Host
@@ -39,48 +39,48 @@ _DETAIL: Final = 400  # characters of a failed configuration test that are kept
 
 @dataclass(frozen=True, slots=True)
 class HostOptions:
-    """What the user says of a host: its name, the addresses it is reached by, and services we do not know."""
+    """The user's configuration of a host: its name, its addresses as seen from outside, and services unknown to us."""
 
     name: str | None = None
     addresses: tuple[str, ...] = ()
     services: tuple[DeclaredService, ...] = ()
-    discover: bool = True  # else nothing is looked at but those services
+    discover: bool = True  # if false, only those services are inspected
 
 
-def inspect(host: Host, wishes: HostOptions, clock: Clock) -> tuple[Observation, tuple[Target, ...]]:
-    """Return what is seen of a host, and the endpoints found on it; a fault of the host's is in the observation."""
-    whole = Endpoint.of_host(host.label, host.hostspec)
+def inspect(host: Host, options: HostOptions, clock: Clock) -> tuple[Observation, tuple[Target, ...]]:
+    """Return the observation of a host, which holds a fault of the host if there is one, and the endpoints on it."""
+    host_endpoint = Endpoint.of_host(host.label, host.hostspec)
     sent = clock()
-    answer = host.run(whole_script(SERVICES if wishes.discover else (), LAYOUTS))
+    answer = host.run(whole_script(SERVICES if options.discover else (), LAYOUTS))
     received = clock()
     if isinstance(answer, ProbeFailure):
-        return Observation(whole, received, failures=(answer,), elapsed_s=(received - sent).total_seconds()), ()
+        return Observation(host_endpoint, received, failures=(answer,), elapsed_s=(received - sent).total_seconds()), ()
     facts = read_facts(answer, sent, received)
-    panel = panel_of(answer, facts) if wishes.discover else None
+    panel = panel_of(answer, facts) if options.discover else None
     accidents: list[Accident] = []
-    found = [*_found(answer, facts, wishes, panel, accidents)]
+    services = [*_configured_services(answer, facts, options, panel, accidents)]
     untrusted = dict(listening(read_untrusted(answer), facts))
-    second = _second_look(host, found, facts, wishes)
-    if isinstance(second, ProbeFailure):
-        return Observation(whole, received, failures=(second,), server=_view(host, facts, wishes)), ()
-    found += _finish(found, second, wishes, _Outside(facts, untrusted))
-    files = {one: read_file(one, second) for one in _named(found)}
+    second_answer = _second_command(host, services, facts, options)
+    if isinstance(second_answer, ProbeFailure):
+        return Observation(host_endpoint, received, failures=(second_answer,), server=_view(host, facts, options)), ()
+    services += _services_of_second_answer(services, second_answer, options, _HostSockets(facts, untrusted))
+    files = {file: read_file(file, second_answer) for file in _named_files(services)}
     unread = (
         *unread_marks(answer, facts),
-        *cut_sections({**answer, **second}),
+        *cut_sections({**answer, **second_answer}),
         *_unread_configurations(answer),
         *untrusted.values(),
     )
-    view = _view(host, facts, wishes, missing=tuple(dict.fromkeys((*unread, *_missing(found, files)))))
-    websites = _websites(answer, facts, wishes.services, accidents)
+    view = _view(host, facts, options, missing=tuple(dict.fromkeys((*unread, *_missing_rights(services, files)))))
+    websites = _websites(answer, facts, options.services, accidents)
     websites += panel.websites(host_name(view), websites) if panel else ()
     whole_view = replace(view, websites=websites, cpanel=read_cpanel_state(answer), not_trusted=messages(answer))
     elapsed = (clock() - sent).total_seconds()
     observation = Observation(
-        whole, received, server=whole_view, connections=host.commands, elapsed_s=elapsed,
+        host_endpoint, received, server=whole_view, connections=host.commands, elapsed_s=elapsed,
         accident=next(iter(accidents), None),
     )  # fmt: skip
-    return observation, tuple(_targets(host, view, facts, _Seen(found, files, panel)))
+    return observation, tuple(_targets(host, view, facts, _Inspection(services, files, panel)))
 
 
 Value = TypeVar("Value")
@@ -89,7 +89,7 @@ Value = TypeVar("Value")
 def _guarded(
     accidents: list[Accident], read: Callable[[ConfigDump], tuple[Value, ...]], dump: ConfigDump
 ) -> tuple[Value, ...]:
-    """Return what a service's reader returns; keep its exception as an accident of the host, and go on without it."""
+    """Return the result of a service's reader; if it raises, add the exception to the accidents and return nothing."""
     try:
         return read(dump)
     except Exception as error:  # noqa: BLE001 - the boundary of one service: the others of the host are still read
@@ -97,71 +97,71 @@ def _guarded(
         return ()
 
 
-def _found(
+def _configured_services(
     answer: Mapping[str, Section],
     facts: HostFacts,
-    wishes: HostOptions,
+    options: HostOptions,
     panel: FoundPanel | None,
     accidents: list[Accident],
 ) -> tuple[FoundService, ...]:
-    """Return what is configured on the host, as its panel lays it out, then what is declared."""
-    known = tuple(_instances(answer, facts, accidents))
-    declared = tuple(_declared(wishes.services, facts))
-    return (*(panel.arranged(known, declared) if panel else known), *declared)
+    """Return the services configured on the host, as its panel arranges them, then the declared services."""
+    inspected = tuple(_instances(answer, facts, accidents))
+    declared = tuple(_declared(options.services, facts))
+    return (*(panel.arranged(inspected, declared) if panel else inspected), *declared)
 
 
 def _instances(answer: Mapping[str, Section], facts: HostFacts, accidents: list[Accident]) -> Iterator[FoundService]:
-    for row, pid, sections in _answers(answer):
+    for service, pid, sections in _sections_of_services(answer):
         dump = ConfigDump(sections, facts.ports_of(pid))
-        listeners = _guarded(accidents, row.read, dump)
+        listeners = _guarded(accidents, service.read, dump)
         if listeners:
             test = sections.get("test")
-            if all(one.unread and not one.files for one in listeners):
-                test = None  # what was tested is not known to be what runs
+            if all(listener.unread and not listener.files for listener in listeners):
+                test = None  # the tested configuration may not be the one that runs
             denied = bool(test and test.rc and facts.user != "root" and "ermission denied" in test.text)
             yield FoundService(
-                row.name, pid, facts.since(dump.text("since").strip()),
+                service.name, pid, facts.since(dump.text("since").strip()),
                 None if denied or test is None else _config_test(test), listeners,
-                (f"{facts.user} may not test the configuration: {_short(test.text)}",) if denied and test else (),
+                (f"{facts.user} may not test the configuration: {_error_lines(test.text)}",) if denied and test else (),
             )  # fmt: skip
 
 
 def _unread_configurations(answer: Mapping[str, Section]) -> Iterator[str]:
     """Yield a message for each configuration file that was not read."""
-    for row, _, sections in _answers(answer):
-        yield from (f"{row.name}: {clause}" for clause in unreadable(ConfigDump(sections).text("files")))
+    for service, _, sections in _sections_of_services(answer):
+        yield from (f"{service.name}: {reason}" for reason in unreadable(ConfigDump(sections).text("files")))
 
 
 def _websites(
     answer: Mapping[str, Section], facts: HostFacts, services: tuple[DeclaredService, ...], accidents: list[Accident]
 ) -> tuple[Website, ...]:  # fmt: skip
-    """Return what answers to plain HTTP: what is declared, and of what runs the websites on ports it listens on."""
-    found = [site for service in services for site in websites_of(service)]
-    for row, pid, sections in _answers(answer):
+    """Return the declared websites, and those of running services on ports on which the service listens."""
+    websites = [site for service in services for site in websites_of(service)]
+    for service, pid, sections in _sections_of_services(answer):
         if pid:
             held = facts.ports_of(pid)
-            ports = {port for _, port in held}  # none where the login may not see them
-            sites = _guarded(accidents, row.websites, ConfigDump(sections, held))
-            found += (site for site in sites if not ports or site.port in ports)
-    return tuple(found)
+            ports = {port for _, port in held}  # empty if the login may not see them
+            sites = _guarded(accidents, service.websites, ConfigDump(sections, held))
+            websites += (site for site in sites if not ports or site.port in ports)
+    return tuple(websites)
 
 
-def _answers(answer: Mapping[str, Section]) -> Iterator[tuple[Service, int, Mapping[str, Section]]]:
-    """Yield what the host printed of each instance of a service we know."""
-    rows = {re.sub(r"\W", "_", row.name): row for row in SERVICES}
+def _sections_of_services(answer: Mapping[str, Section]) -> Iterator[tuple[Service, int, Mapping[str, Section]]]:
+    """Yield the sections of each instance of a known service."""
+    by_name = {re.sub(r"\W", "_", service.name): service for service in SERVICES}
     for (name, pid), sections in instances(answer).items():
-        if name in rows:
-            yield rows[name], pid, sections
+        if name in by_name:
+            yield by_name[name], pid, sections
 
 
 def _config_test(section: Section) -> ConfigTest:
     if section.rc in _TIMED_OUT:
         return ConfigTest(section.command, ok=False, detail=f"it did not finish within {COMMAND_LIMIT_S} s")
-    return ConfigTest(section.command, section.rc == 0, "" if section.rc == 0 else _short(section.text))
+    return ConfigTest(section.command, section.rc == 0, "" if section.rc == 0 else _error_lines(section.text))
 
 
-def _short(text: str) -> str:
-    """Return what a program said stopped it, on one line: where it names errors these, else the end of all."""
+def _error_lines(text: str) -> str:
+    """Return the lines of a program's output that name errors, else the end of the output, on one line."""
     lines = [line.strip() for line in text.splitlines()]
     errors = [line for line in lines if re.search(r"emerg|error|fatal|denied|invalid|AH\d+", line, re.IGNORECASE)]
     return " ".join(errors or lines)[-_DETAIL:]
@@ -170,69 +170,69 @@ def _short(text: str) -> str:
 def _declared(services: tuple[DeclaredService, ...], facts: HostFacts) -> Iterator[FoundService]:
     for service in services:
         listeners = listeners_of(service)
-        runs = any(facts.listening(one.port) for one in listeners)
+        runs = any(facts.listening(listener.port) for listener in listeners)
         yield FoundService(service.name, -1 if runs else 0, None, None, listeners)
 
 
-def _second_look(
-    host: Host, found: Sequence[FoundService], facts: HostFacts, wishes: HostOptions
+def _second_command(
+    host: Host, services: Sequence[FoundService], facts: HostFacts, options: HostOptions
 ) -> dict[str, Section] | ProbeFailure:
-    """Look at all named files, try unknown sockets and run the declared tests, all by one command.
+    """Inspect all named files, try unknown sockets and run the declared tests, all by one command.
 
-    A host with more than 300 files costs one command more for each 300.
+    A host with more than 300 files takes one more command for each 300.
     """
-    named = list(_named(found))
-    tried = places_to_try(facts.sockets if wishes.discover else (), _claims(found, facts))
-    rest = TRY + "".join(script_for_unknown_sockets(tried)) + "".join(_declared_tests(wishes))
-    places = tuple(f"tls {place}" for place in tried)
+    files = list(_named_files(services))
+    places = places_to_try(facts.sockets if options.discover else (), _claims(services, facts))
+    rest = TRY + "".join(script_for_unknown_sockets(places)) + "".join(_declared_tests(options))
+    requests = tuple(f"tls {place}" for place in places)
     answers: dict[str, Section] = {}
-    for start in range(0, max(len(named), 1), PER_COMMAND):
-        part = named[start : start + PER_COMMAND]
-        script = file_functions() + "".join(look_at(part)) + ("" if start else rest)
-        answer = host.run(script_of(script, (*request_for(part), *(() if start else places))))
+    for start in range(0, max(len(files), 1), PER_COMMAND):
+        batch = files[start : start + PER_COMMAND]
+        script = file_functions() + "".join(look_at(batch)) + ("" if start else rest)
+        answer = host.run(script_of(script, (*request_for(batch), *(() if start else requests))))
         if isinstance(answer, ProbeFailure):
             return answer
         answers |= answer
     return answers
 
 
-def _declared_tests(wishes: HostOptions) -> Iterator[str]:
-    for index, service in enumerate(wishes.services):
+def _declared_tests(options: HostOptions) -> Iterator[str]:
+    for index, service in enumerate(options.services):
         if service.test:
             yield f"section test.{index} sh -c {shlex.quote(service.test)}\n"
 
 
-def _claims(found: Sequence[FoundService], facts: HostFacts) -> set[tuple[str, int]]:
+def _claims(services: Sequence[FoundService], facts: HostFacts) -> set[tuple[str, int]]:
     """Return the (address, port) that known services hold or are configured to hold."""
-    held = {place for one in found if one.pid > 0 for place in facts.ports_of(one.pid)}
-    ports = {listener.port for one in found for listener in one.listeners}
+    held = {place for service in services if service.pid > 0 for place in facts.ports_of(service.pid)}
+    ports = {listener.port for service in services for listener in service.listeners}
     return held | {(address, port) for address, port, _ in facts.sockets if port in ports}
 
 
 @dataclass(frozen=True, slots=True)
-class _Outside:
-    """What listens on a host, and why the service at an address and port was not inspected."""
+class _HostSockets:
+    """The sockets of a host, and by address and port why an untrusted service was not inspected."""
 
     facts: HostFacts
     untrusted: Mapping[tuple[str, int], str]
 
 
-def _finish(
-    found: list[FoundService], second: Mapping[str, Section], wishes: HostOptions, outside: _Outside
+def _services_of_second_answer(
+    services: list[FoundService], answer: Mapping[str, Section], options: HostOptions, host_sockets: _HostSockets
 ) -> Iterator[FoundService]:
-    """Yield what the second answer adds: unknown services, and in place of the declared ones those with their test."""
-    named = enumerate(wishes.services)
-    tests = {one.name: second[f"test.{index}"] for index, one in named if f"test.{index}" in second}
-    for index, one in enumerate(list(found)):
-        if one.name in tests and one.pid <= 0:
-            test = _config_test(tests[one.name])
-            found[index] = FoundService(one.name, one.pid, one.since, test, one.listeners)
-    sockets = outside.facts.sockets if wishes.discover else ()
-    claims = _claims(found, outside.facts)
-    unknown = read_unknown_sockets(sockets, claims, second.get("unknown_sockets"))
+    """Yield the unknown services of the second answer, and replace the declared services by ones with their test."""
+    declared = enumerate(options.services)
+    tests = {service.name: answer[f"test.{index}"] for index, service in declared if f"test.{index}" in answer}
+    for index, service in enumerate(list(services)):
+        if service.name in tests and service.pid <= 0:
+            test = _config_test(tests[service.name])
+            services[index] = FoundService(service.name, service.pid, service.since, test, service.listeners)
+    sockets = host_sockets.facts.sockets if options.discover else ()
+    claims = _claims(services, host_sockets.facts)
+    unknown = read_unknown_sockets(sockets, claims, answer.get("unknown_sockets"))
     limits = untried(sockets, claims)
     if unknown or limits:
-        marked = tuple(_with_reason(one, outside.untrusted) for one in unknown)
+        marked = tuple(_with_reason(service, host_sockets.untrusted) for service in unknown)
         yield FoundService("unknown", -1, None, None, marked, limits)
 
 
@@ -241,49 +241,57 @@ def _with_reason(listener: Listener, untrusted: Mapping[tuple[str, int], str]) -
     return replace(listener, unread=(*listener.unread, *(reason for reason in reasons if reason)))
 
 
-def _named(found: Sequence[FoundService]) -> list[NamedFile]:
-    return list(dict.fromkeys(file for one in found for listener in one.listeners for file in listener.files))
+def _named_files(services: Sequence[FoundService]) -> list[NamedFile]:
+    return list(
+        dict.fromkeys(file for service in services for listener in service.listeners for file in listener.files)
+    )
 
 
-def _missing(found: Sequence[FoundService], files: Mapping[NamedFile, InstalledFile]) -> tuple[str, ...]:
-    said = [text for one in found for text in one.missing]
-    said += [text for one in found for listener in one.listeners for text in listener.unread]
-    return tuple(dict.fromkeys([*said, *missing_rights(files.values())]))
+def _missing_rights(services: Sequence[FoundService], files: Mapping[NamedFile, InstalledFile]) -> tuple[str, ...]:
+    reasons = [reason for service in services for reason in service.missing]
+    reasons += [reason for service in services for listener in service.listeners for reason in listener.unread]
+    return tuple(dict.fromkeys([*reasons, *missing_rights(files.values())]))
 
 
-def _view(host: Host, facts: HostFacts, wishes: HostOptions, *, missing: tuple[str, ...] = ()) -> HostView:
+def _view(host: Host, facts: HostFacts, options: HostOptions, *, missing: tuple[str, ...] = ()) -> HostView:
     return HostView(
-        host.label, host.hostspec, wishes.name or facts.fqdn, facts.addresses, wishes.addresses,
+        host.label, host.hostspec, options.name or facts.fqdn, facts.addresses, options.addresses,
         facts.clock_offset_s, facts.is_cpanel, missing_rights=missing,
     )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
-class _Seen:
-    """What was found on a host: its services, their files, and its panel."""
+class _Inspection:
+    """The services of a host, their files, and its panel."""
 
-    found: Sequence[FoundService]
+    services: Sequence[FoundService]
     files: Mapping[NamedFile, InstalledFile]
     panel: FoundPanel | None
 
 
-def _targets(host: Host, view: HostView, facts: HostFacts, seen: _Seen) -> Iterator[Target]:
+def _targets(host: Host, view: HostView, facts: HostFacts, inspection: _Inspection) -> Iterator[Target]:
     inside = HostInside(host)
-    founds = [Found(one.name, one.pid, listener) for one in seen.found for listener in one.listeners]
-    by_place = {(one.name, one.pid): one for one in seen.found}
-    for placed in endpoints_of(founds, host_name(view), facts, view):
-        one, listener = by_place[placed.found.service, placed.found.pid], placed.found.listener
-        installed = tuple(seen.files[named] for named in listener.files)
+    sources = [
+        ServiceListener(service.name, service.pid, listener)
+        for service in inspection.services
+        for listener in service.listeners
+    ]
+    by_place = {(service.name, service.pid): service for service in inspection.services}
+    for place in endpoints_of(sources, host_name(view), facts, view):
+        service, listener = by_place[place.source.service, place.source.pid], place.source.listener
+        installed = tuple(inspection.files[file] for file in listener.files)
         agent = owner_of(installed, facts.acme_sh)
-        word = seen.panel.word(one.name, installed) if seen.panel else None
-        server = replace(_server(view, one, listener, installed), agent=agent, panel_service=word)
-        yield Target(placed.endpoint, placed.addresses, placed.inside_addresses, server, inside)
+        word = inspection.panel.word(service.name, installed) if inspection.panel else None
+        server = replace(_server(view, service, listener, installed), agent=agent, panel_service=word)
+        yield Target(place.endpoint, place.addresses, place.inside_addresses, server, inside)
 
 
-def _server(view: HostView, one: FoundService, listener: Listener, installed: tuple[InstalledFile, ...]) -> HostView:
-    """Return the view of one service through one of its listeners; without the owner of its certificate."""
+def _server(
+    view: HostView, service: FoundService, listener: Listener, installed: tuple[InstalledFile, ...]
+) -> HostView:
+    """Return the view of a service through one of its listeners, without the owner of its certificate."""
     return replace(
-        view, service=one.name, service_running=one.pid != 0, service_since=one.since, config_test=one.test,
-        files=installed, snakeoil=is_snakeoil(installed),
-        missing_rights=tuple(dict.fromkeys([*one.missing, *listener.unread, *missing_rights(installed)])),
+        view, service=service.name, service_running=service.pid != 0, service_since=service.since,
+        config_test=service.test, files=installed, snakeoil=is_snakeoil(installed),
+        missing_rights=tuple(dict.fromkeys([*service.missing, *listener.unread, *missing_rights(installed)])),
     )  # fmt: skip

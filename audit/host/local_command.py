@@ -1,6 +1,6 @@
-"""Runs one local command for a login (ssh, docker, …) with a deadline, a byte limit and without a terminal.
+"""Runs one local command for a login (ssh, docker, …) with a deadline, a byte limit and no terminal.
 
-What the command reads on its standard input is given as bytes.
+The standard input of the command is given as bytes.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from audit.probe.deadline import Deadline
 
 MAX_BYTES: Final = 64_000_000  # of one answer; eight sections of the largest kind
 _CHUNK: Final = 65_536
-_PATIENCE_S: Final = 0.5
+_TERMINATE_S: Final = 0.5
 Cut = Literal["timeout", "too-much", "stopped"]
-_LOOK_UP_S: Final = 0.2  # how often a run that was called off is noticed
+_CHECK_S: Final = 0.2  # how often the event that stops a run is checked
 
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """How a command ended: by itself with its status, or cut short by the deadline, the limit or the user."""
+    """The outcome of a command: its status and output, or why it was cut short: the deadline, the limit or the user."""
 
     rc: int
     stdout: bytes
@@ -37,7 +37,7 @@ class Finished:
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A shell command, its standard input, and what is added to its environment (a password is never an argument)."""
+    """A shell command, its standard input, and additions to its environment (a password is never an argument)."""
 
     text: str
     stdin: bytes = field(default=b"", repr=False)
@@ -45,7 +45,7 @@ class Command:
 
 
 def run_bounded(command: Command, timeout_s: float, stop: threading.Event) -> Finished:
-    """Run a command without a terminal; its whole process group is ended if it outlasts the bounds."""
+    """Run a command without a terminal; its whole process group is killed if it exceeds the bounds."""
     deadline = Deadline.after(timeout_s)
     process = subprocess.Popen(  # noqa: S602 - testinfra's own form: it quotes every argument
         command.text,
@@ -58,58 +58,58 @@ def run_bounded(command: Command, timeout_s: float, stop: threading.Event) -> Fi
     )
     with process:
         try:
-            taken, cut = _converse(process, command.stdin, deadline, stop)
-            if not cut and not _exits(process, deadline):  # it closed its output and stays
+            outputs, cut = _communicate(process, command.stdin, deadline, stop)
+            if not cut and not _exits(process, deadline):  # it closed its output and still runs
                 cut = "timeout"
         finally:
             _end(process)
-        return Finished(process.wait(), taken["stdout"], taken["stderr"], cut)
+        return Finished(process.wait(), outputs["stdout"], outputs["stderr"], cut)
 
 
-def _converse(
+def _communicate(
     process: subprocess.Popen[bytes], stdin: bytes, deadline: Deadline, stop: threading.Event
 ) -> tuple[dict[str, bytes], Cut | None]:
-    """Write the input and read both outputs at the same time; return what was read, and what ended it too early."""
-    taken = {"stdout": bytearray(), "stderr": bytearray()}
-    left = memoryview(stdin)
+    """Write the input and read both outputs at the same time; return the outputs, and why they were cut short."""
+    outputs = {"stdout": bytearray(), "stderr": bytearray()}
+    rest = memoryview(stdin)
     cut: Cut | None = None
     with selectors.DefaultSelector() as selector:
-        for name in taken:
+        for name in outputs:
             selector.register(getattr(process, name), selectors.EVENT_READ, name)
         if process.stdin:
             os.set_blocking(process.stdin.fileno(), False)
             selector.register(process.stdin, selectors.EVENT_WRITE, "stdin")
         while selector.get_map() and not cut:
             cut = "timeout" if deadline.has_passed else "stopped" if stop.is_set() else None
-            for key, _ in selector.select(min(deadline.left_s, _LOOK_UP_S)):
+            for key, _ in selector.select(min(deadline.left_s, _CHECK_S)):
                 if key.data == "stdin":
-                    left = _written(key.fd, left)
-                    is_over = not left
+                    rest = _written(key.fd, rest)
+                    is_over = not rest
                 else:
                     data = os.read(key.fd, _CHUNK)
-                    taken[key.data] += data
+                    outputs[key.data] += data
                     is_over = not data
                 if is_over:
                     selector.unregister(key.fileobj)
                 if is_over and key.data == "stdin" and process.stdin:
                     process.stdin.close()
-            if sum(map(len, taken.values())) > MAX_BYTES:
+            if sum(map(len, outputs.values())) > MAX_BYTES:
                 cut = "too-much"
-    return {name: bytes(data) for name, data in taken.items()}, cut
+    return {name: bytes(data) for name, data in outputs.items()}, cut
 
 
-def _written(fd: int, left: memoryview) -> memoryview:
-    """Write a part of the input; return what is left, which is nothing if the command does not read it."""
+def _written(fd: int, rest: memoryview) -> memoryview:
+    """Write a part of the input and return the rest; the rest is empty if the command has closed its input."""
     try:
-        return left[os.write(fd, left[:_CHUNK]) :]
+        return rest[os.write(fd, rest[:_CHUNK]) :]
     except BlockingIOError:
-        return left
+        return rest
     except BrokenPipeError:
-        return left[:0]
+        return rest[:0]
 
 
 def _exits(process: subprocess.Popen[bytes], deadline: Deadline) -> bool:
-    """Return whether a process ends by then; it is not reaped, so that its group's number stays its own."""
+    """Return whether a process ends before the deadline; it is not reaped, so the number of its group is not reused."""
     while os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
         if deadline.has_passed:
             return False
@@ -118,10 +118,10 @@ def _exits(process: subprocess.Popen[bytes], deadline: Deadline) -> bool:
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """End a process and all it started: first by SIGTERM, which sshpass passes on to a session of its own."""
-    # what sudo started here is root's and may not be ended by us: it has its own limits
+    """End a process and its children: first by SIGTERM, which sshpass passes on to a session of its own."""
+    # we may not end processes of root that sudo started: they have limits of their own
     with contextlib.suppress(ProcessLookupError, PermissionError):
         if not _exits(process, Deadline.after(0.0)):
             os.killpg(process.pid, signal.SIGTERM)
-            _exits(process, Deadline.after(_PATIENCE_S))
+            _exits(process, Deadline.after(_TERMINATE_S))
         os.killpg(process.pid, signal.SIGKILL)

@@ -22,11 +22,11 @@ from audit.observation import FailureKind, ProbeFailure, Stage
 from audit.redaction import Secrets
 from audit.services.model import Section
 
-_LINE: Final = 200  # characters of what was said that are quoted
+_LINE: Final = 200  # characters of a program's output that are quoted
 
 _REASONS: Final[tuple[tuple[str, FailureKind, str], ...]] = (
     (r"sudo: .*(password is required|terminal is required|must have a tty|askpass)", "sudo",
-     "sudo wants a password: allow this login NOPASSWD, or log in as root"),
+     "sudo requires a password: allow this login NOPASSWD, or log in as root"),
     (r"sudo: .*(not allowed|may not run|unknown user)|is not in the sudoers|not allowed to execute", "sudo",
      "sudo does not let this login run /bin/sh"),
     (r"sudo: (command )?not found|sudo: No such file", "no-command", "there is no sudo on the host: log in as root"),
@@ -38,7 +38,7 @@ _REASONS: Final[tuple[tuple[str, FailureKind, str], ...]] = (
      "unresolvable", "the host's name has no address"),
     (r"Connection refused|Unable to connect to port", "refused", "nothing answers at the login's port"),
     (r"timed out|TimeoutError|Operation timed out", "timeout", "the host did not answer in time"),
-    (r"No route to host|Network is unreachable|Host is down", "unreachable", "there is no way to the host"),
+    (r"No route to host|Network is unreachable|Host is down", "unreachable", "there is no route to the host"),
     (r"must install paramiko|No module named 'paramiko'", "no-command", "install paramiko, or write ssh://HOST"),
     (r"ansible(-inventory)?: (command )?not found", "no-command", "install ansible to use its inventory"),
     (r"(sshpass|ssh|docker|podman|kubectl|oc|lxc|salt|chroot): (command )?not found|No module named", "no-command",
@@ -48,10 +48,10 @@ _REASONS: Final[tuple[tuple[str, FailureKind, str], ...]] = (
      "the login's port closed the connection"),
 )  # fmt: skip
 _SSH_OPTIONS: Final = "-T -o ClearAllForwardings=yes"
-_BATCH: Final = "-o BatchMode=yes"  # no question about passwords, passphrases or host keys; the user's policy decides
+_BATCH: Final = "-o BatchMode=yes"  # no prompt for passwords, passphrases or host keys; the user's policy decides
 _CONNECT_S: Final = 10
-_GRACE_S: Final = 2.0  # for ending what outlasted its deadline
-_FED: Final = ("ssh", "safe-ssh", "local", "docker", "podman", "kubectl", "openshift", "lxc", "chroot")
+_GRACE_S: Final = 2.0  # to end a command that exceeded its deadline
+_READ_INPUT: Final = ("ssh", "safe-ssh", "local", "docker", "podman", "kubectl", "openshift", "lxc", "chroot")
 """Kinds of login whose commands read our standard input."""
 
 # The script's shell has an environment of its own: SHELLOPTS=xtrace, exported functions and the like stay outside.
@@ -63,17 +63,17 @@ _KEY: Final = re.compile(r"-+BEGIN [^-]*PRIVATE KEY.*?(?:-END [^-]*-+|\Z)", re.D
 _SSHPASS: Final = "sshpass -p %s "
 
 
-def explain(shown: str, said: str, stage: Stage = "login") -> ProbeFailure | None:
-    """Return the failure that a program's words mean, with the line that says so; None where we know none."""
+def explain(hostspec: str, output: str, stage: Stage = "login") -> ProbeFailure | None:
+    """Return the failure that a program's output means, with the line that shows it; None if no pattern matches."""
     for pattern, kind, meaning in _REASONS:
-        if re.search(pattern, said, re.IGNORECASE):
-            return ProbeFailure(stage, kind, f"{shown}: {meaning} ({last_line(said, pattern)})")
+        if re.search(pattern, output, re.IGNORECASE):
+            return ProbeFailure(stage, kind, f"{hostspec}: {meaning} ({last_line(output, pattern)})")
     return None
 
 
-def last_line(said: str, pattern: str = ".") -> str:
-    """Return the last line that fits, cut to a readable length, without control characters."""
-    lines = [line.strip() for line in said.splitlines() if re.search(pattern, line, re.IGNORECASE)]
+def last_line(output: str, pattern: str = ".") -> str:
+    """Return the last line that matches, cut to a readable length, without control characters."""
+    lines = [line.strip() for line in output.splitlines() if re.search(pattern, line, re.IGNORECASE)]
     return re.sub(r"[^\x20-\x7e\xa0-\uffff]", "", lines[-1])[:_LINE] if lines else ""
 
 
@@ -91,7 +91,7 @@ class Collector:
 
 @dataclass(slots=True)
 class Host:
-    """One host that can be logged into: its label in ids, its specification without a password, and its backend."""
+    """One host with a login: its label in ids, its specification without a password, and its backend."""
 
     label: str
     hostspec: str
@@ -106,14 +106,14 @@ class Host:
 
     def run(self, script: Script) -> dict[str, Section] | ProbeFailure:
         """Run a script as one command, and return the sections of an answer that is whole and valid."""
-        nonce = new_nonce() if self.is_fed else None
+        nonce = new_nonce() if self.reads_input else None
         if self.collector and (script.request is None or nonce is None):
             return ProbeFailure("host", "denied", f"{self.hostspec}: this login may only run {self.collector.path}")
         with self._one_at_a_time:
             self.commands += 1
             self._finished = None
-            said = self._attempt(self._request(script, nonce) if self.collector else composed(script, nonce))
-            finished = self._finished or Finished(255, b"", said.encode())
+            error_text = self._attempt(self._request(script, nonce) if self.collector else composed(script, nonce))
+            finished = self._finished or Finished(255, b"", error_text.encode())
         text = finished.stdout.decode("utf-8", "replace").replace("\r\n", "\n")
         nonce = nonce or nonce_in(text)
         try:
@@ -122,35 +122,35 @@ class Host:
             return ProbeFailure("host", "broken", f"{self.hostspec}: the answer is not valid: {error}")
         if "done" in sections and not finished.cut:
             return sections
-        return self._failure(finished, "host" if sections else "login")
+        return self._failure_of(finished, "host" if sections else "login")
 
     @property
-    def is_fed(self) -> bool:
+    def reads_input(self) -> bool:
         """Whether a command of this login reads our standard input; else the script is an argument."""
-        return self.backend.NAME in _FED
+        return self.backend.NAME in _READ_INPUT
 
     def _request(self, script: Script, nonce: str | None) -> str:
         version = self.collector.version if self.collector else ""
         return "".join(f"{line}\n" for line in (f"sslaudit-request {version} {nonce}", *(script.request or ())))
 
     def _attempt(self, text: str) -> str:
-        """Run by testinfra, and return what it raised in text; the answer itself is kept in `_finished`."""
+        """Run a command by testinfra, keep its outcome in `_finished`, and return the text of an exception, if any."""
         from testinfra.host import Host as TestinfraHost  # noqa: PLC0415 - 60 ms that only an audit of hosts should cost
 
-        self._input = text.encode() if self.is_fed else b""
+        self._input = text.encode() if self.reads_input else b""
         if self.collector:
             command: tuple[str, ...] = ("sh -c %s sh %s", _COLLECTOR, self.collector.path)
         else:
-            command = ("sh -c %s", _FROM_INPUT) if self.is_fed else ("sh -c %s sh %s", _FROM_ARGUMENT, text)
+            command = ("sh -c %s", _FROM_INPUT) if self.reads_input else ("sh -c %s sh %s", _FROM_ARGUMENT, text)
         try:
             result = _in_time(lambda: TestinfraHost(self.backend).run(*command), self.timeout_s + _GRACE_S)
-        except TimeoutError:  # a transport of its own that knows no deadline
+        except TimeoutError:  # a backend with a transport of its own, without a deadline
             self._finished = Finished(255, b"", b"", "timeout")
             return ""
-        except (RuntimeError, OSError, AssertionError) as error:  # how testinfra's backends say that a login failed
+        except (RuntimeError, OSError, AssertionError) as error:  # testinfra's backends raise these if a login fails
             return f"{type(error).__name__}: {error}"
         except Exception as error:
-            # paramiko's own exceptions, where it is installed: its module is not ours to import
+            # paramiko's own exceptions: the package is optional and is not imported here
             if type(error).__module__.partition(".")[0] != "paramiko":
                 raise
             return f"{type(error).__name__}: {error}"
@@ -158,31 +158,31 @@ class Host:
             self._finished = Finished(result.rc, _bytes(result, "stdout"), _bytes(result, "stderr"))
         return ""
 
-    def _failure(self, finished: Finished, stage: Stage) -> ProbeFailure:
+    def _failure_of(self, finished: Finished, stage: Stage) -> ProbeFailure:
         if finished.cut == "too-much":
             return ProbeFailure(stage, "too-much", f"{self.hostspec} printed more than {len(finished.stdout)} bytes")
         if finished.cut:
             return ProbeFailure(stage, "timeout", f"{self.hostspec} did not finish within {self.timeout_s:g} s")
-        said = self._said(finished)
+        output = self._output_of(finished)
         if self.collector and re.search(rb"^sslaudit-collector \w+$", finished.stdout, re.MULTILINE):
             detail = f"{self.collector.path} is of another version: write it again (sslaudit collector --print)"
             return ProbeFailure("host", "broken", f"{self.hostspec}: {detail}")
-        known = explain(self.hostspec, said, stage)
-        if known:
-            return known
-        said_last = last_line(said) or "it said nothing"
+        failure = explain(self.hostspec, output, stage)
+        if failure:
+            return failure
+        last = last_line(output) or "no output"
         if finished.rc in (126, 127):
-            return ProbeFailure(stage, "no-command", f"{self.hostspec}: no POSIX shell answers there ({said_last})")
-        return ProbeFailure(stage, "broken", f"{self.hostspec}: the login ended with {finished.rc} ({said_last})")
+            return ProbeFailure(stage, "no-command", f"{self.hostspec}: no POSIX shell answers there ({last})")
+        return ProbeFailure(stage, "broken", f"{self.hostspec}: the login ended with {finished.rc} ({last})")
 
-    def _said(self, finished: Finished) -> str:
+    def _output_of(self, finished: Finished) -> str:
         octets = finished.stderr or finished.stdout
         text = Secrets(tuple(_secrets(self.backend))).hide(octets.decode("utf-8", "replace"))  # before it is cut
         return _KEY.sub("(a private key)", text[-8000 if finished.stderr else -2000 :])
 
 
 def _in_time(work: Callable[[], Any], seconds: float) -> Any:  # noqa: ANN401 - testinfra is untyped
-    """Return what `work` returns or raise what it raises; TimeoutError where it takes longer, and it is left behind."""
+    """Return what `work` returns or raise what it raises; TimeoutError if it takes longer, while its thread runs on."""
     done: Future[Any] = Future()
 
     def run() -> None:
@@ -206,7 +206,7 @@ def _secrets(backend: Any) -> list[str]:  # noqa: ANN401 - backends differ
 
 
 def new_nonce() -> str:
-    """Return the word that frames one answer: no host can have it in a banner."""
+    """Return a random word that frames one answer: no text of a host can contain it by chance."""
     return f"sslaudit-{secrets.token_hex(12)}"
 
 
@@ -216,42 +216,43 @@ def redacted(hostspec: str) -> str:
 
 
 def limited_to(host: Host, collector: Collector) -> Host:
-    """Let a host run the collector alone, which is called by sudo unless the login is root's."""
+    """Make a host run the collector alone, by sudo unless the login is root's."""
     host.collector = collector
     host.backend.sudo = False
     return host
 
 
 def hosts_of(hostspec: str, options: Mapping[str, Any], timeout_s: float) -> tuple[Host, ...] | ProbeFailure:
-    """Return the hosts a specification means (an inventory may mean many), or why it means none."""
+    """Return the hosts that a specification matches (many in an inventory), or the failure if it matches none."""
     shown = redacted(hostspec)
-    known = {key: value for key, value in options.items() if value is not None}
+    given_options = {key: value for key, value in options.items() if value is not None}
     try:
-        hosts = _expand(hostspec, known, timeout_s)
+        hosts = _expand(hostspec, given_options, timeout_s)
     except (RuntimeError, ValueError, OSError, ImportError, AssertionError) as error:
-        said = " ".join(redacted(f"{type(error).__name__}: {error}").split())
-        return explain(shown, said) or ProbeFailure("login", "unresolvable", f"{shown}: no such host ({said[:300]})")
+        error_text = " ".join(redacted(f"{type(error).__name__}: {error}").split())
+        unknown = ProbeFailure("login", "unresolvable", f"{shown}: no such host ({error_text[:300]})")
+        return explain(shown, error_text) or unknown
     return hosts or ProbeFailure("login", "unresolvable", f"{shown}: the inventory names no such host")
 
 
 def _expand(hostspec: str, options: dict[str, Any], timeout_s: float) -> tuple[Host, ...]:
     from testinfra.backend import get_backends, parse_hostspec  # noqa: PLC0415 - as above
 
-    asked = options | parse_hostspec(hostspec)[1]
-    if asked.get("connection") == "ansible":
-        _read_inventory(asked.get("ansible_inventory"), timeout_s)
+    parsed = options | parse_hostspec(hostspec)[1]
+    if parsed.get("connection") == "ansible":
+        _read_inventory(parsed.get("ansible_inventory"), timeout_s)
     return tuple(_host(hostspec, backend, timeout_s) for backend in get_backends([hostspec], **options))
 
 
 def _read_inventory(path: str | None, timeout_s: float) -> None:
-    """Let testinfra know the inventory: it would wait for an inventory that hangs, or that asks for a passphrase."""
+    """Read the inventory for testinfra, which would wait without end if the inventory hangs or prompts."""
     from testinfra.utils.ansible_runner import AnsibleRunner  # noqa: PLC0415 - as above
 
     runner = AnsibleRunner.get_runner(path)
     if "inventory" in vars(runner):
         return
-    named = f" -i {shlex.quote(path)}" if path else ""
-    command = f"ANSIBLE_VERBOSITY=0 ansible-inventory --list{named}"
+    inventory_option = f" -i {shlex.quote(path)}" if path else ""
+    command = f"ANSIBLE_VERBOSITY=0 ansible-inventory --list{inventory_option}"
     finished = run_bounded(Command(command), timeout_s, threading.Event())
     if finished.cut:
         raise RuntimeError(f"ansible-inventory timed out after {timeout_s:g} s")
@@ -263,7 +264,7 @@ def _read_inventory(path: str | None, timeout_s: float) -> None:
 def _host(hostspec: str, backend: Any, timeout_s: float) -> Host:  # noqa: ANN401 - backends differ
     label = _label(backend)
     shown = redacted(hostspec)
-    if backend.NAME == "ansible":  # a pattern may have meant many
+    if backend.NAME == "ansible":  # a pattern may have matched many
         _, mark, query = shown.partition("?")
         shown = f"ansible://{label}{mark}{query}"
         backend = _direct(backend) or backend
@@ -275,15 +276,15 @@ def _host(hostspec: str, backend: Any, timeout_s: float) -> Host:  # noqa: ANN40
 
 
 def _direct(backend: Any) -> Any:  # noqa: ANN401 - backends differ
-    """Return a copy of the login an inventory means, with both its and the user's sudo; None: only ansible can."""
+    """Return a direct login to a host of an inventory, with its or the user's sudo; None if only ansible can log in."""
     if backend.force_ansible:
         return None
-    known = backend.ansible_runner.get_host(
+    host = backend.ansible_runner.get_host(
         backend.host, ssh_config=backend.ssh_config, ssh_identity_file=backend.ssh_identity_file
     )
-    if known is None:
+    if host is None:
         return None
-    direct = copy.copy(known.backend)  # testinfra keeps the original for the user's own tests
+    direct = copy.copy(host.backend)  # testinfra keeps the original for the user's own tests
     direct.sudo = direct.sudo or backend.sudo
     direct.sudo_user = direct.sudo_user or backend.sudo_user
     return direct
@@ -295,9 +296,9 @@ def _label(backend: Any) -> str:  # noqa: ANN401 - backends differ
 
 
 def _make_bounded(host: Host) -> None:
-    """Let a backend run its local commands by ours: the one place where deadline and silence are kept."""
+    """Make a backend run its local commands by `run_bounded`, which enforces the deadline and gives no terminal."""
     backend: Any = host.backend
-    backend._encoding = "utf-8"  # noqa: SLF001 - else testinfra asks the host by two commands more
+    backend._encoding = "utf-8"  # noqa: SLF001 - else testinfra runs two more commands on the host
 
     def run_local(command: str, *arguments: str) -> Any:  # noqa: ANN401 - testinfra is untyped
         from testinfra.backend.base import CommandResult  # noqa: PLC0415 - as above
@@ -325,21 +326,21 @@ def _local_command(backend: Any, stdin: bytes, command: str, arguments: Sequence
         text = backend.quote(f"sshpass -e {command.removeprefix(_SSHPASS)}", *rest)
         return Command(text, stdin, {"SSHPASS": password})
     if backend.NAME in ("docker", "podman", "kubectl", "openshift"):
-        command = command.replace("exec ", "exec -i ", 1)  # else they give the command no input
+        command = command.replace("exec ", "exec -i ", 1)  # else the command gets no input
     return Command(backend.quote(command, *arguments), stdin)
 
 
 def _make_silent(backend: Any) -> None:  # noqa: ANN401 - backends differ
-    """Let ssh ask nothing and leave no master process behind; what the user added and configured stays."""
-    batch = "" if backend.host.password else _BATCH  # with a password sshpass answers the one question there is
-    given = backend.ssh_extra_args or ""
-    backend.ssh_extra_args = " ".join(filter(None, (_SSH_OPTIONS, batch, given)))
+    """Make ssh prompt for nothing and leave no master process behind; the user's options and configuration stay."""
+    batch = "" if backend.host.password else _BATCH  # with a password, sshpass answers the only prompt
+    extra_args = backend.ssh_extra_args or ""
+    backend.ssh_extra_args = " ".join(filter(None, (_SSH_OPTIONS, batch, extra_args)))
     backend.controlpersist = 0
     backend.timeout = min(int(backend.timeout), _CONNECT_S)
 
 
 def distinguish(hosts: Sequence[Host]) -> tuple[Host, ...]:
-    """Return the hosts with labels of their own: a second `web1` gets its port, kind of login or a number."""
+    """Return the hosts with unique labels: a second `web1` gets its port, its kind of login or a number."""
     taken: set[str] = set()
     for host in hosts:
         backend: Any = host.backend

@@ -1,4 +1,4 @@
-"""Values for a service that was found on a host, running or only configured, and for the panel that arranges it."""
+"""Values for a service on a host, running or only configured, and for the panel that arranges it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from audit.services.model import Listener
 
 @dataclass(frozen=True, slots=True)
 class FoundService:
-    """A service with its listeners; `pid` is 0 where it does not run, and -1 where it runs as a process unknown."""
+    """A service with its listeners; `pid` is 0 if it does not run, and -1 if it runs as an unknown process."""
 
     name: str
     pid: int
@@ -28,24 +28,25 @@ class FoundService:
 
 @dataclass(frozen=True, slots=True)
 class FoundPanel:
-    """The panel of a host, and what its layout's script printed there."""
+    """The panel of a host, and the output of its layout's script."""
 
     layout: Panel
     dump: ConfigDump
 
     def arranged(self, found: Sequence[FoundService], declared: Sequence[FoundService]) -> Iterator[FoundService]:
-        """Yield what was found, but for what is switched off, then the panel's services; what is declared stays."""
-        laid = []
-        for one in found:
-            listeners = self.layout.kept(self.dump, _laid(one))
+        """Yield the services found, without those that the panel switched off, then the panel's own services."""
+        enabled = []
+        for service in found:
+            listeners = self.layout.kept(self.dump, _panel_service(service))
             if listeners:
-                laid.append(replace(one, listeners=listeners))
-        yield from laid
-        for service in self.layout.services(self.dump, [_laid(one) for one in (*laid, *declared)]):
-            yield FoundService(service.service, -1 if service.is_running else 0, None, None, service.listeners)
+                enabled.append(replace(service, listeners=listeners))
+        yield from enabled
+        known = [_panel_service(service) for service in (*enabled, *declared)]
+        for added in self.layout.services(self.dump, known):
+            yield FoundService(added.service, -1 if added.is_running else 0, None, None, added.listeners)
 
     def websites(self, name: str, found: Sequence[Website]) -> tuple[Website, ...]:
-        """Return the websites of the host's own name that no service has and that are known by the panel's layout."""
+        """Return the websites of the host's own name that the panel serves and no service has."""
         return self.layout.websites(self.dump, name, found)
 
     def word(self, service: str, files: Sequence[InstalledFile]) -> str | None:
@@ -53,12 +54,12 @@ class FoundPanel:
         return self.layout.word(service, files)
 
 
-def _laid(one: FoundService) -> PanelService:
-    return PanelService(one.name, one.listeners, one.pid != 0)
+def _panel_service(service: FoundService) -> PanelService:
+    return PanelService(service.name, service.listeners, service.pid != 0)
 
 
 def panel_of(answer: Mapping[str, Section], facts: HostFacts) -> FoundPanel | None:
-    """Return the panel of the host that answered; None where there is none that we know."""
+    """Return the panel of the host; None if it has no known panel."""
     layout = layout_in(answer, LAYOUTS)
     if layout is None:
         return None
@@ -68,5 +69,8 @@ def panel_of(answer: Mapping[str, Section], facts: HostFacts) -> FoundPanel | No
 
 def unread_marks(answer: Mapping[str, Section], facts: HostFacts) -> tuple[str, ...]:
     """Return a message for each panel that cannot be detected because the login lacks a right."""
-    there = (one for one in LAYOUTS if one.name in answer and layout_in(answer, (one,)) is None)
-    return tuple(f"{facts.user} may not read {one.mark}: the host is taken for one without {one.name}" for one in there)
+    unreadable = (layout for layout in LAYOUTS if layout.name in answer and layout_in(answer, (layout,)) is None)
+    return tuple(
+        f"{facts.user} may not read {layout.mark}: the host is treated as one without {layout.name}"
+        for layout in unreadable
+    )

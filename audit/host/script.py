@@ -1,4 +1,4 @@
-"""The script that a host runs: its parts, its sections, and how its answer is read."""
+"""Builds the script that a host runs, and reads the sections of its answer."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from audit.host.cpanel import CPANEL_SCRIPT
 from audit.host.trust import TRUST, load_shell
 from audit.services.model import Panel, Section, Service
 
-COMMAND_LIMIT_S: Final = 10  # for each program a script runs; the script as a whole has the login's deadline
+COMMAND_LIMIT_S: Final = 10  # for each program of a script; the login's deadline is for the whole script
 SECTION_BYTES: Final = 8_000_000  # a panel with 3,000 virtual hosts writes some 6 MB of apache configuration
 CUT: Final = "cut"
-"""What stands for the exit status of a section whose command printed more than is kept."""
+"""Stands for the exit status of a section if its command printed more than is kept."""
 
 _FRAME: Final = "sslaudit-nonce "
-_MADE_THERE: Final = r"""nonce=$(od -An -N16 -tx1 /dev/urandom | tr -d " \n")
+_NONCE_SCRIPT: Final = r"""nonce=$(od -An -N16 -tx1 /dev/urandom | tr -d " \n")
 case $nonce in "" | *[!0-9a-f]*) exit 126 ;; esac
 echo "@FRAME@$nonce"
 """
 _NAMES: Final = re.compile(r"""\bsection[ \t]+("[^"\n]+"|'[^'\n]+'|[^\s;|&]+)""")
 _QUOTED_NAMES: Final = 3  # sections named in a message about an invalid answer
-MAX_PROCESSES: Final = 16  # instances of services that are asked for their configuration
+MAX_PROCESSES: Final = 16  # instances of services whose configuration is read
 ABOUT_HOST: Final = load_shell("audit.host", "host")
 ABOUT_LAYOUT: Final = r"""
 layout_@NAME@() {
@@ -34,9 +34,9 @@ if [ -e @MARK@ ]; then
   prefix=@NAME@.; { layout_@NAME@; } 2>/dev/null; prefix=
 fi
 """
-"""A panel's own sections, where the panel is; that of its name holds its version."""
+"""The sections of a panel, if it is installed; the section with its name holds its version."""
 READERS: Final = load_shell("audit.host", "configuration")
-"""What the services' own scripts are written with: an option of the process, and a file with all that it includes."""
+"""Functions for the services' own scripts: an option of the process, and a file with all files that it includes."""
 ABOUT_SERVICES: Final = load_shell("audit.host", "services")
 
 
@@ -44,7 +44,7 @@ ABOUT_SERVICES: Final = load_shell("audit.host", "services")
 class Script:
     """The text of a script without the prologue, and regular expressions of the sections that it may print.
 
-    `request` asks a collector for the same; it is None for a script that a collector does not run.
+    `request` is the same for a collector; it is None if a collector does not run this script.
     """
 
     body: str
@@ -57,7 +57,7 @@ class Script:
 
 
 class InvalidAnswer(ValueError):
-    """An answer that the script cannot have printed; its message says why."""
+    """An answer that the script cannot have printed; the message gives the reason."""
 
 
 def script_of(body: str, request: tuple[str, ...] | None = None) -> Script:
@@ -96,7 +96,7 @@ def _prologue() -> str:
 
 def composed(script: Script, nonce: str | None) -> str:
     """Return the whole text for a shell; without a nonce the host makes one and prints it first."""
-    begin = prologue(nonce) if nonce else filled(_MADE_THERE, FRAME=_FRAME) + _prologue()
+    begin = prologue(nonce) if nonce else filled(_NONCE_SCRIPT, FRAME=_FRAME) + _prologue()
     return f"{{\n{begin}{script.body}section done :\nexit 0\n}} </dev/null\n"
 
 
@@ -116,10 +116,10 @@ def filled(script: str, **values: object) -> str:
 def read_sections(
     nonce: str, text: str, expects: Callable[[str], bool] = lambda _: True
 ) -> dict[str, Section]:  # fmt: skip
-    """Return what a script printed by section, whatever stands before, between and after the frames.
+    """Return the output of a script by section; text before, between and after the frames is ignored.
 
-    Raises InvalidAnswer for a section that appears twice or that was not asked for: then other text than the script's
-    is among the frames, and no part of the answer can be trusted.
+    Raises InvalidAnswer if a section appears twice or was not asked for: then the frames contain text that is not the
+    script's, and no part of the answer can be trusted.
     """
     parts = re.split(rf"^{re.escape(nonce)} begin (.*)\n", text, flags=re.MULTILINE)
     names = parts[1::2]
@@ -129,16 +129,17 @@ def read_sections(
 
 def _verify(names: Iterable[str], expects: Callable[[str], bool]) -> None:
     seen = set[str]()
-    twice, unexpected = list[str](), list[str]()
+    repeated, unexpected = list[str](), list[str]()
     for name in names:
         if name in seen:
-            twice.append(name)
+            repeated.append(name)
         elif not expects(name):
             unexpected.append(name)
         seen.add(name)
-    if twice or unexpected:
-        reasons = (("appears twice", twice), ("was not asked for", unexpected))
-        raise InvalidAnswer("; ".join(f"section {_quoted(found)} {what}" for what, found in reasons if found))
+    if repeated or unexpected:
+        reasons = (("appears twice", repeated), ("was not asked for", unexpected))
+        problems = (f"section {_quoted(sections)} {problem}" for problem, sections in reasons if sections)
+        raise InvalidAnswer("; ".join(problems))
 
 
 def _quoted(names: list[str]) -> str:
@@ -153,7 +154,7 @@ def _section(nonce: str, body: str) -> Section:
 
 
 def _plain(command: str) -> str:
-    """Return a command as a person would type it: without the limits and filters of ours."""
+    """Return a command as a person would type it, without our limits and filters."""
     return re.sub(r"^(?:(?:silent|run_trusted|t_watched|timeout (?:-k \d+ )?\d+) )+", "", command)
 
 
@@ -168,13 +169,13 @@ def cut_sections(sections: Mapping[str, Section]) -> tuple[str, ...]:
 
 
 def whole_script(services: Sequence[Service], layouts: Sequence[Panel]) -> Script:
-    """Return the script that reports a host, each service in the table and the panel that is installed."""
+    """Return the script that reports the host, all services in the table, and the installed panel."""
     functions = "".join(map(_functions_of, services))
     cases = "".join(f"  {' | '.join(service.processes)}) s={_identifier(service)} ;;\n" for service in services)
     names = " ".join(_identifier(service) for service in services)
     functions += f"service_of() {{\n  case $1 in\n{cases}  *) return 1 ;;\n  esac\n}}\n"
     about = f"services='{names}' most_processes={MAX_PROCESSES}\n{ABOUT_SERVICES}"
-    panels = "".join(filled(ABOUT_LAYOUT, NAME=one.name, MARK=one.mark, BODY=one.script) for one in layouts)
+    panels = "".join(filled(ABOUT_LAYOUT, NAME=layout.name, MARK=layout.mark, BODY=layout.script) for layout in layouts)
     body = ABOUT_HOST + panels + CPANEL_SCRIPT + READERS + functions + about
     sections = (*section_names(ABOUT_HOST + CPANEL_SCRIPT + about), *_of_services(services), *_of_layouts(layouts))
     return Script(body, sections, ("services",) if services else ("host",))
@@ -190,7 +191,7 @@ def _functions_of(service: Service) -> str:
 
 
 def _of_services(services: Sequence[Service]) -> Iterator[str]:
-    """Yield what the sections of services are called: those of a service's own script, and those of every instance."""
+    """Yield a pattern for each section of a service: those of its own script, and those of every instance."""
     for service in services:
         yield from section_names(ABOUT_SERVICES + service.script, rf"{_identifier(service)}#[0-9]{{1,10}}\.")
 
@@ -206,11 +207,11 @@ def _identifier(service: Service) -> str:
 
 
 def layout_in(sections: Mapping[str, Section], layouts: Sequence[Panel]) -> Panel | None:
-    """Return the panel that a host says it has; None where it has none, or the login may not read its version."""
-    return next((one for one in layouts if _told(sections.get(one.name))), None)
+    """Return the panel that a host reports; None if it has none, or if the login may not read its version."""
+    return next((layout for layout in layouts if _has_version(sections.get(layout.name))), None)
 
 
-def _told(version: Section | None) -> bool:
+def _has_version(version: Section | None) -> bool:
     return version is not None and version.rc == 0 and bool(version.text.strip())
 
 
@@ -222,9 +223,9 @@ def sections_of(sections: Mapping[str, Section], layout: Panel) -> dict[str, Sec
 
 def instances(sections: Mapping[str, Section]) -> dict[tuple[str, int], dict[str, Section]]:
     """Return the sections of each instance of a service, by the service's identifier and the process (0: at rest)."""
-    found: dict[tuple[str, int], dict[str, Section]] = {}
+    by_instance: dict[tuple[str, int], dict[str, Section]] = {}
     for name, section in sections.items():
         match = re.fullmatch(r"(\w+)#([0-9]{1,10})\.(.+)", name)
         if match:
-            found.setdefault((match[1], int(match[2])), {})[match[3]] = section
-    return found
+            by_instance.setdefault((match[1], int(match[2])), {})[match[3]] = section
+    return by_instance

@@ -1,4 +1,4 @@
-"""Reads what a host reports of itself: name, addresses, clock, listening sockets and the processes that hold them.
+"""Reads the facts that a host reports: name, addresses, clock, listening sockets and the processes that hold them.
 
 The formats are those of `/proc` and of `ip`.
 """
@@ -23,7 +23,7 @@ _PLACE: Final = re.compile(r"([0-9A-Fa-f]{8}|[0-9A-Fa-f]{32}):([0-9A-Fa-f]{4})")
 
 @dataclass(frozen=True, slots=True)
 class HostFacts:
-    """A host as it describes itself; `sockets` are what listens: address, port, the processes that hold it."""
+    """The facts of a host; `sockets` are the listening ones: address, port, and the processes that hold the socket."""
 
     fqdn: str | None
     user: str
@@ -32,12 +32,12 @@ class HostFacts:
     booted: int | None
     ticks: int
     is_cpanel: bool
-    shares_network: bool  # what it calls loopback is our loopback
+    shares_network: bool  # its loopback interface is ours
     sockets: tuple[tuple[str, int, frozenset[int]], ...]
     acme_sh: frozenset[str]
 
     def since(self, start_ticks: str) -> datetime | None:
-        """Return when a process began that says so in clock ticks since boot (proc(5))."""
+        """Return the start of a process, which proc(5) gives in clock ticks since boot."""
         start = _number(start_ticks)
         if self.booted is None or start is None:
             return None
@@ -48,12 +48,12 @@ class HostFacts:
         return tuple(address for address, number, _ in self.sockets if number == port)
 
     def ports_of(self, pid: int) -> tuple[tuple[str, int], ...]:
-        """Return what a process listens on, as far as the login may see."""
+        """Return each address and port on which a process listens, as far as the login may see them."""
         return tuple((address, port) for address, port, owners in self.sockets if pid in owners)
 
 
 def read_facts(sections: Mapping[str, Section], sent: datetime, received: datetime) -> HostFacts:
-    """Return the facts in a host's answer; `sent` and `received` are our times of asking it and of its answer."""
+    """Return the facts in a host's answer; `sent` and `received` are our times of the request and the answer."""
 
     def text(name: str) -> str:
         section = sections.get(name)
@@ -67,14 +67,14 @@ def read_facts(sections: Mapping[str, Section], sent: datetime, received: dateti
         booted=_number(text("booted")),
         ticks=_number(text("ticks")) or 100,
         is_cpanel=bool(text("cpanel")),
-        shares_network=(text("boot_id"), text("network")) == _here(),
+        shares_network=(text("boot_id"), text("network")) == _own_network(),
         sockets=tuple(_sockets(text("sockets"), text("owners"), little=text("byte_order") != "256")),
         acme_sh=frozenset(re.findall(r"'?(/[^'\s]+)'?", text("acme_sh"))),
     )
 
 
 def _number(text: str) -> int | None:
-    """Return a number of seconds or ticks; None for what no host can mean."""
+    """Return a number of seconds or ticks; None if the text is not a plausible one."""
     return int(text) if re.fullmatch(r"[0-9]{1,11}", text) else None
 
 
@@ -82,16 +82,16 @@ def _name(text: str) -> str | None:
     try:
         return to_name(text.splitlines()[0].strip()) if text else None
     except BadEndpoint:
-        return text.splitlines()[0][:253]  # kept as it is: host.name-invalid says what is wrong with it
+        return text.splitlines()[0][:253]  # kept as it is: the check host.name-invalid reports it
 
 
 def _addresses(text: str) -> Iterator[str]:
     """Yield a host's own addresses from `ip -o addr`, `hostname -I` or `ifconfig`, loopback and link-local left out."""
     for line in text.splitlines():
-        listed = re.match(r"\d+:\s+(?P<interface>\S+)\s+inet6?\s+(?P<address>[^/\s]+)", line)
-        if listed and _NOT_OUTSIDE.match(listed["interface"]):
+        match = re.match(r"\d+:\s+(?P<interface>\S+)\s+inet6?\s+(?P<address>[^/\s]+)", line)
+        if match and _NOT_OUTSIDE.match(match["interface"]):
             continue
-        words = [listed["address"]] if listed else re.findall(r"[0-9a-fA-F.:]+", line)
+        words = [match["address"]] if match else re.findall(r"[0-9a-fA-F.:]+", line)
         for word in words:
             address = to_address(word)
             if address and not _is_local(address):
@@ -105,20 +105,20 @@ def _is_local(address: str) -> bool:
 
 def _offset(start: str, end: str, sent: datetime, received: datetime) -> float | None:
     """Return the host's clock minus ours in seconds: it lies between two bounds, so their middle is taken."""
-    read = [re.match(r"([0-9]{1,11})(\.[0-9]{1,9})?(?![0-9])", text) for text in (start, end)]
+    matches = [re.match(r"([0-9]{1,11})(\.[0-9]{1,9})?(?![0-9])", text) for text in (start, end)]
     # a clock read to the second alone (busybox) is half a second further on average
-    times = [float(match[1]) + float(match[2] or 0.5) for match in read if match]
+    times = [float(match[1]) + float(match[2] or 0.5) for match in matches if match]
     if len(times) != 2:
         return None
     return ((times[0] - sent.timestamp()) + (times[1] - received.timestamp())) / 2
 
 
-def _here() -> tuple[str, str]:
+def _own_network() -> tuple[str, str]:
     try:
         return Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip(), str(
             Path("/proc/self/ns/net").readlink()
         )
-    except OSError:  # no Linux: then no host's loopback is ours but by accident
+    except OSError:  # not Linux: no host shares our network
         return "", "none"
 
 
@@ -154,6 +154,6 @@ def _decoded(text: str, *, little: bool) -> str:
 
 
 def covers(bound: str, address: str) -> bool:
-    """Return whether what is bound to one address answers at another; `::` takes IPv4 too, as Linux does unasked."""
+    """Return whether a socket bound to one address answers at another; `::` includes IPv4, as is Linux's default."""
     is_ipv6 = ":" in address
     return bound in (address, ANY_IPV6) or (bound == ANY_IPV4 and not is_ipv6)

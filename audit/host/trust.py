@@ -1,7 +1,7 @@
-"""Whether root may trust a process or a path of a host: the shell that decides, and the processes that it refused.
+"""Loads the shell that decides whether root may trust a process or a path, and reads which processes it refused.
 
-The functions are in the files of `shell/trust`, which are one text. It goes before each script, and puts itself into
-the variable `trust_sh`, so that `as_owner` can give it to a shell with the rights of another user.
+The functions are in the files of `shell/trust`, which are one text. The text precedes each script and stores itself in
+the variable `trust_sh`, so that `as_owner` can pass it to a shell with the rights of another user.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from audit.services.model import Section
 
 FILES: Final = ("paths", "processes", "acts", "owner")
 """The files of `shell/trust`, in the order in which they are loaded."""
-REFUSED: Final = 77  # the status of a verb that did nothing because root may not trust the path
+REFUSED: Final = 77  # exit status of a verb that did nothing because root may not trust the path
 _LINE = re.compile(r"(?P<pid>[0-9]{1,10}) (?P<service>\w+) (?P<why>.+)")
 
 
@@ -33,12 +33,12 @@ def _with_itself(text: str) -> str:
 
 
 TRUST: Final = _with_itself("".join(load_shell("audit.host", f"trust/{name}") for name in FILES))
-"""The shell that goes before each script that runs on a host."""
+"""The shell that precedes each script on a host."""
 
 
 @dataclass(frozen=True, slots=True)
 class UntrustedProcess:
-    """A process with a service's name that root does not inspect, and why in a sentence."""
+    """A process with a service's name that root does not inspect, and a sentence that says why."""
 
     pid: int
     service: str
@@ -46,7 +46,7 @@ class UntrustedProcess:
 
     @property
     def message(self) -> str:
-        """Say which process was not inspected."""
+        """The sentence about the process that was not inspected."""
         subject = "" if self.why.startswith("process ") else f"process {self.pid} named {self.service}: "
         return f"{subject}{self.why}: not inspected"
 
@@ -54,12 +54,12 @@ class UntrustedProcess:
 def read_untrusted(sections: Mapping[str, Section]) -> tuple[UntrustedProcess, ...]:
     """Return the untrusted processes in a host's answer."""
     text = sections["untrusted"].text if "untrusted" in sections else ""
-    found = (_LINE.fullmatch(line) for line in text.splitlines())
-    return tuple(UntrustedProcess(int(match["pid"]), match["service"], match["why"]) for match in found if match)
+    matches = (_LINE.fullmatch(line) for line in text.splitlines())
+    return tuple(UntrustedProcess(int(match["pid"]), match["service"], match["why"]) for match in matches if match)
 
 
 def messages(sections: Mapping[str, Section]) -> tuple[str, ...]:
-    """Return one message per untrusted process, and how many more there are."""
+    """Return one message per untrusted process, and one with the number of further ones."""
     more = sections["untrusted.more"].text.strip() if "untrusted.more" in sections else ""
     rest = (f"{more} more processes with a service's name are not trusted: not inspected",) if more else ()
     return (*(process.message for process in read_untrusted(sections)), *rest)

@@ -21,21 +21,21 @@ _IMPLICIT: Final = {
     465: "smtps", 993: "imaps", 995: "pop3s", 990: "ftps",
     636: "tls", 853: "tls", 5061: "tls", 5671: "tls", 6514: "tls", 6697: "tls", 8883: "tls",
 }  # fmt: skip
-_MOST: Final = 64  # sockets tried on one host, well-known ports first; 32 at once, four seconds each at most
+_MAX_SOCKETS: Final = 64  # sockets tried on one host, well-known ports first; 32 at once, four seconds each at most
 
 TRY: Final = load_shell("audit.host", "unknown_sockets")
 
 
 def _unclaimed(sockets: Sequence[Socket], claims: Collection[tuple[str, int]]) -> list[tuple[str, int]]:
     places = {(address, port) for address, port, _ in sockets} - set(claims)
-    tried = (place for place in places if place[1] not in _PLAIN)
-    return sorted(tried, key=lambda place: (place[1] not in _IMPLICIT, place))
+    candidates = (place for place in places if place[1] not in _PLAIN)
+    return sorted(candidates, key=lambda place: (place[1] not in _IMPLICIT, place))
 
 
 def places_to_try(sockets: Sequence[Socket], claims: Collection[tuple[str, int]]) -> tuple[str, ...]:
-    """Return where the sockets of unknown services are tried; STARTTLS protocols are known by their port."""
-    tried = [place for place in _unclaimed(sockets, claims) if place[1] not in _STARTTLS][:_MOST]
-    return tuple(map(_place, tried))
+    """Return the sockets of unknown services to try; STARTTLS protocols are recognized by their port."""
+    candidates = [place for place in _unclaimed(sockets, claims) if place[1] not in _STARTTLS][:_MAX_SOCKETS]
+    return tuple(map(_place, candidates))
 
 
 def script_for_unknown_sockets(places: Sequence[str]) -> Iterator[str]:
@@ -46,11 +46,12 @@ def script_for_unknown_sockets(places: Sequence[str]) -> Iterator[str]:
 
 def untried(sockets: Sequence[Socket], claims: Collection[tuple[str, int]]) -> tuple[str, ...]:
     """Return a message if there are more sockets of unknown services than are tried."""
-    tried = [place for place in _unclaimed(sockets, claims) if place[1] not in _STARTTLS]
-    ports = ", ".join(str(port) for port in sorted({port for _, port in tried[_MOST:]})[:20])
+    candidates = [place for place in _unclaimed(sockets, claims) if place[1] not in _STARTTLS]
+    ports = ", ".join(str(port) for port in sorted({port for _, port in candidates[_MAX_SOCKETS:]})[:20])
     if not ports:
         return ()
-    return (f"{len(tried)} sockets belong to no known service (limit {_MOST}): not tried for TLS are ports {ports}",)
+    number = f"{len(candidates)} sockets belong to no known service (limit {_MAX_SOCKETS})"
+    return (f"{number}: not tried for TLS are ports {ports}",)
 
 
 def _place(place: tuple[str, int]) -> str:
@@ -63,11 +64,11 @@ def _place(place: tuple[str, int]) -> str:
 def read_unknown_sockets(
     sockets: Sequence[Socket], claims: Collection[tuple[str, int]], answer: Section | None
 ) -> tuple[Listener, ...]:
-    """Return the listeners among them: what answered TLS; by the port alone where nothing could be tried."""
-    said = set(answer.text.split()) if answer else set()
-    found: list[Listener] = []
+    """Return a listener for each socket that spoke TLS; without openssl on the host, the port alone decides."""
+    words = set(answer.text.split()) if answer else set()
+    listeners: list[Listener] = []
     for address, port in _unclaimed(sockets, claims):
-        is_tls = _place((address, port)) in said or ("no-openssl" in said and port in _IMPLICIT)
+        is_tls = _place((address, port)) in words or ("no-openssl" in words and port in _IMPLICIT)
         if port in _STARTTLS or is_tls:
-            found.append(Listener(_STARTTLS.get(port) or _IMPLICIT.get(port, "tls"), port, (address,)))
-    return tuple(found)
+            listeners.append(Listener(_STARTTLS.get(port) or _IMPLICIT.get(port, "tls"), port, (address,)))
+    return tuple(listeners)

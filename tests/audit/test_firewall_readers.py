@@ -151,7 +151,7 @@ ENDLESS = nft([DROP]).replace('"prio": 0', '"prio": Infinity')
     "text", ["", "{}", '{"nftables": [{"rule": {}}]}', '{"nftables": 3}', "[]", "not json", ENDLESS]
 )
 def test_what_is_no_ruleset_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match=r"no ruleset|Expecting"):
+    with pytest.raises(ValueError, match=r"not a ruleset|Expecting"):
         read_nftables(text)
 
 

@@ -254,4 +254,4 @@ def test_an_old_nft_without_json_will_do_where_nothing_is_hooked(root: Path, tex
 def test_rules_that_make_no_sense_are_not_taken_for_none(root: Path) -> None:
     with_programs(root, nft='#!/bin/sh\necho \'{"nftables": [{"rule\'\n')
     (why,) = panel(root, {}).missing("firewall")
-    assert why.startswith("root cannot make sense of what 'nft -j list ruleset' lists: ")
+    assert why.startswith("root cannot read the output of 'nft -j list ruleset': ")

@@ -160,6 +160,6 @@ def test_a_login_without_rights_is_told_which_are_missing() -> None:
 def test_a_version_that_cannot_be_read_is_said_and_not_guessed_from(version: Section) -> None:
     observation, _ = ask({**ANSWERS, **FILES, "uid": Section("plain"), "cpanel": version})
     assert observation.server
-    said = "plain may not read /usr/local/cpanel/version: the host is taken for one without cpanel"
+    said = "plain may not read /usr/local/cpanel/version: the host is treated as one without cpanel"
     assert observation.server.missing_rights[0] == said
     assert not observation.server.is_cpanel

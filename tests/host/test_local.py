@@ -374,7 +374,7 @@ def test_lines_of_a_certificate_that_are_not_base64_stay_on_the_host(tmp_path: P
     lines = certificate().decode().splitlines()
     path.write_text("\n".join([*lines[:3], "password: hunter2", "missing", *lines[3:], ""]), "utf-8")
     (found,) = seen(NamedFile("certificate", str(path)))
-    assert (found.fault, found.detail) == ("unparseable", "a certificate in it is broken off")
+    assert (found.fault, found.detail) == ("unparseable", "a certificate in it is truncated")
 
 
 @pytest.fixture
