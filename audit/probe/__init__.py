@@ -1,6 +1,6 @@
-"""Observes endpoints from outside: which addresses their names have, and how a server at each of these answers.
+"""Observes endpoints from outside: the addresses of their names, and the handshake with the server at each address.
 
-Many are observed at once, within limits.
+Many endpoints are observed at once, within limits.
 """
 
 from __future__ import annotations
@@ -31,30 +31,30 @@ def observe(  # noqa: PLR0913 - all but two by keyword
     stop: threading.Event | None = None,
     revocation: RevocationFetcher | None = None,
 ) -> None:
-    """Observe all targets and report each as it is complete, from the calling thread.
+    """Observe all targets and report each observation when it is complete, from the calling thread.
 
-    Once `stop` is set it returns within about a second, and what was under way is dropped. Whatever a server does ends
-    as a failure of that observation, an exception of ours as its accident; one of `clock` or `report` is raised. With
-    `revocation`, CRLs and OCSP responses are fetched for what was observed, at the same time.
+    After `stop` is set it returns within about a second and drops unfinished observations. A fault of a server is a
+    failure of its observation, and an exception of ours is its accident; exceptions of `clock` and `report` are raised.
+    With `revocation`, CRLs and OCSP responses are fetched for complete observations at the same time.
     """
     stop_jobs = threading.Event()
     pool = BoundedThreadPool(limits.concurrency, limits.per_address, stop_jobs)
 
-    def complete(seen: PartialObservation) -> None:
-        observation = seen.observation(clock())
+    def complete(result: PartialObservation) -> None:
+        observation = result.observation(clock())
 
         def failed(error: Exception) -> None:
             report(replace(observation, accident=observation.accident or Accident.of(error)))
 
         try:
-            place = revocation.place(observation) if revocation else None
+            server = revocation.place(observation) if revocation else None
         except Exception as error:  # noqa: BLE001 - the boundary of one endpoint: the others are still observed
             failed(error)
             return
-        if revocation is None or place is None:
+        if revocation is None or server is None:
             report(observation)
         else:
-            pool.submit(Job(place, partial(revocation.ask, observation), report, failed))
+            pool.submit(Job(server, partial(revocation.ask, observation), report, failed))
 
     try:
         ObservationScheduler(pool, ProbeContext(limits, make_offers(), stop_jobs), complete).begin(targets)

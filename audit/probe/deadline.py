@@ -1,4 +1,4 @@
-"""How long something may take: a deadline by the monotonic clock, which bounds every wait for another machine."""
+"""A deadline by the monotonic clock, which limits every wait for another machine."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ _SLICE_S: Final = 0.25  # how often a thread that waits checks whether the run w
 
 
 class Stopped(Exception):
-    """The run was stopped: what is under way is dropped."""
+    """The run was stopped: unfinished work is dropped."""
 
 
 @dataclass(frozen=True, slots=True)
 class Deadline:
-    """A time of a clock that only moves forward (seconds); infinity never comes."""
+    """A time of a clock that only moves forward (seconds); infinity means no deadline."""
 
     at: float
     clock: Callable[[], float] = field(default=time.monotonic, repr=False)
 
     @classmethod
     def after(cls, seconds: float, clock: Callable[[], float] = time.monotonic) -> Self:
-        """Return the deadline so many seconds from now."""
+        """Return the deadline this many seconds from now."""
         return cls(clock() + seconds, clock)
 
     @property
     def left_s(self) -> float:
-        """How many seconds are left; 0 once it has passed."""
+        """The seconds that are left; 0 after the deadline."""
         return max(0.0, self.at - self.clock())
 
     @property
@@ -38,7 +38,7 @@ class Deadline:
         return self.clock() >= self.at
 
     def within(self, seconds: float) -> Deadline:
-        """Return this deadline, or the one so many seconds from now if that comes first."""
+        """Return this deadline, or the one this many seconds from now if that is earlier."""
         return Deadline(min(self.at, self.clock() + seconds), self.clock)
 
     def waits(self, stop: threading.Event, slice_s: float = _SLICE_S) -> Iterator[float]:

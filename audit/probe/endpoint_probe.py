@@ -1,6 +1,6 @@
-"""The probe of one address of one endpoint: connect, begin TLS as its scheme does, shake hands, ask for old versions.
+"""Probes one address of one endpoint: connects, begins TLS as the scheme does, and makes handshakes.
 
-It uses one connection at a time and always ends in an answer within its deadline; it knows no other endpoint.
+It uses one connection at a time, and always returns a result within its deadline.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from audit.probe.tcp import ProbeError, TcpConnection
 from audit.probe.tls_handshake import Offers, TlsConnection
 
 _OLD: Final = ("TLSv1", "TLSv1.1")
-_UNKNOWN: Final = ("timeout", "too-much")  # a second certificate may be there
+_UNKNOWN: Final = ("timeout", "too-much")  # the server may have a second certificate
 
 
 @dataclass(frozen=True, slots=True)
 class ProbeContext:
-    """What all probes of a run share; once `stop` is set, what is under way is dropped."""
+    """The values that all probes of a run share; after `stop` is set, unfinished probes are dropped."""
 
     limits: Limits
     offers: Offers
@@ -41,10 +41,12 @@ class AddressResult:
     """The result of one address, with the number of connections and seconds it took."""
 
     address: str
-    shown: Handshake | ProbeFailure
+    result: Handshake | ProbeFailure
     connections: int
     elapsed_s: float
-    other_key: Handshake | ProbeFailure | None = None  # with a second certificate; why that is unknown; None: has none
+    other_key: Handshake | ProbeFailure | None = (
+        None  # with a second certificate, or why that is unknown; None: it has only one
+    )
 
 
 def probe_address(endpoint: Endpoint, address: str, context: ProbeContext) -> AddressResult:
@@ -68,13 +70,13 @@ class _Probe:
             return self._answer(fault.at(self._address))
         version = handshake.version
         tls12 = self._has_tls12(version) if self._limits.asks_tls12 else None
-        shown = replace(handshake, old_protocols=self._old_protocols(version), tls12=tls12)
-        return self._answer(shown, self._other_key(shown))
+        result = replace(handshake, old_protocols=self._old_protocols(version), tls12=tls12)
+        return self._answer(result, self._other_key(result))
 
     def _answer(
-        self, shown: Handshake | ProbeFailure, other_key: Handshake | ProbeFailure | None = None
+        self, result: Handshake | ProbeFailure, other_key: Handshake | ProbeFailure | None = None
     ) -> AddressResult:
-        return AddressResult(self._address, shown, self._connections, time.monotonic() - self._began, other_key)
+        return AddressResult(self._address, result, self._connections, time.monotonic() - self._began, other_key)
 
     def _other_key(self, first: Handshake) -> Handshake | ProbeFailure | None:
         """Return the handshake with a certificate of the other key type; None if the server refuses or has only one."""
@@ -94,15 +96,13 @@ class _Probe:
             handshake = tls.handshake(self._address, self._began)
         certificates, most = len(handshake.chain_der), self._limits.max_certificates
         if certificates > most:
-            raise ProbeError(
-                "handshake", "too-much", f"{certificates} certificates are served; at most {most} are taken"
-            )
+            raise ProbeError("handshake", "too-much", f"the server sent {certificates} certificates (limit {most})")
         return handshake
 
     def _old_protocols(self, version: str) -> tuple[str, ...] | None:
         """Return which of TLS 1.0 and 1.1 are accepted; None if that is unknown.
 
-        A server picks the newest version that is offered and that it has (RFC 5246 E.1): after 1.0 it has no 1.1.
+        A server picks the newest version that both sides have (RFC 5246 E.1): if it picks 1.0, it has no 1.1.
         """
         offers = self._context.offers
         try:
@@ -134,7 +134,7 @@ class _Probe:
 
     @contextlib.contextmanager
     def _connection(self, context: SSL.Context) -> Iterator[TlsConnection]:
-        """Open a connection up to where TLS begins; at the end say goodbye in the server's own protocol."""
+        """Open a connection up to the start of TLS, and end it in the server's own protocol."""
         limits, protocol = self._limits, UPGRADES.get(self._endpoint.scheme)
         deadline = Deadline(self._began + limits.timeout_s)
         with TcpConnection(deadline=deadline, stop=self._context.stop, max_bytes=limits.max_bytes) as tcp:
@@ -151,12 +151,12 @@ class _Probe:
                     self._say_goodbye(tcp, tls)
 
     def _say_goodbye(self, tcp: TcpConnection, tls: TlsConnection) -> None:
-        """Say goodbye, so that the server logs no abuse, and wait shortly until it closes the connection."""
+        """Send the closing command, so that the server logs no abuse, and wait briefly until it closes."""
         tcp.begin("handshake", self._limits.farewell_s, "a goodbye")
         scheme = self._endpoint.scheme
         protocol = WITHIN.get(scheme) or UPGRADES.get(scheme)
         if scheme in WITHIN:
-            tls.receive()  # a client that speaks before the greeting is taken for a spammer
+            tls.receive()  # a server treats a client that sends before the greeting as a spammer
         if protocol:
             tls.send(protocol.farewell)
             while tls.receive():

@@ -1,6 +1,6 @@
-"""Fetches what a certificate points to (CA certificates, CRLs, OCSP): each request once a run, within limits.
+"""Fetches the resources that a certificate names (CA certificates, CRLs, OCSP): each request once a run, within limits.
 
-It decides which addresses a certificate may make us call. It never raises: what went wrong is a value.
+It decides to which addresses a certificate may direct requests. It never raises: a fault is a value.
 """
 
 from __future__ import annotations
@@ -24,27 +24,27 @@ from audit.probe.target import Limits
 from audit.text import listing
 
 MAX_REDIRECTS: Final = 3
-_FAIR_S: Final = 10.0  # a server that sent no response for so long is not asked again in a run
+_FAIR_S: Final = 10.0  # after a timeout of this length, no second request is sent in a run
 
 
 @dataclass(frozen=True, slots=True)
 class FetchPolicy:
-    """What is fetched, from whom, and for how long.
+    """From which addresses to fetch, and the limits.
 
-    With a proxy it is the proxy that connects: it alone knows the addresses of a name that cannot be resolved here.
+    A proxy connects by itself, so it may resolve names that cannot be resolved here.
     """
 
     allow_private: bool = False
     spared: frozenset[str] = frozenset()  # addresses that may be called although they are not on the Internet
     proxy: str | None = None
     deadline_s: float = 30.0  # all redirects together
-    max_bytes: int = 20 * 1024 * 1024  # the largest CRLs in use have some ten million
+    max_bytes: int = 20 * 1024 * 1024  # the largest CRLs in use have some ten million bytes
     limits: Limits = field(default_factory=Limits)  # of resolving names
 
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """The whole content; `url` is what was asked for, before any redirect."""
+    """The whole content; `url` is the requested one, before any redirect."""
 
     url: str
     content: bytes = field(repr=False)
@@ -52,7 +52,7 @@ class Fetched:
 
 @dataclass(frozen=True, slots=True)
 class Unfetched:
-    """Why there is no content."""
+    """The reason why there is no content."""
 
     url: str
     kind: FetchFault
@@ -64,7 +64,7 @@ class Unfetched:
 
 
 class Fetcher:
-    """What was fetched in a run. Threads may ask at the same time: the same request is sent once."""
+    """The resources of a run. Threads may call it at the same time: the same request is sent once."""
 
     def __init__(self, policy: FetchPolicy | None = None, stop: threading.Event | None = None) -> None:
         """Begin with nothing fetched."""
@@ -78,16 +78,16 @@ class Fetcher:
         return self.ask(HttpRequest(url))
 
     def ask(self, request: HttpRequest, deadline: Deadline | None = None) -> Fetched | Unfetched:
-        """Return the content that a request gives, sent once; a deadline may shorten the one of the policy.
+        """Return the content for a request, which is sent once; a deadline may shorten that of the policy.
 
         A timeout after too short a time is returned and not kept: another caller may have more time.
         """
         with self._turn:
-            known = self._known.get(request)
-            if known is None:
+            pending = self._known.get(request)
+            if pending is None:
                 future = self._known[request] = Future()
-        if known is not None:
-            return _awaited(known, request, deadline)
+        if pending is not None:
+            return _awaited(pending, request, deadline)
         deadline_s = min(self._policy.deadline_s, deadline.left_s if deadline else inf)
         try:
             result = self._fetch(request, Deadline.after(deadline_s))
@@ -112,11 +112,11 @@ class Fetcher:
 
 
 def _awaited(
-    known: Future[Fetched | Unfetched], request: HttpRequest, deadline: Deadline | None
+    pending: Future[Fetched | Unfetched], request: HttpRequest, deadline: Deadline | None
 ) -> Fetched | Unfetched:
-    """Return what another thread fetches, if it comes in time."""
+    """Return the result of another thread, if it comes in time."""
     try:
-        return known.result(deadline.left_s if deadline else None)
+        return pending.result(deadline.left_s if deadline else None)
     except TimeoutError:
         return Unfetched(request.url, "timeout", "no whole answer in time")
 
@@ -124,13 +124,13 @@ def _awaited(
 def may_be_called(address: str) -> bool:
     """Return whether an address is on the Internet: not loopback, private, link-local, multicast or reserved.
 
-    An address that holds an IPv4 address is judged by that one.
+    An IPv6 address that contains an IPv4 address is judged by the IPv4 address.
     """
     return is_public(address) and not ipaddress.ip_address(address.partition("%")[0]).is_multicast
 
 
 def _content(request: HttpRequest, policy: FetchPolicy, limits: RequestLimits) -> bytes:
-    """Return the content at the end of the redirects; a body is posted to one server alone."""
+    """Return the content at the end of the redirects; a request with a body is not redirected."""
     url = request.url
     for _ in range(MAX_REDIRECTS + 1):
         with exchange(replace(request, url=url), _route(parse_url(url), policy, limits), limits) as response:
@@ -140,7 +140,7 @@ def _content(request: HttpRequest, policy: FetchPolicy, limits: RequestLimits) -
         try:
             url = urljoin(url, location)
         except ValueError as error:
-            raise FetchError("url", f"it is sent to {location!a}: {error}") from error
+            raise FetchError("url", f"it redirects to {location!a}: {error}") from error
     raise FetchError("redirects", f"more than {MAX_REDIRECTS} redirects, the last one to {url!a}")
 
 
@@ -148,12 +148,12 @@ def _whole(response: HttpResponse) -> bytes:
     if response.status != http.client.OK:
         raise FetchError("status", f"the server answers {response.status}")
     if response.header("Content-Encoding") not in ("", "identity"):
-        raise FetchError("broken", "the answer is encoded in a way that was not asked for")
+        raise FetchError("broken", "the response has a content encoding that was not requested")
     return response.read()
 
 
 def _route(url: ParsedUrl, policy: FetchPolicy, limits: RequestLimits) -> Route:
-    """Return how a server is reached, or the proxy; raises FetchError if no address of the server may be called."""
+    """Return the route to a server or its proxy; raises FetchError if no address of the server may be called."""
     addresses = tuple(_callable(url, policy, limits))
     if not policy.proxy:
         return Route(addresses, accepts=lambda address: _is_allowed(address, policy))
@@ -166,7 +166,7 @@ def _callable(url: ParsedUrl, policy: FetchPolicy, limits: RequestLimits) -> Ite
         addresses = _resolved(url.host, policy, limits)
     except FetchError as error:
         if policy.proxy and error.kind == "resolve":
-            return  # the proxy may know better
+            return  # the proxy may resolve it
         raise
     allowed = [address for address in addresses if _is_allowed(address, policy)]
     if not allowed:

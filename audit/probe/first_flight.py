@@ -1,7 +1,7 @@
 """Takes the certificates out of the first flight of a TLS server, from the bytes it sent, if OpenSSL refuses them.
 
 It reads records and handshake messages of TLS 1.0 to 1.3 (RFC 5246 6.2 and 7.4, RFC 8446 5 and 7.3). The certificates
-stay bytes: one that cannot be parsed is returned all the same.
+stay bytes, so a certificate that cannot be parsed is returned too.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ _SUITES: Final[dict[int, tuple[str, type[AESGCM | ChaCha20Poly1305], int, type[H
 
 @dataclass(frozen=True, slots=True)
 class ServerFlight:
-    """A server's first flight: its cipher suite (by number where it is one of TLS 1.2) and its certificates."""
+    """A server's first flight: its cipher suite (its number if it is one of TLS 1.2) and its certificates."""
 
     cipher: str
     chain_der: tuple[bytes, ...]
 
 
 def read_flight(received: bytes, key_log: Sequence[bytes]) -> ServerFlight | None:
-    """Return what a server sent, None without a certificate. `key_log` has the form of SSLKEYLOGFILE."""
+    """Return the flight of a server, or None if it has no certificate. `key_log` has the form of SSLKEYLOGFILE."""
     records = tuple(_records(received))
     readable = itertools.takewhile(lambda record: record[1] != _CHANGE_CIPHER_SPEC, records)
     plain = b"".join(body for _, kind, body in readable if kind == _HANDSHAKE)

@@ -3,10 +3,10 @@
     with exchange(HttpRequest(url), Route(addresses), limits) as response:
         content = response.read()
 
-The deadline bounds the whole exchange, and the byte limit the content. No redirect is followed. Which addresses may be
-called, and what is fetched, is the caller's business.
+The deadline bounds the whole exchange, and the byte limit the content. No redirect is followed. The caller decides
+which addresses may be called.
 
-    FetchError    what the server or the network did
+    FetchError    a fault of the server or the network
     Stopped       the run was stopped
 """
 
@@ -42,7 +42,7 @@ _BEGINNING: Final = 60  # bytes of a response that an error quotes
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """How a server is reached: the addresses that are tried in turn, directly or through a proxy, and whom TLS trusts.
+    """The route to a server: the addresses that are tried in turn, directly or through a proxy, and the trust anchors.
 
     The request is sent over a connection only if `accepts` returns true for the address at its other end.
     """
@@ -57,7 +57,7 @@ class Route:
 
 @dataclass(frozen=True, slots=True)
 class RequestLimits:
-    """The deadline of the whole exchange, how many bytes of content are read, and the event that stops it."""
+    """The deadline of the whole exchange, the limit of bytes of content, and the event that stops the exchange."""
 
     deadline: Deadline
     max_bytes: int
@@ -65,21 +65,21 @@ class RequestLimits:
 
 
 class HttpResponse:
-    """A response of which the head has come, while the exchange is open."""
+    """A response whose head has come, while the exchange is open."""
 
     def __init__(self, stream: ByteStream, max_bytes: int, secrets: Secrets) -> None:
         """Read the head."""
         self._reader = _Reader(stream)
         self._max_bytes = max_bytes
         self._secrets = secrets
-        self._response = http.client.HTTPResponse(self._reader)  # type: ignore[arg-type]  # makefile is all it calls
+        self._response = http.client.HTTPResponse(self._reader)  # type: ignore[arg-type]  # it calls only makefile
         with self._faults():
             self._response.begin()
         self.status = self._response.status
         self.headers = tuple((name, secrets.hide(value)) for name, value in self._response.headers.items())
 
     def header(self, name: str) -> str:
-        """Return the first header field of a name; empty if there is none."""
+        """Return the value of the first header field with a name; empty if the response has no such field."""
         return next((value for known, value in self.headers if known.lower() == name.lower()), "")
 
     def read(self) -> bytes:
@@ -98,7 +98,7 @@ class HttpResponse:
             return bytes(content)
 
     def beginning(self) -> bytes:
-        """Return the content up to the limit, or none if it does not come."""
+        """Return the content up to the limit; empty if it does not come."""
         try:
             with self._faults():
                 return self._response.read(self._max_bytes)
@@ -132,7 +132,7 @@ def resolve_host(host: str, dns: Limits, limits: RequestLimits) -> tuple[str, ..
 
 @contextmanager
 def exchange(request: HttpRequest, route: Route, limits: RequestLimits) -> Iterator[HttpResponse]:
-    """Send a request over a connection of its own, and give the response once its head has come.
+    """Send a request over a connection of its own, and yield the response after its head has come.
 
     Raises FetchError, Stopped.
     """
@@ -152,7 +152,7 @@ def exchange(request: HttpRequest, route: Route, limits: RequestLimits) -> Itera
 
 
 class _Connection:
-    """A TCP connection whose faults are those of an exchange."""
+    """A TCP connection that raises its faults as FetchError."""
 
     def __init__(self, tcp: TcpConnection) -> None:
         self._tcp = tcp
@@ -171,7 +171,7 @@ class _Connection:
         except ProbeError as error:
             raise _fault_of(error) from error
         finally:
-            self._tcp.received.clear()  # a download would lie in memory twice
+            self._tcp.received.clear()  # or a download would be in memory twice
 
 
 def _fault_of(error: ProbeError) -> FetchError:
@@ -181,7 +181,7 @@ def _fault_of(error: ProbeError) -> FetchError:
 
 
 def _connected(stack: ExitStack, route: Route, limits: RequestLimits, port: int) -> _Connection:
-    """Return a connection to the first address that takes one; raises FetchError with the fault of the last."""
+    """Return a connection to the first address that accepts one; raises FetchError with the fault of the last."""
     if limits.stop.is_set():
         raise Stopped
     if limits.deadline.has_passed:
@@ -203,7 +203,7 @@ def _connected(stack: ExitStack, route: Route, limits: RequestLimits, port: int)
 
 
 def _connect_fault(error: ProbeError | OSError, address: str) -> FetchError:
-    if isinstance(error, OSError):  # out of file descriptors and the like
+    if isinstance(error, OSError):  # such as no free file descriptors
         return FetchError("connect", error.strerror or str(error), address)
     if error.kind in ("timeout", "no-family"):
         return FetchError("timeout" if error.kind == "timeout" else "no-family", error.detail, address)
@@ -219,7 +219,7 @@ def _open_tunnel(stream: ByteStream, url: ParsedUrl, credentials: str, secrets: 
         octets = stream.receive()
         head += octets
         if not octets or len(head) > _HEADERS:
-            raise FetchError("broken", secrets.hide(f"the proxy does not answer in HTTP, it begins {head[:40]!a}"))
+            raise FetchError("broken", secrets.hide(f"the proxy's response is not HTTP, it begins {head[:40]!a}"))
     status, rest = head.splitlines()[0], head.partition(b"\r\n\r\n")[2]
     if status.split()[1:2] != [b"200"]:
         raise FetchError("connect", secrets.hide(f"the proxy answers {status!a}"))
@@ -254,7 +254,7 @@ def _credentials(proxy: str) -> str:
 
 
 class _Reader(io.RawIOBase):
-    """What http.client reads of a stream."""
+    """A stream as a file that http.client can read."""
 
     def __init__(self, stream: ByteStream) -> None:
         self._stream = stream
@@ -262,14 +262,14 @@ class _Reader(io.RawIOBase):
         self.beginning = b""
 
     def makefile(self, _mode: str) -> io.BufferedReader:
-        """Return itself as a file."""
+        """Return a buffered file of the stream."""
         return io.BufferedReader(self)
 
     def readable(self) -> bool:
-        """Return that it can be read."""
+        """Return True."""
         return True
 
-    def readinto(self, buffer: Any) -> int:  # noqa: ANN401 - what can be written to has no name before Python 3.12
+    def readinto(self, buffer: Any) -> int:  # noqa: ANN401 - a writable buffer has no type before Python 3.12
         """Read the next bytes; raises FetchError, Stopped."""
         if not self._rest:
             self._rest = self._stream.receive()

@@ -1,4 +1,4 @@
-"""URLs and requests of HTTP as values, and why there is no response to one."""
+"""URLs and requests of HTTP as values, and the error if there is no response."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from audit.text import one_line
 
 FetchFault = Literal[
     "url",  # not a URL that can be fetched
-    "address",  # only addresses that a certificate must not make us call
+    "address",  # the host has only addresses that a certificate must not make us call
     "resolve",
     "connect",
-    "no-family",  # this machine has no IPv4 or no IPv6: says nothing of the server
+    "no-family",  # this machine has no IPv4 or no IPv6: not a fault of the server
     "tls",
     "timeout",
     "status",
@@ -27,16 +27,16 @@ FetchFault = Literal[
 ]
 DEFAULT_PORTS: Final[Mapping[str, int]] = {"http": 80, "https": 443}
 _HOST: Final = re.compile(r"[A-Za-z0-9._-]+|[0-9A-Fa-f:.]+")
-_MOST_DETAIL: Final = 300
+_MAX_DETAIL: Final = 300
 
 
 class FetchError(Exception):
-    """Why there is no response: a stable word and a sentence; `beginning` is how the response began, if any came."""
+    """Why there is no response: a stable word and a sentence; `beginning` has the first bytes of a response, if any."""
 
     def __init__(self, kind: FetchFault, detail: str, address: str = "") -> None:
-        """Keep the kind and the sentence, which names the address if it is about one of several."""
+        """Keep the kind and the sentence, which names the address if the host has several."""
         self.kind: FetchFault = kind
-        self.detail = one_line(detail, _MOST_DETAIL)
+        self.detail = one_line(detail, _MAX_DETAIL)
         self.beginning = b""
         super().__init__(f"{address}: {self.detail}" if address else self.detail)
 
@@ -59,7 +59,7 @@ class ParsedUrl:
 
 @dataclass(frozen=True, slots=True)
 class HttpRequest:
-    """What is asked of a URL: GET, or POST if there is a body, unless a method is named."""
+    """A request for a URL: GET, or POST if there is a body, unless a method is given."""
 
     url: str
     body: bytes = b""
@@ -69,12 +69,12 @@ class HttpRequest:
 
 
 def parse_url(url: str, *, with_user: bool = False) -> ParsedUrl:
-    """Return the parts of a URL; raises FetchError if it is not one of HTTP, or names a user without permission."""
+    """Return the parts of a URL; raises FetchError if it is not an HTTP URL, or has a user and `with_user` is false."""
     try:
         parts = urlsplit(url)
         port = parts.port
         host = (parts.hostname or "").encode("idna").decode("ascii")
-    except ValueError as error:  # UnicodeError is one
+    except ValueError as error:  # also UnicodeError
         raise FetchError("url", _without_password(f"{url!a} is not a valid URL: {error}", url)) from error
     if parts.scheme not in DEFAULT_PORTS or not _HOST.fullmatch(host) or (parts.username is not None and not with_user):
         raise FetchError("url", _without_password(f"{url!a} is not a URL of http or https", url))
@@ -82,7 +82,7 @@ def parse_url(url: str, *, with_user: bool = False) -> ParsedUrl:
 
 
 def bracketed(host: str) -> str:
-    """Return a host as it stands in a URL: an IPv6 address in brackets."""
+    """Return a host in the form of a URL: an IPv6 address in brackets."""
     return f"[{host}]" if ":" in host else host
 
 

@@ -13,17 +13,17 @@ from audit.probe.tcp import ProbeError, TcpConnection
 from audit.text import one_line
 
 _OPENING: Final = 4  # bytes by which the protocols differ: "-ERR"
-_EXCERPT: Final = 80  # characters of a server's answer that a report shows
+_EXCERPT: Final = 80  # characters of a server's reply in a report
 
 
 def _line(pattern: bytes) -> re.Pattern[bytes]:
-    """Return a pattern that is looked for where a line begins, in any case."""
+    """Return a pattern that matches at the beginning of a line, in upper or lower case."""
     return re.compile(rb"^(?:" + pattern + rb")", re.MULTILINE | re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
 class StarttlsStep:
-    """A command, the last line of its reply, and the line of a reply that lets us go on."""
+    """A command, a pattern of the last line of its reply, and a pattern of a positive reply."""
 
     command: bytes
     last: re.Pattern[bytes]
@@ -32,23 +32,20 @@ class StarttlsStep:
 
 @dataclass(frozen=True, slots=True)
 class StarttlsProtocol:
-    """One protocol. `%s` in a command is the address it is sent from, as RFC 5321 4.1.3 writes it.
-
-    `starttls` is None where TLS is there from the first byte and only the goodbye is spoken, within it.
-    """
+    """One protocol. `%s` in a command is the local address in the form of RFC 5321 4.1.3."""
 
     speaks: re.Pattern[bytes]  # any first line of this protocol
     greeting: StarttlsStep
     capabilities: StarttlsStep
     offered: re.Pattern[bytes]  # the capability that stands for STARTTLS
     starttls: StarttlsStep
-    busy: re.Pattern[bytes]  # "come back later"
-    unknown: re.Pattern[bytes]  # the server does not know the command
+    busy: re.Pattern[bytes]  # a temporary refusal
+    unknown: re.Pattern[bytes]  # the server does not support the command
     farewell: bytes
-    must_announce: bool = True  # whether a server that does not announce it need not be asked
+    must_announce: bool = True  # if false, the command is sent even without the capability
 
 
-_CODE = rb"\d{3}(?: |\r?$)"  # a hyphen after the code says that more lines follow
+_CODE = rb"\d{3}(?: |\r?$)"  # a hyphen after the code means that more lines follow
 
 _SMTP: Final = StarttlsProtocol(
     speaks=_line(rb"\d{3}"),
@@ -96,24 +93,24 @@ UPGRADES: Final[dict[str, StarttlsProtocol]] = {"smtp": _SMTP, "imap": _IMAP, "p
 """The schemes that begin in plain text."""
 
 WITHIN: Final[dict[str, StarttlsProtocol]] = {"smtps": _SMTP, "imaps": _IMAP, "pop3s": _POP3, "ftps": _FTP}
-"""The schemes that speak a protocol inside TLS, where leaving without a word would be logged as a fault."""
+"""The schemes with a protocol inside TLS; servers log a fault if a client leaves without its closing command."""
 
 
 def negotiate(tcp: TcpConnection, protocol: StarttlsProtocol) -> None:
-    """Take a connection to the server's consent to begin TLS; raises ProbeError."""
-    talk = _Talk(tcp, protocol)
-    talk.greet()
+    """Exchange commands until the server agrees to begin TLS; raises ProbeError."""
+    dialogue = _Dialogue(tcp, protocol)
+    dialogue.greet()
     try:
-        announced = talk.is_announced()
-        talk.start_tls(announced=announced)
+        announced = dialogue.is_announced()
+        dialogue.start_tls(announced=announced)
     except ProbeError as fault:
         if fault.kind in ("not-offered", "rejected"):
             tcp.send(protocol.farewell)
         raise
 
 
-class _Talk:
-    """The plain part of one connection; `_rest` is what came after the last line of a reply."""
+class _Dialogue:
+    """The plain part of one connection; `_rest` has the bytes after the last line of a reply."""
 
     def __init__(self, tcp: TcpConnection, protocol: StarttlsProtocol) -> None:
         self._tcp = tcp
@@ -127,13 +124,13 @@ class _Talk:
             raise ProbeError("starttls", "rejected", f"the server greets with {excerpt(reply)}")
 
     def is_announced(self) -> bool:
-        """Return whether the capabilities have it; raises ProbeError if they are well-formed and lack it."""
+        """Return whether STARTTLS is a capability; raises ProbeError if the reply is well-formed and lacks it."""
         step = self._protocol.capabilities
         reply = self._exchange(step, f"an answer to {_verb(step)}")
         announced = bool(self._protocol.offered.search(reply))
         if step.good.search(reply) and not announced and self._protocol.must_announce:
-            wanted = _verb(self._protocol.starttls)
-            raise ProbeError("starttls", "not-offered", f"{wanted} is not among what the server announces")
+            command = _verb(self._protocol.starttls)
+            raise ProbeError("starttls", "not-offered", f"{command} is not a capability of the server")
         return announced
 
     def start_tls(self, *, announced: bool) -> None:
@@ -141,7 +138,7 @@ class _Talk:
         reply = self._exchange(step, f"an answer to {_verb(step)}")
         if not step.good.search(reply):
             is_unknown = not announced and self._protocol.unknown.search(reply)
-            answer = f"{_verb(step)} is answered with {excerpt(reply)}"
+            answer = f"the server replies to {_verb(step)} with {excerpt(reply)}"
             raise ProbeError("starttls", "not-offered" if is_unknown else "rejected", answer)
         early = self._rest + self._tcp.pending()
         if early:
@@ -152,12 +149,12 @@ class _Talk:
     def _exchange(self, step: StarttlsStep, awaited: str) -> bytes:
         if step.command:
             self._tcp.send(step.command.replace(b"%s", _literal(self._tcp.local_address)))
-        reply = self._listen(step, awaited)
+        reply = self._read_reply(step, awaited)
         if self._protocol.busy.search(reply):
-            raise ProbeError("starttls", "busy", f"the server says come back later: {excerpt(reply)}")
+            raise ProbeError("starttls", "busy", f"the server is busy: {excerpt(reply)}")
         return reply
 
-    def _listen(self, step: StarttlsStep, awaited: str) -> bytes:
+    def _read_reply(self, step: StarttlsStep, awaited: str) -> bytes:
         self._tcp.awaiting = awaited
         lines: list[bytes] = []
         while not (lines and step.last.match(lines[-1])):
@@ -166,21 +163,21 @@ class _Talk:
                 lines.append(line)
                 self._rest = rest
             else:
-                self._hear_more()
+                self._receive_more()
             if not step.command:
                 self._require_dialect(b"\n".join(lines[:1]) or self._rest)
         return b"\n".join(lines)
 
-    def _hear_more(self) -> None:
+    def _receive_more(self) -> None:
         octets = self._tcp.receive()
         if not octets:
             raise self._tcp.closed()
         self._rest += octets
 
     def _require_dialect(self, opening: bytes) -> None:
-        """Refuse a greeting of another protocol at its first bytes: it may have no line end to wait for."""
+        """Raise ProbeError if the first bytes are of another protocol, because a line end may never come."""
         if len(opening) >= _OPENING and not self._protocol.speaks.match(opening):
-            raise ProbeError("starttls", "garbage", f"not a greeting of this protocol: {excerpt(opening)}")
+            raise ProbeError("starttls", "garbage", f"the greeting is of another protocol: {excerpt(opening)}")
 
 
 def _verb(step: StarttlsStep) -> str:

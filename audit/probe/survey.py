@@ -1,6 +1,6 @@
-"""Schedules the observation of many endpoints: resolves names, probes every address, and asks hosts about the rest.
+"""Schedules the observation of many endpoints: resolves names and probes every address.
 
-The rest are the addresses that cannot be reached from here.
+Addresses that cannot be reached from here are probed by their hosts.
 """
 
 from __future__ import annotations
@@ -19,63 +19,63 @@ from audit.probe.endpoint_probe import AddressResult, ProbeContext, probe_addres
 from audit.probe.target import Inside, Target
 from audit.probe.thread_pool import BoundedThreadPool, Job
 
-_ASKED_AGAIN: Final = ("busy", "refused")  # may have changed a little later
+_RETRIED: Final = ("busy", "refused")  # may pass after a short time
 _CLOSED_FROM_HERE: Final = ("refused", "timeout", "unreachable", "no-family")
-_Shown = Handshake | ProbeFailure
-_SeenInside = Mapping[tuple[Endpoint, str], tuple[_Shown, ...]]
+_Result = Handshake | ProbeFailure
+_InsideResults = Mapping[tuple[Endpoint, str], tuple[_Result, ...]]
 
 
 @dataclass(slots=True)
 class PartialObservation:
-    """What is known so far of one target. `shown` has a key for each address; None until its result has come."""
+    """The unfinished observation of a target. `results` has a key for each address; None until its result comes."""
 
     target: Target
     dns: DnsView = field(default_factory=lambda: DnsView("not-asked"))
-    shown: dict[str, _Shown | None] = field(default_factory=dict)
-    other_keys: dict[str, _Shown | None] = field(default_factory=dict)  # by address: with the other type of key
-    asked_again: set[str] = field(default_factory=set)
+    results: dict[str, _Result | None] = field(default_factory=dict)
+    other_keys: dict[str, _Result | None] = field(default_factory=dict)  # by address: with the other type of key
+    retried: set[str] = field(default_factory=set)
     connections: int = 0
     elapsed_s: float = 0.0
     accident: Accident | None = None  # the first one
 
-    def suffer(self, error: Exception) -> Accident:
-        """Keep an exception of our own, which ends with this endpoint."""
+    def record(self, error: Exception) -> Accident:
+        """Keep an exception of ours as the accident of this endpoint."""
         accident = Accident.of(error)
         self.accident = self.accident or accident
         return accident
 
-    def note(self, answer: AddressResult) -> None:
+    def note(self, result: AddressResult) -> None:
         """Keep the result of an address."""
-        self.connections += answer.connections
-        self.elapsed_s += answer.elapsed_s
-        self.shown[answer.address] = answer.shown
-        self.other_keys[answer.address] = answer.other_key
+        self.connections += result.connections
+        self.elapsed_s += result.elapsed_s
+        self.results[result.address] = result.result
+        self.other_keys[result.address] = result.other_key
 
-    def wanted_inside(self) -> tuple[str, ...]:
-        """Return the addresses that only the host itself can connect to, or that are closed from here."""
-        closed = (address for address in self.target.addresses if _is_closed(self.shown.get(address)))
+    def addresses_inside(self) -> tuple[str, ...]:
+        """Return the addresses that only the host itself can reach, or that are closed from here."""
+        closed = (address for address in self.target.addresses if _is_closed(self.results.get(address)))
         return (*closed, *self.target.inside_addresses)
 
     def observation(self, observed_at: datetime) -> Observation:
         """Return the observation as it is now."""
-        shown, others = tuple(self.shown.values()), tuple(self.other_keys.values())
+        results, others = tuple(self.results.values()), tuple(self.other_keys.values())
         return Observation(
             endpoint=self.target.endpoint,
             observed_at=observed_at,
-            addresses=tuple(self.shown),
-            handshakes=tuple(one for one in shown if isinstance(one, Handshake)),
-            failures=tuple(one for one in shown if isinstance(one, ProbeFailure)) or self._unresolved(),
+            addresses=tuple(self.results),
+            handshakes=tuple(result for result in results if isinstance(result, Handshake)),
+            failures=tuple(result for result in results if isinstance(result, ProbeFailure)) or self._unresolved(),
             dns=self.dns,
             server=self.target.server,
             connections=self.connections,
             elapsed_s=self.elapsed_s,
             accident=self.accident,
-            other_key_handshakes=tuple(one for one in others if isinstance(one, Handshake)),
-            other_key_failures=tuple(one for one in others if isinstance(one, ProbeFailure)),
+            other_key_handshakes=tuple(result for result in others if isinstance(result, Handshake)),
+            other_key_failures=tuple(result for result in others if isinstance(result, ProbeFailure)),
         )
 
     def _unresolved(self) -> tuple[ProbeFailure, ...]:
-        if self.shown or self.dns.status == "not-asked":
+        if self.results or self.dns.status == "not-asked":
             return ()
         kind: FailureKind = "timeout" if self.dns.status == "timeout" else "unresolvable"
         return (ProbeFailure("resolve", kind, self.dns.detail),)
@@ -87,11 +87,11 @@ class ObservationScheduler:
     def __init__(
         self, pool: BoundedThreadPool, context: ProbeContext, complete: Callable[[PartialObservation], None]
     ) -> None:
-        """Take the threads, what all probes share, and what is called with each observation that is complete."""
+        """Take the pool, the context of all probes, and the function that receives each complete observation."""
         self._pool = pool
         self._context = context
         self._complete = complete
-        self._unsettled: Counter[int] = Counter()  # by identity of an Inside: its targets still asked from here
+        self._unsettled: Counter[int] = Counter()  # by identity of an Inside: its targets still probed from here
         self._settled: defaultdict[int, list[PartialObservation]] = defaultdict(list)
 
     def begin(self, targets: Iterable[Target]) -> None:
@@ -100,15 +100,15 @@ class ObservationScheduler:
         partials = [PartialObservation(target) for target in targets]
         self._unsettled.update(id(partial.target.inside) for partial in partials)
         for partial in partials:
-            goal = partial.target.endpoint.connect_to
-            if not _is_asked_from_here(partial.target):
+            destination = partial.target.endpoint.connect_to
+            if not _is_probed_from_here(partial.target):
                 self._settle(partial)
-            elif to_address(goal) is not None:
-                self._probe_all(partial, (goal,))
+            elif to_address(destination) is not None:
+                self._probe_all(partial, (destination,))
             else:
-                by_name[goal].append(partial)
-        for name, named in by_name.items():
-            self._resolve(name, named)
+                by_name[destination].append(partial)
+        for name, same_name in by_name.items():
+            self._resolve(name, same_name)
 
     def _resolve(self, name: str, partials: list[PartialObservation]) -> None:
         def then(view: DnsView) -> None:
@@ -118,7 +118,7 @@ class ObservationScheduler:
 
         def failed(error: Exception) -> None:
             for partial in partials:
-                partial.suffer(error)
+                partial.record(error)
                 self._settle(partial)
 
         self._pool.submit(Job(None, lambda: resolve(name, self._context.limits, self._context.stop), then, failed))
@@ -126,87 +126,87 @@ class ObservationScheduler:
     def _probe_all(self, partial: PartialObservation, addresses: tuple[str, ...]) -> None:
         target = partial.target
         own = () if target.endpoint.address else target.addresses
-        partial.shown = dict.fromkeys((*addresses, *own))
-        for address in partial.shown:
+        partial.results = dict.fromkeys((*addresses, *own))
+        for address in partial.results:
             self._probe(partial, address)
-        if not partial.shown:
+        if not partial.results:
             self._settle(partial)
 
     def _probe(self, partial: PartialObservation, address: str, *, after_s: float = 0.0) -> None:
         work = functools.partial(probe_address, partial.target.endpoint, address, self._context)
 
         def failed(error: Exception) -> None:
-            reason = partial.suffer(error).reason
+            reason = partial.record(error).reason
             self._note(partial, AddressResult(address, ProbeFailure("host", "broken", reason, address), 0, 0.0))
 
         self._pool.submit(Job(address, work, functools.partial(self._note, partial), failed), after_s=after_s)
 
-    def _note(self, partial: PartialObservation, answer: AddressResult) -> None:
-        partial.note(answer)
-        if _kind_of(answer.shown) in _ASKED_AGAIN and answer.address not in partial.asked_again:
-            partial.asked_again.add(answer.address)
-            partial.shown[answer.address] = None
-            self._probe(partial, answer.address, after_s=self._context.limits.retry_after_s)
-        elif None not in partial.shown.values():
+    def _note(self, partial: PartialObservation, result: AddressResult) -> None:
+        partial.note(result)
+        if _kind_of(result.result) in _RETRIED and result.address not in partial.retried:
+            partial.retried.add(result.address)
+            partial.results[result.address] = None
+            self._probe(partial, result.address, after_s=self._context.limits.retry_after_s)
+        elif None not in partial.results.values():
             self._settle(partial)
 
     def _settle(self, partial: PartialObservation) -> None:
-        """Report what was seen from here, or keep it until the host can be asked about all the rest in one command."""
-        inside, wanted = partial.target.inside, partial.wanted_inside()
+        """Report the results from here, or keep them until the host can probe all remaining addresses at once."""
+        inside, addresses = partial.target.inside, partial.addresses_inside()
         if inside is None:
-            self._finish(partial, wanted, {})
+            self._finish(partial, addresses, {})
             return
-        if wanted:
+        if addresses:
             self._settled[id(inside)].append(partial)
         else:
             self._complete(partial)
         self._unsettled[id(inside)] -= 1
         if not self._unsettled[id(inside)] and self._settled[id(inside)]:
-            self._ask_inside(inside, self._settled[id(inside)])
+            self._probe_inside(inside, self._settled[id(inside)])
 
-    def _ask_inside(self, inside: Inside, partials: list[PartialObservation]) -> None:
-        wanted = [(one.target.endpoint, address) for one in partials for address in one.wanted_inside()]
+    def _probe_inside(self, inside: Inside, partials: list[PartialObservation]) -> None:
+        places = [(partial.target.endpoint, address) for partial in partials for address in partial.addresses_inside()]
 
-        def then(seen: _SeenInside) -> None:
+        def then(results: _InsideResults) -> None:
             for partial in partials:
-                self._finish(partial, partial.wanted_inside(), seen)
+                self._finish(partial, partial.addresses_inside(), results)
 
         def failed(error: Exception) -> None:
             for partial in partials:
-                partial.suffer(error)
+                partial.record(error)
             then({})
 
-        self._pool.submit(Job(None, lambda: inside.shake_hands(wanted), then, failed))
+        self._pool.submit(Job(None, lambda: inside.shake_hands(places), then, failed))
 
-    def _finish(self, partial: PartialObservation, wanted: tuple[str, ...], seen: _SeenInside) -> None:
-        for address in wanted:
-            _note_inside(partial, address, seen.get((partial.target.endpoint, address), ()))
+    def _finish(self, partial: PartialObservation, addresses: tuple[str, ...], results: _InsideResults) -> None:
+        for address in addresses:
+            _note_inside_results(partial, address, results.get((partial.target.endpoint, address), ()))
         self._complete(partial)
 
 
-def _note_inside(partial: PartialObservation, address: str, all_seen: tuple[_Shown, ...]) -> None:
-    """Keep what the host saw of itself; if it saw nothing, keep what was seen from here."""
-    seen = all_seen[0] if all_seen else None
-    for second in all_seen[1:]:
+def _note_inside_results(partial: PartialObservation, address: str, results: tuple[_Result, ...]) -> None:
+    """Keep the results of the host itself; if it has none, keep the result from here."""
+    first = results[0] if results else None
+    for second in results[1:]:
         if isinstance(second, Handshake):
             partial.other_keys[address] = replace(second, address=address, from_host=True)
-    if isinstance(seen, Handshake):
-        partial.shown[address] = replace(seen, address=address, from_host=True)
-    elif seen is not None:
-        partial.shown[address] = replace(seen, address=address)
-    elif partial.shown.get(address) is None:
-        why = "it can be reached on the host only, and the host could not be asked"
-        partial.shown[address] = ProbeFailure("host", "unreachable", why, address)
+    if isinstance(first, Handshake):
+        partial.results[address] = replace(first, address=address, from_host=True)
+    elif first is not None:
+        partial.results[address] = replace(first, address=address)
+    elif partial.results.get(address) is None:
+        reason = "it can be reached on the host only, and the host could not probe it"
+        partial.results[address] = ProbeFailure("host", "unreachable", reason, address)
 
 
-def _is_asked_from_here(target: Target) -> bool:
+def _is_probed_from_here(target: Target) -> bool:
     """Return whether there is an address to connect to from here."""
     return not target.endpoint.is_host and (bool(target.addresses) or not target.inside_addresses)
 
 
-def _is_closed(shown: _Shown | None) -> bool:
-    return isinstance(shown, ProbeFailure) and shown.stage == "connect" and shown.kind in _CLOSED_FROM_HERE
+def _is_closed(result: _Result | None) -> bool:
+    return isinstance(result, ProbeFailure) and result.stage == "connect" and result.kind in _CLOSED_FROM_HERE
 
 
-def _kind_of(shown: _Shown | None) -> FailureKind | None:
-    return shown.kind if isinstance(shown, ProbeFailure) else None
+def _kind_of(result: _Result | None) -> FailureKind | None:
+    return result.kind if isinstance(result, ProbeFailure) else None

@@ -1,4 +1,4 @@
-"""What a probe is given: endpoints with the addresses to try, the limits, and a host that can probe itself."""
+"""The inputs of a probe: endpoints with the addresses to try, the limits, and a host that can probe itself."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ class Limits:
     concurrency: int = 64  # addresses probed at once; the speed levels off between 32 and 64 threads
     per_address: int = 2  # connections at once to one address: mail servers ban clients that open more than a few
     resolver: tuple[str, ...] = ()  # "192.0.2.53", "127.0.0.1:5353", "[2001:db8::53]:53"; empty: the system's
-    retry_after_s: float = 2.0  # when a busy or refusing server is asked once more, at the earliest
-    farewell_s: float = 1.0  # how long a server is given to answer our goodbye
-    max_bytes: int = 262_144  # from one connection; OpenSSL itself takes 100 KiB of certificates
-    max_certificates: int = 128  # about as many as the 100 KiB hold that OpenSSL takes
-    asks_tls12: bool = False  # whether a server of TLS 1.3 is asked for 1.2 too: one connection more
+    retry_after_s: float = 2.0  # the earliest second attempt at a busy or refusing server
+    farewell_s: float = 1.0  # how long to wait for the reply to our closing command
+    max_bytes: int = 262_144  # from one connection; OpenSSL itself accepts 100 KiB of certificates
+    max_certificates: int = 128  # about as many as fit into the 100 KiB that OpenSSL accepts
+    asks_tls12: bool = False  # whether TLS 1.2 is tried on servers with 1.3 too: one more connection
 
     @property
     def resolve_s(self) -> float:
@@ -36,7 +36,7 @@ class Limits:
 
     @property
     def starttls_s(self) -> float:
-        """The deadline up to where TLS begins: some mail servers hold their greeting back for 6 s against spam."""
+        """The deadline up to the start of TLS: some mail servers delay their greeting by 6 s against spam."""
         return 0.8 * self.timeout_s
 
     @property
@@ -47,10 +47,10 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """An endpoint and what is known of how to reach it.
+    """An endpoint and the addresses that reach it.
 
-    `addresses` are the host's own that can be connected to from here, beside those its name resolves to;
-    `inside_addresses` can only be reached on the host itself. If there are no others, nothing is probed from here.
+    `addresses` are the host's own that can be reached from here, in addition to those of its name. `inside_addresses`
+    can only be reached on the host itself. If these are the only ones, nothing is probed from here.
     """
 
     endpoint: Endpoint
@@ -64,7 +64,7 @@ class Inside(Protocol):
     """A host that probes its own services: an openssl client that runs there, one command for all of them."""
 
     def shake_hands(
-        self, wanted: Sequence[tuple[Endpoint, str]]
+        self, places: Sequence[tuple[Endpoint, str]]
     ) -> Mapping[tuple[Endpoint, str], tuple[Handshake | ProbeFailure, ...]]:
-        """Return the results of each endpoint at each address; one that is missing could not be probed."""
+        """Return the results of each endpoint at each address; an address without results could not be probed."""
         ...

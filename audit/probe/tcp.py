@@ -1,4 +1,4 @@
-"""One TCP connection under deadlines: counts the bytes, and names every way in which it can fail."""
+"""One TCP connection with deadlines and a byte limit; each way to fail has its own kind of error."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _KINDS: Final[dict[int, FailureKind]] = {
 
 
 class ProbeError(Exception):
-    """What went wrong at an address: the stage, the kind, and one line for people."""
+    """A fault at an address: the stage, the kind, and one line for people."""
 
     def __init__(self, stage: Stage, kind: FailureKind, detail: str) -> None:
         """Keep the stage, the kind and the line."""
@@ -42,7 +42,7 @@ class ProbeError(Exception):
 
 
 class TcpConnection:
-    """A connection to one address; `begin` sets the stage and its deadline, `received` is what came since then."""
+    """A connection to one address; `begin` sets the stage and its deadline, `received` has the bytes since then."""
 
     def __init__(self, *, deadline: Deadline, stop: threading.Event, max_bytes: int) -> None:
         """Take the deadline of the whole probe, the event that stops it, and the byte limit."""
@@ -51,10 +51,10 @@ class TcpConnection:
         self.local_address = ""
         self._whole = deadline
         self._stop = stop
-        self.awaiting = "an answer"  # what did not come, in the message of a timeout
+        self.awaiting = "an answer"  # named in the message of a timeout
         self._max_bytes = max_bytes
         self._received = 0
-        self._has_spoken = False
+        self._has_sent = False
         self._began = time.monotonic()
         self._deadline = deadline
         self._socket: socket.socket | None = None
@@ -75,7 +75,7 @@ class TcpConnection:
         return str(self._open.getpeername()[0])
 
     def begin(self, stage: Stage, seconds: float, awaiting: str) -> None:
-        """Enter a stage that may take so many seconds."""
+        """Enter a stage that may take this many seconds."""
         self.stage = stage
         self.received.clear()
         self._began = time.monotonic()
@@ -83,7 +83,7 @@ class TcpConnection:
         self.awaiting = awaiting
 
     def connect(self, address: str, port: int, seconds: float) -> None:
-        """Connect within so many seconds."""
+        """Connect within this many seconds."""
         self.begin("connect", seconds, "an answer to our SYN")
         family = socket.AF_INET6 if ":" in address else socket.AF_INET
         try:
@@ -91,7 +91,7 @@ class TcpConnection:
         except OSError as error:
             if error.errno == errno.EAFNOSUPPORT:
                 self._refuse_connect(error.errno, family)
-            raise  # out of file descriptors and the like: ours, not the server's
+            raise  # such as no free file descriptors: our fault, not the server's
         self._socket.setblocking(False)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._poll.register(self._socket, select.POLLOUT)
@@ -104,8 +104,8 @@ class TcpConnection:
         self.local_address = self._socket.getsockname()[0].partition("%")[0]
 
     def send(self, octets: bytes) -> None:
-        """Send all of it."""
-        self._has_spoken = True
+        """Send all bytes."""
+        self._has_sent = True
         rest = memoryview(octets)
         while rest:
             try:
@@ -128,7 +128,11 @@ class TcpConnection:
             self.received += octets
             self._received += len(octets)
             if self._received > self._max_bytes:
-                raise ProbeError(self.stage, "too-much", f"{self._received} bytes came, and still not {self.awaiting}")
+                raise ProbeError(
+                    self.stage,
+                    "too-much",
+                    f"{self._received} bytes came without {self.awaiting} (limit {self._max_bytes})",
+                )
             return octets
 
     def pending(self) -> bytes:
@@ -140,7 +144,7 @@ class TcpConnection:
 
     def closed(self) -> ProbeError:
         """Return the fault of a server that has closed the connection now."""
-        came = f"after {len(self.received)} bytes" if self.received else "without a word"
+        came = f"after {len(self.received)} bytes" if self.received else "without a byte"
         return ProbeError(self.stage, "closed", f"the server closed the connection {came}, instead of {self.awaiting}")
 
     @property
@@ -154,17 +158,17 @@ class TcpConnection:
         for wait_s in self._deadline.waits(self._stop):
             if self._poll.poll(wait_s * 1000):
                 return
-        raise ProbeError(self.stage, "timeout", self._too_late())
+        raise ProbeError(self.stage, "timeout", self._timeout_detail())
 
-    def _too_late(self) -> str:
+    def _timeout_detail(self) -> str:
         waited = f"{time.monotonic() - self._began:.3g} s"
         came = f", only {len(self.received)} bytes" if self.received else ""
-        return f"no sign of {self.awaiting} within {waited}{came}"
+        return f"timed out after {waited}, waiting for {self.awaiting}{came}"
 
     def _lost(self, error: OSError) -> NoReturn:
         if error.errno not in _RESET:
             raise ProbeError(self.stage, "closed", f"the connection was lost: {error.strerror}") from error
-        if self._received or self._has_spoken:  # closing with unread bytes resets, too
+        if self._received or self._has_sent:  # a close with unread bytes is a reset, too
             raise ProbeError(
                 self.stage, "closed", f"the server reset the connection instead of {self.awaiting}"
             ) from error

@@ -19,15 +19,15 @@ from audit.probe.deadline import Deadline, Stopped
 
 Outcome = TypeVar("Outcome")
 _LOOK_S: Final = 0.1  # how often the calling thread checks whether it should stop, while no job ends
-_GOODBYE_S: Final = 0.8  # how long threads are waited for at the end: they check four times a second
+_GOODBYE_S: Final = 0.8  # how long to wait for threads at the end: they check for a stop four times a second
 
 
 @dataclass(frozen=True, slots=True)
 class Job(Generic[Outcome]):
-    """Work for a thread, and what the calling thread does with its outcome.
+    """Work for a thread, and the functions that receive its outcome in the calling thread.
 
-    Jobs with the same `key` are limited; None has no limit of its own. The calling thread gives an exception of `work`
-    to `failed`: it belongs to the subject of the job, and the other jobs go on.
+    Jobs with the same `key` are limited; None has no limit of its own. The calling thread passes an exception of
+    `work` to `failed`, and the other jobs go on.
     """
 
     key: str | None
@@ -41,14 +41,14 @@ class _Raised:
     error: BaseException
 
     def hand_over(self, job: Job[Any]) -> None:
-        """Give the exception to the job's own handler; raise it if the job has none."""
+        """Pass the exception to the job's handler; raise it if the job has no handler."""
         if job.failed is None or not isinstance(self.error, Exception):
             raise self.error
         job.failed(self.error)
 
 
 class BoundedThreadPool:
-    """Threads for jobs. Only one thread calls it; `stop_jobs` makes the jobs under way end early."""
+    """Threads for jobs. Only one thread may call it; `stop_jobs` makes running jobs end early."""
 
     def __init__(self, size: int, per_key: int, stop_jobs: threading.Event) -> None:
         """Start no thread yet: each job starts one, until there are `size`."""
@@ -65,7 +65,7 @@ class BoundedThreadPool:
         self._open_jobs = 0
 
     def submit(self, job: Job[Any], *, after_s: float = 0.0) -> None:
-        """Add a job, which begins after so many seconds at the earliest."""
+        """Add a job, which begins after this many seconds at the earliest."""
         self._open_jobs += 1
         if after_s > 0:
             heapq.heappush(self._later, (time.monotonic() + after_s, next(self._number), job))

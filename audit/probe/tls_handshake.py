@@ -1,6 +1,6 @@
-"""One TLS handshake over a TCP connection, at the lowest security level and without verification, and its facts.
+"""Makes one TLS handshake over a TCP connection, at the lowest security level and without verification.
 
-The chain is bytes, in the order they were sent: no certificate is parsed here.
+The chain is bytes, in the order sent: no certificate is parsed here.
 """
 
 from __future__ import annotations
@@ -20,17 +20,19 @@ from audit.probe.starttls import excerpt
 from audit.probe.tcp import ProbeError, TcpConnection
 
 _CIPHERS: Final = b"ALL:!aNULL:@SECLEVEL=0"
-"""Everything with a certificate: Postfix prefers an anonymous suite where it is offered one, and then sends none."""
+"""All suites with a certificate: if Postfix is offered an anonymous suite, it prefers that and sends no certificate."""
 
 _RSA: Final = (
     b"aRSA:!aNULL:@SECLEVEL=0",
     b"RSA-PSS+SHA256:RSA-PSS+SHA384:RSA-PSS+SHA512:rsa_pss_pss_sha256:RSA+SHA256:RSA+SHA384:RSA+SHA512:RSA+SHA1",
 )
 _ECDSA: Final = (b"aECDSA:@SECLEVEL=0", b"ECDSA+SHA256:ECDSA+SHA384:ECDSA+SHA512:ed25519:ed448:ECDSA+SHA1")
-"""Ciphers up to TLS 1.2 and signature algorithms (RFC 8446 4.2.3) of a client that takes one type of key alone."""
+"""Ciphers up to TLS 1.2 and signature algorithms (RFC 8446 4.2.3) of a client that accepts one type of key alone."""
 
-_ALPN: Final[dict[str, list[bytes]]] = {"https": [b"h2", b"http/1.1"]}  # the others are asked without (RFC 7301)
-_LISTEN: Final = 4096
+_ALPN: Final[dict[str, list[bytes]]] = {
+    "https": [b"h2", b"http/1.1"]
+}  # the other schemes are probed without ALPN (RFC 7301)
+_READ_BYTES: Final = 4096
 _FLIGHT: Final = 65_536  # more than any flight of ours
 _HEADER: Final = 5  # type, version and length of a TLS record (RFC 8446 5.1)
 _RECORD: Final = re.compile(rb"[\x14-\x17]\x03")
@@ -45,9 +47,9 @@ _UNREADABLE: Final = re.compile(r"asn1|cert length mismatch|public key parameter
 
 @dataclass(frozen=True, slots=True)
 class Offers:
-    """What a server is offered: all versions, up to TLS 1.2, TLS 1.0 with 1.1, TLS 1.0 alone; one type of key alone.
+    """What a client offers: all versions, up to TLS 1.2, TLS 1.0 with 1.1, TLS 1.0 alone; or one type of key alone.
 
-    Shared by every connection of a run.
+    All connections of a run share these contexts.
     """
 
     everything: SSL.Context
@@ -59,15 +61,15 @@ class Offers:
 
 
 @dataclass(slots=True)
-class _Notes:
-    """What OpenSSL tells in passing, by its callbacks."""
+class _CallbackData:
+    """The values that OpenSSL passes to callbacks."""
 
     ocsp_der: bytes | None = None
     key_log: list[bytes] = field(default_factory=list)
 
 
 def make_offers() -> Offers:
-    """Return the contexts of a run: making one costs about as much as a handshake."""
+    """Return the contexts of a run: to make one takes about as long as a handshake."""
     newest = (SSL.TLS1_3_VERSION, SSL.TLS1_2_VERSION, SSL.TLS1_1_VERSION, SSL.TLS1_VERSION)
     return Offers(*map(_context, newest), *(_context(SSL.TLS1_3_VERSION, *offer) for offer in (_RSA, _ECDSA)))
 
@@ -79,7 +81,7 @@ def _context(newest: int, ciphers: bytes = _CIPHERS, signatures: bytes = b"") ->
         raise RuntimeError(f"OpenSSL does not take the signature algorithms {signatures!r}")
     context.set_min_proto_version(SSL.TLS1_VERSION)
     context.set_max_proto_version(newest)
-    context.set_options(SSL.OP_LEGACY_SERVER_CONNECT)  # a server without RFC 5746 is to be seen too
+    context.set_options(SSL.OP_LEGACY_SERVER_CONNECT)  # servers without RFC 5746 are observed too
     context.set_ocsp_client_callback(_note_ocsp)
     context.set_keylog_callback(_note_secret)
     return context
@@ -95,7 +97,7 @@ def _note_secret(connection: SSL.Connection, line: bytes) -> None:
 
 
 class TlsConnection:
-    """TLS over a TCP connection. With `is_upgrade` it follows plain text: plain text within it has been injected."""
+    """TLS over a TCP connection. With `is_upgrade` it follows plain text, and more plain text counts as injected."""
 
     def __init__(
         self, tcp: TcpConnection, context: SSL.Context, endpoint: Endpoint, *, is_upgrade: bool = False
@@ -104,7 +106,7 @@ class TlsConnection:
         self._tcp = tcp
         self._is_upgrade = is_upgrade
         self.is_open = False  # whether a goodbye can be sent
-        self._notes = _Notes()
+        self._notes = _CallbackData()
         self._tls = SSL.Connection(context, None)
         self._tls.set_app_data(self._notes)
         self._tls.set_connect_state()
@@ -122,16 +124,16 @@ class TlsConnection:
     def handshake(self, address: str, began: float) -> Handshake:
         """Complete the handshake and return its facts; raises ProbeError.
 
-        A server that closes the connection after it has sent its certificate wanted one of ours; and a certificate that
-        OpenSSL cannot read may be readable for others: both count as observed.
+        A server that closes the connection after it has sent its certificate may require a client certificate. Other
+        clients may read a certificate that OpenSSL cannot read. Both count as observed.
         """
         try:
             self.complete()
         except ProbeError as fault:
-            shown = read_flight(bytes(self._tcp.received), self._notes.key_log)
-            if shown is None or not _is_observed(fault):
+            flight = read_flight(bytes(self._tcp.received), self._notes.key_log)
+            if flight is None or not _is_observed(fault):
                 raise
-            return self._facts(address, began, shown.chain_der, cipher=shown.cipher)
+            return self._facts(address, began, flight.chain_der, cipher=flight.cipher)
         chain = self._tls.get_peer_cert_chain() or ()
         der = tuple(crypto.dump_certificate(crypto.FILETYPE_ASN1, certificate) for certificate in chain)
         return self._facts(address, began, der)
@@ -156,7 +158,7 @@ class TlsConnection:
         """Return the next application data, or none if the server has closed the connection."""
         while True:
             try:
-                return self._tls.recv(_LISTEN)
+                return self._tls.recv(_READ_BYTES)
             except SSL.WantReadError:
                 self._flush()
             except SSL.Error:
@@ -203,7 +205,7 @@ class TlsConnection:
         try:
             octets = self._tls.bio_read(_FLIGHT)
         except SSL.WantReadError:
-            return  # nothing to send
+            return  # no bytes to send
         self._tcp.send(octets)
 
     def _feed(self) -> None:
@@ -222,7 +224,7 @@ class TlsConnection:
 
 
 class _UnreadableCertificate(ProbeError):
-    """The server's certificate was received, and OpenSSL cannot read it."""
+    """The server sent a certificate that OpenSSL cannot read."""
 
 
 def _is_observed(fault: ProbeError) -> bool:
@@ -235,19 +237,19 @@ def _not_tls(octets: bytes, *, is_upgrade: bool) -> ProbeError:
         return ProbeError("starttls", "injected", f"plain bytes come before the handshake: {excerpt(octets)}")
     if _PLAIN.match(octets):
         return ProbeError("handshake", "plaintext", f"the port answers in plain text: {excerpt(octets)}")
-    return ProbeError("handshake", "garbage", f"no TLS: {excerpt(octets)}")
+    return ProbeError("handshake", "garbage", f"the answer is not TLS: {excerpt(octets)}")
 
 
 def _fault_of(error: SSL.Error) -> ProbeError:
     reasons = [reason for _, _, reason in error.args[0]] if error.args else []
-    said = "; ".join(dict.fromkeys(reasons)) or "OpenSSL gives no reason"
-    if _NO_SHARED.search(said):
-        return ProbeError("handshake", "no-shared", f"no TLS version or cipher in common: {said}")
-    if "excessive message size" in said:
+    reason_text = "; ".join(dict.fromkeys(reasons)) or "OpenSSL gives no reason"
+    if _NO_SHARED.search(reason_text):
+        return ProbeError("handshake", "no-shared", f"no TLS version or cipher in common: {reason_text}")
+    if "excessive message size" in reason_text:
         return ProbeError("handshake", "too-much", "the server sends more than 100 KiB of certificates")
     alert = _ALERT.match(reasons[-1]) if reasons else None
     if alert:
         name = (alert[1] or alert[2]).replace(" ", "_")
         return ProbeError("handshake", "alert", f"the server ends the handshake with the alert {name}")
-    kind = _UnreadableCertificate if _UNREADABLE.search(said) else ProbeError
-    return kind("handshake", "broken", f"the handshake cannot be followed: {said}")
+    kind = _UnreadableCertificate if _UNREADABLE.search(reason_text) else ProbeError
+    return kind("handshake", "broken", f"OpenSSL cannot process the handshake: {reason_text}")

@@ -1,4 +1,4 @@
-"""TLS for HTTP, over a bounded connection. Python's `ssl` encrypts in memory: the connection keeps its limits."""
+"""TLS for HTTP, over a bounded connection. Python's `ssl` encrypts in memory, so the connection keeps its limits."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class TlsStream:
     """The client's side of TLS over a byte stream; itself a byte stream."""
 
     def __init__(self, below: ByteStream, context: ssl.SSLContext, host: str) -> None:
-        """Complete the handshake with a host of that name. Raises FetchError, and what `below` raises."""
+        """Complete the handshake with a host of that name. Raises FetchError and the exceptions of `below`."""
         self._below, self._host = below, host
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         try:

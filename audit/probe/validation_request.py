@@ -1,6 +1,6 @@
 """Sends the request a CA would send for HTTP validation: a missing file on port 80, at every address of the host.
 
-It follows a redirect as a CA may, at the same address and under the same name alone. What went wrong is a value.
+It follows a redirect only under the same name, at the same address. A fault is a value.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ from audit.x509.identifiers import host_name_faults
 
 MAX_HOPS: Final = 10  # as many redirects as Let's Encrypt follows
 NEVER_ASKED: Final = "it is a link-local address, which no CA can reach; it is not asked"
-_ADDRESSES: Final = 16  # of one name that are asked
+_ADDRESSES: Final = 16  # of one name that are probed
 _PEEK: Final = 200  # bytes of a response that are read
 _SHOWN: Final = 80  # characters of it that are kept
-_MOST_LOCATION: Final = 500
+_MAX_LOCATION: Final = 500
 _REDIRECTS: Final = range(http.client.MULTIPLE_CHOICES, http.client.BAD_REQUEST)
 _PORTS: Final = (80, 443)
 
@@ -39,82 +39,82 @@ _PORTS: Final = (80, 443)
 def probe_validation_paths(
     hosts: Sequence[Observation], limits: Limits, stop: threading.Event
 ) -> tuple[Observation, ...]:
-    """Return the observations; those of panel's servers have the addresses of their names and what answers there.
+    """Return the observations; those of a panel's servers with an HTTP probe of each address of their names.
 
-    All hosts, and all addresses of a host, are asked at the same time. Raises Stopped if `stop` is set meanwhile.
+    All hosts, and all addresses of a host, are probed at the same time. Raises Stopped if `stop` is set meanwhile.
     """
-    with ThreadPoolExecutor(max(1, min(len(hosts), limits.concurrency)), "sslaudit-doors") as pool:
-        return tuple(pool.map(lambda seen: _looked(seen, limits, stop), hosts))
+    with ThreadPoolExecutor(max(1, min(len(hosts), limits.concurrency)), "sslaudit-http-hosts") as pool:
+        return tuple(pool.map(lambda host: _probe_host_or_accident(host, limits, stop), hosts))
 
 
-def _looked(seen: Observation, limits: Limits, stop: threading.Event) -> Observation:
+def _probe_host_or_accident(host: Observation, limits: Limits, stop: threading.Event) -> Observation:
     try:
-        return _look(seen, limits, stop)
+        return _probe_host(host, limits, stop)
     except Stopped:
         raise
-    except Exception as error:  # noqa: BLE001 - the boundary of one host: the others are still asked
-        return replace(seen, accident=seen.accident or Accident.of(error))
+    except Exception as error:  # noqa: BLE001 - the boundary of one host: the others are still probed
+        return replace(host, accident=host.accident or Accident.of(error))
 
 
-def _look(seen: Observation, limits: Limits, stop: threading.Event) -> Observation:
-    server = seen.server
+def _probe_host(host: Observation, limits: Limits, stop: threading.Event) -> Observation:
+    server = host.server
     if server is None or server.cpanel is None or server.fqdn is None or host_name_faults(server.fqdn):
-        return seen
+        return host
     view: DnsView = resolve(server.fqdn, limits, stop)
     url = f"http://{server.fqdn}{VALIDATION}{secrets.token_hex(16).upper()}.txt"
-    with ThreadPoolExecutor(_ADDRESSES, "sslaudit-door") as pool:
-        found = pool.map(
+    with ThreadPoolExecutor(_ADDRESSES, "sslaudit-http-probe") as pool:
+        results = pool.map(
             lambda address: tuple(probe_validation_path(url, address, limits, stop)), view.addresses[:_ADDRESSES]
         )
-        doors = tuple(door for doors in found for door in doors)
-    return replace(seen, dns=view, http_probes=doors, connections=seen.connections + len(doors))
+        probes = tuple(probe for probes in results for probe in probes)
+    return replace(host, dns=view, http_probes=probes, connections=host.connections + len(probes))
 
 
 def probe_validation_path(url: str, address: str, limits: Limits, stop: threading.Event) -> Iterator[HttpProbe]:
-    """Yield what answers at an address, and if it redirects, what answers there, up to the end; raises Stopped."""
+    """Yield the HTTP probe of an address, then one of each redirect that is followed; raises Stopped."""
     if is_link_local(address):
         yield HttpProbe(url, address, detail=NEVER_ASKED)
         return
     bounds = RequestLimits(Deadline.after(limits.timeout_s), _PEEK, stop)
-    asked = set[str]()
-    while url and url not in asked and len(asked) <= MAX_HOPS:
-        asked.add(url)
-        door, url = _probe(url, address, bounds)
-        yield door
+    requested = set[str]()
+    while url and url not in requested and len(requested) <= MAX_HOPS:
+        requested.add(url)
+        probe, url = _probe(url, address, bounds)
+        yield probe
 
 
 def _probe(url: str, address: str, limits: RequestLimits) -> tuple[HttpProbe, str]:
-    """Return what answers at an address, and to which URL it redirects that is asked next; empty if to none."""
+    """Return the HTTP probe of an address, and the URL of a redirect to follow; empty if there is none to follow."""
     try:
         with exchange(HttpRequest(url), Route((address,), trust=_trust_anyone), limits) as response:
             location, server = response.header("Location"), response.header("Server")
             beginning = response.beginning().decode("utf-8", "replace")
     except FetchError as error:
         return HttpProbe(url, address, detail=str(error), can_tell=error.kind != "no-family"), ""
-    door = HttpProbe(
+    probe = HttpProbe(
         url,
         address,
         response.status,
-        one_line(location, _MOST_LOCATION),
+        one_line(location, _MAX_LOCATION),
         one_line(server, _SHOWN),
         one_line(beginning)[:_SHOWN],
     )
-    return door, _next_url(url, location) if response.status in _REDIRECTS else ""
+    return probe, _next_url(url, location) if response.status in _REDIRECTS else ""
 
 
 def _trust_anyone() -> ssl.SSLContext:
-    """Return a context without verification: a CA that is redirected to https follows whatever certificate is shown."""
+    """Return a context without verification, because a CA follows a redirect to https without verification."""
     context = ssl.create_default_context()
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     return context
 
 
 def _next_url(url: str, location: str) -> str:
-    """Return the URL of a redirect under the same name; empty if there is no location, or it leads elsewhere."""
+    """Return the URL of a redirect under the same name; empty if there is no location or it has another name."""
     try:
         next_url = urljoin(url, location)
-        there, here = parse_url(next_url), parse_url(url)
+        target, origin = parse_url(next_url), parse_url(url)
     except (FetchError, ValueError):
         return ""
-    stays = there.host.lower() == here.host.lower() and there.port in _PORTS
+    stays = target.host.lower() == origin.host.lower() and target.port in _PORTS
     return next_url if location and stays else ""

@@ -76,7 +76,7 @@ def test_what_was_fetched_is_not_fetched_again_in_the_run_nor_by_another_thread(
         (saying(b"SSH-2.0-OpenSSH_9.2\r\n"), "broken", "no whole answer in HTTP"),
         (saying(b""), "broken", "no whole answer in HTTP"),
         (saying(HEAD, b"X: y\r\n" * 200, b"\r\n"), "broken", "100 headers"),
-        (answering(b"x", "Content-Encoding: gzip"), "broken", "not asked for"),
+        (answering(b"x", "Content-Encoding: gzip"), "broken", "not requested"),
         (saying(HEAD, b"Transfer-Encoding: chunked\r\n\r\nzz\r\n"), "broken", "no whole answer in HTTP"),
     ],
     ids=["status", "announced", "endless", "cut", "no HTTP", "nothing", "headers", "encoded", "chunks"],

@@ -1,6 +1,6 @@
 """Iterative resolution from the root servers: follows referrals and CNAMEs, and tries every server of a zone.
 
-It sends no query itself, and keeps nothing from one name for the next.
+`audit.probe.dns.query` sends the queries. No response is kept from one name for the next.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ TraceFault = Literal[
     "lame",  # the servers of a zone do not serve it, or have no address themselves
     "timeout",  # no server of a zone answers or can be reached, or the trace took too long
     "loop",  # aliases or delegations lead back to themselves
-    "too-long",  # more aliases, queries or servers found through servers than the limit
+    "too-long",  # more aliases, queries or nested look-ups of servers than the limit
 ]
 _TYPES: Final = (dns.rdatatype.A, dns.rdatatype.AAAA)
 _OF_ANSWER: Final[dict[AnswerKind, TraceFault]] = {
@@ -37,11 +37,11 @@ _OF_ANSWER: Final[dict[AnswerKind, TraceFault]] = {
     "silent": "timeout",
     "unreachable": "timeout",
 }
-"""The fault of a zone that a failure of its server is; after other kinds of responses the trace goes on."""
+"""The fault of a zone by the failure of its server; after other kinds of responses the trace goes on."""
 _OF_SERVER_NAME: Final[dict[TraceFault, TraceFault]] = {"nxdomain": "lame", "no-address": "lame"}
-"""The same if the address of a server cannot be found, unless it is the same fault as for the name itself."""
+"""The fault of a zone if the look-up of its server fails with this fault; other faults stay as they are."""
 _WORST_FIRST: Final[tuple[TraceFault, ...]] = ("servfail", "lame", "loop", "too-long", "timeout")
-_TOLD: Final = 4  # servers named in one sentence; the steps name all
+_MAX_NAMED: Final = 4  # servers named in one sentence; the steps name all
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ class TraceLimits:
     max_queries: int = 100  # to servers, one by datagram and over TCP counted once: BIND's max-recursion-queries
     max_aliases: int = 11  # BIND's max-restarts
     max_depth: int = 7  # servers looked up to look up servers: BIND's max-recursion-depth
-    max_bytes: int = 16_384  # of one answer: room for five hundred AAAA records
+    max_bytes: int = 16_384  # of one response: room for five hundred AAAA records
     port: int = 53
 
 
@@ -73,12 +73,12 @@ class ResolutionStep:
     over_tcp: bool = False
     records: tuple[str, ...] = ()
     detail: str = ""
-    seeking: str | None = None  # the server whose address this was asked for
+    seeking: str | None = None  # the server whose address this query is for
 
 
 @dataclass(frozen=True, slots=True)
 class TraceFailure:
-    """Why no address was found, or not all of them."""
+    """Why some or all addresses were not found."""
 
     kind: TraceFault
     detail: str
@@ -103,16 +103,16 @@ class _Zone:
     unfound: list[TraceFailure] = field(default_factory=list)  # why servers have no address
 
     def untried(self, asked: Collection[tuple[str, str]]) -> list[tuple[str, str]]:
-        """Return the servers not asked yet: first those that never failed, IPv4 before IPv6."""
-        left = [server for server in self.servers if server not in asked]
-        return sorted(left, key=lambda server: (server[1] in self.failed, ":" in server[1]))
+        """Return the servers without a query so far: first those that never failed, IPv4 before IPv6."""
+        servers = [server for server in self.servers if server not in asked]
+        return sorted(servers, key=lambda server: (server[1] in self.failed, ":" in server[1]))
 
 
 class IterativeResolver:
-    """The state of one trace: what was asked, which zones and aliases are known by now, and the time left."""
+    """The state of one trace: its steps, the zones and aliases found so far, and the time left."""
 
     def __init__(self, hints: tuple[RootServer, ...], limits: TraceLimits, stop: threading.Event) -> None:
-        """Begin at the servers of the hints; the deadline of the whole runs from here. `stop` ends it with Stopped."""
+        """Begin at the servers of the hints and start the deadline of the trace; `stop` ends it with Stopped."""
         self.steps: list[ResolutionStep] = []
         self._limits = limits
         self._stop = stop
@@ -120,22 +120,22 @@ class IterativeResolver:
         roots = [(server.name, address) for server in hints for address in server.addresses]
         self._zones = {dns.name.root: _Zone(dns.name.root, roots)}
         self._aliases: dict[dns.name.Name, dns.name.Name] = {}
-        self._missing: dict[dns.name.Name, str] = {}  # and which server said so
+        self._missing: dict[dns.name.Name, str] = {}  # and the server that sent NXDOMAIN
         self._seeking: list[dns.name.Name] = []  # servers whose addresses are looked up, each for the one before
-        self._sought = 0  # how many were
+        self._sought = 0  # how many look-ups of servers began
 
     def ask_for_all(self, name: dns.name.Name) -> tuple[list[str], tuple[TraceFailure, ...]]:
-        """Return every address in the order of the answers, and why there may be more, or none."""
-        found: list[str] = []
+        """Return all addresses in the order of the responses, and the failures if some may be missing."""
+        addresses: list[str] = []
         failures: list[TraceFailure] = []
         for rdtype in _TYPES:
             try:
-                found += self._look_up(name, rdtype)
-            except _ResolutionFailed as ended:
-                failures.append(ended.failure)
-        if not found and not failures:
+                addresses += self._look_up(name, rdtype)
+            except _ResolutionFailed as error:
+                failures.append(error.failure)
+        if not addresses and not failures:
             failures.append(TraceFailure("no-address", f"{name} has neither A nor AAAA, says {self._last_asked}"))
-        return found, tuple(dict.fromkeys(failures))
+        return addresses, tuple(dict.fromkeys(failures))
 
     def aliases_of(self, name: dns.name.Name) -> list[dns.name.Name]:
         """Return the targets of the CNAMEs that were followed, in order, each once."""
@@ -145,38 +145,38 @@ class IterativeResolver:
         return chain
 
     def _look_up(self, name: dns.name.Name, rdtype: dns.rdatatype.RdataType) -> list[str]:
-        """Return the addresses of one type, none if the name exists without; raises _ResolutionFailed."""
-        seen: list[dns.name.Name] = []
-        while name not in seen:
-            if len(seen) > self._limits.max_aliases:
+        """Return the addresses of one type, which may be none; raises _ResolutionFailed."""
+        names: list[dns.name.Name] = []
+        while name not in names:
+            if len(names) > self._limits.max_aliases:
                 raise _ResolutionFailed(
-                    "too-long", f"{seen[0]} has more than {self._limits.max_aliases} aliases in a row"
+                    "too-long", f"{names[0]} has more than {self._limits.max_aliases} aliases in a row"
                 )
-            seen.append(name)
+            names.append(name)
             if name not in self._aliases:
-                answer = self._descend(name, rdtype)
-                if answer.kind != "alias":
-                    return [record.address for record in answer.records or ()]
-                self._aliases[name] = next(iter(answer.records or ())).target
+                response = self._descend(name, rdtype)
+                if response.kind != "alias":
+                    return [record.address for record in response.records or ()]
+                self._aliases[name] = next(iter(response.records or ())).target
             name = self._aliases[name]
-        raise _ResolutionFailed("loop", f"the aliases of {seen[0]} lead back to {name}")
+        raise _ResolutionFailed("loop", f"the aliases of {names[0]} lead back to {name}")
 
     def _descend(self, name: dns.name.Name, rdtype: dns.rdatatype.RdataType) -> DnsResponse:
         """Follow referrals from the closest zone known to the one that has the name; raises _ResolutionFailed."""
         zone = self._closest_zone(name)
         while name not in self._missing:
-            answer = self._ask_zone(zone, name, rdtype)
-            if answer.kind == "nxdomain":
+            response = self._ask_zone(zone, name, rdtype)
+            if response.kind == "nxdomain":
                 self._missing[name] = self._last_asked
-            elif answer.kind != "referral" or answer.records is None:
-                return answer
+            elif response.kind != "referral" or response.records is None:
+                return response
             else:
-                zone = self._zones[answer.records.name] = _delegated(answer.records, answer.glue)
+                zone = self._zones[response.records.name] = _delegated(response.records, response.glue)
         raise _ResolutionFailed("nxdomain", f"{name} does not exist, says {self._missing[name]}")
 
     @property
     def _last_asked(self) -> str:
-        """The server of the last answer."""
+        """The server of the last response."""
         return f"{self.steps[-1].server} ({self.steps[-1].address})"
 
     def _closest_zone(self, name: dns.name.Name) -> _Zone:
@@ -192,39 +192,39 @@ class IterativeResolver:
                 zone.failed[address] = "unreachable"
                 faults.append(TraceFailure("lame", f"{server} ({address}): a link-local address is not asked"))
                 continue
-            answer = self._ask(DnsQuery(zone.name, name, rdtype), server, address)
-            if answer.kind not in _OF_ANSWER:
-                return answer
-            zone.failed[address] = answer.kind
-            faults.append(TraceFailure(_OF_ANSWER[answer.kind], f"{server} ({address}): {answer.detail}"))
+            response = self._ask(DnsQuery(zone.name, name, rdtype), server, address)
+            if response.kind not in _OF_ANSWER:
+                return response
+            zone.failed[address] = response.kind
+            faults.append(TraceFailure(_OF_ANSWER[response.kind], f"{server} ({address}): {response.detail}"))
         raise _no_server(zone, faults)
 
     def _servers(self, zone: _Zone, faults: list[TraceFailure]) -> Iterator[tuple[str, str]]:
-        """Yield servers as long as they fail: with address, then those to be looked up, then once more the silent."""
+        """Yield servers until one responds: those with an address, those to look up, then the silent ones once more."""
         old_faults = frozenset(zone.failed)
-        asked: list[tuple[str, str]] = []
-        sought: list[dns.name.Name] = []
+        queried: list[tuple[str, str]] = []
+        looked_up: list[dns.name.Name] = []
         while True:
-            for server in zone.untried(asked):
-                asked.append(server)
+            for server in zone.untried(queried):
+                queried.append(server)
                 yield server
-            name = next((name for name in zone.nameonly if name not in sought), None)
+            name = next((name for name in zone.nameonly if name not in looked_up), None)
             if name is None:
                 break
-            sought.append(name)
+            looked_up.append(name)
             self._find(zone, name, faults)
-        for server in asked:
+        for server in queried:
             if server[1] not in old_faults and zone.failed[server[1]] == "silent":
                 yield server  # a datagram may have been lost
 
     def _find(self, zone: _Zone, server: dns.name.Name, faults: list[TraceFailure]) -> None:
-        """Look up the addresses of a server that was named without; if that fails, it is a fault of the zone."""
+        """Look up the addresses of a server without glue; a failure is a fault of the zone."""
         addresses: list[str] = []
         try:
             addresses = self._addresses_of_server(server)
-        except _ResolutionFailed as ended:
-            kind = _OF_SERVER_NAME.get(ended.failure.kind, ended.failure.kind)
-            faults.append(TraceFailure(kind, f"{server} has no address that could be found ({ended.failure.kind})"))
+        except _ResolutionFailed as error:
+            kind = _OF_SERVER_NAME.get(error.failure.kind, error.failure.kind)
+            faults.append(TraceFailure(kind, f"{server} has no address that could be found ({error.failure.kind})"))
             if kind == "loop":
                 return  # another path may find it
             zone.unfound.append(faults[-1])
@@ -241,28 +241,26 @@ class IterativeResolver:
 
     def _addresses_of_server(self, server: dns.name.Name) -> list[str]:
         self._check_limits()
-        self._sought += 1  # servers that name one another in circles cause searches without a query
+        self._sought += 1  # servers that refer to each other in circles cause look-ups without a query
         if server in self._seeking:
-            raise _ResolutionFailed("loop", f"the address of {server} is known only to itself")
+            raise _ResolutionFailed("loop", f"only {server} itself has its address")
         if len(self._seeking) >= self._limits.max_depth:
-            raise _ResolutionFailed(
-                "too-long", f"more than {self._limits.max_depth} servers to be found through one another"
-            )
+            raise _ResolutionFailed("too-long", f"more than {self._limits.max_depth} nested look-ups of servers")
         self._seeking.append(server)
         try:
-            found = self._look_up(server, dns.rdatatype.A) or self._look_up(server, dns.rdatatype.AAAA)
+            addresses = self._look_up(server, dns.rdatatype.A) or self._look_up(server, dns.rdatatype.AAAA)
         finally:
             self._seeking.pop()
-        if not found:
+        if not addresses:
             raise _ResolutionFailed("no-address", f"{server} has neither A nor AAAA")
-        return found
+        return addresses
 
     def _ask(self, query: DnsQuery, server: str, address: str) -> DnsResponse:
-        """Ask one server and note the step; raises _ResolutionFailed if a limit of the whole is reached."""
+        """Send a query to one server and record the step; raises _ResolutionFailed at a limit of the trace."""
         self._check_limits()
         began = time.monotonic()
         deadline = self._deadline.within(self._limits.query_s)
-        answer = send_query(query, Nameserver(address, self._limits.port, deadline, self._limits.max_bytes))
+        response = send_query(query, Nameserver(address, self._limits.port, deadline, self._limits.max_bytes))
         self.steps.append(
             ResolutionStep(
                 zone=query.zone.to_text(),
@@ -270,28 +268,28 @@ class IterativeResolver:
                 address=address,
                 name=query.name.to_text(),
                 rdtype=query.rdtype.name,
-                kind=answer.kind,
-                rcode=answer.rcode,
+                kind=response.kind,
+                rcode=response.rcode,
                 rtt_s=time.monotonic() - began,
-                octets=answer.octets,
-                over_tcp=answer.over_tcp,
-                records=tuple(answer.records.to_text().splitlines()) if answer.records else (),
-                detail=answer.detail,
+                octets=response.octets,
+                over_tcp=response.over_tcp,
+                records=tuple(response.records.to_text().splitlines()) if response.records else (),
+                detail=response.detail,
                 seeking=self._seeking[-1].to_text() if self._seeking else None,
             )
         )
-        return answer
+        return response
 
 
 def _no_server(zone: _Zone, faults: Collection[TraceFailure]) -> _ResolutionFailed:
     kinds = {fault.kind for fault in faults}
     worst: TraceFault = next((kind for kind in _WORST_FIRST if kind in kinds), "lame")
-    told = list(dict.fromkeys(fault.detail for fault in faults))[:_TOLD] or ["none has an address"]
-    return _ResolutionFailed(worst, f"no server of {zone.name} answers: {'; '.join(told)}")
+    details = list(dict.fromkeys(fault.detail for fault in faults))[:_MAX_NAMED] or ["none has an address"]
+    return _ResolutionFailed(worst, f"no server of {zone.name} answers: {'; '.join(details)}")
 
 
 def _delegated(referral: dns.rrset.RRset, glue: Collection[dns.rrset.RRset]) -> _Zone:
-    """Return the zone that a server refers to, with the addresses it gave for the zone's servers."""
+    """Return the zone of a referral, with the addresses of its servers from the glue."""
     servers = [(records.name.to_text(), record.address) for records in glue for record in records]
     glued = {records.name for records in glue}
     return _Zone(referral.name, servers, [record.target for record in referral if record.target not in glued])

@@ -1,4 +1,4 @@
-"""One query to one authoritative server, and what its response is to a trace: a referral, records, or a fault."""
+"""Sends one query to one authoritative server, and classifies its response: a referral, records, or a fault."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ AnswerKind = Literal[
     "referral",  # to the servers of a zone further down
     "addresses",  # the records asked for
     "alias",  # a CNAME in their place
-    "no-data",  # the name exists, without such records
+    "no-data",  # the name exists without records of this type
     "nxdomain",  # the name does not exist
-    "lame",  # the server refuses, or answers for another zone than it was said to serve
-    "servfail",  # SERVFAIL, FORMERR, NOTIMP and every other code without an answer
+    "lame",  # the server refuses, or does not serve the zone
+    "servfail",  # SERVFAIL, FORMERR, NOTIMP and every other error code
     "broken",  # not a valid response, or longer than the limit
     "silent",  # nothing within the deadline
     "unreachable",  # refused, or no route
@@ -34,7 +34,7 @@ AnswerKind = Literal[
 _PAYLOAD: Final = 1232  # octets over UDP that no path fragments (https://www.dnsflagday.net/2020/)
 _DATAGRAM: Final = 65_535
 _LENGTH: Final = 2  # octets of length before a message over TCP (RFC 1035 4.2.2)
-_KNOWS_NO_EDNS: Final = ("FORMERR", "NOTIMP", "BADVERS")  # RFC 6891 6.1.3 and 7
+_WITHOUT_EDNS: Final = ("FORMERR", "NOTIMP", "BADVERS")  # RFC 6891 6.1.3 and 7
 _OURS: Final = (
     errno.EMFILE,
     errno.ENFILE,
@@ -76,30 +76,30 @@ class DnsResponse:
 
 
 @dataclass(frozen=True, slots=True)
-class _Heard:
+class _Received:
     response: dns.message.Message
     octets: int
 
 
 class _Broken(Exception):
-    """What came is not a valid response to the query."""
+    """The bytes received are not a valid response to the query."""
 
 
 def send_query(query: DnsQuery, nameserver: Nameserver) -> DnsResponse:
     """Send a query, over TCP if the response does not fit into a datagram; return within the deadline."""
-    answer = _ask_once(query, nameserver, dns.message.make_query(query.name, query.rdtype, payload=_PAYLOAD))
-    if answer.rcode in _KNOWS_NO_EDNS:
+    response = _ask_once(query, nameserver, dns.message.make_query(query.name, query.rdtype, payload=_PAYLOAD))
+    if response.rcode in _WITHOUT_EDNS:
         return _ask_once(query, nameserver, dns.message.make_query(query.name, query.rdtype, use_edns=False))
-    return answer
+    return response
 
 
 def _ask_once(query: DnsQuery, nameserver: Nameserver, message: dns.message.Message) -> DnsResponse:
-    message.flags &= ~dns.flags.RD  # only what the server itself knows
+    message.flags &= ~dns.flags.RD  # only the server's own data
     over_tcp = False
     try:
-        heard = _by_datagram(message, nameserver)
-        if over_tcp := heard is None:
-            heard = _by_stream(message, nameserver)
+        received = _by_datagram(message, nameserver)
+        if over_tcp := received is None:
+            received = _by_stream(message, nameserver)
     except _Broken as error:
         return DnsResponse("broken", str(error), over_tcp=over_tcp)
     except TimeoutError:
@@ -108,11 +108,11 @@ def _ask_once(query: DnsQuery, nameserver: Nameserver, message: dns.message.Mess
         if error.errno in _OURS:
             raise
         return DnsResponse("unreachable", (error.strerror or str(error)).lower(), over_tcp=over_tcp)
-    return replace(_sort(query, heard.response), octets=heard.octets, over_tcp=over_tcp)
+    return replace(_sort(query, received.response), octets=received.octets, over_tcp=over_tcp)
 
 
-def _by_datagram(message: dns.message.Message, nameserver: Nameserver) -> _Heard | None:
-    """Return the first datagram that answers, None if it was truncated; other datagrams are ignored."""
+def _by_datagram(message: dns.message.Message, nameserver: Nameserver) -> _Received | None:
+    """Return the first valid response, or None if it is truncated; other datagrams are ignored."""
     broken = None
     with _connected(socket.SOCK_DGRAM, nameserver) as connection:
         connection.send(message.to_wire())
@@ -128,7 +128,7 @@ def _by_datagram(message: dns.message.Message, nameserver: Nameserver) -> _Heard
     raise broken or TimeoutError
 
 
-def _by_stream(message: dns.message.Message, nameserver: Nameserver) -> _Heard:
+def _by_stream(message: dns.message.Message, nameserver: Nameserver) -> _Received:
     with _connected(socket.SOCK_STREAM, nameserver) as connection:
         wire = message.to_wire()
         connection.settimeout(_left_s(nameserver.deadline))
@@ -178,20 +178,20 @@ def _is_cut_off(message: dns.message.Message, wire: bytes) -> bool:
     return is_answer and bool(_header_flags(wire) & dns.flags.TC)
 
 
-def _read(message: dns.message.Message, wire: bytes, nameserver: Nameserver) -> _Heard:
+def _read(message: dns.message.Message, wire: bytes, nameserver: Nameserver) -> _Received:
     if len(wire) > nameserver.max_bytes:
         raise _Broken(f"an answer of {len(wire)} octets, more than {nameserver.max_bytes}")
     try:
         response = dns.message.from_wire(wire)
     except (dns.exception.DNSException, ValueError) as error:
-        raise _Broken("what came is no DNS message") from error
+        raise _Broken("the response is not a DNS message") from error
     if not message.is_response(response):
-        raise _Broken("what came answers another question")
-    return _Heard(response, len(wire))
+        raise _Broken("the response answers another question")
+    return _Received(response, len(wire))
 
 
 def _sort(query: DnsQuery, response: dns.message.Message) -> DnsResponse:
-    """Return what a response is to the query, and what is wrong with it if something is."""
+    """Return the response with its kind, and the reason if it is a fault."""
     rcode = dns.rcode.to_text(response.rcode())
     if fault := _fault(response):
         return DnsResponse(*fault, rcode)
@@ -223,12 +223,12 @@ def _sort_without_records(query: DnsQuery, response: dns.message.Message) -> Dns
 
 
 def _at(section: list[dns.rrset.RRset], name: dns.name.Name, rdtype: dns.rdatatype.RdataType) -> dns.rrset.RRset | None:
-    found = (one for one in section if one.match(name, dns.rdataclass.IN, rdtype, dns.rdatatype.NONE))
-    return next(found, None)
+    matching = (records for records in section if records.match(name, dns.rdataclass.IN, rdtype, dns.rdatatype.NONE))
+    return next(matching, None)
 
 
 def _referral(query: DnsQuery, response: dns.message.Message) -> dns.rrset.RRset | None:
-    """Return the NS records of a zone between the server's own and the name: no other referral leads further."""
+    """Return the NS records of a zone between the server's own zone and the name; other referrals are ignored."""
     for records in response.authority:
         if (
             records.rdtype == dns.rdatatype.NS
@@ -242,7 +242,7 @@ def _referral(query: DnsQuery, response: dns.message.Message) -> dns.rrset.RRset
 
 
 def _glue(zone: dns.name.Name, referral: dns.rrset.RRset, response: dns.message.Message) -> Iterator[dns.rrset.RRset]:
-    """Yield the addresses of the servers referred to, so far as this server's zone reaches (RFC 5452 6)."""
+    """Yield the addresses of the referral's servers, only for names in this server's zone (RFC 5452 6)."""
     targets = {record.target for record in referral}
     for records in response.additional:
         is_address = records.rdclass == dns.rdataclass.IN and records.rdtype in (dns.rdatatype.A, dns.rdatatype.AAAA)

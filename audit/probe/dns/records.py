@@ -1,6 +1,6 @@
-"""The records of a name that are not addresses, by the system's resolver or by named ones, within a deadline.
+"""Reads records of a name other than addresses, by the system's or a configured resolver, within a deadline.
 
-No DNSSEC signature is validated here: of what is not valid a validating resolver says SERVFAIL.
+No DNSSEC signature is validated here: a validating resolver returns SERVFAIL if a signature is not valid.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class RecordSet:
 
 
 def records_of(name: str, record_type: RecordType, limits: Limits, stop: threading.Event) -> RecordSet:
-    """Return the records of a name; raises Stopped if `stop` is set before the question is sent."""
+    """Return the records of a name; raises Stopped if `stop` is set before the query is sent."""
     if stop.is_set():
         raise Stopped
     resolver = _resolver(limits)
@@ -50,20 +50,20 @@ def records_of(name: str, record_type: RecordType, limits: Limits, stop: threadi
     resolver.lifetime = limits.resolve_s
     resolver.timeout = limits.resolve_s / 2  # a second server gets its turn
     try:
-        found = resolver.resolve(name, record_type, search=False)
+        answer = resolver.resolve(name, record_type, search=False)
     except (dns.resolver.NXDOMAIN, dns.resolver.NoAnswer):
         return RecordSet(name, record_type, "none")
     except dns.resolver.LifetimeTimeout:
         return RecordSet(name, record_type, "timeout", detail=f"no response about {name} {record_type} in time")
     except dns.exception.DNSException as error:
-        why = " ".join(str(error).split())[:120]
-        return RecordSet(name, record_type, "servfail", detail=f"{name} {record_type}: {why}")
-    records = tuple(sorted(record.to_text() for record in found))
-    return RecordSet(name, record_type, "ok", records, int(found.rrset.ttl) if found.rrset else 0)
+        reason = " ".join(str(error).split())[:120]
+        return RecordSet(name, record_type, "servfail", detail=f"{name} {record_type}: {reason}")
+    records = tuple(sorted(record.to_text() for record in answer))
+    return RecordSet(name, record_type, "ok", records, int(answer.rrset.ttl) if answer.rrset else 0)
 
 
 def is_answered(limits: Limits) -> bool:
-    """Return whether any name server of the resolver responds at all: names may come from a hosts file alone."""
+    """Return whether any name server of the resolver responds: a system may have only a hosts file."""
     resolver = _resolver(limits)
     if isinstance(resolver, str):
         return False
@@ -80,7 +80,7 @@ def is_answered(limits: Limits) -> bool:
 
 
 def _resolver(limits: Limits) -> dns.resolver.Resolver | str:
-    """Return the resolver that is configured, or why there is none."""
+    """Return the configured resolver, or the reason why there is none."""
     if limits.resolver:
         resolver = dns.resolver.Resolver(configure=False)
         resolver.nameservers = [nameserver(text) for text in limits.resolver]
@@ -88,7 +88,7 @@ def _resolver(limits: Limits) -> dns.resolver.Resolver | str:
     try:
         resolver = dns.resolver.Resolver()
     except dns.exception.DNSException as error:
-        return f"this system names no resolver: {' '.join(str(error).split())[:120]}"
+        return f"this system has no resolver: {' '.join(str(error).split())[:120]}"
     resolver.nameservers = [
         dns.nameserver.Do53Nameserver(server, resolver.port) if isinstance(server, str) else server
         for server in resolver.nameservers

@@ -1,6 +1,6 @@
-"""What addresses a name has, by the system's resolver or by named ones: every A and AAAA, within a deadline.
+"""Resolves a name to all its A and AAAA records, by the system's or a configured resolver, within a deadline.
 
-It knows no endpoint, follows no delegation and validates nothing.
+It follows no delegation and validates no signature.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from audit.probe.deadline import Deadline
 from audit.probe.target import Limits
 
 _PORT: Final = 53
-_TYPE_SHARE: Final = 0.45  # of the deadline for A and for AAAA: if one times out, the answer to the other is not lost
+_TYPE_SHARE: Final = 0.45  # of the deadline for A and for AAAA: if one times out, the other's response is kept
 _SYSTEM: Final[dict[int, DnsStatus]] = {
     socket.EAI_NONAME: "nxdomain",
     socket.EAI_NODATA: "no-address",
@@ -49,26 +49,26 @@ def resolve(name: str, limits: Limits, stop: threading.Event) -> DnsView:
 def _resolve_into(views: queue.SimpleQueue[DnsView | Exception], name: str, limits: Limits) -> None:
     try:
         views.put(_ask_servers(name, limits) if limits.resolver else _ask_system(name))
-    except Exception as error:  # noqa: BLE001 - our own bug, raised where the answer is awaited
+    except Exception as error:  # noqa: BLE001 - our own bug, raised in the thread that waits
         views.put(error)
 
 
 def _ask_system(name: str) -> DnsView:
     try:
-        found = socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)
+        infos = socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)
     except socket.gaierror as error:
         status = _SYSTEM.get(error.errno or 0, "servfail")
         return DnsView(status, detail=f"{name}: {(error.strerror or 'no reason given').lower()}")
-    except UnicodeError:  # the idna codec of getaddrinfo refuses what DNS could hold
-        return DnsView("nxdomain", detail=f"{name} cannot be asked for")
-    return DnsView("ok", _in_order(str(address[0]) for *_, address in found))
+    except UnicodeError:  # the idna codec of getaddrinfo refuses names that DNS allows
+        return DnsView("nxdomain", detail=f"{name} cannot be looked up")
+    return DnsView("ok", _in_order(str(address[0]) for *_, address in infos))
 
 
 def _ask_servers(name: str, limits: Limits) -> DnsView:
     resolver = dns.resolver.Resolver(configure=False)
     resolver.nameservers = [nameserver(text) for text in limits.resolver]
     resolver.lifetime = _TYPE_SHARE * limits.resolve_s
-    resolver.timeout = resolver.lifetime / 2  # so that a second server has its turn
+    resolver.timeout = resolver.lifetime / 2  # so that a second server gets its turn
     views = [_ask_type(resolver, name, kind) for kind in (dns.rdatatype.A, dns.rdatatype.AAAA)]
     addresses = _in_order(address for view in views for address in view.addresses)
     faults = [view for view in views if view.status not in ("ok", "no-address")]
@@ -94,11 +94,11 @@ def _ask_type(resolver: dns.resolver.Resolver, name: str, kind: dns.rdatatype.Rd
 def _in_order(addresses: Iterable[str]) -> tuple[str, ...]:
     """Return each address once, IPv4 first: resolvers change the order, and runs are compared."""
     unique = {ipaddress.ip_address(address): address for address in addresses}
-    return tuple(unique[one] for one in sorted(unique, key=lambda one: (one.version, one)))
+    return tuple(unique[address] for address in sorted(unique, key=lambda address: (address.version, address)))
 
 
 def nameserver(text: str) -> dns.nameserver.Nameserver:
-    """Return the server that `ADDRESS`, `ADDRESS:PORT` or `[ADDRESS]:PORT` names."""
+    """Return the server at `ADDRESS`, `ADDRESS:PORT` or `[ADDRESS]:PORT`."""
     host, colon, port = text.rpartition(":")
     if not colon or (":" in host and not host.endswith("]")):
         host, port = text, str(_PORT)

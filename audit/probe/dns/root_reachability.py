@@ -1,6 +1,6 @@
-"""Whether a trace can begin from here: one root server that answers is enough.
+"""Checks whether a trace can begin from here: one root server that responds is enough.
 
-It asks the next one where the one before takes its time; it follows no referral and remembers nothing.
+It sends a query to the next root server if the one before is slow. It follows no referral.
 """
 
 from __future__ import annotations
@@ -20,50 +20,50 @@ from audit.probe.dns.query import DnsQuery, DnsResponse, Nameserver, send_query
 from audit.probe.dns.root_servers import RootServer
 
 REACH_S: Final = 4.0
-"""How long a first response is waited for: one from the other side of the world takes a third of a second."""
+"""The deadline of a first response: one from the other side of the world takes a third of a second."""
 
-_NEXT_S: Final = 0.1  # between two servers: a near one has responded by then, so few are asked
+_NEXT_S: Final = 0.1  # between two servers: a near one has responded by then, so few queries are sent
 _QUESTION: Final = DnsQuery(dns.name.root, dns.name.root, dns.rdatatype.NS)
 
 
 def why_unreached(
     hints: tuple[RootServer, ...], limits: TraceLimits, stop: threading.Event, *, within_s: float = REACH_S
 ) -> str | None:
-    """Return why no trace can begin, None if a root server responds as one; raises Stopped.
+    """Return why no trace can begin, or None if a root server sends its NS records; raises Stopped.
 
-    In closed networks nothing comes back, or a resolver answers in their place.
+    In closed networks no response comes, or a resolver responds in place of the root servers.
     """
     deadline = Deadline.after(within_s)
-    addresses = sorted((address for server in hints for address in server.addresses), key=lambda one: ":" in one)
-    answers: queue.SimpleQueue[DnsResponse] = queue.SimpleQueue()
+    roots = sorted((address for server in hints for address in server.addresses), key=lambda root: ":" in root)
+    responses: queue.SimpleQueue[DnsResponse] = queue.SimpleQueue()
     faults: list[str] = []
     begun = 0
     for wait_s in deadline.waits(stop, _NEXT_S):
-        if len(faults) == len(addresses):
+        if len(faults) == len(roots):
             break
-        if begun < len(addresses):
-            nameserver = Nameserver(addresses[begun], limits.port, deadline, limits.max_bytes)
-            threading.Thread(target=_ask_into, args=(answers, nameserver), daemon=True).start()
+        if begun < len(roots):
+            nameserver = Nameserver(roots[begun], limits.port, deadline, limits.max_bytes)
+            threading.Thread(target=_ask_into, args=(responses, nameserver), daemon=True).start()
             begun += 1
         try:
-            answer = answers.get(timeout=wait_s)
+            response = responses.get(timeout=wait_s)
         except queue.Empty:
             continue
-        if answer.kind == "addresses":  # the NS records of the root zone
+        if response.kind == "addresses":  # the NS records of the root zone
             return None
-        faults.append(answer.detail or f"it answers {answer.rcode}")
-    return _told(faults, len(addresses))
+        faults.append(response.detail or f"it answers {response.rcode}")
+    return _unreached(faults, len(roots))
 
 
-def _ask_into(answers: queue.SimpleQueue[DnsResponse], nameserver: Nameserver) -> None:
+def _ask_into(responses: queue.SimpleQueue[DnsResponse], nameserver: Nameserver) -> None:
     try:
-        answers.put(send_query(_QUESTION, nameserver))
+        responses.put(send_query(_QUESTION, nameserver))
     except OSError as error:  # out of sockets or memory: no query can be sent either
-        answers.put(DnsResponse("unreachable", str(error)))
+        responses.put(DnsResponse("unreachable", str(error)))
 
 
-def _told(faults: Sequence[str], every: int) -> str:
-    silent = every - len(faults)
+def _unreached(faults: Sequence[str], total: int) -> str:
+    silent = total - len(faults)
     counted = Counter([*faults, *["no answer in time"] * silent])
-    reasons = ", ".join(f"{number} times {why}" for why, number in counted.most_common())
-    return f"none of {every} addresses of root servers answers: {reasons}"
+    reasons = ", ".join(f"{number} times {fault}" for fault, number in counted.most_common())
+    return f"none of {total} addresses of root servers answers: {reasons}"

@@ -1,6 +1,6 @@
-"""Where a DNS trace begins: the thirteen root servers, or those of a hints zone file.
+"""The servers at which a DNS trace begins: the thirteen root servers, or those of a hints zone file.
 
-It asks no server: hints are a beginning, and nothing is trusted because it stands here.
+It sends no query.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import dns.zone
 
 
 class BadHints(Exception):
-    """A hints file that cannot be used: the line, and why."""
+    """A hints file that cannot be used: the line and the reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class RootServer:
 
 
 # https://www.internic.net/domain/named.root and https://www.iana.org/domains/root/servers. The last to move was b, on
-# 27 November 2023; any one that answers is enough to begin with.
+# 27 November 2023; one that responds is enough to begin.
 _ADDRESSES: Final = (
     ("a", "198.41.0.4", "2001:503:ba3e::2:30"),
     ("b", "170.247.170.2", "2801:1b8:10::b"),
@@ -48,18 +48,18 @@ ROOT_SERVERS: Final = tuple(RootServer(f"{letter}.root-servers.net.", (four, six
 
 
 def read_hints(text: str, source: str) -> tuple[RootServer, ...]:
-    """Return the servers that a hints zone file names, in its order; raises BadHints, which names `source`."""
+    """Return the servers in a hints zone file, in its order; raises BadHints with a message that names `source`."""
     try:
         zone = dns.zone.from_text(text, dns.name.root, relativize=False, check_origin=False, filename=source)
     except (dns.exception.DNSException, ValueError) as error:
         raise BadHints(f"{source} is not a zone file: {' '.join(str(error).split())}") from error
-    named = zone.get_rdataset(dns.name.root, dns.rdatatype.NS)
-    servers = tuple(_server(zone, record.target) for record in named or ())
+    name_servers = zone.get_rdataset(dns.name.root, dns.rdatatype.NS)
+    servers = tuple(_server(zone, record.target) for record in name_servers or ())
     if not any(server.addresses for server in servers):
         raise BadHints(f"{source} gives no address of a server of the root zone: it needs `. NS NAME` and `NAME A`")
     return servers
 
 
 def _server(zone: dns.zone.Zone, name: dns.name.Name) -> RootServer:
-    found = (zone.get_rdataset(name, kind) for kind in (dns.rdatatype.A, dns.rdatatype.AAAA))
-    return RootServer(name.to_text(), tuple(record.address for records in found for record in records or ()))
+    address_sets = (zone.get_rdataset(name, kind) for kind in (dns.rdatatype.A, dns.rdatatype.AAAA))
+    return RootServer(name.to_text(), tuple(record.address for records in address_sets for record in records or ()))

@@ -1,6 +1,6 @@
-"""A name followed from the root servers down: which servers were asked, what each answered, what addresses it has.
+"""Traces a name from the root servers down: the queries, the response of each server, and the addresses of the name.
 
-A server is believed only what lies below the zone it was referred to for. No resolver is asked, and no DNSSEC signature
+Only records in the zone of its referral are used of a server's response. No resolver is used, and no DNSSEC signature
 is validated.
 """
 
@@ -35,14 +35,14 @@ __all__ = [
 class Trace:
     """The way from the root to a name, A-labels without the final dot.
 
-    `failures` says why A or AAAA could not be traced. Whatever a server sent is escaped where it would not print.
+    `failures` says why A or AAAA could not be traced. Text of a server is escaped if it is not printable.
     """
 
     name: str
     steps: tuple[ResolutionStep, ...] = ()
-    aliases: tuple[str, ...] = ()  # what the CNAMEs lead to, one after the other
+    aliases: tuple[str, ...] = ()  # the targets of the CNAMEs, in order
     addresses: tuple[str, ...] = ()  # every A and AAAA, IPv4 first, in the order of their numbers
-    first_address: str | None = None  # the first A as answered: what a reader of `dig +trace` finds first
+    first_address: str | None = None  # the first A in the response, as `dig +trace` prints it
     failures: tuple[TraceFailure, ...] = ()
     elapsed_s: float = 0.0
 
@@ -62,7 +62,7 @@ class Difference:
     def __str__(self) -> str:
         """Return both differences in a sentence."""
         sides = (("the authoritative servers", self.only_traced), ("the resolver", self.only_resolved))
-        return "; ".join(f"only {who} gave {', '.join(addresses)}" for who, addresses in sides if addresses)
+        return "; ".join(f"only {source} gave {', '.join(addresses)}" for source, addresses in sides if addresses)
 
 
 def trace(
@@ -72,30 +72,30 @@ def trace(
     limits: TraceLimits | None = None,
     stop: threading.Event | None = None,
 ) -> Trace:
-    """Follow a name from the root servers to all its addresses, within the limits whatever a server does.
+    """Follow a name from the root servers to all its addresses, always within the limits.
 
     Raises Stopped if `stop` is set meanwhile.
     """
     began = time.monotonic()
     try:
-        wanted = dns.name.from_text(name, idna_codec=dns.name.IDNA_2008_Practical)
+        domain_name = dns.name.from_text(name, idna_codec=dns.name.IDNA_2008_Practical)
     except (dns.exception.DNSException, UnicodeError) as error:
-        return Trace(name, failures=(TraceFailure("nxdomain", f"{name!a} is no domain name: {error}"),))
+        return Trace(name, failures=(TraceFailure("nxdomain", f"{name!a} is not a domain name: {error}"),))
     descent = IterativeResolver(hints, limits or TraceLimits(), stop or threading.Event())
-    found, failures = descent.ask_for_all(wanted)
+    addresses, failures = descent.ask_for_all(domain_name)
     return Trace(
-        wanted.to_text(omit_final_dot=True),
+        domain_name.to_text(omit_final_dot=True),
         tuple(descent.steps),
-        tuple(alias.to_text() for alias in descent.aliases_of(wanted)),
-        _in_order(found),
-        next((address for address in found if ":" not in address), None),
+        tuple(alias.to_text() for alias in descent.aliases_of(domain_name)),
+        _in_order(addresses),
+        next((address for address in addresses if ":" not in address), None),
         failures,
         time.monotonic() - began,
     )
 
 
 def difference(traced: Trace, resolved: Iterable[str]) -> Difference | None:
-    """Return how the addresses that a resolver gave differ from the traced ones; None if they are the same."""
+    """Return how the addresses of a resolver differ from the traced ones; None if they are the same."""
     theirs, ours = (set(map(ipaddress.ip_address, addresses)) for addresses in (resolved, traced.addresses))
     if theirs == ours:
         return None
@@ -103,7 +103,7 @@ def difference(traced: Trace, resolved: Iterable[str]) -> Difference | None:
 
 
 def as_lines(traced: Trace) -> Iterator[str]:
-    """Yield the way step by step as `dig +trace` prints it, and its end."""
+    """Yield the steps as `dig +trace` prints them, then the result."""
     for step in traced.steps:
         yield from step.records
         yield f";; {_how(step)}"
@@ -113,13 +113,13 @@ def as_lines(traced: Trace) -> Iterator[str]:
 
 
 def _how(step: ResolutionStep) -> str:
-    asked = f"{step.name} {step.rdtype}" + (f" to find {step.seeking}" if step.seeking else "")
-    took = f"in {1000 * step.rtt_s:.0f} ms" + (" over TCP" if step.over_tcp else "")
-    what = f"Received {step.octets} bytes" if step.rcode else f"No answer ({step.detail})"
+    query = f"{step.name} {step.rdtype}" + (f" to find {step.seeking}" if step.seeking else "")
+    duration = f"in {1000 * step.rtt_s:.0f} ms" + (" over TCP" if step.over_tcp else "")
+    outcome = f"Received {step.octets} bytes" if step.rcode else f"No answer ({step.detail})"
     fault = f": {step.detail}" if step.rcode and step.detail else ""
-    return f"{what} from {step.address} ({step.server}) {took}: {step.kind} for {asked}{fault}"
+    return f"{outcome} from {step.address} ({step.server}) {duration}: {step.kind} for {query}{fault}"
 
 
-def _in_order(addresses: Iterable[str]) -> tuple[str, ...]:
-    unique = {ipaddress.ip_address(address) for address in addresses}
-    return tuple(str(one) for one in sorted(unique, key=lambda one: (one.version, one)))
+def _in_order(texts: Iterable[str]) -> tuple[str, ...]:
+    unique = {ipaddress.ip_address(address) for address in texts}
+    return tuple(str(address) for address in sorted(unique, key=lambda address: (address.version, address)))
