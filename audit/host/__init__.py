@@ -1,1 +1,1 @@
-"""Looks at hosts from inside: the scripts that run there, what they may trust, and how their answers are read."""
+"""Inspects hosts from inside: the scripts for a host, the paths and processes they may trust, and their answers."""

@@ -96,8 +96,8 @@ def _hosts_of(login: Login) -> tuple[Host, ...] | ProbeFailure | Accident:
     try:
         hosts = hosts_of(login.hostspec, login.testinfra, login.timeout_s)
     except Exception as error:  # noqa: BLE001 - the boundary of one host: the others are still inspected
-        accident, shown = Accident.of(error), redacted(login.hostspec)
-        return Accident(*(text.replace(login.hostspec, shown) for text in (accident.reason, accident.trace)))
+        accident, without_password = Accident.of(error), redacted(login.hostspec)
+        return Accident(*(text.replace(login.hostspec, without_password) for text in (accident.reason, accident.trace)))
     if login.collector and not isinstance(hosts, ProbeFailure):
         from audit.host.collector import collector_at  # noqa: PLC0415 - it is made of parts that import this module
 
@@ -115,13 +115,13 @@ def _inspect_host(host: Host, login: Login, clock: Callable[[], datetime]) -> Di
 
 
 def _discovery_of_failure(login: Login, cause: ProbeFailure | Accident, now: datetime, taken: set[str]) -> Discovery:
-    shown = redacted(login.hostspec)
-    name = shown.rpartition("://")[2].partition("?")[0].rpartition("@")[2]
-    plain = re.sub(r"[^\w.-]+", "-", name).strip("-") or "host"
-    candidates = chain([plain], (f"{plain}+{number}" for number in count(2)))
+    hostspec = redacted(login.hostspec)
+    name = hostspec.rpartition("://")[2].partition("?")[0].rpartition("@")[2]
+    base = re.sub(r"[^\w.-]+", "-", name).strip("-") or "host"
+    candidates = chain([base], (f"{base}+{number}" for number in count(2)))
     label = next(candidate for candidate in candidates if candidate not in taken)
     taken.add(label)
-    host_endpoint = Endpoint.of_host(label, shown)
+    host_endpoint = Endpoint.of_host(label, hostspec)
     if isinstance(cause, Accident):
         return Discovery(Observation(host_endpoint, now, accident=cause))
     return Discovery(Observation(host_endpoint, now, failures=(cause,)))

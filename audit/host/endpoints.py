@@ -80,7 +80,7 @@ def _resolved(group: Sequence[PlacedEndpoint]) -> Iterator[PlacedEndpoint]:
     kinds: dict[tuple[str, int, object], list[PlacedEndpoint]] = {}
     for placed in group:
         kinds.setdefault((placed.source.service, placed.source.pid, placed.source.listener.files), []).append(placed)
-    joined = [_joined(listeners) for listeners in kinds.values()]
+    joined = [_joined(placements) for placements in kinds.values()]
     if len(joined) == 1:
         yield from joined
         return
@@ -109,10 +109,10 @@ def _pinned(placed: PlacedEndpoint, address: str) -> PlacedEndpoint:
 
 def _reach(listener: Listener, facts: HostFacts, view: HostView) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return the addresses of a listener that can be reached from here, and those only the host itself can reach."""
-    candidates = list(dict.fromkeys(_meant(listener, view)))
+    candidates = list(dict.fromkeys(_addresses_of(listener, view)))
     live = facts.listening(listener.port)
     answering = [address for address in candidates if any(covers(bound, address) for bound in live)]
-    # behind NAT the host does not have the address, so its sockets do not show what listens there
+    # behind NAT the host does not have the address, so its sockets do not show the listener
     usable = {*answering, *view.configured_addresses}
     chosen = [address for address in candidates if address in usable] or candidates
     loopback = [address for address in chosen if ipaddress.ip_address(address).is_loopback]
@@ -122,13 +122,13 @@ def _reach(listener: Listener, facts: HostFacts, view: HostView) -> tuple[tuple[
     return others, tuple(loopback)
 
 
-def _meant(listener: Listener, view: HostView) -> Iterator[str]:
+def _addresses_of(listener: Listener, view: HostView) -> Iterator[str]:
     """Yield the addresses of a listener; a wildcard stands for the host's own, or for loopback if it has none."""
     own_addresses = view.configured_addresses or view.addresses
     for text in listener.addresses:
         address = to_address(text)
         if address in (ANY_IPV4, ANY_IPV6):
-            family = [own_address for own_address in own_addresses if (":" in own_address) == (address == ANY_IPV6)]
+            family = [own for own in own_addresses if (":" in own) == (address == ANY_IPV6)]
             yield from family or ([] if own_addresses else ["127.0.0.1" if address == ANY_IPV4 else "::1"])
         elif address and not ipaddress.ip_address(address).is_link_local:
             yield address

@@ -232,7 +232,7 @@ def _services_of_second_answer(
     unknown = read_unknown_sockets(sockets, claims, answer.get("unknown_sockets"))
     limits = untried(sockets, claims)
     if unknown or limits:
-        marked = tuple(_with_reason(service, host_sockets.untrusted) for service in unknown)
+        marked = tuple(_with_reason(listener, host_sockets.untrusted) for listener in unknown)
         yield FoundService("unknown", -1, None, None, marked, limits)
 
 
@@ -277,13 +277,13 @@ def _targets(host: Host, view: HostView, facts: HostFacts, inspection: _Inspecti
         for listener in service.listeners
     ]
     by_place = {(service.name, service.pid): service for service in inspection.services}
-    for place in endpoints_of(sources, host_name(view), facts, view):
-        service, listener = by_place[place.source.service, place.source.pid], place.source.listener
+    for placed in endpoints_of(sources, host_name(view), facts, view):
+        service, listener = by_place[placed.source.service, placed.source.pid], placed.source.listener
         installed = tuple(inspection.files[file] for file in listener.files)
         agent = owner_of(installed, facts.acme_sh)
         word = inspection.panel.word(service.name, installed) if inspection.panel else None
         server = replace(_server(view, service, listener, installed), agent=agent, panel_service=word)
-        yield Target(place.endpoint, place.addresses, place.inside_addresses, server, inside)
+        yield Target(placed.endpoint, placed.addresses, placed.inside_addresses, server, inside)
 
 
 def _server(

@@ -188,7 +188,7 @@ def _in_time(work: Callable[[], Any], seconds: float) -> Any:  # noqa: ANN401 - 
     def run() -> None:
         try:
             done.set_result(work())
-        except BaseException as error:  # noqa: BLE001 - it is raised where it is waited for
+        except BaseException as error:  # noqa: BLE001 - raised in the thread that waits
             done.set_exception(error)
 
     threading.Thread(target=run, name="sslaudit-login", daemon=True).start()
@@ -224,15 +224,15 @@ def limited_to(host: Host, collector: Collector) -> Host:
 
 def hosts_of(hostspec: str, options: Mapping[str, Any], timeout_s: float) -> tuple[Host, ...] | ProbeFailure:
     """Return the hosts that a specification matches (many in an inventory), or the failure if it matches none."""
-    shown = redacted(hostspec)
+    without_password = redacted(hostspec)
     given_options = {key: value for key, value in options.items() if value is not None}
     try:
         hosts = _expand(hostspec, given_options, timeout_s)
     except (RuntimeError, ValueError, OSError, ImportError, AssertionError) as error:
         error_text = " ".join(redacted(f"{type(error).__name__}: {error}").split())
-        unknown = ProbeFailure("login", "unresolvable", f"{shown}: no such host ({error_text[:300]})")
-        return explain(shown, error_text) or unknown
-    return hosts or ProbeFailure("login", "unresolvable", f"{shown}: the inventory names no such host")
+        unknown = ProbeFailure("login", "unresolvable", f"{without_password}: no such host ({error_text[:300]})")
+        return explain(without_password, error_text) or unknown
+    return hosts or ProbeFailure("login", "unresolvable", f"{without_password}: the inventory names no such host")
 
 
 def _expand(hostspec: str, options: dict[str, Any], timeout_s: float) -> tuple[Host, ...]:
@@ -263,14 +263,14 @@ def _read_inventory(path: str | None, timeout_s: float) -> None:
 
 def _host(hostspec: str, backend: Any, timeout_s: float) -> Host:  # noqa: ANN401 - backends differ
     label = _label(backend)
-    shown = redacted(hostspec)
+    public_spec = redacted(hostspec)
     if backend.NAME == "ansible":  # a pattern may have matched many
-        _, mark, query = shown.partition("?")
-        shown = f"ansible://{label}{mark}{query}"
+        _, mark, query = public_spec.partition("?")
+        public_spec = f"ansible://{label}{mark}{query}"
         backend = _direct(backend) or backend
     if str(backend.get_hostname()).startswith("-"):
         raise ValueError("a host's name cannot begin with '-': ssh and docker would take it for an option")
-    host = Host(label, shown, backend, timeout_s)
+    host = Host(label, public_spec, backend, timeout_s)
     _make_bounded(host)
     return host
 

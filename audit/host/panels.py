@@ -33,10 +33,10 @@ class FoundPanel:
     layout: Panel
     dump: ConfigDump
 
-    def arranged(self, found: Sequence[FoundService], declared: Sequence[FoundService]) -> Iterator[FoundService]:
+    def arranged(self, services: Sequence[FoundService], declared: Sequence[FoundService]) -> Iterator[FoundService]:
         """Yield the services found, without those that the panel switched off, then the panel's own services."""
         enabled = []
-        for service in found:
+        for service in services:
             listeners = self.layout.kept(self.dump, _panel_service(service))
             if listeners:
                 enabled.append(replace(service, listeners=listeners))
@@ -45,9 +45,9 @@ class FoundPanel:
         for added in self.layout.services(self.dump, known):
             yield FoundService(added.service, -1 if added.is_running else 0, None, None, added.listeners)
 
-    def websites(self, name: str, found: Sequence[Website]) -> tuple[Website, ...]:
+    def websites(self, name: str, service_websites: Sequence[Website]) -> tuple[Website, ...]:
         """Return the websites of the host's own name that the panel serves and no service has."""
-        return self.layout.websites(self.dump, name, found)
+        return self.layout.websites(self.dump, name, service_websites)
 
     def word(self, service: str, files: Sequence[InstalledFile]) -> str | None:
         """Return the panel's word for a service whose certificate it installs."""

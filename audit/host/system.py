@@ -154,6 +154,6 @@ def _decoded(text: str, *, little: bool) -> str:
 
 
 def covers(bound: str, address: str) -> bool:
-    """Return whether a socket bound to one address answers at another; `::` includes IPv4, as is Linux's default."""
+    """Return whether a socket bound to one address answers at another; `::` includes IPv4, the default of Linux."""
     is_ipv6 = ":" in address
     return bound in (address, ANY_IPV6) or (bound == ANY_IPV4 and not is_ipv6)

@@ -44,9 +44,7 @@ class AddressResult:
     result: Handshake | ProbeFailure
     connections: int
     elapsed_s: float
-    other_key: Handshake | ProbeFailure | None = (
-        None  # with a second certificate, or why that is unknown; None: it has only one
-    )
+    other_key: Handshake | ProbeFailure | None = None  # with a second certificate, or why unknown; None: only one
 
 
 def probe_address(endpoint: Endpoint, address: str, context: ProbeContext) -> AddressResult:

@@ -1,4 +1,4 @@
-"""STARTTLS: takes each protocol from plain text to the point where the TLS handshake begins; one table row each.
+"""Negotiates STARTTLS: takes a protocol from plain text to the start of the TLS handshake; one table row each.
 
 RFC 3207 (SMTP), RFC 9051 and 2595 (IMAP), RFC 2595 (POP3) and RFC 4217 (FTP).
 """
@@ -189,7 +189,7 @@ def _literal(address: str) -> bytes:
 
 
 def excerpt(octets: bytes) -> str:
-    """Return the beginning of what a server sent, quoted, on one line and safe to print."""
+    """Return the first bytes of a server's reply, quoted, on one line and safe to print."""
     text = octets[:_EXCERPT].decode("ascii", "backslashreplace")
     line = " / ".join(part.strip() for part in text.splitlines() if part.strip())
     return f'"{one_line(line)[:_EXCERPT]}"'

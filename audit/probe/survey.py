@@ -82,7 +82,7 @@ class PartialObservation:
 
 
 class ObservationScheduler:
-    """The observation of many targets by one thread pool. All but the probes happens in the calling thread."""
+    """Observes many targets with one thread pool. All work except the probes runs in the calling thread."""
 
     def __init__(
         self, pool: BoundedThreadPool, context: ProbeContext, complete: Callable[[PartialObservation], None]
@@ -107,8 +107,8 @@ class ObservationScheduler:
                 self._probe_all(partial, (destination,))
             else:
                 by_name[destination].append(partial)
-        for name, same_name in by_name.items():
-            self._resolve(name, same_name)
+        for name, unresolved in by_name.items():
+            self._resolve(name, unresolved)
 
     def _resolve(self, name: str, partials: list[PartialObservation]) -> None:
         def then(view: DnsView) -> None:

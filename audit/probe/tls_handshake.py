@@ -188,7 +188,7 @@ class TlsConnection:
         )
 
     def _advance(self) -> bool:
-        """Process what has come and send what is due; return whether the handshake is complete."""
+        """Process the bytes received and send the reply; return whether the handshake is complete."""
         try:
             self._tls.do_handshake()
         except SSL.WantReadError:

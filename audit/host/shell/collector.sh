@@ -1,5 +1,5 @@
 # shellcheck shell=sh disable=SC2154,SC2086,SC2034  # a line of the request a word; collect reads wanted
-# Verifies a request on standard input, and does what it asks for.
+# Verifies a request on standard input, and carries it out.
 new_line='
 '
 request=$(head -c 262144)

@@ -1,5 +1,5 @@
 # shellcheck shell=sh disable=SC2154
-# What the scripts of the services are written with. They find $bin (the program), $pid (0 if it does not run) and $words (its
+# Functions for the scripts of the services, which read $bin (the program), $pid (0 if it does not run) and $words (its
 # command line, a word a line, if it can be trusted).
 
 # option WORD: prints the value of an option of the process.
@@ -55,7 +55,7 @@ walk() {
   done
 }
 
-# Sets $files to what the patterns in $queue stand for and was not seen yet, a line each; what is left out is named.
+# Sets $files to the new files that the patterns in $queue match, a line each; names those that are left out.
 expand() {
   files='' patterns=''
   set -f
@@ -88,7 +88,7 @@ expand() {
   unset IFS
 }
 
-# Prints what walk found: each file under a line with its name, and a line for what was not read.
+# Prints the files of walk, each under a line with its name, and a line for each file that was not read.
 print_files() {
   set -f
   IFS=$t_line

@@ -1,8 +1,8 @@
 # shellcheck shell=sh disable=SC2154
-# How a cPanel & WHM server renews its certificates. Of every file only the lines leave the host that are asked for.
+# How a cPanel & WHM server renews its certificates. Only the requested lines of a file leave the host.
 # $touch_files and $web_folders come from the line above.
 
-# lines_of PICK FILE…: prints the lines that PICK (a script of sed) chooses, each after its file; what cannot be read is named.
+# lines_of PICK FILE…: prints the lines that PICK (a script of sed) chooses, each after its file, and names unreadable files.
 lines_of() {
   pick=$1
   shift
@@ -76,7 +76,7 @@ schedules() {
   done
 }
 
-# Names of files in a web folder may be another user's: one with a line end is left out.
+# Another user may have named the files in a web folder: a name with a line end is skipped.
 tokens() {
   set --
   for d in $web_folders; do

@@ -1,9 +1,9 @@
 # shellcheck shell=sh disable=SC2016,SC2034,SC2154  # texts for another shell; limit_s and why are of trust/
-# Looks at the certificate and key files that a configuration names. It needs the functions of trust/ and prologue.sh.
+# Inspects the certificate and key files that a configuration names. It needs the functions of trust/ and prologue.sh.
 #
 # Root reads a file only along a trusted path. A certificate below the directory of one other user is read with the rights
 # of that user, so root opens nothing that this user could put in the way. In all other cases the file is not read, and the
-# answer says which component belongs to whom. Owner and mode come from stat(1), which opens no file.
+# answer names the component and its owner. Owner and mode come from stat(1), which opens no file.
 
 me=$(id -u)
 file_bytes=@FILE_BYTES@
@@ -21,7 +21,7 @@ one_line() {
   *) print "$1" ;;
   esac
 }
-# Directories above a file with mode, owner and group, from the file's own up; "+" marks an ACL. One ls(1) and one stat(1) look at
+# Directories above a file with mode, owner and group, from the file's own up; "+" marks an ACL. One ls(1) and one stat(1) read
 # all of them. ls sorts its lines, so the last is that of the file's own directory.
 above() {
   up=${1%/*}
@@ -85,7 +85,7 @@ key() {
   *) echo "key unparseable" ;;
   esac
 }
-# Of a certificate only lines of base64 are printed; another line becomes "!".
+# Prints only the base64 lines of a certificate; any other line becomes "!".
 certificates() {
   reading "head -c $file_bytes \"\$1\"" 2>/dev/null | without_keys |
     sed -n "/^-----BEGIN \(X509 \)\{0,1\}CERTIFICATE-----[[:space:]]*$/,/^-----END/{

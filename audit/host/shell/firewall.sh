@@ -1,6 +1,6 @@
 # shellcheck shell=sh disable=SC2154
-# The rules that a connection to the host meets: each program lists what it keeps. Of csf's files the settings about ports
-# leave the host. $csf_configuration, $csf_lists and $csf_settings come from the line above.
+# The firewall rules of the host: each program lists its own. Only the settings about ports in csf's files leave the host.
+# $csf_configuration, $csf_lists and $csf_settings come from the line above.
 has() { command -v "$1" >/dev/null; }
 
 csf() {

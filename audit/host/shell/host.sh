@@ -1,5 +1,5 @@
 # shellcheck shell=sh disable=SC2154
-# The host itself: its clock, name, addresses, sockets and who holds them.
+# The host itself: its clock, name, addresses, sockets and the processes that hold them.
 names() { hostname -f 2>/dev/null || hostname 2>/dev/null || uname -n; }
 addresses() { ip -o addr show 2>/dev/null || hostname -I 2>/dev/null || ifconfig -a; }
 
@@ -7,7 +7,7 @@ addresses() { ip -o addr show 2>/dev/null || hostname -I 2>/dev/null || ifconfig
 owners() {
   q=''
   ls -lnq / >/dev/null 2>&1 && q=q
-  # shellcheck disable=SC2012  # numbers are all that is read of the names
+  # shellcheck disable=SC2012  # only numbers are read from the names
   ls -ln$q /proc/[0-9]*/fd 2>/dev/null | sed -n 's/^\/proc\/\([0-9]*\)\/fd:$/pid \1/p
 s/^l[^ ]* *[0-9]* *[0-9]* *[0-9]* *[0-9]* *[^ ]* *[^ ]* *[^ ]* *[0-9]* -> socket:\[\([0-9]*\)\]$/\1/p'
 }

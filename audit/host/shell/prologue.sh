@@ -2,7 +2,7 @@
 # Functions that every script on a host begins with.
 only=p prefix='' continues=''
 
-# Prints a text. What it prints must never be an argument of a program: other users can read those.
+# Prints a text. The text must never be an argument of a program, because other users can read arguments.
 case $(command -v printf) in
 */*)
   print() {
@@ -73,7 +73,7 @@ s/\(^\|[^A-Za-z0-9_./]\)\([A-Za-z0-9_]*\([Pp][Aa][Ss][Ss]\(_*[Pp][Hh][Rr][Aa][Ss
 }
 
 # Runs a command and frames what it prints: at most @BYTES@ bytes, without private keys and secrets.
-# The status "cut" is that of an answer that was longer.
+# The status "cut" means that the answer was longer.
 section() {
   name=$prefix$1
   shift

@@ -1,5 +1,5 @@
 # shellcheck shell=sh disable=SC2154,SC2034
-# Looks for the services that run, then for those that are to be started, and lets each service's own script look at them.
+# Finds the services that run, then those that are to be started, and runs each service's own script for them.
 # service_of NAME sets $s to the service of a process of that name; programs_$s prints its programs, options_$s its options
 # that name files; service_$s is its script. $services has all, $most_processes is how many are inspected.
 
@@ -22,7 +22,7 @@ untrusted_process() {
   [ "$untrusted_count" -gt 100 ] || untrusted_list="$untrusted_list$1 $s $2$t_line"
 }
 
-# Sorts the processes with a service's name: root's (or the login's) first. Workers are looked at with their parent.
+# Sorts the processes with a service's name: root's (or the login's) first. Workers are inspected with their parent.
 sort_processes() {
   first='' then=''
   for p in /proc/[0-9]*; do
@@ -45,7 +45,7 @@ sort_processes() {
 }
 
 # A process of another user that holds a port which only root can open was started with root's rights (exim gives them up).
-# Its own words are not used.
+# Its command line is not used.
 holds_root_port() {
   [ -n "$root_sockets" ] || {
     read -r lowest </proc/sys/net/ipv4/ip_unprivileged_port_start || lowest=1024
@@ -114,7 +114,7 @@ enabled() {
   return 1
 }
 
-# A service that does not run is looked at if the machine is to start it: one that is switched off is not at fault.
+# A service that does not run is inspected only if the machine is to start it: a disabled service is not a fault.
 look_at_rest() {
   for s in $services; do
     case $found in

@@ -102,9 +102,9 @@ class _Zone:
     failed: dict[str, AnswerKind] = field(default_factory=dict)  # by address: how it failed last
     unfound: list[TraceFailure] = field(default_factory=list)  # why servers have no address
 
-    def untried(self, asked: Collection[tuple[str, str]]) -> list[tuple[str, str]]:
+    def untried(self, queried: Collection[tuple[str, str]]) -> list[tuple[str, str]]:
         """Return the servers without a query so far: first those that never failed, IPv4 before IPv6."""
-        servers = [server for server in self.servers if server not in asked]
+        servers = [server for server in self.servers if server not in queried]
         return sorted(servers, key=lambda server: (server[1] in self.failed, ":" in server[1]))
 
 

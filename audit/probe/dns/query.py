@@ -21,7 +21,7 @@ from audit.probe.deadline import Deadline
 
 AnswerKind = Literal[
     "referral",  # to the servers of a zone further down
-    "addresses",  # the records asked for
+    "addresses",  # the requested records
     "alias",  # a CNAME in their place
     "no-data",  # the name exists without records of this type
     "nxdomain",  # the name does not exist

@@ -17,7 +17,7 @@ t_owner_mode=''    # yes: we run with the rights of a directory's owner, and the
 t_mounts=/proc/self/mountinfo
 t_foreign=unread   # devices of file systems that other users mounted
 t_programs=$t_line   # programs that are trusted: only root can change that
-t_asked=''         # units that systemctl was asked about
+t_asked=''         # units that were read from systemctl
 t_most=16777216    # bytes of a file that is copied
 
 # Runs a command for at most $limit_s seconds (10) where the host has no timeout(1).
@@ -49,7 +49,7 @@ t_no() {
   return 1
 }
 
-# Prints why a verb does nothing.
+# Prints the reason why a verb does nothing.
 t_refuse() {
   t_no "$1"
   printf '%s\n' "$why" >&2
@@ -259,7 +259,7 @@ read_trusted() {
 }
 
 # trusted_files FILE…: sets $good to the regular files that only root or the login can change, $folders to such directories, and
-# $bad to a sentence for each other; a line each. What does not exist is in none. One find(1) looks at most of them, and one ls(1)
+# $bad to a sentence for each other; a line each. What does not exist is in none. One find(1) checks most of them, and one ls(1)
 # at the links, such as those of sites-enabled.
 trusted_files() {
   good='' bad='' folders='' t_folder='' t_plain='' t_special='' t_linked=''
@@ -297,7 +297,7 @@ trusted_files() {
   for t_path in "$@"; do t_look_closer "$t_path"; done
 }
 
-# Links of root in directories that root alone can change, to plain files in such directories. All others are looked at closer.
+# Links of root in directories that root alone can change, to plain files in such directories. All others are checked one by one.
 t_look_at_links() {
   IFS=$t_line
   # shellcheck disable=SC2086  # a name a line
@@ -355,7 +355,7 @@ t_bad() {
   bad=$bad$why$t_line
 }
 
-# The directory of files that follow one another is looked at once.
+# Consecutive files in one directory need only one check of it.
 t_sort_in() {
   t_up=${1%/*}
   if [ "$t_up" != "$t_folder" ] || [ -z "$t_up" ]; then
