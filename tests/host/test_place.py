@@ -8,7 +8,7 @@ import ssl
 import pytest
 
 from audit.host.certificate_owner import is_snakeoil, owner_of
-from audit.host.endpoints import Found, Placed, endpoints_of, host_name
+from audit.host.endpoints import PlacedEndpoint, ServiceListener, endpoints_of, host_name
 from audit.host.system import HostFacts
 from audit.host.unknown_sockets import places_to_try, read_unknown_sockets, script_for_unknown_sockets
 from audit.observation import HostView, InstalledFile
@@ -23,9 +23,9 @@ VIEW = HostView("web1", "ssh://root@web1", "web1.example.com", FACTS.addresses)
 NOBODY: frozenset[int] = frozenset()
 
 
-def placed(*listeners: Listener, facts: HostFacts = FACTS, view: HostView = VIEW) -> list[Placed]:
-    founds = [Found("nginx", 7, listener) for listener in listeners]
-    return list(endpoints_of(founds, host_name(view), facts, view))
+def placed(*listeners: Listener, facts: HostFacts = FACTS, view: HostView = VIEW) -> list[PlacedEndpoint]:
+    sources = [ServiceListener("nginx", 7, listener) for listener in listeners]
+    return list(endpoints_of(sources, host_name(view), facts, view))
 
 
 def test_a_listener_without_a_name_has_the_hosts_and_one_with_several_is_several_endpoints() -> None:
