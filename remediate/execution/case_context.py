@@ -1,4 +1,4 @@
-"""A case that runs: what its steps may use, what they have found out, and which of its files are switched together."""
+"""A case that runs: what its steps use, the results that they share, and the files that are switched together."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from remediate.state.orders import OrderStore
 
 @dataclass(frozen=True, slots=True)
 class SwitchGroup:
-    """Files that are switched together, the services that load them and the endpoints that serve what is in them."""
+    """Files that are switched together, the services that load them, and the endpoints that serve their certificate."""
 
     services: tuple[str, ...]
     endpoints: tuple[str, ...]
@@ -35,23 +35,23 @@ class SwitchGroup:
 
 
 class NotFoundOnHost(LookupError):
-    """Something of a case was not found on its host in this run; the message names it."""
+    """A service, file or endpoint of a case was not found on its host in this run; the message names it."""
 
 
 @dataclass(slots=True)
 class CaseContext:
-    """A case that runs. What a step finds out is kept here for the next steps; the next run finds it out again."""
+    """A case that runs. It keeps the results of a step for the next steps; the next run determines them again."""
 
     case: Case
     run: RunContext
     csr: Csr | None = None
     installable: InstallableChain | None = None
     chained: dict[str, InstallableChain] = field(default_factory=dict)  # by the folder of their installation
-    on_disk: Mapping[str, Certificate] | None = None  # the leaf in each file, as it was read last
+    on_disk: Mapping[str, Certificate] | None = None  # the leaf in each file, as last read
     is_published: bool = False
     is_collected: bool = False
     left_behind: tuple[str, ...] = ()
-    seen: tuple[str, ...] = ()  # what the self-test reports beside its results
+    seen: tuple[str, ...] = ()  # notes of the self-test that are not part of its results
     request_lines: tuple[str, ...] = ()  # requests for the challenge file, from access logs
     _switch_groups: tuple[SwitchGroup, ...] | None = None
 
@@ -71,7 +71,7 @@ class CaseContext:
 
     @property
     def servers(self) -> tuple[HostView, ...]:
-        """What was found behind the endpoints of the case."""
+        """The servers that were found behind the endpoints of the case."""
         return self.host.servers(self.case.endpoints)
 
     @property
@@ -94,7 +94,7 @@ class CaseContext:
 
     @property
     def switch_groups(self) -> tuple[SwitchGroup, ...]:
-        """The switch groups, found once, before a switch changes them; raises NotFoundOnHost."""
+        """The switch groups, determined once, before a switch changes their files; raises NotFoundOnHost."""
         if self._switch_groups is None:
             self._switch_groups = tuple(_switch_groups(self.case, self.host, self.workdir))
         return self._switch_groups
@@ -103,11 +103,11 @@ class CaseContext:
     def together(self) -> tuple[tuple[str, ...], ...]:
         """The services that are repaired together; raises NotFoundOnHost."""
         if self.case.repair in SWITCHED:
-            return tuple(one.services for one in self.switch_groups)
+            return tuple(switch_group.services for switch_group in self.switch_groups)
         return tuple((service,) for service in self.case.services)
 
     def execute(self, command: Command) -> CommandResult:
-        """Run a command on its host; without a session there, it counts as cut off."""
+        """Run a command on its host; without a session on that host, return the result of a lost connection."""
         session = self.run.host(command.host).session
         return session.run(command) if session else CommandResult(None, "", "no session on it in this run")
 
@@ -123,19 +123,19 @@ class CaseContext:
 
     def switch_group(self, subject: str) -> SwitchGroup:
         """Return the switch group that a service or an endpoint belongs to; raises NotFoundOnHost."""
-        for one in self.switch_groups:
-            if subject in one.services or subject in one.endpoints:
-                return one
-        raise NotFoundOnHost(f"no files of {subject} were found this time")
+        for switch_group in self.switch_groups:
+            if subject in switch_group.services or subject in switch_group.endpoints:
+                return switch_group
+        raise NotFoundOnHost(f"no files of {subject} were found in this run")
 
     def installer(self, service: str) -> Installer:
         """Return the installer of a service; raises NotFoundOnHost."""
         host, panel = self.host, self.host.panel
-        of_panel = panel.installer(service) if panel and _is_panels(self.case, service, host) else None
-        found = host.declared_installers.get(service) or of_panel or host.installers.get(service)
-        if found is None:
+        panel_installer = panel.installer(service) if panel and _is_panels(self.case, service, host) else None
+        installer = host.declared_installers.get(service) or panel_installer or host.installers.get(service)
+        if installer is None:
             raise NotFoundOnHost(f"no installer for service {service}. Declare its reload command in [[service]]")
-        return found
+        return installer
 
     def wait_until(self, condition: Callable[[], bool], seconds: float) -> bool:
         """Wait until a condition is true and return True; return False at the timeout, or if the run is stopped."""
@@ -147,39 +147,38 @@ class CaseContext:
 
 
 def _switch_groups(case: Case, host: HostContext, workdir: HostWorkdir) -> Iterator[SwitchGroup]:
-    """Yield the switch groups: services that share a file are in one group, so that no file is switched twice."""
+    """Yield the switch groups. Services that share a file are in one group, so no file is switched twice."""
     files = {service: _files_of(case, service, host) for service in case.services}
     for services in sorted(_joined(files, workdir.root)):
-        own = tuple(file for service in services for file in files[service])
-        endpoints = tuple(one for one in case.endpoints if host.service_of(one) in services)
-        yield SwitchGroup(services, endpoints, _file_set(own, workdir, host.panel), own)
+        group_files = tuple(file for service in services for file in files[service])
+        endpoints = tuple(endpoint for endpoint in case.endpoints if host.service_of(endpoint) in services)
+        yield SwitchGroup(services, endpoints, _file_set(group_files, workdir, host.panel), group_files)
 
 
 def _file_set(files: tuple[InstalledFile, ...], workdir: HostWorkdir, panel: Panel | None) -> FileSet:
-    """Return how files are switched together: files of a panel are installed by the panel itself."""
-    placed_challenges = file_targets(files, workdir.root)
-    owned = [one.path for one in placed_challenges if panel and panel.owns(one.path)]
+    """Return the file set of these files; the panel itself installs files that it owns. Raises NotFoundOnHost."""
+    targets = file_targets(files, workdir.root)
+    owned = [target.path for target in targets if panel and panel.owns(target.path)]
     if panel is None or not owned:
-        return FileSet(workdir, placed_challenges)
-    if others := [one.path for one in placed_challenges if one.path not in owned]:
+        return FileSet(workdir, targets)
+    if others := [target.path for target in targets if target.path not in owned]:
         raise NotFoundOnHost(f"{listing(owned)} is installed by the panel, and {listing(others)} is not")
-    return FileSet(
-        workdir, tuple(replace(one, path=panel.default_path(one.path)) for one in placed_challenges), panel.deployment
-    )
+    default_targets = tuple(replace(target, path=panel.default_path(target.path)) for target in targets)
+    return FileSet(workdir, default_targets, panel.deployment)
 
 
 def _files_of(case: Case, service: str, host: HostContext) -> tuple[InstalledFile, ...]:
-    """Return the files of a service as found now; a panel may have installed one under another name since the audit."""
+    """Return the files of a service in this run; since the audit, a panel may have installed one under another name."""
     panel = host.panel or Panel()
-    chain_to_install = {panel.default_path(file.path) for file in case.files if file.service == service}
-    if not chain_to_install and host.panel and panel.default_files(service):
-        return panel.default_files(service)  # the panel has installed none yet
+    planned_paths = {panel.default_path(file.path) for file in case.files if file.service == service}
+    if not planned_paths and host.panel and panel.default_files(service):
+        return panel.default_files(service)  # the panel has installed no file yet
     servers = [server for server in host.servers(case.endpoints) if server.service == service]
-    found = {(panel.default_path(file.path), file.kind): file for server in servers for file in server.files}
-    known = tuple(found[key] for key in sorted(found) if key[0] in chain_to_install)
-    if {panel.default_path(file.path) for file in known} != chain_to_install or not chain_to_install:
+    by_path = {(panel.default_path(file.path), file.kind): file for server in servers for file in server.files}
+    files = tuple(by_path[key] for key in sorted(by_path) if key[0] in planned_paths)
+    if {panel.default_path(file.path) for file in files} != planned_paths or not planned_paths:
         raise NotFoundOnHost(f"the files of {service} were not found in this run")
-    return known
+    return files
 
 
 def _is_panels(case: Case, service: str, host: HostContext) -> bool:
@@ -194,12 +193,11 @@ def _is_panels(case: Case, service: str, host: HostContext) -> bool:
 
 def _joined(files: Mapping[str, Iterable[InstalledFile]], root: str) -> Iterator[tuple[str, ...]]:
     """Yield the services in groups that share files."""
-    paths = {service: {original_path(file, root) for file in own} for service, own in files.items()}
-    left = dict(paths)
-    while left:
-        first, reached = left.popitem()
+    remaining = {service: {original_path(file, root) for file in own_files} for service, own_files in files.items()}
+    while remaining:
+        first, paths = remaining.popitem()
         services = {first}
-        while joining := [service for service in left if left[service] & reached]:
+        while joining := [service for service in remaining if remaining[service] & paths]:
             services.update(joining)
-            reached = reached.union(*(left.pop(service) for service in joining))
+            paths = paths.union(*(remaining.pop(service) for service in joining))
         yield tuple(sorted(services))

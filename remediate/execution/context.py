@@ -1,4 +1,4 @@
-"""What a run works with, whatever the case."""
+"""What every case of a run uses: journal, hosts, issuer, solver, trust anchors, policy and clock."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from remediate.state.journal import Journal
 
 @dataclass(frozen=True, slots=True)
 class ConfiguredIssuer:
-    """The issuer of a run: its name for a person, and what is ordered from it."""
+    """The issuer of a run: its client, its name for users, and the key type and product of its orders."""
 
     client: Issuer
     name: str
@@ -32,12 +32,12 @@ class ConfiguredIssuer:
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """How a run uses the network: DNS, the fetcher of what certificates point to, limits, and the port of the CA."""
+    """How a run uses the network: DNS, the fetcher for URLs in certificates, limits, and the HTTP port of the CA."""
 
     lookups: LookUps = field(default_factory=LookUps)
     fetcher: Fetcher = field(default_factory=Fetcher)
     limits: Limits = field(default_factory=Limits)
-    http_port: int = 80  # where the CA requests the challenge file; a test CA may use another
+    http_port: int = 80  # the CA requests the challenge file at it; a test CA may use another port
 
 
 def _ignore_step(_case: Case, _step: Step, _state: StepState, _note: str) -> None:
@@ -50,7 +50,7 @@ def _ignore_log(_text: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class RunContext:
-    """What a run may use. Once `stop` is set, no step begins and nothing is waited for."""
+    """What the cases of a run share. Once `stop` is set, no step begins, and every wait ends."""
 
     journal: Journal
     hosts: Mapping[str, HostContext]  # by label
@@ -58,19 +58,19 @@ class RunContext:
     solver: Solver
     anchors: Anchors
     clock: Callable[[], datetime]
-    lock_holder: str  # is shown to another run that finds a host locked
+    lock_holder: str  # another run shows it if it finds a host locked
     network: Network = field(default_factory=Network)
-    policy: Policy = field(default_factory=lambda: Policy((load_profile("webpki"),)))  # who may own a key
+    policy: Policy = field(default_factory=lambda: Policy((load_profile("webpki"),)))  # its rules say who may own a key
     timeouts: Timeouts = field(default_factory=Timeouts)
     stop: threading.Event = field(default_factory=threading.Event)
     on_step: OnStep = _ignore_step
-    log: Callable[[str], None] = _ignore_log  # details, of one or more lines, by several threads
+    log: Callable[[str], None] = _ignore_log  # a detail may have several lines; several threads call it
 
     def host(self, label: str) -> HostContext:
-        """Return a host of the run; one without a session if this run has not found it."""
+        """Return a host of the run; if this run has not found it, a host without a session."""
         return self.hosts.get(label) or HostContext(label)
 
     def addresses_beside(self, label: str) -> frozenset[str]:
-        """Return the addresses that other hosts of this run have and this one has not."""
+        """Return the addresses of the other hosts of this run that are not addresses of this host."""
         others = (host.addresses for host in self.hosts.values() if host.label != label)
         return frozenset[str]().union(*others) - self.host(label).addresses

@@ -1,6 +1,6 @@
-"""The dry run of a case: what each of its steps would run on hosts and ask the issuer. Nothing is run and nobody asked.
+"""The dry run of a case: the commands and requests that each of its steps would make. It makes none of them.
 
-The steps themselves yield the commands and requests (`preview`). Printing is in dry_run_lines.py.
+The steps themselves yield the commands and requests (`preview`); dry_run_lines.py prints them.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ from remediate.state.orders import PlacedOrder
 
 @dataclass(frozen=True, slots=True)
 class StepPreview:
-    """What a step would do. `blocked_by` says why the repair would stop there; then no step follows.
+    """The actions and remarks of a step. `blocked_by` says why the repair would stop at it; then no step follows.
 
-    The kind is `end` for what is done after the last step, and empty if the repair cannot begin.
+    The kind is `end` for the actions after the last step, and empty if the repair cannot begin.
     """
 
     kind: StepKind | Literal["", "end"]
@@ -50,20 +50,20 @@ class StepPreview:
 
 
 class DryRunViolation(RuntimeError):
-    """A dry run was about to run a command or ask the issuer: a bug of ours."""
+    """A dry run was about to run a command or send a request to the issuer: a bug of ours."""
 
 
 def preview_actions(case: Case, run: RunContext) -> Iterator[Action]:
     """Yield every command of a repair that changes something, and every request to the issuer, in order.
 
-    Each step is assumed to succeed. What only the repair creates is named in angle brackets.
+    Each step is assumed to succeed. Values that only the repair creates are described in angle brackets.
     """
     for step in preview_steps(case, run):
         yield from step.actions
 
 
 def preview_steps(case: Case, run: RunContext) -> Iterator[StepPreview]:
-    """Yield what each step of a repair would do, up to the first that would stop it."""
+    """Yield the preview of each step of a repair, up to the first step that would stop it."""
     try:
         state = preview_state(case, run)
         require_possible(state.context)
@@ -80,7 +80,7 @@ def preview_steps(case: Case, run: RunContext) -> Iterator[StepPreview]:
 
 
 def preview_state(case: Case, run: RunContext) -> PreviewState:
-    """Return a case as an earlier run left it: its CSR, its order and its staged files are not made again.
+    """Return the state of a case after earlier runs: its CSR, its order and its staged files are not made again.
 
     Raises NotFoundOnHost.
     """
@@ -95,7 +95,7 @@ def preview_state(case: Case, run: RunContext) -> PreviewState:
 
 
 def _order_under_way(case: Case, run: RunContext) -> PlacedOrder | None:
-    """Return the order that the repair would find again; None if there is none, or its CSR is not used any more."""
+    """Return the order that the repair would resume; None if there is no order, or if its CSR is no longer used."""
     last = next(reversed(run.journal.orders.unused(case.id)), None)
     return last if last and last.status in ("intended", *ORDERED) else None
 
@@ -105,23 +105,20 @@ _END: Final = "end"
 
 
 def _steps(state: PreviewState) -> Iterator[_Parts]:
-    """Yield kind and subject of each step that is taken, with what it would do; raises NotFoundOnHost."""
+    """Yield kind and subject of each step to be run, with its actions and remarks; raises NotFoundOnHost."""
     for phase in phases(state.context):
         if any(step.state != "done" for step in phase):
-            yield from ((step.kind, step.subject, _of_step(state, step)) for step in phase)
-    yield (
-        _END,
-        "",
-        chain(destruction_commands(state.context, lambda _: VERSION_BEFORE), cleanup_commands(state.context)),
-    )
+            yield from ((step.kind, step.subject, _preview_parts(state, step)) for step in phase)
+    destruction = destruction_commands(state.context, lambda _: VERSION_BEFORE)
+    yield _END, "", chain(destruction, cleanup_commands(state.context))
 
 
-def _of_step(state: PreviewState, step: Step) -> Iterator[Action | Remark]:
+def _preview_parts(state: PreviewState, step: Step) -> Iterator[Action | Remark]:
     return REPAIR_STEPS[state.context.case.repair][step.kind].preview(state, step.subject)
 
 
 def _after_failure(state: PreviewState, kind: StepKind | Literal["end"]) -> Iterator[StepPreview]:
-    """Yield what is done after a failed step: the challenge files are removed if no service was touched yet."""
+    """Yield the actions after a failed step: challenge files are removed if no service was changed yet."""
     if state.uses_csr and kind not in EACH:
         yield _preview(state, _END, "", preview_withdrawal(state))
 
@@ -129,14 +126,14 @@ def _after_failure(state: PreviewState, kind: StepKind | Literal["end"]) -> Iter
 def _preview(
     state: PreviewState, kind: StepKind | Literal["end"], subject: str, parts: Iterable[Action | Remark]
 ) -> StepPreview:
-    """Return what a step would do before it succeeds or is blocked."""
-    known: list[Action | Remark] = []
+    """Return the actions and remarks of a step until it succeeds or is blocked."""
+    collected: list[Action | Remark] = []
     try:
         for part in parts:
-            known.append(part)  # noqa: PERF402 - the parts before an exception count
+            collected.append(part)  # noqa: PERF402 - the parts before an exception count
     except (StepBlocked, NotFoundOnHost) as why:
-        return StepPreview(kind, subject, _explained(state, known), str(why))
-    return StepPreview(kind, subject, _explained(state, known))
+        return StepPreview(kind, subject, _explained(state, collected), str(why))
+    return StepPreview(kind, subject, _explained(state, collected))
 
 
 def _explained(state: PreviewState, parts: Iterable[Action | Remark]) -> tuple[Action | Remark, ...]:
@@ -163,7 +160,7 @@ class RefusingSession:
 
 
 class RefusingIssuer:
-    """An issuer that cannot be asked."""
+    """An issuer client that sends no request."""
 
     def find(self, csr: Csr) -> Order | IssuerFault | None:
         """Raise DryRunViolation."""
@@ -183,4 +180,4 @@ class RefusingIssuer:
 
 
 def _refuse(subject: object) -> NoReturn:
-    raise DryRunViolation(f"a dry run would have asked the issuer about {subject}")
+    raise DryRunViolation(f"a dry run would have sent a request to the issuer about {subject}")

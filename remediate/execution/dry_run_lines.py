@@ -22,23 +22,23 @@ from remediate.issuers.base import Request
 from remediate.model.case import Case
 from remediate.model.plan import Plan
 
-_WORD: Final = 60  # characters of an argument that is printed whole
-_BEGINNING: Final = 24  # of a longer one
+_WORD: Final = 60  # an argument of at most this many characters is printed whole
+_BEGINNING: Final = 24  # of a longer argument, only this many characters are printed
 _WIDTH: Final = 120
-_COLUMN: Final = 14  # for the kind of a step
+_COLUMN: Final = 14  # the width of the column with the kind of a step
 _SELF_SIGNED: Final = (
     "{}: if no certificate is issued, the panel gives {} a self-signed one, because it has none that is valid now"
 )
 
 
 def dry_run_lines(plan: Plan, run: RunContext, *, verbose: bool = False) -> Iterator[str]:
-    """Yield what a run would do now, and last how many commands and requests that is. Nothing is changed.
+    """Yield the actions of a run that starts now, and last the number of commands and requests. Nothing is changed.
 
-    With `verbose` each command is printed whole, as it could be typed on its host.
+    With `verbose` each command is printed whole, as a user could type it on its host.
     """
     actions: list[Action] = []
     cases = execution_order(plan.cases, run)
-    waiting = {case.id: early for case in cases if (early := postponed(case, run))}
+    waiting = {case.id: result for case in cases if (result := postponed(case, run))}
     canary = next((case for case in cases if case.id not in waiting), None)
     for case in cases:
         yield from _head(case, "canary: " if case is canary else "", run)
@@ -70,7 +70,7 @@ def _line(label: str, text: str) -> str:
 
 
 def _step_lines(step: StepPreview, case: Case, run: RunContext, *, verbose: bool) -> Iterator[str]:
-    """Yield the lines of a step; its kind stands once, before the first."""
+    """Yield the lines of a step; only the first line has its kind."""
     entries: list[tuple[str, Iterable[str]]] = []
     for part in step.parts:
         if isinstance(part, Remark):
@@ -86,25 +86,25 @@ def _step_lines(step: StepPreview, case: Case, run: RunContext, *, verbose: bool
 
 
 def _short(action: Action, case: Case, run: RunContext) -> Iterator[str]:
-    """Yield a request, or the arguments of a command without those that all commands of the case have."""
+    """Yield a request, or the arguments of a command without the arguments that all commands of the case share."""
     indent = " " * (_COLUMN + 4)
     if isinstance(action, Request):
         yield from (indent + one_line(text) for text in (str(action), action.body) if text)
         return
     common = CaseContext(case, run).workdir_on(action.host).given
-    own = action.arguments[len(common) :] if action.arguments[: len(common)] == common else action.arguments
+    arguments = action.arguments[len(common) :] if action.arguments[: len(common)] == common else action.arguments
     line = indent
-    for word in map(_panel_name, own):
+    for word in map(_quoted, arguments):
         if len(line) + len(word) > _WIDTH and line != indent:
             yield line.rstrip()
             line = indent
         line += f"{word} "
-    if own:
+    if arguments:
         yield line.rstrip()
 
 
-def _panel_name(argument: str) -> str:
-    """Return an argument as it would be typed; of a long one only its beginning."""
+def _quoted(argument: str) -> str:
+    """Return an argument quoted for a shell; of a long argument only its beginning and its length."""
     text = one_line(argument)
     if len(argument) <= _WORD:
         return shlex.quote(text)
@@ -112,7 +112,7 @@ def _panel_name(argument: str) -> str:
 
 
 def _whole(action: Action) -> Iterator[str]:
-    """Yield the lines of a whole command as it could be typed, or of a whole request."""
+    """Yield the lines of a whole command, as a user could type it, or of a whole request."""
     text = f"{action}\n{action.body}" if isinstance(action, Request) else str(action)
     for line in text.strip().split("\n"):
         yield "".join(

@@ -1,6 +1,6 @@
 """Runs one case: each step is recorded, checked, applied if it is not satisfied yet, checked again and recorded.
 
-What a step does is in `steps/`; which cases a run takes, and when, is in scheduler.py.
+The steps are in `steps/`; scheduler.py selects the cases of a run.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ from remediate.model.outcome import CaseResult
 from remediate.pki.host_key import discard_key_command
 from remediate.state.journal import CaseOutcome, Event
 
-_VISITED: Final = ("collect", "renew")
+_REQUESTED: Final = ("collect", "renew")
 """The steps during which a CA requests the challenge file."""
 
 
 def run_case(case: Case, run: RunContext) -> CaseResult:
-    """Run a case as far as it gets. The next run resumes it."""
+    """Run the steps of a case until one is blocked. The next run resumes an unfinished case."""
     context = CaseContext(run.journal.begin(case, run.clock()), run)
     try:
         require_possible(context)
@@ -49,12 +49,12 @@ def run_case(case: Case, run: RunContext) -> CaseResult:
 
 
 def asks_issuer(case: Case) -> bool:
-    """Return whether the case still needs the issuer."""
+    """Return whether a step of the case still sends requests to the issuer."""
     return case.repair in VALIDATED and any(step.kind == "collect" and step.state != "done" for step in case.steps)
 
 
 def require_possible(context: CaseContext) -> None:
-    """Raise StepBlocked or NotFoundOnHost if the repair cannot be made, or if the host's clock contradicts ours."""
+    """Raise StepBlocked or NotFoundOnHost if the repair cannot be made, or if the host's clock is wrong."""
     if not context.host.is_logged_in:
         raise StepBlocked(Cause.HOST_UNREACHABLE, f"{context.case.host} cannot be logged into now", ended="interrupted")
     if unknown := {step.kind for step in context.case.steps} - REPAIR_STEPS.get(context.case.repair, {}).keys():
@@ -65,26 +65,26 @@ def require_possible(context: CaseContext) -> None:
 
 
 def phases(context: CaseContext) -> tuple[tuple[Step, ...], ...]:
-    """Return the steps in groups that are run whole: those of the whole case, then those of services that share files.
+    """Return the steps in phases: first those of the whole case, then one phase per group of services that share files.
 
-    Raises NotFoundOnHost if a step belongs to no group, because it would never be run.
+    Raises NotFoundOnHost if a step belongs to no phase, because it would never be run.
     """
     steps, endpoints = context.case.steps, context.case.endpoints
     phases = [tuple(step for step in steps if step.kind not in EACH)]
     for services in context.together:
-        own = {*services, *(one for one in endpoints if context.serves(one) in services)}
-        phases.append(tuple(step for step in steps if step.kind in EACH and step.subject in own))
-    if left := {step.name for step in steps}.difference(step.name for phase in phases for step in phase):
+        subjects = {*services, *(endpoint for endpoint in endpoints if context.serves(endpoint) in services)}
+        phases.append(tuple(step for step in steps if step.kind in EACH and step.subject in subjects))
+    if unassigned := {step.name for step in steps}.difference(step.name for phase in phases for step in phase):
         raise NotFoundOnHost(
-            f"another service answers now; these steps belong to none that was found: {', '.join(sorted(left))}"
+            f"the services have changed; no service was found for these steps: {', '.join(sorted(unassigned))}"
         )
     return tuple(phases)
 
 
 def _run_phase(context: CaseContext, phase: tuple[Step, ...]) -> CaseResult | None:
-    """Run the steps of a phase, unless all of them are done; return how it ended if a step was blocked.
+    """Run the steps of a phase, unless all of them are done; return the result if a step was blocked.
 
-    Done steps are checked again, because the host may have reverted them since.
+    Done steps are checked again, because the host may have reverted them in the meantime.
     """
     if all(step.state == "done" for step in phase if not _is_optional(context, step)):
         return None
@@ -101,7 +101,7 @@ def _run_phase(context: CaseContext, phase: tuple[Step, ...]) -> CaseResult | No
 
 
 def _is_optional(context: CaseContext, step: Step) -> bool:
-    """Return whether a step is not part of the repair itself: its failure is reported and stops nothing."""
+    """Return whether a step is not part of the repair itself; its failure is reported and does not stop the case."""
     return step.kind not in STEPS[context.case.repair]
 
 
@@ -132,7 +132,7 @@ def _satisfy(context: CaseContext, step: Step) -> Satisfied:
 
 
 def _record(context: CaseContext, step: Step, state: StepState, detail: StepDetail = NOTHING_SEEN) -> None:
-    """Record the new state of a step and what was seen, unless the journal has it already."""
+    """Record the new state and detail of a step, unless the journal has them already."""
     journal = context.run.journal
     events = (event for event in reversed(journal.events(context.case.id)) if event.step == step.name)
     last = next(events, Event(step.name, "planned", context.now()))
@@ -149,7 +149,7 @@ def _record_reverted(context: CaseContext, steps: tuple[Step, ...]) -> None:
 
 
 def _with_placeholders(context: CaseContext, result: CaseResult) -> CaseResult:
-    """Let the panel install placeholders if no certificate was issued, and add what came of it to the note."""
+    """Let the panel install placeholders if no certificate was issued, and add their results to the note."""
     if result.kind not in ("failed", "pending"):
         return result
     return replace(result, note="\n".join((result.note, *install_placeholders(context))))
@@ -159,14 +159,14 @@ def _end_unchanged(context: CaseContext, result: CaseResult) -> CaseResult:
     """End a case that failed before any service was changed. The next run plans it anew and reuses key and order."""
     if result.kind != "failed":
         return result
-    left = withdraw(context) if context.csr is not None else ()
-    note = sentence((result.note, *(f"left behind: {one}" for one in left)))
+    leftovers = withdraw(context) if context.csr is not None else ()
+    note = sentence((result.note, *(f"left behind: {leftover}" for leftover in leftovers)))
     context.run.journal.end(context.case.id, CaseOutcome("failed", context.now(), note=note))
     return replace(result, note=note)
 
 
 def _end_outdated(context: CaseContext, result: CaseResult) -> CaseResult:
-    """End a case that cannot be run as it was planned. The next run plans it anew, and a waiting switch goes back.
+    """End a case that cannot be run as planned. The next run plans it anew; a waiting switch reverts itself.
 
     A case with a compromised key stays open, because its old key is destroyed only when the case is finished.
     """
@@ -183,32 +183,32 @@ def _finish(context: CaseContext) -> CaseResult:
             require_success(context, command)
     except StepBlocked as why:
         return _result(context, "", why)
-    done_with = (context.execute(command) for command in cleanup_commands(context))
-    left = (output for output in done_with if not output.ok and output.status != BUSY)
+    cleanups = (context.execute(command) for command in cleanup_commands(context))
+    failures = (cleanup for cleanup in cleanups if not cleanup.ok and cleanup.status != BUSY)
     notes = (
         *_skipped_steps(context),
-        *(f"some old versions could not be removed: {output_tail(output)}" for output in left),
+        *(f"some old versions could not be removed: {output_tail(failure)}" for failure in failures),
     )
     journal.end(case.id, CaseOutcome("repaired", context.now(), _installed_leaf(context), sentence(notes)))
-    return CaseResult(case, "proven", note="\n".join(filter(None, (sentence(notes), *_visits(context)))))
+    return CaseResult(case, "proven", note="\n".join(filter(None, (sentence(notes), *_request_lines(context)))))
 
 
 def _installed_leaf(context: CaseContext) -> str | None:
-    """Return the SHA-256 of the leaf that was installed, None if none was."""
-    done_so = (event.detail for event in context.run.journal.events(context.case.id) if event.state == "done")
-    leaves = [detail.leaf_sha256 for detail in done_so if detail.leaf_sha256]
+    """Return the SHA-256 of the leaf that was installed; None if no leaf was."""
+    details = (event.detail for event in context.run.journal.events(context.case.id) if event.state == "done")
+    leaves = [detail.leaf_sha256 for detail in details if detail.leaf_sha256]
     return leaves[-1] if leaves else None
 
 
-def _visits(context: CaseContext) -> tuple[str, ...]:
-    """Return who came for the proof of what is installed, a line each: in this run, or in an earlier one."""
-    done_so = (event for event in context.run.journal.events(context.case.id) if event.state == "done")
-    visits = [event.detail.request_lines for event in done_so if event.step in _VISITED]
-    return visits[-1] if visits else ()
+def _request_lines(context: CaseContext) -> tuple[str, ...]:
+    """Return the lines about requests for the challenge file with which the installed certificate was issued."""
+    events = (event for event in context.run.journal.events(context.case.id) if event.state == "done")
+    lines = [event.detail.request_lines for event in events if event.step in _REQUESTED]
+    return lines[-1] if lines else ()
 
 
 def _skipped_steps(context: CaseContext) -> Iterator[str]:
-    """Yield why an optional step was not done."""
+    """Yield why each optional step that was not done failed."""
     last = {event.step: event for event in context.run.journal.events(context.case.id)}
     for step in context.case.steps:
         event = last.get(step.name)
@@ -217,14 +217,14 @@ def _skipped_steps(context: CaseContext) -> Iterator[str]:
 
 
 def cleanup_commands(context: CaseContext) -> Iterator[Command]:
-    """Yield the command that removes links of earlier versions of this program, and versions that no rollback needs."""
+    """Yield the command that removes versions that no rollback needs, and links of earlier versions of this program."""
     if context.case.repair in SWITCHED:
         others = (case.id for case in context.run.journal.unfinished() if case.id != context.case.id)
         yield prune(context.workdir, others)
 
 
 def destruction_commands(context: CaseContext, before: Callable[[SwitchGroup], str | None]) -> Iterator[Command]:
-    """Yield the commands that destroy the pending key, which is installed now, and a compromised old key.
+    """Yield the commands that destroy a compromised old key and the pending copy of the installed new key.
 
     `before` returns the version that a file set had before the repair.
     """

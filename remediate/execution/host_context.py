@@ -1,12 +1,13 @@
-"""One host of a run: its session, what was found on it, and what the configuration says of it.
+"""One host of a run: its session, its inspected endpoints, and its part of the configuration.
 
-It has a panel and installers, which are built from `hosts`: that is why it is not in that package.
+It is not in the package `hosts`, because the panel and the installers that it refers to import that package.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Final
 
 from audit.observation import HostView
@@ -24,16 +25,16 @@ _CPANEL_LOGS: Final = (
     "?/usr/local/apache/logs/access_log",
     "?/usr/local/apache/domlogs/",
 )
-"""Where cPanel & WHM is documented to log requests; the last is a directory with a file for each name."""
+"""The logs of requests in the documentation of cPanel & WHM; the last is a directory with one file per name."""
 
 
 def docroot_on(view: HostView, port: int, name: str) -> Docroot | str:
-    """Return the document root of a name at the port of the CA, or a sentence that says why none is known."""
+    """Return the document root of a name at the port of the CA, or a sentence that says why it is unknown."""
     return docroot_of(view.websites, name, port)
 
 
 def unknown_docroot(_name: str) -> str:
-    """Return why no document root is known on a host that was not inspected."""
+    """Return why the document root is unknown on a host that was not inspected."""
     return "the host was not inspected in this run"
 
 
@@ -44,7 +45,7 @@ def access_logs_on(view: HostView, port: int, name: str) -> tuple[str, ...]:
 
 
 def no_access_logs(_name: str) -> tuple[str, ...]:
-    """Return no log: none is known on a host that was not inspected."""
+    """Return no log, because the logs of a host that was not inspected are unknown."""
     return ()
 
 
@@ -52,8 +53,8 @@ def no_access_logs(_name: str) -> tuple[str, ...]:
 class HostContext:
     """A host of the run. Without a session no command runs on it, and without targets no service was found on it.
 
-    `docroot_of` returns the document root of a name, or a sentence that says why none is known; `access_logs_of` the
-    logs that requests for a name are written to.
+    `docroot_of` returns the document root of a name, or a sentence that says why it is unknown. `access_logs_of`
+    returns the logs to which the requests for a name are written.
     """
 
     label: str
@@ -61,42 +62,43 @@ class HostContext:
     targets: Mapping[str, Target] = field(default_factory=dict)  # by endpoint
     panel: Panel | None = None
     installers: Mapping[str, Installer] = field(default_factory=lambda: INSTALLERS)  # by service
-    declared_installers: Mapping[str, Installer] = field(default_factory=dict)  # by service; they come first
+    declared_installers: Mapping[str, Installer] = field(default_factory=dict)  # by service; they override the others
     declared_docroots: Mapping[str, str] = field(default_factory=dict)  # by service
     docroot_of: Callable[[str], Docroot | str] = unknown_docroot
     access_logs_of: Callable[[str], tuple[str, ...]] = no_access_logs
     workdir_root: str = ROOT
-    excluded: str | None = None  # why nothing is changed on it
+    excluded: str | None = None  # why nothing may be changed on it
     first_address_only: bool = False  # the first address of a name decides the self-test, as in the panel's own script
 
     @property
     def is_logged_in(self) -> bool:
-        """Whether commands can run on it."""
+        """Whether commands can run on this host."""
         return self.session is not None
 
     @property
     def addresses(self) -> frozenset[str]:
-        """The addresses that it is known to have."""
+        """The known addresses of this host."""
         servers = self.servers(self.targets)
-        found = ((*server.addresses, *server.configured_addresses) for server in servers)
-        return frozenset(address for addresses in found for address in addresses)
+        return frozenset(chain.from_iterable((*server.addresses, *server.configured_addresses) for server in servers))
 
     def servers(self, endpoints: Iterable[str]) -> tuple[HostView, ...]:
-        """Return what was found behind each of these endpoints."""
-        found = (self.targets[endpoint].server for endpoint in endpoints if endpoint in self.targets)
-        return tuple(server for server in found if server)
+        """Return the servers that were found behind these endpoints."""
+        servers = (self.targets[endpoint].server for endpoint in endpoints if endpoint in self.targets)
+        return tuple(server for server in servers if server)
 
     def service_of(self, endpoint: str) -> str | None:
-        """Return the service behind an endpoint, None if it was not found."""
+        """Return the service behind an endpoint; None if it was not found."""
         return next((server.service for server in self.servers((endpoint,))), None)
 
     def docroot(self, name: str, services: Iterable[str]) -> Docroot | str:
-        """Return the document root of a name, or why none is known.
+        """Return the document root of a name, or why it is unknown.
 
-        What is declared for one of these services applies to every name that no website was found for.
+        The document root that is declared for one of these services applies to every name without a website.
         """
-        found = self.docroot_of(name) if self.is_logged_in else f"{self.label} is not logged into"
-        if not self.is_logged_in or not isinstance(found, str):
-            return found
+        if not self.is_logged_in:
+            return f"{self.label} is not logged into"
+        docroot = self.docroot_of(name)
+        if not isinstance(docroot, str):
+            return docroot
         declared = next(filter(None, map(self.declared_docroots.get, services)), None)
-        return Docroot(declared) if declared else found
+        return Docroot(declared) if declared else docroot

@@ -1,7 +1,7 @@
 """Lets the panel install a self-signed certificate as a placeholder, the last resort to keep a service up.
 
-This is done only if no certificate was issued and the installed one is missing or has expired. The result of the case
-stays the same, because the finding is not repaired.
+This is done only if no certificate was issued and the installed one is missing or has expired. The case keeps its
+result, because the finding is not repaired.
 """
 
 from __future__ import annotations
@@ -23,29 +23,29 @@ from remediate.hosts.command import Command
 
 
 def install_placeholders(context: CaseContext) -> Iterator[str]:
-    """Let the panel install placeholders for services without a valid certificate; yield a line about each."""
+    """Let the panel install placeholders for services without a valid certificate; yield a line about each service."""
     if not _is_possible(context):
         return
     try:
         context.on_disk = None
-        gone = services_without_certificate(context, leaves_on_disk(context).get)
+        services = services_without_certificate(context, leaves_on_disk(context).get)
     except StepBlocked as why:
         yield f"could not check whether a placeholder is needed: {why}"
         return
-    for service in gone:
+    for service in services:
         try:
-            yield from _placed(context, service)
+            yield from _install(context, service)
         except (StepBlocked, NotFoundOnHost) as why:
             yield f"no placeholder is in use for {service}: {why}"
 
 
 def preview_placeholders(context: CaseContext) -> tuple[str, ...]:
-    """Return the services for which a placeholder would be installed if no certificate were had, as they were found."""
+    """Return the services that would get a placeholder if no certificate were issued, as discovery found them."""
     return services_without_certificate(context, leaves_found(context).get) if _is_possible(context) else ()
 
 
 def services_without_certificate(context: CaseContext, leaf_at: Callable[[str], Certificate | None]) -> tuple[str, ...]:
-    """Return the services of a case whose certificate files hold no leaf that is still valid."""
+    """Return the services of a case without a leaf in their certificate files that is still valid."""
     now = context.now()
     return tuple(
         service
@@ -55,32 +55,32 @@ def services_without_certificate(context: CaseContext, leaf_at: Callable[[str], 
 
 
 def reset_command(context: CaseContext, service: str) -> Command:
-    """Return the command that has the panel install a self-signed certificate, unless one in force is there."""
+    """Return the command that has the panel install a self-signed certificate, unless a valid one is installed."""
     panel = _panel(context)
-    twice = (each for path in _paths(context, service) for each in (installed_path(path) or path, path))
+    pairs = (word for path in _paths(context, service) for word in (installed_path(path) or path, path))
     return context.workdir.exclusive(
         f"have the panel install a self-signed certificate for {service}",
-        panel.whm_api + script("placeholder"), _panel_name(context, service), *twice,
+        panel.whm_api + script("placeholder"), _panel_name(context, service), *pairs,
         timeout_s=2.0 * panel.answers_s,
     )  # fmt: skip
 
 
-def _placed(context: CaseContext, service: str) -> Iterator[str]:
-    """Install a placeholder, reload, and yield what is served then; raises StepBlocked and NotFoundOnHost."""
+def _install(context: CaseContext, service: str) -> Iterator[str]:
+    """Install a placeholder, reload, and yield whether it is served; raises StepBlocked and NotFoundOnHost."""
     if require_success(context, reset_command(context, service)).output.strip() != "reset":
         return
     context.on_disk = None
     require_success(context, reload_command(context, service))
-    own = [one for one in context.case.endpoints if context.serves(one) == service]
+    endpoints = [endpoint for endpoint in context.case.endpoints if context.serves(endpoint) == service]
     faults: list[str] = []
 
     def is_served() -> bool:
-        faults[:] = [fault for endpoint in own for fault in silences(context, endpoint)]
+        faults[:] = [fault for endpoint in endpoints for fault in silences(context, endpoint)]
         return not faults
 
     is_up = is_served() or context.wait_until(is_served, context.run.timeouts.proof_s)
-    then = "it answers at every address with it" if is_up else sentence(faults)
-    yield f"a self-signed placeholder was installed for {service}, because it had no valid certificate: {then}"
+    state = "it answers at every address with it" if is_up else sentence(faults)
+    yield f"a self-signed placeholder was installed for {service}, because it had no valid certificate: {state}"
 
 
 def _panel(context: CaseContext) -> Panel:
@@ -101,9 +101,9 @@ def _is_expired(leaf: Certificate | None, now: datetime) -> bool:
 
 def _paths(context: CaseContext, service: str) -> tuple[str, ...]:
     """Return the paths of the certificate of a service, or those that the panel would use."""
-    named = tuple(file.path for file in context.case.files if file.service == service and file.kind == "certificate")
-    usual = _panel(context).default_files(service)
-    return named or tuple(file.path for file in usual if file.kind == "certificate")
+    paths = tuple(file.path for file in context.case.files if file.service == service and file.kind == "certificate")
+    default_files = _panel(context).default_files(service)
+    return paths or tuple(file.path for file in default_files if file.kind == "certificate")
 
 
 def _panel_name(context: CaseContext, service: str) -> str:

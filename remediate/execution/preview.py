@@ -1,7 +1,7 @@
-"""What the preview of a step starts from: the case as it would be if every earlier step had succeeded.
+"""The state from which a step is previewed: the case as it would be if every earlier step had succeeded.
 
-Only a repair makes a request, a certificate and an order. A preview uses placeholders for them, and the output names
-in angle brackets what each one stands for.
+Only a repair makes a CSR, a certificate and an order. A preview uses placeholders for them, and the output replaces
+each placeholder by a description in angle brackets.
 """
 
 from __future__ import annotations
@@ -41,28 +41,28 @@ PDWiIQ9X+eXQZAIhAPFLdvj66P8vy/+FZxGp2c7dKb3zQckymi2WVljMwol+
 """
 
 Action: TypeAlias = Command | Request
-"""What a step changes on a host, or asks the issuer."""
+"""A command that changes a host, or a request to the issuer."""
 
 
 @dataclass(frozen=True, slots=True)
 class Remark:
-    """A sentence about what a step does beside its commands and requests, or when it runs them."""
+    """A sentence about a step that its commands and requests do not show, such as when it runs them."""
 
     text: str
 
 
 @dataclass(slots=True)
 class PreviewState:
-    """A case as its next step would find it. The preview of a step records here what the step leaves to later ones."""
+    """A case before its next step. The preview of a step records here the results that later steps use."""
 
-    context: CaseContext  # cannot run a command, nor ask the issuer; its CSR is a placeholder
-    issuer: PreviewsRequests | None  # None if the issuer cannot say which requests it makes
-    order: PlacedOrder | None  # that an earlier run placed
-    has_csr: bool  # key and CSR wait on the host
-    uses_csr: bool = False  # a step has needed the CSR
+    context: CaseContext  # its sessions and its issuer refuse everything; its CSR is a placeholder
+    issuer: PreviewsRequests | None  # None if the client cannot preview its requests
+    order: PlacedOrder | None  # placed by an earlier run
+    has_csr: bool  # whether key and CSR exist on the host
+    uses_csr: bool = False  # whether a step has needed the CSR
     is_downloaded: bool = False
-    staged: set[str] = field(default_factory=set)  # directories of the file sets whose new version is staged
-    activated: set[str] = field(default_factory=set)  # and those where its switch is started
+    staged: set[str] = field(default_factory=set)  # directories of the file sets with a staged new version
+    activated: set[str] = field(default_factory=set)  # directories of the file sets with a started switch
 
     @property
     def order_id(self) -> str | None:
@@ -71,22 +71,22 @@ class PreviewState:
 
 
 def placeholder_csr() -> Csr:
-    """Return the placeholder of the CSR that is made on the host."""
+    """Return the placeholder for the CSR that is made on the host."""
     return read_csr(_REQUEST)
 
 
 def placeholder_version(leaf: str, key_path: str) -> Version:
-    """Return the placeholder of an installed version: its leaf (ISSUED_LEAF or LEAF_IN_USE) and the path of its key."""
+    """Return the placeholder for a version with this leaf (ISSUED_LEAF or LEAF_IN_USE) and this key path."""
     return Version(leaf, _CHAIN, key_path)
 
 
 def explain_placeholders(action: Action, workdir: HostWorkdir) -> Action:
-    """Return a command or a request in which every placeholder is replaced by what it stands for."""
-    meanings = _meanings(workdir)
+    """Return a command or a request in which every placeholder is replaced by its description."""
+    descriptions = _descriptions(workdir)
 
     def explained(text: str) -> str:
-        for placeholder, meaning in meanings.items():
-            text = text.replace(placeholder, meaning)
+        for placeholder, description in descriptions.items():
+            text = text.replace(placeholder, description)
         return text
 
     if isinstance(action, Request):
@@ -94,8 +94,8 @@ def explain_placeholders(action: Action, workdir: HostWorkdir) -> Action:
     return replace(action, why=explained(action.why), arguments=tuple(map(explained, action.arguments)))
 
 
-def _meanings(workdir: HostWorkdir) -> Mapping[str, str]:
-    """Return what each placeholder stands for; a placeholder comes before any part of it."""
+def _descriptions(workdir: HostWorkdir) -> Mapping[str, str]:
+    """Return the description of each placeholder; a longer placeholder comes before one that it contains."""
     csr = placeholder_csr()
     der = x509.load_pem_x509_csr(_REQUEST.encode("ascii")).public_bytes(Encoding.DER)
     md5 = hashlib.md5(der, usedforsecurity=False).hexdigest()

@@ -1,6 +1,6 @@
-"""Rolls a repair back when an administrator asks for it: a switch to the version before the repair.
+"""Rolls a repair back at the request of an administrator: switches to the version before the repair.
 
-It decides which files can go back. After a crash the rollback resumes towards the same version.
+It decides which file sets can be restored. After a crash the rollback resumes with the same version.
 """
 
 from __future__ import annotations
@@ -29,17 +29,17 @@ from remediate.state.journal import CaseOutcome, Event
 
 @dataclass(frozen=True, slots=True)
 class _Target:
-    """A set of files and the version that it goes back to."""
+    """A switch group and the version that is restored."""
 
-    files: SwitchGroup
+    switch_group: SwitchGroup
     version: str
 
 
 def rollback(case_id: str, run: RunContext) -> CaseResult:
-    """Take a case back to the versions before it, one file set after another, and return the result.
+    """Restore the versions before a case, one file set after another, and return the result.
 
-    The caller holds the lock of the state directory. A file set that cannot go back stays as the repair left it, and
-    the result says so; another call resumes. Raises NotFoundOnHost if the journal has no such case.
+    The caller holds the lock of the state directory. A file set that cannot be restored stays as the repair left it,
+    and the result reports it; another call resumes. Raises NotFoundOnHost if the journal has no such case.
     """
     case = run.journal.case(case_id)
     if case is None:
@@ -61,31 +61,31 @@ def rollback(case_id: str, run: RunContext) -> CaseResult:
 
 
 def _require_possible(context: CaseContext) -> None:
-    """Raise StepBlocked if there is nothing to go back to, or if going back is not allowed."""
+    """Raise StepBlocked if there is no previous version, or if it must not be restored."""
     case, outcome = context.case, context.run.journal.outcome(context.case.id)
     if not context.host.is_logged_in:
         raise StepBlocked(Cause.HOST_UNREACHABLE, f"{case.host} cannot be logged into now", ended="interrupted")
     if case.repair not in SWITCHED:
         raise StepBlocked(
-            Cause.ROLLBACK_NOTHING, f"a {case.repair} installs no new files, so there are no old ones to go back to"
+            Cause.ROLLBACK_NOTHING, f"a {case.repair} installs no new files, so there are no previous files to restore"
         )
     if case.is_compromised:
         raise StepBlocked(Cause.ROLLBACK_COMPROMISED, "the previous key is compromised, so it is never used again")
-    is_open = any(one.id == case.id for one in context.run.journal.unfinished())
+    is_open = any(unfinished.id == case.id for unfinished in context.run.journal.unfinished())
     if not is_open and outcome and outcome.kind != "repaired":
         raise StepBlocked(Cause.ROLLBACK_NOTHING, f"the case has ended as {outcome.kind} {moment(outcome.at)}")
 
 
 def _targets(context: CaseContext) -> Iterator[_Target]:
     """Yield the file sets that the case has switched, with their previous versions; reverts a waiting switch first."""
-    for one in context.switch_groups:
-        progress = settled_progress(context, one)
+    for switch_group in context.switch_groups:
+        progress = settled_progress(context, switch_group)
         if progress.is_running and progress.last.state == "waiting":
-            require_success(context, revert(one.file_set, progress.last.version))
-            progress = settled_progress(context, one)
-        version = _intended_version(context, one) or _previous_version(progress)
+            require_success(context, revert(switch_group.file_set, progress.last.version))
+            progress = settled_progress(context, switch_group)
+        version = _intended_version(context, switch_group) or _previous_version(progress)
         if version:
-            yield _Target(one, version)
+            yield _Target(switch_group, version)
 
 
 def _previous_version(progress: Progress) -> str | None:
@@ -94,75 +94,75 @@ def _previous_version(progress: Progress) -> str | None:
     return progress.before if is_proven else None
 
 
-def _intended_version(context: CaseContext, one: SwitchGroup) -> str | None:
-    """Return the version that an earlier attempt was to restore: after a crash it is the same."""
-    names = {Step("reload", service).name for service in one.services}
+def _intended_version(context: CaseContext, switch_group: SwitchGroup) -> str | None:
+    """Return the version that an earlier attempt began to restore; None if there was no attempt."""
+    names = {Step("reload", service).name for service in switch_group.services}
     events = (event for event in context.run.journal.events(context.case.id) if event.step in names)
     return next((event.detail.back_to for event in events if event.detail.back_to), None)
 
 
 def _restore(context: CaseContext, target: _Target) -> Certificate:
     """Switch a file set back, verify its endpoints, and return its leaf; raises StepBlocked or NotFoundOnHost."""
-    one = target.files
+    switch_group = target.switch_group
     leaf = _leaf(context, target)
-    silent = {endpoint: silences(context, endpoint) for endpoint in one.endpoints}
-    for service in one.services:
+    silent = {endpoint: silences(context, endpoint) for endpoint in switch_group.endpoints}
+    for service in switch_group.services:
         intent = StepDetail(f"back to version {target.version}", back_to=target.version)
         _record(context, Step("reload", service), "intended", intent)
     try:
-        if not _is_back(settled_progress(context, one), target.version):
+        if not _is_restored(settled_progress(context, switch_group), target.version):
             _start_switch(context, target)
             _confirm(context, target, leaf, silent)
     except (StepBlocked, NotFoundOnHost) as why:
-        for service in one.services:
+        for service in switch_group.services:
             _record(context, Step("reload", service), "failed", StepDetail(str(why)))
         raise
-    taken = [Step("reload", service) for service in one.services] + [Step("proof", each) for each in one.endpoints]
-    for step in taken:
+    reloads = (Step("reload", service) for service in switch_group.services)
+    proofs = (Step("proof", endpoint) for endpoint in switch_group.endpoints)
+    for step in (*reloads, *proofs):
         _record(context, step, "undone", StepDetail(f"version {target.version} is in use again"))
     return leaf
 
 
-def _is_back(progress: Progress, version: str) -> bool:
+def _is_restored(progress: Progress, version: str) -> bool:
     return progress.last.state == "confirmed" and progress.live == progress.proven == version
 
 
 def _start_switch(context: CaseContext, target: _Target) -> None:
-    """Start the switch and wait until every service has reloaded; files that another party replaced are not touched."""
-    one = target.files
-    changed = [path for path in require_success(context, externally_changed(one.file_set)).output.splitlines() if path]
+    """Start the switch and wait until every service has reloaded; files that another party replaced are not changed."""
+    file_set = target.switch_group.file_set
+    changed = [path for path in require_success(context, externally_changed(file_set)).output.splitlines() if path]
     if changed:
         raise StepBlocked(Cause.ROLLBACK_CHANGED, f"another party has replaced {listing(changed)} since the repair")
-    services = [context.installer(service) for service in one.services]
-    require_success(
-        context, start(one.file_set, services, target.version, confirm_within_s=context.run.timeouts.confirmation_s)
-    )
-    progress = settled_progress(context, one)
+    installers = [context.installer(service) for service in target.switch_group.services]
+    confirm_within_s = context.run.timeouts.confirmation_s
+    require_success(context, start(file_set, installers, target.version, confirm_within_s=confirm_within_s))
+    progress = settled_progress(context, target.switch_group)
     last = progress.last
     if last.state != "waiting":
         if down := service_down(progress):
             raise down
         raise StepBlocked(
-            Cause.ROLLBACK_FAILED, f"the switch is {last.state}: {last.detail or 'nothing more is known'}"
+            Cause.ROLLBACK_FAILED, f"the switch is {last.state}: {last.detail or 'no reason was reported'}"
         )
 
 
 def _confirm(context: CaseContext, target: _Target, leaf: Certificate, silent: dict[str, tuple[str, ...]]) -> None:
-    """Confirm the switch once every endpoint answers as before and serves the old leaf; else revert it."""
-    one, faults = target.files, list[str]()
+    """Confirm the switch once every endpoint responds as before with the old leaf; revert it at the timeout."""
+    switch_group, faults = target.switch_group, list[str]()
 
     def is_well() -> bool:
-        faults[:] = [fault for endpoint in one.endpoints for fault in _faults(context, endpoint, leaf, silent)]
+        faults[:] = [fault for endpoint in switch_group.endpoints for fault in _faults(context, endpoint, leaf, silent)]
         return not faults
 
-    well = is_well() or context.wait_until(is_well, context.run.timeouts.proof_s)
-    answer = confirm if well else revert
-    require_success(context, answer(one.file_set, target.version))
-    progress = settled_progress(context, one)
-    if not _is_back(progress, target.version):
+    is_verified = is_well() or context.wait_until(is_well, context.run.timeouts.proof_s)
+    command = confirm if is_verified else revert
+    require_success(context, command(switch_group.file_set, target.version))
+    progress = settled_progress(context, switch_group)
+    if not _is_restored(progress, target.version):
         if down := service_down(progress):
             raise down
-        now = sentence([served(context, endpoint) for endpoint in one.endpoints])
+        now = sentence([served(context, endpoint) for endpoint in switch_group.endpoints])
         why = sentence(faults) or progress.last.detail
         raise StepBlocked(Cause.ROLLBACK_FAILED, f"{why}; the switch is {progress.last.state}, now {now}")
 
@@ -170,38 +170,41 @@ def _confirm(context: CaseContext, target: _Target, leaf: Certificate, silent: d
 def _faults(
     context: CaseContext, endpoint: str, leaf: Certificate, silent: dict[str, tuple[str, ...]]
 ) -> Iterator[str]:
-    """Yield the addresses that answered before and do not now, and the leaves served other than the old one."""
+    """Yield the addresses that no longer respond, and the leaves that are served instead of the old leaf."""
     yield from (fault for fault in silences(context, endpoint) if fault not in silent[endpoint])
     others = leaves_of(context, endpoint) - {leaf.sha256}
     if others:
-        yield f"{endpoint} serves another leaf than before the repair ({listing([one[:16] for one in sorted(others)])})"
+        digests = listing([digest[:16] for digest in sorted(others)])
+        yield f"{endpoint} serves another leaf than before the repair ({digests})"
 
 
 def _leaf(context: CaseContext, target: _Target) -> Certificate:
-    result = context.execute(leaf_of(target.files.file_set, target.version))
-    found = certificates_in(result.output) if result.ok else ()
+    result = context.execute(leaf_of(target.switch_group.file_set, target.version))
+    certificates = certificates_in(result.output) if result.ok else ()
     if result.status is None:
         raise interruption(context, result)
-    if not found:
+    if not certificates:
         raise StepBlocked(
             Cause.ROLLBACK_NOTHING,
-            f"version {target.version} is not on {context.case.host} any more, or no certificate was there before",
+            f"version {target.version} is not on {context.case.host} any more, or it has no certificate",
         )
-    return read_certificate(found[0])
+    return read_certificate(certificates[0])
 
 
 def _record(context: CaseContext, step: Step, state: StepState, detail: StepDetail) -> None:
     """Record the new state of a step, if the step was ever begun and the journal does not have that state."""
     journal = context.run.journal
-    last = next((one.state for one in reversed(journal.events(context.case.id)) if one.step == step.name), None)
+    events = reversed(journal.events(context.case.id))
+    last = next((event.state for event in events if event.step == step.name), None)
     if last not in (None, state):
         journal.record(context.case.id, Event(step.name, state, context.now(), detail))
         context.run.on_step(context.case, step, state, detail.note)
 
 
 def _ended(context: CaseContext, leaves: list[Certificate]) -> CaseResult:
-    """End the case, or return that it had switched nothing."""
-    case, is_open = context.case, any(one.id == context.case.id for one in context.run.journal.unfinished())
+    """End the case and return the result; if the case switched nothing, return that there is nothing to restore."""
+    case = context.case
+    is_open = any(unfinished.id == case.id for unfinished in context.run.journal.unfinished())
     if not leaves and not is_open:
         return _blocked(
             case,
@@ -210,10 +213,10 @@ def _ended(context: CaseContext, leaves: list[Certificate]) -> CaseResult:
             ),
         )
     for command in cleanup_commands(context):
-        context.execute(command)  # what it leaves is removed after the next success
-    note = f"{listing([str(one) for one in leaves])} again" if leaves else "nothing of the repair was in use"
-    leaf = leaves[0].sha256 if leaves else None
-    context.run.journal.end(case.id, CaseOutcome("rolled-back", context.now(), leaf, note))
+        context.execute(command)  # the cleanup after the next success removes what remains
+    note = f"{listing([str(leaf) for leaf in leaves])} again" if leaves else "nothing of the repair was in use"
+    digest = leaves[0].sha256 if leaves else None
+    context.run.journal.end(case.id, CaseOutcome("rolled-back", context.now(), digest, note))
     todo = "The next run repairs the finding again, unless it is waived or the host is excluded"
     return CaseResult(case, "undone", cause=Cause.ROLLBACK_DONE, note=f"{note}. {todo}")
 

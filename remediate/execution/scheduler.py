@@ -1,6 +1,6 @@
 """Runs the cases: the canary first, then the hosts in parallel, and the cases of a host one after another.
 
-It decides which cases are due, and when a run stops. Running one case is in executor.py.
+It decides which cases are due, and when a run stops. executor.py runs one case.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ from remediate.state.journal import CaseOutcome
 def repair(cases: Sequence[Case], run: RunContext, concurrency: Concurrency) -> tuple[CaseResult, ...]:
     """Run the unfinished cases of earlier runs and these cases, and return the result of each.
 
-    The caller holds the lock of the state directory. Unfinished cases come first, because a switch may wait for them.
-    Until one case succeeds, they run one at a time. If the first repair fails, our view of the fleet is probably
-    wrong, so the run stops.
+    The caller holds the lock of the state directory. Unfinished cases come first, because a switch may be
+    waiting for its confirmation. Until one case succeeds, cases run one at a time. If the first repair fails, the run
+    stops, because the audit is probably wrong about other hosts too.
     """
     _drop_obsolete(cases, run)
-    chain_to_install, late = execution_order(cases, run), overlaps(cases, run)
-    results = {case.id: not_started for case in chain_to_install if (not_started := _not_started(case, run))}
-    due = {case.id: case for case in chain_to_install if case.id not in results}
+    ordered, overlapping = execution_order(cases, run), overlaps(cases, run)
+    results = {case.id: not_started for case in ordered if (not_started := _not_started(case, run))}
+    due = {case.id: case for case in ordered if case.id not in results}
     scheduler = _Scheduler(run, concurrency)
     for case in due.values():
         if scheduler.failures or scheduler.has_success:
@@ -46,7 +46,7 @@ def repair(cases: Sequence[Case], run: RunContext, concurrency: Concurrency) -> 
             results[case.id] = CaseResult(
                 case, "waiting", cause=Cause.RUN_CANARY, note="the first repair of this run failed"
             )
-    return (*(results[one] for one in dict.fromkeys(case.id for case in chain_to_install)), *late)
+    return (*(results[case_id] for case_id in dict.fromkeys(case.id for case in ordered)), *overlapping)
 
 
 def _in_parallel(scheduler: _Scheduler, cases: Sequence[Case], hosts_at_once: int) -> Iterator[CaseResult]:
@@ -55,45 +55,45 @@ def _in_parallel(scheduler: _Scheduler, cases: Sequence[Case], hosts_at_once: in
     for case in cases:
         by_host.setdefault(case.host, []).append(case)
 
-    def take_all(own: list[Case]) -> list[CaseResult]:
-        return [scheduler.run(case) for case in own]
+    def run_all(host_cases: list[Case]) -> list[CaseResult]:
+        return [scheduler.run(case) for case in host_cases]
 
     with ThreadPoolExecutor(hosts_at_once, thread_name_prefix="sslaudit-repair") as pool:
-        for results in pool.map(take_all, by_host.values()):
+        for results in pool.map(run_all, by_host.values()):
             yield from results
 
 
 def execution_order(cases: Sequence[Case], run: RunContext) -> tuple[Case, ...]:
-    """Return the cases in the order in which they run: the unfinished ones on the hosts of this run, then these.
+    """Return the cases in the order in which they run: unfinished cases on the hosts of this run first.
 
     An unfinished case keeps its plan and the state of its steps. Nothing is changed.
     """
     begun = {case.id: case for case in run.journal.unfinished()}
-    late = {result.case.id for result in overlaps(cases, run)}
-    own = sorted((case for case in cases if case.id not in late), key=lambda case: case.id not in begun)
-    return (*_unfinished(cases, run), *(_as_begun(case, begun) for case in own))
+    overlapping = {result.case.id for result in overlaps(cases, run)}
+    planned = sorted((case for case in cases if case.id not in overlapping), key=lambda case: case.id not in begun)
+    return (*_unfinished(cases, run), *(_as_begun(case, begun) for case in planned))
 
 
 def overlaps(cases: Sequence[Case], run: RunContext) -> tuple[CaseResult, ...]:
     """Return the cases that wait because an unfinished case, with its key and order, repairs one of their endpoints."""
     begun = {case.id: case for case in run.journal.unfinished()}
-    first = (*_unfinished(cases, run), *(begun[case.id] for case in cases if case.id in begun))
-    held = {endpoint: case for case in first for endpoint in case.endpoints}
-    late = ((case, next((held[one] for one in case.endpoints if one in held), None)) for case in cases)
+    unfinished = (*_unfinished(cases, run), *(begun[case.id] for case in cases if case.id in begun))
+    holders = {endpoint: case for case in unfinished for endpoint in case.endpoints}
+    pairs = ((case, next(filter(None, map(holders.get, case.endpoints)), None)) for case in cases)
     return tuple(
         CaseResult(
             case,
             "waiting",
             cause=Cause.RUN_OVERLAP,
-            note=f"case {other.id} is unfinished and repairs the same endpoint",
+            note=f"case {holder.id} is unfinished and repairs the same endpoint",
         )
-        for case, other in late
-        if other is not None and case.id not in begun
+        for case, holder in pairs
+        if holder is not None and case.id not in begun
     )
 
 
 def _unfinished(cases: Sequence[Case], run: RunContext) -> Iterator[Case]:
-    """Yield the unfinished cases on the hosts of this run that this audit did not find and that have to be finished."""
+    """Yield the unfinished cases on the hosts of this run that this audit did not find, but that must be finished."""
     planned = {case.id for case in cases}
     for case in run.journal.unfinished():
         if case.id not in planned and run.host(case.host).is_logged_in and not _is_obsolete(case, run):
@@ -101,7 +101,7 @@ def _unfinished(cases: Sequence[Case], run: RunContext) -> Iterator[Case]:
 
 
 def _as_begun(case: Case, begun: Mapping[str, Case]) -> Case:
-    """Return a case as the journal will resume it."""
+    """Return a case as the journal resumes it."""
     earlier = begun.get(case.id, case)
     return replace(earlier, is_compromised=earlier.is_compromised or case.is_compromised)
 
@@ -114,7 +114,7 @@ def _is_obsolete(case: Case, run: RunContext) -> bool:
 
 
 def _drop_obsolete(cases: Sequence[Case], run: RunContext) -> None:
-    """End the unfinished cases on the hosts of this run that are not needed any more."""
+    """End the unfinished cases on the hosts of this run that are no longer needed."""
     planned = {case.id for case in cases}
     for case in run.journal.unfinished():
         if case.id not in planned and run.host(case.host).is_logged_in and _is_obsolete(case, run):
@@ -131,10 +131,10 @@ def _not_started(case: Case, run: RunContext) -> CaseResult | None:
 def postponed(case: Case, run: RunContext) -> CaseResult | None:
     """Return why a case is not run now; None if it is due.
 
-    Repairs are disabled on its host or on another host of its names, it failed recently, or its issuer asked us to
-    retry later.
+    Repairs are disabled on its host or on another host of its names, it failed recently, or its issuer asked for
+    a later retry.
     """
-    hosts = (case.host, *(host for one in case.validated_on for host in one.hosts))
+    hosts = (case.host, *(host for validation in case.validated_on for host in validation.hosts))
     excluded = next((f"{host}: {why}" for host in hosts if (why := run.host(host).excluded)), None)
     if excluded:
         return CaseResult(case, "waiting", cause=Cause.HOST_SWITCHED_OFF, note=excluded)
@@ -155,7 +155,7 @@ class _Scheduler:
     """Runs cases and counts: how many failed, and whether one has succeeded."""
 
     def __init__(self, run: RunContext, concurrency: Concurrency) -> None:
-        """Begin with no failure and no success."""
+        """Start without a failure and without a success."""
         self._run, self._concurrency, self._turn = run, concurrency, Lock()
         self.failures = 0
         self.has_success = False
@@ -188,8 +188,8 @@ class _Scheduler:
         attempts, now = self._run.journal.attempts, self._run.clock()
         if result.kind == "waiting" or result.kind == "undone":  # noqa: PLR1714 - so that a type checker follows
             return result
-        is_theirs = result.cause is not None and result.cause.family == "issuer"
-        issuer = self._run.issuer.name if is_theirs else None
+        is_issuer_fault = result.cause is not None and result.cause.family == "issuer"
+        issuer = self._run.issuer.name if is_issuer_fault else None
         tried = Attempt(now, result.kind, result.step, result.cause, result.note, issuer)
         earlier = attempts.of_case(result.case.id)
         attempt = next_try(earlier, tried, self._concurrency.chance, result.retry_after_s)

@@ -1,6 +1,6 @@
 """Looks up the TLSA records for which the cases of a plan would wait, so that the plan names them.
 
-Nothing on a host is looked at. The addresses of the hosts and their mail ports are those that the audit saw.
+It reads nothing from a host: the addresses and mail ports of the hosts come from the audit.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _WITHOUT_DNS: Final = "TLSA records were not looked up: no name server answers h
 
 @dataclass(frozen=True, slots=True)
 class Resolution:
-    """By whom and within which bounds records are looked up."""
+    """The resolvers, limits and stop event of a look-up."""
 
     lookups: LookUps
     limits: Limits
@@ -36,7 +36,7 @@ class Resolution:
 
 
 def with_records(planned: Plan, evidence: AuditResults, resolution: Resolution) -> Plan:
-    """Return a plan that names the cases for which a repair would wait because of TLSA records."""
+    """Return the plan with the cases that would wait because of TLSA records."""
     cases = [case for case in planned.cases if case.repair in VALIDATED]
     if not cases:
         return planned
@@ -55,17 +55,18 @@ def with_records(planned: Plan, evidence: AuditResults, resolution: Resolution) 
 
 def _blocker(evidence: AuditResults, resolution: Resolution, case: Case) -> Blocker | None:
     """Return why a case would wait; None if no TLSA record binds it."""
-    seen = tuple(_on_host(evidence, case.host))
-    own = frozenset(address for one in seen for address in one.own_addresses or ())
-    may_serve_mail = is_mail_served(case, [one.endpoint for one in seen if tlsa.is_at_smtp_port(one.endpoint)])
+    endpoints = tuple(_on_host(evidence, case.host))
+    own_addresses = frozenset(address for observed in endpoints for address in observed.own_addresses or ())
+    at_25 = [observed.endpoint for observed in endpoints if tlsa.is_at_smtp_port(observed.endpoint)]
+    may_serve_mail = is_mail_served(case, at_25)
     lookups, limits, stop = resolution.lookups, resolution.limits, resolution.stop
     try:
-        found = records_of(RecordQuery(case, lookups, limits, stop, own, may_serve_mail))
+        bound = records_of(RecordQuery(case, lookups, limits, stop, own_addresses, may_serve_mail))
     except StepBlocked as blocked:
         return Blocker(blocked.cause, str(blocked))
-    return Blocker(Cause.DNS_TLSA, describe_records(found)) if found.records else None
+    return Blocker(Cause.DNS_TLSA, describe_records(bound)) if bound.records else None
 
 
 def _on_host(evidence: AuditResults, label: str) -> Iterator[ObservedEndpoint]:
-    """Yield what was seen of the endpoints of a host."""
-    yield from (one for one in evidence.seen.values() if one.label == label and not one.is_host)
+    """Yield the endpoints of a host that the audit saw."""
+    yield from (endpoint for endpoint in evidence.seen.values() if endpoint.label == label and not endpoint.is_host)
